@@ -1,0 +1,112 @@
+//! The environment variables, read once at start.
+
+use std::str::FromStr;
+
+use crate::signature::{SecretError, SigningSecrets};
+
+/// The least that [`ReceiveConfig::retention_days`] may be: Resend can replay what is 30 days old, and a replay must find the
+/// row of the first delivery.
+pub const MIN_RETENTION_DAYS: u32 = 35;
+
+const DEFAULT_RETENTION_DAYS: u32 = 90;
+
+/// Why the environment is not usable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A variable that has no default is not set.
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    /// Neither of the two places for the signing secret is named.
+    #[error("set RESEND_WEBHOOK_SECRET to the webhook's signing secret (whsec_…), or WEBHOOK_SECRET_ARN to the secret that holds it")]
+    NoSecret,
+    /// `RESEND_WEBHOOK_SECRET` is no signing secret.
+    #[error("RESEND_WEBHOOK_SECRET: {0}")]
+    Secret(#[from] SecretError),
+    /// `RETENTION_DAYS` is not a number, or too small.
+    #[error("RETENTION_DAYS must be a whole number of days, at least {MIN_RETENTION_DAYS}")]
+    Retention,
+}
+
+/// Where the signing secret comes from.
+#[derive(Clone, Debug)]
+pub enum SecretPlace {
+    /// `RESEND_WEBHOOK_SECRET`: these, for as long as the process lives.
+    Environment(SigningSecrets),
+    /// `WEBHOOK_SECRET_ARN`: a secret in Secrets Manager.
+    Manager(String),
+}
+
+/// What `receive` is told by its environment.
+#[derive(Clone, Debug)]
+pub struct ReceiveConfig {
+    /// `EVENTS_TABLE`.
+    pub events_table: String,
+    /// `SUPPRESSIONS_TABLE`.
+    pub suppressions_table: String,
+    /// `RESEND_WEBHOOK_SECRET`, else `WEBHOOK_SECRET_ARN`.
+    pub secret: SecretPlace,
+    /// `RETENTION_DAYS`: how long an event's row stays.
+    pub retention_days: u32,
+}
+
+impl ReceiveConfig {
+    /// Reads the configuration. `variable` looks one up; an empty one counts as not set.
+    ///
+    /// # Errors
+    /// A variable is missing or makes no sense.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let needed = |name: &'static str| variable(name).ok_or(ConfigError::Missing(name));
+        let secret = match (variable("RESEND_WEBHOOK_SECRET"), variable("WEBHOOK_SECRET_ARN")) {
+            (Some(secrets), _) => SecretPlace::Environment(SigningSecrets::from_str(&secrets)?),
+            (None, Some(arn)) => SecretPlace::Manager(arn),
+            (None, None) => return Err(ConfigError::NoSecret),
+        };
+        let retention_days = match variable("RETENTION_DAYS") {
+            None => DEFAULT_RETENTION_DAYS,
+            Some(days) => match days.trim().parse() {
+                Ok(days) if days >= MIN_RETENTION_DAYS => days,
+                _ => return Err(ConfigError::Retention),
+            },
+        };
+        Ok(Self { events_table: needed("EVENTS_TABLE")?, suppressions_table: needed("SUPPRESSIONS_TABLE")?, secret, retention_days })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "whsec_cmVib3VuZC1sb2NhbC1zaWduaW5nLXNlY3JldA==";
+
+    fn read(variables: &[(&str, &str)]) -> Result<ReceiveConfig, ConfigError> {
+        let tables = [("EVENTS_TABLE", "e"), ("SUPPRESSIONS_TABLE", "s")];
+        let all: Vec<_> = variables.iter().chain(&tables).copied().collect();
+        ReceiveConfig::read(|name| all.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn the_secret_in_the_environment_wins() {
+        let both = read(&[("RESEND_WEBHOOK_SECRET", SECRET), ("WEBHOOK_SECRET_ARN", "arn")]).unwrap();
+        assert!(matches!(both.secret, SecretPlace::Environment(_)));
+        let arn = read(&[("RESEND_WEBHOOK_SECRET", " "), ("WEBHOOK_SECRET_ARN", "arn")]).unwrap();
+        assert!(matches!(arn.secret, SecretPlace::Manager(arn) if arn == "arn"));
+    }
+
+    #[test]
+    fn what_is_missing_or_makes_no_sense_is_named() {
+        assert_eq!(read(&[]).unwrap_err(), ConfigError::NoSecret);
+        assert_eq!(read(&[("RESEND_WEBHOOK_SECRET", "whsec_")]).unwrap_err(), ConfigError::Secret(SecretError::Empty));
+        for days in ["34", "0", "-1", "many", "1e3"] {
+            assert_eq!(read(&[("WEBHOOK_SECRET_ARN", "arn"), ("RETENTION_DAYS", days)]).unwrap_err(), ConfigError::Retention);
+        }
+        let nothing = ReceiveConfig::read(|name| (name == "WEBHOOK_SECRET_ARN").then(|| "arn".to_owned()));
+        assert_eq!(nothing.unwrap_err(), ConfigError::Missing("EVENTS_TABLE"));
+    }
+
+    #[test]
+    fn events_stay_90_days_unless_told_otherwise() {
+        assert_eq!(read(&[("WEBHOOK_SECRET_ARN", "arn")]).unwrap().retention_days, 90);
+        assert_eq!(read(&[("WEBHOOK_SECRET_ARN", "arn"), ("RETENTION_DAYS", "35")]).unwrap().retention_days, 35);
+    }
+}

@@ -1,0 +1,218 @@
+//! Resend's events, read leniently.
+//!
+//! Only `type`, a string, and `data`, an object, are needed. Whatever else is absent, null or of another type reads as not
+//! there: an event that cannot be acted on in full must still be stored, since an answer other than 200 makes Resend
+//! retry for a day, and disable the endpoint in the end. The shapes are Resend's own
+//! (<https://resend.com/docs/dashboard/webhooks/event-types>), today's and older ones.
+
+mod object;
+mod types;
+
+use std::collections::BTreeMap;
+
+pub(crate) use self::object::Object;
+pub use self::types::EventType;
+use crate::recipient::Recipient;
+use crate::time::UnixMillis;
+
+/// Why a verified body cannot be read as an event.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Not text at all.
+    #[error("the body is not UTF-8")]
+    NotUtf8,
+    /// Not JSON, or JSON but not an object.
+    #[error("the body is not a JSON object")]
+    NotAnObject,
+    /// `type` is absent or not a string.
+    #[error("the body has no `type` that is a string")]
+    NoType,
+    /// `data` is absent or not an object.
+    #[error("the body has no `data` that is an object")]
+    NoData,
+}
+
+/// One event. Borrows the body it was read from, which stays the record of what came.
+#[derive(Clone, Debug)]
+pub struct Event<'a> {
+    type_text: String,
+    envelope: Object<'a>,
+    data: Object<'a>,
+}
+
+/// To whom an event's email went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Addressees {
+    /// `to` names nobody that mail could go to.
+    Nobody,
+    /// Exactly one address.
+    One(Recipient),
+    /// Several addresses, of which these can be read. Which of them an outcome is about, `to` does not say.
+    Several(Vec<Recipient>),
+}
+
+/// `data.bounce`, as far as it is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bounce {
+    /// `Permanent`, `Transient`, `Temporary` or `Undetermined`, in any case.
+    pub bounce_type: Option<String>,
+    /// `General`, `MailboxFull`, `MessageRejected` and so on.
+    pub sub_type: Option<String>,
+    /// What happened, in words.
+    pub message: Option<String>,
+}
+
+impl<'a> Event<'a> {
+    /// Reads an event from a verified body.
+    ///
+    /// # Errors
+    /// The body is not a JSON object with a string `type` and an object `data`.
+    pub fn read(body: &'a [u8]) -> Result<Self, Unreadable> {
+        let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotUtf8)?;
+        let envelope = Object::parse(text).map_err(|_| Unreadable::NotAnObject)?;
+        let type_text = envelope.get("type").ok_or(Unreadable::NoType)?;
+        let data = envelope.object("data").ok_or(Unreadable::NoData)?;
+        Ok(Self { type_text, envelope, data })
+    }
+
+    /// The `type` field as it came.
+    pub fn type_text(&self) -> &str {
+        &self.type_text
+    }
+
+    /// The type, if this version knows it.
+    pub fn event_type(&self) -> Option<EventType> {
+        EventType::from_text(&self.type_text)
+    }
+
+    /// When it happened, as the event itself says.
+    pub fn at(&self) -> Option<UnixMillis> {
+        time(&self.envelope, "created_at")
+    }
+
+    /// The email that it is about.
+    pub fn email_id(&self) -> Option<String> {
+        self.data.text("email_id")
+    }
+
+    /// When that email (or that other resource) was created: long before the event, often.
+    pub fn resource_created_at(&self) -> Option<UnixMillis> {
+        time(&self.data, "created_at")
+    }
+
+    /// The subject, as its writer put it: data, never an instruction.
+    pub fn subject(&self) -> Option<String> {
+        self.data.text("subject")
+    }
+
+    /// The sender's bare address, from `Name <address>`.
+    pub fn from(&self) -> Option<Recipient> {
+        Recipient::parse(&self.data.text("from")?)
+    }
+
+    /// Whom `to` names. An entry that cannot be read counts as somebody, so that it never makes one address out of two.
+    pub fn addressees(&self) -> Addressees {
+        let entries = self.data.list("to");
+        let read = |value: &&serde_json::value::RawValue| {
+            Recipient::parse(&serde_json::from_str::<String>(value.get()).ok()?)
+        };
+        let mut recipients: Vec<Recipient> = Vec::new();
+        let mut unreadable = 0;
+        for entry in &entries {
+            match read(entry) {
+                Some(recipient) if recipients.contains(&recipient) => {}
+                Some(recipient) => recipients.push(recipient),
+                None => unreadable += 1,
+            }
+        }
+        match (recipients.len(), unreadable) {
+            (0, _) => Addressees::Nobody,
+            (1, 0) => recipients.pop().map_or(Addressees::Nobody, Addressees::One),
+            _ => Addressees::Several(recipients),
+        }
+    }
+
+    /// The email's tags, in today's form, an object, or in the older one, an array of `{name, value}`.
+    pub fn tags(&self) -> BTreeMap<String, String> {
+        let text = |value: &'a serde_json::value::RawValue| serde_json::from_str::<String>(value.get()).ok();
+        if let Some(object) = self.data.object("tags") {
+            return object.entries().filter_map(|(name, value)| Some((name.to_owned(), text(value)?))).collect();
+        }
+        self.data
+            .list("tags")
+            .into_iter()
+            .filter_map(|pair| {
+                let pair = Object::parse(pair.get()).ok()?;
+                Some((pair.text("name")?, pair.get("value")?))
+            })
+            .collect()
+    }
+
+    /// What `data.bounce` says. Empty if there is none.
+    pub fn bounce(&self) -> Bounce {
+        let bounce = self.data.object("bounce").unwrap_or_default();
+        Bounce { bounce_type: bounce.text("type"), sub_type: bounce.text("subType"), message: bounce.text("message") }
+    }
+
+    /// What the receiving servers answered: `diagnosticCode`, an array with one entry for each recipient or a single
+    /// string, of `bounce` or of `suppressed`.
+    pub fn diagnostics(&self) -> Vec<String> {
+        ["bounce", "suppressed"]
+            .into_iter()
+            .filter_map(|outcome| self.data.object(outcome))
+            .flat_map(|outcome| outcome.texts("diagnosticCode"))
+            .collect()
+    }
+
+    /// Why Resend skipped the send, for `email.suppressed`: its `type`, else its `reason`, else its `message`.
+    pub fn suppressed_because(&self) -> Option<String> {
+        let suppressed = self.data.object("suppressed")?;
+        ["type", "reason", "message"].into_iter().find_map(|field| suppressed.text(field))
+    }
+
+    /// The address that a contact or a suppression is about.
+    pub fn address(&self) -> Option<Recipient> {
+        Recipient::parse(&self.data.text("email")?)
+    }
+
+    /// Whether a contact has unsubscribed from everything.
+    pub fn unsubscribed(&self) -> Option<bool> {
+        self.data.get("unsubscribed")
+    }
+
+    /// Why an address is on Resend's suppression list: `bounce`, `complaint` or `manual`.
+    pub fn origin(&self) -> Option<String> {
+        self.data.text("origin")
+    }
+
+    /// The email that put an address on Resend's suppression list.
+    pub fn source_email_id(&self) -> Option<String> {
+        self.data.text("source_id")
+    }
+
+    /// The id of the resource that the event is about, from which its row's key is made.
+    ///
+    /// The field depends on the beginning of the type alone, not on the list of known types: a type that a later version
+    /// knows must not change the key of a message that is retried across the update.
+    pub fn resource_id(&self) -> Option<String> {
+        let begins = |prefix: &str| self.type_text.starts_with(prefix);
+        if begins("inbox.draft.") {
+            self.data.text("draft_id")
+        } else if begins("inbox.thread.") {
+            self.data.text("thread_id")
+        } else if begins("email.") || begins("inbox.email.") {
+            self.email_id()
+        } else if begins("inbox.") {
+            self.data.text("inbox_id")
+        } else {
+            self.email_id().or_else(|| self.data.text("id"))
+        }
+    }
+}
+
+fn time(object: &Object<'_>, field: &str) -> Option<UnixMillis> {
+    UnixMillis::parse(&object.get::<String>(field)?)
+}
+
+#[cfg(test)]
+mod tests;

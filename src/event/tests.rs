@@ -1,0 +1,126 @@
+//! What must hold of reading events, whatever is odd about them.
+
+use super::*;
+
+fn event(data: &str) -> String {
+    format!(r#"{{"created_at":"2026-11-20T10:00:00.000Z","data":{data},"type":"email.bounced"}}"#)
+}
+
+fn read(body: &str) -> Event<'_> {
+    Event::read(body.as_bytes()).unwrap()
+}
+
+fn recipient(text: &str) -> Recipient {
+    Recipient::parse(text).unwrap()
+}
+
+#[test]
+fn only_type_and_data_are_needed() {
+    let event = read(r#"{"data":{},"type":"email.sent"}"#);
+    assert_eq!(event.event_type(), Some(EventType::EmailSent));
+    assert_eq!(event.at(), None);
+    assert_eq!(event.resource_id(), None);
+    assert_eq!(event.addressees(), Addressees::Nobody);
+    assert!(event.tags().is_empty());
+    assert!(event.diagnostics().is_empty());
+}
+
+#[test]
+fn what_is_no_event_says_why() {
+    let why = |body: &[u8]| Event::read(body).unwrap_err();
+    assert_eq!(why(b"\xff\xfe"), Unreadable::NotUtf8);
+    for body in ["", "null", "[]", "42", "{", r#"{"type":"a","data":{}} x"#] {
+        assert_eq!(why(body.as_bytes()), Unreadable::NotAnObject, "{body}");
+    }
+    for body in ["{}", r#"{"type":null,"data":{}}"#, r#"{"type":7,"data":{}}"#] {
+        assert_eq!(why(body.as_bytes()), Unreadable::NoType, "{body}");
+    }
+    for body in [r#"{"type":"a"}"#, r#"{"type":"a","data":null}"#, r#"{"type":"a","data":[]}"#, r#"{"type":"a","data":"{}"}"#] {
+        assert_eq!(why(body.as_bytes()), Unreadable::NoData, "{body}");
+    }
+}
+
+#[test]
+fn a_field_of_another_type_is_as_if_it_were_not_there() {
+    for odd in ["null", "7", "true", "[]", "{}", "[[]]", r#"["x",null]"#, "1e999", r#""\ud800""#] {
+        let body = event(&format!(
+            r#"{{"email_id":{odd},"to":{odd},"tags":{odd},"bounce":{odd},"created_at":{odd},"subject":{odd},"email":{odd}}}"#
+        ));
+        let event = read(&body);
+        assert_eq!(event.email_id(), None, "{odd}");
+        assert_eq!(event.addressees(), Addressees::Nobody, "{odd}");
+        assert_eq!(event.bounce(), Bounce::default(), "{odd}");
+        assert_eq!(event.resource_created_at(), None, "{odd}");
+        assert!(event.tags().is_empty(), "{odd}");
+    }
+}
+
+#[test]
+fn a_field_that_nobody_reads_may_hold_anything() {
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let body = event(&format!(r#"{{"email_id":"e1","headers":{deep},"subject":"\ud800","n":1e999}}"#));
+    assert_eq!(read(&body).email_id().as_deref(), Some("e1"));
+}
+
+#[test]
+fn keys_may_come_twice_or_escaped_and_the_last_one_counts() {
+    let event = read(r#"{"type":"x","d\u0061ta":{"email_id":"e1","email_id":"e2"},"type":"email.sent"}"#);
+    assert_eq!(event.type_text(), "email.sent");
+    assert_eq!(event.email_id().as_deref(), Some("e2"));
+}
+
+#[test]
+fn tags_are_read_in_both_forms() {
+    let expected = BTreeMap::from([("campaign".to_owned(), "spring".to_owned()), ("kind".to_owned(), "news".to_owned())]);
+    let object = event(r#"{"tags":{"campaign":"spring","kind":"news","odd":7}}"#);
+    let array = event(r#"{"tags":[{"name":"campaign","value":"spring"},{"value":"news","name":"kind"},{"name":"odd"},3]}"#);
+    assert_eq!(read(&object).tags(), expected);
+    assert_eq!(read(&array).tags(), expected);
+}
+
+#[test]
+fn diagnostics_are_read_in_both_forms() {
+    let array = event(r#"{"bounce":{"diagnosticCode":["550 a","551 b",null,7]}}"#);
+    let string = event(r#"{"bounce":{"diagnosticCode":"550 a"}}"#);
+    let suppressed = event(r#"{"suppressed":{"diagnosticCode":["552 c"]}}"#);
+    assert_eq!(read(&array).diagnostics(), ["550 a", "551 b"]);
+    assert_eq!(read(&string).diagnostics(), ["550 a"]);
+    assert_eq!(read(&suppressed).diagnostics(), ["552 c"]);
+}
+
+#[test]
+fn the_same_address_twice_is_one_addressee() {
+    let body = event(r#"{"to":["Ann <ann@example.com>","ANN@example.com"]}"#);
+    assert_eq!(read(&body).addressees(), Addressees::One(recipient("ann@example.com")));
+    let body = event(r#"{"to":"ann@example.com"}"#);
+    assert_eq!(read(&body).addressees(), Addressees::One(recipient("ann@example.com")));
+}
+
+#[test]
+fn an_address_that_cannot_be_read_still_counts_as_somebody() {
+    for other in ["null", "7", r#""not an address""#] {
+        let body = event(&format!(r#"{{"to":["ann@example.com",{other}]}}"#));
+        assert_eq!(read(&body).addressees(), Addressees::Several(vec![recipient("ann@example.com")]), "{other}");
+    }
+}
+
+#[test]
+fn each_kind_of_resource_has_its_own_id() {
+    let data = r#"{"email_id":"e","thread_id":"t","draft_id":"d","inbox_id":"i","id":"x"}"#;
+    for (type_text, id) in [
+        ("email.sent", "e"),
+        ("email.not_known_yet", "e"),
+        ("inbox.email.received", "e"),
+        ("inbox.thread.created", "t"),
+        ("inbox.thread.labels.updated", "t"),
+        ("inbox.draft.sent", "d"),
+        ("inbox.created", "i"),
+    ] {
+        let body = format!(r#"{{"type":"{type_text}","data":{data}}}"#);
+        assert_eq!(read(&body).resource_id().as_deref(), Some(id), "{type_text}");
+    }
+    for type_text in ["contact.created", "domain.updated", "topic.deleted", "suppression.added", "new.kind"] {
+        let body = format!(r#"{{"type":"{type_text}","data":{{"id":"x"}}}}"#);
+        assert_eq!(read(&body).resource_id().as_deref(), Some("x"), "{type_text}");
+    }
+}

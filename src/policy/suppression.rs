@@ -1,0 +1,289 @@
+//! Who must not be written to, and why.
+//!
+//! Two pure functions: [`protection`], from an event to the changes that it makes, and [`Suppression::merge`], from what is
+//! known of a recipient and one change to what is known then.
+//!
+//! # Why order doesn't matter
+//!
+//! Webhooks come at least once and in no order. So each reason holds two registers, the newest suppressing and the
+//! newest lifting that were ever seen, and a change only ever moves its own register forward, to the greater of
+//! `(time of the event, message id)`. Taking a maximum is associative, commutative and idempotent, so any permutation of
+//! a set of changes, with any duplicates, ends in the same registers; and whether a reason stands is a function of the two.
+//!
+//! ```text
+//!   unsubscribed at 10:00 ─┐                      suppressed 10:00, lifted 11:00 → lifted
+//!   resubscribed at 11:00 ─┼─ in any order ────▶  (the 10:00 event, coming last, moves nothing)
+//!   unsubscribed at 10:00 ─┘ (a duplicate)
+//! ```
+
+use std::collections::BTreeMap;
+
+use crate::event::{Addressees, Event, EventType};
+use crate::recipient::Recipient;
+use crate::signature::MessageId;
+use crate::time::{UnixMillis, days};
+
+/// How long it is remembered that a reason was lifted, once nothing stands: longer than any older event can still
+/// arrive. Resend replays what is up to 30 days old, and retries for 28 hours.
+const TOMBSTONE_DAYS: u32 = 35;
+
+/// The longest detail kept with a reason, in characters.
+const MAX_DETAIL_CHARS: usize = 200;
+
+/// Why an address must not be written to. Each reason stands and is lifted on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The recipient called a mail spam.
+    Complaint,
+    /// The address does not exist, or its server refuses for good.
+    HardBounce,
+    /// The contact is unsubscribed from everything at Resend.
+    Unsubscribed,
+    /// The recipient opted out elsewhere.
+    OptedOut,
+    /// Several mails in a row bounced softly. Lapses.
+    SoftBounce,
+    /// Resend's own suppression list has it.
+    Provider,
+    /// An operator put it there.
+    Manual,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 7] = [
+        Self::Complaint,
+        Self::HardBounce,
+        Self::Unsubscribed,
+        Self::OptedOut,
+        Self::SoftBounce,
+        Self::Provider,
+        Self::Manual,
+    ];
+
+    /// The reason's name in the table, in logs and in the documentation.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complaint => "complaint",
+            Self::HardBounce => "hard_bounce",
+            Self::Unsubscribed => "unsubscribed",
+            Self::OptedOut => "opted_out",
+            Self::SoftBounce => "soft_bounce",
+            Self::Provider => "provider",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+/// One reason, suppressed or lifted for one recipient by one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which reason.
+    pub reason: Reason,
+    /// When it happened, by the event's own time.
+    pub at: UnixMillis,
+    /// Which message said so; it settles ties.
+    pub message: MessageId,
+    /// What it does to the reason.
+    pub effect: Effect,
+}
+
+/// What a change does to its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The reason stands.
+    Suppress(Grounds),
+    /// The reason is lifted.
+    Lift,
+}
+
+/// What is kept about a reason that stands, for whoever asks why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grounds {
+    /// The email that brought it about.
+    pub email_id: Option<String>,
+    /// The circumstances, in a few words.
+    pub detail: Option<String>,
+    /// When the reason lapses by itself; `None` for one that stands until it is lifted.
+    pub until: Option<UnixMillis>,
+}
+
+/// What an event means for the suppression list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Nothing.
+    Nothing,
+    /// These changes, by recipient.
+    Changes(BTreeMap<Recipient, Vec<Change>>),
+    /// One of several recipients bounced or complained, and nothing says which one. Nobody is suppressed, because a bounce
+    /// must never silence bystanders; a person has to look.
+    Ambiguous(Vec<Recipient>),
+}
+
+/// What an event means for the suppression list.
+///
+/// `received_at` stands in for the event's own time where it has none.
+pub fn protection(event: &Event<'_>, message: &MessageId, received_at: UnixMillis) -> Protection {
+    let Some(event_type) = event.event_type() else { return Protection::Nothing };
+    let change = |reason, effect| Change { reason, at: event.at().unwrap_or(received_at), message: message.clone(), effect };
+    let suppress = |reason, email_id, detail: Option<String>| {
+        let detail = detail.map(|text| text.chars().take(MAX_DETAIL_CHARS).collect());
+        change(reason, Effect::Suppress(Grounds { email_id, detail, until: None }))
+    };
+    let for_address = |changes: Vec<Change>| match event.address() {
+        Some(recipient) => Protection::Changes(BTreeMap::from([(recipient, changes)])),
+        None => Protection::Nothing,
+    };
+    match event_type {
+        EventType::EmailComplained => for_those_named(event, &suppress(Reason::Complaint, event.email_id(), None)),
+        EventType::EmailBounced => match hard_bounce_detail(event) {
+            Some(detail) => for_those_named(event, &suppress(Reason::HardBounce, event.email_id(), Some(detail))),
+            None => Protection::Nothing,
+        },
+        EventType::EmailSuppressed => {
+            for_those_named(event, &suppress(Reason::Provider, event.email_id(), event.suppressed_because()))
+        }
+        EventType::SuppressionAdded => {
+            for_address(vec![suppress(Reason::Provider, event.source_email_id(), event.origin())])
+        }
+        EventType::SuppressionRemoved => {
+            let lifted = [Some(Reason::Provider), event.origin().as_deref().and_then(reason_of_origin)];
+            for_address(lifted.into_iter().flatten().map(|reason| change(reason, Effect::Lift)).collect())
+        }
+        EventType::ContactCreated | EventType::ContactUpdated | EventType::ContactDeleted => {
+            match (event.unsubscribed(), event_type) {
+                (Some(true), _) => for_address(vec![suppress(Reason::Unsubscribed, None, None)]),
+                // That a contact is gone does not say that the person behind it may be written to again.
+                (Some(false), EventType::ContactDeleted) | (None, _) => Protection::Nothing,
+                (Some(false), _) => for_address(vec![change(Reason::Unsubscribed, Effect::Lift)]),
+            }
+        }
+        _ => Protection::Nothing,
+    }
+}
+
+/// The change for each recipient that the event is about: the only one in `to`, or those of several whom a diagnosis names.
+fn for_those_named(event: &Event<'_>, change: &Change) -> Protection {
+    let named = match event.addressees() {
+        Addressees::Nobody => return Protection::Nothing,
+        Addressees::One(recipient) => vec![recipient],
+        Addressees::Several(recipients) => {
+            let diagnostics = event.diagnostics();
+            let is_named = |recipient: &&Recipient| diagnostics.iter().any(|text| recipient.is_named_in(text));
+            let named: Vec<Recipient> = recipients.iter().filter(is_named).cloned().collect();
+            if named.is_empty() {
+                return Protection::Ambiguous(recipients);
+            }
+            named
+        }
+    };
+    Protection::Changes(named.into_iter().map(|recipient| (recipient, vec![change.clone()])).collect())
+}
+
+/// `type/subtype` of a bounce that says that the address is bad for good; `None` for any other bounce.
+///
+/// `MessageRejected` is permanent too, but about the content: the address is fine.
+/// <https://resend.com/docs/dashboard/emails/email-bounces>
+fn hard_bounce_detail(event: &Event<'_>) -> Option<String> {
+    let bounce = event.bounce();
+    let is = |text: &Option<String>, name: &str| text.as_deref().is_some_and(|text| text.trim().eq_ignore_ascii_case(name));
+    let hard = is(&bounce.bounce_type, "Permanent") && !is(&bounce.sub_type, "MessageRejected");
+    let parts = [bounce.sub_type, bounce.message];
+    hard.then(|| std::iter::once("Permanent".to_owned()).chain(parts.into_iter().flatten()).collect::<Vec<_>>().join(": "))
+}
+
+/// The reason that an origin at Resend corresponds to (<https://resend.com/docs/api-reference/suppressions>).
+fn reason_of_origin(origin: &str) -> Option<Reason> {
+    match origin.trim().to_ascii_lowercase().as_str() {
+        "bounce" => Some(Reason::HardBounce),
+        "complaint" => Some(Reason::Complaint),
+        "manual" => Some(Reason::Manual),
+        _ => None,
+    }
+}
+
+/// When something was said, and by which message: what decides which of two is the newer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Said {
+    /// The event's own time.
+    pub at: UnixMillis,
+    /// The message.
+    pub message: MessageId,
+}
+
+/// What is known of one reason: the newest suppressing and the newest lifting.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// The newest change that suppressed.
+    pub suppressed: Option<(Said, Grounds)>,
+    /// The newest change that lifted.
+    pub lifted: Option<Said>,
+}
+
+impl Record {
+    /// Whether the reason stands. At equal times, suppressing beats lifting.
+    pub fn stands(&self) -> bool {
+        match (&self.suppressed, &self.lifted) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some((suppressed, _)), Some(lifted)) => suppressed.at >= lifted.at,
+        }
+    }
+}
+
+/// What is known of one recipient.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suppression {
+    /// The record of each reason that was ever heard of.
+    pub records: BTreeMap<Reason, Record>,
+}
+
+impl Suppression {
+    /// What is known after this change too. Merging in any order, or merging twice, gives the same.
+    #[must_use]
+    pub fn merge(mut self, change: &Change) -> Self {
+        let record = self.records.entry(change.reason).or_default();
+        let said = Said { at: change.at, message: change.message.clone() };
+        match &change.effect {
+            Effect::Suppress(grounds) => {
+                if record.suppressed.as_ref().is_none_or(|(known, _)| *known < said) {
+                    record.suppressed = Some((said, grounds.clone()));
+                }
+            }
+            Effect::Lift => {
+                if record.lifted.as_ref().is_none_or(|known| *known < said) {
+                    record.lifted = Some(said);
+                }
+            }
+        }
+        self
+    }
+
+    /// The reasons that stand. While there is one, do not send (until [`Self::until`], where that is set).
+    pub fn reasons(&self) -> impl Iterator<Item = Reason> {
+        self.records.iter().filter(|(_, record)| record.stands()).map(|(reason, _)| *reason)
+    }
+
+    /// When the last standing reason lapses. `None` if one stands for good, or none stands.
+    pub fn until(&self) -> Option<UnixMillis> {
+        let mut latest = None;
+        for record in self.records.values().filter(|record| record.stands()) {
+            latest = latest.max(Some(record.suppressed.as_ref()?.1.until?));
+        }
+        latest
+    }
+
+    /// When the item may be forgotten: once all that stands has lapsed and no older event can arrive that a lift
+    /// must outweigh. `None` while something stands for good.
+    pub fn expires_at(&self) -> Option<UnixMillis> {
+        let until = self.until();
+        if until.is_none() && self.reasons().next().is_some() {
+            return None;
+        }
+        let lifts = self.records.values().filter_map(|record| record.lifted.as_ref());
+        lifts.map(|lifted| lifted.at.plus(days(TOMBSTONE_DAYS))).chain(until).max()
+    }
+}
+
+#[cfg(test)]
+mod tests;

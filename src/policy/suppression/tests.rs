@@ -1,0 +1,245 @@
+//! What must hold of suppression, by table and by property.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const RECEIVED: UnixMillis = UnixMillis(1_795_000_000_000);
+const EVENT: UnixMillis = UnixMillis(1_794_999_600_000); // 2026-11-18T11:00:00Z
+
+fn message(id: &str) -> MessageId {
+    MessageId::already_verified(id)
+}
+
+fn recipient(address: &str) -> Recipient {
+    Recipient::parse(address).unwrap()
+}
+
+fn protection_of(event_type: &str, data: &str) -> Protection {
+    let body = format!(r#"{{"type":"{event_type}","created_at":"2026-11-18T11:00:00Z","data":{data}}}"#);
+    protection(&Event::read(body.as_bytes()).unwrap(), &message("msg_1"), RECEIVED)
+}
+
+/// The outcome in short: `ann@example.com +complaint`, `-provider` for a lift, `?` where it is ambiguous.
+fn short(protection: Protection) -> String {
+    match protection {
+        Protection::Nothing => String::new(),
+        Protection::Ambiguous(_) => "?".to_owned(),
+        Protection::Changes(changes) => {
+            let one = |(recipient, changes): (Recipient, Vec<Change>)| {
+                let signs = changes.iter().map(|change| match change.effect {
+                    Effect::Suppress(_) => format!(" +{}", change.reason.as_str()),
+                    Effect::Lift => format!(" -{}", change.reason.as_str()),
+                });
+                format!("{recipient}{}", signs.collect::<String>())
+            };
+            changes.into_iter().map(one).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+#[test]
+fn each_event_suppresses_or_lifts_what_the_policy_says() {
+    let table = [
+        ("email.complained", r#"{"to":["Ann@example.com"]}"#, "ann@example.com +complaint"),
+        ("email.complained", r#"{"to":[]}"#, ""),
+        ("email.complained", r#"{}"#, ""),
+        ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"Permanent","subType":"General"}}"#, "a@x.io +hard_bounce"),
+        ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"PERMANENT","subType":"noemail"}}"#, "a@x.io +hard_bounce"),
+        ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"Permanent"}}"#, "a@x.io +hard_bounce"),
+        ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"Permanent","subType":"Suppressed"}}"#, "a@x.io +hard_bounce"),
+        ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"Permanent","subType":"MessageRejected"}}"#, ""),
+        ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"permanent","subType":"messagerejected"}}"#, ""),
+        ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"Transient","subType":"MailboxFull"}}"#, ""),
+        ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"Undetermined"}}"#, ""),
+        ("email.bounced", r#"{"to":["a@x.io"]}"#, ""),
+        ("email.suppressed", r#"{"to":["a@x.io"],"suppressed":{"type":"OnAccountSuppressionList"}}"#, "a@x.io +provider"),
+        ("email.suppressed", r#"{"to":["a@x.io"]}"#, "a@x.io +provider"),
+        ("suppression.added", r#"{"email":"A@x.io","origin":"complaint"}"#, "a@x.io +provider"),
+        ("suppression.removed", r#"{"email":"a@x.io","origin":"bounce"}"#, "a@x.io -provider -hard_bounce"),
+        ("suppression.removed", r#"{"email":"a@x.io","origin":"Complaint"}"#, "a@x.io -provider -complaint"),
+        ("suppression.removed", r#"{"email":"a@x.io","origin":"manual"}"#, "a@x.io -provider -manual"),
+        ("suppression.removed", r#"{"email":"a@x.io","origin":"moon"}"#, "a@x.io -provider"),
+        ("suppression.removed", r#"{"email":"a@x.io"}"#, "a@x.io -provider"),
+        ("contact.created", r#"{"email":"a@x.io","unsubscribed":true}"#, "a@x.io +unsubscribed"),
+        ("contact.updated", r#"{"email":"a@x.io","unsubscribed":true}"#, "a@x.io +unsubscribed"),
+        ("contact.updated", r#"{"email":"a@x.io","unsubscribed":false}"#, "a@x.io -unsubscribed"),
+        ("contact.created", r#"{"email":"a@x.io","unsubscribed":false}"#, "a@x.io -unsubscribed"),
+        ("contact.updated", r#"{"email":"a@x.io","unsubscribed":"false"}"#, ""),
+        ("contact.updated", r#"{"email":"a@x.io"}"#, ""),
+        ("contact.updated", r#"{"unsubscribed":true}"#, ""),
+        ("contact.deleted", r#"{"email":"a@x.io","unsubscribed":false}"#, ""),
+        ("contact.deleted", r#"{"email":"a@x.io","unsubscribed":true}"#, "a@x.io +unsubscribed"),
+        ("contact.topics.updated", r#"{"email":"a@x.io","topics":[{"id":"t","subscription":"opt_out"}]}"#, ""),
+        ("email.delivered", r#"{"to":["a@x.io"]}"#, ""),
+        ("email.failed", r#"{"to":["a@x.io"],"failed":{"reason":"reached_daily_quota"}}"#, ""),
+        ("email.delivery_delayed", r#"{"to":["a@x.io"]}"#, ""),
+        ("email.not_known_yet", r#"{"to":["a@x.io"]}"#, ""),
+    ];
+    for (event_type, data, expected) in table {
+        assert_eq!(short(protection_of(event_type, data)), expected, "{event_type} {data}");
+    }
+}
+
+#[test]
+fn of_several_recipients_only_those_that_a_diagnosis_names_are_suppressed() {
+    let bounce = |diagnostics: &str| {
+        let data = format!(
+            r#"{{"to":["ann@x.io","joann@x.io","bob@x.io"],"bounce":{{"type":"Permanent","diagnosticCode":{diagnostics}}}}}"#
+        );
+        short(protection_of("email.bounced", &data))
+    };
+    assert_eq!(bounce(r#"["smtp; 550 <bob@x.io>: no such user"]"#), "bob@x.io +hard_bounce");
+    assert_eq!(bounce(r#""550 <Bob@x.io> unknown""#), "bob@x.io +hard_bounce");
+    assert_eq!(bounce(r#"["550 joann@x.io","551 bob@x.io"]"#), "bob@x.io +hard_bounce, joann@x.io +hard_bounce");
+    assert_eq!(bounce(r#"["550 joann@x.io"]"#), "joann@x.io +hard_bounce", "ann@x.io stands inside it, and is not named");
+    assert_eq!(bounce(r#"["550 carol@x.io"]"#), "?");
+    assert_eq!(bounce(r#"["550 user unknown"]"#), "?");
+    assert_eq!(bounce("[]"), "?");
+    assert_eq!(bounce("null"), "?");
+}
+
+#[test]
+fn a_complaint_or_a_skipped_send_of_several_recipients_silences_nobody() {
+    let to = r#"{"to":["ann@x.io","bob@x.io"]}"#;
+    assert_eq!(short(protection_of("email.complained", to)), "?");
+    assert_eq!(short(protection_of("email.suppressed", to)), "?");
+    let transient = r#"{"to":["ann@x.io","bob@x.io"],"bounce":{"type":"Transient"}}"#;
+    assert_eq!(short(protection_of("email.bounced", transient)), "", "a soft bounce suppresses nobody, so nothing is ambiguous");
+}
+
+#[test]
+fn a_change_carries_the_time_of_the_event_and_what_a_person_would_ask_for() {
+    let data = r#"{"to":["a@x.io"],"email_id":"e1","bounce":{"type":"Permanent","subType":"NoEmail","message":"gone"}}"#;
+    let Protection::Changes(changes) = protection_of("email.bounced", data) else { panic!("nothing changed") };
+    let grounds = Grounds { email_id: Some("e1".into()), detail: Some("Permanent: NoEmail: gone".into()), until: None };
+    let expected = Change { reason: Reason::HardBounce, at: EVENT, message: message("msg_1"), effect: Effect::Suppress(grounds) };
+    assert_eq!(changes[&recipient("a@x.io")], [expected]);
+}
+
+#[test]
+fn an_event_without_a_time_happened_when_it_was_received() {
+    let event = Event::read(br#"{"type":"email.complained","data":{"to":["a@x.io"]}}"#).unwrap();
+    let Protection::Changes(changes) = protection(&event, &message("m"), RECEIVED) else { panic!("nothing changed") };
+    assert_eq!(changes[&recipient("a@x.io")][0].at, RECEIVED);
+}
+
+fn suppress(reason: Reason, at: i64, id: &str) -> Change {
+    Change { reason, at: UnixMillis(at), message: message(id), effect: Effect::Suppress(Grounds::default()) }
+}
+
+fn lift(reason: Reason, at: i64, id: &str) -> Change {
+    Change { reason, at: UnixMillis(at), message: message(id), effect: Effect::Lift }
+}
+
+fn merged<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Suppression {
+    changes.into_iter().fold(Suppression::default(), Suppression::merge)
+}
+
+fn standing(suppression: &Suppression) -> Vec<Reason> {
+    suppression.reasons().collect()
+}
+
+#[test]
+fn a_late_bounce_does_not_erase_a_complaint() {
+    let known = merged(&[suppress(Reason::Complaint, 20, "b"), suppress(Reason::HardBounce, 10, "a")]);
+    assert_eq!(standing(&known), [Reason::Complaint, Reason::HardBounce]);
+}
+
+#[test]
+fn an_old_resubscription_that_arrives_late_lifts_nothing() {
+    let known = merged(&[suppress(Reason::Unsubscribed, 20, "b"), lift(Reason::Unsubscribed, 10, "a")]);
+    assert_eq!(standing(&known), [Reason::Unsubscribed]);
+}
+
+#[test]
+fn an_unsubscription_overtaken_by_the_resubscription_stays_lifted() {
+    let known = merged(&[lift(Reason::Unsubscribed, 20, "b"), suppress(Reason::Unsubscribed, 10, "a")]);
+    assert_eq!(standing(&known), []);
+}
+
+#[test]
+fn at_equal_times_suppressing_beats_lifting_whatever_the_ids() {
+    for (one, other) in [("a", "b"), ("b", "a")] {
+        let known = merged(&[suppress(Reason::Provider, 10, one), lift(Reason::Provider, 10, other)]);
+        assert_eq!(standing(&known), [Reason::Provider]);
+    }
+}
+
+#[test]
+fn lifting_one_reason_leaves_the_others() {
+    let known =
+        merged(&[suppress(Reason::Complaint, 1, "a"), suppress(Reason::Unsubscribed, 2, "b"), lift(Reason::Unsubscribed, 3, "c")]);
+    assert_eq!(standing(&known), [Reason::Complaint]);
+}
+
+#[test]
+fn an_item_expires_only_where_nothing_permanent_stands() {
+    let until = UnixMillis(5_000);
+    let lapsing = Change {
+        effect: Effect::Suppress(Grounds { until: Some(until), ..Grounds::default() }),
+        ..suppress(Reason::SoftBounce, 1, "a")
+    };
+    let soft = merged([&lapsing]);
+    assert_eq!((soft.until(), soft.expires_at()), (Some(until), Some(until)));
+    let with_complaint = soft.merge(&suppress(Reason::Complaint, 2, "b"));
+    assert_eq!((with_complaint.until(), with_complaint.expires_at()), (None, None));
+    let lifted = with_complaint.merge(&lift(Reason::Complaint, 3, "c"));
+    let tombstone = UnixMillis(3).plus(days(35));
+    assert_eq!((lifted.until(), lifted.expires_at()), (Some(until), Some(tombstone)));
+    let all_lifted = lifted.merge(&lift(Reason::SoftBounce, 4, "d"));
+    assert_eq!((all_lifted.until(), all_lifted.expires_at()), (None, Some(UnixMillis(4).plus(days(35)))));
+}
+
+/// Changes of few reasons, at few times, from few messages, so that ties and repeats are common.
+fn a_change() -> impl Strategy<Value = Change> {
+    (0..3_usize, 0..4_i64, 0..4_u8, prop::bool::ANY, prop::option::of(0..3_i64)).prop_map(|(reason, at, id, lifts, until)| {
+        // One message makes one and the same change to a reason, so what it says follows from its id.
+        let grounds = Grounds { detail: Some(format!("said by {id}")), until: until.map(|_| UnixMillis(at + 100)), email_id: None };
+        Change {
+            reason: Reason::ALL[reason],
+            at: UnixMillis(at),
+            message: message(&format!("msg_{id}_{}", until.is_some())),
+            effect: if lifts { Effect::Lift } else { Effect::Suppress(grounds) },
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_order_and_any_duplicates_end_in_the_same(
+        (changes, shuffled) in prop::collection::vec(a_change(), 0..12).prop_flat_map(|changes| {
+            let twice: Vec<Change> = changes.iter().chain(&changes).cloned().collect();
+            (Just(changes), Just(twice).prop_shuffle())
+        })
+    ) {
+        prop_assert_eq!(merged(&changes), merged(&shuffled));
+    }
+
+    #[test]
+    fn what_stands_is_what_the_newest_change_of_each_reason_says(changes in prop::collection::vec(a_change(), 0..12)) {
+        let known = merged(&changes);
+        for reason in Reason::ALL {
+            // The policy's own words, put another way: sort by time, then lifts before suppressions; the last one counts.
+            let newest = changes
+                .iter()
+                .filter(|change| change.reason == reason)
+                .max_by_key(|change| (change.at, change.effect != Effect::Lift));
+            let stands = newest.is_some_and(|change| change.effect != Effect::Lift);
+            prop_assert_eq!(known.reasons().any(|standing| standing == reason), stands);
+        }
+    }
+
+    #[test]
+    fn nothing_that_stands_for_good_ever_expires(changes in prop::collection::vec(a_change(), 0..12)) {
+        let known = merged(&changes);
+        let permanent = known.records.values().any(|record| {
+            record.stands() && record.suppressed.as_ref().is_some_and(|(_, grounds)| grounds.until.is_none())
+        });
+        if permanent {
+            prop_assert_eq!((known.until(), known.expires_at()), (None, None));
+        } else if known.reasons().next().is_some() {
+            prop_assert!(known.expires_at() >= known.until() && known.until().is_some());
+        }
+    }
+}

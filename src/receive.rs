@@ -1,0 +1,261 @@
+//! `receive`: one webhook, from the HTTP request to the stored row and the answer.
+//!
+//! A 200 means stored. Everything that follows from an event, beyond the suppression written with it, follows from the
+//! events table's stream, so the answer waits for none of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lambda_runtime::{Error, LambdaEvent};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::event::Event;
+use crate::http::{BodyNotBase64, HttpRequest, HttpResponse};
+use crate::policy::suppression::{Change, Protection, protection};
+use crate::recipient::Recipient;
+use crate::secrets::SecretSource;
+use crate::signature::{Claim, MessageId, SignatureError};
+use crate::store::row::{Row, Stamp};
+use crate::store::write::{MAX_RECIPIENTS, WriteError, Writer, Written};
+use crate::time::UnixMillis;
+
+/// The largest body taken, in bytes. Svix sends at most about 350 kB.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// How long storing may take. Resend waits 15 s for the answer.
+pub const WRITE_BUDGET: Duration = Duration::from_secs(8);
+
+/// What is left of the function's own time for the answer, after storing.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(500);
+
+/// One in so many ordinary webhooks leaves a log line.
+const LOG_SAMPLE: u32 = 100;
+
+/// What became of a webhook that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Stored now.
+    Handled,
+    /// The same message was stored before.
+    Duplicate,
+    /// Stored now, of a type that this version does not know.
+    Ignored,
+    /// Stored raw, because it can never be stored as an event.
+    Quarantined,
+}
+
+impl Outcome {
+    /// The word in the answer and in the logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Handled => "handled",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// Why a webhook was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Not a POST.
+    #[error("send a POST; this is a webhook endpoint")]
+    NotPost,
+    /// The body is too large.
+    #[error("the body is over {MAX_BODY_BYTES} bytes")]
+    TooLarge,
+    /// The request itself is broken.
+    #[error(transparent)]
+    Body(#[from] BodyNotBase64),
+    /// The signature does not hold.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// There is no signing secret to verify with yet.
+    #[error("the signing secret is not set yet; put RESEND_WEBHOOK_SECRET into the stack's webhook secret")]
+    NoSecret,
+    /// It could not be stored. The details are for the log, not for whoever asks.
+    #[error("could not be stored for now; send it again")]
+    NotStored(#[from] WriteError),
+}
+
+impl From<Refusal> for HttpResponse {
+    fn from(refusal: Refusal) -> Self {
+        let status = match &refusal {
+            Refusal::Body(_) => 400,
+            Refusal::Signature(_) => 401,
+            Refusal::NotPost => 405,
+            Refusal::TooLarge => 413,
+            Refusal::NoSecret | Refusal::NotStored(_) => 503,
+        };
+        let response = Self::json(status, &json!({ "error": refusal.to_string() }));
+        if status == 405 { response.with_header("allow", "POST") } else { response }
+    }
+}
+
+/// A webhook that was stored: the answer, and what the log says of it.
+#[derive(Clone, Debug)]
+struct Accepted {
+    message: MessageId,
+    event_type: Option<String>,
+    outcome: Outcome,
+}
+
+/// The use case, with all that it needs.
+#[derive(Debug)]
+pub struct Receiver {
+    secrets: SecretSource,
+    writer: Writer,
+    retention_days: u32,
+    /// Whether this sandbox has not handled anything yet.
+    cold: AtomicBool,
+}
+
+impl Receiver {
+    /// A receiver that verifies with `secrets` and stores with `writer`, for `retention_days`.
+    pub fn new(secrets: SecretSource, writer: Writer, retention_days: u32) -> Self {
+        Self { secrets, writer, retention_days, cold: AtomicBool::new(true) }
+    }
+
+    /// Handles one invocation. Never an error: that would be a function error, and an expected failure is a response.
+    ///
+    /// # Errors
+    /// None.
+    pub async fn handle(&self, invocation: LambdaEvent<HttpRequest>) -> Result<HttpResponse, Error> {
+        let now = UnixMillis::now();
+        let left = invocation.context.deadline.saturating_sub(now.0.unsigned_abs());
+        let budget = Duration::from_millis(left).saturating_sub(TIME_TO_ANSWER).min(WRITE_BUDGET);
+        Ok(self.receive(invocation.payload, now, Instant::now() + budget).await)
+    }
+
+    /// Receives one webhook at the moment `now`; storing must be over by `deadline`.
+    pub async fn receive(&self, request: HttpRequest, now: UnixMillis, deadline: Instant) -> HttpResponse {
+        let started = Instant::now();
+        let cold = self.cold.swap(false, Ordering::Relaxed);
+        let result = self.accept(request, now, deadline).await;
+        log(&result, started.elapsed(), cold);
+        match result {
+            Ok(accepted) => HttpResponse::json(200, &json!({ "status": accepted.outcome.as_str(), "id": accepted.message })),
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    async fn accept(&self, request: HttpRequest, now: UnixMillis, deadline: Instant) -> Result<Accepted, Refusal> {
+        if request.method() != "POST" {
+            return Err(Refusal::NotPost);
+        }
+        let (body, message) = self.verified(request, now).await?;
+        let (outcome, event_type) = match Event::read(&body) {
+            Ok(event) => {
+                let outcome = self.store_event(&event, &message, &body, now, deadline).await?;
+                (outcome, Some(event.type_text().to_owned()))
+            }
+            Err(unreadable) => {
+                let problem = unreadable.to_string();
+                (self.quarantine(&message, &body, &problem, BTreeMap::new(), now, deadline).await?, None)
+            }
+        };
+        Ok(Accepted { message, event_type, outcome })
+    }
+
+    /// The body and the id of a message whose signature holds.
+    async fn verified(&self, request: HttpRequest, now: UnixMillis) -> Result<(Vec<u8>, MessageId), Refusal> {
+        let (headers, body) = request.into_parts();
+        let body = body?;
+        if body.len() > MAX_BODY_BYTES {
+            return Err(Refusal::TooLarge);
+        }
+        let claim = Claim::from_headers(|name| headers.get(name))?;
+        let now = now.seconds();
+        let tried = self.secrets.current();
+        let verdict = match &tried {
+            Some(secrets) => claim.verify(secrets, &body, now).map_err(Refusal::from),
+            None => Err(Refusal::NoSecret),
+        };
+        let message = match verdict {
+            // The secret may have been rotated, or set at last. An old message proves nothing, so it costs no call.
+            Err(Refusal::Signature(SignatureError::WrongSignature) | Refusal::NoSecret) if claim.claims_to_be_fresh(now) => {
+                match self.secrets.reread(tried.as_ref()).await {
+                    Some(secrets) => claim.verify(&secrets, &body, now)?,
+                    None => verdict?,
+                }
+            }
+            verdict => verdict?,
+        };
+        Ok((body, message))
+    }
+
+    async fn store_event(
+        &self,
+        event: &Event<'_>,
+        message: &MessageId,
+        body: &[u8],
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> Result<Outcome, Refusal> {
+        let changes = match protection(event, message, now) {
+            Protection::Changes(changes) => changes,
+            Protection::Nothing | Protection::Ambiguous(_) => BTreeMap::new(),
+        };
+        if changes.len() > MAX_RECIPIENTS {
+            let problem = format!("it suppresses {} recipients; one write holds {MAX_RECIPIENTS}", changes.len());
+            return self.quarantine(message, body, &problem, BTreeMap::new(), now, deadline).await;
+        }
+        let row = match Row::event(event, message, body, self.stamp(now)) {
+            Ok(row) => row,
+            // What it says of an address counts, even if it cannot be stored as an event.
+            Err(unstorable) => return self.quarantine(message, body, &unstorable.to_string(), changes, now, deadline).await,
+        };
+        match self.writer.write(&row, &changes, deadline).await {
+            Ok(Written::New) if event.event_type().is_none() => Ok(Outcome::Ignored),
+            Ok(Written::New) => Ok(Outcome::Handled),
+            Ok(Written::Duplicate) => Ok(Outcome::Duplicate),
+            Err(WriteError::Invalid(problem)) => {
+                self.quarantine(message, body, &problem, BTreeMap::new(), now, deadline).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Stores a message raw that can never be stored as an event, so that nothing is retried for a day in vain.
+    async fn quarantine(
+        &self,
+        message: &MessageId,
+        body: &[u8],
+        problem: &str,
+        changes: BTreeMap<Recipient, Vec<Change>>,
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> Result<Outcome, Refusal> {
+        let row = Row::quarantine(message, body, problem, self.stamp(now));
+        match self.writer.write(&row, &changes, deadline).await? {
+            Written::New => Ok(Outcome::Quarantined),
+            Written::Duplicate => Ok(Outcome::Duplicate),
+        }
+    }
+
+    fn stamp(&self, now: UnixMillis) -> Stamp {
+        Stamp { received_at: now, retention_days: self.retention_days }
+    }
+}
+
+/// One line for what is not ordinary, and for a sample of what is. Nothing personal: an id, a type, an outcome.
+fn log(result: &Result<Accepted, Refusal>, took: Duration, cold: bool) {
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match result {
+        Ok(Accepted { message, event_type, outcome }) => {
+            let event_type = event_type.as_deref();
+            match outcome {
+                Outcome::Quarantined => {
+                    tracing::warn!(%message, event_type, outcome = outcome.as_str(), ms, cold, "webhook");
+                }
+                Outcome::Handled | Outcome::Ignored if !cold && fastrand::u32(..LOG_SAMPLE) > 0 => {}
+                _ => tracing::info!(%message, event_type, outcome = outcome.as_str(), ms, cold, "webhook"),
+            }
+        }
+        Err(Refusal::NotStored(error)) => tracing::error!(%error, outcome = "not stored", ms, cold, "webhook"),
+        Err(refusal) => tracing::warn!(error = %refusal, outcome = "refused", ms, cold, "webhook"),
+    }
+}

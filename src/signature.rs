@@ -1,0 +1,229 @@
+//! Standard Webhooks verification, as Svix signs for Resend.
+//!
+//! A message is signed with `base64(HMAC-SHA256(key, "{id}.{timestamp}.{body}"))` over the raw bytes of the body, so
+//! verification comes before anything is parsed. See <https://docs.svix.com/receiving/verifying-payloads/how-manual> and
+//! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::DecodePaddingMode;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// How far a message's timestamp may be from now, in seconds, either way and inclusive.
+pub const TOLERANCE_SECONDS: i64 = 300;
+
+const SECRET_PREFIX: &str = "whsec_";
+const SIGNATURE_VERSION: &str = "v1";
+
+/// Base64 as people paste it: the padding may be missing.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The id of one message, from `svix-id`. Every retry and every replay of the message carries the same one.
+///
+/// It exists only once a signature held: whoever could claim an id without one could make a real message look like a
+/// duplicate.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct MessageId(String);
+
+impl MessageId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// An id whose message was verified earlier: one read back from a table.
+    pub fn already_verified(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a text is no signing secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// Nothing but white space, or nothing after `whsec_`.
+    #[error("the signing secret is empty; copy it from the webhook's page at Resend (it begins with whsec_)")]
+    Empty,
+    /// Not base64 after the prefix.
+    #[error("the signing secret is not base64 after whsec_; copy it whole from the webhook's page at Resend")]
+    NotBase64,
+}
+
+/// One webhook's signing key, ready to sign.
+#[derive(Clone)]
+pub struct SigningSecret {
+    keyed: Hmac<Sha256>,
+}
+
+impl SigningSecret {
+    /// Signs a message: the text that goes into `svix-signature`, version included.
+    pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
+        let code = self.code(id, timestamp, body).finalize().into_bytes();
+        format!("{SIGNATURE_VERSION},{}", STANDARD.encode(code))
+    }
+
+    fn code(&self, id: &str, timestamp: i64, body: &[u8]) -> Hmac<Sha256> {
+        let mut code = self.keyed.clone();
+        code.update(id.as_bytes());
+        code.update(b".");
+        code.update(timestamp.to_string().as_bytes());
+        code.update(b".");
+        code.update(body);
+        code
+    }
+}
+
+impl FromStr for SigningSecret {
+    type Err = SecretError;
+
+    /// Reads `whsec_<base64>`, forgiving white space around it, a missing prefix and missing padding.
+    fn from_str(text: &str) -> Result<Self, SecretError> {
+        let text = text.trim();
+        let encoded = text.strip_prefix(SECRET_PREFIX).unwrap_or(text).trim();
+        let key = LENIENT.decode(encoded).map_err(|_| SecretError::NotBase64)?;
+        if key.is_empty() {
+            return Err(SecretError::Empty);
+        }
+        // HMAC takes a key of any length, so the error cannot occur; it is mapped all the same.
+        let keyed = Hmac::new_from_slice(&key).map_err(|_| SecretError::Empty)?;
+        Ok(Self { keyed })
+    }
+}
+
+impl fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningSecret(redacted)")
+    }
+}
+
+/// The secrets that are good now: one, or several while a rotation lasts.
+#[derive(Clone, Debug)]
+pub struct SigningSecrets(Vec<SigningSecret>);
+
+impl FromStr for SigningSecrets {
+    type Err = SecretError;
+
+    /// Reads secrets separated by white space. There must be at least one, and every one must be good.
+    fn from_str(text: &str) -> Result<Self, SecretError> {
+        let secrets = text.split_whitespace().map(str::parse).collect::<Result<Vec<SigningSecret>, _>>()?;
+        if secrets.is_empty() { Err(SecretError::Empty) } else { Ok(Self(secrets)) }
+    }
+}
+
+/// Why a message is not accepted. No variant ever says what would have been right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// A header that every signed message has is not there.
+    #[error("missing header: {0}")]
+    MissingHeader(&'static str),
+    /// The id is empty.
+    #[error("malformed header: svix-id is empty")]
+    MalformedId,
+    /// The timestamp is not a whole number of seconds.
+    #[error("malformed header: svix-timestamp is not a whole number of seconds")]
+    MalformedTimestamp,
+    /// There is no `v1,<base64>` among the signatures.
+    #[error("malformed header: svix-signature holds no signature of version v1")]
+    MalformedSignature,
+    /// No signature matches under any of the secrets.
+    #[error("wrong signature: the message was changed, or signed with another secret than this endpoint's")]
+    WrongSignature,
+    /// Correctly signed, too long ago.
+    #[error("stale: correctly signed, but {age_seconds} s ago, and at most {TOLERANCE_SECONDS} s are accepted")]
+    TooOld {
+        /// Seconds between the timestamp and now.
+        age_seconds: i64,
+    },
+    /// Correctly signed, too far in the future.
+    #[error("stale: correctly signed, but {ahead_seconds} s ahead of this clock, and at most {TOLERANCE_SECONDS} s are accepted")]
+    TooNew {
+        /// Seconds between now and the timestamp.
+        ahead_seconds: i64,
+    },
+}
+
+/// What a message's headers claim. Nothing of it is to be believed before [`Claim::verify`].
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    id: &'a str,
+    timestamp: i64,
+    signatures: &'a str,
+}
+
+impl<'a> Claim<'a> {
+    /// Reads the three headers, `svix-*` first, else as Standard Webhooks names them, `webhook-*`. `header` looks a
+    /// lower-case name up.
+    ///
+    /// # Errors
+    /// One of the headers is missing or malformed.
+    pub fn from_headers(header: impl Fn(&str) -> Option<&'a str>) -> Result<Self, SignatureError> {
+        let either = |svix: &'static str, standard: &str| {
+            header(svix).or_else(|| header(standard)).ok_or(SignatureError::MissingHeader(svix))
+        };
+        let id = either("svix-id", "webhook-id")?;
+        let timestamp = either("svix-timestamp", "webhook-timestamp")?;
+        let signatures = either("svix-signature", "webhook-signature")?;
+        if id.is_empty() {
+            return Err(SignatureError::MalformedId);
+        }
+        let timestamp = timestamp.parse().map_err(|_| SignatureError::MalformedTimestamp)?;
+        if v1_signatures(signatures).next().is_none() {
+            return Err(SignatureError::MalformedSignature);
+        }
+        Ok(Self { id, timestamp, signatures })
+    }
+
+    /// Checks the signature, and only then the age, so that a correctly signed old message is told from a forged one.
+    /// `now` is in seconds since the epoch.
+    ///
+    /// # Errors
+    /// [`SignatureError::WrongSignature`], [`SignatureError::TooOld`] or [`SignatureError::TooNew`].
+    pub fn verify(&self, secrets: &SigningSecrets, body: &[u8], now: i64) -> Result<MessageId, SignatureError> {
+        if !secrets.0.iter().any(|secret| self.is_signed_with(secret, body)) {
+            return Err(SignatureError::WrongSignature);
+        }
+        let age = now.saturating_sub(self.timestamp);
+        if age > TOLERANCE_SECONDS {
+            return Err(SignatureError::TooOld { age_seconds: age });
+        }
+        if age < -TOLERANCE_SECONDS {
+            return Err(SignatureError::TooNew { ahead_seconds: age.saturating_neg() });
+        }
+        Ok(MessageId(self.id.to_owned()))
+    }
+
+    /// Whether the message claims to be recent enough. Says nothing about the signature.
+    pub fn claims_to_be_fresh(&self, now: i64) -> bool {
+        now.saturating_sub(self.timestamp).saturating_abs() <= TOLERANCE_SECONDS
+    }
+
+    fn is_signed_with(&self, secret: &SigningSecret, body: &[u8]) -> bool {
+        let code = secret.code(self.id, self.timestamp, body);
+        v1_signatures(self.signatures)
+            // Strict base64, so that one signature has one spelling. `verify_slice` compares in constant time, and
+            // only the full length.
+            .filter_map(|signature| STANDARD.decode(signature).ok())
+            .any(|signature| code.clone().verify_slice(&signature).is_ok())
+    }
+}
+
+/// The base64 parts of `v1,<base64>` in a header of several signatures; other versions are skipped, never accepted.
+fn v1_signatures(header: &str) -> impl Iterator<Item = &str> {
+    header
+        .split(' ')
+        .filter_map(|token| token.split_once(','))
+        .filter_map(|(version, signature)| (version == SIGNATURE_VERSION).then_some(signature))
+}

@@ -1,0 +1,108 @@
+//! What an unsuccessful call to DynamoDB means for the write it was part of.
+
+use std::fmt::Debug;
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::CancellationReason;
+
+use super::Item;
+
+/// What an unsuccessful call means.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The event's row is there already. Holds it, if it was asked for.
+    RowExists(Option<Item>),
+    /// Suppression items are not as expected: by index into the expected ones, each as it is now (`None`: gone).
+    Overtaken(Vec<(usize, Option<Item>)>),
+    /// Nothing was written, because of a conflict or a throttle. May pass in milliseconds.
+    Busy(String),
+    /// No answer, or none that tells: it may have been written or not.
+    Unclear(String),
+    /// DynamoDB will never take this write.
+    Invalid(String),
+    /// Nothing was written, and trying again soon won't help: no permission, no table.
+    Denied(String),
+}
+
+impl Failure {
+    /// Reads the failure of a put of the event's row alone.
+    pub(super) fn of_put<R: Debug>(error: SdkError<PutItemError, R>) -> Self {
+        match error {
+            SdkError::ServiceError(service) => match service.into_err() {
+                PutItemError::ConditionalCheckFailedException(exists) => Self::RowExists(exists.item),
+                other => Self::of_code(other.code(), &DisplayErrorContext(&other)),
+            },
+            other => Self::of_transport(&other),
+        }
+    }
+
+    /// Reads the failure of a transaction whose first item was the event's row, and the others suppression items.
+    pub(super) fn of_transaction<R: Debug>(error: SdkError<TransactWriteItemsError, R>) -> Self {
+        match error {
+            SdkError::ServiceError(service) => match service.into_err() {
+                TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+                    Self::of_reasons(cancelled.cancellation_reasons.unwrap_or_default())
+                }
+                other => Self::of_code(other.code(), &DisplayErrorContext(&other)),
+            },
+            other => Self::of_transport(&other),
+        }
+    }
+
+    fn of_reasons(reasons: Vec<CancellationReason>) -> Self {
+        const FAILED: &str = "ConditionalCheckFailed";
+        if let Some(row) = reasons.first().filter(|row| row.code() == Some(FAILED)) {
+            return Self::RowExists(row.item.clone());
+        }
+        if let Some(invalid) = reasons.iter().find(|reason| is_invalid(reason.code())) {
+            return Self::Invalid(invalid.message().unwrap_or("the transaction is not valid").to_owned());
+        }
+        let summary = format!("transaction cancelled: {:?}", reasons.iter().map(CancellationReason::code).collect::<Vec<_>>());
+        let overtaken: Vec<_> = reasons
+            .into_iter()
+            .skip(1)
+            .enumerate()
+            .filter(|(_, reason)| reason.code() == Some(FAILED))
+            .map(|(index, reason)| (index, reason.item))
+            .collect();
+        if overtaken.is_empty() { Self::Busy(summary) } else { Self::Overtaken(overtaken) }
+    }
+
+    fn of_code(code: Option<&str>, error: &impl ToString) -> Self {
+        let described = error.to_string();
+        match code.unwrap_or_default() {
+            "TransactionConflictException"
+            | "TransactionInProgressException"
+            | "ProvisionedThroughputExceededException"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "RequestLimitExceeded"
+            | "LimitExceededException" => Self::Busy(described),
+            code if is_invalid(Some(code)) => Self::Invalid(described),
+            // Our own fault, every one of them, and none of the message's. A clock that is off or credentials that have
+            // run out mend themselves with the next sandbox.
+            "AccessDeniedException"
+            | "ResourceNotFoundException"
+            | "UnrecognizedClientException"
+            | "ExpiredTokenException"
+            | "InvalidSignatureException"
+            | "MissingAuthenticationTokenException"
+            | "IncompleteSignatureException" => Self::Denied(described),
+            _ => Self::Unclear(described),
+        }
+    }
+
+    fn of_transport<E, R>(error: &SdkError<E, R>) -> Self
+    where
+        E: std::error::Error + 'static,
+        R: Debug,
+    {
+        Self::Unclear(DisplayErrorContext(error).to_string())
+    }
+}
+
+fn is_invalid(code: Option<&str>) -> bool {
+    matches!(code, Some("ValidationException" | "ValidationError" | "ItemCollectionSizeLimitExceededException"))
+}

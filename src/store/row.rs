@@ -1,0 +1,217 @@
+//! An event's row: its key, and the payload within one write unit.
+//!
+//! The row is the idempotency record, the entry in the email's timeline and the outbox that the table's stream is read
+//! from, all in one. DynamoDB bills a write for each begun KB, so an everyday row is kept within one: the sort key holds
+//! the type (stream filters match it by prefix, so it needs no attribute of its own), what can be read from the payload is
+//! not repeated, and a payload that would begin another KB is compressed where that saves one.
+
+use std::borrow::Cow;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use sha2::{Digest, Sha256};
+
+use super::{Item, number, text};
+use crate::event::Event;
+use crate::signature::MessageId;
+use crate::time::{UnixMillis, days};
+
+/// What DynamoDB bills as one write, in bytes.
+pub const WRITE_UNIT: usize = 1024;
+
+/// The largest item that DynamoDB stores, in bytes
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html#limits-items>).
+const MAX_ITEM: usize = 400 * 1024;
+
+/// The longest partition key that is made of a resource's id, and the longest message id used as it is, in bytes. Resend's
+/// have 36 and 31; DynamoDB's limits are 2,048 for a partition key and 1,024 for a sort key.
+const MAX_ID: usize = 256;
+
+/// The longest sort key, in bytes: DynamoDB's limit.
+const MAX_SORT_KEY: usize = 1024;
+
+/// How much of a body too large for an item is kept, in bytes, before compression.
+const HEAD: usize = 16 * 1024;
+
+/// zlib's middle level: a higher one takes longer and saves next to nothing on bodies of this size.
+const COMPRESSION_LEVEL: u8 = 6;
+
+/// The value of the attribute `kind`: what a row in the events table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowKind {
+    /// A webhook that reads as an event.
+    Event,
+    /// A signed webhook that cannot be read or stored as an event.
+    Quarantine,
+}
+
+impl RowKind {
+    /// The attribute's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Quarantine => "quarantine",
+        }
+    }
+}
+
+/// Why an event cannot be stored as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unstorable {
+    /// The type makes the sort key too long.
+    #[error("the type is too long for a sort key")]
+    TypeTooLong,
+    /// Even compressed, the payload does not fit in an item.
+    #[error("the body is too large for an item")]
+    TooLarge,
+}
+
+/// What every row is stamped with.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// When the webhook was received.
+    pub received_at: UnixMillis,
+    /// How many days the row stays.
+    pub retention_days: u32,
+}
+
+/// A row of the events table, ready to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row(Item);
+
+impl Row {
+    /// The row of an event.
+    ///
+    /// | attribute | value |
+    /// | --- | --- |
+    /// | `email_id` | the resource's id; without a usable one `message#<svix-id>` |
+    /// | `event` | `<type>#<svix-id>` |
+    /// | `kind` | `event` |
+    /// | `payload` | the body as it came: text; or zlib of its bytes, where that saves a write unit |
+    /// | `received_at` | milliseconds |
+    /// | `expires_at` | seconds, DynamoDB's TTL |
+    ///
+    /// # Errors
+    /// DynamoDB could not hold it, so the webhook has to be [quarantined](Self::quarantine).
+    pub fn event(event: &Event<'_>, message: &MessageId, body: &[u8], stamp: Stamp) -> Result<Self, Unstorable> {
+        let usable = |id: &String| id.len() <= MAX_ID;
+        let email_id = event.resource_id().filter(usable).unwrap_or_else(|| partition_of(message));
+        let sort = format!("{}#{}", event.type_text(), key_text(message));
+        if sort.len() > MAX_SORT_KEY {
+            return Err(Unstorable::TypeTooLong);
+        }
+        let item = with_payload(common(email_id, sort, RowKind::Event, stamp), body);
+        if item_size(&item) > MAX_ITEM { Err(Unstorable::TooLarge) } else { Ok(Self(item)) }
+    }
+
+    /// The row of a signed webhook that can never be an event: the raw body, or its head and hash if it is too large.
+    ///
+    /// Its attributes are those of an event's row, with `kind` = `quarantine`, the sort key `quarantine#<svix-id>`, and
+    /// `problem` in words. Where the body is too large, `payload` holds its beginning, `payload_bytes` its length and
+    /// `payload_sha256` the hash of the whole in hex.
+    pub fn quarantine(message: &MessageId, body: &[u8], problem: &str, stamp: Stamp) -> Self {
+        let sort = format!("quarantine#{}", key_text(message));
+        let mut item = common(partition_of(message), sort, RowKind::Quarantine, stamp);
+        item.insert("problem".to_owned(), text(problem));
+        let whole = with_payload(item.clone(), body);
+        if item_size(&whole) <= MAX_ITEM {
+            return Self(whole);
+        }
+        item.insert("payload_bytes".to_owned(), number(i64::try_from(body.len()).unwrap_or(i64::MAX)));
+        item.insert("payload_sha256".to_owned(), text(hex(&Sha256::digest(body))));
+        Self(with_payload(item, body.get(..HEAD).unwrap_or(body)))
+    }
+
+    /// The attributes.
+    pub fn item(&self) -> &Item {
+        &self.0
+    }
+
+    /// Whether an item read from the table was written by the very call that made this row.
+    pub(super) fn is_in(&self, stored: &Item) -> bool {
+        stored.get("received_at") == self.0.get("received_at") && stored.get("payload") == self.0.get("payload")
+    }
+
+    /// The row's size, in bytes, as DynamoDB bills it.
+    pub fn size(&self) -> usize {
+        item_size(&self.0)
+    }
+}
+
+/// The body that a row holds, byte for byte. `None` if the row has no readable payload.
+pub fn payload(item: &Item) -> Option<Cow<'_, [u8]>> {
+    match item.get("payload")? {
+        AttributeValue::S(text) => Some(Cow::Borrowed(text.as_bytes())),
+        AttributeValue::B(zlib) => {
+            // A body is never larger than what the function accepts, so neither is what this may grow to.
+            let limit = crate::receive::MAX_BODY_BYTES;
+            miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(zlib.as_ref(), limit).ok().map(Cow::Owned)
+        }
+        _ => None,
+    }
+}
+
+fn common(email_id: String, sort: String, kind: RowKind, stamp: Stamp) -> Item {
+    let expires_at = stamp.received_at.plus(days(stamp.retention_days));
+    Item::from([
+        ("email_id".to_owned(), text(email_id)),
+        ("event".to_owned(), text(sort)),
+        ("kind".to_owned(), text(kind.as_str())),
+        ("received_at".to_owned(), number(stamp.received_at.0)),
+        ("expires_at".to_owned(), number(expires_at.seconds())),
+    ])
+}
+
+/// Adds the payload: as text where it is text and costs no more than compressed, else as zlib.
+fn with_payload(mut item: Item, body: &[u8]) -> Item {
+    let rest = item_size(&item) + "payload".len();
+    let units = |payload_bytes: usize| (rest + payload_bytes).div_ceil(WRITE_UNIT);
+    let as_text = std::str::from_utf8(body).ok();
+    let value = match as_text {
+        Some(plain) if units(plain.len()) == 1 => text(plain),
+        _ => {
+            let zlib = miniz_oxide::deflate::compress_to_vec_zlib(body, COMPRESSION_LEVEL);
+            match as_text {
+                Some(plain) if units(plain.len()) <= units(zlib.len()) => text(plain),
+                _ => AttributeValue::B(Blob::new(zlib)),
+            }
+        }
+    };
+    item.insert("payload".to_owned(), value);
+    item
+}
+
+fn partition_of(message: &MessageId) -> String {
+    format!("message#{}", key_text(message))
+}
+
+/// A message's id as it stands in keys: as it is, or, if it is absurdly long, its hash.
+fn key_text(message: &MessageId) -> Cow<'_, str> {
+    let id = message.as_str();
+    if id.len() <= MAX_ID { Cow::Borrowed(id) } else { Cow::Owned(format!("sha256-{}", hex(&Sha256::digest(id)))) }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An item's size as DynamoDB counts it, rounded up where its rule for numbers is only approximate
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
+pub fn item_size(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+}
+
+fn value_size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
+        AttributeValue::M(map) => 3 + map.iter().map(|(name, value)| 1 + name.len() + value_size(value)).sum::<usize>(),
+        AttributeValue::L(list) => 3 + list.iter().map(|value| 1 + value_size(value)).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests;

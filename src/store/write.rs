@@ -1,0 +1,209 @@
+//! The one write that makes a webhook durable.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use tokio::time::Instant;
+
+use super::failure::Failure;
+use super::row::Row;
+use super::suppressions::Stored;
+use super::{number, text};
+use crate::policy::suppression::Change;
+use crate::recipient::Recipient;
+
+/// The most suppression items that one webhook can change: a transaction has at most 100 items, and one is the event's row
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>). Resend sends to at
+/// most 50 addresses at once.
+pub const MAX_RECIPIENTS: usize = 99;
+
+/// How often a call is tried whose outcome is unclear. When DynamoDB can't be reached, more would only keep Resend waiting.
+const UNCLEAR_TRIES: u32 = 3;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It was stored by this call, with its suppressions.
+    New,
+    /// It had been stored before: the same message again.
+    Duplicate,
+}
+
+/// Why a row could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// DynamoDB can never take it.
+    #[error("DynamoDB refuses the write: {0}")]
+    Invalid(String),
+    /// Conflicts or throttles went on until the deadline.
+    #[error("DynamoDB was busy until the deadline: {0}")]
+    Busy(String),
+    /// DynamoDB could not be reached, or did not answer clearly.
+    #[error("DynamoDB gave no clear answer: {0}")]
+    Unclear(String),
+    /// DynamoDB refuses us. A person has to look at the function's permissions and table names.
+    #[error("DynamoDB refuses this function, check its permissions and its table names: {0}")]
+    Denied(String),
+}
+
+/// Writes rows and suppressions.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    client: Client,
+    events_table: String,
+    suppressions_table: String,
+}
+
+/// A suppression item to be written, over the version that was seen (`None`: there was no item).
+struct Update<'a> {
+    recipient: &'a Recipient,
+    seen: Option<Stored>,
+    merged: Stored,
+}
+
+impl Writer {
+    /// A writer to these two tables. The client must not retry by itself: this does.
+    pub fn new(client: Client, events_table: impl Into<String>, suppressions_table: impl Into<String>) -> Self {
+        Self { client, events_table: events_table.into(), suppressions_table: suppressions_table.into() }
+    }
+
+    /// Stores an event's row and the suppressions that follow from it, all or nothing, once.
+    ///
+    /// One call when nothing is in the way: a conditional put, or, when somebody is suppressed, one transaction. The first
+    /// try assumes that the recipient has no suppression item; the failed condition returns the one that there is, and the
+    /// second try merges into it.
+    ///
+    /// ```text
+    ///   receive A (a bounce of ann)          receive B (a complaint of ann)        suppressions[ann]
+    ///   ───────────────────────────          ──────────────────────────────        ─────────────────
+    ///   row A + ann if none ───────────────────────────────────────────────▶       v1 {hard_bounce}
+    ///                                        row B + ann if none ──────────▶       refused: v1 is returned
+    ///                                        row B + ann if v1   ──────────▶       v2 {hard_bounce, complaint}
+    ///
+    ///   What may go wrong, and what the retry (ours, or Resend's later) finds:
+    ///   dies before the call, or is refused  nothing is stored; the retry stores it
+    ///   dies after the call, before the 200  row and suppressions are stored; the retry finds the row: duplicate
+    ///   the answer is lost                   either of the two. Our own retry finds a row with its own time of receipt: new
+    ///   a conflict, a throttle               nothing is stored; pause with jitter, try again until the deadline
+    ///   the same message twice at once       the row's condition lets one in; the other: duplicate
+    ///   another writes ann in between        the version has moved; merge into what is there now
+    ///   ann's item already says as much      only the row is put: what is known only ever grows, so it still says as much
+    /// ```
+    ///
+    /// The row and the suppressions are one transaction, so no order of events leaves the one without the other. There is no
+    /// claim written before the work: a crash could leave it behind, and the retry would take the work for done.
+    ///
+    /// # Errors
+    /// Nothing is known to be stored. After [`WriteError::Unclear`] it may be; the retry will tell.
+    pub async fn write(
+        &self,
+        row: &Row,
+        changes: &BTreeMap<Recipient, Vec<Change>>,
+        deadline: Instant,
+    ) -> Result<Written, WriteError> {
+        let mut seen: BTreeMap<&Recipient, Stored> = BTreeMap::new();
+        let mut pause = FIRST_PAUSE;
+        let mut unclear = 0;
+        loop {
+            let updates: Vec<Update<'_>> =
+                changes.iter().filter_map(|(recipient, changes)| update(recipient, seen.get(recipient), changes)).collect();
+            let trial = self.attempt(row, &updates, unclear > 0);
+            let failure = match tokio::time::timeout_at(deadline, trial).await {
+                Ok(Ok(())) => return Ok(Written::New),
+                Ok(Err(failure)) => failure,
+                Err(_) => return Err(WriteError::Unclear("no answer before the deadline".to_owned())),
+            };
+            let reason = match failure {
+                Failure::RowExists(Some(stored)) if unclear > 0 && row.is_in(&stored) => return Ok(Written::New),
+                Failure::RowExists(_) => return Ok(Written::Duplicate),
+                Failure::Invalid(why) => return Err(WriteError::Invalid(why)),
+                Failure::Denied(why) => return Err(WriteError::Denied(why)),
+                Failure::Overtaken(items) => {
+                    let first = seen.is_empty();
+                    for (index, item) in items {
+                        let Some(update) = updates.get(index) else { continue };
+                        match item {
+                            Some(item) => seen.insert(update.recipient, Stored::from_item(item)),
+                            None => seen.remove(update.recipient),
+                        };
+                    }
+                    if first {
+                        continue;
+                    }
+                    WriteError::Busy("others kept changing the same suppression items".to_owned())
+                }
+                Failure::Busy(why) => WriteError::Busy(why),
+                Failure::Unclear(why) => {
+                    unclear += 1;
+                    if unclear == UNCLEAR_TRIES {
+                        return Err(WriteError::Unclear(why));
+                    }
+                    WriteError::Unclear(why)
+                }
+            };
+            // Anything up to the whole pause: those that collided must not meet again.
+            let wait = pause.mul_f64(fastrand::f64());
+            if Instant::now() + wait >= deadline {
+                return Err(reason);
+            }
+            tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// One call. `return_row` asks for the event's row if it exists already: after an unclear try it may be our own.
+    async fn attempt(&self, row: &Row, updates: &[Update<'_>], return_row: bool) -> Result<(), Failure> {
+        let on_failure = |wanted| {
+            if wanted { ReturnValuesOnConditionCheckFailure::AllOld } else { ReturnValuesOnConditionCheckFailure::None }
+        };
+        if updates.is_empty() {
+            let put = self.client.put_item().table_name(&self.events_table).set_item(Some(row.item().clone()));
+            let put = put.condition_expression("attribute_not_exists(email_id)");
+            let put = put.return_values_on_condition_check_failure(on_failure(return_row));
+            return put.send().await.map(|_| ()).map_err(Failure::of_put);
+        }
+        let put = Put::builder().table_name(&self.events_table).set_item(Some(row.item().clone()));
+        let put = put.condition_expression("attribute_not_exists(email_id)");
+        let put = put.return_values_on_condition_check_failure(on_failure(return_row));
+        let mut transaction = self.client.transact_write_items().transact_items(in_transaction(put)?);
+        for update in updates {
+            let item = update.merged.to_item(update.recipient);
+            let put = Put::builder().table_name(&self.suppressions_table).set_item(Some(item));
+            let put = match update.seen.as_ref().map(|seen| seen.version) {
+                None => put.condition_expression("attribute_not_exists(recipient)"),
+                Some(None) => put.condition_expression("attribute_not_exists(#version)").expression_attribute_names("#version", "version"),
+                Some(Some(version)) => put
+                    .condition_expression("#version = :seen")
+                    .expression_attribute_names("#version", "version")
+                    .expression_attribute_values(":seen", number(version)),
+            };
+            let put = put.return_values_on_condition_check_failure(on_failure(true));
+            transaction = transaction.transact_items(in_transaction(put)?);
+        }
+        transaction.send().await.map(|_| ()).map_err(Failure::of_transaction)
+    }
+
+    /// Opens the connection: DNS, TLS and authentication, so that the first webhook finds them done. It puts an item on the
+    /// condition that it exists already; nothing ever does under that key, so nothing is written, and no permission is
+    /// needed but the one to put. The answer is ignored.
+    pub async fn warm_up(&self) {
+        let put = self.client.put_item().table_name(&self.events_table);
+        let put = put.item("email_id", text("warm-up")).item("event", text("warm-up"));
+        let _ = put.condition_expression("attribute_exists(email_id)").send().await;
+    }
+}
+
+fn update<'a>(recipient: &'a Recipient, seen: Option<&Stored>, changes: &[Change]) -> Option<Update<'a>> {
+    let merged = seen.cloned().unwrap_or_default().merged(changes)?;
+    Some(Update { recipient, seen: seen.cloned(), merged })
+}
+
+fn in_transaction(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<TransactWriteItem, Failure> {
+    let put = put.build().map_err(|error| Failure::Invalid(error.to_string()))?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}

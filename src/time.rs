@@ -1,0 +1,75 @@
+//! Moments, in integer milliseconds: what the tables hold and what policy compares.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+///
+/// Whole milliseconds on purpose: Resend writes times with three or with six decimals, and two readings of one moment
+/// must compare as equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct UnixMillis(pub i64);
+
+impl UnixMillis {
+    /// The clock, read now. Only the edges call this; everything below takes `now` as an argument.
+    pub fn now() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Reads a time as Resend writes it: `2026-11-22T23:41:12.126Z`, `2026-11-22T23:41:11.894719+00:00`, or, from
+    /// the REST API, `2026-10-06 23:47:56.678+00`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let moment: jiff::Timestamp = text.trim().parse().ok()?;
+        Some(Self(moment.as_millisecond()))
+    }
+
+    /// Whole seconds since the epoch, rounded down: what DynamoDB's TTL and `svix-timestamp` count in.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The moment `later` after this one, or the last one there is.
+    pub fn plus(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(later.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// `days` whole days.
+pub const fn days(days: u32) -> Duration {
+    Duration::from_secs(days as u64 * 24 * 60 * 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_that_resend_writes_a_time_is_read() {
+        for (text, millis) in [
+            ("2026-11-22T23:41:12.126Z", 1_795_390_872_126),
+            ("2026-11-22T23:41:11.894719+00:00", 1_795_390_871_894),
+            ("2026-10-06 23:47:56.678+00", 1_791_330_476_678),
+            ("2026-10-07 01:47:56.678+02", 1_791_330_476_678),
+            ("2026-10-06T23:47:56Z", 1_791_330_476_000),
+            (" 2026-10-06T23:47:56Z ", 1_791_330_476_000),
+        ] {
+            assert_eq!(UnixMillis::parse(text), Some(UnixMillis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_time_is_none() {
+        for text in ["", "yesterday", "1795390872", "2026-13-45T99:99:99Z", "2026-10-06", "\u{0}"] {
+            assert_eq!(UnixMillis::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds_round_down_on_both_sides_of_the_epoch() {
+        assert_eq!(UnixMillis(1_999).seconds(), 1);
+        assert_eq!(UnixMillis(-1).seconds(), -1);
+    }
+}
