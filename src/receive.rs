@@ -11,11 +11,13 @@ use lambda_runtime::{Error, LambdaEvent};
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::aws::{AwsEnvironment, NotSet};
+use crate::config::{ConfigError, ReceiveConfig, SecretPlace};
 use crate::event::Event;
 use crate::http::{BodyNotBase64, HttpRequest, HttpResponse};
 use crate::policy::suppression::{Change, Protection, protection};
 use crate::recipient::Recipient;
-use crate::secrets::SecretSource;
+use crate::secrets::{REREAD_INTERVAL, SecretSource};
 use crate::signature::{Claim, MessageId, SignatureError};
 use crate::store::row::{Row, Stamp};
 use crate::store::write::{MAX_RECIPIENTS, WriteError, Writer, Written};
@@ -103,6 +105,17 @@ struct Accepted {
     outcome: Outcome,
 }
 
+/// Why the environment does not make a receiver.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    /// One of Rebound's own variables is missing or makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// One of those that Lambda sets is missing.
+    #[error(transparent)]
+    Aws(#[from] NotSet),
+}
+
 /// The use case, with all that it needs.
 #[derive(Debug)]
 pub struct Receiver {
@@ -117,6 +130,25 @@ impl Receiver {
     /// A receiver that verifies with `secrets` and stores with `writer`, for `retention_days`.
     pub fn new(secrets: SecretSource, writer: Writer, retention_days: u32) -> Self {
         Self { secrets, writer, retention_days, cold: AtomicBool::new(true) }
+    }
+
+    /// Makes a receiver of the environment variables, which `variable` looks up: builds the clients, reads the secret and opens
+    /// the connections, side by side, so that all of it is done before the first webhook comes.
+    ///
+    /// # Errors
+    /// A variable is missing or makes no sense.
+    pub async fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
+        let config = ReceiveConfig::read(&variable)?;
+        let aws = AwsEnvironment::read(&variable)?;
+        let writer = Writer::new(aws.dynamodb(), config.events_table, config.suppressions_table);
+        let secrets = async {
+            match config.secret {
+                SecretPlace::Environment(secrets) => SecretSource::fixed(secrets),
+                SecretPlace::Manager(arn) => SecretSource::from_manager(aws.secrets_manager(), arn, REREAD_INTERVAL).await,
+            }
+        };
+        let (secrets, ()) = tokio::join!(secrets, writer.warm_up());
+        Ok(Self::new(secrets, writer, config.retention_days))
     }
 
     /// Handles one invocation. Never an error: that would be a function error, and an expected failure is a response.

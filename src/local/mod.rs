@@ -1,0 +1,20 @@
+//! The embedded AWS: what `rebound dev`, the demo and the tests run on instead of an account.
+//!
+//! - [`template`]: the tables, read from `template.yaml`, so that there is one definition.
+//! - [`stack`]: everything together: DynamoDB, Secrets Manager, the function and its URL.
+//! - [`function_url`]: HTTP turned into the events that Lambda sends, and answers turned back.
+//! - [`secrets_manager`]: the one call of Secrets Manager that Rebound makes.
+//! - [`faults`]: a proxy before DynamoDB that refuses, conflicts, throttles, is slow, or loses answers, when told to.
+//! - [`samples`]: a signed sample of every event.
+//! - [`server`]: the small HTTP server under all of them.
+
+pub mod faults;
+pub mod function_url;
+pub mod samples;
+pub mod secrets_manager;
+pub mod server;
+pub mod stack;
+pub mod template;
+
+/// The signing secret of local runs, unless the environment names another.
+pub const LOCAL_SECRET: &str = "whsec_cmVib3VuZC1sb2NhbC1zaWduaW5nLXNlY3JldA==";

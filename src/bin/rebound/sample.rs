@@ -1,0 +1,63 @@
+//! `rebound sample`: one sample event, signed now.
+//!
+//! A sample that was signed once and stored would be stale after five minutes.
+
+use std::process::ExitCode;
+
+use rebound::local::samples::{self, SignedMessage};
+use rebound::local::{LOCAL_SECRET, function_url};
+use rebound::signature::{SigningSecret, SigningSecrets};
+use rebound::time::UnixMillis;
+
+use crate::{Failure, variable};
+
+/// Sign a sample event now, and print it as Lambda's event, or post it.
+///
+/// Signs with RESEND_WEBHOOK_SECRET, or, where that is not set, with the signing secret of local runs.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The event's type, such as email.bounced; without it, the types are listed
+    event: Option<String>,
+    /// The message's id (a new one each time)
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Post it to this URL and print the answer, instead of printing the event of a function URL
+    #[arg(long, value_name = "URL")]
+    post: Option<String>,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let Some(event_type) = &arguments.event else {
+        println!("{}", samples::types().join("\n"));
+        return Ok(ExitCode::SUCCESS);
+    };
+    let body = samples::body(event_type)
+        .ok_or_else(|| format!("there is no sample of {event_type}; `rebound sample` lists the types"))?;
+    let secret = signing_secret()?;
+    let id = arguments.id.clone().unwrap_or_else(samples::new_message_id);
+    let message = SignedMessage::new(id, UnixMillis::now().seconds(), body, &secret);
+    let Some(url) = &arguments.post else {
+        println!("{:#}", function_url::event("POST", "/", &message.headers, &message.body));
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (status, answer) = post(url, &message).await.map_err(|error| format!("nobody answers at {url}: {error}; is `rebound dev` running?"))?;
+    println!("{status} {answer}");
+    Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Posts a message as Svix does. Answers the status and the body.
+pub(crate) async fn post(url: &str, message: &SignedMessage) -> Result<(u16, String), reqwest::Error> {
+    let mut request = reqwest::Client::new().post(url).body(message.body.clone());
+    for (name, value) in &message.headers {
+        request = request.header(name, value);
+    }
+    let answer = request.send().await?;
+    Ok((answer.status().as_u16(), answer.text().await?))
+}
+
+/// The first secret in the environment, else the local one.
+pub(crate) fn signing_secret() -> Result<SigningSecret, Failure> {
+    let text = variable("RESEND_WEBHOOK_SECRET").unwrap_or_else(|| LOCAL_SECRET.to_owned());
+    text.parse::<SigningSecrets>()?; // one bad secret among several is worth knowing of
+    Ok(text.split_whitespace().next().unwrap_or_default().parse()?)
+}

@@ -1,0 +1,52 @@
+//! A signed sample of every event, from `events/`.
+
+use std::collections::BTreeMap;
+
+use include_dir::{Dir, include_dir};
+
+use crate::signature::SigningSecret;
+
+static EVENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/events");
+
+/// The body of the sample of a type, as it would come from Resend. `None` for a type without one.
+pub fn body(event_type: &str) -> Option<&'static [u8]> {
+    Some(EVENTS.get_file(format!("{event_type}.json"))?.contents())
+}
+
+/// Every type that there is a sample of, in the order of their names.
+pub fn types() -> Vec<&'static str> {
+    let mut types: Vec<&str> = EVENTS.files().filter_map(|file| file.path().file_name()?.to_str()?.strip_suffix(".json")).collect();
+    types.sort_unstable();
+    types
+}
+
+/// A message as Svix sends it: a body, and the headers that vouch for it.
+#[derive(Clone, Debug)]
+pub struct SignedMessage {
+    /// The message's id.
+    pub id: String,
+    /// The headers, by lower-case name.
+    pub headers: BTreeMap<String, String>,
+    /// The raw body.
+    pub body: Vec<u8>,
+}
+
+impl SignedMessage {
+    /// Signs a body at a moment in seconds since the epoch.
+    pub fn new(id: impl Into<String>, timestamp: i64, body: impl Into<Vec<u8>>, secret: &SigningSecret) -> Self {
+        let (id, body) = (id.into(), body.into());
+        let headers = BTreeMap::from([
+            ("content-type".to_owned(), "application/json".to_owned()),
+            ("svix-id".to_owned(), id.clone()),
+            ("svix-signature".to_owned(), secret.sign(&id, timestamp, &body)),
+            ("svix-timestamp".to_owned(), timestamp.to_string()),
+        ]);
+        Self { id, headers, body }
+    }
+}
+
+/// An id of the form that Svix gives messages, new each time.
+pub fn new_message_id() -> String {
+    let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(27).collect();
+    format!("msg_{random}")
+}

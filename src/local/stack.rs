@@ -1,0 +1,201 @@
+//! Everything together, in one process: DynamoDB, Secrets Manager, and the function behind its URL.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dynoxide::Database;
+use dynoxide::actions::create_table::CreateTableRequest;
+use dynoxide::actions::update_time_to_live::UpdateTimeToLiveRequest;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::secrets_manager::LocalSecretsManager;
+use super::template::{self, Table, TemplateError};
+use super::{LOCAL_SECRET, function_url, server::Server};
+use crate::aws::{AwsEnvironment, NotSet};
+use crate::receive::{EnvironmentError, Receiver};
+
+/// The name of the webhook secret in the local Secrets Manager.
+pub const SECRET_NAME: &str = "rebound/webhook";
+
+/// Why the local stack could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address is taken or can't be bound.
+    #[error("can't listen on {0}: {1}; choose another address")]
+    Listen(SocketAddr, io::Error),
+    /// The database file can't be opened, or a table can't be made in it.
+    #[error("the embedded DynamoDB: {0}")]
+    Database(String),
+    /// `template.yaml` can't be used.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The environment makes no sense.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+}
+
+/// How the embedded AWS is to be started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where DynamoDB listens.
+    pub dynamodb: SocketAddr,
+    /// The file that keeps the tables; `None`: memory.
+    pub data: Option<PathBuf>,
+}
+
+impl Options {
+    /// In memory, on any free port.
+    pub fn in_memory() -> Self {
+        Self { dynamodb: SocketAddr::from(([127, 0, 0, 1], 0)), data: None }
+    }
+}
+
+/// The embedded AWS, and the environment variables that point the functions at it.
+#[derive(Debug)]
+pub struct EmbeddedAws {
+    /// The stand-in for Secrets Manager; `None` where the environment names another.
+    pub secrets_manager: Option<LocalSecretsManager>,
+    dynamodb: Option<EmbeddedDynamoDb>,
+    variables: BTreeMap<String, String>,
+}
+
+impl EmbeddedAws {
+    /// Starts what the environment does not name already: where `AWS_ENDPOINT_URL_DYNAMODB` or
+    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER` is set, that one is used and no stand-in is started. `variable` looks a variable up.
+    ///
+    /// # Errors
+    /// An address is taken, or the database can't be opened.
+    pub async fn start(options: &Options, variable: impl Fn(&str) -> Option<String>) -> Result<Self, StartError> {
+        let mut variables = BTreeMap::new();
+        let mut or_default = |name: &str, default: String| {
+            let value = variable(name).filter(|value| !value.is_empty()).unwrap_or(default);
+            variables.insert(name.to_owned(), value.clone());
+            value
+        };
+        or_default("AWS_REGION", "eu-west-1".to_owned());
+        or_default("AWS_ACCESS_KEY_ID", "local".to_owned());
+        or_default("AWS_SECRET_ACCESS_KEY", "local".to_owned());
+
+        let mut tables = template::tables()?;
+        for table in &mut tables {
+            table.name = or_default(&table.variable, table.name.clone());
+        }
+        let dynamodb = match variable("AWS_ENDPOINT_URL_DYNAMODB") {
+            Some(_) => None,
+            None => Some(EmbeddedDynamoDb::start(options, &tables).await?),
+        };
+        or_default("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_ref().map(EmbeddedDynamoDb::url).unwrap_or_default());
+
+        let secrets_manager = match variable("AWS_ENDPOINT_URL_SECRETS_MANAGER") {
+            Some(_) => None,
+            None => {
+                let any = SocketAddr::from(([127, 0, 0, 1], 0));
+                let stand_in = LocalSecretsManager::start().await.map_err(|error| StartError::Listen(any, error))?;
+                let arn = or_default("WEBHOOK_SECRET_ARN", SECRET_NAME.to_owned());
+                stand_in.put(&arn, &json!({ "RESEND_WEBHOOK_SECRET": LOCAL_SECRET }).to_string());
+                Some(stand_in)
+            }
+        };
+        or_default("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets_manager.as_ref().map(LocalSecretsManager::url).unwrap_or_default());
+        for name in ["RESEND_WEBHOOK_SECRET", "RETENTION_DAYS", "AWS_SESSION_TOKEN", "WEBHOOK_SECRET_ARN"] {
+            if let Some(value) = variable(name) {
+                variables.insert(name.to_owned(), value);
+            }
+        }
+        Ok(Self { secrets_manager, dynamodb, variables })
+    }
+
+    /// The environment of a function that runs on it.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
+    /// Looks one of those variables up.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
+    }
+
+    /// SDK clients for it.
+    ///
+    /// # Errors
+    /// None: region and credentials have defaults here.
+    pub fn clients(&self) -> Result<AwsEnvironment, NotSet> {
+        AwsEnvironment::read(|name| self.variable(name))
+    }
+
+    /// A receiver on it, wired as the function is.
+    ///
+    /// # Errors
+    /// The environment makes no sense.
+    pub async fn receiver(&self) -> Result<Receiver, StartError> {
+        Ok(Receiver::from_environment(|name| self.variable(name)).await?)
+    }
+
+    /// Stops DynamoDB, as if it were out of reach. The tables are gone with it, unless they are in a file.
+    pub fn stop_dynamodb(&mut self) {
+        self.dynamodb = None;
+    }
+}
+
+/// Serves a receiver's function URL.
+///
+/// # Errors
+/// The address is taken.
+pub async fn serve_function_url(address: SocketAddr, receiver: Receiver) -> Result<Server, StartError> {
+    function_url::serve(address, Arc::new(receiver)).await.map_err(|error| StartError::Listen(address, error))
+}
+
+/// DynamoDB, stopped when dropped.
+#[derive(Debug)]
+struct EmbeddedDynamoDb {
+    address: SocketAddr,
+    _stop: oneshot::Sender<()>,
+}
+
+impl EmbeddedDynamoDb {
+    async fn start(options: &Options, tables: &[Table]) -> Result<Self, StartError> {
+        let failed = |error: dynoxide::errors::DynoxideError| StartError::Database(error.to_string());
+        let database = match &options.data {
+            None => Database::memory().map_err(failed)?,
+            Some(file) => Database::new(&file.to_string_lossy()).map_err(failed)?,
+        };
+        for table in tables {
+            make(&database, table)?;
+        }
+        let listening = |error| StartError::Listen(options.dynamodb, error);
+        let listener = TcpListener::bind(options.dynamodb).await.map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
+            let _ = stopped.await;
+        }));
+        Ok(Self { address, _stop: stop })
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+/// Makes a table, unless the file has it already.
+fn make(database: &Database, table: &Table) -> Result<(), StartError> {
+    let failed = |error: String| StartError::Database(format!("table {}: {error}", table.name));
+    let mut definition = table.definition.clone();
+    definition["TableName"] = json!(table.name);
+    let request: CreateTableRequest = serde_json::from_value(definition).map_err(|error| failed(error.to_string()))?;
+    match database.create_table(request) {
+        Ok(_) => {}
+        Err(dynoxide::errors::DynoxideError::ResourceInUseException(_)) => return Ok(()),
+        Err(error) => return Err(failed(error.to_string())),
+    }
+    let Some(attribute) = &table.ttl_attribute else { return Ok(()) };
+    let ttl = json!({ "TableName": table.name, "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true } });
+    let request: UpdateTimeToLiveRequest = serde_json::from_value(ttl).map_err(|error| failed(error.to_string()))?;
+    database.update_time_to_live(request).map_err(|error| failed(error.to_string()))?;
+    Ok(())
+}
