@@ -14,6 +14,9 @@ use crate::signature::{SecretError, SigningSecrets};
 /// How often, at most, a failed signature makes the secret be read again.
 pub const REREAD_INTERVAL: Duration = Duration::from_secs(60);
 
+/// The same while there is no secret yet: whoever has just put it there is watching.
+const FIRST_READ_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Why the secret could not be read from Secrets Manager.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -76,7 +79,8 @@ impl SecretSource {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the secret again, at most once in the interval, after a signature failed under `tried`. Returns the secrets
+    /// Reads the secret again, at most once in the interval, after a signature failed under `tried`
+    /// (`None`: there were none yet). Returns the secrets
     /// worth trying, which are others than `tried`: just read, or read by another request meanwhile.
     pub async fn reread(&self, tried: Option<&Arc<SigningSecrets>>) -> Option<Arc<SigningSecrets>> {
         let manager = self.manager.as_ref()?;
@@ -89,7 +93,8 @@ impl SecretSource {
         if !unchanged {
             return current;
         }
-        if last_reread.is_some_and(|at| at.elapsed() < manager.interval) {
+        let interval = if current.is_none() { manager.interval.min(FIRST_READ_INTERVAL) } else { manager.interval };
+        if last_reread.is_some_and(|at| at.elapsed() < interval) {
             return None;
         }
         *last_reread = Some(Instant::now());

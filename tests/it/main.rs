@@ -1,8 +1,15 @@
-#[test] fn probe(){
- for s in ["2026-11-22T23:41:12.126Z","2026-11-22T23:41:11.894719+00:00","2026-10-06 23:47:56.678+00","2026-10-06 23:47:56.678+0000","2026-10-06 23:47:56", "2026-10-06", "20261006T101112Z", "2026-10-06T23:47:56-00:30[x]", " 2026-10-06T23:47:56Z"] {
-  println!("{s} -> {:?}", s.parse::<jiff::Timestamp>().map(|t| t.as_millisecond()));
- }
- let y = "Resources:\n  A:\n    Type: x\n    P: !Sub '${AWS::StackName}-e'\n    Q: !If [a, !Ref B, 3]\n    R: !GetAtt A.Arn\n    S: !Ref AWS::NoValue\n    T: \"2010-09-09\"\n    U: 2012-10-17\n    V: yes\n";
- let v: Result<serde_json::Value,_> = serde_saphyr::from_str(y);
- println!("{v:#?}");
-}
+//! The flow, through HTTP and Lambda's events, on the embedded DynamoDB, with real signatures.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice, reason = "a test that fails, fails")]
+
+mod binaries;
+mod concurrency;
+mod contract;
+mod faults;
+mod leniency;
+mod one_call;
+mod order;
+mod secret_rotation;
+mod signature_cases;
+mod signature_peer;
+mod support;

@@ -1,0 +1,56 @@
+//! Many at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rebound::local::samples::SignedMessage;
+use serde_json::json;
+
+use crate::support::{Service, signed, standing};
+
+/// Posts all messages at the same time. Answers how often each status came.
+async fn at_once(service: &Arc<Service>, messages: Vec<SignedMessage>) -> BTreeMap<String, usize> {
+    let posts: Vec<_> = messages
+        .into_iter()
+        .map(|message| {
+            let service = Arc::clone(service);
+            tokio::spawn(async move { service.post(&message).await })
+        })
+        .collect();
+    let mut statuses = BTreeMap::new();
+    for post in posts {
+        let (code, answer) = post.await.unwrap();
+        assert_eq!(code, 200, "{answer}");
+        *statuses.entry(answer["status"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    statuses
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_200_copies_of_one_message_at_once_one_is_handled() {
+    let service = Arc::new(Service::start().await);
+    let message = signed(crate::support::complaint("ann@example.com", "e1"));
+    let statuses = at_once(&service, vec![message; 200]).await;
+    assert_eq!(statuses, BTreeMap::from([("handled".to_owned(), 1), ("duplicate".to_owned(), 199)]));
+    assert_eq!(service.rows().await.len(), 1);
+    assert_eq!(service.suppressions().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_200_bounces_and_complaints_of_one_recipient_at_once_none_is_lost() {
+    let service = Arc::new(Service::start().await);
+    let body = |index: usize| {
+        let at = format!("2026-11-20T09:{:02}:{:02}.000Z", index / 60, index % 60);
+        let event_type = if index.is_multiple_of(2) { "email.bounced" } else { "email.complained" };
+        let data = json!({ "email_id": format!("e{index}"), "to": ["ann@example.com"], "bounce": { "type": "Permanent" } });
+        json!({ "type": event_type, "created_at": at, "data": data }).to_string()
+    };
+    let statuses = at_once(&service, (0..200).map(|index| signed(body(index))).collect()).await;
+    assert_eq!(statuses, BTreeMap::from([("handled".to_owned(), 200)]));
+    assert_eq!(service.rows().await.len(), 200);
+    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint", "hard_bounce"])]));
+    // Of each reason the newest event is kept: nothing that came at the same time has overwritten it.
+    let ann = &service.suppressions().await["ann@example.com"];
+    let email = |reason: &str| ann[reason].as_m().unwrap()["email_id"].as_s().unwrap().clone();
+    assert_eq!((email("hard_bounce"), email("complaint")), ("e198".to_owned(), "e199".to_owned()));
+}

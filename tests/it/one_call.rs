@@ -1,0 +1,77 @@
+//! One DynamoDB call for each webhook, when nothing is in the way; and what each thing in the way costs.
+
+use rebound::local::samples;
+use serde_json::json;
+
+use crate::support::{Service, complaint, event, signed, standing};
+
+impl Service {
+    /// The operations that reached DynamoDB while this event was handled.
+    async fn calls_for(&self, body: impl Into<Vec<u8>>, status: &str) -> Vec<String> {
+        self.proxy.plan(|_| None);
+        self.accepts(&signed(body), status).await;
+        self.proxy.calls().into_iter().map(|call| call.operation).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_of_any_type_is_one_call() {
+    let service = Service::start().await;
+    for event_type in samples::types() {
+        let suppression = matches!(
+            event_type,
+            "email.bounced"
+                | "email.complained"
+                | "email.suppressed"
+                | "contact.created"
+                | "contact.updated"
+                | "suppression.added"
+                | "suppression.removed"
+        );
+        let operation = if suppression { "TransactWriteItems" } else { "PutItem" };
+        assert_eq!(service.calls_for(samples::body(event_type).unwrap(), "handled").await, [operation], "{event_type}");
+    }
+    assert_eq!(service.calls_for(event("email.teleported", json!({})), "ignored").await, ["PutItem"]);
+    assert_eq!(service.calls_for("not json", "quarantined").await, ["PutItem"]);
+}
+
+#[tokio::test]
+async fn several_recipients_are_one_call_too() {
+    let service = Service::start().await;
+    let to = ["ann@example.com", "bob@example.com", "carol@example.com"];
+    let bounce = json!({ "type": "Permanent", "diagnosticCode": ["550 ann@example.com", "550 carol@example.com"] });
+    let body = event("email.bounced", json!({ "email_id": "e1", "to": to, "bounce": bounce }));
+    assert_eq!(service.calls_for(body, "handled").await, ["TransactWriteItems"]);
+    let expected = standing(&[("ann@example.com", &["hard_bounce"]), ("carol@example.com", &["hard_bounce"])]);
+    assert_eq!(service.reasons().await, expected);
+}
+
+#[tokio::test]
+async fn a_duplicate_is_one_call() {
+    let service = Service::start().await;
+    let message = signed(complaint("ann@example.com", "e1"));
+    service.accepts(&message, "handled").await;
+    service.proxy.plan(|_| None);
+    service.accepts(&message, "duplicate").await;
+    assert_eq!(service.proxy.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_recipient_with_an_item_already_costs_one_call_more() {
+    let service = Service::start().await;
+    service.calls_for(complaint("ann@example.com", "e1"), "handled").await;
+    let bounce = event("email.bounced", json!({ "to": ["ann@example.com"], "bounce": { "type": "Permanent" } }));
+    assert_eq!(service.calls_for(bounce, "handled").await, ["TransactWriteItems", "TransactWriteItems"]);
+    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint", "hard_bounce"])]));
+}
+
+#[tokio::test]
+async fn an_event_that_says_nothing_new_writes_its_row_alone() {
+    let service = Service::start().await;
+    service.calls_for(complaint("ann@example.com", "e1"), "handled").await;
+    let before = service.suppressions().await;
+    let older = json!({ "type": "email.complained", "created_at": "2026-11-01T00:00:00Z", "data": { "to": ["ann@example.com"] } });
+    assert_eq!(service.calls_for(older.to_string(), "handled").await, ["TransactWriteItems", "PutItem"]);
+    assert_eq!(service.suppressions().await, before);
+    assert_eq!(service.rows().await.len(), 2);
+}

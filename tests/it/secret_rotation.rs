@@ -1,0 +1,112 @@
+//! The signing secret in Secrets Manager: a rotation needs no deploy, and nobody can make us read it all the time.
+
+use std::time::Duration;
+
+use rebound::http::HttpRequest;
+use rebound::local::function_url;
+use rebound::local::samples::{SignedMessage, new_message_id};
+use rebound::local::stack::{EmbeddedAws, Options, SECRET_NAME};
+use rebound::local::secrets_manager::LocalSecretsManager;
+use rebound::receive::{Receiver, WRITE_BUDGET};
+use rebound::secrets::{REREAD_INTERVAL, SecretSource};
+use rebound::signature::SigningSecret;
+use rebound::store::write::Writer;
+use rebound::time::UnixMillis;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::support::{complaint, now, secret};
+
+const NEW_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+struct Rotating {
+    aws: EmbeddedAws,
+    receiver: Receiver,
+}
+
+impl Rotating {
+    async fn start(first: &str, interval: Duration) -> Self {
+        let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+        aws.secrets_manager.as_ref().unwrap().put(SECRET_NAME, first);
+        let clients = aws.clients().unwrap();
+        let secrets = SecretSource::from_manager(clients.secrets_manager(), SECRET_NAME.to_owned(), interval).await;
+        let writer = Writer::new(clients.dynamodb(), aws.variable("EVENTS_TABLE").unwrap(), aws.variable("SUPPRESSIONS_TABLE").unwrap());
+        Self { receiver: Receiver::new(secrets, writer, 90), aws }
+    }
+
+    fn manager(&self) -> &LocalSecretsManager {
+        self.aws.secrets_manager.as_ref().unwrap()
+    }
+
+    async fn post(&self, message: &SignedMessage) -> (u16, Value) {
+        let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
+        let request: HttpRequest = serde_json::from_str(&event).unwrap();
+        let response = self.receiver.receive(request, UnixMillis::now(), Instant::now() + WRITE_BUDGET).await;
+        (response.status_code, serde_json::from_str(&response.body).unwrap())
+    }
+}
+
+fn holding(secrets: &str) -> String {
+    json!({ "RESEND_WEBHOOK_SECRET": secrets, "SOMETHING_ELSE": 1 }).to_string()
+}
+
+fn signed_with(secret: &SigningSecret, age: i64) -> SignedMessage {
+    SignedMessage::new(new_message_id(), now() - age, complaint("ann@example.com", "e1"), secret)
+}
+
+#[tokio::test]
+async fn a_rotated_secret_is_found_at_the_first_failed_signature() {
+    let service = Rotating::start(&holding(rebound::local::LOCAL_SECRET), REREAD_INTERVAL).await;
+    let new: SigningSecret = NEW_SECRET.parse().unwrap();
+    assert_eq!(service.post(&signed_with(&secret(), 0)).await.0, 200);
+    assert_eq!(service.manager().reads(), 1, "read in init, and not with each webhook");
+
+    service.manager().put(SECRET_NAME, &holding(&format!("{NEW_SECRET} {}", rebound::local::LOCAL_SECRET)));
+    assert_eq!(service.post(&signed_with(&new, 0)).await.0, 200);
+    assert_eq!(service.post(&signed_with(&secret(), 0)).await.0, 200, "the old one holds while both are there");
+    assert_eq!(service.manager().reads(), 2);
+}
+
+#[tokio::test]
+async fn forgeries_make_it_be_read_again_at_most_once_in_the_interval() {
+    let service = Rotating::start(&holding(rebound::local::LOCAL_SECRET), REREAD_INTERVAL).await;
+    let forger: SigningSecret = NEW_SECRET.parse().unwrap();
+    for _ in 0..20 {
+        let (status, answer) = service.post(&signed_with(&forger, 0)).await;
+        assert_eq!((status, answer["error"].as_str().unwrap().starts_with("wrong signature")), (401, true));
+    }
+    assert_eq!(service.manager().reads(), 2);
+}
+
+#[tokio::test]
+async fn what_is_stale_or_malformed_does_not_make_it_be_read_again() {
+    let service = Rotating::start(&holding(rebound::local::LOCAL_SECRET), Duration::ZERO).await;
+    let forger: SigningSecret = NEW_SECRET.parse().unwrap();
+    assert_eq!(service.post(&signed_with(&forger, 1_000)).await.0, 401);
+    assert_eq!(service.post(&signed_with(&secret(), 1_000)).await.0, 401);
+    let mut malformed = signed_with(&forger, 0);
+    malformed.headers.insert("svix-signature".to_owned(), "v2,AAAA".to_owned());
+    assert_eq!(service.post(&malformed).await.0, 401);
+    assert_eq!(service.manager().reads(), 1);
+}
+
+#[tokio::test]
+async fn until_the_secret_is_set_resend_is_asked_to_try_again() {
+    for first in [r#"{"RESEND_WEBHOOK_SECRET":""}"#, "{}", "not json", &holding("%%")] {
+        let service = Rotating::start(first, Duration::ZERO).await;
+        let message = signed_with(&secret(), 0);
+        let (status, answer) = service.post(&message).await;
+        assert_eq!((status, answer["error"].as_str().unwrap().contains("not set")), (503, true), "{first}");
+        service.manager().put(SECRET_NAME, &holding(rebound::local::LOCAL_SECRET));
+        let (status, answer) = service.post(&message).await;
+        assert_eq!((status, answer["status"].as_str().unwrap()), (200, "handled"), "{first}");
+    }
+}
+
+#[tokio::test]
+async fn while_the_new_secret_makes_no_sense_the_old_one_stays() {
+    let service = Rotating::start(&holding(rebound::local::LOCAL_SECRET), Duration::ZERO).await;
+    service.manager().put(SECRET_NAME, "{}");
+    assert_eq!(service.post(&signed_with(&NEW_SECRET.parse().unwrap(), 0)).await.0, 401);
+    assert_eq!(service.post(&signed_with(&secret(), 0)).await.0, 200);
+}

@@ -1,0 +1,154 @@
+//! The service under test: the function behind its URL, on the embedded DynamoDB, with the fault proxy between.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rebound::http::HttpRequest;
+use rebound::local::faults::FaultProxy;
+use rebound::local::samples::{SignedMessage, new_message_id};
+use rebound::local::server::Server;
+use rebound::local::stack::{EmbeddedAws, Options};
+use rebound::local::{LOCAL_SECRET, function_url};
+use rebound::receive::{Receiver, WRITE_BUDGET};
+use rebound::signature::SigningSecret;
+use rebound::store::Item;
+use rebound::store::suppressions::Stored;
+use rebound::time::UnixMillis;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+pub(crate) struct Service {
+    pub(crate) aws: EmbeddedAws,
+    pub(crate) proxy: FaultProxy,
+    pub(crate) receiver: Arc<Receiver>,
+    server: Server,
+    client: reqwest::Client,
+}
+
+pub(crate) fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+pub(crate) fn secret() -> SigningSecret {
+    LOCAL_SECRET.parse().unwrap()
+}
+
+pub(crate) fn now() -> i64 {
+    UnixMillis::now().seconds()
+}
+
+/// A message with a new id, signed now.
+pub(crate) fn signed(body: impl Into<Vec<u8>>) -> SignedMessage {
+    SignedMessage::new(new_message_id(), now(), body, &secret())
+}
+
+/// The body of an event.
+pub(crate) fn event(event_type: &str, data: Value) -> Vec<u8> {
+    json!({ "type": event_type, "created_at": "2026-11-20T09:00:00.000Z", "data": data }).to_string().into_bytes()
+}
+
+/// A complaint of one recipient, about one email.
+pub(crate) fn complaint(recipient: &str, email_id: &str) -> Vec<u8> {
+    event("email.complained", json!({ "email_id": email_id, "to": [recipient] }))
+}
+
+impl Service {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&Options::in_memory()).await
+    }
+
+    pub(crate) async fn start_with(options: &Options) -> Self {
+        let aws = EmbeddedAws::start(options, |_| None).await.unwrap();
+        let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
+        let proxy = FaultProxy::start(upstream, any_port()).await.unwrap();
+        let through_proxy = |name: &str| match name {
+            "AWS_ENDPOINT_URL_DYNAMODB" => Some(proxy.url()),
+            _ => aws.variable(name),
+        };
+        let receiver = Arc::new(Receiver::from_environment(through_proxy).await.unwrap());
+        proxy.plan(|_| None); // the warm-up call is not counted
+        let server = function_url::serve(any_port(), Arc::clone(&receiver)).await.unwrap();
+        Self { aws, proxy, receiver, server, client: reqwest::Client::new() }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Posts a message as Svix does, over HTTP. Answers the status and the body.
+    pub(crate) async fn post(&self, message: &SignedMessage) -> (u16, Value) {
+        let answer = self.request("POST", "/", &message.headers, message.body.clone()).await;
+        (answer.0, answer.1)
+    }
+
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &BTreeMap<String, String>,
+        body: Vec<u8>,
+    ) -> (u16, Value, reqwest::header::HeaderMap) {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.client.request(method, format!("{}{path}", self.url())).body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default(), headers)
+    }
+
+    /// Hands a message to the function in this very task, without the HTTP in front. Answers the status and the body.
+    pub(crate) async fn invoke(&self, message: &SignedMessage) -> (u16, Value) {
+        let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
+        let request: HttpRequest = serde_json::from_str(&event).unwrap();
+        let response = self.receiver.receive(request, UnixMillis::now(), Instant::now() + WRITE_BUDGET).await;
+        (response.status_code, serde_json::from_str(&response.body).unwrap())
+    }
+
+    /// Posts a message and expects it to be accepted with this status.
+    pub(crate) async fn accepts(&self, message: &SignedMessage, status: &str) {
+        assert_eq!(self.post(message).await, (200, json!({ "status": status, "id": message.id })));
+    }
+
+    async fn scan(&self, table: &str) -> Vec<Item> {
+        let dynamodb = self.aws.clients().unwrap().dynamodb();
+        let table = self.aws.variable(table).unwrap();
+        dynamodb.scan().table_name(table).into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
+    }
+
+    /// Every row of the events table.
+    pub(crate) async fn rows(&self) -> Vec<Item> {
+        self.scan("EVENTS_TABLE").await
+    }
+
+    /// Every item of the suppressions table, by recipient.
+    pub(crate) async fn suppressions(&self) -> BTreeMap<String, Item> {
+        let items = self.scan("SUPPRESSIONS_TABLE").await;
+        items.into_iter().map(|item| (item["recipient"].as_s().unwrap().clone(), item)).collect()
+    }
+
+    /// The reasons that stand, by recipient.
+    pub(crate) async fn reasons(&self) -> BTreeMap<String, Vec<&'static str>> {
+        let reasons = |item| Stored::from_item(item).suppression.reasons().map(|reason| reason.as_str()).collect();
+        self.suppressions().await.into_iter().map(|(recipient, item)| (recipient, reasons(item))).collect()
+    }
+}
+
+/// What `reasons` answers when exactly these stand.
+pub(crate) fn standing(expected: &[(&str, &[&'static str])]) -> BTreeMap<String, Vec<&'static str>> {
+    expected.iter().map(|(recipient, reasons)| ((*recipient).to_owned(), reasons.to_vec())).collect()
+}
+
+/// Waits until `condition` holds, for at most ten seconds.
+pub(crate) async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
+    for _ in 0..200 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what}: not within ten seconds");
+}
