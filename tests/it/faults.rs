@@ -1,1 +1,211 @@
-//! todo
+//! DynamoDB as it is when it is not kind: never a wrong 200, and after the retry one row and the right suppressions.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant as Clock};
+
+use rebound::http::HttpRequest;
+use rebound::local::faults::Fault;
+use rebound::local::function_url;
+use rebound::local::samples::SignedMessage;
+use rebound::local::stack::{EmbeddedAws, Options};
+use rebound::receive::Receiver;
+use rebound::time::UnixMillis;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::support::{Service, complaint, event, signed, standing};
+
+const ONCE: [Fault; 6] = [
+    Fault::RefuseBefore,
+    Fault::LoseAnswer,
+    Fault::Conflict,
+    Fault::Throttle,
+    Fault::ServerError,
+    Fault::Slow(Duration::from_millis(300)),
+];
+
+/// The three ways that a write goes: how many calls each makes, and what must stand in the end.
+struct Way {
+    name: &'static str,
+    /// What was received before.
+    before: Option<Vec<u8>>,
+    body: Vec<u8>,
+    calls: usize,
+    expected: &'static [(&'static str, &'static [&'static str])],
+}
+
+fn ways() -> [Way; 4] {
+    let bounce = || event("email.bounced", json!({ "email_id": "e2", "to": ["ann@example.com"], "bounce": { "type": "Permanent" } }));
+    let older = json!({ "type": "email.complained", "created_at": "2026-11-01T00:00:00Z", "data": { "to": ["ann@example.com"] } });
+    [
+        Way { name: "row alone", before: None, body: event("email.sent", json!({ "email_id": "e1" })), calls: 1, expected: &[] },
+        Way {
+            name: "row and suppression",
+            before: None,
+            body: complaint("ann@example.com", "e1"),
+            calls: 1,
+            expected: &[("ann@example.com", &["complaint"])],
+        },
+        Way {
+            name: "merge",
+            before: Some(complaint("ann@example.com", "e1")),
+            body: bounce(),
+            calls: 2,
+            expected: &[("ann@example.com", &["complaint", "hard_bounce"])],
+        },
+        Way {
+            name: "merge that says nothing new",
+            before: Some(complaint("ann@example.com", "e1")),
+            body: older.to_string().into_bytes(),
+            calls: 2,
+            expected: &[("ann@example.com", &["complaint"])],
+        },
+    ]
+}
+
+impl Service {
+    /// Hands a message over with little time to store it. Answers the status and the body.
+    async fn hurry(&self, message: &SignedMessage, budget: Duration) -> (u16, Value) {
+        let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
+        let request: HttpRequest = serde_json::from_str(&event).unwrap();
+        let response = self.receiver.receive(request, UnixMillis::now(), Instant::now() + budget).await;
+        (response.status_code, serde_json::from_str(&response.body).unwrap())
+    }
+
+    async fn holds(&self, way: &Way, context: &str) {
+        let rows = 1 + usize::from(way.before.is_some());
+        assert_eq!(self.rows().await.len(), rows, "{context}");
+        assert_eq!(self.reasons().await, standing(way.expected), "{context}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_one_call_may_fail_in_any_way_and_the_webhook_is_handled_all_the_same() {
+    let mut points = 0;
+    for fault in ONCE {
+        for way in ways() {
+            for failing in 0..way.calls {
+                let context = format!("{}: {fault:?} at call {failing}", way.name);
+                let service = Service::start().await;
+                if let Some(before) = &way.before {
+                    service.accepts(&signed(before.clone()), "handled").await;
+                }
+                service.proxy.plan(move |call| (call.index == failing).then_some(fault));
+                let message = signed(way.body.clone());
+                assert_eq!(service.post(&message).await, (200, json!({ "status": "handled", "id": message.id })), "{context}");
+                assert!(service.proxy.calls().len() > failing, "{context}: the call was never made");
+                service.holds(&way, &context).await;
+                service.proxy.plan(|_| None);
+                service.accepts(&message, "duplicate").await;
+                service.holds(&way, &context).await;
+                points += 1;
+            }
+        }
+    }
+    println!("{points} points of failure tried");
+    assert_eq!(points, 36);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_every_call_fails_the_answer_is_503_and_the_retry_sets_it_right() {
+    for fault in [Fault::RefuseBefore, Fault::LoseAnswer, Fault::Conflict, Fault::Throttle, Fault::ServerError] {
+        for way in ways() {
+            let context = format!("{}: {fault:?} at every call", way.name);
+            let service = Service::start().await;
+            if let Some(before) = &way.before {
+                service.accepts(&signed(before.clone()), "handled").await;
+            }
+            service.proxy.plan(move |_| Some(fault));
+            let message = signed(way.body.clone());
+            let (status, answer) = service.hurry(&message, Duration::from_millis(500)).await;
+            assert_eq!(status, 503, "{context}: {answer}");
+            assert!(answer["error"].is_string(), "{context}: {answer}");
+            if matches!(fault, Fault::Conflict | Fault::Throttle) {
+                assert!(service.proxy.calls().len() > 3, "{context}: tried again until the deadline");
+            }
+            service.proxy.plan(|_| None);
+            let (status, answer) = service.post(&message).await;
+            // After a lost answer the row may be there already; whether it is, DynamoDB alone knows.
+            let applied = fault == Fault::LoseAnswer && way.before.is_none();
+            let expected = if applied { "duplicate" } else { "handled" };
+            assert_eq!((status, answer["status"].as_str().unwrap()), (200, expected), "{context}");
+            service.holds(&way, &context).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_slower_than_the_deadline_is_503_and_the_retry_a_duplicate() {
+    let service = Service::start().await;
+    service.proxy.plan(|_| Some(Fault::Slow(Duration::from_secs(3))));
+    let message = signed(complaint("ann@example.com", "e1"));
+    assert_eq!(service.hurry(&message, Duration::from_millis(200)).await.0, 503);
+    service.proxy.plan(|_| None);
+    crate::support::eventually("the slow write is applied", async || !service.rows().await.is_empty()).await;
+    service.accepts(&message, "duplicate").await;
+    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint"])]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_hangs_is_given_up_and_made_again() {
+    let service = Service::start().await;
+    service.proxy.plan(|call| (call.index == 0).then_some(Fault::Slow(Duration::from_secs(30))));
+    let message = signed(complaint("ann@example.com", "e1"));
+    // The first call was applied; the second finds the row, and knows it for its own.
+    service.accepts(&message, "handled").await;
+    assert_eq!(service.rows().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_dynamodb_will_never_take_is_quarantined_and_not_retried_for_a_day() {
+    let service = Service::start().await;
+    service.proxy.plan(|call| (call.index == 0).then_some(Fault::Invalid));
+    let message = signed(complaint("ann@example.com", "e1"));
+    service.accepts(&message, "quarantined").await;
+    let rows = service.rows().await;
+    assert_eq!(rows[0]["kind"].as_s().unwrap(), "quarantine");
+    assert_eq!(rebound::store::row::payload(&rows[0]).unwrap().as_ref(), message.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_dynamodb_refuses_everything_nothing_is_quarantined_and_the_answer_is_503() {
+    let service = Service::start().await;
+    service.proxy.plan(|_| Some(Fault::Invalid));
+    assert_eq!(service.post(&signed(complaint("ann@example.com", "e1"))).await.0, 503);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_not_there_is_503() {
+    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let elsewhere = |name: &str| if name == "EVENTS_TABLE" { Some("nowhere".to_owned()) } else { aws.variable(name) };
+    let receiver = Receiver::from_environment(elsewhere).await.unwrap();
+    let message = signed(complaint("ann@example.com", "e1"));
+    let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
+    let request: HttpRequest = serde_json::from_str(&event).unwrap();
+    let response = receiver.receive(request, UnixMillis::now(), Instant::now() + Duration::from_secs(8)).await;
+    assert_eq!(response.status_code, 503);
+    assert!(!response.body.contains("nowhere"), "what is wrong with us is for the log, not for whoever asks");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_dynamodb_stopped_the_answer_is_503_quickly_and_when_it_is_back_the_retry_is_handled() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let options = Options { dynamodb: SocketAddr::from(([127, 0, 0, 1], port)), data: Some(folder.path().join("rebound.db")) };
+    let mut service = Service::start_with(&options).await;
+    let earlier = signed(complaint("ann@example.com", "e1"));
+    service.accepts(&earlier, "handled").await;
+
+    service.aws.stop_dynamodb();
+    let message = signed(event("email.bounced", json!({ "to": ["ann@example.com"], "bounce": { "type": "Permanent" } })));
+    let started = Clock::now();
+    crate::support::eventually("it is stopped", async || service.post(&message).await.0 == 503).await;
+    // Far below the fifteen seconds that Resend waits, and the eight that storing may take.
+    assert!(started.elapsed() < Duration::from_secs(4), "took {:?}", started.elapsed());
+
+    service.aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
+    service.accepts(&message, "handled").await;
+    service.accepts(&earlier, "duplicate").await;
+    assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint", "hard_bounce"])]));
+    assert_eq!(service.rows().await.len(), 2);
+}

@@ -1,0 +1,132 @@
+//! Lambda's Runtime API, for running a real binary without Lambda
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::server::{HangUp, Reply, Server, json_response};
+use crate::time::UnixMillis;
+
+/// How long an invocation may take, as in `template.yaml`.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the function answered: its result, or the error that it reported.
+pub type Answer = Result<Bytes, Bytes>;
+
+/// The Runtime API of one function.
+#[derive(Debug)]
+pub struct RuntimeApi {
+    server: Server,
+    shared: Arc<Shared>,
+    queue: mpsc::UnboundedSender<(String, Bytes)>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: tokio::sync::Mutex<mpsc::UnboundedReceiver<(String, Bytes)>>,
+    waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    first_poll: Mutex<Option<Instant>>,
+    polled: Notify,
+}
+
+impl RuntimeApi {
+    /// Starts it on any free port.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn start() -> io::Result<Self> {
+        let (queue, receiver) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            queue: tokio::sync::Mutex::new(receiver),
+            waiting: Mutex::default(),
+            first_poll: Mutex::default(),
+            polled: Notify::new(),
+        });
+        let serving = Arc::clone(&shared);
+        let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request| {
+            let shared = Arc::clone(&serving);
+            async move { shared.answer(request).await }
+        })
+        .await?;
+        Ok(Self { server, shared, queue })
+    }
+
+    /// The environment that Lambda gives every function.
+    pub fn variables(&self) -> [(&'static str, String); 6] {
+        [
+            ("AWS_LAMBDA_RUNTIME_API", self.server.address().to_string()),
+            ("AWS_LAMBDA_FUNCTION_NAME", "receive".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
+            ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
+            ("AWS_LAMBDA_LOG_LEVEL", "INFO".to_owned()),
+        ]
+    }
+
+    /// Waits for the function to ask for its first event: the end of its init. Answers when that was.
+    pub async fn first_poll(&self) -> Instant {
+        loop {
+            let polled = self.shared.polled.notified();
+            if let Some(at) = *lock(&self.shared.first_poll) {
+                return at;
+            }
+            polled.await;
+        }
+    }
+
+    /// Hands the function an event and waits for its answer. `None` if it went away.
+    pub async fn invoke(&self, event: impl Into<Bytes>) -> Option<Answer> {
+        let id = format!("{:032x}", fastrand::u128(..));
+        let (answer, answered) = oneshot::channel();
+        lock(&self.shared.waiting).insert(id.clone(), answer);
+        self.queue.send((id, event.into())).ok()?;
+        answered.await.ok()
+    }
+}
+
+impl Shared {
+    async fn answer(&self, request: Request<Bytes>) -> Reply {
+        let path = request.uri().path().to_owned();
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        match (request.method(), parts.as_slice()) {
+            (&Method::GET, [_, "runtime", "invocation", "next"]) => self.next().await,
+            (&Method::POST, [_, "runtime", "invocation", id, "response"]) => Ok(self.settle(id, Ok(request.into_body()))),
+            (&Method::POST, [_, "runtime", "invocation", id, "error"]) => Ok(self.settle(id, Err(request.into_body()))),
+            _ => Ok(json_response(StatusCode::NOT_FOUND, "application/json", "{}")),
+        }
+    }
+
+    async fn next(&self) -> Reply {
+        lock(&self.first_poll).get_or_insert_with(Instant::now);
+        self.polled.notify_waiters();
+        let (id, event) = self.queue.lock().await.recv().await.ok_or(HangUp)?;
+        let deadline = UnixMillis::now().plus(FUNCTION_TIMEOUT).0;
+        Response::builder()
+            .header("content-type", "application/json")
+            .header("lambda-runtime-aws-request-id", id)
+            .header("lambda-runtime-deadline-ms", deadline)
+            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:000000000000:function:receive")
+            .header("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0")
+            .body(Full::new(event))
+            .map_err(|_| HangUp)
+    }
+
+    fn settle(&self, id: &str, answer: Answer) -> Response<Full<Bytes>> {
+        if let Some(waiting) = lock(&self.waiting).remove(id) {
+            let _ = waiting.send(answer);
+        }
+        json_response(StatusCode::ACCEPTED, "application/json", "{}")
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
