@@ -9,7 +9,8 @@ use rebound::receive::Receiver;
 async fn main() -> Result<(), Error> {
     let variable = |name: &str| std::env::var(name).ok();
     rebound::logging::init(variable);
-    let receiver = Arc::new(Receiver::from_environment(variable).await?);
+    let receiver = Receiver::from_environment(variable).await;
+    let receiver = Arc::new(receiver.inspect_err(|error| tracing::error!(%error, "receive can't start"))?);
     lambda_runtime::run(service_fn(move |invocation| {
         let receiver = Arc::clone(&receiver);
         async move { receiver.handle(invocation).await }

@@ -6,10 +6,12 @@
 //! - [`secrets_manager`]: the one call of Secrets Manager that Rebound makes.
 //! - [`faults`]: a proxy before DynamoDB that refuses, conflicts, throttles, is slow, or loses answers, when told to.
 //! - [`samples`]: a signed sample of every event.
+//! - [`runtime_api`]: Lambda's Runtime API, for running the real binary without Lambda.
 //! - [`server`]: the small HTTP server under all of them.
 
 pub mod faults;
 pub mod function_url;
+pub mod runtime_api;
 pub mod samples;
 pub mod secrets_manager;
 pub mod server;

@@ -12,6 +12,7 @@ use dynoxide::actions::update_time_to_live::UpdateTimeToLiveRequest;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::secrets_manager::LocalSecretsManager;
 use super::template::{self, Table, TemplateError};
@@ -136,9 +137,12 @@ impl EmbeddedAws {
         Ok(Receiver::from_environment(|name| self.variable(name)).await?)
     }
 
-    /// Stops DynamoDB, as if it were out of reach. The tables are gone with it, unless they are in a file.
-    pub fn stop_dynamodb(&mut self) {
-        self.dynamodb = None;
+    /// Stops DynamoDB, as if it were out of reach, and waits until it is. The tables are gone with it, unless they are in a file.
+    pub async fn stop_dynamodb(&mut self) {
+        if let Some(EmbeddedDynamoDb { stop, serving, .. }) = self.dynamodb.take() {
+            drop(stop);
+            let _ = serving.await;
+        }
     }
 }
 
@@ -154,7 +158,8 @@ pub async fn serve_function_url(address: SocketAddr, receiver: Receiver) -> Resu
 #[derive(Debug)]
 struct EmbeddedDynamoDb {
     address: SocketAddr,
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<Result<(), String>>,
 }
 
 impl EmbeddedDynamoDb {
@@ -171,10 +176,10 @@ impl EmbeddedDynamoDb {
         let listener = TcpListener::bind(options.dynamodb).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
+        let serving = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
             let _ = stopped.await;
         }));
-        Ok(Self { address, _stop: stop })
+        Ok(Self { address, stop, serving })
     }
 
     fn url(&self) -> String {

@@ -1,1 +1,135 @@
-//! todo
+//! The programs themselves, as they are run.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rebound::local::function_url;
+use rebound::local::runtime_api::RuntimeApi;
+use rebound::local::samples;
+use rebound::local::stack::{EmbeddedAws, Options};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+
+use crate::support::{complaint, signed};
+
+/// A program with nothing of this shell's environment.
+fn program(path: &str) -> Command {
+    let mut command = Command::new(path);
+    command.env_clear().kill_on_drop(true).stdin(Stdio::null());
+    command
+}
+
+fn rebound(arguments: &[&str]) -> Command {
+    let mut command = program(env!("CARGO_BIN_EXE_rebound"));
+    command.args(arguments);
+    command
+}
+
+#[tokio::test]
+async fn the_demo_finds_everything_as_the_contract_says() {
+    let plain = rebound(&["demo"]).output().await.unwrap();
+    let text = String::from_utf8(plain.stdout).unwrap();
+    assert!(plain.status.success() && text.contains("Everything is as the contract says."), "{text}");
+    assert!(!text.contains('\u{1b}'), "colour is for terminals");
+
+    let json = rebound(&["demo", "--json"]).output().await.unwrap();
+    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&report["ok"], report["requests"].as_array().unwrap().len()), (&json!(true), 47));
+    assert_eq!(report["suppressions"]["bob@example.com"], json!(["hard_bounce"]));
+}
+
+#[tokio::test]
+async fn a_sample_is_signed_anew_each_time_and_an_unknown_one_is_an_error_that_helps() {
+    let list = rebound(&["sample"]).output().await.unwrap();
+    assert_eq!(String::from_utf8(list.stdout).unwrap().lines().count(), 37);
+    let sample = rebound(&["sample", "email.bounced", "--id", "msg_1"]).output().await.unwrap();
+    let event: Value = serde_json::from_slice(&sample.stdout).unwrap();
+    assert_eq!(event["version"], "2.0");
+    assert_eq!(event["headers"]["svix-id"], "msg_1");
+    assert_eq!(event["body"].as_str().unwrap().as_bytes(), samples::body("email.bounced").unwrap());
+    let unknown = rebound(&["sample", "email.bounce"]).output().await.unwrap();
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8(unknown.stderr).unwrap().contains("lists the types"));
+}
+
+/// `rebound dev`, running.
+struct Dev {
+    child: Child,
+    url: String,
+}
+
+impl Dev {
+    async fn start(listen: SocketAddr, dynamodb: SocketAddr, data: &Path) -> Self {
+        let (listen, dynamodb) = (listen.to_string(), dynamodb.to_string());
+        let data = data.to_str().unwrap();
+        let mut command = rebound(&["dev", "--listen", &listen, "--dynamodb", &dynamodb, "--data", data]);
+        let child = command.stdout(Stdio::null()).spawn().unwrap();
+        let url = format!("http://{listen}/");
+        crate::support::eventually("it listens", async || reqwest::get(&url).await.is_ok()).await;
+        Self { child, url }
+    }
+
+    async fn post(&self, message: &samples::SignedMessage) -> Value {
+        let mut request = reqwest::Client::new().post(&self.url).body(message.body.clone());
+        for (name, value) in &message.headers {
+            request = request.header(name, value);
+        }
+        serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
+    }
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn what_dev_has_acknowledged_outlives_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rebound.db");
+    let (listen, dynamodb) = (free_address(), free_address());
+    let message = signed(complaint("ann@example.com", "e1"));
+
+    let mut dev = Dev::start(listen, dynamodb, &file).await;
+    assert_eq!(dev.post(&message).await["status"], "handled");
+    dev.child.kill().await.unwrap();
+
+    let dev = Dev::start(listen, dynamodb, &file).await;
+    assert_eq!(dev.post(&message).await["status"], "duplicate");
+}
+
+#[tokio::test]
+async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
+    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let api = RuntimeApi::start().await.unwrap();
+    let mut receive = program(env!("CARGO_BIN_EXE_receive"));
+    let mut receive = receive.envs(aws.variables()).envs(api.variables()).stdout(Stdio::piped()).spawn().unwrap();
+    tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+
+    let message = signed(complaint("ann@example.com", "e1"));
+    let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
+    for status in ["handled", "duplicate"] {
+        let answer: Value = serde_json::from_slice(&api.invoke(event.clone()).await.unwrap().unwrap()).unwrap();
+        assert_eq!(answer["statusCode"], 200);
+        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        assert_eq!(body, json!({ "status": status, "id": message.id }));
+    }
+
+    receive.start_kill().unwrap();
+    let output = String::from_utf8(receive.wait_with_output().await.unwrap().stdout).unwrap();
+    let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines.iter().map(|line| (line["outcome"].as_str().unwrap(), line["cold"].as_bool().unwrap())).collect();
+    assert_eq!(told, [("handled", true), ("duplicate", false)], "one line for the cold start, one for the duplicate");
+    assert_eq!((&lines[0]["message"], &lines[0]["event_type"]), (&json!(message.id), &json!("email.complained")));
+    for personal in ["ann@", "example.com", "e1", "svix", "whsec"] {
+        assert!(!output.contains(personal), "{personal} in {output}");
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_is_not_configured_says_what_to_do_and_ends() {
+    let output = program(env!("CARGO_BIN_EXE_receive")).env("EVENTS_TABLE", "e").output().await.unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8(output.stdout).unwrap().contains("set RESEND_WEBHOOK_SECRET to"));
+}
