@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use comfy_table::{Table, presets};
+use indicatif::ProgressBar;
 use rebound::local::runtime_api::RuntimeApi;
 use rebound::local::samples::{self, SignedMessage, new_message_id};
 use rebound::local::stack::{EmbeddedAws, Options};
@@ -53,7 +54,9 @@ impl Function {
         // Not even PATH: what a function sees is what Lambda gives it.
         command.env_clear().envs(aws.variables()).envs(api.variables()).stdout(Stdio::null()).kill_on_drop(true);
         let spawned = Instant::now();
-        let child = command.spawn().map_err(|error| format!("{}: {error}; run `make bench`, which builds it", path.display()))?;
+        let child = command
+            .spawn()
+            .map_err(|error| format!("{}: {error}; run `make bench`, which builds it", path.display()))?;
         let first_poll = tokio::time::timeout(Duration::from_secs(30), api.first_poll()).await?;
         Ok((Self { name, path: path.to_owned(), api, child }, first_poll - spawned))
     }
@@ -84,7 +87,11 @@ impl Function {
         let took = started.elapsed();
         let answer = answer.map_err(|error| String::from_utf8_lossy(&error).into_owned())?;
         let handled = String::from_utf8_lossy(&answer).contains(r#""statusCode":200"#);
-        if handled { Ok(took) } else { Err(format!("{} answered {}", self.name, String::from_utf8_lossy(&answer)).into()) }
+        if handled {
+            Ok(took)
+        } else {
+            Err(format!("{} answered {}", self.name, String::from_utf8_lossy(&answer)).into())
+        }
     }
 }
 
@@ -102,27 +109,31 @@ async fn main() -> Result<(), Failure> {
     let binary = |name: &str| arguments.binaries.join(name);
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await?;
 
-    let mut starts: [(&'static str, Vec<Duration>); 3] = [("receive", vec![]), ("bench-floor", vec![]), ("bench-hello", vec![])];
+    let mut starts: [(&'static str, Vec<Duration>); 3] =
+        [("receive", vec![]), ("bench-floor", vec![]), ("bench-hello", vec![])];
     for _ in 0..arguments.starts {
         for (name, times) in &mut starts {
             times.push(Function::start(name, &binary(name), &aws).await?.1);
         }
     }
 
-    let functions =
-        [Function::start("receive", &binary("receive"), &aws).await?.0, Function::start("bench-floor", &binary("bench-floor"), &aws).await?.0];
+    let functions = [
+        Function::start("receive", &binary("receive"), &aws).await?.0,
+        Function::start("bench-floor", &binary("bench-floor"), &aws).await?.0,
+    ];
     let mut measured = [Measured::default(), Measured::default()];
     let before = [functions[0].cpu()?, functions[1].cpu()?];
     let turn = 250;
+    let progress = ProgressBar::new(2 * arguments.events as u64).with_message("events");
     for done in (0..arguments.events).step_by(turn) {
-        eprint!("\r{done} of {} events", arguments.events);
         for (function, measured) in functions.iter().zip(&mut measured) {
             for _ in 0..turn.min(arguments.events - done) {
                 measured.times.push(function.invoke(everyday_event()?).await?);
+                progress.inc(1);
             }
         }
     }
-    eprint!("\r\u{1b}[2K");
+    progress.finish_and_clear();
     for ((function, measured), before) in functions.iter().zip(&mut measured).zip(before) {
         measured.cpu_ms = (function.cpu()? - before) * 1000.0 / arguments.events as f64;
         measured.resident_mb = function.resident()?;
@@ -143,17 +154,33 @@ fn everyday_event() -> Result<String, Failure> {
 
 fn percentile(times: &mut [Duration], percent: usize) -> f64 {
     times.sort_unstable();
-    times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
+    times
+        .get((times.len() * percent / 100).min(times.len().saturating_sub(1)))
+        .map_or(0.0, |time| time.as_secs_f64() * 1000.0)
 }
 
-fn print(arguments: &Arguments, starts: &mut [(&'static str, Vec<Duration>); 3], functions: &[Function; 2], measured: &mut [Measured; 2]) {
-    let megabytes = |path: &Path| std::fs::metadata(path).map_or_else(|_| "not built".to_owned(), |file| format!("{:.2}", file.len() as f64 / 1e6));
+fn print(
+    arguments: &Arguments,
+    starts: &mut [(&'static str, Vec<Duration>); 3],
+    functions: &[Function; 2],
+    measured: &mut [Measured; 2],
+) {
+    let megabytes = |path: &Path| {
+        std::fs::metadata(path)
+            .map_or_else(|_| "not built".to_owned(), |file| format!("{:.2}", file.len() as f64 / 1e6))
+    };
     let [receive, floor] = measured;
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["", "receive", "floor", "hello", "receive ÷ floor"]);
     let mut row = |what: &str, values: [f64; 2], hello: Option<f64>, digits: usize| {
         let show = |value: f64| format!("{value:.digits$}");
-        table.add_row([what.to_owned(), show(values[0]), show(values[1]), hello.map(show).unwrap_or_default(), format!("{:.2}", values[0] / values[1])]);
+        table.add_row([
+            what.to_owned(),
+            show(values[0]),
+            show(values[1]),
+            hello.map(show).unwrap_or_default(),
+            format!("{:.2}", values[0] / values[1]),
+        ]);
     };
     let start = starts.each_mut().map(|(_, times)| percentile(times, 50));
     row(&format!("start to first poll, ms (median of {})", arguments.starts), [start[0], start[1]], Some(start[2]), 2);
@@ -161,7 +188,12 @@ fn print(arguments: &Arguments, starts: &mut [(&'static str, Vec<Duration>); 3],
     row("an event, p99, ms", [percentile(&mut receive.times, 99), percentile(&mut floor.times, 99)], None, 3);
     row("an event, CPU, ms", [receive.cpu_ms, floor.cpu_ms], None, 4);
     row(&format!("resident after {} events, MB", arguments.events), [receive.resident_mb, floor.resident_mb], None, 1);
-    table.add_row(["binary, MB".to_owned(), megabytes(&functions[0].path), megabytes(&functions[1].path), megabytes(&arguments.binaries.join("bench-hello"))]);
+    table.add_row([
+        "binary, MB".to_owned(),
+        megabytes(&functions[0].path),
+        megabytes(&functions[1].path),
+        megabytes(&arguments.binaries.join("bench-hello")),
+    ]);
     table.add_row(["zip, MB".to_owned(), megabytes(Path::new("target/lambda/receive/bootstrap.zip"))]);
     println!("{table}");
 }

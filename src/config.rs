@@ -17,7 +17,9 @@ pub enum ConfigError {
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
     /// Neither of the two places for the signing secret is named.
-    #[error("set RESEND_WEBHOOK_SECRET to the webhook's signing secret (whsec_…), or WEBHOOK_SECRET_ARN to the secret that holds it")]
+    #[error(
+        "set RESEND_WEBHOOK_SECRET to the webhook's signing secret (whsec_…), or WEBHOOK_SECRET_ARN to the secret that holds it"
+    )]
     NoSecret,
     /// `RESEND_WEBHOOK_SECRET` is no signing secret.
     #[error("RESEND_WEBHOOK_SECRET: {0}")]
@@ -69,7 +71,12 @@ impl ReceiveConfig {
                 _ => return Err(ConfigError::Retention),
             },
         };
-        Ok(Self { events_table: needed("EVENTS_TABLE")?, suppressions_table: needed("SUPPRESSIONS_TABLE")?, secret, retention_days })
+        Ok(Self {
+            events_table: needed("EVENTS_TABLE")?,
+            suppressions_table: needed("SUPPRESSIONS_TABLE")?,
+            secret,
+            retention_days,
+        })
     }
 }
 
@@ -98,7 +105,10 @@ mod tests {
         assert_eq!(read(&[]).unwrap_err(), ConfigError::NoSecret);
         assert_eq!(read(&[("RESEND_WEBHOOK_SECRET", "whsec_")]).unwrap_err(), ConfigError::Secret(SecretError::Empty));
         for days in ["34", "0", "-1", "many", "1e3"] {
-            assert_eq!(read(&[("WEBHOOK_SECRET_ARN", "arn"), ("RETENTION_DAYS", days)]).unwrap_err(), ConfigError::Retention);
+            assert_eq!(
+                read(&[("WEBHOOK_SECRET_ARN", "arn"), ("RETENTION_DAYS", days)]).unwrap_err(),
+                ConfigError::Retention
+            );
         }
         let nothing = ReceiveConfig::read(|name| (name == "WEBHOOK_SECRET_ARN").then(|| "arn".to_owned()));
         assert_eq!(nothing.unwrap_err(), ConfigError::Missing("EVENTS_TABLE"));

@@ -50,7 +50,11 @@ impl HttpRequest {
     /// is not text; one that is marked so and is not base64 it never sends.
     pub fn into_parts(self) -> (Headers, Result<Vec<u8>, BodyNotBase64>) {
         let body = self.body.unwrap_or_default();
-        let body = if self.is_base64_encoded { STANDARD.decode(body).map_err(|_| BodyNotBase64) } else { Ok(body.into_bytes()) };
+        let body = if self.is_base64_encoded {
+            STANDARD.decode(body).map_err(|_| BodyNotBase64)
+        } else {
+            Ok(body.into_bytes())
+        };
         (self.headers, body)
     }
 }

@@ -144,7 +144,9 @@ impl Receiver {
         let secrets = async {
             match config.secret {
                 SecretPlace::Environment(secrets) => SecretSource::fixed(secrets),
-                SecretPlace::Manager(arn) => SecretSource::from_manager(aws.secrets_manager(), arn, REREAD_INTERVAL).await,
+                SecretPlace::Manager(arn) => {
+                    SecretSource::from_manager(aws.secrets_manager(), arn, REREAD_INTERVAL).await
+                }
             }
         };
         let (secrets, ()) = tokio::join!(secrets, writer.warm_up());
@@ -169,7 +171,9 @@ impl Receiver {
         let result = self.accept(request, now, deadline).await;
         log(&result, started.elapsed(), cold);
         match result {
-            Ok(accepted) => HttpResponse::json(200, &json!({ "status": accepted.outcome.as_str(), "id": accepted.message })),
+            Ok(accepted) => {
+                HttpResponse::json(200, &json!({ "status": accepted.outcome.as_str(), "id": accepted.message }))
+            }
             Err(refusal) => refusal.into(),
         }
     }
@@ -208,7 +212,9 @@ impl Receiver {
         };
         let message = match verdict {
             // The secret may have been rotated, or set at last. An old message proves nothing, so it costs no call.
-            Err(Refusal::Signature(SignatureError::WrongSignature) | Refusal::NoSecret) if claim.claims_to_be_fresh(now) => {
+            Err(Refusal::Signature(SignatureError::WrongSignature) | Refusal::NoSecret)
+                if claim.claims_to_be_fresh(now) =>
+            {
                 match self.secrets.reread(tried.as_ref()).await {
                     Some(secrets) => claim.verify(&secrets, &body, now)?,
                     None => verdict?,
@@ -238,7 +244,9 @@ impl Receiver {
         let row = match Row::event(event, message, body, self.stamp(now)) {
             Ok(row) => row,
             // What it says of an address counts, even if it cannot be stored as an event.
-            Err(unstorable) => return self.quarantine(message, body, &unstorable.to_string(), changes, now, deadline).await,
+            Err(unstorable) => {
+                return self.quarantine(message, body, &unstorable.to_string(), changes, now, deadline).await;
+            }
         };
         match self.writer.write(&row, &changes, deadline).await {
             Ok(Written::New) if event.event_type().is_none() => Ok(Outcome::Ignored),

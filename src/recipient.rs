@@ -92,7 +92,19 @@ mod tests {
 
     #[test]
     fn what_no_mail_can_go_to_is_no_recipient() {
-        for text in ["", " ", "ann", "@example.com", "ann@", "ann@exam ple.com", "a@b, c@d", "a@b;c@d", "Ann <>", "ann@b>", "a\u{0}@b"] {
+        for text in [
+            "",
+            " ",
+            "ann",
+            "@example.com",
+            "ann@",
+            "ann@exam ple.com",
+            "a@b, c@d",
+            "a@b;c@d",
+            "Ann <>",
+            "ann@b>",
+            "a\u{0}@b",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
         assert_eq!(read(&format!("{}@example.com", "a".repeat(400))), None);

@@ -8,8 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -148,7 +148,9 @@ pub enum SignatureError {
         age_seconds: i64,
     },
     /// Correctly signed, too far in the future.
-    #[error("stale: correctly signed, but {ahead_seconds} s ahead of this clock, and at most {TOLERANCE_SECONDS} s are accepted")]
+    #[error(
+        "stale: correctly signed, but {ahead_seconds} s ahead of this clock, and at most {TOLERANCE_SECONDS} s are accepted"
+    )]
     TooNew {
         /// Seconds between now and the timestamp.
         ahead_seconds: i64,

@@ -113,9 +113,8 @@ impl<'a> Event<'a> {
     /// Whom `to` names. An entry that cannot be read counts as somebody, so that it never makes one address out of two.
     pub fn addressees(&self) -> Addressees {
         let entries = self.data.list("to");
-        let read = |value: &&serde_json::value::RawValue| {
-            Recipient::parse(&serde_json::from_str::<String>(value.get()).ok()?)
-        };
+        let read =
+            |value: &&serde_json::value::RawValue| Recipient::parse(&serde_json::from_str::<String>(value.get()).ok()?);
         let mut recipients: Vec<Recipient> = Vec::new();
         let mut unreadable = 0;
         for entry in &entries {

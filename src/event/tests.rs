@@ -35,7 +35,9 @@ fn what_is_no_event_says_why() {
     for body in ["{}", r#"{"type":null,"data":{}}"#, r#"{"type":7,"data":{}}"#] {
         assert_eq!(why(body.as_bytes()), Unreadable::NoType, "{body}");
     }
-    for body in [r#"{"type":"a"}"#, r#"{"type":"a","data":null}"#, r#"{"type":"a","data":[]}"#, r#"{"type":"a","data":"{}"}"#] {
+    for body in
+        [r#"{"type":"a"}"#, r#"{"type":"a","data":null}"#, r#"{"type":"a","data":[]}"#, r#"{"type":"a","data":"{}"}"#]
+    {
         assert_eq!(why(body.as_bytes()), Unreadable::NoData, "{body}");
     }
 }
@@ -71,9 +73,11 @@ fn keys_may_come_twice_or_escaped_and_the_last_one_counts() {
 
 #[test]
 fn tags_are_read_in_both_forms() {
-    let expected = BTreeMap::from([("campaign".to_owned(), "spring".to_owned()), ("kind".to_owned(), "news".to_owned())]);
+    let expected =
+        BTreeMap::from([("campaign".to_owned(), "spring".to_owned()), ("kind".to_owned(), "news".to_owned())]);
     let object = event(r#"{"tags":{"campaign":"spring","kind":"news","odd":7}}"#);
-    let array = event(r#"{"tags":[{"name":"campaign","value":"spring"},{"value":"news","name":"kind"},{"name":"odd"},3]}"#);
+    let array =
+        event(r#"{"tags":[{"name":"campaign","value":"spring"},{"value":"news","name":"kind"},{"name":"odd"},3]}"#);
     assert_eq!(read(&object).tags(), expected);
     assert_eq!(read(&array).tags(), expected);
 }

@@ -75,7 +75,8 @@ impl FaultProxy {
         let server = Server::start(address, move |request| {
             let (client, upstream, shared) = (client.clone(), upstream.clone(), Arc::clone(&shared));
             async move {
-                let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+                let target =
+                    request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
                 let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
                 let fault = {
                     let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +110,8 @@ impl FaultProxy {
 }
 
 async fn answer(client: &reqwest::Client, upstream: &str, request: Request<Bytes>, fault: Option<Fault>) -> Reply {
-    let is_transaction = request.headers().get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b"TransactWriteItems"));
+    let is_transaction =
+        request.headers().get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b"TransactWriteItems"));
     let error = |status, code: &str| {
         let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "injected by the fault proxy" });
         Ok(json_response(status, CONTENT_TYPE, body.to_string()))

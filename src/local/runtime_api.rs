@@ -98,7 +98,9 @@ impl Shared {
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         match (request.method(), parts.as_slice()) {
             (&Method::GET, [_, "runtime", "invocation", "next"]) => self.next().await,
-            (&Method::POST, [_, "runtime", "invocation", id, "response"]) => Ok(self.settle(id, Ok(request.into_body()))),
+            (&Method::POST, [_, "runtime", "invocation", id, "response"]) => {
+                Ok(self.settle(id, Ok(request.into_body())))
+            }
             (&Method::POST, [_, "runtime", "invocation", id, "error"]) => Ok(self.settle(id, Err(request.into_body()))),
             _ => Ok(json_response(StatusCode::NOT_FOUND, "application/json", "{}")),
         }

@@ -15,7 +15,8 @@ pub fn body(event_type: &str) -> Option<&'static [u8]> {
 
 /// Every type that there is a sample of, in the order of their names.
 pub fn types() -> Vec<&'static str> {
-    let mut types: Vec<&str> = EVENTS.files().filter_map(|file| file.path().file_name()?.to_str()?.strip_suffix(".json")).collect();
+    let mut types: Vec<&str> =
+        EVENTS.files().filter_map(|file| file.path().file_name()?.to_str()?.strip_suffix(".json")).collect();
     types.sort_unstable();
     types
 }

@@ -35,7 +35,8 @@ impl LocalSecretsManager {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
         let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request| {
-            let operation = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).map(str::to_owned);
+            let operation =
+                request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).map(str::to_owned);
             let reply = answer(&shared, operation.as_deref(), request.body());
             async move { Ok(json_response(reply.0, CONTENT_TYPE, reply.1.to_string())) }
         })
@@ -70,7 +71,9 @@ fn answer(state: &Mutex<State>, operation: Option<&str>, body: &[u8]) -> (Status
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     state.reads += 1;
     match state.secrets.get(id) {
-        Some(secret) => (StatusCode::OK, json!({ "ARN": id, "Name": id, "SecretString": secret, "VersionStages": ["AWSCURRENT"] })),
+        Some(secret) => {
+            (StatusCode::OK, json!({ "ARN": id, "Name": id, "SecretString": secret, "VersionStages": ["AWSCURRENT"] }))
+        }
         None => {
             let message = "Secrets Manager can't find the specified secret.";
             (StatusCode::BAD_REQUEST, json!({ "__type": "ResourceNotFoundException", "message": message }))

@@ -102,7 +102,10 @@ impl EmbeddedAws {
                 Some(stand_in)
             }
         };
-        or_default("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets_manager.as_ref().map(LocalSecretsManager::url).unwrap_or_default());
+        or_default(
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            secrets_manager.as_ref().map(LocalSecretsManager::url).unwrap_or_default(),
+        );
         for name in ["RESEND_WEBHOOK_SECRET", "RETENTION_DAYS", "AWS_SESSION_TOKEN", "WEBHOOK_SECRET_ARN"] {
             if let Some(value) = variable(name) {
                 variables.insert(name.to_owned(), value);
@@ -191,15 +194,17 @@ impl EmbeddedDynamoDb {
 fn make(database: &Database, table: &Table) -> Result<(), StartError> {
     let failed = |error: String| StartError::Database(format!("table {}: {error}", table.name));
     let mut definition = table.definition.clone();
-    definition["TableName"] = json!(table.name);
-    let request: CreateTableRequest = serde_json::from_value(definition).map_err(|error| failed(error.to_string()))?;
+    definition.insert("TableName".to_owned(), json!(table.name));
+    let request: CreateTableRequest =
+        serde_json::from_value(definition.into()).map_err(|error| failed(error.to_string()))?;
     match database.create_table(request) {
         Ok(_) => {}
         Err(dynoxide::errors::DynoxideError::ResourceInUseException(_)) => return Ok(()),
         Err(error) => return Err(failed(error.to_string())),
     }
     let Some(attribute) = &table.ttl_attribute else { return Ok(()) };
-    let ttl = json!({ "TableName": table.name, "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true } });
+    let ttl =
+        json!({ "TableName": table.name, "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true } });
     let request: UpdateTimeToLiveRequest = serde_json::from_value(ttl).map_err(|error| failed(error.to_string()))?;
     database.update_time_to_live(request).map_err(|error| failed(error.to_string()))?;
     Ok(())

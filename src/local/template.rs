@@ -26,7 +26,7 @@ pub struct Table {
     /// Its name in a stack called `rebound`.
     pub name: String,
     /// The body of a `CreateTable` request, but for the name.
-    pub definition: Value,
+    pub definition: Map<String, Value>,
     /// The attribute that holds the time to live.
     pub ttl_attribute: Option<String>,
 }
@@ -36,15 +36,24 @@ pub struct Table {
 /// # Errors
 /// The template is not YAML, or a table lacks its keys.
 pub fn tables() -> Result<Vec<Table>, TemplateError> {
-    let template: Value = serde_saphyr::from_str(TEMPLATE).map_err(|error| TemplateError::NotYaml(error.to_string()))?;
+    let template: Value =
+        serde_saphyr::from_str(TEMPLATE).map_err(|error| TemplateError::NotYaml(error.to_string()))?;
     let resources = template.get("Resources").and_then(Value::as_object);
     let is_table = |resource: &Value| resource.get("Type").and_then(Value::as_str) == Some("AWS::DynamoDB::Table");
-    resources.into_iter().flatten().filter(|(_, resource)| is_table(resource)).map(|(id, resource)| table(id, resource)).collect()
+    resources
+        .into_iter()
+        .flatten()
+        .filter(|(_, resource)| is_table(resource))
+        .map(|(id, resource)| table(id, resource))
+        .collect()
 }
 
 fn table(id: &str, resource: &Value) -> Result<Table, TemplateError> {
     let property = |name: &'static str| {
-        resource.get("Properties").and_then(|properties| properties.get(name)).ok_or(TemplateError::Incomplete(id.to_owned(), name))
+        resource
+            .get("Properties")
+            .and_then(|properties| properties.get(name))
+            .ok_or(TemplateError::Incomplete(id.to_owned(), name))
     };
     let name = property("TableName")?.as_str().unwrap_or_default().replace("${AWS::StackName}", STACK_NAME);
     let mut definition = Map::new();
@@ -56,8 +65,9 @@ fn table(id: &str, resource: &Value) -> Result<Table, TemplateError> {
         let view = stream.get("StreamViewType");
         definition.insert("StreamSpecification".to_owned(), json!({ "StreamEnabled": true, "StreamViewType": view }));
     }
-    let ttl = property("TimeToLiveSpecification").ok().and_then(|ttl| ttl.get("AttributeName")?.as_str().map(str::to_owned));
-    Ok(Table { variable: variable_of(id), name, definition: Value::Object(definition), ttl_attribute: ttl })
+    let ttl =
+        property("TimeToLiveSpecification").ok().and_then(|ttl| ttl.get("AttributeName")?.as_str().map(str::to_owned));
+    Ok(Table { variable: variable_of(id), name, definition, ttl_attribute: ttl })
 }
 
 /// `EventsTable` → `EVENTS_TABLE`.
@@ -86,6 +96,9 @@ mod tests {
         let events = tables.iter().find(|table| table.variable == "EVENTS_TABLE").unwrap();
         assert_eq!(events.name, "rebound-events");
         assert_eq!(events.ttl_attribute.as_deref(), Some("expires_at"));
-        assert_eq!(events.definition["StreamSpecification"], json!({"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"}));
+        assert_eq!(
+            events.definition["StreamSpecification"],
+            json!({"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"})
+        );
     }
 }

@@ -125,7 +125,8 @@ pub enum Protection {
 /// `received_at` stands in for the event's own time where it has none.
 pub fn protection(event: &Event<'_>, message: &MessageId, received_at: UnixMillis) -> Protection {
     let Some(event_type) = event.event_type() else { return Protection::Nothing };
-    let change = |reason, effect| Change { reason, at: event.at().unwrap_or(received_at), message: message.clone(), effect };
+    let change =
+        |reason, effect| Change { reason, at: event.at().unwrap_or(received_at), message: message.clone(), effect };
     let suppress = |reason, email_id, detail: Option<String>| {
         let detail = detail.map(|text| text.chars().take(MAX_DETAIL_CHARS).collect());
         change(reason, Effect::Suppress(Grounds { email_id, detail, until: None }))
@@ -186,10 +187,13 @@ fn for_those_named(event: &Event<'_>, change: &Change) -> Protection {
 /// <https://resend.com/docs/dashboard/emails/email-bounces>
 fn hard_bounce_detail(event: &Event<'_>) -> Option<String> {
     let bounce = event.bounce();
-    let is = |text: &Option<String>, name: &str| text.as_deref().is_some_and(|text| text.trim().eq_ignore_ascii_case(name));
+    let is =
+        |text: &Option<String>, name: &str| text.as_deref().is_some_and(|text| text.trim().eq_ignore_ascii_case(name));
     let hard = is(&bounce.bounce_type, "Permanent") && !is(&bounce.sub_type, "MessageRejected");
     let parts = [bounce.sub_type, bounce.message];
-    hard.then(|| std::iter::once("Permanent".to_owned()).chain(parts.into_iter().flatten()).collect::<Vec<_>>().join(": "))
+    hard.then(|| {
+        std::iter::once("Permanent".to_owned()).chain(parts.into_iter().flatten()).collect::<Vec<_>>().join(": ")
+    })
 }
 
 /// The reason that an origin at Resend corresponds to (<https://resend.com/docs/api-reference/suppressions>).

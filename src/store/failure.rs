@@ -59,7 +59,8 @@ impl Failure {
         if let Some(invalid) = reasons.iter().find(|reason| is_invalid(reason.code())) {
             return Self::Invalid(invalid.message().unwrap_or("the transaction is not valid").to_owned());
         }
-        let summary = format!("transaction cancelled: {:?}", reasons.iter().map(CancellationReason::code).collect::<Vec<_>>());
+        let summary =
+            format!("transaction cancelled: {:?}", reasons.iter().map(CancellationReason::code).collect::<Vec<_>>());
         let overtaken: Vec<_> = reasons
             .into_iter()
             .skip(1)

@@ -95,7 +95,8 @@ fn as_number(value: &AttributeValue) -> Option<i64> {
 fn record_from(map: &Item) -> Record {
     let millis = |name: &str| map.get(name).and_then(as_number).map(UnixMillis);
     let string = |name: &str| map.get(name).and_then(|value| value.as_s().ok()).cloned();
-    let said = |at: UnixMillis, by: &str| Said { at, message: MessageId::already_verified(string(by).unwrap_or_default()) };
+    let said =
+        |at: UnixMillis, by: &str| Said { at, message: MessageId::already_verified(string(by).unwrap_or_default()) };
     let grounds = || Grounds { email_id: string("email_id"), detail: string("detail"), until: millis("until") };
     Record {
         suppressed: millis("at").map(|at| (said(at, "message_id"), grounds())),
@@ -177,7 +178,9 @@ mod tests {
         ]);
         let stored = Stored::from_item(by_hand);
         assert_eq!(stored.version, None);
-        let lapsing = stored.merged(&[suppress(Reason::SoftBounce, 6, Some(60)), change(Reason::Manual, 7, Effect::Lift)]).unwrap();
+        let lapsing = stored
+            .merged(&[suppress(Reason::SoftBounce, 6, Some(60)), change(Reason::Manual, 7, Effect::Lift)])
+            .unwrap();
         let item = lapsing.to_item(&ann());
         assert_eq!(item["note"], text("asked us on the phone"));
         assert_eq!(item["reasons"], AttributeValue::Ss(vec!["soft_bounce".into(), "legal_hold".into()]));

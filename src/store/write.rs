@@ -110,8 +110,10 @@ impl Writer {
         let mut pause = FIRST_PAUSE;
         let mut unclear = 0;
         loop {
-            let updates: Vec<Update<'_>> =
-                changes.iter().filter_map(|(recipient, changes)| update(recipient, seen.get(recipient), changes)).collect();
+            let updates: Vec<Update<'_>> = changes
+                .iter()
+                .filter_map(|(recipient, changes)| update(recipient, seen.get(recipient), changes))
+                .collect();
             let trial = self.attempt(row, &updates, unclear > 0);
             let failure = match tokio::time::timeout_at(deadline, trial).await {
                 Ok(Ok(())) => return Ok(Written::New),
@@ -176,7 +178,9 @@ impl Writer {
             let put = Put::builder().table_name(&self.suppressions_table).set_item(Some(item));
             let put = match update.seen.as_ref().map(|seen| seen.version) {
                 None => put.condition_expression("attribute_not_exists(recipient)"),
-                Some(None) => put.condition_expression("attribute_not_exists(#version)").expression_attribute_names("#version", "version"),
+                Some(None) => put
+                    .condition_expression("attribute_not_exists(#version)")
+                    .expression_attribute_names("#version", "version"),
                 Some(Some(version)) => put
                     .condition_expression("#version = :seen")
                     .expression_attribute_names("#version", "version")

@@ -119,7 +119,8 @@ async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
     receive.start_kill().unwrap();
     let output = String::from_utf8(receive.wait_with_output().await.unwrap().stdout).unwrap();
     let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let told: Vec<_> = lines.iter().map(|line| (line["outcome"].as_str().unwrap(), line["cold"].as_bool().unwrap())).collect();
+    let told: Vec<_> =
+        lines.iter().map(|line| (line["outcome"].as_str().unwrap(), line["cold"].as_bool().unwrap())).collect();
     assert_eq!(told, [("handled", true), ("duplicate", false)], "one line for the cold start, one for the duplicate");
     assert_eq!((&lines[0]["message"], &lines[0]["event_type"]), (&json!(message.id), &json!("email.complained")));
     for personal in ["ann@", "example.com", "e1", "svix", "whsec"] {

@@ -42,7 +42,8 @@ async fn of_200_bounces_and_complaints_of_one_recipient_at_once_none_is_lost() {
     let body = |index: usize| {
         let at = format!("2026-11-20T09:{:02}:{:02}.000Z", index / 60, index % 60);
         let event_type = if index.is_multiple_of(2) { "email.bounced" } else { "email.complained" };
-        let data = json!({ "email_id": format!("e{index}"), "to": ["ann@example.com"], "bounce": { "type": "Permanent" } });
+        let data =
+            json!({ "email_id": format!("e{index}"), "to": ["ann@example.com"], "bounce": { "type": "Permanent" } });
         json!({ "type": event_type, "created_at": at, "data": data }).to_string()
     };
     let statuses = at_once(&service, (0..200).map(|index| signed(body(index))).collect()).await;

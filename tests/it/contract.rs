@@ -20,7 +20,8 @@ async fn every_sample_is_handled_and_stored_byte_for_byte() {
         let message = signed(samples::body(event_type).unwrap());
         service.accepts(&message, "handled").await;
         let rows = service.rows().await;
-        let row = rows.iter().find(|row| row["event"].as_s().unwrap() == &format!("{event_type}#{}", message.id)).unwrap();
+        let row =
+            rows.iter().find(|row| row["event"].as_s().unwrap() == &format!("{event_type}#{}", message.id)).unwrap();
         assert_eq!(row::payload(row).unwrap().as_ref(), message.body, "{event_type}");
         assert_eq!(row["kind"].as_s().unwrap(), "event");
     }
@@ -70,7 +71,8 @@ async fn what_is_signed_but_no_event_is_quarantined_as_it_came() {
         service.accepts(&message, "quarantined").await;
         service.accepts(&message, "duplicate").await;
         let rows = service.rows().await;
-        let row = rows.iter().find(|row| row["email_id"].as_s().unwrap() == &format!("message#{}", message.id)).unwrap();
+        let row =
+            rows.iter().find(|row| row["email_id"].as_s().unwrap() == &format!("message#{}", message.id)).unwrap();
         assert_eq!(row["kind"].as_s().unwrap(), "quarantine");
         assert!(!row["problem"].as_s().unwrap().is_empty());
         assert_eq!(row::payload(row).unwrap().as_ref(), body);
@@ -82,7 +84,8 @@ async fn what_is_signed_but_no_event_is_quarantined_as_it_came() {
 async fn an_event_too_large_for_an_item_is_quarantined_and_still_protects() {
     let service = Service::start().await;
     let noise: String = std::iter::repeat_with(fastrand::alphanumeric).take(900_000).collect();
-    let message = signed(event("email.complained", json!({ "email_id": "e1", "to": ["ann@example.com"], "subject": noise })));
+    let message =
+        signed(event("email.complained", json!({ "email_id": "e1", "to": ["ann@example.com"], "subject": noise })));
     service.accepts(&message, "quarantined").await;
     assert_eq!(service.rows().await[0]["payload_bytes"].as_n().unwrap(), &message.body.len().to_string());
     assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint"])]));
@@ -190,7 +193,8 @@ async fn a_body_that_lambda_encodes_is_verified_decoded() {
 async fn standard_webhooks_headers_are_taken_too() {
     let service = Service::start().await;
     let mut message = signed(complaint("ann@example.com", "e1"));
-    message.headers = message.headers.into_iter().map(|(name, value)| (name.replace("svix-", "webhook-"), value)).collect();
+    message.headers =
+        message.headers.into_iter().map(|(name, value)| (name.replace("svix-", "webhook-"), value)).collect();
     service.accepts(&message, "handled").await;
 }
 

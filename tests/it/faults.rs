@@ -35,10 +35,21 @@ struct Way {
 }
 
 fn ways() -> [Way; 4] {
-    let bounce = || event("email.bounced", json!({ "email_id": "e2", "to": ["ann@example.com"], "bounce": { "type": "Permanent" } }));
+    let bounce = || {
+        event(
+            "email.bounced",
+            json!({ "email_id": "e2", "to": ["ann@example.com"], "bounce": { "type": "Permanent" } }),
+        )
+    };
     let older = json!({ "type": "email.complained", "created_at": "2026-11-01T00:00:00Z", "data": { "to": ["ann@example.com"] } });
     [
-        Way { name: "row alone", before: None, body: event("email.sent", json!({ "email_id": "e1" })), calls: 1, expected: &[] },
+        Way {
+            name: "row alone",
+            before: None,
+            body: event("email.sent", json!({ "email_id": "e1" })),
+            calls: 1,
+            expected: &[],
+        },
         Way {
             name: "row and suppression",
             before: None,
@@ -92,7 +103,11 @@ async fn any_one_call_may_fail_in_any_way_and_the_webhook_is_handled_all_the_sam
                 }
                 service.proxy.plan(move |call| (call.index == failing).then_some(fault));
                 let message = signed(way.body.clone());
-                assert_eq!(service.post(&message).await, (200, json!({ "status": "handled", "id": message.id })), "{context}");
+                assert_eq!(
+                    service.post(&message).await,
+                    (200, json!({ "status": "handled", "id": message.id })),
+                    "{context}"
+                );
                 assert!(service.proxy.calls().len() > failing, "{context}: the call was never made");
                 service.holds(&way, &context).await;
                 service.proxy.plan(|_| None);
@@ -191,13 +206,15 @@ async fn a_table_that_is_not_there_is_503() {
 async fn with_dynamodb_stopped_the_answer_is_503_quickly_and_when_it_is_back_the_retry_is_handled() {
     let folder = tempfile::tempdir().unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let options = Options { dynamodb: SocketAddr::from(([127, 0, 0, 1], port)), data: Some(folder.path().join("rebound.db")) };
+    let options =
+        Options { dynamodb: SocketAddr::from(([127, 0, 0, 1], port)), data: Some(folder.path().join("rebound.db")) };
     let mut service = Service::start_with(&options).await;
     let earlier = signed(complaint("ann@example.com", "e1"));
     service.accepts(&earlier, "handled").await;
 
     service.aws.stop_dynamodb().await;
-    let message = signed(event("email.bounced", json!({ "to": ["ann@example.com"], "bounce": { "type": "Permanent" } })));
+    let message =
+        signed(event("email.bounced", json!({ "to": ["ann@example.com"], "bounce": { "type": "Permanent" } })));
     let started = Clock::now();
     assert_eq!(service.post(&message).await.0, 503);
     // Far below the fifteen seconds that Resend waits, and the eight that storing may take.

@@ -12,7 +12,20 @@ use crate::support::{Service, signed};
 /// What a field may be given instead: every type of JSON.
 fn others() -> Vec<Option<Value>> {
     let mut others = vec![None];
-    others.extend([json!(null), json!(7), json!(-0.5), json!("odd"), json!(""), json!(true), json!([]), json!({}), json!([null, {"a": []}])].map(Some));
+    others.extend(
+        [
+            json!(null),
+            json!(7),
+            json!(-0.5),
+            json!("odd"),
+            json!(""),
+            json!(true),
+            json!([]),
+            json!({}),
+            json!([null, {"a": []}]),
+        ]
+        .map(Some),
+    );
     others
 }
 
@@ -20,7 +33,9 @@ fn others() -> Vec<Option<Value>> {
 fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     let children: Vec<(String, &Value)> = match value {
         Value::Object(fields) => fields.iter().map(|(name, value)| (format!("{at}/{name}"), value)).collect(),
-        Value::Array(items) => items.iter().enumerate().map(|(index, value)| (format!("{at}/{index}"), value)).collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(index, value)| (format!("{at}/{index}"), value)).collect()
+        }
         _ => Vec::new(),
     };
     for (pointer, child) in children {
@@ -82,7 +97,12 @@ async fn every_sample_with_any_field_removed_nulled_or_of_another_type_is_handle
         .rows()
         .await
         .iter()
-        .map(|row| (row["event"].as_s().unwrap().rsplit('#').next().unwrap().to_owned(), row::payload(row).unwrap().into_owned()))
+        .map(|row| {
+            (
+                row["event"].as_s().unwrap().rsplit('#').next().unwrap().to_owned(),
+                row::payload(row).unwrap().into_owned(),
+            )
+        })
         .collect();
     assert!(stored == expected, "every one is stored byte for byte");
 }

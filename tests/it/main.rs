@@ -1,6 +1,13 @@
 //! The flow, through HTTP and Lambda's events, on the embedded DynamoDB, with real signatures.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice, reason = "a test that fails, fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that fails, fails"
+)]
 
 mod binaries;
 mod concurrency;

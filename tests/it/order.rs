@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::support::{Service, now, secret};
 
 fn an_event() -> impl Strategy<Value = Value> {
-    let recipients = prop::sample::subsequence(vec!["ann@example.com", "bob@example.com", "Carol <CAROL@example.com>"], 1..=2);
+    let recipients =
+        prop::sample::subsequence(vec!["ann@example.com", "bob@example.com", "Carol <CAROL@example.com>"], 1..=2);
     (0..8_usize, recipients, 0..4_u8, 0..3_u8).prop_map(|(kind, to, minute, email)| {
         let (event_type, data) = match kind {
             0 => ("email.complained", json!({ "to": [to[0]] })),

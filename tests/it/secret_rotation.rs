@@ -5,8 +5,8 @@ use std::time::Duration;
 use rebound::http::HttpRequest;
 use rebound::local::function_url;
 use rebound::local::samples::{SignedMessage, new_message_id};
-use rebound::local::stack::{EmbeddedAws, Options, SECRET_NAME};
 use rebound::local::secrets_manager::LocalSecretsManager;
+use rebound::local::stack::{EmbeddedAws, Options, SECRET_NAME};
 use rebound::receive::{Receiver, WRITE_BUDGET};
 use rebound::secrets::{REREAD_INTERVAL, SecretSource};
 use rebound::signature::SigningSecret;
@@ -30,7 +30,11 @@ impl Rotating {
         aws.secrets_manager.as_ref().unwrap().put(SECRET_NAME, first);
         let clients = aws.clients().unwrap();
         let secrets = SecretSource::from_manager(clients.secrets_manager(), SECRET_NAME.to_owned(), interval).await;
-        let writer = Writer::new(clients.dynamodb(), aws.variable("EVENTS_TABLE").unwrap(), aws.variable("SUPPRESSIONS_TABLE").unwrap());
+        let writer = Writer::new(
+            clients.dynamodb(),
+            aws.variable("EVENTS_TABLE").unwrap(),
+            aws.variable("SUPPRESSIONS_TABLE").unwrap(),
+        );
         Self { receiver: Receiver::new(secrets, writer, 90), aws }
     }
 

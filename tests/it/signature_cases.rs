@@ -51,7 +51,8 @@ impl Case {
 
     /// Renames `svix-…` to `webhook-…`.
     fn unbranded(mut self) -> Self {
-        self.headers = self.headers.into_iter().map(|(name, value)| (name.replace("svix-", "webhook-"), value)).collect();
+        self.headers =
+            self.headers.into_iter().map(|(name, value)| (name.replace("svix-", "webhook-"), value)).collect();
         self
     }
 
@@ -198,7 +199,11 @@ fn body_tampered_with() {
 fn partial_signature() {
     let whole = valid().signature();
     for length in [3, 11, whole.len() - 4, whole.len() - 1] {
-        assert_eq!(valid().with("svix-signature", &whole[..length]).verify(), Err(SignatureError::WrongSignature), "{length}");
+        assert_eq!(
+            valid().with("svix-signature", &whole[..length]).verify(),
+            Err(SignatureError::WrongSignature),
+            "{length}"
+        );
     }
 }
 
@@ -321,7 +326,9 @@ fn headers_may_hold_anything_without_a_panic() {
 #[test]
 fn what_is_wrong_never_says_what_would_be_right() {
     let right = valid().signature();
-    for case in [valid().with("svix-signature", "v1,AAAA"), signed(ID, NOW - 999, BODY), valid().without("svix-signature")] {
+    for case in
+        [valid().with("svix-signature", "v1,AAAA"), signed(ID, NOW - 999, BODY), valid().without("svix-signature")]
+    {
         let said = case.verify().unwrap_err().to_string();
         assert!(!said.contains(right.trim_start_matches("v1,")) && !said.contains("MfKQ9r8GKY"), "{said}");
     }

@@ -7,8 +7,11 @@ use standardwebhooks::Webhook;
 
 use crate::support::now;
 
-const KEYS: [&str; 3] =
-    ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_cmVib3VuZC1sb2NhbC1zaWduaW5nLXNlY3JldA=="];
+const KEYS: [&str; 3] = [
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    "whsec_cmVib3VuZC1sb2NhbC1zaWduaW5nLXNlY3JldA==",
+];
 
 /// What is done to one of the headers, or to the body, between signing and verifying.
 #[derive(Clone, Debug)]

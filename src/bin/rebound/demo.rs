@@ -94,7 +94,9 @@ fn fault(step: &Step, seen: &Seen) -> Option<String> {
     match (step.stored_as, seen.rows.as_slice()) {
         (None, []) => None,
         (None, _) => Some(format!("{what}: something was stored")),
-        (Some(kind), [row]) if string(row, "kind") != kind.as_str() => Some(format!("{what}: stored as {}", string(row, "kind"))),
+        (Some(kind), [row]) if string(row, "kind") != kind.as_str() => {
+            Some(format!("{what}: stored as {}", string(row, "kind")))
+        }
         (Some(_), [row]) if row::payload(row).as_deref() != Some(step.message.body.as_slice()) => {
             Some(format!("{what}: not stored byte for byte"))
         }
@@ -105,7 +107,8 @@ fn fault(step: &Step, seen: &Seen) -> Option<String> {
 
 /// The reasons that stand, by recipient; recipients with none are listed with none.
 fn suppressed(items: &[Item]) -> BTreeMap<String, Vec<&'static str>> {
-    let reasons = |item: &Item| Stored::from_item(item.clone()).suppression.reasons().map(|reason| reason.as_str()).collect();
+    let reasons =
+        |item: &Item| Stored::from_item(item.clone()).suppression.reasons().map(|reason| reason.as_str()).collect();
     items.iter().map(|item| (string(item, "recipient").to_owned(), reasons(item))).collect()
 }
 
@@ -114,7 +117,8 @@ fn print_tables(steps: &[Step], seen: &[Seen], suppressions: &[Item], faults: &[
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["came in", "answered", "", "ms", "stored", "bytes"]);
     for (step, seen) in steps.iter().zip(seen) {
         let answer: serde_json::Value = serde_json::from_str(&seen.answer).unwrap_or_default();
-        let word = answer.get("status").or_else(|| answer.get("error")).and_then(|word| word.as_str()).unwrap_or_default();
+        let word =
+            answer.get("status").or_else(|| answer.get("error")).and_then(|word| word.as_str()).unwrap_or_default();
         let short = word.split([';', ',']).next().unwrap_or_default().to_owned();
         let color = if fault(step, seen).is_none() { Color::Green } else { Color::Red };
         let stored = seen.rows.first().filter(|_| step.stored_as.is_some());
@@ -140,14 +144,22 @@ fn print_tables(steps: &[Step], seen: &[Seen], suppressions: &[Item], faults: &[
         let lifted: Vec<&str> = lifted.map(|(reason, _)| reason.as_str()).collect();
         let color = if because.is_empty() { Color::Green } else { Color::Red };
         let because = if because.is_empty() { "(nothing: send)".to_owned() } else { because.join(", ") };
-        table.add_row([Cell::new(string(item, "recipient")), Cell::new(because).fg(color), Cell::new(lifted.join(", "))]);
+        table.add_row([
+            Cell::new(string(item, "recipient")),
+            Cell::new(because).fg(color),
+            Cell::new(lifted.join(", ")),
+        ]);
     }
     println!("{table}\n");
 
     let mut times: Vec<Duration> = seen.iter().map(|seen| seen.took).collect();
     times.sort_unstable();
     let median = times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1000.0;
-    println!("{} requests, median {median:.1} ms, {} rows stored.", seen.len(), steps.iter().filter(|step| step.is_first_to_be_stored()).count());
+    println!(
+        "{} requests, median {median:.1} ms, {} rows stored.",
+        seen.len(),
+        steps.iter().filter(|step| step.is_first_to_be_stored()).count()
+    );
     if faults.is_empty() {
         println!("Everything is as the contract says.");
     } else {
@@ -175,7 +187,10 @@ fn print_json(steps: &[Step], seen: &[Seen], suppressed: &BTreeMap<String, Vec<&
             })
         })
         .collect();
-    println!("{:#}", json!({ "requests": requests, "suppressions": suppressed, "faults": faults, "ok": faults.is_empty() }));
+    println!(
+        "{:#}",
+        json!({ "requests": requests, "suppressions": suppressed, "faults": faults, "ok": faults.is_empty() })
+    );
 }
 
 async fn scan(dynamodb: &aws_sdk_dynamodb::Client, table: &str) -> Result<Vec<Item>, Failure> {

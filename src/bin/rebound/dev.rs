@@ -32,8 +32,6 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    rebound::logging::init(variable);
-    let _ = arguments.settle;
     let options = Options { dynamodb: arguments.dynamodb, data: arguments.data.clone() };
     let aws = EmbeddedAws::start(&options, variable).await?;
     let mut function_url = None;
@@ -42,13 +40,18 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             println!("{name}={value}");
         }
     } else {
+        rebound::logging::init(variable);
         let server = serve_function_url(arguments.listen, aws.receiver().await?).await?;
         let address = |name: &str| aws.variable(name).unwrap_or_default();
         println!("function URL     {}/", server.url());
         println!("DynamoDB         {}", address("AWS_ENDPOINT_URL_DYNAMODB"));
         println!("Secrets Manager  {}", address("AWS_ENDPOINT_URL_SECRETS_MANAGER"));
         println!("tables           {} {}", address("EVENTS_TABLE"), address("SUPPRESSIONS_TABLE"));
-        let secret = if variable("RESEND_WEBHOOK_SECRET").is_some() { "RESEND_WEBHOOK_SECRET, from the environment" } else { rebound::local::LOCAL_SECRET };
+        let secret = if variable("RESEND_WEBHOOK_SECRET").is_some() {
+            "RESEND_WEBHOOK_SECRET, from the environment"
+        } else {
+            rebound::local::LOCAL_SECRET
+        };
         println!("signing secret   {secret}");
         println!("\nIn another terminal: rebound sample email.bounced --post {}/", server.url());
         println!("Ctrl-C stops it.");

@@ -40,7 +40,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         println!("{:#}", function_url::event("POST", "/", &message.headers, &message.body));
         return Ok(ExitCode::SUCCESS);
     };
-    let (status, answer) = post(url, &message).await.map_err(|error| format!("nobody answers at {url}: {error}; is `rebound dev` running?"))?;
+    let (status, answer) = post(url, &message)
+        .await
+        .map_err(|error| format!("nobody answers at {url}: {error}; is `rebound dev` running?"))?;
     println!("{status} {answer}");
     Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -44,16 +44,32 @@ fn each_event_suppresses_or_lifts_what_the_policy_says() {
         ("email.complained", r#"{"to":["Ann@example.com"]}"#, "ann@example.com +complaint"),
         ("email.complained", r#"{"to":[]}"#, ""),
         ("email.complained", r#"{}"#, ""),
-        ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"Permanent","subType":"General"}}"#, "a@x.io +hard_bounce"),
-        ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"PERMANENT","subType":"noemail"}}"#, "a@x.io +hard_bounce"),
+        (
+            "email.bounced",
+            r#"{"to":["a@x.io"],"bounce":{"type":"Permanent","subType":"General"}}"#,
+            "a@x.io +hard_bounce",
+        ),
+        (
+            "email.bounced",
+            r#"{"to":["a@x.io"],"bounce":{"type":"PERMANENT","subType":"noemail"}}"#,
+            "a@x.io +hard_bounce",
+        ),
         ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"Permanent"}}"#, "a@x.io +hard_bounce"),
-        ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"Permanent","subType":"Suppressed"}}"#, "a@x.io +hard_bounce"),
+        (
+            "email.bounced",
+            r#"{"to":["a@x.io"],"bounce":{"type":"Permanent","subType":"Suppressed"}}"#,
+            "a@x.io +hard_bounce",
+        ),
         ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"Permanent","subType":"MessageRejected"}}"#, ""),
         ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"permanent","subType":"messagerejected"}}"#, ""),
         ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"Transient","subType":"MailboxFull"}}"#, ""),
         ("email.bounced", r#"{"to":["a@x.io"],"bounce":{"type":"Undetermined"}}"#, ""),
         ("email.bounced", r#"{"to":["a@x.io"]}"#, ""),
-        ("email.suppressed", r#"{"to":["a@x.io"],"suppressed":{"type":"OnAccountSuppressionList"}}"#, "a@x.io +provider"),
+        (
+            "email.suppressed",
+            r#"{"to":["a@x.io"],"suppressed":{"type":"OnAccountSuppressionList"}}"#,
+            "a@x.io +provider",
+        ),
         ("email.suppressed", r#"{"to":["a@x.io"]}"#, "a@x.io +provider"),
         ("suppression.added", r#"{"email":"A@x.io","origin":"complaint"}"#, "a@x.io +provider"),
         ("suppression.removed", r#"{"email":"a@x.io","origin":"bounce"}"#, "a@x.io -provider -hard_bounce"),
@@ -92,7 +108,11 @@ fn of_several_recipients_only_those_that_a_diagnosis_names_are_suppressed() {
     assert_eq!(bounce(r#"["smtp; 550 <bob@x.io>: no such user"]"#), "bob@x.io +hard_bounce");
     assert_eq!(bounce(r#""550 <Bob@x.io> unknown""#), "bob@x.io +hard_bounce");
     assert_eq!(bounce(r#"["550 joann@x.io","551 bob@x.io"]"#), "bob@x.io +hard_bounce, joann@x.io +hard_bounce");
-    assert_eq!(bounce(r#"["550 joann@x.io"]"#), "joann@x.io +hard_bounce", "ann@x.io stands inside it, and is not named");
+    assert_eq!(
+        bounce(r#"["550 joann@x.io"]"#),
+        "joann@x.io +hard_bounce",
+        "ann@x.io stands inside it, and is not named"
+    );
     assert_eq!(bounce(r#"["550 carol@x.io"]"#), "?");
     assert_eq!(bounce(r#"["550 user unknown"]"#), "?");
     assert_eq!(bounce("[]"), "?");
@@ -105,15 +125,21 @@ fn a_complaint_or_a_skipped_send_of_several_recipients_silences_nobody() {
     assert_eq!(short(protection_of("email.complained", to)), "?");
     assert_eq!(short(protection_of("email.suppressed", to)), "?");
     let transient = r#"{"to":["ann@x.io","bob@x.io"],"bounce":{"type":"Transient"}}"#;
-    assert_eq!(short(protection_of("email.bounced", transient)), "", "a soft bounce suppresses nobody, so nothing is ambiguous");
+    assert_eq!(
+        short(protection_of("email.bounced", transient)),
+        "",
+        "a soft bounce suppresses nobody, so nothing is ambiguous"
+    );
 }
 
 #[test]
 fn a_change_carries_the_time_of_the_event_and_what_a_person_would_ask_for() {
-    let data = r#"{"to":["a@x.io"],"email_id":"e1","bounce":{"type":"Permanent","subType":"NoEmail","message":"gone"}}"#;
+    let data =
+        r#"{"to":["a@x.io"],"email_id":"e1","bounce":{"type":"Permanent","subType":"NoEmail","message":"gone"}}"#;
     let Protection::Changes(changes) = protection_of("email.bounced", data) else { panic!("nothing changed") };
     let grounds = Grounds { email_id: Some("e1".into()), detail: Some("Permanent: NoEmail: gone".into()), until: None };
-    let expected = Change { reason: Reason::HardBounce, at: EVENT, message: message("msg_1"), effect: Effect::Suppress(grounds) };
+    let expected =
+        Change { reason: Reason::HardBounce, at: EVENT, message: message("msg_1"), effect: Effect::Suppress(grounds) };
     assert_eq!(changes[&recipient("a@x.io")], [expected]);
 }
 
@@ -168,8 +194,11 @@ fn at_equal_times_suppressing_beats_lifting_whatever_the_ids() {
 
 #[test]
 fn lifting_one_reason_leaves_the_others() {
-    let known =
-        merged(&[suppress(Reason::Complaint, 1, "a"), suppress(Reason::Unsubscribed, 2, "b"), lift(Reason::Unsubscribed, 3, "c")]);
+    let known = merged(&[
+        suppress(Reason::Complaint, 1, "a"),
+        suppress(Reason::Unsubscribed, 2, "b"),
+        lift(Reason::Unsubscribed, 3, "c"),
+    ]);
     assert_eq!(standing(&known), [Reason::Complaint]);
 }
 
@@ -193,16 +222,22 @@ fn an_item_expires_only_where_nothing_permanent_stands() {
 
 /// Changes of few reasons, at few times, from few messages, so that ties and repeats are common.
 fn a_change() -> impl Strategy<Value = Change> {
-    (0..3_usize, 0..4_i64, 0..4_u8, prop::bool::ANY, prop::option::of(0..3_i64)).prop_map(|(reason, at, id, lifts, until)| {
-        // One message makes one and the same change to a reason, so what it says follows from its id.
-        let grounds = Grounds { detail: Some(format!("said by {id}")), until: until.map(|_| UnixMillis(at + 100)), email_id: None };
-        Change {
-            reason: Reason::ALL[reason],
-            at: UnixMillis(at),
-            message: message(&format!("msg_{id}_{}", until.is_some())),
-            effect: if lifts { Effect::Lift } else { Effect::Suppress(grounds) },
-        }
-    })
+    (0..3_usize, 0..4_i64, 0..4_u8, prop::bool::ANY, prop::option::of(0..3_i64)).prop_map(
+        |(reason, at, id, lifts, until)| {
+            // One message makes one and the same change to a reason, so what it says follows from its id.
+            let grounds = Grounds {
+                detail: Some(format!("said by {id}")),
+                until: until.map(|_| UnixMillis(at + 100)),
+                email_id: None,
+            };
+            Change {
+                reason: Reason::ALL[reason],
+                at: UnixMillis(at),
+                message: message(&format!("msg_{id}_{}", until.is_some())),
+                effect: if lifts { Effect::Lift } else { Effect::Suppress(grounds) },
+            }
+        },
+    )
 }
 
 proptest! {

@@ -25,18 +25,38 @@ fn the_key_of_a_message_never_changes() {
     let id = "msg_2xKbqF0Zr8dGm5uQWcVYhT3nLpA";
     let long = "m".repeat(257);
     let golden: &[(&str, &str, &str, &str)] = &[
-        (id, r#"{"type":"email.sent","data":{"email_id":"e-1","id":"x"}}"#, "e-1", "email.sent#msg_2xKbqF0Zr8dGm5uQWcVYhT3nLpA"),
-        (id, r#"{"type":"email.bounced","data":{"email_id":" E 1 "}}"#, " E 1 ", "email.bounced#msg_2xKbqF0Zr8dGm5uQWcVYhT3nLpA"),
+        (
+            id,
+            r#"{"type":"email.sent","data":{"email_id":"e-1","id":"x"}}"#,
+            "e-1",
+            "email.sent#msg_2xKbqF0Zr8dGm5uQWcVYhT3nLpA",
+        ),
+        (
+            id,
+            r#"{"type":"email.bounced","data":{"email_id":" E 1 "}}"#,
+            " E 1 ",
+            "email.bounced#msg_2xKbqF0Zr8dGm5uQWcVYhT3nLpA",
+        ),
         ("m", r#"{"type":"email.sent","data":{"email_id":""}}"#, "message#m", "email.sent#m"),
         ("m", r#"{"type":"email.sent","data":{"email_id":7}}"#, "message#m", "email.sent#m"),
         ("m", r#"{"type":"email.sent","data":{"email_id":null,"id":"x"}}"#, "message#m", "email.sent#m"),
         ("m", r#"{"type":"email.brand_new","data":{"email_id":"e"}}"#, "e", "email.brand_new#m"),
         ("m", r#"{"type":"contact.updated","data":{"id":"c"}}"#, "c", "contact.updated#m"),
-        ("m", r#"{"type":"contact.topics.updated","data":{"email":"a@x.io"}}"#, "message#m", "contact.topics.updated#m"),
+        (
+            "m",
+            r#"{"type":"contact.topics.updated","data":{"email":"a@x.io"}}"#,
+            "message#m",
+            "contact.topics.updated#m",
+        ),
         ("m", r#"{"type":"domain.updated","data":{"id":"d"}}"#, "d", "domain.updated#m"),
         ("m", r#"{"type":"suppression.added","data":{"id":"s","source_id":"e"}}"#, "s", "suppression.added#m"),
         ("m", r#"{"type":"inbox.created","data":{"inbox_id":"i","inbox":{"id":"j"}}}"#, "i", "inbox.created#m"),
-        ("m", r#"{"type":"inbox.thread.created","data":{"email_id":"e","thread_id":"t","inbox_id":"i"}}"#, "t", "inbox.thread.created#m"),
+        (
+            "m",
+            r#"{"type":"inbox.thread.created","data":{"email_id":"e","thread_id":"t","inbox_id":"i"}}"#,
+            "t",
+            "inbox.thread.created#m",
+        ),
         ("m", r#"{"type":"inbox.email.sent","data":{"email_id":"e","thread_id":"t"}}"#, "e", "inbox.email.sent#m"),
         ("m", r#"{"type":"inbox.draft.sent","data":{"draft_id":"d","thread_id":"t"}}"#, "d", "inbox.draft.sent#m"),
         ("m", r#"{"type":"brand.new","data":{"id":"n"}}"#, "n", "brand.new#m"),

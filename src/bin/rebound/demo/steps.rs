@@ -42,7 +42,8 @@ impl Step {
 pub(super) fn all(now: i64) -> Result<Vec<Step>, Failure> {
     let secret: SigningSecret = LOCAL_SECRET.parse()?;
     let sign = |body: &[u8]| SignedMessage::new(new_message_id(), now, body, &secret);
-    let sample = |event_type: &str| samples::body(event_type).ok_or_else(|| format!("there is no sample of {event_type}"));
+    let sample =
+        |event_type: &str| samples::body(event_type).ok_or_else(|| format!("there is no sample of {event_type}"));
     let handled = |what: &str, message| Step {
         what: what.to_owned(),
         method: "POST",
@@ -51,7 +52,8 @@ pub(super) fn all(now: i64) -> Result<Vec<Step>, Failure> {
         answer: "handled",
         stored_as: Some(RowKind::Event),
     };
-    let refused = |what: &str, status, answer, message| Step { status, answer, stored_as: None, ..handled(what, message) };
+    let refused =
+        |what: &str, status, answer, message| Step { status, answer, stored_as: None, ..handled(what, message) };
 
     let mut steps = Vec::new();
     for event_type in samples::types() {
@@ -76,10 +78,17 @@ pub(super) fn all(now: i64) -> Result<Vec<Step>, Failure> {
     let unknown = br#"{"type":"email.teleported","created_at":"2026-11-20T09:00:00.000Z","data":{"email_id":"e-1"}}"#;
     steps.push(Step { answer: "ignored", ..handled("a type that nobody knows yet", sign(unknown)) });
 
-    steps.push(handled("a bounce of one of three, named", sign(&bounce(json!(["smtp; 550 5.1.1 <bob@example.com>: unknown user"])))));
+    steps.push(handled(
+        "a bounce of one of three, named",
+        sign(&bounce(json!(["smtp; 550 5.1.1 <bob@example.com>: unknown user"]))),
+    ));
     steps.push(handled("a bounce of one of three, not named", sign(&bounce(Value::Null))));
 
-    let quarantined = |what, body: &[u8]| Step { answer: "quarantined", stored_as: Some(RowKind::Quarantine), ..handled(what, sign(body)) };
+    let quarantined = |what, body: &[u8]| Step {
+        answer: "quarantined",
+        stored_as: Some(RowKind::Quarantine),
+        ..handled(what, sign(body))
+    };
     steps.push(quarantined("signed, but no event", br#"{"hello":"world"}"#));
 
     steps.push(refused("over 1 MiB", 413, "the body is over", sign(&vec![b' '; MAX_BODY_BYTES + 1])));
@@ -90,7 +99,8 @@ pub(super) fn all(now: i64) -> Result<Vec<Step>, Failure> {
 /// A hard bounce of an email to three people.
 fn bounce(diagnostic_code: Value) -> Vec<u8> {
     let to = ["alice@example.com", "Bob <bob@example.com>", "carol@example.com"];
-    let bounce = json!({ "type": "Permanent", "subType": "General", "message": "rejected", "diagnosticCode": diagnostic_code });
+    let bounce =
+        json!({ "type": "Permanent", "subType": "General", "message": "rejected", "diagnosticCode": diagnostic_code });
     let data = json!({ "email_id": "7b1d3f5a-0c2e-4864-9b8d-1e3f5a7c9b0d", "to": to, "bounce": bounce });
     json!({ "type": "email.bounced", "created_at": "2026-11-20T09:00:09.000Z", "data": data }).to_string().into_bytes()
 }

@@ -1,0 +1,76 @@
+# `make demo` and `make test` need Rust and nothing else. Where another tool is needed, it is installed into .tools/ first.
+
+TOOLS := $(CURDIR)/.tools
+BIN := $(TOOLS)/venv/bin
+LISTEN ?= 127.0.0.1:9000
+DYNAMODB ?= 127.0.0.1:8000
+EVENT ?= email.bounced
+
+REBOUND := cargo run --features cli --bin rebound --
+CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
+SAM := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam
+
+.PHONY: help demo test lint fmt dev watch invoke build deploy bench clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## the whole service at work, in memory, checked against its contract
+	@$(REBOUND) demo
+
+test: ## every test
+	cargo test
+
+lint: $(BIN)/cfn-lint $(BIN)/sam ## formatting, clippy, the template
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --lib --bin receive --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli --document-private-items --quiet
+	$(BIN)/cfn-lint template.yaml
+	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint
+
+fmt: ## format the code
+	cargo fmt
+
+dev: ## the whole service in one process: LISTEN=127.0.0.1:9000 DYNAMODB=127.0.0.1:8000
+	@$(REBOUND) dev --listen $(LISTEN) --dynamodb $(DYNAMODB)
+
+watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on the embedded AWS
+	@cargo build --features cli --bin rebound
+	@mkdir -p .local && rm -f .local/aws.env
+	@target/debug/rebound dev --aws-only --dynamodb $(DYNAMODB) > .local/aws.env & aws=$$!; \
+	trap 'kill $$aws 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
+	until grep -qs WEBHOOK_SECRET_ARN .local/aws.env; do kill -0 $$aws 2>/dev/null || exit 1; sleep 0.1; done; \
+	echo "the function URL: http://127.0.0.1:9000/lambda-url/receive/ (once it is built)"; \
+	$(CARGO_LAMBDA) watch --env-file .local/aws.env
+
+invoke: $(BIN)/cargo-lambda ## invoke the function of `make watch` with a sample signed now: EVENT=email.bounced
+	@mkdir -p .local
+	@$(REBOUND) sample $(EVENT) > .local/event.json
+	@$(CARGO_LAMBDA) invoke receive --data-file .local/event.json
+
+build: $(BIN)/cargo-lambda ## the zip file of each function, for this machine's processor: target/lambda/*/bootstrap.zip
+	$(CARGO_LAMBDA) build --release --bin receive --output-format zip
+
+deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam
+	$(SAM) build
+	$(SAM) deploy
+
+bench: ## receive next to the floor: the same runtime doing one bare PutItem
+	cargo build --release --features bench --bin receive --bin bench-floor --bin bench-hello
+	cargo build --features cli --bin bench
+	target/debug/bench
+
+clean: ## remove everything that was built or installed
+	rm -rf target .tools .local .aws-sam
+
+$(BIN)/python3:
+	python3 -m venv $(TOOLS)/venv
+
+$(BIN)/cargo-lambda $(BIN)/cfn-lint: $(BIN)/python3
+	$(BIN)/pip install --quiet --disable-pip-version-check $(notdir $@)
+	@touch $@
+
+$(BIN)/sam: $(BIN)/python3
+	$(BIN)/pip install --quiet --disable-pip-version-check aws-sam-cli
+	@touch $@
