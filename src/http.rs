@@ -117,13 +117,18 @@ pub struct HttpResponse {
     pub body: String,
     /// Always false: the body is text.
     pub is_base64_encoded: bool,
+    /// Always empty. Lambda does without it; `cargo lambda watch` answers 500 to a response that has no such field.
+    pub cookies: [String; 0],
 }
 
 impl HttpResponse {
     /// A JSON response.
-    pub fn json(status_code: u16, body: &serde_json::Value) -> Self {
+    ///
+    /// A body that can't be serialised, which none of ours is, becomes an empty one.
+    pub fn json(status_code: u16, body: &impl Serialize) -> Self {
         let headers = BTreeMap::from([("content-type", "application/json")]);
-        Self { status_code, headers, body: body.to_string(), is_base64_encoded: false }
+        let body = serde_json::to_string(body).unwrap_or_default();
+        Self { status_code, headers, body, is_base64_encoded: false, cookies: [] }
     }
 
     /// The same with one more header.
@@ -157,6 +162,13 @@ mod tests {
         assert_eq!(odd.headers.get("svix-id"), Some("ü,second"));
         assert_eq!(odd.headers.get("x"), Some(""));
         assert_eq!(request(r#"{"headers":null}"#).headers.get("x"), None);
+    }
+
+    #[test]
+    fn a_response_has_every_field_that_lambda_and_cargo_lambda_watch_want() {
+        let response = HttpResponse::json(405, &["a"]).with_header("allow", "POST");
+        let expected = r#"{"statusCode":405,"headers":{"allow":"POST","content-type":"application/json"},"body":"[\"a\"]","isBase64Encoded":false,"cookies":[]}"#;
+        assert_eq!(serde_json::to_string(&response).unwrap(), expected);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lambda_runtime::{Error, LambdaEvent};
+use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -105,6 +106,13 @@ struct Accepted {
     outcome: Outcome,
 }
 
+/// The body of a 200.
+#[derive(Serialize)]
+struct AcceptedBody<'a> {
+    status: &'static str,
+    id: &'a MessageId,
+}
+
 /// Why the environment does not make a receiver.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
@@ -159,8 +167,7 @@ impl Receiver {
     /// None.
     pub async fn handle(&self, invocation: LambdaEvent<HttpRequest>) -> Result<HttpResponse, Error> {
         let now = UnixMillis::now();
-        let left = invocation.context.deadline.saturating_sub(now.0.unsigned_abs());
-        let budget = Duration::from_millis(left).saturating_sub(TIME_TO_ANSWER).min(WRITE_BUDGET);
+        let budget = write_budget(invocation.context.deadline, now);
         Ok(self.receive(invocation.payload, now, Instant::now() + budget).await)
     }
 
@@ -172,7 +179,7 @@ impl Receiver {
         log(&result, started.elapsed(), cold);
         match result {
             Ok(accepted) => {
-                HttpResponse::json(200, &json!({ "status": accepted.outcome.as_str(), "id": accepted.message }))
+                HttpResponse::json(200, &AcceptedBody { status: accepted.outcome.as_str(), id: &accepted.message })
             }
             Err(refusal) => refusal.into(),
         }
@@ -281,6 +288,16 @@ impl Receiver {
     }
 }
 
+/// How long storing may take in an invocation that is killed at `deadline`, in milliseconds since the epoch.
+///
+/// A deadline that is over before the work begins is none: Lambda sets no such, but `cargo lambda watch` always says 600.
+fn write_budget(deadline: u64, now: UnixMillis) -> Duration {
+    match deadline.checked_sub(now.0.unsigned_abs()) {
+        Some(left) => Duration::from_millis(left).saturating_sub(TIME_TO_ANSWER).min(WRITE_BUDGET),
+        None => WRITE_BUDGET,
+    }
+}
+
 /// One line for what is not ordinary, and for a sample of what is. Nothing personal: an id, a type, an outcome.
 fn log(result: &Result<Accepted, Refusal>, took: Duration, cold: bool) {
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -289,13 +306,29 @@ fn log(result: &Result<Accepted, Refusal>, took: Duration, cold: bool) {
             let event_type = event_type.as_deref();
             match outcome {
                 Outcome::Quarantined => {
-                    tracing::warn!(%message, event_type, outcome = outcome.as_str(), ms, cold, "webhook");
+                    tracing::warn!(message_id = %message, event_type, outcome = outcome.as_str(), ms, cold, "webhook");
                 }
                 Outcome::Handled | Outcome::Ignored if !cold && fastrand::u32(..LOG_SAMPLE) > 0 => {}
-                _ => tracing::info!(%message, event_type, outcome = outcome.as_str(), ms, cold, "webhook"),
+                _ => tracing::info!(message_id = %message, event_type, outcome = outcome.as_str(), ms, cold, "webhook"),
             }
         }
         Err(Refusal::NotStored(error)) => tracing::error!(%error, outcome = "not stored", ms, cold, "webhook"),
         Err(refusal) => tracing::warn!(error = %refusal, outcome = "refused", ms, cold, "webhook"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storing_leaves_time_to_answer_and_a_deadline_that_is_none_leaves_all_of_it() {
+        let now = UnixMillis(1_795_000_000_000);
+        let budget = |deadline: u64| write_budget(deadline, now).as_millis();
+        assert_eq!(budget(1_795_000_000_000 + 10_000), 8_000);
+        assert_eq!(budget(1_795_000_000_000 + 3_000), 2_500);
+        assert_eq!(budget(1_795_000_000_000 + 400), 0);
+        assert_eq!(budget(600), 8_000, "as under `cargo lambda watch`");
+        assert_eq!(budget(0), 8_000);
     }
 }

@@ -122,7 +122,7 @@ async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
     let told: Vec<_> =
         lines.iter().map(|line| (line["outcome"].as_str().unwrap(), line["cold"].as_bool().unwrap())).collect();
     assert_eq!(told, [("handled", true), ("duplicate", false)], "one line for the cold start, one for the duplicate");
-    assert_eq!((&lines[0]["message"], &lines[0]["event_type"]), (&json!(message.id), &json!("email.complained")));
+    assert_eq!((&lines[0]["message_id"], &lines[0]["event_type"]), (&json!(message.id), &json!("email.complained")));
     for personal in ["ann@", "example.com", "e1", "svix", "whsec"] {
         assert!(!output.contains(personal), "{personal} in {output}");
     }
