@@ -3,7 +3,7 @@
 //! - [`row`]: an event's row, and how it stays within one write unit.
 //! - [`suppressions`]: a suppression item, to and from what policy knows of a recipient.
 //! - [`failure`]: what an unsuccessful call means.
-//! - [`write`]: the one write, with the race and crash cases drawn above it.
+//! - [`mod@write`]: the one write, with the race and crash cases drawn above it.
 
 pub mod failure;
 pub mod row;
