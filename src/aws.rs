@@ -9,6 +9,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, tls};
 
@@ -91,6 +92,28 @@ impl AwsEnvironment {
         };
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
+}
+
+/// What went wrong with a call, in words: the service's own code and message, else the error and its causes.
+///
+/// Never by `Debug`, as the SDK's `DisplayErrorContext` does it: that prints the raw answer, and with it, where an answer
+/// can't be read, a secret or somebody's address into the log.
+pub(crate) fn describe<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+    R: std::fmt::Debug,
+{
+    if let Some(code) = error.as_service_error().and_then(ProvideErrorMetadata::code) {
+        return format!("{code}: {}", error.message().unwrap_or("no message"));
+    }
+    let mut described = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        described.push_str(": ");
+        described.push_str(&error.to_string());
+        cause = error.source();
+    }
+    described
 }
 
 fn timeouts() -> TimeoutConfig {

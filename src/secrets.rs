@@ -4,11 +4,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::aws::describe;
 use crate::signature::{SecretError, SigningSecrets};
 
 /// How often, at most, a failed signature makes the secret be read again.
@@ -116,7 +116,7 @@ impl SecretSource {
 impl Manager {
     async fn read(&self) -> Result<SigningSecrets, ReadError> {
         let answer = self.client.get_secret_value().secret_id(&self.arn).send().await;
-        let answer = answer.map_err(|error| ReadError::NotGiven(DisplayErrorContext(&error).to_string()))?;
+        let answer = answer.map_err(|error| ReadError::NotGiven(describe(&error)))?;
         let json: SecretJson =
             serde_json::from_str(answer.secret_string().unwrap_or_default()).map_err(|_| ReadError::NotJson)?;
         Ok(json.resend_webhook_secret.parse()?)

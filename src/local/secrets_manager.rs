@@ -55,6 +55,11 @@ impl LocalSecretsManager {
         state.secrets.insert(id.to_owned(), secret_string.to_owned());
     }
 
+    /// Takes a secret's value away, as it is before anybody has put one.
+    pub fn clear(&self, id: &str) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).secrets.remove(id);
+    }
+
     /// How often a secret was asked for.
     pub fn reads(&self) -> usize {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).reads

@@ -72,9 +72,10 @@ impl EmbeddedAws {
     /// # Errors
     /// An address is taken, or the database can't be opened.
     pub async fn start(options: &Options, variable: impl Fn(&str) -> Option<String>) -> Result<Self, StartError> {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut variables = BTreeMap::new();
         let mut or_default = |name: &str, default: String| {
-            let value = variable(name).filter(|value| !value.is_empty()).unwrap_or(default);
+            let value = variable(name).unwrap_or(default);
             variables.insert(name.to_owned(), value.clone());
             value
         };

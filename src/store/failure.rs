@@ -2,12 +2,13 @@
 
 use std::fmt::Debug;
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::CancellationReason;
 
 use super::Item;
+use crate::aws::describe;
 
 /// What an unsuccessful call means.
 #[derive(Debug)]
@@ -29,29 +30,27 @@ pub(super) enum Failure {
 impl Failure {
     /// Reads the failure of a put of the event's row alone.
     pub(super) fn of_put<R: Debug>(error: SdkError<PutItemError, R>) -> Self {
-        match error {
-            SdkError::ServiceError(service) => match service.into_err() {
-                PutItemError::ConditionalCheckFailedException(exists) => Self::RowExists(exists.item),
-                other => Self::of_code(other.code(), &DisplayErrorContext(&other)),
-            },
-            other => Self::of_transport(&other),
+        let described = describe(&error);
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(exists)) => Self::RowExists(exists.item.clone()),
+            Some(other) => Self::of_code(other.code(), described),
+            None => Self::Unclear(described),
         }
     }
 
     /// Reads the failure of a transaction whose first item was the event's row, and the others suppression items.
     pub(super) fn of_transaction<R: Debug>(error: SdkError<TransactWriteItemsError, R>) -> Self {
-        match error {
-            SdkError::ServiceError(service) => match service.into_err() {
-                TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-                    Self::of_reasons(cancelled.cancellation_reasons.unwrap_or_default())
-                }
-                other => Self::of_code(other.code(), &DisplayErrorContext(&other)),
-            },
-            other => Self::of_transport(&other),
+        let described = describe(&error);
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                Self::of_reasons(cancelled.cancellation_reasons())
+            }
+            Some(other) => Self::of_code(other.code(), described),
+            None => Self::Unclear(described),
         }
     }
 
-    fn of_reasons(reasons: Vec<CancellationReason>) -> Self {
+    fn of_reasons(reasons: &[CancellationReason]) -> Self {
         const FAILED: &str = "ConditionalCheckFailed";
         if let Some(row) = reasons.first().filter(|row| row.code() == Some(FAILED)) {
             return Self::RowExists(row.item.clone());
@@ -62,17 +61,16 @@ impl Failure {
         let summary =
             format!("transaction cancelled: {:?}", reasons.iter().map(CancellationReason::code).collect::<Vec<_>>());
         let overtaken: Vec<_> = reasons
-            .into_iter()
+            .iter()
             .skip(1)
             .enumerate()
             .filter(|(_, reason)| reason.code() == Some(FAILED))
-            .map(|(index, reason)| (index, reason.item))
+            .map(|(index, reason)| (index, reason.item.clone()))
             .collect();
         if overtaken.is_empty() { Self::Busy(summary) } else { Self::Overtaken(overtaken) }
     }
 
-    fn of_code(code: Option<&str>, error: &impl ToString) -> Self {
-        let described = error.to_string();
+    fn of_code(code: Option<&str>, described: String) -> Self {
         match code.unwrap_or_default() {
             "TransactionConflictException"
             | "TransactionInProgressException"
@@ -93,14 +91,6 @@ impl Failure {
             | "IncompleteSignatureException" => Self::Denied(described),
             _ => Self::Unclear(described),
         }
-    }
-
-    fn of_transport<E, R>(error: &SdkError<E, R>) -> Self
-    where
-        E: std::error::Error + 'static,
-        R: Debug,
-    {
-        Self::Unclear(DisplayErrorContext(error).to_string())
     }
 }
 

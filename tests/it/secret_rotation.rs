@@ -6,6 +6,7 @@ use rebound::http::HttpRequest;
 use rebound::local::function_url;
 use rebound::local::samples::{SignedMessage, new_message_id};
 use rebound::local::secrets_manager::LocalSecretsManager;
+use rebound::local::server::Server;
 use rebound::local::stack::{EmbeddedAws, Options, SECRET_NAME};
 use rebound::receive::{Receiver, WRITE_BUDGET};
 use rebound::secrets::{REREAD_INTERVAL, SecretSource};
@@ -25,9 +26,13 @@ struct Rotating {
 }
 
 impl Rotating {
+    /// With this in the secret at first; empty: the secret has no value.
     async fn start(first: &str, interval: Duration) -> Self {
         let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
-        aws.secrets_manager.as_ref().unwrap().put(SECRET_NAME, first);
+        match (aws.secrets_manager.as_ref().unwrap(), first) {
+            (manager, "") => manager.clear(SECRET_NAME),
+            (manager, first) => manager.put(SECRET_NAME, first),
+        }
         let clients = aws.clients().unwrap();
         let secrets = SecretSource::from_manager(clients.secrets_manager(), SECRET_NAME.to_owned(), interval).await;
         let writer = Writer::new(
@@ -96,7 +101,7 @@ async fn what_is_stale_or_malformed_does_not_make_it_be_read_again() {
 
 #[tokio::test]
 async fn until_the_secret_is_set_resend_is_asked_to_try_again() {
-    for first in [r#"{"RESEND_WEBHOOK_SECRET":""}"#, "{}", "not json", &holding("%%")] {
+    for first in ["", r#"{"RESEND_WEBHOOK_SECRET":""}"#, "{}", "not json", &holding("%%")] {
         let service = Rotating::start(first, Duration::ZERO).await;
         let message = signed_with(&secret(), 0);
         let (status, answer) = service.post(&message).await;
@@ -113,4 +118,19 @@ async fn while_the_new_secret_makes_no_sense_the_old_one_stays() {
     service.manager().put(SECRET_NAME, "{}");
     assert_eq!(service.post(&signed_with(&NEW_SECRET.parse().unwrap(), 0)).await.0, 401);
     assert_eq!(service.post(&signed_with(&secret(), 0)).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_does_not_put_the_secret_into_the_log() {
+    let garbled = |_| async {
+        let body = format!(r#"{{"ARN":"a","SecretString":"{NEW_SECRET}","CreatedDate":"not a date""#);
+        Ok(hyper::Response::new(http_body_util::Full::new(hyper::body::Bytes::from(body))))
+    };
+    let server = Server::start(crate::support::any_port(), garbled).await.unwrap();
+    let garbled = |name: &str| (name == "AWS_ENDPOINT_URL_SECRETS_MANAGER").then(|| server.url());
+    let aws = EmbeddedAws::start(&Options::in_memory(), garbled).await.unwrap();
+    let client = aws.clients().unwrap().secrets_manager();
+    let log = crate::support::logged(SecretSource::from_manager(client, "arn".to_owned(), Duration::ZERO)).await;
+    assert!(log.contains("no signing secret yet"), "{log}");
+    assert!(!log.contains("C2FVsBQIhrscChlQIMV"), "{log}");
 }

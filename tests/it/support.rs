@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rebound::http::HttpRequest;
@@ -18,6 +18,7 @@ use rebound::store::suppressions::Stored;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tracing::instrument::WithSubscriber;
 
 pub(crate) struct Service {
     pub(crate) aws: EmbeddedAws,
@@ -151,4 +152,27 @@ pub(crate) async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("{what}: not within ten seconds");
+}
+
+/// What is logged while a future runs.
+pub(crate) async fn logged<T>(future: impl Future<Output = T>) -> String {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    future.with_subscriber(subscriber).await;
+    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
 }
