@@ -13,6 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+/// The largest body taken, in bytes. Svix sends at most about 350 kB.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
 /// A request as Lambda hands it over. Whatever else the event holds is skipped.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

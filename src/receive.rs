@@ -17,7 +17,7 @@ pub use self::answer::{Outcome, Refusal};
 use crate::aws::{AwsEnvironment, NotSet};
 use crate::config::{ConfigError, ReceiveConfig, SecretPlace};
 use crate::event::Event;
-use crate::http::{HttpRequest, HttpResponse};
+use crate::http::{HttpRequest, HttpResponse, MAX_BODY_BYTES};
 use crate::policy::suppression::{Change, Protection, protection};
 use crate::recipient::Recipient;
 use crate::secrets::{REREAD_INTERVAL, SecretSource};
@@ -25,9 +25,6 @@ use crate::signature::{Claim, MessageId, SignatureError};
 use crate::store::row::{Row, Stamp};
 use crate::store::write::{MAX_RECIPIENTS, WriteError, Writer, Written};
 use crate::time::UnixMillis;
-
-/// The largest body taken, in bytes. Svix sends at most about 350 kB.
-pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// How long storing may take. Resend waits 15 s for the answer.
 pub const WRITE_BUDGET: Duration = Duration::from_secs(8);

@@ -5,8 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use super::MAX_BODY_BYTES;
-use crate::http::{BodyNotBase64, HttpResponse};
+use crate::http::{BodyNotBase64, HttpResponse, MAX_BODY_BYTES};
 use crate::signature::{MessageId, SignatureError};
 use crate::store::write::WriteError;
 

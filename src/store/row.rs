@@ -144,7 +144,7 @@ pub fn payload(item: &Item) -> Option<Cow<'_, [u8]>> {
         AttributeValue::S(text) => Some(Cow::Borrowed(text.as_bytes())),
         AttributeValue::B(zlib) => {
             // A body is never larger than what the function accepts, so neither is what this may grow to.
-            let limit = crate::receive::MAX_BODY_BYTES;
+            let limit = crate::http::MAX_BODY_BYTES;
             miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(zlib.as_ref(), limit).ok().map(Cow::Owned)
         }
         _ => None,

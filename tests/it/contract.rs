@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rebound::http::MAX_BODY_BYTES;
 use rebound::local::samples::{self, SignedMessage};
-use rebound::receive::MAX_BODY_BYTES;
 use rebound::store::row;
 use serde_json::{Value, json};
 

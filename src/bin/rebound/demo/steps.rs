@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use rebound::http::MAX_BODY_BYTES;
 use rebound::local::LOCAL_SECRET;
 use rebound::local::samples::{self, SignedMessage, new_message_id};
-use rebound::receive::MAX_BODY_BYTES;
 use rebound::signature::{SigningSecret, TOLERANCE_SECONDS};
 use rebound::store::row::RowKind;
 use serde_json::{Value, json};
