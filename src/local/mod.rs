@@ -2,6 +2,7 @@
 //!
 //! - [`template`]: the tables, read from `template.yaml`, so that there is one definition.
 //! - [`stack`]: everything together: DynamoDB, Secrets Manager, the function and its URL.
+//! - [`dynamodb`]: the embedded DynamoDB.
 //! - [`function_url`]: HTTP turned into the events that Lambda sends, and answers turned back.
 //! - [`secrets_manager`]: the one call of Secrets Manager that Rebound makes.
 //! - [`faults`]: a proxy before DynamoDB that refuses, conflicts, throttles, is slow, or loses answers, when told to.
@@ -9,6 +10,7 @@
 //! - [`runtime_api`]: Lambda's Runtime API, for running the real binary without Lambda.
 //! - [`server`]: the small HTTP server under all of them.
 
+mod dynamodb;
 pub mod faults;
 pub mod function_url;
 pub mod runtime_api;

@@ -6,16 +6,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dynoxide::Database;
-use dynoxide::actions::create_table::CreateTableRequest;
-use dynoxide::actions::update_time_to_live::UpdateTimeToLiveRequest;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
+use super::dynamodb::{EmbeddedDynamoDb, is_local, make_tables};
 use super::secrets_manager::LocalSecretsManager;
-use super::template::{self, Table, TemplateError};
+use super::template::{self, TemplateError};
 use super::{LOCAL_SECRET, function_url, server::Server};
 use crate::aws::{AwsEnvironment, NotSet};
 use crate::receive::{EnvironmentError, Receiver};
@@ -88,7 +83,13 @@ impl EmbeddedAws {
             table.name = or_default(&table.variable, table.name.clone());
         }
         let dynamodb = match variable("AWS_ENDPOINT_URL_DYNAMODB") {
-            Some(_) => None,
+            Some(url) => {
+                // Somebody's own: no business of ours, unless it is a local one too, which begins without tables.
+                if is_local(&url) && make_tables(&url, &tables).await.is_err() {
+                    tracing::warn!(url, "no tables made: this DynamoDB does not answer yet");
+                }
+                None
+            }
             None => Some(EmbeddedDynamoDb::start(options, &tables).await?),
         };
         or_default("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_ref().map(EmbeddedDynamoDb::url).unwrap_or_default());
@@ -143,9 +144,8 @@ impl EmbeddedAws {
 
     /// Stops DynamoDB, as if it were out of reach, and waits until it is. The tables are gone with it, unless they are in a file.
     pub async fn stop_dynamodb(&mut self) {
-        if let Some(EmbeddedDynamoDb { stop, serving, .. }) = self.dynamodb.take() {
-            drop(stop);
-            let _ = serving.await;
+        if let Some(dynamodb) = self.dynamodb.take() {
+            dynamodb.stop().await;
         }
     }
 }
@@ -156,57 +156,4 @@ impl EmbeddedAws {
 /// The address is taken.
 pub async fn serve_function_url(address: SocketAddr, receiver: Receiver) -> Result<Server, StartError> {
     function_url::serve(address, Arc::new(receiver)).await.map_err(|error| StartError::Listen(address, error))
-}
-
-/// DynamoDB, stopped when dropped.
-#[derive(Debug)]
-struct EmbeddedDynamoDb {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<Result<(), String>>,
-}
-
-impl EmbeddedDynamoDb {
-    async fn start(options: &Options, tables: &[Table]) -> Result<Self, StartError> {
-        let failed = |error: dynoxide::errors::DynoxideError| StartError::Database(error.to_string());
-        let database = match &options.data {
-            None => Database::memory().map_err(failed)?,
-            Some(file) => Database::new(&file.to_string_lossy()).map_err(failed)?,
-        };
-        for table in tables {
-            make(&database, table)?;
-        }
-        let listening = |error| StartError::Listen(options.dynamodb, error);
-        let listener = TcpListener::bind(options.dynamodb).await.map_err(listening)?;
-        let address = listener.local_addr().map_err(listening)?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
-            let _ = stopped.await;
-        }));
-        Ok(Self { address, stop, serving })
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-}
-
-/// Makes a table, unless the file has it already.
-fn make(database: &Database, table: &Table) -> Result<(), StartError> {
-    let failed = |error: String| StartError::Database(format!("table {}: {error}", table.name));
-    let mut definition = table.definition.clone();
-    definition.insert("TableName".to_owned(), json!(table.name));
-    let request: CreateTableRequest =
-        serde_json::from_value(definition.into()).map_err(|error| failed(error.to_string()))?;
-    match database.create_table(request) {
-        Ok(_) => {}
-        Err(dynoxide::errors::DynoxideError::ResourceInUseException(_)) => return Ok(()),
-        Err(error) => return Err(failed(error.to_string())),
-    }
-    let Some(attribute) = &table.ttl_attribute else { return Ok(()) };
-    let ttl =
-        json!({ "TableName": table.name, "TimeToLiveSpecification": { "AttributeName": attribute, "Enabled": true } });
-    let request: UpdateTimeToLiveRequest = serde_json::from_value(ttl).map_err(|error| failed(error.to_string()))?;
-    database.update_time_to_live(request).map_err(|error| failed(error.to_string()))?;
-    Ok(())
 }

@@ -100,6 +100,21 @@ async fn what_dev_has_acknowledged_outlives_a_kill() {
 }
 
 #[tokio::test]
+async fn dev_uses_the_dynamodb_that_the_environment_names_and_makes_its_tables_if_it_is_local() {
+    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let endpoint = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
+    let named = |name: &str| match name {
+        "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.clone()),
+        "EVENTS_TABLE" => Some("elsewhere".to_owned()),
+        _ => None,
+    };
+    let dev = EmbeddedAws::start(&Options::in_memory(), named).await.unwrap();
+    assert_eq!(dev.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), endpoint);
+    let scanned = aws.clients().unwrap().dynamodb().scan().table_name("elsewhere").send().await;
+    assert_eq!(scanned.unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let api = RuntimeApi::start().await.unwrap();

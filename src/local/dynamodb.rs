@@ -1,0 +1,109 @@
+//! The embedded DynamoDB, and the template's tables in it.
+
+use std::net::SocketAddr;
+
+use dynoxide::Database;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::stack::{Options, StartError};
+use super::template::Table;
+
+/// DynamoDB, stopped when dropped.
+#[derive(Debug)]
+pub(super) struct EmbeddedDynamoDb {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<Result<(), String>>,
+}
+
+impl EmbeddedDynamoDb {
+    pub(super) async fn start(options: &Options, tables: &[Table]) -> Result<Self, StartError> {
+        let opened = match &options.data {
+            None => Database::memory(),
+            Some(file) => Database::new(&file.to_string_lossy()),
+        };
+        let database = opened.map_err(|error| StartError::Database(error.to_string()))?;
+        let listening = |error| StartError::Listen(options.dynamodb, error);
+        let listener = TcpListener::bind(options.dynamodb).await.map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
+            let _ = stopped.await;
+        }));
+        let started = Self { address, stop, serving };
+        make_tables(&started.url(), tables).await?;
+        Ok(started)
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops it, and waits until it is.
+    pub(super) async fn stop(self) {
+        drop(self.stop);
+        let _ = self.serving.await;
+    }
+}
+
+/// Whether an endpoint is on this machine.
+pub(super) fn is_local(endpoint: &str) -> bool {
+    let host = endpoint.parse::<hyper::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Makes the template's tables in a local DynamoDB, where they are not there yet.
+pub(super) async fn make_tables(endpoint: &str, tables: &[Table]) -> Result<(), StartError> {
+    for table in tables {
+        let mut definition = table.definition.clone();
+        definition.insert("TableName".to_owned(), json!(table.name));
+        if !call(endpoint, "CreateTable", definition.into()).await? {
+            continue;
+        }
+        if let Some(attribute) = &table.ttl_attribute {
+            let ttl = json!({ "AttributeName": attribute, "Enabled": true });
+            let request = json!({ "TableName": table.name, "TimeToLiveSpecification": ttl });
+            call(endpoint, "UpdateTimeToLive", request).await?;
+        }
+    }
+    Ok(())
+}
+
+/// One call, with the template's own JSON as the request. Answers false if what is to be made is there already.
+async fn call(endpoint: &str, operation: &str, request: Value) -> Result<bool, StartError> {
+    let failed = |why: String| StartError::Database(format!("{operation} at {endpoint}: {why}"));
+    let answer = reqwest::Client::new()
+        .post(endpoint)
+        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+        .header("content-type", "application/x-amz-json-1.0")
+        // Local engines want a signature to be there, and don't check it.
+        .header("authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
+        .header("x-amz-date", "20260101T000000Z")
+        .body(request.to_string())
+        .send()
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    let done = answer.status().is_success();
+    let body = answer.text().await.map_err(|error| failed(error.to_string()))?;
+    if done || body.contains("ResourceInUseException") { Ok(done) } else { Err(failed(body)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_endpoints_on_this_machine_are_local() {
+        for local in ["http://127.0.0.1:8000", "http://localhost:8000/", "http://[::1]:8000"] {
+            assert!(is_local(local), "{local}");
+        }
+        for elsewhere in
+            ["https://dynamodb.eu-west-1.amazonaws.com", "http://10.0.0.1:8000", "http://localhost.example", ""]
+        {
+            assert!(!is_local(elsewhere), "{elsewhere}");
+        }
+    }
+}
