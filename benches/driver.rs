@@ -107,7 +107,10 @@ struct Measured {
 async fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     let binary = |name: &str| arguments.binaries.join(name);
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await?;
+    // In a file, where the engine's writes don't get slower with each one: see `local::dynamodb`.
+    let folder = tempfile::tempdir()?;
+    let options = Options { data: Some(folder.path().join("bench.db")), ..Options::in_memory() };
+    let aws = EmbeddedAws::start(&options, |_| None).await?;
 
     let mut starts: [(&'static str, Vec<Duration>); 3] =
         [("receive", vec![]), ("bench-floor", vec![]), ("bench-hello", vec![])];

@@ -144,6 +144,8 @@ impl HttpResponse {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn request(json: &str) -> HttpRequest {
@@ -178,5 +180,21 @@ mod tests {
     fn an_event_that_is_no_http_request_has_no_method() {
         assert_eq!(request(r#"{"Records":[]}"#).method(), "");
         assert_eq!(request(r#"{"requestContext":{"http":{"method":"POST"}}}"#).method(), "POST");
+    }
+
+    proptest! {
+        #[test]
+        fn no_request_makes_reading_panic(method in "\\PC{0,8}", name in "\\PC{0,8}", value in "\\PC{0,40}", body in "\\PC{0,40}", encoded: bool) {
+            let event = serde_json::json!({
+                "requestContext": { "http": { "method": method } },
+                "headers": { name: value },
+                "body": body,
+                "isBase64Encoded": encoded,
+            });
+            let request = request(&event.to_string());
+            prop_assert_eq!(request.method(), method);
+            let (_, bytes) = request.into_parts();
+            prop_assert!(encoded || bytes == Ok(body.into_bytes()));
+        }
     }
 }

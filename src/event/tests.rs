@@ -1,6 +1,10 @@
 //! What must hold of reading events, whatever is odd about them.
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::policy::suppression::protection;
+use crate::signature::MessageId;
 
 fn event(data: &str) -> String {
     format!(r#"{{"created_at":"2026-11-20T10:00:00.000Z","data":{data},"type":"email.bounced"}}"#)
@@ -126,5 +130,69 @@ fn each_kind_of_resource_has_its_own_id() {
     for type_text in ["contact.created", "domain.updated", "topic.deleted", "suppression.added", "new.kind"] {
         let body = format!(r#"{{"type":"{type_text}","data":{{"id":"x"}}}}"#);
         assert_eq!(read(&body).resource_id().as_deref(), Some("x"), "{type_text}");
+    }
+}
+
+/// Asks an event for everything.
+fn read_all_of(event: &Event<'_>) {
+    let _ =
+        (event.event_type(), event.at(), event.email_id(), event.resource_created_at(), event.subject(), event.from());
+    let _ = (event.addressees(), event.tags(), event.bounce(), event.diagnostics(), event.suppressed_because());
+    let _ = (event.address(), event.unsubscribed(), event.origin(), event.source_email_id(), event.resource_id());
+    let _ = protection(event, &MessageId::already_verified("m"), UnixMillis(0));
+}
+
+/// Any JSON at all, with the names and the texts that mean something among it.
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let words = "(\\PC{0,12}|Permanent|ann@example\\.com|2026-11-20T10:00:00Z|bounce|\\u{0}|<a@b>|@)";
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<f64>().prop_map(Into::into),
+        words.prop_map(Into::into),
+    ];
+    let names = prop::sample::select(vec![
+        "to",
+        "tags",
+        "bounce",
+        "type",
+        "subType",
+        "diagnosticCode",
+        "email",
+        "email_id",
+        "unsubscribed",
+        "name",
+        "value",
+        "x",
+    ]);
+    leaf.prop_recursive(4, 64, 8, move |inner| {
+        let fields = prop::collection::btree_map(names.clone().prop_map(str::to_owned), inner.clone(), 0..8);
+        prop_oneof![
+            prop::collection::vec(inner, 0..6).prop_map(Into::into),
+            fields.prop_map(|fields| fields.into_iter().collect::<serde_json::Map<_, _>>().into()),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_bytes_make_reading_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok(event) = Event::read(&body) {
+            read_all_of(&event);
+        }
+    }
+
+    #[test]
+    fn any_data_object_is_an_event_and_no_field_of_it_makes_reading_panic(
+        event_type in prop::sample::select(EventType::ALL),
+        data in prop::collection::btree_map("(to|tags|bounce|suppressed|email|email_id|id|unsubscribed|origin|created_at)", any_json(), 0..8),
+    ) {
+        let body = serde_json::json!({ "type": event_type.as_str(), "data": data }).to_string();
+        let event = Event::read(body.as_bytes()).expect("type and data are there");
+        prop_assert_eq!(event.event_type(), Some(event_type));
+        read_all_of(&event);
     }
 }
