@@ -16,6 +16,9 @@ use aws_smithy_http_client::{Builder, tls};
 /// How long one call may take. Several tries must fit into the time that Resend waits for an answer, 15 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2_500);
 
+/// How long one call may take with the SDK's own retries: init has 10 s in all.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
+
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// Shorter than the idle time after which AWS hangs up: a sandbox thawed after a pause must not write to a dead connection.
@@ -117,5 +120,9 @@ where
 }
 
 fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build()
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build()
 }

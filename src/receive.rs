@@ -43,6 +43,14 @@ pub enum EnvironmentError {
     Aws(#[from] NotSet),
 }
 
+/// A verified message, and how much time there is for it.
+struct Delivery<'a> {
+    message: &'a MessageId,
+    body: &'a [u8],
+    received_at: UnixMillis,
+    deadline: Instant,
+}
+
 /// The use case, with all that it needs.
 #[derive(Debug)]
 pub struct Receiver {
@@ -107,15 +115,10 @@ impl Receiver {
             return Err(Refusal::NotPost);
         }
         let (body, message) = self.verified(request, now).await?;
+        let delivery = Delivery { message: &message, body: &body, received_at: now, deadline };
         let (outcome, event_type) = match Event::read(&body) {
-            Ok(event) => {
-                let outcome = self.store_event(&event, &message, &body, now, deadline).await?;
-                (outcome, Some(event.type_text().to_owned()))
-            }
-            Err(unreadable) => {
-                let problem = unreadable.to_string();
-                (self.quarantine(&message, &body, &problem, BTreeMap::new(), now, deadline).await?, None)
-            }
+            Ok(event) => (self.store_event(&event, &delivery).await?, Some(event.type_text().to_owned())),
+            Err(unreadable) => (self.quarantine(&delivery, &unreadable.to_string(), BTreeMap::new()).await?, None),
         };
         Ok(Accepted { message, event_type, outcome })
     }
@@ -149,36 +152,25 @@ impl Receiver {
         Ok((body, message))
     }
 
-    async fn store_event(
-        &self,
-        event: &Event<'_>,
-        message: &MessageId,
-        body: &[u8],
-        now: UnixMillis,
-        deadline: Instant,
-    ) -> Result<Outcome, Refusal> {
-        let changes = match protection(event, message, now) {
+    async fn store_event(&self, event: &Event<'_>, delivery: &Delivery<'_>) -> Result<Outcome, Refusal> {
+        let changes = match protection(event, delivery.message, delivery.received_at) {
             Protection::Changes(changes) => changes,
             Protection::Nothing | Protection::Ambiguous(_) => BTreeMap::new(),
         };
         if changes.len() > MAX_RECIPIENTS {
             let problem = format!("it suppresses {} recipients; one write holds {MAX_RECIPIENTS}", changes.len());
-            return self.quarantine(message, body, &problem, BTreeMap::new(), now, deadline).await;
+            return self.quarantine(delivery, &problem, BTreeMap::new()).await;
         }
-        let row = match Row::event(event, message, body, self.stamp(now)) {
+        let row = match Row::event(event, delivery.message, delivery.body, self.stamp(delivery)) {
             Ok(row) => row,
             // What it says of an address counts, even if it cannot be stored as an event.
-            Err(unstorable) => {
-                return self.quarantine(message, body, &unstorable.to_string(), changes, now, deadline).await;
-            }
+            Err(unstorable) => return self.quarantine(delivery, &unstorable.to_string(), changes).await,
         };
-        match self.writer.write(&row, &changes, deadline).await {
+        match self.writer.write(&row, &changes, delivery.deadline).await {
             Ok(Written::New) if event.event_type().is_none() => Ok(Outcome::Ignored),
             Ok(Written::New) => Ok(Outcome::Handled),
             Ok(Written::Duplicate) => Ok(Outcome::Duplicate),
-            Err(WriteError::Invalid(problem)) => {
-                self.quarantine(message, body, &problem, BTreeMap::new(), now, deadline).await
-            }
+            Err(WriteError::Invalid(problem)) => self.quarantine(delivery, &problem, BTreeMap::new()).await,
             Err(error) => Err(error.into()),
         }
     }
@@ -186,22 +178,19 @@ impl Receiver {
     /// Stores a message raw that can never be stored as an event, so that nothing is retried for a day in vain.
     async fn quarantine(
         &self,
-        message: &MessageId,
-        body: &[u8],
+        delivery: &Delivery<'_>,
         problem: &str,
         changes: BTreeMap<Recipient, Vec<Change>>,
-        now: UnixMillis,
-        deadline: Instant,
     ) -> Result<Outcome, Refusal> {
-        let row = Row::quarantine(message, body, problem, self.stamp(now));
-        match self.writer.write(&row, &changes, deadline).await? {
+        let row = Row::quarantine(delivery.message, delivery.body, problem, self.stamp(delivery));
+        match self.writer.write(&row, &changes, delivery.deadline).await? {
             Written::New => Ok(Outcome::Quarantined),
             Written::Duplicate => Ok(Outcome::Duplicate),
         }
     }
 
-    fn stamp(&self, now: UnixMillis) -> Stamp {
-        Stamp { received_at: now, retention_days: self.retention_days }
+    fn stamp(&self, delivery: &Delivery<'_>) -> Stamp {
+        Stamp { received_at: delivery.received_at, retention_days: self.retention_days }
     }
 }
 

@@ -12,6 +12,9 @@ use crate::store::write::WriteError;
 /// One in so many ordinary webhooks leaves a log line.
 const LOG_SAMPLE: u32 = 100;
 
+/// The longest type that is logged; the longest that is known has 27 characters.
+const MAX_LOGGED_TYPE: usize = 64;
+
 /// What became of a webhook that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -98,7 +101,7 @@ pub(super) fn log(result: &Result<Accepted, Refusal>, took: Duration, cold: bool
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match result {
         Ok(Accepted { message, event_type, outcome }) => {
-            let event_type = event_type.as_deref();
+            let event_type = event_type.as_deref().map(loggable);
             match outcome {
                 Outcome::Quarantined => {
                     tracing::warn!(message_id = %message, event_type, outcome = outcome.as_str(), ms, cold, "webhook");
@@ -109,5 +112,24 @@ pub(super) fn log(result: &Result<Accepted, Refusal>, took: Duration, cold: bool
         }
         Err(Refusal::NotStored(error)) => tracing::error!(%error, outcome = "not stored", ms, cold, "webhook"),
         Err(refusal) => tracing::warn!(error = %refusal, outcome = "refused", ms, cold, "webhook"),
+    }
+}
+
+/// A type as it may stand in a log: Resend's are like `email.sent`; what is not could hold anything.
+fn loggable(event_type: &str) -> &str {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if event_type.len() <= MAX_LOGGED_TYPE && event_type.chars().all(is_plain) { event_type } else { "(odd)" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_that_could_hold_somebodys_address_is_not_logged() {
+        assert_eq!(loggable("email.brand_new-2"), "email.brand_new-2");
+        for odd in ["ann@example.com", "two words", "new\nline", "t\u{fc}pe", &"t".repeat(65)] {
+            assert_eq!(loggable(odd), "(odd)", "{odd}");
+        }
     }
 }
