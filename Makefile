@@ -42,7 +42,7 @@ watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on 
 	trap 'kill $$aws 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
 	until grep -qs WEBHOOK_SECRET_ARN .local/aws.env; do kill -0 $$aws 2>/dev/null || exit 1; sleep 0.1; done; \
 	echo "the function URL: http://127.0.0.1:9000/lambda-url/receive/ (once it is built)"; \
-	$(CARGO_LAMBDA) watch --env-file .local/aws.env
+	$(CARGO_LAMBDA) watch --invoke-address 127.0.0.1 --invoke-port 9000 --env-file .local/aws.env
 
 invoke: $(BIN)/cargo-lambda ## invoke the function of `make watch` with a sample signed now: EVENT=email.bounced
 	@mkdir -p .local
