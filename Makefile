@@ -47,7 +47,7 @@ watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on 
 invoke: $(BIN)/cargo-lambda ## invoke the function of `make watch` with a sample signed now: EVENT=email.bounced
 	@mkdir -p .local
 	@$(REBOUND) sample $(EVENT) > .local/event.json
-	@$(CARGO_LAMBDA) invoke receive --data-file .local/event.json
+	@$(CARGO_LAMBDA) invoke receive --invoke-address 127.0.0.1 --data-file .local/event.json
 
 build: $(BIN)/cargo-lambda ## the zip file of each function, for this machine's processor: target/lambda/*/bootstrap.zip
 	$(CARGO_LAMBDA) build --release --bin receive --output-format zip

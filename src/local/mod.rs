@@ -10,7 +10,7 @@
 //! - [`runtime_api`]: Lambda's Runtime API, for running the real binary without Lambda.
 //! - [`server`]: the small HTTP server under all of them.
 
-mod dynamodb;
+pub mod dynamodb;
 pub mod faults;
 pub mod function_url;
 pub mod runtime_api;
