@@ -11,7 +11,11 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, tls};
+
+/// <https://www.amazontrust.com/repository/>
+const AMAZON_ROOTS: &[u8] = include_bytes!("aws/roots.pem");
 
 /// How long one call may take. Several tries must fit into the time that Resend waits for an answer, 15 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2_500);
@@ -48,19 +52,26 @@ impl AwsEnvironment {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let needed = |name: &'static str| variable(name).ok_or(NotSet(name));
         let endpoint = |name: &str| variable(name).or_else(|| variable("AWS_ENDPOINT_URL"));
+        let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).ok_or(NotSet("AWS_REGION"))?;
+        let dynamodb_endpoint = endpoint("AWS_ENDPOINT_URL_DYNAMODB");
+        let secrets_manager_endpoint = endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER");
+        let is_https = |endpoint: &Option<String>| endpoint.as_ref().is_some_and(|url| url.starts_with("https:"));
+        let own_roots = variable("SSL_CERT_FILE").is_some();
+        let roots = if own_roots || is_https(&dynamodb_endpoint) || is_https(&secrets_manager_endpoint) {
+            Roots::OfThisMachine
+        } else {
+            Roots::of_region(&region)
+        };
         Ok(Self {
-            region: variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).ok_or(NotSet("AWS_REGION"))?,
+            region,
             credentials: Credentials::from_keys(
                 needed("AWS_ACCESS_KEY_ID")?,
                 needed("AWS_SECRET_ACCESS_KEY")?,
                 variable("AWS_SESSION_TOKEN"),
             ),
-            dynamodb_endpoint: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
-            secrets_manager_endpoint: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
-            http: Builder::new()
-                .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-                .pool_idle_timeout(IDLE_TIMEOUT)
-                .build_https(),
+            dynamodb_endpoint,
+            secrets_manager_endpoint,
+            http: http_client(roots),
         })
     }
 
@@ -97,6 +108,34 @@ impl AwsEnvironment {
     }
 }
 
+/// The root certificates that a connection is checked against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Roots {
+    /// Amazon's five, in this binary.
+    OfAmazon,
+    /// Those that are installed, or that `SSL_CERT_FILE` names.
+    OfThisMachine,
+}
+
+impl Roots {
+    /// Amazon's own sign for every endpoint in its commercial regions. To read all that are installed, some 150, would be
+    /// most of a cold start. The regions of other partitions have endpoints of their own.
+    fn of_region(region: &str) -> Self {
+        let other_partitions = ["cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"];
+        let elsewhere = other_partitions.iter().any(|prefix| region.starts_with(prefix));
+        if elsewhere { Self::OfThisMachine } else { Self::OfAmazon }
+    }
+}
+
+fn http_client(roots: Roots) -> SharedHttpClient {
+    let builder = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).pool_idle_timeout(IDLE_TIMEOUT);
+    let trust_store = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+    match (roots, TlsContext::builder().with_trust_store(trust_store).build()) {
+        (Roots::OfAmazon, Ok(context)) => builder.tls_context(context).build_https(),
+        (Roots::OfThisMachine, _) | (_, Err(_)) => builder.build_https(),
+    }
+}
+
 /// What went wrong with a call, in words: the service's own code and message, else the error and its causes.
 ///
 /// Never by `Debug`, as the SDK's `DisplayErrorContext` does it: that prints the raw answer, and with it, where an answer
@@ -125,4 +164,48 @@ fn timeouts() -> TimeoutConfig {
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(OPERATION_TIMEOUT)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// As Amazon publishes them: <https://www.amazontrust.com/repository/>.
+    const FINGERPRINTS: [&str; 5] = [
+        "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+        "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+        "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+        "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+        "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
+    ];
+
+    #[test]
+    fn the_roots_in_this_binary_are_the_five_that_amazon_publishes() {
+        let pem = std::str::from_utf8(AMAZON_ROOTS).unwrap();
+        let certificates = pem.split("-----BEGIN CERTIFICATE-----").skip(1);
+        let fingerprints: Vec<String> = certificates
+            .map(|certificate| {
+                let body: String = certificate.split("-----END").next().unwrap().split_whitespace().collect();
+                let digest = Sha256::digest(STANDARD.decode(body).unwrap());
+                digest.iter().map(|byte| format!("{byte:02x}")).collect()
+            })
+            .collect();
+        assert_eq!(fingerprints, FINGERPRINTS);
+    }
+
+    #[test]
+    fn only_the_commercial_regions_are_checked_against_amazons_roots_alone() {
+        for region in ["eu-west-1", "us-east-1", "ap-southeast-2", "me-central-1", "il-central-1", "ca-west-1"] {
+            assert_eq!(Roots::of_region(region), Roots::OfAmazon, "{region}");
+        }
+        for region in
+            ["cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1"]
+        {
+            assert_eq!(Roots::of_region(region), Roots::OfThisMachine, "{region}");
+        }
+    }
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::support::{complaint, signed};
+use crate::tls;
 
 /// A program with nothing of this shell's environment.
 fn program(path: &str) -> Command {
@@ -141,6 +142,45 @@ async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
     for personal in ["ann@", "example.com", "e1", "svix", "whsec"] {
         assert!(!output.contains(personal), "{personal} in {output}");
     }
+}
+
+#[tokio::test]
+async fn the_receive_binary_opens_its_tls_connection_in_init_and_keeps_it() {
+    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("authority.pem");
+    let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
+    let terminator = tls::Terminator::start(upstream.trim_start_matches("http://"), &authority).await;
+
+    let start = async |trusted: bool| {
+        let api = RuntimeApi::start().await.unwrap();
+        let mut receive = program(env!("CARGO_BIN_EXE_receive"));
+        receive.envs(aws.variables()).envs(api.variables()).stdout(Stdio::null());
+        receive.env("AWS_ENDPOINT_URL_DYNAMODB", terminator.url());
+        if trusted {
+            receive.env("SSL_CERT_FILE", &authority);
+        }
+        let child = receive.spawn().unwrap();
+        tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+        (api, child)
+    };
+    let post = async |api: &RuntimeApi| {
+        let message = signed(complaint("ann@example.com", "e1"));
+        let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
+        let answer: Value = serde_json::from_slice(&api.invoke(event).await.unwrap().unwrap()).unwrap();
+        answer["statusCode"].as_u64().unwrap()
+    };
+
+    let (api, _receive) = start(true).await;
+    assert_eq!(terminator.handshakes(), 1, "done in init");
+    for _ in 0..3 {
+        assert_eq!(post(&api).await, 200);
+    }
+    assert_eq!(terminator.handshakes(), 1, "and kept");
+
+    let (api, _receive) = start(false).await;
+    assert_eq!(post(&api).await, 503, "a certificate of nobody's is not trusted");
+    assert_eq!(terminator.handshakes(), 1);
 }
 
 #[tokio::test]

@@ -20,3 +20,4 @@ mod secret_rotation;
 mod signature_cases;
 mod signature_peer;
 mod support;
+mod tls;
