@@ -43,8 +43,9 @@ struct Arguments {
 struct Function {
     name: &'static str,
     path: PathBuf,
-    api: RuntimeApi,
+    /// Before the API, so that it ends first and does not complain of the other's end.
     child: Child,
+    api: RuntimeApi,
 }
 
 impl Function {
@@ -58,7 +59,7 @@ impl Function {
             .spawn()
             .map_err(|error| format!("{}: {error}; run `make bench`, which builds it", path.display()))?;
         let first_poll = tokio::time::timeout(Duration::from_secs(30), api.first_poll()).await?;
-        Ok((Self { name, path: path.to_owned(), api, child }, first_poll - spawned))
+        Ok((Self { name, path: path.to_owned(), child, api }, first_poll - spawned))
     }
 
     /// CPU seconds so far, user and system.
