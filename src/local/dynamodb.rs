@@ -1,7 +1,8 @@
 //! The embedded DynamoDB, and the template's tables in it.
 
+use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dynoxide::Database;
 use serde_json::{Value, json};
@@ -9,8 +10,34 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::stack::{Options, StartError};
 use super::template::Table;
+
+/// Why the embedded DynamoDB could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum DynamoDbError {
+    /// The address is taken or can't be bound.
+    #[error("can't listen on {0}: {1}; choose another address")]
+    Listen(SocketAddr, io::Error),
+    /// The file can't be opened, or a table can't be made in it.
+    #[error("the embedded DynamoDB: {0}")]
+    Database(String),
+}
+
+/// How the embedded DynamoDB is to be started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where DynamoDB listens.
+    pub dynamodb: SocketAddr,
+    /// The file that keeps the tables; `None`: memory.
+    pub data: Option<PathBuf>,
+}
+
+impl Options {
+    /// In memory, on any free port.
+    pub fn in_memory() -> Self {
+        Self { dynamodb: SocketAddr::from(([127, 0, 0, 1], 0)), data: None }
+    }
+}
 
 /// DynamoDB, stopped when dropped.
 #[derive(Debug)]
@@ -21,8 +48,8 @@ pub(super) struct EmbeddedDynamoDb {
 }
 
 impl EmbeddedDynamoDb {
-    pub(super) async fn start(options: &Options, tables: &[Table]) -> Result<Self, StartError> {
-        let failed = |error: &dyn std::error::Error| StartError::Database(error.to_string());
+    pub(super) async fn start(options: &Options, tables: &[Table]) -> Result<Self, DynamoDbError> {
+        let failed = |error: &dyn std::error::Error| DynamoDbError::Database(error.to_string());
         let database = match &options.data {
             None => Database::memory().map_err(|error| failed(&error))?,
             Some(file) => {
@@ -31,7 +58,7 @@ impl EmbeddedDynamoDb {
                 database
             }
         };
-        let listening = |error| StartError::Listen(options.dynamodb, error);
+        let listening = |error| DynamoDbError::Listen(options.dynamodb, error);
         let listener = TcpListener::bind(options.dynamodb).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -71,7 +98,7 @@ pub(super) fn is_local(endpoint: &str) -> bool {
 }
 
 /// Makes the template's tables in a local DynamoDB, where they are not there yet.
-pub(super) async fn make_tables(endpoint: &str, tables: &[Table]) -> Result<(), StartError> {
+pub(super) async fn make_tables(endpoint: &str, tables: &[Table]) -> Result<(), DynamoDbError> {
     for table in tables {
         let mut definition = table.definition.clone();
         definition.insert("TableName".to_owned(), json!(table.name));
@@ -88,8 +115,8 @@ pub(super) async fn make_tables(endpoint: &str, tables: &[Table]) -> Result<(), 
 }
 
 /// One call, with the template's own JSON as the request. Answers false if what is to be made is there already.
-async fn call(endpoint: &str, operation: &str, request: Value) -> Result<bool, StartError> {
-    let failed = |why: String| StartError::Database(format!("{operation} at {endpoint}: {why}"));
+async fn call(endpoint: &str, operation: &str, request: Value) -> Result<bool, DynamoDbError> {
+    let failed = |why: String| DynamoDbError::Database(format!("{operation} at {endpoint}: {why}"));
     let answer = reqwest::Client::new()
         .post(endpoint)
         .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))

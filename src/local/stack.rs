@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::dynamodb::{EmbeddedDynamoDb, is_local, make_tables};
+pub use super::dynamodb::Options;
+use super::dynamodb::{DynamoDbError, EmbeddedDynamoDb, is_local, make_tables};
 use super::secrets_manager::LocalSecretsManager;
 use super::template::{self, TemplateError};
 use super::{LOCAL_SECRET, function_url, server::Server};
@@ -24,31 +24,15 @@ pub enum StartError {
     /// An address is taken or can't be bound.
     #[error("can't listen on {0}: {1}; choose another address")]
     Listen(SocketAddr, io::Error),
-    /// The database file can't be opened, or a table can't be made in it.
-    #[error("the embedded DynamoDB: {0}")]
-    Database(String),
+    /// The embedded DynamoDB could not be started.
+    #[error(transparent)]
+    DynamoDb(#[from] DynamoDbError),
     /// `template.yaml` can't be used.
     #[error(transparent)]
     Template(#[from] TemplateError),
     /// The environment makes no sense.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
-}
-
-/// How the embedded AWS is to be started.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where DynamoDB listens.
-    pub dynamodb: SocketAddr,
-    /// The file that keeps the tables; `None`: memory.
-    pub data: Option<PathBuf>,
-}
-
-impl Options {
-    /// In memory, on any free port.
-    pub fn in_memory() -> Self {
-        Self { dynamodb: SocketAddr::from(([127, 0, 0, 1], 0)), data: None }
-    }
 }
 
 /// The embedded AWS, and the environment variables that point the functions at it.
