@@ -48,6 +48,7 @@ async fn of_200_bounces_and_complaints_of_one_recipient_at_once_none_is_lost() {
     };
     let statuses = at_once(&service, (0..200).map(|index| signed(body(index))).collect()).await;
     assert_eq!(statuses, BTreeMap::from([("handled".to_owned(), 200)]));
+    println!("{} calls to DynamoDB", service.proxy.calls().len());
     assert_eq!(service.rows().await.len(), 200);
     assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint", "hard_bounce"])]));
     // Of each reason the newest event is kept: nothing that came at the same time has overwritten it.
