@@ -22,6 +22,9 @@ pub const MAX_RECIPIENTS: usize = 99;
 /// How often a call is tried whose outcome is unclear. When DynamoDB can't be reached, more would only keep Resend waiting.
 const UNCLEAR_TRIES: u32 = 3;
 
+/// How often a write that was overtaken is tried again at once, before it makes way for others.
+const OVERTAKEN_AT_ONCE: u32 = 10;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -108,7 +111,7 @@ impl Writer {
     ) -> Result<Written, WriteError> {
         let mut seen: BTreeMap<&Recipient, Stored> = BTreeMap::new();
         let mut pause = FIRST_PAUSE;
-        let mut unclear = 0;
+        let (mut unclear, mut overtaken) = (0, 0);
         loop {
             let updates: Vec<Update<'_>> = changes
                 .iter()
@@ -126,7 +129,7 @@ impl Writer {
                 Failure::Invalid(why) => return Err(WriteError::Invalid(why)),
                 Failure::Denied(why) => return Err(WriteError::Denied(why)),
                 Failure::Overtaken(items) => {
-                    let first = seen.is_empty();
+                    overtaken += 1;
                     for (index, item) in items {
                         let Some(update) = updates.get(index) else { continue };
                         match item {
@@ -134,7 +137,9 @@ impl Writer {
                             None => seen.remove(update.recipient),
                         };
                     }
-                    if first {
+                    // At once, while what was just returned is fresh: of those that collide one gets through each time, and
+                    // those that it leaves with nothing new to say drop out.
+                    if overtaken <= OVERTAKEN_AT_ONCE && Instant::now() < deadline {
                         continue;
                     }
                     WriteError::Busy("others kept changing the same suppression items".to_owned())
