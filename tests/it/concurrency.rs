@@ -6,15 +6,15 @@ use std::sync::Arc;
 use rebound::local::samples::SignedMessage;
 use serde_json::json;
 
-use crate::support::{Service, signed, standing};
+use crate::support::{Service, WHOLE_MACHINE, signed, standing};
 
-/// Posts all messages at the same time. Answers how often each status came.
+/// Hands all messages over at the same time. Answers how often each status came.
 async fn at_once(service: &Arc<Service>, messages: Vec<SignedMessage>) -> BTreeMap<String, usize> {
     let posts: Vec<_> = messages
         .into_iter()
         .map(|message| {
             let service = Arc::clone(service);
-            tokio::spawn(async move { service.post(&message).await })
+            tokio::spawn(async move { service.invoke(&message).await })
         })
         .collect();
     let mut statuses = BTreeMap::new();
@@ -28,6 +28,7 @@ async fn at_once(service: &Arc<Service>, messages: Vec<SignedMessage>) -> BTreeM
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_200_copies_of_one_message_at_once_one_is_handled() {
+    let _alone = WHOLE_MACHINE.lock().await;
     let service = Arc::new(Service::start().await);
     let message = signed(crate::support::complaint("ann@example.com", "e1"));
     let statuses = at_once(&service, vec![message; 200]).await;
@@ -38,6 +39,7 @@ async fn of_200_copies_of_one_message_at_once_one_is_handled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_200_bounces_and_complaints_of_one_recipient_at_once_none_is_lost() {
+    let _alone = WHOLE_MACHINE.lock().await;
     let service = Arc::new(Service::start().await);
     let body = |index: usize| {
         let at = format!("2026-11-20T09:{:02}:{:02}.000Z", index / 60, index % 60);

@@ -7,7 +7,7 @@ use rebound::local::samples;
 use rebound::store::row;
 use serde_json::{Value, json};
 
-use crate::support::{Service, signed};
+use crate::support::{Service, WHOLE_MACHINE, signed};
 
 /// What a field may be given instead: every type of JSON.
 fn others() -> Vec<Option<Value>> {
@@ -61,6 +61,7 @@ fn mangled(sample: &Value, pointer: &str, other: Option<Value>) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_sample_with_any_field_removed_nulled_or_of_another_type_is_handled() {
+    let _alone = WHOLE_MACHINE.lock().await;
     let service = Arc::new(Service::start().await);
     let mut bodies = Vec::new();
     for event_type in samples::types() {
