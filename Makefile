@@ -40,7 +40,7 @@ watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on 
 	@mkdir -p .local && rm -f .local/aws.env
 	@target/debug/rebound dev --aws-only --dynamodb $(DYNAMODB) > .local/aws.env & aws=$$!; \
 	trap 'kill $$aws 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
-	until grep -qs WEBHOOK_SECRET_ARN .local/aws.env; do kill -0 $$aws 2>/dev/null || exit 1; sleep 0.1; done; \
+	until grep -qs REBOUND_LOCAL .local/aws.env; do kill -0 $$aws 2>/dev/null || exit 1; sleep 0.1; done; \
 	echo "the function URL: http://127.0.0.1:9000/lambda-url/receive/ (once it is built)"; \
 	$(CARGO_LAMBDA) watch --invoke-address 127.0.0.1 --invoke-port 9000 --env-file .local/aws.env
 

@@ -17,10 +17,10 @@ use aws_smithy_http_client::{Builder, tls};
 /// <https://www.amazontrust.com/repository/>
 const AMAZON_ROOTS: &[u8] = include_bytes!("aws/roots.pem");
 
-/// How long one call may take. Several tries must fit into the time that Resend waits for an answer, 15 s.
+/// How long one try of a call may take. Several must fit into the time that Resend waits for an answer, 15 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2_500);
 
-/// How long one call may take with the SDK's own retries: init has 10 s in all.
+/// How long a call may take in all, with the SDK's own retries: init has 10 s in all.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);

@@ -79,9 +79,8 @@ impl SecretSource {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the secret again, at most once in the interval, after a signature failed under `tried`
-    /// (`None`: there were none yet). Returns the secrets
-    /// worth trying, which are others than `tried`: just read, or read by another request meanwhile.
+    /// Reads the secret again, at most once in the interval, after a signature failed under `tried` (`None`: there were none
+    /// yet). Returns the secrets worth trying, which are not `tried`: just read, or read by another request meanwhile.
     pub async fn reread(&self, tried: Option<&Arc<SigningSecrets>>) -> Option<Arc<SigningSecrets>> {
         let manager = self.manager.as_ref()?;
         let mut last_reread = manager.last_reread.lock().await;

@@ -14,7 +14,10 @@ use serde_json::value::RawValue;
 pub(crate) struct Object<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'a> Object<'a> {
-    /// Reads an object. `None` if `text` is anything else.
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// The text is not JSON, or another type of it.
     pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text).map(Self)
     }

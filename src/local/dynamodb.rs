@@ -19,7 +19,7 @@ pub enum DynamoDbError {
     #[error("can't listen on {0}: {1}; choose another address")]
     Listen(SocketAddr, io::Error),
     /// The file can't be opened, or a table can't be made in it.
-    #[error("the embedded DynamoDB: {0}")]
+    #[error("the local DynamoDB: {0}")]
     Database(String),
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,13 +14,11 @@ use hyper::{HeaderMap, Request, Response, StatusCode};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
 
+use super::FUNCTION_TIMEOUT;
 use super::server::{HangUp, Reply, Server, json_response};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::receive::Receiver;
 use crate::time::UnixMillis;
-
-/// The function's own time limit, as in `template.yaml`.
-const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves a receiver's function URL.
 ///

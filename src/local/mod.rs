@@ -10,6 +10,8 @@
 //! - [`runtime_api`]: Lambda's Runtime API, for running the real binary without Lambda.
 //! - [`server`]: the small HTTP server under all of them.
 
+use std::time::Duration;
+
 pub mod dynamodb;
 pub mod faults;
 pub mod function_url;
@@ -19,6 +21,9 @@ pub mod secrets_manager;
 pub mod server;
 pub mod stack;
 pub mod template;
+
+/// The functions' own time limit, as in `template.yaml`.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The signing secret of local runs, unless the environment names another.
 pub const LOCAL_SECRET: &str = "whsec_cmVib3VuZC1sb2NhbC1zaWduaW5nLXNlY3JldA==";

@@ -5,18 +5,16 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::FUNCTION_TIMEOUT;
 use super::server::{HangUp, Reply, Server, json_response};
 use crate::time::UnixMillis;
-
-/// How long an invocation may take, as in `template.yaml`.
-const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the function answered: its result, or the error that it reported.
 pub type Answer = Result<Bytes, Bytes>;

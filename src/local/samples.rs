@@ -46,6 +46,14 @@ impl SignedMessage {
     }
 }
 
+impl SignedMessage {
+    /// The request that brings it to a URL, as Svix would send it.
+    pub fn request(&self, client: &reqwest::Client, method: reqwest::Method, url: &str) -> reqwest::RequestBuilder {
+        let request = client.request(method, url).body(self.body.clone());
+        self.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
+    }
+}
+
 /// An id of the form that Svix gives messages, new each time.
 pub fn new_message_id() -> String {
     let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(27).collect();

@@ -52,6 +52,7 @@ impl EmbeddedAws {
     /// An address is taken, or the database can't be opened.
     pub async fn start(options: &Options, variable: impl Fn(&str) -> Option<String>) -> Result<Self, StartError> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let is_named = |name: &str| variable(name).is_some();
         let mut variables = BTreeMap::new();
         let mut or_default = |name: &str, default: String| {
             let value = variable(name).unwrap_or(default);
@@ -59,8 +60,6 @@ impl EmbeddedAws {
             value
         };
         or_default("AWS_REGION", "eu-west-1".to_owned());
-        or_default("AWS_ACCESS_KEY_ID", "local".to_owned());
-        or_default("AWS_SECRET_ACCESS_KEY", "local".to_owned());
 
         let mut tables = template::tables()?;
         for table in &mut tables {
@@ -69,8 +68,10 @@ impl EmbeddedAws {
         let dynamodb = match variable("AWS_ENDPOINT_URL_DYNAMODB") {
             Some(url) => {
                 // Somebody's own: no business of ours, unless it is a local one too, which begins without tables.
-                if is_local(&url) && make_tables(&url, &tables).await.is_err() {
-                    tracing::warn!(url, "no tables made: this DynamoDB does not answer yet");
+                if is_local(&url)
+                    && let Err(error) = make_tables(&url, &tables).await
+                {
+                    tracing::warn!(%error, "no tables made");
                 }
                 None
             }
@@ -92,11 +93,16 @@ impl EmbeddedAws {
             "AWS_ENDPOINT_URL_SECRETS_MANAGER",
             secrets_manager.as_ref().map(LocalSecretsManager::url).unwrap_or_default(),
         );
-        for name in ["RESEND_WEBHOOK_SECRET", "RETENTION_DAYS", "AWS_SESSION_TOKEN", "WEBHOOK_SECRET_ARN"] {
-            if let Some(value) = variable(name) {
-                variables.insert(name.to_owned(), value);
-            }
+        for name in ["RESEND_WEBHOOK_SECRET", "RETENTION_DAYS", "WEBHOOK_SECRET_ARN"] {
+            variables.extend(variable(name).map(|value| (name.to_owned(), value)));
         }
+        // Somebody's real credentials are for somebody's own endpoints: the stand-ins check none, and get none.
+        let somebodys = is_named("AWS_ENDPOINT_URL_DYNAMODB") || is_named("AWS_ENDPOINT_URL_SECRETS_MANAGER");
+        let credential = |name: &str| variable(name).filter(|_| somebodys);
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            variables.insert(name.to_owned(), credential(name).unwrap_or_else(|| "local".to_owned()));
+        }
+        variables.extend(credential("AWS_SESSION_TOKEN").map(|value| ("AWS_SESSION_TOKEN".to_owned(), value)));
         Ok(Self { secrets_manager, dynamodb, variables })
     }
 

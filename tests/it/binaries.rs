@@ -10,6 +10,7 @@ use rebound::local::runtime_api::RuntimeApi;
 use rebound::local::samples::{self, SignedMessage};
 use rebound::local::stack::{EmbeddedAws, Options};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::support::{complaint, now, secret, signed};
@@ -73,10 +74,7 @@ impl Dev {
     }
 
     async fn post(&self, message: &SignedMessage) -> Value {
-        let mut request = reqwest::Client::new().post(&self.url).body(message.body.clone());
-        for (name, value) in &message.headers {
-            request = request.header(name, value);
-        }
+        let request = message.request(&reqwest::Client::new(), reqwest::Method::POST, &self.url);
         serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
     }
 }
@@ -98,6 +96,44 @@ async fn what_dev_has_acknowledged_outlives_a_kill() {
 
     let dev = Dev::start(listen, dynamodb, &file).await;
     assert_eq!(dev.post(&message).await["status"], "duplicate");
+}
+
+#[tokio::test]
+async fn dev_copies_no_secret_of_the_shells_and_gives_the_stand_ins_no_real_credentials() {
+    let mut command = rebound(&["dev", "--aws-only", "--dynamodb", "127.0.0.1:0"]);
+    let mine =
+        [("AWS_ACCESS_KEY_ID", "AKIAMINE"), ("AWS_SECRET_ACCESS_KEY", "my-key"), ("AWS_SESSION_TOKEN", "my-token")];
+    command.envs(mine).env("RESEND_WEBHOOK_SECRET", "whsec_bXktc2VjcmV0").stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut printed = Vec::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if line == "REBOUND_LOCAL=ready" {
+            break;
+        }
+        printed.push(line);
+    }
+    let printed = printed.join("\n");
+    for secret in ["AKIAMINE", "my-key", "my-token", "bXktc2VjcmV0"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    assert!(
+        printed.contains("AWS_SECRET_ACCESS_KEY=local") && printed.contains("EVENTS_TABLE=rebound-events"),
+        "{printed}"
+    );
+
+    let named = |name: &str| mine.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    let aws = EmbeddedAws::start(&Options::in_memory(), named).await.unwrap();
+    assert_eq!(
+        (aws.variable("AWS_SECRET_ACCESS_KEY").unwrap(), aws.variable("AWS_SESSION_TOKEN")),
+        ("local".to_owned(), None)
+    );
+    let theirs = |name: &str| match name {
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER" => Some("https://secrets.example".to_owned()),
+        _ => named(name),
+    };
+    let aws = EmbeddedAws::start(&Options::in_memory(), theirs).await.unwrap();
+    assert_eq!(aws.variable("AWS_SESSION_TOKEN").unwrap(), "my-token", "an endpoint of one's own gets one's own");
 }
 
 #[tokio::test]

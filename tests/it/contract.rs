@@ -154,7 +154,7 @@ async fn only_a_post_is_taken() {
     let service = Service::start().await;
     let message = signed(complaint("ann@example.com", "e1"));
     for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"] {
-        let (status, answer, headers) = service.request(method, "/", &message.headers, message.body.clone()).await;
+        let (status, answer, headers) = service.request(method, "/", &message).await;
         assert_eq!((status, headers["allow"].to_str().unwrap()), (405, "POST"), "{method}");
         assert!(error(&answer).contains("POST"));
     }
@@ -174,7 +174,7 @@ async fn any_path_is_taken() {
     let service = Service::start().await;
     for path in ["/", "/webhooks/resend", "/a/b%20c?d=e&f", "//", "/%22%5E%60"] {
         let message = signed(event("email.sent", json!({ "email_id": "e1" })));
-        let (status, answer, _) = service.request("POST", path, &message.headers, message.body.clone()).await;
+        let (status, answer, _) = service.request("POST", path, &message).await;
         assert_eq!((status, &answer["status"]), (200, &json!("handled")), "{path}");
     }
 }
@@ -209,8 +209,8 @@ async fn odd_headers_are_refused_and_break_nothing() {
             assert_eq!(service.post(&message).await.0, 401, "{name}: {value:.20}");
         }
     }
-    let nothing = BTreeMap::new();
-    assert_eq!(service.request("POST", "/", &nothing, Vec::new()).await.0, 401);
+    let nothing = SignedMessage { headers: BTreeMap::new(), ..signed("") };
+    assert_eq!(service.post(&nothing).await.0, 401);
 }
 
 #[tokio::test]
@@ -218,10 +218,7 @@ async fn a_header_that_comes_twice_is_refused() {
     let service = Service::start().await;
     for name in ["svix-id", "svix-timestamp", "svix-signature"] {
         let message = signed(complaint("ann@example.com", "e1"));
-        let mut request = reqwest::Client::new().post(service.url()).body(message.body.clone());
-        for (name, value) in &message.headers {
-            request = request.header(name, value);
-        }
+        let request = message.request(&reqwest::Client::new(), reqwest::Method::POST, &service.url());
         let answer = request.header(name, &message.headers[name]).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 401, "{name}");
     }

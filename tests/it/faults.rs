@@ -3,17 +3,12 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant as Clock};
 
-use rebound::http::HttpRequest;
 use rebound::local::faults::Fault;
-use rebound::local::function_url;
-use rebound::local::samples::SignedMessage;
 use rebound::local::stack::{EmbeddedAws, Options};
 use rebound::receive::Receiver;
-use rebound::time::UnixMillis;
-use serde_json::{Value, json};
-use tokio::time::Instant;
+use serde_json::json;
 
-use crate::support::{Service, complaint, event, signed, standing};
+use crate::support::{Service, complaint, event, hand_over, signed, standing};
 
 const ONCE: [Fault; 6] = [
     Fault::RefuseBefore,
@@ -75,14 +70,6 @@ fn ways() -> [Way; 4] {
 }
 
 impl Service {
-    /// Hands a message over with little time to store it. Answers the status and the body.
-    async fn hurry(&self, message: &SignedMessage, budget: Duration) -> (u16, Value) {
-        let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
-        let request: HttpRequest = serde_json::from_str(&event).unwrap();
-        let response = self.receiver.receive(request, UnixMillis::now(), Instant::now() + budget).await;
-        (response.status_code, serde_json::from_str(&response.body).unwrap())
-    }
-
     async fn holds(&self, way: &Way, context: &str) {
         let rows = 1 + usize::from(way.before.is_some());
         assert_eq!(self.rows().await.len(), rows, "{context}");
@@ -132,7 +119,7 @@ async fn while_every_call_fails_the_answer_is_503_and_the_retry_sets_it_right() 
             }
             service.proxy.plan(move |_| Some(fault));
             let message = signed(way.body.clone());
-            let (status, answer) = service.hurry(&message, Duration::from_millis(500)).await;
+            let (status, answer) = hand_over(&service.receiver, &message, Duration::from_millis(500)).await;
             assert_eq!(status, 503, "{context}: {answer}");
             assert!(answer["error"].is_string(), "{context}: {answer}");
             if matches!(fault, Fault::Conflict | Fault::Throttle) {
@@ -154,7 +141,7 @@ async fn an_answer_slower_than_the_deadline_is_503_and_the_retry_a_duplicate() {
     let service = Service::start().await;
     service.proxy.plan(|_| Some(Fault::Slow(Duration::from_secs(3))));
     let message = signed(complaint("ann@example.com", "e1"));
-    assert_eq!(service.hurry(&message, Duration::from_millis(200)).await.0, 503);
+    assert_eq!(hand_over(&service.receiver, &message, Duration::from_millis(200)).await.0, 503);
     service.proxy.plan(|_| None);
     crate::support::eventually("the slow write is applied", async || !service.rows().await.is_empty()).await;
     service.accepts(&message, "duplicate").await;
@@ -195,11 +182,9 @@ async fn a_table_that_is_not_there_is_503() {
     let elsewhere = |name: &str| if name == "EVENTS_TABLE" { Some("nowhere".to_owned()) } else { aws.variable(name) };
     let receiver = Receiver::from_environment(elsewhere).await.unwrap();
     let message = signed(complaint("ann@example.com", "e1"));
-    let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
-    let request: HttpRequest = serde_json::from_str(&event).unwrap();
-    let response = receiver.receive(request, UnixMillis::now(), Instant::now() + Duration::from_secs(8)).await;
-    assert_eq!(response.status_code, 503);
-    assert!(!response.body.contains("nowhere"), "what is wrong with us is for the log, not for whoever asks");
+    let (status, answer) = hand_over(&receiver, &message, Duration::from_secs(8)).await;
+    assert_eq!(status, 503);
+    assert!(!answer.to_string().contains("nowhere"), "what is wrong with us is for the log, not for whoever asks");
 }
 
 #[tokio::test(flavor = "multi_thread")]

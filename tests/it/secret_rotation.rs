@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use rebound::http::HttpRequest;
-use rebound::local::function_url;
 use rebound::local::samples::{SignedMessage, new_message_id};
 use rebound::local::secrets_manager::LocalSecretsManager;
 use rebound::local::server::Server;
@@ -12,11 +10,9 @@ use rebound::receive::{Receiver, WRITE_BUDGET};
 use rebound::secrets::{REREAD_INTERVAL, SecretSource};
 use rebound::signature::SigningSecret;
 use rebound::store::write::Writer;
-use rebound::time::UnixMillis;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use crate::support::{complaint, now, secret};
+use crate::support::{complaint, hand_over, now, secret};
 
 const NEW_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
@@ -48,10 +44,7 @@ impl Rotating {
     }
 
     async fn post(&self, message: &SignedMessage) -> (u16, Value) {
-        let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
-        let request: HttpRequest = serde_json::from_str(&event).unwrap();
-        let response = self.receiver.receive(request, UnixMillis::now(), Instant::now() + WRITE_BUDGET).await;
-        (response.status_code, serde_json::from_str(&response.body).unwrap())
+        hand_over(&self.receiver, message, WRITE_BUDGET).await
     }
 }
 

@@ -1,4 +1,5 @@
-//! The cases that the official suites of Svix and Standard Webhooks try, one each, by name.
+//! The cases that the official suites of Svix and Standard Webhooks try, one each, by name: a long file, because it is a
+//! list.
 
 use std::collections::BTreeMap;
 

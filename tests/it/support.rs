@@ -83,22 +83,18 @@ impl Service {
 
     /// Posts a message as Svix does, over HTTP. Answers the status and the body.
     pub(crate) async fn post(&self, message: &SignedMessage) -> (u16, Value) {
-        let answer = self.request("POST", "/", &message.headers, message.body.clone()).await;
-        (answer.0, answer.1)
+        let (status, answer, _) = self.request("POST", "/", message).await;
+        (status, answer)
     }
 
     pub(crate) async fn request(
         &self,
         method: &str,
         path: &str,
-        headers: &BTreeMap<String, String>,
-        body: Vec<u8>,
+        message: &SignedMessage,
     ) -> (u16, Value, reqwest::header::HeaderMap) {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-        let mut request = self.client.request(method, format!("{}{path}", self.url())).body(body);
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
+        let request = message.request(&self.client, method, &format!("{}{path}", self.url()));
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default(), headers)
@@ -107,11 +103,7 @@ impl Service {
     /// Hands a message to the function in this very task, without the HTTP in front, and with all the time that a busy machine
     /// may need. Answers the status and the body.
     pub(crate) async fn invoke(&self, message: &SignedMessage) -> (u16, Value) {
-        let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
-        let request: HttpRequest = serde_json::from_str(&event).unwrap();
-        let response =
-            self.receiver.receive(request, UnixMillis::now(), Instant::now() + Duration::from_secs(60)).await;
-        (response.status_code, serde_json::from_str(&response.body).unwrap())
+        hand_over(&self.receiver, message, Duration::from_secs(60)).await
     }
 
     /// Posts a message and expects it to be accepted with this status.
@@ -141,6 +133,15 @@ impl Service {
         let reasons = |item| Stored::from_item(item).suppression.reasons().map(|reason| reason.as_str()).collect();
         self.suppressions().await.into_iter().map(|(recipient, item)| (recipient, reasons(item))).collect()
     }
+}
+
+/// Hands a message to a function, as the event that Lambda would make of it, with so much time to store it. Answers the
+/// status and the body.
+pub(crate) async fn hand_over(receiver: &Receiver, message: &SignedMessage, budget: Duration) -> (u16, Value) {
+    let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
+    let request: HttpRequest = serde_json::from_str(&event).unwrap();
+    let response = receiver.receive(request, UnixMillis::now(), Instant::now() + budget).await;
+    (response.status_code, serde_json::from_str(&response.body).unwrap())
 }
 
 /// What `reasons` answers when exactly these stand.

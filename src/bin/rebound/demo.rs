@@ -49,10 +49,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     for step in &steps {
         let started = Instant::now();
         let method = reqwest::Method::from_bytes(step.method.as_bytes())?;
-        let mut request = client.request(method, server.url()).body(step.message.body.clone());
-        for (name, value) in &step.message.headers {
-            request = request.header(name, value);
-        }
+        let request = step.message.request(&client, method, &server.url());
         let answer = request.send().await?;
         let status = answer.status().as_u16();
         let answer = answer.text().await?;

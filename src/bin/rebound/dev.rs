@@ -32,25 +32,29 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    if !arguments.aws_only {
+        rebound::logging::init(variable);
+    }
     let options = Options { dynamodb: arguments.dynamodb, data: arguments.data.clone() };
     let aws = EmbeddedAws::start(&options, variable).await?;
     let mut function_url = None;
     if arguments.aws_only {
-        for (name, value) in aws.variables() {
+        // What the shell has, the functions have from the shell: a secret of its own is not to be copied to a file.
+        for (name, value) in aws.variables().iter().filter(|(name, value)| variable(name).as_ref() != Some(*value)) {
             println!("{name}={value}");
         }
+        println!("REBOUND_LOCAL=ready");
     } else {
-        rebound::logging::init(variable);
         let server = serve_function_url(arguments.listen, aws.receiver().await?).await?;
         let address = |name: &str| aws.variable(name).unwrap_or_default();
         println!("function URL     {}/", server.url());
         println!("DynamoDB         {}", address("AWS_ENDPOINT_URL_DYNAMODB"));
         println!("Secrets Manager  {}", address("AWS_ENDPOINT_URL_SECRETS_MANAGER"));
         println!("tables           {} {}", address("EVENTS_TABLE"), address("SUPPRESSIONS_TABLE"));
-        let secret = if variable("RESEND_WEBHOOK_SECRET").is_some() {
-            "RESEND_WEBHOOK_SECRET, from the environment"
-        } else {
-            rebound::local::LOCAL_SECRET
+        let secret = match (variable("RESEND_WEBHOOK_SECRET"), &aws.secrets_manager) {
+            (Some(_), _) => "RESEND_WEBHOOK_SECRET, from the environment",
+            (None, Some(_)) => rebound::local::LOCAL_SECRET,
+            (None, None) => "the one that WEBHOOK_SECRET_ARN names",
         };
         println!("signing secret   {secret}");
         println!("\nIn another terminal: rebound sample email.bounced --post {}/", server.url());

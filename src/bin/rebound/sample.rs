@@ -40,25 +40,16 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         println!("{:#}", function_url::event("POST", "/", &message.headers, &message.body));
         return Ok(ExitCode::SUCCESS);
     };
-    let (status, answer) = post(url, &message)
-        .await
-        .map_err(|error| format!("nobody answers at {url}: {error}; is `rebound dev` running?"))?;
-    println!("{status} {answer}");
-    Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Posts a message as Svix does. Answers the status and the body.
-pub(crate) async fn post(url: &str, message: &SignedMessage) -> Result<(u16, String), reqwest::Error> {
-    let mut request = reqwest::Client::new().post(url).body(message.body.clone());
-    for (name, value) in &message.headers {
-        request = request.header(name, value);
-    }
-    let answer = request.send().await?;
-    Ok((answer.status().as_u16(), answer.text().await?))
+    let request = message.request(&reqwest::Client::new(), reqwest::Method::POST, url);
+    let nobody = |error| format!("nobody answers at {url}: {error}; is `rebound dev` running?");
+    let answer = request.send().await.map_err(nobody)?;
+    let status = answer.status();
+    println!("{} {}", status.as_u16(), answer.text().await?);
+    Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The first secret in the environment, else the local one.
-pub(crate) fn signing_secret() -> Result<SigningSecret, Failure> {
+fn signing_secret() -> Result<SigningSecret, Failure> {
     let text = variable("RESEND_WEBHOOK_SECRET").unwrap_or_else(|| LOCAL_SECRET.to_owned());
     text.parse::<SigningSecrets>()?; // one bad secret among several is worth knowing of
     Ok(text.split_whitespace().next().unwrap_or_default().parse()?)
