@@ -1,20 +1,24 @@
-//! A proxy before DynamoDB that fails when it is told to.
+//! Proxies before DynamoDB, SNS and SQS that fail when they are told to, by one plan.
 //!
-//! The embedded engine is kind: it never conflicts, never throttles, always answers. DynamoDB and the network are not.
+//! The embedded engine is kind: it never conflicts, never throttles, always answers. AWS and the network are not.
+
+mod answers;
+mod capacity;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
-use serde_json::{Value, json};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use hyper::{Request, Response};
+use tokio::sync::watch;
 
-use super::server::{HangUp, Reply, Server, json_response};
-
-const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+pub use self::capacity::Capacity;
+use super::server::{HangUp, Reply, Server};
 
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,73 +27,162 @@ pub enum Fault {
     RefuseBefore,
     /// It is applied, and then the connection is closed without an answer.
     LoseAnswer,
-    /// It is not applied, because another write is under way.
+    /// It is applied, and no answer ever comes. [`Faults::killed`] resolves then, for whoever kills the caller.
+    KillAfter,
+    /// It is not applied, because another write is under way. SNS and SQS, which know no such thing, throttle instead.
     Conflict,
-    /// It is not applied, because of the table's throughput.
+    /// It is not applied, because of the table's throughput, or of a quota.
     Throttle,
-    /// It is not applied, because of a fault of DynamoDB's own.
+    /// It is not applied, because of a fault of the service's own.
     ServerError,
     /// It is applied, and the answer comes this much later.
     Slow(Duration),
-    /// It is not valid, says DynamoDB.
+    /// It is not valid, says the service.
     Invalid,
+}
+
+/// Which service a proxy stands before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    /// DynamoDB.
+    DynamoDb,
+    /// SNS.
+    Sns,
+    /// SQS.
+    Sqs,
 }
 
 /// A call that came by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// How many calls came before it.
+    /// How many calls came before it, at all the proxies that share the plan.
     pub index: usize,
-    /// `PutItem`, `TransactWriteItems` and so on.
+    /// Whom it was for.
+    pub service: Service,
+    /// `PutItem`, `TransactWriteItems`, `Publish`, `SendMessageBatch` and so on.
     pub operation: String,
 }
 
 type Plan = Box<dyn FnMut(&Call) -> Option<Fault> + Send>;
 
+/// What happens to the calls, and which came by. Clones are the same: several proxies share one plan and one count.
+#[derive(Clone)]
+pub struct Faults {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    killed: watch::Sender<bool>,
+}
+
 struct State {
     plan: Plan,
+    /// How many plans there were.
+    plans: usize,
     calls: Vec<Call>,
+    counts_capacity: bool,
+    capacity: Capacity,
 }
 
-/// The proxy.
-pub struct FaultProxy {
-    server: Server,
-    state: Arc<Mutex<State>>,
-}
-
-impl fmt::Debug for FaultProxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FaultProxy").field("server", &self.server).finish_non_exhaustive()
+impl Default for Faults {
+    /// Fails nothing until it is told to.
+    fn default() -> Self {
+        let state = State {
+            plan: Box::new(|_| None),
+            plans: 0,
+            calls: Vec::new(),
+            counts_capacity: false,
+            capacity: Capacity::default(),
+        };
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), killed: watch::Sender::new(false) }) }
     }
 }
 
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faults").field("calls", &self.state().calls).finish_non_exhaustive()
+    }
+}
+
+impl Faults {
+    /// From now on, `plan` says what happens to each call. Calls are counted from 0 again, and nobody was killed.
+    pub fn plan(&self, plan: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
+        let mut state = self.state();
+        state.plan = Box::new(plan);
+        state.plans += 1;
+        state.calls.clear();
+        self.shared.killed.send_replace(false);
+    }
+
+    /// The calls that came by since the last plan.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    /// Waits until a call was [`Fault::KillAfter`]: it is applied then, and its caller waits for the answer. Resolves at once
+    /// if that was before, but since the last plan.
+    pub async fn killed(&self) {
+        let _ = self.shared.killed.subscribe().wait_for(|killed| *killed).await;
+    }
+
+    /// From now on, counts what DynamoDB says that calls cost it, from zero; or counts no longer.
+    pub fn count_capacity(&self, counts: bool) {
+        let mut state = self.state();
+        if counts {
+            state.capacity = Capacity::default();
+        }
+        state.counts_capacity = counts;
+    }
+
+    /// What the calls cost that were counted. DynamoDB says it only of those that it applied, as calls are answered; what
+    /// refused conditions cost is not in it.
+    pub fn capacity(&self) -> Capacity {
+        self.state().capacity
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What happens to the next call, and by which plan.
+    fn next(&self, service: Service, operation: &str) -> (Option<Fault>, usize) {
+        let mut state = self.state();
+        let call = Call { index: state.calls.len(), service, operation: operation.to_owned() };
+        let fault = (state.plan)(&call);
+        state.calls.push(call);
+        (fault, state.plans)
+    }
+
+    fn kill(&self, plan: usize) {
+        let state = self.state();
+        if state.plans == plan {
+            self.shared.killed.send_replace(true);
+        }
+    }
+}
+
+/// A proxy before one service.
+#[derive(Debug)]
+pub struct FaultProxy {
+    server: Server,
+    faults: Faults,
+}
+
 impl FaultProxy {
-    /// Starts a proxy before `upstream`, a URL, on `address` (port 0: any free one). It fails nothing until it is told to.
+    /// Starts a proxy before `upstream`, a URL, on `address` (port 0: any free one).
     ///
     /// # Errors
     /// The address can't be bound.
-    pub async fn start(upstream: String, address: SocketAddr) -> io::Result<Self> {
-        let state = Arc::new(Mutex::new(State { plan: Box::new(|_| None), calls: Vec::new() }));
-        let shared = Arc::clone(&state);
-        let client = reqwest::Client::new();
+    pub async fn start(upstream: String, address: SocketAddr, service: Service, faults: Faults) -> io::Result<Self> {
+        let upstream =
+            Arc::new(Upstream { client: reqwest::Client::new(), url: upstream, service, faults: faults.clone() });
         let server = Server::start(address, move |request| {
-            let (client, upstream, shared) = (client.clone(), upstream.clone(), Arc::clone(&shared));
-            async move {
-                let target =
-                    request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-                let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-                let fault = {
-                    let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                    let call = Call { index: state.calls.len(), operation };
-                    let fault = (state.plan)(&call);
-                    state.calls.push(call);
-                    fault
-                };
-                answer(&client, &upstream, request, fault).await
-            }
+            let upstream = Arc::clone(&upstream);
+            async move { upstream.answer(request).await }
         })
         .await?;
-        Ok(Self { server, state })
+        Ok(Self { server, faults })
     }
 
     /// Its URL.
@@ -97,66 +190,85 @@ impl FaultProxy {
         self.server.url()
     }
 
-    /// From now on, `plan` says what happens to each call. Calls are counted from 0 again.
+    /// [`Faults::plan`], for all proxies that share it.
     pub fn plan(&self, plan: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = State { plan: Box::new(plan), calls: Vec::new() };
+        self.faults.plan(plan);
     }
 
-    /// The calls that came by since the last plan.
+    /// [`Faults::calls`], at all proxies that share them.
     pub fn calls(&self) -> Vec<Call> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).calls.clone()
+        self.faults.calls()
     }
 }
 
-async fn answer(client: &reqwest::Client, upstream: &str, request: Request<Bytes>, fault: Option<Fault>) -> Reply {
-    let is_transaction =
-        request.headers().get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b"TransactWriteItems"));
-    let error = |status, code: &str| {
-        let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "injected by the fault proxy" });
-        Ok(json_response(status, CONTENT_TYPE, body.to_string()))
-    };
-    match fault {
-        None => forward(client, upstream, request).await,
-        Some(Fault::RefuseBefore) => Err(HangUp),
-        Some(Fault::LoseAnswer) => {
-            forward(client, upstream, request).await?;
-            Err(HangUp)
+/// What a proxy stands before.
+struct Upstream {
+    client: reqwest::Client,
+    url: String,
+    service: Service,
+    faults: Faults,
+}
+
+impl Upstream {
+    async fn answer(&self, request: Request<Bytes>) -> Reply {
+        let operation = self.operation(&request);
+        let (fault, plan) = self.faults.next(self.service, &operation);
+        match fault {
+            None => self.forward(request, &operation).await,
+            Some(Fault::RefuseBefore) => Err(HangUp),
+            Some(Fault::LoseAnswer) => {
+                self.forward(request, &operation).await?;
+                Err(HangUp)
+            }
+            Some(Fault::KillAfter) => {
+                self.forward(request, &operation).await?;
+                self.faults.kill(plan);
+                std::future::pending().await
+            }
+            Some(Fault::Slow(delay)) => {
+                let reply = self.forward(request, &operation).await;
+                tokio::time::sleep(delay).await;
+                reply
+            }
+            Some(fault @ (Fault::Conflict | Fault::Throttle | Fault::ServerError | Fault::Invalid)) => {
+                Ok(answers::of(self.service, fault, &operation, request.body()))
+            }
         }
-        Some(Fault::Slow(delay)) => {
-            let reply = forward(client, upstream, request).await;
-            tokio::time::sleep(delay).await;
-            reply
-        }
-        Some(Fault::ServerError) => error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
-        Some(Fault::Invalid) => error(StatusCode::BAD_REQUEST, "ValidationException"),
-        Some(Fault::Conflict) if is_transaction => Ok(cancelled(request.body(), "TransactionConflict")),
-        Some(Fault::Throttle) if is_transaction => Ok(cancelled(request.body(), "ThrottlingError")),
-        Some(Fault::Conflict) => error(StatusCode::BAD_REQUEST, "TransactionConflictException"),
-        Some(Fault::Throttle) => error(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
     }
-}
 
-/// A transaction cancelled because of its last item.
-fn cancelled(body: &[u8], code: &str) -> hyper::Response<http_body_util::Full<Bytes>> {
-    let request: Value = serde_json::from_slice(body).unwrap_or_default();
-    let items = request.get("TransactItems").and_then(Value::as_array).map_or(1, Vec::len);
-    let mut reasons = vec![json!({ "Code": "None" }); items.saturating_sub(1)];
-    reasons.push(json!({ "Code": code, "Message": "injected by the fault proxy" }));
-    let body = json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-        "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
-        "CancellationReasons": reasons,
-    });
-    json_response(StatusCode::BAD_REQUEST, CONTENT_TYPE, body.to_string())
-}
+    fn operation(&self, request: &Request<Bytes>) -> String {
+        if self.service == Service::Sns {
+            let mut form = form_urlencoded::parse(request.body());
+            return form.find(|(name, _)| name == "Action").map(|(_, action)| action.into_owned()).unwrap_or_default();
+        }
+        let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+        target.rsplit('.').next().unwrap_or_default().to_owned()
+    }
 
-async fn forward(client: &reqwest::Client, upstream: &str, request: Request<Bytes>) -> Reply {
-    let (parts, body) = request.into_parts();
-    let mut headers = parts.headers;
-    headers.remove(hyper::header::HOST);
-    let answer = client.post(upstream).headers(headers).body(body).send().await.map_err(|_| HangUp)?;
-    let status = answer.status();
-    let body = answer.bytes().await.map_err(|_| HangUp)?;
-    Ok(json_response(status, CONTENT_TYPE, body))
+    async fn forward(&self, request: Request<Bytes>, operation: &str) -> Reply {
+        let (parts, mut body) = request.into_parts();
+        let counts = self.service == Service::DynamoDb && self.faults.state().counts_capacity;
+        if counts && let Some(asking) = capacity::ask(operation, &body) {
+            body = asking;
+        }
+        let mut headers = parts.headers;
+        headers.remove(HOST);
+        headers.remove(CONTENT_LENGTH);
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let url = format!("{}{path}", self.url.trim_end_matches('/'));
+        let answer = self.client.request(parts.method, url).headers(headers).body(body);
+        let answer = answer.send().await.map_err(|_| HangUp)?;
+        let (status, mut headers) = (answer.status(), answer.headers().clone());
+        let body = answer.bytes().await.map_err(|_| HangUp)?;
+        if counts {
+            self.faults.state().capacity += capacity::answered(operation, &body);
+        }
+        for of_one_connection in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
+            headers.remove(of_one_connection);
+        }
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
 }

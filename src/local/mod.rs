@@ -5,7 +5,9 @@
 //! - [`dynamodb`]: the embedded DynamoDB.
 //! - [`function_url`]: HTTP turned into the events that Lambda sends, and answers turned back.
 //! - [`secrets_manager`]: the one call of Secrets Manager that Rebound makes.
-//! - [`faults`]: a proxy before DynamoDB that refuses, conflicts, throttles, is slow, or loses answers, when told to.
+//! - [`sns`]: SNS, which keeps what was published for whoever asks.
+//! - [`sqs`]: SQS, queues in memory.
+//! - [`faults`]: proxies before DynamoDB, SNS and SQS that refuse, conflict, throttle, are slow, or lose answers, when told to.
 //! - [`samples`]: a signed sample of every event.
 //! - [`runtime_api`]: Lambda's Runtime API, for running the real binary without Lambda.
 //! - [`server`]: the small HTTP server under all of them.
@@ -19,6 +21,8 @@ pub mod runtime_api;
 pub mod samples;
 pub mod secrets_manager;
 pub mod server;
+pub mod sns;
+pub mod sqs;
 pub mod stack;
 pub mod template;
 
@@ -27,3 +31,18 @@ const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The signing secret of local runs, unless the environment names another.
 pub const LOCAL_SECRET: &str = "whsec_cmVib3VuZC1sb2NhbC1zaWduaW5nLXNlY3JldA==";
+
+/// A random UUID, which is what AWS gives its messages and requests for ids.
+fn uuid() -> String {
+    // The version, 4, and the variant: https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-4
+    let bits = fastrand::u128(..) & !(0xf << 76 | 0b11 << 62) | 4 << 76 | 0b10 << 62;
+    let hex = format!("{bits:032x}");
+    let mut uuid = String::with_capacity(36);
+    for (index, digit) in hex.chars().enumerate() {
+        if [8, 12, 16, 20].contains(&index) {
+            uuid.push('-');
+        }
+        uuid.push(digit);
+    }
+    uuid
+}

@@ -12,6 +12,7 @@
 mod binaries;
 mod concurrency;
 mod contract;
+mod fault_proxy;
 mod faults;
 mod leniency;
 mod one_call;
@@ -19,5 +20,7 @@ mod order;
 mod secret_rotation;
 mod signature_cases;
 mod signature_peer;
+mod sns;
+mod sqs;
 mod support;
 mod tls;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rebound::http::HttpRequest;
-use rebound::local::faults::FaultProxy;
+use rebound::local::faults::{self, FaultProxy, Faults};
 use rebound::local::samples::{SignedMessage, new_message_id};
 use rebound::local::server::Server;
 use rebound::local::stack::{EmbeddedAws, Options};
@@ -66,7 +66,8 @@ impl Service {
     pub(crate) async fn start_with(options: &Options) -> Self {
         let aws = EmbeddedAws::start(options, |_| None).await.unwrap();
         let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
-        let proxy = FaultProxy::start(upstream, any_port()).await.unwrap();
+        let proxy =
+            FaultProxy::start(upstream, any_port(), faults::Service::DynamoDb, Faults::default()).await.unwrap();
         let through_proxy = |name: &str| match name {
             "AWS_ENDPOINT_URL_DYNAMODB" => Some(proxy.url()),
             _ => aws.variable(name),

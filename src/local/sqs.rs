@@ -1,0 +1,271 @@
+//! SQS, as far as Rebound and its tests call it: standard queues, in the JSON protocol
+//! (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operations.html>).
+//!
+//! A queue exists as soon as it is named. Messages come in the order in which they were sent, which SQS does not promise.
+
+mod queue;
+mod request;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+use md5::{Digest, Md5};
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep};
+
+pub use self::queue::Counts;
+use self::queue::{Message, NotChanged, Queue, Receipt, Redrive};
+use self::request::{Entry, Refused, Visibility, batch, check_batch_size, entries, message, number, queue_name, text};
+use super::server::{Server, json_response};
+use super::uuid;
+
+const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+const ACCOUNT: &str = "000000000000";
+const VISIBILITY_TIMEOUT: u64 = 30;
+
+/// How often a receive that waits looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// An SQS in memory.
+#[derive(Debug)]
+pub struct LocalSqs {
+    server: Server,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    default_delay: Duration,
+    queues: Mutex<BTreeMap<String, Queue>>,
+}
+
+impl LocalSqs {
+    /// Starts one on `address` (port 0: any free one). Messages that are sent without a delay of their own get
+    /// `default_delay`, in every queue.
+    ///
+    /// # Errors
+    /// The address can't be bound.
+    pub async fn start(address: SocketAddr, default_delay: Duration) -> io::Result<Self> {
+        let state = Arc::new(State { default_delay, queues: Mutex::default() });
+        let shared = Arc::clone(&state);
+        let server = Server::start(address, move |request| {
+            let shared = Arc::clone(&shared);
+            async move {
+                Ok(match shared.answer(&request).await {
+                    Ok(answer) => json_response(StatusCode::OK, CONTENT_TYPE, answer.to_string()),
+                    Err(Refused { code, message }) => error(StatusCode::BAD_REQUEST, code, &message),
+                })
+            }
+        })
+        .await?;
+        Ok(Self { server, state })
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// The URL of a queue.
+    pub fn queue_url(&self, queue: &str) -> String {
+        format!("{}/{ACCOUNT}/{queue}", self.url())
+    }
+
+    /// The bodies of all messages that ever came into a queue, in order: sent to it, or moved to it as dead letters.
+    pub fn messages(&self, queue: &str) -> Vec<String> {
+        self.state.queues().get(queue).map(|queue| queue.sent.clone()).unwrap_or_default()
+    }
+
+    /// How many messages a queue holds now.
+    pub fn counts(&self, queue: &str) -> Counts {
+        self.state.queues().get(queue).map(Queue::counts).unwrap_or_default()
+    }
+
+    /// From now on, what was received from `queue` so often and is back goes to `dead_letter_queue`, when next somebody
+    /// receives.
+    pub fn set_redrive(&self, queue: &str, dead_letter_queue: &str, max_receive_count: usize) {
+        let redrive = Redrive { dead_letters: dead_letter_queue.to_owned(), max_receive_count };
+        self.state.queues().entry(queue.to_owned()).or_default().redrive = Some(redrive);
+    }
+}
+
+impl State {
+    fn queues(&self) -> MutexGuard<'_, BTreeMap<String, Queue>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn in_queue<T>(&self, name: &str, act: impl FnOnce(&mut Queue) -> T) -> T {
+        act(self.queues().entry(name.to_owned()).or_default())
+    }
+
+    async fn answer(&self, request: &Request<Bytes>) -> Result<Value, Refused> {
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let operation = header("x-amz-target").strip_prefix("AmazonSQS.").unwrap_or_default();
+        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        if operation == "GetQueueUrl" {
+            let name = request::checked_name(text(&body, "QueueName")?)?;
+            return Ok(json!({ "QueueUrl": format!("http://{}/{ACCOUNT}/{name}", header(HOST.as_str())) }));
+        }
+        let queue = queue_name(&body)?;
+        match operation {
+            "SendMessage" => self.send(queue, message(&body)?),
+            "SendMessageBatch" => {
+                let entries = entries(&body)?;
+                check_batch_size(&entries)?;
+                Ok(batch(entries, |entry| self.send(queue, message(entry)?)))
+            }
+            "ReceiveMessage" => self.receive(queue, &body).await,
+            "DeleteMessage" => self.delete(queue, &body),
+            "DeleteMessageBatch" => Ok(batch(entries(&body)?, |entry| self.delete(queue, entry))),
+            "ChangeMessageVisibility" => self.change_visibility(queue, &body),
+            "GetQueueAttributes" => self.attributes(queue, &body),
+            _ => Err(Refused::new(
+                "AWS.SimpleQueueService.UnsupportedOperation",
+                format!("this stand-in does not answer {operation}"),
+            )),
+        }
+    }
+
+    fn send(&self, queue: &str, Entry { body, delay }: Entry) -> Result<Value, Refused> {
+        let md5 = md5(&body);
+        let id = self.in_queue(queue, |queue| queue.send(body, delay.unwrap_or(self.default_delay)));
+        Ok(json!({ "MessageId": id, "MD5OfMessageBody": md5 }))
+    }
+
+    async fn receive(&self, queue: &str, body: &Value) -> Result<Value, Refused> {
+        let at_most = number(body, "MaxNumberOfMessages", 1..=10)?.unwrap_or(1);
+        let Visibility(timeout) = Visibility::of(body)?.unwrap_or(Visibility(Duration::from_secs(VISIBILITY_TIMEOUT)));
+        let wait = number(body, "WaitTimeSeconds", 0..=20)?.unwrap_or_default();
+        let until = Instant::now() + Duration::from_secs(wait);
+        loop {
+            let received = self.receive_now(queue, usize::try_from(at_most).unwrap_or(1), timeout);
+            if !received.is_empty() || Instant::now() >= until {
+                let messages: Vec<Value> = received.iter().map(|message| received_json(message, body)).collect();
+                return Ok(if messages.is_empty() { json!({}) } else { json!({ "Messages": messages }) });
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn receive_now(&self, name: &str, at_most: usize, timeout: Duration) -> Vec<Message> {
+        let mut queues = self.queues();
+        let queue = queues.entry(name.to_owned()).or_default();
+        let dead = queue.dead_letters();
+        let received = queue.receive(at_most, timeout);
+        if let Some(Redrive { dead_letters, .. }) = queue.redrive.clone() {
+            let dead_letters = queues.entry(dead_letters).or_default();
+            dead.into_iter().for_each(|message| dead_letters.take_in(message));
+        }
+        received
+    }
+
+    fn delete(&self, queue: &str, entry: &Value) -> Result<Value, Refused> {
+        let receipt = receipt(entry)?;
+        self.in_queue(queue, |queue| queue.delete(receipt));
+        Ok(json!({}))
+    }
+
+    fn change_visibility(&self, queue: &str, body: &Value) -> Result<Value, Refused> {
+        let receipt = receipt(body)?;
+        let Visibility(timeout) = Visibility::of(body)?.ok_or_else(|| Refused::missing("VisibilityTimeout"))?;
+        self.in_queue(queue, |queue| queue.change_visibility(receipt, timeout)).map_err(|error| match error {
+            NotChanged::Gone => Refused::new(
+                "InvalidParameterValue",
+                "Value for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for \
+                 visibility timeout change.",
+            ),
+            NotChanged::NotInFlight => {
+                Refused::new("AWS.SimpleQueueService.MessageNotInflight", "The message is not in flight.")
+            }
+        })?;
+        Ok(json!({}))
+    }
+
+    fn attributes(&self, name: &str, body: &Value) -> Result<Value, Refused> {
+        let (counts, redrive) = self.in_queue(name, |queue| (queue.counts(), queue.redrive.clone()));
+        let mut attributes = BTreeMap::from([
+            ("ApproximateNumberOfMessages", counts.visible.to_string()),
+            ("ApproximateNumberOfMessagesDelayed", counts.delayed.to_string()),
+            ("ApproximateNumberOfMessagesNotVisible", counts.not_visible.to_string()),
+            ("DelaySeconds", self.default_delay.as_secs().to_string()),
+            ("QueueArn", arn(name)),
+            ("VisibilityTimeout", VISIBILITY_TIMEOUT.to_string()),
+        ]);
+        if let Some(Redrive { dead_letters, max_receive_count }) = redrive {
+            let policy = json!({ "deadLetterTargetArn": arn(&dead_letters), "maxReceiveCount": max_receive_count });
+            attributes.insert("RedrivePolicy", policy.to_string());
+        }
+        let asked_for = request::names(body, "AttributeNames");
+        let known = |name: &&str| *name == "All" || *name == "RedrivePolicy" || attributes.contains_key(*name);
+        if let Some(unknown) = asked_for.iter().find(|name| !known(name)) {
+            return Err(Refused::new("InvalidAttributeName", format!("Unknown Attribute {unknown}.")));
+        }
+        attributes.retain(|name, _| asked_for.iter().any(|asked| asked == name || *asked == "All"));
+        Ok(if attributes.is_empty() { json!({}) } else { json!({ "Attributes": attributes }) })
+    }
+}
+
+/// A receipt handle, of whatever queue: a message that another queue has is as good as gone.
+fn receipt(entry: &Value) -> Result<Receipt<'_>, Refused> {
+    let handle = text(entry, "ReceiptHandle")?;
+    let invalid =
+        || Refused::new("ReceiptHandleIsInvalid", format!("The input receipt handle \"{handle}\" is not valid."));
+    Receipt::parse(handle).ok_or_else(invalid)
+}
+
+/// A message as its receiver sees it, with the attributes that the request asks for.
+fn received_json(message: &Message, request: &Value) -> Value {
+    let asked_for = [request::names(request, "AttributeNames"), request::names(request, "MessageSystemAttributeNames")];
+    let attributes: Map<String, Value> = [
+        ("ApproximateFirstReceiveTimestamp", message.first_received_at.0.to_string()),
+        ("ApproximateReceiveCount", message.receives.to_string()),
+        ("SentTimestamp", message.sent_at.0.to_string()),
+    ]
+    .into_iter()
+    .filter(|(name, _)| asked_for.concat().iter().any(|asked| asked == name || *asked == "All"))
+    .map(|(name, value)| (name.to_owned(), Value::String(value)))
+    .collect();
+    let mut received = json!({
+        "MessageId": message.id,
+        "ReceiptHandle": message.receipt_handle(),
+        "MD5OfBody": md5(&message.body),
+        "Body": message.body,
+    });
+    if let Some(received) = received.as_object_mut().filter(|_| !attributes.is_empty()) {
+        received.insert("Attributes".to_owned(), Value::Object(attributes));
+    }
+    received
+}
+
+fn arn(queue: &str) -> String {
+    format!("arn:aws:sqs:eu-west-1:{ACCOUNT}:{queue}")
+}
+
+fn md5(body: &str) -> String {
+    Md5::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An error, as SQS answers it. The SDKs read its code from the header, which has the names of the older query protocol:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-json-faqs.html>.
+pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response<Full<Bytes>> {
+    let side = if status.is_server_error() { "Receiver" } else { "Sender" };
+    let name = match code.rsplit('.').next().unwrap_or(code) {
+        "NonExistentQueue" => "QueueDoesNotExist",
+        name => name,
+    };
+    let body = json!({ "__type": format!("com.amazonaws.sqs#{name}"), "message": message });
+    let mut response = json_response(status, CONTENT_TYPE, body.to_string());
+    for (header, value) in [("x-amzn-query-error", format!("{code};{side}")), ("x-amzn-requestid", uuid())] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(header, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,167 @@
+//! What is read from a request, and what of it SQS refuses.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// One message, and a whole batch:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>.
+const MAX_BYTES: usize = 1024 * 1024;
+
+const MAX_ENTRIES: usize = 10;
+
+/// Why a request, or an entry of a batch, is refused.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+}
+
+impl Refused {
+    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    pub(super) fn missing(parameter: &str) -> Self {
+        Self::new("MissingParameter", format!("The request must contain the parameter {parameter}."))
+    }
+}
+
+/// A message that is to be sent.
+pub(super) struct Entry {
+    pub(super) body: String,
+    /// `None`: the queue's own.
+    pub(super) delay: Option<Duration>,
+}
+
+/// For how long a message that was received is nobody else's.
+pub(super) struct Visibility(pub(super) Duration);
+
+impl Visibility {
+    pub(super) fn of(request: &Value) -> Result<Option<Self>, Refused> {
+        let seconds = number(request, "VisibilityTimeout", 0..=43_200)?;
+        Ok(seconds.map(|seconds| Self(Duration::from_secs(seconds))))
+    }
+}
+
+/// A parameter that must be there.
+pub(super) fn text<'a>(request: &'a Value, parameter: &str) -> Result<&'a str, Refused> {
+    let text = request.get(parameter).and_then(Value::as_str).filter(|text| !text.is_empty());
+    text.ok_or_else(|| Refused::missing(parameter))
+}
+
+/// A parameter that may be there.
+pub(super) fn number(request: &Value, parameter: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Refused> {
+    let Some(value) = request.get(parameter).filter(|value| !value.is_null()) else { return Ok(None) };
+    let (from, to) = (range.start(), range.end());
+    let reason =
+        format!("Value {value} for parameter {parameter} is invalid. Reason: Must be between {from} and {to}.");
+    let number = value.as_u64().filter(|number| range.contains(number));
+    Ok(Some(number.ok_or_else(|| Refused::new("InvalidParameterValue", reason))?))
+}
+
+/// A list of names, such as of attributes.
+pub(super) fn names<'a>(request: &'a Value, parameter: &str) -> Vec<&'a str> {
+    let names = request.get(parameter).and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// The queue that a request is for.
+pub(super) fn queue_name(request: &Value) -> Result<&str, Refused> {
+    let url = text(request, "QueueUrl")?;
+    checked_name(url.rsplit('/').next().unwrap_or_default())
+}
+
+pub(super) fn checked_name(name: &str) -> Result<&str, Refused> {
+    let unknown = || Refused::new("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.");
+    if is_name(name) { Ok(name) } else { Err(unknown()) }
+}
+
+/// What names of queues and ids of entries have in common.
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=80).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+/// A message to send, alone or in a batch.
+pub(super) fn message(entry: &Value) -> Result<Entry, Refused> {
+    let body = text(entry, "MessageBody")?;
+    if body.len() > MAX_BYTES {
+        let reason =
+            format!("One or more parameters are invalid. Reason: Message must be shorter than {MAX_BYTES} bytes.");
+        return Err(Refused::new("InvalidParameterValue", reason));
+    }
+    if !body.chars().all(is_allowed) {
+        return Err(Refused::new("InvalidMessageContents", "Invalid characters found."));
+    }
+    if entry.get("MessageAttributes").and_then(Value::as_object).is_some_and(|attributes| !attributes.is_empty()) {
+        let reason = "this stand-in keeps no message attributes";
+        return Err(Refused::new("AWS.SimpleQueueService.UnsupportedOperation", reason));
+    }
+    let delay = number(entry, "DelaySeconds", 0..=900)?.map(Duration::from_secs);
+    Ok(Entry { body: body.to_owned(), delay })
+}
+
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+fn is_allowed(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+}
+
+/// The entries of a batch, with their ids.
+pub(super) fn entries(request: &Value) -> Result<Vec<(&str, &Value)>, Refused> {
+    let entries = request.get("Entries").and_then(Value::as_array);
+    let entries: Vec<(&str, &Value)> = entries
+        .into_iter()
+        .flatten()
+        .map(|entry| (entry.get("Id").and_then(Value::as_str).unwrap_or_default(), entry))
+        .collect();
+    let refused = |code, message: &str| Err(Refused::new(code, message));
+    if entries.is_empty() {
+        let code = "AWS.SimpleQueueService.EmptyBatchRequest";
+        return refused(code, "There should be at least one entry in the request.");
+    }
+    if entries.len() > MAX_ENTRIES {
+        let code = "AWS.SimpleQueueService.TooManyEntriesInBatchRequest";
+        return refused(code, "Maximum number of entries per request are 10.");
+    }
+    if !entries.iter().all(|(id, _)| is_name(id)) {
+        let code = "AWS.SimpleQueueService.InvalidBatchEntryId";
+        return refused(code, "A batch entry id can only contain alphanumeric characters, hyphens and underscores.");
+    }
+    if entries.iter().map(|(id, _)| id).collect::<BTreeSet<_>>().len() < entries.len() {
+        return refused("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", "Two or more entries have the same Id.");
+    }
+    Ok(entries)
+}
+
+/// All messages of a batch together may be no longer than one alone.
+pub(super) fn check_batch_size(entries: &[(&str, &Value)]) -> Result<(), Refused> {
+    let bodies = entries.iter().filter_map(|(_, entry)| entry.get("MessageBody").and_then(Value::as_str));
+    let bytes: usize = bodies.map(str::len).sum();
+    if bytes > MAX_BYTES {
+        let message = format!("Batch requests cannot be longer than {MAX_BYTES} bytes. You have sent {bytes} bytes.");
+        return Err(Refused::new("AWS.SimpleQueueService.BatchRequestTooLong", message));
+    }
+    Ok(())
+}
+
+/// Does each entry of a batch, and answers which succeeded and which failed.
+pub(super) fn batch(entries: Vec<(&str, &Value)>, act: impl Fn(&Value) -> Result<Value, Refused>) -> Value {
+    let (mut successful, mut failed) = (Vec::new(), Vec::new());
+    for (id, entry) in entries {
+        match act(entry) {
+            Ok(mut result) => {
+                if let Some(result) = result.as_object_mut() {
+                    result.insert("Id".to_owned(), Value::String(id.to_owned()));
+                }
+                successful.push(result);
+            }
+            Err(Refused { code, message }) => {
+                failed.push(json!({ "Id": id, "SenderFault": true, "Code": code, "Message": message }));
+            }
+        }
+    }
+    json!({ "Successful": successful, "Failed": failed })
+}
