@@ -3,12 +3,13 @@
 //! Configured from what Lambda itself sets in the environment. The crate `aws-config` would also look for profiles, roles
 //! and instance metadata that a function never has, and link the clients for them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
+use aws_sdk_dynamodb::config::{Region, SharedHttpClient};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
@@ -28,13 +29,31 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// Shorter than the idle time after which AWS hangs up: a sandbox thawed after a pause must not write to a dead connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// The services that an endpoint can be set for, as in `AWS_ENDPOINT_URL_SNS`.
+const SERVICES: [&str; 4] = ["DYNAMODB", "SECRETS_MANAGER", "SNS", "SQS"];
+
+/// Each SDK crate has a type of its own for its configuration, so what they have in common is a macro.
+macro_rules! client_config {
+    ($environment:expr, $sdk:ident, $service:literal) => {{
+        let config = $sdk::Config::builder()
+            .behavior_version($sdk::config::BehaviorVersion::latest())
+            .region(Region::new($environment.region.clone()))
+            .credentials_provider($environment.credentials.clone())
+            .http_client($environment.http.clone())
+            .timeout_config(timeouts());
+        match $environment.endpoints.get($service) {
+            Some(url) => config.endpoint_url(url),
+            None => config,
+        }
+    }};
+}
+
 /// Where the clients go and as whom.
 #[derive(Clone, Debug)]
 pub struct AwsEnvironment {
     region: String,
     credentials: Credentials,
-    dynamodb_endpoint: Option<String>,
-    secrets_manager_endpoint: Option<String>,
+    endpoints: BTreeMap<&'static str, String>,
     http: SharedHttpClient,
 }
 
@@ -51,13 +70,13 @@ impl AwsEnvironment {
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, NotSet> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let needed = |name: &'static str| variable(name).ok_or(NotSet(name));
-        let endpoint = |name: &str| variable(name).or_else(|| variable("AWS_ENDPOINT_URL"));
+        let endpoint =
+            |service: &str| variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"));
         let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).ok_or(NotSet("AWS_REGION"))?;
-        let dynamodb_endpoint = endpoint("AWS_ENDPOINT_URL_DYNAMODB");
-        let secrets_manager_endpoint = endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER");
-        let is_https = |endpoint: &Option<String>| endpoint.as_ref().is_some_and(|url| url.starts_with("https:"));
+        let endpoints: BTreeMap<&'static str, String> =
+            SERVICES.into_iter().filter_map(|service| Some((service, endpoint(service)?))).collect();
         let own_roots = variable("SSL_CERT_FILE").is_some();
-        let roots = if own_roots || is_https(&dynamodb_endpoint) || is_https(&secrets_manager_endpoint) {
+        let roots = if own_roots || endpoints.values().any(|url| url.starts_with("https:")) {
             Roots::OfThisMachine
         } else {
             Roots::of_region(&region)
@@ -69,42 +88,34 @@ impl AwsEnvironment {
                 needed("AWS_SECRET_ACCESS_KEY")?,
                 variable("AWS_SESSION_TOKEN"),
             ),
-            dynamodb_endpoint,
-            secrets_manager_endpoint,
+            endpoints,
             http: http_client(roots),
         })
     }
 
-    /// A DynamoDB client that does not retry by itself: [`Writer`](crate::store::write::Writer) knows better which failures
-    /// may pass, and how much time is left.
+    /// A DynamoDB client that does not retry by itself: [`store`](crate::store) knows better which failures may pass, and how
+    /// much time is left.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(self.http.clone())
-            .timeout_config(timeouts())
-            .retry_config(RetryConfig::disabled());
-        let config = match &self.dynamodb_endpoint {
-            Some(url) => config.endpoint_url(url),
-            None => config,
-        };
+        let config = client_config!(self, aws_sdk_dynamodb, "DYNAMODB").retry_config(RetryConfig::disabled());
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
     /// A Secrets Manager client, with the SDK's own retries.
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
-        let config = aws_sdk_secretsmanager::Config::builder()
-            .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::latest())
-            .region(Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(self.http.clone())
-            .timeout_config(timeouts());
-        let config = match &self.secrets_manager_endpoint {
-            Some(url) => config.endpoint_url(url),
-            None => config,
-        };
-        aws_sdk_secretsmanager::Client::from_conf(config.build())
+        aws_sdk_secretsmanager::Client::from_conf(
+            client_config!(self, aws_sdk_secretsmanager, "SECRETS_MANAGER").build(),
+        )
+    }
+
+    /// An SNS client that does not retry by itself: a message that was published twice is seen twice.
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        let config = client_config!(self, aws_sdk_sns, "SNS").retry_config(RetryConfig::disabled());
+        aws_sdk_sns::Client::from_conf(config.build())
+    }
+
+    /// An SQS client, with the SDK's own retries.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::from_conf(client_config!(self, aws_sdk_sqs, "SQS").build())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::campaign::CampaignTags;
+use crate::policy::numbers::{Policy, PolicyError};
 use crate::signature::{SecretError, SigningSecrets};
 
 /// The least that [`ReceiveConfig::retention_days`] may be: Resend can replay what is 30 days old, and a replay must find the
@@ -24,6 +26,9 @@ pub enum ConfigError {
     /// `RESEND_WEBHOOK_SECRET` is no signing secret.
     #[error("RESEND_WEBHOOK_SECRET: {0}")]
     Secret(#[from] SecretError),
+    /// `POLICY` is not readable, or a number in it is out of range.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// `RETENTION_DAYS` is not a number, or too small.
     #[error("RETENTION_DAYS must be a whole number of days, at least {MIN_RETENTION_DAYS}")]
     Retention,
@@ -80,6 +85,51 @@ impl ReceiveConfig {
     }
 }
 
+/// What `protect` is told by its environment.
+#[derive(Clone, Debug)]
+pub struct ProtectConfig {
+    /// `EVENTS_TABLE`.
+    pub events_table: String,
+    /// `SUPPRESSIONS_TABLE`.
+    pub suppressions_table: String,
+    /// `CAMPAIGNS_TABLE`.
+    pub campaigns_table: String,
+    /// `RECIPIENTS_TABLE`.
+    pub recipients_table: String,
+    /// `AGENDA_TABLE`.
+    pub agenda_table: String,
+    /// `ALERTS_TOPIC_ARN`.
+    pub alerts_topic: String,
+    /// `ENGAGE_QUEUE_URL`.
+    pub engage_queue: String,
+    /// `CAMPAIGN_TAG`: which tags name the campaign.
+    pub campaign_tags: CampaignTags,
+    /// `POLICY`: the limits, where they are not the defaults.
+    pub policy: Policy,
+}
+
+impl ProtectConfig {
+    /// Reads the configuration. `variable` looks one up; an empty one counts as not set.
+    ///
+    /// # Errors
+    /// A variable is missing or makes no sense.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let needed = |name: &'static str| variable(name).ok_or(ConfigError::Missing(name));
+        Ok(Self {
+            events_table: needed("EVENTS_TABLE")?,
+            suppressions_table: needed("SUPPRESSIONS_TABLE")?,
+            campaigns_table: needed("CAMPAIGNS_TABLE")?,
+            recipients_table: needed("RECIPIENTS_TABLE")?,
+            agenda_table: needed("AGENDA_TABLE")?,
+            alerts_topic: needed("ALERTS_TOPIC_ARN")?,
+            engage_queue: needed("ENGAGE_QUEUE_URL")?,
+            campaign_tags: CampaignTags::new(variable("CAMPAIGN_TAG").as_deref()),
+            policy: variable("POLICY").as_deref().map_or_else(|| Ok(Policy::default()), Policy::read)?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +162,33 @@ mod tests {
         }
         let nothing = ReceiveConfig::read(|name| (name == "WEBHOOK_SECRET_ARN").then(|| "arn".to_owned()));
         assert_eq!(nothing.unwrap_err(), ConfigError::Missing("EVENTS_TABLE"));
+    }
+
+    #[test]
+    fn protect_needs_its_tables_topic_and_queue_and_takes_the_defaults_for_the_rest() {
+        let all = [
+            "EVENTS_TABLE",
+            "SUPPRESSIONS_TABLE",
+            "CAMPAIGNS_TABLE",
+            "RECIPIENTS_TABLE",
+            "AGENDA_TABLE",
+            "ALERTS_TOPIC_ARN",
+            "ENGAGE_QUEUE_URL",
+        ];
+        let read = |without: &str, policy: &str| {
+            ProtectConfig::read(|name| match name {
+                "POLICY" => Some(policy.to_owned()),
+                "CAMPAIGN_TAG" => Some(" ".to_owned()),
+                _ => (all.contains(&name) && name != without).then(|| name.to_lowercase()),
+            })
+        };
+        let config = read("", "").unwrap();
+        assert_eq!((config.policy, config.campaign_tags), (Policy::default(), CampaignTags::new(None)));
+        assert_eq!(config.engage_queue, "engage_queue_url");
+        for name in all {
+            assert_eq!(read(name, "").unwrap_err(), ConfigError::Missing(name));
+        }
+        assert!(matches!(read("", "{").unwrap_err(), ConfigError::Policy(PolicyError::NotReadable(_))));
     }
 
     #[test]

@@ -2,19 +2,25 @@
 //!
 //! # Layout
 //!
-//! The use case, read top to bottom as the story:
+//! The use cases, read top to bottom as the story:
 //! - [`receive`]: one webhook, from the HTTP request to the stored row and the answer.
+//! - [`protect`]: what follows from stored events: counters, brakes, alerts; and what is due.
 //!
 //! What it is made of, pure:
 //! - [`signature`]: Standard Webhooks verification.
 //! - [`event`]: Resend's events, read leniently.
 //! - [`recipient`]: a mail address in the one form that everything is keyed by.
-//! - [`policy`]: what an event means for its recipients.
+//! - [`campaign`]: what an email belongs to, for counting.
+//! - [`policy`]: what an event means, for its recipients and for its campaign.
+//! - [`alert`]: what people are told, and in which words.
 //! - [`time`]: moments in integer milliseconds.
 //!
 //! The edges:
 //! - [`http`]: the function URL's request and response.
-//! - [`store`]: DynamoDB, and the one write.
+//! - [`stream`]: what Lambda hands over from the events table's stream.
+//! - [`store`]: DynamoDB: what each table holds, and how it stays right.
+//! - [`publish`]: SNS.
+//! - [`queue`]: SQS.
 //! - [`secrets`]: where the signing secret comes from.
 //! - [`config`]: the environment variables.
 //! - [`aws`]: SDK clients for Lambda.
@@ -22,7 +28,9 @@
 //!
 //! And, behind the feature `cli`, `local`: the embedded AWS that `rebound dev`, the demo and the tests run on.
 
+pub mod alert;
 pub mod aws;
+pub mod campaign;
 pub mod config;
 pub mod event;
 pub mod http;
@@ -30,9 +38,13 @@ pub mod http;
 pub mod local;
 pub mod logging;
 pub mod policy;
+pub mod protect;
+pub mod publish;
+pub mod queue;
 pub mod receive;
 pub mod recipient;
 pub mod secrets;
 pub mod signature;
 pub mod store;
+pub mod stream;
 pub mod time;

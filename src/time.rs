@@ -31,10 +31,26 @@ impl UnixMillis {
         self.0.div_euclid(1000)
     }
 
+    /// The moment as people and machines read it alike: `2026-11-23T13:05:00.126Z`.
+    pub fn to_text(self) -> String {
+        let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX);
+        moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    }
+
+    /// The moment `earlier` before this one, or the first one there is.
+    pub fn minus(self, earlier: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(earlier.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     /// The moment `later` after this one, or the last one there is.
     pub fn plus(self, later: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(later.as_millis()).unwrap_or(i64::MAX)))
     }
+}
+
+/// `hours` whole hours.
+pub const fn hours(hours: u32) -> Duration {
+    Duration::from_secs(hours as u64 * 60 * 60)
 }
 
 /// `days` whole days.
@@ -65,6 +81,14 @@ mod tests {
         for text in ["", "yesterday", "1795390872", "2026-13-45T99:99:99Z", "2026-10-06", "\u{0}"] {
             assert_eq!(UnixMillis::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_moment_is_written_with_milliseconds_and_read_back_the_same() {
+        for millis in [0, 1_795_390_872_126, 1_795_390_872_000] {
+            assert_eq!(UnixMillis::parse(&UnixMillis(millis).to_text()), Some(UnixMillis(millis)));
+        }
+        assert_eq!(UnixMillis(1_795_390_872_000).to_text(), "2026-11-22T23:41:12.000Z");
     }
 
     #[test]

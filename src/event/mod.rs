@@ -169,6 +169,31 @@ impl<'a> Event<'a> {
         ["type", "reason", "message"].into_iter().find_map(|field| suppressed.text(field))
     }
 
+    /// Why an email could not be sent, for `email.failed`: `reached_daily_quota`, `domain_not_verified` and so on.
+    pub fn failed_because(&self) -> Option<String> {
+        self.data.object("failed")?.text("reason")
+    }
+
+    /// The broadcast that the email is part of.
+    pub fn broadcast_id(&self) -> Option<String> {
+        self.data.text("broadcast_id")
+    }
+
+    /// The template that the email was made from.
+    pub fn template_id(&self) -> Option<String> {
+        self.data.text("template_id")
+    }
+
+    /// The name of the domain or other resource that the event is about.
+    pub fn resource_name(&self) -> Option<String> {
+        self.data.text("name")
+    }
+
+    /// The status of the resource: of a domain `verified`, `pending`, `temporary_failure` and so on.
+    pub fn resource_status(&self) -> Option<String> {
+        self.data.text("status")
+    }
+
     /// The address that a contact or a suppression is about.
     pub fn address(&self) -> Option<Recipient> {
         Recipient::parse(&self.data.text("email")?)

@@ -1,3 +1,18 @@
-//! What an event means for its recipients. Pure: no I/O, no clock, the same answer whatever order things come in.
+//! What an event means, for its recipients and for its campaign. Pure: no I/O, no clock, the same answer whatever order
+//! things come in.
+//!
+//! - [`suppression`]: who must not be written to, and why.
+//! - [`counting`]: which number an event adds to, and what makes it count only once.
+//! - [`brake`]: how much of a campaign may still be sent.
+//! - [`delay`]: whether a delayed email is news.
+//! - [`soft_bounce`]: when soft bounces add up to a suppression.
+//! - [`domain`]: whether a domain has lost its verification.
+//! - [`numbers`]: the limits in all of these, and their defaults.
 
+pub mod brake;
+pub mod counting;
+pub mod delay;
+pub mod domain;
+pub mod numbers;
+pub mod soft_bounce;
 pub mod suppression;

@@ -165,20 +165,36 @@ pub fn protection(event: &Event<'_>, message: &MessageId, received_at: UnixMilli
 
 /// The change for each recipient that the event is about: the only one in `to`, or those of several whom a diagnosis names.
 fn for_those_named(event: &Event<'_>, change: &Change) -> Protection {
-    let named = match event.addressees() {
-        Addressees::Nobody => return Protection::Nothing,
-        Addressees::One(recipient) => vec![recipient],
+    match recipients_named(event) {
+        Some(named) if named.is_empty() => Protection::Nothing,
+        Some(named) => {
+            Protection::Changes(named.into_iter().map(|recipient| (recipient, vec![change.clone()])).collect())
+        }
+        None => match event.addressees() {
+            Addressees::Several(recipients) => Protection::Ambiguous(recipients),
+            Addressees::Nobody | Addressees::One(_) => Protection::Nothing,
+        },
+    }
+}
+
+/// Whom an outcome is about: the only one in `to`, or those of several whom a diagnosis names. Nobody, where `to` names nobody.
+/// `None` where it is one of several, and nothing says which one.
+pub(super) fn recipients_named(event: &Event<'_>) -> Option<Vec<Recipient>> {
+    match event.addressees() {
+        Addressees::Nobody => Some(Vec::new()),
+        Addressees::One(recipient) => Some(vec![recipient]),
         Addressees::Several(recipients) => {
             let diagnostics = event.diagnostics();
-            let is_named = |recipient: &&Recipient| diagnostics.iter().any(|text| recipient.is_named_in(text));
-            let named: Vec<Recipient> = recipients.iter().filter(is_named).cloned().collect();
-            if named.is_empty() {
-                return Protection::Ambiguous(recipients);
-            }
-            named
+            let is_named = |recipient: &Recipient| diagnostics.iter().any(|text| recipient.is_named_in(text));
+            let named: Vec<Recipient> = recipients.into_iter().filter(is_named).collect();
+            (!named.is_empty()).then_some(named)
         }
-    };
-    Protection::Changes(named.into_iter().map(|recipient| (recipient, vec![change.clone()])).collect())
+    }
+}
+
+/// Whether a bounce says that the address is bad for good.
+pub(super) fn bounce_is_hard(event: &Event<'_>) -> bool {
+    hard_bounce_detail(event).is_some()
 }
 
 /// `type/subtype` of a bounce that says that the address is bad for good; `None` for any other bounce.

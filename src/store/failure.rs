@@ -50,7 +50,7 @@ impl Failure {
         }
     }
 
-    fn of_reasons(reasons: &[CancellationReason]) -> Self {
+    pub(super) fn of_reasons(reasons: &[CancellationReason]) -> Self {
         const FAILED: &str = "ConditionalCheckFailed";
         if let Some(row) = reasons.first().filter(|row| row.code() == Some(FAILED)) {
             return Self::RowExists(row.item.clone());
@@ -70,7 +70,7 @@ impl Failure {
         if overtaken.is_empty() { Self::Busy(summary) } else { Self::Overtaken(overtaken) }
     }
 
-    fn of_code(code: Option<&str>, described: String) -> Self {
+    pub(super) fn of_code(code: Option<&str>, described: String) -> Self {
         match code.unwrap_or_default() {
             "TransactionConflictException"
             | "TransactionInProgressException"

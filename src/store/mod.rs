@@ -1,13 +1,25 @@
-//! DynamoDB: what the rows look like, and the one write that makes a webhook durable.
+//! DynamoDB: what the rows look like, and how each is written so that it is right whatever happens in between.
 //!
 //! - [`row`]: an event's row, and how it stays within one write unit.
 //! - [`suppressions`]: a suppression item, to and from what policy knows of a recipient.
+//! - [`mod@write`]: the one write that makes a webhook durable, with the race and crash cases drawn above it.
+//! - [`counters`]: a campaign's numbers, counted exactly once.
+//! - [`state`]: a campaign's brake, never an older view over a newer.
+//! - [`facts`]: what is remembered of a recipient for a while.
+//! - [`agenda`]: what has to be looked at again, and when.
+//! - [`timeline`]: the events of one email, and the record of each alert.
+//! - [`calls`]: DynamoDB's calls, tried again while that may help.
 //! - [`failure`]: what an unsuccessful call means.
-//! - [`mod@write`]: the one write, with the race and crash cases drawn above it.
 
+pub mod agenda;
+pub mod calls;
+pub mod counters;
+pub mod facts;
 pub mod failure;
 pub mod row;
+pub mod state;
 pub mod suppressions;
+pub mod timeline;
 pub mod write;
 
 use std::collections::HashMap;
@@ -23,4 +35,13 @@ pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
 
 pub(crate) fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
+}
+
+pub(crate) fn as_number(value: &AttributeValue) -> Option<i64> {
+    value.as_n().ok()?.parse().ok()
+}
+
+/// A text attribute; empty if it is not there.
+pub(crate) fn string<'a>(item: &'a Item, attribute: &str) -> &'a str {
+    item.get(attribute).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
 }

@@ -11,11 +11,60 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Item, number, text};
+use super::calls::{Calls, Change as Condition, Trouble, Written};
+use super::{Item, as_number, number, text};
 use crate::policy::suppression::{Change, Grounds, Reason, Record, Said, Suppression};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
 use crate::time::UnixMillis;
+
+/// How often a merge that was overtaken is tried again.
+const TRIES: u32 = 20;
+
+/// The suppressions table, for changes that follow from more than one event.
+#[derive(Clone, Debug)]
+pub struct Suppressions {
+    calls: Calls,
+    table: String,
+}
+
+impl Suppressions {
+    /// The table of this name.
+    pub fn new(calls: Calls, table: impl Into<String>) -> Self {
+        Self { calls, table: table.into() }
+    }
+
+    /// Merges a change into what is known of a recipient. Merging it again changes nothing.
+    ///
+    /// # Errors
+    /// It may not be merged. To merge it again is safe.
+    pub async fn merge(&self, recipient: &Recipient, change: &Change) -> Result<(), Trouble> {
+        let mut seen: Option<Stored> = None;
+        for _ in 0..TRIES {
+            let known = seen.clone().unwrap_or_default();
+            let Some(merged) = known.merged(std::slice::from_ref(change)) else { return Ok(()) };
+            let condition = match seen.as_ref().map(|seen| seen.version) {
+                None => Condition { condition: Some("attribute_not_exists(recipient)"), ..Condition::default() },
+                Some(None) => Condition {
+                    condition: Some("attribute_not_exists(#version)"),
+                    names: vec![("#version".to_owned(), "version".to_owned())],
+                    ..Condition::default()
+                },
+                Some(Some(version)) => Condition {
+                    condition: Some("#version = :seen"),
+                    names: vec![("#version".to_owned(), "version".to_owned())],
+                    values: vec![(":seen".to_owned(), number(version))],
+                    ..Condition::default()
+                },
+            };
+            match self.calls.put(&self.table, &merged.to_item(recipient), &condition).await? {
+                Written::Done(()) => return Ok(()),
+                Written::Refused(item) => seen = item.map(Stored::from_item),
+            }
+        }
+        Err(Trouble::Passing("others kept changing the same suppression".to_owned()))
+    }
+}
 
 /// What the table holds of one recipient, as last seen.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,10 +135,6 @@ impl Stored {
         }
         item
     }
-}
-
-fn as_number(value: &AttributeValue) -> Option<i64> {
-    value.as_n().ok()?.parse().ok()
 }
 
 fn record_from(map: &Item) -> Record {

@@ -1,0 +1,188 @@
+//! What people are told: one text to act on, and the same for machines, in one message.
+
+pub mod wording;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::campaign::Campaign;
+use crate::time::UnixMillis;
+
+/// The longest subject that SNS takes: ASCII, without line breaks
+/// (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
+const MAX_SUBJECT: usize = 100;
+
+/// What fits into one SMS of the plain alphabet.
+const MAX_SMS: usize = 160;
+
+/// What an alert is about: the message attribute `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Somebody called a mail spam.
+    Complaint,
+    /// A campaign's brake changed.
+    Brake,
+    /// A mail has been delayed for too long, or again.
+    Delay,
+    /// One of several recipients bounced or complained, and nothing says which one.
+    AmbiguousBounce,
+    /// Resend could not send a mail.
+    Failed,
+    /// A domain is no longer verified.
+    Domain,
+    /// A message can't be read, or an event can't be handled.
+    Quarantine,
+    /// How many alerts were not sent one by one.
+    Digest,
+}
+
+impl Kind {
+    /// The attribute's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complaint => "complaint",
+            Self::Brake => "brake",
+            Self::Delay => "delay",
+            Self::AmbiguousBounce => "ambiguous_bounce",
+            Self::Failed => "failed",
+            Self::Domain => "domain",
+            Self::Quarantine => "quarantine",
+            Self::Digest => "digest",
+        }
+    }
+
+    /// Whether there can be so many of it that they are better folded into a digest.
+    pub const fn may_storm(self) -> bool {
+        matches!(self, Self::Complaint | Self::Delay | Self::AmbiguousBounce | Self::Quarantine)
+    }
+}
+
+/// How much it matters: the message attribute `severity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Look at it today.
+    Warning,
+    /// Look at it now.
+    Critical,
+}
+
+impl Severity {
+    /// The attribute's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// An alert. As JSON, it is what machines get.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// The same for every repeat of the same alert.
+    pub id: String,
+    /// What it is about.
+    pub kind: Kind,
+    /// How much it matters.
+    pub severity: Severity,
+    /// When that came about, `2026-11-23T13:05:00.126Z`.
+    pub at: String,
+    /// In one line.
+    pub title: String,
+    /// What happened, what was done, what to do.
+    pub text: String,
+    /// The campaign, where there is one.
+    pub campaign: Option<Campaign>,
+    /// The recipient, where it is about one.
+    pub recipient: Option<String>,
+    /// The email, where it is about one.
+    pub email_id: Option<String>,
+    /// The numbers in it, by name.
+    pub figures: Map<String, Value>,
+}
+
+impl Alert {
+    /// The id of the alert of this kind about these: the same whenever it is made again.
+    pub fn id_of(kind: Kind, about: &[&str]) -> String {
+        let mut hash = Sha256::new();
+        for part in about {
+            // With its length before it, so that ["a", "bc"] and ["ab", "c"] differ.
+            hash.update(part.len().to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let hash: String = hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}-{hash}", kind.as_str())
+    }
+
+    /// The subject of an e-mail: the title, as far as SNS takes it.
+    pub fn subject(&self) -> String {
+        let ascii = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+        let subject: String = self.title.chars().map(ascii).take(MAX_SUBJECT).collect();
+        // SNS wants it to begin with a letter, a digit or a punctuation mark.
+        subject.trim().to_owned()
+    }
+
+    /// The text of an SMS.
+    pub fn sms(&self) -> String {
+        let line: String = self.title.chars().filter(|c| !c.is_control()).collect();
+        line.chars().take(MAX_SMS).collect()
+    }
+
+    /// When it came about.
+    pub fn moment(&self) -> Option<UnixMillis> {
+        UnixMillis::parse(&self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert(title: &str) -> Alert {
+        Alert {
+            id: Alert::id_of(Kind::Complaint, &["e1", "ann@example.com"]),
+            kind: Kind::Complaint,
+            severity: Severity::Warning,
+            at: UnixMillis(0).to_text(),
+            title: title.to_owned(),
+            text: String::new(),
+            campaign: Campaign::new("a"),
+            recipient: None,
+            email_id: None,
+            figures: Map::new(),
+        }
+    }
+
+    #[test]
+    fn an_id_is_the_same_every_time_and_differs_where_anything_does() {
+        let id = |kind, about: &[&str]| Alert::id_of(kind, about);
+        // Frozen: a later version must not tell people again of what they were told.
+        assert_eq!(id(Kind::Complaint, &["e1", "ann@example.com"]), "complaint-94ea3a0b9e8c5d13cfb44dc3");
+        assert_ne!(id(Kind::Complaint, &["a", "bc"]), id(Kind::Complaint, &["ab", "c"]));
+        assert_ne!(id(Kind::Complaint, &["a"]), id(Kind::Delay, &["a"]));
+    }
+
+    #[test]
+    fn a_subject_is_what_sns_takes_whatever_the_title_holds() {
+        assert_eq!(alert("Complaint: änn@example.com\r\nBcc: x").subject(), "Complaint: ?nn@example.com??Bcc: x");
+        assert_eq!(alert(&"x".repeat(500)).subject().len(), 100);
+        assert_eq!(alert(&"ö".repeat(500)).sms().chars().count(), 160);
+    }
+
+    #[test]
+    fn machines_read_every_field_and_what_is_not_there_as_null() {
+        let json = serde_json::to_value(alert("t")).unwrap();
+        assert_eq!(
+            (&json["kind"], &json["severity"], &json["campaign"]),
+            (&"complaint".into(), &"warning".into(), &"a".into())
+        );
+        assert!(json["recipient"].is_null() && json.as_object().unwrap().contains_key("recipient"));
+        assert_eq!(serde_json::from_value::<Alert>(json).unwrap(), alert("t"));
+    }
+}

@@ -1,0 +1,373 @@
+//! The words of each alert: what happened, what was done, what to do.
+
+use serde_json::{Map, Value, json};
+
+use super::{Alert, Kind, Severity};
+use crate::campaign::Campaign;
+use crate::policy::brake::{Status, View};
+use crate::policy::counting::Counter;
+use crate::recipient::Recipient;
+use crate::store::state::State;
+use crate::time::UnixMillis;
+
+/// How an email is told from others: what every alert about one has.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// The email.
+    pub email_id: &'a str,
+    /// Its campaign.
+    pub campaign: Option<&'a Campaign>,
+    /// When the thing happened.
+    pub at: UnixMillis,
+}
+
+impl About<'_> {
+    fn alert(&self, kind: Kind, key: &[&str], recipient: Option<&Recipient>) -> Alert {
+        let mut parts = vec![self.email_id];
+        parts.extend(key);
+        Alert {
+            id: Alert::id_of(kind, &parts),
+            kind,
+            severity: Severity::Warning,
+            at: self.at.to_text(),
+            title: String::new(),
+            text: String::new(),
+            campaign: self.campaign.cloned(),
+            recipient: recipient.map(|recipient| recipient.as_str().to_owned()),
+            email_id: Some(self.email_id.to_owned()),
+            figures: Map::new(),
+        }
+    }
+
+    fn of_campaign(&self) -> String {
+        self.campaign
+            .map_or_else(|| "a mail without a campaign".to_owned(), |campaign| format!("a mail of campaign {campaign}"))
+    }
+}
+
+/// A campaign as it is now, for an alert about one of its mails.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    /// Its counters.
+    pub view: &'a View,
+    /// Its brake.
+    pub state: &'a State,
+    /// Now.
+    pub now: UnixMillis,
+}
+
+impl Standing<'_> {
+    fn figures(&self) -> Map<String, Value> {
+        let week = self.view.long(self.now);
+        let brake = &self.state.brake;
+        let figures = json!({
+            "complaints_24h": self.view.recent_complaints(self.now),
+            "complaints_7d": week.get(Counter::Complained),
+            "delivered_7d": week.get(Counter::Delivered),
+            "bounced_hard_7d": week.get(Counter::BouncedHard),
+            "status": brake.status.as_str(),
+            "volume": brake.volume,
+        });
+        figures.as_object().cloned().unwrap_or_default()
+    }
+
+    fn words(&self) -> String {
+        let week = self.view.long(self.now);
+        let (complained, delivered) = (week.get(Counter::Complained), week.get(Counter::Delivered));
+        let rate = if delivered > 0 {
+            format!(" ({:.2} %)", 100.0 * complained as f64 / delivered as f64)
+        } else {
+            String::new()
+        };
+        format!(
+            "The campaign now has {} in the last 24 hours, and {complained} of {delivered} delivered in the last 7 days{rate}.",
+            many(self.view.recent_complaints(self.now), "complaint"),
+        )
+    }
+}
+
+/// Somebody called a mail spam.
+pub fn complaint(about: &About<'_>, recipient: Option<&Recipient>, standing: Option<Standing<'_>>) -> Alert {
+    let who = recipient.map_or("somebody whom the event does not name", Recipient::as_str);
+    let mut alert = about.alert(Kind::Complaint, &[recipient.map_or("", Recipient::as_str)], recipient);
+    let campaign = about.campaign.map(|campaign| format!(", campaign {campaign}")).unwrap_or_default();
+    alert.title = format!("Complaint: {who}{campaign}");
+    let done = if recipient.is_some() {
+        "The address is suppressed: it gets no more mail from whoever reads the suppressions."
+    } else {
+        "Nobody could be suppressed, because the event names no address."
+    };
+    let mut lines = vec![format!("{who} reported {} as spam.", about.of_campaign()), format!("What was done: {done}")];
+    if let Some(standing) = standing {
+        lines.push(obey(standing.state));
+        lines.push(standing.words());
+        alert.figures = standing.figures();
+    }
+    lines.push(
+        "What you can do: see how this person came onto the list, and whether the mail says clearly how to leave it."
+            .to_owned(),
+    );
+    lines.push(format!("Email: {}", about.email_id));
+    alert.text = lines.join("\n");
+    alert
+}
+
+/// What a campaign's brake means for whoever sends it.
+fn obey(state: &State) -> String {
+    let brake = &state.brake;
+    match brake.status {
+        Status::Open => "The campaign may go on.".to_owned(),
+        Status::Slowed => {
+            format!("The campaign is slowed: send at most {} % of it ({}).", percent(brake.volume), brake.reason)
+        }
+        Status::Paused => format!("The campaign is paused: send nothing of it ({}).", brake.reason),
+    }
+}
+
+/// A campaign's brake changed, or a rate is halfway to its limit.
+pub fn brake(campaign: &Campaign, state: &State, view: &View) -> Alert {
+    let change = state.change.to_string();
+    let changed_at = state.changed_at.to_text();
+    let brake = &state.brake;
+    let is_warning = state.changed_from == brake.status && brake.warning.is_some();
+    let (severity, title) = match brake.status {
+        _ if is_warning => (Severity::Warning, format!("Campaign {campaign} is halfway to being paused")),
+        Status::Open => (Severity::Info, format!("Campaign {campaign} is open again")),
+        Status::Slowed => (Severity::Warning, format!("Campaign {campaign} is slowed to {} %", percent(brake.volume))),
+        Status::Paused => (Severity::Critical, format!("Campaign {campaign} is paused")),
+    };
+    let why = brake.warning.as_ref().filter(|_| is_warning).unwrap_or(&brake.reason);
+    let mut lines = vec![format!("{title}: {why}."), format!("Before, it was {}.", state.changed_from.as_str())];
+    lines.push(match brake.status {
+        Status::Open => "What you can do: go on, and watch the figures.".to_owned(),
+        Status::Slowed => format!(
+            "What you can do: send at most {} % of what is left, to those who open your mail first.",
+            percent(brake.volume)
+        ),
+        Status::Paused => {
+            "What you can do: stop sending this campaign, and find out where these addresses come from before you go on.".to_owned()
+        }
+    });
+    if let Some(until) = brake.until {
+        lines.push(format!("It opens again by itself at {}, if nothing more happens.", until.to_text()));
+    }
+    let mut figures = Standing { view, state, now: state.at }.figures();
+    figures.insert("reason".to_owned(), json!(why));
+    figures.insert("from".to_owned(), json!(state.changed_from.as_str()));
+    figures.insert("until".to_owned(), json!(brake.until.map(UnixMillis::to_text)));
+    Alert {
+        id: Alert::id_of(Kind::Brake, &[campaign.as_str(), &change, &changed_at]),
+        kind: Kind::Brake,
+        severity,
+        at: changed_at,
+        title,
+        text: lines.join("\n"),
+        campaign: Some(campaign.clone()),
+        recipient: None,
+        email_id: None,
+        figures,
+    }
+}
+
+/// Why a delayed mail is news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delay {
+    /// It has waited since then, and longer than it may.
+    Waiting {
+        /// Since when.
+        since: UnixMillis,
+        /// For how many hours now.
+        hours: i64,
+    },
+    /// The recipient was delayed on so many emails.
+    Repeated {
+        /// How many.
+        emails: usize,
+        /// Within how many days of one another.
+        within_days: u32,
+    },
+}
+
+/// A mail is delayed for too long, or its recipient again.
+pub fn delay(about: &About<'_>, recipient: &Recipient, why: Delay) -> Alert {
+    let mut alert = about.alert(Kind::Delay, &[recipient.as_str()], Some(recipient));
+    alert.title = format!("Delayed: mail to {recipient}");
+    let (what, figures) = match why {
+        Delay::Waiting { since, hours } => (
+            format!(
+                "{} to {recipient} was sent {} and has not arrived: {hours} hours.",
+                capital(&about.of_campaign()),
+                since.to_text()
+            ),
+            json!({ "since": since.to_text(), "hours": hours }),
+        ),
+        Delay::Repeated { emails, within_days } => (
+            format!("Mail to {recipient} is delayed again: {emails} emails within {within_days} days of one another."),
+            json!({ "emails": emails, "within_days": within_days }),
+        ),
+    };
+    alert.figures = figures.as_object().cloned().unwrap_or_default();
+    alert.text = [
+        what,
+        "What was done: nothing; the receiving server may still take it, and Resend keeps trying.".to_owned(),
+        "What you can do: if it matters, reach the person another way. If many addresses of one domain are delayed, look at your reputation there.".to_owned(),
+        format!("Email: {}", about.email_id),
+    ]
+    .join("\n");
+    alert
+}
+
+/// One of several recipients bounced or complained, and nothing says which one.
+pub fn ambiguous(about: &About<'_>, what: &str, recipients: &[Recipient]) -> Alert {
+    const SHOWN: usize = 20;
+    let mut alert = about.alert(Kind::AmbiguousBounce, &[what], None);
+    let names: Vec<&str> = recipients.iter().take(SHOWN).map(Recipient::as_str).collect();
+    let rest = recipients.len().saturating_sub(SHOWN);
+    let rest = if rest > 0 { format!(", and {rest} more") } else { String::new() };
+    alert.title = format!("One of {} recipients {what}, and nobody knows which", recipients.len());
+    alert.text = [
+        format!(
+            "{} was addressed to {}{rest}. One of them {what}, and the event does not say which.",
+            capital(&about.of_campaign()),
+            names.join(", ")
+        ),
+        "What was done: nobody is suppressed, because that would silence people who did nothing.".to_owned(),
+        "What you can do: send to each address by itself, so that an outcome names its recipient.".to_owned(),
+        format!("Email: {}", about.email_id),
+    ]
+    .join("\n");
+    alert.figures.insert("recipients".to_owned(), json!(recipients));
+    alert
+}
+
+/// Resend could not send a mail: told once an hour for each reason.
+pub fn failed(about: &About<'_>, reason: &str, hour: UnixMillis) -> Alert {
+    let mut alert = about.alert(Kind::Failed, &[], None);
+    alert.id = Alert::id_of(Kind::Failed, &[reason, &hour.to_text()]);
+    alert.severity = Severity::Critical;
+    alert.title = format!("Resend could not send: {reason}");
+    alert.text = [
+        format!("Resend could not send {}: {reason}.", about.of_campaign()),
+        "Others may have failed for the same reason: this is told once an hour. The campaigns table counts them all (failed).".to_owned(),
+        format!("What you can do: {}", remedy(reason)),
+        format!("Email: {}", about.email_id),
+    ]
+    .join("\n");
+    alert.figures.insert("reason".to_owned(), json!(reason));
+    alert
+}
+
+/// What helps against a reason (<https://resend.com/docs/dashboard/webhooks/event-types>).
+fn remedy(reason: &str) -> &'static str {
+    if reason.contains("quota") {
+        "raise the quota of your plan at Resend, or wait until it begins anew; then send again what failed."
+    } else if reason.contains("domain") {
+        "verify the domain at Resend, under Domains; then send again what failed."
+    } else {
+        "look the email up at Resend, under Emails; then send again what failed."
+    }
+}
+
+/// A domain is no longer verified.
+pub fn domain(domain_id: &str, name: &str, status: &str, at: UnixMillis, hour: UnixMillis) -> Alert {
+    Alert {
+        id: Alert::id_of(Kind::Domain, &[domain_id, status, &hour.to_text()]),
+        kind: Kind::Domain,
+        severity: Severity::Critical,
+        at: at.to_text(),
+        title: format!("Domain {name} is no longer verified: {status}"),
+        text: [
+            format!("Resend says of the domain {name}: {status}. Mail from it may fail, or arrive as spam."),
+            "What you can do: compare its DNS records with those that Resend shows under Domains, and verify it again."
+                .to_owned(),
+        ]
+        .join("\n"),
+        campaign: None,
+        recipient: None,
+        email_id: None,
+        figures: json!({ "domain": name, "status": status }).as_object().cloned().unwrap_or_default(),
+    }
+}
+
+/// A message can't be read, or an event can't be handled. `place` is its row's partition.
+pub fn quarantine(place: &str, message: &str, problem: &str, at: UnixMillis) -> Alert {
+    Alert {
+        id: Alert::id_of(Kind::Quarantine, &[place, message]),
+        kind: Kind::Quarantine,
+        severity: Severity::Critical,
+        at: at.to_text(),
+        title: "A webhook could not be handled".to_owned(),
+        text: [
+            format!("A correctly signed webhook was stored, but can't be handled: {problem}."),
+            "What was done: it is kept as it came, and everything else goes on.".to_owned(),
+            format!("What you can do: look at the rows of partition {place} in the events table. If it is an event of Resend's, this version of Rebound is too old for it, or has a fault."),
+            format!("Message: {message}"),
+        ]
+        .join("\n"),
+        campaign: None,
+        recipient: None,
+        email_id: None,
+        figures: json!({ "problem": problem }).as_object().cloned().unwrap_or_default(),
+    }
+}
+
+/// How many alerts of a kind were not sent one by one.
+pub fn digest(
+    of: &str,
+    campaign: Option<&Campaign>,
+    folded: i64,
+    due: UnixMillis,
+    standing: Option<Standing<'_>>,
+) -> Alert {
+    let of_campaign = campaign.map(|campaign| format!(" of campaign {campaign}")).unwrap_or_default();
+    let title = format!("{folded} more: {}{of_campaign}", many_of(of));
+    let mut lines = vec![
+        format!(
+            "Besides those that you were told of one by one, there were {folded} more alerts about {}{of_campaign}.",
+            many_of(of)
+        ),
+        "They were handled like the others, and each is in the events table, in its email's partition.".to_owned(),
+    ];
+    let mut figures = Map::new();
+    if let Some(standing) = standing {
+        lines.push(standing.words());
+        lines.push(obey(standing.state));
+        figures = standing.figures();
+    }
+    figures.insert("of".to_owned(), json!(of));
+    figures.insert("folded".to_owned(), json!(folded));
+    Alert {
+        id: Alert::id_of(Kind::Digest, &[of, campaign.map_or("", Campaign::as_str), &due.to_text()]),
+        kind: Kind::Digest,
+        severity: Severity::Warning,
+        at: due.to_text(),
+        title,
+        text: lines.join("\n"),
+        campaign: campaign.cloned(),
+        recipient: None,
+        email_id: None,
+        figures,
+    }
+}
+
+fn many_of(kind: &str) -> &'static str {
+    match kind {
+        "complaint" => "complaints",
+        "delay" => "delayed mails",
+        "ambiguous_bounce" => "outcomes that name no recipient",
+        _ => "webhooks that could not be handled",
+    }
+}
+
+fn many(number: i64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn percent(volume: f64) -> f64 {
+    (volume * 10_000.0).round() / 100.0
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

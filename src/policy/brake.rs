@@ -1,0 +1,210 @@
+//! How much of a campaign may still be sent: everything, less and less of it, or nothing.
+//!
+//! One pure function, of what was counted, when people complained, and now. Nothing is remembered but the counts, so a brake
+//! recovers by itself as time passes, and every order of the same events ends in the same brake.
+//!
+//! ```text
+//!   volume                each complaint of the last 24 hours beyond what is allowed halves it
+//!   1.00 ────┐
+//!   0.50     └──┐                                      ┌──  24 hours after the second complaint
+//!   0.25        └────┐                        ┌────────┘    (tick computes it again)
+//!   0.00             └────────────────────────┘  paused: a rate reached its limit
+//!         open  slowed   paused                  slowed  open
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use super::counting::{Counter, Figures};
+use super::numbers::BrakePolicy;
+use crate::campaign::Cohort;
+use crate::time::{UnixMillis, days, hours};
+
+/// A rate that must not be reached: `rate` of at least `of` mails, and at least `least` of them.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// The rate, as a fraction.
+    pub rate: f64,
+    /// In a small campaign a few are no rate yet.
+    pub least: i64,
+    /// Below so many mails there is no rate.
+    pub of: i64,
+}
+
+impl Limit {
+    /// Whether `number` of `total` reach it.
+    fn is_reached_by(&self, number: i64, total: i64) -> bool {
+        total >= self.of
+            && number >= self.least
+            && number.saturating_mul(MILLION) >= total.saturating_mul(parts(self.rate))
+    }
+
+    /// The same at a fraction of it.
+    fn at(&self, fraction: f64) -> Self {
+        Self { rate: self.rate * fraction, least: (self.least as f64 * fraction).ceil() as i64, ..*self }
+    }
+}
+
+const MILLION: i64 = 1_000_000;
+
+/// A fraction in millionths. Integers, because 0.3 % of 7,000 must be 21 and not 21.000000000000004.
+fn parts(fraction: f64) -> i64 {
+    (fraction * MILLION as f64).round() as i64
+}
+
+/// Whether a campaign may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// All of it.
+    Open,
+    /// Some of it.
+    Slowed,
+    /// None of it.
+    Paused,
+}
+
+impl Status {
+    /// The status's name in the table, in alerts and in the documentation.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Slowed => "slowed",
+            Self::Paused => "paused",
+        }
+    }
+
+    /// The status of this name.
+    pub fn from_text(text: &str) -> Option<Self> {
+        [Self::Open, Self::Slowed, Self::Paused].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// What the brake is computed from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// The cohorts of the last 7 days. Older ones may be among them.
+    pub cohorts: Vec<(Cohort, Figures)>,
+    /// When people complained, in the last 24 hours. Older ones may be among them.
+    pub complaints: Vec<UnixMillis>,
+}
+
+/// How far back the cohorts are looked at.
+pub const LONG_WINDOW_DAYS: u32 = 7;
+
+/// How far back complaints are looked at, and the cohorts once more.
+pub const SHORT_WINDOW_HOURS: u32 = 24;
+
+impl View {
+    /// What all cohorts of the last 7 days add up to.
+    pub fn long(&self, now: UnixMillis) -> Figures {
+        self.since(now.minus(days(LONG_WINDOW_DAYS)))
+    }
+
+    fn short(&self, now: UnixMillis) -> Figures {
+        self.since(now.minus(hours(SHORT_WINDOW_HOURS)))
+    }
+
+    /// What the cohorts add up to from the hour on that a moment is in.
+    fn since(&self, from: UnixMillis) -> Figures {
+        let from = Cohort::of(from);
+        let mut sum = Figures::default();
+        for (_, figures) in self.cohorts.iter().filter(|(cohort, _)| *cohort >= from) {
+            sum.add_all(figures);
+        }
+        sum
+    }
+
+    /// How many complaints there were in the last 24 hours, by their own time.
+    pub fn recent_complaints(&self, now: UnixMillis) -> i64 {
+        let from = now.minus(hours(SHORT_WINDOW_HOURS));
+        i64::try_from(self.complaints.iter().filter(|at| **at > from).count()).unwrap_or(i64::MAX)
+    }
+}
+
+/// How much of a campaign may be sent, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Brake {
+    /// Whether it may.
+    pub status: Status,
+    /// How much of it, from 0 to 1.
+    pub volume: f64,
+    /// Why, in words.
+    pub reason: String,
+    /// When it will be open again, if nothing more happens. `None` when it is open.
+    pub until: Option<UnixMillis>,
+    /// A rate that is halfway to its limit, in words.
+    pub warning: Option<String>,
+}
+
+/// The brake, from what was counted and `now`.
+pub fn brake(view: &View, policy: &BrakePolicy, now: UnixMillis) -> Brake {
+    let (status, volume, reason) = setting(view, policy, now);
+    let warning = rates(view, policy, now, policy.warn_at).filter(|_| status != Status::Paused);
+    let until = (status != Status::Open).then(|| open_again(view, policy, now));
+    Brake { status, volume, reason, until, warning }
+}
+
+fn setting(view: &View, policy: &BrakePolicy, now: UnixMillis) -> (Status, f64, String) {
+    if let Some(rate) = rates(view, policy, now, 1.0) {
+        return (Status::Paused, 0.0, rate);
+    }
+    let delivered = view.long(now).get(Counter::Delivered);
+    let allowed = delivered.saturating_mul(parts(policy.allowed_complaints)) / MILLION;
+    let complaints = view.recent_complaints(now);
+    let beyond = complaints - allowed;
+    if beyond <= 0 {
+        return (Status::Open, 1.0, "no limit is reached".to_owned());
+    }
+    let volume = 0.5_f64.powi(i32::try_from(beyond).unwrap_or(i32::MAX)).max(policy.least_volume);
+    let reason = format!(
+        "{} in the last 24 hours (allowed: {allowed}, for {delivered} delivered in 7 days); each one beyond halves the volume",
+        plural(complaints, "complaint"),
+    );
+    let status = if volume < 1.0 { Status::Slowed } else { Status::Open };
+    (status, volume, reason)
+}
+
+/// The first rate that reaches its limit, or the given fraction of it, in words.
+fn rates(view: &View, policy: &BrakePolicy, now: UnixMillis, fraction: f64) -> Option<String> {
+    let windows = [("24 hours", view.short(now)), ("7 days", view.long(now))];
+    for (window, figures) in &windows {
+        let delivered = figures.get(Counter::Delivered);
+        let kinds = [
+            ("complaint", figures.get(Counter::Complained), delivered, "delivered", &policy.complaint_limits),
+            ("hard bounce", figures.get(Counter::BouncedHard), figures.attempted(), "sent", &policy.bounce_limits),
+        ];
+        for (what, number, total, of, limits) in kinds {
+            if let Some(limit) = limits.iter().find(|limit| limit.at(fraction).is_reached_by(number, total)) {
+                return Some(format!(
+                    "{} of {total} {of} in the last {window}: {:.2} %, where {} % pauses",
+                    plural(number, what),
+                    100.0 * number as f64 / total.max(1) as f64,
+                    parts(limit.rate) as f64 / 10_000.0,
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// The first moment at which the brake would be open, if nothing more happens. Only when an hour ends, or a complaint is 24 hours
+/// old, can it change by itself.
+fn open_again(view: &View, policy: &BrakePolicy, now: UnixMillis) -> UnixMillis {
+    let this_hour = Cohort::of(now).start();
+    let last = 24 * LONG_WINDOW_DAYS + 1;
+    let hour_ends = (1..=last).map(|hour| this_hour.plus(hours(hour)));
+    let complaints = view.complaints.iter().map(|at| at.plus(hours(SHORT_WINDOW_HOURS))).filter(|at| *at > now);
+    let mut moments: Vec<UnixMillis> = hour_ends.chain(complaints).collect();
+    moments.sort_unstable();
+    let is_open = |moment: &UnixMillis| setting(view, policy, *moment).0 == Status::Open;
+    let end = this_hour.plus(hours(last));
+    moments.into_iter().find(is_open).unwrap_or(end)
+}
+
+fn plural(number: i64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+#[cfg(test)]
+mod tests;

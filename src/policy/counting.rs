@@ -1,0 +1,283 @@
+//! Which number of its campaign an event adds to, and what makes it count only once.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use super::suppression::{Protection, bounce_is_hard};
+use crate::campaign::{Campaign, CampaignTags, Cohort};
+use crate::event::{Event, EventType};
+use crate::signature::MessageId;
+use crate::time::UnixMillis;
+
+/// A number kept for each cohort of a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Counter {
+    /// `email.sent`
+    Sent,
+    /// `email.delivered`
+    Delivered,
+    /// `email.delivery_delayed`
+    Delayed,
+    /// `email.bounced`, where the address is bad for good.
+    BouncedHard,
+    /// `email.bounced`, any other.
+    BouncedSoft,
+    /// `email.complained`
+    Complained,
+    /// `email.failed`
+    Failed,
+    /// `email.suppressed`
+    Suppressed,
+    /// `email.opened`
+    Opened,
+    /// `email.clicked`
+    Clicked,
+}
+
+impl Counter {
+    /// Every counter.
+    pub const ALL: [Self; 10] = [
+        Self::Sent,
+        Self::Delivered,
+        Self::Delayed,
+        Self::BouncedHard,
+        Self::BouncedSoft,
+        Self::Complained,
+        Self::Failed,
+        Self::Suppressed,
+        Self::Opened,
+        Self::Clicked,
+    ];
+
+    /// The attribute's name in the table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Delayed => "delayed",
+            Self::BouncedHard => "bounced_hard",
+            Self::BouncedSoft => "bounced_soft",
+            Self::Complained => "complained",
+            Self::Failed => "failed",
+            Self::Suppressed => "suppressed",
+            Self::Opened => "opened",
+            Self::Clicked => "clicked",
+        }
+    }
+
+    /// The counter of an event; `None` for one that no campaign counts.
+    pub fn of(event: &Event<'_>) -> Option<Self> {
+        match event.event_type()? {
+            EventType::EmailSent => Some(Self::Sent),
+            EventType::EmailDelivered => Some(Self::Delivered),
+            EventType::EmailDeliveryDelayed => Some(Self::Delayed),
+            EventType::EmailBounced if bounce_is_hard(event) => Some(Self::BouncedHard),
+            EventType::EmailBounced => Some(Self::BouncedSoft),
+            EventType::EmailComplained => Some(Self::Complained),
+            EventType::EmailFailed => Some(Self::Failed),
+            EventType::EmailSuppressed => Some(Self::Suppressed),
+            EventType::EmailOpened => Some(Self::Opened),
+            EventType::EmailClicked => Some(Self::Clicked),
+            _ => None,
+        }
+    }
+}
+
+/// The numbers of a cohort, or of several together. What is not in the map is 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures(pub BTreeMap<Counter, i64>);
+
+impl Figures {
+    /// One of them.
+    pub fn get(&self, counter: Counter) -> i64 {
+        self.0.get(&counter).copied().unwrap_or(0)
+    }
+
+    /// Adds to one of them.
+    pub fn add(&mut self, counter: Counter, number: i64) {
+        *self.0.entry(counter).or_default() += number;
+    }
+
+    /// Adds all of another's.
+    pub fn add_all(&mut self, other: &Self) {
+        for (counter, number) in &other.0 {
+            self.add(*counter, *number);
+        }
+    }
+
+    /// How many mails are known to have got an outcome, or to be on their way: what bounces are a part of. Where `email.sent` is not
+    /// subscribed to, the outcomes themselves tell.
+    pub fn attempted(&self) -> i64 {
+        let outcomes = [Counter::Delivered, Counter::BouncedHard, Counter::BouncedSoft];
+        outcomes.into_iter().map(|counter| self.get(counter)).sum::<i64>().max(self.get(Counter::Sent))
+    }
+}
+
+/// A message, as the ledger remembers it: the beginning of its id's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageHash(pub [u8; 8]);
+
+impl MessageHash {
+    /// The hash of a message's id.
+    pub fn of(message: &MessageId) -> Self {
+        let digest = Sha256::digest(message.as_str());
+        Self(std::array::from_fn(|index| digest.get(index).copied().unwrap_or_default()))
+    }
+}
+
+/// What makes a count happen once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Once {
+    /// Once per message: it is remembered among those received in the same second.
+    Message {
+        /// The second in which it was received, since the epoch.
+        second: i64,
+        /// The message.
+        hash: MessageHash,
+    },
+    /// Once per happening: the same complaint or bounce told by several messages is one.
+    Happening {
+        /// Which: the email and the recipient.
+        key: String,
+        /// When it happened; of several times that are told, the earliest counts.
+        at: UnixMillis,
+    },
+}
+
+/// One thing to count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// For which campaign.
+    pub campaign: Campaign,
+    /// In which of its cohorts.
+    pub cohort: Cohort,
+    /// Which number.
+    pub counter: Counter,
+    /// What makes it count once.
+    pub once: Once,
+    /// When the memory of it may be forgotten: not before the event itself is.
+    pub expires_at: UnixMillis,
+}
+
+/// What an event's row says besides the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The message.
+    pub message: MessageId,
+    /// The row's partition: the email, or what stands for one without an id.
+    pub partition: String,
+    /// When it was received.
+    pub at: UnixMillis,
+    /// When the row may be forgotten.
+    pub expires_at: UnixMillis,
+}
+
+impl Received {
+    /// When the event happened: as it says itself, but never later than it was received.
+    pub fn happened_at(&self, event: &Event<'_>) -> UnixMillis {
+        event.at().map_or(self.at, |at| at.min(self.at))
+    }
+}
+
+/// What an event counts as: once for each recipient that bounced or complained, once for any other event, nothing where no
+/// campaign counts it. A bounce or a complaint that is about one of several, and doesn't say which, counts once.
+pub fn counts(event: &Event<'_>, received: &Received, protection: &Protection, tags: &CampaignTags) -> Vec<Count> {
+    let Some(counter) = Counter::of(event) else { return Vec::new() };
+    let Some(campaign) = tags.counted_for(event) else { return Vec::new() };
+    let created = event.resource_created_at().or_else(|| event.at()).unwrap_or(received.at);
+    let count = |once| Count {
+        campaign: campaign.clone(),
+        cohort: Cohort::of(created.min(received.at)),
+        counter,
+        once,
+        expires_at: received.expires_at,
+    };
+    let happening = |recipient: &str| {
+        let key = format!("{}#{}#{recipient}", counter.as_str(), received.partition);
+        count(Once::Happening { key, at: received.happened_at(event) })
+    };
+    match counter {
+        Counter::Complained | Counter::BouncedHard => match protection {
+            Protection::Changes(changes) => changes.keys().map(|recipient| happening(recipient.as_str())).collect(),
+            Protection::Ambiguous(_) | Protection::Nothing => vec![happening("")],
+        },
+        Counter::BouncedSoft => match super::suppression::recipients_named(event) {
+            Some(recipients) if !recipients.is_empty() => {
+                recipients.iter().map(|recipient| happening(recipient.as_str())).collect()
+            }
+            _ => vec![happening("")],
+        },
+        _ => {
+            let hash = MessageHash::of(&received.message);
+            vec![count(Once::Message { second: received.at.seconds(), hash })]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::suppression::protection;
+    use super::*;
+
+    fn counted(event_type: &str, data: &Value) -> Vec<Count> {
+        let body = json!({ "type": event_type, "created_at": "2026-11-21T10:00:00Z", "data": data }).to_string();
+        let event = Event::read(body.as_bytes()).unwrap();
+        let received = Received {
+            message: MessageId::already_verified("msg_1"),
+            partition: "e1".to_owned(),
+            at: UnixMillis::parse("2026-11-22T12:00:00.900Z").unwrap(),
+            expires_at: UnixMillis(9),
+        };
+        counts(&event, &received, &protection(&event, &received.message, received.at), &CampaignTags::new(None))
+    }
+
+    #[test]
+    fn an_event_counts_in_the_hour_in_which_its_email_was_created() {
+        let count = &counted(
+            "email.delivered",
+            &json!({ "created_at": "2026-11-20T09:59:59Z", "tags": { "campaign": "a" }, "to": ["a@b.c", "d@e.f"] }),
+        )[0];
+        assert_eq!((count.cohort.to_string().as_str(), count.counter), ("2026-11-20T09", Counter::Delivered));
+        assert!(matches!(count.once, Once::Message { second: 1_795_348_800, .. }), "{count:?}");
+    }
+
+    #[test]
+    fn what_claims_to_be_of_the_future_counts_as_of_its_receipt() {
+        let count =
+            &counted("email.sent", &json!({ "created_at": "2030-01-01T00:00:00Z", "tags": { "campaign": "a" } }))[0];
+        assert_eq!(count.cohort.to_string(), "2026-11-22T12");
+    }
+
+    #[test]
+    fn a_bounce_counts_once_for_each_recipient_that_it_names() {
+        let bounce =
+            |bounce: Value| json!({ "to": ["a@b.c", "d@e.f", "g@h.i"], "tags": { "campaign": "a" }, "bounce": bounce });
+        let keys = |bounce_of: Value| -> Vec<String> {
+            counted("email.bounced", &bounce(bounce_of))
+                .into_iter()
+                .map(|count| match count.once {
+                    Once::Happening { key, .. } => key,
+                    Once::Message { .. } => panic!("a bounce counts per happening"),
+                })
+                .collect()
+        };
+        let both = json!(["550 <a@b.c> unknown", "550 <d@e.f> unknown"]);
+        assert_eq!(
+            keys(json!({ "type": "permanent", "diagnosticCode": both })),
+            ["bounced_hard#e1#a@b.c", "bounced_hard#e1#d@e.f"]
+        );
+        assert_eq!(keys(json!({ "type": "Permanent" })), ["bounced_hard#e1#"]);
+        assert_eq!(keys(json!({ "type": "Transient", "diagnosticCode": both })).len(), 2);
+        assert_eq!(keys(json!({ "type": "Permanent", "subType": "MessageRejected" })), ["bounced_soft#e1#"]);
+    }
+
+    #[test]
+    fn nothing_counts_without_a_campaign_or_where_no_counter_is_for_it() {
+        assert_eq!(counted("email.sent", &json!({ "to": ["a@b.c"] })), []);
+        assert_eq!(counted("email.scheduled", &json!({ "tags": { "campaign": "a" } })), []);
+        assert_eq!(counted("contact.created", &json!({ "tags": { "campaign": "a" } })), []);
+    }
+}

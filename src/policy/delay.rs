@@ -1,0 +1,185 @@
+//! Whether a delayed email is news: when it has waited too long, or when its recipient is delayed again and again.
+//!
+//! Mail is delayed every day, and nearly all of it arrives within the hour, so a delay by itself is no news. It becomes news by
+//! the clock alone, so the question is asked again when it is due, whether or not another event comes.
+
+use super::numbers::DelayPolicy;
+use crate::event::{Addressees, Event, EventType};
+use crate::recipient::Recipient;
+use crate::time::{UnixMillis, days, hours};
+
+/// What is to be done about a delayed email.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It has an outcome. Nothing, quietly.
+    Resolved,
+    /// It may still arrive in time: look again then.
+    Wait(UnixMillis),
+    /// It has waited too long: since then.
+    Alert(UnixMillis),
+}
+
+/// What the events of one email say of its wait for one recipient.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wait {
+    sent: Option<UnixMillis>,
+    scheduled: bool,
+    created: Option<UnixMillis>,
+    delayed: Option<UnixMillis>,
+    resolved: bool,
+}
+
+impl Wait {
+    /// Adds one event of the email, which happened at `at`. Order doesn't matter.
+    pub fn add(&mut self, event: &Event<'_>, at: UnixMillis, recipient: &Recipient) {
+        let earliest = |known: Option<UnixMillis>, new: UnixMillis| Some(known.map_or(new, |known| known.min(new)));
+        if let Some(created) = event.resource_created_at() {
+            self.created = earliest(self.created, created.min(at));
+        }
+        match event.event_type() {
+            Some(EventType::EmailSent) => self.sent = earliest(self.sent, at),
+            Some(EventType::EmailScheduled) => self.scheduled = true,
+            Some(EventType::EmailDeliveryDelayed) if is_about(event, recipient) => {
+                self.delayed = earliest(self.delayed, at);
+            }
+            Some(
+                EventType::EmailDelivered
+                | EventType::EmailBounced
+                | EventType::EmailComplained
+                | EventType::EmailFailed
+                | EventType::EmailSuppressed
+                | EventType::EmailOpened
+                | EventType::EmailClicked,
+            ) if is_about(event, recipient) => self.resolved = true,
+            _ => {}
+        }
+    }
+
+    /// Since when the email has waited: since it was sent; where that was not seen, since its creation, unless it was scheduled
+    /// for later: then it is known to have been sent only by its being delayed.
+    fn since(&self) -> Option<UnixMillis> {
+        match (self.sent, self.scheduled) {
+            (Some(sent), _) => Some(sent),
+            (None, false) => self.created.or(self.delayed),
+            (None, true) => self.delayed,
+        }
+    }
+
+    /// What is to be done at `now`.
+    pub fn verdict(&self, policy: &DelayPolicy, now: UnixMillis) -> Verdict {
+        let Some(since) = self.since().filter(|_| !self.resolved && self.delayed.is_some()) else {
+            return Verdict::Resolved;
+        };
+        let due = since.plus(hours(policy.hours));
+        if now > due { Verdict::Alert(since) } else { Verdict::Wait(due) }
+    }
+}
+
+/// Whether an outcome is about this recipient, as far as it tells.
+fn is_about(event: &Event<'_>, recipient: &Recipient) -> bool {
+    match event.addressees() {
+        Addressees::Nobody => true,
+        Addressees::One(one) => one == *recipient,
+        Addressees::Several(several) => match super::suppression::recipients_named(event) {
+            Some(named) => named.contains(recipient),
+            None => several.contains(recipient),
+        },
+    }
+}
+
+/// A delayed email, as remembered of its recipient: when it was first and last delayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delayed {
+    /// The email.
+    pub email_id: String,
+    /// When it was delayed first.
+    pub first: UnixMillis,
+    /// When it was delayed last, as far as is known.
+    pub last: UnixMillis,
+}
+
+/// The emails of one recipient that are news because another was delayed before them, within the policy's days.
+pub fn repeated<'a>(delays: &'a [Delayed], policy: &DelayPolicy) -> Vec<&'a str> {
+    let within = days(policy.repeated_within_days);
+    let order = |delayed: &Delayed| (delayed.first, delayed.email_id.clone());
+    let is_repeated = |later: &&Delayed| {
+        delays.iter().any(|earlier| order(earlier) < order(later) && later.first <= earlier.last.plus(within))
+    };
+    delays.iter().filter(is_repeated).map(|delayed| delayed.email_id.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const HOUR: i64 = 60 * 60 * 1000;
+
+    fn at(text: &str) -> UnixMillis {
+        UnixMillis::parse(&format!("2026-11-{text}Z")).unwrap()
+    }
+
+    fn wait(events: &[(&str, &str, Value)]) -> Wait {
+        let ann = Recipient::parse("ann@example.com").unwrap();
+        let mut wait = Wait::default();
+        for (event_type, when, to) in events {
+            let data = json!({ "created_at": "2026-11-20T08:00:00Z", "to": to });
+            let body = json!({ "type": event_type, "data": data }).to_string();
+            wait.add(&Event::read(body.as_bytes()).unwrap(), at(when), &ann);
+        }
+        wait
+    }
+
+    fn verdict(events: &[(&str, &str, Value)], now: &str) -> Verdict {
+        wait(events).verdict(&DelayPolicy::default(), at(now))
+    }
+
+    fn ann() -> Value {
+        json!(["ann@example.com"])
+    }
+
+    #[test]
+    fn an_email_is_news_when_it_has_waited_more_than_a_day_since_it_was_sent() {
+        let events = [("email.sent", "20T09:00:00", ann()), ("email.delivery_delayed", "20T10:00:00", ann())];
+        assert_eq!(verdict(&events, "21T08:59:59"), Verdict::Wait(at("21T09:00:00")));
+        assert_eq!(verdict(&events, "21T09:00:00"), Verdict::Wait(at("21T09:00:00")));
+        assert_eq!(verdict(&events, "21T09:00:00.001"), Verdict::Alert(at("20T09:00:00")));
+    }
+
+    #[test]
+    fn without_its_sending_it_waits_since_its_creation_but_a_scheduled_one_since_its_delay() {
+        let delayed = ("email.delivery_delayed", "20T10:00:00", ann());
+        assert_eq!(verdict(&[delayed.clone()], "20T12:00:00"), Verdict::Wait(at("21T08:00:00")));
+        let scheduled = ("email.scheduled", "20T08:00:00", ann());
+        assert_eq!(verdict(&[delayed, scheduled], "20T12:00:00"), Verdict::Wait(at("21T10:00:00")));
+    }
+
+    #[test]
+    fn an_outcome_resolves_it_in_any_order_but_only_the_recipients_own() {
+        let delayed = ("email.delivery_delayed", "20T10:00:00", ann());
+        for outcome in ["email.delivered", "email.bounced", "email.failed", "email.opened"] {
+            let own = (outcome, "20T11:00:00", ann());
+            assert_eq!(verdict(&[own.clone(), delayed.clone()], "23T00:00:00"), Verdict::Resolved);
+            assert_eq!(verdict(&[delayed.clone(), own], "23T00:00:00"), Verdict::Resolved);
+            let anothers = (outcome, "20T11:00:00", json!(["bob@example.com"]));
+            assert!(matches!(verdict(&[delayed.clone(), anothers], "23T00:00:00"), Verdict::Alert(_)), "{outcome}");
+        }
+        assert_eq!(verdict(&[("email.sent", "20T09:00:00", ann())], "23T00:00:00"), Verdict::Resolved, "never delayed");
+    }
+
+    #[test]
+    fn a_second_delayed_email_within_seven_days_is_news() {
+        let delay = |email: &str, first: i64, last: i64| Delayed {
+            email_id: email.to_owned(),
+            first: UnixMillis(first * HOUR),
+            last: UnixMillis(last * HOUR),
+        };
+        let policy = DelayPolicy::default();
+        let news = |delays: &[Delayed]| repeated(delays, &policy).into_iter().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(news(&[delay("a", 0, 5)]), Vec::<String>::new());
+        assert_eq!(news(&[delay("b", 7 * 24 + 5, 200), delay("a", 0, 5)]), ["b"]);
+        assert_eq!(news(&[delay("b", 7 * 24 + 6, 200), delay("a", 0, 5)]), Vec::<String>::new());
+        assert_eq!(news(&[delay("a", 0, 0), delay("b", 0, 0)]), ["b"], "one of two that were delayed at once");
+    }
+}

@@ -1,0 +1,163 @@
+//! The limits that policy goes by, and their defaults. Any of them can be set in the variable `POLICY`, as JSON.
+
+use serde::Deserialize;
+
+use super::brake::Limit;
+
+/// Why `POLICY` is of no use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// It is not JSON, or names something that there is not.
+    #[error("POLICY: {0}")]
+    NotReadable(String),
+    /// A number is out of its range.
+    #[error("POLICY: {0}")]
+    OutOfRange(&'static str),
+}
+
+/// Every limit.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// When a campaign is slowed or paused.
+    pub brake: BrakePolicy,
+    /// When a delayed email is news.
+    pub delay: DelayPolicy,
+    /// When soft bounces suppress.
+    pub soft_bounces: SoftBouncePolicy,
+    /// How many alerts are too many.
+    pub alerts: AlertPolicy,
+}
+
+/// When a campaign is slowed or paused. Rates are fractions: 0.003 is 0.3 %.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BrakePolicy {
+    /// How many complaints in 24 hours are passed over, as a fraction of what was delivered in 7 days. Each one beyond halves the
+    /// volume.
+    pub allowed_complaints: f64,
+    /// The volume that halving ends at.
+    pub least_volume: f64,
+    /// Complaints of delivered mails that pause a campaign, any of these
+    /// (<https://support.google.com/a/answer/81126>: below 0.1 %, never 0.3 %).
+    pub complaint_limits: Vec<Limit>,
+    /// Hard bounces of mails with an outcome that pause a campaign, any of these.
+    pub bounce_limits: Vec<Limit>,
+    /// The fraction of those limits at which to warn.
+    pub warn_at: f64,
+}
+
+impl Default for BrakePolicy {
+    fn default() -> Self {
+        let limit = |rate, least, of| Limit { rate, least, of };
+        Self {
+            allowed_complaints: 0.0005,
+            least_volume: 0.05,
+            complaint_limits: vec![limit(0.003, 10, 1_000), limit(0.01, 5, 200)],
+            bounce_limits: vec![limit(0.05, 50, 1_000), limit(0.10, 20, 200)],
+            warn_at: 0.5,
+        }
+    }
+}
+
+/// When a delayed email is news.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DelayPolicy {
+    /// An email that has waited so long is.
+    pub hours: u32,
+    /// And one whose recipient was delayed on another email, so many days before or less.
+    pub repeated_within_days: u32,
+}
+
+impl Default for DelayPolicy {
+    fn default() -> Self {
+        Self { hours: 24, repeated_within_days: 7 }
+    }
+}
+
+/// When soft bounces suppress.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SoftBouncePolicy {
+    /// So many distinct emails …
+    pub emails: usize,
+    /// … that bounced softly within so many days.
+    pub within_days: u32,
+    /// How many days after the last of them the suppression lapses.
+    pub lapse_days: u32,
+}
+
+impl Default for SoftBouncePolicy {
+    fn default() -> Self {
+        Self { emails: 3, within_days: 30, lapse_days: 30 }
+    }
+}
+
+/// How many alerts are too many.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlertPolicy {
+    /// So many alerts of a kind and a campaign are sent one by one in an hour; the rest goes into a digest.
+    pub one_by_one_in_an_hour: usize,
+}
+
+impl Default for AlertPolicy {
+    fn default() -> Self {
+        Self { one_by_one_in_an_hour: 5 }
+    }
+}
+
+impl Policy {
+    /// Reads `POLICY`, such as `{"brake": {"least_volume": 0.1}, "delay": {"hours": 48}}`. What it doesn't name keeps its default.
+    ///
+    /// # Errors
+    /// It is not JSON, names something that there is not, or has a number out of range.
+    pub fn read(json: &str) -> Result<Self, PolicyError> {
+        let policy: Self = serde_json::from_str(json).map_err(|error| PolicyError::NotReadable(error.to_string()))?;
+        let fraction = |value: f64| (0.0..=1.0).contains(&value);
+        let brake = &policy.brake;
+        let limits = brake.complaint_limits.iter().chain(&brake.bounce_limits);
+        let rates = limits.map(|limit| limit.rate).chain([brake.allowed_complaints, brake.least_volume, brake.warn_at]);
+        if !rates.into_iter().all(fraction) {
+            return Err(PolicyError::OutOfRange("rates, volumes and warn_at are fractions, from 0 to 1"));
+        }
+        if policy.soft_bounces.emails == 0 || policy.alerts.one_by_one_in_an_hour == 0 {
+            return Err(PolicyError::OutOfRange("emails and one_by_one_in_an_hour are at least 1"));
+        }
+        let spans =
+            [policy.delay.repeated_within_days, policy.soft_bounces.within_days, policy.soft_bounces.lapse_days];
+        if spans.iter().any(|days| !(1..=365).contains(days)) || !(1..=24 * 30).contains(&policy.delay.hours) {
+            return Err(PolicyError::OutOfRange("days are from 1 to 365, hours from 1 to 720"));
+        }
+        Ok(policy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_named_keeps_its_default() {
+        let policy = Policy::read(r#"{"brake": {"least_volume": 0.1}, "delay": {"hours": 48}}"#).unwrap();
+        assert_eq!((policy.brake.least_volume, policy.delay.hours), (0.1, 48));
+        assert_eq!(policy.brake.complaint_limits, BrakePolicy::default().complaint_limits);
+        assert_eq!(Policy::read("{}").unwrap(), Policy::default());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_an_error_that_says_what() {
+        for (json, word) in [
+            ("", "EOF"),
+            (r#"{"brakes": {}}"#, "brakes"),
+            (r#"{"brake": {"least_volume": 5}}"#, "fractions"),
+            (r#"{"brake": {"complaint_limits": [{"rate": -0.1, "least": 1, "of": 1}]}}"#, "fractions"),
+            (r#"{"soft_bounces": {"emails": 0}}"#, "at least 1"),
+            (r#"{"delay": {"hours": 0}}"#, "hours"),
+        ] {
+            let error = Policy::read(json).unwrap_err().to_string();
+            assert!(error.contains(word), "{json}: {error}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `protect`: what follows from stored events, and what is due.
+//!
+//! It is fed from the events table's stream, at least once, from any record on, in any batches; and by a schedule, `tick`. So
+//! everything here may be done again: counts remember what they have counted, facts and suppressions are merged, a brake is computed
+//! from what is there, an alert has a key and a record of being published. Order doesn't matter either.
+//!
+//! ```text
+//!   records ─▶ read ─▶ count, by campaign ─▶ compute its brake ─▶ what follows from each event ─▶ opens and clicks to the queue
+//!               │                                                   (alerts, facts, agenda)
+//!               └─ can never be handled: recorded, told, and passed
+//!   tick    ─▶ alerts left over ─▶ brakes that are not open ─▶ digests ─▶ delayed mails
+//! ```
+//!
+//! What may pass is reported, so that Lambda delivers it again; and with it everything after it.
+
+mod batch;
+mod brakes;
+mod effects;
+mod entry;
+mod tell;
+mod tick;
+
+use std::time::Duration;
+
+use lambda_runtime::{Error, LambdaEvent};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::aws::AwsEnvironment;
+use crate::config::ProtectConfig;
+use crate::publish::Topic;
+use crate::queue::Queue;
+use crate::receive::EnvironmentError;
+use crate::store::agenda::Agenda;
+use crate::store::calls::{Calls, Trouble};
+use crate::store::counters::Campaigns;
+use crate::store::facts::Facts;
+use crate::store::suppressions::Suppressions;
+use crate::store::timeline::Timeline;
+use crate::stream::{BatchAnswer, Invocation, Record};
+use crate::time::UnixMillis;
+
+/// How long one invocation may work. The template gives the function a minute.
+const BUDGET: Duration = Duration::from_secs(55);
+
+/// What is left of the function's own time for the answer.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(2);
+
+/// After how long whoever claimed an alert must be dead: the function is, after a minute.
+const LEASE: Duration = Duration::from_secs(180);
+
+/// The use case, with all that it needs.
+#[derive(Clone, Debug)]
+pub struct Protector {
+    dynamodb: aws_sdk_dynamodb::Client,
+    topic: Topic,
+    queue: Queue,
+    config: ProtectConfig,
+}
+
+/// One invocation: the tables until its deadline, and its one `now`.
+struct Work<'a> {
+    protector: &'a Protector,
+    timeline: Timeline,
+    campaigns: Campaigns,
+    facts: Facts,
+    agenda: Agenda,
+    suppressions: Suppressions,
+    now: UnixMillis,
+    deadline: Instant,
+}
+
+/// What a tick did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TickReport {
+    /// How many entries of the agenda it looked at.
+    pub looked_at: usize,
+    /// What it could not do. The next tick tries again.
+    pub troubles: Vec<Trouble>,
+}
+
+impl Protector {
+    /// A protector that works with these.
+    pub fn new(dynamodb: aws_sdk_dynamodb::Client, topic: Topic, queue: Queue, config: ProtectConfig) -> Self {
+        Self { dynamodb, topic, queue, config }
+    }
+
+    /// Makes a protector of the environment variables, which `variable` looks up.
+    ///
+    /// # Errors
+    /// A variable is missing or makes no sense.
+    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
+        let config = ProtectConfig::read(&variable)?;
+        let aws = AwsEnvironment::read(&variable)?;
+        let topic = Topic::new(aws.sns(), &config.alerts_topic);
+        let queue = Queue::new(aws.sqs(), &config.engage_queue);
+        Ok(Self::new(aws.dynamodb(), topic, queue, config))
+    }
+
+    /// Handles one invocation: a stream batch, or a tick.
+    ///
+    /// # Errors
+    /// The event is neither; or a tick could not do everything, which the next one tries again.
+    pub async fn handle(&self, invocation: LambdaEvent<Value>) -> Result<Value, Error> {
+        let now = UnixMillis::now();
+        let deadline = Instant::now() + budget(invocation.context.deadline, now);
+        match Invocation::read(invocation.payload).inspect_err(|error| tracing::error!(%error, "not handled"))? {
+            Invocation::Records(records) => Ok(serde_json::to_value(self.records(&records, now, deadline).await)?),
+            Invocation::Tick => {
+                let report = self.tick(now, deadline).await;
+                match report.troubles.first() {
+                    None => Ok(json!({ "looked_at": report.looked_at })),
+                    Some(first) => Err(format!("{} left over; the first: {first}", report.troubles.len()).into()),
+                }
+            }
+        }
+    }
+
+    /// Handles a batch of records at the moment `now`; it must be over by `deadline`. Answers what has to be delivered again.
+    pub async fn records(&self, records: &[Record], now: UnixMillis, deadline: Instant) -> BatchAnswer {
+        let started = Instant::now();
+        let work = self.work(now, deadline);
+        // Boxed, here and below: the compiler follows a future into every one that it awaits, and gives up at a depth.
+        let answer = Box::pin(work.records(records)).await;
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(records = records.len(), again = answer.failures.len(), ms, "batch");
+        answer
+    }
+
+    /// Works off what is due at `now`; it must be over by `deadline`.
+    pub async fn tick(&self, now: UnixMillis, deadline: Instant) -> TickReport {
+        let work = self.work(now, deadline);
+        let report = Box::pin(work.tick()).await;
+        for trouble in &report.troubles {
+            tracing::error!(error = %trouble, "left to the next tick");
+        }
+        report
+    }
+
+    fn work(&self, now: UnixMillis, deadline: Instant) -> Work<'_> {
+        let calls = Calls::new(self.dynamodb.clone(), deadline);
+        Work {
+            protector: self,
+            timeline: Timeline::new(calls.clone(), &self.config.events_table),
+            campaigns: Campaigns::new(calls.clone(), &self.config.campaigns_table),
+            facts: Facts::new(calls.clone(), &self.config.recipients_table),
+            agenda: Agenda::new(calls.clone(), &self.config.agenda_table),
+            suppressions: Suppressions::new(calls, &self.config.suppressions_table),
+            now,
+            deadline,
+        }
+    }
+}
+
+/// How long the work may take in an invocation that is killed at `deadline`, in milliseconds since the epoch. A deadline that is over
+/// before the work begins is none, as under `cargo lambda watch`.
+fn budget(deadline: u64, now: UnixMillis) -> Duration {
+    match deadline.checked_sub(now.0.unsigned_abs()) {
+        Some(left) => Duration::from_millis(left).saturating_sub(TIME_TO_ANSWER).min(BUDGET),
+        None => BUDGET,
+    }
+}

@@ -1,0 +1,259 @@
+//! What follows from one event, besides its counts.
+
+use std::collections::BTreeMap;
+
+use super::Work;
+use super::batch::Read;
+use super::brakes::Braked;
+use crate::alert::wording::{self, About, Standing};
+use crate::campaign::{Campaign, Cohort};
+use crate::event::{Addressees, Event, EventType};
+use crate::policy::delay::{Delayed, Verdict, Wait, repeated};
+use crate::policy::domain::{Verification, verification};
+use crate::policy::soft_bounce::{self, SoftBounce, soft_bounced};
+use crate::policy::suppression::Protection;
+use crate::recipient::Recipient;
+use crate::signature::MessageId;
+use crate::store::agenda::{Entry, Kind};
+use crate::store::calls::Trouble;
+use crate::store::facts::{Fact, What};
+use crate::store::timeline::Carrier;
+use crate::store::{as_number, number, row, string, text};
+use crate::time::UnixMillis;
+
+/// How much of a name or a reason from outside is shown, in characters.
+const SHOWN: usize = 100;
+
+/// A delayed email, and whoever waits for it.
+pub(super) struct DelayedMail<'a> {
+    pub(super) email_id: &'a str,
+    pub(super) recipient: &'a Recipient,
+    pub(super) campaign: Option<&'a Campaign>,
+    pub(super) delayed_at: UnixMillis,
+    pub(super) expires_at: UnixMillis,
+}
+
+impl Work<'_> {
+    /// Does what follows from one event. To do it again changes nothing.
+    pub(super) async fn effects(&self, read: &Read<'_>, braked: &BTreeMap<Campaign, Braked>) -> Result<(), Trouble> {
+        let Some(event) = &read.event else { return self.quarantined(read).await };
+        match event.event_type() {
+            Some(EventType::EmailComplained) => self.complained(read, event, braked).await,
+            Some(EventType::EmailBounced) => {
+                self.ambiguous(read, event, "bounced").await?;
+                self.bounced_softly(read, event).await
+            }
+            Some(EventType::EmailSuppressed) => self.ambiguous(read, event, "was skipped by Resend").await,
+            Some(EventType::EmailDeliveryDelayed) => self.delayed(read, event).await,
+            Some(EventType::EmailFailed) => self.failed(read, event).await,
+            Some(EventType::DomainUpdated | EventType::DomainDeleted) => self.domain(read, event).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn quarantined(&self, read: &Read<'_>) -> Result<(), Trouble> {
+        let received = &read.entry.received;
+        let alert =
+            wording::quarantine(&received.partition, received.message.as_str(), &read.entry.problem, received.at);
+        self.tell_of(read, alert).await
+    }
+
+    async fn complained(
+        &self,
+        read: &Read<'_>,
+        event: &Event<'_>,
+        braked: &BTreeMap<Campaign, Braked>,
+    ) -> Result<(), Trouble> {
+        let campaign = self.protector.config.campaign_tags.counted_for(event);
+        let about = self.about(read, event, campaign.as_ref());
+        let standing = campaign.as_ref().and_then(|campaign| braked.get(campaign));
+        let standing = standing.map(|braked| Standing { view: &braked.view, state: &braked.state, now: self.now });
+        match &read.protection {
+            Protection::Ambiguous(_) => self.ambiguous(read, event, "complained").await,
+            Protection::Nothing => self.tell_of(read, wording::complaint(&about, None, standing)).await,
+            Protection::Changes(changes) => {
+                for recipient in changes.keys() {
+                    self.tell_of(read, wording::complaint(&about, Some(recipient), standing)).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn ambiguous(&self, read: &Read<'_>, event: &Event<'_>, what: &str) -> Result<(), Trouble> {
+        let Protection::Ambiguous(recipients) = &read.protection else { return Ok(()) };
+        let campaign = self.protector.config.campaign_tags.counted_for(event);
+        let about = self.about(read, event, campaign.as_ref());
+        self.tell_of(read, wording::ambiguous(&about, what, recipients)).await
+    }
+
+    async fn bounced_softly(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
+        for recipient in soft_bounced(event) {
+            let facts = self.remember(read, event, &recipient, What::Soft).await?;
+            let bounces: Vec<SoftBounce> = facts
+                .into_iter()
+                .map(|fact| SoftBounce { email_id: fact.email_id, at: fact.first, message: fact.message })
+                .collect();
+            if let Some(change) = soft_bounce::suppression(&bounces, &self.protector.config.policy.soft_bounces) {
+                self.suppressions.merge(&recipient, &change).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn delayed(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
+        let campaign = self.protector.config.campaign_tags.counted_for(event);
+        let policy = &self.protector.config.policy.delay;
+        let received = &read.entry.received;
+        let recipients = match event.addressees() {
+            Addressees::Nobody => Vec::new(),
+            Addressees::One(recipient) => vec![recipient],
+            Addressees::Several(recipients) => recipients,
+        };
+        for recipient in &recipients {
+            let facts = self.remember(read, event, recipient, What::Delayed).await?;
+            let delays: Vec<Delayed> = facts
+                .into_iter()
+                .map(|fact| Delayed { email_id: fact.email_id, first: fact.first, last: fact.last })
+                .collect();
+            for email_id in repeated(&delays, policy) {
+                let at =
+                    delays.iter().find(|delayed| delayed.email_id == email_id).map_or(received.at, |known| known.first);
+                // Of another email than this one it is not known here to which campaign it belongs.
+                let campaign = campaign.as_ref().filter(|_| email_id == received.partition);
+                let why = wording::Delay::Repeated { emails: delays.len(), within_days: policy.repeated_within_days };
+                let alert = wording::delay(&About { email_id, campaign, at }, recipient, why);
+                let carrier = Carrier::Event(read.entry.event.clone());
+                self.tell(alert, email_id, &carrier, received.expires_at).await?;
+            }
+            let mail = DelayedMail {
+                email_id: &received.partition,
+                recipient,
+                campaign: campaign.as_ref(),
+                delayed_at: received.happened_at(event),
+                expires_at: received.expires_at,
+            };
+            self.look_at_delay(&mail, &Carrier::Event(read.entry.event.clone())).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks whether a delayed email has an outcome by now. Answers when to look again, if it is to be; tells people if it has waited
+    /// too long.
+    pub(super) async fn look_at_delay(
+        &self,
+        mail: &DelayedMail<'_>,
+        carrier: &Carrier,
+    ) -> Result<Option<UnixMillis>, Trouble> {
+        let policy = &self.protector.config.policy.delay;
+        let mut wait = Wait::default();
+        for item in self.timeline.rows(mail.email_id, "email").await? {
+            let Some(body) = row::payload(&item) else { continue };
+            let (Ok(event), Some(received_at)) = (Event::read(&body), item.get("received_at").and_then(as_number))
+            else {
+                continue;
+            };
+            let received_at = UnixMillis(received_at);
+            wait.add(&event, event.at().map_or(received_at, |at| at.min(received_at)), mail.recipient);
+        }
+        match wait.verdict(policy, self.now) {
+            Verdict::Resolved => Ok(None),
+            Verdict::Wait(due) => {
+                let attributes = [
+                    ("email_id", text(mail.email_id)),
+                    ("recipient", text(mail.recipient.as_str())),
+                    ("campaign", text(mail.campaign.map_or("", Campaign::as_str))),
+                    ("delayed_at", number(mail.delayed_at.0)),
+                    ("keep_until", number(mail.expires_at.0)),
+                ];
+                let key = format!("{}#{}", mail.email_id, mail.recipient);
+                self.agenda.put(&Entry::new(Kind::Delay, due, key, &attributes)).await?;
+                Ok(Some(due))
+            }
+            Verdict::Alert(since) => {
+                let about = About { email_id: mail.email_id, campaign: mail.campaign, at: mail.delayed_at };
+                let hours = (self.now.0 - since.0) / (60 * 60 * 1000);
+                let alert = wording::delay(&about, mail.recipient, wording::Delay::Waiting { since, hours });
+                match self.tell(alert, mail.email_id, carrier, mail.expires_at).await? {
+                    super::tell::Told::Settled => Ok(None),
+                    super::tell::Told::Anothers => Ok(Some(self.now)),
+                }
+            }
+        }
+    }
+
+    async fn failed(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
+        let campaign = self.protector.config.campaign_tags.counted_for(event);
+        let reason = shown(event.failed_because().as_deref().unwrap_or("no reason given"));
+        let about = self.about(read, event, campaign.as_ref());
+        let hour = Cohort::of(read.entry.received.at).start();
+        let alert = wording::failed(&about, &reason, hour);
+        // Not in the email's partition: which of the hour's emails it is about is chance.
+        let partition = format!("failed#{reason}");
+        self.tell(alert, &partition, &Carrier::Event(read.entry.event.clone()), read.entry.received.expires_at).await?;
+        Ok(())
+    }
+
+    async fn domain(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
+        let received = &read.entry.received;
+        let is_lost = match verification(event) {
+            Some(Verification::Lost) => true,
+            Some(Verification::Pending) => self.was_verified_before(read, event).await?,
+            Some(Verification::Stands) | None => false,
+        };
+        if !is_lost {
+            return Ok(());
+        }
+        let name = shown(event.resource_name().as_deref().unwrap_or(&received.partition));
+        let deleted = event.event_type() == Some(EventType::DomainDeleted);
+        let status = if deleted { "deleted".to_owned() } else { shown(&event.resource_status().unwrap_or_default()) };
+        let hour = Cohort::of(received.at).start();
+        let alert = wording::domain(&received.partition, &name, &status, received.happened_at(event), hour);
+        self.tell_of(read, alert).await
+    }
+
+    /// Whether an earlier event of the same domain says that it was verified.
+    async fn was_verified_before(&self, read: &Read<'_>, event: &Event<'_>) -> Result<bool, Trouble> {
+        let received = &read.entry.received;
+        let at = received.happened_at(event);
+        let rows = self.timeline.rows(&received.partition, "domain").await?;
+        Ok(rows.iter().filter(|row| string(row, "event") != read.entry.event).any(|row| {
+            let Some(body) = row::payload(row) else { return false };
+            Event::read(&body).is_ok_and(|earlier| {
+                earlier.at().is_some_and(|earlier| earlier < at) && verification(&earlier) == Some(Verification::Stands)
+            })
+        }))
+    }
+
+    async fn remember(
+        &self,
+        read: &Read<'_>,
+        event: &Event<'_>,
+        recipient: &Recipient,
+        what: What,
+    ) -> Result<Vec<Fact>, Trouble> {
+        let received = &read.entry.received;
+        let at = received.happened_at(event);
+        let message: MessageId = received.message.clone();
+        let fact = Fact { email_id: received.partition.clone(), first: at, last: at, message };
+        self.facts.remember(recipient, what, &fact).await
+    }
+
+    /// Tells people of an alert about an event's own partition.
+    async fn tell_of(&self, read: &Read<'_>, alert: crate::alert::Alert) -> Result<(), Trouble> {
+        let received = &read.entry.received;
+        let carrier = Carrier::Event(read.entry.event.clone());
+        self.tell(alert, &received.partition, &carrier, received.expires_at).await?;
+        Ok(())
+    }
+
+    fn about<'a>(&self, read: &'a Read<'_>, event: &Event<'_>, campaign: Option<&'a Campaign>) -> About<'a> {
+        let received = &read.entry.received;
+        About { email_id: &received.partition, campaign, at: received.happened_at(event) }
+    }
+}
+
+/// A text from outside, as it is shown to people and used in a key: one line, not long.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
+}

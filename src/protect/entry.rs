@@ -1,0 +1,80 @@
+//! A record of the stream, read as the row that it is.
+
+use crate::policy::counting::Received;
+use crate::signature::MessageId;
+use crate::store::row::{self, RowKind};
+use crate::store::{as_number, string};
+use crate::stream::Record;
+use crate::time::{UnixMillis, days};
+
+/// How long the record of an event is kept that does not say how long it stays itself.
+const KEPT_DAYS: u32 = 90;
+
+/// A row that was added to the events table.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) kind: RowKind,
+    /// The sort key: `<type>#<message>`.
+    pub(super) event: String,
+    pub(super) received: Received,
+    pub(super) body: Vec<u8>,
+    /// Why it is in quarantine.
+    pub(super) problem: String,
+}
+
+/// Where a record is, as far as it tells: for what is said of one that can't be read.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) partition: String,
+    pub(super) event: String,
+}
+
+impl Place {
+    pub(super) fn of(record: &Record) -> Self {
+        let key = |name: &str| {
+            let key = string(&record.keys, name);
+            if key.is_empty() { string(&record.row, name).to_owned() } else { key.to_owned() }
+        };
+        let (partition, event) = (key("email_id"), key("event"));
+        if partition.is_empty() || event.is_empty() {
+            let sequence = &record.sequence_number;
+            return Self { partition: format!("message#stream-{sequence}"), event: format!("unreadable#{sequence}") };
+        }
+        Self { partition, event }
+    }
+}
+
+impl Entry {
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// It is no row of an event, in words.
+    pub(super) fn read(record: &Record, now: UnixMillis) -> Result<Self, String> {
+        let place = Place::of(record);
+        let kind = match string(&record.row, "kind") {
+            kind if kind == RowKind::Event.as_str() => RowKind::Event,
+            kind if kind == RowKind::Quarantine.as_str() => RowKind::Quarantine,
+            kind => return Err(format!("its kind is {kind:?}, not event")),
+        };
+        let (_, message) = place.event.split_once('#').ok_or("its key names no message")?;
+        let millis = |name: &str| record.row.get(name).and_then(as_number);
+        let at = UnixMillis(millis("received_at").ok_or("it has no time of receipt")?);
+        let expires_at = millis("expires_at").map(|seconds| UnixMillis(seconds.saturating_mul(1000)));
+        let body = match kind {
+            RowKind::Event => row::payload(&record.row).ok_or("it has no payload that can be read")?.into_owned(),
+            RowKind::Quarantine => Vec::new(),
+        };
+        Ok(Self {
+            kind,
+            received: Received {
+                message: MessageId::already_verified(message),
+                partition: place.partition,
+                at,
+                expires_at: expires_at.unwrap_or_else(|| now.plus(days(KEPT_DAYS))),
+            },
+            event: place.event,
+            body,
+            problem: string(&record.row, "problem").to_owned(),
+        })
+    }
+}

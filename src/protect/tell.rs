@@ -1,0 +1,75 @@
+//! Telling people: each alert once, and no storm.
+
+use super::{LEASE, Work};
+use crate::alert::Alert;
+use crate::store::agenda::{Agenda, Entry, Group, Kind, Place};
+use crate::store::calls::Trouble;
+use crate::store::text;
+use crate::store::timeline::{AlertRow, Carrier, Claim};
+use crate::time::UnixMillis;
+
+/// What became of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is published, folded into a digest, or left to the next tick: it will not be lost.
+    Settled,
+    /// Somebody else has claimed it and is at it.
+    Anothers,
+}
+
+impl Work<'_> {
+    /// Tells people of an alert about `about`, the partition of its record, once. The first few of a kind and campaign in an hour are
+    /// published; the rest is folded into a digest.
+    pub(super) async fn tell(
+        &self,
+        alert: Alert,
+        about: &str,
+        carrier: &Carrier,
+        expires_at: UnixMillis,
+    ) -> Result<Told, Trouble> {
+        let payload = serde_json::to_string(&alert).map_err(|error| Trouble::Never(error.to_string()))?;
+        let row = AlertRow { about: about.to_owned(), id: alert.id.clone(), payload, expires_at };
+        let payload = match self.timeline.claim(&row, carrier, self.now, LEASE).await? {
+            Claim::Settled => return Ok(Told::Settled),
+            Claim::Anothers => return Ok(Told::Anothers),
+            Claim::Ours(payload) => payload,
+        };
+        // As it was claimed first: a repeat has the same text too.
+        let alert = serde_json::from_str(&payload).unwrap_or(alert);
+        if alert.kind.may_storm() {
+            let group = Group { kind: alert.kind.as_str(), campaign: alert.campaign.as_ref() };
+            let first_few = self.protector.config.policy.alerts.one_by_one_in_an_hour;
+            if self.agenda.place(&group, &alert.id, self.now, first_few).await? == Place::TooMany {
+                let digests = Agenda::digests(&group, self.now);
+                self.timeline.fold(&row, &self.agenda, &digests).await?;
+                return Ok(Told::Settled);
+            }
+        }
+        self.publish(&alert, about).await?;
+        Ok(Told::Settled)
+    }
+
+    /// Publishes an alert that is claimed. If SNS can't be reached, or refuses, it is left to the next tick: that people can't be
+    /// told must not stop the counting.
+    async fn publish(&self, alert: &Alert, about: &str) -> Result<(), Trouble> {
+        match self.protector.topic.publish(alert, self.deadline).await {
+            Ok(()) => self.timeline.note_published(about, &alert.id, self.now).await,
+            Err(trouble) => {
+                tracing::error!(error = %trouble, alert = alert.id, "not published; the next tick tries again");
+                let attributes = [("about", text(about)), ("alert", text(&alert.id))];
+                self.agenda.put(&Entry::new(Kind::Publish, self.now, &alert.id, &attributes)).await
+            }
+        }
+    }
+
+    /// Publishes an alert that was left over. `true` if it is done.
+    pub(super) async fn publish_again(&self, entry: &Entry) -> Result<(), Trouble> {
+        let (about, id) = (entry.text("about"), entry.text("alert"));
+        if let Some(payload) = self.timeline.unsettled(about, id).await? {
+            let alert: Alert = serde_json::from_str(&payload).map_err(|error| Trouble::Never(error.to_string()))?;
+            self.protector.topic.publish(&alert, self.deadline).await?;
+            self.timeline.note_published(about, id, self.now).await?;
+        }
+        self.agenda.delete(entry).await
+    }
+}

@@ -1,0 +1,319 @@
+//! DynamoDB's calls, tried again while that may help: what `protect` makes everything of.
+//!
+//! Every call here may be repeated without harm, because each of its callers makes it so: by a condition, by a version, or by
+//! writing the same again. So an answer that was lost is simply asked for once more.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+use tokio::time::Instant;
+
+use super::Item;
+use super::failure::Failure;
+use crate::aws::describe;
+
+/// How often a call is tried whose outcome is unclear.
+const UNCLEAR_TRIES: u32 = 4;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why something could not be done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// It may pass: a throttle, a lost connection, a missing permission. To be tried again later.
+    #[error("{0}")]
+    Passing(String),
+    /// It will never be done, however often it is tried.
+    #[error("{0}")]
+    Never(String),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Invalid(why) => Self::Never(why),
+            Failure::Busy(why) | Failure::Unclear(why) | Failure::Denied(why) => Self::Passing(why),
+            Failure::RowExists(_) | Failure::Overtaken(_) => Self::Passing("a condition failed".to_owned()),
+        }
+    }
+}
+
+/// What became of a write on a condition.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Written<T> {
+    /// It was done.
+    Done(T),
+    /// The condition did not hold. Holds the item as it is, if there is one and it was asked for.
+    Refused(Option<Item>),
+}
+
+/// What an update does: its expression, its condition, and what they name.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// `SET …`, `ADD …`
+    pub update: String,
+    /// On which condition; none: always.
+    pub condition: Option<&'static str>,
+    /// `#name` and what it stands for.
+    pub names: Vec<(String, String)>,
+    /// `:value` and what it stands for.
+    pub values: Vec<(String, AttributeValue)>,
+}
+
+/// DynamoDB, until a deadline.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    client: Client,
+    deadline: Instant,
+}
+
+impl Calls {
+    /// Calls with a client that does not retry by itself, until `deadline`.
+    pub fn new(client: Client, deadline: Instant) -> Self {
+        Self { client, deadline }
+    }
+
+    /// When to stop trying.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// One item, as it is now.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn get(&self, table: &str, key: Item) -> Result<Option<Item>, Trouble> {
+        let call = || async {
+            let get = self.client.get_item().table_name(table).set_key(Some(key.clone())).consistent_read(true);
+            get.send().await.map(|output| output.item).map_err(|error| failure(&error))
+        };
+        Ok(self.tried(call).await?)
+    }
+
+    /// The items of these keys that there are, as they are now, in no order. At most 100 keys.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn get_all(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, Trouble> {
+        let mut found = Vec::new();
+        let mut left = keys;
+        let mut pause = FIRST_PAUSE;
+        while !left.is_empty() {
+            let call = || async {
+                let wanted = KeysAndAttributes::builder().set_keys(Some(left.clone())).consistent_read(true).build();
+                let wanted = wanted.map_err(|error| Failure::Invalid(error.to_string()))?;
+                let get = self.client.batch_get_item().request_items(table, wanted);
+                get.send().await.map_err(|error| failure(&error))
+            };
+            let output = self.tried(call).await?;
+            found.extend(output.responses.unwrap_or_default().remove(table).unwrap_or_default());
+            left = output
+                .unprocessed_keys
+                .unwrap_or_default()
+                .remove(table)
+                .map(|unprocessed| unprocessed.keys)
+                .unwrap_or_default();
+            if !left.is_empty() {
+                self.pause(&mut pause, "DynamoDB left keys unread").await?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every item of a partition whose sort key is in a range, both ends included, in order; as they are now.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn range(
+        &self,
+        table: &str,
+        partition: (&str, &str),
+        sort: (&str, &str, &str),
+        at_most: usize,
+    ) -> Result<Vec<Item>, Trouble> {
+        let mut found = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let limit = i32::try_from(at_most.saturating_sub(found.len()).min(1_000)).unwrap_or(1_000);
+            let call = || async {
+                let query = self.client.query().table_name(table).consistent_read(true).limit(limit);
+                let query = query.key_condition_expression("#p = :p AND #s BETWEEN :from AND :to");
+                let query = query.expression_attribute_names("#p", partition.0);
+                let query = query.expression_attribute_names("#s", sort.0);
+                let query = query.expression_attribute_values(":p", super::text(partition.1));
+                let query = query.expression_attribute_values(":from", super::text(sort.1));
+                let query = query.expression_attribute_values(":to", super::text(sort.2));
+                query.set_exclusive_start_key(start.clone()).send().await.map_err(|error| failure(&error))
+            };
+            let page = self.tried(call).await?;
+            found.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() || found.len() >= at_most {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Puts an item on a condition.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked, or will never take it.
+    pub async fn put(&self, table: &str, item: &Item, condition: &Change) -> Result<Written<()>, Trouble> {
+        let call = || async {
+            let put = self.client.put_item().table_name(table).set_item(Some(item.clone()));
+            let put = put.set_condition_expression(condition.condition.map(str::to_owned));
+            let put = put.set_expression_attribute_names(named(&condition.names));
+            let put = put.set_expression_attribute_values(named(&condition.values));
+            let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            match put.send().await {
+                Ok(_) => Ok(Written::Done(())),
+                Err(error) => match error.as_service_error() {
+                    Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                        Ok(Written::Refused(refused.item.clone()))
+                    }
+                    _ => Err(failure(&error)),
+                },
+            }
+        };
+        Ok(self.tried(call).await?)
+    }
+
+    /// Changes an item, and answers it as it is then.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked, or will never take it.
+    pub async fn update(&self, table: &str, key: Item, change: &Change) -> Result<Written<Item>, Trouble> {
+        let call = || async {
+            let update = self.client.update_item().table_name(table).set_key(Some(key.clone()));
+            let update = update.update_expression(&change.update).return_values(ReturnValue::AllNew);
+            let update = update.set_condition_expression(change.condition.map(str::to_owned));
+            let update = update.set_expression_attribute_names(named(&change.names));
+            let update = update.set_expression_attribute_values(named(&change.values));
+            match update.send().await {
+                Ok(output) => Ok(Written::Done(output.attributes.unwrap_or_default())),
+                Err(error) => match error.as_service_error() {
+                    Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(Written::Refused(None)),
+                    _ => Err(failure(&error)),
+                },
+            }
+        };
+        Ok(self.tried(call).await?)
+    }
+
+    /// Deletes an item.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn delete(&self, table: &str, key: Item) -> Result<(), Trouble> {
+        let call = || async {
+            let delete = self.client.delete_item().table_name(table).set_key(Some(key.clone()));
+            delete.send().await.map(|_| ()).map_err(|error| failure(&error))
+        };
+        Ok(self.tried(call).await?)
+    }
+
+    /// One transaction, once. Which of its items' conditions did not hold, if any (`Refused`, by index); a conflict is a
+    /// [`Failure::Busy`], and whoever calls reads again before the next try.
+    ///
+    /// # Errors
+    /// Nothing is known to be written.
+    pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Result<(), Vec<usize>>, Failure> {
+        let transaction = self.client.transact_write_items().set_transact_items(Some(items));
+        let sent = tokio::time::timeout_at(self.deadline, transaction.send()).await;
+        let Ok(result) = sent else { return Err(Failure::Unclear("no answer before the deadline".to_owned())) };
+        let Err(error) = result else { return Ok(Ok(())) };
+        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+            return Err(failure(&error));
+        };
+        let reasons = cancelled.cancellation_reasons();
+        let failed = |(index, reason): (usize, &aws_sdk_dynamodb::types::CancellationReason)| {
+            (reason.code() == Some("ConditionalCheckFailed")).then_some(index)
+        };
+        let refused: Vec<usize> = reasons.iter().enumerate().filter_map(failed).collect();
+        if refused.is_empty() { Err(Failure::of_reasons(reasons)) } else { Ok(Err(refused)) }
+    }
+
+    /// Tries a call until it succeeds, fails for good, or there is no time left.
+    async fn tried<T, F>(&self, call: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut pause = FIRST_PAUSE;
+        let mut unclear = 0;
+        loop {
+            let failure = match tokio::time::timeout_at(self.deadline, call()).await {
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(failure)) => failure,
+                Err(_) => return Err(Failure::Unclear("no answer before the deadline".to_owned())),
+            };
+            let why = match failure {
+                Failure::Busy(why) => why,
+                Failure::Unclear(why) if unclear + 1 < UNCLEAR_TRIES => {
+                    unclear += 1;
+                    why
+                }
+                failure => return Err(failure),
+            };
+            self.pause(&mut pause, &why).await?;
+        }
+    }
+
+    /// Waits for up to `pause`, and makes the next one longer.
+    ///
+    /// # Errors
+    /// There is no time for it.
+    pub(super) async fn pause(&self, pause: &mut Duration, why: &str) -> Result<(), Failure> {
+        // Anything up to the whole pause: those that collided must not meet again.
+        let wait = pause.mul_f64(fastrand::f64());
+        if Instant::now() + wait >= self.deadline {
+            return Err(Failure::Busy(why.to_owned()));
+        }
+        tokio::time::sleep(wait).await;
+        *pause = (*pause * 2).min(LONGEST_PAUSE);
+        Ok(())
+    }
+}
+
+/// The first pause between two tries.
+pub(super) const fn first_pause() -> Duration {
+    FIRST_PAUSE
+}
+
+/// A put as part of a transaction.
+pub(super) fn put_item(put: PutBuilder) -> Result<TransactWriteItem, Trouble> {
+    let put = put.build().map_err(|error| Trouble::Never(error.to_string()))?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
+/// An update as part of a transaction.
+pub(super) fn update_item(update: UpdateBuilder) -> Result<TransactWriteItem, Trouble> {
+    let update = update.build().map_err(|error| Trouble::Never(error.to_string()))?;
+    Ok(TransactWriteItem::builder().update(update).build())
+}
+
+/// Pairs as the SDK takes them: none rather than an empty map, which DynamoDB refuses.
+fn named<T: Clone>(pairs: &[(String, T)]) -> Option<std::collections::HashMap<String, T>> {
+    (!pairs.is_empty()).then(|| pairs.iter().cloned().collect())
+}
+
+fn failure<E, R>(error: &SdkError<E, R>) -> Failure
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+    R: std::fmt::Debug,
+{
+    let described = describe(error);
+    match error.as_service_error() {
+        Some(service) => Failure::of_code(service.code(), described),
+        None => Failure::Unclear(described),
+    }
+}

@@ -1,0 +1,364 @@
+//! The campaigns table's numbers: counted exactly once, whatever is delivered again.
+//!
+//! | sort key `cohort` | holds |
+//! | --- | --- |
+//! | `2026-11-23T13` | the numbers of the emails created in that hour |
+//! | `ledger#2026-11-23T13#1795440600` | the messages of that cohort that were received in that second and are counted |
+//! | `complained#<email>#<recipient>`, `bounced_hard#…`, `bounced_soft#…` | that this happening is counted, since when and in which cohort |
+//! | `complained_at#<ms>#<hash>` | when a counted complaint happened, for the brake |
+//! | `state` | the brake: see [`state`](super::state) |
+//!
+//! # Why it is exact
+//!
+//! A stream delivers again from the first failure on, with other borders, perhaps out of order; two shards deliver at once; a
+//! function dies between any two calls. So a number is only ever added to together with the memory of what was added, in one
+//! transaction, on the condition that the memory is as it was read:
+//!
+//! ```text
+//!   batch: m1 m2 m3, all received in second 17                        ledger of second 17     cohort
+//!   ───────────────────────────────────────────                       ───────────────────     ──────────────
+//!   read the ledger            → {} at version 0
+//!   subtract                   → m1 m2 m3 are new
+//!   transaction: ledger {m1 m2 m3} if version 0, cohort + 3  ──────▶  {m1 m2 m3}, version 1   delivered 3
+//!   ✗ the function dies, or the answer is lost
+//!   delivered again: m2 m3 m4
+//!   read the ledger            → {m1 m2 m3} at version 1
+//!   subtract                   → m4 is new
+//!   transaction: ledger + {m4} if version 1, cohort + 1      ──────▶  {m1 m2 m3 m4}, v. 2     delivered 4
+//!
+//!   a second shard, in between: its version is not the one any more; it reads again, and subtracts again
+//! ```
+//!
+//! The transaction is all or nothing, so there is no moment at which a message is remembered but not added, or added but not
+//! remembered. The key of the memory follows from the event's row alone, so every delivery of it looks in the same place.
+//!
+//! A complaint or a bounce counts once per happening, whichever messages tell of it: its memory is an item of its own, which
+//! keeps the earliest time and cohort that any of them tells, and moves the count if an earlier one comes later.
+//!
+//! What it does not cover: an event that is handled again after its own row and the memory of it have expired; messages that tell
+//! of one happening but name different campaigns, which count in both; and more than some 40,000 messages of one cohort
+//! within one second, which no item could hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use sha2::{Digest, Sha256};
+
+use super::calls::{Calls, Trouble, first_pause, put_item, update_item};
+use super::failure::Failure;
+use super::{Item, as_number, number, text};
+use crate::campaign::{Campaign, Cohort};
+use crate::policy::brake::{LONG_WINDOW_DAYS, SHORT_WINDOW_HOURS, View};
+use crate::policy::counting::{Count, Counter, Figures, MessageHash, Once};
+use crate::time::{UnixMillis, days, hours};
+
+/// How many memories are written in one transaction: it holds 100 items at most, and a memory may move two others.
+const MEMORIES: usize = 24;
+
+/// How long a cohort's numbers stay: for the same season of the next year.
+const COHORT_DAYS: u32 = 400;
+
+/// How much longer a memory stays than the event: what is remembered must not be the first to go.
+const LONGER_DAYS: u32 = 7;
+
+/// What begins the sort key of a complaint's time.
+const COMPLAINED_AT: &str = "complained_at#";
+
+/// The campaigns table.
+#[derive(Clone, Debug)]
+pub struct Campaigns {
+    pub(super) calls: Calls,
+    pub(super) table: String,
+}
+
+/// Something that is remembered so that it counts once, and what there is to remember.
+enum Memory {
+    Ledger { cohort: Cohort, messages: BTreeMap<MessageHash, Counter>, expires_at: UnixMillis },
+    Happening { counter: Counter, at: UnixMillis, cohort: Cohort, expires_at: UnixMillis },
+}
+
+/// A transaction in the making: its items, and what each cohort gets.
+#[derive(Default)]
+struct Tally {
+    items: Vec<TransactWriteItem>,
+    cohorts: BTreeMap<Cohort, Figures>,
+}
+
+impl Campaigns {
+    /// The table of this name.
+    pub fn new(calls: Calls, table: impl Into<String>) -> Self {
+        Self { calls, table: table.into() }
+    }
+
+    /// Counts, for one campaign, what is not counted yet.
+    ///
+    /// # Errors
+    /// Some of it may not be counted. To count all of it again is safe.
+    pub async fn count(&self, campaign: &Campaign, counts: &[Count]) -> Result<(), Trouble> {
+        let memories: Vec<(String, Memory)> = memories(counts).into_iter().collect();
+        for some in memories.chunks(MEMORIES) {
+            self.count_some(campaign, some).await?;
+        }
+        Ok(())
+    }
+
+    async fn count_some(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<(), Trouble> {
+        let mut pause = first_pause();
+        let mut unclear = 0;
+        loop {
+            let keys = memories.iter().map(|(key, _)| self.key(campaign, key)).collect();
+            let found = self.calls.get_all(&self.table, keys).await?;
+            let by_key: BTreeMap<&str, &Item> =
+                found.iter().map(|item| (super::string(item, "cohort"), item)).collect();
+            let mut tally = Tally::default();
+            for (key, memory) in memories {
+                self.remember(campaign, key, memory, by_key.get(key.as_str()).copied(), &mut tally)?;
+            }
+            if tally.items.is_empty() {
+                return Ok(());
+            }
+            for (cohort, figures) in &tally.cohorts {
+                tally.items.push(self.add(campaign, *cohort, figures)?);
+            }
+            let why = match self.calls.transact(tally.items).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(_)) => "others kept counting the same".to_owned(),
+                Err(Failure::Busy(why)) => why,
+                Err(Failure::Unclear(why)) if unclear < 3 => {
+                    unclear += 1;
+                    why
+                }
+                Err(failure) => return Err(failure.into()),
+            };
+            self.calls.pause(&mut pause, &why).await?;
+        }
+    }
+
+    /// Adds to the tally what must be written for one memory, if anything must.
+    fn remember(
+        &self,
+        campaign: &Campaign,
+        key: &str,
+        memory: &Memory,
+        found: Option<&Item>,
+        tally: &mut Tally,
+    ) -> Result<(), Trouble> {
+        match memory {
+            Memory::Ledger { cohort, messages, expires_at } => {
+                let known = found.map(ledger).unwrap_or_default();
+                let new: Vec<_> = messages.iter().filter(|(hash, _)| !known.contains(hash)).collect();
+                if new.is_empty() {
+                    return Ok(());
+                }
+                for (_, counter) in &new {
+                    tally.cohorts.entry(*cohort).or_default().add(**counter, 1);
+                }
+                let all =
+                    known.iter().chain(new.iter().map(|(hash, _)| *hash)).flat_map(|hash| hash.0).collect::<Vec<u8>>();
+                let version = found.and_then(|item| as_number(item.get("version")?));
+                let kept = found.and_then(|item| as_number(item.get("expires_at")?)).unwrap_or(0);
+                let mut item = self.key(campaign, key);
+                item.insert("messages".to_owned(), AttributeValue::B(Blob::new(all)));
+                item.insert("version".to_owned(), number(version.unwrap_or(0).saturating_add(1)));
+                item.insert("expires_at".to_owned(), number(forget(*expires_at).max(kept)));
+                let put = Put::builder().table_name(&self.table).set_item(Some(item));
+                let put = match version {
+                    Some(version) => put
+                        .condition_expression("#version = :version")
+                        .expression_attribute_names("#version", "version")
+                        .expression_attribute_values(":version", number(version)),
+                    None => put.condition_expression("attribute_not_exists(campaign)"),
+                };
+                tally.items.push(put_item(put)?);
+            }
+            Memory::Happening { counter, at, cohort, expires_at } => {
+                let known = found.and_then(happening);
+                let told = (*at, *cohort);
+                let earliest = known.map_or(told, |known| (known.0.min(told.0), known.1.min(told.1)));
+                if known == Some(earliest) {
+                    return Ok(());
+                }
+                tally.cohorts.entry(earliest.1).or_default().add(*counter, 1);
+                if let Some((_, counted_in)) = known {
+                    tally.cohorts.entry(counted_in).or_default().add(*counter, -1);
+                }
+                let mut item = self.key(campaign, key);
+                item.insert("at".to_owned(), number(earliest.0.0));
+                item.insert("counted_in".to_owned(), text(earliest.1.to_string()));
+                item.insert("expires_at".to_owned(), number(forget(*expires_at)));
+                let put = Put::builder().table_name(&self.table).set_item(Some(item));
+                let put = match known {
+                    Some((at, counted_in)) => put
+                        .condition_expression("#at = :at AND counted_in = :counted_in")
+                        .expression_attribute_names("#at", "at")
+                        .expression_attribute_values(":at", number(at.0))
+                        .expression_attribute_values(":counted_in", text(counted_in.to_string())),
+                    None => put.condition_expression("attribute_not_exists(campaign)"),
+                };
+                tally.items.push(put_item(put)?);
+                if *counter == Counter::Complained && known.map(|known| known.0) != Some(earliest.0) {
+                    self.move_complaint(campaign, key, known.map(|known| known.0), earliest.0, tally)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps when a complaint happened, in the order of time, so that the brake reads only the last day's.
+    fn move_complaint(
+        &self,
+        campaign: &Campaign,
+        key: &str,
+        from: Option<UnixMillis>,
+        to: UnixMillis,
+        tally: &mut Tally,
+    ) -> Result<(), Trouble> {
+        if let Some(from) = from {
+            let delete = Delete::builder().table_name(&self.table);
+            let delete = delete.set_key(Some(self.key(campaign, &complained_at(from, key)))).build();
+            let delete = delete.map_err(|error| Trouble::Never(error.to_string()))?;
+            tally.items.push(TransactWriteItem::builder().delete(delete).build());
+        }
+        let mut item = self.key(campaign, &complained_at(to, key));
+        // It is of no use to the brake after a day.
+        item.insert("expires_at".to_owned(), number(to.plus(days(LONG_WINDOW_DAYS)).seconds()));
+        tally.items.push(put_item(Put::builder().table_name(&self.table).set_item(Some(item)))?);
+        Ok(())
+    }
+
+    fn add(&self, campaign: &Campaign, cohort: Cohort, figures: &Figures) -> Result<TransactWriteItem, Trouble> {
+        let key = self.key(campaign, &cohort.to_string());
+        let mut update = Update::builder().table_name(&self.table).set_key(Some(key));
+        let mut added = Vec::new();
+        for (index, (counter, by)) in figures.0.iter().enumerate() {
+            added.push(format!("{} :n{index}", counter.as_str()));
+            update = update.expression_attribute_values(format!(":n{index}"), number(*by));
+        }
+        let expires_at = cohort.start().plus(days(COHORT_DAYS)).seconds();
+        let update = update
+            .update_expression(format!("ADD {} SET expires_at = :expires_at", added.join(", ")))
+            .expression_attribute_values(":expires_at", number(expires_at));
+        update_item(update)
+    }
+
+    pub(super) fn key(&self, campaign: &Campaign, cohort: &str) -> Item {
+        Item::from([("campaign".to_owned(), text(campaign.as_str())), ("cohort".to_owned(), text(cohort))])
+    }
+
+    /// What the brake of a campaign is computed from, as it is now.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn view(&self, campaign: &Campaign, now: UnixMillis) -> Result<View, Trouble> {
+        let from_cohort = Cohort::of(now.minus(days(LONG_WINDOW_DAYS))).to_string();
+        let from_complaint = complained_at(now.minus(hours(SHORT_WINDOW_HOURS)), "");
+        let partition = ("campaign", campaign.as_str());
+        // ':' is what follows '9', and '$' what follows '#', so the ranges end where these kinds of items end.
+        let cohorts = self.calls.range(&self.table, partition, ("cohort", &from_cohort, ":"), usize::MAX);
+        let complaints =
+            self.calls.range(&self.table, partition, ("cohort", &from_complaint, "complained_at$"), usize::MAX);
+        let (cohorts, complaints) = tokio::join!(cohorts, complaints);
+        let complaints = complaints?;
+        Ok(View {
+            cohorts: cohorts?.iter().filter_map(cohort_figures).collect(),
+            complaints: complaints.iter().filter_map(complaint_time).collect(),
+        })
+    }
+}
+
+/// What there is to remember, by the sort key under which it is.
+fn memories(counts: &[Count]) -> BTreeMap<String, Memory> {
+    let mut memories: BTreeMap<String, Memory> = BTreeMap::new();
+    for count in counts {
+        let (key, memory) = match &count.once {
+            Once::Message { second, hash } => (
+                format!("ledger#{}#{second}", count.cohort),
+                Memory::Ledger {
+                    cohort: count.cohort,
+                    messages: BTreeMap::from([(*hash, count.counter)]),
+                    expires_at: count.expires_at,
+                },
+            ),
+            Once::Happening { key, at } => {
+                let (counter, at, cohort) = (count.counter, *at, count.cohort);
+                (happening_key(key), Memory::Happening { counter, at, cohort, expires_at: count.expires_at })
+            }
+        };
+        match memories.remove(&key) {
+            Some(before) => memories.insert(key, before.and(memory)),
+            None => memories.insert(key, memory),
+        };
+    }
+    memories
+}
+
+impl Memory {
+    /// Both, where they are of the same key.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (
+                Self::Ledger { cohort, mut messages, expires_at },
+                Self::Ledger { messages: more, expires_at: later, .. },
+            ) => {
+                messages.extend(more);
+                Self::Ledger { cohort, messages, expires_at: expires_at.max(later) }
+            }
+            (
+                Self::Happening { counter, at, cohort, expires_at },
+                Self::Happening { at: another, cohort: other, expires_at: later, .. },
+            ) => Self::Happening {
+                counter,
+                at: at.min(another),
+                cohort: cohort.min(other),
+                expires_at: expires_at.max(later),
+            },
+            (first, _) => first,
+        }
+    }
+}
+
+fn ledger(item: &Item) -> BTreeSet<MessageHash> {
+    let bytes = item.get("messages").and_then(|value| value.as_b().ok()).map(|blob| blob.as_ref()).unwrap_or_default();
+    bytes.as_chunks::<8>().0.iter().map(|hash| MessageHash(*hash)).collect()
+}
+
+fn happening(item: &Item) -> Option<(UnixMillis, Cohort)> {
+    let cohort = Cohort::parse(item.get("counted_in")?.as_s().ok()?)?;
+    Some((UnixMillis(as_number(item.get("at")?)?), cohort))
+}
+
+fn cohort_figures(item: &Item) -> Option<(Cohort, Figures)> {
+    let cohort = Cohort::parse(item.get("cohort")?.as_s().ok()?)?;
+    let figure = |counter: Counter| Some((counter, as_number(item.get(counter.as_str())?)?));
+    Some((cohort, Figures(Counter::ALL.into_iter().filter_map(figure).collect())))
+}
+
+fn complaint_time(item: &Item) -> Option<UnixMillis> {
+    let key = item.get("cohort")?.as_s().ok()?.strip_prefix(COMPLAINED_AT)?;
+    Some(UnixMillis(key.split('#').next()?.parse().ok()?))
+}
+
+/// Fifteen digits last until the year 33658, and keep the order of time.
+fn complained_at(at: UnixMillis, happening: &str) -> String {
+    let digest = Sha256::digest(happening);
+    let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hash = if happening.is_empty() { "" } else { &hash };
+    format!("{COMPLAINED_AT}{:015}#{hash}", at.0.max(0))
+}
+
+/// A happening's sort key: what it is about, or, where that is too long for a key, its hash.
+fn happening_key(key: &str) -> String {
+    const LONGEST: usize = 1024;
+    if key.len() <= LONGEST {
+        return key.to_owned();
+    }
+    let counter = key.split('#').next().unwrap_or_default();
+    let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{counter}#sha256-{hash}")
+}
+
+/// When a memory may be forgotten, in seconds.
+fn forget(expires_at: UnixMillis) -> i64 {
+    expires_at.plus(days(LONGER_DAYS)).seconds()
+}
