@@ -13,6 +13,7 @@ mod binaries;
 mod concurrency;
 mod contract;
 mod faults;
+mod feeder;
 mod leniency;
 mod one_call;
 mod order;
