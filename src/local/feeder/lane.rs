@@ -86,7 +86,7 @@ impl Lane {
                             first,
                             last,
                             error,
-                            "the function broke off, again"
+                            "the function broke off; its batch comes again"
                         );
                     }
                     let size = batch.len();
