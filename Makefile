@@ -5,6 +5,7 @@ BIN := $(TOOLS)/venv/bin
 LISTEN ?= 127.0.0.1:9000
 DYNAMODB ?= 127.0.0.1:8000
 EVENT ?= email.bounced
+FUNCTIONS := --bin receive --bin protect
 
 REBOUND := cargo run --features cli --bin rebound --
 CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
@@ -24,7 +25,7 @@ test: ## every test
 lint: $(BIN)/cfn-lint $(BIN)/sam ## formatting, clippy, the template
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	cargo clippy --lib --bin receive --no-default-features -- -D warnings
+	cargo clippy --lib $(FUNCTIONS) --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli --document-private-items --quiet
 	$(BIN)/cfn-lint template.yaml
 	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint
@@ -50,7 +51,7 @@ invoke: $(BIN)/cargo-lambda ## invoke the function of `make watch` with a sample
 	@$(CARGO_LAMBDA) invoke receive --invoke-address 127.0.0.1 --data-file .local/event.json
 
 build: $(BIN)/cargo-lambda ## the zip file of each function, for this machine's processor: target/lambda/*/bootstrap.zip
-	$(CARGO_LAMBDA) build --release --bin receive --output-format zip
+	$(CARGO_LAMBDA) build --release $(FUNCTIONS) --output-format zip
 
 deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam
 	$(SAM) build

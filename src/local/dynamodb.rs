@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::dynamodb_api::DynamoDbApi;
 use super::template::Table;
 
 /// Why the embedded DynamoDB could not be started.
@@ -99,38 +100,25 @@ pub(super) fn is_local(endpoint: &str) -> bool {
 
 /// Makes the template's tables in a local DynamoDB, where they are not there yet.
 pub(super) async fn make_tables(endpoint: &str, tables: &[Table]) -> Result<(), DynamoDbError> {
+    let api = DynamoDbApi::new(endpoint);
+    let make = async |operation, request: Value| match api.call(operation, &request).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is("ResourceInUseException") => Ok(false),
+        Err(error) => Err(DynamoDbError::Database(error.to_string())),
+    };
     for table in tables {
         let mut definition = table.definition.clone();
         definition.insert("TableName".to_owned(), json!(table.name));
-        if !call(endpoint, "CreateTable", definition.into()).await? {
+        if !make("DynamoDB_20120810.CreateTable", definition.into()).await? {
             continue;
         }
         if let Some(attribute) = &table.ttl_attribute {
             let ttl = json!({ "AttributeName": attribute, "Enabled": true });
             let request = json!({ "TableName": table.name, "TimeToLiveSpecification": ttl });
-            call(endpoint, "UpdateTimeToLive", request).await?;
+            make("DynamoDB_20120810.UpdateTimeToLive", request).await?;
         }
     }
     Ok(())
-}
-
-/// One call, with the template's own JSON as the request. Answers false if what is to be made is there already.
-async fn call(endpoint: &str, operation: &str, request: Value) -> Result<bool, DynamoDbError> {
-    let failed = |why: String| DynamoDbError::Database(format!("{operation} at {endpoint}: {why}"));
-    let answer = reqwest::Client::new()
-        .post(endpoint)
-        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
-        .header("content-type", "application/x-amz-json-1.0")
-        // Local engines want a signature to be there, and don't check it.
-        .header("authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
-        .header("x-amz-date", "20260101T000000Z")
-        .body(request.to_string())
-        .send()
-        .await
-        .map_err(|error| failed(error.to_string()))?;
-    let done = answer.status().is_success();
-    let body = answer.text().await.map_err(|error| failed(error.to_string()))?;
-    if done || body.contains("ResourceInUseException") { Ok(done) } else { Err(failed(body)) }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The embedded AWS: what `rebound dev`, the demo and the tests run on instead of an account.
 //!
-//! - [`template`]: the tables, read from `template.yaml`, so that there is one definition.
+//! - [`template`]: tables, queues, mappings and schedules, read from `template.yaml`, so that there is one definition.
 //! - [`stack`]: everything together: DynamoDB, Secrets Manager, the function and its URL.
-//! - [`dynamodb`]: the embedded DynamoDB.
+//! - [`dynamodb`]: the embedded DynamoDB, and [`dynamodb_api`], its HTTP API with plain JSON.
+//! - [`feeder`]: the events table's stream, handed to the functions as Lambda's mappings do.
+//! - [`pattern`]: the patterns of the mappings' filters.
 //! - [`function_url`]: HTTP turned into the events that Lambda sends, and answers turned back.
 //! - [`secrets_manager`]: the one call of Secrets Manager that Rebound makes.
 //! - [`sns`]: SNS, which keeps what was published for whoever asks.
@@ -15,8 +17,11 @@
 use std::time::Duration;
 
 pub mod dynamodb;
+pub mod dynamodb_api;
 pub mod faults;
+pub mod feeder;
 pub mod function_url;
+pub mod pattern;
 pub mod runtime_api;
 pub mod samples;
 pub mod secrets_manager;

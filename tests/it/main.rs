@@ -14,6 +14,7 @@ mod concurrency;
 mod contract;
 mod fault_proxy;
 mod faults;
+mod feeder;
 mod leniency;
 mod one_call;
 mod order;

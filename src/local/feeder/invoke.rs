@@ -1,0 +1,78 @@
+//! How a function is invoked, and what its answer says about a batch.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+/// Invokes a function with an event. `Err`: it broke off.
+pub type Invoke = Arc<dyn Fn(Value) -> Pin<Box<dyn Future<Output = Result<Value, String>> + Send>> + Send + Sync>;
+
+/// Invokes a function over HTTP, as Lambda's API has it and `cargo lambda watch` answers it
+/// (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>).
+pub fn over_http(url: &str, function: &str) -> Invoke {
+    let client = reqwest::Client::new();
+    let url = format!("{}/2015-03-31/functions/{function}/invocations", url.trim_end_matches('/'));
+    Arc::new(move |event| {
+        let request = client.post(&url).header("content-type", "application/json").body(event.to_string());
+        Box::pin(async move {
+            let answer = request.send().await.map_err(|error| error.to_string())?;
+            let failed = !answer.status().is_success() || answer.headers().contains_key("x-amz-function-error");
+            let body = answer.text().await.map_err(|error| error.to_string())?;
+            if failed {
+                return Err(body);
+            }
+            let answer: Value = if body.trim().is_empty() { Value::Null } else { json(&body)? };
+            let is_error = answer.get("errorType").is_some() && answer.get("errorMessage").is_some();
+            if is_error { Err(body) } else { Ok(answer) }
+        })
+    })
+}
+
+fn json(body: &str) -> Result<Value, String> {
+    serde_json::from_str(body).map_err(|error| format!("the answer is not JSON: {error}"))
+}
+
+/// The index of the first record that failed; `None`: all are done. A failure that names no record of the batch is one of the whole
+/// batch (<https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>).
+pub(super) fn first_failure<'a>(answer: &Value, sequences: impl Iterator<Item = &'a str>) -> Option<usize> {
+    let failures = match answer.get("batchItemFailures") {
+        None | Some(Value::Null) => return None,
+        Some(Value::Array(failures)) if failures.is_empty() => return None,
+        Some(Value::Array(failures)) => failures,
+        Some(_) => return Some(0),
+    };
+    let indices: HashMap<&str, usize> = sequences.enumerate().map(|(index, sequence)| (sequence, index)).collect();
+    let index = |failure: &Value| indices.get(failure.get("itemIdentifier")?.as_str()?).copied();
+    failures.iter().map(|failure| index(failure).unwrap_or(0)).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_lowest_failure_counts_and_one_that_names_no_record_is_one_of_all() {
+        let failure = |id: Value| json!({ "itemIdentifier": id });
+        for (answer, expected) in [
+            (json!(null), None),
+            (json!({}), None),
+            (json!("done"), None),
+            (json!({ "batchItemFailures": null }), None),
+            (json!({ "batchItemFailures": [] }), None),
+            (json!({ "batchItemFailures": [failure(json!("12"))] }), Some(2)),
+            (json!({ "batchItemFailures": [failure(json!("12")), failure(json!("11"))] }), Some(1)),
+            (json!({ "batchItemFailures": [failure(json!("99"))] }), Some(0)),
+            (json!({ "batchItemFailures": [failure(json!("12")), failure(json!(""))] }), Some(0)),
+            (json!({ "batchItemFailures": [failure(json!(null))] }), Some(0)),
+            (json!({ "batchItemFailures": [{ "id": "12" }] }), Some(0)),
+            (json!({ "batchItemFailures": "12" }), Some(0)),
+        ] {
+            assert_eq!(first_failure(&answer, ["10", "11", "12"].into_iter()), expected, "{answer}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Feeds functions from a table's stream as Lambda's mappings do
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html>).
+//!
+//! The embedded engine's stream has one shard. A large table's has many, read side by side: so records are split by their
+//! partition key into several here. In each, a mapping has its own order and its own batches, with one invocation at a time;
+//! what fails in one holds up no other.
+//!
+//! One thing is not as on Lambda: so that a local run does not fill the memory, reading stops while very many records wait.
+
+mod chaos;
+mod checkpoint;
+mod invoke;
+mod lane;
+mod progress;
+mod reader;
+mod stream;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+pub use self::chaos::Chaos;
+use self::chaos::Dice;
+use self::checkpoint::Checkpoint;
+pub use self::invoke::{Invoke, over_http};
+use self::lane::Lane;
+use self::progress::Progress;
+use self::reader::{Reader, Reading};
+use self::stream::Stream;
+use super::dynamodb_api::CallError;
+use super::template::Mapping;
+
+/// How often the checkpoint is written, at most.
+const BETWEEN_CHECKPOINTS: Duration = Duration::from_millis(250);
+
+/// Why a table's stream can't be fed to functions.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// DynamoDB does not answer as it should.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The table has no stream.
+    #[error("the table {0} has no stream")]
+    NoStream(String),
+    /// The stream is not the embedded engine's.
+    #[error("the stream of {0} has more than one shard, or none: only the embedded DynamoDB's can be read here")]
+    NotOneShard(String),
+    /// The checkpoint can't be read.
+    #[error("the checkpoint {0}: {1}; remove it to begin anew")]
+    Checkpoint(PathBuf, std::io::Error),
+}
+
+/// How the stream is fed.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many shards are made of the one.
+    pub shards: usize,
+    /// No window is longer than this; `None`: as the template says.
+    pub longest_window: Option<Duration>,
+    /// How long to wait before asking again, when there was nothing new.
+    pub poll: Duration,
+    /// Deliver some things once more.
+    pub chaos: Option<Chaos>,
+    /// The file that notes up to where everything was delivered, from which a restart goes on; `None`: from the beginning.
+    pub checkpoint: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { shards: 4, longest_window: None, poll: Duration::from_millis(20), chaos: None, checkpoint: None }
+    }
+}
+
+/// What a feeder has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Records read from the stream.
+    pub read: u64,
+    /// Records that mappings wanted, counted for each mapping.
+    pub matched: u64,
+    /// Invocations.
+    pub invocations: u64,
+    /// Invocations that broke off or named failures.
+    pub failures: u64,
+    /// Records that were in an invocation before.
+    pub redelivered: u64,
+    /// Records given up because of their age.
+    pub dropped: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counter(AtomicU64);
+
+impl Counter {
+    fn add(&self, count: usize) {
+        self.0.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    read: Counter,
+    matched: Counter,
+    invocations: Counter,
+    failures: Counter,
+    redelivered: Counter,
+    dropped: Counter,
+}
+
+/// A running feeder. It stops when this is dropped, invocations under way too; they are delivered again after a restart.
+#[derive(Debug)]
+pub struct Feeder {
+    progress: Arc<Progress>,
+    reading: Arc<Reading>,
+    counters: Arc<Counters>,
+    checkpoint: Option<Arc<Mutex<Checkpoint>>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Feeder {
+    /// Feeds the stream of `table` to `mappings`. `invoke` says how each one's function is invoked.
+    ///
+    /// # Errors
+    /// DynamoDB does not answer, the table has no stream, or the checkpoint can't be read.
+    pub async fn start(
+        endpoint: &str,
+        table: &str,
+        mappings: Vec<Mapping>,
+        options: Options,
+        invoke: impl Fn(&Mapping) -> Invoke,
+    ) -> Result<Self, FeedError> {
+        let mut stream = Stream::open(endpoint, table).await?;
+        let mut checkpoint = options.checkpoint.map(|path| Checkpoint::new(path, &stream.arn));
+        let done_through = match &mut checkpoint {
+            Some(checkpoint) => checkpoint.read()?,
+            None => None,
+        };
+        if let Some(sequence) = done_through.clone() {
+            stream.go_on_after(sequence);
+        }
+        let progress = Progress::from(done_through);
+        let counters = Arc::new(Counters::default());
+        let reading = Arc::new(Reading::default());
+        let mut tasks = JoinSet::new();
+        let mut targets = Vec::new();
+        for (mapping, index) in mappings.into_iter().zip(0_u64..) {
+            let mut lanes = Vec::new();
+            for (_, shard) in (0..options.shards.max(1)).zip(0_u64..) {
+                let (lane, records) = mpsc::unbounded_channel();
+                lanes.push(lane);
+                let lane = Lane {
+                    window: options.longest_window.map_or(mapping.window, |longest| longest.min(mapping.window)),
+                    invoke: invoke(&mapping),
+                    records,
+                    dice: options.chaos.map(|chaos| Dice::new(chaos, (index << 32) + shard)),
+                    counters: Arc::clone(&counters),
+                    waiting: VecDeque::new(),
+                    sizes: Vec::new(),
+                    failed: 0,
+                    mapping: mapping.clone(),
+                };
+                tasks.spawn(lane.run());
+            }
+            targets.push((mapping, lanes));
+        }
+        let reader = Reader {
+            stream,
+            poll: options.poll,
+            targets,
+            reading: Arc::clone(&reading),
+            progress: Arc::clone(&progress),
+            counters: Arc::clone(&counters),
+        };
+        tasks.spawn(reader.run());
+        let checkpoint = checkpoint.map(|checkpoint| Arc::new(Mutex::new(checkpoint)));
+        if let Some(checkpoint) = &checkpoint {
+            tasks.spawn(note(Arc::clone(checkpoint), Arc::clone(&progress)));
+        }
+        Ok(Self { progress, reading, counters, checkpoint, _tasks: tasks })
+    }
+
+    /// Waits until everything that is in the stream now has been read, and delivered to whom it was for. What comes in meanwhile
+    /// may still be under way then. Windows are waited for.
+    pub async fn idle(&self) {
+        let read = self.reading.catch_up().await;
+        self.progress.reaches(read).await;
+    }
+
+    /// What it has done so far.
+    pub fn figures(&self) -> Figures {
+        let counters = &self.counters;
+        Figures {
+            read: counters.read.get(),
+            matched: counters.matched.get(),
+            invocations: counters.invocations.get(),
+            failures: counters.failures.get(),
+            redelivered: counters.redelivered.get(),
+            dropped: counters.dropped.get(),
+        }
+    }
+}
+
+impl Drop for Feeder {
+    fn drop(&mut self) {
+        // First, or what the stopped tasks let go of would count as delivered.
+        self.progress.close();
+        if let Some(checkpoint) = &self.checkpoint {
+            write(checkpoint, &self.progress);
+        }
+    }
+}
+
+/// Writes the checkpoint from time to time.
+async fn note(checkpoint: Arc<Mutex<Checkpoint>>, progress: Arc<Progress>) {
+    loop {
+        tokio::time::sleep(BETWEEN_CHECKPOINTS).await;
+        write(&checkpoint, &progress);
+    }
+}
+
+fn write(checkpoint: &Mutex<Checkpoint>, progress: &Progress) {
+    let mut checkpoint = checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(error) = checkpoint.write(progress.done_through()) {
+        tracing::warn!(%error, "the checkpoint can't be written");
+    }
+}

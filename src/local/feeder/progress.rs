@@ -1,0 +1,128 @@
+//! Up to where the stream has been delivered.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
+
+/// Which records are still under way, in the stream's order.
+#[derive(Debug)]
+pub(super) struct Progress {
+    state: Mutex<State>,
+    /// How many records from the beginning on are done, without a gap.
+    done: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    under_way: VecDeque<Entry>,
+    /// The number of the first of them.
+    first: u64,
+    /// The sequence number of the last record before them.
+    done_through: Option<String>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    sequence: String,
+    done: bool,
+}
+
+impl Progress {
+    pub(super) fn from(done_through: Option<String>) -> Arc<Self> {
+        let state = Mutex::new(State { done_through, ..State::default() });
+        Arc::new(Self { state, done: watch::Sender::new(0) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A record begins its way. Answers its number, by which it is [`done`](Self::done).
+    pub(super) fn begin(&self, sequence: &str) -> u64 {
+        let mut state = self.state();
+        state.under_way.push_back(Entry { sequence: sequence.to_owned(), done: false });
+        state.first + state.under_way.len() as u64 - 1
+    }
+
+    pub(super) fn done(&self, number: u64) {
+        let mut state = self.state();
+        if state.closed {
+            return;
+        }
+        let index = number.checked_sub(state.first).and_then(|index| usize::try_from(index).ok());
+        if let Some(entry) = index.and_then(|index| state.under_way.get_mut(index)) {
+            entry.done = true;
+        }
+        while let Some(entry) = state.under_way.pop_front_if(|entry| entry.done) {
+            state.first += 1;
+            state.done_through = Some(entry.sequence);
+        }
+        self.done.send_if_modified(|done| std::mem::replace(done, state.first) != state.first);
+    }
+
+    /// How many records have begun.
+    pub(super) fn begun(&self) -> u64 {
+        let state = self.state();
+        state.first + state.under_way.len() as u64
+    }
+
+    /// Waits until so many records from the beginning on are done.
+    pub(super) async fn reaches(&self, count: u64) {
+        let _ = self.done.subscribe().wait_for(|done| *done >= count).await;
+    }
+
+    /// The sequence number up to which everything is done.
+    pub(super) fn done_through(&self) -> Option<String> {
+        self.state().done_through.clone()
+    }
+
+    /// From now on nothing counts as done any more: what is dropped, is dropped because everything stops.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+    }
+}
+
+/// A record on its way. It is done when the last mapping that wants it lets go of it.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) value: Value,
+    pub(super) sequence: String,
+    /// The length of its JSON.
+    pub(super) bytes: usize,
+    /// When it was written, in seconds since 1970.
+    pub(super) written: f64,
+    pub(super) read: Instant,
+    pub(super) number: u64,
+    pub(super) progress: Arc<Progress>,
+    pub(super) _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.progress.done(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn done_is_what_has_no_gap_before_it() {
+        let progress = Progress::from(None);
+        let numbers: Vec<u64> = ["a", "b", "c", "d"].iter().map(|sequence| progress.begin(sequence)).collect();
+        progress.done(numbers[1]);
+        assert_eq!(progress.done_through(), None);
+        progress.done(numbers[0]);
+        assert_eq!(progress.done_through().as_deref(), Some("b"));
+        progress.done(numbers[3]);
+        progress.close();
+        progress.done(numbers[2]);
+        assert_eq!(progress.done_through().as_deref(), Some("b"));
+        assert_eq!(progress.begun(), 4);
+    }
+}

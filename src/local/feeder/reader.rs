@@ -1,0 +1,139 @@
+//! Reads the stream, and hands each record to the lanes that it is for.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
+
+use super::Counters;
+use super::progress::{Progress, Record};
+use super::stream::{MOST_RECORDS, Stream, sequence};
+use crate::local::template::Mapping;
+
+/// How many records may be under way. More would fill the memory while a function is slower than the stream.
+const MOST_UNDER_WAY: usize = 50_000;
+
+/// How long to wait before DynamoDB is tried again.
+const WHILE_AWAY: Duration = Duration::from_millis(200);
+
+/// Up to where the stream has been read, for those who wait for it.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    asked: AtomicU64,
+    ask: Notify,
+    answered: watch::Sender<Answered>,
+}
+
+/// To the question of this number the answer is: so many records were in the stream.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answered {
+    question: u64,
+    records: u64,
+}
+
+impl Reading {
+    /// Waits until everything that is in the stream now was read. Answers how many records that are.
+    pub(super) async fn catch_up(&self) -> u64 {
+        let question = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        self.ask.notify_one();
+        self.answered
+            .subscribe()
+            .wait_for(|answered| answered.question >= question)
+            .await
+            .map_or(0, |answered| answered.records)
+    }
+}
+
+/// A mapping, and its lane in each shard.
+pub(super) type Target = (Mapping, Vec<UnboundedSender<Arc<Record>>>);
+
+pub(super) struct Reader {
+    pub(super) stream: Stream,
+    pub(super) poll: Duration,
+    pub(super) targets: Vec<Target>,
+    pub(super) reading: Arc<Reading>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl Reader {
+    /// Reads for ever.
+    pub(super) async fn run(mut self) {
+        let places = Arc::new(Semaphore::new(MOST_UNDER_WAY));
+        let mut away = false;
+        loop {
+            let question = self.reading.asked.load(Ordering::SeqCst);
+            let began = Instant::now();
+            let read = self.stream.read().await;
+            // A database in memory looks through the whole stream each time: it must not do nothing else.
+            let mut pause = self.poll.max(began.elapsed() * 2);
+            match read {
+                Ok(records) => {
+                    if away {
+                        tracing::info!("the stream can be read again");
+                        away = false;
+                    }
+                    let all = records.len() < MOST_RECORDS;
+                    for record in records {
+                        self.hand_on(record, &places).await;
+                    }
+                    if !all {
+                        continue;
+                    }
+                    self.reading.answered.send_replace(Answered { question, records: self.progress.begun() });
+                }
+                Err(error) => {
+                    if !away {
+                        tracing::warn!(%error, "the stream can't be read; trying until it can");
+                        away = true;
+                    }
+                    pause = pause.max(WHILE_AWAY);
+                }
+            }
+            // Whoever waits for everything to be read, waits no longer than that takes; unless it can't be read anyway.
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.reading.ask.notified(), if !away => {}
+            }
+        }
+    }
+
+    async fn hand_on(&self, mut value: Value, places: &Arc<Semaphore>) {
+        self.counters.read.add(1);
+        let Some(sequence) = sequence(&value).map(str::to_owned) else { return };
+        let number = self.progress.begin(&sequence);
+        let wanting: Vec<&Target> = self.targets.iter().filter(|(mapping, _)| mapping.wants(&value)).collect();
+        // Never closed, so there always is a place, some time.
+        let place = if wanting.is_empty() { None } else { Arc::clone(places).acquire_owned().await.ok() };
+        let Some(place) = place else { return self.progress.done(number) };
+        self.counters.matched.add(wanting.len());
+        let shard = self.shard(&value);
+        if let Some(record) = value.as_object_mut() {
+            record.insert("eventSourceARN".to_owned(), json!(self.stream.arn));
+        }
+        let bytes = value.to_string().len();
+        let written =
+            value.pointer("/dynamodb/ApproximateCreationDateTime").and_then(Value::as_f64).unwrap_or(f64::MAX);
+        let progress = Arc::clone(&self.progress);
+        let record = Record { value, sequence, bytes, written, read: Instant::now(), number, progress, _place: place };
+        let record = Arc::new(record);
+        for (_, lanes) in wanting {
+            let lane = usize::try_from(shard % lanes.len().max(1) as u64).ok().and_then(|index| lanes.get(index));
+            // It is gone only when everything stops.
+            let _ = lane.map(|lane| lane.send(Arc::clone(&record)));
+        }
+    }
+
+    /// The same for all records with the same partition key.
+    fn shard(&self, record: &Value) -> u64 {
+        let key = record.pointer("/dynamodb/Keys").and_then(|keys| keys.get(&self.stream.partition_key));
+        let mut hasher = DefaultHasher::new();
+        key.map(Value::to_string).hash(&mut hasher);
+        hasher.finish()
+    }
+}

@@ -1,0 +1,225 @@
+//! What invokes the functions, besides the function URL: the streams of tables, and the clock.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{TemplateError, binary, functions, variable_of};
+use crate::local::pattern::Pattern;
+
+/// A table's stream mapped to a function
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html>).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mapping {
+    /// Its name in the template: `Urgent`.
+    pub name: String,
+    /// The function's binary: `protect`.
+    pub function: String,
+    /// The environment variable that names the table: `EVENTS_TABLE`.
+    pub table: String,
+    /// The most records of an invocation.
+    pub batch_size: usize,
+    /// How long records are collected for an invocation.
+    pub window: Duration,
+    /// One of these must match a record. None: all do.
+    pub filters: Vec<Pattern>,
+    /// How old a record may become before it is given up; `None`: as old as the stream keeps it.
+    pub maximum_record_age: Option<Duration>,
+    /// Whether a batch is split in two when the function breaks off.
+    pub bisect: bool,
+    /// Whether the function says which records failed.
+    pub partial_failures: bool,
+}
+
+impl Mapping {
+    /// Whether a record of the stream is for this mapping.
+    pub fn wants(&self, record: &Value) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(record))
+    }
+}
+
+/// A function invoked by the clock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// The function's binary: `protect`.
+    pub function: String,
+    /// How often.
+    pub every: Duration,
+    /// The event that it gets.
+    pub input: Value,
+}
+
+/// The mappings of the template.
+///
+/// # Errors
+/// The template is not YAML, a mapping lacks something, or it has something that can't be done locally.
+pub fn mappings() -> Result<Vec<Mapping>, TemplateError> {
+    events("DynamoDB", mapping)
+}
+
+/// The schedules of the template.
+///
+/// # Errors
+/// The template is not YAML, or a schedule is not of the form `rate(5 minutes)`.
+pub fn schedules() -> Result<Vec<Schedule>, TemplateError> {
+    events("Schedule", schedule)
+}
+
+/// The events of one type, of all functions.
+fn events<T>(
+    kind: &str,
+    read: impl Fn(&str, &str, &Value) -> Result<T, TemplateError>,
+) -> Result<Vec<T>, TemplateError> {
+    let mut found = Vec::new();
+    for (id, resource) in functions()? {
+        let function = binary(&resource).ok_or_else(|| TemplateError::Incomplete(id.clone(), "Binary"))?;
+        let events = resource.pointer("/Properties/Events").and_then(Value::as_object);
+        for (name, event) in events.into_iter().flatten() {
+            if event.get("Type").and_then(Value::as_str) == Some(kind) {
+                found.push(read(name, function, event.get("Properties").unwrap_or(&Value::Null))?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn mapping(name: &str, function: &str, properties: &Value) -> Result<Mapping, TemplateError> {
+    let missing = |property| TemplateError::Incomplete(name.to_owned(), property);
+    let unsupported =
+        |property, value: &Value| Err(TemplateError::Unsupported(name.to_owned(), property, value.to_string()));
+    // What the feeder does always, or never.
+    for (property, supported) in [
+        ("StartingPosition", json!("TRIM_HORIZON")),
+        ("MaximumRetryAttempts", json!(-1)),
+        ("ParallelizationFactor", json!(1)),
+    ] {
+        match properties.get(property) {
+            Some(value) if *value != supported => return unsupported(property, value),
+            _ => {}
+        }
+    }
+    let number = |property| properties.get(property).and_then(Value::as_u64);
+    let stream = properties.get("Stream").and_then(Value::as_str).ok_or_else(|| missing("Stream"))?;
+    let filters = properties.pointer("/FilterCriteria/Filters").and_then(Value::as_array);
+    let filter = |filter: &Value| {
+        let text = filter.get("Pattern").and_then(Value::as_str).ok_or_else(|| missing("Pattern"))?;
+        Pattern::parse(text).map_err(|error| TemplateError::Pattern(name.to_owned(), error))
+    };
+    let response_types = properties.get("FunctionResponseTypes").and_then(Value::as_array);
+    Ok(Mapping {
+        name: name.to_owned(),
+        function: function.to_owned(),
+        table: variable_of(stream.split('.').next().unwrap_or_default()),
+        batch_size: number("BatchSize").and_then(|size| usize::try_from(size).ok()).unwrap_or(100).max(1),
+        window: Duration::from_secs(number("MaximumBatchingWindowInSeconds").unwrap_or(0)),
+        filters: filters.into_iter().flatten().map(filter).collect::<Result<_, _>>()?,
+        maximum_record_age: number("MaximumRecordAgeInSeconds").map(Duration::from_secs),
+        bisect: properties.get("BisectBatchOnFunctionError").and_then(Value::as_bool).unwrap_or(false),
+        partial_failures: response_types.is_some_and(|types| types.contains(&"ReportBatchItemFailures".into())),
+    })
+}
+
+fn schedule(name: &str, function: &str, properties: &Value) -> Result<Schedule, TemplateError> {
+    let text = |property| properties.get(property).and_then(Value::as_str);
+    let unsupported = |property, value: &str| TemplateError::Unsupported(name.to_owned(), property, value.to_owned());
+    let rate = text("Schedule").ok_or_else(|| TemplateError::Incomplete(name.to_owned(), "Schedule"))?;
+    let input = text("Input").unwrap_or("{}");
+    Ok(Schedule {
+        function: function.to_owned(),
+        every: every(rate).ok_or_else(|| unsupported("Schedule", rate))?,
+        input: serde_json::from_str(input).map_err(|_| unsupported("Input", input))?,
+    })
+}
+
+/// `rate(5 minutes)`.
+fn every(rate: &str) -> Option<Duration> {
+    let (number, unit) = rate.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+    let seconds = match unit.trim_end_matches('s') {
+        "minute" => 60,
+        "hour" => 3_600,
+        "day" => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.parse::<u64>().ok()? * seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(kind: &str, event: &str) -> Value {
+        let keys = json!({ "email_id": { "S": "e" }, "event": { "S": event } });
+        let image = json!({ "email_id": { "S": "e" }, "event": { "S": event }, "kind": { "S": kind } });
+        json!({ "eventName": "INSERT", "dynamodb": { "Keys": keys, "NewImage": image } })
+    }
+
+    #[test]
+    fn protect_has_two_mappings_as_the_template_says() {
+        let mappings = mappings().unwrap();
+        let by_name = |name| mappings.iter().find(|mapping| mapping.name == name).unwrap();
+        for (name, batch_size, window) in [("Urgent", 100, 0), ("Bulk", 1000, 60)] {
+            let mapping = by_name(name);
+            assert_eq!(mapping.function, "protect");
+            assert_eq!(mapping.table, "EVENTS_TABLE");
+            assert_eq!((mapping.batch_size, mapping.window), (batch_size, Duration::from_secs(window)));
+            assert_eq!(mapping.maximum_record_age, Some(Duration::from_secs(23 * 3_600)));
+            assert!(mapping.bisect && mapping.partial_failures);
+        }
+        assert_eq!(mappings.len(), 2);
+    }
+
+    #[test]
+    fn every_row_goes_to_at_most_one_mapping_and_protects_own_to_none() {
+        let mappings = mappings().unwrap();
+        let wanted_by = |record: &Value| -> Vec<&str> {
+            mappings.iter().filter(|mapping| mapping.wants(record)).map(|mapping| mapping.name.as_str()).collect()
+        };
+        for (event, expected) in [
+            ("email.complained#msg_1", "Urgent"),
+            ("email.bounced#msg_1", "Urgent"),
+            ("email.delivery_delayed#msg_1", "Urgent"),
+            ("email.failed#msg_1", "Urgent"),
+            ("domain.updated#msg_1", "Urgent"),
+            ("domain.deleted#msg_1", "Urgent"),
+            ("email.sent#msg_1", "Bulk"),
+            ("email.delivered#msg_1", "Bulk"),
+            ("email.opened#msg_1", "Bulk"),
+            ("email.clicked#msg_1", "Bulk"),
+            ("email.suppressed#msg_1", "Bulk"),
+        ] {
+            assert_eq!(wanted_by(&row("event", event)), [expected], "{event}");
+            for own in ["alert", "poison", "decision"] {
+                assert!(wanted_by(&row(own, event)).is_empty(), "{own} {event}");
+            }
+            for change in ["MODIFY", "REMOVE"] {
+                let mut record = row("event", event);
+                record["eventName"] = json!(change);
+                assert!(wanted_by(&record).is_empty(), "{change} {event}");
+            }
+        }
+        assert_eq!(wanted_by(&row("quarantine", "email.bounced#msg_1")), ["Urgent"]);
+        assert_eq!(wanted_by(&row("quarantine", "unknown#msg_1")), ["Urgent"]);
+        assert!(wanted_by(&row("event", "contact.updated#msg_1")).is_empty());
+        assert!(wanted_by(&row("event", "email.sentimental#msg_1")).is_empty());
+    }
+
+    #[test]
+    fn protect_ticks_every_five_minutes() {
+        let expected = Schedule {
+            function: "protect".to_owned(),
+            every: Duration::from_secs(300),
+            input: json!({ "tick": true }),
+        };
+        assert_eq!(schedules().unwrap(), [expected]);
+    }
+
+    #[test]
+    fn rates_are_read_and_nothing_else() {
+        assert_eq!(every("rate(1 minute)"), Some(Duration::from_secs(60)));
+        assert_eq!(every("rate(2 hours)"), Some(Duration::from_secs(7_200)));
+        assert_eq!(every("rate(1 day)"), Some(Duration::from_secs(86_400)));
+        for other in ["cron(0 10 * * ? *)", "rate(minutes)", "rate(x minutes)", "5 minutes", "rate(5 fortnights)"] {
+            assert_eq!(every(other), None, "{other}");
+        }
+    }
+}

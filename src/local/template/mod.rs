@@ -1,0 +1,186 @@
+//! What `template.yaml` says, so that local runs and the stack have one definition.
+
+mod events;
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+pub use self::events::{Mapping, Schedule, mappings, schedules};
+use super::pattern::PatternError;
+
+const TEMPLATE: &str = include_str!("../../../template.yaml");
+
+/// What stands for `${AWS::StackName}` locally.
+const STACK_NAME: &str = "rebound";
+
+/// Why the template can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// It is not YAML.
+    #[error("template.yaml can't be read: {0}")]
+    NotYaml(String),
+    /// A resource lacks something.
+    #[error("template.yaml: {0} has no {1}")]
+    Incomplete(String, &'static str),
+    /// A resource has something that local runs can't do.
+    #[error("template.yaml: {0} has {1} = {2}, which is not supported locally")]
+    Unsupported(String, &'static str, String),
+    /// A filter of a mapping is no pattern.
+    #[error("template.yaml: a filter of {0}: {1}")]
+    Pattern(String, PatternError),
+    /// No function has that binary.
+    #[error("template.yaml has no function {0}")]
+    NoFunction(String),
+}
+
+/// A table as the template defines it.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// The environment variable that names it: `EVENTS_TABLE` for the resource `EventsTable`.
+    pub variable: String,
+    /// Its name in a stack called `rebound`.
+    pub name: String,
+    /// The body of a `CreateTable` request, but for the name.
+    pub definition: Map<String, Value>,
+    /// The attribute that holds the time to live.
+    pub ttl_attribute: Option<String>,
+}
+
+/// A queue as the template defines it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// The environment variable that holds its URL: `ENGAGE_QUEUE_URL` for the resource `EngageQueue`.
+    pub variable: String,
+    /// How long a message waits before it can be received.
+    pub delay: Duration,
+}
+
+/// The tables of the template.
+///
+/// # Errors
+/// The template is not YAML, or a table lacks its keys.
+pub fn tables() -> Result<Vec<Table>, TemplateError> {
+    resources("AWS::DynamoDB::Table")?.iter().map(|(id, resource)| table(id, resource)).collect()
+}
+
+/// The queues of the template.
+///
+/// # Errors
+/// The template is not YAML.
+pub fn queues() -> Result<Vec<Queue>, TemplateError> {
+    let queue = |(id, resource): &(String, Value)| Queue {
+        variable: format!("{}_URL", variable_of(id)),
+        delay: Duration::from_secs(property(id, resource, "DelaySeconds").ok().and_then(Value::as_u64).unwrap_or(0)),
+    };
+    Ok(resources("AWS::SQS::Queue")?.iter().map(queue).collect())
+}
+
+/// How long a function may run. A function is named by its binary.
+///
+/// # Errors
+/// The template is not YAML, or does not have the function or its time limit.
+pub fn function_timeout(function: &str) -> Result<Duration, TemplateError> {
+    let (id, resource) = functions()?
+        .into_iter()
+        .find(|(_, resource)| binary(resource) == Some(function))
+        .ok_or_else(|| TemplateError::NoFunction(function.to_owned()))?;
+    seconds(&id, resource.get("Properties").unwrap_or(&Value::Null), "Timeout")
+}
+
+fn functions() -> Result<Vec<(String, Value)>, TemplateError> {
+    resources("AWS::Serverless::Function")
+}
+
+fn binary(function: &Value) -> Option<&str> {
+    function.pointer("/Metadata/BuildProperties/Binary")?.as_str()
+}
+
+/// The resources of one type, by their ids. Of `!Ref`, `!GetAtt` and `!Sub` only the text is left.
+fn resources(kind: &str) -> Result<Vec<(String, Value)>, TemplateError> {
+    let template: Value =
+        serde_saphyr::from_str(TEMPLATE).map_err(|error| TemplateError::NotYaml(error.to_string()))?;
+    let resources = template.get("Resources").and_then(Value::as_object);
+    let of_kind = |resource: &Value| resource.get("Type").and_then(Value::as_str) == Some(kind);
+    Ok(resources
+        .into_iter()
+        .flatten()
+        .filter(|(_, resource)| of_kind(resource))
+        .map(|(id, resource)| (id.clone(), resource.clone()))
+        .collect())
+}
+
+fn property<'a>(id: &str, resource: &'a Value, name: &'static str) -> Result<&'a Value, TemplateError> {
+    let properties = resource.get("Properties").unwrap_or(&Value::Null);
+    properties.get(name).ok_or(TemplateError::Incomplete(id.to_owned(), name))
+}
+
+fn seconds(id: &str, properties: &Value, name: &'static str) -> Result<Duration, TemplateError> {
+    let seconds = properties.get(name).and_then(Value::as_u64);
+    seconds.map(Duration::from_secs).ok_or(TemplateError::Incomplete(id.to_owned(), name))
+}
+
+fn table(id: &str, resource: &Value) -> Result<Table, TemplateError> {
+    let property = |name: &'static str| property(id, resource, name);
+    let name = property("TableName")?.as_str().unwrap_or_default().replace("${AWS::StackName}", STACK_NAME);
+    let mut definition = Map::new();
+    for same in ["BillingMode", "AttributeDefinitions", "KeySchema"] {
+        definition.insert(same.to_owned(), property(same)?.clone());
+    }
+    if let Ok(stream) = property("StreamSpecification") {
+        // CloudFormation takes a stream for enabled where it is specified; the API wants to be told.
+        let view = stream.get("StreamViewType");
+        definition.insert("StreamSpecification".to_owned(), json!({ "StreamEnabled": true, "StreamViewType": view }));
+    }
+    let ttl =
+        property("TimeToLiveSpecification").ok().and_then(|ttl| ttl.get("AttributeName")?.as_str().map(str::to_owned));
+    Ok(Table { variable: variable_of(id), name, definition, ttl_attribute: ttl })
+}
+
+/// `EventsTable` → `EVENTS_TABLE`.
+fn variable_of(id: &str) -> String {
+    let mut variable = String::new();
+    for (index, letter) in id.chars().enumerate() {
+        if index > 0 && letter.is_ascii_uppercase() {
+            variable.push('_');
+        }
+        variable.push(letter.to_ascii_uppercase());
+    }
+    variable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_defines_the_five_tables_that_the_environment_names() {
+        let tables = tables().unwrap();
+        let variables: Vec<&str> = tables.iter().map(|table| table.variable.as_str()).collect();
+        for variable in ["EVENTS_TABLE", "SUPPRESSIONS_TABLE", "CAMPAIGNS_TABLE", "RECIPIENTS_TABLE", "AGENDA_TABLE"] {
+            assert!(variables.contains(&variable), "{variable}");
+        }
+        let events = tables.iter().find(|table| table.variable == "EVENTS_TABLE").unwrap();
+        assert_eq!(events.name, "rebound-events");
+        assert_eq!(events.ttl_attribute.as_deref(), Some("expires_at"));
+        assert_eq!(
+            events.definition["StreamSpecification"],
+            json!({"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"})
+        );
+    }
+
+    #[test]
+    fn opens_and_clicks_settle_in_the_queue_and_dead_letters_do_not() {
+        let queues = queues().unwrap();
+        let delay = |variable| queues.iter().find(|queue| queue.variable == variable).unwrap().delay;
+        assert_eq!(delay("ENGAGE_QUEUE_URL"), Duration::from_secs(90));
+        assert_eq!(delay("ENGAGE_DEAD_LETTERS_URL"), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_function_is_found_by_its_binary() {
+        assert_eq!(function_timeout("receive").unwrap(), Duration::from_secs(10));
+        assert_eq!(function_timeout("protect").unwrap(), Duration::from_secs(60));
+        assert!(matches!(function_timeout("nobody"), Err(TemplateError::NoFunction(_))));
+    }
+}
