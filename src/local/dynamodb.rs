@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dynoxide::Database;
 use serde_json::{Value, json};
@@ -24,19 +25,24 @@ pub enum DynamoDbError {
     Database(String),
 }
 
-/// How the embedded DynamoDB is to be started.
+/// How long an open or a click settles locally, unless told otherwise. The stack's queue has 90 s.
+pub const SETTLE: Duration = Duration::from_secs(2);
+
+/// How the embedded AWS is to be started.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where DynamoDB listens.
     pub dynamodb: SocketAddr,
     /// The file that keeps the tables; `None`: memory.
     pub data: Option<PathBuf>,
+    /// How long an open or a click settles in the queue before `engage` sees it.
+    pub settle: Duration,
 }
 
 impl Options {
     /// In memory, on any free port.
     pub fn in_memory() -> Self {
-        Self { dynamodb: SocketAddr::from(([127, 0, 0, 1], 0)), data: None }
+        Self { dynamodb: SocketAddr::from(([127, 0, 0, 1], 0)), data: None, settle: SETTLE }
     }
 }
 

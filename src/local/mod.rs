@@ -1,7 +1,8 @@
 //! The embedded AWS: what `rebound dev`, the demo and the tests run on instead of an account.
 //!
 //! - [`template`]: tables, queues, mappings and schedules, read from `template.yaml`, so that there is one definition.
-//! - [`stack`]: everything together: DynamoDB, Secrets Manager, the function and its URL.
+//! - [`stack`]: everything together: DynamoDB, Secrets Manager, SNS, SQS, the functions.
+//! - [`running`]: `protect`, fed from the stream and by the clock.
 //! - [`dynamodb`]: the embedded DynamoDB, and [`dynamodb_api`], its HTTP API with plain JSON.
 //! - [`feeder`]: the events table's stream, handed to the functions as Lambda's mappings do.
 //! - [`pattern`]: the patterns of the mappings' filters.
@@ -22,6 +23,7 @@ pub mod faults;
 pub mod feeder;
 pub mod function_url;
 pub mod pattern;
+pub mod running;
 pub mod runtime_api;
 pub mod samples;
 pub mod secrets_manager;

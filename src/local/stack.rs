@@ -1,4 +1,4 @@
-//! Everything together, in one process: DynamoDB, Secrets Manager, and the function behind its URL.
+//! Everything together, in one process: DynamoDB, Secrets Manager, SNS, SQS, and the functions.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,13 +10,26 @@ use serde_json::json;
 pub use super::dynamodb::Options;
 use super::dynamodb::{DynamoDbError, EmbeddedDynamoDb, is_local, make_tables};
 use super::secrets_manager::LocalSecretsManager;
+use super::sns::LocalSns;
+use super::sqs::LocalSqs;
 use super::template::{self, TemplateError};
 use super::{LOCAL_SECRET, function_url, server::Server};
 use crate::aws::{AwsEnvironment, NotSet};
+use crate::protect::Protector;
 use crate::receive::{EnvironmentError, Receiver};
 
 /// The name of the webhook secret in the local Secrets Manager.
 pub const SECRET_NAME: &str = "rebound/webhook";
+
+/// The topic of alerts in the local SNS.
+pub const ALERTS_TOPIC: &str = "arn:aws:sns:eu-west-1:000000000000:rebound-alerts";
+
+/// The queue of opens and clicks in the local SQS.
+pub const ENGAGE_QUEUE: &str = "rebound-engage";
+
+/// The variables that are handed on to the functions as the shell has them.
+const HANDED_ON: [&str; 5] =
+    ["RESEND_WEBHOOK_SECRET", "RETENTION_DAYS", "WEBHOOK_SECRET_ARN", "CAMPAIGN_TAG", "POLICY"];
 
 /// Why the local stack could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +46,9 @@ pub enum StartError {
     /// The environment makes no sense.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    /// The events table's stream can't be read.
+    #[error(transparent)]
+    Feed(#[from] super::feeder::FeedError),
 }
 
 /// The embedded AWS, and the environment variables that point the functions at it.
@@ -40,13 +56,17 @@ pub enum StartError {
 pub struct EmbeddedAws {
     /// The stand-in for Secrets Manager; `None` where the environment names another.
     pub secrets_manager: Option<LocalSecretsManager>,
+    /// The stand-in for SNS; `None` where the environment names another.
+    pub sns: Option<LocalSns>,
+    /// The stand-in for SQS; `None` where the environment names another.
+    pub sqs: Option<LocalSqs>,
     dynamodb: Option<EmbeddedDynamoDb>,
     variables: BTreeMap<String, String>,
 }
 
 impl EmbeddedAws {
-    /// Starts what the environment does not name already: where `AWS_ENDPOINT_URL_DYNAMODB` or
-    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER` is set, that one is used and no stand-in is started. `variable` looks a variable up.
+    /// Starts what the environment does not name already: where an `AWS_ENDPOINT_URL_…` is set, that one is used and no stand-in
+    /// is started for it. `variable` looks a variable up.
     ///
     /// # Errors
     /// An address is taken, or the database can't be opened.
@@ -79,11 +99,12 @@ impl EmbeddedAws {
         };
         or_default("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_ref().map(EmbeddedDynamoDb::url).unwrap_or_default());
 
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listening = |error| StartError::Listen(any, error);
         let secrets_manager = match variable("AWS_ENDPOINT_URL_SECRETS_MANAGER") {
             Some(_) => None,
             None => {
-                let any = SocketAddr::from(([127, 0, 0, 1], 0));
-                let stand_in = LocalSecretsManager::start().await.map_err(|error| StartError::Listen(any, error))?;
+                let stand_in = LocalSecretsManager::start().await.map_err(listening)?;
                 let arn = or_default("WEBHOOK_SECRET_ARN", SECRET_NAME.to_owned());
                 stand_in.put(&arn, &json!({ "RESEND_WEBHOOK_SECRET": LOCAL_SECRET }).to_string());
                 Some(stand_in)
@@ -93,17 +114,32 @@ impl EmbeddedAws {
             "AWS_ENDPOINT_URL_SECRETS_MANAGER",
             secrets_manager.as_ref().map(LocalSecretsManager::url).unwrap_or_default(),
         );
-        for name in ["RESEND_WEBHOOK_SECRET", "RETENTION_DAYS", "WEBHOOK_SECRET_ARN"] {
+        let sns = match variable("AWS_ENDPOINT_URL_SNS") {
+            Some(_) => None,
+            None => Some(LocalSns::start(any).await.map_err(listening)?),
+        };
+        or_default("AWS_ENDPOINT_URL_SNS", sns.as_ref().map(LocalSns::url).unwrap_or_default());
+        or_default("ALERTS_TOPIC_ARN", ALERTS_TOPIC.to_owned());
+
+        let sqs = match variable("AWS_ENDPOINT_URL_SQS") {
+            Some(_) => None,
+            None => Some(LocalSqs::start(any, options.settle).await.map_err(listening)?),
+        };
+        let sqs_url = or_default("AWS_ENDPOINT_URL_SQS", sqs.as_ref().map(LocalSqs::url).unwrap_or_default());
+        or_default("ENGAGE_QUEUE_URL", format!("{}/000000000000/{ENGAGE_QUEUE}", sqs_url.trim_end_matches('/')));
+
+        for name in HANDED_ON {
             variables.extend(variable(name).map(|value| (name.to_owned(), value)));
         }
         // Somebody's real credentials are for somebody's own endpoints: the stand-ins check none, and get none.
-        let somebodys = is_named("AWS_ENDPOINT_URL_DYNAMODB") || is_named("AWS_ENDPOINT_URL_SECRETS_MANAGER");
+        let services = ["DYNAMODB", "SECRETS_MANAGER", "SNS", "SQS"];
+        let somebodys = services.iter().any(|service| is_named(&format!("AWS_ENDPOINT_URL_{service}")));
         let credential = |name: &str| variable(name).filter(|_| somebodys);
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
             variables.insert(name.to_owned(), credential(name).unwrap_or_else(|| "local".to_owned()));
         }
         variables.extend(credential("AWS_SESSION_TOKEN").map(|value| ("AWS_SESSION_TOKEN".to_owned(), value)));
-        Ok(Self { secrets_manager, dynamodb, variables })
+        Ok(Self { secrets_manager, sns, sqs, dynamodb, variables })
     }
 
     /// The environment of a function that runs on it.
@@ -130,6 +166,14 @@ impl EmbeddedAws {
     /// The environment makes no sense.
     pub async fn receiver(&self) -> Result<Receiver, StartError> {
         Ok(Receiver::from_environment(|name| self.variable(name)).await?)
+    }
+
+    /// A protector on it, wired as the function is.
+    ///
+    /// # Errors
+    /// The environment makes no sense.
+    pub fn protector(&self) -> Result<Protector, StartError> {
+        Ok(Protector::from_environment(|name| self.variable(name))?)
     }
 
     /// Stops DynamoDB, as if it were out of reach, and waits until it is. The tables are gone with it, unless they are in a file.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
 
 use super::Work;
 use super::brakes::Braked;
@@ -79,7 +79,11 @@ impl Work<'_> {
                 by_campaign.entry(&count.campaign).or_default().push((index, count));
             }
         }
-        let work = by_campaign.into_iter().map(|(campaign, counts)| self.count_campaign(campaign, counts, reads));
+        // Boxed: the compiler can't tell that a stream of unboxed ones may move to another thread.
+        let work: Vec<BoxFuture<'_, _>> = by_campaign
+            .into_iter()
+            .map(|(campaign, counts)| self.count_campaign(campaign, counts, reads).boxed())
+            .collect();
         let done: Vec<_> = stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
         let mut braked = BTreeMap::new();
         for (campaign, campaign_braked, failed) in done {
@@ -144,10 +148,7 @@ impl Work<'_> {
             .filter(|(index, _)| outcomes.get(*index) == Some(&Ok(())))
             .filter_map(|(index, read)| Some((index, engages(read.as_ref().ok()?)?)))
             .collect();
-        let sends = engagements.chunks(BATCH).map(|some| async move {
-            let messages: Vec<Engagement> = some.iter().map(|(_, engagement)| engagement.clone()).collect();
-            (some, self.protector.queue.send(&messages, self.deadline).await)
-        });
+        let sends: Vec<BoxFuture<'_, _>> = engagements.chunks(BATCH).map(|some| self.send(some).boxed()).collect();
         let sent: Vec<_> = stream::iter(sends).buffer_unordered(AT_ONCE).collect().await;
         for (some, result) in sent {
             if let Err(trouble) = result {
@@ -158,6 +159,11 @@ impl Work<'_> {
                 }
             }
         }
+    }
+
+    async fn send<'a>(&self, some: &'a [(usize, Engagement)]) -> (&'a [(usize, Engagement)], Result<(), Trouble>) {
+        let messages: Vec<Engagement> = some.iter().map(|(_, engagement)| engagement.clone()).collect();
+        (some, self.protector.queue.send(&messages, self.deadline).await)
     }
 
     /// Records, tells of, and passes what can never be handled, so that it doesn't hold up what comes after it.

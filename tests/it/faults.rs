@@ -191,8 +191,11 @@ async fn a_table_that_is_not_there_is_503() {
 async fn with_dynamodb_stopped_the_answer_is_503_quickly_and_when_it_is_back_the_retry_is_handled() {
     let folder = tempfile::tempdir().unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let options =
-        Options { dynamodb: SocketAddr::from(([127, 0, 0, 1], port)), data: Some(folder.path().join("rebound.db")) };
+    let options = Options {
+        dynamodb: SocketAddr::from(([127, 0, 0, 1], port)),
+        data: Some(folder.path().join("rebound.db")),
+        ..Options::in_memory()
+    };
     let mut service = Service::start_with(&options).await;
     let earlier = signed(complaint("ann@example.com", "e1"));
     service.accepts(&earlier, "handled").await;

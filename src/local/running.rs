@@ -1,0 +1,125 @@
+//! `protect`, running on the embedded AWS: fed from the events table's stream by the template's mappings, and by its schedule.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::feeder::{self, Feeder, Invoke};
+use super::stack::{EmbeddedAws, StartError};
+use super::template;
+use crate::protect::Protector;
+use crate::stream::Invocation;
+use crate::time::UnixMillis;
+
+/// How a function's clock runs: as the world's, or faster.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    began: UnixMillis,
+    started: Instant,
+    speed: f64,
+}
+
+impl Clock {
+    /// A clock that runs so many times as fast as the world's, beginning now.
+    pub fn new(speed: f64) -> Self {
+        Self { began: UnixMillis::now(), started: Instant::now(), speed }
+    }
+
+    /// What it shows now.
+    pub fn now(&self) -> UnixMillis {
+        self.began.plus(self.started.elapsed().mul_f64(self.speed))
+    }
+
+    /// How long a span of its time takes in the world.
+    pub fn takes(&self, span: Duration) -> Duration {
+        span.div_f64(self.speed)
+    }
+}
+
+/// Something that invokes functions at intervals. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Ticking(JoinHandle<()>);
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Invokes a protector in this process, as Lambda does, with the time of `clock`.
+pub fn in_process(protector: Arc<Protector>, clock: Clock, timeout: Duration) -> Invoke {
+    Arc::new(move |event| {
+        let protector = Arc::clone(&protector);
+        Box::pin(async move { invoke(&protector, event, clock, timeout).await })
+    })
+}
+
+async fn invoke(protector: &Protector, event: Value, clock: Clock, timeout: Duration) -> Result<Value, String> {
+    if clock.speed == 1.0 {
+        let mut context = Context::default();
+        context.deadline = UnixMillis::now().plus(timeout).0.unsigned_abs();
+        let answer = tokio::time::timeout(timeout, protector.handle(LambdaEvent::new(event, context))).await;
+        return answer.map_err(|_| "the function took too long".to_owned())?.map_err(|error| error.to_string());
+    }
+    let (now, deadline) = (clock.now(), Instant::now() + timeout);
+    match Invocation::read(event).map_err(|error| error.to_string())? {
+        Invocation::Records(records) => {
+            serde_json::to_value(protector.records(&records, now, deadline).await).map_err(|error| error.to_string())
+        }
+        Invocation::Tick => match protector.tick(now, deadline).await.troubles.first() {
+            None => Ok(Value::Null),
+            Some(trouble) => Err(trouble.to_string()),
+        },
+    }
+}
+
+/// The function's time limit, from the template.
+///
+/// # Errors
+/// The template can't be used.
+pub fn timeout_of(function: &str) -> Result<Duration, StartError> {
+    Ok(template::function_timeout(function)?)
+}
+
+/// Feeds the events table's stream to the functions, by the template's mappings.
+///
+/// # Errors
+/// The stream can't be read.
+pub async fn feed(
+    aws: &EmbeddedAws,
+    options: feeder::Options,
+    invoke: impl Fn(&template::Mapping) -> Invoke,
+) -> Result<Feeder, StartError> {
+    let events = aws.variable("EVENTS_TABLE").unwrap_or_default();
+    let endpoint = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default();
+    let mappings = template::mappings()?.into_iter().filter(|mapping| mapping.table == "EVENTS_TABLE").collect();
+    Ok(Feeder::start(&endpoint, &events, mappings, options, invoke).await?)
+}
+
+/// Invokes each scheduled function at its interval, or, where one is given, every `interval`.
+///
+/// # Errors
+/// The template can't be used.
+pub fn tick(
+    clock: Clock,
+    interval: Option<Duration>,
+    invoke: impl Fn(&str) -> Invoke,
+) -> Result<Vec<Ticking>, StartError> {
+    let ticking = template::schedules()?.into_iter().map(|schedule| {
+        let every = interval.unwrap_or_else(|| clock.takes(schedule.every));
+        let (invoke, name) = (invoke(&schedule.function), schedule.function.clone());
+        Ticking(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                if let Err(error) = invoke(schedule.input.clone()).await {
+                    tracing::error!(error, function = name, "a scheduled invocation failed");
+                }
+            }
+        }))
+    });
+    Ok(ticking.collect())
+}
