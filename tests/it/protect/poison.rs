@@ -112,3 +112,16 @@ async fn while_sns_is_out_of_reach_the_counting_goes_on_and_tick_publishes_what_
     stage.tick(after(10 * MINUTE)).await;
     assert_eq!(stage.kinds(), [("brake", 1), ("complaint", 1)].into());
 }
+
+#[tokio::test]
+async fn what_sns_will_never_take_is_noted_and_holds_up_no_tick() {
+    let stage = Stage::start().await;
+    stage.faults.plan(|call| (call.service == Service::Sns).then_some(Fault::Invalid));
+    stage.happens(&[mail("m1", "email.complained", "e1", "ann@example.com", after(-HOUR), of("a"))]).await;
+    stage.tick(after(5 * MINUTE)).await;
+    let rows = stage.scan("EVENTS_TABLE").await;
+    let refused: Vec<_> = rows.iter().filter(|row| row.contains_key("refused")).collect();
+    assert_eq!(refused.len(), 2, "the complaint's and the brake's");
+    assert!(refused.iter().all(|row| row["refused"].as_s().unwrap().contains("InvalidParameter")), "{refused:?}");
+    assert_eq!(stage.alerts(), []);
+}
