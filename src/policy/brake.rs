@@ -12,24 +12,12 @@
 //!         open  slowed   paused                  slowed  open
 //! ```
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::counting::{Counter, Figures};
-use super::numbers::BrakePolicy;
+use super::numbers::{BrakePolicy, Limit};
 use crate::campaign::Cohort;
 use crate::time::{UnixMillis, days, hours};
-
-/// A rate that must not be reached: `rate` of at least `of` mails, and at least `least` of them.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limit {
-    /// The rate, as a fraction.
-    pub rate: f64,
-    /// In a small campaign a few are no rate yet.
-    pub least: i64,
-    /// Below so many mails there is no rate.
-    pub of: i64,
-}
 
 impl Limit {
     /// Whether `number` of `total` reach it.

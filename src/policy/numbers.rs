@@ -2,8 +2,6 @@
 
 use serde::Deserialize;
 
-use super::brake::Limit;
-
 /// Why `POLICY` is of no use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
@@ -27,6 +25,18 @@ pub struct Policy {
     pub soft_bounces: SoftBouncePolicy,
     /// How many alerts are too many.
     pub alerts: AlertPolicy,
+}
+
+/// A rate that must not be reached: `rate` of at least `of` mails, and at least `least` of them.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// The rate, as a fraction.
+    pub rate: f64,
+    /// In a small campaign a few are no rate yet.
+    pub least: i64,
+    /// Below so many mails there is no rate.
+    pub of: i64,
 }
 
 /// When a campaign is slowed or paused. Rates are fractions: 0.003 is 0.3 %.

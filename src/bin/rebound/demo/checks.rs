@@ -11,7 +11,7 @@ use rebound::time::UnixMillis;
 use serde::Serialize;
 
 use super::contract::suppressed;
-use super::protect::{LARGE, LATE, SMALL, SWIFT};
+use super::mails::{LARGE, LATE, SMALL, SWIFT};
 use super::stage::{Stage, alert, number, string};
 use crate::Failure;
 

@@ -3,6 +3,16 @@
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
+/// The campaign that is paused.
+pub(super) const LARGE: &str = "spring-bulbs";
+
+/// The campaign that is only slowed.
+pub(super) const SMALL: &str = "winter-seeds";
+
+/// The mail that does not arrive, and the one that is only late.
+pub(super) const LATE: &str = "never@slowmail.example";
+pub(super) const SWIFT: &str = "late@slowmail.example";
+
 /// A mail.
 #[derive(Clone, Debug)]
 pub(super) struct Mail {

@@ -10,7 +10,8 @@ use rebound::store::suppressions::Stored;
 use serde_json::json;
 
 use super::contract::{self, fault, suppressed};
-use super::protect::{self, LARGE, SMALL, Standing};
+use super::mails::{LARGE, SMALL};
+use super::protect::{self, Standing};
 use super::stage::string;
 use super::steps::Step;
 

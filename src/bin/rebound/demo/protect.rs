@@ -11,19 +11,9 @@ use serde_json::Value;
 
 use super::checks;
 use super::contract::suppressed;
-use super::mails::Mail;
+use super::mails::{LARGE, LATE, Mail, SMALL, SWIFT};
 use super::stage::{Stage, number, string};
 use crate::Failure;
-
-/// The campaign that is paused.
-pub(super) const LARGE: &str = "spring-bulbs";
-
-/// The campaign that is only slowed.
-pub(super) const SMALL: &str = "winter-seeds";
-
-/// The mail that does not arrive, and the one that is only late.
-pub(super) const LATE: &str = "never@slowmail.example";
-pub(super) const SWIFT: &str = "late@slowmail.example";
 
 /// Whose mailbox is full.
 const FULL: &str = "full.mailbox@example.net";
