@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn without_its_sending_it_waits_since_its_creation_but_a_scheduled_one_since_its_delay() {
         let delayed = ("email.delivery_delayed", "20T10:00:00", ann());
-        assert_eq!(verdict(&[delayed.clone()], "20T12:00:00"), Verdict::Wait(at("21T08:00:00")));
+        assert_eq!(verdict(std::slice::from_ref(&delayed), "20T12:00:00"), Verdict::Wait(at("21T08:00:00")));
         let scheduled = ("email.scheduled", "20T08:00:00", ann());
         assert_eq!(verdict(&[delayed, scheduled], "20T12:00:00"), Verdict::Wait(at("21T10:00:00")));
     }

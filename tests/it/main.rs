@@ -12,6 +12,7 @@
 mod binaries;
 mod concurrency;
 mod contract;
+mod counting_cost;
 mod fault_proxy;
 mod faults;
 mod feeder;

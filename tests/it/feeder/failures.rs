@@ -175,7 +175,8 @@ async fn a_restart_goes_on_where_everything_before_was_delivered() {
 async fn while_dynamodb_is_away_it_keeps_trying() {
     let directory = tempfile::tempdir().unwrap();
     let port = tokio::net::TcpListener::bind(any_port()).await.unwrap().local_addr().unwrap();
-    let options = stack::Options { dynamodb: port, data: Some(directory.path().join("db")) };
+    let options =
+        stack::Options { dynamodb: port, data: Some(directory.path().join("db")), ..stack::Options::in_memory() };
     let mut stage = Stage::with(&options).await;
     let recorder = Recorder::content();
     let feeder = stage.feed(bulk(10), one_shard(), &recorder).await;
