@@ -19,8 +19,8 @@
 //! - [`http`]: the function URL's request and response.
 //! - [`stream`]: what Lambda hands over from the events table's stream.
 //! - [`store`]: DynamoDB: what each table holds, and how it stays right.
-//! - [`publish`]: alerts, to SNS.
-//! - [`queue`]: opens and clicks, to SQS.
+//! - [`mod@publish`]: the alerts topic.
+//! - [`mod@queue`]: the queue that `engage` reads.
 //! - [`secrets`]: where the signing secret comes from.
 //! - [`config`]: the environment variables.
 //! - [`aws`]: SDK clients for Lambda.

@@ -52,23 +52,34 @@ impl Work<'_> {
     /// Publishes an alert that is claimed. If SNS can't be reached, or refuses, it is left to the next tick: that people can't be
     /// told must not stop the counting.
     async fn publish(&self, alert: &Alert, about: &str) -> Result<(), Trouble> {
-        match self.protector.topic.publish(alert, self.deadline).await {
-            Ok(()) => self.timeline.note_published(about, &alert.id, self.now).await,
-            Err(trouble) => {
-                tracing::error!(error = %trouble, alert = alert.id, "not published; the next tick tries again");
+        match self.try_to_publish(alert, about).await? {
+            Ok(()) => Ok(()),
+            Err(why) => {
+                tracing::error!(error = why, alert = alert.id, "not published; the next tick tries again");
                 let attributes = [("about", text(about)), ("alert", text(&alert.id))];
                 self.agenda.put(&Entry::new(Kind::Publish, self.now, &alert.id, &attributes)).await
             }
         }
     }
 
-    /// Publishes an alert that was left over. `true` if it is done.
+    /// `Ok(Err(why))`: not now. What SNS will never take is noted as such, and is done.
+    async fn try_to_publish(&self, alert: &Alert, about: &str) -> Result<Result<(), String>, Trouble> {
+        match self.protector.topic.publish(alert, self.deadline).await {
+            Ok(()) => self.timeline.note_published(about, &alert.id, self.now).await.map(Ok),
+            Err(Trouble::Passing(why)) => Ok(Err(why)),
+            Err(Trouble::Never(why)) => {
+                tracing::error!(error = why, alert = alert.id, "never published; the alert is in the events table");
+                self.timeline.note_refused(about, &alert.id, &why).await.map(Ok)
+            }
+        }
+    }
+
+    /// Publishes an alert that was left over.
     pub(super) async fn publish_again(&self, entry: &Entry) -> Result<(), Trouble> {
         let (about, id) = (entry.text("about"), entry.text("alert"));
         if let Some(payload) = self.timeline.unsettled(about, id).await? {
             let alert: Alert = serde_json::from_str(&payload).map_err(|error| Trouble::Never(error.to_string()))?;
-            self.protector.topic.publish(&alert, self.deadline).await?;
-            self.timeline.note_published(about, id, self.now).await?;
+            self.try_to_publish(&alert, about).await?.map_err(Trouble::Passing)?;
         }
         self.agenda.delete(entry).await
     }

@@ -287,7 +287,7 @@ fn memories(counts: &[Count]) -> BTreeMap<String, Memory> {
             ),
             Once::Happening { key, at } => {
                 let (counter, at, cohort) = (count.counter, *at, count.cohort);
-                (happening_key(key), Memory::Happening { counter, at, cohort, expires_at: count.expires_at })
+                (key.clone(), Memory::Happening { counter, at, cohort, expires_at: count.expires_at })
             }
         };
         match memories.remove(&key) {
@@ -350,17 +350,6 @@ fn complained_at(at: UnixMillis, happening: &str) -> String {
     let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let hash = if happening.is_empty() { "" } else { &hash };
     format!("{COMPLAINED_AT}{:015}#{hash}", at.0.max(0))
-}
-
-/// A happening's sort key: what it is about, or, where that is too long for a key, its hash.
-fn happening_key(key: &str) -> String {
-    const LONGEST: usize = 1024;
-    if key.len() <= LONGEST {
-        return key.to_owned();
-    }
-    let counter = key.split('#').next().unwrap_or_default();
-    let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{counter}#sha256-{hash}")
 }
 
 /// When a memory may be forgotten, in seconds.

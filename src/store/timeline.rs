@@ -11,6 +11,7 @@
 //! | `claimed_at` | milliseconds; since when |
 //! | `published_at` | milliseconds; when it was published |
 //! | `folded_into` | the digest that it was folded into instead |
+//! | `refused` | why SNS will never take it |
 //! | `expires_at` | seconds, DynamoDB's TTL |
 //!
 //! # Why each is published once
@@ -149,7 +150,7 @@ impl Timeline {
                 return Err(Trouble::Passing("the alert's row was there, and is gone".to_owned()));
             }
         };
-        if stored.contains_key("published_at") || stored.contains_key("folded_into") {
+        if is_settled(&stored) {
             return Ok(Claim::Settled);
         }
         let ours = Claim::Ours(string(&stored, "payload").to_owned());
@@ -163,7 +164,9 @@ impl Timeline {
         }
         let take_over = Change {
             update: "SET carrier = :carrier, claimed_at = :now".to_owned(),
-            condition: Some("claimed_at = :seen AND attribute_not_exists(published_at)"),
+            condition: Some(
+                "claimed_at = :seen AND attribute_not_exists(published_at) AND attribute_not_exists(folded_into)",
+            ),
             names: Vec::new(),
             values: vec![
                 (":carrier".to_owned(), text(carrier.as_str())),
@@ -192,14 +195,28 @@ impl Timeline {
         Ok(())
     }
 
+    /// Notes that SNS will never take an alert, and why.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn note_refused(&self, about: &str, id: &str, why: &str) -> Result<(), Trouble> {
+        let change = Change {
+            update: "SET refused = :why".to_owned(),
+            condition: None,
+            names: Vec::new(),
+            values: vec![(":why".to_owned(), text(why))],
+        };
+        self.calls.update(&self.table, alert_key(about, id), &change).await?;
+        Ok(())
+    }
+
     /// An alert that was claimed and is not settled: as it is to be published.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn unsettled(&self, about: &str, id: &str) -> Result<Option<String>, Trouble> {
         let Some(item) = self.calls.get(&self.table, alert_key(about, id)).await? else { return Ok(None) };
-        let settled = item.contains_key("published_at") || item.contains_key("folded_into");
-        Ok((!settled).then(|| string(&item, "payload").to_owned()))
+        Ok((!is_settled(&item)).then(|| string(&item, "payload").to_owned()))
     }
 
     /// Folds an alert that was claimed into the first of these digests that is not closed, once.
@@ -235,6 +252,11 @@ impl Timeline {
         }
         Err(Trouble::Passing("every digest is closed".to_owned()))
     }
+}
+
+/// Whether there is nothing more to do about an alert.
+fn is_settled(alert: &Item) -> bool {
+    ["published_at", "folded_into", "refused"].iter().any(|settled| alert.contains_key(*settled))
 }
 
 fn alert_key(about: &str, id: &str) -> Item {

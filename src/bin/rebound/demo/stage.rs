@@ -1,0 +1,208 @@
+//! What the demo plays on: the embedded AWS with both functions on it, and a clock that goes only where the demo puts it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use rebound::alert::Alert;
+use rebound::local::LOCAL_SECRET;
+use rebound::local::feeder::{self, Feeder, Invoke};
+use rebound::local::running::{feed, timeout_of};
+use rebound::local::samples::{SignedMessage, new_message_id};
+use rebound::local::server::Server;
+use rebound::local::sns::{LocalSns, Published};
+use rebound::local::stack::{ENGAGE_QUEUE, EmbeddedAws, Options, serve_function_url};
+use rebound::protect::{Protector, TickReport};
+use rebound::signature::SigningSecret;
+use rebound::store::Item;
+use rebound::stream::Invocation;
+use rebound::time::UnixMillis;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+
+use crate::Failure;
+
+/// The variables that name the tables, and the keys of each.
+const TABLES: [(&str, &[&str]); 5] = [
+    ("EVENTS_TABLE", &["email_id", "event"]),
+    ("SUPPRESSIONS_TABLE", &["recipient"]),
+    ("CAMPAIGNS_TABLE", &["campaign", "cohort"]),
+    ("RECIPIENTS_TABLE", &["recipient", "fact"]),
+    ("AGENDA_TABLE", &["kind", "due"]),
+];
+
+/// How many requests are under way at once.
+const AT_ONCE: usize = 16;
+
+/// The longest that a mapping waits for a batch to fill. In the stack, it is a minute.
+const WINDOW: Duration = Duration::from_millis(40);
+
+/// When the stream must have been worked off, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The embedded AWS, with both functions on it.
+pub(super) struct Stage {
+    aws: EmbeddedAws,
+    server: Server,
+    dynamodb: aws_sdk_dynamodb::Client,
+    http: reqwest::Client,
+    secret: SigningSecret,
+    protector: Arc<Protector>,
+    /// What `protect` takes for now, in milliseconds.
+    clock: Arc<AtomicI64>,
+    /// Where that clock began.
+    pub(super) began: UnixMillis,
+    /// How many events were posted besides the contract's.
+    pub(super) posted: usize,
+    /// What is not as it should be.
+    pub(super) faults: Vec<String>,
+}
+
+impl Stage {
+    pub(super) async fn set() -> Result<Self, Failure> {
+        // Nothing of the shell's environment: the demo is the same everywhere.
+        let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await?;
+        let server = serve_function_url("127.0.0.1:0".parse()?, aws.receiver().await?).await?;
+        let began = UnixMillis::now();
+        Ok(Self {
+            dynamodb: aws.clients()?.dynamodb(),
+            http: reqwest::Client::new(),
+            secret: LOCAL_SECRET.parse()?,
+            protector: Arc::new(aws.protector()?),
+            clock: Arc::new(AtomicI64::new(began.0)),
+            began,
+            posted: 0,
+            faults: Vec::new(),
+            aws,
+            server,
+        })
+    }
+
+    /// Sends a message to the function URL. Answers the status and the body.
+    pub(super) async fn request(&self, method: &str, message: &SignedMessage) -> Result<(u16, String), Failure> {
+        let method = reqwest::Method::from_bytes(method.as_bytes())?;
+        let answer = message.request(&self.http, method, &self.server.url()).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// Posts these events, side by side. Each must be stored.
+    pub(super) async fn post(&mut self, events: Vec<Value>) -> Result<(), Failure> {
+        self.posted += events.len();
+        let now = UnixMillis::now().seconds();
+        let sign = |event: Value| SignedMessage::new(new_message_id(), now, event.to_string(), &self.secret);
+        let messages: Vec<SignedMessage> = events.into_iter().map(sign).collect();
+        let this = &*self;
+        let requests = messages.iter().map(|message| async move { this.request("POST", message).await });
+        let answers: Vec<_> = stream::iter(requests).buffer_unordered(AT_ONCE).collect().await;
+        for answer in answers {
+            let (status, body) = answer?;
+            let word = serde_json::from_str::<Value>(&body).unwrap_or_default();
+            if status != 200 || word.get("status") != Some(&json!("handled")) {
+                self.faults.push(format!("an event was answered {status} {body}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Feeds the events table's stream to `protect`, from its beginning, by the template's mappings.
+    pub(super) async fn feed(&self, options: feeder::Options) -> Result<Feeder, Failure> {
+        let invoke = self.invoke(timeout_of("protect")?);
+        let options = feeder::Options { longest_window: Some(WINDOW), poll: Duration::from_millis(10), ..options };
+        Ok(feed(&self.aws, options, |_| Arc::clone(&invoke)).await?)
+    }
+
+    fn invoke(&self, limit: Duration) -> Invoke {
+        let (protector, clock) = (Arc::clone(&self.protector), Arc::clone(&self.clock));
+        Arc::new(move |event| {
+            let (protector, now) = (Arc::clone(&protector), UnixMillis(clock.load(Ordering::SeqCst)));
+            Box::pin(async move {
+                match Invocation::read(event).map_err(|error| error.to_string())? {
+                    Invocation::Records(records) => {
+                        let answer = protector.records(&records, now, Instant::now() + limit).await;
+                        serde_json::to_value(answer).map_err(|error| error.to_string())
+                    }
+                    Invocation::Tick => Err("a stream does not tick".to_owned()),
+                }
+            })
+        })
+    }
+
+    /// Waits until `protect` has done whatever is in the stream.
+    pub(super) async fn settle(&mut self, feeder: &Feeder) -> Result<feeder::Figures, Failure> {
+        timeout(PATIENCE, feeder.idle()).await.map_err(|_| "protect has not worked off the stream in a minute")?;
+        let figures = feeder.figures();
+        if figures.failures > 0 || figures.dropped > 0 {
+            self.faults.push(format!("protect failed at something in the stream: {figures:?}"));
+        }
+        Ok(figures)
+    }
+
+    /// Puts the clock so far ahead of where it began, and lets `protect` work off what is due.
+    pub(super) async fn tick(&mut self, ahead: Duration) -> Result<TickReport, Failure> {
+        let now = self.began.plus(ahead);
+        self.clock.store(now.0, Ordering::SeqCst);
+        let report = self.protector.tick(now, Instant::now() + timeout_of("protect")?).await;
+        for trouble in &report.troubles {
+            self.faults.push(format!("a tick left something over: {trouble}"));
+        }
+        Ok(report)
+    }
+
+    /// Everything in a table, which a variable names.
+    pub(super) async fn scan(&self, variable: &str) -> Result<Vec<Item>, Failure> {
+        let table = self.aws.variable(variable).unwrap_or_default();
+        Ok(self.dynamodb.scan().table_name(table).into_paginator().items().send().collect::<Result<_, _>>().await?)
+    }
+
+    /// Everything in all tables, by table and key.
+    pub(super) async fn everything(&self) -> Result<BTreeMap<String, Item>, Failure> {
+        let mut all = BTreeMap::new();
+        for (variable, keys) in TABLES {
+            for item in self.scan(variable).await? {
+                let key: Vec<&str> = keys.iter().map(|key| string(&item, key)).collect();
+                all.insert(format!("{variable} {}", key.join(" ")), item);
+            }
+        }
+        Ok(all)
+    }
+
+    /// What was published, as it came.
+    pub(super) fn published(&self) -> Vec<Published> {
+        self.aws.sns.as_ref().map(LocalSns::messages).unwrap_or_default()
+    }
+
+    /// The alerts that were published, as machines get them.
+    pub(super) fn alerts(&self) -> Vec<Alert> {
+        self.published().iter().filter_map(alert).collect()
+    }
+
+    /// The messages in the queue that `engage` reads: how many were sent, and which.
+    pub(super) fn queued(&self) -> (usize, BTreeSet<String>) {
+        let sent = self.aws.sqs.as_ref().map(|sqs| sqs.messages(ENGAGE_QUEUE)).unwrap_or_default();
+        (sent.len(), sent.into_iter().collect())
+    }
+
+    /// Notes a fault, unless all is well.
+    pub(super) fn check(&mut self, well: bool, fault: impl Into<String>) {
+        if !well {
+            self.faults.push(fault.into());
+        }
+    }
+}
+
+/// The alert in a published message, if there is one.
+pub(super) fn alert(published: &Published) -> Option<Alert> {
+    serde_json::from_str(&published.for_protocol("lambda")).ok()
+}
+
+/// A text attribute; empty if it is not there.
+pub(super) fn string<'a>(item: &'a Item, attribute: &str) -> &'a str {
+    item.get(attribute).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
+}
+
+/// A number, if it is there.
+pub(super) fn number<N: std::str::FromStr>(item: &Item, attribute: &str) -> Option<N> {
+    item.get(attribute)?.as_n().ok()?.parse().ok()
+}

@@ -1,0 +1,192 @@
+//! What people are told of, in which words, and how often.
+
+use rebound::local::samples::SignedMessage;
+use serde_json::json;
+
+use super::{DAY, HOUR, MINUTE, NOW, Stage, after, mail, of};
+use crate::support::secret;
+
+fn complaint(number: usize, campaign: &str) -> SignedMessage {
+    let (email, to) = (format!("{campaign}-{number}"), format!("{campaign}{number}@example.com"));
+    mail(&format!("m-{email}"), "email.complained", &email, &to, after(-MINUTE), of(campaign))
+}
+
+#[tokio::test]
+async fn a_complaint_says_who_which_campaign_how_many_and_what_was_done() {
+    let stage = Stage::start().await;
+    stage.happens(&[complaint(1, "spring")]).await;
+    let alerts = stage.alerts();
+    let alert = alerts.iter().find(|alert| alert.kind.as_str() == "complaint").unwrap();
+    assert_eq!(alert.recipient.as_deref(), Some("spring1@example.com"));
+    assert_eq!((alert.campaign.as_ref().unwrap().as_str(), alert.email_id.as_deref()), ("spring", Some("spring-1")));
+    assert_eq!((&alert.figures["complaints_24h"], &alert.figures["volume"]), (&json!(1), &json!(0.5)));
+    for words in ["spring1@example.com", "suppressed", "send at most 50 %", "1 complaint"] {
+        assert!(alert.text.contains(words), "{words} in {}", alert.text);
+    }
+    let message = &stage.aws.sns.as_ref().unwrap().messages()[1];
+    let attributes = [("campaign", "spring"), ("kind", "complaint"), ("severity", "warning")];
+    assert_eq!(message.attributes, attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    assert_eq!(message.subject.as_deref(), Some("Complaint: spring1@example.com, campaign spring"));
+    assert_eq!(message.for_protocol("email"), alert.text);
+    assert!(message.for_protocol("sms").len() <= 160);
+}
+
+#[tokio::test]
+async fn a_happening_that_two_messages_tell_of_is_one_alert_and_one_count() {
+    let stage = Stage::start().await;
+    let mut again = complaint(1, "spring");
+    again = SignedMessage::new("another-message", NOW.seconds(), again.body, &secret());
+    stage.happens(&[complaint(1, "spring")]).await;
+    stage.happens(&[again]).await;
+    assert_eq!(stage.kinds()["complaint"], 1);
+    assert_eq!(stage.counters().await["spring/2026-11-23T12/complained"], 1);
+}
+
+#[tokio::test]
+async fn a_storm_of_complaints_is_a_few_alerts_and_a_digest_and_none_is_missing() {
+    let stage = Stage::start().await;
+    for number in 0..12 {
+        stage.happens(&[complaint(number, "spring")]).await;
+    }
+    stage.happens(&[complaint(0, "autumn")]).await;
+    assert_eq!(stage.kinds()["complaint"], 6, "five of the one campaign, one of the other");
+    stage.tick(after(5 * MINUTE)).await;
+    for number in 12..15 {
+        stage.happens_at(&[complaint(number, "spring")], after(6 * MINUTE)).await;
+    }
+    for later in [10 * MINUTE, 31 * MINUTE, 36 * MINUTE, 2 * HOUR, 5 * HOUR] {
+        stage.tick(after(later)).await;
+    }
+    let digests: Vec<_> = stage.alerts().into_iter().filter(|alert| alert.kind.as_str() == "digest").collect();
+    let folded: Vec<i64> = digests.iter().map(|alert| alert.figures["folded"].as_i64().unwrap()).collect();
+    assert_eq!(folded, [7, 3], "one with the next tick, one when the hour is over");
+    assert_eq!(digests[0].campaign.as_ref().unwrap().as_str(), "spring");
+    assert_eq!(stage.counters().await["spring/2026-11-23T12/complained"], 15);
+    assert_eq!(stage.kinds()["complaint"] - 1 + 7 + 3, 15);
+    let left: Vec<_> =
+        stage.scan("AGENDA_TABLE").await.into_iter().filter(|item| item["kind"].as_s().unwrap() == "digest").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_campaign_is_slowed_paused_and_opens_again_by_itself_and_each_is_told_once() {
+    let stage = Stage::start().await;
+    let delivered: Vec<SignedMessage> = (0..250)
+        .map(|number| {
+            let to = format!("reader{number}@example.com");
+            mail(&format!("d{number}"), "email.delivered", &format!("d{number}"), &to, after(-HOUR), of("spring"))
+        })
+        .collect();
+    stage.happens(&delivered).await;
+    assert_eq!(stage.brake("spring").await, ("open".to_owned(), 1.0));
+    let mut seen = Vec::new();
+    for number in 0..5 {
+        stage.happens(&[complaint(number, "spring")]).await;
+        seen.push(stage.brake("spring").await.1);
+    }
+    assert_eq!(seen, [0.5, 0.25, 0.125, 0.0625, 0.0]);
+    stage.tick(after(2 * DAY)).await;
+    assert_eq!(stage.brake("spring").await.0, "paused", "1 % of the week's mail complained");
+    stage.tick(after(8 * DAY)).await;
+    assert_eq!(stage.brake("spring").await, ("open".to_owned(), 1.0));
+    stage.tick(after(8 * DAY + 5 * MINUTE)).await;
+    let titles: Vec<String> =
+        stage.alerts().into_iter().filter(|alert| alert.kind.as_str() == "brake").map(|alert| alert.title).collect();
+    assert_eq!(
+        titles,
+        [
+            "Campaign spring is slowed to 50 %",
+            "Campaign spring is halfway to being paused",
+            "Campaign spring is paused",
+            "Campaign spring is open again"
+        ]
+    );
+    let brakes: Vec<_> =
+        stage.scan("AGENDA_TABLE").await.into_iter().filter(|item| item["kind"].as_s().unwrap() == "brake").collect();
+    assert!(brakes.is_empty(), "no tick looks at it any more: {brakes:?}");
+}
+
+#[tokio::test]
+async fn a_failure_is_told_once_an_hour_for_each_reason() {
+    let stage = Stage::start().await;
+    let failed = |id: &str, reason: &str| {
+        mail(id, "email.failed", id, "ann@example.com", after(-MINUTE), json!({ "failed": { "reason": reason } }))
+    };
+    stage.happens(&[failed("f1", "reached_daily_quota"), failed("f2", "reached_daily_quota")]).await;
+    stage.happens(&[failed("f3", "domain_not_verified")]).await;
+    assert_eq!(stage.kinds()["failed"], 2);
+    assert_eq!(stage.receive_at(&failed("f4", "reached_daily_quota"), after(MINUTE)).await, 200);
+    let mut records = stage.records().await;
+    stage.deliver(&records, after(MINUTE)).await;
+    assert_eq!(stage.kinds()["failed"], 2);
+    for record in &mut records {
+        record["dynamodb"]["NewImage"]["received_at"]["N"] = json!(after(HOUR).0.to_string());
+    }
+    stage.deliver(&records, after(HOUR)).await;
+    assert_eq!(stage.kinds()["failed"], 4, "in the next hour each once more");
+}
+
+#[tokio::test]
+async fn a_domain_that_is_no_longer_verified_is_told_and_one_that_is_being_set_up_is_not() {
+    let stage = Stage::start().await;
+    let domain = |id: &str, event_type: &str, minutes_ago: i64, domain: &str, status: &str| {
+        let data = json!({ "id": domain, "name": format!("{domain}.example"), "status": status });
+        let body = json!({ "type": event_type, "created_at": after(-minutes_ago * MINUTE).to_text(), "data": data });
+        SignedMessage::new(id, NOW.seconds(), body.to_string(), &secret())
+    };
+    stage.happens(&[domain("d1", "domain.updated", 9, "new", "pending")]).await;
+    stage.happens(&[domain("d2", "domain.updated", 8, "new", "verified")]).await;
+    assert_eq!(stage.alerts(), []);
+    stage.happens(&[domain("d3", "domain.updated", 7, "new", "pending")]).await;
+    stage.happens(&[domain("d4", "domain.updated", 6, "old", "temporary_failure")]).await;
+    stage.happens(&[domain("d5", "domain.updated", 5, "old", "temporary_failure")]).await;
+    stage.happens(&[domain("d6", "domain.deleted", 4, "gone", "verified")]).await;
+    let titles: Vec<String> = stage.alerts().into_iter().map(|alert| alert.title).collect();
+    assert_eq!(
+        titles,
+        [
+            "Domain new.example is no longer verified: pending",
+            "Domain old.example is no longer verified: temporary_failure",
+            "Domain gone.example is no longer verified: deleted"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_bounce_of_one_of_several_that_names_none_is_told_once_and_suppresses_nobody() {
+    let stage = Stage::start().await;
+    let mut data = of("spring");
+    data["to"] = json!(["ann@example.com", "bob@example.com"]);
+    data["bounce"] = json!({ "type": "Permanent" });
+    stage.happens(&[mail("m1", "email.bounced", "e1", "-", after(-MINUTE), data.clone())]).await;
+    stage.happens(&[mail("m2", "email.bounced", "e1", "-", after(-MINUTE), data)]).await;
+    assert_eq!(stage.kinds(), [("ambiguous_bounce", 1)].into());
+    assert_eq!(stage.reasons().await, [].into());
+    assert_eq!(stage.counters().await["spring/2026-11-23T12/bounced_hard"], 1);
+}
+
+#[tokio::test]
+async fn three_soft_bounces_suppress_and_the_suppression_lapses() {
+    let stage = Stage::start().await;
+    let soft = |email: &str, days_ago: i64| {
+        let bounce = json!({ "bounce": { "type": "Transient", "subType": "MailboxFull" } });
+        mail(&format!("m-{email}"), "email.bounced", email, "Ann@Example.com", after(-days_ago * DAY), bounce)
+    };
+    stage.happens(&[soft("e3", 1)]).await;
+    stage.happens(&[soft("e1", 20)]).await;
+    assert_eq!(stage.reasons().await, [].into());
+    stage.happens(&[soft("e2", 10)]).await;
+    assert_eq!(stage.reasons().await["ann@example.com"], ["soft_bounce"]);
+    let item = &stage.suppressions().await["ann@example.com"];
+    assert_eq!(item["until"].as_n().unwrap(), &after(29 * DAY).0.to_string(), "30 days after the last of them");
+    assert_eq!(stage.alerts(), []);
+}
+
+#[tokio::test]
+async fn a_quarantined_message_is_told() {
+    let stage = Stage::start().await;
+    stage.happens(&[SignedMessage::new("m1", NOW.seconds(), r#"{"hello":1}"#, &secret())]).await;
+    let alerts = stage.alerts();
+    assert_eq!((alerts.len(), alerts[0].kind.as_str()), (1, "quarantine"));
+    assert!(alerts[0].text.contains("message#m1") && alerts[0].text.contains("`type`"), "{}", alerts[0].text);
+}

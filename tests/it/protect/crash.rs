@@ -1,0 +1,254 @@
+//! Any one call of the whole flow may fail before it is applied, lose its answer, or be the last that the function makes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rebound::local::faults::{Call, Fault, Service};
+use rebound::local::samples::SignedMessage;
+use rebound::store::Item;
+use rebound::stream::BatchAnswer;
+use serde_json::{Value, json};
+
+use super::{DAY, HOUR, MINUTE, NOW, Stage, after, deliver, mail, message_of, of, receive, soon};
+use crate::support::{WHOLE_MACHINE, secret};
+
+const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter];
+
+/// Small limits, so that a few events go through every part of the flow.
+const POLICY: &str = r#"{"alerts": {"one_by_one_in_an_hour": 1}, "soft_bounces": {"emails": 2}}"#;
+
+/// One of everything: what counts, suppresses, merges, brakes, alerts, folds, waits, is handed on, and can't be read.
+fn messages() -> Vec<SignedMessage> {
+    let soft = json!({ "tags": { "campaign": "a" }, "bounce": { "type": "Transient" } });
+    let hard = json!({ "tags": { "campaign": "a" }, "bounce": { "type": "Permanent" } });
+    let mut several = of("b");
+    several["to"] = json!(["x@example.com", "y@example.com"]);
+    let delayed = json!({ "tags": { "campaign": "b" }, "created_at": after(-2 * HOUR).to_text() });
+    vec![
+        mail("m-delivered", "email.delivered", "e1", "ann@example.com", after(-HOUR), of("a")),
+        mail("m-opened", "email.opened", "e1", "ann@example.com", after(-MINUTE), of("a")),
+        mail("m-complained", "email.complained", "e1", "ann@example.com", after(-30 * MINUTE), of("a")),
+        mail("m-complained-2", "email.complained", "e2", "bob@example.com", after(-29 * MINUTE), of("a")),
+        mail("m-bounced", "email.bounced", "e3", "ann@example.com", after(-28 * MINUTE), hard),
+        mail("m-soft-1", "email.bounced", "e4", "carl@example.com", after(-27 * MINUTE), soft.clone()),
+        mail("m-soft-2", "email.bounced", "e5", "carl@example.com", after(-26 * MINUTE), soft),
+        mail("m-ambiguous", "email.complained", "e6", "-", after(-25 * MINUTE), several),
+        mail("m-delayed", "email.delivery_delayed", "e7", "dora@example.com", after(-24 * MINUTE), delayed),
+        mail(
+            "m-failed",
+            "email.failed",
+            "e8",
+            "eva@example.com",
+            after(-23 * MINUTE),
+            json!({ "failed": { "reason": "reached_daily_quota" } }),
+        ),
+        SignedMessage::new("m-quarantine", NOW.seconds(), r#"{"hello":"world"}"#, &secret()),
+    ]
+}
+
+/// What the one fault did besides.
+#[derive(Default)]
+struct Death {
+    happened: bool,
+    /// The alerts that were published, but not yet noted as such, when the function died.
+    not_noted: BTreeSet<String>,
+}
+
+/// A function's invocation. When its call is to be its last, it is dropped then, as if the process had died. After the one
+/// death there is no other.
+async fn invoked<T>(stage: &Stage, death: &mut Death, invocation: impl Future<Output = T>) -> Option<T> {
+    if death.happened {
+        return Some(invocation.await);
+    }
+    tokio::select! {
+        answer = invocation => return Some(answer),
+        () = stage.faults.killed() => {}
+    }
+    // What was on its way when it died may still arrive.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let rows = stage.scan("EVENTS_TABLE").await;
+    let noted: BTreeSet<&str> = rows
+        .iter()
+        .filter(|row| row.contains_key("published_at"))
+        .filter_map(|row| row["event"].as_s().unwrap().strip_prefix("alert#"))
+        .collect();
+    let published = stage.alerts().into_iter().map(|alert| alert.id);
+    *death = Death { happened: true, not_noted: published.filter(|id| !noted.contains(id.as_str())).collect() };
+    None
+}
+
+/// Delivers a batch until all of it is done, as Lambda does: after a failure from the first that failed on, after a death the
+/// whole of it.
+async fn deliver_all(stage: &Stage, records: &[Value], death: &mut Death) {
+    let mut left = records;
+    for _ in 0..10 {
+        match invoked(stage, death, deliver(&stage.protector, left, NOW)).await {
+            None => {}
+            Some(answer) if answer == BatchAnswer::default() => return,
+            Some(answer) => {
+                let failed: BTreeSet<&str> = super::again(&answer).into_iter().collect();
+                let is_failed =
+                    |record: &Value| failed.contains(record["dynamodb"]["SequenceNumber"].as_str().unwrap());
+                left = &left[left.iter().position(is_failed).unwrap()..];
+            }
+        }
+    }
+    panic!("a batch is never done");
+}
+
+/// Everything that happens, from the first webhook to the last tick.
+async fn all_of_it(stage: &Stage) -> Death {
+    let mut death = Death::default();
+    for message in &messages() {
+        let mut done = false;
+        for _ in 0..5 {
+            if invoked(stage, &mut death, receive(&stage.receiver, message, NOW)).await == Some(200) {
+                done = true;
+                break;
+            }
+        }
+        assert!(done, "Resend gives up on {}", message.id);
+    }
+    let mut records = stage.records().await;
+    records.sort_by_key(message_of);
+    let bulk = |record: &Value| ["m-delivered", "m-opened"].contains(&message_of(record).as_str());
+    let (bulk, urgent): (Vec<Value>, Vec<Value>) = records.into_iter().partition(bulk);
+    let (first, second) = urgent.split_at(urgent.len() / 2);
+    for batch in [first, &bulk, second] {
+        deliver_all(stage, batch, &mut death).await;
+    }
+    // Until nothing is left to do: the digests of the hour, the delay, the brakes.
+    for later in
+        [5 * MINUTE, 10 * MINUTE, HOUR, HOUR + 5 * MINUTE, DAY, DAY + 5 * MINUTE, 2 * DAY, 2 * DAY + 5 * MINUTE]
+    {
+        let tick = async { stage.protector.tick(after(later), soon()).await };
+        invoked(stage, &mut death, tick).await;
+    }
+    death
+}
+
+/// All that must be the same in the end.
+#[derive(Debug, PartialEq)]
+struct End {
+    rows: BTreeSet<String>,
+    counters: BTreeMap<String, i64>,
+    brakes: BTreeMap<String, Vec<String>>,
+    suppressions: BTreeMap<String, Item>,
+    engagements: BTreeSet<String>,
+    alerts: BTreeSet<String>,
+    folded: i64,
+    agenda: Vec<String>,
+}
+
+async fn end(stage: &Stage) -> End {
+    let agenda = stage.scan("AGENDA_TABLE").await;
+    let waiting = |item: &&Item| !item["kind"].as_s().unwrap().starts_with("told#") && !item.contains_key("sent");
+    let folded = |alert: rebound::alert::Alert| Some((alert.id, alert.figures.get("folded")?.as_i64()?));
+    let folded: BTreeMap<String, i64> = stage.alerts().into_iter().filter_map(folded).collect();
+    End {
+        rows: stage.records().await.iter().map(Value::to_string).collect(),
+        counters: stage.counters().await,
+        brakes: stage.brakes().await,
+        suppressions: stage.suppressions().await,
+        engagements: stage.engagements().into_iter().collect(),
+        alerts: stage.alerts().into_iter().map(|alert| alert_key(&alert)).collect(),
+        folded: folded.values().sum(),
+        agenda: agenda.iter().filter(waiting).map(|item| item["due"].as_s().unwrap().clone()).collect(),
+    }
+}
+
+/// What tells alerts apart, but for what depends on the order of things: which complaint was the first of its hour, and how
+/// many changes it took a brake.
+fn alert_key(alert: &rebound::alert::Alert) -> String {
+    match alert.kind.as_str() {
+        "complaint" | "digest" => alert.kind.as_str().to_owned(),
+        "brake" => alert.title.clone(),
+        _ => alert.id.clone(),
+    }
+}
+
+/// The alerts that were published more than once.
+fn repeated(stage: &Stage) -> Vec<String> {
+    let mut seen = BTreeMap::<String, Vec<rebound::alert::Alert>>::new();
+    for alert in stage.alerts() {
+        seen.entry(alert.id.clone()).or_default().push(alert);
+    }
+    for alerts in seen.values() {
+        assert!(alerts.iter().all(|alert| *alert == alerts[0]), "a repeat says the same: {alerts:?}");
+    }
+    seen.into_iter().filter(|(_, alerts)| alerts.len() > 1).map(|(id, _)| id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_one_call_of_the_whole_flow_may_fail_lose_its_answer_or_be_the_last() {
+    let _alone = WHOLE_MACHINE.lock().await;
+    let stage = Stage::with_policy(POLICY).await;
+    all_of_it(&stage).await;
+    let expected = Arc::new(end(&stage).await);
+    let calls = stage.faults.calls();
+    assert_eq!(repeated(&stage), Vec::<String>::new());
+    assert_eq!(stage.kinds()["complaint"], 1);
+    assert_eq!(expected.folded, 1);
+    assert_eq!(stage.kinds()["delay"], 1);
+    assert_eq!(expected.agenda, Vec::<String>::new(), "nothing is left to do");
+    assert!(calls.iter().any(|call| call.service == Service::Sqs), "{calls:?}");
+
+    let points: Vec<(usize, Fault)> =
+        (0..calls.len()).flat_map(|index| FAULTS.into_iter().map(move |fault| (index, fault))).collect();
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (points, next, expected) = (points.clone(), Arc::clone(&next), Arc::clone(&expected));
+        workers.spawn(async move {
+            let mut tried = BTreeMap::<&'static str, usize>::new();
+            while let Some((index, fault)) = points.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
+                *tried.entry(service_name(&one_point(index, fault, &expected).await)).or_default() += 1;
+            }
+            tried
+        });
+    }
+    let mut tried = BTreeMap::<&'static str, usize>::new();
+    while let Some(worker) = workers.join_next().await {
+        for (service, count) in worker.unwrap() {
+            *tried.entry(service).or_default() += count;
+        }
+    }
+    println!("{} points tried, three faults at each of {} calls: {tried:?}", points.len(), calls.len());
+    assert_eq!(tried.values().sum::<usize>(), points.len());
+}
+
+fn service_name(call: &Call) -> &'static str {
+    match call.service {
+        Service::DynamoDb => "DynamoDB",
+        Service::Sns => "SNS",
+        Service::Sqs => "SQS",
+    }
+}
+
+/// The whole flow with one fault. Answers the call that it hit.
+async fn one_point(index: usize, fault: Fault, expected: &End) -> Call {
+    let stage = Stage::with_policy(POLICY).await;
+    stage.faults.plan(move |call| (call.index == index).then_some(fault));
+    let death = all_of_it(&stage).await;
+    let calls = stage.faults.calls();
+    let hit = calls.get(index).unwrap_or_else(|| panic!("call {index} was never made")).clone();
+    let context = format!("{fault:?} at call {index}, {hit:?}");
+    let end = end(&stage).await;
+    assert!(end == *expected, "{context}:\n{}", difference(&end, expected));
+    let lost = hit.operation == "Publish" && fault == Fault::LoseAnswer;
+    for id in repeated(&stage) {
+        assert!(lost || death.not_noted.contains(&id), "{context}: {id} was published again");
+    }
+    hit
+}
+
+/// What differs, line by line: the whole of it is too long to read.
+fn difference(end: &End, expected: &End) -> String {
+    let (end, expected) = (format!("{end:#?}"), format!("{expected:#?}"));
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<String>>();
+    let (end, expected) = (lines(&end), lines(&expected));
+    format!("too much: {:#?}\nmissing: {:#?}", end.difference(&expected), expected.difference(&end))
+}

@@ -1,0 +1,249 @@
+//! Any order, any duplicates, any borders: the same suppressions, counters and brakes every time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use proptest::prelude::*;
+use rebound::campaign::Cohort;
+use rebound::local::samples::SignedMessage;
+use rebound::policy::brake::{View, brake};
+use rebound::policy::counting::{Counter, Figures};
+use rebound::policy::numbers::BrakePolicy;
+use rebound::store::Item;
+use rebound::stream::BatchAnswer;
+use rebound::time::UnixMillis;
+use serde_json::{Value, json};
+
+use super::{HOUR, MINUTE, NOW, Stage, after, message_of};
+use crate::support::secret;
+
+/// One webhook, as it is told.
+#[derive(Clone, Debug)]
+struct Told {
+    id: String,
+    counter: Counter,
+    email: u8,
+    recipient: u8,
+    at: UnixMillis,
+    created: UnixMillis,
+}
+
+impl Told {
+    fn campaign(&self) -> String {
+        format!("campaign-{}", self.email % 3)
+    }
+
+    fn message(&self) -> SignedMessage {
+        let (event_type, more) = match self.counter {
+            Counter::Sent => ("email.sent", json!({})),
+            Counter::Delivered => ("email.delivered", json!({})),
+            Counter::Delayed => ("email.delivery_delayed", json!({})),
+            Counter::BouncedHard => ("email.bounced", json!({ "bounce": { "type": "Permanent" } })),
+            Counter::BouncedSoft => ("email.bounced", json!({ "bounce": { "type": "Transient" } })),
+            Counter::Complained => ("email.complained", json!({})),
+            Counter::Failed => ("email.failed", json!({ "failed": { "reason": "reached_daily_quota" } })),
+            Counter::Suppressed => ("email.suppressed", json!({})),
+            Counter::Opened => ("email.opened", json!({})),
+            Counter::Clicked => ("email.clicked", json!({})),
+        };
+        let mut data = more;
+        data["email_id"] = json!(format!("e{}", self.email));
+        data["created_at"] = json!(self.created.to_text());
+        data["to"] = json!([format!("r{}@example.com", self.recipient)]);
+        data["tags"] = json!({ "campaign": self.campaign() });
+        let body = json!({ "type": event_type, "created_at": self.at.to_text(), "data": data }).to_string();
+        SignedMessage::new(self.id.clone(), NOW.seconds(), body, &secret())
+    }
+
+    fn is_once_per_happening(&self) -> bool {
+        matches!(self.counter, Counter::Complained | Counter::BouncedHard | Counter::BouncedSoft)
+    }
+}
+
+/// How the messages come, and how the stream hands them over.
+#[derive(Clone, Debug)]
+struct Way {
+    /// In which order they are received; each at least once.
+    order: Vec<usize>,
+    /// How many records each batch takes, over and over.
+    borders: Vec<usize>,
+    /// After which batches everything from a record on is delivered again, over and over.
+    again: Vec<Option<usize>>,
+    shards: usize,
+}
+
+fn told() -> impl Strategy<Value = Vec<Told>> {
+    let counter = prop_oneof![
+        3 => prop::sample::select(Counter::ALL.to_vec()),
+        1 => Just(Counter::Complained),
+        1 => Just(Counter::BouncedSoft),
+    ];
+    let one = (counter, 0..8_u8, 0..3_u8, 0..5_i64, 0..3_i64);
+    prop::collection::vec(one, 1..24).prop_map(|all| {
+        let told = |(index, (counter, email, recipient, ago, created)): (usize, (Counter, u8, u8, i64, i64))| Told {
+            id: format!("m{index}"),
+            counter,
+            email,
+            recipient,
+            // Few moments, so that many are equal; some complaints are more than a day old.
+            at: after(-MINUTE - ago * 7 * HOUR),
+            created: after(-30 * HOUR - created * HOUR),
+        };
+        all.into_iter().enumerate().map(told).collect()
+    })
+}
+
+fn ways(messages: usize) -> impl Strategy<Value = Way> {
+    let twice: Vec<usize> = (0..messages).chain(0..messages / 2).collect();
+    (
+        Just(twice).prop_shuffle(),
+        prop::collection::vec(1..7_usize, 1..5),
+        prop::collection::vec(prop::option::of(0..7_usize), 1..5),
+        1..4_usize,
+    )
+        .prop_map(|(order, borders, again, shards)| Way { order, borders, again, shards })
+}
+
+/// What must be the same, whatever the way.
+#[derive(Debug, PartialEq)]
+struct End {
+    suppressions: BTreeMap<String, Item>,
+    counters: BTreeMap<String, i64>,
+    brakes: BTreeMap<String, Vec<String>>,
+}
+
+async fn end_of(told: &[Told], way: &Way) -> End {
+    let stage = Stage::start().await;
+    let mut received: Vec<&str> = Vec::new();
+    for (turn, index) in way.order.iter().enumerate() {
+        let told = &told[*index];
+        // Each at a moment of its own: the seconds of the ledger are other ones each time.
+        assert_eq!(stage.receive_at(&told.message(), after(i64::try_from(turn).unwrap() * 700)).await, 200);
+        if !received.contains(&told.id.as_str()) {
+            received.push(&told.id);
+        }
+    }
+    let mut records = stage.records().await;
+    records.sort_by_key(|record| received.iter().position(|id| *id == message_of(record)).unwrap());
+    let shard = |record: &Value| {
+        let key = record["dynamodb"]["Keys"]["email_id"]["S"].as_str().unwrap();
+        key.bytes().map(usize::from).sum::<usize>() % way.shards
+    };
+    let shards: Vec<Vec<Value>> = (0..way.shards)
+        .map(|number| records.iter().filter(|record| shard(record) == number).cloned().collect())
+        .collect();
+    let stage = &stage;
+    join_all(shards.iter().map(|records| async move { deliver_shard(stage, records, way).await })).await;
+    End { suppressions: stage.suppressions().await, counters: stage.counters().await, brakes: stage.brakes().await }
+}
+
+async fn deliver_shard(stage: &Stage, records: &[Value], way: &Way) {
+    let now = after(5 * MINUTE);
+    let (mut from, mut batch) = (0, 0);
+    while from < records.len() {
+        let to = (from + way.borders[batch % way.borders.len()]).min(records.len());
+        assert_eq!(stage.deliver(&records[from..to], now).await, BatchAnswer::default());
+        // As after an answer that was lost: again from some record on, with what has come since, in another batch.
+        if let Some(back) = way.again[batch % way.again.len()] {
+            let again = from.saturating_sub(back);
+            assert_eq!(stage.deliver(&records[again..to], now).await, BatchAnswer::default());
+        }
+        (from, batch) = (to, batch + 1);
+    }
+}
+
+/// The same by a model that is as simple as can be: what was told, each once.
+fn model(told: &[Told]) -> (BTreeMap<String, i64>, BTreeMap<String, (String, f64)>) {
+    let mut happenings: BTreeMap<(String, Counter, u8, u8), (UnixMillis, UnixMillis)> = BTreeMap::new();
+    let mut cohorts: BTreeMap<String, BTreeMap<Cohort, Figures>> = BTreeMap::new();
+    for told in told {
+        if told.is_once_per_happening() {
+            let key = (told.campaign(), told.counter, told.email, told.recipient);
+            let known = happenings.entry(key).or_insert((told.at, told.created));
+            *known = (known.0.min(told.at), known.1.min(told.created));
+        } else {
+            let campaign = cohorts.entry(told.campaign()).or_default();
+            campaign.entry(Cohort::of(told.created)).or_default().add(told.counter, 1);
+        }
+    }
+    let mut complaints: BTreeMap<String, Vec<UnixMillis>> = BTreeMap::new();
+    for ((campaign, counter, ..), (at, created)) in happenings {
+        let cohorts = cohorts.entry(campaign.clone()).or_default();
+        cohorts.entry(Cohort::of(created)).or_default().add(counter, 1);
+        if counter == Counter::Complained {
+            complaints.entry(campaign).or_default().push(at);
+        }
+    }
+    let mut counters = BTreeMap::new();
+    let mut brakes = BTreeMap::new();
+    for (campaign, cohorts) in cohorts {
+        for (cohort, figures) in &cohorts {
+            let named = figures
+                .0
+                .iter()
+                .map(|(counter, number)| (format!("{campaign}/{cohort}/{}", counter.as_str()), *number));
+            counters.extend(named);
+        }
+        let moved = told.iter().any(|told| {
+            let moves =
+                [Counter::Sent, Counter::Delivered, Counter::Complained, Counter::BouncedHard, Counter::BouncedSoft];
+            told.campaign() == campaign && moves.contains(&told.counter)
+        });
+        if moved {
+            let complaints = complaints.get(&campaign).cloned().unwrap_or_default();
+            let view = View { cohorts: cohorts.into_iter().collect(), complaints };
+            let brake = brake(&view, &BrakePolicy::default(), after(5 * MINUTE));
+            brakes.insert(campaign, (brake.status.as_str().to_owned(), brake.volume));
+        }
+    }
+    (counters, brakes)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_order_any_duplicates_any_borders_and_shards_end_in_the_same(
+        (told, one, other) in told().prop_flat_map(|told| {
+            let (one, other) = (ways(told.len()), ways(told.len()));
+            (Just(told), one, other)
+        })
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (one, other) = runtime.block_on(async { (end_of(&told, &one).await, end_of(&told, &other).await) });
+        prop_assert_eq!(&one, &other);
+        let (counters, brakes) = model(&told);
+        prop_assert_eq!(&one.counters, &counters);
+        let computed: BTreeMap<String, (String, f64)> = one
+            .brakes
+            .iter()
+            .map(|(campaign, brake)| (campaign.clone(), (brake[0].clone(), brake[1].parse().unwrap())))
+            .collect();
+        prop_assert_eq!(computed, brakes);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_batches_of_one_second_counted_side_by_side_lose_and_double_nothing() {
+    let stage = Stage::start().await;
+    let told: Vec<Told> = (0..60)
+        .map(|index| Told {
+            id: format!("m{index}"),
+            counter: Counter::Delivered,
+            email: 0,
+            recipient: 0,
+            at: after(-MINUTE),
+            created: after(-HOUR),
+        })
+        .collect();
+    for told in &told {
+        assert_eq!(stage.receive_at(&told.message(), NOW).await, 200);
+    }
+    let records = stage.records().await;
+    // Each batch overlaps with its neighbours, and all of them contend for one ledger row and one cohort.
+    let batches: Vec<&[Value]> = (0..10).map(|batch| &records[batch * 5..(batch * 5 + 15).min(60)]).collect();
+    let answers = join_all(batches.into_iter().map(|batch| stage.deliver(batch, NOW))).await;
+    assert!(answers.iter().all(|answer| *answer == BatchAnswer::default()), "{answers:?}");
+    let counted: BTreeSet<i64> = stage.counters().await.into_values().collect();
+    assert_eq!(counted, BTreeSet::from([60]));
+}
