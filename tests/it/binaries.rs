@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::support::{complaint, now, secret, signed};
-use crate::tls;
+use crate::{stream_samples, tls};
 
 /// A program with nothing of this shell's environment.
 fn program(path: &str) -> Command {
@@ -212,7 +212,7 @@ async fn dev_uses_the_dynamodb_that_the_environment_names_and_makes_its_tables_i
 #[tokio::test]
 async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
-    let api = RuntimeApi::start().await.unwrap();
+    let api = RuntimeApi::start("receive").await.unwrap();
     let mut receive = program(env!("CARGO_BIN_EXE_receive"));
     let mut receive = receive.envs(aws.variables()).envs(api.variables()).stdout(Stdio::piped()).spawn().unwrap();
     tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
@@ -248,7 +248,7 @@ async fn the_receive_binary_opens_its_tls_connection_in_init_and_keeps_it() {
     let terminator = tls::Terminator::start(upstream.trim_start_matches("http://"), &authority).await;
 
     let start = async |trusted: bool| {
-        let api = RuntimeApi::start().await.unwrap();
+        let api = RuntimeApi::start("receive").await.unwrap();
         let mut receive = program(env!("CARGO_BIN_EXE_receive"));
         receive.envs(aws.variables()).envs(api.variables()).stdout(Stdio::null());
         receive.env("AWS_ENDPOINT_URL_DYNAMODB", terminator.url());
@@ -283,4 +283,44 @@ async fn a_function_that_is_not_configured_says_what_to_do_and_ends() {
     let output = program(env!("CARGO_BIN_EXE_receive")).env("EVENTS_TABLE", "e").output().await.unwrap();
     assert!(!output.status.success());
     assert!(String::from_utf8(output.stdout).unwrap().contains("set RESEND_WEBHOOK_SECRET to"));
+}
+
+#[tokio::test]
+async fn the_protect_binary_works_as_lambda_runs_it_and_logs_nothing_personal() {
+    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    stream_samples::store(&aws).await;
+    let api = RuntimeApi::start("protect").await.unwrap();
+    let mut protect = program(env!("CARGO_BIN_EXE_protect"));
+    let mut protect = protect.envs(aws.variables()).envs(api.variables()).stdout(Stdio::piped()).spawn().unwrap();
+    tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+
+    let invoke = async |name: &str| {
+        let answer = api.invoke(samples::invocation("protect", name).unwrap()).await.unwrap().unwrap();
+        serde_json::from_slice::<Value>(&answer).unwrap()
+    };
+    for name in ["urgent", "bulk", "urgent", "bulk"] {
+        assert_eq!(invoke(name).await, json!({ "batchItemFailures": [] }), "{name}");
+    }
+    assert!(invoke("tick").await["looked_at"].is_number());
+    let error = api.invoke(r#"{"neither": "priya.nair@example.org"}"#).await.unwrap().unwrap_err();
+    assert!(String::from_utf8_lossy(&error).contains("neither a batch of stream records nor"));
+
+    let alerts = aws.sns.as_ref().unwrap().messages();
+    let mut kinds: Vec<&str> = alerts.iter().map(|alert| alert.attributes["kind"].as_str()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["complaint", "delay", "failed", "quarantine"], "each of them once");
+
+    protect.start_kill().unwrap();
+    let output = String::from_utf8(protect.wait_with_output().await.unwrap().stdout).unwrap();
+    let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let batches: Vec<&Value> = lines.iter().filter(|line| line["message"] == "batch").collect();
+    let figures: Vec<_> = batches.iter().map(|line| (line["records"].as_u64(), line["again"].as_u64())).collect();
+    let (urgent, bulk) = ((Some(5), Some(0)), (Some(4), Some(0)));
+    assert_eq!(figures, [urgent, bulk, urgent, bulk]);
+    let output = output.to_lowercase();
+    for personal in
+        ["priya", "tomas", "maya", "jonas", "@", "example", "bulbs to plant", "whsec", "203.0.113", "mozilla"]
+    {
+        assert!(!output.contains(personal), "{personal} in {output}");
+    }
 }

@@ -25,5 +25,6 @@ mod signature_cases;
 mod signature_peer;
 mod sns;
 mod sqs;
+mod stream_samples;
 mod support;
 mod tls;
