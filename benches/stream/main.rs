@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "a command prints")]
 
+mod campaign;
 mod latency;
 mod protect;
 

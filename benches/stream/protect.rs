@@ -4,25 +4,22 @@
 //! bulk mapping fills them. The batches are handed over one after another, in the order in which they would be full. They are made
 //! here and not read from the events table, because what is measured is `protect`.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use comfy_table::{Table, presets};
 use indicatif::ProgressBar;
 use rebound::campaign::Cohort;
-use rebound::event::Event;
 use rebound::local::faults::{FaultProxy, Faults, Service};
 use rebound::local::stack::{EmbeddedAws, Options};
-use rebound::local::{samples, stream_records, template};
+use rebound::local::{samples, template};
 use rebound::protect::Protector;
-use rebound::signature::MessageId;
-use rebound::store::row::{Row, Stamp};
 use rebound::stream::Invocation;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::campaign::{Batch, Campaign};
 
 const CAMPAIGN: &str = "autumn-bulbs";
 
@@ -42,86 +39,13 @@ pub(crate) struct Arguments {
     batch: Option<usize>,
     /// Into how many shards they are split
     #[arg(long, default_value_t = 4)]
-    shards: usize,
+    shards: u64,
     /// Measure time only, not DynamoDB's calls and units
     #[arg(long)]
     no_units: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-/// A batch: which events, and when it is handed over.
-struct Batch {
-    events: Vec<usize>,
-    at: UnixMillis,
-}
-
-/// The campaign: when it began, and what its events look like.
-struct Campaign<'a> {
-    name: &'a str,
-    began: UnixMillis,
-    rate: f64,
-    sample: &'a str,
-}
-
-impl Campaign<'_> {
-    fn received_at(&self, index: usize) -> UnixMillis {
-        self.began.plus(Duration::from_secs_f64(index as f64 / self.rate))
-    }
-
-    fn email_id(index: usize) -> String {
-        let mut hasher = DefaultHasher::new();
-        index.hash(&mut hasher);
-        format!("{:08x}-9c1e-4a77-8f0d-{index:012x}", hasher.finish() >> 32)
-    }
-
-    /// The event's row: delivered half a second before it was received, two and a half after the email was created.
-    fn row(&self, index: usize) -> Result<Row, Failure> {
-        let received_at = self.received_at(index);
-        let before = |ms| received_at.minus(Duration::from_millis(ms)).to_text();
-        let mut body: Value = serde_json::from_str(self.sample)?;
-        for (place, value) in [
-            ("/created_at", before(500)),
-            ("/data/created_at", before(3_000)),
-            ("/data/email_id", Self::email_id(index)),
-            ("/data/tags/campaign", self.name.to_owned()),
-        ] {
-            *body.pointer_mut(place).ok_or("the sample lacks a field")? = value.into();
-        }
-        let body = body.to_string();
-        let message = MessageId::already_verified(format!("msg_{}{index:015}", self.name));
-        let stamp = Stamp { received_at, retention_days: 90 };
-        Ok(Row::event(&Event::read(body.as_bytes())?, &message, body.as_bytes(), stamp)?)
-    }
-
-    /// What Lambda hands over.
-    fn invocation(&self, batch: &Batch) -> Result<Value, Failure> {
-        let rows: Vec<Row> = batch.events.iter().map(|index| self.row(*index)).collect::<Result<_, _>>()?;
-        Ok(stream_records::batch(&rows, 1))
-    }
-
-    /// The batches of each shard, in the order in which they are handed over.
-    fn batches(&self, arguments: &Arguments, size: usize, window: Duration) -> Vec<Batch> {
-        let mut shards: BTreeMap<u64, VecDeque<usize>> = BTreeMap::new();
-        for index in 0..arguments.events {
-            let mut hasher = DefaultHasher::new();
-            Self::email_id(index).hash(&mut hasher);
-            shards.entry(hasher.finish() % arguments.shards.max(1) as u64).or_default().push_back(index);
-        }
-        let mut batches = Vec::new();
-        for mut shard in shards.into_values() {
-            while let Some(first) = shard.front() {
-                let over = self.received_at(*first).plus(window);
-                let count = shard.iter().take(size).take_while(|index| self.received_at(**index) <= over).count();
-                let events: Vec<usize> = shard.drain(..count).collect();
-                let full = events.last().map_or(over, |last| self.received_at(*last));
-                batches.push(Batch { at: if count == size { full } else { over }, events });
-            }
-        }
-        batches.sort_by_key(|batch| batch.at);
-        batches
-    }
 }
 
 /// What some events cost.
@@ -271,7 +195,8 @@ async fn measure(arguments: &Arguments, counts_units: bool) -> Result<Run, Failu
     let took = Duration::from_secs_f64(arguments.events as f64 / arguments.rate);
     let began = UnixMillis::now().minus(took + bulk.window);
     let campaign = Campaign { name: CAMPAIGN, began, rate: arguments.rate, sample };
-    let batches = campaign.batches(arguments, arguments.batch.unwrap_or(bulk.batch_size).max(1), bulk.window);
+    let size = arguments.batch.unwrap_or(bulk.batch_size).max(1);
+    let batches = campaign.batches(arguments.events, arguments.shards, size, bulk.window);
     let bench = Bench::start(counts_units).await?;
 
     // Another campaign's: connections are open and caches filled before anything is measured.

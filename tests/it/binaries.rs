@@ -14,10 +14,10 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::support::{complaint, now, secret, signed};
-use crate::{stream_samples, tls};
+use crate::tls;
 
 /// A program with nothing of this shell's environment.
-fn program(path: &str) -> Command {
+pub(crate) fn program(path: &str) -> Command {
     let mut command = Command::new(path);
     command.env_clear().kill_on_drop(true).stdin(Stdio::null());
     command
@@ -283,44 +283,4 @@ async fn a_function_that_is_not_configured_says_what_to_do_and_ends() {
     let output = program(env!("CARGO_BIN_EXE_receive")).env("EVENTS_TABLE", "e").output().await.unwrap();
     assert!(!output.status.success());
     assert!(String::from_utf8(output.stdout).unwrap().contains("set RESEND_WEBHOOK_SECRET to"));
-}
-
-#[tokio::test]
-async fn the_protect_binary_works_as_lambda_runs_it_and_logs_nothing_personal() {
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
-    stream_samples::store(&aws).await;
-    let api = RuntimeApi::start("protect").await.unwrap();
-    let mut protect = program(env!("CARGO_BIN_EXE_protect"));
-    let mut protect = protect.envs(aws.variables()).envs(api.variables()).stdout(Stdio::piped()).spawn().unwrap();
-    tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
-
-    let invoke = async |name: &str| {
-        let answer = api.invoke(samples::invocation("protect", name).unwrap()).await.unwrap().unwrap();
-        serde_json::from_slice::<Value>(&answer).unwrap()
-    };
-    for name in ["urgent", "bulk", "urgent", "bulk"] {
-        assert_eq!(invoke(name).await, json!({ "batchItemFailures": [] }), "{name}");
-    }
-    assert!(invoke("tick").await["looked_at"].is_number());
-    let error = api.invoke(r#"{"neither": "priya.nair@example.org"}"#).await.unwrap().unwrap_err();
-    assert!(String::from_utf8_lossy(&error).contains("neither a batch of stream records nor"));
-
-    let alerts = aws.sns.as_ref().unwrap().messages();
-    let mut kinds: Vec<&str> = alerts.iter().map(|alert| alert.attributes["kind"].as_str()).collect();
-    kinds.sort_unstable();
-    assert_eq!(kinds, ["complaint", "delay", "failed", "quarantine"], "each of them once");
-
-    protect.start_kill().unwrap();
-    let output = String::from_utf8(protect.wait_with_output().await.unwrap().stdout).unwrap();
-    let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let batches: Vec<&Value> = lines.iter().filter(|line| line["message"] == "batch").collect();
-    let figures: Vec<_> = batches.iter().map(|line| (line["records"].as_u64(), line["again"].as_u64())).collect();
-    let (urgent, bulk) = ((Some(5), Some(0)), (Some(4), Some(0)));
-    assert_eq!(figures, [urgent, bulk, urgent, bulk]);
-    let output = output.to_lowercase();
-    for personal in
-        ["priya", "tomas", "maya", "jonas", "@", "example", "bulbs to plant", "whsec", "203.0.113", "mozilla"]
-    {
-        assert!(!output.contains(personal), "{personal} in {output}");
-    }
 }

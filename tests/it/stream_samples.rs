@@ -1,9 +1,12 @@
 //! The samples of what `protect` is invoked with: they are made of the events' samples, and it does what they ask for.
 
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 use rebound::event::Event;
-use rebound::local::stack::EmbeddedAws;
+use rebound::local::runtime_api::RuntimeApi;
+use rebound::local::stack::{EmbeddedAws, Options};
 use rebound::local::{samples, stream_records};
 use rebound::signature::MessageId;
 use rebound::store::row::{Row, Stamp};
@@ -11,6 +14,7 @@ use rebound::stream::{BatchAnswer, Invocation};
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
+use crate::binaries::program;
 use crate::protect::{NOW, Stage};
 
 /// The row of a sample, as `edit` makes it.
@@ -86,7 +90,7 @@ fn records(name: &str) -> Vec<Value> {
 }
 
 /// Stores the rows that the samples are records of: what is asked about a delayed email is asked of its timeline.
-pub(crate) async fn store(aws: &EmbeddedAws) {
+async fn store(aws: &EmbeddedAws) {
     let dynamodb = aws.clients().unwrap().dynamodb();
     for name in ["urgent", "bulk"] {
         let batch = Invocation::read(json!({ "Records": records(name) }));
@@ -119,4 +123,44 @@ async fn protect_does_what_the_samples_ask_for() {
     assert_eq!(stage.engagements().len(), 4, "an open and a click, and once more");
     let tick = serde_json::from_slice(samples::invocation("protect", "tick").unwrap()).unwrap();
     assert!(matches!(Invocation::read(tick), Ok(Invocation::Tick)));
+}
+
+#[tokio::test]
+async fn the_protect_binary_works_as_lambda_runs_it_and_logs_nothing_personal() {
+    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    store(&aws).await;
+    let api = RuntimeApi::start("protect").await.unwrap();
+    let mut protect = program(env!("CARGO_BIN_EXE_protect"));
+    let mut protect = protect.envs(aws.variables()).envs(api.variables()).stdout(Stdio::piped()).spawn().unwrap();
+    tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+
+    let invoke = async |name: &str| {
+        let answer = api.invoke(samples::invocation("protect", name).unwrap()).await.unwrap().unwrap();
+        serde_json::from_slice::<Value>(&answer).unwrap()
+    };
+    for name in ["urgent", "bulk", "urgent", "bulk"] {
+        assert_eq!(invoke(name).await, json!({ "batchItemFailures": [] }), "{name}");
+    }
+    assert!(invoke("tick").await["looked_at"].is_number());
+    let error = api.invoke(r#"{"neither": "priya.nair@example.org"}"#).await.unwrap().unwrap_err();
+    assert!(String::from_utf8_lossy(&error).contains("neither a batch of stream records nor"));
+
+    let alerts = aws.sns.as_ref().unwrap().messages();
+    let mut kinds: Vec<&str> = alerts.iter().map(|alert| alert.attributes["kind"].as_str()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["complaint", "delay", "failed", "quarantine"], "each of them once");
+
+    protect.start_kill().unwrap();
+    let output = String::from_utf8(protect.wait_with_output().await.unwrap().stdout).unwrap();
+    let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let batches: Vec<&Value> = lines.iter().filter(|line| line["message"] == "batch").collect();
+    let figures: Vec<_> = batches.iter().map(|line| (line["records"].as_u64(), line["again"].as_u64())).collect();
+    let (urgent, bulk) = ((Some(5), Some(0)), (Some(4), Some(0)));
+    assert_eq!(figures, [urgent, bulk, urgent, bulk]);
+    let output = output.to_lowercase();
+    for personal in
+        ["priya", "tomas", "maya", "jonas", "@", "example", "bulbs to plant", "whsec", "203.0.113", "mozilla"]
+    {
+        assert!(!output.contains(personal), "{personal} in {output}");
+    }
 }
