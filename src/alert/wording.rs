@@ -1,13 +1,13 @@
 //! The words of each alert: what happened, what was done, what to do.
 
-use serde_json::{Map, Value, json};
+mod campaign;
 
+use serde_json::{Map, json};
+
+pub use self::campaign::{Standing, brake, digest};
 use super::{Alert, Kind, Severity};
 use crate::campaign::Campaign;
-use crate::policy::brake::{Status, View};
-use crate::policy::counting::Counter;
 use crate::recipient::Recipient;
-use crate::store::state::State;
 use crate::time::UnixMillis;
 
 /// How an email is told from others: what every alert about one has.
@@ -45,47 +45,6 @@ impl About<'_> {
     }
 }
 
-/// A campaign as it is now, for an alert about one of its mails.
-#[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
-    /// Its counters.
-    pub view: &'a View,
-    /// Its brake.
-    pub state: &'a State,
-    /// Now.
-    pub now: UnixMillis,
-}
-
-impl Standing<'_> {
-    fn figures(&self) -> Map<String, Value> {
-        let week = self.view.long(self.now);
-        let brake = &self.state.brake;
-        let figures = json!({
-            "complaints_24h": self.view.recent_complaints(self.now),
-            "complaints_7d": week.get(Counter::Complained),
-            "delivered_7d": week.get(Counter::Delivered),
-            "bounced_hard_7d": week.get(Counter::BouncedHard),
-            "status": brake.status.as_str(),
-            "volume": brake.volume,
-        });
-        figures.as_object().cloned().unwrap_or_default()
-    }
-
-    fn words(&self) -> String {
-        let week = self.view.long(self.now);
-        let (complained, delivered) = (week.get(Counter::Complained), week.get(Counter::Delivered));
-        let rate = if delivered > 0 {
-            format!(" ({:.2} %)", 100.0 * complained as f64 / delivered as f64)
-        } else {
-            String::new()
-        };
-        format!(
-            "The campaign now has {} in the last 24 hours, and {complained} of {delivered} delivered in the last 7 days{rate}.",
-            many(self.view.recent_complaints(self.now), "complaint"),
-        )
-    }
-}
-
 /// Somebody called a mail spam.
 pub fn complaint(about: &About<'_>, recipient: Option<&Recipient>, standing: Option<Standing<'_>>) -> Alert {
     let who = recipient.map_or("somebody whom the event does not name", Recipient::as_str);
@@ -99,7 +58,7 @@ pub fn complaint(about: &About<'_>, recipient: Option<&Recipient>, standing: Opt
     };
     let mut lines = vec![format!("{who} reported {} as spam.", about.of_campaign()), format!("What was done: {done}")];
     if let Some(standing) = standing {
-        lines.push(obey(standing.state));
+        lines.push(campaign::obey(standing.state));
         lines.push(standing.words());
         alert.figures = standing.figures();
     }
@@ -110,63 +69,6 @@ pub fn complaint(about: &About<'_>, recipient: Option<&Recipient>, standing: Opt
     lines.push(format!("Email: {}", about.email_id));
     alert.text = lines.join("\n");
     alert
-}
-
-/// What a campaign's brake means for whoever sends it.
-fn obey(state: &State) -> String {
-    let brake = &state.brake;
-    match brake.status {
-        Status::Open => "The campaign may go on.".to_owned(),
-        Status::Slowed => {
-            format!("The campaign is slowed: send at most {} % of it ({}).", percent(brake.volume), brake.reason)
-        }
-        Status::Paused => format!("The campaign is paused: send nothing of it ({}).", brake.reason),
-    }
-}
-
-/// A campaign's brake changed, or a rate is halfway to its limit.
-pub fn brake(campaign: &Campaign, state: &State, view: &View) -> Alert {
-    let change = state.change.to_string();
-    let changed_at = state.changed_at.to_text();
-    let brake = &state.brake;
-    let is_warning = state.changed_from == brake.status && brake.warning.is_some();
-    let (severity, title) = match brake.status {
-        _ if is_warning => (Severity::Warning, format!("Campaign {campaign} is halfway to being paused")),
-        Status::Open => (Severity::Info, format!("Campaign {campaign} is open again")),
-        Status::Slowed => (Severity::Warning, format!("Campaign {campaign} is slowed to {} %", percent(brake.volume))),
-        Status::Paused => (Severity::Critical, format!("Campaign {campaign} is paused")),
-    };
-    let why = brake.warning.as_ref().filter(|_| is_warning).unwrap_or(&brake.reason);
-    let mut lines = vec![format!("{title}: {why}."), format!("Before, it was {}.", state.changed_from.as_str())];
-    lines.push(match brake.status {
-        Status::Open => "What you can do: go on, and watch the figures.".to_owned(),
-        Status::Slowed => format!(
-            "What you can do: send at most {} % of what is left, to those who open your mail first.",
-            percent(brake.volume)
-        ),
-        Status::Paused => {
-            "What you can do: stop sending this campaign, and find out where these addresses come from before you go on.".to_owned()
-        }
-    });
-    if let Some(until) = brake.until {
-        lines.push(format!("It opens again by itself at {}, if nothing more happens.", until.to_text()));
-    }
-    let mut figures = Standing { view, state, now: state.at }.figures();
-    figures.insert("reason".to_owned(), json!(why));
-    figures.insert("from".to_owned(), json!(state.changed_from.as_str()));
-    figures.insert("until".to_owned(), json!(brake.until.map(UnixMillis::to_text)));
-    Alert {
-        id: Alert::id_of(Kind::Brake, &[campaign.as_str(), &change, &changed_at]),
-        kind: Kind::Brake,
-        severity,
-        at: changed_at,
-        title,
-        text: lines.join("\n"),
-        campaign: Some(campaign.clone()),
-        recipient: None,
-        email_id: None,
-        figures,
-    }
 }
 
 /// Why a delayed mail is news.
@@ -309,62 +211,6 @@ pub fn quarantine(place: &str, message: &str, problem: &str, at: UnixMillis) -> 
         email_id: None,
         figures: json!({ "problem": problem }).as_object().cloned().unwrap_or_default(),
     }
-}
-
-/// How many alerts of a kind were not sent one by one.
-pub fn digest(
-    of: &str,
-    campaign: Option<&Campaign>,
-    folded: i64,
-    due: UnixMillis,
-    standing: Option<Standing<'_>>,
-) -> Alert {
-    let of_campaign = campaign.map(|campaign| format!(" of campaign {campaign}")).unwrap_or_default();
-    let title = format!("{folded} more: {}{of_campaign}", many_of(of));
-    let mut lines = vec![
-        format!(
-            "Besides those that you were told of one by one, there were {folded} more alerts about {}{of_campaign}.",
-            many_of(of)
-        ),
-        "They were handled like the others, and each is in the events table, in its email's partition.".to_owned(),
-    ];
-    let mut figures = Map::new();
-    if let Some(standing) = standing {
-        lines.push(standing.words());
-        lines.push(obey(standing.state));
-        figures = standing.figures();
-    }
-    figures.insert("of".to_owned(), json!(of));
-    figures.insert("folded".to_owned(), json!(folded));
-    Alert {
-        id: Alert::id_of(Kind::Digest, &[of, campaign.map_or("", Campaign::as_str), &due.to_text()]),
-        kind: Kind::Digest,
-        severity: Severity::Warning,
-        at: due.to_text(),
-        title,
-        text: lines.join("\n"),
-        campaign: campaign.cloned(),
-        recipient: None,
-        email_id: None,
-        figures,
-    }
-}
-
-fn many_of(kind: &str) -> &'static str {
-    match kind {
-        "complaint" => "complaints",
-        "delay" => "delayed mails",
-        "ambiguous_bounce" => "outcomes that name no recipient",
-        _ => "webhooks that could not be handled",
-    }
-}
-
-fn many(number: i64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
-fn percent(volume: f64) -> f64 {
-    (volume * 10_000.0).round() / 100.0
 }
 
 fn capital(text: &str) -> String {

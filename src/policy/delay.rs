@@ -98,14 +98,26 @@ pub struct Delayed {
     pub last: UnixMillis,
 }
 
+/// An email that is news because others of its recipient were delayed before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeated<'a> {
+    /// The email, and when it was delayed.
+    pub delayed: &'a Delayed,
+    /// How many emails those are, itself among them.
+    pub emails: usize,
+}
+
 /// The emails of one recipient that are news because another was delayed before them, within the policy's days.
-pub fn repeated<'a>(delays: &'a [Delayed], policy: &DelayPolicy) -> Vec<&'a str> {
+pub fn repeated<'a>(delays: &'a [Delayed], policy: &DelayPolicy) -> Vec<Repeated<'a>> {
     let within = days(policy.repeated_within_days);
     let order = |delayed: &Delayed| (delayed.first, delayed.email_id.clone());
-    let is_repeated = |later: &&Delayed| {
-        delays.iter().any(|earlier| order(earlier) < order(later) && later.first <= earlier.last.plus(within))
+    let precedes =
+        |earlier: &Delayed, later: &Delayed| order(earlier) < order(later) && later.first <= earlier.last.plus(within);
+    let repeated = |later: &'a Delayed| {
+        let before = delays.iter().filter(|earlier| precedes(earlier, later)).count();
+        (before > 0).then_some(Repeated { delayed: later, emails: before + 1 })
     };
-    delays.iter().filter(is_repeated).map(|delayed| delayed.email_id.as_str()).collect()
+    delays.iter().filter_map(repeated).collect()
 }
 
 #[cfg(test)]
@@ -176,10 +188,20 @@ mod tests {
             last: UnixMillis(last * HOUR),
         };
         let policy = DelayPolicy::default();
-        let news = |delays: &[Delayed]| repeated(delays, &policy).into_iter().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(news(&[delay("a", 0, 5)]), Vec::<String>::new());
-        assert_eq!(news(&[delay("b", 7 * 24 + 5, 200), delay("a", 0, 5)]), ["b"]);
-        assert_eq!(news(&[delay("b", 7 * 24 + 6, 200), delay("a", 0, 5)]), Vec::<String>::new());
-        assert_eq!(news(&[delay("a", 0, 0), delay("b", 0, 0)]), ["b"], "one of two that were delayed at once");
+        let news = |delays: &[Delayed]| -> Vec<(String, usize)> {
+            let repeated = repeated(delays, &policy);
+            repeated.into_iter().map(|news| (news.delayed.email_id.clone(), news.emails)).collect()
+        };
+        let of = |email: &str, emails: usize| vec![(email.to_owned(), emails)];
+        assert_eq!(news(&[delay("a", 0, 5)]), []);
+        assert_eq!(news(&[delay("b", 7 * 24 + 5, 200), delay("a", 0, 5)]), of("b", 2));
+        assert_eq!(news(&[delay("b", 7 * 24 + 6, 200), delay("a", 0, 5)]), []);
+        assert_eq!(news(&[delay("a", 0, 0), delay("b", 0, 0)]), of("b", 2), "one of two that were delayed at once");
+        let long_ago = delay("z", -100 * 24, -100 * 24);
+        assert_eq!(
+            news(&[long_ago, delay("a", 0, 0), delay("b", 1, 1)]),
+            of("b", 2),
+            "what is long ago does not count"
+        );
     }
 }

@@ -7,12 +7,12 @@ use crate::recipient::Recipient;
 use crate::signature::MessageId;
 use crate::time::{UnixMillis, days};
 
-/// An email that bounced softly, as remembered of a recipient.
+/// A soft bounce, as remembered of a recipient. An email may bounce more than once; it counts as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SoftBounce {
     /// The email.
     pub email_id: String,
-    /// When it bounced; the earliest, if it did so several times.
+    /// When it bounced.
     pub at: UnixMillis,
     /// The message that said so.
     pub message: MessageId,

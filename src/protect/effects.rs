@@ -13,7 +13,6 @@ use crate::policy::domain::{Verification, verification};
 use crate::policy::soft_bounce::{self, SoftBounce, soft_bounced};
 use crate::policy::suppression::Protection;
 use crate::recipient::Recipient;
-use crate::signature::MessageId;
 use crate::store::agenda::{Entry, Kind};
 use crate::store::calls::Trouble;
 use crate::store::facts::{Fact, What};
@@ -90,10 +89,7 @@ impl Work<'_> {
     async fn bounced_softly(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
         for recipient in soft_bounced(event) {
             let facts = self.remember(read, event, &recipient, What::Soft).await?;
-            let bounces: Vec<SoftBounce> = facts
-                .into_iter()
-                .map(|fact| SoftBounce { email_id: fact.email_id, at: fact.first, message: fact.message })
-                .collect();
+            let bounces: Vec<SoftBounce> = facts.into_iter().flat_map(soft_bounces).collect();
             if let Some(change) = soft_bounce::suppression(&bounces, &self.protector.config.policy.soft_bounces) {
                 self.suppressions.merge(&recipient, &change).await?;
             }
@@ -112,19 +108,15 @@ impl Work<'_> {
         };
         for recipient in &recipients {
             let facts = self.remember(read, event, recipient, What::Delayed).await?;
-            let delays: Vec<Delayed> = facts
-                .into_iter()
-                .map(|fact| Delayed { email_id: fact.email_id, first: fact.first, last: fact.last })
-                .collect();
-            for email_id in repeated(&delays, policy) {
-                let at =
-                    delays.iter().find(|delayed| delayed.email_id == email_id).map_or(received.at, |known| known.first);
+            let delays: Vec<Delayed> = facts.iter().filter_map(delayed).collect();
+            for news in repeated(&delays, policy) {
+                let email_id = news.delayed.email_id.as_str();
                 // Of another email than this one it is not known here to which campaign it belongs.
                 let campaign = campaign.as_ref().filter(|_| email_id == received.partition);
-                let why = wording::Delay::Repeated { emails: delays.len(), within_days: policy.repeated_within_days };
-                let alert = wording::delay(&About { email_id, campaign, at }, recipient, why);
+                let why = wording::Delay::Repeated { emails: news.emails, within_days: policy.repeated_within_days };
+                let about = About { email_id, campaign, at: news.delayed.first };
                 let carrier = Carrier::Event(read.entry.event.clone());
-                self.tell(alert, email_id, &carrier, received.expires_at).await?;
+                self.tell(wording::delay(&about, recipient, why), email_id, &carrier, received.expires_at).await?;
             }
             let mail = DelayedMail {
                 email_id: &received.partition,
@@ -233,10 +225,8 @@ impl Work<'_> {
         what: What,
     ) -> Result<Vec<Fact>, Trouble> {
         let received = &read.entry.received;
-        let at = received.happened_at(event);
-        let message: MessageId = received.message.clone();
-        let fact = Fact { email_id: received.partition.clone(), first: at, last: at, message };
-        self.facts.remember(recipient, what, &fact).await
+        let moment = (received.happened_at(event), &received.message);
+        self.facts.remember(recipient, what, &received.partition, moment, self.now).await
     }
 
     /// Tells people of an alert about an event's own partition.
@@ -251,6 +241,16 @@ impl Work<'_> {
         let received = &read.entry.received;
         About { email_id: &received.partition, campaign, at: received.happened_at(event) }
     }
+}
+
+fn soft_bounces(fact: Fact) -> impl Iterator<Item = SoftBounce> {
+    let email_id = fact.email_id;
+    fact.moments.into_iter().map(move |(at, message)| SoftBounce { email_id: email_id.clone(), at, message })
+}
+
+fn delayed(fact: &Fact) -> Option<Delayed> {
+    let (first, last) = (fact.moments.first()?.0, fact.moments.last()?.0);
+    Some(Delayed { email_id: fact.email_id.clone(), first, last })
 }
 
 /// A text from outside, as it is shown to people and used in a key: one line, not long.

@@ -4,7 +4,6 @@
 //! writing the same again. So an answer that was lost is simply asked for once more.
 
 use std::future::Future;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -19,13 +18,8 @@ use tokio::time::Instant;
 
 use super::Item;
 use super::failure::Failure;
+use super::patience::Patience;
 use crate::aws::describe;
-
-/// How often a call is tried whose outcome is unclear.
-const UNCLEAR_TRIES: u32 = 4;
-
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why something could not be done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,11 +77,6 @@ impl Calls {
         Self { client, deadline }
     }
 
-    /// When to stop trying.
-    pub fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
     /// One item, as it is now.
     ///
     /// # Errors
@@ -107,7 +96,7 @@ impl Calls {
     pub async fn get_all(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, Trouble> {
         let mut found = Vec::new();
         let mut left = keys;
-        let mut pause = FIRST_PAUSE;
+        let mut patience = Patience::until(self.deadline);
         while !left.is_empty() {
             let call = || async {
                 let wanted = KeysAndAttributes::builder().set_keys(Some(left.clone())).consistent_read(true).build();
@@ -124,7 +113,7 @@ impl Calls {
                 .map(|unprocessed| unprocessed.keys)
                 .unwrap_or_default();
             if !left.is_empty() {
-                self.pause(&mut pause, "DynamoDB left keys unread").await?;
+                patience.with(Failure::Busy("DynamoDB left keys unread".to_owned())).await?;
             }
         }
         Ok(found)
@@ -248,45 +237,20 @@ impl Calls {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let mut pause = FIRST_PAUSE;
-        let mut unclear = 0;
+        let mut patience = Patience::until(self.deadline);
         loop {
-            let failure = match tokio::time::timeout_at(self.deadline, call()).await {
+            match tokio::time::timeout_at(self.deadline, call()).await {
                 Ok(Ok(done)) => return Ok(done),
-                Ok(Err(failure)) => failure,
+                Ok(Err(failure)) => patience.with(failure).await?,
                 Err(_) => return Err(Failure::Unclear("no answer before the deadline".to_owned())),
-            };
-            let why = match failure {
-                Failure::Busy(why) => why,
-                Failure::Unclear(why) if unclear + 1 < UNCLEAR_TRIES => {
-                    unclear += 1;
-                    why
-                }
-                failure => return Err(failure),
-            };
-            self.pause(&mut pause, &why).await?;
+            }
         }
     }
 
-    /// Waits for up to `pause`, and makes the next one longer.
-    ///
-    /// # Errors
-    /// There is no time for it.
-    pub(super) async fn pause(&self, pause: &mut Duration, why: &str) -> Result<(), Failure> {
-        // Anything up to the whole pause: those that collided must not meet again.
-        let wait = pause.mul_f64(fastrand::f64());
-        if Instant::now() + wait >= self.deadline {
-            return Err(Failure::Busy(why.to_owned()));
-        }
-        tokio::time::sleep(wait).await;
-        *pause = (*pause * 2).min(LONGEST_PAUSE);
-        Ok(())
+    /// The patience to try a transaction again.
+    pub(super) fn patience(&self) -> Patience {
+        Patience::until(self.deadline)
     }
-}
-
-/// The first pause between two tries.
-pub(super) const fn first_pause() -> Duration {
-    FIRST_PAUSE
 }
 
 /// A put as part of a transaction.

@@ -39,27 +39,25 @@
 //! of one happening but name different campaigns, which count in both; and more than some 40,000 messages of one cohort
 //! within five seconds, which no item could hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod memory;
+
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use sha2::{Digest, Sha256};
 
-use super::calls::{Calls, Trouble, first_pause, put_item, update_item};
+use self::memory::{Memory, happening, ledger, memories};
+use super::calls::{Calls, Trouble, put_item, update_item};
 use super::failure::Failure;
 use super::{Item, as_number, number, text};
 use crate::campaign::{Campaign, Cohort};
 use crate::policy::brake::{LONG_WINDOW_DAYS, SHORT_WINDOW_HOURS, View};
-use crate::policy::counting::{Count, Counter, Figures, MessageHash, Once};
+use crate::policy::counting::{Count, Counter, Figures};
 use crate::time::{UnixMillis, days, hours};
 
 /// How many memories are written in one transaction: it holds 100 items at most, and a memory may move two others.
 const MEMORIES: usize = 24;
-
-/// How many seconds of receipt share a row of the ledger. One second costs 0.8 write units for each event at 10 events a second, because
-/// every shard writes every row; much more than five costs as much at 3,000, because the rows get long. Never to be changed
-/// while there are events: what is delivered again would be looked for in another row, and counted twice.
-const LEDGER_SECONDS: i64 = 5;
 
 /// How long a cohort's numbers stay: for the same season of the next year.
 const COHORT_DAYS: u32 = 400;
@@ -75,12 +73,6 @@ const COMPLAINED_AT: &str = "complained_at#";
 pub struct Campaigns {
     pub(super) calls: Calls,
     pub(super) table: String,
-}
-
-/// Something that is remembered so that it counts once, and what there is to remember.
-enum Memory {
-    Ledger { cohort: Cohort, messages: BTreeMap<MessageHash, Counter>, expires_at: UnixMillis },
-    Happening { counter: Counter, at: UnixMillis, cohort: Cohort, expires_at: UnixMillis },
 }
 
 /// A transaction in the making: its items, and what each cohort gets.
@@ -109,8 +101,7 @@ impl Campaigns {
     }
 
     async fn count_some(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<(), Trouble> {
-        let mut pause = first_pause();
-        let mut unclear = 0;
+        let mut patience = self.calls.patience();
         loop {
             let keys = memories.iter().map(|(key, _)| self.key(campaign, key)).collect();
             let found = self.calls.get_all(&self.table, keys).await?;
@@ -126,17 +117,11 @@ impl Campaigns {
             for (cohort, figures) in &tally.cohorts {
                 tally.items.push(self.add(campaign, *cohort, figures)?);
             }
-            let why = match self.calls.transact(tally.items).await {
+            match self.calls.transact(tally.items).await {
                 Ok(Ok(())) => return Ok(()),
-                Ok(Err(_)) => "others kept counting the same".to_owned(),
-                Err(Failure::Busy(why)) => why,
-                Err(Failure::Unclear(why)) if unclear < 3 => {
-                    unclear += 1;
-                    why
-                }
-                Err(failure) => return Err(failure.into()),
-            };
-            self.calls.pause(&mut pause, &why).await?;
+                Ok(Err(_)) => patience.with(Failure::Busy("others kept counting the same".to_owned())).await?,
+                Err(failure) => patience.with(failure).await?,
+            }
         }
     }
 
@@ -272,67 +257,6 @@ impl Campaigns {
     }
 }
 
-/// What there is to remember, by the sort key under which it is.
-fn memories(counts: &[Count]) -> BTreeMap<String, Memory> {
-    let mut memories: BTreeMap<String, Memory> = BTreeMap::new();
-    for count in counts {
-        let (key, memory) = match &count.once {
-            Once::Message { second, hash } => (
-                format!("ledger#{}#{}", count.cohort, second - second.rem_euclid(LEDGER_SECONDS)),
-                Memory::Ledger {
-                    cohort: count.cohort,
-                    messages: BTreeMap::from([(*hash, count.counter)]),
-                    expires_at: count.expires_at,
-                },
-            ),
-            Once::Happening { key, at } => {
-                let (counter, at, cohort) = (count.counter, *at, count.cohort);
-                (key.clone(), Memory::Happening { counter, at, cohort, expires_at: count.expires_at })
-            }
-        };
-        match memories.remove(&key) {
-            Some(before) => memories.insert(key, before.and(memory)),
-            None => memories.insert(key, memory),
-        };
-    }
-    memories
-}
-
-impl Memory {
-    /// Both, where they are of the same key.
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (
-                Self::Ledger { cohort, mut messages, expires_at },
-                Self::Ledger { messages: more, expires_at: later, .. },
-            ) => {
-                messages.extend(more);
-                Self::Ledger { cohort, messages, expires_at: expires_at.max(later) }
-            }
-            (
-                Self::Happening { counter, at, cohort, expires_at },
-                Self::Happening { at: another, cohort: other, expires_at: later, .. },
-            ) => Self::Happening {
-                counter,
-                at: at.min(another),
-                cohort: cohort.min(other),
-                expires_at: expires_at.max(later),
-            },
-            (first, _) => first,
-        }
-    }
-}
-
-fn ledger(item: &Item) -> BTreeSet<MessageHash> {
-    let bytes = item.get("messages").and_then(|value| value.as_b().ok()).map(|blob| blob.as_ref()).unwrap_or_default();
-    bytes.as_chunks::<8>().0.iter().map(|hash| MessageHash(*hash)).collect()
-}
-
-fn happening(item: &Item) -> Option<(UnixMillis, Cohort)> {
-    let cohort = Cohort::parse(item.get("counted_in")?.as_s().ok()?)?;
-    Some((UnixMillis(as_number(item.get("at")?)?), cohort))
-}
-
 fn cohort_figures(item: &Item) -> Option<(Cohort, Figures)> {
     let cohort = Cohort::parse(item.get("cohort")?.as_s().ok()?)?;
     let figure = |counter: Counter| Some((counter, as_number(item.get(counter.as_str())?)?));
@@ -356,6 +280,3 @@ fn complained_at(at: UnixMillis, happening: &str) -> String {
 fn forget(expires_at: UnixMillis) -> i64 {
     expires_at.plus(days(LONGER_DAYS)).seconds()
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,13 +2,18 @@
 //!
 //! | sort key `fact` | says | attributes |
 //! | --- | --- | --- |
-//! | `delayed#<email>` | an email to this recipient was delayed | `first`, `last` (ms), `message_id` |
-//! | `soft#<email>` | an email to this recipient bounced softly | `first`, `last` (ms), `message_id` |
+//! | `delayed#<email>` | an email to this recipient was delayed | `moments` |
+//! | `soft#<email>` | an email to this recipient bounced softly | `moments` |
 //!
-//! Each keeps the earliest and the latest time that any message tells, and the earliest message, so order doesn't matter.
+//! `moments` is a set of `<ms>#<message>`: every time that a message tells. All of them, and not only the first or the last: what
+//! follows from a set that only grows never has to be taken back, whatever order the messages come in.
 
-use super::calls::{Calls, Change, Trouble, Written};
-use super::{Item, as_number, number, string, text};
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::calls::{Calls, Change, Trouble};
+use super::{Item, number, string, text};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
 use crate::time::{UnixMillis, days};
@@ -18,9 +23,6 @@ const FACT_DAYS: u32 = 65;
 
 /// The most facts of a kind that are looked at.
 const AT_MOST: usize = 1_000;
-
-/// How often a write that was overtaken is tried again.
-const TRIES: u32 = 20;
 
 /// What kind of fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,29 +47,18 @@ impl What {
 pub struct Fact {
     /// The email.
     pub email_id: String,
-    /// When it was so first.
-    pub first: UnixMillis,
-    /// When it was so last.
-    pub last: UnixMillis,
-    /// Which message said so first.
-    pub message: MessageId,
+    /// When it was so, and which message says it.
+    pub moments: BTreeSet<(UnixMillis, MessageId)>,
 }
 
 impl Fact {
-    /// Both, of one email: order doesn't matter.
-    fn and(&self, other: &Self) -> Self {
-        let earlier = if (other.first, &other.message) < (self.first, &self.message) { other } else { self };
-        Self { last: self.last.max(other.last), ..earlier.clone() }
-    }
-
     fn from_item(item: &Item) -> Option<Self> {
-        let millis = |name: &str| item.get(name).and_then(as_number).map(UnixMillis);
-        Some(Self {
-            email_id: string(item, "fact").split_once('#')?.1.to_owned(),
-            first: millis("first")?,
-            last: millis("last")?,
-            message: MessageId::already_verified(string(item, "message_id")),
-        })
+        let moment = |text: &String| {
+            let (at, message) = text.split_once('#')?;
+            Some((UnixMillis(at.parse().ok()?), MessageId::already_verified(message)))
+        };
+        let moments: BTreeSet<_> = item.get("moments")?.as_ss().ok()?.iter().filter_map(moment).collect();
+        Some(Self { email_id: string(item, "fact").split_once('#')?.1.to_owned(), moments })
     }
 }
 
@@ -84,51 +75,37 @@ impl Facts {
         Self { calls, table: table.into() }
     }
 
-    /// Remembers a fact, and answers all of its kind that are remembered of the recipient then.
+    /// Remembers, at `now`, that an email was so at a moment, and answers all facts of the kind that are remembered of the recipient then.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn remember(&self, recipient: &Recipient, what: What, fact: &Fact) -> Result<Vec<Fact>, Trouble> {
-        self.write(recipient, what, fact).await?;
+    pub async fn remember(
+        &self,
+        recipient: &Recipient,
+        what: What,
+        email_id: &str,
+        moment: (UnixMillis, &MessageId),
+        now: UnixMillis,
+    ) -> Result<Vec<Fact>, Trouble> {
+        let (at, message) = moment;
+        let key = Item::from([
+            ("recipient".to_owned(), text(recipient.as_str())),
+            ("fact".to_owned(), text(format!("{}#{email_id}", what.as_str()))),
+        ]);
+        let moment = AttributeValue::Ss(vec![format!("{}#{}", at.0, message.as_str())]);
+        let change = Change {
+            update: "ADD moments :moment SET expires_at = :expires_at".to_owned(),
+            condition: None,
+            names: Vec::new(),
+            values: vec![
+                (":moment".to_owned(), moment),
+                (":expires_at".to_owned(), number(now.plus(days(FACT_DAYS)).seconds())),
+            ],
+        };
+        self.calls.update(&self.table, key, &change).await?;
         let (from, to) = (format!("{}#", what.as_str()), format!("{}$", what.as_str()));
         let partition = ("recipient", recipient.as_str());
         let items = self.calls.range(&self.table, partition, ("fact", &from, &to), AT_MOST).await?;
         Ok(items.iter().filter_map(Fact::from_item).collect())
-    }
-
-    async fn write(&self, recipient: &Recipient, what: What, fact: &Fact) -> Result<(), Trouble> {
-        let key = format!("{}#{}", what.as_str(), fact.email_id);
-        let mut seen: Option<Fact> = None;
-        for _ in 0..TRIES {
-            let known = seen.as_ref().map_or_else(|| fact.clone(), |seen| seen.and(fact));
-            if seen.as_ref() == Some(&known) {
-                return Ok(());
-            }
-            let item = Item::from([
-                ("recipient".to_owned(), text(recipient.as_str())),
-                ("fact".to_owned(), text(&key)),
-                ("first".to_owned(), number(known.first.0)),
-                ("last".to_owned(), number(known.last.0)),
-                ("message_id".to_owned(), text(known.message.as_str())),
-                ("expires_at".to_owned(), number(known.last.plus(days(FACT_DAYS)).seconds())),
-            ]);
-            let condition = match &seen {
-                None => Change { condition: Some("attribute_not_exists(recipient)"), ..Change::default() },
-                Some(seen) => Change {
-                    condition: Some("#first = :first AND #last = :last"),
-                    names: vec![("#first".to_owned(), "first".to_owned()), ("#last".to_owned(), "last".to_owned())],
-                    values: vec![
-                        (":first".to_owned(), number(seen.first.0)),
-                        (":last".to_owned(), number(seen.last.0)),
-                    ],
-                    ..Change::default()
-                },
-            };
-            match self.calls.put(&self.table, &item, &condition).await? {
-                Written::Done(()) => return Ok(()),
-                Written::Refused(item) => seen = item.as_ref().and_then(Fact::from_item),
-            }
-        }
-        Err(Trouble::Passing("others kept changing the same fact".to_owned()))
     }
 }

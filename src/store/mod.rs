@@ -9,13 +9,14 @@
 //! - [`agenda`]: what has to be looked at again, and when.
 //! - [`timeline`]: the events of one email, and the record of each alert.
 //! - [`calls`]: DynamoDB's calls, tried again while that may help.
-//! - [`failure`]: what an unsuccessful call means.
+//! - [`failure`]: what an unsuccessful call means, and `patience`: when to try again.
 
 pub mod agenda;
 pub mod calls;
 pub mod counters;
 pub mod facts;
 pub mod failure;
+mod patience;
 pub mod row;
 pub mod state;
 pub mod suppressions;

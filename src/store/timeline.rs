@@ -26,8 +26,7 @@
 //! ```
 
 use super::agenda::{Agenda, Entry};
-use super::calls::{Calls, Change, Trouble, Written, first_pause, update_item};
-use super::failure::Failure;
+use super::calls::{Calls, Change, Trouble, Written, update_item};
 use super::{Item, as_number, number, string, text};
 use crate::time::UnixMillis;
 
@@ -224,9 +223,8 @@ impl Timeline {
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn fold(&self, row: &AlertRow, agenda: &Agenda, digests: &[Entry]) -> Result<(), Trouble> {
-        let mut pause = first_pause();
         for digest in digests {
-            let mut unclear = 0;
+            let mut patience = self.calls.patience();
             loop {
                 let note = aws_sdk_dynamodb::types::Update::builder()
                     .table_name(&self.table)
@@ -235,19 +233,13 @@ impl Timeline {
                     .condition_expression("attribute_not_exists(folded_into) AND attribute_not_exists(published_at)")
                     .expression_attribute_values(":digest", text(format!("{}#{}", digest.due.to_text(), digest.key)));
                 let items = vec![update_item(note)?, update_item(agenda.fold(digest))?];
-                let why = match self.calls.transact(items).await {
+                match self.calls.transact(items).await {
                     Ok(Ok(())) => return Ok(()),
                     // Folded before: by the try whose answer was lost, or by a function that died after it.
                     Ok(Err(refused)) if refused.contains(&0) => return Ok(()),
                     Ok(Err(_)) => break,
-                    Err(Failure::Busy(why)) => why,
-                    Err(Failure::Unclear(why)) if unclear < 3 => {
-                        unclear += 1;
-                        why
-                    }
-                    Err(failure) => return Err(failure.into()),
-                };
-                self.calls.pause(&mut pause, &why).await?;
+                    Err(failure) => patience.with(failure).await?,
+                }
             }
         }
         Err(Trouble::Passing("every digest is closed".to_owned()))

@@ -247,3 +247,25 @@ async fn many_batches_of_one_second_counted_side_by_side_lose_and_double_nothing
     let counted: BTreeSet<i64> = stage.counters().await.into_values().collect();
     assert_eq!(counted, BTreeSet::from([60]));
 }
+
+/// Found by the property above: an email that bounces softly a second time, and the later bounce comes first. What followed from it
+/// must not be taken back when the earlier one becomes known.
+#[tokio::test]
+async fn a_mail_that_bounced_softly_twice_counts_as_last_bounced_whichever_bounce_comes_first() {
+    let bounce = |id: &str, email: u8, minutes_ago: i64| Told {
+        id: id.to_owned(),
+        counter: Counter::BouncedSoft,
+        email,
+        recipient: 0,
+        at: after(-minutes_ago * MINUTE),
+        created: after(-HOUR),
+    };
+    let told = [bounce("m0", 0, 30), bounce("m1", 1, 20), bounce("m2", 2, 10), bounce("m3", 0, 5)];
+    let way = |order: &[usize]| Way { order: order.to_vec(), borders: vec![1], again: vec![None], shards: 1 };
+    let expected = end_of(&told, &way(&[0, 1, 2, 3])).await;
+    let item = &expected.suppressions["r0@example.com"];
+    assert_eq!(item["soft_bounce"].as_m().unwrap()["message_id"].as_s().unwrap(), "m3");
+    for order in [[3, 2, 1, 0], [1, 3, 2, 0], [2, 1, 0, 3]] {
+        assert_eq!(end_of(&told, &way(&order)).await, expected, "{order:?}");
+    }
+}
