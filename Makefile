@@ -4,17 +4,20 @@ TOOLS := $(CURDIR)/.tools
 BIN := $(TOOLS)/venv/bin
 LISTEN ?= 127.0.0.1:9000
 DYNAMODB ?= 127.0.0.1:8000
+FUNCTION ?= receive
 EVENT ?= email.bounced
+RATE ?= 300
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 FUNCTIONS := --bin receive --bin protect
 
 REBOUND := cargo run --features cli --bin rebound --
 CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
 SAM := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam
 
-.PHONY: help demo test lint fmt dev watch invoke build deploy bench clean
+.PHONY: help demo test lint fmt dev watch invoke build deploy bench bench-protect bench-latency clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## the whole service at work, in memory, checked against its contract
 	@$(REBOUND) demo
@@ -36,19 +39,23 @@ fmt: ## format the code
 dev: ## the whole service in one process: LISTEN=127.0.0.1:9000 DYNAMODB=127.0.0.1:8000
 	@$(REBOUND) dev --listen $(LISTEN) --dynamodb $(DYNAMODB)
 
-watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on the embedded AWS
+watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on the embedded AWS, fed from its stream and by the clock
 	@cargo build --features cli --bin rebound
 	@mkdir -p .local && rm -f .local/aws.env
-	@target/debug/rebound dev --aws-only --dynamodb $(DYNAMODB) > .local/aws.env & aws=$$!; \
+	@$(TARGET)/debug/rebound dev --aws-only --dynamodb $(DYNAMODB) --invoke http://$(LISTEN) > .local/aws.env & aws=$$!; \
 	trap 'kill $$aws 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
 	until grep -qs REBOUND_LOCAL .local/aws.env; do kill -0 $$aws 2>/dev/null || exit 1; sleep 0.1; done; \
-	echo "the function URL: http://127.0.0.1:9000/lambda-url/receive/ (once it is built)"; \
-	$(CARGO_LAMBDA) watch --invoke-address 127.0.0.1 --invoke-port 9000 --env-file .local/aws.env
+	echo "the function URL: http://$(LISTEN)/lambda-url/receive/ (once it is built)"; \
+	echo "what was published: GET $$(sed -n 's/^AWS_ENDPOINT_URL_SNS=//p' .local/aws.env)"; \
+	$(CARGO_LAMBDA) watch --invoke-address $(word 1,$(subst :, ,$(LISTEN))) --invoke-port $(word 2,$(subst :, ,$(LISTEN))) \
+		--env-file .local/aws.env
 
-invoke: $(BIN)/cargo-lambda ## invoke the function of `make watch` with a sample signed now: EVENT=email.bounced
+invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bounced, signed now; or FUNCTION=protect EVENT=urgent
 	@mkdir -p .local
-	@$(REBOUND) sample $(EVENT) > .local/event.json
-	@$(CARGO_LAMBDA) invoke receive --invoke-address 127.0.0.1 --data-file .local/event.json
+	@if [ $(FUNCTION) = receive ]; then $(REBOUND) sample $(EVENT) > .local/event.json; \
+	else cp events/$(FUNCTION)/$(EVENT).json .local/event.json; fi
+	@$(CARGO_LAMBDA) invoke $(FUNCTION) --invoke-address $(word 1,$(subst :, ,$(LISTEN))) \
+		--invoke-port $(word 2,$(subst :, ,$(LISTEN))) --data-file .local/event.json
 
 build: $(BIN)/cargo-lambda ## the zip file of each function, for this machine's processor: target/lambda/*/bootstrap.zip
 	$(CARGO_LAMBDA) build --release $(FUNCTIONS) --output-format zip
@@ -60,7 +67,13 @@ deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam
 bench: ## receive next to the floor: the same runtime doing one bare PutItem
 	cargo build --release --features bench --bin receive --bin bench-floor --bin bench-hello
 	cargo build --features cli --bin bench
-	target/debug/bench
+	$(TARGET)/debug/bench --binaries $(TARGET)/release
+
+bench-protect: ## what protect costs for each of 100,000 delivered events, in DynamoDB's units and in time: RATE=300
+	cargo run --release --features cli --bin bench-stream -- protect --rate $(RATE)
+
+bench-latency: ## from a complaint's POST to its alert, in the service as `make dev` runs it
+	cargo run --release --features cli --bin bench-stream -- latency
 
 clean: ## remove everything that was built or installed
 	rm -rf target .tools .local .aws-sam

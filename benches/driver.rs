@@ -50,7 +50,8 @@ struct Function {
 
 impl Function {
     async fn start(name: &'static str, path: &Path, aws: &EmbeddedAws) -> Result<(Self, Duration), Failure> {
-        let api = RuntimeApi::start().await?;
+        // The other two have what receive has.
+        let api = RuntimeApi::start("receive").await?;
         let mut command = Command::new(path);
         // Not even PATH: what a function sees is what Lambda gives it.
         command.env_clear().envs(aws.variables()).envs(api.variables()).stdout(Stdio::null()).kill_on_drop(true);

@@ -12,6 +12,7 @@
 //! - [`sqs`]: SQS, queues in memory.
 //! - [`faults`]: proxies before DynamoDB, SNS and SQS that refuse, conflict, throttle, are slow, or lose answers, when told to.
 //! - [`samples`]: a signed sample of every event.
+//! - [`stream_records`]: rows as Lambda hands them over from the stream.
 //! - [`runtime_api`]: Lambda's Runtime API, for running the real binary without Lambda.
 //! - [`server`]: the small HTTP server under all of them.
 
@@ -31,6 +32,7 @@ pub mod server;
 pub mod sns;
 pub mod sqs;
 pub mod stack;
+pub mod stream_records;
 pub mod template;
 
 /// The functions' own time limit, as in `template.yaml`.

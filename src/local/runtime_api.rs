@@ -2,18 +2,18 @@
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
 
 use std::collections::HashMap;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::FUNCTION_TIMEOUT;
 use super::server::{HangUp, Reply, Server, json_response};
+use super::stack::StartError;
+use super::template;
 use crate::time::UnixMillis;
 
 /// What the function answered: its result, or the error that it reported.
@@ -29,6 +29,8 @@ pub struct RuntimeApi {
 
 #[derive(Debug)]
 struct Shared {
+    function: String,
+    timeout: Duration,
     queue: tokio::sync::Mutex<mpsc::UnboundedReceiver<(String, Bytes)>>,
     waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
     first_poll: Mutex<Option<Instant>>,
@@ -36,24 +38,28 @@ struct Shared {
 }
 
 impl RuntimeApi {
-    /// Starts it on any free port.
+    /// Starts it on any free port, for the function with this name in `template.yaml`, whose time limit it has.
     ///
     /// # Errors
-    /// No port is free.
-    pub async fn start() -> io::Result<Self> {
+    /// No port is free, or the template has no such function.
+    pub async fn start(function: &str) -> Result<Self, StartError> {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (queue, receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
+            function: function.to_owned(),
+            timeout: template::function_timeout(function)?,
             queue: tokio::sync::Mutex::new(receiver),
             waiting: Mutex::default(),
             first_poll: Mutex::default(),
             polled: Notify::new(),
         });
         let serving = Arc::clone(&shared);
-        let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request| {
+        let server = Server::start(any, move |request| {
             let shared = Arc::clone(&serving);
             async move { shared.answer(request).await }
         })
-        .await?;
+        .await
+        .map_err(|error| StartError::Listen(any, error))?;
         Ok(Self { server, shared, queue })
     }
 
@@ -61,7 +67,7 @@ impl RuntimeApi {
     pub fn variables(&self) -> [(&'static str, String); 6] {
         [
             ("AWS_LAMBDA_RUNTIME_API", self.server.address().to_string()),
-            ("AWS_LAMBDA_FUNCTION_NAME", "receive".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_NAME", self.shared.function.clone()),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
             ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
@@ -108,12 +114,13 @@ impl Shared {
         lock(&self.first_poll).get_or_insert_with(Instant::now);
         self.polled.notify_waiters();
         let (id, event) = self.queue.lock().await.recv().await.ok_or(HangUp)?;
-        let deadline = UnixMillis::now().plus(FUNCTION_TIMEOUT).0;
+        let deadline = UnixMillis::now().plus(self.timeout).0;
+        let arn = format!("arn:aws:lambda:eu-west-1:000000000000:function:{}", self.function);
         Response::builder()
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", id)
             .header("lambda-runtime-deadline-ms", deadline)
-            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:000000000000:function:receive")
+            .header("lambda-runtime-invoked-function-arn", arn)
             .header("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0")
             .body(Full::new(event))
             .map_err(|_| HangUp)

@@ -1,4 +1,4 @@
-//! A signed sample of every event, from `events/`.
+//! A signed sample of every event, and of what else functions are invoked with, from `events/`.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,11 @@ static EVENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/events");
 /// The body of the sample of a type, as it would come from Resend. `None` for a type without one.
 pub fn body(event_type: &str) -> Option<&'static [u8]> {
     Some(EVENTS.get_file(format!("{event_type}.json"))?.contents())
+}
+
+/// A sample of what a function is invoked with, such as `urgent` of `protect`. `None` where there is none.
+pub fn invocation(function: &str, name: &str) -> Option<&'static [u8]> {
+    Some(EVENTS.get_file(format!("{function}/{name}.json"))?.contents())
 }
 
 /// Every type that there is a sample of, in the order of their names.

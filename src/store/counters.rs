@@ -3,7 +3,7 @@
 //! | sort key `cohort` | holds |
 //! | --- | --- |
 //! | `2026-11-23T13` | the numbers of the emails created in that hour |
-//! | `ledger#2026-11-23T13#1795440600` | the messages of that cohort that were received in that second and are counted |
+//! | `ledger#2026-11-23T13#1795440600` | the messages of that cohort that were received in those five seconds and are counted |
 //! | `complained#<email>#<recipient>`, `bounced_hard#…`, `bounced_soft#…` | that this happening is counted, since when and in which cohort |
 //! | `complained_at#<ms>#<hash>` | when a counted complaint happened, for the brake |
 //! | `state` | the brake: see [`state`](super::state) |
@@ -15,8 +15,8 @@
 //! transaction, on the condition that the memory is as it was read:
 //!
 //! ```text
-//!   batch: m1 m2 m3, all received in second 17                        ledger of second 17     cohort
-//!   ───────────────────────────────────────────                       ───────────────────     ──────────────
+//!   batch: m1 m2 m3, all received in the same five seconds            their ledger            cohort
+//!   ──────────────────────────────────────────────────────            ───────────────────     ──────────────
 //!   read the ledger            → {} at version 0
 //!   subtract                   → m1 m2 m3 are new
 //!   transaction: ledger {m1 m2 m3} if version 0, cohort + 3  ──────▶  {m1 m2 m3}, version 1   delivered 3
@@ -37,7 +37,7 @@
 //!
 //! What it does not cover: an event that is handled again after its own row and the memory of it have expired; messages that tell
 //! of one happening but name different campaigns, which count in both; and more than some 40,000 messages of one cohort
-//! within one second, which no item could hold.
+//! within five seconds, which no item could hold.
 
 mod memory;
 

@@ -17,7 +17,7 @@ use crate::support::{complaint, now, secret, signed};
 use crate::tls;
 
 /// A program with nothing of this shell's environment.
-fn program(path: &str) -> Command {
+pub(crate) fn program(path: &str) -> Command {
     let mut command = Command::new(path);
     command.env_clear().kill_on_drop(true).stdin(Stdio::null());
     command
@@ -212,7 +212,7 @@ async fn dev_uses_the_dynamodb_that_the_environment_names_and_makes_its_tables_i
 #[tokio::test]
 async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
-    let api = RuntimeApi::start().await.unwrap();
+    let api = RuntimeApi::start("receive").await.unwrap();
     let mut receive = program(env!("CARGO_BIN_EXE_receive"));
     let mut receive = receive.envs(aws.variables()).envs(api.variables()).stdout(Stdio::piped()).spawn().unwrap();
     tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
@@ -248,7 +248,7 @@ async fn the_receive_binary_opens_its_tls_connection_in_init_and_keeps_it() {
     let terminator = tls::Terminator::start(upstream.trim_start_matches("http://"), &authority).await;
 
     let start = async |trusted: bool| {
-        let api = RuntimeApi::start().await.unwrap();
+        let api = RuntimeApi::start("receive").await.unwrap();
         let mut receive = program(env!("CARGO_BIN_EXE_receive"));
         receive.envs(aws.variables()).envs(api.variables()).stdout(Stdio::null());
         receive.env("AWS_ENDPOINT_URL_DYNAMODB", terminator.url());

@@ -12,6 +12,7 @@
 mod binaries;
 mod concurrency;
 mod contract;
+mod counting_cost;
 mod fault_proxy;
 mod faults;
 mod feeder;
@@ -24,5 +25,6 @@ mod signature_cases;
 mod signature_peer;
 mod sns;
 mod sqs;
+mod stream_samples;
 mod support;
 mod tls;

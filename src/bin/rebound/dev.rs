@@ -71,7 +71,10 @@ struct Running {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    if !arguments.aws_only {
+    if arguments.aws_only {
+        // What it prints is an environment file.
+        rebound::logging::init_to(variable, std::io::stderr);
+    } else {
         rebound::logging::init(variable);
     }
     // In a file even if it is only for a while: in memory, the engine's stream gets slower with every event.
@@ -105,7 +108,7 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Fail
     println!("signing secret   {secret}");
     println!("\nIn another terminal: rebound sample email.bounced --post {}/", server.url());
     println!("Ctrl-C stops it.");
-    print_alerts(aws);
+    for_each_alert(aws, |line| println!("{line}"));
 
     let clock = Clock::new(arguments.clock);
     let protect = in_process(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
@@ -123,6 +126,7 @@ async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Run
     let Some(url) = &arguments.invoke else {
         return Ok(Running { _function_url: None, _feeder: None, _ticking: Vec::new() });
     };
+    for_each_alert(aws, |line| eprintln!("{line}"));
     let (feeder, ticking) = work(aws, arguments, Clock::new(1.0), |function| over_http(url, function)).await?;
     Ok(Running { _function_url: None, _feeder: feeder, _ticking: ticking })
 }
@@ -151,13 +155,13 @@ async fn work(
     Ok((feeder, tick(clock, interval, invoke)?))
 }
 
-/// Prints each alert as it is published, for whoever watches.
-fn print_alerts(aws: &EmbeddedAws) {
+/// Says a line of each alert as it is published, for whoever watches.
+fn for_each_alert(aws: &EmbeddedAws, say: impl Fn(&str) + Send + 'static) {
     let Some(mut published) = aws.sns.as_ref().map(rebound::local::sns::LocalSns::subscribe) else { return };
     tokio::spawn(async move {
         while let Ok(message) = published.recv().await {
             if let Ok(alert) = serde_json::from_str::<Alert>(&message.for_protocol("lambda")) {
-                println!("ALERT {:8} {:16} {}", alert.severity.as_str(), alert.kind.as_str(), alert.title);
+                say(&format!("ALERT {:8} {:16} {}", alert.severity.as_str(), alert.kind.as_str(), alert.title));
             }
         }
     });

@@ -4,21 +4,38 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
+
+/// How long to wait before a server that was not there is asked again.
+const WHILE_AWAY: Duration = Duration::from_millis(250);
+
+/// How long an answer may take: `cargo lambda watch` compiles a function first. One that it stops meanwhile may never answer.
+const LONGEST_ANSWER: Duration = Duration::from_secs(300);
 
 /// Invokes a function with an event. `Err`: it broke off.
 pub type Invoke = Arc<dyn Fn(Value) -> Pin<Box<dyn Future<Output = Result<Value, String>> + Send>> + Send + Sync>;
 
 /// Invokes a function over HTTP, as Lambda's API has it and `cargo lambda watch` answers it
-/// (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>).
+/// (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>). While nobody listens there, it waits: a function that can't be
+/// invoked has not broken off, and its batch is not to be split.
 pub fn over_http(url: &str, function: &str) -> Invoke {
     let client = reqwest::Client::new();
     let url = format!("{}/2015-03-31/functions/{function}/invocations", url.trim_end_matches('/'));
     Arc::new(move |event| {
-        let request = client.post(&url).header("content-type", "application/json").body(event.to_string());
+        let (client, url, event) = (client.clone(), url.clone(), event.to_string());
         Box::pin(async move {
-            let answer = request.send().await.map_err(|error| error.to_string())?;
+            let request = || {
+                let request = client.post(&url).header("content-type", "application/json").body(event.clone());
+                request.timeout(LONGEST_ANSWER)
+            };
+            let answer = loop {
+                match request().send().await {
+                    Err(error) if error.is_connect() => tokio::time::sleep(WHILE_AWAY).await,
+                    answer => break answer.map_err(|error| error.to_string())?,
+                }
+            };
             let failed = !answer.status().is_success() || answer.headers().contains_key("x-amz-function-error");
             let body = answer.text().await.map_err(|error| error.to_string())?;
             if failed {
@@ -51,9 +68,26 @@ pub(super) fn first_failure<'a>(answer: &Value, sequences: impl Iterator<Item = 
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use hyper::StatusCode;
     use serde_json::json;
 
+    use super::super::super::server::{Server, json_response};
     use super::*;
+
+    #[tokio::test]
+    async fn a_function_that_is_not_there_yet_is_waited_for() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let address = Server::start(any, async |_| Ok(json_response(StatusCode::OK, "application/json", "{}")));
+        let address = address.await.unwrap().address();
+        let answer = tokio::spawn(over_http(&format!("http://{address}"), "protect")(json!({})));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(!answer.is_finished(), "nobody listens");
+        let answers = async |_| Ok(json_response(StatusCode::OK, "application/json", r#"{"batchItemFailures":[]}"#));
+        let _server = Server::start(address, answers).await.unwrap();
+        assert_eq!(answer.await.unwrap().unwrap(), json!({ "batchItemFailures": [] }));
+    }
 
     #[test]
     fn the_lowest_failure_counts_and_one_that_names_no_record_is_one_of_all() {

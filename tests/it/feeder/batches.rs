@@ -199,5 +199,6 @@ async fn over_http_a_function_is_invoked_as_cargo_lambda_watch_has_it() {
     assert!(invoke(json!({ "ask": "fail" })).await.is_err());
     assert!(invoke(json!({ "ask": "fail kindly" })).await.is_err());
     drop(server);
-    assert!(over_http("http://127.0.0.1:1", "protect")(json!({})).await.is_err());
+    let waiting = over_http("http://127.0.0.1:1", "protect")(json!({}));
+    assert!(tokio::time::timeout(Duration::from_millis(300), waiting).await.is_err(), "nobody is there, yet");
 }

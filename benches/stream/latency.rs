@@ -1,0 +1,135 @@
+//! How long it takes from a complaint's POST to its alert, in the service as `rebound dev` runs it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use comfy_table::{Table, presets};
+use indicatif::ProgressBar;
+use rebound::alert::{Alert, Kind};
+use rebound::local::running::{Clock, feed, in_process, tick, timeout_of};
+use rebound::local::samples::{SignedMessage, new_message_id};
+use rebound::local::sns::Published;
+use rebound::local::stack::{EmbeddedAws, Options, serve_function_url};
+use rebound::local::{LOCAL_SECRET, feeder};
+use rebound::signature::SigningSecret;
+use rebound::time::UnixMillis;
+use serde_json::json;
+use tokio::sync::broadcast::Receiver;
+
+use crate::Failure;
+
+/// Fewer than are published one by one in an hour.
+const OF_A_CAMPAIGN: usize = 4;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// How many complaints are posted
+    #[arg(long, default_value_t = 100)]
+    complaints: usize,
+    /// The longest pause between two of them, in milliseconds
+    #[arg(long, default_value_t = 100)]
+    pause: u64,
+    /// The longest that the stream's mappings wait for a batch to fill, in seconds, as of `rebound dev`
+    #[arg(long, default_value_t = 1.0)]
+    window: f64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// From the beginning of a POST to its answer, and to the alert.
+#[derive(Default)]
+struct Measured {
+    answered: Vec<Duration>,
+    told: Vec<Duration>,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let options = Options { data: Some(folder.path().join("rebound.db")), ..Options::in_memory() };
+    let aws = EmbeddedAws::start(&options, |_| None).await?;
+    let server = serve_function_url(SocketAddr::from(([127, 0, 0, 1], 0)), aws.receiver().await?).await?;
+    let clock = Clock::new(1.0);
+    let protect = in_process(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
+    let longest_window = Some(Duration::from_secs_f64(arguments.window));
+    let feeding = feeder::Options { longest_window, ..feeder::Options::default() };
+    let _feeder = feed(&aws, feeding, |_| Arc::clone(&protect)).await?;
+    let _ticking = tick(clock, Some(Duration::from_secs(5)), |_| Arc::clone(&protect))?;
+
+    let secret: SigningSecret = LOCAL_SECRET.parse()?;
+    let client = reqwest::Client::new();
+    let mut published = aws.sns.as_ref().ok_or("the environment names another SNS")?.subscribe();
+    let mut measured = Measured::default();
+    let progress = ProgressBar::new(arguments.complaints as u64);
+    for index in 0..arguments.complaints {
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=arguments.pause))).await;
+        let email_id = format!("0b6f3d52-9c1e-4a77-8f0d-{index:012x}");
+        let message = SignedMessage::new(
+            new_message_id(),
+            UnixMillis::now().seconds(),
+            complaint(&email_id, index).into_bytes(),
+            &secret,
+        );
+        let request = message.request(&client, reqwest::Method::POST, &format!("{}/", server.url()));
+        let posted = Instant::now();
+        let answer = request.send().await?.error_for_status()?;
+        measured.answered.push(posted.elapsed());
+        drop(answer);
+        tokio::time::timeout(Duration::from_secs(30), alert_about(&email_id, &mut published)).await??;
+        measured.told.push(posted.elapsed());
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    print(arguments, measured);
+    Ok(())
+}
+
+fn complaint(email_id: &str, index: usize) -> String {
+    json!({
+        "type": "email.complained",
+        "created_at": UnixMillis::now().to_text(),
+        "data": {
+            "email_id": email_id,
+            "created_at": UnixMillis::now().minus(Duration::from_secs(3_600)).to_text(),
+            "to": [format!("recipient-{index}@example.com")],
+            "tags": { "campaign": format!("campaign-{}", index / OF_A_CAMPAIGN) },
+        },
+    })
+    .to_string()
+}
+
+/// Waits for the complaint's own alert; that the brake changed is another.
+async fn alert_about(email_id: &str, published: &mut Receiver<Published>) -> Result<(), Failure> {
+    loop {
+        let message = published.recv().await?;
+        let alert: Alert = serde_json::from_str(&message.for_protocol("lambda"))?;
+        if alert.kind == Kind::Complaint && alert.email_id.as_deref() == Some(email_id) {
+            return Ok(());
+        }
+    }
+}
+
+fn print(arguments: &Arguments, measured: Measured) {
+    let figures = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        let at = |percent: usize| times.get((times.len() * percent).div_ceil(100).saturating_sub(1));
+        [50, 90, 100].map(|percent| at(percent).map_or(0.0, |time| time.as_secs_f64() * 1_000.0))
+    };
+    let rows =
+        BTreeMap::from([("POST to answer", figures(measured.answered)), ("POST to alert", figures(measured.told))]);
+    if arguments.json {
+        let named = |[median, p90, worst]: &[f64; 3]| json!({ "median_ms": median, "p90_ms": p90, "worst_ms": worst });
+        let rows: BTreeMap<_, _> = rows.iter().map(|(name, figures)| (*name, named(figures))).collect();
+        println!("{:#}", json!({ "complaints": arguments.complaints, "figures": rows }));
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header([&format!("{} complaints, ms", arguments.complaints), "median", "p90", "worst"]);
+    for (name, [median, p90, worst]) in rows {
+        table.add_row([name.to_owned(), format!("{median:.1}"), format!("{p90:.1}"), format!("{worst:.1}")]);
+    }
+    println!("{table}");
+}
