@@ -30,6 +30,11 @@ pub struct Wait {
 }
 
 impl Wait {
+    /// The wait of an email that is known to have been delayed at a moment.
+    pub fn of_delayed(at: UnixMillis) -> Self {
+        Self { delayed: Some(at), ..Self::default() }
+    }
+
     /// Adds one event of the email, which happened at `at`. Order doesn't matter.
     pub fn add(&mut self, event: &Event<'_>, at: UnixMillis, recipient: &Recipient) {
         let earliest = |known: Option<UnixMillis>, new: UnixMillis| Some(known.map_or(new, |known| known.min(new)));
@@ -178,6 +183,13 @@ mod tests {
             assert!(matches!(verdict(&[delayed.clone(), anothers], "23T00:00:00"), Verdict::Alert(_)), "{outcome}");
         }
         assert_eq!(verdict(&[("email.sent", "20T09:00:00", ann())], "23T00:00:00"), Verdict::Resolved, "never delayed");
+    }
+
+    #[test]
+    fn an_email_of_which_only_the_delay_is_known_waits_since_then() {
+        let wait = Wait::of_delayed(at("20T10:00:00"));
+        assert_eq!(wait.verdict(&DelayPolicy::default(), at("20T12:00:00")), Verdict::Wait(at("21T10:00:00")));
+        assert_eq!(wait.verdict(&DelayPolicy::default(), at("22T12:00:00")), Verdict::Alert(at("20T10:00:00")));
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Work<'_> {
         carrier: &Carrier,
     ) -> Result<Option<UnixMillis>, Trouble> {
         let policy = &self.protector.config.policy.delay;
-        let mut wait = Wait::default();
+        let mut wait = Wait::of_delayed(mail.delayed_at);
         for item in self.timeline.rows(mail.email_id, "email").await? {
             let Some(body) = row::payload(&item) else { continue };
             let (Ok(event), Some(received_at)) = (Event::read(&body), item.get("received_at").and_then(as_number))
@@ -226,7 +226,7 @@ impl Work<'_> {
     ) -> Result<Vec<Fact>, Trouble> {
         let received = &read.entry.received;
         let moment = (received.happened_at(event), &received.message);
-        self.facts.remember(recipient, what, &received.partition, moment, self.now).await
+        self.facts.remember(recipient, what, &received.partition, moment).await
     }
 
     /// Tells people of an alert about an event's own partition.

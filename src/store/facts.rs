@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::calls::{Calls, Change, Trouble};
+use super::calls::{Calls, Change, Trouble, Written};
 use super::{Item, number, string, text};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
@@ -75,7 +75,7 @@ impl Facts {
         Self { calls, table: table.into() }
     }
 
-    /// Remembers, at `now`, that an email was so at a moment, and answers all facts of the kind that are remembered of the recipient then.
+    /// Remembers that an email was so at a moment, and answers all facts of the kind that are remembered of the recipient then.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
@@ -85,7 +85,6 @@ impl Facts {
         what: What,
         email_id: &str,
         moment: (UnixMillis, &MessageId),
-        now: UnixMillis,
     ) -> Result<Vec<Fact>, Trouble> {
         let (at, message) = moment;
         let key = Item::from([
@@ -93,16 +92,25 @@ impl Facts {
             ("fact".to_owned(), text(format!("{}#{email_id}", what.as_str()))),
         ]);
         let moment = AttributeValue::Ss(vec![format!("{}#{}", at.0, message.as_str())]);
-        let change = Change {
+        let values = vec![
+            (":moment".to_owned(), moment),
+            (":expires_at".to_owned(), number(at.plus(days(FACT_DAYS)).seconds())),
+        ];
+        // The latest moment says how long it stays, whichever comes last.
+        let latest = Change {
             update: "ADD moments :moment SET expires_at = :expires_at".to_owned(),
-            condition: None,
-            names: Vec::new(),
-            values: vec![
-                (":moment".to_owned(), moment),
-                (":expires_at".to_owned(), number(now.plus(days(FACT_DAYS)).seconds())),
-            ],
+            condition: Some("attribute_not_exists(expires_at) OR expires_at <= :expires_at"),
+            values: values.clone(),
+            ..Change::default()
         };
-        self.calls.update(&self.table, key, &change).await?;
+        if self.calls.update(&self.table, key.clone(), &latest).await? == Written::Refused(None) {
+            let earlier = Change {
+                update: "ADD moments :moment".to_owned(),
+                values: values.into_iter().take(1).collect(),
+                ..Change::default()
+            };
+            self.calls.update(&self.table, key, &earlier).await?;
+        }
         let (from, to) = (format!("{}#", what.as_str()), format!("{}$", what.as_str()));
         let partition = ("recipient", recipient.as_str());
         let items = self.calls.range(&self.table, partition, ("fact", &from, &to), AT_MOST).await?;

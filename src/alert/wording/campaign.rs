@@ -38,15 +38,16 @@ impl Standing<'_> {
     pub(super) fn words(&self) -> String {
         let week = self.view.long(self.now);
         let (complained, delivered) = (week.get(Counter::Complained), week.get(Counter::Delivered));
-        let rate = if delivered > 0 {
-            format!(" ({:.2} %)", 100.0 * complained as f64 / delivered as f64)
+        let of_delivered = if delivered > 0 {
+            format!(
+                "{complained} of {delivered} delivered in the last 7 days ({:.2} %)",
+                100.0 * complained as f64 / delivered as f64
+            )
         } else {
-            String::new()
+            format!("{complained} in the last 7 days, with nothing delivered that is counted yet")
         };
-        format!(
-            "The campaign now has {} in the last 24 hours, and {complained} of {delivered} delivered in the last 7 days{rate}.",
-            many(self.view.recent_complaints(self.now), "complaint"),
-        )
+        let today = many(self.view.recent_complaints(self.now), "complaint");
+        format!("The campaign now has {today} in the last 24 hours, and {of_delivered}.")
     }
 }
 

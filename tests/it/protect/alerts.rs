@@ -57,6 +57,10 @@ async fn a_storm_of_complaints_is_a_few_alerts_and_a_digest_and_none_is_missing(
     for later in [10 * MINUTE, 31 * MINUTE, 36 * MINUTE, 2 * HOUR, 5 * HOUR] {
         stage.tick(after(later)).await;
     }
+    // Delivered again hours later, when there is place again: what was folded is told.
+    let told = stage.alerts().len();
+    stage.deliver(&stage.records().await, after(5 * HOUR)).await;
+    assert_eq!(stage.alerts().len(), told);
     let digests: Vec<_> = stage.alerts().into_iter().filter(|alert| alert.kind.as_str() == "digest").collect();
     let folded: Vec<i64> = digests.iter().map(|alert| alert.figures["folded"].as_i64().unwrap()).collect();
     assert_eq!(folded, [7, 3], "one with the next tick, one when the hour is over");

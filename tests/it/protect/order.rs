@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use rebound::campaign::Cohort;
+use rebound::campaign::{Campaign, Cohort};
 use rebound::local::samples::SignedMessage;
 use rebound::policy::brake::{View, brake};
 use rebound::policy::counting::{Counter, Figures};
 use rebound::policy::numbers::BrakePolicy;
 use rebound::store::Item;
+use rebound::store::calls::Calls;
+use rebound::store::counters::Campaigns;
+use rebound::store::state::State;
 use rebound::stream::BatchAnswer;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
-use super::{HOUR, MINUTE, NOW, Stage, after, message_of};
+use super::{HOUR, MINUTE, NOW, Stage, after, message_of, soon};
 use crate::support::secret;
 
 /// One webhook, as it is told.
@@ -268,4 +271,48 @@ async fn a_mail_that_bounced_softly_twice_counts_as_last_bounced_whichever_bounc
     for order in [[3, 2, 1, 0], [1, 3, 2, 0], [2, 1, 0, 3]] {
         assert_eq!(end_of(&told, &way(&order)).await, expected, "{order:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn complaints_counted_side_by_side_end_in_the_brake_of_all_of_them() {
+    for _ in 0..4 {
+        let stage = Stage::start().await;
+        let complaint = |index: u8| Told {
+            id: format!("m{index}"),
+            counter: Counter::Complained,
+            email: index * 3,
+            recipient: index,
+            at: after(-MINUTE),
+            created: after(-HOUR),
+        };
+        for index in 0..4 {
+            assert_eq!(stage.receive_at(&complaint(index).message(), NOW).await, 200);
+        }
+        let records = stage.records().await;
+        let answers = join_all(records.chunks(1).map(|record| stage.deliver(record, NOW))).await;
+        assert!(answers.iter().all(|answer| *answer == BatchAnswer::default()), "{answers:?}");
+        assert_eq!(stage.brake("campaign-0").await, ("slowed".to_owned(), 0.0625));
+    }
+}
+
+#[tokio::test]
+async fn a_state_is_never_written_over_one_that_was_not_seen() {
+    let stage = Stage::start().await;
+    let table = stage.aws.variable("CAMPAIGNS_TABLE").unwrap();
+    let campaigns = Campaigns::new(Calls::new(stage.aws.clients().unwrap().dynamodb(), soon()), table);
+    let campaign = Campaign::new("spring").unwrap();
+    let of = |complaints: usize| {
+        let view = View { cohorts: Vec::new(), complaints: vec![after(-MINUTE); complaints] };
+        brake(&view, &BrakePolicy::default(), NOW)
+    };
+    let (older, newer) = (State::next(None, of(1), NOW).unwrap(), State::next(None, of(2), NOW).unwrap());
+    assert!(campaigns.write_state(&campaign, &newer).await.unwrap());
+    assert!(!campaigns.write_state(&campaign, &older).await.unwrap());
+    let seen = campaigns.state(&campaign).await.unwrap();
+    assert_eq!(seen.as_ref(), Some(&newer));
+    let (older, newer) =
+        (State::next(seen.as_ref(), of(3), NOW).unwrap(), State::next(seen.as_ref(), of(4), NOW).unwrap());
+    assert!(campaigns.write_state(&campaign, &newer).await.unwrap());
+    assert!(!campaigns.write_state(&campaign, &older).await.unwrap());
+    assert_eq!(stage.brake("spring").await, ("slowed".to_owned(), 0.0625));
 }
