@@ -57,7 +57,7 @@ use crate::policy::counting::{Count, Counter, Figures};
 use crate::time::{UnixMillis, days, hours};
 
 /// How many memories are written in one transaction: it holds 100 items at most, and a memory may move two others.
-const MEMORIES: usize = 24;
+const MEMORIES: usize = 20;
 
 /// How long a cohort's numbers stay: for the same season of the next year.
 const COHORT_DAYS: u32 = 400;
