@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rebound::alert::Alert;
 use rebound::local::dynamodb::SETTLE;
-use rebound::local::feeder::{self, Feeder, Invoke, over_http};
+use rebound::local::feeder::{self, Chaos, Feeder, Invoke, over_http};
 use rebound::local::running::{Clock, Ticking, feed, in_process, tick, timeout_of};
 use rebound::local::server::Server;
 use rebound::local::stack::{EmbeddedAws, Options, serve_function_url};
@@ -42,6 +42,9 @@ pub(crate) struct Arguments {
     /// Let protect's clock run so many times as fast, so that a day passes while you wait; ticks keep their 300 seconds of it
     #[arg(long, default_value_t = 1.0, value_name = "SPEED", value_parser = speed, conflicts_with = "tick")]
     clock: f64,
+    /// Deliver this fraction of the stream's batches once more, some time later, as Lambda may
+    #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction)]
+    redeliver: f64,
     /// Start only the embedded AWS, for functions that run elsewhere, and print their environment
     #[arg(long)]
     aws_only: bool,
@@ -52,6 +55,10 @@ pub(crate) struct Arguments {
 
 fn seconds(text: &str) -> Result<f64, String> {
     number(text, 0.0..=86_400.0)
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    number(text, 0.0..=1.0)
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -140,6 +147,7 @@ async fn work(
 ) -> Result<(Option<Feeder>, Vec<Ticking>), Failure> {
     let options = feeder::Options {
         longest_window: Some(Duration::from_secs_f64(arguments.window)),
+        chaos: (arguments.redeliver > 0.0).then_some(Chaos { redeliver: arguments.redeliver, seed: 1 }),
         checkpoint: arguments.data.as_ref().map(|file| file.with_extension("stream")),
         ..feeder::Options::default()
     };
