@@ -105,6 +105,9 @@ async fn a_campaign_is_slowed_paused_and_opens_again_by_itself_and_each_is_told_
             "Campaign spring is open again"
         ]
     );
+    let items = stage.scan("CAMPAIGNS_TABLE").await;
+    let state = items.iter().find(|item| item["cohort"].as_s().unwrap() == "state").unwrap();
+    assert_eq!(state["alerted"], state["change"], "so that nobody asks again whether it was told");
     let brakes: Vec<_> =
         stage.scan("AGENDA_TABLE").await.into_iter().filter(|item| item["kind"].as_s().unwrap() == "brake").collect();
     assert!(brakes.is_empty(), "no tick looks at it any more: {brakes:?}");
