@@ -3,7 +3,7 @@
 //! | sort key `cohort` | holds |
 //! | --- | --- |
 //! | `2026-11-23T13` | the numbers of the emails created in that hour |
-//! | `ledger#2026-11-23T13#1795440600` | the messages of that cohort that were received in those five seconds and are counted |
+//! | `ledger#1795440600` | the messages that were received in those five seconds and are counted, of whatever cohort |
 //! | `complained#<email>#<recipient>`, `bounced_hard#…`, `bounced_soft#…` | that this happening is counted, since when and in which cohort |
 //! | `complained_at#<ms>#<hash>` | when a counted complaint happened, for the brake |
 //! | `state` | the brake: see [`state`](super::state) |
@@ -36,12 +36,12 @@
 //! keeps the earliest time and cohort that any of them tells, and moves the count if an earlier one comes later.
 //!
 //! What it does not cover: an event that is handled again after its own row and the memory of it have expired; messages that tell
-//! of one happening but name different campaigns, which count in both; and more than some 40,000 messages of one cohort
+//! of one happening but name different campaigns, which count in both; and more than some 40,000 messages of one campaign
 //! within five seconds, which no item could hold.
 
 mod memory;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
@@ -56,8 +56,10 @@ use crate::policy::brake::{LONG_WINDOW_DAYS, SHORT_WINDOW_HOURS, View};
 use crate::policy::counting::{Count, Counter, Figures};
 use crate::time::{UnixMillis, days, hours};
 
-/// How many memories are written in one transaction: it holds 100 items at most, and a memory may move two others.
-const MEMORIES: usize = 20;
+/// How many cohorts one transaction adds to, and how many memories it writes. It holds 100 items at most; a memory that moves a count
+/// writes two more items, and adds to a cohort more.
+const COHORTS: usize = 30;
+const MEMORIES: usize = 16;
 
 /// How long a cohort's numbers stay: for the same season of the next year.
 const COHORT_DAYS: u32 = 400;
@@ -93,9 +95,13 @@ impl Campaigns {
     /// # Errors
     /// Some of it may not be counted. To count all of it again is safe.
     pub async fn count(&self, campaign: &Campaign, counts: &[Count]) -> Result<(), Trouble> {
-        let memories: Vec<(String, Memory)> = memories(counts).into_iter().collect();
-        for some in memories.chunks(MEMORIES) {
-            self.count_some(campaign, some).await?;
+        let cohorts: BTreeSet<Cohort> = counts.iter().map(|count| count.cohort).collect();
+        for some in cohorts.into_iter().collect::<Vec<_>>().chunks(COHORTS) {
+            let of_these = counts.iter().filter(|count| some.contains(&count.cohort));
+            let memories: Vec<(String, Memory)> = memories(of_these).into_iter().collect();
+            for some in memories.chunks(MEMORIES) {
+                self.count_some(campaign, some).await?;
+            }
         }
         Ok(())
     }
@@ -135,14 +141,14 @@ impl Campaigns {
         tally: &mut Tally,
     ) -> Result<(), Trouble> {
         match memory {
-            Memory::Ledger { cohort, messages, expires_at } => {
+            Memory::Ledger { messages, expires_at } => {
                 let known = found.map(ledger).unwrap_or_default();
                 let new: Vec<_> = messages.iter().filter(|(hash, _)| !known.contains(hash)).collect();
                 if new.is_empty() {
                     return Ok(());
                 }
-                for (_, counter) in &new {
-                    tally.cohorts.entry(*cohort).or_default().add(**counter, 1);
+                for (_, (cohort, counter)) in &new {
+                    tally.cohorts.entry(*cohort).or_default().add(*counter, 1);
                 }
                 let all =
                     known.iter().chain(new.iter().map(|(hash, _)| *hash)).flat_map(|hash| hash.0).collect::<Vec<u8>>();

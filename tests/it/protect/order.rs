@@ -316,3 +316,28 @@ async fn a_state_is_never_written_over_one_that_was_not_seen() {
     assert!(!campaigns.write_state(&campaign, &older).await.unwrap());
     assert_eq!(stage.brake("spring").await, ("slowed".to_owned(), 0.0625));
 }
+
+#[tokio::test]
+async fn a_batch_of_more_cohorts_than_a_transaction_holds_is_counted() {
+    let stage = Stage::start().await;
+    let told: Vec<Told> = (0..130)
+        .map(|index| Told {
+            id: format!("m{index}"),
+            // A third of them count per happening.
+            counter: if index % 3 == 0 { Counter::BouncedSoft } else { Counter::Opened },
+            email: u8::try_from(index).unwrap() / 3 * 3,
+            recipient: u8::try_from(index).unwrap(),
+            at: after(-MINUTE),
+            created: after(-HOUR * i64::from(index)),
+        })
+        .collect();
+    for told in &told {
+        assert_eq!(stage.receive_at(&told.message(), NOW).await, 200);
+    }
+    let records = stage.records().await;
+    for _ in 0..2 {
+        assert_eq!(stage.deliver(&records, NOW).await, BatchAnswer::default());
+    }
+    assert_eq!(stage.counters().await, model(&told).0);
+    assert_eq!(stage.kinds(), [].into(), "nothing of it is poison");
+}
