@@ -2,8 +2,8 @@
 //!
 //! | sort key `cohort` | holds |
 //! | --- | --- |
-//! | `2026-11-23T13` | the numbers of the emails created in that hour |
-//! | `ledger#1795440600` | the messages that were received in those five seconds and are counted, of whatever cohort |
+//! | `2026-11-23T13` | the numbers of the emails created in that hour, and `version`: how often messages were added to them |
+//! | `ledger#1795440600#<random>` | messages that were received in those thirty seconds and are counted |
 //! | `complained#<email>#<recipient>`, `bounced_hard#…`, `bounced_soft#…` | that this happening is counted, since when and in which cohort |
 //! | `complained_at#<ms>#<hash>` | when a counted complaint happened, for the brake |
 //! | `state` | the brake: see [`state`](super::state) |
@@ -12,32 +12,37 @@
 //!
 //! A stream delivers again from the first failure on, with other borders, perhaps out of order; two shards deliver at once; a
 //! function dies between any two calls. So a number is only ever added to together with the memory of what was added, in one
-//! transaction, on the condition that the memory is as it was read:
+//! transaction, on the condition that nothing was added since the memory was read:
 //!
 //! ```text
-//!   batch: m1 m2 m3, all received in the same five seconds            their ledger            cohort
-//!   ──────────────────────────────────────────────────────            ───────────────────     ──────────────
-//!   read the ledger            → {} at version 0
+//!   batch: m1 m2 m3, received in the same thirty seconds              their ledger            their cohort
+//!   ────────────────────────────────────────────────────              ───────────────────     ─────────────────────
+//!   read the cohort's version  → 0
+//!   read the ledger            → nothing
 //!   subtract                   → m1 m2 m3 are new
-//!   transaction: ledger {m1 m2 m3} if version 0, cohort + 3  ──────▶  {m1 m2 m3}, version 1   delivered 3
+//!   transaction: a row {m1 m2 m3}, cohort + 3 if version 0   ──────▶  {m1 m2 m3}              delivered 3, version 1
 //!   ✗ the function dies, or the answer is lost
 //!   delivered again: m2 m3 m4
-//!   read the ledger            → {m1 m2 m3} at version 1
+//!   read version, ledger       → 1, {m1 m2 m3}
 //!   subtract                   → m4 is new
-//!   transaction: ledger + {m4} if version 1, cohort + 1      ──────▶  {m1 m2 m3 m4}, v. 2     delivered 4
+//!   transaction: a row {m4}, cohort + 1 if version 1         ──────▶  {m1 m2 m3} {m4}         delivered 4, version 2
 //!
-//!   a second shard, in between: its version is not the one any more; it reads again, and subtracts again
+//!   a second shard, in between: the version is not the one any more; it reads again, and subtracts again
 //! ```
 //!
 //! The transaction is all or nothing, so there is no moment at which a message is remembered but not added, or added but not
-//! remembered. The key of the memory follows from the event's row alone, so every delivery of it looks in the same place.
+//! remembered. A message is of one cohort, so whoever has added it since has moved that cohort's version; and the version is read
+//! before the ledger, so that nothing can be added unseen between the two. Where to look follows from the event's row alone, so every
+//! delivery of it looks in the same place.
+//!
+//! A row is written once and never again, so what counting writes does not grow with what was counted before: for a batch of one
+//! campaign and hour two items, whatever came in those thirty seconds.
 //!
 //! A complaint or a bounce counts once per happening, whichever messages tell of it: its memory is an item of its own, which
 //! keeps the earliest time and cohort that any of them tells, and moves the count if an earlier one comes later.
 //!
-//! What it does not cover: an event that is handled again after its own row and the memory of it have expired; messages that tell
-//! of one happening but name different campaigns, which count in both; and more than some 40,000 messages of one campaign
-//! within five seconds, which no item could hold.
+//! What it does not cover: an event that is handled again after its own row and the memory of it have expired; and messages that tell
+//! of one happening but name different campaigns, which count in both.
 
 mod memory;
 
@@ -53,7 +58,7 @@ use super::failure::Failure;
 use super::{Item, as_number, number, text};
 use crate::campaign::{Campaign, Cohort};
 use crate::policy::brake::{LONG_WINDOW_DAYS, SHORT_WINDOW_HOURS, View};
-use crate::policy::counting::{Count, Counter, Figures};
+use crate::policy::counting::{Count, Counter, Figures, MessageHash};
 use crate::time::{UnixMillis, days, hours};
 
 /// How many cohorts one transaction adds to, and how many memories it writes. It holds 100 items at most; a memory that moves a count
@@ -82,6 +87,16 @@ pub struct Campaigns {
 struct Tally {
     items: Vec<TransactWriteItem>,
     cohorts: BTreeMap<Cohort, Figures>,
+    /// The cohorts that messages are added to: on the condition that no others were.
+    of_messages: BTreeSet<Cohort>,
+}
+
+/// What is remembered, as it was read.
+#[derive(Default)]
+struct Seen {
+    versions: BTreeMap<String, i64>,
+    happenings: BTreeMap<String, Item>,
+    ledgers: BTreeMap<String, BTreeSet<MessageHash>>,
 }
 
 impl Campaigns {
@@ -109,19 +124,18 @@ impl Campaigns {
     async fn count_some(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<(), Trouble> {
         let mut patience = self.calls.patience();
         loop {
-            let keys = memories.iter().map(|(key, _)| self.key(campaign, key)).collect();
-            let found = self.calls.get_all(&self.table, keys).await?;
-            let by_key: BTreeMap<&str, &Item> =
-                found.iter().map(|item| (super::string(item, "cohort"), item)).collect();
+            let seen = self.seen(campaign, memories).await?;
             let mut tally = Tally::default();
             for (key, memory) in memories {
-                self.remember(campaign, key, memory, by_key.get(key.as_str()).copied(), &mut tally)?;
+                self.remember(campaign, key, memory, &seen, &mut tally)?;
             }
             if tally.items.is_empty() {
                 return Ok(());
             }
             for (cohort, figures) in &tally.cohorts {
-                tally.items.push(self.add(campaign, *cohort, figures)?);
+                let key = cohort.to_string();
+                let version = tally.of_messages.contains(cohort).then(|| seen.versions.get(&key).copied());
+                tally.items.push(self.add(campaign, *cohort, figures, version)?);
             }
             match self.calls.transact(tally.items).await {
                 Ok(Ok(())) => return Ok(()),
@@ -131,45 +145,64 @@ impl Campaigns {
         }
     }
 
+    /// Reads what is remembered: first the versions, then the ledgers that they guard.
+    async fn seen(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<Seen, Trouble> {
+        let mut keys: BTreeSet<String> = BTreeSet::new();
+        for (key, memory) in memories {
+            match memory {
+                Memory::Ledger { messages, .. } => keys.extend(messages.values().map(|(cohort, _)| cohort.to_string())),
+                Memory::Happening { .. } => _ = keys.insert(key.clone()),
+            }
+        }
+        let keys = keys.iter().map(|key| self.key(campaign, key)).collect();
+        let mut seen = Seen::default();
+        for item in self.calls.get_all(&self.table, keys).await? {
+            let key = super::string(&item, "cohort").to_owned();
+            match item.get("version").and_then(as_number) {
+                Some(version) => _ = seen.versions.insert(key, version),
+                None => _ = seen.happenings.insert(key, item),
+            }
+        }
+        for (key, _) in memories.iter().filter(|(_, memory)| matches!(memory, Memory::Ledger { .. })) {
+            // '$' is what follows '#'.
+            let (from, to) = (format!("{key}#"), format!("{key}$"));
+            let partition = ("campaign", campaign.as_str());
+            let rows = self.calls.range(&self.table, partition, ("cohort", &from, &to), usize::MAX).await?;
+            seen.ledgers.insert(key.clone(), rows.iter().flat_map(ledger).collect());
+        }
+        Ok(seen)
+    }
+
     /// Adds to the tally what must be written for one memory, if anything must.
     fn remember(
         &self,
         campaign: &Campaign,
         key: &str,
         memory: &Memory,
-        found: Option<&Item>,
+        seen: &Seen,
         tally: &mut Tally,
     ) -> Result<(), Trouble> {
         match memory {
             Memory::Ledger { messages, expires_at } => {
-                let known = found.map(ledger).unwrap_or_default();
-                let new: Vec<_> = messages.iter().filter(|(hash, _)| !known.contains(hash)).collect();
+                let known = seen.ledgers.get(key);
+                let is_new = |hash: &MessageHash| known.is_none_or(|known| !known.contains(hash));
+                let new: Vec<_> = messages.iter().filter(|(hash, _)| is_new(hash)).collect();
                 if new.is_empty() {
                     return Ok(());
                 }
                 for (_, (cohort, counter)) in &new {
                     tally.cohorts.entry(*cohort).or_default().add(*counter, 1);
+                    tally.of_messages.insert(*cohort);
                 }
-                let all =
-                    known.iter().chain(new.iter().map(|(hash, _)| *hash)).flat_map(|hash| hash.0).collect::<Vec<u8>>();
-                let version = found.and_then(|item| as_number(item.get("version")?));
-                let kept = found.and_then(|item| as_number(item.get("expires_at")?)).unwrap_or(0);
-                let mut item = self.key(campaign, key);
-                item.insert("messages".to_owned(), AttributeValue::B(Blob::new(all)));
-                item.insert("version".to_owned(), number(version.unwrap_or(0).saturating_add(1)));
-                item.insert("expires_at".to_owned(), number(forget(*expires_at).max(kept)));
+                let hashes: Vec<u8> = new.iter().flat_map(|(hash, _)| hash.0).collect();
+                let mut item = self.key(campaign, &format!("{key}#{:016x}", fastrand::u64(..)));
+                item.insert("messages".to_owned(), AttributeValue::B(Blob::new(hashes)));
+                item.insert("expires_at".to_owned(), number(forget(*expires_at)));
                 let put = Put::builder().table_name(&self.table).set_item(Some(item));
-                let put = match version {
-                    Some(version) => put
-                        .condition_expression("#version = :version")
-                        .expression_attribute_names("#version", "version")
-                        .expression_attribute_values(":version", number(version)),
-                    None => put.condition_expression("attribute_not_exists(campaign)"),
-                };
-                tally.items.push(put_item(put)?);
+                tally.items.push(put_item(put.condition_expression("attribute_not_exists(campaign)"))?);
             }
             Memory::Happening { counter, at, cohort, expires_at } => {
-                let known = found.and_then(happening);
+                let known = seen.happenings.get(key).and_then(happening);
                 let told = (*at, *cohort);
                 let earliest = known.map_or(told, |known| (known.0.min(told.0), known.1.min(told.1)));
                 if known == Some(earliest) {
@@ -223,13 +256,31 @@ impl Campaigns {
         Ok(())
     }
 
-    fn add(&self, campaign: &Campaign, cohort: Cohort, figures: &Figures) -> Result<TransactWriteItem, Trouble> {
+    /// Adds to a cohort. With a `version`: on the condition that it is still the one that was read (`None`: there was none).
+    fn add(
+        &self,
+        campaign: &Campaign,
+        cohort: Cohort,
+        figures: &Figures,
+        version: Option<Option<i64>>,
+    ) -> Result<TransactWriteItem, Trouble> {
         let key = self.key(campaign, &cohort.to_string());
         let mut update = Update::builder().table_name(&self.table).set_key(Some(key));
         let mut added = Vec::new();
         for (index, (counter, by)) in figures.0.iter().enumerate() {
             added.push(format!("{} :n{index}", counter.as_str()));
             update = update.expression_attribute_values(format!(":n{index}"), number(*by));
+        }
+        if let Some(version) = version {
+            added.push("#version :one".to_owned());
+            update =
+                update.expression_attribute_names("#version", "version").expression_attribute_values(":one", number(1));
+            update = match version {
+                Some(seen) => {
+                    update.condition_expression("#version = :seen").expression_attribute_values(":seen", number(seen))
+                }
+                None => update.condition_expression("attribute_not_exists(#version)"),
+            };
         }
         let expires_at = cohort.start().plus(days(COHORT_DAYS)).seconds();
         let update = update

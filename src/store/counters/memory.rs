@@ -1,16 +1,16 @@
 //! What is remembered so that it counts once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::campaign::Cohort;
 use crate::policy::counting::{Count, Counter, MessageHash, Once};
 use crate::store::{Item, as_number};
 use crate::time::UnixMillis;
 
-/// How many seconds of receipt share a row of the ledger. One second costs 0.8 write units for each event at 10 events a second, because
-/// every shard writes every row; much more than five costs as much at 3,000, because the rows get long. Never to be changed
-/// while there are events: what is delivered again would be looked for in another row, and counted twice.
-const LEDGER_SECONDS: i64 = 5;
+/// How many seconds of receipt share a part of the ledger, which is read whole for every batch. The fewer, the more rows a slow campaign's
+/// batches are written in; the more, the more is read of a fast one's. Never to be changed while there are events: what is delivered
+/// again would be looked for in another part, and counted twice.
+const LEDGER_SECONDS: i64 = 30;
 
 /// Something that is remembered so that it counts once, and what there is to remember.
 pub(super) enum Memory {
@@ -66,9 +66,9 @@ impl Memory {
 }
 
 /// The messages that a ledger row holds.
-pub(super) fn ledger(item: &Item) -> BTreeSet<MessageHash> {
+pub(super) fn ledger(item: &Item) -> impl Iterator<Item = MessageHash> {
     let bytes = item.get("messages").and_then(|value| value.as_b().ok()).map(|blob| blob.as_ref()).unwrap_or_default();
-    bytes.as_chunks::<8>().0.iter().map(|hash| MessageHash(*hash)).collect()
+    bytes.as_chunks::<8>().0.iter().map(|hash| MessageHash(*hash))
 }
 
 /// Since when a happening is counted, and in which cohort.
@@ -94,8 +94,8 @@ mod tests {
 
     /// Frozen: under other keys, what is delivered again would not be found, and be counted twice.
     #[test]
-    fn messages_of_the_same_five_seconds_of_receipt_share_a_row_of_the_ledger() {
-        let counts: Vec<Count> = [1_795_440_604, 1_795_440_599, 1_795_440_600, 1_795_440_605]
+    fn messages_of_the_same_thirty_seconds_of_receipt_share_a_part_of_the_ledger() {
+        let counts: Vec<Count> = [1_795_440_629, 1_795_440_599, 1_795_440_600, 1_795_440_630]
             .into_iter()
             .zip(1..)
             .map(|(s, m)| delivered(m, s))
@@ -108,6 +108,6 @@ mod tests {
                 Memory::Happening { .. } => panic!("a delivery counts per message"),
             })
             .collect();
-        assert_eq!(rows, [("ledger#1795440595", 1, 2), ("ledger#1795440600", 2, 3), ("ledger#1795440605", 1, 4),]);
+        assert_eq!(rows, [("ledger#1795440570", 1, 2), ("ledger#1795440600", 2, 3), ("ledger#1795440630", 1, 4),]);
     }
 }
