@@ -2,7 +2,7 @@
 //!
 //! | sort key `cohort` | holds |
 //! | --- | --- |
-//! | `2026-11-23T13` | the numbers of the emails created in that hour, and `version`: how often messages were added to them |
+//! | `2026-11-23T13` | the numbers of the emails created in that hour, and `version`: a text that is another one whenever messages were added to them |
 //! | `ledger#1795440600#<random>` | messages that were received in those thirty seconds and are counted |
 //! | `complained#<email>#<recipient>`, `bounced_hard#…`, `bounced_soft#…` | that this happening is counted, since when and in which cohort |
 //! | `complained_at#<ms>#<hash>` | when a counted complaint happened, for the brake |
@@ -17,15 +17,15 @@
 //! ```text
 //!   batch: m1 m2 m3, received in the same thirty seconds              their ledger            their cohort
 //!   ────────────────────────────────────────────────────              ───────────────────     ─────────────────────
-//!   read the cohort's version  → 0
+//!   read the cohort's version  → none
 //!   read the ledger            → nothing
 //!   subtract                   → m1 m2 m3 are new
-//!   transaction: a row {m1 m2 m3}, cohort + 3 if version 0   ──────▶  {m1 m2 m3}              delivered 3, version 1
+//!   transaction: a row {m1 m2 m3}, cohort + 3 if none        ──────▶  {m1 m2 m3}              delivered 3, version x
 //!   ✗ the function dies, or the answer is lost
 //!   delivered again: m2 m3 m4
-//!   read version, ledger       → 1, {m1 m2 m3}
+//!   read version, ledger       → x, {m1 m2 m3}
 //!   subtract                   → m4 is new
-//!   transaction: a row {m4}, cohort + 1 if version 1         ──────▶  {m1 m2 m3} {m4}         delivered 4, version 2
+//!   transaction: a row {m4}, cohort + 1 if version x         ──────▶  {m1 m2 m3} {m4}         delivered 4, version y
 //!
 //!   a second shard, in between: the version is not the one any more; it reads again, and subtracts again
 //! ```
@@ -45,6 +45,7 @@
 //! of one happening but name different campaigns, which count in both.
 
 mod memory;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,11 +56,11 @@ use sha2::{Digest, Sha256};
 use self::memory::{Memory, happening, ledger, memories};
 use super::calls::{Calls, Trouble, put_item, update_item};
 use super::failure::Failure;
-use super::{Item, as_number, number, text};
+use super::{Item, number, text};
 use crate::campaign::{Campaign, Cohort};
-use crate::policy::brake::{LONG_WINDOW_DAYS, SHORT_WINDOW_HOURS, View};
+use crate::policy::brake::LONG_WINDOW_DAYS;
 use crate::policy::counting::{Count, Counter, Figures, MessageHash};
-use crate::time::{UnixMillis, days, hours};
+use crate::time::{UnixMillis, days};
 
 /// How many cohorts one transaction adds to, and how many memories it writes. It holds 100 items at most; a memory that moves a count
 /// writes two more items, and adds to a cohort more.
@@ -94,7 +95,7 @@ struct Tally {
 /// What is remembered, as it was read.
 #[derive(Default)]
 struct Seen {
-    versions: BTreeMap<String, i64>,
+    versions: BTreeMap<String, String>,
     happenings: BTreeMap<String, Item>,
     ledgers: BTreeMap<String, BTreeSet<MessageHash>>,
 }
@@ -134,7 +135,7 @@ impl Campaigns {
             }
             for (cohort, figures) in &tally.cohorts {
                 let key = cohort.to_string();
-                let version = tally.of_messages.contains(cohort).then(|| seen.versions.get(&key).copied());
+                let version = tally.of_messages.contains(cohort).then(|| seen.versions.get(&key).map(String::as_str));
                 tally.items.push(self.add(campaign, *cohort, figures, version)?);
             }
             match self.calls.transact(tally.items).await {
@@ -158,9 +159,9 @@ impl Campaigns {
         let mut seen = Seen::default();
         for item in self.calls.get_all(&self.table, keys).await? {
             let key = super::string(&item, "cohort").to_owned();
-            match item.get("version").and_then(as_number) {
-                Some(version) => _ = seen.versions.insert(key, version),
-                None => _ = seen.happenings.insert(key, item),
+            match super::string(&item, "version") {
+                "" => _ = seen.happenings.insert(key, item),
+                version => _ = seen.versions.insert(key, version.to_owned()),
             }
         }
         for (key, _) in memories.iter().filter(|(_, memory)| matches!(memory, Memory::Ledger { .. })) {
@@ -262,7 +263,7 @@ impl Campaigns {
         campaign: &Campaign,
         cohort: Cohort,
         figures: &Figures,
-        version: Option<Option<i64>>,
+        version: Option<Option<&str>>,
     ) -> Result<TransactWriteItem, Trouble> {
         let key = self.key(campaign, &cohort.to_string());
         let mut update = Update::builder().table_name(&self.table).set_key(Some(key));
@@ -271,20 +272,22 @@ impl Campaigns {
             added.push(format!("{} :n{index}", counter.as_str()));
             update = update.expression_attribute_values(format!(":n{index}"), number(*by));
         }
+        let mut set = "expires_at = :expires_at".to_owned();
         if let Some(version) = version {
-            added.push("#version :one".to_owned());
-            update =
-                update.expression_attribute_names("#version", "version").expression_attribute_values(":one", number(1));
+            set.push_str(", #version = :version");
+            update = update
+                .expression_attribute_names("#version", "version")
+                .expression_attribute_values(":version", text(format!("{:016x}", fastrand::u64(..))));
             update = match version {
                 Some(seen) => {
-                    update.condition_expression("#version = :seen").expression_attribute_values(":seen", number(seen))
+                    update.condition_expression("#version = :seen").expression_attribute_values(":seen", text(seen))
                 }
                 None => update.condition_expression("attribute_not_exists(#version)"),
             };
         }
         let expires_at = cohort.start().plus(days(COHORT_DAYS)).seconds();
         let update = update
-            .update_expression(format!("ADD {} SET expires_at = :expires_at", added.join(", ")))
+            .update_expression(format!("ADD {} SET {set}", added.join(", ")))
             .expression_attribute_values(":expires_at", number(expires_at));
         update_item(update)
     }
@@ -292,37 +295,6 @@ impl Campaigns {
     pub(super) fn key(&self, campaign: &Campaign, cohort: &str) -> Item {
         Item::from([("campaign".to_owned(), text(campaign.as_str())), ("cohort".to_owned(), text(cohort))])
     }
-
-    /// What the brake of a campaign is computed from, as it is now.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
-    pub async fn view(&self, campaign: &Campaign, now: UnixMillis) -> Result<View, Trouble> {
-        let from_cohort = Cohort::of(now.minus(days(LONG_WINDOW_DAYS))).to_string();
-        let from_complaint = complained_at(now.minus(hours(SHORT_WINDOW_HOURS)), "");
-        let partition = ("campaign", campaign.as_str());
-        // ':' is what follows '9', and '$' what follows '#', so the ranges end where these kinds of items end.
-        let cohorts = self.calls.range(&self.table, partition, ("cohort", &from_cohort, ":"), usize::MAX);
-        let complaints =
-            self.calls.range(&self.table, partition, ("cohort", &from_complaint, "complained_at$"), usize::MAX);
-        let (cohorts, complaints) = tokio::join!(cohorts, complaints);
-        let complaints = complaints?;
-        Ok(View {
-            cohorts: cohorts?.iter().filter_map(cohort_figures).collect(),
-            complaints: complaints.iter().filter_map(complaint_time).collect(),
-        })
-    }
-}
-
-fn cohort_figures(item: &Item) -> Option<(Cohort, Figures)> {
-    let cohort = Cohort::parse(item.get("cohort")?.as_s().ok()?)?;
-    let figure = |counter: Counter| Some((counter, as_number(item.get(counter.as_str())?)?));
-    Some((cohort, Figures(Counter::ALL.into_iter().filter_map(figure).collect())))
-}
-
-fn complaint_time(item: &Item) -> Option<UnixMillis> {
-    let key = item.get("cohort")?.as_s().ok()?.strip_prefix(COMPLAINED_AT)?;
-    Some(UnixMillis(key.split('#').next()?.parse().ok()?))
 }
 
 /// Fifteen digits last until the year 33658, and keep the order of time.

@@ -167,8 +167,7 @@ impl Stage {
                 continue;
             }
             for (name, value) in &item {
-                if let (AttributeValue::N(number), false) = (value, ["expires_at", "version"].contains(&name.as_str()))
-                {
+                if let (AttributeValue::N(number), false) = (value, name == "expires_at") {
                     let number: i64 = number.parse().unwrap();
                     counters.extend((number != 0).then(|| (format!("{campaign}/{cohort}/{name}"), number)));
                 }
