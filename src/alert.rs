@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::campaign::Campaign;
-use crate::time::UnixMillis;
 
 /// The longest subject that SNS takes: ASCII, without line breaks
 /// (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
@@ -128,21 +127,24 @@ impl Alert {
         subject.trim().to_owned()
     }
 
-    /// The text of an SMS.
+    /// The text of an SMS: the title, and as much of what to do as fits.
     pub fn sms(&self) -> String {
-        let line: String = self.title.chars().filter(|c| !c.is_control()).collect();
-        line.chars().take(MAX_SMS).collect()
-    }
-
-    /// When it came about.
-    pub fn moment(&self) -> Option<UnixMillis> {
-        UnixMillis::parse(&self.at)
+        let to_do = self.text.lines().find_map(|line| line.strip_prefix(wording::TO_DO)).unwrap_or_default();
+        let whole: String =
+            [&self.title, ". ", &wording::capital(to_do)].concat().chars().filter(|c| !c.is_control()).collect();
+        let whole = whole.trim_end();
+        if whole.chars().count() <= MAX_SMS {
+            return whole.to_owned();
+        }
+        let begin: String = whole.chars().take(MAX_SMS - 3).collect();
+        format!("{begin}...")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::UnixMillis;
 
     fn alert(title: &str) -> Alert {
         Alert {
@@ -173,6 +175,18 @@ mod tests {
         assert_eq!(alert("Complaint: änn@example.com\r\nBcc: x").subject(), "Complaint: ?nn@example.com??Bcc: x");
         assert_eq!(alert(&"x".repeat(500)).subject().len(), 100);
         assert_eq!(alert(&"ö".repeat(500)).sms().chars().count(), 160);
+    }
+
+    #[test]
+    fn an_sms_says_what_to_do_as_far_as_it_fits() {
+        let with = |text: &str| Alert { text: text.to_owned(), ..alert("Campaign a is paused") }.sms();
+        assert_eq!(
+            with("Why.\nWhat you can do: stop sending it.\nEmail: e1"),
+            "Campaign a is paused. Stop sending it."
+        );
+        assert_eq!(with("Why."), "Campaign a is paused.");
+        let long = with(&format!("What you can do: {}", "stop ".repeat(100)));
+        assert!(long.len() == 160 && long.ends_with("..."), "{long}");
     }
 
     #[test]

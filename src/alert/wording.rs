@@ -10,6 +10,9 @@ use crate::campaign::Campaign;
 use crate::recipient::Recipient;
 use crate::time::UnixMillis;
 
+/// What begins the line that says what to do.
+pub(super) const TO_DO: &str = "What you can do: ";
+
 /// How an email is told from others: what every alert about one has.
 #[derive(Clone, Copy, Debug)]
 pub struct About<'a> {
@@ -213,7 +216,8 @@ pub fn quarantine(place: &str, message: &str, problem: &str, at: UnixMillis) -> 
     }
 }
 
-fn capital(text: &str) -> String {
+/// The text with a capital at its beginning.
+pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
