@@ -36,6 +36,7 @@ use crate::store::calls::{Calls, Trouble};
 use crate::store::counters::Campaigns;
 use crate::store::facts::Facts;
 use crate::store::suppressions::Suppressions;
+use crate::store::text;
 use crate::store::timeline::Timeline;
 use crate::stream::{BatchAnswer, Invocation, Record};
 use crate::time::UnixMillis;
@@ -95,6 +96,13 @@ impl Protector {
         let topic = Topic::new(aws.sns(), &config.alerts_topic);
         let queue = Queue::new(aws.sqs(), &config.engage_queue);
         Ok(Self::new(aws.dynamodb(), topic, queue, config))
+    }
+
+    /// Opens the connection to DynamoDB, so that the first complaint finds it open. It reads an item that is never there; the
+    /// answer is ignored.
+    pub async fn warm_up(&self) {
+        let get = self.dynamodb.get_item().table_name(&self.config.campaigns_table);
+        let _ = get.key("campaign", text("warm-up")).key("cohort", text("warm-up")).send().await;
     }
 
     /// Handles one invocation: a stream batch, or a tick.

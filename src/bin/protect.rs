@@ -11,6 +11,7 @@ async fn main() -> Result<(), Error> {
     rebound::logging::init(variable);
     let protector = Protector::from_environment(variable);
     let protector = Arc::new(protector.inspect_err(|error| tracing::error!(%error, "protect can't start"))?);
+    protector.warm_up().await;
     lambda_runtime::run(service_fn(move |invocation| {
         let protector = Arc::clone(&protector);
         async move { protector.handle(invocation).await }

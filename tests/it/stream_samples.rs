@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rebound::event::Event;
+use rebound::local::faults::{FaultProxy, Faults, Service};
 use rebound::local::runtime_api::RuntimeApi;
 use rebound::local::stack::{EmbeddedAws, Options};
 use rebound::local::{samples, stream_records};
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::binaries::program;
 use crate::protect::{NOW, Stage};
+use crate::support::any_port;
 
 /// The row of a sample, as `edit` makes it.
 fn row(event_type: &str, number: u64, at: &str, edit: impl Fn(&mut Value)) -> Row {
@@ -131,8 +133,13 @@ async fn the_protect_binary_works_as_lambda_runs_it_and_logs_nothing_personal() 
     store(&aws).await;
     let api = RuntimeApi::start("protect").await.unwrap();
     let mut protect = program(env!("CARGO_BIN_EXE_protect"));
-    let mut protect = protect.envs(aws.variables()).envs(api.variables()).stdout(Stdio::piped()).spawn().unwrap();
+    let (upstream, faults) = (aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), Faults::default());
+    let proxy = FaultProxy::start(upstream, any_port(), Service::DynamoDb, faults.clone()).await.unwrap();
+    protect.envs(aws.variables()).envs(api.variables()).env("AWS_ENDPOINT_URL_DYNAMODB", proxy.url());
+    let mut protect = protect.stdout(Stdio::piped()).spawn().unwrap();
     tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+    let in_init: Vec<String> = faults.calls().into_iter().map(|call| call.operation).collect();
+    assert_eq!(in_init, ["GetItem"], "the connection is open before the first event comes");
 
     let invoke = async |name: &str| {
         let answer = api.invoke(samples::invocation("protect", name).unwrap()).await.unwrap().unwrap();

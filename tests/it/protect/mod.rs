@@ -1,6 +1,7 @@
 //! `protect`, on the embedded AWS: what it makes of stored events, whatever order, repetition or failure they meet.
 
 mod alerts;
+mod counting;
 mod crash;
 mod delays;
 mod order;

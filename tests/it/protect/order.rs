@@ -1,34 +1,31 @@
 //! Any order, any duplicates, any borders: the same suppressions, counters and brakes every time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use rebound::campaign::{Campaign, Cohort};
+use rebound::campaign::Cohort;
 use rebound::local::samples::SignedMessage;
 use rebound::policy::brake::{View, brake};
 use rebound::policy::counting::{Counter, Figures};
 use rebound::policy::numbers::BrakePolicy;
 use rebound::store::Item;
-use rebound::store::calls::Calls;
-use rebound::store::counters::Campaigns;
-use rebound::store::state::State;
 use rebound::stream::BatchAnswer;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
-use super::{HOUR, MINUTE, NOW, Stage, after, message_of, soon};
+use super::{HOUR, MINUTE, NOW, Stage, after, message_of};
 use crate::support::secret;
 
 /// One webhook, as it is told.
 #[derive(Clone, Debug)]
-struct Told {
-    id: String,
-    counter: Counter,
-    email: u8,
-    recipient: u8,
-    at: UnixMillis,
-    created: UnixMillis,
+pub(super) struct Told {
+    pub(super) id: String,
+    pub(super) counter: Counter,
+    pub(super) email: u8,
+    pub(super) recipient: u8,
+    pub(super) at: UnixMillis,
+    pub(super) created: UnixMillis,
 }
 
 impl Told {
@@ -36,7 +33,7 @@ impl Told {
         format!("campaign-{}", self.email % 3)
     }
 
-    fn message(&self) -> SignedMessage {
+    pub(super) fn message(&self) -> SignedMessage {
         let (event_type, more) = match self.counter {
             Counter::Sent => ("email.sent", json!({})),
             Counter::Delivered => ("email.delivered", json!({})),
@@ -156,7 +153,7 @@ async fn deliver_shard(stage: &Stage, records: &[Value], way: &Way) {
 }
 
 /// The same by a model that is as simple as can be: what was told, each once.
-fn model(told: &[Told]) -> (BTreeMap<String, i64>, BTreeMap<String, (String, f64)>) {
+pub(super) fn model(told: &[Told]) -> (BTreeMap<String, i64>, BTreeMap<String, (String, f64)>) {
     let mut happenings: BTreeMap<(String, Counter, u8, u8), (UnixMillis, UnixMillis)> = BTreeMap::new();
     let mut cohorts: BTreeMap<String, BTreeMap<Cohort, Figures>> = BTreeMap::new();
     for told in told {
@@ -226,31 +223,6 @@ proptest! {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn many_batches_of_one_second_counted_side_by_side_lose_and_double_nothing() {
-    let stage = Stage::start().await;
-    let told: Vec<Told> = (0..60)
-        .map(|index| Told {
-            id: format!("m{index}"),
-            counter: Counter::Delivered,
-            email: 0,
-            recipient: 0,
-            at: after(-MINUTE),
-            created: after(-HOUR),
-        })
-        .collect();
-    for told in &told {
-        assert_eq!(stage.receive_at(&told.message(), NOW).await, 200);
-    }
-    let records = stage.records().await;
-    // Each batch overlaps with its neighbours, and all of them contend for one ledger row and one cohort.
-    let batches: Vec<&[Value]> = (0..10).map(|batch| &records[batch * 5..(batch * 5 + 15).min(60)]).collect();
-    let answers = join_all(batches.into_iter().map(|batch| stage.deliver(batch, NOW))).await;
-    assert!(answers.iter().all(|answer| *answer == BatchAnswer::default()), "{answers:?}");
-    let counted: BTreeSet<i64> = stage.counters().await.into_values().collect();
-    assert_eq!(counted, BTreeSet::from([60]));
-}
-
 /// Found by the property above: an email that bounces softly a second time, and the later bounce comes first. What followed from it
 /// must not be taken back when the earlier one becomes known.
 #[tokio::test]
@@ -271,73 +243,4 @@ async fn a_mail_that_bounced_softly_twice_counts_as_last_bounced_whichever_bounc
     for order in [[3, 2, 1, 0], [1, 3, 2, 0], [2, 1, 0, 3]] {
         assert_eq!(end_of(&told, &way(&order)).await, expected, "{order:?}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn complaints_counted_side_by_side_end_in_the_brake_of_all_of_them() {
-    for _ in 0..4 {
-        let stage = Stage::start().await;
-        let complaint = |index: u8| Told {
-            id: format!("m{index}"),
-            counter: Counter::Complained,
-            email: index * 3,
-            recipient: index,
-            at: after(-MINUTE),
-            created: after(-HOUR),
-        };
-        for index in 0..4 {
-            assert_eq!(stage.receive_at(&complaint(index).message(), NOW).await, 200);
-        }
-        let records = stage.records().await;
-        let answers = join_all(records.chunks(1).map(|record| stage.deliver(record, NOW))).await;
-        assert!(answers.iter().all(|answer| *answer == BatchAnswer::default()), "{answers:?}");
-        assert_eq!(stage.brake("campaign-0").await, ("slowed".to_owned(), 0.0625));
-    }
-}
-
-#[tokio::test]
-async fn a_state_is_never_written_over_one_that_was_not_seen() {
-    let stage = Stage::start().await;
-    let table = stage.aws.variable("CAMPAIGNS_TABLE").unwrap();
-    let campaigns = Campaigns::new(Calls::new(stage.aws.clients().unwrap().dynamodb(), soon()), table);
-    let campaign = Campaign::new("spring").unwrap();
-    let of = |complaints: usize| {
-        let view = View { cohorts: Vec::new(), complaints: vec![after(-MINUTE); complaints] };
-        brake(&view, &BrakePolicy::default(), NOW)
-    };
-    let (older, newer) = (State::next(None, of(1), NOW).unwrap(), State::next(None, of(2), NOW).unwrap());
-    assert!(campaigns.write_state(&campaign, &newer).await.unwrap());
-    assert!(!campaigns.write_state(&campaign, &older).await.unwrap());
-    let seen = campaigns.state(&campaign).await.unwrap();
-    assert_eq!(seen.as_ref(), Some(&newer));
-    let (older, newer) =
-        (State::next(seen.as_ref(), of(3), NOW).unwrap(), State::next(seen.as_ref(), of(4), NOW).unwrap());
-    assert!(campaigns.write_state(&campaign, &newer).await.unwrap());
-    assert!(!campaigns.write_state(&campaign, &older).await.unwrap());
-    assert_eq!(stage.brake("spring").await, ("slowed".to_owned(), 0.0625));
-}
-
-#[tokio::test]
-async fn a_batch_of_more_cohorts_than_a_transaction_holds_is_counted() {
-    let stage = Stage::start().await;
-    let told: Vec<Told> = (0..130)
-        .map(|index| Told {
-            id: format!("m{index}"),
-            // A third of them count per happening.
-            counter: if index % 3 == 0 { Counter::BouncedSoft } else { Counter::Opened },
-            email: u8::try_from(index).unwrap() / 3 * 3,
-            recipient: u8::try_from(index).unwrap(),
-            at: after(-MINUTE),
-            created: after(-HOUR * i64::from(index)),
-        })
-        .collect();
-    for told in &told {
-        assert_eq!(stage.receive_at(&told.message(), NOW).await, 200);
-    }
-    let records = stage.records().await;
-    for _ in 0..2 {
-        assert_eq!(stage.deliver(&records, NOW).await, BatchAnswer::default());
-    }
-    assert_eq!(stage.counters().await, model(&told).0);
-    assert_eq!(stage.kinds(), [].into(), "nothing of it is poison");
 }
