@@ -24,6 +24,7 @@
 //! - [`secrets`]: where the signing secret comes from.
 //! - [`config`]: the environment variables.
 //! - [`aws`]: SDK clients for Lambda.
+//! - [`web`]: an HTTP client for whatever is not AWS.
 //! - [`logging`]: structured lines on standard output.
 //!
 //! And, behind the feature `cli`, `local`: the embedded AWS that `rebound dev`, the demo and the tests run on.
@@ -48,3 +49,4 @@ pub mod signature;
 pub mod store;
 pub mod stream;
 pub mod time;
+pub mod web;

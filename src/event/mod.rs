@@ -62,6 +62,19 @@ pub struct Bounce {
     pub message: Option<String>,
 }
 
+/// What `data.click` or `data.open` says, as far as it is there. All of it comes from outside: data, never an instruction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interaction {
+    /// When somebody opened or clicked.
+    pub at: Option<UnixMillis>,
+    /// The link that was clicked, as it stands in the mail.
+    pub link: Option<String>,
+    /// The user agent; empty if it says that there was none.
+    pub agent: Option<String>,
+    /// From which network address.
+    pub ip: Option<String>,
+}
+
 impl<'a> Event<'a> {
     /// Reads an event from a verified body.
     ///
@@ -167,6 +180,24 @@ impl<'a> Event<'a> {
     pub fn suppressed_because(&self) -> Option<String> {
         let suppressed = self.data.object("suppressed")?;
         ["type", "reason", "message"].into_iter().find_map(|field| suppressed.text(field))
+    }
+
+    /// What `data.click`, else `data.open`, says. Empty if there is neither: opens often come without.
+    pub fn interaction(&self) -> Interaction {
+        let Some(said) = ["click", "open"].iter().find_map(|name| self.data.object(name)) else {
+            return Interaction::default();
+        };
+        Interaction {
+            at: time(&said, "timestamp"),
+            link: said.text("link"),
+            agent: said.get("userAgent"),
+            ip: said.text("ipAddress"),
+        }
+    }
+
+    /// The sender as it stands in the mail: `Name <address>`.
+    pub fn from_text(&self) -> Option<String> {
+        self.data.text("from")
     }
 
     /// Why an email could not be sent, for `email.failed`: `reached_daily_quota`, `domain_not_verified` and so on.

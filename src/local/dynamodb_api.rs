@@ -28,7 +28,7 @@ pub(super) struct DynamoDbApi {
 
 impl DynamoDbApi {
     pub(super) fn new(endpoint: &str) -> Self {
-        Self { http: reqwest::Client::new(), endpoint: endpoint.to_owned() }
+        Self { http: crate::web::client(), endpoint: endpoint.to_owned() }
     }
 
     /// One call: `DynamoDB_20120810.CreateTable` or the like.

@@ -176,7 +176,7 @@ impl FaultProxy {
     /// The address can't be bound.
     pub async fn start(upstream: String, address: SocketAddr, service: Service, faults: Faults) -> io::Result<Self> {
         let upstream =
-            Arc::new(Upstream { client: reqwest::Client::new(), url: upstream, service, faults: faults.clone() });
+            Arc::new(Upstream { client: crate::web::client(), url: upstream, service, faults: faults.clone() });
         let server = Server::start(address, move |request| {
             let upstream = Arc::clone(&upstream);
             async move { upstream.answer(request).await }

@@ -25,6 +25,12 @@ pub struct Policy {
     pub soft_bounces: SoftBouncePolicy,
     /// How many alerts are too many.
     pub alerts: AlertPolicy,
+    /// Who opened or clicked: a person or a machine.
+    pub verdict: VerdictPolicy,
+    /// Which follow-ups may be proposed.
+    pub followups: FollowupPolicy,
+    /// How often Claude is asked in vain, and what asking costs.
+    pub claude: ClaudePolicy,
 }
 
 /// A rate that must not be reached: `rate` of at least `of` mails, and at least `least` of them.
@@ -118,6 +124,84 @@ impl Default for AlertPolicy {
     }
 }
 
+/// Who opened or clicked: a person or a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VerdictPolicy {
+    /// Sooner after delivery than this, in milliseconds, it was a machine.
+    pub machine_within_ms: i64,
+    /// Google's and Yahoo's image proxies fetch when a person looks; sooner after delivery than this, in milliseconds, that is not
+    /// certain.
+    pub proxy_within_ms: i64,
+    /// So many links of one mail …
+    pub burst_links: usize,
+    /// … clicked within so many milliseconds: no person does that.
+    pub burst_within_ms: i64,
+}
+
+impl Default for VerdictPolicy {
+    fn default() -> Self {
+        Self { machine_within_ms: 2_000, proxy_within_ms: 10_000, burst_links: 2, burst_within_ms: 1_000 }
+    }
+}
+
+/// Which follow-ups may be proposed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FollowupPolicy {
+    /// Nothing is decided about an event older than so many hours …
+    pub event_hours: u32,
+    /// … nor about an email older than so many days.
+    pub email_days: u32,
+    /// At most so many follow-ups to one recipient …
+    pub per_recipient: usize,
+    /// … in so many days.
+    pub within_days: u32,
+    /// None within so many hours of the last.
+    pub gap_hours: u32,
+    /// No mail from this hour of the day on …
+    pub quiet_from: u8,
+    /// … until this one, in the zone that `FOLLOWUP_TIMEZONE` names.
+    pub quiet_until: u8,
+    /// The latest that a follow-up may be put off, in hours.
+    pub longest_delay_hours: u32,
+}
+
+impl Default for FollowupPolicy {
+    fn default() -> Self {
+        Self {
+            event_hours: 48,
+            email_days: 14,
+            per_recipient: 3,
+            within_days: 30,
+            gap_hours: 72,
+            quiet_from: 21,
+            quiet_until: 8,
+            longest_delay_hours: 168,
+        }
+    }
+}
+
+/// How often Claude is asked in vain, and what asking costs.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClaudePolicy {
+    /// When a message of the queue has been delivered so often and Claude still gives no answer, the written rules decide.
+    pub deliveries: u32,
+    /// How long, in seconds, a message waits in the queue after Claude gave no answer; twice as long after each further time.
+    pub wait_seconds: u32,
+    /// US dollars for a million tokens of input. Where it is not set, the price of the model, as far as it is known.
+    pub input_usd: Option<f64>,
+    /// US dollars for a million tokens of output.
+    pub output_usd: Option<f64>,
+}
+
+impl Default for ClaudePolicy {
+    fn default() -> Self {
+        Self { deliveries: 6, wait_seconds: 60, input_usd: None, output_usd: None }
+    }
+}
+
 impl Policy {
     /// Reads `POLICY`, such as `{"brake": {"least_volume": 0.1}, "delay": {"hours": 48}}`. What it doesn't name keeps its default.
     ///
@@ -140,7 +224,34 @@ impl Policy {
         if spans.iter().any(|days| !(1..=365).contains(days)) || !(1..=24 * 30).contains(&policy.delay.hours) {
             return Err(PolicyError::OutOfRange("days are from 1 to 365, hours from 1 to 720"));
         }
+        policy.check_engage()?;
         Ok(policy)
+    }
+
+    fn check_engage(&self) -> Result<(), PolicyError> {
+        let (verdict, followups, claude) = (&self.verdict, &self.followups, &self.claude);
+        let spans = [verdict.machine_within_ms, verdict.proxy_within_ms, verdict.burst_within_ms];
+        if spans.iter().any(|ms| !(0..=3_600_000).contains(ms)) || verdict.burst_links < 2 {
+            return Err(PolicyError::OutOfRange(
+                "a verdict's spans are from 0 to 3,600,000 ms, burst_links at least 2",
+            ));
+        }
+        if followups.quiet_from > 24 || followups.quiet_until > 24 {
+            return Err(PolicyError::OutOfRange("quiet_from and quiet_until are hours of the day, from 0 to 24"));
+        }
+        let days = [followups.email_days, followups.within_days];
+        let hours = [followups.event_hours, followups.gap_hours, followups.longest_delay_hours];
+        if days.iter().any(|days| !(1..=365).contains(days)) || hours.iter().any(|hours| !(1..=720).contains(hours)) {
+            return Err(PolicyError::OutOfRange("days are from 1 to 365, hours from 1 to 720"));
+        }
+        if !(1..=9).contains(&claude.deliveries) || !(1..=3_600).contains(&claude.wait_seconds) {
+            return Err(PolicyError::OutOfRange("deliveries are from 1 to 9, wait_seconds from 1 to 3,600"));
+        }
+        let price = |price: Option<f64>| price.is_none_or(|usd| usd.is_finite() && (0.0..=10_000.0).contains(&usd));
+        if !price(claude.input_usd) || !price(claude.output_usd) {
+            return Err(PolicyError::OutOfRange("prices are US dollars for a million tokens, from 0 to 10,000"));
+        }
+        Ok(())
     }
 }
 
@@ -165,6 +276,11 @@ mod tests {
             (r#"{"brake": {"complaint_limits": [{"rate": -0.1, "least": 1, "of": 1}]}}"#, "fractions"),
             (r#"{"soft_bounces": {"emails": 0}}"#, "at least 1"),
             (r#"{"delay": {"hours": 0}}"#, "hours"),
+            (r#"{"verdict": {"burst_links": 1}}"#, "burst_links"),
+            (r#"{"followups": {"quiet_from": 25}}"#, "quiet_from"),
+            (r#"{"followups": {"gap_hours": 0}}"#, "hours"),
+            (r#"{"claude": {"deliveries": 10}}"#, "deliveries"),
+            (r#"{"claude": {"input_usd": -1}}"#, "prices"),
         ] {
             let error = Policy::read(json).unwrap_err().to_string();
             assert!(error.contains(word), "{json}: {error}");

@@ -132,7 +132,7 @@ impl Dev {
     }
 
     async fn post(&self, message: &SignedMessage) -> Value {
-        let request = message.request(&reqwest::Client::new(), reqwest::Method::POST, &self.url);
+        let request = message.request(&rebound::web::client(), reqwest::Method::POST, &self.url);
         serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
     }
 }

@@ -75,7 +75,7 @@ impl Service {
         let receiver = Arc::new(Receiver::from_environment(through_proxy).await.unwrap());
         proxy.plan(|_| None); // the warm-up call is not counted
         let server = function_url::serve(any_port(), Arc::clone(&receiver)).await.unwrap();
-        Self { aws, proxy, receiver, server, client: reqwest::Client::new() }
+        Self { aws, proxy, receiver, server, client: rebound::web::client() }
     }
 
     pub(crate) fn url(&self) -> String {

@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         println!("{:#}", function_url::event("POST", "/", &message.headers, &message.body));
         return Ok(ExitCode::SUCCESS);
     };
-    let request = message.request(&reqwest::Client::new(), reqwest::Method::POST, url);
+    let request = message.request(&rebound::web::client(), reqwest::Method::POST, url);
     let nobody = |error| format!("nobody answers at {url}: {error}; is `rebound dev` running?");
     let answer = request.send().await.map_err(nobody)?;
     let status = answer.status();

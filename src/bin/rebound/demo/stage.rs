@@ -68,7 +68,7 @@ impl Stage {
         let began = UnixMillis::now();
         Ok(Self {
             dynamodb: aws.clients()?.dynamodb(),
-            http: reqwest::Client::new(),
+            http: rebound::web::client(),
             secret: LOCAL_SECRET.parse()?,
             protector: Arc::new(aws.protector()?),
             clock: Arc::new(AtomicI64::new(began.0)),

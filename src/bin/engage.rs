@@ -1,0 +1,3 @@
+//! `engage`: opens and clicks, as they leave the queue.
+
+fn main() {}
