@@ -8,7 +8,7 @@ FUNCTION ?= receive
 EVENT ?= email.bounced
 RATE ?= 300
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-FUNCTIONS := --bin receive --bin protect
+FUNCTIONS := --bin receive --bin protect --bin engage
 
 REBOUND := cargo run --features cli --bin rebound --
 CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda

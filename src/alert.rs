@@ -7,13 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::campaign::Campaign;
-
-/// The longest subject that SNS takes: ASCII, without line breaks
-/// (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
-const MAX_SUBJECT: usize = 100;
-
-/// What fits into one SMS of the plain alphabet.
-const MAX_SMS: usize = 160;
+use crate::publish::{Notice, sms, subject};
 
 /// What an alert is about: the message attribute `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,36 +103,42 @@ pub struct Alert {
 impl Alert {
     /// The id of the alert of this kind about these: the same whenever it is made again.
     pub fn id_of(kind: Kind, about: &[&str]) -> String {
-        let mut hash = Sha256::new();
-        for part in about {
-            // With its length before it, so that ["a", "bc"] and ["ab", "c"] differ.
-            hash.update(part.len().to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        let hash: String = hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{hash}", kind.as_str())
+        format!("{}-{}", kind.as_str(), short_hash(about))
     }
 
-    /// The subject of an e-mail: the title, as far as SNS takes it.
-    pub fn subject(&self) -> String {
-        let ascii = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
-        let subject: String = self.title.chars().map(ascii).take(MAX_SUBJECT).collect();
-        // SNS wants it to begin with a letter, a digit or a punctuation mark.
-        subject.trim().to_owned()
+    /// What is published of it.
+    ///
+    /// # Errors
+    /// It can't be written as JSON.
+    pub fn notice(&self) -> Result<Notice, serde_json::Error> {
+        let mut attributes =
+            vec![("kind", self.kind.as_str().to_owned()), ("severity", self.severity.as_str().to_owned())];
+        attributes.extend(self.campaign.as_ref().map(|campaign| ("campaign", campaign.as_str().to_owned())));
+        Ok(Notice {
+            subject: subject(&self.title),
+            email: self.text.clone(),
+            sms: self.sms(),
+            machines: serde_json::to_string(self)?,
+            attributes,
+        })
     }
 
     /// The text of an SMS: the title, and as much of what to do as fits.
-    pub fn sms(&self) -> String {
+    fn sms(&self) -> String {
         let to_do = self.text.lines().find_map(|line| line.strip_prefix(wording::TO_DO)).unwrap_or_default();
-        let whole: String =
-            [&self.title, ". ", &wording::capital(to_do)].concat().chars().filter(|c| !c.is_control()).collect();
-        let whole = whole.trim_end();
-        if whole.chars().count() <= MAX_SMS {
-            return whole.to_owned();
-        }
-        let begin: String = whole.chars().take(MAX_SMS - 3).collect();
-        format!("{begin}...")
+        sms(&[&self.title, ". ", &wording::capital(to_do)].concat())
     }
+}
+
+/// A hash of these parts, in 24 digits.
+pub(crate) fn short_hash(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // With its length before it, so that ["a", "bc"] and ["ab", "c"] differ.
+        hash.update(part.len().to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -172,8 +172,8 @@ mod tests {
 
     #[test]
     fn a_subject_is_what_sns_takes_whatever_the_title_holds() {
-        assert_eq!(alert("Complaint: änn@example.com\r\nBcc: x").subject(), "Complaint: ?nn@example.com??Bcc: x");
-        assert_eq!(alert(&"x".repeat(500)).subject().len(), 100);
+        assert_eq!(alert("Complaint: änn@example.com\r\nBcc: x").notice().unwrap().subject, "Complaint: ?nn@example.com??Bcc: x");
+        assert_eq!(alert(&"x".repeat(500)).notice().unwrap().subject.len(), 100);
         assert_eq!(alert(&"ö".repeat(500)).sms().chars().count(), 160);
     }
 

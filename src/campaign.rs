@@ -52,6 +52,11 @@ impl CampaignTags {
         if named.is_empty() { Self(vec!["campaign".to_owned(), "campaign_id".to_owned()]) } else { Self(named) }
     }
 
+    /// The tag that counts first: the one to tag a mail with.
+    pub fn first(&self) -> &str {
+        self.0.first().map_or("campaign", String::as_str)
+    }
+
     /// The campaign that an event's email is tagged with.
     pub fn tagged(&self, event: &Event<'_>) -> Option<Campaign> {
         let tags = event.tags();

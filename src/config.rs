@@ -1,6 +1,10 @@
 //! The environment variables, read once at start.
 
+mod engage;
+
 use std::str::FromStr;
+
+pub use self::engage::{DEFAULT_MODEL, EngageConfig, KeyPlace};
 
 use crate::campaign::CampaignTags;
 use crate::policy::numbers::{Policy, PolicyError};
@@ -29,6 +33,15 @@ pub enum ConfigError {
     /// `POLICY` is not readable, or a number in it is out of range.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A variable is not what it must be.
+    #[error("{0} must be {1}")]
+    NoSense(&'static str, &'static str),
+    /// `FOLLOWUPS` names no mode.
+    #[error("FOLLOWUPS: {0}")]
+    Followups(String),
+    /// `FOLLOWUP_TIMEZONE` names no time zone.
+    #[error("FOLLOWUP_TIMEZONE: {0}")]
+    Timezone(String),
     /// `RETENTION_DAYS` is not a number, or too small.
     #[error("RETENTION_DAYS must be a whole number of days, at least {MIN_RETENTION_DAYS}")]
     Retention,

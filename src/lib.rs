@@ -5,6 +5,7 @@
 //! The use cases, read top to bottom as the story:
 //! - [`receive`]: one webhook, from the HTTP request to the stored row and the answer.
 //! - [`protect`]: what follows from stored events: counters, brakes, alerts; and what is due.
+//! - [`engage`]: who opened or clicked, and what to do about it.
 //!
 //! What it is made of, pure:
 //! - [`signature`]: Standard Webhooks verification.
@@ -13,14 +14,16 @@
 //! - [`campaign`]: what an email belongs to, for counting.
 //! - [`policy`]: what an event means, for its recipients and for its campaign.
 //! - [`alert`]: what people are told, and in which words.
+//! - [`decision`]: what was decided about a person, and what is published of it.
 //! - [`time`]: moments in integer milliseconds.
 //!
 //! The edges:
 //! - [`http`]: the function URL's request and response.
 //! - [`stream`]: what Lambda hands over from the events table's stream.
 //! - [`store`]: DynamoDB: what each table holds, and how it stays right.
-//! - [`mod@publish`]: the alerts topic.
+//! - [`mod@publish`]: the topics of alerts and of decisions.
 //! - [`mod@queue`]: the queue that `engage` reads.
+//! - [`claude`]: the Messages API.
 //! - [`secrets`]: where the signing secret comes from.
 //! - [`config`]: the environment variables.
 //! - [`aws`]: SDK clients for Lambda.
@@ -32,7 +35,10 @@
 pub mod alert;
 pub mod aws;
 pub mod campaign;
+pub mod claude;
 pub mod config;
+pub mod decision;
+pub mod engage;
 pub mod event;
 pub mod http;
 #[cfg(feature = "cli")]

@@ -1,8 +1,11 @@
 //! SQS: opens and clicks, on their way to `engage`.
 
+use std::time::Duration;
+
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::aws::describe;
@@ -21,6 +24,42 @@ pub struct Engagement {
     pub event: String,
 }
 
+/// A message, as Lambda hands it over (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// The message's id: the same each time that it is delivered.
+    pub message_id: String,
+    /// What stands for this delivery of it.
+    pub receipt_handle: String,
+    /// What was sent.
+    pub body: String,
+    /// How often it has been delivered, this time included.
+    pub deliveries: u32,
+}
+
+/// Why an invocation can't be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event is no batch of a queue's messages")]
+pub struct NotUnderstood;
+
+impl Delivery {
+    /// Reads a batch. What a message lacks is empty.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn read_all(event: &Value) -> Result<Vec<Self>, NotUnderstood> {
+        let records = event.get("Records").and_then(Value::as_array).ok_or(NotUnderstood)?;
+        let text = |record: &Value, at: &str| record.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let delivery = |record: &Value| Self {
+            message_id: text(record, "/messageId"),
+            receipt_handle: text(record, "/receiptHandle"),
+            body: text(record, "/body"),
+            deliveries: text(record, "/attributes/ApproximateReceiveCount").parse().unwrap_or(1),
+        };
+        Ok(records.iter().map(delivery).collect())
+    }
+}
+
 /// The queue that `engage` reads.
 #[derive(Clone, Debug)]
 pub struct Queue {
@@ -32,6 +71,19 @@ impl Queue {
     /// The queue of this URL.
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         Self { client, url: url.into() }
+    }
+
+    /// Lets a message that was delivered be back after `wait`, which SQS allows to be up to 12 hours.
+    ///
+    /// # Errors
+    /// It may be back later than that: when its visibility timeout is over.
+    pub async fn put_back(&self, delivery: &Delivery, wait: Duration, deadline: Instant) -> Result<(), Trouble> {
+        let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX).min(12 * 60 * 60);
+        let change = self.client.change_message_visibility().queue_url(&self.url).visibility_timeout(seconds);
+        let change = change.receipt_handle(&delivery.receipt_handle).send();
+        let changed = tokio::time::timeout_at(deadline, change).await;
+        let changed = changed.map_err(|_| Trouble::Passing("SQS gave no answer before the deadline".to_owned()))?;
+        changed.map(|_| ()).map_err(|error| Trouble::Passing(format!("SQS: {}", describe(&error))))
     }
 
     /// Sends at most [`BATCH`] messages. To send one twice does no harm: `engage` decides once.
@@ -57,6 +109,28 @@ impl Queue {
                 engagements.len(),
                 failed.code
             ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_is_read_as_lambda_hands_it_over_and_nothing_else_is() {
+        let batch = json!({ "Records": [
+            { "messageId": "m", "receiptHandle": "h", "body": "{}", "attributes": { "ApproximateReceiveCount": "3" } },
+            { "messageId": "n" },
+            null,
+        ] });
+        let read = Delivery::read_all(&batch).unwrap();
+        let whole = Delivery { message_id: "m".into(), receipt_handle: "h".into(), body: "{}".into(), deliveries: 3 };
+        assert_eq!((&read[0], read[1].deliveries, read.len()), (&whole, 1, 3));
+        for other in [json!({}), json!([]), json!({ "Records": {} })] {
+            assert_eq!(Delivery::read_all(&other), Err(NotUnderstood));
         }
     }
 }

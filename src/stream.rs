@@ -87,20 +87,20 @@ fn attribute(value: Value) -> Option<AttributeValue> {
     }
 }
 
-/// The answer: which records have to be delivered again.
+/// The answer: what of the batch has to be delivered again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchAnswer {
-    /// Everything from the first of them on is.
+    /// Of a stream, everything from the first of them on is; of a queue, only these.
     #[serde(rename = "batchItemFailures")]
     pub failures: Vec<ItemFailure>,
 }
 
-/// A record that has to be delivered again.
+/// A record, or a message, that has to be delivered again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemFailure {
-    /// Its sequence number.
+    /// Its sequence number; of a message of a queue, the message's id.
     #[serde(rename = "itemIdentifier")]
-    pub sequence_number: String,
+    pub id: String,
 }
 
 #[cfg(test)]
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_answer_is_as_lambda_wants_it() {
-        let answer = BatchAnswer { failures: vec![ItemFailure { sequence_number: "7".to_owned() }] };
+        let answer = BatchAnswer { failures: vec![ItemFailure { id: "7".to_owned() }] };
         assert_eq!(serde_json::to_value(answer).unwrap(), json!({ "batchItemFailures": [{ "itemIdentifier": "7" }] }));
     }
 }

@@ -204,7 +204,7 @@ fn answer(records: &[Record], outcomes: &Outcomes) -> BatchAnswer {
     let failed = records.iter().zip(outcomes).filter_map(|(record, outcome)| {
         let trouble = outcome.as_ref().err()?;
         tracing::warn!(error = %trouble, sequence_number = record.sequence_number, "to be delivered again");
-        Some(ItemFailure { sequence_number: record.sequence_number.clone() })
+        Some(ItemFailure { id: record.sequence_number.clone() })
     });
     BatchAnswer { failures: failed.collect() }
 }

@@ -64,8 +64,9 @@ impl Work<'_> {
 
     /// `Ok(Err(why))`: not now. What SNS will never take is noted as such, and is done.
     async fn try_to_publish(&self, alert: &Alert, about: &str) -> Result<Result<(), String>, Trouble> {
-        match self.protector.topic.publish(alert, self.deadline).await {
-            Ok(()) => self.timeline.note_published(about, &alert.id, self.now).await.map(Ok),
+        let notice = alert.notice().map_err(|error| Trouble::Never(error.to_string()))?;
+        match self.protector.topic.publish(&notice, self.deadline).await {
+            Ok(_) => self.timeline.note_published(about, &alert.id, self.now).await.map(Ok),
             Err(Trouble::Passing(why)) => Ok(Err(why)),
             Err(Trouble::Never(why)) => {
                 tracing::error!(error = why, alert = alert.id, "never published; the alert is in the events table");

@@ -8,14 +8,20 @@
 //! - [`facts`]: what is remembered of a recipient for a while.
 //! - [`agenda`]: what has to be looked at again, and when.
 //! - [`timeline`]: the events of one email, and the record of each alert.
+//! - [`decisions`]: verdicts and decisions, each happening decided once.
+//! - [`followups`]: which follow-ups a recipient has had.
+//! - [`budget`]: what asking Claude has cost today.
 //! - [`calls`]: DynamoDB's calls, tried again while that may help.
 //! - [`failure`]: what an unsuccessful call means, and `patience`: when to try again.
 
 pub mod agenda;
+pub mod budget;
 pub mod calls;
 pub mod counters;
+pub mod decisions;
 pub mod facts;
 pub mod failure;
+pub mod followups;
 mod patience;
 pub mod row;
 pub mod state;

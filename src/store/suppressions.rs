@@ -34,6 +34,18 @@ impl Suppressions {
         Self { calls, table: table.into() }
     }
 
+    /// Why a recipient must not be written to at `now`: the reasons that stand, as the table has them. None: nothing stands.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn standing(&self, recipient: &Recipient, now: UnixMillis) -> Result<Vec<String>, Trouble> {
+        let key = Item::from([("recipient".to_owned(), text(recipient.as_str()))]);
+        let item = self.calls.get(&self.table, key).await?.unwrap_or_default();
+        let has_lapsed = item.get("until").and_then(as_number).is_some_and(|until| UnixMillis(until) <= now);
+        let reasons = item.get("reasons").and_then(|set| set.as_ss().ok()).filter(|_| !has_lapsed);
+        Ok(reasons.cloned().unwrap_or_default())
+    }
+
     /// Merges a change into what is known of a recipient. Merging it again changes nothing.
     ///
     /// # Errors

@@ -101,6 +101,14 @@ impl Timeline {
         self.calls.range(&self.table, ("email_id", partition), ("event", &from, &to), usize::MAX).await
     }
 
+    /// Everything about an email: its events, and what was made of them.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn all(&self, partition: &str) -> Result<Vec<Item>, Trouble> {
+        self.calls.range(&self.table, ("email_id", partition), ("event", "!", "~"), usize::MAX).await
+    }
+
     /// Puts a row that says that an event can't be handled, beside the event. Putting it again changes nothing.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod contract;
 mod counting_cost;
 mod fault_proxy;
 mod faults;
+mod engage;
 mod feeder;
 mod leniency;
 mod one_call;

@@ -248,5 +248,5 @@ pub(crate) fn message_of(record: &Value) -> String {
 
 /// The answer's sequence numbers.
 pub(crate) fn again(answer: &BatchAnswer) -> Vec<&str> {
-    answer.failures.iter().map(|failure| failure.sequence_number.as_str()).collect()
+    answer.failures.iter().map(|failure| failure.id.as_str()).collect()
 }

@@ -1,0 +1,176 @@
+//! Claude's Messages API (<https://platform.claude.com/docs/en/api/messages>): one question, one answer, and what a failure means.
+//!
+//! - [`request`]: what is asked, word for word.
+//! - [`price`]: what it costs.
+//! - [`keys`]: where the key comes from.
+
+pub mod keys;
+pub mod price;
+pub mod request;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use tokio::sync::Semaphore;
+
+use self::keys::Key;
+
+/// The version of the API (<https://platform.claude.com/docs/en/api/versioning>).
+const VERSION: &str = "2023-06-01";
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an answer may take. It is usually there after two seconds; under load it can take half a minute.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// The largest answer that is read, in bytes. One of 1,024 tokens has a few thousand.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// The longest wait that an answer may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// It may pass: too many requests, overload, a broken connection.
+    #[error("{why}")]
+    Passing {
+        /// What happened.
+        why: String,
+        /// How long it asked us to wait.
+        retry_after: Option<Duration>,
+        /// Whether it costs something all the same.
+        charge: Charge,
+    },
+    /// The key is missing, wrong, or may not do this.
+    #[error("{0}")]
+    Key(String),
+    /// It will never be answered.
+    #[error("{0}")]
+    Never(String),
+}
+
+/// What a question without an answer costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// Nothing: it never arrived, or was refused.
+    Nothing,
+    /// It may have been answered, and the answer was lost.
+    Unknown,
+}
+
+/// The Messages API at one address.
+#[derive(Clone, Debug)]
+pub struct Claude {
+    client: reqwest::Client,
+    url: String,
+    /// So many questions at once; Lambda's own bound is how many functions read the queue, each of which asks one at a time.
+    places: Arc<Semaphore>,
+}
+
+impl Claude {
+    /// The API at `base_url`, asked `at_once` questions at most.
+    ///
+    /// # Errors
+    /// No TLS can be had.
+    pub fn new(base_url: &str, at_once: usize) -> Result<Self, reqwest::Error> {
+        let client = crate::web::builder().connect_timeout(CONNECT_TIMEOUT).pool_idle_timeout(Duration::from_secs(30));
+        let client = if base_url.starts_with("http:") { client.tls_certs_only([]) } else { client };
+        Ok(Self {
+            client: client.build()?,
+            url: format!("{}/v1/messages", base_url.trim_end_matches('/')),
+            places: Arc::new(Semaphore::new(at_once)),
+        })
+    }
+
+    /// Asks once, and answers the body of the answer.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn ask(&self, key: &Key, body: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, Failure> {
+        let _place = self.places.acquire().await.map_err(|error| Failure::Never(error.to_string()))?;
+        let request = self.client.post(&self.url).timeout(timeout).body(body);
+        let request = request.header("content-type", "application/json").header("anthropic-version", VERSION);
+        let sent = request.header("x-api-key", key.header()).send().await;
+        let mut answer = sent.map_err(|error| lost(&error))?;
+        let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
+        let mut read = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| lost(&error))? {
+            read.extend_from_slice(&chunk);
+            if read.len() > MAX_ANSWER {
+                break;
+            }
+        }
+        if status == StatusCode::OK { Ok(read) } else { Err(refused(status, retry_after, &read)) }
+    }
+}
+
+/// A request that got no answer.
+fn lost(error: &reqwest::Error) -> Failure {
+    let (what, charge) = if error.is_connect() {
+        ("no connection to Claude", Charge::Nothing)
+    } else if error.is_timeout() {
+        ("Claude gave no answer in time", Charge::Unknown)
+    } else {
+        ("the connection to Claude broke", Charge::Unknown)
+    };
+    Failure::Passing { why: what.to_owned(), retry_after: None, charge }
+}
+
+/// A request that was answered with an error (<https://platform.claude.com/docs/en/api/errors>).
+fn refused(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Failure {
+    let code = status.as_u16();
+    // The kind of error is one of a few words; its message may repeat what was asked, which is no business of a log.
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let kind = body.pointer("/error/type").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let is_word = kind.len() <= 40 && kind.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let kind = if is_word && !kind.is_empty() { format!(", {kind}") } else { String::new() };
+    let why = format!("Claude answered {code}{kind}");
+    match code {
+        401 | 403 => Failure::Key(why),
+        408 | 409 | 425 | 429 | 500..=599 => Failure::Passing { why, retry_after, charge: Charge::Nothing },
+        _ => Failure::Never(why),
+    }
+}
+
+/// How long to wait, in seconds (<https://platform.claude.com/docs/en/api/rate-limits>).
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_error_means_is_told_by_its_status() {
+        let of = |status: u16, body: &str| refused(StatusCode::from_u16(status).unwrap(), None, body.as_bytes());
+        let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+        assert_eq!(of(529, overloaded).to_string(), "Claude answered 529, overloaded_error");
+        for passing in [408, 429, 500, 502, 503, 504, 529] {
+            assert!(matches!(of(passing, "<html>"), Failure::Passing { charge: Charge::Nothing, .. }), "{passing}");
+        }
+        for key in [401, 403] {
+            assert!(matches!(of(key, "{}"), Failure::Key(_)), "{key}");
+        }
+        for never in [301, 400, 404, 413, 422] {
+            assert!(matches!(of(never, ""), Failure::Never(_)), "{never}");
+        }
+        let told = of(400, r#"{"error":{"type":"ann@example.com wrote\n"}}"#).to_string();
+        assert_eq!(told, "Claude answered 400", "words of outsiders are not repeated");
+    }
+
+    #[test]
+    fn a_wait_is_read_in_seconds_and_never_longer_than_an_hour() {
+        let of = |value: &str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]));
+        assert_eq!(of("7"), Some(Duration::from_secs(7)));
+        assert_eq!(of("0.5"), Some(Duration::from_millis(500)));
+        assert_eq!(of("1e300"), Some(LONGEST_WAIT));
+        for none in ["", "soon", "-1", "NaN", "Wed, 21 Oct 2026 07:28:00 GMT"] {
+            assert_eq!(of(none), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What a question costs (<https://platform.claude.com/docs/en/about-claude/pricing>).
+
+use crate::policy::answer::Usage;
+use crate::policy::numbers::ClaudePolicy;
+use crate::store::budget::NanoUsd;
+
+/// Beginnings of model names, and US dollars for a million tokens of input and of output, as of November 2026. The first that fits counts.
+const PRICES: [(&str, f64, f64); 12] = [
+    ("claude-haiku-5", 0.10, 0.50),
+    ("claude-haiku", 1.0, 5.0),
+    ("claude-3-5-haiku", 0.80, 4.0),
+    ("claude-3-haiku", 0.25, 1.25),
+    ("claude-sonnet-5", 2.0, 10.0),
+    ("claude-sonnet", 3.0, 15.0),
+    ("claude-opus-5-5", 4.0, 20.0),
+    ("claude-opus-4-1", 15.0, 75.0),
+    ("claude-opus-4-0", 15.0, 75.0),
+    ("claude-opus-4-2", 15.0, 75.0),
+    ("claude-opus", 5.0, 25.0),
+    ("", 15.0, 75.0),
+];
+
+/// To write to the cache costs this much of what input costs; to read from it costs a tenth.
+const CACHE_WRITE: f64 = 1.25;
+const CACHE_READ: f64 = 0.1;
+
+/// What the API adds to a question with tools, in tokens, and a good deal more.
+const ADDED_TOKENS: f64 = 1_000.0;
+
+/// What tokens of a model cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Price {
+    /// US dollars for a million tokens of input.
+    pub input_usd: f64,
+    /// US dollars for a million tokens of output.
+    pub output_usd: f64,
+}
+
+impl Price {
+    /// The price of a model: as policy says, else as it is known. One that is not known is taken for the dearest.
+    pub fn of(model: &str, policy: &ClaudePolicy) -> Self {
+        let known = PRICES.iter().find(|(name, ..)| model.starts_with(name));
+        let (input, output) = known.map_or((15.0, 75.0), |(_, input, output)| (*input, *output));
+        Self { input_usd: policy.input_usd.unwrap_or(input), output_usd: policy.output_usd.unwrap_or(output) }
+    }
+
+    /// The most that a question of so many bytes can cost: a token is at least one byte, and all of it may be written to the cache.
+    pub fn most(&self, body_bytes: usize, max_tokens: u32) -> NanoUsd {
+        let input = (body_bytes as f64 + ADDED_TOKENS) * CACHE_WRITE;
+        self.usd(input, f64::from(max_tokens))
+    }
+
+    /// What an answer cost.
+    pub fn cost(&self, usage: &Usage) -> NanoUsd {
+        let input = usage.input_tokens as f64
+            + usage.cache_creation_input_tokens as f64 * CACHE_WRITE
+            + usage.cache_read_input_tokens as f64 * CACHE_READ;
+        self.usd(input, usage.output_tokens as f64)
+    }
+
+    fn usd(&self, input: f64, output: f64) -> NanoUsd {
+        NanoUsd::of_usd((input * self.input_usd + output * self.output_usd) / 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_costs_what_its_family_costs_and_an_unknown_one_the_most() {
+        let policy = ClaudePolicy::default();
+        let of = |model: &str| (Price::of(model, &policy).input_usd, Price::of(model, &policy).output_usd);
+        assert_eq!(of("claude-haiku-5-5"), (0.10, 0.50));
+        assert_eq!(of("claude-haiku-4-5-20251001"), (1.0, 5.0));
+        assert_eq!(of("claude-sonnet-5-5"), (2.0, 10.0));
+        assert_eq!(of("claude-opus-4-8"), (5.0, 25.0));
+        assert_eq!(of("claude-opus-4-20250514"), (15.0, 75.0));
+        assert_eq!(of("claude-next"), (15.0, 75.0));
+        let own = ClaudePolicy { input_usd: Some(0.2), ..policy };
+        assert_eq!(Price::of("claude-haiku-5-5", &own).input_usd, 0.2);
+    }
+
+    #[test]
+    fn what_a_question_costs_is_never_more_than_what_was_reserved() {
+        let price = Price::of("claude-haiku-5-5", &ClaudePolicy::default());
+        let usage = |input, output| Usage {
+            input_tokens: input,
+            output_tokens: output,
+            cache_creation_input_tokens: 0,
+            cache_read_input_tokens: 0,
+        };
+        assert_eq!(price.cost(&usage(1_000, 100)), NanoUsd(150_000));
+        assert_eq!(price.cost(&usage(0, 0)), NanoUsd(0));
+        let all_written = Usage { cache_creation_input_tokens: 9_000, ..usage(0, 1_024) };
+        assert!(price.cost(&all_written) <= price.most(9_000, 1_024));
+        assert!(price.cost(&usage(u64::MAX, u64::MAX)) > NanoUsd(0), "no overflow");
+    }
+}

@@ -1,0 +1,185 @@
+//! What `engage` is told by its environment.
+
+use super::ConfigError;
+use crate::campaign::CampaignTags;
+use crate::policy::followup::{AllowedCampaigns, FollowupMode, Zone};
+use crate::policy::numbers::Policy;
+use crate::store::budget::NanoUsd;
+
+/// The model that is asked unless another is named.
+pub const DEFAULT_MODEL: &str = "claude-haiku-5-5";
+
+const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
+
+const DEFAULT_CONCURRENCY: usize = 4;
+
+const DEFAULT_BUDGET_USD: f64 = 1.0;
+
+/// Where Claude's key comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// `ANTHROPIC_API_KEY`.
+    Environment(crate::claude::keys::Key),
+    /// `API_KEYS_ARN`: a secret in Secrets Manager.
+    Manager(String),
+    /// There is none: the written rules decide.
+    Nowhere,
+}
+
+impl std::fmt::Debug for KeyPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Environment(_) => "Environment(…)",
+            Self::Manager(_) => "Manager(…)",
+            Self::Nowhere => "Nowhere",
+        })
+    }
+}
+
+/// What `engage` is told by its environment.
+#[derive(Clone, Debug)]
+pub struct EngageConfig {
+    /// `EVENTS_TABLE`.
+    pub events_table: String,
+    /// `SUPPRESSIONS_TABLE`.
+    pub suppressions_table: String,
+    /// `CAMPAIGNS_TABLE`.
+    pub campaigns_table: String,
+    /// `RECIPIENTS_TABLE`.
+    pub recipients_table: String,
+    /// `AGENDA_TABLE`.
+    pub agenda_table: String,
+    /// `DECISIONS_TOPIC_ARN`.
+    pub decisions_topic: String,
+    /// `ENGAGE_QUEUE_URL`.
+    pub engage_queue: String,
+    /// `CAMPAIGN_TAG`: which tags name the campaign.
+    pub campaign_tags: CampaignTags,
+    /// `POLICY`: the limits, where they are not the defaults.
+    pub policy: Policy,
+    /// `FOLLOWUPS`: whether decisions are published.
+    pub followups: FollowupMode,
+    /// `FOLLOWUP_CAMPAIGNS`: which campaigns may be decided about.
+    pub campaigns: AllowedCampaigns,
+    /// `FOLLOWUP_TIMEZONE`: whose night is quiet.
+    pub zone: Zone,
+    /// `DECISION_GUIDE`: the sender's own words to Claude.
+    pub guide: String,
+    /// `ANTHROPIC_API_KEY`, else `API_KEYS_ARN`.
+    pub key: KeyPlace,
+    /// `ANTHROPIC_MODEL`.
+    pub model: String,
+    /// `ANTHROPIC_BASE_URL`.
+    pub base_url: String,
+    /// `CLAUDE_CONCURRENCY`: the most questions at once.
+    pub concurrency: usize,
+    /// `CLAUDE_DAILY_BUDGET_USD`: the most that is spent in a day.
+    pub daily_budget: NanoUsd,
+}
+
+impl EngageConfig {
+    /// Reads the configuration. `variable` looks one up; an empty one counts as not set.
+    ///
+    /// # Errors
+    /// A variable is missing or makes no sense.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let needed = |name: &'static str| variable(name).ok_or(ConfigError::Missing(name));
+        let trimmed = |name: &str| variable(name).map(|value| value.trim().to_owned());
+        let key = match (variable("ANTHROPIC_API_KEY"), variable("API_KEYS_ARN")) {
+            (Some(key), _) => KeyPlace::Environment(
+                crate::claude::keys::Key::parse(&key).ok_or(ConfigError::NoSense("ANTHROPIC_API_KEY", "a key"))?,
+            ),
+            (None, Some(arn)) => KeyPlace::Manager(arn),
+            (None, None) => KeyPlace::Nowhere,
+        };
+        let concurrency = match trimmed("CLAUDE_CONCURRENCY") {
+            None => DEFAULT_CONCURRENCY,
+            Some(number) => number
+                .parse()
+                .ok()
+                .filter(|number| (1..=1_000).contains(number))
+                .ok_or(ConfigError::NoSense("CLAUDE_CONCURRENCY", "a whole number from 1 to 1000"))?,
+        };
+        let usd = match trimmed("CLAUDE_DAILY_BUDGET_USD") {
+            None => DEFAULT_BUDGET_USD,
+            Some(usd) => usd
+                .parse()
+                .ok()
+                .filter(|usd| (0.0..=1_000_000.0).contains(usd))
+                .ok_or(ConfigError::NoSense("CLAUDE_DAILY_BUDGET_USD", "an amount of US dollars from 0 to 1000000"))?,
+        };
+        let mode = trimmed("FOLLOWUPS").map_or_else(|| Ok(FollowupMode::default()), |mode| FollowupMode::parse(&mode));
+        let mode = mode.map_err(|error| ConfigError::Followups(error.to_string()))?;
+        let zone = trimmed("FOLLOWUP_TIMEZONE").map_or_else(|| Ok(Zone::default()), |zone| Zone::parse(&zone));
+        let zone = zone.map_err(|error| ConfigError::Timezone(error.to_string()))?;
+        Ok(Self {
+            events_table: needed("EVENTS_TABLE")?,
+            suppressions_table: needed("SUPPRESSIONS_TABLE")?,
+            campaigns_table: needed("CAMPAIGNS_TABLE")?,
+            recipients_table: needed("RECIPIENTS_TABLE")?,
+            agenda_table: needed("AGENDA_TABLE")?,
+            decisions_topic: needed("DECISIONS_TOPIC_ARN")?,
+            engage_queue: needed("ENGAGE_QUEUE_URL")?,
+            campaign_tags: CampaignTags::new(variable("CAMPAIGN_TAG").as_deref()),
+            policy: variable("POLICY").as_deref().map_or_else(|| Ok(Policy::default()), Policy::read)?,
+            followups: mode,
+            campaigns: AllowedCampaigns::parse(variable("FOLLOWUP_CAMPAIGNS").as_deref().unwrap_or("*")),
+            zone,
+            guide: variable("DECISION_GUIDE").unwrap_or_default(),
+            key,
+            model: trimmed("ANTHROPIC_MODEL").unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+            base_url: trimmed("ANTHROPIC_BASE_URL").unwrap_or_else(|| DEFAULT_BASE_URL.to_owned()),
+            concurrency,
+            daily_budget: NanoUsd::of_usd(usd),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(set: &[(&str, &str)]) -> Result<EngageConfig, ConfigError> {
+        EngageConfig::read(|name| {
+            let found = set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            let is_needed = ["_TABLE", "_TOPIC_ARN", "_QUEUE_URL"].iter().any(|end| name.ends_with(end));
+            found.or_else(|| is_needed.then(|| name.to_lowercase()))
+        })
+    }
+
+    #[test]
+    fn the_defaults_are_those_that_the_readme_names() {
+        let config = read(&[]).unwrap();
+        assert_eq!((config.model.as_str(), config.base_url.as_str()), ("claude-haiku-5-5", "https://api.anthropic.com"));
+        assert_eq!((config.concurrency, config.daily_budget), (4, NanoUsd(1_000_000_000)));
+        assert_eq!((config.key, config.followups), (KeyPlace::Nowhere, FollowupMode::Propose));
+    }
+
+    #[test]
+    fn the_key_in_the_environment_wins_and_is_never_printed() {
+        let config = read(&[("ANTHROPIC_API_KEY", "sk-ant-secret"), ("API_KEYS_ARN", "arn")]).unwrap();
+        assert!(matches!(config.key, KeyPlace::Environment(_)));
+        assert!(!format!("{config:?}").contains("secret"));
+        let config = read(&[("ANTHROPIC_API_KEY", " "), ("API_KEYS_ARN", "arn")]).unwrap();
+        assert_eq!(config.key, KeyPlace::Manager("arn".to_owned()));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        for (name, value) in [
+            ("CLAUDE_CONCURRENCY", "0"),
+            ("CLAUDE_CONCURRENCY", "many"),
+            ("CLAUDE_DAILY_BUDGET_USD", "-1"),
+            ("CLAUDE_DAILY_BUDGET_USD", "NaN"),
+            ("FOLLOWUPS", "send"),
+            ("FOLLOWUP_TIMEZONE", "Mars/Olympus"),
+            ("POLICY", "{"),
+        ] {
+            let error = read(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.contains(name), "{name}={value}: {error}");
+        }
+        let nothing = EngageConfig::read(|_| None).unwrap_err();
+        assert_eq!(nothing, ConfigError::Missing("EVENTS_TABLE"));
+    }
+}

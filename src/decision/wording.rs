@@ -1,0 +1,118 @@
+//! What is published of a decision: a text for people, JSON for machines, attributes for filters.
+
+use serde_json::{Value, json};
+
+use super::{By, Done, Receipt};
+use crate::policy::answer::{Choice, Interest};
+use crate::publish::{Notice, sms, subject};
+
+/// What is published of a decision. `None`: nothing is.
+///
+/// # Errors
+/// It can't be written as JSON.
+pub fn notice(receipt: &Receipt) -> Result<Option<Notice>, serde_json::Error> {
+    let Some(kind) = receipt.done.kind() else { return Ok(None) };
+    let (title, text) = (title(receipt), text(receipt));
+    let severity = if receipt.done == Done::HandedToHuman { "warning" } else { "info" };
+    let machines = json!({
+        "id": id(kind, receipt),
+        "kind": kind,
+        "severity": severity,
+        "at": receipt.at,
+        "title": title,
+        "text": text,
+        "campaign": receipt.campaign,
+        "recipient": recipient(receipt),
+        "email_id": receipt.email_id,
+        "figures": figures(receipt),
+        "followup": receipt.followup,
+    });
+    Ok(Some(Notice {
+        subject: subject(&title),
+        sms: sms(&title),
+        email: text,
+        machines: serde_json::to_string(&machines)?,
+        attributes: vec![
+            ("kind", kind.to_owned()),
+            ("severity", severity.to_owned()),
+            ("campaign", receipt.campaign.as_str().to_owned()),
+        ],
+    }))
+}
+
+/// The published id: of the kind, and otherwise the decision's own.
+fn id(kind: &str, receipt: &Receipt) -> String {
+    receipt.id.replacen("decision", kind, 1)
+}
+
+/// Whom it is about, where that is one.
+fn recipient(receipt: &Receipt) -> Option<&str> {
+    match (&receipt.followup, receipt.recipients.as_slice()) {
+        (Some(followup), _) => Some(&followup.recipient),
+        (None, [one]) => Some(one),
+        (None, _) => None,
+    }
+}
+
+fn figures(receipt: &Receipt) -> Value {
+    let interest = match &receipt.choice {
+        Choice::LogEngagement { interest, .. } => Some(interest.as_str()),
+        _ => None,
+    };
+    json!({
+        "event": receipt.event,
+        "event_at": receipt.event_at,
+        "verdict": receipt.verdict.as_str(),
+        "score": receipt.score,
+        "interest": interest,
+        "decided_by": receipt.asked.by,
+        "model": receipt.asked.model,
+        "cost_usd": receipt.asked.cost_usd,
+    })
+}
+
+/// In one line.
+pub fn title(receipt: &Receipt) -> String {
+    let who = recipient(receipt).map_or_else(|| format!("one of {}", receipt.recipients.len()), str::to_owned);
+    let campaign = &receipt.campaign;
+    match (&receipt.done, &receipt.choice) {
+        (Done::FollowupProposed, _) => format!("Follow-up proposed: {who}, campaign {campaign}"),
+        (Done::EngagementLogged, Choice::LogEngagement { interest: Interest::High, .. }) => {
+            format!("High interest: {who}, campaign {campaign}")
+        }
+        (Done::EngagementLogged, _) => format!("Interest: {who}, campaign {campaign}"),
+        (Done::HandedToHuman, _) => format!("Please look: {who}, campaign {campaign}"),
+        (Done::Nothing(_), _) => format!("Nothing to do: {who}, campaign {campaign}"),
+    }
+}
+
+/// The whole of it, as a person would want to read it.
+pub fn text(receipt: &Receipt) -> String {
+    let mut lines = vec![title(receipt)];
+    let did = if receipt.event == "email.clicked" { "clicked" } else { "opened" };
+    let mut say = |what: &str, text: &str| lines.push(format!("{what}: {text}"));
+    say("What happened", &format!("{} {did} at {}", receipt.recipients.join(", "), receipt.event_at));
+    let verdict = receipt.verdict.as_str();
+    say("Who did it", &format!("{verdict}, {} of 100: {}", receipt.score, receipt.reasons.join("; ")));
+    say("Why this", receipt.choice.reason());
+    match (&receipt.done, &receipt.followup) {
+        (_, Some(followup)) => {
+            say("Not before", &followup.not_before);
+            say("Subject", &followup.subject);
+            say("Text", &format!("\n\n{}\n", followup.text));
+            say("What you can do", "send it, or let your program do so; Rebound sends nothing by itself.");
+        }
+        (Done::Nothing(why), None) => say("What was done", &format!("nothing: {why}")),
+        (Done::HandedToHuman, None) => say("What you can do", "look at this person, and decide for yourself."),
+        (_, None) => say("What was done", "this note"),
+    }
+    let by = match (receipt.asked.by, &receipt.asked.model, &receipt.asked.because) {
+        (By::Claude, Some(model), _) => format!("{model}, for {:.5} US dollars", receipt.asked.cost_usd),
+        (_, _, Some(because)) => format!("the written rules, because {because}"),
+        _ => "the written rules".to_owned(),
+    };
+    say("Decided by", &by);
+    say("Email", &receipt.email_id);
+    say("Decision", &receipt.id);
+    lines.join("\n")
+}

@@ -1,0 +1,254 @@
+//! `engage`: who opened or clicked, and what to do about it.
+//!
+//! It is fed from a queue that opens and clicks leave when they have settled, at least once, in any order. Verdicts come first, for the
+//! whole batch at once; then each happening that qualifies is decided, one after another, so that each function asks Claude one
+//! question at a time.
+//!
+//! ```text
+//!   messages ─▶ look: one Query, the verdict, stored ─▶ a machine, or never decided: done
+//!                                   │ a person, or perhaps
+//!                                   ▼
+//!      claim ─▶ reserve the budget ─▶ ask Claude ─▶ check the answer ─▶ guards ─▶ store the decision ─▶ publish ─▶ note
+//!                  └── not configured, over budget, refused, failing for good: the written rules choose ──┘
+//! ```
+//!
+//! What may pass is put back into the queue, for longer each time; when a message has come back often enough, the rules decide.
+
+mod advise;
+mod decide;
+mod facts;
+mod look;
+mod rule;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
+use lambda_runtime::{Error, LambdaEvent};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use self::look::{Happened, Look};
+use crate::aws::AwsEnvironment;
+use crate::claude::Claude;
+use crate::claude::keys::Keys;
+use crate::claude::price::Price;
+use crate::config::{ConfigError, EngageConfig, KeyPlace};
+use crate::publish::Topic;
+use crate::queue::{Delivery, Queue};
+use crate::receive::EnvironmentError;
+use crate::store::budget::Budget;
+use crate::store::calls::{Calls, Trouble};
+use crate::store::counters::Campaigns;
+use crate::store::decisions::{Decisions, Tables};
+use crate::store::suppressions::Suppressions;
+use crate::store::text;
+use crate::store::timeline::Timeline;
+use crate::stream::{BatchAnswer, ItemFailure};
+use crate::time::UnixMillis;
+
+/// How long one invocation may work. The template gives the function two minutes.
+const BUDGET: Duration = Duration::from_secs(115);
+
+/// What is left of the function's own time for the answer.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
+
+/// After how long whoever claimed a happening must be dead: the function is, after two minutes.
+const LEASE: Duration = Duration::from_secs(180);
+
+/// How many messages are looked at side by side.
+const AT_ONCE: usize = 5;
+
+/// The longest that a message waits in the queue before it is tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+
+/// The use case, with all that it needs.
+#[derive(Clone, Debug)]
+pub struct Engager {
+    dynamodb: aws_sdk_dynamodb::Client,
+    topic: Topic,
+    queue: Queue,
+    claude: Claude,
+    keys: Arc<Keys>,
+    price: Price,
+    config: Arc<EngageConfig>,
+}
+
+/// One invocation: the tables until its deadline, and its one `now`.
+struct Work<'a> {
+    engager: &'a Engager,
+    config: &'a EngageConfig,
+    calls: Calls,
+    timeline: Timeline,
+    decisions: Decisions,
+    campaigns: Campaigns,
+    suppressions: Suppressions,
+    budget: Budget,
+    now: UnixMillis,
+    deadline: Instant,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// There is nothing more to do.
+    Done,
+    /// Not now.
+    Later {
+        /// Why.
+        why: String,
+        /// How long to wait at least.
+        wait: Duration,
+    },
+}
+
+impl Engager {
+    /// An engager that works with these.
+    ///
+    /// # Errors
+    /// The environment makes no sense, or no TLS can be had.
+    pub fn new(aws: &AwsEnvironment, config: EngageConfig) -> Result<Self, EnvironmentError> {
+        let claude = Claude::new(&config.base_url, config.concurrency)
+            .map_err(|_| ConfigError::NoSense("ANTHROPIC_BASE_URL", "an address that can be reached from here"))?;
+        let keys = match &config.key {
+            KeyPlace::Environment(key) => Keys::fixed(Some(key.clone())),
+            KeyPlace::Manager(arn) => Keys::from_manager(aws.secrets_manager(), arn.clone()),
+            KeyPlace::Nowhere => Keys::fixed(None),
+        };
+        Ok(Self {
+            dynamodb: aws.dynamodb(),
+            topic: Topic::new(aws.sns(), &config.decisions_topic),
+            queue: Queue::new(aws.sqs(), &config.engage_queue),
+            claude,
+            keys: Arc::new(keys),
+            price: Price::of(&config.model, &config.policy.claude),
+            config: Arc::new(config),
+        })
+    }
+
+    /// Makes an engager of the environment variables, which `variable` looks up.
+    ///
+    /// # Errors
+    /// A variable is missing or makes no sense.
+    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
+        let config = EngageConfig::read(&variable)?;
+        Self::new(&AwsEnvironment::read(&variable)?, config)
+    }
+
+    /// What it was told by its environment.
+    pub fn config(&self) -> &EngageConfig {
+        &self.config
+    }
+
+    /// Opens the connection to DynamoDB. It reads an item that is never there; the answer is ignored.
+    pub async fn warm_up(&self) {
+        let get = self.dynamodb.get_item().table_name(&self.config.campaigns_table);
+        let _ = get.key("campaign", text("warm-up")).key("cohort", text("warm-up")).send().await;
+    }
+
+    /// Handles one invocation: a batch of the queue's messages.
+    ///
+    /// # Errors
+    /// The event is none.
+    pub async fn handle(&self, invocation: LambdaEvent<Value>) -> Result<Value, Error> {
+        let now = UnixMillis::now();
+        let deadline = Instant::now() + budget(invocation.context.deadline, now);
+        let deliveries = Delivery::read_all(&invocation.payload);
+        let deliveries = deliveries.inspect_err(|error| tracing::error!(%error, "not handled"))?;
+        Ok(serde_json::to_value(self.batch(&deliveries, now, deadline).await)?)
+    }
+
+    /// Handles a batch of messages at the moment `now`; it must be over by `deadline`. Answers which are to be delivered again.
+    pub async fn batch(&self, deliveries: &[Delivery], now: UnixMillis, deadline: Instant) -> BatchAnswer {
+        let started = Instant::now();
+        let work = self.work(now, deadline);
+        // Boxed, here and below: the compiler follows a future into every one that it awaits, and gives up at a depth.
+        let answer = Box::pin(work.batch(deliveries)).await;
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(messages = deliveries.len(), again = answer.failures.len(), ms, "batch");
+        answer
+    }
+
+    fn work(&self, now: UnixMillis, deadline: Instant) -> Work<'_> {
+        let calls = Calls::new(self.dynamodb.clone(), deadline);
+        let config = self.config.as_ref();
+        let tables = Tables {
+            events: config.events_table.clone(),
+            suppressions: config.suppressions_table.clone(),
+            recipients: config.recipients_table.clone(),
+        };
+        Work {
+            engager: self,
+            config,
+            timeline: Timeline::new(calls.clone(), &config.events_table),
+            decisions: Decisions::new(calls.clone(), tables),
+            campaigns: Campaigns::new(calls.clone(), &config.campaigns_table),
+            suppressions: Suppressions::new(calls.clone(), &config.suppressions_table),
+            budget: Budget::new(calls.clone(), &config.agenda_table),
+            calls,
+            now,
+            deadline,
+        }
+    }
+}
+
+impl Work<'_> {
+    async fn batch(&self, deliveries: &[Delivery]) -> BatchAnswer {
+        let looks: Vec<BoxFuture<'_, _>> =
+            deliveries.iter().map(|delivery| async move { (delivery, self.look(delivery).await) }.boxed()).collect();
+        let looked: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
+        let mut outcomes: Vec<(&Delivery, Result<Outcome, Trouble>)> = Vec::new();
+        let mut to_decide: Vec<(&Delivery, Box<Happened>)> = Vec::new();
+        for (delivery, look) in looked {
+            match look {
+                Ok(Look::Nothing) => {}
+                Ok(Look::Publish(happening, decided)) => {
+                    outcomes.push((delivery, self.publish(&happening, decided, delivery).await));
+                }
+                Ok(Look::Decide(happened)) => to_decide.push((delivery, happened)),
+                Err(trouble) => outcomes.push((delivery, Err(trouble))),
+            }
+        }
+        // Those that have waited longest come first: the time may not be enough for all.
+        to_decide.sort_by_key(|(delivery, _)| std::cmp::Reverse(delivery.deliveries));
+        let mut silent = None;
+        for (delivery, happened) in to_decide {
+            let outcome = Box::pin(self.decide(&happened, delivery, &mut silent)).await;
+            outcomes.push((delivery, outcome));
+        }
+        let mut answer = BatchAnswer::default();
+        for (delivery, outcome) in outcomes {
+            let (why, wait) = match outcome {
+                Ok(Outcome::Done) => continue,
+                Ok(Outcome::Later { why, wait }) => (why, wait),
+                Err(trouble) => (trouble.to_string(), Duration::ZERO),
+            };
+            let wait = self.wait(delivery).max(wait).min(LONGEST_WAIT);
+            let (message, seconds) = (delivery.message_id.as_str(), wait.as_secs());
+            tracing::warn!(error = why, message, deliveries = delivery.deliveries, seconds, "to be delivered again");
+            if let Err(trouble) = self.engager.queue.put_back(delivery, wait, self.deadline).await {
+                tracing::warn!(error = %trouble, message, "it comes back when its visibility timeout is over");
+            }
+            answer.failures.push(ItemFailure { id: delivery.message_id.clone() });
+        }
+        answer
+    }
+
+    /// How long a message waits that could not be handled: twice as long after each further time.
+    fn wait(&self, delivery: &Delivery) -> Duration {
+        let doubled = 2_u32.saturating_pow(delivery.deliveries.saturating_sub(1).min(16));
+        let wait = Duration::from_secs(self.config.policy.claude.wait_seconds.into()).saturating_mul(doubled);
+        // Somewhat more or less: those that failed together must not come back together.
+        wait.mul_f64(0.75 + fastrand::f64() / 2.0)
+    }
+}
+
+/// How long the work may take in an invocation that is killed at `deadline`, in milliseconds since the epoch. A deadline that is over
+/// before the work begins is none, as under `cargo lambda watch`.
+fn budget(deadline: u64, now: UnixMillis) -> Duration {
+    match deadline.checked_sub(now.0.unsigned_abs()) {
+        Some(left) => Duration::from_millis(left).saturating_sub(TIME_TO_ANSWER).min(BUDGET),
+        None => BUDGET,
+    }
+}

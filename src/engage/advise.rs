@@ -1,0 +1,197 @@
+//! Asking Claude, within the budget and the time; and the written rules, where there is no answer that can be used.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::Work;
+use super::facts::campaign_shown;
+use super::look::Happened;
+use crate::campaign::Campaign;
+use crate::claude::keys::Key;
+use crate::claude::request::{Question, question};
+use crate::claude::{ANSWER_TIMEOUT, Charge, Failure};
+use crate::decision::{Asked, By};
+use crate::policy::answer::{self, Bounds, Choice};
+use crate::policy::rules;
+use crate::queue::Delivery;
+use crate::store::budget::{NanoUsd, Reservation, Reserved};
+use crate::store::calls::Trouble;
+
+/// How often Claude is asked in one delivery of a message.
+const TRIES: u32 = 3;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest that a function waits for Claude to be ready again. What takes longer waits in the queue, which costs nothing.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What must be left of an invocation after an answer: to store and to publish what was decided.
+const TIME_TO_DECIDE: Duration = Duration::from_secs(10);
+
+/// How long a message waits for which there was no time.
+const NO_TIME: Duration = Duration::from_secs(5);
+
+/// What came of asking.
+pub(super) enum Advice {
+    /// Somebody has chosen: Claude, or the rules.
+    Given(Box<(Choice, Asked)>),
+    /// Claude may answer later.
+    Later {
+        /// Why it has not.
+        why: String,
+        /// How long it wants to be left alone.
+        wait: Duration,
+    },
+}
+
+/// What became of one try.
+enum Tried {
+    Answered(Vec<u8>, Reservation),
+    OverBudget,
+    Failed(Failure),
+}
+
+impl Work<'_> {
+    /// Asks Claude about the facts. `silent` says how long Claude wants to be left alone, once it has failed in this invocation.
+    pub(super) async fn advise(
+        &self,
+        happened: &Happened,
+        facts: &Value,
+        delivery: &Delivery,
+        silent: &mut Option<Duration>,
+    ) -> Result<Advice, Trouble> {
+        let mut asked = Asked::default();
+        let Some(mut key) = self.engager.keys.current().await else {
+            return Ok(self.by_the_rules(happened, asked, "Claude is not configured"));
+        };
+        asked.model = Some(self.config.model.clone());
+        let is_last = delivery.deliveries >= self.config.policy.claude.deliveries;
+        if let Some(wait) = silent.filter(|_| !is_last) {
+            return Ok(Advice::Later { why: "Claude failed just before".to_owned(), wait });
+        }
+        let question = question(&self.config.model, &self.config.guide, facts, &happened.tokens);
+        let mut has_new_key = false;
+        let mut pause = FIRST_PAUSE;
+        let (why, wait) = loop {
+            let left = self.deadline.saturating_duration_since(Instant::now()).saturating_sub(TIME_TO_DECIDE);
+            if left < ANSWER_TIMEOUT && asked.tries == 0 && !is_last {
+                return Ok(Advice::Later { why: "there was no time left to ask Claude".to_owned(), wait: NO_TIME });
+            }
+            let timeout = left.min(ANSWER_TIMEOUT);
+            if timeout.is_zero() {
+                break ("there was no time left to ask Claude".to_owned(), NO_TIME);
+            }
+            let failure = match self.try_to_ask(&key, &question, timeout, &mut asked).await? {
+                Tried::Answered(body, reservation) => {
+                    return Ok(self.read(happened, &body, &reservation, asked).await);
+                }
+                Tried::OverBudget => {
+                    let because = format!("today's budget of {} US dollars is spent", self.config.daily_budget.usd());
+                    return Ok(self.by_the_rules(happened, asked, &because));
+                }
+                Tried::Failed(failure) => failure,
+            };
+            tracing::warn!(error = %failure, tries = asked.tries, "Claude gave no answer");
+            match failure {
+                Failure::Never(why) => return Ok(self.by_the_rules(happened, asked, &why)),
+                Failure::Key(why) => match self.engager.keys.reread(Some(&key)).await.filter(|_| !has_new_key) {
+                    Some(new) => (key, has_new_key) = (new, true),
+                    None => return Ok(self.by_the_rules(happened, asked, &why)),
+                },
+                Failure::Passing { why, retry_after, charge } => {
+                    let wait = retry_after.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64()));
+                    // Who has just waited in vain for as long as that does not do so again at once.
+                    let is_hopeless = charge == Charge::Unknown && timeout == ANSWER_TIMEOUT && why.contains("in time");
+                    if asked.tries >= TRIES || wait > LONGEST_PAUSE || is_hopeless {
+                        break (why, retry_after.unwrap_or_default());
+                    }
+                    tokio::time::sleep(wait).await;
+                    pause *= 2;
+                }
+            }
+        };
+        *silent = Some(wait);
+        if is_last {
+            let because = format!("Claude gave no answer in {} deliveries; the last: {why}", delivery.deliveries);
+            return Ok(self.by_the_rules(happened, asked, &because));
+        }
+        Ok(Advice::Later { why, wait })
+    }
+
+    /// Reserves the most that the question can cost, and asks it once.
+    async fn try_to_ask(
+        &self,
+        key: &Key,
+        question: &Question,
+        timeout: Duration,
+        asked: &mut Asked,
+    ) -> Result<Tried, Trouble> {
+        let most = self.engager.price.most(question.body.len(), question.max_tokens);
+        let Reserved::Held(reservation) = self.budget.reserve(most, self.config.daily_budget, self.now).await? else {
+            return Ok(Tried::OverBudget);
+        };
+        asked.tries += 1;
+        let began = Instant::now();
+        let answer = self.engager.claude.ask(key, question.body.clone(), timeout).await;
+        asked.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match answer {
+            Ok(body) => Ok(Tried::Answered(body, reservation)),
+            Err(failure) => {
+                let cost = match &failure {
+                    Failure::Passing { charge: Charge::Unknown, .. } => most,
+                    _ => NanoUsd(0),
+                };
+                self.settle(&reservation, cost, asked).await;
+                Ok(Tried::Failed(failure))
+            }
+        }
+    }
+
+    /// Gives back what was not spent. If that can't be done it stays spent, which is on the safe side.
+    async fn settle(&self, reservation: &Reservation, cost: NanoUsd, asked: &mut Asked) {
+        asked.cost_usd += cost.usd();
+        if let Err(trouble) = self.budget.settle(reservation, cost).await {
+            tracing::warn!(error = %trouble, "what a question did not cost stays reserved");
+        }
+    }
+
+    /// Reads and checks an answer.
+    async fn read(
+        &self,
+        happened: &Happened,
+        body: &[u8],
+        reservation: &Reservation,
+        mut asked: Asked,
+    ) -> Advice {
+        asked.usage = answer::usage(body);
+        // An answer that doesn't say what it cost may have cost all that was reserved.
+        let cost = asked.usage.as_ref().map_or(reservation.most(), |usage| self.engager.price.cost(usage));
+        self.settle(reservation, cost, &mut asked).await;
+        asked.answer = Some(answer::shown(body));
+        let campaign = Campaign::new(&campaign_shown(&happened.campaign, &happened.recipients));
+        let bounds = Bounds {
+            tokens: &happened.tokens,
+            campaign: campaign.as_ref().unwrap_or(&happened.campaign),
+            hosts: &happened.hosts,
+            longest_delay_hours: self.config.policy.followups.longest_delay_hours,
+        };
+        match answer::check(body, &bounds) {
+            Ok(checked) => {
+                asked.by = By::Claude;
+                Advice::Given(Box::new((checked.choice, asked)))
+            }
+            Err(refusal) => {
+                tracing::warn!(error = %refusal, "Claude's answer was refused");
+                asked.refused = Some(refusal.to_string());
+                self.by_the_rules(happened, asked, "Claude's answer was refused")
+            }
+        }
+    }
+
+    fn by_the_rules(&self, happened: &Happened, asked: Asked, because: &str) -> Advice {
+        let choice = rules::decide(&happened.engaged);
+        Advice::Given(Box::new((choice, Asked { by: By::Rules, because: Some(because.to_owned()), ..asked })))
+    }
+}

@@ -1,0 +1,215 @@
+//! The facts that Claude is shown, and nothing that it must not see: tokens for addresses, classes for agents, links without their
+//! queries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::look::Told;
+use crate::campaign::Campaign;
+use crate::config::EngageConfig;
+use crate::event::EventType;
+use crate::policy::answer::Token;
+use crate::policy::brake::Brake;
+use crate::policy::verdict::{Judgement, agent};
+use crate::recipient::Recipient;
+use crate::store::followups::Followups;
+use crate::time::UnixMillis;
+
+/// How much of a text from outside is shown, in characters.
+const SHOWN: usize = 200;
+
+/// How many events of the timeline are shown, the latest.
+const MOST_EVENTS: usize = 30;
+
+/// How many tags are shown.
+const MOST_TAGS: usize = 10;
+
+/// What is known of a recipient, besides the email.
+pub(super) struct Standing {
+    /// Why it must not be written to.
+    pub(super) suppressed: Vec<String>,
+    /// Which follow-ups it has had.
+    pub(super) followups: Followups,
+}
+
+/// The facts of the email's own timeline.
+pub(super) fn of(
+    told: &Told<'_>,
+    judgement: &Judgement,
+    timeline: &[&Told<'_>],
+    campaign: &Campaign,
+    recipients: &[Recipient],
+    now: UnixMillis,
+) -> Value {
+    let event = &told.event;
+    let show = |text: &str| shown(text, recipients);
+    let tags: BTreeMap<String, String> =
+        event.tags().iter().take(MOST_TAGS).map(|(name, value)| (show(name), show(value))).collect();
+    let mut rest: Vec<&&Told<'_>> = timeline.iter().filter(|other| other.message != told.message).collect();
+    rest.sort_by_key(|told| (told.at, told.message.clone()));
+    let skipped = rest.len().saturating_sub(MOST_EVENTS);
+    let delivered = timeline.iter().filter(|told| told.event.event_type() == Some(EventType::EmailDelivered));
+    json!({
+        "now": now.to_text(),
+        "event": one(told, recipients),
+        "verdict": { "verdict": judgement.verdict.as_str(), "score": judgement.score, "reasons": judgement.reasons },
+        "email": {
+            "subject": event.subject().map(|subject| show(&subject)),
+            "tags": tags,
+            "created_at": event.resource_created_at().map(UnixMillis::to_text),
+            "delivered_at": delivered.map(|told| told.at).min().map(UnixMillis::to_text),
+        },
+        "timeline": rest.iter().skip(skipped).map(|told| one(told, recipients)).collect::<Vec<_>>(),
+        "earlier_events_not_shown": skipped,
+        "campaign": { "id": campaign_shown(campaign, recipients) },
+    })
+}
+
+/// The same, with what was read elsewhere.
+pub(super) fn completed(
+    mut facts: Value,
+    brake: Option<&Brake>,
+    standing: &[Standing],
+    email_id: &str,
+    config: &EngageConfig,
+    now: UnixMillis,
+) -> Value {
+    let of_one = |standing: &Standing| {
+        let followups = standing.followups.taken.iter().map(|taken| {
+            json!({ "at": taken.at.to_text(), "is_to_this_email": taken.email_id == email_id })
+        });
+        json!({
+            "must_not_be_written_to_because": standing.suppressed,
+            "followups": followups.collect::<Vec<_>>(),
+        })
+    };
+    let recipients: BTreeMap<String, Value> = standing
+        .iter()
+        .enumerate()
+        .map(|(index, standing)| (Token::nth(index).as_str().to_owned(), of_one(standing)))
+        .collect();
+    let brake = match brake {
+        None => json!({ "status": "open", "volume": 1.0 }),
+        Some(brake) => json!({ "status": brake.status.as_str(), "volume": brake.volume, "reason": brake.reason }),
+    };
+    if let Some(campaign) = facts.get_mut("campaign").and_then(Value::as_object_mut) {
+        campaign.insert("brake".to_owned(), brake);
+    }
+    let policy = &config.policy.followups;
+    if let Some(facts) = facts.as_object_mut() {
+        facts.insert("recipients".to_owned(), json!(recipients));
+        facts.insert(
+            "limits".to_owned(),
+            json!({
+                "send_after_hours": format!("from 1 to {}", policy.longest_delay_hours),
+                "no_mail": format!("from {}:00 to {}:00, {}", policy.quiet_from, policy.quiet_until, config.zone),
+                "local_time": config.zone.local(now),
+            }),
+        );
+    }
+    facts
+}
+
+/// One event: only what is ours to say, or a text from outside as text.
+fn one(told: &Told<'_>, recipients: &[Recipient]) -> Value {
+    let said = told.event.interaction();
+    let tokens: Vec<String> = told
+        .recipients()
+        .iter()
+        .filter_map(|own| recipients.iter().position(|recipient| recipient == own))
+        .map(|index| Token::nth(index).as_str().to_owned())
+        .collect();
+    // A type that this version doesn't know is a text from outside too.
+    let kind = told.event.event_type().map_or("another", EventType::as_str);
+    let mut one = json!({ "type": kind, "at": told.at.to_text(), "recipients": tokens });
+    if let (Some(_), Some(one)) = (told.action(), one.as_object_mut()) {
+        one.insert("agent".to_owned(), agent::class(said.agent.as_deref()).as_str().into());
+        one.extend(said.link.map(|link| ("link".to_owned(), link_shown(&link, recipients).into())));
+    }
+    one
+}
+
+/// The hosts that the mail's own links go to, in lower case.
+pub(super) fn hosts(timeline: &[&Told<'_>]) -> BTreeSet<String> {
+    let links = timeline.iter().filter_map(|told| reqwest::Url::parse(&told.event.interaction().link?).ok());
+    let of_the_web = links.filter(|link| matches!(link.scheme(), "http" | "https"));
+    of_the_web.filter_map(|link| Some(link.host_str()?.to_lowercase())).collect()
+}
+
+/// A link's host and path, without its query, which often holds whom it was sent to.
+fn link_shown(link: &str, recipients: &[Recipient]) -> String {
+    match reqwest::Url::parse(link) {
+        Ok(link) if matches!(link.scheme(), "http" | "https") => {
+            shown(&format!("{}{}", link.host_str().unwrap_or_default(), link.path()), recipients)
+        }
+        Ok(link) => format!("a link of another kind ({})", shown(link.scheme(), recipients)),
+        Err(_) => "a link that can't be read".to_owned(),
+    }
+}
+
+/// The campaign as it is shown, and as Claude has to name it.
+pub(super) fn campaign_shown(campaign: &Campaign, recipients: &[Recipient]) -> String {
+    shown(campaign.as_str(), recipients)
+}
+
+/// A text from outside: short, in one line, and without an address.
+pub(super) fn shown(text: &str, recipients: &[Recipient]) -> String {
+    let in_one_line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let ends = |c: char| c.is_whitespace() || "<>()[]{}\"'`,;:/?&=|\\".contains(c);
+    let masked = in_one_line.split_inclusive(ends).map(|piece| {
+        let word = piece.trim_end_matches(ends);
+        let after = piece.strip_prefix(word).unwrap_or_default();
+        if !holds_an_address(word) {
+            return piece.to_owned();
+        }
+        let plain = word.to_lowercase().replace("%40", "@").replace('＠', "@");
+        let index = recipients.iter().position(|recipient| recipient.is_named_in(&plain));
+        let token = index.map_or_else(|| "(an address)".to_owned(), |index| Token::nth(index).as_str().to_owned());
+        format!("{token}{after}")
+    });
+    masked.collect::<String>().chars().take(SHOWN).collect()
+}
+
+fn holds_an_address(word: &str) -> bool {
+    word.contains('@') || word.contains('＠') || word.contains('﹫') || word.to_lowercase().contains("%40")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ann() -> Vec<Recipient> {
+        vec![Recipient::parse("ann@example.com").unwrap(), Recipient::parse("bob@example.com").unwrap()]
+    }
+
+    #[test]
+    fn no_text_from_outside_shows_an_address() {
+        for (text, expected) in [
+            ("Hello Ann@Example.com, welcome", "Hello r1, welcome"),
+            ("<bob@example.com>", "<r2>"),
+            ("carl@example.com wrote", "(an address) wrote"),
+            ("mail to ann%40example.com now", "mail to r1 now"),
+            ("ann＠example.com", "r1"),
+            ("a subject\r\nBcc: x@y.z", "a subject  Bcc: (an address)"),
+            ("nothing to see", "nothing to see"),
+        ] {
+            assert_eq!(shown(text, &ann()), expected);
+        }
+        assert_eq!(shown(&"x".repeat(500), &[]).len(), 200);
+    }
+
+    #[test]
+    fn a_link_is_shown_as_host_and_path() {
+        for (link, expected) in [
+            ("https://Shop.example/a/b?to=ann@example.com#frag", "shop.example/a/b"),
+            ("https://user:secret@shop.example:8443/a", "shop.example/a"),
+            ("https://shop.example/u/ann@example.com/x", "shop.example/u/r1/x"),
+            ("https://shop.example/u/ann%40example.com", "shop.example/u/r1"),
+            ("mailto:ann@example.com", "a link of another kind (mailto)"),
+            ("not a link", "a link that can't be read"),
+        ] {
+            assert_eq!(link_shown(link, &ann()), expected);
+        }
+    }
+}

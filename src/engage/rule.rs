@@ -1,0 +1,77 @@
+//! The guards: what becomes of a choice, after everything that stands against it was looked at once more.
+
+use super::Work;
+use super::look::Happened;
+use crate::decision::{Done, Followup};
+use crate::policy::answer::{Choice, Token};
+use crate::policy::followup::{self, Answer, Ruling, Taken};
+use crate::store::calls::Trouble;
+use crate::store::decisions::Place;
+use crate::store::followups::followups;
+
+/// A choice that the guards have ruled on.
+pub(super) struct Ruled {
+    pub(super) guards: Vec<Answer>,
+    pub(super) done: Done,
+    pub(super) followup: Option<Followup>,
+    pub(super) place: Option<Place>,
+}
+
+impl Work<'_> {
+    /// Rules on a choice, by what is in the tables now.
+    pub(super) async fn rule(&self, happened: &Happened, choice: &Choice) -> Result<Ruled, Trouble> {
+        let mut guards = vec![followup::mode(self.config.followups)];
+        guards.extend(happened.passed.iter().cloned());
+        let Choice::ScheduleFollowup { to, subject, message, send_after_hours, .. } = choice else {
+            let done = match (choice, refusal(&guards)) {
+                (Choice::DoNothing { .. }, _) => Done::Nothing("nothing was chosen".to_owned()),
+                (_, Some(why)) => Done::Nothing(why),
+                (Choice::HandToHuman { .. }, None) => Done::HandedToHuman,
+                (_, None) => Done::EngagementLogged,
+            };
+            return Ok(Ruled { guards, done, followup: None, place: None });
+        };
+        let named = (0..).map(Token::nth).zip(&happened.recipients).find(|(token, _)| token == to);
+        let Some((_, recipient)) = named else {
+            return Ok(Ruled::nothing(guards, "the follow-up is for nobody whom the event names".to_owned()));
+        };
+        let (not_before, quiet) =
+            followup::not_before(self.now, *send_after_hours, &self.config.zone, &self.config.policy.followups);
+        let suppressed = self.suppressions.standing(recipient, self.now).await?;
+        let suppressed: Vec<&str> = suppressed.iter().map(String::as_str).collect();
+        guards.push(followup::suppressed(&suppressed));
+        guards.push(followup::brake(self.brake(happened).await?.map(|brake| brake.status)));
+        guards.push(quiet);
+        let before = followups(&self.calls, &self.config.recipients_table, recipient).await?;
+        let (id, email_id) = (happened.happening.decision_id(), happened.happening.email_id.clone());
+        let policy = &self.config.policy.followups;
+        guards.extend(followup::caps(&before.taken, &email_id, &id, not_before, self.now, policy));
+        if let Some(why) = refusal(&guards) {
+            return Ok(Ruled::nothing(guards, why));
+        }
+        let followup = Followup {
+            recipient: recipient.as_str().to_owned(),
+            from: happened.from.clone(),
+            subject: subject.clone(),
+            text: message.clone(),
+            not_before: not_before.to_text(),
+            campaign: happened.campaign.clone(),
+            idempotency_key: Followup::idempotency_key(&email_id, recipient.as_str()),
+            tags: Followup::tags(&email_id, self.config.campaign_tags.first(), &happened.campaign),
+        };
+        let place = Place { recipient: recipient.clone(), before, taken: Taken { at: not_before, email_id, id } };
+        Ok(Ruled { guards, done: Done::FollowupProposed, followup: Some(followup), place: Some(place) })
+    }
+}
+
+impl Ruled {
+    fn nothing(guards: Vec<Answer>, why: String) -> Self {
+        Self { guards, done: Done::Nothing(why), followup: None, place: None }
+    }
+}
+
+/// Why the guards refuse, if one does.
+fn refusal(guards: &[Answer]) -> Option<String> {
+    let refused = guards.iter().find(|answer| answer.ruling == Ruling::Refused)?;
+    Some(refused.why.clone())
+}

@@ -1,0 +1,360 @@
+//! Verdicts and decisions, in the partition of their email: the events table.
+//!
+//! A verdict says who an open or a click was: `verdict#<type>#<message>`, `kind` = `verdict`, with `verdict`, `score`, `reasons` (a
+//! list), `at`, and, where nothing is to be decided, `not_decided`: why.
+//!
+//! A decision says what is to be done about a happening: `decision#<type>#<whom>`, `kind` = `decision`.
+//!
+//! | attribute | value |
+//! | --- | --- |
+//! | `id` | the decision's id, made of the happening |
+//! | `carrier`, `claimed_at` | which message of the queue is at it, and since when (ms) |
+//! | `payload` | the receipt, JSON: there as soon as it is decided |
+//! | `decided_at` | milliseconds |
+//! | `published_at`, `message_id` | when it was published (ms), and SNS's id of it |
+//! | `refused` | why SNS will never take it |
+//! | `nothing_to_publish` | there is none |
+//! | `expires_at` | seconds, DynamoDB's TTL |
+//!
+//! # Why each happening is decided once
+//!
+//! ```text
+//!   claim (put if there is none) ─▶ ask ─▶ decide (if it is not decided) ─▶ publish ─▶ note published_at
+//!      ✗ dies here                   the same message is delivered again, finds its own claim, and asks
+//!                            ✗ dies here, after asking: the same, once more; nothing was stored yet, so nothing can differ
+//!                                                  ✗ dies here: the receipt is there: it is published as it is
+//!                                                                 ✗ dies here, or the answer is lost: published again, same id
+//!   another message finds the claim     leaves it to its carrier, unless that must be dead by now
+//! ```
+//!
+//! A follow-up takes its place among its recipient's in the same transaction that stores the decision, and that transaction is refused
+//! when the recipient has been suppressed meanwhile. So there is no moment at which a proposal stands without its place.
+
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem, Update};
+
+use super::calls::{Calls, Change, Trouble, Written, put_item, update_item};
+use super::followups::Followups;
+use super::{Item, as_number, number, string, text};
+use crate::policy::followup::Taken;
+use crate::policy::verdict::Judgement;
+use crate::recipient::Recipient;
+use crate::time::UnixMillis;
+
+/// The longest recipient as part of a key, in bytes. An address has at most 320.
+const MAX_WHOM: usize = 400;
+
+/// The same happening: an email, a type of event, and whom it is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Happening {
+    /// The partition.
+    pub email_id: String,
+    /// `email.opened` or `email.clicked`.
+    pub event_type: &'static str,
+    /// The recipient; of several, all of them, in order.
+    pub whom: String,
+}
+
+impl Happening {
+    /// The happening of these recipients.
+    pub fn new(email_id: &str, event_type: &'static str, recipients: &[Recipient]) -> Self {
+        let mut all: Vec<&str> = recipients.iter().map(Recipient::as_str).collect();
+        all.sort_unstable();
+        let whom = all.join(",");
+        let whom = if whom.len() <= MAX_WHOM { whom } else { crate::alert::short_hash(&all) };
+        Self { email_id: email_id.to_owned(), event_type, whom }
+    }
+
+    /// The id of the decision about it: the same whenever it is made again.
+    pub fn decision_id(&self) -> String {
+        format!("decision-{}", crate::alert::short_hash(&[&self.email_id, self.event_type, &self.whom]))
+    }
+
+    /// The sort key of its decision.
+    pub fn sort_key(&self) -> String {
+        format!("decision#{}#{}", self.event_type, self.whom)
+    }
+
+    fn key(&self) -> Item {
+        key(&self.email_id, &self.sort_key())
+    }
+}
+
+/// A decision that is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The receipt, JSON.
+    pub receipt: String,
+    /// Whether there is nothing left to publish.
+    pub is_settled: bool,
+    /// Which message of the queue brought it about, and publishes it.
+    pub carrier: String,
+    /// When it was decided.
+    pub at: UnixMillis,
+}
+
+impl Decided {
+    /// Reads a decision's row. `None` while it is only claimed.
+    pub fn from_item(item: &Item) -> Option<Self> {
+        let at = item.get("decided_at").and_then(as_number).map(UnixMillis)?;
+        let settled = ["published_at", "refused", "nothing_to_publish"];
+        let is_settled = settled.iter().any(|settled| item.contains_key(*settled));
+        let words = |name: &str| string(item, name).to_owned();
+        Some(Self { receipt: words("payload"), is_settled, carrier: words("carrier"), at })
+    }
+}
+
+/// What a claim came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is ours to decide.
+    Ours,
+    /// It is decided already.
+    Decided(Decided),
+    /// Another message is at it.
+    Anothers,
+}
+
+/// What became of storing a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It is stored, or was before: this one counts.
+    Decided(Decided),
+    /// What the guards went by has changed meanwhile: they have to look again.
+    Changed,
+}
+
+/// The place of a follow-up among its recipient's, to be taken with the decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// Whom it is for.
+    pub recipient: Recipient,
+    /// What was read of the follow-ups before, with its version.
+    pub before: Followups,
+    /// It.
+    pub taken: Taken,
+}
+
+/// The names of the tables that decisions touch.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// `EVENTS_TABLE`.
+    pub events: String,
+    /// `SUPPRESSIONS_TABLE`, of which nothing is written.
+    pub suppressions: String,
+    /// `RECIPIENTS_TABLE`.
+    pub recipients: String,
+}
+
+/// The events table, as far as verdicts and decisions are in it.
+#[derive(Clone, Debug)]
+pub struct Decisions {
+    calls: Calls,
+    tables: Tables,
+}
+
+impl Decisions {
+    /// Decisions in these tables.
+    pub fn new(calls: Calls, tables: Tables) -> Self {
+        Self { calls, tables }
+    }
+
+    /// Puts a verdict, unless there is one.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn put_verdict(
+        &self,
+        email_id: &str,
+        event: &str,
+        judgement: &Judgement,
+        not_decided: Option<&str>,
+        now: UnixMillis,
+        expires_at: UnixMillis,
+    ) -> Result<(), Trouble> {
+        let mut item = key(email_id, &verdict_key(event));
+        item.insert("kind".to_owned(), text("verdict"));
+        item.insert("verdict".to_owned(), text(judgement.verdict.as_str()));
+        item.insert("score".to_owned(), number(i64::from(judgement.score)));
+        item.insert("reasons".to_owned(), AttributeValue::L(judgement.reasons.iter().map(text).collect()));
+        item.insert("at".to_owned(), number(now.0));
+        item.insert("expires_at".to_owned(), number(expires_at.seconds()));
+        item.extend(not_decided.map(|why| ("not_decided".to_owned(), text(why))));
+        self.calls.put(&self.tables.events, &item, &absent()).await?;
+        Ok(())
+    }
+
+    /// Claims a happening for `carrier`, or finds out that there is nothing to decide. A claim older than `lease` is taken over.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn claim(
+        &self,
+        happening: &Happening,
+        carrier: &str,
+        now: UnixMillis,
+        lease: std::time::Duration,
+        expires_at: UnixMillis,
+    ) -> Result<Claim, Trouble> {
+        let mut item = happening.key();
+        item.insert("kind".to_owned(), text("decision"));
+        item.insert("id".to_owned(), text(happening.decision_id()));
+        item.insert("carrier".to_owned(), text(carrier));
+        item.insert("claimed_at".to_owned(), number(now.0));
+        item.insert("expires_at".to_owned(), number(expires_at.seconds()));
+        let stored = match self.calls.put(&self.tables.events, &item, &absent()).await? {
+            Written::Done(()) => return Ok(Claim::Ours),
+            Written::Refused(Some(stored)) => stored,
+            Written::Refused(None) => return Err(Trouble::Passing("the decision's row was there, and is gone".into())),
+        };
+        if let Some(decided) = Decided::from_item(&stored) {
+            return Ok(Claim::Decided(decided));
+        }
+        if string(&stored, "carrier") == carrier {
+            return Ok(Claim::Ours);
+        }
+        let claimed_at = stored.get("claimed_at").and_then(as_number).unwrap_or(0);
+        if UnixMillis(claimed_at).plus(lease) > now {
+            return Ok(Claim::Anothers);
+        }
+        let take_over = Change {
+            update: "SET carrier = :carrier, claimed_at = :now".to_owned(),
+            condition: Some("claimed_at = :seen AND attribute_not_exists(decided_at)"),
+            names: Vec::new(),
+            values: vec![
+                (":carrier".to_owned(), text(carrier)),
+                (":now".to_owned(), number(now.0)),
+                (":seen".to_owned(), number(claimed_at)),
+            ],
+        };
+        match self.calls.update(&self.tables.events, happening.key(), &take_over).await? {
+            Written::Done(_) => Ok(Claim::Ours),
+            Written::Refused(_) => self.as_it_is(happening).await,
+        }
+    }
+
+    /// What a happening's row says after a write to it was refused.
+    async fn as_it_is(&self, happening: &Happening) -> Result<Claim, Trouble> {
+        let item = self.calls.get(&self.tables.events, happening.key()).await?;
+        Ok(item.as_ref().and_then(Decided::from_item).map_or(Claim::Anothers, Claim::Decided))
+    }
+
+    /// Stores a decision, if there is none; for a follow-up, with its place among its recipient's, on the condition that nobody
+    /// has suppressed the recipient.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn decide(
+        &self,
+        happening: &Happening,
+        decided: &Decided,
+        place: Option<&Place>,
+    ) -> Result<Stored, Trouble> {
+        let now = decided.at;
+        let mut patience = self.calls.patience();
+        loop {
+            let mut items = vec![update_item(self.decision(happening, decided))?];
+            if let Some(place) = place {
+                items.push(put_item(self.place(place))?);
+                items.push(self.not_suppressed(&place.recipient, now)?);
+            }
+            match self.calls.transact(items).await {
+                Ok(Ok(())) => return Ok(Stored::Decided(decided.clone())),
+                // Decided before: by another, or by the try whose answer was lost.
+                Ok(Err(refused)) if refused.contains(&0) => match self.as_it_is(happening).await? {
+                    Claim::Decided(decided) => return Ok(Stored::Decided(decided)),
+                    _ => return Err(Trouble::Passing("the decision's row is gone".to_owned())),
+                },
+                Ok(Err(_)) => return Ok(Stored::Changed),
+                Err(failure) => patience.with(failure).await?,
+            }
+        }
+    }
+
+    fn decision(
+        &self,
+        happening: &Happening,
+        decided: &Decided,
+    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+        let update = if decided.is_settled {
+            "SET payload = :receipt, carrier = :carrier, decided_at = :now, nothing_to_publish = :settled"
+        } else {
+            "SET payload = :receipt, carrier = :carrier, decided_at = :now"
+        };
+        let update = Update::builder()
+            .table_name(&self.tables.events)
+            .set_key(Some(happening.key()))
+            .update_expression(update)
+            .condition_expression("attribute_exists(claimed_at) AND attribute_not_exists(decided_at)")
+            .expression_attribute_values(":receipt", text(&decided.receipt))
+            .expression_attribute_values(":carrier", text(&decided.carrier))
+            .expression_attribute_values(":now", number(decided.at.0));
+        if decided.is_settled { update.expression_attribute_values(":settled", AttributeValue::Bool(true)) } else { update }
+    }
+
+    fn place(&self, place: &Place) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+        let item = place.before.with(&place.taken).to_item(&place.recipient);
+        let put = Put::builder().table_name(&self.tables.recipients).set_item(Some(item));
+        let put = put.expression_attribute_names("#version", "version");
+        match place.before.version {
+            None => put.condition_expression("attribute_not_exists(#version)"),
+            Some(version) => {
+                put.condition_expression("#version = :seen").expression_attribute_values(":seen", number(version))
+            }
+        }
+    }
+
+    fn not_suppressed(&self, recipient: &Recipient, now: UnixMillis) -> Result<TransactWriteItem, Trouble> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.suppressions)
+            .key("recipient", text(recipient.as_str()))
+            .condition_expression("attribute_not_exists(reasons) OR #until <= :now")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":now", number(now.0))
+            .build();
+        let check = check.map_err(|error| Trouble::Never(error.to_string()))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+
+    /// Notes that a decision was published, under which of SNS's ids.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn note_published(&self, happening: &Happening, message: &str, now: UnixMillis) -> Result<(), Trouble> {
+        let change = Change {
+            update: "SET published_at = if_not_exists(published_at, :now), message_id = :message".to_owned(),
+            condition: None,
+            names: Vec::new(),
+            values: vec![(":now".to_owned(), number(now.0)), (":message".to_owned(), text(message))],
+        };
+        self.calls.update(&self.tables.events, happening.key(), &change).await?;
+        Ok(())
+    }
+
+    /// Notes that SNS will never take a decision, and why.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn note_refused(&self, happening: &Happening, why: &str) -> Result<(), Trouble> {
+        let change = Change {
+            update: "SET refused = :why".to_owned(),
+            condition: None,
+            names: Vec::new(),
+            values: vec![(":why".to_owned(), text(why))],
+        };
+        self.calls.update(&self.tables.events, happening.key(), &change).await?;
+        Ok(())
+    }
+}
+
+/// The sort key of the verdict about the event of this key.
+pub fn verdict_key(event: &str) -> String {
+    format!("verdict#{event}")
+}
+
+fn key(email_id: &str, event: &str) -> Item {
+    Item::from([("email_id".to_owned(), text(email_id)), ("event".to_owned(), text(event))])
+}
+
+fn absent() -> Change {
+    Change { condition: Some("attribute_not_exists(email_id)"), ..Change::default() }
+}
