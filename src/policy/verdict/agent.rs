@@ -134,7 +134,7 @@ const MAIL_PROGRAMS: &[&str] = &[
     "the bat!",
 ];
 
-/// The longest agent that is looked at, in bytes. `iscrawl` takes all above 512 for browsers, and [`is_crawler`] adds to them;
+/// The longest agent that is looked at, in bytes. `iscrawl` takes all above 512 for browsers, and [`unmistakable`] adds to them;
 /// the longest of its 19,897 browsers has 359.
 const LONGEST: usize = 480;
 
@@ -183,15 +183,19 @@ fn is_apple_mail(agent: &str) -> bool {
 fn is_crawler(agent: &str, has_an_engine: bool) -> bool {
     // Pale Moon's engine was Gecko once, and Cubot makes phones.
     let known = agent.replace("goanna", "gecko").replace("cubot", "phone");
-    let engine = if has_an_engine { " gecko" } else { "" };
-    // It remembers an answer by where the text lies, its length, and its first and last eight bytes: of two agents that lie at
-    // one place, one after the other, the second may get the first's answer. So each begins and ends in its own way. Digits make
-    // none of the words it looks for.
+    iscrawl::is_crawler(&unmistakable(&known, if has_an_engine { " gecko" } else { "" }))
+}
+
+/// The agent with digits of its own before and after it, which make none of the words that `iscrawl` looks for.
+///
+/// `iscrawl` 1.2.1 remembers an answer by where the text lies, its length, and its first and last eight bytes: of two agents that
+/// lie at one place, one after the other, the second can get the first's answer. So no two may begin and end alike.
+fn unmistakable(agent: &str, engine: &str) -> String {
     let mut hasher = DefaultHasher::new();
     agent.hash(&mut hasher);
     let own = hasher.finish();
     let (begin, end) = (own / 100_000_000 % 100_000_000, own % 100_000_000);
-    iscrawl::is_crawler(&format!("{begin:08}{known}{engine}{end:08}"))
+    format!("{begin:08}{agent}{engine}{end:08}")
 }
 
 fn device(agent: &str) -> Class {

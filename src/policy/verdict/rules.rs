@@ -84,7 +84,7 @@ impl<'a> Facts<'a> {
             return Some((score, format!("{links} links clicked within {}", span(self.policy.burst_within_ms))));
         }
         let ago = self.bursts.just_before(this.at).filter(|_| this.action == Action::Opened)?;
-        Some((15, format!("opened {} after a machine clicked several links", span(ago))))
+        Some((18, format!("opened {} after a machine clicked several links", span(ago))))
     }
 
     fn unsure(&self, this: &Seen, class: Class, after: Option<i64>) -> Vec<Ground> {
