@@ -7,6 +7,7 @@
 //! - [`delay`]: whether a delayed email is news.
 //! - [`soft_bounce`]: when soft bounces add up to a suppression.
 //! - [`domain`]: whether a domain has lost its verification.
+//! - [`verdict`]: whether a person or a machine opened or clicked.
 //! - [`numbers`]: the limits in all of these, and their defaults.
 
 pub mod brake;
@@ -16,3 +17,4 @@ pub mod domain;
 pub mod numbers;
 pub mod soft_bounce;
 pub mod suppression;
+pub mod verdict;

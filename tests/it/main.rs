@@ -13,6 +13,7 @@ mod binaries;
 mod concurrency;
 mod contract;
 mod counting_cost;
+mod engage_verdicts;
 mod fault_proxy;
 mod faults;
 mod engage;

@@ -1,0 +1,217 @@
+//! What kind of thing a user agent says that it is.
+//!
+//! The agent's own text is whatever a stranger sends. A [`Class`] has a fixed text, so it can be shown where the agent's must not.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// What a user agent says that it is. Nothing stops a machine from saying that it is a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// A browser, or an app's own, on a phone.
+    Phone,
+    /// A browser on a tablet. An iPad mostly says that it is a Mac.
+    Tablet,
+    /// A browser on a computer.
+    Desktop,
+    /// A browser on something else.
+    Browser,
+    /// Outlook, Thunderbird, Apple Mail and so on, which show the images themselves.
+    MailProgram,
+    /// Google's image proxy, which fetches when a person looks (<https://www.scientiamobile.com/what-is-google-image-proxy/>).
+    GoogleProxy,
+    /// Gmail fetching before anybody looks, where the recipient has it open
+    /// (<https://messagebird.com/blog/gmail-prefetching-images>).
+    GmailPrefetch,
+    /// Yahoo's image proxy, which fetches when a person looks.
+    YahooProxy,
+    /// Apple's Mail Privacy Protection, which fetches every mail's images, read or not
+    /// (<https://help.socketlabs.com/docs/identifying-apple-mpp-opens-in-notification-api-events>).
+    AppleProxy,
+    /// A program or a bot.
+    Program,
+    /// No agent, an empty one, or one longer than any browser's.
+    Unknown,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 11] = [
+        Self::Phone,
+        Self::Tablet,
+        Self::Desktop,
+        Self::Browser,
+        Self::MailProgram,
+        Self::GoogleProxy,
+        Self::GmailPrefetch,
+        Self::YahooProxy,
+        Self::AppleProxy,
+        Self::Program,
+        Self::Unknown,
+    ];
+
+    /// The class in words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Phone => "browser on a phone",
+            Self::Tablet => "browser on a tablet",
+            Self::Desktop => "browser on a computer",
+            Self::Browser => "browser",
+            Self::MailProgram => "mail program",
+            Self::GoogleProxy => "Google's image proxy",
+            Self::GmailPrefetch => "Gmail's prefetch",
+            Self::YahooProxy => "Yahoo's image proxy",
+            Self::AppleProxy => "Apple's privacy proxy",
+            Self::Program => "program or bot",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether it is a mail provider's machine, which fetches images and never follows a link.
+    pub const fn is_proxy(self) -> bool {
+        matches!(self, Self::GoogleProxy | Self::GmailPrefetch | Self::YahooProxy | Self::AppleProxy)
+    }
+}
+
+const GOOGLE_PROXY: &[&str] = &["googleimageproxy", "ggpht.com"];
+const GMAIL_PREFETCH: &str = "edge/12.246 mozilla/5.0";
+const YAHOO_PROXY: &str = "yahoomailproxy";
+const APPLE_PROXY: &str = "mozilla/5.0";
+
+/// Programs that `iscrawl` takes for browsers, because they name a browser's engine too. The scanners of mail come first.
+const PROGRAMS: &[&str] = &[
+    "barracuda",
+    "mimecast",
+    "proofpoint",
+    "urldefense",
+    "safelinks",
+    "messagelabs",
+    "symantec",
+    "trendmicro",
+    "forcepoint",
+    "fortiguard",
+    "avanan",
+    "cloudmark",
+    "ironport",
+    "headless",
+    "phantomjs",
+    "puppeteer",
+    "playwright",
+    "selenium",
+    "lighthouse",
+    "synthetic",
+    "screenshot",
+    "linkcheck",
+    "pingdom",
+    "google-",
+    "googleother",
+    "googleagent",
+];
+
+/// Mail programs, of which `iscrawl` takes those that name no browser's engine for bots.
+const MAIL_PROGRAMS: &[&str] = &[
+    "ms-office",
+    "msoffice",
+    "microsoft outlook",
+    "microsoft office",
+    "macoutlook",
+    "oneoutlook",
+    "outlook-ios",
+    "outlook-android",
+    "outlook-express",
+    "windows live mail",
+    "thunderbird",
+    "icedove",
+    "postbox",
+    "em client",
+    "emclient",
+    "lotus-notes",
+    "yahoomobilemail",
+    "mailbird",
+    "mailspring",
+    "airmail",
+    "evolution/",
+    "kmail",
+    "the bat!",
+];
+
+/// The longest agent that is looked at, in bytes. `iscrawl` takes all above 512 for browsers, and [`unmistakable`] adds to them;
+/// the longest of its 19,897 browsers has 359.
+const LONGEST: usize = 480;
+
+/// What a user agent says that it is.
+pub fn class(agent: Option<&str>) -> Class {
+    let agent = agent.unwrap_or_default().trim().to_lowercase();
+    let names = |words: &[&str]| words.iter().any(|word| agent.contains(word));
+    if agent.is_empty() {
+        return Class::Unknown;
+    }
+    if agent == APPLE_PROXY {
+        return Class::AppleProxy;
+    }
+    if names(GOOGLE_PROXY) {
+        return Class::GoogleProxy;
+    }
+    if agent.ends_with(GMAIL_PREFETCH) {
+        return Class::GmailPrefetch;
+    }
+    if names(&[YAHOO_PROXY]) {
+        return Class::YahooProxy;
+    }
+    if names(PROGRAMS) {
+        return Class::Program;
+    }
+    if agent.len() > LONGEST {
+        return Class::Unknown;
+    }
+    let is_mail_program = names(MAIL_PROGRAMS) || is_apple_mail(&agent);
+    if is_crawler(&agent, is_mail_program) {
+        return Class::Program;
+    }
+    if is_mail_program { Class::MailProgram } else { device(&agent) }
+}
+
+/// Apple Mail shows a mail in WebKit and says so, but not that it is Safari.
+fn is_apple_mail(agent: &str) -> bool {
+    let apple = ["macintosh", "iphone", "ipad"].iter().any(|device| agent.contains(device));
+    let Some((_, rest)) = agent.split_once("(khtml, like gecko)") else { return false };
+    let mut words = rest.split_whitespace();
+    let (first, second) = (words.next(), words.next());
+    apple && second.is_none() && first.is_none_or(|word| word.starts_with("mobile/"))
+}
+
+/// Whether `iscrawl` takes the agent for a crawler, by words such as `bot` and `http` or because it names no browser's engine.
+fn is_crawler(agent: &str, has_an_engine: bool) -> bool {
+    // Pale Moon's engine was Gecko once, and Cubot makes phones.
+    let known = agent.replace("goanna", "gecko").replace("cubot", "phone");
+    iscrawl::is_crawler(&unmistakable(&known, if has_an_engine { " gecko" } else { "" }))
+}
+
+/// The agent with digits of its own before and after it, which make none of the words that `iscrawl` looks for.
+///
+/// `iscrawl` 1.2.1 remembers an answer by where the text lies, its length, and its first and last eight bytes: of two agents that
+/// lie at one place, one after the other, the second can get the first's answer. So no two may begin and end alike.
+fn unmistakable(agent: &str, engine: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    agent.hash(&mut hasher);
+    let own = hasher.finish();
+    let (begin, end) = (own / 100_000_000 % 100_000_000, own % 100_000_000);
+    format!("{begin:08}{agent}{engine}{end:08}")
+}
+
+fn device(agent: &str) -> Class {
+    let names = |words: &[&str]| words.iter().any(|word| agent.contains(word));
+    if names(&["windows nt"]) {
+        Class::Desktop
+    } else if names(&["ipad", "tablet", "kindle"]) || names(&["android"]) && !names(&["mobile"]) {
+        Class::Tablet
+    } else if names(&["iphone", "ipod", "mobile", "windows phone", "blackberry", "opera mini"]) {
+        Class::Phone
+    } else if names(&["windows", "macintosh", "x11", "linux"]) {
+        Class::Desktop
+    } else {
+        Class::Browser
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! The rules, as the table in [`super`] has them.
+
+use std::collections::BTreeMap;
+
+use super::agent::{self, Class};
+use super::bursts::Bursts;
+use super::{Action, History, Judgement, Seen, Verdict};
+use crate::policy::numbers::VerdictPolicy;
+use crate::signature::MessageId;
+use crate::time::UnixMillis;
+
+/// What an open says for a person, before the time since delivery adds to it.
+const HUMAN_OPEN: u8 = 60;
+/// What a click says for one.
+const HUMAN_CLICK: u8 = 70;
+
+/// A rule that applies: the score that it gives, and the reason in words.
+type Ground = (u8, String);
+
+/// What the rules go by.
+pub(super) struct Facts<'a> {
+    delivered_at: Option<UnixMillis>,
+    policy: &'a VerdictPolicy,
+    seen: Vec<&'a Seen>,
+    bursts: Bursts<'a>,
+}
+
+impl<'a> Facts<'a> {
+    /// What is known of the email, with the open or click that is judged, each message once.
+    pub(super) fn of(this: &'a Seen, history: &'a History, policy: &'a VerdictPolicy) -> Self {
+        let mut by_message: BTreeMap<&MessageId, &Seen> = BTreeMap::new();
+        for seen in &history.seen {
+            // The least of them, should one message say two things: not the first, which would depend on the order.
+            by_message.entry(&seen.message).and_modify(|known| *known = seen.min(known)).or_insert(seen);
+        }
+        by_message.insert(&this.message, this);
+        let mut seen: Vec<&Seen> = by_message.into_values().collect();
+        seen.sort_unstable_by_key(|seen| seen.at);
+        let bursts = Bursts::of(&seen, policy);
+        Self { delivered_at: history.delivered_at, policy, seen, bursts }
+    }
+
+    /// The rules for one open or click, without regard to who else it was before.
+    pub(super) fn judge(&self, this: &Seen) -> Judgement {
+        let class = agent::class(this.agent.as_deref());
+        let after = self.delivered_at.map(|delivered| this.at.0.saturating_sub(delivered.0));
+        let of = |verdict, grounds: Vec<Ground>| {
+            let score = grounds.iter().map(|(score, _)| *score).min()?;
+            Some(Judgement { verdict, score, reasons: grounds.into_iter().map(|(_, reason)| reason).collect() })
+        };
+        of(Verdict::Machine, self.machine(this, class, after))
+            .or_else(|| of(Verdict::Unsure, self.unsure(this, class, after)))
+            .unwrap_or_else(|| human(this, class, after.unwrap_or_default()))
+    }
+
+    fn machine(&self, this: &Seen, class: Class, after: Option<i64>) -> Vec<Ground> {
+        let mut grounds = Vec::new();
+        if class == Class::Program {
+            grounds.push((0, "the agent is that of a program or bot".to_owned()));
+        }
+        if !prefetches(this, class) {
+            grounds.extend(self.burst(this));
+        }
+        let did = this.action.as_str();
+        let least = self.policy.machine_within_ms;
+        match after {
+            _ if this.action == Action::Opened && class.is_proxy() => {}
+            Some(after) if after < 0 => {
+                grounds.push((5, format!("{did} {} before delivery", span(after.saturating_neg()))));
+            }
+            Some(after) if after < least => {
+                let score = u8::try_from(5 + after.saturating_mul(15) / least).unwrap_or(20);
+                let reason = format!("{did} {} after delivery; people take at least {}", span(after), span(least));
+                grounds.push((score, reason));
+            }
+            Some(_) | None => {}
+        }
+        grounds
+    }
+
+    fn burst(&self, this: &Seen) -> Option<Ground> {
+        if let Some(links) = self.bursts.around(this.at) {
+            let score = 20_u8.saturating_sub(2 * u8::try_from(links.min(8)).unwrap_or(8));
+            return Some((score, format!("{links} links clicked within {}", span(self.policy.burst_within_ms))));
+        }
+        let ago = self.bursts.just_before(this.at).filter(|_| this.action == Action::Opened)?;
+        Some((18, format!("opened {} after a machine clicked several links", span(ago))))
+    }
+
+    fn unsure(&self, this: &Seen, class: Class, after: Option<i64>) -> Vec<Ground> {
+        let mut grounds = Vec::new();
+        let did = this.action.as_str();
+        match (this.action, class) {
+            (Action::Clicked, class) if class.is_proxy() => {
+                grounds.push((30, format!("the agent is {}, which follows no links", class.as_str())));
+            }
+            (_, Class::AppleProxy | Class::GmailPrefetch) => {
+                grounds.push((
+                    40,
+                    format!("the agent is {}, which fetches whether a person looks or not", class.as_str()),
+                ));
+            }
+            (_, Class::GoogleProxy | Class::YahooProxy) => grounds.extend(self.too_soon_for_a_proxy(class, after)),
+            (action, Class::Unknown) => {
+                let score = if action == Action::Opened { 45 } else { 25 };
+                let reason = match said(this.agent.as_deref()) {
+                    None if action == Action::Opened => "nothing says what opened it".to_owned(),
+                    None => "there is no agent, and browsers always send one".to_owned(),
+                    Some(_) => "the agent is longer than any browser's".to_owned(),
+                };
+                grounds.push((score, reason));
+            }
+            _ => {}
+        }
+        if after.is_none() {
+            grounds.push((50, format!("{did}, but when it was delivered is not known")));
+        }
+        if said(this.ip.as_deref()).is_some_and(|ip| self.bursts.came_from(ip)) {
+            grounds.push((40, "a machine clicked several links at once from the same address".to_owned()));
+        }
+        grounds
+    }
+
+    fn too_soon_for_a_proxy(&self, class: Class, after: Option<i64>) -> Option<Ground> {
+        let (after, least) = (after?, self.policy.proxy_within_ms);
+        let when = match after {
+            _ if after < 0 => format!("{} before", span(after.saturating_neg())),
+            _ if after < least => format!("{} after", span(after)),
+            _ => return None,
+        };
+        let reason = format!(
+            "opened {when} delivery; that {} fetches for a person is sure from {} on",
+            class.as_str(),
+            span(least)
+        );
+        Some((45, reason))
+    }
+
+    /// Whether the same address and agent did earlier what a person does.
+    pub(super) fn was_human_before(&self, this: &Seen) -> bool {
+        let same = |one: &Option<String>, other: &Option<String>| {
+            said(one.as_deref()).is_some_and(|text| said(other.as_deref()) == Some(text))
+        };
+        let before = self.seen.iter().filter(|seen| seen.at < this.at && same(&seen.ip, &this.ip));
+        let mut before = before.filter(|seen| same(&seen.agent, &this.agent));
+        // Everybody's mail at Google comes through the same few proxies.
+        !agent::class(this.agent.as_deref()).is_proxy() && before.any(|seen| self.judge(seen).verdict == Verdict::Human)
+    }
+}
+
+fn human(this: &Seen, class: Class, after: i64) -> Judgement {
+    let base = if this.action == Action::Opened { HUMAN_OPEN } else { HUMAN_CLICK };
+    let later = match after {
+        ..10_000 => 0,
+        10_000..60_000 => 5,
+        60_000..600_000 => 10,
+        600_000.. => 15,
+    };
+    let mut reasons = vec![format!("{} {} after delivery", this.action.as_str(), span(after))];
+    reasons.push(match class.is_proxy() {
+        true => format!("the agent is {}, which fetches when a person looks", class.as_str()),
+        false => format!("the agent is that of a {}", class.as_str()),
+    });
+    Judgement { verdict: Verdict::Human, score: base + later, reasons }
+}
+
+fn prefetches(this: &Seen, class: Class) -> bool {
+    this.action == Action::Opened && matches!(class, Class::AppleProxy | Class::GmailPrefetch)
+}
+
+/// A text, unless it is blank.
+pub(super) fn said(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// So many milliseconds in words. Never rounded up, so that what is below a limit reads as below it.
+fn span(ms: i64) -> String {
+    let (second, minute, hour, day) = (1_000, 60_000, 3_600_000, 86_400_000);
+    match ms {
+        ..60_000 => {
+            format!("{} s", format!("{}.{:03}", ms / second, ms % second).trim_end_matches('0').trim_end_matches('.'))
+        }
+        60_000..3_600_000 => format!("{} min", ms / minute),
+        3_600_000..172_800_000 => format!("{} h", ms / hour),
+        172_800_000.. => format!("{} days", ms / day),
+    }
+}
