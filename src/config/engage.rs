@@ -109,7 +109,7 @@ impl EngageConfig {
                 .filter(|usd| (0.0..=1_000_000.0).contains(usd))
                 .ok_or(ConfigError::NoSense("CLAUDE_DAILY_BUDGET_USD", "an amount of US dollars from 0 to 1000000"))?,
         };
-        let mode = trimmed("FOLLOWUPS").map_or_else(|| Ok(FollowupMode::default()), |mode| FollowupMode::parse(&mode));
+        let mode = FollowupMode::parse(variable("FOLLOWUPS").as_deref());
         let mode = mode.map_err(|error| ConfigError::Followups(error.to_string()))?;
         let zone = trimmed("FOLLOWUP_TIMEZONE").map_or_else(|| Ok(Zone::default()), |zone| Zone::parse(&zone));
         let zone = zone.map_err(|error| ConfigError::Timezone(error.to_string()))?;

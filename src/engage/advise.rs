@@ -180,7 +180,7 @@ impl Work<'_> {
         match answer::check(body, &bounds) {
             Ok(checked) => {
                 asked.by = By::Claude;
-                Advice::Given(Box::new((checked.choice, asked)))
+                Advice::Given(Box::new((checked.into_choice(), asked)))
             }
             Err(refusal) => {
                 tracing::warn!(error = %refusal, "Claude's answer was refused");

@@ -40,12 +40,16 @@ impl Work<'_> {
         let suppressed = self.suppressions.standing(recipient, self.now).await?;
         let suppressed: Vec<&str> = suppressed.iter().map(String::as_str).collect();
         guards.push(followup::suppressed(&suppressed));
-        guards.push(followup::brake(self.brake(happened).await?.map(|brake| brake.status)));
+        let brake = self.brake(happened).await?;
+        guards.push(followup::brake(
+            brake.as_ref().map(|brake| brake.status),
+            brake.as_ref().map(|brake| brake.reason.as_str()),
+        ));
         guards.push(quiet);
         let before = followups(&self.calls, &self.config.recipients_table, recipient).await?;
         let (id, email_id) = (happened.happening.decision_id(), happened.happening.email_id.clone());
         let policy = &self.config.policy.followups;
-        guards.extend(followup::caps(&before.taken, &email_id, &id, not_before, self.now, policy));
+        guards.extend(followup::caps(&before.taken, &email_id, &id, not_before, policy));
         if let Some(why) = refusal(&guards) {
             return Ok(Ruled::nothing(guards, why));
         }
