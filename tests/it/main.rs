@@ -19,6 +19,7 @@ mod feeder;
 mod leniency;
 mod one_call;
 mod order;
+mod poller;
 mod protect;
 mod secret_rotation;
 mod signature_cases;
