@@ -11,7 +11,8 @@
 //! - [`secrets_manager`]: the one call of Secrets Manager that Rebound makes.
 //! - [`sns`]: SNS, which keeps what was published for whoever asks.
 //! - [`sqs`]: SQS, queues in memory.
-//! - [`faults`]: proxies before DynamoDB, SNS and SQS that refuse, conflict, throttle, are slow, or lose answers, when told to.
+//! - [`claude`]: Claude's Messages API, which decides by rote.
+//! - [`faults`]: proxies before DynamoDB, SNS, SQS and Claude that refuse, conflict, throttle, are slow, or lose answers, when told to.
 //! - [`samples`]: a signed sample of every event.
 //! - [`stream_records`]: rows as Lambda hands them over from the stream.
 //! - [`runtime_api`]: Lambda's Runtime API, for running the real binary without Lambda.
@@ -19,6 +20,7 @@
 
 use std::time::Duration;
 
+pub mod claude;
 pub mod dynamodb;
 pub mod dynamodb_api;
 pub mod faults;

@@ -10,6 +10,7 @@
 )]
 
 mod binaries;
+mod claude_stub;
 mod concurrency;
 mod contract;
 mod counting_cost;
