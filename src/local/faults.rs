@@ -1,4 +1,4 @@
-//! Proxies before DynamoDB, SNS and SQS that fail when they are told to, by one plan.
+//! Proxies before DynamoDB, SNS, SQS and Claude that fail when they are told to, by one plan.
 //!
 //! The embedded engine is kind: it never conflicts, never throttles, always answers. AWS and the network are not.
 
@@ -29,7 +29,7 @@ pub enum Fault {
     LoseAnswer,
     /// It is applied, and no answer ever comes. [`Faults::killed`] resolves then, for whoever kills the caller.
     KillAfter,
-    /// It is not applied, because another write is under way. SNS and SQS, which know no such thing, throttle instead.
+    /// It is not applied, because another write is under way. SNS, SQS and Claude, which know no such thing, throttle instead.
     Conflict,
     /// It is not applied, because of the table's throughput, or of a quota.
     Throttle,
@@ -50,6 +50,8 @@ pub enum Service {
     Sns,
     /// SQS.
     Sqs,
+    /// Claude's API.
+    Claude,
 }
 
 /// A call that came by.
@@ -59,7 +61,7 @@ pub struct Call {
     pub index: usize,
     /// Whom it was for.
     pub service: Service,
-    /// `PutItem`, `TransactWriteItems`, `Publish`, `SendMessageBatch` and so on.
+    /// `PutItem`, `TransactWriteItems`, `Publish`, `SendMessageBatch` and so on; of Claude the last part of the path: `messages`.
     pub operation: String,
 }
 
@@ -240,6 +242,9 @@ impl Upstream {
         if self.service == Service::Sns {
             let mut form = form_urlencoded::parse(request.body());
             return form.find(|(name, _)| name == "Action").map(|(_, action)| action.into_owned()).unwrap_or_default();
+        }
+        if self.service == Service::Claude {
+            return request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
         }
         let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
         target.rsplit('.').next().unwrap_or_default().to_owned()

@@ -2,15 +2,17 @@
 //!
 //! - [`template`]: tables, queues, mappings and schedules, read from `template.yaml`, so that there is one definition.
 //! - [`stack`]: everything together: DynamoDB, Secrets Manager, SNS, SQS, the functions.
-//! - [`running`]: `protect`, fed from the stream and by the clock.
+//! - [`running`]: the functions, fed from the stream, from queues and by the clock.
 //! - [`dynamodb`]: the embedded DynamoDB, and [`dynamodb_api`], its HTTP API with plain JSON.
 //! - [`feeder`]: the events table's stream, handed to the functions as Lambda's mappings do.
+//! - [`poller`]: a queue's messages, handed to a function as Lambda's mappings do.
 //! - [`pattern`]: the patterns of the mappings' filters.
 //! - [`function_url`]: HTTP turned into the events that Lambda sends, and answers turned back.
 //! - [`secrets_manager`]: the one call of Secrets Manager that Rebound makes.
 //! - [`sns`]: SNS, which keeps what was published for whoever asks.
 //! - [`sqs`]: SQS, queues in memory.
-//! - [`faults`]: proxies before DynamoDB, SNS and SQS that refuse, conflict, throttle, are slow, or lose answers, when told to.
+//! - [`claude`]: Claude's Messages API, which decides by rote.
+//! - [`faults`]: proxies before DynamoDB, SNS, SQS and Claude that refuse, conflict, throttle, are slow, or lose answers, when told to.
 //! - [`samples`]: a signed sample of every event.
 //! - [`stream_records`]: rows as Lambda hands them over from the stream.
 //! - [`runtime_api`]: Lambda's Runtime API, for running the real binary without Lambda.
@@ -18,12 +20,14 @@
 
 use std::time::Duration;
 
+pub mod claude;
 pub mod dynamodb;
 pub mod dynamodb_api;
 pub mod faults;
 pub mod feeder;
 pub mod function_url;
 pub mod pattern;
+pub mod poller;
 pub mod running;
 pub mod runtime_api;
 pub mod samples;

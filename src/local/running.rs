@@ -1,4 +1,5 @@
-//! `protect`, running on the embedded AWS: fed from the events table's stream by the template's mappings, and by its schedule.
+//! The functions, running on the embedded AWS: fed from the events table's stream and from queues by the template's mappings, and by
+//! its schedules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::feeder::{self, Feeder, Invoke};
+use super::poller::{self, Poller};
 use super::stack::{EmbeddedAws, StartError};
-use super::template;
+use super::template::{self, QueueMapping, TemplateError};
 use crate::protect::Protector;
+use crate::receive::EnvironmentError;
 use crate::stream::Invocation;
 use crate::time::UnixMillis;
 
@@ -98,6 +101,28 @@ pub async fn feed(
     let endpoint = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default();
     let mappings = template::mappings()?.into_iter().filter(|mapping| mapping.table == "EVENTS_TABLE").collect();
     Ok(Feeder::start(&endpoint, &events, mappings, options, invoke).await?)
+}
+
+/// Hands the queues' messages to the functions, by these mappings: those of [`template::queue_mappings`], perhaps with another
+/// concurrency.
+///
+/// # Errors
+/// The template has no such queue, or a queue can't be read.
+pub async fn poll(
+    aws: &EmbeddedAws,
+    mappings: &[QueueMapping],
+    invoke: impl Fn(&QueueMapping) -> Invoke,
+) -> Result<Vec<Poller>, StartError> {
+    let (queues, client) = (template::queues()?, aws.clients().map_err(EnvironmentError::from)?.sqs());
+    let mut pollers = Vec::new();
+    for mapping in mappings {
+        let queue = queues.iter().find(|queue| queue.variable == mapping.queue);
+        let queue = queue.ok_or_else(|| TemplateError::Incomplete(mapping.name.clone(), "Queue"))?;
+        let url = aws.variable(&mapping.queue).unwrap_or_default();
+        let options = poller::Options::of(mapping, queue);
+        pollers.push(Poller::start(client.clone(), &url, options, invoke(mapping)).await?);
+    }
+    Ok(pollers)
 }
 
 /// Invokes each scheduled function at its interval, or, where one is given, every `interval`.

@@ -3,6 +3,7 @@
 //!
 //! A queue exists as soon as it is named. Messages come in the order in which they were sent, which SQS does not promise.
 
+mod pace;
 mod queue;
 mod request;
 
@@ -20,6 +21,7 @@ use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
+pub use self::pace::Pace;
 pub use self::queue::Counts;
 use self::queue::{Message, NotChanged, Queue, Receipt, Redrive};
 use self::request::{Entry, Refused, Visibility, batch, check_batch_size, entries, message, number, queue_name, text};
@@ -29,6 +31,9 @@ use super::uuid;
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 const ACCOUNT: &str = "000000000000";
 const VISIBILITY_TIMEOUT: u64 = 30;
+
+/// Who sends every message here: a user's id, as IAM makes them.
+const SENDER: &str = "AIDALOCALLOCALLOCALLO";
 
 /// How often a receive that waits looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -43,6 +48,7 @@ pub struct LocalSqs {
 #[derive(Debug)]
 struct State {
     default_delay: Duration,
+    pace: Mutex<Pace>,
     queues: Mutex<BTreeMap<String, Queue>>,
 }
 
@@ -53,7 +59,7 @@ impl LocalSqs {
     /// # Errors
     /// The address can't be bound.
     pub async fn start(address: SocketAddr, default_delay: Duration) -> io::Result<Self> {
-        let state = Arc::new(State { default_delay, queues: Mutex::default() });
+        let state = Arc::new(State { default_delay, pace: Mutex::default(), queues: Mutex::default() });
         let shared = Arc::clone(&state);
         let server = Server::start(address, move |request| {
             let shared = Arc::clone(&shared);
@@ -88,6 +94,11 @@ impl LocalSqs {
         self.state.queues().get(queue).map(Queue::counts).unwrap_or_default()
     }
 
+    /// From now on, times are so much shorter than requests say. Answers, attributes among them, say them as they were.
+    pub fn set_pace(&self, pace: Pace) {
+        *self.state.pace.lock().unwrap_or_else(PoisonError::into_inner) = pace;
+    }
+
     /// From now on, what was received from `queue` so often and is back goes to `dead_letter_queue`, when next somebody
     /// receives.
     pub fn set_redrive(&self, queue: &str, dead_letter_queue: &str, max_receive_count: usize) {
@@ -99,6 +110,10 @@ impl LocalSqs {
 impl State {
     fn queues(&self) -> MutexGuard<'_, BTreeMap<String, Queue>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pace(&self) -> Pace {
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn in_queue<T>(&self, name: &str, act: impl FnOnce(&mut Queue) -> T) -> T {
@@ -135,13 +150,15 @@ impl State {
 
     fn send(&self, queue: &str, Entry { body, delay }: Entry) -> Result<Value, Refused> {
         let md5 = md5(&body);
-        let id = self.in_queue(queue, |queue| queue.send(body, delay.unwrap_or(self.default_delay)));
+        let delay = delay.map_or(self.default_delay, |delay| self.pace().shortened(delay));
+        let id = self.in_queue(queue, |queue| queue.send(body, delay));
         Ok(json!({ "MessageId": id, "MD5OfMessageBody": md5 }))
     }
 
     async fn receive(&self, queue: &str, body: &Value) -> Result<Value, Refused> {
         let at_most = number(body, "MaxNumberOfMessages", 1..=10)?.unwrap_or(1);
         let Visibility(timeout) = Visibility::of(body)?.unwrap_or(Visibility(Duration::from_secs(VISIBILITY_TIMEOUT)));
+        let timeout = self.pace().visibility(timeout);
         let wait = number(body, "WaitTimeSeconds", 0..=20)?.unwrap_or_default();
         let until = Instant::now() + Duration::from_secs(wait);
         loop {
@@ -175,6 +192,7 @@ impl State {
     fn change_visibility(&self, queue: &str, body: &Value) -> Result<Value, Refused> {
         let receipt = receipt(body)?;
         let Visibility(timeout) = Visibility::of(body)?.ok_or_else(|| Refused::missing("VisibilityTimeout"))?;
+        let timeout = self.pace().shortened(timeout);
         self.in_queue(queue, |queue| queue.change_visibility(receipt, timeout)).map_err(|error| match error {
             NotChanged::Gone => Refused::new(
                 "InvalidParameterValue",
@@ -226,6 +244,7 @@ fn received_json(message: &Message, request: &Value) -> Value {
     let attributes: Map<String, Value> = [
         ("ApproximateFirstReceiveTimestamp", message.first_received_at.0.to_string()),
         ("ApproximateReceiveCount", message.receives.to_string()),
+        ("SenderId", SENDER.to_owned()),
         ("SentTimestamp", message.sent_at.0.to_string()),
     ]
     .into_iter()

@@ -11,7 +11,7 @@ pub use super::dynamodb::Options;
 use super::dynamodb::{DynamoDbError, EmbeddedDynamoDb, is_local, make_tables};
 use super::secrets_manager::LocalSecretsManager;
 use super::sns::LocalSns;
-use super::sqs::LocalSqs;
+use super::sqs::{LocalSqs, Pace};
 use super::template::{self, TemplateError};
 use super::{LOCAL_SECRET, function_url, server::Server};
 use crate::aws::{AwsEnvironment, NotSet};
@@ -26,6 +26,9 @@ pub const ALERTS_TOPIC: &str = "arn:aws:sns:eu-west-1:000000000000:rebound-alert
 
 /// The queue of opens and clicks in the local SQS.
 pub const ENGAGE_QUEUE: &str = "rebound-engage";
+
+/// The queue of what `engage` could not handle, in the local SQS.
+pub const ENGAGE_DEAD_LETTERS: &str = "rebound-engage-dead";
 
 /// The variables that are handed on to the functions as the shell has them.
 const HANDED_ON: [&str; 5] =
@@ -49,6 +52,9 @@ pub enum StartError {
     /// The events table's stream can't be read.
     #[error(transparent)]
     Feed(#[from] super::feeder::FeedError),
+    /// A queue can't be read.
+    #[error(transparent)]
+    Poll(#[from] super::poller::PollError),
 }
 
 /// The embedded AWS, and the environment variables that point the functions at it.
@@ -123,7 +129,11 @@ impl EmbeddedAws {
 
         let sqs = match variable("AWS_ENDPOINT_URL_SQS") {
             Some(_) => None,
-            None => Some(LocalSqs::start(any, options.settle).await.map_err(listening)?),
+            None => {
+                let sqs = LocalSqs::start(any, options.settle).await.map_err(listening)?;
+                set_up(&sqs, options)?;
+                Some(sqs)
+            }
         };
         let sqs_url = or_default("AWS_ENDPOINT_URL_SQS", sqs.as_ref().map(LocalSqs::url).unwrap_or_default());
         or_default("ENGAGE_QUEUE_URL", format!("{}/000000000000/{ENGAGE_QUEUE}", sqs_url.trim_end_matches('/')));
@@ -182,6 +192,17 @@ impl EmbeddedAws {
             dynamodb.stop().await;
         }
     }
+}
+
+/// Gives the queue of opens and clicks its dead letters, and all queues a pace: that at which an open or a click settles.
+fn set_up(sqs: &LocalSqs, options: &Options) -> Result<(), TemplateError> {
+    let queues = template::queues()?;
+    let Some(engage) = queues.iter().find(|queue| queue.variable == "ENGAGE_QUEUE_URL") else { return Ok(()) };
+    if let Some(max_receive_count) = engage.max_receive_count {
+        sqs.set_redrive(ENGAGE_QUEUE, ENGAGE_DEAD_LETTERS, max_receive_count);
+    }
+    sqs.set_pace(Pace::between(engage.delay, options.settle));
+    Ok(())
 }
 
 /// Serves a receiver's function URL.

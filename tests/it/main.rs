@@ -10,6 +10,7 @@
 )]
 
 mod binaries;
+mod claude_stub;
 mod concurrency;
 mod contract;
 mod counting_cost;
@@ -21,6 +22,7 @@ mod feeder;
 mod leniency;
 mod one_call;
 mod order;
+mod poller;
 mod protect;
 mod secret_rotation;
 mod signature_cases;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Fault, Service};
 use crate::local::server::json_response;
-use crate::local::{sns, sqs};
+use crate::local::{claude, sns, sqs};
 
 const MESSAGE: &str = "injected by the fault proxy";
 
@@ -32,6 +32,14 @@ pub(super) fn of(service: Service, fault: Fault, operation: &str, body: &[u8]) -
                 _ => (StatusCode::BAD_REQUEST, "RequestThrottled"),
             };
             sqs::error(status, code, MESSAGE)
+        }
+        Service::Claude => {
+            let (status, retry_after) = match fault {
+                Fault::ServerError => (500, None),
+                Fault::Invalid => (400, None),
+                _ => (429, Some(1)),
+            };
+            claude::error(status, retry_after, MESSAGE)
         }
     }
 }

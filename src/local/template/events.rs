@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{TemplateError, binary, functions, variable_of};
+use super::{TemplateError, binary, functions, template, variable_of};
 use crate::local::pattern::Pattern;
 
 /// A table's stream mapped to a function
@@ -54,7 +54,7 @@ pub struct Schedule {
 /// # Errors
 /// The template is not YAML, a mapping lacks something, or it has something that can't be done locally.
 pub fn mappings() -> Result<Vec<Mapping>, TemplateError> {
-    events("DynamoDB", mapping)
+    events(&template()?, "DynamoDB", mapping)
 }
 
 /// The schedules of the template.
@@ -62,16 +62,17 @@ pub fn mappings() -> Result<Vec<Mapping>, TemplateError> {
 /// # Errors
 /// The template is not YAML, or a schedule is not of the form `rate(5 minutes)`.
 pub fn schedules() -> Result<Vec<Schedule>, TemplateError> {
-    events("Schedule", schedule)
+    events(&template()?, "Schedule", schedule)
 }
 
 /// The events of one type, of all functions.
-fn events<T>(
+pub(super) fn events<T>(
+    template: &Value,
     kind: &str,
     read: impl Fn(&str, &str, &Value) -> Result<T, TemplateError>,
 ) -> Result<Vec<T>, TemplateError> {
     let mut found = Vec::new();
-    for (id, resource) in functions()? {
+    for (id, resource) in functions(template) {
         let function = binary(&resource).ok_or_else(|| TemplateError::Incomplete(id.clone(), "Binary"))?;
         let events = resource.pointer("/Properties/Events").and_then(Value::as_object);
         for (name, event) in events.into_iter().flatten() {

@@ -1,12 +1,14 @@
 //! What `template.yaml` says, so that local runs and the stack have one definition.
 
 mod events;
+mod queues;
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 pub use self::events::{Mapping, Schedule, mappings, schedules};
+pub use self::queues::{Queue, QueueMapping, queue_mappings, queues};
 use super::pattern::PatternError;
 
 const TEMPLATE: &str = include_str!("../../../template.yaml");
@@ -47,33 +49,12 @@ pub struct Table {
     pub ttl_attribute: Option<String>,
 }
 
-/// A queue as the template defines it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Queue {
-    /// The environment variable that holds its URL: `ENGAGE_QUEUE_URL` for the resource `EngageQueue`.
-    pub variable: String,
-    /// How long a message waits before it can be received.
-    pub delay: Duration,
-}
-
 /// The tables of the template.
 ///
 /// # Errors
 /// The template is not YAML, or a table lacks its keys.
 pub fn tables() -> Result<Vec<Table>, TemplateError> {
-    resources("AWS::DynamoDB::Table")?.iter().map(|(id, resource)| table(id, resource)).collect()
-}
-
-/// The queues of the template.
-///
-/// # Errors
-/// The template is not YAML.
-pub fn queues() -> Result<Vec<Queue>, TemplateError> {
-    let queue = |(id, resource): &(String, Value)| Queue {
-        variable: format!("{}_URL", variable_of(id)),
-        delay: Duration::from_secs(property(id, resource, "DelaySeconds").ok().and_then(Value::as_u64).unwrap_or(0)),
-    };
-    Ok(resources("AWS::SQS::Queue")?.iter().map(queue).collect())
+    resources(&template()?, "AWS::DynamoDB::Table").iter().map(|(id, resource)| table(id, resource)).collect()
 }
 
 /// How long a function may run. A function is named by its binary.
@@ -81,33 +62,40 @@ pub fn queues() -> Result<Vec<Queue>, TemplateError> {
 /// # Errors
 /// The template is not YAML, or does not have the function or its time limit.
 pub fn function_timeout(function: &str) -> Result<Duration, TemplateError> {
-    let (id, resource) = functions()?
+    let (id, resource) = functions(&template()?)
         .into_iter()
         .find(|(_, resource)| binary(resource) == Some(function))
         .ok_or_else(|| TemplateError::NoFunction(function.to_owned()))?;
     seconds(&id, resource.get("Properties").unwrap_or(&Value::Null), "Timeout")
 }
 
-fn functions() -> Result<Vec<(String, Value)>, TemplateError> {
-    resources("AWS::Serverless::Function")
+fn functions(template: &Value) -> Vec<(String, Value)> {
+    resources(template, "AWS::Serverless::Function")
 }
 
 fn binary(function: &Value) -> Option<&str> {
     function.pointer("/Metadata/BuildProperties/Binary")?.as_str()
 }
 
-/// The resources of one type, by their ids. Of `!Ref`, `!GetAtt` and `!Sub` only the text is left.
-fn resources(kind: &str) -> Result<Vec<(String, Value)>, TemplateError> {
-    let template: Value =
-        serde_saphyr::from_str(TEMPLATE).map_err(|error| TemplateError::NotYaml(error.to_string()))?;
+/// The template. Of `!Ref`, `!GetAtt` and `!Sub` only the text is left.
+fn template() -> Result<Value, TemplateError> {
+    parse(TEMPLATE)
+}
+
+fn parse(text: &str) -> Result<Value, TemplateError> {
+    serde_saphyr::from_str(text).map_err(|error| TemplateError::NotYaml(error.to_string()))
+}
+
+/// The resources of one type, by their ids.
+fn resources(template: &Value, kind: &str) -> Vec<(String, Value)> {
     let resources = template.get("Resources").and_then(Value::as_object);
     let of_kind = |resource: &Value| resource.get("Type").and_then(Value::as_str) == Some(kind);
-    Ok(resources
+    resources
         .into_iter()
         .flatten()
         .filter(|(_, resource)| of_kind(resource))
         .map(|(id, resource)| (id.clone(), resource.clone()))
-        .collect())
+        .collect()
 }
 
 fn property<'a>(id: &str, resource: &'a Value, name: &'static str) -> Result<&'a Value, TemplateError> {
@@ -167,14 +155,6 @@ mod tests {
             events.definition["StreamSpecification"],
             json!({"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"})
         );
-    }
-
-    #[test]
-    fn opens_and_clicks_settle_in_the_queue_and_dead_letters_do_not() {
-        let queues = queues().unwrap();
-        let delay = |variable| queues.iter().find(|queue| queue.variable == variable).unwrap().delay;
-        assert_eq!(delay("ENGAGE_QUEUE_URL"), Duration::from_secs(90));
-        assert_eq!(delay("ENGAGE_DEAD_LETTERS_URL"), Duration::ZERO);
     }
 
     #[test]

@@ -228,6 +228,7 @@ fn service_name(call: &Call) -> &'static str {
         Service::DynamoDb => "DynamoDB",
         Service::Sns => "SNS",
         Service::Sqs => "SQS",
+        Service::Claude => "Claude",
     }
 }
 

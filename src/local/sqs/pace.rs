@@ -1,0 +1,90 @@
+//! How fast a queue's time passes: as the world's, or faster.
+
+use std::time::Duration;
+
+/// The shortest that any time becomes which is not zero.
+const LEAST: Duration = Duration::from_millis(20);
+
+/// The shortest that a message which was received is nobody else's, unless told otherwise. The functions take as long as ever, and
+/// what comes back while its invocation is under way is delivered twice, as on AWS.
+const LEAST_VISIBILITY: Duration = Duration::from_millis(500);
+
+/// How much shorter the times of queues are than they say: the visibility timeouts, and the delays that messages have of their
+/// own. How long a receive waits stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// From 0 to 1.
+    factor: f64,
+    least_visibility: Duration,
+}
+
+impl Default for Pace {
+    /// Every time as it is.
+    fn default() -> Self {
+        Self { factor: 1.0, least_visibility: Duration::ZERO }
+    }
+}
+
+impl Pace {
+    /// The pace at which what takes `stack` in the stack takes `local` here. It is never slower than the stack's.
+    pub fn between(stack: Duration, local: Duration) -> Self {
+        if local >= stack {
+            return Self::default();
+        }
+        Self { factor: local.div_duration_f64(stack), least_visibility: LEAST_VISIBILITY }
+    }
+
+    /// The same pace, but with so much time at least until a message that was received comes back, instead of half a second.
+    #[must_use]
+    pub fn with_least_visibility(self, least_visibility: Duration) -> Self {
+        Self { least_visibility, ..self }
+    }
+
+    /// A time of the queue's, as it is here. None stays none.
+    pub fn shortened(&self, time: Duration) -> Duration {
+        self.at_least(LEAST, time)
+    }
+
+    /// For how long a message that is received is nobody else's.
+    pub fn visibility(&self, timeout: Duration) -> Duration {
+        self.at_least(self.least_visibility.max(LEAST), timeout)
+    }
+
+    fn at_least(&self, least: Duration, time: Duration) -> Duration {
+        time.mul_f64(self.factor).max(least).min(time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTLES: Duration = Duration::from_secs(90);
+
+    #[test]
+    fn without_a_pace_and_at_one_that_is_slower_every_time_is_as_it_says() {
+        for pace in [Pace::default(), Pace::between(SETTLES, SETTLES), Pace::between(SETTLES, SETTLES * 9)] {
+            for time in [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(43_200)] {
+                assert_eq!((pace.shortened(time), pace.visibility(time)), (time, time), "{pace:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_time_is_shortened_as_the_settling_is() {
+        let pace = Pace::between(SETTLES, Duration::from_secs(2));
+        for time in [pace.shortened(Duration::from_secs(360)), pace.visibility(Duration::from_secs(360))] {
+            assert_eq!(time.as_millis(), 8_000);
+        }
+    }
+
+    #[test]
+    fn no_time_becomes_none_and_none_stays_none() {
+        let pace = Pace::between(SETTLES, Duration::ZERO);
+        let six_minutes = Duration::from_secs(360);
+        assert_eq!((pace.shortened(six_minutes), pace.visibility(six_minutes)), (LEAST, LEAST_VISIBILITY));
+        assert_eq!((pace.shortened(Duration::ZERO), pace.visibility(Duration::ZERO)), (Duration::ZERO, Duration::ZERO));
+        let pace = pace.with_least_visibility(Duration::ZERO);
+        assert_eq!(pace.visibility(six_minutes), LEAST);
+    }
+}
