@@ -152,6 +152,7 @@ impl Poller {
                 url: url.to_owned(),
                 arn,
                 partial_failures: options.partial_failures,
+                visibility: options.visibility,
                 invoke,
             }),
             options,

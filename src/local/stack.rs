@@ -15,6 +15,7 @@ use super::sqs::{LocalSqs, Pace};
 use super::template::{self, TemplateError};
 use super::{LOCAL_SECRET, function_url, server::Server};
 use crate::aws::{AwsEnvironment, NotSet};
+use crate::engage::Engager;
 use crate::protect::Protector;
 use crate::receive::{EnvironmentError, Receiver};
 
@@ -30,9 +31,29 @@ pub const ENGAGE_QUEUE: &str = "rebound-engage";
 /// The queue of what `engage` could not handle, in the local SQS.
 pub const ENGAGE_DEAD_LETTERS: &str = "rebound-engage-dead";
 
+/// The topic of decisions in the local SNS.
+pub const DECISIONS_TOPIC: &str = "arn:aws:sns:eu-west-1:000000000000:rebound-decisions";
+
+/// The name of the secret with Claude's key in the local Secrets Manager.
+pub const API_KEYS_NAME: &str = "rebound/api-keys";
+
 /// The variables that are handed on to the functions as the shell has them.
-const HANDED_ON: [&str; 5] =
-    ["RESEND_WEBHOOK_SECRET", "RETENTION_DAYS", "WEBHOOK_SECRET_ARN", "CAMPAIGN_TAG", "POLICY"];
+const HANDED_ON: [&str; 14] = [
+    "RESEND_WEBHOOK_SECRET",
+    "RETENTION_DAYS",
+    "WEBHOOK_SECRET_ARN",
+    "CAMPAIGN_TAG",
+    "POLICY",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_MODEL",
+    "ANTHROPIC_BASE_URL",
+    "FOLLOWUPS",
+    "FOLLOWUP_CAMPAIGNS",
+    "FOLLOWUP_TIMEZONE",
+    "DECISION_GUIDE",
+    "CLAUDE_CONCURRENCY",
+    "CLAUDE_DAILY_BUDGET_USD",
+];
 
 /// Why the local stack could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +134,8 @@ impl EmbeddedAws {
                 let stand_in = LocalSecretsManager::start().await.map_err(listening)?;
                 let arn = or_default("WEBHOOK_SECRET_ARN", SECRET_NAME.to_owned());
                 stand_in.put(&arn, &json!({ "RESEND_WEBHOOK_SECRET": LOCAL_SECRET }).to_string());
+                // Without a key: the written rules decide, unless ANTHROPIC_API_KEY is set.
+                stand_in.put(&or_default("API_KEYS_ARN", API_KEYS_NAME.to_owned()), "{}");
                 Some(stand_in)
             }
         };
@@ -126,6 +149,7 @@ impl EmbeddedAws {
         };
         or_default("AWS_ENDPOINT_URL_SNS", sns.as_ref().map(LocalSns::url).unwrap_or_default());
         or_default("ALERTS_TOPIC_ARN", ALERTS_TOPIC.to_owned());
+        or_default("DECISIONS_TOPIC_ARN", DECISIONS_TOPIC.to_owned());
 
         let sqs = match variable("AWS_ENDPOINT_URL_SQS") {
             Some(_) => None,
@@ -186,6 +210,14 @@ impl EmbeddedAws {
         Ok(Protector::from_environment(|name| self.variable(name))?)
     }
 
+    /// An engager on it, wired as the function is.
+    ///
+    /// # Errors
+    /// The environment makes no sense.
+    pub fn engager(&self) -> Result<Engager, StartError> {
+        Ok(Engager::from_environment(|name| self.variable(name))?)
+    }
+
     /// Stops DynamoDB, as if it were out of reach, and waits until it is. The tables are gone with it, unless they are in a file.
     pub async fn stop_dynamodb(&mut self) {
         if let Some(dynamodb) = self.dynamodb.take() {
@@ -201,7 +233,9 @@ fn set_up(sqs: &LocalSqs, options: &Options) -> Result<(), TemplateError> {
     if let Some(max_receive_count) = engage.max_receive_count {
         sqs.set_redrive(ENGAGE_QUEUE, ENGAGE_DEAD_LETTERS, max_receive_count);
     }
-    sqs.set_pace(Pace::between(engage.delay, options.settle));
+    // A function takes as long as ever: what it has in hand must not come back meanwhile.
+    let pace = Pace::between(engage.delay, options.settle).with_least_visibility(template::function_timeout("engage")?);
+    sqs.set_pace(pace);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! One invocation: its event, what its answer says, and the deletion of what is done.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
@@ -16,6 +17,7 @@ pub(super) struct Mapped {
     pub(super) url: String,
     pub(super) arn: String,
     pub(super) partial_failures: bool,
+    pub(super) visibility: Duration,
     pub(super) invoke: Invoke,
 }
 
@@ -86,13 +88,26 @@ impl Mapped {
                 Failed::All
             }
         };
-        let Failed::These(failed) = failed else { return true };
+        let Failed::These(failed) = failed else {
+            self.give_back(batch).await;
+            return true;
+        };
         let is_done = |message: &&Message| !message.message_id().is_some_and(|id| failed.contains(id));
         let done: Vec<&Message> = batch.0.iter().filter(is_done).collect();
         for done in done.chunks(MOST_MESSAGES) {
             self.delete(done).await;
         }
         !failed.is_empty()
+    }
+
+    /// A local queue keeps what was received for as long as the function may run, which is not shortened as all other times are. So
+    /// what is left after a broken invocation is given the queue's own time once more, which is.
+    async fn give_back(&self, batch: &Batch) {
+        let seconds = i32::try_from(self.visibility.as_secs()).unwrap_or(i32::MAX);
+        for message in &batch.0 {
+            let change = self.client.change_message_visibility().queue_url(&self.url).visibility_timeout(seconds);
+            let _ = change.set_receipt_handle(message.receipt_handle().map(str::to_owned)).send().await;
+        }
     }
 
     /// What can't be deleted comes again, as on Lambda.
