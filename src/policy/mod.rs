@@ -7,8 +7,10 @@
 //! - [`delay`]: whether a delayed email is news.
 //! - [`soft_bounce`]: when soft bounces add up to a suppression.
 //! - [`domain`]: whether a domain has lost its verification.
+//! - [`answer`]: what Claude may answer, and the check of it.
 //! - [`numbers`]: the limits in all of these, and their defaults.
 
+pub mod answer;
 pub mod brake;
 pub mod counting;
 pub mod delay;
