@@ -8,6 +8,7 @@
 //! - [`soft_bounce`]: when soft bounces add up to a suppression.
 //! - [`domain`]: whether a domain has lost its verification.
 //! - [`answer`]: what Claude may answer, and the check of it.
+//! - [`rules`]: what is done when Claude does not decide.
 //! - [`numbers`]: the limits in all of these, and their defaults.
 
 pub mod answer;
@@ -16,5 +17,6 @@ pub mod counting;
 pub mod delay;
 pub mod domain;
 pub mod numbers;
+pub mod rules;
 pub mod soft_bounce;
 pub mod suppression;
