@@ -9,6 +9,7 @@
 //! - [`domain`]: whether a domain has lost its verification.
 //! - [`answer`]: what Claude may answer, and the check of it.
 //! - [`rules`]: what is done when Claude does not decide.
+//! - [`followup`]: the guards before any follow-up is proposed.
 //! - [`numbers`]: the limits in all of these, and their defaults.
 
 pub mod answer;
@@ -16,6 +17,7 @@ pub mod brake;
 pub mod counting;
 pub mod delay;
 pub mod domain;
+pub mod followup;
 pub mod numbers;
 pub mod rules;
 pub mod soft_bounce;
