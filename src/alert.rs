@@ -172,7 +172,10 @@ mod tests {
 
     #[test]
     fn a_subject_is_what_sns_takes_whatever_the_title_holds() {
-        assert_eq!(alert("Complaint: änn@example.com\r\nBcc: x").notice().unwrap().subject, "Complaint: ?nn@example.com??Bcc: x");
+        assert_eq!(
+            alert("Complaint: änn@example.com\r\nBcc: x").notice().unwrap().subject,
+            "Complaint: ?nn@example.com??Bcc: x"
+        );
         assert_eq!(alert(&"x".repeat(500)).notice().unwrap().subject.len(), 100);
         assert_eq!(alert(&"ö".repeat(500)).sms().chars().count(), 160);
     }

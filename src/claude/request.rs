@@ -39,8 +39,8 @@ open is a hint only; a click is a signal.
 The tools:
 - schedule_followup: one short, useful mail to one recipient, by its token. Only if a person did it, nothing in the facts stands \
 against it, and there is something worth saying that fits the guide. Write it as the sender, in the language of the subject, in plain \
-text: no address, no markup, no placeholder, no token, no link but those of the mail itself, and better none. Never mention that \
-an open or a click was seen.
+text: no address, no markup, no emoji, no placeholder, no token, no link but those of the mail itself, and better none. Never mention \
+that an open or a click was seen.
 - log_engagement: nothing is sent; the interest is noted.
 - hand_to_human: a colleague of the sender's should look: a strong or an odd signal.
 - do_nothing: the rest.

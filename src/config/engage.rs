@@ -101,14 +101,13 @@ impl EngageConfig {
                 .filter(|number| (1..=1_000).contains(number))
                 .ok_or(ConfigError::NoSense("CLAUDE_CONCURRENCY", "a whole number from 1 to 1000"))?,
         };
-        let usd = match trimmed("CLAUDE_DAILY_BUDGET_USD") {
-            None => DEFAULT_BUDGET_USD,
-            Some(usd) => usd
-                .parse()
-                .ok()
-                .filter(|usd| (0.0..=1_000_000.0).contains(usd))
-                .ok_or(ConfigError::NoSense("CLAUDE_DAILY_BUDGET_USD", "an amount of US dollars from 0 to 1000000"))?,
-        };
+        let usd =
+            match trimmed("CLAUDE_DAILY_BUDGET_USD") {
+                None => DEFAULT_BUDGET_USD,
+                Some(usd) => usd.parse().ok().filter(|usd| (0.0..=1_000_000.0).contains(usd)).ok_or(
+                    ConfigError::NoSense("CLAUDE_DAILY_BUDGET_USD", "an amount of US dollars from 0 to 1000000"),
+                )?,
+            };
         let mode = FollowupMode::parse(variable("FOLLOWUPS").as_deref());
         let mode = mode.map_err(|error| ConfigError::Followups(error.to_string()))?;
         let zone = trimmed("FOLLOWUP_TIMEZONE").map_or_else(|| Ok(Zone::default()), |zone| Zone::parse(&zone));
@@ -151,7 +150,10 @@ mod tests {
     #[test]
     fn the_defaults_are_those_that_the_readme_names() {
         let config = read(&[]).unwrap();
-        assert_eq!((config.model.as_str(), config.base_url.as_str()), ("claude-haiku-5-5", "https://api.anthropic.com"));
+        assert_eq!(
+            (config.model.as_str(), config.base_url.as_str()),
+            ("claude-haiku-5-5", "https://api.anthropic.com")
+        );
         assert_eq!((config.concurrency, config.daily_budget), (4, NanoUsd(1_000_000_000)));
         assert_eq!((config.key, config.followups), (KeyPlace::Nowhere, FollowupMode::Propose));
     }

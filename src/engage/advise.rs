@@ -158,13 +158,7 @@ impl Work<'_> {
     }
 
     /// Reads and checks an answer.
-    async fn read(
-        &self,
-        happened: &Happened,
-        body: &[u8],
-        reservation: &Reservation,
-        mut asked: Asked,
-    ) -> Advice {
+    async fn read(&self, happened: &Happened, body: &[u8], reservation: &Reservation, mut asked: Asked) -> Advice {
         asked.usage = answer::usage(body);
         // An answer that doesn't say what it cost may have cost all that was reserved.
         let cost = asked.usage.as_ref().map_or(reservation.most(), |usage| self.engager.price.cost(usage));

@@ -76,9 +76,11 @@ pub(super) fn completed(
     now: UnixMillis,
 ) -> Value {
     let of_one = |standing: &Standing| {
-        let followups = standing.followups.taken.iter().map(|taken| {
-            json!({ "at": taken.at.to_text(), "is_to_this_email": taken.email_id == email_id })
-        });
+        let followups = standing
+            .followups
+            .taken
+            .iter()
+            .map(|taken| json!({ "at": taken.at.to_text(), "is_to_this_email": taken.email_id == email_id }));
         json!({
             "must_not_be_written_to_because": standing.suppressed,
             "followups": followups.collect::<Vec<_>>(),

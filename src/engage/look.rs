@@ -95,10 +95,8 @@ impl Work<'_> {
         let stored = |key: &str| rows.iter().find(|row| string(row, "event") == key);
         let decided = stored(&happening.sort_key()).and_then(Decided::from_item);
         let expires_at = own.get("expires_at").and_then(as_number);
-        let expires_at = expires_at.map_or_else(
-            || self.now.plus(days(KEPT_DAYS)),
-            |seconds| UnixMillis(seconds.saturating_mul(1_000)),
-        );
+        let expires_at = expires_at
+            .map_or_else(|| self.now.plus(days(KEPT_DAYS)), |seconds| UnixMillis(seconds.saturating_mul(1_000)));
         let campaign = timeline.iter().find_map(|told| self.config.campaign_tags.tagged(&told.event));
         let (judgement, passed) = match stored(&verdict_key(key)).and_then(judgement) {
             // Judged before, by a delivery that got no further: a verdict is never changed.
@@ -224,14 +222,7 @@ impl<'a> Told<'a> {
 
     pub(super) fn seen(&self, action: Action) -> Seen {
         let said = self.event.interaction();
-        Seen {
-            message: self.message.clone(),
-            action,
-            at: self.at,
-            link: said.link,
-            agent: said.agent,
-            ip: said.ip,
-        }
+        Seen { message: self.message.clone(), action, at: self.at, link: said.link, agent: said.agent, ip: said.ip }
     }
 }
 

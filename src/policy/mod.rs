@@ -8,13 +8,19 @@
 //! - [`soft_bounce`]: when soft bounces add up to a suppression.
 //! - [`domain`]: whether a domain has lost its verification.
 //! - [`verdict`]: whether a person or a machine opened or clicked.
+//! - [`answer`]: what Claude may answer, and the check of it.
+//! - [`rules`]: what is done when Claude does not decide.
+//! - [`followup`]: the guards before any follow-up is proposed.
 //! - [`numbers`]: the limits in all of these, and their defaults.
 
+pub mod answer;
 pub mod brake;
 pub mod counting;
 pub mod delay;
 pub mod domain;
+pub mod followup;
 pub mod numbers;
+pub mod rules;
 pub mod soft_bounce;
 pub mod suppression;
 pub mod verdict;

@@ -270,11 +270,7 @@ impl Decisions {
         }
     }
 
-    fn decision(
-        &self,
-        happening: &Happening,
-        decided: &Decided,
-    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+    fn decision(&self, happening: &Happening, decided: &Decided) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
         let update = if decided.is_settled {
             "SET payload = :receipt, carrier = :carrier, decided_at = :now, nothing_to_publish = :settled"
         } else {
@@ -288,7 +284,11 @@ impl Decisions {
             .expression_attribute_values(":receipt", text(&decided.receipt))
             .expression_attribute_values(":carrier", text(&decided.carrier))
             .expression_attribute_values(":now", number(decided.at.0));
-        if decided.is_settled { update.expression_attribute_values(":settled", AttributeValue::Bool(true)) } else { update }
+        if decided.is_settled {
+            update.expression_attribute_values(":settled", AttributeValue::Bool(true))
+        } else {
+            update
+        }
     }
 
     fn place(&self, place: &Place) -> aws_sdk_dynamodb::types::builders::PutBuilder {

@@ -17,8 +17,14 @@ async fn a_persons_click_becomes_a_proposal_with_all_that_is_needed_to_send_it()
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
 
     let receipt = stage.receipt().await;
-    assert_eq!((receipt.verdict, &receipt.done, receipt.asked.by), (Verdict::Human, &Done::FollowupProposed, By::Claude));
-    assert!(receipt.asked.cost_usd > 0.0 && receipt.asked.usage.is_some() && receipt.guards.len() >= 10, "{receipt:#?}");
+    assert_eq!(
+        (receipt.verdict, &receipt.done, receipt.asked.by),
+        (Verdict::Human, &Done::FollowupProposed, By::Claude)
+    );
+    assert!(
+        receipt.asked.cost_usd > 0.0 && receipt.asked.usage.is_some() && receipt.guards.len() >= 10,
+        "{receipt:#?}"
+    );
     let published = stage.published();
     assert_eq!(published.len(), 1);
     let proposal = &published[0];
@@ -119,10 +125,8 @@ async fn what_is_never_decided_is_not_asked_about_and_its_verdict_says_why() {
     let late = Mail { created_at: after(-3 * DAY), ..Mail::to("old-event", "b@example.com") };
     let untagged = Mail { tags: json!({ "list": "x" }), ..Mail::to("untagged", "c@example.com") };
     let elsewhere = Mail { tags: json!({ "campaign": "autumn" }), ..Mail::to("elsewhere", "d@example.com") };
-    let followup = Mail {
-        tags: json!({ "campaign": "spring", "followup_of": "e0" }),
-        ..Mail::to("followup", "e@example.com")
-    };
+    let followup =
+        Mail { tags: json!({ "campaign": "spring", "followup_of": "e0" }), ..Mail::to("followup", "e@example.com") };
     let nobody = Mail { to: Vec::new(), ..Mail::to("nobody", "") };
     let mut all = Vec::new();
     for mail in [&old, &untagged, &elsewhere, &followup, &nobody] {
@@ -183,7 +187,10 @@ async fn a_recipient_gets_no_more_follow_ups_than_the_caps_allow() {
     let stage = Stage::start().await;
     for (number, now) in [(1, 0), (2, DAY), (3, 4 * DAY), (4, 8 * DAY), (5, 12 * DAY)] {
         let now = after(now);
-        let mail = Mail { created_at: now.minus(std::time::Duration::from_secs(7200)), ..Mail::to(&format!("e{number}"), "ann@example.com") };
+        let mail = Mail {
+            created_at: now.minus(std::time::Duration::from_secs(7200)),
+            ..Mail::to(&format!("e{number}"), "ann@example.com")
+        };
         let at = now.minus(std::time::Duration::from_secs(600));
         for message in [mail.delivered(), mail.clicked(&format!("c{number}"), at)] {
             assert_eq!(crate::protect::receive(&stage.receiver, &message_at(&message, now), now).await, 200);

@@ -77,8 +77,7 @@ impl Mail {
     }
 
     pub(crate) fn clicked_by(&self, message: &str, at: UnixMillis, agent: &str, link: &str) -> SignedMessage {
-        let click =
-            json!({ "ipAddress": "203.0.113.24", "link": link, "timestamp": at.to_text(), "userAgent": agent });
+        let click = json!({ "ipAddress": "203.0.113.24", "link": link, "timestamp": at.to_text(), "userAgent": agent });
         self.event(message, "email.clicked", at, &json!({ "click": click }))
     }
 
@@ -111,9 +110,8 @@ impl Stage {
         let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
         let claude = ClaudeStub::start(any_port()).await.unwrap();
         let faults = Faults::default();
-        let before = async |url: String, service| {
-            FaultProxy::start(url, any_port(), service, faults.clone()).await.unwrap()
-        };
+        let before =
+            async |url: String, service| FaultProxy::start(url, any_port(), service, faults.clone()).await.unwrap();
         let at = |variable: &str| aws.variable(variable).unwrap();
         let proxies = [
             before(at("AWS_ENDPOINT_URL_DYNAMODB"), Service::DynamoDb).await,

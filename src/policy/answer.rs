@@ -1,0 +1,262 @@
+//! What Claude may answer, and the check of it.
+//!
+//! An answer is outside text: it was written from facts that others can shape (the links and subjects of mails), so it is read as
+//! strictly as a stranger's. Whatever does not keep to the bounds is refused as a whole, never mended; in doubt, it is refused.
+//!
+//! ```text
+//! body ── json ── message ── one tool call ── fields and types ── each value ──> Checked
+//!           │        │              │                │                 │
+//!           └────────┴──────────────┴────────────────┴─────────────────┴───────> Refusal
+//! ```
+
+mod fold;
+mod hidden;
+mod json;
+mod links;
+mod message;
+mod refusal;
+mod text;
+mod tools;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use self::message::{Usage, shown, usage};
+pub use self::refusal::{Excerpt, Refusal, TextFault};
+pub use self::text::{MESSAGE_CHARS, REASON_CHARS, SUBJECT_CHARS};
+use self::text::{Rules, Shape};
+use self::tools::Tool;
+pub use self::tools::tools;
+use crate::campaign::Campaign;
+
+/// What to do about a happening.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Choice {
+    /// Propose a follow-up to one recipient.
+    ScheduleFollowup {
+        /// To whom.
+        to: Token,
+        /// Its subject: one line of plain text.
+        subject: String,
+        /// Its text: plain, its lines ended by `\n`.
+        message: String,
+        /// When it is to be sent, in hours from now.
+        send_after_hours: f64,
+        /// Why, in a line.
+        reason: String,
+    },
+    /// Note the interest, and write to nobody.
+    LogEngagement {
+        /// How great it is.
+        interest: Interest,
+        /// Why, in a line.
+        reason: String,
+    },
+    /// Leave it to a person.
+    HandToHuman {
+        /// Why, in a line.
+        reason: String,
+    },
+    /// Nothing.
+    DoNothing {
+        /// Why, in a line.
+        reason: String,
+    },
+}
+
+impl Choice {
+    /// Its name, in tables and receipts, and as Claude's tool.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::ScheduleFollowup { .. } => Tool::ScheduleFollowup.as_str(),
+            Self::LogEngagement { .. } => Tool::LogEngagement.as_str(),
+            Self::HandToHuman { .. } => Tool::HandToHuman.as_str(),
+            Self::DoNothing { .. } => Tool::DoNothing.as_str(),
+        }
+    }
+
+    /// Why, in a line.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::ScheduleFollowup { reason, .. }
+            | Self::LogEngagement { reason, .. }
+            | Self::HandToHuman { reason }
+            | Self::DoNothing { reason } => reason,
+        }
+    }
+}
+
+/// How interested a person seems to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interest {
+    /// Hardly.
+    Low,
+    /// Somewhat, or it is not certain.
+    Medium,
+    /// Very.
+    High,
+}
+
+impl Interest {
+    /// The interest's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+
+    /// The interest of this name.
+    pub fn from_text(text: &str) -> Option<Self> {
+        [Self::Low, Self::Medium, Self::High].into_iter().find(|interest| interest.as_str() == text)
+    }
+}
+
+/// What stands for a recipient before Claude, which is told no addresses: `r1`, `r2` …
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(String);
+
+impl Token {
+    /// The token of the recipient at this place, counted from 0: `r1` for the first.
+    pub fn nth(index: usize) -> Self {
+        Self(format!("r{}", index.saturating_add(1)))
+    }
+
+    /// The token.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an answer must keep to.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds<'a> {
+    /// The recipients that were offered.
+    pub tokens: &'a [Token],
+    /// The campaign of the mail.
+    pub campaign: &'a Campaign,
+    /// The hosts of the mail's own links, in lower case: the only ones that a text may link to.
+    pub hosts: &'a BTreeSet<String>,
+    /// The latest that a follow-up may be put off, in hours.
+    pub longest_delay_hours: u32,
+}
+
+/// A choice that keeps to its bounds. Only [`check`] makes one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked(Choice);
+
+impl Checked {
+    /// The choice.
+    pub fn choice(&self) -> &Choice {
+        &self.0
+    }
+
+    /// The choice, to keep.
+    pub fn into_choice(self) -> Choice {
+        self.0
+    }
+}
+
+/// Reads the body of a 200 answer of the Messages API and checks it: one call of one of the [`tools`], with exactly its fields,
+/// and each of them within the bounds. Texts come out trimmed, and a message with `\n` at the ends of its lines.
+///
+/// # Errors
+/// Anything else, whatever it is.
+pub fn check(body: &[u8], bounds: &Bounds<'_>) -> Result<Checked, Refusal> {
+    let call = message::call(body)?;
+    let tool = Tool::named(&call.name).ok_or_else(|| Refusal::UnknownTool(Excerpt::of(&call.name)))?;
+    let input = Input::of(tool, &call.input, bounds)?;
+    let choice = match tool {
+        Tool::ScheduleFollowup => Choice::ScheduleFollowup {
+            to: input.recipient()?,
+            send_after_hours: input.in_campaign().and_then(|()| input.delay())?,
+            subject: input.text("subject", Shape::Line(SUBJECT_CHARS))?,
+            message: input.text("message", Shape::Lines(MESSAGE_CHARS))?,
+            reason: input.reason()?,
+        },
+        Tool::LogEngagement => Choice::LogEngagement { interest: input.interest()?, reason: input.reason()? },
+        Tool::HandToHuman => Choice::HandToHuman { reason: input.reason()? },
+        Tool::DoNothing => Choice::DoNothing { reason: input.reason()? },
+    };
+    Ok(Checked(choice))
+}
+
+/// A tool's input that has exactly the tool's fields.
+struct Input<'a> {
+    tool: Tool,
+    fields: &'a Map<String, Value>,
+    bounds: &'a Bounds<'a>,
+}
+
+impl<'a> Input<'a> {
+    fn of(tool: Tool, input: &'a Value, bounds: &'a Bounds<'a>) -> Result<Self, Refusal> {
+        let Value::Object(fields) = input else { return Err(Refusal::InputNotAnObject { tool: tool.as_str() }) };
+        if let Some(unknown) = fields.keys().find(|name| !tool.fields().contains(&name.as_str())) {
+            return Err(Refusal::UnknownField { tool: tool.as_str(), field: Excerpt::of(unknown) });
+        }
+        let input = Self { tool, fields, bounds };
+        tool.fields().iter().try_for_each(|field| input.get(field).map(drop))?;
+        Ok(input)
+    }
+
+    fn get(&self, field: &'static str) -> Result<&'a Value, Refusal> {
+        self.fields.get(field).ok_or(Refusal::MissingField { tool: self.tool.as_str(), field })
+    }
+
+    fn string(&self, field: &'static str) -> Result<&'a str, Refusal> {
+        self.get(field)?.as_str().ok_or(Refusal::WrongType { field, expected: "a string" })
+    }
+
+    fn recipient(&self) -> Result<Token, Refusal> {
+        let to = self.string("to")?;
+        let offered = self.bounds.tokens.iter().find(|token| token.as_str() == to);
+        offered.cloned().ok_or_else(|| Refusal::NotARecipient(Excerpt::of(to)))
+    }
+
+    fn in_campaign(&self) -> Result<(), Refusal> {
+        let named = self.string("campaign_id")?;
+        if named == self.bounds.campaign.as_str() { Ok(()) } else { Err(Refusal::OtherCampaign(Excerpt::of(named))) }
+    }
+
+    fn delay(&self) -> Result<f64, Refusal> {
+        let field = "send_after_hours";
+        let hours = self.get(field)?.as_f64().ok_or(Refusal::WrongType { field, expected: "a number" })?;
+        let longest = self.bounds.longest_delay_hours;
+        if (1.0..=f64::from(longest)).contains(&hours) { Ok(hours) } else { Err(Refusal::Delay { hours, longest }) }
+    }
+
+    fn interest(&self) -> Result<Interest, Refusal> {
+        let named = self.string("interest")?;
+        Interest::from_text(named).ok_or_else(|| Refusal::UnknownInterest(Excerpt::of(named)))
+    }
+
+    fn reason(&self) -> Result<String, Refusal> {
+        // It is for the sender's own people, and says whom it is about: it may name a token.
+        self.checked("reason", Shape::Line(REASON_CHARS), &[])
+    }
+
+    fn text(&self, field: &'static str, shape: Shape) -> Result<String, Refusal> {
+        self.checked(field, shape, self.bounds.tokens)
+    }
+
+    fn checked(&self, field: &'static str, shape: Shape, tokens: &[Token]) -> Result<String, Refusal> {
+        let rules = Rules { tokens, hosts: self.bounds.hosts };
+        rules.check(self.string(field)?, shape).map_err(|fault| Refusal::Text { field, fault })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! The message of the Messages API that an answer comes in (<https://platform.claude.com/docs/en/api/messages>).
+
+use serde_json::{Map, Value};
+
+use super::hidden::is_hidden;
+use super::json;
+use super::refusal::{Excerpt, Refusal};
+
+/// The most characters of an answer that a receipt keeps.
+const SHOWN_CHARS: usize = 2_000;
+
+/// No answer to anybody's request takes a billion tokens.
+const MOST_TOKENS: u64 = 1_000_000_000;
+
+/// What an answer cost, in tokens (<https://platform.claude.com/docs/en/api/messages>, `usage`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Usage {
+    /// Tokens of the request, without those of the cache.
+    pub input_tokens: u64,
+    /// Tokens of the answer.
+    pub output_tokens: u64,
+    /// Tokens of the request that were written to the cache.
+    pub cache_creation_input_tokens: u64,
+    /// Tokens of the request that were read from the cache.
+    pub cache_read_input_tokens: u64,
+}
+
+/// What an answer cost. A number that is missing or null is 0. `None` where there is no usage in the body, or where a number in it
+/// can't be one of tokens: negative, a fraction, or beyond a billion.
+pub fn usage(body: &[u8]) -> Option<Usage> {
+    let message: Value = serde_json::from_slice(body).ok()?;
+    let usage = message.get("usage")?.as_object()?;
+    let tokens = |name| match usage.get(name) {
+        None | Some(Value::Null) => Some(0),
+        Some(number) => number.as_u64().filter(|number| *number <= MOST_TOKENS),
+    };
+    Some(Usage {
+        input_tokens: tokens("input_tokens")?,
+        output_tokens: tokens("output_tokens")?,
+        cache_creation_input_tokens: tokens("cache_creation_input_tokens")?,
+        cache_read_input_tokens: tokens("cache_read_input_tokens")?,
+    })
+}
+
+/// What came, for the receipt, in at most 2,000 characters: the tool calls as JSON; where there are none, the text; and of a body
+/// that is no message, its beginning. Unchecked. Only what can't be seen (control characters other than line breaks and tabs, bidi
+/// controls and their like) is shown as `�`.
+pub fn shown(body: &[u8]) -> String {
+    let visible = |c: char| match c {
+        '\n' | '\t' => c,
+        c if c.is_control() || is_hidden(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    chosen_or_said(body).unwrap_or_else(|| beginning(body)).chars().take(SHOWN_CHARS).map(visible).collect()
+}
+
+fn chosen_or_said(body: &[u8]) -> Option<String> {
+    let message = json::read(body).ok()?;
+    let blocks = message.get("content")?.as_array()?;
+    let of_kind = |kind: &'static str| blocks.iter().filter(move |block| text_at(block, "type") == Some(kind));
+    let calls: Vec<String> = of_kind("tool_use")
+        .map(|block| {
+            let name = block.get("name").unwrap_or(&Value::Null);
+            let input = block.get("input").unwrap_or(&Value::Null);
+            serde_json::json!({ "name": name, "input": input }).to_string()
+        })
+        .collect();
+    let said = || of_kind("text").filter_map(|block| text_at(block, "text")).collect::<Vec<_>>().join("\n");
+    let shown = if calls.is_empty() { said() } else { calls.join("\n") };
+    (!shown.is_empty()).then_some(shown)
+}
+
+fn beginning(body: &[u8]) -> String {
+    // No character has more than four bytes.
+    let end = body.len().min(4 * SHOWN_CHARS);
+    String::from_utf8_lossy(body.get(..end).unwrap_or_default()).into_owned()
+}
+
+/// A tool call, unchecked.
+pub(super) struct Call {
+    /// The tool's name.
+    pub name: String,
+    /// What it is called with.
+    pub input: Value,
+}
+
+/// The one tool call of an answer.
+pub(super) fn call(body: &[u8]) -> Result<Call, Refusal> {
+    let Value::Object(message) = json::read(body)? else { return Err(Refusal::NotAMessage("it is not an object")) };
+    if message.get("type").and_then(Value::as_str) != Some("message") {
+        return Err(Refusal::NotAMessage("its type is not message"));
+    }
+    check_stop(&message)?;
+    let Some(Value::Array(blocks)) = message.get("content") else {
+        return Err(Refusal::NotAMessage("it has no content"));
+    };
+    let mut calls = Vec::new();
+    for block in blocks {
+        match text_at(block, "type") {
+            Some("tool_use") => calls.push(block),
+            Some("text" | "thinking" | "redacted_thinking") => {}
+            other => return Err(Refusal::UnknownBlock(Excerpt::of(other.unwrap_or("none")))),
+        }
+    }
+    match calls.as_slice() {
+        [] => Err(Refusal::NoChoice),
+        [call] => Ok(Call {
+            name: text_at(call, "name").ok_or(Refusal::NotAMessage("a tool call has no name"))?.to_owned(),
+            input: call.get("input").cloned().unwrap_or_default(),
+        }),
+        several => Err(Refusal::SeveralChoices(several.len())),
+    }
+}
+
+/// Whether the answer stopped to call a tool (<https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons>).
+fn check_stop(message: &Map<String, Value>) -> Result<(), Refusal> {
+    match message.get("stop_reason").and_then(Value::as_str) {
+        Some("tool_use") => Ok(()),
+        Some("max_tokens") => Err(Refusal::CutOff),
+        Some("refusal") => Err(Refusal::Declined),
+        other => Err(Refusal::Stopped(Excerpt::of(other.unwrap_or("none")))),
+    }
+}
+
+fn text_at<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key)?.as_str()
+}

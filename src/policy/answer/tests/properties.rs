@@ -1,0 +1,153 @@
+//! Whatever comes, nothing panics, and what is accepted keeps to every bound, as a second and simpler look at it has it.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Whether a text keeps to the rules, judged by the spaces between its words.
+fn keeps(text: &str, most: usize, lines: bool) -> bool {
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.into_iter().all(|word| !["r1", "r2", "R1", "R2"].contains(&word)) && may_be_a_reason(text, most, lines)
+}
+
+/// The same for a text that may name a recipient's token.
+fn may_be_a_reason(text: &str, most: usize, lines: bool) -> bool {
+    let mail = Mail::new();
+    let length = (1..=most).contains(&text.chars().count());
+    let plain = text.chars().all(|c| !c.is_control() || lines && matches!(c, '\n' | '\t'));
+    let unseen = ['\u{AD}', '\u{200B}', '\u{200D}', '\u{202E}', '\u{2028}', '\u{2066}', '\u{FEFF}', '\u{E0041}'];
+    let marks = ['@', '＠', '﹫'].iter().chain(&unseen).all(|mark| !text.contains(*mark)) && !text.contains("%40");
+    let tags = ["<a", "<b", "</", "<!", "&#", "&lt;"].iter().all(|tag| !text.contains(tag));
+    length && plain && marks && tags && text.split_whitespace().all(|word| links_home(word, &mail.hosts))
+}
+
+/// Without the own hosts that stand where a host begins and ends, nothing in a word looks like a host or a scheme.
+fn links_home(word: &str, hosts: &BTreeSet<String>) -> bool {
+    let mut rest = word.to_lowercase().replace('\\', "/");
+    let mut kept = String::new();
+    let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
+    let path = |c: char| c.is_ascii_alphanumeric() || "-._~/?#&=+%".contains(c);
+    loop {
+        let found = hosts.iter().filter_map(|host| Some((rest.find(host.as_str())?, host))).min();
+        let Some((at, host)) = found else { break };
+        let (before, found) = rest.split_at(at);
+        let after = found.strip_prefix(host.as_str()).unwrap();
+        let dotted = before.ends_with('.') && joins(before.trim_end_matches('.').chars().next_back());
+        if joins(before.chars().next_back()) || dotted || joins(after.trim_start_matches('.').chars().next()) {
+            return false;
+        }
+        let end = if after.starts_with('/') { after.find(|c| !path(c)).unwrap_or(after.len()) } else { 0 };
+        let (link, beyond) = after.split_at(end);
+        if link.contains("//") {
+            return false;
+        }
+        let before = before.strip_suffix("https://").or(before.strip_suffix("http://")).unwrap_or(before);
+        kept = kept + before + " ";
+        rest = beyond.to_owned();
+    }
+    rest = kept + &rest;
+    let chars: Vec<char> = rest.chars().collect();
+    let dotted = chars.windows(4).any(|four| {
+        four[0].is_alphanumeric() && four[1] == '.' && four[2].is_ascii_alphabetic() && four[3].is_ascii_alphabetic()
+    });
+    let opened = ["javascript:", "mailto:", "http:", "https:"].iter().any(|scheme| {
+        rest.split_once(scheme).is_some_and(|(_, after)| after.starts_with(|c: char| c.is_alphanumeric() || c == '/'))
+    });
+    !dotted && !opened && !rest.contains("//")
+}
+
+fn holds(choice: &Choice) -> bool {
+    may_be_a_reason(choice.reason(), 500, false)
+        && match choice {
+            Choice::ScheduleFollowup { to, subject, message, send_after_hours, .. } => {
+                ["r1", "r2"].contains(&to.as_str())
+                    && keeps(subject, 150, false)
+                    && keeps(message, 2_000, true)
+                    && *send_after_hours >= 1.0
+                    && *send_after_hours <= 168.0
+            }
+            _ => true,
+        }
+}
+
+/// Texts that are likely to be nearly a link, an address or a tag.
+fn text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        8 => prop::sample::select(vec![
+            "own.example", "docs.own.example", "evil.com", "https://", "http://", "HTTPS:", "//", "/", "\\", ".", "。", "．", ":",
+            "%2e", "%40", "%25", "@", "＠", "(at)", "<", "b", "&#46;", "&", ";", "r1", "R2", " ", "\n", "-", "_", "e.g.", "3.5", "~",
+            "javascript", "www", "é", "а", "\u{200B}", "?", "#", "=", ",", ")", "\"", "443", "80", "words", "你好", "–",
+        ]).prop_map(str::to_owned),
+        1 => "\\PC{0,4}",
+        1 => any::<char>().prop_map(String::from),
+    ];
+    prop::collection::vec(piece, 0..9).prop_map(|pieces| pieces.concat())
+}
+
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        text().prop_map(Value::from),
+        prop::sample::select(vec!["message", "tool_use", "do_nothing", "r1", "launch"]).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        let key = prop::sample::select(vec!["type", "content", "stop_reason", "name", "input", "to", "reason", "x"]);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key, inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())),
+        ]
+    })
+}
+
+/// Reads the body in every way there is, and says whether what was accepted, if anything was, keeps to the bounds.
+fn sound(body: &[u8]) -> bool {
+    let _ = usage(body);
+    let shown = shown(body);
+    let checked = Mail::new().check(body);
+    let told = checked.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    shown.chars().count() <= 2_000
+        && told.chars().count() < 300
+        && !told.contains(char::is_control)
+        && checked.as_ref().map_or(true, holds)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(sound(&body));
+    }
+
+    #[test]
+    fn a_damaged_answer_is_read_without_a_panic(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        let mut body = message("tool_use", &json!([tool_use("schedule_followup", &followup())]));
+        let at = at.index(body.len());
+        if cut { body.truncate(at) } else { body[at] = byte }
+        prop_assert!(sound(&body));
+    }
+
+    #[test]
+    fn any_json_where_a_call_is_expected_is_judged_soundly(content in json_value(), input in json_value()) {
+        prop_assert!(sound(&message("tool_use", &content)));
+        prop_assert!(sound(&message("tool_use", &json!([tool_use("do_nothing", &input)]))));
+        prop_assert!(sound(content.to_string().as_bytes()));
+    }
+
+    #[test]
+    fn whatever_is_accepted_keeps_to_every_bound(
+        subject in text(), message_text in text(), reason in text(), hours in any::<f64>(), near in -5.0..200.0, whole in any::<bool>(),
+    ) {
+        let mut input = with("send_after_hours", json!(if whole { near } else { hours }));
+        for (field, text) in [("subject", &subject), ("message", &message_text), ("reason", &reason)] {
+            let alone = with(field, json!(text));
+            prop_assert!(sound(&message("tool_use", &json!([tool_use("schedule_followup", &alone)]))), "{field}: {text:?}");
+            input[field] = json!(text);
+        }
+        prop_assert!(sound(&message("tool_use", &json!([tool_use("schedule_followup", &input)]))));
+    }
+}

@@ -1,0 +1,126 @@
+//! What a text of an answer may have in it.
+
+use std::collections::BTreeSet;
+
+use super::Token;
+use super::fold::views;
+use super::hidden::is_hidden;
+use super::links;
+use super::refusal::{Excerpt, TextFault};
+
+/// The most characters of a subject.
+pub const SUBJECT_CHARS: usize = 150;
+
+/// The most characters of a message.
+pub const MESSAGE_CHARS: usize = 2_000;
+
+/// The most characters of a reason.
+pub const REASON_CHARS: usize = 500;
+
+/// How a text may be laid out, and the most characters that it may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    /// One line.
+    Line(usize),
+    /// Lines and tabs.
+    Lines(usize),
+}
+
+/// What a text must keep to, besides its length.
+pub(super) struct Rules<'a> {
+    /// Words that it must not have.
+    pub tokens: &'a [Token],
+    /// The hosts that it may link to, in lower case.
+    pub hosts: &'a BTreeSet<String>,
+}
+
+impl Rules<'_> {
+    /// The text, trimmed and with `\n` at the ends of its lines, if it keeps to the rules.
+    pub(super) fn check(&self, text: &str, shape: Shape) -> Result<String, TextFault> {
+        let text = match shape {
+            Shape::Line(_) => text.trim().to_owned(),
+            Shape::Lines(_) => text.replace("\r\n", "\n").trim().to_owned(),
+        };
+        let (Shape::Line(most) | Shape::Lines(most)) = shape;
+        match text.chars().count() {
+            0 => return Err(TextFault::Empty),
+            chars if chars > most => return Err(TextFault::TooLong { chars, most }),
+            _ => {}
+        }
+        check_characters(&text, shape)?;
+        // As it stands too: a browser takes a backslash for a slash, a mail program may end a link there.
+        links::check(&text, self.hosts)?;
+        for view in views(&text).ok_or(TextFault::Encoded)? {
+            check_characters(&view, shape)?;
+            check_at(&view)?;
+            check_markup(&view)?;
+            check_dots(&view)?;
+            self.check_tokens(&view)?;
+            links::check(&view, self.hosts)?;
+        }
+        Ok(text)
+    }
+
+    fn check_tokens(&self, view: &str) -> Result<(), TextFault> {
+        let mut words = view.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let is_token = |word: &&str| self.tokens.iter().any(|token| token.as_str().eq_ignore_ascii_case(word));
+        words.find(is_token).map_or(Ok(()), |word| Err(TextFault::OwnToken(Excerpt::of(word))))
+    }
+}
+
+fn check_characters(text: &str, shape: Shape) -> Result<(), TextFault> {
+    let lines = matches!(shape, Shape::Lines(_));
+    for c in text.chars() {
+        if is_hidden(c) {
+            return Err(TextFault::Hidden(c as u32));
+        }
+        if c.is_control() && !(lines && matches!(c, '\n' | '\t')) {
+            return Err(TextFault::Control(c as u32));
+        }
+    }
+    Ok(())
+}
+
+/// No `@`, nor what people and programs put for one: an address in a text is one that somebody else has put there.
+fn check_at(view: &str) -> Result<(), TextFault> {
+    if view.contains('@') || bracketed(view).any(|(_, inside)| inside == "at") { Err(TextFault::At) } else { Ok(()) }
+}
+
+/// No `evil[.]example`, as people and programs write what is to be put together again.
+fn check_dots(view: &str) -> Result<(), TextFault> {
+    let disguised = bracketed(view).find(|(_, inside)| matches!(inside.as_str(), "." | "dot"));
+    disguised.map_or(Ok(()), |(at, _)| Err(TextFault::DisguisedDot(Excerpt::of(at))))
+}
+
+/// The texts that begin after each opening bracket, and what stands in it up to its closing one, in lower case and trimmed. Only
+/// what is short enough to be of interest.
+fn bracketed(view: &str) -> impl Iterator<Item = (&str, String)> {
+    view.match_indices(['(', '[', '{']).filter_map(|(at, bracket)| {
+        let after = view.split_at(at).1.strip_prefix(bracket)?;
+        let inside: String = after.chars().take(12).take_while(|c| !matches!(c, ')' | ']' | '}')).collect();
+        Some((after, inside.trim().to_ascii_lowercase()))
+    })
+}
+
+/// Nothing that HTML reads as a tag, a comment or an entity, wherever the text may come to be shown
+/// (<https://html.spec.whatwg.org/multipage/parsing.html#tag-open-state>).
+fn check_markup(view: &str) -> Result<(), TextFault> {
+    let mut marks = view.match_indices(['<', '&']).map(|(at, _)| view.split_at(at).1);
+    marks.find(|mark| is_tag(mark) || is_entity(mark)).map_or(Ok(()), |mark| {
+        let shown: String = mark.chars().take(12).collect();
+        Err(TextFault::Markup(Excerpt::of(&shown)))
+    })
+}
+
+fn is_tag(mark: &str) -> bool {
+    let next = mark.strip_prefix('<').and_then(|after| after.chars().next());
+    next.is_some_and(|c| c.is_alphabetic() || matches!(c, '/' | '!' | '?'))
+}
+
+/// `&#…` or `&name;`.
+fn is_entity(mark: &str) -> bool {
+    let Some(after) = mark.strip_prefix('&') else { return false };
+    let name = after.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+    let named = name.starts_with(';') && after.len() - name.len() >= 2;
+    after.starts_with('#') || named
+}

@@ -1,0 +1,117 @@
+//! The tools that Claude is offered, of which it must call one.
+
+use serde_json::{Value, json};
+
+use super::Token;
+use super::text::{MESSAGE_CHARS, REASON_CHARS, SUBJECT_CHARS};
+
+/// A tool that Claude may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tool {
+    /// Propose a follow-up.
+    ScheduleFollowup,
+    /// Only note the interest.
+    LogEngagement,
+    /// Leave it to a person.
+    HandToHuman,
+    /// Nothing.
+    DoNothing,
+}
+
+impl Tool {
+    const ALL: [Self; 4] = [Self::ScheduleFollowup, Self::LogEngagement, Self::HandToHuman, Self::DoNothing];
+
+    /// The tool's name in the request and in the answer.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::ScheduleFollowup => "schedule_followup",
+            Self::LogEngagement => "log_engagement",
+            Self::HandToHuman => "hand_to_human",
+            Self::DoNothing => "do_nothing",
+        }
+    }
+
+    /// The tool of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.as_str() == name)
+    }
+
+    /// The fields of its input, all of them required.
+    pub(super) const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::ScheduleFollowup => &["to", "subject", "message", "send_after_hours", "campaign_id", "reason"],
+            Self::LogEngagement => &["interest", "reason"],
+            Self::HandToHuman | Self::DoNothing => &["reason"],
+        }
+    }
+
+    const fn description(self) -> &'static str {
+        match self {
+            Self::ScheduleFollowup => {
+                "Propose one follow-up mail to one recipient of this mail. It is checked, and sent only if all checks pass."
+            }
+            Self::LogEngagement => "Note how interested the person seems to be, and write to nobody.",
+            Self::HandToHuman => "Leave the decision to a person, for instance because it is delicate or promising.",
+            Self::DoNothing => "Do nothing: the event says nothing about a person's interest.",
+        }
+    }
+
+    fn definition(self, tokens: &[Token]) -> Value {
+        let properties: serde_json::Map<String, Value> =
+            self.fields().iter().map(|field| ((*field).to_owned(), property(field, tokens))).collect();
+        json!({
+            "name": self.as_str(),
+            "description": self.description(),
+            "strict": true,
+            "input_schema": {
+                "type": "object",
+                "properties": properties,
+                "required": self.fields(),
+                "additionalProperties": false,
+            },
+        })
+    }
+}
+
+const PLAIN: &str = "no @, no markup, no emoji, and no link but to a host that the mail itself links to";
+const NO_TOKEN: &str = "and no recipient token (such as r1), as nobody is called that";
+
+fn property(field: &str, tokens: &[Token]) -> Value {
+    let text = |description: String| json!({ "type": "string", "description": description });
+    match field {
+        "to" => {
+            json!({ "type": "string", "enum": tokens, "description": "The token of the one recipient to write to." })
+        }
+        "subject" => text(format!(
+            "The subject, one line of 1 to {SUBJECT_CHARS} characters of plain text: {PLAIN}; {NO_TOKEN}."
+        )),
+        "message" => text(format!(
+            "The whole text of the mail, 1 to {MESSAGE_CHARS} characters of plain text. Line breaks are fine; {PLAIN}; {NO_TOKEN}."
+        )),
+        "send_after_hours" => json!({
+            "type": "number",
+            "description": "How many hours from now to send it: at least 1, at most the longest delay that is allowed.",
+        }),
+        "campaign_id" => text("The campaign of this mail, exactly as it was given.".to_owned()),
+        "interest" => json!({
+            "type": "string",
+            "enum": ["low", "medium", "high"],
+            "description": "How interested the person seems to be.",
+        }),
+        _ => text(format!(
+            "Why, for the people who look after this: one line of 1 to {REASON_CHARS} characters; {PLAIN}."
+        )),
+    }
+}
+
+/// The definitions of the tools, for `tools` of a request: four; where there are no tokens, and so nobody to write to, the three
+/// that write to nobody.
+///
+/// Strict, so that the API itself keeps to the fields and their types; a strict schema has no way to say lengths and ranges, so
+/// those stand in the descriptions
+/// (<https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations>). Everything is checked
+/// again in the answer.
+pub fn tools(tokens: &[Token]) -> Value {
+    let offered = Tool::ALL.into_iter().filter(|tool| !tokens.is_empty() || *tool != Tool::ScheduleFollowup);
+    offered.map(|tool| tool.definition(tokens)).collect()
+}

@@ -1,0 +1,188 @@
+//! The guards before any follow-up is proposed, and what is never decided about at all.
+//!
+//! ```text
+//! may_be_decided  campaign, event_age, email_age, followup_of_followup    before anybody is asked
+//! mode, suppressed, brake                                                 before a follow-up is proposed
+//! not_before      quiet_hours                                             when it may be sent
+//! caps            one_for_each_email, per_recipient, gap                  and how many there are already
+//! ```
+//!
+//! Each guard answers, whether it lets pass or not, and every answer goes into the receipt. A follow-up is proposed only if none of
+//! them is [`Ruling::Refused`].
+
+mod caps;
+mod decidable;
+mod quiet;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::caps::{Taken, caps};
+pub use self::decidable::{AllowedCampaigns, Decidable, NeverDecided, may_be_decided};
+pub use self::quiet::{Zone, ZoneError, not_before};
+use super::brake::Status;
+
+/// The guards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guard {
+    /// Whether follow-ups are proposed at all.
+    Mode,
+    /// Whether this campaign is one to decide about.
+    Campaign,
+    /// Whether the event is recent enough.
+    EventAge,
+    /// Whether the email is.
+    EmailAge,
+    /// Whether the email is itself a follow-up.
+    FollowupOfFollowup,
+    /// Whether the recipient must not be written to.
+    Suppressed,
+    /// Whether the campaign is paused.
+    Brake,
+    /// Whether it would come at night.
+    QuietHours,
+    /// Whether the email has had its follow-up.
+    OneForEachEmail,
+    /// Whether the recipient has had their number.
+    PerRecipient,
+    /// Whether another is too near.
+    Gap,
+}
+
+impl Guard {
+    /// The guard's name in receipts and in the documentation.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mode => "mode",
+            Self::Campaign => "campaign",
+            Self::EventAge => "event_age",
+            Self::EmailAge => "email_age",
+            Self::FollowupOfFollowup => "followup_of_followup",
+            Self::Suppressed => "suppressed",
+            Self::Brake => "brake",
+            Self::QuietHours => "quiet_hours",
+            Self::OneForEachEmail => "one_for_each_email",
+            Self::PerRecipient => "per_recipient",
+            Self::Gap => "gap",
+        }
+    }
+
+    fn passes(self, why: impl Into<String>) -> Answer {
+        Answer { guard: self, ruling: Ruling::Passed, why: why.into() }
+    }
+
+    fn moves(self, why: impl Into<String>) -> Answer {
+        Answer { guard: self, ruling: Ruling::Moved, why: why.into() }
+    }
+
+    fn refuses(self, why: impl Into<String>) -> Answer {
+        Answer { guard: self, ruling: Ruling::Refused, why: why.into() }
+    }
+}
+
+/// What a guard makes of a follow-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ruling {
+    /// It lets it pass.
+    Passed,
+    /// It lets it pass later.
+    Moved,
+    /// It refuses it.
+    Refused,
+}
+
+impl Ruling {
+    /// The ruling's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Moved => "moved",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// One guard's answer, for the receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Which guard.
+    pub guard: Guard,
+    /// What it makes of it.
+    pub ruling: Ruling,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// Whether follow-ups are proposed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FollowupMode {
+    /// Never.
+    Off,
+    /// Proposed, for whoever sends them.
+    #[default]
+    Propose,
+}
+
+/// Why a mode is of no use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModeError {
+    /// There is no mode of this name.
+    #[error("the mode of follow-ups is off or propose, not {0:?}")]
+    Unknown(String),
+}
+
+impl FollowupMode {
+    /// The mode's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Propose => "propose",
+        }
+    }
+
+    /// Reads a mode. One that is not set, or empty, is `propose`.
+    ///
+    /// # Errors
+    /// There is no mode of this name.
+    pub fn parse(text: Option<&str>) -> Result<Self, ModeError> {
+        match text.unwrap_or_default().trim() {
+            "" | "propose" => Ok(Self::Propose),
+            "off" => Ok(Self::Off),
+            other => Err(ModeError::Unknown(other.to_owned())),
+        }
+    }
+}
+
+/// Whether follow-ups are proposed at all.
+pub fn mode(mode: FollowupMode) -> Answer {
+    match mode {
+        FollowupMode::Off => Guard::Mode.refuses("follow-ups are switched off"),
+        FollowupMode::Propose => Guard::Mode.passes("follow-ups are proposed"),
+    }
+}
+
+/// Whether the recipient may be written to: only while no reason to suppress them stands.
+pub fn suppressed(reasons: &[&str]) -> Answer {
+    if reasons.is_empty() {
+        Guard::Suppressed.passes("the recipient is not suppressed")
+    } else {
+        Guard::Suppressed.refuses(format!("the recipient is suppressed: {}", reasons.join(", ")))
+    }
+}
+
+/// Whether the campaign may be sent. A slowed one may: a follow-up is one mail to somebody who showed interest. `None` is a campaign
+/// whose brake is not known, because nothing was counted for it yet. `reason` is the brake's own, where it is known.
+pub fn brake(status: Option<Status>, reason: Option<&str>) -> Answer {
+    let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    match status {
+        Some(Status::Paused) => Guard::Brake.refuses(format!("the campaign is paused{because}")),
+        Some(Status::Slowed) => Guard::Brake.passes(format!("the campaign is slowed, not paused{because}")),
+        Some(Status::Open) => Guard::Brake.passes("the campaign is open"),
+        None => Guard::Brake.passes("the campaign has no brake yet"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! What is never decided about, whoever would decide.
+
+use std::collections::BTreeSet;
+
+use super::{Answer, Guard};
+use crate::campaign::Campaign;
+use crate::policy::numbers::FollowupPolicy;
+use crate::time::{UnixMillis, days, hours};
+
+/// Which campaigns may be decided about. By default none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedCampaigns {
+    /// Every one.
+    All,
+    /// These, by their exact names.
+    Named(BTreeSet<String>),
+}
+
+impl Default for AllowedCampaigns {
+    fn default() -> Self {
+        Self::Named(BTreeSet::new())
+    }
+}
+
+impl AllowedCampaigns {
+    /// Reads `*`, for all of them, or names separated by commas, with or without spaces around them. Nothing is none.
+    pub fn parse(text: &str) -> Self {
+        let named: BTreeSet<String> =
+            text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        if named.contains("*") { Self::All } else { Self::Named(named) }
+    }
+
+    /// Whether this campaign is one of them.
+    pub fn allows(&self, campaign: &Campaign) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.contains(campaign.as_str()),
+        }
+    }
+}
+
+/// What is known of an event before anything is decided about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Decidable<'a> {
+    /// When it happened.
+    pub event_at: UnixMillis,
+    /// When its email was created, where that is known.
+    pub email_created_at: Option<UnixMillis>,
+    /// Whether the email is itself a follow-up.
+    pub is_followup: bool,
+    /// The campaign that the email is tagged with.
+    pub campaign: Option<&'a Campaign>,
+    /// Which campaigns may be decided about.
+    pub allowed: &'a AllowedCampaigns,
+    /// Now.
+    pub now: UnixMillis,
+}
+
+/// Why nothing is decided about an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[error("{}", self.as_str())]
+pub enum NeverDecided {
+    /// It happened too long ago.
+    EventTooOld,
+    /// Its email is too old.
+    EmailTooOld,
+    /// Its email is a follow-up: a follow-up has none of its own.
+    IsFollowup,
+    /// Its email has no tag that names a campaign.
+    NoCampaign,
+    /// Its campaign is not on the list.
+    CampaignNotAllowed,
+}
+
+impl NeverDecided {
+    /// Why, in words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EventTooOld => "the event is too old",
+            Self::EmailTooOld => "the email is too old",
+            Self::IsFollowup => "the email is itself a follow-up",
+            Self::NoCampaign => "the email has no campaign",
+            Self::CampaignNotAllowed => "the campaign is not one to decide about",
+        }
+    }
+}
+
+/// Whether anything is to be decided about an event: it and its email are recent enough (exactly at the limit they are), the email
+/// is no follow-up, and its campaign is on the list. An email of unknown age is as old as its event. The answers of the guards that
+/// let it pass, for the receipt.
+///
+/// # Errors
+/// The first reason why not.
+pub fn may_be_decided(facts: &Decidable<'_>, policy: &FollowupPolicy) -> Result<Vec<Answer>, NeverDecided> {
+    let campaign = facts.campaign.ok_or(NeverDecided::NoCampaign)?;
+    if !facts.allowed.allows(campaign) {
+        return Err(NeverDecided::CampaignNotAllowed);
+    }
+    if facts.is_followup {
+        return Err(NeverDecided::IsFollowup);
+    }
+    if facts.event_at < facts.now.minus(hours(policy.event_hours)) {
+        return Err(NeverDecided::EventTooOld);
+    }
+    let created = facts.email_created_at.unwrap_or(facts.event_at);
+    if created < facts.now.minus(days(policy.email_days)) {
+        return Err(NeverDecided::EmailTooOld);
+    }
+    Ok(vec![
+        Guard::Campaign.passes(format!("campaign {campaign} is one to decide about")),
+        Guard::FollowupOfFollowup.passes("the email is no follow-up"),
+        Guard::EventAge.passes(format!("the event is at most {} h old", policy.event_hours)),
+        Guard::EmailAge.passes(match facts.email_created_at {
+            Some(_) => format!("the email is at most {} d old", policy.email_days),
+            None => {
+                format!("when the email was created is not known; its event is at most {} d old", policy.email_days)
+            }
+        }),
+    ])
+}

@@ -1,0 +1,142 @@
+use crate::campaign::Campaign;
+use crate::policy::numbers::FollowupPolicy;
+use crate::time::UnixMillis;
+
+use super::*;
+
+mod caps;
+mod quiet;
+
+const HOUR: i64 = 60 * 60 * 1000;
+const DAY: i64 = 24 * HOUR;
+const NOW: UnixMillis = UnixMillis(1_795_440_600_000); // 2026-11-23T13:30:00Z
+
+fn ago(millis: i64) -> UnixMillis {
+    UnixMillis(NOW.0 - millis)
+}
+
+#[test]
+fn every_guard_is_written_by_its_name() {
+    for guard in [
+        Guard::Mode,
+        Guard::Campaign,
+        Guard::EventAge,
+        Guard::EmailAge,
+        Guard::FollowupOfFollowup,
+        Guard::Suppressed,
+        Guard::Brake,
+        Guard::QuietHours,
+        Guard::OneForEachEmail,
+        Guard::PerRecipient,
+        Guard::Gap,
+    ] {
+        assert_eq!(serde_json::to_value(guard).unwrap(), guard.as_str());
+    }
+    for ruling in [Ruling::Passed, Ruling::Moved, Ruling::Refused] {
+        assert_eq!(serde_json::to_value(ruling).unwrap(), ruling.as_str());
+    }
+    let answer = suppressed(&["complaint", "manual"]);
+    let written = serde_json::to_string(&answer).unwrap();
+    assert_eq!(
+        written,
+        r#"{"guard":"suppressed","ruling":"refused","why":"the recipient is suppressed: complaint, manual"}"#
+    );
+    assert_eq!(serde_json::from_str::<Answer>(&written).unwrap(), answer);
+}
+
+#[test]
+fn nobody_is_written_to_when_switched_off_suppressed_or_paused() {
+    assert_eq!(mode(FollowupMode::Off).ruling, Ruling::Refused);
+    assert_eq!(mode(FollowupMode::Propose).ruling, Ruling::Passed);
+    assert_eq!(suppressed(&[]).ruling, Ruling::Passed);
+    assert_eq!(suppressed(&["manual"]).ruling, Ruling::Refused);
+    for (status, ruling) in [
+        (Some(Status::Paused), Ruling::Refused),
+        (Some(Status::Slowed), Ruling::Passed),
+        (Some(Status::Open), Ruling::Passed),
+        (None, Ruling::Passed),
+    ] {
+        assert_eq!(brake(status, None).ruling, ruling);
+    }
+    assert_eq!(brake(Some(Status::Paused), Some("1 %")).why, "the campaign is paused: 1 %");
+}
+
+#[test]
+fn a_mode_is_off_or_propose() {
+    for (text, mode) in [
+        (None, FollowupMode::Propose),
+        (Some(""), FollowupMode::Propose),
+        (Some(" propose "), FollowupMode::Propose),
+        (Some("off"), FollowupMode::Off),
+    ] {
+        assert_eq!(FollowupMode::parse(text), Ok(mode));
+    }
+    for text in ["on", "Off", "send"] {
+        let error = FollowupMode::parse(Some(text)).unwrap_err().to_string();
+        assert!(error.contains("off or propose") && error.contains(text), "{error}");
+    }
+}
+
+#[test]
+fn campaigns_are_allowed_by_their_names_or_all_of_them() {
+    let launch = Campaign::new("launch").unwrap();
+    for text in ["*", "launch", " spring , launch ", "spring,*", ",launch,"] {
+        assert!(AllowedCampaigns::parse(text).allows(&launch), "{text}");
+    }
+    for text in ["", " ", ",", "Launch", "launch2", "lau*", "launch spring", "spring"] {
+        assert!(!AllowedCampaigns::parse(text).allows(&launch), "{text}");
+    }
+    assert!(!AllowedCampaigns::default().allows(&launch));
+}
+
+/// What is decided, unless the change to it forbids that.
+fn decided(change: impl FnOnce(&mut Decidable<'_>)) -> Result<Vec<Answer>, NeverDecided> {
+    let launch = Campaign::new("launch").unwrap();
+    let allowed = AllowedCampaigns::parse("launch");
+    let mut facts = Decidable {
+        event_at: ago(HOUR),
+        email_created_at: Some(ago(DAY)),
+        is_followup: false,
+        campaign: Some(&launch),
+        allowed: &allowed,
+        now: NOW,
+    };
+    change(&mut facts);
+    may_be_decided(&facts, &FollowupPolicy::default())
+}
+
+#[test]
+fn what_may_be_decided_says_which_guards_it_passed() {
+    let answers = decided(|_| {}).unwrap();
+    assert!(answers.iter().all(|answer| answer.ruling == Ruling::Passed));
+    let guards: Vec<Guard> = answers.iter().map(|answer| answer.guard).collect();
+    assert_eq!(guards, [Guard::Campaign, Guard::FollowupOfFollowup, Guard::EventAge, Guard::EmailAge]);
+}
+
+#[test]
+fn old_events_old_emails_followups_and_campaigns_not_on_the_list_are_never_decided_about() {
+    let event = |at| decided(|facts| facts.event_at = at).map(drop);
+    assert_eq!(event(ago(48 * HOUR)), Ok(()));
+    assert_eq!(event(ago(48 * HOUR + 1)), Err(NeverDecided::EventTooOld));
+    assert_eq!(event(ago(-HOUR)), Ok(()));
+    let email = |at| decided(|facts| facts.email_created_at = at).map(drop);
+    assert_eq!(email(Some(ago(14 * DAY))), Ok(()));
+    assert_eq!(email(Some(ago(14 * DAY + 1))), Err(NeverDecided::EmailTooOld));
+    assert_eq!(email(None), Ok(()));
+    assert_eq!(decided(|facts| facts.is_followup = true), Err(NeverDecided::IsFollowup));
+    assert_eq!(decided(|facts| facts.campaign = None), Err(NeverDecided::NoCampaign));
+    let spring = Campaign::new("spring").unwrap();
+    let launch = Campaign::new("launch").unwrap();
+    let allowed = AllowedCampaigns::parse("spring");
+    let facts = |campaign| Decidable {
+        event_at: NOW,
+        email_created_at: None,
+        is_followup: false,
+        campaign: Some(campaign),
+        allowed: &allowed,
+        now: NOW,
+    };
+    assert!(may_be_decided(&facts(&spring), &FollowupPolicy::default()).is_ok());
+    let other = may_be_decided(&facts(&launch), &FollowupPolicy::default()).unwrap_err();
+    assert_eq!((other, other.to_string().as_str()), (NeverDecided::CampaignNotAllowed, other.as_str()));
+}
