@@ -51,12 +51,11 @@ async fn what_claude_is_shown_holds_no_address_no_agent_and_no_query() {
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
     let asked = stage.claude.asked();
     assert_eq!(asked.len(), 1);
-    let body = asked[0].body.to_string();
-    for secret in ["@", "utm_source", "iPhone", "203.0.113.24", "news"] {
-        assert!(!body.contains(secret), "{secret} in {body}");
+    let shown = asked[0].body["messages"][0]["content"].as_str().unwrap();
+    for secret in ["@", "utm_source", "iPhone", "203.0.113.24", "Northwind"] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
     }
-    let facts: serde_json::Value =
-        serde_json::from_str(asked[0].body["messages"][0]["content"].as_str().unwrap()).unwrap();
+    let facts: serde_json::Value = serde_json::from_str(shown).unwrap();
     assert_eq!(facts["email"]["subject"], "For r1 only");
     assert_eq!(facts["event"]["link"], "shop.example/tulips");
     assert_eq!(facts["event"]["recipients"], json!(["r1"]));
