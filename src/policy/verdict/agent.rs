@@ -77,8 +77,9 @@ const GMAIL_PREFETCH: &str = "edge/12.246 mozilla/5.0";
 const YAHOO_PROXY: &str = "yahoomailproxy";
 const APPLE_PROXY: &str = "mozilla/5.0";
 
-/// Programs that `iscrawl` takes for browsers, because they name a browser's engine too. The scanners of mail come first.
-const PROGRAMS: &[&str] = &[
+/// Scanners of mail that name themselves. Of these Crawlerdex has one, Barracuda Sentinel, and `iscrawl` can't guess them where
+/// they name a browser's engine too.
+const SCANNERS: &[&str] = &[
     "barracuda",
     "mimecast",
     "proofpoint",
@@ -92,22 +93,39 @@ const PROGRAMS: &[&str] = &[
     "avanan",
     "cloudmark",
     "ironport",
-    "headless",
-    "phantomjs",
-    "puppeteer",
-    "playwright",
-    "selenium",
-    "lighthouse",
-    "synthetic",
-    "screenshot",
-    "linkcheck",
-    "pingdom",
-    "google-",
-    "googleother",
-    "googleagent",
 ];
 
-/// Mail programs, of which `iscrawl` takes those that name no browser's engine for bots.
+/// Patterns of Crawlerdex that people's agents hold too, so that they say nothing. The tests have an agent for each.
+const SAY_NOTHING: &[&str] = &[
+    // Browsers, and apps that show pages.
+    "Blackboard",
+    "Daum",
+    r"Freespoke\/",
+    "LieBaoFast",
+    "MetaIAB Facebook",
+    r"Notion\/",
+    "Sogou",
+    "Viber",
+    "WhatsApp",
+    "coccoc",
+    // What was added to Internet Explorer.
+    "MDDS",
+    "PeoplePal",
+    "QQDownload",
+    // Phones and tablets: HTC Butterfly, ViewSonic, Softwiner.
+    "Butterfly",
+    "Expanse",
+    "Fever",
+    "Sonic",
+    "twine",
+    // Ends or beginnings of other words and of numbers: BuildCode, BlueMail, Cheetah.
+    r"008\/",
+    "ACHE",
+    r"Code\/",
+    r"Mail\/",
+];
+
+/// Mail programs, of which Crawlerdex has some as programs, and `iscrawl` takes those that name no browser's engine for bots.
 const MAIL_PROGRAMS: &[&str] = &[
     "ms-office",
     "msoffice",
@@ -140,7 +158,8 @@ const LONGEST: usize = 480;
 
 /// What a user agent says that it is.
 pub fn class(agent: Option<&str>) -> Class {
-    let agent = agent.unwrap_or_default().trim().to_lowercase();
+    let written = agent.unwrap_or_default().trim();
+    let agent = written.to_lowercase();
     let names = |words: &[&str]| words.iter().any(|word| agent.contains(word));
     if agent.is_empty() {
         return Class::Unknown;
@@ -157,17 +176,23 @@ pub fn class(agent: Option<&str>) -> Class {
     if names(&[YAHOO_PROXY]) {
         return Class::YahooProxy;
     }
-    if names(PROGRAMS) {
+    let is_named_mail_program = names(MAIL_PROGRAMS);
+    if names(SCANNERS) || !is_named_mail_program && is_listed(written) {
         return Class::Program;
     }
     if agent.len() > LONGEST {
         return Class::Unknown;
     }
-    let is_mail_program = names(MAIL_PROGRAMS) || is_apple_mail(&agent);
-    if is_crawler(&agent, is_mail_program) {
+    let is_mail_program = is_named_mail_program || is_apple_mail(&agent);
+    if seems_a_crawler(&agent, is_mail_program) {
         return Class::Program;
     }
     if is_mail_program { Class::MailProgram } else { device(&agent) }
+}
+
+/// Whether Crawlerdex has the agent, whose case matters to it.
+fn is_listed(agent: &str) -> bool {
+    iscrawl::crawler_info(agent).is_some_and(|info| !SAY_NOTHING.contains(&info.pattern.as_str()))
 }
 
 /// Apple Mail shows a mail in WebKit and says so, but not that it is Safari.
@@ -180,9 +205,13 @@ fn is_apple_mail(agent: &str) -> bool {
 }
 
 /// Whether `iscrawl` takes the agent for a crawler, by words such as `bot` and `http` or because it names no browser's engine.
-fn is_crawler(agent: &str, has_an_engine: bool) -> bool {
-    // Pale Moon's engine was Gecko once, and Cubot makes phones.
-    let known = agent.replace("goanna", "gecko").replace("cubot", "phone");
+/// So it knows many that Crawlerdex doesn't have.
+fn seems_a_crawler(agent: &str, has_an_engine: bool) -> bool {
+    // Pale Moon's engine was Gecko once, Cubot makes phones, and Ecosia's browsers write their version as an address.
+    let mut known = agent.to_owned();
+    for (word, other) in [("goanna", "gecko"), ("cubot", "phone"), ("ecosia android@", ""), ("ecosia ios@", "")] {
+        known = known.replace(word, other);
+    }
     iscrawl::is_crawler(&unmistakable(&known, if has_an_engine { " gecko" } else { "" }))
 }
 
