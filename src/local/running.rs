@@ -13,7 +13,10 @@ use super::feeder::{self, Feeder, Invoke};
 use super::poller::{self, Poller};
 use super::stack::{EmbeddedAws, StartError};
 use super::template::{self, QueueMapping, TemplateError};
+use crate::config::EngageConfig;
+use crate::engage::Engager;
 use crate::protect::Protector;
+use crate::queue::Delivery;
 use crate::receive::EnvironmentError;
 use crate::stream::Invocation;
 use crate::time::UnixMillis;
@@ -78,6 +81,37 @@ async fn invoke(protector: &Protector, event: Value, clock: Clock, timeout: Dura
             Some(trouble) => Err(trouble.to_string()),
         },
     }
+}
+
+/// Invokes an engager in this process, as Lambda does, with the time of `clock`.
+pub fn engaging(engager: Arc<Engager>, clock: Clock, timeout: Duration) -> Invoke {
+    Arc::new(move |event| {
+        let engager = Arc::clone(&engager);
+        Box::pin(async move {
+            let deliveries = Delivery::read_all(&event).map_err(|error| error.to_string())?;
+            // A little less than the function has: it answers before Lambda stops it.
+            let deadline = Instant::now() + timeout.mul_f64(0.95);
+            let batch = engager.batch(&deliveries, clock.now(), deadline);
+            let answer = tokio::time::timeout(timeout, batch).await;
+            let answer = answer.map_err(|_| "the function took too long".to_owned())?;
+            serde_json::to_value(answer).map_err(|error| error.to_string())
+        })
+    })
+}
+
+/// The mappings of the queues, with as many questions at once as the environment says.
+///
+/// # Errors
+/// The template can't be used, or the environment makes no sense.
+pub fn queue_mappings(aws: &EmbeddedAws) -> Result<Vec<QueueMapping>, StartError> {
+    let config = EngageConfig::read(|name| aws.variable(name)).map_err(EnvironmentError::from)?;
+    let mut mappings = template::queue_mappings()?;
+    for mapping in &mut mappings {
+        if mapping.concurrency_parameter.as_deref() == Some("ClaudeConcurrency") {
+            mapping.concurrency = Some(config.concurrency);
+        }
+    }
+    Ok(mappings)
 }
 
 /// The function's time limit, from the template.

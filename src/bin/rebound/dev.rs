@@ -6,12 +6,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rebound::alert::Alert;
+use rebound::config::KeyPlace;
+use rebound::engage::Engager;
+use rebound::local::claude::ClaudeStub;
 use rebound::local::dynamodb::SETTLE;
 use rebound::local::feeder::{self, Chaos, Feeder, Invoke, over_http};
-use rebound::local::running::{Clock, Ticking, feed, in_process, tick, timeout_of};
+use rebound::local::poller::Poller;
+use rebound::local::running::{
+    Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, tick, timeout_of,
+};
 use rebound::local::server::Server;
 use rebound::local::stack::{EmbeddedAws, Options, serve_function_url};
+
+use serde_json::Value;
 
 use crate::{Failure, variable};
 
@@ -39,12 +46,16 @@ pub(crate) struct Arguments {
     /// Seconds between two ticks (300 in the stack)
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
     tick: f64,
-    /// Let protect's clock run so many times as fast, so that a day passes while you wait; ticks keep their 300 seconds of it
+    /// Let the clock of protect and engage run so many times as fast, so that a day passes while you wait; ticks keep their 300 seconds of it
     #[arg(long, default_value_t = 1.0, value_name = "SPEED", value_parser = speed, conflicts_with = "tick")]
     clock: f64,
     /// Deliver this fraction of the stream's batches once more, some time later, as Lambda may
     #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction)]
     redeliver: f64,
+    /// Ask a local stand-in for Claude, which decides by rote; without it, ANTHROPIC_API_KEY says whether the real one is asked, or the
+    /// written rules decide
+    #[arg(long)]
+    claude_stub: bool,
     /// Start only the embedded AWS, for functions that run elsewhere, and print their environment
     #[arg(long)]
     aws_only: bool,
@@ -73,7 +84,13 @@ fn number(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, Strin
 /// What runs until Ctrl-C.
 struct Running {
     _function_url: Option<Server>,
+    _work: Option<Work>,
+}
+
+/// What feeds the functions.
+struct Work {
     _feeder: Option<Feeder>,
+    _pollers: Vec<Poller>,
     _ticking: Vec<Ticking>,
 }
 
@@ -89,6 +106,13 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let data = arguments.data.clone().unwrap_or_else(|| folder.path().join("rebound.db"));
     let settle = Duration::from_secs_f64(arguments.settle);
     let options = Options { dynamodb: arguments.dynamodb, data: Some(data), settle };
+    let claude = if arguments.claude_stub { Some(ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?) } else { None };
+    let variable = |name: &str| match (&claude, name) {
+        (Some(claude), "ANTHROPIC_BASE_URL") => Some(claude.url()),
+        // Nobody's real key is for the stand-in.
+        (Some(_), "ANTHROPIC_API_KEY") => Some("local".to_owned()),
+        _ => variable(name),
+    };
     let aws = EmbeddedAws::start(&options, variable).await?;
     let _running =
         if arguments.aws_only { serve_elsewhere(&aws, arguments).await? } else { serve(&aws, arguments).await? };
@@ -113,14 +137,18 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Fail
         (None, None) => "the one that WEBHOOK_SECRET_ARN names",
     };
     println!("signing secret   {secret}");
+    let engager = aws.engager()?;
+    println!("Claude           {}", who_decides(&engager, arguments));
     println!("\nIn another terminal: rebound sample email.bounced --post {}/", server.url());
     println!("Ctrl-C stops it.");
-    for_each_alert(aws, |line| println!("{line}"));
+    for_each_message(aws, |line| println!("{line}"));
 
     let clock = Clock::new(arguments.clock);
     let protect = in_process(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
-    let (feeder, ticking) = work(aws, arguments, clock, |_| Arc::clone(&protect)).await?;
-    Ok(Running { _function_url: Some(server), _feeder: feeder, _ticking: ticking })
+    let engage = engaging(Arc::new(engager), clock, timeout_of("engage")?);
+    let invoke = |function: &str| Arc::clone(if function == "engage" { &engage } else { &protect });
+    let work = work(aws, arguments, clock, invoke).await?;
+    Ok(Running { _function_url: Some(server), _work: Some(work) })
 }
 
 /// The embedded AWS only, for functions that run elsewhere.
@@ -131,20 +159,34 @@ async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Run
     }
     println!("REBOUND_LOCAL=ready");
     let Some(url) = &arguments.invoke else {
-        return Ok(Running { _function_url: None, _feeder: None, _ticking: Vec::new() });
+        return Ok(Running { _function_url: None, _work: None });
     };
-    for_each_alert(aws, |line| eprintln!("{line}"));
-    let (feeder, ticking) = work(aws, arguments, Clock::new(1.0), |function| over_http(url, function)).await?;
-    Ok(Running { _function_url: None, _feeder: feeder, _ticking: ticking })
+    for_each_message(aws, |line| eprintln!("{line}"));
+    let work = work(aws, arguments, Clock::new(1.0), |function| over_http(url, function)).await?;
+    Ok(Running { _function_url: None, _work: Some(work) })
 }
 
-/// Feeds the functions from the stream and by the clock. The stream of a DynamoDB that is somebody else's is not read here.
+/// Who decides what to do about a person, in a line.
+fn who_decides(engager: &Engager, arguments: &Arguments) -> String {
+    let config = engager.config();
+    match &config.key {
+        _ if arguments.claude_stub => "a local stand-in, which decides by rote".to_owned(),
+        KeyPlace::Environment(_) => {
+            let budget = config.daily_budget.usd();
+            format!("{} at {}, for at most {budget} US dollars a day", config.model, config.base_url)
+        }
+        KeyPlace::Manager(arn) => format!("the key in the secret {arn}, if there is one; else the written rules decide"),
+        KeyPlace::Nowhere => "the written rules decide; set ANTHROPIC_API_KEY, or use --claude-stub".to_owned(),
+    }
+}
+
+/// Feeds the functions from the stream, from the queue and by the clock. What is somebody else's, and can't be read, is passed over.
 async fn work(
     aws: &EmbeddedAws,
     arguments: &Arguments,
     clock: Clock,
     invoke: impl Fn(&str) -> Invoke,
-) -> Result<(Option<Feeder>, Vec<Ticking>), Failure> {
+) -> Result<Work, Failure> {
     let options = feeder::Options {
         longest_window: Some(Duration::from_secs_f64(arguments.window)),
         chaos: (arguments.redeliver > 0.0).then_some(Chaos { redeliver: arguments.redeliver, seed: 1 }),
@@ -159,18 +201,28 @@ async fn work(
         }
         Err(error) => return Err(error.into()),
     };
+    let pollers = match poll(aws, &queue_mappings(aws)?, |mapping| invoke(&mapping.function)).await {
+        Ok(pollers) => pollers,
+        Err(error) if variable("AWS_ENDPOINT_URL_SQS").is_some() => {
+            eprintln!("rebound: the queue is not handed to engage: {error}");
+            Vec::new()
+        }
+        Err(error) => return Err(error.into()),
+    };
     let interval = (arguments.clock == 1.0).then(|| Duration::from_secs_f64(arguments.tick.max(0.05)));
-    Ok((feeder, tick(clock, interval, invoke)?))
+    Ok(Work { _feeder: feeder, _pollers: pollers, _ticking: tick(clock, interval, invoke)? })
 }
 
-/// Says a line of each alert as it is published, for whoever watches.
-fn for_each_alert(aws: &EmbeddedAws, say: impl Fn(&str) + Send + 'static) {
+/// Says a line of each alert and each decision as it is published, for whoever watches.
+fn for_each_message(aws: &EmbeddedAws, say: impl Fn(&str) + Send + 'static) {
     let Some(mut published) = aws.sns.as_ref().map(rebound::local::sns::LocalSns::subscribe) else { return };
     tokio::spawn(async move {
         while let Ok(message) = published.recv().await {
-            if let Ok(alert) = serde_json::from_str::<Alert>(&message.for_protocol("lambda")) {
-                say(&format!("ALERT {:8} {:16} {}", alert.severity.as_str(), alert.kind.as_str(), alert.title));
-            }
+            let Ok(published) = serde_json::from_str::<Value>(&message.for_protocol("lambda")) else { continue };
+            let text = |name: &str| published.get(name).and_then(Value::as_str).unwrap_or_default();
+            let (severity, kind, title) = (text("severity"), text("kind"), text("title"));
+            let what = if published.get("followup").is_some() { "DECISION" } else { "ALERT   " };
+            say(&format!("{what} {severity:8} {kind:16} {title}"));
         }
     });
 }

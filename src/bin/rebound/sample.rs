@@ -21,6 +21,9 @@ pub(crate) struct Arguments {
     /// The message's id (a new one each time)
     #[arg(long, value_name = "ID")]
     id: Option<String>,
+    /// Move all its times on, so that the newest of the samples happens now: engage decides about nothing that is older than 48 hours
+    #[arg(long)]
+    recent: bool,
     /// Post it to this URL and print the answer, instead of printing the event of a function URL
     #[arg(long, value_name = "URL")]
     post: Option<String>,
@@ -31,7 +34,10 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         println!("{}", samples::types().join("\n"));
         return Ok(ExitCode::SUCCESS);
     };
-    let body = samples::body(event_type)
+    let recent = || samples::recent(event_type, UnixMillis::now());
+    let as_it_is = || samples::body(event_type).map(<[u8]>::to_vec);
+    let body = if arguments.recent { recent() } else { as_it_is() };
+    let body = body
         .ok_or_else(|| format!("there is no sample of {event_type}; `rebound sample` lists the types"))?;
     let secret = signing_secret()?;
     let id = arguments.id.clone().unwrap_or_else(samples::new_message_id);
