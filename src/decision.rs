@@ -1,5 +1,6 @@
 //! What was decided about a person who opened or clicked: the receipt, and what is published of it.
 
+pub mod receipt;
 pub mod wording;
 
 use serde::{Deserialize, Serialize};

@@ -211,7 +211,7 @@ impl Work<'_> {
             }
         }
         // Those that have waited longest come first: the time may not be enough for all.
-        to_decide.sort_by_key(|(delivery, _)| std::cmp::Reverse(delivery.deliveries));
+        to_decide.sort_by_key(|(delivery, happened)| (std::cmp::Reverse(delivery.deliveries), happened.at));
         let mut silent = None;
         for (delivery, happened) in to_decide {
             let outcome = Box::pin(self.decide(&happened, delivery, &mut silent)).await;

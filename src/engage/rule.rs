@@ -24,7 +24,7 @@ impl Work<'_> {
         guards.extend(happened.passed.iter().cloned());
         let Choice::ScheduleFollowup { to, subject, message, send_after_hours, .. } = choice else {
             let done = match (choice, refusal(&guards)) {
-                (Choice::DoNothing { .. }, _) => Done::Nothing("nothing was chosen".to_owned()),
+                (Choice::DoNothing { .. }, _) => Done::Nothing("that was chosen".to_owned()),
                 (_, Some(why)) => Done::Nothing(why),
                 (Choice::HandToHuman { .. }, None) => Done::HandedToHuman,
                 (_, None) => Done::EngagementLogged,

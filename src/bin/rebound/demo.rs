@@ -2,14 +2,19 @@
 
 mod checks;
 mod contract;
+mod engage;
 mod mails;
 mod print;
+mod print_engage;
 mod protect;
 mod stage;
 mod steps;
 
 use std::process::ExitCode;
 
+use rebound::local::claude::ClaudeStub;
+
+use self::engage::Who;
 use self::stage::Stage;
 use crate::Failure;
 
@@ -17,24 +22,42 @@ use crate::Failure;
 ///
 /// Posts one signed sample of every event type to the function, and then what the world sends besides: a duplicate, a
 /// forgery, a stale one, and so on. Then it feeds what was stored to protect, with a campaign that people complain about, delayed
-/// mails and soft bounces, lets the clock move on, and delivers everything again. All that it shows is read back from the tables,
-/// the topic and the queue. Exits with 1 if anything is not as the contract says.
+/// mails and soft bounces, lets the clock move on, and delivers everything again. At last it lets engage judge who opened and clicked,
+/// and decide. All that it shows is read back from the tables, the topics and the queue. Exits with 1 if anything is not as the
+/// contract says.
+///
+/// With ANTHROPIC_API_KEY set, Claude decides, for a fraction of a cent. Without it, the written rules do, and then, with other mails, a
+/// local stand-in for Claude, so that the whole way is seen.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Ask the local stand-in for Claude, and nobody else
+    #[arg(long)]
+    claude_stub: bool,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut stage = Stage::set().await?;
     let contract = contract::show(&mut stage).await?;
     let protect = protect::show(&mut stage).await?;
+    let stand_in = ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?;
+    let deciders = match (arguments.claude_stub, crate::variable("ANTHROPIC_API_KEY").is_some_and(|key| !key.is_empty())) {
+        (true, _) => vec![Who::StandIn(&stand_in)],
+        (false, true) => vec![Who::Claude],
+        (false, false) => vec![Who::Rules, Who::StandIn(&stand_in)],
+    };
+    let mut engage = Vec::new();
+    for who in deciders {
+        engage.push(engage::show(&mut stage, who).await?);
+    }
     if arguments.json {
-        print::json(&contract, &protect, &stage.faults);
+        print::json(&contract, &protect, &engage, &stage.faults);
     } else {
         print::contract(&contract);
         print::protect(&protect);
+        print_engage::engage(&engage);
         print::verdict(&stage.faults);
     }
     Ok(if stage.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -73,7 +73,7 @@ impl Mail {
 }
 
 /// An event with one more thing in its data.
-fn with(mut event: Value, name: &str, value: Value) -> Value {
+pub(super) fn with(mut event: Value, name: &str, value: Value) -> Value {
     if let Some(data) = event.get_mut("data").and_then(Value::as_object_mut) {
         data.insert(name.to_owned(), value);
     }

@@ -10,6 +10,7 @@ use rebound::store::suppressions::Stored;
 use serde_json::json;
 
 use super::contract::{self, fault, suppressed};
+use super::engage;
 use super::mails::{LARGE, SMALL};
 use super::protect::{self, Standing};
 use super::stage::string;
@@ -18,7 +19,7 @@ use super::steps::Step;
 /// How wide a table may be whose texts may be long.
 const WIDE: u16 = 130;
 
-fn table(header: &[&str], rows: impl IntoIterator<Item = impl Into<Row>>) {
+pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = impl Into<Row>>) {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDE).add_rows(rows);
@@ -174,7 +175,12 @@ pub(super) fn verdict(faults: &[String]) {
 }
 
 /// All of it, for programs.
-pub(super) fn json(contract: &contract::Report, protect: &protect::Report, faults: &[String]) {
+pub(super) fn json(
+    contract: &contract::Report,
+    protect: &protect::Report,
+    engage: &[engage::Report],
+    faults: &[String],
+) {
     let request = |(step, seen): &(Step, contract::Seen)| {
         json!({
             "what": step.what,
@@ -197,6 +203,7 @@ pub(super) fn json(contract: &contract::Report, protect: &protect::Report, fault
             "requests": requests,
             "suppressions": suppressed(&contract.suppressions),
             "protect": protect,
+            "engage": engage,
             "faults": faults,
             "ok": faults.is_empty(),
         })

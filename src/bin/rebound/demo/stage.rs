@@ -15,6 +15,7 @@ use rebound::local::server::Server;
 use rebound::local::sns::{LocalSns, Published};
 use rebound::local::stack::{ENGAGE_QUEUE, EmbeddedAws, Options, serve_function_url};
 use rebound::protect::{Protector, TickReport};
+use rebound::queue::{BATCH, Engagement, Queue};
 use rebound::signature::SigningSecret;
 use rebound::store::Item;
 use rebound::stream::Invocation;
@@ -39,12 +40,15 @@ const AT_ONCE: usize = 16;
 /// The longest that a mapping waits for a batch to fill. In the stack, it is a minute.
 const WINDOW: Duration = Duration::from_millis(40);
 
+/// How long an open or a click settles. In the stack, it is 90 seconds.
+const SETTLE: Duration = Duration::from_millis(200);
+
 /// When the stream must have been worked off, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The embedded AWS, with both functions on it.
 pub(super) struct Stage {
-    aws: EmbeddedAws,
+    pub(super) aws: EmbeddedAws,
     server: Server,
     dynamodb: aws_sdk_dynamodb::Client,
     http: reqwest::Client,
@@ -63,7 +67,8 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) async fn set() -> Result<Self, Failure> {
         // Nothing of the shell's environment: the demo is the same everywhere.
-        let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await?;
+        let options = Options { settle: SETTLE, ..Options::in_memory() };
+        let aws = EmbeddedAws::start(&options, |_| None).await?;
         let server = serve_function_url("127.0.0.1:0".parse()?, aws.receiver().await?).await?;
         let began = UnixMillis::now();
         Ok(Self {
@@ -89,9 +94,14 @@ impl Stage {
 
     /// Posts these events, side by side. Each must be stored.
     pub(super) async fn post(&mut self, events: Vec<Value>) -> Result<(), Failure> {
+        self.post_as(events.into_iter().map(|event| (new_message_id(), event)).collect()).await
+    }
+
+    /// The same, with the ids of the messages that tell of them.
+    pub(super) async fn post_as(&mut self, events: Vec<(String, Value)>) -> Result<(), Failure> {
         self.posted += events.len();
         let now = UnixMillis::now().seconds();
-        let sign = |event: Value| SignedMessage::new(new_message_id(), now, event.to_string(), &self.secret);
+        let sign = |(id, event): (String, Value)| SignedMessage::new(id, now, event.to_string(), &self.secret);
         let messages: Vec<SignedMessage> = events.into_iter().map(sign).collect();
         let this = &*self;
         let requests = messages.iter().map(|message| async move { this.request("POST", message).await });
@@ -182,6 +192,25 @@ impl Stage {
     pub(super) fn queued(&self) -> (usize, BTreeSet<String>) {
         let sent = self.aws.sqs.as_ref().map(|sqs| sqs.messages(ENGAGE_QUEUE)).unwrap_or_default();
         (sent.len(), sent.into_iter().collect())
+    }
+
+    /// Puts each message that ever was in the queue into it once more.
+    pub(super) async fn queue_again(&self) -> Result<(), Failure> {
+        let url = self.aws.variable("ENGAGE_QUEUE_URL").unwrap_or_default();
+        let queue = Queue::new(self.aws.clients()?.sqs(), url);
+        let (_, messages) = self.queued();
+        let messages: Vec<Engagement> =
+            messages.iter().map(|message| serde_json::from_str(message)).collect::<Result<_, _>>()?;
+        for some in messages.chunks(BATCH) {
+            queue.send(some, Instant::now() + PATIENCE).await?;
+        }
+        Ok(())
+    }
+
+    /// The decisions that were published, as machines get them.
+    pub(super) fn decisions(&self) -> Vec<Value> {
+        let read = |published: &Published| serde_json::from_str::<Value>(&published.for_protocol("lambda")).ok();
+        self.published().iter().filter_map(read).filter(|value| value.get("followup").is_some()).collect()
     }
 
     /// Notes a fault, unless all is well.

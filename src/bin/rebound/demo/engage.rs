@@ -1,0 +1,303 @@
+//! The third part: who opened or clicked, and what is decided about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rebound::decision::{By, Done, Receipt};
+use rebound::engage::Engager;
+use rebound::local::claude::ClaudeStub;
+use rebound::local::feeder::Options;
+use rebound::local::running::{Clock, engaging, poll, queue_mappings, timeout_of};
+use rebound::store::Item;
+use rebound::time::UnixMillis;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::mails::{Mail, with};
+use super::stage::{Stage, string};
+use crate::Failure;
+
+/// Who decides.
+#[derive(Clone, Copy)]
+pub(super) enum Who<'a> {
+    /// Nobody is asked.
+    Rules,
+    /// The local stand-in for Claude.
+    StandIn(&'a ClaudeStub),
+    /// Claude itself, with the shell's key.
+    Claude,
+}
+
+impl Who<'_> {
+    const fn campaign(self) -> &'static str {
+        match self {
+            Self::Rules => "tulip-news",
+            Self::StandIn(_) => "rose-news",
+            Self::Claude => "lily-news",
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rules => "the written rules",
+            Self::StandIn(_) => "a local stand-in for Claude, which decides by rote",
+            Self::Claude => "Claude",
+        }
+    }
+
+    /// An engager that asks it.
+    fn engager(self, stage: &Stage) -> Result<Engager, Failure> {
+        let variable = |name: &str| match (self, name) {
+            (Self::Rules, "ANTHROPIC_API_KEY") => None,
+            (Self::StandIn(_), "ANTHROPIC_API_KEY") => Some("local".to_owned()),
+            (Self::StandIn(claude), "ANTHROPIC_BASE_URL") => Some(claude.url()),
+            (Self::Claude, name) if name.starts_with("ANTHROPIC_") => crate::variable(name),
+            _ => stage.aws.variable(name),
+        };
+        Ok(Engager::from_environment(variable)?)
+    }
+}
+
+/// When the queue must have been worked off.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 \
+                     Mobile/15E148 Safari/604.1";
+const DESKTOP: &str =
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36";
+const GMAIL: &str = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
+const APPLE: &str = "Mozilla/5.0";
+
+/// One open or click of the story: whose, what it is, when (seconds after delivery), by which agent, from where, on which link; and the
+/// verdict that it must get.
+struct Act(&'static str, &'static str, i64, &'static str, &'static str, &'static str, &'static str);
+
+const ACTS: [Act; 14] = [
+    Act("ann", "clicked", 1_500, PHONE, "203.0.113.24", "tulips", "human"),
+    Act("ann", "clicked", 1_800, PHONE, "203.0.113.24", "prices", "human"),
+    Act("ben", "opened", 1_200, GMAIL, "66.249.84.1", "", "human"),
+    Act("cleo", "opened", 1_300, APPLE, "17.58.101.2", "", "unsure"),
+    Act("dan", "clicked", 40, DESKTOP, "40.94.26.1", "tulips", "machine"),
+    Act("dan", "clicked", 40, DESKTOP, "40.94.26.1", "prices", "machine"),
+    Act("dan", "clicked", 40, DESKTOP, "40.94.26.1", "about", "machine"),
+    Act("dan", "clicked", 2_000, DESKTOP, "198.51.100.7", "tulips", "human"),
+    Act("eve", "clicked", 1_600, PHONE, "203.0.113.99", "tulips", "human"),
+    Act("finn", "clicked", 1_400, "", "203.0.113.50", "tulips", "unsure"),
+    Act("gus", "clicked", 900, "curl/8.11.1", "192.0.2.7", "tulips", "machine"),
+    Act("hana", "opened", 1, DESKTOP, "192.0.2.80", "", "machine"),
+    Act("ivo", "clicked", 1, PHONE, "192.0.2.81", "tulips", "machine"),
+    Act("june", "clicked", 1_100, PHONE, "203.0.113.77", "tulips", "human"),
+];
+
+/// What became of an open or a click.
+#[derive(Debug, Serialize)]
+pub(super) struct Judged {
+    pub(super) who: String,
+    pub(super) what: &'static str,
+    pub(super) seconds: i64,
+    pub(super) verdict: String,
+    pub(super) score: String,
+    pub(super) reasons: Vec<String>,
+    pub(super) not_decided: Option<String>,
+}
+
+/// A decision of the story.
+#[derive(Debug, Serialize)]
+pub(super) struct Decision {
+    pub(super) who: String,
+    pub(super) event: String,
+    pub(super) by: By,
+    pub(super) chosen: &'static str,
+    pub(super) reason: String,
+    pub(super) done: Done,
+}
+
+/// The story, as one of them decides.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub(super) who_decides: &'static str,
+    pub(super) campaign: &'static str,
+    pub(super) judged: Vec<Judged>,
+    pub(super) decisions: Vec<Decision>,
+    /// The receipt of a click that was decided about.
+    pub(super) receipt: Option<Receipt>,
+    /// Opens and clicks in the whole demo so far, verdicts about them, and decisions.
+    pub(super) opens_and_clicks: usize,
+    pub(super) verdicts: usize,
+    pub(super) decided: usize,
+    /// What was published about decisions so far.
+    pub(super) published: usize,
+    /// What changed, and was published, when every message of the queue was handed over once more.
+    pub(super) changed_by_repetition: usize,
+    pub(super) published_by_repetition: usize,
+}
+
+/// Lets `engage` work off the queue, with a story of its own in it, and then everything once more.
+pub(super) async fn show(stage: &mut Stage, who: Who<'_>) -> Result<Report, Failure> {
+    let campaign = who.campaign();
+    let feeder = stage.feed(Options::default()).await?;
+    story(stage, campaign).await?;
+    stage.settle(&feeder).await?;
+    drop(feeder);
+    let engager = Arc::new(who.engager(stage)?);
+    work_off(stage, &engager).await?;
+
+    let rows = stage.scan("EVENTS_TABLE").await?;
+    let judged = judged(stage, &rows, campaign);
+    let receipts = receipts(&rows)?;
+    let decided = receipts.len();
+    let own: BTreeMap<String, Receipt> =
+        receipts.into_iter().filter(|(_, receipt)| receipt.campaign.as_str() == campaign).collect();
+    check(stage, &own, who);
+
+    let (before, known) = (stage.everything().await?, stage.published().len());
+    stage.queue_again().await?;
+    work_off(stage, &engager).await?;
+    let after = stage.everything().await?;
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let changed: Vec<&String> = keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).collect();
+    let repeated = stage.published().len() - known;
+    let well = changed.is_empty() && repeated == 0;
+    stage.check(well, format!("handed over again: {repeated} published, and changed: {changed:?}"));
+
+    let begins = |row: &Item, kinds: &[&str]| kinds.iter().any(|kind| string(row, "event").starts_with(kind));
+    let count = |kinds: &[&str]| rows.iter().filter(|row| begins(row, kinds)).count();
+    let (opens_and_clicks, verdicts) = (count(&["email.opened#", "email.clicked#"]), count(&["verdict#"]));
+    stage.check(opens_and_clicks == verdicts, format!("{opens_and_clicks} opens and clicks, {verdicts} verdicts"));
+    let decisions = own.values().map(|receipt| Decision {
+        who: receipt.recipients.join(", "),
+        event: receipt.event.clone(),
+        by: receipt.asked.by,
+        chosen: receipt.choice.as_str(),
+        reason: receipt.choice.reason().to_owned(),
+        done: receipt.done.clone(),
+    });
+    Ok(Report {
+        who_decides: who.as_str(),
+        campaign,
+        judged,
+        decisions: decisions.collect(),
+        receipt: own.values().find(|receipt| receipt.recipients == [address("ann")]).cloned(),
+        opens_and_clicks,
+        verdicts,
+        decided,
+        published: stage.decisions().len(),
+        changed_by_repetition: changed.len(),
+        published_by_repetition: repeated,
+    })
+}
+
+/// Everybody's mail, delivered an hour ago, and what happened to it.
+async fn story(stage: &mut Stage, campaign: &'static str) -> Result<(), Failure> {
+    let delivered = UnixMillis::now().minus(Duration::from_secs(3_600));
+    let mail = |who: &str| Mail {
+        id: format!("{campaign}-{who}"),
+        to: address(who),
+        campaign: Some(campaign),
+        created: delivered.minus(Duration::from_secs(2)),
+    };
+    let people: BTreeSet<&str> = ACTS.iter().map(|act| act.0).collect();
+    let mut events: Vec<(String, Value)> = people
+        .iter()
+        .map(|who| (format!("msg_{campaign}_{who}"), mail(who).event("email.delivered", delivered)))
+        .collect();
+    for (index, act) in ACTS.iter().enumerate() {
+        events.push((message(campaign, index), act.event(&mail(act.0), delivered)));
+    }
+    // Eve has called another mail spam since.
+    let other = Mail::alone(&format!("{campaign}-another-mail"), &address("eve"), delivered);
+    events.push((format!("msg_{campaign}_complaint"), other.event("email.complained", delivered)));
+    stage.post_as(events).await
+}
+
+fn address(who: &str) -> String {
+    format!("{who}@readers.example")
+}
+
+/// The id of the message that tells of an act.
+fn message(campaign: &str, index: usize) -> String {
+    format!("msg_{campaign}_act_{index}")
+}
+
+impl Act {
+    fn event(&self, mail: &Mail, delivered: UnixMillis) -> Value {
+        let Self(_, what, seconds, agent, ip, link, _) = self;
+        let at = UnixMillis(delivered.0 + seconds * 1_000);
+        let mut said = json!({ "ipAddress": ip, "timestamp": at.to_text(), "userAgent": agent });
+        if let (false, Some(said)) = (link.is_empty(), said.as_object_mut()) {
+            said.insert("link".to_owned(), format!("https://northwindgarden.example/{link}?to={}", mail.to).into());
+        }
+        let name = if *what == "clicked" { "click" } else { "open" };
+        with(mail.event(&format!("email.{what}"), at), name, said)
+    }
+}
+
+/// Hands everything in the queue to `engage`.
+async fn work_off(stage: &Stage, engager: &Arc<Engager>) -> Result<(), Failure> {
+    let invoke = engaging(Arc::clone(engager), Clock::new(1.0), timeout_of("engage")?);
+    let pollers = poll(&stage.aws, &queue_mappings(&stage.aws)?, |_| Arc::clone(&invoke)).await?;
+    for poller in &pollers {
+        let idle = tokio::time::timeout(PATIENCE, poller.idle()).await;
+        idle.map_err(|_| "engage has not worked off the queue in five minutes")?;
+    }
+    Ok(())
+}
+
+/// The verdicts of the story, each checked.
+fn judged(stage: &mut Stage, rows: &[Item], campaign: &'static str) -> Vec<Judged> {
+    let mut judged = Vec::new();
+    for (index, act) in ACTS.iter().enumerate() {
+        let key = format!("verdict#email.{}#{}", act.1, message(campaign, index));
+        let Some(row) = rows.iter().find(|row| string(row, "event") == key) else {
+            stage.check(false, format!("{key} is not there"));
+            continue;
+        };
+        let verdict = string(row, "verdict").to_owned();
+        stage.check(verdict == act.6, format!("{} {} after {} s: {verdict}, not {}", act.0, act.1, act.2, act.6));
+        let reasons = row.get("reasons").and_then(|list| list.as_l().ok());
+        judged.push(Judged {
+            who: address(act.0),
+            what: act.1,
+            seconds: act.2,
+            verdict,
+            score: row.get("score").and_then(|score| score.as_n().ok()).cloned().unwrap_or_default(),
+            reasons: reasons.into_iter().flatten().filter_map(|reason| reason.as_s().ok().cloned()).collect(),
+            not_decided: Some(string(row, "not_decided").to_owned()).filter(|why| !why.is_empty()),
+        });
+    }
+    judged
+}
+
+/// Every decision, by its keys.
+fn receipts(rows: &[Item]) -> Result<BTreeMap<String, Receipt>, Failure> {
+    let decided = rows.iter().filter(|row| row.contains_key("decided_at"));
+    let read = |row: &Item| {
+        let key = format!("{} {}", string(row, "email_id"), string(row, "event"));
+        serde_json::from_str(string(row, "payload")).map(|receipt| (key, receipt))
+    };
+    Ok(decided.map(read).collect::<Result<_, _>>()?)
+}
+
+/// What must be decided, whoever decides; by the stand-in and by the rules, to the letter.
+fn check(stage: &mut Stage, receipts: &BTreeMap<String, Receipt>, who: Who<'_>) {
+    let about: BTreeSet<String> = receipts.values().flat_map(|receipt| receipt.recipients.clone()).collect();
+    let expected: BTreeSet<String> = ["ann", "ben", "dan", "eve", "finn", "june"].map(address).into();
+    stage.check(about == expected && receipts.len() == about.len(), format!("decided about {about:?}, once each"));
+    let proposed: BTreeSet<String> =
+        receipts.values().filter_map(|receipt| Some(receipt.followup.as_ref()?.recipient.clone())).collect();
+    stage.check(!proposed.contains(&address("eve")), "a follow-up to somebody who complained");
+    let of_campaign = |decision: &Value| decision.get("campaign").and_then(Value::as_str) == Some(who.campaign());
+    let recipient = |decision: Value| Some(decision.pointer("/followup/recipient")?.as_str()?.to_owned());
+    let published: Vec<String> =
+        stage.decisions().into_iter().filter(of_campaign).filter_map(recipient).collect();
+    let once = published.len() == proposed.len() && published.iter().all(|who| proposed.contains(who));
+    stage.check(once, format!("proposed to {proposed:?}, but published to {published:?}"));
+    let to_the_letter: Option<BTreeSet<String>> = match who {
+        Who::Rules => Some(BTreeSet::new()),
+        Who::StandIn(_) => Some(["ann", "dan", "june"].map(address).into()),
+        Who::Claude => None,
+    };
+    let well = to_the_letter.as_ref().is_none_or(|letter| *letter == proposed);
+    stage.check(well, format!("{} proposed follow-ups to {proposed:?}, not to {to_the_letter:?}", who.as_str()));
+}

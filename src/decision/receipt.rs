@@ -1,0 +1,83 @@
+//! A receipt, as a person would want to read it.
+
+use super::{By, Done, Receipt};
+
+/// How wide the names before each line are.
+const NAME: usize = 12;
+
+/// The whole receipt as text: what happened, who it was, who was asked and what that cost, what the guards said, what was done.
+pub fn told(receipt: &Receipt) -> String {
+    let mut lines = Lines(vec![format!("Receipt {}, of {}", receipt.id, receipt.at)]);
+    let did = if receipt.event == "email.clicked" { "clicked" } else { "opened" };
+    lines.say("happened", &format!("{} {did} at {}", receipt.recipients.join(", "), receipt.event_at));
+    lines.say("", &format!("email {}, campaign {}, message {}", receipt.email_id, receipt.campaign, receipt.message));
+    lines.say("who", &format!("{}, {} of 100", receipt.verdict.as_str(), receipt.score));
+    for reason in &receipt.reasons {
+        lines.say("", &format!("- {reason}"));
+    }
+    lines.asked(receipt);
+    lines.say("chosen", &format!("{}: {}", receipt.choice.as_str(), receipt.choice.reason()));
+    for (index, guard) in receipt.guards.iter().enumerate() {
+        let name = if index == 0 { "guards" } else { "" };
+        lines.say(name, &format!("{:8}{:22}{}", guard.ruling.as_str(), guard.guard.as_str(), guard.why));
+    }
+    let done = match &receipt.done {
+        Done::FollowupProposed => "a follow-up is proposed",
+        Done::EngagementLogged => "the interest is told",
+        Done::HandedToHuman => "people are asked to look",
+        Done::Nothing(_) => "nothing",
+    };
+    lines.say("done", done);
+    if let Done::Nothing(why) = &receipt.done {
+        lines.say("", &format!("because {why}"));
+    }
+    if let Some(followup) = &receipt.followup {
+        lines.say("follow-up", &format!("to {}, not before {}", followup.recipient, followup.not_before));
+        lines.say("", &format!("key {}", followup.idempotency_key));
+        lines.say("", &format!("Subject: {}", followup.subject));
+        for line in followup.text.lines() {
+            lines.say("", line);
+        }
+    }
+    let facts = serde_json::to_string_pretty(&receipt.facts).unwrap_or_default();
+    for (index, line) in facts.lines().enumerate() {
+        lines.say(if index == 0 { "facts" } else { "" }, line);
+    }
+    lines.0.join("\n")
+}
+
+struct Lines(Vec<String>);
+
+impl Lines {
+    fn say(&mut self, name: &str, text: &str) {
+        self.0.push(format!("  {name:NAME$}{text}").trim_end().to_owned());
+    }
+
+    fn asked(&mut self, receipt: &Receipt) {
+        let asked = &receipt.asked;
+        if let Some(model) = asked.model.as_ref().filter(|_| asked.tries > 0) {
+            let tries = if asked.tries == 1 { "1 try".to_owned() } else { format!("{} tries", asked.tries) };
+            let tokens = asked.usage.as_ref().map_or_else(
+                || "tokens unknown".to_owned(),
+                |usage| {
+                    let read = usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
+                    format!("{read} tokens read, {} written", usage.output_tokens)
+                },
+            );
+            let cost = format!("{:.6} US dollars, {} ms, {tries}", asked.cost_usd, asked.ms);
+            self.say("asked", &format!("{model}: {tokens}, {cost}"));
+        }
+        if let Some(answer) = &asked.answer {
+            self.say("answered", answer);
+        }
+        if let Some(refused) = &asked.refused {
+            self.say("refused", refused);
+        }
+        let by = match asked.by {
+            By::Claude => "Claude",
+            By::Rules => "the written rules",
+        };
+        let because = asked.because.as_ref().map(|because| format!(", because: {because}")).unwrap_or_default();
+        self.say("decided by", &format!("{by}{because}"));
+    }
+}
