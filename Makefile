@@ -50,10 +50,12 @@ watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on 
 	$(CARGO_LAMBDA) watch --invoke-address $(word 1,$(subst :, ,$(LISTEN))) --invoke-port $(word 2,$(subst :, ,$(LISTEN))) \
 		--env-file .local/aws.env
 
-invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bounced, signed now; or FUNCTION=protect EVENT=urgent
+invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bounced, signed now; or FUNCTION=protect EVENT=urgent; or FUNCTION=engage EVENT=batch
 	@mkdir -p .local
 	@if [ $(FUNCTION) = receive ]; then $(REBOUND) sample $(EVENT) > .local/event.json; \
 	else cp events/$(FUNCTION)/$(EVENT).json .local/event.json; fi
+	@if [ $(FUNCTION) = engage ]; then for what in delivered opened clicked; do $(REBOUND) sample email.$$what --recent \
+		--id msg_sample_$$what --post http://$(LISTEN)/lambda-url/receive/ || exit 1; done; fi
 	@$(CARGO_LAMBDA) invoke $(FUNCTION) --invoke-address $(word 1,$(subst :, ,$(LISTEN))) \
 		--invoke-port $(word 2,$(subst :, ,$(LISTEN))) --data-file .local/event.json
 

@@ -43,6 +43,27 @@ async fn the_demo_finds_everything_as_the_contract_says() {
 }
 
 #[tokio::test]
+async fn the_demo_shows_what_engage_decided_by_the_rules_and_by_the_stand_in() {
+    let json = rebound(&["demo", "--json"]).output().await.unwrap();
+    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let [rules, stand_in] = &report["engage"].as_array().unwrap()[..] else { panic!("{report:#}") };
+    let proposed = |report: &Value| {
+        let decisions = report["decisions"].as_array().unwrap();
+        decisions.iter().filter(|it| it["done"]["what"] == "followup_proposed").count()
+    };
+    assert_eq!((proposed(rules), proposed(stand_in)), (0, 3), "the rules write to nobody");
+    assert_eq!(stand_in["judged"].as_array().unwrap().len(), 14);
+    assert_eq!(stand_in["receipt"]["asked"]["by"], "claude");
+    for report in [rules, stand_in] {
+        assert_eq!((&report["changed_by_repetition"], &report["published_by_repetition"]), (&json!(0), &json!(0)));
+    }
+
+    let only = rebound(&["demo", "--json", "--claude-stub"]).output().await.unwrap();
+    let report: Value = serde_json::from_slice(&only.stdout).unwrap();
+    assert_eq!((report["engage"].as_array().unwrap().len(), &report["ok"]), (1, &json!(true)));
+}
+
+#[tokio::test]
 async fn the_demo_shows_what_protect_did_by_the_stream_and_by_the_clock() {
     let json = rebound(&["demo", "--json"]).output().await.unwrap();
     let report: Value = serde_json::from_slice(&json.stdout).unwrap();
