@@ -19,6 +19,7 @@ mod decide;
 mod facts;
 mod look;
 mod rule;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,7 @@ use crate::store::decisions::{Decisions, Tables};
 use crate::store::suppressions::Suppressions;
 use crate::store::text;
 use crate::store::timeline::Timeline;
+use crate::store::verdicts::Verdicts;
 use crate::stream::{BatchAnswer, ItemFailure};
 use crate::time::UnixMillis;
 
@@ -81,6 +83,7 @@ struct Work<'a> {
     config: &'a EngageConfig,
     calls: Calls,
     timeline: Timeline,
+    verdicts: Verdicts,
     decisions: Decisions,
     campaigns: Campaigns,
     suppressions: Suppressions,
@@ -182,6 +185,7 @@ impl Engager {
             engager: self,
             config,
             timeline: Timeline::new(calls.clone(), &config.events_table),
+            verdicts: Verdicts::new(calls.clone(), &config.events_table),
             decisions: Decisions::new(calls.clone(), tables),
             campaigns: Campaigns::new(calls.clone(), &config.campaigns_table),
             suppressions: Suppressions::new(calls.clone(), &config.suppressions_table),

@@ -68,7 +68,12 @@ impl Work<'_> {
         };
         asked.model = Some(self.config.model.clone());
         let is_last = delivery.deliveries >= self.config.policy.claude.deliveries;
-        if let Some(wait) = silent.filter(|_| !is_last) {
+        // Not once more for each message of the batch.
+        if let Some(wait) = *silent {
+            if is_last {
+                let because = format!("Claude gave no answer in {} deliveries", delivery.deliveries);
+                return Ok(self.by_the_rules(happened, asked, &because));
+            }
             return Ok(Advice::Later { why: "Claude failed just before".to_owned(), wait });
         }
         let question = question(&self.config.model, &self.config.guide, facts, &happened.tokens);
@@ -184,7 +189,10 @@ impl Work<'_> {
         }
     }
 
-    fn by_the_rules(&self, happened: &Happened, asked: Asked, because: &str) -> Advice {
+    fn by_the_rules(&self, happened: &Happened, mut asked: Asked, because: &str) -> Advice {
+        if asked.tries == 0 {
+            asked.model = None;
+        }
         let choice = rules::decide(&happened.engaged);
         Advice::Given(Box::new((choice, Asked { by: By::Rules, because: Some(because.to_owned()), ..asked })))
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::look::Told;
+use super::told::{Occasion, Told};
 use crate::campaign::Campaign;
 use crate::config::EngageConfig;
 use crate::event::EventType;
@@ -34,14 +34,8 @@ pub(super) struct Standing {
 }
 
 /// The facts of the email's own timeline.
-pub(super) fn of(
-    told: &Told<'_>,
-    judgement: &Judgement,
-    timeline: &[&Told<'_>],
-    campaign: &Campaign,
-    recipients: &[Recipient],
-    now: UnixMillis,
-) -> Value {
+pub(super) fn of(occasion: &Occasion<'_>, judgement: &Judgement, campaign: &Campaign, now: UnixMillis) -> Value {
+    let Occasion { told, timeline, recipients, .. } = occasion;
     let event = &told.event;
     let show = |text: &str| shown(text, recipients);
     let tags: BTreeMap<String, String> =

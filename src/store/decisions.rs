@@ -1,7 +1,4 @@
-//! Verdicts and decisions, in the partition of their email: the events table.
-//!
-//! A verdict says who an open or a click was: `verdict#<type>#<message>`, `kind` = `verdict`, with `verdict`, `score`, `reasons` (a
-//! list), `at`, and, where nothing is to be decided, `not_decided`: why.
+//! Decisions, in the partition of their email: the events table.
 //!
 //! A decision says what is to be done about a happening: `decision#<type>#<whom>`, `kind` = `decision`.
 //!
@@ -36,7 +33,6 @@ use super::calls::{Calls, Change, Trouble, Written, put_item, update_item};
 use super::followups::Followups;
 use super::{Item, as_number, number, string, text};
 use crate::policy::followup::Taken;
-use crate::policy::verdict::Judgement;
 use crate::recipient::Recipient;
 use crate::time::UnixMillis;
 
@@ -145,7 +141,7 @@ pub struct Tables {
     pub recipients: String,
 }
 
-/// The events table, as far as verdicts and decisions are in it.
+/// The events table, as far as decisions are in it.
 #[derive(Clone, Debug)]
 pub struct Decisions {
     calls: Calls,
@@ -156,31 +152,6 @@ impl Decisions {
     /// Decisions in these tables.
     pub fn new(calls: Calls, tables: Tables) -> Self {
         Self { calls, tables }
-    }
-
-    /// Puts a verdict, unless there is one.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
-    pub async fn put_verdict(
-        &self,
-        email_id: &str,
-        event: &str,
-        judgement: &Judgement,
-        not_decided: Option<&str>,
-        now: UnixMillis,
-        expires_at: UnixMillis,
-    ) -> Result<(), Trouble> {
-        let mut item = key(email_id, &verdict_key(event));
-        item.insert("kind".to_owned(), text("verdict"));
-        item.insert("verdict".to_owned(), text(judgement.verdict.as_str()));
-        item.insert("score".to_owned(), number(i64::from(judgement.score)));
-        item.insert("reasons".to_owned(), AttributeValue::L(judgement.reasons.iter().map(text).collect()));
-        item.insert("at".to_owned(), number(now.0));
-        item.insert("expires_at".to_owned(), number(expires_at.seconds()));
-        item.extend(not_decided.map(|why| ("not_decided".to_owned(), text(why))));
-        self.calls.put(&self.tables.events, &item, &absent()).await?;
-        Ok(())
     }
 
     /// Claims a happening for `carrier`, or finds out that there is nothing to decide. A claim older than `lease` is taken over.
@@ -344,11 +315,6 @@ impl Decisions {
         self.calls.update(&self.tables.events, happening.key(), &change).await?;
         Ok(())
     }
-}
-
-/// The sort key of the verdict about the event of this key.
-pub fn verdict_key(event: &str) -> String {
-    format!("verdict#{event}")
 }
 
 fn key(email_id: &str, event: &str) -> Item {

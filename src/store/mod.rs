@@ -8,7 +8,8 @@
 //! - [`facts`]: what is remembered of a recipient for a while.
 //! - [`agenda`]: what has to be looked at again, and when.
 //! - [`timeline`]: the events of one email, and the record of each alert.
-//! - [`decisions`]: verdicts and decisions, each happening decided once.
+//! - [`verdicts`]: who opened or clicked.
+//! - [`decisions`]: what is decided about it, each happening once.
 //! - [`followups`]: which follow-ups a recipient has had.
 //! - [`budget`]: what asking Claude has cost today.
 //! - [`calls`]: DynamoDB's calls, tried again while that may help.
@@ -27,6 +28,7 @@ pub mod row;
 pub mod state;
 pub mod suppressions;
 pub mod timeline;
+pub mod verdicts;
 pub mod write;
 
 use std::collections::HashMap;

@@ -12,9 +12,7 @@ use rebound::local::claude::ClaudeStub;
 use rebound::local::dynamodb::SETTLE;
 use rebound::local::feeder::{self, Chaos, Feeder, Invoke, over_http};
 use rebound::local::poller::Poller;
-use rebound::local::running::{
-    Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, tick, timeout_of,
-};
+use rebound::local::running::{Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, tick, timeout_of};
 use rebound::local::server::Server;
 use rebound::local::stack::{EmbeddedAws, Options, serve_function_url};
 
@@ -175,7 +173,9 @@ fn who_decides(engager: &Engager, arguments: &Arguments) -> String {
             let budget = config.daily_budget.usd();
             format!("{} at {}, for at most {budget} US dollars a day", config.model, config.base_url)
         }
-        KeyPlace::Manager(arn) => format!("the key in the secret {arn}, if there is one; else the written rules decide"),
+        KeyPlace::Manager(arn) => {
+            format!("the key in the secret {arn}, if there is one; else the written rules decide")
+        }
         KeyPlace::Nowhere => "the written rules decide; set ANTHROPIC_API_KEY, or use --claude-stub".to_owned(),
     }
 }

@@ -37,8 +37,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let recent = || samples::recent(event_type, UnixMillis::now());
     let as_it_is = || samples::body(event_type).map(<[u8]>::to_vec);
     let body = if arguments.recent { recent() } else { as_it_is() };
-    let body = body
-        .ok_or_else(|| format!("there is no sample of {event_type}; `rebound sample` lists the types"))?;
+    let body = body.ok_or_else(|| format!("there is no sample of {event_type}; `rebound sample` lists the types"))?;
     let secret = signing_secret()?;
     let id = arguments.id.clone().unwrap_or_else(samples::new_message_id);
     let message = SignedMessage::new(id, UnixMillis::now().seconds(), body, &secret);

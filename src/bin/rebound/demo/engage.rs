@@ -289,8 +289,7 @@ fn check(stage: &mut Stage, receipts: &BTreeMap<String, Receipt>, who: Who<'_>) 
     stage.check(!proposed.contains(&address("eve")), "a follow-up to somebody who complained");
     let of_campaign = |decision: &Value| decision.get("campaign").and_then(Value::as_str) == Some(who.campaign());
     let recipient = |decision: Value| Some(decision.pointer("/followup/recipient")?.as_str()?.to_owned());
-    let published: Vec<String> =
-        stage.decisions().into_iter().filter(of_campaign).filter_map(recipient).collect();
+    let published: Vec<String> = stage.decisions().into_iter().filter(of_campaign).filter_map(recipient).collect();
     let once = published.len() == proposed.len() && published.iter().all(|who| proposed.contains(who));
     stage.check(once, format!("proposed to {proposed:?}, but published to {published:?}"));
     let to_the_letter: Option<BTreeSet<String>> = match who {

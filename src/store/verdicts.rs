@@ -1,0 +1,111 @@
+//! Verdicts, in the partition of their email: the events table.
+//!
+//! A verdict says who an open or a click was: `verdict#<type>#<message>`, `kind` = `verdict`, with `verdict`, `score`, `reasons` (a
+//! list), `at`, and, where nothing is to be decided, `not_decided`: why. The first one that is stored stays: one is never changed.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::calls::{Calls, Change, Trouble, Written};
+use super::{Item, as_number, number, string, text};
+use crate::policy::verdict::{Judgement, Verdict};
+use crate::time::UnixMillis;
+
+/// A verdict about one open or click.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Who it was, and why.
+    pub judgement: Judgement,
+    /// Why nothing is to be decided, where that is so.
+    pub not_decided: Option<String>,
+}
+
+impl Judged {
+    /// The verdict about the event of this key, if it is among the rows of its partition.
+    pub fn among(rows: &[Item], event: &str) -> Option<Self> {
+        let key = sort_key(event);
+        rows.iter().find(|row| string(row, "event") == key).and_then(Self::from_item)
+    }
+
+    fn from_item(row: &Item) -> Option<Self> {
+        let words = |value: &AttributeValue| value.as_s().ok().cloned();
+        let reasons = row.get("reasons").and_then(|list| list.as_l().ok());
+        let judgement = Judgement {
+            verdict: Verdict::from_text(string(row, "verdict"))?,
+            score: row.get("score").and_then(as_number).and_then(|score| u8::try_from(score).ok())?,
+            reasons: reasons.into_iter().flatten().filter_map(words).collect(),
+        };
+        Some(Self { judgement, not_decided: row.get("not_decided").and_then(words) })
+    }
+
+    fn to_item(&self, email_id: &str, event: &str) -> Item {
+        let judgement = &self.judgement;
+        let mut item = Item::from([
+            ("email_id".to_owned(), text(email_id)),
+            ("event".to_owned(), text(sort_key(event))),
+            ("kind".to_owned(), text("verdict")),
+            ("verdict".to_owned(), text(judgement.verdict.as_str())),
+            ("score".to_owned(), number(i64::from(judgement.score))),
+            ("reasons".to_owned(), AttributeValue::L(judgement.reasons.iter().map(text).collect())),
+        ]);
+        item.extend(self.not_decided.as_ref().map(|why| ("not_decided".to_owned(), text(why))));
+        item
+    }
+}
+
+/// The events table, as far as verdicts are in it.
+#[derive(Clone, Debug)]
+pub struct Verdicts {
+    calls: Calls,
+    table: String,
+}
+
+impl Verdicts {
+    /// The table of this name.
+    pub fn new(calls: Calls, table: impl Into<String>) -> Self {
+        Self { calls, table: table.into() }
+    }
+
+    /// Puts a verdict about the event of this key, unless there is one. Answers the one that counts.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn put(
+        &self,
+        email_id: &str,
+        event: &str,
+        judged: Judged,
+        now: UnixMillis,
+        expires_at: UnixMillis,
+    ) -> Result<Judged, Trouble> {
+        let mut item = judged.to_item(email_id, event);
+        item.insert("at".to_owned(), number(now.0));
+        item.insert("expires_at".to_owned(), number(expires_at.seconds()));
+        let absent = Change { condition: Some("attribute_not_exists(email_id)"), ..Change::default() };
+        Ok(match self.calls.put(&self.table, &item, &absent).await? {
+            Written::Done(()) | Written::Refused(None) => judged,
+            Written::Refused(Some(stored)) => Judged::from_item(&stored).unwrap_or(judged),
+        })
+    }
+}
+
+fn sort_key(event: &str) -> String {
+    format!("verdict#{event}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back_the_same_and_is_small() {
+        let judgement =
+            Judgement { verdict: Verdict::Machine, score: 3, reasons: vec!["5 links clicked within 1 s".to_owned()] };
+        for not_decided in [None, Some("a machine did it".to_owned())] {
+            let judged = Judged { judgement: judgement.clone(), not_decided };
+            let item = judged.to_item("e1", "email.clicked#m");
+            assert!(crate::store::row::item_size(&item) < 400, "{item:?}");
+            assert_eq!(Judged::among(&[item], "email.clicked#m"), Some(judged));
+        }
+        assert_eq!(Judged::among(&[], "email.clicked#m"), None);
+    }
+}
