@@ -170,7 +170,7 @@ impl Checked {
     }
 }
 
-/// Reads the body of a 200 answer of the Messages API and checks it: one call of one of the [`tools`], with exactly its fields,
+/// Reads the body of a 200 answer of the Messages API and checks it: one call of one of the [`tools()`], with exactly its fields,
 /// and each of them within the bounds. Texts come out trimmed, and a message with `\n` at the ends of its lines.
 ///
 /// # Errors
