@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::binaries::program;
 use crate::support::{any_port, hand_over, now, secret};
+use crate::tls::Terminator;
 
 /// The samples that the batch is about, with the ids that it names them by.
 fn story() -> Vec<SignedMessage> {
@@ -63,6 +64,33 @@ async fn the_engage_binary_works_as_lambda_runs_it_and_logs_nothing_personal() {
     let output = output.to_lowercase();
     for personal in ["maya", "@", "example", "bulbs to plant", "sk-ant", "203.0.113", "mozilla", "any questions"] {
         assert!(!output.contains(personal), "{personal} in {output}");
+    }
+}
+
+#[tokio::test]
+async fn claude_is_asked_over_tls_and_nobody_whose_certificate_is_not_trusted_gets_the_key() {
+    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let receiver = aws.receiver().await.unwrap();
+    let story = story();
+    assert_eq!(hand_over(&receiver, &story[0], Duration::from_secs(30)).await.0, 200);
+    let claude = ClaudeStub::start(any_port()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("authority.pem");
+    let terminator = Terminator::start(claude.url().trim_start_matches("http://"), &authority).await;
+    let batch = samples::invocation("engage", "batch").unwrap();
+    for (message, trusted, failures) in [(&story[1], false, 1), (&story[2], true, 0)] {
+        assert_eq!(hand_over(&receiver, message, Duration::from_secs(30)).await.0, 200);
+        let api = RuntimeApi::start("engage").await.unwrap();
+        let mut engage = program(env!("CARGO_BIN_EXE_engage"));
+        engage.envs(aws.variables()).envs(api.variables()).env("ANTHROPIC_BASE_URL", terminator.url());
+        engage.env("ANTHROPIC_API_KEY", "sk-ant-secret").stdout(Stdio::null());
+        if trusted {
+            engage.env("SSL_CERT_FILE", &authority);
+        }
+        let _engage = engage.spawn().unwrap();
+        let answer: Value = serde_json::from_slice(&api.invoke(batch).await.unwrap().unwrap()).unwrap();
+        assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), failures, "{answer}");
+        assert_eq!(claude.asked().is_empty(), !trusted);
     }
 }
 
