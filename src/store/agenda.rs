@@ -6,6 +6,7 @@
 //! | `brake` | `<since when>#<campaign>` | computes the brake again, until it is open |
 //! | `digest` | `<when>#<kind of alert>#<campaign>` | sends how many alerts were folded into it |
 //! | `publish` | `<when>#<alert>` | publishes an alert that could not be published at once |
+//! | `spent` | `<day>` | nothing: what asking Claude has cost that day; [`budget`](super::budget) has it |
 //! | `told#<kind of alert>#<campaign>` | `<hour>` | nothing: the alerts that were sent one by one in that hour |
 //!
 //! Times are text, `2026-11-23T13:00:00.000Z`, so their order is the order of time.

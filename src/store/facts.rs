@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `delayed#<email>` | an email to this recipient was delayed | `moments` |
 //! | `soft#<email>` | an email to this recipient bounced softly | `moments` |
+//! | `followups` | which follow-ups it has had: [`followups`](super::followups) has it | `taken`, `version` |
 //!
 //! `moments` is a set of `<ms>#<message>`: every time that a message tells. All of them, and not only the first or the last: what
 //! follows from a set that only grows never has to be taken back, whatever order the messages come in.
