@@ -6,7 +6,7 @@ use super::{Work, facts};
 use crate::campaign::Campaign;
 use crate::decision::FOLLOWUP_TAG;
 use crate::event::{Addressees, Event, EventType};
-use crate::policy::answer::Token;
+use crate::policy::answer::{Token, is_hidden};
 use crate::policy::followup::{Answer, Decidable, may_be_decided};
 use crate::policy::rules::Engaged;
 use crate::policy::verdict::{Action, History, Judgement, Seen, Verdict, judge};
@@ -123,7 +123,7 @@ impl Work<'_> {
         Ok(Look::Decide(Box::new(Happened {
             facts: facts::of(told, &judgement, &timeline, &campaign, &recipients, self.now),
             hosts: facts::hosts(&timeline),
-            from: told.event.from_text(),
+            from: told.event.from_text().filter(|from| !from.chars().any(|c| c.is_control() || is_hidden(c))),
             engaged: self.engaged(action, &judgement, &history),
             message: told.message.clone(),
             at: told.at,

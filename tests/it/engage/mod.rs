@@ -1,6 +1,7 @@
 //! `engage`, on the embedded AWS, with a stand-in for Claude: verdicts, decisions, receipts, whatever Claude answers.
 
 mod flow;
+mod harm;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
