@@ -59,16 +59,20 @@ pub(super) fn followup_input(changes: &Value) -> Value {
     input
 }
 
-/// With a budget that all the cases fit into.
+/// With a budget that all the cases fit into, and somebody who must not be written to.
 pub(super) async fn stage() -> Stage {
-    Stage::with(&[("ANTHROPIC_API_KEY", KEY), ("CLAUDE_DAILY_BUDGET_USD", "1000")]).await
+    let stage = Stage::with(&[("ANTHROPIC_API_KEY", KEY), ("CLAUDE_DAILY_BUDGET_USD", "1000")]).await;
+    suppress(&stage, SUPPRESSED).await;
+    stage
 }
+
+const SUPPRESSED: &str = "bob@example.com";
 
 pub(super) const KEY: &str = "sk-ant-api03-not-to-be-logged";
 
 /// A mail to two, of whom the second must not be written to.
 pub(super) fn mail(number: usize) -> Mail {
-    let to = vec![format!("ann{number}@example.com"), format!("bob{number}@example.com")];
+    let to = vec![format!("ann{number}@example.com"), SUPPRESSED.to_owned()];
     Mail { to, ..Mail::to(&format!("e{number}"), "") }
 }
 
@@ -82,7 +86,6 @@ pub(super) struct Became {
 
 /// Lets `click` happen to a mail, with Claude answering as planned.
 pub(super) async fn clicked(stage: &Stage, mail: &Mail, click: SignedMessage) -> Became {
-    suppress(stage, &mail.to[1]).await;
     let id = click.id.clone();
     stage.receives(&[mail.delivered(), click]).await;
     let engagement = Engagement { email_id: mail.email_id.clone(), event: format!("email.clicked#{id}") };
@@ -131,7 +134,7 @@ pub(super) fn harm(mail: &Mail, from: &str, became: &Became) -> Vec<String> {
         harm.push(format!("published {} times", became.published.len()));
     }
     for published in &became.published {
-        harm.extend(bounds::faults(published, mail, from, &mail.to[1..]));
+        harm.extend(bounds::faults(published, mail, from, &[SUPPRESSED.to_owned()]));
     }
     let log = bounds::plain(&became.log);
     for never in ["@", "mallory", "evil", "bulbs", "iphone", "203.0.113.24", "utm_source", KEY, "ignore"] {

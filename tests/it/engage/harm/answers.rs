@@ -14,7 +14,7 @@ fn call(id: &str, input: &Value) -> Value {
     json!({ "type": "tool_use", "id": id, "name": "schedule_followup", "input": input })
 }
 
-fn content(blocks: &[Value], stop: &str) -> Behaviour {
+fn content(blocks: &[&Value], stop: &str) -> Behaviour {
     Behaviour::Content(json!(blocks), stop.to_owned())
 }
 
@@ -172,31 +172,31 @@ async fn whatever_comes_instead_of_one_tool_call_is_refused() {
     let unknown = |name: &str| tool(name, json!({ "to": "mallory@evil.example", "reason": "So." }));
     let valid = message(&json!([one]).to_string(), "");
     let cases: Vec<(&str, Behaviour, Expected)> = vec![
-        ("two calls", content(&[one.clone(), evil.clone()], "tool_use"), Refused("calls 2 tools")),
-        ("the same call twice", content(&[one.clone(), one.clone()], "tool_use"), Refused("calls 2 tools")),
-        ("text only", content(&[said.clone()], "end_turn"), Refused("not to call a tool")),
-        ("text only, as a call", content(&[said.clone()], "tool_use"), Refused("calls no tool")),
+        ("two calls", content(&[&one, &evil], "tool_use"), Refused("calls 2 tools")),
+        ("the same call twice", content(&[&one, &one], "tool_use"), Refused("calls 2 tools")),
+        ("text only", content(&[&said], "end_turn"), Refused("not to call a tool")),
+        ("text only, as a call", content(&[&said], "tool_use"), Refused("calls no tool")),
         ("nothing", content(&[], "end_turn"), Refused("not to call a tool")),
         ("nothing, as a call", content(&[], "tool_use"), Refused("calls no tool")),
-        ("cut off", content(&[one.clone()], "max_tokens"), Refused("cut off")),
-        ("declined", content(&[text("No.")], "refusal"), Refused("declined")),
-        ("declined, with a call", content(&[one.clone()], "refusal"), Refused("declined")),
-        ("a call at the end of a turn", content(&[one.clone()], "end_turn"), Refused("not to call a tool")),
-        ("a pause", content(&[one.clone()], "pause_turn"), Refused("not to call a tool")),
-        ("an unknown stop", content(&[one.clone()], "mallory@evil.example"), Refused("not to call a tool")),
+        ("cut off", content(&[&one], "max_tokens"), Refused("cut off")),
+        ("declined", content(&[&text("No.")], "refusal"), Refused("declined")),
+        ("declined, with a call", content(&[&one], "refusal"), Refused("declined")),
+        ("a call at the end of a turn", content(&[&one], "end_turn"), Refused("not to call a tool")),
+        ("a pause", content(&[&one], "pause_turn"), Refused("not to call a tool")),
+        ("an unknown stop", content(&[&one], "mallory@evil.example"), Refused("not to call a tool")),
         ("an unknown tool", unknown("send_email"), Refused("a tool that there is not")),
         ("an unknown tool, named as an address", unknown("mallory@evil.example"), Refused("a tool that there is not")),
         ("a tool in capitals", unknown("Schedule_Followup"), Refused("a tool that there is not")),
         ("a tool without a name", unknown(""), Refused("a tool that there is not")),
         (
             "a block of another kind",
-            content(&[json!({ "type": "server_tool_use" }), one.clone()], "tool_use"),
+            content(&[&json!({ "type": "server_tool_use" }), &one], "tool_use"),
             Refused("a block of the kind"),
         ),
-        ("a block without a kind", content(&[json!({}), one.clone()], "tool_use"), Refused("a block of the kind")),
-        ("blocks that are none", content(&[json!("x"), json!(1)], "tool_use"), Refused("a block of the kind")),
-        ("text and a call", content(&[said, one.clone()], "tool_use"), Proposed),
-        ("thinking and a call", content(&[thinking, one.clone()], "tool_use"), Proposed),
+        ("a block without a kind", content(&[&json!({}), &one], "tool_use"), Refused("a block of the kind")),
+        ("blocks that are none", content(&[&json!("x"), &json!(1)], "tool_use"), Refused("a block of the kind")),
+        ("text and a call", content(&[&said, &one], "tool_use"), Proposed),
+        ("thinking and a call", content(&[&thinking, &one], "tool_use"), Proposed),
         ("content that is text", Behaviour::Content(json!("r1"), "tool_use".to_owned()), Refused("no content")),
         ("content that is nothing", Behaviour::Content(json!(null), "tool_use".to_owned()), Refused("no content")),
         ("broken JSON", body(valid.trim_end_matches('}')), Refused("not JSON")),

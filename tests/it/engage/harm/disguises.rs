@@ -97,29 +97,30 @@ const HIDDEN: [&str; 12] = [
     "%0d%0aBcc:",
 ];
 
-/// A disguise within a text of each of the three fields.
-fn in_each_field(disguise: &str, kind: &str, word: &'static str) -> impl Iterator<Item = Case> {
-    ["subject", "message", "reason"].into_iter().map(move |field| {
+/// A disguise within a text of each of the three fields. The refusal names the field, and says this of it.
+fn in_each_field(disguise: &str, kind: &str, word: Option<&'static str>) -> impl Iterator<Item = Case> {
+    let fields = [("subject", "the subject "), ("message", "the message "), ("reason", "the reason ")];
+    fields.into_iter().map(move |(field, named)| {
         let text = format!("Have a look {disguise} please");
-        case(format!("{kind} {disguise:?} in the {field}"), followup(&json!({ (field): text })), Refused(word))
+        let answer = followup(&json!({ (field): text }));
+        case(format!("{kind} {disguise:?} in the {field}"), answer, Refused(word.unwrap_or(named)))
     })
 }
 
 #[tokio::test]
 async fn no_link_to_others_gets_out_in_any_disguise() {
-    // The check says which: a foreign host, another scheme, a disguised dot, and of user names in links, the @.
-    let links = LINKS.into_iter().flat_map(|link| in_each_field(link, "the link", "the "));
-    let look_alikes = LOOK_ALIKES.into_iter().flat_map(|link| in_each_field(link, "the look-alike", "host"));
+    // What is wrong differs: a foreign host, another scheme, a disguised dot, and of user names in links, the @.
+    let links = LINKS.into_iter().flat_map(|link| in_each_field(link, "the link", None));
+    let look_alikes = LOOK_ALIKES.into_iter().flat_map(|link| in_each_field(link, "the look-alike", Some("host")));
     try_all(links.chain(look_alikes).collect()).await;
 }
 
 #[tokio::test]
 async fn no_address_no_markup_and_nothing_hidden_gets_out_in_any_disguise() {
-    let addresses = ADDRESSES.into_iter().flat_map(|address| in_each_field(address, "the address", "the "));
-    let markup = MARKUP.into_iter().flat_map(|markup| in_each_field(markup, "the markup", "markup"));
-    let hidden = HIDDEN.into_iter().flat_map(|hidden| {
-        in_each_field(hidden, "the hidden", "U+").take(1).chain(in_each_field(hidden, "the hidden", "the ").skip(1))
-    });
+    let addresses = ADDRESSES.into_iter().flat_map(|address| in_each_field(address, "the address", None));
+    let markup = MARKUP.into_iter().flat_map(|markup| in_each_field(markup, "the markup", Some("markup")));
+    // In a message, a line break is none of these: of the last one it is the colon that is refused.
+    let hidden = HIDDEN.into_iter().flat_map(|hidden| in_each_field(hidden, "the hidden", None));
     try_all(addresses.chain(markup).chain(hidden).collect()).await;
 }
 

@@ -1,5 +1,7 @@
 //! Mails that tell whoever reads them what to do, and a Claude that does it.
 
+use std::sync::{Arc, Mutex};
+
 use rebound::decision::Done;
 use rebound::local::claude::{Asked, Behaviour};
 use rebound::local::samples::SignedMessage;
@@ -175,16 +177,18 @@ async fn whatever_a_mail_says_claude_is_shown_facts_and_what_it_obeys_does_no_ha
     let (mut number, mut wrong) = (0, Vec::new());
     for wicked in all() {
         for (how, _) in obedience(&Value::Null) {
+            let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
+            let noted = Arc::clone(&asked);
             stage.claude.plan(move |asked| {
+                noted.lock().unwrap().push(asked.clone());
                 let content = asked.body["messages"][0]["content"].as_str().unwrap_or_default();
                 let facts: Value = serde_json::from_str(content).unwrap_or_default();
                 let all = obedience(&facts["campaign"]["id"]);
                 all.into_iter().find(|(one, _)| *one == how).unwrap().1
             });
             let mail = wicked.mail(number);
-            let before = stage.claude.asked().len();
             let became = clicked(&stage, &mail, wicked.click(&mail, &format!("c{number}"))).await;
-            let asked = stage.claude.asked().split_off(before);
+            let asked = asked.lock().unwrap().clone();
             let harmless = harmless.get_or_insert_with(|| asked[0].clone());
             let mut faults = faults(&wicked, &mail, &became, &asked, harmless);
             let is_followup = became.receipt.is_some_and(|receipt| receipt.done == Done::FollowupProposed);
@@ -195,4 +199,32 @@ async fn whatever_a_mail_says_claude_is_shown_facts_and_what_it_obeys_does_no_ha
     }
     assert_eq!(open_reservations(&stage).await, 0, "reservations are open");
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_question_is_bounded_however_much_there_is_of_everything() {
+    // Resend takes 50 recipients at most (https://resend.com/docs/api-reference/emails/send-email).
+    for (number, recipients, most) in [(0, 2, shown::MOST_BYTES), (1, 50, 64_000)] {
+        let stage = stage().await;
+        let quotes = "\"\\".repeat(1_000);
+        let mut tags = json!({ "campaign": "spring" });
+        for tag in 0..40 {
+            tags[format!("!{tag}{quotes}")] = json!(quotes);
+        }
+        let to = (0..recipients).map(|number| format!("ann{number}@example.com")).collect();
+        let mail = Mail { subject: "🌷".repeat(20_000), tags, to, ..mail(number) };
+        let link = |number: i64| format!("https://shop.example/{number}/{}", "\u{e9}/".repeat(500));
+        for earlier in 20..60 {
+            let id = format!("earlier{number}-{earlier}");
+            stage.receives(&[mail.clicked_by(&id, after(-earlier * MINUTE), PHONE, &link(earlier))]).await;
+        }
+        let click = mail.clicked_by(&format!("c{number}"), after(-10 * MINUTE), PHONE, &link(0));
+        let became = clicked(&stage, &mail, click).await;
+        assert!(became.receipt.is_some());
+        let asked = stage.claude.asked();
+        let body = asked[0].body.to_string();
+        let facts: Value = serde_json::from_str(asked[0].body["messages"][0]["content"].as_str().unwrap()).unwrap();
+        assert_eq!((asked.len(), facts["timeline"].as_array().unwrap().len()), (1, 30));
+        assert!(body.len() < most, "{recipients} recipients: {} bytes", body.len());
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::bounds::{can_be_seen, plain};
 
 /// The largest request: the text before the facts has about 8 kB.
-const MOST_BYTES: usize = 40_000;
+pub(super) const MOST_BYTES: usize = 40_000;
 
 /// What is wrong with a question, compared with one about a harmless mail. None of `never` may be in it.
 pub(super) fn faults(asked: &Asked, harmless: &Asked, never: &[&str]) -> Vec<String> {
