@@ -2,6 +2,8 @@
 
 mod flow;
 mod harm;
+mod keys;
+mod outage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
