@@ -118,7 +118,7 @@ impl Done {
 pub struct Followup {
     /// To whom.
     pub recipient: String,
-    /// The sender of the email that it follows, as it stands there.
+    /// The sender of the email that it follows, as it stands there; not one with line breaks or with what can't be seen.
     pub from: Option<String>,
     /// The subject.
     pub subject: String,

@@ -33,7 +33,7 @@ use tokio::time::Instant;
 use self::look::{Happened, Look};
 use crate::aws::AwsEnvironment;
 use crate::claude::Claude;
-use crate::claude::keys::Keys;
+use crate::claude::keys::{INTERVAL, Keys};
 use crate::claude::price::Price;
 use crate::config::{ConfigError, EngageConfig, KeyPlace};
 use crate::publish::Topic;
@@ -116,7 +116,7 @@ impl Engager {
             .map_err(|_| ConfigError::NoSense("ANTHROPIC_BASE_URL", "an address that can be reached from here"))?;
         let keys = match &config.key {
             KeyPlace::Environment(key) => Keys::fixed(Some(key.clone())),
-            KeyPlace::Manager(arn) => Keys::from_manager(aws.secrets_manager(), arn.clone()),
+            KeyPlace::Manager(arn) => Keys::from_manager(aws.secrets_manager(), arn.clone(), INTERVAL),
             KeyPlace::Nowhere => Keys::fixed(None),
         };
         Ok(Self {
@@ -137,6 +137,12 @@ impl Engager {
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
         let config = EngageConfig::read(&variable)?;
         Self::new(&AwsEnvironment::read(&variable)?, config)
+    }
+
+    /// The same, with Claude's key from elsewhere.
+    #[must_use]
+    pub fn with_keys(self, keys: Keys) -> Self {
+        Self { keys: Arc::new(keys), ..self }
     }
 
     /// What it was told by its environment.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::aws::describe;
 
-/// How often the secret is read again at most.
+/// How often the secret is read again at most, by the function.
 pub const INTERVAL: Duration = Duration::from_secs(60);
 
 /// A key of the Messages API. Never printed.
@@ -49,6 +49,7 @@ pub struct Keys {
 struct Manager {
     client: Client,
     arn: String,
+    interval: Duration,
     last_read: Mutex<Option<Instant>>,
 }
 
@@ -65,9 +66,10 @@ impl Keys {
         Self { current: RwLock::new(key), manager: None }
     }
 
-    /// The key that a secret holds; it is read when it is needed.
-    pub fn from_manager(client: Client, arn: String) -> Self {
-        Self { current: RwLock::new(None), manager: Some(Manager { client, arn, last_read: Mutex::new(None) }) }
+    /// The key that a secret holds; it is read when it is needed, and again at most once in `interval`.
+    pub fn from_manager(client: Client, arn: String, interval: Duration) -> Self {
+        let manager = Manager { client, arn, interval, last_read: Mutex::new(None) };
+        Self { current: RwLock::new(None), manager: Some(manager) }
     }
 
     /// The key that is good now. `None`: there is none, and Claude is not asked.
@@ -76,13 +78,13 @@ impl Keys {
         if known.is_some() { known } else { self.reread(None).await }
     }
 
-    /// Reads the secret again, at most once in [`INTERVAL`], after `refused` was refused (`None`: there was none). Answers a key worth
+    /// Reads the secret again, at most once in the interval, after `refused` was refused (`None`: there was none). Answers a key worth
     /// trying, if there is one.
     pub async fn reread(&self, refused: Option<&Key>) -> Option<Key> {
         let manager = self.manager.as_ref()?;
         let mut last_read = manager.last_read.lock().await;
         let worth_trying = |key: Option<Key>| key.filter(|key| Some(key) != refused);
-        if last_read.is_some_and(|at| at.elapsed() < INTERVAL) {
+        if last_read.is_some_and(|at| at.elapsed() < manager.interval) {
             return worth_trying(self.known());
         }
         *last_read = Some(Instant::now());

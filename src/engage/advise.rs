@@ -182,7 +182,9 @@ impl Work<'_> {
                 Advice::Given(Box::new((checked.into_choice(), asked)))
             }
             Err(refusal) => {
-                tracing::warn!(error = %refusal, "Claude's answer was refused");
+                // The refusal shows some of the answer, which may repeat an address: that is for the receipt, not for a log.
+                let decision = happened.happening.decision_id();
+                tracing::warn!(decision, "Claude's answer was refused; the receipt says why");
                 asked.refused = Some(refusal.to_string());
                 self.by_the_rules(happened, asked, "Claude's answer was refused")
             }

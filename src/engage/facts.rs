@@ -9,7 +9,7 @@ use super::told::{Occasion, Told};
 use crate::campaign::Campaign;
 use crate::config::EngageConfig;
 use crate::event::EventType;
-use crate::policy::answer::Token;
+use crate::policy::answer::{self, Token};
 use crate::policy::brake::Brake;
 use crate::policy::verdict::{Judgement, agent};
 use crate::recipient::Recipient;
@@ -149,17 +149,19 @@ pub(super) fn campaign_shown(campaign: &Campaign, recipients: &[Recipient]) -> S
     shown(campaign.as_str(), recipients)
 }
 
-/// A text from outside: short, in one line, and without an address.
+/// A text from outside: short, in one line, without an address, and nothing in it that people would not see.
 pub(super) fn shown(text: &str, recipients: &[Recipient]) -> String {
-    let in_one_line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let in_one_line: String = text.chars().filter_map(seen).collect();
     let ends = |c: char| c.is_whitespace() || "<>()[]{}\"'`,;:/?&=|\\".contains(c);
     let masked = in_one_line.split_inclusive(ends).map(|piece| {
         let word = piece.trim_end_matches(ends);
         let after = piece.strip_prefix(word).unwrap_or_default();
-        if !holds_an_address(word) {
+        // What is encoded too many times over to be read is none of an honest text.
+        let views = answer::views(word).unwrap_or_else(|| vec!["@".to_owned()]);
+        if !views.iter().any(|view| view.contains('@')) {
             return piece.to_owned();
         }
-        let plain = word.to_lowercase().replace("%40", "@").replace('＠', "@");
+        let plain = views.last().map(|view| view.to_lowercase()).unwrap_or_default();
         let index = recipients.iter().position(|recipient| recipient.is_named_in(&plain));
         let token = index.map_or_else(|| "(an address)".to_owned(), |index| Token::nth(index).as_str().to_owned());
         format!("{token}{after}")
@@ -167,8 +169,13 @@ pub(super) fn shown(text: &str, recipients: &[Recipient]) -> String {
     masked.collect::<String>().chars().take(SHOWN).collect()
 }
 
-fn holds_an_address(word: &str) -> bool {
-    word.contains('@') || word.contains('＠') || word.contains('﹫') || word.to_lowercase().contains("%40")
+/// A character as it is shown. One that people don't see is none: machines would read what it hides.
+fn seen(c: char) -> Option<char> {
+    match c {
+        '\u{2028}' | '\u{2029}' => Some(' '),
+        c if c.is_control() => Some(' '),
+        c => Some(c).filter(|c| !answer::is_hidden(*c)),
+    }
 }
 
 #[cfg(test)]
@@ -186,7 +193,11 @@ mod tests {
             ("<bob@example.com>", "<r2>"),
             ("carl@example.com wrote", "(an address) wrote"),
             ("mail to ann%40example.com now", "mail to r1 now"),
+            ("mail to ann%2540example.com now", "mail to r1 now"),
+            ("x%25252525252540example.com", "(an address)"),
+            ("ann％４０example.com", "r1"),
             ("ann＠example.com", "r1"),
+            ("to ann%\u{200B}40example.com", "to r1"),
             ("a subject\r\nBcc: x@y.z", "a subject  Bcc: (an address)"),
             ("nothing to see", "nothing to see"),
         ] {
@@ -196,12 +207,25 @@ mod tests {
     }
 
     #[test]
+    fn no_text_from_outside_shows_what_people_would_not_see() {
+        for (text, expected) in [
+            ("one\u{2028}two\u{2029}three\u{85}four", "one two three four"),
+            ("Bulbs\u{E0069}\u{E0067}\u{E006E}\u{E006F}\u{E0072}\u{E0065}", "Bulbs"),
+            ("\u{202E}sblub\u{202C}", "sblub"),
+            ("bu\u{AD}lbs\u{200D} \u{FEFF}🌷", "bulbs 🌷"),
+        ] {
+            assert_eq!(shown(text, &ann()), expected);
+        }
+    }
+
+    #[test]
     fn a_link_is_shown_as_host_and_path() {
         for (link, expected) in [
             ("https://Shop.example/a/b?to=ann@example.com#frag", "shop.example/a/b"),
             ("https://user:secret@shop.example:8443/a", "shop.example/a"),
             ("https://shop.example/u/ann@example.com/x", "shop.example/u/r1/x"),
             ("https://shop.example/u/ann%40example.com", "shop.example/u/r1"),
+            ("https://shop.example/u/ann%2540example.com/x", "shop.example/u/r1/x"),
             ("mailto:ann@example.com", "a link of another kind (mailto)"),
             ("not a link", "a link that can't be read"),
         ] {

@@ -6,7 +6,7 @@ use super::told::{Occasion, Told, bodies};
 use super::{Work, facts};
 use crate::campaign::Campaign;
 use crate::decision::FOLLOWUP_TAG;
-use crate::policy::answer::Token;
+use crate::policy::answer::{Token, is_hidden};
 use crate::policy::followup::{Answer, Decidable, may_be_decided};
 use crate::policy::rules::Engaged;
 use crate::policy::verdict::{Action, Judgement, Seen, Verdict, judge};
@@ -93,7 +93,7 @@ impl Work<'_> {
         Ok(Look::Decide(Box::new(Happened {
             facts: facts::of(&occasion, &judgement, &campaign, self.now),
             hosts: facts::hosts(&occasion.timeline),
-            from: occasion.told.event.from_text(),
+            from: occasion.told.event.from_text().filter(|from| !from.chars().any(|c| c.is_control() || is_hidden(c))),
             engaged: self.engaged(&occasion, &judgement),
             message: occasion.told.message.clone(),
             at: occasion.told.at,

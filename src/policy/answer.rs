@@ -24,6 +24,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use self::fold::views;
+pub(crate) use self::hidden::is_hidden;
 pub use self::message::{Usage, shown, usage};
 pub use self::refusal::{Excerpt, Refusal, TextFault};
 pub use self::text::{MESSAGE_CHARS, REASON_CHARS, SUBJECT_CHARS};

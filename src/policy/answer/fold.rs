@@ -1,12 +1,12 @@
 //! A text as whoever shows it may come to read it: look-alikes of ASCII's punctuation and letters made ASCII, and percent-encoding
-//! undone. Only for the check: what is sent is the text itself.
+//! undone. Only to look for what is hidden in it: what is sent is the text itself.
 
 /// How many times percent-encoding is undone. No honest text is encoded twice.
 const MOST_DECODINGS: usize = 4;
 
 /// The text folded, then decoded and folded again for as long as that changes it; every one of them has to pass. `None` where it
 /// is encoded too many times over.
-pub(super) fn views(text: &str) -> Option<Vec<String>> {
+pub(crate) fn views(text: &str) -> Option<Vec<String>> {
     let mut last = fold(text);
     let mut views = Vec::new();
     for _ in 0..=MOST_DECODINGS {

@@ -7,7 +7,7 @@
 /// Unicode's `Default_Ignorable_Code_Point`
 /// (<https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt>), the separators, the annotation marks, the empty
 /// Braille pattern, private use and noncharacters. Emoji that need a joiner or a variation selector are refused with these.
-pub(super) const fn is_hidden(c: char) -> bool {
+pub(crate) const fn is_hidden(c: char) -> bool {
     matches!(
         c,
         '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'

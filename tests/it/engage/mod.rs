@@ -2,6 +2,9 @@
 
 mod binary;
 mod flow;
+mod harm;
+mod keys;
+mod outage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

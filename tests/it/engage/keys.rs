@@ -1,0 +1,141 @@
+//! Claude's key in Secrets Manager: one that is put there later, and one that is refused.
+
+use std::time::Duration;
+
+use rebound::claude::keys::{INTERVAL, Key, Keys};
+use rebound::decision::{By, Receipt};
+use rebound::engage::Engager;
+use rebound::local::claude::Behaviour;
+use rebound::local::secrets_manager::LocalSecretsManager;
+use rebound::local::stack::API_KEYS_NAME;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{MINUTE, Mail, NOW, Stage, after};
+use crate::support::logged;
+
+fn manager(stage: &Stage) -> &LocalSecretsManager {
+    stage.aws.secrets_manager.as_ref().unwrap()
+}
+
+fn put(stage: &Stage, key: &str) {
+    manager(stage).put(API_KEYS_NAME, &json!({ "ANTHROPIC_API_KEY": key, "OTHER_API_KEY": "x" }).to_string());
+}
+
+/// The keys of that secret, which is read again at most once in so much time.
+fn keys(stage: &Stage, interval: Duration) -> Keys {
+    Keys::from_manager(stage.aws.clients().unwrap().secrets_manager(), API_KEYS_NAME.to_owned(), interval)
+}
+
+fn engager(stage: &Stage, interval: Duration) -> Engager {
+    Engager::clone(&stage.engager).with_keys(keys(stage, interval))
+}
+
+/// What an engager decides about a click on a mail of this id.
+async fn decides(stage: &Stage, engager: &Engager, email_id: &str) -> Receipt {
+    let mail = Mail::to(email_id, &format!("{email_id}@example.com"));
+    let click = format!("click-{email_id}");
+    stage.receives(&[mail.delivered(), mail.clicked(&click, after(-10 * MINUTE))]).await;
+    let deliveries = stage.deliveries(&[&click], 1).await;
+    let answer = engager.batch(&deliveries, NOW, Instant::now() + Duration::from_secs(110)).await;
+    assert!(answer.failures.is_empty());
+    let receipts = stage.receipts().await.into_values();
+    receipts.into_iter().find(|receipt| receipt.email_id == email_id).unwrap()
+}
+
+/// The keys that Claude was asked with, in order.
+fn asked_with(stage: &Stage) -> Vec<String> {
+    stage.claude.asked().iter().map(|asked| asked.headers["x-api-key"].clone()).collect()
+}
+
+/// Only with this key Claude answers.
+fn accepts(stage: &Stage, key: &'static str) {
+    stage.claude.plan(move |asked| match asked.headers["x-api-key"] == key {
+        true => Behaviour::Default,
+        false => Behaviour::Status(401, None),
+    });
+}
+
+#[tokio::test]
+async fn a_key_that_is_put_into_the_secret_later_is_noticed_without_a_deploy() {
+    for nothing_yet in ["{}", r#"{"ANTHROPIC_API_KEY":""}"#, r#"{"ANTHROPIC_API_KEY":null}"#, "not json"] {
+        let stage = Stage::with(&[]).await;
+        manager(&stage).put(API_KEYS_NAME, nothing_yet);
+        let engager = engager(&stage, Duration::ZERO);
+        let first = decides(&stage, &engager, "e1").await.asked;
+        assert_eq!((first.by, first.because.as_deref()), (By::Rules, Some("Claude is not configured")));
+        put(&stage, "sk-later");
+        assert_eq!(decides(&stage, &engager, "e2").await.asked.by, By::Claude, "{nothing_yet}");
+        assert_eq!(asked_with(&stage), ["sk-later"]);
+    }
+}
+
+#[tokio::test]
+async fn while_there_is_no_key_the_secret_is_not_read_for_each_question() {
+    let stage = Stage::with(&[]).await;
+    let before = manager(&stage).reads();
+    for email_id in ["e1", "e2", "e3"] {
+        assert_eq!(decides(&stage, &stage.engager, email_id).await.asked.by, By::Rules);
+    }
+    put(&stage, "sk-later");
+    assert_eq!(decides(&stage, &stage.engager, "e4").await.asked.by, By::Rules, "not before a minute is over");
+    assert_eq!(manager(&stage).reads() - before, 1);
+    assert_eq!(
+        decides(&stage, &engager(&stage, INTERVAL), "e5").await.asked.by,
+        By::Claude,
+        "a function that starts anew"
+    );
+    assert_eq!(decides(&stage, &stage.engager, "e4").await.asked.by, By::Rules, "what is decided stays decided");
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_is_read_again_and_the_question_asked_with_the_new_one() {
+    let stage = Stage::with(&[]).await;
+    let before = manager(&stage).reads();
+    put(&stage, "sk-old");
+    let engager = engager(&stage, Duration::ZERO);
+    assert_eq!(decides(&stage, &engager, "e1").await.asked.by, By::Claude);
+    accepts(&stage, "sk-new");
+    put(&stage, "sk-new");
+    let mut receipt = None;
+    let log = logged(async { receipt = Some(decides(&stage, &engager, "e2").await) }).await;
+    let asked = receipt.unwrap().asked;
+    assert_eq!((asked.by, asked.tries), (By::Claude, 2));
+    assert_eq!(decides(&stage, &engager, "e3").await.asked.by, By::Claude);
+    assert_eq!(asked_with(&stage), ["sk-old", "sk-old", "sk-new", "sk-new"]);
+    assert_eq!(manager(&stage).reads() - before, 2, "the secret is not read for each question");
+    assert!(log.contains("401") && !log.contains("sk-"), "{log}");
+}
+
+#[tokio::test]
+async fn when_the_new_key_is_refused_too_or_is_the_old_one_the_rules_decide_and_nothing_goes_round() {
+    for (second, expected) in
+        [("sk-worse", vec!["sk-bad", "sk-worse"]), ("sk-bad", vec!["sk-bad"]), ("", vec!["sk-bad"])]
+    {
+        let stage = Stage::with(&[]).await;
+        accepts(&stage, "sk-good");
+        put(&stage, "sk-bad");
+        let keys = keys(&stage, Duration::ZERO);
+        assert!(keys.current().await.is_some());
+        put(&stage, second);
+        let engager = Engager::clone(&stage.engager).with_keys(keys);
+        let asked = decides(&stage, &engager, "e1").await.asked;
+        assert_eq!(
+            (asked.by, asked.because.as_deref()),
+            (By::Rules, Some("Claude answered 401, authentication_error"))
+        );
+        assert_eq!((asked_with(&stage), asked.cost_usd), (expected.into_iter().map(str::to_owned).collect(), 0.0));
+    }
+}
+
+#[tokio::test]
+async fn while_the_secret_cannot_be_read_the_key_that_is_known_is_kept() {
+    let stage = Stage::with(&[]).await;
+    put(&stage, "sk-1");
+    let keys = keys(&stage, Duration::ZERO);
+    let known = keys.current().await;
+    assert_eq!(known, Key::parse("sk-1"));
+    manager(&stage).clear(API_KEYS_NAME);
+    assert_eq!(keys.reread(known.as_ref()).await, None, "it was just refused");
+    assert_eq!(keys.current().await, known);
+}

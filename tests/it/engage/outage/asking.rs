@@ -1,0 +1,120 @@
+//! How long Claude is left alone that asks for it, and how much of its time an invocation gives to waiting.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rebound::decision::By;
+use rebound::engage::Engager;
+use rebound::local::claude::Behaviour;
+use rebound::local::faults::{Fault, Service};
+use rebound::queue::Delivery;
+use rebound::stream::BatchAnswer;
+use tokio::time::Instant;
+
+use super::super::harm::open_reservations;
+use super::super::{MINUTE, Mail, NOW, Stage, after};
+use crate::support::logged;
+
+/// Three clicks on three mails, delivered so often.
+async fn three(stage: &Stage, deliveries: u32) -> Vec<Delivery> {
+    for number in 1..=3 {
+        let mail = Mail::to(&format!("e{number}"), &format!("ann{number}@example.com"));
+        stage.receives(&[mail.delivered(), mail.clicked(&format!("c{number}"), after(-10 * MINUTE))]).await;
+    }
+    stage.deliveries(&["c1", "c2", "c3"], deliveries).await
+}
+
+#[tokio::test]
+async fn who_asks_to_be_left_alone_for_an_hour_is_asked_no_more_and_all_wait_in_the_queue() {
+    let stage = Stage::start().await;
+    let deliveries = three(&stage, 1).await;
+    stage.claude.plan(|_| Behaviour::Status(429, Some(3_600)));
+    let mut answer = BatchAnswer::default();
+    let log = logged(async { answer = stage.delivers(&deliveries, NOW).await }).await;
+    assert_eq!((answer.failures.len(), stage.claude.asked().len()), (3, 1));
+    // A quarter of an hour: then the rest of it, if Claude still says so.
+    assert_eq!(log.matches("seconds=900").count(), 3, "{log}");
+    assert_eq!(stage.receipts().await.len(), 0, "nothing is decided meanwhile");
+
+    stage.claude.plan(|_| Behaviour::Default);
+    let again: Vec<_> = deliveries.into_iter().map(|delivery| Delivery { deliveries: 2, ..delivery }).collect();
+    assert_eq!(stage.delivers(&again, after(15 * MINUTE)).await, BatchAnswer::default());
+    assert!(stage.receipts().await.values().all(|receipt| receipt.asked.by == By::Claude));
+}
+
+#[tokio::test]
+async fn who_asks_to_be_left_alone_for_a_second_is_asked_again_after_it_by_the_same_invocation() {
+    let stage = Stage::start().await;
+    let deliveries = three(&stage, 1).await;
+    let asked: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let noted = Arc::clone(&asked);
+    stage.claude.plan(move |asked| {
+        noted.lock().unwrap().push(Instant::now());
+        if asked.index < 2 { Behaviour::Status(429, Some(1)) } else { Behaviour::Default }
+    });
+    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
+    let asked = asked.lock().unwrap().clone();
+    assert_eq!(asked.len(), 5);
+    for pair in asked[..3].windows(2) {
+        assert!(pair[1] - pair[0] >= Duration::from_secs(1), "not before it has said");
+    }
+    let receipts = stage.receipts().await;
+    let mut tries: Vec<u32> = receipts.values().map(|receipt| receipt.asked.tries).collect();
+    tries.sort_unstable();
+    assert_eq!(tries, [1, 1, 3]);
+}
+
+#[tokio::test]
+async fn a_question_for_which_there_is_no_time_is_not_asked_and_waits_in_the_queue() {
+    let stage = Stage::start().await;
+    let deliveries = three(&stage, 1).await;
+    let answer = stage.engager.batch(&deliveries, NOW, Instant::now() + Duration::from_secs(45)).await;
+    assert_eq!((answer.failures.len(), stage.claude.asked().len()), (3, 0));
+}
+
+#[tokio::test]
+async fn at_the_last_delivery_claude_gets_the_time_that_is_left_and_then_the_rules_decide() {
+    let stage = Stage::start().await;
+    let deliveries = three(&stage, 6).await;
+    stage.claude.plan(|_| Behaviour::Default.after(Duration::from_secs(600)));
+    // One second more than what is kept for storing and telling.
+    let answer = stage.engager.batch(&deliveries, NOW, Instant::now() + Duration::from_secs(11)).await;
+    assert_eq!(answer, BatchAnswer::default());
+    let receipts = stage.receipts().await;
+    let because: Vec<String> = receipts.values().filter_map(|receipt| receipt.asked.because.clone()).collect();
+    assert_eq!(because.len(), 3);
+    assert!(because.iter().all(|because| because.starts_with("Claude gave no answer in 6 deliveries")), "{because:?}");
+    assert_eq!(stage.published().len(), 3);
+    assert_eq!(open_reservations(&stage).await, 0);
+}
+
+#[tokio::test]
+async fn without_a_connection_nothing_is_paid_and_an_answer_that_is_lost_may_have_to_be() {
+    let stage = Stage::start().await;
+    let deliveries = three(&stage, 6).await;
+    let variable = |name: &str| match name {
+        // Nobody listens there.
+        "ANTHROPIC_BASE_URL" => Some("http://127.0.0.1:1".to_owned()),
+        "ANTHROPIC_API_KEY" => Some("sk-ant-test".to_owned()),
+        _ => stage.aws.variable(name),
+    };
+    let nowhere = Engager::from_environment(variable).unwrap();
+    let soon = || Instant::now() + Duration::from_secs(110);
+    assert_eq!(nowhere.batch(&deliveries[..1], NOW, soon()).await, BatchAnswer::default());
+    let asked = stage.receipt().await.asked;
+    assert!(asked.because.unwrap().ends_with("no connection to Claude"));
+    assert_eq!((asked.by, asked.tries, asked.cost_usd), (By::Rules, 3, 0.0));
+
+    let mut lost = 0;
+    stage.faults.plan(move |call| {
+        lost += u32::from(call.service == Service::Claude);
+        (call.service == Service::Claude && lost == 1).then_some(Fault::LoseAnswer)
+    });
+    assert_eq!(stage.delivers(&deliveries[1..], NOW).await, BatchAnswer::default());
+    let receipts = stage.receipts().await;
+    let of = |tries| receipts.values().find(|receipt| receipt.asked.tries == tries).unwrap().asked.clone();
+    let (again, once) = (of(2), of(1));
+    assert_eq!((again.by, once.by), (By::Claude, By::Claude));
+    assert!(again.cost_usd > 2.0 * once.cost_usd, "{} and {}", again.cost_usd, once.cost_usd);
+    assert_eq!(open_reservations(&stage).await, 0);
+}
