@@ -32,7 +32,7 @@ pub(super) enum Look {
     /// Nothing more: a machine, never decided, or decided and published.
     Nothing,
     /// It is decided, and that is still to be published.
-    Publish(Happening, Decided),
+    Publish(Happening),
     /// It qualifies.
     Decide(Box<Happened>),
 }
@@ -115,7 +115,7 @@ impl Work<'_> {
         };
         let (passed, campaign) = match (decided, passed, campaign) {
             (Some(decided), ..) if decided.is_settled => return Ok(Look::Nothing),
-            (Some(decided), ..) => return Ok(Look::Publish(happening, decided)),
+            (Some(_), ..) => return Ok(Look::Publish(happening)),
             (None, Ok(passed), Some(campaign)) => (passed, campaign),
             (None, ..) => return Ok(Look::Nothing),
         };
