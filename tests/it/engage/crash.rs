@@ -135,7 +135,8 @@ fn asked_again_only_where_no_answer_was_stored(
 ) {
     let questions = scene.questions();
     assert!(questions.keys().eq(expected.keys()), "{context}: {questions:?}");
-    let more: Vec<&String> = questions.iter().filter(|(email, count)| **count > expected[*email]).map(|e| e.0).collect();
+    let more: Vec<&String> =
+        questions.iter().filter(|(email, count)| **count > expected[*email]).map(|e| e.0).collect();
     let lost = which.0 == Service::Claude && fault == Fault::LoseAnswer;
     let most = usize::from(lost || scene.death.is_some());
     let asked = |questions: &BTreeMap<String, usize>| questions.values().sum::<usize>();

@@ -2,6 +2,7 @@
 
 mod crash;
 mod flow;
+mod twice;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
