@@ -132,10 +132,9 @@ pub(super) fn repeated(scene: &Scene) -> Vec<String> {
 
 /// What differs, line by line: the whole of it is too long to read.
 pub(super) fn difference(end: &End, expected: &End) -> String {
-    let (end, expected) = (format!("{end:#?}"), format!("{expected:#?}"));
-    let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<String>>();
-    let (end, expected) = (lines(&end), lines(&expected));
-    format!("too much: {:#?}\nmissing: {:#?}", end.difference(&expected), expected.difference(&end))
+    let lines = |end: &End| format!("{end:#?}").lines().map(str::to_owned).collect::<BTreeSet<String>>();
+    let (end, expected) = (lines(end), lines(expected));
+    format!("too much: {:#?}\nmissing: {:#?}", &end - &expected, &expected - &end)
 }
 
 /// What is down as spent today, in billionths of a US dollar.

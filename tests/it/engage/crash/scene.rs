@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use rebound::decision::Done;
+use rebound::decision::{Done, Receipt};
 use rebound::local::claude::{Asked, Behaviour};
 use rebound::local::samples::SignedMessage;
 use rebound::recipient::Recipient;
@@ -43,6 +43,8 @@ pub(super) struct Death {
     pub(super) not_noted: BTreeSet<String>,
     /// The emails that were decided about, and how often Claude had been asked about each.
     pub(super) decided: BTreeMap<String, usize>,
+    /// The receipts of these, as they were stored.
+    receipts: BTreeMap<String, Receipt>,
 }
 
 /// Of the id and the subject `about`, which is all that Claude is told of it.
@@ -143,6 +145,10 @@ impl Scene {
             self.now = self.now.plus(Duration::from_secs(60));
         }
         assert_eq!(as_it_was(&self.stage).await, self.before, "events and suppressions are only read");
+        let receipts = self.stage.receipts().await;
+        for (key, receipt) in self.death.iter().flat_map(|death| &death.receipts) {
+            assert_eq!(receipts.get(key), Some(receipt), "what is decided stays as it is");
+        }
     }
 
     /// Delivers what is in the queue until all of it is done, as Lambda does: what the answer names again when its time has come,
@@ -195,6 +201,7 @@ impl Scene {
         self.death = Some(Death {
             not_noted: published.filter(|id| !noted.contains(id)).collect(),
             decided: rows.iter().filter(|row| row.contains_key("decided_at")).map(asked).collect(),
+            receipts: self.stage.receipts().await,
         });
     }
 
