@@ -213,8 +213,8 @@ impl Work<'_> {
         for (delivery, look) in looked {
             match look {
                 Ok(Look::Nothing) => {}
-                Ok(Look::Publish(happening, decided)) => {
-                    outcomes.push((delivery, self.publish(&happening, decided, delivery).await));
+                Ok(Look::Publish(happening)) => {
+                    outcomes.push((delivery, self.publish_late(&happening, delivery).await))
                 }
                 Ok(Look::Decide(happened)) => to_decide.push((delivery, happened)),
                 Err(trouble) => outcomes.push((delivery, Err(trouble))),

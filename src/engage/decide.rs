@@ -93,14 +93,18 @@ impl Work<'_> {
         Ok(self.campaigns.state(&happened.campaign).await?.map(|state| state.brake))
     }
 
+    /// Publishes a decision that was found unpublished. It is read again before: another message, of this very batch perhaps, may
+    /// have published it since.
+    pub(super) async fn publish_late(&self, happening: &Happening, delivery: &Delivery) -> Result<Outcome, Trouble> {
+        match self.decisions.decided(happening).await? {
+            Some(decided) => self.publish(happening, decided, delivery).await,
+            None => Ok(Outcome::Done),
+        }
+    }
+
     /// Publishes a decision as it is stored, and notes that. Whoever did not bring it about leaves it to whoever did, unless that
     /// must be dead.
-    pub(super) async fn publish(
-        &self,
-        happening: &Happening,
-        decided: Decided,
-        delivery: &Delivery,
-    ) -> Result<Outcome, Trouble> {
+    async fn publish(&self, happening: &Happening, decided: Decided, delivery: &Delivery) -> Result<Outcome, Trouble> {
         let is_anothers = decided.carrier != delivery.message_id && decided.at.plus(LEASE) > self.now;
         if decided.is_settled || is_anothers {
             return Ok(Outcome::Done);

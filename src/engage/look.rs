@@ -30,7 +30,7 @@ pub(super) enum Look {
     /// Nothing more: a machine, never decided, or decided and published.
     Nothing,
     /// It is decided, and that is still to be published.
-    Publish(Happening, Decided),
+    Publish(Happening),
     /// It qualifies.
     Decide(Box<Happened>),
 }
@@ -82,7 +82,7 @@ impl Work<'_> {
         let decision = rows.iter().find(|row| string(row, "event") == sort_key);
         match decision.and_then(Decided::from_item) {
             Some(decided) if decided.is_settled => return Ok(Look::Nothing),
-            Some(decided) => return Ok(Look::Publish(happening, decided)),
+            Some(_) => return Ok(Look::Publish(happening)),
             None if judged.not_decided.is_some() => return Ok(Look::Nothing),
             None => {}
         }

@@ -5,7 +5,7 @@
 //! | attribute | value |
 //! | --- | --- |
 //! | `id` | the decision's id, made of the happening |
-//! | `carrier`, `claimed_at` | which message of the queue is at it, and since when (ms) |
+//! | `carrier`, `claimed_at` | which message of the queue is at it, and since when (ms), the last time that it was delivered |
 //! | `payload` | the receipt, JSON: there as soon as it is decided |
 //! | `decided_at` | milliseconds |
 //! | `published_at`, `message_id` | when it was published (ms), and SNS's id of it |
@@ -17,7 +17,7 @@
 //!
 //! ```text
 //!   claim (put if there is none) ─▶ ask ─▶ decide (if it is not decided) ─▶ publish ─▶ note published_at
-//!      ✗ dies here                   the same message is delivered again, finds its own claim, and asks
+//!      ✗ dies here                   the same message is delivered again, begins its own claim anew, and asks
 //!                            ✗ dies here, after asking: the same, once more; nothing was stored yet, so nothing can differ
 //!                                                  ✗ dies here: the receipt is there: it is published as it is
 //!                                                                 ✗ dies here, or the answer is lost: published again, same id
@@ -154,7 +154,8 @@ impl Decisions {
         Self { calls, tables }
     }
 
-    /// Claims a happening for `carrier`, or finds out that there is nothing to decide. A claim older than `lease` is taken over.
+    /// Claims a happening for `carrier`, or finds out that there is nothing to decide. A claim older than `lease` is taken over; the
+    /// carrier's own begins anew.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
@@ -180,14 +181,16 @@ impl Decisions {
         if let Some(decided) = Decided::from_item(&stored) {
             return Ok(Claim::Decided(decided));
         }
-        if string(&stored, "carrier") == carrier {
+        let claimed_at = stored.get("claimed_at").and_then(as_number).unwrap_or(0);
+        let is_ours = is_claimed_by(&stored, carrier);
+        if is_ours && claimed_at == now.0 {
             return Ok(Claim::Ours);
         }
-        let claimed_at = stored.get("claimed_at").and_then(as_number).unwrap_or(0);
-        if UnixMillis(claimed_at).plus(lease) > now {
+        if !is_ours && UnixMillis(claimed_at).plus(lease) > now {
             return Ok(Claim::Anothers);
         }
-        let take_over = Change {
+        // Another's is taken over. Our own, of an earlier delivery, begins anew, or it would be taken over while we are at it.
+        let take = Change {
             update: "SET carrier = :carrier, claimed_at = :now".to_owned(),
             condition: Some("claimed_at = :seen AND attribute_not_exists(decided_at)"),
             names: Vec::new(),
@@ -197,16 +200,25 @@ impl Decisions {
                 (":seen".to_owned(), number(claimed_at)),
             ],
         };
-        match self.calls.update(&self.tables.events, happening.key(), &take_over).await? {
-            Written::Done(_) => Ok(Claim::Ours),
-            Written::Refused(_) => self.as_it_is(happening).await,
+        if let Written::Done(_) = self.calls.update(&self.tables.events, happening.key(), &take).await? {
+            return Ok(Claim::Ours);
         }
+        let stored = self.calls.get(&self.tables.events, happening.key()).await?.unwrap_or_default();
+        Ok(match Decided::from_item(&stored) {
+            Some(decided) => Claim::Decided(decided),
+            // The answer to our own try was lost.
+            None if is_claimed_by(&stored, carrier) => Claim::Ours,
+            None => Claim::Anothers,
+        })
     }
 
-    /// What a happening's row says after a write to it was refused.
-    async fn as_it_is(&self, happening: &Happening) -> Result<Claim, Trouble> {
+    /// What is decided about a happening, as it is now.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn decided(&self, happening: &Happening) -> Result<Option<Decided>, Trouble> {
         let item = self.calls.get(&self.tables.events, happening.key()).await?;
-        Ok(item.as_ref().and_then(Decided::from_item).map_or(Claim::Anothers, Claim::Decided))
+        Ok(item.as_ref().and_then(Decided::from_item))
     }
 
     /// Stores a decision, if there is none; for a follow-up, with its place among its recipient's, on the condition that nobody
@@ -231,9 +243,9 @@ impl Decisions {
             match self.calls.transact(items).await {
                 Ok(Ok(())) => return Ok(Stored::Decided(decided.clone())),
                 // Decided before: by another, or by the try whose answer was lost.
-                Ok(Err(refused)) if refused.contains(&0) => match self.as_it_is(happening).await? {
-                    Claim::Decided(decided) => return Ok(Stored::Decided(decided)),
-                    _ => return Err(Trouble::Passing("the decision's row is gone".to_owned())),
+                Ok(Err(refused)) if refused.contains(&0) => match self.decided(happening).await? {
+                    Some(decided) => return Ok(Stored::Decided(decided)),
+                    None => return Err(Trouble::Passing("the decision's row is gone".to_owned())),
                 },
                 Ok(Err(_)) => return Ok(Stored::Changed),
                 Err(failure) => patience.with(failure).await?,
@@ -319,6 +331,10 @@ impl Decisions {
 
 fn key(email_id: &str, event: &str) -> Item {
     Item::from([("email_id".to_owned(), text(email_id)), ("event".to_owned(), text(event))])
+}
+
+fn is_claimed_by(item: &Item, carrier: &str) -> bool {
+    string(item, "carrier") == carrier
 }
 
 fn absent() -> Change {

@@ -1,10 +1,12 @@
 //! `engage`, on the embedded AWS, with a stand-in for Claude: verdicts, decisions, receipts, whatever Claude answers.
 
 mod binary;
+mod crash;
 mod flow;
 mod harm;
 mod keys;
 mod outage;
+mod twice;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

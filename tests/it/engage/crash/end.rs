@@ -1,0 +1,180 @@
+//! How it ends: what must be the same, whatever failed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rebound::claude::price::Price;
+use rebound::config::DEFAULT_MODEL;
+use rebound::decision::{By, Done, Receipt};
+use rebound::policy::answer::{Choice, Usage};
+use rebound::policy::followup::Ruling;
+use rebound::policy::numbers::ClaudePolicy;
+use rebound::policy::verdict::Verdict;
+use rebound::store::Item;
+use serde_json::{Value, json};
+
+use super::scene::{BUDGET_USD, Scene};
+
+/// All that must be the same in the end.
+#[derive(Debug, PartialEq)]
+pub(super) struct End {
+    /// Every row's key: of events, verdicts and decisions.
+    pub(super) rows: BTreeSet<String>,
+    /// The verdicts, by their keys: which, the score, the reasons, and why nothing is decided.
+    pub(super) verdicts: BTreeMap<String, String>,
+    /// The decisions, by their keys.
+    pub(super) decisions: BTreeMap<String, Decision>,
+    /// The follow-ups that the recipients have: whose, which decision's, and to which email.
+    pub(super) places: BTreeSet<String>,
+    /// What was published: ids and kinds.
+    pub(super) published: BTreeSet<String>,
+}
+
+/// A decision, without what depends on when it was made, and on which of a happening's messages it was made.
+#[derive(Debug, PartialEq)]
+pub(super) struct Decision {
+    pub(super) id: String,
+    recipients: Vec<String>,
+    campaign: String,
+    verdict: Verdict,
+    pub(super) by: By,
+    because: Option<String>,
+    pub(super) refused: Option<String>,
+    choice: Choice,
+    /// Which guards refused it. What they say names moments.
+    pub(super) refused_by: Vec<&'static str>,
+    pub(super) done: Done,
+    followup: Value,
+    is_published: bool,
+}
+
+impl Decision {
+    fn of(row: &Item) -> Self {
+        let receipt: Receipt = serde_json::from_str(row["payload"].as_s().unwrap()).unwrap();
+        let refused = receipt.guards.iter().filter(|answer| answer.ruling == Ruling::Refused);
+        let refused_by: Vec<&str> = refused.map(|answer| answer.guard.as_str()).collect();
+        let mut followup = serde_json::to_value(&receipt.followup).unwrap();
+        if let Some(followup) = followup.as_object_mut() {
+            followup.remove("not_before").unwrap();
+        }
+        let done = match receipt.done {
+            Done::Nothing(_) if !refused_by.is_empty() => Done::Nothing("refused".to_owned()),
+            done => done,
+        };
+        Self {
+            id: receipt.id,
+            recipients: receipt.recipients,
+            campaign: receipt.campaign.as_str().to_owned(),
+            verdict: receipt.verdict,
+            by: receipt.asked.by,
+            because: receipt.asked.because,
+            refused: receipt.asked.refused,
+            choice: receipt.choice,
+            refused_by,
+            done,
+            followup,
+            is_published: row.contains_key("published_at"),
+        }
+    }
+}
+
+impl End {
+    pub(super) async fn of(scene: &Scene) -> Self {
+        let rows = scene.stage.rows().await;
+        let key = |row: &Item| format!("{} {}", row["email_id"].as_s().unwrap(), row["event"].as_s().unwrap());
+        let kind = |row: &&Item, kind: &str| row["kind"].as_s().unwrap() == kind;
+        let verdict = |row: &Item| {
+            let told = ["verdict", "score", "reasons", "not_decided"].map(|name| row.get(name));
+            (key(row), format!("{told:?}"))
+        };
+        let id = |one: &Value| format!("{} {}", one["id"].as_str().unwrap(), one["kind"].as_str().unwrap());
+        Self {
+            rows: rows.iter().map(key).collect(),
+            verdicts: rows.iter().filter(|row| kind(row, "verdict")).map(verdict).collect(),
+            decisions: rows
+                .iter()
+                .filter(|row| kind(row, "decision"))
+                .map(|row| (key(row), Decision::of(row)))
+                .collect(),
+            places: scene.stage.scan("RECIPIENTS_TABLE").await.iter().flat_map(places).collect(),
+            published: scene.stage.published().iter().map(id).collect(),
+        }
+    }
+}
+
+fn places(item: &Item) -> Vec<String> {
+    let recipient = item["recipient"].as_s().unwrap();
+    let taken = item["taken"].as_ss().unwrap().iter();
+    taken.map(|entry| format!("{recipient} {}", entry.split_once('#').unwrap().1)).collect()
+}
+
+/// The id under which a decision is published.
+pub(super) fn published_id(row: &Item) -> Option<String> {
+    let receipt: Receipt = serde_json::from_str(row.get("payload")?.as_s().ok()?).unwrap();
+    Some(receipt.id.replacen("decision", receipt.done.kind()?, 1))
+}
+
+/// What was published more than once; each time it must have said the same.
+pub(super) fn repeated(scene: &Scene) -> Vec<String> {
+    let mut seen = BTreeMap::<String, Vec<Value>>::new();
+    let messages = scene.stage.aws.sns.as_ref().unwrap().messages();
+    for message in messages {
+        let machines = message.for_protocol("lambda");
+        let id = serde_json::from_str::<Value>(&machines).unwrap()["id"].as_str().unwrap().to_owned();
+        let all = ["email", "sms"].map(|protocol| message.for_protocol(protocol));
+        let all = json!([machines, all, format!("{:?}", message.subject), format!("{:?}", message.attributes)]);
+        seen.entry(id).or_default().push(all);
+    }
+    for said in seen.values() {
+        assert!(said.iter().all(|one| *one == said[0]), "a repeat says the same: {said:?}");
+    }
+    seen.into_iter().filter(|(_, said)| said.len() > 1).map(|(id, _)| id).collect()
+}
+
+/// What differs, line by line: the whole of it is too long to read.
+pub(super) fn difference(end: &End, expected: &End) -> String {
+    let lines = |end: &End| format!("{end:#?}").lines().map(str::to_owned).collect::<BTreeSet<String>>();
+    let (end, expected) = (lines(end), lines(expected));
+    format!("too much: {:#?}\nmissing: {:#?}", &end - &expected, &expected - &end)
+}
+
+/// What is down as spent today, in billionths of a US dollar.
+#[derive(Debug)]
+pub(super) struct Spent {
+    nanos: i64,
+    /// How many reservations are not settled.
+    pub(super) open: usize,
+    /// What Claude's answers cost, those that were lost too.
+    answered: i64,
+    answers: i64,
+}
+
+impl Spent {
+    pub(super) async fn of(scene: &Scene) -> Self {
+        let agenda = scene.stage.scan("AGENDA_TABLE").await;
+        let days: Vec<&Item> = agenda.iter().filter(|item| item["kind"].as_s().unwrap() == "spent").collect();
+        assert_eq!(days.len(), 1, "all of it is in one day");
+        let tokens = scene.stage.claude.answered_tokens();
+        let usage = Usage {
+            input_tokens: tokens.input,
+            output_tokens: tokens.output,
+            cache_creation_input_tokens: 0,
+            cache_read_input_tokens: 0,
+        };
+        Self {
+            nanos: days[0]["nanos"].as_n().unwrap().parse().unwrap(),
+            open: days[0].get("open").map_or(0, |open| open.as_ss().unwrap().len()),
+            answered: Price::of(DEFAULT_MODEL, &ClaudePolicy::default()).cost(&usage).0,
+            answers: tokens.answers.try_into().unwrap(),
+        }
+    }
+
+    /// Each answer is rounded by itself, so that the sum may be off by as much.
+    pub(super) fn is_enough_and_not_too_much(&self, context: &str) {
+        let limit = (BUDGET_USD * 1e9) as i64;
+        assert!(self.nanos + self.answers >= self.answered && self.nanos <= limit, "{context}: {self:?}");
+    }
+
+    pub(super) fn is_exactly_what_was_answered(&self) {
+        assert!(self.open == 0 && self.nanos.abs_diff(self.answered) <= self.answers.unsigned_abs(), "{self:?}");
+    }
+}

@@ -1,0 +1,235 @@
+//! What happens: one of everything that engage can meet, small enough to be run again for each call of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use rebound::decision::{Done, Receipt};
+use rebound::local::claude::{Asked, Behaviour};
+use rebound::local::samples::SignedMessage;
+use rebound::recipient::Recipient;
+use rebound::store::Item;
+use rebound::store::decisions::Happening;
+use rebound::stream::BatchAnswer;
+use rebound::time::UnixMillis;
+use serde_json::{Value, json};
+
+use super::end::{End, published_id};
+use super::queue::Queue;
+use crate::engage::{LINK, MINUTE, Mail, NOW, PHONE, Stage, after, suppress};
+
+/// US dollars: a few times what all the questions cost.
+pub(super) const BUDGET_USD: f64 = 0.01;
+
+/// After so long a message is back that was not handled.
+const VISIBILITY: Duration = Duration::from_secs(12 * 60);
+
+/// The longest that a message waits which was put back.
+const PUT_BACK: Duration = Duration::from_secs(15 * 60);
+
+pub(super) struct Scene {
+    pub(super) stage: Stage,
+    queue: Queue,
+    now: UnixMillis,
+    /// The events and the suppressions, before anything was made of them.
+    before: BTreeMap<String, Item>,
+    pub(super) death: Option<Death>,
+}
+
+/// How things stood when the function died.
+pub(super) struct Death {
+    /// The decisions that were published, but not yet noted as such.
+    pub(super) not_noted: BTreeSet<String>,
+    /// The emails that were decided about, and how often Claude had been asked about each.
+    pub(super) decided: BTreeMap<String, usize>,
+    /// The receipts of these, as they were stored.
+    receipts: BTreeMap<String, Receipt>,
+}
+
+/// Of the id and the subject `about`, which is all that Claude is told of it.
+fn mail(about: &str, to: &str) -> Mail {
+    Mail { subject: about.to_owned(), ..Mail::to(about, to) }
+}
+
+/// Everything that is stored before the first message is handed over, and the batches that it is handed over in.
+fn events() -> (Vec<SignedMessage>, [Vec<&'static str>; 3]) {
+    let (followed, capped) = (mail("followed", "ann@example.com"), mail("capped", "ann@example.com"));
+    let (opened, handed) = (mail("opened", "bob@example.com"), mail("handed", "carl@example.com"));
+    let (nothing, suppressed) = (mail("nothing", "dora@example.com"), mail("suppressed", "eva@example.com"));
+    let (refused, scanned) = (mail("refused", "fred@example.com"), mail("scanned", "gina@example.com"));
+    let untagged = Mail { tags: json!({}), ..mail("untagged", "hans@example.com") };
+    let at = after(-10 * MINUTE);
+    let mut events = vec![
+        followed.clicked("followed-1", at),
+        followed.clicked("followed-2", after(-9 * MINUTE)),
+        scanned.clicked_by("scanned-1", at, PHONE, LINK),
+        scanned.clicked_by("scanned-2", at, PHONE, "https://shop.example/crocuses"),
+        untagged.clicked("untagged", at),
+        opened.opened_by("opened", at, PHONE),
+    ];
+    events.extend([&capped, &nothing, &suppressed, &refused, &handed].map(|mail| mail.clicked(&mail.email_id, at)));
+    let read_by_people = [&followed, &capped, &opened, &handed, &nothing, &suppressed, &refused];
+    events.extend(read_by_people.map(Mail::delivered));
+    let batches = [
+        vec!["followed-1", "followed-2", "scanned-1", "scanned-2", "untagged"],
+        vec!["capped", "opened", "nothing", "suppressed", "refused"],
+        vec!["handed"],
+    ];
+    (events, batches)
+}
+
+/// What Claude says to a question: the same whenever it is asked, but that it is overloaded once.
+fn answers(asked: &Asked, was_overloaded: &AtomicBool) -> Behaviour {
+    let tool = |name: &str, input: Value| Behaviour::Tool(name.to_owned(), input);
+    match about(&asked.body).as_str() {
+        "handed" if !was_overloaded.swap(true, Ordering::SeqCst) => Behaviour::Status(529, Some(3_600)),
+        "handed" => tool("hand_to_human", json!({ "reason": "Odd." })),
+        "nothing" => tool("do_nothing", json!({ "reason": "It is not worth it." })),
+        "refused" => tool("hand_to_human", json!({ "reason": "Odd.", "and": "more" })),
+        _ => Behaviour::Default,
+    }
+}
+
+/// Which email a question is about.
+fn about(question: &Value) -> String {
+    let facts: Value = serde_json::from_str(question["messages"][0]["content"].as_str().unwrap()).unwrap();
+    facts["email"]["subject"].as_str().unwrap().to_owned()
+}
+
+/// Makes sure that everything happened in it that it is for.
+pub(super) fn is_what_it_is_for(end: &End, questions: &BTreeMap<String, usize>) {
+    let done = |email: &str| end.decisions.iter().find(|(key, _)| key.starts_with(email)).map(|(_, one)| &one.done);
+    assert_eq!(done("followed"), Some(&Done::FollowupProposed));
+    assert_eq!(done("opened"), Some(&Done::EngagementLogged));
+    assert_eq!(done("handed"), Some(&Done::HandedToHuman));
+    let guards = |email: &str| {
+        let one = end.decisions.iter().find(|(key, _)| key.starts_with(email)).map(|(_, one)| one.refused_by.clone());
+        one.unwrap_or_default()
+    };
+    assert_eq!((done("nothing").is_some(), guards("nothing").len()), (true, 0));
+    assert_eq!((guards("capped"), guards("suppressed")), (vec!["gap"], vec!["suppressed"]));
+    assert!(end.decisions.iter().any(|(key, one)| key.starts_with("refused") && one.refused.is_some()));
+    assert_eq!((end.decisions.len(), end.places.len(), end.published.len()), (7, 1, 4));
+    let verdicts = |verdict: &str| end.verdicts.values().filter(|found| found.contains(verdict)).count();
+    assert_eq!((end.verdicts.len(), verdicts("machine")), (11, 2));
+    let asked: Vec<(&str, usize)> = questions.iter().map(|(email, count)| (email.as_str(), *count)).collect();
+    let once = ["capped", "followed", "nothing", "opened", "refused", "suppressed"].map(|email| (email, 1));
+    assert_eq!(asked, [&once[..2], &[("handed", 2)], &once[2..]].concat());
+}
+
+impl Scene {
+    /// With all events stored, and nothing made of them.
+    pub(super) async fn start() -> Self {
+        let budget = BUDGET_USD.to_string();
+        let stage =
+            Stage::with(&[("ANTHROPIC_API_KEY", "sk-ant-test"), ("CLAUDE_DAILY_BUDGET_USD", budget.as_str())]).await;
+        let was_overloaded = AtomicBool::new(false);
+        stage.claude.plan(move |asked| answers(asked, &was_overloaded));
+        suppress(&stage, "eva@example.com").await;
+        stage.receives(&events().0).await;
+        claimed_by_who_died(&stage, "opened", "bob@example.com").await;
+        let queue = Queue::of(&stage);
+        let before = as_it_was(&stage).await;
+        stage.faults.plan(|_| None);
+        Self { stage, queue, now: NOW, before, death: None }
+    }
+
+    /// Hands everything over, batch after batch.
+    pub(super) async fn all_of_it(&mut self) {
+        for batch in events().1 {
+            for delivery in self.stage.deliveries(&batch, 1).await {
+                self.queue.send(&delivery.body).await;
+            }
+            self.deliver_all().await;
+            self.now = self.now.plus(Duration::from_secs(60));
+        }
+        assert_eq!(as_it_was(&self.stage).await, self.before, "events and suppressions are only read");
+        let receipts = self.stage.receipts().await;
+        for (key, receipt) in self.death.iter().flat_map(|death| &death.receipts) {
+            assert_eq!(receipts.get(key), Some(receipt), "what is decided stays as it is");
+        }
+    }
+
+    /// Delivers what is in the queue until all of it is done, as Lambda does: what the answer names again when its time has come,
+    /// after a death the whole batch.
+    async fn deliver_all(&mut self) {
+        for _ in 0..10 {
+            let batch = self.queue.receive(&self.stage).await;
+            if batch.is_empty() {
+                return;
+            }
+            let invocation = self.stage.delivers(&batch, self.now);
+            let answer = if self.death.is_some() {
+                Some(invocation.await)
+            } else {
+                tokio::select! {
+                    answer = invocation => Some(answer),
+                    () = self.stage.faults.killed() => None,
+                }
+            };
+            match answer {
+                None => {
+                    self.dies().await;
+                    self.queue.release(&batch).await;
+                    self.now = self.now.plus(VISIBILITY);
+                }
+                Some(answer) => {
+                    let again = |id: &str| answer.failures.iter().any(|failure| failure.id == id);
+                    self.queue.delete(batch.iter().filter(|delivery| !again(&delivery.message_id))).await;
+                    if answer != BatchAnswer::default() {
+                        self.now = self.now.plus(PUT_BACK);
+                    }
+                }
+            }
+        }
+        panic!("a batch is never done");
+    }
+
+    async fn dies(&mut self) {
+        // What was on its way when it died may still arrive.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let rows = self.stage.rows().await;
+        let noted: BTreeSet<String> =
+            rows.iter().filter(|row| row.contains_key("published_at")).filter_map(published_id).collect();
+        let published = self.stage.published().into_iter().map(|one| one["id"].as_str().unwrap().to_owned());
+        let questions = self.questions();
+        let asked = |row: &Item| {
+            let email = row["email_id"].as_s().unwrap().clone();
+            (email.clone(), questions.get(&email).copied().unwrap_or_default())
+        };
+        self.death = Some(Death {
+            not_noted: published.filter(|id| !noted.contains(id)).collect(),
+            decided: rows.iter().filter(|row| row.contains_key("decided_at")).map(asked).collect(),
+            receipts: self.stage.receipts().await,
+        });
+    }
+
+    /// How often Claude was asked about each email.
+    pub(super) fn questions(&self) -> BTreeMap<String, usize> {
+        let mut questions = BTreeMap::new();
+        for asked in self.stage.claude.asked() {
+            *questions.entry(about(&asked.body)).or_default() += 1;
+        }
+        questions
+    }
+}
+
+/// A claim of a message that was never seen again.
+async fn claimed_by_who_died(stage: &Stage, email_id: &str, to: &str) {
+    let happening = Happening::new(email_id, "email.opened", &[Recipient::parse(to).unwrap()]);
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let put = stage.dynamodb.put_item().table_name(stage.aws.variable("EVENTS_TABLE").unwrap());
+    let put = put.item("email_id", text(email_id)).item("event", text(&happening.sort_key()));
+    let put = put.item("kind", text("decision")).item("id", text(&happening.decision_id()));
+    let claimed_at = AttributeValue::N(after(-5 * MINUTE).0.to_string());
+    put.item("carrier", text("gone")).item("claimed_at", claimed_at).send().await.unwrap();
+}
+
+/// The rows that only `receive` writes.
+async fn as_it_was(stage: &Stage) -> BTreeMap<String, Item> {
+    let events = stage.rows().await.into_iter().filter(|row| row["kind"].as_s().unwrap() == "event");
+    let events = events.map(|row| (row["event"].as_s().unwrap().clone(), row));
+    let suppressions = stage.scan("SUPPRESSIONS_TABLE").await.into_iter();
+    events.chain(suppressions.map(|item| (item["recipient"].as_s().unwrap().clone(), item))).collect()
+}

@@ -1,0 +1,189 @@
+//! A happening that several messages tell of, or one message several times, is decided once, whoever dies or dawdles in between.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rebound::decision::Done;
+use rebound::local::claude::Behaviour;
+use rebound::local::faults::{Fault, Service};
+use rebound::queue::Delivery;
+use rebound::stream::BatchAnswer;
+use rebound::time::UnixMillis;
+use serde_json::json;
+
+use super::{MINUTE, Mail, NOW, Stage, after, suppress};
+
+/// After so long another message takes a claim over.
+const LEASE: i64 = 3 * MINUTE;
+
+/// Two clicks of one mail, stored, and a message of the queue for each.
+async fn two_clicks(stage: &Stage, mail: &Mail) -> [Vec<Delivery>; 2] {
+    let (one, other) = (format!("{}-1", mail.email_id), format!("{}-2", mail.email_id));
+    let clicks = [mail.clicked(&one, after(-10 * MINUTE)), mail.clicked(&other, after(-5 * MINUTE))];
+    stage.receives(&[&[mail.delivered()], &clicks[..]].concat()).await;
+    [stage.deliveries(&[&one], 1).await, stage.deliveries(&[&other], 1).await]
+}
+
+/// Delivers two batches at the same moment, to two functions as it were. Expects both to be done.
+async fn side_by_side(stage: &Arc<Stage>, batches: [Vec<Delivery>; 2], now: UnixMillis) {
+    let deliver = |batch: Vec<Delivery>| {
+        let stage = Arc::clone(stage);
+        tokio::spawn(async move { stage.delivers(&batch, now).await })
+    };
+    let both = batches.map(deliver);
+    for answer in both {
+        assert_eq!(answer.await.unwrap(), BatchAnswer::default());
+    }
+}
+
+/// Delivers a batch to a function whose `nth` call of this kind, counted from 0, is its last.
+async fn dies_at(stage: &Stage, batch: &[Delivery], now: UnixMillis, last: (Service, &'static str, usize)) {
+    let mut before = 0;
+    stage.faults.plan(move |call| {
+        let is_such = (call.service, call.operation.as_str()) == (last.0, last.1);
+        before += usize::from(is_such);
+        (is_such && before == last.2 + 1).then_some(Fault::KillAfter)
+    });
+    tokio::select! {
+        answer = stage.delivers(batch, now) => panic!("it lived, and said {answer:?}"),
+        () = stage.faults.killed() => {}
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stage.faults.plan(|_| None);
+}
+
+/// What was asked, decided and published so far.
+async fn so_far(stage: &Stage) -> [usize; 3] {
+    [stage.claude.asked().len(), stage.receipts().await.len(), stage.published().len()]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_messages_of_a_happening_side_by_side_make_one_question_one_decision_and_one_publication() {
+    let stage = Arc::new(Stage::start().await);
+    for round in 1..=50 {
+        let mail = Mail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
+        let batches = two_clicks(&stage, &mail).await;
+        side_by_side(&stage, batches, NOW).await;
+        assert_eq!(so_far(&stage).await, [round; 3]);
+    }
+    assert_eq!(stage.scan("RECIPIENTS_TABLE").await.len(), 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_delivered_twice_side_by_side_makes_one_decision_and_one_proposal() {
+    let stage = Arc::new(Stage::start().await);
+    for round in 1..=30 {
+        let mail = Mail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
+        let [batch, _] = two_clicks(&stage, &mail).await;
+        side_by_side(&stage, [batch.clone(), batch], NOW).await;
+        assert_eq!(stage.receipts().await.len(), round);
+    }
+    // The other may publish what it finds decided: with the same id and the same words.
+    let published: BTreeSet<String> = stage.published().iter().map(ToString::to_string).collect();
+    assert_eq!(published.len(), 30, "{published:#?}");
+    for item in stage.scan("RECIPIENTS_TABLE").await {
+        assert_eq!(item["taken"].as_ss().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_claim_whose_carrier_died_is_taken_over_when_the_lease_is_over_and_not_before() {
+    let stage = Stage::start().await;
+    let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
+    dies_at(&stage, &first, NOW, (Service::DynamoDb, "UpdateItem", 0)).await;
+
+    assert_eq!(stage.delivers(&second, after(LEASE - 1)).await, BatchAnswer::default());
+    assert_eq!(so_far(&stage).await, [0; 3]);
+    assert_eq!(stage.delivers(&second, after(LEASE)).await, BatchAnswer::default());
+    assert_eq!(so_far(&stage).await, [1; 3]);
+    // The first comes back, soon and late.
+    for later in [LEASE + 1, 12 * MINUTE] {
+        assert_eq!(stage.delivers(&first, after(later)).await, BatchAnswer::default());
+        assert_eq!(so_far(&stage).await, [1; 3]);
+    }
+}
+
+#[tokio::test]
+async fn a_claim_is_taken_over_though_the_answer_to_that_is_lost() {
+    let stage = Stage::start().await;
+    let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
+    dies_at(&stage, &first, NOW, (Service::DynamoDb, "UpdateItem", 0)).await;
+    let mut updates = 0;
+    stage.faults.plan(move |call| {
+        updates += usize::from(call.operation == "UpdateItem");
+        (call.operation == "UpdateItem" && updates == 1).then_some(Fault::LoseAnswer)
+    });
+    assert_eq!(stage.delivers(&second, after(LEASE)).await, BatchAnswer::default());
+    assert_eq!(so_far(&stage).await, [1; 3], "the message is done, so it must be decided");
+}
+
+#[tokio::test]
+async fn whoever_was_slow_finds_the_decision_of_whoever_took_over() {
+    let stage = Stage::start().await;
+    let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
+    let slow = Behaviour::Default.after(Duration::from_millis(800));
+    stage.claude.plan(move |asked| if asked.index == 0 { slow.clone() } else { Behaviour::Default });
+    let taken_over = async {
+        while stage.claude.asked().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stage.delivers(&second, after(LEASE)).await
+    };
+    let (slowly, at_once) = tokio::join!(stage.delivers(&first, NOW), taken_over);
+    assert_eq!((slowly, at_once), (BatchAnswer::default(), BatchAnswer::default()));
+    assert_eq!(so_far(&stage).await, [2, 1, 1]);
+    assert_eq!(stage.receipt().await.message, "e1-2");
+    assert_eq!(stage.scan("RECIPIENTS_TABLE").await[0]["taken"].as_ss().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_is_not_taken_over_while_its_carrier_that_came_back_is_at_it() {
+    let stage = Arc::new(Stage::start().await);
+    stage.claude.plan(|_| Behaviour::Status(529, Some(3_600)));
+    let mut batches = Vec::new();
+    for round in 1..=20 {
+        let mail = Mail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
+        let both = two_clicks(&stage, &mail).await;
+        assert_eq!(stage.delivers(&both[0], NOW).await.failures.len(), 1, "Claude is overloaded");
+        batches.push(both);
+    }
+    stage.claude.plan(|_| Behaviour::Default);
+    for (round, batches) in (1..).zip(batches) {
+        side_by_side(&stage, batches, after(15 * MINUTE)).await;
+        assert_eq!(so_far(&stage).await, [20 + round, round, round]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_decided_but_not_published_is_published_as_it_stands_whatever_would_be_decided_now() {
+    let stage = Stage::start().await;
+    let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
+    dies_at(&stage, &first, NOW, (Service::DynamoDb, "TransactWriteItems", 0)).await;
+    assert_eq!(so_far(&stage).await, [1, 1, 0]);
+    let decided = stage.receipt().await;
+    assert_eq!(decided.done, Done::FollowupProposed);
+
+    suppress(&stage, "ann@example.com").await;
+    stage.claude.plan(|_| Behaviour::Tool("do_nothing".to_owned(), json!({ "reason": "No." })));
+    assert_eq!(stage.delivers(&second, after(MINUTE)).await, BatchAnswer::default());
+    assert_eq!(so_far(&stage).await, [1, 1, 0], "its carrier may still be at it");
+    assert_eq!(stage.delivers(&first, after(12 * MINUTE)).await, BatchAnswer::default());
+    assert_eq!(so_far(&stage).await, [1; 3]);
+    assert_eq!(stage.receipt().await, decided);
+    let published = &stage.published()[0];
+    assert_eq!(published["followup"], serde_json::to_value(&decided.followup).unwrap());
+    assert_eq!((&published["at"], &published["kind"]), (&json!(NOW.to_text()), &json!("followup")));
+    assert_eq!(stage.delivers(&first, after(24 * MINUTE)).await, BatchAnswer::default());
+    assert_eq!(so_far(&stage).await, [1; 3]);
+}
+
+#[tokio::test]
+async fn both_messages_of_a_happening_in_one_batch_publish_it_once_when_whoever_decided_it_died() {
+    let stage = Stage::start().await;
+    let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
+    let both = [first, second].concat();
+    dies_at(&stage, &both, NOW, (Service::DynamoDb, "TransactWriteItems", 0)).await;
+    assert_eq!(stage.delivers(&both, after(12 * MINUTE)).await, BatchAnswer::default());
+    assert_eq!(so_far(&stage).await, [1; 3]);
+}
