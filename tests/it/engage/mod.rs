@@ -1,5 +1,6 @@
 //! `engage`, on the embedded AWS, with a stand-in for Claude: verdicts, decisions, receipts, whatever Claude answers.
 
+mod conforms;
 mod flow;
 
 use std::collections::BTreeMap;
