@@ -1,7 +1,10 @@
 //! `engage`, on the embedded AWS, with a stand-in for Claude: verdicts, decisions, receipts, whatever Claude answers.
 
 mod conforms;
+mod cost;
+mod crowd;
 mod flow;
+mod load;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
