@@ -25,13 +25,14 @@ demo: ## the whole service at work, in memory, checked against its contract
 test: ## every test
 	cargo test
 
-lint: $(BIN)/cfn-lint $(BIN)/sam ## formatting, clippy, the template
+lint: $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic ## formatting, clippy, the template, the questions to Claude
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --lib $(FUNCTIONS) --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli --document-private-items --quiet
 	$(BIN)/cfn-lint template.yaml
 	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint
+	REQUIRE_ANTHROPIC=1 cargo test --test it engage::conforms
 
 fmt: ## format the code
 	cargo fmt
@@ -83,7 +84,8 @@ clean: ## remove everything that was built or installed
 $(BIN)/python3:
 	python3 -m venv $(TOOLS)/venv
 
-$(BIN)/cargo-lambda $(BIN)/cfn-lint: $(BIN)/python3
+# Of anthropic, which has no program, only the mark that it is installed is in there.
+$(BIN)/cargo-lambda $(BIN)/cfn-lint $(BIN)/anthropic: $(BIN)/python3
 	$(BIN)/pip install --quiet --disable-pip-version-check $(notdir $@)
 	@touch $@
 

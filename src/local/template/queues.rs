@@ -150,7 +150,7 @@ mod tests {
         let queues = queues().unwrap();
         let by_variable = |variable| queues.iter().find(|queue| queue.variable == variable).unwrap();
         let engage = by_variable("ENGAGE_QUEUE_URL");
-        assert_eq!(engage.visibility, Duration::from_secs(360));
+        assert_eq!(engage.visibility, Duration::from_secs(720));
         assert_eq!(engage.max_receive_count, Some(10));
         let dead_letters = by_variable(engage.dead_letters.as_deref().unwrap());
         assert_eq!(dead_letters.variable, "ENGAGE_DEAD_LETTERS_URL");

@@ -1,10 +1,14 @@
 //! `engage`, on the embedded AWS, with a stand-in for Claude: verdicts, decisions, receipts, whatever Claude answers.
 
 mod binary;
+mod conforms;
+mod cost;
 mod crash;
+mod crowd;
 mod flow;
 mod harm;
 mod keys;
+mod load;
 mod outage;
 mod twice;
 

@@ -1,0 +1,84 @@
+//! What a click costs in calls.
+
+use std::collections::BTreeMap;
+
+use rebound::decision::{By, Done};
+use rebound::local::faults::Service;
+use rebound::stream::BatchAnswer;
+
+use super::{LINK, MINUTE, Mail, NOW, Stage, after};
+
+/// How often each operation was called while these events were handled that are stored already.
+async fn calls(stage: &Stage, ids: &[&str]) -> BTreeMap<String, usize> {
+    let deliveries = stage.deliveries(ids, 1).await;
+    stage.faults.plan(|_| None);
+    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
+    let mut counts = BTreeMap::new();
+    for call in stage.faults.calls() {
+        *counts.entry(call.operation).or_default() += 1;
+    }
+    counts
+}
+
+fn counts(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    expected.iter().map(|(operation, count)| ((*operation).to_owned(), *count)).collect()
+}
+
+#[tokio::test]
+async fn a_click_that_becomes_a_proposal_takes_thirteen_calls_of_dynamodb_and_a_repeat_two() {
+    let stage = Stage::start().await;
+    let mail = Mail::to("e1", "ann@example.com");
+    stage.receives(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
+    // The email's rows; the verdict; the claim; for the facts, and once more for the guards: the suppression, the follow-ups, the
+    // brake; to reserve, to settle, and to note that it is published; the decision.
+    let expected = counts(&[
+        ("Query", 1),
+        ("PutItem", 2),
+        ("GetItem", 6),
+        ("UpdateItem", 3),
+        ("TransactWriteItems", 1),
+        ("messages", 1),
+        ("Publish", 1),
+    ]);
+    assert_eq!(calls(&stage, &["c1"]).await, expected);
+    let of_dynamodb = stage.faults.calls().iter().filter(|call| call.service == Service::DynamoDb).count();
+    assert_eq!((of_dynamodb, stage.receipt().await.done), (13, Done::FollowupProposed));
+
+    assert_eq!(calls(&stage, &["c1"]).await, counts(&[("Query", 1)]), "delivered once more");
+    stage.receives(&[mail.clicked("c2", after(-9 * MINUTE))]).await;
+    assert_eq!(calls(&stage, &["c2"]).await, counts(&[("Query", 1), ("PutItem", 1)]), "clicked once more");
+}
+
+#[tokio::test]
+async fn a_machines_click_takes_two_calls() {
+    let stage = Stage::start().await;
+    let mail = Mail::to("e1", "ann@example.com");
+    let scan = mail.clicked_by("c1", after(-10 * MINUTE), "curl/8.5.0", LINK);
+    stage.receives(&[mail.delivered(), scan]).await;
+    assert_eq!(calls(&stage, &["c1"]).await, counts(&[("Query", 1), ("PutItem", 1)]));
+    assert_eq!(stage.verdict("c1").await.unwrap().0, "machine");
+}
+
+#[tokio::test]
+async fn a_click_for_which_there_is_no_money_takes_ten_calls_of_dynamodb() {
+    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("CLAUDE_DAILY_BUDGET_USD", "0.0015")]).await;
+    for (email, to) in [("e1", "ann@example.com"), ("e2", "bob@example.com"), ("e3", "eve@example.com")] {
+        let mail = Mail::to(email, to);
+        stage.receives(&[mail.delivered(), mail.clicked(&format!("c-{email}"), after(-10 * MINUTE))]).await;
+    }
+    let mut last = BTreeMap::new();
+    for id in ["c-e1", "c-e2", "c-e3"] {
+        last = calls(&stage, &[id]).await;
+    }
+    // To reserve is refused, and the day's sum is read to see that it was no lost answer.
+    let expected = counts(&[
+        ("Query", 1),
+        ("PutItem", 2),
+        ("GetItem", 4),
+        ("UpdateItem", 2),
+        ("TransactWriteItems", 1),
+        ("Publish", 1),
+    ]);
+    let by: Vec<By> = stage.receipts().await.into_values().map(|receipt| receipt.asked.by).collect();
+    assert_eq!((last, by.last()), (expected, Some(&By::Rules)));
+}

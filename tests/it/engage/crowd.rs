@@ -1,0 +1,211 @@
+//! Thousands of clicks: stored and queued, handed over as Lambda does, and what must hold when they are handled.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{PutRequest, StreamSpecification, WriteRequest};
+use rebound::claude::price::Price;
+use rebound::config::EngageConfig;
+use rebound::decision::{By, Receipt};
+use rebound::engage::Engager;
+use rebound::event::Event;
+use rebound::local::claude::Behaviour;
+use rebound::local::feeder::Invoke;
+use rebound::local::poller::Figures;
+use rebound::local::running::poll;
+use rebound::local::samples::SignedMessage;
+use rebound::local::sqs::Counts;
+use rebound::local::stack::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE};
+use rebound::local::template;
+use rebound::policy::answer::Usage;
+use rebound::queue::{BATCH, Delivery, Engagement, Queue};
+use rebound::signature::MessageId;
+use rebound::store::Item;
+use rebound::store::budget::NanoUsd;
+use rebound::store::row::{Row, Stamp};
+use serde_json::Value;
+use tokio::time::{Instant, timeout};
+
+use super::{MINUTE, Mail, NOW, Stage, after};
+
+/// So many emails to so many people each. Of each, Resend tells in events of their own that it was delivered, and that it was
+/// clicked, under the one id of the email.
+pub(super) fn clicked(emails: usize, people: usize) -> (Vec<SignedMessage>, Vec<SignedMessage>) {
+    let numbers = (0..emails).flat_map(|email| (0..people).map(move |person| (email, person)));
+    let both = numbers.map(|(email, person)| {
+        let mail = Mail::to(&format!("e{email}"), &format!("person-{email}-{person}@example.com"));
+        let delivered_at = mail.created_at.plus(Duration::from_secs(1));
+        let delivered = mail.event(&format!("d-{email}-{person}"), "email.delivered", delivered_at, &Value::Null);
+        (delivered, mail.clicked(&format!("c-{email}-{person}"), after(-10 * MINUTE)))
+    });
+    both.unzip()
+}
+
+/// The row of an event, as `receive` makes it.
+fn row(message: &SignedMessage) -> Row {
+    let stamp = Stamp { received_at: NOW, retention_days: 90 };
+    let id = MessageId::already_verified(message.id.clone());
+    Row::event(&Event::read(&message.body).unwrap(), &id, &message.body, stamp).unwrap()
+}
+
+/// Stores these events.
+pub(super) async fn stored(stage: &Stage, messages: &[SignedMessage]) {
+    let (dynamodb, table) = (stage.aws.clients().unwrap().dynamodb(), stage.aws.variable("EVENTS_TABLE").unwrap());
+    for some in messages.chunks(25) {
+        let put = |message| {
+            let put = PutRequest::builder().set_item(Some(row(message).item().clone())).build().unwrap();
+            WriteRequest::builder().put_request(put).build()
+        };
+        let write = dynamodb.batch_write_item().request_items(&table, some.iter().map(put).collect());
+        assert!(write.send().await.unwrap().unprocessed_items.unwrap_or_default().is_empty());
+    }
+}
+
+/// Sends these opens and clicks to the queue, as `protect` does.
+pub(super) async fn queued(stage: &Stage, messages: &[SignedMessage]) {
+    let queue = Queue::new(stage.aws.clients().unwrap().sqs(), stage.aws.variable("ENGAGE_QUEUE_URL").unwrap());
+    let engagement = |message| {
+        let row = row(message);
+        let text = |name: &str| row.item()[name].as_s().unwrap().clone();
+        Engagement { email_id: text("email_id"), event: text("event") }
+    };
+    for ten in messages.chunks(BATCH) {
+        let ten: Vec<Engagement> = ten.iter().map(engagement).collect();
+        queue.send(&ten, Instant::now() + Duration::from_secs(30)).await.unwrap();
+    }
+}
+
+/// Hands the queue's messages over by the template's mapping, perhaps with another concurrency, until there are none.
+pub(super) async fn drained(stage: &Stage, concurrency: Option<usize>, invoke: &Invoke) -> Figures {
+    let mut mappings = template::queue_mappings().unwrap();
+    mappings.retain(|mapping| mapping.function == "engage");
+    for mapping in &mut mappings {
+        mapping.concurrency = concurrency.or(mapping.concurrency);
+    }
+    let pollers = poll(&stage.aws, &mappings, |_| Arc::clone(invoke)).await.unwrap();
+    timeout(Duration::from_secs(300), pollers[0].idle()).await.expect("the backlog drains");
+    let sqs = stage.aws.sqs.as_ref().unwrap();
+    assert_eq!((pollers.len(), sqs.counts(ENGAGE_QUEUE)), (1, Counts::default()));
+    assert_eq!(sqs.messages(ENGAGE_DEAD_LETTERS), Vec::<String>::new());
+    pollers[0].figures()
+}
+
+async fn handled(engager: &Engager, event: &Value) -> Result<Value, String> {
+    let deliveries = Delivery::read_all(event).map_err(|error| error.to_string())?;
+    let answer = engager.batch(&deliveries, NOW, Instant::now() + Duration::from_secs(110)).await;
+    Ok(serde_json::to_value(answer).unwrap())
+}
+
+/// All invocations with one engager, as in the process of `make dev`.
+pub(super) fn together(engager: Arc<Engager>) -> Invoke {
+    Arc::new(move |event| {
+        let engager = Arc::clone(&engager);
+        Box::pin(async move { handled(&engager, &event).await })
+    })
+}
+
+/// Each invocation in an environment of its own, as on Lambda: none knows of another. One that is free is used again.
+pub(super) fn apart(make: impl Fn() -> Engager + Send + Sync + 'static) -> Invoke {
+    let (make, free) = (Arc::new(make), Arc::new(Mutex::new(Vec::<Engager>::new())));
+    Arc::new(move |event| {
+        let (make, free) = (Arc::clone(&make), Arc::clone(&free));
+        Box::pin(async move {
+            let engager = free.lock().unwrap().pop();
+            let engager = engager.unwrap_or_else(|| make());
+            let answer = handled(&engager, &event).await;
+            free.lock().unwrap().push(engager);
+            answer
+        })
+    })
+}
+
+/// A stage whose Claude takes its time, now more and now less.
+pub(super) struct Crowded {
+    pub(super) stage: Stage,
+}
+
+impl Crowded {
+    /// With these variables. Its events table has no stream, which nobody reads here: the embedded engine takes longer for each
+    /// write the longer a stream in memory is.
+    pub(super) async fn with(variables: &[(&str, &str)], ms: RangeInclusive<u64>) -> Self {
+        let stage = Stage::with(&[&[("ANTHROPIC_API_KEY", "k")], variables].concat()).await;
+        let update = stage.aws.clients().unwrap().dynamodb().update_table();
+        let no_stream = StreamSpecification::builder().stream_enabled(false).build().unwrap();
+        let update = update.table_name(stage.aws.variable("EVENTS_TABLE").unwrap()).stream_specification(no_stream);
+        update.send().await.unwrap();
+        stage.claude.plan(move |_| Behaviour::Default.after(Duration::from_millis(fastrand::u64(ms.clone()))));
+        Self { stage }
+    }
+
+    /// What makes engagers like the stage's, without the proxies between, which only take time here.
+    pub(super) fn engagers(&self) -> impl Fn() -> Engager + Send + Sync + 'static {
+        let (aws, base_url) = (self.stage.aws.clients().unwrap(), self.stage.claude.url());
+        let config = EngageConfig { base_url, ..self.stage.engager.config().clone() };
+        move || Engager::new(&aws, config.clone()).unwrap()
+    }
+}
+
+/// What was paid for, as the answers say themselves.
+fn answered(stage: &Stage) -> NanoUsd {
+    let tokens = stage.claude.answered_tokens();
+    let usage = Usage {
+        input_tokens: tokens.input,
+        output_tokens: tokens.output,
+        cache_creation_input_tokens: 0,
+        cache_read_input_tokens: 0,
+    };
+    let config = stage.engager.config();
+    Price::of(&config.model, &config.policy.claude).cost(&usage)
+}
+
+/// The day's sum in the table, and how many reservations are open.
+pub(super) async fn spent(stage: &Stage) -> (NanoUsd, usize) {
+    let agenda = stage.scan("AGENDA_TABLE").await;
+    let Some(day) = agenda.iter().find(|item| item["kind"].as_s().unwrap() == "spent") else {
+        return (NanoUsd(0), 0);
+    };
+    let open = day.get("open").map_or(0, |open| open.as_ss().unwrap().len());
+    (NanoUsd(day["nanos"].as_n().unwrap().parse().unwrap()), open)
+}
+
+pub(super) fn is(row: &Item, kind: &str) -> bool {
+    row["kind"].as_s().unwrap() == kind
+}
+
+/// Expects a verdict about each click, and one decision about each happening, published once; by Claude, or by the rules once the
+/// budget is spent. Answers how many are Claude's.
+pub(super) async fn decided_once(stage: &Stage, clicks: usize) -> usize {
+    let rows = stage.rows().await;
+    assert_eq!(rows.iter().filter(|row| is(row, "verdict")).count(), clicks);
+    let decisions: Vec<&Item> = rows.iter().filter(|row| is(row, "decision")).collect();
+    assert_eq!(decisions.len(), clicks);
+    assert!(decisions.iter().all(|row| row.contains_key("decided_at") && row.contains_key("published_at")));
+    let receipts: Vec<Receipt> =
+        decisions.iter().map(|row| serde_json::from_str(row["payload"].as_s().unwrap()).unwrap()).collect();
+    let published: Vec<Value> = stage.published();
+    // `followup-…`, `engagement-…`: the decision's own, but for what it came to.
+    let after = |id: &str| id.split_once('-').unwrap().1.to_owned();
+    let ids: BTreeSet<String> = published.iter().map(|notice| after(notice["id"].as_str().unwrap())).collect();
+    assert!(ids == receipts.iter().map(|receipt| after(&receipt.id)).collect());
+    assert_eq!((published.len(), ids.len()), (clicks, clicks));
+
+    let by_claude = receipts.iter().filter(|receipt| receipt.asked.by == By::Claude).count();
+    for receipt in receipts.iter().filter(|receipt| receipt.asked.by == By::Rules) {
+        let because = receipt.asked.because.as_deref().unwrap();
+        assert!(because.starts_with("today's budget of ") && because.ends_with(" is spent"), "{because}");
+    }
+    let told: f64 = receipts.iter().map(|receipt| receipt.asked.cost_usd).sum();
+    let (spent, open) = spent(stage).await;
+    assert_eq!((NanoUsd((told * 1e9).round() as i64), open), (spent, 0), "the sum is that of the receipts");
+    assert_eq!(stage.claude.answered_tokens().answers, by_claude as u64, "nobody is asked about twice");
+    by_claude
+}
+
+/// Expects that the budget was kept to, and used.
+pub(super) async fn kept_to_the_budget(stage: &Stage) {
+    let (budget, (spent, _), answered) = (stage.engager.config().daily_budget, spent(stage).await, answered(stage));
+    assert!(answered <= spent && spent <= budget, "{answered:?} {spent:?} {budget:?}");
+    assert!(answered.0 >= budget.0 / 10 * 8, "{answered:?} of {budget:?}");
+}

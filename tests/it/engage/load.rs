@@ -1,0 +1,101 @@
+//! Thousands of clicks at once, through the queue, as Lambda hands them over: never more questions at once than there may be, never
+//! more money than there is, every click judged, every happening decided once, and nothing left over.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rebound::local::samples::SignedMessage;
+use rebound::store::budget::NanoUsd;
+
+use super::crowd::{
+    Crowded, apart, clicked, decided_once, drained, is, kept_to_the_budget, queued, spent, stored, together,
+};
+use super::{MINUTE, Mail, PHONE, after};
+use crate::support::WHOLE_MACHINE;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_clicks_at_once_keep_to_the_concurrency_and_to_the_budget_and_each_is_decided_once() {
+    let _whole_machine = WHOLE_MACHINE.lock().await;
+    let crowded = Crowded::with(&[("CLAUDE_DAILY_BUDGET_USD", "0.60"), ("CLAUDE_CONCURRENCY", "4")], 0..=10).await;
+    let stage = &crowded.stage;
+    let (delivered, clicks) = clicked(1_000, 5);
+    stored(stage, &[delivered, clicks.clone()].concat()).await;
+    queued(stage, &clicks).await;
+    let figures = drained(stage, None, &apart(crowded.engagers())).await;
+    assert_eq!((figures.messages, figures.failures), (5_000, 0));
+    assert!((2..=4).contains(&stage.claude.most_at_once()), "{}", stage.claude.most_at_once());
+    assert!(figures.most_at_once <= 4, "as the template has it");
+    let by_claude = decided_once(stage, 5_000).await;
+    assert!((1_000..4_000).contains(&by_claude), "{by_claude}");
+    kept_to_the_budget(stage).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_more_functions_run_in_one_process_than_may_ask_the_rest_waits() {
+    let _whole_machine = WHOLE_MACHINE.lock().await;
+    for (at_once, most) in [("4", 4), ("1", 1)] {
+        let variables = [("CLAUDE_DAILY_BUDGET_USD", "0.036"), ("CLAUDE_CONCURRENCY", at_once)];
+        let crowded = Crowded::with(&variables, 20..=30).await;
+        let stage = &crowded.stage;
+        let (delivered, clicks) = clicked(60, 5);
+        stored(stage, &[delivered, clicks.clone()].concat()).await;
+        queued(stage, &clicks).await;
+        let figures = drained(stage, Some(12), &together(Arc::new(crowded.engagers()()))).await;
+        assert!(figures.most_at_once > 4, "{figures:?}");
+        assert_eq!(stage.claude.most_at_once(), most);
+        decided_once(stage, 300).await;
+        kept_to_the_budget(stage).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_budget_nothing_is_asked_and_the_rules_decide_everything() {
+    let crowded = Crowded::with(&[("CLAUDE_DAILY_BUDGET_USD", "0")], 0..=10).await;
+    let stage = &crowded.stage;
+    let (delivered, clicks) = clicked(20, 5);
+    stored(stage, &[delivered, clicks.clone()].concat()).await;
+    queued(stage, &clicks).await;
+    drained(stage, None, &apart(crowded.engagers())).await;
+    assert_eq!(stage.claude.asked().len(), 0);
+    assert_eq!((decided_once(stage, 100).await, spent(stage).await), (0, (NanoUsd(0), 0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_clicks_of_machines_cost_a_verdict_each_and_no_question() {
+    let _whole_machine = WHOLE_MACHINE.lock().await;
+    let crowded = Crowded::with(&[], 0..=10).await;
+    let stage = &crowded.stage;
+    let mails: Vec<Mail> =
+        (0..200).map(|mail| Mail::to(&format!("e{mail}"), &format!("m{mail}@example.com"))).collect();
+    let scan = |mail: &Mail, link: i64| {
+        let (id, at) = (format!("{}-{link}", mail.email_id), after(-30 * MINUTE + link * 40));
+        mail.clicked_by(&id, at, PHONE, &format!("https://shop.example/{link}"))
+    };
+    let clicks: Vec<SignedMessage> = mails.iter().flat_map(|mail| (0..10).map(move |link| scan(mail, link))).collect();
+    stored(stage, &mails.iter().map(Mail::delivered).chain(clicks.iter().cloned()).collect::<Vec<_>>()).await;
+    queued(stage, &clicks).await;
+    let figures = drained(stage, None, &apart(crowded.engagers())).await;
+
+    assert_eq!((figures.messages, figures.failures), (2_000, 0));
+    let rows = stage.rows().await;
+    let verdicts: BTreeSet<(&str, &str)> = rows
+        .iter()
+        .filter(|row| is(row, "verdict"))
+        .map(|row| {
+            assert_eq!((row["verdict"].as_s().unwrap().as_str(), row.contains_key("not_decided")), ("machine", true));
+            (row["email_id"].as_s().unwrap().as_str(), row["event"].as_s().unwrap().as_str())
+        })
+        .collect();
+    let expected: Vec<(String, String)> = clicks
+        .iter()
+        .map(|click| {
+            let email_id = click.id.split('-').next().unwrap().to_owned();
+            (email_id, format!("verdict#email.clicked#{}", click.id))
+        })
+        .collect();
+    let expected: BTreeSet<(&str, &str)> = expected.iter().map(|(email, key)| (email.as_str(), key.as_str())).collect();
+    assert!(verdicts == expected, "every click has its own");
+    assert_eq!(rows.len(), 200 + 2_000 + 2_000);
+    assert_eq!((stage.claude.asked().len(), stage.published().len()), (0, 0));
+    assert_eq!((stage.scan("AGENDA_TABLE").await.len(), stage.scan("RECIPIENTS_TABLE").await.len()), (0, 0));
+}
