@@ -207,7 +207,7 @@ impl Work<'_> {
     async fn batch(&self, deliveries: &[Delivery]) -> BatchAnswer {
         let looks: Vec<BoxFuture<'_, _>> =
             deliveries.iter().map(|delivery| async move { (delivery, self.look(delivery).await) }.boxed()).collect();
-        let looked: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
+        let looked: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
         let mut outcomes: Vec<(&Delivery, Result<Outcome, Trouble>)> = Vec::new();
         let mut to_decide: Vec<(&Delivery, Box<Happened>)> = Vec::new();
         for (delivery, look) in looked {
@@ -222,9 +222,9 @@ impl Work<'_> {
         }
         // Those that have waited longest come first: the time may not be enough for all.
         to_decide.sort_by_key(|(delivery, happened)| (std::cmp::Reverse(delivery.deliveries), happened.at));
-        let mut silent = None;
+        let mut silence = None;
         for (delivery, happened) in to_decide {
-            let outcome = Box::pin(self.decide(&happened, delivery, &mut silent)).await;
+            let outcome = Box::pin(self.decide(&happened, delivery, &mut silence)).await;
             outcomes.push((delivery, outcome));
         }
         let mut answer = BatchAnswer::default();

@@ -46,6 +46,13 @@ pub(super) enum Advice {
     },
 }
 
+/// That Claude has failed in this invocation.
+pub(super) struct Silence {
+    why: String,
+    /// How long it wants to be left alone.
+    wait: Duration,
+}
+
 /// What became of one try.
 enum Tried {
     Answered(Vec<u8>, Reservation),
@@ -54,13 +61,13 @@ enum Tried {
 }
 
 impl Work<'_> {
-    /// Asks Claude about the facts. `silent` says how long Claude wants to be left alone, once it has failed in this invocation.
+    /// Asks Claude about the facts. Once Claude has failed in this invocation, `silence` says so, and it is not asked again.
     pub(super) async fn advise(
         &self,
         happened: &Happened,
         facts: &Value,
         delivery: &Delivery,
-        silent: &mut Option<Duration>,
+        silence: &mut Option<Silence>,
     ) -> Result<Advice, Trouble> {
         let mut asked = Asked::default();
         let Some(mut key) = self.engager.keys.current().await else {
@@ -69,12 +76,8 @@ impl Work<'_> {
         asked.model = Some(self.config.model.clone());
         let is_last = delivery.deliveries >= self.config.policy.claude.deliveries;
         // Not once more for each message of the batch.
-        if let Some(wait) = *silent {
-            if is_last {
-                let because = format!("Claude gave no answer in {} deliveries", delivery.deliveries);
-                return Ok(self.by_the_rules(happened, asked, &because));
-            }
-            return Ok(Advice::Later { why: "Claude failed just before".to_owned(), wait });
+        if let Some(silence) = silence {
+            return Ok(self.unanswered(happened, asked, delivery, silence));
         }
         let question = question(&self.config.model, &self.config.guide, facts, &happened.tokens);
         let mut has_new_key = false;
@@ -117,12 +120,18 @@ impl Work<'_> {
                 }
             }
         };
-        *silent = Some(wait);
-        if is_last {
-            let because = format!("Claude gave no answer in {} deliveries; the last: {why}", delivery.deliveries);
-            return Ok(self.by_the_rules(happened, asked, &because));
+        let silence = silence.insert(Silence { why, wait });
+        Ok(self.unanswered(happened, asked, delivery, silence))
+    }
+
+    /// What follows where there is no answer: to try again later, or, when that was done often enough, to let the rules decide.
+    fn unanswered(&self, happened: &Happened, asked: Asked, delivery: &Delivery, silence: &Silence) -> Advice {
+        let Silence { why, wait } = silence;
+        if delivery.deliveries < self.config.policy.claude.deliveries {
+            return Advice::Later { why: why.clone(), wait: *wait };
         }
-        Ok(Advice::Later { why, wait })
+        let because = format!("Claude gave no answer in {} deliveries; the last: {why}", delivery.deliveries);
+        self.by_the_rules(happened, asked, &because)
     }
 
     /// Reserves the most that the question can cost, and asks it once.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::advise::Advice;
+use super::advise::{Advice, Silence};
 use super::facts::{self, Standing};
 use super::look::Happened;
 use super::{LEASE, Outcome, Work};
@@ -22,7 +22,7 @@ impl Work<'_> {
         &self,
         happened: &Happened,
         delivery: &Delivery,
-        silent: &mut Option<Duration>,
+        silence: &mut Option<Silence>,
     ) -> Result<Outcome, Trouble> {
         let happening = &happened.happening;
         let carrier = delivery.message_id.as_str();
@@ -48,7 +48,7 @@ impl Work<'_> {
             self.config,
             self.now,
         );
-        let (choice, asked) = match self.advise(happened, &facts, delivery, silent).await? {
+        let (choice, asked) = match self.advise(happened, &facts, delivery, silence).await? {
             Advice::Given(given) => *given,
             Advice::Later { why, wait } => return Ok(Outcome::Later { why, wait }),
         };

@@ -22,6 +22,10 @@ use crate::time::{UnixMillis, days};
 /// How long what is made of an event is kept that does not say how long it stays itself.
 const KEPT_DAYS: u32 = 90;
 
+/// The most recipients of an email that is decided about: Resend takes no more in one
+/// (<https://resend.com/docs/api-reference/emails/send-email>), and each of them is read.
+const MOST_RECIPIENTS: usize = 50;
+
 /// How many opens and clicks are judged one by one, for the written rules.
 const MOST_JUDGED: usize = 50;
 
@@ -130,6 +134,9 @@ impl Work<'_> {
         }
         if occasion.recipients.is_empty() {
             return Err("the event names nobody".to_owned());
+        }
+        if occasion.recipients.len() > MOST_RECIPIENTS {
+            return Err(format!("the event names more than {MOST_RECIPIENTS} recipients"));
         }
         let event = &occasion.told.event;
         let decidable = Decidable {

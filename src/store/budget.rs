@@ -101,12 +101,10 @@ impl Budget {
         match self.calls.update(&self.table, key(&reservation.day), &change).await? {
             Written::Done(_) => Ok(Reserved::Held(reservation)),
             // Over the budget; or the answer to the first try was lost, and this is the second.
-            Written::Refused(_) => {
-                let held = self.calls.get(&self.table, key(&reservation.day)).await?.is_some_and(|item| {
-                    let open = item.get("open").and_then(|open| open.as_ss().ok());
-                    open.is_some_and(|open| open.contains(&reservation.id))
-                });
-                Ok(if held { Reserved::Held(reservation) } else { Reserved::Over })
+            Written::Refused(day) => {
+                let open = day.as_ref().and_then(|day| day.get("open")).and_then(|open| open.as_ss().ok());
+                let is_held = open.is_some_and(|open| open.contains(&reservation.id));
+                Ok(if is_held { Reserved::Held(reservation) } else { Reserved::Over })
             }
         }
     }

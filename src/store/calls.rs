@@ -177,7 +177,7 @@ impl Calls {
         Ok(self.tried(call).await?)
     }
 
-    /// Changes an item, and answers it as it is then.
+    /// Changes an item, and answers it as it is then; or, where the condition does not hold, as it is all the same.
     ///
     /// # Errors
     /// DynamoDB can't be asked, or will never take it.
@@ -188,10 +188,13 @@ impl Calls {
             let update = update.set_condition_expression(change.condition.map(str::to_owned));
             let update = update.set_expression_attribute_names(named(&change.names));
             let update = update.set_expression_attribute_values(named(&change.values));
+            let update = update.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
             match update.send().await {
                 Ok(output) => Ok(Written::Done(output.attributes.unwrap_or_default())),
                 Err(error) => match error.as_service_error() {
-                    Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(Written::Refused(None)),
+                    Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                        Ok(Written::Refused(refused.item.clone()))
+                    }
                     _ => Err(failure(&error)),
                 },
             }
@@ -263,6 +266,19 @@ pub(super) fn put_item(put: PutBuilder) -> Result<TransactWriteItem, Trouble> {
 pub(super) fn update_item(update: UpdateBuilder) -> Result<TransactWriteItem, Trouble> {
     let update = update.build().map_err(|error| Trouble::Never(error.to_string()))?;
     Ok(TransactWriteItem::builder().update(update).build())
+}
+
+impl Change {
+    /// The same, as part of a transaction.
+    pub(super) fn of_transaction(&self, table: &str, key: Item) -> UpdateBuilder {
+        UpdateBuilder::default()
+            .table_name(table)
+            .set_key(Some(key))
+            .update_expression(&self.update)
+            .set_condition_expression(self.condition.map(str::to_owned))
+            .set_expression_attribute_names(named(&self.names))
+            .set_expression_attribute_values(named(&self.values))
+    }
 }
 
 /// Pairs as the SDK takes them: none rather than an empty map, which DynamoDB refuses.

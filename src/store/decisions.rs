@@ -27,7 +27,7 @@
 //! A follow-up takes its place among its recipient's in the same transaction that stores the decision, and that transaction is refused
 //! when the recipient has been suppressed meanwhile. So there is no moment at which a proposal stands without its place.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
 
 use super::calls::{Calls, Change, Trouble, Written, put_item, update_item};
 use super::followups::Followups;
@@ -200,10 +200,10 @@ impl Decisions {
                 (":seen".to_owned(), number(claimed_at)),
             ],
         };
-        if let Written::Done(_) = self.calls.update(&self.tables.events, happening.key(), &take).await? {
-            return Ok(Claim::Ours);
-        }
-        let stored = self.calls.get(&self.tables.events, happening.key()).await?.unwrap_or_default();
+        let stored = match self.calls.update(&self.tables.events, happening.key(), &take).await? {
+            Written::Done(_) => return Ok(Claim::Ours),
+            Written::Refused(stored) => stored.unwrap_or_default(),
+        };
         Ok(match Decided::from_item(&stored) {
             Some(decided) => Claim::Decided(decided),
             // The answer to our own try was lost.
@@ -232,45 +232,27 @@ impl Decisions {
         decided: &Decided,
         place: Option<&Place>,
     ) -> Result<Stored, Trouble> {
-        let now = decided.at;
+        let change = storing(decided);
+        let Some(place) = place else {
+            return match self.calls.update(&self.tables.events, happening.key(), &change).await? {
+                Written::Done(_) => Ok(Stored::Decided(decided.clone())),
+                // Decided before: by another, or by the try whose answer was lost.
+                Written::Refused(stored) => as_stored(stored.as_ref().and_then(Decided::from_item)),
+            };
+        };
         let mut patience = self.calls.patience();
         loop {
-            let mut items = vec![update_item(self.decision(happening, decided))?];
-            if let Some(place) = place {
-                items.push(put_item(self.place(place))?);
-                items.push(self.not_suppressed(&place.recipient, now)?);
-            }
+            let items = vec![
+                update_item(change.of_transaction(&self.tables.events, happening.key()))?,
+                put_item(self.place(place))?,
+                self.not_suppressed(&place.recipient, decided.at)?,
+            ];
             match self.calls.transact(items).await {
                 Ok(Ok(())) => return Ok(Stored::Decided(decided.clone())),
-                // Decided before: by another, or by the try whose answer was lost.
-                Ok(Err(refused)) if refused.contains(&0) => match self.decided(happening).await? {
-                    Some(decided) => return Ok(Stored::Decided(decided)),
-                    None => return Err(Trouble::Passing("the decision's row is gone".to_owned())),
-                },
+                Ok(Err(refused)) if refused.contains(&0) => return as_stored(self.decided(happening).await?),
                 Ok(Err(_)) => return Ok(Stored::Changed),
                 Err(failure) => patience.with(failure).await?,
             }
-        }
-    }
-
-    fn decision(&self, happening: &Happening, decided: &Decided) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
-        let update = if decided.is_settled {
-            "SET payload = :receipt, carrier = :carrier, decided_at = :now, nothing_to_publish = :settled"
-        } else {
-            "SET payload = :receipt, carrier = :carrier, decided_at = :now"
-        };
-        let update = Update::builder()
-            .table_name(&self.tables.events)
-            .set_key(Some(happening.key()))
-            .update_expression(update)
-            .condition_expression("attribute_exists(claimed_at) AND attribute_not_exists(decided_at)")
-            .expression_attribute_values(":receipt", text(&decided.receipt))
-            .expression_attribute_values(":carrier", text(&decided.carrier))
-            .expression_attribute_values(":now", number(decided.at.0));
-        if decided.is_settled {
-            update.expression_attribute_values(":settled", AttributeValue::Bool(true))
-        } else {
-            update
         }
     }
 
@@ -327,6 +309,30 @@ impl Decisions {
         self.calls.update(&self.tables.events, happening.key(), &change).await?;
         Ok(())
     }
+}
+
+/// What stores a decision where there is a claim, and no decision yet.
+fn storing(decided: &Decided) -> Change {
+    let mut change = Change {
+        update: "SET payload = :receipt, carrier = :carrier, decided_at = :now".to_owned(),
+        condition: Some("attribute_exists(claimed_at) AND attribute_not_exists(decided_at)"),
+        names: Vec::new(),
+        values: vec![
+            (":receipt".to_owned(), text(&decided.receipt)),
+            (":carrier".to_owned(), text(&decided.carrier)),
+            (":now".to_owned(), number(decided.at.0)),
+        ],
+    };
+    if decided.is_settled {
+        change.update.push_str(", nothing_to_publish = :settled");
+        change.values.push((":settled".to_owned(), AttributeValue::Bool(true)));
+    }
+    change
+}
+
+/// The decision that was stored before.
+fn as_stored(decided: Option<Decided>) -> Result<Stored, Trouble> {
+    decided.map(Stored::Decided).ok_or_else(|| Trouble::Passing("the decision's row is gone".to_owned()))
 }
 
 fn key(email_id: &str, event: &str) -> Item {

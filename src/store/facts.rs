@@ -104,7 +104,7 @@ impl Facts {
             values: values.clone(),
             ..Change::default()
         };
-        if self.calls.update(&self.table, key.clone(), &latest).await? == Written::Refused(None) {
+        if let Written::Refused(_) = self.calls.update(&self.table, key.clone(), &latest).await? {
             let earlier = Change {
                 update: "ADD moments :moment".to_owned(),
                 values: values.into_iter().take(1).collect(),

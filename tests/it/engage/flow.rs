@@ -127,13 +127,14 @@ async fn what_is_never_decided_is_not_asked_about_and_its_verdict_says_why() {
     let followup =
         Mail { tags: json!({ "campaign": "spring", "followup_of": "e0" }), ..Mail::to("followup", "e@example.com") };
     let nobody = Mail { to: Vec::new(), ..Mail::to("nobody", "") };
+    let crowd = Mail { to: (0..51).map(|i| format!("p{i}@example.com")).collect(), ..Mail::to("crowd", "") };
     let mut all = Vec::new();
-    for mail in [&old, &untagged, &elsewhere, &followup, &nobody] {
+    for mail in [&old, &untagged, &elsewhere, &followup, &nobody, &crowd] {
         all.extend([mail.delivered(), mail.clicked(&format!("c-{}", mail.email_id), after(-10 * MINUTE))]);
     }
     all.extend([late.delivered(), late.clicked("c-old-event", after(-49 * HOUR))]);
     stage.happens(&all).await;
-    for mail in [&old, &late, &untagged, &elsewhere, &followup, &nobody] {
+    for mail in [&old, &late, &untagged, &elsewhere, &followup, &nobody, &crowd] {
         let (verdict, why) = stage.verdict(&format!("c-{}", mail.email_id)).await.unwrap();
         assert!(why.is_some(), "{}: {verdict}", mail.email_id);
     }
