@@ -7,9 +7,10 @@ use rebound::local::running::poll;
 use rebound::local::sqs::{Counts, Pace};
 use rebound::local::stack::{self, ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE, EmbeddedAws};
 use rebound::local::template::{self, QueueMapping};
+use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Function, body, idle, numbered, receives, reporting, send};
+use super::{Function, body, idle, numbered, receives, records, reporting, send};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_the_embedded_aws_what_always_fails_becomes_a_dead_letter_after_the_templates_number_of_tries() {
@@ -48,13 +49,16 @@ async fn on_the_embedded_aws_what_always_fails_becomes_a_dead_letter_after_the_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_the_embedded_aws_a_message_comes_back_as_much_sooner_as_it_settles_shorter() {
+async fn on_the_embedded_aws_what_a_broken_function_had_comes_back_as_much_sooner_as_it_settles_shorter() {
     let settle = Duration::from_millis(250);
     let options = stack::Options { settle, ..stack::Options::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
     let (client, url) = (aws.clients().unwrap().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());
     let options = Options { visibility: Duration::from_secs(360), ..reporting() };
-    let function = Function::failing(|record| receives(record) == 1);
+    let function = Function::new(Duration::ZERO, |event| match receives(&records(event)[0]) {
+        1 => Err("out of memory".to_owned()),
+        _ => Ok(json!({ "batchItemFailures": [] })),
+    });
     let poller = Poller::start(client.clone(), &url, options, function.invoke()).await.unwrap();
     let sent = Instant::now();
     send(&client, &url, numbered(1)).await;
@@ -63,4 +67,17 @@ async fn on_the_embedded_aws_a_message_comes_back_as_much_sooner_as_it_settles_s
     assert!(first.0 - sent >= settle);
     let (back, expected) = (second.0 - first.0, settle * 4);
     assert!(back >= expected - Duration::from_millis(50) && back < expected * 3, "{back:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_the_embedded_aws_nothing_comes_back_while_its_function_is_still_at_it() {
+    let options = stack::Options { settle: Duration::ZERO, ..stack::Options::in_memory() };
+    let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
+    let (client, url) = (aws.clients().unwrap().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());
+    let function = Function::new(Duration::from_millis(1_500), |_| Ok(json!({ "batchItemFailures": [] })));
+    let options = Options { visibility: Duration::from_secs(720), ..reporting() };
+    let poller = Poller::start(client.clone(), &url, options, function.invoke()).await.unwrap();
+    send(&client, &url, numbered(1)).await;
+    idle(&poller).await;
+    assert_eq!(function.deliveries()["message 0"].len(), 1, "its time is the function's own, which is not shortened");
 }
