@@ -4,9 +4,9 @@ pub mod wording;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use crate::campaign::Campaign;
+use crate::ids::short_hash;
 use crate::publish::{Notice, sms, subject};
 
 /// What an alert is about: the message attribute `kind`.
@@ -128,17 +128,6 @@ impl Alert {
         let to_do = self.text.lines().find_map(|line| line.strip_prefix(wording::TO_DO)).unwrap_or_default();
         sms(&[&self.title, ". ", &wording::capital(to_do)].concat())
     }
-}
-
-/// A hash of these parts, in 24 digits.
-pub(crate) fn short_hash(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        // With its length before it, so that ["a", "bc"] and ["ab", "c"] differ.
-        hash.update(part.len().to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ pub mod decision;
 pub mod engage;
 pub mod event;
 pub mod http;
+mod ids;
 #[cfg(feature = "cli")]
 pub mod local;
 pub mod logging;

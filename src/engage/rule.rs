@@ -6,8 +6,7 @@ use crate::decision::{Done, Followup};
 use crate::policy::answer::{Choice, Token};
 use crate::policy::followup::{self, Answer, Ruling, Taken};
 use crate::store::calls::Trouble;
-use crate::store::decisions::Place;
-use crate::store::followups::followups;
+use crate::store::followups::{Place, followups};
 
 /// A choice that the guards have ruled on.
 pub(super) struct Ruled {

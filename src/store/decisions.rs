@@ -27,12 +27,11 @@
 //! A follow-up takes its place among its recipient's in the same transaction that stores the decision, and that transaction is refused
 //! when the recipient has been suppressed meanwhile. So there is no moment at which a proposal stands without its place.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
 
 use super::calls::{Calls, Change, Trouble, Written, put_item, update_item};
-use super::followups::Followups;
+use super::followups::Place;
 use super::{Item, as_number, number, string, text};
-use crate::policy::followup::Taken;
 use crate::recipient::Recipient;
 use crate::time::UnixMillis;
 
@@ -56,13 +55,13 @@ impl Happening {
         let mut all: Vec<&str> = recipients.iter().map(Recipient::as_str).collect();
         all.sort_unstable();
         let whom = all.join(",");
-        let whom = if whom.len() <= MAX_WHOM { whom } else { crate::alert::short_hash(&all) };
+        let whom = if whom.len() <= MAX_WHOM { whom } else { crate::ids::short_hash(&all) };
         Self { email_id: email_id.to_owned(), event_type, whom }
     }
 
     /// The id of the decision about it: the same whenever it is made again.
     pub fn decision_id(&self) -> String {
-        format!("decision-{}", crate::alert::short_hash(&[&self.email_id, self.event_type, &self.whom]))
+        format!("decision-{}", crate::ids::short_hash(&[&self.email_id, self.event_type, &self.whom]))
     }
 
     /// The sort key of its decision.
@@ -117,17 +116,6 @@ pub enum Stored {
     Decided(Decided),
     /// What the guards went by has changed meanwhile: they have to look again.
     Changed,
-}
-
-/// The place of a follow-up among its recipient's, to be taken with the decision.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Place {
-    /// Whom it is for.
-    pub recipient: Recipient,
-    /// What was read of the follow-ups before, with its version.
-    pub before: Followups,
-    /// It.
-    pub taken: Taken,
 }
 
 /// The names of the tables that decisions touch.
@@ -244,7 +232,7 @@ impl Decisions {
         loop {
             let items = vec![
                 update_item(change.of_transaction(&self.tables.events, happening.key()))?,
-                put_item(self.place(place))?,
+                put_item(place.put(&self.tables.recipients))?,
                 self.not_suppressed(&place.recipient, decided.at)?,
             ];
             match self.calls.transact(items).await {
@@ -252,18 +240,6 @@ impl Decisions {
                 Ok(Err(refused)) if refused.contains(&0) => return as_stored(self.decided(happening).await?),
                 Ok(Err(_)) => return Ok(Stored::Changed),
                 Err(failure) => patience.with(failure).await?,
-            }
-        }
-    }
-
-    fn place(&self, place: &Place) -> aws_sdk_dynamodb::types::builders::PutBuilder {
-        let item = place.before.with(&place.taken).to_item(&place.recipient);
-        let put = Put::builder().table_name(&self.tables.recipients).set_item(Some(item));
-        let put = put.expression_attribute_names("#version", "version");
-        match place.before.version {
-            None => put.condition_expression("attribute_not_exists(#version)"),
-            Some(version) => {
-                put.condition_expression("#version = :seen").expression_attribute_values(":seen", number(version))
             }
         }
     }
@@ -345,4 +321,23 @@ fn is_claimed_by(item: &Item, carrier: &str) -> bool {
 
 fn absent() -> Change {
     Change { condition: Some("attribute_not_exists(email_id)"), ..Change::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_happening_has_one_id_whatever_order_its_recipients_come_in() {
+        let recipient = |text: &str| Recipient::parse(text).unwrap();
+        let (ann, bob) = (recipient("ann@example.com"), recipient("bob@example.com"));
+        let both = Happening::new("e1", "email.clicked", &[bob.clone(), ann.clone()]);
+        assert_eq!(both, Happening::new("e1", "email.clicked", &[ann.clone(), bob]));
+        // Frozen: a later version must not decide again.
+        assert_eq!(both.decision_id(), "decision-104cf33abd6c889197892612");
+        assert_eq!(both.sort_key(), "decision#email.clicked#ann@example.com,bob@example.com");
+        let many: Vec<Recipient> = (0..50).map(|i| recipient(&format!("p{i}@example.com"))).collect();
+        assert!(Happening::new("e1", "email.clicked", &many).sort_key().len() < 1_024);
+        assert_ne!(Happening::new("e1", "email.opened", &[ann.clone()]), Happening::new("e1", "email.clicked", &[ann]));
+    }
 }

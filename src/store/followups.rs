@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 
 use super::calls::{Calls, Trouble};
 use super::{Item, as_number, number, text};
@@ -45,14 +46,14 @@ impl Followups {
     }
 
     /// The same with one more, and without those that are long over.
-    pub(super) fn with(&self, more: &Taken) -> Self {
+    fn with(&self, more: &Taken) -> Self {
         let mut taken: Vec<Taken> =
             self.taken.iter().filter(|taken| taken.id != more.id && taken.at.plus(KEPT) > more.at).cloned().collect();
         taken.push(more.clone());
         Self { taken, version: Some(self.version.unwrap_or(0) + 1) }
     }
 
-    pub(super) fn to_item(&self, recipient: &Recipient) -> Item {
+    fn to_item(&self, recipient: &Recipient) -> Item {
         let entry = |taken: &Taken| format!("{}#{}#{}", taken.at.0, taken.id, taken.email_id);
         let last = self.taken.iter().map(|taken| taken.at).max().unwrap_or(UnixMillis(0));
         let mut item = key(recipient);
@@ -60,6 +61,32 @@ impl Followups {
         item.insert("version".to_owned(), number(self.version.unwrap_or(1)));
         item.insert("expires_at".to_owned(), number(last.plus(KEPT).seconds()));
         item
+    }
+}
+
+/// The place of a follow-up among its recipient's, to be taken with the decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// Whom it is for.
+    pub recipient: Recipient,
+    /// What was read of the follow-ups before, with its version.
+    pub before: Followups,
+    /// It.
+    pub taken: Taken,
+}
+
+impl Place {
+    /// Takes it, unless the recipient's follow-ups have changed since they were read.
+    pub(super) fn put(&self, table: &str) -> PutBuilder {
+        let item = self.before.with(&self.taken).to_item(&self.recipient);
+        let put = PutBuilder::default().table_name(table).set_item(Some(item));
+        let put = put.expression_attribute_names("#version", "version");
+        match self.before.version {
+            None => put.condition_expression("attribute_not_exists(#version)"),
+            Some(version) => {
+                put.condition_expression("#version = :seen").expression_attribute_values(":seen", number(version))
+            }
+        }
     }
 }
 
