@@ -10,6 +10,7 @@ mod harm;
 mod keys;
 mod load;
 mod outage;
+mod races;
 mod twice;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,68 @@
+//! What changes between the guards and the write that stores a decision.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use rebound::decision::Done;
+use rebound::local::faults::Fault;
+use rebound::policy::followup::{Guard, Ruling};
+use rebound::stream::BatchAnswer;
+
+use super::{MINUTE, Mail, NOW, Stage, after};
+
+#[tokio::test]
+async fn somebody_suppressed_between_the_guards_and_the_decision_gets_no_follow_up() {
+    let stage = Stage::start().await;
+    let mail = Mail::to("e1", "ann@example.com");
+    stage.receives(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
+    let deliveries = stage.deliveries(&["c1"], 1).await;
+    let (reached, suppressed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (is_reached, is_suppressed) = (Arc::clone(&reached), Arc::clone(&suppressed));
+    // The guards have passed it, and the decision waits until she is suppressed.
+    stage.faults.plan(move |call| {
+        let waits = call.operation == "TransactWriteItems" && !is_suppressed.load(Ordering::SeqCst);
+        is_reached.fetch_or(waits, Ordering::SeqCst);
+        waits.then_some(Fault::Throttle)
+    });
+    let suppresses = async {
+        while !reached.load(Ordering::SeqCst) {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        let put = stage.aws.clients().unwrap().dynamodb().put_item();
+        let put = put.table_name(stage.aws.variable("SUPPRESSIONS_TABLE").unwrap());
+        let put = put.item("recipient", AttributeValue::S("ann@example.com".to_owned()));
+        put.item("reasons", AttributeValue::Ss(vec!["manual".to_owned()])).send().await.unwrap();
+        suppressed.store(true, Ordering::SeqCst);
+    };
+    let (answer, ()) = tokio::join!(stage.delivers(&deliveries, NOW), suppresses);
+    assert_eq!(answer, BatchAnswer::default());
+    let receipt = stage.receipt().await;
+    assert!(matches!(&receipt.done, Done::Nothing(why) if why.contains("manual")), "{receipt:#?}");
+    assert_eq!((stage.published().len(), stage.claude.asked().len()), (0, 1), "and nobody is asked again");
+    assert_eq!(stage.scan("RECIPIENTS_TABLE").await.len(), 0, "no place was taken");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_mails_to_one_recipient_decided_side_by_side_do_not_both_get_a_follow_up() {
+    let stage = Stage::start().await;
+    for round in 0..20 {
+        let to = format!("ann{round}@example.com");
+        let mails = [Mail::to(&format!("a{round}"), &to), Mail::to(&format!("b{round}"), &to)];
+        for mail in &mails {
+            let click = mail.clicked(&format!("c-{}", mail.email_id), after(-10 * MINUTE));
+            stage.receives(&[mail.delivered(), click]).await;
+        }
+        let one = stage.deliveries(&[&format!("c-a{round}")], 1).await;
+        let other = stage.deliveries(&[&format!("c-b{round}")], 1).await;
+        let (one, other) = tokio::join!(stage.delivers(&one, NOW), stage.delivers(&other, NOW));
+        assert_eq!((one, other), (BatchAnswer::default(), BatchAnswer::default()));
+    }
+    let receipts = stage.receipts().await;
+    let proposed = receipts.values().filter(|receipt| receipt.done == Done::FollowupProposed).count();
+    assert_eq!((receipts.len(), proposed, stage.published().len()), (40, 20, 20));
+    let is_by_the_gap = |receipt: &&rebound::decision::Receipt| {
+        receipt.guards.iter().any(|answer| (answer.guard, answer.ruling) == (Guard::Gap, Ruling::Refused))
+    };
+    assert_eq!(receipts.values().filter(is_by_the_gap).count(), 20, "the receipt of the other says why");
+}
