@@ -243,3 +243,28 @@ async fn an_open_and_a_click_of_one_mail_never_make_two_follow_ups() {
     assert_eq!((done.len(), done.iter().filter(|done| **done).count()), (2, 1));
     assert_eq!(stage.published().len(), 1);
 }
+
+#[tokio::test]
+async fn what_happens_to_another_recipient_of_the_same_email_is_none_of_this_ones() {
+    let stage = Stage::start().await;
+    // One email id for both, and an event for each of them, as Resend sends them.
+    let (ann, bob) = (Mail::to("e1", "ann@example.com"), Mail::to("e1", "bob@example.com"));
+    let at = after(-10 * MINUTE);
+    let delivered = |mail: &Mail, id: &str| mail.event(id, "email.delivered", mail.created_at, &json!(null));
+    let scan = |link: &str| bob.clicked_by(&format!("scan-{link}"), at, PHONE, &format!("https://shop.example/{link}"));
+    stage
+        .happens(&[
+            delivered(&ann, "d1"),
+            delivered(&bob, "d2"),
+            scan("a"),
+            scan("b"),
+            scan("c"),
+            ann.clicked("c1", at),
+        ])
+        .await;
+    assert_eq!(stage.verdict("scan-a").await.unwrap().0, "machine");
+    assert_eq!(stage.verdict("c1").await, Some(("human".to_owned(), None)));
+    let receipt = stage.receipt().await;
+    assert_eq!((receipt.recipients, receipt.done), (vec!["ann@example.com".to_owned()], Done::FollowupProposed));
+    assert_eq!(receipt.facts["timeline"].as_array().unwrap().len(), 1, "her delivery, and nothing of his");
+}
