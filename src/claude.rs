@@ -14,6 +14,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use self::keys::Key;
 
@@ -44,6 +45,9 @@ pub enum Failure {
         /// Whether it costs something all the same.
         charge: Charge,
     },
+    /// There was no answer in time. It may still be paid for.
+    #[error("Claude gave no answer in time")]
+    TimedOut,
     /// The key is missing, wrong, or may not do this.
     #[error("{0}")]
     Key(String),
@@ -85,13 +89,19 @@ impl Claude {
         })
     }
 
-    /// Asks once, and answers the body of the answer.
+    /// Asks once, and answers the body of the answer. All of it takes `timeout` at most, the wait for a place too.
     ///
     /// # Errors
     /// There is none.
     pub async fn ask(&self, key: &Key, body: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, Failure> {
-        let _place = self.places.acquire().await.map_err(|error| Failure::Never(error.to_string()))?;
-        let request = self.client.post(&self.url).timeout(timeout).body(body);
+        let until = Instant::now() + timeout;
+        let Ok(place) = tokio::time::timeout_at(until, self.places.acquire()).await else {
+            let why = "too many others were asking Claude".to_owned();
+            return Err(Failure::Passing { why, retry_after: None, charge: Charge::Nothing });
+        };
+        let _place = place.map_err(|error| Failure::Never(error.to_string()))?;
+        let left = until.saturating_duration_since(Instant::now());
+        let request = self.client.post(&self.url).timeout(left).body(body);
         let request = request.header("content-type", "application/json").header("anthropic-version", VERSION);
         let sent = request.header("x-api-key", key.header()).send().await;
         let mut answer = sent.map_err(|error| lost(&error))?;
@@ -112,7 +122,7 @@ fn lost(error: &reqwest::Error) -> Failure {
     let (what, charge) = if error.is_connect() {
         ("no connection to Claude", Charge::Nothing)
     } else if error.is_timeout() {
-        ("Claude gave no answer in time", Charge::Unknown)
+        return Failure::TimedOut;
     } else {
         ("the connection to Claude broke", Charge::Unknown)
     };

@@ -16,6 +16,7 @@
 //! - [`alert`]: what people are told, and in which words.
 //! - [`decision`]: what was decided about a person, and what is published of it.
 //! - [`time`]: moments in integer milliseconds.
+//! - [`money`]: US dollars in billionths.
 //!
 //! The edges:
 //! - [`http`]: the function URL's request and response.
@@ -45,6 +46,7 @@ mod ids;
 #[cfg(feature = "cli")]
 pub mod local;
 pub mod logging;
+pub mod money;
 pub mod policy;
 pub mod protect;
 pub mod publish;

@@ -37,6 +37,11 @@ impl UnixMillis {
         moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
     }
 
+    /// The day that it is in, in UTC: `2026-11-23`.
+    pub fn day(self) -> String {
+        self.to_text().chars().take("2026-11-23".len()).collect()
+    }
+
     /// The moment `earlier` before this one, or the first one there is.
     pub fn minus(self, earlier: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(earlier.as_millis()).unwrap_or(i64::MAX)))

@@ -1,8 +1,8 @@
 //! What a question costs (<https://platform.claude.com/docs/en/about-claude/pricing>).
 
+use crate::money::NanoUsd;
 use crate::policy::answer::Usage;
 use crate::policy::numbers::ClaudePolicy;
-use crate::store::budget::NanoUsd;
 
 /// Beginnings of model names, and US dollars for a million tokens of input and of output, as of November 2026. The first that fits counts.
 const PRICES: [(&str, f64, f64); 12] = [

@@ -2,9 +2,9 @@
 
 use super::ConfigError;
 use crate::campaign::CampaignTags;
+use crate::money::NanoUsd;
 use crate::policy::followup::{AllowedCampaigns, FollowupMode, Zone};
 use crate::policy::numbers::Policy;
-use crate::store::budget::NanoUsd;
 
 /// The model that is asked unless another is named.
 pub const DEFAULT_MODEL: &str = "claude-haiku-5-5";

@@ -13,10 +13,11 @@ use crate::claude::keys::Key;
 use crate::claude::request::{Question, question};
 use crate::claude::{ANSWER_TIMEOUT, Charge, Failure};
 use crate::decision::{Asked, By};
+use crate::money::NanoUsd;
 use crate::policy::answer::{self, Bounds, Choice};
 use crate::policy::rules;
 use crate::queue::Delivery;
-use crate::store::budget::{NanoUsd, Reservation, Reserved};
+use crate::store::budget::{Reservation, Reserved};
 use crate::store::calls::Trouble;
 
 /// How often Claude is asked in one delivery of a message.
@@ -108,11 +109,11 @@ impl Work<'_> {
                     Some(new) => (key, has_new_key) = (new, true),
                     None => return Ok(self.by_the_rules(happened, asked, &why)),
                 },
-                Failure::Passing { why, retry_after, charge } => {
+                // Who has just waited in vain for so long does not do so again at once.
+                Failure::TimedOut => break (failure.to_string(), Duration::ZERO),
+                Failure::Passing { why, retry_after, .. } => {
                     let wait = retry_after.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64()));
-                    // Who has just waited in vain for as long as that does not do so again at once.
-                    let is_hopeless = charge == Charge::Unknown && timeout == ANSWER_TIMEOUT && why.contains("in time");
-                    if asked.tries >= TRIES || wait > LONGEST_PAUSE || is_hopeless {
+                    if asked.tries >= TRIES || wait > LONGEST_PAUSE {
                         break (why, retry_after.unwrap_or_default());
                     }
                     tokio::time::sleep(wait).await;
@@ -154,7 +155,7 @@ impl Work<'_> {
             Ok(body) => Ok(Tried::Answered(body, reservation)),
             Err(failure) => {
                 let cost = match &failure {
-                    Failure::Passing { charge: Charge::Unknown, .. } => most,
+                    Failure::TimedOut | Failure::Passing { charge: Charge::Unknown, .. } => most,
                     _ => NanoUsd(0),
                 };
                 self.settle(&reservation, cost, asked).await;

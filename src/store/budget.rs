@@ -17,27 +17,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::calls::{Calls, Change, Trouble, Written};
 use super::{Item, as_number, number, text};
+use crate::money::NanoUsd;
 use crate::time::{UnixMillis, days};
 
 /// How long a day's sum stays.
 const KEPT_DAYS: u32 = 90;
-
-/// Billionths of a US dollar.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NanoUsd(pub i64);
-
-impl NanoUsd {
-    /// So many US dollars, rounded up.
-    pub fn of_usd(usd: f64) -> Self {
-        // Rust's `as` saturates, and makes 0 of what is no number.
-        Self((usd * 1e9).ceil() as i64)
-    }
-
-    /// In US dollars.
-    pub fn usd(self) -> f64 {
-        self.0 as f64 / 1e9
-    }
-}
 
 /// A part of the day's budget, held until it is settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,8 +68,7 @@ impl Budget {
         if most > limit {
             return Ok(Reserved::Over);
         }
-        let day: String = now.to_text().chars().take("2026-11-23".len()).collect();
-        let reservation = Reservation { day, id: format!("{:016x}", fastrand::u64(..)), most };
+        let reservation = Reservation { day: now.day(), id: format!("{:016x}", fastrand::u64(..)), most };
         let change = Change {
             update: "ADD nanos :most, #open :ids SET expires_at = :expires_at".to_owned(),
             condition: Some("(attribute_not_exists(nanos) OR nanos <= :room) AND NOT contains(#open, :id)"),
@@ -133,8 +116,7 @@ impl Budget {
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn spent(&self, now: UnixMillis) -> Result<NanoUsd, Trouble> {
-        let day: String = now.to_text().chars().take("2026-11-23".len()).collect();
-        let item = self.calls.get(&self.table, key(&day)).await?;
+        let item = self.calls.get(&self.table, key(&now.day())).await?;
         Ok(NanoUsd(item.and_then(|item| item.get("nanos").and_then(as_number)).unwrap_or(0)))
     }
 }

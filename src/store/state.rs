@@ -65,7 +65,7 @@ impl State {
 
     /// What follows when `brake` is computed at `now`, after `before`. `None` if it is the same.
     pub fn next(before: Option<&Self>, brake: Brake, now: UnixMillis) -> Option<Self> {
-        let today: String = now.to_text().chars().take("2026-11-23".len()).collect();
+        let today = now.day();
         let fresh = Self {
             brake: brake.clone(),
             at: now,

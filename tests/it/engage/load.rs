@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rebound::local::samples::SignedMessage;
-use rebound::store::budget::NanoUsd;
+use rebound::money::NanoUsd;
 
 use super::crowd::{
     Crowded, apart, clicked, decided_once, drained, is, kept_to_the_budget, queued, spent, stored, together,
