@@ -48,7 +48,7 @@ use crate::store::text;
 use crate::store::timeline::Timeline;
 use crate::store::verdicts::Verdicts;
 use crate::stream::{BatchAnswer, ItemFailure};
-use crate::time::UnixMillis;
+use crate::time::{UnixMillis, time_to_work};
 
 /// How long one invocation may work. The template gives the function two minutes.
 const BUDGET: Duration = Duration::from_secs(115);
@@ -162,7 +162,7 @@ impl Engager {
     /// The event is none.
     pub async fn handle(&self, invocation: LambdaEvent<Value>) -> Result<Value, Error> {
         let now = UnixMillis::now();
-        let deadline = Instant::now() + budget(invocation.context.deadline, now);
+        let deadline = Instant::now() + time_to_work(invocation.context.deadline, now, TIME_TO_ANSWER, BUDGET);
         let deliveries = Delivery::read_all(&invocation.payload);
         let deliveries = deliveries.inspect_err(|error| tracing::error!(%error, "not handled"))?;
         Ok(serde_json::to_value(self.batch(&deliveries, now, deadline).await)?)
@@ -251,14 +251,5 @@ impl Work<'_> {
         let wait = Duration::from_secs(self.config.policy.claude.wait_seconds.into()).saturating_mul(doubled);
         // Somewhat more or less: those that failed together must not come back together.
         wait.mul_f64(0.75 + fastrand::f64() / 2.0)
-    }
-}
-
-/// How long the work may take in an invocation that is killed at `deadline`, in milliseconds since the epoch. A deadline that is over
-/// before the work begins is none, as under `cargo lambda watch`.
-fn budget(deadline: u64, now: UnixMillis) -> Duration {
-    match deadline.checked_sub(now.0.unsigned_abs()) {
-        Some(left) => Duration::from_millis(left).saturating_sub(TIME_TO_ANSWER).min(BUDGET),
-        None => BUDGET,
     }
 }

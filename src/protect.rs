@@ -39,7 +39,7 @@ use crate::store::suppressions::Suppressions;
 use crate::store::text;
 use crate::store::timeline::Timeline;
 use crate::stream::{BatchAnswer, Invocation, Record};
-use crate::time::UnixMillis;
+use crate::time::{UnixMillis, time_to_work};
 
 /// How long one invocation may work. The template gives the function a minute.
 const BUDGET: Duration = Duration::from_secs(55);
@@ -111,7 +111,7 @@ impl Protector {
     /// The event is neither; or a tick could not do everything, which the next one tries again.
     pub async fn handle(&self, invocation: LambdaEvent<Value>) -> Result<Value, Error> {
         let now = UnixMillis::now();
-        let deadline = Instant::now() + budget(invocation.context.deadline, now);
+        let deadline = Instant::now() + time_to_work(invocation.context.deadline, now, TIME_TO_ANSWER, BUDGET);
         match Invocation::read(invocation.payload).inspect_err(|error| tracing::error!(%error, "not handled"))? {
             Invocation::Records(records) => Ok(serde_json::to_value(self.records(&records, now, deadline).await)?),
             Invocation::Tick => {
@@ -157,14 +157,5 @@ impl Protector {
             now,
             deadline,
         }
-    }
-}
-
-/// How long the work may take in an invocation that is killed at `deadline`, in milliseconds since the epoch. A deadline that is over
-/// before the work begins is none, as under `cargo lambda watch`.
-fn budget(deadline: u64, now: UnixMillis) -> Duration {
-    match deadline.checked_sub(now.0.unsigned_abs()) {
-        Some(left) => Duration::from_millis(left).saturating_sub(TIME_TO_ANSWER).min(BUDGET),
-        None => BUDGET,
     }
 }

@@ -24,7 +24,7 @@ use crate::secrets::{REREAD_INTERVAL, SecretSource};
 use crate::signature::{Claim, MessageId, SignatureError};
 use crate::store::row::{Row, Stamp};
 use crate::store::write::{MAX_RECIPIENTS, WriteError, Writer, Written};
-use crate::time::UnixMillis;
+use crate::time::{UnixMillis, time_to_work};
 
 /// How long storing may take. Resend waits 15 s for the answer.
 pub const WRITE_BUDGET: Duration = Duration::from_secs(8);
@@ -94,7 +94,7 @@ impl Receiver {
     /// None.
     pub async fn handle(&self, invocation: LambdaEvent<HttpRequest>) -> Result<HttpResponse, Error> {
         let now = UnixMillis::now();
-        let budget = write_budget(invocation.context.deadline, now);
+        let budget = time_to_work(invocation.context.deadline, now, TIME_TO_ANSWER, WRITE_BUDGET);
         Ok(self.receive(invocation.payload, now, Instant::now() + budget).await)
     }
 
@@ -191,31 +191,5 @@ impl Receiver {
 
     fn stamp(&self, delivery: &Delivery<'_>) -> Stamp {
         Stamp { received_at: delivery.received_at, retention_days: self.retention_days }
-    }
-}
-
-/// How long storing may take in an invocation that is killed at `deadline`, in milliseconds since the epoch.
-///
-/// A deadline that is over before the work begins is none: Lambda sets no such, but `cargo lambda watch` always says 600.
-fn write_budget(deadline: u64, now: UnixMillis) -> Duration {
-    match deadline.checked_sub(now.0.unsigned_abs()) {
-        Some(left) => Duration::from_millis(left).saturating_sub(TIME_TO_ANSWER).min(WRITE_BUDGET),
-        None => WRITE_BUDGET,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn storing_leaves_time_to_answer_and_a_deadline_that_is_none_leaves_all_of_it() {
-        let now = UnixMillis(1_795_000_000_000);
-        let budget = |deadline: u64| write_budget(deadline, now).as_millis();
-        assert_eq!(budget(1_795_000_000_000 + 10_000), 8_000);
-        assert_eq!(budget(1_795_000_000_000 + 3_000), 2_500);
-        assert_eq!(budget(1_795_000_000_000 + 400), 0);
-        assert_eq!(budget(600), 8_000, "as under `cargo lambda watch`");
-        assert_eq!(budget(0), 8_000);
     }
 }

@@ -53,6 +53,17 @@ impl UnixMillis {
     }
 }
 
+/// How long the work may take in an invocation that is killed at `deadline`, in milliseconds since the epoch: what is left, without the
+/// time to answer, and `most` at most.
+///
+/// A deadline that is over before the work begins is none: Lambda sets no such, but `cargo lambda watch` always says 600.
+pub fn time_to_work(deadline: u64, now: UnixMillis, to_answer: Duration, most: Duration) -> Duration {
+    match deadline.checked_sub(now.0.unsigned_abs()) {
+        Some(left) => Duration::from_millis(left).saturating_sub(to_answer).min(most),
+        None => most,
+    }
+}
+
 /// `hours` whole hours.
 pub const fn hours(hours: u32) -> Duration {
     Duration::from_secs(hours as u64 * 60 * 60)
@@ -94,6 +105,18 @@ mod tests {
             assert_eq!(UnixMillis::parse(&UnixMillis(millis).to_text()), Some(UnixMillis(millis)));
         }
         assert_eq!(UnixMillis(1_795_390_872_000).to_text(), "2026-11-22T23:41:12.000Z");
+    }
+
+    #[test]
+    fn the_work_leaves_time_to_answer_and_a_deadline_that_is_none_leaves_all_of_it() {
+        let now = UnixMillis(1_795_000_000_000);
+        let (to_answer, most) = (Duration::from_millis(500), Duration::from_secs(8));
+        let time = |deadline: u64| time_to_work(deadline, now, to_answer, most).as_millis();
+        assert_eq!(time(1_795_000_000_000 + 10_000), 8_000);
+        assert_eq!(time(1_795_000_000_000 + 3_000), 2_500);
+        assert_eq!(time(1_795_000_000_000 + 400), 0);
+        assert_eq!(time(600), 8_000, "as under `cargo lambda watch`");
+        assert_eq!(time(0), 8_000);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rebound::claude::keys::Key;
+use rebound::claude::{Charge, Claude, Failure};
 use rebound::decision::By;
 use rebound::engage::Engager;
 use rebound::local::claude::Behaviour;
@@ -83,9 +85,23 @@ async fn at_the_last_delivery_claude_gets_the_time_that_is_left_and_then_the_rul
     let receipts = stage.receipts().await;
     let because: Vec<String> = receipts.values().filter_map(|receipt| receipt.asked.because.clone()).collect();
     assert_eq!(because.len(), 3);
-    assert!(because.iter().all(|because| because.starts_with("Claude gave no answer in 6 deliveries")), "{because:?}");
+    let told = "Claude gave no answer in 6 deliveries; the last: Claude gave no answer in time";
+    assert!(because.iter().all(|because| because == told), "{because:?}");
+    assert_eq!(stage.claude.asked().len(), 1, "who has waited in vain does not ask once more, nor for the others");
     assert_eq!(stage.published().len(), 3);
     assert_eq!(open_reservations(&stage).await, 0);
+}
+
+#[tokio::test]
+async fn who_finds_no_place_to_ask_waits_no_longer_than_for_an_answer_and_pays_nothing() {
+    let stage = Stage::start().await;
+    stage.claude.plan(|_| Behaviour::Default.after(Duration::from_secs(600)));
+    let (claude, key) = (Claude::new(&stage.claude.url(), 1).unwrap(), Key::parse("sk-ant-test").unwrap());
+    let (slow, soon) = (Duration::from_secs(2), Duration::from_millis(300));
+    let (first, second) = tokio::join!(claude.ask(&key, b"{}".to_vec(), slow), claude.ask(&key, b"{}".to_vec(), soon));
+    assert_eq!(first, Err(Failure::TimedOut));
+    assert!(matches!(second, Err(Failure::Passing { charge: Charge::Nothing, .. })), "{second:?}");
+    assert_eq!(stage.claude.asked().len(), 1);
 }
 
 #[tokio::test]
