@@ -30,7 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The services that an endpoint can be set for, as in `AWS_ENDPOINT_URL_SNS`.
-const SERVICES: [&str; 4] = ["DYNAMODB", "SECRETS_MANAGER", "SNS", "SQS"];
+const SERVICES: [&str; 7] = ["CLOUDFORMATION", "CLOUDWATCH", "DYNAMODB", "LAMBDA", "SECRETS_MANAGER", "SNS", "SQS"];
 
 /// Each SDK crate has a type of its own for its configuration, so what they have in common is a macro.
 macro_rules! client_config {
@@ -117,6 +117,33 @@ impl AwsEnvironment {
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::from_conf(client_config!(self, aws_sdk_sqs, "SQS").build())
     }
+}
+
+/// What only the operator's command talks to.
+#[cfg(feature = "cli")]
+impl AwsEnvironment {
+    /// A CloudFormation client, with the SDK's own retries.
+    pub fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
+        aws_sdk_cloudformation::Client::from_conf(
+            client_config!(self, aws_sdk_cloudformation, "CLOUDFORMATION").build(),
+        )
+    }
+
+    /// A CloudWatch client, with the SDK's own retries.
+    pub fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
+        aws_sdk_cloudwatch::Client::from_conf(client_config!(self, aws_sdk_cloudwatch, "CLOUDWATCH").build())
+    }
+
+    /// A Lambda client, with the SDK's own retries.
+    pub fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::from_conf(client_config!(self, aws_sdk_lambda, "LAMBDA").build())
+    }
+}
+
+/// An HTTP client that trusts what this machine trusts.
+#[cfg(feature = "cli")]
+pub(crate) fn any_https() -> SharedHttpClient {
+    http_client(Roots::OfThisMachine)
 }
 
 /// The root certificates that a connection is checked against.

@@ -31,7 +31,9 @@
 //! - [`web`]: an HTTP client for whatever is not AWS.
 //! - [`logging`]: structured lines on standard output.
 //!
-//! And, behind the feature `cli`, `local`: the embedded AWS that `rebound dev`, the demo and the tests run on.
+//! And, behind the feature `cli`:
+//! - `operate`: what the operator's command does.
+//! - `local`: the embedded AWS that `rebound dev`, the demo and the tests run on.
 
 pub mod alert;
 pub mod aws;
@@ -47,6 +49,8 @@ mod ids;
 pub mod local;
 pub mod logging;
 pub mod money;
+#[cfg(feature = "cli")]
+pub mod operate;
 pub mod policy;
 pub mod protect;
 pub mod publish;

@@ -64,6 +64,18 @@ pub struct Change {
     pub values: Vec<(String, AttributeValue)>,
 }
 
+/// A page of a table.
+#[cfg(feature = "cli")]
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    /// The items that are wanted.
+    pub(crate) items: Vec<Item>,
+    /// How many were read for them.
+    pub(crate) scanned: usize,
+    /// Where the next page begins; `None`: this was the last.
+    pub(crate) next: Option<Item>,
+}
+
 /// DynamoDB, until a deadline.
 #[derive(Clone, Debug)]
 pub struct Calls {
@@ -151,6 +163,34 @@ impl Calls {
                 return Ok(found);
             }
         }
+    }
+
+    /// One page of one segment of a whole table, from where the last one ended.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn scan_page(
+        &self,
+        table: &str,
+        wanted: &crate::operate::scan::Wanted,
+        (segment, segments): (i32, i32),
+        start: Option<Item>,
+    ) -> Result<Page, Trouble> {
+        let call = || async {
+            let scan = self.client.scan().table_name(table).segment(segment).total_segments(segments);
+            let scan = scan.set_filter_expression(wanted.filter.clone());
+            let scan = scan.set_projection_expression(wanted.projection.clone());
+            let scan = scan.set_expression_attribute_names((!wanted.names.is_empty()).then(|| wanted.names.clone()));
+            let scan = scan.set_expression_attribute_values((!wanted.values.is_empty()).then(|| wanted.values.clone()));
+            scan.set_exclusive_start_key(start.clone()).send().await.map_err(|error| failure(&error))
+        };
+        let page = self.tried(call).await?;
+        Ok(Page {
+            scanned: usize::try_from(page.scanned_count).unwrap_or(0),
+            items: page.items.unwrap_or_default(),
+            next: page.last_evaluated_key.filter(|key| !key.is_empty()),
+        })
     }
 
     /// Puts an item on a condition.

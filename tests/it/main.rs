@@ -21,6 +21,7 @@ mod faults;
 mod feeder;
 mod leniency;
 mod one_call;
+mod operate;
 mod order;
 mod poller;
 mod protect;

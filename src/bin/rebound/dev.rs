@@ -1,7 +1,7 @@
 //! `rebound dev`: the whole service in one process.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use rebound::local::poller::Poller;
 use rebound::local::running::{Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, tick, timeout_of};
 use rebound::local::server::Server;
 use rebound::local::stack::{EmbeddedAws, Options, serve_function_url};
+use rebound::operate::place::LOCAL_FILE;
 
 use serde_json::Value;
 
@@ -54,6 +55,9 @@ pub(crate) struct Arguments {
     /// written rules decide
     #[arg(long)]
     claude_stub: bool,
+    /// Write to this file how other commands reach this Rebound (their --local)
+    #[arg(long, value_name = "FILE", default_value = LOCAL_FILE)]
+    env_file: PathBuf,
     /// Start only the embedded AWS, for functions that run elsewhere, and print their environment
     #[arg(long)]
     aws_only: bool,
@@ -82,6 +86,7 @@ fn number(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, Strin
 /// What runs until Ctrl-C.
 struct Running {
     _function_url: Option<Server>,
+    _env_file: Option<EnvFile>,
     _work: Option<Work>,
 }
 
@@ -146,22 +151,51 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Fail
     let engage = engaging(Arc::new(engager), clock, timeout_of("engage")?);
     let invoke = |function: &str| Arc::clone(if function == "engage" { &engage } else { &protect });
     let work = work(aws, arguments, clock, invoke).await?;
-    Ok(Running { _function_url: Some(server), _work: Some(work) })
+    let env_file = EnvFile::write(&arguments.env_file, aws, &format!("{}/", server.url()))?;
+    Ok(Running { _function_url: Some(server), _env_file: Some(env_file), _work: Some(work) })
+}
+
+/// The file that tells other commands how to reach this Rebound. It goes when this does.
+struct EnvFile(PathBuf);
+
+impl EnvFile {
+    fn write(file: &Path, aws: &EmbeddedAws, function_url: &str) -> Result<Self, Failure> {
+        let failed = |error| format!("{}: {error}; name another file with --env-file", file.display());
+        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let mut lines = format!("REBOUND_FUNCTION_URL={function_url}\n");
+        for (name, value) in not_from_the_shell(aws) {
+            lines.push_str(&format!("{name}={value}\n"));
+        }
+        std::fs::write(file, lines).map_err(failed)?;
+        Ok(Self(file.to_owned()))
+    }
+}
+
+impl Drop for EnvFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// The variables that the shell does not have: a secret of its own is not to be copied to a file.
+fn not_from_the_shell(aws: &EmbeddedAws) -> impl Iterator<Item = (&String, &String)> {
+    aws.variables().iter().filter(|(name, value)| variable(name).as_ref() != Some(*value))
 }
 
 /// The embedded AWS only, for functions that run elsewhere.
 async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Failure> {
-    // What the shell has, the functions have from the shell: a secret of its own is not to be copied to a file.
-    for (name, value) in aws.variables().iter().filter(|(name, value)| variable(name).as_ref() != Some(*value)) {
+    for (name, value) in not_from_the_shell(aws) {
         println!("{name}={value}");
     }
     println!("REBOUND_LOCAL=ready");
     let Some(url) = &arguments.invoke else {
-        return Ok(Running { _function_url: None, _work: None });
+        return Ok(Running { _function_url: None, _env_file: None, _work: None });
     };
     for_each_message(aws, |line| eprintln!("{line}"));
     let work = work(aws, arguments, Clock::new(1.0), |function| over_http(url, function)).await?;
-    Ok(Running { _function_url: None, _work: Some(work) })
+    Ok(Running { _function_url: None, _env_file: None, _work: Some(work) })
 }
 
 /// Who decides what to do about a person, in a line.

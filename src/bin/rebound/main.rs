@@ -2,9 +2,20 @@
 
 #![allow(clippy::print_stdout, reason = "a command prints")]
 
+mod campaigns;
+mod check;
+mod connect;
 mod demo;
 mod dev;
+mod doctor;
+mod forget;
+mod output;
+mod place;
+mod replay;
 mod sample;
+mod simulate;
+mod suppressions;
+mod timeline;
 
 use std::process::ExitCode;
 
@@ -26,6 +37,24 @@ enum Command {
     Dev(dev::Arguments),
     /// Sign a sample event now, and print it as Lambda's event, or post it
     Sample(sample::Arguments),
+    /// Say whether an address may be written to, and why not
+    Check(check::Arguments),
+    /// List, show, add, remove, import and export who must not be written to
+    Suppressions(suppressions::Arguments),
+    /// Tell everything that happened to an email, or to an address
+    Timeline(timeline::Arguments),
+    /// Show what became of a campaign's mail, and its brake
+    Campaigns(campaigns::Arguments),
+    /// Handle stored events again; what happened does not happen again
+    Replay(replay::Arguments),
+    /// Erase everything about an address, but that it must not be written to
+    Forget(forget::Arguments),
+    /// Register the webhook at Resend, put its secret in place, and take over who Resend suppresses
+    Connect(connect::Arguments),
+    /// Check whether everything works, and say what to do where it doesn't
+    Doctor(doctor::Arguments),
+    /// Send a campaign's signed webhooks, and chaos, to any Rebound, and check what it makes of them
+    Simulate(simulate::Arguments),
 }
 
 #[tokio::main]
@@ -34,6 +63,15 @@ async fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Dev(arguments) => dev::run(&arguments).await,
         Command::Sample(arguments) => sample::run(&arguments).await,
+        Command::Check(arguments) => check::run(&arguments).await,
+        Command::Suppressions(arguments) => suppressions::run(&arguments).await,
+        Command::Timeline(arguments) => timeline::run(&arguments).await,
+        Command::Campaigns(arguments) => campaigns::run(&arguments).await,
+        Command::Replay(arguments) => replay::run(&arguments).await,
+        Command::Forget(arguments) => forget::run(&arguments).await,
+        Command::Connect(arguments) => connect::run(&arguments).await,
+        Command::Doctor(arguments) => doctor::run(&arguments).await,
+        Command::Simulate(arguments) => simulate::run(&arguments).await,
     };
     result.unwrap_or_else(|error| {
         eprintln!("rebound: {error}");

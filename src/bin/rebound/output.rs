@@ -1,0 +1,48 @@
+//! How commands show things: tables, colours on a terminal only, progress on standard error.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use comfy_table::{Cell, Color, ContentArrangement, Row, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How wide a table may be where the terminal does not say.
+const WIDE: u16 = 130;
+
+/// Whether standard output is a terminal that wants colours (<https://no-color.org>).
+pub(crate) fn is_coloured() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A table: its columns, and its rows.
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = impl Into<Row>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
+    table.set_content_arrangement(ContentArrangement::Dynamic).add_rows(rows);
+    if !std::io::stdout().is_terminal() {
+        table.set_width(WIDE);
+    }
+    if !is_coloured() {
+        table.force_no_tty();
+    }
+    table
+}
+
+/// A cell in green or red.
+pub(crate) fn verdict(text: impl ToString, good: bool) -> Cell {
+    Cell::new(text).fg(if good { Color::Green } else { Color::Red })
+}
+
+/// Progress of a known number of things, on standard error; nothing where that is no terminal.
+pub(crate) fn progress(of: u64, what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {bar:40} {human_pos} of {human_len}, {per_sec}, {eta} left");
+    ProgressBar::new(of).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what)
+}
+
+/// Progress of an unknown number of things.
+pub(crate) fn counting(what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg}: {human_pos}, {per_sec}");
+    let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar.with_message(what)
+}

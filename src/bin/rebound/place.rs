@@ -1,0 +1,37 @@
+//! Which Rebound a command is about: the options that all such commands have.
+
+use std::path::PathBuf;
+
+use rebound::operate::place::{LOCAL_FILE, Options, Place, STACK};
+
+use crate::Failure;
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Which Rebound")]
+pub(crate) struct PlaceArguments {
+    /// The name of the stack
+    #[arg(long, value_name = "NAME", env = "REBOUND_STACK", default_value = STACK)]
+    stack: String,
+    /// The one that `rebound dev` runs on this machine, by the file that it writes
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_FILE)]
+    local: Option<PathBuf>,
+    /// The AWS profile to take credentials from
+    #[arg(long, value_name = "NAME", conflicts_with = "local")]
+    profile: Option<String>,
+    /// The AWS region
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+}
+
+impl PlaceArguments {
+    /// Finds it.
+    pub(crate) async fn find(&self) -> Result<Place, Failure> {
+        let options = Options {
+            stack: self.stack.clone(),
+            local: self.local.clone(),
+            profile: self.profile.clone(),
+            region: self.region.clone(),
+        };
+        Ok(Place::find(&options, std::env::vars()).await?)
+    }
+}

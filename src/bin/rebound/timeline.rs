@@ -1,0 +1,21 @@
+//! `rebound timeline`.
+
+use std::process::ExitCode;
+
+use crate::Failure;
+use crate::place::PlaceArguments;
+
+/// Tell everything that happened to an email, or to an address.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    place: PlaceArguments,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let _ = (arguments.place.find().await?, arguments.json);
+    Err("not there yet".into())
+}

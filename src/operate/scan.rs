@@ -1,0 +1,83 @@
+//! Reading a whole table, for the few questions of an operator that no key answers: side by side in segments, page by page.
+//!
+//! It costs a read unit for each 8 KB of the table, whatever is looked for. Nothing that handles a webhook does it.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
+use tokio::sync::mpsc;
+
+use crate::store::Item;
+use crate::store::calls::{Calls, Page, Trouble};
+
+/// How many segments are read at once.
+pub const SEGMENTS: i32 = 8;
+
+/// How many pages may wait to be looked at.
+const WAITING: usize = 16;
+
+/// What of a table is wanted. DynamoDB reads, and bills, all of it; but it sends only this.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// A filter expression.
+    pub filter: Option<String>,
+    /// The attributes, a projection expression.
+    pub projection: Option<String>,
+    /// `#name` and what it stands for.
+    pub names: HashMap<String, String>,
+    /// `:value` and what it stands for.
+    pub values: HashMap<String, AttributeValue>,
+}
+
+/// Reads a whole table, and hands over page after page, in no order: the items that are wanted, and how many were read for them.
+///
+/// # Errors
+/// DynamoDB can't be asked, or `each` says stop.
+pub async fn scan<E: From<Trouble>>(
+    calls: &Calls,
+    table: &str,
+    wanted: &Wanted,
+    mut each: impl AsyncFnMut(Vec<Item>, usize) -> Result<(), E>,
+) -> Result<(), E> {
+    let (sender, mut pages) = mpsc::channel(WAITING);
+    let segments: Vec<BoxFuture<'_, Result<(), Trouble>>> =
+        (0..SEGMENTS).map(|segment| read(calls, table, wanted, segment, sender.clone()).boxed()).collect();
+    drop(sender);
+    let reading = async {
+        let mut reading = stream::iter(segments).buffer_unordered(SEGMENTS.unsigned_abs() as usize);
+        while let Some(read) = reading.next().await {
+            read?;
+        }
+        Ok::<(), Trouble>(())
+    };
+    let looking = async {
+        while let Some(Page { items, scanned, .. }) = pages.recv().await {
+            each(items, scanned).await?;
+        }
+        Ok::<(), E>(())
+    };
+    // Whichever fails first ends both.
+    let reading = async { reading.await.map_err(E::from) };
+    tokio::try_join!(reading, looking).map(|_| ())
+}
+
+/// Reads one segment. That nobody looks at the pages any more is its end too.
+async fn read(
+    calls: &Calls,
+    table: &str,
+    wanted: &Wanted,
+    segment: i32,
+    pages: mpsc::Sender<Page>,
+) -> Result<(), Trouble> {
+    let mut start = None;
+    loop {
+        let page = calls.scan_page(table, wanted, (segment, SEGMENTS), start).await?;
+        let next = page.next.clone();
+        if pages.send(page).await.is_err() || next.is_none() {
+            return Ok(());
+        }
+        start = next;
+    }
+}
