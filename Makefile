@@ -8,6 +8,9 @@ FUNCTION ?= receive
 EVENT ?= email.bounced
 RATE ?= 300
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# What README's code is run with. Go is run too where Debian's package of the AWS SDK for Go is.
+REQUIRE_SNIPPETS ?= python $(if $(shell command -v npm),ts)
+SNIPPETS = $(BIN)/boto3 $(if $(shell command -v npm),$(TOOLS)/node/installed)
 FUNCTIONS := --bin receive --bin protect --bin engage
 
 REBOUND := cargo run --features cli --bin rebound --
@@ -25,7 +28,7 @@ demo: ## the whole service at work, in memory, checked against its contract
 test: ## every test
 	cargo test
 
-lint: $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic ## formatting, clippy, the template, the questions to Claude
+lint: $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(SNIPPETS) ## formatting, clippy, the template, the questions to Claude, README's code
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --lib $(FUNCTIONS) --no-default-features -- -D warnings
@@ -33,6 +36,7 @@ lint: $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic ## formatting, clippy, the tem
 	$(BIN)/cfn-lint template.yaml
 	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint
 	REQUIRE_ANTHROPIC=1 cargo test --test it engage::conforms
+	REQUIRE_SNIPPETS="$(REQUIRE_SNIPPETS)" cargo test --test it operate::snippets
 
 fmt: ## format the code
 	cargo fmt
@@ -84,9 +88,13 @@ clean: ## remove everything that was built or installed
 $(BIN)/python3:
 	python3 -m venv $(TOOLS)/venv
 
-# Of anthropic, which has no program, only the mark that it is installed is in there.
-$(BIN)/cargo-lambda $(BIN)/cfn-lint $(BIN)/anthropic: $(BIN)/python3
+# Of anthropic and boto3, which have no program, only the mark that they are installed is in there.
+$(BIN)/cargo-lambda $(BIN)/cfn-lint $(BIN)/anthropic $(BIN)/boto3: $(BIN)/python3
 	$(BIN)/pip install --quiet --disable-pip-version-check $(notdir $@)
+	@touch $@
+
+$(TOOLS)/node/installed:
+	npm install --silent --no-audit --no-fund --prefix $(TOOLS)/node @aws-sdk/client-dynamodb typescript @types/node
 	@touch $@
 
 $(BIN)/sam: $(BIN)/python3
