@@ -28,6 +28,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use self::look::{Happened, Look};
@@ -43,6 +44,7 @@ use crate::store::budget::Budget;
 use crate::store::calls::{Calls, Trouble};
 use crate::store::counters::Campaigns;
 use crate::store::decisions::{Decisions, Tables};
+use crate::store::forgotten::{self, ForgottenKey};
 use crate::store::suppressions::Suppressions;
 use crate::store::text;
 use crate::store::timeline::Timeline;
@@ -58,6 +60,9 @@ const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
 
 /// After how long whoever claimed a happening must be dead: the function is, after two minutes.
 const LEASE: Duration = Duration::from_secs(180);
+
+/// How long it is taken for granted that nobody was ever forgotten, or with which key.
+const FORGOTTEN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many messages are looked at side by side.
 const AT_ONCE: usize = 5;
@@ -75,6 +80,7 @@ pub struct Engager {
     keys: Arc<Keys>,
     price: Price,
     config: Arc<EngageConfig>,
+    forgotten: Arc<Mutex<Option<(Instant, Option<ForgottenKey>)>>>,
 }
 
 /// One invocation: the tables until its deadline, and its one `now`.
@@ -127,6 +133,7 @@ impl Engager {
             keys: Arc::new(keys),
             price: Price::of(&config.model, &config.policy.claude),
             config: Arc::new(config),
+            forgotten: Arc::default(),
         })
     }
 
@@ -243,6 +250,17 @@ impl Work<'_> {
             answer.failures.push(ItemFailure { id: delivery.message_id.clone() });
         }
         answer
+    }
+
+    /// The key of those who were forgotten, if there are any: read once a minute.
+    async fn forgotten(&self) -> Result<Option<ForgottenKey>, Trouble> {
+        let mut known = self.engager.forgotten.lock().await;
+        if let Some((_, key)) = known.as_ref().filter(|(read_at, _)| read_at.elapsed() < FORGOTTEN_INTERVAL) {
+            return Ok(key.clone());
+        }
+        let key = forgotten::key(&self.calls, &self.config.suppressions_table).await?;
+        *known = Some((Instant::now(), key.clone()));
+        Ok(key)
     }
 
     /// How long a message waits that could not be handled: twice as long after each further time.

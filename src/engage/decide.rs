@@ -32,10 +32,11 @@ impl Work<'_> {
             Claim::Decided(decided) => return self.publish(happening, decided, delivery).await,
             Claim::Ours => {}
         }
+        let forgotten = self.forgotten().await?;
         let mut standing = Vec::new();
         for recipient in &happened.recipients {
             standing.push(Standing {
-                suppressed: self.suppressions.standing(recipient, self.now).await?,
+                suppressed: self.suppressions.standing(recipient, forgotten.as_ref(), self.now).await?,
                 followups: followups(&self.calls, &self.config.recipients_table, recipient).await?,
             });
         }
@@ -80,7 +81,8 @@ impl Work<'_> {
                 carrier: carrier.to_owned(),
                 at: self.now,
             };
-            match self.decisions.decide(happening, &decided, ruled.place.as_ref()).await? {
+            let place = ruled.place.as_ref().map(|place| (place, ruled.names.as_slice()));
+            match self.decisions.decide(happening, &decided, place).await? {
                 Stored::Decided(decided) => return self.publish(happening, decided, delivery).await,
                 Stored::Changed => {}
             }

@@ -7,6 +7,7 @@ use crate::policy::answer::{Choice, Token};
 use crate::policy::followup::{self, Answer, Ruling, Taken};
 use crate::store::calls::Trouble;
 use crate::store::followups::{Place, followups};
+use crate::store::suppressions::names;
 
 /// A choice that the guards have ruled on.
 pub(super) struct Ruled {
@@ -14,6 +15,8 @@ pub(super) struct Ruled {
     pub(super) done: Done,
     pub(super) followup: Option<Followup>,
     pub(super) place: Option<Place>,
+    /// Under which names its recipient must not be suppressed.
+    pub(super) names: Vec<String>,
 }
 
 impl Work<'_> {
@@ -28,7 +31,7 @@ impl Work<'_> {
                 (Choice::HandToHuman { .. }, None) => Done::HandedToHuman,
                 (_, None) => Done::EngagementLogged,
             };
-            return Ok(Ruled { guards, done, followup: None, place: None });
+            return Ok(Ruled { guards, done, followup: None, place: None, names: Vec::new() });
         };
         let named = (0..).map(Token::nth).zip(&happened.recipients).find(|(token, _)| token == to);
         let Some((_, recipient)) = named else {
@@ -36,7 +39,8 @@ impl Work<'_> {
         };
         let (not_before, quiet) =
             followup::not_before(self.now, *send_after_hours, &self.config.zone, &self.config.policy.followups);
-        let suppressed = self.suppressions.standing(recipient, self.now).await?;
+        let forgotten = self.forgotten().await?;
+        let suppressed = self.suppressions.standing(recipient, forgotten.as_ref(), self.now).await?;
         let suppressed: Vec<&str> = suppressed.iter().map(String::as_str).collect();
         guards.push(followup::suppressed(&suppressed));
         let brake = self.brake(happened).await?;
@@ -63,13 +67,14 @@ impl Work<'_> {
             tags: Followup::tags(&email_id, self.config.campaign_tags.first(), &happened.campaign),
         };
         let place = Place { recipient: recipient.clone(), before, taken: Taken { at: not_before, email_id, id } };
-        Ok(Ruled { guards, done: Done::FollowupProposed, followup: Some(followup), place: Some(place) })
+        let names = names(recipient, forgotten.as_ref());
+        Ok(Ruled { guards, done: Done::FollowupProposed, followup: Some(followup), place: Some(place), names })
     }
 }
 
 impl Ruled {
     fn nothing(guards: Vec<Answer>, why: String) -> Self {
-        Self { guards, done: Done::Nothing(why), followup: None, place: None }
+        Self { guards, done: Done::Nothing(why), followup: None, place: None, names: Vec::new() }
     }
 }
 

@@ -2,6 +2,14 @@
 //!
 //! - [`place`]: which Rebound is meant: the stack, or the one that `rebound dev` runs on this machine.
 //! - [`mod@scan`]: reading a whole table.
+//! - [`mod@check`]: may I send?
+//! - [`addresses`]: addresses from a file.
+//! - [`suppressions`]: the list, changed by an operator.
+//! - [`audit`]: who changed it, when, and why.
 
+pub mod addresses;
+pub mod audit;
+pub mod check;
 pub mod place;
 pub mod scan;
+pub mod suppressions;

@@ -73,6 +73,11 @@ impl Reason {
             Self::Manual => "manual",
         }
     }
+
+    /// The reason of this name.
+    pub fn from_text(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
 }
 
 /// One reason, suppressed or lifted for one recipient by one message.

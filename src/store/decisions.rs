@@ -210,7 +210,7 @@ impl Decisions {
     }
 
     /// Stores a decision, if there is none; for a follow-up, with its place among its recipient's, on the condition that nobody
-    /// has suppressed the recipient.
+    /// has suppressed the recipient, under any of these names.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
@@ -218,10 +218,10 @@ impl Decisions {
         &self,
         happening: &Happening,
         decided: &Decided,
-        place: Option<&Place>,
+        place: Option<(&Place, &[String])>,
     ) -> Result<Stored, Trouble> {
         let change = storing(decided);
-        let Some(place) = place else {
+        let Some((place, names)) = place else {
             return match self.calls.update(&self.tables.events, happening.key(), &change).await? {
                 Written::Done(_) => Ok(Stored::Decided(decided.clone())),
                 // Decided before: by another, or by the try whose answer was lost.
@@ -230,11 +230,13 @@ impl Decisions {
         };
         let mut patience = self.calls.patience();
         loop {
-            let items = vec![
+            let mut items = vec![
                 update_item(change.of_transaction(&self.tables.events, happening.key()))?,
                 put_item(place.put(&self.tables.recipients))?,
-                self.not_suppressed(&place.recipient, decided.at)?,
             ];
+            for name in names {
+                items.push(self.not_suppressed(name, decided.at)?);
+            }
             match self.calls.transact(items).await {
                 Ok(Ok(())) => return Ok(Stored::Decided(decided.clone())),
                 Ok(Err(refused)) if refused.contains(&0) => return as_stored(self.decided(happening).await?),
@@ -244,10 +246,10 @@ impl Decisions {
         }
     }
 
-    fn not_suppressed(&self, recipient: &Recipient, now: UnixMillis) -> Result<TransactWriteItem, Trouble> {
+    fn not_suppressed(&self, name: &str, now: UnixMillis) -> Result<TransactWriteItem, Trouble> {
         let check = ConditionCheck::builder()
             .table_name(&self.tables.suppressions)
-            .key("recipient", text(recipient.as_str()))
+            .key("recipient", text(name))
             .condition_expression("attribute_not_exists(reasons) OR #until <= :now")
             .expression_attribute_names("#until", "until")
             .expression_attribute_values(":now", number(now.0))

@@ -10,9 +10,11 @@
 //! - [`timeline`]: the events of one email, and the record of each alert.
 //! - [`verdicts`]: who opened or clicked.
 //! - [`decisions`]: what is decided about it, each happening once.
+//! - [`forgotten`]: whoever asked to be forgotten.
 //! - [`followups`]: which follow-ups a recipient has had.
 //! - [`budget`]: what asking Claude has cost today.
 //! - [`calls`]: DynamoDB's calls, tried again while that may help.
+//! - `operator`: changes of an operator's, with a note of who made them.
 //! - [`failure`]: what an unsuccessful call means, and `patience`: when to try again.
 
 pub mod agenda;
@@ -23,6 +25,9 @@ pub mod decisions;
 pub mod facts;
 pub mod failure;
 pub mod followups;
+pub mod forgotten;
+#[cfg(feature = "cli")]
+mod operator;
 mod patience;
 pub mod row;
 pub mod state;

@@ -12,6 +12,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::calls::{Calls, Change as Condition, Trouble, Written};
+use super::forgotten::ForgottenKey;
 use super::{Item, as_number, number, text};
 use crate::policy::suppression::{Change, Grounds, Reason, Record, Said, Suppression};
 use crate::recipient::Recipient;
@@ -24,8 +25,17 @@ const TRIES: u32 = 20;
 /// The suppressions table, for changes that follow from more than one event.
 #[derive(Clone, Debug)]
 pub struct Suppressions {
-    calls: Calls,
-    table: String,
+    pub(super) calls: Calls,
+    pub(super) table: String,
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merged {
+    /// The item is another one now.
+    Changed,
+    /// What it says was known.
+    Unchanged,
 }
 
 impl Suppressions {
@@ -34,48 +44,98 @@ impl Suppressions {
         Self { calls, table: table.into() }
     }
 
-    /// Why a recipient must not be written to at `now`: the reasons that stand, as the table has them. None: nothing stands.
+    /// Why a recipient must not be written to at `now`: the reasons that stand, as the table has them. None: nothing stands. With a
+    /// `key`, it is also looked whether the recipient was forgotten.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn standing(&self, recipient: &Recipient, now: UnixMillis) -> Result<Vec<String>, Trouble> {
-        let key = Item::from([("recipient".to_owned(), text(recipient.as_str()))]);
-        let item = self.calls.get(&self.table, key).await?.unwrap_or_default();
-        let has_lapsed = item.get("until").and_then(as_number).is_some_and(|until| UnixMillis(until) <= now);
-        let reasons = item.get("reasons").and_then(|set| set.as_ss().ok()).filter(|_| !has_lapsed);
-        Ok(reasons.cloned().unwrap_or_default())
+    pub async fn standing(
+        &self,
+        recipient: &Recipient,
+        key: Option<&ForgottenKey>,
+        now: UnixMillis,
+    ) -> Result<Vec<String>, Trouble> {
+        let mut standing = Vec::new();
+        for name in names(recipient, key) {
+            let item = self.calls.get(&self.table, item_key(&name)).await?.unwrap_or_default();
+            let has_lapsed = item.get("until").and_then(as_number).is_some_and(|until| UnixMillis(until) <= now);
+            let reasons = item.get("reasons").and_then(|set| set.as_ss().ok()).filter(|_| !has_lapsed);
+            standing.extend(reasons.into_iter().flatten().cloned());
+        }
+        Ok(standing)
+    }
+
+    /// What is known of a recipient, or of whatever else has this key.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn find(&self, name: &str) -> Result<Option<Stored>, Trouble> {
+        Ok(self.calls.get(&self.table, item_key(name)).await?.map(Stored::from_item))
     }
 
     /// Merges a change into what is known of a recipient. Merging it again changes nothing.
     ///
     /// # Errors
     /// It may not be merged. To merge it again is safe.
-    pub async fn merge(&self, recipient: &Recipient, change: &Change) -> Result<(), Trouble> {
+    pub async fn merge(&self, recipient: &Recipient, change: &Change) -> Result<Merged, Trouble> {
         let mut seen: Option<Stored> = None;
         for _ in 0..TRIES {
             let known = seen.clone().unwrap_or_default();
-            let Some(merged) = known.merged(std::slice::from_ref(change)) else { return Ok(()) };
-            let condition = match seen.as_ref().map(|seen| seen.version) {
-                None => Condition { condition: Some("attribute_not_exists(recipient)"), ..Condition::default() },
-                Some(None) => Condition {
-                    condition: Some("attribute_not_exists(#version)"),
-                    names: vec![("#version".to_owned(), "version".to_owned())],
-                    ..Condition::default()
-                },
-                Some(Some(version)) => Condition {
-                    condition: Some("#version = :seen"),
-                    names: vec![("#version".to_owned(), "version".to_owned())],
-                    values: vec![(":seen".to_owned(), number(version))],
-                    ..Condition::default()
-                },
-            };
+            let Some(merged) = known.merged(std::slice::from_ref(change)) else { return Ok(Merged::Unchanged) };
+            let condition = condition(seen.as_ref());
             match self.calls.put(&self.table, &merged.to_item(recipient), &condition).await? {
-                Written::Done(()) => return Ok(()),
+                Written::Done(()) => return Ok(Merged::Changed),
                 Written::Refused(item) => seen = item.map(Stored::from_item),
             }
         }
-        Err(Trouble::Passing("others kept changing the same suppression".to_owned()))
+        Err(Trouble::Passing(OVERTAKEN.to_owned()))
     }
+}
+
+/// What is said when others write faster than we do.
+pub(super) const OVERTAKEN: &str = "others kept changing the same suppression";
+
+/// The condition of writing over what was seen.
+pub(super) fn condition(seen: Option<&Stored>) -> Condition {
+    match seen.map(|seen| seen.version) {
+        None => Condition { condition: Some("attribute_not_exists(recipient)"), ..Condition::default() },
+        Some(None) => Condition {
+            condition: Some("attribute_exists(recipient) AND attribute_not_exists(#version)"),
+            names: vec![("#version".to_owned(), "version".to_owned())],
+            ..Condition::default()
+        },
+        Some(Some(version)) => Condition {
+            condition: Some("#version = :seen"),
+            names: vec![("#version".to_owned(), "version".to_owned())],
+            values: vec![(":seen".to_owned(), number(version))],
+            ..Condition::default()
+        },
+    }
+}
+
+/// Under which keys a recipient may stand: the address, and, where there is a key, the hash that it has if it was forgotten.
+pub fn names(recipient: &Recipient, key: Option<&ForgottenKey>) -> Vec<String> {
+    let hash = key.map(|key| key.name_of(recipient));
+    std::iter::once(recipient.as_str().to_owned()).chain(hash).collect()
+}
+
+pub(crate) fn item_key(name: &str) -> Item {
+    Item::from([("recipient".to_owned(), text(name))])
+}
+
+/// A reason that stands, for whoever asks why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Standing {
+    /// Its name; of a later version of this program perhaps.
+    pub reason: String,
+    /// Since when, by the event's own time.
+    pub at: Option<UnixMillis>,
+    /// The email that brought it about.
+    pub email_id: Option<String>,
+    /// The circumstances.
+    pub detail: Option<String>,
+    /// When it lapses by itself.
+    pub until: Option<UnixMillis>,
 }
 
 /// What the table holds of one recipient, as last seen.
@@ -115,6 +175,30 @@ impl Stored {
         stored.other_reasons = reasons.into_iter().filter(|name| !known(name)).collect();
         stored.others = item;
         stored
+    }
+
+    /// The reasons that stand at `now`. None: the recipient may be written to.
+    pub fn standing(&self, now: UnixMillis) -> Vec<Standing> {
+        let of = |(reason, record): (&Reason, &Record)| {
+            let (said, grounds) = record.suppressed.as_ref().filter(|_| record.stands())?;
+            let stands = grounds.until.is_none_or(|until| until > now);
+            stands.then(|| Standing {
+                reason: reason.as_str().to_owned(),
+                // Put there by hand, without a time.
+                at: (said.at.0 > 0).then_some(said.at),
+                email_id: grounds.email_id.clone(),
+                detail: grounds.detail.clone(),
+                until: grounds.until,
+            })
+        };
+        let others = self.other_reasons.iter().map(|reason| Standing {
+            reason: reason.clone(),
+            at: None,
+            email_id: None,
+            detail: None,
+            until: None,
+        });
+        self.suppression.records.iter().filter_map(of).chain(others).collect()
     }
 
     /// The same with these changes merged in. `None` if they change nothing.

@@ -1,10 +1,13 @@
 //! How commands show things: tables, colours on a terminal only, progress on standard error.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::time::Duration;
 
 use comfy_table::{Cell, Color, ContentArrangement, Row, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use rebound::time::UnixMillis;
+
+use crate::Failure;
 
 /// How wide a table may be where the terminal does not say.
 const WIDE: u16 = 130;
@@ -45,4 +48,24 @@ pub(crate) fn counting(what: &'static str) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar.with_message(what)
+}
+
+/// A text from outside as it may be shown: without control characters, which could steer the terminal.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// A moment as people read it, in UTC: `2026-11-23 13:05:00`.
+pub(crate) fn moment(at: UnixMillis) -> String {
+    at.to_text().replace('T', " ").chars().take("2026-11-23 13:05:00".len()).collect()
+}
+
+/// A text read from a file, or, if it is called `-`, from standard input.
+pub(crate) fn read(file: &str) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = match file {
+        "-" => std::io::stdin().read_to_string(&mut text).map(|_| text),
+        file => std::fs::read_to_string(file),
+    };
+    Ok(read.map_err(|error| format!("{file}: {error}; name a file, or - for standard input"))?)
 }

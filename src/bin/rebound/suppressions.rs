@@ -1,21 +1,101 @@
-//! `rebound suppressions`.
+//! `rebound suppressions`: who must not be written to.
+
+mod change;
+mod file;
+mod look;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::Failure;
-use crate::place::PlaceArguments;
+use clap::Subcommand;
+use rebound::operate::audit::Note;
+use rebound::operate::place::Place;
+use rebound::operate::suppressions::List;
+use rebound::policy::suppression::Reason;
+use rebound::recipient::Recipient;
+use rebound::time::UnixMillis;
+
+use crate::{Failure, variable};
 
 /// List, show, add, remove, import and export who must not be written to.
+///
+/// Every change by hand is kept, for 400 days, with who made it, when, and why.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    place: PlaceArguments,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List who must not be written to; reads the whole table
+    List(look::ListArguments),
+    /// Show what is known of addresses: each reason, what was lifted, and what was done by hand
+    Show(look::ShowArguments),
+    /// Suppress addresses
+    Add(change::AddArguments),
+    /// Lift what stands against addresses; what happens afterwards suppresses them again
+    Remove(change::RemoveArguments),
+    /// Take over a list: a CSV, JSON lines, bare addresses, or Resend's own list
+    Import(file::ImportArguments),
+    /// Write the list to a file, or to standard output
+    Export(file::ExportArguments),
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let _ = (arguments.place.find().await?, arguments.json);
-    Err("not there yet".into())
+    match &arguments.command {
+        Command::List(arguments) => look::list(arguments).await,
+        Command::Show(arguments) => look::show(arguments).await,
+        Command::Add(arguments) => change::add(arguments).await,
+        Command::Remove(arguments) => change::remove(arguments).await,
+        Command::Import(arguments) => file::import(arguments).await,
+        Command::Export(arguments) => file::export(arguments).await,
+    }
+}
+
+/// Who does something, and why.
+#[derive(clap::Args)]
+pub(crate) struct NoteArguments {
+    /// Why; it is kept
+    #[arg(long = "reason", value_name = "TEXT")]
+    why: String,
+    /// Who you are; it is kept
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+impl NoteArguments {
+    pub(crate) fn note(&self) -> Result<Note, Failure> {
+        note(self.by.as_deref(), &self.why)
+    }
+}
+
+/// A note of whoever calls, as the shell names them, unless they name themselves.
+pub(crate) fn note(by: Option<&str>, why: &str) -> Result<Note, Failure> {
+    let by = by.map(str::to_owned).or_else(|| variable("USER")).unwrap_or_else(|| "unknown".to_owned());
+    Ok(Note::new(&by, why, UnixMillis::now())?)
+}
+
+pub(crate) fn list(place: &Place) -> List {
+    List {
+        calls: place.calls(Duration::from_secs(3_600)),
+        suppressions: place.table("SUPPRESSIONS_TABLE").to_owned(),
+        events: place.table("EVENTS_TABLE").to_owned(),
+    }
+}
+
+/// The addresses of the command line.
+pub(crate) fn recipients(addresses: &[String]) -> Result<Vec<Recipient>, Failure> {
+    let parse = |text: &String| {
+        Recipient::parse(text).ok_or_else(|| format!("{:?} is no address; write it as ann@example.com", text).into())
+    };
+    addresses.iter().map(parse).collect()
+}
+
+/// A reason by its name.
+pub(crate) fn reason(name: &str) -> Result<Reason, String> {
+    Reason::from_text(&name.trim().to_ascii_lowercase()).ok_or_else(|| {
+        let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        format!("there are {}", known.join(", "))
+    })
 }

@@ -1,1 +1,114 @@
 //! `check`.
+
+use std::time::Duration;
+
+use rebound::operate::check::{Answer, check};
+use rebound::operate::suppressions::import::{import, read};
+use rebound::time::UnixMillis;
+
+use super::{command, list, place, rebound};
+use crate::support::{Service, complaint, event, signed};
+use serde_json::json;
+
+fn texts(addresses: &[&str]) -> Vec<String> {
+    addresses.iter().map(|address| (*address).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn every_address_gets_the_answer_that_the_list_gives_whatever_its_spelling() {
+    let service = Service::start().await;
+    service.accepts(&signed(complaint("ann@example.com", "e1")), "handled").await;
+    let bounce =
+        json!({ "email_id": "e2", "to": ["bob@example.com"], "bounce": { "type": "Permanent", "subType": "General" } });
+    service.accepts(&signed(event("email.bounced", bounce)), "handled").await;
+    let place = place(&service.aws).await;
+    let lapsing = "recipient,reason,at,until\nold@example.com,soft_bounce,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n";
+    let list = list(&place);
+    let note = rebound::operate::audit::Note::new("ann", "a test", UnixMillis::now()).unwrap();
+    import(&list, read(lapsing, note.at), &note, || {}).await.unwrap();
+
+    let asked = texts(&[
+        "Ann Lee <ANN@example.com>",
+        "zoe@example.com",
+        "bob@example.com",
+        "nobody",
+        "old@example.com",
+        " ann@example.com ",
+    ]);
+    let answers = check(&list.calls, &list.suppressions, &asked, UnixMillis::now(), |_| {}).await.unwrap();
+    let reasons: Vec<Vec<&str>> = answers.iter().map(Answer::reasons).collect();
+    assert_eq!(
+        reasons,
+        [vec!["complaint"], vec![], vec!["hard_bounce"], vec!["not_an_address"], vec![], vec!["complaint"]]
+    );
+    let long_ago = UnixMillis::parse("2026-01-15T00:00:00Z").unwrap();
+    let then = check(&list.calls, &list.suppressions, &texts(&["old@example.com"]), long_ago, |_| {}).await.unwrap();
+    assert_eq!(then[0].reasons(), ["soft_bounce"], "it had not lapsed then");
+
+    let said = rebound(&service.aws, &["check", "ann@example.com", "zoe@example.com", "--json"]).await;
+    let lines = said.lines();
+    assert_eq!((said.code, &lines[0]["may_send"], &lines[1]["may_send"]), (1, &json!(false), &json!(true)));
+    assert_eq!(
+        (&lines[0]["reasons"][0]["reason"], &lines[0]["reasons"][0]["email_id"]),
+        (&json!("complaint"), &json!("e1"))
+    );
+    assert_eq!(rebound(&service.aws, &["check", "zoe@example.com"]).await.code, 0);
+    let piped = command(service.aws.variables(), &["check", "--file", "-"], "email,name\nbob@example.com,Bob\n").await;
+    assert_eq!(piped.code, 1);
+    assert!(piped.stdout.contains("hard_bounce") && piped.stdout.contains("Permanent"), "{}", piped.stdout);
+    assert_eq!(rebound(&service.aws, &["check"]).await.code, 2, "nobody was asked about");
+}
+
+#[tokio::test]
+async fn ten_thousand_addresses_take_a_hundred_and_one_calls_and_after_somebody_was_forgotten_twice_as_many() {
+    let service = Service::start().await;
+    let through_proxy = service.aws.variables().iter().map(|(name, value)| match name.as_str() {
+        "AWS_ENDPOINT_URL_DYNAMODB" => (name.clone(), service.proxy.url()),
+        _ => (name.clone(), value.clone()),
+    });
+    let place = rebound::operate::place::Place::find(&Default::default(), through_proxy).await.unwrap();
+    let calls = place.calls(Duration::from_secs(60));
+    let table = place.table("SUPPRESSIONS_TABLE");
+    let addresses: Vec<String> = (0..10_000).map(|n| format!("r{n}@example.com")).collect();
+    service.accepts(&signed(complaint("r7777@example.com", "e1")), "handled").await;
+    let now = UnixMillis::now();
+    let refused = |answers: Vec<Answer>| -> Vec<usize> {
+        answers.iter().enumerate().filter(|(_, answer)| !answer.may_send()).map(|(index, _)| index).collect()
+    };
+
+    service.proxy.plan(|_| None);
+    let answers = check(&calls, table, &addresses, now, |_| {}).await.unwrap();
+    assert_eq!((refused(answers), service.proxy.calls().len()), (vec![7777], 101));
+
+    let key = rebound::store::forgotten::ForgottenKey::new([7; 32]).unwrap();
+    let forgotten = rebound::recipient::Recipient::parse("r42@example.com").unwrap();
+    super::forget::put_forgotten(&service.aws, &key, &forgotten).await;
+    service.proxy.plan(|_| None);
+    let answers = check(&calls, table, &addresses, now, |_| {}).await.unwrap();
+    assert_eq!(answers[42], Answer::Forgotten);
+    assert_eq!((refused(answers), service.proxy.calls().len()), (vec![42, 7777], 2 + 199));
+}
+
+#[tokio::test]
+async fn a_paused_campaign_is_a_no_and_a_slowed_one_says_how_much() {
+    let service = Service::start().await;
+    let campaigns = rebound::store::counters::Campaigns::new(
+        place(&service.aws).await.calls(Duration::from_secs(60)),
+        service.aws.variable("CAMPAIGNS_TABLE").unwrap(),
+    );
+    for (name, status, volume) in [("slow", "slowed", 0.25), ("stop", "paused", 0.0)] {
+        let status = rebound::policy::brake::Status::from_text(status).unwrap();
+        let brake = rebound::policy::brake::Brake { status, volume, reason: "why".into(), until: None, warning: None };
+        let state = rebound::store::state::State::next(None, brake, UnixMillis::now()).unwrap();
+        let campaign = rebound::campaign::Campaign::new(name).unwrap();
+        assert!(campaigns.write_state(&campaign, &state).await.unwrap());
+    }
+    let ask =
+        async |campaign| rebound(&service.aws, &["check", "a@example.com", "--campaign", campaign, "--json"]).await;
+    let (slow, stop, unknown) = (ask("slow").await, ask("stop").await, ask("unknown").await);
+    assert_eq!((slow.code, &slow.lines()[0]["campaign"]["volume"]), (0, &json!(0.25)));
+    assert_eq!((stop.code, &stop.lines()[0]["may_send"]), (1, &json!(false)));
+    assert_eq!((unknown.code, &unknown.lines()[0]["campaign"]["status"]), (0, &json!("open")));
+    let told = rebound(&service.aws, &["check", "a@example.com", "--campaign", "slow"]).await.stdout;
+    assert!(told.contains("send 25 % of it at most"), "{told}");
+}

@@ -11,3 +11,72 @@ mod simulate;
 mod snippets;
 mod suppressions;
 mod timeline;
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rebound::local::stack::EmbeddedAws;
+use rebound::operate::place::{Options, Place};
+use rebound::operate::suppressions::List;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+/// The place that an embedded AWS is.
+pub(crate) async fn place(aws: &EmbeddedAws) -> Place {
+    Place::find(&Options::default(), aws.variables().clone()).await.unwrap()
+}
+
+pub(crate) fn list(place: &Place) -> List {
+    List {
+        calls: place.calls(Duration::from_secs(60)),
+        suppressions: place.table("SUPPRESSIONS_TABLE").to_owned(),
+        events: place.table("EVENTS_TABLE").to_owned(),
+    }
+}
+
+/// What the command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Said {
+    /// Each line of standard output, as JSON.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let lines = self.stdout.lines();
+        lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {self:#?}"))).collect()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
+
+/// Runs the real command with these variables and no others, and with this on standard input.
+pub(crate) async fn command(variables: &BTreeMap<String, String>, arguments: &[&str], input: &str) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rebound"));
+    command.args(arguments).env_clear().envs(variables).env("USER", "tester");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut running = command.spawn().unwrap();
+    let mut stdin = running.stdin.take().unwrap();
+    let input = input.to_owned();
+    let write = async move {
+        let _ = stdin.write_all(input.as_bytes()).await;
+    };
+    let ((), output) = tokio::join!(write, running.wait_with_output());
+    let output = output.unwrap();
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The same, on an embedded AWS.
+pub(crate) async fn rebound(aws: &EmbeddedAws, arguments: &[&str]) -> Said {
+    command(aws.variables(), arguments, "").await
+}

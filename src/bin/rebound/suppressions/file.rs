@@ -1,0 +1,152 @@
+//! `import` and `export`.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use rebound::operate::scan::{Wanted, scan};
+use rebound::operate::suppressions::export::{Format, WriteError, Writer, entries, is_recipients};
+use rebound::operate::suppressions::import::{self, Read, Report};
+use rebound::store::calls::Trouble;
+use rebound::time::UnixMillis;
+use serde_json::json;
+
+use super::{list, note};
+use crate::Failure;
+use crate::output;
+use crate::place::PlaceArguments;
+
+/// Take over a list: a CSV with a header (recipient, reason, at, until, detail, email_id), JSON lines as `export` writes them, or bare
+/// addresses.
+///
+/// Each entry is merged, so to import a list twice changes nothing. Exits with 1 if a line can't be read; the others are taken over.
+/// --from-resend takes over those whom Resend itself suppresses, as the reason `provider`.
+#[derive(clap::Args)]
+pub(crate) struct ImportArguments {
+    /// The file, or - for standard input
+    #[arg(required_unless_present = "from_resend")]
+    file: Option<String>,
+    /// Take over Resend's own list, with the key in RESEND_API_KEY or in the stack's secret of API keys
+    #[arg(long, conflicts_with = "file")]
+    from_resend: bool,
+    /// Why; it is kept
+    #[arg(long = "reason", value_name = "TEXT", default_value = "import")]
+    why: String,
+    /// Who you are; it is kept
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
+}
+
+pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, Failure> {
+    let note = note(arguments.by.as_deref(), &arguments.why)?;
+    let text = arguments.file.as_deref().map(output::read).transpose()?;
+    let place = arguments.place.find().await?;
+    let read = match text {
+        Some(text) => import::read(&text, note.at),
+        None => from_resend(&place).await?,
+    };
+    let list = list(&place);
+    let progress = output::progress(read.changes.len() as u64, "entries");
+    let report = import::import(&list, read, &note, || progress.inc(1)).await?;
+    progress.finish_and_clear();
+    print(&report, arguments.json);
+    Ok(if report.unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn from_resend(place: &rebound::operate::place::Place) -> Result<Read, Failure> {
+    let _ = place;
+    Err("not there yet".into())
+}
+
+/// What became of a list.
+pub(crate) fn print(report: &Report, json: bool) {
+    if json {
+        println!("{}", json!(report));
+        return;
+    }
+    println!("{} new or newer, {} known already", report.changed, report.unchanged);
+    if report.forgotten > 0 {
+        println!("{} of people who were forgotten, and stay so", report.forgotten);
+    }
+    for unreadable in &report.unreadable {
+        println!("line {}: {}", unreadable.line, output::shown(&unreadable.why));
+    }
+    if !report.unreadable.is_empty() {
+        println!(
+            "{} lines were not read; mend them and import the file again: that changes nothing else",
+            report.unreadable.len()
+        );
+    }
+}
+
+/// Write the list down: an entry for each address and reason, those that were lifted too.
+///
+/// It reads the whole table, which costs a read unit for each 8 KB of it. Who was forgotten is not in it.
+#[derive(clap::Args)]
+pub(crate) struct ExportArguments {
+    /// The form
+    #[arg(long, value_name = "FORMAT", default_value = "csv", value_parser = format)]
+    format: Format,
+    /// The file; without it, standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArguments,
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "csv" => Ok(Format::Csv),
+        "jsonl" => Ok(Format::JsonLines),
+        _ => Err("there are csv and jsonl".to_owned()),
+    }
+}
+
+pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
+    let place = arguments.place.find().await?;
+    let list = list(&place);
+    let to: Box<dyn Write> = match &arguments.output {
+        Some(file) => {
+            let created = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
+            Box::new(BufWriter::new(created))
+        }
+        None => Box::new(std::io::stdout().lock()),
+    };
+    let mut writer = Writer::new(arguments.format, to);
+    let progress = output::counting("items");
+    let (mut written, mut forgotten) = (0, 0_usize);
+    scan(&list.calls, &list.suppressions, &Wanted::default(), async |items, read| {
+        progress.inc(read as u64);
+        for item in items {
+            forgotten += usize::from(!is_recipients(&item));
+            for entry in entries(item) {
+                writer.write(&entry)?;
+                written += 1;
+            }
+        }
+        Ok::<(), ExportError>(())
+    })
+    .await?;
+    writer.finish()?;
+    progress.finish_and_clear();
+    // One of them is the key.
+    let besides =
+        if forgotten > 1 { format!("; {} who were forgotten are not in it", forgotten - 1) } else { String::new() };
+    eprintln!("{written} entries at {}{besides}", UnixMillis::now().to_text());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Why a list was not written.
+#[derive(Debug, thiserror::Error)]
+enum ExportError {
+    #[error(transparent)]
+    Read(#[from] Trouble),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}

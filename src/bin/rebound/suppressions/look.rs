@@ -1,0 +1,166 @@
+//! `list` and `show`.
+
+use std::process::ExitCode;
+
+use rebound::operate::audit::{self, Done};
+use rebound::operate::scan::{Wanted, scan};
+use rebound::operate::suppressions::export::is_recipients;
+use rebound::policy::suppression::Reason;
+use rebound::recipient::Recipient;
+use rebound::store::calls::Trouble;
+use rebound::store::suppressions::Stored;
+use rebound::time::UnixMillis;
+use serde_json::json;
+
+use super::{list as list_of, recipients};
+use crate::output::{self, moment, shown};
+use crate::place::PlaceArguments;
+use crate::{Failure, check};
+
+/// List who must not be written to.
+///
+/// It reads the whole table, which costs a read unit for each 8 KB of it.
+#[derive(clap::Args)]
+pub(crate) struct ListArguments {
+    /// Only those for whom this reason stands
+    #[arg(long, value_name = "REASON", value_parser = super::reason)]
+    reason: Option<Reason>,
+    /// Print a JSON object for each, a line each
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
+}
+
+pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, Failure> {
+    let place = arguments.place.find().await?;
+    let (list, now) = (list_of(&place), UnixMillis::now());
+    let progress = output::counting("items read");
+    let mut found = Vec::new();
+    let mut forgotten = 0;
+    let wanted = Wanted { filter: Some("attribute_exists(reasons)".to_owned()), ..Wanted::default() };
+    scan(&list.calls, &list.suppressions, &wanted, async |items, read| {
+        progress.inc(read as u64);
+        for item in items {
+            if !is_recipients(&item) {
+                forgotten += 1;
+                continue;
+            }
+            let recipient = item.get("recipient").and_then(|name| name.as_s().ok()).cloned().unwrap_or_default();
+            let standing = Stored::from_item(item).standing(now);
+            let wanted = |reason: &Reason| standing.iter().any(|standing| standing.reason == reason.as_str());
+            if !standing.is_empty() && arguments.reason.as_ref().is_none_or(wanted) {
+                found.push((recipient, standing));
+            }
+        }
+        Ok::<(), Trouble>(())
+    })
+    .await?;
+    progress.finish_and_clear();
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    if arguments.json {
+        for (recipient, standing) in &found {
+            println!("{}", json!({ "recipient": recipient, "reasons": standing }));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let number = found.len();
+    let rows = found.iter().map(|(recipient, standing)| {
+        [shown(recipient), standing.iter().map(check::reason).collect::<Vec<_>>().join("\n")]
+    });
+    println!("{}", output::table(&["must not be written to", "why"], rows));
+    let besides = if forgotten > 0 { format!(", and {forgotten} who were forgotten") } else { String::new() };
+    println!("{number} addresses{besides}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Show what is known of addresses.
+#[derive(clap::Args)]
+pub(crate) struct ShowArguments {
+    /// The addresses
+    #[arg(required = true)]
+    addresses: Vec<String>,
+    /// Print a JSON object for each, a line each
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
+}
+
+pub(super) async fn show(arguments: &ShowArguments) -> Result<ExitCode, Failure> {
+    let recipients = recipients(&arguments.addresses)?;
+    let place = arguments.place.find().await?;
+    let (list, now) = (list_of(&place), UnixMillis::now());
+    let key = list.forgotten_key().await?;
+    for recipient in &recipients {
+        let (stored, is_forgotten) = list.find(recipient, key.as_ref()).await?;
+        let mut done = audit::of(&list.calls, &list.events, recipient.as_str()).await?;
+        if let Some(key) = key.as_ref().filter(|_| is_forgotten) {
+            done.extend(audit::of(&list.calls, &list.events, &key.name_of(recipient)).await?);
+        }
+        if arguments.json {
+            println!("{}", as_json(recipient, stored.as_ref(), is_forgotten, &done, now));
+        } else {
+            print(recipient, stored.as_ref(), is_forgotten, &done, now);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_json(
+    recipient: &Recipient,
+    stored: Option<&Stored>,
+    is_forgotten: bool,
+    done: &[Done],
+    now: UnixMillis,
+) -> serde_json::Value {
+    let standing = stored.map(|stored| stored.standing(now)).unwrap_or_default();
+    let record = |(reason, record): (&Reason, &rebound::policy::suppression::Record)| {
+        let suppressed = record.suppressed.as_ref();
+        let fields = json!({
+            "stands": record.stands(),
+            "at": suppressed.map(|(said, _)| said.at),
+            "message_id": suppressed.map(|(said, _)| said.message.as_str()),
+            "email_id": suppressed.and_then(|(_, grounds)| grounds.email_id.as_deref()),
+            "detail": suppressed.and_then(|(_, grounds)| grounds.detail.as_deref()),
+            "until": suppressed.and_then(|(_, grounds)| grounds.until),
+            "lifted_at": record.lifted.as_ref().map(|said| said.at),
+            "lifted_by": record.lifted.as_ref().map(|said| said.message.as_str()),
+        });
+        (reason.as_str().to_owned(), fields)
+    };
+    let records: serde_json::Map<_, _> =
+        stored.into_iter().flat_map(|stored| stored.suppression.records.iter()).map(record).collect();
+    json!({
+        "recipient": recipient,
+        "may_send": standing.is_empty() && !is_forgotten,
+        "forgotten": is_forgotten,
+        "reasons": standing,
+        "records": records,
+        "audit": done,
+    })
+}
+
+fn print(recipient: &Recipient, stored: Option<&Stored>, is_forgotten: bool, done: &[Done], now: UnixMillis) {
+    let standing = stored.map(|stored| stored.standing(now)).unwrap_or_default();
+    let verdict = match (is_forgotten, standing.is_empty()) {
+        (true, _) => "must not be written to: whoever has it asked to be forgotten",
+        (false, false) => "must not be written to",
+        (false, true) => "may be written to",
+    };
+    println!("{recipient} {verdict}");
+    for standing in &standing {
+        let email = standing.email_id.as_ref().map(|email| format!(" (email {})", shown(email))).unwrap_or_default();
+        println!("  {}{email}", check::reason(standing));
+    }
+    let lifted = stored.into_iter().flat_map(|stored| stored.suppression.records.iter());
+    for (reason, record) in lifted.filter(|(_, record)| !record.stands()) {
+        if let Some(lifted) = &record.lifted {
+            println!("  {} was lifted at {}", reason.as_str(), moment(lifted.at));
+        }
+    }
+    for done in done {
+        let reasons = if done.reasons.is_empty() { String::new() } else { format!(" {}", done.reasons.join(", ")) };
+        println!("  {}: {}{reasons}, by {}: {}", moment(done.at), done.action, shown(&done.by), shown(&done.why));
+    }
+}

@@ -1,0 +1,91 @@
+//! Whoever asked to be forgotten: all that is kept is that they must not be written to, under a keyed hash of the address.
+//!
+//! | `recipient` | holds |
+//! | --- | --- |
+//! | `#forgotten-key` | `key`, 32 random bytes, made when somebody is forgotten for the first time |
+//! | `forgotten#<HMAC-SHA256 of the address, in hex>` | `reasons` = `opted_out`, and since when |
+//!
+//! Both are in the suppressions table, so whoever may read that needs no other permission, and the rule that an item with `reasons`
+//! means "do not send" holds. From the hash the address can't be read; whoever may read the table can find out whether an address
+//! that they know already is among the forgotten, which is what the list is for.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::Item;
+use super::calls::{Calls, Trouble};
+use super::suppressions::item_key;
+use crate::recipient::Recipient;
+
+/// The item that holds the key.
+pub const KEY_ITEM: &str = "#forgotten-key";
+
+/// What the keys of the forgotten begin with.
+pub const PREFIX: &str = "forgotten#";
+
+/// The key that addresses are hashed with. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ForgottenKey(Vec<u8>);
+
+impl ForgottenKey {
+    /// A key of these bytes. `None` where there are too few.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Option<Self> {
+        let bytes = bytes.into();
+        (bytes.len() >= 32).then_some(Self(bytes))
+    }
+
+    /// The key that an item holds.
+    pub fn from_item(item: &Item) -> Option<Self> {
+        Self::new(item.get("key")?.as_b().ok()?.as_ref())
+    }
+
+    /// The key's bytes, for the item that holds it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The key in the table of a recipient who was forgotten.
+    pub fn name_of(&self, recipient: &Recipient) -> String {
+        // A key of any length will do: https://www.rfc-editor.org/rfc/rfc2104#section-3
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return PREFIX.to_owned() };
+        mac.update(recipient.as_str().as_bytes());
+        let hash = mac.finalize().into_bytes();
+        hash.iter().fold(PREFIX.to_owned(), |name, byte| name + &format!("{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ForgottenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ForgottenKey(…)")
+    }
+}
+
+/// The key, if anybody was ever forgotten.
+///
+/// # Errors
+/// DynamoDB can't be asked.
+pub async fn key(calls: &Calls, table: &str) -> Result<Option<ForgottenKey>, Trouble> {
+    let item = calls.get(table, item_key(KEY_ITEM)).await?;
+    Ok(item.as_ref().and_then(ForgottenKey::from_item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_the_same_whatever_the_case_of_the_address_and_another_for_another_key() {
+        let key = ForgottenKey::new([7; 32]).unwrap();
+        let (ann, same) =
+            (Recipient::parse("ann@example.com").unwrap(), Recipient::parse("Ann <ANN@example.com>").unwrap());
+        // Frozen: whoever was forgotten must be found by every later version.
+        let expected = "forgotten#61b55fab9c26d32d104ec34ed67a68f9042c022638ba102c71aeabc6b760fe1d";
+        assert_eq!(key.name_of(&ann), expected);
+        assert_eq!(key.name_of(&ann), key.name_of(&same));
+        assert_ne!(key.name_of(&ann), ForgottenKey::new([8; 32]).unwrap().name_of(&ann));
+        assert!(ForgottenKey::new([7; 31]).is_none());
+        assert_eq!(format!("{key:?}"), "ForgottenKey(…)");
+    }
+}

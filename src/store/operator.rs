@@ -1,0 +1,72 @@
+//! Changes of an operator's to the suppressions: each in one transaction with the note of who made it, so that neither is there without
+//! the other. Behind the feature `cli`.
+
+use aws_sdk_dynamodb::types::builders::PutBuilder;
+use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
+
+use super::Item;
+use super::calls::{Trouble, put_item};
+use super::failure::Failure;
+use super::suppressions::{OVERTAKEN, Stored, Suppressions, condition, item_key};
+use crate::operate::audit::Note;
+use crate::policy::suppression::Change;
+use crate::recipient::Recipient;
+
+impl Suppressions {
+    /// Makes the changes that follow from what is known of a recipient, with the note that they make. Answers them; none: nothing was
+    /// to be changed, and nothing is noted.
+    ///
+    /// # Errors
+    /// They may not be made. To make them again is safe.
+    pub(crate) async fn change(
+        &self,
+        recipient: &Recipient,
+        events_table: &str,
+        changes: impl Fn(&Stored) -> Vec<Change>,
+        note: impl Fn(&[Change]) -> Item,
+    ) -> Result<Vec<Change>, Trouble> {
+        let mut patience = self.calls.patience();
+        loop {
+            let seen = self.find(recipient.as_str()).await?;
+            let known = seen.clone().unwrap_or_default();
+            let wanted = changes(&known);
+            let Some(merged) = known.merged(&wanted) else { return Ok(Vec::new()) };
+            let condition = condition(seen.as_ref());
+            let mut put = PutBuilder::default().table_name(&self.table).set_item(Some(merged.to_item(recipient)));
+            put = put.set_condition_expression(condition.condition.map(str::to_owned));
+            for (name, stands_for) in condition.names {
+                put = put.expression_attribute_names(name, stands_for);
+            }
+            for (value, stands_for) in condition.values {
+                put = put.expression_attribute_values(value, stands_for);
+            }
+            let noted = PutBuilder::default().table_name(events_table).set_item(Some(note(&wanted)));
+            match self.calls.transact(vec![put_item(put)?, put_item(noted)?]).await {
+                Ok(Ok(())) => return Ok(wanted),
+                Ok(Err(_)) => patience.with(Failure::Busy(OVERTAKEN.to_owned())).await?,
+                Err(failure) => patience.with(failure).await?,
+            }
+        }
+    }
+
+    /// Lets somebody be written to again who was forgotten, by the name that the hash gives. `false`: nobody of that name was.
+    ///
+    /// # Errors
+    /// It may not be done. To do it again is safe.
+    pub(crate) async fn recall(&self, name: &str, events_table: &str, note: &Note) -> Result<bool, Trouble> {
+        let mut patience = self.calls.patience();
+        loop {
+            let delete = Delete::builder().table_name(&self.table).set_key(Some(item_key(name)));
+            let delete = delete.condition_expression("attribute_exists(recipient)").build();
+            let delete = delete.map_err(|error| Trouble::Never(error.to_string()))?;
+            let delete = TransactWriteItem::builder().delete(delete).build();
+            let row = note.row(name, "recalled", &[]);
+            let noted = put_item(PutBuilder::default().table_name(events_table).set_item(Some(row)))?;
+            match self.calls.transact(vec![delete, noted]).await {
+                Ok(Ok(())) => return Ok(true),
+                Ok(Err(_)) => return Ok(false),
+                Err(failure) => patience.with(failure).await?,
+            }
+        }
+    }
+}
