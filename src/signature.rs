@@ -113,6 +113,13 @@ impl fmt::Debug for SigningSecret {
 #[derive(Clone, Debug)]
 pub struct SigningSecrets(Vec<SigningSecret>);
 
+impl SigningSecrets {
+    /// The first of them: the newest, while a rotation lasts.
+    pub fn first(&self) -> Option<&SigningSecret> {
+        self.0.first()
+    }
+}
+
 impl FromStr for SigningSecrets {
     type Err = SecretError;
 

@@ -99,7 +99,7 @@ fn index_the_stream(file: &Path) -> Result<(), rusqlite::Error> {
 }
 
 /// Whether an endpoint is on this machine.
-pub(crate) fn is_local(endpoint: &str) -> bool {
+pub fn is_local(endpoint: &str) -> bool {
     let host = endpoint.parse::<hyper::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
     host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -4,6 +4,7 @@
 //! - [`mod@scan`]: reading a whole table.
 //! - [`mod@check`]: may I send?
 //! - [`addresses`]: addresses from a file.
+//! - [`simulate`]: a campaign's webhooks, and whether what is made of them is right.
 //! - [`suppressions`]: the list, changed by an operator.
 //! - [`audit`]: who changed it, when, and why.
 
@@ -12,4 +13,5 @@ pub mod audit;
 pub mod check;
 pub mod place;
 pub mod scan;
+pub mod simulate;
 pub mod suppressions;

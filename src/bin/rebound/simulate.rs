@@ -1,21 +1,180 @@
-//! `rebound simulate`.
+//! `rebound simulate`: a campaign's webhooks, and chaos, to any Rebound.
 
+mod report;
+
+use std::cell::RefCell;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::Failure;
+use clap::builder::PossibleValuesParser;
+use rebound::campaign::Campaign;
+use rebound::local::LOCAL_SECRET;
+use rebound::local::dynamodb::is_local;
+use rebound::operate::place::Place;
+use rebound::operate::simulate::chaos::{self, Chaos};
+use rebound::operate::simulate::send::{Sending, send};
+use rebound::operate::simulate::story::{LEAST_SPAN, Story};
+use rebound::operate::simulate::verify::{Looking, verify};
+use rebound::secrets::SecretSource;
+use rebound::signature::{SigningSecret, SigningSecrets};
+use rebound::time::UnixMillis;
+
 use crate::place::PlaceArguments;
+use crate::{Failure, output, variable};
 
-/// Send a campaign's signed webhooks, and chaos, to any Rebound, and check what it makes of them.
+/// Send a campaign's signed webhooks to any Rebound, with chaos on request, and check what it makes of them.
+///
+/// The campaign has realistic rates, order and timing: sent, delivered, delayed, bounced, complained, opened, clicked; contacts that
+/// unsubscribe and come back; mails to several people of whom one bounces. Everything is made of a seed, so a run can be repeated.
+/// Where it can read the tables (--local, or credentials for the stack), it then looks whether all of it is right: every
+/// webhook stored once, byte for byte; exactly those suppressed who must be; every number and the brake; every alert, every verdict.
+/// Exits with 0 if so, with 1 if something is wrong, with 2 if it could not be found out.
+///
+/// It leaves its rows in the tables, for as long as events are kept. Its addresses are of example.com, and nobody is written to.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    place: PlaceArguments,
+    /// The webhook's URL
+    url: String,
+    /// How many emails the campaign has
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
+    emails: u32,
+    /// As many emails as make so many webhooks, not counting those that chaos repeats or forges
+    #[arg(long, value_name = "NUMBER", conflicts_with = "emails")]
+    events: Option<usize>,
+    /// What goes wrong on purpose, separated by commas, or all
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kinds())]
+    chaos: Vec<String>,
+    /// The campaign's name; it must be a new one
+    #[arg(long, value_name = "NAME")]
+    campaign: Option<String>,
+    /// The seed that everything is made of; without one, a new one
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// How many are sent in a second; without it, as many as are taken
+    #[arg(long, value_name = "NUMBER")]
+    rate: Option<f64>,
+    /// How many are under way at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 16)]
+    at_once: usize,
+    /// Over how many minutes the campaign is spread, in the story's time
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=1_440))]
+    over: u64,
+    /// How many seconds what comes later is waited for: protect's work, engage's verdicts
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    patience: u64,
+    /// Only send
+    #[arg(long)]
+    no_verify: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
+}
+
+fn kinds() -> PossibleValuesParser {
+    PossibleValuesParser::new(Chaos::ALL.map(Chaos::as_str).into_iter().chain(["all"]))
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let _ = (arguments.place.find().await?, arguments.json);
-    Err("not there yet".into())
+    let place = arguments.place.find().await;
+    let secret = secret(place.as_ref().ok()).await?;
+    let chaos: Vec<Chaos> = Chaos::ALL
+        .into_iter()
+        .filter(|kind| arguments.chaos.iter().any(|name| name == "all" || name == kind.as_str()))
+        .collect();
+    let story = story(arguments, &chaos)?;
+    let requests = chaos::requests(&story, &chaos);
+
+    let progress = output::progress(requests.len() as u64, "requests");
+    let (url, at_once) = (arguments.url.clone(), arguments.at_once);
+    let sending = Sending { url, secret, chaos: chaos.clone(), at_once, rate: arguments.rate };
+    let sent = send(&story, &requests, &sending, || progress.inc(1)).await;
+    progress.finish_and_clear();
+
+    let findings = match place {
+        _ if arguments.no_verify => Err("as asked, the tables were not looked at".to_owned()),
+        Err(error) => Err(format!("the tables were not looked at: {error}")),
+        Ok(place) => {
+            let looking = Looking {
+                patience: Duration::from_secs(arguments.patience),
+                then: if is_near(&place) { Duration::from_secs(3) } else { Duration::from_secs(75) },
+                knows_verdicts: !chaos.contains(&Chaos::Shuffle),
+            };
+            let progress = RefCell::new(output::progress(0, ""));
+            let done = |what: &'static str, number: usize| {
+                if what.is_empty() {
+                    progress.borrow().inc(number as u64);
+                } else {
+                    progress.borrow().finish_and_clear();
+                    let next = if number == 0 { output::counting(what) } else { output::progress(number as u64, what) };
+                    progress.replace(next);
+                }
+            };
+            let findings = verify(&place, &story, &requests, looking, done).await;
+            progress.borrow().finish_and_clear();
+            Ok(findings?)
+        }
+    };
+    report::print(arguments.json, &story, &sent, &findings);
+    let is_right =
+        sent.wrong_answers + sent.not_taken == 0 && findings.as_ref().is_ok_and(|findings| findings.is_right());
+    Ok(match (is_right, &findings) {
+        (true, _) => ExitCode::SUCCESS,
+        (false, Err(_)) if sent.wrong_answers + sent.not_taken == 0 => {
+            if arguments.no_verify {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(2)
+            }
+        }
+        (false, _) => ExitCode::FAILURE,
+    })
+}
+
+/// Whether it is the Rebound of `rebound dev`, which is quicker than AWS.
+fn is_near(place: &Place) -> bool {
+    place.variable("AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|url| is_local(&url))
+}
+
+fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
+    let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
+    let name = arguments.campaign.clone().unwrap_or_else(|| format!("simulate-{seed:016x}"));
+    let mut story = Story {
+        seed,
+        campaign: Campaign::new(&name).ok_or("that is no name for a campaign")?,
+        emails: arguments.emails.max(1),
+        until: UnixMillis::now(),
+        span: Duration::from_secs(arguments.over * 60).max(LEAST_SPAN),
+        scanners: chaos.contains(&Chaos::Scanners),
+        nulls: chaos.contains(&Chaos::Nulls),
+        unknown: chaos.contains(&Chaos::Unknown),
+        unreadable: chaos.contains(&Chaos::Unreadable),
+        retold: chaos.contains(&Chaos::Duplicates),
+    };
+    if let Some(events) = arguments.events {
+        let mut total = 0;
+        story.emails = u32::MAX;
+        let enough = |number: &u32| {
+            total += story.email(*number).messages.len();
+            total >= events
+        };
+        story.emails = (0..u32::MAX).find(enough).map_or(1, |last| last + 1);
+    }
+    Ok(story)
+}
+
+/// The secret to sign with: the environment's, else that of the place, else that of local runs.
+async fn secret(place: Option<&Place>) -> Result<SigningSecret, Failure> {
+    if let Some(text) = variable("RESEND_WEBHOOK_SECRET") {
+        text.parse::<SigningSecrets>()?;
+        return Ok(text.split_whitespace().next().unwrap_or_default().parse()?);
+    }
+    let Some(place) = place else { return Ok(LOCAL_SECRET.parse()?) };
+    let arn = place.named("WEBHOOK_SECRET_ARN").await?;
+    let source = SecretSource::from_manager(place.aws().secrets_manager(), arn, Duration::from_secs(60)).await;
+    let secret = source.current().and_then(|secrets| secrets.first().cloned());
+    let unread =
+        "the signing secret can't be read from Secrets Manager; set RESEND_WEBHOOK_SECRET, or see `rebound doctor`";
+    Ok(secret.ok_or(unread)?)
 }

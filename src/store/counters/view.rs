@@ -9,6 +9,16 @@ use crate::store::{Item, as_number};
 use crate::time::{UnixMillis, days, hours};
 
 impl Campaigns {
+    /// All cohorts of a campaign that are still kept, the oldest first.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn cohorts(&self, campaign: &Campaign) -> Result<Vec<(Cohort, Figures)>, Trouble> {
+        let partition = ("campaign", campaign.as_str());
+        let items = self.calls.range(&self.table, partition, ("cohort", "0", ":"), usize::MAX).await?;
+        Ok(items.iter().filter_map(cohort_figures).collect())
+    }
+
     /// What the brake of a campaign is computed from, as it is now.
     ///
     /// # Errors
@@ -30,7 +40,7 @@ impl Campaigns {
     }
 }
 
-fn cohort_figures(item: &Item) -> Option<(Cohort, Figures)> {
+pub(crate) fn cohort_figures(item: &Item) -> Option<(Cohort, Figures)> {
     let cohort = Cohort::parse(item.get("cohort")?.as_s().ok()?)?;
     let figure = |counter: Counter| Some((counter, as_number(item.get(counter.as_str())?)?));
     Some((cohort, Figures(Counter::ALL.into_iter().filter_map(figure).collect())))

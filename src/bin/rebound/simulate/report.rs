@@ -1,0 +1,82 @@
+//! What came of a simulation.
+
+use rebound::operate::simulate::send::Sent;
+use rebound::operate::simulate::story::Story;
+use rebound::operate::simulate::verify::Findings;
+use serde_json::json;
+
+use crate::output::{self, shown};
+
+pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Findings, String>) {
+    if json {
+        return print_json(story, sent, findings);
+    }
+    println!("Campaign {} of {} emails, seed {}.\n", story.campaign, story.emails, story.seed);
+    let kinds = sent.kinds.iter().map(|(kind, number)| [format!("sent, {kind}"), number.to_string()]);
+    let answers =
+        sent.answers.iter().map(|(answer, number)| [format!("answered {}", shown(answer)), number.to_string()]);
+    println!("{}", output::table(&["requests", ""], kinds.chain(answers)));
+    let seconds = sent.took.as_secs_f64();
+    let [p50, p90, p99, most] = [50.0, 90.0, 99.0, 100.0].map(|percent| sent.percentile(percent));
+    println!(
+        "{} answers in {seconds:.1} s, {:.0} a second; {p50:.1} ms (p50), {p90:.1} (p90), {p99:.1} (p99), {most:.1} (the slowest); {} sent again",
+        sent.micros.len(),
+        sent.micros.len() as f64 / seconds.max(0.001),
+        sent.retries,
+    );
+    for wrong in &sent.wrong {
+        println!("WRONG ANSWER {}", shown(wrong));
+    }
+    match sent.wrong_answers + sent.not_taken {
+        0 => println!("Every answer is as the contract says.\n"),
+        _ => println!("{} wrong answers, {} not taken in the end.\n", sent.wrong_answers, sent.not_taken),
+    }
+    let findings = match findings {
+        Ok(findings) => findings,
+        Err(why) => return println!("{why}"),
+    };
+    let rows = [
+        ("webhooks stored, byte for byte", findings.stored),
+        ("forgeries and stale ones refused, and not stored", findings.refused),
+        ("addresses that stand as they must", findings.addresses),
+        ("of them suppressed", findings.suppressed),
+        ("numbers of the campaign, and its brake", findings.numbers),
+        ("complaints that people were told of, once", findings.alerts),
+        ("opens and clicks judged", findings.verdicts),
+        ("decisions", findings.decisions),
+    ];
+    println!(
+        "{}",
+        output::table(&["in the tables", ""], rows.map(|(what, number)| [what.to_owned(), number.to_string()]))
+    );
+    let (counted, judged) = (findings.counted_after.as_secs_f64(), findings.judged_after.as_secs_f64());
+    println!("Everything was counted {counted:.1} s after the last answer, and judged {judged:.1} s after it.");
+    for fault in &findings.faults {
+        println!("FAULT {}", shown(fault));
+    }
+    println!("{} lost, {} doubled, {} otherwise wrong.", findings.lost, findings.doubled, findings.wrong);
+}
+
+fn print_json(story: &Story, sent: &Sent, findings: &Result<Findings, String>) {
+    let percentiles = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("max", 100.0)];
+    let latency: serde_json::Map<_, _> =
+        percentiles.iter().map(|(name, percent)| ((*name).to_owned(), json!(sent.percentile(*percent)))).collect();
+    let found = findings.as_ref().ok().map(|findings| {
+        json!({
+            "right": findings.is_right(),
+            "lost": findings.lost, "doubled": findings.doubled, "wrong": findings.wrong, "faults": findings.faults,
+            "stored": findings.stored, "refused": findings.refused, "addresses": findings.addresses,
+            "suppressed": findings.suppressed, "numbers": findings.numbers, "alerts": findings.alerts,
+            "verdicts": findings.verdicts, "decisions": findings.decisions,
+            "counted_after_s": findings.counted_after.as_secs_f64(), "judged_after_s": findings.judged_after.as_secs_f64(),
+        })
+    });
+    let report = json!({
+        "campaign": story.campaign, "emails": story.emails, "seed": story.seed,
+        "sent": sent.kinds, "answers": sent.answers, "latency_ms": latency, "seconds": sent.took.as_secs_f64(),
+        "retries": sent.retries, "not_taken": sent.not_taken,
+        "wrong_answers": sent.wrong_answers, "wrong": sent.wrong,
+        "tables": found, "tables_not_read": findings.as_ref().err(),
+    });
+    println!("{report:#}");
+}

@@ -1,0 +1,204 @@
+//! In which order the webhooks come, and what comes besides.
+
+use super::story::{Message, Story};
+use crate::local::samples::SignedMessage;
+use crate::signature::SigningSecret;
+use crate::time::UnixMillis;
+
+/// What may go wrong on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Chaos {
+    /// The same message several times, some of them at once; and the same complaint or bounce told by two messages.
+    Duplicates,
+    /// Any order.
+    Shuffle,
+    /// Messages that were correctly signed long ago.
+    Stale,
+    /// Messages that were changed, or signed with another secret.
+    Tampered,
+    /// Bodies of a content type that the function URL hands over as base64.
+    Base64,
+    /// Bodies with nulls, and odd fields.
+    Nulls,
+    /// Types that nobody knows.
+    Unknown,
+    /// What is signed and can't be read as an event.
+    Unreadable,
+    /// Other names of the headers, several signatures.
+    Headers,
+    /// Link scanners, in bursts.
+    Scanners,
+    /// Requests that are no POST.
+    Methods,
+}
+
+impl Chaos {
+    /// Everything.
+    pub const ALL: [Self; 11] = [
+        Self::Duplicates,
+        Self::Shuffle,
+        Self::Stale,
+        Self::Tampered,
+        Self::Base64,
+        Self::Nulls,
+        Self::Unknown,
+        Self::Unreadable,
+        Self::Headers,
+        Self::Scanners,
+        Self::Methods,
+    ];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Duplicates => "duplicates",
+            Self::Shuffle => "shuffle",
+            Self::Stale => "stale",
+            Self::Tampered => "tampered",
+            Self::Base64 => "base64",
+            Self::Nulls => "nulls",
+            Self::Unknown => "unknown",
+            Self::Unreadable => "unreadable",
+            Self::Headers => "headers",
+            Self::Scanners => "scanners",
+            Self::Methods => "methods",
+        }
+    }
+}
+
+/// What kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The message.
+    Proper,
+    /// The message once more.
+    Again,
+    /// It, signed long ago, under an id of its own.
+    Stale,
+    /// It, changed after it was signed, under an id of its own.
+    Tampered,
+    /// It, signed with another secret, under an id of its own.
+    WrongSecret,
+    /// A request that is no POST.
+    NotPost,
+}
+
+impl Kind {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Proper => "once",
+            Self::Again => "again",
+            Self::Stale => "stale",
+            Self::Tampered => "changed",
+            Self::WrongSecret => "another's secret",
+            Self::NotPost => "not a POST",
+        }
+    }
+
+    /// Whether it must be refused.
+    pub const fn is_refused(self) -> bool {
+        !matches!(self, Self::Proper | Self::Again)
+    }
+}
+
+/// A request to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Request {
+    /// When it comes, in the story's time.
+    pub comes_at: i64,
+    /// Of which email.
+    pub email: u32,
+    /// Which of its messages.
+    pub message: u16,
+    /// What kind.
+    pub kind: Kind,
+}
+
+/// Every request, in the order in which they come.
+pub fn requests(story: &Story, chaos: &[Chaos]) -> Vec<Request> {
+    let has = |one: Chaos| chaos.contains(&one);
+    let mut rng = fastrand::Rng::with_seed(story.seed.wrapping_add(1));
+    let mut requests = Vec::new();
+    for email in 0..story.emails {
+        for (message, index) in story.email(email).messages.iter().zip(0..) {
+            let comes_at = message.comes_at.0;
+            let mut add = |kind, later: i64| {
+                requests.push(Request { comes_at: comes_at + later, email, message: index, kind });
+            };
+            add(Kind::Proper, 0);
+            if has(Chaos::Duplicates) && rng.u8(..10) == 0 {
+                for _ in 0..rng.u8(1..4) {
+                    // At once, or after one of the pauses that Svix makes.
+                    let pauses = [0, 0, 5_000, 300_000];
+                    add(Kind::Again, pauses.get(rng.usize(..4)).copied().unwrap_or(0));
+                }
+            }
+            if has(Chaos::Stale) && rng.u8(..100) == 0 {
+                add(Kind::Stale, 1);
+            }
+            if has(Chaos::Tampered) && rng.u8(..100) == 0 {
+                add(if rng.bool() { Kind::Tampered } else { Kind::WrongSecret }, 1);
+            }
+            if has(Chaos::Methods) && rng.u16(..500) == 0 {
+                add(Kind::NotPost, 1);
+            }
+        }
+    }
+    if has(Chaos::Shuffle) {
+        rng.shuffle(&mut requests);
+    } else {
+        requests.sort_unstable();
+    }
+    requests
+}
+
+/// The message of a request, signed at `now`, and its method.
+pub fn signed(
+    request: &Request,
+    message: &Message,
+    chaos: &[Chaos],
+    secret: &SigningSecret,
+    now: UnixMillis,
+) -> (SignedMessage, reqwest::Method) {
+    let place = u64::from(request.email) << 16 | u64::from(request.message);
+    let mut rng = fastrand::Rng::with_seed(place ^ request.comes_at.unsigned_abs() ^ (request.kind as u64) << 60);
+    let seconds = now.seconds();
+    let id = if request.kind.is_refused() {
+        format!("{}-refused-{}", message.id, request.kind as u8)
+    } else {
+        message.id.clone()
+    };
+    let mut signed = match request.kind {
+        Kind::Stale => SignedMessage::new(id, seconds - rng.i64(301..100_000), message.body.clone(), secret),
+        Kind::WrongSecret => SignedMessage::new(id, seconds, message.body.clone(), &another_secret(secret)),
+        _ => SignedMessage::new(id, seconds, message.body.clone(), secret),
+    };
+    if request.kind == Kind::Tampered {
+        signed.body.push(b' ');
+    }
+    let method = if request.kind == Kind::NotPost { reqwest::Method::GET } else { reqwest::Method::POST };
+    if chaos.contains(&Chaos::Base64) && rng.u8(..10) == 0 {
+        signed.headers.insert("content-type".to_owned(), "application/octet-stream".to_owned());
+    }
+    if chaos.contains(&Chaos::Headers) && rng.u8(..10) == 0 {
+        other_headers(&mut signed, &mut rng);
+    }
+    (signed, method)
+}
+
+/// The names of Standard Webhooks; or signatures of other versions and of old secrets before the right one.
+fn other_headers(signed: &mut SignedMessage, rng: &mut fastrand::Rng) {
+    let signature = signed.headers.get("svix-signature").cloned().unwrap_or_default();
+    let others = "v1a,AAAA v2,bm90IHRoaXMgb25l v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+    signed.headers.insert("svix-signature".to_owned(), format!("{others} {signature}"));
+    if rng.bool() {
+        let rename = |(name, value): (String, String)| (name.replace("svix-", "webhook-"), value);
+        signed.headers = std::mem::take(&mut signed.headers).into_iter().map(rename).collect();
+    }
+}
+
+/// A secret that is not this one: what it signs, it signs as the right one signs something else.
+fn another_secret(secret: &SigningSecret) -> SigningSecret {
+    "whsec_YW5vdGhlciBzZWNyZXQgdGhhbiB0aGUgZW5kcG9pbnQncw==".parse().unwrap_or_else(|_| secret.clone())
+}

@@ -1,0 +1,232 @@
+//! What the tables must hold after a simulated campaign, and what they do hold.
+//!
+//! What protect and engage do comes a while after the answer, so what is missing is waited for. What is there once too often is not.
+
+mod email;
+mod figures;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
+use serde_json::Value;
+
+use self::email::EmailCheck;
+use super::chaos::{Kind, Request};
+use super::story::Story;
+use crate::local::dynamodb::is_local;
+use crate::operate::place::Place;
+use crate::policy::numbers::{Policy, PolicyError};
+use crate::recipient::Recipient;
+use crate::store::calls::{Calls, Trouble};
+
+/// How many emails are looked at at once.
+const AT_ONCE: usize = 16;
+
+/// How often what is missing is looked for again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How many faults are told, of however many.
+const MOST_TOLD: usize = 20;
+
+/// Why it could not be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// A table can't be read.
+    #[error("a table can't be read: {0}; check the credentials, or pass --no-verify")]
+    Table(#[from] Trouble),
+    /// The policy is none.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+}
+
+/// What a fault is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// Something is not there.
+    Lost,
+    /// Something is there, or was done, once too often.
+    Doubled,
+    /// Something is otherwise than it must be.
+    Wrong,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// How many webhooks are stored, byte for byte.
+    pub stored: usize,
+    /// How many requests were refused, and are not stored.
+    pub refused: usize,
+    /// How many addresses stand as they must, suppressed or not.
+    pub addresses: usize,
+    /// How many of them are suppressed.
+    pub suppressed: usize,
+    /// How many numbers of the campaign are as they must be, over all cohorts.
+    pub numbers: usize,
+    /// How many complaints people were told of.
+    pub alerts: usize,
+    /// How many opens and clicks have a verdict.
+    pub verdicts: usize,
+    /// How many decisions there are.
+    pub decisions: usize,
+    /// How long protect took to catch up, after the last answer.
+    pub counted_after: Duration,
+    /// And engage.
+    pub judged_after: Duration,
+    /// What is lost.
+    pub lost: usize,
+    /// What is there too often.
+    pub doubled: usize,
+    /// What is otherwise.
+    pub wrong: usize,
+    /// All that, in words; of much, some.
+    pub faults: Vec<String>,
+}
+
+impl Findings {
+    /// Whether everything is as it must be.
+    pub fn is_right(&self) -> bool {
+        self.lost + self.doubled + self.wrong == 0
+    }
+
+    fn add(&mut self, fault: Fault, what: String) {
+        match fault {
+            Fault::Lost => self.lost += 1,
+            Fault::Doubled => self.doubled += 1,
+            Fault::Wrong => self.wrong += 1,
+        }
+        if self.faults.len() < MOST_TOLD {
+            self.faults.push(what);
+        }
+    }
+}
+
+/// How to look.
+#[derive(Clone, Copy, Debug)]
+pub struct Looking {
+    /// How long what is missing is waited for.
+    pub patience: Duration,
+    /// How much longer, once all is there, it is watched whether anything is done twice.
+    pub then: Duration,
+    /// Whether verdicts are known beforehand: not where events come in any order.
+    pub knows_verdicts: bool,
+}
+
+struct Verifier<'a> {
+    calls: Calls,
+    place: &'a Place,
+    story: &'a Story,
+    refused: BTreeSet<(u32, u16, Kind)>,
+    looking: Looking,
+}
+
+/// Looks at the tables. `done` hears of each email that is looked at, and of what is waited for.
+///
+/// # Errors
+/// A table can't be read.
+pub async fn verify(
+    place: &Place,
+    story: &Story,
+    requests: &[Request],
+    looking: Looking,
+    done: impl Fn(&'static str, usize),
+) -> Result<Findings, VerifyError> {
+    let policy = place.variable("POLICY").as_deref().map_or_else(|| Ok(Policy::default()), Policy::read)?;
+    let refused = requests.iter().filter(|request| request.kind.is_refused() && request.kind != Kind::NotPost);
+    let verifier = Verifier {
+        calls: place.calls(Duration::from_secs(6 * 3_600)),
+        place,
+        story,
+        refused: refused.map(|request| (request.email, request.message, request.kind)).collect(),
+        looking,
+    };
+    let mut findings = Findings::default();
+    let began = Instant::now();
+    done("waiting for protect", 0);
+    let expected = figures::expected(story);
+    verifier.wait_for_figures(&expected, &policy, began).await?;
+    findings.counted_after = began.elapsed();
+
+    // Everything about the emails; and those again that lack something which comes later.
+    let mut left: Vec<u32> = (0..story.emails).collect();
+    let mut is_last = false;
+    loop {
+        done("looking", left.len());
+        let looks: Vec<BoxFuture<'_, Result<EmailCheck, Trouble>>> =
+            left.iter().map(|email| verifier.email(*email).boxed()).collect();
+        let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
+        let mut missing = Vec::new();
+        while let Some(check) = looks.next().await {
+            let check = check?;
+            done("", 1);
+            if check.is_missing_something && !is_last {
+                missing.push(check.email);
+            } else {
+                check.add_to(&mut findings);
+            }
+        }
+        findings.judged_after = began.elapsed();
+        if missing.is_empty() {
+            break;
+        }
+        left = missing;
+        is_last = began.elapsed() > looking.patience;
+        tokio::time::sleep(AGAIN).await;
+    }
+    done("watching whether anything is done twice", 0);
+    tokio::time::sleep(looking.then).await;
+    verifier.compare_figures(&expected, &policy, &mut findings).await?;
+    verifier.addresses(&mut findings).await?;
+    verifier.published(&mut findings).await;
+    Ok(findings)
+}
+
+impl Verifier<'_> {
+    /// Everybody whom the story names stands as it says, and for the very reasons.
+    async fn addresses(&self, findings: &mut Findings) -> Result<(), Trouble> {
+        let expected = figures::reasons(self.story);
+        let names: Vec<&String> = expected.keys().collect();
+        for some in names.chunks(100) {
+            let table = self.place.table("SUPPRESSIONS_TABLE");
+            let keys = some.iter().map(|name| crate::store::suppressions::item_key(name)).collect();
+            let items = self.calls.get_all(table, keys).await?;
+            for name in some {
+                let item = items.iter().find(|item| crate::store::string(item, "recipient") == name.as_str());
+                let known = item.cloned().map(crate::store::suppressions::Stored::from_item).unwrap_or_default();
+                let stands: BTreeSet<_> = known.suppression.reasons().collect();
+                let wanted = expected.get(*name).cloned().unwrap_or_default();
+                findings.addresses += 1;
+                findings.suppressed += usize::from(!stands.is_empty());
+                for reason in wanted.difference(&stands) {
+                    findings.add(Fault::Lost, format!("{name} is not suppressed for {}", reason.as_str()));
+                }
+                for reason in stands.difference(&wanted) {
+                    findings.add(Fault::Wrong, format!("{name} is suppressed for {}", reason.as_str()));
+                }
+                if Recipient::parse(name).is_none() {
+                    findings.add(Fault::Wrong, format!("{name} is no address"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the local SNS has published of this campaign: each id once. Elsewhere that can't be asked.
+    async fn published(&self, findings: &mut Findings) {
+        let url = self.place.variable("AWS_ENDPOINT_URL_SNS").filter(|url| is_local(url));
+        let Some(url) = url else { return };
+        let Ok(answer) = crate::web::client().get(url).send().await else { return };
+        let Ok(body) = answer.bytes().await else { return };
+        let published: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let mut ids = BTreeSet::new();
+        for message in published.as_array().into_iter().flatten() {
+            let text = |at: &str| message.pointer(at).and_then(Value::as_str).unwrap_or_default();
+            let is_ours = text("/message/campaign") == self.story.campaign.as_str();
+            if is_ours && !ids.insert(text("/message/id").to_owned()) {
+                findings.add(Fault::Doubled, format!("{} was published twice", text("/message/id")));
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! One email: its webhooks, the alerts about it, its verdicts and decisions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Fault, Findings, Verifier};
+use crate::operate::simulate::chaos::Kind;
+use crate::operate::simulate::story::{Email, Message};
+use crate::store::calls::Trouble;
+use crate::store::timeline::Timeline;
+use crate::store::{Item, row, string, text};
+
+/// What was found of one email.
+pub(super) struct EmailCheck {
+    pub(super) email: u32,
+    /// Whether something is not there which comes later.
+    pub(super) is_missing_something: bool,
+    stored: usize,
+    refused: usize,
+    alerts: usize,
+    verdicts: usize,
+    decisions: usize,
+    faults: Vec<(Fault, String)>,
+}
+
+impl EmailCheck {
+    pub(super) fn add_to(self, findings: &mut Findings) {
+        findings.stored += self.stored;
+        findings.refused += self.refused;
+        findings.alerts += self.alerts;
+        findings.verdicts += self.verdicts;
+        findings.decisions += self.decisions;
+        for (fault, what) in self.faults {
+            findings.add(fault, what);
+        }
+    }
+
+    fn add(&mut self, fault: Fault, what: String) {
+        self.faults.push((fault, what));
+    }
+}
+
+type Rows = BTreeMap<(String, String), Item>;
+
+impl Verifier<'_> {
+    pub(super) async fn email(&self, number: u32) -> Result<EmailCheck, Trouble> {
+        let email = self.story.email(number);
+        let mut check = EmailCheck {
+            email: number,
+            is_missing_something: false,
+            stored: 0,
+            refused: 0,
+            alerts: 0,
+            verdicts: 0,
+            decisions: 0,
+            faults: Vec::new(),
+        };
+        let rows = self.rows(number, &email).await?;
+        self.messages(number, &email, &rows, &mut check);
+        self.alerts(&email, &rows, &mut check);
+        self.verdicts(&email, &rows, &mut check);
+        Ok(check)
+    }
+
+    /// All rows of the email's partition, and those of its other messages.
+    async fn rows(&self, number: u32, email: &Email) -> Result<Rows, Trouble> {
+        let table = self.place.table("EVENTS_TABLE");
+        let mut rows = Timeline::new(self.calls.clone(), table).all(&email.id).await?;
+        let others = email.messages.iter().zip(0..).filter(|(message, _)| message.partition != email.id);
+        let mut keys: BTreeSet<(String, String)> = BTreeSet::new();
+        for (message, index) in others {
+            keys.insert((message.partition.clone(), message.event.clone()));
+            keys.extend(self.refused_keys(number, index, message));
+        }
+        let keys: Vec<Item> = keys
+            .into_iter()
+            .map(|(partition, event)| {
+                Item::from([("email_id".to_owned(), text(partition)), ("event".to_owned(), text(event))])
+            })
+            .collect();
+        for some in keys.chunks(100) {
+            rows.extend(self.calls.get_all(table, some.to_vec()).await?);
+        }
+        let key = |row: &Item| (string(row, "email_id").to_owned(), string(row, "event").to_owned());
+        Ok(rows.into_iter().map(|row| (key(&row), row)).collect())
+    }
+
+    /// Under which keys what was refused would have been stored.
+    fn refused_keys(&self, number: u32, index: u16, message: &Message) -> Vec<(String, String)> {
+        let kinds = [Kind::Stale, Kind::Tampered, Kind::WrongSecret];
+        let refused = kinds.into_iter().filter(|kind| self.refused.contains(&(number, index, *kind)));
+        let key = |kind: Kind| {
+            let id = format!("{}-refused-{}", message.id, kind as u8);
+            let renamed = |text: &str| text.replace(&message.id, &id);
+            (renamed(&message.partition), renamed(&message.event))
+        };
+        refused.map(key).collect()
+    }
+
+    fn messages(&self, number: u32, email: &Email, rows: &Rows, check: &mut EmailCheck) {
+        let mut expected = BTreeSet::new();
+        for (message, index) in email.messages.iter().zip(0..) {
+            let key = (message.partition.clone(), message.event.clone());
+            match rows.get(&key) {
+                None => check.add(Fault::Lost, format!("{} is not stored: {} {}", message.id, key.0, key.1)),
+                Some(row) if row::payload(row).as_deref() != Some(message.body.as_slice()) => {
+                    check.add(Fault::Wrong, format!("{} is not stored byte for byte", message.id));
+                }
+                Some(_) => check.stored += 1,
+            }
+            expected.insert(key);
+            for key in self.refused_keys(number, index, message) {
+                check.refused += 1;
+                if rows.contains_key(&key) {
+                    check.add(Fault::Wrong, format!("{} was refused, and is stored", message.id));
+                }
+            }
+        }
+        let is_message = |row: &Item| matches!(string(row, "kind"), "event" | "quarantine");
+        for (key, _) in rows.iter().filter(|(key, row)| is_message(row) && !expected.contains(*key)) {
+            check.add(Fault::Doubled, format!("{} {} is stored, and nobody sent it", key.0, key.1));
+        }
+    }
+
+    /// People were told of each complaint once.
+    fn alerts(&self, email: &Email, rows: &Rows, check: &mut EmailCheck) {
+        let of_complaints = |event: &str| event.starts_with("alert#complaint-");
+        let alerts: Vec<&Item> = rows.iter().filter(|(key, _)| of_complaints(&key.1)).map(|(_, row)| row).collect();
+        let settled = |row: &&&Item| row.contains_key("published_at") || row.contains_key("folded_into");
+        let expected = email.expected.complaints.len();
+        check.alerts = alerts.iter().filter(settled).count();
+        if check.alerts < expected {
+            check.is_missing_something = true;
+            check.add(Fault::Lost, format!("nobody was told of a complaint about {}", email.id));
+        }
+        if alerts.len() > expected {
+            check.add(Fault::Doubled, format!("{} alerts of a complaint about {}", alerts.len(), email.id));
+        }
+    }
+
+    /// Each open and click has its verdict, and what was begun to be decided is decided.
+    fn verdicts(&self, email: &Email, rows: &Rows, check: &mut EmailCheck) {
+        for (event, expected) in &email.expected.verdicts {
+            let Some(row) = rows.get(&(email.id.clone(), format!("verdict#{event}"))) else {
+                check.is_missing_something = true;
+                check.add(Fault::Lost, format!("{event} of {} has no verdict", email.id));
+                continue;
+            };
+            check.verdicts += 1;
+            let verdict = string(row, "verdict");
+            let expected = expected.filter(|_| self.looking.knows_verdicts);
+            if let Some(expected) = expected.filter(|expected| expected.as_str() != verdict) {
+                let expected = expected.as_str();
+                check.add(Fault::Wrong, format!("{event} of {} is by {expected}, and judged {verdict}", email.id));
+            }
+        }
+        for (key, row) in rows {
+            if string(row, "kind") == "verdict" && !email.expected.verdicts.keys().any(|event| key.1.ends_with(event)) {
+                check.add(Fault::Doubled, format!("{} is a verdict about nothing", key.1));
+            }
+            if string(row, "kind") == "decision" {
+                check.decisions += 1;
+                if !row.contains_key("decided_at") {
+                    check.is_missing_something = true;
+                    check.add(Fault::Lost, format!("{} of {} is not decided", key.1, email.id));
+                }
+            }
+        }
+    }
+}

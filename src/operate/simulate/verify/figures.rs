@@ -1,0 +1,114 @@
+//! The campaign: its numbers, and its brake.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use super::{AGAIN, Fault, Findings, Verifier};
+use crate::campaign::Cohort;
+use crate::operate::simulate::story::Story;
+use crate::policy::brake::{View, brake};
+use crate::policy::counting::{Counter, Figures};
+use crate::policy::numbers::Policy;
+use crate::policy::suppression::Reason;
+use crate::store::calls::Trouble;
+use crate::store::counters::Campaigns;
+use crate::time::UnixMillis;
+
+/// What must be counted.
+pub(super) fn expected(story: &Story) -> View {
+    let mut cohorts: BTreeMap<Cohort, Figures> = BTreeMap::new();
+    let mut complaints = Vec::new();
+    for number in 0..story.emails {
+        let expected = story.email(number).expected;
+        for (cohort, counter) in expected.counts {
+            cohorts.entry(cohort).or_default().add(counter, 1);
+        }
+        complaints.extend(expected.complaints);
+    }
+    View { cohorts: cohorts.into_iter().collect(), complaints }
+}
+
+/// Everybody whom the story names, and which reasons must stand.
+pub(super) fn reasons(story: &Story) -> BTreeMap<String, BTreeSet<Reason>> {
+    let mut all: BTreeMap<String, BTreeSet<Reason>> = BTreeMap::new();
+    for number in 0..story.emails {
+        for (recipient, reasons) in story.email(number).expected.reasons {
+            all.entry(recipient).or_default().extend(reasons);
+        }
+    }
+    all
+}
+
+/// The numbers that differ: of a cohort, what is counted, and what must be.
+fn differences(expected: &View, counted: &[(Cohort, Figures)]) -> Vec<(Cohort, Counter, i64, i64)> {
+    let counted: BTreeMap<Cohort, &Figures> = counted.iter().map(|(cohort, figures)| (*cohort, figures)).collect();
+    let wanted: BTreeMap<Cohort, &Figures> =
+        expected.cohorts.iter().map(|(cohort, figures)| (*cohort, figures)).collect();
+    let cohorts: BTreeSet<Cohort> = counted.keys().chain(wanted.keys()).copied().collect();
+    let of = |from: &BTreeMap<Cohort, &Figures>, cohort, counter| {
+        from.get(&cohort).map_or(0, |figures| figures.get(counter))
+    };
+    let all = cohorts.into_iter().flat_map(|cohort| Counter::ALL.map(|counter| (cohort, counter)));
+    let all =
+        all.map(|(cohort, counter)| (cohort, counter, of(&counted, cohort, counter), of(&wanted, cohort, counter)));
+    all.filter(|(_, _, counted, wanted)| counted != wanted).collect()
+}
+
+impl Verifier<'_> {
+    fn campaigns(&self) -> Campaigns {
+        Campaigns::new(self.calls.clone(), self.place.table("CAMPAIGNS_TABLE"))
+    }
+
+    /// Waits until everything is counted, and the brake is computed from all of it; or until patience is over, or something is counted
+    /// too often.
+    pub(super) async fn wait_for_figures(
+        &self,
+        expected: &View,
+        policy: &Policy,
+        began: Instant,
+    ) -> Result<(), Trouble> {
+        loop {
+            let counted = self.campaigns().cohorts(&self.story.campaign).await?;
+            let differences = differences(expected, &counted);
+            let too_many = differences.iter().any(|(_, _, counted, wanted)| counted > wanted);
+            let is_over = began.elapsed() > self.looking.patience;
+            if too_many || is_over || (differences.is_empty() && self.brake_differs(expected, policy).await?.is_none())
+            {
+                return Ok(());
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    pub(super) async fn compare_figures(
+        &self,
+        expected: &View,
+        policy: &Policy,
+        findings: &mut Findings,
+    ) -> Result<(), Trouble> {
+        let counted = self.campaigns().cohorts(&self.story.campaign).await?;
+        for (cohort, counter, counted, wanted) in differences(expected, &counted) {
+            let fault = if counted < wanted { Fault::Lost } else { Fault::Doubled };
+            let what = format!("{} of {cohort}: {counted} are counted, {wanted} happened", counter.as_str());
+            findings.add(fault, what);
+        }
+        findings.numbers = expected.cohorts.iter().map(|(_, figures)| figures.0.len()).sum();
+        if let Some(what) = self.brake_differs(expected, policy).await? {
+            findings.add(Fault::Wrong, what);
+        }
+        Ok(())
+    }
+
+    /// How the brake is otherwise than the counts make it, if it is.
+    async fn brake_differs(&self, expected: &View, policy: &Policy) -> Result<Option<String>, Trouble> {
+        let wanted = brake(expected, &policy.brake, UnixMillis::now());
+        let state = self.campaigns().state(&self.story.campaign).await?;
+        let (status, volume) =
+            state.as_ref().map_or((None, 1.0), |state| (Some(state.brake.status), state.brake.volume));
+        let is_right = status == Some(wanted.status) && (volume - wanted.volume).abs() < 1e-9;
+        Ok((!is_right).then(|| {
+            let status = status.map_or("not computed", |status| status.as_str());
+            format!("the brake is {status}, {volume}; it must be {}, {}", wanted.status.as_str(), wanted.volume)
+        }))
+    }
+}
