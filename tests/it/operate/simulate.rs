@@ -1,1 +1,217 @@
-//! `simulate`.
+//! `simulate`: its story against the pure policy, and the command against `rebound dev`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use rebound::campaign::{Campaign, CampaignTags};
+use rebound::event::Event;
+use rebound::operate::place::{Options, Place};
+use rebound::operate::simulate::chaos::{Chaos, requests};
+use rebound::operate::simulate::send::{Sending, send};
+use rebound::operate::simulate::story::Story;
+use rebound::operate::simulate::verify::{Findings, Looking, verify};
+use rebound::policy::counting::{Once, Received, counts};
+use rebound::policy::soft_bounce::{self, SoftBounce, soft_bounced};
+use rebound::policy::suppression::{Change, Protection, Suppression, protection};
+use rebound::signature::MessageId;
+use rebound::time::UnixMillis;
+use serde_json::json;
+use tokio::process::{Child, Command};
+
+use super::command;
+
+fn story(seed: u64, emails: u32) -> Story {
+    Story {
+        seed,
+        campaign: Campaign::new(&format!("campaign-{seed}")).unwrap(),
+        emails,
+        until: UnixMillis::now(),
+        span: Duration::from_secs(3_600),
+        scanners: true,
+        nulls: true,
+        unknown: true,
+        unreadable: true,
+        retold: true,
+    }
+}
+
+/// What the pure policy makes of all webhooks of a story, in an order of its own: the reasons by recipient, and the counts.
+fn by_policy(story: &Story, seed: u64) -> (BTreeMap<String, BTreeSet<&'static str>>, BTreeMap<String, i64>) {
+    let mut messages: Vec<_> = (0..story.emails).flat_map(|number| story.email(number).messages).collect();
+    fastrand::Rng::with_seed(seed).shuffle(&mut messages);
+    let mut known: BTreeMap<String, Suppression> = BTreeMap::new();
+    let mut soft: BTreeMap<String, Vec<SoftBounce>> = BTreeMap::new();
+    let mut once = BTreeSet::new();
+    let mut counted: BTreeMap<String, i64> = BTreeMap::new();
+    let merge = |known: &mut BTreeMap<String, Suppression>, recipient: &str, change: &Change| {
+        let before = known.remove(recipient).unwrap_or_default();
+        known.insert(recipient.to_owned(), before.merge(change));
+    };
+    for message in &messages {
+        let Ok(event) = Event::read(&message.body) else { continue };
+        let id = MessageId::already_verified(message.id.clone());
+        let received = Received {
+            message: id.clone(),
+            partition: message.partition.clone(),
+            at: story.until,
+            expires_at: UnixMillis(0),
+        };
+        let protection = protection(&event, &id, received.at);
+        for count in counts(&event, &received, &protection, &CampaignTags::new(None)) {
+            let key = match &count.once {
+                Once::Message { .. } => message.id.clone(),
+                Once::Happening { key, .. } => key.clone(),
+            };
+            if once.insert(key) {
+                *counted.entry(format!("{} {}", count.cohort, count.counter.as_str())).or_default() += 1;
+            }
+        }
+        if let Protection::Changes(changes) = protection {
+            for (recipient, changes) in changes {
+                changes.iter().for_each(|change| merge(&mut known, recipient.as_str(), change));
+            }
+        }
+        for recipient in soft_bounced(&event) {
+            let at = event.at().unwrap();
+            let bounce = SoftBounce { email_id: message.partition.clone(), at, message: id.clone() };
+            soft.entry(recipient.as_str().to_owned()).or_default().push(bounce);
+        }
+    }
+    for (recipient, bounces) in soft {
+        if let Some(change) = soft_bounce::suppression(&bounces, &Default::default()) {
+            merge(&mut known, &recipient, &change);
+        }
+    }
+    let reasons = |known: Suppression| known.reasons().map(|reason| reason.as_str()).collect::<BTreeSet<_>>();
+    let reasons = known.into_iter().map(|(recipient, known)| (recipient, reasons(known)));
+    (reasons.filter(|(_, reasons)| !reasons.is_empty()).collect(), counted)
+}
+
+#[test]
+fn what_the_story_says_must_follow_is_what_the_policy_makes_of_its_webhooks_in_any_order() {
+    for seed in [1, 2, 3, fastrand::u64(..), fastrand::u64(..)] {
+        let story = story(seed, 3_001);
+        let (reasons, counted) = by_policy(&story, seed ^ 5);
+        let mut said: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
+        let mut says: BTreeMap<String, i64> = BTreeMap::new();
+        for number in 0..story.emails {
+            let email = story.email(number);
+            assert_eq!(email, story.email(number), "the same whenever it is made");
+            for (recipient, reasons) in email.expected.reasons {
+                said.entry(recipient).or_default().extend(reasons.iter().map(|reason| reason.as_str()));
+            }
+            for (cohort, counter) in email.expected.counts {
+                *says.entry(format!("{cohort} {}", counter.as_str())).or_default() += 1;
+            }
+        }
+        said.retain(|_, reasons| !reasons.is_empty());
+        assert!(said.len() > 30 && says.len() >= 8, "seed {seed}: there is enough to compare");
+        assert_eq!((said, says), (reasons, counted), "seed {seed}");
+    }
+}
+
+/// `rebound dev`, on free ports.
+struct Dev {
+    _child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Dev {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dev.env");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rebound"));
+        command.args([
+            "dev",
+            "--listen",
+            "127.0.0.1:0",
+            "--dynamodb",
+            "127.0.0.1:0",
+            "--window",
+            "0.2",
+            "--redeliver",
+            "0.3",
+        ]);
+        command.arg("--env-file").arg(&file).env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.kill_on_drop(true).spawn().unwrap();
+        for _ in 0..600 {
+            if std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
+                return Self { _child: child, folder };
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("`rebound dev` did not start within 30 s");
+    }
+
+    async fn place(&self) -> Place {
+        let local = Some(self.folder.path().join("dev.env"));
+        Place::find(&Options { local, ..Options::default() }, []).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn all_chaos_at_once_loses_nothing_and_doubles_nothing_and_the_report_says_so() {
+    let _alone = crate::support::WHOLE_MACHINE.lock().await;
+    let dev = Dev::start().await;
+    let url = dev.place().await.variable("REBOUND_FUNCTION_URL").unwrap();
+    let local = format!("--local={}", dev.folder.path().join("dev.env").display());
+    let arguments = ["simulate", &url, &local, "--emails", "600", "--chaos", "all", "--json", "--patience", "120"];
+    let said = command(&BTreeMap::new(), &arguments, "").await;
+    let report = said.json();
+    assert_eq!(said.code, 0, "{report:#}");
+    let tables = &report["tables"];
+    assert_eq!((&tables["lost"], &tables["doubled"], &tables["wrong"]), (&json!(0), &json!(0), &json!(0)));
+    for some in ["stored", "refused", "suppressed", "verdicts"] {
+        assert!(tables[some].as_u64().unwrap() > 3, "{some}: {tables:#}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_lost_doubled_or_wrong_in_the_tables_is_found() {
+    let _alone = crate::support::WHOLE_MACHINE.lock().await;
+    let dev = Dev::start().await;
+    let place = dev.place().await;
+    let story = story(11, 120);
+    let chaos = [Chaos::Stale, Chaos::Tampered];
+    let requests = requests(&story, &chaos);
+    let sending = Sending {
+        url: place.variable("REBOUND_FUNCTION_URL").unwrap(),
+        secret: rebound::local::LOCAL_SECRET.parse().unwrap(),
+        chaos: chaos.to_vec(),
+        at_once: 8,
+        rate: None,
+    };
+    let sent = send(&story, &requests, &sending, || {}).await;
+    assert_eq!((sent.wrong_answers, sent.not_taken), (0, 0), "{:?}", sent.wrong);
+    let look = async |patience: u64| -> Findings {
+        let looking =
+            Looking { patience: Duration::from_secs(patience), then: Duration::from_millis(100), knows_verdicts: true };
+        verify(&place, &story, &requests, looking, |_, _| {}).await.unwrap()
+    };
+    let before = look(120).await;
+    assert!(before.is_right(), "{:#?}", before.faults);
+
+    let dynamodb = place.aws().dynamodb();
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let first = &story.email(20).messages[0];
+    let delete = dynamodb.delete_item().table_name(place.table("EVENTS_TABLE"));
+    delete.key("email_id", text(&first.partition)).key("event", text(&first.event)).send().await.unwrap();
+    let after_deleting = look(0).await;
+    assert_eq!((after_deleting.lost, after_deleting.doubled), (1, 0), "{:#?}", after_deleting.faults);
+
+    let (cohort, counter) = story.email(21).expected.counts[0];
+    let add = dynamodb.update_item().table_name(place.table("CAMPAIGNS_TABLE")).update_expression("ADD #c :one");
+    let add = add.key("campaign", text(story.campaign.as_str())).key("cohort", text(&cohort.to_string()));
+    let add = add.expression_attribute_names("#c", counter.as_str());
+    add.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).send().await.unwrap();
+    let innocent = (0..120).map(|n| story.email(n).expected.reasons).find_map(|reasons| {
+        reasons.into_iter().find(|(_, reasons)| reasons.is_empty()).map(|(recipient, _)| recipient)
+    });
+    let put =
+        dynamodb.put_item().table_name(place.table("SUPPRESSIONS_TABLE")).item("recipient", text(&innocent.unwrap()));
+    put.item("reasons", AttributeValue::Ss(vec!["manual".to_owned()])).send().await.unwrap();
+    let found = look(0).await;
+    assert_eq!((found.lost, found.doubled, found.wrong), (1, 1, 1), "{:#?}", found.faults);
+}
