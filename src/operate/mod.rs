@@ -6,11 +6,13 @@
 //! - [`addresses`]: addresses from a file.
 //! - [`simulate`]: a campaign's webhooks, and whether what is made of them is right.
 //! - [`suppressions`]: the list, changed by an operator.
+//! - [`forget`]: erasing everything about an address.
 //! - [`audit`]: who changed it, when, and why.
 
 pub mod addresses;
 pub mod audit;
 pub mod check;
+pub mod forget;
 pub mod place;
 pub mod scan;
 pub mod simulate;

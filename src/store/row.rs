@@ -151,6 +151,12 @@ pub fn payload(item: &Item) -> Option<Cow<'_, [u8]>> {
     }
 }
 
+/// A body as rows hold it that are not text.
+#[cfg(feature = "cli")]
+pub(crate) fn compressed(body: &[u8]) -> Vec<u8> {
+    miniz_oxide::deflate::compress_to_vec_zlib(body, COMPRESSION_LEVEL)
+}
+
 fn common(email_id: String, sort: String, kind: RowKind, stamp: Stamp) -> Item {
     let expires_at = stamp.received_at.plus(days(stamp.retention_days));
     Item::from([

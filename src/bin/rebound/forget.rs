@@ -1,21 +1,99 @@
-//! `rebound forget`.
+//! `rebound forget`: erasure on request.
 
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::Failure;
+use rebound::operate::forget::{Mode, RECOVERABLE_DAYS, Tables, forget};
+use rebound::recipient::Recipient;
+use serde_json::json;
+
 use crate::place::PlaceArguments;
+use crate::suppressions::NoteArguments;
+use crate::{Failure, output};
 
-/// Erase everything about an address, but that it must not be written to.
+/// Erase everything about an address, in every table, but that it must not be written to.
+///
+/// That stays under a keyed hash, from which the address can't be read, and which `check` knows. Webhooks about the address alone
+/// are emptied: only their keys stay, so that the same message, sent again, is not stored or counted again. Out of what is about
+/// others too, the address is cut. It reads all tables, which costs a read unit for each 8 KB of them, and may be broken off
+/// and run again. `rebound suppressions remove` lets the address be written to again.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    place: PlaceArguments,
+    /// The address
+    address: String,
+    /// Don't ask
+    #[arg(long)]
+    yes: bool,
+    /// Say what would be erased, and erase nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    note: NoteArguments,
+    #[command(flatten)]
+    place: PlaceArguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let _ = (arguments.place.find().await?, arguments.json);
-    Err("not there yet".into())
+    let recipient = Recipient::parse(&arguments.address).ok_or("that is no address; write it as ann@example.com")?;
+    let note = arguments.note.note()?;
+    let place = arguments.place.find().await?;
+    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Forget };
+    if mode == Mode::Forget && !arguments.yes && !is_sure(&recipient, place.table("EVENTS_TABLE"))? {
+        println!("Nothing was erased.");
+        return Ok(ExitCode::FAILURE);
+    }
+    let tables = Tables {
+        events: place.table("EVENTS_TABLE").to_owned(),
+        suppressions: place.table("SUPPRESSIONS_TABLE").to_owned(),
+        campaigns: place.table("CAMPAIGNS_TABLE").to_owned(),
+        recipients: place.table("RECIPIENTS_TABLE").to_owned(),
+        agenda: place.table("AGENDA_TABLE").to_owned(),
+    };
+    let calls = place.calls(Duration::from_secs(6 * 3_600));
+    let progress = output::counting("rows read");
+    let report = forget(&calls, &tables, &recipient, &note, mode, |rows| progress.inc(rows as u64)).await?;
+    progress.finish_and_clear();
+    if arguments.json {
+        println!("{}", json!({ "dry_run": arguments.dry_run, "tables": report }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = report.iter().map(|(table, counts)| {
+        let numbers = [counts.read, counts.deleted, counts.emptied, counts.cut];
+        std::iter::once((*table).to_owned()).chain(numbers.map(|number| number.to_string())).collect::<Vec<_>>()
+    });
+    println!("{}", output::table(&["table", "rows read", "deleted", "emptied", "address cut out"], rows));
+    if arguments.dry_run {
+        println!("Nothing was erased.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("The address must not be written to, and `rebound check` says so.");
+    println!(
+        "What was there can be brought back from point-in-time recovery for {RECOVERABLE_DAYS} days, and is gone then."
+    );
+    println!(
+        "Logs hold no addresses. At Resend nothing was changed: it keeps mails and events for 30 days, and its contacts"
+    );
+    println!("and its suppressions until you remove them there. Who gets the alerts has those that were sent.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks whoever sits at the terminal.
+fn is_sure(recipient: &Recipient, events_table: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(
+            "there is no terminal to ask at; add --yes if you are sure, or --dry-run to see what would be erased"
+                .into(),
+        );
+    }
+    print!(
+        "Everything about {recipient} will be erased, from {events_table} and the four tables beside it. Type yes: "
+    );
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
 }

@@ -21,7 +21,7 @@ use rebound::operate::place::{Options, Place};
 use rebound::operate::suppressions::List;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// The place that an embedded AWS is.
 pub(crate) async fn place(aws: &EmbeddedAws) -> Place {
@@ -79,4 +79,57 @@ pub(crate) async fn command(variables: &BTreeMap<String, String>, arguments: &[&
 /// The same, on an embedded AWS.
 pub(crate) async fn rebound(aws: &EmbeddedAws, arguments: &[&str]) -> Said {
     command(aws.variables(), arguments, "").await
+}
+
+/// `rebound dev`, on free ports.
+pub(crate) struct Dev {
+    _child: Child,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Dev {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dev.env");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rebound"));
+        command.args([
+            "dev",
+            "--listen",
+            "127.0.0.1:0",
+            "--dynamodb",
+            "127.0.0.1:0",
+            "--window",
+            "0.2",
+            "--redeliver",
+            "0.3",
+        ]);
+        command.arg("--env-file").arg(&file).env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.kill_on_drop(true).spawn().unwrap();
+        for _ in 0..600 {
+            if std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
+                return Self { _child: child, folder };
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("`rebound dev` did not start within 30 s");
+    }
+
+    /// The variables that point the command at it.
+    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
+        let text = std::fs::read_to_string(self.folder.path().join("dev.env")).unwrap();
+        text.lines()
+            .map(|line| line.split_once('=').unwrap())
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    /// Runs the command on it.
+    pub(crate) async fn rebound(&self, arguments: &[&str]) -> Said {
+        command(&self.variables(), arguments, "").await
+    }
+
+    pub(crate) async fn place(&self) -> Place {
+        let local = Some(self.folder.path().join("dev.env"));
+        Place::find(&Options { local, ..Options::default() }, []).await.unwrap()
+    }
 }

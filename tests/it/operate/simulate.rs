@@ -1,13 +1,11 @@
 //! `simulate`: its story against the pure policy, and the command against `rebound dev`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Stdio;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::campaign::{Campaign, CampaignTags};
 use rebound::event::Event;
-use rebound::operate::place::{Options, Place};
 use rebound::operate::simulate::chaos::{Chaos, requests};
 use rebound::operate::simulate::send::{Sending, send};
 use rebound::operate::simulate::story::Story;
@@ -18,9 +16,8 @@ use rebound::policy::suppression::{Change, Protection, Suppression, protection};
 use rebound::signature::MessageId;
 use rebound::time::UnixMillis;
 use serde_json::json;
-use tokio::process::{Child, Command};
 
-use super::command;
+use super::{Dev, command};
 
 fn story(seed: u64, emails: u32) -> Story {
     Story {
@@ -109,45 +106,6 @@ fn what_the_story_says_must_follow_is_what_the_policy_makes_of_its_webhooks_in_a
         said.retain(|_, reasons| !reasons.is_empty());
         assert!(said.len() > 30 && says.len() >= 8, "seed {seed}: there is enough to compare");
         assert_eq!((said, says), (reasons, counted), "seed {seed}");
-    }
-}
-
-/// `rebound dev`, on free ports.
-struct Dev {
-    _child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Dev {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("dev.env");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rebound"));
-        command.args([
-            "dev",
-            "--listen",
-            "127.0.0.1:0",
-            "--dynamodb",
-            "127.0.0.1:0",
-            "--window",
-            "0.2",
-            "--redeliver",
-            "0.3",
-        ]);
-        command.arg("--env-file").arg(&file).env_clear().stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.kill_on_drop(true).spawn().unwrap();
-        for _ in 0..600 {
-            if std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
-                return Self { _child: child, folder };
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("`rebound dev` did not start within 30 s");
-    }
-
-    async fn place(&self) -> Place {
-        let local = Some(self.folder.path().join("dev.env"));
-        Place::find(&Options { local, ..Options::default() }, []).await.unwrap()
     }
 }
 

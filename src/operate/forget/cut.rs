@@ -1,0 +1,224 @@
+//! Finding an address in texts, however it is written there, and cutting it out.
+
+use regex::{Regex, RegexBuilder};
+use serde_json::Value;
+
+use crate::recipient::Recipient;
+
+/// What is left where an address was.
+pub const CUT: &str = "forgotten";
+
+/// Finds one address, and no other that it is a part of.
+#[derive(Clone, Debug)]
+pub struct Cutter {
+    recipient: Recipient,
+    pattern: Regex,
+}
+
+impl Cutter {
+    /// A cutter for this address: in any case; with its signs as they stand in links (`%40`), in HTML (`&#64;`), and in the return
+    /// addresses that name a recipient (`bounce-ann=example.com@…`).
+    ///
+    /// # Errors
+    /// None that is known: every sign is escaped.
+    pub fn new(recipient: &Recipient) -> Result<Self, regex::Error> {
+        let mut pattern = String::new();
+        for c in recipient.as_str().chars() {
+            let plain = regex::escape(c.encode_utf8(&mut [0; 4]));
+            if c.is_alphanumeric() {
+                pattern.push_str(&plain);
+                continue;
+            }
+            let bytes = c.to_string().into_bytes();
+            let once: String = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();
+            let twice = once.replace('%', "%25");
+            let besides = if c == '@' { "|=|&#64;|&#x40;|&commat;" } else { "" };
+            pattern.push_str(&format!("(?:{plain}|{once}|{twice}{besides})"));
+        }
+        let pattern = RegexBuilder::new(&pattern).case_insensitive(true).build()?;
+        Ok(Self { recipient: recipient.clone(), pattern })
+    }
+
+    /// Whether a text has the address in it.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.places(text).next().is_some()
+    }
+
+    /// A text without the address. `None`: it is not in it.
+    pub fn cut(&self, text: &str) -> Option<String> {
+        let mut places = self.places(text).peekable();
+        places.peek()?;
+        let ends_with_it = text.trim_end().ends_with('>') || text.trim().eq_ignore_ascii_case(self.recipient.as_str());
+        let is_one_address = ends_with_it && text.matches('@').count() == 1;
+        if is_one_address && Recipient::parse(text).as_ref() == Some(&self.recipient) {
+            return Some(CUT.to_owned());
+        }
+        let mut cut = String::with_capacity(text.len());
+        let mut from = 0;
+        for (start, end) in places {
+            let (start, end) = with_name(text, start, end);
+            let start = start.max(from);
+            cut.push_str(text.get(from..start).unwrap_or_default());
+            cut.push_str(CUT);
+            from = end;
+        }
+        cut.push_str(text.get(from..).unwrap_or_default());
+        Some(cut)
+    }
+
+    /// A JSON value without the address: in every text, and in every name of a field. `None`: it is not in it.
+    pub fn cut_json(&self, value: &Value) -> Option<Value> {
+        match value {
+            Value::String(text) => self.cut(text).map(Value::String),
+            Value::Array(values) => {
+                let cut: Vec<Option<Value>> = values.iter().map(|value| self.cut_json(value)).collect();
+                let changes = cut.iter().any(Option::is_some);
+                let values = cut.into_iter().zip(values).map(|(cut, value)| cut.unwrap_or_else(|| value.clone()));
+                changes.then(|| Value::Array(values.collect()))
+            }
+            Value::Object(fields) => {
+                let mut changes = false;
+                let fields = fields.iter().map(|(name, value)| {
+                    let (cut_name, cut_value) = (self.cut(name), self.cut_json(value));
+                    changes |= cut_name.is_some() || cut_value.is_some();
+                    (cut_name.unwrap_or_else(|| name.clone()), cut_value.unwrap_or_else(|| value.clone()))
+                });
+                let fields: serde_json::Map<String, Value> = fields.collect();
+                changes.then_some(Value::Object(fields))
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        }
+    }
+
+    /// A body without the address: as JSON, where it is that; else as text. `None`: it is not in it.
+    pub fn cut_body(&self, body: &[u8]) -> Option<Vec<u8>> {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(value) => self.cut_json(&value).map(|value| value.to_string().into_bytes()),
+            Err(_) => self.cut(&String::from_utf8_lossy(body)).map(String::into_bytes),
+        }
+    }
+
+    /// From where to where the address is.
+    fn places<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, usize)> + 'a {
+        let found = self.pattern.find_iter(text).map(|found| (found.start(), found.end()));
+        found.filter(|(start, end)| {
+            begins(text.get(..*start).unwrap_or_default()) && ends(text.get(*end..).unwrap_or_default())
+        })
+    }
+}
+
+/// Whether an address can begin after this text: whether it is not the end of a longer one's local part.
+fn begins(before: &str) -> bool {
+    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '+');
+    match escaped_at_end(before) {
+        Some(c) => !goes_on(c),
+        // A hyphen: in bounce-ann=example.com@ it stands before an address, and in mary-ann@ it is a part of one.
+        None => match before.chars().next_back() {
+            Some('-') => false,
+            last => !last.is_some_and(goes_on),
+        },
+    }
+}
+
+/// The character that a text ends with, if it is written as `%20`.
+fn escaped_at_end(before: &str) -> Option<char> {
+    let (_, digits) =
+        before.get(before.len().checked_sub(3)?..)?.split_at_checked(1).filter(|(sign, _)| *sign == "%")?;
+    u8::from_str_radix(digits, 16).ok().map(char::from)
+}
+
+/// Whether an address can end before this text: whether its domain doesn't go on.
+fn ends(after: &str) -> bool {
+    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let mut next = after.chars();
+    match next.next() {
+        Some('.') => !next.next().is_some_and(goes_on),
+        next => !next.is_some_and(goes_on),
+    }
+}
+
+/// The place of an address, with the name before it and the brackets around it, if it has them: `Ann Lee <ann@example.com>`.
+fn with_name(text: &str, start: usize, end: usize) -> (usize, usize) {
+    let (before, after) = (text.get(..start).unwrap_or_default(), text.get(end..).unwrap_or_default());
+    let (Some(outside), true) = (before.trim_end().strip_suffix('<'), after.trim_start().starts_with('>')) else {
+        return (start, end);
+    };
+    let closing = after.find('>').map_or(end, |at| end + at + 1);
+    // A quoted name may have a comma in it.
+    let name = outside.trim_end();
+    let begins = match name.strip_suffix('"').and_then(|quoted| quoted.rfind('"')) {
+        Some(at) => at,
+        None => {
+            let separator = name.rfind([',', ';', '<', '>', '\n', ':']);
+            let at = separator.map_or(0, |at| at + 1);
+            at + name.get(at..).map_or(0, |name| name.len() - name.trim_start().len())
+        }
+    };
+    (begins, closing)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cutter() -> Cutter {
+        Cutter::new(&Recipient::parse("ann.lee+x@example.com").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_address_is_found_however_it_is_written() {
+        for (text, cut) in [
+            ("ann.lee+x@example.com", "forgotten"),
+            ("Ann Lee <ANN.LEE+X@Example.com>", "forgotten"),
+            ("\"Lee, Ann\" <ann.lee+x@example.com>, Bob <bob@example.com>", "forgotten, Bob <bob@example.com>"),
+            ("Bob <bob@example.com>, Ann Lee < ann.lee+x@example.com >; x", "Bob <bob@example.com>, forgotten; x"),
+            ("550 5.1.1 <ann.lee+x@example.com>: unknown", "forgotten: unknown"),
+            ("https://a.example/?who=ann.lee%2Bx%40example.com&b=1", "https://a.example/?who=forgotten&b=1"),
+            ("https://a.example/?q=%20Ann.Lee%2bX%40example%2ecom", "https://a.example/?q=%20forgotten"),
+            (
+                "https://a.example/r?to=https%3A%2F%2Fb%3Fwho%3Dann.lee%252Bx%2540example.com",
+                "https://a.example/r?to=https%3A%2F%2Fb%3Fwho%3Dforgotten",
+            ),
+            ("ann.lee+x=example.com@bounces.example", "forgotten@bounces.example"),
+            ("write to ann.lee+x@example.com. Or ann.lee+x&#64;example.com!", "write to forgotten. Or forgotten!"),
+        ] {
+            assert_eq!(cutter().cut(text).as_deref(), Some(cut), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_addresses_that_it_is_a_part_of_are_left_alone() {
+        for other in [
+            "joann.lee+x@example.com",
+            "mary-ann.lee+x@example.com",
+            "a.ann.lee+x@example.com",
+            "ann.lee+x@example.com.au",
+            "ann.lee+x@example.community",
+            "ann.lee+x@example.com-archive.example",
+            "annxlee+x@example.com",
+            "ann.lee@example.com",
+            "https://a.example/?who=jo%2Eann.lee%2Bx%40example.com",
+            "",
+        ] {
+            assert_eq!(cutter().cut(other), None, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_left_of_it_in_any_json_and_everything_else_is_as_it_was(
+            before in "[ -~]{0,12}", after in "[ -~]{0,12}", upper in any::<bool>(),
+        ) {
+            let address = if upper { "ANN.LEE+X@EXAMPLE.COM" } else { "ann.lee+x@example.com" };
+            // Between blanks it begins and ends in any case.
+            let text = format!("{before} {address} {after}");
+            let value = serde_json::json!({ "a": [1, null, { "b": text }], address: true, "c": "other" });
+            let cut = cutter().cut_json(&value).unwrap();
+            prop_assert!(cutter().cut_json(&cut).is_none());
+            prop_assert_eq!(&cut["c"], &value["c"]);
+            prop_assert!(!cut.to_string().to_lowercase().contains("ann.lee+x@example.com"));
+        }
+    }
+}

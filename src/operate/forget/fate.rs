@@ -1,0 +1,126 @@
+//! What becomes of a row of the events table when somebody is forgotten. Pure.
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::cut::Cutter;
+use crate::event::{Addressees, Event};
+use crate::recipient::Recipient;
+use crate::store::row::{self, RowKind};
+use crate::store::{Item, string, text};
+
+/// The value of `kind` of what is left of a webhook about somebody who was forgotten: its key, so that the same message, sent again, is
+/// still a duplicate and is not counted again.
+pub const TOMBSTONE: &str = "forgotten";
+
+/// What becomes of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fate {
+    /// It has nothing to do with them.
+    Kept,
+    /// It is about them alone: only its key and its times stay. So is everything else in its partition.
+    Emptied(Item),
+    /// It is about others too: they are cut out of it.
+    Cut(Item),
+    /// It goes.
+    Deleted,
+}
+
+/// What becomes of a row.
+pub fn fate(row: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate {
+    let kind = string(row, "kind");
+    if cutter.is_in(string(row, "email_id")) || cutter.is_in(string(row, "event")) {
+        return Fate::Deleted;
+    }
+    let is_webhook = [RowKind::Event, RowKind::Quarantine].iter().any(|known| known.as_str() == kind);
+    if is_webhook {
+        let body = row::payload(row);
+        let body = body.as_deref().unwrap_or_default();
+        if kind == RowKind::Event.as_str() && is_about_alone(body, recipient) {
+            return Fate::Emptied(tombstone(row));
+        }
+        if kind == RowKind::Quarantine.as_str() {
+            let is_in_it = cutter.cut_body(body).is_some() || cut_attributes(row, cutter).is_some();
+            return if is_in_it { Fate::Emptied(tombstone(row)) } else { Fate::Kept };
+        }
+    }
+    if kind == "alert" && is_alert_about(row, recipient) {
+        return Fate::Deleted;
+    }
+    match cut_attributes(row, cutter) {
+        Some(cut) => Fate::Cut(cut),
+        None => Fate::Kept,
+    }
+}
+
+/// What becomes of a row whose email went to them alone.
+pub fn fate_with_all(row: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate {
+    match string(row, "kind") {
+        "event" | "quarantine" => match fate(row, recipient, cutter) {
+            Fate::Kept => Fate::Emptied(tombstone(row)),
+            fate => fate,
+        },
+        TOMBSTONE => Fate::Kept,
+        _ => Fate::Deleted,
+    }
+}
+
+fn is_about_alone(body: &[u8], recipient: &Recipient) -> bool {
+    let Ok(event) = Event::read(body) else { return false };
+    match event.addressees() {
+        Addressees::One(one) => one == *recipient,
+        Addressees::Several(_) => false,
+        Addressees::Nobody => event.address().as_ref() == Some(recipient),
+    }
+}
+
+fn is_alert_about(row: &Item, recipient: &Recipient) -> bool {
+    let alert: serde_json::Value = serde_json::from_str(string(row, "payload")).unwrap_or_default();
+    alert.get("recipient").and_then(serde_json::Value::as_str).and_then(Recipient::parse).as_ref() == Some(recipient)
+}
+
+fn tombstone(row: &Item) -> Item {
+    let kept = ["email_id", "event", "received_at", "expires_at"];
+    let mut left: Item = kept.iter().filter_map(|name| Some(((*name).to_owned(), row.get(*name)?.clone()))).collect();
+    left.insert("kind".to_owned(), text(TOMBSTONE));
+    left
+}
+
+/// An item with the address cut out of whatever it holds. `None`: it is not in it.
+pub fn cut_attributes(item: &Item, cutter: &Cutter) -> Option<Item> {
+    let mut cut = item.clone();
+    let mut changes = false;
+    for (name, value) in item {
+        if let Some(value) = cut_attribute(name, value, cutter) {
+            cut.insert(name.clone(), value);
+            changes = true;
+        }
+    }
+    changes.then_some(cut)
+}
+
+fn cut_attribute(name: &str, value: &AttributeValue, cutter: &Cutter) -> Option<AttributeValue> {
+    let in_text = |text: &String| cutter.cut_body(text.as_bytes()).and_then(|body| String::from_utf8(body).ok());
+    match value {
+        AttributeValue::S(text) => in_text(text).map(AttributeValue::S),
+        AttributeValue::B(_) if name == "payload" => {
+            let row = Item::from([(name.to_owned(), value.clone())]);
+            let cut = cutter.cut_body(row::payload(&row)?.as_ref())?;
+            Some(AttributeValue::B(Blob::new(row::compressed(&cut))))
+        }
+        AttributeValue::Ss(texts) => {
+            let cut: std::collections::BTreeSet<String> =
+                texts.iter().map(|text| in_text(text).unwrap_or_else(|| text.clone())).collect();
+            let changes = texts.iter().any(|text| !cut.contains(text));
+            changes.then(|| AttributeValue::Ss(cut.into_iter().collect()))
+        }
+        AttributeValue::M(map) => cut_attributes(map, cutter).map(AttributeValue::M),
+        AttributeValue::L(list) => {
+            let cut: Vec<Option<AttributeValue>> = list.iter().map(|one| cut_attribute("", one, cutter)).collect();
+            let changes = cut.iter().any(Option::is_some);
+            let all = cut.into_iter().zip(list).map(|(cut, one)| cut.unwrap_or_else(|| one.clone()));
+            changes.then(|| AttributeValue::L(all.collect()))
+        }
+        _ => None,
+    }
+}
