@@ -192,3 +192,53 @@ async fn after_it_no_table_holds_the_address_anywhere_check_still_says_no_and_no
     assert_eq!(recalled.json()["outcome"], "recalled");
     assert_eq!(dev.rebound(&["check", "ann@example.com"]).await.code, 0);
 }
+
+#[tokio::test]
+async fn who_was_forgotten_and_clicks_in_a_later_mail_gets_no_follow_up_even_if_it_was_while_claude_was_thinking() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use crate::engage::{Mail, Stage};
+    use crate::protect::{MINUTE, NOW, after};
+    let key = ForgottenKey::new([9; 32]).unwrap();
+    let ann = Recipient::parse("ann@example.com").unwrap();
+    let clicks = |n: usize, to: &str| {
+        let mail = Mail::to(&format!("e{n}"), to);
+        [mail.delivered(), mail.clicked(&format!("c{n}"), after(-10 * MINUTE))]
+    };
+    let stage = Stage::start().await;
+    put_forgotten(&stage.aws, &key, &ann).await;
+    stage.happens(&clicks(1, "ann@example.com")).await;
+    stage.happens(&clicks(2, "bob@example.com")).await;
+    let proposed: Vec<(String, bool)> = stage
+        .receipts()
+        .await
+        .into_values()
+        .map(|receipt| (receipt.recipients[0].clone(), receipt.followup.is_some()))
+        .collect();
+    assert_eq!(proposed, [("ann@example.com".to_owned(), false), ("bob@example.com".to_owned(), true)]);
+
+    // Forgotten after the guards have looked, and before the decision is stored: the transaction sees it.
+    let stage = Stage::start().await;
+    let other = Recipient::parse("other@example.com").unwrap();
+    put_forgotten(&stage.aws, &key, &other).await;
+    let messages = clicks(1, "ann@example.com");
+    stage.receives(&messages).await;
+    let deliveries = stage.deliveries(&["c1"], 1).await;
+    let (reached, forgotten) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (is_reached, is_forgotten) = (Arc::clone(&reached), Arc::clone(&forgotten));
+    stage.faults.plan(move |call| {
+        let waits = call.operation == "TransactWriteItems" && !is_forgotten.load(Ordering::SeqCst);
+        is_reached.fetch_or(waits, Ordering::SeqCst);
+        waits.then_some(rebound::local::faults::Fault::Throttle)
+    });
+    let forgets = async {
+        while !reached.load(Ordering::SeqCst) {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        put_forgotten(&stage.aws, &key, &ann).await;
+        forgotten.store(true, Ordering::SeqCst);
+    };
+    tokio::join!(stage.delivers(&deliveries, NOW), forgets);
+    assert!(stage.receipt().await.followup.is_none());
+}
