@@ -7,13 +7,17 @@
 //! - [`simulate`]: a campaign's webhooks, and whether what is made of them is right.
 //! - [`suppressions`]: the list, changed by an operator.
 //! - [`forget`]: erasing everything about an address.
+//! - [`timeline`]: everything that happened to an email, or to an address.
+//! - [`campaigns`]: what became of a campaign's mail.
 //! - [`audit`]: who changed it, when, and why.
 
 pub mod addresses;
 pub mod audit;
+pub mod campaigns;
 pub mod check;
 pub mod forget;
 pub mod place;
 pub mod scan;
 pub mod simulate;
 pub mod suppressions;
+pub mod timeline;

@@ -54,6 +54,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Up
 use sha2::{Digest, Sha256};
 
 use self::memory::{Memory, happening, ledger, memories};
+#[cfg(feature = "cli")]
+pub(crate) use self::view::cohort_figures;
 use super::calls::{Calls, Trouble, put_item, update_item};
 use super::failure::Failure;
 use super::{Item, number, text};

@@ -94,7 +94,8 @@ impl State {
         Some(next)
     }
 
-    fn from_item(item: &Item) -> Option<Self> {
+    /// Reads an item.
+    pub(crate) fn from_item(item: &Item) -> Option<Self> {
         let millis = |name: &str| item.get(name).and_then(as_number).map(UnixMillis);
         let count = |name: &str| item.get(name).and_then(as_number).unwrap_or(0);
         let words = |name: &str| Some(string(item, name).to_owned()).filter(|words| !words.is_empty());

@@ -1,21 +1,248 @@
-//! `rebound campaigns`.
+//! `rebound campaigns`: what became of a campaign's mail.
+
+mod plot;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::Failure;
+use comfy_table::{Cell, Color};
+use rebound::campaign::Campaign;
+use rebound::operate::campaigns::{Known, all, bounce_rate, complaint_rate, like, one, rate, sum};
+use rebound::policy::brake::Status;
+use rebound::policy::counting::{Counter, Figures};
+use rebound::policy::numbers::{BrakePolicy, Limit, Policy};
+use rebound::store::state::State;
+use rebound::time::{UnixMillis, days, hours};
+use serde_json::{Value, json};
+
+use crate::output::{self, moment, shown};
 use crate::place::PlaceArguments;
+use crate::{Failure, variable};
 
-/// Show what became of a campaign's mail, and its brake.
+/// How many hours are shown one by one; of more, days.
+const MANY: usize = 48;
+
+/// Show what became of a campaign's mail: its cohorts, its rates against their limits, and its brake. Without a name, all campaigns.
+///
+/// A cohort is the mails that were created in an hour; what happens to them days later counts for it. One campaign takes two calls. For
+/// all of them the whole table is read, which costs a read unit for each 8 KB of it. The limits are those of POLICY, where that is set.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    place: PlaceArguments,
+    /// The campaign's name
+    name: Option<String>,
+    /// How many days back
+    #[arg(long, value_name = "NUMBER", default_value_t = 7)]
+    days: u32,
+    /// Add up by hour, or by day; without it, as fits
+    #[arg(long, value_name = "WHAT", value_parser = ["hour", "day"])]
+    by: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let _ = (arguments.place.find().await?, arguments.json);
-    Err("not there yet".into())
+    let place = arguments.place.find().await?;
+    let calls = place.calls(Duration::from_secs(3_600));
+    let table = place.table("CAMPAIGNS_TABLE");
+    let policy = variable("POLICY").or_else(|| place.variable("POLICY"));
+    let policy = policy.as_deref().map_or_else(|| Ok(Policy::default()), Policy::read)?.brake;
+    let now = UnixMillis::now();
+    let Some(name) = &arguments.name else {
+        let progress = output::counting("items read");
+        let known = all(&calls, table, now, arguments.days, |items| progress.inc(items as u64)).await?;
+        progress.finish_and_clear();
+        let mut known: Vec<(String, Known)> = known.into_iter().collect();
+        let latest = |known: &Known| known.cohorts.last().map(|(cohort, _)| *cohort);
+        known.sort_by_key(|(_, known)| std::cmp::Reverse(latest(known)));
+        if arguments.json {
+            let all: Vec<Value> = known.iter().map(|(name, known)| as_json(name, known, now)).collect();
+            println!("{:#}", json!({ "campaigns": all }));
+        } else {
+            print_all(arguments, &known);
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let campaign = Campaign::new(name).ok_or("that is no name of a campaign")?;
+    let since = now.minus(days(arguments.days));
+    match one(&calls, table, &campaign, Some(since)).await? {
+        Some(known) if arguments.json => println!("{:#}", as_json(name, &known, now)),
+        Some(known) => print_one(arguments, name, &known, &policy, now),
+        None => {
+            let known = all(&calls, table, now, 400, |_| {}).await?;
+            let like = like(name, known.keys()).join(", ");
+            let like =
+                if like.is_empty() { "`rebound campaigns` lists them".to_owned() } else { format!("there are {like}") };
+            eprintln!("rebound: nothing is known of a campaign {name}; {like}");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn figures_json(figures: &Figures) -> Value {
+    let mut counts: serde_json::Map<String, Value> =
+        Counter::ALL.iter().map(|counter| (counter.as_str().to_owned(), json!(figures.get(*counter)))).collect();
+    counts.insert("complaint_rate".to_owned(), json!(complaint_rate(figures)));
+    counts.insert("hard_bounce_rate".to_owned(), json!(bounce_rate(figures)));
+    counts.into()
+}
+
+fn as_json(name: &str, known: &Known, now: UnixMillis) -> Value {
+    let cohorts = known.cohorts.iter().map(|(cohort, figures)| {
+        let mut line = figures_json(figures);
+        if let Some(line) = line.as_object_mut() {
+            line.insert("cohort".to_owned(), json!(cohort.to_string()));
+        }
+        line
+    });
+    let brake = known.state.as_ref().map(|state| {
+        let brake = &state.brake;
+        json!({
+            "status": brake.status, "volume": brake.volume, "reason": brake.reason, "at": state.at.to_text(),
+            "until": brake.until.map(UnixMillis::to_text), "warning": brake.warning,
+        })
+    });
+    json!({
+        "campaign": name, "total": figures_json(&known.total()), "last_24_hours": figures_json(&since(known, now, 24)),
+        "brake": brake, "cohorts": cohorts.collect::<Vec<_>>(),
+    })
+}
+
+/// What the cohorts of the last so many hours add up to.
+fn since(known: &Known, now: UnixMillis, last: u32) -> Figures {
+    let from = rebound::campaign::Cohort::of(now.minus(hours(last)));
+    sum(known.cohorts.iter().filter(|(cohort, _)| *cohort >= from).map(|(_, figures)| figures))
+}
+
+fn percent(rate: Option<f64>) -> String {
+    rate.map_or_else(|| "–".to_owned(), |rate| format!("{:.2} %", rate * 100.0))
+}
+
+fn status(state: Option<&State>) -> Cell {
+    match state.map(|state| &state.brake) {
+        None => Cell::new("open"),
+        Some(brake) => {
+            let colour = match brake.status {
+                Status::Open => Color::Green,
+                Status::Slowed => Color::Yellow,
+                Status::Paused => Color::Red,
+            };
+            let text = match brake.status {
+                Status::Slowed => format!("slowed to {} %", (brake.volume * 100.0).round()),
+                other => other.as_str().to_owned(),
+            };
+            Cell::new(text).fg(colour)
+        }
+    }
+}
+
+fn print_all(arguments: &Arguments, known: &[(String, Known)]) {
+    if known.is_empty() {
+        println!(
+            "No campaign has mails of the last {} days. Tag them: a tag `campaign`, or what CAMPAIGN_TAG names.",
+            arguments.days
+        );
+        return;
+    }
+    let rows = known.iter().map(|(name, known)| {
+        let total = known.total();
+        let number = |counter| total.get(counter);
+        let of_delivered = |counter| percent(rate(number(counter), number(Counter::Delivered)));
+        let last = known.cohorts.last().map(|(cohort, _)| cohort.to_string()).unwrap_or_default();
+        let mut row: Vec<Cell> = vec![Cell::new(shown(name)), status(known.state.as_ref())];
+        let texts = [
+            number(Counter::Sent).to_string(),
+            number(Counter::Delivered).to_string(),
+            percent(bounce_rate(&total)),
+            percent(complaint_rate(&total)),
+            of_delivered(Counter::Opened),
+            of_delivered(Counter::Clicked),
+            last,
+        ];
+        row.extend(texts.into_iter().map(Cell::new));
+        row
+    });
+    let header = [
+        "campaign",
+        "brake",
+        "sent",
+        "delivered",
+        "hard bounces",
+        "complaints",
+        "opens",
+        "clicks",
+        "last created (UTC)",
+    ];
+    println!("{}", output::table(&header, rows.collect::<Vec<_>>()));
+    println!(
+        "Of the mails created in the last {} days. Opens and clicks are what Resend tells, machines included.",
+        arguments.days
+    );
+}
+
+fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePolicy, now: UnixMillis) {
+    let is_by_day = match arguments.by.as_deref() {
+        Some(by) => by == "day",
+        None => known.cohorts.len() > MANY,
+    };
+    let parts: Vec<(String, Figures)> = match is_by_day {
+        true => known.by_day(),
+        false => known.cohorts.iter().map(|(cohort, figures)| (cohort.to_string(), figures.clone())).collect(),
+    };
+    println!("Campaign {}", shown(name));
+    print_brake(known.state.as_ref());
+    let all = |figures: &Figures| Counter::ALL.map(|counter| figures.get(counter).to_string());
+    let row = |(when, figures): &(String, Figures)| {
+        let rates = [percent(bounce_rate(figures)), percent(complaint_rate(figures))];
+        std::iter::once(when.clone()).chain(all(figures)).chain(rates).collect::<Vec<_>>()
+    };
+    let mut rows: Vec<Vec<String>> = parts.iter().map(row).collect();
+    rows.push(row(&("24 hours".to_owned(), since(known, now, 24))));
+    rows.push(row(&(format!("{} days", arguments.days), known.total())));
+    let header = [
+        if is_by_day { "day (UTC)" } else { "hour (UTC)" },
+        "sent",
+        "delivered",
+        "delayed",
+        "hard",
+        "soft",
+        "complained",
+        "failed",
+        "skipped",
+        "opened",
+        "clicked",
+        "hard %",
+        "complaints %",
+    ];
+    println!("{}", output::table(&header, rows));
+    plot::mails(&parts);
+    plot::rates(
+        &since(known, now, 24),
+        &known.total(),
+        limit(&policy.bounce_limits),
+        limit(&policy.complaint_limits),
+        arguments.days,
+    );
+}
+
+/// The lowest rate that pauses.
+fn limit(limits: &[Limit]) -> f64 {
+    limits.iter().map(|limit| limit.rate).fold(f64::INFINITY, f64::min)
+}
+
+fn print_brake(state: Option<&State>) {
+    let Some(state) = state else { return println!("Nothing stands against it.\n") };
+    let brake = &state.brake;
+    let volume = (brake.volume * 100.0).round();
+    println!("{}: {volume} % of it may be sent. {}", brake.status.as_str(), shown(&brake.reason));
+    if let Some(until) = brake.until {
+        println!("It opens again at {} UTC, if nothing more happens.", moment(until));
+    }
+    if let Some(warning) = &brake.warning {
+        println!("Warning: {}", shown(warning));
+    }
+    println!();
 }

@@ -1,21 +1,159 @@
-//! `rebound timeline`.
+//! `rebound timeline`: everything that happened.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::Failure;
+use rebound::decision::Receipt;
+use rebound::decision::receipt::told;
+use rebound::operate::timeline::{Entry, of_address, of_email};
+use rebound::recipient::Recipient;
+use rebound::time::UnixMillis;
+use serde_json::{Map, Value, json};
+
+use crate::output::{self, moment, shown};
 use crate::place::PlaceArguments;
+use crate::{Failure, check, suppressions};
 
-/// Tell everything that happened to an email, or to an address.
+/// Tell everything that happened to an email, or to an address, in order of happening: webhooks, what followed from them, verdicts,
+/// decisions, alerts, and what was done by hand.
+///
+/// An email takes one Query. For an address the whole table of events is read, which costs a read unit for each 8 KB of it.
+/// Exits with 1 if nothing is known.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    place: PlaceArguments,
+    /// The email's id, as Resend gave it
+    #[arg(required_unless_present = "address")]
+    email_id: Option<String>,
+    /// Everything about this address instead
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "email_id")]
+    address: Option<String>,
+    /// Only what happened from then on, such as 2026-11-23T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<UnixMillis>,
+    /// Only what happened before
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<UnixMillis>,
+    /// Print the receipt of each decision whole
+    #[arg(long)]
+    receipts: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
+}
+
+/// A time as an argument.
+pub(crate) fn time(text: &str) -> Result<UnixMillis, String> {
+    let day = format!("{text}T00:00:00Z");
+    UnixMillis::parse(text)
+        .or_else(|| UnixMillis::parse(&day))
+        .ok_or_else(|| "write it as 2026-11-23, or 2026-11-23T13:05:00Z".to_owned())
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let _ = (arguments.place.find().await?, arguments.json);
-    Err("not there yet".into())
+    let place = arguments.place.find().await?;
+    let calls = place.calls(Duration::from_secs(6 * 3_600));
+    let table = place.table("EVENTS_TABLE");
+    let recipient = match &arguments.address {
+        Some(text) => Some(Recipient::parse(text).ok_or("that is no address; write it as ann@example.com")?),
+        None => None,
+    };
+    let mut entries = match (&recipient, &arguments.email_id) {
+        (Some(recipient), _) => {
+            let progress = output::counting("rows read");
+            let entries = of_address(&calls, table, recipient, |rows| progress.inc(rows as u64)).await?;
+            progress.finish_and_clear();
+            entries
+        }
+        (None, email) => of_email(&calls, table, email.as_deref().unwrap_or_default()).await?,
+    };
+    let is_known = !entries.is_empty();
+    entries.retain(|entry| {
+        arguments.since.is_none_or(|since| entry.at >= since) && arguments.until.is_none_or(|until| entry.at < until)
+    });
+    let now = UnixMillis::now();
+    let standing = match &recipient {
+        Some(recipient) => {
+            let list = suppressions::list(&place);
+            let (stored, is_forgotten) = list.find(recipient, list.forgotten_key().await?.as_ref()).await?;
+            Some((stored.map(|stored| stored.standing(now)).unwrap_or_default(), is_forgotten))
+        }
+        None => None,
+    };
+    if arguments.json {
+        let standing =
+            standing.map(|(standing, is_forgotten)| json!({ "reasons": standing, "forgotten": is_forgotten }));
+        let entries: Vec<Value> = entries.iter().map(as_json).collect();
+        let (email, address) = (&arguments.email_id, &recipient);
+        println!("{:#}", json!({ "email_id": email, "address": address, "suppression": standing, "entries": entries }));
+    } else {
+        print(arguments, &entries);
+        if let (Some((standing, is_forgotten)), Some(recipient)) = (standing, &recipient) {
+            match (standing.is_empty(), is_forgotten) {
+                (_, true) => println!("{recipient} asked to be forgotten, and must not be written to."),
+                (true, false) => println!("{recipient} may be written to."),
+                (false, false) => {
+                    let reasons: Vec<String> = standing.iter().map(check::reason).collect();
+                    println!("{recipient} must not be written to: {}", reasons.join("; "));
+                }
+            }
+        }
+    }
+    Ok(if is_known { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn as_json(entry: &Entry) -> Value {
+    let mut fields = Map::from_iter([
+        ("at".to_owned(), json!(entry.at.to_text())),
+        ("received_at".to_owned(), json!(entry.received_at.map(UnixMillis::to_text))),
+        ("what".to_owned(), json!(entry.what)),
+        ("about".to_owned(), json!(entry.about)),
+        ("text".to_owned(), json!(entry.text)),
+    ]);
+    fields.extend(entry.fields.clone());
+    fields.into()
+}
+
+fn print(arguments: &Arguments, entries: &[Entry]) {
+    if entries.is_empty() {
+        println!(
+            "Nothing is known of it. Events stay as long as RETENTION_DAYS says; the id is the one that Resend gave the email."
+        );
+        return;
+    }
+    let mut before = None;
+    let by_address = arguments.address.is_some();
+    let rows = entries.iter().map(|entry| {
+        let since = before.map(|before: UnixMillis| gap(entry.at.0 - before.0)).unwrap_or_default();
+        before = Some(entry.at);
+        let mut row = vec![moment(entry.at), since, shown(&entry.what), shown(&entry.text)];
+        if by_address {
+            row.insert(2, shown(&entry.about));
+        }
+        row
+    });
+    let header: &[&str] =
+        if by_address { &["when (UTC)", "after", "email", "what", ""] } else { &["when (UTC)", "after", "what", ""] };
+    println!("{}", output::table(header, rows.collect::<Vec<_>>()));
+    if !arguments.receipts {
+        return;
+    }
+    for receipt in entries.iter().filter_map(|entry| entry.fields.get("receipt")) {
+        if let Ok(receipt) = serde_json::from_value::<Receipt>(receipt.clone()) {
+            println!("{}\n", told(&receipt));
+        }
+    }
+}
+
+/// A span, in words: the largest unit that it has.
+fn gap(millis: i64) -> String {
+    let seconds = millis / 1_000;
+    match seconds {
+        ..1 => format!("{millis} ms"),
+        1..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }

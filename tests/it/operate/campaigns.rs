@@ -1,1 +1,68 @@
 //! `campaigns`.
+
+use std::time::Duration;
+
+use rebound::campaign::{Campaign, Cohort};
+use rebound::policy::counting::{Count, Counter, MessageHash, Once};
+use rebound::store::counters::Campaigns;
+use rebound::time::UnixMillis;
+use serde_json::json;
+
+use super::{place, rebound};
+use crate::support::Service;
+
+/// Counts so many, created so many hours ago.
+async fn count(campaigns: &Campaigns, name: &str, hours_ago: u64, counter: Counter, number: u8) {
+    let campaign = Campaign::new(name).unwrap();
+    let created = UnixMillis::now().minus(Duration::from_secs(hours_ago * 3_600));
+    let counts: Vec<Count> = (0..number)
+        .map(|n| Count {
+            campaign: campaign.clone(),
+            cohort: Cohort::of(created),
+            counter,
+            once: Once::Message {
+                second: created.seconds(),
+                hash: MessageHash([n, counter as u8, hours_ago as u8, 0, 0, 0, 0, 0]),
+            },
+            expires_at: UnixMillis::now(),
+        })
+        .collect();
+    campaigns.count(&campaign, &counts).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_campaign_is_shown_by_its_cohorts_rates_and_limits_and_an_unknown_one_with_those_like_it() {
+    let service = Service::start().await;
+    let table = service.aws.variable("CAMPAIGNS_TABLE").unwrap();
+    let campaigns = Campaigns::new(place(&service.aws).await.calls(Duration::from_secs(60)), table);
+    count(&campaigns, "spring", 2, Counter::Sent, 200).await;
+    count(&campaigns, "spring", 2, Counter::Delivered, 150).await;
+    count(&campaigns, "spring", 50, Counter::Delivered, 50).await;
+    count(&campaigns, "spring", 50, Counter::Complained, 3).await;
+    count(&campaigns, "spring", 24 * 9, Counter::Delivered, 99).await;
+    count(&campaigns, "autumn", 24 * 9, Counter::Sent, 5).await;
+
+    let shown = rebound(&service.aws, &["campaigns", "spring", "--json"]).await;
+    let known = shown.json();
+    assert_eq!((shown.code, known["cohorts"].as_array().unwrap().len()), (0, 2), "{known:#}");
+    assert_eq!((&known["total"]["delivered"], &known["last_24_hours"]["delivered"]), (&json!(200), &json!(150)));
+    assert_eq!(known["total"]["complaint_rate"], json!(0.015));
+    let plotted = rebound(&service.aws, &["campaigns", "spring"]).await.stdout;
+    assert!(plotted.contains("150 of 200") && plotted.contains("1.500 % of 0.3 %"), "{plotted}");
+    assert!(plotted.lines().filter(|line| line.contains('█')).all(|line| line.chars().count() <= 90), "{plotted}");
+
+    let all = rebound(&service.aws, &["campaigns", "--json"]).await.json();
+    let names: Vec<&str> =
+        all["campaigns"].as_array().unwrap().iter().map(|one| one["campaign"].as_str().unwrap()).collect();
+    assert_eq!(names, ["spring"], "autumn is older than seven days");
+    assert_eq!(
+        rebound(&service.aws, &["campaigns", "--days", "10", "--json"]).await.json()["campaigns"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    let unknown = rebound(&service.aws, &["campaigns", "sprung"]).await;
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.stderr.contains("spring"), "{}", unknown.stderr);
+}

@@ -1,0 +1,156 @@
+//! What became of a campaign's mail: its cohorts, its rates, its brake; and which campaigns there are.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::scan::{Wanted, scan};
+use crate::campaign::{Campaign, Cohort};
+use crate::policy::counting::{Counter, Figures};
+use crate::store::calls::{Calls, Trouble};
+use crate::store::counters::{Campaigns, cohort_figures};
+use crate::store::state::State;
+use crate::store::string;
+use crate::time::{UnixMillis, days};
+
+/// A campaign, as far as it is counted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// Its cohorts, the oldest first.
+    pub cohorts: Vec<(Cohort, Figures)>,
+    /// Its brake; `None`: nothing was computed yet.
+    pub state: Option<State>,
+}
+
+impl Known {
+    /// Everything together.
+    pub fn total(&self) -> Figures {
+        sum(self.cohorts.iter().map(|(_, figures)| figures))
+    }
+
+    /// The cohorts by day, in UTC.
+    pub fn by_day(&self) -> Vec<(String, Figures)> {
+        let mut days: BTreeMap<String, Figures> = BTreeMap::new();
+        for (cohort, figures) in &self.cohorts {
+            days.entry(cohort.start().day()).or_default().add_all(figures);
+        }
+        days.into_iter().collect()
+    }
+}
+
+/// What several add up to.
+pub fn sum<'a>(all: impl IntoIterator<Item = &'a Figures>) -> Figures {
+    let mut sum = Figures::default();
+    all.into_iter().for_each(|figures| sum.add_all(figures));
+    sum
+}
+
+/// A rate, as a fraction. `None`, where there is nothing that it would be a part of.
+pub fn rate(number: i64, of: i64) -> Option<f64> {
+    (of > 0).then(|| number as f64 / of as f64)
+}
+
+/// Complaints, of what was delivered.
+pub fn complaint_rate(figures: &Figures) -> Option<f64> {
+    rate(figures.get(Counter::Complained), figures.get(Counter::Delivered))
+}
+
+/// Hard bounces, of what was sent.
+pub fn bounce_rate(figures: &Figures) -> Option<f64> {
+    rate(figures.get(Counter::BouncedHard), figures.attempted())
+}
+
+/// A campaign, its cohorts from a moment on: one Query, and one item. `None`: nothing is known of it.
+///
+/// # Errors
+/// DynamoDB can't be asked.
+pub async fn one(
+    calls: &Calls,
+    table: &str,
+    campaign: &Campaign,
+    since: Option<UnixMillis>,
+) -> Result<Option<Known>, Trouble> {
+    let campaigns = Campaigns::new(calls.clone(), table);
+    let mut cohorts = campaigns.cohorts(campaign).await?;
+    let state = campaigns.state(campaign).await?;
+    let is_known = !cohorts.is_empty() || state.is_some();
+    cohorts.retain(|(cohort, _)| since.is_none_or(|since| *cohort >= Cohort::of(since)));
+    Ok(is_known.then_some(Known { cohorts, state }))
+}
+
+/// Every campaign. The whole table is read, what keeps the counting exact included. `read` hears of each item.
+///
+/// # Errors
+/// DynamoDB can't be asked.
+pub async fn all(
+    calls: &Calls,
+    table: &str,
+    now: UnixMillis,
+    since_days: u32,
+    read: impl Fn(usize),
+) -> Result<BTreeMap<String, Known>, Trouble> {
+    let since = Cohort::of(now.minus(days(since_days)));
+    let mut found: BTreeMap<String, Known> = BTreeMap::new();
+    // Cohorts begin with a digit.
+    let wanted = Wanted {
+        filter: Some("#c < :letters OR #c = :state".to_owned()),
+        names: HashMap::from([("#c".to_owned(), "cohort".to_owned())]),
+        values: HashMap::from([
+            (":letters".to_owned(), crate::store::text(":")),
+            (":state".to_owned(), crate::store::text("state")),
+        ]),
+        ..Wanted::default()
+    };
+    scan(calls, table, &wanted, async |items, number| {
+        read(number);
+        for item in items {
+            let known = found.entry(string(&item, "campaign").to_owned()).or_default();
+            match cohort_figures(&item) {
+                Some((cohort, figures)) if cohort >= since => known.cohorts.push((cohort, figures)),
+                Some(_) => {}
+                None => known.state = State::from_item(&item),
+            }
+        }
+        Ok::<(), Trouble>(())
+    })
+    .await?;
+    found.retain(|_, known| !known.cohorts.is_empty());
+    for known in found.values_mut() {
+        known.cohorts.sort_unstable_by_key(|(cohort, _)| *cohort);
+    }
+    Ok(found)
+}
+
+/// The names that are most like one that is not known.
+pub fn like<'a>(name: &str, known: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
+    let lower = name.to_lowercase();
+    let shared = |other: &str| {
+        let other = other.to_lowercase();
+        let prefix = lower.chars().zip(other.chars()).take_while(|(one, another)| one == another).count();
+        if other.contains(&lower) || lower.contains(&other) { 100 + prefix } else { prefix }
+    };
+    let mut like: Vec<(usize, &str)> = known.into_iter().map(|other| (shared(other), other.as_str())).collect();
+    like.retain(|(shared, _)| *shared > 1);
+    like.sort_by_key(|(shared, name)| (std::cmp::Reverse(*shared), *name));
+    like.into_iter().take(5).map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_of_what_was_delivered_or_sent_and_of_nothing_there_is_none() {
+        let mut figures = Figures::default();
+        assert_eq!((complaint_rate(&figures), bounce_rate(&figures)), (None, None));
+        figures.add(Counter::Delivered, 200);
+        figures.add(Counter::Complained, 1);
+        figures.add(Counter::BouncedHard, 50);
+        assert_eq!((complaint_rate(&figures), bounce_rate(&figures)), (Some(0.005), Some(0.2)));
+    }
+
+    #[test]
+    fn a_name_that_is_not_known_is_answered_with_those_like_it() {
+        let known = ["spring-sale".to_owned(), "spring".to_owned(), "autumn".to_owned()];
+        assert_eq!(like("Spring-sal", &known), ["spring-sale", "spring"]);
+        assert!(like("xyz", &known).is_empty());
+    }
+}

@@ -1,0 +1,109 @@
+//! Everything that happened to an email, or to an address, in order of happening, as a person would want to read it.
+
+mod told;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use self::told::entry;
+use super::audit;
+use super::scan::{Wanted, scan};
+use crate::event::{Addressees, Event};
+use crate::recipient::Recipient;
+use crate::store::calls::{Calls, Trouble};
+use crate::store::row::{self, RowKind};
+use crate::store::timeline::Timeline;
+use crate::store::{Item, string};
+use crate::time::UnixMillis;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// When, by its own time.
+    pub at: UnixMillis,
+    /// When it was received, for a webhook.
+    pub received_at: Option<UnixMillis>,
+    /// What: a type of event, or `verdict`, `decision`, `alert`, `poison`, `quarantine`, `audit`, `forgotten`.
+    pub what: String,
+    /// What it says, and what follows, in a line or a few.
+    pub text: String,
+    /// Which email, or which other partition.
+    pub about: String,
+    /// The same for machines.
+    pub fields: Map<String, Value>,
+}
+
+/// The rows of the events table, as entries, in order of happening.
+pub fn entries(rows: &[Item]) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = rows.iter().filter_map(entry).collect();
+    // Of what happened at once, a webhook comes before what was made of it.
+    entries.sort_by_key(|entry| (entry.at, entry.received_at.is_none(), entry.what.clone()));
+    entries
+}
+
+/// Everything about an email: one Query.
+///
+/// # Errors
+/// DynamoDB can't be asked.
+pub async fn of_email(calls: &Calls, events_table: &str, email_id: &str) -> Result<Vec<Entry>, Trouble> {
+    Ok(entries(&Timeline::new(calls.clone(), events_table).all(email_id).await?))
+}
+
+/// Everything about an address: the whole events table is read, since no key knows it. `read` hears of each row.
+///
+/// # Errors
+/// DynamoDB can't be asked.
+pub async fn of_address(
+    calls: &Calls,
+    events_table: &str,
+    recipient: &Recipient,
+    read: impl Fn(usize),
+) -> Result<Vec<Entry>, Trouble> {
+    let mut partitions = BTreeSet::new();
+    scan(calls, events_table, &Wanted::default(), async |rows, number| {
+        read(number);
+        let concerned = rows.iter().filter(|row| concerns(row, recipient));
+        partitions.extend(concerned.map(|row| string(row, "email_id").to_owned()));
+        Ok::<(), Trouble>(())
+    })
+    .await?;
+    partitions.insert(audit::partition(recipient.as_str()));
+    let timeline = Timeline::new(calls.clone(), events_table);
+    let mut rows = Vec::new();
+    for partition in partitions {
+        rows.extend(theirs(timeline.all(&partition).await?, recipient));
+    }
+    Ok(entries(&rows))
+}
+
+/// Whether a webhook is about an address.
+fn concerns(row: &Item, recipient: &Recipient) -> bool {
+    if string(row, "kind") != RowKind::Event.as_str() {
+        return false;
+    }
+    let Some(body) = row::payload(row) else { return false };
+    let Ok(event) = Event::read(&body) else { return false };
+    match event.addressees() {
+        Addressees::One(one) => one == *recipient,
+        Addressees::Several(all) => all.contains(recipient),
+        Addressees::Nobody => event.address().as_ref() == Some(recipient),
+    }
+}
+
+/// Of the rows of a partition those about an address: its webhooks, the verdicts about them, and what does not say that it is about
+/// somebody else.
+fn theirs(rows: Vec<Item>, recipient: &Recipient) -> Vec<Item> {
+    let webhooks: BTreeSet<String> =
+        rows.iter().filter(|row| concerns(row, recipient)).map(|row| string(row, "event").to_owned()).collect();
+    let is_theirs = |row: &Item| match string(row, "kind") {
+        "event" => webhooks.contains(string(row, "event")),
+        "verdict" => string(row, "event").strip_prefix("verdict#").is_some_and(|event| webhooks.contains(event)),
+        "decision" | "alert" => {
+            let payload = string(row, "payload").to_lowercase();
+            payload.contains(recipient.as_str()) || !payload.contains('@')
+        }
+        _ => true,
+    };
+    rows.into_iter().filter(is_theirs).collect()
+}

@@ -1,0 +1,266 @@
+//! A row, told.
+
+use serde_json::{Map, Value, json};
+
+use super::Entry;
+use crate::decision::{By, Done, Receipt};
+use crate::event::{Addressees, Event, EventType};
+use crate::operate::audit::Done as Noted;
+use crate::policy::suppression::{Effect, Protection, protection};
+use crate::signature::MessageId;
+use crate::store::row::{self, RowKind};
+use crate::store::verdicts::Judged;
+use crate::store::{Item, as_number, string};
+use crate::time::UnixMillis;
+
+/// How much later than it happened a webhook may come without being called late.
+const LATE: i64 = 60 * 60 * 1_000;
+
+/// A row as an entry. `None`: it says nothing that is to be told.
+pub(super) fn entry(row: &Item) -> Option<Entry> {
+    let millis = |name: &str| row.get(name).and_then(as_number).map(UnixMillis);
+    let (about, key) = (string(row, "email_id").to_owned(), string(row, "event"));
+    let kind = string(row, "kind");
+    let made = |at: UnixMillis, text: String, fields: Value| {
+        Some(Entry { at, received_at: None, what: kind.to_owned(), text, about: about.clone(), fields: as_map(fields) })
+    };
+    match kind {
+        "event" => webhook(row, key, about),
+        "verdict" => {
+            let event = key.strip_prefix("verdict#")?;
+            let judged = Judged::among(std::slice::from_ref(row), event)?;
+            let judgement = &judged.judgement;
+            let (event_type, _) = event.split_once('#').unwrap_or((event, ""));
+            let mut text = format!(
+                "{event_type} is by {}, {} of 100: {}",
+                judgement.verdict.as_str(),
+                judgement.score,
+                judgement.reasons.join("; ")
+            );
+            if let Some(why) = &judged.not_decided {
+                text.push_str(&format!(". Nothing is decided about it: {why}"));
+            }
+            let fields = json!({
+                "of": event, "verdict": judgement.verdict, "score": judgement.score, "reasons": judgement.reasons,
+                "not_decided": judged.not_decided,
+            });
+            made(millis("at")?, text, fields)
+        }
+        "decision" => {
+            let Some(decided_at) = millis("decided_at") else {
+                return made(millis("claimed_at")?, "being decided".to_owned(), json!({ "decided": false }));
+            };
+            let receipt: Receipt = serde_json::from_str(string(row, "payload")).ok()?;
+            made(decided_at, decision(&receipt), json!({ "decided": true, "receipt": receipt }))
+        }
+        "alert" => {
+            let alert: Value = serde_json::from_str(string(row, "payload")).ok()?;
+            let field = |name: &str| alert.get(name).and_then(Value::as_str).unwrap_or_default();
+            let state = if row.contains_key("published_at") {
+                "published"
+            } else if row.contains_key("folded_into") {
+                "folded into a digest"
+            } else if row.contains_key("refused") {
+                "refused by SNS"
+            } else {
+                "not published yet"
+            };
+            let text = format!("{} ({}): {}; {state}", field("kind"), field("severity"), field("title"));
+            let at = millis("published_at").or_else(|| millis("claimed_at"))?;
+            made(at, text, json!({ "alert": alert, "state": state }))
+        }
+        "poison" => {
+            let text = format!("{} can't be handled: {}", key.trim_start_matches("poison#"), string(row, "problem"));
+            made(millis("at")?, text, json!({ "problem": string(row, "problem") }))
+        }
+        "quarantine" => {
+            let text = format!("a signed webhook that can't be read: {}", string(row, "problem"));
+            made(millis("received_at")?, text, json!({ "problem": string(row, "problem") }))
+        }
+        "audit" => {
+            let done = Noted::from_item(row);
+            let reasons = if done.reasons.is_empty() { String::new() } else { format!(" {}", done.reasons.join(", ")) };
+            let text = format!("{}{reasons}, by {}: {}", done.action, done.by, done.why);
+            made(done.at, text, json!(done))
+        }
+        "forgotten" => made(millis("received_at")?, format!("{key}, about somebody who was forgotten"), json!({})),
+        _ => None,
+    }
+}
+
+fn as_map(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn webhook(row: &Item, key: &str, about: String) -> Option<Entry> {
+    let received_at = row.get("received_at").and_then(as_number).map(UnixMillis)?;
+    let (event_type, message) = key.split_once('#').unwrap_or((key, ""));
+    let body = row::payload(row);
+    let mut entry = Entry {
+        at: received_at,
+        received_at: Some(received_at),
+        what: event_type.to_owned(),
+        text: String::new(),
+        about,
+        fields: as_map(json!({ "message_id": message, "kind": RowKind::Event.as_str() })),
+    };
+    let Ok(event) = Event::read(body.as_deref().unwrap_or_default()) else {
+        entry.text = "its payload can't be read".to_owned();
+        return Some(entry);
+    };
+    entry.at = event.at().unwrap_or(received_at).min(received_at);
+    let mut parts = vec![meaning(&event)];
+    let follows = follows(&event, message, received_at);
+    parts.extend((!follows.is_empty()).then(|| format!("→ {}", follows.join(", "))));
+    let late = received_at.0 - entry.at.0;
+    if late > LATE {
+        parts.push(format!("(came {} h later)", late / LATE));
+    }
+    parts.retain(|part| !part.is_empty());
+    entry.text = parts.join(" ");
+    entry.fields.insert("follows".to_owned(), json!(follows));
+    entry.fields.insert("recipients".to_owned(), json!(recipients(&event)));
+    Some(entry)
+}
+
+fn recipients(event: &Event<'_>) -> Vec<String> {
+    let of = |all: Vec<crate::recipient::Recipient>| all.iter().map(|one| one.as_str().to_owned()).collect();
+    match event.addressees() {
+        Addressees::One(one) => of(vec![one]),
+        Addressees::Several(all) => of(all),
+        Addressees::Nobody => of(event.address().into_iter().collect()),
+    }
+}
+
+/// What a webhook says.
+fn meaning(event: &Event<'_>) -> String {
+    let to = recipients(event).join(", ");
+    let bounce = event.bounce();
+    let said = event.interaction();
+    let words = |parts: &[Option<String>]| parts.iter().flatten().cloned().collect::<Vec<_>>().join(" / ");
+    match event.event_type() {
+        Some(EventType::EmailSent | EventType::EmailScheduled) => {
+            let subject = event.subject().map(|subject| format!(": {subject}")).unwrap_or_default();
+            format!("to {to}{subject}")
+        }
+        Some(EventType::EmailBounced) => {
+            let kind = words(&[bounce.bounce_type, bounce.sub_type]);
+            let why = bounce.message.map(|message| format!(": {message}")).unwrap_or_default();
+            format!("{to} ({kind}){why}")
+        }
+        Some(EventType::EmailFailed) => {
+            format!("{to}: {}", event.failed_because().unwrap_or_else(|| "no reason given".into()))
+        }
+        Some(EventType::EmailSuppressed) => {
+            format!("Resend skipped {to}: {}", event.suppressed_because().unwrap_or_else(|| "no reason given".into()))
+        }
+        Some(EventType::EmailClicked) => {
+            let (link, agent) = (said.link.unwrap_or_else(|| "an unknown link".into()), said.agent.unwrap_or_default());
+            format!("{to} on {link} with {agent:?}")
+        }
+        Some(EventType::EmailOpened) => match said.agent {
+            Some(agent) => format!("{to} with {agent:?}"),
+            None => to,
+        },
+        Some(EventType::ContactCreated | EventType::ContactUpdated | EventType::ContactDeleted) => {
+            let state = match event.unsubscribed() {
+                Some(true) => ", unsubscribed",
+                Some(false) => ", subscribed",
+                None => "",
+            };
+            format!("{to}{state}")
+        }
+        Some(EventType::SuppressionAdded | EventType::SuppressionRemoved) => {
+            format!("{to}{}", event.origin().map(|origin| format!(", {origin}")).unwrap_or_default())
+        }
+        _ => match event.resource_name() {
+            Some(name) => words(&[Some(name), event.resource_status()]),
+            None => to,
+        },
+    }
+}
+
+/// What follows from a webhook for the list.
+fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis) -> Vec<String> {
+    match protection(event, &MessageId::already_verified(message), received_at) {
+        Protection::Nothing => Vec::new(),
+        Protection::Ambiguous(_) => vec!["nobody is suppressed: nothing says which of them it was".to_owned()],
+        Protection::Changes(changes) => {
+            let all =
+                changes.iter().flat_map(|(recipient, changes)| changes.iter().map(move |change| (recipient, change)));
+            all.map(|(recipient, change)| match change.effect {
+                Effect::Suppress(_) => format!("{recipient} is suppressed as {}", change.reason.as_str()),
+                Effect::Lift => format!("{} is lifted for {recipient}", change.reason.as_str()),
+            })
+            .collect()
+        }
+    }
+}
+
+fn decision(receipt: &Receipt) -> String {
+    let by = match receipt.asked.by {
+        By::Claude => "Claude",
+        By::Rules => "the written rules",
+    };
+    let done = match &receipt.done {
+        Done::FollowupProposed => "a follow-up is proposed".to_owned(),
+        Done::EngagementLogged => "the interest is told".to_owned(),
+        Done::HandedToHuman => "people are asked to look".to_owned(),
+        Done::Nothing(why) => format!("nothing, because {why}"),
+    };
+    let (event, choice, reason) = (&receipt.event, receipt.choice.as_str(), receipt.choice.reason());
+    format!("about {event} by {}: {by} chose {choice} ({reason}) → {done}", receipt.recipients.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entries;
+    use super::*;
+    use crate::store::row::{Row, Stamp};
+    use crate::store::text;
+
+    fn row(event_type: &str, at: &str, received_at: &str, data: Value) -> Item {
+        let body = json!({ "type": event_type, "created_at": at, "data": data }).to_string();
+        let event = Event::read(body.as_bytes()).unwrap();
+        let stamp = Stamp { received_at: UnixMillis::parse(received_at).unwrap(), retention_days: 90 };
+        let message = MessageId::already_verified(format!("msg_{event_type}"));
+        Row::event(&event, &message, body.as_bytes(), stamp).unwrap().item().clone()
+    }
+
+    #[test]
+    fn what_happened_is_told_in_order_of_happening_whenever_it_came() {
+        let mail = |more: Value| {
+            let mut data = json!({ "email_id": "e1", "to": ["ann@example.com"], "subject": "hello" });
+            data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            data
+        };
+        let bounce = json!({ "bounce": { "type": "Permanent", "subType": "General", "message": "no such user" } });
+        let mut alert = Item::from([("email_id".to_owned(), text("e1")), ("event".to_owned(), text("alert#x"))]);
+        alert.insert("kind".to_owned(), text("alert"));
+        alert.insert("claimed_at".to_owned(), crate::store::number(1_795_439_300_000));
+        alert.insert(
+            "payload".to_owned(),
+            text(json!({ "kind": "complaint", "severity": "warning", "title": "Complaint" }).to_string()),
+        );
+        let rows = [
+            alert,
+            row("email.bounced", "2026-11-23T13:05:00Z", "2026-11-23T15:06:00Z", mail(bounce)),
+            row("email.sent", "2026-11-23T13:00:00Z", "2026-11-23T13:00:01Z", mail(json!({}))),
+        ];
+        let told: Vec<(String, String)> = entries(&rows).into_iter().map(|entry| (entry.what, entry.text)).collect();
+        assert_eq!(
+            told,
+            [
+                ("email.sent".to_owned(), "to ann@example.com: hello".to_owned()),
+                (
+                    "email.bounced".to_owned(),
+                    "ann@example.com (Permanent / General): no such user → ann@example.com is suppressed as hard_bounce (came 2 h later)".to_owned()
+                ),
+                ("alert".to_owned(), "complaint (warning): Complaint; not published yet".to_owned()),
+            ]
+        );
+    }
+}
