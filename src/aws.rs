@@ -140,6 +140,27 @@ impl AwsEnvironment {
     }
 }
 
+/// Clients whose calls are watched, for a replay.
+#[cfg(feature = "cli")]
+impl AwsEnvironment {
+    /// As [`Self::dynamodb`].
+    pub(crate) fn dynamodb_watched(&self, watch: crate::operate::replay::effects::Watch) -> aws_sdk_dynamodb::Client {
+        let config = client_config!(self, aws_sdk_dynamodb, "DYNAMODB").retry_config(RetryConfig::disabled());
+        aws_sdk_dynamodb::Client::from_conf(config.interceptor(watch).build())
+    }
+
+    /// As [`Self::sns`].
+    pub(crate) fn sns_watched(&self, watch: crate::operate::replay::effects::Watch) -> aws_sdk_sns::Client {
+        let config = client_config!(self, aws_sdk_sns, "SNS").retry_config(RetryConfig::disabled());
+        aws_sdk_sns::Client::from_conf(config.interceptor(watch).build())
+    }
+
+    /// As [`Self::sqs`].
+    pub(crate) fn sqs_watched(&self, watch: crate::operate::replay::effects::Watch) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::from_conf(client_config!(self, aws_sdk_sqs, "SQS").interceptor(watch).build())
+    }
+}
+
 /// An HTTP client that trusts what this machine trusts.
 #[cfg(feature = "cli")]
 pub(crate) fn any_https() -> SharedHttpClient {

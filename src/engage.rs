@@ -80,8 +80,11 @@ pub struct Engager {
     keys: Arc<Keys>,
     price: Price,
     config: Arc<EngageConfig>,
-    forgotten: Arc<Mutex<Option<(Instant, Option<ForgottenKey>)>>>,
+    forgotten: Arc<Mutex<Forgotten>>,
 }
+
+/// The key of those who were forgotten, if there are any, and when it was read. `None`: not yet.
+type Forgotten = Option<(Instant, Option<ForgottenKey>)>;
 
 /// One invocation: the tables until its deadline, and its one `now`.
 struct Work<'a> {

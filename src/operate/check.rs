@@ -79,7 +79,8 @@ pub async fn check(
         found.add(calls.get_all(table, first.iter().map(|one| item_key(&key.name_of(one))).collect()).await?);
     }
     let each = if key.is_some() { BATCH / 2 } else { BATCH };
-    let asks: Vec<BoxFuture<'_, (usize, Result<Vec<Item>, Trouble>)>> = rest
+    type Asked = (usize, Result<Vec<Item>, Trouble>);
+    let asks: Vec<BoxFuture<'_, Asked>> = rest
         .chunks(each)
         .map(|some| {
             let keys = some.iter().flat_map(|one| names(one, key.as_ref())).map(|name| item_key(&name)).collect();

@@ -9,6 +9,7 @@
 //! - [`forget`]: erasing everything about an address.
 //! - [`timeline`]: everything that happened to an email, or to an address.
 //! - [`campaigns`]: what became of a campaign's mail.
+//! - [`mod@replay`]: handling stored events again.
 //! - [`audit`]: who changed it, when, and why.
 
 pub mod addresses;
@@ -17,6 +18,7 @@ pub mod campaigns;
 pub mod check;
 pub mod forget;
 pub mod place;
+pub mod replay;
 pub mod scan;
 pub mod simulate;
 pub mod suppressions;

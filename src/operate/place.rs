@@ -163,6 +163,11 @@ impl Place {
         self.variables.get(variable).map_or("", String::as_str)
     }
 
+    /// Every variable of the environment, and of `rebound dev`.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
     /// A variable of the environment, or of `rebound dev`. No call is made.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.variables.get(name).cloned()

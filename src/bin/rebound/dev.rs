@@ -18,6 +18,7 @@ use rebound::local::stack::{EmbeddedAws, Options, serve_function_url};
 use rebound::operate::place::LOCAL_FILE;
 
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Failure, variable};
 
@@ -119,7 +120,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let aws = EmbeddedAws::start(&options, variable).await?;
     let _running =
         if arguments.aws_only { serve_elsewhere(&aws, arguments).await? } else { serve(&aws, arguments).await? };
-    tokio::signal::ctrl_c().await?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        stopped = tokio::signal::ctrl_c() => stopped?,
+        _ = terminated.recv() => {}
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -165,7 +170,7 @@ impl EnvFile {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
         let mut lines = format!("REBOUND_FUNCTION_URL={function_url}\n");
-        for (name, value) in not_from_the_shell(aws) {
+        for (name, value) in not_secret(aws) {
             lines.push_str(&format!("{name}={value}\n"));
         }
         std::fs::write(file, lines).map_err(failed)?;
@@ -179,7 +184,15 @@ impl Drop for EnvFile {
     }
 }
 
-/// The variables that the shell does not have: a secret of its own is not to be copied to a file.
+/// The variables that are not secrets of the shell's own: those are not to be copied to a file.
+fn not_secret(aws: &EmbeddedAws) -> impl Iterator<Item = (&String, &String)> {
+    let secrets =
+        ["RESEND_WEBHOOK_SECRET", "RESEND_API_KEY", "ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    let is_secret = move |name: &str, value: &String| secrets.contains(&name) && variable(name).as_ref() == Some(value);
+    aws.variables().iter().filter(move |(name, value)| !is_secret(name, value))
+}
+
+/// The variables that the shell does not have.
 fn not_from_the_shell(aws: &EmbeddedAws) -> impl Iterator<Item = (&String, &String)> {
     aws.variables().iter().filter(|(name, value)| variable(name).as_ref() != Some(*value))
 }

@@ -1,21 +1,135 @@
-//! `rebound replay`.
+//! `rebound replay`: stored events, handled again.
 
 use std::process::ExitCode;
+use std::time::Duration;
+
+use rebound::operate::replay::effects::Effects;
+use rebound::operate::replay::select::Selection;
+use rebound::operate::replay::{Function, Mode, Report, replay};
+use rebound::time::UnixMillis;
+use serde_json::json;
 
 use crate::Failure;
+use crate::output::{self, shown};
 use crate::place::PlaceArguments;
+use crate::timeline::time;
 
-/// Handle stored events again; what happened does not happen again.
+/// How many of many things are shown.
+const MOST: usize = 20;
+
+/// Handle stored events again, through the same code; what happened does not happen again.
+///
+/// protect counts, brakes and alerts here, in this process, with the settings of the deployed function; opens and clicks it hands on to
+/// engage, through the queue. With --function engage, that is all that is done. What was counted, published or decided before stays as it
+/// is. --dry-run runs the same code on a copy of what it touches, and says what would be new; it writes nothing.
+///
+/// It needs the permissions of protect's role, and lambda:GetFunctionConfiguration for its settings, unless CAMPAIGN_TAG or POLICY is set
+/// here. Emails take a Query each; without any, the whole table of events is read.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    place: PlaceArguments,
+    /// The emails' ids, or the ids of what else events are about
+    emails: Vec<String>,
+    /// Only events of this type, such as email.complained; may be given several times
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+    /// Only events that were received from then on, such as 2026-11-23T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<UnixMillis>,
+    /// Only events that were received before
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<UnixMillis>,
+    /// Every event that there is
+    #[arg(long)]
+    all: bool,
+    /// Who handles them
+    #[arg(long, value_name = "FUNCTION", default_value = "protect", value_parser = ["protect", "engage"])]
+    function: String,
+    /// Say what would be new, and do nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let _ = (arguments.place.find().await?, arguments.json);
-    Err("not there yet".into())
+    let selection = Selection {
+        partitions: arguments.emails.clone(),
+        types: arguments.types.clone(),
+        since: arguments.since,
+        until: arguments.until,
+    };
+    let is_bounded = !(selection.partitions.is_empty() && selection.types.is_empty())
+        || selection.since.is_some()
+        || selection.until.is_some();
+    if !is_bounded && !arguments.all {
+        return Err("which events? Name emails, a --type, --since or --until; or --all for every one".into());
+    }
+    let function = if arguments.function == "engage" { Function::Engage } else { Function::Protect };
+    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Replay };
+    let place = arguments.place.find().await?;
+    let calls = place.calls(Duration::from_secs(6 * 3_600));
+    let progress = output::counting("rows read");
+    let read = |rows: usize| progress.inc(rows as u64);
+    let rows = selection.rows(&calls, place.table("EVENTS_TABLE"), function, read).await?;
+    progress.finish_and_clear();
+    let progress = output::progress(rows.len() as u64, "events");
+    let report = replay(&place, &rows, function, mode, |events| progress.inc(events as u64)).await?;
+    progress.finish_and_clear();
+    if arguments.json {
+        let Report { handled, left_over, effects } = &report;
+        println!(
+            "{:#}",
+            json!({ "dry_run": arguments.dry_run, "handled": handled, "left_over": left_over, "new": effects })
+        );
+    } else {
+        print(arguments, &report);
+    }
+    Ok(if report.left_over.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(arguments: &Arguments, report: &Report) {
+    let would = if arguments.dry_run { "would be " } else { "" };
+    let verb = if arguments.dry_run { "looked at" } else { "handled again" };
+    println!("{} events {verb}, by {}.", report.handled, arguments.function);
+    let effects = &report.effects;
+    if effects.is_nothing_new() {
+        println!("Nothing {would}new.");
+    }
+    let some = |what: &str, all: Vec<String>| {
+        if all.is_empty() {
+            return;
+        }
+        println!("{} {what}:", all.len());
+        for one in all.iter().take(MOST) {
+            println!("  {}", shown(one));
+        }
+        if all.len() > MOST {
+            println!("  … and {} more (--json has them all)", all.len() - MOST);
+        }
+    };
+    let Effects { published, folded, suppressions, counted, brakes, poison, handed_on } = effects.clone();
+    some(&format!("alerts {would}published"), published);
+    some(&format!("alerts {would}folded into digests"), folded.into_iter().collect());
+    some(&format!("suppressions {would}changed"), suppressions.into_iter().collect());
+    some(
+        &format!("numbers {would}counted"),
+        counted.into_iter().map(|(what, number)| format!("{what} {number:+}")).collect(),
+    );
+    some(
+        &format!("brakes {would}set"),
+        brakes.into_iter().map(|(campaign, status)| format!("{campaign}: {status}")).collect(),
+    );
+    some(&format!("events that can't be handled {would}recorded"), poison.into_iter().collect());
+    if handed_on > 0 {
+        println!("{handed_on} opens and clicks {would}handed on to engage, which decides about each happening once.");
+    }
+    for event in report.left_over.iter().take(MOST) {
+        println!("LEFT OVER {}", shown(event));
+    }
+    if !report.left_over.is_empty() {
+        println!("{} events are left over; the log above says why. Run it again.", report.left_over.len());
+    }
 }

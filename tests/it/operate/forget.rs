@@ -29,7 +29,7 @@ pub(super) async fn put_forgotten(aws: &EmbeddedAws, key: &ForgottenKey, recipie
 }
 
 /// Every row of every table, each as text, with what it holds compressed beside it.
-async fn everything(place: &Place) -> Vec<(String, String)> {
+pub(super) async fn everything(place: &Place) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for table in TABLES {
         let scan = place.aws().dynamodb().scan().table_name(place.table(table)).into_paginator().items().send();

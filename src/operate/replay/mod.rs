@@ -1,0 +1,209 @@
+//! Handling stored events again, through the same code that the stream feeds; what happened does not happen again.
+//!
+//! - [`select`]: which events.
+//! - [`effects`]: what was new, as the calls tell.
+//! - [`overlay`]: for a dry run, a copy of what is touched.
+//!
+//! `protect` runs in this process, with the settings of the deployed function: to count for another campaign, because another tag names it
+//! here, would be a disaster. Opens and clicks are put into the queue again, so that the deployed `engage` decides about them, with its
+//! own key, budget and concurrency.
+
+pub mod effects;
+pub mod overlay;
+pub mod select;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::effects::{Effects, Watch};
+use self::overlay::{Overlay, OverlayError};
+use super::place::{Place, PlaceError};
+use crate::aws::{AwsEnvironment, NotSet, describe};
+use crate::config::{ConfigError, ProtectConfig};
+use crate::local::dynamodb::is_local;
+use crate::local::template::TemplateError;
+use crate::protect::Protector;
+use crate::publish::Topic;
+use crate::queue::{BATCH, Engagement, Queue};
+use crate::store::calls::Trouble;
+use crate::store::{Item, string};
+use crate::stream::Record;
+use crate::time::UnixMillis;
+
+/// How many events are handled at once: as many as the stream's mapping for single ones hands over.
+const AT_ONCE: usize = 100;
+
+/// How often what fails for now is tried.
+const ROUNDS: u32 = 4;
+
+/// How long a batch may take: as long as the function has.
+const BATCH_BUDGET: Duration = Duration::from_secs(55);
+
+/// The settings that the deployed function has, and that must be the same here.
+const SETTINGS: [&str; 2] = ["CAMPAIGN_TAG", "POLICY"];
+
+/// Why nothing can be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The place can't be found out.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The settings make no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The environment lacks something.
+    #[error(transparent)]
+    Aws(#[from] NotSet),
+    /// The events can't be read.
+    #[error("the events can't be read: {0}")]
+    Read(#[from] Trouble),
+    /// The copy for a dry run can't be made.
+    #[error(transparent)]
+    Overlay(#[from] OverlayError),
+    /// The template in this program is none.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// What the deployed function is set to is not known.
+    #[error(
+        "what protect is set to can't be read: {0}; allow lambda:GetFunctionConfiguration, or set CAMPAIGN_TAG and POLICY as the stack has them"
+    )]
+    Settings(String),
+}
+
+/// Who handles the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// Counts, brakes, alerts; and hands opens and clicks on.
+    Protect,
+    /// Judges and decides about opens and clicks.
+    Engage,
+}
+
+/// Whether it is done, or only found out what would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is done.
+    Replay,
+    /// It is only found out.
+    DryRun,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// How many events were handled.
+    pub handled: usize,
+    /// The keys of those that were not, after several tries.
+    pub left_over: Vec<String>,
+    /// What was new.
+    pub effects: Effects,
+}
+
+/// Handles events again. `done` hears how many more are handled.
+///
+/// # Errors
+/// It can't be begun.
+pub async fn replay(
+    place: &Place,
+    rows: &[Item],
+    function: Function,
+    mode: Mode,
+    done: impl Fn(usize),
+) -> Result<Report, ReplayError> {
+    let watch = Watch::default();
+    let overlay = match mode {
+        Mode::DryRun => Some(Overlay::start(place).await?),
+        Mode::Replay => None,
+    };
+    let variables = variables(place, overlay.as_ref()).await?;
+    let variable = |name: &str| variables.get(name).cloned();
+    let aws = AwsEnvironment::read(variable)?;
+    let config = ProtectConfig::read(variable)?;
+    let queue = Queue::new(aws.sqs_watched(watch.clone()), &config.engage_queue);
+    let mut report = Report::default();
+    match function {
+        Function::Engage => {
+            for some in rows.chunks(BATCH) {
+                let deadline = Instant::now() + BATCH_BUDGET;
+                let engagements: Vec<Engagement> = some.iter().map(engagement).collect();
+                match queue.send(&engagements, deadline).await {
+                    Ok(()) => report.handled += some.len(),
+                    Err(_) => report.left_over.extend(some.iter().map(|row| string(row, "event").to_owned())),
+                }
+                done(some.len());
+            }
+        }
+        Function::Protect => {
+            let topic = Topic::new(aws.sns_watched(watch.clone()), &config.alerts_topic);
+            let protector = Protector::new(aws.dynamodb_watched(watch.clone()), topic, queue, config);
+            for some in rows.chunks(AT_ONCE) {
+                let left = protect(&protector, some).await;
+                report.handled += some.len() - left.len();
+                report.left_over.extend(left);
+                done(some.len());
+            }
+        }
+    }
+    report.effects = watch.effects(place);
+    Ok(report)
+}
+
+/// Handles a batch until nothing of it fails, or it has failed often enough. Answers the keys of what is left over.
+async fn protect(protector: &Protector, rows: &[Item]) -> Vec<String> {
+    let mut left: Vec<&Item> = rows.iter().collect();
+    for round in 0..ROUNDS {
+        if round > 0 {
+            tokio::time::sleep(Duration::from_millis(500 << round)).await;
+        }
+        let records: Vec<Record> = left.iter().zip(0..).map(|(row, number): (_, u32)| record(row, number)).collect();
+        let answer = protector.records(&records, UnixMillis::now(), Instant::now() + BATCH_BUDGET).await;
+        let failed = |number: &u32| answer.failures.iter().any(|failure| failure.id == number.to_string());
+        left = left.into_iter().zip(0..).filter(|(_, number)| failed(number)).map(|(row, _)| row).collect();
+        if left.is_empty() {
+            break;
+        }
+    }
+    left.into_iter().map(|row| string(row, "event").to_owned()).collect()
+}
+
+/// A row as the stream hands it over.
+fn record(row: &Item, number: u32) -> Record {
+    let keys = ["email_id", "event"];
+    let keys = keys.iter().filter_map(|name| Some(((*name).to_owned(), row.get(*name)?.clone())));
+    Record { sequence_number: number.to_string(), keys: keys.collect(), row: row.clone() }
+}
+
+fn engagement(row: &Item) -> Engagement {
+    Engagement { email_id: string(row, "email_id").to_owned(), event: string(row, "event").to_owned() }
+}
+
+/// The environment of `protect`: as deployed, or, for a dry run, on the copy.
+async fn variables(place: &Place, overlay: Option<&Overlay>) -> Result<BTreeMap<String, String>, ReplayError> {
+    let mut variables = place.variables().clone();
+    variables.extend(settings(place).await?);
+    match overlay {
+        Some(overlay) => variables.extend(overlay.variables()),
+        None => {
+            for name in ["ALERTS_TOPIC_ARN", "ENGAGE_QUEUE_URL"] {
+                variables.insert(name.to_owned(), place.named(name).await?);
+            }
+        }
+    }
+    Ok(variables)
+}
+
+/// What the deployed function is set to, where the environment does not say it.
+async fn settings(place: &Place) -> Result<BTreeMap<String, String>, ReplayError> {
+    let are_set = SETTINGS.iter().any(|name| place.variable(name).is_some());
+    let is_here = place.variable("AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|url| is_local(&url));
+    if are_set || is_here {
+        return Ok(BTreeMap::new());
+    }
+    let function = place.named("PROTECT_FUNCTION").await?;
+    let asked = place.aws().lambda().get_function_configuration().function_name(function).send().await;
+    let configuration = asked.map_err(|error| ReplayError::Settings(describe(&error)))?;
+    let set = configuration.environment.and_then(|environment| environment.variables).unwrap_or_default();
+    Ok(set.into_iter().filter(|(name, value)| SETTINGS.contains(&name.as_str()) && !value.is_empty()).collect())
+}

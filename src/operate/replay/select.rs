@@ -1,0 +1,99 @@
+//! Which of the stored events are handled again.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::{Function, ReplayError};
+use crate::local::template;
+use crate::operate::scan::{Wanted, scan};
+use crate::store::calls::{Calls, Trouble};
+use crate::store::timeline::Timeline;
+use crate::store::{Item, as_number, number, string, text};
+use crate::time::UnixMillis;
+
+/// What is wanted. Nothing in it: everything.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Of these emails, or other partitions.
+    pub partitions: Vec<String>,
+    /// Of these types.
+    pub types: Vec<String>,
+    /// Received at this moment, or later.
+    pub since: Option<UnixMillis>,
+    /// Received before this moment.
+    pub until: Option<UnixMillis>,
+}
+
+impl Selection {
+    fn wants(&self, row: &Item) -> bool {
+        let event_type = string(row, "event").split('#').next().unwrap_or_default();
+        let received_at = row.get("received_at").and_then(as_number).map(UnixMillis);
+        (self.types.is_empty() || self.types.iter().any(|wanted| wanted == event_type))
+            && self.since.is_none_or(|since| received_at.is_some_and(|at| at >= since))
+            && self.until.is_none_or(|until| received_at.is_some_and(|at| at < until))
+    }
+
+    /// The rows that are wanted and that the function handles, in the order in which they were received. `read` hears of each row that
+    /// is read.
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub async fn rows(
+        &self,
+        calls: &Calls,
+        events_table: &str,
+        function: Function,
+        read: impl Fn(usize),
+    ) -> Result<Vec<Item>, ReplayError> {
+        let mut rows = Vec::new();
+        if self.partitions.is_empty() {
+            let wanted = self.filter();
+            scan(calls, events_table, &wanted, async |items, number| {
+                read(number);
+                rows.extend(items);
+                Ok::<(), Trouble>(())
+            })
+            .await?;
+        }
+        for partition in &self.partitions {
+            let all = Timeline::new(calls.clone(), events_table).all(partition).await?;
+            read(all.len());
+            rows.extend(all);
+        }
+        let mappings = template::mappings()?;
+        let is_handled = |row: &Item| {
+            let is_engaged =
+                ["email.opened#", "email.clicked#"].iter().any(|prefix| string(row, "event").starts_with(prefix));
+            let record = as_record(row);
+            mappings.iter().any(|mapping| mapping.wants(&record)) && (function == Function::Protect || is_engaged)
+        };
+        rows.retain(|row| self.wants(row) && is_handled(row));
+        rows.sort_by_key(|row| row.get("received_at").and_then(as_number));
+        Ok(rows)
+    }
+
+    /// What DynamoDB may leave out by itself.
+    fn filter(&self) -> Wanted {
+        let mut parts = vec!["#kind IN (:event, :quarantine)".to_owned()];
+        let mut values =
+            HashMap::from([(":event".to_owned(), text("event")), (":quarantine".to_owned(), text("quarantine"))]);
+        for (name, sign, moment) in [(":since", ">=", self.since), (":until", "<", self.until)] {
+            if let Some(moment) = moment {
+                parts.push(format!("received_at {sign} {name}"));
+                values.insert(name.to_owned(), number(moment.0));
+            }
+        }
+        let names = HashMap::from([("#kind".to_owned(), "kind".to_owned())]);
+        Wanted { filter: Some(parts.join(" AND ")), projection: None, names, values }
+    }
+}
+
+/// A row, as far as the mappings' filters look at it.
+fn as_record(row: &Item) -> Value {
+    let text = |name: &str| json!({ "S": string(row, name) });
+    json!({
+        "eventName": "INSERT",
+        "dynamodb": { "Keys": { "event": text("event") }, "NewImage": { "kind": text("kind"), "event": text("event") } },
+    })
+}
