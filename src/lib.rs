@@ -33,6 +33,7 @@
 //!
 //! And, behind the feature `cli`:
 //! - `operate`: what the operator's command does.
+//! - `resend`: Resend's API.
 //! - `local`: the embedded AWS that `rebound dev`, the demo and the tests run on.
 
 pub mod alert;
@@ -57,6 +58,8 @@ pub mod publish;
 pub mod queue;
 pub mod receive;
 pub mod recipient;
+#[cfg(feature = "cli")]
+pub mod resend;
 pub mod secrets;
 pub mod signature;
 pub mod store;

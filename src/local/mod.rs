@@ -11,6 +11,7 @@
 //! - [`secrets_manager`]: the one call of Secrets Manager that Rebound makes.
 //! - [`sns`]: SNS, which keeps what was published for whoever asks.
 //! - [`sqs`]: SQS, queues in memory.
+//! - [`resend`]: Resend's API, with webhooks that can be delivered.
 //! - [`claude`]: Claude's Messages API, which decides by rote.
 //! - [`faults`]: proxies before DynamoDB, SNS, SQS and Claude that refuse, conflict, throttle, are slow, or lose answers, when told to.
 //! - [`samples`]: a signed sample of every event.
@@ -28,6 +29,7 @@ pub mod feeder;
 pub mod function_url;
 pub mod pattern;
 pub mod poller;
+pub mod resend;
 pub mod running;
 pub mod runtime_api;
 pub mod samples;

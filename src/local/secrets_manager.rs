@@ -1,4 +1,4 @@
-//! Secrets Manager, as far as Rebound calls it: `GetSecretValue`
+//! Secrets Manager, as far as Rebound calls it: `GetSecretValue` and `PutSecretValue`
 //! (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>).
 
 use std::collections::BTreeMap;
@@ -67,13 +67,21 @@ impl LocalSecretsManager {
 }
 
 fn answer(state: &Mutex<State>, operation: Option<&str>, body: &[u8]) -> (StatusCode, Value) {
-    if operation != Some("secretsmanager.GetSecretValue") {
-        let message = "this stand-in answers GetSecretValue only";
-        return (StatusCode::BAD_REQUEST, json!({ "__type": "InvalidRequestException", "message": message }));
-    }
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let id = request.get("SecretId").and_then(Value::as_str).unwrap_or_default();
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    match operation {
+        Some("secretsmanager.GetSecretValue") => {}
+        Some("secretsmanager.PutSecretValue") => {
+            let secret = request.get("SecretString").and_then(Value::as_str).unwrap_or_default();
+            state.secrets.insert(id.to_owned(), secret.to_owned());
+            return (StatusCode::OK, json!({ "ARN": id, "Name": id, "VersionStages": ["AWSCURRENT"] }));
+        }
+        _ => {
+            let message = "this stand-in answers GetSecretValue and PutSecretValue only";
+            return (StatusCode::BAD_REQUEST, json!({ "__type": "InvalidRequestException", "message": message }));
+        }
+    }
     state.reads += 1;
     match state.secrets.get(id) {
         Some(secret) => {

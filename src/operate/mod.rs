@@ -10,12 +10,14 @@
 //! - [`timeline`]: everything that happened to an email, or to an address.
 //! - [`campaigns`]: what became of a campaign's mail.
 //! - [`mod@replay`]: handling stored events again.
+//! - [`mod@connect`]: the webhook at Resend, and its secret.
 //! - [`audit`]: who changed it, when, and why.
 
 pub mod addresses;
 pub mod audit;
 pub mod campaigns;
 pub mod check;
+pub mod connect;
 pub mod forget;
 pub mod place;
 pub mod replay;

@@ -1,21 +1,129 @@
-//! `rebound connect`.
+//! `rebound connect`: the webhook at Resend.
 
 use std::process::ExitCode;
 
-use crate::Failure;
-use crate::place::PlaceArguments;
+use rebound::operate::connect::probe::Proof;
+use rebound::operate::connect::{Connected, Done, changes, connect, resend_of};
+use rebound::operate::place::Place;
+use rebound::operate::suppressions::import::{Read, Report, Unreadable, import};
+use rebound::resend::ResendError;
+use rebound::time::UnixMillis;
+use serde_json::json;
 
-/// Register the webhook at Resend, put its secret in place, and take over who Resend suppresses.
+use crate::place::PlaceArguments;
+use crate::suppressions::{list, note};
+use crate::{Failure, output, suppressions};
+
+/// Register the webhook at Resend, put its signing secret in place, prove that the function has it, and take over whom Resend suppresses.
+///
+/// It is safe to run again: what is as it must be stays as it is. It needs a key of Resend's API with full access, in RESEND_API_KEY or
+/// in the stack's secret of API keys, and the permissions secretsmanager:GetSecretValue and PutSecretValue on the webhook's secret.
+/// --rotate gives the webhook a new secret without a gap: for 24 hours both are good; a later run drops the old one.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    place: PlaceArguments,
+    /// The webhook's URL; without it, that of the stack
+    url: Option<String>,
+    /// Give the webhook a new signing secret
+    #[arg(long)]
+    rotate: bool,
+    /// Don't take over whom Resend suppresses
+    #[arg(long)]
+    no_import: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let _ = (arguments.place.find().await?, arguments.json);
-    Err("not there yet".into())
+    let place = arguments.place.find().await?;
+    let url = match &arguments.url {
+        Some(url) => url.clone(),
+        None => place.named("REBOUND_FUNCTION_URL").await?,
+    };
+    let progress = output::steps();
+    let connected = connect(&place, &url, arguments.rotate, UnixMillis::now(), |step| progress.set_message(step)).await;
+    progress.finish_and_clear();
+    let connected = connected?;
+    let imported = if arguments.no_import { None } else { Some(take_over(&place).await) };
+    let is_proved = connected.proof == Proof::Proved;
+    if arguments.json {
+        let (report, why) = match &imported {
+            Some(Ok(report)) => (Some(report), None),
+            Some(Err(why)) => (None, Some(why.to_string())),
+            None => (None, None),
+        };
+        println!("{:#}", json!({ "connected": connected, "imported": report, "not_imported": why }));
+    } else {
+        print(&connected);
+        match imported {
+            Some(Ok(report)) => {
+                print!("Resend's own list: ");
+                suppressions::print_report(&report, false);
+            }
+            Some(Err(why)) => println!("Resend's own list was not taken over: {why}"),
+            None => {}
+        }
+    }
+    Ok(if is_proved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Takes over whom Resend suppresses.
+pub(crate) async fn take_over(place: &Place) -> Result<Report, Failure> {
+    let resend = resend_of(place).await?;
+    let all = match resend.suppressions().await {
+        Err(ResendError::NotFound(_)) => {
+            return Err(
+                "Resend does not offer its list to this team yet; what it skips from now on is told by its webhooks"
+                    .into(),
+            );
+        }
+        other => other?,
+    };
+    let note = note(None, "taken over from Resend")?;
+    let (changes, unreadable) = changes(all, note.at);
+    let unreadable = (0..unreadable).map(|_| Unreadable { line: 0, why: "an entry without an address".to_owned() });
+    let progress = output::progress(changes.len() as u64, "entries");
+    let read = Read { changes, unreadable: unreadable.collect() };
+    let report = import(&list(place), read, &note, || progress.inc(1)).await;
+    progress.finish_and_clear();
+    Ok(report?)
+}
+
+fn print(connected: &Connected) {
+    let Connected { url, webhook, .. } = connected;
+    match connected.done {
+        Done::Created => println!("The webhook {webhook} is registered at Resend, for {url}"),
+        Done::Updated => println!("The webhook {webhook} was brought into order, for {url}"),
+        Done::Unchanged => println!("The webhook {webhook} is as it must be, for {url}"),
+    }
+    if !connected.subscribed.is_empty() {
+        println!("Subscribed to {}", connected.subscribed.join(", "));
+    }
+    if !connected.not_offered.is_empty() {
+        println!(
+            "Resend does not offer {} to this team yet; email.suppressed tells of the same",
+            connected.not_offered.join(", ")
+        );
+    }
+    if connected.rotated {
+        println!(
+            "It has a new signing secret. The old one is good for 24 hours; run `rebound connect` after that to drop it."
+        );
+    } else if connected.secret_stored {
+        println!("Its signing secret is in place.");
+    } else {
+        println!("The signing secret was in place already.");
+    }
+    if !connected.others.is_empty() {
+        println!("Other webhooks at Resend, left alone: {}", connected.others.join(", "));
+    }
+    match &connected.proof {
+        Proof::Proved => println!("The function has proved that it has the secret."),
+        Proof::Wrong | Proof::NoSecret => println!(
+            "The function does not have the secret yet. Wait a minute and run it again; if that does not help, `rebound doctor` looks further."
+        ),
+        Proof::NotRebound(why) => println!("There is no Rebound at {url}: {why}. Is it the stack's output WebhookUrl?"),
+    }
 }

@@ -50,6 +50,14 @@ pub(crate) fn counting(what: &'static str) -> ProgressBar {
     bar.with_message(what)
 }
 
+/// What is being done, where nothing can be counted.
+pub(crate) fn steps() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg}");
+    let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
 /// A text from outside as it may be shown: without control characters, which could steer the terminal.
 pub(crate) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()

@@ -7,6 +7,8 @@ mod look;
 use std::process::ExitCode;
 use std::time::Duration;
 
+pub(crate) use self::file::print as print_report;
+
 use clap::Subcommand;
 use rebound::operate::audit::Note;
 use rebound::operate::place::Place;

@@ -7,15 +7,14 @@ use std::process::ExitCode;
 
 use rebound::operate::scan::{Wanted, scan};
 use rebound::operate::suppressions::export::{Format, WriteError, Writer, entries, is_recipients};
-use rebound::operate::suppressions::import::{self, Read, Report};
+use rebound::operate::suppressions::import::{self, Report};
 use rebound::store::calls::Trouble;
 use rebound::time::UnixMillis;
 use serde_json::json;
 
 use super::{list, note};
-use crate::Failure;
-use crate::output;
 use crate::place::PlaceArguments;
+use crate::{Failure, connect, output};
 
 /// Take over a list: a CSV with a header (recipient, reason, at, until, detail, email_id), JSON lines as `export` writes them, or bare
 /// addresses.
@@ -47,21 +46,18 @@ pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, Fail
     let note = note(arguments.by.as_deref(), &arguments.why)?;
     let text = arguments.file.as_deref().map(output::read).transpose()?;
     let place = arguments.place.find().await?;
-    let read = match text {
-        Some(text) => import::read(&text, note.at),
-        None => from_resend(&place).await?,
+    let report = match text {
+        Some(text) => {
+            let read = import::read(&text, note.at);
+            let progress = output::progress(read.changes.len() as u64, "entries");
+            let report = import::import(&list(&place), read, &note, || progress.inc(1)).await?;
+            progress.finish_and_clear();
+            report
+        }
+        None => connect::take_over(&place).await?,
     };
-    let list = list(&place);
-    let progress = output::progress(read.changes.len() as u64, "entries");
-    let report = import::import(&list, read, &note, || progress.inc(1)).await?;
-    progress.finish_and_clear();
     print(&report, arguments.json);
     Ok(if report.unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-async fn from_resend(place: &rebound::operate::place::Place) -> Result<Read, Failure> {
-    let _ = place;
-    Err("not there yet".into())
 }
 
 /// What became of a list.

@@ -1,0 +1,253 @@
+//! Connecting a Rebound with Resend: the webhook there, its signing secret here, and the proof that the two fit.
+//!
+//! ```text
+//!   webhook ─▶ subscribed, enabled ─▶ (rotated) ─▶ its secret into Secrets Manager ─▶ proof ─▶ Resend's list taken over
+//!      ✗ broken off anywhere: the next run finds what is there, and goes on
+//! ```
+//!
+//! A rotation has no gap: for 24 hours Resend signs with both secrets. The new one is stored with the old one behind it; the function,
+//! which knows the old one, accepts what is signed with it until it reads the secret again. A later run drops what is older than that.
+
+pub mod probe;
+pub mod secret;
+
+use serde::Serialize;
+
+use self::probe::Proof;
+use self::secret::SecretError;
+use super::place::{Place, PlaceError};
+use crate::policy::suppression::{Change, Effect, Grounds, Reason};
+use crate::recipient::Recipient;
+use crate::resend::{Resend, ResendError, SecretText, Suppressed, Webhook};
+use crate::signature::MessageId;
+use crate::time::UnixMillis;
+
+/// The types of event that Rebound acts on: they suppress or lift, are counted, tell people, or are decided about. Others are stored, if a
+/// webhook is subscribed to them.
+pub const NEEDED: [&str; 16] = [
+    "email.sent",
+    "email.scheduled",
+    "email.delivered",
+    "email.delivery_delayed",
+    "email.complained",
+    "email.bounced",
+    "email.opened",
+    "email.clicked",
+    "email.failed",
+    "email.suppressed",
+    "contact.created",
+    "contact.updated",
+    "contact.deleted",
+    "domain.created",
+    "domain.updated",
+    "domain.deleted",
+];
+
+/// Those of them that Resend does not offer to everybody yet. Without them, `email.suppressed` tells of the same a mail later.
+pub const NEEDED_WHERE_OFFERED: [&str; 2] = ["suppression.added", "suppression.removed"];
+
+/// Why it is not connected.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The place can't be found out.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// Resend does not answer, or refuses.
+    #[error(transparent)]
+    Resend(#[from] ResendError),
+    /// The secret can't be read or written.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// There is no key.
+    #[error(
+        "no key of Resend's API: set RESEND_API_KEY to one with full access, or put it into the secret that ApiKeysArn names"
+    )]
+    NoKey,
+    /// The secret of a webhook that exists is not told, and the one that is stored does not fit.
+    #[error("Resend does not tell the secret of the webhook; run it with --rotate, which gives it a new one")]
+    SecretNotTold,
+    /// It is no URL of a webhook.
+    #[error("{0} is no URL; it begins with https://, and is the stack's output WebhookUrl")]
+    NoUrl(String),
+}
+
+/// What became of the webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Done {
+    /// It was made.
+    Created,
+    /// It was subscribed to more, or enabled.
+    Updated,
+    /// It was as it must be.
+    Unchanged,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Connected {
+    /// The webhook's URL.
+    pub url: String,
+    /// The webhook's id at Resend.
+    pub webhook: String,
+    /// What became of it.
+    pub done: Done,
+    /// The types that were not subscribed to before.
+    pub subscribed: Vec<String>,
+    /// The types that Resend does not offer to this team.
+    pub not_offered: Vec<String>,
+    /// Whether it has a new secret now.
+    pub rotated: bool,
+    /// Whether the stored secret was changed.
+    pub secret_stored: bool,
+    /// How many secrets are good now: two, for a day after a rotation.
+    pub secrets: usize,
+    /// Other webhooks at Resend, for other URLs, which were left alone.
+    pub others: Vec<String>,
+    /// Whether the function proved that it has the secret.
+    pub proof: Proof,
+}
+
+/// A client for Resend's API, with the key of the environment, else of the stack's secret.
+///
+/// # Errors
+/// There is no key.
+pub async fn resend_of(place: &Place) -> Result<Resend, ConnectError> {
+    let base = place.variable("RESEND_BASE_URL");
+    let key = match place.variable("RESEND_API_KEY") {
+        Some(key) => key,
+        None => {
+            let arn = place.named("API_KEYS_ARN").await?;
+            secret::field(place, &arn, "RESEND_API_KEY").await?.ok_or(ConnectError::NoKey)?
+        }
+    };
+    Ok(Resend::new(base.as_deref(), &key)?)
+}
+
+/// Connects the Rebound at `url`, or brings what is connected into order. `step` hears what is being done.
+///
+/// # Errors
+/// It may be done in part; to do it again is safe.
+pub async fn connect(
+    place: &Place,
+    url: &str,
+    rotate: bool,
+    now: UnixMillis,
+    step: impl Fn(&'static str),
+) -> Result<Connected, ConnectError> {
+    if !(url.starts_with("https://") || url.starts_with("http://")) {
+        return Err(ConnectError::NoUrl(url.to_owned()));
+    }
+    let arn = place.named("WEBHOOK_SECRET_ARN").await?;
+    let resend = resend_of(place).await?;
+    step("looking for the webhook at Resend");
+    let all = resend.webhooks().await?;
+    let others = all.iter().filter(|webhook| !webhook.is_for(url)).map(|webhook| webhook.endpoint.clone()).collect();
+    let stored = secret::read(place, &arn).await?;
+    step("bringing the webhook into order");
+    let ours: Vec<&Webhook> = all.iter().filter(|webhook| webhook.is_for(url)).collect();
+    let (webhook, mut current, done, subscribed, not_offered) = match ours.first() {
+        Some(found) => in_order(&resend, found).await?,
+        None => create(&resend, url).await?,
+    };
+    if rotate && done != Done::Created {
+        step("rotating the signing secret");
+        // What the function may have until it reads the secret again.
+        let before = current.clone();
+        current = resend.rotate(&webhook).await?.or(resend.webhook(&webhook).await?.signing_secret);
+        let next = stored.rotated(current.as_ref().ok_or(ConnectError::SecretNotTold)?, before.as_ref(), now);
+        secret::write(place, &arn, &next).await?;
+        let proof = probe::prove(url, &next, &step).await;
+        let (rotated, secrets) = (true, next.secrets.len());
+        return Ok(Connected {
+            url: url.to_owned(),
+            webhook,
+            done,
+            subscribed,
+            not_offered,
+            rotated,
+            secret_stored: true,
+            secrets,
+            others,
+            proof,
+        });
+    }
+    // Several webhooks may post to one URL, each with a secret of its own.
+    let mut good: Vec<SecretText> = current.into_iter().collect();
+    for other in ours.iter().skip(1) {
+        good.extend(resend.webhook(&other.id).await?.signing_secret);
+    }
+    if good.is_empty() {
+        step("proving the secret that is stored");
+        let proof = if stored.secrets.is_empty() { Proof::Wrong } else { probe::prove(url, &stored, &step).await };
+        if proof != Proof::Proved {
+            return Err(ConnectError::SecretNotTold);
+        }
+        good.clone_from(&stored.secrets);
+    }
+    let next = stored.with(&good, now);
+    let secret_stored = next != stored;
+    if secret_stored {
+        step("putting the signing secret in place");
+        secret::write(place, &arn, &next).await?;
+    }
+    let proof = probe::prove(url, &next, &step).await;
+    let (url, secrets) = (url.to_owned(), next.secrets.len());
+    Ok(Connected { url, webhook, done, subscribed, not_offered, rotated: false, secret_stored, secrets, others, proof })
+}
+
+type InOrder = (String, Option<SecretText>, Done, Vec<String>, Vec<String>);
+
+/// A webhook that exists, subscribed to all that is needed, besides what it has already, and enabled.
+async fn in_order(resend: &Resend, found: &Webhook) -> Result<InOrder, ConnectError> {
+    let webhook = resend.webhook(&found.id).await?;
+    let has = |event: &&str| webhook.events().iter().any(|known| known == event);
+    let missing: Vec<String> = NEEDED.iter().filter(|event| !has(event)).map(|event| (*event).to_owned()).collect();
+    let offered: Vec<String> =
+        NEEDED_WHERE_OFFERED.iter().filter(|event| !has(event)).map(|event| (*event).to_owned()).collect();
+    let secret = webhook.signing_secret.clone();
+    let events = |more: &[&[String]]| [webhook.events(), &more.concat()].concat();
+    if !offered.is_empty() {
+        // Of these it is not known whether Resend offers them to this team.
+        match resend.update_webhook(&webhook.id, &events(&[&missing, &offered])).await {
+            Ok(()) => {
+                let subscribed = [missing, offered].concat();
+                return Ok((webhook.id, secret, Done::Updated, subscribed, Vec::new()));
+            }
+            Err(ResendError::Refused { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if missing.is_empty() && webhook.is_enabled() {
+        return Ok((webhook.id, secret, Done::Unchanged, Vec::new(), offered));
+    }
+    resend.update_webhook(&webhook.id, &events(&[&missing])).await?;
+    Ok((webhook.id, secret, Done::Updated, missing, offered))
+}
+
+async fn create(resend: &Resend, url: &str) -> Result<InOrder, ConnectError> {
+    let owned = |events: &[&str]| events.iter().map(|event| (*event).to_owned()).collect::<Vec<String>>();
+    let (needed, offered) = (owned(&NEEDED), owned(&NEEDED_WHERE_OFFERED));
+    let all = [needed.clone(), offered.clone()].concat();
+    let (made, subscribed, not_offered) = match resend.create_webhook(url, &all).await {
+        Ok(made) => (made, all, Vec::new()),
+        Err(ResendError::Refused { .. }) => (resend.create_webhook(url, &needed).await?, needed, offered),
+        Err(error) => return Err(error.into()),
+    };
+    Ok((made.0, made.1, Done::Created, subscribed, not_offered))
+}
+
+/// What Resend's own list comes to, as changes; and how many of its entries name nobody.
+pub fn changes(list: Vec<Suppressed>, now: UnixMillis) -> (Vec<(Recipient, Change)>, usize) {
+    let number = list.len();
+    let change = |entry: Suppressed| {
+        let recipient = Recipient::parse(&entry.email)?;
+        let at = entry.created_at.as_deref().and_then(UnixMillis::parse).unwrap_or(now);
+        let message = MessageId::already_verified(format!("resend-{}", entry.id));
+        let grounds = Grounds { email_id: entry.source_id, detail: entry.origin, until: None };
+        Some((recipient, Change { reason: Reason::Provider, at, message, effect: Effect::Suppress(grounds) }))
+    };
+    let changes: Vec<_> = list.into_iter().filter_map(change).collect();
+    let unreadable = number - changes.len();
+    (changes, unreadable)
+}

@@ -1,0 +1,88 @@
+//! The proof that a function has a signing secret: a message that is correctly signed and an hour old is answered `stale`, since the
+//! signature is checked before the age. Nothing is stored.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::secret::Stored;
+use crate::local::samples::{SignedMessage, new_message_id};
+use crate::resend::SecretText;
+use crate::signature::SigningSecret;
+use crate::time::UnixMillis;
+
+/// How long the function may take to read its secret again: it does so at most once a minute.
+const PATIENCE: Duration = Duration::from_secs(80);
+
+const AGAIN: Duration = Duration::from_secs(3);
+
+/// How old a probe is, in seconds. Five minutes are accepted.
+const AGE: i64 = 3_600;
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a probe came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "proof", content = "why")]
+pub enum Proof {
+    /// The function has the secret.
+    Proved,
+    /// It has another.
+    Wrong,
+    /// It has none yet.
+    NoSecret,
+    /// Something else answers, or nobody.
+    NotRebound(String),
+}
+
+/// Sends a probe that is signed with a secret.
+pub async fn probe(url: &str, secret: &SigningSecret) -> Proof {
+    let now = UnixMillis::now().seconds();
+    answered(url, &SignedMessage::new(new_message_id(), now - AGE, "{}", secret)).await
+}
+
+async fn answered(url: &str, message: &SignedMessage) -> Proof {
+    let client = crate::web::client();
+    let request = message.request(&client, reqwest::Method::POST, url).timeout(TIMEOUT);
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        Err(error) if error.is_timeout() => return Proof::NotRebound("no answer within 15 s".to_owned()),
+        Err(_) => return Proof::NotRebound("nobody answers there".to_owned()),
+    };
+    let status = answer.status().as_u16();
+    let body: Value = answer.bytes().await.ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
+    let error = body.get("error").and_then(Value::as_str).unwrap_or_default();
+    match status {
+        401 if error.starts_with("stale") => Proof::Proved,
+        401 if error.starts_with("wrong signature") => Proof::Wrong,
+        503 if error.contains("secret is not set") => Proof::NoSecret,
+        _ => Proof::NotRebound(format!("it answers {status}")),
+    }
+}
+
+/// Proves the first of the secrets, and waits until the function has read it. `step` hears that it is waited.
+pub async fn prove(url: &str, stored: &Stored, step: &impl Fn(&'static str)) -> Proof {
+    let Some(secret) = stored.secrets.first().and_then(parsed) else { return Proof::NoSecret };
+    let began = Instant::now();
+    step("proving that the function has the secret");
+    loop {
+        let proof = probe(url, &secret).await;
+        if matches!(proof, Proof::Proved | Proof::NotRebound(_)) || began.elapsed() > PATIENCE {
+            return proof;
+        }
+        step("waiting until the function reads the secret again, a minute at most");
+        // Only a message that claims to be fresh makes it read again. This one is wrongly signed, and stores nothing.
+        let nudge = SignedMessage::new(new_message_id(), UnixMillis::now().seconds(), "{}", &secret);
+        let nudge = SignedMessage { body: b"{ }".to_vec(), ..nudge };
+        answered(url, &nudge).await;
+        if probe(url, &secret).await == Proof::Proved {
+            return Proof::Proved;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn parsed(text: &SecretText) -> Option<SigningSecret> {
+    text.expose().parse().ok()
+}

@@ -1,0 +1,162 @@
+//! The signing secret where the function reads it: a secret of Secrets Manager, JSON, of which only our own fields are touched.
+
+use serde_json::{Map, Value, json};
+
+use crate::aws::describe;
+use crate::operate::place::Place;
+use crate::resend::SecretText;
+use crate::time::{UnixMillis, hours};
+
+/// The field with the secrets, the newest first, separated by spaces.
+const SECRETS: &str = "RESEND_WEBHOOK_SECRET";
+
+/// The field that says since when there are two.
+const ROTATED_AT: &str = "ROTATED_AT";
+
+/// For how long Resend signs with the old secret too.
+const BOTH_SIGN_HOURS: u32 = 24;
+
+/// Why a secret can't be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// Secrets Manager refuses.
+    #[error("the secret {arn}: {why}; check the credentials")]
+    Refused {
+        /// Which secret.
+        arn: String,
+        /// What Secrets Manager says.
+        why: String,
+    },
+    /// It holds something else.
+    #[error("the secret {0} is no JSON object; it holds something that is not Rebound's, and is left as it is")]
+    NotJson(String),
+}
+
+/// What is stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stored {
+    /// The secrets, the newest first.
+    pub secrets: Vec<SecretText>,
+    /// When the first of them came to be, by a rotation.
+    pub rotated_at: Option<UnixMillis>,
+    /// Whatever else is in it.
+    others: Map<String, Value>,
+}
+
+impl Stored {
+    fn from_json(mut json: Map<String, Value>) -> Self {
+        let text = |value: Option<Value>| value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+        let secrets = text(json.remove(SECRETS));
+        let rotated_at = UnixMillis::parse(&text(json.remove(ROTATED_AT)));
+        let secrets = secrets.split_whitespace().filter_map(|text| SecretText::new(text).ok()).collect();
+        Self { secrets, rotated_at, others: json }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut json = self.others.clone();
+        let secrets: Vec<&str> = self.secrets.iter().map(SecretText::expose).collect();
+        json.insert(SECRETS.to_owned(), json!(secrets.join(" ")));
+        if let Some(at) = self.rotated_at {
+            json.insert(ROTATED_AT.to_owned(), json!(at.to_text()));
+        }
+        json.into()
+    }
+
+    /// The same after a rotation: the new one, and the one before it, which signs for a day.
+    pub fn rotated(&self, new: &SecretText, before: Option<&SecretText>, now: UnixMillis) -> Self {
+        let old = before.or(self.secrets.first()).filter(|old| *old != new);
+        let secrets = std::iter::once(new).chain(old).cloned().collect();
+        Self { secrets, rotated_at: Some(now), others: self.others.clone() }
+    }
+
+    /// The same with the secrets that are good at `now`: those, and within a day of a rotation the ones that were stored.
+    pub fn with(&self, good: &[SecretText], now: UnixMillis) -> Self {
+        let still_signs = self.rotated_at.is_some_and(|at| at.plus(hours(BOTH_SIGN_HOURS)) > now);
+        let mut secrets = good.to_vec();
+        let old = self.secrets.iter().filter(|secret| still_signs && !good.contains(secret));
+        secrets.extend(old.cloned());
+        Self { secrets, rotated_at: self.rotated_at.filter(|_| still_signs), others: self.others.clone() }
+    }
+}
+
+/// What is stored; nothing, where nobody has put anything yet.
+///
+/// # Errors
+/// It can't be read.
+pub async fn read(place: &Place, arn: &str) -> Result<Stored, SecretError> {
+    Ok(Stored::from_json(json_of(place, arn).await?))
+}
+
+/// A field of a secret. `None`: it is not there.
+///
+/// # Errors
+/// It can't be read.
+pub async fn field(place: &Place, arn: &str, name: &str) -> Result<Option<String>, SecretError> {
+    let json = json_of(place, arn).await?;
+    Ok(json.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned))
+}
+
+async fn json_of(place: &Place, arn: &str) -> Result<Map<String, Value>, SecretError> {
+    let asked = place.aws().secrets_manager().get_secret_value().secret_id(arn).send().await;
+    let answer = match asked {
+        Ok(answer) => answer,
+        // There is a secret, and no value in it yet.
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+            return Ok(Map::new());
+        }
+        Err(error) => return Err(SecretError::Refused { arn: arn.to_owned(), why: describe(&error) }),
+    };
+    match answer.secret_string().unwrap_or_default() {
+        "" => Ok(Map::new()),
+        text => serde_json::from_str(text).map_err(|_| SecretError::NotJson(arn.to_owned())),
+    }
+}
+
+/// Stores it.
+///
+/// # Errors
+/// It is not stored.
+pub async fn write(place: &Place, arn: &str, stored: &Stored) -> Result<(), SecretError> {
+    let put = place.aws().secrets_manager().put_secret_value().secret_id(arn);
+    let put = put.secret_string(stored.to_json().to_string()).send().await;
+    put.map(|_| ()).map_err(|error| SecretError::Refused { arn: arn.to_owned(), why: describe(&error) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(letter: char) -> SecretText {
+        SecretText::new(&format!("whsec_{}", letter.to_string().repeat(32))).unwrap()
+    }
+
+    fn stored(text: &str) -> Stored {
+        Stored::from_json(serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn a_rotation_keeps_the_old_secret_for_a_day_and_whatever_else_is_in_the_secret() {
+        let before = stored(&json!({ SECRETS: secret('a').expose(), "note": "ours" }).to_string());
+        let now = UnixMillis(1_795_440_600_000);
+        let rotated = before.rotated(&secret('b'), None, now);
+        assert_eq!(rotated.secrets, [secret('b'), secret('a')]);
+        let read = stored(&rotated.to_json().to_string());
+        assert_eq!(read, rotated);
+        assert_eq!(read.to_json()["note"], "ours");
+        let soon = read.with(&[secret('b')], now.plus(hours(23)));
+        assert_eq!(soon, read, "nothing to change");
+        let later = read.with(&[secret('b')], now.plus(hours(24)));
+        assert_eq!((later.secrets.as_slice(), later.rotated_at), ([secret('b')].as_slice(), None));
+    }
+
+    #[test]
+    fn what_is_no_secret_is_dropped_and_none_is_printed() {
+        let odd = stored(&json!({ SECRETS: "whsec_ nonsense" }).to_string());
+        assert!(odd.secrets.len() <= 1);
+        assert!(!format!("{:?}", before()).contains("aaaa"));
+    }
+
+    fn before() -> Stored {
+        stored(&json!({ SECRETS: secret('a').expose() }).to_string())
+    }
+}
