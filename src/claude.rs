@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use self::keys::Key;
 
 /// The version of the API (<https://platform.claude.com/docs/en/api/versioning>).
-const VERSION: &str = "2023-06-01";
+pub const VERSION: &str = "2023-06-01";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -190,6 +190,9 @@ impl Shared {
     }
 
     async fn answer(&self, request: Request<Bytes>) -> Reply {
+        if request.uri().path() == "/v1/models" && request.method() == Method::GET {
+            return Ok(self.models(&request));
+        }
         if request.uri().path() != "/v1/messages" {
             return Ok(error(404, None, "Not found"));
         }
@@ -214,6 +217,16 @@ impl Shared {
             Ok(()) => self.message(&request, &body, &content, &stop_reason),
             Err(Refused { status, message }) => error(status, None, &message),
         })
+    }
+
+    /// The models, for a key that is there and is not `refused`: <https://platform.claude.com/docs/en/api/models/list>.
+    fn models(&self, request: &Request<Bytes>) -> Response<Full<Bytes>> {
+        let key = request.headers().get("x-api-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
+        if matches!(key, "" | "refused") {
+            return error(401, None, "invalid x-api-key");
+        }
+        let model = json!({ "type": "model", "id": "claude-haiku-5-5", "display_name": "Claude Haiku 5.5" });
+        json_response(StatusCode::OK, JSON, json!({ "data": [model], "has_more": false }).to_string())
     }
 
     fn message(

@@ -11,6 +11,7 @@
 //! - [`secrets_manager`]: the one call of Secrets Manager that Rebound makes.
 //! - [`sns`]: SNS, which keeps what was published for whoever asks.
 //! - [`sqs`]: SQS, queues in memory.
+//! - [`control`]: CloudFormation, Lambda and CloudWatch, as far as the operator's command asks them.
 //! - [`resend`]: Resend's API, with webhooks that can be delivered.
 //! - [`claude`]: Claude's Messages API, which decides by rote.
 //! - [`faults`]: proxies before DynamoDB, SNS, SQS and Claude that refuse, conflict, throttle, are slow, or lose answers, when told to.
@@ -22,6 +23,7 @@
 use std::time::Duration;
 
 pub mod claude;
+pub mod control;
 pub mod dynamodb;
 pub mod dynamodb_api;
 pub mod faults;

@@ -67,6 +67,8 @@ struct State {
     delivered: Vec<Value>,
     plan: Option<Plan>,
     later: Duration,
+    /// The signing secret of the next webhook; without it, a new one.
+    next_secret: Option<String>,
 }
 
 /// A Resend in memory.
@@ -99,6 +101,7 @@ impl LocalResend {
             delivered: Vec::new(),
             plan: None,
             later: Duration::ZERO,
+            next_secret: None,
         }));
         let shared = Arc::clone(&state);
         let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request| {
@@ -121,6 +124,11 @@ impl LocalResend {
     /// What becomes of requests from now on, by method and path.
     pub fn plan(&self, plan: impl FnMut(&str, &str) -> Option<Behaviour> + Send + 'static) {
         self.state().plan = Some(Box::new(plan));
+    }
+
+    /// Gives the next webhook this signing secret, instead of a new one.
+    pub fn sign_with(&self, secret: &str) {
+        self.state().next_secret = Some(secret.to_owned());
     }
 
     /// The requests that came, `GET /webhooks` and so on.
@@ -300,7 +308,7 @@ impl State {
             Ok(events) => events,
             Err(why) => return error(422, "validation_error", &why),
         };
-        let (id, secret) = (uuid(), new_secret());
+        let (id, secret) = (uuid(), self.next_secret.take().unwrap_or_else(new_secret));
         let answer = json!({ "object": "webhook", "id": id, "signing_secret": secret });
         let (endpoint, status) = (endpoint.to_owned(), "enabled".to_owned());
         self.hooks.insert(id, Hook { endpoint, events, status, secret, old: Vec::new() });

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::control::LocalControl;
 pub use super::dynamodb::Options;
 use super::dynamodb::{DynamoDbError, EmbeddedDynamoDb, is_local, make_tables};
 use super::secrets_manager::LocalSecretsManager;
@@ -30,6 +31,9 @@ pub const ENGAGE_QUEUE: &str = "rebound-engage";
 
 /// The queue of what `engage` could not handle, in the local SQS.
 pub const ENGAGE_DEAD_LETTERS: &str = "rebound-engage-dead";
+
+/// The queue of what `protect` could not do, in the local SQS. Nothing comes into it here.
+pub const PROTECT_FAILURES: &str = "rebound-protect-failures";
 
 /// The topic of decisions in the local SNS.
 pub const DECISIONS_TOPIC: &str = "arn:aws:sns:eu-west-1:000000000000:rebound-decisions";
@@ -87,6 +91,8 @@ pub struct EmbeddedAws {
     pub sns: Option<LocalSns>,
     /// The stand-in for SQS; `None` where the environment names another.
     pub sqs: Option<LocalSqs>,
+    /// The stand-in for CloudFormation, Lambda and CloudWatch; `None` where the environment names another of one of them.
+    pub control: Option<LocalControl>,
     dynamodb: Option<EmbeddedDynamoDb>,
     variables: BTreeMap<String, String>,
 }
@@ -162,6 +168,21 @@ impl EmbeddedAws {
         let sqs_url = or_default("AWS_ENDPOINT_URL_SQS", sqs.as_ref().map(LocalSqs::url).unwrap_or_default());
         or_default("ENGAGE_QUEUE_URL", format!("{}/000000000000/{ENGAGE_QUEUE}", sqs_url.trim_end_matches('/')));
 
+        let account = format!("{}/000000000000", sqs_url.trim_end_matches('/'));
+        or_default("ENGAGE_DEAD_LETTERS_URL", format!("{account}/{ENGAGE_DEAD_LETTERS}"));
+        or_default("PROTECT_FAILURES_URL", format!("{account}/{PROTECT_FAILURES}"));
+        for function in ["receive", "protect", "engage"] {
+            or_default(&format!("{}_FUNCTION", function.to_uppercase()), function.to_owned());
+        }
+        let services = ["CLOUDFORMATION", "CLOUDWATCH", "LAMBDA"].map(|service| format!("AWS_ENDPOINT_URL_{service}"));
+        let control = match services.iter().any(|name| is_named(name)) {
+            true => None,
+            false => Some(LocalControl::start().await.map_err(listening)?),
+        };
+        for name in services {
+            or_default(&name, control.as_ref().map(LocalControl::url).unwrap_or_default());
+        }
+
         for name in HANDED_ON {
             variables.extend(variable(name).map(|value| (name.to_owned(), value)));
         }
@@ -173,7 +194,10 @@ impl EmbeddedAws {
             variables.insert(name.to_owned(), credential(name).unwrap_or_else(|| "local".to_owned()));
         }
         variables.extend(credential("AWS_SESSION_TOKEN").map(|value| ("AWS_SESSION_TOKEN".to_owned(), value)));
-        Ok(Self { secrets_manager, sns, sqs, dynamodb, variables })
+        if let Some(control) = &control {
+            control.set(|controls| controls.environment.clone_from(&variables));
+        }
+        Ok(Self { secrets_manager, sns, sqs, control, dynamodb, variables })
     }
 
     /// The environment of a function that runs on it.

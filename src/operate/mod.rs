@@ -11,6 +11,7 @@
 //! - [`campaigns`]: what became of a campaign's mail.
 //! - [`mod@replay`]: handling stored events again.
 //! - [`mod@connect`]: the webhook at Resend, and its secret.
+//! - [`doctor`]: whether everything works.
 //! - [`audit`]: who changed it, when, and why.
 
 pub mod addresses;
@@ -18,6 +19,7 @@ pub mod audit;
 pub mod campaigns;
 pub mod check;
 pub mod connect;
+pub mod doctor;
 pub mod forget;
 pub mod place;
 pub mod replay;

@@ -12,6 +12,7 @@ use rebound::local::claude::ClaudeStub;
 use rebound::local::dynamodb::SETTLE;
 use rebound::local::feeder::{self, Chaos, Feeder, Invoke, over_http};
 use rebound::local::poller::Poller;
+use rebound::local::resend::LocalResend;
 use rebound::local::running::{Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, tick, timeout_of};
 use rebound::local::server::Server;
 use rebound::local::stack::{EmbeddedAws, Options, serve_function_url};
@@ -84,10 +85,14 @@ fn number(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, Strin
     if range.contains(&number) { Ok(number) } else { Err(format!("from {} to {}", range.start(), range.end())) }
 }
 
+/// The key of the stand-in for Resend.
+const RESEND_KEY: &str = "local";
+
 /// What runs until Ctrl-C.
 struct Running {
     _function_url: Option<Server>,
     _env_file: Option<EnvFile>,
+    _resend: Option<LocalResend>,
     _work: Option<Work>,
 }
 
@@ -137,6 +142,18 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Fail
     println!("SNS              {}  (GET it to see what was published)", address("AWS_ENDPOINT_URL_SNS"));
     println!("SQS              {}", address("AWS_ENDPOINT_URL_SQS"));
     println!("Secrets Manager  {}", address("AWS_ENDPOINT_URL_SECRETS_MANAGER"));
+    let resend = match variable("RESEND_BASE_URL").or(variable("RESEND_API_KEY")) {
+        Some(_) => None,
+        None => Some(LocalResend::start(RESEND_KEY).await?),
+    };
+    if let Some(resend) = &resend {
+        // So that what signs with the secret of local runs is still accepted when the webhook is registered.
+        resend.sign_with(rebound::local::LOCAL_SECRET);
+    }
+    match &resend {
+        Some(resend) => println!("Resend           {}  (a stand-in, for `rebound connect`)", resend.url()),
+        None => println!("Resend           as the environment says"),
+    }
     let tables = ["EVENTS_TABLE", "SUPPRESSIONS_TABLE", "CAMPAIGNS_TABLE", "RECIPIENTS_TABLE", "AGENDA_TABLE"];
     println!("tables           {}", tables.map(address).join(" "));
     let secret = match (variable("RESEND_WEBHOOK_SECRET"), &aws.secrets_manager) {
@@ -156,20 +173,28 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Fail
     let engage = engaging(Arc::new(engager), clock, timeout_of("engage")?);
     let invoke = |function: &str| Arc::clone(if function == "engage" { &engage } else { &protect });
     let work = work(aws, arguments, clock, invoke).await?;
-    let env_file = EnvFile::write(&arguments.env_file, aws, &format!("{}/", server.url()))?;
-    Ok(Running { _function_url: Some(server), _env_file: Some(env_file), _work: Some(work) })
+    let env_file = EnvFile::write(&arguments.env_file, aws, &format!("{}/", server.url()), resend.as_ref())?;
+    Ok(Running { _function_url: Some(server), _env_file: Some(env_file), _resend: resend, _work: Some(work) })
 }
 
 /// The file that tells other commands how to reach this Rebound. It goes when this does.
 struct EnvFile(PathBuf);
 
 impl EnvFile {
-    fn write(file: &Path, aws: &EmbeddedAws, function_url: &str) -> Result<Self, Failure> {
+    fn write(
+        file: &Path,
+        aws: &EmbeddedAws,
+        function_url: &str,
+        resend: Option<&LocalResend>,
+    ) -> Result<Self, Failure> {
         let failed = |error| format!("{}: {error}; name another file with --env-file", file.display());
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
         let mut lines = format!("REBOUND_FUNCTION_URL={function_url}\n");
+        if let Some(resend) = resend {
+            lines.push_str(&format!("RESEND_BASE_URL={}\nRESEND_API_KEY={RESEND_KEY}\n", resend.url()));
+        }
         for (name, value) in not_secret(aws) {
             lines.push_str(&format!("{name}={value}\n"));
         }
@@ -204,11 +229,11 @@ async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Run
     }
     println!("REBOUND_LOCAL=ready");
     let Some(url) = &arguments.invoke else {
-        return Ok(Running { _function_url: None, _env_file: None, _work: None });
+        return Ok(Running { _function_url: None, _env_file: None, _resend: None, _work: None });
     };
     for_each_message(aws, |line| eprintln!("{line}"));
     let work = work(aws, arguments, Clock::new(1.0), |function| over_http(url, function)).await?;
-    Ok(Running { _function_url: None, _env_file: None, _work: Some(work) })
+    Ok(Running { _function_url: None, _env_file: None, _resend: None, _work: Some(work) })
 }
 
 /// Who decides what to do about a person, in a line.

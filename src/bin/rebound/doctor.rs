@@ -1,21 +1,85 @@
-//! `rebound doctor`.
+//! `rebound doctor`: is everything working?
 
 use std::process::ExitCode;
 
+use comfy_table::{Cell, Color};
+use rebound::operate::doctor::{Check, Verdict, examine};
+use rebound::time::UnixMillis;
+use serde_json::json;
+
 use crate::Failure;
+use crate::output::{self, shown};
 use crate::place::PlaceArguments;
 
 /// Check whether everything works, and say what to do where it doesn't.
+///
+/// It looks at the credentials, the stack, the tables, the function URL and its signing secret (by a correctly signed, stale message, which
+/// stores nothing), the webhook at Resend, Claude's key (without spending), the last event, the mappings and their lag, dead
+/// letters, and the account's concurrency. Nothing is changed. Exits with 0 if nothing is at fault, with 1 if something is, and with 2 if
+/// nothing could be looked at.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    place: PlaceArguments,
+    /// The webhook's URL, if it is not that of the stack
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let _ = (arguments.place.find().await?, arguments.json);
-    Err("not there yet".into())
+    let place = match arguments.place.find().await {
+        Ok(place) => place,
+        Err(error) if arguments.json => {
+            let check = json!({ "name": "credentials", "verdict": "fault", "found": error.to_string(), "to_do": null });
+            println!("{:#}", json!({ "checks": [check] }));
+            return Ok(ExitCode::from(2));
+        }
+        Err(error) => return Err(error),
+    };
+    let progress = output::steps();
+    progress.set_message("looking");
+    let checks = examine(&place, arguments.url.as_deref(), UnixMillis::now()).await;
+    progress.finish_and_clear();
+    if arguments.json {
+        println!("{:#}", json!({ "checks": checks }));
+    } else {
+        print(&checks);
+    }
+    let is = |verdict: Verdict| move |check: &Check| check.verdict == verdict;
+    let looked_at =
+        checks.iter().filter(|check| check.verdict != Verdict::NotChecked && check.name != "credentials").count();
+    Ok(match (looked_at, checks.iter().any(is(Verdict::Fault))) {
+        (0, _) => ExitCode::from(2),
+        (_, true) => ExitCode::FAILURE,
+        (_, false) => ExitCode::SUCCESS,
+    })
+}
+
+fn print(checks: &[Check]) {
+    let rows = checks.iter().map(|check| {
+        let colour = match check.verdict {
+            Verdict::Ok => Color::Green,
+            Verdict::NotChecked => Color::Grey,
+            Verdict::Warning => Color::Yellow,
+            Verdict::Fault => Color::Red,
+        };
+        let to_do = check.to_do.as_ref().map(|to_do| format!("\nTo do: {to_do}")).unwrap_or_default();
+        [
+            Cell::new(shown(&check.name)),
+            Cell::new(check.verdict.as_str()).fg(colour),
+            Cell::new(format!("{}{to_do}", shown(&check.found))),
+        ]
+    });
+    println!("{}", output::table(&["what", "verdict", "found"], rows));
+    let count = |verdict: Verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+    println!(
+        "{} ok, {} warnings, {} faults, {} not checked.",
+        count(Verdict::Ok),
+        count(Verdict::Warning),
+        count(Verdict::Fault),
+        count(Verdict::NotChecked)
+    );
 }

@@ -1,0 +1,158 @@
+//! Whether everything works: one check after another, each with a verdict, and what to do where it is not well.
+//!
+//! - [`tables`]: the tables, as the template has them.
+//! - [`front`]: the function URL, and the signing secret.
+//! - [`outside`]: Resend, and Claude.
+//! - [`work`]: what protect and engage have to do, and whether they keep up.
+//!
+//! The checks are made side by side, and none stops another. Nothing is changed, and nothing is spent.
+
+pub mod front;
+pub mod outside;
+pub mod tables;
+pub mod work;
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+use serde::Serialize;
+
+use super::place::Place;
+use crate::aws::describe;
+use crate::local::dynamodb::is_local;
+use crate::time::UnixMillis;
+
+/// How long a check may take.
+const TIMEOUT: Duration = Duration::from_secs(25);
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It is well.
+    Ok,
+    /// It can't be looked at from here.
+    NotChecked,
+    /// It will do, and should be looked at.
+    Warning,
+    /// It is not well.
+    Fault,
+}
+
+impl Verdict {
+    /// The verdict as it is shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotChecked => "not checked",
+            Self::Warning => "warning",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+/// A check, as it came out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: String,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// What to do, where something is to be done.
+    pub to_do: Option<String>,
+}
+
+impl Check {
+    pub(crate) fn new(name: &str, verdict: Verdict, found: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), verdict, found: found.into(), to_do: None }
+    }
+
+    pub(crate) fn ok(name: &str, found: impl Into<String>) -> Self {
+        Self::new(name, Verdict::Ok, found)
+    }
+
+    pub(crate) fn fault(name: &str, found: impl Into<String>, to_do: impl Into<String>) -> Self {
+        Self::new(name, Verdict::Fault, found).to_do(to_do)
+    }
+
+    pub(crate) fn warning(name: &str, found: impl Into<String>, to_do: impl Into<String>) -> Self {
+        Self::new(name, Verdict::Warning, found).to_do(to_do)
+    }
+
+    pub(crate) fn not_checked(name: &str, why: impl Into<String>) -> Self {
+        Self::new(name, Verdict::NotChecked, why)
+    }
+
+    pub(crate) fn to_do(mut self, to_do: impl Into<String>) -> Self {
+        self.to_do = Some(to_do.into());
+        self
+    }
+}
+
+/// Makes every check. `url` is the function URL, where it is not that of the place.
+pub async fn examine(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
+    let checks: Vec<(&'static str, BoxFuture<'_, Vec<Check>>)> = vec![
+        ("credentials", async { vec![credentials(place)] }.boxed()),
+        ("stack", async { vec![stack(place).await] }.boxed()),
+        ("tables", tables::check(place).boxed()),
+        ("function URL", front::check(place, url).boxed()),
+        ("Resend", outside::resend(place, url, now).boxed()),
+        ("Claude", async { vec![outside::claude(place).await] }.boxed()),
+        ("events", async { vec![work::last_event(place, now).await] }.boxed()),
+        ("mappings", work::mappings(place, now).boxed()),
+        ("dead letters", work::dead_letters(place).boxed()),
+        ("concurrency", async { vec![work::concurrency(place).await] }.boxed()),
+    ];
+    let made = checks.into_iter().map(|(name, check)| async move {
+        let late = |_| vec![Check::not_checked(name, format!("no answer within {} s", TIMEOUT.as_secs()))];
+        tokio::time::timeout(TIMEOUT, check).await.unwrap_or_else(late)
+    });
+    join_all(made).await.into_iter().flatten().collect()
+}
+
+/// Whose they are, as far as it can be said without another permission.
+fn credentials(place: &Place) -> Check {
+    let variable = |name: &str| place.variable(name).unwrap_or_default();
+    let (key, region) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_REGION"));
+    let last: String = key.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
+    let kind = if place.variable("AWS_SESSION_TOKEN").is_some() { "for a session" } else { "lasting" };
+    Check::ok("credentials", format!("access key …{last}, {kind}, in {region}"))
+}
+
+async fn stack(place: &Place) -> Check {
+    let name = "stack";
+    let asked = place.aws().cloudformation().describe_stacks().stack_name(place.stack()).send().await;
+    let described = match asked {
+        Ok(described) => described,
+        Err(error) => {
+            let why = describe(&error);
+            return if why.contains("does not exist") {
+                let to_do = "deploy it with `make deploy`, or name the right one with --stack and --region";
+                Check::fault(name, format!("there is no stack {}", place.stack()), to_do)
+            } else {
+                Check::not_checked(name, why)
+            };
+        }
+    };
+    let status = described.stacks().first().and_then(|stack| stack.stack_status());
+    let status = status.map_or("unknown", |status| status.as_str()).to_owned();
+    let found = format!("{}: {status}", place.stack());
+    match status.as_str() {
+        "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Check::ok(name, found),
+        other if other.ends_with("IN_PROGRESS") => Check::warning(name, found, "wait until the deployment is through"),
+        "UPDATE_ROLLBACK_COMPLETE" => Check::warning(
+            name,
+            found,
+            "the last deployment was rolled back: look at the stack's events, and deploy again",
+        ),
+        _ => Check::fault(name, found, "look at the stack's events in CloudFormation, and deploy again"),
+    }
+}
+
+/// Whether the place is the Rebound of `rebound dev`.
+pub(crate) fn is_near(place: &Place) -> bool {
+    place.variable("AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|url| is_local(&url))
+}

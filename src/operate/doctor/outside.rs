@@ -1,0 +1,146 @@
+//! Resend, and Claude: are the keys good, is the webhook there, and what came of the last deliveries?
+
+use std::time::Duration;
+
+use super::{Check, Verdict};
+use crate::claude::VERSION;
+use crate::operate::connect::{ConnectError, NEEDED, NEEDED_WHERE_OFFERED, resend_of, secret};
+use crate::operate::place::Place;
+use crate::resend::{Resend, ResendError, Webhook};
+use crate::time::UnixMillis;
+
+const KEY: &str = "Resend's key";
+const WEBHOOK: &str = "webhook at Resend";
+const DELIVERIES: &str = "deliveries at Resend";
+const CLAUDE: &str = "Claude's key";
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+pub(super) async fn resend(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
+    let resend = match resend_of(place).await {
+        Ok(resend) => resend,
+        Err(ConnectError::NoKey) => {
+            let found = "none is set, so nothing can be looked at there";
+            return vec![Check::not_checked(KEY, found).to_do("set RESEND_API_KEY to one with full access")];
+        }
+        Err(error) => return vec![Check::not_checked(KEY, error.to_string())],
+    };
+    let all = match resend.webhooks().await {
+        Ok(all) => all,
+        Err(error @ (ResendError::Key(_) | ResendError::SendingOnly)) => {
+            return vec![Check::fault(KEY, error.to_string(), "set RESEND_API_KEY to one with full access")];
+        }
+        Err(error) => return vec![Check::not_checked(KEY, error.to_string())],
+    };
+    let key = Check::ok(KEY, "it is good");
+    let url = match url {
+        Some(url) => url.to_owned(),
+        None => match place.named("REBOUND_FUNCTION_URL").await {
+            Ok(url) => url,
+            Err(error) => return vec![key, Check::not_checked(WEBHOOK, error.to_string())],
+        },
+    };
+    let Some(webhook) = all.iter().find(|webhook| webhook.is_for(&url)) else {
+        let found = format!("there is none for {url}");
+        return vec![key, Check::fault(WEBHOOK, found, "run `rebound connect`")];
+    };
+    vec![key, registered(&resend, webhook).await, deliveries(&resend, webhook, now).await]
+}
+
+async fn registered(resend: &Resend, found: &Webhook) -> Check {
+    // The list may leave the types out.
+    let webhook = resend.webhook(&found.id).await.unwrap_or_else(|_| found.clone());
+    if !webhook.is_enabled() {
+        let found = "it is disabled, so nothing arrives: Resend does that after five days of failures";
+        let to_do =
+            "remove the cause (the other checks say more), run `rebound connect`, and replay what failed at Resend";
+        return Check::fault(WEBHOOK, found, to_do);
+    }
+    let has = |event: &&&str| webhook.events().iter().any(|known| known == **event);
+    let missing: Vec<&str> = NEEDED.iter().filter(|event| !has(event)).copied().collect();
+    if !missing.is_empty() {
+        let found = format!("it is not subscribed to {}", missing.join(", "));
+        return Check::fault(WEBHOOK, found, "run `rebound connect`, which subscribes it");
+    }
+    let beta: Vec<&str> = NEEDED_WHERE_OFFERED.iter().filter(|event| !has(event)).copied().collect();
+    let besides = if beta.is_empty() {
+        String::new()
+    } else {
+        format!("; not to {}, which is not offered to everybody yet", beta.join(", "))
+    };
+    Check::ok(WEBHOOK, format!("enabled, subscribed to {} types{besides}", webhook.events().len()))
+}
+
+/// What came of the last events: Resend tells of 30 days.
+async fn deliveries(resend: &Resend, webhook: &Webhook, now: UnixMillis) -> Check {
+    let events = match resend.events(&webhook.id).await {
+        Ok(events) => events,
+        Err(error) => return Check::not_checked(DELIVERIES, error.to_string()),
+    };
+    let Some(last) = events.first() else {
+        let to_do = "send a mail to delivered@resend.dev, and look again";
+        return Check::new(DELIVERIES, Verdict::Warning, "no event yet").to_do(to_do);
+    };
+    let ago = UnixMillis::parse(&last.created_at).map_or_else(|| last.created_at.clone(), |at| ago(at, now));
+    let failed = events.iter().filter(|event| event.status == "failed").count();
+    let found = format!(
+        "the last one, {}, came about {ago}: {}; {failed} of the last {} failed",
+        last.event_type,
+        last.status,
+        events.len()
+    );
+    if failed == 0 {
+        return Check::ok(DELIVERIES, found);
+    }
+    let to_do = "when the cause is gone, replay the failed ones at Resend, under Webhooks: what was stored before is not stored again";
+    if last.status == "failed" {
+        Check::fault(DELIVERIES, found, to_do)
+    } else {
+        Check::warning(DELIVERIES, found, to_do)
+    }
+}
+
+/// A span until now, in words.
+pub(super) fn ago(at: UnixMillis, now: UnixMillis) -> String {
+    let minutes = (now.0 - at.0) / 60_000;
+    match minutes {
+        ..2 => "just now".to_owned(),
+        2..120 => format!("{minutes} minutes ago"),
+        120..2_880 => format!("{} hours ago", minutes / 60),
+        _ => format!("{} days ago", minutes / 1_440),
+    }
+}
+
+/// Whether Claude's key is good. To list the models costs nothing
+/// (<https://platform.claude.com/docs/en/api/models/list>).
+pub(super) async fn claude(place: &Place) -> Check {
+    let rules = "there is none: the written rules decide, and never propose a mail";
+    let key = match place.variable("ANTHROPIC_API_KEY") {
+        Some(key) => key,
+        None => {
+            let arn = match place.named("API_KEYS_ARN").await {
+                Ok(arn) => arn,
+                Err(error) => return Check::not_checked(CLAUDE, error.to_string()),
+            };
+            match secret::field(place, &arn, "ANTHROPIC_API_KEY").await {
+                Ok(Some(key)) => key,
+                Ok(None) => return Check::ok(CLAUDE, rules),
+                Err(error) => return Check::not_checked(CLAUDE, error.to_string()),
+            }
+        }
+    };
+    let base = place.variable("ANTHROPIC_BASE_URL").unwrap_or_else(|| "https://api.anthropic.com".to_owned());
+    let request = crate::web::client().get(format!("{}/v1/models", base.trim_end_matches('/'))).timeout(TIMEOUT);
+    let request = request.header("anthropic-version", VERSION).header("x-api-key", key.trim());
+    let to_do = "make one in Claude's console, and put it into the secret that ApiKeysArn names; the written rules decide meanwhile";
+    match request.send().await.map(|answer| answer.status().as_u16()) {
+        Ok(200) => Check::ok(CLAUDE, "it is good"),
+        Ok(status @ (401 | 403)) => Check::fault(CLAUDE, format!("it is refused ({status})"), to_do),
+        Ok(status) => Check::warning(
+            CLAUDE,
+            format!("Claude answers {status}"),
+            "look again later; the written rules decide meanwhile",
+        ),
+        Err(_) => Check::not_checked(CLAUDE, "Claude can't be reached from here"),
+    }
+}

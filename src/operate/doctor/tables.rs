@@ -1,0 +1,92 @@
+//! The tables, as the template has them.
+
+use aws_sdk_dynamodb::types::{KeyType, StreamViewType, TableStatus, TimeToLiveStatus};
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use super::{Check, is_near};
+use crate::aws::describe;
+use crate::local::template::{Table, tables};
+use crate::operate::place::Place;
+
+const DEPLOY: &str = "deploy the stack again; if the table was made by hand, make it as template.yaml has it";
+
+pub(super) async fn check(place: &Place) -> Vec<Check> {
+    match tables() {
+        Ok(tables) => join_all(tables.iter().map(|table| one(place, table))).await,
+        Err(error) => vec![Check::not_checked("tables", error.to_string())],
+    }
+}
+
+async fn one(place: &Place, table: &Table) -> Check {
+    let name = place.table(&table.variable);
+    let title = format!("table {name}");
+    let dynamodb = place.aws().dynamodb();
+    let described = match dynamodb.describe_table().table_name(name).send().await {
+        Ok(described) => described.table,
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+            let to_do = format!("deploy the stack, or name it with --stack, or set {}", table.variable);
+            return Check::fault(&title, "it does not exist", to_do);
+        }
+        Err(error) => return Check::not_checked(&title, describe(&error)),
+    };
+    let Some(described) = described else { return Check::not_checked(&title, "DynamoDB said nothing of it") };
+    if !matches!(described.table_status(), Some(TableStatus::Active)) {
+        let status = described.table_status().map_or("unknown", TableStatus::as_str);
+        return Check::warning(&title, format!("it is {status}"), "wait until it is active");
+    }
+    let key = |kind: &KeyType| {
+        let found = described.key_schema().iter().find(|key| key.key_type() == kind);
+        found.map(|key| key.attribute_name().to_owned())
+    };
+    let wanted = |kind: &str| {
+        let schema = table.definition.get("KeySchema").and_then(Value::as_array);
+        let found = schema.into_iter().flatten().find(|key| key.get("KeyType").and_then(Value::as_str) == Some(kind));
+        found.and_then(|key| key.get("AttributeName")).and_then(Value::as_str).map(str::to_owned)
+    };
+    if key(&KeyType::Hash) != wanted("HASH") || key(&KeyType::Range) != wanted("RANGE") {
+        return Check::fault(&title, "it has other keys than it must have", DEPLOY);
+    }
+    let mut found = vec![format!("{} items", described.item_count().unwrap_or(0))];
+    if table.definition.contains_key("StreamSpecification") {
+        let stream = described.stream_specification().filter(|stream| stream.stream_enabled());
+        match stream.and_then(|stream| stream.stream_view_type()) {
+            Some(StreamViewType::NewImage) => found.push("its stream is on".to_owned()),
+            Some(_) => return Check::fault(&title, "its stream does not hold the new rows", DEPLOY),
+            None => return Check::fault(&title, "its stream is off, so nothing is counted and nobody is told", DEPLOY),
+        }
+    }
+    if let Some(attribute) = &table.ttl_attribute {
+        let asked = dynamodb.describe_time_to_live().table_name(name).send().await;
+        let ttl = match asked {
+            Ok(ttl) => ttl.time_to_live_description,
+            Err(error) => return Check::not_checked(&title, format!("its time to live: {}", describe(&error))),
+        };
+        let on = [TimeToLiveStatus::Enabled, TimeToLiveStatus::Enabling];
+        let is_on = ttl.as_ref().and_then(|ttl| ttl.time_to_live_status()).is_some_and(|status| on.contains(status));
+        if !is_on || ttl.and_then(|ttl| ttl.attribute_name).as_ref() != Some(attribute) {
+            return Check::fault(
+                &title,
+                format!("nothing in it expires: its time to live is not on for {attribute}"),
+                DEPLOY,
+            );
+        }
+        found.push("rows expire".to_owned());
+    }
+    if is_near(place) {
+        return Check::ok(&title, found.join(", "));
+    }
+    let asked = dynamodb.describe_continuous_backups().table_name(name).send().await;
+    let recovers = asked.ok().and_then(|backups| backups.continuous_backups_description).and_then(|backups| {
+        let recovery = backups.point_in_time_recovery_description?;
+        Some(recovery.point_in_time_recovery_status?.as_str() == "ENABLED")
+    });
+    match recovers {
+        Some(true) => found.push("it can be recovered".to_owned()),
+        Some(false) => {
+            return Check::warning(&title, "point-in-time recovery is off", DEPLOY);
+        }
+        None => found.push("whether it can be recovered was not told".to_owned()),
+    }
+    Check::ok(&title, found.join(", "))
+}

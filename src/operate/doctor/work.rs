@@ -1,0 +1,182 @@
+//! What protect and engage have to do, and whether they keep up.
+
+use std::time::Duration;
+
+use aws_sdk_cloudwatch::types::{Dimension, Statistic};
+use aws_sdk_sqs::types::QueueAttributeName;
+
+use super::outside::ago;
+use super::{Check, is_near};
+use crate::aws::describe;
+use crate::operate::place::Place;
+use crate::time::{UnixMillis, days, hours};
+
+const EVENTS: &str = "last event received";
+
+/// A lag beyond which brakes and alerts are late, as the alarm ProtectIsBehind has it.
+const LONGEST_LAG: Duration = Duration::from_secs(600);
+
+/// How many functions a new account may run at once.
+const NEW_ACCOUNT: i32 = 10;
+
+/// One of a function's figures: when, and how much, the oldest first.
+async fn figures(
+    place: &Place,
+    function: &str,
+    metric: &str,
+    statistic: Statistic,
+    (span, period): (Duration, i32),
+    now: UnixMillis,
+) -> Result<Vec<(UnixMillis, f64)>, String> {
+    let function = Dimension::builder().name("FunctionName").value(function).build();
+    let at = |moment: UnixMillis| aws_sdk_cloudwatch::primitives::DateTime::from_secs(moment.seconds());
+    let asked = place.aws().cloudwatch().get_metric_statistics().namespace("AWS/Lambda").metric_name(metric);
+    let asked = asked.dimensions(function).statistics(statistic.clone()).period(period);
+    let asked = asked.start_time(at(now.minus(span))).end_time(at(now)).send().await;
+    let points = asked.map_err(|error| describe(&error))?.datapoints.unwrap_or_default();
+    let point = |point: aws_sdk_cloudwatch::types::Datapoint| {
+        let value = if statistic == Statistic::Sum { point.sum } else { point.maximum }?;
+        Some((UnixMillis(point.timestamp?.to_millis().ok()?), value))
+    };
+    let mut points: Vec<(UnixMillis, f64)> = points.into_iter().filter_map(point).collect();
+    points.sort_by_key(|(at, _)| *at);
+    Ok(points)
+}
+
+/// When `receive` was last invoked, by CloudWatch, to the hour.
+pub(super) async fn last_event(place: &Place, now: UnixMillis) -> Check {
+    let function = match place.named("RECEIVE_FUNCTION").await {
+        Ok(function) => function,
+        Err(error) => return Check::not_checked(EVENTS, error.to_string()),
+    };
+    let spans = (days(14), 3_600);
+    let points = match figures(place, &function, "Invocations", Statistic::Sum, spans, now).await {
+        Ok(points) => points,
+        Err(why) => return Check::not_checked(EVENTS, why),
+    };
+    let in_a_day: f64 = points.iter().filter(|(at, _)| *at >= now.minus(hours(24))).map(|(_, number)| number).sum();
+    match points.iter().rev().find(|(_, number)| *number > 0.0) {
+        Some((at, _)) => Check::ok(EVENTS, format!("{}; {in_a_day} requests in 24 hours", ago(*at, now))),
+        None if is_near(place) => Check::not_checked(EVENTS, "there are no metrics here"),
+        None => Check::warning(
+            EVENTS,
+            "none in 14 days",
+            "is the webhook registered (`rebound connect`)? Send a mail to delivered@resend.dev, and look again",
+        ),
+    }
+}
+
+pub(super) async fn mappings(place: &Place, now: UnixMillis) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (variable, what, lags) in
+        [("PROTECT_FUNCTION", "protect's mappings", true), ("ENGAGE_FUNCTION", "engage's mapping", false)]
+    {
+        checks.push(match place.named(variable).await {
+            Ok(function) => mapping(place, &function, what, lags, now).await,
+            Err(error) => Check::not_checked(what, error.to_string()),
+        });
+    }
+    checks
+}
+
+async fn mapping(place: &Place, function: &str, what: &str, lags: bool, now: UnixMillis) -> Check {
+    let asked = place.aws().lambda().list_event_source_mappings().function_name(function).send().await;
+    let found = match asked {
+        Ok(found) => found.event_source_mappings.unwrap_or_default(),
+        Err(error) => return Check::not_checked(what, describe(&error)),
+    };
+    if found.is_empty() {
+        return Check::fault(what, "there are none, so it is never invoked", "deploy the stack again");
+    }
+    let off: Vec<&str> = found
+        .iter()
+        .filter_map(|mapping| mapping.state())
+        .filter(|state| !matches!(*state, "Enabled" | "Creating" | "Updating" | "Enabling"))
+        .collect();
+    if !off.is_empty() {
+        return Check::fault(
+            what,
+            format!("one of them is {}", off.join(", ")),
+            "enable it: in Lambda, under the function's triggers",
+        );
+    }
+    let is_well = |result: &&str| matches!(*result, "OK" | "No records processed" | "");
+    let troubles: Vec<&str> =
+        found.iter().filter_map(|mapping| mapping.last_processing_result()).filter(|result| !is_well(result)).collect();
+    if let Some(trouble) = troubles.first() {
+        return Check::warning(
+            what,
+            format!("the last batch: {trouble}"),
+            "look at the function's log; what failed is tried again",
+        );
+    }
+    if !lags {
+        return Check::ok(what, format!("{} enabled", found.len()));
+    }
+    let lag = figures(place, function, "IteratorAge", Statistic::Maximum, (Duration::from_secs(900), 300), now).await;
+    match lag.as_ref().map(|points| points.last()) {
+        Ok(Some((_, age))) if *age > LONGEST_LAG.as_millis() as f64 => {
+            let found = format!("events wait for {} minutes, so brakes and alerts are late", (age / 60_000.0).round());
+            Check::fault(
+                what,
+                found,
+                "look at protect's log for what fails, and at its throttles; it catches up by itself",
+            )
+        }
+        Ok(Some((_, age))) => {
+            Check::ok(what, format!("{} enabled, {} s behind at most", found.len(), (age / 1_000.0).round()))
+        }
+        Ok(None) => Check::ok(what, format!("{} enabled, and nothing to do lately", found.len())),
+        Err(why) => Check::ok(what, format!("{} enabled; the lag is not told: {why}", found.len())),
+    }
+}
+
+pub(super) async fn dead_letters(place: &Place) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (variable, what, to_do) in [
+        (
+            "PROTECT_FAILURES_URL",
+            "what protect gave up",
+            "remove the cause that protect's log names; the messages say from when to when: `rebound replay --since … --until …`, and delete them",
+        ),
+        (
+            "ENGAGE_DEAD_LETTERS_URL",
+            "what engage gave up",
+            "remove the cause that engage's log names, and start a redrive of the queue in SQS",
+        ),
+    ] {
+        checks.push(match place.named(variable).await {
+            Ok(url) => waiting(place, &url, what, to_do).await,
+            Err(error) => Check::not_checked(what, error.to_string()),
+        });
+    }
+    checks
+}
+
+async fn waiting(place: &Place, url: &str, what: &str, to_do: &str) -> Check {
+    let attribute = QueueAttributeName::ApproximateNumberOfMessages;
+    let asked = place.aws().sqs().get_queue_attributes().queue_url(url).attribute_names(attribute.clone()).send().await;
+    let number = match asked {
+        Ok(answer) => answer.attributes.and_then(|attributes| attributes.get(&attribute)?.parse::<u64>().ok()),
+        Err(error) => return Check::not_checked(what, describe(&error)),
+    };
+    match number.unwrap_or(0) {
+        0 => Check::ok(what, "nothing"),
+        number => Check::fault(what, format!("{number} messages"), to_do),
+    }
+}
+
+pub(super) async fn concurrency(place: &Place) -> Check {
+    let what = "the account's concurrency";
+    let asked = place.aws().lambda().get_account_settings().send().await;
+    let limit = match asked {
+        Ok(settings) => settings.account_limit.map_or(0, |limit| limit.concurrent_executions),
+        Err(error) => return Check::not_checked(what, describe(&error)),
+    };
+    let found = format!("{limit} functions may run at once");
+    if limit <= NEW_ACCOUNT {
+        let to_do = "a campaign's webhooks come faster than that, and are answered 429 until Resend tries again: ask for 1,000, in Service Quotas, under AWS Lambda, Concurrent executions";
+        return Check::warning(what, found, to_do);
+    }
+    Check::ok(what, found)
+}
