@@ -59,6 +59,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    sigpipe::reset();
     let result = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Dev(arguments) => dev::run(&arguments).await,

@@ -78,7 +78,7 @@ fn kinds() -> PossibleValuesParser {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let place = arguments.place.find().await;
-    let secret = secret(place.as_ref().ok()).await?;
+    let secret = secret(place.as_ref().ok(), &arguments.url).await?;
     let chaos: Vec<Chaos> = Chaos::ALL
         .into_iter()
         .filter(|kind| arguments.chaos.iter().any(|name| name == "all" || name == kind.as_str()))
@@ -165,12 +165,17 @@ fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
 }
 
 /// The secret to sign with: the environment's, else that of the place, else that of local runs.
-async fn secret(place: Option<&Place>) -> Result<SigningSecret, Failure> {
+async fn secret(place: Option<&Place>, url: &str) -> Result<SigningSecret, Failure> {
     if let Some(text) = variable("RESEND_WEBHOOK_SECRET") {
         text.parse::<SigningSecrets>()?;
         return Ok(text.split_whitespace().next().unwrap_or_default().parse()?);
     }
-    let Some(place) = place else { return Ok(LOCAL_SECRET.parse()?) };
+    let Some(place) = place else {
+        if is_local(url) {
+            return Ok(LOCAL_SECRET.parse()?);
+        }
+        return Err("which signing secret? Set RESEND_WEBHOOK_SECRET, or name the stack and its credentials".into());
+    };
     let arn = place.named("WEBHOOK_SECRET_ARN").await?;
     let source = SecretSource::from_manager(place.aws().secrets_manager(), arn, Duration::from_secs(60)).await;
     let secret = source.current().and_then(|secrets| secrets.first().cloned());

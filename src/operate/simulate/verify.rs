@@ -71,6 +71,8 @@ pub struct Findings {
     pub verdicts: usize,
     /// How many decisions there are.
     pub decisions: usize,
+    /// How many messages of the campaign were published, each id once. `None`: SNS can't be asked, as on AWS.
+    pub published: Option<usize>,
     /// How long protect took to catch up, after the last answer.
     pub counted_after: Duration,
     /// And engage.
@@ -154,8 +156,8 @@ pub async fn verify(
     let mut is_last = false;
     loop {
         done("looking", left.len());
-        let looks: Vec<BoxFuture<'_, Result<EmailCheck, Trouble>>> =
-            left.iter().map(|email| verifier.email(*email).boxed()).collect();
+        let looks =
+            left.iter().map(|email| -> BoxFuture<'_, Result<EmailCheck, Trouble>> { verifier.email(*email).boxed() });
         let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
         let mut missing = Vec::new();
         while let Some(check) = looks.next().await {
@@ -171,6 +173,7 @@ pub async fn verify(
         if missing.is_empty() {
             break;
         }
+        drop(looks);
         left = missing;
         is_last = began.elapsed() > looking.patience;
         tokio::time::sleep(AGAIN).await;
@@ -228,5 +231,6 @@ impl Verifier<'_> {
                 findings.add(Fault::Doubled, format!("{} was published twice", text("/message/id")));
             }
         }
+        findings.published = Some(ids.len());
     }
 }

@@ -100,3 +100,17 @@ async fn lines_that_are_no_entries_are_named_and_the_others_are_taken_over() {
     let listed = rebound(&service.aws, &["suppressions", "list", "--json"]).await.lines();
     assert_eq!((listed.len(), &listed[0]["recipient"]), (1, &json!("ann@example.com")));
 }
+
+#[tokio::test]
+async fn whoever_reads_only_the_beginning_of_a_list_sees_no_panic() {
+    let service = Service::start().await;
+    let addresses: String = (0..5_000).map(|n| format!("r{n}@example.com\n")).collect();
+    assert_eq!(command(service.aws.variables(), &["suppressions", "import", "-"], &addresses).await.code, 0);
+    let piped = format!("{} suppressions list --json | head -n 1", env!("CARGO_BIN_EXE_rebound"));
+    let mut shell = tokio::process::Command::new("sh");
+    let output =
+        shell.args(["-c", &piped]).env_clear().envs(service.aws.variables()).env("PATH", "/usr/bin:/bin").output();
+    let output = output.await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
+}
