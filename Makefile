@@ -17,7 +17,7 @@ REBOUND := cargo run --features cli --bin rebound --
 CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
 SAM := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam
 
-.PHONY: help demo test lint fmt dev watch invoke build deploy bench bench-protect bench-latency clean
+.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-protect bench-latency clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bo
 
 build: $(BIN)/cargo-lambda ## the zip file of each function, for this machine's processor: target/lambda/*/bootstrap.zip
 	$(CARGO_LAMBDA) build --release $(FUNCTIONS) --output-format zip
+
+install: ## put the operator's command `rebound` into your path
+	cargo install --locked --path . --features cli --bin rebound --profile tools
+
+package: $(BIN)/sam $(BIN)/cargo-lambda ## build what would be deployed, with sam: PARAMETERS="Architecture=x86_64"
+	$(SAM) build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
 deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam
 	$(SAM) build
