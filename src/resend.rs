@@ -1,6 +1,8 @@
 //! Resend's REST API (<https://resend.com/docs/api-reference/introduction>), as far as the operator's command calls it: webhooks, and the
 //! list of suppressions. Behind the feature `cli`.
 
+mod told;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -9,7 +11,8 @@ use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::signature::SecretError;
+pub use self::told::{Delivered, SecretText, Suppressed, Webhook};
+use self::told::{Made, Page};
 
 /// Where it is, unless the environment names another.
 pub const BASE_URL: &str = "https://api.resend.com";
@@ -56,102 +59,6 @@ pub enum ResendError {
     /// Its answer can't be read.
     #[error("Resend's answer can't be read: {0}")]
     Unreadable(String),
-}
-
-/// A webhook's signing secret, as text. Never printed.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct SecretText(String);
-
-impl SecretText {
-    /// A text that is a signing secret.
-    ///
-    /// # Errors
-    /// It is none.
-    pub fn new(text: &str) -> Result<Self, SecretError> {
-        let _: crate::signature::SigningSecret = text.parse()?;
-        Ok(Self(text.trim().to_owned()))
-    }
-
-    /// The text, for the place where secrets are kept.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretText(…)")
-    }
-}
-
-/// A webhook at Resend.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Webhook {
-    /// Its id.
-    pub id: String,
-    /// Where it posts to.
-    pub endpoint: String,
-    /// `enabled` or `disabled`.
-    #[serde(default)]
-    pub status: String,
-    /// The types of event that it is subscribed to.
-    #[serde(default)]
-    pub events: Option<Vec<String>>,
-    /// Its signing secret, where it is told.
-    #[serde(default)]
-    pub signing_secret: Option<SecretText>,
-}
-
-impl Webhook {
-    /// Whether it posts to this URL.
-    pub fn is_for(&self, url: &str) -> bool {
-        self.endpoint.trim_end_matches('/') == url.trim_end_matches('/')
-    }
-
-    /// Whether it is enabled.
-    pub fn is_enabled(&self) -> bool {
-        self.status.eq_ignore_ascii_case("enabled")
-    }
-
-    /// The types that it is subscribed to.
-    pub fn events(&self) -> &[String] {
-        self.events.as_deref().unwrap_or_default()
-    }
-}
-
-/// An address on Resend's own list.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Suppressed {
-    /// Its id.
-    pub id: String,
-    /// The address.
-    pub email: String,
-    /// `bounce`, `complaint` or `manual`.
-    #[serde(default)]
-    pub origin: Option<String>,
-    /// The email that brought it about.
-    #[serde(default)]
-    pub source_id: Option<String>,
-    /// Since when.
-    #[serde(default)]
-    pub created_at: Option<String>,
-}
-
-/// An event that a webhook was to deliver.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Delivered {
-    /// The message's id.
-    pub id: String,
-    /// Its type.
-    #[serde(rename = "type", default)]
-    pub event_type: String,
-    /// When it came about.
-    #[serde(default)]
-    pub created_at: String,
-    /// `success`, `failed`, `attempting` or `pending`.
-    #[serde(default)]
-    pub status: String,
 }
 
 /// The API.
@@ -306,20 +213,6 @@ impl Resend {
             pause *= 2;
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Made {
-    id: String,
-    #[serde(default)]
-    signing_secret: Option<SecretText>,
-}
-
-#[derive(Deserialize)]
-struct Page<T> {
-    #[serde(default)]
-    has_more: bool,
-    data: Vec<T>,
 }
 
 fn read<T: for<'de> Deserialize<'de>>(value: Value) -> Result<T, ResendError> {

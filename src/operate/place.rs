@@ -35,7 +35,7 @@ const TABLES: [(&str, &str); 5] = [
 ];
 
 /// Which output of the stack holds what a variable holds.
-const OUTPUTS: [(&str, &str); 13] = [
+const OUTPUTS: [(&str, &str); 11] = [
     ("REBOUND_FUNCTION_URL", "WebhookUrl"),
     ("WEBHOOK_SECRET_ARN", "WebhookSecretArn"),
     ("API_KEYS_ARN", "ApiKeysArn"),
@@ -47,8 +47,6 @@ const OUTPUTS: [(&str, &str); 13] = [
     ("RECEIVE_FUNCTION", "ReceiveFunctionName"),
     ("PROTECT_FUNCTION", "ProtectFunctionName"),
     ("ENGAGE_FUNCTION", "EngageFunctionName"),
-    ("EVENTS_STREAM_ARN", "EventsStreamArn"),
-    ("REBOUND_RETENTION_DAYS", "RetentionDays"),
 ];
 
 /// Why it can't be said which Rebound is meant, or where.

@@ -22,8 +22,9 @@ use crate::{Failure, variable};
 /// How many hours are shown one by one; of more, days.
 const MANY: usize = 48;
 
-/// Show what became of a campaign's mail: its cohorts, its rates against their limits, and its brake. Without a name, all campaigns.
+/// Show what became of a campaign's mail, its rates against their limits, and its brake.
 ///
+/// Without a name, all campaigns are shown.
 /// A cohort is the mails that were created in an hour; what happens to them days later counts for it. One campaign takes two calls. For
 /// all of them the whole table is read, which costs a read unit for each 8 KB of it. The limits are those of POLICY, where that is set.
 #[derive(clap::Args)]

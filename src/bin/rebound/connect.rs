@@ -14,9 +14,9 @@ use crate::place::PlaceArguments;
 use crate::suppressions::{list, note};
 use crate::{Failure, output, suppressions};
 
-/// Register the webhook at Resend, put its signing secret in place, prove that the function has it, and take over whom Resend suppresses.
+/// Register the webhook at Resend, put its signing secret in place, and take over whom Resend suppresses.
 ///
-/// It is safe to run again: what is as it must be stays as it is. It needs a key of Resend's API with full access, in RESEND_API_KEY or
+/// It proves that the function has the secret. It is safe to run again: what is as it must be stays as it is. It needs a key of Resend's API with full access, in RESEND_API_KEY or
 /// in the stack's secret of API keys, and the permissions secretsmanager:GetSecretValue and PutSecretValue on the webhook's secret.
 /// --rotate gives the webhook a new secret without a gap: for 24 hours both are good; a later run drops the old one.
 #[derive(clap::Args)]

@@ -31,29 +31,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show the whole service at work, in memory, on a sample of every event
     Demo(demo::Arguments),
-    /// Run the whole service in this process, on an embedded AWS
     Dev(dev::Arguments),
-    /// Sign a sample event now, and print it as Lambda's event, or post it
     Sample(sample::Arguments),
-    /// Say whether an address may be written to, and why not
     Check(check::Arguments),
-    /// List, show, add, remove, import and export who must not be written to
     Suppressions(suppressions::Arguments),
-    /// Tell everything that happened to an email, or to an address
     Timeline(timeline::Arguments),
-    /// Show what became of a campaign's mail, and its brake
     Campaigns(campaigns::Arguments),
-    /// Handle stored events again; what happened does not happen again
     Replay(replay::Arguments),
-    /// Erase everything about an address, but that it must not be written to
     Forget(forget::Arguments),
-    /// Register the webhook at Resend, put its secret in place, and take over who Resend suppresses
     Connect(connect::Arguments),
-    /// Check whether everything works, and say what to do where it doesn't
     Doctor(doctor::Arguments),
-    /// Send a campaign's signed webhooks, and chaos, to any Rebound, and check what it makes of them
     Simulate(simulate::Arguments),
 }
 

@@ -22,7 +22,7 @@ use rebound::time::UnixMillis;
 use crate::place::PlaceArguments;
 use crate::{Failure, output, variable};
 
-/// Send a campaign's signed webhooks to any Rebound, with chaos on request, and check what it makes of them.
+/// Send a campaign's signed webhooks, and chaos, to any Rebound, and check what it makes of them.
 ///
 /// The campaign has realistic rates, order and timing: sent, delivered, delayed, bounced, complained, opened, clicked; contacts that
 /// unsubscribe and come back; mails to several people of whom one bounces. Everything is made of a seed, so a run can be repeated.

@@ -30,17 +30,11 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List who must not be written to; reads the whole table
     List(look::ListArguments),
-    /// Show what is known of addresses: each reason, what was lifted, and what was done by hand
     Show(look::ShowArguments),
-    /// Suppress addresses
     Add(change::AddArguments),
-    /// Lift what stands against addresses; what happens afterwards suppresses them again
     Remove(change::RemoveArguments),
-    /// Take over a list: a CSV, JSON lines, bare addresses, or Resend's own list
     Import(file::ImportArguments),
-    /// Write the list to a file, or to standard output
     Export(file::ExportArguments),
 }
 

@@ -133,3 +133,19 @@ impl Dev {
         Place::find(&Options { local, ..Options::default() }, []).await.unwrap()
     }
 }
+
+#[tokio::test]
+async fn the_help_of_every_command_says_what_it_is_for_and_more_than_its_options() {
+    let all = command(&BTreeMap::new(), &["--help"], "").await.stdout;
+    let commands = all.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    let commands: Vec<&str> = commands.skip_while(|name| *name != "demo").take_while(|name| *name != "help").collect();
+    for name in
+        ["check", "suppressions", "timeline", "campaigns", "replay", "forget", "connect", "doctor", "simulate", "dev"]
+    {
+        assert!(commands.contains(&name), "{name} of {commands:?}");
+        let help = command(&BTreeMap::new(), &[name, "--help"], "").await.stdout;
+        let (first, rest) = help.split_once("\n\n").unwrap();
+        assert!(first.ends_with('.') && first.lines().count() <= 2, "{name}: {first}");
+        assert!(!rest.starts_with("Usage:"), "{name} has a paragraph after its first line");
+    }
+}

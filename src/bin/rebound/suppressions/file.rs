@@ -16,9 +16,10 @@ use super::{list, note};
 use crate::place::PlaceArguments;
 use crate::{Failure, connect, output};
 
-/// Take over a list: a CSV with a header (recipient, reason, at, until, detail, email_id), JSON lines as `export` writes them, or bare
-/// addresses.
+/// Take over a list: a CSV, JSON lines, bare addresses, or Resend's own list.
 ///
+/// A CSV has a header (recipient, reason, at, until, detail, email_id); only `recipient`, or `email`, must be in it. JSON lines are as
+/// `export` writes them.
 /// Each entry is merged, so to import a list twice changes nothing. Exits with 1 if a line can't be read; the others are taken over.
 /// --from-resend takes over those whom Resend itself suppresses, as the reason `provider`.
 #[derive(clap::Args)]
