@@ -168,6 +168,15 @@ impl Forgetting<'_> {
 
     /// A table whose rows about somebody have the address in their keys, or among few attributes: they go.
     async fn keyed(&self, table: &str, keys: [&str; 2], read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
+        let (found, mut counts) = self.mentioning(table, read).await?;
+        for item in &found {
+            self.delete(table, item, keys, &mut counts).await?;
+        }
+        Ok(counts)
+    }
+
+    /// The items of a table that have the address in them.
+    async fn mentioning(&self, table: &str, read: &impl Fn(usize)) -> Result<(Vec<Item>, Counts), ForgetError> {
         let mut counts = Counts::default();
         let mut found = Vec::new();
         scan(self.calls, table, &Wanted::default(), async |items, number| {
@@ -177,10 +186,7 @@ impl Forgetting<'_> {
             Ok::<(), ForgetError>(())
         })
         .await?;
-        for item in &found {
-            self.delete(table, item, keys, &mut counts).await?;
-        }
-        Ok(counts)
+        Ok((found, counts))
     }
 
     async fn events(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
@@ -243,15 +249,7 @@ impl Forgetting<'_> {
     /// The list itself, last: the address, and whatever mentions it.
     async fn suppressions(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
         let table = &self.tables.suppressions;
-        let mut counts = Counts::default();
-        let mut found = Vec::new();
-        scan(self.calls, table, &Wanted::default(), async |items, number| {
-            counts.read += number;
-            read(number);
-            found.extend(items.into_iter().filter(|item| cut_attributes(item, &self.cutter).is_some()));
-            Ok::<(), ForgetError>(())
-        })
-        .await?;
+        let (found, mut counts) = self.mentioning(table, read).await?;
         for item in &found {
             let name = string(item, "recipient");
             if self.cutter.is_in(name) {
