@@ -5,7 +5,7 @@ use super::tell::Told;
 use crate::alert::wording;
 use crate::campaign::Campaign;
 use crate::metrics::Metric;
-use crate::policy::brake::{Status, View, brake, complaint_rate};
+use crate::policy::brake::{Status, View, brake, complaint_percent};
 use crate::store::agenda::{Entry, Kind};
 use crate::store::calls::Trouble;
 use crate::store::state::State;
@@ -37,7 +37,7 @@ impl Work<'_> {
                 self.tell_change(campaign, state, &view, carrier).await?;
             }
             let policy = &self.protector.config.policy.brake;
-            self.tally.peak(Metric::ComplaintRate, 100.0 * complaint_rate(&view, policy, self.now));
+            self.tally.peak(Metric::ComplaintRate, complaint_percent(&view, policy, self.now));
             let computed = brake(&view, policy, self.now);
             let Some(mut next) = State::next(before.as_ref(), computed, self.now) else {
                 match before {
