@@ -110,4 +110,19 @@ mod tests {
         assert_eq!(distribution(&numbers).as_deref(), Some("7"));
         assert_eq!(distribution(&Numbers::default()), None);
     }
+
+    #[test]
+    fn a_line_that_tells_of_everything_is_still_a_small_part_of_what_may_be_one() {
+        let mut numbers = Numbers::default();
+        for metric in Metric::ALL {
+            numbers.add(*metric, 1_234_567.891);
+        }
+        for ms in 0..60_000 {
+            numbers.acknowledged(Duration::from_millis(ms));
+        }
+        let line = line(&numbers, &"s".repeat(128), UnixMillis(1_795_440_600_000));
+        assert!(line.len() < 6_000, "{} bytes; an event of a log may have 256 KB", line.len());
+        let told: Value = serde_json::from_str(&line).unwrap();
+        assert!(told["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().len() <= 100);
+    }
 }
