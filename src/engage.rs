@@ -37,6 +37,7 @@ use crate::claude::Claude;
 use crate::claude::keys::{INTERVAL, Keys};
 use crate::claude::price::Price;
 use crate::config::{ConfigError, EngageConfig, KeyPlace};
+use crate::metrics::{Metrics, Tally};
 use crate::publish::Topic;
 use crate::queue::{Delivery, Queue};
 use crate::receive::EnvironmentError;
@@ -81,6 +82,7 @@ pub struct Engager {
     price: Price,
     config: Arc<EngageConfig>,
     forgotten: Arc<Mutex<Forgotten>>,
+    metrics: Metrics,
 }
 
 /// The key of those who were forgotten, if there are any, and when it was read. `None`: not yet.
@@ -97,6 +99,7 @@ struct Work<'a> {
     campaigns: Campaigns,
     suppressions: Suppressions,
     budget: Budget,
+    tally: Tally,
     now: UnixMillis,
     deadline: Instant,
 }
@@ -136,6 +139,7 @@ impl Engager {
             keys: Arc::new(keys),
             price: Price::of(&config.model, &config.policy.claude),
             config: Arc::new(config),
+            metrics: Metrics::off(),
             forgotten: Arc::default(),
         })
     }
@@ -146,7 +150,14 @@ impl Engager {
     /// A variable is missing or makes no sense.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
         let config = EngageConfig::read(&variable)?;
-        Self::new(&AwsEnvironment::read(&variable)?, config)
+        let engager = Self::new(&AwsEnvironment::read(&variable)?, config)?;
+        Ok(engager.with_metrics(Metrics::from_environment(&variable)))
+    }
+
+    /// The same, with its metrics written there.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The same, with Claude's key from elsewhere.
@@ -184,6 +195,7 @@ impl Engager {
         let work = self.work(now, deadline);
         // Boxed, here and below: the compiler follows a future into every one that it awaits, and gives up at a depth.
         let answer = Box::pin(work.batch(deliveries)).await;
+        self.metrics.write(now, &work.tally);
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(messages = deliveries.len(), again = answer.failures.len(), ms, "batch");
         answer
@@ -206,6 +218,7 @@ impl Engager {
             campaigns: Campaigns::new(calls.clone(), &config.campaigns_table),
             suppressions: Suppressions::new(calls.clone(), &config.suppressions_table),
             budget: Budget::new(calls.clone(), &config.agenda_table),
+            tally: Tally::default(),
             calls,
             now,
             deadline,

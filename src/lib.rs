@@ -30,6 +30,7 @@
 //! - [`aws`]: SDK clients for Lambda.
 //! - [`web`]: an HTTP client for whatever is not AWS.
 //! - [`logging`]: structured lines on standard output.
+//! - [`metrics`]: what is measured, for CloudWatch.
 //!
 //! And, behind the feature `cli`:
 //! - `operate`: what the operator's command does.
@@ -49,6 +50,7 @@ mod ids;
 #[cfg(feature = "cli")]
 pub mod local;
 pub mod logging;
+pub mod metrics;
 pub mod money;
 #[cfg(feature = "cli")]
 pub mod operate;

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 
 use crate::aws::AwsEnvironment;
 use crate::config::ProtectConfig;
+use crate::metrics::{Metrics, Tally};
 use crate::publish::Topic;
 use crate::queue::Queue;
 use crate::receive::EnvironmentError;
@@ -57,6 +58,7 @@ pub struct Protector {
     topic: Topic,
     queue: Queue,
     config: ProtectConfig,
+    metrics: Metrics,
 }
 
 /// One invocation: the tables until its deadline, and its one `now`.
@@ -67,6 +69,7 @@ struct Work<'a> {
     facts: Facts,
     agenda: Agenda,
     suppressions: Suppressions,
+    tally: Tally,
     now: UnixMillis,
     deadline: Instant,
 }
@@ -83,7 +86,13 @@ pub struct TickReport {
 impl Protector {
     /// A protector that works with these.
     pub fn new(dynamodb: aws_sdk_dynamodb::Client, topic: Topic, queue: Queue, config: ProtectConfig) -> Self {
-        Self { dynamodb, topic, queue, config }
+        Self { dynamodb, topic, queue, config, metrics: Metrics::off() }
+    }
+
+    /// The same, with its metrics written there.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Makes a protector of the environment variables, which `variable` looks up.
@@ -95,7 +104,7 @@ impl Protector {
         let aws = AwsEnvironment::read(&variable)?;
         let topic = Topic::new(aws.sns(), &config.alerts_topic);
         let queue = Queue::new(aws.sqs(), &config.engage_queue);
-        Ok(Self::new(aws.dynamodb(), topic, queue, config))
+        Ok(Self::new(aws.dynamodb(), topic, queue, config).with_metrics(Metrics::from_environment(&variable)))
     }
 
     /// Opens the connection to DynamoDB, so that the first complaint finds it open. It reads an item that is never there; the
@@ -130,6 +139,7 @@ impl Protector {
         let work = self.work(now, deadline);
         // Boxed, here and below: the compiler follows a future into every one that it awaits, and gives up at a depth.
         let answer = Box::pin(work.records(records)).await;
+        self.metrics.write(now, &work.tally);
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(records = records.len(), again = answer.failures.len(), ms, "batch");
         answer
@@ -139,6 +149,7 @@ impl Protector {
     pub async fn tick(&self, now: UnixMillis, deadline: Instant) -> TickReport {
         let work = self.work(now, deadline);
         let report = Box::pin(work.tick()).await;
+        self.metrics.write(now, &work.tally);
         for trouble in &report.troubles {
             tracing::error!(error = %trouble, "left to the next tick");
         }
@@ -154,6 +165,7 @@ impl Protector {
             facts: Facts::new(calls.clone(), &self.config.recipients_table),
             agenda: Agenda::new(calls.clone(), &self.config.agenda_table),
             suppressions: Suppressions::new(calls, &self.config.suppressions_table),
+            tally: Tally::default(),
             now,
             deadline,
         }

@@ -4,20 +4,24 @@
 //! events table's stream, so the answer waits for none of it.
 
 mod answer;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lambda_runtime::{Error, LambdaEvent};
 use tokio::time::Instant;
 
-use self::answer::{Accepted, log};
+use self::answer::{Accepted, Stored};
 pub use self::answer::{Outcome, Refusal};
+use self::told::{Refusals, log, measure};
 use crate::aws::{AwsEnvironment, NotSet};
 use crate::config::{ConfigError, ReceiveConfig, SecretPlace};
 use crate::event::Event;
 use crate::http::{HttpRequest, HttpResponse, MAX_BODY_BYTES};
+use crate::metrics::Metrics;
 use crate::policy::suppression::{Change, Protection, protection};
 use crate::recipient::Recipient;
 use crate::secrets::{REREAD_INTERVAL, SecretSource};
@@ -57,14 +61,23 @@ pub struct Receiver {
     secrets: SecretSource,
     writer: Writer,
     retention_days: u32,
+    metrics: Metrics,
     /// Whether this sandbox has not handled anything yet.
     cold: AtomicBool,
+    refusals: Mutex<Refusals>,
 }
 
 impl Receiver {
     /// A receiver that verifies with `secrets` and stores with `writer`, for `retention_days`.
     pub fn new(secrets: SecretSource, writer: Writer, retention_days: u32) -> Self {
-        Self { secrets, writer, retention_days, cold: AtomicBool::new(true) }
+        let (cold, refusals) = (AtomicBool::new(true), Mutex::default());
+        Self { secrets, writer, retention_days, metrics: Metrics::off(), cold, refusals }
+    }
+
+    /// The same, with its metrics written there.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Makes a receiver of the environment variables, which `variable` looks up: builds the clients, reads the secret and opens
@@ -85,7 +98,8 @@ impl Receiver {
             }
         };
         let (secrets, ()) = tokio::join!(secrets, writer.warm_up());
-        Ok(Self::new(secrets, writer, config.retention_days))
+        let metrics = Metrics::from_environment(&variable);
+        Ok(Self::new(secrets, writer, config.retention_days).with_metrics(metrics))
     }
 
     /// Handles one invocation. Never an error: that would be a function error, and an expected failure is a response.
@@ -103,7 +117,9 @@ impl Receiver {
         let started = Instant::now();
         let cold = self.cold.swap(false, Ordering::Relaxed);
         let result = self.accept(request, now, deadline).await;
-        log(&result, started.elapsed(), cold);
+        let took = started.elapsed();
+        log(&result, took, cold, || self.refusals.lock().unwrap_or_else(PoisonError::into_inner).another(now));
+        self.metrics.gather(now, |numbers| measure(&result, took, numbers));
         match result {
             Ok(accepted) => accepted.into(),
             Err(refusal) => refusal.into(),
@@ -116,11 +132,11 @@ impl Receiver {
         }
         let (body, message) = self.verified(request, now).await?;
         let delivery = Delivery { message: &message, body: &body, received_at: now, deadline };
-        let (outcome, event_type) = match Event::read(&body) {
+        let (stored, event_type) = match Event::read(&body) {
             Ok(event) => (self.store_event(&event, &delivery).await?, Some(event.type_text().to_owned())),
             Err(unreadable) => (self.quarantine(&delivery, &unreadable.to_string(), BTreeMap::new()).await?, None),
         };
-        Ok(Accepted { message, event_type, outcome })
+        Ok(Accepted { message, event_type, stored })
     }
 
     /// The body and the id of a message whose signature holds.
@@ -152,7 +168,7 @@ impl Receiver {
         Ok((body, message))
     }
 
-    async fn store_event(&self, event: &Event<'_>, delivery: &Delivery<'_>) -> Result<Outcome, Refusal> {
+    async fn store_event(&self, event: &Event<'_>, delivery: &Delivery<'_>) -> Result<Stored, Refusal> {
         let changes = match protection(event, delivery.message, delivery.received_at) {
             Protection::Changes(changes) => changes,
             Protection::Nothing | Protection::Ambiguous(_) => BTreeMap::new(),
@@ -167,9 +183,9 @@ impl Receiver {
             Err(unstorable) => return self.quarantine(delivery, &unstorable.to_string(), changes).await,
         };
         match self.writer.write(&row, &changes, delivery.deadline).await {
-            Ok(Written::New) if event.event_type().is_none() => Ok(Outcome::Ignored),
-            Ok(Written::New) => Ok(Outcome::Handled),
-            Ok(Written::Duplicate) => Ok(Outcome::Duplicate),
+            Ok(Written::New) if event.event_type().is_none() => Ok(Stored::now(Outcome::Ignored, &changes)),
+            Ok(Written::New) => Ok(Stored::now(Outcome::Handled, &changes)),
+            Ok(Written::Duplicate) => Ok(Stored::before()),
             Err(WriteError::Invalid(problem)) => self.quarantine(delivery, &problem, BTreeMap::new()).await,
             Err(error) => Err(error.into()),
         }
@@ -181,11 +197,11 @@ impl Receiver {
         delivery: &Delivery<'_>,
         problem: &str,
         changes: BTreeMap<Recipient, Vec<Change>>,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Stored, Refusal> {
         let row = Row::quarantine(delivery.message, delivery.body, problem, self.stamp(delivery));
         match self.writer.write(&row, &changes, delivery.deadline).await? {
-            Written::New => Ok(Outcome::Quarantined),
-            Written::Duplicate => Ok(Outcome::Duplicate),
+            Written::New => Ok(Stored::now(Outcome::Quarantined, &changes)),
+            Written::Duplicate => Ok(Stored::before()),
         }
     }
 

@@ -42,6 +42,11 @@ impl UnixMillis {
         self.to_text().chars().take("2026-11-23".len()).collect()
     }
 
+    /// How many seconds have passed since an earlier moment; 0 since one to come.
+    pub fn seconds_since(self, earlier: Self) -> f64 {
+        self.0.saturating_sub(earlier.0).max(0) as f64 / 1_000.0
+    }
+
     /// The moment `earlier` before this one, or the first one there is.
     pub fn minus(self, earlier: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(earlier.as_millis()).unwrap_or(i64::MAX)))

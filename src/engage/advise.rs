@@ -13,6 +13,7 @@ use crate::claude::keys::Key;
 use crate::claude::request::{Question, question};
 use crate::claude::{ANSWER_TIMEOUT, Charge, Failure};
 use crate::decision::{Asked, By};
+use crate::metrics::Metric;
 use crate::money::NanoUsd;
 use crate::policy::answer::{self, Bounds, Choice};
 use crate::policy::rules;
@@ -154,6 +155,7 @@ impl Work<'_> {
         match answer {
             Ok(body) => Ok(Tried::Answered(body, reservation)),
             Err(failure) => {
+                self.tally.one(Metric::ClaudeFailures);
                 let cost = match &failure {
                     Failure::TimedOut | Failure::Passing { charge: Charge::Unknown, .. } => most,
                     _ => NanoUsd(0),
@@ -167,14 +169,21 @@ impl Work<'_> {
     /// Gives back what was not spent. If that can't be done it stays spent, which is on the safe side.
     async fn settle(&self, reservation: &Reservation, cost: NanoUsd, asked: &mut Asked) {
         asked.cost_usd += cost.usd();
-        if let Err(trouble) = self.budget.settle(reservation, cost).await {
-            tracing::warn!(error = %trouble, "what a question did not cost stays reserved");
+        self.tally.add(Metric::ClaudeCost, cost.usd());
+        match self.budget.settle(reservation, cost).await {
+            Ok(spent) => self.tally.set(Metric::ClaudeSpentToday, spent.usd()),
+            Err(trouble) => tracing::warn!(error = %trouble, "what a question did not cost stays reserved"),
         }
     }
 
     /// Reads and checks an answer.
     async fn read(&self, happened: &Happened, body: &[u8], reservation: &Reservation, mut asked: Asked) -> Advice {
         asked.usage = answer::usage(body);
+        if let Some(usage) = &asked.usage {
+            let input = usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
+            self.tally.add(Metric::ClaudeInputTokens, input as f64);
+            self.tally.add(Metric::ClaudeOutputTokens, usage.output_tokens as f64);
+        }
         // An answer that doesn't say what it cost may have cost all that was reserved.
         let cost = asked.usage.as_ref().map_or(reservation.most(), |usage| self.engager.price.cost(usage));
         self.settle(reservation, cost, &mut asked).await;

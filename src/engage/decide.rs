@@ -7,6 +7,7 @@ use super::facts::{self, Standing};
 use super::look::Happened;
 use super::{LEASE, Outcome, Work};
 use crate::decision::{Receipt, wording};
+use crate::metrics::Metric;
 use crate::policy::brake::Brake;
 use crate::queue::Delivery;
 use crate::store::calls::Trouble;
@@ -83,7 +84,13 @@ impl Work<'_> {
             };
             let place = ruled.place.as_ref().map(|place| (place, ruled.names.as_slice()));
             match self.decisions.decide(happening, &decided, place).await? {
-                Stored::Decided(decided) => return self.publish(happening, decided, delivery).await,
+                Stored::Decided(stored) => {
+                    if stored == decided {
+                        self.tally.one(Metric::of_decision(&receipt.done));
+                        self.tally.one(Metric::of_chooser(receipt.asked.by));
+                    }
+                    return self.publish(happening, stored, delivery).await;
+                }
                 Stored::Changed => {}
             }
         }

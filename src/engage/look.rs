@@ -6,6 +6,7 @@ use super::told::{Occasion, Told, bodies};
 use super::{Work, facts};
 use crate::campaign::Campaign;
 use crate::decision::FOLLOWUP_TAG;
+use crate::metrics::Metric;
 use crate::policy::answer::{Token, is_hidden};
 use crate::policy::followup::{Answer, Decidable, may_be_decided};
 use crate::policy::rules::Engaged;
@@ -75,11 +76,18 @@ impl Work<'_> {
         let occasion =
             Occasion::of(&all, key, &self.config.campaign_tags).map_err(|why| Trouble::Never(why.to_owned()))?;
         let expires_at = self.expires_at(row);
+        if let Some(received_at) = row.get("received_at").and_then(as_number) {
+            self.tally.peak(Metric::EngageLag, self.now.seconds_since(UnixMillis(received_at)));
+        }
 
         // A verdict is never changed: one that was stored by an earlier delivery counts.
         let judged = match Judged::among(&rows, key) {
             Some(judged) => judged,
-            None => self.verdicts.put(email_id, key, self.judge(&occasion), self.now, expires_at).await?,
+            None => {
+                let judged = self.verdicts.put(email_id, key, self.judge(&occasion), self.now, expires_at).await?;
+                self.tally.one(Metric::of_verdict(judged.judgement.verdict));
+                judged
+            }
         };
         let happening = Happening::new(email_id, occasion.event_type, &occasion.recipients);
         let sort_key = happening.sort_key();

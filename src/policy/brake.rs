@@ -176,6 +176,17 @@ fn rates(view: &View, policy: &BrakePolicy, now: UnixMillis, fraction: f64) -> O
     None
 }
 
+/// The highest rate of complaints that the campaign has, in percent of what was delivered in 24 hours or in 7 days; 0 where too few
+/// were delivered, or complained, for a rate by any of the limits.
+pub fn complaint_percent(view: &View, policy: &BrakePolicy, now: UnixMillis) -> f64 {
+    let rate = |figures: &Figures| {
+        let (number, total) = (figures.get(Counter::Complained), figures.get(Counter::Delivered));
+        let is_one = |limit: &Limit| Limit { rate: 0.0, ..*limit }.is_reached_by(number, total);
+        if policy.complaint_limits.iter().any(is_one) { 100.0 * number as f64 / total.max(1) as f64 } else { 0.0 }
+    };
+    rate(&view.short(now)).max(rate(&view.long(now)))
+}
+
 /// The first moment at which the brake would be open, if nothing more happens. Only when an hour ends, or a complaint is 24 hours
 /// old, can it change by itself.
 fn open_again(view: &View, policy: &BrakePolicy, now: UnixMillis) -> UnixMillis {

@@ -10,6 +10,7 @@ use super::brakes::Braked;
 use super::entry::{Entry, Place};
 use crate::campaign::Campaign;
 use crate::event::Event;
+use crate::metrics::Metric;
 use crate::policy::counting::{Count, Counter, counts};
 use crate::policy::suppression::{Protection, protection};
 use crate::queue::{BATCH, Engagement};
@@ -41,6 +42,9 @@ impl Work<'_> {
     pub(super) async fn records(&self, records: &[Record]) -> BatchAnswer {
         let entries: Vec<Result<Entry, Trouble>> =
             records.iter().map(|record| Entry::read(record, self.now).map_err(Trouble::Never)).collect();
+        if let Some(oldest) = entries.iter().flatten().map(|entry| entry.received.at).min() {
+            self.tally.peak(Metric::ProtectLag, self.now.seconds_since(oldest));
+        }
         let reads: Vec<Result<Read<'_>, Trouble>> = entries.iter().map(|entry| self.read(entry)).collect();
         let mut outcomes: Outcomes = reads.iter().map(|read| read.as_ref().map(|_| ()).map_err(Clone::clone)).collect();
 

@@ -4,7 +4,8 @@ use super::Work;
 use super::tell::Told;
 use crate::alert::wording;
 use crate::campaign::Campaign;
-use crate::policy::brake::{Status, View, brake};
+use crate::metrics::Metric;
+use crate::policy::brake::{Status, View, brake, complaint_percent};
 use crate::store::agenda::{Entry, Kind};
 use crate::store::calls::Trouble;
 use crate::store::state::State;
@@ -35,20 +36,25 @@ impl Work<'_> {
             if let Some(state) = &mut before {
                 self.tell_change(campaign, state, &view, carrier).await?;
             }
-            let computed = brake(&view, &self.protector.config.policy.brake, self.now);
+            let policy = &self.protector.config.policy.brake;
+            self.tally.peak(Metric::ComplaintRate, complaint_percent(&view, policy, self.now));
+            let computed = brake(&view, policy, self.now);
             let Some(mut next) = State::next(before.as_ref(), computed, self.now) else {
                 match before {
                     Some(state) => return Ok(Braked { view, state }),
                     None => continue,
                 }
             };
-            let was_open = before.is_none_or(|before| before.brake.status == Status::Open);
-            if was_open && next.brake.status != Status::Open {
+            let was = before.map_or(Status::Open, |before| before.brake.status);
+            if was == Status::Open && next.brake.status != Status::Open {
                 // Before the state, so that there is no brake that no tick looks at. An entry too many does no harm.
                 let attributes = [("campaign", crate::store::text(campaign.as_str()))];
                 self.agenda.put(&Entry::new(Kind::Brake, self.now, campaign.as_str(), &attributes)).await?;
             }
             if self.campaigns.write_state(campaign, &next).await? {
+                if next.brake.status != was {
+                    self.tally.one(Metric::of_brake(next.brake.status));
+                }
                 self.tell_change(campaign, &mut next, &view, carrier).await?;
                 return Ok(Braked { view, state: next });
             }

@@ -8,6 +8,7 @@ use super::brakes::Braked;
 use crate::alert::wording::{self, About, Standing};
 use crate::campaign::{Campaign, Cohort};
 use crate::event::{Addressees, Event, EventType};
+use crate::metrics::Metric;
 use crate::policy::delay::{Delayed, Verdict, Wait, repeated};
 use crate::policy::domain::{Verification, verification};
 use crate::policy::soft_bounce::{self, SoftBounce, soft_bounced};
@@ -16,6 +17,7 @@ use crate::recipient::Recipient;
 use crate::store::agenda::{Entry, Kind};
 use crate::store::calls::Trouble;
 use crate::store::facts::{Fact, What};
+use crate::store::suppressions::Merged;
 use crate::store::timeline::Carrier;
 use crate::store::{as_number, number, row, string, text};
 use crate::time::UnixMillis;
@@ -90,8 +92,10 @@ impl Work<'_> {
         for recipient in soft_bounced(event) {
             let facts = self.remember(read, event, &recipient, What::Soft).await?;
             let bounces: Vec<SoftBounce> = facts.into_iter().flat_map(soft_bounces).collect();
-            if let Some(change) = soft_bounce::suppression(&bounces, &self.protector.config.policy.soft_bounces) {
-                self.suppressions.merge(&recipient, &change).await?;
+            if let Some(change) = soft_bounce::suppression(&bounces, &self.protector.config.policy.soft_bounces)
+                && self.suppressions.merge(&recipient, &change).await? == Merged::Changed
+            {
+                self.tally.one(Metric::SuppressedSoftBounce);
             }
         }
         Ok(())

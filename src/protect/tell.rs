@@ -2,6 +2,7 @@
 
 use super::{LEASE, Work};
 use crate::alert::Alert;
+use crate::metrics::Metric;
 use crate::store::agenda::{Agenda, Entry, Group, Kind, Place};
 use crate::store::calls::Trouble;
 use crate::store::text;
@@ -66,7 +67,10 @@ impl Work<'_> {
     async fn try_to_publish(&self, alert: &Alert, about: &str) -> Result<Result<(), String>, Trouble> {
         let notice = alert.notice().map_err(|error| Trouble::Never(error.to_string()))?;
         match self.protector.topic.publish(&notice, self.deadline).await {
-            Ok(_) => self.timeline.note_published(about, &alert.id, self.now).await.map(Ok),
+            Ok(_) => {
+                self.tally.one(Metric::of_alert(alert.kind));
+                self.timeline.note_published(about, &alert.id, self.now).await.map(Ok)
+            }
             Err(Trouble::Passing(why)) => Ok(Err(why)),
             Err(Trouble::Never(why)) => {
                 tracing::error!(error = why, alert = alert.id, "never published; the alert is in the events table");

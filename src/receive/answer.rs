@@ -1,19 +1,15 @@
-//! What a webhook is answered, and what the log says of it.
+//! What a webhook is answered.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::json;
 
 use crate::http::{BodyNotBase64, HttpResponse, MAX_BODY_BYTES};
+use crate::policy::suppression::{Change, Effect, Reason};
+use crate::recipient::Recipient;
 use crate::signature::{MessageId, SignatureError};
 use crate::store::write::WriteError;
-
-/// One in so many ordinary webhooks leaves a log line.
-const LOG_SAMPLE: u32 = 100;
-
-/// The longest type that is logged; the longest that is known has 27 characters.
-const MAX_LOGGED_TYPE: usize = 64;
 
 /// What became of a webhook that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,12 +73,34 @@ impl From<Refusal> for HttpResponse {
     }
 }
 
-/// A webhook that was stored: the answer, and what the log says of it.
+/// A webhook that was stored: the answer, and what is told of it.
 #[derive(Clone, Debug)]
 pub(super) struct Accepted {
     pub(super) message: MessageId,
     pub(super) event_type: Option<String>,
+    pub(super) stored: Stored,
+}
+
+/// What storing came to.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
     pub(super) outcome: Outcome,
+    /// Why it suppressed somebody: a reason for each recipient.
+    pub(super) suppressed: Vec<Reason>,
+}
+
+impl Stored {
+    /// It is stored now, with these changes.
+    pub(super) fn now(outcome: Outcome, changes: &BTreeMap<Recipient, Vec<Change>>) -> Self {
+        let suppresses = |change: &&Change| matches!(change.effect, Effect::Suppress(_));
+        let suppressed = changes.values().flatten().filter(suppresses).map(|change| change.reason).collect();
+        Self { outcome, suppressed }
+    }
+
+    /// The same message was stored before.
+    pub(super) fn before() -> Self {
+        Self { outcome: Outcome::Duplicate, suppressed: Vec::new() }
+    }
 }
 
 impl From<Accepted> for HttpResponse {
@@ -92,44 +110,6 @@ impl From<Accepted> for HttpResponse {
             status: &'static str,
             id: MessageId,
         }
-        Self::json(200, &Body { status: accepted.outcome.as_str(), id: accepted.message })
-    }
-}
-
-/// One line for what is not ordinary, and for a sample of what is. Nothing personal: an id, a type, an outcome.
-pub(super) fn log(result: &Result<Accepted, Refusal>, took: Duration, cold: bool) {
-    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    match result {
-        Ok(Accepted { message, event_type, outcome }) => {
-            let event_type = event_type.as_deref().map(loggable);
-            match outcome {
-                Outcome::Quarantined => {
-                    tracing::warn!(message_id = %message, event_type, outcome = outcome.as_str(), ms, cold, "webhook");
-                }
-                Outcome::Handled | Outcome::Ignored if !cold && fastrand::u32(..LOG_SAMPLE) > 0 => {}
-                _ => tracing::info!(message_id = %message, event_type, outcome = outcome.as_str(), ms, cold, "webhook"),
-            }
-        }
-        Err(Refusal::NotStored(error)) => tracing::error!(%error, outcome = "not stored", ms, cold, "webhook"),
-        Err(refusal) => tracing::warn!(error = %refusal, outcome = "refused", ms, cold, "webhook"),
-    }
-}
-
-/// A type as it may stand in a log: Resend's are like `email.sent`; what is not could hold anything.
-fn loggable(event_type: &str) -> &str {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if event_type.len() <= MAX_LOGGED_TYPE && event_type.chars().all(is_plain) { event_type } else { "(odd)" }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_type_that_could_hold_somebodys_address_is_not_logged() {
-        assert_eq!(loggable("email.brand_new-2"), "email.brand_new-2");
-        for odd in ["ann@example.com", "two words", "new\nline", "t\u{fc}pe", &"t".repeat(65)] {
-            assert_eq!(loggable(odd), "(odd)", "{odd}");
-        }
+        Self::json(200, &Body { status: accepted.stored.outcome.as_str(), id: accepted.message })
     }
 }

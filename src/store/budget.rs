@@ -92,11 +92,11 @@ impl Budget {
         }
     }
 
-    /// Gives back what a question did not cost.
+    /// Gives back what a question did not cost. Answers what is spent, or reserved, on its day then.
     ///
     /// # Errors
     /// DynamoDB can't be asked. What was reserved then stays spent.
-    pub async fn settle(&self, reservation: &Reservation, cost: NanoUsd) -> Result<(), Trouble> {
+    pub async fn settle(&self, reservation: &Reservation, cost: NanoUsd) -> Result<NanoUsd, Trouble> {
         let change = Change {
             update: "ADD nanos :difference DELETE #open :ids".to_owned(),
             condition: Some("contains(#open, :id)"),
@@ -107,8 +107,10 @@ impl Budget {
                 (":id".to_owned(), text(&reservation.id)),
             ],
         };
-        self.calls.update(&self.table, key(&reservation.day), &change).await?;
-        Ok(())
+        Ok(match self.calls.update(&self.table, key(&reservation.day), &change).await? {
+            Written::Done(day) => nanos(Some(&day)),
+            Written::Refused(day) => nanos(day.as_ref()),
+        })
     }
 
     /// What was spent, or is reserved, on the day of a moment.
@@ -117,8 +119,12 @@ impl Budget {
     /// DynamoDB can't be asked.
     pub async fn spent(&self, now: UnixMillis) -> Result<NanoUsd, Trouble> {
         let item = self.calls.get(&self.table, key(&now.day())).await?;
-        Ok(NanoUsd(item.and_then(|item| item.get("nanos").and_then(as_number)).unwrap_or(0)))
+        Ok(nanos(item.as_ref()))
     }
+}
+
+fn nanos(day: Option<&Item>) -> NanoUsd {
+    NanoUsd(day.and_then(|day| day.get("nanos").and_then(as_number)).unwrap_or(0))
 }
 
 fn key(day: &str) -> Item {

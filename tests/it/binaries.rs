@@ -250,7 +250,11 @@ async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
 
     receive.start_kill().unwrap();
     let output = String::from_utf8(receive.wait_with_output().await.unwrap().stdout).unwrap();
-    let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines = output.lines().map(|line| serde_json::from_str(line).unwrap());
+    let (metrics, lines): (Vec<Value>, Vec<Value>) = lines.partition(|line: &Value| line.get("_aws").is_some());
+    let measured = |name: &str| metrics.iter().filter_map(|line| line[name].as_f64()).sum::<f64>();
+    let measured = ["Accepted", "Duplicates", "EventsComplained", "SuppressedComplaint"].map(measured);
+    assert_eq!((metrics.len(), measured), (2, [2.0, 1.0, 1.0, 1.0]), "the first ones at once");
     let told: Vec<_> =
         lines.iter().map(|line| (line["outcome"].as_str().unwrap(), line["cold"].as_bool().unwrap())).collect();
     assert_eq!(told, [("handled", true), ("duplicate", false)], "one line for the cold start, one for the duplicate");

@@ -2,6 +2,7 @@
 
 mod events;
 mod queues;
+mod watched;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 pub use self::events::{Mapping, Schedule, mappings, schedules};
 pub use self::queues::{Queue, QueueMapping, queue_mappings, queues};
+pub use self::watched::{Alarm, Watched, alarms, on_dashboards};
 use super::pattern::PatternError;
 
 const TEMPLATE: &str = include_str!("../../../template.yaml");

@@ -55,6 +55,26 @@ fn a_complaint_that_is_24_hours_old_by_its_own_time_halves_no_more() {
 }
 
 #[test]
+fn a_rate_of_complaints_needs_as_many_as_a_limit_does() {
+    let policy = BrakePolicy::default();
+    for (delivered, complaints, percent) in
+        [(2, 1, 0.0), (199, 50, 0.0), (200, 4, 0.0), (200, 5, 2.5), (5_000, 5, 0.1), (10_000, 10, 0.1), (0, 9, 0.0)]
+    {
+        let told = complaint_percent(&young(delivered, complaints), &policy, NOW);
+        assert_eq!(told, percent, "{complaints} of {delivered}");
+    }
+    // The worse of the day and of the week.
+    let of =
+        |hours_ago, complaints| cohort(hours_ago, &[(Counter::Delivered, 1_000), (Counter::Complained, complaints)]);
+    for (today, before, percent) in [(10, 0, 1.0), (0, 10, 0.5), (0, 0, 0.0)] {
+        let view = View { cohorts: vec![of(1, today), of(100, before)], complaints: Vec::new() };
+        assert_eq!(complaint_percent(&view, &policy, NOW), percent);
+    }
+    let none = BrakePolicy { complaint_limits: Vec::new(), ..policy };
+    assert_eq!(complaint_percent(&young(1_000, 50), &none, NOW), 0.0);
+}
+
+#[test]
 fn complaints_pause_at_three_in_a_thousand_and_at_one_in_a_hundred_of_fewer() {
     for (delivered, complaints, status) in [
         (3_333, 10, Status::Paused), // 0.30 %

@@ -1,0 +1,128 @@
+//! What the log and the metrics say of a webhook. Nothing personal: an id, a type, an outcome.
+
+use std::time::Duration;
+
+use super::answer::{Accepted, Outcome, Refusal, Stored};
+use crate::event::EventType;
+use crate::metrics::{Metric, Numbers, Pace};
+use crate::signature::SignatureError;
+use crate::time::UnixMillis;
+
+/// One in so many ordinary webhooks leaves a log line.
+const LOG_SAMPLE: u32 = 100;
+
+/// The longest type that is logged; the longest that is known has 27 characters.
+const MAX_LOGGED_TYPE: usize = 64;
+
+/// The refusals of a sandbox. Anybody can bring them about, so they leave a few lines, and one a minute when there are many: the
+/// metrics count them all.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    pace: Pace,
+    left_out: u64,
+}
+
+impl Refusals {
+    /// One more. Answers how many before it left no line, if it is to leave one.
+    pub(super) fn another(&mut self, now: UnixMillis) -> Option<u64> {
+        if self.pace.take(now) {
+            Some(std::mem::take(&mut self.left_out))
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
+            None
+        }
+    }
+}
+
+/// One line for what is not ordinary, and for a sample of what is. `refused` is asked about a refusal: whether it leaves a line.
+pub(super) fn log(
+    result: &Result<Accepted, Refusal>,
+    took: Duration,
+    cold: bool,
+    refused: impl FnOnce() -> Option<u64>,
+) {
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match result {
+        Ok(Accepted { message, event_type, stored: Stored { outcome, .. } }) => {
+            let event_type = event_type.as_deref().map(loggable);
+            match outcome {
+                Outcome::Quarantined => {
+                    tracing::warn!(message_id = %message, event_type, outcome = outcome.as_str(), ms, cold, "webhook");
+                }
+                Outcome::Handled | Outcome::Ignored if !cold && fastrand::u32(..LOG_SAMPLE) > 0 => {}
+                _ => tracing::info!(message_id = %message, event_type, outcome = outcome.as_str(), ms, cold, "webhook"),
+            }
+        }
+        Err(Refusal::NotStored(error)) => tracing::error!(%error, outcome = "not stored", ms, cold, "webhook"),
+        Err(refusal) => {
+            if let Some(left_out) = refused() {
+                tracing::warn!(error = %refusal, outcome = "refused", ms, cold, left_out, "webhook");
+            }
+        }
+    }
+}
+
+/// What a webhook adds to the metrics.
+pub(super) fn measure(result: &Result<Accepted, Refusal>, took: Duration, numbers: &mut Numbers) {
+    // A 0 too: where others are compared with it, no value would be no answer.
+    numbers.add(Metric::Accepted, if result.is_ok() { 1.0 } else { 0.0 });
+    let accepted = match result {
+        Ok(accepted) => accepted,
+        Err(refusal) => return numbers.add(of_refusal(refusal), 1.0),
+    };
+    numbers.acknowledged(took);
+    let event_type = accepted.event_type.as_deref().and_then(EventType::from_text);
+    let (outcome, event) = match accepted.stored.outcome {
+        Outcome::Handled => (None, Some(Metric::of_event(event_type))),
+        Outcome::Ignored => (Some(Metric::Ignored), Some(Metric::of_event(event_type))),
+        Outcome::Duplicate => (Some(Metric::Duplicates), None),
+        Outcome::Quarantined => (Some(Metric::Quarantined), None),
+    };
+    for metric in [outcome, event].into_iter().flatten() {
+        numbers.add(metric, 1.0);
+    }
+    for reason in &accepted.stored.suppressed {
+        if let Some(metric) = Metric::of_suppression(*reason) {
+            numbers.add(metric, 1.0);
+        }
+    }
+}
+
+/// The metric of a refusal. Whoever signs, but wrongly, may be Resend with another secret than ours; whoever does not sign at all
+/// is a scanner.
+const fn of_refusal(refusal: &Refusal) -> Metric {
+    match refusal {
+        Refusal::Signature(
+            SignatureError::WrongSignature | SignatureError::TooOld { .. } | SignatureError::TooNew { .. },
+        ) => Metric::SignatureFailures,
+        Refusal::Signature(
+            SignatureError::MissingHeader(_)
+            | SignatureError::MalformedId
+            | SignatureError::MalformedTimestamp
+            | SignatureError::MalformedSignature,
+        )
+        | Refusal::NotPost
+        | Refusal::TooLarge
+        | Refusal::Body(_) => Metric::Refused,
+        Refusal::NoSecret | Refusal::NotStored(_) => Metric::NotStored,
+    }
+}
+
+/// A type as it may stand in a log: Resend's are like `email.sent`; what is not could hold anything.
+fn loggable(event_type: &str) -> &str {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if event_type.len() <= MAX_LOGGED_TYPE && event_type.chars().all(is_plain) { event_type } else { "(odd)" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_that_could_hold_somebodys_address_is_not_logged() {
+        assert_eq!(loggable("email.brand_new-2"), "email.brand_new-2");
+        for odd in ["ann@example.com", "two words", "new\nline", "t\u{fc}pe", &"t".repeat(65)] {
+            assert_eq!(loggable(odd), "(odd)", "{odd}");
+        }
+    }
+}
