@@ -75,18 +75,18 @@ impl Check {
     }
 
     pub(crate) fn fault(name: &str, found: impl Into<String>, to_do: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Fault, found).to_do(to_do)
+        Self::new(name, Verdict::Fault, found).with_to_do(to_do)
     }
 
     pub(crate) fn warning(name: &str, found: impl Into<String>, to_do: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Warning, found).to_do(to_do)
+        Self::new(name, Verdict::Warning, found).with_to_do(to_do)
     }
 
     pub(crate) fn not_checked(name: &str, why: impl Into<String>) -> Self {
         Self::new(name, Verdict::NotChecked, why)
     }
 
-    pub(crate) fn to_do(mut self, to_do: impl Into<String>) -> Self {
+    pub(crate) fn with_to_do(mut self, to_do: impl Into<String>) -> Self {
         self.to_do = Some(to_do.into());
         self
     }

@@ -21,7 +21,7 @@ pub(super) async fn resend(place: &Place, url: Option<&str>, now: UnixMillis) ->
         Ok(resend) => resend,
         Err(ConnectError::NoKey) => {
             let found = "none is set, so nothing can be looked at there";
-            return vec![Check::not_checked(KEY, found).to_do("set RESEND_API_KEY to one with full access")];
+            return vec![Check::not_checked(KEY, found).with_to_do("set RESEND_API_KEY to one with full access")];
         }
         Err(error) => return vec![Check::not_checked(KEY, error.to_string())],
     };
@@ -79,7 +79,7 @@ async fn deliveries(resend: &Resend, webhook: &Webhook, now: UnixMillis) -> Chec
     };
     let Some(last) = events.first() else {
         let to_do = "send a mail to delivered@resend.dev, and look again";
-        return Check::new(DELIVERIES, Verdict::Warning, "no event yet").to_do(to_do);
+        return Check::new(DELIVERIES, Verdict::Warning, "no event yet").with_to_do(to_do);
     };
     let ago = UnixMillis::parse(&last.created_at).map_or_else(|| last.created_at.clone(), |at| ago(at, now));
     let failed = events.iter().filter(|event| event.status == "failed").count();
