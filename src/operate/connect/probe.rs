@@ -72,15 +72,19 @@ pub async fn prove(url: &str, stored: &Stored, step: &impl Fn(&'static str)) -> 
             return proof;
         }
         step("waiting until the function reads the secret again, a minute at most");
-        // Only a message that claims to be fresh makes it read again. This one is wrongly signed, and stores nothing.
-        let nudge = SignedMessage::new(new_message_id(), UnixMillis::now().seconds(), "{}", &secret);
-        let nudge = SignedMessage { body: b"{ }".to_vec(), ..nudge };
-        answered(url, &nudge).await;
+        nudge(url, &secret).await;
         if probe(url, &secret).await == Proof::Proved {
             return Proof::Proved;
         }
         tokio::time::sleep(AGAIN).await;
     }
+}
+
+/// Makes the function read its secret again, if it has not within a minute: only a message that claims to be fresh does. This one is
+/// wrongly signed, and stores nothing.
+pub(crate) async fn nudge(url: &str, secret: &SigningSecret) {
+    let message = SignedMessage::new(new_message_id(), UnixMillis::now().seconds(), "{}", secret);
+    answered(url, &SignedMessage { body: b"{ }".to_vec(), ..message }).await;
 }
 
 fn parsed(text: &SecretText) -> Option<SigningSecret> {

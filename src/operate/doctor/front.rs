@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Check;
-use crate::operate::connect::probe::{Proof, probe};
+use crate::operate::connect::probe::{Proof, nudge, probe};
 use crate::operate::connect::secret;
 use crate::operate::place::Place;
 use crate::signature::SigningSecrets;
@@ -82,19 +82,18 @@ async fn signing_secret(place: &Place, url: &str) -> Check {
     let Some(first) = secrets.first() else {
         return Check::fault(SECRET, "what is stored is no signing secret", connect);
     };
-    match probe(url, first).await {
+    let mut proof = probe(url, first).await;
+    if matches!(proof, Proof::Wrong | Proof::NoSecret) {
+        // It may only not have read the stored one yet.
+        nudge(url, first).await;
+        proof = probe(url, first).await;
+    }
+    let to_do = "it reads the stored one again at most once a minute: look again in a minute; if that does not help, see receive's log";
+    match proof {
         Proof::Proved if number > 1 => Check::ok(SECRET, format!("the function has it, and {} older", number - 1)),
         Proof::Proved => Check::ok(SECRET, "the function has the one that is stored"),
-        Proof::Wrong => Check::warning(
-            SECRET,
-            "the function has another than the one that is stored",
-            "it reads the stored one with the next webhook that does not fit, at most once a minute; look again in a minute",
-        ),
-        Proof::NoSecret => Check::warning(
-            SECRET,
-            "it is stored, and the function has not read it yet",
-            "it does with the next webhook; look again in a minute",
-        ),
+        Proof::Wrong => Check::fault(SECRET, "the function has another than the one that is stored", to_do),
+        Proof::NoSecret => Check::fault(SECRET, "it is stored, and the function has not read it yet", to_do),
         Proof::NotRebound(why) => Check::not_checked(SECRET, why),
     }
 }

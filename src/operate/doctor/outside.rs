@@ -44,10 +44,19 @@ pub(super) async fn resend(place: &Place, url: Option<&str>, now: UnixMillis) ->
         let found = format!("there is none for {url}");
         return vec![key, Check::fault(WEBHOOK, found, "run `rebound connect`")];
     };
-    vec![key, registered(&resend, webhook).await, deliveries(&resend, webhook, now).await]
+    vec![key, registered(place, &resend, webhook).await, deliveries(&resend, webhook, now).await]
 }
 
-async fn registered(resend: &Resend, found: &Webhook) -> Check {
+/// Whether the secret that Resend signs with is among those that are stored. `None`: it can't be told.
+async fn fits(place: &Place, webhook: &Webhook) -> Option<bool> {
+    let arn = place.named("WEBHOOK_SECRET_ARN").await.ok()?;
+    let stored = secret::read(place, &arn).await.ok()?;
+    let signs = webhook.signing_secret.as_ref()?;
+    // Without any, another check says so.
+    (!stored.secrets.is_empty()).then(|| stored.secrets.contains(signs))
+}
+
+async fn registered(place: &Place, resend: &Resend, found: &Webhook) -> Check {
     // The list may leave the types out.
     let webhook = resend.webhook(&found.id).await.unwrap_or_else(|_| found.clone());
     if !webhook.is_enabled() {
@@ -61,6 +70,11 @@ async fn registered(resend: &Resend, found: &Webhook) -> Check {
     if !missing.is_empty() {
         let found = format!("it is not subscribed to {}", missing.join(", "));
         return Check::fault(WEBHOOK, found, "run `rebound connect`, which subscribes it");
+    }
+    if fits(place, &webhook).await == Some(false) {
+        let found = "the secret that it signs with is not the one that is stored: was it rotated at Resend?";
+        let to_do = "run `rebound connect`, which puts it in place; Resend signs with the old one too for 24 hours";
+        return Check::fault(WEBHOOK, found, to_do);
     }
     let beta: Vec<&str> = NEEDED_WHERE_OFFERED.iter().filter(|event| !has(event)).copied().collect();
     let besides = if beta.is_empty() {

@@ -2,7 +2,7 @@
 //! under a keyed hash ([`forgotten`](crate::store::forgotten)).
 //!
 //! - [`cut`]: finding an address in texts, and cutting it out.
-//! - [`fate`]: what becomes of a row.
+//! - [`mod@fate`]: what becomes of a row.
 //!
 //! # Why it may be broken off
 //!

@@ -102,7 +102,11 @@ async fn a_secret_that_is_missing_or_wrong_and_a_url_that_is_no_rebound_are_told
     let (world, claude) = well().await;
     let secrets = world.aws.secrets_manager.as_ref().unwrap();
     secrets.put(SECRET_NAME, &json!({ "RESEND_WEBHOOK_SECRET": "whsec_YW5vdGhlciBvbmU" }).to_string());
-    is(&says(&world, &claude, "signing secret").await, Verdict::Warning, "another than the one that is stored");
+    is(&says(&world, &claude, "webhook at Resend").await, Verdict::Fault, "was it rotated at Resend?");
+    is(&says(&world, &claude, "signing secret").await, Verdict::Ok, "the one that is stored");
+    let mut with_another = variables(&world, &claude);
+    with_another.insert("RESEND_WEBHOOK_SECRET".to_owned(), rebound::local::LOCAL_SECRET.to_owned());
+    is(&says_with(with_another, "signing secret").await, Verdict::Fault, "another than the one that is stored");
     secrets.clear(SECRET_NAME);
     is(&says(&world, &claude, "signing secret").await, Verdict::Fault, "rebound connect");
     let at = |url: &str| {
