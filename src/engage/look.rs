@@ -16,6 +16,7 @@ use crate::recipient::Recipient;
 use crate::signature::MessageId;
 use crate::store::calls::Trouble;
 use crate::store::decisions::{Decided, Happening};
+use crate::store::row::RowKind;
 use crate::store::verdicts::Judged;
 use crate::store::{Item, as_number, string};
 use crate::time::{UnixMillis, days};
@@ -67,7 +68,9 @@ impl Work<'_> {
             .map_err(|_| Trouble::Never("the message is not one that protect sends".to_owned()))?;
         let Engagement { email_id, event: key } = &engagement;
         let rows = self.timeline.all(email_id).await?;
-        let Some(row) = rows.iter().find(|row| string(row, "event") == key) else {
+        // Of what was about somebody who was forgotten, only the key is left.
+        let is_it = |row: &&Item| string(row, "event") == key && string(row, "kind") == RowKind::Event.as_str();
+        let Some(row) = rows.iter().find(is_it) else {
             tracing::warn!(message = delivery.message_id, "the event is not there any more");
             return Ok(Look::Nothing);
         };

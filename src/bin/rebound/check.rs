@@ -1,5 +1,6 @@
 //! `rebound check`: may I send?
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,9 +28,9 @@ const MANY: usize = 50;
 /// of suppressions, and with --campaign dynamodb:GetItem on that of campaigns.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The addresses, such as ann@example.com or "Ann Lee <ann@example.com>"
+    /// The addresses, such as ann@example.com or "Ann Lee <ann@example.com>"; - reads standard input
     addresses: Vec<String>,
-    /// Read addresses from this file too, one a line, or a CSV with a column `email`, `address` or `recipient`; - reads standard input
+    /// Read addresses from this file too, one a line, or a CSV with a column `email`, `address` or `recipient`; - is standard input
     #[arg(long, value_name = "FILE")]
     file: Option<String>,
     /// Ask also whether this campaign may be sent
@@ -46,12 +47,15 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let mut asked = arguments.addresses.clone();
-    if let Some(file) = &arguments.file {
+    let mut asked: Vec<String> = arguments.addresses.iter().filter(|address| *address != "-").cloned().collect();
+    // What is piped into it is asked about, where nothing else is.
+    let is_piped = asked.is_empty() && arguments.file.is_none() && !std::io::stdin().is_terminal();
+    let reads_input = is_piped || asked.len() < arguments.addresses.len();
+    for file in arguments.file.as_deref().into_iter().chain(reads_input.then_some("-")) {
         asked.extend(addresses::read(&output::read(file)?));
     }
     if asked.is_empty() {
-        return Err("which address? Name some, or a file of them: --file FILE, or --file - for standard input".into());
+        return Err("which address? Name some, or a file of them: --file FILE, or - for standard input".into());
     }
     let place = arguments.place.find().await?;
     let calls = place.calls(Duration::from_secs(600));

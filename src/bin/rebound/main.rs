@@ -63,7 +63,11 @@ async fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments).await,
     };
     result.unwrap_or_else(|error| {
+        let error = error.to_string();
         eprintln!("rebound: {error}");
+        if let Some(hint) = output::hint(&error) {
+            eprintln!("  {hint}");
+        }
         ExitCode::from(2)
     })
 }

@@ -50,6 +50,28 @@ pub(crate) fn counting(what: &'static str) -> ProgressBar {
     bar.with_message(what)
 }
 
+/// What to do about a failure of AWS's, which says only what went wrong.
+pub(crate) fn hint(error: &str) -> Option<&'static str> {
+    let hints = [
+        (
+            "dispatch failure",
+            "AWS can't be reached: check the network and --region; with --local, whether `rebound dev` is still running",
+        ),
+        (
+            "ResourceNotFoundException",
+            "is it another stack, or another region? Name it with --stack and --region; `rebound doctor` looks further",
+        ),
+        (
+            "AccessDenied",
+            "these credentials may not do that: name others with --profile; --help says which permissions the command needs",
+        ),
+        ("ExpiredToken", "the credentials have run out: log in again"),
+        ("UnrecognizedClient", "AWS does not know these credentials: log in again, or name a profile with --profile"),
+        ("InvalidSignature", "AWS does not accept these credentials: is the secret key right, and the clock?"),
+    ];
+    hints.into_iter().find(|(sign, _)| error.contains(sign)).map(|(_, hint)| hint)
+}
+
 /// What is being done, where nothing can be counted.
 pub(crate) fn steps() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg}");

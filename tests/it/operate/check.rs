@@ -56,7 +56,18 @@ async fn every_address_gets_the_answer_that_the_list_gives_whatever_its_spelling
     let piped = command(service.aws.variables(), &["check", "--file", "-"], "email,name\nbob@example.com,Bob\n").await;
     assert_eq!(piped.code, 1);
     assert!(piped.stdout.contains("hard_bounce") && piped.stdout.contains("Permanent"), "{}", piped.stdout);
+    for arguments in [&["check", "--json"][..], &["check", "-", "--json"]] {
+        let piped = command(service.aws.variables(), arguments, "bob@example.com\n").await;
+        assert_eq!((piped.code, piped.lines().len()), (1, 1), "{arguments:?}");
+    }
     assert_eq!(rebound(&service.aws, &["check"]).await.code, 2, "nobody was asked about");
+    let mut elsewhere = service.aws.variables().clone();
+    elsewhere.insert("SUPPRESSIONS_TABLE".to_owned(), "nowhere".to_owned());
+    let said = command(&elsewhere, &["check", "bob@example.com"], "").await;
+    assert!(said.code == 2 && said.stderr.contains("Name it with --stack"), "{}", said.stderr);
+    elsewhere.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), "http://127.0.0.1:9".to_owned());
+    let said = command(&elsewhere, &["check", "bob@example.com"], "").await;
+    assert!(said.code == 2 && said.stderr.contains("`rebound dev` is still running"), "{}", said.stderr);
 }
 
 #[tokio::test]

@@ -218,6 +218,17 @@ async fn who_was_forgotten_and_clicks_in_a_later_mail_gets_no_follow_up_even_if_
         .collect();
     assert_eq!(proposed, [("ann@example.com".to_owned(), false), ("bob@example.com".to_owned(), true)]);
 
+    // Forgotten while her click waits in the queue: there is nothing to decide about, and nothing that fails.
+    let stage = Stage::start().await;
+    let messages = clicks(1, "ann@example.com");
+    stage.receives(&messages).await;
+    let deliveries = stage.deliveries(&["c1"], 1).await;
+    let variables = stage.aws.variables();
+    let forget = ["forget", "ann@example.com", "--reason", "request 8", "--yes"];
+    assert_eq!(super::command(variables, &forget, "").await.code, 0);
+    assert_eq!(stage.delivers(&deliveries, NOW).await, rebound::stream::BatchAnswer::default());
+    assert!(stage.rows().await.iter().all(|row| row["kind"].as_s().unwrap() != "verdict"));
+
     // Forgotten after the guards have looked, and before the decision is stored: the transaction sees it.
     let stage = Stage::start().await;
     let other = Recipient::parse("other@example.com").unwrap();
