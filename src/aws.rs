@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+#[cfg(feature = "cli")]
+use aws_sdk_dynamodb::config::Intercept;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Region, SharedHttpClient};
@@ -144,19 +146,19 @@ impl AwsEnvironment {
 #[cfg(feature = "cli")]
 impl AwsEnvironment {
     /// As [`Self::dynamodb`].
-    pub(crate) fn dynamodb_watched(&self, watch: crate::operate::replay::effects::Watch) -> aws_sdk_dynamodb::Client {
+    pub(crate) fn dynamodb_watched(&self, watch: impl Intercept + 'static) -> aws_sdk_dynamodb::Client {
         let config = client_config!(self, aws_sdk_dynamodb, "DYNAMODB").retry_config(RetryConfig::disabled());
         aws_sdk_dynamodb::Client::from_conf(config.interceptor(watch).build())
     }
 
     /// As [`Self::sns`].
-    pub(crate) fn sns_watched(&self, watch: crate::operate::replay::effects::Watch) -> aws_sdk_sns::Client {
+    pub(crate) fn sns_watched(&self, watch: impl Intercept + 'static) -> aws_sdk_sns::Client {
         let config = client_config!(self, aws_sdk_sns, "SNS").retry_config(RetryConfig::disabled());
         aws_sdk_sns::Client::from_conf(config.interceptor(watch).build())
     }
 
     /// As [`Self::sqs`].
-    pub(crate) fn sqs_watched(&self, watch: crate::operate::replay::effects::Watch) -> aws_sdk_sqs::Client {
+    pub(crate) fn sqs_watched(&self, watch: impl Intercept + 'static) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::from_conf(client_config!(self, aws_sdk_sqs, "SQS").interceptor(watch).build())
     }
 }

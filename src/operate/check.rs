@@ -8,8 +8,8 @@ use futures_util::{FutureExt, StreamExt, stream};
 use crate::recipient::Recipient;
 use crate::store::calls::{Calls, Trouble};
 use crate::store::forgotten::{ForgottenKey, KEY_ITEM};
-use crate::store::suppressions::{Standing, Stored, item_key, names};
-use crate::store::{Item, string};
+use crate::store::suppressions::{Standing, Stored, names};
+use crate::store::{Item, recipient_key, string};
 use crate::time::UnixMillis;
 
 /// The most keys that one call takes
@@ -71,19 +71,19 @@ pub async fn check(
     // The key of the forgotten comes with the first of them.
     let (first, rest) = distinct.split_at(distinct.len().min(BATCH - 1));
     let keys = std::iter::once(KEY_ITEM.to_owned()).chain(first.iter().map(|recipient| recipient.as_str().to_owned()));
-    let items = calls.get_all(table, keys.map(|name| item_key(&name)).collect()).await?;
+    let items = calls.get_all(table, keys.map(|name| recipient_key(&name)).collect()).await?;
     let key = items.iter().find(|item| string(item, "recipient") == KEY_ITEM).and_then(ForgottenKey::from_item);
     found.add(items);
     done(first.len());
     if let Some(key) = &key {
-        found.add(calls.get_all(table, first.iter().map(|one| item_key(&key.name_of(one))).collect()).await?);
+        found.add(calls.get_all(table, first.iter().map(|one| recipient_key(&key.name_of(one))).collect()).await?);
     }
     let each = if key.is_some() { BATCH / 2 } else { BATCH };
     type Asked = (usize, Result<Vec<Item>, Trouble>);
     let asks: Vec<BoxFuture<'_, Asked>> = rest
         .chunks(each)
         .map(|some| {
-            let keys = some.iter().flat_map(|one| names(one, key.as_ref())).map(|name| item_key(&name)).collect();
+            let keys = some.iter().flat_map(|one| names(one, key.as_ref())).map(|name| recipient_key(&name)).collect();
             async move { (some.len(), calls.get_all(table, keys).await) }.boxed()
         })
         .collect();

@@ -2,14 +2,12 @@
 //!
 //! It costs a read unit for each 8 KB of the table, whatever is looked for. Nothing that handles a webhook does it.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::mpsc;
 
 use crate::store::Item;
+pub use crate::store::calls::Wanted;
 use crate::store::calls::{Calls, Page, Trouble};
 
 /// How many segments are read at once.
@@ -17,19 +15,6 @@ pub const SEGMENTS: i32 = 8;
 
 /// How many pages may wait to be looked at.
 const WAITING: usize = 16;
-
-/// What of a table is wanted. DynamoDB reads, and bills, all of it; but it sends only this.
-#[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// A filter expression.
-    pub filter: Option<String>,
-    /// The attributes, a projection expression.
-    pub projection: Option<String>,
-    /// `#name` and what it stands for.
-    pub names: HashMap<String, String>,
-    /// `:value` and what it stands for.
-    pub values: HashMap<String, AttributeValue>,
-}
 
 /// Reads a whole table, and hands over page after page, in no order: the items that are wanted, and how many were read for them.
 ///

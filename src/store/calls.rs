@@ -64,6 +64,20 @@ pub struct Change {
     pub values: Vec<(String, AttributeValue)>,
 }
 
+/// What of a table is wanted. DynamoDB reads, and bills, all of it; but it sends only this.
+#[cfg(feature = "cli")]
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// A filter expression.
+    pub filter: Option<String>,
+    /// The attributes, a projection expression.
+    pub projection: Option<String>,
+    /// `#name` and what it stands for.
+    pub names: std::collections::HashMap<String, String>,
+    /// `:value` and what it stands for.
+    pub values: std::collections::HashMap<String, AttributeValue>,
+}
+
 /// A page of a table.
 #[cfg(feature = "cli")]
 #[derive(Clone, Debug)]
@@ -173,7 +187,7 @@ impl Calls {
     pub(crate) async fn scan_page(
         &self,
         table: &str,
-        wanted: &crate::operate::scan::Wanted,
+        wanted: &Wanted,
         (segment, segments): (i32, i32),
         start: Option<Item>,
     ) -> Result<Page, Trouble> {

@@ -14,9 +14,8 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::Item;
 use super::calls::{Calls, Trouble};
-use super::suppressions::item_key;
+use super::{Item, recipient_key};
 use crate::recipient::Recipient;
 
 /// The item that holds the key.
@@ -67,7 +66,7 @@ impl fmt::Debug for ForgottenKey {
 /// # Errors
 /// DynamoDB can't be asked.
 pub async fn key(calls: &Calls, table: &str) -> Result<Option<ForgottenKey>, Trouble> {
-    let item = calls.get(table, item_key(KEY_ITEM)).await?;
+    let item = calls.get(table, recipient_key(KEY_ITEM)).await?;
     Ok(item.as_ref().and_then(ForgottenKey::from_item))
 }
 

@@ -47,6 +47,11 @@ pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
+/// The key of an item of the suppressions table: a recipient, or whatever else it is about.
+pub(crate) fn recipient_key(name: &str) -> Item {
+    Item::from([("recipient".to_owned(), text(name))])
+}
+
 pub(crate) fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }

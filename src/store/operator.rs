@@ -4,11 +4,10 @@
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 
-use super::Item;
 use super::calls::{Trouble, put_item};
 use super::failure::Failure;
-use super::suppressions::{OVERTAKEN, Stored, Suppressions, condition, item_key};
-use crate::operate::audit::Note;
+use super::suppressions::{OVERTAKEN, Stored, Suppressions, condition};
+use super::{Item, recipient_key};
 use crate::policy::suppression::Change;
 use crate::recipient::Recipient;
 
@@ -49,19 +48,18 @@ impl Suppressions {
         }
     }
 
-    /// Lets somebody be written to again who was forgotten, by the name that the hash gives. `false`: nobody of that name was.
+    /// Lets somebody be written to again who was forgotten, by the name that the hash gives, with the note of it. `false`: nobody of that name was.
     ///
     /// # Errors
     /// It may not be done. To do it again is safe.
-    pub(crate) async fn recall(&self, name: &str, events_table: &str, note: &Note) -> Result<bool, Trouble> {
+    pub(crate) async fn recall(&self, name: &str, events_table: &str, note: &Item) -> Result<bool, Trouble> {
         let mut patience = self.calls.patience();
         loop {
-            let delete = Delete::builder().table_name(&self.table).set_key(Some(item_key(name)));
+            let delete = Delete::builder().table_name(&self.table).set_key(Some(recipient_key(name)));
             let delete = delete.condition_expression("attribute_exists(recipient)").build();
             let delete = delete.map_err(|error| Trouble::Never(error.to_string()))?;
             let delete = TransactWriteItem::builder().delete(delete).build();
-            let row = note.row(name, "recalled", &[]);
-            let noted = put_item(PutBuilder::default().table_name(events_table).set_item(Some(row)))?;
+            let noted = put_item(PutBuilder::default().table_name(events_table).set_item(Some(note.clone())))?;
             match self.calls.transact(vec![delete, noted]).await {
                 Ok(Ok(())) => return Ok(true),
                 Ok(Err(_)) => return Ok(false),

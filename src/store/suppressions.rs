@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::calls::{Calls, Change as Condition, Trouble, Written};
 use super::forgotten::ForgottenKey;
-use super::{Item, as_number, number, text};
+use super::{Item, as_number, number, recipient_key, text};
 use crate::policy::suppression::{Change, Grounds, Reason, Record, Said, Suppression};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
@@ -57,7 +57,7 @@ impl Suppressions {
     ) -> Result<Vec<String>, Trouble> {
         let mut standing = Vec::new();
         for name in names(recipient, key) {
-            let item = self.calls.get(&self.table, item_key(&name)).await?.unwrap_or_default();
+            let item = self.calls.get(&self.table, recipient_key(&name)).await?.unwrap_or_default();
             let has_lapsed = item.get("until").and_then(as_number).is_some_and(|until| UnixMillis(until) <= now);
             let reasons = item.get("reasons").and_then(|set| set.as_ss().ok()).filter(|_| !has_lapsed);
             standing.extend(reasons.into_iter().flatten().cloned());
@@ -70,7 +70,7 @@ impl Suppressions {
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn find(&self, name: &str) -> Result<Option<Stored>, Trouble> {
-        Ok(self.calls.get(&self.table, item_key(name)).await?.map(Stored::from_item))
+        Ok(self.calls.get(&self.table, recipient_key(name)).await?.map(Stored::from_item))
     }
 
     /// Merges a change into what is known of a recipient. Merging it again changes nothing.
@@ -117,10 +117,6 @@ pub(super) fn condition(seen: Option<&Stored>) -> Condition {
 pub fn names(recipient: &Recipient, key: Option<&ForgottenKey>) -> Vec<String> {
     let hash = key.map(|key| key.name_of(recipient));
     std::iter::once(recipient.as_str().to_owned()).chain(hash).collect()
-}
-
-pub(crate) fn item_key(name: &str) -> Item {
-    Item::from([("recipient".to_owned(), text(name))])
 }
 
 /// A reason that stands, for whoever asks why.

@@ -3,16 +3,13 @@
 use std::process::ExitCode;
 
 use rebound::operate::connect::probe::Proof;
-use rebound::operate::connect::{Connected, Done, changes, connect, resend_of};
-use rebound::operate::place::Place;
-use rebound::operate::suppressions::import::{Read, Report, Unreadable, import};
-use rebound::resend::ResendError;
+use rebound::operate::connect::{Connected, Done, connect};
 use rebound::time::UnixMillis;
 use serde_json::json;
 
 use crate::place::PlaceArguments;
-use crate::suppressions::{list, note};
-use crate::{Failure, output, suppressions};
+use crate::suppressions::{print_report, take_over};
+use crate::{Failure, output};
 
 /// Register the webhook at Resend, put its signing secret in place, and take over whom Resend suppresses.
 ///
@@ -60,35 +57,13 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         match imported {
             Some(Ok(report)) => {
                 print!("Resend's own list: ");
-                suppressions::print_report(&report, false);
+                print_report(&report, false);
             }
             Some(Err(why)) => println!("Resend's own list was not taken over: {why}"),
             None => {}
         }
     }
     Ok(if is_proved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Takes over whom Resend suppresses.
-pub(crate) async fn take_over(place: &Place) -> Result<Report, Failure> {
-    let resend = resend_of(place).await?;
-    let all = match resend.suppressions().await {
-        Err(ResendError::NotFound(_)) => {
-            return Err(
-                "Resend does not offer its list to this team yet; what it skips from now on is told by its webhooks"
-                    .into(),
-            );
-        }
-        other => other?,
-    };
-    let note = note(None, "taken over from Resend")?;
-    let (changes, unreadable) = changes(all, note.at);
-    let unreadable = (0..unreadable).map(|_| Unreadable { line: 0, why: "an entry without an address".to_owned() });
-    let progress = output::progress(changes.len() as u64, "entries");
-    let read = Read { changes, unreadable: unreadable.collect() };
-    let report = import(&list(place), read, &note, || progress.inc(1)).await;
-    progress.finish_and_clear();
-    Ok(report?)
 }
 
 fn print(connected: &Connected) {

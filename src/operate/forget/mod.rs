@@ -25,9 +25,8 @@ use super::scan::{Wanted, scan};
 use crate::recipient::Recipient;
 use crate::store::calls::{Calls, Change, Trouble, Written};
 use crate::store::forgotten::{ForgottenKey, KEY_ITEM};
-use crate::store::suppressions::item_key;
 use crate::store::timeline::Timeline;
-use crate::store::{Item, number, string, text};
+use crate::store::{Item, number, recipient_key, string, text};
 
 /// How many days point-in-time recovery keeps what was there
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html>).
@@ -129,7 +128,7 @@ impl Forgetting<'_> {
     async fn keep_the_hash(&self, note: &Note) -> Result<(), ForgetError> {
         let key = self.key().await?;
         let name = key.name_of(self.recipient);
-        let mut item = item_key(&name);
+        let mut item = recipient_key(&name);
         item.insert("reasons".to_owned(), AttributeValue::Ss(vec!["opted_out".to_owned()]));
         item.insert("opted_out".to_owned(), AttributeValue::M(Item::from([("at".to_owned(), number(note.at.0))])));
         item.insert("version".to_owned(), number(1));
@@ -144,7 +143,7 @@ impl Forgetting<'_> {
         let mut bytes = [0; 32];
         let random = rustls::crypto::ring::default_provider().secure_random;
         random.fill(&mut bytes).map_err(|_| ForgetError::NoRandomness)?;
-        let mut item = item_key(KEY_ITEM);
+        let mut item = recipient_key(KEY_ITEM);
         item.insert("key".to_owned(), AttributeValue::B(Blob::new(bytes)));
         let made = self.calls.put(&self.tables.suppressions, &item, &absent()).await?;
         let stored = match made {

@@ -193,7 +193,7 @@ impl Verifier<'_> {
         let names: Vec<&String> = expected.keys().collect();
         for some in names.chunks(100) {
             let table = self.place.table("SUPPRESSIONS_TABLE");
-            let keys = some.iter().map(|name| crate::store::suppressions::item_key(name)).collect();
+            let keys = some.iter().map(|name| crate::store::recipient_key(name)).collect();
             let items = self.calls.get_all(table, keys).await?;
             for name in some {
                 let item = items.iter().find(|item| crate::store::string(item, "recipient") == name.as_str());

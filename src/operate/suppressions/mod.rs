@@ -113,12 +113,10 @@ impl List {
         };
         let outcome = self.change(recipient, "removed", lift, note).await?;
         let may_recall = only.is_empty() || only.contains(&Reason::OptedOut);
-        match key.filter(|_| may_recall) {
-            Some(key) if self.table().recall(&key.name_of(recipient), &self.events, note).await? => {
-                Ok(Outcome::Recalled)
-            }
-            _ => Ok(outcome),
-        }
+        let Some(key) = key.filter(|_| may_recall) else { return Ok(outcome) };
+        let name = key.name_of(recipient);
+        let is_recalled = self.table().recall(&name, &self.events, &note.row(&name, "recalled", &[])).await?;
+        Ok(if is_recalled { Outcome::Recalled } else { outcome })
     }
 
     async fn change(

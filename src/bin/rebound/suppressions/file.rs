@@ -12,9 +12,9 @@ use rebound::store::calls::Trouble;
 use rebound::time::UnixMillis;
 use serde_json::json;
 
-use super::{list, note};
+use super::{list, note, take_over};
 use crate::place::PlaceArguments;
-use crate::{Failure, connect, output};
+use crate::{Failure, output};
 
 /// Take over a list: a CSV, JSON lines, bare addresses, or Resend's own list.
 ///
@@ -55,7 +55,7 @@ pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, Fail
             progress.finish_and_clear();
             report
         }
-        None => connect::take_over(&place).await?,
+        None => take_over(&place).await?,
     };
     print(&report, arguments.json);
     Ok(if report.unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
