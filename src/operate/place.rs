@@ -61,7 +61,9 @@ pub enum PlaceError {
     )]
     NoCredentials(String),
     /// There is no region.
-    #[error("no region: set AWS_REGION, or name one with --region")]
+    #[error(
+        "no region: set AWS_REGION, or name one with --region; or, for the Rebound that `rebound dev` runs here, add --local"
+    )]
     NoRegion,
     /// The environment lacks something.
     #[error(transparent)]

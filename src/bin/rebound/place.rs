@@ -34,4 +34,15 @@ impl PlaceArguments {
         };
         Ok(Place::find(&options, std::env::vars()).await?)
     }
+
+    /// Finds the one whose function URL this is: that of `rebound dev` without being told, if it is running in this folder.
+    pub(crate) async fn find_of(&self, url: &str) -> Result<Place, Failure> {
+        let is_told = self.local.is_some() || self.profile.is_some();
+        let line = format!("REBOUND_FUNCTION_URL={}", url.trim_end_matches('/'));
+        let is_its = |text: String| text.lines().any(|known| known.trim_end_matches('/') == line);
+        if !is_told && std::fs::read_to_string(LOCAL_FILE).is_ok_and(is_its) {
+            return Self { local: Some(LOCAL_FILE.into()), ..self.clone() }.find().await;
+        }
+        self.find().await
+    }
 }

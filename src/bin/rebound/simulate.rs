@@ -77,7 +77,7 @@ fn kinds() -> PossibleValuesParser {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let place = arguments.place.find().await;
+    let place = arguments.place.find_of(&arguments.url).await;
     let secret = secret(place.as_ref().ok(), &arguments.url).await?;
     let chaos: Vec<Chaos> = Chaos::ALL
         .into_iter()
@@ -176,7 +176,11 @@ async fn secret(place: Option<&Place>, url: &str) -> Result<SigningSecret, Failu
         }
         return Err("which signing secret? Set RESEND_WEBHOOK_SECRET, or name the stack and its credentials".into());
     };
-    let arn = place.named("WEBHOOK_SECRET_ARN").await?;
+    let arn = match place.named("WEBHOOK_SECRET_ARN").await {
+        Ok(arn) => arn,
+        Err(_) if is_local(url) => return Ok(LOCAL_SECRET.parse()?),
+        Err(error) => return Err(error.into()),
+    };
     let source = SecretSource::from_manager(place.aws().secrets_manager(), arn, Duration::from_secs(60)).await;
     let secret = source.current().and_then(|secrets| secrets.first().cloned());
     let unread =
