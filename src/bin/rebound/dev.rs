@@ -164,7 +164,8 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Fail
     println!("signing secret   {secret}");
     let engager = aws.engager()?;
     println!("Claude           {}", who_decides(&engager, arguments));
-    println!("\nIn another terminal: rebound sample email.bounced --post {}/", server.url());
+    println!("\nIn another terminal: rebound simulate {}/ --local", server.url());
+    println!("                     rebound sample email.bounced --post {}/", server.url());
     println!("Ctrl-C stops it.");
     for_each_message(aws, |line| println!("{line}"));
 
