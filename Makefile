@@ -67,8 +67,9 @@ invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bo
 build: $(BIN)/cargo-lambda ## the zip file of each function, for this machine's processor: target/lambda/*/bootstrap.zip
 	$(CARGO_LAMBDA) build --release $(FUNCTIONS) --output-format zip
 
+# Not optimised: that would take minutes, and it waits for the network, not for the processor.
 install: ## put the operator's command `rebound` into your path
-	cargo install --locked --path . --features cli --bin rebound --profile tools
+	cargo install --debug --locked --path . --features cli --bin rebound
 
 package: $(BIN)/sam $(BIN)/cargo-lambda ## build what would be deployed, with sam: PARAMETERS="Architecture=x86_64"
 	$(SAM) build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
