@@ -139,9 +139,25 @@ async fn a_webhook_that_is_disabled_or_lacks_a_type_and_keys_that_are_refused_ar
     is(&says_with(without.clone(), "Resend's key").await, Verdict::NotChecked, "RESEND_API_KEY");
     without.remove("ANTHROPIC_API_KEY");
     is(&says_with(without, "Claude's key").await, Verdict::Ok, "the written rules decide");
-    // A delivery that fails: nobody listens any more.
-    let place = world.place().await;
-    assert!(place.variable("REBOUND_FUNCTION_URL").is_some());
+}
+
+#[tokio::test]
+async fn deliveries_that_fail_are_a_fault_until_they_succeed_again() {
+    let (world, claude) = well().await;
+    let body = String::from_utf8(complaint("bob@example.com", "e2")).unwrap();
+    let secrets = world.aws.secrets_manager.as_ref().unwrap();
+    let wrong = json!({ "RESEND_WEBHOOK_SECRET": rebound::local::LOCAL_SECRET }).to_string();
+    secrets.put(SECRET_NAME, &wrong);
+    // The function reads it with the first signature that fails.
+    let forged = crate::support::signed("{}");
+    let client = rebound::web::client();
+    let asked = forged.request(&client, reqwest::Method::POST, &world.url).send().await.unwrap();
+    assert_eq!(asked.status().as_u16(), 200, "signed with the secret of local runs, and quarantined");
+    assert_eq!(world.resend.deliver("email.complained", &body).await, [401]);
+    is(&says(&world, &claude, "deliveries at Resend").await, Verdict::Fault, "1 of the last 2 failed");
+    assert_eq!(world.rebound(&["connect", "--no-import"]).await.code, 0);
+    assert_eq!(world.resend.deliver("email.complained", &body).await, [200]);
+    is(&says(&world, &claude, "deliveries at Resend").await, Verdict::Warning, "replay the failed ones");
 }
 
 #[tokio::test]
