@@ -146,46 +146,39 @@ pub async fn connect(
     let stored = secret::read(place, &arn).await?;
     step("bringing the webhook into order");
     let ours: Vec<&Webhook> = all.iter().filter(|webhook| webhook.is_for(url)).collect();
-    let (webhook, mut current, done, subscribed, not_offered) = match ours.first() {
+    let (webhook, current, done, subscribed, not_offered) = match ours.first() {
         Some(found) => in_order(&resend, found).await?,
         None => create(&resend, url).await?,
     };
-    if rotate && done != Done::Created {
-        step("rotating the signing secret");
-        // What the function may have until it reads the secret again.
-        let before = current.clone();
-        current = resend.rotate(&webhook).await?.or(resend.webhook(&webhook).await?.signing_secret);
-        let next = stored.rotated(current.as_ref().ok_or(ConnectError::SecretNotTold)?, before.as_ref(), now);
-        secret::write(place, &arn, &next).await?;
-        let proof = probe::prove(url, &next, &step).await;
-        let (rotated, secrets) = (true, next.secrets.len());
-        return Ok(Connected {
-            url: url.to_owned(),
-            webhook,
-            done,
-            subscribed,
-            not_offered,
-            rotated,
-            secret_stored: true,
-            secrets,
-            others,
-            proof,
-        });
-    }
     // Several webhooks may post to one URL, each with a secret of its own.
     let mut good: Vec<SecretText> = current.into_iter().collect();
     for other in ours.iter().skip(1) {
         good.extend(resend.webhook(&other.id).await?.signing_secret);
     }
+    let rotated = rotate && done != Done::Created;
     if good.is_empty() {
-        step("proving the secret that is stored");
-        let proof = if stored.secrets.is_empty() { Proof::Wrong } else { probe::prove(url, &stored, &step).await };
-        if proof != Proof::Proved {
-            return Err(ConnectError::SecretNotTold);
+        // A rotation tells the new secret, whatever was told before.
+        if !rotated {
+            step("proving the secret that is stored");
+            let proof = if stored.secrets.is_empty() { Proof::Wrong } else { probe::prove(url, &stored, &step).await };
+            if proof != Proof::Proved {
+                return Err(ConnectError::SecretNotTold);
+            }
         }
-        good.clone_from(&stored.secrets);
+        // Of a single webhook, the newest is the one that is good; what was before the last rotation still signs for a day.
+        let newest = if stored.rotated_at.is_some() && ours.len() == 1 { 1 } else { stored.secrets.len() };
+        good.extend(stored.secrets.iter().take(newest).cloned());
     }
-    let next = stored.with(&good, now);
+    // What the function may have until it reads the secret again stays behind a new one.
+    let mut next = stored.with(&good, now);
+    if rotated {
+        step("rotating the signing secret");
+        let new = match resend.rotate(&webhook).await? {
+            Some(new) => new,
+            None => resend.webhook(&webhook).await?.signing_secret.ok_or(ConnectError::SecretNotTold)?,
+        };
+        next = next.rotated(&new, now);
+    }
     let secret_stored = next != stored;
     if secret_stored {
         step("putting the signing secret in place");
@@ -193,7 +186,7 @@ pub async fn connect(
     }
     let proof = probe::prove(url, &next, &step).await;
     let (url, secrets) = (url.to_owned(), next.secrets.len());
-    Ok(Connected { url, webhook, done, subscribed, not_offered, rotated: false, secret_stored, secrets, others, proof })
+    Ok(Connected { url, webhook, done, subscribed, not_offered, rotated, secret_stored, secrets, others, proof })
 }
 
 type InOrder = (String, Option<SecretText>, Done, Vec<String>, Vec<String>);

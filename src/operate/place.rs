@@ -25,13 +25,13 @@ pub const STACK: &str = "rebound";
 /// The region of local runs, which have none.
 const LOCAL_REGION: &str = "eu-west-1";
 
-/// The environment variables that name tables, and how each table's name ends.
-const TABLES: [(&str, &str); 5] = [
-    ("EVENTS_TABLE", "events"),
-    ("SUPPRESSIONS_TABLE", "suppressions"),
-    ("CAMPAIGNS_TABLE", "campaigns"),
-    ("RECIPIENTS_TABLE", "recipients"),
-    ("AGENDA_TABLE", "agenda"),
+/// The environment variables that name tables, how each table's name ends, and the attributes of its key, which are all text.
+pub const TABLES: [(&str, &str, &[&str]); 5] = [
+    ("EVENTS_TABLE", "events", &["email_id", "event"]),
+    ("SUPPRESSIONS_TABLE", "suppressions", &["recipient"]),
+    ("CAMPAIGNS_TABLE", "campaigns", &["campaign", "cohort"]),
+    ("RECIPIENTS_TABLE", "recipients", &["recipient", "fact"]),
+    ("AGENDA_TABLE", "agenda", &["kind", "due"]),
 ];
 
 /// Which output of the stack holds what a variable holds.
@@ -135,7 +135,7 @@ impl Place {
         if let Some(region) = &options.region {
             variables.insert("AWS_REGION".to_owned(), region.clone());
         }
-        for (variable, table) in TABLES {
+        for (variable, table, _) in TABLES {
             variables.entry(variable.to_owned()).or_insert_with(|| format!("{}-{table}", options.stack));
         }
         add_credentials(&mut variables, options).await?;

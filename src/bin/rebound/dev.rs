@@ -16,8 +16,7 @@ use rebound::local::resend::LocalResend;
 use rebound::local::running::{Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, tick, timeout_of};
 use rebound::local::server::Server;
 use rebound::local::stack::{EmbeddedAws, Options, serve_function_url};
-use rebound::operate::place::LOCAL_FILE;
-
+use rebound::operate::place::{LOCAL_FILE, TABLES};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -154,8 +153,7 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Fail
         Some(resend) => println!("Resend           {}  (a stand-in, for `rebound connect`)", resend.url()),
         None => println!("Resend           as the environment says"),
     }
-    let tables = ["EVENTS_TABLE", "SUPPRESSIONS_TABLE", "CAMPAIGNS_TABLE", "RECIPIENTS_TABLE", "AGENDA_TABLE"];
-    println!("tables           {}", tables.map(address).join(" "));
+    println!("tables           {}", TABLES.map(|(variable, ..)| address(variable)).join(" "));
     let secret = match (variable("RESEND_WEBHOOK_SECRET"), &aws.secrets_manager) {
         (Some(_), _) => "RESEND_WEBHOOK_SECRET, from the environment",
         (None, Some(_)) => rebound::local::LOCAL_SECRET,

@@ -62,9 +62,9 @@ impl Stored {
         json.into()
     }
 
-    /// The same after a rotation: the new one, and the one before it, which signs for a day.
-    pub fn rotated(&self, new: &SecretText, before: Option<&SecretText>, now: UnixMillis) -> Self {
-        let old = before.or(self.secrets.first()).filter(|old| *old != new);
+    /// The same after a rotation: the new one, and all before it, which sign for a day, or are those of other webhooks.
+    pub fn rotated(&self, new: &SecretText, now: UnixMillis) -> Self {
+        let old = self.secrets.iter().filter(|old| *old != new);
         let secrets = std::iter::once(new).chain(old).cloned().collect();
         Self { secrets, rotated_at: Some(now), others: self.others.clone() }
     }
@@ -138,7 +138,7 @@ mod tests {
     fn a_rotation_keeps_the_old_secret_for_a_day_and_whatever_else_is_in_the_secret() {
         let before = stored(&json!({ SECRETS: secret('a').expose(), "note": "ours" }).to_string());
         let now = UnixMillis(1_795_440_600_000);
-        let rotated = before.rotated(&secret('b'), None, now);
+        let rotated = before.rotated(&secret('b'), now);
         assert_eq!(rotated.secrets, [secret('b'), secret('a')]);
         let read = stored(&rotated.to_json().to_string());
         assert_eq!(read, rotated);

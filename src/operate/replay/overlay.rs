@@ -22,17 +22,8 @@ use tokio::sync::Mutex;
 use crate::aws::{NotSet, describe};
 use crate::local::server::{Reply, Server, json_response};
 use crate::local::stack::{EmbeddedAws, Options, StartError};
-use crate::operate::place::Place;
+use crate::operate::place::{Place, TABLES};
 use crate::store::{Item, string};
-
-/// The tables, and their keys.
-const TABLES: [(&str, &[&str]); 5] = [
-    ("EVENTS_TABLE", &["email_id", "event"]),
-    ("SUPPRESSIONS_TABLE", &["recipient"]),
-    ("CAMPAIGNS_TABLE", &["campaign", "cohort"]),
-    ("RECIPIENTS_TABLE", &["recipient", "fact"]),
-    ("AGENDA_TABLE", &["kind", "due"]),
-];
 
 /// What DynamoDB's own protocol is called.
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
@@ -84,7 +75,7 @@ impl Overlay {
     pub async fn start(place: &Place) -> Result<Self, OverlayError> {
         let folder = tempfile::tempdir()?;
         let names: BTreeMap<&str, String> =
-            TABLES.iter().map(|(variable, _)| (*variable, place.table(variable).to_owned())).collect();
+            TABLES.iter().map(|(variable, ..)| (*variable, place.table(variable).to_owned())).collect();
         let options = Options { data: Some(folder.path().join("copy.db")), ..Options::in_memory() };
         let aws = Arc::new(EmbeddedAws::start(&options, |name| names.get(name).cloned()).await?);
         let copier = Arc::new(Copier {
@@ -92,7 +83,7 @@ impl Overlay {
             copy: aws.clients()?.dynamodb(),
             url: aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default(),
             http: crate::web::client(),
-            keys: TABLES.iter().map(|(variable, keys)| (place.table(variable).to_owned(), *keys)).collect(),
+            keys: TABLES.iter().map(|(variable, _, keys)| (place.table(variable).to_owned(), *keys)).collect(),
             copied: Mutex::default(),
         });
         let proxy = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request| {

@@ -157,6 +157,38 @@ async fn a_rotation_refuses_no_webhook_and_a_day_later_only_the_new_secret_is_le
 }
 
 #[tokio::test]
+async fn of_two_webhooks_that_post_to_one_url_a_rotation_of_one_leaves_the_secret_of_the_other_good() {
+    let world = World::start().await;
+    world.connect(false, UnixMillis::now()).await;
+    let resend = rebound::resend::Resend::new(Some(&world.resend.url()), KEY).unwrap();
+    resend.create_webhook(&world.url, &["email.complained".to_owned()]).await.unwrap();
+    let body = String::from_utf8(complaint("ann@example.com", "e1")).unwrap();
+    assert_eq!(world.connect(false, UnixMillis::now()).await.secrets, 2);
+    assert_eq!(world.resend.deliver("email.complained", &body).await, [200, 200]);
+    let now = UnixMillis::now();
+    assert_eq!(world.connect(true, now).await.secrets, 3);
+    assert_eq!(world.resend.deliver("email.complained", &body).await, [200, 200]);
+    let day = Duration::from_secs(25 * 3_600);
+    world.resend.pass(day);
+    assert_eq!(world.connect(false, now.plus(day)).await.secrets, 2);
+    assert_eq!(world.resend.deliver("email.complained", &body).await, [200, 200]);
+}
+
+#[tokio::test]
+async fn where_secrets_are_told_only_by_a_rotation_the_old_one_is_dropped_a_day_later_too() {
+    let world = World::start().await;
+    world.connect(false, UnixMillis::now()).await;
+    world.resend.tell_secrets(false);
+    let now = UnixMillis::now();
+    assert_eq!(world.connect(true, now).await.secrets, 2);
+    assert_eq!(world.connect(false, now).await.secrets, 2);
+    let day = Duration::from_secs(25 * 3_600);
+    world.resend.pass(day);
+    assert_eq!(world.connect(false, now.plus(day)).await.secrets, 1);
+    assert_eq!(world.delivers().await, 200);
+}
+
+#[tokio::test]
 async fn whatever_breaks_off_the_next_run_brings_it_into_order() {
     let world = World::start().await;
     // The webhook was made, and the answer got lost: with it the secret.

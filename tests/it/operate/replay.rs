@@ -14,11 +14,10 @@ use rebound::operate::simulate::story::Story;
 use rebound::policy::counting::Figures;
 use rebound::store::Item;
 use rebound::store::counters::Campaigns;
-use rebound::time::UnixMillis;
 use serde_json::json;
 
 use super::forget::everything;
-use super::rebound;
+use super::{rebound, simulate};
 use crate::support::{Service, now, secret};
 
 /// A story in which somebody complains, which few do.
@@ -28,18 +27,7 @@ fn story() -> Story {
 }
 
 fn seeded(seed: u64) -> Story {
-    Story {
-        seed,
-        campaign: Campaign::new("spring").unwrap(),
-        emails: 700,
-        until: UnixMillis::now(),
-        span: Duration::from_secs(3_600),
-        scanners: true,
-        nulls: true,
-        unknown: true,
-        unreadable: true,
-        retold: true,
-    }
+    Story { campaign: Campaign::new("spring").unwrap(), ..simulate::story(seed, 700) }
 }
 
 /// A service that has received a story, and whose stream nobody has read.

@@ -19,7 +19,8 @@ use serde_json::json;
 
 use super::{Dev, command};
 
-fn story(seed: u64, emails: u32) -> Story {
+/// A story of a campaign of its own, with everything in it.
+pub(super) fn story(seed: u64, emails: u32) -> Story {
     Story {
         seed,
         campaign: Campaign::new(&format!("campaign-{seed}")).unwrap(),

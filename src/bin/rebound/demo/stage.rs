@@ -14,6 +14,7 @@ use rebound::local::samples::{SignedMessage, new_message_id};
 use rebound::local::server::Server;
 use rebound::local::sns::{LocalSns, Published};
 use rebound::local::stack::{ENGAGE_QUEUE, EmbeddedAws, Options, serve_function_url};
+use rebound::operate::place::TABLES;
 use rebound::protect::{Protector, TickReport};
 use rebound::queue::{BATCH, Engagement, Queue};
 use rebound::signature::SigningSecret;
@@ -24,15 +25,6 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use crate::Failure;
-
-/// The variables that name the tables, and the keys of each.
-const TABLES: [(&str, &[&str]); 5] = [
-    ("EVENTS_TABLE", &["email_id", "event"]),
-    ("SUPPRESSIONS_TABLE", &["recipient"]),
-    ("CAMPAIGNS_TABLE", &["campaign", "cohort"]),
-    ("RECIPIENTS_TABLE", &["recipient", "fact"]),
-    ("AGENDA_TABLE", &["kind", "due"]),
-];
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;
@@ -169,7 +161,7 @@ impl Stage {
     /// Everything in all tables, by table and key.
     pub(super) async fn everything(&self) -> Result<BTreeMap<String, Item>, Failure> {
         let mut all = BTreeMap::new();
-        for (variable, keys) in TABLES {
+        for (variable, _, keys) in TABLES {
             for item in self.scan(variable).await? {
                 let key: Vec<&str> = keys.iter().map(|key| string(&item, key)).collect();
                 all.insert(format!("{variable} {}", key.join(" ")), item);
