@@ -41,7 +41,7 @@ use crate::metrics::{Metrics, Tally};
 use crate::publish::Topic;
 use crate::queue::{Delivery, Queue};
 use crate::receive::EnvironmentError;
-use crate::store::budget::Budget;
+use crate::store::budget::{Budget, Spent};
 use crate::store::calls::{Calls, Trouble};
 use crate::store::counters::Campaigns;
 use crate::store::decisions::{Decisions, Tables};
@@ -82,6 +82,7 @@ pub struct Engager {
     price: Price,
     config: Arc<EngageConfig>,
     forgotten: Arc<Mutex<Forgotten>>,
+    spent: Arc<Spent>,
     metrics: Metrics,
 }
 
@@ -141,6 +142,7 @@ impl Engager {
             config: Arc::new(config),
             metrics: Metrics::off(),
             forgotten: Arc::default(),
+            spent: Arc::default(),
         })
     }
 

@@ -35,6 +35,9 @@ const TIME_TO_DECIDE: Duration = Duration::from_secs(10);
 /// How long a message waits for which there was no time.
 const NO_TIME: Duration = Duration::from_secs(5);
 
+/// Why the rules decide where there is no key.
+const NO_KEY: &str = "Claude is not configured";
+
 /// What came of asking.
 pub(super) enum Advice {
     /// Somebody has chosen: Claude, or the rules.
@@ -63,6 +66,19 @@ enum Tried {
 }
 
 impl Work<'_> {
+    /// Why Claude will not be asked, where that is known without asking for money first.
+    pub(super) async fn why_claude_is_not_asked(&self) -> Option<String> {
+        if self.engager.keys.current().await.is_none() {
+            return Some(NO_KEY.to_owned());
+        }
+        let is_spent = self.engager.spent.holds(self.now);
+        is_spent.then(|| self.over_budget())
+    }
+
+    fn over_budget(&self) -> String {
+        format!("today's budget of {} US dollars is spent", self.config.daily_budget.usd())
+    }
+
     /// Asks Claude about the facts. Once Claude has failed in this invocation, `silence` says so, and it is not asked again.
     pub(super) async fn advise(
         &self,
@@ -73,7 +89,7 @@ impl Work<'_> {
     ) -> Result<Advice, Trouble> {
         let mut asked = Asked::default();
         let Some(mut key) = self.engager.keys.current().await else {
-            return Ok(self.by_the_rules(happened, asked, "Claude is not configured"));
+            return Ok(self.by_the_rules(happened, asked, NO_KEY));
         };
         asked.model = Some(self.config.model.clone());
         let is_last = delivery.deliveries >= self.config.policy.claude.deliveries;
@@ -98,8 +114,8 @@ impl Work<'_> {
                     return Ok(self.read(happened, &body, &reservation, asked).await);
                 }
                 Tried::OverBudget => {
-                    let because = format!("today's budget of {} US dollars is spent", self.config.daily_budget.usd());
-                    return Ok(self.by_the_rules(happened, asked, &because));
+                    self.engager.spent.note(self.now);
+                    return Ok(self.by_the_rules(happened, asked, &self.over_budget()));
                 }
                 Tried::Failed(failure) => failure,
             };

@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::advise::{Advice, Silence};
 use super::facts::{self, Standing};
 use super::look::Happened;
+use super::rule::Ruled;
 use super::{LEASE, Outcome, Work};
-use crate::decision::{Receipt, wording};
+use crate::decision::{Asked, By, Done, Receipt, wording};
 use crate::metrics::Metric;
+use crate::policy::answer::Choice;
 use crate::policy::brake::Brake;
+use crate::policy::rules;
 use crate::queue::Delivery;
 use crate::store::calls::Trouble;
-use crate::store::decisions::{Claim, Decided, Happening, Stored};
+use crate::store::decisions::{AtOnce, Claim, Decided, Happening, Stored};
 use crate::store::followups::followups;
 
 /// How often the guards look again, when what they went by changes while they do.
@@ -27,6 +32,11 @@ impl Work<'_> {
     ) -> Result<Outcome, Trouble> {
         let happening = &happened.happening;
         let carrier = delivery.message_id.as_str();
+        if let Some(because) = self.why_claude_is_not_asked().await
+            && let AtOnce::Decided(decided) = self.decide_at_once(happened, carrier, because).await?
+        {
+            return self.publish(happening, decided, delivery).await;
+        }
         match self.decisions.claim(happening, carrier, self.now, LEASE, happened.expires_at).await? {
             // Its carrier is delivered until it is done.
             Claim::Anothers => return Ok(Outcome::Done),
@@ -54,7 +64,39 @@ impl Work<'_> {
             Advice::Given(given) => *given,
             Advice::Later { why, wait } => return Ok(Outcome::Later { why, wait }),
         };
-        let mut receipt = Receipt {
+        let mut receipt = self.receipt(happened, facts, choice, asked);
+        for _ in 0..TRIES {
+            let mut ruled = self.rule(happened, &receipt.choice).await?;
+            let (place, names) = (ruled.place.take(), std::mem::take(&mut ruled.names));
+            let decided = self.decided(&mut receipt, ruled, carrier)?;
+            let place = place.as_ref().map(|place| (place, names.as_slice()));
+            match self.decisions.decide(happening, &decided, place).await? {
+                Stored::Decided(stored) => {
+                    self.tally_if_new(&receipt, stored == decided);
+                    return self.publish(happening, stored, delivery).await;
+                }
+                Stored::Changed => {}
+            }
+        }
+        Err(Trouble::Passing("what the guards go by kept changing".to_owned()))
+    }
+
+    /// Lets the written rules decide, where Claude would not be asked anyway. They go by the email's own rows and write to nobody, so
+    /// nothing else has to be read, and nothing to be claimed: one write decides.
+    async fn decide_at_once(&self, happened: &Happened, carrier: &str, because: String) -> Result<AtOnce, Trouble> {
+        let facts = json!({ "engaged": happened.engaged });
+        let asked = Asked { by: By::Rules, because: Some(because), ..Asked::default() };
+        let mut receipt = self.receipt(happened, facts, rules::decide(&happened.engaged), asked);
+        let ruled = self.rule(happened, &receipt.choice).await?;
+        let decided = self.decided(&mut receipt, ruled, carrier)?;
+        let stored = self.decisions.decide_at_once(&happened.happening, &decided, happened.expires_at).await?;
+        self.tally_if_new(&receipt, stored == AtOnce::Decided(decided));
+        Ok(stored)
+    }
+
+    fn receipt(&self, happened: &Happened, facts: serde_json::Value, choice: Choice, asked: Asked) -> Receipt {
+        let happening = &happened.happening;
+        Receipt {
             id: happening.decision_id(),
             at: self.now.to_text(),
             email_id: happening.email_id.clone(),
@@ -70,31 +112,27 @@ impl Work<'_> {
             asked,
             choice,
             guards: Vec::new(),
-            done: crate::decision::Done::Nothing(String::new()),
+            done: Done::Nothing(String::new()),
             followup: None,
-        };
-        for _ in 0..TRIES {
-            let ruled = self.rule(happened, &receipt.choice).await?;
-            (receipt.guards, receipt.done, receipt.followup) = (ruled.guards, ruled.done, ruled.followup);
-            let decided = Decided {
-                receipt: serde_json::to_string(&receipt).map_err(|error| Trouble::Never(error.to_string()))?,
-                is_settled: receipt.done.kind().is_none(),
-                carrier: carrier.to_owned(),
-                at: self.now,
-            };
-            let place = ruled.place.as_ref().map(|place| (place, ruled.names.as_slice()));
-            match self.decisions.decide(happening, &decided, place).await? {
-                Stored::Decided(stored) => {
-                    if stored == decided {
-                        self.tally.one(Metric::of_decision(&receipt.done));
-                        self.tally.one(Metric::of_chooser(receipt.asked.by));
-                    }
-                    return self.publish(happening, stored, delivery).await;
-                }
-                Stored::Changed => {}
-            }
         }
-        Err(Trouble::Passing("what the guards go by kept changing".to_owned()))
+    }
+
+    /// What the guards made of a choice, in the receipt, and as it is stored.
+    fn decided(&self, receipt: &mut Receipt, ruled: Ruled, carrier: &str) -> Result<Decided, Trouble> {
+        (receipt.guards, receipt.done, receipt.followup) = (ruled.guards, ruled.done, ruled.followup);
+        Ok(Decided {
+            receipt: serde_json::to_string(receipt).map_err(|error| Trouble::Never(error.to_string()))?,
+            is_settled: receipt.done.kind().is_none(),
+            carrier: carrier.to_owned(),
+            at: self.now,
+        })
+    }
+
+    fn tally_if_new(&self, receipt: &Receipt, is_new: bool) {
+        if is_new {
+            self.tally.one(Metric::of_decision(&receipt.done));
+            self.tally.one(Metric::of_chooser(receipt.asked.by));
+        }
     }
 
     /// The campaign's brake, as it is now.

@@ -17,7 +17,7 @@ use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use hyper::{Request, Response};
 use tokio::sync::watch;
 
-pub use self::capacity::Capacity;
+pub use self::capacity::{ByTable, Capacity};
 use super::server::{HangUp, Reply, Server};
 
 /// What happens to a call.
@@ -84,7 +84,7 @@ struct State {
     plans: usize,
     calls: Vec<Call>,
     counts_capacity: bool,
-    capacity: Capacity,
+    capacity: ByTable,
 }
 
 impl Default for Faults {
@@ -95,7 +95,7 @@ impl Default for Faults {
             plans: 0,
             calls: Vec::new(),
             counts_capacity: false,
-            capacity: Capacity::default(),
+            capacity: ByTable::new(),
         };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), killed: watch::Sender::new(false) }) }
     }
@@ -132,15 +132,22 @@ impl Faults {
     pub fn count_capacity(&self, counts: bool) {
         let mut state = self.state();
         if counts {
-            state.capacity = Capacity::default();
+            state.capacity.clear();
         }
         state.counts_capacity = counts;
     }
 
-    /// What the calls cost that were counted. DynamoDB says it only of those that it applied, as calls are answered; what
-    /// refused conditions cost is not in it.
+    /// What the calls cost that were counted. DynamoDB says it only of those that it applied, as calls are answered; what refused
+    /// conditions cost is an estimate of its own.
     pub fn capacity(&self) -> Capacity {
-        self.state().capacity
+        let mut sum = Capacity::default();
+        self.state().capacity.values().for_each(|cost| sum += *cost);
+        sum
+    }
+
+    /// The same, by operation and table.
+    pub fn capacity_by_table(&self) -> ByTable {
+        self.state().capacity.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -261,12 +268,20 @@ impl Upstream {
         headers.remove(CONTENT_LENGTH);
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
+        let asked = body.clone();
         let answer = self.client.request(parts.method, url).headers(headers).body(body);
         let answer = answer.send().await.map_err(|_| HangUp)?;
         let (status, mut headers) = (answer.status(), answer.headers().clone());
         let body = answer.bytes().await.map_err(|_| HangUp)?;
         if counts {
-            self.faults.state().capacity += capacity::answered(operation, &body);
+            let cost = match status.is_success() {
+                true => capacity::answered(operation, &body),
+                false => capacity::refused(operation, &asked, &body),
+            };
+            let mut state = self.faults.state();
+            for (what, cost) in cost {
+                *state.capacity.entry(what).or_default() += cost;
+            }
         }
         for of_one_connection in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
             headers.remove(of_one_connection);

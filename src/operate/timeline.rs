@@ -12,7 +12,7 @@ use super::scan::{Wanted, scan};
 use crate::event::{Addressees, Event};
 use crate::recipient::Recipient;
 use crate::store::calls::{Calls, Trouble};
-use crate::store::row::{self, RowKind};
+use crate::store::row::{self, RowKind, payload_text};
 use crate::store::timeline::Timeline;
 use crate::store::{Item, string};
 use crate::time::UnixMillis;
@@ -100,7 +100,7 @@ fn theirs(rows: Vec<Item>, recipient: &Recipient) -> Vec<Item> {
         "event" => webhooks.contains(string(row, "event")),
         "verdict" => string(row, "event").strip_prefix("verdict#").is_some_and(|event| webhooks.contains(event)),
         "decision" | "alert" => {
-            let payload = string(row, "payload").to_lowercase();
+            let payload = payload_text(row).to_lowercase();
             payload.contains(recipient.as_str()) || !payload.contains('@')
         }
         _ => true,

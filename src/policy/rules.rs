@@ -13,7 +13,7 @@ const SEVERAL_DAYS: usize = 2;
 const SEVERAL_LINKS: usize = 3;
 
 /// What somebody did with a mail, as far as the rules look at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Engaged {
     /// They clicked. Otherwise they only opened it.
     pub clicked: bool,

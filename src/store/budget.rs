@@ -13,6 +13,9 @@
 //! cost, the rest is given back, on the condition that the reservation is open, and it is closed in the same write. So to
 //! settle twice gives back once, and whoever dies in between has paid the most that it can have been.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::calls::{Calls, Change, Trouble, Written};
@@ -45,6 +48,27 @@ pub enum Reserved {
     Held(Reservation),
     /// It doesn't fit into the day's budget any more.
     Over,
+}
+
+/// How long it is taken for granted that a day's budget is spent. Not for the rest of the day: what others hold at that moment is
+/// given back in part.
+const SPENT_FOR: Duration = Duration::from_secs(60);
+
+/// That a day's budget was found spent, so that not each question has to find out for itself, which costs a write.
+#[derive(Debug, Default)]
+pub struct Spent(Mutex<Option<UnixMillis>>);
+
+impl Spent {
+    /// Notes that it was found spent at a moment.
+    pub fn note(&self, now: UnixMillis) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// Whether that still holds: a minute later it is asked again, and on another day at once.
+    pub fn holds(&self, now: UnixMillis) -> bool {
+        let found = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        found.is_some_and(|found| found.day() == now.day() && found <= now && now < found.plus(SPENT_FOR))
+    }
 }
 
 /// The agenda table, as far as it is about money.
@@ -129,4 +153,22 @@ fn nanos(day: Option<&Item>) -> NanoUsd {
 
 fn key(day: &str) -> Item {
     Item::from([("kind".to_owned(), text("spent")), ("due".to_owned(), text(day))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_the_budget_is_spent_holds_for_a_minute_of_the_same_day() {
+        let spent = Spent::default();
+        let at = |text: &str| UnixMillis::parse(text).unwrap();
+        assert!(!spent.holds(at("2026-11-24T12:00:00Z")));
+        spent.note(at("2026-11-24T12:00:00Z"));
+        assert!(spent.holds(at("2026-11-24T12:00:59Z")));
+        assert!(!spent.holds(at("2026-11-24T12:01:00Z")), "what was held may have been given back");
+        spent.note(at("2026-11-24T23:59:50Z"));
+        assert!(spent.holds(at("2026-11-24T23:59:59Z")));
+        assert!(!spent.holds(at("2026-11-25T00:00:00Z")), "another day, another budget");
+    }
 }

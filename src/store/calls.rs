@@ -51,6 +51,16 @@ pub enum Written<T> {
     Refused(Option<Item>),
 }
 
+/// How fresh what is read must be
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AsOf {
+    /// As it is now.
+    Now,
+    /// As it is, or was, mostly within a second. It costs half as much.
+    Lately,
+}
+
 /// What an update does: its expression, its condition, and what they name.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
@@ -156,12 +166,27 @@ impl Calls {
         sort: (&str, &str, &str),
         at_most: usize,
     ) -> Result<Vec<Item>, Trouble> {
+        self.range_as_of(AsOf::Now, table, partition, sort, at_most).await
+    }
+
+    /// [`Self::range`], as of this moment or some moment shortly before.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn range_as_of(
+        &self,
+        as_of: AsOf,
+        table: &str,
+        partition: (&str, &str),
+        sort: (&str, &str, &str),
+        at_most: usize,
+    ) -> Result<Vec<Item>, Trouble> {
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
         loop {
             let limit = i32::try_from(at_most.saturating_sub(found.len()).min(1_000)).unwrap_or(1_000);
             let call = || async {
-                let query = self.client.query().table_name(table).consistent_read(true).limit(limit);
+                let query = self.client.query().table_name(table).consistent_read(as_of == AsOf::Now).limit(limit);
                 let query = query.key_condition_expression("#p = :p AND #s BETWEEN :from AND :to");
                 let query = query.expression_attribute_names("#p", partition.0);
                 let query = query.expression_attribute_names("#s", sort.0);

@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | `id` | the decision's id, made of the happening |
 //! | `carrier`, `claimed_at` | which message of the queue is at it, and since when (ms), the last time that it was delivered |
-//! | `payload` | the receipt, JSON: there as soon as it is decided |
+//! | `payload` | the receipt, JSON, or zlib of it where that saves a write unit: there as soon as it is decided |
 //! | `decided_at` | milliseconds |
 //! | `published_at`, `message_id` | when it was published (ms), and SNS's id of it |
 //! | `refused` | why SNS will never take it |
@@ -24,6 +24,9 @@
 //!   another message finds the claim     leaves it to its carrier, unless that must be dead by now
 //! ```
 //!
+//! What the written rules decide without asking needs no claim, and is stored in one write
+//! ([`decide_at_once`](Decisions::decide_at_once)): whoever comes second finds it decided.
+//!
 //! A follow-up takes its place among its recipient's in the same transaction that stores the decision, and that transaction is refused
 //! when the recipient has been suppressed meanwhile. So there is no moment at which a proposal stands without its place.
 
@@ -31,12 +34,19 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem}
 
 use super::calls::{Calls, Change, Trouble, Written, put_item, update_item};
 use super::followups::Place;
+use super::row::{item_size, payload_beside, payload_text};
 use super::{Item, as_number, number, string, text};
 use crate::recipient::Recipient;
 use crate::time::UnixMillis;
 
 /// The longest recipient as part of a key, in bytes. An address has at most 320.
 const MAX_WHOM: usize = 400;
+
+/// What noting that it was published adds to a row, in bytes: `published_at`, and `message_id` with SNS's id of 36 letters.
+const NOTED: usize = 70;
+
+/// What `claimed_at`, `decided_at` and `nothing_to_publish` add to a row, in bytes.
+const TIMES: usize = 60;
 
 /// The same happening: an email, a type of event, and whom it is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,9 +103,17 @@ impl Decided {
         let at = item.get("decided_at").and_then(as_number).map(UnixMillis)?;
         let settled = ["published_at", "refused", "nothing_to_publish"];
         let is_settled = settled.iter().any(|settled| item.contains_key(*settled));
-        let words = |name: &str| string(item, name).to_owned();
-        Some(Self { receipt: words("payload"), is_settled, carrier: words("carrier"), at })
+        Some(Self { receipt: payload_text(item), is_settled, carrier: string(item, "carrier").to_owned(), at })
     }
+}
+
+/// What became of a decision that needed no claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AtOnce {
+    /// It is stored, or another was before: this one counts.
+    Decided(Decided),
+    /// Somebody has claimed the happening, and asks.
+    Claimed,
 }
 
 /// What a claim came to.
@@ -155,12 +173,8 @@ impl Decisions {
         lease: std::time::Duration,
         expires_at: UnixMillis,
     ) -> Result<Claim, Trouble> {
-        let mut item = happening.key();
-        item.insert("kind".to_owned(), text("decision"));
-        item.insert("id".to_owned(), text(happening.decision_id()));
-        item.insert("carrier".to_owned(), text(carrier));
+        let mut item = begun(happening, carrier, expires_at);
         item.insert("claimed_at".to_owned(), number(now.0));
-        item.insert("expires_at".to_owned(), number(expires_at.seconds()));
         let stored = match self.calls.put(&self.tables.events, &item, &absent()).await? {
             Written::Done(()) => return Ok(Claim::Ours),
             Written::Refused(Some(stored)) => stored,
@@ -200,6 +214,30 @@ impl Decisions {
         })
     }
 
+    /// Stores a decision that took no asking, if there is none and nobody is at one: in one write, without a claim.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn decide_at_once(
+        &self,
+        happening: &Happening,
+        decided: &Decided,
+        expires_at: UnixMillis,
+    ) -> Result<AtOnce, Trouble> {
+        let mut item = begun(happening, &decided.carrier, expires_at);
+        item.insert("decided_at".to_owned(), number(decided.at.0));
+        if decided.is_settled {
+            item.insert("nothing_to_publish".to_owned(), AttributeValue::Bool(true));
+        }
+        item.insert("payload".to_owned(), receipt_beside(item_size(&item), decided));
+        Ok(match self.calls.put(&self.tables.events, &item, &absent()).await? {
+            Written::Done(()) => AtOnce::Decided(decided.clone()),
+            // By another; or by our own first try, whose answer was lost.
+            Written::Refused(Some(stored)) => Decided::from_item(&stored).map_or(AtOnce::Claimed, AtOnce::Decided),
+            Written::Refused(None) => return Err(Trouble::Passing("the decision's row was there, and is gone".into())),
+        })
+    }
+
     /// What is decided about a happening, as it is now.
     ///
     /// # Errors
@@ -220,7 +258,7 @@ impl Decisions {
         decided: &Decided,
         place: Option<(&Place, &[String])>,
     ) -> Result<Stored, Trouble> {
-        let change = storing(decided);
+        let change = storing(happening, decided);
         let Some((place, names)) = place else {
             return match self.calls.update(&self.tables.events, happening.key(), &change).await? {
                 Written::Done(_) => Ok(Stored::Decided(decided.clone())),
@@ -289,14 +327,31 @@ impl Decisions {
     }
 }
 
+/// What a decision's row begins with.
+fn begun(happening: &Happening, carrier: &str, expires_at: UnixMillis) -> Item {
+    let mut item = happening.key();
+    item.insert("kind".to_owned(), text("decision"));
+    item.insert("id".to_owned(), text(happening.decision_id()));
+    item.insert("carrier".to_owned(), text(carrier));
+    item.insert("expires_at".to_owned(), number(expires_at.seconds()));
+    item
+}
+
+/// A receipt in a row that has so many bytes without it, now; one that is published gets some more.
+fn receipt_beside(others: usize, decided: &Decided) -> AttributeValue {
+    let more = if decided.is_settled { 0 } else { NOTED };
+    payload_beside(others + more, decided.receipt.as_bytes())
+}
+
 /// What stores a decision where there is a claim, and no decision yet.
-fn storing(decided: &Decided) -> Change {
+fn storing(happening: &Happening, decided: &Decided) -> Change {
+    let others = item_size(&begun(happening, &decided.carrier, decided.at)) + TIMES;
     let mut change = Change {
         update: "SET payload = :receipt, carrier = :carrier, decided_at = :now".to_owned(),
         condition: Some("attribute_exists(claimed_at) AND attribute_not_exists(decided_at)"),
         names: Vec::new(),
         values: vec![
-            (":receipt".to_owned(), text(&decided.receipt)),
+            (":receipt".to_owned(), receipt_beside(others, decided)),
             (":carrier".to_owned(), text(&decided.carrier)),
             (":now".to_owned(), number(decided.at.0)),
         ],

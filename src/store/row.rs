@@ -138,7 +138,7 @@ impl Row {
     }
 }
 
-/// The body that a row holds, byte for byte. `None` if the row has no readable payload.
+/// The payload that a row holds, byte for byte. `None` if the row has no readable payload.
 pub fn payload(item: &Item) -> Option<Cow<'_, [u8]>> {
     match item.get("payload")? {
         AttributeValue::S(text) => Some(Cow::Borrowed(text.as_bytes())),
@@ -157,6 +157,11 @@ pub(crate) fn compressed(body: &[u8]) -> Vec<u8> {
     miniz_oxide::deflate::compress_to_vec_zlib(body, COMPRESSION_LEVEL)
 }
 
+/// The payload of a row that is text, such as the receipt of a decision. Empty if the row has none that can be read.
+pub fn payload_text(item: &Item) -> String {
+    payload(item).and_then(|payload| String::from_utf8(payload.into_owned()).ok()).unwrap_or_default()
+}
+
 fn common(email_id: String, sort: String, kind: RowKind, stamp: Stamp) -> Item {
     let expires_at = stamp.received_at.plus(days(stamp.retention_days));
     Item::from([
@@ -168,12 +173,19 @@ fn common(email_id: String, sort: String, kind: RowKind, stamp: Stamp) -> Item {
     ])
 }
 
-/// Adds the payload: as text where it is text and costs no more than compressed, else as zlib.
 fn with_payload(mut item: Item, body: &[u8]) -> Item {
-    let rest = item_size(&item) + "payload".len();
+    let value = payload_beside(item_size(&item), body);
+    item.insert("payload".to_owned(), value);
+    item
+}
+
+/// The value of `payload` in an item that has so many bytes without it: text where it is text and costs no more than compressed,
+/// else zlib.
+pub(super) fn payload_beside(others: usize, body: &[u8]) -> AttributeValue {
+    let rest = others + "payload".len();
     let units = |payload_bytes: usize| (rest + payload_bytes).div_ceil(WRITE_UNIT);
     let as_text = std::str::from_utf8(body).ok();
-    let value = match as_text {
+    match as_text {
         Some(plain) if units(plain.len()) == 1 => text(plain),
         _ => {
             let zlib = miniz_oxide::deflate::compress_to_vec_zlib(body, COMPRESSION_LEVEL);
@@ -182,9 +194,7 @@ fn with_payload(mut item: Item, body: &[u8]) -> Item {
                 _ => AttributeValue::B(Blob::new(zlib)),
             }
         }
-    };
-    item.insert("payload".to_owned(), value);
-    item
+    }
 }
 
 fn partition_of(message: &MessageId) -> String {

@@ -148,7 +148,7 @@ async fn capacity_is_counted_while_it_is_to_be_and_twice_for_a_transaction() {
         request.send().await.unwrap();
         aws.faults.capacity()
     };
-    let units = |read_units: f64, write_units: f64| Capacity { read_units, write_units };
+    let units = |read_units: f64, write_units: f64| Capacity { read_units, write_units, ..Capacity::default() };
     let put = |put| TransactWriteItem::builder().put(put).build();
 
     aws.faults.count_capacity(true);

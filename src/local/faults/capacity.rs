@@ -1,6 +1,7 @@
 //! What calls cost DynamoDB, in its own units:
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>.
 
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 use hyper::body::Bytes;
@@ -13,12 +14,16 @@ pub struct Capacity {
     pub read_units: f64,
     /// Of 1 KB each.
     pub write_units: f64,
+    /// Write units of what a condition refused, which DynamoDB bills too, by the size of the item that is there. The embedded engine
+    /// doesn't tell it: each is taken to be of 1 KB at most.
+    pub refused_units: f64,
 }
 
 impl AddAssign for Capacity {
     fn add_assign(&mut self, more: Self) {
         self.read_units += more.read_units;
         self.write_units += more.write_units;
+        self.refused_units += more.refused_units;
     }
 }
 
@@ -43,23 +48,53 @@ pub(super) fn ask(operation: &str, body: &[u8]) -> Option<Bytes> {
     Some(request.to_string().into())
 }
 
+/// What calls cost, by operation and table.
+pub type ByTable = BTreeMap<(String, String), Capacity>;
+
+/// What a call cost that a condition refused; nothing, where it failed otherwise.
+pub(super) fn refused(operation: &str, request: &[u8], answer: &[u8]) -> ByTable {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let is = |name: &str| answer.get("__type").and_then(Value::as_str).is_some_and(|code| code.ends_with(name));
+    let request: Value = serde_json::from_slice(request).unwrap_or_default();
+    let writes: Vec<(&Value, f64)> = match operation {
+        "PutItem" | "UpdateItem" | "DeleteItem" if is("ConditionalCheckFailedException") => vec![(&request, 1.0)],
+        "TransactWriteItems" if is("TransactionCanceledException") => {
+            let items = request.get("TransactItems").and_then(Value::as_array).into_iter().flatten();
+            items.filter_map(Value::as_object).flat_map(|item| item.values()).map(|write| (write, 2.0)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let mut sums = ByTable::new();
+    for (write, refused_units) in writes {
+        add(&mut sums, operation, write, Capacity { refused_units, ..Capacity::default() });
+    }
+    sums
+}
+
+fn add(sums: &mut ByTable, operation: &str, of_table: &Value, cost: Capacity) {
+    let table = of_table.get("TableName").and_then(Value::as_str).unwrap_or_default();
+    *sums.entry((operation.to_owned(), table.to_owned())).or_default() += cost;
+}
+
 /// What a call cost, says its answer.
-pub(super) fn answered(operation: &str, body: &[u8]) -> Capacity {
-    let mut sum = Capacity::default();
+pub(super) fn answered(operation: &str, body: &[u8]) -> ByTable {
+    let mut sums = ByTable::new();
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-    let (Some(is_write), Some(consumed)) = (is_write(operation), answer.get("ConsumedCapacity")) else { return sum };
+    let (Some(is_write), Some(consumed)) = (is_write(operation), answer.get("ConsumedCapacity")) else { return sums };
     // An object for one table, an array for the tables of a batch or a transaction.
     let tables = consumed.as_array().map_or(std::slice::from_ref(consumed), Vec::as_slice);
     for table in tables {
         let units = |field: &str| table.get(field).and_then(Value::as_f64);
-        sum += match (units("ReadCapacityUnits"), units("WriteCapacityUnits"), units("CapacityUnits")) {
+        let cost = match (units("ReadCapacityUnits"), units("WriteCapacityUnits"), units("CapacityUnits")) {
             // A transaction that is sent again with its token costs reads only.
             (read, write, _) if read.is_some() || write.is_some() => {
-                Capacity { read_units: read.unwrap_or_default(), write_units: write.unwrap_or_default() }
+                let (read_units, write_units) = (read.unwrap_or_default(), write.unwrap_or_default());
+                Capacity { read_units, write_units, ..Capacity::default() }
             }
             (_, _, units) if is_write => Capacity { write_units: units.unwrap_or_default(), ..Capacity::default() },
             (_, _, units) => Capacity { read_units: units.unwrap_or_default(), ..Capacity::default() },
         };
+        add(&mut sums, operation, table, cost);
     }
-    sum
+    sums
 }

@@ -8,7 +8,7 @@ use crate::event::{Addressees, Event, EventType};
 use crate::operate::audit::Done as Noted;
 use crate::policy::suppression::{Effect, Protection, protection};
 use crate::signature::MessageId;
-use crate::store::row::{self, RowKind};
+use crate::store::row::{self, RowKind, payload_text};
 use crate::store::verdicts::Judged;
 use crate::store::{Item, as_number, string};
 use crate::time::UnixMillis;
@@ -50,11 +50,11 @@ pub(super) fn entry(row: &Item) -> Option<Entry> {
             let Some(decided_at) = millis("decided_at") else {
                 return made(millis("claimed_at")?, "being decided".to_owned(), json!({ "decided": false }));
             };
-            let receipt: Receipt = serde_json::from_str(string(row, "payload")).ok()?;
+            let receipt: Receipt = serde_json::from_str(&payload_text(row)).ok()?;
             made(decided_at, decision(&receipt), json!({ "decided": true, "receipt": receipt }))
         }
         "alert" => {
-            let alert: Value = serde_json::from_str(string(row, "payload")).ok()?;
+            let alert: Value = serde_json::from_str(&payload_text(row)).ok()?;
             let field = |name: &str| alert.get(name).and_then(Value::as_str).unwrap_or_default();
             let state = if row.contains_key("published_at") {
                 "published"

@@ -24,7 +24,7 @@ use rebound::policy::answer::Usage;
 use rebound::queue::{BATCH, Delivery, Engagement, Queue};
 use rebound::signature::MessageId;
 use rebound::store::Item;
-use rebound::store::row::{Row, Stamp};
+use rebound::store::row::{Row, Stamp, payload_text};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
@@ -183,7 +183,7 @@ pub(super) async fn decided_once(stage: &Stage, clicks: usize) -> usize {
     assert_eq!(decisions.len(), clicks);
     assert!(decisions.iter().all(|row| row.contains_key("decided_at") && row.contains_key("published_at")));
     let receipts: Vec<Receipt> =
-        decisions.iter().map(|row| serde_json::from_str(row["payload"].as_s().unwrap()).unwrap()).collect();
+        decisions.iter().map(|row| serde_json::from_str(&payload_text(row)).unwrap()).collect();
     let published: Vec<Value> = stage.published();
     // `followup-…`, `engagement-…`: the decision's own, but for what it came to.
     let after = |id: &str| id.split_once('-').unwrap().1.to_owned();

@@ -12,6 +12,7 @@ use rebound::local::samples::SignedMessage;
 use rebound::local::sns::Published;
 use rebound::queue::{Delivery, Engagement};
 use rebound::store::Item;
+use rebound::store::row::payload_text;
 use rebound::stream::BatchAnswer;
 use serde_json::{Value, json};
 
@@ -109,7 +110,7 @@ async fn receipt(stage: &Stage, mail: &Mail) -> Option<Receipt> {
     let id = aws_sdk_dynamodb::types::AttributeValue::S(mail.email_id.clone());
     let rows: Vec<Item> = query.expression_attribute_values(":id", id).send().await.unwrap().items.unwrap();
     let mut decided = rows.iter().filter(|row| row.contains_key("decided_at"));
-    let receipt = decided.next().map(|row| serde_json::from_str(row["payload"].as_s().unwrap()).unwrap());
+    let receipt = decided.next().map(|row| serde_json::from_str(&payload_text(row)).unwrap());
     assert!(decided.next().is_none(), "one decision for {}", mail.email_id);
     receipt
 }

@@ -26,6 +26,7 @@ use rebound::local::stack::{EmbeddedAws, Options};
 use rebound::queue::{Delivery, Engagement};
 use rebound::receive::Receiver;
 use rebound::store::Item;
+use rebound::store::row::payload_text;
 use rebound::stream::BatchAnswer;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
@@ -201,7 +202,7 @@ impl Stage {
         let decided = rows.iter().filter(|row| row.contains_key("decided_at"));
         let read = |row: &Item| {
             let key = format!("{} {}", row["email_id"].as_s().unwrap(), row["event"].as_s().unwrap());
-            (key, serde_json::from_str(row["payload"].as_s().unwrap()).unwrap())
+            (key, serde_json::from_str(&payload_text(row)).unwrap())
         };
         decided.map(read).collect()
     }

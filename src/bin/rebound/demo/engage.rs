@@ -10,6 +10,7 @@ use rebound::local::claude::ClaudeStub;
 use rebound::local::feeder::Options;
 use rebound::local::running::{Clock, engaging, poll, queue_mappings, timeout_of};
 use rebound::store::Item;
+use rebound::store::row::payload_text;
 use rebound::time::UnixMillis;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -274,7 +275,7 @@ fn receipts(rows: &[Item]) -> Result<BTreeMap<String, Receipt>, Failure> {
     let decided = rows.iter().filter(|row| row.contains_key("decided_at"));
     let read = |row: &Item| {
         let key = format!("{} {}", string(row, "email_id"), string(row, "event"));
-        serde_json::from_str(string(row, "payload")).map(|receipt| (key, receipt))
+        serde_json::from_str(&payload_text(row)).map(|receipt| (key, receipt))
     };
     Ok(decided.map(read).collect::<Result<_, _>>()?)
 }

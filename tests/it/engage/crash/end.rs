@@ -10,6 +10,7 @@ use rebound::policy::followup::Ruling;
 use rebound::policy::numbers::ClaudePolicy;
 use rebound::policy::verdict::Verdict;
 use rebound::store::Item;
+use rebound::store::row::payload_text;
 use serde_json::{Value, json};
 
 use super::scene::{BUDGET_USD, Scene};
@@ -49,7 +50,7 @@ pub(super) struct Decision {
 
 impl Decision {
     fn of(row: &Item) -> Self {
-        let receipt: Receipt = serde_json::from_str(row["payload"].as_s().unwrap()).unwrap();
+        let receipt: Receipt = serde_json::from_str(&payload_text(row)).unwrap();
         let refused = receipt.guards.iter().filter(|answer| answer.ruling == Ruling::Refused);
         let refused_by: Vec<&str> = refused.map(|answer| answer.guard.as_str()).collect();
         let mut followup = serde_json::to_value(&receipt.followup).unwrap();
@@ -109,7 +110,7 @@ fn places(item: &Item) -> Vec<String> {
 
 /// The id under which a decision is published.
 pub(super) fn published_id(row: &Item) -> Option<String> {
-    let receipt: Receipt = serde_json::from_str(row.get("payload")?.as_s().ok()?).unwrap();
+    let receipt: Receipt = serde_json::from_str(&payload_text(row)).ok()?;
     Some(receipt.id.replacen("decision", receipt.done.kind()?, 1))
 }
 

@@ -1,0 +1,121 @@
+//! The bill: what was used, by AWS's list prices, for a million webhooks.
+
+use crate::mix::{Class, Mix};
+
+/// A million, in which prices are given.
+const MILLION: f64 = 1e6;
+
+/// US dollars for a million requests to Lambda (<https://aws.amazon.com/lambda/pricing/>, arm64, first tier, here and below).
+const REQUESTS: f64 = 0.20;
+
+/// US dollars for a second of a GB of memory.
+const GB_SECOND: f64 = 0.000_013_333_4;
+
+/// What the template gives each function, in GB.
+const MEMORY_GB: f64 = 0.25;
+
+/// US dollars for a million write units on demand (<https://aws.amazon.com/dynamodb/pricing/on-demand/>).
+const WRITE_UNITS: f64 = 0.625;
+
+/// US dollars for a million read units.
+const READ_UNITS: f64 = 0.125;
+
+/// US dollars for a million requests to SQS (<https://aws.amazon.com/sqs/pricing/>).
+const SQS: f64 = 0.40;
+
+/// US dollars for a million publications of SNS, of at most 64 KB each (<https://aws.amazon.com/sns/pricing/>).
+const SNS: f64 = 0.50;
+
+/// US dollars for a GB of logs taken in (<https://aws.amazon.com/cloudwatch/pricing/>).
+const LOG_GB: f64 = 0.50;
+
+/// What CloudWatch Logs adds to each line, in bytes
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>).
+const LOG_LINE: f64 = 26.0;
+
+/// What a function used in all.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Used {
+    pub(crate) invocations: f64,
+    pub(crate) cpu_ms: f64,
+    pub(crate) dynamodb_calls: f64,
+    pub(crate) write_units: f64,
+    pub(crate) read_units: f64,
+    pub(crate) sns: f64,
+    pub(crate) sqs: f64,
+    pub(crate) log_bytes: f64,
+    pub(crate) log_lines: f64,
+}
+
+impl Used {
+    /// The calls to AWS, one after another.
+    fn calls(&self) -> f64 {
+        self.dynamodb_calls + self.sns + self.sqs
+    }
+}
+
+/// A line of the bill.
+pub(crate) struct Line {
+    pub(crate) what: String,
+    /// How much, of which unit.
+    pub(crate) how: String,
+    pub(crate) usd: f64,
+}
+
+/// The bill for a million webhooks.
+pub(crate) struct Bill {
+    pub(crate) lines: Vec<Line>,
+    pub(crate) used: [(&'static str, Used); 3],
+    /// Bytes that a webhook leaves in the tables, and how long that is kept, are beside it.
+    pub(crate) total: f64,
+}
+
+impl Bill {
+    pub(crate) fn new(mix: &Mix, used: [Used; 3], call_ms: f64) -> Self {
+        let factor = MILLION / mix.messages.len() as f64;
+        let [receive, protect, engage] = used;
+        let names = ["receive", "protect", "engage"];
+        let mut lines = Vec::new();
+        let mut line = |what: &str, how: String, usd: f64| lines.push(Line { what: what.to_owned(), how, usd });
+        for (name, one) in names.iter().zip(used) {
+            let requests = one.invocations * factor;
+            line(
+                &format!("{name}: invocations"),
+                format!("{requests:.0} × {REQUESTS:.2} a million"),
+                requests * REQUESTS / MILLION,
+            );
+            let cpu = one.cpu_ms / one.invocations;
+            let calls = one.calls() / one.invocations;
+            // Lambda bills whole milliseconds.
+            let billed = (cpu + calls * call_ms).ceil();
+            line(
+                &format!("{name}: time"),
+                format!("{requests:.0} × {billed:.0} ms ({cpu:.2} of CPU, {calls:.1} calls) × 256 MB"),
+                requests * billed / 1_000.0 * MEMORY_GB * GB_SECOND,
+            );
+            let (writes, reads) = (one.write_units * factor, one.read_units * factor);
+            line(
+                &format!("{name}: DynamoDB"),
+                format!("{writes:.0} write units × {WRITE_UNITS} + {reads:.0} read units × {READ_UNITS}"),
+                (writes * WRITE_UNITS + reads * READ_UNITS) / MILLION,
+            );
+        }
+        // What Lambda itself asks of the queue: to receive a batch, and to delete it.
+        let sqs = (protect.sqs + engage.sqs + 2.0 * engage.invocations) * factor;
+        line("the queue", format!("{sqs:.0} requests × {SQS:.2} a million"), sqs * SQS / MILLION);
+        let sns = (protect.sns + engage.sns) * factor;
+        line("the topics", format!("{sns:.0} publications × {SNS:.2} a million"), sns * SNS / MILLION);
+        let logs = (receive, protect, engage);
+        let bytes = |one: &Used| one.log_bytes + one.log_lines * LOG_LINE;
+        let gb = (bytes(&logs.0) + bytes(&logs.1) + bytes(&logs.2)) * factor / 1e9;
+        line("logs and metrics", format!("{:.1} MB × {LOG_GB:.2} a GB", gb * 1e3), gb * LOG_GB);
+        let total = lines.iter().map(|line| line.usd).sum();
+        let [first, second, third] = names;
+        Self { lines, used: [(first, receive), (second, protect), (third, engage)], total }
+    }
+
+    /// The mix as it was sent, in percent.
+    pub(crate) fn shares(mix: &Mix) -> Vec<(&'static str, f64)> {
+        Class::ALL.iter().map(|class| (class.as_str(), mix.share(*class) * 100.0)).collect()
+    }
+}

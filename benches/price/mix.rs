@@ -1,0 +1,148 @@
+//! The everyday mix, in a campaign's shape: 38 % sent, 37 % delivered, 20 % opens and clicks, 1 % that suppress somebody, 4 % others.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rebound::campaign::Campaign;
+use rebound::event::Event;
+use rebound::operate::simulate::story::{Message, Story};
+use rebound::policy::suppression::{Protection, protection};
+use rebound::signature::MessageId;
+use rebound::time::UnixMillis;
+use serde_json::Value;
+
+use crate::Failure;
+
+/// The campaign.
+pub(crate) const CAMPAIGN: &str = "everyday";
+
+/// The share of opens and clicks, of which a campaign's story with link scanners has some more.
+const ENGAGED: f64 = 0.20;
+
+/// The share of those that suppress somebody, of which a story has some fewer.
+const SUPPRESSING: f64 = 0.01;
+
+/// The share of everything that is not named in the mix.
+const OTHER: f64 = 0.04;
+
+/// What a webhook is, for the mix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    Sent,
+    Delivered,
+    Engaged,
+    Suppressing,
+    Other,
+}
+
+impl Class {
+    pub(crate) const ALL: [Self; 5] = [Self::Sent, Self::Delivered, Self::Engaged, Self::Suppressing, Self::Other];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Engaged => "opens and clicks",
+            Self::Suppressing => "suppressing",
+            Self::Other => "others",
+        }
+    }
+
+    fn of(message: &Message) -> Self {
+        match message.event.split('#').next() {
+            Some("email.sent") => Self::Sent,
+            Some("email.delivered") => Self::Delivered,
+            Some("email.opened" | "email.clicked") => Self::Engaged,
+            _ if suppresses(message) => Self::Suppressing,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn suppresses(message: &Message) -> bool {
+    let Ok(event) = Event::read(&message.body) else { return false };
+    let id = MessageId::already_verified(message.id.clone());
+    matches!(protection(&event, &id, message.comes_at), Protection::Changes(changes) if !changes.is_empty())
+}
+
+/// The webhooks, in the order in which they come.
+pub(crate) struct Mix {
+    pub(crate) messages: Vec<Message>,
+    pub(crate) emails: usize,
+    pub(crate) counts: BTreeMap<Class, usize>,
+}
+
+impl Mix {
+    /// So many webhooks, or a few more.
+    pub(crate) fn new(seed: u64, events: usize) -> Result<Self, Failure> {
+        let story = Story {
+            seed,
+            campaign: Campaign::new(CAMPAIGN).ok_or("no campaign")?,
+            emails: u32::MAX,
+            until: UnixMillis::now(),
+            span: Duration::from_secs(3_600),
+            scanners: true,
+            nulls: false,
+            unknown: false,
+            unreadable: false,
+            retold: false,
+        };
+        let mut mix = Self { messages: Vec::with_capacity(events), emails: 0, counts: BTreeMap::new() };
+        for number in 0.. {
+            let email = story.email(number);
+            let classes: Vec<Class> = email.messages.iter().map(Class::of).collect();
+            let has = |class| classes.contains(&class);
+            // Left out: an email with opens and clicks while there are too many of them; and, while too few suppress somebody,
+            // one to which nothing much happens.
+            let is_one_too_many = has(Class::Engaged) && mix.share(Class::Engaged) > ENGAGED;
+            let is_plain = !has(Class::Engaged) && !has(Class::Suppressing);
+            let waits = is_plain && mix.share(Class::Suppressing) < SUPPRESSING && mix.share(Class::Engaged) < ENGAGED;
+            if is_one_too_many || waits {
+                continue;
+            }
+            mix.emails += 1;
+            if let Some(sent) = email.messages.iter().find(|message| Class::of(message) == Class::Sent)
+                && mix.share(Class::Other) < OTHER
+            {
+                mix.add(scheduled(sent)?);
+            }
+            for message in email.messages {
+                mix.add(message);
+            }
+            if mix.messages.len() >= events {
+                break;
+            }
+        }
+        mix.messages.sort_by_key(|message| message.comes_at);
+        Ok(mix)
+    }
+
+    fn add(&mut self, message: Message) {
+        *self.counts.entry(Class::of(&message)).or_default() += 1;
+        self.messages.push(message);
+    }
+
+    /// Of all webhooks, how many are of a class: from 0 to 1.
+    pub(crate) fn share(&self, class: Class) -> f64 {
+        let count = self.counts.get(&class).copied().unwrap_or(0);
+        if self.messages.is_empty() { 0.0 } else { count as f64 / self.messages.len() as f64 }
+    }
+}
+
+/// That the email was scheduled, a minute before it was sent.
+fn scheduled(sent: &Message) -> Result<Message, Failure> {
+    let mut body: Value = serde_json::from_slice(&sent.body)?;
+    let at = sent.comes_at.minus(Duration::from_secs(60));
+    for (place, value) in [("/type", "email.scheduled".to_owned()), ("/created_at", at.to_text())] {
+        *body.pointer_mut(place).ok_or("the story's webhook lacks a field")? = value.into();
+    }
+    let id = format!("{}s", sent.id);
+    Ok(Message {
+        event: format!("email.scheduled#{id}"),
+        id,
+        partition: sent.partition.clone(),
+        body: body.to_string().into_bytes(),
+        stored: sent.stored,
+        comes_at: at,
+    })
+}

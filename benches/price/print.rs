@@ -1,0 +1,89 @@
+//! The bill, as a table or as JSON.
+
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::json;
+
+use crate::Arguments;
+use crate::bill::Bill;
+use crate::mix::Mix;
+
+/// What a million may cost at most, in US dollars.
+const GOAL: f64 = 1.25;
+
+pub(crate) fn print(arguments: &Arguments, mix: &Mix, took: Duration, bill: &Bill) {
+    let events = mix.messages.len() as f64;
+    if arguments.json {
+        let used = bill.used.map(|(name, used)| {
+            json!({
+                "function": name,
+                "invocations": used.invocations,
+                "cpu_ms": used.cpu_ms,
+                "dynamodb_calls": used.dynamodb_calls,
+                "write_units": used.write_units,
+                "read_units": used.read_units,
+                "sns": used.sns,
+                "sqs": used.sqs,
+                "log_bytes": used.log_bytes,
+                "log_lines": used.log_lines,
+            })
+        });
+        let lines = bill.lines.iter().map(|line| json!({ "what": line.what, "how": line.how, "usd": line.usd }));
+        let report = json!({
+            "events": mix.messages.len(),
+            "emails": mix.emails,
+            "seconds": took.as_secs_f64(),
+            "mix_percent": Bill::shares(mix).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+            "used": used,
+            "for_a_million": lines.collect::<Vec<_>>(),
+            "usd": bill.total,
+            "goal_usd": GOAL,
+        });
+        println!("{report:#}");
+        return;
+    }
+    let shares: Vec<String> =
+        Bill::shares(mix).iter().map(|(name, percent)| format!("{percent:.1} % {name}")).collect();
+    println!(
+        "{} webhooks about {} emails, {:.0} a second: {}\n",
+        mix.messages.len(),
+        mix.emails,
+        events / took.as_secs_f64(),
+        shares.join(", ")
+    );
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["for each webhook", "receive", "protect", "engage"]);
+    let mut row = |what: &str, of: fn(&crate::bill::Used) -> f64| {
+        let mut cells = vec![what.to_owned()];
+        cells.extend(bill.used.iter().map(|(_, used)| format!("{:.4}", of(used) / events)));
+        table.add_row(cells);
+    };
+    row("invocations", |used| used.invocations);
+    row("CPU, ms", |used| used.cpu_ms);
+    row("calls to DynamoDB", |used| used.dynamodb_calls);
+    row("write units", |used| used.write_units);
+    row("read units", |used| used.read_units);
+    row("calls to SQS", |used| used.sqs);
+    row("calls to SNS", |used| used.sns);
+    row("log, bytes", |used| used.log_bytes);
+    println!("{table}\n");
+
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["a million of them", "how much", "US dollars"]);
+    for line in &bill.lines {
+        table.add_row([line.what.clone(), line.how.clone(), format!("{:.4}", line.usd)]);
+    }
+    let met = if bill.total <= GOAL { "met" } else { "not met" };
+    table.add_row(["together".to_owned(), format!("at most {GOAL}: {met}"), format!("{:.4}", bill.total)]);
+    if let Some(column) = table.column_mut(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    println!("{table}");
+    println!(
+        "A call to AWS is taken to be {} ms. Beside it: storage, Claude, and what is paid by the month.",
+        arguments.call_ms
+    );
+}
