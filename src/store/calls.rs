@@ -3,6 +3,9 @@
 //! Every call here may be repeated without harm, because each of its callers makes it so: by a condition, by a version, or by
 //! writing the same again. So an answer that was lost is simply asked for once more.
 
+#[cfg(feature = "cli")]
+mod whole;
+
 use std::future::Future;
 
 use aws_sdk_dynamodb::Client;
@@ -10,12 +13,17 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use tokio::time::Instant;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::whole::Page;
+#[cfg(feature = "cli")]
+pub use self::whole::Wanted;
 use super::Item;
 use super::failure::Failure;
 use super::patience::Patience;
@@ -72,32 +80,6 @@ pub struct Change {
     pub names: Vec<(String, String)>,
     /// `:value` and what it stands for.
     pub values: Vec<(String, AttributeValue)>,
-}
-
-/// What of a table is wanted. DynamoDB reads, and bills, all of it; but it sends only this.
-#[cfg(feature = "cli")]
-#[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// A filter expression.
-    pub filter: Option<String>,
-    /// The attributes, a projection expression.
-    pub projection: Option<String>,
-    /// `#name` and what it stands for.
-    pub names: std::collections::HashMap<String, String>,
-    /// `:value` and what it stands for.
-    pub values: std::collections::HashMap<String, AttributeValue>,
-}
-
-/// A page of a table.
-#[cfg(feature = "cli")]
-#[derive(Clone, Debug)]
-pub(crate) struct Page {
-    /// The items that are wanted.
-    pub(crate) items: Vec<Item>,
-    /// How many were read for them.
-    pub(crate) scanned: usize,
-    /// Where the next page begins; `None`: this was the last.
-    pub(crate) next: Option<Item>,
 }
 
 /// DynamoDB, until a deadline.
@@ -204,34 +186,6 @@ impl Calls {
         }
     }
 
-    /// One page of one segment of a whole table, from where the last one ended.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
-    #[cfg(feature = "cli")]
-    pub(crate) async fn scan_page(
-        &self,
-        table: &str,
-        wanted: &Wanted,
-        (segment, segments): (i32, i32),
-        start: Option<Item>,
-    ) -> Result<Page, Trouble> {
-        let call = || async {
-            let scan = self.client.scan().table_name(table).segment(segment).total_segments(segments);
-            let scan = scan.set_filter_expression(wanted.filter.clone());
-            let scan = scan.set_projection_expression(wanted.projection.clone());
-            let scan = scan.set_expression_attribute_names((!wanted.names.is_empty()).then(|| wanted.names.clone()));
-            let scan = scan.set_expression_attribute_values((!wanted.values.is_empty()).then(|| wanted.values.clone()));
-            scan.set_exclusive_start_key(start.clone()).send().await.map_err(|error| failure(&error))
-        };
-        let page = self.tried(call).await?;
-        Ok(Page {
-            scanned: usize::try_from(page.scanned_count).unwrap_or(0),
-            items: page.items.unwrap_or_default(),
-            next: page.last_evaluated_key.filter(|key| !key.is_empty()),
-        })
-    }
-
     /// Puts an item on a condition.
     ///
     /// # Errors
@@ -261,12 +215,19 @@ impl Calls {
     /// # Errors
     /// DynamoDB can't be asked, or will never take it.
     pub async fn update(&self, table: &str, key: Item, change: &Change) -> Result<Written<Item>, Trouble> {
-        let call = || async {
+        let update = || {
             let update = self.client.update_item().table_name(table).set_key(Some(key.clone()));
-            let update = update.update_expression(&change.update).return_values(ReturnValue::AllNew);
+            let update = update.update_expression(&change.update);
             let update = update.set_condition_expression(change.condition.map(str::to_owned));
             let update = update.set_expression_attribute_names(named(&change.names));
-            let update = update.set_expression_attribute_values(named(&change.values));
+            update.set_expression_attribute_values(named(&change.values))
+        };
+        self.update_as(update).await
+    }
+
+    async fn update_as(&self, update: impl Fn() -> UpdateItemFluentBuilder) -> Result<Written<Item>, Trouble> {
+        let call = || async {
+            let update = update().return_values(ReturnValue::AllNew);
             let update = update.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
             match update.send().await {
                 Ok(output) => Ok(Written::Done(output.attributes.unwrap_or_default())),

@@ -1,4 +1,4 @@
-//! What becomes of a row of the events table when somebody is forgotten. Pure.
+//! What becomes of a row of the events table, or of the list, when somebody is forgotten. Pure.
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -7,7 +7,7 @@ use super::cut::Cutter;
 use crate::event::{Addressees, Event};
 use crate::recipient::Recipient;
 use crate::store::row::{self, RowKind};
-use crate::store::{Item, string, text};
+use crate::store::{Item, as_number, number, string, text};
 
 /// The value of `kind` of what is left of a webhook about somebody who was forgotten: its key, so that the same message, sent again, is
 /// still a duplicate and is not counted again.
@@ -63,6 +63,19 @@ pub fn fate_with_all(row: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate
         TOMBSTONE => Fate::Kept,
         _ => Fate::Deleted,
     }
+}
+
+/// What becomes of an item of the suppressions table. With what is cut out of it, its version goes up, as with each write.
+pub fn fate_in_list(item: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate {
+    let name = string(item, "recipient");
+    if cutter.is_in(name) {
+        let is_theirs = Recipient::parse(name).as_ref() == Some(recipient);
+        return if is_theirs { Fate::Deleted } else { Fate::Kept };
+    }
+    let Some(mut cut) = cut_attributes(item, cutter) else { return Fate::Kept };
+    let version = item.get("version").and_then(as_number).unwrap_or(0).saturating_add(1);
+    cut.insert("version".to_owned(), number(version));
+    Fate::Cut(cut)
 }
 
 fn is_about_alone(body: &[u8], recipient: &Recipient) -> bool {

@@ -9,6 +9,18 @@
 //! The hash is written first, and the address itself goes last from the list, so at no moment may it be written to. Everything in
 //! between is done again by the next run, which finds what is left. A webhook that comes meanwhile, or later, is stored as any
 //! other: run it again.
+//!
+//! # Why it undoes nothing that others write meanwhile
+//!
+//! Of a row that is not about them alone, only the attributes are written that have the address in them, and only if each is as it was
+//! read. If one is not, the row is looked at again as it is by then; and so it is after it was written, for what it has gained:
+//!
+//! ```text
+//!   forget:  reads {carrier: c1, refused: "… ann@…"}                    refused = "… forgotten", if it is as read ✓
+//!   engage:                                           carrier = c2 ✓     stays
+//! ```
+//!
+//! A row that goes, goes whatever was written to it meanwhile: its key says whom it is about, or an attribute that never changes.
 
 pub mod cut;
 pub mod fate;
@@ -19,7 +31,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use self::cut::Cutter;
-use self::fate::{Fate, cut_attributes, fate, fate_with_all};
+use self::fate::{Fate, cut_attributes, fate, fate_in_list, fate_with_all};
 use super::audit::{Note, partition};
 use super::scan::{Wanted, scan};
 use crate::recipient::Recipient;
@@ -31,6 +43,9 @@ use crate::store::{Item, number, recipient_key, string, text};
 /// How many days point-in-time recovery keeps what was there
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html>).
 pub const RECOVERABLE_DAYS: u32 = 35;
+
+/// How often a row is looked at again that others keep changing.
+const TRIES: u32 = 20;
 
 /// Why somebody can't be forgotten.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +175,7 @@ impl Forgetting<'_> {
         let mut counts = Counts { read: facts.len(), ..Counts::default() };
         read(facts.len());
         for fact in &facts {
-            self.delete(table, fact, ["recipient", "fact"], &mut counts).await?;
+            self.delete((table, &["recipient", "fact"]), fact, &mut counts).await?;
         }
         Ok(counts)
     }
@@ -169,7 +184,7 @@ impl Forgetting<'_> {
     async fn keyed(&self, table: &str, keys: [&str; 2], read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
         let (found, mut counts) = self.mentioning(table, read).await?;
         for item in &found {
-            self.delete(table, item, keys, &mut counts).await?;
+            self.delete((table, &keys), item, &mut counts).await?;
         }
         Ok(counts)
     }
@@ -189,104 +204,100 @@ impl Forgetting<'_> {
     }
 
     async fn events(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
-        let table = &self.tables.events;
+        let rows_of = (self.tables.events.as_str(), ["email_id", "event"].as_slice());
         let mut counts = Counts::default();
         let mut alone = BTreeSet::new();
         let audit = partition(self.recipient.as_str());
-        scan(self.calls, table, &Wanted::default(), async |rows, number| {
+        let fate_of = |row: &Item| match string(row, "email_id") == audit {
+            true => Fate::Deleted,
+            false => fate(row, self.recipient, &self.cutter),
+        };
+        scan(self.calls, rows_of.0, &Wanted::default(), async |rows, number| {
             counts.read += number;
             read(number);
             for row in rows {
-                let fate = match string(&row, "email_id") == audit {
-                    true => Fate::Deleted,
-                    false => fate(&row, self.recipient, &self.cutter),
-                };
-                if matches!(fate, Fate::Emptied(_)) {
+                if matches!(fate_of(&row), Fate::Emptied(_)) {
                     alone.insert(string(&row, "email_id").to_owned());
                 }
-                self.meets(&row, fate, &mut counts).await?;
+                self.meets(rows_of, row, fate_of, &mut counts).await?;
             }
             Ok::<(), ForgetError>(())
         })
         .await?;
         // What was made of a mail that went to nobody else has not always the address in it: verdicts, what could not be handled.
         for email in alone {
-            for row in Timeline::new(self.calls.clone(), table).all(&email).await? {
-                let fate = fate_with_all(&row, self.recipient, &self.cutter);
-                self.meets(&row, fate, &mut counts).await?;
+            for row in Timeline::new(self.calls.clone(), rows_of.0).all(&email).await? {
+                let row = match (self.mode, fate_of(&row)) {
+                    // A dry run finds it as it was.
+                    (Mode::DryRun, Fate::Deleted) => continue,
+                    (Mode::DryRun, Fate::Emptied(left) | Fate::Cut(left)) => left,
+                    _ => row,
+                };
+                let fate_of = |row: &Item| fate_with_all(row, self.recipient, &self.cutter);
+                self.meets(rows_of, row, fate_of, &mut counts).await?;
             }
         }
         Ok(counts)
-    }
-
-    /// Lets a row of the events table meet its fate, unless it has changed since it was read: then the next run sees to it.
-    async fn meets(&self, row: &Item, fate: Fate, counts: &mut Counts) -> Result<(), ForgetError> {
-        let (left, count) = match fate {
-            Fate::Kept => return Ok(()),
-            Fate::Deleted => return self.delete(&self.tables.events, row, ["email_id", "event"], counts).await,
-            Fate::Emptied(left) => (left, &mut counts.emptied),
-            Fate::Cut(left) => (left, &mut counts.cut),
-        };
-        if self.mode == Mode::DryRun {
-            *count += 1;
-            return Ok(());
-        }
-        let unchanged = match row.get("payload") {
-            Some(payload) => Change {
-                condition: Some("payload = :payload"),
-                values: vec![(":payload".to_owned(), payload.clone())],
-                ..Change::default()
-            },
-            None => Change { condition: Some("attribute_exists(email_id)"), ..Change::default() },
-        };
-        if self.calls.put(&self.tables.events, &left, &unchanged).await? == Written::Done(()) {
-            *count += 1;
-        }
-        Ok(())
     }
 
     /// The list itself, last: the address, and whatever mentions it.
     async fn suppressions(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
-        let table = &self.tables.suppressions;
+        let table = self.tables.suppressions.as_str();
         let (found, mut counts) = self.mentioning(table, read).await?;
-        for item in &found {
-            let name = string(item, "recipient");
-            if self.cutter.is_in(name) {
-                if Recipient::parse(name).as_ref() == Some(self.recipient) {
-                    self.delete(table, item, ["recipient", ""], &mut counts).await?;
-                }
-                continue;
-            }
-            let Some(mut cut) = cut_attributes(item, &self.cutter) else { continue };
-            counts.cut += 1;
-            if self.mode == Mode::DryRun {
-                continue;
-            }
-            let seen = item.get("version").cloned();
-            let condition = match &seen {
-                Some(version) => Change {
-                    condition: Some("#version = :seen"),
-                    names: vec![("#version".to_owned(), "version".to_owned())],
-                    values: vec![(":seen".to_owned(), version.clone())],
-                    ..Change::default()
-                },
-                None => Change { condition: Some("attribute_exists(recipient)"), ..Change::default() },
-            };
-            let version = seen.as_ref().and_then(crate::store::as_number).unwrap_or(0).saturating_add(1);
-            cut.insert("version".to_owned(), number(version));
-            self.calls.put(table, &cut, &condition).await?;
+        for item in found {
+            let fate_of = |item: &Item| fate_in_list(item, self.recipient, &self.cutter);
+            self.meets((table, &["recipient"]), item, fate_of, &mut counts).await?;
         }
         Ok(counts)
     }
 
-    async fn delete(&self, table: &str, item: &Item, keys: [&str; 2], counts: &mut Counts) -> Result<(), ForgetError> {
-        counts.deleted += 1;
-        if self.mode == Mode::DryRun {
-            return Ok(());
+    /// Lets a row of a table meet its fate: the one that it has by then, where others change it meanwhile. It is counted when it is
+    /// done; in a dry run, when it would be.
+    async fn meets(
+        &self,
+        (table, keys): (&str, &[&str]),
+        mut row: Item,
+        fate_of: impl Fn(&Item) -> Fate,
+        counts: &mut Counts,
+    ) -> Result<(), ForgetError> {
+        let mut is_counted = false;
+        for _ in 0..TRIES {
+            let (left, count) = match fate_of(&row) {
+                Fate::Kept => return Ok(()),
+                Fate::Deleted => return self.delete((table, keys), &row, counts).await,
+                Fate::Emptied(left) => (left, &mut counts.emptied),
+                Fate::Cut(left) => (left, &mut counts.cut),
+            };
+            if self.mode == Mode::DryRun {
+                *count += 1;
+                return Ok(());
+            }
+            row = match self.calls.rewrite(table, keys, &row, &left).await? {
+                // Looked at again: what it has gained meanwhile may have the address in it.
+                Written::Done(now) => {
+                    *count += usize::from(!is_counted);
+                    is_counted = true;
+                    now
+                }
+                Written::Refused(Some(now)) => now,
+                Written::Refused(None) => return Ok(()),
+            };
         }
-        let keys = keys.iter().filter(|name| !name.is_empty());
-        let key: Item = keys.map(|name| ((*name).to_owned(), text(string(item, name)))).collect();
-        Ok(self.calls.delete(table, key).await?)
+        Err(Trouble::Passing("others kept changing the same row".to_owned()).into())
+    }
+
+    async fn delete(
+        &self,
+        (table, keys): (&str, &[&str]),
+        item: &Item,
+        counts: &mut Counts,
+    ) -> Result<(), ForgetError> {
+        if self.mode == Mode::Forget {
+            let key = keys.iter().map(|name| ((*name).to_owned(), text(string(item, name)))).collect();
+            self.calls.delete(table, key).await?;
+        }
+        counts.deleted += 1;
+        Ok(())
     }
 }
 

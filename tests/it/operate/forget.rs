@@ -1,5 +1,7 @@
 //! `forget`.
 
+mod meanwhile;
+
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::local::samples::SignedMessage;

@@ -1,0 +1,169 @@
+//! Whole tables and whole items, for the operator's command: a table page by page, and an item as it was read made into another.
+
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{Calls, Trouble, Written, failure};
+use crate::store::Item;
+
+/// What of a table is wanted. DynamoDB reads, and bills, all of it; but it sends only this.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// A filter expression.
+    pub filter: Option<String>,
+    /// The attributes, a projection expression.
+    pub projection: Option<String>,
+    /// `#name` and what it stands for.
+    pub names: HashMap<String, String>,
+    /// `:value` and what it stands for.
+    pub values: HashMap<String, AttributeValue>,
+}
+
+/// A page of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    /// The items that are wanted.
+    pub(crate) items: Vec<Item>,
+    /// How many were read for them.
+    pub(crate) scanned: usize,
+    /// Where the next page begins; `None`: this was the last.
+    pub(crate) next: Option<Item>,
+}
+
+impl Calls {
+    /// One page of one segment of a whole table, from where the last one ended.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub(crate) async fn scan_page(
+        &self,
+        table: &str,
+        wanted: &Wanted,
+        (segment, segments): (i32, i32),
+        start: Option<Item>,
+    ) -> Result<Page, Trouble> {
+        let call = || async {
+            let scan = self.client.scan().table_name(table).segment(segment).total_segments(segments);
+            let scan = scan.set_filter_expression(wanted.filter.clone());
+            let scan = scan.set_projection_expression(wanted.projection.clone());
+            let scan = scan.set_expression_attribute_names((!wanted.names.is_empty()).then(|| wanted.names.clone()));
+            let scan = scan.set_expression_attribute_values((!wanted.values.is_empty()).then(|| wanted.values.clone()));
+            scan.set_exclusive_start_key(start.clone()).send().await.map_err(|error| failure(&error))
+        };
+        let page = self.tried(call).await?;
+        Ok(Page {
+            scanned: usize::try_from(page.scanned_count).unwrap_or(0),
+            items: page.items.unwrap_or_default(),
+            next: page.last_evaluated_key.filter(|key| !key.is_empty()),
+        })
+    }
+
+    /// Makes an item that was read into another: only the attributes that differ are written, and only if each of them is as it was
+    /// read. So what others have written meanwhile is not undone, be it another attribute, or one that was not there. Answers the
+    /// item as it is then; or, where the condition does not hold, as it is all the same. What the keys are called says `keys`.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked, or will never take it.
+    pub(crate) async fn rewrite(
+        &self,
+        table: &str,
+        keys: &[&str],
+        seen: &Item,
+        wanted: &Item,
+    ) -> Result<Written<Item>, Trouble> {
+        let rewriting = Rewriting::new(keys, seen, wanted);
+        if rewriting.differing.is_empty() {
+            return Ok(Written::Done(seen.clone()));
+        }
+        let key = keys.iter().filter_map(|name| Some(((*name).to_owned(), seen.get(*name)?.clone())));
+        let key: Item = key.collect();
+        let update = || {
+            let update = self.client.update_item().table_name(table).set_key(Some(key.clone()));
+            let update = update.update_expression(&rewriting.update).condition_expression(&rewriting.condition);
+            let update = update.set_expression_attribute_names(Some(rewriting.names.clone()));
+            update.set_expression_attribute_values((!rewriting.values.is_empty()).then(|| rewriting.values.clone()))
+        };
+        Ok(match self.update_as(update).await? {
+            // It is as it was to be: the answer to our own try was lost.
+            Written::Refused(Some(now))
+                if rewriting.differing.iter().all(|name| now.get(*name) == wanted.get(*name)) =>
+            {
+                Written::Done(now)
+            }
+            written => written,
+        })
+    }
+}
+
+/// What makes an item that was read into another.
+#[derive(Debug, PartialEq)]
+struct Rewriting<'a> {
+    differing: Vec<&'a String>,
+    update: String,
+    condition: String,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl<'a> Rewriting<'a> {
+    fn new(keys: &[&str], seen: &'a Item, wanted: &'a Item) -> Self {
+        let attributes: BTreeSet<&String> = seen.keys().chain(wanted.keys()).collect();
+        let differs = |name: &&String| !keys.contains(&name.as_str()) && seen.get(*name) != wanted.get(*name);
+        let differing: Vec<&String> = attributes.into_iter().filter(differs).collect();
+        let (mut names, mut values) = (HashMap::new(), HashMap::new());
+        let (mut sets, mut removes, mut conditions) = (Vec::new(), Vec::new(), Vec::new());
+        // An update makes an item where there is none.
+        if let Some(key) = keys.first() {
+            names.insert("#key".to_owned(), (*key).to_owned());
+            conditions.push("attribute_exists(#key)".to_owned());
+        }
+        for (n, name) in differing.iter().enumerate() {
+            names.insert(format!("#a{n}"), (*name).clone());
+            match seen.get(*name) {
+                Some(value) => {
+                    values.insert(format!(":seen{n}"), value.clone());
+                    conditions.push(format!("#a{n} = :seen{n}"));
+                }
+                None => conditions.push(format!("attribute_not_exists(#a{n})")),
+            }
+            match wanted.get(*name) {
+                Some(value) => {
+                    values.insert(format!(":wanted{n}"), value.clone());
+                    sets.push(format!("#a{n} = :wanted{n}"));
+                }
+                None => removes.push(format!("#a{n}")),
+            }
+        }
+        let clause = |verb: &str, parts: &[String]| match parts {
+            [] => String::new(),
+            parts => format!("{verb} {} ", parts.join(", ")),
+        };
+        let update = clause("SET", &sets) + &clause("REMOVE", &removes);
+        Self { differing, update: update.trim_end().to_owned(), condition: conditions.join(" AND "), names, values }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{number, text};
+
+    #[test]
+    fn only_what_differs_is_written_and_only_if_it_is_as_it_was_read() {
+        let item = |attributes: &[(&str, AttributeValue)]| -> Item {
+            attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+        };
+        let seen = item(&[("key", text("k")), ("a", text("1")), ("b", text("2")), ("same", text("3"))]);
+        let wanted = item(&[("key", text("k")), ("a", text("0")), ("c", number(1)), ("same", text("3"))]);
+        let rewriting = Rewriting::new(&["key"], &seen, &wanted);
+        assert_eq!(rewriting.update, "SET #a0 = :wanted0, #a2 = :wanted2 REMOVE #a1");
+        assert_eq!(
+            rewriting.condition,
+            "attribute_exists(#key) AND #a0 = :seen0 AND #a1 = :seen1 AND attribute_not_exists(#a2)"
+        );
+        assert_eq!(rewriting.differing, ["a", "b", "c"]);
+        assert_eq!((rewriting.names.len(), rewriting.values.len()), (4, 4));
+        assert!(Rewriting::new(&["key"], &seen, &seen).differing.is_empty());
+    }
+}
