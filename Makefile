@@ -7,6 +7,7 @@ DYNAMODB ?= 127.0.0.1:8000
 FUNCTION ?= receive
 EVENT ?= email.bounced
 RATE ?= 300
+EVENTS ?= 1000000
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # What README's code is run with. Go is run too where Debian's package of the AWS SDK for Go is.
 REQUIRE_SNIPPETS ?= python $(if $(shell command -v npm),ts)
@@ -17,7 +18,7 @@ REBOUND := cargo run --features cli --bin rebound --
 CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
 SAM := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam
 
-.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-protect bench-latency clean
+.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-protect bench-latency soak clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +89,10 @@ bench-protect: ## what protect costs for each of 100,000 delivered events, in Dy
 
 bench-latency: ## from a complaint's POST to its alert, in the service as `make dev` runs it
 	cargo run --release --features cli --bin bench-stream -- latency
+
+soak: ## very many webhooks to a service that is killed again and again, and whose calls fail: EVENTS=1000000, SOAK="--kill-every 30 --faults 0.02"
+	cargo build --profile soak --features cli --bin rebound --bin bench-soak
+	$(TARGET)/soak/bench-soak --events $(EVENTS) $(SOAK)
 
 clean: ## remove everything that was built or installed
 	rm -rf target .tools .local .aws-sam

@@ -31,6 +31,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use self::decide::Next;
 use self::look::{Happened, Look};
 use crate::aws::AwsEnvironment;
 use crate::claude::Claude;
@@ -38,13 +39,13 @@ use crate::claude::keys::{INTERVAL, Keys};
 use crate::claude::price::Price;
 use crate::config::{ConfigError, EngageConfig, KeyPlace};
 use crate::metrics::{Metrics, Tally};
-use crate::publish::Topic;
+use crate::publish::{Notice, Topic};
 use crate::queue::{Delivery, Queue};
 use crate::receive::EnvironmentError;
 use crate::store::budget::{Budget, Spent};
 use crate::store::calls::{Calls, Trouble};
 use crate::store::counters::Campaigns;
-use crate::store::decisions::{Decisions, Tables};
+use crate::store::decisions::{Decisions, Happening, Tables};
 use crate::store::forgotten::{self, ForgottenKey};
 use crate::store::suppressions::Suppressions;
 use crate::store::text;
@@ -248,10 +249,21 @@ impl Work<'_> {
         // Those that have waited longest come first: the time may not be enough for all.
         to_decide.sort_by_key(|(delivery, happened)| (std::cmp::Reverse(delivery.deliveries), happened.at));
         let mut silence = None;
-        for (delivery, happened) in to_decide {
-            let outcome = Box::pin(self.decide(&happened, delivery, &mut silence)).await;
-            outcomes.push((delivery, outcome));
+        let mut to_publish: Vec<(&Happening, Notice)> = Vec::new();
+        let mut publish_for = Vec::new();
+        for (delivery, happened) in &to_decide {
+            match Box::pin(self.decide(happened, delivery, &mut silence)).await {
+                // The same message twice in a batch.
+                Ok(Next::Publish(_)) if to_publish.iter().any(|(one, _)| **one == happened.happening) => {}
+                Ok(Next::Publish(notice)) => {
+                    to_publish.push((&happened.happening, *notice));
+                    publish_for.push(*delivery);
+                }
+                Ok(Next::Over(outcome)) => outcomes.push((delivery, Ok(outcome))),
+                Err(trouble) => outcomes.push((delivery, Err(trouble))),
+            }
         }
+        outcomes.extend(publish_for.into_iter().zip(self.publish_all(&to_publish).await));
         let mut answer = BatchAnswer::default();
         for (delivery, outcome) in outcomes {
             let (why, wait) = match outcome {

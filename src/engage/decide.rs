@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
+use futures_util::{FutureExt, StreamExt, stream};
 use serde_json::json;
 
 use super::advise::{Advice, Silence};
 use super::facts::{self, Standing};
 use super::look::Happened;
 use super::rule::Ruled;
-use super::{LEASE, Outcome, Work};
+use super::{AT_ONCE, LEASE, Outcome, Work};
 use crate::decision::{Asked, By, Done, Receipt, wording};
 use crate::metrics::Metric;
 use crate::policy::answer::Choice;
 use crate::policy::brake::Brake;
 use crate::policy::rules;
+use crate::publish::Notice;
 use crate::queue::Delivery;
 use crate::store::calls::Trouble;
 use crate::store::decisions::{AtOnce, Claim, Decided, Happening, Stored};
@@ -22,6 +24,14 @@ use crate::store::followups::followups;
 /// How often the guards look again, when what they went by changes while they do.
 const TRIES: u32 = 5;
 
+/// What is left to do about a happening that qualified.
+pub(super) enum Next {
+    /// Nothing, or not now.
+    Over(Outcome),
+    /// To publish it, with what else was decided at once.
+    Publish(Box<Notice>),
+}
+
 impl Work<'_> {
     /// Decides about a happening that qualifies, unless that is done, or another message is at it.
     pub(super) async fn decide(
@@ -29,14 +39,25 @@ impl Work<'_> {
         happened: &Happened,
         delivery: &Delivery,
         silence: &mut Option<Silence>,
+    ) -> Result<Next, Trouble> {
+        if let Some(because) = self.why_claude_is_not_asked().await
+            && let AtOnce::Decided(decided) = self.decide_at_once(happened, &delivery.message_id, because).await?
+        {
+            let notice = self.to_publish(&decided, delivery)?;
+            return Ok(notice.map_or(Next::Over(Outcome::Done), |notice| Next::Publish(Box::new(notice))));
+        }
+        self.ask(happened, delivery, silence).await.map(Next::Over)
+    }
+
+    /// Decides about a happening by asking Claude, and publishes that.
+    async fn ask(
+        &self,
+        happened: &Happened,
+        delivery: &Delivery,
+        silence: &mut Option<Silence>,
     ) -> Result<Outcome, Trouble> {
         let happening = &happened.happening;
         let carrier = delivery.message_id.as_str();
-        if let Some(because) = self.why_claude_is_not_asked().await
-            && let AtOnce::Decided(decided) = self.decide_at_once(happened, carrier, because).await?
-        {
-            return self.publish(happening, decided, delivery).await;
-        }
         match self.decisions.claim(happening, carrier, self.now, LEASE, happened.expires_at).await? {
             // Its carrier is delivered until it is done.
             Claim::Anothers => return Ok(Outcome::Done),
@@ -149,22 +170,40 @@ impl Work<'_> {
         }
     }
 
-    /// Publishes a decision as it is stored, and notes that. Whoever did not bring it about leaves it to whoever did, unless that
-    /// must be dead.
+    /// Publishes what was decided at once, in as few calls as there can be. Answers what became of each, in their order.
+    pub(super) async fn publish_all(&self, decided: &[(&Happening, Notice)]) -> Vec<Result<Outcome, Trouble>> {
+        let notices: Vec<Notice> = decided.iter().map(|(_, notice)| notice.clone()).collect();
+        let published = self.engager.topic.publish_all(&notices, self.deadline).await;
+        let noted = decided.iter().zip(published).map(|((happening, _), published)| self.note(happening, published));
+        stream::iter(noted.map(FutureExt::boxed).collect::<Vec<_>>()).buffered(AT_ONCE).collect().await
+    }
+
+    /// Publishes a decision as it is stored, and notes that.
     async fn publish(&self, happening: &Happening, decided: Decided, delivery: &Delivery) -> Result<Outcome, Trouble> {
+        let Some(notice) = self.to_publish(&decided, delivery)? else { return Ok(Outcome::Done) };
+        let published = self.engager.topic.publish(&notice, self.deadline).await;
+        self.note(happening, published).await
+    }
+
+    /// What is to be published of a decision. Whoever did not bring it about leaves it to whoever did, unless that must be dead.
+    fn to_publish(&self, decided: &Decided, delivery: &Delivery) -> Result<Option<Notice>, Trouble> {
         let is_anothers = decided.carrier != delivery.message_id && decided.at.plus(LEASE) > self.now;
         if decided.is_settled || is_anothers {
-            return Ok(Outcome::Done);
+            return Ok(None);
         }
         let receipt: Receipt =
             serde_json::from_str(&decided.receipt).map_err(|error| Trouble::Never(error.to_string()))?;
-        let notice = wording::notice(&receipt).map_err(|error| Trouble::Never(error.to_string()))?;
-        let Some(notice) = notice else { return Ok(Outcome::Done) };
-        match self.engager.topic.publish(&notice, self.deadline).await {
+        wording::notice(&receipt).map_err(|error| Trouble::Never(error.to_string()))
+    }
+
+    /// Notes that a decision was published, or never will be.
+    async fn note(&self, happening: &Happening, published: Result<String, Trouble>) -> Result<Outcome, Trouble> {
+        match published {
             Ok(message) => self.decisions.note_published(happening, &message, self.now).await?,
             Err(Trouble::Passing(why)) => return Ok(Outcome::Later { why, wait: Duration::ZERO }),
             Err(Trouble::Never(why)) => {
-                tracing::error!(error = why, decision = receipt.id, "never published; it is in the events table");
+                let decision = happening.decision_id();
+                tracing::error!(error = why, decision, "never published; it is in the events table");
                 self.decisions.note_refused(happening, &why).await?;
             }
         }

@@ -33,7 +33,7 @@ pub const SETTLE: Duration = Duration::from_secs(2);
 pub struct Options {
     /// Where DynamoDB listens.
     pub dynamodb: SocketAddr,
-    /// The file that keeps the tables; `None`: memory.
+    /// The file that keeps the tables, and another beside it the queues and what was published; `None`: memory.
     pub data: Option<PathBuf>,
     /// How long an open or a click settles in the queue before `engage` sees it.
     pub settle: Duration,

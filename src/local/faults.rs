@@ -4,66 +4,26 @@
 
 mod answers;
 mod capacity;
+mod kinds;
+mod random;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::json;
 use tokio::sync::watch;
 
 pub use self::capacity::{ByTable, Capacity};
-use super::server::{HangUp, Reply, Server};
-
-/// What happens to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It never arrives: the connection is closed first.
-    RefuseBefore,
-    /// It is applied, and then the connection is closed without an answer.
-    LoseAnswer,
-    /// It is applied, and no answer ever comes. [`Faults::killed`] resolves then, for whoever kills the caller.
-    KillAfter,
-    /// It is not applied, because another write is under way. SNS, SQS and Claude, which know no such thing, throttle instead.
-    Conflict,
-    /// It is not applied, because of the table's throughput, or of a quota.
-    Throttle,
-    /// It is not applied, because of a fault of the service's own.
-    ServerError,
-    /// It is applied, and the answer comes this much later.
-    Slow(Duration),
-    /// It is not valid, says the service.
-    Invalid,
-}
-
-/// Which service a proxy stands before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Service {
-    /// DynamoDB.
-    DynamoDb,
-    /// SNS.
-    Sns,
-    /// SQS.
-    Sqs,
-    /// Claude's API.
-    Claude,
-}
-
-/// A call that came by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// How many calls came before it, at all the proxies that share the plan.
-    pub index: usize,
-    /// Whom it was for.
-    pub service: Service,
-    /// `PutItem`, `TransactWriteItems`, `Publish`, `SendMessageBatch` and so on; of Claude the last part of the path: `messages`.
-    pub operation: String,
-}
+pub use self::kinds::{Call, Fault, Service};
+pub use self::random::random;
+use super::server::{HangUp, Reply, Server, json_response};
 
 type Plan = Box<dyn FnMut(&Call) -> Option<Fault> + Send>;
 
@@ -82,7 +42,11 @@ struct State {
     plan: Plan,
     /// How many plans there were.
     plans: usize,
-    calls: Vec<Call>,
+    /// How many calls came by.
+    came: usize,
+    /// Which, unless there would be too many.
+    calls: Option<Vec<Call>>,
+    injected: BTreeMap<&'static str, u64>,
     counts_capacity: bool,
     capacity: ByTable,
 }
@@ -93,7 +57,9 @@ impl Default for Faults {
         let state = State {
             plan: Box::new(|_| None),
             plans: 0,
-            calls: Vec::new(),
+            came: 0,
+            calls: Some(Vec::new()),
+            injected: BTreeMap::new(),
             counts_capacity: false,
             capacity: ByTable::new(),
         };
@@ -113,13 +79,26 @@ impl Faults {
         let mut state = self.state();
         state.plan = Box::new(plan);
         state.plans += 1;
-        state.calls.clear();
+        state.came = 0;
+        state.calls.iter_mut().for_each(Vec::clear);
+        state.injected.clear();
         self.shared.killed.send_replace(false);
     }
 
     /// The calls that came by since the last plan.
     pub fn calls(&self) -> Vec<Call> {
-        self.state().calls.clone()
+        self.state().calls.clone().unwrap_or_default()
+    }
+
+    /// From now on keeps no list of the calls: of very many, it would fill the memory.
+    pub fn keep_no_calls(&self) {
+        self.state().calls = None;
+    }
+
+    /// How many calls came by since the last plan, and how many of them failed in which way.
+    pub fn counted(&self) -> (usize, BTreeMap<&'static str, u64>) {
+        let state = self.state();
+        (state.came, state.injected.clone())
     }
 
     /// Waits until a call was [`Fault::KillAfter`]: it is applied then, and its caller waits for the answer. Resolves at once
@@ -157,9 +136,15 @@ impl Faults {
     /// What happens to the next call, and by which plan.
     fn next(&self, service: Service, operation: &str) -> (Option<Fault>, usize) {
         let mut state = self.state();
-        let call = Call { index: state.calls.len(), service, operation: operation.to_owned() };
+        let call = Call { index: state.came, service, operation: operation.to_owned() };
         let fault = (state.plan)(&call);
-        state.calls.push(call);
+        state.came += 1;
+        if let Some(fault) = fault {
+            *state.injected.entry(fault.as_str()).or_default() += 1;
+        }
+        if let Some(calls) = &mut state.calls {
+            calls.push(call);
+        }
         (fault, state.plans)
     }
 
@@ -171,7 +156,7 @@ impl Faults {
     }
 }
 
-/// A proxy before one service.
+/// A proxy before one service. To a `GET`, which none of the services knows but Claude's, it answers what it did so far.
 #[derive(Debug)]
 pub struct FaultProxy {
     server: Server,
@@ -220,6 +205,11 @@ struct Upstream {
 
 impl Upstream {
     async fn answer(&self, request: Request<Bytes>) -> Reply {
+        if request.method() == Method::GET && self.service != Service::Claude {
+            let (calls, injected) = self.faults.counted();
+            let counted = json!({ "calls": calls, "injected": injected });
+            return Ok(json_response(StatusCode::OK, "application/json", counted.to_string()));
+        }
         let operation = self.operation(&request);
         let (fault, plan) = self.faults.next(self.service, &operation);
         match fault {

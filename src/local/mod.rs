@@ -10,7 +10,8 @@
 //! - [`function_url`]: HTTP turned into the events that Lambda sends, and answers turned back.
 //! - [`secrets_manager`]: the one call of Secrets Manager that Rebound makes.
 //! - [`sns`]: SNS, which keeps what was published for whoever asks.
-//! - [`sqs`]: SQS, queues in memory.
+//! - [`sqs`]: SQS, as far as queues go.
+//! - [`journal`]: what both of them hold, in memory or in a file.
 //! - [`control`]: CloudFormation, Lambda and CloudWatch, as far as the operator's command asks them.
 //! - [`resend`]: Resend's API, with webhooks that can be delivered.
 //! - [`claude`]: Claude's Messages API, which decides by rote.
@@ -29,6 +30,7 @@ pub mod dynamodb_api;
 pub mod faults;
 pub mod feeder;
 pub mod function_url;
+pub mod journal;
 pub mod pattern;
 pub mod poller;
 pub mod resend;

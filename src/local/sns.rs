@@ -1,19 +1,25 @@
-//! SNS, as far as Rebound calls it: `Publish` to a topic
+//! SNS, as far as Rebound calls it: `Publish` and `PublishBatch` to a topic
 //! (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
 //!
-//! Every topic exists, and nothing is sent on: what was published is kept, and answered to whoever asks with a `GET`.
+//! Every topic exists, and nothing is sent on: what was published is kept, and answered to whoever asks with a `GET`: all of it, or,
+//! with `?after=1000&most=500`, the five hundred that came after the first thousand.
+
+mod batch;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, Response, StatusCode};
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 
+use super::journal::Journal;
 use super::server::{Server, json_response};
 use super::uuid;
 use crate::time::UnixMillis;
@@ -30,7 +36,7 @@ const MAX_BYTES: usize = 256 * 1024;
 const MAX_SUBJECT: usize = 100;
 
 /// A message that was published.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
     /// The topic.
     pub topic_arn: String,
@@ -84,7 +90,7 @@ impl Published {
     }
 }
 
-/// An SNS in memory.
+/// An SNS.
 #[derive(Debug)]
 pub struct LocalSns {
     server: Server,
@@ -93,20 +99,31 @@ pub struct LocalSns {
 
 #[derive(Debug)]
 struct State {
-    messages: Mutex<Vec<Published>>,
+    journal: Arc<Journal>,
     subscribers: broadcast::Sender<Published>,
 }
 
 impl LocalSns {
-    /// Starts one on `address` (port 0: any free one).
+    /// Starts one in memory on `address` (port 0: any free one).
     ///
     /// # Errors
     /// The address can't be bound.
     pub async fn start(address: SocketAddr) -> io::Result<Self> {
-        let state = Arc::new(State { messages: Mutex::default(), subscribers: broadcast::Sender::new(LAG) });
+        Self::start_with(address, Journal::in_memory().map_err(io::Error::other)?).await
+    }
+
+    /// The same, with what is published in a journal.
+    ///
+    /// # Errors
+    /// The address can't be bound.
+    pub async fn start_with(address: SocketAddr, journal: Arc<Journal>) -> io::Result<Self> {
+        let state = Arc::new(State { journal, subscribers: broadcast::Sender::new(LAG) });
         let shared = Arc::clone(&state);
         let server = Server::start(address, move |request| {
-            let reply = if request.method() == Method::GET { shared.listed() } else { shared.answer(request.body()) };
+            let reply = match request.method() {
+                &Method::GET => shared.listed(request.uri().query().unwrap_or_default()),
+                _ => shared.answer(request.body()),
+            };
             async move { Ok(reply) }
         })
         .await?;
@@ -120,7 +137,7 @@ impl LocalSns {
 
     /// Everything that was published, in order.
     pub fn messages(&self) -> Vec<Published> {
-        self.state.messages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.after(0, i64::MAX).unwrap_or_default()
     }
 
     /// Gets every message that is published from now on.
@@ -130,33 +147,93 @@ impl LocalSns {
 }
 
 impl State {
-    fn listed(&self) -> Response<Full<Bytes>> {
-        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        let listed: Value = messages.iter().map(Published::to_json).collect();
-        json_response(StatusCode::OK, "application/json", listed.to_string())
+    /// So many messages at most, after the first so many.
+    fn after(&self, number: i64, at_most: i64) -> rusqlite::Result<Vec<Published>> {
+        let connection = self.journal.connection();
+        let mut messages =
+            connection.prepare_cached("SELECT message FROM published WHERE number > ?1 ORDER BY number LIMIT ?2")?;
+        let messages = messages.query_map(params![number, at_most], |row| row.get::<_, String>(0))?;
+        let messages = messages.collect::<Result<Vec<_>, _>>()?;
+        Ok(messages.iter().filter_map(|message| serde_json::from_str(message).ok()).collect())
+    }
+
+    fn keep(&self, published: &Published) -> rusqlite::Result<()> {
+        let message = serde_json::to_string(published).unwrap_or_default();
+        let connection = self.journal.connection();
+        connection.prepare_cached("INSERT INTO published (message) VALUES (?1)")?.execute([message])?;
+        Ok(())
+    }
+
+    fn listed(&self, query: &str) -> Response<Full<Bytes>> {
+        let query: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let number = |name: &str| query.get(name).and_then(|number| number.parse::<i64>().ok());
+        match self.after(number("after").unwrap_or(0), number("most").unwrap_or(i64::MAX)) {
+            Ok(messages) => {
+                let listed: Value = messages.iter().map(Published::to_json).collect();
+                json_response(StatusCode::OK, "application/json", listed.to_string())
+            }
+            Err(failed) => error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", &failed.to_string()),
+        }
     }
 
     fn answer(&self, body: &[u8]) -> Response<Full<Bytes>> {
         let form: BTreeMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
-        if form.get("Action").map(String::as_str) != Some("Publish") {
-            return error(StatusCode::BAD_REQUEST, "InvalidAction", "this stand-in answers Publish only");
-        }
-        match read(form) {
-            Ok(published) => {
-                let id = published.message_id.clone();
-                let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-                messages.push(published.clone());
-                let _ = self.subscribers.send(published);
+        let answered = match form.get("Action").map(String::as_str) {
+            Some("Publish") => read(form).and_then(|published| self.publish(published)).map(|id| {
                 let result = format!("<PublishResult><MessageId>{id}</MessageId></PublishResult>");
-                xml(
-                    StatusCode::OK,
-                    "PublishResponse",
-                    &format!("{result}<ResponseMetadata>{}</ResponseMetadata>", request_id()),
-                )
+                ("PublishResponse", result)
+            }),
+            Some("PublishBatch") => {
+                let entries = batch::entries(&form);
+                entries.map(|entries| ("PublishBatchResponse", self.publish_all(entries)))
+            }
+            _ => Err(refused("InvalidAction", "this stand-in answers Publish and PublishBatch only")),
+        };
+        match answered {
+            Ok((response, result)) => {
+                let metadata = format!("<ResponseMetadata>{}</ResponseMetadata>", request_id());
+                xml(StatusCode::OK, response, &format!("{result}{metadata}"))
             }
             Err(Refused { status, code, message }) => error(status, code, &message),
         }
     }
+
+    /// Publishes a message, and answers its id.
+    fn publish(&self, published: Published) -> Result<String, Refused> {
+        self.keep(&published).map_err(|failed| Refused {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "InternalFailure",
+            message: failed.to_string(),
+        })?;
+        let id = published.message_id.clone();
+        let _ = self.subscribers.send(published);
+        Ok(id)
+    }
+
+    /// Publishes what can be of a batch, and answers what became of each message.
+    fn publish_all(&self, entries: Vec<batch::Entry>) -> String {
+        let (mut successful, mut failed) = (String::new(), String::new());
+        for batch::Entry { id, published } in entries {
+            match published.and_then(|published| self.publish(published)) {
+                Ok(message) => {
+                    successful.push_str(&format!("<member><Id>{id}</Id><MessageId>{message}</MessageId></member>"));
+                }
+                Err(Refused { status, code, message }) => {
+                    let (is_ours, message) = (!status.is_server_error(), escaped(&message));
+                    failed.push_str(&format!(
+                        "<member><Id>{id}</Id><Code>{code}</Code><Message>{message}</Message><SenderFault>{is_ours}</SenderFault></member>"
+                    ));
+                }
+            }
+        }
+        format!(
+            "<PublishBatchResult><Successful>{successful}</Successful><Failed>{failed}</Failed></PublishBatchResult>"
+        )
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 struct Refused {
@@ -238,7 +315,7 @@ fn is_subject(subject: &str) -> bool {
 /// An error, as SNS answers it.
 pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response<Full<Bytes>> {
     let side = if status.is_server_error() { "Receiver" } else { "Sender" };
-    let message = message.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let message = escaped(message);
     let error = format!("<Error><Type>{side}</Type><Code>{code}</Code><Message>{message}</Message></Error>");
     xml(status, "ErrorResponse", &format!("{error}{}", request_id()))
 }

@@ -1,7 +1,7 @@
 //! SQS, as far as Rebound and its tests call it: standard queues, in the JSON protocol
 //! (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operations.html>).
 //!
-//! A queue exists as soon as it is named. Messages come in the order in which they were sent, which SQS does not promise.
+//! A queue exists as soon as it is named. Messages come in the order in which they became visible, which SQS does not promise.
 
 mod pace;
 mod queue;
@@ -10,7 +10,7 @@ mod request;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -23,8 +23,11 @@ use tokio::time::{Instant, sleep};
 
 pub use self::pace::Pace;
 pub use self::queue::Counts;
-use self::queue::{Message, NotChanged, Queue, Receipt, Redrive};
-use self::request::{Entry, Refused, Visibility, batch, check_batch_size, entries, message, number, queue_name, text};
+use self::queue::{Message, NotChanged, Queues, Receipt, Redrive};
+use self::request::{
+    Entry, INTERNAL, Refused, Visibility, batch, check_batch_size, entries, message, number, queue_name, text,
+};
+use super::journal::Journal;
 use super::server::{Server, json_response};
 use super::uuid;
 
@@ -38,7 +41,7 @@ const SENDER: &str = "AIDALOCALLOCALLOCALLO";
 /// How often a receive that waits looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// An SQS in memory.
+/// An SQS.
 #[derive(Debug)]
 pub struct LocalSqs {
     server: Server,
@@ -49,23 +52,34 @@ pub struct LocalSqs {
 struct State {
     default_delay: Duration,
     pace: Mutex<Pace>,
-    queues: Mutex<BTreeMap<String, Queue>>,
+    queues: Queues,
 }
 
 impl LocalSqs {
-    /// Starts one on `address` (port 0: any free one). Messages that are sent without a delay of their own get
+    /// Starts one in memory on `address` (port 0: any free one). Messages that are sent without a delay of their own get
     /// `default_delay`, in every queue.
     ///
     /// # Errors
     /// The address can't be bound.
     pub async fn start(address: SocketAddr, default_delay: Duration) -> io::Result<Self> {
-        let state = Arc::new(State { default_delay, pace: Mutex::default(), queues: Mutex::default() });
+        Self::start_with(address, default_delay, Journal::in_memory().map_err(io::Error::other)?).await
+    }
+
+    /// The same, with its messages in a journal.
+    ///
+    /// # Errors
+    /// The address can't be bound.
+    pub async fn start_with(address: SocketAddr, default_delay: Duration, journal: Arc<Journal>) -> io::Result<Self> {
+        let state = Arc::new(State { default_delay, pace: Mutex::default(), queues: Queues::new(journal) });
         let shared = Arc::clone(&state);
         let server = Server::start(address, move |request| {
             let shared = Arc::clone(&shared);
             async move {
                 Ok(match shared.answer(&request).await {
                     Ok(answer) => json_response(StatusCode::OK, CONTENT_TYPE, answer.to_string()),
+                    Err(Refused { code, message }) if code == INTERNAL => {
+                        error(StatusCode::INTERNAL_SERVER_ERROR, code, &message)
+                    }
                     Err(Refused { code, message }) => error(StatusCode::BAD_REQUEST, code, &message),
                 })
             }
@@ -84,14 +98,15 @@ impl LocalSqs {
         format!("{}/{ACCOUNT}/{queue}", self.url())
     }
 
-    /// The bodies of all messages that ever came into a queue, in order: sent to it, or moved to it as dead letters.
+    /// The bodies of all messages that ever came into a queue, in order: sent to it, or moved to it as dead letters. With a journal in
+    /// a file, only of those that it still holds.
     pub fn messages(&self, queue: &str) -> Vec<String> {
-        self.state.queues().get(queue).map(|queue| queue.sent.clone()).unwrap_or_default()
+        self.state.queues.bodies(queue).unwrap_or_default()
     }
 
     /// How many messages a queue holds now.
     pub fn counts(&self, queue: &str) -> Counts {
-        self.state.queues().get(queue).map(Queue::counts).unwrap_or_default()
+        self.state.queues.counts(queue).unwrap_or_default()
     }
 
     /// From now on, times are so much shorter than requests say. Answers, attributes among them, say them as they were.
@@ -103,21 +118,13 @@ impl LocalSqs {
     /// receives.
     pub fn set_redrive(&self, queue: &str, dead_letter_queue: &str, max_receive_count: usize) {
         let redrive = Redrive { dead_letters: dead_letter_queue.to_owned(), max_receive_count };
-        self.state.queues().entry(queue.to_owned()).or_default().redrive = Some(redrive);
+        self.state.queues.set_redrive(queue, redrive);
     }
 }
 
 impl State {
-    fn queues(&self) -> MutexGuard<'_, BTreeMap<String, Queue>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn pace(&self) -> Pace {
         *self.pace.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn in_queue<T>(&self, name: &str, act: impl FnOnce(&mut Queue) -> T) -> T {
-        act(self.queues().entry(name.to_owned()).or_default())
     }
 
     async fn answer(&self, request: &Request<Bytes>) -> Result<Value, Refused> {
@@ -151,7 +158,7 @@ impl State {
     fn send(&self, queue: &str, Entry { body, delay }: Entry) -> Result<Value, Refused> {
         let md5 = md5(&body);
         let delay = delay.map_or(self.default_delay, |delay| self.pace().shortened(delay));
-        let id = self.in_queue(queue, |queue| queue.send(body, delay));
+        let id = self.queues.send(queue, &body, delay)?;
         Ok(json!({ "MessageId": id, "MD5OfMessageBody": md5 }))
     }
 
@@ -162,7 +169,7 @@ impl State {
         let wait = number(body, "WaitTimeSeconds", 0..=20)?.unwrap_or_default();
         let until = Instant::now() + Duration::from_secs(wait);
         loop {
-            let received = self.receive_now(queue, usize::try_from(at_most).unwrap_or(1), timeout);
+            let received = self.queues.receive(queue, i64::try_from(at_most).unwrap_or(1), timeout)?;
             if !received.is_empty() || Instant::now() >= until {
                 let messages: Vec<Value> = received.iter().map(|message| received_json(message, body)).collect();
                 return Ok(if messages.is_empty() { json!({}) } else { json!({ "Messages": messages }) });
@@ -171,21 +178,9 @@ impl State {
         }
     }
 
-    fn receive_now(&self, name: &str, at_most: usize, timeout: Duration) -> Vec<Message> {
-        let mut queues = self.queues();
-        let queue = queues.entry(name.to_owned()).or_default();
-        let dead = queue.dead_letters();
-        let received = queue.receive(at_most, timeout);
-        if let Some(Redrive { dead_letters, .. }) = queue.redrive.clone() {
-            let dead_letters = queues.entry(dead_letters).or_default();
-            dead.into_iter().for_each(|message| dead_letters.take_in(message));
-        }
-        received
-    }
-
     fn delete(&self, queue: &str, entry: &Value) -> Result<Value, Refused> {
         let receipt = receipt(entry)?;
-        self.in_queue(queue, |queue| queue.delete(receipt));
+        self.queues.delete(queue, receipt)?;
         Ok(json!({}))
     }
 
@@ -193,7 +188,7 @@ impl State {
         let receipt = receipt(body)?;
         let Visibility(timeout) = Visibility::of(body)?.ok_or_else(|| Refused::missing("VisibilityTimeout"))?;
         let timeout = self.pace().shortened(timeout);
-        self.in_queue(queue, |queue| queue.change_visibility(receipt, timeout)).map_err(|error| match error {
+        self.queues.change_visibility(queue, receipt, timeout)?.map_err(|error| match error {
             NotChanged::Gone => Refused::new(
                 "InvalidParameterValue",
                 "Value for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for \
@@ -207,7 +202,7 @@ impl State {
     }
 
     fn attributes(&self, name: &str, body: &Value) -> Result<Value, Refused> {
-        let (counts, redrive) = self.in_queue(name, |queue| (queue.counts(), queue.redrive.clone()));
+        let (counts, redrive) = (self.queues.counts(name)?, self.queues.redrive(name));
         let mut attributes = BTreeMap::from([
             ("ApproximateNumberOfMessages", counts.visible.to_string()),
             ("ApproximateNumberOfMessagesDelayed", counts.delayed.to_string()),

@@ -1,18 +1,24 @@
 //! Everything together, in one process: DynamoDB, Secrets Manager, SNS, SQS, and the functions.
 
+mod queues;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
 
+use self::queues::{journal, set_up};
 use super::control::LocalControl;
 pub use super::dynamodb::Options;
 use super::dynamodb::{DynamoDbError, EmbeddedDynamoDb, is_local, make_tables};
+use super::faults::{FaultProxy, Faults, Service};
+use super::journal::JournalError;
 use super::secrets_manager::LocalSecretsManager;
 use super::sns::LocalSns;
-use super::sqs::{LocalSqs, Pace};
+use super::sqs::LocalSqs;
 use super::template::{self, TemplateError};
 use super::{LOCAL_SECRET, function_url, server::Server};
 use crate::aws::{AwsEnvironment, NotSet};
@@ -68,6 +74,9 @@ pub enum StartError {
     /// The embedded DynamoDB could not be started.
     #[error(transparent)]
     DynamoDb(#[from] DynamoDbError),
+    /// The file of queues and topics can't be opened.
+    #[error("{0}: {1}; remove it to begin with empty queues")]
+    Journal(PathBuf, JournalError),
     /// `template.yaml` can't be used.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -94,6 +103,8 @@ pub struct EmbeddedAws {
     /// The stand-in for CloudFormation, Lambda and CloudWatch; `None` where the environment names another of one of them.
     pub control: Option<LocalControl>,
     dynamodb: Option<EmbeddedDynamoDb>,
+    /// What stands between the functions and DynamoDB.
+    proxy: Option<FaultProxy>,
     variables: BTreeMap<String, String>,
 }
 
@@ -149,9 +160,11 @@ impl EmbeddedAws {
             "AWS_ENDPOINT_URL_SECRETS_MANAGER",
             secrets_manager.as_ref().map(LocalSecretsManager::url).unwrap_or_default(),
         );
-        let sns = match variable("AWS_ENDPOINT_URL_SNS") {
-            Some(_) => None,
-            None => Some(LocalSns::start(any).await.map_err(listening)?),
+        let journal = journal(options)?;
+        let sns = match (variable("AWS_ENDPOINT_URL_SNS"), &journal) {
+            (Some(_), _) => None,
+            (None, Some(journal)) => Some(LocalSns::start_with(any, Arc::clone(journal)).await.map_err(listening)?),
+            (None, None) => Some(LocalSns::start(any).await.map_err(listening)?),
         };
         or_default("AWS_ENDPOINT_URL_SNS", sns.as_ref().map(LocalSns::url).unwrap_or_default());
         or_default("ALERTS_TOPIC_ARN", ALERTS_TOPIC.to_owned());
@@ -160,7 +173,11 @@ impl EmbeddedAws {
         let sqs = match variable("AWS_ENDPOINT_URL_SQS") {
             Some(_) => None,
             None => {
-                let sqs = LocalSqs::start(any, options.settle).await.map_err(listening)?;
+                let sqs = match journal {
+                    Some(journal) => LocalSqs::start_with(any, options.settle, journal).await,
+                    None => LocalSqs::start(any, options.settle).await,
+                };
+                let sqs = sqs.map_err(listening)?;
                 set_up(&sqs, options)?;
                 Some(sqs)
             }
@@ -197,7 +214,7 @@ impl EmbeddedAws {
         if let Some(control) = &control {
             control.set(|controls| controls.environment.clone_from(&variables));
         }
-        Ok(Self { secrets_manager, sns, sqs, control, dynamodb, variables })
+        Ok(Self { secrets_manager, sns, sqs, control, dynamodb, proxy: None, variables })
     }
 
     /// The environment of a function that runs on it.
@@ -218,12 +235,35 @@ impl EmbeddedAws {
         AwsEnvironment::read(|name| self.variable(name))
     }
 
+    /// From now on, what the functions ask of DynamoDB comes by a proxy, which does with it what `faults` say. Everybody else reaches
+    /// it directly. It answers the proxy's URL.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn put_before_dynamodb(&mut self, faults: Faults) -> Result<String, StartError> {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let upstream = self.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default();
+        let proxy = FaultProxy::start(upstream, any, Service::DynamoDb, faults).await;
+        let proxy = proxy.map_err(|error| StartError::Listen(any, error))?;
+        let url = proxy.url();
+        self.proxy = Some(proxy);
+        Ok(url)
+    }
+
+    /// A variable as the functions see it.
+    fn seen(&self, name: &str) -> Option<String> {
+        match &self.proxy {
+            Some(proxy) if name == "AWS_ENDPOINT_URL_DYNAMODB" => Some(proxy.url()),
+            _ => self.variable(name),
+        }
+    }
+
     /// A receiver on it, wired as the function is.
     ///
     /// # Errors
     /// The environment makes no sense.
     pub async fn receiver(&self) -> Result<Receiver, StartError> {
-        Ok(Receiver::from_environment(|name| self.variable(name)).await?)
+        Ok(Receiver::from_environment(|name| self.seen(name)).await?)
     }
 
     /// A protector on it, wired as the function is.
@@ -231,7 +271,7 @@ impl EmbeddedAws {
     /// # Errors
     /// The environment makes no sense.
     pub fn protector(&self) -> Result<Protector, StartError> {
-        Ok(Protector::from_environment(|name| self.variable(name))?)
+        Ok(Protector::from_environment(|name| self.seen(name))?)
     }
 
     /// An engager on it, wired as the function is.
@@ -239,7 +279,7 @@ impl EmbeddedAws {
     /// # Errors
     /// The environment makes no sense.
     pub fn engager(&self) -> Result<Engager, StartError> {
-        Ok(Engager::from_environment(|name| self.variable(name))?)
+        Ok(Engager::from_environment(|name| self.seen(name))?)
     }
 
     /// Stops DynamoDB, as if it were out of reach, and waits until it is. The tables are gone with it, unless they are in a file.
@@ -248,19 +288,6 @@ impl EmbeddedAws {
             dynamodb.stop().await;
         }
     }
-}
-
-/// Gives the queue of opens and clicks its dead letters, and all queues a pace: that at which an open or a click settles.
-fn set_up(sqs: &LocalSqs, options: &Options) -> Result<(), TemplateError> {
-    let queues = template::queues()?;
-    let Some(engage) = queues.iter().find(|queue| queue.variable == "ENGAGE_QUEUE_URL") else { return Ok(()) };
-    if let Some(max_receive_count) = engage.max_receive_count {
-        sqs.set_redrive(ENGAGE_QUEUE, ENGAGE_DEAD_LETTERS, max_receive_count);
-    }
-    // A function takes as long as ever: what it has in hand must not come back meanwhile.
-    let pace = Pace::between(engage.delay, options.settle).with_least_visibility(template::function_timeout("engage")?);
-    sqs.set_pace(pace);
-    Ok(())
 }
 
 /// Serves a receiver's function URL.

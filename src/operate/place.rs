@@ -19,6 +19,9 @@ use crate::store::calls::Calls;
 /// Where `rebound dev` writes what others need to reach it, unless told otherwise.
 pub const LOCAL_FILE: &str = ".local/dev.env";
 
+/// The variable in that file that says where the faults of `rebound dev --faults` are counted.
+pub const FAULTS_URL: &str = "REBOUND_FAULTS_URL";
+
 /// The name of the stack, unless told otherwise: as in `samconfig.toml`.
 pub const STACK: &str = "rebound";
 

@@ -174,3 +174,36 @@ async fn capacity_is_counted_while_it_is_to_be_and_twice_for_a_transaction() {
     let delete = Delete::builder().table_name(aws.table()).key("recipient", key()).build().unwrap();
     assert_eq!(spent(vec![TransactWriteItem::builder().delete(delete).build()]).await, units(0.0, 4.0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_tells_how_many_calls_it_failed_and_needs_no_list_of_them() {
+    let aws = Aws::start().await;
+    aws.faults.keep_no_calls();
+    aws.faults.plan(|call| (call.service == Service::DynamoDb).then_some(Fault::Throttle));
+    for _ in 0..3 {
+        aws.call_each().await;
+    }
+    assert!(aws.faults.calls().is_empty());
+    assert_eq!(aws.faults.counted(), (9, [("throttled", 3)].into()));
+    let told = reqwest::get(aws._proxies[0].url()).await.unwrap().text().await.unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told, serde_json::json!({ "calls": 9, "injected": { "throttled": 3 } }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_the_functions_ask_of_the_embedded_dynamodb_comes_by_the_faults_before_it() {
+    let mut aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let faults = Faults::default();
+    let (direct, proxy) =
+        (aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), aws.put_before_dynamodb(faults.clone()).await.unwrap());
+    assert_ne!(proxy, direct);
+    assert_eq!(aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), direct, "what other commands are told");
+    let scan = aws.clients().unwrap().dynamodb().scan().table_name(aws.variable("EVENTS_TABLE").unwrap());
+    scan.send().await.unwrap();
+    assert!(faults.calls().is_empty());
+    aws.protector()
+        .unwrap()
+        .tick(rebound::time::UnixMillis::now(), tokio::time::Instant::now() + Duration::from_secs(5))
+        .await;
+    assert!(!faults.calls().is_empty(), "a tick reads the tables");
+}

@@ -19,6 +19,7 @@ mod engage_verdicts;
 mod fault_proxy;
 mod faults;
 mod feeder;
+mod journal;
 mod leniency;
 mod one_call;
 mod operate;

@@ -1,7 +1,9 @@
 //! `rebound dev`: the whole service in one process.
 
+mod env_file;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +12,18 @@ use rebound::config::KeyPlace;
 use rebound::engage::Engager;
 use rebound::local::claude::ClaudeStub;
 use rebound::local::dynamodb::SETTLE;
+use rebound::local::faults::{self, Faults};
 use rebound::local::feeder::{self, Chaos, Feeder, Invoke, over_http};
 use rebound::local::poller::Poller;
 use rebound::local::resend::LocalResend;
 use rebound::local::running::{Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, tick, timeout_of};
 use rebound::local::server::Server;
 use rebound::local::stack::{EmbeddedAws, Options, serve_function_url};
-use rebound::operate::place::{LOCAL_FILE, TABLES};
+use rebound::operate::place::{FAULTS_URL, LOCAL_FILE, TABLES};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::env_file::EnvFile;
 use crate::{Failure, variable};
 
 /// Run the whole service in this process, on an embedded AWS.
@@ -34,7 +38,7 @@ pub(crate) struct Arguments {
     /// Where the embedded DynamoDB listens
     #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     dynamodb: SocketAddr,
-    /// Keep the tables in this file; without it they are gone when this ends
+    /// Keep the tables in this file, and what waits in queues and was published in one beside it; without it they are gone when this ends
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Seconds that an open or a click settles in the queue (90 in the stack)
@@ -52,6 +56,12 @@ pub(crate) struct Arguments {
     /// Deliver this fraction of the stream's batches once more, some time later, as Lambda may
     #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction)]
     redeliver: f64,
+    /// Let this fraction of the functions' calls of DynamoDB fail: refused, throttled, conflicting, slow, or done and not answered
+    #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction, conflicts_with = "aws_only")]
+    faults: f64,
+    /// Where the dice of --redeliver and --faults begin
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    seed: u64,
     /// Ask a local stand-in for Claude, which decides by rote; without it, ANTHROPIC_API_KEY says whether the real one is asked, or the
     /// written rules decide
     #[arg(long)]
@@ -121,9 +131,20 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         (Some(_), "ANTHROPIC_API_KEY") => Some("local".to_owned()),
         _ => variable(name),
     };
-    let aws = EmbeddedAws::start(&options, variable).await?;
-    let _running =
-        if arguments.aws_only { serve_elsewhere(&aws, arguments).await? } else { serve(&aws, arguments).await? };
+    let mut aws = EmbeddedAws::start(&options, variable).await?;
+    let faults = if arguments.faults > 0.0 {
+        let faults = Faults::default();
+        faults.keep_no_calls();
+        faults.plan(faults::random(arguments.faults, arguments.seed));
+        Some(aws.put_before_dynamodb(faults).await?)
+    } else {
+        None
+    };
+    let _running = if arguments.aws_only {
+        serve_elsewhere(&aws, arguments).await?
+    } else {
+        serve(&aws, arguments, faults.as_deref()).await?
+    };
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         stopped = tokio::signal::ctrl_c() => stopped?,
@@ -133,11 +154,15 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// Everything in this process.
-async fn serve(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Failure> {
+async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -> Result<Running, Failure> {
     let server = serve_function_url(arguments.listen, aws.receiver().await?).await?;
     let address = |name: &str| aws.variable(name).unwrap_or_default();
     println!("function URL     {}/", server.url());
     println!("DynamoDB         {}", address("AWS_ENDPOINT_URL_DYNAMODB"));
+    if let Some(faults) = faults {
+        let percent = arguments.faults * 100.0;
+        println!("faults           in {percent} % of the functions' calls of it  (GET {faults} to see how many)");
+    }
     println!("SNS              {}  (GET it to see what was published)", address("AWS_ENDPOINT_URL_SNS"));
     println!("SQS              {}", address("AWS_ENDPOINT_URL_SQS"));
     println!("Secrets Manager  {}", address("AWS_ENDPOINT_URL_SECRETS_MANAGER"));
@@ -172,48 +197,15 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Fail
     let engage = engaging(Arc::new(engager), clock, timeout_of("engage")?);
     let invoke = |function: &str| Arc::clone(if function == "engage" { &engage } else { &protect });
     let work = work(aws, arguments, clock, invoke).await?;
-    let env_file = EnvFile::write(&arguments.env_file, aws, &format!("{}/", server.url()), resend.as_ref())?;
+    let mut more = format!("REBOUND_FUNCTION_URL={}/\n", server.url());
+    if let Some(resend) = &resend {
+        more.push_str(&format!("RESEND_BASE_URL={}\nRESEND_API_KEY={RESEND_KEY}\n", resend.url()));
+    }
+    if let Some(faults) = faults {
+        more.push_str(&format!("{FAULTS_URL}={faults}\n"));
+    }
+    let env_file = EnvFile::write(&arguments.env_file, aws, more)?;
     Ok(Running { _function_url: Some(server), _env_file: Some(env_file), _resend: resend, _work: Some(work) })
-}
-
-/// The file that tells other commands how to reach this Rebound. It goes when this does.
-struct EnvFile(PathBuf);
-
-impl EnvFile {
-    fn write(
-        file: &Path,
-        aws: &EmbeddedAws,
-        function_url: &str,
-        resend: Option<&LocalResend>,
-    ) -> Result<Self, Failure> {
-        let failed = |error| format!("{}: {error}; name another file with --env-file", file.display());
-        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(failed)?;
-        }
-        let mut lines = format!("REBOUND_FUNCTION_URL={function_url}\n");
-        if let Some(resend) = resend {
-            lines.push_str(&format!("RESEND_BASE_URL={}\nRESEND_API_KEY={RESEND_KEY}\n", resend.url()));
-        }
-        for (name, value) in not_secret(aws) {
-            lines.push_str(&format!("{name}={value}\n"));
-        }
-        std::fs::write(file, lines).map_err(failed)?;
-        Ok(Self(file.to_owned()))
-    }
-}
-
-impl Drop for EnvFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// The variables that are not secrets of the shell's own: those are not to be copied to a file.
-fn not_secret(aws: &EmbeddedAws) -> impl Iterator<Item = (&String, &String)> {
-    let secrets =
-        ["RESEND_WEBHOOK_SECRET", "RESEND_API_KEY", "ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-    let is_secret = move |name: &str, value: &String| secrets.contains(&name) && variable(name).as_ref() == Some(value);
-    aws.variables().iter().filter(move |(name, value)| !is_secret(name, value))
 }
 
 /// The variables that the shell does not have.
@@ -260,7 +252,7 @@ async fn work(
 ) -> Result<Work, Failure> {
     let options = feeder::Options {
         longest_window: Some(Duration::from_secs_f64(arguments.window)),
-        chaos: (arguments.redeliver > 0.0).then_some(Chaos { redeliver: arguments.redeliver, seed: 1 }),
+        chaos: (arguments.redeliver > 0.0).then_some(Chaos { redeliver: arguments.redeliver, seed: arguments.seed }),
         checkpoint: arguments.data.as_ref().map(|file| file.with_extension("stream")),
         ..feeder::Options::default()
     };

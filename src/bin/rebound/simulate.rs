@@ -62,6 +62,9 @@ pub(crate) struct Arguments {
     /// How many seconds what comes later is waited for: protect's work, engage's verdicts
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     patience: u64,
+    /// The functions are being killed while it runs: what is published may come again, the very same. Everything else must be as ever
+    #[arg(long)]
+    deaths: bool,
     /// Only send
     #[arg(long)]
     no_verify: bool,
@@ -92,6 +95,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let sent = send(&story, &requests, &sending, || progress.inc(1)).await;
     progress.finish_and_clear();
 
+    // A Rebound that was started again meanwhile is reached elsewhere.
+    let place = match place {
+        Ok(_) if arguments.deaths => arguments.place.find_of(&arguments.url).await,
+        place => place,
+    };
     let findings = match place {
         _ if arguments.no_verify => Err("as asked, the tables were not looked at".to_owned()),
         Err(error) => Err(format!("the tables were not looked at: {error}")),
@@ -100,6 +108,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 patience: Duration::from_secs(arguments.patience),
                 then: if is_near(&place) { Duration::from_secs(3) } else { Duration::from_secs(75) },
                 knows_verdicts: !chaos.contains(&Chaos::Shuffle),
+                deaths: arguments.deaths,
             };
             let progress = RefCell::new(output::progress(0, ""));
             let done = |what: &'static str, number: usize| {
@@ -153,13 +162,7 @@ fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
         retold: chaos.contains(&Chaos::Duplicates),
     };
     if let Some(events) = arguments.events {
-        let mut total = 0;
-        story.emails = u32::MAX;
-        let enough = |number: &u32| {
-            total += story.email(*number).messages.len();
-            total >= events
-        };
-        story.emails = (0..u32::MAX).find(enough).map_or(1, |last| last + 1);
+        story.emails = story.emails_of(events);
     }
     Ok(story)
 }

@@ -1,9 +1,13 @@
-//! One queue, in memory: what is visible, in flight, delayed, or dead.
+//! The queues, in a journal: what is visible, in flight, delayed, or dead.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::time::Instant;
 
+use crate::local::journal::Journal;
 use crate::local::uuid;
 use crate::time::UnixMillis;
 
@@ -18,12 +22,13 @@ pub struct Counts {
     pub delayed: usize,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    pub(super) redrive: Option<Redrive>,
-    /// Every body ever sent to it.
-    pub(super) sent: Vec<String>,
-    messages: Vec<Message>,
+/// All queues.
+#[derive(Debug)]
+pub(super) struct Queues {
+    journal: Arc<Journal>,
+    redrives: Mutex<BTreeMap<String, Redrive>>,
+    /// When this began, by the two clocks: times in the journal are the world's, in microseconds, and never jump.
+    began: (Instant, UnixMillis),
 }
 
 /// Where messages go that were received so often, and came back each time.
@@ -39,25 +44,20 @@ pub(super) struct Message {
     pub(super) body: String,
     pub(super) sent_at: UnixMillis,
     pub(super) first_received_at: UnixMillis,
-    pub(super) receives: usize,
-    visible_at: Instant,
+    pub(super) receives: i64,
 }
 
 /// What a receipt handle stands for: one receive of one message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Receipt<'a> {
     id: &'a str,
-    receive: usize,
+    receive: i64,
 }
 
 impl<'a> Receipt<'a> {
     pub(super) fn parse(handle: &'a str) -> Option<Self> {
         let (id, receive) = handle.split_once('.')?;
         Some(Self { id, receive: receive.parse().ok()? })
-    }
-
-    fn is_of(self, message: &Message) -> bool {
-        self.id == message.id && self.receive == message.receives
     }
 }
 
@@ -72,81 +72,156 @@ impl Message {
     pub(super) fn receipt_handle(&self) -> String {
         format!("{}.{}", self.id, self.receives)
     }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<(i64, Self)> {
+        let message = Self {
+            id: row.get("id")?,
+            body: row.get("body")?,
+            sent_at: UnixMillis(row.get("sent_at")?),
+            first_received_at: UnixMillis(row.get("first_received_at")?),
+            receives: row.get("receives")?,
+        };
+        Ok((row.get("number")?, message))
+    }
 }
 
-impl Queue {
+impl Queues {
+    pub(super) fn new(journal: Arc<Journal>) -> Self {
+        Self { journal, redrives: Mutex::default(), began: (Instant::now(), UnixMillis::now()) }
+    }
+
+    fn redrives(&self) -> MutexGuard<'_, BTreeMap<String, Redrive>> {
+        self.redrives.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_redrive(&self, queue: &str, redrive: Redrive) {
+        self.redrives().insert(queue.to_owned(), redrive);
+    }
+
+    pub(super) fn redrive(&self, queue: &str) -> Option<Redrive> {
+        self.redrives().get(queue).cloned()
+    }
+
+    /// So long after now, in microseconds since 1970.
+    fn after(&self, delay: Duration) -> i64 {
+        let (began, at) = self.began;
+        let since = i64::try_from((began.elapsed() + delay).as_micros()).unwrap_or(i64::MAX);
+        at.0.saturating_mul(1_000).saturating_add(since)
+    }
+
     /// Puts a message in, and answers its id.
-    pub(super) fn send(&mut self, body: String, delay: Duration) -> String {
-        let (id, now) = (uuid(), UnixMillis::now());
-        self.sent.push(body.clone());
-        self.messages.push(Message {
-            id: id.clone(),
-            body,
-            sent_at: now,
-            first_received_at: now,
-            receives: 0,
-            visible_at: Instant::now() + delay,
-        });
-        id
+    pub(super) fn send(&self, queue: &str, body: &str, delay: Duration) -> rusqlite::Result<String> {
+        let (id, now) = (uuid(), UnixMillis::now().0);
+        let connection = self.journal.connection();
+        connection
+            .prepare_cached(
+                "INSERT INTO messages (queue, id, body, sent_at, first_received_at, receives, visible_at)
+                 VALUES (?1, ?2, ?3, ?4, ?4, 0, ?5)",
+            )?
+            .execute(params![queue, id, body, now, self.after(delay)])?;
+        self.remember(&connection, queue, body)?;
+        Ok(id)
     }
 
-    /// Puts a dead letter in, which stays the message that it was.
-    pub(super) fn take_in(&mut self, message: Message) {
-        self.sent.push(message.body.clone());
-        self.messages.push(message);
+    fn remember(&self, connection: &Connection, queue: &str, body: &str) -> rusqlite::Result<()> {
+        if !self.journal.is_file() {
+            connection.execute("INSERT INTO sent (queue, body) VALUES (?1, ?2)", [queue, body])?;
+        }
+        Ok(())
     }
 
-    /// Takes out what was received as often as it may be, and is back.
-    pub(super) fn dead_letters(&mut self) -> Vec<Message> {
-        let Some(redrive) = &self.redrive else { return Vec::new() };
-        let now = Instant::now();
-        let is_dead =
-            |message: &mut Message| message.visible_at <= now && message.receives >= redrive.max_receive_count;
-        self.messages.extract_if(.., is_dead).collect()
-    }
-
-    /// The oldest that are visible; for so long nobody else gets them.
-    pub(super) fn receive(&mut self, at_most: usize, timeout: Duration) -> Vec<Message> {
-        let now = Instant::now();
-        let visible = self.messages.iter_mut().filter(|message| message.visible_at <= now).take(at_most);
-        let received = visible.map(|message| {
+    /// Those that have been visible longest; for so long nobody else gets them. What was received as often as it may be, and is back,
+    /// becomes a dead letter instead, which stays the message that it was.
+    pub(super) fn receive(&self, queue: &str, at_most: i64, timeout: Duration) -> rusqlite::Result<Vec<Message>> {
+        let redrive = self.redrive(queue);
+        let mut connection = self.journal.connection();
+        let change = connection.transaction()?;
+        let now = self.after(Duration::ZERO);
+        if let Some(Redrive { dead_letters, max_receive_count }) = redrive {
+            let dead: Vec<(i64, Message)> = change
+                .prepare_cached("SELECT * FROM messages WHERE queue = ?1 AND receives >= ?2 AND +visible_at <= ?3")?
+                .query_map(params![queue, max_receive_count, now], Message::read)?
+                .collect::<Result<_, _>>()?;
+            for (number, message) in dead {
+                change.execute("UPDATE messages SET queue = ?1 WHERE number = ?2", params![dead_letters, number])?;
+                self.remember(&change, &dead_letters, &message.body)?;
+            }
+        }
+        let visible: Vec<(i64, Message)> = change
+            .prepare_cached(
+                "SELECT * FROM messages INDEXED BY messages_visible WHERE queue = ?1 AND visible_at <= ?2
+                 ORDER BY visible_at, number LIMIT ?3",
+            )?
+            .query_map(params![queue, now, at_most], Message::read)?
+            .collect::<Result<_, _>>()?;
+        let mut received = Vec::new();
+        for (number, mut message) in visible {
             if message.receives == 0 {
                 message.first_received_at = UnixMillis::now();
             }
             message.receives += 1;
-            message.visible_at = now + timeout;
-            message.clone()
-        });
-        received.collect()
+            change
+                .prepare_cached(
+                    "UPDATE messages SET first_received_at = ?1, receives = ?2, visible_at = ?3 WHERE number = ?4",
+                )?
+                .execute(params![message.first_received_at.0, message.receives, self.after(timeout), number])?;
+            received.push(message);
+        }
+        change.commit()?;
+        Ok(received)
     }
 
     /// Deletes a message. One that is gone, or was received again since, is left as it is:
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html>.
-    pub(super) fn delete(&mut self, receipt: Receipt<'_>) {
-        self.messages.retain(|message| !receipt.is_of(message));
-    }
-
-    /// Lets a message in flight be back so much after now.
-    pub(super) fn change_visibility(&mut self, receipt: Receipt<'_>, timeout: Duration) -> Result<(), NotChanged> {
-        let now = Instant::now();
-        let message = self.messages.iter_mut().find(|message| receipt.is_of(message)).ok_or(NotChanged::Gone)?;
-        if message.visible_at <= now {
-            return Err(NotChanged::NotInFlight);
-        }
-        message.visible_at = now + timeout;
+    pub(super) fn delete(&self, queue: &str, receipt: Receipt<'_>) -> rusqlite::Result<()> {
+        let connection = self.journal.connection();
+        let mut delete =
+            connection.prepare_cached("DELETE FROM messages WHERE id = ?1 AND receives = ?2 AND queue = ?3")?;
+        delete.execute(params![receipt.id, receipt.receive, queue])?;
         Ok(())
     }
 
-    pub(super) fn counts(&self) -> Counts {
-        let now = Instant::now();
-        let mut counts = Counts::default();
-        for message in &self.messages {
-            match message {
-                message if message.visible_at <= now => counts.visible += 1,
-                Message { receives: 0, .. } => counts.delayed += 1,
-                Message { .. } => counts.not_visible += 1,
-            }
+    /// Lets a message in flight be back so much after now.
+    pub(super) fn change_visibility(
+        &self,
+        queue: &str,
+        receipt: Receipt<'_>,
+        timeout: Duration,
+    ) -> rusqlite::Result<Result<(), NotChanged>> {
+        let connection = self.journal.connection();
+        let visible_at: Option<i64> = connection
+            .prepare_cached("SELECT visible_at FROM messages WHERE id = ?1 AND receives = ?2 AND queue = ?3")?
+            .query_row(params![receipt.id, receipt.receive, queue], |row| row.get(0))
+            .optional()?;
+        let Some(visible_at) = visible_at else { return Ok(Err(NotChanged::Gone)) };
+        if visible_at <= self.after(Duration::ZERO) {
+            return Ok(Err(NotChanged::NotInFlight));
         }
-        counts
+        connection
+            .prepare_cached("UPDATE messages SET visible_at = ?1 WHERE id = ?2")?
+            .execute(params![self.after(timeout), receipt.id])?;
+        Ok(Ok(()))
+    }
+
+    pub(super) fn counts(&self, queue: &str) -> rusqlite::Result<Counts> {
+        let connection = self.journal.connection();
+        let count = |rest: &str| {
+            let query = format!("SELECT COUNT(*) FROM messages WHERE queue = ?1 AND {rest}");
+            let now = self.after(Duration::ZERO);
+            connection.prepare_cached(&query)?.query_row(params![queue, now], |row| row.get(0))
+        };
+        Ok(Counts {
+            visible: count("visible_at <= ?2")?,
+            not_visible: count("visible_at > ?2 AND receives > 0")?,
+            delayed: count("visible_at > ?2 AND receives = 0")?,
+        })
+    }
+
+    /// The bodies of all messages that ever came into a queue, in order; in a file only of those that it still holds.
+    pub(super) fn bodies(&self, queue: &str) -> rusqlite::Result<Vec<String>> {
+        let table = if self.journal.is_file() { "messages" } else { "sent" };
+        let connection = self.journal.connection();
+        let mut bodies = connection.prepare(&format!("SELECT body FROM {table} WHERE queue = ?1 ORDER BY number"))?;
+        bodies.query_map([queue], |row| row.get(0))?.collect()
     }
 }

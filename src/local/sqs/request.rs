@@ -12,6 +12,9 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 const MAX_ENTRIES: usize = 10;
 
+/// The code of what is the service's own fault.
+pub(super) const INTERNAL: &str = "InternalFailure";
+
 /// Why a request, or an entry of a batch, is refused.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -26,6 +29,12 @@ impl Refused {
 
     pub(super) fn missing(parameter: &str) -> Self {
         Self::new("MissingParameter", format!("The request must contain the parameter {parameter}."))
+    }
+}
+
+impl From<rusqlite::Error> for Refused {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::new(INTERNAL, error.to_string())
     }
 }
 

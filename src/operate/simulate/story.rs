@@ -109,6 +109,18 @@ pub struct Email {
 }
 
 impl Story {
+    /// How many emails make so many webhooks.
+    pub fn emails_of(&self, events: usize) -> u32 {
+        // It knows of each email how many there are, for a mailbox that three share.
+        let unending = Self { emails: u32::MAX, ..self.clone() };
+        let mut total = 0;
+        let enough = |number: &u32| {
+            total += unending.email(*number).messages.len();
+            total >= events
+        };
+        (0..u32::MAX).find(enough).map_or(1, |last| last + 1)
+    }
+
     /// The email of this number.
     pub fn email(&self, number: u32) -> Email {
         let mut rng = fastrand::Rng::with_seed(self.seed ^ u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));

@@ -4,18 +4,17 @@
 
 mod email;
 mod figures;
+mod published;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
-use serde_json::Value;
 
 use self::email::EmailCheck;
 use super::chaos::{Kind, Request};
 use super::story::Story;
-use crate::local::dynamodb::is_local;
 use crate::operate::place::Place;
 use crate::policy::numbers::{Policy, PolicyError};
 use crate::recipient::Recipient;
@@ -73,6 +72,9 @@ pub struct Findings {
     pub decisions: usize,
     /// How many messages of the campaign were published, each id once. `None`: SNS can't be asked, as on AWS.
     pub published: Option<usize>,
+    /// How many of them were published again, the very same. Only where [deaths](Looking::deaths) are to be expected; else that is a
+    /// fault.
+    pub repeats: usize,
     /// How long protect took to catch up, after the last answer.
     pub counted_after: Duration,
     /// And engage.
@@ -114,6 +116,8 @@ pub struct Looking {
     pub then: Duration,
     /// Whether verdicts are known beforehand: not where events come in any order.
     pub knows_verdicts: bool,
+    /// Whether functions were killed. Between publishing and noting it, that makes SNS get the same message, with the same id, again.
+    pub deaths: bool,
 }
 
 struct Verifier<'a> {
@@ -214,23 +218,5 @@ impl Verifier<'_> {
             }
         }
         Ok(())
-    }
-
-    /// What the local SNS has published of this campaign: each id once. Elsewhere that can't be asked.
-    async fn published(&self, findings: &mut Findings) {
-        let url = self.place.variable("AWS_ENDPOINT_URL_SNS").filter(|url| is_local(url));
-        let Some(url) = url else { return };
-        let Ok(answer) = crate::web::client().get(url).send().await else { return };
-        let Ok(body) = answer.bytes().await else { return };
-        let published: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let mut ids = BTreeSet::new();
-        for message in published.as_array().into_iter().flatten() {
-            let text = |at: &str| message.pointer(at).and_then(Value::as_str).unwrap_or_default();
-            let is_ours = text("/message/campaign") == self.story.campaign.as_str();
-            if is_ours && !ids.insert(text("/message/id").to_owned()) {
-                findings.add(Fault::Doubled, format!("{} was published twice", text("/message/id")));
-            }
-        }
-        findings.published = Some(ids.len());
     }
 }

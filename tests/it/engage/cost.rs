@@ -61,18 +61,45 @@ async fn a_machines_click_takes_two_calls() {
 }
 
 #[tokio::test]
-async fn a_click_for_which_there_is_no_money_takes_nine_calls_of_dynamodb() {
+async fn a_click_for_which_there_is_no_money_takes_nine_calls_of_dynamodb_and_the_next_ones_four() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("CLAUDE_DAILY_BUDGET_USD", "0.0015")]).await;
     for (email, to) in [("e1", "ann@example.com"), ("e2", "bob@example.com"), ("e3", "eve@example.com")] {
         let mail = Mail::to(email, to);
         stage.receives(&[mail.delivered(), mail.clicked(&format!("c-{email}"), after(-10 * MINUTE))]).await;
     }
-    let mut last = BTreeMap::new();
-    for id in ["c-e1", "c-e2", "c-e3"] {
-        last = calls(&stage, &[id]).await;
-    }
+    calls(&stage, &["c-e1"]).await;
     // To reserve is refused; the decision; and to note that it is published.
-    let expected = counts(&[("Query", 1), ("PutItem", 2), ("GetItem", 3), ("UpdateItem", 3), ("Publish", 1)]);
+    let refused = counts(&[("Query", 1), ("PutItem", 2), ("GetItem", 3), ("UpdateItem", 3), ("Publish", 1)]);
+    assert_eq!(calls(&stage, &["c-e2"]).await, refused);
+    // The verdict; the decision; and to note that it is published.
+    let known = counts(&[("Query", 1), ("PutItem", 2), ("UpdateItem", 1), ("Publish", 1)]);
+    assert_eq!(calls(&stage, &["c-e3"]).await, known);
     let by: Vec<By> = stage.receipts().await.into_values().map(|receipt| receipt.asked.by).collect();
-    assert_eq!((last, by.last()), (expected, Some(&By::Rules)));
+    assert_eq!(by.last(), Some(&By::Rules));
+}
+
+#[tokio::test]
+async fn what_the_rules_decide_in_a_batch_is_published_in_one_call_and_takes_one_write_unit_each_time() {
+    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
+    let ids: Vec<String> = (0..10).map(|index| format!("c{index}")).collect();
+    for id in &ids {
+        let mail = Mail::to(&format!("e-{id}"), &format!("{id}@example.com"));
+        stage.receives(&[mail.delivered(), mail.clicked(id, after(-10 * MINUTE))]).await;
+    }
+    stage.faults.count_capacity(true);
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let expected = counts(&[("Query", 10), ("PutItem", 20), ("UpdateItem", 10), ("PublishBatch", 1)]);
+    assert_eq!(calls(&stage, &ids).await, expected);
+    let spent = stage.faults.capacity();
+    // The verdict, the decision, the note; and half a unit to read an email's rows.
+    assert_eq!((spent.write_units, spent.read_units), (30.0, 5.0));
+    assert_eq!(stage.published().len(), 10);
+    assert!(
+        stage
+            .rows()
+            .await
+            .iter()
+            .filter(|row| row.contains_key("decided_at"))
+            .all(|row| row.contains_key("published_at"))
+    );
 }

@@ -144,11 +144,12 @@ async fn what_is_lost_doubled_or_wrong_in_the_tables_is_found() {
     };
     let sent = send(&story, &requests, &sending, || {}).await;
     assert_eq!((sent.wrong_answers, sent.not_taken), (0, 0), "{:?}", sent.wrong);
-    let look = async |patience: u64| -> Findings {
-        let looking =
-            Looking { patience: Duration::from_secs(patience), then: Duration::from_millis(100), knows_verdicts: true };
+    let look_as = async |patience: u64, deaths: bool| -> Findings {
+        let patience = Duration::from_secs(patience);
+        let looking = Looking { patience, then: Duration::from_millis(100), knows_verdicts: true, deaths };
         verify(&place, &story, &requests, looking, |_, _| {}).await.unwrap()
     };
+    let look = async |patience| look_as(patience, false).await;
     let before = look(120).await;
     assert!(before.is_right(), "{:#?}", before.faults);
 
@@ -173,4 +174,20 @@ async fn what_is_lost_doubled_or_wrong_in_the_tables_is_found() {
     put.item("reasons", AttributeValue::Ss(vec!["manual".to_owned()])).send().await.unwrap();
     let found = look(0).await;
     assert_eq!((found.lost, found.doubled, found.wrong), (1, 1, 1), "{:#?}", found.faults);
+
+    // Of what SNS gets again, the very same is no fault where functions were killed; what says something else always is one.
+    let publish = async |text: &str| {
+        let id = json!({ "id": "alert-of-two-lives", "campaign": story.campaign.as_str(), "text": text });
+        let topic = "arn:aws:sns:eu-west-1:000000000000:rebound-alerts";
+        place.aws().sns().publish().topic_arn(topic).message(id.to_string()).send().await.unwrap();
+    };
+    for _ in 0..3 {
+        publish("one").await;
+    }
+    let (found, after_deaths) = (look(0).await, look_as(0, true).await);
+    assert_eq!((found.doubled, found.wrong, found.repeats), (3, 1, 0), "{:#?}", found.faults);
+    assert_eq!((after_deaths.doubled, after_deaths.wrong, after_deaths.repeats), (1, 1, 2), "{after_deaths:#?}");
+    publish("another").await;
+    let after_deaths = look_as(0, true).await;
+    assert_eq!((after_deaths.doubled, after_deaths.wrong, after_deaths.repeats), (1, 2, 2), "{after_deaths:#?}");
 }

@@ -50,6 +50,10 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
         output::table(&["in the tables", ""], rows.map(|(what, number)| [what.to_owned(), number.to_string()]))
     );
     match findings.published {
+        Some(number) if findings.repeats > 0 => println!(
+            "{number} alerts and decisions were published; {} of them came again, the very same, as after a death they may.",
+            findings.repeats
+        ),
         Some(number) => println!("{number} alerts and decisions were published, each id once."),
         None => println!(
             "Whether anything was published twice can't be asked of SNS; its record in the table is there once."
@@ -73,7 +77,7 @@ fn print_json(story: &Story, sent: &Sent, findings: &Result<Findings, String>) {
             "lost": findings.lost, "doubled": findings.doubled, "wrong": findings.wrong, "faults": findings.faults,
             "stored": findings.stored, "refused": findings.refused, "addresses": findings.addresses,
             "suppressed": findings.suppressed, "numbers": findings.numbers, "alerts": findings.alerts,
-            "verdicts": findings.verdicts, "decisions": findings.decisions, "published": findings.published,
+            "verdicts": findings.verdicts, "decisions": findings.decisions, "published": findings.published, "repeats": findings.repeats,
             "counted_after_s": findings.counted_after.as_secs_f64(), "judged_after_s": findings.judged_after.as_secs_f64(),
         })
     });

@@ -1,0 +1,217 @@
+//! `make soak`: very many webhooks to a `rebound dev` that is killed again and again, with faults between it and its tables; and then
+//! whether anything is lost, doubled or wrong, and whether its memory grew.
+
+#![allow(clippy::print_stdout, reason = "a command prints")]
+
+mod memory;
+mod report;
+mod service;
+mod watch;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use clap::Parser;
+use rebound::campaign::Campaign;
+use rebound::local::LOCAL_SECRET;
+use rebound::operate::place::{Options, Place};
+use rebound::operate::simulate::chaos::{self, Chaos, Request};
+use rebound::operate::simulate::send::{Sending, Sent, send};
+use rebound::operate::simulate::story::Story;
+use rebound::operate::simulate::verify::{Findings, Looking, verify};
+use rebound::time::UnixMillis;
+
+use self::memory::Phase;
+use self::service::{Service, Setting};
+use self::watch::{Recorded, Watch};
+
+type Failure = Box<dyn Error>;
+
+/// Send very many webhooks to `rebound dev` while it is killed again and again and its calls of DynamoDB fail, and look whether
+/// anything is lost, doubled or wrong, and whether its memory grows.
+///
+/// It starts `rebound dev` as a process of its own, on a file, and sends it what `rebound simulate --chaos all` sends. At random
+/// moments it kills that process with SIGKILL and starts it again on the same file. In the last part nothing is killed, so that one
+/// process lives long enough to see whether its memory grows; its calls go on failing. In the end everything is verified as
+/// `rebound simulate` does. Exits with 0 if nothing is lost, doubled or wrong, else with 1.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// How many webhooks, not counting those that chaos repeats or forges
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
+    events: usize,
+    /// Seconds from one kill to the next, on the average; 0: nothing is killed
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    kill_every: f64,
+    /// The last fraction of the requests, during which nothing is killed
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.34)]
+    calm: f64,
+    /// The fraction of the functions' calls of DynamoDB that fail
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.02)]
+    faults: f64,
+    /// The fraction of the stream's batches that are delivered twice
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.1)]
+    redeliver: f64,
+    /// Seconds that an open or a click settles in the queue: 90, as in the stack, so that the queue's other times are the stack's too
+    #[arg(long, value_name = "SECONDS", default_value_t = 90.0)]
+    settle: f64,
+    /// How many requests are under way at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 16)]
+    at_once: usize,
+    /// The seed that everything is made of, the moments of the kills too
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// How many seconds protect and engage may take for the rest, after the last answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 1_800)]
+    patience: u64,
+    /// Where the tables and the log of `rebound dev` go, and stay; without it they are removed
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// The program `rebound`; without it, the one beside this one
+    #[arg(long, value_name = "FILE")]
+    rebound: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of it all.
+struct Outcome {
+    sent: Sent,
+    findings: Findings,
+    recorded: Recorded,
+    bytes: u64,
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Failure> {
+    let arguments = Arguments::parse();
+    let temporary = tempfile::tempdir()?;
+    let folder = arguments.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
+    std::fs::create_dir_all(&folder)?;
+    let story = story(&arguments)?;
+    eprintln!(
+        "{} emails make {} webhooks; the log of `rebound dev` is {}",
+        story.emails,
+        arguments.events,
+        folder.join("dev.log").display()
+    );
+    let requests = chaos::requests(&story, &Chaos::ALL);
+    let mut service = Service::new(Setting {
+        program: program(&arguments)?,
+        folder: folder.clone(),
+        faults: arguments.faults,
+        redeliver: arguments.redeliver,
+        settle: arguments.settle,
+        seed: arguments.seed,
+    })?;
+    service.start().await?;
+    let watched =
+        Watched { answered: AtomicUsize::new(0), phase: AtomicU8::new(Phase::Sending as u8), said: Mutex::default() };
+    let watch = Watch::new(&arguments, requests.len(), &watched);
+    let env_file = service.env_file();
+    let (recorded, simulated) = {
+        let simulating = simulate(&arguments, &story, &requests, service.url(), env_file, &watched);
+        tokio::join!(watch.run(&mut service), async {
+            let simulated = simulating.await;
+            watched.enter(Phase::Over);
+            simulated
+        })
+    };
+    let bytes = service.bytes();
+    service.stop().await;
+    let (sent, findings) = simulated?;
+    let outcome = Outcome { sent, findings, recorded: recorded?, bytes };
+    report::print(&arguments, &story, requests.len(), &outcome);
+    Ok(if outcome.is_right() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Outcome {
+    fn is_right(&self) -> bool {
+        self.findings.is_right() && self.sent.wrong_answers + self.sent.not_taken == 0 && self.recorded.own_deaths == 0
+    }
+}
+
+/// What the one who sends tells the one who watches.
+struct Watched {
+    answered: AtomicUsize,
+    phase: AtomicU8,
+    said: Mutex<String>,
+}
+
+impl Watched {
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::SeqCst);
+    }
+}
+
+fn story(arguments: &Arguments) -> Result<Story, Failure> {
+    let mut story = Story {
+        seed: arguments.seed,
+        campaign: Campaign::new(&format!("soak-{}", arguments.seed)).ok_or("that is no name for a campaign")?,
+        emails: 1,
+        until: UnixMillis::now(),
+        span: Duration::from_secs(3_600),
+        scanners: true,
+        nulls: true,
+        unknown: true,
+        unreadable: true,
+        retold: true,
+    };
+    story.emails = story.emails_of(arguments.events);
+    Ok(story)
+}
+
+fn program(arguments: &Arguments) -> Result<PathBuf, Failure> {
+    let beside = std::env::current_exe()?.with_file_name("rebound");
+    let program = arguments.rebound.clone().unwrap_or(beside);
+    if !program.is_file() {
+        return Err(format!(
+            "{} is not there: build it, as `make soak` does, or name it with --rebound",
+            program.display()
+        )
+        .into());
+    }
+    Ok(program)
+}
+
+/// What `rebound simulate --chaos all --deaths` does.
+async fn simulate(
+    arguments: &Arguments,
+    story: &Story,
+    requests: &[Request],
+    url: String,
+    env_file: PathBuf,
+    watched: &Watched,
+) -> Result<(Sent, Findings), Failure> {
+    let sending = Sending {
+        url,
+        secret: LOCAL_SECRET.parse()?,
+        chaos: Chaos::ALL.to_vec(),
+        at_once: arguments.at_once,
+        rate: None,
+    };
+    let sent = send(story, requests, &sending, || _ = watched.answered.fetch_add(1, Ordering::SeqCst)).await;
+    watched.enter(Phase::Verifying);
+    // Only now: with every start its stand-ins are elsewhere.
+    let options = Options { local: Some(env_file), ..Options::default() };
+    let place = Place::find(&options, []).await?;
+    let looking = Looking {
+        patience: Duration::from_secs(arguments.patience),
+        then: Duration::from_secs(5),
+        knows_verdicts: false,
+        deaths: true,
+    };
+    let done = |what: &'static str, number: usize| {
+        if !what.is_empty() {
+            let mut said = watched.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *said = if number == 0 { what.to_owned() } else { format!("{what} at {number} emails") };
+        }
+    };
+    let findings = verify(&place, story, requests, looking, done).await?;
+    Ok((sent, findings))
+}

@@ -1,0 +1,154 @@
+//! Memory over time, and whether it is flat.
+
+/// What is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Sending,
+    Verifying,
+    Over,
+}
+
+impl Phase {
+    pub(crate) fn of(number: u8) -> Self {
+        [Self::Sending, Self::Verifying].into_iter().find(|phase| *phase as u8 == number).unwrap_or(Self::Over)
+    }
+}
+
+/// A process's memory, in KiB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// All that is resident.
+    pub(crate) resident: u64,
+    /// Of that, what is no file's: heap and stacks.
+    pub(crate) anonymous: u64,
+}
+
+/// Memory at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) seconds: f64,
+    pub(crate) answered: usize,
+    pub(crate) phase: Phase,
+    /// Which process it was, counted from 1.
+    pub(crate) life: u64,
+    /// How many seconds it had lived.
+    pub(crate) age: f64,
+    pub(crate) dev: Memory,
+    pub(crate) own: u64,
+}
+
+/// How much memory a process has, where the system tells.
+pub(crate) fn of(pid: u32) -> Option<Memory> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    Some(Memory { resident: field("VmRSS:")?, anonymous: field("RssAnon:")? })
+}
+
+/// Whether memory is flat while one process lives and webhooks come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flatness {
+    /// How many seconds that was.
+    pub(crate) seconds: f64,
+    /// How many answers.
+    pub(crate) answers: usize,
+    /// The medians of the quarters, in KiB.
+    pub(crate) quarters: [f64; 4],
+    /// By how many KiB it grew with every thousand answers, by least squares over the last three quarters.
+    pub(crate) slope: f64,
+}
+
+impl Flatness {
+    /// Of the last process, which nobody killed.
+    pub(crate) fn of(samples: &[Sample]) -> Option<Self> {
+        let last = samples.last()?.life;
+        let samples: Vec<&Sample> =
+            samples.iter().filter(|sample| sample.life == last && sample.phase == Phase::Sending).collect();
+        let (first, end) = (samples.first()?, samples.last()?);
+        let quarter = samples.len().div_ceil(4);
+        let mut quarters =
+            samples.chunks(quarter.max(1)).map(|some| median(some.iter().map(|sample| sample.dev.resident)));
+        let quarters = [quarters.next()?, quarters.next()?, quarters.next()?, quarters.next()?];
+        Some(Self {
+            seconds: end.seconds - first.seconds,
+            answers: end.answered - first.answered,
+            quarters,
+            slope: slope(samples.get(quarter..)?),
+        })
+    }
+
+    /// The last quarter's median by the second's: 1 is flat.
+    pub(crate) fn ratio(&self) -> f64 {
+        let [_, second, _, last] = self.quarters;
+        last / second.max(1.0)
+    }
+}
+
+pub(crate) fn median(values: impl Iterator<Item = u64>) -> f64 {
+    let mut sorted: Vec<u64> = values.collect();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).map_or(0.0, |median| *median as f64)
+}
+
+/// KiB for every thousand answers.
+fn slope(samples: &[&Sample]) -> f64 {
+    let count = samples.len().max(1) as f64;
+    let points = || samples.iter().map(|sample| (sample.answered as f64 / 1_000.0, sample.dev.resident as f64));
+    let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / count;
+    let (mean_x, mean_y) = (mean(&mut points().map(|point| point.0)), mean(&mut points().map(|point| point.1)));
+    let (mut above, mut below) = (0.0, 0.0);
+    for (x, y) in points() {
+        above += (x - mean_x) * (y - mean_y);
+        below += (x - mean_x) * (x - mean_x);
+    }
+    if below > 0.0 { above / below } else { 0.0 }
+}
+
+const COLUMNS: usize = 72;
+const ROWS: usize = 8;
+
+/// Memory against time, as lines of text; below, where it was killed.
+pub(crate) fn plot(samples: &[Sample]) -> Vec<String> {
+    let most = samples.iter().map(|sample| sample.dev.resident).max().unwrap_or(0).max(1);
+    let end = samples.last().map_or(1.0, |sample| sample.seconds).max(1.0);
+    let column = |sample: &Sample| ((sample.seconds / end * COLUMNS as f64) as usize).min(COLUMNS - 1);
+    let mut heights = [0_u64; COLUMNS];
+    let mut lives = [(u64::MAX, 0_u64); COLUMNS];
+    let mut sending = [false; COLUMNS];
+    for sample in samples {
+        let at = column(sample);
+        if let (Some(height), Some(life), Some(sends)) = (heights.get_mut(at), lives.get_mut(at), sending.get_mut(at)) {
+            *height = (*height).max(sample.dev.resident);
+            *life = (life.0.min(sample.life), life.1.max(sample.life));
+            *sends |= sample.phase == Phase::Sending;
+        }
+    }
+    let blocks = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let mut lines: Vec<String> = (0..ROWS)
+        .rev()
+        .map(|row| {
+            let bars = heights.iter().map(|height| {
+                let eighths = (height * (ROWS * 8) as u64).div_ceil(most) as usize;
+                blocks.get(eighths.saturating_sub(row * 8).min(8)).copied().unwrap_or(' ')
+            });
+            let scale = most as f64 / 1_024.0 * (row + 1) as f64 / ROWS as f64;
+            format!("{scale:7.1} MiB │{}", bars.collect::<String>())
+        })
+        .collect();
+    let mut before = 1;
+    let kills = lives.iter().zip(sending).map(|((_, last), sends)| {
+        let killed = last.saturating_sub(before);
+        before = before.max(*last);
+        match killed {
+            0 if sends => '─',
+            0 => '·',
+            1..=9 => char::from(b'0' + killed as u8),
+            _ => '+',
+        }
+    });
+    lines.push(format!("      kills │{}", kills.collect::<String>()));
+    lines.push(format!("            │0 s{:>width$.0} s", end, width = COLUMNS - 5));
+    lines
+}

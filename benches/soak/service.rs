@@ -1,0 +1,185 @@
+//! `rebound dev` as a process, which is killed and started again.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rebound::operate::place::FAULTS_URL;
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use crate::Failure;
+
+/// How long a start may take. What the last process left unfinished in the file is made good first.
+const LONGEST_START: Duration = Duration::from_secs(120);
+
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How it is started.
+pub(crate) struct Setting {
+    pub(crate) program: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) faults: f64,
+    pub(crate) redeliver: f64,
+    pub(crate) settle: f64,
+    pub(crate) seed: u64,
+}
+
+/// The process, and what its predecessors have told.
+pub(crate) struct Service {
+    setting: Setting,
+    ports: [u16; 2],
+    child: Option<Child>,
+    http: reqwest::Client,
+    /// How often it was started.
+    pub(crate) lives: u64,
+    /// When it was started last, and could be reached.
+    pub(crate) born: Instant,
+    /// How long each start took.
+    pub(crate) starts: Vec<Duration>,
+    calls: u64,
+    injected: BTreeMap<String, u64>,
+    told: (u64, BTreeMap<String, u64>),
+}
+
+impl Service {
+    pub(crate) fn new(setting: Setting) -> Result<Self, Failure> {
+        // Both at once, so that they are two.
+        let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+        let [listen, dynamodb] = &free;
+        let ports = [listen.local_addr()?.port(), dynamodb.local_addr()?.port()];
+        Ok(Self {
+            setting,
+            ports,
+            child: None,
+            http: rebound::web::client(),
+            lives: 0,
+            born: Instant::now(),
+            starts: Vec::new(),
+            calls: 0,
+            injected: BTreeMap::new(),
+            told: Default::default(),
+        })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.ports[0])
+    }
+
+    pub(crate) fn env_file(&self) -> PathBuf {
+        self.setting.folder.join("dev.env")
+    }
+
+    fn log(&self) -> Result<File, Failure> {
+        Ok(OpenOptions::new().create(true).append(true).open(self.setting.folder.join("dev.log"))?)
+    }
+
+    /// Starts it, and waits until it can be reached.
+    pub(crate) async fn start(&mut self) -> Result<(), Failure> {
+        let (began, env_file) = (Instant::now(), self.env_file());
+        let _ = std::fs::remove_file(&env_file);
+        let [listen, dynamodb] = self.ports.map(|port| format!("127.0.0.1:{port}"));
+        let setting = &self.setting;
+        let mut command = Command::new(&setting.program);
+        // Nothing of the shell's, which may name a real account.
+        command.env_clear().env("NO_COLOR", "1").arg("dev");
+        command.args(["--listen", &listen, "--dynamodb", &dynamodb]);
+        command.arg("--data").arg(setting.folder.join("soak.db"));
+        command.arg("--env-file").arg(&env_file);
+        command.args(["--faults", &setting.faults.to_string(), "--redeliver", &setting.redeliver.to_string()]);
+        command.args(["--settle", &setting.settle.to_string()]);
+        // Other dice in each life.
+        command.args(["--seed", &setting.seed.wrapping_add(self.lives).to_string()]);
+        command.stdin(Stdio::null()).stdout(self.log()?).stderr(self.log()?).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        while !env_file.exists() {
+            if let Some(status) = child.try_wait()? {
+                return Err(format!("`rebound dev` ended at its start, with {status}; its log says why").into());
+            }
+            if began.elapsed() > LONGEST_START {
+                return Err("`rebound dev` does not start; its log may say why".into());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        self.child = Some(child);
+        self.lives += 1;
+        self.born = Instant::now();
+        self.starts.push(began.elapsed());
+        Ok(())
+    }
+
+    /// Kills it as nothing can be prepared for.
+    pub(crate) async fn kill(&mut self) -> Result<(), Failure> {
+        self.ask_for_faults().await;
+        if let Some(mut child) = self.child.take() {
+            child.kill().await?;
+        }
+        self.bury();
+        Ok(())
+    }
+
+    /// Whether it ended though nobody killed it.
+    pub(crate) fn has_died(&mut self) -> Result<Option<String>, Failure> {
+        let Some(child) = &mut self.child else { return Ok(None) };
+        let status = child.try_wait()?.map(|status| status.to_string());
+        if status.is_some() {
+            self.bury();
+        }
+        Ok(status)
+    }
+
+    fn bury(&mut self) {
+        let (calls, injected) = std::mem::take(&mut self.told);
+        self.calls += calls;
+        for (kind, number) in injected {
+            *self.injected.entry(kind).or_default() += number;
+        }
+    }
+
+    pub(crate) async fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill().await;
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref()?.id()
+    }
+
+    /// Asks how many faults there were in this life.
+    pub(crate) async fn ask_for_faults(&mut self) {
+        if let Some(told) = self.faults_of_this_life().await {
+            self.told = told;
+        }
+    }
+
+    async fn faults_of_this_life(&self) -> Option<(u64, BTreeMap<String, u64>)> {
+        let variables = std::fs::read_to_string(self.env_file()).ok()?;
+        let url = variables.lines().find_map(|line| line.strip_prefix(FAULTS_URL)?.strip_prefix('='))?;
+        let answer = self.http.get(url).timeout(Duration::from_secs(5)).send().await.ok()?.bytes().await.ok()?;
+        let counted: Value = serde_json::from_slice(&answer).ok()?;
+        let injected = counted.get("injected")?.as_object()?.iter();
+        let injected = injected.filter_map(|(kind, number)| Some((kind.clone(), number.as_u64()?))).collect();
+        Some((counted.get("calls")?.as_u64()?, injected))
+    }
+
+    /// How many calls of DynamoDB the functions made in all lives, and how many of them failed in which way.
+    pub(crate) fn faults(&self) -> (u64, BTreeMap<String, u64>) {
+        let (calls, injected) = &self.told;
+        let mut all = self.injected.clone();
+        for (kind, number) in injected {
+            *all.entry(kind.clone()).or_default() += number;
+        }
+        (self.calls + calls, all)
+    }
+
+    /// How large its files are.
+    pub(crate) fn bytes(&self) -> u64 {
+        let files = std::fs::read_dir(&self.setting.folder).into_iter().flatten().flatten();
+        let files = files.filter(|file| file.file_name().to_string_lossy().starts_with("soak."));
+        files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+    }
+}

@@ -1,0 +1,64 @@
+//! What can happen to which call.
+
+use std::time::Duration;
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It never arrives: the connection is closed first.
+    RefuseBefore,
+    /// It is applied, and then the connection is closed without an answer.
+    LoseAnswer,
+    /// It is applied, and no answer ever comes. [`Faults::killed`](super::Faults::killed) resolves then, for whoever kills the caller.
+    KillAfter,
+    /// It is not applied, because another write is under way. SNS, SQS and Claude, which know no such thing, throttle instead.
+    Conflict,
+    /// It is not applied, because of the table's throughput, or of a quota.
+    Throttle,
+    /// It is not applied, because of a fault of the service's own.
+    ServerError,
+    /// It is applied, and the answer comes this much later.
+    Slow(Duration),
+    /// It is not valid, says the service.
+    Invalid,
+}
+
+impl Fault {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RefuseBefore => "refused",
+            Self::LoseAnswer => "answer lost",
+            Self::KillAfter => "killed",
+            Self::Conflict => "conflict",
+            Self::Throttle => "throttled",
+            Self::ServerError => "server error",
+            Self::Slow(_) => "slow",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// Which service a proxy stands before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    /// DynamoDB.
+    DynamoDb,
+    /// SNS.
+    Sns,
+    /// SQS.
+    Sqs,
+    /// Claude's API.
+    Claude,
+}
+
+/// A call that came by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// How many calls came before it, at all the proxies that share the plan.
+    pub index: usize,
+    /// Whom it was for.
+    pub service: Service,
+    /// `PutItem`, `TransactWriteItems`, `Publish`, `SendMessageBatch` and so on; of Claude the last part of the path: `messages`.
+    pub operation: String,
+}

@@ -1,0 +1,52 @@
+//! A plan by dice: some fraction of the calls fails, each in one of the ways in which AWS and the network do.
+
+use std::time::Duration;
+
+use super::{Call, Fault};
+
+/// The longest that an answer is late.
+const SLOWEST_MILLIS: u64 = 400;
+
+/// Fails this fraction of the calls, by the dice that begin at `seed`.
+pub fn random(fraction: f64, seed: u64) -> impl FnMut(&Call) -> Option<Fault> + Send + 'static {
+    let mut dice = fastrand::Rng::with_seed(seed);
+    move |call| (dice.f64() < fraction).then(|| one(call, &mut dice))
+}
+
+fn one(call: &Call, dice: &mut fastrand::Rng) -> Fault {
+    match dice.u8(..6) {
+        0 => Fault::RefuseBefore,
+        1 => Fault::LoseAnswer,
+        2 => Fault::Throttle,
+        3 => Fault::ServerError,
+        // Only writes conflict.
+        4 if is_write(&call.operation) => Fault::Conflict,
+        _ => Fault::Slow(Duration::from_millis(dice.u64(20..=SLOWEST_MILLIS))),
+    }
+}
+
+fn is_write(operation: &str) -> bool {
+    matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem" | "TransactWriteItems")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Service;
+    use super::*;
+
+    #[test]
+    fn so_many_calls_fail_in_every_way_by_the_seed_and_reads_do_not_conflict() {
+        let call = |operation: &str| Call { index: 0, service: Service::DynamoDb, operation: operation.to_owned() };
+        let of = |operation: &str, seed| {
+            let mut plan = random(0.1, seed);
+            (0..10_000).filter_map(|_| plan(&call(operation))).collect::<Vec<Fault>>()
+        };
+        let writes = of("PutItem", 7);
+        assert!((800..1_200).contains(&writes.len()), "{}", writes.len());
+        let kinds: std::collections::BTreeSet<&str> = writes.iter().map(|fault| fault.as_str()).collect();
+        assert_eq!(kinds.len(), 6, "{kinds:?}");
+        assert!(!of("GetItem", 7).contains(&Fault::Conflict));
+        assert_eq!(of("PutItem", 7), writes);
+        assert_ne!(of("PutItem", 8), writes);
+    }
+}

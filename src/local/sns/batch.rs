@@ -1,0 +1,53 @@
+//! `PublishBatch`: several messages in one call
+//! (<https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{MAX_BYTES, Published, Refused, read, refused};
+
+/// The most messages of a call.
+const MOST: usize = 10;
+
+/// What begins the fields of a message.
+const ENTRIES: &str = "PublishBatchRequestEntries.member.";
+
+/// A message of a batch: its id in it, and what is to be published, or why it is refused.
+pub(super) struct Entry {
+    pub(super) id: String,
+    pub(super) published: Result<Published, Refused>,
+}
+
+/// The messages of a call.
+pub(super) fn entries(form: &BTreeMap<String, String>) -> Result<Vec<Entry>, Refused> {
+    let topic = form.get("TopicArn").cloned();
+    let mut entries = Vec::new();
+    let (mut ids, mut bytes) = (BTreeSet::new(), 0);
+    for number in 1.. {
+        let prefix = format!("{ENTRIES}{number}.");
+        let fields =
+            form.iter().filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?.to_owned(), value.clone())));
+        let mut fields: BTreeMap<String, String> = fields.collect();
+        if fields.is_empty() {
+            break;
+        }
+        let id = fields.remove("Id").unwrap_or_default();
+        bytes += fields.values().map(String::len).sum::<usize>();
+        if !ids.insert(id.clone()) {
+            return Err(refused(
+                "BatchEntryIdsNotDistinct",
+                "Two or more batch entries in the request have the same Id.",
+            ));
+        }
+        fields.extend(topic.iter().map(|topic| ("TopicArn".to_owned(), topic.clone())));
+        entries.push(Entry { id, published: read(fields) });
+    }
+    match entries.len() {
+        0 => Err(refused("EmptyBatchRequest", "The batch request doesn't contain any entries.")),
+        1..=MOST if bytes <= MAX_BYTES => Ok(entries),
+        1..=MOST => Err(refused(
+            "BatchRequestTooLong",
+            "The length of all the batch messages put together is more than the limit.",
+        )),
+        _ => Err(refused("TooManyEntriesInBatchRequest", "The batch request contains more entries than permissible.")),
+    }
+}
