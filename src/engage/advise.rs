@@ -114,7 +114,6 @@ impl Work<'_> {
                     return Ok(self.read(happened, &body, &reservation, asked).await);
                 }
                 Tried::OverBudget => {
-                    self.engager.spent.note(self.now);
                     return Ok(self.by_the_rules(happened, asked, &self.over_budget()));
                 }
                 Tried::Failed(failure) => failure,
@@ -161,8 +160,13 @@ impl Work<'_> {
         asked: &mut Asked,
     ) -> Result<Tried, Trouble> {
         let most = self.engager.price.most(question.body.len(), question.max_tokens);
-        let Reserved::Held(reservation) = self.budget.reserve(most, self.config.daily_budget, self.now).await? else {
-            return Ok(Tried::OverBudget);
+        let reservation = match self.budget.reserve(most, self.config.daily_budget, self.now).await? {
+            Reserved::Held(reservation) => reservation,
+            Reserved::Full => return Ok(Tried::OverBudget),
+            Reserved::Spent => {
+                self.engager.spent.note(self.now);
+                return Ok(Tried::OverBudget);
+            }
         };
         asked.tries += 1;
         let began = Instant::now();

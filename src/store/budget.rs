@@ -46,12 +46,13 @@ impl Reservation {
 pub enum Reserved {
     /// It is held.
     Held(Reservation),
+    /// It doesn't fit into the day's budget now: others hold a part of it, and may give some back.
+    Full,
     /// It doesn't fit into the day's budget any more.
-    Over,
+    Spent,
 }
 
-/// How long it is taken for granted that a day's budget is spent. Not for the rest of the day: what others hold at that moment is
-/// given back in part.
+/// How long it is taken for granted that a day's budget is spent. Not for the rest of the day: the next question may be a shorter one.
 const SPENT_FOR: Duration = Duration::from_secs(60);
 
 /// That a day's budget was found spent, so that not each question has to find out for itself, which costs a write.
@@ -90,7 +91,7 @@ impl Budget {
     /// DynamoDB can't be asked. What was reserved then stays so.
     pub async fn reserve(&self, most: NanoUsd, limit: NanoUsd, now: UnixMillis) -> Result<Reserved, Trouble> {
         if most > limit {
-            return Ok(Reserved::Over);
+            return Ok(Reserved::Spent);
         }
         let reservation = Reservation { day: now.day(), id: format!("{:016x}", fastrand::u64(..)), most };
         let change = Change {
@@ -110,8 +111,11 @@ impl Budget {
             // Over the budget; or the answer to the first try was lost, and this is the second.
             Written::Refused(day) => {
                 let open = day.as_ref().and_then(|day| day.get("open")).and_then(|open| open.as_ss().ok());
-                let is_held = open.is_some_and(|open| open.contains(&reservation.id));
-                Ok(if is_held { Reserved::Held(reservation) } else { Reserved::Over })
+                Ok(match open {
+                    Some(open) if open.contains(&reservation.id) => Reserved::Held(reservation),
+                    Some(_) => Reserved::Full,
+                    None => Reserved::Spent,
+                })
             }
         }
     }
@@ -166,7 +170,7 @@ mod tests {
         assert!(!spent.holds(at("2026-11-24T12:00:00Z")));
         spent.note(at("2026-11-24T12:00:00Z"));
         assert!(spent.holds(at("2026-11-24T12:00:59Z")));
-        assert!(!spent.holds(at("2026-11-24T12:01:00Z")), "what was held may have been given back");
+        assert!(!spent.holds(at("2026-11-24T12:01:00Z")), "the next question may be a shorter one");
         spent.note(at("2026-11-24T23:59:50Z"));
         assert!(spent.holds(at("2026-11-24T23:59:59Z")));
         assert!(!spent.holds(at("2026-11-25T00:00:00Z")), "another day, another budget");

@@ -1,5 +1,6 @@
 //! `engage`, on the embedded AWS, with a stand-in for Claude: verdicts, decisions, receipts, whatever Claude answers.
 
+mod at_once;
 mod binary;
 mod conforms;
 mod cost;

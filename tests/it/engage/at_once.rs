@@ -1,0 +1,165 @@
+//! What the written rules decide without asking, in one write, and publish together: with any one call failing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rebound::decision::{By, Done};
+use rebound::local::faults::{Call, Fault};
+use rebound::queue::Delivery;
+use serde_json::{Value, json};
+
+use super::{LINK, MINUTE, Mail, NOW, PHONE, Stage, after};
+
+/// After so long a message is back that was not handled, and whoever was at it is dead.
+const LATER: Duration = Duration::from_secs(12 * 60);
+
+const BATCHES: [&[&str]; 2] = [&["a1", "b1", "c1", "d1"], &["a2", "c2", "c3", "a1"]];
+
+/// Two clicks by one person, an open, somebody who clicks three links, and a machine.
+async fn stage() -> Stage {
+    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| Mail::to(&format!("e-{name}"), &format!("{name}@example.com")));
+    let at = |minutes: i64| after(-10 * MINUTE + minutes * MINUTE);
+    let link = |name: &str| format!("https://shop.example/{name}");
+    stage
+        .receives(&[
+            a.delivered(),
+            b.delivered(),
+            c.delivered(),
+            d.delivered(),
+            a.clicked("a1", at(0)),
+            a.clicked("a2", at(1)),
+            b.opened_by("b1", at(0), PHONE),
+            c.clicked_by("c1", at(0), PHONE, &link("one")),
+            c.clicked_by("c2", at(1), PHONE, &link("two")),
+            c.clicked_by("c3", at(2), PHONE, &link("three")),
+            d.clicked_by("d1", at(0), "curl/8.5.0", LINK),
+        ])
+        .await;
+    stage
+}
+
+/// Hands everything over until all of it is done. A function that dies is not told what it did.
+async fn deliver(stage: &Stage) {
+    let mut now = NOW;
+    for batch in BATCHES {
+        let mut left = batch.to_vec();
+        for deliveries in 1.. {
+            assert!(deliveries < 5, "{left:?} are never done");
+            let messages: Vec<Delivery> = stage.deliveries(&left, deliveries).await;
+            let answer = tokio::select! {
+                answer = stage.delivers(&messages, now) => Some(answer),
+                () = stage.faults.killed() => None,
+            };
+            let Some(answer) = answer else {
+                stage.faults.plan(|_| None);
+                now = now.plus(LATER);
+                continue;
+            };
+            let failed: BTreeSet<String> = answer.failures.into_iter().map(|failure| failure.id).collect();
+            left.retain(|id| failed.contains(&format!("sqs-{id}")));
+            if left.is_empty() {
+                break;
+            }
+            now = now.plus(LATER);
+        }
+    }
+}
+
+/// What was decided, and that it is noted as published.
+async fn decided(stage: &Stage) -> BTreeMap<String, Done> {
+    let rows = stage.rows().await;
+    for row in rows.iter().filter(|row| row["event"].as_s().unwrap().starts_with("decision#")) {
+        assert!(row.contains_key("decided_at") && row.contains_key("published_at"), "{row:?}");
+    }
+    assert_eq!(rows.iter().filter(|row| row["event"].as_s().unwrap().starts_with("verdict#")).count(), 7);
+    let receipts = stage.receipts().await;
+    assert!(receipts.values().all(|receipt| receipt.asked.by == By::Rules && receipt.asked.tries == 0));
+    receipts.into_iter().map(|(key, receipt)| (key, receipt.done)).collect()
+}
+
+/// What was published: by its id, each time that it was.
+fn published(stage: &Stage) -> BTreeMap<String, Vec<Value>> {
+    let mut all = BTreeMap::<String, Vec<Value>>::new();
+    for message in stage.published() {
+        all.entry(message["id"].as_str().unwrap().to_owned()).or_default().push(message);
+    }
+    all
+}
+
+#[tokio::test]
+async fn any_one_call_may_fail_lose_its_answer_or_be_the_last_and_each_is_decided_once_and_published() {
+    let stage_without = stage().await;
+    stage_without.faults.plan(|_| None);
+    deliver(&stage_without).await;
+    let calls = stage_without.faults.calls();
+    let (expected, told) = (decided(&stage_without).await, published(&stage_without));
+    assert_eq!(expected.len(), 3);
+    assert!(expected.values().any(|done| *done == Done::HandedToHuman));
+    assert!(told.len() == 3 && told.values().all(|times| times.len() == 1), "{told:#?}");
+    let operations: BTreeSet<&str> = calls.iter().map(|call| call.operation.as_str()).collect();
+    assert_eq!(operations, ["PublishBatch", "PutItem", "Query", "UpdateItem"].into());
+
+    // Not by their place among all calls: messages are looked at side by side.
+    let mut count = BTreeMap::<&str, usize>::new();
+    for call in &calls {
+        *count.entry(&call.operation).or_default() += 1;
+    }
+    for (operation, nth) in count.into_iter().flat_map(|(operation, count)| (0..count).map(move |nth| (operation, nth)))
+    {
+        let is_published = operation == "PublishBatch";
+        for fault in [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter, Fault::Throttle, Fault::Invalid] {
+            // What DynamoDB will never take is for the queue of dead letters.
+            if fault == Fault::Invalid && !is_published {
+                continue;
+            }
+            let stage = stage().await;
+            plan(&stage, operation, nth, fault);
+            deliver(&stage).await;
+            let context = format!("{fault:?} at {operation} {nth}");
+            assert_eq!(decided(&stage).await, expected, "{context}");
+            let published = published(&stage);
+            assert!(published.keys().eq(told.keys()), "{context}: {published:#?}");
+            let may_be_repeated = fault == Fault::KillAfter || (fault == Fault::LoseAnswer && is_published);
+            for (id, times) in published {
+                assert!(times.len() == 1 || may_be_repeated && times.len() == 2, "{context}: {id}");
+                assert!(times.iter().all(|time| *time == times[0]), "{context}: {times:#?}");
+            }
+        }
+    }
+}
+
+fn plan(stage: &Stage, operation: &str, nth: usize, fault: Fault) {
+    let (operation, mut before) = (operation.to_owned(), 0);
+    stage.faults.plan(move |call: &Call| {
+        before += usize::from(call.operation == operation);
+        (call.operation == operation && before == nth + 1).then_some(fault)
+    });
+}
+
+#[tokio::test]
+async fn what_somebody_has_claimed_is_not_decided_over_its_head() {
+    let stage = stage().await;
+    let claim = stage.dynamodb.put_item().table_name(stage.aws.variable("EVENTS_TABLE").unwrap());
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let number = |ms: i64| aws_sdk_dynamodb::types::AttributeValue::N(ms.to_string());
+    let claim = claim.item("email_id", text("e-a")).item("event", text("decision#email.clicked#a@example.com"));
+    let claim = claim.item("kind", text("decision")).item("carrier", text("sqs-another"));
+    claim.item("claimed_at", number(NOW.0 - 1_000)).send().await.unwrap();
+    let deliveries = stage.deliveries(&["a1"], 1).await;
+    assert!(stage.delivers(&deliveries, NOW).await.failures.is_empty());
+    assert_eq!((stage.receipts().await.len(), stage.published().len()), (0, 0), "its carrier decides");
+    // Whoever claimed it must be dead by now.
+    assert!(stage.delivers(&deliveries, NOW.plus(LATER)).await.failures.is_empty());
+    assert_eq!((stage.receipts().await.len(), stage.published().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_receipt_of_the_rules_says_what_they_went_by() {
+    let stage = stage().await;
+    stage.delivers(&stage.deliveries(&["c1"], 1).await, NOW).await;
+    let receipt = stage.receipt().await;
+    let engaged = json!({ "clicked": true, "human": true, "distinct_links": 3, "days_active": 1 });
+    assert_eq!((receipt.facts, receipt.done), (json!({ "engaged": engaged }), Done::HandedToHuman));
+    assert_eq!(receipt.asked.because.as_deref(), Some("Claude is not configured"));
+}
