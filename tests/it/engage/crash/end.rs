@@ -50,7 +50,8 @@ pub(super) struct Decision {
 
 impl Decision {
     fn of(row: &Item) -> Self {
-        let receipt: Receipt = serde_json::from_str(&payload_text(row)).unwrap();
+        let receipt = serde_json::from_str(&payload_text(row));
+        let receipt: Receipt = receipt.unwrap_or_else(|error| panic!("{error} in {row:?}"));
         let refused = receipt.guards.iter().filter(|answer| answer.ruling == Ruling::Refused);
         let refused_by: Vec<&str> = refused.map(|answer| answer.guard.as_str()).collect();
         let mut followup = serde_json::to_value(&receipt.followup).unwrap();
