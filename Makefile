@@ -8,7 +8,9 @@ FUNCTION ?= receive
 EVENT ?= email.bounced
 RATE ?= 300
 EVENTS ?= 1000000
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+TARGET ?= $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
+TIME ?= 600
 # What README's code is run with. Go is run too where Debian's package of the AWS SDK for Go is.
 REQUIRE_SNIPPETS ?= python $(if $(shell command -v npm),ts)
 SNIPPETS = $(BIN)/boto3 $(if $(shell command -v npm),$(TOOLS)/node/installed)
@@ -18,7 +20,8 @@ REBOUND := cargo run --features cli --bin rebound --
 CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
 SAM := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam
 
-.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-protect bench-latency soak clean
+.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-protect bench-latency soak clean fuzz
+
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,8 +29,16 @@ help: ## list the commands
 demo: ## the whole service at work, in memory, checked against its contract
 	@$(REBOUND) demo
 
-test: ## every test
+test: ## every test; what the fuzzers have found is among them
 	cargo test
+
+# Stable Rust has no sanitizers. They would look for what only unsafe code does, which is forbidden here; panics, overflows, endless
+# loops and what the targets assert are found without. It needs a C++ compiler, for libFuzzer. What it finds of interest is in
+# fuzz/found/, what fails in fuzz/artifacts/; to keep something, put it into fuzz/corpus/.
+fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes of building: TIME=600 seconds each; TARGET=stream for one
+	@for target in $(TARGET); do echo "$$target: $(TIME) seconds"; mkdir -p fuzz/found/$$target; \
+	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target fuzz/corpus/$$target -- \
+		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
 lint: $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(SNIPPETS) ## formatting, clippy, the template, the questions to Claude, README's code
 	cargo fmt --check
@@ -48,7 +59,7 @@ dev: ## the whole service in one process: LISTEN=127.0.0.1:9000 DYNAMODB=127.0.0
 watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on the embedded AWS, fed from its stream and by the clock
 	@cargo build --features cli --bin rebound
 	@mkdir -p .local && rm -f .local/aws.env
-	@$(TARGET)/debug/rebound dev --aws-only --dynamodb $(DYNAMODB) --invoke http://$(LISTEN) > .local/aws.env & aws=$$!; \
+	@$(BUILT)/debug/rebound dev --aws-only --dynamodb $(DYNAMODB) --invoke http://$(LISTEN) > .local/aws.env & aws=$$!; \
 	trap 'kill $$aws 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
 	until grep -qs REBOUND_LOCAL .local/aws.env; do kill -0 $$aws 2>/dev/null || exit 1; sleep 0.1; done; \
 	echo "the function URL: http://$(LISTEN)/lambda-url/receive/ (once it is built)"; \
@@ -82,7 +93,7 @@ deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam
 bench: ## receive next to the floor: the same runtime doing one bare PutItem
 	cargo build --release --features bench --bin receive --bin bench-floor --bin bench-hello
 	cargo build --features cli --bin bench
-	$(TARGET)/debug/bench --binaries $(TARGET)/release
+	$(BUILT)/debug/bench --binaries $(BUILT)/release
 
 bench-protect: ## what protect costs for each of 100,000 delivered events, in DynamoDB's units and in time: RATE=300
 	cargo run --release --features cli --bin bench-stream -- protect --rate $(RATE)
@@ -92,10 +103,14 @@ bench-latency: ## from a complaint's POST to its alert, in the service as `make 
 
 soak: ## very many webhooks to a service that is killed again and again, and whose calls fail: EVENTS=1000000, SOAK="--kill-every 30 --faults 0.02"
 	cargo build --profile soak --features cli --bin rebound --bin bench-soak
-	$(TARGET)/soak/bench-soak --events $(EVENTS) $(SOAK)
+	$(BUILT)/soak/bench-soak --events $(EVENTS) $(SOAK)
 
 clean: ## remove everything that was built or installed
-	rm -rf target .tools .local .aws-sam
+	rm -rf target fuzz/target fuzz/found .tools .local .aws-sam
+
+# Not optimised, as it only starts what is.
+$(TOOLS)/bin/cargo-fuzz:
+	cargo install --quiet --debug --locked --root $(TOOLS) cargo-fuzz
 
 $(BIN)/python3:
 	python3 -m venv $(TOOLS)/venv

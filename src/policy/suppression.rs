@@ -30,6 +30,10 @@ const TOMBSTONE_DAYS: u32 = 35;
 /// The longest detail kept with a reason, in characters.
 const MAX_DETAIL_CHARS: usize = 200;
 
+/// The longest id of an email kept with a reason, in bytes; Resend's have 36. A longer one is left out: it must not make an item,
+/// or a transaction of many, so large that DynamoDB never takes it, and the recipient is not suppressed.
+const MAX_EMAIL_ID: usize = 256;
+
 /// Why an address must not be written to. Each reason stands and is lifted on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
@@ -132,7 +136,8 @@ pub fn protection(event: &Event<'_>, message: &MessageId, received_at: UnixMilli
     let Some(event_type) = event.event_type() else { return Protection::Nothing };
     let change =
         |reason, effect| Change { reason, at: event.at().unwrap_or(received_at), message: message.clone(), effect };
-    let suppress = |reason, email_id, detail: Option<String>| {
+    let suppress = |reason, email_id: Option<String>, detail: Option<String>| {
+        let email_id = email_id.filter(|id| id.len() <= MAX_EMAIL_ID);
         let detail = detail.map(|text| text.chars().take(MAX_DETAIL_CHARS).collect());
         change(reason, Effect::Suppress(Grounds { email_id, detail, until: None }))
     };

@@ -13,6 +13,7 @@ mod binaries;
 mod claude_stub;
 mod concurrency;
 mod contract;
+mod corpora;
 mod counting_cost;
 mod engage;
 mod engage_verdicts;

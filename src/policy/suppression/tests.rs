@@ -39,6 +39,24 @@ fn short(protection: Protection) -> String {
 }
 
 #[test]
+fn an_email_id_too_long_to_be_one_does_not_stand_in_the_way_of_suppressing() {
+    let kept = |event_type: &str, data: &str| match protection_of(event_type, data) {
+        Protection::Changes(changes) => match &changes[&recipient("a@x.io")][..] {
+            [Change { effect: Effect::Suppress(grounds), .. }] => grounds.email_id.clone(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    for (length, is_kept) in [(36, true), (256, true), (257, false), (500_000, false)] {
+        let id = "e".repeat(length);
+        let expected = is_kept.then(|| id.clone());
+        assert_eq!(kept("email.complained", &format!(r#"{{"to":"a@x.io","email_id":"{id}"}}"#)), expected);
+        let added = format!(r#"{{"email":"a@x.io","origin":"bounce","source_id":"{id}"}}"#);
+        assert_eq!(kept("suppression.added", &added), expected);
+    }
+}
+
+#[test]
 fn each_event_suppresses_or_lifts_what_the_policy_says() {
     let table = [
         ("email.complained", r#"{"to":["Ann@example.com"]}"#, "ann@example.com +complaint"),

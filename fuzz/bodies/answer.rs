@@ -1,0 +1,154 @@
+//! Claude's answers: the input is the body of an answer of the Messages API.
+//!
+//! It is taken for other things too, so that there is something to be accepted: as the input of each tool, where it is JSON; and as
+//! three texts, the subject and the reason a line each, and the rest the message.
+
+use std::collections::BTreeSet;
+
+use rebound::campaign::Campaign;
+use rebound::claude::price::Price;
+use rebound::decision::{Asked, By, Done, Followup, Receipt, wording};
+use rebound::money::NanoUsd;
+use rebound::policy::answer::{Bounds, Choice, Token, check, shown, usage};
+use rebound::policy::numbers::ClaudePolicy;
+use rebound::policy::verdict::Verdict;
+use serde_json::{Value, json};
+
+use super::second_look::{is_harmless, names_none_of};
+use super::{lines, text};
+
+const HOSTS: [&str; 2] = ["own.example", "docs.own.example"];
+const TOOLS: [&str; 4] = ["schedule_followup", "log_engagement", "hand_to_human", "do_nothing"];
+const LONGEST_DELAY: u32 = 168;
+
+/// Whatever Claude answers, it is refused, or what comes of it keeps to every bound; and what is shown and published of it can be.
+pub fn run(bytes: &[u8]) {
+    judged(bytes);
+    if let Ok(input) = serde_json::from_slice::<Value>(bytes) {
+        for tool in TOOLS {
+            judged(&calling(tool, &input));
+        }
+    }
+    let [subject, reason, message] = lines(bytes);
+    let (subject, reason, message) = (text(subject), text(reason), text(message));
+    for (subject, reason, message) in [
+        (subject.as_str(), reason.as_str(), message.as_str()),
+        ("A subject", reason.as_str(), "A message."),
+        (subject.as_str(), "A reason", "A message."),
+        ("A subject", "A reason", message.as_str()),
+        ("A subject", "A reason", &text(bytes)),
+    ] {
+        let input = json!({
+            "to": "r2", "subject": subject, "message": message, "reason": reason, "campaign_id": "launch", "send_after_hours": 24,
+        });
+        judged(&calling("schedule_followup", &input));
+    }
+}
+
+/// The body of an answer that calls a tool.
+fn calling(tool: &str, input: &Value) -> Vec<u8> {
+    let message = json!({
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "stop_reason": "tool_use",
+        "content": [{ "type": "tool_use", "id": "toolu_1", "name": tool, "input": input }],
+        "usage": { "input_tokens": 900, "output_tokens": 80 },
+    });
+    message.to_string().into_bytes()
+}
+
+/// Reads an answer in every way in which one is read.
+fn judged(body: &[u8]) {
+    let usage = usage(body);
+    if let Some(usage) = &usage {
+        let cost = Price::of("claude-opus", &ClaudePolicy::default()).cost(usage);
+        assert!(cost >= NanoUsd(0) && cost.usd() < 1e6, "{cost:?}");
+    }
+    let shown = shown(body);
+    let is_seen = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    assert!(shown.chars().count() <= 2_000 && shown.chars().all(is_seen));
+
+    let tokens = [Token::nth(0), Token::nth(1)];
+    let campaign = Campaign::new("launch").expect("a name");
+    let hosts: BTreeSet<String> = HOSTS.map(str::to_owned).into();
+    let bounds = Bounds { tokens: &tokens, campaign: &campaign, hosts: &hosts, longest_delay_hours: LONGEST_DELAY };
+    let (choice, refused) = match check(body, &bounds) {
+        Ok(checked) => (checked.into_choice(), None),
+        Err(refusal) => {
+            let told = refusal.to_string();
+            assert!(told.chars().count() < 300 && !told.contains(char::is_control), "{told:?}");
+            (Choice::DoNothing { reason: "By the rules.".to_owned() }, Some(told))
+        }
+    };
+    keeps_to_its_bounds(&choice);
+    let asked = Asked { by: By::Claude, usage, answer: Some(shown), refused, ..Asked::default() };
+    is_published(choice, asked, campaign);
+}
+
+fn keeps_to_its_bounds(choice: &Choice) {
+    let one_line = |text: &str, most: usize| {
+        let length = text.chars().count();
+        assert!((1..=most).contains(&length) && !text.contains(char::is_control), "{text:?}");
+        assert!(text.trim() == text && is_harmless(text, &HOSTS), "{text:?}");
+    };
+    one_line(choice.reason(), 500);
+    if let Choice::ScheduleFollowup { to, subject, message, send_after_hours, .. } = choice {
+        assert!(["r1", "r2"].contains(&to.as_str()));
+        one_line(subject, 150);
+        let is_plain = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+        assert!((1..=2_000).contains(&message.chars().count()) && message.chars().all(is_plain), "{message:?}");
+        assert!(is_harmless(message, &HOSTS), "{message:?}");
+        assert!(names_none_of(subject, &["r1", "r2"]) && names_none_of(message, &["r1", "r2"]));
+        assert!((1.0..=f64::from(LONGEST_DELAY)).contains(send_after_hours));
+    }
+}
+
+/// The receipt of a choice is read back as it was, and what is published of it is what SNS takes.
+fn is_published(choice: Choice, asked: Asked, campaign: Campaign) {
+    let (done, followup) = match &choice {
+        Choice::ScheduleFollowup { subject, message, .. } => (Done::FollowupProposed, Some((subject, message))),
+        Choice::LogEngagement { .. } => (Done::EngagementLogged, None),
+        Choice::HandToHuman { .. } => (Done::HandedToHuman, None),
+        Choice::DoNothing { .. } => (Done::Nothing("it was chosen".to_owned()), None),
+    };
+    let followup = followup.map(|(subject, message)| Followup {
+        recipient: "ann@example.com".to_owned(),
+        from: None,
+        subject: subject.clone(),
+        text: message.clone(),
+        not_before: "2026-11-24T08:00:00.000Z".to_owned(),
+        campaign: campaign.clone(),
+        idempotency_key: Followup::idempotency_key("e1", "ann@example.com"),
+        tags: Followup::tags("e1", "campaign", &campaign),
+    });
+    let receipt = Receipt {
+        id: "decision#e1".to_owned(),
+        at: "2026-11-23T13:05:00.126Z".to_owned(),
+        email_id: "e1".to_owned(),
+        event: "email.clicked".to_owned(),
+        message: "msg_1".to_owned(),
+        event_at: "2026-11-23T13:04:00.126Z".to_owned(),
+        recipients: vec!["ann@example.com".to_owned()],
+        campaign,
+        verdict: Verdict::Human,
+        score: 90,
+        reasons: Vec::new(),
+        facts: Value::Null,
+        asked,
+        choice,
+        guards: Vec::new(),
+        done,
+        followup,
+    };
+    let json = serde_json::to_string(&receipt).expect("a receipt is JSON");
+    assert_eq!(serde_json::from_str::<Receipt>(&json).expect("and is read back"), receipt);
+    let notice = wording::notice(&receipt).expect("a notice is JSON");
+    assert_eq!(notice.is_some(), receipt.done.kind().is_some());
+    if let Some(notice) = notice {
+        let is_ascii = |c: char| c == ' ' || c.is_ascii_graphic();
+        assert!(notice.subject.len() <= 100 && notice.subject.chars().all(is_ascii), "{:?}", notice.subject);
+        assert!(notice.sms.chars().count() <= 160 && !notice.sms.contains(char::is_control));
+        // SNS takes 256 KiB in all.
+        assert!(notice.email.len() + notice.machines.len() + notice.sms.len() < 64 * 1024);
+        let machines: Value = serde_json::from_str(&notice.machines).expect("what is for machines is JSON");
+        assert_eq!(machines["followup"], json!(receipt.followup));
+    }
+}

@@ -1,0 +1,129 @@
+//! An AWS that answers at once, in this thread, and without a network.
+
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use serde_json::Value;
+
+/// What AWS says to every call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// It does whatever it is asked; there was nothing in any table.
+    Obliging,
+    /// It refuses the caller, which may pass.
+    Denying,
+    /// It can never do this.
+    Objecting,
+}
+
+impl Mood {
+    /// The mood that an input meets: always the same one.
+    pub(super) const fn met_by(bytes: &[u8]) -> Self {
+        match bytes.len() % 4 {
+            0 | 1 => Self::Obliging,
+            2 => Self::Denying,
+            _ => Self::Objecting,
+        }
+    }
+}
+
+/// The clients, and what they were called with.
+pub(super) struct Aws {
+    pub(super) dynamodb: aws_sdk_dynamodb::Client,
+    pub(super) sns: aws_sdk_sns::Client,
+    pub(super) sqs: aws_sdk_sqs::Client,
+    wire: Wire,
+}
+
+impl Aws {
+    pub(super) fn new() -> Self {
+        let wire = Wire::default();
+        let connector = SharedHttpConnector::new(wire.clone());
+        let http: SharedHttpClient = http_client_fn(move |_, _| connector.clone());
+        macro_rules! client {
+            ($sdk:ident) => {
+                $sdk::Client::from_conf(
+                    $sdk::Config::builder()
+                        .behavior_version(BehaviorVersion::latest())
+                        .region(Region::from_static("eu-west-1"))
+                        .credentials_provider(Credentials::new("key", "secret", None, None, "fuzzing"))
+                        .http_client(http.clone())
+                        .retry_config(RetryConfig::disabled())
+                        .build(),
+                )
+            };
+        }
+        Self { dynamodb: client!(aws_sdk_dynamodb), sns: client!(aws_sdk_sns), sqs: client!(aws_sdk_sqs), wire }
+    }
+
+    /// Forgets what it was called with, and is in this mood from now on.
+    pub(super) fn begin(&self, mood: Mood) {
+        let mut state = self.wire.0.lock().expect("no call panics");
+        *state = State { mood, calls: Vec::new() };
+    }
+
+    /// What it was called with: the JSON of each call to DynamoDB, by its name.
+    pub(super) fn calls(&self) -> Vec<(String, Value)> {
+        self.wire.0.lock().expect("no call panics").calls.clone()
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Wire(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    mood: Mood,
+    calls: Vec<(String, Value)>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { mood: Mood::Obliging, calls: Vec::new() }
+    }
+}
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let mut state = self.0.lock().expect("no call panics");
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let (service, name) = target.split_once('.').unwrap_or(("SNS", "Publish"));
+        if service.starts_with("DynamoDB") {
+            let body = request.body().bytes().expect("a call is in memory");
+            state.calls.push((name.to_owned(), serde_json::from_slice(body).expect("a call is JSON")));
+        }
+        let (status, body) = answer(service, state.mood);
+        let status = status.try_into().expect("a status");
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, body.into())))
+    }
+}
+
+fn answer(service: &str, mood: Mood) -> (u16, &'static str) {
+    match (service, mood) {
+        ("SNS", Mood::Obliging) => {
+            (200, "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>")
+        }
+        ("SNS", Mood::Denying) => {
+            (403, "<ErrorResponse><Error><Code>AuthorizationError</Code></Error></ErrorResponse>")
+        }
+        ("SNS", Mood::Objecting) => {
+            (400, "<ErrorResponse><Error><Code>InvalidParameter</Code></Error></ErrorResponse>")
+        }
+        ("AmazonSQS", Mood::Obliging) => (200, r#"{"Successful":[],"Failed":[]}"#),
+        (_, Mood::Obliging) => (200, "{}"),
+        (_, Mood::Denying) => (400, r#"{"__type":"AccessDeniedException"}"#),
+        (_, Mood::Objecting) => (400, r#"{"__type":"ValidationException"}"#),
+    }
+}
+
+/// Runs what waits for nothing but this AWS.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    }
+    RUNTIME.with(|runtime| runtime.block_on(work))
+}

@@ -1,0 +1,164 @@
+//! Event bodies: the input is the body of a message whose signature held.
+//!
+//! One that begins with the byte FF, which no text does, stands for a large body: as many times 2 KiB as the byte after it says, of
+//! the rest, repeated, or, where there is no rest, of bytes that can't be compressed.
+
+use rebound::campaign::CampaignTags;
+use rebound::event::Event;
+use rebound::policy::counting::{Once, Received, counts};
+use rebound::policy::suppression::{Change, Protection, protection};
+use rebound::recipient::Recipient;
+use rebound::signature::MessageId;
+use rebound::store::Item;
+use rebound::store::row::{Row, Stamp, item_size, payload};
+use rebound::store::suppressions::Stored;
+use rebound::time::UnixMillis;
+
+use super::{NOW, string, text};
+
+/// DynamoDB's limits
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
+const MAX_ITEM: usize = 400 * 1024;
+const MAX_PARTITION_KEY: usize = 2048;
+const MAX_SORT_KEY: usize = 1024;
+
+const STAMP: Stamp = Stamp { received_at: UnixMillis(NOW), retention_days: 90 };
+
+/// Whatever the body is, there is a row for it that DynamoDB can hold, the body is in it to the byte (or, if it can't be, its head
+/// and hash), and it is the same row every time; and what follows from it for recipients and campaigns can be stored too.
+pub fn run(bytes: &[u8]) {
+    let short = MessageId::already_verified("msg_2Lh9KRb0pzN4LePd3XiA4v12Axj");
+    if let [0xFF, pages, rest @ ..] = bytes {
+        stored(&repeated(usize::from(*pages) * 2048, rest), &short);
+        return;
+    }
+    let long = MessageId::already_verified(text(bytes.get(..2_000).unwrap_or(bytes)) + "x");
+    for message in [short, long] {
+        assert_eq!(stored(bytes, &message), stored(bytes, &message), "the same message is the same row");
+    }
+}
+
+/// The row of a body, as `receive` chooses it.
+fn stored(body: &[u8], message: &MessageId) -> Row {
+    let event = match Event::read(body) {
+        Ok(event) => event,
+        Err(unreadable) => return quarantined(body, message, &unreadable.to_string()),
+    };
+    assert!(std::str::from_utf8(body).is_ok_and(|text| text.trim_start().starts_with('{')));
+    everything_reads(&event);
+    what_follows_can_be_stored(&event, message);
+    match Row::event(&event, message, body, STAMP) {
+        Ok(row) => {
+            let (partition, sort) = keys(row.item());
+            assert!(sort.starts_with(&format!("{}#", event.type_text())));
+            assert!(event.resource_id().is_some_and(|id| id == partition) || partition.starts_with("message#"));
+            assert_eq!(string(row.item(), "kind"), "event");
+            assert_eq!(payload(row.item()).as_deref(), Some(body), "to the byte");
+            row
+        }
+        Err(unstorable) => {
+            let is_large = body.len() > MAX_ITEM / 2 || event.type_text().len() > MAX_SORT_KEY / 2;
+            assert!(is_large, "{unstorable}");
+            quarantined(body, message, &unstorable.to_string())
+        }
+    }
+}
+
+fn quarantined(body: &[u8], message: &MessageId, problem: &str) -> Row {
+    let row = Row::quarantine(message, body, problem, STAMP);
+    let item = row.item();
+    let (partition, sort) = keys(item);
+    assert!(partition.starts_with("message#") && sort.starts_with("quarantine#"));
+    assert_eq!((string(item, "kind"), string(item, "problem")), ("quarantine", problem));
+    let kept = payload(item).expect("the body is kept");
+    match item.get("payload_bytes") {
+        None => assert_eq!(kept, body, "to the byte"),
+        Some(length) => {
+            assert!(body.len() > MAX_ITEM / 2, "it would have fitted");
+            assert!(body.starts_with(&kept) && kept.len() >= 4096, "its head");
+            assert_eq!(length.as_n().map(String::as_str), Ok(body.len().to_string().as_str()), "its length");
+            assert_eq!(string(item, "payload_sha256").len(), 64, "its hash");
+        }
+    }
+    row
+}
+
+/// The keys of an item, which DynamoDB can take as it can the item.
+fn keys(item: &Item) -> (&str, &str) {
+    let (partition, sort) = (string(item, "email_id"), string(item, "event"));
+    assert!((1..=MAX_PARTITION_KEY).contains(&partition.len()), "a partition key of {}", partition.len());
+    assert!((1..=MAX_SORT_KEY).contains(&sort.len()), "a sort key of {}", sort.len());
+    assert!(item_size(item) <= MAX_ITEM, "an item of {}", item_size(item));
+    (partition, sort)
+}
+
+/// Each field is read or is not there.
+fn everything_reads(event: &Event<'_>) {
+    let times = [event.at(), event.resource_created_at(), event.interaction().at];
+    // Of a year before 0, which no mail is of, the text has a sign that is not read again.
+    let is_read_again = |at: UnixMillis| at.0 < 0 || UnixMillis::parse(&at.to_text()) == Some(at);
+    assert!(times.into_iter().flatten().all(is_read_again));
+    let texts = [
+        event.email_id(),
+        event.subject(),
+        event.from_text(),
+        event.failed_because(),
+        event.broadcast_id(),
+        event.template_id(),
+        event.resource_name(),
+        event.resource_status(),
+        event.origin(),
+        event.source_email_id(),
+        event.resource_id(),
+        event.bounce().message,
+        event.suppressed_because(),
+    ];
+    assert!(texts.into_iter().flatten().all(|text| !text.is_empty()), "what is empty is not there");
+    let _ = (event.tags(), event.diagnostics(), event.unsubscribed(), event.addressees());
+}
+
+/// Suppressions and counts keep to DynamoDB's limits too: the transaction that stores them is one with the row.
+fn what_follows_can_be_stored(event: &Event<'_>, message: &MessageId) {
+    let protection = protection(event, message, STAMP.received_at);
+    if let Protection::Changes(changes) = &protection {
+        for (recipient, changes) in changes {
+            suppression_can_be_stored(recipient, changes);
+        }
+    }
+    let partition = event.resource_id().filter(|id| id.len() <= 256).unwrap_or_else(|| "message#m".to_owned());
+    let received = Received { message: message.clone(), partition, at: STAMP.received_at, expires_at: UnixMillis(NOW) };
+    for count in counts(event, &received, &protection, &CampaignTags::new(None)) {
+        assert!((1..=256).contains(&count.campaign.as_str().len()));
+        assert!(count.cohort.start() <= received.at);
+        if let Once::Happening { key, .. } = count.once {
+            assert!(key.len() <= MAX_SORT_KEY, "a key of {}", key.len());
+        }
+    }
+}
+
+fn suppression_can_be_stored(recipient: &Recipient, changes: &[Change]) {
+    assert!(!changes.is_empty());
+    let Some(stored) = Stored::default().merged(changes) else { panic!("what is new changes something") };
+    let size = item_size(&stored.to_item(recipient));
+    // A hundred of them, each as large, are one transaction, which holds 4 MB; and they are read before every mail.
+    let most = 2048 + changes.iter().map(|change| change.message.as_str().len()).sum::<usize>();
+    assert!(size <= most, "a suppression of {size} bytes");
+    assert!(stored.merged(changes).is_none(), "the same again changes nothing");
+}
+
+/// So many bytes of these, over and over.
+fn repeated(length: usize, bytes: &[u8]) -> Vec<u8> {
+    if !bytes.is_empty() {
+        return bytes.iter().copied().cycle().take(length).collect();
+    }
+    // Marsaglia's xorshift: all that matters is that zlib finds nothing in it.
+    let mut state: u64 = 0x9E37_79B9_7F4A_7C15;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    })
+    .take(length)
+    .collect()
+}
