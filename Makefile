@@ -15,13 +15,16 @@ TIME ?= 600
 REQUIRE_SNIPPETS ?= python $(if $(shell command -v npm),ts)
 SNIPPETS = $(BIN)/boto3 $(if $(shell command -v npm),$(TOOLS)/node/installed)
 FUNCTIONS := --bin receive --bin protect --bin engage
+BENCHES := --bin bench-micro --bin bench-floor --bin bench-hello
+# The database of advisories is at GitHub, which not every machine can ask: then that one check is left out, and says so.
+ADVISORIES ?= if-reachable
 
+DENY := $(TOOLS)/bin/cargo-deny --locked
 REBOUND := cargo run --features cli --bin rebound --
 CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
 SAM := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam
 
-.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-protect bench-latency soak clean fuzz
-
+.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-protect bench-latency soak clean fuzz deny deps bench-micro
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,15 +43,28 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes
 	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target fuzz/corpus/$$target -- \
 		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
-lint: $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(SNIPPETS) ## formatting, clippy, the template, the questions to Claude, README's code
+lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(SNIPPETS) ## formatting, clippy, dependencies, the template, the questions to Claude, README's code
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --lib $(FUNCTIONS) --no-default-features -- -D warnings
+	cargo clippy $(BENCHES) --features bench -- -D warnings
+	scripts/linked_crates.py --check
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli --document-private-items --quiet
 	$(BIN)/cfn-lint template.yaml
 	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint
 	REQUIRE_ANTHROPIC=1 cargo test --test it engage::conforms
 	REQUIRE_SNIPPETS="$(REQUIRE_SNIPPETS)" cargo test --test it operate::snippets
+
+# A debug build of the tool: it is built in a minute, and checks in seconds.
+deny: $(TOOLS)/bin/cargo-deny ## licences, duplicates and sources of every dependency, and the advisories about them: ADVISORIES=required
+	$(DENY) check --hide-inclusion-graph -D unmatched-skip -D unnecessary-skip licenses bans sources
+	@if GIT_TERMINAL_PROMPT=0 $(if $(shell command -v timeout),timeout 90) $(DENY) fetch db; then \
+		$(DENY) check --disable-fetch advisories; \
+	elif [ "$(ADVISORIES)" = required ]; then exit 1; \
+	else echo "SKIPPED: the check for advisories. Their database can't be fetched from here; what was said is above."; fi
+
+deps: ## build the functions with line numbers, and write down which crates are linked into each: docs/dependencies.md
+	scripts/linked_crates.py
 
 fmt: ## format the code
 	cargo fmt
@@ -95,6 +111,10 @@ bench: ## receive next to the floor: the same runtime doing one bare PutItem
 	cargo build --features cli --bin bench
 	$(BUILT)/debug/bench --binaries $(BUILT)/release
 
+bench-micro: ## what verification, reading an event, the policy and the verdict cost, in nanoseconds, next to the official verifier
+	cargo build --release --features bench --bin bench-micro
+	$(BUILT)/release/bench-micro
+
 bench-protect: ## what protect costs for each of 100,000 delivered events, in DynamoDB's units and in time: RATE=300
 	cargo run --release --features cli --bin bench-stream -- protect --rate $(RATE)
 
@@ -111,6 +131,9 @@ clean: ## remove everything that was built or installed
 # Not optimised, as it only starts what is.
 $(TOOLS)/bin/cargo-fuzz:
 	cargo install --quiet --debug --locked --root $(TOOLS) cargo-fuzz
+
+$(TOOLS)/bin/cargo-deny:
+	cargo install cargo-deny --locked --debug --no-default-features --quiet --root $(TOOLS)
 
 $(BIN)/python3:
 	python3 -m venv $(TOOLS)/venv
