@@ -17,7 +17,7 @@ REBOUND := cargo run --features cli --bin rebound --
 CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
 SAM := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam
 
-.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-protect bench-latency clean
+.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-growth bench-protect bench-latency clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,7 @@ lint: $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(SNIPPETS) ## formatting, cli
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --lib $(FUNCTIONS) --no-default-features -- -D warnings
+	cargo clippy --bins --features bench,cli -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli --document-private-items --quiet
 	$(BIN)/cfn-lint template.yaml
 	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint
@@ -78,10 +79,17 @@ deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam
 	$(SAM) build
 	$(SAM) deploy
 
-bench: ## receive next to the floor: the same runtime doing one bare PutItem
-	cargo build --release --features bench --bin receive --bin bench-floor --bin bench-hello
-	cargo build --features cli --bin bench
-	$(TARGET)/debug/bench --binaries $(TARGET)/release
+bench: benched ## receive next to the floor, the same runtime doing one bare PutItem; protect and engage by the batch
+	$(TARGET)/tools/bench --binaries $(TARGET)/release
+
+bench-growth: benched ## what an event costs while 0, 100 thousand and 1 million are stored: STORED=0,1000
+	$(TARGET)/tools/bench --binaries $(TARGET)/release growth $(if $(STORED),--stored $(STORED))
+
+# What is measured, as it is deployed, and what measures it.
+.PHONY: benched
+benched:
+	cargo build --release --features bench $(FUNCTIONS) --bin bench-floor --bin bench-hello --bin bench-allocations
+	cargo build --profile tools --features cli --bin bench
 
 bench-protect: ## what protect costs for each of 100,000 delivered events, in DynamoDB's units and in time: RATE=300
 	cargo run --release --features cli --bin bench-stream -- protect --rate $(RATE)

@@ -32,4 +32,3 @@ mod sns;
 mod sqs;
 mod stream_samples;
 mod support;
-mod tls;
