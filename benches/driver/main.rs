@@ -35,7 +35,7 @@ type Failure = Box<dyn Error>;
 
 /// Measure the functions: receive next to the floor, the same runtime doing one bare PutItem; protect and engage by the batch.
 #[derive(Parser)]
-struct Arguments {
+struct Bench {
     #[command(subcommand)]
     command: Option<Command>,
     /// Where the release binaries are
@@ -62,7 +62,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let arguments = Arguments::parse();
+    let arguments = Bench::parse();
     match &arguments.command {
         None => report::run(&arguments.binaries, &arguments.table, arguments.json).await,
         Some(Command::Growth(growth)) => growth::run(&arguments.binaries, growth, arguments.json).await,

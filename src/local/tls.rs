@@ -12,6 +12,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::server::ServerSessionMemoryCache;
+
+/// How many sessions a client may come back to.
+const SESSIONS: usize = 256;
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +35,7 @@ pub enum TlsError {
 #[derive(Clone)]
 pub struct Certificate {
     pem: String,
-    acceptor: TlsAcceptor,
+    config: ServerConfig,
 }
 
 impl Certificate {
@@ -50,7 +54,7 @@ impl Certificate {
             .with_no_client_auth()
             .with_single_cert(vec![issued.cert.der().clone()], key)
             .map_err(|error| failed(&error))?;
-        Ok(Self { pem: issued.cert.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self { pem: issued.cert.pem(), config })
     }
 
     /// Writes it to a file for `SSL_CERT_FILE`, after Amazon's own roots: whoever trusts that file reads as many certificates as one
@@ -83,7 +87,10 @@ impl Terminator {
         let port = listener.local_addr().map_err(TlsError::Listen)?.port();
         let handshakes = Arc::new(AtomicUsize::new(0));
         let upstream = upstream.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let (acceptor, counted) = (certificate.acceptor.clone(), Arc::clone(&handshakes));
+        let mut config = certificate.config.clone();
+        // Of its own: else a client that was at another terminator would go on with that session, since their names are one.
+        config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+        let (acceptor, counted) = (TlsAcceptor::from(Arc::new(config)), Arc::clone(&handshakes));
         let accepting = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             loop {
