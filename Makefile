@@ -15,7 +15,6 @@ TIME ?= 600
 REQUIRE_SNIPPETS ?= python $(if $(shell command -v npm),ts)
 SNIPPETS = $(BIN)/boto3 $(if $(shell command -v npm),$(TOOLS)/node/installed)
 FUNCTIONS := --bin receive --bin protect --bin engage
-BENCHES := --bin bench-micro --bin bench-floor --bin bench-hello
 # The database of advisories is at GitHub, which not every machine can ask: then that one check is left out, and says so.
 ADVISORIES ?= if-reachable
 
@@ -24,7 +23,7 @@ REBOUND := cargo run --features cli --bin rebound --
 CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
 SAM := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam
 
-.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-protect bench-latency soak clean fuzz deny deps bench-micro
+.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +46,7 @@ lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(SNIPPETS) ## formatting
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --lib $(FUNCTIONS) --no-default-features -- -D warnings
-	cargo clippy $(BENCHES) --features bench -- -D warnings
+	cargo clippy --bins --features bench,cli -- -D warnings
 	scripts/linked_crates.py --check
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli --document-private-items --quiet
 	$(BIN)/cfn-lint template.yaml
@@ -106,14 +105,23 @@ deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam
 	$(SAM) build
 	$(SAM) deploy
 
-bench: ## receive next to the floor: the same runtime doing one bare PutItem
-	cargo build --release --features bench --bin receive --bin bench-floor --bin bench-hello
-	cargo build --features cli --bin bench
-	$(BUILT)/debug/bench --binaries $(BUILT)/release
+bench: benched ## receive next to the floor, the same runtime doing one bare PutItem; protect and engage by the batch
+	$(BUILT)/tools/bench --binaries $(BUILT)/release
+
+bench-growth: benched ## what an event costs while 0, 100 thousand and 1 million are stored: STORED=0,1000
+	$(BUILT)/tools/bench --binaries $(BUILT)/release growth $(if $(STORED),--stored $(STORED))
+
+# What is measured, as it is deployed, and what measures it.
+benched:
+	cargo build --release --features bench $(FUNCTIONS) --bin bench-floor --bin bench-hello --bin bench-allocations
+	cargo build --profile tools --features cli --bin bench --bin bench-price
 
 bench-micro: ## what verification, reading an event, the policy and the verdict cost, in nanoseconds, next to the official verifier
 	cargo build --release --features bench --bin bench-micro
 	$(BUILT)/release/bench-micro
+
+bench-price: benched ## what a million webhooks of the everyday mix cost on AWS, from what they are seen to use: PRICE="--rate 10 --events 3000"
+	$(BUILT)/tools/bench-price --binaries $(BUILT)/release $(PRICE)
 
 bench-protect: ## what protect costs for each of 100,000 delivered events, in DynamoDB's units and in time: RATE=300
 	cargo run --release --features cli --bin bench-stream -- protect --rate $(RATE)
@@ -122,8 +130,8 @@ bench-latency: ## from a complaint's POST to its alert, in the service as `make 
 	cargo run --release --features cli --bin bench-stream -- latency
 
 soak: ## very many webhooks to a service that is killed again and again, and whose calls fail: EVENTS=1000000, SOAK="--kill-every 30 --faults 0.02"
-	cargo build --profile soak --features cli --bin rebound --bin bench-soak
-	$(BUILT)/soak/bench-soak --events $(EVENTS) $(SOAK)
+	cargo build --profile tools --features cli --bin rebound --bin bench-soak
+	$(BUILT)/tools/bench-soak --events $(EVENTS) $(SOAK)
 
 clean: ## remove everything that was built or installed
 	rm -rf target fuzz/target fuzz/found .tools .local .aws-sam

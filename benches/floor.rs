@@ -17,13 +17,14 @@ const PAYLOAD: &str = include_str!("../events/email.delivered.json");
 struct Unread {}
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+pub(crate) async fn main() -> Result<(), Error> {
     let variable = |name: &str| std::env::var(name).ok();
     rebound::logging::init(variable);
     let table = variable("EVENTS_TABLE").ok_or("EVENTS_TABLE is not set")?;
     let client = AwsEnvironment::read(variable)?.dynamodb();
     Writer::new(client.clone(), table.clone(), String::new()).warm_up().await;
-    let count = Arc::new(AtomicU64::new(0));
+    // Not from 0: the rows of another run may be there.
+    let count = Arc::new(AtomicU64::new(fastrand::u64(..1 << 39)));
     lambda_runtime::run(service_fn(move |_: LambdaEvent<Unread>| {
         let (client, table, count) = (client.clone(), table.clone(), Arc::clone(&count));
         async move {

@@ -18,7 +18,7 @@ use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, tls};
 
 /// <https://www.amazontrust.com/repository/>
-const AMAZON_ROOTS: &[u8] = include_bytes!("aws/roots.pem");
+pub(crate) const AMAZON_ROOTS: &[u8] = include_bytes!("aws/roots.pem");
 
 /// How long one try of a call may take. Several must fit into the time that Resend waits for an answer, 15 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2_500);

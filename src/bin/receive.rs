@@ -6,7 +6,7 @@ use lambda_runtime::{Error, service_fn};
 use rebound::receive::Receiver;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+pub(crate) async fn main() -> Result<(), Error> {
     let variable = |name: &str| std::env::var(name).ok();
     rebound::logging::init(variable);
     let receiver = Receiver::from_environment(variable).await;

@@ -19,6 +19,7 @@
 //! - [`samples`]: a signed sample of every event.
 //! - [`stream_records`]: rows as Lambda hands them over from the stream.
 //! - [`runtime_api`]: Lambda's Runtime API, for running the real binary without Lambda.
+//! - [`tls`]: TLS before any of them, with a certificate of its own.
 //! - [`server`]: the small HTTP server under all of them.
 
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub mod sqs;
 pub mod stack;
 pub mod stream_records;
 pub mod template;
+pub mod tls;
 
 /// The functions' own time limit, as in `template.yaml`.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,12 +9,12 @@ use rebound::local::function_url;
 use rebound::local::runtime_api::RuntimeApi;
 use rebound::local::samples::{self, SignedMessage};
 use rebound::local::stack::{EmbeddedAws, Options};
+use rebound::local::tls::{Certificate, Terminator};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::support::{complaint, now, secret, signed};
-use crate::tls;
 
 /// A program with nothing of this shell's environment.
 pub(crate) fn program(path: &str) -> Command {
@@ -270,7 +270,9 @@ async fn the_receive_binary_opens_its_tls_connection_in_init_and_keeps_it() {
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("authority.pem");
     let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
-    let terminator = tls::Terminator::start(upstream.trim_start_matches("http://"), &authority).await;
+    let certificate = Certificate::new().unwrap();
+    certificate.write(&authority).unwrap();
+    let terminator = Terminator::start(&upstream, &certificate).await.unwrap();
 
     let start = async |trusted: bool| {
         let api = RuntimeApi::start("receive").await.unwrap();

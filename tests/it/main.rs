@@ -34,4 +34,3 @@ mod sns;
 mod sqs;
 mod stream_samples;
 mod support;
-mod tls;

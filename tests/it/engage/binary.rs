@@ -7,13 +7,13 @@ use rebound::local::claude::ClaudeStub;
 use rebound::local::runtime_api::RuntimeApi;
 use rebound::local::samples::{self, SignedMessage};
 use rebound::local::stack::{EmbeddedAws, Options};
+use rebound::local::tls::{Certificate, Terminator};
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::binaries::program;
 use crate::support::{any_port, hand_over, now, secret};
-use crate::tls::Terminator;
 
 /// The samples that the batch is about, with the ids that it names them by.
 fn story() -> Vec<SignedMessage> {
@@ -76,7 +76,9 @@ async fn claude_is_asked_over_tls_and_nobody_whose_certificate_is_not_trusted_ge
     let claude = ClaudeStub::start(any_port()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("authority.pem");
-    let terminator = Terminator::start(claude.url().trim_start_matches("http://"), &authority).await;
+    let certificate = Certificate::new().unwrap();
+    certificate.write(&authority).unwrap();
+    let terminator = Terminator::start(&claude.url(), &certificate).await.unwrap();
     let batch = samples::invocation("engage", "batch").unwrap();
     for (message, trusted, failures) in [(&story[1], false, 1), (&story[2], true, 0)] {
         assert_eq!(hand_over(&receiver, message, Duration::from_secs(30)).await.0, 200);

@@ -1,0 +1,56 @@
+//! The webhook that `receive` gets.
+
+use rebound::event::Event;
+use rebound::local::samples::{self, SignedMessage, new_message_id};
+use rebound::local::{LOCAL_SECRET, function_url};
+use rebound::signature::{MessageId, SigningSecret};
+use rebound::store::row::{Row, Stamp};
+use rebound::time::UnixMillis;
+
+use crate::Failure;
+
+/// The email that the sample is about.
+const EMAIL: &str = "0b6f3d52-9c1e-4a77-8f0d-5e2a41c97b36";
+
+/// How long the template keeps rows.
+const RETENTION_DAYS: u32 = 90;
+
+/// A delivered email, the commonest event, each time about another one.
+pub(crate) struct Everyday {
+    sample: String,
+    secret: SigningSecret,
+}
+
+impl Everyday {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let sample =
+            samples::body("email.delivered").ok_or("events/ has no email.delivered.json; check it out again")?;
+        Ok(Self { sample: String::from_utf8(sample.to_vec())?, secret: LOCAL_SECRET.parse()? })
+    }
+
+    fn body(&self) -> String {
+        self.sample.replace(EMAIL, &email_id())
+    }
+
+    /// The event, as Lambda hands it over.
+    pub(crate) fn webhook(&self) -> String {
+        let message = SignedMessage::new(new_message_id(), UnixMillis::now().seconds(), self.body(), &self.secret);
+        function_url::event("POST", "/", &message.headers, &message.body).to_string()
+    }
+
+    /// The row that `receive` would make of one.
+    pub(crate) fn row(&self) -> Result<Row, Failure> {
+        row(self.body().as_bytes(), &new_message_id(), UnixMillis::now())
+    }
+}
+
+/// The id of an email that there was none of yet.
+pub(crate) fn email_id() -> String {
+    format!("{:08x}-9c1e-4a77-8f0d-{:012x}", fastrand::u32(..), fastrand::u64(..1 << 48))
+}
+
+/// The row that `receive` makes of a webhook.
+pub(crate) fn row(body: &[u8], message: &str, received_at: UnixMillis) -> Result<Row, Failure> {
+    let stamp = Stamp { received_at, retention_days: RETENTION_DAYS };
+    Ok(Row::event(&Event::read(body)?, &MessageId::already_verified(message), body, stamp)?)
+}

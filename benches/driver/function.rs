@@ -1,0 +1,124 @@
+//! A real program under the small Runtime API, and what the kernel says of it.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rebound::local::runtime_api::RuntimeApi;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdin, Command};
+
+use crate::Failure;
+use crate::elsewhere::Variables;
+
+/// How long a start or an event may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Linux counts a process's CPU time in these, on every machine that Rust's standard library supports.
+const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
+
+/// What can be started.
+#[derive(Clone)]
+pub(crate) struct Program {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// What it is told.
+    pub(crate) argument: Option<&'static str>,
+    /// Which function of the template it is, or stands for.
+    pub(crate) function: &'static str,
+}
+
+/// A running function.
+pub(crate) struct Function {
+    path: PathBuf,
+    /// Before the API, so that it ends first and does not complain of the other's end.
+    child: Child,
+    counts: Option<(ChildStdin, Lines<BufReader<ChildStderr>>)>,
+    api: RuntimeApi,
+}
+
+impl Function {
+    /// Starts it. Answers how long it took to ask for its first event.
+    pub(crate) async fn start(program: &Program, variables: &Variables) -> Result<(Self, Duration), Failure> {
+        let api = RuntimeApi::start(program.function).await?;
+        let mut command = Command::new(&program.path);
+        // Not even PATH: what a function sees is what Lambda gives it.
+        command.env_clear().envs(variables).envs(api.variables()).args(program.argument);
+        command.stdout(Stdio::null()).kill_on_drop(true);
+        if program.argument.is_some() {
+            command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        }
+        let spawned = Instant::now();
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("{}: {error}; run `make bench`, which builds it", program.path.display()))?;
+        let first_poll = tokio::time::timeout(PATIENCE, api.first_poll());
+        let first_poll = first_poll.await.map_err(|_| format!("{} asked for no event", program.path.display()))?;
+        let counts = child.stdin.take().zip(child.stderr.take().map(|stderr| BufReader::new(stderr).lines()));
+        Ok((Self { path: program.path.clone(), child, counts, api }, first_poll - spawned))
+    }
+
+    /// Hands it an event. Answers how long that took, and what it said.
+    pub(crate) async fn invoke(&self, event: String) -> Result<(Duration, String), Failure> {
+        let started = Instant::now();
+        let answer = tokio::time::timeout(PATIENCE, self.api.invoke(event)).await;
+        let took = started.elapsed();
+        let answer = answer.ok().flatten().ok_or_else(|| format!("{} answered nothing", self.path.display()))?;
+        match answer {
+            Ok(answer) => Ok((took, String::from_utf8_lossy(&answer).into_owned())),
+            Err(error) => Err(format!("{} failed: {}", self.path.display(), String::from_utf8_lossy(&error)).into()),
+        }
+    }
+
+    /// Hands it a webhook, or the floor anything, and expects that it is stored.
+    pub(crate) async fn webhook(&self, event: String) -> Result<Duration, Failure> {
+        let (took, answer) = self.invoke(event).await?;
+        if answer.contains(r#""statusCode":200"#) {
+            Ok(took)
+        } else {
+            Err(format!("{} answered {answer}", self.path.display()).into())
+        }
+    }
+
+    /// CPU milliseconds so far, user and system: of the scheduler to the nanosecond, where it says so.
+    pub(crate) fn cpu(&self) -> Result<f64, Failure> {
+        if let Some(nanoseconds) = self.scheduled() {
+            return Ok(nanoseconds as f64 / 1e6);
+        }
+        let stat = self.proc("stat")?;
+        let after_name = stat.rsplit_once(')').ok_or("/proc stat")?.1;
+        let ticks = |field: usize| after_name.split_whitespace().nth(field).unwrap_or_default().parse::<f64>();
+        Ok((ticks(11)? + ticks(12)?) * 1_000.0 / CLOCK_TICKS_PER_SECOND)
+    }
+
+    /// How long its threads have run.
+    fn scheduled(&self) -> Option<u64> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()?)).ok()?;
+        let of_thread = |thread: std::fs::DirEntry| {
+            let schedstat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            schedstat.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        threads.flatten().map(of_thread).sum::<Option<u64>>().filter(|sum| *sum > 0)
+    }
+
+    /// Resident memory now, in MB.
+    pub(crate) fn resident(&self) -> Result<f64, Failure> {
+        let status = self.proc("status")?;
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("/proc status")?;
+        Ok(kilobytes.trim().trim_end_matches(" kB").parse::<f64>()? * 1_024.0 / 1e6)
+    }
+
+    fn proc(&self, file: &str) -> Result<String, Failure> {
+        let id = self.child.id().ok_or_else(|| format!("{} has ended", self.path.display()))?;
+        Ok(std::fs::read_to_string(format!("/proc/{id}/{file}"))?)
+    }
+
+    /// How many allocations there were so far, and of how many bytes, says a program that counts them.
+    pub(crate) async fn allocations(&mut self) -> Result<[f64; 2], Failure> {
+        let (ask, lines) = self.counts.as_mut().ok_or("this program counts no allocations")?;
+        ask.write_all(b"\n").await?;
+        let line = lines.next_line().await?.ok_or("no answer about allocations")?;
+        let (count, bytes) = line.split_once(' ').ok_or_else(|| format!("no count of allocations: {line}"))?;
+        Ok([count.parse()?, bytes.parse()?])
+    }
+}

@@ -1,0 +1,47 @@
+//! What the figures are to be, and whether they are.
+
+use serde::Serialize;
+
+use crate::receive::{Memory, Times};
+use crate::sizes::Size;
+use crate::starts::Starts;
+
+/// One of them.
+#[derive(Debug, Serialize)]
+pub(crate) struct Goal {
+    /// What is bounded.
+    pub(crate) what: String,
+    /// What was measured.
+    pub(crate) measured: f64,
+    /// The most that it may be.
+    pub(crate) most: f64,
+    /// Whether it is no more.
+    pub(crate) met: bool,
+}
+
+impl Goal {
+    fn new(what: &str, measured: f64, most: f64) -> Self {
+        Self { what: what.to_owned(), measured, most, met: measured <= most }
+    }
+}
+
+/// All goals.
+pub(crate) fn goals(starts: &Starts, times: &Times, memory: Option<&Memory>, sizes: &[Size]) -> Vec<Goal> {
+    let start = 1.5 * starts.hello + 3.0;
+    let mut goals = vec![
+        Goal::new("an event's CPU, receive ÷ floor", times.cpu.ratio, 1.25),
+        Goal::new("an event's p50, receive ÷ floor", times.p50.ratio, 1.15),
+        Goal::new("start to first poll, ms; at most 1.5 × hello's + 3", starts.first_poll.receive, start),
+        Goal::new("the same with TLS, which hello has not", starts.first_poll_tls.receive, start),
+    ];
+    if let Some(memory) = memory {
+        let what = format!("resident after {} events, MB", memory.events);
+        goals.push(Goal::new(&what, memory.resident_mb, 20.0));
+    }
+    for (program, most) in [("receive", 2.5), ("engage", 3.5)] {
+        if let Some(size) = sizes.iter().find(|size| size.program == program) {
+            goals.push(Goal::new(&format!("zip of {program}, MB"), size.zip_mb, most));
+        }
+    }
+    goals
+}

@@ -1,0 +1,136 @@
+//! How what an event costs grows with the events that are stored: not at all, it should be.
+
+use std::path::Path;
+use std::time::Instant;
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::Failure;
+use crate::elsewhere::{Elsewhere, Variables};
+use crate::events::Everyday;
+use crate::figures::{Counting, Pair, Units};
+use crate::function::{Function, Program};
+use crate::receive::{Times, bar, programs, times};
+use crate::stored::{AT_ONCE, Storage};
+
+/// How many rows are handed to the engine before the bar moves on.
+const PART: usize = 40 * AT_ONCE;
+
+/// How many events each gets whose calls are counted.
+const COUNTED: usize = 200;
+
+/// What is wanted.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// How many events are stored before each measurement
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 100_000, 1_000_000])]
+    stored: Vec<usize>,
+    /// How many events each gets at each size
+    #[arg(long, default_value_t = 4_000)]
+    growth_events: usize,
+}
+
+/// What an event costs while so many are stored.
+#[derive(Debug, Serialize)]
+struct Grown {
+    stored: usize,
+    seconds_to_store: f64,
+    times: Times,
+    receive: Units,
+    floor: Units,
+}
+
+/// Measures at each size, on one engine.
+pub(crate) async fn run(binaries: &Path, arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
+    let aws = Elsewhere::start().await?;
+    let (storage, everyday) = (Storage::new(&aws)?, Everyday::new()?);
+    let counting = Counting::start(aws.variable("AWS_ENDPOINT_URL_DYNAMODB")?).await?;
+    let (pair, through_proxy) = (programs(binaries), aws.with_dynamodb(counting.url()));
+    let (mut stored, mut all) = (0, Vec::new());
+    for size in &arguments.stored {
+        let started = Instant::now();
+        stored += fill(&storage, &everyday, size.saturating_sub(stored)).await?;
+        let seconds_to_store = started.elapsed().as_secs_f64();
+        let times = times(&pair, aws.variables(), arguments.growth_events).await?;
+        let receive = counted(&pair[0], &through_proxy, &everyday, &counting).await?;
+        let floor = counted(&pair[1], &through_proxy, &everyday, &counting).await?;
+        let grown = Grown { stored, seconds_to_store, times, receive, floor };
+        stored += 2 * (grown.times.events + COUNTED);
+        all.push(grown);
+    }
+    if as_json {
+        println!("{:#}", json!({ "growth": all }));
+    } else {
+        print(&all);
+    }
+    Ok(())
+}
+
+/// Stores so many rows of everyday events.
+async fn fill(storage: &Storage, everyday: &Everyday, rows: usize) -> Result<usize, Failure> {
+    let progress = bar(rows as u64, "events stored");
+    let mut left = rows;
+    while left > 0 {
+        let part = left.min(PART);
+        storage.store((0..part).map(|_| everyday.row()).collect::<Result<Vec<_>, _>>()?).await?;
+        progress.inc(part as u64);
+        left -= part;
+    }
+    progress.finish_and_clear();
+    Ok(rows)
+}
+
+/// What each event costs DynamoDB.
+async fn counted(
+    program: &Program,
+    variables: &Variables,
+    everyday: &Everyday,
+    counting: &Counting,
+) -> Result<Units, Failure> {
+    let (function, _) = Function::start(program, variables).await?;
+    function.webhook(everyday.webhook()).await?;
+    counting.begin();
+    for _ in 0..COUNTED {
+        function.webhook(everyday.webhook()).await?;
+    }
+    Ok(counting.per_event(COUNTED))
+}
+
+fn print(all: &[Grown]) {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header([
+        "events stored",
+        "receive: calls",
+        "write units",
+        "read units",
+        "CPU, ms",
+        "p50, ms",
+        "floor: CPU, ms",
+        "p50, ms",
+        "CPU ÷ empty",
+        "CPU ÷ floor",
+    ]);
+    let first = all.first().map_or(f64::NAN, |grown| grown.times.cpu.receive);
+    for grown in all {
+        let Pair { receive: cpu, floor: floor_cpu, ratio } = grown.times.cpu;
+        table.add_row([
+            grown.stored.to_string(),
+            format!("{:.3}", grown.receive.calls),
+            format!("{:.3}", grown.receive.write_units),
+            format!("{:.3}", grown.receive.read_units),
+            format!("{cpu:.4}"),
+            format!("{:.3}", grown.times.p50.receive),
+            format!("{floor_cpu:.4}"),
+            format!("{:.3}", grown.times.p50.floor),
+            format!("{:.2}", cpu / first),
+            format!("{ratio:.2}"),
+        ]);
+    }
+    println!("{table}");
+    println!(
+        "Calls, units and CPU for each event. What p50 grows by is the embedded engine's: the floor's grows alike."
+    );
+}

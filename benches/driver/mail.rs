@@ -1,0 +1,151 @@
+//! What happens to mail, as `protect` gets it from the stream and `engage` from the queue.
+
+use std::time::Duration;
+
+use rebound::local::samples::new_message_id;
+use rebound::local::stream_records;
+use rebound::operate::simulate::bodies::{APPLE, GOOGLE, Mail, PHONE, bounce, click, open};
+use rebound::queue::Engagement;
+use rebound::store::row::Row;
+use rebound::time::UnixMillis;
+use serde_json::{Value, json};
+
+use crate::Failure;
+use crate::events::{email_id, row};
+
+/// How many events of a campaign come in a second: counts are kept by the minute, so it says how much of a batch is written at once.
+const RATE: f64 = 300.0;
+
+/// What a machine calls itself that does not hide.
+const ROBOT: &str = "curl/8.5.0";
+
+/// Which events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// What the mapping `Bulk` lets through.
+    Bulk,
+    /// What the mapping `Urgent` lets through.
+    Urgent,
+    /// Opens and clicks that have settled.
+    Engaged,
+}
+
+impl What {
+    /// In words.
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Bulk => "sent, delivered, opened, clicked",
+            Self::Urgent => "bounced, delayed, complained",
+            Self::Engaged => "opens and clicks",
+        }
+    }
+}
+
+/// What happened to one mail.
+pub(crate) struct Story {
+    /// All of it, as the events table has it. The last is what a function is told of.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// So many, each about another mail to somebody else, all of one new campaign.
+pub(crate) fn stories(what: What, count: usize) -> Result<Vec<Story>, Failure> {
+    let campaign = format!("campaign-{:08x}", fastrand::u32(..));
+    let over = Duration::from_secs_f64(count as f64 / RATE);
+    let began = UnixMillis::now().minus(over + Duration::from_secs(10 * 60));
+    (0..count)
+        .map(|number| {
+            let at = began.plus(Duration::from_secs_f64(number as f64 / RATE));
+            story(what, number, &campaign, at)
+        })
+        .collect()
+}
+
+/// One story whose last event is at this moment.
+fn story(what: What, number: usize, campaign: &str, at: UnixMillis) -> Result<Story, Failure> {
+    let email_id = email_id();
+    let to = [format!("somebody-{:012x}@example.com", fastrand::u64(..1 << 48))];
+    let before = if what == What::Engaged { Duration::from_secs(2 * 60 * 60) } else { Duration::from_secs(3) };
+    let mail = Mail { email_id: &email_id, created_at: at.minus(before), to: &to, campaign, old_tags: false };
+    let store = |event_type: &str, at: UnixMillis, besides: Value| {
+        let received_at = at.plus(Duration::from_millis(500));
+        row(&mail.event(event_type, at, besides), &new_message_id(), received_at)
+    };
+    let (event_type, besides) = match what {
+        What::Bulk => bulk(number, at),
+        What::Urgent => urgent(number),
+        What::Engaged => engaged(number, at),
+    };
+    let mut rows = Vec::new();
+    if what == What::Engaged {
+        rows.push(store("email.sent", mail.created_at.plus(Duration::from_millis(300)), Value::Null)?);
+        rows.push(store("email.delivered", mail.created_at.plus(Duration::from_secs(2)), Value::Null)?);
+    }
+    rows.push(store(event_type, at, besides)?);
+    Ok(Story { rows })
+}
+
+/// In the everyday mix: of 20, eight are sent, eight delivered, three opened and one is clicked.
+fn bulk(number: usize, at: UnixMillis) -> (&'static str, Value) {
+    match number % 20 {
+        0..8 => ("email.sent", Value::Null),
+        8..16 => ("email.delivered", Value::Null),
+        16..19 => ("email.opened", open(at, GOOGLE)),
+        _ => ("email.clicked", click(at, PHONE, number % 3, "203.0.113.24")),
+    }
+}
+
+/// Of 20, fourteen bounced, four are late, and two are complaints.
+fn urgent(number: usize) -> (&'static str, Value) {
+    match number % 20 {
+        0..10 => ("email.bounced", bounce("Transient", "MailboxFull", None)),
+        10..14 => ("email.bounced", bounce("Permanent", "General", None)),
+        14..18 => ("email.delivery_delayed", Value::Null),
+        _ => ("email.complained", Value::Null),
+    }
+}
+
+/// Of ten, four opens of which nobody knows whose, two opens and two clicks by people, and one of either by a machine.
+fn engaged(number: usize, at: UnixMillis) -> (&'static str, Value) {
+    match number % 10 {
+        0..4 => ("email.opened", open(at, APPLE)),
+        4..6 => ("email.opened", open(at, GOOGLE)),
+        6 => ("email.opened", open(at, ROBOT)),
+        7 => ("email.clicked", click(at, ROBOT, 0, "203.0.113.7")),
+        _ => ("email.clicked", click(at, PHONE, number % 3, "203.0.113.24")),
+    }
+}
+
+/// What Lambda hands a function over of these.
+pub(crate) fn invocation(what: What, stories: &[Story]) -> Result<String, Failure> {
+    let rows: Vec<&Row> = stories.iter().filter_map(|story| story.rows.last()).collect();
+    if what == What::Engaged {
+        let records: Vec<Value> = rows.into_iter().map(message).collect::<Result<_, Failure>>()?;
+        return Ok(json!({ "Records": records }).to_string());
+    }
+    Ok(stream_records::batch(rows, 1).to_string())
+}
+
+/// A message of the queue, as Lambda hands it over (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
+fn message(row: &Row) -> Result<Value, Failure> {
+    let text = |name: &str| row.item().get(name).and_then(|value| value.as_s().ok()).cloned();
+    let (Some(email_id), Some(event)) = (text("email_id"), text("event")) else {
+        return Err("a row has no key".into());
+    };
+    let now = UnixMillis::now();
+    let sent = now.minus(Duration::from_secs(90)).0.to_string();
+    Ok(json!({
+        "messageId": email_id,
+        "receiptHandle": new_message_id(),
+        "body": serde_json::to_string(&Engagement { email_id, event })?,
+        "attributes": {
+            "ApproximateReceiveCount": "1",
+            "SentTimestamp": sent,
+            "SenderId": "AROAEXAMPLE:protect",
+            "ApproximateFirstReceiveTimestamp": now.0.to_string(),
+        },
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:000000000000:rebound-engage",
+        "awsRegion": "eu-west-1",
+    }))
+}

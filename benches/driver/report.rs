@@ -1,0 +1,171 @@
+//! The one table.
+
+use std::path::Path;
+
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use crate::Failure;
+use crate::batches::{Batches, batches};
+use crate::elsewhere::Elsewhere;
+use crate::figures::Pair;
+use crate::goals::{Goal, goals};
+use crate::receive::{Allocations, Memory, Times, allocations, memory, programs, times};
+use crate::sizes::{Size, sizes};
+use crate::starts::{Starts, starts};
+
+/// What is wanted.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// How many events receive and the floor get each
+    #[arg(long, default_value_t = 10_000)]
+    events: usize,
+    /// How many starts are timed of each
+    #[arg(long, default_value_t = 21)]
+    starts: usize,
+    /// How many events receive gets before its memory is looked at; 0: none
+    #[arg(long, default_value_t = 100_000)]
+    memory_events: usize,
+    /// How many events protect and engage get, of what is usual
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    batches: f64,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+struct Report {
+    starts: Starts,
+    times: Times,
+    allocations: Allocations,
+    memory: Option<Memory>,
+    sizes: Vec<Size>,
+    batches: Vec<Batches>,
+    goals: Vec<Goal>,
+}
+
+/// Measures all of it.
+pub(crate) async fn run(binaries: &Path, arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
+    let sizes = sizes(binaries, binaries.parent().unwrap_or(binaries))?;
+    let aws = Elsewhere::start().await?;
+    let pair = programs(binaries);
+    let starts = starts(binaries, &aws, arguments.starts).await?;
+    let times = times(&pair, aws.variables(), arguments.events).await?;
+    let allocations = allocations(binaries, &aws, arguments.events.min(2_000)).await?;
+    let batches = batches(binaries, &aws, arguments.batches).await?;
+    let memory = match arguments.memory_events {
+        0 => None,
+        events => Some(memory(&pair[0], aws.variables(), events).await?),
+    };
+    let goals = goals(&starts, &times, memory.as_ref(), &sizes);
+    let report = Report { starts, times, allocations, memory, sizes, batches, goals };
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print(&report);
+    }
+    Ok(())
+}
+
+fn print(report: &Report) {
+    println!("{}", of_receive(report));
+    println!("{}", of_sizes(&report.sizes));
+    println!("{}", of_batches(&report.batches));
+    println!("{}", of_goals(&report.goals));
+    println!(
+        "Medians: of {} starts, and of {} turns of {} events each; receive ÷ floor is the median of the quotients of neighbours. The \
+         embedded DynamoDB, in another process, takes most of an event's milliseconds.",
+        report.starts.starts,
+        report.times.turns,
+        report.times.events / report.times.turns.max(1),
+    );
+    println!(
+        "Zips are of the programs measured, deflated as `make build` does; protect's and engage's units are counted in another run."
+    );
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
+    table
+}
+
+fn of_receive(report: &Report) -> Table {
+    let Report { starts, times, allocations, memory, .. } = report;
+    let mut table = table(&["", "receive", "floor", "hello", "receive ÷ floor"]);
+    let mut row = |what: &str, pair: &Pair, hello: Option<f64>, digits: usize| {
+        let show = |value: f64| format!("{value:.digits$}");
+        let hello = hello.map(show).unwrap_or_default();
+        table.add_row([what.to_owned(), show(pair.receive), show(pair.floor), hello, format!("{:.2}", pair.ratio)]);
+    };
+    row("start to first poll, ms", &starts.first_poll, Some(starts.hello), 2);
+    row("start to first poll, CPU, ms", &starts.cpu, None, 2);
+    row("first event, ms", &starts.first_event, None, 2);
+    row("with TLS: start to first poll, ms", &starts.first_poll_tls, None, 2);
+    row("with TLS: start to first poll, CPU, ms", &starts.cpu_tls, None, 2);
+    row("with TLS: first event, ms", &starts.first_event_tls, None, 2);
+    row("an event, p50, ms", &times.p50, None, 3);
+    row("an event, p99, ms", &times.p99, None, 3);
+    row("an event, CPU, ms", &times.cpu, None, 4);
+    row("an event, allocations", &allocations.count, None, 0);
+    row("an event, bytes allocated", &allocations.bytes, None, 0);
+    if let Some(memory) = memory {
+        table.add_row(["resident before the first event, MB".to_owned(), format!("{:.1}", memory.first_mb)]);
+        let what = format!("resident after {} events, MB", memory.events);
+        table.add_row([what, format!("{:.1}", memory.resident_mb)]);
+    }
+    table
+}
+
+fn of_sizes(sizes: &[Size]) -> Table {
+    let mut table = table(&["", "binary, MB", "zip, MB", "zip of `make build`, MB"]);
+    for size in sizes {
+        let built = size.built_zip_mb.map_or_else(|| "not built".to_owned(), |mb| format!("{mb:.2}"));
+        table.add_row([
+            size.program.to_owned(),
+            format!("{:.2}", size.binary_mb),
+            format!("{:.2}", size.zip_mb),
+            built,
+        ]);
+    }
+    table
+}
+
+fn of_batches(batches: &[Batches]) -> Table {
+    let mut table = table(&[
+        "",
+        "events",
+        "batch size",
+        "events a second",
+        "CPU, ms for each",
+        "calls for each",
+        "read units",
+        "write units",
+    ]);
+    for batches in batches {
+        let units = &batches.units;
+        table.add_row([
+            batches.function.to_owned(),
+            format!("{} × {}", batches.events, batches.what),
+            batches.size.to_string(),
+            format!("{:.0}", batches.per_second),
+            format!("{:.3}", batches.cpu_ms),
+            format!("{:.3}", units.calls),
+            format!("{:.3}", units.read_units),
+            format!("{:.3}", units.write_units),
+        ]);
+    }
+    table
+}
+
+fn of_goals(goals: &[Goal]) -> Table {
+    let mut table = table(&["goal", "measured", "at most", ""]);
+    for goal in goals {
+        table.add_row([
+            goal.what.clone(),
+            format!("{:.2}", goal.measured),
+            format!("{:.2}", goal.most),
+            if goal.met { "met" } else { "NOT MET" }.to_owned(),
+        ]);
+    }
+    table
+}
