@@ -2,6 +2,7 @@
 //! whether anything is lost, doubled or wrong, and whether its memory grew.
 
 #![allow(clippy::print_stdout, reason = "a command prints")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails, fails"))]
 
 mod memory;
 mod report;
@@ -113,19 +114,24 @@ async fn main() -> Result<ExitCode, Failure> {
     let watched =
         Watched { answered: AtomicUsize::new(0), phase: AtomicU8::new(Phase::Sending as u8), said: Mutex::default() };
     let watch = Watch::new(&arguments, requests.len(), &watched);
-    let env_file = service.env_file();
+    let (url, env_file) = (service.url(), service.env_file());
     let (recorded, simulated) = {
-        let simulating = simulate(&arguments, &story, &requests, service.url(), env_file, &watched);
-        tokio::join!(watch.run(&mut service), async {
-            let simulated = simulating.await;
-            watched.enter(Phase::Over);
-            simulated
-        })
+        let mut watching = std::pin::pin!(watch.run(&mut service));
+        let mut simulating = std::pin::pin!(simulate(&arguments, &story, &requests, url, env_file, &watched));
+        tokio::select! {
+            // Before the end it comes to one only if the process can't be started again.
+            recorded = &mut watching => (recorded, Err("`rebound dev` is gone".into())),
+            simulated = &mut simulating => {
+                watched.enter(Phase::Over);
+                (watching.await, simulated)
+            }
+        }
     };
     let bytes = service.bytes();
     service.stop().await;
+    let recorded = recorded?;
     let (sent, findings) = simulated?;
-    let outcome = Outcome { sent, findings, recorded: recorded?, bytes };
+    let outcome = Outcome { sent, findings, recorded, bytes };
     report::print(&arguments, &story, requests.len(), &outcome);
     Ok(if outcome.is_right() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -152,3 +152,43 @@ pub(crate) fn plot(samples: &[Sample]) -> Vec<String> {
     lines.push(format!("            │0 s{:>width$.0} s", end, width = COLUMNS - 5));
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process per life, whose memory is as `resident` says of its samples' numbers.
+    fn samples(lives: &[usize], resident: impl Fn(usize) -> u64) -> Vec<Sample> {
+        let lives = lives.iter().zip(1..).flat_map(|(count, life)| (0..*count).map(move |number| (life, number)));
+        let sample = |(index, (life, number)): (usize, (u64, usize))| Sample {
+            seconds: index as f64 * 2.0,
+            answered: index * 500,
+            phase: Phase::Sending,
+            life,
+            age: number as f64 * 2.0,
+            dev: Memory { resident: resident(number), anonymous: 0 },
+            own: 0,
+        };
+        lives.enumerate().map(sample).collect()
+    }
+
+    #[test]
+    fn what_stays_is_flat_and_what_grows_in_the_last_life_is_not() {
+        let flat = Flatness::of(&samples(&[30, 100], |number| 50_000 + (number as u64 % 3))).unwrap();
+        assert!((flat.ratio() - 1.0).abs() < 0.001 && flat.slope.abs() < 0.1, "{flat:?}");
+        assert_eq!((flat.seconds, flat.answers), (198.0, 49_500), "the first life does not count");
+        let grows = Flatness::of(&samples(&[30, 100], |number| 50_000 + 1_000 * number as u64)).unwrap();
+        assert!(grows.ratio() > 1.5, "{grows:?}");
+        assert!((grows.slope - 2_000.0).abs() < 1.0, "1000 KiB with each 500 answers: {grows:?}");
+        assert!(Flatness::of(&samples(&[3], |_| 1)).is_none(), "too few to say");
+    }
+
+    #[test]
+    fn the_plot_is_as_high_as_the_memory_and_shows_the_kills() {
+        let lines = plot(&samples(&[36, 36], |number| 1_024 * number as u64));
+        assert_eq!(lines.len(), ROWS + 2);
+        let bars = |line: &str| line.split('│').nth(1).map(str::to_owned).unwrap();
+        assert!(bars(&lines[0]).contains('█') && bars(&lines[0]).contains(' '), "{lines:#?}");
+        assert_eq!(bars(&lines[ROWS]).matches('1').count(), 1, "{lines:#?}");
+    }
+}

@@ -181,7 +181,8 @@ async fn a_proxy_tells_how_many_calls_it_failed_and_needs_no_list_of_them() {
     aws.faults.keep_no_calls();
     aws.faults.plan(|call| (call.service == Service::DynamoDb).then_some(Fault::Throttle));
     for _ in 0..3 {
-        let _ = aws.call_each().await;
+        let [dynamodb, sns, sqs] = aws.call_each().await;
+        assert!(dynamodb.is_err() && sns.is_ok() && sqs.is_ok());
     }
     assert!(aws.faults.calls().is_empty());
     assert_eq!(aws.faults.counted(), (9, [("throttled", 3)].into()));
