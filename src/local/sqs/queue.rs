@@ -205,9 +205,10 @@ impl Queues {
 
     pub(super) fn counts(&self, queue: &str) -> rusqlite::Result<Counts> {
         let connection = self.journal.connection();
+        // One moment for all three: a message that became visible in between would be in none of them.
+        let now = self.after(Duration::ZERO);
         let count = |rest: &str| {
             let query = format!("SELECT COUNT(*) FROM messages WHERE queue = ?1 AND {rest}");
-            let now = self.after(Duration::ZERO);
             connection.prepare_cached(&query)?.query_row(params![queue, now], |row| row.get(0))
         };
         Ok(Counts {
