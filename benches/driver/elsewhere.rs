@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, stdin};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rebound::aws::AwsEnvironment;
@@ -18,6 +18,12 @@ use crate::Failure;
 /// What comes before the names of the variables that are others behind TLS.
 const BEHIND_TLS: &str = "TLS_";
 
+/// Linux's folder in memory.
+const IN_MEMORY: &str = "/dev/shm";
+
+/// How many KB must be free there: a million events take 2.6 million.
+const ROOM: u64 = 4_000_000;
+
 /// The last line: everything is there.
 const READY: &str = "REBOUND_LOCAL=ready";
 
@@ -26,18 +32,19 @@ pub(crate) type Variables = BTreeMap<String, String>;
 
 /// The other process, as the driver sees it.
 pub(crate) struct Elsewhere {
+    /// Its standard input is closed when this is dropped.
     _child: Child,
-    _folder: tempfile::TempDir,
+    data: PathBuf,
     plain: Variables,
     behind_tls: Variables,
 }
 
 impl Elsewhere {
-    /// Starts it, with empty tables.
-    pub(crate) async fn start() -> Result<Self, Failure> {
-        let folder = tempfile::tempdir()?;
+    /// Starts it, with empty tables in a file in this folder.
+    pub(crate) async fn start(data: Option<&Path>) -> Result<Self, Failure> {
+        let data = data.map_or_else(data_folder, Path::to_owned);
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("aws").arg(folder.path()).env_clear().kill_on_drop(true);
+        command.arg("aws").arg(&data).env_clear();
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut lines = BufReader::new(child.stdout.take().ok_or("no standard output")?).lines();
         let (mut plain, mut behind_tls) = (Variables::new(), Variables::new());
@@ -53,7 +60,12 @@ impl Elsewhere {
                 None => plain.insert(name.to_owned(), value.to_owned()),
             };
         }
-        Ok(Self { _child: child, _folder: folder, plain, behind_tls })
+        Ok(Self { _child: child, data, plain, behind_tls })
+    }
+
+    /// Where its file is.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
     }
 
     /// The environment of a function that runs on it.
@@ -88,15 +100,36 @@ impl Elsewhere {
     }
 }
 
-/// What the other process does.
-pub(crate) async fn serve(folder: &Path) -> Result<(), Failure> {
+/// A folder in memory, where there is one with room: the engine waits for the disk at each write, and that would be most of what is
+/// measured. Else the one for temporary files.
+fn data_folder() -> PathBuf {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let is_large = |kilobytes: &str| kilobytes.parse::<u64>().is_ok_and(|kilobytes| kilobytes >= ROOM);
+    // A container's is often limited to 64 MB. One without a limit may take half of the memory.
+    let mounts = read("/proc/mounts");
+    let mut mount = mounts.lines().filter(|line| line.split(' ').nth(1) == Some(IN_MEMORY));
+    let has_room = mount.next().is_some_and(|line| {
+        let mut options = line.split(' ').nth(3).unwrap_or_default().split(',');
+        let size = options.find_map(|option| option.strip_prefix("size="));
+        size.is_none_or(|size| is_large(size.trim_end_matches('k')))
+    });
+    let memory = read("/proc/meminfo");
+    let available = memory.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let is_free = available.is_some_and(|size| is_large(size.trim().trim_end_matches(" kB")));
+    if has_room && is_free { PathBuf::from(IN_MEMORY) } else { std::env::temp_dir() }
+}
+
+/// What the other process does, with its files in a new folder in `data`, which it takes away again.
+pub(crate) async fn serve(data: &Path) -> Result<(), Failure> {
+    let failed = |error| format!("{}: {error}; name another folder with --data", data.display());
+    let folder = tempfile::Builder::new().prefix("rebound-bench-").tempdir_in(data).map_err(failed)?;
     // In a file, where the engine's writes don't get slower with each one: see `local::dynamodb`.
-    let options = Options { data: Some(folder.join("bench.db")), ..Options::in_memory() };
+    let options = Options { data: Some(folder.path().join("bench.db")), ..Options::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await?;
     for (name, value) in aws.variables() {
         println!("{name}={value}");
     }
-    let (certificate, authorities) = (Certificate::new()?, folder.join("authorities.pem"));
+    let (certificate, authorities) = (Certificate::new()?, folder.path().join("authorities.pem"));
     certificate.write(&authorities)?;
     println!("{BEHIND_TLS}SSL_CERT_FILE={}", authorities.display());
     let mut terminators = Vec::new();
@@ -106,6 +139,13 @@ pub(crate) async fn serve(folder: &Path) -> Result<(), Failure> {
         terminators.push(terminator);
     }
     println!("{READY}");
-    tokio::task::spawn_blocking(|| stdin().read_to_end(&mut Vec::new())).await??;
-    Ok(())
+    let mut closed = tokio::task::spawn_blocking(|| stdin().read_to_end(&mut Vec::new()));
+    tokio::select! {
+        closed = &mut closed => drop(closed?),
+        // Of the driver too, which ends then.
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    drop(folder);
+    // The thread that reads could not be ended otherwise.
+    std::process::exit(0)
 }

@@ -108,6 +108,11 @@ impl Function {
         Ok(kilobytes.trim().trim_end_matches(" kB").parse::<f64>()? * 1_024.0 / 1e6)
     }
 
+    /// Ends it, and waits until it has.
+    pub(crate) async fn end(mut self) -> Result<(), Failure> {
+        Ok(self.child.kill().await?)
+    }
+
     fn proc(&self, file: &str) -> Result<String, Failure> {
         let id = self.child.id().ok_or_else(|| format!("{} has ended", self.path.display()))?;
         Ok(std::fs::read_to_string(format!("/proc/{id}/{file}"))?)

@@ -27,12 +27,12 @@ impl Goal {
 
 /// All goals.
 pub(crate) fn goals(starts: &Starts, times: &Times, memory: Option<&Memory>, sizes: &[Size]) -> Vec<Goal> {
-    let start = 1.5 * starts.hello + 3.0;
+    let start = 1.5 * starts.hello.first_poll + 3.0;
     let mut goals = vec![
         Goal::new("an event's CPU, receive ÷ floor", times.cpu.ratio, 1.25),
         Goal::new("an event's p50, receive ÷ floor", times.p50.ratio, 1.15),
-        Goal::new("start to first poll, ms; at most 1.5 × hello's + 3", starts.first_poll.receive, start),
-        Goal::new("the same with TLS, which hello has not", starts.first_poll_tls.receive, start),
+        Goal::new("start to first poll, ms; at most 1.5 × hello's + 3", starts.plain.first_poll.receive, start),
+        Goal::new("the same with TLS, which hello has not", starts.tls.first_poll.receive, start),
     ];
     if let Some(memory) = memory {
         let what = format!("resident after {} events, MB", memory.events);

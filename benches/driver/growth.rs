@@ -43,9 +43,8 @@ struct Grown {
 }
 
 /// Measures at each size, on one engine.
-pub(crate) async fn run(binaries: &Path, arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
-    let aws = Elsewhere::start().await?;
-    let (storage, everyday) = (Storage::new(&aws)?, Everyday::new()?);
+pub(crate) async fn run(binaries: &Path, aws: &Elsewhere, arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
+    let (storage, everyday) = (Storage::new(aws)?, Everyday::new()?);
     let counting = Counting::start(aws.variable("AWS_ENDPOINT_URL_DYNAMODB")?).await?;
     let (pair, through_proxy) = (programs(binaries), aws.with_dynamodb(counting.url()));
     let (mut stored, mut all) = (0, Vec::new());
@@ -61,7 +60,7 @@ pub(crate) async fn run(binaries: &Path, arguments: &Arguments, as_json: bool) -
         all.push(grown);
     }
     if as_json {
-        println!("{:#}", json!({ "growth": all }));
+        println!("{:#}", json!({ "engines_file_in": aws.data(), "growth": all }));
     } else {
         print(&all);
     }
@@ -103,6 +102,7 @@ fn print(all: &[Grown]) {
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header([
         "events stored",
+        "in seconds",
         "receive: calls",
         "write units",
         "read units",
@@ -118,6 +118,7 @@ fn print(all: &[Grown]) {
         let Pair { receive: cpu, floor: floor_cpu, ratio } = grown.times.cpu;
         table.add_row([
             grown.stored.to_string(),
+            format!("{:.0}", grown.seconds_to_store),
             format!("{:.3}", grown.receive.calls),
             format!("{:.3}", grown.receive.write_units),
             format!("{:.3}", grown.receive.read_units),

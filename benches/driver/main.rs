@@ -44,6 +44,10 @@ struct Bench {
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
+    /// Where the embedded DynamoDB keeps its file meanwhile; without it, in memory (/dev/shm) if there is room, else where temporary
+    /// files go
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data: Option<PathBuf>,
     #[command(flatten)]
     table: report::Arguments,
 }
@@ -63,9 +67,12 @@ enum Command {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let arguments = Bench::parse();
+    if let Some(Command::Aws { folder }) = &arguments.command {
+        return elsewhere::serve(folder).await;
+    }
+    let aws = elsewhere::Elsewhere::start(arguments.data.as_deref()).await?;
     match &arguments.command {
-        None => report::run(&arguments.binaries, &arguments.table, arguments.json).await,
-        Some(Command::Growth(growth)) => growth::run(&arguments.binaries, growth, arguments.json).await,
-        Some(Command::Aws { folder }) => elsewhere::serve(folder).await,
+        Some(Command::Growth(growth)) => growth::run(&arguments.binaries, &aws, growth, arguments.json).await,
+        _ => report::run(&arguments.binaries, &aws, &arguments.table, arguments.json).await,
     }
 }

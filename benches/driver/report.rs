@@ -1,6 +1,6 @@
 //! The one table.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -34,6 +34,7 @@ pub(crate) struct Arguments {
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
 struct Report {
+    engines_file_in: PathBuf,
     starts: Starts,
     times: Times,
     allocations: Allocations,
@@ -44,20 +45,20 @@ struct Report {
 }
 
 /// Measures all of it.
-pub(crate) async fn run(binaries: &Path, arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
+pub(crate) async fn run(binaries: &Path, aws: &Elsewhere, arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let sizes = sizes(binaries, binaries.parent().unwrap_or(binaries))?;
-    let aws = Elsewhere::start().await?;
     let pair = programs(binaries);
-    let starts = starts(binaries, &aws, arguments.starts).await?;
+    let starts = starts(binaries, aws, arguments.starts).await?;
     let times = times(&pair, aws.variables(), arguments.events).await?;
-    let allocations = allocations(binaries, &aws, arguments.events.min(2_000)).await?;
-    let batches = batches(binaries, &aws, arguments.batches).await?;
+    let allocations = allocations(binaries, aws, arguments.events.min(2_000)).await?;
+    let batches = batches(binaries, aws, arguments.batches).await?;
     let memory = match arguments.memory_events {
         0 => None,
         events => Some(memory(&pair[0], aws.variables(), events).await?),
     };
     let goals = goals(&starts, &times, memory.as_ref(), &sizes);
-    let report = Report { starts, times, allocations, memory, sizes, batches, goals };
+    let report =
+        Report { engines_file_in: aws.data().to_owned(), starts, times, allocations, memory, sizes, batches, goals };
     if as_json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -73,10 +74,11 @@ fn print(report: &Report) {
     println!("{}", of_goals(&report.goals));
     println!(
         "Medians: of {} starts, and of {} turns of {} events each; receive ÷ floor is the median of the quotients of neighbours. The \
-         embedded DynamoDB, in another process, takes most of an event's milliseconds.",
+         embedded DynamoDB, in another process and with its file in {}, takes most of an event's milliseconds.",
         report.starts.starts,
         report.times.turns,
         report.times.events / report.times.turns.max(1),
+        report.engines_file_in.display(),
     );
     println!(
         "Zips are of the programs measured, deflated as `make build` does; protect's and engage's units are counted in another run."
@@ -97,12 +99,13 @@ fn of_receive(report: &Report) -> Table {
         let hello = hello.map(show).unwrap_or_default();
         table.add_row([what.to_owned(), show(pair.receive), show(pair.floor), hello, format!("{:.2}", pair.ratio)]);
     };
-    row("start to first poll, ms", &starts.first_poll, Some(starts.hello), 2);
-    row("start to first poll, CPU, ms", &starts.cpu, None, 2);
-    row("first event, ms", &starts.first_event, None, 2);
-    row("with TLS: start to first poll, ms", &starts.first_poll_tls, None, 2);
-    row("with TLS: start to first poll, CPU, ms", &starts.cpu_tls, None, 2);
-    row("with TLS: first event, ms", &starts.first_event_tls, None, 2);
+    let Starts { plain, tls, hello, .. } = starts;
+    row("start to first poll, ms", &plain.first_poll, Some(hello.first_poll), 2);
+    row("start to first poll, CPU, ms", &plain.cpu, Some(hello.cpu), 2);
+    row("first event, ms", &plain.first_event, Some(hello.first_event), 2);
+    row("with TLS: start to first poll, ms", &tls.first_poll, None, 2);
+    row("with TLS: start to first poll, CPU, ms", &tls.cpu, None, 2);
+    row("with TLS: first event, ms", &tls.first_event, None, 2);
     row("an event, p50, ms", &times.p50, None, 3);
     row("an event, p99, ms", &times.p99, None, 3);
     row("an event, CPU, ms", &times.cpu, None, 4);
