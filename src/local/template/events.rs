@@ -178,7 +178,7 @@ mod tests {
         for (event, expected) in [
             ("email.complained#msg_1", "Urgent"),
             ("email.bounced#msg_1", "Urgent"),
-            ("email.delivery_delayed#msg_1", "Urgent"),
+            ("email.delivery_delayed#msg_1", "Bulk"),
             ("email.failed#msg_1", "Urgent"),
             ("domain.updated#msg_1", "Urgent"),
             ("domain.deleted#msg_1", "Urgent"),

@@ -17,9 +17,15 @@ use crate::support::{any_port, eventually};
 #[tokio::test]
 async fn each_row_goes_to_the_mapping_that_the_template_says_and_protects_own_rows_to_none() {
     let stage = Stage::new().await;
-    let urgent =
-        ["email.complained#1", "email.bounced#1", "email.delivery_delayed#1", "email.failed#1", "domain.updated#1"];
-    let counted = ["email.sent#1", "email.delivered#1", "email.opened#1", "email.clicked#1", "email.suppressed#1"];
+    let urgent = ["email.complained#1", "email.bounced#1", "email.failed#1", "domain.updated#1"];
+    let counted = [
+        "email.sent#1",
+        "email.delivered#1",
+        "email.delivery_delayed#1",
+        "email.opened#1",
+        "email.clicked#1",
+        "email.suppressed#1",
+    ];
     for event in urgent.iter().chain(&counted) {
         stage.put("event", "an-email", event).await;
         stage.put("alert", "an-alert", event).await;
