@@ -51,6 +51,9 @@ struct Arguments {
     /// The seed of the mix
     #[arg(long, default_value_t = 6)]
     seed: u64,
+    /// Print the units of each operation on each table too
+    #[arg(long, conflicts_with = "json")]
+    tables: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -123,11 +126,9 @@ async fn main() -> Result<(), Failure> {
     let took = send(&arguments, &mix, &receive.function).await?;
     settle(&feeder, &pollers).await;
     let used = [receive.used()?, protect.used()?, engage.used()?];
-    if std::env::var_os("BREAKDOWN").is_some() {
+    if arguments.tables {
         for one in [&receive, &protect, &engage] {
-            for (what, cost) in one.faults.capacity_by_table() {
-                eprintln!("{what:?} {cost:?}");
-            }
+            print::by_table(&one.faults.capacity_by_table());
         }
     }
     let bill = Bill::new(&mix, used, arguments.call_ms);

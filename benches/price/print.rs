@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
+use rebound::local::faults::ByTable;
 use serde_json::json;
 
 use crate::Arguments;
@@ -86,4 +87,16 @@ pub(crate) fn print(arguments: &Arguments, mix: &Mix, took: Duration, bill: &Bil
         "A call to AWS is taken to be {} ms. Beside it: storage, Claude, and what is paid by the month.",
         arguments.call_ms
     );
+}
+
+/// What a function's calls cost, by operation and table.
+pub(crate) fn by_table(costs: &ByTable) {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["operation", "table", "read units", "write units", "refused"]);
+    for ((operation, name), cost) in costs {
+        let units = [cost.read_units, cost.write_units, cost.refused_units].map(|units| format!("{units:.1}"));
+        table.add_row([vec![operation.clone(), name.clone()], units.to_vec()].concat());
+    }
+    println!("{table}");
 }

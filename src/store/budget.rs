@@ -46,7 +46,8 @@ impl Reservation {
 pub enum Reserved {
     /// It is held.
     Held(Reservation),
-    /// It doesn't fit into the day's budget now: others hold a part of it, and may give some back.
+    /// It doesn't fit now, which says nothing of the next one: others hold a part of the day's budget, and may give some back; or it is
+    /// too large for any day's.
     Full,
     /// It doesn't fit into the day's budget any more.
     Spent,
@@ -91,7 +92,7 @@ impl Budget {
     /// DynamoDB can't be asked. What was reserved then stays so.
     pub async fn reserve(&self, most: NanoUsd, limit: NanoUsd, now: UnixMillis) -> Result<Reserved, Trouble> {
         if most > limit {
-            return Ok(Reserved::Spent);
+            return Ok(if limit.0 > 0 { Reserved::Full } else { Reserved::Spent });
         }
         let reservation = Reservation { day: now.day(), id: format!("{:016x}", fastrand::u64(..)), most };
         let change = Change {
