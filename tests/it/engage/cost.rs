@@ -103,3 +103,19 @@ async fn what_the_rules_decide_in_a_batch_is_published_in_one_call_and_takes_one
             .all(|row| row.contains_key("published_at"))
     );
 }
+
+#[tokio::test]
+async fn a_question_too_large_for_any_days_budget_does_not_keep_the_next_one_from_being_asked() {
+    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("CLAUDE_DAILY_BUDGET_USD", "0.0015")]).await;
+    let (long, short) = (Mail::to("long", "ann@example.com"), Mail::to("short", "bob@example.com"));
+    let before =
+        (0..40).map(|index| long.clicked(&format!("before-{index}"), after(-40 * MINUTE + index * MINUTE / 2)));
+    stage.receives(&before.collect::<Vec<_>>()).await;
+    stage.receives(&[long.delivered(), long.clicked("long", after(-10 * MINUTE))]).await;
+    stage.receives(&[short.delivered(), short.clicked("short", after(-10 * MINUTE))]).await;
+    for id in ["long", "short"] {
+        assert_eq!(stage.delivers(&stage.deliveries(&[id], 1).await, NOW).await, BatchAnswer::default());
+    }
+    let by: Vec<By> = stage.receipts().await.into_values().map(|receipt| receipt.asked.by).collect();
+    assert_eq!(by, [By::Rules, By::Claude]);
+}
