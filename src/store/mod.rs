@@ -43,6 +43,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 /// An item as the SDK takes and gives it.
 pub type Item = HashMap<String, AttributeValue>;
 
+/// Only if the events table has a row of this key: what is noted of a row must not bring back one that was deleted.
+const THERE: &str = "attribute_exists(email_id)";
+
+/// Only if the events table has no row of this key.
+const NOT_THERE: &str = "attribute_not_exists(email_id)";
+
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }

@@ -27,7 +27,7 @@
 
 use super::agenda::{Agenda, Entry};
 use super::calls::{AsOf, Calls, Change, Trouble, Written, update_item};
-use super::{Item, as_number, number, string, text};
+use super::{Item, NOT_THERE, THERE, as_number, number, string, text};
 use crate::time::UnixMillis;
 
 /// Who publishes an alert.
@@ -203,14 +203,14 @@ impl Timeline {
         }
     }
 
-    /// Notes that an alert was published.
+    /// Notes that an alert was published; unless its row was deleted meanwhile, because somebody was forgotten.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn note_published(&self, about: &str, id: &str, now: UnixMillis) -> Result<(), Trouble> {
         let change = Change {
             update: "SET published_at = if_not_exists(published_at, :now)".to_owned(),
-            condition: None,
+            condition: Some(THERE),
             names: Vec::new(),
             values: vec![(":now".to_owned(), number(now.0))],
         };
@@ -218,14 +218,14 @@ impl Timeline {
         Ok(())
     }
 
-    /// Notes that SNS will never take an alert, and why.
+    /// Notes that SNS will never take an alert, and why; unless its row was deleted meanwhile.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn note_refused(&self, about: &str, id: &str, why: &str) -> Result<(), Trouble> {
         let change = Change {
             update: "SET refused = :why".to_owned(),
-            condition: None,
+            condition: Some(THERE),
             names: Vec::new(),
             values: vec![(":why".to_owned(), text(why))],
         };
@@ -254,12 +254,14 @@ impl Timeline {
                     .table_name(&self.table)
                     .set_key(Some(row.key()))
                     .update_expression("SET folded_into = :digest")
-                    .condition_expression("attribute_not_exists(folded_into) AND attribute_not_exists(published_at)")
+                    .condition_expression(
+                        "attribute_exists(email_id) AND attribute_not_exists(folded_into) AND attribute_not_exists(published_at)",
+                    )
                     .expression_attribute_values(":digest", text(format!("{}#{}", digest.due.to_text(), digest.key)));
                 let items = vec![update_item(note)?, update_item(agenda.fold(digest))?];
                 match self.calls.transact(items).await {
                     Ok(Ok(())) => return Ok(()),
-                    // Folded before: by the try whose answer was lost, or by a function that died after it.
+                    // Folded before, by the try whose answer was lost, or by a function that died after it; or deleted meanwhile.
                     Ok(Err(refused)) if refused.contains(&0) => return Ok(()),
                     Ok(Err(_)) => break,
                     Err(failure) => patience.with(failure).await?,
@@ -280,5 +282,5 @@ fn alert_key(about: &str, id: &str) -> Item {
 }
 
 fn absent() -> Change {
-    Change { condition: Some("attribute_not_exists(email_id)"), ..Change::default() }
+    Change { condition: Some(NOT_THERE), ..Change::default() }
 }

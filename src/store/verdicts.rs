@@ -6,7 +6,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::calls::{Calls, Change, Trouble, Written};
-use super::{Item, as_number, number, string, text};
+use super::{Item, NOT_THERE, as_number, number, string, text};
 use crate::policy::verdict::{Judgement, Verdict};
 use crate::time::UnixMillis;
 
@@ -80,7 +80,7 @@ impl Verdicts {
         let mut item = judged.to_item(email_id, event);
         item.insert("at".to_owned(), number(now.0));
         item.insert("expires_at".to_owned(), number(expires_at.seconds()));
-        let absent = Change { condition: Some("attribute_not_exists(email_id)"), ..Change::default() };
+        let absent = Change { condition: Some(NOT_THERE), ..Change::default() };
         Ok(match self.calls.put(&self.table, &item, &absent).await? {
             Written::Done(()) | Written::Refused(None) => judged,
             Written::Refused(Some(stored)) => Judged::from_item(&stored).unwrap_or(judged),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::failure::Failure;
 use super::row::Row;
 use super::suppressions::Stored;
-use super::{number, text};
+use super::{NOT_THERE, number, text};
 use crate::policy::suppression::Change;
 use crate::recipient::Recipient;
 
@@ -170,12 +170,12 @@ impl Writer {
         };
         if updates.is_empty() {
             let put = self.client.put_item().table_name(&self.events_table).set_item(Some(row.item().clone()));
-            let put = put.condition_expression("attribute_not_exists(email_id)");
+            let put = put.condition_expression(NOT_THERE);
             let put = put.return_values_on_condition_check_failure(on_failure(return_row));
             return put.send().await.map(|_| ()).map_err(Failure::of_put);
         }
         let put = Put::builder().table_name(&self.events_table).set_item(Some(row.item().clone()));
-        let put = put.condition_expression("attribute_not_exists(email_id)");
+        let put = put.condition_expression(NOT_THERE);
         let put = put.return_values_on_condition_check_failure(on_failure(return_row));
         let mut transaction = self.client.transact_write_items().transact_items(in_transaction(put)?);
         for update in updates {

@@ -16,9 +16,11 @@ use rebound::policy::suppression::{Change, Effect, Grounds, Reason};
 use rebound::recipient::Recipient;
 use rebound::signature::MessageId;
 use rebound::store::Item;
+use rebound::store::agenda::{Agenda, Group};
 use rebound::store::calls::Trouble;
 use rebound::store::decisions::{self, Decided, Decisions, Happening};
 use rebound::store::suppressions::Suppressions;
+use rebound::store::timeline::{AlertRow, Timeline};
 use rebound::time::UnixMillis;
 use serde_json::json;
 
@@ -257,4 +259,31 @@ async fn what_was_done_counts_once_though_answers_are_lost_and_a_dry_run_counts_
     assert_eq!(done["events"], Counts { read: 5, ..events });
     let list = Counts { read: 2, deleted: 1, emptied: 0, cut: 1 };
     assert_eq!((dry["suppressions"], done["suppressions"]), (list, Counts { read: 4, ..list }));
+}
+
+#[tokio::test]
+async fn what_is_noted_of_a_row_that_was_deleted_meanwhile_does_not_bring_its_key_back() {
+    let scene = Scene::start().await;
+    let ann = recipient("ann@example.com");
+    let (decisions, _) = scene.claimed().await;
+    let happening = Happening::new("e1", "email.clicked", &[ann]);
+    decisions.note_published(&happening, "m1", UnixMillis(3)).await.unwrap();
+    decisions.note_refused(&happening, "why").await.unwrap();
+
+    let calls = scene.place.calls(Duration::from_secs(60));
+    let timeline = Timeline::new(calls.clone(), &scene.tables.events);
+    let agenda = Agenda::new(calls, &scene.tables.agenda);
+    let row = AlertRow {
+        about: "e1".to_owned(),
+        id: "complaint-1".to_owned(),
+        payload: "{}".to_owned(),
+        expires_at: UnixMillis::now(),
+    };
+    timeline.note_published(&row.about, &row.id, UnixMillis(3)).await.unwrap();
+    timeline.note_refused(&row.about, &row.id, "why").await.unwrap();
+    let digests = Agenda::digests(&Group { kind: "complaint", campaign: None }, UnixMillis::now());
+    timeline.fold(&row, &agenda, &digests).await.unwrap();
+
+    let left = everything(&scene.place).await;
+    assert_eq!(left.len(), 1, "only the claim about Bob: {left:#?}");
 }

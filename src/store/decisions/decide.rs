@@ -1,0 +1,140 @@
+//! Storing what was decided: once for each happening, whoever comes first.
+
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
+
+use super::{Decided, Decisions, Happening, absent, begun};
+use crate::store::calls::{Change, Trouble, Written, put_item, update_item};
+use crate::store::followups::Place;
+use crate::store::row::{item_size, payload_beside};
+use crate::store::{number, text};
+use crate::time::UnixMillis;
+
+/// What noting that it was published adds to a row, in bytes: `published_at`, and `message_id` with SNS's id of 36 letters.
+const NOTED: usize = 70;
+
+/// What `claimed_at`, `decided_at` and `nothing_to_publish` add to a row, in bytes.
+const TIMES: usize = 60;
+
+/// What became of a decision that needed no claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AtOnce {
+    /// It is stored, or another was before: this one counts.
+    Decided(Decided),
+    /// Somebody has claimed the happening, and asks.
+    Claimed,
+}
+
+/// What became of storing a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It is stored, or was before: this one counts.
+    Decided(Decided),
+    /// What the guards went by has changed meanwhile: they have to look again.
+    Changed,
+}
+
+impl Decisions {
+    /// Stores a decision that took no asking, if there is none and nobody is at one: in one write, without a claim.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn decide_at_once(
+        &self,
+        happening: &Happening,
+        decided: &Decided,
+        expires_at: UnixMillis,
+    ) -> Result<AtOnce, Trouble> {
+        let mut item = begun(happening, &decided.carrier, expires_at);
+        item.insert("decided_at".to_owned(), number(decided.at.0));
+        if decided.is_settled {
+            item.insert("nothing_to_publish".to_owned(), AttributeValue::Bool(true));
+        }
+        item.insert("payload".to_owned(), receipt_beside(item_size(&item), decided));
+        Ok(match self.calls.put(&self.tables.events, &item, &absent()).await? {
+            Written::Done(()) => AtOnce::Decided(decided.clone()),
+            // By another; or by our own first try, whose answer was lost.
+            Written::Refused(Some(stored)) => Decided::from_item(&stored).map_or(AtOnce::Claimed, AtOnce::Decided),
+            Written::Refused(None) => return Err(Trouble::Passing("the decision's row was there, and is gone".into())),
+        })
+    }
+
+    /// Stores a decision, if there is none; for a follow-up, with its place among its recipient's, on the condition that nobody
+    /// has suppressed the recipient, under any of these names.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn decide(
+        &self,
+        happening: &Happening,
+        decided: &Decided,
+        place: Option<(&Place, &[String])>,
+    ) -> Result<Stored, Trouble> {
+        let change = storing(happening, decided);
+        let Some((place, names)) = place else {
+            return match self.calls.update(&self.tables.events, happening.key(), &change).await? {
+                Written::Done(_) => Ok(Stored::Decided(decided.clone())),
+                // Decided before: by another, or by the try whose answer was lost.
+                Written::Refused(stored) => as_stored(stored.as_ref().and_then(Decided::from_item)),
+            };
+        };
+        let mut patience = self.calls.patience();
+        loop {
+            let mut items = vec![
+                update_item(change.of_transaction(&self.tables.events, happening.key()))?,
+                put_item(place.put(&self.tables.recipients))?,
+            ];
+            for name in names {
+                items.push(self.not_suppressed(name, decided.at)?);
+            }
+            match self.calls.transact(items).await {
+                Ok(Ok(())) => return Ok(Stored::Decided(decided.clone())),
+                Ok(Err(refused)) if refused.contains(&0) => return as_stored(self.decided(happening).await?),
+                Ok(Err(_)) => return Ok(Stored::Changed),
+                Err(failure) => patience.with(failure).await?,
+            }
+        }
+    }
+
+    fn not_suppressed(&self, name: &str, now: UnixMillis) -> Result<TransactWriteItem, Trouble> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.suppressions)
+            .key("recipient", text(name))
+            .condition_expression("attribute_not_exists(reasons) OR #until <= :now")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":now", number(now.0))
+            .build();
+        let check = check.map_err(|error| Trouble::Never(error.to_string()))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+}
+
+/// A receipt in a row that has so many bytes without it, now; one that is published gets some more.
+fn receipt_beside(others: usize, decided: &Decided) -> AttributeValue {
+    let more = if decided.is_settled { 0 } else { NOTED };
+    payload_beside(others + more, decided.receipt.as_bytes())
+}
+
+/// What stores a decision where there is a claim, and no decision yet.
+fn storing(happening: &Happening, decided: &Decided) -> Change {
+    let others = item_size(&begun(happening, &decided.carrier, decided.at)) + TIMES;
+    let mut change = Change {
+        update: "SET payload = :receipt, carrier = :carrier, decided_at = :now".to_owned(),
+        condition: Some("attribute_exists(claimed_at) AND attribute_not_exists(decided_at)"),
+        names: Vec::new(),
+        values: vec![
+            (":receipt".to_owned(), receipt_beside(others, decided)),
+            (":carrier".to_owned(), text(&decided.carrier)),
+            (":now".to_owned(), number(decided.at.0)),
+        ],
+    };
+    if decided.is_settled {
+        change.update.push_str(", nothing_to_publish = :settled");
+        change.values.push((":settled".to_owned(), AttributeValue::Bool(true)));
+    }
+    change
+}
+
+/// The decision that was stored before.
+fn as_stored(decided: Option<Decided>) -> Result<Stored, Trouble> {
+    decided.map(Stored::Decided).ok_or_else(|| Trouble::Passing("the decision's row is gone".to_owned()))
+}
