@@ -16,7 +16,7 @@ pub(super) fn names_none_of(text: &str, words: &[&str]) -> bool {
 
 /// Without the own hosts that stand where a host begins and ends, nothing in a word looks like a host or a scheme.
 fn links_home(word: &str, hosts: &[&str]) -> bool {
-    let mut rest = word.to_ascii_lowercase().replace('\\', "/");
+    let mut rest = word.to_lowercase().replace('\\', "/");
     let mut kept = String::new();
     let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
     let path = |c: char| c.is_ascii_alphanumeric() || "-._~/?#&=+%".contains(c);

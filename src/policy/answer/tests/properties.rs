@@ -2,58 +2,25 @@
 
 use proptest::prelude::*;
 
+use self::second_look::{is_harmless, names_none_of};
 use super::*;
 
-/// Whether a text keeps to the rules, judged by the spaces between its words.
+/// The fuzzers', who can't see what is only there for tests.
+#[path = "../../../../fuzz/bodies/second_look.rs"]
+mod second_look;
+
+/// Whether a text keeps to the rules: one that may not name a recipient's token.
 fn keeps(text: &str, most: usize, lines: bool) -> bool {
-    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-    words.into_iter().all(|word| !["r1", "r2", "R1", "R2"].contains(&word)) && may_be_a_reason(text, most, lines)
+    names_none_of(text, &["r1", "r2"]) && may_be_a_reason(text, most, lines)
 }
 
-/// The same for a text that may name a recipient's token.
+/// The same for a text that may.
 fn may_be_a_reason(text: &str, most: usize, lines: bool) -> bool {
     let mail = Mail::new();
+    let hosts: Vec<&str> = mail.hosts.iter().map(String::as_str).collect();
     let length = (1..=most).contains(&text.chars().count());
     let plain = text.chars().all(|c| !c.is_control() || lines && matches!(c, '\n' | '\t'));
-    let unseen = ['\u{AD}', '\u{200B}', '\u{200D}', '\u{202E}', '\u{2028}', '\u{2066}', '\u{FEFF}', '\u{E0041}'];
-    let marks = ['@', '＠', '﹫'].iter().chain(&unseen).all(|mark| !text.contains(*mark)) && !text.contains("%40");
-    let tags = ["<a", "<b", "</", "<!", "&#", "&lt;"].iter().all(|tag| !text.contains(tag));
-    length && plain && marks && tags && text.split_whitespace().all(|word| links_home(word, &mail.hosts))
-}
-
-/// Without the own hosts that stand where a host begins and ends, nothing in a word looks like a host or a scheme.
-fn links_home(word: &str, hosts: &BTreeSet<String>) -> bool {
-    let mut rest = word.to_lowercase().replace('\\', "/");
-    let mut kept = String::new();
-    let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
-    let path = |c: char| c.is_ascii_alphanumeric() || "-._~/?#&=+%".contains(c);
-    loop {
-        let found = hosts.iter().filter_map(|host| Some((rest.find(host.as_str())?, host))).min();
-        let Some((at, host)) = found else { break };
-        let (before, found) = rest.split_at(at);
-        let after = found.strip_prefix(host.as_str()).unwrap();
-        let dotted = before.ends_with('.') && joins(before.trim_end_matches('.').chars().next_back());
-        if joins(before.chars().next_back()) || dotted || joins(after.trim_start_matches('.').chars().next()) {
-            return false;
-        }
-        let end = if after.starts_with('/') { after.find(|c| !path(c)).unwrap_or(after.len()) } else { 0 };
-        let (link, beyond) = after.split_at(end);
-        if link.contains("//") {
-            return false;
-        }
-        let before = before.strip_suffix("https://").or(before.strip_suffix("http://")).unwrap_or(before);
-        kept = kept + before + " ";
-        rest = beyond.to_owned();
-    }
-    rest = kept + &rest;
-    let chars: Vec<char> = rest.chars().collect();
-    let dotted = chars.windows(4).any(|four| {
-        four[0].is_alphanumeric() && four[1] == '.' && four[2].is_ascii_alphabetic() && four[3].is_ascii_alphabetic()
-    });
-    let opened = ["javascript:", "mailto:", "http:", "https:"].iter().any(|scheme| {
-        rest.split_once(scheme).is_some_and(|(_, after)| after.starts_with(|c: char| c.is_alphanumeric() || c == '/'))
-    });
-    !dotted && !opened && !rest.contains("//")
+    length && plain && is_harmless(text, &hosts)
 }
 
 fn holds(choice: &Choice) -> bool {
