@@ -136,5 +136,10 @@ pub fn judge(this: &Seen, history: &History, policy: &VerdictPolicy) -> Judgemen
     judgement
 }
 
+/// A text, unless it is blank.
+fn said(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::rules::said;
-use super::{Action, Seen};
+use super::{Action, Seen, said};
 use crate::policy::numbers::VerdictPolicy;
 use crate::time::UnixMillis;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::agent::{self, Class};
 use super::bursts::Bursts;
-use super::{Action, History, Judgement, Seen, Verdict};
+use super::{Action, History, Judgement, Seen, Verdict, said};
 use crate::policy::numbers::VerdictPolicy;
 use crate::signature::MessageId;
 use crate::time::UnixMillis;
@@ -166,11 +166,6 @@ fn human(this: &Seen, class: Class, after: i64) -> Judgement {
 
 fn prefetches(this: &Seen, class: Class) -> bool {
     this.action == Action::Opened && matches!(class, Class::AppleProxy | Class::GmailPrefetch)
-}
-
-/// A text, unless it is blank.
-pub(super) fn said(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// So many milliseconds in words. Never rounded up, so that what is below a limit reads as below it.
