@@ -17,6 +17,8 @@ SNIPPETS = $(BIN)/boto3 $(if $(shell command -v npm),$(TOOLS)/node/installed)
 FUNCTIONS := --bin receive --bin protect --bin engage
 # The database of advisories is at GitHub, which not every machine can ask: then that one check is left out, and says so.
 ADVISORIES ?= if-reachable
+# JSON=1 where a bench is to be read by a program: `make --silent bench JSON=1`.
+AS_JSON = $(if $(JSON),--json)
 
 DENY := $(TOOLS)/bin/cargo-deny --locked
 REBOUND := cargo run --features cli --bin rebound --
@@ -105,23 +107,23 @@ deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam
 	$(SAM) build
 	$(SAM) deploy
 
-bench: benched ## receive next to the floor, the same runtime doing one bare PutItem; protect and engage by the batch
-	$(BUILT)/tools/bench --binaries $(BUILT)/release
+bench: benched ## receive next to the floor, the same runtime doing one bare PutItem; protect and engage by the batch: JSON=1
+	@$(BUILT)/tools/bench --binaries $(BUILT)/release $(AS_JSON)
 
 bench-growth: benched ## what an event costs while 0, 100 thousand and 1 million are stored: STORED=0,1000
-	$(BUILT)/tools/bench --binaries $(BUILT)/release growth $(if $(STORED),--stored $(STORED))
+	@$(BUILT)/tools/bench --binaries $(BUILT)/release growth $(if $(STORED),--stored $(STORED)) $(AS_JSON)
 
 # What is measured, as it is deployed, and what measures it.
 benched:
-	cargo build --release --features bench $(FUNCTIONS) --bin bench-floor --bin bench-hello --bin bench-allocations
-	cargo build --profile tools --features cli --bin bench --bin bench-price
+	@cargo build --release --features bench $(FUNCTIONS) --bin bench-floor --bin bench-hello --bin bench-allocations
+	@cargo build --profile tools --features cli --bin bench --bin bench-price
 
 bench-micro: ## what verification, reading an event, the policy and the verdict cost, in nanoseconds, next to the official verifier
 	cargo build --release --features bench --bin bench-micro
 	$(BUILT)/release/bench-micro
 
 bench-price: benched ## what a million webhooks of the everyday mix cost on AWS, from what they are seen to use: PRICE="--rate 10 --events 3000"
-	$(BUILT)/tools/bench-price --binaries $(BUILT)/release $(PRICE)
+	@$(BUILT)/tools/bench-price --binaries $(BUILT)/release $(PRICE) $(AS_JSON)
 
 bench-protect: ## what protect costs for each of 100,000 delivered events, in DynamoDB's units and in time: RATE=300
 	cargo run --release --features cli --bin bench-stream -- protect --rate $(RATE)
@@ -131,7 +133,7 @@ bench-latency: ## from a complaint's POST to its alert, in the service as `make 
 
 soak: ## very many webhooks to a service that is killed again and again, and whose calls fail: EVENTS=1000000, SOAK="--kill-every 30 --faults 0.02"
 	cargo build --profile tools --features cli --bin rebound --bin bench-soak
-	$(BUILT)/tools/bench-soak --events $(EVENTS) $(SOAK)
+	@$(BUILT)/tools/bench-soak --events $(EVENTS) $(SOAK) $(AS_JSON)
 
 clean: ## remove everything that was built or installed
 	rm -rf target fuzz/target fuzz/found .tools .local .aws-sam

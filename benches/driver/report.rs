@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 10_000)]
     events: usize,
     /// How many starts are timed of each
-    #[arg(long, default_value_t = 21)]
+    #[arg(long, default_value_t = 101)]
     starts: usize,
     /// How many events receive gets before its memory is looked at; 0: none
     #[arg(long, default_value_t = 100_000)]
