@@ -3,7 +3,7 @@
 use crate::mix::{Class, Mix};
 
 /// A million, in which prices are given.
-const MILLION: f64 = 1e6;
+pub(crate) const MILLION: f64 = 1e6;
 
 /// US dollars for a million requests to Lambda (<https://aws.amazon.com/lambda/pricing/>, arm64, first tier, here and below).
 const REQUESTS: f64 = 0.20;
@@ -66,7 +66,7 @@ pub(crate) struct Line {
 pub(crate) struct Bill {
     pub(crate) lines: Vec<Line>,
     pub(crate) used: [(&'static str, Used); 3],
-    /// Bytes that a webhook leaves in the tables, and how long that is kept, are beside it.
+    /// What they come to.
     pub(crate) total: f64,
 }
 
@@ -75,31 +75,9 @@ impl Bill {
         let factor = MILLION / mix.messages.len() as f64;
         let [receive, protect, engage] = used;
         let names = ["receive", "protect", "engage"];
-        let mut lines = Vec::new();
+        let mut lines: Vec<Line> =
+            names.iter().zip(used).flat_map(|(name, one)| of_function(name, &one, factor, call_ms)).collect();
         let mut line = |what: &str, how: String, usd: f64| lines.push(Line { what: what.to_owned(), how, usd });
-        for (name, one) in names.iter().zip(used) {
-            let requests = one.invocations * factor;
-            line(
-                &format!("{name}: invocations"),
-                format!("{requests:.0} × {REQUESTS:.2} a million"),
-                requests * REQUESTS / MILLION,
-            );
-            let cpu = one.cpu_ms / one.invocations;
-            let calls = one.calls() / one.invocations;
-            // Lambda bills whole milliseconds.
-            let billed = (cpu + calls * call_ms).ceil();
-            line(
-                &format!("{name}: time"),
-                format!("{requests:.0} × {billed:.0} ms ({cpu:.2} of CPU, {calls:.1} calls) × 256 MB"),
-                requests * billed / 1_000.0 * MEMORY_GB * GB_SECOND,
-            );
-            let (writes, reads) = (one.write_units * factor, one.read_units * factor);
-            line(
-                &format!("{name}: DynamoDB"),
-                format!("{writes:.0} write units × {WRITE_UNITS} + {reads:.0} read units × {READ_UNITS}"),
-                (writes * WRITE_UNITS + reads * READ_UNITS) / MILLION,
-            );
-        }
         // What Lambda itself asks of the queue: to receive a batch, and to delete it.
         let sqs = (protect.sqs + engage.sqs + 2.0 * engage.invocations) * factor;
         line("the queue", format!("{sqs:.0} requests × {SQS:.2} a million"), sqs * SQS / MILLION);
@@ -114,8 +92,43 @@ impl Bill {
         Self { lines, used: [(first, receive), (second, protect), (third, engage)], total }
     }
 
+    /// What of it a function costs by itself, in US dollars.
+    pub(crate) fn of(&self, function: &str) -> f64 {
+        let lines = self.lines.iter().filter(|line| line.what.starts_with(&format!("{function}:")));
+        lines.map(|line| line.usd).sum()
+    }
+
     /// The mix as it was sent, in percent.
     pub(crate) fn shares(mix: &Mix) -> Vec<(&'static str, f64)> {
         Class::ALL.iter().map(|class| (class.as_str(), mix.share(*class) * 100.0)).collect()
     }
+}
+
+/// What a function costs by itself, what it used being taken so many times.
+pub(crate) fn of_function(name: &str, used: &Used, factor: f64, call_ms: f64) -> [Line; 3] {
+    let line = |what: &str, how: String, usd: f64| Line { what: format!("{name}: {what}"), how, usd };
+    let requests = used.invocations * factor;
+    let cpu = used.cpu_ms / used.invocations;
+    let calls = used.calls() / used.invocations;
+    // Lambda bills whole milliseconds.
+    let billed = (cpu + calls * call_ms).ceil();
+    let (writes, reads) = (used.write_units * factor, used.read_units * factor);
+    [
+        line("invocations", format!("{requests:.0} × {REQUESTS:.2} a million"), requests * REQUESTS / MILLION),
+        line(
+            "time",
+            format!("{requests:.0} × {billed:.0} ms ({cpu:.2} of CPU, {calls:.1} calls) × 256 MB"),
+            seconds(requests * billed / 1_000.0),
+        ),
+        line(
+            "DynamoDB",
+            format!("{writes:.0} write units × {WRITE_UNITS} + {reads:.0} read units × {READ_UNITS}"),
+            (writes * WRITE_UNITS + reads * READ_UNITS) / MILLION,
+        ),
+    ]
+}
+
+/// What so many seconds of a function cost, in US dollars.
+pub(crate) fn seconds(seconds: f64) -> f64 {
+    seconds * MEMORY_GB * GB_SECOND
 }

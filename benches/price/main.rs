@@ -1,11 +1,12 @@
 //! `make bench-price`: what a million webhooks of the everyday mix cost on AWS, from what the release binaries were seen to use.
 //!
 //! The three functions run as Lambda runs them, on the embedded AWS, at a steady rate, with the windows, the batches and the delays of
-//! the template. Calls, units, invocations, processor time and bytes of log are counted; prices and the time that a call takes on
-//! AWS are the only figures that are not measured here.
+//! the template. Calls, units, invocations, processor time and bytes of log are counted; prices, and the times that a call to AWS and
+//! an answer of Claude's take, are the only figures that are not measured here.
 
 #![allow(clippy::print_stdout, reason = "a command prints")]
 
+mod beside;
 mod bill;
 mod function;
 mod mix;
@@ -27,6 +28,7 @@ use rebound::local::{LOCAL_SECRET, feeder, function_url};
 use rebound::signature::SigningSecret;
 use rebound::time::UnixMillis;
 
+use self::beside::Beside;
 use self::bill::{Bill, Used};
 use self::function::Function;
 use self::mix::Mix;
@@ -48,6 +50,12 @@ struct Arguments {
     /// How long a call to DynamoDB, SNS or SQS takes on AWS, in milliseconds: an assumption, for the time that a function is billed
     #[arg(long, default_value_t = 5.0)]
     call_ms: f64,
+    /// How many webhooks are sent once more, with Claude, to see what asking costs; 0: none
+    #[arg(long, default_value_t = 2_000)]
+    asked: usize,
+    /// How long Claude takes to answer, in milliseconds: an assumption
+    #[arg(long, default_value_t = 2_000.0)]
+    claude_ms: f64,
     /// The seed of the mix
     #[arg(long, default_value_t = 6)]
     seed: u64,
@@ -67,9 +75,16 @@ struct Counted {
 }
 
 impl Counted {
-    async fn start(name: &'static str, arguments: &Arguments, aws: &EmbeddedAws) -> Result<Self, Failure> {
+    /// Starts a function with these variables besides those of AWS.
+    async fn start(
+        name: &'static str,
+        arguments: &Arguments,
+        aws: &EmbeddedAws,
+        more: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         let faults = Faults::default();
         let mut variables = aws.variables().clone();
+        variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let mut proxies = Vec::new();
         for (service, variable) in [
             (Service::DynamoDb, "AWS_ENDPOINT_URL_DYNAMODB"),
@@ -116,9 +131,9 @@ async fn main() -> Result<(), Failure> {
         ..Options::in_memory()
     };
     let aws = EmbeddedAws::start(&options, |_| None).await?;
-    let receive = Counted::start("receive", &arguments, &aws).await?;
-    let protect = Counted::start("protect", &arguments, &aws).await?;
-    let engage = Counted::start("engage", &arguments, &aws).await?;
+    let receive = Counted::start("receive", &arguments, &aws, &[]).await?;
+    let protect = Counted::start("protect", &arguments, &aws, &[]).await?;
+    let engage = Counted::start("engage", &arguments, &aws, &[]).await?;
     let feeder = feed(&aws, feeder::Options::default(), |_| function::invoke(&protect.function)).await?;
     let pollers = poll(&aws, &queue_mappings(&aws)?, |_| function::invoke(&engage.function)).await?;
 
@@ -131,8 +146,12 @@ async fn main() -> Result<(), Failure> {
             print::by_table(&one.faults.capacity_by_table());
         }
     }
+    let stored = beside::stored(&aws).await?;
+    drop(pollers);
+    let asking = beside::asking(&arguments, &aws, &receive, &feeder).await?;
     let bill = Bill::new(&mix, used, arguments.call_ms);
-    print::print(&arguments, &mix, took, &bill);
+    let beside = Beside::new(&bill, mix.messages.len() as f64, stored, asking.as_ref(), &arguments);
+    print::print(&arguments, &mix, took, &bill, &beside);
     Ok(())
 }
 

@@ -7,13 +7,14 @@ use rebound::local::faults::ByTable;
 use serde_json::json;
 
 use crate::Arguments;
-use crate::bill::Bill;
+use crate::beside::Beside;
+use crate::bill::{Bill, Line};
 use crate::mix::Mix;
 
 /// What a million may cost at most, in US dollars.
 const GOAL: f64 = 1.25;
 
-pub(crate) fn print(arguments: &Arguments, mix: &Mix, took: Duration, bill: &Bill) {
+pub(crate) fn print(arguments: &Arguments, mix: &Mix, took: Duration, bill: &Bill, beside: &Beside) {
     let events = mix.messages.len() as f64;
     if arguments.json {
         let used = bill.used.map(|(name, used)| {
@@ -30,16 +31,25 @@ pub(crate) fn print(arguments: &Arguments, mix: &Mix, took: Duration, bill: &Bil
                 "log_lines": used.log_lines,
             })
         });
-        let lines = bill.lines.iter().map(|line| json!({ "what": line.what, "how": line.how, "usd": line.usd }));
+        let lines = |lines: &[Line]| {
+            let lines = lines.iter().map(|line| json!({ "what": line.what, "how": line.how, "usd": line.usd }));
+            lines.collect::<Vec<_>>()
+        };
+        let stored = beside
+            .stored
+            .iter()
+            .map(|(table, held)| ((*table).to_owned(), json!({ "items": held.items, "bytes": held.bytes })));
         let report = json!({
             "events": mix.messages.len(),
             "emails": mix.emails,
             "seconds": took.as_secs_f64(),
             "mix_percent": Bill::shares(mix).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
             "used": used,
-            "for_a_million": lines.collect::<Vec<_>>(),
+            "for_a_million": lines(&bill.lines),
             "usd": bill.total,
             "goal_usd": GOAL,
+            "stored": stored.collect::<serde_json::Map<_, _>>(),
+            "beside": lines(&beside.lines),
         });
         println!("{report:#}");
         return;
@@ -82,10 +92,22 @@ pub(crate) fn print(arguments: &Arguments, mix: &Mix, took: Duration, bill: &Bil
     if let Some(column) = table.column_mut(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
+    println!("{table}\n");
+
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["beside it", "how much", "US dollars"]);
+    for line in &beside.lines {
+        table.add_row([line.what.clone(), line.how.clone(), format!("{:.4}", line.usd)]);
+    }
+    if let Some(column) = table.column_mut(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
     println!("{table}");
     println!(
-        "A call to AWS is taken to be {} ms. Beside it: storage, Claude, and what is paid by the month.",
-        arguments.call_ms
+        "A call to AWS is taken to be {} ms, an answer of Claude's {} ms. All of Claude is at most CLAUDE_DAILY_BUDGET_USD a day: 1, unless \
+         it is set. Not in it: what is paid by the month, whatever comes.",
+        arguments.call_ms, arguments.claude_ms
     );
 }
 

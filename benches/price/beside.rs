@@ -1,0 +1,162 @@
+//! What comes beside the bill: what is stored, and what asking Claude would cost.
+
+use aws_sdk_dynamodb::Client;
+use rebound::claude::price::Price;
+use rebound::config::DEFAULT_MODEL;
+use rebound::local::claude::{ClaudeStub, Tokens};
+use rebound::local::feeder::Feeder;
+use rebound::local::running::{poll, queue_mappings};
+use rebound::local::stack::EmbeddedAws;
+use rebound::operate::place::TABLES;
+use rebound::policy::answer::Usage;
+use rebound::policy::numbers::ClaudePolicy;
+use rebound::store::Item;
+use rebound::store::row::item_size;
+
+use crate::bill::{Bill, Line, MILLION, Used, of_function, seconds};
+use crate::function;
+use crate::mix::Mix;
+use crate::{Arguments, Counted, Failure, send, settle};
+
+/// What DynamoDB adds to each item that it bills the storage of, in bytes
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
+const ITEM: usize = 100;
+
+/// US dollars for a GB that is stored for a month (<https://aws.amazon.com/dynamodb/pricing/on-demand/>).
+const GB_MONTH: f64 = 0.25;
+
+/// For how many months events are kept, where `RETENTION_DAYS` says nothing else.
+const MONTHS: f64 = 3.0;
+
+/// A budget that is never spent, in US dollars.
+const NO_LIMIT: &str = "1000";
+
+/// What a table holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) items: u64,
+    /// As DynamoDB bills them.
+    pub(crate) bytes: u64,
+}
+
+/// What there is in each table, by the variable that names it.
+pub(crate) async fn stored(aws: &EmbeddedAws) -> Result<Vec<(&'static str, Held)>, Failure> {
+    let client = aws.clients()?.dynamodb();
+    let mut all = Vec::new();
+    for (table, ..) in TABLES {
+        all.push((table, held(&client, &aws.variable(table).unwrap_or_default()).await?));
+    }
+    Ok(all)
+}
+
+async fn held(client: &Client, table: &str) -> Result<Held, Failure> {
+    let mut held = Held::default();
+    let mut pages = client.scan().table_name(table).into_paginator().items().send();
+    while let Some(item) = pages.next().await {
+        let item: Item = item?;
+        held.items += 1;
+        held.bytes += (item_size(&item) + ITEM) as u64;
+    }
+    Ok(held)
+}
+
+/// What it came to when Claude was asked.
+pub(crate) struct Asking {
+    /// How many webhooks that were.
+    pub(crate) webhooks: f64,
+    /// What `engage` used for them.
+    pub(crate) engage: Used,
+    /// What the stand-in for Claude answered.
+    pub(crate) tokens: Tokens,
+}
+
+/// What comes beside the bill for a million webhooks.
+pub(crate) struct Beside {
+    pub(crate) stored: Vec<(&'static str, Held)>,
+    pub(crate) lines: Vec<Line>,
+}
+
+impl Beside {
+    /// What so many webhooks left in the tables, and what it came to when Claude was asked about some more.
+    pub(crate) fn new(
+        bill: &Bill,
+        webhooks: f64,
+        stored: Vec<(&'static str, Held)>,
+        asking: Option<&Asking>,
+        arguments: &Arguments,
+    ) -> Self {
+        let gb = stored.iter().map(|(_, held)| held.bytes).sum::<u64>() as f64 / webhooks * MILLION / 1e9;
+        let mut lines = vec![Line {
+            what: "storage".to_owned(),
+            how: format!("{gb:.2} GB × {GB_MONTH} a GB and month × {MONTHS:.0} months"),
+            usd: gb * GB_MONTH * MONTHS,
+        }];
+        lines.extend(asking.into_iter().flat_map(|asking| asking.lines(bill, arguments)));
+        Self { stored, lines }
+    }
+}
+
+impl Asking {
+    fn lines(&self, bill: &Bill, arguments: &Arguments) -> [Line; 2] {
+        let factor = MILLION / self.webhooks;
+        let questions = self.tokens.answers as f64 * factor;
+        let each = |tokens: u64| tokens as f64 / self.tokens.answers.max(1) as f64;
+        let own: f64 = of_function("engage", &self.engage, factor, arguments.call_ms).iter().map(|line| line.usd).sum();
+        let waiting = seconds(questions * arguments.claude_ms / 1_000.0);
+        let (input, output, price) = (each(self.tokens.input), each(self.tokens.output), price());
+        [
+            Line {
+                what: format!("Claude ({DEFAULT_MODEL})"),
+                how: format!(
+                    "{questions:.0} questions × ({input:.0} tokens × {} + {output:.0} in the answer × {} a million)",
+                    price.input_usd, price.output_usd
+                ),
+                usd: self.tokens_usd() * factor,
+            },
+            Line {
+                what: "engage, while it asks".to_owned(),
+                how: format!(
+                    "its own three lines: {own:.4} in place of {:.4}; {questions:.0} × {:.0} ms of waiting × 256 MB",
+                    bill.of("engage"),
+                    arguments.claude_ms
+                ),
+                usd: own - bill.of("engage") + waiting,
+            },
+        ]
+    }
+
+    /// What the tokens cost, in US dollars.
+    fn tokens_usd(&self) -> f64 {
+        let usage = Usage { input_tokens: self.tokens.input, output_tokens: self.tokens.output, ..Usage::default() };
+        price().cost(&usage).usd()
+    }
+}
+
+fn price() -> Price {
+    Price::of(DEFAULT_MODEL, &ClaudePolicy::default())
+}
+
+/// Sends some more of the mix to a service whose `engage` asks a stand-in for Claude, without a limit.
+pub(crate) async fn asking(
+    arguments: &Arguments,
+    aws: &EmbeddedAws,
+    receive: &Counted,
+    feeder: &Feeder,
+) -> Result<Option<Asking>, Failure> {
+    if arguments.asked == 0 {
+        return Ok(None);
+    }
+    let claude = ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?;
+    let more = [
+        ("ANTHROPIC_API_KEY", "a-stand-in-asks-for-none"),
+        ("ANTHROPIC_BASE_URL", &claude.url()),
+        ("CLAUDE_DAILY_BUDGET_USD", NO_LIMIT),
+    ];
+    let engage = Counted::start("engage", arguments, aws, &more).await?;
+    let pollers = poll(aws, &queue_mappings(aws)?, |_| function::invoke(&engage.function)).await?;
+    // Another seed: other emails.
+    let mix = Mix::new(arguments.seed.wrapping_add(1), arguments.asked)?;
+    send(arguments, &mix, &receive.function).await?;
+    settle(feeder, &pollers).await;
+    Ok(Some(Asking { webhooks: mix.messages.len() as f64, engage: engage.used()?, tokens: claude.answered_tokens() }))
+}
