@@ -81,34 +81,27 @@ pub(crate) fn print(arguments: &Arguments, mix: &Mix, took: Duration, bill: &Bil
     row("log, bytes", |used| used.log_bytes);
     println!("{table}\n");
 
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["a million of them", "how much", "US dollars"]);
-    for line in &bill.lines {
-        table.add_row([line.what.clone(), line.how.clone(), format!("{:.4}", line.usd)]);
-    }
     let met = if bill.total <= GOAL { "met" } else { "not met" };
-    table.add_row(["together".to_owned(), format!("at most {GOAL}: {met}"), format!("{:.4}", bill.total)]);
-    if let Some(column) = table.column_mut(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    println!("{table}\n");
-
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["beside it", "how much", "US dollars"]);
-    for line in &beside.lines {
-        table.add_row([line.what.clone(), line.how.clone(), format!("{:.4}", line.usd)]);
-    }
-    if let Some(column) = table.column_mut(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    println!("{table}");
+    let together = Line { what: "together".to_owned(), how: format!("at most {GOAL}: {met}"), usd: bill.total };
+    println!("{}\n", of_lines("a million of them", bill.lines.iter().chain([&together])));
+    println!("{}", of_lines("beside it", &beside.lines));
     println!(
         "A call to AWS is taken to be {} ms, an answer of Claude's {} ms. All of Claude is at most CLAUDE_DAILY_BUDGET_USD a day: 1, unless \
          it is set. Not in it: what is paid by the month, whatever comes.",
         arguments.call_ms, arguments.claude_ms
     );
+}
+
+fn of_lines<'a>(what: &str, lines: impl IntoIterator<Item = &'a Line>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header([what, "how much", "US dollars"]);
+    for line in lines {
+        table.add_row([line.what.clone(), line.how.clone(), format!("{:.4}", line.usd)]);
+    }
+    if let Some(column) = table.column_mut(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
 }
 
 /// What a function's calls cost, by operation and table.
