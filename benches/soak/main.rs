@@ -156,18 +156,8 @@ impl Watched {
 }
 
 fn story(arguments: &Arguments) -> Result<Story, Failure> {
-    let mut story = Story {
-        seed: arguments.seed,
-        campaign: Campaign::new(&format!("soak-{}", arguments.seed)).ok_or("that is no name for a campaign")?,
-        emails: 1,
-        until: UnixMillis::now(),
-        span: Duration::from_secs(3_600),
-        scanners: true,
-        nulls: true,
-        unknown: true,
-        unreadable: true,
-        retold: true,
-    };
+    let campaign = Campaign::new(&format!("soak-{}", arguments.seed)).ok_or("that is no name for a campaign")?;
+    let mut story = Story::of_everything(arguments.seed, campaign, 1, UnixMillis::now());
     story.emails = story.emails_of(arguments.events);
     Ok(story)
 }

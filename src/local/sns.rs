@@ -5,6 +5,7 @@
 //! with `?after=1000&most=500`, the five hundred that came after the first thousand.
 
 mod batch;
+mod request;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 
+use self::request::{Refused, read, refused};
 use super::journal::Journal;
 use super::server::{Server, json_response};
 use super::uuid;
@@ -28,12 +30,6 @@ const CONTENT_TYPE: &str = "text/xml";
 
 /// How many messages a subscriber may lag behind before it misses some.
 const LAG: usize = 1_024;
-
-/// The message and its attributes together:
-/// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html>.
-const MAX_BYTES: usize = 256 * 1024;
-
-const MAX_SUBJECT: usize = 100;
 
 /// A message that was published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,82 +230,6 @@ impl State {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-struct Refused {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
-}
-
-fn refused(code: &'static str, message: impl Into<String>) -> Refused {
-    Refused { status: StatusCode::BAD_REQUEST, code, message: message.into() }
-}
-
-/// Reads what is to be published, and refuses what SNS refuses.
-fn read(mut form: BTreeMap<String, String>) -> Result<Published, Refused> {
-    let invalid = |message: &str| refused("InvalidParameter", format!("Invalid parameter: {message}"));
-    let attributes = attributes(&form)?;
-    let subject = form.remove("Subject");
-    if subject.as_deref().is_some_and(|subject| !is_subject(subject)) {
-        return Err(invalid("Subject"));
-    }
-    let message =
-        form.remove("Message").filter(|message| !message.is_empty()).ok_or_else(|| invalid("Empty message"))?;
-    let size: usize = attributes.iter().map(|attribute| attribute.iter().map(String::len).sum::<usize>()).sum();
-    if message.len() + size > MAX_BYTES {
-        return Err(invalid("Message too long"));
-    }
-    let structure = form.remove("MessageStructure");
-    match structure.as_deref() {
-        None => {}
-        Some("json") => {
-            let texts: Map<String, Value> = serde_json::from_str(&message)
-                .map_err(|_| invalid("Message Structure - JSON message body failed to parse"))?;
-            if !texts.get("default").is_some_and(Value::is_string) {
-                return Err(invalid("Message Structure - No default entry in JSON message body"));
-            }
-        }
-        Some(_) => return Err(invalid("MessageStructure")),
-    }
-    let topic_arn = form
-        .remove("TopicArn")
-        .ok_or_else(|| invalid("TopicArn or TargetArn Reason: no value for required parameter"))?;
-    if !topic_arn.starts_with("arn:aws:sns:") {
-        let message = "Topic does not exist".to_owned();
-        return Err(Refused { status: StatusCode::NOT_FOUND, code: "NotFound", message });
-    }
-    let attributes = attributes.into_iter().map(|[name, _, value]| (name, value)).collect();
-    Ok(Published { topic_arn, subject, message, structure, attributes, at: UnixMillis::now(), message_id: uuid() })
-}
-
-/// The attributes: name, type and value of each.
-fn attributes(form: &BTreeMap<String, String>) -> Result<Vec<[String; 3]>, Refused> {
-    let mut attributes = Vec::new();
-    for number in 1.. {
-        let field = |field: &str| form.get(&format!("MessageAttributes.entry.{number}.{field}")).cloned();
-        let Some(name) = field("Name") else { break };
-        let data_type = field("Value.DataType").unwrap_or_default();
-        if !["String", "Number", "Binary"].iter().any(|prefix| data_type.starts_with(prefix)) {
-            let message = format!("The message attribute '{name}' has an invalid message attribute type.");
-            return Err(refused("ParameterValueInvalid", message));
-        }
-        let is_binary = data_type.starts_with("Binary");
-        let value = field(if is_binary { "Value.BinaryValue" } else { "Value.StringValue" }).unwrap_or_default();
-        if value.is_empty() {
-            let message = format!("The message attribute '{name}' must contain non-empty message attribute value.");
-            return Err(refused("ParameterValueInvalid", message));
-        }
-        attributes.push([name, data_type, value]);
-    }
-    Ok(attributes)
-}
-
-/// Stricter than SNS says that it is by now: it asked for ASCII for years, and today for UTF-8. What passes here passes both.
-fn is_subject(subject: &str) -> bool {
-    !subject.is_empty()
-        && subject.len() <= MAX_SUBJECT
-        && subject.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
 
 /// An error, as SNS answers it.

@@ -46,13 +46,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         println!("Nothing was erased.");
         return Ok(ExitCode::FAILURE);
     }
-    let tables = Tables {
-        events: place.table("EVENTS_TABLE").to_owned(),
-        suppressions: place.table("SUPPRESSIONS_TABLE").to_owned(),
-        campaigns: place.table("CAMPAIGNS_TABLE").to_owned(),
-        recipients: place.table("RECIPIENTS_TABLE").to_owned(),
-        agenda: place.table("AGENDA_TABLE").to_owned(),
-    };
+    let tables = Tables::of(&place);
     let calls = place.calls(Duration::from_secs(6 * 3_600));
     let progress = output::counting("rows read");
     let report = forget(&calls, &tables, &recipient, &note, mode, |rows| progress.inc(rows as u64)).await?;

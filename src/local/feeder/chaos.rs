@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::lane::Waiting;
+use super::progress::Waiting;
 
 /// How often batches are delivered once more.
 #[derive(Clone, Copy, Debug, PartialEq)]

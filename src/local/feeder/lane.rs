@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Counters;
 use super::chaos::Dice;
 use super::invoke::{Invoke, first_failure};
-use super::progress::Record;
+use super::progress::{Record, Waiting};
 use crate::local::template::Mapping;
 use crate::time::UnixMillis;
 
@@ -21,16 +21,6 @@ const MOST_BYTES: usize = 6 * 1024 * 1024 - 1024;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
-/// A record that waits for its invocation.
-#[derive(Clone, Debug)]
-pub(super) struct Waiting {
-    pub(super) record: Arc<Record>,
-    /// It was in an invocation before.
-    pub(super) sent: bool,
-    /// It was done before, and is here once more because chaos is wanted.
-    pub(super) repeat: bool,
-}
 
 pub(super) struct Lane {
     pub(super) mapping: Mapping,

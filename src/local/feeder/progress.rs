@@ -101,6 +101,16 @@ pub(super) struct Record {
     pub(super) _place: OwnedSemaphorePermit,
 }
 
+/// A record that waits for its invocation.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    pub(super) record: Arc<Record>,
+    /// It was in an invocation before.
+    pub(super) sent: bool,
+    /// It was done before, and is here once more because chaos is wanted.
+    pub(super) repeat: bool,
+}
+
 impl Drop for Record {
     fn drop(&mut self) {
         self.progress.done(self.number);

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MAX_BYTES, Published, Refused, read, refused};
+use super::Published;
+use super::request::{MAX_BYTES, Refused, read, refused};
 
 /// The most messages of a call.
 const MOST: usize = 10;

@@ -24,6 +24,7 @@
 
 pub mod cut;
 pub mod fate;
+mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +33,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use self::cut::Cutter;
 use self::fate::{Fate, cut_attributes, fate, fate_in_list, fate_with_all};
+pub use self::tables::Tables;
 use super::audit::{Note, partition};
 use super::scan::{Wanted, scan};
 use crate::recipient::Recipient;
@@ -62,21 +64,6 @@ pub enum ForgetError {
     /// The address can't be looked for.
     #[error("the address can't be looked for: {0}")]
     Pattern(#[from] regex::Error),
-}
-
-/// The tables' names.
-#[derive(Clone, Debug)]
-pub struct Tables {
-    /// `EVENTS_TABLE`.
-    pub events: String,
-    /// `SUPPRESSIONS_TABLE`.
-    pub suppressions: String,
-    /// `CAMPAIGNS_TABLE`.
-    pub campaigns: String,
-    /// `RECIPIENTS_TABLE`.
-    pub recipients: String,
-    /// `AGENDA_TABLE`.
-    pub agenda: String,
 }
 
 /// What became of a table's rows.

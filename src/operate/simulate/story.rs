@@ -12,7 +12,7 @@ use crate::campaign::{Campaign, Cohort};
 use crate::policy::counting::Counter;
 use crate::policy::suppression::Reason;
 use crate::policy::verdict::Verdict;
-use crate::time::UnixMillis;
+use crate::time::{UnixMillis, hours};
 
 /// Of so many emails, the first three share a mailbox that is full: three soft bounces suppress it.
 const FULL_EVERY: u32 = 500;
@@ -43,6 +43,24 @@ pub struct Story {
     pub unreadable: bool,
     /// Whether the same happening is told by two messages, now and then.
     pub retold: bool,
+}
+
+impl Story {
+    /// A story with everything in it, of the hour before `until`.
+    pub fn of_everything(seed: u64, campaign: Campaign, emails: u32, until: UnixMillis) -> Self {
+        Self {
+            seed,
+            campaign,
+            emails,
+            until,
+            span: hours(1),
+            scanners: true,
+            nulls: true,
+            unknown: true,
+            unreadable: true,
+            retold: true,
+        }
+    }
 }
 
 /// What a message is answered when it is stored.

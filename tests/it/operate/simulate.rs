@@ -21,18 +21,7 @@ use super::{Dev, command};
 
 /// A story of a campaign of its own, with everything in it.
 pub(super) fn story(seed: u64, emails: u32) -> Story {
-    Story {
-        seed,
-        campaign: Campaign::new(&format!("campaign-{seed}")).unwrap(),
-        emails,
-        until: UnixMillis::now(),
-        span: Duration::from_secs(3_600),
-        scanners: true,
-        nulls: true,
-        unknown: true,
-        unreadable: true,
-        retold: true,
-    }
+    Story::of_everything(seed, Campaign::new(&format!("campaign-{seed}")).unwrap(), emails, UnixMillis::now())
 }
 
 /// What the pure policy makes of all webhooks of a story, in an order of its own: the reasons by recipient, and the counts.

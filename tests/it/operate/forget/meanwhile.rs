@@ -54,13 +54,7 @@ impl Scene {
         let mut variables = aws.variables().clone();
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), proxy.url());
         let through_proxy = Place::find(&Default::default(), variables).await.unwrap();
-        let tables = Tables {
-            events: place.table("EVENTS_TABLE").to_owned(),
-            suppressions: place.table("SUPPRESSIONS_TABLE").to_owned(),
-            campaigns: place.table("CAMPAIGNS_TABLE").to_owned(),
-            recipients: place.table("RECIPIENTS_TABLE").to_owned(),
-            agenda: place.table("AGENDA_TABLE").to_owned(),
-        };
+        let tables = Tables::of(&place);
         Self { _aws: aws, place, proxy, through_proxy, tables }
     }
 

@@ -1,0 +1,32 @@
+//! The tables that somebody may be in.
+
+use crate::operate::place::Place;
+
+/// The tables' names.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// `EVENTS_TABLE`.
+    pub events: String,
+    /// `SUPPRESSIONS_TABLE`.
+    pub suppressions: String,
+    /// `CAMPAIGNS_TABLE`.
+    pub campaigns: String,
+    /// `RECIPIENTS_TABLE`.
+    pub recipients: String,
+    /// `AGENDA_TABLE`.
+    pub agenda: String,
+}
+
+impl Tables {
+    /// Those of a place.
+    pub fn of(place: &Place) -> Self {
+        let table = |variable: &str| place.table(variable).to_owned();
+        Self {
+            events: table("EVENTS_TABLE"),
+            suppressions: table("SUPPRESSIONS_TABLE"),
+            campaigns: table("CAMPAIGNS_TABLE"),
+            recipients: table("RECIPIENTS_TABLE"),
+            agenda: table("AGENDA_TABLE"),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Reading: an item, some items, a range of a partition.
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+
+use super::{AsOf, Calls, Trouble, failure};
+use crate::store::failure::Failure;
+use crate::store::patience::Patience;
+use crate::store::{Item, text};
+
+impl Calls {
+    /// One item, as it is now.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn get(&self, table: &str, key: Item) -> Result<Option<Item>, Trouble> {
+        let call = || async {
+            let get = self.client.get_item().table_name(table).set_key(Some(key.clone())).consistent_read(true);
+            get.send().await.map(|output| output.item).map_err(|error| failure(&error))
+        };
+        Ok(self.tried(call).await?)
+    }
+
+    /// The items of these keys that there are, as they are now, in no order. At most 100 keys.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn get_all(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, Trouble> {
+        let mut found = Vec::new();
+        let mut left = keys;
+        let mut patience = Patience::until(self.deadline);
+        while !left.is_empty() {
+            let call = || async {
+                let wanted = KeysAndAttributes::builder().set_keys(Some(left.clone())).consistent_read(true).build();
+                let wanted = wanted.map_err(|error| Failure::Invalid(error.to_string()))?;
+                let get = self.client.batch_get_item().request_items(table, wanted);
+                get.send().await.map_err(|error| failure(&error))
+            };
+            let output = self.tried(call).await?;
+            found.extend(output.responses.unwrap_or_default().remove(table).unwrap_or_default());
+            left = output
+                .unprocessed_keys
+                .unwrap_or_default()
+                .remove(table)
+                .map(|unprocessed| unprocessed.keys)
+                .unwrap_or_default();
+            if !left.is_empty() {
+                patience.with(Failure::Busy("DynamoDB left keys unread".to_owned())).await?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every item of a partition whose sort key is in a range, both ends included, in order; as they are now.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn range(
+        &self,
+        table: &str,
+        partition: (&str, &str),
+        sort: (&str, &str, &str),
+        at_most: usize,
+    ) -> Result<Vec<Item>, Trouble> {
+        self.range_as_of(AsOf::Now, table, partition, sort, at_most).await
+    }
+
+    /// [`Self::range`], as of this moment or some moment shortly before.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn range_as_of(
+        &self,
+        as_of: AsOf,
+        table: &str,
+        partition: (&str, &str),
+        sort: (&str, &str, &str),
+        at_most: usize,
+    ) -> Result<Vec<Item>, Trouble> {
+        let mut found = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let limit = i32::try_from(at_most.saturating_sub(found.len()).min(1_000)).unwrap_or(1_000);
+            let call = || async {
+                let query = self.client.query().table_name(table).consistent_read(as_of == AsOf::Now).limit(limit);
+                let query = query.key_condition_expression("#p = :p AND #s BETWEEN :from AND :to");
+                let query = query.expression_attribute_names("#p", partition.0);
+                let query = query.expression_attribute_names("#s", sort.0);
+                let query = query.expression_attribute_values(":p", text(partition.1));
+                let query = query.expression_attribute_values(":from", text(sort.1));
+                let query = query.expression_attribute_values(":to", text(sort.2));
+                query.set_exclusive_start_key(start.clone()).send().await.map_err(|error| failure(&error))
+            };
+            let page = self.tried(call).await?;
+            found.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() || found.len() >= at_most {
+                return Ok(found);
+            }
+        }
+    }
+}
