@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | `signature` | headers and a body | accepted if and only if signed and recent; no error tells the right signature |
 //! | `event` | the body of a signed message | there is a row for it that DynamoDB can hold, with the body to the byte |
-//! | `address` | what stands for an address | what is read is bare and lower-cased, and is read again as itself |
+//! | `address` | what stands for an address | what is read is a key, and the key of a key is itself |
 //! | `envelope` | what the function URL hands over | an answer of the contract; a 200 only if it is stored |
 //! | `stream` | a batch of the events table's stream | each record is done with, or reported by its own number |
 //! | `answer` | an answer of Claude's | refused, or within every bound: no address, no other's link, no length too great |
