@@ -1,10 +1,12 @@
 //! The words of each alert: what happened, what was done, what to do.
 
 mod campaign;
+mod complaint;
 
 use serde_json::{Map, json};
 
 pub use self::campaign::{Standing, brake, digest};
+pub use self::complaint::{Listed, complaint};
 use super::{Alert, Kind, Severity};
 use crate::campaign::Campaign;
 use crate::recipient::Recipient;
@@ -46,32 +48,6 @@ impl About<'_> {
         self.campaign
             .map_or_else(|| "a mail without a campaign".to_owned(), |campaign| format!("a mail of campaign {campaign}"))
     }
-}
-
-/// Somebody called a mail spam.
-pub fn complaint(about: &About<'_>, recipient: Option<&Recipient>, standing: Option<Standing<'_>>) -> Alert {
-    let who = recipient.map_or("somebody whom the event does not name", Recipient::as_str);
-    let mut alert = about.alert(Kind::Complaint, &[recipient.map_or("", Recipient::as_str)], recipient);
-    let campaign = about.campaign.map(|campaign| format!(", campaign {campaign}")).unwrap_or_default();
-    alert.title = format!("Complaint: {who}{campaign}");
-    let done = if recipient.is_some() {
-        "The address is suppressed: it gets no more mail from whoever reads the suppressions."
-    } else {
-        "Nobody could be suppressed, because the event names no address."
-    };
-    let mut lines = vec![format!("{who} reported {} as spam.", about.of_campaign()), format!("What was done: {done}")];
-    if let Some(standing) = standing {
-        lines.push(campaign::obey(standing.state));
-        lines.push(standing.words());
-        alert.figures = standing.figures();
-    }
-    lines.push(
-        "What you can do: see how this person came onto the list, and whether the mail says clearly how to leave it."
-            .to_owned(),
-    );
-    lines.push(format!("Email: {}", about.email_id));
-    alert.text = lines.join("\n");
-    alert
 }
 
 /// Why a delayed mail is news.

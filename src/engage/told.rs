@@ -35,11 +35,16 @@ impl<'a> Told<'a> {
         let received_at = UnixMillis(row.get("received_at").and_then(as_number)?);
         let key = string(row, "event");
         let (_, message) = key.split_once('#')?;
-        let told_at = event.at().unwrap_or(received_at);
+        let told_at = event.happened_at(received_at);
         // A click says itself when it was, to the millisecond; where that is far from what the event says, one of them is wrong.
         let exact = event.interaction().at;
         let exact = exact.filter(|exact| exact.plus(hours(1)) >= told_at && *exact <= told_at.plus(hours(1)));
-        Some(Self { key, at: exact.unwrap_or(told_at), message: MessageId::already_verified(message), event })
+        Some(Self {
+            key,
+            at: exact.unwrap_or(told_at).min(received_at),
+            message: MessageId::already_verified(message),
+            event,
+        })
     }
 
     /// What was done, and the type of event that tells of it. `None`: it is neither an open nor a click.

@@ -98,9 +98,14 @@ impl<'a> Event<'a> {
         EventType::from_text(&self.type_text)
     }
 
-    /// When it happened, as the event itself says.
+    /// When it happened, as the event itself says. It may claim to be of the future: see [`Self::happened_at`].
     pub fn at(&self) -> Option<UnixMillis> {
         time(&self.envelope, "created_at")
+    }
+
+    /// Time of the event, as it counts: its own, but never later than `received_at`. An event without a time happened then.
+    pub fn happened_at(&self, received_at: UnixMillis) -> UnixMillis {
+        self.at().map_or(received_at, |at| at.min(received_at))
     }
 
     /// The email that it is about.

@@ -235,7 +235,7 @@ pub fn changes(list: Vec<Suppressed>, now: UnixMillis) -> (Vec<(Recipient, Chang
     let number = list.len();
     let change = |entry: Suppressed| {
         let recipient = Recipient::parse(&entry.email)?;
-        let at = entry.created_at.as_deref().and_then(UnixMillis::parse).unwrap_or(now);
+        let at = entry.created_at.as_deref().and_then(UnixMillis::parse).map_or(now, |at| at.min(now));
         let message = MessageId::already_verified(format!("resend-{}", entry.id));
         let grounds = Grounds { email_id: entry.source_id, detail: entry.origin, until: None };
         Some((recipient, Change { reason: Reason::Provider, at, message, effect: Effect::Suppress(grounds) }))

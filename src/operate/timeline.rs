@@ -1,17 +1,20 @@
 //! Everything that happened to an email, or to an address, in order of happening, as a person would want to read it.
 
+mod follows;
 mod told;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+pub use self::follows::Known;
 use self::told::entry;
 use super::audit;
 use super::scan::{Wanted, scan};
+use super::suppressions::List;
 use crate::event::{Addressees, Event};
 use crate::recipient::Recipient;
-use crate::store::calls::{Calls, Trouble};
+use crate::store::calls::Trouble;
 use crate::store::row::{self, RowKind, payload_text};
 use crate::store::timeline::Timeline;
 use crate::store::{Item, string};
@@ -34,20 +37,21 @@ pub struct Entry {
     pub fields: Map<String, Value>,
 }
 
-/// The rows of the events table, as entries, in order of happening.
-pub fn entries(rows: &[Item]) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = rows.iter().filter_map(entry).collect();
+/// The rows of the events table, as entries, in order of happening, with what the list says now.
+pub fn entries(rows: &[Item], known: &Known) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = rows.iter().filter_map(|row| entry(row, known)).collect();
     // Of what happened at once, a webhook comes before what was made of it.
     entries.sort_by_key(|entry| (entry.at, entry.received_at.is_none(), entry.what.clone()));
     entries
 }
 
-/// Everything about an email: one Query.
+/// Everything about an email: one Query, and what the list says of whoever it suppresses or lifts.
 ///
 /// # Errors
 /// DynamoDB can't be asked.
-pub async fn of_email(calls: &Calls, events_table: &str, email_id: &str) -> Result<Vec<Entry>, Trouble> {
-    Ok(entries(&Timeline::new(calls.clone(), events_table).all(email_id).await?))
+pub async fn of_email(list: &List, email_id: &str, now: UnixMillis) -> Result<Vec<Entry>, Trouble> {
+    let rows = Timeline::new(list.calls.clone(), &list.events).all(email_id).await?;
+    Ok(entries(&rows, &Known::of(list, &rows, now).await?))
 }
 
 /// Everything about an address: the whole events table is read, since no key knows it. `read` hears of each row.
@@ -55,13 +59,13 @@ pub async fn of_email(calls: &Calls, events_table: &str, email_id: &str) -> Resu
 /// # Errors
 /// DynamoDB can't be asked.
 pub async fn of_address(
-    calls: &Calls,
-    events_table: &str,
+    list: &List,
     recipient: &Recipient,
+    now: UnixMillis,
     read: impl Fn(usize),
 ) -> Result<Vec<Entry>, Trouble> {
     let mut partitions = BTreeSet::new();
-    scan(calls, events_table, &Wanted::default(), async |rows, number| {
+    scan(&list.calls, &list.events, &Wanted::default(), async |rows, number| {
         read(number);
         let concerned = rows.iter().filter(|row| concerns(row, recipient));
         partitions.extend(concerned.map(|row| string(row, "email_id").to_owned()));
@@ -69,12 +73,12 @@ pub async fn of_address(
     })
     .await?;
     partitions.insert(audit::partition(recipient.as_str()));
-    let timeline = Timeline::new(calls.clone(), events_table);
+    let timeline = Timeline::new(list.calls.clone(), &list.events);
     let mut rows = Vec::new();
     for partition in partitions {
         rows.extend(theirs(timeline.all(&partition).await?, recipient));
     }
-    Ok(entries(&rows))
+    Ok(entries(&rows, &Known::of(list, &rows, now).await?))
 }
 
 /// Whether a webhook is about an address.

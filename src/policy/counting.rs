@@ -176,7 +176,7 @@ pub struct Received {
 impl Received {
     /// When the event happened: as it says itself, but never later than it was received.
     pub fn happened_at(&self, event: &Event<'_>) -> UnixMillis {
-        event.at().map_or(self.at, |at| at.min(self.at))
+        event.happened_at(self.at)
     }
 }
 
@@ -185,7 +185,7 @@ impl Received {
 pub fn counts(event: &Event<'_>, received: &Received, protection: &Protection, tags: &CampaignTags) -> Vec<Count> {
     let Some(counter) = Counter::of(event) else { return Vec::new() };
     let Some(campaign) = tags.counted_for(event) else { return Vec::new() };
-    let created = event.resource_created_at().or_else(|| event.at()).unwrap_or(received.at);
+    let created = event.resource_created_at().unwrap_or_else(|| received.happened_at(event));
     let count = |once| Count {
         campaign: campaign.clone(),
         cohort: Cohort::of(created.min(received.at)),

@@ -16,16 +16,15 @@
 //!   unsubscribed at 10:00 ─┘ (a duplicate)
 //! ```
 
+mod record;
+
 use std::collections::BTreeMap;
 
+pub use self::record::{Record, Said, Suppression};
 use crate::event::{Addressees, Event, EventType};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
-use crate::time::{UnixMillis, days};
-
-/// How long it is remembered that a reason was lifted, once nothing stands: longer than any older event can still
-/// arrive. Resend replays what is up to 30 days old, and retries for 28 hours.
-const TOMBSTONE_DAYS: u32 = 35;
+use crate::time::UnixMillis;
 
 /// The longest detail kept with a reason, in characters.
 const MAX_DETAIL_CHARS: usize = 200;
@@ -89,7 +88,7 @@ impl Reason {
 pub struct Change {
     /// Which reason.
     pub reason: Reason,
-    /// When it happened, by the event's own time.
+    /// When it happened, by the event's own time, but not later than its receipt.
     pub at: UnixMillis,
     /// Which message said so; it settles ties.
     pub message: MessageId,
@@ -131,11 +130,12 @@ pub enum Protection {
 
 /// What an event means for the suppression list.
 ///
-/// `received_at` stands in for the event's own time where it has none.
+/// A change counts at its event's own time, but never later than `received_at`: a lift that claims to be of the future must not
+/// outweigh what happens until then.
 pub fn protection(event: &Event<'_>, message: &MessageId, received_at: UnixMillis) -> Protection {
     let Some(event_type) = event.event_type() else { return Protection::Nothing };
-    let change =
-        |reason, effect| Change { reason, at: event.at().unwrap_or(received_at), message: message.clone(), effect };
+    let at = event.happened_at(received_at);
+    let change = |reason, effect| Change { reason, at, message: message.clone(), effect };
     let suppress = |reason, email_id: Option<String>, detail: Option<String>| {
         let email_id = email_id.filter(|id| id.len() <= MAX_EMAIL_ID);
         let detail = detail.map(|text| text.chars().take(MAX_DETAIL_CHARS).collect());
@@ -229,89 +229,6 @@ fn reason_of_origin(origin: &str) -> Option<Reason> {
         "complaint" => Some(Reason::Complaint),
         "manual" => Some(Reason::Manual),
         _ => None,
-    }
-}
-
-/// When something was said, and by which message: what decides which of two is the newer.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Said {
-    /// The event's own time.
-    pub at: UnixMillis,
-    /// The message.
-    pub message: MessageId,
-}
-
-/// What is known of one reason: the newest suppressing and the newest lifting.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
-    /// The newest change that suppressed.
-    pub suppressed: Option<(Said, Grounds)>,
-    /// The newest change that lifted.
-    pub lifted: Option<Said>,
-}
-
-impl Record {
-    /// Whether the reason stands. At equal times, suppressing beats lifting.
-    pub fn stands(&self) -> bool {
-        match (&self.suppressed, &self.lifted) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some((suppressed, _)), Some(lifted)) => suppressed.at >= lifted.at,
-        }
-    }
-}
-
-/// What is known of one recipient.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Suppression {
-    /// The record of each reason that was ever heard of.
-    pub records: BTreeMap<Reason, Record>,
-}
-
-impl Suppression {
-    /// What is known after this change too. Merging in any order, or merging twice, gives the same.
-    #[must_use]
-    pub fn merge(mut self, change: &Change) -> Self {
-        let record = self.records.entry(change.reason).or_default();
-        let said = Said { at: change.at, message: change.message.clone() };
-        match &change.effect {
-            Effect::Suppress(grounds) => {
-                if record.suppressed.as_ref().is_none_or(|(known, _)| *known < said) {
-                    record.suppressed = Some((said, grounds.clone()));
-                }
-            }
-            Effect::Lift => {
-                if record.lifted.as_ref().is_none_or(|known| *known < said) {
-                    record.lifted = Some(said);
-                }
-            }
-        }
-        self
-    }
-
-    /// The reasons that stand. While there is one, do not send (until [`Self::until`], where that is set).
-    pub fn reasons(&self) -> impl Iterator<Item = Reason> {
-        self.records.iter().filter(|(_, record)| record.stands()).map(|(reason, _)| *reason)
-    }
-
-    /// When the last standing reason lapses. `None` if one stands for good, or none stands.
-    pub fn until(&self) -> Option<UnixMillis> {
-        let mut latest = None;
-        for record in self.records.values().filter(|record| record.stands()) {
-            latest = latest.max(Some(record.suppressed.as_ref()?.1.until?));
-        }
-        latest
-    }
-
-    /// When the item may be forgotten: once all that stands has lapsed and no older event can arrive that a lift
-    /// must outweigh. `None` while something stands for good.
-    pub fn expires_at(&self) -> Option<UnixMillis> {
-        let until = self.until();
-        if until.is_none() && self.reasons().next().is_some() {
-            return None;
-        }
-        let lifts = self.records.values().filter_map(|record| record.lifted.as_ref());
-        lifts.map(|lifted| lifted.at.plus(days(TOMBSTONE_DAYS))).chain(until).max()
     }
 }
 

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use super::Work;
 use super::batch::Read;
 use super::brakes::Braked;
-use crate::alert::wording::{self, About, Standing};
+use crate::alert::wording::{self, About, Listed, Standing};
 use crate::campaign::{Campaign, Cohort};
 use crate::event::{Addressees, Event, EventType};
 use crate::metrics::Metric;
 use crate::policy::delay::{Delayed, Verdict, Wait, repeated};
 use crate::policy::domain::{Verification, verification};
 use crate::policy::soft_bounce::{self, SoftBounce, soft_bounced};
-use crate::policy::suppression::Protection;
+use crate::policy::suppression::{Protection, Reason};
 use crate::recipient::Recipient;
 use crate::store::agenda::{Entry, Kind};
 use crate::store::calls::Trouble;
@@ -74,11 +74,31 @@ impl Work<'_> {
             Protection::Nothing => self.tell_of(read, wording::complaint(&about, None, standing)).await,
             Protection::Changes(changes) => {
                 for recipient in changes.keys() {
-                    self.tell_of(read, wording::complaint(&about, Some(recipient), standing)).await?;
+                    let listed = self.listed(recipient).await?;
+                    self.tell_of(read, wording::complaint(&about, Some((recipient, &listed)), standing)).await?;
                 }
                 Ok(())
             }
         }
+    }
+
+    /// What the list says of somebody who complained: it was written before the event came here.
+    async fn listed(&self, recipient: &Recipient) -> Result<Listed, Trouble> {
+        let stored = self.suppressions.find(recipient.as_str()).await?.unwrap_or_default();
+        let standing = stored.standing(self.now);
+        if !standing.is_empty() {
+            return Ok(Listed::Suppressed(standing.into_iter().map(|standing| standing.reason).collect()));
+        }
+        if let Some(key) = self.suppressions.forgotten_key().await?
+            && !self.suppressions.standing(recipient, Some(&key), self.now).await?.is_empty()
+        {
+            return Ok(Listed::Forgotten);
+        }
+        let complaint = stored.suppression.records.get(&Reason::Complaint);
+        Ok(match complaint.and_then(|record| record.lifted.as_ref()) {
+            Some(said) => Listed::Lifted { at: said.at, by: said.message.as_str().to_owned() },
+            None => Listed::NotSuppressed,
+        })
     }
 
     async fn ambiguous(&self, read: &Read<'_>, event: &Event<'_>, what: &str) -> Result<(), Trouble> {
@@ -93,7 +113,7 @@ impl Work<'_> {
             let facts = self.remember(read, event, &recipient, What::Soft).await?;
             let bounces: Vec<SoftBounce> = facts.into_iter().flat_map(soft_bounces).collect();
             if let Some(change) = soft_bounce::suppression(&bounces, &self.protector.config.policy.soft_bounces)
-                && self.suppressions.merge(&recipient, &change).await? == Merged::Changed
+                && matches!(self.suppressions.merge(&recipient, &change).await?, Merged::Changed(_))
             {
                 self.tally.one(Metric::SuppressedSoftBounce);
             }
@@ -149,8 +169,7 @@ impl Work<'_> {
             else {
                 continue;
             };
-            let received_at = UnixMillis(received_at);
-            wait.add(&event, event.at().map_or(received_at, |at| at.min(received_at)), mail.recipient);
+            wait.add(&event, event.happened_at(UnixMillis(received_at)), mail.recipient);
         }
         match wait.verdict(policy, self.now) {
             Verdict::Resolved => Ok(None),
@@ -215,8 +234,9 @@ impl Work<'_> {
         let rows = self.timeline.rows(&received.partition, "domain").await?;
         Ok(rows.iter().filter(|row| string(row, "event") != read.entry.event).any(|row| {
             let Some(body) = row::payload(row) else { return false };
+            let Some(received_at) = row.get("received_at").and_then(as_number).map(UnixMillis) else { return false };
             Event::read(&body).is_ok_and(|earlier| {
-                earlier.at().is_some_and(|earlier| earlier < at) && verification(&earlier) == Some(Verification::Stands)
+                earlier.happened_at(received_at) < at && verification(&earlier) == Some(Verification::Stands)
             })
         }))
     }

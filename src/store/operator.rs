@@ -12,8 +12,8 @@ use crate::policy::suppression::Change;
 use crate::recipient::Recipient;
 
 impl Suppressions {
-    /// Makes the changes that follow from what is known of a recipient, with the note that they make. Answers them; none: nothing was
-    /// to be changed, and nothing is noted.
+    /// Makes the changes that follow from what is known of a recipient, with the note that they make. Returns them, and the item after
+    /// them; without changes nothing is written, and nothing is noted.
     ///
     /// # Errors
     /// They may not be made. To make them again is safe.
@@ -23,13 +23,13 @@ impl Suppressions {
         events_table: &str,
         changes: impl Fn(&Stored) -> Vec<Change>,
         note: impl Fn(&[Change]) -> Item,
-    ) -> Result<Vec<Change>, Trouble> {
+    ) -> Result<(Vec<Change>, Stored), Trouble> {
         let mut patience = self.calls.patience();
         loop {
             let seen = self.find(recipient.as_str()).await?;
             let known = seen.clone().unwrap_or_default();
             let wanted = changes(&known);
-            let Some(merged) = known.merged(&wanted) else { return Ok(Vec::new()) };
+            let Some(merged) = known.merged(&wanted) else { return Ok((Vec::new(), known)) };
             let condition = condition(seen.as_ref());
             let mut put = PutBuilder::default().table_name(&self.table).set_item(Some(merged.to_item(recipient)));
             put = put.set_condition_expression(condition.condition.map(str::to_owned));
@@ -41,7 +41,7 @@ impl Suppressions {
             }
             let noted = PutBuilder::default().table_name(events_table).set_item(Some(note(&wanted)));
             match self.calls.transact(vec![put_item(put)?, put_item(noted)?]).await {
-                Ok(Ok(())) => return Ok(wanted),
+                Ok(Ok(())) => return Ok((wanted, merged)),
                 Ok(Err(_)) => patience.with(Failure::Busy(OVERTAKEN.to_owned())).await?,
                 Err(failure) => patience.with(failure).await?,
             }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use rebound::operate::connect::probe::Proof;
 use rebound::operate::connect::{Connected, Done, connect};
+use rebound::operate::suppressions::lifted::LiftedByHand;
 use rebound::time::UnixMillis;
 use serde_json::json;
 
@@ -43,7 +44,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let connected = connect(&place, &url, arguments.rotate, UnixMillis::now(), |step| progress.set_message(step)).await;
     progress.finish_and_clear();
     let connected = connected?;
-    let imported = if arguments.no_import { None } else { Some(take_over(&place).await) };
+    let imported = if arguments.no_import { None } else { Some(take_over(&place, LiftedByHand::Stay).await) };
     let is_proved = connected.proof == Proof::Proved;
     if arguments.json {
         let (report, why) = match &imported {

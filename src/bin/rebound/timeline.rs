@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rebound::decision::Receipt;
 use rebound::decision::receipt::told;
+use rebound::operate::suppressions::List;
 use rebound::operate::timeline::{Entry, of_address, of_email};
 use rebound::recipient::Recipient;
 use rebound::time::UnixMillis;
@@ -53,8 +54,8 @@ pub(crate) fn time(text: &str) -> Result<UnixMillis, String> {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let place = arguments.place.find().await?;
-    let calls = place.calls(Duration::from_secs(6 * 3_600));
-    let table = place.table("EVENTS_TABLE");
+    let list = List { calls: place.calls(Duration::from_secs(6 * 3_600)), ..suppressions::list(&place) };
+    let now = UnixMillis::now();
     let recipient = match &arguments.address {
         Some(text) => Some(Recipient::parse(text).ok_or("that is no address; write it as ann@example.com")?),
         None => None,
@@ -62,20 +63,18 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut entries = match (&recipient, &arguments.email_id) {
         (Some(recipient), _) => {
             let progress = output::counting("rows read");
-            let entries = of_address(&calls, table, recipient, |rows| progress.inc(rows as u64)).await?;
+            let entries = of_address(&list, recipient, now, |rows| progress.inc(rows as u64)).await?;
             progress.finish_and_clear();
             entries
         }
-        (None, email) => of_email(&calls, table, email.as_deref().unwrap_or_default()).await?,
+        (None, email) => of_email(&list, email.as_deref().unwrap_or_default(), now).await?,
     };
     let is_known = !entries.is_empty();
     entries.retain(|entry| {
         arguments.since.is_none_or(|since| entry.at >= since) && arguments.until.is_none_or(|until| entry.at < until)
     });
-    let now = UnixMillis::now();
     let standing = match &recipient {
         Some(recipient) => {
-            let list = suppressions::list(&place);
             let (stored, is_forgotten) = list.find(recipient, list.forgotten_key().await?.as_ref()).await?;
             Some((stored.map(|stored| stored.standing(now)).unwrap_or_default(), is_forgotten))
         }

@@ -1,6 +1,7 @@
 //! Taking over a list: from a CSV, from JSON lines as [`export`](super::export) writes them, or from a bare list of addresses.
 //!
-//! Each entry is merged, as an event is; so to import the same list twice changes nothing.
+//! Each entry is merged, as an event is; so to import the same list twice changes nothing. Whoever was lifted by hand in between stays
+//! lifted, and is named.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +10,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::List;
+use super::lifted::{Lifted, LiftedByHand, Taken, take};
 use crate::ids::short_hash;
 use crate::operate::addresses::{COLUMNS, column_of};
 use crate::operate::audit::{IMPORT, Note};
@@ -17,7 +19,7 @@ use crate::policy::suppression::{Change, Effect, Grounds, Reason};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
 use crate::store::calls::{Change as Condition, Trouble};
-use crate::store::suppressions::{Merged, Suppressions};
+use crate::store::suppressions::Suppressions;
 use crate::time::UnixMillis;
 
 /// How many entries are merged at once.
@@ -74,6 +76,8 @@ pub struct Report {
     pub unchanged: usize,
     /// So many are of people who were forgotten, and stay so.
     pub forgotten: usize,
+    /// Those who were lifted since, and are not suppressed.
+    pub lifted: Vec<Lifted>,
     /// The lines that can't be read.
     pub unreadable: Vec<Unreadable>,
 }
@@ -161,7 +165,11 @@ impl Entry {
                 .map(Some)
                 .ok_or_else(|| format!("{text:?} is not a time like 2026-11-23T13:05:00Z")),
         };
-        let (at, until, lifted_at) = (time(&self.at)?, time(&self.until)?, time(&self.lifted_at)?);
+        let past = |name: &str, text: &Option<String>| match time(text)? {
+            Some(at) if at > now => Err(format!("its {name} is {}, which is yet to come", at.to_text())),
+            at => Ok(at),
+        };
+        let (at, until, lifted_at) = (past("at", &self.at)?, time(&self.until)?, past("lifted_at", &self.lifted_at)?);
         let message = |given: Option<String>, at: UnixMillis| {
             let made = || format!("import-{}", short_hash(&[recipient.as_str(), reason.as_str(), &at.to_text()]));
             MessageId::already_verified(given.unwrap_or_else(made))
@@ -184,7 +192,13 @@ impl Entry {
 ///
 /// # Errors
 /// Some may not be merged. To import the list again is safe.
-pub async fn import(list: &List, read: Read, note: &Note, done: impl Fn()) -> Result<Report, Trouble> {
+pub async fn import(
+    list: &List,
+    read: Read,
+    by_hand: LiftedByHand,
+    note: &Note,
+    done: impl Fn(),
+) -> Result<Report, Trouble> {
     let Read { mut changes, unreadable } = read;
     let mut report = Report { unreadable, ..Report::default() };
     if changes.is_empty() {
@@ -196,32 +210,37 @@ pub async fn import(list: &List, read: Read, note: &Note, done: impl Fn()) -> Re
     changes.retain(|(recipient, _)| !forgotten.contains(recipient));
     report.forgotten = before - changes.len();
 
-    let table = Suppressions::new(list.calls.clone(), &list.suppressions);
-    let merges: Vec<BoxFuture<'_, Result<Merged, Trouble>>> = changes
+    // What the list itself says to be lifted is as it should be.
+    let lifts: BTreeSet<(&Recipient, Reason)> = changes
         .iter()
-        .map(|(recipient, change)| {
-            let table = &table;
+        .filter(|(_, change)| change.effect == Effect::Lift)
+        .map(|(recipient, change)| (recipient, change.reason))
+        .collect();
+    let table = &Suppressions::new(list.calls.clone(), &list.suppressions);
+    let merges: Vec<BoxFuture<'_, Result<Taken, Trouble>>> = changes
+        .iter()
+        .map(|entry| {
+            let (recipient, change) = entry;
+            let is_lifted_there = lifts.contains(&(recipient, change.reason));
             async move {
-                // What has no time of its own says no more than that it stands.
-                let stands = |stored: crate::store::suppressions::Stored| {
-                    stored.suppression.reasons().any(|reason| reason == change.reason)
-                };
-                if change.at == note.at && table.find(recipient.as_str()).await?.is_some_and(stands) {
-                    return Ok(Merged::Unchanged);
+                if is_lifted_there {
+                    return Ok(table.merge(recipient, change).await?.into());
                 }
-                table.merge(recipient, change).await
+                take(list, table, entry, change.at != note.at, by_hand, note).await
             }
             .boxed()
         })
         .collect();
     let mut merges = stream::iter(merges).buffer_unordered(AT_ONCE);
-    while let Some(merged) = merges.next().await {
-        match merged? {
-            Merged::Changed => report.changed += 1,
-            Merged::Unchanged => report.unchanged += 1,
+    while let Some(taken) = merges.next().await {
+        match taken? {
+            Taken::Changed => report.changed += 1,
+            Taken::Unchanged => report.unchanged += 1,
+            Taken::Lifted(lifted) => report.lifted.push(lifted),
         }
         done();
     }
+    report.lifted.sort_by(|one, other| (&one.recipient, one.reason).cmp(&(&other.recipient, other.reason)));
     Ok(report)
 }
 
@@ -247,14 +266,14 @@ mod tests {
 
     #[test]
     fn a_list_is_read_as_csv_as_json_lines_and_as_bare_addresses_and_nothing_is_lost_silently() {
-        let now = UnixMillis(5);
+        let now = UnixMillis::parse("2026-11-28T12:00:00Z").unwrap();
         let csv = read(
             "email,reason,at\nAnn@b.c,complaint,2026-11-23T13:05:00Z\nnobody,,\nx@y.z,tired,\nd@e.f,,soon\ng@h.i,,\n",
             now,
         );
         let reasons: Vec<(&str, Reason, i64)> =
             csv.changes.iter().map(|(who, change)| (who.as_str(), change.reason, change.at.0)).collect();
-        assert_eq!(reasons, [("ann@b.c", Reason::Complaint, 1_795_439_100_000), ("g@h.i", Reason::Manual, 5)]);
+        assert_eq!(reasons, [("ann@b.c", Reason::Complaint, 1_795_439_100_000), ("g@h.i", Reason::Manual, now.0)]);
         let lines: Vec<u64> = csv.unreadable.iter().map(|unreadable| unreadable.line).collect();
         assert_eq!(lines, [3, 4, 5]);
         let json = read("{\"recipient\":\"a@b.c\",\"reason\":\"provider\"}\n\n{broken\n", now);
@@ -264,9 +283,23 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_the_future_is_refused_with_its_line_and_why() {
+        let now = UnixMillis::parse("2026-11-28T12:00:00Z").unwrap();
+        let read = read(
+            "email,at,until,lifted_at\na@b.c,2099-01-01T00:00:00Z,,\nb@b.c,,,2026-11-28T12:00:00.001Z\n\
+             c@b.c,2026-11-28T12:00:00Z,2099-01-01T00:00:00Z,\n",
+            now,
+        );
+        let why: Vec<(u64, bool)> =
+            read.unreadable.iter().map(|line| (line.line, line.why.contains("yet to come"))).collect();
+        assert_eq!(why, [(2, true), (3, true)]);
+        assert_eq!((read.changes.len(), read.changes[0].1.at), (1, now), "a reason may lapse in the future");
+    }
+
+    #[test]
     fn an_entry_that_was_lifted_is_taken_over_as_lifted() {
         let text = "recipient,reason,at,lifted_at\na@b.c,complaint,2026-11-23T13:05:00Z,2026-11-24T00:00:00Z\n";
-        let read = read(text, UnixMillis(5));
+        let read = read(text, UnixMillis(1_900_000_000_000));
         let effects: Vec<bool> = read.changes.iter().map(|(_, change)| change.effect == Effect::Lift).collect();
         assert_eq!(effects, [false, true]);
     }

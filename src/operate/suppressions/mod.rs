@@ -2,21 +2,22 @@
 //!
 //! - [`mod@import`]: from a file, or from Resend's own list.
 //! - [`export`]: to a file.
+//! - [`lifted`]: whoever was lifted since, and is on a list that is imported.
 //!
-//! A change of an operator's is a change like an event's: the newest counts, by its time. So what somebody removes stays removed when
-//! an older bounce arrives late, and comes back when the address bounces again.
+//! A change of an operator's is a change like an event's: the newest counts, by its time, and a change by hand is newer than whatever is
+//! stored. So what somebody removes stays removed when an older bounce arrives late, and comes back when the address bounces again.
 
 pub mod export;
 pub mod import;
+pub mod lifted;
 
 use crate::operate::audit::Note;
-use crate::policy::suppression::{Change, Effect, Grounds, Reason};
+use crate::policy::suppression::{Change, Effect, Grounds, Reason, Record};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
 use crate::store::calls::{Calls, Trouble};
 use crate::store::forgotten::{self, ForgottenKey};
-use crate::store::suppressions::{Stored, Suppressions};
-use crate::time::UnixMillis;
+use crate::store::suppressions::{Standing, Stored, Suppressions};
 
 /// The tables that are changed.
 #[derive(Clone, Debug)]
@@ -29,7 +30,23 @@ pub struct List {
     pub events: String,
 }
 
-/// What an address came to.
+/// What an address came to, and what the list says of it after the write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// What was done.
+    pub outcome: Outcome,
+    /// The reasons that are active now, as they were written.
+    pub standing: Vec<Standing>,
+}
+
+impl Done {
+    /// Returns true if no email may be sent to the address now.
+    pub fn is_suppressed(&self) -> bool {
+        self.outcome == Outcome::Forgotten || !self.standing.is_empty()
+    }
+}
+
+/// What was done about an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The list is another now: these reasons were added or lifted.
@@ -72,7 +89,7 @@ impl List {
         Ok((known, is_forgotten))
     }
 
-    /// Suppresses a recipient for this reason, if it does not stand already.
+    /// Suppresses a recipient for this reason until it is lifted, if the list does not say so already.
     ///
     /// # Errors
     /// It may not be done; to do it again is safe.
@@ -82,20 +99,22 @@ impl List {
         reason: Reason,
         key: Option<&ForgottenKey>,
         note: &Note,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Done, Trouble> {
         if self.find(recipient, key).await?.1 {
-            return Ok(Outcome::Forgotten);
+            return Ok(Done { outcome: Outcome::Forgotten, standing: Vec::new() });
         }
         let detail = Some(format!("{}: {}", note.by, note.why)).map(|text| text.chars().take(200).collect());
         let suppress = |stored: &Stored| {
-            let stands = stored.suppression.reasons().any(|standing| standing == reason);
+            let suppression = &stored.suppression;
+            let stands = suppression.records.get(&reason).is_some_and(Record::stands_for_good);
             let grounds = Grounds { email_id: None, detail: detail.clone(), until: None };
-            if stands { Vec::new() } else { vec![change(reason, note.at, Effect::Suppress(grounds))] }
+            let at = suppression.time_by_hand(reason, note.at);
+            if stands { Vec::new() } else { vec![change(reason, at, Effect::Suppress(grounds))] }
         };
         self.change(recipient, "added", suppress, note).await
     }
 
-    /// Lifts the reasons that stand, or those of them that are named.
+    /// Lifts the reasons that are active, or those of them that are named.
     ///
     /// # Errors
     /// It may not be done; to do it again is safe.
@@ -105,18 +124,23 @@ impl List {
         only: &[Reason],
         key: Option<&ForgottenKey>,
         note: &Note,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Done, Trouble> {
         let lift = |stored: &Stored| {
+            let suppression = &stored.suppression;
             let wanted = |reason: &Reason| only.is_empty() || only.contains(reason);
-            let standing = stored.suppression.reasons().filter(wanted);
-            standing.map(|reason| change(reason, lifted_at(stored, reason, note.at), Effect::Lift)).collect()
+            let active =
+                suppression.records.iter().filter(|(reason, record)| record.is_active(note.at) && wanted(reason));
+            let lift = |(reason, _): (&Reason, &Record)| {
+                change(*reason, suppression.time_by_hand(*reason, note.at), Effect::Lift)
+            };
+            active.map(lift).collect()
         };
-        let outcome = self.change(recipient, "removed", lift, note).await?;
+        let done = self.change(recipient, "removed", lift, note).await?;
         let may_recall = only.is_empty() || only.contains(&Reason::OptedOut);
-        let Some(key) = key.filter(|_| may_recall) else { return Ok(outcome) };
+        let Some(key) = key.filter(|_| may_recall) else { return Ok(done) };
         let name = key.name_of(recipient);
         let is_recalled = self.table().recall(&name, &self.events, &note.row(&name, "recalled", &[])).await?;
-        Ok(if is_recalled { Outcome::Recalled } else { outcome })
+        Ok(if is_recalled { Done { outcome: Outcome::Recalled, ..done } } else { done })
     }
 
     async fn change(
@@ -125,28 +149,23 @@ impl List {
         action: &'static str,
         changes: impl Fn(&Stored) -> Vec<Change>,
         note: &Note,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Done, Trouble> {
         let row = |changes: &[Change]| {
             let reasons: Vec<&str> = changes.iter().map(|change| change.reason.as_str()).collect();
             note.row(recipient.as_str(), action, &reasons)
         };
-        let changed = self.table().change(recipient, &self.events, changes, row).await?;
-        Ok(if changed.is_empty() {
+        let (changed, stored) = self.table().change(recipient, &self.events, changes, row).await?;
+        let outcome = if changed.is_empty() {
             Outcome::Unchanged
         } else {
             Outcome::Changed(changed.iter().map(|change| change.reason).collect())
-        })
+        };
+        Ok(Done { outcome, standing: stored.standing(note.at) })
     }
 }
 
-/// When a reason is to be lifted: now; or, if what it stands on claims to be of the future, just after that.
-fn lifted_at(stored: &Stored, reason: Reason, now: UnixMillis) -> UnixMillis {
-    let suppressed = stored.suppression.records.get(&reason).and_then(|record| record.suppressed.as_ref());
-    suppressed.map_or(now, |(said, _)| now.max(UnixMillis(said.at.0.saturating_add(1))))
-}
-
 /// A change of an operator's, under an id of its own.
-fn change(reason: Reason, at: UnixMillis, effect: Effect) -> Change {
+fn change(reason: Reason, at: crate::time::UnixMillis, effect: Effect) -> Change {
     let message = MessageId::already_verified(format!("operator-{:016x}", fastrand::u64(..)));
     Change { reason, at, message, effect }
 }

@@ -3,11 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::Entry;
+use super::follows::{Known, follows};
 use crate::decision::{By, Done, Receipt};
 use crate::event::{Addressees, Event, EventType};
 use crate::operate::audit::Done as Noted;
-use crate::policy::suppression::{Effect, Protection, protection};
-use crate::signature::MessageId;
 use crate::store::row::{self, RowKind, payload_text};
 use crate::store::verdicts::Judged;
 use crate::store::{Item, as_number, string};
@@ -17,7 +16,7 @@ use crate::time::UnixMillis;
 const LATE: i64 = 60 * 60 * 1_000;
 
 /// A row as an entry. `None`: it says nothing that is to be told.
-pub(super) fn entry(row: &Item) -> Option<Entry> {
+pub(super) fn entry(row: &Item, known: &Known) -> Option<Entry> {
     let millis = |name: &str| row.get(name).and_then(as_number).map(UnixMillis);
     let (about, key) = (string(row, "email_id").to_owned(), string(row, "event"));
     let kind = string(row, "kind");
@@ -25,7 +24,7 @@ pub(super) fn entry(row: &Item) -> Option<Entry> {
         Some(Entry { at, received_at: None, what: kind.to_owned(), text, about: about.clone(), fields: as_map(fields) })
     };
     match kind {
-        "event" => webhook(row, key, about),
+        "event" => webhook(row, key, about, known),
         "verdict" => {
             let event = key.strip_prefix("verdict#")?;
             let judged = Judged::among(std::slice::from_ref(row), event)?;
@@ -95,7 +94,7 @@ fn as_map(value: Value) -> Map<String, Value> {
     }
 }
 
-fn webhook(row: &Item, key: &str, about: String) -> Option<Entry> {
+fn webhook(row: &Item, key: &str, about: String, known: &Known) -> Option<Entry> {
     let received_at = row.get("received_at").and_then(as_number).map(UnixMillis)?;
     let (event_type, message) = key.split_once('#').unwrap_or((key, ""));
     let body = row::payload(row);
@@ -111,9 +110,9 @@ fn webhook(row: &Item, key: &str, about: String) -> Option<Entry> {
         entry.text = "its payload can't be read".to_owned();
         return Some(entry);
     };
-    entry.at = event.at().unwrap_or(received_at).min(received_at);
+    entry.at = event.happened_at(received_at);
     let mut parts = vec![meaning(&event)];
-    let follows = follows(&event, message, received_at);
+    let follows = follows(&event, message, received_at, known);
     parts.extend((!follows.is_empty()).then(|| format!("→ {}", follows.join(", "))));
     let late = received_at.0 - entry.at.0;
     if late > LATE {
@@ -183,23 +182,6 @@ fn meaning(event: &Event<'_>) -> String {
     }
 }
 
-/// What follows from a webhook for the list.
-fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis) -> Vec<String> {
-    match protection(event, &MessageId::already_verified(message), received_at) {
-        Protection::Nothing => Vec::new(),
-        Protection::Ambiguous(_) => vec!["nobody is suppressed: nothing says which of them it was".to_owned()],
-        Protection::Changes(changes) => {
-            let all =
-                changes.iter().flat_map(|(recipient, changes)| changes.iter().map(move |change| (recipient, change)));
-            all.map(|(recipient, change)| match change.effect {
-                Effect::Suppress(_) => format!("{recipient} is suppressed as {}", change.reason.as_str()),
-                Effect::Lift => format!("{} is lifted for {recipient}", change.reason.as_str()),
-            })
-            .collect()
-        }
-    }
-}
-
 fn decision(receipt: &Receipt) -> String {
     let by = match receipt.asked.by {
         By::Claude => "Claude",
@@ -219,7 +201,11 @@ fn decision(receipt: &Receipt) -> String {
 mod tests {
     use super::super::entries;
     use super::*;
+    use crate::policy::suppression::{Change, Effect, Reason};
+    use crate::recipient::Recipient;
+    use crate::signature::MessageId;
     use crate::store::row::{Row, Stamp};
+    use crate::store::suppressions::Stored;
     use crate::store::text;
 
     fn row(event_type: &str, at: &str, received_at: &str, data: Value) -> Item {
@@ -250,7 +236,19 @@ mod tests {
             row("email.bounced", "2026-11-23T13:05:00Z", "2026-11-23T15:06:00Z", mail(bounce)),
             row("email.sent", "2026-11-23T13:00:00Z", "2026-11-23T13:00:01Z", mail(json!({}))),
         ];
-        let told: Vec<(String, String)> = entries(&rows).into_iter().map(|entry| (entry.what, entry.text)).collect();
+        let said = |at: &str, effect: Effect| Change {
+            reason: Reason::HardBounce,
+            at: UnixMillis::parse(at).unwrap(),
+            message: MessageId::already_verified("operator-1"),
+            effect,
+        };
+        let known = |changes: &[Change]| Known {
+            now: UnixMillis::parse("2026-11-24T00:00:00Z").unwrap(),
+            list: [(Recipient::parse("ann@example.com").unwrap(), Stored::default().merged(changes).unwrap())].into(),
+        };
+        let suppressed = known(&[said("2026-11-23T13:05:00Z", Effect::Suppress(Default::default()))]);
+        let told: Vec<(String, String)> =
+            entries(&rows, &suppressed).into_iter().map(|entry| (entry.what, entry.text)).collect();
         assert_eq!(
             told,
             [
@@ -262,5 +260,22 @@ mod tests {
                 ("alert".to_owned(), "complaint (warning): Complaint; not published yet".to_owned()),
             ]
         );
+
+        // What the list says now, and not what the webhook asked for.
+        let lifted = known(&[
+            said("2026-11-23T13:05:00Z", Effect::Suppress(Default::default())),
+            said("2026-11-23T14:00:00Z", Effect::Lift),
+        ]);
+        let bounced = entries(&rows, &lifted).into_iter().nth(1).unwrap();
+        assert!(
+            bounced.text.contains(
+                "→ hard_bounce of ann@example.com was lifted at 2026-11-23T14:00:00.000Z by operator-1 (came"
+            ),
+            "{}",
+            bounced.text
+        );
+        let nothing = Known { list: Default::default(), ..suppressed };
+        let bounced = entries(&rows, &nothing).into_iter().nth(1).unwrap();
+        assert!(bounced.text.contains("the list has no hard_bounce of ann@example.com any more"), "{}", bounced.text);
     }
 }

@@ -103,7 +103,8 @@ pub fn may_be_decided(facts: &Decidable<'_>, policy: &FollowupPolicy) -> Result<
     if facts.event_at < facts.now.minus(hours(policy.event_hours)) {
         return Err(NeverDecided::EventTooOld);
     }
-    let created = facts.email_created_at.unwrap_or(facts.event_at);
+    // An email is older than what happens to it, whatever it claims.
+    let created = facts.email_created_at.map_or(facts.event_at, |created| created.min(facts.event_at));
     if created < facts.now.minus(days(policy.email_days)) {
         return Err(NeverDecided::EmailTooOld);
     }

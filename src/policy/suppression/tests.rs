@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::time::days;
 
 const RECEIVED: UnixMillis = UnixMillis(1_795_000_000_000);
 const EVENT: UnixMillis = UnixMillis(1_794_999_600_000); // 2026-11-18T11:00:00Z
@@ -168,6 +169,23 @@ fn an_event_without_a_time_happened_when_it_was_received() {
     assert_eq!(changes[&recipient("a@x.io")][0].at, RECEIVED);
 }
 
+#[test]
+fn what_claims_to_be_of_the_future_counts_as_of_its_receipt() {
+    for (event_type, data) in [
+        ("suppression.removed", r#"{"email":"a@x.io","origin":"complaint"}"#),
+        ("suppression.added", r#"{"email":"a@x.io","origin":"manual"}"#),
+        ("contact.updated", r#"{"email":"a@x.io","unsubscribed":false}"#),
+        ("contact.created", r#"{"email":"a@x.io","unsubscribed":true}"#),
+        ("email.complained", r#"{"to":["a@x.io"]}"#),
+        ("email.suppressed", r#"{"to":["a@x.io"]}"#),
+    ] {
+        let body = format!(r#"{{"type":"{event_type}","created_at":"2099-01-01T00:00:00Z","data":{data}}}"#);
+        let protection = protection(&Event::read(body.as_bytes()).unwrap(), &message("m"), RECEIVED);
+        let Protection::Changes(changes) = protection else { panic!("{event_type} changes nothing") };
+        assert!(changes.values().flatten().all(|change| change.at == RECEIVED), "{event_type}: {changes:?}");
+    }
+}
+
 fn suppress(reason: Reason, at: i64, id: &str) -> Change {
     Change { reason, at: UnixMillis(at), message: message(id), effect: Effect::Suppress(Grounds::default()) }
 }
@@ -281,6 +299,19 @@ proptest! {
             let stands = newest.is_some_and(|change| change.effect != Effect::Lift);
             prop_assert_eq!(known.reasons().any(|standing| standing == reason), stands);
         }
+    }
+
+    #[test]
+    fn a_change_by_hand_beats_whatever_is_stored(
+        changes in prop::collection::vec(a_change(), 0..12), reason in 0..3_usize, now in 0..6_i64, lifts in any::<bool>(),
+    ) {
+        let (known, reason) = (merged(&changes), Reason::ALL[reason]);
+        let at = known.time_by_hand(reason, UnixMillis(now));
+        prop_assert!(at >= UnixMillis(now));
+        let by_hand = if lifts { lift(reason, at.0, "a") } else { suppress(reason, at.0, "a") };
+        let after = known.merge(&by_hand);
+        prop_assert_eq!(after.records[&reason].is_active(UnixMillis(now)), !lifts);
+        prop_assert!(lifts || after.records[&reason].stands_for_good());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rebound::operate::check::{Answer, check};
 use rebound::operate::suppressions::import::{import, read};
+use rebound::operate::suppressions::lifted::LiftedByHand;
 use rebound::time::UnixMillis;
 
 use super::{command, list, place, rebound};
@@ -25,7 +26,7 @@ async fn every_address_gets_the_answer_that_the_list_gives_whatever_its_spelling
     let lapsing = "recipient,reason,at,until\nold@example.com,soft_bounce,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n";
     let list = list(&place);
     let note = rebound::operate::audit::Note::new("ann", "a test", UnixMillis::now()).unwrap();
-    import(&list, read(lapsing, note.at), &note, || {}).await.unwrap();
+    import(&list, read(lapsing, note.at), LiftedByHand::Stay, &note, || {}).await.unwrap();
 
     let asked = texts(&[
         "Ann Lee <ANN@example.com>",

@@ -1,5 +1,6 @@
 //! `suppressions`.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 
 use super::{command, rebound};
@@ -99,6 +100,137 @@ async fn lines_that_are_no_entries_are_named_and_the_others_are_taken_over() {
     assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["manual"])]));
     let listed = rebound(&service.aws, &["suppressions", "list", "--json"]).await.lines();
     assert_eq!((listed.len(), &listed[0]["recipient"]), (1, &json!("ann@example.com")));
+}
+
+#[tokio::test]
+async fn a_time_of_the_future_disarms_no_address() {
+    let service = Service::start().await;
+    let of_the_future = |event_type: &str, data: serde_json::Value| {
+        signed(
+            json!({ "type": event_type, "created_at": "2099-01-01T00:00:00Z", "data": data }).to_string().into_bytes(),
+        )
+    };
+    let removed = json!({ "id": "s1", "email": "ann@example.com", "origin": "complaint" });
+    service.accepts(&of_the_future("suppression.removed", removed), "handled").await;
+    let subscribed = json!({ "id": "c1", "email": "bob@example.com", "unsubscribed": false });
+    service.accepts(&of_the_future("contact.updated", subscribed), "handled").await;
+    // What happens after that, by the clock.
+    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    let now = || rebound::time::UnixMillis::now().to_text();
+    let complained = json!({ "type": "email.complained", "created_at": now(), "data": { "to": ["ann@example.com"] } });
+    service.accepts(&signed(complained.to_string().into_bytes()), "handled").await;
+    let contact = json!({ "id": "c1", "email": "bob@example.com", "unsubscribed": true });
+    let left = json!({ "type": "contact.updated", "created_at": now(), "data": contact });
+    service.accepts(&signed(left.to_string().into_bytes()), "handled").await;
+    assert_eq!(rebound(&service.aws, &["check", "ann@example.com"]).await.code, 1);
+    assert_eq!(rebound(&service.aws, &["check", "bob@example.com"]).await.code, 1);
+
+    let list = "email,reason,at\ncarl@example.com,complaint,2099-01-01T00:00:00Z\ndora@example.com,complaint,\n";
+    let said = command(service.aws.variables(), &["suppressions", "import", "-"], list).await;
+    assert_eq!(said.code, 1);
+    assert!(said.stdout.contains("line 2: its at is 2099-01-01") && said.stdout.contains("1 new"), "{}", said.stdout);
+
+    // Put there by hand, past every rule: what `remove` lifts is lifted, and what `add` adds stands.
+    let item = |name: &str| (name.to_owned(), AttributeValue::S("eva@example.com".to_owned()));
+    let map = std::collections::HashMap::from([("at".to_owned(), AttributeValue::N("4070908800000".to_owned()))]);
+    let put = service
+        .aws
+        .clients()
+        .unwrap()
+        .dynamodb()
+        .put_item()
+        .table_name(service.aws.variable("SUPPRESSIONS_TABLE").unwrap());
+    let put = put.item("recipient", item("recipient").1).item("complaint", AttributeValue::M(map));
+    put.item("reasons", AttributeValue::Ss(vec!["complaint".to_owned()])).send().await.unwrap();
+    let change = async |what: &str| {
+        rebound(&service.aws, &["suppressions", what, "eva@example.com", "--reason", "x"]).await.code
+    };
+    assert_eq!((change("remove").await, rebound(&service.aws, &["check", "eva@example.com"]).await.code), (0, 0));
+    let add = ["suppressions", "add", "eva@example.com", "--as", "complaint", "--reason", "x", "--json"];
+    let said = rebound(&service.aws, &add).await;
+    assert_eq!((said.code, &said.json()["outcome"]), (0, &json!("added")));
+    assert_eq!(rebound(&service.aws, &["check", "eva@example.com"]).await.code, 1);
+}
+
+#[tokio::test]
+async fn what_lapsed_or_will_lapse_is_added_for_good() {
+    let service = Service::start().await;
+    let list = "email,reason,at,until\n\
+                ann@example.com,soft_bounce,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n\
+                bob@example.com,soft_bounce,2026-01-01T00:00:00Z,2099-01-01T00:00:00Z\n";
+    command(service.aws.variables(), &["suppressions", "import", "-"], list).await;
+    for who in ["ann@example.com", "bob@example.com"] {
+        let add = ["suppressions", "add", who, "--as", "soft_bounce", "--reason", "x", "--json"];
+        assert_eq!(rebound(&service.aws, &add).await.json()["outcome"], "added", "{who}");
+        let shown = rebound(&service.aws, &["suppressions", "show", who, "--json"]).await.json();
+        assert_eq!((&shown["may_send"], &shown["reasons"][0]["until"]), (&json!(false), &json!(null)), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_imported_twice_names_whom_it_would_undo() {
+    let service = Service::start().await;
+    let import = async |text: &str, more: &[&str]| {
+        let arguments: Vec<&str> = ["suppressions", "import", "-"].iter().chain(more).copied().collect();
+        command(service.aws.variables(), &arguments, text).await
+    };
+    // A bare list, and one with times of its own, as an export has.
+    let bare = "ann@example.com\nbob@example.com\n";
+    let timed = "email,reason,at\ncarl@example.com,complaint,2026-01-01T00:00:00Z\n";
+    assert_eq!((import(bare, &[]).await.code, import(timed, &[]).await.code), (0, 0));
+    for who in ["ann@example.com", "carl@example.com"] {
+        let remove = ["suppressions", "remove", who, "--reason", "signed up again", "--by", "Eve"];
+        assert_eq!(rebound(&service.aws, &remove).await.code, 0);
+    }
+    // As the tombstone goes after 35 days; the note stays.
+    let key = AttributeValue::S("carl@example.com".to_owned());
+    let table = service.aws.variable("SUPPRESSIONS_TABLE").unwrap();
+    service
+        .aws
+        .clients()
+        .unwrap()
+        .dynamodb()
+        .delete_item()
+        .table_name(table)
+        .key("recipient", key)
+        .send()
+        .await
+        .unwrap();
+
+    for (list, who, reason) in [(bare, "ann@example.com", "manual"), (timed, "carl@example.com", "complaint")] {
+        let said = import(list, &[]).await;
+        assert_eq!(said.code, 1, "{said:?}");
+        for words in [who, reason, "by Eve: signed up again", "--again"] {
+            assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
+        }
+        let report = import(list, &["--json"]).await.json();
+        assert_eq!((report["lifted"].as_array().unwrap().len(), &report["lifted"][0]["by"]), (1, &json!("Eve")));
+        assert_eq!(rebound(&service.aws, &["check", who]).await.code, 0, "{who} stays lifted");
+    }
+    assert_eq!(rebound(&service.aws, &["check", "bob@example.com"]).await.code, 1);
+    for (list, who) in [(bare, "ann@example.com"), (timed, "carl@example.com")] {
+        let said = import(list, &["--again", "--reason", "the list is right"]).await;
+        assert_eq!((said.code, rebound(&service.aws, &["check", who]).await.code), (0, 1), "{said:?}");
+        let shown = rebound(&service.aws, &["suppressions", "show", who, "--json"]).await.json();
+        let last = shown["audit"].as_array().unwrap().last().unwrap();
+        assert_eq!((&last["action"], &last["why"]), (&json!("added"), &json!("the list is right")));
+    }
+}
+
+/// A list that is older than a lift by a webhook: it changes nothing, and the report does not call it new.
+#[tokio::test]
+async fn an_import_says_whom_it_does_not_suppress() {
+    let service = Service::start().await;
+    let subscribed = json!({ "id": "c1", "email": "ann@example.com", "unsubscribed": false });
+    service.accepts(&signed(event("contact.updated", subscribed)), "handled").await;
+    let list = "email,reason,at\nann@example.com,unsubscribed,2020-01-01T00:00:00Z\n";
+    let said = command(service.aws.variables(), &["suppressions", "import", "-", "--json"], list).await;
+    let report = said.json();
+    assert_eq!(
+        (said.code, &report["changed"], &report["lifted"][0]["recipient"]),
+        (1, &json!(0), &json!("ann@example.com"))
+    );
+    assert_eq!(rebound(&service.aws, &["check", "ann@example.com"]).await.code, 0);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What people are told of, in which words, and how often.
 
 use rebound::local::samples::SignedMessage;
+use rebound::time::UnixMillis;
 use serde_json::json;
 
 use super::{DAY, HOUR, MINUTE, NOW, Stage, after, mail, of};
@@ -29,6 +30,38 @@ async fn a_complaint_says_who_which_campaign_how_many_and_what_was_done() {
     assert_eq!(message.subject.as_deref(), Some("Complaint: spring1@example.com, campaign spring"));
     assert_eq!(message.for_protocol("email"), alert.text);
     assert!(message.for_protocol("sms").len() <= 160);
+}
+
+/// An entry of Resend's own list was removed, or the complaint was lifted by hand, before people are told of the complaint.
+#[tokio::test]
+async fn a_complaint_alert_says_suppressed_only_if_it_is_so() {
+    let stage = Stage::start().await;
+    let lifted = |number: usize, at: UnixMillis, signed_at: UnixMillis| {
+        let data = json!({ "id": "s", "email": format!("spring{number}@example.com"), "origin": "complaint" });
+        let body = json!({ "type": "suppression.removed", "created_at": at.to_text(), "data": data }).to_string();
+        SignedMessage::new(format!("r{number}"), signed_at.seconds(), body, &secret())
+    };
+    // After the complaint; before it; and one that claims to be of the future, which came before the complaint.
+    let of_the_future = lifted(3, UnixMillis::parse("2099-01-01T00:00:00Z").unwrap(), after(-HOUR));
+    assert_eq!(stage.receive_at(&of_the_future, after(-HOUR)).await, 200);
+    let messages = [
+        complaint(1, "spring"),
+        lifted(1, after(-MINUTE / 2), NOW),
+        complaint(2, "spring"),
+        lifted(2, after(-2 * MINUTE), NOW),
+        complaint(3, "spring"),
+    ];
+    stage.happens(&messages).await;
+    let reasons = stage.reasons().await;
+    let alerts = stage.alerts();
+    for (number, words) in [(1, "lifted later than it happened, at 2026-11-23T13:29:30.000Z by r1"), (2, ""), (3, "")] {
+        let who = format!("spring{number}@example.com");
+        let alert = alerts.iter().find(|alert| alert.recipient.as_ref() == Some(&who)).unwrap();
+        let is_suppressed = !reasons[&who].is_empty();
+        assert_eq!(is_suppressed, words.is_empty(), "{who}");
+        assert_eq!(alert.text.contains("is suppressed (complaint)"), is_suppressed, "{}", alert.text);
+        assert!(alert.text.contains(words), "{}", alert.text);
+    }
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use rebound::operate::suppressions::Outcome;
+use rebound::operate::suppressions::{Done, Outcome};
 use rebound::policy::suppression::Reason;
 use rebound::recipient::Recipient;
+use rebound::store::suppressions::Standing;
 use serde_json::json;
 
 use super::{NoteArguments, list, recipients};
@@ -12,6 +13,8 @@ use crate::Failure;
 use crate::place::PlaceArguments;
 
 /// Suppress addresses: nothing may be sent to them until that is lifted.
+///
+/// What is added is newer than whatever is stored, so it holds. Exits with 1 if an address is not suppressed after it.
 #[derive(clap::Args)]
 pub(crate) struct AddArguments {
     /// The addresses
@@ -34,16 +37,19 @@ pub(super) async fn add(arguments: &AddArguments) -> Result<ExitCode, Failure> {
     let place = arguments.place.find().await?;
     let list = list(&place);
     let key = list.forgotten_key().await?;
+    let mut all_suppressed = true;
     for recipient in &recipients {
-        let outcome = list.add(recipient, arguments.reason, key.as_ref(), &note).await?;
-        say(recipient, "added", &outcome, arguments.json);
+        let done = list.add(recipient, arguments.reason, key.as_ref(), &note).await?;
+        say(recipient, "added", &done, arguments.json);
+        all_suppressed &= done.is_suppressed();
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if all_suppressed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Lift what stands against addresses, so that they may be written to again.
 ///
 /// What is lifted is told from what comes later by time: an older bounce that arrives late changes nothing, a new one suppresses again.
+/// Exits with 1 if a reason that was to be lifted still stands.
 /// Resend keeps a list of its own: what is lifted here is still skipped there, until it is removed there too.
 #[derive(clap::Args)]
 pub(crate) struct RemoveArguments {
@@ -67,36 +73,41 @@ pub(super) async fn remove(arguments: &RemoveArguments) -> Result<ExitCode, Fail
     let place = arguments.place.find().await?;
     let list = list(&place);
     let key = list.forgotten_key().await?;
+    let mut all_lifted = true;
     for recipient in &recipients {
-        let outcome = list.remove(recipient, &arguments.only, key.as_ref(), &note).await?;
-        say(recipient, "lifted", &outcome, arguments.json);
-        let left = list.find(recipient, key.as_ref()).await?.0.unwrap_or_default().standing(note.at);
-        let left: Vec<&str> = left.iter().map(|standing| standing.reason.as_str()).collect();
+        let done = list.remove(recipient, &arguments.only, key.as_ref(), &note).await?;
+        say(recipient, "lifted", &done, arguments.json);
+        let is_wanted = |standing: &&Standing| {
+            arguments.only.is_empty() || arguments.only.iter().any(|only| only.as_str() == standing.reason)
+        };
+        all_lifted &= !done.standing.iter().any(|standing| is_wanted(&standing));
+        let left: Vec<&str> = done.standing.iter().map(|standing| standing.reason.as_str()).collect();
         if !left.is_empty() && !arguments.json {
             println!("  still stands: {}", left.join(", "));
         }
         let at_resend = [Reason::Provider, Reason::HardBounce, Reason::Complaint];
-        if matches!(&outcome, Outcome::Changed(lifted) if lifted.iter().any(|reason| at_resend.contains(reason))) {
+        if matches!(&done.outcome, Outcome::Changed(lifted) if lifted.iter().any(|reason| at_resend.contains(reason))) {
             eprintln!("  Resend may still skip {recipient}: remove it there too, under Suppressions, or by its API");
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if all_lifted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn say(recipient: &Recipient, done: &str, outcome: &Outcome, json: bool) {
+fn say(recipient: &Recipient, word: &str, done: &Done, json: bool) {
+    let outcome = &done.outcome;
     let names = |reasons: &[Reason]| reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>();
     if json {
-        let (word, reasons) = match outcome {
-            Outcome::Changed(reasons) => (done, names(reasons)),
+        let (outcome, reasons) = match outcome {
+            Outcome::Changed(reasons) => (word, names(reasons)),
             Outcome::Unchanged => ("unchanged", Vec::new()),
             Outcome::Forgotten => ("forgotten", Vec::new()),
             Outcome::Recalled => ("recalled", Vec::new()),
         };
-        println!("{}", json!({ "recipient": recipient, "outcome": word, "reasons": reasons }));
+        println!("{}", json!({ "recipient": recipient, "outcome": outcome, "reasons": reasons }));
         return;
     }
     match outcome {
-        Outcome::Changed(reasons) => println!("{recipient}: {done} {}", names(reasons).join(", ")),
+        Outcome::Changed(reasons) => println!("{recipient}: {word} {}", names(reasons).join(", ")),
         Outcome::Unchanged => println!("{recipient}: nothing to change"),
         Outcome::Forgotten => println!("{recipient}: was forgotten, and is not written to; nothing was added"),
         Outcome::Recalled => println!("{recipient}: was forgotten, and may be written to again"),

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use rebound::operate::scan::{Wanted, scan};
 use rebound::operate::suppressions::export::{Format, WriteError, Writer, entries, is_recipients};
 use rebound::operate::suppressions::import::{self, Report};
+use rebound::operate::suppressions::lifted::LiftedByHand;
 use rebound::store::calls::Trouble;
 use rebound::time::UnixMillis;
 use serde_json::json;
@@ -20,7 +21,9 @@ use crate::{Failure, output};
 ///
 /// A CSV has a header (recipient, reason, at, until, detail, email_id); only `recipient`, or `email`, must be in it. JSON lines are as
 /// `export` writes them.
-/// Each entry is merged, so to import a list twice changes nothing. Exits with 1 if a line can't be read; the others are taken over.
+/// Each entry is merged, so to import a list twice changes nothing. Whoever was lifted since is named, and stays lifted; --again
+/// suppresses those again whom an operator lifted. A time of the future is refused.
+/// Exits with 1 if a line can't be read, or somebody on the list is not suppressed; the others are taken over.
 /// --from-resend takes over those whom Resend itself suppresses, as the reason `provider`.
 #[derive(clap::Args)]
 pub(crate) struct ImportArguments {
@@ -30,6 +33,9 @@ pub(crate) struct ImportArguments {
     /// Take over Resend's own list, with the key in RESEND_API_KEY or in the stack's secret of API keys
     #[arg(long, conflicts_with = "file")]
     from_resend: bool,
+    /// Suppress those again whom an operator has lifted since
+    #[arg(long)]
+    again: bool,
     /// Why; it is kept
     #[arg(long = "reason", value_name = "TEXT", default_value = "import")]
     why: String,
@@ -45,21 +51,26 @@ pub(crate) struct ImportArguments {
 
 pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, Failure> {
     let note = note(arguments.by.as_deref(), &arguments.why)?;
+    let by_hand = if arguments.again { LiftedByHand::Again } else { LiftedByHand::Stay };
     let text = arguments.file.as_deref().map(output::read).transpose()?;
     let place = arguments.place.find().await?;
     let report = match text {
         Some(text) => {
             let read = import::read(&text, note.at);
             let progress = output::progress(read.changes.len() as u64, "entries");
-            let report = import::import(&list(&place), read, &note, || progress.inc(1)).await?;
+            let report = import::import(&list(&place), read, by_hand, &note, || progress.inc(1)).await?;
             progress.finish_and_clear();
             report
         }
-        None => take_over(&place).await?,
+        None => take_over(&place, by_hand).await?,
     };
     print(&report, arguments.json);
-    Ok(if report.unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_whole = report.unreadable.is_empty() && report.lifted.is_empty();
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
+
+/// How many of those who were lifted since are shown.
+const MOST_LIFTED: usize = 20;
 
 /// What became of a list.
 pub(crate) fn print(report: &Report, json: bool) {
@@ -70,6 +81,17 @@ pub(crate) fn print(report: &Report, json: bool) {
     println!("{} new or newer, {} known already", report.changed, report.unchanged);
     if report.forgotten > 0 {
         println!("{} of people who were forgotten, and stay so", report.forgotten);
+    }
+    for lifted in report.lifted.iter().take(MOST_LIFTED) {
+        let (who, reason, at) = (output::shown(lifted.recipient.as_str()), lifted.reason, output::moment(lifted.at));
+        let why = lifted.why.as_ref().map(|why| format!(": {}", output::shown(why))).unwrap_or_default();
+        println!("not suppressed: {who}, whose {reason} was lifted at {at} by {}{why}", output::shown(&lifted.by));
+    }
+    if report.lifted.len() > MOST_LIFTED {
+        println!("and {} more; --json names all of them", report.lifted.len() - MOST_LIFTED);
+    }
+    if report.lifted.iter().any(|lifted| lifted.why.is_some()) {
+        println!("import it with --again to suppress those again whom an operator lifted");
     }
     for unreadable in &report.unreadable {
         println!("line {}: {}", unreadable.line, output::shown(&unreadable.why));

@@ -1,0 +1,134 @@
+//! Whoever is on a list that is imported, and was lifted since: not suppressed again in silence.
+//!
+//! A tombstone in the list tells of a lift for some weeks, the notes of operators tell of one by hand for 400 days.
+
+use serde::Serialize;
+
+use super::List;
+use crate::operate::audit::{self, Note};
+use crate::policy::suppression::{Change, Effect, Reason, Record};
+use crate::recipient::Recipient;
+use crate::store::calls::Trouble;
+use crate::store::suppressions::{Merged, Stored, Suppressions};
+use crate::time::UnixMillis;
+
+/// What a list does about whoever was lifted by hand since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LiftedByHand {
+    /// They stay lifted, and are named.
+    #[default]
+    Stay,
+    /// They are suppressed again.
+    Again,
+}
+
+/// Somebody on a list who is not suppressed by it, because the reason was lifted since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lifted {
+    /// The address.
+    pub recipient: Recipient,
+    /// The name of the reason.
+    pub reason: &'static str,
+    /// When it was lifted.
+    pub at: UnixMillis,
+    /// Who lifted it: an operator by name, else the id of a webhook.
+    pub by: String,
+    /// Reason that the operator gave.
+    pub why: Option<String>,
+}
+
+/// What became of one entry of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Taken {
+    Changed,
+    Unchanged,
+    Lifted(Lifted),
+}
+
+/// Merges one change of a list. `has_time`: the list says itself when it was.
+pub(super) async fn take(
+    list: &List,
+    table: &Suppressions,
+    (recipient, change): &(Recipient, Change),
+    has_time: bool,
+    by_hand: LiftedByHand,
+    note: &Note,
+) -> Result<Taken, Trouble> {
+    if change.effect == Effect::Lift {
+        return Ok(table.merge(recipient, change).await?.into());
+    }
+    let stored = table.find(recipient.as_str()).await?.unwrap_or_default();
+    let record = stored.suppression.records.get(&change.reason).cloned().unwrap_or_default();
+    // What has no time of its own says no more than that it stands.
+    if !has_time && record.stands_for_good() {
+        return Ok(Taken::Unchanged);
+    }
+    if !record.is_active(note.at)
+        && let Some(lifted) = lifted_by_hand(list, recipient, change.reason, &record).await?
+        && (!has_time || change.at <= lifted.at)
+    {
+        return match by_hand {
+            LiftedByHand::Stay => Ok(Taken::Lifted(lifted)),
+            LiftedByHand::Again => again(list, table, recipient, change, note).await,
+        };
+    }
+    let merged = table.merge(recipient, change).await?;
+    Ok(match lifted_later(merged.stored(), recipient, change) {
+        Some(lifted) => Taken::Lifted(lifted),
+        None => merged.into(),
+    })
+}
+
+impl From<Merged> for Taken {
+    fn from(merged: Merged) -> Self {
+        match merged {
+            Merged::Changed(_) => Self::Changed,
+            Merged::Unchanged(_) => Self::Unchanged,
+        }
+    }
+}
+
+/// Suppresses somebody again who was lifted by hand: by hand too, with a note of its own.
+async fn again(
+    list: &List,
+    table: &Suppressions,
+    recipient: &Recipient,
+    change: &Change,
+    note: &Note,
+) -> Result<Taken, Trouble> {
+    let changes = |stored: &Stored| {
+        let at = stored.suppression.time_by_hand(change.reason, note.at);
+        vec![Change { at, ..change.clone() }]
+    };
+    let row = |_: &[Change]| note.row(recipient.as_str(), "added", &[change.reason.as_str()]);
+    table.change(recipient, &list.events, changes, row).await?;
+    Ok(Taken::Changed)
+}
+
+/// The newest lift by hand of a reason, if the newest that was done by hand is a lift.
+async fn lifted_by_hand(
+    list: &List,
+    recipient: &Recipient,
+    reason: Reason,
+    record: &Record,
+) -> Result<Option<Lifted>, Trouble> {
+    let done = audit::of(&list.calls, &list.events, recipient.as_str()).await?;
+    let of_reason = |done: &&audit::Done| done.reasons.iter().any(|name| name == reason.as_str());
+    let last = done.iter().rfind(of_reason).filter(|done| done.action == "removed");
+    Ok(last.map(|done| Lifted {
+        recipient: recipient.clone(),
+        reason: reason.as_str(),
+        // A change by hand may be later than the moment at which it was made.
+        at: record.lifted.as_ref().map_or(done.at, |said| said.at.max(done.at)),
+        by: done.by.clone(),
+        why: Some(done.why.clone()),
+    }))
+}
+
+/// The lift that is newer than a change, where the list has one.
+fn lifted_later(stored: &Stored, recipient: &Recipient, change: &Change) -> Option<Lifted> {
+    let record = stored.suppression.records.get(&change.reason).filter(|record| !record.stands())?;
+    let said = record.lifted.as_ref()?;
+    let (recipient, reason) = (recipient.clone(), change.reason.as_str());
+    Some(Lifted { recipient, reason, at: said.at, by: said.message.as_str().to_owned(), why: None })
+}

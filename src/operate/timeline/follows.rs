@@ -1,0 +1,83 @@
+//! What a webhook means for the list: told from what the list says now, and not from what the webhook asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::Event;
+use crate::operate::suppressions::List;
+use crate::policy::suppression::{Change, Effect, Protection, protection};
+use crate::recipient::Recipient;
+use crate::signature::MessageId;
+use crate::store::calls::Trouble;
+use crate::store::row::{self, RowKind};
+use crate::store::suppressions::{Stored, Suppressions};
+use crate::store::{Item, as_number, string};
+use crate::time::UnixMillis;
+
+/// What the list says now of whoever the rows are about.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Now.
+    pub now: UnixMillis,
+    /// The items that there are, by address.
+    pub list: BTreeMap<Recipient, Stored>,
+}
+
+impl Known {
+    /// Reads what the list says of everybody whom webhooks among these rows suppress or lift.
+    pub(super) async fn of(list: &List, rows: &[Item], now: UnixMillis) -> Result<Self, Trouble> {
+        let table = Suppressions::new(list.calls.clone(), &list.suppressions);
+        let concerned: BTreeSet<Recipient> = rows.iter().flat_map(concerned).collect();
+        let mut known = Self { now, list: BTreeMap::new() };
+        for recipient in concerned {
+            if let Some(stored) = table.find(recipient.as_str()).await? {
+                known.list.insert(recipient, stored);
+            }
+        }
+        Ok(known)
+    }
+}
+
+fn concerned(row: &Item) -> Vec<Recipient> {
+    if string(row, "kind") != RowKind::Event.as_str() {
+        return Vec::new();
+    }
+    let body = row::payload(row).unwrap_or_default();
+    let received_at = UnixMillis(row.get("received_at").and_then(as_number).unwrap_or(0));
+    match Event::read(&body).map(|event| protection(&event, &MessageId::already_verified(""), received_at)) {
+        Ok(Protection::Changes(changes)) => changes.into_keys().collect(),
+        Ok(Protection::Nothing | Protection::Ambiguous(_)) | Err(_) => Vec::new(),
+    }
+}
+
+/// What follows from a webhook for the list.
+pub(super) fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis, known: &Known) -> Vec<String> {
+    match protection(event, &MessageId::already_verified(message), received_at) {
+        Protection::Nothing => Vec::new(),
+        Protection::Ambiguous(_) => vec!["nobody is suppressed: nothing says which of them it was".to_owned()],
+        Protection::Changes(changes) => {
+            let all =
+                changes.iter().flat_map(|(recipient, changes)| changes.iter().map(move |change| (recipient, change)));
+            all.map(|(recipient, change)| one(recipient, change, known)).collect()
+        }
+    }
+}
+
+fn one(recipient: &Recipient, change: &Change, known: &Known) -> String {
+    let reason = change.reason.as_str();
+    let record = known.list.get(recipient).and_then(|stored| stored.suppression.records.get(&change.reason));
+    let is_active = record.is_some_and(|record| record.is_active(known.now));
+    let suppressed = record.and_then(|record| record.suppressed.as_ref());
+    let lifted = record.and_then(|record| record.lifted.as_ref());
+    match (&change.effect, is_active, lifted, suppressed) {
+        (Effect::Suppress(_), true, ..) => format!("{recipient} is suppressed as {reason}"),
+        (Effect::Suppress(_), false, Some(lifted), _) if record.is_some_and(|record| !record.stands()) => {
+            format!("{reason} of {recipient} was lifted at {} by {}", lifted.at.to_text(), lifted.message)
+        }
+        (Effect::Suppress(_), false, ..) => format!("the list has no {reason} of {recipient} any more"),
+        (Effect::Lift, false, ..) => format!("{reason} is lifted for {recipient}"),
+        (Effect::Lift, true, _, Some((said, _))) => {
+            format!("{reason} of {recipient} is not lifted: it stands since {}", said.at.to_text())
+        }
+        (Effect::Lift, true, _, None) => format!("{reason} of {recipient} is not lifted"),
+    }
+}

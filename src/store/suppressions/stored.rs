@@ -1,0 +1,213 @@
+//! An item of the suppressions table, to and from what policy knows of a recipient.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::policy::suppression::{Change, Grounds, Reason, Record, Said, Suppression};
+use crate::recipient::Recipient;
+use crate::signature::MessageId;
+use crate::store::{Item, as_number, number, text};
+use crate::time::UnixMillis;
+
+/// A reason that stands, for whoever asks why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Standing {
+    /// Its name; of a later version of this program perhaps.
+    pub reason: String,
+    /// Since when, by the event's own time.
+    pub at: Option<UnixMillis>,
+    /// The email that brought it about.
+    pub email_id: Option<String>,
+    /// The circumstances.
+    pub detail: Option<String>,
+    /// When it lapses by itself.
+    pub until: Option<UnixMillis>,
+}
+/// What the table holds of one recipient, as last seen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stored {
+    /// What policy reads of it.
+    pub suppression: Suppression,
+    /// The version seen; `None` for an item without one, which somebody must have made by hand.
+    pub version: Option<i64>,
+    /// What this version of the program does not know: attributes of a later version, or of the operator's own. They are
+    /// written back as they were.
+    others: Item,
+    other_reasons: Vec<String>,
+}
+
+impl Stored {
+    /// Reads an item. Attributes that don't make sense read as not there, but a name in `reasons` always counts.
+    pub fn from_item(mut item: Item) -> Self {
+        let mut stored = Self { version: item.remove("version").as_ref().and_then(as_number), ..Self::default() };
+        for computed in ["recipient", "until", "expires_at"] {
+            item.remove(computed);
+        }
+        let reasons = item.remove("reasons").and_then(|set| set.as_ss().cloned().ok()).unwrap_or_default();
+        for reason in Reason::ALL {
+            let map = item.remove(reason.as_str()).and_then(|map| map.as_m().cloned().ok());
+            let mut record = map.as_ref().map(record_from).unwrap_or_default();
+            if record == Record::default() && reasons.iter().any(|name| name == reason.as_str()) {
+                // Put there by hand, without a time: it stands, and anything newer counts for more.
+                let said = Said { at: UnixMillis(0), message: MessageId::already_verified("") };
+                record.suppressed = Some((said, Grounds::default()));
+            }
+            if record != Record::default() {
+                stored.suppression.records.insert(reason, record);
+            }
+        }
+        let known = |name: &String| Reason::ALL.iter().any(|reason| reason.as_str() == name);
+        stored.other_reasons = reasons.into_iter().filter(|name| !known(name)).collect();
+        stored.others = item;
+        stored
+    }
+
+    /// The reasons that stand at `now`. None: the recipient may be written to.
+    pub fn standing(&self, now: UnixMillis) -> Vec<Standing> {
+        let of = |(reason, record): (&Reason, &Record)| {
+            let (said, grounds) = record.suppressed.as_ref().filter(|_| record.is_active(now))?;
+            Some(Standing {
+                reason: reason.as_str().to_owned(),
+                // Put there by hand, without a time.
+                at: (said.at.0 > 0).then_some(said.at),
+                email_id: grounds.email_id.clone(),
+                detail: grounds.detail.clone(),
+                until: grounds.until,
+            })
+        };
+        let others = self.other_reasons.iter().map(|reason| Standing {
+            reason: reason.clone(),
+            at: None,
+            email_id: None,
+            detail: None,
+            until: None,
+        });
+        self.suppression.records.iter().filter_map(of).chain(others).collect()
+    }
+
+    /// The same with these changes merged in. `None` if they change nothing.
+    pub fn merged(&self, changes: &[Change]) -> Option<Self> {
+        let suppression = changes.iter().fold(self.suppression.clone(), Suppression::merge);
+        (suppression != self.suppression).then(|| Self { suppression, ..self.clone() })
+    }
+
+    /// The item to write, one version on.
+    pub fn to_item(&self, recipient: &Recipient) -> Item {
+        let mut item = self.others.clone();
+        item.insert("recipient".to_owned(), text(recipient.as_str()));
+        item.insert("version".to_owned(), number(self.version.unwrap_or(0).saturating_add(1)));
+        for (reason, record) in &self.suppression.records {
+            item.insert(reason.as_str().to_owned(), AttributeValue::M(record_to(record)));
+        }
+        let names = self.suppression.reasons().map(|reason| reason.as_str().to_owned());
+        let reasons: Vec<String> = names.chain(self.other_reasons.iter().cloned()).collect();
+        // DynamoDB has no empty sets. A reason that this version doesn't know may stand for good, so it never expires.
+        if !reasons.is_empty() {
+            item.insert("reasons".to_owned(), AttributeValue::Ss(reasons));
+        }
+        if self.other_reasons.is_empty() {
+            if let Some(until) = self.suppression.until() {
+                item.insert("until".to_owned(), number(until.0));
+            }
+            if let Some(expires_at) = self.suppression.expires_at() {
+                item.insert("expires_at".to_owned(), number(expires_at.seconds()));
+            }
+        }
+        item
+    }
+}
+
+fn record_from(map: &Item) -> Record {
+    let millis = |name: &str| map.get(name).and_then(as_number).map(UnixMillis);
+    let string = |name: &str| map.get(name).and_then(|value| value.as_s().ok()).cloned();
+    let said =
+        |at: UnixMillis, by: &str| Said { at, message: MessageId::already_verified(string(by).unwrap_or_default()) };
+    let grounds = || Grounds { email_id: string("email_id"), detail: string("detail"), until: millis("until") };
+    Record {
+        suppressed: millis("at").map(|at| (said(at, "message_id"), grounds())),
+        lifted: millis("lifted_at").map(|at| said(at, "lifted_by")),
+    }
+}
+
+fn record_to(record: &Record) -> Item {
+    let mut map = Item::new();
+    let mut set = |name: &str, value: Option<AttributeValue>| {
+        if let Some(value) = value {
+            map.insert(name.to_owned(), value);
+        }
+    };
+    if let Some((said, grounds)) = &record.suppressed {
+        set("at", Some(number(said.at.0)));
+        set("message_id", Some(text(said.message.as_str())));
+        set("email_id", grounds.email_id.as_ref().map(text));
+        set("detail", grounds.detail.as_ref().map(text));
+        set("until", grounds.until.map(|until| number(until.0)));
+    }
+    if let Some(lifted) = &record.lifted {
+        set("lifted_at", Some(number(lifted.at.0)));
+        set("lifted_by", Some(text(lifted.message.as_str())));
+    }
+    map
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::suppression::Effect;
+
+    fn change(reason: Reason, at: i64, effect: Effect) -> Change {
+        Change { reason, at: UnixMillis(at), message: MessageId::already_verified(format!("msg_{at}")), effect }
+    }
+
+    fn suppress(reason: Reason, at: i64, until: Option<i64>) -> Change {
+        let grounds = Grounds { email_id: Some("e1".into()), detail: Some("why".into()), until: until.map(UnixMillis) };
+        change(reason, at, Effect::Suppress(grounds))
+    }
+
+    fn ann() -> Recipient {
+        Recipient::parse("ann@example.com").unwrap()
+    }
+
+    #[test]
+    fn what_is_written_reads_back_the_same() {
+        let changes = [
+            suppress(Reason::Complaint, 5, None),
+            change(Reason::Complaint, 9, Effect::Lift),
+            suppress(Reason::SoftBounce, 6, Some(60)),
+            change(Reason::Unsubscribed, 7, Effect::Lift),
+        ];
+        let stored = Stored::default().merged(&changes).unwrap();
+        let item = stored.to_item(&ann());
+        assert_eq!(item["reasons"], AttributeValue::Ss(vec!["soft_bounce".into()]));
+        assert_eq!(item["until"], number(60));
+        let read = Stored::from_item(item);
+        assert_eq!(read.suppression, stored.suppression);
+        assert_eq!(read.version, Some(1));
+        assert_eq!(read.merged(&changes), None, "merging the same again changes nothing");
+    }
+
+    #[test]
+    fn a_tombstone_has_no_reasons_and_expires() {
+        let stored = Stored::default().merged(&[change(Reason::Provider, 0, Effect::Lift)]).unwrap();
+        let item = stored.to_item(&ann());
+        assert!(!item.contains_key("reasons") && !item.contains_key("until"));
+        assert_eq!(item["expires_at"], number(35 * 24 * 60 * 60));
+    }
+
+    #[test]
+    fn what_this_version_does_not_know_survives_a_merge() {
+        let by_hand = Item::from([
+            ("recipient".to_owned(), text("ann@example.com")),
+            ("reasons".to_owned(), AttributeValue::Ss(vec!["manual".into(), "legal_hold".into()])),
+            ("note".to_owned(), text("asked us on the phone")),
+        ]);
+        let stored = Stored::from_item(by_hand);
+        assert_eq!(stored.version, None);
+        let lapsing = stored
+            .merged(&[suppress(Reason::SoftBounce, 6, Some(60)), change(Reason::Manual, 7, Effect::Lift)])
+            .unwrap();
+        let item = lapsing.to_item(&ann());
+        assert_eq!(item["note"], text("asked us on the phone"));
+        assert_eq!(item["reasons"], AttributeValue::Ss(vec!["soft_bounce".into(), "legal_hold".into()]));
+        assert!(!item.contains_key("expires_at"), "a reason that is not known may stand for good");
+    }
+}
