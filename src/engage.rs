@@ -34,6 +34,7 @@ use tokio::time::Instant;
 use self::decide::Next;
 use self::look::{Happened, Look};
 use crate::aws::AwsEnvironment;
+use crate::breaker::Breaker;
 use crate::claude::Claude;
 use crate::claude::keys::{INTERVAL, Keys};
 use crate::claude::price::Price;
@@ -101,6 +102,8 @@ struct Work<'a> {
     campaigns: Campaigns,
     suppressions: Suppressions,
     budget: Budget,
+    sns: Breaker,
+    sqs: Breaker,
     tally: Tally,
     now: UnixMillis,
     deadline: Instant,
@@ -221,6 +224,8 @@ impl Engager {
             campaigns: Campaigns::new(calls.clone(), &config.campaigns_table),
             suppressions: Suppressions::new(calls.clone(), &config.suppressions_table),
             budget: Budget::new(calls.clone(), &config.agenda_table),
+            sns: Breaker::default(),
+            sqs: Breaker::default(),
             tally: Tally::default(),
             calls,
             now,
@@ -274,7 +279,7 @@ impl Work<'_> {
             let wait = self.wait(delivery).max(wait).min(LONGEST_WAIT);
             let (message, seconds) = (delivery.message_id.as_str(), wait.as_secs());
             tracing::warn!(error = why, message, deliveries = delivery.deliveries, seconds, "to be delivered again");
-            if let Err(trouble) = self.engager.queue.put_back(delivery, wait, self.deadline).await {
+            if let Err(trouble) = self.sqs.call(self.engager.queue.put_back(delivery, wait, self.deadline)).await {
                 tracing::warn!(error = %trouble, message, "it comes back when its visibility timeout is over");
             }
             answer.failures.push(ItemFailure { id: delivery.message_id.clone() });

@@ -28,6 +28,7 @@
 //! - [`secrets`]: where the signing secret comes from.
 //! - [`config`]: the environment variables.
 //! - [`aws`]: SDK clients for Lambda.
+//! - [`breaker`]: a service that does not answer is not asked twice in one invocation.
 //! - [`web`]: an HTTP client for whatever is not AWS.
 //! - [`logging`]: structured lines on standard output.
 //! - [`metrics`]: what is measured, for CloudWatch.
@@ -39,6 +40,7 @@
 
 pub mod alert;
 pub mod aws;
+pub mod breaker;
 pub mod campaign;
 pub mod claude;
 pub mod config;

@@ -8,7 +8,7 @@
 //!   records ─▶ read ─▶ count, by campaign ─▶ compute its brake ─▶ what follows from each event ─▶ opens and clicks to the queue
 //!               │                                                   (alerts, facts, agenda)
 //!               └─ can never be handled: recorded, told, and passed
-//!   tick    ─▶ alerts left over ─▶ brakes that are not open ─▶ digests ─▶ delayed mails
+//!   tick    ─▶ brakes that are not open ─▶ delayed mails ─▶ digests ─▶ alerts left over
 //! ```
 //!
 //! What may pass is reported, so that Lambda delivers it again; and with it everything after it.
@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::aws::AwsEnvironment;
+use crate::breaker::Breaker;
 use crate::config::ProtectConfig;
 use crate::metrics::{Metrics, Tally};
 use crate::publish::Topic;
@@ -69,6 +70,8 @@ struct Work<'a> {
     facts: Facts,
     agenda: Agenda,
     suppressions: Suppressions,
+    sns: Breaker,
+    sqs: Breaker,
     tally: Tally,
     now: UnixMillis,
     deadline: Instant,
@@ -165,6 +168,8 @@ impl Protector {
             facts: Facts::new(calls.clone(), &self.config.recipients_table),
             agenda: Agenda::new(calls.clone(), &self.config.agenda_table),
             suppressions: Suppressions::new(calls, &self.config.suppressions_table),
+            sns: Breaker::default(),
+            sqs: Breaker::default(),
             tally: Tally::default(),
             now,
             deadline,

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_sns::Client;
-use aws_sdk_sns::error::ProvideErrorMetadata;
+use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::aws::describe;
+use crate::aws::{describe, has_timed_out};
+use crate::breaker::Breaker;
 use crate::store::calls::Trouble;
 
 /// How often a publish is tried before it is left to the next tick.
@@ -100,18 +101,23 @@ impl Topic {
     }
 
     /// Publishes notices, in as few calls as there can be, and answers for each, in their order, SNS's id of the message, or why it may
-    /// not be published. If an answer is lost, all that it was about are published again.
-    pub async fn publish_all(&self, notices: &[Notice], deadline: Instant) -> Vec<Result<String, Trouble>> {
+    /// not be published. If an answer is lost, all that it was about are published again. After a call that fails there is no other.
+    pub async fn publish_all(
+        &self,
+        notices: &[Notice],
+        deadline: Instant,
+        breaker: &Breaker,
+    ) -> Vec<Result<String, Trouble>> {
         let mut results = Vec::with_capacity(notices.len());
         for some in batches(notices) {
             match some {
-                [one] => results.push(self.publish(one, deadline).await),
-                some => match self.tried(deadline, || self.at_once(some)).await {
+                [one] => results.push(breaker.call(self.publish(one, deadline)).await),
+                some => match breaker.call(self.tried(deadline, || self.at_once(some))).await {
                     Ok(answers) => results.extend(answers),
                     // One of them is what SNS will never take: the others are not to go with it.
                     Err(Trouble::Never(_)) => {
                         for notice in some {
-                            results.push(self.publish(notice, deadline).await);
+                            results.push(breaker.call(self.publish(notice, deadline)).await);
                         }
                     }
                     Err(trouble) => results.extend(some.iter().map(|_| Err(trouble.clone()))),
@@ -123,7 +129,7 @@ impl Topic {
 
     async fn tried<T, F>(&self, deadline: Instant, call: impl Fn() -> F) -> Result<T, Trouble>
     where
-        F: Future<Output = Result<T, Trouble>>,
+        F: Future<Output = Result<T, Failed>>,
     {
         let mut pause = FIRST_PAUSE;
         let mut tries = 0;
@@ -131,7 +137,9 @@ impl Topic {
             tries += 1;
             let trouble = match tokio::time::timeout_at(deadline, call()).await {
                 Ok(Ok(done)) => return Ok(done),
-                Ok(Err(trouble)) => trouble,
+                // Who has just waited in vain for so long does not do so again.
+                Ok(Err(Failed::TimedOut(why))) => return Err(Trouble::Passing(why)),
+                Ok(Err(Failed::Answered(trouble))) => trouble,
                 Err(_) => return Err(Trouble::Passing("SNS gave no answer before the deadline".to_owned())),
             };
             let wait = pause.mul_f64(fastrand::f64());
@@ -143,30 +151,24 @@ impl Topic {
         }
     }
 
-    async fn once(&self, notice: &Notice) -> Result<String, Trouble> {
+    async fn once(&self, notice: &Notice) -> Result<String, Failed> {
         let publish = self.client.publish().topic_arn(&self.arn).subject(&notice.subject);
         let publish = publish.message_structure("json").message(notice.message());
         let published = publish.set_message_attributes(Some(attributes(notice)?)).send().await;
-        published.map(|output| output.message_id.unwrap_or_default()).map_err(|error| {
-            let described = format!("SNS: {}", describe(&error));
-            trouble(error.as_service_error().and_then(ProvideErrorMetadata::code), described)
-        })
+        published.map(|output| output.message_id.unwrap_or_default()).map_err(|error| failed(&error))
     }
 
     /// One call. What became of each notice, in their order.
-    async fn at_once(&self, notices: &[Notice]) -> Result<Vec<Result<String, Trouble>>, Trouble> {
+    async fn at_once(&self, notices: &[Notice]) -> Result<Vec<Result<String, Trouble>>, Failed> {
         let entry = |(index, notice): (usize, &Notice)| {
             let entry = PublishBatchRequestEntry::builder().id(index.to_string()).subject(&notice.subject);
             let entry = entry.message_structure("json").message(notice.message());
             let entry = entry.set_message_attributes(Some(attributes(notice)?)).build();
             entry.map_err(|error| Trouble::Never(error.to_string()))
         };
-        let entries = notices.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let entries = notices.iter().enumerate().map(entry).collect::<Result<Vec<_>, Trouble>>()?;
         let publish = self.client.publish_batch().topic_arn(&self.arn).set_publish_batch_request_entries(Some(entries));
-        let answer = publish.send().await.map_err(|error| {
-            let described = format!("SNS: {}", describe(&error));
-            trouble(error.as_service_error().and_then(ProvideErrorMetadata::code), described)
-        })?;
+        let answer = publish.send().await.map_err(|error| failed(&error))?;
         let result = |index: usize| {
             let id = index.to_string();
             let message = answer.successful().iter().find(|entry| entry.id() == Some(&id));
@@ -181,6 +183,33 @@ impl Topic {
         };
         Ok((0..notices.len()).map(result).collect())
     }
+}
+
+/// Why one try did not succeed.
+#[derive(Debug)]
+enum Failed {
+    /// There was no answer in time.
+    TimedOut(String),
+    /// SNS answered, or closed the connection.
+    Answered(Trouble),
+}
+
+impl From<Trouble> for Failed {
+    fn from(trouble: Trouble) -> Self {
+        Self::Answered(trouble)
+    }
+}
+
+fn failed<E, R>(error: &SdkError<E, R>) -> Failed
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+    R: std::fmt::Debug,
+{
+    let described = format!("SNS: {}", describe(error));
+    if has_timed_out(error) {
+        return Failed::TimedOut(described);
+    }
+    Failed::Answered(trouble(error.as_service_error().and_then(ProvideErrorMetadata::code), described))
 }
 
 /// Whether an error of SNS's may pass.

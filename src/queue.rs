@@ -83,7 +83,13 @@ impl Queue {
         let change = change.receipt_handle(&delivery.receipt_handle).send();
         let changed = tokio::time::timeout_at(deadline, change).await;
         let changed = changed.map_err(|_| Trouble::Passing("SQS gave no answer before the deadline".to_owned()))?;
-        changed.map(|_| ()).map_err(|error| Trouble::Passing(format!("SQS: {}", describe(&error))))
+        changed.map(|_| ()).map_err(|error| {
+            let described = format!("SQS: {}", describe(&error));
+            let is_over = error
+                .as_service_error()
+                .is_some_and(|error| error.is_message_not_inflight() || error.is_receipt_handle_is_invalid());
+            if is_over { Trouble::Never(described) } else { Trouble::Passing(described) }
+        })
     }
 
     /// Sends at most [`BATCH`] messages. To send one twice does no harm: `engage` decides once.

@@ -173,7 +173,7 @@ impl Work<'_> {
     /// Publishes what was decided at once, in as few calls as there can be. Answers what became of each, in their order.
     pub(super) async fn publish_all(&self, decided: &[(&Happening, Notice)]) -> Vec<Result<Outcome, Trouble>> {
         let notices: Vec<Notice> = decided.iter().map(|(_, notice)| notice.clone()).collect();
-        let published = self.engager.topic.publish_all(&notices, self.deadline).await;
+        let published = self.engager.topic.publish_all(&notices, self.deadline, &self.sns).await;
         let noted = decided.iter().zip(published).map(|((happening, _), published)| self.note(happening, published));
         stream::iter(noted.map(FutureExt::boxed).collect::<Vec<_>>()).buffered(AT_ONCE).collect().await
     }
@@ -181,7 +181,7 @@ impl Work<'_> {
     /// Publishes a decision as it is stored, and notes that.
     async fn publish(&self, happening: &Happening, decided: Decided, delivery: &Delivery) -> Result<Outcome, Trouble> {
         let Some(notice) = self.to_publish(&decided, delivery)? else { return Ok(Outcome::Done) };
-        let published = self.engager.topic.publish(&notice, self.deadline).await;
+        let published = self.sns.call(self.engager.topic.publish(&notice, self.deadline)).await;
         self.note(happening, published).await
     }
 

@@ -215,6 +215,7 @@ impl Upstream {
         match fault {
             None => self.forward(request, &operation).await,
             Some(Fault::RefuseBefore) => Err(HangUp),
+            Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::LoseAnswer) => {
                 self.forward(request, &operation).await?;
                 Err(HangUp)

@@ -167,7 +167,7 @@ impl Work<'_> {
 
     async fn send<'a>(&self, some: &'a [(usize, Engagement)]) -> (&'a [(usize, Engagement)], Result<(), Trouble>) {
         let messages: Vec<Engagement> = some.iter().map(|(_, engagement)| engagement.clone()).collect();
-        (some, self.protector.queue.send(&messages, self.deadline).await)
+        (some, self.sqs.call(self.protector.queue.send(&messages, self.deadline)).await)
     }
 
     /// Records, tells of, and passes what can never be handled, so that it doesn't hold up what comes after it.

@@ -66,7 +66,7 @@ impl Work<'_> {
     /// `Ok(Err(why))`: not now. What SNS will never take is noted as such, and is done.
     async fn try_to_publish(&self, alert: &Alert, about: &str) -> Result<Result<(), String>, Trouble> {
         let notice = alert.notice().map_err(|error| Trouble::Never(error.to_string()))?;
-        match self.protector.topic.publish(&notice, self.deadline).await {
+        match self.sns.call(self.protector.topic.publish(&notice, self.deadline)).await {
             Ok(_) => {
                 self.tally.one(Metric::of_alert(alert.kind));
                 self.timeline.note_published(about, &alert.id, self.now).await.map(Ok)

@@ -23,33 +23,45 @@ const CLOSED_HOURS: u32 = 3;
 /// How long the record of a digest is kept.
 const KEPT_DAYS: u32 = 90;
 
+/// What a tick works off, in this order. What needs nobody but DynamoDB comes first, and what needs SNS alone comes last.
+const KINDS: [Kind; 4] = [Kind::Brake, Kind::Delay, Kind::Digest, Kind::Publish];
+
 impl Work<'_> {
     pub(super) async fn tick(&self) -> TickReport {
         let mut report = TickReport::default();
-        for kind in [Kind::Publish, Kind::Brake, Kind::Digest, Kind::Delay] {
-            let entries = match self.agenda.due(kind, self.now, AT_MOST).await {
-                Ok(entries) => entries,
-                Err(trouble) => {
-                    report.troubles.push(trouble);
-                    continue;
-                }
-            };
-            for entry in entries {
-                if Instant::now() >= self.deadline {
-                    report.troubles.push(Trouble::Passing("there was no time for everything".to_owned()));
-                    return report;
-                }
-                report.looked_at += 1;
-                let done = match kind {
-                    Kind::Publish => self.publish_again(&entry).await,
-                    Kind::Brake => self.brake_again(&entry).await,
-                    Kind::Digest => self.digest(&entry).await,
-                    Kind::Delay => self.delay_again(&entry).await,
-                };
-                report.troubles.extend(done.err());
+        for (kind, kinds_left) in KINDS.into_iter().zip((1..=KINDS.len()).rev()) {
+            let until = share(Instant::now(), self.deadline, kinds_left);
+            if let Err(trouble) = self.work_off(kind, until, &mut report).await {
+                report.troubles.push(trouble);
             }
         }
         report
+    }
+
+    /// Works off what is due of one kind, until its share of the time is over.
+    async fn work_off(&self, kind: Kind, until: Instant, report: &mut TickReport) -> Result<(), Trouble> {
+        let mut entries = self.agenda.due(kind, self.now, AT_MOST).await?;
+        // Where the time is not enough for all, or one of them always fails, others must come first the next time.
+        fastrand::shuffle(&mut entries);
+        let number = entries.len();
+        for (done, entry) in entries.into_iter().enumerate() {
+            if Instant::now() >= until {
+                let (kind, left) = (kind.as_str(), number - done);
+                return Err(Trouble::Passing(format!("{kind}: there was no time for {left} of {number}")));
+            }
+            if let (Kind::Publish, Some(why)) = (kind, self.sns.failure()) {
+                return Err(Trouble::Passing(format!("{} of {number} alerts are not published: {why}", number - done)));
+            }
+            report.looked_at += 1;
+            let done = match kind {
+                Kind::Publish => self.publish_again(&entry).await,
+                Kind::Brake => self.brake_again(&entry).await,
+                Kind::Digest => self.digest(&entry).await,
+                Kind::Delay => self.delay_again(&entry).await,
+            };
+            report.troubles.extend(done.err());
+        }
+        Ok(())
     }
 
     async fn brake_again(&self, entry: &Entry) -> Result<(), Trouble> {
@@ -100,5 +112,28 @@ impl Work<'_> {
             Some(due) if due <= self.now || due == entry.due => Ok(()),
             Some(_) | None => self.agenda.delete(entry).await,
         }
+    }
+}
+
+/// Until when one kind may take, so that each of those left has as much time as it at least.
+fn share(now: Instant, deadline: Instant, kinds_left: usize) -> Instant {
+    let parts = u32::try_from(kinds_left.max(1)).unwrap_or(u32::MAX);
+    now + deadline.saturating_duration_since(now) / parts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_share_and_the_last_what_is_left() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(share(start, at(40), 4), at(10));
+        assert_eq!(share(at(1), at(40), 3), at(14), "what one does not need the others have");
+        assert_eq!(share(at(14), at(40), 1), at(40));
+        assert_eq!(share(at(50), at(40), 2), at(50), "there is no time left");
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub enum Fault {
     /// It never arrives: the connection is closed first.
     RefuseBefore,
+    /// It never arrives, and no answer ever comes.
+    Hang,
     /// It is applied, and then the connection is closed without an answer.
     LoseAnswer,
     /// It is applied, and no answer ever comes. [`Faults::killed`](super::Faults::killed) resolves then, for whoever kills the caller.
@@ -28,6 +30,7 @@ impl Fault {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RefuseBefore => "refused",
+            Self::Hang => "hung",
             Self::LoseAnswer => "answer lost",
             Self::KillAfter => "killed",
             Self::Conflict => "conflict",

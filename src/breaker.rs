@@ -1,0 +1,54 @@
+//! A service that does not answer: it is not asked twice in one invocation.
+
+use std::future::Future;
+use std::sync::OnceLock;
+
+use crate::store::calls::Trouble;
+
+/// The memory of one invocation that a service fails.
+///
+/// A service that hangs costs a timeout for each call, and a function has only so much time. So after the first call that fails, the
+/// others fail immediately; their work is left to a later invocation, which asks again.
+#[derive(Debug, Default)]
+pub struct Breaker(OnceLock<String>);
+
+impl Breaker {
+    /// Makes a call, unless an earlier one has failed. A call that the service refuses for good is an answer, and no failure.
+    ///
+    /// # Errors
+    /// The error of the call; or [`Trouble::Passing`] without a call.
+    pub async fn call<T>(&self, call: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+        if let Some(why) = self.failure() {
+            return Err(Trouble::Passing(format!("not asked again in this invocation, after: {why}")));
+        }
+        let result = call.await;
+        if let Err(Trouble::Passing(why)) = &result {
+            let _ = self.0.set(why.clone());
+        }
+        result
+    }
+
+    /// The first failure, if there was one.
+    pub fn failure(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn after_a_failure_there_is_no_call_any_more() {
+        let breaker = Breaker::default();
+        let passing = || Err::<(), _>(Trouble::Passing("hangs".to_owned()));
+        let never = || Err::<(), _>(Trouble::Never("too large".to_owned()));
+        assert_eq!(breaker.call(async { never() }).await, never(), "a refusal is an answer");
+        assert_eq!(breaker.call(async { Ok(1) }).await, Ok(1));
+        assert_eq!(breaker.failure(), None);
+        assert_eq!(breaker.call(async { passing() }).await, passing());
+        let second = breaker.call::<()>(async { panic!("it is called") }).await;
+        assert!(matches!(&second, Err(Trouble::Passing(why)) if why.ends_with("hangs")), "{second:?}");
+        assert_eq!(breaker.failure(), Some("hangs"));
+    }
+}
