@@ -8,13 +8,14 @@
 //!   records ─▶ read ─▶ count, by campaign ─▶ compute its brake ─▶ what follows from each event ─▶ opens and clicks to the queue
 //!               │                                                   (alerts, facts, agenda)
 //!               └─ can never be handled: recorded, told, and passed
-//!   tick    ─▶ brakes that are not open ─▶ delayed mails ─▶ digests ─▶ alerts left over
+//!   tick    ─▶ brakes that are not open ─▶ delayed mails ─▶ domains ─▶ digests ─▶ alerts left over
 //! ```
 //!
 //! What may pass is reported, so that Lambda delivers it again; and with it everything after it.
 
 mod batch;
 mod brakes;
+mod domains;
 mod effects;
 mod entry;
 mod tell;

@@ -69,6 +69,11 @@ pub fn time_to_work(deadline: u64, now: UnixMillis, to_answer: Duration, most: D
     }
 }
 
+/// `minutes` whole minutes.
+pub const fn minutes(minutes: u32) -> Duration {
+    Duration::from_secs(minutes as u64 * 60)
+}
+
 /// `hours` whole hours.
 pub const fn hours(hours: u32) -> Duration {
     Duration::from_secs(hours as u64 * 60 * 60)

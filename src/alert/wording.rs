@@ -9,8 +9,12 @@ pub use self::campaign::{Standing, brake, digest};
 pub use self::complaint::{Listed, complaint};
 use super::{Alert, Kind, Severity};
 use crate::campaign::Campaign;
+use crate::policy::domain::DomainStatus;
 use crate::recipient::Recipient;
 use crate::time::UnixMillis;
+
+/// How much of a name or a reason from outside is shown, in characters.
+const SHOWN: usize = 100;
 
 /// What begins the line that says what to do.
 pub(super) const TO_DO: &str = "What you can do: ";
@@ -149,16 +153,20 @@ fn remedy(reason: &str) -> &'static str {
     }
 }
 
-/// A domain is no longer verified.
-pub fn domain(domain_id: &str, name: &str, status: &str, at: UnixMillis, hour: UnixMillis) -> Alert {
+/// A domain is no longer verified. Once for each `once` and hour.
+pub fn domain(domain_id: &str, status: &DomainStatus, once: &str, since: UnixMillis, hour: UnixMillis) -> Alert {
+    let (name, word) = (shown(status.name.as_deref().unwrap_or(domain_id)), shown(&status.word));
+    let since = since.to_text();
     Alert {
-        id: Alert::id_of(Kind::Domain, &[domain_id, status, &hour.to_text()]),
+        id: Alert::id_of(Kind::Domain, &[domain_id, &shown(once), &hour.to_text()]),
         kind: Kind::Domain,
         severity: Severity::Critical,
-        at: at.to_text(),
-        title: format!("Domain {name} is no longer verified: {status}"),
+        at: since.clone(),
+        title: format!("Domain {name} is no longer verified: {word}"),
         text: [
-            format!("Resend says of the domain {name}: {status}. Mail from it may fail, or arrive as spam."),
+            format!(
+                "Resend says of the domain {name}: {word}, since {since}. Mail from it may fail, or arrive as spam."
+            ),
             "What you can do: compare its DNS records with those that Resend shows under Domains, and verify it again."
                 .to_owned(),
         ]
@@ -166,7 +174,7 @@ pub fn domain(domain_id: &str, name: &str, status: &str, at: UnixMillis, hour: U
         campaign: None,
         recipient: None,
         email_id: None,
-        figures: json!({ "domain": name, "status": status }).as_object().cloned().unwrap_or_default(),
+        figures: json!({ "domain": name, "status": word }).as_object().cloned().unwrap_or_default(),
     }
 }
 
@@ -190,6 +198,11 @@ pub fn quarantine(place: &str, message: &str, problem: &str, at: UnixMillis) -> 
         email_id: None,
         figures: json!({ "problem": problem }).as_object().cloned().unwrap_or_default(),
     }
+}
+
+/// A text from outside, as it is shown to people and used in a key: one line, not long.
+pub fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
 }
 
 /// The text with a capital at its beginning.

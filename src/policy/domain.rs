@@ -1,9 +1,13 @@
 //! Whether a domain has lost its verification.
 
+use std::time::Duration;
+
+use super::numbers::DomainPolicy;
 use crate::event::{Event, EventType};
+use crate::time::{UnixMillis, minutes};
 
 /// What an event says of a domain's verification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verification {
     /// Mail can be sent from it.
     Stands,
@@ -31,8 +35,76 @@ pub fn verification(event: &Event<'_>) -> Option<Verification> {
     }
 }
 
+/// One status that a domain had. They order by time, then by the event's key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DomainStatus {
+    /// Time of the event.
+    pub at: UnixMillis,
+    /// Key of the event's row, `<type>#<webhook id>`.
+    pub key: String,
+    /// The status.
+    pub verification: Verification,
+    /// Status in Resend's word; `deleted` for a deleted domain.
+    pub word: String,
+    /// Name of the domain, where the event has one.
+    pub name: Option<String>,
+}
+
+impl DomainStatus {
+    /// Reads the status that an event tells. `None` if it tells none.
+    pub fn of(event: &Event<'_>, key: &str, at: UnixMillis) -> Option<Self> {
+        let verification = verification(event)?;
+        let deleted = event.event_type() == Some(EventType::DomainDeleted);
+        let word = if deleted { "deleted".to_owned() } else { event.resource_status().unwrap_or_default() };
+        Some(Self { at, key: key.to_owned(), verification, word, name: event.resource_name() })
+    }
+}
+
+/// A domain as its events tell, whatever order they came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DomainState<'a> {
+    /// Email can be sent from it; or it never could.
+    Fine,
+    /// It was verified, and has been `pending` or `not_started` since then.
+    Pending {
+        /// The first of the statuses without another in between.
+        since: &'a DomainStatus,
+        /// The newest.
+        newest: &'a DomainStatus,
+    },
+    /// It is not verified any more.
+    Lost(&'a DomainStatus),
+}
+
+/// The state that follows from all statuses that are known of a domain. It sorts them.
+pub fn state(statuses: &mut [DomainStatus]) -> DomainState<'_> {
+    statuses.sort_unstable();
+    let Some((newest, _)) = statuses.split_last() else { return DomainState::Fine };
+    match newest.verification {
+        Verification::Stands => return DomainState::Fine,
+        Verification::Lost => return DomainState::Lost(newest),
+        Verification::Pending => {}
+    }
+    let is_pending = |status: &&DomainStatus| status.verification == Verification::Pending;
+    let was_verified = statuses.iter().any(|status| status.verification == Verification::Stands);
+    match statuses.iter().rev().take_while(is_pending).last() {
+        Some(since) if was_verified => DomainState::Pending { since, newest },
+        _ => DomainState::Fine,
+    }
+}
+
+impl DomainPolicy {
+    /// Time after which a verified domain that became `pending` is an alert. Whoever presses "verify" again sees `pending` for seconds
+    /// (<https://resend.com/docs/api-reference/domains/verify-domain>).
+    pub const fn patience(&self) -> Duration {
+        minutes(self.pending_minutes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -43,12 +115,66 @@ mod tests {
         };
         let updated = |status: &str| of("domain.updated", status.into());
         assert_eq!(updated("Verified"), Some(Verification::Stands));
+        assert_eq!(updated("partially_verified"), Some(Verification::Stands));
         assert_eq!(updated("pending"), Some(Verification::Pending));
+        assert_eq!(updated("not_started"), Some(Verification::Pending));
         for lost in ["failed", "temporary_failure", "partially_failed", "revoked"] {
             assert_eq!(updated(lost), Some(Verification::Lost), "{lost}");
         }
         assert_eq!(of("domain.updated", serde_json::Value::Null), None);
         assert_eq!(of("domain.deleted", serde_json::Value::Null), Some(Verification::Lost));
         assert_eq!(of("contact.updated", "failed".into()), None);
+    }
+
+    fn statuses(words: &str) -> Vec<DomainStatus> {
+        let status = |(at, letter): (i64, char)| DomainStatus {
+            at: UnixMillis(at),
+            key: format!("domain.updated#{at}"),
+            verification: match letter {
+                'v' => Verification::Stands,
+                'p' => Verification::Pending,
+                _ => Verification::Lost,
+            },
+            word: letter.to_string(),
+            name: None,
+        };
+        (0..).zip(words.chars()).map(status).collect()
+    }
+
+    /// `-`: fine; `x`: lost; a digit: pending since the status of this number.
+    fn told(statuses: &mut [DomainStatus]) -> String {
+        match state(statuses) {
+            DomainState::Fine => "-".to_owned(),
+            DomainState::Lost(_) => "x".to_owned(),
+            DomainState::Pending { since, .. } => since.at.0.to_string(),
+        }
+    }
+
+    #[test]
+    fn pending_counts_from_its_beginning_and_only_after_verified() {
+        for (words, expected) in [
+            ("", "-"),
+            ("p", "-"),
+            ("pp", "-"),
+            ("v", "-"),
+            ("vpv", "-"),
+            ("vp", "1"),
+            ("vppp", "1"),
+            ("vpvpp", "3"),
+            ("vxp", "2"),
+            ("xp", "-"),
+            ("vpx", "x"),
+        ] {
+            assert_eq!(told(&mut statuses(words)), expected, "{words}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_and_the_number_of_arrivals_change_nothing(words in "[vpx]{0,6}", seed in any::<u64>()) {
+            let mut others = [statuses(&words), statuses(&words)].concat();
+            fastrand::Rng::with_seed(seed).shuffle(&mut others);
+            prop_assert_eq!(told(&mut others), told(&mut statuses(&words)));
+        }
     }
 }

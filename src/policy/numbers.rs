@@ -23,6 +23,8 @@ pub struct Policy {
     pub delay: DelayPolicy,
     /// When soft bounces suppress.
     pub soft_bounces: SoftBouncePolicy,
+    /// When a domain that is not verified any more is an alert.
+    pub domain: DomainPolicy,
     /// How many alerts are too many.
     pub alerts: AlertPolicy,
     /// Who opened or clicked: a person or a machine.
@@ -107,6 +109,20 @@ pub struct SoftBouncePolicy {
 impl Default for SoftBouncePolicy {
     fn default() -> Self {
         Self { emails: 3, within_days: 30, lapse_days: 30 }
+    }
+}
+
+/// When a domain that is not verified any more is an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DomainPolicy {
+    /// Minutes for which a domain that was verified may be `pending`.
+    pub pending_minutes: u32,
+}
+
+impl Default for DomainPolicy {
+    fn default() -> Self {
+        Self { pending_minutes: 30 }
     }
 }
 
@@ -224,6 +240,9 @@ impl Policy {
         if spans.iter().any(|days| !(1..=365).contains(days)) || !(1..=24 * 30).contains(&policy.delay.hours) {
             return Err(PolicyError::OutOfRange("days are from 1 to 365, hours from 1 to 720"));
         }
+        if !(1..=24 * 60).contains(&policy.domain.pending_minutes) {
+            return Err(PolicyError::OutOfRange("pending_minutes are from 1 to 1,440"));
+        }
         policy.check_engage()?;
         Ok(policy)
     }
@@ -276,6 +295,7 @@ mod tests {
             (r#"{"brake": {"complaint_limits": [{"rate": -0.1, "least": 1, "of": 1}]}}"#, "fractions"),
             (r#"{"soft_bounces": {"emails": 0}}"#, "at least 1"),
             (r#"{"delay": {"hours": 0}}"#, "hours"),
+            (r#"{"domain": {"pending_minutes": 0}}"#, "pending_minutes"),
             (r#"{"verdict": {"burst_links": 1}}"#, "burst_links"),
             (r#"{"followups": {"quiet_from": 25}}"#, "quiet_from"),
             (r#"{"followups": {"gap_hours": 0}}"#, "hours"),

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use super::Work;
 use super::batch::Read;
 use super::brakes::Braked;
-use crate::alert::wording::{self, About, Listed, Standing};
+use crate::alert::wording::{self, About, Listed, Standing, shown};
 use crate::campaign::{Campaign, Cohort};
 use crate::event::{Addressees, Event, EventType};
 use crate::metrics::Metric;
 use crate::policy::delay::{Delayed, Verdict, Wait, repeated};
-use crate::policy::domain::{Verification, verification};
 use crate::policy::soft_bounce::{self, SoftBounce, soft_bounced};
 use crate::policy::suppression::{Protection, Reason};
 use crate::recipient::Recipient;
@@ -19,11 +18,8 @@ use crate::store::calls::Trouble;
 use crate::store::facts::{Fact, What};
 use crate::store::suppressions::Merged;
 use crate::store::timeline::Carrier;
-use crate::store::{as_number, number, row, string, text};
+use crate::store::{as_number, number, row, text};
 use crate::time::UnixMillis;
-
-/// How much of a name or a reason from outside is shown, in characters.
-const SHOWN: usize = 100;
 
 /// A delayed email, and whoever waits for it.
 pub(super) struct DelayedMail<'a> {
@@ -209,38 +205,6 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn domain(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
-        let received = &read.entry.received;
-        let is_lost = match verification(event) {
-            Some(Verification::Lost) => true,
-            Some(Verification::Pending) => self.was_verified_before(read, event).await?,
-            Some(Verification::Stands) | None => false,
-        };
-        if !is_lost {
-            return Ok(());
-        }
-        let name = shown(event.resource_name().as_deref().unwrap_or(&received.partition));
-        let deleted = event.event_type() == Some(EventType::DomainDeleted);
-        let status = if deleted { "deleted".to_owned() } else { shown(&event.resource_status().unwrap_or_default()) };
-        let hour = Cohort::of(received.at).start();
-        let alert = wording::domain(&received.partition, &name, &status, received.happened_at(event), hour);
-        self.tell_of(read, alert).await
-    }
-
-    /// Whether an earlier event of the same domain says that it was verified.
-    async fn was_verified_before(&self, read: &Read<'_>, event: &Event<'_>) -> Result<bool, Trouble> {
-        let received = &read.entry.received;
-        let at = received.happened_at(event);
-        let rows = self.timeline.rows(&received.partition, "domain").await?;
-        Ok(rows.iter().filter(|row| string(row, "event") != read.entry.event).any(|row| {
-            let Some(body) = row::payload(row) else { return false };
-            let Some(received_at) = row.get("received_at").and_then(as_number).map(UnixMillis) else { return false };
-            Event::read(&body).is_ok_and(|earlier| {
-                earlier.happened_at(received_at) < at && verification(&earlier) == Some(Verification::Stands)
-            })
-        }))
-    }
-
     async fn remember(
         &self,
         read: &Read<'_>,
@@ -275,9 +239,4 @@ fn soft_bounces(fact: Fact) -> impl Iterator<Item = SoftBounce> {
 fn delayed(fact: &Fact) -> Option<Delayed> {
     let (first, last) = (fact.moments.first()?.0, fact.moments.last()?.0);
     Some(Delayed { email_id: fact.email_id.clone(), first, last })
-}
-
-/// A text from outside, as it is shown to people and used in a key: one line, not long.
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
 }

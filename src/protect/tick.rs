@@ -24,7 +24,7 @@ const CLOSED_HOURS: u32 = 3;
 const KEPT_DAYS: u32 = 90;
 
 /// What a tick works off, in this order. What needs nobody but DynamoDB comes first, and what needs SNS alone comes last.
-const KINDS: [Kind; 4] = [Kind::Brake, Kind::Delay, Kind::Digest, Kind::Publish];
+const KINDS: [Kind; 5] = [Kind::Brake, Kind::Delay, Kind::Domain, Kind::Digest, Kind::Publish];
 
 impl Work<'_> {
     pub(super) async fn tick(&self) -> TickReport {
@@ -58,6 +58,7 @@ impl Work<'_> {
                 Kind::Brake => self.brake_again(&entry).await,
                 Kind::Digest => self.digest(&entry).await,
                 Kind::Delay => self.delay_again(&entry).await,
+                Kind::Domain => self.domain_again(&entry).await,
             };
             report.troubles.extend(done.err());
         }

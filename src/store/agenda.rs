@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `delay` | `<when>#<email>#<recipient>` | looks whether the email has an outcome by now; if not, it is news |
 //! | `brake` | `<since when>#<campaign>` | computes the brake again, until it is open |
+//! | `domain` | `<when>#<domain id>` | looks whether a domain that was verified is still `pending` |
 //! | `digest` | `<when>#<kind of alert>#<campaign>` | sends how many alerts were folded into it |
 //! | `publish` | `<when>#<alert>` | publishes an alert that could not be published at once |
 //! | `spent` | `<day>` | nothing: what asking Claude has cost that day; [`budget`](super::budget) has it |
@@ -28,6 +29,8 @@ pub enum Kind {
     Delay,
     /// A campaign that is not open.
     Brake,
+    /// A domain that is pending, or may be.
+    Domain,
     /// Alerts that were folded.
     Digest,
     /// An alert that could not be published.
@@ -40,6 +43,7 @@ impl Kind {
         match self {
             Self::Delay => "delay",
             Self::Brake => "brake",
+            Self::Domain => "domain",
             Self::Digest => "digest",
             Self::Publish => "publish",
         }

@@ -167,32 +167,6 @@ async fn a_failure_is_told_once_an_hour_for_each_reason() {
 }
 
 #[tokio::test]
-async fn a_domain_that_is_no_longer_verified_is_told_and_one_that_is_being_set_up_is_not() {
-    let stage = Stage::start().await;
-    let domain = |id: &str, event_type: &str, minutes_ago: i64, domain: &str, status: &str| {
-        let data = json!({ "id": domain, "name": format!("{domain}.example"), "status": status });
-        let body = json!({ "type": event_type, "created_at": after(-minutes_ago * MINUTE).to_text(), "data": data });
-        SignedMessage::new(id, NOW.seconds(), body.to_string(), &secret())
-    };
-    stage.happens(&[domain("d1", "domain.updated", 9, "new", "pending")]).await;
-    stage.happens(&[domain("d2", "domain.updated", 8, "new", "verified")]).await;
-    assert_eq!(stage.alerts(), []);
-    stage.happens(&[domain("d3", "domain.updated", 7, "new", "pending")]).await;
-    stage.happens(&[domain("d4", "domain.updated", 6, "old", "temporary_failure")]).await;
-    stage.happens(&[domain("d5", "domain.updated", 5, "old", "temporary_failure")]).await;
-    stage.happens(&[domain("d6", "domain.deleted", 4, "gone", "verified")]).await;
-    let titles: Vec<String> = stage.alerts().into_iter().map(|alert| alert.title).collect();
-    assert_eq!(
-        titles,
-        [
-            "Domain new.example is no longer verified: pending",
-            "Domain old.example is no longer verified: temporary_failure",
-            "Domain gone.example is no longer verified: deleted"
-        ]
-    );
-}
-
-#[tokio::test]
 async fn a_bounce_of_one_of_several_that_names_none_is_told_once_and_suppresses_nobody() {
     let stage = Stage::start().await;
     let mut data = of("spring");

@@ -4,6 +4,7 @@ mod alerts;
 mod counting;
 mod crash;
 mod delays;
+mod domains;
 mod hanging;
 mod order;
 mod poison;
