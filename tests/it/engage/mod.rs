@@ -7,6 +7,7 @@ mod cost;
 mod crash;
 mod crowd;
 mod flow;
+mod hanging;
 mod harm;
 mod keys;
 mod load;
