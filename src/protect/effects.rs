@@ -218,7 +218,7 @@ impl Work<'_> {
     }
 
     /// Tells people of an alert about an event's own partition.
-    async fn tell_of(&self, read: &Read<'_>, alert: crate::alert::Alert) -> Result<(), Trouble> {
+    pub(super) async fn tell_of(&self, read: &Read<'_>, alert: crate::alert::Alert) -> Result<(), Trouble> {
         let received = &read.entry.received;
         let carrier = Carrier::Event(read.entry.event.clone());
         self.tell(alert, &received.partition, &carrier, received.expires_at).await?;
