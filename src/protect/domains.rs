@@ -60,8 +60,7 @@ impl Work<'_> {
             let received_at = UnixMillis(row.get("received_at").and_then(as_number)?);
             let body = row::payload(row)?;
             let event = Event::read(&body).ok()?;
-            let at = event.at().map_or(received_at, |at| at.min(received_at));
-            DomainStatus::of(&event, string(row, "event"), at)
+            DomainStatus::of(&event, string(row, "event"), event.happened_at(received_at))
         };
         Ok(self.timeline.rows(partition, "domain").await?.iter().filter_map(status).collect())
     }
