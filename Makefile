@@ -44,7 +44,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes
 	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target fuzz/corpus/$$target -- \
 		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
-lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(SNIPPETS) ## formatting, clippy, dependencies, the template, the questions to Claude, README's code
+lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(SNIPPETS) ## formatting, clippy, dependencies, the template, the questions to Claude, README's code, the demo on another engine
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --lib $(FUNCTIONS) --no-default-features -- -D warnings
@@ -55,6 +55,7 @@ lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(SNIPPETS) ## formatting
 	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint
 	REQUIRE_ANTHROPIC=1 cargo test --test it engage::conforms
 	REQUIRE_SNIPPETS="$(REQUIRE_SNIPPETS)" cargo test --test it operate::snippets
+	REQUIRE_MOTO=1 cargo test --test it second_engine
 
 # A debug build of the tool: it is built in a minute, and checks in seconds.
 deny: $(TOOLS)/bin/cargo-deny ## licences, duplicates and sources of every dependency, and the advisories about them: ADVISORIES=required
@@ -148,9 +149,13 @@ $(TOOLS)/bin/cargo-deny:
 $(BIN)/python3:
 	python3 -m venv $(TOOLS)/venv
 
-# Of anthropic and boto3, which have no program, only the mark that they are installed is in there.
+# Of anthropic, boto3 and moto, which have no program of that name, only the mark that they are installed is in there.
 $(BIN)/cargo-lambda $(BIN)/cfn-lint $(BIN)/anthropic $(BIN)/boto3: $(BIN)/python3
 	$(BIN)/pip install --quiet --disable-pip-version-check $(notdir $@)
+	@touch $@
+
+$(BIN)/moto: $(BIN)/python3
+	$(BIN)/pip install --quiet --disable-pip-version-check 'moto[server]'
 	@touch $@
 
 $(TOOLS)/node/installed:

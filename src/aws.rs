@@ -142,6 +142,25 @@ impl AwsEnvironment {
     }
 }
 
+/// What a client that is none of the SDK's needs, to call as the SDK's do.
+#[cfg(feature = "cli")]
+impl AwsEnvironment {
+    /// The region of every client.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The credentials of every client.
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// DynamoDB's endpoint. `None`: AWS's own.
+    pub(crate) fn dynamodb_endpoint(&self) -> Option<&str> {
+        self.endpoints.get("DYNAMODB").map(String::as_str)
+    }
+}
+
 /// Clients whose calls are watched, for a replay.
 #[cfg(feature = "cli")]
 impl AwsEnvironment {

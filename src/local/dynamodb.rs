@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::dynamodb_api::DynamoDbApi;
 use super::template::Table;
+use crate::aws::AwsEnvironment;
 
 /// Why the embedded DynamoDB could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +56,8 @@ pub(super) struct EmbeddedDynamoDb {
 }
 
 impl EmbeddedDynamoDb {
-    pub(super) async fn start(options: &Options, tables: &[Table]) -> Result<Self, DynamoDbError> {
+    /// Starts it, with no table but those in the file.
+    pub(super) async fn start(options: &Options) -> Result<Self, DynamoDbError> {
         let failed = |error: &dyn std::error::Error| DynamoDbError::Database(error.to_string());
         let database = match &options.data {
             None => Database::memory().map_err(|error| failed(&error))?,
@@ -72,9 +74,7 @@ impl EmbeddedDynamoDb {
         let serving = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
             let _ = stopped.await;
         }));
-        let started = Self { address, stop, serving };
-        make_tables(&started.url(), tables).await?;
-        Ok(started)
+        Ok(Self { address, stop, serving })
     }
 
     pub(super) fn url(&self) -> String {
@@ -105,8 +105,8 @@ pub fn is_local(endpoint: &str) -> bool {
 }
 
 /// Makes the template's tables in a local DynamoDB, where they are not there yet.
-pub(super) async fn make_tables(endpoint: &str, tables: &[Table]) -> Result<(), DynamoDbError> {
-    let api = DynamoDbApi::new(endpoint);
+pub(super) async fn make_tables(aws: &AwsEnvironment, tables: &[Table]) -> Result<(), DynamoDbError> {
+    let api = DynamoDbApi::new(aws);
     let make = async |operation, request: Value| match api.call(operation, &request).await {
         Ok(_) => Ok(true),
         Err(error) if error.is("ResourceInUseException") => Ok(false),

@@ -1,7 +1,17 @@
 //! DynamoDB's HTTP API with plain JSON, for local engines: it takes the template's own definitions, and answers a stream's records
 //! as Lambda hands them over, neither of which the SDK's types do.
 
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use reqwest::RequestBuilder;
 use serde_json::Value;
+
+use crate::aws::AwsEnvironment;
+
+const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 
 /// Why a call was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -19,38 +29,56 @@ impl CallError {
     }
 }
 
-/// A client that keeps its connection.
+/// A client that keeps its connection. It signs as the SDK's clients do, with the same region and credentials: some engines keep tables
+/// apart by both.
 #[derive(Clone, Debug)]
 pub(super) struct DynamoDbApi {
     http: reqwest::Client,
     endpoint: String,
+    region: String,
+    credentials: Credentials,
 }
 
 impl DynamoDbApi {
-    pub(super) fn new(endpoint: &str) -> Self {
-        Self { http: crate::web::client(), endpoint: endpoint.to_owned() }
+    /// A client for the DynamoDB that an environment names. The environment must name an endpoint.
+    pub(super) fn new(aws: &AwsEnvironment) -> Self {
+        Self {
+            http: crate::web::client(),
+            endpoint: aws.dynamodb_endpoint().unwrap_or_default().to_owned(),
+            region: aws.region().to_owned(),
+            credentials: aws.credentials().clone(),
+        }
     }
 
     /// One call: `DynamoDB_20120810.CreateTable` or the like.
     pub(super) async fn call(&self, operation: &str, request: &Value) -> Result<Value, CallError> {
         let failed = |why: String| CallError { operation: operation.to_owned(), endpoint: self.endpoint.clone(), why };
-        let answer = self
-            .http
-            .post(&self.endpoint)
-            .header("x-amz-target", operation)
-            .header("content-type", "application/x-amz-json-1.0")
-            // Local engines want a signature to be there, and don't check it.
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
-            .header("x-amz-date", "20260101T000000Z")
-            .body(request.to_string())
-            .send()
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+        let request = self.signed(operation, request.to_string()).map_err(failed)?;
+        let answer = request.send().await.map_err(|error| failed(error.to_string()))?;
         let done = answer.status().is_success();
         let body = answer.bytes().await.map_err(|error| failed(error.to_string()))?;
         if !done {
             return Err(failed(String::from_utf8_lossy(&body).into_owned()));
         }
         serde_json::from_slice(&body).map_err(|error| failed(error.to_string()))
+    }
+
+    /// The request of a call, with AWS's signature
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>).
+    fn signed(&self, operation: &str, body: String) -> Result<RequestBuilder, String> {
+        let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", operation)];
+        let identity = self.credentials.clone().into();
+        let signing = v4::SigningParams::builder().identity(&identity).region(&self.region).name("dynamodb");
+        let signing = signing.time(SystemTime::now()).settings(SigningSettings::default()).build();
+        let signing = signing.map_err(|error| error.to_string())?.into();
+        let content = SignableBody::Bytes(body.as_bytes());
+        let signable = SignableRequest::new("POST", &self.endpoint, headers.into_iter(), content);
+        let signed = signable.and_then(|signable| sign(signable, &signing)).map_err(|error| error.to_string())?;
+        let (instructions, _) = signed.into_parts();
+        let (signature, _) = instructions.into_parts();
+        let request = self.http.post(&self.endpoint);
+        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        let request = signature.iter().fold(request, |request, header| request.header(header.name(), header.value()));
+        Ok(request.body(body))
     }
 }

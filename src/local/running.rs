@@ -132,9 +132,9 @@ pub async fn feed(
     invoke: impl Fn(&template::Mapping) -> Invoke,
 ) -> Result<Feeder, StartError> {
     let events = aws.variable("EVENTS_TABLE").unwrap_or_default();
-    let endpoint = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default();
+    let clients = aws.clients().map_err(EnvironmentError::from)?;
     let mappings = template::mappings()?.into_iter().filter(|mapping| mapping.table == "EVENTS_TABLE").collect();
-    Ok(Feeder::start(&endpoint, &events, mappings, options, invoke).await?)
+    Ok(Feeder::start(&clients, &events, mappings, options, invoke).await?)
 }
 
 /// Hands the queues' messages to the functions, by these mappings: those of [`template::queue_mappings`], perhaps with another

@@ -1,6 +1,7 @@
 //! Everything together, in one process: DynamoDB, Secrets Manager, SNS, SQS, and the functions.
 
 mod queues;
+mod shell;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use self::queues::{journal, set_up};
+use self::shell::{HANDED_ON, identity};
 use super::control::LocalControl;
 pub use super::dynamodb::Options;
 use super::dynamodb::{DynamoDbError, EmbeddedDynamoDb, is_local, make_tables};
@@ -46,24 +48,6 @@ pub const DECISIONS_TOPIC: &str = "arn:aws:sns:eu-west-1:000000000000:rebound-de
 
 /// The name of the secret with Claude's key in the local Secrets Manager.
 pub const API_KEYS_NAME: &str = "rebound/api-keys";
-
-/// The variables that are handed on to the functions as the shell has them.
-const HANDED_ON: [&str; 14] = [
-    "RESEND_WEBHOOK_SECRET",
-    "RETENTION_DAYS",
-    "WEBHOOK_SECRET_ARN",
-    "CAMPAIGN_TAG",
-    "POLICY",
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_MODEL",
-    "ANTHROPIC_BASE_URL",
-    "FOLLOWUPS",
-    "FOLLOWUP_CAMPAIGNS",
-    "FOLLOWUP_TIMEZONE",
-    "DECISION_GUIDE",
-    "CLAUDE_CONCURRENCY",
-    "CLAUDE_DAILY_BUDGET_USD",
-];
 
 /// Why the local stack could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -117,13 +101,13 @@ impl EmbeddedAws {
     pub async fn start(options: &Options, variable: impl Fn(&str) -> Option<String>) -> Result<Self, StartError> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let is_named = |name: &str| variable(name).is_some();
-        let mut variables = BTreeMap::new();
+        let mut variables = identity(&variable);
+        let as_whom = variables.clone();
         let mut or_default = |name: &str, default: String| {
             let value = variable(name).unwrap_or(default);
             variables.insert(name.to_owned(), value.clone());
             value
         };
-        or_default("AWS_REGION", "eu-west-1".to_owned());
 
         let mut tables = template::tables()?;
         for table in &mut tables {
@@ -132,14 +116,19 @@ impl EmbeddedAws {
         let dynamodb = match variable("AWS_ENDPOINT_URL_DYNAMODB") {
             Some(url) => {
                 // Somebody's own: no business of ours, unless it is a local one too, which begins without tables.
+                let aws = at(&as_whom, &url)?;
                 if is_local(&url)
-                    && let Err(error) = make_tables(&url, &tables).await
+                    && let Err(error) = make_tables(&aws, &tables).await
                 {
                     tracing::warn!(%error, "no tables made");
                 }
                 None
             }
-            None => Some(EmbeddedDynamoDb::start(options, &tables).await?),
+            None => {
+                let dynamodb = EmbeddedDynamoDb::start(options).await?;
+                make_tables(&at(&as_whom, &dynamodb.url())?, &tables).await?;
+                Some(dynamodb)
+            }
         };
         or_default("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_ref().map(EmbeddedDynamoDb::url).unwrap_or_default());
 
@@ -200,17 +189,7 @@ impl EmbeddedAws {
             or_default(&name, control.as_ref().map(LocalControl::url).unwrap_or_default());
         }
 
-        for name in HANDED_ON {
-            variables.extend(variable(name).map(|value| (name.to_owned(), value)));
-        }
-        // Somebody's real credentials are for somebody's own endpoints: the stand-ins check none, and get none.
-        let services = ["DYNAMODB", "SECRETS_MANAGER", "SNS", "SQS"];
-        let somebodys = services.iter().any(|service| is_named(&format!("AWS_ENDPOINT_URL_{service}")));
-        let credential = |name: &str| variable(name).filter(|_| somebodys);
-        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
-            variables.insert(name.to_owned(), credential(name).unwrap_or_else(|| "local".to_owned()));
-        }
-        variables.extend(credential("AWS_SESSION_TOKEN").map(|value| ("AWS_SESSION_TOKEN".to_owned(), value)));
+        variables.extend(HANDED_ON.into_iter().filter_map(|name| Some((name.to_owned(), variable(name)?))));
         if let Some(control) = &control {
             control.set(|controls| controls.environment.clone_from(&variables));
         }
@@ -288,6 +267,15 @@ impl EmbeddedAws {
             dynamodb.stop().await;
         }
     }
+}
+
+/// Clients for a DynamoDB at this URL, for whoever these variables name.
+fn at(as_whom: &BTreeMap<String, String>, dynamodb: &str) -> Result<AwsEnvironment, StartError> {
+    let variable = |name: &str| match name {
+        "AWS_ENDPOINT_URL_DYNAMODB" => Some(dynamodb.to_owned()),
+        _ => as_whom.get(name).cloned(),
+    };
+    Ok(AwsEnvironment::read(variable).map_err(EnvironmentError::from)?)
 }
 
 /// Serves a receiver's function URL.

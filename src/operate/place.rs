@@ -221,10 +221,13 @@ async fn add_credentials(variables: &mut BTreeMap<String, String>, options: &Opt
             return Ok(());
         }
     }
+    let has_region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| variables.contains_key(*name));
     let endpoint = variables.get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| variables.get("AWS_ENDPOINT_URL"));
     if endpoint.is_some_and(|url| is_local(url)) {
         let mut default = |name: &str, value: &str| _ = variables.entry(name.to_owned()).or_insert(value.to_owned());
-        default("AWS_REGION", LOCAL_REGION);
+        if !has_region {
+            default("AWS_REGION", LOCAL_REGION);
+        }
         default("AWS_ACCESS_KEY_ID", "local");
         default("AWS_SECRET_ACCESS_KEY", "local");
         return Ok(());
@@ -271,6 +274,18 @@ mod tests {
         assert_eq!(place.table("EVENTS_TABLE"), "mine");
         assert_eq!(place.table("AGENDA_TABLE"), "rebound-agenda", "an empty variable counts as not set");
         assert_eq!(place.variable("AWS_REGION").as_deref(), Some(LOCAL_REGION), "a stand-in needs no region");
+    }
+
+    #[tokio::test]
+    async fn a_local_engine_is_asked_in_the_region_that_is_named() {
+        let endpoint = ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1");
+        for region in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            assert_eq!(
+                found(&[endpoint, (region, "us-east-2")]).await.unwrap().aws().region(),
+                "us-east-2",
+                "{region}"
+            );
+        }
     }
 
     #[tokio::test]

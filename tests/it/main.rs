@@ -27,6 +27,7 @@ mod operate;
 mod order;
 mod poller;
 mod protect;
+mod second_engine;
 mod secret_rotation;
 mod signature_cases;
 mod signature_peer;

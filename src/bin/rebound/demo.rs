@@ -36,10 +36,13 @@ pub(crate) struct Arguments {
     /// Ask the local stand-in for Claude, and nobody else
     #[arg(long)]
     claude_stub: bool,
+    /// Use this DynamoDB on this machine, which has no tables yet, instead of the embedded one; region and credentials are the shell's
+    #[arg(long, value_name = "URL")]
+    dynamodb: Option<String>,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let mut stage = Stage::set().await?;
+    let mut stage = Stage::set(arguments.dynamodb.as_deref()).await?;
     let contract = contract::show(&mut stage).await?;
     let protect = protect::show(&mut stage).await?;
     let stand_in = ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::FeedError;
+use crate::aws::AwsEnvironment;
 use crate::local::dynamodb_api::{CallError, DynamoDbApi};
 
 /// The most records of one read, as DynamoDB has it.
@@ -22,8 +23,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) async fn open(endpoint: &str, table: &str) -> Result<Self, FeedError> {
-        let api = DynamoDbApi::new(endpoint);
+    pub(super) async fn open(aws: &AwsEnvironment, table: &str) -> Result<Self, FeedError> {
+        let api = DynamoDbApi::new(aws);
         let no_stream = || FeedError::NoStream(table.to_owned());
         let request = json!({ "TableName": table });
         let listed = api.call("DynamoDBStreams_20120810.ListStreams", &request).await?;

@@ -164,8 +164,8 @@ async fn idle_waits_for_what_is_under_way() {
             })
         })
     };
-    let endpoint = stage.aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
-    let feeder = Feeder::start(&endpoint, &stage.table, bulk(2), one_shard(), invoke).await.unwrap();
+    let aws = stage.aws.clients().unwrap();
+    let feeder = Feeder::start(&aws, &stage.table, bulk(2), one_shard(), invoke).await.unwrap();
     feeder.idle().await;
     for round in 1..=3 {
         stage.deliveries("an-email", (round - 1) * 3..round * 3).await;
@@ -177,10 +177,10 @@ async fn idle_waits_for_what_is_under_way() {
 #[tokio::test]
 async fn a_table_without_a_stream_is_refused() {
     let stage = Stage::new().await;
-    let endpoint = stage.aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
+    let aws = stage.aws.clients().unwrap();
     let table = stage.aws.variable("CAMPAIGNS_TABLE").unwrap();
     let recorder = Recorder::content();
-    let refused = Feeder::start(&endpoint, &table, bulk(1), one_shard(), |mapping| recorder.invoke(mapping)).await;
+    let refused = Feeder::start(&aws, &table, bulk(1), one_shard(), |mapping| recorder.invoke(mapping)).await;
     assert!(matches!(refused, Err(FeedError::NoStream(_))));
 }
 

@@ -100,8 +100,8 @@ async fn a_function_that_panics_has_broken_off() {
             })
         }
     };
-    let endpoint = stage.aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
-    let feeder = Feeder::start(&endpoint, &stage.table, bulk(10), one_shard(), invoke).await.unwrap();
+    let aws = stage.aws.clients().unwrap();
+    let feeder = Feeder::start(&aws, &stage.table, bulk(10), one_shard(), invoke).await.unwrap();
     feeder.idle().await;
     assert_eq!(*calls.lock().unwrap(), 2);
     assert_eq!(feeder.figures().failures, 1);

@@ -112,8 +112,8 @@ impl Stage {
     }
 
     async fn feed(&self, mappings: Vec<Mapping>, options: Options, recorder: &Recorder) -> Feeder {
-        let endpoint = self.aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
-        Feeder::start(&endpoint, &self.table, mappings, options, |mapping| recorder.invoke(mapping)).await.unwrap()
+        let aws = self.aws.clients().unwrap();
+        Feeder::start(&aws, &self.table, mappings, options, |mapping| recorder.invoke(mapping)).await.unwrap()
     }
 }
 

@@ -38,6 +38,10 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// When the stream must have been worked off, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The variables that say where another DynamoDB is, and for whom.
+const IDENTITY: [&str; 5] =
+    ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
 /// The embedded AWS, with both functions on it.
 pub(super) struct Stage {
     pub(super) aws: EmbeddedAws,
@@ -57,10 +61,16 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) async fn set() -> Result<Self, Failure> {
-        // Nothing of the shell's environment: the demo is the same everywhere.
+    /// Sets it up, on the embedded DynamoDB or on another.
+    pub(super) async fn set(dynamodb: Option<&str>) -> Result<Self, Failure> {
+        // Nothing else of the shell's environment: the demo is the same everywhere.
+        let other = |name: &str| match (dynamodb?, name) {
+            (url, "AWS_ENDPOINT_URL_DYNAMODB") => Some(url.to_owned()),
+            (_, name) if IDENTITY.contains(&name) => crate::variable(name),
+            _ => None,
+        };
         let options = Options { settle: SETTLE, ..Options::in_memory() };
-        let aws = EmbeddedAws::start(&options, |_| None).await?;
+        let aws = EmbeddedAws::start(&options, other).await?;
         let server = serve_function_url("127.0.0.1:0".parse()?, aws.receiver().await?).await?;
         let began = UnixMillis::now();
         Ok(Self {
