@@ -14,6 +14,9 @@ TIME ?= 600
 # What README's code is run with. Go is run too where Debian's package of the AWS SDK for Go is.
 REQUIRE_SNIPPETS ?= python $(if $(shell command -v npm),ts)
 SNIPPETS = $(BIN)/boto3 $(if $(shell command -v npm),$(TOOLS)/node/installed)
+# Whose packages look at the stand-ins: Resend's own for Python and Node, and Amazon's.
+OFFICIAL = $(BIN)/boto3 $(BIN)/resend $(if $(shell command -v npm),$(TOOLS)/node/installed $(TOOLS)/node/resend)
+REQUIRE_OFFICIAL ?= boto3 resend-python $(if $(shell command -v npm),resend-node)
 FUNCTIONS := --bin receive --bin protect --bin engage
 # The database of advisories is at GitHub, which not every machine can ask: then that one check is left out, and says so.
 ADVISORIES ?= if-reachable
@@ -44,7 +47,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes
 	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target fuzz/corpus/$$target -- \
 		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
-lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(SNIPPETS) ## formatting, clippy, dependencies, the template, the questions to Claude, README's code, the demo on another engine
+lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, dependencies, the template, the questions to Claude, README's code, the demo on another engine, the stand-ins by others' packages
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --lib $(FUNCTIONS) --no-default-features -- -D warnings
@@ -56,6 +59,7 @@ lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(SNIPPETS) #
 	REQUIRE_ANTHROPIC=1 cargo test --test it engage::conforms
 	REQUIRE_SNIPPETS="$(REQUIRE_SNIPPETS)" cargo test --test it operate::snippets
 	REQUIRE_MOTO=1 cargo test --test it second_engine
+	REQUIRE_OFFICIAL="$(REQUIRE_OFFICIAL)" cargo test --test it official::
 
 # A debug build of the tool: it is built in a minute, and checks in seconds.
 deny: $(TOOLS)/bin/cargo-deny ## licences, duplicates and sources of every dependency, and the advisories about them: ADVISORIES=required
@@ -149,8 +153,8 @@ $(TOOLS)/bin/cargo-deny:
 $(BIN)/python3:
 	python3 -m venv $(TOOLS)/venv
 
-# Of anthropic, boto3 and moto, which have no program of that name, only the mark that they are installed is in there.
-$(BIN)/cargo-lambda $(BIN)/cfn-lint $(BIN)/anthropic $(BIN)/boto3: $(BIN)/python3
+# Of anthropic, boto3, moto and resend, which have no program of that name, only the mark that they are installed is in there.
+$(BIN)/cargo-lambda $(BIN)/cfn-lint $(BIN)/anthropic $(BIN)/boto3 $(BIN)/resend: $(BIN)/python3
 	$(BIN)/pip install --quiet --disable-pip-version-check $(notdir $@)
 	@touch $@
 
@@ -160,6 +164,10 @@ $(BIN)/moto: $(BIN)/python3
 
 $(TOOLS)/node/installed:
 	npm install --silent --no-audit --no-fund --prefix $(TOOLS)/node @aws-sdk/client-dynamodb typescript @types/node
+	@touch $@
+
+$(TOOLS)/node/resend:
+	npm install --silent --no-audit --no-fund --prefix $(TOOLS)/node resend
 	@touch $@
 
 $(BIN)/sam: $(BIN)/python3

@@ -1,18 +1,27 @@
 //! Resend's REST API (<https://resend.com/docs/api-reference/introduction>), as far as the operator's command calls it: webhooks, and the
 //! list of suppressions. Behind the feature `cli`.
+//!
+//! - [`answer`]: the meaning of an answer.
+//! - [`list`]: lists, page after page.
+//! - [`told`]: what is in an answer.
 
+mod answer;
+mod list;
 mod told;
 
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, Method, StatusCode};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use self::answer::ResendError;
+use self::answer::{refused, retry_after};
+pub use self::list::{CutShort, Listed, Unread};
+use self::list::{Entry, PAGE, Reader};
+use self::told::Made;
 pub use self::told::{Delivered, SecretText, Suppressed, Webhook};
-use self::told::{Made, Page};
 
 /// Where it is, unless the environment names another.
 pub const BASE_URL: &str = "https://api.resend.com";
@@ -23,43 +32,6 @@ const TRIES: u32 = 6;
 const TIMEOUT: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// The most entries of a page (<https://resend.com/docs/api-reference/pagination>).
-const PAGE: usize = 100;
-
-/// Why a call was not answered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ResendError {
-    /// It is no key.
-    #[error("RESEND_API_KEY is no key; copy it whole from Resend, under API Keys")]
-    NoKey,
-    /// The key is not accepted.
-    #[error("Resend refuses the key: {0}; make one under API Keys, with full access, and set RESEND_API_KEY")]
-    Key(String),
-    /// The key may only send.
-    #[error("this key may only send; make one with full access at Resend, under API Keys, and set RESEND_API_KEY")]
-    SendingOnly,
-    /// There is no such thing.
-    #[error("Resend does not know it: {0}")]
-    NotFound(String),
-    /// Something in the request is not accepted.
-    #[error("Resend refuses it ({status}): {message}")]
-    Refused {
-        /// The status.
-        status: u16,
-        /// Resend's own words.
-        message: String,
-    },
-    /// Too many requests, or a failure of Resend's, again and again.
-    #[error("Resend is busy: {0}; try again in a minute")]
-    Busy(String),
-    /// It can't be reached, or its answer was lost.
-    #[error("Resend can't be reached: {0}; check the network, and RESEND_BASE_URL if it is set")]
-    Unreachable(String),
-    /// Its answer can't be read.
-    #[error("Resend's answer can't be read: {0}")]
-    Unreadable(String),
-}
 
 /// The API.
 #[derive(Clone)]
@@ -90,12 +62,17 @@ impl Resend {
         Ok(Self { client, base, key })
     }
 
-    /// Every webhook.
+    /// Every webhook. Half of the list is none: whoever does not find a webhook makes it.
     ///
     /// # Errors
-    /// They are not told.
-    pub async fn webhooks(&self) -> Result<Vec<Webhook>, ResendError> {
-        self.all("/webhooks").await
+    /// `Unreadable`, too, where the list was not read to its end.
+    pub async fn webhooks(&self) -> Result<(Vec<Webhook>, Vec<Unread>), ResendError> {
+        let Listed { entries, unread, cut_short } = self.all("/webhooks").await?;
+        match cut_short {
+            None => Ok((entries, unread)),
+            Some(CutShort::Page(error)) => Err(error),
+            Some(why) => Err(ResendError::Unreadable(format!("the list of webhooks: {why}"))),
+        }
     }
 
     /// One of them, with its signing secret where that is told.
@@ -103,7 +80,7 @@ impl Resend {
     /// # Errors
     /// It is not told.
     pub async fn webhook(&self, id: &str) -> Result<Webhook, ResendError> {
-        read(self.call(Method::GET, &format!("/webhooks/{id}"), None).await?)
+        read(&self.call(Method::GET, &format!("/webhooks/{}", segment(id)?), None).await?)
     }
 
     /// Makes one. Answers its id and its signing secret.
@@ -116,17 +93,20 @@ impl Resend {
         events: &[String],
     ) -> Result<(String, Option<SecretText>), ResendError> {
         let body = json!({ "endpoint": endpoint, "events": events });
-        let made: Made = read(self.call(Method::POST, "/webhooks", Some(&body)).await?)?;
-        Ok((made.id, made.signing_secret))
+        let Made(id, secret) = read(&self.call(Method::POST, "/webhooks", Some(&body)).await?)?;
+        Ok((id, secret))
     }
 
-    /// Subscribes one to these types, and enables it.
+    /// Enables one, and subscribes it to these types. `None`: its types stay as they are.
     ///
     /// # Errors
     /// It may not be done.
-    pub async fn update_webhook(&self, id: &str, events: &[String]) -> Result<(), ResendError> {
-        let body = json!({ "events": events, "status": "enabled" });
-        self.call(Method::PATCH, &format!("/webhooks/{id}"), Some(&body)).await.map(|_| ())
+    pub async fn update_webhook(&self, id: &str, events: Option<&[String]>) -> Result<(), ResendError> {
+        let body = match events {
+            Some(events) => json!({ "events": events, "status": "enabled" }),
+            None => json!({ "status": "enabled" }),
+        };
+        self.call(Method::PATCH, &format!("/webhooks/{}", segment(id)?), Some(&body)).await.map(|_| ())
     }
 
     /// Gives one a new signing secret. For 24 hours it signs with the old one too
@@ -135,113 +115,122 @@ impl Resend {
     /// # Errors
     /// It may be done all the same, where the answer was lost.
     pub async fn rotate(&self, id: &str) -> Result<Option<SecretText>, ResendError> {
-        let path = format!("/webhooks/{id}/signing-secret/rotate");
-        let made: Made = read(self.call(Method::POST, &path, None).await?)?;
-        Ok(made.signing_secret)
+        let path = format!("/webhooks/{}/signing-secret/rotate", segment(id)?);
+        let Made(_, secret) = read(&self.call(Method::POST, &path, None).await?)?;
+        Ok(secret)
     }
 
-    /// The newest events of one.
+    /// The newest events of one, 20 at most.
     ///
     /// # Errors
     /// They are not told.
     pub async fn events(&self, id: &str) -> Result<Vec<Delivered>, ResendError> {
-        let page: Page<Delivered> = read(self.call(Method::GET, &format!("/webhooks/{id}/events"), None).await?)?;
-        Ok(page.data)
+        let page = self.call(Method::GET, &format!("/webhooks/{}/events", segment(id)?), None).await?;
+        let mut newest = Reader::new();
+        newest.take(&page)?;
+        Ok(newest.listed().entries)
     }
 
-    /// Every address that Resend suppresses.
+    /// Every address that Resend suppresses, as far as the list can be read.
     ///
     /// # Errors
-    /// They are not told.
-    pub async fn suppressions(&self) -> Result<Vec<Suppressed>, ResendError> {
+    /// Nothing of it is told.
+    pub async fn suppressions(&self) -> Result<Listed<Suppressed>, ResendError> {
         self.all("/suppressions").await
     }
 
-    /// Every entry of a list, page after page.
-    async fn all<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<Vec<T>, ResendError> {
-        let mut all = Vec::new();
-        let mut after = String::new();
+    /// A list, page after page. Where a later page fails, what came before it is answered.
+    async fn all<T: Entry>(&self, path: &str) -> Result<Listed<T>, ResendError> {
+        let mut reader = Reader::new();
+        let mut query = format!("limit={PAGE}");
         loop {
-            let page = self.call(Method::GET, &format!("{path}?limit={PAGE}{after}"), None).await?;
-            let last = page.pointer("/data").and_then(Value::as_array).and_then(|data| data.last());
-            let last = last.and_then(|last| last.get("id")).and_then(Value::as_str).map(str::to_owned);
-            let page: Page<T> = read(page)?;
-            all.extend(page.data);
-            match last.filter(|_| page.has_more) {
-                Some(last) => after = format!("&after={last}"),
-                None => return Ok(all),
-            }
+            let page = self.call(Method::GET, &format!("{path}?{query}"), None).await;
+            let after = match page.and_then(|page| reader.take(&page)) {
+                Ok(Some(after)) => after,
+                Ok(None) => return Ok(reader.listed()),
+                Err(error) if reader.is_at_the_first_page() => return Err(error),
+                Err(error) => {
+                    reader.broke_off(error);
+                    return Ok(reader.listed());
+                }
+            };
+            let after: String = form_urlencoded::byte_serialize(after.as_bytes()).collect();
+            query = format!("limit={PAGE}&after={after}");
         }
     }
 
     /// One call, tried again while that helps; where its answer was lost, only if it can be made twice without harm.
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ResendError> {
+        let may_repeat = method != Method::POST;
         let mut pause = FIRST_PAUSE;
         let mut tries = 0;
         loop {
             tries += 1;
-            let request = self.client.request(method.clone(), format!("{}{path}", self.base));
-            let request = request.header(AUTHORIZATION, self.key.clone());
-            let request = match body {
-                Some(body) => request.header("content-type", "application/json").body(body.to_string()),
-                None => request,
+            let Failed { error, wait, was_done } = match self.once(&method, path, body).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
             };
-            let may_repeat = method != Method::POST;
-            let (failure, wait) = match request.send().await {
-                Err(error) if may_repeat || error.is_connect() => (ResendError::Unreachable(words(&error)), None),
-                Err(error) => return Err(ResendError::Unreachable(words(&error))),
-                Ok(answer) => {
-                    let (status, wait) = (answer.status(), retry_after(answer.headers()));
-                    let body = answer.bytes().await.map_err(|error| ResendError::Unreachable(words(&error)))?;
-                    match refused(status, &body) {
-                        None => {
-                            return serde_json::from_slice(&body)
-                                .map_err(|error| ResendError::Unreadable(error.to_string()));
-                        }
-                        Some(ResendError::Busy(why)) if may_repeat || status == StatusCode::TOO_MANY_REQUESTS => {
-                            (ResendError::Busy(why), wait)
-                        }
-                        Some(failure) => return Err(failure),
-                    }
-                }
-            };
-            if tries == TRIES {
-                return Err(failure);
+            let is_passing = matches!(error, ResendError::Busy(_) | ResendError::Unreachable(_));
+            if !is_passing || tries == TRIES || (was_done == WasDone::Unknown && !may_repeat) {
+                return Err(error);
             }
             let wait = wait.unwrap_or(pause).min(LONGEST_PAUSE);
             tokio::time::sleep(wait.mul_f64(1.0 + fastrand::f64() / 5.0)).await;
             pause *= 2;
         }
     }
-}
 
-fn read<T: for<'de> Deserialize<'de>>(value: Value) -> Result<T, ResendError> {
-    serde_json::from_value(value).map_err(|error| ResendError::Unreadable(error.to_string()))
-}
-
-/// What an answer means that is no success (<https://resend.com/docs/api-reference/errors>). `None`: it is one.
-fn refused(status: StatusCode, body: &[u8]) -> Option<ResendError> {
-    if status.is_success() {
-        return None;
+    /// One request.
+    async fn once(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Value, Failed> {
+        let request = self.client.request(method.clone(), format!("{}{path}", self.base));
+        let request = request.header(AUTHORIZATION, self.key.clone());
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
+        };
+        let lost = |error: &reqwest::Error| {
+            let was_done = if error.is_connect() { WasDone::No } else { WasDone::Unknown };
+            Failed { error: ResendError::Unreachable(words(error)), wait: None, was_done }
+        };
+        let answer = request.send().await.map_err(|error| lost(&error))?;
+        let (status, wait) = (answer.status(), retry_after(answer.headers()));
+        let body = answer.bytes().await.map_err(|error| lost(&error))?;
+        if let Some(error) = refused(status, &body) {
+            let is_unclear = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
+            let was_done = if is_unclear { WasDone::Unknown } else { WasDone::No };
+            return Err(Failed { error, wait, was_done });
+        }
+        serde_json::from_slice(&body).map_err(|error| Failed {
+            error: ResendError::Unreadable(error.to_string()),
+            wait: None,
+            was_done: WasDone::Unknown,
+        })
     }
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (name, message) = (text("name"), text("message"));
-    let message = if message.is_empty() { status.to_string() } else { message };
-    Some(match status.as_u16() {
-        401 if name == "restricted_api_key" => ResendError::SendingOnly,
-        401 | 403 => ResendError::Key(message),
-        404 => ResendError::NotFound(message),
-        429 | 500..=599 => ResendError::Busy(message),
-        status => ResendError::Refused { status, message },
-    })
 }
 
-/// How long to wait: `retry-after`, or `ratelimit-reset`, in seconds (<https://resend.com/docs/api-reference/rate-limit>).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = |value: &HeaderValue| value.to_str().ok()?.trim().parse::<f64>().ok();
-    let value = headers.get(RETRY_AFTER).or_else(|| headers.get("ratelimit-reset")).and_then(seconds)?;
-    Duration::try_from_secs_f64(value).ok()
+/// A request without a success.
+struct Failed {
+    error: ResendError,
+    /// How long Resend asks to wait.
+    wait: Option<Duration>,
+    was_done: WasDone,
+}
+
+/// Whether a request without a success may have been done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WasDone {
+    No,
+    Unknown,
+}
+
+fn read<T: Entry>(value: &Value) -> Result<T, ResendError> {
+    T::read(value).map_err(|why| ResendError::Unreadable(why.to_owned()))
+}
+
+/// An id, as a part of a path. Resend's are of letters, digits, `-` and `_`.
+fn segment(id: &str) -> Result<&str, ResendError> {
+    let is_plain = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if is_plain { Ok(id) } else { Err(ResendError::Unreadable("an id that is none".to_owned())) }
 }
 
 /// An error of the connection, with its causes, and without the URL, which may be somebody's own.

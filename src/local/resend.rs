@@ -1,58 +1,51 @@
-//! Resend's API, as far as Rebound calls it (<https://resend.com/docs/api-reference/introduction>): webhooks, with their secrets and
-//! their rotation, and suppressions, in pages.
+//! Resend's API in memory, as far as Rebound and its tests call it (<https://resend.com/docs/api-reference/introduction>): webhooks, with
+//! their secrets, their deliveries and the log of them; suppressions; contacts; and emails, with the memory of idempotency keys.
+//!
+//! - [`door`]: who is let in, and how often.
+//! - [`http`]: requests, answers and pages.
+//! - [`state`]: all that it holds, and which of the following answers a request.
+//! - [`webhooks`], [`delivery`], [`suppressions`], [`contacts`], [`emails`]: a part of the API each.
 
-mod requests;
+mod contacts;
+mod delivery;
+mod door;
+mod emails;
+mod http;
+mod state;
+mod suppressions;
+mod webhooks;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::samples::{SignedMessage, new_message_id};
+use self::delivery::{Delivery, Logged};
+pub use self::door::SENDING_KEY;
+use self::state::State;
+use super::samples::new_message_id;
 use super::server::Server;
-use super::uuid;
-use crate::signature::SigningSecret;
-use crate::time::UnixMillis;
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     /// It fails with this status before anything is done.
     Status(u16),
+    /// It is refused with this error, before anything is done.
+    Error {
+        /// The status.
+        status: u16,
+        /// The error's name.
+        name: String,
+        /// Its message.
+        message: String,
+    },
+    /// It is answered with a page, by whatever stands before the API.
+    Html(u16),
     /// It is done, and the connection is closed without an answer.
     LoseAnswer,
-}
-
-type Plan = Box<dyn FnMut(&str, &str) -> Option<Behaviour> + Send>;
-
-/// A webhook.
-#[derive(Clone, Debug)]
-struct Hook {
-    endpoint: String,
-    events: Vec<String>,
-    status: String,
-    secret: String,
-    /// The secrets before it, and until when they sign.
-    old: Vec<(String, UnixMillis)>,
-}
-
-struct State {
-    key: String,
-    hooks: BTreeMap<String, Hook>,
-    suppressions: Vec<Value>,
-    recent: Vec<Instant>,
-    /// Whether the list of suppressions is open to this team.
-    has_suppressions: bool,
-    tells_secrets: bool,
-    calls: Vec<String>,
-    delivered: Vec<Value>,
-    plan: Option<Plan>,
-    later: Duration,
-    /// The signing secret of the next webhook; without it, a new one.
-    next_secret: Option<String>,
 }
 
 /// A Resend in memory.
@@ -73,22 +66,14 @@ impl LocalResend {
     /// # Errors
     /// No port is free.
     pub async fn start(key: &str) -> io::Result<Self> {
-        let state = Arc::new(Mutex::new(State {
-            key: key.to_owned(),
-            hooks: BTreeMap::new(),
-            suppressions: Vec::new(),
-            recent: Vec::new(),
-            has_suppressions: true,
-            tells_secrets: true,
-            calls: Vec::new(),
-            delivered: Vec::new(),
-            plan: None,
-            later: Duration::ZERO,
-            next_secret: None,
-        }));
+        let state = Arc::new(Mutex::new(State::new(key)));
         let shared = Arc::clone(&state);
         let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request| {
-            let reply = lock(&shared).handle(&request);
+            let (reply, deliveries) = lock(&shared).handle(&request);
+            for delivery in deliveries {
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move { post(&shared, &delivery).await });
+            }
             async move { reply }
         })
         .await?;
@@ -109,9 +94,19 @@ impl LocalResend {
         self.state().plan = Some(Box::new(plan));
     }
 
+    /// Refuses a key that is unknown with this status and this name from now on. It is 401 `validation_error`, unless told otherwise.
+    pub fn refuse_unknown_keys_with(&self, status: u16, name: &str) {
+        self.state().door.unknown_key = (status, name.to_owned());
+    }
+
+    /// Answers so many requests a second from now on. It is 10, unless told otherwise.
+    pub fn limit(&self, per_second: usize) {
+        self.state().door.per_second = per_second;
+    }
+
     /// Gives the next webhook this signing secret, instead of a new one.
     pub fn sign_with(&self, secret: &str) {
-        self.state().next_secret = Some(secret.to_owned());
+        self.state().webhooks.next_secret = Some(secret.to_owned());
     }
 
     /// The requests that came, `GET /webhooks` and so on.
@@ -119,38 +114,57 @@ impl LocalResend {
         self.state().calls.clone()
     }
 
-    /// Puts an address on the list.
-    pub fn suppress(&self, email: &str, origin: &str, created_at: &str) {
-        let entry = json!({
-            "object": "suppression", "id": uuid(), "email": email, "origin": origin, "source_id": null, "created_at": created_at,
-        });
-        self.state().suppressions.push(entry);
+    /// The bodies of the emails that were accepted.
+    pub fn emails(&self) -> Vec<Value> {
+        self.state().emails.requests()
     }
 
-    /// Whether the list of suppressions, and events about it, are open to this team: they are in beta.
+    /// A contact, by its id or its address.
+    pub fn contact(&self, id_or_email: &str) -> Option<Value> {
+        self.state().contacts.find(id_or_email).cloned()
+    }
+
+    /// Puts an address on the list.
+    pub fn suppress(&self, email: &str, origin: &str, created_at: &str) {
+        self.state().suppressions.add(email, origin, created_at);
+    }
+
+    /// Whether the list of suppressions, and events about it, are open to this team: they were in beta.
     pub fn open_suppressions(&self, are_open: bool) {
-        self.state().has_suppressions = are_open;
+        let mut state = self.state();
+        state.suppressions.is_closed = !are_open;
+        state.webhooks.lacks_suppressions = !are_open;
     }
 
     /// Whether secrets are told when a webhook is asked for.
     pub fn tell_secrets(&self, are_told: bool) {
-        self.state().tells_secrets = are_told;
+        self.state().webhooks.hides_secrets = !are_told;
     }
 
     /// Disables every webhook, as after five days of failures.
     pub fn disable_all(&self) {
-        self.state().hooks.values_mut().for_each(|hook| hook.status = "disabled".to_owned());
+        self.state().webhooks.all.iter_mut().for_each(|hook| hook.status = "disabled".to_owned());
     }
 
     /// Takes a type away from every webhook.
     pub fn unsubscribe(&self, event_type: &str) {
-        self.state().hooks.values_mut().for_each(|hook| hook.events.retain(|event| event != event_type));
+        let mut state = self.state();
+        let events = state.webhooks.all.iter_mut().filter_map(|hook| hook.events.as_mut());
+        events.for_each(|events| events.retain(|event| event != event_type));
     }
 
-    /// The endpoints of all webhooks, and what they are subscribed to.
+    /// Subscribes every webhook to every type, without a list of them.
+    pub fn subscribe_to_all(&self) {
+        self.state().webhooks.all.iter_mut().for_each(|hook| hook.events = None);
+    }
+
+    /// The endpoints of all webhooks, what they are subscribed to, and their status. Nothing, for those that are subscribed to all.
     pub fn webhooks(&self) -> Vec<(String, Vec<String>, String)> {
         let state = self.state();
-        state.hooks.values().map(|hook| (hook.endpoint.clone(), hook.events.clone(), hook.status.clone())).collect()
+        let hooks = state.webhooks.all.iter();
+        hooks
+            .map(|hook| (hook.endpoint.clone(), hook.events.clone().unwrap_or_default(), hook.status.clone()))
+            .collect()
     }
 
     /// Lets its clock run on.
@@ -158,42 +172,42 @@ impl LocalResend {
         self.state().later += span;
     }
 
+    /// Whether deliveries that fail from now on are still to be tried again. Nothing here does it by itself.
+    pub fn keep_trying(&self, goes_on: bool) {
+        self.state().goes_on = goes_on;
+    }
+
     /// Delivers an event to every webhook that wants it, signed as Svix signs. Answers the statuses.
     pub async fn deliver(&self, event_type: &str, body: &str) -> Vec<u16> {
-        let (now, hooks) = {
-            let state = self.state();
-            let now = state.now();
-            (
-                now,
-                state
-                    .hooks
-                    .values()
-                    .filter(|hook| hook.events.iter().any(|event| event == event_type))
-                    .cloned()
-                    .collect::<Vec<_>>(),
-            )
-        };
         let mut statuses = Vec::new();
-        for hook in hooks {
-            let secrets = std::iter::once(&hook.secret)
-                .chain(hook.old.iter().filter(|(_, until)| *until > now).map(|(old, _)| old));
-            let secrets: Vec<SigningSecret> = secrets.filter_map(|secret| secret.parse().ok()).collect();
-            let Some(first) = secrets.first() else { continue };
-            let seconds = UnixMillis::now().seconds();
-            let mut message = SignedMessage::new(new_message_id(), seconds, body, first);
-            let signatures: Vec<String> =
-                secrets.iter().map(|secret| secret.sign(&message.id, seconds, body.as_bytes())).collect();
-            message.headers.insert("svix-signature".to_owned(), signatures.join(" "));
-            let sent = message.request(&crate::web::client(), reqwest::Method::POST, &hook.endpoint).send().await;
-            let status = sent.map_or(0, |answer| answer.status().as_u16());
-            let word = if (200..300).contains(&status) { "success" } else { "failed" };
-            let created_at = UnixMillis::now().to_text();
-            let entry = json!({ "id": message.id, "type": event_type, "created_at": created_at, "status": word });
-            self.state().delivered.insert(0, entry);
-            statuses.push(status);
+        for delivery in self.log(event_type, body) {
+            statuses.push(post(&self.state, &delivery).await);
         }
         statuses
     }
+
+    /// Writes down an event for every webhook that wants it.
+    fn log(&self, event_type: &str, body: &str) -> Vec<Delivery> {
+        let mut state = self.state();
+        let (now, goes_on) = (state.now(), state.goes_on);
+        let wanting = state.webhooks.all.iter_mut().filter(|hook| hook.wants(event_type));
+        let deliveries = wanting.filter_map(|hook| {
+            let id = new_message_id();
+            let (event_type, body) = (event_type.to_owned(), body.to_owned());
+            let logged = Logged { id: id.clone(), event_type, created_at: now, body, tries: Vec::new(), goes_on };
+            hook.log.insert(0, logged);
+            Delivery::of(hook, &id, now)
+        });
+        deliveries.collect()
+    }
+}
+
+/// Posts a delivery, and writes down what came of it. Answers the status.
+async fn post(state: &Mutex<State>, delivery: &Delivery) -> u16 {
+    let attempt = delivery.post().await;
+    let status = attempt.status;
+    lock(state).delivered(delivery, attempt);
+    status
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

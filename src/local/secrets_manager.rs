@@ -10,6 +10,8 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::server::{Server, json_response};
+use super::uuid;
+use crate::time::UnixMillis;
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
@@ -22,8 +24,23 @@ pub struct LocalSecretsManager {
 
 #[derive(Debug, Default)]
 struct State {
-    secrets: BTreeMap<String, String>,
+    /// The secrets, by name or ARN. `None`: there is a secret, and no value in it yet.
+    secrets: BTreeMap<String, Option<Version>>,
     reads: usize,
+}
+
+/// A secret's value.
+#[derive(Debug)]
+struct Version {
+    id: String,
+    text: String,
+    created_at: UnixMillis,
+}
+
+impl Version {
+    fn new(text: &str) -> Self {
+        Self { id: uuid(), text: text.to_owned(), created_at: UnixMillis::now() }
+    }
 }
 
 impl LocalSecretsManager {
@@ -52,12 +69,12 @@ impl LocalSecretsManager {
     /// Puts a secret, by its name or ARN.
     pub fn put(&self, id: &str, secret_string: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.secrets.insert(id.to_owned(), secret_string.to_owned());
+        state.secrets.insert(id.to_owned(), Some(Version::new(secret_string)));
     }
 
     /// Takes a secret's value away, as it is before anybody has put one.
     pub fn clear(&self, id: &str) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).secrets.remove(id);
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).secrets.insert(id.to_owned(), None);
     }
 
     /// How often a secret was asked for.
@@ -70,26 +87,30 @@ fn answer(state: &Mutex<State>, operation: Option<&str>, body: &[u8]) -> (Status
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let id = request.get("SecretId").and_then(Value::as_str).unwrap_or_default();
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    match operation {
-        Some("secretsmanager.GetSecretValue") => {}
-        Some("secretsmanager.PutSecretValue") => {
-            let secret = request.get("SecretString").and_then(Value::as_str).unwrap_or_default();
-            state.secrets.insert(id.to_owned(), secret.to_owned());
-            return (StatusCode::OK, json!({ "ARN": id, "Name": id, "VersionStages": ["AWSCURRENT"] }));
-        }
+    let is_read = match operation {
+        Some("secretsmanager.GetSecretValue") => true,
+        Some("secretsmanager.PutSecretValue") => false,
         _ => {
             let message = "this stand-in answers GetSecretValue and PutSecretValue only";
             return (StatusCode::BAD_REQUEST, json!({ "__type": "InvalidRequestException", "message": message }));
         }
+    };
+    state.reads += usize::from(is_read);
+    let not_found =
+        |message: &str| (StatusCode::BAD_REQUEST, json!({ "__type": "ResourceNotFoundException", "message": message }));
+    let Some(secret) = state.secrets.get_mut(id) else {
+        return not_found("Secrets Manager can't find the specified secret.");
+    };
+    if !is_read {
+        *secret = Some(Version::new(request.get("SecretString").and_then(Value::as_str).unwrap_or_default()));
     }
-    state.reads += 1;
-    match state.secrets.get(id) {
-        Some(secret) => {
-            (StatusCode::OK, json!({ "ARN": id, "Name": id, "SecretString": secret, "VersionStages": ["AWSCURRENT"] }))
-        }
-        None => {
-            let message = "Secrets Manager can't find the specified secret.";
-            (StatusCode::BAD_REQUEST, json!({ "__type": "ResourceNotFoundException", "message": message }))
-        }
+    let Some(Version { id: version, text, created_at }) = secret else {
+        return not_found("Secrets Manager can't find the specified secret value for staging label: AWSCURRENT");
+    };
+    let mut answer = json!({ "ARN": id, "Name": id, "VersionId": version, "VersionStages": ["AWSCURRENT"] });
+    if let (true, Some(answer)) = (is_read, answer.as_object_mut()) {
+        let seconds = created_at.0 as f64 / 1_000.0;
+        answer.extend([("SecretString".to_owned(), json!(text)), ("CreatedDate".to_owned(), json!(seconds))]);
     }
+    (StatusCode::OK, answer)
 }

@@ -101,7 +101,7 @@ impl EmbeddedAws {
     pub async fn start(options: &Options, variable: impl Fn(&str) -> Option<String>) -> Result<Self, StartError> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let is_named = |name: &str| variable(name).is_some();
-        let mut variables = identity(&variable);
+        let mut variables = identity(variable);
         let as_whom = variables.clone();
         let mut or_default = |name: &str, default: String| {
             let value = variable(name).unwrap_or(default);

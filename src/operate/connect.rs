@@ -16,6 +16,7 @@ use serde::Serialize;
 use self::probe::Proof;
 use self::secret::SecretError;
 use super::place::{Place, PlaceError};
+use crate::ids::short_hash;
 use crate::policy::suppression::{Change, Effect, Grounds, Reason};
 use crate::recipient::Recipient;
 use crate::resend::{Resend, ResendError, SecretText, Suppressed, Webhook};
@@ -66,6 +67,11 @@ pub enum ConnectError {
     /// The secret of a webhook that exists is not told, and the one that is stored does not fit.
     #[error("Resend does not tell the secret of the webhook; run it with --rotate, which gives it a new one")]
     SecretNotTold,
+    /// No webhook at Resend is for this URL, as far as they can be read.
+    #[error(
+        "no webhook at Resend is for this URL, but of one it can't be said ({0}); look at it under Webhooks, and remove it if it is of no use"
+    )]
+    UnreadWebhook(String),
     /// It is no URL of a webhook.
     #[error("{0} is no URL; it begins with https://, and is the stack's output WebhookUrl")]
     NoUrl(String),
@@ -104,6 +110,8 @@ pub struct Connected {
     pub secrets: usize,
     /// Other webhooks at Resend, for other URLs, which were left alone.
     pub others: Vec<String>,
+    /// Webhooks at Resend that can't be read, and were left alone.
+    pub unread: Vec<String>,
     /// Whether the function proved that it has the secret.
     pub proof: Proof,
 }
@@ -141,13 +149,16 @@ pub async fn connect(
     let arn = place.named("WEBHOOK_SECRET_ARN").await?;
     let resend = resend_of(place).await?;
     step("looking for the webhook at Resend");
-    let all = resend.webhooks().await?;
+    let (all, unread) = resend.webhooks().await?;
+    let unread: Vec<String> = unread.iter().map(ToString::to_string).collect();
     let others = all.iter().filter(|webhook| !webhook.is_for(url)).map(|webhook| webhook.endpoint.clone()).collect();
     let stored = secret::read(place, &arn).await?;
     step("bringing the webhook into order");
     let ours: Vec<&Webhook> = all.iter().filter(|webhook| webhook.is_for(url)).collect();
     let (webhook, current, done, subscribed, not_offered) = match ours.first() {
         Some(found) => in_order(&resend, found).await?,
+        // One that can't be read may be the one: two for one URL would bring everything twice.
+        None if !unread.is_empty() => return Err(ConnectError::UnreadWebhook(unread.join("; "))),
         None => create(&resend, url).await?,
     };
     // Several webhooks may post to one URL, each with a secret of its own.
@@ -186,7 +197,19 @@ pub async fn connect(
     }
     let proof = probe::prove(url, &next, &step).await;
     let (url, secrets) = (url.to_owned(), next.secrets.len());
-    Ok(Connected { url, webhook, done, subscribed, not_offered, rotated, secret_stored, secrets, others, proof })
+    Ok(Connected {
+        url,
+        webhook,
+        done,
+        subscribed,
+        not_offered,
+        rotated,
+        secret_stored,
+        secrets,
+        others,
+        unread,
+        proof,
+    })
 }
 
 type InOrder = (String, Option<SecretText>, Done, Vec<String>, Vec<String>);
@@ -194,27 +217,29 @@ type InOrder = (String, Option<SecretText>, Done, Vec<String>, Vec<String>);
 /// A webhook that exists, subscribed to all that is needed, besides what it has already, and enabled.
 async fn in_order(resend: &Resend, found: &Webhook) -> Result<InOrder, ConnectError> {
     let webhook = resend.webhook(&found.id).await?;
-    let has = |event: &&str| webhook.events().iter().any(|known| known == event);
+    let has = |event: &&str| webhook.is_subscribed_to(event);
     let missing: Vec<String> = NEEDED.iter().filter(|event| !has(event)).map(|event| (*event).to_owned()).collect();
     let offered: Vec<String> =
         NEEDED_WHERE_OFFERED.iter().filter(|event| !has(event)).map(|event| (*event).to_owned()).collect();
     let secret = webhook.signing_secret.clone();
-    let events = |more: &[&[String]]| [webhook.events(), &more.concat()].concat();
+    // What is subscribed to every type stays so.
+    let events =
+        |more: &[&[String]]| webhook.events.as_ref().map(|events| [events.as_slice(), &more.concat()].concat());
     if !offered.is_empty() {
         // Of these it is not known whether Resend offers them to this team.
-        match resend.update_webhook(&webhook.id, &events(&[&missing, &offered])).await {
+        match resend.update_webhook(&webhook.id, events(&[&missing, &offered]).as_deref()).await {
             Ok(()) => {
                 let subscribed = [missing, offered].concat();
                 return Ok((webhook.id, secret, Done::Updated, subscribed, Vec::new()));
             }
-            Err(ResendError::Refused { .. }) => {}
+            Err(ResendError::Refused { status: 400 | 422, .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
     if missing.is_empty() && webhook.is_enabled() {
         return Ok((webhook.id, secret, Done::Unchanged, Vec::new(), offered));
     }
-    resend.update_webhook(&webhook.id, &events(&[&missing])).await?;
+    resend.update_webhook(&webhook.id, events(&[&missing]).as_deref()).await?;
     Ok((webhook.id, secret, Done::Updated, missing, offered))
 }
 
@@ -224,23 +249,22 @@ async fn create(resend: &Resend, url: &str) -> Result<InOrder, ConnectError> {
     let all = [needed.clone(), offered.clone()].concat();
     let (made, subscribed, not_offered) = match resend.create_webhook(url, &all).await {
         Ok(made) => (made, all, Vec::new()),
-        Err(ResendError::Refused { .. }) => (resend.create_webhook(url, &needed).await?, needed, offered),
+        Err(ResendError::Refused { status: 400 | 422, .. }) => {
+            (resend.create_webhook(url, &needed).await?, needed, offered)
+        }
         Err(error) => return Err(error.into()),
     };
     Ok((made.0, made.1, Done::Created, subscribed, not_offered))
 }
 
-/// What Resend's own list comes to, as changes; and how many of its entries name nobody.
-pub fn changes(list: Vec<Suppressed>, now: UnixMillis) -> (Vec<(Recipient, Change)>, usize) {
-    let number = list.len();
+/// Changes that Resend's own list comes to. What has no time of its own is of `now`.
+pub fn changes(list: Vec<Suppressed>, now: UnixMillis) -> Vec<(Recipient, Change)> {
     let change = |entry: Suppressed| {
-        let recipient = Recipient::parse(&entry.email)?;
         let at = entry.created_at.as_deref().and_then(UnixMillis::parse).map_or(now, |at| at.min(now));
-        let message = MessageId::already_verified(format!("resend-{}", entry.id));
+        let id = entry.id.unwrap_or_else(|| short_hash(&[entry.recipient.as_str()]));
+        let message = MessageId::already_verified(format!("resend-{id}"));
         let grounds = Grounds { email_id: entry.source_id, detail: entry.origin, until: None };
-        Some((recipient, Change { reason: Reason::Provider, at, message, effect: Effect::Suppress(grounds) }))
+        (entry.recipient, Change { reason: Reason::Provider, at, message, effect: Effect::Suppress(grounds) })
     };
-    let changes: Vec<_> = list.into_iter().filter_map(change).collect();
-    let unreadable = number - changes.len();
-    (changes, unreadable)
+    list.into_iter().map(change).collect()
 }

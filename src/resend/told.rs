@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde_json::Value;
 
+use super::list::Entry;
+use crate::recipient::Recipient;
 use crate::signature::SecretError;
 
 /// A webhook's signing secret, as text. Never printed.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(String);
 
 impl SecretText {
@@ -34,20 +35,18 @@ impl fmt::Debug for SecretText {
 }
 
 /// A webhook at Resend.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
     /// Its id.
     pub id: String,
     /// Where it posts to.
     pub endpoint: String,
     /// `enabled` or `disabled`.
-    #[serde(default)]
     pub status: String,
-    /// The types of event that it is subscribed to.
-    #[serde(default)]
+    /// The types of event that it is subscribed to. `None`: every type, as Svix has it for an endpoint without a filter
+    /// (<https://docs.svix.com/event-types>).
     pub events: Option<Vec<String>>,
     /// Its signing secret, where it is told.
-    #[serde(default)]
     pub signing_secret: Option<SecretText>,
 }
 
@@ -62,58 +61,92 @@ impl Webhook {
         self.status.eq_ignore_ascii_case("enabled")
     }
 
-    /// The types that it is subscribed to.
-    pub fn events(&self) -> &[String] {
-        self.events.as_deref().unwrap_or_default()
+    /// Whether it is subscribed to a type.
+    pub fn is_subscribed_to(&self, event_type: &str) -> bool {
+        self.events.as_ref().is_none_or(|events| events.iter().any(|event| event == event_type))
+    }
+}
+
+impl Entry for Webhook {
+    fn read(entry: &Value) -> Result<Self, &'static str> {
+        let events = entry.get("events").and_then(Value::as_array);
+        let events = events.map(|events| events.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+        Ok(Self {
+            id: text(entry, "id").ok_or("a webhook without an id")?,
+            endpoint: text(entry, "endpoint").ok_or("a webhook without an endpoint")?,
+            status: text(entry, "status").unwrap_or_default(),
+            events,
+            signing_secret: secret(entry),
+        })
     }
 }
 
 /// An address on Resend's own list.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suppressed {
-    /// Its id.
-    pub id: String,
-    /// The address.
-    pub email: String,
+    /// Its id, where it has one.
+    pub id: Option<String>,
+    /// The address, in its one spelling.
+    pub recipient: Recipient,
     /// `bounce`, `complaint` or `manual`.
-    #[serde(default)]
     pub origin: Option<String>,
     /// The email that brought it about.
-    #[serde(default)]
     pub source_id: Option<String>,
     /// Since when.
-    #[serde(default)]
     pub created_at: Option<String>,
 }
 
+impl Entry for Suppressed {
+    fn read(entry: &Value) -> Result<Self, &'static str> {
+        Ok(Self {
+            id: text(entry, "id"),
+            recipient: text(entry, "email").and_then(|email| Recipient::parse(&email)).ok_or("no address in it")?,
+            origin: text(entry, "origin"),
+            source_id: text(entry, "source_id"),
+            created_at: text(entry, "created_at"),
+        })
+    }
+}
+
 /// An event that a webhook was to deliver.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
     /// The message's id.
     pub id: String,
     /// Its type.
-    #[serde(rename = "type", default)]
     pub event_type: String,
     /// When it came about.
-    #[serde(default)]
     pub created_at: String,
-    /// `success`, `failed`, `attempting` or `pending`.
-    #[serde(default)]
+    /// `success`, `failed`, or `attempting` or `pending`, while Resend still tries.
     pub status: String,
 }
 
-/// What was made, or made anew.
-#[derive(Deserialize)]
-pub(super) struct Made {
-    pub(super) id: String,
-    #[serde(default)]
-    pub(super) signing_secret: Option<SecretText>,
+impl Entry for Delivered {
+    fn read(entry: &Value) -> Result<Self, &'static str> {
+        let or_empty = |field: &str| text(entry, field).unwrap_or_default();
+        Ok(Self {
+            id: text(entry, "id").ok_or("an event without an id")?,
+            event_type: or_empty("type"),
+            created_at: or_empty("created_at"),
+            status: or_empty("status"),
+        })
+    }
 }
 
-/// A page of a list.
-#[derive(Deserialize)]
-pub(super) struct Page<T> {
-    #[serde(default)]
-    pub(super) has_more: bool,
-    pub(super) data: Vec<T>,
+/// A webhook that was made, or given a new secret: its id and its signing secret.
+pub(super) struct Made(pub(super) String, pub(super) Option<SecretText>);
+
+impl Entry for Made {
+    fn read(entry: &Value) -> Result<Self, &'static str> {
+        Ok(Self(text(entry, "id").ok_or("an answer without an id")?, secret(entry)))
+    }
+}
+
+/// A text that is not empty.
+fn text(entry: &Value, field: &str) -> Option<String> {
+    entry.get(field)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn secret(entry: &Value) -> Option<SecretText> {
+    SecretText::new(entry.get("signing_secret")?.as_str()?).ok()
 }

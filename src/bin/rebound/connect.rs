@@ -9,7 +9,7 @@ use rebound::time::UnixMillis;
 use serde_json::json;
 
 use crate::place::PlaceArguments;
-use crate::suppressions::{print_report, take_over};
+use crate::suppressions::from_resend;
 use crate::{Failure, output};
 
 /// Register the webhook at Resend, put its signing secret in place, and take over whom Resend suppresses.
@@ -44,7 +44,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let connected = connect(&place, &url, arguments.rotate, UnixMillis::now(), |step| progress.set_message(step)).await;
     progress.finish_and_clear();
     let connected = connected?;
-    let imported = if arguments.no_import { None } else { Some(take_over(&place, LiftedByHand::Stay).await) };
+    let imported =
+        if arguments.no_import { None } else { Some(from_resend::take_over(&place, LiftedByHand::Stay).await) };
     let is_proved = connected.proof == Proof::Proved;
     if arguments.json {
         let (report, why) = match &imported {
@@ -58,7 +59,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         match imported {
             Some(Ok(report)) => {
                 print!("Resend's own list: ");
-                print_report(&report, false);
+                report.print();
             }
             Some(Err(why)) => println!("Resend's own list was not taken over: {why}"),
             None => {}
@@ -94,6 +95,9 @@ fn print(connected: &Connected) {
     }
     if !connected.others.is_empty() {
         println!("Other webhooks at Resend, left alone: {}", connected.others.join(", "));
+    }
+    for unread in &connected.unread {
+        println!("A webhook at Resend can't be read, and was left alone: {unread}");
     }
     match &connected.proof {
         Proof::Proved => println!("The function has proved that it has the secret."),

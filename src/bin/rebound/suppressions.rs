@@ -2,14 +2,11 @@
 
 mod change;
 mod file;
-mod from_resend;
+pub(crate) mod from_resend;
 mod look;
 
 use std::process::ExitCode;
 use std::time::Duration;
-
-pub(crate) use self::file::print as print_report;
-pub(crate) use self::from_resend::take_over;
 
 use clap::Subcommand;
 use rebound::operate::audit::Note;

@@ -6,7 +6,7 @@ use super::{Check, Verdict};
 use crate::claude::VERSION;
 use crate::operate::connect::{ConnectError, NEEDED, NEEDED_WHERE_OFFERED, resend_of, secret};
 use crate::operate::place::Place;
-use crate::resend::{Resend, ResendError, Webhook};
+use crate::resend::{Delivered, Resend, ResendError, Webhook};
 use crate::time::UnixMillis;
 
 const KEY: &str = "Resend's key";
@@ -15,6 +15,9 @@ const DELIVERIES: &str = "deliveries at Resend";
 const CLAUDE: &str = "Claude's key";
 
 const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Time in which the first try of a delivery has ended: Resend waits 15 s for an answer.
+const FIRST_TRY: Duration = Duration::from_secs(60);
 
 pub(super) async fn resend(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
     let resend = match resend_of(place).await {
@@ -25,14 +28,21 @@ pub(super) async fn resend(place: &Place, url: Option<&str>, now: UnixMillis) ->
         }
         Err(error) => return vec![Check::not_checked(KEY, error.to_string())],
     };
-    let all = match resend.webhooks().await {
+    let (all, unread) = match resend.webhooks().await {
         Ok(all) => all,
         Err(error @ (ResendError::Key(_) | ResendError::SendingOnly)) => {
             return vec![Check::fault(KEY, error.to_string(), "set RESEND_API_KEY to one with full access")];
         }
         Err(error) => return vec![Check::not_checked(KEY, error.to_string())],
     };
-    let key = Check::ok(KEY, "it is good");
+    let key = match unread.first() {
+        None => Check::ok(KEY, "it is good"),
+        Some(first) => Check::warning(
+            KEY,
+            format!("it is good; of {} webhooks, {} can't be read: {first}", all.len() + unread.len(), unread.len()),
+            "look at them at Resend, under Webhooks",
+        ),
+    };
     let url = match url {
         Some(url) => url.to_owned(),
         None => match place.named("REBOUND_FUNCTION_URL").await {
@@ -65,7 +75,7 @@ async fn registered(place: &Place, resend: &Resend, found: &Webhook) -> Check {
             "remove the cause (the other checks say more), run `rebound connect`, and replay what failed at Resend";
         return Check::fault(WEBHOOK, found, to_do);
     }
-    let has = |event: &&&str| webhook.events().iter().any(|known| known == **event);
+    let has = |event: &&&str| webhook.is_subscribed_to(event);
     let missing: Vec<&str> = NEEDED.iter().filter(|event| !has(event)).copied().collect();
     if !missing.is_empty() {
         let found = format!("it is not subscribed to {}", missing.join(", "));
@@ -82,7 +92,8 @@ async fn registered(place: &Place, resend: &Resend, found: &Webhook) -> Check {
     } else {
         format!("; not to {}, which is not offered to everybody yet", beta.join(", "))
     };
-    Check::ok(WEBHOOK, format!("enabled, subscribed to {} types{besides}", webhook.events().len()))
+    let types = webhook.events.as_ref().map_or("all".to_owned(), |events| events.len().to_string());
+    Check::ok(WEBHOOK, format!("enabled, subscribed to {types} types{besides}"))
 }
 
 /// What came of the last events: Resend tells of 30 days.
@@ -97,14 +108,20 @@ async fn deliveries(resend: &Resend, webhook: &Webhook, now: UnixMillis) -> Chec
     };
     let ago = UnixMillis::parse(&last.created_at).map_or_else(|| last.created_at.clone(), |at| ago(at, now));
     let failed = events.iter().filter(|event| event.status == "failed").count();
+    let still_tried = events.iter().filter(|event| is_still_tried(event, now)).count();
+    let besides = if still_tried == 0 { String::new() } else { format!(", {still_tried} are still being tried") };
     let found = format!(
-        "the last one, {}, came about {ago}: {}; {failed} of the last {} failed",
+        "the last one, {}, came about {ago}: {}; {failed} of the last {} failed{besides}",
         last.event_type,
         last.status,
         events.len()
     );
-    if failed == 0 {
+    if failed + still_tried == 0 {
         return Check::ok(DELIVERIES, found);
+    }
+    if failed == 0 {
+        let to_do = "remove the cause (the other checks say more): Resend tries each event for about 27 hours, and then no more";
+        return Check::warning(DELIVERIES, found, to_do);
     }
     let to_do = "when the cause is gone, replay the failed ones at Resend, under Webhooks: what was stored before is not stored again";
     if last.status == "failed" {
@@ -112,6 +129,13 @@ async fn deliveries(resend: &Resend, webhook: &Webhook, now: UnixMillis) -> Chec
     } else {
         Check::warning(DELIVERIES, found, to_do)
     }
+}
+
+/// Returns true if the first try, which comes at once, did not succeed: Resend goes on for 27.5 hours before it says `failed`
+/// (<https://resend.com/docs/webhooks/retries-and-replays>).
+fn is_still_tried(event: &Delivered, now: UnixMillis) -> bool {
+    let is_old = UnixMillis::parse(&event.created_at).is_none_or(|at| at.plus(FIRST_TRY) < now);
+    matches!(event.status.as_str(), "attempting" | "pending") && is_old
 }
 
 /// A span until now, in words.

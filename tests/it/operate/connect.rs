@@ -21,18 +21,18 @@ use serde_json::{Value, json};
 use super::{Said, command};
 use crate::support::{any_port, complaint};
 
-pub(super) const KEY: &str = "re_full_access";
+pub(crate) const KEY: &str = "re_full_access";
 
 /// A Rebound that reads its secret again whenever a signature fails, and a Resend.
-pub(super) struct World {
-    pub(super) aws: EmbeddedAws,
-    pub(super) resend: LocalResend,
-    pub(super) url: String,
+pub(crate) struct World {
+    pub(crate) aws: EmbeddedAws,
+    pub(crate) resend: LocalResend,
+    pub(crate) url: String,
     _server: Server,
 }
 
 impl World {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
         aws.secrets_manager.as_ref().unwrap().clear(SECRET_NAME);
         let clients = aws.clients().unwrap();
@@ -45,7 +45,7 @@ impl World {
         Self { aws, resend, url: format!("{}/", server.url()), _server: server }
     }
 
-    pub(super) fn variables(&self) -> BTreeMap<String, String> {
+    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
         let mut variables = self.aws.variables().clone();
         for (name, value) in [("RESEND_BASE_URL", self.resend.url()), ("RESEND_API_KEY", KEY.to_owned())] {
             variables.insert(name.to_owned(), value);
@@ -54,11 +54,11 @@ impl World {
         variables
     }
 
-    pub(super) async fn place(&self) -> Place {
+    pub(crate) async fn place(&self) -> Place {
         Place::find(&Default::default(), self.variables()).await.unwrap()
     }
 
-    pub(super) async fn rebound(&self, arguments: &[&str]) -> Said {
+    pub(crate) async fn rebound(&self, arguments: &[&str]) -> Said {
         command(&self.variables(), arguments, "").await
     }
 
@@ -124,6 +124,30 @@ async fn what_is_disabled_or_not_subscribed_is_brought_into_order_and_what_resen
     assert!(status == "enabled" && events.iter().any(|event| event == "email.complained"));
     world.resend.open_suppressions(true);
     assert_eq!(world.connect(false, UnixMillis::now()).await.subscribed, ["suppression.added", "suppression.removed"]);
+}
+
+#[tokio::test]
+async fn a_webhook_for_every_type_stays_one() {
+    let world = World::start().await;
+    world.connect(false, UnixMillis::now()).await;
+    world.resend.subscribe_to_all();
+    let again = world.connect(false, UnixMillis::now()).await;
+    assert_eq!((again.done, again.subscribed.len(), again.not_offered.len()), (Done::Unchanged, 0, 0));
+    world.resend.disable_all();
+    assert_eq!(world.connect(false, UnixMillis::now()).await.done, Done::Updated);
+    assert_eq!(world.resend.webhooks()[0].1, Vec::<String>::new(), "no list of types");
+    assert_eq!((world.resend.webhooks()[0].2.as_str(), world.delivers().await), ("enabled", 200));
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_account_is_not_taken_for_one_of_the_types() {
+    let world = World::start().await;
+    let name = "validation_error".to_owned();
+    let refused = Behaviour::Error { status: 403, name, message: "You have no webhooks left".to_owned() };
+    world.resend.plan(move |method, _| (method == "POST").then(|| refused.clone()));
+    let said = world.rebound(&["connect"]).await;
+    assert!(said.code == 2 && said.stderr.contains("no webhooks left"), "{said:#?}");
+    assert_eq!(world.resend.calls().iter().filter(|call| call.starts_with("POST")).count(), 1);
 }
 
 #[tokio::test]

@@ -161,6 +161,31 @@ async fn deliveries_that_fail_are_a_fault_until_they_succeed_again() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_is_still_tried_is_no_success() {
+    let (world, claude) = well().await;
+    world.resend.keep_trying(true);
+    let resend = rebound::resend::Resend::new(Some(&world.resend.url()), super::connect::KEY).unwrap();
+    let (webhooks, _) = resend.webhooks().await.unwrap();
+    resend.rotate(&webhooks[0].id).await.unwrap();
+    // From now on Resend signs with the new secret alone, which nobody has put in place.
+    let day = Duration::from_secs(25 * 3_600);
+    world.resend.pass(day);
+    let body = String::from_utf8(complaint("bob@example.com", "e2")).unwrap();
+    assert_eq!(world.resend.deliver("email.complained", &body).await, [401]);
+    let place = Place::find(&Default::default(), variables(&world, &claude)).await.unwrap();
+    let at = async |after: Duration| {
+        let checks = examine(&place, None, UnixMillis::now().plus(day + after)).await;
+        checks.into_iter().find(|check| check.name == "deliveries at Resend").unwrap()
+    };
+    assert_eq!(at(Duration::ZERO).await.verdict, Verdict::Ok, "the first try may be under way");
+    let later = at(Duration::from_secs(300)).await;
+    assert!(later.verdict == Verdict::Warning && later.found.contains("1 are still being tried"), "{later:?}");
+    world.resend.keep_trying(false);
+    assert_eq!(world.resend.deliver("email.complained", &body).await, [401]);
+    assert_eq!(at(Duration::from_secs(300)).await.verdict, Verdict::Fault);
+}
+
+#[tokio::test]
 async fn a_lag_dead_letters_a_stack_that_is_not_there_and_a_low_limit_are_told() {
     let (world, claude) = well().await;
     let control = world.aws.control.as_ref().unwrap();

@@ -2,7 +2,7 @@
 
 mod campaigns;
 mod check;
-mod connect;
+pub(crate) mod connect;
 mod doctor;
 mod forget;
 mod metrics;

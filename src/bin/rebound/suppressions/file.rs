@@ -13,7 +13,7 @@ use rebound::store::calls::Trouble;
 use rebound::time::UnixMillis;
 use serde_json::json;
 
-use super::{list, note, take_over};
+use super::{from_resend, list, note};
 use crate::place::PlaceArguments;
 use crate::{Failure, output};
 
@@ -54,16 +54,11 @@ pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, Fail
     let by_hand = if arguments.again { LiftedByHand::Again } else { LiftedByHand::Stay };
     let text = arguments.file.as_deref().map(output::read).transpose()?;
     let place = arguments.place.find().await?;
-    let report = match text {
-        Some(text) => {
-            let read = import::read(&text, note.at);
-            let progress = output::progress(read.changes.len() as u64, "entries");
-            let report = import::import(&list(&place), read, by_hand, &note, || progress.inc(1)).await?;
-            progress.finish_and_clear();
-            report
-        }
-        None => take_over(&place, by_hand).await?,
-    };
+    let Some(text) = text else { return from_resend::import(&place, by_hand, arguments.json).await };
+    let read = import::read(&text, note.at);
+    let progress = output::progress(read.changes.len() as u64, "entries");
+    let report = import::import(&list(&place), read, by_hand, &note, || progress.inc(1)).await?;
+    progress.finish_and_clear();
     print(&report, arguments.json);
     let is_whole = report.unreadable.is_empty() && report.lifted.is_empty();
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -73,7 +68,7 @@ pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, Fail
 const MOST_LIFTED: usize = 20;
 
 /// What became of a list.
-pub(crate) fn print(report: &Report, json: bool) {
+pub(super) fn print(report: &Report, json: bool) {
     if json {
         println!("{}", json!(report));
         return;

@@ -1,18 +1,65 @@
 //! Resend's own list.
 
+use std::process::ExitCode;
+
 use rebound::operate::connect::{changes, resend_of};
 use rebound::operate::place::Place;
-use rebound::operate::suppressions::import::{Read, Report, Unreadable, import};
+use rebound::operate::suppressions::import::{Read, Report, Unreadable, import as merge};
 use rebound::operate::suppressions::lifted::LiftedByHand;
-use rebound::resend::ResendError;
+use rebound::resend::{Listed, ResendError, Unread};
+use serde::Serialize;
+use serde_json::json;
 
-use super::{list, note};
+use super::{file, list, note};
 use crate::{Failure, output};
 
+/// What became of Resend's list.
+#[derive(Serialize)]
+pub(crate) struct TakenOver {
+    #[serde(flatten)]
+    report: Report,
+    /// Why the list was not read to its end. Absent: it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut_short: Option<String>,
+}
+
+impl TakenOver {
+    /// Whether every entry was taken over.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.report.unreadable.is_empty() && self.report.lifted.is_empty() && self.cut_short.is_none()
+    }
+
+    pub(crate) fn print(&self) {
+        // Its entries are no lines of a file.
+        file::print(&Report { unreadable: Vec::new(), ..self.report.clone() }, false);
+        let unreadable = &self.report.unreadable;
+        for entry in unreadable {
+            println!("{}", output::shown(&entry.why));
+        }
+        if !unreadable.is_empty() {
+            println!("{} entries were left out; look at them at Resend, under Suppressions", unreadable.len());
+        }
+        if let Some(why) = &self.cut_short {
+            println!("Resend's list was not read to its end: {}", output::shown(why));
+        }
+    }
+}
+
+/// `import --from-resend`.
+pub(super) async fn import(place: &Place, by_hand: LiftedByHand, json: bool) -> Result<ExitCode, Failure> {
+    let taken = take_over(place, by_hand).await?;
+    if json {
+        println!("{}", json!(taken));
+    } else {
+        taken.print();
+    }
+    Ok(if taken.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 /// Takes over whom Resend suppresses.
-pub(crate) async fn take_over(place: &Place, by_hand: LiftedByHand) -> Result<Report, Failure> {
+pub(crate) async fn take_over(place: &Place, by_hand: LiftedByHand) -> Result<TakenOver, Failure> {
     let resend = resend_of(place).await?;
-    let all = match resend.suppressions().await {
+    let Listed { entries, unread, cut_short } = match resend.suppressions().await {
         Err(ResendError::NotFound(_)) => {
             return Err(
                 "Resend does not offer its list to this team yet; what it skips from now on is told by its webhooks"
@@ -22,11 +69,11 @@ pub(crate) async fn take_over(place: &Place, by_hand: LiftedByHand) -> Result<Re
         other => other?,
     };
     let note = note(None, "taken over from Resend")?;
-    let (changes, unreadable) = changes(all, note.at);
-    let unreadable = (0..unreadable).map(|_| Unreadable { line: 0, why: "an entry without an address".to_owned() });
-    let progress = output::progress(changes.len() as u64, "entries");
-    let read = Read { changes, unreadable: unreadable.collect() };
-    let report = import(&list(place), read, by_hand, &note, || progress.inc(1)).await;
+    let left_out = |entry: Unread| Unreadable { line: entry.place, why: entry.to_string() };
+    let unreadable = unread.into_iter().map(left_out).collect();
+    let read = Read { changes: changes(entries, note.at), unreadable };
+    let progress = output::progress(read.changes.len() as u64, "entries");
+    let report = merge(&list(place), read, by_hand, &note, || progress.inc(1)).await;
     progress.finish_and_clear();
-    Ok(report?)
+    Ok(TakenOver { report: report?, cut_short: cut_short.map(|why| why.to_string()) })
 }

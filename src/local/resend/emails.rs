@@ -1,0 +1,142 @@
+//! Emails, and the memory of idempotency keys (<https://resend.com/docs/dashboard/emails/idempotency-keys>).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::http::{Answer, Ask, Pages, error, invalid, missing, moment, no_such, not_allowed, ok, page};
+use super::suppressions::Suppressions;
+use super::webhooks::with;
+use crate::local::uuid;
+use crate::time::UnixMillis;
+
+/// Time for which a key is remembered.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Most characters of a key, and most recipients of an email.
+const LONGEST_KEY: usize = 256;
+const MOST_RECIPIENTS: usize = 50;
+
+#[derive(Default)]
+pub(super) struct Emails {
+    /// The emails that were accepted, the newest first, as they are listed, and what was asked for.
+    all: Vec<(Value, Value)>,
+    /// What was asked for under a key, the email's id, and when.
+    keys: BTreeMap<String, (Value, String, UnixMillis)>,
+}
+
+impl Emails {
+    /// What was asked for, the oldest first.
+    pub(super) fn requests(&self) -> Vec<Value> {
+        self.all.iter().rev().map(|(_, request)| request.clone()).collect()
+    }
+
+    pub(super) fn answer(&mut self, ask: &Ask<'_>, suppressions: &Suppressions) -> Answer {
+        let path: Vec<&str> = ask.path.iter().skip(1).map(String::as_str).collect();
+        match (ask.method, path.as_slice()) {
+            (&Method::POST, []) => self.send(ask, suppressions),
+            (&Method::GET, []) => {
+                page(&self.all.iter().map(|(email, _)| email.clone()).collect::<Vec<_>>(), ask, Pages::Usual)
+            }
+            (&Method::GET, [id]) => {
+                match self.all.iter().find(|(email, _)| email.get("id").and_then(Value::as_str) == Some(id)) {
+                    Some((email, request)) => ok(whole(email, request)),
+                    None => no_such("Email"),
+                }
+            }
+            _ => not_allowed(),
+        }
+    }
+
+    fn send(&mut self, ask: &Ask<'_>, suppressions: &Suppressions) -> Answer {
+        if ask.idempotency_key.is_some_and(|key| !(1..=LONGEST_KEY).contains(&key.chars().count())) {
+            return error(400, "invalid_idempotency_key", "The idempotency key must be between 1 and 256 characters.");
+        }
+        self.keys.retain(|_, (.., at)| at.plus(REMEMBERED) > ask.now);
+        match ask.idempotency_key.and_then(|key| self.keys.get(key)) {
+            Some((request, id, _)) if *request == ask.body => return ok(json!({ "id": id })),
+            Some(_) => {
+                let message =
+                    "This idempotency key has been used already on this endpoint with a different request payload.";
+                return error(409, "invalid_idempotent_request", message);
+            }
+            None => {}
+        }
+        if let Some(refused) = refused(ask) {
+            return refused;
+        }
+        let (id, to) = (uuid(), addresses(ask.body.get("to")));
+        let last_event = if to.iter().any(|to| suppressions.has(to)) {
+            "suppressed"
+        } else if ask.body.get("scheduled_at").is_some() {
+            "scheduled"
+        } else {
+            "sent"
+        };
+        let email = json!({
+            "id": id, "message_id": format!("<{id}@email.amazonses.com>"), "to": to, "from": ask.body.get("from"),
+            "created_at": moment(ask.now), "subject": ask.body.get("subject"), "cc": null, "bcc": null, "reply_to": null,
+            "last_event": last_event, "scheduled_at": ask.body.get("scheduled_at"),
+        });
+        self.all.insert(0, (email, ask.body.clone()));
+        if let Some(key) = ask.idempotency_key {
+            self.keys.insert(key.to_owned(), (ask.body.clone(), id.clone(), ask.now));
+        }
+        ok(json!({ "id": id }))
+    }
+}
+
+/// The refusal of an email that can't be sent.
+fn refused(ask: &Ask<'_>) -> Option<Answer> {
+    if let Some(field) = ["from", "subject"].into_iter().find(|field| ask.text(field).is_none()) {
+        return Some(missing(field));
+    }
+    let count = |field: &str| addresses(ask.body.get(field)).len();
+    if count("to") == 0 {
+        return Some(missing("to"));
+    }
+    if count("to") + count("cc") + count("bcc") > MOST_RECIPIENTS {
+        return Some(invalid("The `to` field must not have more than 50 items."));
+    }
+    let is_word = |text: &Value| {
+        let text = text.as_str().unwrap_or_default();
+        (1..=256).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    };
+    let mut tags = ask.body.get("tags").and_then(Value::as_array).into_iter().flatten();
+    let has_word = |tag: &Value, field: &str| tag.get(field).is_some_and(is_word);
+    if tags.any(|tag| !has_word(tag, "name") || !has_word(tag, "value")) {
+        return Some(invalid("Tags should only contain ASCII letters, numbers, underscores, or dashes."));
+    }
+    None
+}
+
+/// One address or several.
+fn addresses(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::String(one)) if !one.is_empty() => vec![one.clone()],
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// An email as it is told by itself: with its texts and tags, and lists that are empty where the list of emails has null.
+fn whole(email: &Value, request: &Value) -> Value {
+    let several = |field: &str| json!(addresses(request.get(field)));
+    let text = |field: &str| request.get(field).cloned().unwrap_or_default();
+    let mut whole = with(
+        email.clone(),
+        &[
+            ("object", json!("email")),
+            ("cc", several("cc")),
+            ("bcc", several("bcc")),
+            ("reply_to", several("reply_to")),
+            ("tags", request.get("tags").cloned().unwrap_or_else(|| json!([]))),
+        ],
+    );
+    if let Some(whole) = whole.as_object_mut() {
+        whole.extend(["html", "text"].map(|field| (field.to_owned(), text(field))));
+    }
+    whole
+}

@@ -1,0 +1,175 @@
+//! Requests and answers, as Resend's API has them.
+
+use std::collections::BTreeMap;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::local::server::json_response;
+use crate::time::UnixMillis;
+
+const JSON: &str = "application/json; charset=utf-8";
+
+/// Most entries of a page, and how many there are where nothing is said.
+const MOST: usize = 100;
+const USUAL: usize = 20;
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// A request, taken apart.
+pub(super) struct Ask<'a> {
+    pub(super) method: &'a Method,
+    /// The parts of the path, decoded.
+    pub(super) path: Vec<String>,
+    pub(super) query: BTreeMap<String, String>,
+    /// The body; null, where it is no JSON.
+    pub(super) body: Value,
+    pub(super) idempotency_key: Option<&'a str>,
+    pub(super) now: UnixMillis,
+}
+
+impl<'a> Ask<'a> {
+    pub(super) fn read(request: &'a Request<Bytes>, now: UnixMillis) -> Self {
+        let query = request.uri().query().unwrap_or_default().as_bytes();
+        let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok());
+        Self {
+            method: request.method(),
+            path: request.uri().path().trim_matches('/').split('/').map(decoded).collect(),
+            query: form_urlencoded::parse(query).into_owned().collect(),
+            body: serde_json::from_slice(request.body()).unwrap_or_default(),
+            idempotency_key: key,
+            now,
+        }
+    }
+
+    /// A text of the body.
+    pub(super) fn text(&self, field: &str) -> Option<&str> {
+        self.body.get(field)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// The texts of the body under a name.
+    pub(super) fn texts(&self, field: &str) -> Vec<&str> {
+        self.body.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+}
+
+/// A part of a path without its `%40`.
+fn decoded(part: &str) -> String {
+    // A plus is a plus there, other than in a form.
+    let form = part.replace('+', "%2B");
+    form_urlencoded::parse(format!("={form}").as_bytes()).next().map_or_else(String::new, |(_, part)| part.into_owned())
+}
+
+/// The pages of a list.
+pub(super) enum Pages {
+    /// 20 entries where no limit is given.
+    Usual,
+    /// Everything, where no limit is given: webhooks.
+    AllAtOnce,
+    /// No `before`: a webhook's events, and their attempts.
+    OnlyForward,
+}
+
+/// A page of a list (<https://resend.com/docs/api-reference/pagination>).
+pub(super) fn page(all: &[Value], ask: &Ask<'_>, pages: Pages) -> Answer {
+    let (limit, after, before) = (ask.query.get("limit"), ask.query.get("after"), ask.query.get("before"));
+    if before.is_some() && matches!(pages, Pages::OnlyForward) {
+        return invalid("The `before` parameter is not supported for this endpoint.");
+    }
+    if after.is_some() && before.is_some() {
+        return invalid("The `after` and `before` parameters cannot be used together.");
+    }
+    let limit = match (limit.map(|limit| limit.parse::<usize>()), pages) {
+        (Some(Ok(limit @ 1..=MOST)), _) => limit,
+        (Some(_), _) => return invalid("The `limit` parameter must be a number between 1 and 100."),
+        (None, Pages::AllAtOnce) => all.len(),
+        (None, _) => USUAL,
+    };
+    let place = |id: &String| all.iter().position(|entry| entry.get("id").and_then(Value::as_str) == Some(id));
+    let (from, to) = match (after, before) {
+        (_, Some(before)) => {
+            let to = place(before).unwrap_or(0);
+            (to.saturating_sub(limit), to)
+        }
+        // What Resend does where it does not know the entry is unknown. This is the worst for whoever reads.
+        (after, None) => {
+            let from = after.and_then(place).map_or(0, |at| at + 1);
+            (from, (from + limit).min(all.len()))
+        }
+    };
+    let has_more = if before.is_some() { from > 0 } else { to < all.len() };
+    ok(json!({ "object": "list", "has_more": has_more, "data": all.get(from..to).unwrap_or_default() }))
+}
+
+pub(super) fn ok(body: Value) -> Answer {
+    json_response(StatusCode::OK, JSON, body.to_string())
+}
+
+pub(super) fn created(body: Value) -> Answer {
+    json_response(StatusCode::CREATED, JSON, body.to_string())
+}
+
+/// An error, in the form of Resend's (<https://resend.com/docs/api-reference/errors>).
+pub(super) fn error(status: u16, name: &str, message: &str) -> Answer {
+    let body = json!({ "statusCode": status, "name": name, "message": message });
+    json_response(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), JSON, body.to_string())
+}
+
+pub(super) fn invalid(message: &str) -> Answer {
+    error(422, "validation_error", message)
+}
+
+pub(super) fn missing(field: &str) -> Answer {
+    error(422, "missing_required_field", &format!("Missing `{field}` field."))
+}
+
+pub(super) fn no_such(what: &str) -> Answer {
+    error(404, "not_found", &format!("{what} not found"))
+}
+
+pub(super) fn not_allowed() -> Answer {
+    error(405, "method_not_allowed", "Method is not allowed for the requested path")
+}
+
+/// A page of whatever stands before the API.
+pub(super) fn html(status: u16, text: &str) -> Answer {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let page = format!("<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{text}</h1></body></html>");
+    json_response(status, "text/html; charset=UTF-8", page)
+}
+
+/// Adds the headers of the rate limit (<https://resend.com/docs/api-reference/rate-limit>).
+pub(super) fn with_limit(mut answer: Answer, per_second: usize, left: usize) -> Answer {
+    let headers = [
+        ("ratelimit-limit", per_second.to_string()),
+        ("ratelimit-remaining", left.to_string()),
+        ("ratelimit-reset", "1".to_owned()),
+        ("ratelimit-policy", format!("{per_second};w=1")),
+    ];
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            answer.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    answer
+}
+
+/// A moment as the REST API writes it: `2026-10-06 23:47:56.678+00`.
+pub(super) fn moment(at: UnixMillis) -> String {
+    at.to_text().replace('T', " ").replace('Z', "+00")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_decoded_and_a_plus_stays_one() {
+        assert_eq!(decoded("ann%2Bnews%40example.com"), "ann+news@example.com");
+        assert_eq!(decoded("ann+news@example.com"), "ann+news@example.com");
+        assert_eq!(decoded("a%26b=c"), "a&b=c");
+    }
+}

@@ -1,0 +1,209 @@
+//! Webhooks (<https://resend.com/docs/api-reference/webhooks/create-webhook>).
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::delivery::{Delivery, Logged};
+use super::http::{Answer, Ask, Pages, created, invalid, missing, no_such, not_allowed, ok, page};
+use crate::local::uuid;
+use crate::time::UnixMillis;
+
+/// Time for which an old secret still signs.
+const OLD_SIGNS: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The types of event (<https://resend.com/docs/dashboard/webhooks/event-types>), by their families.
+const TYPES: [(&str, &str); 6] = [
+    ("email", "sent scheduled delivered delivery_delayed complained bounced opened clicked received failed suppressed"),
+    ("contact", "created updated deleted topics.updated"),
+    ("domain", "created updated deleted"),
+    ("topic", "created updated deleted"),
+    ("suppression", "added removed"),
+    (
+        "inbox",
+        "created updated deleted thread.created thread.folder.updated thread.assigned thread.unassigned \
+         thread.labels.updated email.received email.sent draft.created draft.updated draft.sent draft.deleted",
+    ),
+];
+
+/// A webhook.
+#[derive(Clone, Debug)]
+pub(super) struct Hook {
+    pub(super) id: String,
+    created_at: UnixMillis,
+    pub(super) endpoint: String,
+    /// `None`: every type.
+    pub(super) events: Option<Vec<String>>,
+    pub(super) status: String,
+    pub(super) secret: String,
+    /// The secrets before it, and until when they sign.
+    pub(super) old: Vec<(String, UnixMillis)>,
+    /// What it was to deliver, the newest first.
+    pub(super) log: Vec<Logged>,
+}
+
+impl Hook {
+    pub(super) fn is_enabled(&self) -> bool {
+        self.status == "enabled"
+    }
+
+    pub(super) fn wants(&self, event_type: &str) -> bool {
+        self.is_enabled() && self.events.as_ref().is_none_or(|events| events.iter().any(|event| event == event_type))
+    }
+
+    fn json(&self) -> Value {
+        let created_at = self.created_at.to_text();
+        json!({
+            "id": self.id, "endpoint": self.endpoint, "events": self.events, "status": self.status,
+            "created_at": created_at,
+        })
+    }
+}
+
+/// All of them, the oldest first.
+#[derive(Default)]
+pub(super) struct Webhooks {
+    pub(super) all: Vec<Hook>,
+    /// Whether events about suppressions are not open to this team.
+    pub(super) lacks_suppressions: bool,
+    /// Whether no secret is told when a webhook is asked for.
+    pub(super) hides_secrets: bool,
+    /// The signing secret of the next webhook; without it, a new one.
+    pub(super) next_secret: Option<String>,
+    /// What was asked to be delivered once more, and has not set out yet.
+    pub(super) replays: Vec<Delivery>,
+}
+
+impl Webhooks {
+    pub(super) fn answer(&mut self, ask: &Ask<'_>) -> Answer {
+        let path: Vec<&str> = ask.path.iter().skip(1).map(String::as_str).collect();
+        match (ask.method, path.as_slice()) {
+            (&Method::GET, []) => {
+                let all: Vec<Value> = self.all.iter().map(Hook::json).collect();
+                page(&all, ask, Pages::AllAtOnce)
+            }
+            (&Method::POST, []) => self.create(ask),
+            (_, []) => not_allowed(),
+            (method, [id, rest @ ..]) => {
+                let Some(place) = self.all.iter().position(|hook| hook.id == *id) else { return no_such("Webhook") };
+                self.of_one(ask, method, place, rest)
+            }
+        }
+    }
+
+    fn of_one(&mut self, ask: &Ask<'_>, method: &Method, place: usize, rest: &[&str]) -> Answer {
+        if (method, rest) == (&Method::DELETE, &[]) {
+            let gone = self.all.remove(place);
+            return ok(json!({ "object": "webhook", "id": gone.id, "deleted": true }));
+        }
+        let (hides, lacks) = (self.hides_secrets, self.lacks_suppressions);
+        let Some(hook) = self.all.get_mut(place) else { return no_such("Webhook") };
+        match (method, rest) {
+            (&Method::GET, []) => {
+                let secret = if hides { Value::Null } else { json!(hook.secret) };
+                ok(with(hook.json(), &[("object", json!("webhook")), ("signing_secret", secret)]))
+            }
+            (&Method::PATCH, []) => match change(hook, ask, lacks) {
+                Ok(()) => ok(json!({ "object": "webhook", "id": hook.id })),
+                Err(why) => invalid(&why),
+            },
+            (&Method::POST, ["signing-secret", "rotate"]) => {
+                let old = std::mem::replace(&mut hook.secret, new_secret());
+                hook.old.push((old, ask.now.plus(OLD_SIGNS)));
+                ok(json!({ "object": "webhook", "id": hook.id, "signing_secret": hook.secret }))
+            }
+            (&Method::GET, ["events"]) => {
+                let log: Vec<Value> = hook.log.iter().map(Logged::json).collect();
+                page(&log, ask, Pages::OnlyForward)
+            }
+            (method, ["events", event, rest @ ..]) => {
+                let Some(logged) = hook.log.iter().find(|logged| logged.id == *event) else {
+                    return no_such("Webhook event");
+                };
+                match (method, rest) {
+                    (&Method::GET, []) => ok(logged.whole()),
+                    (&Method::GET, ["attempts"]) => page(&logged.attempts(), ask, Pages::OnlyForward),
+                    (&Method::POST, ["replay"]) if !hook.is_enabled() => {
+                        invalid("The webhook is disabled. Enable it before replaying events.")
+                    }
+                    (&Method::POST, ["replay"]) => {
+                        let id = logged.id.clone();
+                        self.replays.extend(Delivery::of(hook, &id, ask.now));
+                        ok(json!({ "object": "webhook_event", "id": id }))
+                    }
+                    _ => not_allowed(),
+                }
+            }
+            _ => not_allowed(),
+        }
+    }
+
+    fn create(&mut self, ask: &Ask<'_>) -> Answer {
+        let Some(endpoint) = ask.text("endpoint") else { return missing("endpoint") };
+        if !endpoint.starts_with("http") {
+            return invalid("The `endpoint` field must be a URL");
+        }
+        let Some(events) = ask.body.get("events") else { return missing("events") };
+        let events = match events_of(events, self.lacks_suppressions) {
+            Ok(events) => events,
+            Err(why) => return invalid(&why),
+        };
+        let hook = Hook {
+            id: uuid(),
+            created_at: ask.now,
+            endpoint: endpoint.to_owned(),
+            events: Some(events),
+            status: "enabled".to_owned(),
+            secret: self.next_secret.take().unwrap_or_else(new_secret),
+            old: Vec::new(),
+            log: Vec::new(),
+        };
+        let answer = created(json!({ "object": "webhook", "id": hook.id, "signing_secret": hook.secret }));
+        self.all.push(hook);
+        answer
+    }
+}
+
+fn change(hook: &mut Hook, ask: &Ask<'_>, lacks_suppressions: bool) -> Result<(), String> {
+    let events = ask.body.get("events").map(|events| events_of(events, lacks_suppressions)).transpose()?;
+    let status = ask.text("status");
+    if status.is_some_and(|status| !["enabled", "disabled"].contains(&status)) {
+        return Err("The `status` field must be `enabled` or `disabled`".to_owned());
+    }
+    hook.endpoint = ask.text("endpoint").unwrap_or(&hook.endpoint).to_owned();
+    hook.status = status.unwrap_or(&hook.status).to_owned();
+    hook.events = events.or_else(|| hook.events.take());
+    Ok(())
+}
+
+fn events_of(events: &Value, lacks_suppressions: bool) -> Result<Vec<String>, String> {
+    let events = events.as_array().filter(|events| !events.is_empty()).ok_or("The `events` field must not be empty")?;
+    let is_known = |event: &str| {
+        let Some((family, rest)) = event.split_once('.') else { return false };
+        let of_family = TYPES.iter().find(|(known, _)| *known == family);
+        let is_open = !(lacks_suppressions && family == "suppression");
+        is_open && of_family.is_some_and(|(_, types)| types.split_whitespace().any(|known| known == rest))
+    };
+    let read = |event: &Value| match event.as_str() {
+        Some(event) if is_known(event) => Ok(event.to_owned()),
+        other => Err(format!("Invalid event type: {}", other.unwrap_or("not a string"))),
+    };
+    events.iter().map(read).collect()
+}
+
+/// An object with more fields; those that are null are left out.
+pub(super) fn with(mut object: Value, fields: &[(&str, Value)]) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        let fields = fields.iter().filter(|(_, value)| !value.is_null());
+        object.extend(fields.map(|(name, value)| ((*name).to_owned(), value.clone())));
+    }
+    object
+}
+
+fn new_secret() -> String {
+    let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(24).collect();
+    format!("whsec_{}", STANDARD.encode(bytes))
+}
