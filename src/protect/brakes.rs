@@ -31,7 +31,7 @@ impl Work<'_> {
     pub(super) async fn brake(&self, campaign: &Campaign, carrier: &Carrier) -> Result<Braked, Trouble> {
         for _ in 0..TRIES {
             // The state first, the counters after it: see `store::state`.
-            let mut before = self.campaigns.state(campaign).await?;
+            let (mut before, seen) = self.campaigns.state_to_write(campaign).await?;
             let view = self.campaigns.view(campaign, self.now).await?;
             if let Some(state) = &mut before {
                 self.tell_change(campaign, state, &view, carrier).await?;
@@ -51,7 +51,7 @@ impl Work<'_> {
                 let attributes = [("campaign", crate::store::text(campaign.as_str()))];
                 self.agenda.put(&Entry::new(Kind::Brake, self.now, campaign.as_str(), &attributes)).await?;
             }
-            if self.campaigns.write_state(campaign, &next).await? {
+            if self.campaigns.write_state(campaign, &next, &seen).await? {
                 if next.brake.status != was {
                     self.tally.one(Metric::of_brake(next.brake.status));
                 }

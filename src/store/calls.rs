@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
+use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use tokio::time::Instant;
 
@@ -210,6 +210,12 @@ pub(super) fn put_item(put: PutBuilder) -> Result<TransactWriteItem, Trouble> {
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
+/// A check as part of a transaction.
+pub(super) fn check_item(check: ConditionCheckBuilder) -> Result<TransactWriteItem, Trouble> {
+    let check = check.build().map_err(|error| Trouble::Never(error.to_string()))?;
+    Ok(TransactWriteItem::builder().condition_check(check).build())
+}
+
 /// An update as part of a transaction.
 pub(super) fn update_item(update: UpdateBuilder) -> Result<TransactWriteItem, Trouble> {
     let update = update.build().map_err(|error| Trouble::Never(error.to_string()))?;
@@ -223,6 +229,26 @@ impl Change {
             .table_name(table)
             .set_key(Some(key))
             .update_expression(&self.update)
+            .set_condition_expression(self.condition.map(str::to_owned))
+            .set_expression_attribute_names(named(&self.names))
+            .set_expression_attribute_values(named(&self.values))
+    }
+
+    /// A put of an item on this condition, as part of a transaction.
+    pub(super) fn put_in_transaction(&self, table: &str, item: Item) -> PutBuilder {
+        PutBuilder::default()
+            .table_name(table)
+            .set_item(Some(item))
+            .set_condition_expression(self.condition.map(str::to_owned))
+            .set_expression_attribute_names(named(&self.names))
+            .set_expression_attribute_values(named(&self.values))
+    }
+
+    /// This condition alone, as part of a transaction: nothing is written to the item.
+    pub(super) fn check_in_transaction(&self, table: &str, key: Item) -> ConditionCheckBuilder {
+        ConditionCheckBuilder::default()
+            .table_name(table)
+            .set_key(Some(key))
             .set_condition_expression(self.condition.map(str::to_owned))
             .set_expression_attribute_names(named(&self.names))
             .set_expression_attribute_values(named(&self.values))

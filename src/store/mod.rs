@@ -2,6 +2,7 @@
 //!
 //! - [`row`]: an event's row, and how it stays within one write unit.
 //! - [`suppressions`]: a suppression item, to and from what policy knows of a recipient.
+//! - [`version`]: the condition of a write over what was read, for every table.
 //! - [`mod@write`]: the one write that makes a webhook durable, with the race and crash cases drawn above it.
 //! - [`counters`]: a campaign's numbers, counted exactly once.
 //! - [`state`]: a campaign's brake, never an older view over a newer.
@@ -34,6 +35,7 @@ pub mod state;
 pub mod suppressions;
 pub mod timeline;
 pub mod verdicts;
+pub mod version;
 pub mod write;
 
 use std::collections::HashMap;

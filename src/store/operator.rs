@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 
 use super::calls::{Trouble, put_item};
 use super::failure::Failure;
-use super::suppressions::{OVERTAKEN, Stored, Suppressions, condition};
+use super::suppressions::{OVERTAKEN, Stored, Suppressions};
 use super::{Item, recipient_key};
 use crate::policy::suppression::Change;
 use crate::recipient::Recipient;
@@ -26,19 +26,11 @@ impl Suppressions {
     ) -> Result<(Vec<Change>, Stored), Trouble> {
         let mut patience = self.calls.patience();
         loop {
-            let seen = self.find(recipient.as_str()).await?;
-            let known = seen.clone().unwrap_or_default();
+            let known = self.find(recipient.as_str()).await?.unwrap_or_default();
             let wanted = changes(&known);
             let Some(merged) = known.merged(&wanted) else { return Ok((Vec::new(), known)) };
-            let condition = condition(seen.as_ref());
-            let mut put = PutBuilder::default().table_name(&self.table).set_item(Some(merged.to_item(recipient)));
-            put = put.set_condition_expression(condition.condition.map(str::to_owned));
-            for (name, stands_for) in condition.names {
-                put = put.expression_attribute_names(name, stands_for);
-            }
-            for (value, stands_for) in condition.values {
-                put = put.expression_attribute_values(value, stands_for);
-            }
+            let (item, condition) = merged.overwrite(recipient);
+            let put = condition.put_in_transaction(&self.table, item);
             let noted = PutBuilder::default().table_name(events_table).set_item(Some(note(&wanted)));
             match self.calls.transact(vec![put_item(put)?, put_item(noted)?]).await {
                 Ok(Ok(())) => return Ok((wanted, merged)),

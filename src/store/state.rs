@@ -27,6 +27,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::calls::{Change, Trouble, Written};
 use super::counters::Campaigns;
+use super::version::SeenVersion;
 use super::{Item, as_number, number, string, text};
 use crate::campaign::Campaign;
 use crate::policy::brake::{Brake, Status};
@@ -54,7 +55,6 @@ pub struct State {
     /// The last change that people were told of.
     pub alerted: i64,
     warned_on: String,
-    version: i64,
 }
 
 impl State {
@@ -74,7 +74,6 @@ impl State {
             changed_from: Status::Open,
             alerted: 0,
             warned_on: String::new(),
-            version: 0,
         };
         let old = before.unwrap_or(&fresh);
         if before.is_some() && old.brake == brake {
@@ -84,7 +83,7 @@ impl State {
         let had_warning = before.is_some_and(|before| before.brake.warning.is_some());
         let warns = brake.warning.is_some() && !had_warning && old.warned_on != today;
         let changes = brake.status != old_status;
-        let mut next = Self { brake, at: now, version: old.version + 1, ..old.clone() };
+        let mut next = Self { brake, at: now, ..old.clone() };
         if changes || warns {
             (next.change, next.changed_at, next.changed_from) = (old.change + 1, now, old_status);
         }
@@ -114,7 +113,6 @@ impl State {
             changed_from: Status::from_text(string(item, "changed_from")).unwrap_or(Status::Open),
             alerted: count("alerted"),
             warned_on: words("warned_on").unwrap_or_default(),
-            version: count("version"),
         })
     }
 
@@ -129,7 +127,6 @@ impl State {
         set("changed_at", number(self.changed_at.0));
         set("changed_from", text(self.changed_from.as_str()));
         set("alerted", number(self.alerted));
-        set("version", number(self.version));
         set("expires_at", number(self.at.max(brake.until.unwrap_or(self.at)).plus(days(STATE_DAYS)).seconds()));
         if let Some(until) = brake.until {
             set("until", number(until.0));
@@ -150,22 +147,25 @@ impl Campaigns {
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn state(&self, campaign: &Campaign) -> Result<Option<State>, Trouble> {
+        Ok(self.state_to_write(campaign).await?.0)
+    }
+
+    /// The state of a campaign, and the version of its item, for whoever writes the next one. An item that does not make sense has a
+    /// version, and is no state.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn state_to_write(&self, campaign: &Campaign) -> Result<(Option<State>, SeenVersion), Trouble> {
         let item = self.calls.get(&self.table, self.key(campaign, STATE)).await?;
-        Ok(item.as_ref().and_then(State::from_item))
+        Ok((item.as_ref().and_then(State::from_item), SeenVersion::of(item.as_ref())))
     }
 
     /// Writes the state that follows the one that was read. `false` if there is another by now.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn write_state(&self, campaign: &Campaign, next: &State) -> Result<bool, Trouble> {
-        let condition = Change {
-            condition: Some(if next.version > 1 { "#version = :seen" } else { "attribute_not_exists(#version)" }),
-            names: vec![("#version".to_owned(), "version".to_owned())],
-            values: if next.version > 1 { vec![(":seen".to_owned(), number(next.version - 1))] } else { Vec::new() },
-            ..Change::default()
-        };
-        let item = next.to_item(self.key(campaign, STATE));
+    pub async fn write_state(&self, campaign: &Campaign, next: &State, seen: &SeenVersion) -> Result<bool, Trouble> {
+        let (item, condition) = seen.overwrite("campaign", next.to_item(self.key(campaign, STATE)));
         Ok(self.calls.put(&self.table, &item, &condition).await? == Written::Done(()))
     }
 

@@ -12,9 +12,9 @@
 mod stored;
 
 pub use self::stored::{Standing, Stored};
-use super::calls::{Calls, Change as Condition, Trouble, Written};
+use super::calls::{Calls, Trouble, Written};
 use super::forgotten::{self, ForgottenKey};
-use super::{number, recipient_key};
+use super::recipient_key;
 use crate::policy::suppression::Change;
 use crate::recipient::Recipient;
 use crate::time::UnixMillis;
@@ -93,14 +93,13 @@ impl Suppressions {
     /// # Errors
     /// It may not be merged. To merge it again is safe.
     pub async fn merge(&self, recipient: &Recipient, change: &Change) -> Result<Merged, Trouble> {
-        let mut seen: Option<Stored> = None;
+        let mut known = Stored::default();
         for _ in 0..TRIES {
-            let known = seen.clone().unwrap_or_default();
             let Some(merged) = known.merged(std::slice::from_ref(change)) else { return Ok(Merged::Unchanged(known)) };
-            let condition = condition(seen.as_ref());
-            match self.calls.put(&self.table, &merged.to_item(recipient), &condition).await? {
+            let (item, condition) = merged.overwrite(recipient);
+            match self.calls.put(&self.table, &item, &condition).await? {
                 Written::Done(()) => return Ok(Merged::Changed(merged)),
-                Written::Refused(item) => seen = item.map(Stored::from_item),
+                Written::Refused(item) => known = item.map(Stored::from_item).unwrap_or_default(),
             }
         }
         Err(Trouble::Passing(OVERTAKEN.to_owned()))
@@ -109,24 +108,6 @@ impl Suppressions {
 
 /// What is said when others write faster than we do.
 pub(super) const OVERTAKEN: &str = "others kept changing the same suppression";
-
-/// The condition of writing over what was seen.
-pub(super) fn condition(seen: Option<&Stored>) -> Condition {
-    match seen.map(|seen| seen.version) {
-        None => Condition { condition: Some("attribute_not_exists(recipient)"), ..Condition::default() },
-        Some(None) => Condition {
-            condition: Some("attribute_exists(recipient) AND attribute_not_exists(#version)"),
-            names: vec![("#version".to_owned(), "version".to_owned())],
-            ..Condition::default()
-        },
-        Some(Some(version)) => Condition {
-            condition: Some("#version = :seen"),
-            names: vec![("#version".to_owned(), "version".to_owned())],
-            values: vec![(":seen".to_owned(), number(version))],
-            ..Condition::default()
-        },
-    }
-}
 
 /// Under which keys a recipient may stand: the address, and, where there is a key, the hash that it has if it was forgotten.
 pub fn names(recipient: &Recipient, key: Option<&ForgottenKey>) -> Vec<String> {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use tokio::time::Instant;
 
+use super::calls::{Change as Condition, Trouble, check_item, put_item};
 use super::failure::Failure;
 use super::row::Row;
 use super::suppressions::Stored;
-use super::{NOT_THERE, number, text};
+use super::{NOT_THERE, recipient_key, text};
 use crate::policy::suppression::Change;
 use crate::recipient::Recipient;
 
@@ -62,11 +63,17 @@ pub struct Writer {
     suppressions_table: String,
 }
 
-/// A suppression item to be written, over the version that was seen (`None`: there was no item).
+/// What an event does to a suppression item.
 struct Update<'a> {
     recipient: &'a Recipient,
-    seen: Option<Stored>,
-    merged: Stored,
+    effect: Effect,
+}
+
+enum Effect {
+    /// It is written over the one that was seen.
+    Merge(Stored),
+    /// The one that was seen says as much already: it has to be there still.
+    Keep(Stored),
 }
 
 impl Writer {
@@ -95,7 +102,8 @@ impl Writer {
     ///   a conflict, a throttle               nothing is stored; pause with jitter, try again until the deadline
     ///   the same message twice at once       the row's condition lets one in; the other: duplicate
     ///   another writes ann in between        the version has moved; merge into what is there now
-    ///   ann's item already says as much      only the row is put: what is known only ever grows, so it still says as much
+    ///   ann's item already says as much      the row is put on the condition that the item is still there, as it was seen:
+    ///                                        `forget` or the TTL may have deleted it meanwhile
     /// ```
     ///
     /// The row and the suppressions are one transaction, so no order of events leaves the one without the other. There is no
@@ -174,27 +182,30 @@ impl Writer {
             let put = put.return_values_on_condition_check_failure(on_failure(return_row));
             return put.send().await.map(|_| ()).map_err(Failure::of_put);
         }
-        let put = Put::builder().table_name(&self.events_table).set_item(Some(row.item().clone()));
-        let put = put.condition_expression(NOT_THERE);
+        let absent = Condition { condition: Some(NOT_THERE), ..Condition::default() };
+        let put = absent.put_in_transaction(&self.events_table, row.item().clone());
         let put = put.return_values_on_condition_check_failure(on_failure(return_row));
-        let mut transaction = self.client.transact_write_items().transact_items(in_transaction(put)?);
+        let mut transaction = self.client.transact_write_items().transact_items(put_item(put).map_err(invalid)?);
         for update in updates {
-            let item = update.merged.to_item(update.recipient);
-            let put = Put::builder().table_name(&self.suppressions_table).set_item(Some(item));
-            let put = match update.seen.as_ref().map(|seen| seen.version) {
-                None => put.condition_expression("attribute_not_exists(recipient)"),
-                Some(None) => put
-                    .condition_expression("attribute_not_exists(#version)")
-                    .expression_attribute_names("#version", "version"),
-                Some(Some(version)) => put
-                    .condition_expression("#version = :seen")
-                    .expression_attribute_names("#version", "version")
-                    .expression_attribute_values(":seen", number(version)),
-            };
-            let put = put.return_values_on_condition_check_failure(on_failure(true));
-            transaction = transaction.transact_items(in_transaction(put)?);
+            transaction = transaction.transact_items(self.in_transaction(update).map_err(invalid)?);
         }
         transaction.send().await.map(|_| ()).map_err(Failure::of_transaction)
+    }
+
+    fn in_transaction(&self, Update { recipient, effect }: &Update<'_>) -> Result<TransactWriteItem, Trouble> {
+        let returned = ReturnValuesOnConditionCheckFailure::AllOld;
+        match effect {
+            Effect::Merge(merged) => {
+                let (item, condition) = merged.overwrite(recipient);
+                let put = condition.put_in_transaction(&self.suppressions_table, item);
+                put_item(put.return_values_on_condition_check_failure(returned))
+            }
+            Effect::Keep(seen) => {
+                let key = recipient_key(recipient.as_str());
+                let check = seen.unchanged().check_in_transaction(&self.suppressions_table, key);
+                check_item(check.return_values_on_condition_check_failure(returned))
+            }
+        }
     }
 
     /// Opens the connection: DNS, TLS and authentication, so that the first webhook finds them done. It puts an item on the
@@ -207,12 +218,15 @@ impl Writer {
     }
 }
 
+/// What follows from these changes of a recipient, of whom nothing or an item was seen. `None`: nothing.
 fn update<'a>(recipient: &'a Recipient, seen: Option<&Stored>, changes: &[Change]) -> Option<Update<'a>> {
-    let merged = seen.cloned().unwrap_or_default().merged(changes)?;
-    Some(Update { recipient, seen: seen.cloned(), merged })
+    let effect = match seen.cloned().unwrap_or_default().merged(changes) {
+        Some(merged) => Effect::Merge(merged),
+        None => Effect::Keep(seen?.clone()),
+    };
+    Some(Update { recipient, effect })
 }
 
-fn in_transaction(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<TransactWriteItem, Failure> {
-    let put = put.build().map_err(|error| Failure::Invalid(error.to_string()))?;
-    Ok(TransactWriteItem::builder().put(put).build())
+fn invalid(trouble: Trouble) -> Failure {
+    Failure::Invalid(trouble.to_string())
 }

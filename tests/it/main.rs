@@ -37,3 +37,4 @@ mod sns;
 mod sqs;
 mod stream_samples;
 mod support;
+mod versions;

@@ -66,12 +66,12 @@ async fn a_recipient_with_an_item_already_costs_one_call_more() {
 }
 
 #[tokio::test]
-async fn an_event_that_says_nothing_new_writes_its_row_alone() {
+async fn an_event_that_says_nothing_new_leaves_the_item_as_it_is() {
     let service = Service::start().await;
     service.calls_for(complaint("ann@example.com", "e1"), "handled").await;
     let before = service.suppressions().await;
     let older = json!({ "type": "email.complained", "created_at": "2026-11-01T00:00:00Z", "data": { "to": ["ann@example.com"] } });
-    assert_eq!(service.calls_for(older.to_string(), "handled").await, ["TransactWriteItems", "PutItem"]);
+    assert_eq!(service.calls_for(older.to_string(), "handled").await, ["TransactWriteItems", "TransactWriteItems"]);
     assert_eq!(service.suppressions().await, before);
     assert_eq!(service.rows().await.len(), 2);
 }

@@ -5,6 +5,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::policy::suppression::{Change, Grounds, Reason, Record, Said, Suppression};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
+use crate::store::calls::Change as Condition;
+use crate::store::version::SeenVersion;
 use crate::store::{Item, as_number, number, text};
 use crate::time::UnixMillis;
 
@@ -27,8 +29,8 @@ pub struct Standing {
 pub struct Stored {
     /// What policy reads of it.
     pub suppression: Suppression,
-    /// The version seen; `None` for an item without one, which somebody must have made by hand.
-    pub version: Option<i64>,
+    /// The version seen.
+    pub seen: SeenVersion,
     /// What this version of the program does not know: attributes of a later version, or of the operator's own. They are
     /// written back as they were.
     others: Item,
@@ -38,8 +40,8 @@ pub struct Stored {
 impl Stored {
     /// Reads an item. Attributes that don't make sense read as not there, but a name in `reasons` always counts.
     pub fn from_item(mut item: Item) -> Self {
-        let mut stored = Self { version: item.remove("version").as_ref().and_then(as_number), ..Self::default() };
-        for computed in ["recipient", "until", "expires_at"] {
+        let mut stored = Self { seen: SeenVersion::of(Some(&item)), ..Self::default() };
+        for computed in ["recipient", "version", "until", "expires_at"] {
             item.remove(computed);
         }
         let reasons = item.remove("reasons").and_then(|set| set.as_ss().cloned().ok()).unwrap_or_default();
@@ -90,11 +92,20 @@ impl Stored {
         (suppression != self.suppression).then(|| Self { suppression, ..self.clone() })
     }
 
-    /// The item to write, one version on.
+    /// The item to write over the one that was seen, with the condition that it is still that one.
+    pub fn overwrite(&self, recipient: &Recipient) -> (Item, Condition) {
+        self.seen.overwrite("recipient", self.to_item(recipient))
+    }
+
+    /// The condition that the item is still the one that was seen.
+    pub fn unchanged(&self) -> Condition {
+        self.seen.unchanged("recipient")
+    }
+
+    /// The item, without its version.
     pub fn to_item(&self, recipient: &Recipient) -> Item {
         let mut item = self.others.clone();
         item.insert("recipient".to_owned(), text(recipient.as_str()));
-        item.insert("version".to_owned(), number(self.version.unwrap_or(0).saturating_add(1)));
         for (reason, record) in &self.suppression.records {
             item.insert(reason.as_str().to_owned(), AttributeValue::M(record_to(record)));
         }
@@ -181,7 +192,6 @@ mod tests {
         assert_eq!(item["until"], number(60));
         let read = Stored::from_item(item);
         assert_eq!(read.suppression, stored.suppression);
-        assert_eq!(read.version, Some(1));
         assert_eq!(read.merged(&changes), None, "merging the same again changes nothing");
     }
 
@@ -201,7 +211,7 @@ mod tests {
             ("note".to_owned(), text("asked us on the phone")),
         ]);
         let stored = Stored::from_item(by_hand);
-        assert_eq!(stored.version, None);
+        assert_eq!(stored.seen, SeenVersion::Unversioned);
         let lapsing = stored
             .merged(&[suppress(Reason::SoftBounce, 6, Some(60)), change(Reason::Manual, 7, Effect::Lift)])
             .unwrap();

@@ -113,7 +113,7 @@ async fn a_paused_campaign_is_a_no_and_a_slowed_one_says_how_much() {
         let brake = rebound::policy::brake::Brake { status, volume, reason: "why".into(), until: None, warning: None };
         let state = rebound::store::state::State::next(None, brake, UnixMillis::now()).unwrap();
         let campaign = rebound::campaign::Campaign::new(name).unwrap();
-        assert!(campaigns.write_state(&campaign, &state).await.unwrap());
+        assert!(campaigns.write_state(&campaign, &state, &Default::default()).await.unwrap());
     }
     let ask =
         async |campaign| rebound(&service.aws, &["check", "a@example.com", "--campaign", campaign, "--json"]).await;

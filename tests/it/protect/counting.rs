@@ -10,6 +10,7 @@ use rebound::policy::numbers::BrakePolicy;
 use rebound::store::calls::Calls;
 use rebound::store::counters::Campaigns;
 use rebound::store::state::State;
+use rebound::store::version::SeenVersion;
 use rebound::stream::BatchAnswer;
 use serde_json::Value;
 
@@ -74,14 +75,15 @@ async fn a_state_is_never_written_over_one_that_was_not_seen() {
         brake(&view, &BrakePolicy::default(), NOW)
     };
     let (older, newer) = (State::next(None, of(1), NOW).unwrap(), State::next(None, of(2), NOW).unwrap());
-    assert!(campaigns.write_state(&campaign, &newer).await.unwrap());
-    assert!(!campaigns.write_state(&campaign, &older).await.unwrap());
-    let seen = campaigns.state(&campaign).await.unwrap();
-    assert_eq!(seen.as_ref(), Some(&newer));
+    let absent = SeenVersion::default();
+    assert!(campaigns.write_state(&campaign, &newer, &absent).await.unwrap());
+    assert!(!campaigns.write_state(&campaign, &older, &absent).await.unwrap());
+    let (before, seen) = campaigns.state_to_write(&campaign).await.unwrap();
+    assert_eq!(before.as_ref(), Some(&newer));
     let (older, newer) =
-        (State::next(seen.as_ref(), of(3), NOW).unwrap(), State::next(seen.as_ref(), of(4), NOW).unwrap());
-    assert!(campaigns.write_state(&campaign, &newer).await.unwrap());
-    assert!(!campaigns.write_state(&campaign, &older).await.unwrap());
+        (State::next(before.as_ref(), of(3), NOW).unwrap(), State::next(before.as_ref(), of(4), NOW).unwrap());
+    assert!(campaigns.write_state(&campaign, &newer, &seen).await.unwrap());
+    assert!(!campaigns.write_state(&campaign, &older, &seen).await.unwrap());
     assert_eq!(stage.brake("spring").await, ("slowed".to_owned(), 0.0625));
 }
 

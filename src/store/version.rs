@@ -1,0 +1,128 @@
+//! Optimistic writes: an item is written over only while it is still the one that was read. For every table that is written so, this is
+//! the one place where the condition and the next `version` are made.
+//!
+//! | what was read | the condition of the write | its `version` |
+//! | --- | --- | --- |
+//! | no item | there is still none | a random one |
+//! | an item without a version, made by hand | there is one, still without | a random one |
+//! | a version | it is still that one | one more |
+//!
+//! # Why a deleted item does not come back
+//!
+//! `forget`, the table's TTL or a person may delete an item between the read and the write. Each condition but the first needs an item,
+//! so the write is refused, and the writer reads again. A new item under the same key may have been put meanwhile. Its first version is
+//! a random number, so it is not mistaken for the deleted one:
+//!
+//! ```text
+//!   A: reads ann, version 7                                       writes on 7  ✗ refused: reads ann as she is now
+//!   forget:                    deletes ann
+//!   B:                                      puts ann, version 1893206114
+//! ```
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::calls::Change;
+use super::{Item, as_number, number};
+
+/// The attribute.
+const VERSION: &str = "version";
+
+/// The version of an item as it was read: what a write over it depends on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum SeenVersion {
+    /// There was no item.
+    #[default]
+    Absent,
+    /// There was an item without a version: a person made it.
+    Unversioned,
+    /// There was an item with this version. A person may have written one that is no number.
+    Version(AttributeValue),
+}
+
+impl SeenVersion {
+    /// The version of an item as it was read.
+    pub fn of(item: Option<&Item>) -> Self {
+        match item.map(|item| item.get(VERSION)) {
+            None => Self::Absent,
+            Some(None) => Self::Unversioned,
+            Some(Some(version)) => Self::Version(version.clone()),
+        }
+    }
+
+    /// The condition that the item is still as it was read. `key` is the name of the table's partition key.
+    pub fn unchanged(&self, key: &'static str) -> Change {
+        let name = |placeholder: &str, attribute: &str| (placeholder.to_owned(), attribute.to_owned());
+        match self {
+            Self::Absent => Change {
+                condition: Some("attribute_not_exists(#key)"),
+                names: vec![name("#key", key)],
+                ..Change::default()
+            },
+            Self::Unversioned => Change {
+                condition: Some("attribute_exists(#key) AND attribute_not_exists(#version)"),
+                names: vec![name("#key", key), name("#version", VERSION)],
+                ..Change::default()
+            },
+            Self::Version(seen) => Change {
+                condition: Some("#version = :seen_version"),
+                names: vec![name("#version", VERSION)],
+                values: vec![(":seen_version".to_owned(), seen.clone())],
+                ..Change::default()
+            },
+        }
+    }
+
+    /// The version of the next write: higher than the one that was read.
+    pub fn next(&self) -> AttributeValue {
+        match self {
+            Self::Version(seen) if as_number(seen).is_some_and(|seen| seen < i64::MAX) => {
+                number(as_number(seen).unwrap_or(0).saturating_add(1))
+            }
+            _ => number(i64::from(fastrand::u32(1..=u32::MAX))),
+        }
+    }
+
+    /// An item to be put over the one that was read, with its version, and the condition of the put. `key` is the name of the table's
+    /// partition key.
+    pub fn overwrite(&self, key: &'static str, mut item: Item) -> (Item, Change) {
+        item.insert(VERSION.to_owned(), self.next());
+        (item, self.unchanged(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::text;
+
+    fn versioned(version: AttributeValue) -> Item {
+        Item::from([("recipient".to_owned(), text("a@b.c")), (VERSION.to_owned(), version)])
+    }
+
+    #[test]
+    fn a_version_goes_up_whatever_a_person_wrote() {
+        let next = |version| SeenVersion::of(Some(&versioned(version))).next();
+        assert_eq!(next(number(7)), number(8));
+        for odd in [text("seven"), AttributeValue::N("1.5".to_owned()), number(i64::MAX), AttributeValue::Null(true)] {
+            let seen = SeenVersion::of(Some(&versioned(odd.clone())));
+            assert_eq!(seen, SeenVersion::Version(odd.clone()), "it is compared as it is");
+            assert_ne!(seen.next(), odd);
+            assert!(as_number(&seen.next()).is_some());
+        }
+    }
+
+    #[test]
+    fn a_new_item_is_not_mistaken_for_a_deleted_one() {
+        let first = || SeenVersion::of(None).overwrite("recipient", Item::new()).0;
+        assert_ne!(SeenVersion::of(Some(&first())), SeenVersion::of(Some(&first())));
+    }
+
+    #[test]
+    fn every_write_over_an_item_needs_the_item() {
+        let by_hand = Item::from([("recipient".to_owned(), text("a@b.c"))]);
+        let condition = |item: Option<&Item>| SeenVersion::of(item).unchanged("recipient").condition.unwrap();
+        assert_eq!(condition(None), "attribute_not_exists(#key)");
+        assert_eq!(condition(Some(&by_hand)), "attribute_exists(#key) AND attribute_not_exists(#version)");
+        assert_eq!(condition(Some(&versioned(number(3)))), "#version = :seen_version");
+    }
+}
