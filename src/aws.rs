@@ -142,7 +142,7 @@ impl AwsEnvironment {
     }
 }
 
-/// What a client that is none of the SDK's needs, to call as the SDK's do.
+/// Parts that a client needs which is none of the SDK's, to call as the SDK's do.
 #[cfg(feature = "cli")]
 impl AwsEnvironment {
     /// The region of every client.

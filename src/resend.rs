@@ -29,6 +29,9 @@ pub const BASE_URL: &str = "https://api.resend.com";
 /// How often a call is tried that is refused for now.
 const TRIES: u32 = 6;
 
+/// Bytes of an answer that are read. A page of 100 entries has a few ten thousand.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
 const TIMEOUT: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -192,9 +195,15 @@ impl Resend {
             let was_done = if error.is_connect() { WasDone::No } else { WasDone::Unknown };
             Failed { error: ResendError::Unreachable(words(error)), wait: None, was_done }
         };
-        let answer = request.send().await.map_err(|error| lost(&error))?;
+        let mut answer = request.send().await.map_err(|error| lost(&error))?;
         let (status, wait) = (answer.status(), retry_after(answer.headers()));
-        let body = answer.bytes().await.map_err(|error| lost(&error))?;
+        let mut body = Vec::new();
+        while let Some(some) = answer.chunk().await.map_err(|error| lost(&error))? {
+            body.extend_from_slice(&some);
+            if body.len() > MOST_BYTES {
+                break;
+            }
+        }
         if let Some(error) = refused(status, &body) {
             let is_unclear = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
             let was_done = if is_unclear { WasDone::Unknown } else { WasDone::No };
@@ -211,12 +220,12 @@ impl Resend {
 /// A request without a success.
 struct Failed {
     error: ResendError,
-    /// How long Resend asks to wait.
+    /// Time that Resend asks to wait.
     wait: Option<Duration>,
     was_done: WasDone,
 }
 
-/// Whether a request without a success may have been done.
+/// The effect of a request without a success.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WasDone {
     No,

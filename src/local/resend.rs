@@ -1,7 +1,7 @@
 //! Resend's API in memory, as far as Rebound and its tests call it (<https://resend.com/docs/api-reference/introduction>): webhooks, with
 //! their secrets, their deliveries and the log of them; suppressions; contacts; and emails, with the memory of idempotency keys.
 //!
-//! - [`door`]: who is let in, and how often.
+//! - [`door`]: agents, keys and the rate.
 //! - [`http`]: requests, answers and pages.
 //! - [`state`]: all that it holds, and which of the following answers a request.
 //! - [`webhooks`], [`delivery`], [`suppressions`], [`contacts`], [`emails`]: a part of the API each.
@@ -129,7 +129,7 @@ impl LocalResend {
         self.state().suppressions.add(email, origin, created_at);
     }
 
-    /// Whether the list of suppressions, and events about it, are open to this team: they were in beta.
+    /// Opens the list of suppressions, and events about it, to this team, or closes both: they were in beta.
     pub fn open_suppressions(&self, are_open: bool) {
         let mut state = self.state();
         state.suppressions.is_closed = !are_open;
@@ -172,7 +172,7 @@ impl LocalResend {
         self.state().later += span;
     }
 
-    /// Whether deliveries that fail from now on are still to be tried again. Nothing here does it by itself.
+    /// Sets what a failed delivery is from now on: still to be tried again, or failed for good. Nothing here tries it again by itself.
     pub fn keep_trying(&self, goes_on: bool) {
         self.state().goes_on = goes_on;
     }

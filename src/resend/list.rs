@@ -27,11 +27,11 @@ pub struct Unread {
     pub place: u64,
     /// Its id, where it has one.
     pub id: Option<String>,
-    /// What is wrong with it.
+    /// The fault in it.
     pub why: &'static str,
 }
 
-/// Why a list was not read to its end.
+/// A reason for which a list was not read to its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CutShort {
     /// There is more, and no page that begins with it.
@@ -45,14 +45,14 @@ pub enum CutShort {
     Page(ResendError),
 }
 
-/// What was read of a list.
+/// A list, as far as it could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed<T> {
     /// The entries, each once.
     pub entries: Vec<T>,
     /// Those that can't be read.
     pub unread: Vec<Unread>,
-    /// Why the list ends early. `None`: it was read to its end.
+    /// The reason for which the list ends early. `None`: it was read to its end.
     pub cut_short: Option<CutShort>,
 }
 
@@ -114,7 +114,7 @@ impl<T: Entry> Reader<T> {
         self.listed.cut_short = Some(CutShort::Page(error));
     }
 
-    /// Whether anything was read yet.
+    /// Returns true if no second page was asked for yet.
     pub(super) fn is_at_the_first_page(&self) -> bool {
         self.asked.is_empty()
     }

@@ -61,7 +61,7 @@ impl Webhook {
         self.status.eq_ignore_ascii_case("enabled")
     }
 
-    /// Whether it is subscribed to a type.
+    /// Returns true if it is subscribed to a type.
     pub fn is_subscribed_to(&self, event_type: &str) -> bool {
         self.events.as_ref().is_none_or(|events| events.iter().any(|event| event == event_type))
     }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::operate::command;
 use crate::support::{any_port, complaint, hand_over, signed};
 
-/// Where this is set, it is a failure if moto is not here. The story takes moto half a minute, so that it is told nowhere else.
+/// If this is set, the test fails where moto is not here. If it is not set, the test is skipped: the story takes moto half a minute.
 const REQUIRED: &str = "REQUIRE_MOTO";
 
 /// An engine that notes as whom it is asked: the scope of each signature, `KEY/us-east-2/dynamodb`.

@@ -21,7 +21,7 @@ pub(super) struct Logged {
     pub(super) body: String,
     /// The newest first.
     pub(super) tries: Vec<Attempt>,
-    /// Whether it is tried again after a failure. Nothing here does it by itself.
+    /// True if it is tried again after a failure. Nothing here does it by itself.
     pub(super) goes_on: bool,
 }
 

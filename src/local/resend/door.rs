@@ -1,4 +1,4 @@
-//! Who is let in: with an agent, with a key that may do this, and not too often.
+//! The door: a request needs an agent, and a key that may do this, and must not come too often.
 
 use std::time::{Duration, Instant};
 

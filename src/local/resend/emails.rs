@@ -23,12 +23,12 @@ const MOST_RECIPIENTS: usize = 50;
 pub(super) struct Emails {
     /// The emails that were accepted, the newest first, as they are listed, and what was asked for.
     all: Vec<(Value, Value)>,
-    /// What was asked for under a key, the email's id, and when.
+    /// The request that came under a key, the email's id, and the time.
     keys: BTreeMap<String, (Value, String, UnixMillis)>,
 }
 
 impl Emails {
-    /// What was asked for, the oldest first.
+    /// The bodies of the requests, the oldest first.
     pub(super) fn requests(&self) -> Vec<Value> {
         self.all.iter().rev().map(|(_, request)| request.clone()).collect()
     }

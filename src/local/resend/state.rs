@@ -26,9 +26,9 @@ pub(super) struct State {
     pub(super) emails: Emails,
     pub(super) calls: Vec<String>,
     pub(super) plan: Option<Plan>,
-    /// How far its clock is ahead.
+    /// Time by which its clock is ahead.
     pub(super) later: Duration,
-    /// Whether a delivery that fails is tried again, some time.
+    /// True if a delivery that fails is tried again, some time.
     pub(super) goes_on: bool,
 }
 

@@ -15,7 +15,7 @@ const BATCH: usize = 100;
 pub(super) struct Suppressions {
     /// The entries, as they are listed.
     all: Vec<Value>,
-    /// Whether the list is not open to this team: it was in beta.
+    /// True if the list is not open to this team: it was in beta.
     pub(super) is_closed: bool,
 }
 

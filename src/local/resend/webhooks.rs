@@ -41,7 +41,7 @@ pub(super) struct Hook {
     pub(super) secret: String,
     /// The secrets before it, and until when they sign.
     pub(super) old: Vec<(String, UnixMillis)>,
-    /// What it was to deliver, the newest first.
+    /// The events that it was to deliver, the newest first.
     pub(super) log: Vec<Logged>,
 }
 
@@ -67,13 +67,13 @@ impl Hook {
 #[derive(Default)]
 pub(super) struct Webhooks {
     pub(super) all: Vec<Hook>,
-    /// Whether events about suppressions are not open to this team.
+    /// True if events about suppressions are not open to this team.
     pub(super) lacks_suppressions: bool,
-    /// Whether no secret is told when a webhook is asked for.
+    /// True if no secret is told when a webhook is asked for.
     pub(super) hides_secrets: bool,
     /// The signing secret of the next webhook; without it, a new one.
     pub(super) next_secret: Option<String>,
-    /// What was asked to be delivered once more, and has not set out yet.
+    /// Deliveries that were asked for once more, and have not set out yet.
     pub(super) replays: Vec<Delivery>,
 }
 

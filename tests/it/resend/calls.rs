@@ -13,7 +13,7 @@ use super::{Came, Said, Scripted};
 const KEY: &str = "re_123";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// How often the client asks.
+/// Numbers of requests that the client makes.
 const ONCE: usize = 1;
 const SIX_TIMES: usize = 6;
 
@@ -33,7 +33,7 @@ fn events() -> Vec<String> {
     vec!["email.bounced".to_owned()]
 }
 
-/// What a result is, in a line.
+/// A result, in a line.
 fn line<T: std::fmt::Debug>(result: Result<T, ResendError>) -> Result<String, ResendError> {
     result.map(|value| format!("{value:?}"))
 }
@@ -129,7 +129,7 @@ fn calls() -> Vec<Call> {
     ]
 }
 
-/// What the client makes of an answer without a success.
+/// The client's reading of an answer without a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Made {
     Key,
@@ -156,7 +156,7 @@ fn made(error: &ResendError) -> Option<Made> {
     })
 }
 
-/// Whether a POST may be repeated after an answer: only where it was surely not done.
+/// Repetition of a POST after an answer: only where it was surely not done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Post {
     Repeats,

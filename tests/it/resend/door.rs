@@ -1,4 +1,4 @@
-//! Who is let in: the Resend in memory refuses what the real one refuses, and the commands say which it was.
+//! The door: the Resend in memory refuses what the real one refuses, and the commands say which refusal it was.
 
 use rebound::claude::Claude;
 use rebound::claude::keys::Key;

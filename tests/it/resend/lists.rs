@@ -102,3 +102,12 @@ async fn no_second_webhook_is_made_where_the_first_may_be() {
         assert!(resend.came().iter().all(|came| came.method == "GET"), "{name}");
     }
 }
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_not_read_for_ever() {
+    let world = World::start().await;
+    let long = format!("{{\"data\":[],\"more\":\"{}", "x".repeat(9 * 1024 * 1024));
+    let (said, asked) = imported(&world, move |_| (200, long.clone())).await;
+    assert!(said.code == 2 && said.stderr.contains("can't be read"), "{}", said.stderr);
+    assert_eq!(asked, 1);
+}

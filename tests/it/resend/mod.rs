@@ -68,7 +68,7 @@ impl Scripted {
         self.server.url()
     }
 
-    /// What came since this was asked last.
+    /// The requests that came since this was asked last.
     pub(crate) fn came(&self) -> Vec<Came> {
         std::mem::take(&mut self.came.lock().unwrap())
     }

@@ -13,18 +13,18 @@ use serde_json::json;
 use super::{file, list, note};
 use crate::{Failure, output};
 
-/// What became of Resend's list.
+/// The result of taking over Resend's list.
 #[derive(Serialize)]
 pub(crate) struct TakenOver {
     #[serde(flatten)]
     report: Report,
-    /// Why the list was not read to its end. Absent: it was.
+    /// The reason for which the list was not read to its end. Absent if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     cut_short: Option<String>,
 }
 
 impl TakenOver {
-    /// Whether every entry was taken over.
+    /// Returns true if every entry was taken over.
     pub(crate) fn is_whole(&self) -> bool {
         self.report.unreadable.is_empty() && self.report.lifted.is_empty() && self.cut_short.is_none()
     }
