@@ -46,9 +46,9 @@ impl Kind {
         }
     }
 
-    /// Whether there can be so many of it that they are better folded into a digest.
+    /// Returns true if too many alerts of this kind are grouped into a digest: of every kind but the digest itself.
     pub const fn may_storm(self) -> bool {
-        matches!(self, Self::Complaint | Self::Delay | Self::AmbiguousBounce | Self::Quarantine)
+        !matches!(self, Self::Digest)
     }
 }
 
@@ -104,6 +104,15 @@ impl Alert {
     /// The id of the alert of this kind about these: the same whenever it is made again.
     pub fn id_of(kind: Kind, about: &[&str]) -> String {
         format!("{}-{}", kind.as_str(), short_hash(about))
+    }
+
+    /// Returns the campaign within which alerts of this kind are counted, if they are not counted over all campaigns. Resend's failures
+    /// (a quota, a domain) are the account's: they come in every campaign at once.
+    pub const fn counted_in(&self) -> Option<&Campaign> {
+        match self.kind {
+            Kind::Failed => None,
+            _ => self.campaign.as_ref(),
+        }
     }
 
     /// What is published of it.

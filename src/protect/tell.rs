@@ -20,7 +20,7 @@ pub(super) enum Told {
 
 impl Work<'_> {
     /// Tells people of an alert about `about`, the partition of its record, once. The first few of a kind and campaign in an hour are
-    /// published; the rest is folded into a digest.
+    /// published, whatever their texts; the rest is folded into a digest.
     pub(super) async fn tell(
         &self,
         alert: Alert,
@@ -38,7 +38,7 @@ impl Work<'_> {
         // As it was claimed first: a repeat has the same text too.
         let alert = serde_json::from_str(&payload).unwrap_or(alert);
         if alert.kind.may_storm() {
-            let group = Group { kind: alert.kind.as_str(), campaign: alert.campaign.as_ref() };
+            let group = Group { kind: alert.kind.as_str(), campaign: alert.counted_in() };
             let first_few = self.protector.config.policy.alerts.one_by_one_in_an_hour;
             if self.agenda.place(&group, &alert.id, self.now, first_few).await? == Place::TooMany {
                 let digests = Agenda::digests(&group, self.now);

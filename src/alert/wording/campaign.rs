@@ -123,7 +123,7 @@ pub fn digest(
             "Besides those that you were told of one by one, there were {folded} more alerts about {}{of_campaign}.",
             many_of(of)
         ),
-        "They were handled like the others, and each is in the events table, in its email's partition.".to_owned(),
+        "They were handled like the others, and each is in the events table, as a row `alert#…`.".to_owned(),
     ];
     let mut figures = Map::new();
     if let Some(standing) = standing {
@@ -152,6 +152,9 @@ fn many_of(kind: &str) -> &'static str {
         "complaint" => "complaints",
         "delay" => "delayed mails",
         "ambiguous_bounce" => "outcomes that name no recipient",
+        "brake" => "changes of a brake",
+        "failed" => "emails that Resend could not send",
+        "domain" => "domains that are not verified any more",
         _ => "webhooks that could not be handled",
     }
 }

@@ -204,3 +204,54 @@ async fn a_quarantined_message_is_told() {
     assert_eq!((alerts.len(), alerts[0].kind.as_str()), (1, "quarantine"));
     assert!(alerts[0].text.contains("message#m1") && alerts[0].text.contains("`type`"), "{}", alerts[0].text);
 }
+
+/// The numbers in the digests that were published, and of what they are.
+fn digests(stage: &Stage) -> Vec<(String, i64)> {
+    let digests = stage.alerts().into_iter().filter(|alert| alert.kind.as_str() == "digest");
+    let figures = |alert: rebound::alert::Alert| {
+        (alert.figures["of"].as_str().unwrap().to_owned(), alert.figures["folded"].as_i64().unwrap())
+    };
+    digests.map(figures).collect()
+}
+
+#[tokio::test]
+async fn sixty_failures_with_a_reason_each_are_five_alerts_and_a_digest() {
+    let stage = Stage::start().await;
+    let failed = |number: i64| {
+        let (id, campaign) = (format!("f{number}"), if number % 2 == 0 { "spring" } else { "autumn" });
+        let mut more = of(campaign);
+        more["failed"] = json!({ "reason": format!("ann{number}@example.com is refused since 13:{number:02}") });
+        mail(&id, "email.failed", &id, "ann@example.com", after(-MINUTE), more)
+    };
+    let failures: Vec<SignedMessage> = (0..60).map(failed).collect();
+    stage.happens(&failures).await;
+    assert_eq!(stage.kinds(), [("failed", 5)].into());
+    stage.tick(after(5 * MINUTE)).await;
+    assert_eq!((stage.kinds()["failed"], digests(&stage)), (5, vec![("failed".to_owned(), 55)]));
+    let digest = stage.alerts().into_iter().next_back().unwrap();
+    assert_eq!(digest.title, "55 more: emails that Resend could not send");
+}
+
+#[tokio::test]
+async fn whatever_the_kind_there_are_five_an_hour_and_a_digest() {
+    let stage = Stage::start().await;
+    let deleted = |number: i64| {
+        let data = json!({ "id": format!("d{number}"), "name": format!("d{number}.example"), "status": "verified" });
+        let body = json!({ "type": "domain.deleted", "created_at": after(-MINUTE).to_text(), "data": data });
+        SignedMessage::new(format!("m-d{number}"), NOW.seconds(), body.to_string(), &secret())
+    };
+    let ambiguous = |number: i64| {
+        let (id, both) = (format!("a{number}"), json!({ "to": ["x@example.com", "y@example.com"] }));
+        mail(&format!("m-{id}"), "email.complained", &id, "-", after(-MINUTE), both)
+    };
+    let all: Vec<SignedMessage> = (0..9).map(deleted).chain((0..8).map(ambiguous)).collect();
+    stage.happens(&all).await;
+    assert_eq!(stage.kinds(), [("domain", 5), ("ambiguous_bounce", 5)].into());
+    stage.tick(after(5 * MINUTE)).await;
+    let mut digests = digests(&stage);
+    digests.sort();
+    assert_eq!(digests, [("ambiguous_bounce".to_owned(), 3), ("domain".to_owned(), 4)]);
+    stage.deliver(&stage.records().await, after(10 * MINUTE)).await;
+    stage.tick(after(2 * HOUR)).await;
+    assert_eq!((stage.kinds()["domain"], stage.kinds()["digest"]), (5, 2), "delivered again, nothing is told again");
+}
