@@ -27,6 +27,8 @@ pub enum Kind {
     Domain,
     /// A message can't be read, or an event can't be handled.
     Quarantine,
+    /// Webhooks lifted the suppressions of many people.
+    Lifted,
     /// How many alerts were not sent one by one.
     Digest,
 }
@@ -42,6 +44,7 @@ impl Kind {
             Self::Failed => "failed",
             Self::Domain => "domain",
             Self::Quarantine => "quarantine",
+            Self::Lifted => "lifted",
             Self::Digest => "digest",
         }
     }

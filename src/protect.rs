@@ -18,6 +18,7 @@ mod brakes;
 mod domains;
 mod effects;
 mod entry;
+mod lifts;
 mod tell;
 mod tick;
 

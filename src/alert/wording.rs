@@ -2,11 +2,13 @@
 
 mod campaign;
 mod complaint;
+mod lifted;
 
 use serde_json::{Map, json};
 
 pub use self::campaign::{Standing, brake, digest};
 pub use self::complaint::{Listed, complaint};
+pub use self::lifted::lifted;
 use super::{Alert, Kind, Severity};
 use crate::campaign::Campaign;
 use crate::policy::domain::DomainStatus;

@@ -139,6 +139,7 @@ metrics! {
     AlertsFailed, Count, Protect, "Alerts of mail that Resend could not send.";
     AlertsDomain, Count, Protect, "Alerts of a domain that lost its verification.";
     AlertsQuarantine, Count, Protect, "Alerts of what can't be read or handled.";
+    AlertsLifted, Count, Protect, "Alerts of many people whom webhooks lifted.";
     AlertsDigest, Count, Protect, "Digests of alerts that were not sent one by one.";
 
     EngageLag, Seconds, Engage, "How long ago the oldest open or click of a batch was received. 90 s of it are on purpose.";
@@ -215,6 +216,7 @@ impl Metric {
             alert::Kind::Failed => Self::AlertsFailed,
             alert::Kind::Domain => Self::AlertsDomain,
             alert::Kind::Quarantine => Self::AlertsQuarantine,
+            alert::Kind::Lifted => Self::AlertsLifted,
             alert::Kind::Digest => Self::AlertsDigest,
         }
     }
@@ -272,7 +274,7 @@ mod tests {
         }
         // At 0.30 US dollars a month for each that is told of in every hour: README says how many there are, and what they cost. A line
         // can tell of 100.
-        assert_eq!(METRICS, 54);
+        assert_eq!(METRICS, 55);
     }
 
     #[test]

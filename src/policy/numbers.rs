@@ -132,11 +132,13 @@ impl Default for DomainPolicy {
 pub struct AlertPolicy {
     /// So many alerts of a kind and a campaign are sent one by one in an hour; the rest goes into a digest.
     pub one_by_one_in_an_hour: usize,
+    /// Number of people whom webhooks may lift in an hour without an alert.
+    pub lifted_in_an_hour: usize,
 }
 
 impl Default for AlertPolicy {
     fn default() -> Self {
-        Self { one_by_one_in_an_hour: 5 }
+        Self { one_by_one_in_an_hour: 5, lifted_in_an_hour: 20 }
     }
 }
 

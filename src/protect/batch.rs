@@ -36,7 +36,7 @@ pub(super) struct Read<'a> {
 }
 
 /// What became of each record, by its place in the batch.
-type Outcomes = Vec<Result<(), Trouble>>;
+pub(super) type Outcomes = Vec<Result<(), Trouble>>;
 
 impl Work<'_> {
     pub(super) async fn records(&self, records: &[Record]) -> BatchAnswer {
@@ -54,6 +54,7 @@ impl Work<'_> {
                 *outcome = Box::pin(self.effects(read, &braked)).await;
             }
         }
+        self.alert_lifts(&reads, &mut outcomes).await;
         self.hand_on(&reads, &mut outcomes).await;
         for (record, outcome) in records.iter().zip(&mut outcomes) {
             if let Err(Trouble::Never(problem)) = outcome {

@@ -44,6 +44,12 @@ impl Work<'_> {
             Some(EventType::EmailDeliveryDelayed) => self.delayed(read, event).await,
             Some(EventType::EmailFailed) => self.failed(read, event).await,
             Some(EventType::DomainUpdated | EventType::DomainDeleted) => self.domain(read, event).await,
+            Some(
+                EventType::ContactCreated
+                | EventType::ContactUpdated
+                | EventType::SuppressionAdded
+                | EventType::SuppressionRemoved,
+            ) => self.note_lifts(read).await,
             _ => Ok(()),
         }
     }

@@ -59,6 +59,8 @@ impl Work<'_> {
                 Kind::Digest => self.digest(&entry).await,
                 Kind::Delay => self.delay_again(&entry).await,
                 Kind::Domain => self.domain_again(&entry).await,
+                // Nothing is due of these.
+                Kind::Lift | Kind::Push => Ok(()),
             };
             report.troubles.extend(done.err());
         }

@@ -7,12 +7,16 @@
 //! | `domain` | `<when>#<domain id>` | looks whether a domain that was verified is still `pending` |
 //! | `digest` | `<when>#<kind of alert>#<campaign>` | sends how many alerts were folded into it |
 //! | `publish` | `<when>#<alert>` | publishes an alert that could not be published at once |
+//! | `lift` | `<received at>#<recipient>#<reason>` | nothing: a webhook lifted a reason; [`lifts`](super::lifts) has it; 35 days |
+//! | `push` | `<when>#<recipient>` | nothing yet: a contact to be unsubscribed at Resend. It stays until that is done |
 //! | `spent` | `<day>` | nothing: what asking Claude has cost that day; [`budget`](super::budget) has it |
 //! | `told#<kind of alert>#<campaign>` | `<hour>` | nothing: the alerts that were sent one by one in that hour |
 //!
 //! Times are text, `2026-11-23T13:00:00.000Z`, so their order is the order of time.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+#[cfg(feature = "cli")]
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 
 use super::calls::{Calls, Change, Trouble, Written};
 use super::{Item, as_number, number, string, text};
@@ -21,6 +25,9 @@ use crate::time::{UnixMillis, days, hours};
 
 /// How long an entry stays that nobody has worked off.
 const AGENDA_DAYS: u32 = 90;
+
+/// Time for which it is known what a webhook lifted, in days: as long as the tombstone of a lift.
+const LIFT_DAYS: u32 = 35;
 
 /// What an entry is about: the attribute `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +42,10 @@ pub enum Kind {
     Digest,
     /// An alert that could not be published.
     Publish,
+    /// A reason that a webhook lifted.
+    Lift,
+    /// A contact to be unsubscribed at Resend.
+    Push,
 }
 
 impl Kind {
@@ -46,6 +57,17 @@ impl Kind {
             Self::Domain => "domain",
             Self::Digest => "digest",
             Self::Publish => "publish",
+            Self::Lift => "lift",
+            Self::Push => "push",
+        }
+    }
+
+    /// Days for which an entry stays that nobody works off. `None` if it stays until it is done.
+    const fn kept_days(self) -> Option<u32> {
+        match self {
+            Self::Push => None,
+            Self::Lift => Some(LIFT_DAYS),
+            Self::Delay | Self::Brake | Self::Domain | Self::Digest | Self::Publish => Some(AGENDA_DAYS),
         }
     }
 }
@@ -84,6 +106,15 @@ impl Entry {
         sort(self.due, &self.key)
     }
 
+    fn to_item(&self) -> Item {
+        let mut item = self.item.clone();
+        item.extend(key(self.kind.as_str(), &self.sort()));
+        if let Some(kept) = self.kind.kept_days() {
+            item.insert("expires_at".to_owned(), number(self.due.plus(days(kept)).seconds()));
+        }
+        item
+    }
+
     fn from_item(kind: Kind, item: Item) -> Option<Self> {
         let (due, key) = string(&item, "due").split_once('#')?;
         Some(Self { kind, due: UnixMillis::parse(due)?, key: key.to_owned(), item })
@@ -117,10 +148,7 @@ impl Agenda {
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn put(&self, entry: &Entry) -> Result<(), Trouble> {
-        let mut item = entry.item.clone();
-        item.extend(key(entry.kind.as_str(), &entry.sort()));
-        let last = entry.due.plus(days(AGENDA_DAYS));
-        item.insert("expires_at".to_owned(), number(last.seconds()));
+        let item = entry.to_item();
         let condition = Change {
             condition: Some("attribute_not_exists(#kind)"),
             names: vec![("#kind".to_owned(), "kind".to_owned())],
@@ -138,6 +166,28 @@ impl Agenda {
         // '$' is what follows '#': everything of this very millisecond is due too.
         let until = format!("{}$", now.to_text());
         let items = self.calls.range(&self.table, ("kind", kind.as_str()), ("due", "0", &until), at_most).await?;
+        Ok(items.into_iter().filter_map(|item| Entry::from_item(kind, item)).collect())
+    }
+
+    /// Puts an entry as part of a transaction.
+    #[cfg(feature = "cli")]
+    pub(crate) fn put_of(&self, entry: &Entry) -> PutBuilder {
+        PutBuilder::default().table_name(&self.table).set_item(Some(entry.to_item()))
+    }
+
+    /// The entries of a kind that are due from `from` until before `until`, the oldest first, at most so many.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub(super) async fn between(
+        &self,
+        kind: Kind,
+        from: UnixMillis,
+        until: UnixMillis,
+        at_most: usize,
+    ) -> Result<Vec<Entry>, Trouble> {
+        let (from, until) = (from.to_text(), until.to_text());
+        let items = self.calls.range(&self.table, ("kind", kind.as_str()), ("due", &from, &until), at_most).await?;
         Ok(items.into_iter().filter_map(|item| Entry::from_item(kind, item)).collect())
     }
 

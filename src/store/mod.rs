@@ -8,6 +8,7 @@
 //! - [`state`]: a campaign's brake, never an older view over a newer.
 //! - [`facts`]: what is remembered of a recipient for a while.
 //! - [`agenda`]: what has to be looked at again, and when.
+//! - [`lifts`]: which webhooks lifted a reason, for whoever wants to undo it.
 //! - [`timeline`]: the events of one email, and the record of each alert.
 //! - [`verdicts`]: who opened or clicked.
 //! - [`decisions`]: what is decided about it, each happening once.
@@ -27,6 +28,7 @@ pub mod facts;
 pub mod failure;
 pub mod followups;
 pub mod forgotten;
+pub mod lifts;
 #[cfg(feature = "cli")]
 mod operator;
 mod patience;

@@ -24,6 +24,18 @@ impl Suppressions {
         changes: impl Fn(&Stored) -> Vec<Change>,
         note: impl Fn(&[Change]) -> Item,
     ) -> Result<(Vec<Change>, Stored), Trouble> {
+        self.change_with(recipient, events_table, changes, note, None).await
+    }
+
+    /// As [`Self::change`], with another item that is put in the same transaction.
+    pub(crate) async fn change_with(
+        &self,
+        recipient: &Recipient,
+        events_table: &str,
+        changes: impl Fn(&Stored) -> Vec<Change>,
+        note: impl Fn(&[Change]) -> Item,
+        also: Option<PutBuilder>,
+    ) -> Result<(Vec<Change>, Stored), Trouble> {
         let mut patience = self.calls.patience();
         loop {
             let known = self.find(recipient.as_str()).await?.unwrap_or_default();
@@ -32,7 +44,11 @@ impl Suppressions {
             let (item, condition) = merged.overwrite(recipient);
             let put = condition.put_in_transaction(&self.table, item);
             let noted = PutBuilder::default().table_name(events_table).set_item(Some(note(&wanted)));
-            match self.calls.transact(vec![put_item(put)?, put_item(noted)?]).await {
+            let mut items = vec![put_item(put)?, put_item(noted)?];
+            if let Some(also) = &also {
+                items.push(put_item(also.clone())?);
+            }
+            match self.calls.transact(items).await {
                 Ok(Ok(())) => return Ok((wanted, merged)),
                 Ok(Err(_)) => patience.with(Failure::Busy(OVERTAKEN.to_owned())).await?,
                 Err(failure) => patience.with(failure).await?,

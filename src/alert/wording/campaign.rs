@@ -154,6 +154,7 @@ fn many_of(kind: &str) -> &'static str {
         "ambiguous_bounce" => "outcomes that name no recipient",
         "brake" => "changes of a brake",
         "failed" => "emails that Resend could not send",
+        "lifted" => "hours in which many were lifted",
         "domain" => "domains that are not verified any more",
         _ => "webhooks that could not be handled",
     }

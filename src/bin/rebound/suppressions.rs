@@ -4,6 +4,7 @@ mod change;
 mod file;
 pub(crate) mod from_resend;
 mod look;
+mod restore;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use rebound::time::UnixMillis;
 
 use crate::{Failure, variable};
 
-/// List, show, add, remove, import and export who must not be written to.
+/// List, show, add, remove, restore, import and export who must not be written to.
 ///
 /// Every change by hand is kept, for 400 days, with who made it, when, and why.
 #[derive(clap::Args)]
@@ -33,6 +34,7 @@ enum Command {
     Show(look::ShowArguments),
     Add(change::AddArguments),
     Remove(change::RemoveArguments),
+    Restore(restore::RestoreArguments),
     Import(file::ImportArguments),
     Export(file::ExportArguments),
 }
@@ -43,6 +45,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Show(arguments) => look::show(arguments).await,
         Command::Add(arguments) => change::add(arguments).await,
         Command::Remove(arguments) => change::remove(arguments).await,
+        Command::Restore(arguments) => restore::restore(arguments).await,
         Command::Import(arguments) => file::import(arguments).await,
         Command::Export(arguments) => file::export(arguments).await,
     }

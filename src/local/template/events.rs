@@ -187,6 +187,8 @@ mod tests {
             ("email.opened#msg_1", "Bulk"),
             ("email.clicked#msg_1", "Bulk"),
             ("email.suppressed#msg_1", "Bulk"),
+            ("contact.updated#msg_1", "Bulk"),
+            ("suppression.removed#msg_1", "Bulk"),
         ] {
             assert_eq!(wanted_by(&row("event", event)), [expected], "{event}");
             for own in ["alert", "poison", "decision"] {
@@ -200,7 +202,7 @@ mod tests {
         }
         assert_eq!(wanted_by(&row("quarantine", "email.bounced#msg_1")), ["Urgent"]);
         assert_eq!(wanted_by(&row("quarantine", "unknown#msg_1")), ["Urgent"]);
-        assert!(wanted_by(&row("event", "contact.updated#msg_1")).is_empty());
+        assert!(wanted_by(&row("event", "contactless.updated#msg_1")).is_empty());
         assert!(wanted_by(&row("event", "email.sentimental#msg_1")).is_empty());
     }
 

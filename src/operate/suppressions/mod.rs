@@ -2,6 +2,7 @@
 //!
 //! - [`mod@import`]: from a file, or from Resend's own list.
 //! - [`export`]: to a file.
+//! - [`restore`]: what webhooks lifted, undone.
 //! - [`lifted`]: whoever was lifted since, and is on a list that is imported.
 //!
 //! A change of an operator's is a change like an event's: the newest counts, by its time, and a change by hand is newer than whatever is
@@ -10,6 +11,7 @@
 pub mod export;
 pub mod import;
 pub mod lifted;
+pub mod restore;
 
 use crate::operate::audit::Note;
 use crate::policy::suppression::{Change, Effect, Grounds, Reason, Record};

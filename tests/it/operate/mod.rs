@@ -7,6 +7,7 @@ mod doctor;
 mod forget;
 mod metrics;
 mod replay;
+mod restore;
 mod simulate;
 mod snippets;
 mod suppressions;

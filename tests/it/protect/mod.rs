@@ -6,6 +6,7 @@ mod crash;
 mod delays;
 mod domains;
 mod hanging;
+pub(crate) mod lifts;
 mod order;
 mod poison;
 

@@ -1,0 +1,101 @@
+//! Undoing what webhooks lifted: a synchronization of contacts that resubscribed everybody.
+
+use super::{List, change};
+use crate::operate::audit::Note;
+use crate::policy::suppression::{Change, Effect, Reason};
+use crate::store::agenda::{Agenda, Entry, Kind};
+use crate::store::calls::Trouble;
+use crate::store::forgotten::ForgottenKey;
+use crate::store::lifts::Lift;
+use crate::store::suppressions::{Stored, Suppressions};
+use crate::time::UnixMillis;
+
+/// What became of a lift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restored {
+    /// The recipient is suppressed again, for this reason; in a dry run: would be.
+    Suppressed(Reason),
+    /// Nothing is to be undone: the lift is not the last word any more, or the recipient is suppressed for this reason already.
+    Unchanged,
+    /// The person was forgotten, and stays so.
+    Forgotten,
+}
+
+/// Whether it is done, or only looked what would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is done.
+    Restore,
+    /// It is only looked.
+    DryRun,
+}
+
+impl List {
+    /// The lifts by webhooks that were received from `since` until before `until`, the oldest first.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn lifts(&self, agenda_table: &str, since: UnixMillis, until: UnixMillis) -> Result<Vec<Lift>, Trouble> {
+        Agenda::new(self.calls.clone(), agenda_table).lifts(since, until, usize::MAX).await
+    }
+
+    /// Suppresses a recipient again whom a webhook lifted, if that webhook is still what lifted them last.
+    ///
+    /// Who was unsubscribed comes back as opted out, which no webhook lifts, and is to be unsubscribed at Resend too: else the next
+    /// synchronization would lift them again.
+    ///
+    /// # Errors
+    /// It may not be done; to do it again is safe.
+    pub async fn restore(
+        &self,
+        agenda_table: &str,
+        lift: &Lift,
+        key: Option<&ForgottenKey>,
+        note: &Note,
+        mode: Mode,
+    ) -> Result<Restored, Trouble> {
+        let recipient = &lift.recipient;
+        let (known, is_forgotten) = self.find(recipient, key).await?;
+        if is_forgotten {
+            return Ok(Restored::Forgotten);
+        }
+        let wanted = |stored: &Stored| suppression(lift, stored, note.at);
+        let restored = |change: Option<&Change>| change.map_or(Restored::Unchanged, |c| Restored::Suppressed(c.reason));
+        let Some(change) = wanted(&known.unwrap_or_default()) else { return Ok(Restored::Unchanged) };
+        if mode == Mode::DryRun {
+            return Ok(restored(Some(&change)));
+        }
+        let agenda = Agenda::new(self.calls.clone(), agenda_table);
+        let push = Entry::new(Kind::Push, note.at, recipient.as_str(), &[]);
+        let push = (lift.reason == Reason::Unsubscribed).then(|| agenda.put_of(&push));
+        let row = |changes: &[Change]| {
+            let reasons: Vec<&str> = changes.iter().map(|change| change.reason.as_str()).collect();
+            note.row(recipient.as_str(), "restored", &reasons)
+        };
+        let table = Suppressions::new(self.calls.clone(), &self.suppressions);
+        let changes = |stored: &Stored| wanted(stored).into_iter().collect();
+        let (changed, _) = table.change_with(recipient, &self.events, changes, row, push).await?;
+        Ok(restored(changed.first()))
+    }
+}
+
+/// The change that undoes a lift. `None`: there is nothing to undo.
+fn suppression(lift: &Lift, stored: &Stored, now: UnixMillis) -> Option<Change> {
+    let records = &stored.suppression.records;
+    let record = records.get(&lift.reason).filter(|_| lift.holds(stored))?;
+    let (_, grounds) = record.suppressed.as_ref()?;
+    if grounds.until.is_some_and(|until| until <= now) {
+        return None;
+    }
+    let reason = if lift.reason == Reason::Unsubscribed { Reason::OptedOut } else { lift.reason };
+    if let Some(other) = records.get(&reason).filter(|_| reason != lift.reason) {
+        // Who was restored before, and then lifted by hand, stays lifted.
+        let is_lifted_since =
+            other.lifted.as_ref().map(|lifted| lifted.at) > record.lifted.as_ref().map(|lifted| lifted.at);
+        if other.stands_for_good() || is_lifted_since {
+            return None;
+        }
+    }
+    let at = stored.suppression.time_by_hand(reason, now);
+    Some(change(reason, at, Effect::Suppress(grounds.clone())))
+}

@@ -1,0 +1,82 @@
+//! Webhooks that lifted a reason that had been active: entries `lift` of the agenda, for whoever wants to know or undo it.
+//!
+//! A synchronization of contacts that goes wrong resubscribes everybody within minutes. Each lift is as it must be; that they are so many
+//! is an alert, and [`Lift`] is what is needed to undo them.
+
+use super::agenda::{Agenda, Entry, Kind};
+use super::calls::Trouble;
+use super::suppressions::Stored;
+use super::text;
+use crate::policy::suppression::Reason;
+use crate::recipient::Recipient;
+use crate::signature::MessageId;
+use crate::time::UnixMillis;
+
+/// A reason that a webhook lifted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lift {
+    /// Time of the webhook's receipt.
+    pub received_at: UnixMillis,
+    /// The recipient whose reason it is.
+    pub recipient: Recipient,
+    /// The reason.
+    pub reason: Reason,
+    /// The webhook.
+    pub message: MessageId,
+}
+
+impl Lift {
+    /// The agenda's entry of it.
+    pub fn entry(&self) -> Entry {
+        let key = format!("{}#{}", self.recipient, self.reason.as_str());
+        Entry::new(Kind::Lift, self.received_at, key, &[("message_id", text(self.message.as_str()))])
+    }
+
+    fn from_entry(entry: &Entry) -> Option<Self> {
+        let (recipient, reason) = entry.key.rsplit_once('#')?;
+        Some(Self {
+            received_at: entry.due,
+            recipient: Recipient::parse(recipient)?,
+            reason: Reason::from_text(reason)?,
+            message: MessageId::already_verified(entry.text("message_id")),
+        })
+    }
+
+    /// Returns true if this webhook is still what lifted the reason last, the reason had been active, and is not now.
+    pub fn holds(&self, stored: &Stored) -> bool {
+        let record = stored.suppression.records.get(&self.reason);
+        record.is_some_and(|record| {
+            let is_by_it = record.lifted.as_ref().is_some_and(|lifted| lifted.message == self.message);
+            is_by_it && record.suppressed.is_some() && !record.stands()
+        })
+    }
+}
+
+impl Agenda {
+    /// The lifts by webhooks that were received from `since` until before `until`, the oldest first, at most so many.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn lifts(&self, since: UnixMillis, until: UnixMillis, at_most: usize) -> Result<Vec<Lift>, Trouble> {
+        let entries = self.between(Kind::Lift, since, until, at_most).await?;
+        Ok(entries.iter().filter_map(Lift::from_entry).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_reads_back_the_same_whatever_is_in_the_address() {
+        for address in ["ann@example.com", "a#b@example.com"] {
+            let lift = Lift {
+                received_at: UnixMillis(1_795_440_600_000),
+                recipient: Recipient::parse(address).unwrap(),
+                reason: Reason::HardBounce,
+                message: MessageId::already_verified("msg_1"),
+            };
+            assert_eq!(Lift::from_entry(&lift.entry()), Some(lift));
+        }
+    }
+}

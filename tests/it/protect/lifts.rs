@@ -1,0 +1,86 @@
+//! Webhooks that lift suppressions: each is noted, and more than twenty people in an hour are one alert.
+
+use rebound::local::samples::SignedMessage;
+use serde_json::{Value, json};
+
+use super::{HOUR, MINUTE, NOW, Stage, after, mail};
+use crate::support::secret;
+
+fn signed(id: &str, event_type: &str, at: i64, data: &Value) -> SignedMessage {
+    let body = json!({ "type": event_type, "created_at": after(at).to_text(), "data": data });
+    SignedMessage::new(id, NOW.seconds(), body.to_string(), &secret())
+}
+
+/// A contact as it is so many milliseconds after [`NOW`].
+pub(crate) fn contact(who: &str, at: i64, unsubscribed: bool) -> SignedMessage {
+    let data = json!({ "id": format!("c-{who}"), "email": format!("{who}@example.com"), "unsubscribed": unsubscribed });
+    signed(&format!("m-{who}{at}"), "contact.updated", at, &data)
+}
+
+pub(crate) fn listed(who: &str, at: i64, event_type: &str) -> SignedMessage {
+    let data = json!({ "id": format!("s-{who}"), "email": format!("{who}@example.com"), "origin": "bounce" });
+    signed(&format!("m-{who}{at}"), event_type, at, &data)
+}
+
+fn people(number: usize) -> Vec<String> {
+    (0..number).map(|n| format!("p{n}")).collect()
+}
+
+async fn entries(stage: &Stage) -> Vec<String> {
+    let items = stage.scan("AGENDA_TABLE").await;
+    let lifts = items.iter().filter(|item| item["kind"].as_s().unwrap() == "lift");
+    lifts.map(|item| item["due"].as_s().unwrap().clone()).collect()
+}
+
+#[tokio::test]
+async fn a_sync_that_resubscribes_everybody_is_one_alert() {
+    let stage = Stage::start().await;
+    let people = people(25);
+    let unsubscribed: Vec<_> = people.iter().map(|who| contact(who, -HOUR, true)).collect();
+    let lifted: Vec<_> = people.iter().map(|who| contact(who, -MINUTE, false)).collect();
+    stage.happens(&unsubscribed).await;
+    assert_eq!((entries(&stage).await.len(), stage.alerts().len()), (0, 0));
+    stage.happens(&lifted[..20]).await;
+    assert_eq!((entries(&stage).await.len(), stage.alerts().len()), (20, 0), "twenty are no alert");
+    stage.happens(&lifted[20..]).await;
+    stage.deliver(&stage.records().await, NOW).await;
+    stage.tick(after(5 * MINUTE)).await;
+    assert_eq!((entries(&stage).await.len(), stage.kinds()), (25, [("lifted", 1)].into()));
+    let alert = &stage.alerts()[0];
+    assert_eq!(alert.figures["lifted"], 25);
+    assert_eq!(alert.figures["since"], NOW.to_text());
+    assert_eq!(alert.figures["reasons"], json!({ "unsubscribed": 25 }));
+    assert!(alert.text.contains(&format!("rebound suppressions restore --since {}", NOW.to_text())), "{}", alert.text);
+    let lift = &stage.scan("AGENDA_TABLE").await[0];
+    let kept = lift["expires_at"].as_n().unwrap().parse::<i64>().unwrap() - NOW.seconds();
+    assert_eq!(kept, 35 * 24 * 60 * 60);
+}
+
+#[tokio::test]
+async fn people_are_counted_and_not_the_reasons_that_are_lifted() {
+    let stage = Stage::start().await;
+    let bounce = json!({ "bounce": { "type": "Permanent" } });
+    let mut all = Vec::new();
+    for who in people(15) {
+        let (id, to) = (format!("b-{who}"), format!("{who}@example.com"));
+        all.push(mail(&id, "email.bounced", &id, &to, after(-HOUR), bounce.clone()));
+        all.push(listed(&who, -HOUR, "suppression.added"));
+        all.push(listed(&who, -MINUTE, "suppression.removed"));
+    }
+    stage.happens(&all).await;
+    assert_eq!((entries(&stage).await.len(), stage.kinds()), (30, [].into()), "two reasons of fifteen people");
+}
+
+#[tokio::test]
+async fn what_lifts_nothing_that_was_active_is_not_noted() {
+    let stage = Stage::start().await;
+    let never: Vec<_> = people(30).iter().map(|who| contact(who, -MINUTE, false)).collect();
+    stage.happens(&never).await;
+    // Suppressed again, later than it was lifted, before the lift is handled.
+    let again = [contact("ann", -HOUR, true), contact("ann", -30 * MINUTE, false), contact("ann", -MINUTE, true)];
+    for message in &again {
+        assert_eq!(stage.receive_at(message, NOW).await, 200);
+    }
+    stage.deliver(&stage.records().await, NOW).await;
+    assert_eq!((entries(&stage).await, stage.alerts().len()), (Vec::new(), 0));
+}
