@@ -8,9 +8,11 @@ use crate::protect::{DAY, HOUR, MINUTE, Stage, after, mail};
 
 const SINCE: [&str; 4] = ["suppressions", "restore", "--since", "2026-11-23T13:30:00Z"];
 
-fn sorted(mut lines: Vec<serde_json::Value>) -> Vec<String> {
-    lines.sort_by_key(ToString::to_string);
-    lines.iter().map(|line| format!("{} {} {}", line["recipient"], line["outcome"], line["reasons"])).collect()
+fn sorted(lines: Vec<serde_json::Value>) -> Vec<String> {
+    let text = |line: &serde_json::Value| format!("{} {} {}", line["recipient"], line["outcome"], line["reasons"]);
+    let mut lines: Vec<String> = lines.iter().map(text).collect();
+    lines.sort_unstable();
+    lines
 }
 
 /// Ann was unsubscribed, Bob bounced and is on Resend's list, Cem is unsubscribed again since; then a synchronization lifts all.
