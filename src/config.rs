@@ -82,13 +82,7 @@ impl ReceiveConfig {
             (None, Some(arn)) => SecretPlace::Manager(arn),
             (None, None) => return Err(ConfigError::NoSecret),
         };
-        let retention_days = match variable("RETENTION_DAYS") {
-            None => DEFAULT_RETENTION_DAYS,
-            Some(days) => match days.trim().parse() {
-                Ok(days) if days >= MIN_RETENTION_DAYS => days,
-                _ => return Err(ConfigError::Retention),
-            },
-        };
+        let retention_days = retention_days(&variable)?;
         Ok(Self {
             events_table: needed("EVENTS_TABLE")?,
             suppressions_table: needed("SUPPRESSIONS_TABLE")?,
@@ -96,6 +90,24 @@ impl ReceiveConfig {
             retention_days,
         })
     }
+}
+
+/// `RETENTION_DAYS`: how long an event's row stays.
+fn retention_days(variable: &impl Fn(&str) -> Option<String>) -> Result<u32, ConfigError> {
+    match variable("RETENTION_DAYS") {
+        None => Ok(DEFAULT_RETENTION_DAYS),
+        Some(days) => {
+            let days = days.trim().parse().ok().filter(|days| *days >= MIN_RETENTION_DAYS);
+            days.ok_or(ConfigError::Retention)
+        }
+    }
+}
+
+/// `POLICY`, whose windows must not be longer than what they look at stays.
+fn policy(variable: &impl Fn(&str) -> Option<String>) -> Result<Policy, ConfigError> {
+    let policy = variable("POLICY").as_deref().map_or_else(|| Ok(Policy::default()), Policy::read)?;
+    policy.check_retention(retention_days(variable)?)?;
+    Ok(policy)
 }
 
 /// What `protect` is told by its environment.
@@ -138,7 +150,7 @@ impl ProtectConfig {
             alerts_topic: needed("ALERTS_TOPIC_ARN")?,
             engage_queue: needed("ENGAGE_QUEUE_URL")?,
             campaign_tags: CampaignTags::new(variable("CAMPAIGN_TAG").as_deref()),
-            policy: variable("POLICY").as_deref().map_or_else(|| Ok(Policy::default()), Policy::read)?,
+            policy: policy(&variable)?,
         })
     }
 }
@@ -202,6 +214,25 @@ mod tests {
             assert_eq!(read(name, "").unwrap_err(), ConfigError::Missing(name));
         }
         assert!(matches!(read("", "{").unwrap_err(), ConfigError::Policy(PolicyError::NotReadable(_))));
+    }
+
+    #[test]
+    fn a_window_longer_than_retention_is_refused_with_the_reason() {
+        let read = |policy: &str, days: &str| {
+            ProtectConfig::read(|name| match name {
+                "POLICY" => Some(policy.to_owned()),
+                "RETENTION_DAYS" => Some(days.to_owned()),
+                _ => Some("x".to_owned()),
+            })
+        };
+        let long = r#"{"followups": {"email_days": 120}}"#;
+        let error = read(long, "").unwrap_err().to_string();
+        for words in ["followups.email_days is 120 days", "events stay 90", "RETENTION_DAYS"] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        assert!(read(long, "119").is_err() && read(long, "120").is_ok());
+        assert!(read(r#"{"delay": {"hours": 720}, "followups": {"event_hours": 720}}"#, "35").is_ok());
+        assert_eq!(read("", "34").unwrap_err(), ConfigError::Retention);
     }
 
     #[test]

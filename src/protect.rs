@@ -19,6 +19,7 @@ mod domains;
 mod effects;
 mod entry;
 mod lifts;
+mod soft;
 mod tell;
 mod tick;
 
@@ -39,6 +40,7 @@ use crate::store::agenda::Agenda;
 use crate::store::calls::{Calls, Trouble};
 use crate::store::counters::Campaigns;
 use crate::store::facts::Facts;
+use crate::store::soft_bounces::SoftBounceTable;
 use crate::store::suppressions::Suppressions;
 use crate::store::text;
 use crate::store::timeline::Timeline;
@@ -70,6 +72,7 @@ struct Work<'a> {
     timeline: Timeline,
     campaigns: Campaigns,
     facts: Facts,
+    soft_bounces: SoftBounceTable,
     agenda: Agenda,
     suppressions: Suppressions,
     sns: Breaker,
@@ -163,13 +166,16 @@ impl Protector {
 
     fn work(&self, now: UnixMillis, deadline: Instant) -> Work<'_> {
         let calls = Calls::new(self.dynamodb.clone(), deadline);
+        let suppressions = Suppressions::new(calls.clone(), &self.config.suppressions_table);
+        let recipients_table = &self.config.recipients_table;
         Work {
             protector: self,
             timeline: Timeline::new(calls.clone(), &self.config.events_table),
             campaigns: Campaigns::new(calls.clone(), &self.config.campaigns_table),
-            facts: Facts::new(calls.clone(), &self.config.recipients_table),
-            agenda: Agenda::new(calls.clone(), &self.config.agenda_table),
-            suppressions: Suppressions::new(calls, &self.config.suppressions_table),
+            facts: Facts::new(calls.clone(), recipients_table),
+            soft_bounces: SoftBounceTable::new(calls.clone(), recipients_table, suppressions.clone()),
+            agenda: Agenda::new(calls, &self.config.agenda_table),
+            suppressions,
             sns: Breaker::default(),
             sqs: Breaker::default(),
             tally: Tally::default(),

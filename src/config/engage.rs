@@ -121,7 +121,7 @@ impl EngageConfig {
             decisions_topic: needed("DECISIONS_TOPIC_ARN")?,
             engage_queue: needed("ENGAGE_QUEUE_URL")?,
             campaign_tags: CampaignTags::new(variable("CAMPAIGN_TAG").as_deref()),
-            policy: variable("POLICY").as_deref().map_or_else(|| Ok(Policy::default()), Policy::read)?,
+            policy: super::policy(&variable)?,
             followups: mode,
             campaigns: AllowedCampaigns::parse(variable("FOLLOWUP_CAMPAIGNS").as_deref().unwrap_or("*")),
             zone,
@@ -177,6 +177,8 @@ mod tests {
             ("FOLLOWUPS", "send"),
             ("FOLLOWUP_TIMEZONE", "Mars/Olympus"),
             ("POLICY", "{"),
+            ("POLICY", r#"{"followups": {"email_days": 91}}"#),
+            ("RETENTION_DAYS", "30"),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(name), "{name}={value}: {error}");

@@ -3,6 +3,8 @@
 //! Mail is delayed every day, and nearly all of it arrives within the hour, so a delay by itself is no news. It becomes news by
 //! the clock alone, so the question is asked again when it is due, whether or not another event comes.
 
+use std::time::Duration;
+
 use super::numbers::DelayPolicy;
 use crate::event::{Addressees, Event, EventType};
 use crate::recipient::Recipient;
@@ -101,6 +103,16 @@ pub struct Delayed {
     pub first: UnixMillis,
     /// When it was delayed last, as far as is known.
     pub last: UnixMillis,
+}
+
+/// How long after the policy's window a late webhook may still come: Resend replays what is 30 days old.
+const LATE_DAYS: u32 = 35;
+
+impl DelayPolicy {
+    /// How long a delayed email is remembered of its recipient: as long as another may follow it within the window, and come late.
+    pub fn remembered(&self) -> Duration {
+        days(self.repeated_within_days.saturating_add(LATE_DAYS))
+    }
 }
 
 /// An email that is news because others of its recipient were delayed before it.

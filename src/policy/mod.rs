@@ -5,7 +5,7 @@
 //! - [`counting`]: which number an event adds to, and what makes it count only once.
 //! - [`brake`]: how much of a campaign may still be sent.
 //! - [`delay`]: whether a delayed email is news.
-//! - [`soft_bounce`]: when soft bounces add up to a suppression.
+//! - [`soft_bounce`]: when soft bounces add up to a suppression, and when not any more.
 //! - [`domain`]: whether a domain has lost its verification.
 //! - [`verdict`]: whether a person or a machine opened or clicked.
 //! - [`answer`]: what Claude may answer, and the check of it.

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::soft_bounce;
+
 /// Why `POLICY` is of no use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
@@ -11,6 +13,18 @@ pub enum PolicyError {
     /// A number is out of its range.
     #[error("POLICY: {0}")]
     OutOfRange(&'static str),
+    /// A window is longer than what it looks at stays.
+    #[error(
+        "POLICY: {window} is {days} days, but events stay {retention_days} (RETENTION_DAYS), and what is older would be forgotten, or decided twice; raise RETENTION_DAYS, or lower it"
+    )]
+    LongerThanRetention {
+        /// The window's name in `POLICY`.
+        window: &'static str,
+        /// The window, in days.
+        days: u32,
+        /// How long events stay, in days.
+        retention_days: u32,
+    },
 }
 
 /// Every limit.
@@ -234,8 +248,8 @@ impl Policy {
         if !rates.into_iter().all(fraction) {
             return Err(PolicyError::OutOfRange("rates, volumes and warn_at are fractions, from 0 to 1"));
         }
-        if policy.soft_bounces.emails == 0 || policy.alerts.one_by_one_in_an_hour == 0 {
-            return Err(PolicyError::OutOfRange("emails and one_by_one_in_an_hour are at least 1"));
+        if !(1..=soft_bounce::MOST).contains(&policy.soft_bounces.emails) || policy.alerts.one_by_one_in_an_hour == 0 {
+            return Err(PolicyError::OutOfRange("emails are from 1 to 50, one_by_one_in_an_hour is at least 1"));
         }
         let spans =
             [policy.delay.repeated_within_days, policy.soft_bounces.within_days, policy.soft_bounces.lapse_days];
@@ -247,6 +261,23 @@ impl Policy {
         }
         policy.check_engage()?;
         Ok(policy)
+    }
+
+    /// Checks that no window that looks at stored events, or at what was decided about them, is longer than those stay. What else has
+    /// a window (soft bounces, repeated delays, follow-ups) is remembered by itself, as long as its window.
+    ///
+    /// # Errors
+    /// The first window that is longer.
+    pub fn check_retention(&self, retention_days: u32) -> Result<(), PolicyError> {
+        let windows = [
+            ("delay.hours", self.delay.hours.div_ceil(24)),
+            ("followups.event_hours", self.followups.event_hours.div_ceil(24)),
+            ("followups.email_days", self.followups.email_days),
+        ];
+        match windows.into_iter().find(|(_, days)| *days > retention_days) {
+            Some((window, days)) => Err(PolicyError::LongerThanRetention { window, days, retention_days }),
+            None => Ok(()),
+        }
     }
 
     fn check_engage(&self) -> Result<(), PolicyError> {
@@ -295,7 +326,9 @@ mod tests {
             (r#"{"brakes": {}}"#, "brakes"),
             (r#"{"brake": {"least_volume": 5}}"#, "fractions"),
             (r#"{"brake": {"complaint_limits": [{"rate": -0.1, "least": 1, "of": 1}]}}"#, "fractions"),
-            (r#"{"soft_bounces": {"emails": 0}}"#, "at least 1"),
+            (r#"{"soft_bounces": {"emails": 0}}"#, "from 1 to 50"),
+            (r#"{"soft_bounces": {"emails": 51}}"#, "from 1 to 50"),
+            (r#"{"alerts": {"one_by_one_in_an_hour": 0}}"#, "at least 1"),
             (r#"{"delay": {"hours": 0}}"#, "hours"),
             (r#"{"domain": {"pending_minutes": 0}}"#, "pending_minutes"),
             (r#"{"verdict": {"burst_links": 1}}"#, "burst_links"),

@@ -1,137 +1,166 @@
-//! When soft bounces add up to a suppression.
+//! When soft bounces add up to a suppression, and when they do not any more.
+//!
+//! The promise: nobody is suppressed to whom an email was delivered after the first of the bounces that add up. An email that was
+//! delivered, and then "bounced" softly, was answered by an autoresponder, and is no bounce.
+//!
+//! ```text
+//!   bounce a    bounce b               bounce c: three, suppressed
+//!   ──┴────────────┴───────────────────────┴──────────────▶
+//!   bounce a    bounce b   delivered d     bounce c: one since the delivery, not suppressed
+//!   ──┴────────────┴───────────┴───────────┴──────────────▶
+//! ```
+//!
+//! # Why order doesn't matter
+//!
+//! Each part of [`SoftBounces`] only moves one way, whatever is added to it and however often: the newest bounce of each email, whether
+//! that email was delivered, the newest delivery of all. The one exception is `since`, when it was begun: deliveries before that were not
+//! looked for. So a bounce that is older does not count, and a mailbox may need one bounce more where webhooks come late.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::numbers::SoftBouncePolicy;
-use super::suppression::{Change, Effect, Grounds, Reason};
+use super::suppression::{Change, Effect, Grounds, Reason, Record, Said, bounce_is_hard};
 use crate::event::{Event, EventType};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
 use crate::time::{UnixMillis, days};
 
-/// A soft bounce, as remembered of a recipient. An email may bounce more than once; it counts as one.
+/// How much older than [`SoftBounces::since`] a bounce may be that counts: as long as most webhooks take to come.
+pub const EARLIER: Duration = Duration::from_secs(600);
+
+/// The most bounces that are remembered of a recipient, the newest: the item stays small, however much is sent to a full mailbox.
+pub const MOST: usize = 50;
+
+/// How long after the policy's windows a late webhook may still come: Resend replays what is 30 days old.
+const LATE_DAYS: u32 = 35;
+
+/// Subtypes of bounces that are about the email's content: the mailbox is fine
+/// (<https://resend.com/docs/dashboard/emails/email-bounces>).
+const ABOUT_CONTENT: [&str; 4] = ["MessageRejected", "MessageTooLarge", "ContentRejected", "AttachmentRejected"];
+
+/// The newest soft bounce of an email.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SoftBounce {
-    /// The email.
-    pub email_id: String,
     /// When it bounced.
     pub at: UnixMillis,
-    /// The message that said so.
+    /// The webhook that said so.
     pub message: MessageId,
+    /// Whether the email was delivered all the same.
+    pub delivered: bool,
 }
 
-/// Whose mail bounced softly: those whom the event is about, if its bounce is one of the types that may pass
-/// (<https://resend.com/docs/dashboard/emails/email-bounces>). Nobody, if that is unclear.
+/// The soft bounces of a recipient, and what was delivered since they began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoftBounces {
+    /// Receipt of the bounce that began it. Deliveries are looked for from then on.
+    pub since: UnixMillis,
+    /// The newest bounce of each email, by the email's id; at most [`MOST`].
+    pub bounces: BTreeMap<String, SoftBounce>,
+    /// Time of the newest delivery of any email.
+    pub delivered_at: Option<UnixMillis>,
+}
+
+/// Whose email bounced softly: those whom the event is about, unless the bounce is a hard one, or about the email's content. A bounce
+/// without a type, or of an unknown one, is a soft one. Nobody, if it is unclear whom it is about.
 pub fn soft_bounced(event: &Event<'_>) -> Vec<Recipient> {
-    let soft = ["transient", "temporary", "undetermined"];
-    let bounce_type = event.bounce().bounce_type.unwrap_or_default().trim().to_lowercase();
-    if event.event_type() != Some(EventType::EmailBounced) || !soft.contains(&bounce_type.as_str()) {
+    let sub_type = event.bounce().sub_type.unwrap_or_default();
+    let is_about_content = ABOUT_CONTENT.iter().any(|known| sub_type.trim().eq_ignore_ascii_case(known));
+    if event.event_type() != Some(EventType::EmailBounced) || bounce_is_hard(event) || is_about_content {
         return Vec::new();
     }
     super::suppression::recipients_named(event).unwrap_or_default()
 }
 
-/// The suppression that follows from a recipient's soft bounces, if one does: from the newest bounce that completes the number.
-///
-/// It depends on the set of bounces alone, not on their order; and one that is made from a part of them is older than, or the
-/// same as, the one that is made from all, so merging both ends in the latter.
-pub fn suppression(bounces: &[SoftBounce], policy: &SoftBouncePolicy) -> Option<Change> {
-    let within = days(policy.within_days);
-    let completes = |last: &&SoftBounce| {
-        let counted = bounces.iter().filter(|bounce| bounce.at <= last.at && bounce.at >= last.at.minus(within));
-        let mut emails: Vec<&str> = counted.map(|bounce| bounce.email_id.as_str()).collect();
-        emails.sort_unstable();
-        emails.dedup();
-        emails.len() >= policy.emails
-    };
-    let last = bounces.iter().filter(completes).max_by_key(|bounce| (bounce.at, &bounce.message))?;
-    let grounds = Grounds {
-        email_id: Some(last.email_id.clone()),
-        detail: Some(format!("{} emails bounced softly within {} days", policy.emails, policy.within_days)),
-        until: Some(last.at.plus(days(policy.lapse_days))),
-    };
-    Some(Change {
-        reason: Reason::SoftBounce,
-        at: last.at,
-        message: last.message.clone(),
-        effect: Effect::Suppress(grounds),
-    })
+impl SoftBounces {
+    /// No bounces yet; begun by one that was received then.
+    pub fn begun(since: UnixMillis) -> Self {
+        Self { since, bounces: BTreeMap::new(), delivered_at: None }
+    }
+
+    /// The same with one more bounce of an email.
+    #[must_use]
+    pub fn bounced(mut self, email_id: &str, at: UnixMillis, message: &MessageId) -> Self {
+        let bounce = SoftBounce { at, message: message.clone(), delivered: false };
+        let known = self.bounces.entry(email_id.to_owned()).or_insert_with(|| bounce.clone());
+        if (known.at, &known.message) < (bounce.at, &bounce.message) {
+            *known = SoftBounce { delivered: known.delivered, ..bounce };
+        }
+        while self.bounces.len() > MOST {
+            let oldest = self.bounces.iter().min_by_key(|(email, bounce)| (bounce.at, *email));
+            let Some(oldest) = oldest.map(|(email, _)| email.clone()) else { break };
+            self.bounces.remove(&oldest);
+        }
+        self
+    }
+
+    /// The same after the delivery of an email, one that bounced or any other.
+    #[must_use]
+    pub fn delivered(mut self, email_id: &str, at: UnixMillis) -> Self {
+        self.delivered_at = self.delivered_at.max(Some(at));
+        if let Some(bounce) = self.bounces.get_mut(email_id) {
+            bounce.delivered = true;
+        }
+        self
+    }
+
+    /// When it may be forgotten: once no bounce in it can count, nor a suppression that follows from one can stand.
+    pub fn expires_at(&self, policy: &SoftBouncePolicy) -> UnixMillis {
+        let newest = self.bounces.values().map(|bounce| bounce.at).max().unwrap_or(self.since);
+        newest.plus(days(policy.within_days.max(policy.lapse_days) + LATE_DAYS))
+    }
+
+    /// The suppression that follows, if one does: from the newest bounce that completes the number.
+    pub fn suppression(&self, policy: &SoftBouncePolicy) -> Option<Change> {
+        let from = self.since.minus(EARLIER);
+        let counts = |bounce: &SoftBounce| {
+            !bounce.delivered && bounce.at >= from && self.delivered_at.is_none_or(|delivered| bounce.at > delivered)
+        };
+        let counted: Vec<(&String, &SoftBounce)> = self.bounces.iter().filter(|(_, bounce)| counts(bounce)).collect();
+        let within = days(policy.within_days);
+        let completes = |last: &&(&String, &SoftBounce)| {
+            let window = last.1.at.minus(within)..=last.1.at;
+            counted.iter().filter(|(_, bounce)| window.contains(&bounce.at)).count() >= policy.emails
+        };
+        let (email_id, last) =
+            counted.iter().filter(completes).max_by_key(|(_, bounce)| (bounce.at, &bounce.message))?;
+        let grounds = Grounds {
+            email_id: Some((*email_id).clone()),
+            detail: Some(format!("{} emails bounced softly within {} days", policy.emails, policy.within_days)),
+            until: Some(last.at.plus(days(policy.lapse_days))),
+        };
+        Some(Change {
+            reason: Reason::SoftBounce,
+            at: last.at,
+            message: last.message.clone(),
+            effect: Effect::Suppress(grounds),
+        })
+    }
+
+    /// The changes to the list that follow, from what the list has of `soft_bounce`. A suppression that followed from one of these
+    /// bounces, and does not follow any more, is lifted with its own time and 1 ms. What an operator or an import put there stays.
+    pub fn changes(&self, listed: &Record, policy: &SoftBouncePolicy) -> Vec<Change> {
+        let follows = self.suppression(policy);
+        let ours = listed.suppressed.as_ref().filter(|made| listed.stands() && self.is_from(made));
+        let Some((said, grounds)) = ours else { return follows.into_iter().collect() };
+        let is_known = |change: &Change| change.effect == Effect::Suppress(grounds.clone());
+        match follows {
+            Some(change) if change.at >= said.at || is_known(&change) => vec![change],
+            follows => {
+                let at = UnixMillis(said.at.0.saturating_add(1));
+                let lift =
+                    Change { reason: Reason::SoftBounce, at, message: said.message.clone(), effect: Effect::Lift };
+                // An older bounce completes the number still: it stands on that one, against the lift.
+                std::iter::once(lift).chain(follows.map(|change| Change { at, ..change })).collect()
+            }
+        }
+    }
+
+    fn is_from(&self, (said, grounds): &(Said, Grounds)) -> bool {
+        let by_email = grounds.email_id.as_ref().is_some_and(|email| self.bounces.contains_key(email));
+        by_email || self.bounces.values().any(|bounce| bounce.message == said.message)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const DAY: i64 = 24 * 60 * 60 * 1000;
-
-    fn bounce(email: &str, at: i64) -> SoftBounce {
-        SoftBounce {
-            email_id: email.to_owned(),
-            at: UnixMillis(at),
-            message: MessageId::already_verified(format!("msg_{email}_{at}")),
-        }
-    }
-
-    fn last_and_until(bounces: &[SoftBounce]) -> Option<(i64, i64)> {
-        let change = suppression(bounces, &SoftBouncePolicy::default())?;
-        let Effect::Suppress(grounds) = change.effect else { panic!("soft bounces never lift") };
-        Some((change.at.0, grounds.until.unwrap().0))
-    }
-
-    #[test]
-    fn three_distinct_emails_in_thirty_days_suppress_until_thirty_days_after_the_last() {
-        assert_eq!(last_and_until(&[bounce("a", 0), bounce("b", DAY)]), None);
-        assert_eq!(last_and_until(&[bounce("a", 0), bounce("b", DAY), bounce("b", 2 * DAY)]), None);
-        assert_eq!(
-            last_and_until(&[bounce("a", 0), bounce("b", DAY), bounce("c", 30 * DAY)]),
-            Some((30 * DAY, 60 * DAY))
-        );
-        assert_eq!(last_and_until(&[bounce("a", 0), bounce("b", DAY), bounce("c", 30 * DAY + 1)]), None);
-    }
-
-    #[test]
-    fn each_further_one_puts_the_lapsing_off() {
-        let four = [bounce("a", 0), bounce("b", DAY), bounce("c", 2 * DAY), bounce("d", 29 * DAY)];
-        assert_eq!(last_and_until(&four), Some((29 * DAY, 59 * DAY)));
-        let long_after = [bounce("a", 0), bounce("b", DAY), bounce("c", 2 * DAY), bounce("d", 90 * DAY)];
-        assert_eq!(last_and_until(&long_after), Some((2 * DAY, 32 * DAY)));
-    }
-
-    #[test]
-    fn only_bounces_that_may_pass_count_and_only_for_whom_they_are_about() {
-        let of = |bounce_type: &str, to: serde_json::Value, code: serde_json::Value| {
-            let data = serde_json::json!({ "to": to, "bounce": { "type": bounce_type, "diagnosticCode": code } });
-            let body = serde_json::json!({ "type": "email.bounced", "data": data }).to_string();
-            soft_bounced(&Event::read(body.as_bytes()).unwrap()).len()
-        };
-        let one = || serde_json::json!(["a@b.c"]);
-        let two = || serde_json::json!(["a@b.c", "d@e.f"]);
-        for soft in ["Transient", "TEMPORARY", " undetermined "] {
-            assert_eq!(of(soft, one(), serde_json::Value::Null), 1, "{soft}");
-        }
-        for other in ["Permanent", "", "Strange"] {
-            assert_eq!(of(other, one(), serde_json::Value::Null), 0, "{other}");
-        }
-        assert_eq!(of("Transient", two(), serde_json::json!("452 <d@e.f> full")), 1);
-        assert_eq!(of("Transient", two(), serde_json::Value::Null), 0, "it must not silence a bystander");
-    }
-
-    proptest! {
-        #[test]
-        fn a_part_of_the_bounces_never_says_more_than_all_of_them_and_order_does_not_matter(
-            mut bounces in prop::collection::vec((0..6_u8, 0..80_i64), 0..12),
-            part in 0..12_usize,
-        ) {
-            let made = |bounces: &[(u8, i64)]| -> Vec<SoftBounce> {
-                bounces.iter().map(|(email, day)| bounce(&email.to_string(), day * DAY)).collect()
-            };
-            let policy = SoftBouncePolicy::default();
-            let said = |change: Option<Change>| change.map(|change| (change.at, change.message));
-            let all = said(suppression(&made(&bounces), &policy));
-            let some = said(suppression(&made(&bounces[..part.min(bounces.len())]), &policy));
-            prop_assert!(some <= all);
-            bounces.reverse();
-            prop_assert_eq!(said(suppression(&made(&bounces), &policy)), all);
-        }
-    }
-}
+mod tests;

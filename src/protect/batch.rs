@@ -14,14 +14,15 @@ use crate::metrics::Metric;
 use crate::policy::counting::{Count, Counter, counts};
 use crate::policy::suppression::{Protection, protection};
 use crate::queue::{BATCH, Engagement};
+use crate::store::as_number;
 use crate::store::calls::Trouble;
 use crate::store::row::RowKind;
 use crate::store::timeline::Carrier;
 use crate::stream::{BatchAnswer, ItemFailure, Record};
-use crate::time::days;
+use crate::time::{UnixMillis, days};
 
 /// How many campaigns, or calls to the queue, are under way at once.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// How long it is remembered that a record was unreadable which does not say how long it stays itself.
 const KEPT_DAYS: u32 = 90;
@@ -54,6 +55,7 @@ impl Work<'_> {
                 *outcome = Box::pin(self.effects(read, &braked)).await;
             }
         }
+        self.delivered(&reads, &mut outcomes).await;
         self.alert_lifts(&reads, &mut outcomes).await;
         self.hand_on(&reads, &mut outcomes).await;
         for (record, outcome) in records.iter().zip(&mut outcomes) {
@@ -175,7 +177,9 @@ impl Work<'_> {
     async fn poison(&self, record: &Record, problem: &str) -> Result<(), Trouble> {
         let place = Place::of(record);
         tracing::error!(problem, sequence_number = record.sequence_number, "an event can't be handled");
-        let expires_at = self.now.plus(days(KEPT_DAYS));
+        let kept = record.row.get("expires_at").and_then(as_number);
+        let kept = kept.map_or_else(|| self.now.plus(days(KEPT_DAYS)), |at| UnixMillis(at.saturating_mul(1_000)));
+        let expires_at = kept.max(self.now.plus(days(KEPT_DAYS)));
         let recorded = self.timeline.put_poison(&place.partition, &place.event, problem, self.now, expires_at).await;
         let told = match recorded {
             Ok(()) => {

@@ -8,15 +8,12 @@ use super::brakes::Braked;
 use crate::alert::wording::{self, About, Listed, Standing, shown};
 use crate::campaign::{Campaign, Cohort};
 use crate::event::{Addressees, Event, EventType};
-use crate::metrics::Metric;
 use crate::policy::delay::{Delayed, Verdict, Wait, repeated};
-use crate::policy::soft_bounce::{self, SoftBounce, soft_bounced};
 use crate::policy::suppression::{Protection, Reason};
 use crate::recipient::Recipient;
 use crate::store::agenda::{Entry, Kind};
 use crate::store::calls::Trouble;
-use crate::store::facts::{Fact, What};
-use crate::store::suppressions::Merged;
+use crate::store::facts::Fact;
 use crate::store::timeline::Carrier;
 use crate::store::{as_number, number, row, text};
 use crate::time::UnixMillis;
@@ -110,19 +107,6 @@ impl Work<'_> {
         self.tell_of(read, wording::ambiguous(&about, what, recipients)).await
     }
 
-    async fn bounced_softly(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
-        for recipient in soft_bounced(event) {
-            let facts = self.remember(read, event, &recipient, What::Soft).await?;
-            let bounces: Vec<SoftBounce> = facts.into_iter().flat_map(soft_bounces).collect();
-            if let Some(change) = soft_bounce::suppression(&bounces, &self.protector.config.policy.soft_bounces)
-                && matches!(self.suppressions.merge(&recipient, &change).await?, Merged::Changed(_))
-            {
-                self.tally.one(Metric::SuppressedSoftBounce);
-            }
-        }
-        Ok(())
-    }
-
     async fn delayed(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
         let campaign = self.protector.config.campaign_tags.counted_for(event);
         let policy = &self.protector.config.policy.delay;
@@ -133,7 +117,8 @@ impl Work<'_> {
             Addressees::Several(recipients) => recipients,
         };
         for recipient in &recipients {
-            let facts = self.remember(read, event, recipient, What::Delayed).await?;
+            let moment = (received.happened_at(event), &received.message);
+            let facts = self.facts.remember(recipient, &received.partition, moment, policy.remembered()).await?;
             let delays: Vec<Delayed> = facts.iter().filter_map(delayed).collect();
             for news in repeated(&delays, policy) {
                 let email_id = news.delayed.email_id.as_str();
@@ -142,7 +127,9 @@ impl Work<'_> {
                 let why = wording::Delay::Repeated { emails: news.emails, within_days: policy.repeated_within_days };
                 let about = About { email_id, campaign, at: news.delayed.first };
                 let carrier = Carrier::Event(read.entry.event.clone());
-                self.tell(wording::delay(&about, recipient, why), email_id, &carrier, received.expires_at).await?;
+                // Not told again while it is remembered, and so found again with each further delay.
+                let expires_at = received.expires_at.max(news.delayed.last.plus(policy.remembered()));
+                self.tell(wording::delay(&about, recipient, why), email_id, &carrier, expires_at).await?;
             }
             let mail = DelayedMail {
                 email_id: &received.partition,
@@ -211,18 +198,6 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn remember(
-        &self,
-        read: &Read<'_>,
-        event: &Event<'_>,
-        recipient: &Recipient,
-        what: What,
-    ) -> Result<Vec<Fact>, Trouble> {
-        let received = &read.entry.received;
-        let moment = (received.happened_at(event), &received.message);
-        self.facts.remember(recipient, what, &received.partition, moment).await
-    }
-
     /// Tells people of an alert about an event's own partition.
     pub(super) async fn tell_of(&self, read: &Read<'_>, alert: crate::alert::Alert) -> Result<(), Trouble> {
         let received = &read.entry.received;
@@ -235,11 +210,6 @@ impl Work<'_> {
         let received = &read.entry.received;
         About { email_id: &received.partition, campaign, at: received.happened_at(event) }
     }
-}
-
-fn soft_bounces(fact: Fact) -> impl Iterator<Item = SoftBounce> {
-    let email_id = fact.email_id;
-    fact.moments.into_iter().map(move |(at, message)| SoftBounce { email_id: email_id.clone(), at, message })
 }
 
 fn delayed(fact: &Fact) -> Option<Delayed> {

@@ -13,6 +13,9 @@
 //! | `told#<kind of alert>#<campaign>` | `<hour>` | nothing: the alerts that were sent one by one in that hour |
 //!
 //! Times are text, `2026-11-23T13:00:00.000Z`, so their order is the order of time.
+//!
+//! What `tick` works off lives until that is done, and has no TTL: a campaign may be slowed for months, and its brake ends only because
+//! an entry says to compute it again.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 #[cfg(feature = "cli")]
@@ -22,9 +25,6 @@ use super::calls::{Calls, Change, Trouble, Written};
 use super::{Item, as_number, number, string, text};
 use crate::campaign::Campaign;
 use crate::time::{UnixMillis, days, hours};
-
-/// How long an entry stays that nobody has worked off.
-const AGENDA_DAYS: u32 = 90;
 
 /// Time for which it is known what a webhook lifted, in days: as long as the tombstone of a lift.
 const LIFT_DAYS: u32 = 35;
@@ -65,9 +65,8 @@ impl Kind {
     /// Days for which an entry stays that nobody works off. `None` if it stays until it is done.
     const fn kept_days(self) -> Option<u32> {
         match self {
-            Self::Push => None,
             Self::Lift => Some(LIFT_DAYS),
-            Self::Delay | Self::Brake | Self::Domain | Self::Digest | Self::Publish => Some(AGENDA_DAYS),
+            Self::Delay | Self::Brake | Self::Domain | Self::Digest | Self::Publish | Self::Push => None,
         }
     }
 }
@@ -277,13 +276,12 @@ impl Agenda {
         aws_sdk_dynamodb::types::Update::builder()
             .table_name(&self.table)
             .set_key(Some(key(digest.kind.as_str(), &digest.sort())))
-            .update_expression("ADD folded :one SET #of = :of, campaign = :campaign, expires_at = :expires_at")
+            .update_expression("ADD folded :one SET #of = :of, campaign = :campaign")
             .condition_expression("attribute_not_exists(closed)")
             .expression_attribute_names("#of", "of")
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":of", attribute("of"))
             .expression_attribute_values(":campaign", attribute("campaign"))
-            .expression_attribute_values(":expires_at", number(digest.due.plus(days(AGENDA_DAYS)).seconds()))
     }
 }
 

@@ -3,13 +3,14 @@
 //! | sort key `fact` | says | attributes |
 //! | --- | --- | --- |
 //! | `delayed#<email>` | an email to this recipient was delayed | `moments` |
-//! | `soft#<email>` | an email to this recipient bounced softly | `moments` |
+//! | `soft` | which emails to this recipient bounced softly: [`soft_bounces`](super::soft_bounces) has it | |
 //! | `followups` | which follow-ups it has had: [`followups`](super::followups) has it | `taken`, `version` |
 //!
 //! `moments` is a set of `<ms>#<message>`: every time that a message tells. All of them, and not only the first or the last: what
 //! follows from a set that only grows never has to be taken back, whatever order the messages come in.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -17,38 +18,20 @@ use super::calls::{Calls, Change, Trouble, Written};
 use super::{Item, number, string, text};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
-use crate::time::{UnixMillis, days};
+use crate::time::UnixMillis;
 
-/// How long a fact stays: a window of 30 days may end with it, and what completes the window may come 30 days late.
-const FACT_DAYS: u32 = 65;
-
-/// The most facts of a kind that are looked at.
+/// The most delayed emails of a recipient that are looked at.
 const AT_MOST: usize = 1_000;
 
-/// What kind of fact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// The email was delayed.
-    Delayed,
-    /// The email bounced softly.
-    Soft,
-}
+/// What begins the sort key of a delayed email.
+const DELAYED: &str = "delayed#";
 
-impl What {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delayed => "delayed",
-            Self::Soft => "soft",
-        }
-    }
-}
-
-/// A fact about one email of a recipient.
+/// A delayed email of a recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
     /// The email.
     pub email_id: String,
-    /// When it was so, and which message says it.
+    /// When it was delayed, and which webhook says it.
     pub moments: BTreeSet<(UnixMillis, MessageId)>,
 }
 
@@ -76,27 +59,25 @@ impl Facts {
         Self { calls, table: table.into() }
     }
 
-    /// Remembers that an email was so at a moment, and answers all facts of the kind that are remembered of the recipient then.
+    /// Remembers that an email was delayed at a moment, and returns all delayed emails that are remembered of the recipient then. Each
+    /// is remembered for `kept` after its newest moment.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn remember(
         &self,
         recipient: &Recipient,
-        what: What,
         email_id: &str,
         moment: (UnixMillis, &MessageId),
+        kept: Duration,
     ) -> Result<Vec<Fact>, Trouble> {
         let (at, message) = moment;
         let key = Item::from([
             ("recipient".to_owned(), text(recipient.as_str())),
-            ("fact".to_owned(), text(format!("{}#{email_id}", what.as_str()))),
+            ("fact".to_owned(), text(format!("{DELAYED}{email_id}"))),
         ]);
         let moment = AttributeValue::Ss(vec![format!("{}#{}", at.0, message.as_str())]);
-        let values = vec![
-            (":moment".to_owned(), moment),
-            (":expires_at".to_owned(), number(at.plus(days(FACT_DAYS)).seconds())),
-        ];
+        let values = vec![(":moment".to_owned(), moment), (":expires_at".to_owned(), number(at.plus(kept).seconds()))];
         // The latest moment says how long it stays, whichever comes last.
         let latest = Change {
             update: "ADD moments :moment SET expires_at = :expires_at".to_owned(),
@@ -112,9 +93,8 @@ impl Facts {
             };
             self.calls.update(&self.table, key, &earlier).await?;
         }
-        let (from, to) = (format!("{}#", what.as_str()), format!("{}$", what.as_str()));
         let partition = ("recipient", recipient.as_str());
-        let items = self.calls.range(&self.table, partition, ("fact", &from, &to), AT_MOST).await?;
+        let items = self.calls.range(&self.table, partition, ("fact", DELAYED, "delayed$"), AT_MOST).await?;
         Ok(items.iter().filter_map(Fact::from_item).collect())
     }
 }

@@ -13,6 +13,7 @@
 //! - [`verdicts`]: who opened or clicked.
 //! - [`decisions`]: what is decided about it, each happening once.
 //! - [`forgotten`]: whoever asked to be forgotten.
+//! - [`soft_bounces`]: which emails to a recipient bounced softly, and what follows for the list.
 //! - [`followups`]: which follow-ups a recipient has had.
 //! - [`budget`]: what asking Claude has cost today.
 //! - [`calls`]: DynamoDB's calls, tried again while that may help.
@@ -33,6 +34,7 @@ pub mod lifts;
 mod operator;
 mod patience;
 pub mod row;
+pub mod soft_bounces;
 pub mod state;
 pub mod suppressions;
 pub mod timeline;

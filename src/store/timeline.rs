@@ -28,6 +28,7 @@
 use super::agenda::{Agenda, Entry};
 use super::calls::{AsOf, Calls, Change, Trouble, Written, update_item};
 use super::{Item, NOT_THERE, THERE, as_number, number, string, text};
+use crate::event::EventType;
 use crate::time::UnixMillis;
 
 /// Who publishes an alert.
@@ -98,6 +99,16 @@ impl Timeline {
     pub async fn rows(&self, partition: &str, family: &str) -> Result<Vec<Item>, Trouble> {
         // '/' is what follows '.'.
         let (from, to) = (format!("{family}."), format!("{family}/"));
+        self.calls.range(&self.table, ("email_id", partition), ("event", &from, &to), usize::MAX).await
+    }
+
+    /// The rows of a partition of one type.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn of_type(&self, partition: &str, event_type: EventType) -> Result<Vec<Item>, Trouble> {
+        // '$' is what follows '#'.
+        let (from, to) = (format!("{}#", event_type.as_str()), format!("{}$", event_type.as_str()));
         self.calls.range(&self.table, ("email_id", partition), ("event", &from, &to), usize::MAX).await
     }
 

@@ -41,8 +41,11 @@ const ROUNDS: u32 = 4;
 /// How long a batch may take: as long as the function has.
 const BATCH_BUDGET: Duration = Duration::from_secs(55);
 
-/// The settings that the deployed function has, and that must be the same here.
+/// The settings that the deployed function has, and that must be the same here. One of them in the environment says that all are there.
 const SETTINGS: [&str; 2] = ["CAMPAIGN_TAG", "POLICY"];
+
+/// What the policy is checked against there.
+const RETENTION: &str = "RETENTION_DAYS";
 
 /// Why nothing can be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -205,5 +208,6 @@ async fn settings(place: &Place) -> Result<BTreeMap<String, String>, ReplayError
     let asked = place.aws().lambda().get_function_configuration().function_name(function).send().await;
     let configuration = asked.map_err(|error| ReplayError::Settings(describe(&error)))?;
     let set = configuration.environment.and_then(|environment| environment.variables).unwrap_or_default();
-    Ok(set.into_iter().filter(|(name, value)| SETTINGS.contains(&name.as_str()) && !value.is_empty()).collect())
+    let is_one = |name: &str| SETTINGS.contains(&name) || name == RETENTION;
+    Ok(set.into_iter().filter(|(name, value)| is_one(name) && !value.is_empty()).collect())
 }

@@ -139,6 +139,17 @@ impl Story {
         (0..u32::MAX).find(enough).map_or(1, |last| last + 1)
     }
 
+    /// The address of the mailbox that is full, which the email of this number and the two after it go to.
+    pub(super) fn full_mailbox(seed: u64, group: u32) -> String {
+        format!("full-{group}-{:x}@example.com", seed as u32)
+    }
+
+    /// The first of the three emails that go to a mailbox that is full, if this is the address of one.
+    pub(super) fn first_to_full_mailbox(&self, address: &str) -> Option<u32> {
+        let group = address.strip_prefix("full-")?.split('-').next()?.parse().ok()?;
+        (Self::full_mailbox(self.seed, group) == address).then_some(group)
+    }
+
     /// The email of this number.
     pub fn email(&self, number: u32) -> Email {
         let mut rng = fastrand::Rng::with_seed(self.seed ^ u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));

@@ -15,10 +15,16 @@ use futures_util::{FutureExt, StreamExt, stream};
 use self::email::EmailCheck;
 use super::chaos::{Kind, Request};
 use super::story::Story;
+use crate::event::{Event, EventType};
 use crate::operate::place::Place;
 use crate::policy::numbers::{Policy, PolicyError};
+use crate::policy::soft_bounce;
+use crate::policy::suppression::Reason;
 use crate::recipient::Recipient;
 use crate::store::calls::{Calls, Trouble};
+use crate::store::timeline::Timeline;
+use crate::store::{as_number, row};
+use crate::time::UnixMillis;
 
 /// How many emails are looked at at once.
 const AT_ONCE: usize = 16;
@@ -207,6 +213,9 @@ impl Verifier<'_> {
                 findings.addresses += 1;
                 findings.suppressed += usize::from(!stands.is_empty());
                 for reason in wanted.difference(&stands) {
+                    if *reason == Reason::SoftBounce && self.came_late(name).await? {
+                        continue;
+                    }
                     findings.add(Fault::Lost, format!("{name} is not suppressed for {}", reason.as_str()));
                 }
                 for reason in stands.difference(&wanted) {
@@ -218,5 +227,21 @@ impl Verifier<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a soft bounce of this mailbox was received so late that it need not count.
+    async fn came_late(&self, name: &str) -> Result<bool, Trouble> {
+        let Some(first) = self.story.first_to_full_mailbox(name) else { return Ok(false) };
+        let timeline = Timeline::new(self.calls.clone(), self.place.table("EVENTS_TABLE"));
+        let (mut happened, mut received) = (Vec::new(), Vec::new());
+        for number in first..first + 3 {
+            for item in timeline.of_type(&self.story.email(number).id, EventType::EmailBounced).await? {
+                let body = row::payload(&item).unwrap_or_default();
+                happened.extend(Event::read(&body).ok().and_then(|event| event.at()));
+                received.extend(item.get("received_at").and_then(as_number).map(UnixMillis));
+            }
+        }
+        let (earliest, latest) = (happened.into_iter().min(), received.into_iter().max());
+        Ok(earliest.zip(latest).is_some_and(|(earliest, latest)| latest > earliest.plus(soft_bounce::EARLIER)))
     }
 }

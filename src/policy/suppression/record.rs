@@ -100,14 +100,16 @@ impl Suppression {
         latest
     }
 
-    /// When the item may be forgotten: once all that stands has lapsed and no older event can arrive that a lift
-    /// must outweigh. `None` while something stands for good.
+    /// When the item may be forgotten: once all that stands has lapsed, and no older event can arrive that a lift must outweigh, nor what
+    /// was lifted would stand any more: what it followed from may be looked at again until then. `None` while something stands for good.
     pub fn expires_at(&self) -> Option<UnixMillis> {
         let until = self.until();
         if until.is_none() && self.reasons().next().is_some() {
             return None;
         }
         let lifts = self.records.values().filter_map(|record| record.lifted.as_ref());
-        lifts.map(|lifted| lifted.at.plus(days(TOMBSTONE_DAYS))).chain(until).max()
+        let lapse = |record: &Record| record.suppressed.as_ref().and_then(|(_, grounds)| grounds.until);
+        let lifted_until = self.records.values().filter(|record| record.lifted.is_some()).filter_map(lapse);
+        lifts.map(|lifted| lifted.at.plus(days(TOMBSTONE_DAYS))).chain(lifted_until).chain(until).max()
     }
 }

@@ -256,6 +256,18 @@ fn an_item_expires_only_where_nothing_permanent_stands() {
     assert_eq!((all_lifted.until(), all_lifted.expires_at()), (None, Some(UnixMillis(4).plus(days(35)))));
 }
 
+/// A suppression that would have stood for half a year: whatever it followed from may be looked at again until then.
+#[test]
+fn a_lift_is_remembered_as_long_as_what_it_lifted() {
+    let half_a_year = UnixMillis(1).plus(days(180));
+    let lapsing = Change {
+        effect: Effect::Suppress(Grounds { until: Some(half_a_year), ..Grounds::default() }),
+        ..suppress(Reason::SoftBounce, 1, "a")
+    };
+    let lifted = merged([&lapsing, &lift(Reason::SoftBounce, 2, "b")]);
+    assert_eq!((standing(&lifted), lifted.expires_at()), (vec![], Some(half_a_year)));
+}
+
 /// Changes of few reasons, at few times, from few messages, so that ties and repeats are common.
 fn a_change() -> impl Strategy<Value = Change> {
     (0..3_usize, 0..4_i64, 0..4_u8, prop::bool::ANY, prop::option::of(0..3_i64)).prop_map(

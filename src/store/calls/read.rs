@@ -25,12 +25,21 @@ impl Calls {
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn get_all(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, Trouble> {
+        self.get_all_as_of(AsOf::Now, table, keys).await
+    }
+
+    /// [`Self::get_all`], as of this moment or some moment shortly before.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn get_all_as_of(&self, as_of: AsOf, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, Trouble> {
         let mut found = Vec::new();
         let mut left = keys;
         let mut patience = Patience::until(self.deadline);
         while !left.is_empty() {
             let call = || async {
-                let wanted = KeysAndAttributes::builder().set_keys(Some(left.clone())).consistent_read(true).build();
+                let wanted = KeysAndAttributes::builder().set_keys(Some(left.clone()));
+                let wanted = wanted.consistent_read(as_of == AsOf::Now).build();
                 let wanted = wanted.map_err(|error| Failure::Invalid(error.to_string()))?;
                 let get = self.client.batch_get_item().request_items(table, wanted);
                 get.send().await.map_err(|error| failure(&error))

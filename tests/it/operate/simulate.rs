@@ -11,7 +11,7 @@ use rebound::operate::simulate::send::{Sending, send};
 use rebound::operate::simulate::story::Story;
 use rebound::operate::simulate::verify::{Findings, Looking, verify};
 use rebound::policy::counting::{Once, Received, counts};
-use rebound::policy::soft_bounce::{self, SoftBounce, soft_bounced};
+use rebound::policy::soft_bounce::{SoftBounces, soft_bounced};
 use rebound::policy::suppression::{Change, Protection, Suppression, protection};
 use rebound::signature::MessageId;
 use rebound::time::UnixMillis;
@@ -29,7 +29,7 @@ fn by_policy(story: &Story, seed: u64) -> (BTreeMap<String, BTreeSet<&'static st
     let mut messages: Vec<_> = (0..story.emails).flat_map(|number| story.email(number).messages).collect();
     fastrand::Rng::with_seed(seed).shuffle(&mut messages);
     let mut known: BTreeMap<String, Suppression> = BTreeMap::new();
-    let mut soft: BTreeMap<String, Vec<SoftBounce>> = BTreeMap::new();
+    let mut soft: BTreeMap<String, SoftBounces> = BTreeMap::new();
     let mut once = BTreeSet::new();
     let mut counted: BTreeMap<String, i64> = BTreeMap::new();
     let merge = |known: &mut BTreeMap<String, Suppression>, recipient: &str, change: &Change| {
@@ -61,13 +61,13 @@ fn by_policy(story: &Story, seed: u64) -> (BTreeMap<String, BTreeSet<&'static st
             }
         }
         for recipient in soft_bounced(&event) {
-            let at = event.at().unwrap();
-            let bounce = SoftBounce { email_id: message.partition.clone(), at, message: id.clone() };
-            soft.entry(recipient.as_str().to_owned()).or_default().push(bounce);
+            let known = soft.remove(recipient.as_str()).unwrap_or_else(|| SoftBounces::begun(received.at));
+            let known = known.bounced(&message.partition, event.at().unwrap(), &id);
+            soft.insert(recipient.as_str().to_owned(), known);
         }
     }
     for (recipient, bounces) in soft {
-        if let Some(change) = soft_bounce::suppression(&bounces, &Default::default()) {
+        if let Some(change) = bounces.suppression(&Default::default()) {
             merge(&mut known, &recipient, &change);
         }
     }

@@ -180,23 +180,6 @@ async fn a_bounce_of_one_of_several_that_names_none_is_told_once_and_suppresses_
 }
 
 #[tokio::test]
-async fn three_soft_bounces_suppress_and_the_suppression_lapses() {
-    let stage = Stage::start().await;
-    let soft = |email: &str, days_ago: i64| {
-        let bounce = json!({ "bounce": { "type": "Transient", "subType": "MailboxFull" } });
-        mail(&format!("m-{email}"), "email.bounced", email, "Ann@Example.com", after(-days_ago * DAY), bounce)
-    };
-    stage.happens(&[soft("e3", 1)]).await;
-    stage.happens(&[soft("e1", 20)]).await;
-    assert_eq!(stage.reasons().await, [].into());
-    stage.happens(&[soft("e2", 10)]).await;
-    assert_eq!(stage.reasons().await["ann@example.com"], ["soft_bounce"]);
-    let item = &stage.suppressions().await["ann@example.com"];
-    assert_eq!(item["until"].as_n().unwrap(), &after(29 * DAY).0.to_string(), "30 days after the last of them");
-    assert_eq!(stage.alerts(), []);
-}
-
-#[tokio::test]
 async fn a_quarantined_message_is_told() {
     let stage = Stage::start().await;
     stage.happens(&[SignedMessage::new("m1", NOW.seconds(), r#"{"hello":1}"#, &secret())]).await;

@@ -34,8 +34,8 @@ fn messages() -> Vec<SignedMessage> {
         mail("m-complained", "email.complained", "e1", "ann@example.com", after(-30 * MINUTE), of("a")),
         mail("m-complained-2", "email.complained", "e2", "bob@example.com", after(-29 * MINUTE), of("a")),
         mail("m-bounced", "email.bounced", "e3", "ann@example.com", after(-28 * MINUTE), hard),
-        mail("m-soft-1", "email.bounced", "e4", "carl@example.com", after(-27 * MINUTE), soft.clone()),
-        mail("m-soft-2", "email.bounced", "e5", "carl@example.com", after(-26 * MINUTE), soft),
+        mail("m-soft-1", "email.bounced", "e4", "carl@example.com", after(-7 * MINUTE), soft.clone()),
+        mail("m-soft-2", "email.bounced", "e5", "carl@example.com", after(-6 * MINUTE), soft),
         mail("m-ambiguous", "email.complained", "e6", "-", after(-25 * MINUTE), several),
         mail("m-delayed", "email.delivery_delayed", "e7", "dora@example.com", after(-24 * MINUTE), delayed),
         mail(

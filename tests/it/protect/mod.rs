@@ -9,6 +9,8 @@ mod hanging;
 pub(crate) mod lifts;
 mod order;
 mod poison;
+mod soft_bounces;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -118,6 +120,29 @@ impl Stage {
         }
         let new: Vec<Value> = self.records().await.into_iter().filter(|record| !before.contains(record)).collect();
         assert_eq!(self.deliver(&new, now).await, BatchAnswer::default());
+    }
+
+    /// Receives a message at the moment at which it happened, and delivers it then.
+    pub(crate) async fn comes(&self, message: &SignedMessage, at: UnixMillis) {
+        let before = self.records().await;
+        let signed = SignedMessage::new(message.id.clone(), at.seconds(), message.body.clone(), &secret());
+        assert_eq!(self.receive_at(&signed, at).await, 200);
+        let new: Vec<Value> = self.records().await.into_iter().filter(|record| !before.contains(record)).collect();
+        assert_eq!(self.deliver(&new, at).await, BatchAnswer::default());
+    }
+
+    /// Deletes what DynamoDB's TTL would have deleted by then.
+    pub(crate) async fn expire(&self, now: UnixMillis) {
+        for (variable, _, keys) in rebound::operate::place::TABLES {
+            for item in self.scan(variable).await {
+                let expires_at = item.get("expires_at").map(|value| value.as_n().unwrap().parse::<i64>().unwrap());
+                if expires_at.is_some_and(|seconds| seconds < now.seconds()) {
+                    let key = keys.iter().map(|name| ((*name).to_owned(), item[*name].clone())).collect();
+                    let delete = self.dynamodb.delete_item().table_name(self.aws.variable(variable).unwrap());
+                    delete.set_key(Some(key)).send().await.unwrap();
+                }
+            }
+        }
     }
 
     /// The records of all events that are stored, in no particular order.

@@ -189,8 +189,9 @@ fn expect(stage: &mut Stage, standings: &[Standing], (status, volume): Brake, co
 /// Three mails to a mailbox that is full.
 async fn soft_bounces(stage: &mut Stage, feeder: &Feeder) -> Result<Vec<SoftBounced>, Failure> {
     let mut known = Vec::new();
-    for (bounces, ago) in [(1, hours(72)), (2, hours(24)), (3, hours(1))] {
-        let at = stage.began.minus(ago);
+    // Of the last minutes: what is much older than its receipt would not count.
+    for (bounces, ago) in [(1, 8), (2, 5), (3, 2)] {
+        let at = stage.began.minus(Duration::from_secs(ago * 60));
         let mail = Mail::alone(&format!("full-{bounces}"), FULL, at.minus(Duration::from_secs(60)));
         stage.post(vec![mail.soft_bounce(at)]).await?;
         stage.settle(feeder).await?;

@@ -38,11 +38,11 @@ impl Teller<'_> {
     }
 
     pub(super) fn tell(&mut self, who: &dyn Fn(&str) -> String) {
-        let sent_at = self.after(self.created_at, 0.2, 1.5);
         let place = self.number % FULL_EVERY;
         if place < 3 {
-            return self.full_mailbox(sent_at, place);
+            return self.full_mailbox(place);
         }
+        let sent_at = self.after(self.created_at, 0.2, 1.5);
         match self.rng.u32(..1_000) {
             0..2 => self.says(
                 "email.failed",
@@ -144,9 +144,12 @@ impl Teller<'_> {
     }
 
     /// One of three mails to a mailbox that is full.
-    fn full_mailbox(&mut self, sent_at: UnixMillis, place: u32) {
+    fn full_mailbox(&mut self, place: u32) {
         let group = self.number - place;
-        self.to = vec![format!("full-{group}-{:x}@example.com", self.story.seed as u32)];
+        self.to = vec![Story::full_mailbox(self.story.seed, group)];
+        // In the story's last minute: what is older than its receipt by more than ten does not count.
+        self.created_at = self.created_at.max(self.story.until.minus(Duration::from_secs(60)));
+        let sent_at = self.after(self.created_at, 0.2, 1.5);
         self.bounces(sent_at, "Transient", "MailboxFull", Counter::BouncedSoft, None);
         let all_three = group + 2 < self.story.emails;
         self.stands(self.to.clone(), all_three.then_some(Reason::SoftBounce));

@@ -1,0 +1,199 @@
+//! The soft bounces of a recipient: one item of the recipients table, `fact` = `soft`.
+//!
+//! | attribute | value |
+//! | --- | --- |
+//! | `since` | milliseconds; receipt of the bounce that made the item |
+//! | `bounces` | a map by the email's id: `at`, `message_id`, `delivered` (only where it was) |
+//! | `delivered_at` | milliseconds; the newest delivery of any email since then |
+//! | `version` | goes up with each write; the next write's condition |
+//! | `expires_at` | seconds, DynamoDB's TTL |
+//!
+//! # Why the list never has what does not follow
+//!
+//! What follows is computed from both items, and written with both, in one transaction, on the versions of both. So whoever added
+//! a bounce, or a delivery, in between makes the other read both again:
+//!
+//! ```text
+//!   A: a third bounce     reads soft v2, list v7     soft v3 + list v8 {soft_bounce}   ✗ refused: soft is v3
+//!   B: a delivery            reads soft v2     soft v3 ✓                               A reads again: it does not follow
+//! ```
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::calls::{AsOf, Calls, Trouble, Written, put_item};
+use super::failure::Failure;
+use super::suppressions::Suppressions;
+use super::version::SeenVersion;
+use super::{Item, as_number, number, string, text};
+use crate::policy::numbers::SoftBouncePolicy;
+use crate::policy::soft_bounce::{SoftBounce, SoftBounces};
+use crate::policy::suppression::Reason;
+use crate::recipient::Recipient;
+use crate::signature::MessageId;
+use crate::time::UnixMillis;
+
+/// The sort key.
+const FACT: &str = "soft";
+
+/// The most recipients of one call
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
+pub const BATCH: usize = 100;
+
+/// What followed for the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// Nothing.
+    Nothing,
+    /// `soft_bounce` stands now, and did not before.
+    Suppressed,
+    /// `soft_bounce` does not stand any more.
+    Lifted,
+}
+
+/// The recipients table, as far as it is about soft bounces, and the list.
+#[derive(Clone, Debug)]
+pub struct SoftBounceTable {
+    calls: Calls,
+    table: String,
+    list: Suppressions,
+}
+
+impl SoftBounceTable {
+    /// The table of this name, beside that list.
+    pub fn new(calls: Calls, table: impl Into<String>, list: Suppressions) -> Self {
+        Self { calls, table: table.into(), list }
+    }
+
+    /// Of these recipients, at most [`BATCH`], those who have soft bounces: as of this moment, or shortly before.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn among(&self, recipients: &[&Recipient]) -> Result<Vec<Recipient>, Trouble> {
+        let keys = recipients.iter().map(|recipient| key(recipient)).collect();
+        let items = self.calls.get_all_as_of(AsOf::Lately, &self.table, keys).await?;
+        Ok(items.iter().filter_map(|item| Recipient::parse(string(item, "recipient"))).collect())
+    }
+
+    /// Changes what is known of a recipient's soft bounces, and the list as it follows. `change` gets what is known, and returns what is
+    /// to be known; `None`: nothing changes. To make the same change again changes nothing.
+    ///
+    /// # Errors
+    /// It may not be changed. To change it again is safe.
+    pub async fn change(
+        &self,
+        recipient: &Recipient,
+        policy: &SoftBouncePolicy,
+        now: UnixMillis,
+        change: impl Fn(Option<SoftBounces>) -> Option<SoftBounces>,
+    ) -> Result<Followed, Trouble> {
+        let mut patience = self.calls.patience();
+        loop {
+            let item = self.calls.get(&self.table, key(recipient)).await?;
+            let before = item.as_ref().and_then(from_item);
+            let Some(after) = change(before.clone()) else { return Ok(Followed::Nothing) };
+            let known = self.list.find(recipient.as_str()).await?.unwrap_or_default();
+            let record = known.suppression.records.get(&Reason::SoftBounce).cloned().unwrap_or_default();
+            let merged = known.merged(&after.changes(&record, policy));
+            if merged.is_none() && before.as_ref() == Some(&after) {
+                return Ok(Followed::Nothing);
+            }
+            let (item, condition) =
+                SeenVersion::of(item.as_ref()).overwrite("recipient", to_item(recipient, &after, policy));
+            let Some(merged) = merged else {
+                match self.calls.put(&self.table, &item, &condition).await? {
+                    Written::Done(()) => return Ok(Followed::Nothing),
+                    Written::Refused(_) => patience.with(Failure::Busy(OVERTAKEN.to_owned())).await?,
+                }
+                continue;
+            };
+            let is_active = merged.suppression.records.get(&Reason::SoftBounce).is_some_and(|one| one.is_active(now));
+            let soft = condition.put_in_transaction(&self.table, item);
+            let (item, condition) = merged.overwrite(recipient);
+            let list = condition.put_in_transaction(&self.list.table, item);
+            match self.calls.transact(vec![put_item(soft)?, put_item(list)?]).await {
+                Ok(Ok(())) => return Ok(Followed::of(record.is_active(now), is_active)),
+                Ok(Err(_)) => patience.with(Failure::Busy(OVERTAKEN.to_owned())).await?,
+                Err(failure) => patience.with(failure).await?,
+            }
+        }
+    }
+}
+
+/// What is said when others write faster than we do.
+const OVERTAKEN: &str = "others kept changing the same soft bounces";
+
+impl Followed {
+    const fn of(was_active: bool, is_active: bool) -> Self {
+        match (was_active, is_active) {
+            (false, true) => Self::Suppressed,
+            (true, false) => Self::Lifted,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+fn key(recipient: &Recipient) -> Item {
+    Item::from([("recipient".to_owned(), text(recipient.as_str())), ("fact".to_owned(), text(FACT))])
+}
+
+/// Reads an item. `None` for one that makes no sense: it is written anew.
+fn from_item(item: &Item) -> Option<SoftBounces> {
+    let bounce = |(email, value): (&String, &AttributeValue)| {
+        let map = value.as_m().ok()?;
+        let at = UnixMillis(map.get("at").and_then(as_number)?);
+        let message = MessageId::already_verified(string(map, "message_id"));
+        let delivered = map.get("delivered").and_then(|value| value.as_bool().ok()).copied().unwrap_or(false);
+        Some((email.clone(), SoftBounce { at, message, delivered }))
+    };
+    Some(SoftBounces {
+        since: UnixMillis(item.get("since").and_then(as_number)?),
+        bounces: item.get("bounces")?.as_m().ok()?.iter().filter_map(bounce).collect(),
+        delivered_at: item.get("delivered_at").and_then(as_number).map(UnixMillis),
+    })
+}
+
+fn to_item(recipient: &Recipient, known: &SoftBounces, policy: &SoftBouncePolicy) -> Item {
+    let bounce = |(email, bounce): (&String, &SoftBounce)| {
+        let mut map = Item::from([
+            ("at".to_owned(), number(bounce.at.0)),
+            ("message_id".to_owned(), text(bounce.message.as_str())),
+        ]);
+        if bounce.delivered {
+            map.insert("delivered".to_owned(), AttributeValue::Bool(true));
+        }
+        (email.clone(), AttributeValue::M(map))
+    };
+    let mut item = key(recipient);
+    item.insert("since".to_owned(), number(known.since.0));
+    item.insert("bounces".to_owned(), AttributeValue::M(known.bounces.iter().map(bounce).collect()));
+    item.extend(known.delivered_at.map(|at| ("delivered_at".to_owned(), number(at.0))));
+    item.insert("expires_at".to_owned(), number(known.expires_at(policy).seconds()));
+    item
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back_the_same() {
+        let ann = Recipient::parse("ann@example.com").unwrap();
+        let bounced = SoftBounces::begun(UnixMillis(5)).bounced("e1", UnixMillis(4), &MessageId::already_verified("m"));
+        let both = bounced.clone().bounced("e2", UnixMillis(9), &MessageId::already_verified("n"));
+        for known in [bounced, both.delivered("e1", UnixMillis(7))] {
+            let item = to_item(&ann, &known, &SoftBouncePolicy::default());
+            assert_eq!(from_item(&item), Some(known));
+        }
+    }
+
+    #[test]
+    fn a_mailbox_that_takes_nothing_is_one_small_item() {
+        let ann = Recipient::parse("ann@example.com").unwrap();
+        let many = (0..500).fold(SoftBounces::begun(UnixMillis(0)), |known, number| {
+            let id = format!("0b6f3d52-7a1e-4c55-9c1d-{number:012}");
+            known.bounced(&id, UnixMillis(number), &MessageId::already_verified(format!("msg_{number:027}")))
+        });
+        let item = to_item(&ann, &many, &SoftBouncePolicy::default());
+        assert!(super::super::row::item_size(&item) < 8 * 1_024, "{}", super::super::row::item_size(&item));
+    }
+}

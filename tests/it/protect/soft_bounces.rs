@@ -1,0 +1,166 @@
+//! A full mailbox is suppressed; one that works is not, whatever bounces in between.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use rebound::local::samples::SignedMessage;
+use rebound::stream::BatchAnswer;
+use serde_json::{Value, json};
+
+use super::{DAY, HOUR, MINUTE, NOW, Stage, after, mail, message_of};
+
+const ANN: &str = "ann@example.com";
+
+fn bounced(email: &str, at: i64, sub_type: &str) -> SignedMessage {
+    let bounce = json!({ "bounce": { "type": "Transient", "subType": sub_type } });
+    mail(&format!("b-{email}"), "email.bounced", email, "Ann@Example.com", after(at), bounce)
+}
+
+fn full(email: &str, at: i64) -> SignedMessage {
+    bounced(email, at, "MailboxFull")
+}
+
+fn delivered(email: &str, at: i64) -> SignedMessage {
+    mail(&format!("d-{email}"), "email.delivered", email, ANN, after(at), json!({}))
+}
+
+/// Each comes when it happens.
+async fn come(stage: &Stage, all: &[(SignedMessage, i64)]) {
+    for (message, at) in all {
+        stage.comes(message, after(*at)).await;
+    }
+}
+
+async fn stands(stage: &Stage) -> bool {
+    stage.reasons().await.get(ANN).is_some_and(|reasons| reasons.contains(&"soft_bounce"))
+}
+
+#[tokio::test]
+async fn three_soft_bounces_suppress_and_the_suppression_lapses() {
+    let stage = Stage::start().await;
+    let days = [("e1", -20 * DAY), ("e2", -10 * DAY), ("e3", -DAY)];
+    come(&stage, &days[..2].iter().map(|(email, at)| (full(email, *at), *at)).collect::<Vec<_>>()).await;
+    assert_eq!(stage.reasons().await, [].into());
+    stage.comes(&full("e3", -DAY), after(-DAY)).await;
+    let item = &stage.suppressions().await[ANN];
+    assert_eq!(item["reasons"].as_ss().unwrap(), &["soft_bounce"]);
+    assert_eq!(item["until"].as_n().unwrap(), &after(29 * DAY).0.to_string(), "30 days after the last of them");
+    let facts = stage.scan("RECIPIENTS_TABLE").await;
+    assert_eq!((facts.len(), facts[0]["fact"].as_s().unwrap().as_str()), (1, "soft"));
+    assert_eq!(facts[0]["since"].as_n().unwrap(), &after(-20 * DAY).0.to_string());
+    assert_eq!(facts[0]["bounces"].as_m().unwrap().len(), 3);
+    assert_eq!(stage.alerts(), []);
+}
+
+/// `MailboxFull` on days 27, 15 and 3, among daily emails that were delivered.
+#[tokio::test]
+async fn a_mailbox_that_gets_email_in_between_is_not_suppressed() {
+    let stage = Stage::start().await;
+    for day in (0..28).rev() {
+        let (email, at) = (format!("e{day}"), -day * DAY);
+        let message = if [3, 15, 27].contains(&day) { full(&email, at) } else { delivered(&email, at) };
+        stage.comes(&message, after(at)).await;
+        assert!(!stands(&stage).await, "day {day}");
+    }
+}
+
+#[tokio::test]
+async fn bounces_about_the_content_suppress_nobody() {
+    let stage = Stage::start().await;
+    for (index, sub_type) in ["MessageTooLarge", "ContentRejected", "AttachmentRejected"].into_iter().enumerate() {
+        stage.happens(&[bounced(&format!("e{index}"), -MINUTE, sub_type)]).await;
+    }
+    assert_eq!((stage.reasons().await, stage.scan("RECIPIENTS_TABLE").await), ([].into(), vec![]));
+    // A neighbour: of a type that nobody knows, or without one, it is a soft bounce.
+    for (email, bounce) in [("e7", json!({})), ("e8", json!({ "type": "Strange" })), ("e9", Value::Null)] {
+        let bounce = json!({ "bounce": bounce });
+        stage.happens(&[mail(email, "email.bounced", email, ANN, after(-MINUTE), bounce)]).await;
+    }
+    assert!(stands(&stage).await);
+}
+
+/// Three newsletters of one hour, delivered before anybody answered; then the autoresponder does.
+#[tokio::test]
+async fn an_out_of_office_is_no_bounce() {
+    let stage = Stage::start().await;
+    let mails = ["e1", "e2", "e3"];
+    come(&stage, &mails.map(|email| (delivered(email, -2 * HOUR), -2 * HOUR))).await;
+    come(&stage, &mails.map(|email| (bounced(email, -HOUR, "General"), -HOUR))).await;
+    assert_eq!(stage.reasons().await, [].into());
+    // A neighbour: an email of last month is answered too, and the webhook of the delivery comes a day later.
+    come(&stage, &[(full("e4", 0), 0), (full("e5", HOUR), HOUR), (full("e6", 2 * HOUR), 2 * HOUR)]).await;
+    assert!(stands(&stage).await);
+    stage.comes(&delivered("e5", MINUTE), after(DAY)).await;
+    assert!(!stands(&stage).await);
+}
+
+#[tokio::test]
+async fn what_does_not_follow_any_more_is_lifted_with_its_own_time() {
+    let stage = Stage::start().await;
+    let at = |days: i64| days * DAY;
+    come(&stage, &[(full("e1", at(0)), at(0)), (full("e2", at(1)), at(1)), (full("e3", at(2)), at(2))]).await;
+    assert!(stands(&stage).await);
+    stage.comes(&delivered("e9", at(2) + HOUR), after(at(2) + 2 * HOUR)).await;
+    let item = &stage.suppressions().await[ANN];
+    assert!(!item.contains_key("reasons"), "{item:?}");
+    let record = item["soft_bounce"].as_m().unwrap();
+    assert_eq!(record["lifted_at"].as_n().unwrap(), &after(at(2) + 1).0.to_string());
+    // Everything once more, in any order: the same. And it begins anew.
+    let records = stage.records().await;
+    for seed in 0..4 {
+        let mut again = records.clone();
+        fastrand::Rng::with_seed(seed).shuffle(&mut again);
+        assert_eq!(stage.deliver(&again, after(at(3))).await, BatchAnswer::default());
+        assert!(!stands(&stage).await, "{seed}");
+    }
+    come(&stage, &[(full("e4", at(4)), at(4)), (full("e5", at(5)), at(5))]).await;
+    assert!(!stands(&stage).await);
+    stage.comes(&full("e6", at(6)), after(at(6))).await;
+    assert!(stands(&stage).await);
+}
+
+/// Two batches that don't know of each other: whichever is the last finds what the other wrote.
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_and_bounces_side_by_side_end_in_what_follows() {
+    for round in 0..6 {
+        let stage = Stage::start().await;
+        for (email, minutes) in [("e1", 9), ("e2", 8), ("e3", 7)] {
+            assert_eq!(stage.receive_at(&full(email, -minutes * MINUTE), NOW).await, 200);
+        }
+        // The first bounce is known; then the others, and a delivery after all of them, at once.
+        let mut records = stage.records().await;
+        records.sort_by_key(message_of);
+        assert_eq!(stage.deliver(&records[..1], NOW).await, BatchAnswer::default());
+        assert_eq!(stage.receive_at(&delivered("e9", -MINUTE), NOW).await, 200);
+        let mut rest: Vec<Value> =
+            stage.records().await.into_iter().filter(|record| message_of(record) != "b-e1").collect();
+        fastrand::Rng::with_seed(round).shuffle(&mut rest);
+        let all = rest.iter().map(|record| stage.deliver(std::slice::from_ref(record), NOW));
+        assert!(join_all(all).await.iter().all(|answer| *answer == BatchAnswer::default()));
+        assert!(!stands(&stage).await, "round {round}");
+    }
+}
+
+/// A batch of deliveries asks for all its recipients at once, and only half a read unit for each of them.
+#[tokio::test]
+async fn a_delivery_costs_half_a_read_unit_more() {
+    let stage = Stage::start().await;
+    let delivered = |number: usize| {
+        let (id, to) = (format!("d{number}"), format!("r{number}@example.com"));
+        mail(&id, "email.delivered", &id, &to, after(-MINUTE), json!({}))
+    };
+    for number in 0..150 {
+        assert_eq!(stage.receive_at(&delivered(number), NOW).await, 200);
+    }
+    let records = stage.records().await;
+    let before = stage.faults.calls().len();
+    stage.faults.count_capacity(true);
+    assert_eq!(stage.deliver(&records, NOW).await, BatchAnswer::default());
+    let calls: BTreeMap<String, usize> =
+        stage.faults.calls()[before..].iter().fold(BTreeMap::new(), |mut calls, call| {
+            *calls.entry(call.operation.clone()).or_default() += 1;
+            calls
+        });
+    assert_eq!(calls, [("BatchGetItem".to_owned(), 2)].into());
+    assert_eq!(stage.faults.capacity().read_units, 75.0);
+}
