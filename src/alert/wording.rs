@@ -127,6 +127,22 @@ pub fn ambiguous(about: &About<'_>, what: &str, recipients: &[Recipient]) -> Ale
     alert
 }
 
+/// The alert with what the receiving servers said, if they said anything: before what to do.
+pub fn with_diagnosis(mut alert: Alert, said: &[String]) -> Alert {
+    const SHOWN: usize = 3;
+    if said.is_empty() {
+        return alert;
+    }
+    let line =
+        format!("What the receiving server said: {}", said.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; "));
+    let mut lines: Vec<String> = alert.text.lines().map(str::to_owned).collect();
+    let at = lines.iter().position(|line| line.starts_with("What was done")).unwrap_or(lines.len());
+    lines.insert(at, line);
+    alert.text = lines.join("\n");
+    alert.figures.insert("diagnosis".to_owned(), json!(said));
+    alert
+}
+
 /// Resend could not send a mail: told once an hour for each reason.
 pub fn failed(about: &About<'_>, reason: &str, hour: UnixMillis) -> Alert {
     let mut alert = about.alert(Kind::Failed, &[], None);

@@ -5,6 +5,7 @@
 //! retry for a day, and disable the endpoint in the end. The shapes are Resend's own
 //! (<https://resend.com/docs/dashboard/webhooks/event-types>), today's and older ones.
 
+mod diagnosis;
 mod object;
 mod types;
 

@@ -26,8 +26,8 @@ use crate::recipient::Recipient;
 use crate::signature::MessageId;
 use crate::time::UnixMillis;
 
-/// The longest detail kept with a reason, in characters.
-const MAX_DETAIL_CHARS: usize = 200;
+/// The longest detail kept with a reason, in characters: what a server said, and an item of one reason within a write unit.
+const MAX_DETAIL_CHARS: usize = 400;
 
 /// The longest id of an email kept with a reason, in bytes; Resend's have 36. A longer one is left out: it must not make an item,
 /// or a transaction of many, so large that DynamoDB never takes it, and the recipient is not suppressed.
@@ -178,13 +178,26 @@ fn for_those_named(event: &Event<'_>, change: &Change) -> Protection {
     match recipients_named(event) {
         Some(named) if named.is_empty() => Protection::Nothing,
         Some(named) => {
-            Protection::Changes(named.into_iter().map(|recipient| (recipient, vec![change.clone()])).collect())
+            let theirs = |recipient: Recipient| {
+                let change = with_diagnosis(change.clone(), event, &recipient);
+                (recipient, vec![change])
+            };
+            Protection::Changes(named.into_iter().map(theirs).collect())
         }
         None => match event.addressees() {
             Addressees::Several(recipients) => Protection::Ambiguous(recipients),
             Addressees::Nobody | Addressees::One(_) => Protection::Nothing,
         },
     }
+}
+
+/// The change with what the receiving server said of this recipient, before the other circumstances: it is what people ask for first.
+fn with_diagnosis(mut change: Change, event: &Event<'_>, recipient: &Recipient) -> Change {
+    if let (Effect::Suppress(grounds), Some(said)) = (&mut change.effect, event.servers_said_of(recipient)) {
+        let detail = grounds.detail.take().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        grounds.detail = Some(format!("{said}{detail}").chars().take(MAX_DETAIL_CHARS).collect());
+    }
+    change
 }
 
 /// Whom an outcome is about: the only one in `to`, or those of several whom a diagnosis names. Nobody, where `to` names nobody.

@@ -104,7 +104,8 @@ impl Work<'_> {
         let Protection::Ambiguous(recipients) = &read.protection else { return Ok(()) };
         let campaign = self.protector.config.campaign_tags.counted_for(event);
         let about = self.about(read, event, campaign.as_ref());
-        self.tell_of(read, wording::ambiguous(&about, what, recipients)).await
+        let alert = wording::with_diagnosis(wording::ambiguous(&about, what, recipients), &event.servers_said());
+        self.tell_of(read, alert).await
     }
 
     async fn delayed(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {

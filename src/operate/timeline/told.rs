@@ -122,7 +122,20 @@ fn webhook(row: &Item, key: &str, about: String, known: &Known) -> Option<Entry>
     entry.text = parts.join(" ");
     entry.fields.insert("follows".to_owned(), json!(follows));
     entry.fields.insert("recipients".to_owned(), json!(recipients(&event)));
+    if event.event_type() == Some(EventType::EmailBounced) {
+        let bounce = event.bounce();
+        let (kind, sub_type, message) = (bounce.bounce_type, bounce.sub_type, bounce.message);
+        let diagnosis = event.diagnostics();
+        let bounce = json!({ "type": kind, "sub_type": sub_type, "message": message, "diagnosis": diagnosis });
+        entry.fields.insert("bounce".to_owned(), bounce);
+    }
     Some(entry)
+}
+
+/// What the receiving server said: whether it blocks, or the mailbox is gone.
+fn server_said(event: &Event<'_>) -> String {
+    let said = event.servers_said();
+    if said.is_empty() { String::new() } else { format!("; the server said: {}", said.join("; ")) }
 }
 
 fn recipients(event: &Event<'_>) -> Vec<String> {
@@ -148,13 +161,14 @@ fn meaning(event: &Event<'_>) -> String {
         Some(EventType::EmailBounced) => {
             let kind = words(&[bounce.bounce_type, bounce.sub_type]);
             let why = bounce.message.map(|message| format!(": {message}")).unwrap_or_default();
-            format!("{to} ({kind}){why}")
+            format!("{to} ({kind}){why}{}", server_said(event))
         }
         Some(EventType::EmailFailed) => {
             format!("{to}: {}", event.failed_because().unwrap_or_else(|| "no reason given".into()))
         }
         Some(EventType::EmailSuppressed) => {
-            format!("Resend skipped {to}: {}", event.suppressed_because().unwrap_or_else(|| "no reason given".into()))
+            let why = event.suppressed_because().unwrap_or_else(|| "no reason given".into());
+            format!("Resend skipped {to}: {why}{}", server_said(event))
         }
         Some(EventType::EmailClicked) => {
             let (link, agent) = (said.link.unwrap_or_else(|| "an unknown link".into()), said.agent.unwrap_or_default());

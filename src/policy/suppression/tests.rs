@@ -163,6 +163,23 @@ fn a_change_carries_the_time_of_the_event_and_what_a_person_would_ask_for() {
 }
 
 #[test]
+fn a_change_keeps_what_the_receiving_server_said_of_its_recipient() {
+    let detail = |event_type: &str, data: &str, who: &str| match protection_of(event_type, data) {
+        Protection::Changes(changes) => match &changes[&recipient(who)][..] {
+            [Change { effect: Effect::Suppress(grounds), .. }] => grounds.detail.clone().unwrap(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let bounce = r#"{"to":["a@x.io","b@x.io"],"bounce":{"type":"Permanent","subType":"NoEmail","message":"gone",
+        "diagnosticCode":["550 <a@x.io> unknown","554 <b@x.io> blocked"]}}"#;
+    assert_eq!(detail("email.bounced", bounce, "a@x.io"), "550 <a@x.io> unknown (Permanent: NoEmail: gone)");
+    assert_eq!(detail("email.bounced", bounce, "b@x.io"), "554 <b@x.io> blocked (Permanent: NoEmail: gone)");
+    let skipped = r#"{"to":"a@x.io","suppressed":{"type":"OnAccountSuppressionList","diagnosticCode":["550 no"]}}"#;
+    assert_eq!(detail("email.suppressed", skipped, "a@x.io"), "550 no (OnAccountSuppressionList)");
+}
+
+#[test]
 fn an_event_without_a_time_happened_when_it_was_received() {
     let event = Event::read(br#"{"type":"email.complained","data":{"to":["a@x.io"]}}"#).unwrap();
     let Protection::Changes(changes) = protection(&event, &message("m"), RECEIVED) else { panic!("nothing changed") };

@@ -40,6 +40,12 @@ async fn an_email_and_an_address_are_told_in_order_of_happening_and_nobody_elses
         (email.code, what(&email.json())),
         (0, vec!["email.sent".into(), "email.delivered".into(), "email.bounced".into()])
     );
+    let bounce = &email.json()["entries"][2]["bounce"];
+    assert_eq!((&bounce["sub_type"], &bounce["diagnosis"]), (&json!("General"), &json!(["550 <ann@example.com>"])));
+    let text = email.json()["entries"][2]["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("(Permanent / General); the server said: 550 <ann@example.com>"), "{text}");
+    let shown = rebound(&service.aws, &["suppressions", "show", "ann@example.com"]).await.stdout;
+    assert!(shown.contains("550 <ann@example.com> (Permanent: General)"), "{shown}");
     let follows = &email.json()["entries"][2]["follows"];
     assert_eq!(follows, &json!(["ann@example.com is suppressed as hard_bounce"]));
     let told = rebound(&service.aws, &["timeline", "e1"]).await.stdout;

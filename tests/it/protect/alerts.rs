@@ -171,10 +171,13 @@ async fn a_bounce_of_one_of_several_that_names_none_is_told_once_and_suppresses_
     let stage = Stage::start().await;
     let mut data = of("spring");
     data["to"] = json!(["ann@example.com", "bob@example.com"]);
-    data["bounce"] = json!({ "type": "Permanent" });
+    data["bounce"] = json!({ "type": "Permanent", "diagnosticCode": ["554 5.7.1\r\nblocked"] });
     stage.happens(&[mail("m1", "email.bounced", "e1", "-", after(-MINUTE), data.clone())]).await;
     stage.happens(&[mail("m2", "email.bounced", "e1", "-", after(-MINUTE), data)]).await;
     assert_eq!(stage.kinds(), [("ambiguous_bounce", 1)].into());
+    let alert = &stage.alerts()[0];
+    assert!(alert.text.contains("What the receiving server said: 554 5.7.1 blocked\nWhat was done"), "{}", alert.text);
+    assert_eq!(alert.figures["diagnosis"], json!(["554 5.7.1 blocked"]));
     assert_eq!(stage.reasons().await, [].into());
     assert_eq!(stage.counters().await["spring/2026-11-23T12/bounced_hard"], 1);
 }
