@@ -53,7 +53,8 @@ pub struct SoftBounce {
 /// The soft bounces of a recipient, and what was delivered since they began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SoftBounces {
-    /// Receipt of the bounce that began it. Deliveries are looked for from then on.
+    /// Receipt of the bounce that began it, or when that was handled, if that was later by more than [`EARLIER`]. Deliveries are looked
+    /// for from then on.
     pub since: UnixMillis,
     /// The newest bounce of each email, by the email's id; at most [`MOST`].
     pub bounces: BTreeMap<String, SoftBounce>,

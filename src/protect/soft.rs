@@ -9,7 +9,7 @@ use super::Work;
 use super::batch::{AT_ONCE, Outcomes, Read};
 use crate::event::{Addressees, Event, EventType};
 use crate::metrics::Metric;
-use crate::policy::soft_bounce::{SoftBounces, soft_bounced};
+use crate::policy::soft_bounce::{EARLIER, SoftBounces, soft_bounced};
 use crate::recipient::Recipient;
 use crate::store::calls::Trouble;
 use crate::store::soft_bounces::{BATCH, Followed};
@@ -21,10 +21,13 @@ impl Work<'_> {
     pub(super) async fn bounced_softly(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
         let received = &read.entry.received;
         let (email_id, at) = (&received.partition, received.happened_at(event));
+        // Where protect is late, deliveries that came after it may have been passed already.
+        let is_late = received.at.plus(EARLIER) < self.now;
+        let since = if is_late { self.now } else { received.at };
         for recipient in soft_bounced(event) {
             let mut deliveries = self.deliveries(email_id, &recipient).await?;
             let bounced = |known: Option<SoftBounces>, deliveries: &[UnixMillis]| {
-                let known = known.unwrap_or_else(|| SoftBounces::begun(received.at));
+                let known = known.unwrap_or_else(|| SoftBounces::begun(since));
                 let known = known.bounced(email_id, at, &received.message);
                 Some(deliveries.iter().fold(known, |known, at| known.delivered(email_id, *at)))
             };

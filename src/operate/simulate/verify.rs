@@ -22,8 +22,7 @@ use crate::policy::soft_bounce;
 use crate::policy::suppression::Reason;
 use crate::recipient::Recipient;
 use crate::store::calls::{Calls, Trouble};
-use crate::store::timeline::Timeline;
-use crate::store::{as_number, row};
+use crate::store::{as_number, text};
 use crate::time::UnixMillis;
 
 /// How many emails are looked at at once.
@@ -229,19 +228,15 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Whether a soft bounce of this mailbox was received so late that it need not count.
+    /// Whether a soft bounce of this mailbox came so late that it need not count.
     async fn came_late(&self, name: &str) -> Result<bool, Trouble> {
         let Some(first) = self.story.first_to_full_mailbox(name) else { return Ok(false) };
-        let timeline = Timeline::new(self.calls.clone(), self.place.table("EVENTS_TABLE"));
-        let (mut happened, mut received) = (Vec::new(), Vec::new());
-        for number in first..first + 3 {
-            for item in timeline.of_type(&self.story.email(number).id, EventType::EmailBounced).await? {
-                let body = row::payload(&item).unwrap_or_default();
-                happened.extend(Event::read(&body).ok().and_then(|event| event.at()));
-                received.extend(item.get("received_at").and_then(as_number).map(UnixMillis));
-            }
-        }
-        let (earliest, latest) = (happened.into_iter().min(), received.into_iter().max());
-        Ok(earliest.zip(latest).is_some_and(|(earliest, latest)| latest > earliest.plus(soft_bounce::EARLIER)))
+        let key = [("recipient", name), ("fact", "soft")].map(|(key, value)| (key.to_owned(), text(value)));
+        let item = self.calls.get(self.place.table("RECIPIENTS_TABLE"), key.into()).await?.unwrap_or_default();
+        let since = item.get("since").and_then(as_number).map(UnixMillis);
+        let messages = (first..first + 3).flat_map(|number| self.story.email(number).messages);
+        let bounces = messages.filter(|message| message.event.starts_with(EventType::EmailBounced.as_str()));
+        let earliest = bounces.filter_map(|message| Event::read(&message.body).ok()?.at()).min();
+        Ok(since.zip(earliest).is_some_and(|(since, earliest)| earliest < since.minus(soft_bounce::EARLIER)))
     }
 }

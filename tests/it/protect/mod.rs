@@ -122,11 +122,16 @@ impl Stage {
         assert_eq!(self.deliver(&new, now).await, BatchAnswer::default());
     }
 
+    /// Receives a message at a moment.
+    pub(crate) async fn stores(&self, message: &SignedMessage, at: UnixMillis) {
+        let signed = SignedMessage::new(message.id.clone(), at.seconds(), message.body.clone(), &secret());
+        assert_eq!(self.receive_at(&signed, at).await, 200);
+    }
+
     /// Receives a message at the moment at which it happened, and delivers it then.
     pub(crate) async fn comes(&self, message: &SignedMessage, at: UnixMillis) {
         let before = self.records().await;
-        let signed = SignedMessage::new(message.id.clone(), at.seconds(), message.body.clone(), &secret());
-        assert_eq!(self.receive_at(&signed, at).await, 200);
+        self.stores(message, at).await;
         let new: Vec<Value> = self.records().await.into_iter().filter(|record| !before.contains(record)).collect();
         assert_eq!(self.deliver(&new, at).await, BatchAnswer::default());
     }

@@ -119,6 +119,27 @@ async fn what_does_not_follow_any_more_is_lifted_with_its_own_time() {
     assert!(stands(&stage).await);
 }
 
+/// The stream was not read for hours, and of its shards the one with the delivery is read first.
+#[tokio::test]
+async fn where_protect_is_hours_late_nobody_is_suppressed_wrongly() {
+    let stage = Stage::start().await;
+    let hours = [("e1", -4), ("e2", -3), ("e3", -2)];
+    for (email, hour) in hours {
+        stage.stores(&full(email, hour * HOUR), after(hour * HOUR)).await;
+    }
+    stage.stores(&delivered("e9", -HOUR), after(-HOUR)).await;
+    let mut records = stage.records().await;
+    records.sort_by_key(|record| std::cmp::Reverse(message_of(record)));
+    for record in &records {
+        assert_eq!(stage.deliver(std::slice::from_ref(record), NOW).await, BatchAnswer::default());
+    }
+    assert!(!stands(&stage).await);
+    for email in ["e4", "e5", "e6"] {
+        stage.comes(&full(email, MINUTE), after(MINUTE)).await;
+    }
+    assert!(stands(&stage).await, "it may need some more");
+}
+
 /// Two batches that don't know of each other: whichever is the last finds what the other wrote.
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_and_bounces_side_by_side_end_in_what_follows() {
