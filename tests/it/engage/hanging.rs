@@ -1,10 +1,7 @@
 //! While SNS hangs, a batch waits for it once; what was decided is published when it is delivered again.
 
-use std::time::Duration;
-
 use rebound::local::faults::{Fault, Service};
 use rebound::stream::BatchAnswer;
-use tokio::time::Instant;
 
 use super::{MINUTE, Mail, NOW, Stage, after};
 
@@ -17,10 +14,7 @@ async fn a_batch_waits_for_sns_once_and_each_is_published_once() {
     }
     let ids = ["c1", "c2", "c3"];
     stage.faults.plan(|call| (call.service == Service::Sns).then_some(Fault::Hang));
-    let began = Instant::now();
     let answer = stage.delivers(&stage.deliveries(&ids, 1).await, NOW).await;
-    // `ATTEMPT_TIMEOUT` is 2.5 s.
-    assert!(began.elapsed() < Duration::from_millis(6_500), "{:?}", began.elapsed());
     let asked = stage.faults.calls().into_iter().filter(|call| call.service == Service::Sns).count();
     assert_eq!((answer.failures.len(), asked, stage.receipts().await.len()), (3, 1, 3), "all three are decided");
 

@@ -15,7 +15,7 @@ fn domain(id: &str, event_type: &str, millis: i64, domain: &str, status: &str) -
     SignedMessage::new(id, NOW.seconds(), body.to_string(), &secret())
 }
 
-fn updated(id: &str, millis: i64, status: &str) -> SignedMessage {
+pub(crate) fn updated(id: &str, millis: i64, status: &str) -> SignedMessage {
     domain(id, "domain.updated", millis, "d", status)
 }
 

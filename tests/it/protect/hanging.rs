@@ -1,17 +1,13 @@
 //! A service that hangs costs one timeout, and nothing is lost: what needs nobody else is done, the rest is done when it answers.
+//!
+//! How long it takes is how many calls hang, one after another, for 2.5 s each (`ATTEMPT_TIMEOUT`): a busy machine changes nothing there.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use rebound::local::faults::{Fault, Service};
 use rebound::local::samples::SignedMessage;
-use tokio::time::Instant;
 
 use super::{DAY, MINUTE, NOW, Stage, after, again, mail, of, soon};
-
-/// The longest that one call may take (`ATTEMPT_TIMEOUT` is 2.5 s, with the SDK's own retries 4 s), and what the rest of a test's batch needs on a
-/// busy machine. Three calls that hang take longer.
-const ONE_TIMEOUT: Duration = Duration::from_millis(6_500);
 
 fn complaint(campaign: &str) -> SignedMessage {
     let to = format!("{campaign}@example.com");
@@ -53,9 +49,7 @@ async fn while_sns_hangs_brakes_open_and_later_all_is_told_once() {
     }
     for later in [DAY + MINUTE, DAY + 6 * MINUTE] {
         hang(&stage, Service::Sns);
-        let began = Instant::now();
         let report = stage.protector.tick(after(later), soon()).await;
-        assert!(began.elapsed() < ONE_TIMEOUT, "{:?}", began.elapsed());
         assert_eq!(asked(&stage, Service::Sns), 1);
         assert!(report.troubles.len() <= 2, "the failure, and how many alerts are left: {:?}", report.troubles);
     }
@@ -85,9 +79,7 @@ async fn a_batch_waits_for_sns_once_and_leaves_the_rest_to_a_tick() {
     }
     let records = stage.records().await;
     hang(&stage, Service::Sns);
-    let began = Instant::now();
     assert_eq!(again(&stage.deliver(&records, NOW).await), [""; 0]);
-    assert!(began.elapsed() < ONE_TIMEOUT, "{:?}", began.elapsed());
     assert!(asked(&stage, Service::Sns) <= 2, "both campaigns at the same time, then nobody");
     assert_eq!(entries(&stage, "publish").await, 4);
     stage.faults.plan(|_| None);
@@ -107,9 +99,9 @@ async fn while_sqs_hangs_a_batch_waits_once_and_counts_all_the_same() {
     }
     let records = stage.records().await;
     hang(&stage, Service::Sqs);
-    let began = Instant::now();
     assert_eq!(stage.deliver(&records, NOW).await.failures.len(), 170, "to be delivered again");
-    assert!(began.elapsed() < ONE_TIMEOUT, "{:?}", began.elapsed());
+    // Of 17 calls the first 8, at the same time, each tried twice by the SDK in its 4 s.
+    assert!(asked(&stage, Service::Sqs) <= 16, "{} calls", asked(&stage, Service::Sqs));
     assert_eq!(stage.counters().await["a/2026-11-23T12/opened"], 170);
     stage.faults.plan(|_| None);
     assert_eq!(again(&stage.deliver(&records, after(MINUTE)).await), [""; 0]);
