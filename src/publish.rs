@@ -18,9 +18,9 @@ const TRIES: u32 = 3;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The longest subject that SNS takes: ASCII, without line breaks
+/// The longest subject that SNS takes: "less than 100 characters long", ASCII, without line breaks
 /// (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
-const MAX_SUBJECT: usize = 100;
+const MAX_SUBJECT: usize = 99;
 
 /// The most messages that one call takes
 /// (<https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>).

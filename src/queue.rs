@@ -24,6 +24,18 @@ pub struct Engagement {
     pub event: String,
 }
 
+impl Engagement {
+    /// The body of the message: JSON, in which the two characters that JSON may hold and SQS refuses are escaped
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).
+    ///
+    /// # Errors
+    /// It can't be written as JSON.
+    pub fn body(&self) -> Result<String, serde_json::Error> {
+        let json = serde_json::to_string(self)?;
+        Ok(json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"))
+    }
+}
+
 /// A message, as Lambda hands it over (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
@@ -98,7 +110,7 @@ impl Queue {
     /// Some may not be sent.
     pub async fn send(&self, engagements: &[Engagement], deadline: Instant) -> Result<(), Trouble> {
         let entries = engagements.iter().enumerate().map(|(index, engagement)| {
-            let body = serde_json::to_string(engagement).map_err(|error| Trouble::Never(error.to_string()))?;
+            let body = engagement.body().map_err(|error| Trouble::Never(error.to_string()))?;
             let entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build();
             entry.map_err(|error| Trouble::Never(error.to_string()))
         });
@@ -137,6 +149,17 @@ mod tests {
         assert_eq!((&read[0], read[1].deliveries, read.len()), (&whole, 1, 3));
         for other in [json!({}), json!([]), json!({ "Records": {} })] {
             assert_eq!(Delivery::read_all(&other), Err(NotUnderstood));
+        }
+    }
+
+    #[test]
+    fn a_body_has_no_character_that_sqs_refuses() {
+        for odd in ["e\u{fffe}1", "e\u{ffff}1", "e\u{1}\u{7f}\u{d7ff}\u{fffd}\u{10ffff}1", "\\ufffe"] {
+            let engagement = Engagement { email_id: odd.to_owned(), event: format!("email.opened#{odd}") };
+            let body = engagement.body().unwrap();
+            let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+            assert!(body.chars().all(is_allowed), "{body:?}");
+            assert_eq!(serde_json::from_str::<Engagement>(&body).unwrap(), engagement);
         }
     }
 }

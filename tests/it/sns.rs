@@ -154,8 +154,10 @@ async fn the_largest_message_and_the_longest_subject_pass_and_one_more_byte_does
     let attribute = || attribute("String", "paused");
     // The attribute's name, type and value count too.
     let largest = "x".repeat(262_144 - "kind".len() - "String".len() - "paused".len());
-    let publish = || client.publish().topic_arn(TOPIC).subject("x".repeat(100)).message_attributes("kind", attribute());
+    let with_subject = |length| client.publish().topic_arn(TOPIC).subject("x".repeat(length));
+    let publish = || with_subject(99).message_attributes("kind", attribute());
     publish().message(largest.clone()).send().await.unwrap();
+    assert_eq!(code(with_subject(100).message("x")).await, "InvalidParameter", "fewer than 100");
     assert_eq!(code(publish().message(largest + "x")).await, "InvalidParameter");
     let umlauts = client.publish().topic_arn(TOPIC).message("ä".repeat(131_073));
     assert_eq!(code(umlauts).await, "InvalidParameter");

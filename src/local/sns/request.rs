@@ -13,7 +13,8 @@ use crate::time::UnixMillis;
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html>.
 pub(super) const MAX_BYTES: usize = 256 * 1024;
 
-const MAX_SUBJECT: usize = 100;
+/// A subject must be shorter than that (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
+const TOO_LONG_A_SUBJECT: usize = 100;
 
 /// Why SNS does not take it.
 pub(super) struct Refused {
@@ -88,6 +89,6 @@ fn attributes(form: &BTreeMap<String, String>) -> Result<Vec<[String; 3]>, Refus
 /// Stricter than SNS says that it is by now: it asked for ASCII for years, and today for UTF-8. What passes here passes both.
 fn is_subject(subject: &str) -> bool {
     !subject.is_empty()
-        && subject.len() <= MAX_SUBJECT
+        && subject.len() < TOO_LONG_A_SUBJECT
         && subject.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
