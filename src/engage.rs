@@ -277,10 +277,17 @@ impl Work<'_> {
                 Err(trouble) => (trouble.to_string(), Duration::ZERO),
             };
             let wait = self.wait(delivery).max(wait).min(LONGEST_WAIT);
-            let (message, seconds) = (delivery.message_id.as_str(), wait.as_secs());
-            tracing::warn!(error = why, message, deliveries = delivery.deliveries, seconds, "to be delivered again");
+            // A field `message` would stand twice in the line: it is the name of the text too.
+            let (queue_message, seconds) = (delivery.message_id.as_str(), wait.as_secs());
+            tracing::warn!(
+                error = why,
+                queue_message,
+                deliveries = delivery.deliveries,
+                seconds,
+                "to be delivered again"
+            );
             if let Err(trouble) = self.sqs.call(self.engager.queue.put_back(delivery, wait, self.deadline)).await {
-                tracing::warn!(error = %trouble, message, "it comes back when its visibility timeout is over");
+                tracing::warn!(error = %trouble, queue_message, "it comes back when its visibility timeout is over");
             }
             answer.failures.push(ItemFailure { id: delivery.message_id.clone() });
         }

@@ -1,30 +1,69 @@
 //! Structured log lines on standard output, which Lambda takes to CloudWatch.
+//!
+//! With `LogFormat: JSON`, Lambda finds the level of a line by its fields `timestamp` (RFC 3339) and `level`. A line without a valid
+//! `timestamp` counts as INFO, whatever its `level` says
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>).
 
+use std::fmt;
 use std::io::stdout;
 
+use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts logging: at the level in `AWS_LAMBDA_LOG_LEVEL` (`INFO`), as JSON where `AWS_LAMBDA_LOG_FORMAT` is `JSON`.
+use crate::time::UnixMillis;
+
+/// Starts logging: at the level in `AWS_LAMBDA_LOG_LEVEL` (`INFO`), as JSON where `AWS_LAMBDA_LOG_FORMAT` is `JSON`. A panic is a line
+/// too: where it happened, and not its message, which may hold text from outside.
 ///
 /// `variable` looks an environment variable up. A filter for each module, as `RUST_LOG` has it, would cost half a megabyte
 /// of regular expressions in the binary. The one crate that must be quiet is the embedded DynamoDB, which would warn of
 /// every condition that fails, and conditions fail in good order.
 pub fn init(variable: impl Fn(&str) -> Option<String>) {
+    if is_json(&variable) {
+        std::panic::set_hook(Box::new(|panic| {
+            let at = panic.location().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(at, "panicked");
+        }));
+    }
     init_to(variable, stdout);
 }
 
-/// [`init`], with the lines written elsewhere.
+/// [`init`], with the lines written elsewhere, and panics as they are.
 pub fn init_to(variable: impl Fn(&str) -> Option<String>, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
+    dispatch(variable, writer).init();
+}
+
+/// What writes the lines, for a program that does not want them everywhere.
+pub fn dispatch(
+    variable: impl Fn(&str) -> Option<String>,
+    writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+) -> Dispatch {
     let level = variable("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
-    let lines = tracing_subscriber::fmt().with_writer(writer).with_max_level(level).with_target(false).without_time();
+    let lines = tracing_subscriber::fmt().with_writer(writer).with_max_level(level).with_target(false);
     let quiet = filter_fn(|metadata| !metadata.target().starts_with("dynoxide"));
-    if variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json")) {
-        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).finish().with(quiet).init();
+    if is_json(&variable) {
+        let lines = lines.with_timer(Clock).json().flatten_event(true).with_current_span(false).with_span_list(false);
+        Dispatch::new(lines.finish().with(quiet))
     } else {
-        lines.with_ansi(false).finish().with(quiet).init();
+        Dispatch::new(lines.without_time().with_ansi(false).finish().with(quiet))
+    }
+}
+
+fn is_json(variable: &impl Fn(&str) -> Option<String>) -> bool {
+    variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"))
+}
+
+/// The time of a line: RFC 3339, UTC, milliseconds.
+struct Clock;
+
+impl FormatTime for Clock {
+    fn format_time(&self, line: &mut Writer<'_>) -> fmt::Result {
+        line.write_str(&UnixMillis::now().to_text())
     }
 }

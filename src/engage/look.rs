@@ -72,7 +72,7 @@ impl Work<'_> {
         // Of what was about somebody who was forgotten, only the key is left.
         let is_it = |row: &&Item| string(row, "event") == key && string(row, "kind") == RowKind::Event.as_str();
         let Some(row) = rows.iter().find(is_it) else {
-            tracing::warn!(message = delivery.message_id, "the event is not there any more");
+            tracing::warn!(queue_message = delivery.message_id, "the event is not there any more");
             return Ok(Look::Nothing);
         };
         let bodies = bodies(&rows);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::{complaint, now, secret, signed};
+use crate::support::{complaint, log_line, now, secret, signed};
 
 /// A program with nothing of this shell's environment.
 pub(crate) fn program(path: &str) -> Command {
@@ -250,7 +250,7 @@ async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
 
     receive.start_kill().unwrap();
     let output = String::from_utf8(receive.wait_with_output().await.unwrap().stdout).unwrap();
-    let lines = output.lines().map(|line| serde_json::from_str(line).unwrap());
+    let lines = output.lines().map(log_line);
     let (metrics, lines): (Vec<Value>, Vec<Value>) = lines.partition(|line: &Value| line.get("_aws").is_some());
     let measured = |name: &str| metrics.iter().filter_map(|line| line[name].as_f64()).sum::<f64>();
     let measured = ["Accepted", "Duplicates", "EventsComplained", "SuppressedComplaint"].map(measured);
@@ -307,7 +307,16 @@ async fn the_receive_binary_opens_its_tls_connection_in_init_and_keeps_it() {
 
 #[tokio::test]
 async fn a_function_that_is_not_configured_says_what_to_do_and_ends() {
-    let output = program(env!("CARGO_BIN_EXE_receive")).env("EVENTS_TABLE", "e").output().await.unwrap();
-    assert!(!output.status.success());
-    assert!(String::from_utf8(output.stdout).unwrap().contains("set RESEND_WEBHOOK_SECRET to"));
+    for (function, says) in [
+        (env!("CARGO_BIN_EXE_receive"), "set RESEND_WEBHOOK_SECRET to"),
+        (env!("CARGO_BIN_EXE_protect"), "not set"),
+        (env!("CARGO_BIN_EXE_engage"), "not set"),
+    ] {
+        let mut program = program(function);
+        let output = program.env("EVENTS_TABLE", "e").env("AWS_LAMBDA_LOG_FORMAT", "JSON").output().await.unwrap();
+        assert!(!output.status.success());
+        let line = log_line(String::from_utf8(output.stdout).unwrap().lines().next().unwrap());
+        assert!(line["error"].as_str().unwrap().contains(says), "{line}");
+        assert_eq!(line["level"], "ERROR", "Lambda takes a line without a time for INFO");
+    }
 }

@@ -75,7 +75,7 @@ impl Service {
         let receiver = Arc::new(Receiver::from_environment(through_proxy).await.unwrap());
         proxy.plan(|_| None); // the warm-up call is not counted
         let server = function_url::serve(any_port(), Arc::clone(&receiver)).await.unwrap();
-        Self { aws, proxy, receiver, server, client: rebound::web::client() }
+        Self { aws, proxy, receiver, server, client: rebound::web::client_for("http:") }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -161,7 +161,48 @@ pub(crate) async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     panic!("{what}: not within ten seconds");
 }
 
-/// What is logged while a future runs.
+/// A line of a function's log, as Lambda needs it to find its level
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>).
+pub(crate) fn log_line(line: &str) -> Value {
+    /// The names of an object's fields.
+    struct Names(Vec<String>);
+
+    impl<'de> serde::Deserialize<'de> for Names {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            struct Visitor;
+
+            impl<'de> serde::de::Visitor<'de> for Visitor {
+                type Value = Names;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+
+                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                    let mut names = Vec::new();
+                    while let Some((name, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
+                        names.push(name);
+                    }
+                    Ok(Names(names))
+                }
+            }
+
+            from.deserialize_map(Visitor)
+        }
+    }
+
+    let Names(names) = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len(), "a field stands twice: {line}");
+    let read: Value = serde_json::from_str(line).unwrap();
+    let at = read["timestamp"].as_str().unwrap_or_else(|| panic!("no timestamp: {line}"));
+    assert!(at.len() == "2026-11-23T13:30:00.000Z".len() && at.ends_with('Z'), "{line}");
+    assert!(UnixMillis::parse(at).is_some(), "{line}");
+    assert!(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"].contains(&read["level"].as_str().unwrap()), "{line}");
+    read
+}
+
+/// What a function logs while a future runs, each line as Lambda needs it.
 pub(crate) async fn logged<T>(future: impl Future<Output = T>) -> String {
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -179,7 +220,9 @@ pub(crate) async fn logged<T>(future: impl Future<Output = T>) -> String {
 
     let lines = Lines::default();
     let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-    future.with_subscriber(subscriber).await;
-    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    let variable = |name: &str| (name == "AWS_LAMBDA_LOG_FORMAT").then(|| "JSON".to_owned());
+    future.with_subscriber(rebound::logging::dispatch(variable, move || writer.clone())).await;
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    log.lines().for_each(|line| _ = log_line(line));
+    log
 }

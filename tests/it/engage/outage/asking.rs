@@ -35,7 +35,7 @@ async fn who_asks_to_be_left_alone_for_an_hour_is_asked_no_more_and_all_wait_in_
     let log = logged(async { answer = stage.delivers(&deliveries, NOW).await }).await;
     assert_eq!((answer.failures.len(), stage.claude.asked().len()), (3, 1));
     // A quarter of an hour: then the rest of it, if Claude still says so.
-    assert_eq!(log.matches("seconds=900").count(), 3, "{log}");
+    assert_eq!(log.matches("\"seconds\":900").count(), 3, "{log}");
     assert_eq!(stage.receipts().await.len(), 0, "nothing is decided meanwhile");
 
     stage.claude.plan(|_| Behaviour::Default);
