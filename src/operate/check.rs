@@ -7,7 +7,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 use crate::recipient::Recipient;
 use crate::store::calls::{Calls, Trouble};
-use crate::store::forgotten::{ForgottenKey, KEY_ITEM};
+use crate::store::forgotten::{self, ForgottenKey, KEY_ITEM};
 use crate::store::suppressions::{Standing, Stored, names};
 use crate::store::{Item, recipient_key, string};
 use crate::time::UnixMillis;
@@ -26,7 +26,7 @@ pub enum Answer {
     May,
     /// These reasons stand.
     MayNot(Vec<Standing>),
-    /// Whoever has it asked to be forgotten, and is not to be written to.
+    /// Whoever has it asked to be forgotten, and must not get email of any kind.
     Forgotten,
     /// It is no address that mail could go to.
     NotAnAddress,
@@ -43,7 +43,7 @@ impl Answer {
         match self {
             Self::May => Vec::new(),
             Self::MayNot(standing) => standing.iter().map(|standing| standing.reason.as_str()).collect(),
-            Self::Forgotten => vec!["opted_out"],
+            Self::Forgotten => vec![forgotten::REASON],
             Self::NotAnAddress => vec!["not_an_address"],
         }
     }
@@ -109,15 +109,13 @@ impl Found {
     }
 
     fn answer(&self, recipient: &Recipient, key: Option<&ForgottenKey>, now: UnixMillis) -> Answer {
-        let standing = |name: &str| match self.0.get(name) {
-            Some(item) => Stored::from_item(item.clone()).standing(now),
-            None => Vec::new(),
-        };
-        let plain = standing(recipient.as_str());
-        if !plain.is_empty() {
-            return Answer::MayNot(plain);
+        // First, because nothing that is known of the address itself can soften it.
+        let forgotten = key.and_then(|key| self.0.get(&key.name_of(recipient)));
+        if forgotten.is_some_and(forgotten::is_no) {
+            return Answer::Forgotten;
         }
-        let is_forgotten = key.is_some_and(|key| !standing(&key.name_of(recipient)).is_empty());
-        if is_forgotten { Answer::Forgotten } else { Answer::May }
+        let item = self.0.get(recipient.as_str());
+        let standing = item.map(|item| Stored::from_item(item.clone()).standing(now)).unwrap_or_default();
+        if standing.is_empty() { Answer::May } else { Answer::MayNot(standing) }
     }
 }

@@ -1,6 +1,8 @@
 //! Reading a whole table, for the few questions of an operator that no key answers: side by side in segments, page by page.
 //!
-//! It costs a read unit for each 8 KB of the table, whatever is looked for. Nothing that handles a webhook does it.
+//! Every scan is strongly consistent: an eventually consistent one may pass over a row that is there, and then "erased", "exported" or
+//! "nothing new" would not be so. It costs a read unit for each 4 KB of the table, whatever is looked for
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html>). Nothing that handles a webhook does it.
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};

@@ -1,9 +1,12 @@
-//! Whoever asked to be forgotten: all that is kept is that they must not be written to, under a keyed hash of the address.
+//! Recipients who asked to be forgotten: all that is kept is that they must not get email of any kind, under a keyed hash of the address.
 //!
 //! | `recipient` | holds |
 //! | --- | --- |
 //! | `#forgotten-key` | `key`, 32 random bytes, made when somebody is forgotten for the first time |
-//! | `forgotten#<HMAC-SHA256 of the address, in hex>` | `reasons` = `opted_out`, and since when |
+//! | `forgotten#<HMAC-SHA256 of the address, in hex>` | `reasons` = `forgotten`, and since when |
+//!
+//! Which reasons were active before is erased too: it is personal data. So the one that is kept is the strongest. An item of a forgotten
+//! recipient that has `reasons`, whichever they are, means: no email, not even a transactional one, and it never expires ([`is_no`]).
 //!
 //! Both are in the suppressions table, so whoever may read that needs no other permission, and the rule that an item with `reasons`
 //! means "do not send" holds. From the hash the address can't be read; whoever may read the table can find out whether an address
@@ -23,6 +26,20 @@ pub const KEY_ITEM: &str = "#forgotten-key";
 
 /// What the keys of the forgotten begin with.
 pub const PREFIX: &str = "forgotten#";
+
+/// The reason in the item of a forgotten recipient. An item that says `opted_out` is read the same.
+pub const REASON: &str = "forgotten";
+
+/// Returns true if a key of the suppressions table is that of a forgotten recipient. An address may begin with the same letters, and has an
+/// `@`.
+pub fn is_name(name: &str) -> bool {
+    name.starts_with(PREFIX) && !name.contains('@')
+}
+
+/// Returns true if the item of a forgotten recipient forbids email of any kind: if it has `reasons`. No other attribute can lift that.
+pub fn is_no(item: &Item) -> bool {
+    item.contains_key("reasons")
+}
 
 /// The key that addresses are hashed with. Never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -86,5 +103,13 @@ mod tests {
         assert_ne!(key.name_of(&ann), ForgottenKey::new([8; 32]).unwrap().name_of(&ann));
         assert!(ForgottenKey::new([7; 31]).is_none());
         assert_eq!(format!("{key:?}"), "ForgottenKey(…)");
+    }
+
+    #[test]
+    fn an_address_that_begins_like_a_hash_is_an_address() {
+        assert!(is_name("forgotten#61b55fab"));
+        for other in ["forgotten#ann@example.com", "#forgotten-key", "ann@example.com", ""] {
+            assert!(!is_name(other), "{other}");
+        }
     }
 }

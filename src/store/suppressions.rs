@@ -64,10 +64,10 @@ impl Suppressions {
         key: Option<&ForgottenKey>,
         now: UnixMillis,
     ) -> Result<Vec<String>, Trouble> {
-        let mut standing = Vec::new();
-        for name in names(recipient, key) {
-            let stored = self.find(&name).await?.unwrap_or_default();
-            standing.extend(stored.standing(now).into_iter().map(|standing| standing.reason));
+        let stored = self.find(recipient.as_str()).await?.unwrap_or_default();
+        let mut standing: Vec<String> = stored.standing(now).into_iter().map(|standing| standing.reason).collect();
+        if self.is_forgotten(recipient, key).await? {
+            standing.push(forgotten::REASON.to_owned());
         }
         Ok(standing)
     }
@@ -78,6 +78,16 @@ impl Suppressions {
     /// DynamoDB can't be asked.
     pub async fn forgotten_key(&self) -> Result<Option<ForgottenKey>, Trouble> {
         forgotten::key(&self.calls, &self.table).await
+    }
+
+    /// Returns true if the recipient was forgotten, and so must not get email of any kind.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn is_forgotten(&self, recipient: &Recipient, key: Option<&ForgottenKey>) -> Result<bool, Trouble> {
+        let Some(key) = key else { return Ok(false) };
+        let item = self.calls.get(&self.table, recipient_key(&key.name_of(recipient))).await?;
+        Ok(item.as_ref().is_some_and(forgotten::is_no))
     }
 
     /// What is known of a recipient, or of whatever else has this key.

@@ -28,6 +28,7 @@ mod operate;
 mod order;
 mod poller;
 mod protect;
+mod recorder;
 mod resend;
 mod second_engine;
 mod secret_rotation;

@@ -26,7 +26,7 @@ const MANY: usize = 48;
 ///
 /// Without a name, all campaigns are shown.
 /// A cohort is the mails that were created in an hour; what happens to them days later counts for it. One campaign takes two calls. For
-/// all of them the whole table is read, which costs a read unit for each 8 KB of it. The limits are those of POLICY, where that is set.
+/// all of them the whole table is read, which costs a read unit for each 4 KB of it. The limits are those of POLICY, where that is set.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The campaign's name

@@ -147,7 +147,7 @@ fn why(answer: &Answer) -> String {
     match answer {
         Answer::May => String::new(),
         Answer::NotAnAddress => "it is no address that mail could go to".to_owned(),
-        Answer::Forgotten => "opted_out: whoever has it asked to be forgotten".to_owned(),
+        Answer::Forgotten => "forgotten: erased on request, and must not get email of any kind".to_owned(),
         Answer::MayNot(standing) => standing.iter().map(reason).collect::<Vec<_>>().join("\n"),
     }
 }

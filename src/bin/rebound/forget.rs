@@ -12,11 +12,11 @@ use crate::place::PlaceArguments;
 use crate::suppressions::NoteArguments;
 use crate::{Failure, output};
 
-/// Erase everything about an address, in every table, but that it must not be written to.
+/// Erase everything about an address, in every table, but that it must not get email of any kind.
 ///
 /// That stays under a keyed hash, from which the address can't be read, and which `check` knows. Webhooks about the address alone
 /// are emptied: only their keys stay, so that the same message, sent again, is not stored or counted again. Out of what is about
-/// others too, the address is cut. It reads all tables, which costs a read unit for each 8 KB of them, and may be broken off
+/// others too, the address is cut. It reads all tables, which costs a read unit for each 4 KB of them, and may be broken off
 /// and run again. `rebound suppressions remove` lets the address be written to again.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -66,7 +66,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     println!("The address must not be written to, and `rebound check` says so.");
     println!(
-        "What was there can be brought back from point-in-time recovery for {RECOVERABLE_DAYS} days, and is gone then."
+        "What was there can be brought back from point-in-time recovery, where a table has it, for {RECOVERABLE_DAYS} days, and is gone then."
     );
     println!(
         "Logs hold no addresses. At Resend nothing was changed: it keeps mails and events for 30 days, and its contacts"

@@ -18,7 +18,7 @@ use crate::{Failure, check, suppressions};
 /// Tell everything that happened to an email, or to an address, in order of happening.
 ///
 /// That is webhooks and what followed from them, verdicts, decisions, alerts, and what was done by hand.
-/// An email takes one Query. For an address the whole table of events is read, which costs a read unit for each 8 KB of it.
+/// An email takes one Query. For an address the whole table of events is read, which costs a read unit for each 4 KB of it.
 /// Exits with 1 if nothing is known.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

@@ -38,7 +38,7 @@ use super::audit::{Note, partition};
 use super::scan::{Wanted, scan};
 use crate::recipient::Recipient;
 use crate::store::calls::{Calls, Change, Trouble, Written};
-use crate::store::forgotten::{ForgottenKey, KEY_ITEM};
+use crate::store::forgotten::{ForgottenKey, KEY_ITEM, REASON};
 use crate::store::timeline::Timeline;
 use crate::store::{Item, number, recipient_key, string, text};
 
@@ -131,8 +131,8 @@ impl Forgetting<'_> {
         let key = self.key().await?;
         let name = key.name_of(self.recipient);
         let mut item = recipient_key(&name);
-        item.insert("reasons".to_owned(), AttributeValue::Ss(vec!["opted_out".to_owned()]));
-        item.insert("opted_out".to_owned(), AttributeValue::M(Item::from([("at".to_owned(), number(note.at.0))])));
+        item.insert("reasons".to_owned(), AttributeValue::Ss(vec![REASON.to_owned()]));
+        item.insert(REASON.to_owned(), AttributeValue::M(Item::from([("at".to_owned(), number(note.at.0))])));
         item.insert("version".to_owned(), number(1));
         if let Written::Done(()) = self.calls.put(&self.tables.suppressions, &item, &absent()).await? {
             self.calls.put(&self.tables.events, &note.row(&name, "forgotten", &[]), &Change::default()).await?;

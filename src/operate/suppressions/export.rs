@@ -5,7 +5,7 @@ use std::io::Write;
 use super::import::Entry;
 use crate::policy::suppression::{Reason, Record};
 use crate::store::Item;
-use crate::store::forgotten::{KEY_ITEM, PREFIX};
+use crate::store::forgotten::{self, KEY_ITEM};
 use crate::store::string;
 use crate::store::suppressions::Stored;
 use crate::time::UnixMillis;
@@ -22,7 +22,7 @@ pub enum Format {
 /// Whether an item is about a recipient, and not about one who was forgotten or their key.
 pub fn is_recipients(item: &Item) -> bool {
     let name = string(item, "recipient");
-    name != KEY_ITEM && !name.starts_with(PREFIX)
+    name != KEY_ITEM && !forgotten::is_name(name)
 }
 
 /// The entries of an item: none, if it is not about a recipient.

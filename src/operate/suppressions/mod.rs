@@ -84,11 +84,7 @@ impl List {
         key: Option<&ForgottenKey>,
     ) -> Result<(Option<Stored>, bool), Trouble> {
         let known = self.table().find(recipient.as_str()).await?;
-        let is_forgotten = match key {
-            Some(key) => self.table().find(&key.name_of(recipient)).await?.is_some(),
-            None => false,
-        };
-        Ok((known, is_forgotten))
+        Ok((known, self.table().is_forgotten(recipient, key).await?))
     }
 
     /// Suppresses a recipient for this reason until it is lifted, if the list does not say so already.
@@ -116,7 +112,8 @@ impl List {
         self.change(recipient, "added", suppress, note).await
     }
 
-    /// Lifts the reasons that are active, or those of them that are named.
+    /// Lifts the reasons that are active, or those of them that are named. Only a change that names none brings back a recipient who was
+    /// forgotten: what they had said before is erased, so no named reason can be all that is against them.
     ///
     /// # Errors
     /// It may not be done; to do it again is safe.
@@ -138,8 +135,7 @@ impl List {
             active.map(lift).collect()
         };
         let done = self.change(recipient, "removed", lift, note).await?;
-        let may_recall = only.is_empty() || only.contains(&Reason::OptedOut);
-        let Some(key) = key.filter(|_| may_recall) else { return Ok(done) };
+        let Some(key) = key.filter(|_| only.is_empty()) else { return Ok(done) };
         let name = key.name_of(recipient);
         let is_recalled = self.table().recall(&name, &self.events, &note.row(&name, "recalled", &[])).await?;
         Ok(if is_recalled { Done { outcome: Outcome::Recalled, ..done } } else { done })

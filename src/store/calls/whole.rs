@@ -32,7 +32,8 @@ pub(crate) struct Page {
 }
 
 impl Calls {
-    /// One page of one segment of a whole table, from where the last one ended.
+    /// Reads one page of one segment of a whole table, from where the last one ended; strongly consistent, so that no row that is
+    /// there when the scan begins is passed over.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
@@ -45,6 +46,7 @@ impl Calls {
     ) -> Result<Page, Trouble> {
         let call = || async {
             let scan = self.client.scan().table_name(table).segment(segment).total_segments(segments);
+            let scan = scan.consistent_read(true);
             let scan = scan.set_filter_expression(wanted.filter.clone());
             let scan = scan.set_projection_expression(wanted.projection.clone());
             let scan = scan.set_expression_attribute_names((!wanted.names.is_empty()).then(|| wanted.names.clone()));

@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem}
 use super::{Decided, Decisions, Happening, absent, begun};
 use crate::store::calls::{Change, Trouble, Written, put_item, update_item};
 use crate::store::followups::Place;
+use crate::store::forgotten;
 use crate::store::row::{item_size, payload_beside};
 use crate::store::{number, text};
 use crate::time::UnixMillis;
@@ -96,13 +97,15 @@ impl Decisions {
     }
 
     fn not_suppressed(&self, name: &str, now: UnixMillis) -> Result<TransactWriteItem, Trouble> {
-        let check = ConditionCheck::builder()
-            .table_name(&self.tables.suppressions)
-            .key("recipient", text(name))
-            .condition_expression("attribute_not_exists(reasons) OR #until <= :now")
-            .expression_attribute_names("#until", "until")
-            .expression_attribute_values(":now", number(now.0))
-            .build();
+        let check = ConditionCheck::builder().table_name(&self.tables.suppressions).key("recipient", text(name));
+        let check = match forgotten::is_name(name) {
+            true => check.condition_expression("attribute_not_exists(reasons)"),
+            false => check
+                .condition_expression("attribute_not_exists(reasons) OR #until <= :now")
+                .expression_attribute_names("#until", "until")
+                .expression_attribute_values(":now", number(now.0)),
+        };
+        let check = check.build();
         let check = check.map_err(|error| Trouble::Never(error.to_string()))?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }

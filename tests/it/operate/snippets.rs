@@ -239,5 +239,8 @@ async fn forget(aws: &EmbeddedAws) {
     mac.update(b"forgotten@example.com");
     let hash: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let reasons = AttributeValue::Ss(vec!["opted_out".to_owned()]);
-    put(aws, &format!("forgotten#{hash}"), Item::from([("reasons".to_owned(), reasons)])).await;
+    // Nothing that the item holds besides can end it.
+    let until = AttributeValue::N("1".to_owned());
+    let item = Item::from([("reasons".to_owned(), reasons), ("until".to_owned(), until)]);
+    put(aws, &format!("forgotten#{hash}"), item).await;
 }

@@ -19,7 +19,7 @@ use crate::{Failure, check};
 
 /// List who must not be written to.
 ///
-/// It reads the whole table, which costs a read unit for each 8 KB of it.
+/// It reads the whole table, which costs a read unit for each 4 KB of it.
 #[derive(clap::Args)]
 pub(crate) struct ListArguments {
     /// Only those for whom this reason stands
