@@ -25,6 +25,12 @@ const ITEM: usize = 100;
 /// US dollars for a GB that is stored for a month (<https://aws.amazon.com/dynamodb/pricing/on-demand/>).
 const GB_MONTH: f64 = 0.25;
 
+/// US dollars for a GB that can be recovered to any second, for a month (<https://aws.amazon.com/dynamodb/pricing/on-demand/>).
+const RECOVERY_GB_MONTH: f64 = 0.20;
+
+/// The tables for which that is always on, as the template has it.
+const ALWAYS_RECOVERABLE: [&str; 2] = ["SUPPRESSIONS_TABLE", "CAMPAIGNS_TABLE"];
+
 /// For how many months events are kept, where `RETENTION_DAYS` says nothing else.
 const MONTHS: f64 = 3.0;
 
@@ -85,12 +91,25 @@ impl Beside {
         asking: Option<&Asking>,
         arguments: &Arguments,
     ) -> Self {
-        let gb = stored.iter().map(|(_, held)| held.bytes).sum::<u64>() as f64 / webhooks * MILLION / 1e9;
-        let mut lines = vec![Line {
-            what: "storage".to_owned(),
-            how: format!("{gb:.2} GB × {GB_MONTH} a GB and month × {MONTHS:.0} months"),
-            usd: gb * GB_MONTH * MONTHS,
-        }];
+        let gb_of = |is_meant: &dyn Fn(&str) -> bool| {
+            let held = stored.iter().filter(|(table, _)| is_meant(table)).map(|(_, held)| held.bytes);
+            held.sum::<u64>() as f64 / webhooks * MILLION / 1e9
+        };
+        let line = |what: &str, gb: f64, each: f64| Line {
+            what: what.to_owned(),
+            how: format!("{gb:.3} GB × {each} a GB and month × {MONTHS:.0} months"),
+            usd: gb * each * MONTHS,
+        };
+        let is_recoverable = |table: &str| ALWAYS_RECOVERABLE.contains(&table);
+        let mut lines = vec![
+            line("storage", gb_of(&|_| true), GB_MONTH),
+            line("point-in-time recovery of suppressions and campaigns", gb_of(&is_recoverable), RECOVERY_GB_MONTH),
+            line(
+                "the same of the other tables, where PointInTimeRecovery is yes",
+                gb_of(&|table| !is_recoverable(table)),
+                RECOVERY_GB_MONTH,
+            ),
+        ];
         lines.extend(asking.into_iter().flat_map(|asking| asking.lines(bill, arguments)));
         Self { stored, lines }
     }

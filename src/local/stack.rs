@@ -49,6 +49,9 @@ pub const DECISIONS_TOPIC: &str = "arn:aws:sns:eu-west-1:000000000000:rebound-de
 /// The name of the secret with Claude's key in the local Secrets Manager.
 pub const API_KEYS_NAME: &str = "rebound/api-keys";
 
+/// The secret that holds the operator's keys, unless `OPERATOR_KEYS_ARN` names another.
+pub const OPERATOR_KEYS_NAME: &str = "rebound/operator-keys";
+
 /// Why the local stack could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -142,6 +145,7 @@ impl EmbeddedAws {
                 stand_in.put(&arn, &json!({ "RESEND_WEBHOOK_SECRET": LOCAL_SECRET }).to_string());
                 // Without a key: the written rules decide, unless ANTHROPIC_API_KEY is set.
                 stand_in.put(&or_default("API_KEYS_ARN", API_KEYS_NAME.to_owned()), "{}");
+                stand_in.put(&or_default("OPERATOR_KEYS_ARN", OPERATOR_KEYS_NAME.to_owned()), "{}");
                 Some(stand_in)
             }
         };

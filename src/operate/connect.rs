@@ -61,7 +61,7 @@ pub enum ConnectError {
     Secret(#[from] SecretError),
     /// There is no key.
     #[error(
-        "no key of Resend's API: set RESEND_API_KEY to one with full access, or put it into the secret that ApiKeysArn names"
+        "no key of Resend's API: set RESEND_API_KEY to one with full access, or put it into the secret that OperatorKeysArn names"
     )]
     NoKey,
     /// The secret of a webhook that exists is not told, and the one that is stored does not fit.
@@ -116,7 +116,7 @@ pub struct Connected {
     pub proof: Proof,
 }
 
-/// A client for Resend's API, with the key of the environment, else of the stack's secret.
+/// A client for Resend's API, with the key of the environment, else of the stack's secret that no function may read.
 ///
 /// # Errors
 /// There is no key.
@@ -125,7 +125,7 @@ pub async fn resend_of(place: &Place) -> Result<Resend, ConnectError> {
     let key = match place.variable("RESEND_API_KEY") {
         Some(key) => key,
         None => {
-            let arn = place.named("API_KEYS_ARN").await?;
+            let arn = place.named("OPERATOR_KEYS_ARN").await?;
             secret::field(place, &arn, "RESEND_API_KEY").await?.ok_or(ConnectError::NoKey)?
         }
     };

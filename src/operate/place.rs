@@ -38,10 +38,11 @@ pub const TABLES: [(&str, &str, &[&str]); 5] = [
 ];
 
 /// Which output of the stack holds what a variable holds.
-const OUTPUTS: [(&str, &str); 11] = [
+const OUTPUTS: [(&str, &str); 12] = [
     ("REBOUND_FUNCTION_URL", "WebhookUrl"),
     ("WEBHOOK_SECRET_ARN", "WebhookSecretArn"),
     ("API_KEYS_ARN", "ApiKeysArn"),
+    ("OPERATOR_KEYS_ARN", "OperatorKeysArn"),
     ("ALERTS_TOPIC_ARN", "AlertsTopicArn"),
     ("DECISIONS_TOPIC_ARN", "DecisionsTopicArn"),
     ("ENGAGE_QUEUE_URL", "EngageQueueUrl"),

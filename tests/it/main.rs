@@ -38,4 +38,5 @@ mod sns;
 mod sqs;
 mod stream_samples;
 mod support;
+mod template;
 mod versions;

@@ -15,7 +15,7 @@ use crate::{Failure, output};
 /// Register the webhook at Resend, put its signing secret in place, and take over whom Resend suppresses.
 ///
 /// It proves that the function has the secret. It is safe to run again: what is as it must be stays as it is. It needs a key of Resend's API with full access, in RESEND_API_KEY or
-/// in the stack's secret of API keys, and the permissions secretsmanager:GetSecretValue and PutSecretValue on the webhook's secret.
+/// in the secret that the stack's output OperatorKeysArn names.
 /// --rotate gives the webhook a new secret without a gap: for 24 hours both are good; a later run drops the old one.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

@@ -54,7 +54,7 @@ pub struct Schedule {
 /// # Errors
 /// The template is not YAML, a mapping lacks something, or it has something that can't be done locally.
 pub fn mappings() -> Result<Vec<Mapping>, TemplateError> {
-    events(&template()?, "DynamoDB", mapping)
+    events(template()?, "DynamoDB", mapping)
 }
 
 /// The schedules of the template.
@@ -62,7 +62,7 @@ pub fn mappings() -> Result<Vec<Mapping>, TemplateError> {
 /// # Errors
 /// The template is not YAML, or a schedule is not of the form `rate(5 minutes)`.
 pub fn schedules() -> Result<Vec<Schedule>, TemplateError> {
-    events(&template()?, "Schedule", schedule)
+    events(template()?, "Schedule", schedule)
 }
 
 /// The events of one type, of all functions.

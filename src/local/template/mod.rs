@@ -4,6 +4,7 @@ mod events;
 mod queues;
 mod watched;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -49,6 +50,8 @@ pub struct Table {
     pub definition: Map<String, Value>,
     /// The attribute that holds the time to live.
     pub ttl_attribute: Option<String>,
+    /// True if the table can be recovered to any second in every stack, and not only where a parameter says so.
+    pub always_recoverable: bool,
 }
 
 /// The tables of the template.
@@ -56,7 +59,7 @@ pub struct Table {
 /// # Errors
 /// The template is not YAML, or a table lacks its keys.
 pub fn tables() -> Result<Vec<Table>, TemplateError> {
-    resources(&template()?, "AWS::DynamoDB::Table").iter().map(|(id, resource)| table(id, resource)).collect()
+    resources(template()?, "AWS::DynamoDB::Table").iter().map(|(id, resource)| table(id, resource)).collect()
 }
 
 /// How long a function may run. A function is named by its binary.
@@ -64,7 +67,7 @@ pub fn tables() -> Result<Vec<Table>, TemplateError> {
 /// # Errors
 /// The template is not YAML, or does not have the function or its time limit.
 pub fn function_timeout(function: &str) -> Result<Duration, TemplateError> {
-    let (id, resource) = functions(&template()?)
+    let (id, resource) = functions(template()?)
         .into_iter()
         .find(|(_, resource)| binary(resource) == Some(function))
         .ok_or_else(|| TemplateError::NoFunction(function.to_owned()))?;
@@ -79,9 +82,16 @@ fn binary(function: &Value) -> Option<&str> {
     function.pointer("/Metadata/BuildProperties/Binary")?.as_str()
 }
 
-/// The template. Of `!Ref`, `!GetAtt` and `!Sub` only the text is left.
-fn template() -> Result<Value, TemplateError> {
-    parse(TEMPLATE)
+/// The template, read once. Of `!Ref`, `!GetAtt` and `!Sub` only the text is left.
+fn template() -> Result<&'static Value, TemplateError> {
+    static READ: OnceLock<Value> = OnceLock::new();
+    match READ.get() {
+        Some(read) => Ok(read),
+        None => {
+            let read = parse(TEMPLATE)?;
+            Ok(READ.get_or_init(|| read))
+        }
+    }
 }
 
 fn parse(text: &str) -> Result<Value, TemplateError> {
@@ -124,7 +134,9 @@ fn table(id: &str, resource: &Value) -> Result<Table, TemplateError> {
     }
     let ttl =
         property("TimeToLiveSpecification").ok().and_then(|ttl| ttl.get("AttributeName")?.as_str().map(str::to_owned));
-    Ok(Table { variable: variable_of(id), name, definition, ttl_attribute: ttl })
+    let recovery = resource.pointer("/Properties/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled");
+    let always_recoverable = recovery == Some(&Value::Bool(true));
+    Ok(Table { variable: variable_of(id), name, definition, ttl_attribute: ttl, always_recoverable })
 }
 
 /// `EventsTable` → `EVENTS_TABLE`.

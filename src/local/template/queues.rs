@@ -50,7 +50,7 @@ pub struct QueueMapping {
 /// # Errors
 /// The template is not YAML.
 pub fn queues() -> Result<Vec<Queue>, TemplateError> {
-    Ok(resources(&template()?, "AWS::SQS::Queue").iter().map(|(id, resource)| queue(id, resource)).collect())
+    Ok(resources(template()?, "AWS::SQS::Queue").iter().map(|(id, resource)| queue(id, resource)).collect())
 }
 
 /// The mappings of queues in the template.
@@ -58,7 +58,7 @@ pub fn queues() -> Result<Vec<Queue>, TemplateError> {
 /// # Errors
 /// The template is not YAML, a mapping lacks something, or it has something that can't be done locally.
 pub fn queue_mappings() -> Result<Vec<QueueMapping>, TemplateError> {
-    queue_mappings_of(&template()?)
+    queue_mappings_of(template()?)
 }
 
 fn queue_mappings_of(template: &Value) -> Result<Vec<QueueMapping>, TemplateError> {

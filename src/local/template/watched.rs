@@ -41,7 +41,7 @@ pub struct Alarm {
 /// # Errors
 /// The template is not YAML, or an alarm lacks something.
 pub fn alarms() -> Result<Vec<Alarm>, TemplateError> {
-    resources(&template()?, "AWS::CloudWatch::Alarm").iter().map(|(id, resource)| alarm(id, resource)).collect()
+    resources(template()?, "AWS::CloudWatch::Alarm").iter().map(|(id, resource)| alarm(id, resource)).collect()
 }
 
 /// The metrics on the dashboards. A widget of alarms has none.
@@ -50,7 +50,7 @@ pub fn alarms() -> Result<Vec<Alarm>, TemplateError> {
 /// The template is not YAML, or the body of a dashboard is no JSON.
 pub fn on_dashboards() -> Result<Vec<Watched>, TemplateError> {
     let mut watched = Vec::new();
-    for (id, resource) in resources(&template()?, "AWS::CloudWatch::Dashboard") {
+    for (id, resource) in resources(template()?, "AWS::CloudWatch::Dashboard") {
         let body = property(&id, &resource, "DashboardBody")?.as_str().unwrap_or_default();
         let body = parse(&with_numbers(body))?;
         let widgets = body.get("widgets").and_then(Value::as_array);
@@ -163,7 +163,7 @@ mod tests {
     fn silence_is_an_alarm_of_two_others_and_every_function_knows_its_stack() {
         let template = template().unwrap();
         let ids: Vec<String> = alarms().unwrap().into_iter().map(|alarm| alarm.id).collect();
-        let together = resources(&template, "AWS::CloudWatch::CompositeAlarm");
+        let together = resources(template, "AWS::CloudWatch::CompositeAlarm");
         let [(_, resource)] = together.as_slice() else { panic!("{together:?}") };
         let properties = &resource["Properties"];
         assert_eq!(text(properties, "AlarmRule"), r#"ALARM("${SilentNow}") AND OK("${OftenQuiet}")"#);

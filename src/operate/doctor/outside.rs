@@ -24,7 +24,9 @@ pub(super) async fn resend(place: &Place, url: Option<&str>, now: UnixMillis) ->
         Ok(resend) => resend,
         Err(ConnectError::NoKey) => {
             let found = "none is set, so nothing can be looked at there";
-            return vec![Check::not_checked(KEY, found).with_to_do("set RESEND_API_KEY to one with full access")];
+            let to_do =
+                "set RESEND_API_KEY to one with full access, or put it into the secret that OperatorKeysArn names";
+            return vec![Check::not_checked(KEY, found).with_to_do(to_do)];
         }
         Err(error) => return vec![Check::not_checked(KEY, error.to_string())],
     };

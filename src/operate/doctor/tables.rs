@@ -81,12 +81,34 @@ async fn one(place: &Place, table: &Table) -> Check {
         let recovery = backups.point_in_time_recovery_description?;
         Some(recovery.point_in_time_recovery_status?.as_str() == "ENABLED")
     });
-    match recovers {
-        Some(true) => found.push("it can be recovered".to_owned()),
-        Some(false) => {
-            return Check::warning(&title, "point-in-time recovery is off", DEPLOY);
-        }
-        None => found.push("whether it can be recovered was not told".to_owned()),
+    match recovery(recovers, table.always_recoverable) {
+        Ok(said) => found.push(said.to_owned()),
+        Err(said) => return Check::warning(&title, said, DEPLOY),
     }
     Check::ok(&title, found.join(", "))
+}
+
+/// What is said of a table's point-in-time recovery; an error where it is off and must be on.
+fn recovery(is_on: Option<bool>, must_be_on: bool) -> Result<&'static str, &'static str> {
+    match (is_on, must_be_on) {
+        (Some(true), _) => Ok("it can be recovered"),
+        (Some(false), true) => Err("point-in-time recovery is off"),
+        (Some(false), false) => Ok("point-in-time recovery is off, as PointInTimeRecovery has it"),
+        (None, _) => Ok("whether it can be recovered was not told"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_not_be_had_again_must_be_recoverable() {
+        for table in tables().unwrap() {
+            let must_be_on = ["SUPPRESSIONS_TABLE", "CAMPAIGNS_TABLE"].contains(&table.variable.as_str());
+            assert_eq!(recovery(Some(false), table.always_recoverable).is_err(), must_be_on, "{}", table.variable);
+            assert!(recovery(Some(true), table.always_recoverable).is_ok());
+            assert!(recovery(None, table.always_recoverable).is_ok());
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub(crate) struct ImportArguments {
     /// The file, or - for standard input
     #[arg(required_unless_present = "from_resend")]
     file: Option<String>,
-    /// Take over Resend's own list, with the key in RESEND_API_KEY or in the stack's secret of API keys
+    /// Take over Resend's own list, with the key in RESEND_API_KEY or in the secret OperatorKeysArn
     #[arg(long, conflicts_with = "file")]
     from_resend: bool,
     /// Suppress those again whom an operator has lifted since
@@ -101,7 +101,7 @@ pub(super) fn print(report: &Report, json: bool) {
 
 /// Write the list down: an entry for each address and reason, those that were lifted too.
 ///
-/// It reads the whole table, which costs a read unit for each 8 KB of it. Who was forgotten is not in it.
+/// It reads the whole table, which costs a read unit for each 4 KB of it. Who was forgotten is not in it.
 #[derive(clap::Args)]
 pub(crate) struct ExportArguments {
     /// The form

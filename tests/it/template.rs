@@ -1,0 +1,109 @@
+//! What the template promises about money, recovery, secrets and false alarms.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+const TEXT: &str = include_str!("../../template.yaml");
+
+/// The template; of `!Ref`, `!GetAtt` and `!Sub` only the text is left.
+pub(crate) fn template() -> Value {
+    serde_saphyr::from_str(TEXT).unwrap()
+}
+
+/// The resources of a type: their logical ids and properties.
+pub(crate) fn resources(kind: &str) -> Vec<(String, Value)> {
+    let template = template();
+    let all = template["Resources"].as_object().unwrap();
+    let of_kind = all.iter().filter(|(_, resource)| resource["Type"] == kind);
+    of_kind.map(|(id, resource)| (id.clone(), resource["Properties"].clone())).collect()
+}
+
+#[test]
+fn what_can_not_be_had_again_can_always_be_recovered() {
+    let template = template();
+    assert_eq!(template["Parameters"]["PointInTimeRecovery"]["Default"], "no");
+    for (id, table) in resources("AWS::DynamoDB::Table") {
+        let recovery = &table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
+        match id.as_str() {
+            "SuppressionsTable" | "CampaignsTable" => assert_eq!(*recovery, Value::Bool(true), "{id}"),
+            _ => assert_eq!(recovery[0], "RecoversAll", "{id}: a parameter says so"),
+        }
+    }
+}
+
+#[test]
+fn nothing_is_encrypted_with_a_key_that_charges() {
+    // <https://aws.amazon.com/kms/pricing/>: each use of a key in KMS costs. What a service owns, and SQS's own keys, are free.
+    let fields =
+        ["SSEEnabled:", "SSEType:", "KmsKeyId:", "KMSKeyId:", "KMSMasterKeyId:", "KmsMasterKeyId:", "KmsKeyArn:"];
+    for line in TEXT.lines().filter(|line| !line.trim_start().starts_with('#')) {
+        assert!(!fields.iter().any(|field| line.contains(field)), "{line}");
+    }
+    let queues = resources("AWS::SQS::Queue");
+    assert!(queues.iter().all(|(_, queue)| queue["SqsManagedSseEnabled"] == true), "{queues:?}");
+}
+
+#[test]
+fn no_function_may_read_the_operators_key() {
+    let secrets: BTreeSet<String> = resources("AWS::SecretsManager::Secret").into_iter().map(|(id, _)| id).collect();
+    assert!(secrets.contains("OperatorKeys"), "{secrets:?}");
+    let mut readable = BTreeSet::new();
+    for (id, role) in resources("AWS::IAM::Role") {
+        for statement in role["Policies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap().clone())
+        {
+            let said = statement.to_string();
+            assert!(!said.contains("OperatorKeys"), "{id}: {said}");
+            if said.contains("secretsmanager") {
+                // One secret by its name: nothing with a star would leave others out.
+                assert_eq!(statement["Action"], "secretsmanager:GetSecretValue", "{id}");
+                readable.insert(statement["Resource"].as_str().unwrap().to_owned());
+            }
+        }
+        assert!(role.get("ManagedPolicyArns").is_none(), "{id}");
+    }
+    assert_eq!(readable, secrets.iter().filter(|id| *id != "OperatorKeys").cloned().collect());
+    for (id, function) in resources("AWS::Serverless::Function") {
+        assert!(!function.to_string().contains("OperatorKeys"), "{id}");
+    }
+}
+
+/// Returns true if the alarm `SignaturesFail` is raised in these quarter hours: of each, how many webhooks were accepted, and how many
+/// signatures failed.
+fn is_raised(quarters: &[(u64, u64)]) -> bool {
+    let alarms = resources("AWS::CloudWatch::Alarm");
+    let (_, alarm) = alarms.into_iter().find(|(id, _)| id == "SignaturesFail").unwrap();
+    let number = |name: &str| alarm[name].as_u64().unwrap_or_else(|| panic!("{name} of {alarm}"));
+    let queries = alarm["Metrics"].as_array().unwrap();
+    assert!(queries.iter().filter_map(|query| query.get("MetricStat")).all(|stat| stat["Period"] == 900));
+    assert!(queries.iter().any(|query| query["Expression"] == "IF(accepted > 0, 0, failures)"));
+    assert_eq!(alarm["ComparisonOperator"], "GreaterThanOrEqualToThreshold");
+    let is_breach = |(accepted, failures): &(u64, u64)| *accepted == 0 && *failures >= number("Threshold");
+    let breaches: Vec<bool> = quarters.iter().map(is_breach).collect();
+    let (periods, datapoints) = (number("EvaluationPeriods") as usize, number("DatapointsToAlarm") as usize);
+    (0..breaches.len()).any(|end| {
+        let begin = (end + 1).saturating_sub(periods);
+        breaches[begin..=end].iter().filter(|breach| **breach).count() >= datapoints
+    })
+}
+
+#[test]
+fn forged_posts_in_a_quiet_quarter_of_an_hour_alarm_nobody() {
+    let quiet = (0, 0);
+    assert!(!is_raised(&[quiet, (0, 5), quiet, quiet]), "five");
+    assert!(!is_raised(&[quiet, (0, 50_000), (0, 50_000), quiet, quiet]), "very many, across a border");
+    assert!(!is_raised(&[(1, 50); 20]), "while others are accepted, the secret is right");
+    assert!(!is_raised(&[(0, 1); 20]), "`rebound doctor` proves the secret with a message that is too old");
+}
+
+#[test]
+fn a_wrong_secret_is_noticed_whether_much_or_little_is_sent() {
+    let quiet = (0, 0);
+    assert!(is_raised(&[(0, 900), (0, 900), (0, 900)]), "within three quarters of an hour");
+    // Two emails, an hour apart: each with two events, tried immediately, after 5 s, 5 and 30 minutes.
+    assert!(is_raised(&[(0, 6), quiet, (0, 2), quiet, (0, 6), quiet, (0, 2)]));
+}
