@@ -23,8 +23,9 @@ const MOST: usize = 20;
 /// engage, through the queue. With --function engage, that is all that is done. What was counted, published or decided before stays as it
 /// is. --dry-run runs the same code on a copy of what it touches, and says what would be new; it writes nothing.
 ///
-/// It needs the permissions of protect's role, and lambda:GetFunctionConfiguration for its settings, unless CAMPAIGN_TAG or POLICY is set
-/// here. Emails take a Query each; without any, the whole table of events is read.
+/// Emails take a Query each; without any, the whole table of events is read. It needs the permissions of protect's role, dynamodb:Scan on
+/// the table of events, and, for protect's settings, lambda:GetFunctionConfiguration and cloudformation:DescribeStacks, unless CAMPAIGN_TAG
+/// or POLICY is set here. docs/operations.md has them as a policy.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The emails' ids, or the ids of what else events are about

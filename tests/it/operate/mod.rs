@@ -6,6 +6,7 @@ pub(crate) mod connect;
 mod doctor;
 mod forget;
 mod metrics;
+mod permissions;
 mod replay;
 mod restore;
 mod simulate;
