@@ -42,9 +42,10 @@ pub(super) struct DynamoDbApi {
 impl DynamoDbApi {
     /// A client for the DynamoDB that an environment names. The environment must name an endpoint.
     pub(super) fn new(aws: &AwsEnvironment) -> Self {
+        let endpoint = aws.dynamodb_endpoint().unwrap_or_default();
         Self {
-            http: crate::web::client(),
-            endpoint: aws.dynamodb_endpoint().unwrap_or_default().to_owned(),
+            http: crate::web::client_for(endpoint),
+            endpoint: endpoint.to_owned(),
             region: aws.region().to_owned(),
             credentials: aws.credentials().clone(),
         }

@@ -169,8 +169,12 @@ impl FaultProxy {
     /// # Errors
     /// The address can't be bound.
     pub async fn start(upstream: String, address: SocketAddr, service: Service, faults: Faults) -> io::Result<Self> {
-        let upstream =
-            Arc::new(Upstream { client: crate::web::client(), url: upstream, service, faults: faults.clone() });
+        let upstream = Arc::new(Upstream {
+            client: crate::web::client_for(&upstream),
+            url: upstream,
+            service,
+            faults: faults.clone(),
+        });
         let server = Server::start(address, move |request| {
             let upstream = Arc::clone(&upstream);
             async move { upstream.answer(request).await }

@@ -26,6 +26,7 @@ mod official;
 mod one_call;
 mod operate;
 mod order;
+mod parts;
 mod poller;
 mod protect;
 mod recorder;

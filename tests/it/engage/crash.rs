@@ -6,15 +6,15 @@ mod scene;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::stream::{self, StreamExt};
 use rebound::local::faults::{Call, Fault, Service};
+use tokio::sync::OnceCell;
 
 use self::end::{End, Spent, difference, repeated};
 use self::scene::{Death, Scene};
 use super::Stage;
-use crate::support::WHOLE_MACHINE;
+use crate::parts::{AT_ONCE, PARTS, in_parts};
 
 const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter];
 
@@ -32,52 +32,42 @@ fn each_by_itself(calls: &[Call]) -> Vec<Which> {
     calls.iter().map(|call| (call.service, call.operation.clone(), nth((call.service, &call.operation)))).collect()
 }
 
-/// What must be so without a fault, and hardly different with one.
+/// What must be so without a fault, and hardly different with one; and every fault at every call.
 struct Expected {
     end: End,
     questions: BTreeMap<String, usize>,
+    points: Vec<(Which, Fault)>,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn any_one_call_of_the_whole_flow_may_fail_lose_its_answer_or_be_the_last() {
-    let _alone = WHOLE_MACHINE.lock().await;
+/// Found out once, by whichever part comes first.
+static EXPECTED: OnceCell<Expected> = OnceCell::const_new();
+
+async fn expected() -> Expected {
     let mut scene = Scene::start().await;
     scene.all_of_it().await;
-    let expected = Arc::new(Expected { end: End::of(&scene).await, questions: scene.questions() });
-    scene::is_what_it_is_for(&expected.end, &expected.questions);
+    let (end, questions) = (End::of(&scene).await, scene.questions());
+    scene::is_what_it_is_for(&end, &questions);
     assert_eq!(repeated(&scene), Vec::<String>::new());
     Spent::of(&scene).await.is_exactly_what_was_answered();
     let calls = each_by_itself(&scene.stage.faults.calls());
     for service in [Service::DynamoDb, Service::Sns, Service::Sqs, Service::Claude] {
         assert!(calls.iter().any(|call| call.0 == service), "{service:?} was never called");
     }
-
-    let points: Arc<Vec<(Which, Fault)>> =
-        Arc::new(calls.iter().flat_map(|which| FAULTS.map(|fault| (which.clone(), fault))).collect());
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut workers = tokio::task::JoinSet::new();
-    for _ in 0..4 {
-        let (points, next, expected) = (Arc::clone(&points), Arc::clone(&next), Arc::clone(&expected));
-        workers.spawn(async move {
-            let mut tried = BTreeMap::<Service, usize>::new();
-            while let Some((which, fault)) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
-                one_point(which, *fault, &expected).await;
-                *tried.entry(which.0).or_default() += 1;
-            }
-            tried
-        });
-    }
-    let mut tried = BTreeMap::<Service, usize>::new();
-    while let Some(worker) = workers.join_next().await {
-        for (service, count) in worker.unwrap() {
-            *tried.entry(service).or_default() += count;
-        }
-    }
+    let points: Vec<_> = calls.iter().flat_map(|which| FAULTS.map(|fault| (which.clone(), fault))).collect();
     // Not with `println!`, which the test harness keeps to itself where all is well.
-    let told = format!("{} points tried, three faults at each of {} calls: {tried:?}\n", points.len(), calls.len());
+    let told = format!("engage: {} points to try, three faults at each of {} calls\n", points.len(), calls.len());
     std::io::stderr().write_all(told.as_bytes()).unwrap();
-    assert_eq!(tried.values().sum::<usize>(), points.len());
+    Expected { end, questions, points }
 }
+
+/// Tries the points of one part.
+async fn any_one_call_may_fail_lose_its_answer_or_be_the_last(part: usize) {
+    let expected = EXPECTED.get_or_init(expected).await;
+    let ours = expected.points.iter().skip(part).step_by(PARTS);
+    stream::iter(ours).for_each_concurrent(AT_ONCE, |(which, fault)| one_point(which, *fault, expected)).await;
+}
+
+in_parts!(any_one_call_may_fail_lose_its_answer_or_be_the_last);
 
 /// The whole flow with one fault.
 async fn one_point(which: &Which, fault: Fault, expected: &Expected) {

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rebound::local::faults::{Call, Fault, Service};
+use futures_util::stream::{self, StreamExt};
+use rebound::local::faults::{Fault, Service};
 use rebound::local::samples::SignedMessage;
 use rebound::store::Item;
 use rebound::stream::BatchAnswer;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::{DAY, HOUR, MINUTE, NOW, Stage, after, deliver, mail, message_of, of, receive, soon};
-use crate::support::{WHOLE_MACHINE, secret};
+use crate::parts::{AT_ONCE, PARTS, in_parts};
+use crate::support::secret;
 
 const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter];
 
@@ -183,57 +184,46 @@ fn repeated(stage: &Stage) -> Vec<String> {
     seen.into_iter().filter(|(_, alerts)| alerts.len() > 1).map(|(id, _)| id).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn any_one_call_of_the_whole_flow_may_fail_lose_its_answer_or_be_the_last() {
-    let _alone = WHOLE_MACHINE.lock().await;
+/// What must be so whatever fails; and every fault at every call.
+struct Expected {
+    end: End,
+    points: Vec<(usize, Fault)>,
+}
+
+/// Found out once, by whichever part comes first.
+static EXPECTED: OnceCell<Expected> = OnceCell::const_new();
+
+async fn expected() -> Expected {
     let stage = Stage::with_policy(POLICY).await;
     all_of_it(&stage).await;
-    let expected = Arc::new(end(&stage).await);
+    let end = end(&stage).await;
     let calls = stage.faults.calls();
     assert_eq!(repeated(&stage), Vec::<String>::new());
     assert_eq!(stage.kinds()["complaint"], 1);
-    assert_eq!(expected.folded, 1);
+    assert_eq!(end.folded, 1);
     assert_eq!(stage.kinds()["delay"], 1);
-    assert_eq!(expected.agenda, Vec::<String>::new(), "nothing is left to do");
-    assert!(calls.iter().any(|call| call.service == Service::Sqs), "{calls:?}");
-
-    let points: Vec<(usize, Fault)> =
-        (0..calls.len()).flat_map(|index| FAULTS.into_iter().map(move |fault| (index, fault))).collect();
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut workers = tokio::task::JoinSet::new();
-    for _ in 0..4 {
-        let (points, next, expected) = (points.clone(), Arc::clone(&next), Arc::clone(&expected));
-        workers.spawn(async move {
-            let mut tried = BTreeMap::<&'static str, usize>::new();
-            while let Some((index, fault)) = points.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
-                *tried.entry(service_name(&one_point(index, fault, &expected).await)).or_default() += 1;
-            }
-            tried
-        });
+    assert_eq!(end.agenda, Vec::<String>::new(), "nothing is left to do");
+    for service in [Service::DynamoDb, Service::Sns, Service::Sqs] {
+        assert!(calls.iter().any(|call| call.service == service), "{service:?} was never called");
     }
-    let mut tried = BTreeMap::<&'static str, usize>::new();
-    while let Some(worker) = workers.join_next().await {
-        for (service, count) in worker.unwrap() {
-            *tried.entry(service).or_default() += count;
-        }
-    }
+    let points: Vec<_> = (0..calls.len()).flat_map(|index| FAULTS.map(|fault| (index, fault))).collect();
     // Not with `println!`, which the test harness keeps to itself where all is well.
-    let told = format!("{} points tried, three faults at each of {} calls: {tried:?}\n", points.len(), calls.len());
+    let told = format!("protect: {} points to try, three faults at each of {} calls\n", points.len(), calls.len());
     std::io::stderr().write_all(told.as_bytes()).unwrap();
-    assert_eq!(tried.values().sum::<usize>(), points.len());
+    Expected { end, points }
 }
 
-fn service_name(call: &Call) -> &'static str {
-    match call.service {
-        Service::DynamoDb => "DynamoDB",
-        Service::Sns => "SNS",
-        Service::Sqs => "SQS",
-        Service::Claude => "Claude",
-    }
+/// Tries the points of one part.
+async fn any_one_call_may_fail_lose_its_answer_or_be_the_last(part: usize) {
+    let expected = EXPECTED.get_or_init(expected).await;
+    let ours = expected.points.iter().skip(part).step_by(PARTS);
+    stream::iter(ours).for_each_concurrent(AT_ONCE, |(index, fault)| one_point(*index, *fault, &expected.end)).await;
 }
 
-/// The whole flow with one fault. Answers the call that it hit.
-async fn one_point(index: usize, fault: Fault, expected: &End) -> Call {
+in_parts!(any_one_call_may_fail_lose_its_answer_or_be_the_last);
+
+/// The whole flow with one fault.
+async fn one_point(index: usize, fault: Fault, expected: &End) {
     let stage = Stage::with_policy(POLICY).await;
     stage.faults.plan(move |call| (call.index == index).then_some(fault));
     let death = all_of_it(&stage).await;
@@ -246,7 +236,6 @@ async fn one_point(index: usize, fault: Fault, expected: &End) -> Call {
     for id in repeated(&stage) {
         assert!(lost || death.not_noted.contains(&id), "{context}: {id} was published again");
     }
-    hit
 }
 
 /// What differs, line by line: the whole of it is too long to read.

@@ -1,0 +1,30 @@
+//! Tests of very many cases, spread over several that run side by side: one test alone would keep one core busy for minutes, after all
+//! others are done.
+
+/// The number of tests that share the cases.
+pub(crate) const PARTS: usize = 8;
+
+/// How many cases a part tries at once: while one waits, another goes on.
+pub(crate) const AT_ONCE: usize = 2;
+
+/// Makes a test of each part of `$cases`, a function of the part's number.
+macro_rules! in_parts {
+    ($cases:ident) => {
+        crate::parts::in_parts!($cases: part_1 0, part_2 1, part_3 2, part_4 3, part_5 4, part_6 5, part_7 6, part_8 7);
+    };
+    ($cases:ident: $($name:ident $part:literal),+) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                $cases($part).await;
+            }
+        )+
+
+        #[test]
+        fn every_case_is_in_a_part() {
+            assert_eq!([$($part),+], std::array::from_fn::<usize, { crate::parts::PARTS }, _>(|part| part));
+        }
+    };
+}
+
+pub(crate) use in_parts;
