@@ -1,5 +1,7 @@
 //! `connect`, against a Resend that behaves as the real one.
 
+mod key;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -277,26 +279,4 @@ async fn a_key_that_does_not_do_is_told_with_what_to_do_and_a_wrong_url_too() {
     assert_eq!(world.rebound(&["connect", "example.com"]).await.code, 2);
     let said: Value = world.rebound(&["suppressions", "import", "--from-resend", "--json"]).await.json();
     assert_eq!(said["changed"], json!(0));
-}
-
-#[tokio::test]
-async fn resends_key_is_taken_from_the_secret_that_no_function_reads() {
-    let world = World::start().await;
-    let secrets = world.aws.secrets_manager.as_ref().unwrap();
-    let mut variables = world.variables();
-    variables.remove("RESEND_API_KEY");
-    let put = |variable: &str, key: &str| {
-        secrets.put(&world.aws.variable(variable).unwrap(), &json!({ "RESEND_API_KEY": key }).to_string());
-    };
-    // Where engage reads Claude's key, Resend's is not looked for.
-    put("API_KEYS_ARN", KEY);
-    let said = command(&variables, &["connect"], "").await;
-    assert!(said.code == 2 && said.stderr.contains("OperatorKeysArn"), "{}", said.stderr);
-    let doctor = command(&variables, &["doctor", "--json"], "").await.stdout;
-    assert!(doctor.contains("OperatorKeysArn"), "{doctor}");
-    put("OPERATOR_KEYS_ARN", KEY);
-    let said = command(&variables, &["connect", "--json"], "").await;
-    assert_eq!((said.code, &said.json()["connected"]["done"]), (0, &json!("created")), "{}", said.stderr);
-    let said = command(&variables, &["suppressions", "import", "--from-resend"], "").await;
-    assert_eq!(said.code, 0, "{}", said.stderr);
 }

@@ -237,7 +237,6 @@ async fn each_command_needs_the_permissions_that_its_page_names() {
     let wrong: String = wrong.into_iter().filter_map(Result::err).collect();
     assert!(wrong.is_empty(), "{wrong}");
     assert!(left.is_empty(), "{left:?} were not tried");
-    assert_eq!(scene.recorder.eventual(), Vec::<Value>::new(), "whatever they say, they say of now");
 }
 
 #[test]
