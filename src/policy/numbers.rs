@@ -308,37 +308,4 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_named_keeps_its_default() {
-        let policy = Policy::read(r#"{"brake": {"least_volume": 0.1}, "delay": {"hours": 48}}"#).unwrap();
-        assert_eq!((policy.brake.least_volume, policy.delay.hours), (0.1, 48));
-        assert_eq!(policy.brake.complaint_limits, BrakePolicy::default().complaint_limits);
-        assert_eq!(Policy::read("{}").unwrap(), Policy::default());
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_an_error_that_says_what() {
-        for (json, word) in [
-            ("", "EOF"),
-            (r#"{"brakes": {}}"#, "brakes"),
-            (r#"{"brake": {"least_volume": 5}}"#, "fractions"),
-            (r#"{"brake": {"complaint_limits": [{"rate": -0.1, "least": 1, "of": 1}]}}"#, "fractions"),
-            (r#"{"soft_bounces": {"emails": 0}}"#, "from 1 to 50"),
-            (r#"{"soft_bounces": {"emails": 51}}"#, "from 1 to 50"),
-            (r#"{"alerts": {"one_by_one_in_an_hour": 0}}"#, "at least 1"),
-            (r#"{"delay": {"hours": 0}}"#, "hours"),
-            (r#"{"domain": {"pending_minutes": 0}}"#, "pending_minutes"),
-            (r#"{"verdict": {"burst_links": 1}}"#, "burst_links"),
-            (r#"{"followups": {"quiet_from": 25}}"#, "quiet_from"),
-            (r#"{"followups": {"gap_hours": 0}}"#, "hours"),
-            (r#"{"claude": {"deliveries": 10}}"#, "deliveries"),
-            (r#"{"claude": {"input_usd": -1}}"#, "prices"),
-        ] {
-            let error = Policy::read(json).unwrap_err().to_string();
-            assert!(error.contains(word), "{json}: {error}");
-        }
-    }
-}
+mod tests;
