@@ -4,26 +4,27 @@
 
 mod answers;
 mod capacity;
+mod half;
 mod kinds;
 mod random;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use hyper::{Method, Request, Response, StatusCode};
-use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 
 pub use self::capacity::{ByTable, Capacity};
+use self::half::Late;
+pub use self::half::{Half, Told};
 pub use self::kinds::{Call, Fault, Service};
 pub use self::random::random;
-use super::server::{HangUp, Reply, Server, json_response};
+use self::upstream::Upstream;
+use super::server::Server;
 
 type Plan = Box<dyn FnMut(&Call) -> Option<Fault> + Send>;
 
@@ -36,6 +37,8 @@ pub struct Faults {
 struct Shared {
     state: Mutex<State>,
     killed: watch::Sender<bool>,
+    /// Held by writes while they are made, and alone by a transaction that is shown half, so that what was before it is known.
+    writes: RwLock<()>,
 }
 
 struct State {
@@ -49,6 +52,10 @@ struct State {
     injected: BTreeMap<&'static str, u64>,
     counts_capacity: bool,
     capacity: ByTable,
+    /// The items that are shown as they were before a transaction.
+    late: Vec<Late>,
+    /// The names of each table's keys.
+    keys: BTreeMap<String, Vec<String>>,
 }
 
 impl Default for Faults {
@@ -62,8 +69,16 @@ impl Default for Faults {
             injected: BTreeMap::new(),
             counts_capacity: false,
             capacity: ByTable::new(),
+            late: Vec::new(),
+            keys: BTreeMap::new(),
         };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), killed: watch::Sender::new(false) }) }
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                killed: watch::Sender::new(false),
+                writes: RwLock::new(()),
+            }),
+        }
     }
 }
 
@@ -82,6 +97,7 @@ impl Faults {
         state.came = 0;
         state.calls.iter_mut().for_each(Vec::clear);
         state.injected.clear();
+        state.late.clear();
         self.shared.killed.send_replace(false);
     }
 
@@ -148,6 +164,14 @@ impl Faults {
         (fault, state.plans)
     }
 
+    /// The items that are late now.
+    fn late(&self) -> Vec<Late> {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.late.retain(|late| late.until > now);
+        state.late.clone()
+    }
+
     fn kill(&self, plan: usize) {
         let state = self.state();
         if state.plans == plan {
@@ -196,94 +220,5 @@ impl FaultProxy {
     /// [`Faults::calls`], at all proxies that share them.
     pub fn calls(&self) -> Vec<Call> {
         self.faults.calls()
-    }
-}
-
-/// What a proxy stands before.
-struct Upstream {
-    client: reqwest::Client,
-    url: String,
-    service: Service,
-    faults: Faults,
-}
-
-impl Upstream {
-    async fn answer(&self, request: Request<Bytes>) -> Reply {
-        if request.method() == Method::GET && self.service != Service::Claude {
-            let (calls, injected) = self.faults.counted();
-            let counted = json!({ "calls": calls, "injected": injected });
-            return Ok(json_response(StatusCode::OK, "application/json", counted.to_string()));
-        }
-        let operation = self.operation(&request);
-        let (fault, plan) = self.faults.next(self.service, &operation);
-        match fault {
-            None => self.forward(request, &operation).await,
-            Some(Fault::RefuseBefore) => Err(HangUp),
-            Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::LoseAnswer) => {
-                self.forward(request, &operation).await?;
-                Err(HangUp)
-            }
-            Some(Fault::KillAfter) => {
-                self.forward(request, &operation).await?;
-                self.faults.kill(plan);
-                std::future::pending().await
-            }
-            Some(Fault::Slow(delay)) => {
-                let reply = self.forward(request, &operation).await;
-                tokio::time::sleep(delay).await;
-                reply
-            }
-            Some(fault @ (Fault::Conflict | Fault::Throttle | Fault::ServerError | Fault::Invalid)) => {
-                Ok(answers::of(self.service, fault, &operation, request.body()))
-            }
-        }
-    }
-
-    fn operation(&self, request: &Request<Bytes>) -> String {
-        if self.service == Service::Sns {
-            let mut form = form_urlencoded::parse(request.body());
-            return form.find(|(name, _)| name == "Action").map(|(_, action)| action.into_owned()).unwrap_or_default();
-        }
-        if self.service == Service::Claude {
-            return request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-        }
-        let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-        target.rsplit('.').next().unwrap_or_default().to_owned()
-    }
-
-    async fn forward(&self, request: Request<Bytes>, operation: &str) -> Reply {
-        let (parts, mut body) = request.into_parts();
-        let counts = self.service == Service::DynamoDb && self.faults.state().counts_capacity;
-        if counts && let Some(asking) = capacity::ask(operation, &body) {
-            body = asking;
-        }
-        let mut headers = parts.headers;
-        headers.remove(HOST);
-        headers.remove(CONTENT_LENGTH);
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let url = format!("{}{path}", self.url.trim_end_matches('/'));
-        let asked = body.clone();
-        let answer = self.client.request(parts.method, url).headers(headers).body(body);
-        let answer = answer.send().await.map_err(|_| HangUp)?;
-        let (status, mut headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.map_err(|_| HangUp)?;
-        if counts {
-            let cost = match status.is_success() {
-                true => capacity::answered(operation, &body),
-                false => capacity::refused(operation, &asked, &body),
-            };
-            let mut state = self.faults.state();
-            for (what, cost) in cost {
-                *state.capacity.entry(what).or_default() += cost;
-            }
-        }
-        for of_one_connection in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
-            headers.remove(of_one_connection);
-        }
-        let mut response = Response::new(Full::new(body));
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        Ok(response)
     }
 }

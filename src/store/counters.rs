@@ -2,7 +2,7 @@
 //!
 //! | sort key `cohort` | holds |
 //! | --- | --- |
-//! | `2026-11-23T13` | the numbers of the emails created in that hour, and `version`: a text that is another one whenever messages were added to them |
+//! | `2026-11-23T13` | the numbers of the emails created in that hour; `version`: a text that is another one whenever webhooks were added to them; `rows`: the sort keys of the ledger rows of the last additions |
 //! | `ledger#1795440600#<random>` | messages that were received in those thirty seconds and are counted |
 //! | `complained#<email>#<recipient>`, `bounced_hard#…`, `bounced_soft#…` | that this happening is counted, since when and in which cohort |
 //! | `complained_at#<ms>#<hash>` | when a counted complaint happened, for the brake |
@@ -35,6 +35,25 @@
 //! before the ledger, so that nothing can be added unseen between the two. Where to look follows from the event's row alone, so every
 //! delivery of it looks in the same place.
 //!
+//! # Why a reader who sees half of a transaction counts right
+//!
+//! Two reads are of two moments, and each may see a transaction half: one of its items as it is after it, and another still as it was
+//! before. Writes are refused until all of it is there, reads are not.
+//!
+//! ```text
+//!   transaction T: a row {m1}, cohort + 1 if version x → version y, rows {row of m1}
+//!   ✗ the answer is lost; T is still becoming visible
+//!   delivered again: m1
+//!   read version, rows         → y, {row of m1}
+//!   read the ledger            → nothing yet                               it misses a row that the cohort names,
+//!   read the row in a transaction: refused while T is under way            so it asks for it in a way that waits for T
+//!   again: the row             → m1 is counted
+//! ```
+//!
+//! The other half, a row without its cohort's new version, is harmless to the count: the write is refused. But a brake that is computed
+//! then would not have it in its numbers, and nobody would compute it again. So whoever finds something counted already reads its
+//! cohort in a transaction too, before the brake is computed: after that, everybody sees all of it.
+//!
 //! A row is written once and never again, so what counting writes does not grow with what was counted before: for a batch of one
 //! campaign and hour two items, whatever came in those thirty seconds.
 //!
@@ -45,6 +64,7 @@
 //! of one happening but name different campaigns, which count in both.
 
 mod memory;
+mod seen;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,11 +73,13 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use sha2::{Digest, Sha256};
 
-use self::memory::{Memory, happening, ledger, memories};
+use self::memory::{Memory, happening, memories};
+use self::seen::{Seen, addition_of, last_rows, rows_of};
 #[cfg(feature = "cli")]
 pub(crate) use self::view::cohort_figures;
 use super::calls::{Calls, Trouble, put_item, update_item};
 use super::failure::Failure;
+use super::version::SeenVersion;
 use super::{Item, number, text};
 use crate::campaign::{Campaign, Cohort};
 use crate::policy::brake::LONG_WINDOW_DAYS;
@@ -90,16 +112,10 @@ pub struct Campaigns {
 struct Tally {
     items: Vec<TransactWriteItem>,
     cohorts: BTreeMap<Cohort, Figures>,
-    /// The cohorts that messages are added to: on the condition that no others were.
-    of_messages: BTreeSet<Cohort>,
-}
-
-/// What is remembered, as it was read.
-#[derive(Default)]
-struct Seen {
-    versions: BTreeMap<String, String>,
-    happenings: BTreeMap<String, Item>,
-    ledgers: BTreeMap<String, BTreeSet<MessageHash>>,
+    /// The cohorts that webhooks are added to, on the condition that no others were; and the ledger rows that are put for each.
+    of_messages: BTreeMap<Cohort, BTreeSet<String>>,
+    /// The items of what is counted already.
+    counted: BTreeSet<String>,
 }
 
 impl Campaigns {
@@ -127,53 +143,29 @@ impl Campaigns {
     async fn count_some(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<(), Trouble> {
         let mut patience = self.calls.patience();
         loop {
-            let seen = self.seen(campaign, memories).await?;
+            let mut seen = self.seen(campaign, memories).await?;
+            if let Err(failure) = self.read_missing(campaign, &mut seen).await {
+                patience.with(failure).await?;
+                continue;
+            }
             let mut tally = Tally::default();
             for (key, memory) in memories {
                 self.remember(campaign, key, memory, &seen, &mut tally)?;
             }
             if tally.items.is_empty() {
-                return Ok(());
+                return self.wait_for(campaign, &tally.counted, patience).await;
             }
             for (cohort, figures) in &tally.cohorts {
-                let key = cohort.to_string();
-                let version = tally.of_messages.contains(cohort).then(|| seen.versions.get(&key).map(String::as_str));
-                tally.items.push(self.add(campaign, *cohort, figures, version)?);
+                let before = seen.cohorts.get(&cohort.to_string());
+                let rows = tally.of_messages.get(cohort).map(|rows| (before, rows));
+                tally.items.push(self.add(campaign, *cohort, figures, rows)?);
             }
             match self.calls.transact(tally.items).await {
-                Ok(Ok(())) => return Ok(()),
+                Ok(Ok(())) => return self.wait_for(campaign, &tally.counted, patience).await,
                 Ok(Err(_)) => patience.with(Failure::Busy("others kept counting the same".to_owned())).await?,
                 Err(failure) => patience.with(failure).await?,
             }
         }
-    }
-
-    /// Reads what is remembered: first the versions, then the ledgers that they guard.
-    async fn seen(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<Seen, Trouble> {
-        let mut keys: BTreeSet<String> = BTreeSet::new();
-        for (key, memory) in memories {
-            match memory {
-                Memory::Ledger { messages, .. } => keys.extend(messages.values().map(|(cohort, _)| cohort.to_string())),
-                Memory::Happening { .. } => _ = keys.insert(key.clone()),
-            }
-        }
-        let keys = keys.iter().map(|key| self.key(campaign, key)).collect();
-        let mut seen = Seen::default();
-        for item in self.calls.get_all(&self.table, keys).await? {
-            let key = super::string(&item, "cohort").to_owned();
-            match super::string(&item, "version") {
-                "" => _ = seen.happenings.insert(key, item),
-                version => _ = seen.versions.insert(key, version.to_owned()),
-            }
-        }
-        for (key, _) in memories.iter().filter(|(_, memory)| matches!(memory, Memory::Ledger { .. })) {
-            // '$' is what follows '#'.
-            let (from, to) = (format!("{key}#"), format!("{key}$"));
-            let partition = ("campaign", campaign.as_str());
-            let rows = self.calls.range(&self.table, partition, ("cohort", &from, &to), usize::MAX).await?;
-            seen.ledgers.insert(key.clone(), rows.iter().flat_map(ledger).collect());
-        }
-        Ok(seen)
     }
 
     /// Adds to the tally what must be written for one memory, if anything must.
@@ -189,16 +181,20 @@ impl Campaigns {
             Memory::Ledger { messages, expires_at } => {
                 let known = seen.ledgers.get(key);
                 let is_new = |hash: &MessageHash| known.is_none_or(|known| !known.contains(hash));
-                let new: Vec<_> = messages.iter().filter(|(hash, _)| is_new(hash)).collect();
+                let (new, counted): (Vec<_>, Vec<_>) = messages.iter().partition(|(hash, _)| is_new(hash));
+                tally.counted.extend(counted.iter().map(|(_, (cohort, _))| cohort.to_string()));
                 if new.is_empty() {
                     return Ok(());
                 }
+                let addition = new.iter().filter_map(|(_, (cohort, _))| seen.cohorts.get(&cohort.to_string()));
+                let addition = addition.flat_map(rows_of).map(|row| addition_of(row)).max().map_or(0, |last| last + 1);
+                let row = format!("{key}#{addition:08x}{:08x}", fastrand::u32(..));
                 for (_, (cohort, counter)) in &new {
                     tally.cohorts.entry(*cohort).or_default().add(*counter, 1);
-                    tally.of_messages.insert(*cohort);
+                    tally.of_messages.entry(*cohort).or_default().insert(row.clone());
                 }
                 let hashes: Vec<u8> = new.iter().flat_map(|(hash, _)| hash.0).collect();
-                let mut item = self.key(campaign, &format!("{key}#{:016x}", fastrand::u64(..)));
+                let mut item = self.key(campaign, &row);
                 item.insert("messages".to_owned(), AttributeValue::B(Blob::new(hashes)));
                 item.insert("expires_at".to_owned(), number(forget(*expires_at)));
                 let put = Put::builder().table_name(&self.table).set_item(Some(item));
@@ -209,6 +205,10 @@ impl Campaigns {
                 let told = (*at, *cohort);
                 let earliest = known.map_or(told, |known| (known.0.min(told.0), known.1.min(told.1)));
                 if known == Some(earliest) {
+                    tally.counted.insert(earliest.1.to_string());
+                    if *counter == Counter::Complained {
+                        tally.counted.insert(complained_at(earliest.0, key));
+                    }
                     return Ok(());
                 }
                 tally.cohorts.entry(earliest.1).or_default().add(*counter, 1);
@@ -259,13 +259,13 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Adds to a cohort. With a `version`: on the condition that it is still the one that was read (`None`: there was none).
+    /// Adds to a cohort. With the ledger rows that are put for it: on the condition that the cohort is still as it was read.
     fn add(
         &self,
         campaign: &Campaign,
         cohort: Cohort,
         figures: &Figures,
-        version: Option<Option<&str>>,
+        rows: Option<(Option<&Item>, &BTreeSet<String>)>,
     ) -> Result<TransactWriteItem, Trouble> {
         let key = self.key(campaign, &cohort.to_string());
         let mut update = Update::builder().table_name(&self.table).set_key(Some(key));
@@ -275,17 +275,21 @@ impl Campaigns {
             update = update.expression_attribute_values(format!(":n{index}"), number(*by));
         }
         let mut set = "expires_at = :expires_at".to_owned();
-        if let Some(version) = version {
-            set.push_str(", #version = :version");
+        if let Some((before, rows)) = rows {
+            set.push_str(", #version = :version, #rows = :rows");
+            let unchanged = SeenVersion::of(before).unchanged("campaign");
             update = update
+                .set_condition_expression(unchanged.condition.map(str::to_owned))
                 .expression_attribute_names("#version", "version")
-                .expression_attribute_values(":version", text(format!("{:016x}", fastrand::u64(..))));
-            update = match version {
-                Some(seen) => {
-                    update.condition_expression("#version = :seen").expression_attribute_values(":seen", text(seen))
-                }
-                None => update.condition_expression("attribute_not_exists(#version)"),
-            };
+                .expression_attribute_names("#rows", "rows")
+                .expression_attribute_values(":version", text(format!("{:016x}", fastrand::u64(..))))
+                .expression_attribute_values(":rows", AttributeValue::Ss(last_rows(before, rows)));
+            for (placeholder, name) in unchanged.names {
+                update = update.expression_attribute_names(placeholder, name);
+            }
+            for (placeholder, value) in unchanged.values {
+                update = update.expression_attribute_values(placeholder, value);
+            }
         }
         let expires_at = cohort.start().plus(days(COHORT_DAYS)).seconds();
         let update = update

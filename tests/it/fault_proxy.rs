@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
-use rebound::local::faults::{Call, Capacity, Fault, FaultProxy, Faults, Service};
+use rebound::local::faults::{Call, Capacity, Fault, FaultProxy, Faults, Half, Service, Told};
 use rebound::local::sns::LocalSns;
 use rebound::local::sqs::LocalSqs;
 use rebound::local::stack::{EmbeddedAws, Options};
@@ -136,6 +136,61 @@ async fn a_call_to_be_killed_after_is_applied_and_never_answered_and_the_kill_is
         let killed = tokio::time::timeout(Duration::from_millis(100), aws.faults.killed()).await;
         assert!(killed.is_err(), "a new plan begins with nobody killed");
         assert_eq!(aws.call_each().await, [const { Ok(()) }; 3]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_shown_half_and_then_whole() {
+    let aws = Aws::start().await;
+    let (client, table) = (&aws.dynamodb_client, aws.table());
+    let key =
+        |who: &str| std::collections::HashMap::from([("recipient".to_owned(), AttributeValue::S(who.to_owned()))]);
+    let transact = async || {
+        let puts = ["ann", "ben", "cid"].map(|who| TransactWriteItem::builder().put(aws.put(who, 7)).build());
+        client.transact_write_items().set_transact_items(Some(puts.to_vec())).send().await
+    };
+    client.put_item().table_name(&table).set_item(Some(aws.put("ben", 1).item)).send().await.unwrap();
+    // Who is seen in which way: how long each filler is, by every way of reading.
+    let seen = async || {
+        let length = |item: &std::collections::HashMap<String, AttributeValue>| item["filler"].as_s().unwrap().len();
+        let mut by_key = Vec::new();
+        for who in ["ann", "ben", "cid"] {
+            let get = client.get_item().table_name(&table).set_key(Some(key(who))).consistent_read(true);
+            by_key.extend(get.send().await.unwrap().item.as_ref().map(length));
+        }
+        let keys = ["ann", "ben", "cid"].map(key).to_vec();
+        let keys = aws_sdk_dynamodb::types::KeysAndAttributes::builder().set_keys(Some(keys)).build().unwrap();
+        let batch = client.batch_get_item().request_items(&table, keys).send().await.unwrap();
+        let scanned = client.scan().table_name(&table).send().await.unwrap();
+        let mut others = [batch.responses.unwrap().remove(&table).unwrap(), scanned.items.unwrap()]
+            .map(|items| items.iter().map(length).collect::<Vec<_>>());
+        others.iter_mut().for_each(|lengths| lengths.sort());
+        let mut sorted = by_key.clone();
+        sorted.sort();
+        assert_eq!(others, [sorted.clone(), sorted]);
+        by_key
+    };
+    for (late, expected) in [(0, vec![7, 7]), (1, vec![7, 1, 7]), (9, vec![7, 7])] {
+        for who in ["ann", "cid"] {
+            client.delete_item().table_name(&table).set_key(Some(key(who))).send().await.unwrap();
+        }
+        client.put_item().table_name(&table).set_item(Some(aws.put("ben", 1).item)).send().await.unwrap();
+        let half = Half { late, span: Duration::from_millis(1_500), told: Told::Nothing };
+        aws.faults.plan(move |call| {
+            (call.operation == "TransactWriteItems" && call.index == 0).then_some(Fault::ShowHalf(half))
+        });
+        let began = tokio::time::Instant::now();
+        assert!(transact().await.is_err(), "its answer is lost");
+        let half_seen = seen().await;
+        let put =
+            client.put_item().table_name(&table).set_item(Some(aws.put(["ann", "ben", "cid"][late.min(2)], 5).item));
+        let put = put.send().await;
+        assert!(began.elapsed() < half.span, "the machine is too busy for this");
+        assert_eq!(half_seen, expected, "item {late} is late");
+        assert_eq!(put.unwrap_err().code(), Some("TransactionConflictException"));
+        assert!(transact().await.is_err(), "nor does a transaction get past one that is under way");
+        tokio::time::sleep_until(began + half.span).await;
+        assert_eq!(seen().await, [7, 7, 7]);
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn of(service: Service, fault: Fault, operation: &str, body: &[u8]) -
 }
 
 fn of_dynamodb(fault: Fault, operation: &str, body: &[u8]) -> Response<Full<Bytes>> {
-    let is_transaction = operation == "TransactWriteItems";
+    let is_transaction = matches!(operation, "TransactWriteItems" | "TransactGetItems");
     let (status, code) = match fault {
         Fault::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
         Fault::Invalid => (StatusCode::BAD_REQUEST, "ValidationException"),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::half::Half;
+
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -23,6 +25,9 @@ pub enum Fault {
     Slow(Duration),
     /// It is not valid, says the service.
     Invalid,
+    /// A transaction of DynamoDB's is applied, and reads see only half of it for a while. Of any other call only the answer is lost, if it
+    /// is to be.
+    ShowHalf(Half),
 }
 
 impl Fault {
@@ -38,6 +43,7 @@ impl Fault {
             Self::ServerError => "server error",
             Self::Slow(_) => "slow",
             Self::Invalid => "invalid",
+            Self::ShowHalf(_) => "shown half",
         }
     }
 }

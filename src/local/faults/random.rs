@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Call, Fault};
+use super::{Call, Fault, Half, Told};
 
 /// The longest that an answer is late.
 const SLOWEST_MILLIS: u64 = 400;
@@ -14,6 +14,12 @@ pub fn random(fraction: f64, seed: u64) -> impl FnMut(&Call) -> Option<Fault> + 
 }
 
 fn one(call: &Call, dice: &mut fastrand::Rng) -> Fault {
+    // A third of what happens to transactions, which only they can be.
+    if call.operation == "TransactWriteItems" && dice.u8(..3) == 0 {
+        let told = if dice.bool() { Told::Nothing } else { Told::InTheEnd };
+        let span = Duration::from_millis(dice.u64(20..=SLOWEST_MILLIS));
+        return Fault::ShowHalf(Half { late: dice.usize(..8), span, told });
+    }
     match dice.u8(..6) {
         0 => Fault::RefuseBefore,
         1 => Fault::LoseAnswer,
@@ -46,6 +52,10 @@ mod tests {
         let kinds: std::collections::BTreeSet<&str> = writes.iter().map(|fault| fault.as_str()).collect();
         assert_eq!(kinds.len(), 6, "{kinds:?}");
         assert!(!of("GetItem", 7).contains(&Fault::Conflict));
+        let transactions = of("TransactWriteItems", 7);
+        let halves = transactions.iter().filter(|fault| matches!(fault, Fault::ShowHalf(_))).count();
+        assert!((250..420).contains(&halves), "{halves}");
+        assert!(!writes.iter().any(|fault| matches!(fault, Fault::ShowHalf(_))));
         assert_eq!(of("PutItem", 7), writes);
         assert_ne!(of("PutItem", 8), writes);
     }

@@ -1,6 +1,7 @@
 //! Reading: an item, some items, a range of a partition.
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
+use aws_sdk_dynamodb::types::{Get, KeysAndAttributes, TransactGetItem};
 
 use super::{AsOf, Calls, Trouble, failure};
 use crate::store::failure::Failure;
@@ -57,6 +58,36 @@ impl Calls {
             }
         }
         Ok(found)
+    }
+
+    /// The items of these keys, as they all are at one moment, in the order of the keys; once. While a transaction that writes one of
+    /// them is under way, it is a [`Failure::Busy`]: no reader in a transaction sees half of another. At most 100 keys.
+    ///
+    /// # Errors
+    /// Nothing was read.
+    pub(in crate::store) async fn get_at_one_moment(
+        &self,
+        table: &str,
+        keys: Vec<Item>,
+    ) -> Result<Vec<Option<Item>>, Failure> {
+        let get = |key| {
+            let get = Get::builder().table_name(table).set_key(Some(key)).build();
+            let get = get.map_err(|error| Failure::Invalid(error.to_string()))?;
+            Ok(TransactGetItem::builder().get(get).build())
+        };
+        let items: Vec<TransactGetItem> = keys.into_iter().map(get).collect::<Result<_, Failure>>()?;
+        let sent = self.client.transact_get_items().set_transact_items(Some(items)).send();
+        let sent = tokio::time::timeout_at(self.deadline, sent).await;
+        let Ok(result) = sent else { return Err(Failure::Unclear("no answer before the deadline".to_owned())) };
+        match result {
+            Ok(output) => Ok(output.responses.unwrap_or_default().into_iter().map(|response| response.item).collect()),
+            Err(error) => Err(match error.as_service_error() {
+                Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => {
+                    Failure::of_reasons(cancelled.cancellation_reasons())
+                }
+                _ => failure(&error),
+            }),
+        }
     }
 
     /// Every item of a partition whose sort key is in a range, both ends included, in order; as they are now.

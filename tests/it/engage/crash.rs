@@ -6,9 +6,10 @@ mod scene;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use rebound::local::faults::{Call, Fault, Service};
+use rebound::local::faults::{Call, Fault, Half, Service, Told};
 use tokio::sync::OnceCell;
 
 use self::end::{End, Spent, difference, repeated};
@@ -17,6 +18,13 @@ use super::Stage;
 use crate::parts::{AT_ONCE, PARTS, in_parts};
 
 const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter];
+
+/// Of a transaction, the first item or the last is shown late, and the answer is lost.
+const HALVES: [Fault; 2] = [half(0), half(usize::MAX)];
+
+const fn half(late: usize) -> Fault {
+    Fault::ShowHalf(Half { late, span: Duration::from_millis(40), told: Told::Nothing })
+}
 
 /// A call: which service, which operation, and how many of these were before it. Not its place among all calls: messages are looked
 /// at side by side, and the place would be another call's each time.
@@ -53,9 +61,12 @@ async fn expected() -> Expected {
     for service in [Service::DynamoDb, Service::Sns, Service::Sqs, Service::Claude] {
         assert!(calls.iter().any(|call| call.0 == service), "{service:?} was never called");
     }
-    let points: Vec<_> = calls.iter().flat_map(|which| FAULTS.map(|fault| (which.clone(), fault))).collect();
+    let halves = |which: &Which| HALVES.into_iter().filter(|_| which.1 == "TransactWriteItems").collect::<Vec<_>>();
+    let of_each = |which: &Which| FAULTS.into_iter().chain(halves(which));
+    let points: Vec<_> =
+        calls.iter().flat_map(|which| of_each(which).map(|fault| (which.clone(), fault))).collect();
     // Not with `println!`, which the test harness keeps to itself where all is well.
-    let told = format!("engage: {} points to try, three faults at each of {} calls\n", points.len(), calls.len());
+    let told = format!("engage: {} points to try, three faults at each of {} calls, two more at each transaction\n", points.len(), calls.len());
     std::io::stderr().write_all(told.as_bytes()).unwrap();
     Expected { end, questions, points }
 }

@@ -1,9 +1,11 @@
 //! Counting and braking side by side: nothing is lost, doubled, or written over.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use rebound::campaign::Campaign;
+use rebound::local::faults::{Fault, Half, Told as Heard};
 use rebound::policy::brake::{View, brake};
 use rebound::policy::counting::Counter;
 use rebound::policy::numbers::BrakePolicy;
@@ -61,6 +63,76 @@ async fn complaints_counted_side_by_side_end_in_the_brake_of_all_of_them() {
         let answers = join_all(records.chunks(1).map(|record| stage.deliver(record, NOW))).await;
         assert!(answers.iter().all(|answer| *answer == BatchAnswer::default()), "{answers:?}");
         assert_eq!(stage.brake("campaign-0").await, ("slowed".to_owned(), 0.0625));
+    }
+}
+
+/// A transaction shown half, with one of its items so much late, and its answer lost.
+fn half(late: usize, millis: u64) -> Fault {
+    Fault::ShowHalf(Half { late, span: Duration::from_millis(millis), told: Heard::Nothing })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sees_half_of_a_transaction_counts_nothing_twice() {
+    // The ledger's row is the first item of its transaction, the cohort the last.
+    for late in [0, usize::MAX] {
+        let stage = Stage::start().await;
+        let told: Vec<Told> = (0..60)
+            .map(|index| Told {
+                id: format!("m{index}"),
+                counter: Counter::Delivered,
+                email: 0,
+                recipient: 0,
+                at: after(-MINUTE),
+                created: after(-HOUR),
+            })
+            .collect();
+        for told in &told {
+            assert_eq!(stage.receive_at(&told.message(), NOW).await, 200);
+        }
+        let records = stage.records().await;
+        let mut dice = fastrand::Rng::with_seed(14);
+        stage
+            .faults
+            .plan(move |call| (call.operation == "TransactWriteItems" && dice.u8(..3) == 0).then(|| half(late, 50)));
+        let (left, right) = records.split_at(30);
+        let deliver = async |records: &[Value]| {
+            for batch in records.chunks(5) {
+                assert_eq!(stage.deliver(batch, NOW).await, BatchAnswer::default());
+            }
+        };
+        tokio::join!(deliver(left), deliver(right));
+        let (_, injected) = stage.faults.counted();
+        assert!(injected["shown half"] > 2, "{injected:?}");
+        let counted: BTreeSet<i64> = stage.counters().await.into_values().collect();
+        assert_eq!(counted, BTreeSet::from([60]), "item {late} was late");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_complaint_that_is_seen_half_slows_its_campaign() {
+    // The complaint, when it happened, and the cohort.
+    for late in 0..3 {
+        let stage = Stage::start().await;
+        let complaint = Told {
+            id: "m0".to_owned(),
+            counter: Counter::Complained,
+            email: 0,
+            recipient: 0,
+            at: after(-MINUTE),
+            created: after(-HOUR),
+        };
+        assert_eq!(stage.receive_at(&complaint.message(), NOW).await, 200);
+        let records = stage.records().await;
+        let mut halves = 0;
+        stage.faults.plan(move |call| {
+            let is_first = call.operation == "TransactWriteItems" && halves == 0;
+            halves += usize::from(is_first);
+            is_first.then(|| half(late, 100))
+        });
+        assert_eq!(stage.deliver(&records, NOW).await, BatchAnswer::default());
+        let campaign = stage.brakes().await.into_keys().next().unwrap();
+        assert_eq!(stage.brake(&campaign).await, ("slowed".to_owned(), 0.5), "item {late} was late");
+        assert_eq!(stage.alerts().iter().filter(|alert| alert.kind.as_str() == "brake").count(), 1);
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use rebound::local::faults::{Fault, Service};
+use rebound::local::faults::{Call, Fault, Half, Service, Told};
 use rebound::local::samples::SignedMessage;
 use rebound::store::Item;
 use rebound::stream::BatchAnswer;
@@ -18,6 +18,13 @@ use crate::parts::{AT_ONCE, PARTS, in_parts};
 use crate::support::secret;
 
 const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter];
+
+/// Of a transaction, the first item or the last is shown late, and the answer is lost.
+const HALVES: [Fault; 2] = [half(0), half(usize::MAX)];
+
+const fn half(late: usize) -> Fault {
+    Fault::ShowHalf(Half { late, span: Duration::from_millis(40), told: Told::Nothing })
+}
 
 /// Small limits, so that a few events go through every part of the flow.
 const POLICY: &str = r#"{"alerts": {"one_by_one_in_an_hour": 1}, "soft_bounces": {"emails": 2}}"#;
@@ -206,9 +213,12 @@ async fn expected() -> Expected {
     for service in [Service::DynamoDb, Service::Sns, Service::Sqs] {
         assert!(calls.iter().any(|call| call.service == service), "{service:?} was never called");
     }
-    let points: Vec<_> = (0..calls.len()).flat_map(|index| FAULTS.map(|fault| (index, fault))).collect();
+    let halves =
+        |call: &Call| HALVES.into_iter().filter(|_| call.operation == "TransactWriteItems").collect::<Vec<_>>();
+    let of_each = |(index, call)| FAULTS.into_iter().chain(halves(call)).map(move |fault| (index, fault));
+    let points: Vec<_> = calls.iter().enumerate().flat_map(of_each).collect();
     // Not with `println!`, which the test harness keeps to itself where all is well.
-    let told = format!("protect: {} points to try, three faults at each of {} calls\n", points.len(), calls.len());
+    let told = format!("protect: {} points to try, three faults at each of {} calls, two more at each transaction\n", points.len(), calls.len());
     std::io::stderr().write_all(told.as_bytes()).unwrap();
     Expected { end, points }
 }
