@@ -15,6 +15,7 @@
 //! - [`policy`]: what an event means, for its recipients and for its campaign.
 //! - [`alert`]: what people are told, and in which words.
 //! - [`decision`]: what was decided about a person, and what is published of it.
+//! - [`text`]: texts of outsiders, made safe to show.
 //! - [`time`]: moments in integer milliseconds.
 //! - [`money`]: US dollars in billionths.
 //!
@@ -68,5 +69,6 @@ pub mod secrets;
 pub mod signature;
 pub mod store;
 pub mod stream;
+pub mod text;
 pub mod time;
 pub mod web;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::aws::{describe, has_timed_out};
 use crate::breaker::Breaker;
 use crate::store::calls::Trouble;
+use crate::text::one_line;
 
 /// How often a publish is tried before it is left to the next tick.
 const TRIES: u32 = 3;
@@ -70,7 +71,7 @@ pub fn subject(title: &str) -> String {
 
 /// The text of an SMS: as much of a text as fits.
 pub fn sms(text: &str) -> String {
-    let whole: String = text.chars().filter(|c| !c.is_control()).collect();
+    let whole = one_line(text);
     let whole = whole.trim_end();
     if whole.chars().count() <= MAX_SMS {
         return whole.to_owned();

@@ -13,6 +13,7 @@ use super::{Alert, Kind, Severity};
 use crate::campaign::Campaign;
 use crate::policy::domain::DomainStatus;
 use crate::recipient::Recipient;
+use crate::text::one_line;
 use crate::time::UnixMillis;
 
 /// How much of a name or a reason from outside is shown, in characters.
@@ -220,7 +221,7 @@ pub fn quarantine(place: &str, message: &str, problem: &str, at: UnixMillis) -> 
 
 /// A text from outside, as it is shown to people and used in a key: one line, not long.
 pub fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
+    one_line(text).chars().take(SHOWN).collect()
 }
 
 /// The text with a capital at its beginning.

@@ -1,6 +1,7 @@
 //! A receipt, as a person would want to read it.
 
 use super::{By, Done, Receipt};
+use crate::text::one_line;
 
 /// How wide the names before each line are.
 const NAME: usize = 12;
@@ -50,7 +51,7 @@ struct Lines(Vec<String>);
 
 impl Lines {
     fn say(&mut self, name: &str, text: &str) {
-        self.0.push(format!("  {name:NAME$}{text}").trim_end().to_owned());
+        self.0.push(format!("  {name:NAME$}{}", one_line(text)).trim_end().to_owned());
     }
 
     fn asked(&mut self, receipt: &Receipt) {

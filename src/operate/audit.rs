@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::store::calls::{Calls, Trouble};
 use crate::store::{Item, as_number, number, string, text};
+use crate::text::one_line;
 use crate::time::{UnixMillis, days};
 
 /// How long what was done is kept.
@@ -61,7 +62,7 @@ impl Note {
             "" => Err(WhyError::Empty),
             why if why.chars().count() > MAX_WHY => Err(WhyError::TooLong),
             why if !why.chars().all(clean) => Err(WhyError::Control),
-            why => Ok(Self { by: by.chars().filter(|c| clean(*c)).take(100).collect(), why: why.to_owned(), at }),
+            why => Ok(Self { by: one_line(by).chars().take(100).collect(), why: why.to_owned(), at }),
         }
     }
 

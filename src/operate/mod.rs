@@ -3,7 +3,7 @@
 //! - [`place`]: which Rebound is meant: the stack, or the one that `rebound dev` runs on this machine.
 //! - [`mod@scan`]: reading a whole table.
 //! - [`mod@check`]: may I send?
-//! - [`addresses`]: addresses from a file.
+//! - [`lists`]: addresses from a file.
 //! - [`simulate`]: a campaign's webhooks, and whether what is made of them is right.
 //! - [`suppressions`]: the list, changed by an operator.
 //! - [`forget`]: erasing everything about an address.
@@ -14,13 +14,13 @@
 //! - [`doctor`]: whether everything works.
 //! - [`audit`]: who changed it, when, and why.
 
-pub mod addresses;
 pub mod audit;
 pub mod campaigns;
 pub mod check;
 pub mod connect;
 pub mod doctor;
 pub mod forget;
+pub mod lists;
 pub mod place;
 pub mod replay;
 pub mod scan;

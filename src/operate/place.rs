@@ -57,7 +57,7 @@ const OUTPUTS: [(&str, &str); 12] = [
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// The file of `rebound dev` can't be read.
-    #[error("{0}: {1}; start `rebound dev` in this folder first, or name its file: --local FILE")]
+    #[error("{0}: {1}; start `rebound dev` in this folder first, or name its file: --local=FILE")]
     NoLocal(PathBuf, std::io::Error),
     /// There are no credentials.
     #[error(
@@ -224,7 +224,8 @@ async fn add_credentials(variables: &mut BTreeMap<String, String>, options: &Opt
     }
     let has_region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| variables.contains_key(*name));
     let endpoint = variables.get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| variables.get("AWS_ENDPOINT_URL"));
-    if endpoint.is_some_and(|url| is_local(url)) {
+    let elsewhere = |(name, url): (&String, &String)| name.starts_with("AWS_ENDPOINT_URL") && !is_local(url);
+    if endpoint.is_some_and(|url| is_local(url)) && !variables.iter().any(elsewhere) {
         let mut default = |name: &str, value: &str| _ = variables.entry(name.to_owned()).or_insert(value.to_owned());
         if !has_region {
             default("AWS_REGION", LOCAL_REGION);

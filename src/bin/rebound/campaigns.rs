@@ -5,7 +5,7 @@ mod plot;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use comfy_table::{Cell, Color};
+use comfy_table::Color;
 use rebound::campaign::Campaign;
 use rebound::operate::campaigns::{Known, all, bounce_rate, complaint_rate, like, one, rate, sum};
 use rebound::policy::brake::Status;
@@ -15,7 +15,7 @@ use rebound::store::state::State;
 use rebound::time::{UnixMillis, days, hours};
 use serde_json::{Value, json};
 
-use crate::output::{self, moment, shown};
+use crate::output::{self, Cell, moment, shown};
 use crate::place::PlaceArguments;
 use crate::{Failure, variable};
 
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// The campaign's name
     name: Option<String>,
     /// How many days back
-    #[arg(long, value_name = "NUMBER", default_value_t = 7)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     days: u32,
     /// Add up by hour, or by day; without it, as fits
     #[arg(long, value_name = "WHAT", value_parser = ["hour", "day"])]
@@ -76,7 +76,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             let like = like(name, known.keys()).join(", ");
             let like =
                 if like.is_empty() { "`rebound campaigns` lists them".to_owned() } else { format!("there are {like}") };
-            eprintln!("rebound: nothing is known of a campaign {name}; {like}");
+            eprintln!("rebound: nothing is known of a campaign {}; {}", shown(name), shown(&like));
             return Ok(ExitCode::FAILURE);
         }
     }
@@ -177,7 +177,7 @@ fn print_all(arguments: &Arguments, known: &[(String, Known)]) {
         "clicks",
         "last created (UTC)",
     ];
-    println!("{}", output::table(&header, rows.collect::<Vec<_>>()));
+    output::table(&header, rows.collect::<Vec<_>>());
     println!(
         "Of the mails created in the last {} days. Opens and clicks are what Resend tells, machines included.",
         arguments.days
@@ -218,7 +218,7 @@ fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePol
         "hard %",
         "complaints %",
     ];
-    println!("{}", output::table(&header, rows));
+    output::table(&header, rows);
     plot::mails(&parts);
     plot::rates(
         &since(known, now, 24),

@@ -8,9 +8,10 @@ use rebound::operate::suppressions::lifted::LiftedByHand;
 use rebound::time::UnixMillis;
 use serde_json::json;
 
+use crate::Failure;
+use crate::output::{self, shown};
 use crate::place::PlaceArguments;
 use crate::suppressions::from_resend;
-use crate::{Failure, output};
 
 /// Register the webhook at Resend, put its signing secret in place, and take over whom Resend suppresses.
 ///
@@ -20,6 +21,7 @@ use crate::{Failure, output};
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The webhook's URL; without it, that of the stack
+    #[arg(value_parser = crate::values::url)]
     url: Option<String>,
     /// Give the webhook a new signing secret
     #[arg(long)]
@@ -61,7 +63,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 print!("Resend's own list: ");
                 report.print();
             }
-            Some(Err(why)) => println!("Resend's own list was not taken over: {why}"),
+            Some(Err(why)) => println!("Resend's own list was not taken over: {}", shown(&why.to_string())),
             None => {}
         }
     }
@@ -69,14 +71,14 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn print(connected: &Connected) {
-    let Connected { url, webhook, .. } = connected;
+    let (url, webhook) = (shown(&connected.url), shown(&connected.webhook));
     match connected.done {
         Done::Created => println!("The webhook {webhook} is registered at Resend, for {url}"),
         Done::Updated => println!("The webhook {webhook} was brought into order, for {url}"),
         Done::Unchanged => println!("The webhook {webhook} is as it must be, for {url}"),
     }
     if !connected.subscribed.is_empty() {
-        println!("Subscribed to {}", connected.subscribed.join(", "));
+        println!("Subscribed to {}", shown(&connected.subscribed.join(", ")));
     }
     if !connected.not_offered.is_empty() {
         println!(
@@ -94,16 +96,18 @@ fn print(connected: &Connected) {
         println!("The signing secret was in place already.");
     }
     if !connected.others.is_empty() {
-        println!("Other webhooks at Resend, left alone: {}", connected.others.join(", "));
+        println!("Other webhooks at Resend, left alone: {}", shown(&connected.others.join(", ")));
     }
     for unread in &connected.unread {
-        println!("A webhook at Resend can't be read, and was left alone: {unread}");
+        println!("A webhook at Resend can't be read, and was left alone: {}", shown(unread));
     }
     match &connected.proof {
         Proof::Proved => println!("The function has proved that it has the secret."),
         Proof::Wrong | Proof::NoSecret => println!(
             "The function does not have the secret yet. Wait a minute and run it again; if that does not help, `rebound doctor` looks further."
         ),
-        Proof::NotRebound(why) => println!("There is no Rebound at {url}: {why}. Is it the stack's output WebhookUrl?"),
+        Proof::NotRebound(why) => {
+            println!("There is no Rebound at {url}: {}. Is it the stack's output WebhookUrl?", shown(why));
+        }
     }
 }

@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::env_file::EnvFile;
-use crate::{Failure, variable};
+use crate::{Failure, output, variable};
 
 /// Run the whole service in this process, on an embedded AWS.
 ///
@@ -66,14 +66,14 @@ pub(crate) struct Arguments {
     /// written rules decide
     #[arg(long)]
     claude_stub: bool,
-    /// Write to this file how other commands reach this Rebound (their --local)
+    /// Write to this file how other commands reach this Rebound (their --local=FILE)
     #[arg(long, value_name = "FILE", default_value = LOCAL_FILE)]
     env_file: PathBuf,
     /// Start only the embedded AWS, for functions that run elsewhere, and print their environment
     #[arg(long)]
     aws_only: bool,
     /// With --aws-only: feed the functions that are served here, as `cargo lambda watch` serves them
-    #[arg(long, value_name = "URL", requires = "aws_only")]
+    #[arg(long, value_name = "URL", requires = "aws_only", value_parser = crate::values::url)]
     invoke: Option<String>,
 }
 
@@ -216,7 +216,8 @@ fn not_from_the_shell(aws: &EmbeddedAws) -> impl Iterator<Item = (&String, &Stri
 /// The embedded AWS only, for functions that run elsewhere.
 async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Failure> {
     for (name, value) in not_from_the_shell(aws) {
-        println!("{name}={value}");
+        // An environment file: it has to be what it is.
+        output::write_as_it_is(std::io::stdout(), &format!("{name}={value}\n"));
     }
     println!("REBOUND_LOCAL=ready");
     let Some(url) = &arguments.invoke else {
@@ -285,7 +286,7 @@ fn for_each_message(aws: &EmbeddedAws, say: impl Fn(&str) + Send + 'static) {
             let text = |name: &str| published.get(name).and_then(Value::as_str).unwrap_or_default();
             let (severity, kind, title) = (text("severity"), text("kind"), text("title"));
             let what = if published.get("followup").is_some() { "DECISION" } else { "ALERT   " };
-            say(&format!("{what} {severity:8} {kind:16} {title}"));
+            say(&format!("{what} {severity:8} {kind:16} {}", output::shown(title)));
         }
     });
 }

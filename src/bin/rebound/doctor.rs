@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use comfy_table::{Cell, Color};
+use comfy_table::Color;
 use rebound::operate::doctor::{Check, Verdict, examine};
 use rebound::time::UnixMillis;
 use serde_json::json;
 
 use crate::Failure;
-use crate::output::{self, shown};
+use crate::output::{self, Cell, shown};
 use crate::place::PlaceArguments;
 
 /// Check whether everything works, and say what to do where it doesn't.
@@ -20,7 +20,7 @@ use crate::place::PlaceArguments;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The webhook's URL, if it is not that of the stack
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = crate::values::url)]
     url: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -66,14 +66,14 @@ fn print(checks: &[Check]) {
             Verdict::Warning => Color::Yellow,
             Verdict::Fault => Color::Red,
         };
-        let to_do = check.to_do.as_ref().map(|to_do| format!("\nTo do: {to_do}")).unwrap_or_default();
+        let to_do = check.to_do.as_ref().map(|to_do| format!("\nTo do: {}", shown(to_do))).unwrap_or_default();
         [
             Cell::new(shown(&check.name)),
             Cell::new(check.verdict.as_str()).fg(colour),
             Cell::new(format!("{}{to_do}", shown(&check.found))),
         ]
     });
-    println!("{}", output::table(&["what", "verdict", "found"], rows));
+    output::table(&["what", "verdict", "found"], rows);
     let count = |verdict: Verdict| checks.iter().filter(|check| check.verdict == verdict).count();
     println!(
         "{} ok, {} warnings, {} faults, {} not checked.",

@@ -59,7 +59,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let numbers = [counts.read, counts.deleted, counts.emptied, counts.cut];
         std::iter::once((*table).to_owned()).chain(numbers.map(|number| number.to_string())).collect::<Vec<_>>()
     });
-    println!("{}", output::table(&["table", "rows read", "deleted", "emptied", "address cut out"], rows));
+    output::table(&["table", "rows read", "deleted", "emptied", "address cut out"], rows);
     if arguments.dry_run {
         println!("Nothing was erased.");
         return Ok(ExitCode::SUCCESS);

@@ -1,6 +1,9 @@
 //! `rebound`: the operator's command.
 
-#![allow(clippy::print_stdout, reason = "a command prints")]
+#![warn(clippy::print_stderr)]
+
+#[macro_use]
+mod output;
 
 mod campaigns;
 mod check;
@@ -9,13 +12,14 @@ mod demo;
 mod dev;
 mod doctor;
 mod forget;
-mod output;
+mod list_file;
 mod place;
 mod replay;
 mod sample;
 mod simulate;
 mod suppressions;
 mod timeline;
+mod values;
 
 use std::process::ExitCode;
 
@@ -48,7 +52,23 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     sigpipe::reset();
-    let result = match Arguments::parse().command {
+    if let Some(file) = values::misplaced_file(std::env::args()) {
+        eprintln!("rebound: the file of --local stands after an equals sign: --local={}", output::shown(&file));
+        return ExitCode::from(2);
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // It repeats what was given, and that may come from outside.
+        Err(error) if error.use_stderr() => {
+            let repeated = std::env::args().filter(|argument| *argument != output::shown(argument));
+            let text =
+                repeated.fold(error.to_string(), |text, argument| text.replace(&argument, &output::shown(&argument)));
+            eprintln!("{}", text.trim_end());
+            return ExitCode::from(2);
+        }
+        Err(help) => help.exit(),
+    };
+    let result = match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Dev(arguments) => dev::run(&arguments).await,
         Command::Sample(arguments) => sample::run(&arguments).await,
@@ -64,7 +84,7 @@ async fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         let error = error.to_string();
-        eprintln!("rebound: {error}");
+        eprintln!("rebound: {}", output::shown(&error));
         if let Some(hint) = output::hint(&error) {
             eprintln!("  {hint}");
         }

@@ -1,13 +1,43 @@
 //! How commands show things: tables, colours on a terminal only, progress on standard error.
+//!
+//! Everything that a command prints goes out here, and nothing of it can steer a terminal: see [`rebound::text`]. So that
+//! nobody has to remember that, `println!`, `print!` and `eprintln!` are this module's own in the whole program.
 
-use std::io::{IsTerminal, Read};
+use std::fmt::{self, Display};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use comfy_table::{Cell, Color, ContentArrangement, Row, Table, presets};
+use comfy_table::{Color, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use rebound::text::{escaped, one_line};
 use rebound::time::UnixMillis;
 
-use crate::Failure;
+macro_rules! print {
+    ($($text:tt)*) => { crate::output::write(std::io::stdout(), format_args!($($text)*)) };
+}
+
+macro_rules! println {
+    () => { print!("\n") };
+    ($($text:tt)*) => { print!("{}\n", format_args!($($text)*)) };
+}
+
+macro_rules! eprintln {
+    ($($text:tt)*) => { crate::output::write(std::io::stderr(), format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Writes a text, with what could steer a terminal escaped.
+pub(crate) fn write(to: impl Write, text: fmt::Arguments<'_>) {
+    let text = text.to_string();
+    write_as_it_is(to, &escaped(&text));
+}
+
+/// Writes a text that holds escape sequences of our own, or that a program reads as it is.
+pub(crate) fn write_as_it_is(mut to: impl Write, text: &str) {
+    // Like a program that a signal ends: nobody is left to tell.
+    if to.write_all(text.as_bytes()).and_then(|()| to.flush()).is_err() {
+        std::process::exit(2);
+    }
+}
 
 /// How wide a table may be where the terminal does not say.
 const WIDE: u16 = 130;
@@ -17,22 +47,64 @@ pub(crate) fn is_coloured() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A table: its columns, and its rows.
-pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = impl Into<Row>>) -> Table {
+/// A cell of a table.
+pub(crate) struct Cell {
+    text: String,
+    colour: Option<Color>,
+}
+
+impl Cell {
+    /// A cell with this text. Its line breaks are the command's own: a text from outside is [`shown`] first.
+    pub(crate) fn new(text: impl Display) -> Self {
+        Self { text: escaped(&text.to_string()).into_owned(), colour: None }
+    }
+
+    /// The same in a colour.
+    pub(crate) fn fg(self, colour: Color) -> Self {
+        Self { colour: Some(colour), ..self }
+    }
+}
+
+impl<T: Display> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<Cell> for comfy_table::Cell {
+    fn from(cell: Cell) -> Self {
+        let shown = Self::new(cell.text);
+        cell.colour.map_or_else(|| shown.clone(), |colour| shown.clone().fg(colour))
+    }
+}
+
+/// Prints a table: its columns, and its rows.
+pub(crate) fn table<R: IntoIterator<Item = C>, C: Into<Cell>>(header: &[&str], rows: impl IntoIterator<Item = R>) {
+    let width = (!io::stdout().is_terminal()).then_some(WIDE);
+    table_of_width(width, header, rows);
+}
+
+/// Prints a table that is so many characters wide; without a number, as wide as the terminal.
+pub(crate) fn table_of_width<R: IntoIterator<Item = C>, C: Into<Cell>>(
+    width: Option<u16>,
+    header: &[&str],
+    rows: impl IntoIterator<Item = R>,
+) {
+    let cells = |row: R| row.into_iter().map(|cell| comfy_table::Cell::from(cell.into())).collect::<Vec<_>>();
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
-    table.set_content_arrangement(ContentArrangement::Dynamic).add_rows(rows);
-    if !std::io::stdout().is_terminal() {
-        table.set_width(WIDE);
+    table.set_content_arrangement(ContentArrangement::Dynamic).add_rows(rows.into_iter().map(cells));
+    if let Some(width) = width {
+        table.set_width(width);
     }
     if !is_coloured() {
         table.force_no_tty();
     }
-    table
+    write_as_it_is(io::stdout(), &format!("{table}\n"));
 }
 
 /// A cell in green or red.
-pub(crate) fn verdict(text: impl ToString, good: bool) -> Cell {
+pub(crate) fn verdict(text: impl Display, good: bool) -> Cell {
     Cell::new(text).fg(if good { Color::Green } else { Color::Red })
 }
 
@@ -80,22 +152,12 @@ pub(crate) fn steps() -> ProgressBar {
     bar
 }
 
-/// A text from outside as it may be shown: without control characters, which could steer the terminal.
+/// A text from outside as part of a line: without line breaks, and without what could steer the terminal.
 pub(crate) fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
+    one_line(text)
 }
 
 /// A moment as people read it, in UTC: `2026-11-23 13:05:00`.
 pub(crate) fn moment(at: UnixMillis) -> String {
     at.to_text().replace('T', " ").chars().take("2026-11-23 13:05:00".len()).collect()
-}
-
-/// A text read from a file, or, if it is called `-`, from standard input.
-pub(crate) fn read(file: &str) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = match file {
-        "-" => std::io::stdin().read_to_string(&mut text).map(|_| text),
-        file => std::fs::read_to_string(file),
-    };
-    Ok(read.map_err(|error| format!("{file}: {error}; name a file, or - for standard input"))?)
 }

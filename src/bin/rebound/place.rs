@@ -12,7 +12,7 @@ pub(crate) struct PlaceArguments {
     /// The name of the stack
     #[arg(long, value_name = "NAME", env = "REBOUND_STACK", default_value = STACK)]
     stack: String,
-    /// The one that `rebound dev` runs on this machine, by the file that it writes
+    /// The one that `rebound dev` runs on this machine; after an equals sign, the file that it writes, if it is another
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_FILE)]
     local: Option<PathBuf>,
     /// The AWS profile to take credentials from

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rebound::operate::replay::effects::Effects;
 use rebound::operate::replay::select::Selection;
 use rebound::operate::replay::{Function, Mode, Report, replay};
+use rebound::recipient::Recipient;
 use rebound::time::UnixMillis;
 use serde_json::json;
 
@@ -56,6 +57,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    if let Some(address) = arguments.emails.iter().find(|id| Recipient::parse(id).is_some()) {
+        let address = shown(address);
+        return Err(format!(
+            "{address} is an address, and not an email's id: rebound timeline --address {address} has the ids"
+        )
+        .into());
+    }
     let selection = Selection {
         partitions: arguments.emails.clone(),
         types: arguments.types.clone(),

@@ -9,6 +9,8 @@ use rebound::local::{LOCAL_SECRET, function_url};
 use rebound::signature::{SigningSecret, SigningSecrets};
 use rebound::time::UnixMillis;
 
+use crate::output::shown;
+use crate::values::url;
 use crate::{Failure, variable};
 
 /// Sign a sample event now, and print it as Lambda's event, or post it.
@@ -25,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     recent: bool,
     /// Post it to this URL and print the answer, instead of printing the event of a function URL
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = url)]
     post: Option<String>,
 }
 
@@ -49,7 +51,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let nobody = |error| format!("nobody answers at {url}: {error}; is `rebound dev` running?");
     let answer = request.send().await.map_err(nobody)?;
     let status = answer.status();
-    println!("{} {}", status.as_u16(), answer.text().await?);
+    println!("{} {}", status.as_u16(), shown(&answer.text().await?));
     Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -20,6 +20,7 @@ use rebound::signature::{SigningSecret, SigningSecrets};
 use rebound::time::UnixMillis;
 
 use crate::place::PlaceArguments;
+use crate::values::{more_than_zero, url};
 use crate::{Failure, output, variable};
 
 /// Send a campaign's signed webhooks, and chaos, to any Rebound, and check what it makes of them.
@@ -34,13 +35,14 @@ use crate::{Failure, output, variable};
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The webhook's URL
+    #[arg(value_parser = url)]
     url: String,
     /// How many emails the campaign has
-    #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     emails: u32,
     /// As many emails as make so many webhooks, not counting those that chaos repeats or forges
-    #[arg(long, value_name = "NUMBER", conflicts_with = "emails")]
-    events: Option<usize>,
+    #[arg(long, value_name = "NUMBER", conflicts_with = "emails", value_parser = clap::value_parser!(u32).range(1..))]
+    events: Option<u32>,
     /// What goes wrong on purpose, separated by commas, or all
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kinds())]
     chaos: Vec<String>,
@@ -51,11 +53,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
     /// How many are sent in a second; without it, as many as are taken
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = more_than_zero)]
     rate: Option<f64>,
     /// How many are under way at once
-    #[arg(long, value_name = "NUMBER", default_value_t = 16)]
-    at_once: usize,
+    #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    at_once: u16,
     /// Over how many minutes the campaign is spread, in the story's time
     #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=1_440))]
     over: u64,
@@ -80,6 +82,9 @@ fn kinds() -> PossibleValuesParser {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    if is_local(&arguments.url) && !somebody_listens(&arguments.url).await {
+        return Err(format!("nobody answers at {}; start `rebound dev` first, or again", arguments.url).into());
+    }
     let place = arguments.place.find_of(&arguments.url).await;
     let secret = secret(place.as_ref().ok(), &arguments.url).await?;
     let chaos: Vec<Chaos> = Chaos::ALL
@@ -90,7 +95,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let requests = chaos::requests(&story, &chaos);
 
     let progress = output::progress(requests.len() as u64, "requests");
-    let (url, at_once) = (arguments.url.clone(), arguments.at_once);
+    let (url, at_once) = (arguments.url.clone(), usize::from(arguments.at_once));
     let sending = Sending { url, secret, chaos: chaos.clone(), at_once, rate: arguments.rate };
     let sent = send(&story, &requests, &sending, || progress.inc(1)).await;
     progress.finish_and_clear();
@@ -141,6 +146,13 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     })
 }
 
+/// Tells whether a connection to a URL of this machine is taken.
+async fn somebody_listens(url: &str) -> bool {
+    let addresses = reqwest::Url::parse(url).ok().and_then(|url| url.socket_addrs(|| None).ok()).unwrap_or_default();
+    let connect = tokio::net::TcpStream::connect(addresses.as_slice());
+    tokio::time::timeout(Duration::from_secs(2), connect).await.is_ok_and(|connected| connected.is_ok())
+}
+
 /// Whether it is the Rebound of `rebound dev`, which is quicker than AWS.
 fn is_near(place: &Place) -> bool {
     place.variable("AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|url| is_local(&url))
@@ -152,7 +164,7 @@ fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
     let mut story = Story {
         seed,
         campaign: Campaign::new(&name).ok_or("that is no name for a campaign")?,
-        emails: arguments.emails.max(1),
+        emails: arguments.emails,
         until: UnixMillis::now(),
         span: Duration::from_secs(arguments.over * 60).max(LEAST_SPAN),
         scanners: chaos.contains(&Chaos::Scanners),
@@ -162,7 +174,7 @@ fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
         retold: chaos.contains(&Chaos::Duplicates),
     };
     if let Some(events) = arguments.events {
-        story.emails = story.emails_of(events);
+        story.emails = story.emails_of(events as usize);
     }
     Ok(story)
 }
@@ -186,7 +198,10 @@ async fn secret(place: Option<&Place>, url: &str) -> Result<SigningSecret, Failu
     };
     let source = SecretSource::from_manager(place.aws().secrets_manager(), arn, Duration::from_secs(60)).await;
     let secret = source.current().and_then(|secrets| secrets.first().cloned());
-    let unread =
-        "the signing secret can't be read from Secrets Manager; set RESEND_WEBHOOK_SECRET, or see `rebound doctor`";
+    let unread = if is_near(place) {
+        "the signing secret can't be read from `rebound dev`, which has stopped or was started again: start it again, and look at its file (--local=FILE)"
+    } else {
+        "the signing secret can't be read from Secrets Manager; set RESEND_WEBHOOK_SECRET, or see `rebound doctor`"
+    };
     Ok(secret.ok_or(unread)?)
 }

@@ -53,6 +53,13 @@ pub(crate) fn time(text: &str) -> Result<UnixMillis, String> {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    if let Some(address) = arguments.email_id.as_deref().filter(|id| Recipient::parse(id).is_some()) {
+        return Err(format!(
+            "{0} is an address, and not an email's id: rebound timeline --address {0}",
+            shown(address)
+        )
+        .into());
+    }
     let place = arguments.place.find().await?;
     let list = List { calls: place.calls(Duration::from_secs(6 * 3_600)), ..suppressions::list(&place) };
     let now = UnixMillis::now();
@@ -134,7 +141,7 @@ fn print(arguments: &Arguments, entries: &[Entry]) {
     });
     let header: &[&str] =
         if by_address { &["when (UTC)", "after", "email", "what", ""] } else { &["when (UTC)", "after", "what", ""] };
-    println!("{}", output::table(header, rows.collect::<Vec<_>>()));
+    output::table(header, rows.collect::<Vec<_>>());
     if !arguments.receipts {
         return;
     }

@@ -1,13 +1,19 @@
 //! Writing the list down: an entry for each recipient and reason, those that were lifted too, so that an import gives the same list.
+//!
+//! Whoever opens it with a spreadsheet, or prints it on a terminal, gets text and nothing else: in a CSV no cell is a formula
+//! ([`guarded`]), and in both forms nothing steers a terminal ([`text`](crate::text)). JSON lines lose nothing by that. In a CSV the
+//! line breaks of a detail are spaces.
 
 use std::io::Write;
 
-use super::import::Entry;
+use super::entry::Entry;
+use crate::operate::lists::cells::guarded;
 use crate::policy::suppression::{Reason, Record};
 use crate::store::Item;
 use crate::store::forgotten::{self, KEY_ITEM};
 use crate::store::string;
 use crate::store::suppressions::Stored;
+use crate::text::{escaped, one_line_escaped};
 use crate::time::UnixMillis;
 
 /// The form of a list.
@@ -91,11 +97,8 @@ impl<W: Write> Writer<W> {
     /// It can't be written.
     pub fn write(&mut self, entry: &Entry) -> Result<(), WriteError> {
         match self {
-            Self::Csv(csv) => csv.serialize(entry)?,
-            Self::JsonLines(to) => {
-                serde_json::to_writer(&mut *to, entry)?;
-                to.write_all(b"\n")?;
-            }
+            Self::Csv(csv) => csv.serialize(entry.map(|cell| guarded(one_line_escaped(&cell))))?,
+            Self::JsonLines(to) => writeln!(to, "{}", escaped(&serde_json::to_string(entry)?))?,
         }
         Ok(())
     }
@@ -146,6 +149,13 @@ mod tests {
             csv in any::<bool>(),
         ) {
             let ann = Recipient::parse("ann@example.com").unwrap();
+            let mut changes = changes;
+            for change in changes.iter_mut().filter(|_| csv) {
+                // Line breaks are spaces there.
+                if let Effect::Suppress(Grounds { detail: Some(detail), .. }) = &mut change.effect {
+                    *detail = one_line_escaped(detail);
+                }
+            }
             let stored = Stored::default().merged(&changes).unwrap();
             let mut text = Vec::new();
             let mut writer = Writer::new(if csv { Format::Csv } else { Format::JsonLines }, &mut text);
@@ -153,7 +163,7 @@ mod tests {
                 writer.write(&entry).unwrap();
             }
             writer.finish().unwrap();
-            let read = read(std::str::from_utf8(&text).unwrap(), UnixMillis(1_900_000_000_000));
+            let read = read(text.as_slice(), UnixMillis(1_900_000_000_000)).unwrap();
             prop_assert_eq!(&read.unreadable, &vec![]);
             let again: Vec<Change> = read.changes.into_iter().map(|(_, change)| change).collect();
             prop_assert_eq!(Stored::default().merged(&again).unwrap().suppression, stored.suppression);

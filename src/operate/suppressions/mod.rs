@@ -8,6 +8,7 @@
 //! A change of an operator's is a change like an event's: the newest counts, by its time, and a change by hand is newer than whatever is
 //! stored. So what somebody removes stays removed when an older bounce arrives late, and comes back when the address bounces again.
 
+mod entry;
 pub mod export;
 pub mod import;
 pub mod lifted;

@@ -26,7 +26,8 @@ async fn every_address_gets_the_answer_that_the_list_gives_whatever_its_spelling
     let lapsing = "recipient,reason,at,until\nold@example.com,soft_bounce,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n";
     let list = list(&place);
     let note = rebound::operate::audit::Note::new("ann", "a test", UnixMillis::now()).unwrap();
-    import(&list, read(lapsing, note.at), LiftedByHand::Stay, &note, || {}).await.unwrap();
+    let read = read(lapsing.as_bytes(), note.at).unwrap();
+    import(&list, read, LiftedByHand::Stay, &note, || {}).await.unwrap();
 
     let asked = texts(&[
         "Ann Lee <ANN@example.com>",

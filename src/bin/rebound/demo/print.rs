@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use comfy_table::{Cell, Color, ContentArrangement, Row, Table, presets};
+use comfy_table::Color;
 use rebound::alert::{Kind, Severity};
 use rebound::store::Item;
 use rebound::store::row;
@@ -15,15 +15,14 @@ use super::mails::{LARGE, SMALL};
 use super::protect::{self, Standing};
 use super::stage::string;
 use super::steps::Step;
+use crate::output::{self, Cell};
 
 /// How wide a table may be whose texts may be long.
 const WIDE: u16 = 130;
 
-pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = impl Into<Row>>) {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDE).add_rows(rows);
-    println!("{table}\n");
+pub(super) fn table<C: Into<Cell>>(header: &[&str], rows: impl IntoIterator<Item = impl IntoIterator<Item = C>>) {
+    output::table_of_width(Some(WIDE), header, rows);
+    println!();
 }
 
 /// What `receive` answered and stored.

@@ -1,10 +1,11 @@
 //! What the demo prints of verdicts and decisions.
 
-use comfy_table::{Cell, Color};
+use comfy_table::Color;
 use rebound::decision::{Done, receipt};
 
 use super::engage::Report;
 use super::print::table;
+use crate::output::Cell;
 
 /// Who it was, what was decided, and one receipt.
 pub(super) fn engage(reports: &[Report]) {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rebound::local::dynamodb::is_local;
 use rebound::local::stack::EmbeddedAws;
 
 use crate::{Failure, variable};
@@ -16,7 +17,7 @@ impl EnvFile {
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        for (name, value) in not_secret(aws) {
+        for (name, value) in shared(aws) {
             lines.push_str(&format!("{name}={value}\n"));
         }
         // Whoever waits for it finds it whole.
@@ -33,10 +34,22 @@ impl Drop for EnvFile {
     }
 }
 
-/// The variables that are not secrets of the shell's own: those are not to be copied to a file.
-fn not_secret(aws: &EmbeddedAws) -> impl Iterator<Item = (&String, &String)> {
-    let secrets =
-        ["RESEND_WEBHOOK_SECRET", "RESEND_API_KEY", "ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-    let is_secret = move |name: &str, value: &String| secrets.contains(&name) && variable(name).as_ref() == Some(value);
-    aws.variables().iter().filter(move |(name, value)| !is_secret(name, value))
+/// The variables for other commands. Secrets of the shell's own are not copied to a file.
+///
+/// Credentials go together, or not at all: half of them is worth nothing. Where every endpoint is on this machine, nobody checks the
+/// secret, but some engines keep the tables of each key apart: so the key stays, with a secret that is none. Where one is elsewhere,
+/// other commands look for credentials as they do for AWS.
+fn shared(aws: &EmbeddedAws) -> Vec<(&str, &str)> {
+    let is_shells = |name: &str, value: &str| variable(name).as_deref() == Some(value);
+    let all = || aws.variables().iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let is_near = all().filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL")).all(|(_, url)| is_local(url));
+    all()
+        .filter_map(|(name, value)| match name {
+            _ if !is_shells(name, value) => Some((name, value)),
+            "RESEND_WEBHOOK_SECRET" | "RESEND_API_KEY" | "ANTHROPIC_API_KEY" | "AWS_SESSION_TOKEN" => None,
+            "AWS_ACCESS_KEY_ID" => is_near.then_some((name, value)),
+            "AWS_SECRET_ACCESS_KEY" => is_near.then_some((name, "local")),
+            _ => Some((name, value)),
+        })
+        .collect()
 }

@@ -15,7 +15,7 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
     let kinds = sent.kinds.iter().map(|(kind, number)| [format!("sent, {kind}"), number.to_string()]);
     let answers =
         sent.answers.iter().map(|(answer, number)| [format!("answered {}", shown(answer)), number.to_string()]);
-    println!("{}", output::table(&["requests", ""], kinds.chain(answers)));
+    output::table(&["requests", ""], kinds.chain(answers));
     let seconds = sent.took.as_secs_f64();
     let [p50, p90, p99, most] = [50.0, 90.0, 99.0, 100.0].map(|percent| sent.percentile(percent));
     println!(
@@ -33,7 +33,7 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
     }
     let findings = match findings {
         Ok(findings) => findings,
-        Err(why) => return println!("{why}"),
+        Err(why) => return println!("{}", shown(why)),
     };
     let rows = [
         ("webhooks stored, byte for byte", findings.stored),
@@ -45,10 +45,7 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
         ("opens and clicks judged", findings.verdicts),
         ("decisions", findings.decisions),
     ];
-    println!(
-        "{}",
-        output::table(&["in the tables", ""], rows.map(|(what, number)| [what.to_owned(), number.to_string()]))
-    );
+    output::table(&["in the tables", ""], rows.map(|(what, number)| [what.to_owned(), number.to_string()]));
     match findings.published {
         Some(number) if findings.repeats > 0 => println!(
             "{number} alerts and decisions were published; {} of them came again, the very same, as after a death they may.",

@@ -5,15 +5,18 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use rebound::operate::audit::Note;
 use rebound::operate::scan::{Wanted, scan};
+use rebound::operate::suppressions::List;
 use rebound::operate::suppressions::export::{Format, WriteError, Writer, entries, is_recipients};
-use rebound::operate::suppressions::import::{self, Report};
+use rebound::operate::suppressions::import::{self, Read, Report, Unreadable};
 use rebound::operate::suppressions::lifted::LiftedByHand;
 use rebound::store::calls::Trouble;
 use rebound::time::UnixMillis;
 use serde_json::json;
 
 use super::{from_resend, list, note};
+use crate::list_file::ListFile;
 use crate::place::PlaceArguments;
 use crate::{Failure, output};
 
@@ -49,19 +52,86 @@ pub(crate) struct ImportArguments {
     place: PlaceArguments,
 }
 
+/// So many entries are merged together: no more than these are held in memory, however long a file is.
+const TOGETHER: usize = 5_000;
+
+/// So many refused lines are named in the JSON report.
+const NAMED: usize = 1_000;
+
 pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, Failure> {
     let note = note(arguments.by.as_deref(), &arguments.why)?;
     let by_hand = if arguments.again { LiftedByHand::Again } else { LiftedByHand::Stay };
-    let text = arguments.file.as_deref().map(output::read).transpose()?;
+    let file = arguments.file.as_deref().map(ListFile::open).transpose()?;
     let place = arguments.place.find().await?;
-    let Some(text) = text else { return from_resend::import(&place, by_hand, arguments.json).await };
-    let read = import::read(&text, note.at);
-    let progress = output::progress(read.changes.len() as u64, "entries");
-    let report = import::import(&list(&place), read, by_hand, &note, || progress.inc(1)).await?;
+    let Some(file) = file else {
+        return from_resend::import(&place, by_hand, arguments.json).await;
+    };
+    import_file(&list(&place), file, by_hand, &note, arguments.json).await
+}
+
+/// Imports a file, part by part.
+async fn import_file(
+    list: &List,
+    mut file: ListFile,
+    by_hand: LiftedByHand,
+    note: &Note,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let progress = output::counting("entries");
+    let (mut report, mut refused, mut is_noted) = (Report::default(), 0, false);
+    let mut merge = async |part: Read| -> Result<(), Failure> {
+        if !part.changes.is_empty() && !is_noted {
+            import::keep_note(list, note).await?;
+            is_noted = true;
+        }
+        let mut part = import::import_part(list, part, by_hand, note, || progress.inc(1)).await?;
+        refused += part.unreadable.len();
+        if !json {
+            progress.suspend(|| part.unreadable.iter().for_each(say_unreadable));
+        }
+        part.unreadable.truncate(if json { NAMED.saturating_sub(report.unreadable.len()) } else { 0 });
+        report.add(part);
+        Ok(())
+    };
+    let mut part = Read::default();
+    while let Some(line) = file.next()? {
+        part.add(line, note.at);
+        if part.changes.len() + part.unreadable.len() >= TOGETHER {
+            merge(std::mem::take(&mut part)).await?;
+        }
+    }
+    merge(part).await?;
     progress.finish_and_clear();
-    print(&report, arguments.json);
-    let is_whole = report.unreadable.is_empty() && report.lifted.is_empty();
+    let counts = file.counts()?;
+    if json {
+        let mut said = json!(report);
+        if let Some(said) = said.as_object_mut() {
+            said.insert("lines".to_owned(), json!(counts.lines));
+            said.insert("refused".to_owned(), json!(refused));
+        }
+        println!("{said}");
+    } else {
+        print(&report, false);
+        say_refused(refused, counts.lines);
+    }
+    let is_whole = refused == 0 && report.lifted.is_empty();
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn say_unreadable(unreadable: &Unreadable) {
+    println!("line {}: {}", unreadable.line, output::shown(&unreadable.why));
+}
+
+fn say_refused(refused: usize, lines: u64) {
+    match refused {
+        0 => {}
+        1 => println!("1 of {lines} lines was not read; mend it and import the file again: that changes nothing else"),
+        refused => {
+            println!(
+                "{refused} of {lines} lines were not read; mend them and import the file again: that changes nothing else"
+            );
+        }
+    }
 }
 
 /// How many of those who were lifted since are shown.
@@ -88,9 +158,7 @@ pub(super) fn print(report: &Report, json: bool) {
     if report.lifted.iter().any(|lifted| lifted.why.is_some()) {
         println!("import it with --again to suppress those again whom an operator lifted");
     }
-    for unreadable in &report.unreadable {
-        println!("line {}: {}", unreadable.line, output::shown(&unreadable.why));
-    }
+    report.unreadable.iter().for_each(say_unreadable);
     if !report.unreadable.is_empty() {
         println!(
             "{} lines were not read; mend them and import the file again: that changes nothing else",

@@ -68,7 +68,7 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, Failure>
     let rows = found.iter().map(|(recipient, standing)| {
         [shown(recipient), standing.iter().map(check::reason).collect::<Vec<_>>().join("\n")]
     });
-    println!("{}", output::table(&["must not be written to", "why"], rows));
+    output::table(&["must not be written to", "why"], rows);
     let besides = if forgotten > 0 { format!(", and {forgotten} who were forgotten") } else { String::new() };
     println!("{number} addresses{besides}");
     Ok(ExitCode::SUCCESS)
@@ -148,7 +148,7 @@ fn print(recipient: &Recipient, stored: Option<&Stored>, is_forgotten: bool, don
         (false, false) => "must not be written to",
         (false, true) => "may be written to",
     };
-    println!("{recipient} {verdict}");
+    println!("{} {verdict}", shown(recipient.as_str()));
     for standing in &standing {
         let email = standing.email_id.as_ref().map(|email| format!(" (email {})", shown(email))).unwrap_or_default();
         println!("  {}{email}", check::reason(standing));
@@ -161,6 +161,7 @@ fn print(recipient: &Recipient, stored: Option<&Stored>, is_forgotten: bool, don
     }
     for done in done {
         let reasons = if done.reasons.is_empty() { String::new() } else { format!(" {}", done.reasons.join(", ")) };
-        println!("  {}: {}{reasons}, by {}: {}", moment(done.at), done.action, shown(&done.by), shown(&done.why));
+        let (action, by, why) = (shown(&done.action), shown(&done.by), shown(&done.why));
+        println!("  {}: {action}{}, by {by}: {why}", moment(done.at), shown(&reasons));
     }
 }

@@ -1,0 +1,191 @@
+//! What is said of each address.
+
+use rebound::campaign::Campaign;
+use rebound::operate::check::Answer;
+use rebound::policy::brake::{Brake, Status};
+use rebound::recipient::Recipient;
+use rebound::store::suppressions::Standing;
+use rebound::time::UnixMillis;
+use serde_json::{Value, json};
+
+use crate::output::{self, Cell, moment, shown};
+
+/// So many answers are shown in a table; of more, those that are no, a line each.
+const MANY: usize = 50;
+
+/// What is asked about.
+pub(super) struct Asked {
+    /// The address as it was written; `None` for a line without one.
+    pub(super) written: Option<String>,
+    /// The line of the file that it is from.
+    pub(super) line: Option<u64>,
+    /// The address that was read in it, or why there is none.
+    pub(super) read: Result<Recipient, String>,
+}
+
+impl Asked {
+    /// The address, if there is one.
+    pub(super) fn address(&self) -> Option<String> {
+        self.read.as_ref().ok().map(|recipient| recipient.as_str().to_owned())
+    }
+
+    fn name(&self) -> String {
+        match (&self.written, self.line) {
+            (Some(written), _) => shown(written),
+            (None, Some(line)) => format!("line {line}"),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// A campaign that was asked about, and its brake, if it was computed.
+type Braked = (Campaign, Option<Brake>);
+
+/// Says answers, one after another: as they come, where there are many.
+pub(super) struct Answers {
+    says_all: bool,
+    json: bool,
+    brake: Option<Braked>,
+    /// The first answers, while there are few enough for a table.
+    first: Vec<(Asked, Answer)>,
+    asked: usize,
+    refused: usize,
+    without_address: usize,
+}
+
+impl Answers {
+    pub(super) fn new(says_all: bool, json: bool, brake: Option<Braked>) -> Self {
+        Self { says_all, json, brake, first: Vec::new(), asked: 0, refused: 0, without_address: 0 }
+    }
+
+    /// Adds an answer: for what is no address, without looking for one.
+    pub(super) fn add(&mut self, asked: Asked, answer: impl FnOnce() -> Option<Answer>) {
+        let answer = asked.read.as_ref().ok().and_then(|_| answer()).unwrap_or(Answer::NotAnAddress);
+        self.asked += 1;
+        self.refused += usize::from(!answer.may_send());
+        self.without_address += usize::from(asked.read.is_err() && asked.line.is_some());
+        if self.json {
+            println!("{}", as_json(&asked, &answer, self.brake.as_ref()));
+            return;
+        }
+        self.first.push((asked, answer));
+        if self.asked > MANY {
+            self.say_lines();
+        }
+    }
+
+    fn say_lines(&mut self) {
+        for (asked, answer) in self.first.drain(..).filter(|(_, answer)| self.says_all || !answer.may_send()) {
+            let word = if answer.may_send() { "yes" } else { "no" };
+            println!("{word:3} {}  {}", asked.name(), why(&asked, &answer, "; "));
+        }
+    }
+
+    /// Says what is still to be said.
+    pub(super) fn finish(&mut self) {
+        if self.json {
+            return;
+        }
+        if !self.first.is_empty() {
+            let rows = self.first.drain(..).map(|(asked, answer)| {
+                let word = if answer.may_send() { "yes" } else { "no" };
+                let why = why(&asked, &answer, "\n");
+                [Cell::new(asked.name()), output::verdict(word, answer.may_send()), Cell::new(why)]
+            });
+            output::table(&["address", "may be written to", "why not"], rows);
+        }
+        if self.asked > 1 {
+            println!("{} of {} may be written to, {} may not.", self.asked - self.refused, self.asked, self.refused);
+        }
+        match self.without_address {
+            0 => {}
+            1 => println!("1 line has no address that can be read, and counts as no."),
+            lines => println!("{lines} lines have no address that can be read, and count as no."),
+        }
+        if let Some((campaign, brake)) = &self.brake {
+            print_brake(campaign, brake.as_ref());
+        }
+    }
+
+    /// Tells whether everybody may be written to.
+    pub(super) fn may_all_be_sent(&self) -> bool {
+        self.refused == 0 && volume(self.brake.as_ref()).is_none_or(|volume| volume > 0.0)
+    }
+}
+
+fn print_brake(campaign: &Campaign, brake: Option<&Brake>) {
+    let campaign = shown(campaign.as_str());
+    let Some(brake) = brake else { return println!("Campaign {campaign}: nothing stands against it.") };
+    let volume = match brake.status {
+        Status::Open => "all of it may be sent".to_owned(),
+        Status::Slowed => format!("send {} % of it at most", (brake.volume * 100.0).round()),
+        Status::Paused => "send nothing".to_owned(),
+    };
+    println!("Campaign {campaign} is {}: {volume}. {}", brake.status.as_str(), shown(&brake.reason));
+}
+
+/// How much of a campaign may be sent. `None`: no campaign was asked about.
+fn volume(brake: Option<&Braked>) -> Option<f64> {
+    brake.map(|(_, brake)| brake.as_ref().map_or(1.0, |brake| brake.volume))
+}
+
+fn as_json(asked: &Asked, answer: &Answer, brake: Option<&Braked>) -> Value {
+    let reasons: Vec<Value> = match (&asked.read, answer) {
+        (Err(why), _) => {
+            answer.reasons().into_iter().map(|reason| json!({ "reason": reason, "detail": why })).collect()
+        }
+        (_, Answer::MayNot(standing)) => standing.iter().map(reason_json).collect(),
+        _ => answer.reasons().into_iter().map(|reason| json!({ "reason": reason })).collect(),
+    };
+    let volume = volume(brake);
+    let mut line = json!({
+        "address": asked.written,
+        "recipient": asked.read.as_ref().ok(),
+        "may_send": answer.may_send() && volume.is_none_or(|volume| volume > 0.0),
+        "reasons": reasons,
+    });
+    let Some(fields) = line.as_object_mut() else { return line };
+    fields.extend(asked.line.map(|number| ("line".to_owned(), json!(number))));
+    if let Some((campaign, brake)) = brake {
+        let status = brake.as_ref().map_or(Status::Open, |brake| brake.status);
+        let reason = brake.as_ref().map(|brake| brake.reason.as_str());
+        let campaign = json!({ "name": campaign, "status": status, "volume": volume, "reason": reason });
+        fields.insert("campaign".to_owned(), campaign);
+    }
+    line
+}
+
+fn reason_json(standing: &Standing) -> Value {
+    let time = |at: Option<UnixMillis>| at.map(UnixMillis::to_text);
+    json!({
+        "reason": standing.reason, "at": time(standing.at), "until": time(standing.until),
+        "email_id": standing.email_id, "detail": standing.detail,
+    })
+}
+
+/// Why not, in words.
+fn why(asked: &Asked, answer: &Answer, between: &str) -> String {
+    let place = asked.line.filter(|_| asked.written.is_some()).map(|line| format!("line {line}: ")).unwrap_or_default();
+    match (&asked.read, answer) {
+        (Err(why), _) => format!("{place}{}", shown(why)),
+        (_, Answer::May) => String::new(),
+        (_, Answer::NotAnAddress) => "it is no address that mail could go to".to_owned(),
+        (_, Answer::Forgotten) => "forgotten: erased on request, and must not get email of any kind".to_owned(),
+        (_, Answer::MayNot(standing)) => standing.iter().map(reason).collect::<Vec<_>>().join(between),
+    }
+}
+
+/// A reason in a line.
+pub(crate) fn reason(standing: &Standing) -> String {
+    let mut line = shown(&standing.reason);
+    if let Some(at) = standing.at {
+        line.push_str(&format!(" since {}", moment(at)));
+    }
+    if let Some(until) = standing.until {
+        line.push_str(&format!(", until {}", moment(until)));
+    }
+    if let Some(detail) = &standing.detail {
+        line.push_str(&format!(": {}", shown(detail)));
+    }
+    line
+}

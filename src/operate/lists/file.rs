@@ -1,0 +1,71 @@
+//! Files that are no lists, by how they begin: each is refused with what to do.
+
+/// Why a file is no list.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The file can't be read.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// A workbook: a zip archive with XML in it, or the older form.
+    #[error(
+        "it is a workbook (or an archive), and not text: open it, and save the sheet with the addresses as CSV (UTF-8)"
+    )]
+    Workbook,
+    /// A document.
+    #[error("it is a document, and not a list: copy the addresses into a text file, one a line")]
+    Document,
+    /// A web page, or a spreadsheet's XML.
+    #[error(
+        "it is HTML or XML, and not a list: save it as CSV (UTF-8), or copy the addresses into a text file, one a line"
+    )]
+    Markup,
+    /// JSON that is not a line for each entry.
+    #[error(
+        "it is one JSON document, and not a list: write an object a line, such as {{\"recipient\": \"ann@example.com\"}} \
+         (for an array of objects: jq -c '.[]' FILE)"
+    )]
+    Json,
+    /// UTF-16.
+    #[error("it is UTF-16, and not UTF-8: save it as UTF-8 (in a spreadsheet: as CSV UTF-8)")]
+    Utf16,
+    /// Anything else that is no text.
+    #[error("it is not text: name a CSV, JSON lines, or a file with an address a line")]
+    Binary,
+}
+
+/// How many bytes of a file tell what it is.
+pub(super) const HEAD: usize = 1_024;
+
+/// Looks at the beginning of a file, and tells what is no text.
+pub(super) fn refuse(head: &[u8]) -> Result<(), ListError> {
+    let begins = |with: &[u8]| head.starts_with(with);
+    if begins(b"PK\x03\x04") || begins(b"\xd0\xcf\x11\xe0") || begins(b"\x1f\x8b") {
+        return Err(ListError::Workbook);
+    }
+    if begins(b"%PDF") || begins(b"{\\rtf") {
+        return Err(ListError::Document);
+    }
+    let every_second = |from: usize| head.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
+    if begins(b"\xff\xfe") || begins(b"\xfe\xff") || every_second(0).max(every_second(1)) * 4 > head.len() {
+        return Err(ListError::Utf16);
+    }
+    if head.contains(&0) {
+        return Err(ListError::Binary);
+    }
+    Ok(())
+}
+
+/// Looks at the first line of a text that is no entry, and tells what is another kind of document.
+pub(super) fn refuse_line(line: &str) -> Result<(), ListError> {
+    let line = line.trim();
+    // `[ann@example.com](mailto:ann@example.com)` is a line of a list, though not a good one.
+    let is_array = line.starts_with('[') && !line.contains("](");
+    if line.starts_with('{') || is_array {
+        return Err(ListError::Json);
+    }
+    let name = line.strip_prefix('<').and_then(|rest| rest.chars().next());
+    match name {
+        Some(c) if c.is_ascii_alphabetic() || matches!(c, '!' | '?' | '/') => Err(ListError::Markup),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,204 @@
+//! An entry of a list as it stands in a file, and the changes that it makes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::short_hash;
+use crate::operate::lists::file::ListError;
+use crate::operate::lists::{Line, ListReader, Row, Unreadable};
+use crate::policy::suppression::{Change, Effect, Grounds, Reason};
+use crate::recipient::Recipient;
+use crate::signature::MessageId;
+use crate::time::UnixMillis;
+
+/// An entry of a list as it stands in a file, one for each recipient and reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Entry {
+    /// The address.
+    pub recipient: String,
+    /// The reason's name; `manual` where there is none.
+    pub reason: Option<String>,
+    /// Since when, `2026-11-23T13:05:00.126Z`.
+    pub at: Option<String>,
+    /// When it lapses.
+    pub until: Option<String>,
+    /// The circumstances.
+    pub detail: Option<String>,
+    /// The email that brought it about.
+    pub email_id: Option<String>,
+    /// The message that said so.
+    pub message_id: Option<String>,
+    /// When it was lifted.
+    pub lifted_at: Option<String>,
+    /// The message that lifted it.
+    pub lifted_by: Option<String>,
+}
+
+/// What a list holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// The changes that it makes, by recipient.
+    pub changes: Vec<(Recipient, Change)>,
+    /// What of it can't be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Reads a whole list. What has no time of its own is of `now`.
+///
+/// # Errors
+/// It can't be read, or is no list.
+pub fn read(from: impl std::io::Read, now: UnixMillis) -> Result<Read, ListError> {
+    let mut read = Read::default();
+    for line in ListReader::new(from)? {
+        read.add(line?, now);
+    }
+    Ok(read)
+}
+
+impl Read {
+    /// Adds what a line says.
+    pub fn add(&mut self, line: Line, now: UnixMillis) {
+        match line {
+            Line::Refused(unreadable) => self.unreadable.push(unreadable),
+            Line::Entry { number, row } => match Entry::of(&row).changes(now) {
+                Ok((recipient, changes)) => {
+                    self.changes.extend(changes.into_iter().map(|change| (recipient.clone(), change)));
+                }
+                Err(why) => self.unreadable.push(Unreadable { line: number, why }),
+            },
+        }
+    }
+}
+
+impl Entry {
+    fn of(row: &Row) -> Self {
+        let cell = |name: &str| row.get(name).map(str::to_owned);
+        Self {
+            recipient: row.recipient.as_str().to_owned(),
+            reason: cell("reason"),
+            at: cell("at"),
+            until: cell("until"),
+            detail: cell("detail"),
+            email_id: cell("email_id"),
+            message_id: cell("message_id"),
+            lifted_at: cell("lifted_at"),
+            lifted_by: cell("lifted_by"),
+        }
+    }
+
+    /// The same with each of its texts changed.
+    pub(super) fn map(&self, change: impl Fn(String) -> String) -> Self {
+        let some = |text: &Option<String>| text.clone().map(&change);
+        Self {
+            recipient: change(self.recipient.clone()),
+            reason: some(&self.reason),
+            at: some(&self.at),
+            until: some(&self.until),
+            detail: some(&self.detail),
+            email_id: some(&self.email_id),
+            message_id: some(&self.message_id),
+            lifted_at: some(&self.lifted_at),
+            lifted_by: some(&self.lifted_by),
+        }
+    }
+
+    /// The changes that it makes: a suppressing one, a lifting one, or both.
+    fn changes(self, now: UnixMillis) -> Result<(Recipient, Vec<Change>), String> {
+        let recipient = Recipient::parse(&self.recipient).ok_or("there is no address in it")?;
+        let (reason, said) = reason(self.reason.as_deref().unwrap_or_default())?;
+        let time = |text: &Option<String>| match text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+            None => Ok(None),
+            Some(text) => UnixMillis::parse(text)
+                .map(Some)
+                .ok_or_else(|| format!("{text:?} is not a time like 2026-11-23T13:05:00Z")),
+        };
+        let past = |name: &str, text: &Option<String>| match time(text)? {
+            Some(at) if at > now => Err(format!("its {name} is {}, which is yet to come", at.to_text())),
+            at => Ok(at),
+        };
+        let (at, until, lifted_at) = (past("at", &self.at)?, time(&self.until)?, past("lifted_at", &self.lifted_at)?);
+        let message = |given: Option<String>, at: UnixMillis| {
+            let made = || format!("import-{}", short_hash(&[recipient.as_str(), reason.as_str(), &at.to_text()]));
+            MessageId::already_verified(given.unwrap_or_else(made))
+        };
+        let mut changes = Vec::new();
+        if at.is_some() || lifted_at.is_none() {
+            let at = at.unwrap_or(now);
+            let grounds = Grounds { email_id: self.email_id, detail: self.detail.or(said), until };
+            let message = message(self.message_id, at);
+            changes.push(Change { reason, at, message, effect: Effect::Suppress(grounds) });
+        }
+        if let Some(at) = lifted_at {
+            changes.push(Change { reason, at, message: message(self.lifted_by, at), effect: Effect::Lift });
+        }
+        Ok((recipient, changes))
+    }
+}
+
+/// The reason that a cell means, and what it says besides. Others call the same things by other names; and some write there what the
+/// receiving server said.
+fn reason(text: &str) -> Result<(Reason, Option<String>), String> {
+    let text = text.trim();
+    let word = text.to_lowercase().replace([' ', '-'], "_");
+    let reason = match word.as_str() {
+        "" => Reason::Manual,
+        "bounce" | "bounced" | "bounces" | "hardbounce" | "hard_bounced" | "permanent" | "invalid" | "cleaned" => {
+            Reason::HardBounce
+        }
+        "complained" | "complaints" | "spam" | "spamcomplaint" | "spam_complaint" | "spam_report" => Reason::Complaint,
+        "unsubscribe" | "unsubscribes" => Reason::Unsubscribed,
+        "manualsuppression" | "manual_suppression" | "manually_added" => Reason::Manual,
+        word => match Reason::from_text(word) {
+            Some(reason) => reason,
+            None if text.contains(char::is_whitespace) => return Ok((Reason::Manual, Some(text.to_owned()))),
+            None => {
+                let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+                return Err(format!("there is no reason {text:?}; there are {}", known.join(", ")));
+            }
+        },
+    };
+    Ok((reason, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_as_csv_as_json_lines_and_as_bare_addresses_and_nothing_is_lost_silently() {
+        let now = UnixMillis::parse("2026-11-28T12:00:00Z").unwrap();
+        let read = |text: &str| read(text.as_bytes(), now).unwrap();
+        let csv = read(
+            "email,reason,at\nAnn@b.c,complaint,2026-11-23T13:05:00Z\nnobody,,\nx@y.z,tired,\nd@e.f,,soon\ng@h.i,,\n",
+        );
+        let reasons: Vec<(&str, Reason, i64)> =
+            csv.changes.iter().map(|(who, change)| (who.as_str(), change.reason, change.at.0)).collect();
+        assert_eq!(reasons, [("ann@b.c", Reason::Complaint, 1_795_439_100_000), ("g@h.i", Reason::Manual, now.0)]);
+        let lines: Vec<u64> = csv.unreadable.iter().map(|unreadable| unreadable.line).collect();
+        assert_eq!(lines, [3, 4, 5]);
+        let json = read("{\"recipient\":\"a@b.c\",\"reason\":\"provider\"}\n\n{broken\n");
+        assert_eq!((json.changes.len(), json.unreadable[0].line), (1, 3));
+        let bare = read("# old list\na@b.c\n\nnot an address\n");
+        assert_eq!((bare.changes.len(), bare.unreadable[0].line), (1, 4));
+    }
+
+    #[test]
+    fn a_time_of_the_future_is_refused_with_its_line_and_why() {
+        let now = UnixMillis::parse("2026-11-28T12:00:00Z").unwrap();
+        let text = "email,at,until,lifted_at\na@b.c,2099-01-01T00:00:00Z,,\nb@b.c,,,2026-11-28T12:00:00.001Z\n\
+                    c@b.c,2026-11-28T12:00:00Z,2099-01-01T00:00:00Z,\n";
+        let read = read(text.as_bytes(), now).unwrap();
+        let why: Vec<(u64, bool)> =
+            read.unreadable.iter().map(|line| (line.line, line.why.contains("yet to come"))).collect();
+        assert_eq!(why, [(2, true), (3, true)]);
+        assert_eq!((read.changes.len(), read.changes[0].1.at), (1, now), "a reason may lapse in the future");
+    }
+
+    #[test]
+    fn an_entry_that_was_lifted_is_taken_over_as_lifted() {
+        let text = "recipient,reason,at,lifted_at\na@b.c,complaint,2026-11-23T13:05:00Z,2026-11-24T00:00:00Z\n";
+        let read = read(text.as_bytes(), UnixMillis(1_900_000_000_000)).unwrap();
+        let effects: Vec<bool> = read.changes.iter().map(|(_, change)| change.effect == Effect::Lift).collect();
+        assert_eq!(effects, [false, true]);
+    }
+}
