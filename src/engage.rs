@@ -305,6 +305,11 @@ impl Work<'_> {
         Ok(key)
     }
 
+    /// Drops what is known of those who were forgotten, so that it is read again: the first of them may have been forgotten just now.
+    async fn know_nothing_of_forgotten(&self) {
+        *self.engager.forgotten.lock().await = None;
+    }
+
     /// How long a message waits that could not be handled: twice as long after each further time.
     fn wait(&self, delivery: &Delivery) -> Duration {
         let doubled = 2_u32.saturating_pow(delivery.deliveries.saturating_sub(1).min(16));

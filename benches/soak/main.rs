@@ -51,9 +51,12 @@ struct Arguments {
     /// The last fraction of the requests, during which nothing is killed
     #[arg(long, value_name = "FRACTION", default_value_t = 0.34)]
     calm: f64,
-    /// The fraction of the functions' calls of DynamoDB that fail
+    /// The fraction of the functions' calls of DynamoDB that fail; of the transactions among them, some are shown half
     #[arg(long, value_name = "FRACTION", default_value_t = 0.02)]
     faults: f64,
+    /// The fraction of the time during which SNS hangs, at the end of every two minutes
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.25)]
+    sns_hangs: f64,
     /// The fraction of the stream's batches that are delivered twice
     #[arg(long, value_name = "FRACTION", default_value_t = 0.1)]
     redeliver: f64,
@@ -106,6 +109,7 @@ async fn main() -> Result<ExitCode, Failure> {
         program: program(&arguments)?,
         folder: folder.clone(),
         faults: arguments.faults,
+        sns_hangs: arguments.sns_hangs,
         redeliver: arguments.redeliver,
         settle: arguments.settle,
         seed: arguments.seed,

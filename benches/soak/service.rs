@@ -23,6 +23,7 @@ pub(crate) struct Setting {
     pub(crate) program: PathBuf,
     pub(crate) folder: PathBuf,
     pub(crate) faults: f64,
+    pub(crate) sns_hangs: f64,
     pub(crate) redeliver: f64,
     pub(crate) settle: f64,
     pub(crate) seed: u64,
@@ -90,6 +91,7 @@ impl Service {
         command.arg("--data").arg(setting.folder.join("soak.db"));
         command.arg("--env-file").arg(&env_file);
         command.args(["--faults", &setting.faults.to_string(), "--redeliver", &setting.redeliver.to_string()]);
+        command.args(["--sns-hangs", &setting.sns_hangs.to_string()]);
         command.args(["--settle", &setting.settle.to_string()]);
         // Other dice in each life.
         command.args(["--seed", &setting.seed.wrapping_add(self.lives).to_string()]);

@@ -96,7 +96,7 @@ impl Work<'_> {
                     self.tally_if_new(&receipt, stored == decided);
                     return self.publish(happening, stored, delivery).await;
                 }
-                Stored::Changed => {}
+                Stored::Changed => self.know_nothing_of_forgotten().await,
             }
         }
         Err(Trouble::Passing("what the guards go by kept changing".to_owned()))

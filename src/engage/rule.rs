@@ -7,6 +7,7 @@ use crate::policy::answer::{Choice, Token};
 use crate::policy::followup::{self, Answer, Ruling, Taken};
 use crate::store::calls::Trouble;
 use crate::store::followups::{Place, followups};
+use crate::store::forgotten::KEY_ITEM;
 use crate::store::suppressions::names;
 
 /// A choice that the guards have ruled on.
@@ -67,7 +68,11 @@ impl Work<'_> {
             tags: Followup::tags(&email_id, self.config.campaign_tags.first(), &happened.campaign),
         };
         let place = Place { recipient: recipient.clone(), before, taken: Taken { at: not_before, email_id, id } };
-        let names = names(recipient, forgotten.as_ref());
+        let mut names = names(recipient, forgotten.as_ref());
+        if forgotten.is_none() {
+            // It is known from up to a minute ago that nobody was ever forgotten: it must still be so.
+            names.push(KEY_ITEM.to_owned());
+        }
         Ok(Ruled { guards, done: Done::FollowupProposed, followup: Some(followup), place: Some(place), names })
     }
 }

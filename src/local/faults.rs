@@ -22,7 +22,7 @@ pub use self::capacity::{ByTable, Capacity};
 use self::half::Late;
 pub use self::half::{Half, Told};
 pub use self::kinds::{Call, Fault, Service};
-pub use self::random::random;
+pub use self::random::{hanging, random};
 use self::upstream::Upstream;
 use super::server::Server;
 

@@ -92,6 +92,8 @@ pub struct EmbeddedAws {
     dynamodb: Option<EmbeddedDynamoDb>,
     /// What stands between the functions and DynamoDB.
     proxy: Option<FaultProxy>,
+    /// What stands between the functions and SNS.
+    sns_proxy: Option<FaultProxy>,
     variables: BTreeMap<String, String>,
 }
 
@@ -197,7 +199,7 @@ impl EmbeddedAws {
         if let Some(control) = &control {
             control.set(|controls| controls.environment.clone_from(&variables));
         }
-        Ok(Self { secrets_manager, sns, sqs, control, dynamodb, proxy: None, variables })
+        Ok(Self { secrets_manager, sns, sqs, control, dynamodb, proxy: None, sns_proxy: None, variables })
     }
 
     /// The environment of a function that runs on it.
@@ -224,21 +226,34 @@ impl EmbeddedAws {
     /// # Errors
     /// No port is free.
     pub async fn put_before_dynamodb(&mut self, faults: Faults) -> Result<String, StartError> {
+        let proxy = self.proxy_before("AWS_ENDPOINT_URL_DYNAMODB", Service::DynamoDb, faults).await?;
+        Ok(self.proxy.insert(proxy).url())
+    }
+
+    /// The same before SNS.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn put_before_sns(&mut self, faults: Faults) -> Result<String, StartError> {
+        let proxy = self.proxy_before("AWS_ENDPOINT_URL_SNS", Service::Sns, faults).await?;
+        Ok(self.sns_proxy.insert(proxy).url())
+    }
+
+    async fn proxy_before(&self, variable: &str, service: Service, faults: Faults) -> Result<FaultProxy, StartError> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let upstream = self.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default();
-        let proxy = FaultProxy::start(upstream, any, Service::DynamoDb, faults).await;
-        let proxy = proxy.map_err(|error| StartError::Listen(any, error))?;
-        let url = proxy.url();
-        self.proxy = Some(proxy);
-        Ok(url)
+        let upstream = self.variable(variable).unwrap_or_default();
+        let proxy = FaultProxy::start(upstream, any, service, faults).await;
+        proxy.map_err(|error| StartError::Listen(any, error))
     }
 
     /// A variable as the functions see it.
     fn seen(&self, name: &str) -> Option<String> {
-        match &self.proxy {
-            Some(proxy) if name == "AWS_ENDPOINT_URL_DYNAMODB" => Some(proxy.url()),
-            _ => self.variable(name),
-        }
+        let proxy = match name {
+            "AWS_ENDPOINT_URL_DYNAMODB" => &self.proxy,
+            "AWS_ENDPOINT_URL_SNS" => &self.sns_proxy,
+            _ => &None,
+        };
+        proxy.as_ref().map(FaultProxy::url).or_else(|| self.variable(name))
     }
 
     /// A receiver on it, wired as the function is.

@@ -7,8 +7,8 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 use crate::recipient::Recipient;
 use crate::store::calls::{Calls, Trouble};
-use crate::store::forgotten::{self, ForgottenKey, KEY_ITEM};
-use crate::store::suppressions::{Standing, Stored, names};
+use crate::store::forgotten::{self, ForgottenKey};
+use crate::store::suppressions::{Standing, Stored};
 use crate::store::{Item, recipient_key, string};
 use crate::time::UnixMillis;
 
@@ -68,29 +68,13 @@ pub async fn check(
     let distinct: Vec<&Recipient> = distinct.into_iter().collect();
     let mut found = Found::default();
 
-    // The key of the forgotten comes with the first of them.
-    let (first, rest) = distinct.split_at(distinct.len().min(BATCH - 1));
-    let keys = std::iter::once(KEY_ITEM.to_owned()).chain(first.iter().map(|recipient| recipient.as_str().to_owned()));
-    let items = calls.get_all(table, keys.map(|name| recipient_key(&name)).collect()).await?;
-    let key = items.iter().find(|item| string(item, "recipient") == KEY_ITEM).and_then(ForgottenKey::from_item);
-    found.add(items);
-    done(first.len());
+    // The addresses first, the forgotten after them: `forget` writes them in the other order, so nobody is missed by both looks.
+    let addresses = distinct.iter().map(|one| one.as_str().to_owned()).collect();
+    found.read(calls, table, addresses, &done).await?;
+    let key = forgotten::key(calls, table).await?;
     if let Some(key) = &key {
-        found.add(calls.get_all(table, first.iter().map(|one| recipient_key(&key.name_of(one))).collect()).await?);
-    }
-    let each = if key.is_some() { BATCH / 2 } else { BATCH };
-    type Asked = (usize, Result<Vec<Item>, Trouble>);
-    let asks: Vec<BoxFuture<'_, Asked>> = rest
-        .chunks(each)
-        .map(|some| {
-            let keys = some.iter().flat_map(|one| names(one, key.as_ref())).map(|name| recipient_key(&name)).collect();
-            async move { (some.len(), calls.get_all(table, keys).await) }.boxed()
-        })
-        .collect();
-    let mut asks = stream::iter(asks).buffer_unordered(AT_ONCE);
-    while let Some((number, items)) = asks.next().await {
-        found.add(items?);
-        done(number);
+        let names = distinct.iter().map(|one| key.name_of(one)).collect();
+        found.read(calls, table, names, |_| ()).await?;
     }
     let answer = |recipient: &Option<Recipient>| match recipient {
         Some(recipient) => found.answer(recipient, key.as_ref(), now),
@@ -104,6 +88,29 @@ pub async fn check(
 struct Found(BTreeMap<String, Item>);
 
 impl Found {
+    /// Reads the items of these names, some at a time.
+    async fn read(
+        &mut self,
+        calls: &Calls,
+        table: &str,
+        names: Vec<String>,
+        done: impl Fn(usize),
+    ) -> Result<(), Trouble> {
+        let asks: Vec<BoxFuture<'_, (usize, Result<Vec<Item>, Trouble>)>> = names
+            .chunks(BATCH)
+            .map(|some| {
+                let keys = some.iter().map(|name| recipient_key(name)).collect();
+                async move { (some.len(), calls.get_all(table, keys).await) }.boxed()
+            })
+            .collect();
+        let mut asks = stream::iter(asks).buffer_unordered(AT_ONCE);
+        while let Some((number, items)) = asks.next().await {
+            self.add(items?);
+            done(number);
+        }
+        Ok(())
+    }
+
     fn add(&mut self, items: Vec<Item>) {
         self.0.extend(items.into_iter().map(|item| (string(&item, "recipient").to_owned(), item)));
     }

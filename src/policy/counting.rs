@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::suppression::{Protection, bounce_is_hard};
+use super::suppression::{Protection, bounce_is_hard, was_never_tried};
 use crate::campaign::{Campaign, CampaignTags, Cohort};
 use crate::event::{Event, EventType};
 use crate::signature::MessageId;
@@ -27,7 +27,7 @@ pub enum Counter {
     Complained,
     /// `email.failed`
     Failed,
-    /// `email.suppressed`
+    /// `email.suppressed`, and `email.bounced` where Resend never tried because a suppression list had the address. Part of no rate.
     Suppressed,
     /// `email.opened`
     Opened,
@@ -72,6 +72,7 @@ impl Counter {
             EventType::EmailSent => Some(Self::Sent),
             EventType::EmailDelivered => Some(Self::Delivered),
             EventType::EmailDeliveryDelayed => Some(Self::Delayed),
+            EventType::EmailBounced if was_never_tried(event) => Some(Self::Suppressed),
             EventType::EmailBounced if bounce_is_hard(event) => Some(Self::BouncedHard),
             EventType::EmailBounced => Some(Self::BouncedSoft),
             EventType::EmailComplained => Some(Self::Complained),
@@ -197,8 +198,13 @@ pub fn counts(event: &Event<'_>, received: &Received, protection: &Protection, t
         let key = format!("{}#{}#{recipient}", counter.as_str(), received.partition);
         count(Once::Happening { key, at: received.happened_at(event) })
     };
+    let per_message = || {
+        let hash = MessageHash::of(&received.message);
+        count(Once::Message { second: received.at.seconds(), hash })
+    };
     match counter {
-        Counter::Complained | Counter::BouncedHard => match protection {
+        Counter::Suppressed if event.event_type() != Some(EventType::EmailBounced) => vec![per_message()],
+        Counter::Complained | Counter::BouncedHard | Counter::Suppressed => match protection {
             Protection::Changes(changes) => changes.keys().map(|recipient| happening(recipient.as_str())).collect(),
             Protection::Ambiguous(_) | Protection::Nothing => vec![happening("")],
         },
@@ -208,10 +214,7 @@ pub fn counts(event: &Event<'_>, received: &Received, protection: &Protection, t
             }
             _ => vec![happening("")],
         },
-        _ => {
-            let hash = MessageHash::of(&received.message);
-            vec![count(Once::Message { second: received.at.seconds(), hash })]
-        }
+        _ => vec![per_message()],
     }
 }
 
@@ -272,6 +275,22 @@ mod tests {
         assert_eq!(keys(json!({ "type": "Permanent" })), ["bounced_hard#e1#"]);
         assert_eq!(keys(json!({ "type": "Transient", "diagnosticCode": both })).len(), 2);
         assert_eq!(keys(json!({ "type": "Permanent", "subType": "MessageRejected" })), ["bounced_soft#e1#"]);
+    }
+
+    #[test]
+    fn a_bounce_of_what_was_never_tried_counts_as_suppressed() {
+        for sub_type in ["OnAccountSuppressionList", "Suppressed", " suppressed "] {
+            for bounce_type in ["Permanent", "Transient"] {
+                let bounce = json!({ "type": bounce_type, "subType": sub_type });
+                let data = json!({ "to": ["a@b.c"], "tags": { "campaign": "a" }, "bounce": bounce });
+                let counts = counted("email.bounced", &data);
+                assert_eq!(counts.len(), 1, "{sub_type}");
+                assert_eq!(counts[0].counter, Counter::Suppressed, "{bounce_type} {sub_type}");
+                assert!(matches!(counts[0].once, Once::Happening { .. }), "once, however many webhooks report it");
+            }
+        }
+        let skipped = json!({ "to": ["a@b.c"], "tags": { "campaign": "a" } });
+        assert!(matches!(counted("email.suppressed", &skipped)[0].once, Once::Message { .. }));
     }
 
     #[test]

@@ -220,6 +220,14 @@ pub(super) fn bounce_is_hard(event: &Event<'_>) -> bool {
     hard_bounce_detail(event).is_some()
 }
 
+/// Whether a bounce is of an email that Resend never tried to deliver, because a suppression list had the address
+/// (<https://resend.com/docs/dashboard/emails/email-bounces>).
+pub(super) fn was_never_tried(event: &Event<'_>) -> bool {
+    let sub_type = event.bounce().sub_type.unwrap_or_default();
+    let is = |name: &str| sub_type.trim().eq_ignore_ascii_case(name);
+    is("OnAccountSuppressionList") || is("Suppressed")
+}
+
 /// `type/subtype` of a bounce that says that the address is bad for good; `None` for any other bounce.
 ///
 /// `MessageRejected` is permanent too, but about the content: the address is fine.

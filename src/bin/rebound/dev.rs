@@ -59,6 +59,9 @@ pub(crate) struct Arguments {
     /// Let this fraction of the functions' calls of DynamoDB fail: refused, throttled, conflicting, slow, or done and not answered
     #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction, conflicts_with = "aws_only")]
     faults: f64,
+    /// Let SNS hang for this fraction of the time, at the end of every two minutes
+    #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction, conflicts_with = "aws_only")]
+    sns_hangs: f64,
     /// Where the dice of --redeliver and --faults begin
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     seed: u64,
@@ -93,6 +96,9 @@ fn number(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, Strin
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if range.contains(&number) { Ok(number) } else { Err(format!("from {} to {}", range.start(), range.end())) }
 }
+
+/// How often SNS hangs, where it is to.
+const HANGING_PERIOD: Duration = Duration::from_secs(120);
 
 /// The key of the stand-in for Resend.
 const RESEND_KEY: &str = "local";
@@ -140,6 +146,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     } else {
         None
     };
+    if arguments.sns_hangs > 0.0 {
+        let hangs = Faults::default();
+        hangs.keep_no_calls();
+        hangs.plan(faults::hanging(arguments.sns_hangs, HANGING_PERIOD));
+        aws.put_before_sns(hangs).await?;
+    }
     let _running = if arguments.aws_only {
         serve_elsewhere(&aws, arguments).await?
     } else {

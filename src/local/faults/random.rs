@@ -1,6 +1,6 @@
 //! A plan by dice: some fraction of the calls fails, each in one of the ways in which AWS and the network do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Call, Fault, Half, Told};
 
@@ -11,6 +11,15 @@ const SLOWEST_MILLIS: u64 = 400;
 pub fn random(fraction: f64, seed: u64) -> impl FnMut(&Call) -> Option<Fault> + Send + 'static {
     let mut dice = fastrand::Rng::with_seed(seed);
     move |call| (dice.f64() < fraction).then(|| one(call, &mut dice))
+}
+
+/// Lets a service hang for this fraction of the time: at the end of each `period`.
+pub fn hanging(fraction: f64, period: Duration) -> impl FnMut(&Call) -> Option<Fault> + Send + 'static {
+    let began = Instant::now();
+    move |_| {
+        let into_period = began.elapsed().as_secs_f64() % period.as_secs_f64();
+        (into_period >= period.as_secs_f64() * (1.0 - fraction)).then_some(Fault::Hang)
+    }
 }
 
 fn one(call: &Call, dice: &mut fastrand::Rng) -> Fault {
@@ -39,6 +48,13 @@ fn is_write(operation: &str) -> bool {
 mod tests {
     use super::super::Service;
     use super::*;
+
+    #[test]
+    fn a_service_hangs_for_a_part_of_the_time() {
+        let call = Call { index: 0, service: Service::Sns, operation: "Publish".to_owned() };
+        let hangs = |fraction| hanging(fraction, Duration::from_secs(3_600))(&call);
+        assert_eq!((hangs(0.0), hangs(0.5), hangs(1.0)), (None, None, Some(Fault::Hang)));
+    }
 
     #[test]
     fn so_many_calls_fail_in_every_way_by_the_seed_and_reads_do_not_conflict() {

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem}
 use super::{Decided, Decisions, Happening, absent, begun};
 use crate::store::calls::{Change, Trouble, Written, put_item, update_item};
 use crate::store::followups::Place;
-use crate::store::forgotten;
+use crate::store::forgotten::{self, KEY_ITEM};
 use crate::store::row::{item_size, payload_beside};
 use crate::store::{number, text};
 use crate::time::UnixMillis;
@@ -98,9 +98,11 @@ impl Decisions {
 
     fn not_suppressed(&self, name: &str, now: UnixMillis) -> Result<TransactWriteItem, Trouble> {
         let check = ConditionCheck::builder().table_name(&self.tables.suppressions).key("recipient", text(name));
-        let check = match forgotten::is_name(name) {
-            true => check.condition_expression("attribute_not_exists(reasons)"),
-            false => check
+        let check = match name {
+            // Where nobody was ever forgotten, nobody may have been since.
+            KEY_ITEM => check.condition_expression("attribute_not_exists(recipient)"),
+            name if forgotten::is_name(name) => check.condition_expression("attribute_not_exists(reasons)"),
+            _ => check
                 .condition_expression("attribute_not_exists(reasons) OR #until <= :now")
                 .expression_attribute_names("#until", "until")
                 .expression_attribute_values(":now", number(now.0)),

@@ -63,10 +63,13 @@ async fn expected() -> Expected {
     }
     let halves = |which: &Which| HALVES.into_iter().filter(|_| which.1 == "TransactWriteItems").collect::<Vec<_>>();
     let of_each = |which: &Which| FAULTS.into_iter().chain(halves(which));
-    let points: Vec<_> =
-        calls.iter().flat_map(|which| of_each(which).map(|fault| (which.clone(), fault))).collect();
+    let points: Vec<_> = calls.iter().flat_map(|which| of_each(which).map(|fault| (which.clone(), fault))).collect();
     // Not with `println!`, which the test harness keeps to itself where all is well.
-    let told = format!("engage: {} points to try, three faults at each of {} calls, two more at each transaction\n", points.len(), calls.len());
+    let told = format!(
+        "engage: {} points to try, three faults at each of {} calls, two more at each transaction\n",
+        points.len(),
+        calls.len()
+    );
     std::io::stderr().write_all(told.as_bytes()).unwrap();
     Expected { end, questions, points }
 }

@@ -43,6 +43,32 @@ async fn somebody_suppressed_between_the_guards_and_the_decision_gets_no_follow_
     assert_eq!(stage.scan("RECIPIENTS_TABLE").await.len(), 0, "no place was taken");
 }
 
+#[tokio::test]
+async fn the_first_who_is_forgotten_gets_no_follow_up_either() {
+    let stage = Stage::start().await;
+    let (ann, bob) = (Mail::to("e1", "ann@example.com"), Mail::to("e2", "bob@example.com"));
+    stage.receives(&[bob.delivered(), bob.clicked("c2", after(-10 * MINUTE))]).await;
+    stage.receives(&[ann.delivered(), ann.clicked("c1", after(-10 * MINUTE))]).await;
+    // It is known from here on, for a minute, that nobody was ever forgotten.
+    let deliveries = stage.deliveries(&["c2"], 1).await;
+    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
+    assert_eq!(stage.published().len(), 1);
+
+    let key = rebound::store::forgotten::ForgottenKey::new([7; 32]).unwrap();
+    let name = key.name_of(&rebound::recipient::Recipient::parse("ann@example.com").unwrap());
+    let put = |name: &str| {
+        let put = stage.dynamodb.put_item().table_name(stage.aws.variable("SUPPRESSIONS_TABLE").unwrap());
+        put.item("recipient", AttributeValue::S(name.to_owned()))
+    };
+    let bytes = AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(key.bytes()));
+    put("#forgotten-key").item("key", bytes).send().await.unwrap();
+    put(&name).item("reasons", AttributeValue::Ss(vec!["opted_out".to_owned()])).send().await.unwrap();
+    let deliveries = stage.deliveries(&["c1"], 1).await;
+    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
+    assert_eq!(stage.published().len(), 1, "none to Ann");
+    assert_eq!(stage.scan("RECIPIENTS_TABLE").await.len(), 1, "no place was taken");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_mails_to_one_recipient_decided_side_by_side_do_not_both_get_a_follow_up() {
     let stage = Stage::start().await;

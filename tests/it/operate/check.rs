@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::operate::check::{Answer, check};
 use rebound::operate::suppressions::import::{import, read};
 use rebound::operate::suppressions::lifted::LiftedByHand;
@@ -100,6 +101,44 @@ async fn ten_thousand_addresses_take_a_hundred_and_one_calls_and_after_somebody_
     let answers = check(&calls, table, &addresses, now, |_| {}).await.unwrap();
     assert_eq!(answers[42], Answer::Forgotten);
     assert_eq!((refused(answers), service.proxy.calls().len()), (vec![42, 7777], 2 + 199));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_forgotten_while_a_list_is_checked_is_a_no() {
+    let service = Service::start().await;
+    let through_proxy = service.aws.variables().iter().map(|(name, value)| match name.as_str() {
+        "AWS_ENDPOINT_URL_DYNAMODB" => (name.clone(), service.proxy.url()),
+        _ => (name.clone(), value.clone()),
+    });
+    let place = rebound::operate::place::Place::find(&Default::default(), through_proxy).await.unwrap();
+    let table = place.table("SUPPRESSIONS_TABLE").to_owned();
+    // More than one call asks about.
+    let mut addresses: Vec<String> = (0..150).map(|n| format!("a{n:03}@example.com")).collect();
+    addresses.push("zoe@example.com".to_owned());
+    service.accepts(&signed(complaint("zoe@example.com", "e1")), "handled").await;
+    let (client, of_forget) = (service.aws.clients().unwrap().dynamodb(), table.clone());
+    service.proxy.plan(move |call| {
+        if call.index == 1 {
+            let key = rebound::store::forgotten::ForgottenKey::new([7; 32]).unwrap();
+            let name = key.name_of(&rebound::recipient::Recipient::parse("zoe@example.com").unwrap());
+            let text = |text: &str| AttributeValue::S(text.to_owned());
+            let forgets = async {
+                let put = client.put_item().table_name(&of_forget).item("recipient", text("#forgotten-key"));
+                let bytes = aws_sdk_dynamodb::primitives::Blob::new(key.bytes());
+                put.item("key", AttributeValue::B(bytes)).send().await.unwrap();
+                let put = client.put_item().table_name(&of_forget).item("recipient", text(&name));
+                put.item("reasons", AttributeValue::Ss(vec!["opted_out".to_owned()])).send().await.unwrap();
+                let delete = client.delete_item().table_name(&of_forget).key("recipient", text("zoe@example.com"));
+                delete.send().await.unwrap();
+            };
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(forgets));
+        }
+        None
+    });
+    let answers = check(&place.calls(Duration::from_secs(60)), &table, &addresses, UnixMillis::now(), |_| ()).await;
+    let no: Vec<usize> =
+        answers.unwrap().iter().enumerate().filter(|(_, one)| !one.may_send()).map(|(n, _)| n).collect();
+    assert_eq!(no, [150]);
 }
 
 #[tokio::test]

@@ -218,7 +218,11 @@ async fn expected() -> Expected {
     let of_each = |(index, call)| FAULTS.into_iter().chain(halves(call)).map(move |fault| (index, fault));
     let points: Vec<_> = calls.iter().enumerate().flat_map(of_each).collect();
     // Not with `println!`, which the test harness keeps to itself where all is well.
-    let told = format!("protect: {} points to try, three faults at each of {} calls, two more at each transaction\n", points.len(), calls.len());
+    let told = format!(
+        "protect: {} points to try, three faults at each of {} calls, two more at each transaction\n",
+        points.len(),
+        calls.len()
+    );
     std::io::stderr().write_all(told.as_bytes()).unwrap();
     Expected { end, points }
 }
