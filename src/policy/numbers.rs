@@ -169,11 +169,25 @@ pub struct VerdictPolicy {
     pub burst_links: usize,
     /// … clicked within so many milliseconds: no person does that.
     pub burst_within_ms: i64,
+    /// So many links of one email, clicked from one address or by one agent …
+    pub scan_links: usize,
+    /// … each within so many milliseconds of the one before …
+    pub scan_gap_ms: i64,
+    /// … the first of them within so many milliseconds after delivery: a scanner that takes its time.
+    pub scan_begins_within_ms: i64,
 }
 
 impl Default for VerdictPolicy {
     fn default() -> Self {
-        Self { machine_within_ms: 2_000, proxy_within_ms: 10_000, burst_links: 2, burst_within_ms: 1_000 }
+        Self {
+            machine_within_ms: 2_000,
+            proxy_within_ms: 10_000,
+            burst_links: 2,
+            burst_within_ms: 1_000,
+            scan_links: 3,
+            scan_gap_ms: 120_000,
+            scan_begins_within_ms: 600_000,
+        }
     }
 }
 
@@ -191,6 +205,8 @@ pub struct FollowupPolicy {
     pub within_days: u32,
     /// None within so many hours of the last.
     pub gap_hours: u32,
+    /// None for so many days after the recipient clicked an opt-out or preference link.
+    pub opt_out_days: u32,
     /// No mail from this hour of the day on …
     pub quiet_from: u8,
     /// … until this one, in the zone that `FOLLOWUP_TIMEZONE` names.
@@ -207,6 +223,7 @@ impl Default for FollowupPolicy {
             per_recipient: 3,
             within_days: 30,
             gap_hours: 72,
+            opt_out_days: 30,
             quiet_from: 21,
             quiet_until: 8,
             longest_delay_hours: 168,
@@ -282,16 +299,23 @@ impl Policy {
 
     fn check_engage(&self) -> Result<(), PolicyError> {
         let (verdict, followups, claude) = (&self.verdict, &self.followups, &self.claude);
-        let spans = [verdict.machine_within_ms, verdict.proxy_within_ms, verdict.burst_within_ms];
-        if spans.iter().any(|ms| !(0..=3_600_000).contains(ms)) || verdict.burst_links < 2 {
+        let spans = [
+            verdict.machine_within_ms,
+            verdict.proxy_within_ms,
+            verdict.burst_within_ms,
+            verdict.scan_gap_ms,
+            verdict.scan_begins_within_ms,
+        ];
+        let links = verdict.burst_links.min(verdict.scan_links);
+        if spans.iter().any(|ms| !(0..=3_600_000).contains(ms)) || links < 2 {
             return Err(PolicyError::OutOfRange(
-                "a verdict's spans are from 0 to 3,600,000 ms, burst_links at least 2",
+                "a verdict's spans are from 0 to 3,600,000 ms, burst_links and scan_links at least 2",
             ));
         }
         if followups.quiet_from > 24 || followups.quiet_until > 24 {
             return Err(PolicyError::OutOfRange("quiet_from and quiet_until are hours of the day, from 0 to 24"));
         }
-        let days = [followups.email_days, followups.within_days];
+        let days = [followups.email_days, followups.within_days, followups.opt_out_days];
         let hours = [followups.event_hours, followups.gap_hours, followups.longest_delay_hours];
         if days.iter().any(|days| !(1..=365).contains(days)) || hours.iter().any(|hours| !(1..=720).contains(hours)) {
             return Err(PolicyError::OutOfRange("days are from 1 to 365, hours from 1 to 720"));

@@ -12,16 +12,24 @@
 //! |---|---|---|---|---|
 //! | the agent is a known program or bot | machine | | | machine |
 //! | in a burst of clicks, or, for an open, just after one | machine | machine | | machine |
+//! | in a scan: several links one after another, soon after delivery | | | | machine |
 //! | before delivery, or sooner after it than `machine_within_ms` | machine | | | machine |
 //! | sooner after delivery than `proxy_within_ms`, or before it | | unsure | | |
 //! | the agent is such a proxy's | | | unsure | unsure |
 //! | there is no agent, or it says nothing that is known | unsure | | | unsure |
 //! | the time of delivery is not known | unsure | unsure | unsure | unsure |
-//! | a burst came from the same address | unsure | unsure | unsure | unsure |
+//! | a burst or a scan came from the same address | unsure | unsure | unsure | unsure |
 //! | none of these | human | human | | human |
 //!
 //! An empty field: the rule is not asked there. Apple's proxy and Gmail's prefetch fetch at any time, whether the mail is read or
 //! not, so that they did says nothing, whenever it was.
+//!
+//! # What later clicks may still show
+//!
+//! A verdict is given once, by all opens and clicks that are known then, those before and those after the one that is judged. A scanner
+//! that follows its links so slowly that the third comes after the verdict about the first looks like a person until then: its first two
+//! clicks may be taken for a person's, from the third on each is a machine's. So it brings about one decision at most, and never a
+//! handoff, which counts the clicks of people anew.
 
 use self::rules::Facts;
 use super::numbers::VerdictPolicy;
@@ -31,6 +39,7 @@ use crate::time::UnixMillis;
 pub mod agent;
 mod bursts;
 mod rules;
+mod scans;
 
 /// Who it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]

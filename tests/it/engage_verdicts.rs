@@ -25,6 +25,7 @@ const ANDROID_TABLET: &str =
 const ANDROID_FIREFOX: &str = "Mozilla/5.0 (Android 14; Mobile; rv:125.0) Gecko/125.0 Firefox/125.0";
 const SAMSUNG: &str = "Mozilla/5.0 (Linux; Android 14; SAMSUNG SM-S911B) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/24.0 Chrome/117.0.0.0 Mobile Safari/537.36";
 const CUBOT: &str = "Mozilla/5.0 (Linux; Android 10; CUBOT_X30) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36";
+const M_BOT: &str = "Mozilla/5.0 (Linux; Android 7.0; M bot 60 Build/NRD90M) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/64.0.3282.137 Mobile Safari/537.36";
 const WINDOWS_CHROME: &str =
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36";
 const WINDOWS_EDGE: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36 Edg/124.0.0.0";
@@ -158,6 +159,9 @@ fn people() -> Vec<Case> {
         ),
         case("two links, five seconds apart", Human, burst(MINUTE, 2, 5 * SECOND, MAC_SAFARI)),
         case("two links, 1,001 ms apart", Human, burst(MINUTE, 2, 1_001, MAC_SAFARI)),
+        case("three links, from 11 minutes after delivery on", Human, burst(11 * MINUTE, 3, 20 * SECOND, MAC_SAFARI)),
+        case("three links, three minutes apart", Human, burst(MINUTE, 3, 3 * MINUTE, MAC_SAFARI)),
+        one("a phone named M bot 60, click", Human, click(2 * MINUTE, M_BOT)),
         case("a double click on one link", Human, vec![click(MINUTE, IPHONE), click(MINUTE + 150, IPHONE)]),
         case("one link five times at once", Human, vec![click(MINUTE, IPHONE); 5]),
         one("exactly 2,000 ms after delivery, click", Human, click(2_000, WINDOWS_CHROME)),
@@ -238,6 +242,13 @@ fn scanners() -> Vec<Case> {
         case("a burst of 2 links, 1,000 ms apart", Machine, burst(MINUTE, 2, 1_000, WINDOWS_CHROME)),
         case("a burst of 5 links, its first", Machine, scan(MINUTE)),
         case("a burst of 5 links, its last", Machine, last_first(scan(MINUTE))),
+        case("eight links, 1.3 s apart, the first", Machine, burst(20 * SECOND, 8, 1_300, WINDOWS_CHROME)),
+        case("eight links, 1.3 s apart, the last", Machine, last_first(burst(20 * SECOND, 8, 1_300, WINDOWS_CHROME))),
+        case(
+            "three links, two minutes apart, the last",
+            Machine,
+            last_first(burst(9 * MINUTE, 3, 2 * MINUTE, MAC_CHROME)),
+        ),
         case("a burst of 20 links", Machine, burst(MINUTE, 20, 30, MAC_CHROME)),
         case("a burst 43 s after sending, with an everyday agent", Machine, burst(43 * SECOND, 4, 250, WINDOWS_CHROME)),
         case(

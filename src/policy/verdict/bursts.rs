@@ -74,11 +74,13 @@ fn windows(seen: &[&Seen], within: i64) -> Vec<(UnixMillis, usize)> {
     windows
 }
 
-fn clicked(seen: &Seen) -> Option<&str> {
+/// The link that was clicked.
+pub(super) fn clicked(seen: &Seen) -> Option<&str> {
     seen.link.as_deref().filter(|link| seen.action == Action::Clicked && !link.is_empty())
 }
 
-fn since(later: UnixMillis, earlier: UnixMillis) -> i64 {
+/// Milliseconds from one moment to a later one.
+pub(super) fn since(later: UnixMillis, earlier: UnixMillis) -> i64 {
     later.0.saturating_sub(earlier.0)
 }
 

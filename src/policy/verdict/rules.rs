@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::agent::{self, Class};
 use super::bursts::Bursts;
+use super::scans::Scans;
 use super::{Action, History, Judgement, Seen, Verdict, said};
 use crate::policy::numbers::VerdictPolicy;
 use crate::signature::MessageId;
@@ -23,6 +24,7 @@ pub(super) struct Facts<'a> {
     policy: &'a VerdictPolicy,
     seen: Vec<&'a Seen>,
     bursts: Bursts<'a>,
+    scans: Scans<'a>,
 }
 
 impl<'a> Facts<'a> {
@@ -36,8 +38,8 @@ impl<'a> Facts<'a> {
         by_message.insert(&this.message, this);
         let mut seen: Vec<&Seen> = by_message.into_values().collect();
         seen.sort_unstable_by_key(|seen| seen.at);
-        let bursts = Bursts::of(&seen, policy);
-        Self { delivered_at: history.delivered_at, policy, seen, bursts }
+        let (bursts, scans) = (Bursts::of(&seen, policy), Scans::of(&seen, history.delivered_at, policy));
+        Self { delivered_at: history.delivered_at, policy, seen, bursts, scans }
     }
 
     /// The rules for one open or click, without regard to who else it was before.
@@ -61,6 +63,7 @@ impl<'a> Facts<'a> {
         if !prefetches(this, class) {
             grounds.extend(self.burst(this));
         }
+        grounds.extend(self.scan(this));
         let did = this.action.as_str();
         let least = self.policy.machine_within_ms;
         match after {
@@ -80,11 +83,21 @@ impl<'a> Facts<'a> {
 
     fn burst(&self, this: &Seen) -> Option<Ground> {
         if let Some(links) = self.bursts.around(this.at) {
-            let score = 20_u8.saturating_sub(2 * u8::try_from(links.min(8)).unwrap_or(8));
-            return Some((score, format!("{links} links clicked within {}", span(self.policy.burst_within_ms))));
+            return Some((
+                of_links(links),
+                format!("{links} links clicked within {}", span(self.policy.burst_within_ms)),
+            ));
         }
         let ago = self.bursts.just_before(this.at).filter(|_| this.action == Action::Opened)?;
         Some((18, format!("opened {} after a machine clicked several links", span(ago))))
+    }
+
+    fn scan(&self, this: &Seen) -> Option<Ground> {
+        let (links, gap) = (self.scans.around(this)?, span(self.policy.scan_gap_ms));
+        Some((
+            of_links(links),
+            format!("{links} links clicked one after another, each within {gap}, soon after delivery"),
+        ))
     }
 
     fn unsure(&self, this: &Seen, class: Class, after: Option<i64>) -> Vec<Ground> {
@@ -115,8 +128,9 @@ impl<'a> Facts<'a> {
         if after.is_none() {
             grounds.push((50, format!("{did}, but when it was delivered is not known")));
         }
-        if said(this.ip.as_deref()).is_some_and(|ip| self.bursts.came_from(ip)) {
-            grounds.push((40, "a machine clicked several links at once from the same address".to_owned()));
+        let came_from = |ip: &str| self.bursts.came_from(ip) || self.scans.came_from(ip);
+        if said(this.ip.as_deref()).is_some_and(came_from) {
+            grounds.push((40, "a machine clicked several links from the same address".to_owned()));
         }
         grounds
     }
@@ -162,6 +176,11 @@ fn human(this: &Seen, class: Class, after: i64) -> Judgement {
         false => format!("the agent is that of a {}", class.as_str()),
     });
     Judgement { verdict: Verdict::Human, score: base + later, reasons }
+}
+
+/// The score of a machine that clicked so many links: the more, the surer.
+fn of_links(links: usize) -> u8 {
+    20_u8.saturating_sub(2 * u8::try_from(links.min(8)).unwrap_or(8))
 }
 
 fn prefetches(this: &Seen, class: Class) -> bool {

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod scans;
+
 const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Mobile/15E148 Safari/604.1";
 const COMPUTER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:125.0) Gecko/20100101 Firefox/125.0";
 const GOOGLE: &str = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
@@ -76,8 +78,11 @@ fn googles_and_yahoos_proxies_fetch_for_a_person_from_ten_seconds_on() {
 fn links_within_a_second_are_a_burst_and_each_of_its_clicks_is_the_machines() {
     let (first, second, third) = (click(1, 60_000, "a"), click(2, 61_000, "b"), click(3, 62_001, "c"));
     let all = [first.clone(), second.clone(), third.clone()];
-    assert_eq!(all.each_ref().map(|this| verdict(this, &all)), [Verdict::Machine, Verdict::Machine, Verdict::Unsure]);
-    assert_eq!(judged(&first, &all).reasons, ["2 links clicked within 1 s"]);
+    // The third is no part of the burst, but the third link of a scan.
+    assert_eq!(all.each_ref().map(|this| verdict(this, &all)), [Verdict::Machine; 3]);
+    let later = Seen { link: Some("b".to_owned()), ..third.clone() };
+    assert_eq!(verdict(&later, &[first.clone(), second.clone(), later.clone()]), Verdict::Unsure);
+    assert_eq!(judged(&first, &all[..2]).reasons, ["2 links clicked within 1 s"]);
     let later = click(2, 61_001, "b");
     assert_eq!([&first, &later].map(|this| verdict(this, &[first.clone(), later.clone()])), [Verdict::Human; 2]);
 }
@@ -226,12 +231,20 @@ proptest! {
         mut this in any_seen(),
         history in any_history(),
         agent in ".{0,600}",
-        spans in any::<[i64; 3]>(),
-        burst_links in any::<usize>(),
+        spans in any::<[i64; 5]>(),
+        (burst_links, scan_links) in any::<(usize, usize)>(),
     ) {
         this.agent = Some(agent);
-        let [machine_within_ms, proxy_within_ms, burst_within_ms] = spans;
-        let policy = VerdictPolicy { machine_within_ms, proxy_within_ms, burst_links, burst_within_ms };
+        let [machine_within_ms, proxy_within_ms, burst_within_ms, scan_gap_ms, scan_begins_within_ms] = spans;
+        let policy = VerdictPolicy {
+            machine_within_ms,
+            proxy_within_ms,
+            burst_links,
+            burst_within_ms,
+            scan_links,
+            scan_gap_ms,
+            scan_begins_within_ms,
+        };
         prop_assert!(!judge(&this, &history, &policy).reasons.is_empty());
     }
 }

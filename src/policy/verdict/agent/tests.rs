@@ -106,7 +106,7 @@ fn crawlerdex_knows_programs_that_name_a_browsers_engine() {
         ),
     ] {
         assert_eq!(pattern_of(agent), Some(pattern), "{agent}");
-        assert!(!seems_a_crawler(&agent.to_lowercase(), false), "{agent}");
+        assert!(!guess::is_program(&agent.to_lowercase(), false), "{agent}");
         assert_eq!(class(Some(agent)), Class::Program, "{agent}");
     }
 }
@@ -146,11 +146,6 @@ fn people_whose_agents_crawlerdex_has_are_no_programs() {
         "Mozilla/5.0 (Linux; Android 8.0.0; Expanse) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/86.0.4240.99 Mobile Safari/537.36",
         "Mozilla/5.0 (Linux; Android 8.1.0; Fever_Plus_J) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/95.0.4638.50 Safari/537.36",
         "Mozilla/5.0 (Linux; Android 5.1; O+ Sonic) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/80.0.3987.162 Mobile Safari/537.36",
-        "Mozilla/5.0 (Linux; U; Android 4.0.4; es-es; SoftwinerEvb Build/IMM76D) AppleWebKit/534.30 (KHTML, like Gecko) Version/4.0 Mobile Safari/534.30",
-        "DESAY TS1008/1.0 Release/07.12.2013 Mozilla/5.0 (Linux; U; Android 4.0.3; zh-cn) AppleWebKit/534.30 (KHTML, like Gecko) Version/4.0 Mobile Safari/534.30",
-        "Mozilla/5.0 (Linux; Android 6.0; APACHE G6 Build/MRA58K; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/44.0.2403.119 Mobile Safari/537.36",
-        "KOPO L8_TD/Linux/3.4.39 Android/4.3 Release/08.15.2013 Browser/AppleWebkit534.30 Mobile Safari/534.30 SohuNews/5.2.3 BuildCode/95",
-        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) BlueMail/0.10.31 Chrome/61.0.3163.100 Electron/2.0.18 Safari/537.36",
     ] {
         patterns.push(pattern_of(agent).unwrap());
         assert_ne!(class(Some(agent)), Class::Program, "{agent}");
@@ -166,15 +161,61 @@ fn pattern_of(agent: &str) -> Option<&'static str> {
 }
 
 #[test]
+fn a_word_that_only_ends_as_a_programs_name_is_none() {
+    for agent in [
+        "Mozilla/5.0 (Linux; U; Android 4.0.4; es-es; SoftwinerEvb Build/IMM76D) AppleWebKit/534.30 (KHTML, like Gecko) Version/4.0 Mobile Safari/534.30",
+        "DESAY TS1008/1.0 Release/07.12.2013 Mozilla/5.0 (Linux; U; Android 4.0.3; zh-cn) AppleWebKit/534.30 (KHTML, like Gecko) Version/4.0 Mobile Safari/534.30",
+        "Mozilla/5.0 (Linux; Android 6.0; APACHE G6 Build/MRA58K; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/44.0.2403.119 Mobile Safari/537.36",
+        "KOPO L8_TD/Linux/3.4.39 Android/4.3 Release/08.15.2013 Browser/AppleWebkit534.30 Mobile Safari/534.30 SohuNews/5.2.3 BuildCode/95",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) BlueMail/0.10.31 Chrome/61.0.3163.100 Electron/2.0.18 Safari/537.36",
+    ] {
+        assert!(pattern_of(agent).is_some(), "Crawlerdex has it: {agent}");
+        assert_ne!(class(Some(agent)), Class::Program, "{agent}");
+    }
+}
+
+#[test]
+fn a_phone_named_like_a_bot_is_a_phone() {
+    for name in ["M bot 60", "M bot tab 71", "CUBOT_X30", "CUBOT SPIDER", "Preview 3", "A40 Monitor"] {
+        for agent in [
+            format!(
+                "Mozilla/5.0 (Linux; Android 7.0; {name} Build/NRD90M) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/64.0.3282.137 Mobile Safari/537.36"
+            ),
+            format!(
+                "Mozilla/5.0 (Linux; Android 7.0; {name} Build/NRD90M; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/64.0.3282.137 Mobile Safari/537.36 [FBAN/FB4A;FBDV/{name};FBSV/7.0]"
+            ),
+            format!("Mozilla/5.0 (Android 7.0; Mobile; {name}; rv:68.0) Gecko/68.0 Firefox/68.0"),
+        ] {
+            assert!(matches!(class(Some(&agent)), Class::Phone), "{agent}");
+        }
+    }
+}
+
+#[test]
+fn a_bot_is_one_on_a_phone_and_in_any_word_of_its_own() {
+    for agent in [
+        "Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/41.0.2272.96 Mobile Safari/537.36 (compatible; Somebot/2.1; +http://www.some.example/bot.html)",
+        "Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/41.0.2272.96 Mobile Safari/537.36 Somebot/2.1",
+        "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/41.0 Safari/537.36 Friendly Bot 3",
+        "Mozilla/5.0 (Windows NT 10.0; linkchecker2) Gecko/20100101 Firefox/125.0",
+        "Mozilla/5.0 (Windows NT 10.0) Gecko/20100101 Firefox/125.0 (ops@scanner.example)",
+    ] {
+        assert_eq!(class(Some(agent)), Class::Program, "{agent}");
+    }
+    let version = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Safari/604.1 (Ecosia ios@11.1.0.1)";
+    assert_eq!(class(Some(version)), Class::Phone);
+}
+
+#[test]
 fn an_agent_is_read_anew_though_another_lay_at_its_place() {
     let person = "mozilla/5.0 (x11; linux x86_64; rv:115.0) gecko/20100101 firefox/115.0";
     let machine = "mozilla/5.0 (x11; linux x86_64; crawler!!) gecko/2010010 firefox/115.0";
     assert_eq!(person.len(), machine.len());
     let mut place = String::with_capacity(512);
-    for (agent, expected) in [(person, false), (machine, true), (person, false)] {
+    for (agent, expected) in [(person, Class::Desktop), (machine, Class::Program), (person, Class::Desktop)] {
         place.clear();
-        place.push_str(&unmistakable(agent, ""));
-        assert_eq!(iscrawl::is_crawler(&place), expected, "{agent}");
+        place.push_str(agent);
+        assert_eq!(class(Some(&place)), expected, "{agent}");
     }
 }
 

@@ -1,0 +1,84 @@
+//! Several links of one email clicked one after another, soon after delivery: a scanner that takes its time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::bursts::{clicked, since};
+use super::{Seen, said};
+use crate::policy::numbers::VerdictPolicy;
+use crate::time::UnixMillis;
+
+/// What makes clicks one visitor's: the same address, or the same agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Visitor<'a> {
+    Address(&'a str),
+    Agent(&'a str),
+}
+
+impl<'a> Visitor<'a> {
+    /// Whose a click is, by its address and by its agent, as far as it has them.
+    fn of(seen: &'a Seen) -> impl Iterator<Item = Self> {
+        let address = said(seen.ip.as_deref()).map(Self::Address);
+        address.into_iter().chain(said(seen.agent.as_deref()).map(Self::Agent))
+    }
+}
+
+/// Clicks of one visitor, each within `scan_gap_ms` of the one before.
+#[derive(Clone, Debug)]
+struct Run<'a> {
+    first: UnixMillis,
+    last: UnixMillis,
+    links: BTreeSet<&'a str>,
+    addresses: BTreeSet<&'a str>,
+}
+
+/// The scans in what was seen of one email: runs of clicks on `scan_links` distinct links, each of which begins no later than
+/// `scan_begins_within_ms` after delivery.
+///
+/// Every click of a run is in it, the first as well as the last. Further clicks make runs longer and begin them earlier, so they never
+/// take a click out of a scan.
+pub(super) struct Scans<'a>(BTreeMap<Visitor<'a>, Vec<Run<'a>>>);
+
+impl<'a> Scans<'a> {
+    /// The scans in `seen`, which must be in order of time. None where the time of delivery is not known.
+    pub(super) fn of(seen: &[&'a Seen], delivered_at: Option<UnixMillis>, policy: &VerdictPolicy) -> Self {
+        let Some(delivered_at) = delivered_at else { return Self(BTreeMap::new()) };
+        let mut runs: BTreeMap<Visitor<'a>, Vec<Run<'a>>> = BTreeMap::new();
+        for click in seen {
+            let Some(link) = clicked(click) else { continue };
+            for visitor in Visitor::of(click) {
+                let runs = runs.entry(visitor).or_default();
+                let run = match runs.last_mut() {
+                    Some(run) if since(click.at, run.last) <= policy.scan_gap_ms => run,
+                    _ => {
+                        let (links, addresses) = (BTreeSet::new(), BTreeSet::new());
+                        runs.push(Run { first: click.at, last: click.at, links, addresses });
+                        let Some(run) = runs.last_mut() else { continue };
+                        run
+                    }
+                };
+                run.last = click.at;
+                run.links.insert(link);
+                run.addresses.extend(said(click.ip.as_deref()));
+            }
+        }
+        let is_scan = |run: &Run<'_>| {
+            run.links.len() >= policy.scan_links && since(run.first, delivered_at) <= policy.scan_begins_within_ms
+        };
+        runs.values_mut().for_each(|runs| runs.retain(is_scan));
+        runs.retain(|_, runs| !runs.is_empty());
+        Self(runs)
+    }
+
+    /// How many links the largest scan has that a click is part of, if it is.
+    pub(super) fn around(&self, click: &Seen) -> Option<usize> {
+        clicked(click)?;
+        let runs = Visitor::of(click).filter_map(|visitor| self.0.get(&visitor)).flatten();
+        let holding = runs.filter(|run| run.first <= click.at && click.at <= run.last);
+        holding.map(|run| run.links.len()).max()
+    }
+
+    /// Whether a click of a scan came from this address.
+    pub(super) fn came_from(&self, ip: &str) -> bool {
+        self.0.values().flatten().any(|run| run.addresses.contains(ip))
+    }
+}
