@@ -113,7 +113,14 @@ impl Claude {
                 break;
             }
         }
-        if status == StatusCode::OK { Ok(read) } else { Err(refused(status, retry_after, &read)) }
+        match status {
+            StatusCode::OK => match error_kind(&read) {
+                // A proxy on the way, or an answer that had begun, may hold an error all the same.
+                Some(kind) => Err(refused(status_of(&kind), retry_after, &read)),
+                None => Ok(read),
+            },
+            status => Err(refused(status, retry_after, &read)),
+        }
     }
 }
 
@@ -132,16 +139,42 @@ fn lost(error: &reqwest::Error) -> Failure {
 /// A request that was answered with an error (<https://platform.claude.com/docs/en/api/errors>).
 fn refused(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Failure {
     let code = status.as_u16();
-    // The kind of error is one of a few words; its message may repeat what was asked, which is no business of a log.
-    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let kind = body.pointer("/error/type").and_then(serde_json::Value::as_str).unwrap_or_default();
-    let is_word = kind.len() <= 40 && kind.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-    let kind = if is_word && !kind.is_empty() { format!(", {kind}") } else { String::new() };
+    let kind = error_kind(body).filter(|kind| !kind.is_empty()).map(|kind| format!(", {kind}")).unwrap_or_default();
     let why = format!("Claude answered {code}{kind}");
     match code {
         401 | 403 => Failure::Key(why),
         408 | 409 | 425 | 429 | 500..=599 => Failure::Passing { why, retry_after, charge: Charge::Nothing },
         _ => Failure::Never(why),
+    }
+}
+
+/// What kind of error a body says that it is; empty where it doesn't name one. `None`: it is no error.
+pub(crate) fn error_kind(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let text = |pointer| body.pointer(pointer).and_then(serde_json::Value::as_str);
+    if text("/type") != Some("error")
+        && (text("/type").is_some() || body.get("error").is_none_or(|error| error.is_null()))
+    {
+        return None;
+    }
+    // One of a few words; the message beside it may repeat what was asked, which is no business of a log.
+    let kind = text("/error/type").unwrap_or_default();
+    let is_word = kind.len() <= 40 && kind.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    Some(if is_word { kind.to_owned() } else { String::new() })
+}
+
+/// The status that belongs to a kind of error (<https://platform.claude.com/docs/en/api/errors>). One that is not known may pass.
+fn status_of(kind: &str) -> StatusCode {
+    match kind {
+        "invalid_request_error" => StatusCode::BAD_REQUEST,
+        "authentication_error" => StatusCode::UNAUTHORIZED,
+        "billing_error" => StatusCode::PAYMENT_REQUIRED,
+        "permission_error" => StatusCode::FORBIDDEN,
+        "not_found_error" => StatusCode::NOT_FOUND,
+        "request_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+        "rate_limit_error" => StatusCode::TOO_MANY_REQUESTS,
+        "timeout_error" => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -171,6 +204,28 @@ mod tests {
         }
         let told = of(400, r#"{"error":{"type":"ann@example.com wrote\n"}}"#).to_string();
         assert_eq!(told, "Claude answered 400", "words of outsiders are not repeated");
+    }
+
+    #[test]
+    fn an_error_inside_an_answer_is_read_as_one() {
+        for (body, expected) in [
+            (r#"{"type":"error","error":{"type":"overloaded_error","message":"x"}}"#, Some("overloaded_error")),
+            (r#"{"error":{"type":"api_error"}}"#, Some("api_error")),
+            (r#"{"type":"error"}"#, Some("")),
+            (r#"{"type":"error","error":{"type":"Ann wrote"}}"#, Some("")),
+            (r#"{"type":"message","content":[]}"#, None),
+            (r#"{"type":"message","error":{"type":"x"}}"#, None),
+            (r#"{"error":null}"#, None),
+            ("<html>", None),
+        ] {
+            assert_eq!(error_kind(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+        let of = |kind: &str| refused(status_of(kind), None, b"");
+        for kind in ["overloaded_error", "rate_limit_error", "api_error", "timeout_error", "", "a_new_error"] {
+            assert!(matches!(of(kind), Failure::Passing { charge: Charge::Nothing, .. }), "{kind}");
+        }
+        assert!(matches!(of("authentication_error"), Failure::Key(_)));
+        assert!(matches!(of("not_found_error"), Failure::Never(_)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod engage;
 
 use std::str::FromStr;
 
-pub use self::engage::{DEFAULT_MODEL, EngageConfig, KeyPlace};
+pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyPlace};
 
 use crate::campaign::CampaignTags;
 use crate::policy::numbers::{Policy, PolicyError};

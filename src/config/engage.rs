@@ -9,7 +9,8 @@ use crate::policy::numbers::Policy;
 /// The model that is asked unless another is named.
 pub const DEFAULT_MODEL: &str = "claude-haiku-5-5";
 
-const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
+/// Where Claude is asked unless another address is named.
+pub const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
 
 const DEFAULT_CONCURRENCY: usize = 4;
 

@@ -120,10 +120,10 @@ impl Work<'_> {
             };
             tracing::warn!(error = %failure, tries = asked.tries, "Claude gave no answer");
             match failure {
-                Failure::Never(why) => return Ok(self.by_the_rules(happened, asked, &why)),
+                Failure::Never(why) => return Ok(self.refused_for_good(happened, asked, &why)),
                 Failure::Key(why) => match self.engager.keys.reread(Some(&key)).await.filter(|_| !has_new_key) {
                     Some(new) => (key, has_new_key) = (new, true),
-                    None => return Ok(self.by_the_rules(happened, asked, &why)),
+                    None => return Ok(self.refused_for_good(happened, asked, &why)),
                 },
                 // Who has just waited in vain for so long does not do so again at once.
                 Failure::TimedOut => break (failure.to_string(), Duration::ZERO),
@@ -228,6 +228,13 @@ impl Work<'_> {
                 self.by_the_rules(happened, asked, "Claude's answer was refused")
             }
         }
+    }
+
+    /// Claude refuses the key, the model, the account or the question, and will go on to do so until somebody changes a setting: which an
+    /// alarm says.
+    fn refused_for_good(&self, happened: &Happened, asked: Asked, why: &str) -> Advice {
+        self.tally.one(Metric::ClaudeRefusals);
+        self.by_the_rules(happened, asked, why)
     }
 
     fn by_the_rules(&self, happened: &Happened, mut asked: Asked, because: &str) -> Advice {

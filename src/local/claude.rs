@@ -190,8 +190,10 @@ impl Shared {
     }
 
     async fn answer(&self, request: Request<Bytes>) -> Reply {
-        if request.uri().path() == "/v1/models" && request.method() == Method::GET {
-            return Ok(self.models(&request));
+        if let Some(model) = request.uri().path().strip_prefix("/v1/models/")
+            && request.method() == Method::GET
+        {
+            return Ok(self.model(&request, model));
         }
         if request.uri().path() != "/v1/messages" {
             return Ok(error(404, None, "Not found"));
@@ -219,14 +221,16 @@ impl Shared {
         })
     }
 
-    /// The models, for a key that is there and is not `refused`: <https://platform.claude.com/docs/en/api/models/list>.
-    fn models(&self, request: &Request<Bytes>) -> Response<Full<Bytes>> {
+    /// A model, for a key that is there and is not `refused`: <https://platform.claude.com/docs/en/api/models/retrieve>.
+    fn model(&self, request: &Request<Bytes>, model: &str) -> Response<Full<Bytes>> {
         let key = request.headers().get("x-api-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
         if matches!(key, "" | "refused") {
             return error(401, None, "invalid x-api-key");
         }
-        let model = json!({ "type": "model", "id": "claude-haiku-5-5", "display_name": "Claude Haiku 5.5" });
-        json_response(StatusCode::OK, JSON, json!({ "data": [model], "has_more": false }).to_string())
+        if !request::is_known(model) {
+            return error(404, None, &format!("model: {model}"));
+        }
+        json_response(StatusCode::OK, JSON, json!({ "type": "model", "id": model, "display_name": model }).to_string())
     }
 
     fn message(

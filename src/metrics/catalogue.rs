@@ -160,6 +160,7 @@ metrics! {
     ClaudeCost, UsDollars, Engage, "What Claude cost, in US dollars.";
     ClaudeSpentToday, UsDollars, Engage, "What Claude has cost since midnight UTC, with what is reserved, in US dollars.";
     ClaudeFailures, Count, Engage, "Questions that Claude gave no answer to.";
+    ClaudeRefusals, Count, Engage, "Decisions that the rules made because Claude refuses the key, the model or the question for good.";
 }
 
 /// How many there are.
@@ -274,7 +275,7 @@ mod tests {
         }
         // At 0.30 US dollars a month for each that is told of in every hour: README says how many there are, and what they cost. A line
         // can tell of 100.
-        assert_eq!(METRICS, 55);
+        assert_eq!(METRICS, 56);
     }
 
     #[test]

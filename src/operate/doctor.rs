@@ -2,11 +2,13 @@
 //!
 //! - [`tables`]: the tables, as the template has them.
 //! - [`front`]: the function URL, and the signing secret.
-//! - [`outside`]: Resend, and Claude.
+//! - [`outside`]: Resend's key and its webhook.
+//! - [`claude`]: Claude's key and its model.
 //! - [`work`]: what protect and engage have to do, and whether they keep up.
 //!
 //! The checks are made side by side, and none stops another. Nothing is changed, and nothing is spent.
 
+pub mod claude;
 pub mod front;
 pub mod outside;
 pub mod tables;
@@ -100,7 +102,7 @@ pub async fn examine(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<C
         ("tables", tables::check(place).boxed()),
         ("function URL", front::check(place, url).boxed()),
         ("Resend", outside::resend(place, url, now).boxed()),
-        ("Claude", async { vec![outside::claude(place).await] }.boxed()),
+        ("Claude", claude::check(place).boxed()),
         ("events", async { vec![work::last_event(place, now).await] }.boxed()),
         ("mappings", work::mappings(place, now).boxed()),
         ("dead letters", work::dead_letters(place).boxed()),

@@ -10,6 +10,9 @@ const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// The models that can't be told which tool to use, nor not to think, by how their names begin.
 const FREE_MODELS: [&str; 3] = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-fable-"];
 
+/// How the names of models begin that there are.
+const KNOWN_MODELS: [&str; 5] = ["claude-haiku-", "claude-sonnet-", "claude-opus-", "claude-fable-", "claude-mythos-"];
+
 /// The model that can be told which tool to use, if it is told not to think.
 const TAME_MODEL: &str = "claude-haiku-5-5";
 
@@ -26,6 +29,11 @@ pub(super) struct Refused {
 
 fn invalid<T>(message: impl Into<String>) -> Result<T, Refused> {
     Err(Refused { status: 400, message: message.into() })
+}
+
+/// Whether there is a model of this name.
+pub(super) fn is_known(model: &str) -> bool {
+    KNOWN_MODELS.iter().any(|known| model.starts_with(known))
 }
 
 /// Checks a request, of which `body` is the body.
@@ -46,6 +54,9 @@ pub(super) fn check(request: &Request<Bytes>, body: &Value) -> Result<(), Refuse
     let Some(model) = body.get("model").and_then(Value::as_str).filter(|model| !model.is_empty()) else {
         return invalid("model: Field required");
     };
+    if !is_known(model) {
+        return Err(Refused { status: 404, message: format!("model: {model}") });
+    }
     if body.get("max_tokens").and_then(Value::as_u64).unwrap_or_default() == 0 {
         return invalid("max_tokens: Field required");
     }

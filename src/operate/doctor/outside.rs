@@ -1,9 +1,8 @@
-//! Resend, and Claude: are the keys good, is the webhook there, and what came of the last deliveries?
+//! Resend: is the key good, is the webhook there, and what came of the last deliveries?
 
 use std::time::Duration;
 
 use super::{Check, Verdict};
-use crate::claude::VERSION;
 use crate::operate::connect::{ConnectError, NEEDED, NEEDED_WHERE_OFFERED, resend_of, secret};
 use crate::operate::place::Place;
 use crate::resend::{Delivered, Resend, ResendError, Webhook};
@@ -12,9 +11,6 @@ use crate::time::UnixMillis;
 const KEY: &str = "Resend's key";
 const WEBHOOK: &str = "webhook at Resend";
 const DELIVERIES: &str = "deliveries at Resend";
-const CLAUDE: &str = "Claude's key";
-
-const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Time in which the first try of a delivery has ended: Resend waits 15 s for an answer.
 const FIRST_TRY: Duration = Duration::from_secs(60);
@@ -148,39 +144,5 @@ pub(super) fn ago(at: UnixMillis, now: UnixMillis) -> String {
         2..120 => format!("{minutes} minutes ago"),
         120..2_880 => format!("{} hours ago", minutes / 60),
         _ => format!("{} days ago", minutes / 1_440),
-    }
-}
-
-/// Whether Claude's key is good. To list the models costs nothing
-/// (<https://platform.claude.com/docs/en/api/models/list>).
-pub(super) async fn claude(place: &Place) -> Check {
-    let rules = "there is none: the written rules decide, and never propose a mail";
-    let key = match place.variable("ANTHROPIC_API_KEY") {
-        Some(key) => key,
-        None => {
-            let arn = match place.named("API_KEYS_ARN").await {
-                Ok(arn) => arn,
-                Err(error) => return Check::not_checked(CLAUDE, error.to_string()),
-            };
-            match secret::field(place, &arn, "ANTHROPIC_API_KEY").await {
-                Ok(Some(key)) => key,
-                Ok(None) => return Check::ok(CLAUDE, rules),
-                Err(error) => return Check::not_checked(CLAUDE, error.to_string()),
-            }
-        }
-    };
-    let base = place.variable("ANTHROPIC_BASE_URL").unwrap_or_else(|| "https://api.anthropic.com".to_owned());
-    let request = crate::web::client().get(format!("{}/v1/models", base.trim_end_matches('/'))).timeout(TIMEOUT);
-    let request = request.header("anthropic-version", VERSION).header("x-api-key", key.trim());
-    let to_do = "make one in Claude's console, and put it into the secret that ApiKeysArn names; the written rules decide meanwhile";
-    match request.send().await.map(|answer| answer.status().as_u16()) {
-        Ok(200) => Check::ok(CLAUDE, "it is good"),
-        Ok(status @ (401 | 403)) => Check::fault(CLAUDE, format!("it is refused ({status})"), to_do),
-        Ok(status) => Check::warning(
-            CLAUDE,
-            format!("Claude answers {status}"),
-            "look again later; the written rules decide meanwhile",
-        ),
-        Err(_) => Check::not_checked(CLAUDE, "Claude can't be reached from here"),
     }
 }

@@ -47,12 +47,12 @@ async fn what_is_well_is_said_to_be_and_the_exit_code_says_so_too() {
     let (world, claude) = well().await;
     let all = checks(variables(&world, &claude)).await;
     let not_ok: Vec<&Check> = all.values().filter(|check| check.verdict != Verdict::Ok).collect();
-    assert!(not_ok.is_empty() && all.len() == 19, "{} {not_ok:#?}", all.len());
+    assert!(not_ok.is_empty() && all.len() == 20, "{} {not_ok:#?}", all.len());
     assert!(all["last event received"].found.contains("30 minutes ago"), "{:?}", all["last event received"]);
     assert!(claude.asked().is_empty(), "nothing is spent");
 
     let said = command(&variables(&world, &claude), &["doctor", "--json"], "").await;
-    assert_eq!((said.code, said.json()["checks"].as_array().unwrap().len()), (0, 19));
+    assert_eq!((said.code, said.json()["checks"].as_array().unwrap().len()), (0, 20));
     world.resend.disable_all();
     let said = command(&variables(&world, &claude), &["doctor"], "").await;
     assert!(said.code == 1 && said.stdout.contains("To do: remove the cause"), "{}", said.stdout);
@@ -134,6 +134,17 @@ async fn a_webhook_that_is_disabled_or_lacks_a_type_and_keys_that_are_refused_ar
     is(&says_with(with("RESEND_API_KEY", "re_sending_only"), "Resend's key").await, Verdict::Fault, "full access");
     is(&says_with(with("RESEND_API_KEY", "re_wrong"), "Resend's key").await, Verdict::Fault, "refuses the key");
     is(&says_with(with("ANTHROPIC_API_KEY", "refused"), "Claude's key").await, Verdict::Fault, "refused (401)");
+    is(
+        &says_with(with("ANTHROPIC_MODEL", "claude-hiaku-5-5"), "Claude's model").await,
+        Verdict::Fault,
+        "no model claude-hiaku",
+    );
+    is(&says(&world, &claude, "Claude's model").await, Verdict::Ok, "claude-haiku-5-5 is there");
+    // As the deployed function is set, where the environment does not say it.
+    world.aws.control.as_ref().unwrap().set(|controls| {
+        controls.environment.insert("ANTHROPIC_MODEL".to_owned(), "claude-of-last-year".to_owned());
+    });
+    is(&says(&world, &claude, "Claude's model").await, Verdict::Fault, "no model claude-of-last-year");
     let mut without = variables(&world, &claude);
     without.remove("RESEND_API_KEY");
     is(&says_with(without.clone(), "Resend's key").await, Verdict::NotChecked, "RESEND_API_KEY");

@@ -9,6 +9,7 @@ use rebound::decision::By;
 use rebound::engage::Engager;
 use rebound::local::claude::Behaviour;
 use rebound::local::faults::{Fault, Service};
+use rebound::metrics::Metrics;
 use rebound::queue::Delivery;
 use rebound::stream::BatchAnswer;
 use tokio::time::Instant;
@@ -133,4 +134,50 @@ async fn without_a_connection_nothing_is_paid_and_an_answer_that_is_lost_may_hav
     assert_eq!((again.by, once.by), (By::Claude, By::Claude));
     assert!(again.cost_usd > 2.0 * once.cost_usd, "{} and {}", again.cost_usd, once.cost_usd);
     assert_eq!(open_reservations(&stage).await, 0);
+}
+
+/// An error, with status 200.
+fn error_inside(kind: &str) -> Behaviour {
+    let body = format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"x"}},"request_id":"req_1"}}"#);
+    Behaviour::Raw(200, "application/json".to_owned(), body.into_bytes())
+}
+
+#[tokio::test]
+async fn an_error_inside_an_answer_is_retried_and_costs_nothing() {
+    let stage = Stage::start().await;
+    let deliveries = three(&stage, 1).await;
+    stage.claude.plan(|asked| match asked.index {
+        0 => error_inside("overloaded_error"),
+        1 => error_inside("api_error"),
+        _ => Behaviour::Default,
+    });
+    assert_eq!(stage.delivers(&deliveries[..1], NOW).await, BatchAnswer::default());
+    let asked = stage.receipt().await.asked;
+    assert_eq!((asked.by, asked.tries, asked.refused), (By::Claude, 3, None));
+    assert_eq!(stage.claude.answered_tokens().answers, 1);
+    let price = rebound::claude::price::Price::of("claude-haiku-5-5", &Default::default());
+    assert!((asked.cost_usd - price.cost(&asked.usage.unwrap()).usd()).abs() < 1e-12, "one answer is paid for");
+    assert_eq!(open_reservations(&stage).await, 0);
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_there_is_counted_for_the_alarm() {
+    for (number, behaviour) in
+        [Behaviour::Status(404, None), error_inside("not_found_error"), Behaviour::Status(401, None)]
+            .into_iter()
+            .enumerate()
+    {
+        let mut stage = Stage::start().await;
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let noted = Arc::clone(&lines);
+        let metrics = Metrics::new("rebound", move |line| noted.lock().unwrap().push(line.to_owned()));
+        stage.engager = Arc::new(stage.engager.as_ref().clone().with_metrics(metrics));
+        let deliveries = three(&stage, 1).await;
+        stage.claude.plan(move |_| behaviour.clone());
+        assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
+        let receipts = stage.receipts().await;
+        assert!(receipts.values().all(|receipt| receipt.asked.by == By::Rules && receipt.asked.cost_usd == 0.0));
+        let told = lines.lock().unwrap().concat();
+        assert!(told.contains(r#""ClaudeRefusals":3"#), "{number}: {told}");
+    }
 }

@@ -231,6 +231,7 @@ async fn each_metric_is_told_when_it_happens_and_by_whom_the_catalogue_says() {
         ("DecidedByClaude", 4.0),
         ("DecidedByRules", 1.0),
         ("ClaudeFailures", 1.0),
+        ("ClaudeRefusals", 1.0),
     ];
     for (name, times) in expected {
         assert_eq!(told[name], times, "{name} in {told:#?}");

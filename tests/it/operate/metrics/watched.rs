@@ -113,7 +113,7 @@ fn an_alarm_looks_back_no_longer_than_cloudwatch_allows() {
 #[test]
 fn every_alarm_tells_people_what_it_means_and_what_to_do() {
     let all = alarms().unwrap();
-    assert_eq!(all.len(), 15);
+    assert_eq!(all.len(), 16);
     for alarm in &all {
         let (id, says) = (alarm.id.as_str(), alarm.properties["AlarmDescription"].as_str().unwrap());
         let is_part = PARTS.contains(&id);
@@ -127,7 +127,7 @@ fn every_alarm_tells_people_what_it_means_and_what_to_do() {
         assert_eq!(alarm.properties["TreatMissingData"], missing, "{id}");
     }
     // What README and the template say that they cost: 0.10 US dollars a month for each metric.
-    assert_eq!(all.iter().map(|alarm| alarm.watched.len()).sum::<usize>(), 16);
+    assert_eq!(all.iter().map(|alarm| alarm.watched.len()).sum::<usize>(), 17);
 }
 
 #[test]
@@ -148,6 +148,7 @@ fn what_the_issue_of_a_silent_service_needs_has_an_alarm() {
         ("OftenQuiet", "Accepted"),
         ("ComplaintRateIsHigh", "ComplaintRate"),
         ("ClaudeSpends", "ClaudeSpentToday"),
+        ("ClaudeRefuses", "ClaudeRefusals"),
     ] {
         assert!(watches(id, name), "{id} does not look at {name}");
     }
