@@ -96,7 +96,8 @@ impl Found {
         names: Vec<String>,
         done: impl Fn(usize),
     ) -> Result<(), Trouble> {
-        let asks: Vec<BoxFuture<'_, (usize, Result<Vec<Item>, Trouble>)>> = names
+        type Asked = (usize, Result<Vec<Item>, Trouble>);
+        let asks: Vec<BoxFuture<'_, Asked>> = names
             .chunks(BATCH)
             .map(|some| {
                 let keys = some.iter().map(|name| recipient_key(name)).collect();
