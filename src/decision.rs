@@ -39,6 +39,9 @@ pub struct Receipt {
     pub score: u8,
     /// Why.
     pub reasons: Vec<String>,
+    /// Whether it was a click on an opt-out or preference link, which is no interest.
+    #[serde(default)]
+    pub opt_out_click: bool,
     /// What Claude was shown, or would have been.
     pub facts: Value,
     /// Who chose, and what that took.

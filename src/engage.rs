@@ -40,6 +40,7 @@ use crate::claude::keys::{INTERVAL, Keys};
 use crate::claude::price::Price;
 use crate::config::{ConfigError, EngageConfig, KeyPlace};
 use crate::metrics::{Metrics, Tally};
+use crate::policy::verdict::agent;
 use crate::publish::{Notice, Topic};
 use crate::queue::{Delivery, Queue};
 use crate::receive::EnvironmentError;
@@ -47,7 +48,7 @@ use crate::store::budget::{Budget, Spent};
 use crate::store::calls::{Calls, Trouble};
 use crate::store::counters::Campaigns;
 use crate::store::decisions::{Decisions, Happening, Tables};
-use crate::store::forgotten::{self, ForgottenKey};
+use crate::store::forgotten::ForgottenKey;
 use crate::store::suppressions::Suppressions;
 use crate::store::text;
 use crate::store::timeline::Timeline;
@@ -63,9 +64,6 @@ const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
 
 /// After how long whoever claimed a happening must be dead: the function is, after two minutes.
 const LEASE: Duration = Duration::from_secs(180);
-
-/// How long it is taken for granted that nobody was ever forgotten, or with which key.
-const FORGOTTEN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many messages are looked at side by side.
 const AT_ONCE: usize = 5;
@@ -177,8 +175,9 @@ impl Engager {
         &self.config
     }
 
-    /// Opens the connection to DynamoDB. It reads an item that is never there; the answer is ignored.
+    /// Opens the connection to DynamoDB, and loads the list of known agents. It reads an item that is never there; the answer is ignored.
     pub async fn warm_up(&self) {
+        agent::load();
         let get = self.dynamodb.get_item().table_name(&self.config.campaigns_table);
         let _ = get.key("campaign", text("warm-up")).key("cohort", text("warm-up")).send().await;
     }
@@ -292,22 +291,6 @@ impl Work<'_> {
             answer.failures.push(ItemFailure { id: delivery.message_id.clone() });
         }
         answer
-    }
-
-    /// The key of those who were forgotten, if there are any: read once a minute.
-    async fn forgotten(&self) -> Result<Option<ForgottenKey>, Trouble> {
-        let mut known = self.engager.forgotten.lock().await;
-        if let Some((_, key)) = known.as_ref().filter(|(read_at, _)| read_at.elapsed() < FORGOTTEN_INTERVAL) {
-            return Ok(key.clone());
-        }
-        let key = forgotten::key(&self.calls, &self.config.suppressions_table).await?;
-        *known = Some((Instant::now(), key.clone()));
-        Ok(key)
-    }
-
-    /// Drops what is known of those who were forgotten, so that it is read again: the first of them may have been forgotten just now.
-    async fn know_nothing_of_forgotten(&self) {
-        *self.engager.forgotten.lock().await = None;
     }
 
     /// How long a message waits that could not be handled: twice as long after each further time.

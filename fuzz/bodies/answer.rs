@@ -131,6 +131,7 @@ fn is_published(choice: Choice, asked: Asked, campaign: Campaign) {
         verdict: Verdict::Human,
         score: 90,
         reasons: Vec::new(),
+        opt_out_click: false,
         facts: Value::Null,
         asked,
         choice,

@@ -56,7 +56,7 @@ fn recipient(receipt: &Receipt) -> Option<&str> {
 
 fn figures(receipt: &Receipt) -> Value {
     let interest = match &receipt.choice {
-        Choice::LogEngagement { interest, .. } => Some(interest.as_str()),
+        Choice::LogEngagement { interest, .. } if !receipt.opt_out_click => Some(interest.as_str()),
         _ => None,
     };
     json!({
@@ -65,6 +65,7 @@ fn figures(receipt: &Receipt) -> Value {
         "verdict": receipt.verdict.as_str(),
         "score": receipt.score,
         "interest": interest,
+        "opt_out_click": receipt.opt_out_click,
         "decided_by": receipt.asked.by,
         "model": receipt.asked.model,
         "cost_usd": receipt.asked.cost_usd,
@@ -76,6 +77,7 @@ pub fn title(receipt: &Receipt) -> String {
     let who = recipient(receipt).map_or_else(|| format!("one of {}", receipt.recipients.len()), str::to_owned);
     let campaign = &receipt.campaign;
     match (&receipt.done, &receipt.choice) {
+        (Done::EngagementLogged, _) if receipt.opt_out_click => format!("Opt-out click: {who}, campaign {campaign}"),
         (Done::FollowupProposed, _) => format!("Follow-up proposed: {who}, campaign {campaign}"),
         (Done::EngagementLogged, Choice::LogEngagement { interest: Interest::High, .. }) => {
             format!("High interest: {who}, campaign {campaign}")

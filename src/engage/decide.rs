@@ -14,12 +14,13 @@ use crate::decision::{Asked, By, Done, Receipt, wording};
 use crate::metrics::Metric;
 use crate::policy::answer::Choice;
 use crate::policy::brake::Brake;
+use crate::policy::followup::Guard;
 use crate::policy::rules;
 use crate::publish::Notice;
 use crate::queue::Delivery;
 use crate::store::calls::Trouble;
 use crate::store::decisions::{AtOnce, Claim, Decided, Happening, Stored};
-use crate::store::followups::followups;
+use crate::store::followups::known;
 
 /// How often the guards look again, when what they went by changes while they do.
 const TRIES: u32 = 5;
@@ -40,11 +41,19 @@ impl Work<'_> {
         delivery: &Delivery,
         silence: &mut Option<Silence>,
     ) -> Result<Next, Trouble> {
-        if let Some(because) = self.why_claude_is_not_asked().await
+        let because = match happened.opts_out {
+            Some(_) => Some("a click on an opt-out or preference link is no interest".to_owned()),
+            None => self.why_claude_is_not_asked().await,
+        };
+        if let Some(because) = because
             && let AtOnce::Decided(decided) = self.decide_at_once(happened, &delivery.message_id, because).await?
         {
             let notice = self.to_publish(&decided, delivery)?;
             return Ok(notice.map_or(Next::Over(Outcome::Done), |notice| Next::Publish(Box::new(notice))));
+        }
+        if happened.opts_out.is_some() {
+            // Nobody claims such a click. Whoever did all the same decides it.
+            return Ok(Next::Over(Outcome::Done));
         }
         self.ask(happened, delivery, silence).await.map(Next::Over)
     }
@@ -67,10 +76,11 @@ impl Work<'_> {
         let forgotten = self.forgotten().await?;
         let mut standing = Vec::new();
         for recipient in &happened.recipients {
-            standing.push(Standing {
-                suppressed: self.suppressions.standing(recipient, forgotten.as_ref(), self.now).await?,
-                followups: followups(&self.calls, &self.config.recipients_table, recipient).await?,
-            });
+            let known = known(&self.calls, &self.config.recipients_table, recipient).await?;
+            let mut suppressed = self.suppressions.standing(recipient, forgotten.as_ref(), self.now).await?;
+            let opted_out = happened.opt_out_click.max(known.opt_out_click).filter(|click| click.until > self.now);
+            suppressed.extend(opted_out.map(|_| Guard::OptOutClick.as_str().to_owned()));
+            standing.push(Standing { suppressed, followups: known.followups });
         }
         let brake = self.brake(happened).await?;
         let facts = facts::completed(
@@ -107,7 +117,8 @@ impl Work<'_> {
     async fn decide_at_once(&self, happened: &Happened, carrier: &str, because: String) -> Result<AtOnce, Trouble> {
         let facts = json!({ "engaged": happened.engaged });
         let asked = Asked { by: By::Rules, because: Some(because), ..Asked::default() };
-        let mut receipt = self.receipt(happened, facts, rules::decide(&happened.engaged), asked);
+        let choice = happened.opts_out.map_or_else(|| rules::decide(&happened.engaged), rules::opted_out);
+        let mut receipt = self.receipt(happened, facts, choice, asked);
         let ruled = self.rule(happened, &receipt.choice).await?;
         let decided = self.decided(&mut receipt, ruled, carrier)?;
         let stored = self.decisions.decide_at_once(&happened.happening, &decided, happened.expires_at).await?;
@@ -121,7 +132,7 @@ impl Work<'_> {
             id: happening.decision_id(),
             at: self.now.to_text(),
             email_id: happening.email_id.clone(),
-            event: happening.event_type.to_owned(),
+            event: happened.event_type.to_owned(),
             message: happened.message.as_str().to_owned(),
             event_at: happened.at.to_text(),
             recipients: happened.recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect(),
@@ -130,6 +141,7 @@ impl Work<'_> {
             score: happened.judgement.score,
             reasons: happened.judgement.reasons.clone(),
             facts,
+            opt_out_click: happened.opts_out.is_some(),
             asked,
             choice,
             guards: Vec::new(),

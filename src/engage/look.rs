@@ -1,11 +1,12 @@
 //! Who it was: the verdict about one open or click, from its email's own timeline, and whether anything is to be decided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future;
 
 use super::told::{Occasion, Told, bodies};
 use super::{Work, facts};
 use crate::campaign::Campaign;
-use crate::decision::FOLLOWUP_TAG;
 use crate::metrics::Metric;
 use crate::policy::answer::{Token, is_hidden};
 use crate::policy::followup::{Answer, Decidable, may_be_decided};
@@ -16,7 +17,9 @@ use crate::recipient::Recipient;
 use crate::signature::MessageId;
 use crate::store::calls::Trouble;
 use crate::store::decisions::{Decided, Happening};
-use crate::store::row::RowKind;
+use crate::store::opt_outs::{self, OptOutClick};
+use crate::store::row::{self, RowKind};
+use crate::store::timeline::Begun;
 use crate::store::verdicts::Judged;
 use crate::store::{Item, as_number, string};
 use crate::time::{UnixMillis, days};
@@ -44,6 +47,7 @@ pub(super) enum Look {
 /// A happening that qualifies, and what is known of it.
 pub(super) struct Happened {
     pub(super) happening: Happening,
+    pub(super) event_type: &'static str,
     pub(super) message: MessageId,
     pub(super) at: UnixMillis,
     pub(super) recipients: Vec<Recipient>,
@@ -58,6 +62,10 @@ pub(super) struct Happened {
     pub(super) hosts: BTreeSet<String>,
     pub(super) from: Option<String>,
     pub(super) engaged: Engaged,
+    /// Until when it stands against follow-ups, where it is a click on an opt-out or preference link.
+    pub(super) opts_out: Option<UnixMillis>,
+    /// The newest such click that this email's timeline tells of.
+    pub(super) opt_out_click: Option<OptOutClick>,
     pub(super) expires_at: UnixMillis,
 }
 
@@ -68,9 +76,20 @@ impl Work<'_> {
             .map_err(|_| Trouble::Never("the message is not one that protect sends".to_owned()))?;
         let Engagement { email_id, event: key } = &engagement;
         // It has settled for long, and every write that follows from it has a condition of its own.
-        let rows = self.timeline.around(email_id, key).await?;
+        let Begun { mut rows, is_whole } = self.timeline.begin(email_id, key).await?;
         // Of what was about somebody who was forgotten, only the key is left.
         let is_it = |row: &&Item| string(row, "event") == key && string(row, "kind") == RowKind::Event.as_str();
+        if !is_whole && let Some(row) = rows.iter().find(is_it) {
+            let made = self.made_of(email_id, key, row).await?;
+            if made.len() == 2 && made.iter().filter_map(Decided::from_item).any(|decided| decided.is_settled) {
+                return Ok(Look::Nothing);
+            }
+            rows.extend(made);
+            rows.extend(self.timeline.near(email_id, key).await?);
+            let by_key: BTreeMap<String, Item> =
+                rows.into_iter().map(|row| (string(&row, "event").to_owned(), row)).collect();
+            rows = by_key.into_values().collect();
+        }
         let Some(row) = rows.iter().find(is_it) else {
             tracing::warn!(queue_message = delivery.message_id, "the event is not there any more");
             return Ok(Look::Nothing);
@@ -85,7 +104,9 @@ impl Work<'_> {
         }
 
         // A verdict is never changed: one that was stored by an earlier delivery counts.
-        let judged = match Judged::among(&rows, key) {
+        let stored = Judged::among(&rows, key);
+        let was_stored = stored.is_some();
+        let judged = match stored {
             Some(judged) => judged,
             None => {
                 let judged = self.verdicts.put(email_id, key, self.judge(&occasion), self.now, expires_at).await?;
@@ -93,14 +114,21 @@ impl Work<'_> {
                 judged
             }
         };
-        let happening = Happening::new(email_id, occasion.event_type, &occasion.recipients);
+        // Each time, also where it is decided already: the newest click counts.
+        let opts_out = self.remember_opt_out(&occasion, &judged.judgement).await?;
+        let Some(happening) = occasion.told.occurrence(email_id) else { return Ok(Look::Nothing) };
         let sort_key = happening.sort_key();
         let decision = rows.iter().find(|row| string(row, "event") == sort_key);
         match decision.and_then(Decided::from_item) {
             Some(decided) if decided.is_settled => return Ok(Look::Nothing),
             Some(_) => return Ok(Look::Publish(happening)),
-            None if judged.not_decided.is_some() => return Ok(Look::Nothing),
             None => {}
+        }
+        // A scan may have come to light since the verdict was given. It is not changed, but nothing more follows from it.
+        let is_a_machines = was_stored
+            && judge(&occasion.seen, &occasion.history, &self.config.policy.verdict).verdict == Verdict::Machine;
+        if judged.not_decided.is_some() || is_a_machines {
+            return Ok(Look::Nothing);
         }
         // Asked again: since the verdict it may have become too old.
         let passed = self.gates(&judged.judgement, &occasion);
@@ -111,6 +139,9 @@ impl Work<'_> {
             hosts: facts::hosts(&occasion.timeline),
             from: occasion.told.event.from_text().filter(|from| !from.chars().any(|c| c.is_control() || is_hidden(c))),
             engaged: self.engaged(&occasion, &judgement),
+            opts_out,
+            opt_out_click: self.opt_out_click(&occasion),
+            event_type: occasion.event_type,
             message: occasion.told.message.clone(),
             at: occasion.told.at,
             happening,
@@ -121,6 +152,51 @@ impl Work<'_> {
             passed,
             expires_at,
         })))
+    }
+
+    /// The rows that were made of an open or click, its decision and its verdict, as they are now: of an email that has too many rows to
+    /// look for them among all.
+    async fn made_of(&self, email_id: &str, key: &str, row: &Item) -> Result<Vec<Item>, Trouble> {
+        let body = row::payload(row);
+        let occurrence = body.as_deref().and_then(|body| Told::read(row, body)?.occurrence(email_id));
+        let Some(occurrence) = occurrence else { return Ok(Vec::new()) };
+        let (decision, verdict) = (occurrence.sort_key(), Judged::sort_key(key));
+        let rows =
+            future::try_join(self.timeline.row(email_id, &decision), self.timeline.row(email_id, &verdict)).await?;
+        Ok([rows.0, rows.1].into_iter().flatten().collect())
+    }
+
+    /// Remembers a click on an opt-out or preference link of each recipient, unless a machine did it. Answers until when it stands against
+    /// follow-ups, if it is such a click.
+    async fn remember_opt_out(
+        &self,
+        occasion: &Occasion<'_>,
+        judgement: &Judgement,
+    ) -> Result<Option<UnixMillis>, Trouble> {
+        if judgement.verdict == Verdict::Machine || !occasion.told.is_opt_out_click() {
+            return Ok(None);
+        }
+        let click = self.standing_until(occasion.told.at);
+        if click.until > self.now {
+            for recipient in occasion.recipients.iter().take(MOST_RECIPIENTS) {
+                opt_outs::remember(&self.calls, &self.config.recipients_table, recipient, click).await?;
+            }
+        }
+        Ok(Some(click.until))
+    }
+
+    /// The newest click on an opt-out or preference link that the email's timeline tells of and no machine did.
+    fn opt_out_click(&self, occasion: &Occasion<'_>) -> Option<OptOutClick> {
+        let mut clicks = occasion.opt_out_clicks();
+        clicks.sort_by_key(|seen| std::cmp::Reverse(seen.at));
+        let is_a_machines =
+            |seen: &&&Seen| judge(seen, &occasion.history, &self.config.policy.verdict).verdict == Verdict::Machine;
+        let newest = clicks.iter().take(MOST_JUDGED).find(|seen| !is_a_machines(seen))?;
+        Some(self.standing_until(newest.at))
+    }
+
+    fn standing_until(&self, at: UnixMillis) -> OptOutClick {
+        OptOutClick { at, until: at.plus(days(self.config.policy.followups.opt_out_days)) }
     }
 
     /// How long what is made of an event stays: as long as the event.
@@ -150,11 +226,11 @@ impl Work<'_> {
         if occasion.recipients.len() > MOST_RECIPIENTS {
             return Err(format!("the event names more than {MOST_RECIPIENTS} recipients"));
         }
-        let event = &occasion.told.event;
         let decidable = Decidable {
             event_at: occasion.told.at,
-            email_created_at: event.resource_created_at(),
-            is_followup: event.tags().contains_key(FOLLOWUP_TAG),
+            email_sent_at: occasion.sent_at,
+            email_created_at: occasion.told.event.resource_created_at(),
+            is_followup: occasion.is_followup,
             campaign: occasion.campaign.as_ref(),
             allowed: &self.config.campaigns,
             now: self.now,
@@ -168,8 +244,9 @@ impl Work<'_> {
             seen.action == Action::Clicked
                 && judge(seen, &occasion.history, &self.config.policy.verdict).verdict == Verdict::Human
         };
-        let seen = occasion.history.seen.iter().rev().take(MOST_JUDGED);
-        let clicks: Vec<&Seen> = seen.filter(is_a_persons_click).collect();
+        let no_interest: BTreeSet<&MessageId> = occasion.opt_out_clicks().iter().map(|seen| &seen.message).collect();
+        let seen = occasion.history.seen.iter().rev().filter(|seen| !no_interest.contains(&seen.message));
+        let clicks: Vec<&Seen> = seen.take(MOST_JUDGED).filter(is_a_persons_click).collect();
         let links: BTreeSet<&str> = clicks.iter().filter_map(|seen| seen.link.as_deref()).collect();
         let days: BTreeSet<i64> = clicks.iter().map(|seen| seen.at.0.div_euclid(24 * 60 * 60 * 1_000)).collect();
         Engaged {

@@ -1,14 +1,21 @@
 //! The guards: what becomes of a choice, after everything that stands against it was looked at once more.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::Work;
 use super::look::Happened;
 use crate::decision::{Done, Followup};
 use crate::policy::answer::{Choice, Token};
 use crate::policy::followup::{self, Answer, Ruling, Taken};
 use crate::store::calls::Trouble;
-use crate::store::followups::{Place, followups};
-use crate::store::forgotten::KEY_ITEM;
+use crate::store::followups::{Place, known};
+use crate::store::forgotten::{self, ForgottenKey, KEY_ITEM};
 use crate::store::suppressions::names;
+
+/// How long it is taken for granted that nobody was ever forgotten, or with which key.
+const FORGOTTEN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A choice that the guards have ruled on.
 pub(super) struct Ruled {
@@ -21,6 +28,22 @@ pub(super) struct Ruled {
 }
 
 impl Work<'_> {
+    /// The key of those who were forgotten, if there are any: read once a minute.
+    pub(super) async fn forgotten(&self) -> Result<Option<ForgottenKey>, Trouble> {
+        let mut known = self.engager.forgotten.lock().await;
+        if let Some((_, key)) = known.as_ref().filter(|(read_at, _)| read_at.elapsed() < FORGOTTEN_INTERVAL) {
+            return Ok(key.clone());
+        }
+        let key = forgotten::key(&self.calls, &self.config.suppressions_table).await?;
+        *known = Some((Instant::now(), key.clone()));
+        Ok(key)
+    }
+
+    /// Drops what is known of those who were forgotten, so that it is read again: the first of them may have been forgotten just now.
+    pub(super) async fn know_nothing_of_forgotten(&self) {
+        *self.engager.forgotten.lock().await = None;
+    }
+
     /// Rules on a choice, by what is in the tables now.
     pub(super) async fn rule(&self, happened: &Happened, choice: &Choice) -> Result<Ruled, Trouble> {
         let mut guards = vec![followup::mode(self.config.followups)];
@@ -44,13 +67,16 @@ impl Work<'_> {
         let suppressed = self.suppressions.standing(recipient, forgotten.as_ref(), self.now).await?;
         let suppressed: Vec<&str> = suppressed.iter().map(String::as_str).collect();
         guards.push(followup::suppressed(&suppressed));
+        let known = known(&self.calls, &self.config.recipients_table, recipient).await?;
+        let opt_out_click = happened.opt_out_click.max(known.opt_out_click);
+        guards.push(followup::opt_out_click(opt_out_click.map(|click| click.until), self.now));
         let brake = self.brake(happened).await?;
         guards.push(followup::brake(
             brake.as_ref().map(|brake| brake.status),
             brake.as_ref().map(|brake| brake.reason.as_str()),
         ));
         guards.push(quiet);
-        let before = followups(&self.calls, &self.config.recipients_table, recipient).await?;
+        let before = known.followups;
         let (id, email_id) = (happened.happening.decision_id(), happened.happening.email_id.clone());
         let policy = &self.config.policy.followups;
         guards.extend(followup::caps(&before.taken, &email_id, &id, not_before, policy));

@@ -1,17 +1,18 @@
 //! What the email's timeline tells, read.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::campaign::{Campaign, CampaignTags};
+use crate::decision::FOLLOWUP_TAG;
 use crate::event::{Addressees, Event, EventType};
+use crate::policy::opt_out::is_opt_out;
 use crate::policy::verdict::{Action, History, Seen};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
+use crate::store::decisions::{Happening, OPT_OUT_CLICK};
 use crate::store::{Item, as_number, row, string};
 use crate::time::{UnixMillis, hours};
-
-/// How many opens and clicks of one email are weighed, the latest. More than a few hundred are machines'.
-const MOST_SEEN: usize = 300;
 
 /// An event of the timeline.
 pub(super) struct Told<'a> {
@@ -39,12 +40,9 @@ impl<'a> Told<'a> {
         // A click says itself when it was, to the millisecond; where that is far from what the event says, one of them is wrong.
         let exact = event.interaction().at;
         let exact = exact.filter(|exact| exact.plus(hours(1)) >= told_at && *exact <= told_at.plus(hours(1)));
-        Some(Self {
-            key,
-            at: exact.unwrap_or(told_at).min(received_at),
-            message: MessageId::already_verified(message),
-            event,
-        })
+        // Nothing has happened that was not yet when it was received.
+        let at = exact.unwrap_or(told_at).min(received_at);
+        Some(Self { key, at, message: MessageId::already_verified(message), event })
     }
 
     /// What was done, and the type of event that tells of it. `None`: it is neither an open nor a click.
@@ -56,12 +54,30 @@ impl<'a> Told<'a> {
         }
     }
 
+    /// Whether it says that the email was sent.
+    fn says_sent(&self) -> bool {
+        matches!(self.event.event_type(), Some(EventType::EmailSent | EventType::EmailDelivered))
+    }
+
     pub(super) fn recipients(&self) -> Vec<Recipient> {
         match self.event.addressees() {
             Addressees::Nobody => Vec::new(),
             Addressees::One(one) => vec![one],
             Addressees::Several(several) => several,
         }
+    }
+
+    /// Whether it is a click on an opt-out or preference link.
+    pub(super) fn is_opt_out_click(&self) -> bool {
+        let is_click = self.event.event_type() == Some(EventType::EmailClicked);
+        is_click && self.event.interaction().link.is_some_and(|link| is_opt_out(&link))
+    }
+
+    /// The occurrence that it tells of. `None`: it is neither an open nor a click.
+    pub(super) fn occurrence(&self, email_id: &str) -> Option<Happening> {
+        let (_, event_type) = self.action()?;
+        let event_type = if self.is_opt_out_click() { OPT_OUT_CLICK } else { event_type };
+        Some(Happening::new(email_id, event_type, &self.recipients()))
     }
 
     /// Whether it is about one of these, or about who knows whom.
@@ -83,6 +99,10 @@ pub(super) struct Occasion<'a> {
     pub(super) event_type: &'static str,
     pub(super) recipients: Vec<Recipient>,
     pub(super) campaign: Option<Campaign>,
+    /// When the email was sent, as far as is known.
+    pub(super) sent_at: Option<UnixMillis>,
+    /// Whether the email is itself a follow-up.
+    pub(super) is_followup: bool,
     /// What concerns the recipients, this one included.
     pub(super) timeline: Vec<&'a Told<'a>>,
     pub(super) seen: Seen,
@@ -105,10 +125,20 @@ impl<'a> Occasion<'a> {
             event_type,
             campaign: timeline.iter().find_map(|told| tags.tagged(&told.event)),
             seen: told.seen(action),
+            sent_at: timeline.iter().filter(|told| told.says_sent()).map(|told| told.at).min(),
+            is_followup: timeline.iter().any(|told| told.event.tags().contains_key(FOLLOWUP_TAG)),
             history: history(&timeline),
             recipients,
             timeline,
         })
+    }
+
+    /// The clicks on opt-out and preference links.
+    pub(super) fn opt_out_clicks(&self) -> Vec<&Seen> {
+        let clicks = self.history.seen.iter().filter(|seen| seen.action == Action::Clicked);
+        let links: BTreeSet<&str> = clicks.clone().filter_map(|seen| seen.link.as_deref()).collect();
+        let links: BTreeSet<&str> = links.into_iter().filter(|link| is_opt_out(link)).collect();
+        clicks.filter(|seen| seen.link.as_deref().is_some_and(|link| links.contains(link))).collect()
     }
 }
 
@@ -117,9 +147,5 @@ fn history(timeline: &[&Told<'_>]) -> History {
     let mut seen: Vec<Seen> =
         timeline.iter().filter_map(|told| told.action().map(|(action, _)| told.seen(action))).collect();
     seen.sort_by_key(|seen| seen.at);
-    let skip = seen.len().saturating_sub(MOST_SEEN);
-    History {
-        delivered_at: timeline.iter().filter(delivered).map(|told| told.at).min(),
-        seen: seen.into_iter().skip(skip).collect(),
-    }
+    History { delivered_at: timeline.iter().filter(delivered).map(|told| told.at).min(), seen }
 }

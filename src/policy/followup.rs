@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! may_be_decided  campaign, event_age, email_age, followup_of_followup    before anybody is asked
-//! mode, suppressed, brake                                                 before a follow-up is proposed
+//! mode, suppressed, opt_out_click, brake                                  before a follow-up is proposed
 //! not_before      quiet_hours                                             when it may be sent
 //! caps            one_for_each_email, per_recipient, gap                  and how many there are already
 //! ```
@@ -20,6 +20,7 @@ pub use self::caps::{Taken, caps};
 pub use self::decidable::{AllowedCampaigns, Decidable, NeverDecided, may_be_decided};
 pub use self::quiet::{Zone, ZoneError, not_before};
 use super::brake::Status;
+use crate::time::UnixMillis;
 
 /// The guards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub enum Guard {
     FollowupOfFollowup,
     /// Whether the recipient must not be written to.
     Suppressed,
+    /// Whether the recipient clicked an opt-out or preference link lately.
+    OptOutClick,
     /// Whether the campaign is paused.
     Brake,
     /// Whether it would come at night.
@@ -59,6 +62,7 @@ impl Guard {
             Self::EmailAge => "email_age",
             Self::FollowupOfFollowup => "followup_of_followup",
             Self::Suppressed => "suppressed",
+            Self::OptOutClick => "opt_out_click",
             Self::Brake => "brake",
             Self::QuietHours => "quiet_hours",
             Self::OneForEachEmail => "one_for_each_email",
@@ -169,6 +173,17 @@ pub fn suppressed(reasons: &[&str]) -> Answer {
         Guard::Suppressed.passes("the recipient is not suppressed")
     } else {
         Guard::Suppressed.refuses(format!("the recipient is suppressed: {}", reasons.join(", ")))
+    }
+}
+
+/// Whether the recipient has clicked an opt-out or preference link of any email lately: `until` is how long that stands against follow-ups.
+pub fn opt_out_click(until: Option<UnixMillis>, now: UnixMillis) -> Answer {
+    match until.filter(|until| *until > now) {
+        Some(until) => Guard::OptOutClick.refuses(format!(
+            "the recipient clicked an opt-out or preference link: no follow-up until {}",
+            until.to_text()
+        )),
+        None => Guard::OptOutClick.passes("the recipient clicked no opt-out or preference link lately"),
     }
 }
 

@@ -8,6 +8,7 @@
 //! - [`soft_bounce`]: when soft bounces add up to a suppression, and when not any more.
 //! - [`domain`]: whether a domain has lost its verification.
 //! - [`verdict`]: whether a person or a machine opened or clicked.
+//! - [`opt_out`]: by which links people opt out of email.
 //! - [`answer`]: what Claude may answer, and the check of it.
 //! - [`rules`]: what is done when Claude does not decide.
 //! - [`followup`]: the guards before any follow-up is proposed.
@@ -20,6 +21,7 @@ pub mod delay;
 pub mod domain;
 pub mod followup;
 pub mod numbers;
+pub mod opt_out;
 pub mod rules;
 pub mod soft_bounce;
 pub mod suppression;

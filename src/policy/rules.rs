@@ -5,6 +5,7 @@
 //! the interest, and call a person where there is much of it.
 
 use super::answer::{Choice, Interest};
+use crate::time::UnixMillis;
 
 /// From so many days on which somebody clicked, it is no passing interest.
 const SEVERAL_DAYS: usize = 2;
@@ -46,6 +47,14 @@ pub fn decide(engaged: &Engaged) -> Choice {
         }
         Engaged { .. } => log(Interest::High, "A person clicked a link."),
     }
+}
+
+/// What to do about a click on an opt-out or preference link, which stands against follow-ups until then: note it, as the least of interests.
+pub fn opted_out(until: UnixMillis) -> Choice {
+    let until = until.to_text();
+    let reason =
+        format!("An opt-out or preference link was clicked: no follow-up goes to this recipient until {until}.");
+    Choice::LogEngagement { interest: Interest::Low, reason }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use aws_sdk_dynamodb::types::builders::{ConditionCheckBuilder, PutBuilder, Updat
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use tokio::time::Instant;
 
+pub(super) use self::read::{Order, Range};
 #[cfg(feature = "cli")]
 pub(crate) use self::whole::Page;
 #[cfg(feature = "cli")]

@@ -28,7 +28,7 @@
 //! ([`decide_at_once`](Decisions::decide_at_once)): whoever comes second finds it decided.
 //!
 //! A follow-up takes its place among its recipient's in the same transaction that stores the decision, and that transaction is refused
-//! when the recipient has been suppressed meanwhile. So there is no moment at which a proposal stands without its place.
+//! when the recipient has been suppressed meanwhile, or has clicked an opt-out link. So there is no moment at which a proposal stands without its place.
 
 mod claim;
 mod decide;
@@ -44,12 +44,15 @@ use crate::time::UnixMillis;
 /// The longest recipient as part of a key, in bytes. An address has at most 320.
 const MAX_WHOM: usize = 400;
 
+/// In place of the type of event: a click on an opt-out or preference link.
+pub const OPT_OUT_CLICK: &str = "opt_out_click";
+
 /// The same happening: an email, a type of event, and whom it is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Happening {
     /// The partition.
     pub email_id: String,
-    /// `email.opened` or `email.clicked`.
+    /// `email.opened`, `email.clicked`, or [`OPT_OUT_CLICK`], which uses up nobody's click.
     pub event_type: &'static str,
     /// The recipient; of several, all of them, in order.
     pub whom: String,

@@ -9,8 +9,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 
 use super::calls::{Calls, Trouble};
+use super::opt_outs::{self, OptOutClick};
 use super::version::SeenVersion;
-use super::{Item, number, text};
+use super::{Item, number, string, text};
 use crate::policy::followup::Taken;
 use crate::recipient::Recipient;
 use crate::time::{UnixMillis, days};
@@ -81,13 +82,28 @@ impl Place {
     }
 }
 
-/// Reads the follow-ups of a recipient, as they are now.
+/// What stands for or against a follow-up to a recipient, of what the recipients table has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// Their follow-ups.
+    pub followups: Followups,
+    /// Their newest click on an opt-out or preference link.
+    pub opt_out_click: Option<OptOutClick>,
+}
+
+/// Reads a recipient's follow-ups and opt-out click, as they are now, in one call.
 ///
 /// # Errors
 /// DynamoDB can't be asked.
-pub async fn followups(calls: &Calls, table: &str, recipient: &Recipient) -> Result<Followups, Trouble> {
-    let item = calls.get(table, key(recipient)).await?;
-    Ok(item.as_ref().map(Followups::from_item).unwrap_or_default())
+pub async fn known(calls: &Calls, table: &str, recipient: &Recipient) -> Result<Known, Trouble> {
+    // `followups` comes before `opt_out_click`.
+    let facts = ("fact", FACT, opt_outs::FACT);
+    let items = calls.range(table, ("recipient", recipient.as_str()), facts, usize::MAX).await?;
+    let followups = items.iter().find(|item| string(item, "fact") == FACT);
+    Ok(Known {
+        followups: followups.map(Followups::from_item).unwrap_or_default(),
+        opt_out_click: items.iter().find_map(OptOutClick::from_item),
+    })
 }
 
 fn key(recipient: &Recipient) -> Item {

@@ -15,6 +15,7 @@
 //! - [`forgotten`]: whoever asked to be forgotten.
 //! - [`soft_bounces`]: which emails to a recipient bounced softly, and what follows for the list.
 //! - [`followups`]: which follow-ups a recipient has had.
+//! - [`opt_outs`]: who clicked an opt-out link lately.
 //! - [`budget`]: what asking Claude has cost today.
 //! - [`calls`]: DynamoDB's calls, tried again while that may help.
 //! - `operator`: changes of an operator's, with a note of who made them.
@@ -32,6 +33,7 @@ pub mod forgotten;
 pub mod lifts;
 #[cfg(feature = "cli")]
 mod operator;
+pub mod opt_outs;
 mod patience;
 pub mod row;
 pub mod soft_bounces;

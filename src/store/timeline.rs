@@ -25,8 +25,11 @@
 //!   another finds the claim            leaves it to its carrier; unless that is so old that its carrier must be dead
 //! ```
 
+mod near;
+
+pub use self::near::Begun;
 use super::agenda::{Agenda, Entry};
-use super::calls::{AsOf, Calls, Change, Trouble, Written, update_item};
+use super::calls::{Calls, Change, Trouble, Written, update_item};
 use super::{Item, NOT_THERE, THERE, as_number, number, string, text};
 use crate::event::EventType;
 use crate::time::UnixMillis;
@@ -117,23 +120,7 @@ impl Timeline {
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn all(&self, partition: &str) -> Result<Vec<Item>, Trouble> {
-        self.all_as_of(AsOf::Now, partition).await
-    }
-
-    /// Everything about an email as it was lately, which costs half as much; or as it is now, where the row `event` was not there then.
-    /// Who writes on what is read here must do so on a condition.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
-    pub async fn around(&self, partition: &str, event: &str) -> Result<Vec<Item>, Trouble> {
-        let rows = self.all_as_of(AsOf::Lately, partition).await?;
-        let is_there = rows.iter().any(|row| string(row, "event") == event);
-        if is_there { Ok(rows) } else { self.all(partition).await }
-    }
-
-    async fn all_as_of(&self, as_of: AsOf, partition: &str) -> Result<Vec<Item>, Trouble> {
-        let partition = ("email_id", partition);
-        self.calls.range_as_of(as_of, &self.table, partition, ("event", "!", "~"), usize::MAX).await
+        self.calls.range(&self.table, ("email_id", partition), ("event", "!", "~"), usize::MAX).await
     }
 
     /// Puts a row that says that an event can't be handled, beside the event. Putting it again changes nothing.

@@ -20,9 +20,14 @@ pub struct Judged {
 }
 
 impl Judged {
+    /// The sort key of the verdict about the event of this key.
+    pub fn sort_key(event: &str) -> String {
+        format!("verdict#{event}")
+    }
+
     /// The verdict about the event of this key, if it is among the rows of its partition.
     pub fn among(rows: &[Item], event: &str) -> Option<Self> {
-        let key = sort_key(event);
+        let key = Self::sort_key(event);
         rows.iter().find(|row| string(row, "event") == key).and_then(Self::from_item)
     }
 
@@ -41,7 +46,7 @@ impl Judged {
         let judgement = &self.judgement;
         let mut item = Item::from([
             ("email_id".to_owned(), text(email_id)),
-            ("event".to_owned(), text(sort_key(event))),
+            ("event".to_owned(), text(Self::sort_key(event))),
             ("kind".to_owned(), text("verdict")),
             ("verdict".to_owned(), text(judgement.verdict.as_str())),
             ("score".to_owned(), number(i64::from(judgement.score))),
@@ -86,10 +91,6 @@ impl Verdicts {
             Written::Refused(Some(stored)) => Judged::from_item(&stored).unwrap_or(judged),
         })
     }
-}
-
-fn sort_key(event: &str) -> String {
-    format!("verdict#{event}")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use rebound::store::Item;
 use rebound::store::calls::Calls;
 use rebound::store::counters::Campaigns;
 use rebound::store::decisions::{Claim, Decided, Decisions, Happening, Stored, Tables};
-use rebound::store::followups::{Place, followups};
+use rebound::store::followups::{Place, known};
 use rebound::store::state::State;
 use rebound::time::UnixMillis;
 use serde_json::json;
@@ -179,7 +179,7 @@ async fn follow_ups_deleted_meanwhile_do_not_come_back() {
     let mut by_hand = key();
     by_hand.insert("taken".to_owned(), AttributeValue::Ss(vec!["1795440000000#f0#e0".to_owned()]));
     put(&client, &recipients, by_hand.clone()).await;
-    let before = followups(&calls, &recipients, &ann).await.unwrap();
+    let before = known(&calls, &recipients, &ann).await.unwrap().followups;
     assert_eq!(before.taken.len(), 1);
     delete(&client, &recipients, key()).await;
 
@@ -188,9 +188,9 @@ async fn follow_ups_deleted_meanwhile_do_not_come_back() {
     let decided = Decided { receipt: "{}".to_owned(), is_settled: false, carrier: "m1".to_owned(), at: now };
     let decide = async || decisions.decide(&happening, &decided, Some((&place, &[ANN.to_owned()]))).await.unwrap();
     assert_eq!(decide().await, Stored::Changed);
-    assert!(followups(&calls, &recipients, &ann).await.unwrap().taken.is_empty());
+    assert!(known(&calls, &recipients, &ann).await.unwrap().followups.taken.is_empty());
 
     put(&client, &recipients, by_hand).await;
     assert_eq!(decide().await, Stored::Decided(decided.clone()));
-    assert_eq!(followups(&calls, &recipients, &ann).await.unwrap().taken.len(), 2);
+    assert_eq!(known(&calls, &recipients, &ann).await.unwrap().followups.taken.len(), 2);
 }

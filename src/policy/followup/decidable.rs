@@ -44,6 +44,8 @@ impl AllowedCampaigns {
 pub struct Decidable<'a> {
     /// When it happened.
     pub event_at: UnixMillis,
+    /// When its email was sent first, where that is known: Resend sends up to 30 days after it was created.
+    pub email_sent_at: Option<UnixMillis>,
     /// When its email was created, where that is known.
     pub email_created_at: Option<UnixMillis>,
     /// Whether the email is itself a follow-up.
@@ -87,7 +89,8 @@ impl NeverDecided {
 }
 
 /// Whether anything is to be decided about an event: it and its email are recent enough (exactly at the limit they are), the email
-/// is no follow-up, and its campaign is on the list. An email of unknown age is as old as its event. The answers of the guards that
+/// is no follow-up, and its campaign is on the list. An email's age counts from its sending, else from its creation; one of unknown age is
+/// as old as its event. The answers of the guards that
 /// let it pass, for the receipt.
 ///
 /// # Errors
@@ -103,20 +106,18 @@ pub fn may_be_decided(facts: &Decidable<'_>, policy: &FollowupPolicy) -> Result<
     if facts.event_at < facts.now.minus(hours(policy.event_hours)) {
         return Err(NeverDecided::EventTooOld);
     }
+    let began = facts.email_sent_at.or(facts.email_created_at);
     // An email is older than what happens to it, whatever it claims.
-    let created = facts.email_created_at.map_or(facts.event_at, |created| created.min(facts.event_at));
-    if created < facts.now.minus(days(policy.email_days)) {
+    if began.map_or(facts.event_at, |began| began.min(facts.event_at)) < facts.now.minus(days(policy.email_days)) {
         return Err(NeverDecided::EmailTooOld);
     }
     Ok(vec![
         Guard::Campaign.passes(format!("campaign {campaign} is one to decide about")),
         Guard::FollowupOfFollowup.passes("the email is no follow-up"),
         Guard::EventAge.passes(format!("the event is at most {} h old", policy.event_hours)),
-        Guard::EmailAge.passes(match facts.email_created_at {
+        Guard::EmailAge.passes(match began {
             Some(_) => format!("the email is at most {} d old", policy.email_days),
-            None => {
-                format!("when the email was created is not known; its event is at most {} d old", policy.email_days)
-            }
+            None => format!("when the email was sent is not known; its event is at most {} d old", policy.email_days),
         }),
     ])
 }

@@ -24,6 +24,7 @@ fn every_guard_is_written_by_its_name() {
         Guard::EmailAge,
         Guard::FollowupOfFollowup,
         Guard::Suppressed,
+        Guard::OptOutClick,
         Guard::Brake,
         Guard::QuietHours,
         Guard::OneForEachEmail,
@@ -62,6 +63,15 @@ fn nobody_is_written_to_when_switched_off_suppressed_or_paused() {
 }
 
 #[test]
+fn an_opt_out_click_stands_against_followups_until_it_ends() {
+    assert_eq!(opt_out_click(None, NOW).ruling, Ruling::Passed);
+    assert_eq!(opt_out_click(Some(NOW), NOW).ruling, Ruling::Passed);
+    let refused = opt_out_click(Some(UnixMillis(NOW.0 + 1)), NOW);
+    assert_eq!(refused.ruling, Ruling::Refused);
+    assert!(refused.why.ends_with("no follow-up until 2026-11-23T13:30:00.001Z"), "{}", refused.why);
+}
+
+#[test]
 fn a_mode_is_off_or_propose() {
     for (text, mode) in [
         (None, FollowupMode::Propose),
@@ -95,6 +105,7 @@ fn decided(change: impl FnOnce(&mut Decidable<'_>)) -> Result<Vec<Answer>, Never
     let allowed = AllowedCampaigns::parse("launch");
     let mut facts = Decidable {
         event_at: ago(HOUR),
+        email_sent_at: None,
         email_created_at: Some(ago(DAY)),
         is_followup: false,
         campaign: Some(&launch),
@@ -123,6 +134,11 @@ fn old_events_old_emails_followups_and_campaigns_not_on_the_list_are_never_decid
     assert_eq!(email(Some(ago(14 * DAY))), Ok(()));
     assert_eq!(email(Some(ago(14 * DAY + 1))), Err(NeverDecided::EmailTooOld));
     assert_eq!(email(None), Ok(()));
+    let sent = |sent: i64, created: i64| {
+        decided(|facts| (facts.email_sent_at, facts.email_created_at) = (Some(ago(sent)), Some(ago(created)))).map(drop)
+    };
+    assert_eq!(sent(14 * DAY, 40 * DAY), Ok(()), "scheduled long before");
+    assert_eq!(sent(14 * DAY + 1, DAY), Err(NeverDecided::EmailTooOld));
     assert_eq!(decided(|facts| facts.is_followup = true), Err(NeverDecided::IsFollowup));
     assert_eq!(decided(|facts| facts.campaign = None), Err(NeverDecided::NoCampaign));
     let spring = Campaign::new("spring").unwrap();
@@ -130,6 +146,7 @@ fn old_events_old_emails_followups_and_campaigns_not_on_the_list_are_never_decid
     let allowed = AllowedCampaigns::parse("spring");
     let facts = |campaign| Decidable {
         event_at: NOW,
+        email_sent_at: None,
         email_created_at: None,
         is_followup: false,
         campaign: Some(campaign),

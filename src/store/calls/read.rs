@@ -8,6 +8,39 @@ use crate::store::failure::Failure;
 use crate::store::patience::Patience;
 use crate::store::{Item, text};
 
+/// Items of a partition whose sort key is in a range.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Range<'a> {
+    /// How fresh they must be.
+    pub(in crate::store) as_of: AsOf,
+    /// The table.
+    pub(in crate::store) table: &'a str,
+    /// What the partition key is called, and which partition.
+    pub(in crate::store) partition: (&'a str, &'a str),
+    /// What the sort key is called, and the range, both ends included.
+    pub(in crate::store) sort: (&'a str, &'a str, &'a str),
+    /// From which end on.
+    pub(in crate::store) order: Order,
+}
+
+/// From which end of a range on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Order {
+    /// From the least sort key on.
+    Ascending,
+    /// From the greatest on.
+    Descending,
+}
+
+/// A page of a range.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct RangePage {
+    /// The items.
+    pub(in crate::store) items: Vec<Item>,
+    /// Where the next page begins; `None`: this was the last.
+    pub(in crate::store) next: Option<Item>,
+}
+
 impl Calls {
     /// One item, as it is now.
     ///
@@ -119,23 +152,43 @@ impl Calls {
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
         loop {
-            let limit = i32::try_from(at_most.saturating_sub(found.len()).min(1_000)).unwrap_or(1_000);
-            let call = || async {
-                let query = self.client.query().table_name(table).consistent_read(as_of == AsOf::Now).limit(limit);
-                let query = query.key_condition_expression("#p = :p AND #s BETWEEN :from AND :to");
-                let query = query.expression_attribute_names("#p", partition.0);
-                let query = query.expression_attribute_names("#s", sort.0);
-                let query = query.expression_attribute_values(":p", text(partition.1));
-                let query = query.expression_attribute_values(":from", text(sort.1));
-                let query = query.expression_attribute_values(":to", text(sort.2));
-                query.set_exclusive_start_key(start.clone()).send().await.map_err(|error| failure(&error))
-            };
-            let page = self.tried(call).await?;
-            found.extend(page.items.unwrap_or_default());
-            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            let limit = at_most.saturating_sub(found.len());
+            let range = Range { as_of, table, partition, sort, order: Order::Ascending };
+            let page = self.one_page(&range, limit, start).await?;
+            found.extend(page.items);
+            start = page.next;
             if start.is_none() || found.len() >= at_most {
                 return Ok(found);
             }
         }
+    }
+
+    /// The first items of a range, in its order: at most so many, and at most one page of DynamoDB's, which has 1 MB.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub(in crate::store) async fn first_page(&self, range: &Range<'_>, at_most: usize) -> Result<RangePage, Trouble> {
+        self.one_page(range, at_most, None).await
+    }
+
+    async fn one_page(&self, range: &Range<'_>, at_most: usize, start: Option<Item>) -> Result<RangePage, Trouble> {
+        let Range { as_of, table, partition, sort, order } = range;
+        let limit = i32::try_from(at_most.min(1_000)).unwrap_or(1_000);
+        let call = || async {
+            let query = self.client.query().table_name(*table).consistent_read(*as_of == AsOf::Now).limit(limit);
+            let query = query.key_condition_expression("#p = :p AND #s BETWEEN :from AND :to");
+            let query = query.scan_index_forward(*order == Order::Ascending);
+            let query = query.expression_attribute_names("#p", partition.0);
+            let query = query.expression_attribute_names("#s", sort.0);
+            let query = query.expression_attribute_values(":p", text(partition.1));
+            let query = query.expression_attribute_values(":from", text(sort.1));
+            let query = query.expression_attribute_values(":to", text(sort.2));
+            query.set_exclusive_start_key(start.clone()).send().await.map_err(|error| failure(&error))
+        };
+        let page = self.tried(call).await?;
+        Ok(RangePage {
+            items: page.items.unwrap_or_default(),
+            next: page.last_evaluated_key.filter(|key| !key.is_empty()),
+        })
     }
 }

@@ -6,6 +6,7 @@ use super::{Decided, Decisions, Happening, absent, begun};
 use crate::store::calls::{Change, Trouble, Written, put_item, update_item};
 use crate::store::followups::Place;
 use crate::store::forgotten::{self, KEY_ITEM};
+use crate::store::opt_outs::none_stands;
 use crate::store::row::{item_size, payload_beside};
 use crate::store::{number, text};
 use crate::time::UnixMillis;
@@ -60,7 +61,7 @@ impl Decisions {
     }
 
     /// Stores a decision, if there is none; for a follow-up, with its place among its recipient's, on the condition that nobody
-    /// has suppressed the recipient, under any of these names.
+    /// has suppressed the recipient, under any of these names, and that no opt-out click of theirs stands against it.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
@@ -83,6 +84,7 @@ impl Decisions {
             let mut items = vec![
                 update_item(change.of_transaction(&self.tables.events, happening.key()))?,
                 put_item(place.put(&self.tables.recipients))?,
+                none_stands(&self.tables.recipients, &place.recipient, decided.at)?,
             ];
             for name in names {
                 items.push(self.not_suppressed(name, decided.at)?);

@@ -11,6 +11,8 @@ mod hanging;
 mod harm;
 mod keys;
 mod load;
+mod many;
+mod opt_out;
 mod outage;
 mod races;
 mod twice;

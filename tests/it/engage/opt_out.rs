@@ -1,0 +1,159 @@
+//! A click on an opt-out or preference link is no interest: it is recorded, nobody is asked, and no follow-up goes to that recipient.
+
+use rebound::decision::{By, Done};
+use rebound::local::claude::Behaviour;
+use rebound::policy::followup::{Guard, Ruling};
+use rebound::store::Item;
+use rebound::stream::BatchAnswer;
+use rebound::time::UnixMillis;
+use serde_json::{Value, json};
+
+use super::{DAY, LINK, MINUTE, Mail, NOW, PHONE, Stage, after};
+
+const OPT_OUT: &str = "https://unsubscribe.resend.com/?token=eyJhbGciOi";
+const PREFERENCES: &str = "https://shop.example/account/email-preferences?u=9";
+
+/// What is remembered of a recipient's opt-out click: when, and until when it stands.
+async fn remembered(stage: &Stage, recipient: &str) -> Option<(i64, i64)> {
+    let facts = stage.scan("RECIPIENTS_TABLE").await;
+    let is_it = |item: &&Item| {
+        item["fact"].as_s().unwrap() == "opt_out_click" && item["recipient"].as_s().unwrap() == recipient
+    };
+    let number = |item: &Item, name: &str| item[name].as_n().unwrap().parse().unwrap();
+    facts.iter().find(is_it).map(|item| (number(item, "at"), number(item, "until")))
+}
+
+fn opts_out(mail: &Mail, message: &str, at: UnixMillis) -> rebound::local::samples::SignedMessage {
+    mail.clicked_by(message, at, PHONE, OPT_OUT)
+}
+
+/// Claude says to write, whoever it is about.
+fn always_writes(stage: &Stage) {
+    stage.claude.plan(|_| {
+        let input = json!({
+            "to": "r1",
+            "subject": "Any questions?",
+            "message": "Just reply to this email.",
+            "send_after_hours": 4,
+            "campaign_id": "spring",
+            "reason": "A person clicked.",
+        });
+        Behaviour::Tool("schedule_followup".to_owned(), input)
+    });
+}
+
+#[tokio::test]
+async fn an_opt_out_click_is_recorded_and_nobody_is_asked() {
+    for (link, id) in [(OPT_OUT, "e1"), (PREFERENCES, "e2"), ("https://shop.example/d%C3%A9sinscription", "e3")] {
+        let stage = Stage::start().await;
+        let mail = Mail::to(id, "ann@example.com");
+        let at = after(-10 * MINUTE);
+        stage.happens(&[mail.delivered(), mail.clicked_by("c1", at, PHONE, link)]).await;
+        assert_eq!(stage.claude.asked().len(), 0, "{link}");
+        let receipt = stage.receipt().await;
+        assert_eq!((receipt.asked.by, &receipt.done), (By::Rules, &Done::EngagementLogged));
+        assert_eq!((receipt.event.as_str(), receipt.opt_out_click), ("email.clicked", true));
+        let published = stage.published();
+        assert_eq!(published.len(), 1);
+        assert_eq!(published[0]["figures"]["opt_out_click"], json!(true));
+        assert_eq!(published[0]["figures"]["interest"], Value::Null);
+        assert_eq!(published[0]["title"], "Opt-out click: ann@example.com, campaign spring");
+        assert_eq!(remembered(&stage, "ann@example.com").await, Some((at.0, at.0 + 30 * DAY)));
+    }
+}
+
+#[tokio::test]
+async fn no_followup_goes_to_who_opted_out_whatever_claude_says() {
+    let stage = Stage::start().await;
+    always_writes(&stage);
+    let (first, second) = (Mail::to("e1", "ann@example.com"), Mail::to("e2", "ann@example.com"));
+    stage.happens(&[first.delivered(), opts_out(&first, "c1", after(-20 * MINUTE))]).await;
+    stage.happens(&[second.delivered(), second.clicked("c2", after(-10 * MINUTE))]).await;
+    let refused = &stage.receipts().await["e2 decision#email.clicked#ann@example.com"];
+    let guard = refused.guards.iter().find(|answer| answer.guard == Guard::OptOutClick).unwrap();
+    assert_eq!(guard.ruling, Ruling::Refused);
+    assert!(matches!(&refused.done, Done::Nothing(why) if why.contains("opt-out")), "{:?}", refused.done);
+    let asked = stage.claude.asked().pop().unwrap().body["messages"][0]["content"].as_str().unwrap().to_owned();
+    assert!(asked.contains(r#""must_not_be_written_to_because":["opt_out_click"]"#), "{asked}");
+
+    let other = Mail::to("e3", "bob@example.com");
+    stage.happens(&[other.delivered(), other.clicked("c3", after(-10 * MINUTE))]).await;
+    let receipts = stage.receipts().await;
+    assert_eq!(receipts["e3 decision#email.clicked#bob@example.com"].done, Done::FollowupProposed);
+}
+
+#[tokio::test]
+async fn an_opt_out_click_that_is_not_looked_at_yet_counts_too() {
+    let stage = Stage::start().await;
+    always_writes(&stage);
+    let mail = Mail::to("e1", "ann@example.com");
+    let (interest, no) = (mail.clicked("c1", after(-10 * MINUTE)), opts_out(&mail, "c2", after(-9 * MINUTE)));
+    stage.receives(&[mail.delivered(), interest, no]).await;
+    let deliveries = stage.deliveries(&["c1"], 1).await;
+    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
+    assert!(matches!(stage.receipt().await.done, Done::Nothing(_)));
+    assert_eq!(remembered(&stage, "ann@example.com").await, None, "its own message remembers it");
+}
+
+#[tokio::test]
+async fn an_opt_out_click_uses_up_nobodys_other_click() {
+    let stage = Stage::start().await;
+    let mail = Mail::to("e1", "ann@example.com");
+    stage.happens(&[mail.delivered(), opts_out(&mail, "c1", after(-30 * MINUTE))]).await;
+    stage.happens(&[mail.clicked("c2", after(-10 * MINUTE))]).await;
+    stage.happens(&[opts_out(&mail, "c3", after(-5 * MINUTE))]).await;
+    let receipts = stage.receipts().await;
+    let keys: Vec<&str> = receipts.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["e1 decision#email.clicked#ann@example.com", "e1 decision#opt_out_click#ann@example.com"]);
+    let at = after(-5 * MINUTE).0;
+    assert_eq!(remembered(&stage, "ann@example.com").await, Some((at, at + 30 * DAY)), "the newest");
+}
+
+#[tokio::test]
+async fn clicks_that_come_late_never_move_it_back() {
+    let stage = Stage::start().await;
+    for (message, minutes) in [("c1", 5), ("c2", 90)] {
+        let mail = Mail::to(message, "ann@example.com");
+        stage.happens(&[mail.delivered(), opts_out(&mail, message, after(-minutes * MINUTE))]).await;
+    }
+    let at = after(-5 * MINUTE).0;
+    assert_eq!(remembered(&stage, "ann@example.com").await, Some((at, at + 30 * DAY)));
+}
+
+#[tokio::test]
+async fn a_scanner_that_follows_the_opt_out_link_opts_nobody_out() {
+    let stage = Stage::start().await;
+    let mail = Mail::to("e1", "ann@example.com");
+    let scan = [LINK, OPT_OUT, PREFERENCES].into_iter().zip(0..);
+    let scan = scan.map(|(link, n)| mail.clicked_by(&format!("c{n}"), after(-110 * MINUTE + n * 200), PHONE, link));
+    stage.happens(&[vec![mail.delivered()], scan.collect()].concat()).await;
+    assert_eq!(remembered(&stage, "ann@example.com").await, None);
+    assert_eq!((stage.receipts().await.len(), stage.published().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn it_is_remembered_of_an_email_that_is_not_decided_about() {
+    let stage = Stage::start().await;
+    let mail = Mail { tags: json!({}), ..Mail::to("e1", "ann@example.com") };
+    stage.happens(&[mail.delivered(), opts_out(&mail, "c1", after(-10 * MINUTE))]).await;
+    assert_eq!(stage.receipts().await.len(), 0);
+    assert!(remembered(&stage, "ann@example.com").await.is_some());
+}
+
+#[tokio::test]
+async fn the_rules_count_opt_out_links_as_no_interest() {
+    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
+    let mail = Mail::to("e1", "ann@example.com");
+    let click = |id: &str, minutes: i64, link: &str| mail.clicked_by(id, after(-minutes * MINUTE), PHONE, link);
+    let clicks = [
+        click("c1", 50, OPT_OUT),
+        click("c2", 40, PREFERENCES),
+        click("c3", 30, LINK),
+        click("c4", 20, "https://shop.example/roses"),
+    ];
+    stage.receives(&[vec![mail.delivered()], clicks.to_vec()].concat()).await;
+    let deliveries = stage.deliveries(&["c4"], 1).await;
+    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
+    let receipt = stage.receipt().await;
+    assert_eq!((&receipt.done, &receipt.facts["engaged"]["distinct_links"]), (&Done::EngagementLogged, &json!(2)));
+}
