@@ -8,7 +8,7 @@ const NAME: usize = 12;
 
 /// The whole receipt as text: what happened, who it was, who was asked and what that cost, what the guards said, what was done.
 pub fn told(receipt: &Receipt) -> String {
-    let mut lines = Lines(vec![format!("Receipt {}, of {}", receipt.id, receipt.at)]);
+    let mut lines = Lines(vec![one_line(&format!("Receipt {}, of {}", receipt.id, receipt.at))]);
     let did = if receipt.event == "email.clicked" { "clicked" } else { "opened" };
     lines.say("happened", &format!("{} {did} at {}", receipt.recipients.join(", "), receipt.event_at));
     lines.say("", &format!("email {}, campaign {}, message {}", receipt.email_id, receipt.campaign, receipt.message));

@@ -60,10 +60,8 @@ async fn main() -> ExitCode {
         Ok(arguments) => arguments,
         // It repeats what was given, and that may come from outside.
         Err(error) if error.use_stderr() => {
-            let repeated = std::env::args().filter(|argument| *argument != output::shown(argument));
-            let text =
-                repeated.fold(error.to_string(), |text, argument| text.replace(&argument, &output::shown(&argument)));
-            eprintln!("{}", text.trim_end());
+            let given = std::env::args().map(|argument| output::shown(&argument));
+            eprintln!("{}", Arguments::try_parse_from(given).err().unwrap_or(error).to_string().trim_end());
             return ExitCode::from(2);
         }
         Err(help) => help.exit(),
