@@ -10,7 +10,7 @@
 //! What it is made of, pure:
 //! - [`signature`]: Standard Webhooks verification.
 //! - [`event`]: Resend's events, read leniently.
-//! - [`recipient`]: a mail address in the one form that everything is keyed by.
+//! - [`recipient`]: an address in the one spelling that everything is keyed by.
 //! - [`campaign`]: what an email belongs to, for counting.
 //! - [`policy`]: what an event means, for its recipients and for its campaign.
 //! - [`alert`]: what people are told, and in which words.
@@ -50,6 +50,7 @@ pub mod engage;
 pub mod event;
 pub mod http;
 mod ids;
+mod json;
 #[cfg(feature = "cli")]
 pub mod local;
 pub mod logging;

@@ -1,9 +1,14 @@
 //! An address in the one spelling that everything is keyed by.
 
 mod named;
+mod several;
 mod spelling;
 
 use std::fmt;
+
+pub use self::several::Named;
+#[cfg(feature = "cli")]
+pub(crate) use self::spelling::fold;
 
 /// An address in its one spelling: however it was written, this is the key of its mailbox.
 ///

@@ -22,6 +22,7 @@ pub use self::list::{CutShort, Listed, Unread};
 use self::list::{Entry, PAGE, Reader};
 use self::told::Made;
 pub use self::told::{Delivered, SecretText, Suppressed, Webhook};
+use crate::json::mended;
 
 /// Where it is, unless the environment names another.
 pub const BASE_URL: &str = "https://api.resend.com";
@@ -209,7 +210,7 @@ impl Resend {
             let was_done = if is_unclear { WasDone::Unknown } else { WasDone::No };
             return Err(Failed { error, wait, was_done });
         }
-        serde_json::from_slice(&body).map_err(|error| Failed {
+        serde_json::from_slice(mended(&body).as_deref().unwrap_or(&body)).map_err(|error| Failed {
             error: ResendError::Unreadable(error.to_string()),
             wait: None,
             was_done: WasDone::Unknown,

@@ -3,12 +3,14 @@
 mod campaign;
 mod complaint;
 mod lifted;
+mod unclear;
 
 use serde_json::{Map, json};
 
 pub use self::campaign::{Standing, brake, digest};
 pub use self::complaint::{Listed, complaint};
 pub use self::lifted::lifted;
+pub use self::unclear::{Unclear, ambiguous};
 use super::{Alert, Kind, Severity};
 use crate::campaign::Campaign;
 use crate::policy::domain::DomainStatus;
@@ -102,29 +104,6 @@ pub fn delay(about: &About<'_>, recipient: &Recipient, why: Delay) -> Alert {
         format!("Email: {}", about.email_id),
     ]
     .join("\n");
-    alert
-}
-
-/// One of several recipients bounced or complained, and nothing says which one.
-pub fn ambiguous(about: &About<'_>, what: &str, recipients: &[Recipient]) -> Alert {
-    const SHOWN: usize = 20;
-    let mut alert = about.alert(Kind::AmbiguousBounce, &[what], None);
-    let names: Vec<&str> = recipients.iter().take(SHOWN).map(Recipient::as_str).collect();
-    let rest = recipients.len().saturating_sub(SHOWN);
-    let rest = if rest > 0 { format!(", and {rest} more") } else { String::new() };
-    alert.title = format!("One of {} recipients {what}, and nobody knows which", recipients.len());
-    alert.text = [
-        format!(
-            "{} was addressed to {}{rest}. One of them {what}, and the event does not say which.",
-            capital(&about.of_campaign()),
-            names.join(", ")
-        ),
-        "What was done: nobody is suppressed, because that would silence people who did nothing.".to_owned(),
-        "What you can do: send to each address by itself, so that an outcome names its recipient.".to_owned(),
-        format!("Email: {}", about.email_id),
-    ]
-    .join("\n");
-    alert.figures.insert("recipients".to_owned(), json!(recipients));
     alert
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::campaign::{Campaign, CampaignTags};
 use crate::decision::FOLLOWUP_TAG;
-use crate::event::{Addressees, Event, EventType};
+use crate::event::{Event, EventType};
+use crate::policy::addressees::Concerned;
 use crate::policy::opt_out::is_opt_out;
 use crate::policy::verdict::{Action, History, Seen};
 use crate::recipient::Recipient;
@@ -60,11 +61,7 @@ impl<'a> Told<'a> {
     }
 
     pub(super) fn recipients(&self) -> Vec<Recipient> {
-        match self.event.addressees() {
-            Addressees::Nobody => Vec::new(),
-            Addressees::One(one) => vec![one],
-            Addressees::Several(several) => several,
-        }
+        Concerned::by_outcome(&self.event).possible()
     }
 
     /// Whether it is a click on an opt-out or preference link.

@@ -5,13 +5,16 @@
 //! retry for a day, and disable the endpoint in the end. The shapes are Resend's own
 //! (<https://resend.com/docs/dashboard/webhooks/event-types>), today's and older ones.
 
+mod addressees;
 mod diagnosis;
 mod object;
 mod types;
 
 use std::collections::BTreeMap;
 
+pub use self::addressees::Addressees;
 pub(crate) use self::object::Object;
+use self::object::text_of;
 pub use self::types::EventType;
 use crate::recipient::Recipient;
 use crate::time::UnixMillis;
@@ -39,17 +42,6 @@ pub struct Event<'a> {
     type_text: String,
     envelope: Object<'a>,
     data: Object<'a>,
-}
-
-/// To whom an event's email went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Addressees {
-    /// `to` names nobody that mail could go to.
-    Nobody,
-    /// Exactly one address.
-    One(Recipient),
-    /// Several addresses, of which these can be read. Which of them an outcome is about, `to` does not say.
-    Several(Vec<Recipient>),
 }
 
 /// `data.bounce`, as far as it is there.
@@ -84,7 +76,7 @@ impl<'a> Event<'a> {
     pub fn read(body: &'a [u8]) -> Result<Self, Unreadable> {
         let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotUtf8)?;
         let envelope = Object::parse(text).map_err(|_| Unreadable::NotAnObject)?;
-        let type_text = envelope.get("type").ok_or(Unreadable::NoType)?;
+        let type_text = text_of(envelope.raw("type").ok_or(Unreadable::NoType)?).ok_or(Unreadable::NoType)?;
         let data = envelope.object("data").ok_or(Unreadable::NoData)?;
         Ok(Self { type_text, envelope, data })
     }
@@ -111,7 +103,7 @@ impl<'a> Event<'a> {
 
     /// The email that it is about.
     pub fn email_id(&self) -> Option<String> {
-        self.data.text("email_id")
+        self.data.id("email_id")
     }
 
     /// When that email (or that other resource) was created: long before the event, often.
@@ -129,39 +121,27 @@ impl<'a> Event<'a> {
         Recipient::parse(&self.data.text("from")?)
     }
 
-    /// Whom `to` names. An entry that cannot be read counts as somebody, so that it never makes one address out of two.
+    /// To whom its email went: whom `to` names.
     pub fn addressees(&self) -> Addressees {
-        let entries = self.data.list("to");
-        let read =
-            |value: &&serde_json::value::RawValue| Recipient::parse(&serde_json::from_str::<String>(value.get()).ok()?);
-        let mut recipients: Vec<Recipient> = Vec::new();
-        let mut unreadable = 0;
-        for entry in &entries {
-            match read(entry) {
-                Some(recipient) if recipients.contains(&recipient) => {}
-                Some(recipient) => recipients.push(recipient),
-                None => unreadable += 1,
-            }
-        }
-        match (recipients.len(), unreadable) {
-            (0, _) => Addressees::Nobody,
-            (1, 0) => recipients.pop().map_or(Addressees::Nobody, Addressees::One),
-            _ => Addressees::Several(recipients),
-        }
+        Addressees::read(self.data.raw("to"))
+    }
+
+    /// Who else got its email: whom `cc` and `bcc` name.
+    pub fn copied(&self) -> Vec<Recipient> {
+        ["cc", "bcc"].into_iter().flat_map(|field| Addressees::read(self.data.raw(field)).all()).collect()
     }
 
     /// The email's tags, in today's form, an object, or in the older one, an array of `{name, value}`.
     pub fn tags(&self) -> BTreeMap<String, String> {
-        let text = |value: &'a serde_json::value::RawValue| serde_json::from_str::<String>(value.get()).ok();
         if let Some(object) = self.data.object("tags") {
-            return object.entries().filter_map(|(name, value)| Some((name.to_owned(), text(value)?))).collect();
+            return object.entries().filter_map(|(name, value)| Some((name.to_owned(), text_of(value)?))).collect();
         }
         self.data
             .list("tags")
             .into_iter()
             .filter_map(|pair| {
                 let pair = Object::parse(pair.get()).ok()?;
-                Some((pair.text("name")?, pair.get("value")?))
+                Some((pair.text("name")?, text_of(pair.raw("value")?)?))
             })
             .collect()
     }
@@ -196,7 +176,7 @@ impl<'a> Event<'a> {
         Interaction {
             at: time(&said, "timestamp"),
             link: said.text("link"),
-            agent: said.get("userAgent"),
+            agent: said.raw("userAgent").and_then(text_of),
             ip: said.text("ipAddress"),
         }
     }
@@ -213,12 +193,12 @@ impl<'a> Event<'a> {
 
     /// The broadcast that the email is part of.
     pub fn broadcast_id(&self) -> Option<String> {
-        self.data.text("broadcast_id")
+        self.data.id("broadcast_id")
     }
 
     /// The template that the email was made from.
     pub fn template_id(&self) -> Option<String> {
-        self.data.text("template_id")
+        self.data.id("template_id")
     }
 
     /// The name of the domain or other resource that the event is about.
@@ -231,9 +211,17 @@ impl<'a> Event<'a> {
         self.data.text("status")
     }
 
-    /// The address that a contact or a suppression is about.
+    /// The address that a contact or a suppression is about, if it is one.
     pub fn address(&self) -> Option<Recipient> {
-        Recipient::parse(&self.data.text("email")?)
+        match self.contact() {
+            Addressees::One(recipient) => Some(recipient),
+            Addressees::Nobody | Addressees::Several(_) => None,
+        }
+    }
+
+    /// Whom a contact or a suppression is about.
+    pub fn contact(&self) -> Addressees {
+        Addressees::read(self.data.raw("email"))
     }
 
     /// Whether a contact has unsubscribed from everything.
@@ -248,7 +236,7 @@ impl<'a> Event<'a> {
 
     /// The email that put an address on Resend's suppression list.
     pub fn source_email_id(&self) -> Option<String> {
-        self.data.text("source_id")
+        self.data.id("source_id")
     }
 
     /// The id of the resource that the event is about, from which its row's key is made.
@@ -258,15 +246,15 @@ impl<'a> Event<'a> {
     pub fn resource_id(&self) -> Option<String> {
         let begins = |prefix: &str| self.type_text.starts_with(prefix);
         if begins("inbox.draft.") {
-            self.data.text("draft_id")
+            self.data.id("draft_id")
         } else if begins("inbox.thread.") {
-            self.data.text("thread_id")
+            self.data.id("thread_id")
         } else if begins("email.") || begins("inbox.email.") {
             self.email_id()
         } else if begins("inbox.") {
-            self.data.text("inbox_id")
+            self.data.id("inbox_id")
         } else {
-            self.email_id().or_else(|| self.data.text("id"))
+            self.email_id().or_else(|| self.data.id("id"))
         }
     }
 }

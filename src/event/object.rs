@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::json::Text;
+
 /// A JSON object, its values still as they came.
 ///
 /// A field is parsed when it is asked for, as what it is asked for, and is `None` if it is not that. So a field that is
 /// absent, null or of another type than expected can never fail an event, a field that nobody asks for costs nothing, and
 /// keys may come in any order or twice (the last one counts, as in most parsers).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Object<'a>(BTreeMap<String, &'a RawValue>);
+pub(crate) struct Object<'a>(BTreeMap<Text, &'a RawValue>);
 
 impl<'a> Object<'a> {
     /// Reads an object.
@@ -29,7 +31,17 @@ impl<'a> Object<'a> {
 
     /// The field as text, if it is a string with something in it.
     pub(crate) fn text(&self, field: &str) -> Option<String> {
-        self.get::<String>(field).filter(|text| !text.is_empty())
+        self.get::<Text>(field).map(|Text(text)| text).filter(|text| !text.is_empty())
+    }
+
+    /// The field as an id, if it is a string with something in it, and all of it is text: two ids must not become one.
+    pub(crate) fn id(&self, field: &str) -> Option<String> {
+        self.get::<String>(field).filter(|id| !id.is_empty())
+    }
+
+    /// The field as it came, if it is there.
+    pub(crate) fn raw(&self, field: &str) -> Option<&'a RawValue> {
+        self.0.get(field).copied()
     }
 
     /// The field as an object, if it is one.
@@ -48,10 +60,15 @@ impl<'a> Object<'a> {
 
     /// The texts in a field that holds one or an array of them; what is not text is left out.
     pub(crate) fn texts(&self, field: &str) -> Vec<String> {
-        self.list(field).into_iter().filter_map(|value| serde_json::from_str(value.get()).ok()).collect()
+        self.list(field).into_iter().filter_map(text_of).collect()
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+        self.0.iter().map(|(name, value)| (name.0.as_str(), *value))
     }
+}
+
+/// A value as text, if it is a string.
+pub(crate) fn text_of(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).map(|Text(text)| text).ok()
 }

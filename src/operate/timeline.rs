@@ -12,7 +12,8 @@ use self::told::entry;
 use super::audit;
 use super::scan::{Wanted, scan};
 use super::suppressions::List;
-use crate::event::{Addressees, Event};
+use crate::event::Event;
+use crate::policy::addressees::Concerned;
 use crate::recipient::Recipient;
 use crate::store::calls::Trouble;
 use crate::store::row::{self, RowKind, payload_text};
@@ -81,6 +82,12 @@ pub async fn of_address(
     Ok(entries(&rows, &Known::of(list, &rows, now).await?))
 }
 
+/// Whom a webhook is about, as far as it says: those of an email, or a contact.
+pub(super) fn recipients(event: &Event<'_>) -> Vec<Recipient> {
+    let of_email = Concerned::by_outcome(event).possible();
+    if of_email.is_empty() { event.contact().all() } else { of_email }
+}
+
 /// Whether a webhook is about an address.
 fn concerns(row: &Item, recipient: &Recipient) -> bool {
     if string(row, "kind") != RowKind::Event.as_str() {
@@ -88,11 +95,7 @@ fn concerns(row: &Item, recipient: &Recipient) -> bool {
     }
     let Some(body) = row::payload(row) else { return false };
     let Ok(event) = Event::read(&body) else { return false };
-    match event.addressees() {
-        Addressees::One(one) => one == *recipient,
-        Addressees::Several(all) => all.contains(recipient),
-        Addressees::Nobody => event.address().as_ref() == Some(recipient),
-    }
+    recipients(&event).contains(recipient)
 }
 
 /// Of the rows of a partition those about an address: its webhooks, the verdicts about them, and what does not say that it is about

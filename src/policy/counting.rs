@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
+use super::addressees::Concerned;
 use super::suppression::{Protection, bounce_is_hard, was_never_tried};
 use crate::campaign::{Campaign, CampaignTags, Cohort};
 use crate::event::{Event, EventType};
@@ -208,11 +209,9 @@ pub fn counts(event: &Event<'_>, received: &Received, protection: &Protection, t
             Protection::Changes(changes) => changes.keys().map(|recipient| happening(recipient.as_str())).collect(),
             Protection::Ambiguous(_) | Protection::Nothing => vec![happening("")],
         },
-        Counter::BouncedSoft => match super::suppression::recipients_named(event) {
-            Some(recipients) if !recipients.is_empty() => {
-                recipients.iter().map(|recipient| happening(recipient.as_str())).collect()
-            }
-            _ => vec![happening("")],
+        Counter::BouncedSoft => match Concerned::by_outcome(event) {
+            Concerned::Known(recipients) => recipients.iter().map(|recipient| happening(recipient.as_str())).collect(),
+            Concerned::Unclear(_) => vec![happening("")],
         },
         _ => vec![per_message()],
     }

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use super::addressees::Concerned;
 use super::numbers::DelayPolicy;
-use crate::event::{Addressees, Event, EventType};
+use crate::event::{Event, EventType};
 use crate::recipient::Recipient;
 use crate::time::{UnixMillis, days, hours};
 
@@ -84,13 +85,9 @@ impl Wait {
 
 /// Whether an outcome is about this recipient, as far as it tells.
 fn is_about(event: &Event<'_>, recipient: &Recipient) -> bool {
-    match event.addressees() {
-        Addressees::Nobody => true,
-        Addressees::One(one) => one == *recipient,
-        Addressees::Several(several) => match super::suppression::recipients_named(event) {
-            Some(named) => named.contains(recipient),
-            None => several.contains(recipient),
-        },
+    match Concerned::by_outcome(event) {
+        Concerned::Known(all) => all.contains(recipient),
+        Concerned::Unclear(possible) => possible.is_empty() || possible.contains(recipient),
     }
 }
 

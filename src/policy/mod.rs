@@ -1,6 +1,7 @@
 //! What an event means, for its recipients and for its campaign. Pure: no I/O, no clock, the same answer whatever order
 //! things come in.
 //!
+//! - [`addressees`]: whom an event is about.
 //! - [`suppression`]: who must not be written to, and why.
 //! - [`counting`]: which number an event adds to, and what makes it count only once.
 //! - [`brake`]: how much of a campaign may still be sent.
@@ -14,6 +15,7 @@
 //! - [`followup`]: the guards before any follow-up is proposed.
 //! - [`numbers`]: the limits in all of these, and their defaults.
 
+pub mod addressees;
 pub mod answer;
 pub mod brake;
 pub mod counting;

@@ -19,6 +19,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::addressees::Concerned;
 use super::numbers::SoftBouncePolicy;
 use super::suppression::{Change, Effect, Grounds, Reason, Record, Said, bounce_is_hard};
 use crate::event::{Event, EventType};
@@ -62,15 +63,21 @@ pub struct SoftBounces {
     pub delivered_at: Option<UnixMillis>,
 }
 
-/// Whose email bounced softly: those whom the event is about, unless the bounce is a hard one, or about the email's content. A bounce
-/// without a type, or of an unknown one, is a soft one. Nobody, if it is unclear whom it is about.
-pub fn soft_bounced(event: &Event<'_>) -> Vec<Recipient> {
+/// Whose email bounced softly, if it did: every bounce is soft but a hard one, or one about the email's content; one without a type, or
+/// of an unknown one, too.
+pub fn soft_bounce(event: &Event<'_>) -> Option<Concerned> {
     let sub_type = event.bounce().sub_type.unwrap_or_default();
     let is_about_content = ABOUT_CONTENT.iter().any(|known| sub_type.trim().eq_ignore_ascii_case(known));
-    if event.event_type() != Some(EventType::EmailBounced) || bounce_is_hard(event) || is_about_content {
-        return Vec::new();
+    let is_soft = event.event_type() == Some(EventType::EmailBounced) && !bounce_is_hard(event) && !is_about_content;
+    is_soft.then(|| Concerned::by_outcome(event))
+}
+
+/// Those whose email bounced softly. Nobody, if it is unclear whom it is about.
+pub fn soft_bounced(event: &Event<'_>) -> Vec<Recipient> {
+    match soft_bounce(event) {
+        Some(Concerned::Known(all)) => all,
+        Some(Concerned::Unclear(_)) | None => Vec::new(),
     }
-    super::suppression::recipients_named(event).unwrap_or_default()
 }
 
 impl SoftBounces {

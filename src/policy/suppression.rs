@@ -21,7 +21,9 @@ mod record;
 use std::collections::BTreeMap;
 
 pub use self::record::{Record, Said, Suppression};
-use crate::event::{Addressees, Event, EventType};
+use super::addressees::Concerned;
+use super::soft_bounce::soft_bounce;
+use crate::event::{Event, EventType};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
 use crate::time::UnixMillis;
@@ -123,8 +125,8 @@ pub enum Protection {
     Nothing,
     /// These changes, by recipient.
     Changes(BTreeMap<Recipient, Vec<Change>>),
-    /// One of several recipients bounced or complained, and nothing says which one. Nobody is suppressed, because a bounce
-    /// must never silence bystanders; a person has to look.
+    /// It would suppress somebody, and nothing says whom: one of these, or somebody whose address can't be read. Nobody is
+    /// suppressed, because a bounce must never silence bystanders; a person has to look.
     Ambiguous(Vec<Recipient>),
 }
 
@@ -141,53 +143,48 @@ pub fn protection(event: &Event<'_>, message: &MessageId, received_at: UnixMilli
         let detail = detail.map(|text| text.chars().take(MAX_DETAIL_CHARS).collect());
         change(reason, Effect::Suppress(Grounds { email_id, detail, until: None }))
     };
-    let for_address = |changes: Vec<Change>| match event.address() {
+    let lifted = |changes: Vec<Change>| match event.address() {
         Some(recipient) => Protection::Changes(BTreeMap::from([(recipient, changes)])),
         None => Protection::Nothing,
     };
     match event_type {
-        EventType::EmailComplained => for_those_named(event, &suppress(Reason::Complaint, event.email_id(), None)),
+        EventType::EmailComplained => {
+            for_those(event, Concerned::by_outcome(event), &suppress(Reason::Complaint, event.email_id(), None))
+        }
         EventType::EmailBounced => match hard_bounce_detail(event) {
-            Some(detail) => for_those_named(event, &suppress(Reason::HardBounce, event.email_id(), Some(detail))),
-            None => Protection::Nothing,
+            Some(detail) => {
+                let change = suppress(Reason::HardBounce, event.email_id(), Some(detail));
+                for_those(event, Concerned::by_outcome(event), &change)
+            }
+            None => match soft_bounce(event) {
+                // It would count towards a suppression.
+                Some(Concerned::Unclear(possible)) => Protection::Ambiguous(possible),
+                Some(Concerned::Known(_)) | None => Protection::Nothing,
+            },
         },
         EventType::EmailSuppressed => {
-            for_those_named(event, &suppress(Reason::Provider, event.email_id(), event.suppressed_because()))
+            let change = suppress(Reason::Provider, event.email_id(), event.suppressed_because());
+            for_those(event, Concerned::by_outcome(event), &change)
         }
         EventType::SuppressionAdded => {
-            for_address(vec![suppress(Reason::Provider, event.source_email_id(), event.origin())])
+            let change = suppress(Reason::Provider, event.source_email_id(), event.origin());
+            for_those(event, Concerned::by_contact(event), &change)
         }
         EventType::SuppressionRemoved => {
-            let lifted = [Some(Reason::Provider), event.origin().as_deref().and_then(reason_of_origin)];
-            for_address(lifted.into_iter().flatten().map(|reason| change(reason, Effect::Lift)).collect())
+            let reasons = [Some(Reason::Provider), event.origin().as_deref().and_then(reason_of_origin)];
+            lifted(reasons.into_iter().flatten().map(|reason| change(reason, Effect::Lift)).collect())
         }
         EventType::ContactCreated | EventType::ContactUpdated | EventType::ContactDeleted => {
             match (event.unsubscribed(), event_type) {
-                (Some(true), _) => for_address(vec![suppress(Reason::Unsubscribed, None, None)]),
+                (Some(true), _) => {
+                    for_those(event, Concerned::by_contact(event), &suppress(Reason::Unsubscribed, None, None))
+                }
                 // That a contact is gone does not say that the person behind it may be written to again.
                 (Some(false), EventType::ContactDeleted) | (None, _) => Protection::Nothing,
-                (Some(false), _) => for_address(vec![change(Reason::Unsubscribed, Effect::Lift)]),
+                (Some(false), _) => lifted(vec![change(Reason::Unsubscribed, Effect::Lift)]),
             }
         }
         _ => Protection::Nothing,
-    }
-}
-
-/// The change for each recipient that the event is about: the only one in `to`, or those of several whom a diagnosis names.
-fn for_those_named(event: &Event<'_>, change: &Change) -> Protection {
-    match recipients_named(event) {
-        Some(named) if named.is_empty() => Protection::Nothing,
-        Some(named) => {
-            let theirs = |recipient: Recipient| {
-                let change = with_diagnosis(change.clone(), event, &recipient);
-                (recipient, vec![change])
-            };
-            Protection::Changes(named.into_iter().map(theirs).collect())
-        }
-        None => match event.addressees() {
-            Addressees::Several(recipients) => Protection::Ambiguous(recipients),
-            Addressees::Nobody | Addressees::One(_) => Protection::Nothing,
-        },
     }
 }
 
@@ -200,18 +197,15 @@ fn with_diagnosis(mut change: Change, event: &Event<'_>, recipient: &Recipient) 
     change
 }
 
-/// Whom an outcome is about: the only one in `to`, or those of several whom a diagnosis names. Nobody, where `to` names nobody.
-/// `None` where it is one of several, and nothing says which one.
-pub(super) fn recipients_named(event: &Event<'_>) -> Option<Vec<Recipient>> {
-    match event.addressees() {
-        Addressees::Nobody => Some(Vec::new()),
-        Addressees::One(recipient) => Some(vec![recipient]),
-        Addressees::Several(recipients) => {
-            let diagnostics = event.diagnostics();
-            let is_named = |recipient: &Recipient| diagnostics.iter().any(|text| recipient.is_named_in(text));
-            let named: Vec<Recipient> = recipients.into_iter().filter(is_named).collect();
-            (!named.is_empty()).then_some(named)
-        }
+/// The change for each recipient that the event is about.
+fn for_those(event: &Event<'_>, concerned: Concerned, change: &Change) -> Protection {
+    let theirs = |recipient: Recipient| {
+        let change = with_diagnosis(change.clone(), event, &recipient);
+        (recipient, vec![change])
+    };
+    match concerned {
+        Concerned::Known(all) => Protection::Changes(all.into_iter().map(theirs).collect()),
+        Concerned::Unclear(possible) => Protection::Ambiguous(possible),
     }
 }
 

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use super::Work;
 use super::batch::Read;
 use super::brakes::Braked;
-use crate::alert::wording::{self, About, Listed, Standing, shown};
+use crate::alert::wording::{self, About, Listed, Standing, Unclear, shown};
 use crate::campaign::{Campaign, Cohort};
-use crate::event::{Addressees, Event, EventType};
+use crate::event::{Event, EventType};
+use crate::policy::addressees::Concerned;
 use crate::policy::delay::{Delayed, Verdict, Wait, repeated};
+use crate::policy::soft_bounce::soft_bounce;
 use crate::policy::suppression::{Protection, Reason};
 use crate::recipient::Recipient;
 use crate::store::agenda::{Entry, Kind};
@@ -33,20 +35,23 @@ impl Work<'_> {
         let Some(event) = &read.event else { return self.quarantined(read).await };
         match event.event_type() {
             Some(EventType::EmailComplained) => self.complained(read, event, braked).await,
-            Some(EventType::EmailBounced) => {
-                self.ambiguous(read, event, "bounced").await?;
-                self.bounced_softly(read, event).await
-            }
-            Some(EventType::EmailSuppressed) => self.ambiguous(read, event, "was skipped by Resend").await,
+            Some(EventType::EmailBounced) => match soft_bounce(event) {
+                None => self.ambiguous(read, event, Unclear::Bounced).await,
+                Some(Concerned::Unclear(_)) => self.ambiguous(read, event, Unclear::BouncedSoftly).await,
+                Some(Concerned::Known(_)) => self.bounced_softly(read, event).await,
+            },
+            Some(EventType::EmailSuppressed) => self.ambiguous(read, event, Unclear::Skipped).await,
             Some(EventType::EmailDeliveryDelayed) => self.delayed(read, event).await,
             Some(EventType::EmailFailed) => self.failed(read, event).await,
             Some(EventType::DomainUpdated | EventType::DomainDeleted) => self.domain(read, event).await,
-            Some(
-                EventType::ContactCreated
-                | EventType::ContactUpdated
-                | EventType::SuppressionAdded
-                | EventType::SuppressionRemoved,
-            ) => self.note_lifts(read).await,
+            Some(EventType::ContactCreated | EventType::ContactUpdated | EventType::ContactDeleted) => {
+                self.ambiguous(read, event, Unclear::Unsubscribed).await?;
+                self.note_lifts(read).await
+            }
+            Some(EventType::SuppressionAdded | EventType::SuppressionRemoved) => {
+                self.ambiguous(read, event, Unclear::Listed).await?;
+                self.note_lifts(read).await
+            }
             _ => Ok(()),
         }
     }
@@ -69,12 +74,12 @@ impl Work<'_> {
         let standing = campaign.as_ref().and_then(|campaign| braked.get(campaign));
         let standing = standing.map(|braked| Standing { view: &braked.view, state: &braked.state, now: self.now });
         match &read.protection {
-            Protection::Ambiguous(_) => self.ambiguous(read, event, "complained").await,
-            Protection::Nothing => self.tell_of(read, wording::complaint(&about, None, standing)).await,
+            Protection::Ambiguous(_) => self.ambiguous(read, event, Unclear::Complained).await,
+            Protection::Nothing => Ok(()),
             Protection::Changes(changes) => {
                 for recipient in changes.keys() {
                     let listed = self.listed(recipient).await?;
-                    self.tell_of(read, wording::complaint(&about, Some((recipient, &listed)), standing)).await?;
+                    self.tell_of(read, wording::complaint(&about, (recipient, &listed), standing)).await?;
                 }
                 Ok(())
             }
@@ -100,7 +105,8 @@ impl Work<'_> {
         })
     }
 
-    async fn ambiguous(&self, read: &Read<'_>, event: &Event<'_>, what: &str) -> Result<(), Trouble> {
+    /// Tells people of somebody who would be suppressed, if the event said who.
+    async fn ambiguous(&self, read: &Read<'_>, event: &Event<'_>, what: Unclear) -> Result<(), Trouble> {
         let Protection::Ambiguous(recipients) = &read.protection else { return Ok(()) };
         let campaign = self.protector.config.campaign_tags.counted_for(event);
         let about = self.about(read, event, campaign.as_ref());
@@ -112,12 +118,7 @@ impl Work<'_> {
         let campaign = self.protector.config.campaign_tags.counted_for(event);
         let policy = &self.protector.config.policy.delay;
         let received = &read.entry.received;
-        let recipients = match event.addressees() {
-            Addressees::Nobody => Vec::new(),
-            Addressees::One(recipient) => vec![recipient],
-            Addressees::Several(recipients) => recipients,
-        };
-        for recipient in &recipients {
+        for recipient in &event.addressees().all() {
             let moment = (received.happened_at(event), &received.message);
             let facts = self.facts.remember(recipient, &received.partition, moment, policy.remembered()).await?;
             let delays: Vec<Delayed> = facts.iter().filter_map(delayed).collect();

@@ -7,7 +7,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 use super::Work;
 use super::batch::{AT_ONCE, Outcomes, Read};
-use crate::event::{Addressees, Event, EventType};
+use crate::event::{Event, EventType};
 use crate::metrics::Metric;
 use crate::policy::soft_bounce::{EARLIER, SoftBounces, soft_bounced};
 use crate::recipient::Recipient;
@@ -118,9 +118,5 @@ impl Work<'_> {
 
 /// Whom a delivery is about. Today's Resend names one; of several, as older bodies name them, each may have got it.
 fn delivered_to(event: &Event<'_>) -> Vec<Recipient> {
-    match event.addressees() {
-        Addressees::Nobody => Vec::new(),
-        Addressees::One(recipient) => vec![recipient],
-        Addressees::Several(recipients) => recipients,
-    }
+    event.addressees().all()
 }

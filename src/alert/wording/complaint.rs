@@ -45,18 +45,13 @@ impl Listed {
     }
 }
 
-/// Somebody called a mail spam. `recipient`: who, and what the list says of them; `None` if the event does not name anybody.
-pub fn complaint(about: &About<'_>, recipient: Option<(&Recipient, &Listed)>, standing: Option<Standing<'_>>) -> Alert {
-    let named = recipient.map(|(recipient, _)| recipient);
-    let who = named.map_or("somebody whom the event does not name", Recipient::as_str);
-    let mut alert = about.alert(Kind::Complaint, &[named.map_or("", Recipient::as_str)], named);
+/// Somebody called a mail spam: who, and what the list says of them.
+pub fn complaint(about: &About<'_>, (who, listed): (&Recipient, &Listed), standing: Option<Standing<'_>>) -> Alert {
+    let mut alert = about.alert(Kind::Complaint, &[who.as_str()], Some(who));
     let campaign = about.campaign.map(|campaign| format!(", campaign {campaign}")).unwrap_or_default();
     alert.title = format!("Complaint: {who}{campaign}");
-    let done = recipient.map_or_else(
-        || "Nobody could be suppressed, because the event names no address.".to_owned(),
-        |(_, listed)| listed.words(),
-    );
-    let mut lines = vec![format!("{who} reported {} as spam.", about.of_campaign()), format!("What was done: {done}")];
+    let mut lines =
+        vec![format!("{who} reported {} as spam.", about.of_campaign()), format!("What was done: {}", listed.words())];
     if let Some(standing) = standing {
         lines.push(campaign::obey(standing.state));
         lines.push(standing.words());

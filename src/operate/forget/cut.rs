@@ -3,7 +3,9 @@
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use crate::recipient::Recipient;
+use super::folded::Folded;
+use crate::json::mended;
+use crate::recipient::{Named, Recipient};
 
 /// What is left where an address was.
 pub const CUT: &str = "forgotten";
@@ -16,39 +18,31 @@ pub struct Cutter {
 }
 
 impl Cutter {
-    /// A cutter for this address: in any case; with its signs as they stand in links (`%40`), in HTML (`&#64;`), and in the return
-    /// addresses that name a recipient (`bounce-ann=example.com@…`).
+    /// A cutter for this address, in any spelling: with its domain in either form; with its signs as they stand in links (`%40`), in
+    /// HTML (`&#64;`), and in the return addresses that name a recipient (`bounce-ann=example.com@…`).
     ///
     /// # Errors
     /// None that is known: every sign is escaped.
     pub fn new(recipient: &Recipient) -> Result<Self, regex::Error> {
-        let mut pattern = String::new();
-        for c in recipient.as_str().chars() {
-            let plain = regex::escape(c.encode_utf8(&mut [0; 4]));
-            if c.is_alphanumeric() {
-                pattern.push_str(&plain);
-                continue;
-            }
-            let bytes = c.to_string().into_bytes();
-            let once: String = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();
-            let twice = once.replace('%', "%25");
-            let besides = if c == '@' { "|=|&#64;|&#x40;|&commat;" } else { "" };
-            pattern.push_str(&format!("(?:{plain}|{once}|{twice}{besides})"));
-        }
-        let pattern = RegexBuilder::new(&pattern).case_insensitive(true).build()?;
+        let readable = recipient.readable();
+        let forms: Vec<String> =
+            [Some(recipient.as_str()), readable.as_deref()].into_iter().flatten().map(pattern_of).collect();
+        let pattern = RegexBuilder::new(&forms.join("|")).case_insensitive(true).build()?;
         Ok(Self { recipient: recipient.clone(), pattern })
     }
 
     /// Whether a text has the address in it.
     pub fn is_in(&self, text: &str) -> bool {
-        self.places(text).next().is_some()
+        self.cut(text).is_some()
     }
 
     /// A text without the address. `None`: it is not in it.
     pub fn cut(&self, text: &str) -> Option<String> {
-        let mut places = self.places(text).peekable();
-        places.peek()?;
-        let ends_with_it = text.trim_end().ends_with('>') || text.trim().eq_ignore_ascii_case(self.recipient.as_str());
+        let places = self.places(text);
+        if places.is_empty() {
+            return self.cut_list(text);
+        }
+        let ends_with_it = text.trim_end().ends_with('>') || places == [(0, text.len())];
         let is_one_address = ends_with_it && text.matches('@').count() == 1;
         if is_one_address && Recipient::parse(text).as_ref() == Some(&self.recipient) {
             return Some(CUT.to_owned());
@@ -64,6 +58,21 @@ impl Cutter {
         }
         cut.push_str(text.get(from..).unwrap_or_default());
         Some(cut)
+    }
+
+    /// A list of addresses without this one, where it is written so that only whoever reads addresses finds it: `ann (x) @example.com`.
+    /// `None`: it is no such list, or not in it.
+    fn cut_list(&self, text: &str) -> Option<String> {
+        if !text.contains(['@', '＠', '﹫']) {
+            return None;
+        }
+        let mut named = Named::default();
+        named.add(text);
+        let others = named.recipients.iter().filter(|one| **one != self.recipient).map(Recipient::as_str);
+        named.recipients.contains(&self.recipient).then(|| {
+            let others: Vec<&str> = others.collect();
+            std::iter::once(CUT).chain(others).collect::<Vec<_>>().join(", ")
+        })
     }
 
     /// A JSON value without the address: in every text, and in every name of a field. `None`: it is not in it.
@@ -92,19 +101,54 @@ impl Cutter {
 
     /// A body without the address: as JSON, where it is that; else as text. `None`: it is not in it.
     pub fn cut_body(&self, body: &[u8]) -> Option<Vec<u8>> {
-        match serde_json::from_slice::<Value>(body) {
+        match serde_json::from_slice::<Value>(mended(body).as_deref().unwrap_or(body)) {
             Ok(value) => self.cut_json(&value).map(|value| value.to_string().into_bytes()),
             Err(_) => self.cut(&String::from_utf8_lossy(body)).map(String::into_bytes),
         }
     }
 
     /// From where to where the address is.
-    fn places<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, usize)> + 'a {
+    fn places(&self, text: &str) -> Vec<(usize, usize)> {
+        let folded = Folded::of(text);
+        let text = folded.text();
         let found = self.pattern.find_iter(text).map(|found| (found.start(), found.end()));
-        found.filter(|(start, end)| {
+        let alone = found.filter(|(start, end)| {
             begins(text.get(..*start).unwrap_or_default()) && ends(text.get(*end..).unwrap_or_default())
-        })
+        });
+        alone.map(|(start, end)| folded.source(start, end)).collect()
     }
+}
+
+/// A pattern for an address, in a folded text.
+fn pattern_of(address: &str) -> String {
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    let local_pattern: String = local.chars().map(sign).collect();
+    let quote = sign('"');
+    // Quotes that it doesn't need.
+    let local = if local.starts_with('"') {
+        local_pattern
+    } else {
+        format!("(?:{quote}{local_pattern}{quote}|{local_pattern})")
+    };
+    local + &sign('@') + &domain.chars().map(sign).collect::<String>()
+}
+
+/// A pattern for one sign of an address.
+fn sign(c: char) -> String {
+    let plain = regex::escape(c.encode_utf8(&mut [0; 4]));
+    if c.is_ascii_alphanumeric() {
+        return plain;
+    }
+    let once: String = c.to_string().bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let twice = once.replace('%', "%25");
+    let besides = match c {
+        '@' => "|=|&#64;|&#x40;|&commat;",
+        // At the end of a word a local part may be written so.
+        'σ' => "|ς",
+        _ => "",
+    };
+    let joiners = if c.is_ascii() { "" } else { "[\u{200c}\u{200d}]*" };
+    format!("(?:{plain}|{once}|{twice}{besides}){joiners}")
 }
 
 /// Whether an address can begin after this text: whether it is not the end of a longer one's local part.
@@ -183,9 +227,38 @@ mod tests {
             ),
             ("ann.lee+x=example.com@bounces.example", "forgotten@bounces.example"),
             ("write to ann.lee+x@example.com. Or ann.lee+x&#64;example.com!", "write to forgotten. Or forgotten!"),
+            ("to \"ann.lee+x\"@example.com, bob@example.com", "to forgotten, bob@example.com"),
+            ("an\u{ad}n.lee+x@exam\u{200b}ple.com é", "forgotten é"),
+            ("请联系：ann.lee+x＠Ｅｘａｍｐｌｅ．com，谢谢", "请联系：forgotten，谢谢"),
+            ("ann.lee+x (Ann) @example.com", "forgotten"),
+            ("bob@example.com, ann.lee+x (Ann) @example.com", "forgotten, bob@example.com"),
         ] {
             assert_eq!(cutter().cut(text).as_deref(), Some(cut), "{text}");
         }
+    }
+
+    #[test]
+    fn both_forms_of_a_domain_are_cut_out() {
+        let cutter = Cutter::new(&Recipient::parse("ann@bücher.example").unwrap()).unwrap();
+        for (text, cut) in [
+            ("550 <Ann@BÜCHER.example>: unknown", "forgotten: unknown"),
+            ("550 <ann@XN--BCHER-KVA.example>: unknown", "forgotten: unknown"),
+            ("write to ann@bu\u{308}cher.example!", "write to forgotten!"),
+            ("https://a.example/?who=ann%40b%C3%BCcher.example", "https://a.example/?who=forgotten"),
+        ] {
+            assert_eq!(cutter.cut(text).as_deref(), Some(cut), "{text}");
+        }
+        for other in ["joann@bücher.example", "ann@bücher.example.com", "ann@bucher.example"] {
+            assert_eq!(cutter.cut(other), None, "{other}");
+        }
+        let greek = Cutter::new(&Recipient::parse("ΆΝΝΑΣ@example.com").unwrap()).unwrap();
+        assert_eq!(greek.cut("to άννας@example.com").as_deref(), Some("to forgotten"));
+    }
+
+    #[test]
+    fn a_body_with_half_an_emoji_is_json_too() {
+        let body = br#"{"to":["A \ud83d <ann.lee\u002bx@example.com>"],"n":1}"#;
+        assert_eq!(cutter().cut_body(body).unwrap(), br#"{"n":1,"to":["forgotten"]}"#);
     }
 
     #[test]

@@ -80,8 +80,9 @@ pub fn fate_in_list(item: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate
 
 fn is_about_alone(body: &[u8], recipient: &Recipient) -> bool {
     let Ok(event) = Event::read(body) else { return false };
+    let others_got_it = event.copied().iter().any(|copied| copied != recipient);
     match event.addressees() {
-        Addressees::One(one) => one == *recipient,
+        Addressees::One(one) => one == *recipient && !others_got_it,
         Addressees::Several(_) => false,
         Addressees::Nobody => event.address().as_ref() == Some(recipient),
     }

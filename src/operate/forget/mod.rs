@@ -24,6 +24,7 @@
 
 pub mod cut;
 pub mod fate;
+mod folded;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Entry;
 use super::follows::{Known, follows};
 use crate::decision::{By, Done, Receipt};
-use crate::event::{Addressees, Event, EventType};
+use crate::event::{Event, EventType};
 use crate::operate::audit::Done as Noted;
 use crate::store::row::{self, RowKind, payload_text};
 use crate::store::verdicts::Judged;
@@ -139,12 +139,7 @@ fn server_said(event: &Event<'_>) -> String {
 }
 
 fn recipients(event: &Event<'_>) -> Vec<String> {
-    let of = |all: Vec<crate::recipient::Recipient>| all.iter().map(|one| one.as_str().to_owned()).collect();
-    match event.addressees() {
-        Addressees::One(one) => of(vec![one]),
-        Addressees::Several(all) => of(all),
-        Addressees::Nobody => of(event.address().into_iter().collect()),
-    }
+    super::recipients(event).iter().map(|one| one.as_str().to_owned()).collect()
 }
 
 /// What a webhook says.

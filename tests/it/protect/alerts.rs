@@ -241,3 +241,32 @@ async fn whatever_the_kind_there_are_five_an_hour_and_a_digest() {
     stage.tick(after(2 * HOUR)).await;
     assert_eq!((stage.kinds()["domain"], stage.kinds()["digest"]), (5, 2), "delivered again, nothing is told again");
 }
+
+#[tokio::test]
+async fn whoever_would_be_suppressed_and_is_not_named_is_an_alert() {
+    let stage = Stage::start().await;
+    let event = |id: &str, kind: &str, data: serde_json::Value| {
+        let body = json!({ "type": kind, "created_at": after(-MINUTE).to_text(), "data": data }).to_string();
+        SignedMessage::new(id, NOW.seconds(), body, &secret())
+    };
+    let hard = json!({ "email_id": "e1", "to": null, "bounce": { "type": "Permanent" } });
+    stage.happens(&[event("m1", "email.bounced", hard)]).await;
+    let soft = json!({ "email_id": "e2", "to": ["one@example.com, two@example.com"], "bounce": {} });
+    stage.happens(&[event("m2", "email.bounced", soft)]).await;
+    stage.happens(&[event("m3", "contact.updated", json!({ "id": "c1", "unsubscribed": true }))]).await;
+    stage.happens(&[event("m4", "suppression.added", json!({ "id": "s1", "email": "nobody" }))]).await;
+    assert_eq!(stage.kinds(), [("ambiguous_bounce", 4)].into());
+    assert_eq!(stage.reasons().await, [].into());
+}
+
+#[tokio::test]
+async fn half_an_emoji_in_a_name_costs_no_complaint() {
+    let stage = Stage::start().await;
+    let body = format!(
+        r#"{{"type":"email.complained","created_at":"{}","data":{{"email_id":"e1","to":["Ann \ud83d <ann@example.com>"]}}}}"#,
+        after(-MINUTE).to_text()
+    );
+    stage.happens(&[SignedMessage::new("m1", NOW.seconds(), body, &secret())]).await;
+    assert_eq!(stage.reasons().await["ann@example.com"], ["complaint"]);
+    assert_eq!(stage.kinds(), [("complaint", 1)].into());
+}

@@ -1,0 +1,133 @@
+//! JSON from outside, read as what its writer meant.
+//!
+//! Programs that cut a text in the middle of an emoji write half of it: `"\ud83d"`, a surrogate without its pair. RFC 8259 allows that
+//! and leaves open what it means (<https://www.rfc-editor.org/rfc/rfc8259#section-8.2>); Rust's text can't hold it, and `serde_json`
+//! refuses it, the whole document with it. Here it is U+FFFD, as browsers have it.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+/// A text in JSON: a value or a name. Half an emoji in it is U+FFFD.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Text(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Asked for bytes, `serde_json` gives those of a text as they are, surrogates too.
+        deserializer.deserialize_bytes(TextVisitor)
+    }
+}
+
+impl std::borrow::Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.to_owned()))
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text, E> {
+        Ok(Text(std::str::from_utf8(bytes).map_or_else(|_| with_surrogates(bytes), str::to_owned)))
+    }
+}
+
+/// The text of bytes that are UTF-8, but for surrogates of three bytes each, of which the first is 0xED.
+fn with_surrogates(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if chunk.invalid().first() == Some(&0xED) {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
+}
+
+/// JSON with `\ufffd` in the place of each surrogate that is written without its pair. `None` if there is none.
+#[cfg(feature = "cli")]
+pub(crate) fn mended(json: &[u8]) -> Option<Vec<u8>> {
+    let mut mended = None;
+    let mut at = 0;
+    while let Some(rest) = json.get(at..).filter(|rest| !rest.is_empty()) {
+        at += match (rest, surrogate(rest)) {
+            (_, Some(0xD800..=0xDBFF)) if matches!(rest.get(6..).and_then(surrogate), Some(0xDC00..=0xDFFF)) => 12,
+            (_, Some(_)) => {
+                let mended: &mut Vec<u8> = mended.get_or_insert_with(|| json.to_vec());
+                if let Some(digits) = mended.get_mut(at + 2..at + 6) {
+                    digits.copy_from_slice(b"fffd");
+                }
+                6
+            }
+            ([b'\\', ..], None) => 2,
+            _ => 1,
+        };
+    }
+    mended
+}
+
+/// The surrogate that a text begins with, written as `\ud83d`.
+#[cfg(feature = "cli")]
+fn surrogate(json: &[u8]) -> Option<u32> {
+    let digits = json.strip_prefix(b"\\u")?.get(..4)?;
+    let code = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    (0xD800..=0xDFFF).contains(&code).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn half_an_emoji_is_a_replacement_character() {
+        for (json, expected) in [
+            (r#""Ann \ud83d <ann@example.com>""#, "Ann \u{FFFD} <ann@example.com>"),
+            (r#""\ud83d\ud83d\udc4d\udc4d""#, "\u{FFFD}👍\u{FFFD}"),
+            (r#""\uDC4D\uD83D""#, "\u{FFFD}\u{FFFD}"),
+            (r#""\ud83dx\\ud83d""#, "\u{FFFD}x\\ud83d"),
+            (r#""plain 👍""#, "plain 👍"),
+        ] {
+            assert_eq!(serde_json::from_str::<Text>(json).unwrap().0, expected, "{json}");
+            let whole = mended(json.as_bytes()).unwrap_or_else(|| json.as_bytes().to_vec());
+            assert_eq!(serde_json::from_slice::<Value>(&whole).unwrap(), expected, "{json}");
+        }
+        let names: BTreeMap<Text, i32> = serde_json::from_str(r#"{"a\ud83d":1,"b":2}"#).unwrap();
+        assert_eq!(names.get("a\u{FFFD}"), Some(&1));
+        for other in ["7", "null", "[]", "{}", "[1]", "true"] {
+            assert!(serde_json::from_str::<Text>(other).is_err(), "{other} is no text");
+        }
+        assert_eq!(mended(br#"{"a":"\ud83d\udc4d \\ud83d \u00e4"}"#), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_mended_is_json_wherever_it_was_and_else_as_it_was(
+            parts in prop::collection::vec("(\\\\ud83d|\\\\udc4d|\\\\u0041|\\\\\\\\|\\\\\"|[a-z]{1,3}|é)", 0..12),
+        ) {
+            let json = format!("\"{}\"", parts.concat());
+            let text = serde_json::from_str::<Text>(&json).unwrap().0;
+            let whole = mended(json.as_bytes()).unwrap_or_else(|| json.clone().into_bytes());
+            prop_assert_eq!(serde_json::from_slice::<String>(&whole).unwrap(), text.clone());
+            if let Ok(plain) = serde_json::from_str::<String>(&json) {
+                prop_assert_eq!(&plain, &text);
+                prop_assert!(mended(json.as_bytes()).is_none());
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Whom an event is about.
+
+use crate::event::{Addressees, Event};
+use crate::recipient::Recipient;
+
+/// Whom an event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Concerned {
+    /// These, and nobody else.
+    Known(Vec<Recipient>),
+    /// Some of these, or somebody whose address can't be read. What would suppress one of them must not silence the others, so a
+    /// person has to look.
+    Unclear(Vec<Recipient>),
+}
+
+impl Concerned {
+    /// Those whom an email's outcome is about: the only one in `to`; of several those that the receiving server's diagnosis names. One
+    /// in `cc` or `bcc` whom it names is meant, and not the one in `to`. Whom else it names, such as whoever a forward goes to, was
+    /// sent nothing.
+    pub fn by_outcome(event: &Event<'_>) -> Self {
+        let diagnostics = event.diagnostics();
+        let named = |all: Vec<Recipient>| -> Vec<Recipient> {
+            all.into_iter().filter(|one| diagnostics.iter().any(|text| one.is_named_in(text))).collect()
+        };
+        let mut meant = if diagnostics.is_empty() { Vec::new() } else { named(event.copied()) };
+        match event.addressees() {
+            Addressees::One(one) if meant.is_empty() => Self::Known(vec![one]),
+            to => {
+                let to = to.all();
+                meant.extend(named(to.clone()));
+                if meant.is_empty() { Self::Unclear(to) } else { Self::Known(meant) }
+            }
+        }
+    }
+
+    /// Whom a contact, or an entry of Resend's own suppression list, is about.
+    pub fn by_contact(event: &Event<'_>) -> Self {
+        match event.contact() {
+            Addressees::One(one) => Self::Known(vec![one]),
+            to => Self::Unclear(to.all()),
+        }
+    }
+
+    /// Everybody whom it may be about and whose address can be read.
+    pub fn possible(self) -> Vec<Recipient> {
+        match self {
+            Self::Known(all) | Self::Unclear(all) => all,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn concerned(data: Value) -> Concerned {
+        let body = json!({ "type": "email.bounced", "data": data }).to_string();
+        Concerned::by_outcome(&Event::read(body.as_bytes()).unwrap())
+    }
+
+    fn all(addresses: &[&str]) -> Vec<Recipient> {
+        addresses.iter().map(|address| Recipient::parse(address).unwrap()).collect()
+    }
+
+    fn known(addresses: &[&str]) -> Concerned {
+        Concerned::Known(all(addresses))
+    }
+
+    fn unclear(addresses: &[&str]) -> Concerned {
+        Concerned::Unclear(all(addresses))
+    }
+
+    #[test]
+    fn to_names_whom_it_is_about_in_every_shape() {
+        for to in [
+            json!(["ann@example.com"]),
+            json!("ann@example.com"),
+            json!("Ann <ann@example.com>"),
+            json!({ "email": "ann@example.com", "name": "Ann" }),
+            json!([{ "address": "Ann <ann@example.com>" }]),
+            json!([["ann@example.com"]]),
+            json!(["ann@example.com (x)"]),
+            json!(["Team: ann@example.com;"]),
+            json!(["ann@example.com, ANN@example.com."]),
+        ] {
+            assert_eq!(concerned(json!({ "to": to })), known(&["ann@example.com"]), "{to}");
+        }
+        assert_eq!(concerned(json!({ "to": ["\"ann lee\"@example.com"] })), known(&["\"ann lee\"@example.com"]));
+        for to in [json!([]), json!(null), json!({}), json!(7), json!(["x"]), json!([{ "name": "Ann" }]), json!("")] {
+            assert_eq!(concerned(json!({ "to": to })), unclear(&[]), "{to}");
+        }
+        assert_eq!(concerned(json!({})), unclear(&[]));
+        let two = unclear(&["one@example.com", "two@example.com"]);
+        for to in [
+            json!(["one@example.com, two@example.com"]),
+            json!("All: one@example.com, two@example.com;"),
+            json!([{ "email": "one@example.com" }, { "email": "two@example.com" }]),
+            json!({ "email": ["one@example.com", "two@example.com"] }),
+        ] {
+            assert_eq!(concerned(json!({ "to": to })), two, "{to}");
+        }
+        assert_eq!(concerned(json!({ "to": ["one@example.com", null] })), unclear(&["one@example.com"]));
+    }
+
+    #[test]
+    fn of_several_the_diagnosis_says_whom_it_is_about() {
+        let about = |code: &str| {
+            concerned(json!({ "to": ["one@example.com, two@bücher.example"], "bounce": { "diagnosticCode": code } }))
+        };
+        assert_eq!(about("550 <two@bücher.example> unknown"), known(&["two@bücher.example"]));
+        assert_eq!(about("550 <TWO@xn--bcher-kva.example> unknown"), known(&["two@bücher.example"]));
+        assert_eq!(about("550 <three@forward.example> unknown"), unclear(&["one@example.com", "two@bücher.example"]));
+    }
+
+    #[test]
+    fn who_got_a_copy_is_meant_where_the_diagnosis_names_them() {
+        let about = |to: Value, code: Value| {
+            concerned(json!({
+                "to": to, "cc": "Bob <bob@example.com>", "bcc": [{ "email": "carl@example.com" }],
+                "bounce": { "diagnosticCode": code },
+            }))
+        };
+        let ann = || json!(["ann@example.com"]);
+        assert_eq!(about(ann(), json!("550 <bob@example.com> unknown")), known(&["bob@example.com"]));
+        assert_eq!(about(ann(), json!(["550 <Carl@example.com> unknown"])), known(&["carl@example.com"]));
+        assert_eq!(about(json!(null), json!("550 <bob@example.com> unknown")), known(&["bob@example.com"]));
+        assert_eq!(
+            about(ann(), json!(["550 <bob@example.com> unknown", "550 <ann@example.com> unknown"])),
+            known(&["bob@example.com", "ann@example.com"]),
+            "each that it names"
+        );
+        for code in [json!(null), json!("550 user unknown"), json!("550 <eve@forward.example> unknown")] {
+            assert_eq!(about(ann(), code.clone()), known(&["ann@example.com"]), "{code}");
+        }
+    }
+}
