@@ -11,7 +11,7 @@ use crate::metrics::Metric;
 use crate::policy::answer::{Token, is_hidden};
 use crate::policy::followup::{Answer, Decidable, may_be_decided};
 use crate::policy::rules::Engaged;
-use crate::policy::verdict::{Action, Judgement, Seen, Verdict, judge};
+use crate::policy::verdict::{Action, Judgement, Seen, Verdict, judge, verdicts};
 use crate::queue::{Delivery, Engagement};
 use crate::recipient::Recipient;
 use crate::signature::MessageId;
@@ -189,9 +189,9 @@ impl Work<'_> {
     fn opt_out_click(&self, occasion: &Occasion<'_>) -> Option<OptOutClick> {
         let mut clicks = occasion.opt_out_clicks();
         clicks.sort_by_key(|seen| std::cmp::Reverse(seen.at));
-        let is_a_machines =
-            |seen: &&&Seen| judge(seen, &occasion.history, &self.config.policy.verdict).verdict == Verdict::Machine;
-        let newest = clicks.iter().take(MOST_JUDGED).find(|seen| !is_a_machines(seen))?;
+        clicks.truncate(MOST_JUDGED);
+        let verdicts = verdicts(clicks.iter().copied(), &occasion.history, &self.config.policy.verdict);
+        let (newest, _) = clicks.into_iter().zip(verdicts).find(|(_, verdict)| *verdict != Verdict::Machine)?;
         Some(self.standing_until(newest.at))
     }
 
@@ -240,13 +240,13 @@ impl Work<'_> {
 
     /// What the written rules go by.
     fn engaged(&self, occasion: &Occasion<'_>, judgement: &Judgement) -> Engaged {
-        let is_a_persons_click = |seen: &&Seen| {
-            seen.action == Action::Clicked
-                && judge(seen, &occasion.history, &self.config.policy.verdict).verdict == Verdict::Human
-        };
         let no_interest: BTreeSet<&MessageId> = occasion.opt_out_clicks().iter().map(|seen| &seen.message).collect();
         let seen = occasion.history.seen.iter().rev().filter(|seen| !no_interest.contains(&seen.message));
-        let clicks: Vec<&Seen> = seen.take(MOST_JUDGED).filter(is_a_persons_click).collect();
+        let clicks = seen.filter(|seen| seen.action == Action::Clicked);
+        let clicks: Vec<&Seen> = clicks.take(MOST_JUDGED).collect();
+        let verdicts = verdicts(clicks.iter().copied(), &occasion.history, &self.config.policy.verdict);
+        let of_people = clicks.into_iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Human);
+        let clicks: Vec<&Seen> = of_people.map(|(click, _)| click).collect();
         let links: BTreeSet<&str> = clicks.iter().filter_map(|seen| seen.link.as_deref()).collect();
         let days: BTreeSet<i64> = clicks.iter().map(|seen| seen.at.0.div_euclid(24 * 60 * 60 * 1_000)).collect();
         Engaged {

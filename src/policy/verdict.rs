@@ -136,13 +136,20 @@ const HUMAN_BEFORE: u8 = 10;
 /// The order of the history doesn't matter, nor do messages that come twice. More clicks may make a machine of what seemed a
 /// person, never the other way round.
 pub fn judge(this: &Seen, history: &History, policy: &VerdictPolicy) -> Judgement {
-    let facts = Facts::of(this, history, policy);
+    let facts = Facts::of(Some(this), history, policy);
     let mut judgement = facts.judge(this);
     if judgement.verdict == Verdict::Human && facts.was_human_before(this) {
         judgement.score += HUMAN_BEFORE;
         judgement.reasons.push("the same address and agent did what a person does before".to_owned());
     }
     judgement
+}
+
+/// Who it was in each of these opens and clicks of a history: the verdicts that [`judge`] gives, in their order, for the price of little more
+/// than one.
+pub fn verdicts<'a>(of: impl IntoIterator<Item = &'a Seen>, history: &History, policy: &VerdictPolicy) -> Vec<Verdict> {
+    let facts = Facts::of(None, history, policy);
+    of.into_iter().map(|seen| facts.judge(seen).verdict).collect()
 }
 
 /// A text, unless it is blank.

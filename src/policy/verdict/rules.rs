@@ -29,13 +29,13 @@ pub(super) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// What is known of the email, with the open or click that is judged, each message once.
-    pub(super) fn of(this: &'a Seen, history: &'a History, policy: &'a VerdictPolicy) -> Self {
+    pub(super) fn of(this: Option<&'a Seen>, history: &'a History, policy: &'a VerdictPolicy) -> Self {
         let mut by_message: BTreeMap<&MessageId, &Seen> = BTreeMap::new();
         for seen in &history.seen {
             // The least of them, should one message say two things: not the first, which would depend on the order.
             by_message.entry(&seen.message).and_modify(|known| *known = seen.min(known)).or_insert(seen);
         }
-        by_message.insert(&this.message, this);
+        by_message.extend(this.map(|this| (&this.message, this)));
         let mut seen: Vec<&Seen> = by_message.into_values().collect();
         seen.sort_unstable_by_key(|seen| seen.at);
         let (bursts, scans) = (Bursts::of(&seen, policy), Scans::of(&seen, history.delivered_at, policy));

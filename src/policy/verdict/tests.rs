@@ -179,6 +179,17 @@ proptest! {
     }
 
     #[test]
+    fn all_verdicts_at_once_are_those_one_by_one(history in any_history()) {
+        let policy = VerdictPolicy::default();
+        // Should one message say two things, it is judged as the one that counts.
+        let mut seen: Vec<&Seen> = history.seen.iter().collect();
+        seen.sort();
+        seen.dedup_by_key(|seen| &seen.message);
+        let one_by_one: Vec<Verdict> = seen.iter().map(|seen| judge(seen, &history, &policy).verdict).collect();
+        prop_assert_eq!(verdicts(seen, &history, &policy), one_by_one);
+    }
+
+    #[test]
     fn a_score_fits_its_verdict_and_has_reasons(this in any_seen(), history in any_history()) {
         let judgement = judge(&this, &history, &VerdictPolicy::default());
         let fits = match judgement.verdict {

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   decision#…   email.bounced#…   email.clicked#……………………………………………………   email.complained#…   email.opened#……………   email.sent#…
-//!   └──────────── the first rows ───────────────┘   └─ 100 ─┤this├─ 100 ─┘   └── all ──┘   └ 50 ┤├ 50 ┘    └─── all ───┘
+//!   └──────────── the first rows ───────────────┘   └─ 60 ──┤this├── 60 ─┘   └── all ──┘   └ 20 ┤├ 20 ┘    └─── all ───┘
 //! ```
 //!
 //! Svix's ids of webhooks are KSUIDs, which sort by time (<https://github.com/segmentio/ksuid>), so the rows beside this one are those that
@@ -23,10 +23,10 @@ use super::Timeline;
 const AT_ONCE: usize = 200;
 
 /// How many opens or clicks are read before this one, and after it.
-const BESIDE: usize = 100;
+const BESIDE: usize = 60;
 
 /// How many of the other kind.
-const BESIDE_OTHERS: usize = 50;
+const BESIDE_OTHERS: usize = 20;
 
 /// The sort keys of opens and of clicks, without the id of the webhook. A `$` is what follows a `#`.
 const OPENED: &str = "email.opened";
