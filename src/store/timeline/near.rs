@@ -12,6 +12,19 @@
 //! Svix's ids of webhooks are KSUIDs, which sort by time (<https://github.com/segmentio/ksuid>), so the rows beside this one are those that
 //! are near to it in time: those that a burst or a scan is told by. The first rows are the earliest, by which a scan begins. Outcomes are
 //! read by prefixes of their own, all of them, so the bound hides none.
+//!
+//! # Why rows may be missing
+//!
+//! These reads are of several moments, and most are eventually consistent: a row that was put within the last second may not be among what
+//! is read, and one that is may be deleted by now. Nothing that must hold follows from a row that is missing:
+//!
+//! | what is missing | why it holds |
+//! | --- | --- |
+//! | the open or click itself | it is read again as it is now; where it is gone then, nothing is to be done |
+//! | its verdict or its decision | each is put on the condition that there is none, so the one that is stored counts |
+//! | an outcome, such as a complaint | what it suppresses stands in the recipient's own item, which the decision's transaction checks |
+//! | a click on an opt-out link | its own message stores the fact, which the decision's transaction checks |
+//! | another open or click of a scan | the verdict is a judgement of what was known 90 s after; a later delivery judges again before it decides |
 
 use futures_util::{FutureExt, future};
 
