@@ -11,7 +11,7 @@ EVENTS ?= 1000000
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 TARGET ?= $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 TIME ?= 600
-# What README's code is run with. Go is run too where Debian's package of the AWS SDK for Go is.
+# What README's code and docs/spelling are run with. Go is run too where Debian's packages are.
 REQUIRE_SNIPPETS ?= python $(if $(shell command -v npm),ts)
 SNIPPETS = $(BIN)/boto3 $(if $(shell command -v npm),$(TOOLS)/node/installed)
 # Whose packages look at the stand-ins: Resend's own for Python and Node, and Amazon's.
@@ -163,7 +163,7 @@ $(BIN)/moto: $(BIN)/python3
 	@touch $@
 
 $(TOOLS)/node/installed:
-	npm install --silent --no-audit --no-fund --prefix $(TOOLS)/node @aws-sdk/client-dynamodb typescript @types/node
+	npm install --silent --no-audit --no-fund --prefix $(TOOLS)/node @aws-sdk/client-dynamodb typescript @types/node punycode
 	@touch $@
 
 $(TOOLS)/node/resend:

@@ -1,8 +1,7 @@
 //! The README's own words to other programs: the code that reads suppressions, in each language, run on the embedded DynamoDB.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+mod programs;
+mod spelling;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -11,25 +10,13 @@ use rebound::local::stack::{EmbeddedAws, Options};
 use rebound::store::Item;
 use rebound::time::UnixMillis;
 use sha2::Sha256;
-use tokio::process::Command;
 
-const README: &str = include_str!("../../../README.md");
+use self::programs::{Code, Program};
 
 /// Which of the languages have to be there, by their names: `python ts go`. The others are skipped, and that is said.
 const REQUIRED: &str = "REQUIRE_SNIPPETS";
 
-/// Where Debian has the AWS SDK for Go, which is the only place that it is looked for.
-const GO_PATH: &str = "/usr/share/gocode";
-
 const KEY: [u8; 32] = [7; 32];
-
-/// The first block of this language after the section's heading.
-fn snippet(language: &str) -> &'static str {
-    let section = README.split_once("## Read the list before you send").expect("the section").1;
-    let section = section.split("\n## ").next().unwrap_or_default();
-    let block = section.split_once(&format!("```{language}\n")).unwrap_or_else(|| panic!("no {language} in README")).1;
-    block.split_once("```").expect("the end of the block").0
-}
 
 /// Somebody for each thing that a reader has to mind, and whether they may be written to; before anybody is forgotten, and after.
 fn everybody() -> Vec<(&'static str, Option<Item>, [bool; 2])> {
@@ -53,8 +40,23 @@ fn everybody() -> Vec<(&'static str, Option<Item>, [bool; 2])> {
         ("lifted@example.com", with(&[], None), [true, true]),
         ("forgotten@example.com", None, [true, false]),
         ("Forgotten@example.com", None, [true, false]),
+        ("ann@xn--bcher-kva.example", with(&["complaint"], None), [false, false]),
+        ("complained@example.com.", None, [false, false]),
+        ("\u{feff}complained@example.com", None, [false, false]),
+        ("Ann <ann@bücher.example>", None, [false, false]),
+        ("ann@bu\u{308}cher.example", None, [false, false]),
+        ("nobody at example.com", None, [false, false]),
+        ("*@example.com", None, [false, false]),
     ]
 }
+
+/// Who may be written to, and who is forgotten, in spellings that only the whole rule reads.
+const WHOLE: [(&str, [bool; 2]); 4] = [
+    ("bob@bücher.example", [true, true]),
+    ("nobody@example.com.", [true, true]),
+    ("\u{feff}Nobody <nobody@example.com>", [true, true]),
+    ("Forgotten@example.com.", [true, false]),
+];
 
 async fn put(aws: &EmbeddedAws, recipient: &str, item: Item) {
     let table = aws.variable("SUPPRESSIONS_TABLE").unwrap();
@@ -63,141 +65,42 @@ async fn put(aws: &EmbeddedAws, recipient: &str, item: Item) {
     put.item("recipient", AttributeValue::S(recipient.to_owned())).send().await.unwrap();
 }
 
-/// What a program says about each of them: it gets the addresses as its arguments, and prints a JSON array.
-async fn answers(aws: &EmbeddedAws, program: &Program) -> Vec<bool> {
-    let mut command = Command::new(&program.path);
-    command.args(&program.arguments).args(everybody().iter().map(|(address, ..)| *address));
-    command.current_dir(program.folder.path()).envs(&program.variables).stdin(Stdio::null());
-    let aws_variables = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"];
-    command.envs(aws_variables.map(|name| (name, aws.variable(name).unwrap())));
-    command.env("AWS_DEFAULT_REGION", aws.variable("AWS_REGION").unwrap()).env("AWS_EC2_METADATA_DISABLED", "true");
-    let output = command.kill_on_drop(true).output().await.unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout} {stderr}"))
-}
-
-/// A snippet, ready to run.
-struct Program {
-    path: PathBuf,
-    arguments: Vec<String>,
-    variables: BTreeMap<&'static str, String>,
-    folder: tempfile::TempDir,
-}
-
-impl Program {
-    fn new(path: impl Into<PathBuf>, arguments: &[&str]) -> Self {
-        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let folder = tempfile::tempdir().unwrap();
-        Self { path: path.into(), arguments, variables: BTreeMap::new(), folder }
-    }
-
-    fn write(&self, file: &str, text: &str) {
-        let file = self.folder.path().join(file);
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, text).unwrap();
-    }
-
-    /// Runs a tool in the folder, before the program. Answers what it says if it fails.
-    async fn prepare(&self, tool: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) {
-        let mut command = Command::new(tool);
-        command.args(arguments).current_dir(self.folder.path()).envs(&self.variables);
-        let output = command.kill_on_drop(true).output().await.unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
-    }
-}
-
-async fn runs(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> bool {
-    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status().await;
-    status.is_ok_and(|status| status.success())
-}
-
-fn tools(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools").join(path)
-}
-
-async fn python() -> Option<Program> {
-    for python in [tools("venv/bin/python3"), PathBuf::from("python3")] {
-        if runs(&python, &["-c", "import boto3"]).await {
-            let program = Program::new(python, &["main.py"]);
-            program.write("snippet.py", snippet("python"));
-            let main = "import json, sys, snippet\nprint(json.dumps([snippet.may_send_to(a) for a in sys.argv[1:]]))\n";
-            program.write("main.py", main);
-            return Some(program);
+/// The programs of the languages whose runtime and packages are here. The others are skipped, and that is said.
+///
+/// # Panics
+/// One of the others is required.
+async fn programs(code: Code) -> Vec<(&'static str, Program)> {
+    let required = std::env::var(REQUIRED).unwrap_or_default();
+    let all = [
+        ("python", programs::python(code).await),
+        ("ts", programs::typescript(code).await),
+        ("go", programs::go(code).await),
+    ];
+    let mut here = Vec::new();
+    for (language, program) in all {
+        match program {
+            Some(program) => here.push((language, program)),
+            None => {
+                let is_required = required.split_whitespace().any(|name| name == language);
+                assert!(!is_required, "{REQUIRED} names {language}, and its runtime or a package is not here");
+                eprintln!(
+                    "skipped: {code:?} in {language}, whose runtime or packages are not here; `make lint` installs most"
+                );
+            }
         }
     }
-    None
+    here
 }
 
-async fn typescript() -> Option<Program> {
-    let (modules, compiler) = (tools("node/node_modules"), tools("node/node_modules/.bin/tsc"));
-    if !compiler.exists() || !modules.join("@aws-sdk/client-dynamodb").exists() || !runs("node", &["--version"]).await {
-        return None;
-    }
-    let program = Program::new("node", &["main.js"]);
-    std::os::unix::fs::symlink(modules, program.folder.path().join("node_modules")).unwrap();
-    program.write("snippet.ts", snippet("ts"));
-    let main = "import { maySendTo } from \"./snippet.js\";\n\
-                Promise.all(process.argv.slice(2).map(maySendTo)).then((all) => console.log(JSON.stringify(all)));\n";
-    program.write("main.ts", main);
-    program.write("package.json", r#"{"type": "module"}"#);
-    let strict = ["--strict", "--target", "es2022", "--module", "nodenext", "--moduleResolution", "nodenext"];
-    program.prepare(compiler, &[&strict[..], &["--types", "node", "main.ts"]].concat()).await;
-    Some(program)
+/// What a program answers about each address.
+async fn may_send_to(aws: &EmbeddedAws, program: &Program, addresses: &[&str]) -> Vec<bool> {
+    let aws_variables = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"];
+    let mut variables: Vec<_> = aws_variables.map(|name| (name, aws.variable(name).unwrap())).into();
+    variables.push(("AWS_DEFAULT_REGION", aws.variable("AWS_REGION").unwrap()));
+    variables.push(("AWS_EC2_METADATA_DISABLED", "true".to_owned()));
+    let answers = program.answers("may", &variables, &serde_json::to_string(addresses).unwrap()).await;
+    answers.iter().map(|answer| answer.as_bool().unwrap()).collect()
 }
-
-async fn go() -> Option<Program> {
-    let sdk = Path::new(GO_PATH).join("src/github.com/aws/aws-sdk-go-v2/service/dynamodb");
-    if !sdk.exists() || !runs("go", &["version"]).await {
-        return None;
-    }
-    let mut program = Program::new("./may-send", &[]);
-    program.path = program.folder.path().join("may-send");
-    let own = program.folder.path().to_string_lossy().into_owned();
-    program.variables.insert("GOPATH", format!("{own}:{GO_PATH}"));
-    program.variables.insert("GO111MODULE", "off".to_owned());
-    program.write("src/suppressions/suppressions.go", snippet("go"));
-    program.write("src/main/main.go", GO_MAIN);
-    program.prepare("go", &["vet", "suppressions"]).await;
-    program.prepare("go", &["build", "-o", "may-send", "main"]).await;
-    Some(program)
-}
-
-/// The client is the caller's own, so what the older SDK needs to find the embedded DynamoDB is here and not in the snippet.
-const GO_MAIN: &str = r#"package main
-
-import (
-	"context"
-	"encoding/json"
-	"os"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"suppressions"
-)
-
-type local struct{}
-
-func (local) Retrieve(context.Context) (aws.Credentials, error) {
-	return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
-}
-
-func main() {
-	db := dynamodb.New(dynamodb.Options{
-		Region: os.Getenv("AWS_REGION"), Credentials: local{},
-		EndpointResolver: dynamodb.EndpointResolverFromURL(os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")),
-	})
-	var all []bool
-	for _, address := range os.Args[1:] {
-		may, err := suppressions.MaySendTo(context.Background(), db, address)
-		if err != nil {
-			panic(err)
-		}
-		all = append(all, may)
-	}
-	json.NewEncoder(os.Stdout).Encode(all)
-}
-"#;
 
 #[tokio::test]
 async fn the_readmes_code_says_of_everybody_what_the_list_says() {
@@ -207,28 +110,23 @@ async fn the_readmes_code_says_of_everybody_what_the_list_says() {
             put(&aws, recipient, item).await;
         }
     }
-    let required = std::env::var(REQUIRED).unwrap_or_default();
-    let mut programs = Vec::new();
-    for (language, program) in [("python", python().await), ("ts", typescript().await), ("go", go().await)] {
-        match program {
-            Some(program) => programs.push((language, program)),
-            None => {
-                let is_required = required.split_whitespace().any(|name| name == language);
-                assert!(!is_required, "{REQUIRED} names {language}, and its runtime or its AWS SDK is not here");
-                eprintln!(
-                    "skipped: README's {language}, whose runtime or AWS SDK is not here; `make lint` installs most"
-                );
-            }
+    let (short, whole) = (programs(Code::Readme).await, programs(Code::ReadmeWithFile).await);
+    for (forgotten, when) in ["before anybody was forgotten", "after somebody was forgotten"].into_iter().enumerate() {
+        if forgotten == 1 {
+            forget(&aws).await;
         }
-    }
-    for (language, program) in &programs {
-        let expected: Vec<bool> = everybody().iter().map(|(.., may)| may[0]).collect();
-        assert_eq!(answers(&aws, program).await, expected, "{language}, before anybody was forgotten");
-    }
-    forget(&aws).await;
-    for (language, program) in &programs {
-        let expected: Vec<bool> = everybody().iter().map(|(.., may)| may[1]).collect();
-        assert_eq!(answers(&aws, program).await, expected, "{language}, after somebody was forgotten");
+        let everybody = everybody();
+        let addresses: Vec<&str> =
+            everybody.iter().map(|(address, ..)| *address).chain(WHOLE.map(|(address, _)| address)).collect();
+        let known: Vec<bool> = everybody.iter().map(|(.., may)| may[forgotten]).collect();
+        for (language, program) in &short {
+            let expected = [&known[..], &WHOLE.map(|_| false)].concat();
+            assert_eq!(may_send_to(&aws, program, &addresses).await, expected, "{language}, {when}");
+        }
+        for (language, program) in &whole {
+            let expected = [&known[..], &WHOLE.map(|(_, may)| may[forgotten])].concat();
+            assert_eq!(may_send_to(&aws, program, &addresses).await, expected, "{language} with the file, {when}");
+        }
     }
 }
 
