@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::scan::{Wanted, scan};
 use crate::campaign::{Campaign, Cohort};
 use crate::policy::counting::{Counter, Figures};
+use crate::policy::late::Late;
 use crate::store::calls::{Calls, Trouble};
-use crate::store::counters::{Campaigns, cohort_figures};
+use crate::store::counters::{Campaigns, add_late, cohort_figures};
 use crate::store::state::State;
 use crate::store::string;
 use crate::time::{UnixMillis, days};
@@ -18,12 +19,23 @@ pub struct Known {
     pub cohorts: Vec<(Cohort, Figures)>,
     /// Its brake; `None`: nothing was computed yet.
     pub state: Option<State>,
+    /// What was sent late of them, as far as is known: see [`Campaigns::late`].
+    pub late: Late,
 }
 
 impl Known {
     /// Everything together.
     pub fn total(&self) -> Figures {
         sum(self.cohorts.iter().map(|(_, figures)| figures))
+    }
+
+    /// What its cohorts add up to that were created from a moment on, or sent since at least by a tenth.
+    pub fn since(&self, since: UnixMillis) -> Figures {
+        sum(self.late.within(&self.cohorts, Cohort::of(since)).map(|(_, figures)| figures))
+    }
+
+    fn keep_since(&mut self, since: UnixMillis) {
+        self.cohorts = self.late.within(&self.cohorts, Cohort::of(since)).cloned().collect();
     }
 
     /// The cohorts by day, in UTC.
@@ -58,25 +70,23 @@ pub fn bounce_rate(figures: &Figures) -> Option<f64> {
     rate(figures.get(Counter::BouncedHard), figures.attempted())
 }
 
-/// A campaign, its cohorts from a moment on: one Query, and one item. `None`: nothing is known of it.
+/// A campaign, its cohorts that were created or sent from a moment on: two Queries, and one item. `None`: nothing is known of it.
 ///
 /// # Errors
 /// DynamoDB can't be asked.
-pub async fn one(
-    calls: &Calls,
-    table: &str,
-    campaign: &Campaign,
-    since: Option<UnixMillis>,
-) -> Result<Option<Known>, Trouble> {
+pub async fn one(calls: &Calls, table: &str, campaign: &Campaign, since: UnixMillis) -> Result<Option<Known>, Trouble> {
     let campaigns = Campaigns::new(calls.clone(), table);
-    let mut cohorts = campaigns.cohorts(campaign).await?;
+    let cohorts = campaigns.cohorts(campaign).await?;
+    let late = campaigns.late(campaign, since).await?;
     let state = campaigns.state(campaign).await?;
     let is_known = !cohorts.is_empty() || state.is_some();
-    cohorts.retain(|(cohort, _)| since.is_none_or(|since| *cohort >= Cohort::of(since)));
-    Ok(is_known.then_some(Known { cohorts, state }))
+    let mut known = Known { cohorts, state, late };
+    known.keep_since(since);
+    Ok(is_known.then_some(known))
 }
 
-/// Every campaign. The whole table is read, what keeps the counting exact included. `read` hears of each item.
+/// Every campaign of which any email was created in the last days, or a tenth of an hour's sent in them. The whole table is read, what
+/// keeps the counting exact included. `read` hears of each item.
 ///
 /// # Errors
 /// DynamoDB can't be asked.
@@ -87,15 +97,15 @@ pub async fn all(
     since_days: u32,
     read: impl Fn(usize),
 ) -> Result<BTreeMap<String, Known>, Trouble> {
-    let since = Cohort::of(now.minus(days(since_days)));
     let mut found: BTreeMap<String, Known> = BTreeMap::new();
     // Cohorts begin with a digit.
     let wanted = Wanted {
-        filter: Some("#c < :letters OR #c = :state".to_owned()),
+        filter: Some("#c < :letters OR #c = :state OR begins_with(#c, :late)".to_owned()),
         names: HashMap::from([("#c".to_owned(), "cohort".to_owned())]),
         values: HashMap::from([
             (":letters".to_owned(), crate::store::text(":")),
             (":state".to_owned(), crate::store::text("state")),
+            (":late".to_owned(), crate::store::text("late#")),
         ]),
         ..Wanted::default()
     };
@@ -104,14 +114,15 @@ pub async fn all(
         for item in items {
             let known = found.entry(string(&item, "campaign").to_owned()).or_default();
             match cohort_figures(&item) {
-                Some((cohort, figures)) if cohort >= since => known.cohorts.push((cohort, figures)),
-                Some(_) => {}
-                None => known.state = State::from_item(&item),
+                Some(cohort) => known.cohorts.push(cohort),
+                None if string(&item, "cohort") == "state" => known.state = State::from_item(&item),
+                None => add_late(&item, &mut known.late),
             }
         }
         Ok::<(), Trouble>(())
     })
     .await?;
+    found.values_mut().for_each(|known| known.keep_since(now.minus(days(since_days))));
     found.retain(|_, known| !known.cohorts.is_empty());
     for known in found.values_mut() {
         known.cohorts.sort_unstable_by_key(|(cohort, _)| *cohort);

@@ -15,6 +15,7 @@
 use serde::Serialize;
 
 use super::counting::{Counter, Figures};
+use super::late::Late;
 use super::numbers::{BrakePolicy, Limit};
 use crate::campaign::Cohort;
 use crate::time::{UnixMillis, days, hours};
@@ -71,8 +72,10 @@ impl Status {
 /// What the brake is computed from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// The cohorts of the last 7 days. Older ones may be among them.
+    /// The cohorts that were created in the last 7 days, and those of which anything was sent late in them. Others may be among them.
     pub cohorts: Vec<(Cohort, Figures)>,
+    /// What was sent late in the last 7 days. Older may be among it.
+    pub late: Late,
     /// When people complained, in the last 24 hours. Older ones may be among them.
     pub complaints: Vec<UnixMillis>,
 }
@@ -84,7 +87,7 @@ pub const LONG_WINDOW_DAYS: u32 = 7;
 pub const SHORT_WINDOW_HOURS: u32 = 24;
 
 impl View {
-    /// What all cohorts of the last 7 days add up to.
+    /// What all cohorts add up to that were created in the last 7 days, or sent in them at least by a tenth.
     pub fn long(&self, now: UnixMillis) -> Figures {
         self.since(now.minus(days(LONG_WINDOW_DAYS)))
     }
@@ -93,11 +96,11 @@ impl View {
         self.since(now.minus(hours(SHORT_WINDOW_HOURS)))
     }
 
-    /// What the cohorts add up to from the hour on that a moment is in.
+    /// What the cohorts of the window add up to that begins with the hour that a moment is in.
     fn since(&self, from: UnixMillis) -> Figures {
         let from = Cohort::of(from);
         let mut sum = Figures::default();
-        for (_, figures) in self.cohorts.iter().filter(|(cohort, _)| *cohort >= from) {
+        for (_, figures) in self.late.within(&self.cohorts, from) {
             sum.add_all(figures);
         }
         sum

@@ -44,8 +44,10 @@ impl Wait {
         if let Some(created) = event.resource_created_at() {
             self.created = earliest(self.created, created.min(at));
         }
+        if let Some(EventType::EmailSent | EventType::EmailDelivered) = event.event_type() {
+            self.sent = earliest(self.sent, at);
+        }
         match event.event_type() {
-            Some(EventType::EmailSent) => self.sent = earliest(self.sent, at),
             Some(EventType::EmailScheduled) => self.scheduled = true,
             Some(EventType::EmailDeliveryDelayed) if is_about(event, recipient) => {
                 self.delayed = earliest(self.delayed, at);
@@ -63,8 +65,8 @@ impl Wait {
         }
     }
 
-    /// Since when the email has waited: since it was sent; where that was not seen, since its creation, unless it was scheduled
-    /// for later: then it is known to have been sent only by its being delayed.
+    /// Since when the email has waited: since it was sent, which its delivery to another recipient tells too; where that was not seen,
+    /// since its creation, unless it was scheduled for later: then it is known to have been sent only by its being delayed.
     fn since(&self) -> Option<UnixMillis> {
         match (self.sent, self.scheduled) {
             (Some(sent), _) => Some(sent),
@@ -179,6 +181,16 @@ mod tests {
         assert_eq!(verdict(std::slice::from_ref(&delayed), "20T12:00:00"), Verdict::Wait(at("21T08:00:00")));
         let scheduled = ("email.scheduled", "20T08:00:00", ann());
         assert_eq!(verdict(&[delayed, scheduled], "20T12:00:00"), Verdict::Wait(at("21T10:00:00")));
+    }
+
+    #[test]
+    fn a_delivery_to_another_tells_since_when_it_waits() {
+        let delayed = ("email.delivery_delayed", "25T10:00:00", ann());
+        let bobs = ("email.delivered", "25T09:00:00", json!(["bob@example.com"]));
+        let waits_since_then = Verdict::Wait(at("26T09:00:00"));
+        assert_eq!(verdict(&[delayed.clone(), bobs.clone()], "25T12:00:00"), waits_since_then, "created five days ago");
+        let scheduled = ("email.scheduled", "20T08:00:00", ann());
+        assert_eq!(verdict(&[bobs, scheduled, delayed], "25T12:00:00"), waits_since_then);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! - [`suppression`]: who must not be written to, and why.
 //! - [`counting`]: which number an event adds to, and what makes it count only once.
 //! - [`brake`]: how much of a campaign may still be sent.
+//! - [`late`]: which emails were sent long after they were created, and which cohorts a window has.
 //! - [`delay`]: whether a delayed email is news.
 //! - [`soft_bounce`]: when soft bounces add up to a suppression, and when not any more.
 //! - [`domain`]: whether a domain has lost its verification.
@@ -22,6 +23,7 @@ pub mod counting;
 pub mod delay;
 pub mod domain;
 pub mod followup;
+pub mod late;
 pub mod numbers;
 pub mod opt_out;
 pub mod rules;

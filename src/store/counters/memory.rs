@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::late::late_key;
 use crate::campaign::Cohort;
 use crate::policy::counting::{Count, Counter, MessageHash, Once};
 use crate::store::{Item, as_number};
@@ -14,21 +15,36 @@ const LEDGER_SECONDS: i64 = 30;
 
 /// Something that is remembered so that it counts once, and what there is to remember.
 pub(super) enum Memory {
-    Ledger { messages: BTreeMap<MessageHash, (Cohort, Counter)>, expires_at: UnixMillis },
+    Ledger { messages: BTreeMap<MessageHash, Counted>, expires_at: UnixMillis },
     Happening { counter: Counter, at: UnixMillis, cohort: Cohort, expires_at: UnixMillis },
+}
+
+/// Where a message counts.
+#[derive(Clone, Copy)]
+pub(super) struct Counted {
+    pub(super) cohort: Cohort,
+    pub(super) counter: Counter,
+    /// The hour of a late sending.
+    pub(super) late: Option<Cohort>,
+}
+
+impl Counted {
+    /// The sort keys of what it is added to.
+    pub(super) fn added_to(&self) -> impl Iterator<Item = String> {
+        let late = self.late.map(|hour| late_key(hour, self.cohort));
+        std::iter::once(self.cohort.to_string()).chain(late)
+    }
 }
 
 /// What there is to remember, by the sort key under which it is.
 pub(super) fn memories<'a>(counts: impl IntoIterator<Item = &'a Count>) -> BTreeMap<String, Memory> {
     let mut memories: BTreeMap<String, Memory> = BTreeMap::new();
     for count in counts {
+        let counted = Counted { cohort: count.cohort, counter: count.counter, late: count.late };
         let (key, memory) = match &count.once {
             Once::Message { second, hash } => (
                 format!("ledger#{}", second - second.rem_euclid(LEDGER_SECONDS)),
-                Memory::Ledger {
-                    messages: BTreeMap::from([(*hash, (count.cohort, count.counter))]),
-                    expires_at: count.expires_at,
-                },
+                Memory::Ledger { messages: BTreeMap::from([(*hash, counted)]), expires_at: count.expires_at },
             ),
             Once::Happening { key, at } => {
                 let (counter, at, cohort) = (count.counter, *at, count.cohort);
@@ -87,6 +103,7 @@ mod tests {
             campaign: Campaign::new("a").unwrap(),
             cohort: Cohort::parse("2026-11-23T13").unwrap(),
             counter: Counter::Delivered,
+            late: None,
             once: Once::Message { second, hash: MessageHash([message; 8]) },
             expires_at: UnixMillis(i64::from(message)),
         }

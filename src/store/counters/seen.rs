@@ -81,7 +81,9 @@ impl Campaigns {
         let mut keys: BTreeSet<String> = BTreeSet::new();
         for (key, memory) in memories {
             match memory {
-                Memory::Ledger { messages, .. } => keys.extend(messages.values().map(|(cohort, _)| cohort.to_string())),
+                Memory::Ledger { messages, .. } => {
+                    keys.extend(messages.values().map(|message| message.cohort.to_string()))
+                }
                 Memory::Happening { .. } => _ = keys.insert(key.clone()),
             }
         }

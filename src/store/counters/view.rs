@@ -1,12 +1,19 @@
 //! What the brake is computed from, read back.
 
-use super::{COMPLAINED_AT, Campaigns, complained_at};
+use super::Campaigns;
+use super::late::{LATE_END, add_late};
+use super::tally::{COMPLAINED_AT, complained_at};
 use crate::campaign::{Campaign, Cohort};
 use crate::policy::brake::{LONG_WINDOW_DAYS, SHORT_WINDOW_HOURS, View};
 use crate::policy::counting::{Counter, Figures};
+use crate::policy::late::Late;
 use crate::store::calls::Trouble;
 use crate::store::{Item, as_number};
 use crate::time::{UnixMillis, days, hours};
+
+/// The most keys of one BatchGetItem
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
+const AT_ONCE: usize = 100;
 
 impl Campaigns {
     /// All cohorts of a campaign that are still kept, the oldest first.
@@ -24,18 +31,30 @@ impl Campaigns {
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn view(&self, campaign: &Campaign, now: UnixMillis) -> Result<View, Trouble> {
-        let from_cohort = Cohort::of(now.minus(days(LONG_WINDOW_DAYS))).to_string();
+        let from = Cohort::of(now.minus(days(LONG_WINDOW_DAYS)));
         let from_complaint = complained_at(now.minus(hours(SHORT_WINDOW_HOURS)), "");
         let partition = ("campaign", campaign.as_str());
-        // ':' is what follows '9', and '$' what follows '#', so the ranges end where these kinds of items end.
+        // ':' is what follows '9', so the range ends where the cohorts end. What was sent late comes next after the complaints: in one
+        // range with them it costs nothing where there is none.
+        let from_cohort = from.to_string();
         let cohorts = self.calls.range(&self.table, partition, ("cohort", &from_cohort, ":"), usize::MAX);
-        let complaints =
-            self.calls.range(&self.table, partition, ("cohort", &from_complaint, "complained_at$"), usize::MAX);
-        let (cohorts, complaints) = tokio::join!(cohorts, complaints);
-        let complaints = complaints?;
+        let others = self.calls.range(&self.table, partition, ("cohort", &from_complaint, LATE_END), usize::MAX);
+        let (cohorts, others) = tokio::join!(cohorts, others);
+        let (mut cohorts, others) = (cohorts?, others?);
+        let mut late = Late::default();
+        others.iter().for_each(|item| add_late(item, &mut late));
+        let older: Vec<Item> = late
+            .cohorts_sent_since(from)
+            .filter(|cohort| *cohort < from)
+            .map(|cohort| self.key(campaign, &cohort.to_string()))
+            .collect();
+        for some in older.chunks(AT_ONCE) {
+            cohorts.extend(self.calls.get_all(&self.table, some.to_vec()).await?);
+        }
         Ok(View {
-            cohorts: cohorts?.iter().filter_map(cohort_figures).collect(),
-            complaints: complaints.iter().filter_map(complaint_time).collect(),
+            cohorts: cohorts.iter().filter_map(cohort_figures).collect(),
+            late,
+            complaints: others.iter().filter_map(complaint_time).collect(),
         })
     }
 }

@@ -13,12 +13,18 @@ use crate::support::Service;
 
 /// Counts so many, created so many hours ago.
 async fn count(campaigns: &Campaigns, name: &str, hours_ago: u64, counter: Counter, number: u8) {
+    count_sent(campaigns, name, hours_ago, counter, number, false).await;
+}
+
+/// The same; and sent just now, if that is late.
+async fn count_sent(campaigns: &Campaigns, name: &str, hours_ago: u64, counter: Counter, number: u8, sent_late: bool) {
     let campaign = Campaign::new(name).unwrap();
     let created = UnixMillis::now().minus(Duration::from_secs(hours_ago * 3_600));
     let counts: Vec<Count> = (0..number)
         .map(|n| Count {
             campaign: campaign.clone(),
             cohort: Cohort::of(created),
+            late: sent_late.then(|| Cohort::of(UnixMillis::now())),
             counter,
             once: Once::Message {
                 second: created.seconds(),
@@ -65,4 +71,22 @@ async fn a_campaign_is_shown_by_its_cohorts_rates_and_limits_and_an_unknown_one_
     let unknown = rebound(&service.aws, &["campaigns", "sprung"]).await;
     assert_eq!(unknown.code, 1);
     assert!(unknown.stderr.contains("spring"), "{}", unknown.stderr);
+}
+
+#[tokio::test]
+async fn a_campaign_scheduled_weeks_ago_and_sent_now_is_listed() {
+    let service = Service::start().await;
+    let table = service.aws.variable("CAMPAIGNS_TABLE").unwrap();
+    let campaigns = Campaigns::new(place(&service.aws).await.calls(Duration::from_secs(60)), table);
+    count_sent(&campaigns, "scheduled", 24 * 20, Counter::Sent, 200, true).await;
+    count(&campaigns, "scheduled", 24 * 20, Counter::BouncedHard, 30).await;
+    count_sent(&campaigns, "straggler", 24 * 20, Counter::Sent, 19, true).await;
+    count(&campaigns, "straggler", 24 * 20, Counter::Sent, 200).await;
+
+    let all = rebound(&service.aws, &["campaigns", "--json"]).await.json();
+    let all = all["campaigns"].as_array().unwrap();
+    assert_eq!((all.len(), &all[0]["campaign"]), (1, &json!("scheduled")), "{all:#?}");
+    assert_eq!(all[0]["last_24_hours"]["hard_bounce_rate"], json!(0.15));
+    let one = rebound(&service.aws, &["campaigns", "scheduled", "--json"]).await.json();
+    assert_eq!(one["total"], all[0]["total"]);
 }

@@ -143,7 +143,7 @@ async fn a_state_is_never_written_over_one_that_was_not_seen() {
     let campaigns = Campaigns::new(Calls::new(stage.aws.clients().unwrap().dynamodb(), soon()), table);
     let campaign = Campaign::new("spring").unwrap();
     let of = |complaints: usize| {
-        let view = View { cohorts: Vec::new(), complaints: vec![after(-MINUTE); complaints] };
+        let view = View { complaints: vec![after(-MINUTE); complaints], ..View::default() };
         brake(&view, &BrakePolicy::default(), NOW)
     };
     let (older, newer) = (State::next(None, of(1), NOW).unwrap(), State::next(None, of(2), NOW).unwrap());

@@ -10,6 +10,7 @@ pub(crate) mod lifts;
 mod once;
 mod order;
 mod poison;
+mod scheduled;
 mod soft_bounces;
 mod windows;
 
@@ -193,12 +194,12 @@ impl Stage {
         self.aws.sqs.as_ref().unwrap().messages(ENGAGE_QUEUE)
     }
 
-    /// The numbers of each cohort, as `campaign/cohort/counter`.
+    /// The numbers of each cohort, and what was sent late of it, as `campaign/cohort/counter`.
     pub(crate) async fn counters(&self) -> BTreeMap<String, i64> {
         let mut counters = BTreeMap::new();
         for item in self.scan("CAMPAIGNS_TABLE").await {
             let (campaign, cohort) = (item["campaign"].as_s().unwrap(), item["cohort"].as_s().unwrap());
-            if !cohort.starts_with("20") {
+            if !cohort.starts_with("20") && !cohort.starts_with("late#") {
                 continue;
             }
             for (name, value) in &item {

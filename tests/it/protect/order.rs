@@ -8,6 +8,7 @@ use rebound::campaign::Cohort;
 use rebound::local::samples::SignedMessage;
 use rebound::policy::brake::{View, brake};
 use rebound::policy::counting::{Counter, Figures};
+use rebound::policy::late::Late;
 use rebound::policy::numbers::BrakePolicy;
 use rebound::store::Item;
 use rebound::stream::BatchAnswer;
@@ -78,7 +79,7 @@ fn told() -> impl Strategy<Value = Vec<Told>> {
         1 => Just(Counter::Complained),
         1 => Just(Counter::BouncedSoft),
     ];
-    let one = (counter, 0..8_u8, 0..3_u8, 0..5_i64, 0..3_i64);
+    let one = (counter, 0..8_u8, 0..3_u8, 0..5_i64, prop::sample::select(vec![0, 1, 2, 9 * 24]));
     prop::collection::vec(one, 1..24).prop_map(|all| {
         let told = |(index, (counter, email, recipient, ago, created)): (usize, (Counter, u8, u8, i64, i64))| Told {
             id: format!("m{index}"),
@@ -157,6 +158,8 @@ async fn deliver_shard(stage: &Stage, records: &[Value], way: &Way) {
 pub(super) fn model(told: &[Told]) -> (BTreeMap<String, i64>, BTreeMap<String, (String, f64)>) {
     let mut happenings: BTreeMap<(String, Counter, u8, u8), (UnixMillis, UnixMillis)> = BTreeMap::new();
     let mut cohorts: BTreeMap<String, BTreeMap<Cohort, Figures>> = BTreeMap::new();
+    let mut lates: BTreeMap<String, Late> = BTreeMap::new();
+    let mut counters = BTreeMap::new();
     for told in told {
         if told.is_once_per_happening() {
             let key = (told.campaign(), told.counter, told.email, told.recipient);
@@ -164,7 +167,12 @@ pub(super) fn model(told: &[Told]) -> (BTreeMap<String, i64>, BTreeMap<String, (
             *known = (known.0.min(told.at), known.1.min(told.created));
         } else {
             let campaign = cohorts.entry(told.campaign()).or_default();
-            campaign.entry(Cohort::of(told.created)).or_default().add(told.counter, 1);
+            let (cohort, hour) = (Cohort::of(told.created), Cohort::of(told.at));
+            campaign.entry(cohort).or_default().add(told.counter, 1);
+            if told.counter == Counter::Sent && hour.start().0 - cohort.start().0 > 6 * HOUR {
+                lates.entry(told.campaign()).or_default().add(cohort, hour, 1);
+                *counters.entry(format!("{}/late#{hour}#{cohort}/sent", told.campaign())).or_default() += 1;
+            }
         }
     }
     let mut complaints: BTreeMap<String, Vec<UnixMillis>> = BTreeMap::new();
@@ -175,7 +183,6 @@ pub(super) fn model(told: &[Told]) -> (BTreeMap<String, i64>, BTreeMap<String, (
             complaints.entry(campaign).or_default().push(at);
         }
     }
-    let mut counters = BTreeMap::new();
     let mut brakes = BTreeMap::new();
     for (campaign, cohorts) in cohorts {
         for (cohort, figures) in &cohorts {
@@ -192,7 +199,8 @@ pub(super) fn model(told: &[Told]) -> (BTreeMap<String, i64>, BTreeMap<String, (
         });
         if moved {
             let complaints = complaints.get(&campaign).cloned().unwrap_or_default();
-            let view = View { cohorts: cohorts.into_iter().collect(), complaints };
+            let late = lates.remove(&campaign).unwrap_or_default();
+            let view = View { cohorts: cohorts.into_iter().collect(), late, complaints };
             let brake = brake(&view, &BrakePolicy::default(), after(5 * MINUTE));
             brakes.insert(campaign, (brake.status.as_str().to_owned(), brake.volume));
         }

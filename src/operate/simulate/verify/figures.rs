@@ -25,7 +25,7 @@ pub(super) fn expected(story: &Story) -> View {
         }
         complaints.extend(expected.complaints);
     }
-    View { cohorts: cohorts.into_iter().collect(), complaints }
+    View { cohorts: cohorts.into_iter().collect(), complaints, ..View::default() }
 }
 
 /// Everybody whom the story names, and which reasons must stand.
