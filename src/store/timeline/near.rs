@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   decision#…   email.bounced#…   email.clicked#……………………………………………………   email.complained#…   email.opened#……………   email.sent#…
-//!   └──────────── the first rows ───────────────┘   └─ 60 ──┤this├── 60 ─┘   └── all ──┘   └ 20 ┤├ 20 ┘    └─── all ───┘
+//!   └──────────── the first rows ───────────────┘   └─ 40 ──┤this├── 40 ─┘   └── all ──┘   └ 20 ┤├ 20 ┘    └─── all ───┘
 //! ```
 //!
 //! Svix's ids of webhooks are KSUIDs, which sort by time (<https://github.com/segmentio/ksuid>), so the rows beside this one are those that
@@ -33,10 +33,10 @@ use super::super::{Item, string, text};
 use super::Timeline;
 
 /// How many rows are read at once, at first.
-const AT_ONCE: usize = 200;
+const AT_ONCE: usize = 100;
 
 /// How many opens or clicks are read before this one, and after it.
-const BESIDE: usize = 60;
+const BESIDE: usize = 40;
 
 /// How many of the other kind.
 const BESIDE_OTHERS: usize = 20;

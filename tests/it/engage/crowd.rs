@@ -85,7 +85,7 @@ pub(super) async fn drained(stage: &Stage, concurrency: Option<usize>, invoke: &
         mapping.concurrency = concurrency.or(mapping.concurrency);
     }
     let pollers = poll(&stage.aws, &mappings, |_| Arc::clone(invoke)).await.unwrap();
-    timeout(Duration::from_secs(300), pollers[0].idle()).await.expect("the backlog drains");
+    timeout(Duration::from_secs(1_200), pollers[0].idle()).await.expect("the backlog drains");
     let sqs = stage.aws.sqs.as_ref().unwrap();
     assert_eq!((pollers.len(), sqs.counts(ENGAGE_QUEUE)), (1, Counts::default()));
     assert_eq!(sqs.messages(ENGAGE_DEAD_LETTERS), Vec::<String>::new());
