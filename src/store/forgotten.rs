@@ -14,10 +14,12 @@
 
 use std::fmt;
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::calls::{Calls, Trouble};
+use super::calls::{Calls, Trouble, check_item};
 use super::{Item, recipient_key};
 use crate::recipient::Recipient;
 
@@ -85,6 +87,23 @@ impl fmt::Debug for ForgottenKey {
 pub async fn key(calls: &Calls, table: &str) -> Result<Option<ForgottenKey>, Trouble> {
     let item = calls.get(table, recipient_key(KEY_ITEM)).await?;
     Ok(item.as_ref().and_then(ForgottenKey::from_item))
+}
+
+/// As part of a transaction: nobody of this name was forgotten; of the name [`KEY_ITEM`]: nobody ever was.
+pub(super) fn check_name(table: &str, name: &str) -> Result<TransactWriteItem, Trouble> {
+    let condition = if name == KEY_ITEM { "attribute_not_exists(recipient)" } else { "attribute_not_exists(reasons)" };
+    let check = ConditionCheckBuilder::default().table_name(table).set_key(Some(recipient_key(name)));
+    check_item(check.condition_expression(condition))
+}
+
+/// As part of a transaction: the recipient was not forgotten. `key` is what was last read; without one, that still nobody ever was.
+#[cfg(feature = "cli")]
+pub(super) fn check_that_not(
+    table: &str,
+    recipient: &Recipient,
+    key: Option<&ForgottenKey>,
+) -> Result<TransactWriteItem, Trouble> {
+    check_name(table, &key.map_or_else(|| KEY_ITEM.to_owned(), |key| key.name_of(recipient)))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@
 //! - [`opt_outs`]: who clicked an opt-out link lately.
 //! - [`budget`]: what asking Claude has cost today.
 //! - [`calls`]: DynamoDB's calls, tried again while that may help.
-//! - `operator`: changes of an operator's, with a note of who made them.
+//! - [`mod@operator`]: changes of an operator's, with a note of who made them.
 //! - [`failure`]: what an unsuccessful call means, and `patience`: when to try again.
 
 pub mod agenda;
@@ -32,7 +32,7 @@ pub mod followups;
 pub mod forgotten;
 pub mod lifts;
 #[cfg(feature = "cli")]
-mod operator;
+pub mod operator;
 pub mod opt_outs;
 mod patience;
 pub mod row;

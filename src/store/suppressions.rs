@@ -12,39 +12,17 @@
 mod stored;
 
 pub use self::stored::{Standing, Stored};
-use super::calls::{Calls, Trouble, Written};
+use super::calls::{Calls, Trouble};
 use super::forgotten::{self, ForgottenKey};
 use super::recipient_key;
-use crate::policy::suppression::Change;
 use crate::recipient::Recipient;
 use crate::time::UnixMillis;
 
-/// How often a merge that was overtaken is tried again.
-const TRIES: u32 = 20;
-
-/// The suppressions table, for changes that follow from more than one event.
+/// The suppressions table, for whoever reads it by address; and for changes by hand.
 #[derive(Clone, Debug)]
 pub struct Suppressions {
     pub(super) calls: Calls,
     pub(super) table: String,
-}
-
-/// What became of a change, and what the recipient's item says after it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Merged {
-    /// The item is another one now: this.
-    Changed(Stored),
-    /// What the change says was known: the item is as it was.
-    Unchanged(Stored),
-}
-
-impl Merged {
-    /// The item after the change.
-    pub fn stored(&self) -> &Stored {
-        match self {
-            Self::Changed(stored) | Self::Unchanged(stored) => stored,
-        }
-    }
 }
 
 impl Suppressions {
@@ -97,27 +75,7 @@ impl Suppressions {
     pub async fn find(&self, name: &str) -> Result<Option<Stored>, Trouble> {
         Ok(self.calls.get(&self.table, recipient_key(name)).await?.map(Stored::from_item))
     }
-
-    /// Merges a change into what is known of a recipient. Merging it again changes nothing.
-    ///
-    /// # Errors
-    /// It may not be merged. To merge it again is safe.
-    pub async fn merge(&self, recipient: &Recipient, change: &Change) -> Result<Merged, Trouble> {
-        let mut known = Stored::default();
-        for _ in 0..TRIES {
-            let Some(merged) = known.merged(std::slice::from_ref(change)) else { return Ok(Merged::Unchanged(known)) };
-            let (item, condition) = merged.overwrite(recipient);
-            match self.calls.put(&self.table, &item, &condition).await? {
-                Written::Done(()) => return Ok(Merged::Changed(merged)),
-                Written::Refused(item) => known = item.map(Stored::from_item).unwrap_or_default(),
-            }
-        }
-        Err(Trouble::Passing(OVERTAKEN.to_owned()))
-    }
 }
-
-/// What is said when others write faster than we do.
-pub(super) const OVERTAKEN: &str = "others kept changing the same suppression";
 
 /// Under which keys a recipient may stand: the address, and, where there is a key, the hash that it has if it was forgotten.
 pub fn names(recipient: &Recipient, key: Option<&ForgottenKey>) -> Vec<String> {

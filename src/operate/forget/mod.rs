@@ -6,9 +6,9 @@
 //!
 //! # Why it may be broken off
 //!
-//! The hash is written first, and the address itself goes last from the list, so at no moment may it be written to. Everything in
-//! between is done again by the next run, which finds what is left. A webhook that comes meanwhile, or later, is stored as any
-//! other: run it again.
+//! The hash is written first, in one transaction with the note of it, and the address itself goes last from the list, so at no moment may
+//! it be written to. Everything in between is done again by the next run, which finds what is left. A change by hand is refused from the
+//! hash on ([`operator`](crate::store::operator)). A webhook that comes meanwhile, or later, is stored as any other: run it again.
 //!
 //! # Why it undoes nothing that others write meanwhile
 //!
@@ -40,6 +40,7 @@ use super::scan::{Wanted, scan};
 use crate::recipient::Recipient;
 use crate::store::calls::{Calls, Change, Trouble, Written};
 use crate::store::forgotten::{ForgottenKey, KEY_ITEM, REASON};
+use crate::store::suppressions::Suppressions;
 use crate::store::timeline::Timeline;
 use crate::store::{Item, number, recipient_key, string, text};
 
@@ -121,13 +122,17 @@ pub async fn forget(
     report.insert("recipients", forgetting.recipients(&read).await?);
     report.insert("agenda", forgetting.keyed(&tables.agenda, ["kind", "due"], &read).await?);
     report.insert("campaigns", forgetting.keyed(&tables.campaigns, ["campaign", "cohort"], &read).await?);
-    report.insert("events", forgetting.events(&read).await?);
+    let mut events = forgetting.events(&read).await?;
     report.insert("suppressions", forgetting.suppressions(&read).await?);
+    if mode == Mode::Forget {
+        forgetting.notes(&mut events).await?;
+    }
+    report.insert("events", events);
     Ok(report)
 }
 
 impl Forgetting<'_> {
-    /// That it must not be written to, before anything goes.
+    /// That it must not be written to, before anything goes; with the note of it.
     async fn keep_the_hash(&self, note: &Note) -> Result<(), ForgetError> {
         let key = self.key().await?;
         let name = key.name_of(self.recipient);
@@ -135,9 +140,8 @@ impl Forgetting<'_> {
         item.insert("reasons".to_owned(), AttributeValue::Ss(vec![REASON.to_owned()]));
         item.insert(REASON.to_owned(), AttributeValue::M(Item::from([("at".to_owned(), number(note.at.0))])));
         item.insert("version".to_owned(), number(1));
-        if let Written::Done(()) = self.calls.put(&self.tables.suppressions, &item, &absent()).await? {
-            self.calls.put(&self.tables.events, &note.row(&name, "forgotten", &[]), &Change::default()).await?;
-        }
+        let list = Suppressions::new(self.calls.clone(), &self.tables.suppressions);
+        list.keep_forgotten(item, &self.tables.events, &note.row(&name, "forgotten", &[])).await?;
         Ok(())
     }
 
@@ -228,6 +232,15 @@ impl Forgetting<'_> {
         Ok(counts)
     }
 
+    /// The notes of changes by hand that the scan has not seen, because they were put the moment before the hash was.
+    async fn notes(&self, counts: &mut Counts) -> Result<(), ForgetError> {
+        let table = self.tables.events.as_str();
+        for note in Timeline::new(self.calls.clone(), table).all(&partition(self.recipient.as_str())).await? {
+            self.delete((table, &["email_id", "event"]), &note, counts).await?;
+        }
+        Ok(())
+    }
+
     /// The list itself, last: the address, and whatever mentions it.
     async fn suppressions(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
         let table = self.tables.suppressions.as_str();
@@ -235,6 +248,10 @@ impl Forgetting<'_> {
         for item in found {
             let fate_of = |item: &Item| fate_in_list(item, self.recipient, &self.cutter);
             self.meets((table, &["recipient"]), item, fate_of, &mut counts).await?;
+        }
+        if self.mode == Mode::Forget {
+            // By its key: a scan may not have seen it yet, if it was put the moment before the hash was.
+            self.calls.delete(table, recipient_key(self.recipient.as_str())).await?;
         }
         Ok(counts)
     }

@@ -91,7 +91,9 @@ pub async fn import_part(
     if changes.is_empty() {
         return Ok(report);
     }
-    let forgotten = forgotten(list, &changes, note.at).await?;
+    let key = list.forgotten_key().await?;
+    let key = key.as_ref();
+    let forgotten = if key.is_some() { forgotten(list, &changes, note.at).await? } else { BTreeSet::new() };
     let before = changes.len();
     changes.retain(|(recipient, _)| !forgotten.contains(recipient));
     report.forgotten = before - changes.len();
@@ -110,9 +112,9 @@ pub async fn import_part(
             let is_lifted_there = lifts.contains(&(recipient, change.reason));
             async move {
                 if is_lifted_there {
-                    return Ok(table.merge(recipient, change).await?.into());
+                    return Ok(table.merge(recipient, key, None, change).await?.into());
                 }
-                take(list, table, entry, change.at != note.at, by_hand, note).await
+                take(list, table, key, entry, change.at != note.at, by_hand, note).await
             }
             .boxed()
         })
@@ -123,6 +125,7 @@ pub async fn import_part(
             Taken::Changed => report.changed += 1,
             Taken::Unchanged => report.unchanged += 1,
             Taken::Lifted(lifted) => report.lifted.push(lifted),
+            Taken::Forgotten => report.forgotten += 1,
         }
         done();
     }
@@ -136,9 +139,6 @@ async fn forgotten(
     changes: &[(Recipient, Change)],
     now: UnixMillis,
 ) -> Result<BTreeSet<Recipient>, Trouble> {
-    if list.forgotten_key().await?.is_none() {
-        return Ok(BTreeSet::new());
-    }
     let all: Vec<&Recipient> = changes.iter().map(|(recipient, _)| recipient).collect();
     let addresses: Vec<String> = all.iter().map(|recipient| recipient.as_str().to_owned()).collect();
     let answers = check(&list.calls, &list.suppressions, &addresses, now, |_| {}).await?;

@@ -9,7 +9,9 @@ use crate::operate::audit::{self, Note};
 use crate::policy::suppression::{Change, Effect, Reason, Record};
 use crate::recipient::Recipient;
 use crate::store::calls::Trouble;
-use crate::store::suppressions::{Merged, Stored, Suppressions};
+use crate::store::forgotten::ForgottenKey;
+use crate::store::operator::{ByHand, Changed};
+use crate::store::suppressions::{Stored, Suppressions};
 use crate::time::UnixMillis;
 
 /// What a list does about whoever was lifted by hand since.
@@ -43,19 +45,22 @@ pub(super) enum Taken {
     Changed,
     Unchanged,
     Lifted(Lifted),
+    /// The recipient was forgotten, and stays so.
+    Forgotten,
 }
 
 /// Merges one change of a list. `has_time`: the list says itself when it was.
 pub(super) async fn take(
     list: &List,
     table: &Suppressions,
+    key: Option<&ForgottenKey>,
     (recipient, change): &(Recipient, Change),
     has_time: bool,
     by_hand: LiftedByHand,
     note: &Note,
 ) -> Result<Taken, Trouble> {
     if change.effect == Effect::Lift {
-        return Ok(table.merge(recipient, change).await?.into());
+        return Ok(table.merge(recipient, key, None, change).await?.into());
     }
     let stored = table.find(recipient.as_str()).await?.unwrap_or_default();
     let record = stored.suppression.records.get(&change.reason).cloned().unwrap_or_default();
@@ -69,21 +74,23 @@ pub(super) async fn take(
     {
         return match by_hand {
             LiftedByHand::Stay => Ok(Taken::Lifted(lifted)),
-            LiftedByHand::Again => again(list, table, recipient, change, note).await,
+            LiftedByHand::Again => again(list, table, key, recipient, change, note).await,
         };
     }
-    let merged = table.merge(recipient, change).await?;
-    Ok(match lifted_later(merged.stored(), recipient, change) {
-        Some(lifted) => Taken::Lifted(lifted),
-        None => merged.into(),
-    })
+    let changed = table.merge(recipient, key, Some(stored), change).await?;
+    let lifted = match &changed {
+        Changed::Made(_, stored) | Changed::Unchanged(stored) => lifted_later(stored, recipient, change),
+        Changed::Forgotten(_) => None,
+    };
+    Ok(lifted.map_or_else(|| changed.into(), Taken::Lifted))
 }
 
-impl From<Merged> for Taken {
-    fn from(merged: Merged) -> Self {
-        match merged {
-            Merged::Changed(_) => Self::Changed,
-            Merged::Unchanged(_) => Self::Unchanged,
+impl From<Changed> for Taken {
+    fn from(changed: Changed) -> Self {
+        match changed {
+            Changed::Made(..) => Self::Changed,
+            Changed::Unchanged(_) => Self::Unchanged,
+            Changed::Forgotten(_) => Self::Forgotten,
         }
     }
 }
@@ -92,6 +99,7 @@ impl From<Merged> for Taken {
 async fn again(
     list: &List,
     table: &Suppressions,
+    key: Option<&ForgottenKey>,
     recipient: &Recipient,
     change: &Change,
     note: &Note,
@@ -100,9 +108,9 @@ async fn again(
         let at = stored.suppression.time_by_hand(change.reason, note.at);
         vec![Change { at, ..change.clone() }]
     };
-    let row = |_: &[Change]| note.row(recipient.as_str(), "added", &[change.reason.as_str()]);
-    table.change(recipient, &list.events, changes, row).await?;
-    Ok(Taken::Changed)
+    let row = note.row(recipient.as_str(), "added", &[]);
+    let by_hand = ByHand { recipient, key, note: Some((&list.events, row)), also: None };
+    Ok(table.change(&by_hand, None, changes).await?.into())
 }
 
 /// The newest lift by hand of a reason, if the newest that was done by hand is a lift.

@@ -20,6 +20,7 @@ use crate::recipient::Recipient;
 use crate::signature::MessageId;
 use crate::store::calls::{Calls, Trouble};
 use crate::store::forgotten::{self, ForgottenKey};
+use crate::store::operator::{ByHand, Changed};
 use crate::store::suppressions::{Standing, Stored, Suppressions};
 
 /// The tables that are changed.
@@ -110,7 +111,7 @@ impl List {
             let at = suppression.time_by_hand(reason, note.at);
             if stands { Vec::new() } else { vec![change(reason, at, Effect::Suppress(grounds))] }
         };
-        self.change(recipient, "added", suppress, note).await
+        self.change(recipient, "added", key, suppress, note).await
     }
 
     /// Lifts the reasons that are active, or those of them that are named. Only a change that names none brings back a recipient who was
@@ -135,10 +136,12 @@ impl List {
             };
             active.map(lift).collect()
         };
-        let done = self.change(recipient, "removed", lift, note).await?;
-        let Some(key) = key.filter(|_| only.is_empty()) else { return Ok(done) };
-        let name = key.name_of(recipient);
-        let is_recalled = self.table().recall(&name, &self.events, &note.row(&name, "recalled", &[])).await?;
+        // First, because who was forgotten can't be changed under their address.
+        let is_recalled = match key.filter(|_| only.is_empty()).map(|key| key.name_of(recipient)) {
+            Some(name) => self.table().recall(&name, &self.events, &note.row(&name, "recalled", &[])).await?,
+            None => false,
+        };
+        let done = self.change(recipient, "removed", key, lift, note).await?;
         Ok(if is_recalled { Done { outcome: Outcome::Recalled, ..done } } else { done })
     }
 
@@ -146,18 +149,18 @@ impl List {
         &self,
         recipient: &Recipient,
         action: &'static str,
+        key: Option<&ForgottenKey>,
         changes: impl Fn(&Stored) -> Vec<Change>,
         note: &Note,
     ) -> Result<Done, Trouble> {
-        let row = |changes: &[Change]| {
-            let reasons: Vec<&str> = changes.iter().map(|change| change.reason.as_str()).collect();
-            note.row(recipient.as_str(), action, &reasons)
-        };
-        let (changed, stored) = self.table().change(recipient, &self.events, changes, row).await?;
-        let outcome = if changed.is_empty() {
-            Outcome::Unchanged
-        } else {
-            Outcome::Changed(changed.iter().map(|change| change.reason).collect())
+        let row = note.row(recipient.as_str(), action, &[]);
+        let by_hand = ByHand { recipient, key, note: Some((&self.events, row)), also: None };
+        let (outcome, stored) = match self.table().change(&by_hand, None, changes).await? {
+            Changed::Made(changes, stored) => {
+                (Outcome::Changed(changes.iter().map(|change| change.reason).collect()), stored)
+            }
+            Changed::Unchanged(stored) => (Outcome::Unchanged, stored),
+            Changed::Forgotten(stored) => (Outcome::Forgotten, stored),
         };
         Ok(Done { outcome, standing: stored.standing(note.at) })
     }

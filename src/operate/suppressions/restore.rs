@@ -7,6 +7,7 @@ use crate::store::agenda::{Agenda, Entry, Kind};
 use crate::store::calls::Trouble;
 use crate::store::forgotten::ForgottenKey;
 use crate::store::lifts::Lift;
+use crate::store::operator::{ByHand, Changed};
 use crate::store::suppressions::{Stored, Suppressions};
 use crate::time::UnixMillis;
 
@@ -68,14 +69,15 @@ impl List {
         let agenda = Agenda::new(self.calls.clone(), agenda_table);
         let push = Entry::new(Kind::Push, note.at, recipient.as_str(), &[]);
         let push = (lift.reason == Reason::Unsubscribed).then(|| agenda.put_of(&push));
-        let row = |changes: &[Change]| {
-            let reasons: Vec<&str> = changes.iter().map(|change| change.reason.as_str()).collect();
-            note.row(recipient.as_str(), "restored", &reasons)
-        };
+        let row = note.row(recipient.as_str(), "restored", &[]);
+        let by_hand = ByHand { recipient, key, note: Some((&self.events, row)), also: push };
         let table = Suppressions::new(self.calls.clone(), &self.suppressions);
-        let changes = |stored: &Stored| wanted(stored).into_iter().collect();
-        let (changed, _) = table.change_with(recipient, &self.events, changes, row, push).await?;
-        Ok(restored(changed.first()))
+        let changed = table.change(&by_hand, None, |stored| wanted(stored).into_iter().collect()).await?;
+        Ok(match changed {
+            Changed::Made(changes, _) => restored(changes.first()),
+            Changed::Unchanged(_) => Restored::Unchanged,
+            Changed::Forgotten(_) => Restored::Forgotten,
+        })
     }
 }
 

@@ -99,17 +99,17 @@ impl Decisions {
     }
 
     fn not_suppressed(&self, name: &str, now: UnixMillis) -> Result<TransactWriteItem, Trouble> {
-        let check = ConditionCheck::builder().table_name(&self.tables.suppressions).key("recipient", text(name));
-        let check = match name {
-            // Where nobody was ever forgotten, nobody may have been since.
-            KEY_ITEM => check.condition_expression("attribute_not_exists(recipient)"),
-            name if forgotten::is_name(name) => check.condition_expression("attribute_not_exists(reasons)"),
-            _ => check
-                .condition_expression("attribute_not_exists(reasons) OR #until <= :now")
-                .expression_attribute_names("#until", "until")
-                .expression_attribute_values(":now", number(now.0)),
-        };
-        let check = check.build();
+        // Where nobody was ever forgotten, nobody may have been since.
+        if name == KEY_ITEM || forgotten::is_name(name) {
+            return forgotten::check_name(&self.tables.suppressions, name);
+        }
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables.suppressions)
+            .key("recipient", text(name))
+            .condition_expression("attribute_not_exists(reasons) OR #until <= :now")
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":now", number(now.0))
+            .build();
         let check = check.map_err(|error| Trouble::Never(error.to_string()))?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }

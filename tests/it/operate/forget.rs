@@ -1,5 +1,6 @@
 //! `forget`.
 
+mod beside;
 mod meanwhile;
 mod promises;
 

@@ -109,7 +109,7 @@ fn say(recipient: &Recipient, word: &str, done: &Done, json: bool) {
     match outcome {
         Outcome::Changed(reasons) => println!("{recipient}: {word} {}", names(reasons).join(", ")),
         Outcome::Unchanged => println!("{recipient}: nothing to change"),
-        Outcome::Forgotten => println!("{recipient}: was forgotten, and is not written to; nothing was added"),
+        Outcome::Forgotten => println!("{recipient}: was forgotten, and is not written to; nothing was changed"),
         Outcome::Recalled => println!("{recipient}: was forgotten, and may be written to again"),
     }
 }

@@ -36,27 +36,29 @@ const CLOSED: u8 = 0;
 const ASKED: u8 = 1;
 const OPEN: u8 = 2;
 
-struct Scene {
-    _aws: EmbeddedAws,
+pub(super) struct Scene {
+    pub(super) aws: EmbeddedAws,
     /// Others write here, past the proxy.
-    place: Place,
-    proxy: FaultProxy,
+    pub(super) place: Place,
+    pub(super) proxy: FaultProxy,
+    pub(super) faults: Faults,
     /// Whoever forgets writes here.
-    through_proxy: Place,
-    tables: Tables,
+    pub(super) through_proxy: Place,
+    pub(super) tables: Tables,
 }
 
 impl Scene {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
         let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
-        let proxy = FaultProxy::start(upstream, any_port(), Service::DynamoDb, Faults::default()).await.unwrap();
+        let faults = Faults::default();
+        let proxy = FaultProxy::start(upstream, any_port(), Service::DynamoDb, faults.clone()).await.unwrap();
         let place = place(&aws).await;
         let mut variables = aws.variables().clone();
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), proxy.url());
         let through_proxy = Place::find(&Default::default(), variables).await.unwrap();
         let tables = Tables::of(&place);
-        Self { _aws: aws, place, proxy, through_proxy, tables }
+        Self { aws, place, proxy, faults, through_proxy, tables }
     }
 
     async fn put(&self, table: &str, attributes: &[(&str, AttributeValue)]) {
@@ -71,7 +73,7 @@ impl Scene {
         get.send().await.unwrap().item.unwrap()
     }
 
-    async fn forgets(&self, mode: Mode) -> Report {
+    pub(super) async fn forgets(&self, mode: Mode) -> Report {
         let note = Note { by: "tester".to_owned(), why: "asked".to_owned(), at: UnixMillis::now() };
         let calls = self.through_proxy.calls(Duration::from_secs(60));
         forget(&calls, &self.tables, &recipient("ann@example.com"), &note, mode, |_| ()).await
@@ -131,7 +133,7 @@ impl Scene {
         (Decisions::new(self.place.calls(Duration::from_secs(60)), tables), happening)
     }
 
-    async fn no_row_has_the_address(&self) {
+    pub(super) async fn no_row_has_the_address(&self) {
         let all = everything(&self.place).await;
         let left: Vec<_> = all.iter().filter(|(_, row)| has_ann(row)).collect();
         assert!(left.is_empty(), "{left:#?}");
@@ -142,11 +144,11 @@ fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
-fn recipient(address: &str) -> Recipient {
+pub(super) fn recipient(address: &str) -> Recipient {
     Recipient::parse(address).unwrap()
 }
 
-fn complaint(detail: &str, at: i64) -> Change {
+pub(super) fn complaint(detail: &str, at: i64) -> Change {
     let grounds = Grounds { email_id: None, detail: Some(detail.to_owned()), until: None };
     let message = MessageId::already_verified(format!("msg_{at}"));
     Change { reason: Reason::Complaint, at: UnixMillis(at), message, effect: Effect::Suppress(grounds) }
@@ -158,7 +160,7 @@ async fn what_others_write_meanwhile_is_not_undone_and_the_address_is_gone_out_o
     let (decisions, happening) = scene.claimed().await;
     let list = Suppressions::new(scene.place.calls(Duration::from_secs(60)), &scene.tables.suppressions);
     let carl = recipient("carl@example.com");
-    list.merge(&carl, &complaint("with ann@example.com in copy", 1)).await.unwrap();
+    list.merge(&carl, None, None, &complaint("with ann@example.com in copy", 1)).await.unwrap();
     let put = list.find("carl@example.com").await.unwrap().unwrap().seen;
     let receipt = json!({ "why": "ann@example.com clicked too" }).to_string();
     let decided = Decided { receipt, is_settled: false, carrier: "c2".to_owned(), at: UnixMillis(2) };
@@ -176,7 +178,7 @@ async fn what_others_write_meanwhile_is_not_undone_and_the_address_is_gone_out_o
             of_events += 1;
         }
         (true, _, 0) => {
-            list.merge(&carl, &complaint("again with ann@example.com", 2)).await.unwrap();
+            list.merge(&carl, None, None, &complaint("again with ann@example.com", 2)).await.unwrap();
             of_the_list += 1;
         }
         _ => {}
@@ -239,7 +241,7 @@ async fn what_was_done_counts_once_though_answers_are_lost_and_a_dry_run_counts_
     scene.put(&scene.tables.events, &of_hers("decision#email.clicked#ann@example.com", "decision")).await;
     let list = Suppressions::new(scene.place.calls(Duration::from_secs(60)), &scene.tables.suppressions);
     for address in ["ann@example.com", "carl@example.com"] {
-        list.merge(&recipient(address), &complaint("with ann@example.com in copy", 1)).await.unwrap();
+        list.merge(&recipient(address), None, None, &complaint("with ann@example.com in copy", 1)).await.unwrap();
     }
 
     let before = everything(&scene.place).await;
