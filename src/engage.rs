@@ -15,6 +15,7 @@
 //! What may pass is put back into the queue, for longer each time; when a message has come back often enough, the rules decide.
 
 mod advise;
+mod batch;
 mod decide;
 mod facts;
 mod look;
@@ -24,15 +25,11 @@ mod told;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, stream};
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use self::decide::Next;
-use self::look::{Happened, Look};
 use crate::aws::AwsEnvironment;
 use crate::breaker::Breaker;
 use crate::claude::Claude;
@@ -41,19 +38,19 @@ use crate::claude::price::Price;
 use crate::config::{ConfigError, EngageConfig, KeyPlace};
 use crate::metrics::{Metrics, Tally};
 use crate::policy::verdict::agent;
-use crate::publish::{Notice, Topic};
+use crate::publish::Topic;
 use crate::queue::{Delivery, Queue};
 use crate::receive::EnvironmentError;
 use crate::store::budget::{Budget, Spent};
-use crate::store::calls::{Calls, Trouble};
+use crate::store::calls::Calls;
 use crate::store::counters::Campaigns;
-use crate::store::decisions::{Decisions, Happening, Tables};
+use crate::store::decisions::{Decisions, Tables};
 use crate::store::forgotten::ForgottenKey;
 use crate::store::suppressions::Suppressions;
 use crate::store::text;
 use crate::store::timeline::Timeline;
 use crate::store::verdicts::Verdicts;
-use crate::stream::{BatchAnswer, ItemFailure};
+use crate::stream::BatchAnswer;
 use crate::time::{UnixMillis, time_to_work};
 
 /// How long one invocation may work. The template gives the function two minutes.
@@ -67,9 +64,6 @@ const LEASE: Duration = Duration::from_secs(180);
 
 /// How many messages are looked at side by side.
 const AT_ONCE: usize = 5;
-
-/// The longest that a message waits in the queue before it is tried again.
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// The use case, with all that it needs.
 #[derive(Clone, Debug)]
@@ -230,74 +224,5 @@ impl Engager {
             now,
             deadline,
         }
-    }
-}
-
-impl Work<'_> {
-    async fn batch(&self, deliveries: &[Delivery]) -> BatchAnswer {
-        let looks: Vec<BoxFuture<'_, _>> =
-            deliveries.iter().map(|delivery| async move { (delivery, self.look(delivery).await) }.boxed()).collect();
-        let looked: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
-        let mut outcomes: Vec<(&Delivery, Result<Outcome, Trouble>)> = Vec::new();
-        let mut to_decide: Vec<(&Delivery, Box<Happened>)> = Vec::new();
-        for (delivery, look) in looked {
-            match look {
-                Ok(Look::Nothing) => {}
-                Ok(Look::Publish(happening)) => {
-                    outcomes.push((delivery, self.publish_late(&happening, delivery).await))
-                }
-                Ok(Look::Decide(happened)) => to_decide.push((delivery, happened)),
-                Err(trouble) => outcomes.push((delivery, Err(trouble))),
-            }
-        }
-        // Those that have waited longest come first: the time may not be enough for all.
-        to_decide.sort_by_key(|(delivery, happened)| (std::cmp::Reverse(delivery.deliveries), happened.at));
-        let mut silence = None;
-        let mut to_publish: Vec<(&Happening, Notice)> = Vec::new();
-        let mut publish_for = Vec::new();
-        for (delivery, happened) in &to_decide {
-            match Box::pin(self.decide(happened, delivery, &mut silence)).await {
-                // The same message twice in a batch.
-                Ok(Next::Publish(_)) if to_publish.iter().any(|(one, _)| **one == happened.happening) => {}
-                Ok(Next::Publish(notice)) => {
-                    to_publish.push((&happened.happening, *notice));
-                    publish_for.push(*delivery);
-                }
-                Ok(Next::Over(outcome)) => outcomes.push((delivery, Ok(outcome))),
-                Err(trouble) => outcomes.push((delivery, Err(trouble))),
-            }
-        }
-        outcomes.extend(publish_for.into_iter().zip(self.publish_all(&to_publish).await));
-        let mut answer = BatchAnswer::default();
-        for (delivery, outcome) in outcomes {
-            let (why, wait) = match outcome {
-                Ok(Outcome::Done) => continue,
-                Ok(Outcome::Later { why, wait }) => (why, wait),
-                Err(trouble) => (trouble.to_string(), Duration::ZERO),
-            };
-            let wait = self.wait(delivery).max(wait).min(LONGEST_WAIT);
-            // A field `message` would stand twice in the line: it is the name of the text too.
-            let (queue_message, seconds) = (delivery.message_id.as_str(), wait.as_secs());
-            tracing::warn!(
-                error = why,
-                queue_message,
-                deliveries = delivery.deliveries,
-                seconds,
-                "to be delivered again"
-            );
-            if let Err(trouble) = self.sqs.call(self.engager.queue.put_back(delivery, wait, self.deadline)).await {
-                tracing::warn!(error = %trouble, queue_message, "it comes back when its visibility timeout is over");
-            }
-            answer.failures.push(ItemFailure { id: delivery.message_id.clone() });
-        }
-        answer
-    }
-
-    /// How long a message waits that could not be handled: twice as long after each further time.
-    fn wait(&self, delivery: &Delivery) -> Duration {
-        let doubled = 2_u32.saturating_pow(delivery.deliveries.saturating_sub(1).min(16));
-        let wait = Duration::from_secs(self.config.policy.claude.wait_seconds.into()).saturating_mul(doubled);
-        // Somewhat more or less: those that failed together must not come back together.
-        wait.mul_f64(0.75 + fastrand::f64() / 2.0)
     }
 }

@@ -25,12 +25,10 @@
 pub mod cut;
 pub mod fate;
 mod folded;
+mod hash;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
 
 use self::cut::Cutter;
 use self::fate::{Fate, cut_attributes, fate, fate_in_list, fate_with_all};
@@ -38,11 +36,9 @@ pub use self::tables::Tables;
 use super::audit::{Note, partition};
 use super::scan::{Wanted, scan};
 use crate::recipient::Recipient;
-use crate::store::calls::{Calls, Change, Trouble, Written};
-use crate::store::forgotten::{ForgottenKey, KEY_ITEM, REASON};
-use crate::store::suppressions::Suppressions;
+use crate::store::calls::{Calls, Trouble, Written};
 use crate::store::timeline::Timeline;
-use crate::store::{Item, number, recipient_key, string, text};
+use crate::store::{Item, recipient_key, string, text};
 
 /// How many days point-in-time recovery keeps what was there
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html>).
@@ -132,35 +128,6 @@ pub async fn forget(
 }
 
 impl Forgetting<'_> {
-    /// That it must not be written to, before anything goes; with the note of it.
-    async fn keep_the_hash(&self, note: &Note) -> Result<(), ForgetError> {
-        let key = self.key().await?;
-        let name = key.name_of(self.recipient);
-        let mut item = recipient_key(&name);
-        item.insert("reasons".to_owned(), AttributeValue::Ss(vec![REASON.to_owned()]));
-        item.insert(REASON.to_owned(), AttributeValue::M(Item::from([("at".to_owned(), number(note.at.0))])));
-        item.insert("version".to_owned(), number(1));
-        let list = Suppressions::new(self.calls.clone(), &self.tables.suppressions);
-        list.keep_forgotten(item, &self.tables.events, &note.row(&name, "forgotten", &[])).await?;
-        Ok(())
-    }
-
-    /// The key, made now if nobody was ever forgotten.
-    async fn key(&self) -> Result<ForgottenKey, ForgetError> {
-        let mut bytes = [0; 32];
-        let random = rustls::crypto::ring::default_provider().secure_random;
-        random.fill(&mut bytes).map_err(|_| ForgetError::NoRandomness)?;
-        let mut item = recipient_key(KEY_ITEM);
-        item.insert("key".to_owned(), AttributeValue::B(Blob::new(bytes)));
-        let made = self.calls.put(&self.tables.suppressions, &item, &absent()).await?;
-        let stored = match made {
-            Written::Done(()) => item,
-            Written::Refused(stored) => stored.unwrap_or_default(),
-        };
-        let unusable = || Trouble::Never(format!("the item {KEY_ITEM} holds no key of 32 bytes or more"));
-        Ok(ForgottenKey::from_item(&stored).ok_or_else(unusable)?)
-    }
-
     async fn recipients(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
         let (table, who) = (&self.tables.recipients, self.recipient.as_str());
         let facts = self.calls.range(table, ("recipient", who), ("fact", "!", "~"), usize::MAX).await?;
@@ -304,8 +271,4 @@ impl Forgetting<'_> {
         counts.deleted += 1;
         Ok(())
     }
-}
-
-fn absent() -> Change {
-    Change { condition: Some("attribute_not_exists(recipient)"), ..Change::default() }
 }

@@ -1,0 +1,46 @@
+//! What is kept of whoever is forgotten: the hash, under the one key.
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{ForgetError, Forgetting};
+use crate::operate::audit::Note;
+use crate::store::calls::{Change, Trouble, Written};
+use crate::store::forgotten::{ForgottenKey, KEY_ITEM, REASON};
+use crate::store::suppressions::Suppressions;
+use crate::store::{Item, number, recipient_key};
+
+impl Forgetting<'_> {
+    /// That it must not be written to, before anything goes; with the note of it.
+    pub(super) async fn keep_the_hash(&self, note: &Note) -> Result<(), ForgetError> {
+        let key = self.key().await?;
+        let name = key.name_of(self.recipient);
+        let mut item = recipient_key(&name);
+        item.insert("reasons".to_owned(), AttributeValue::Ss(vec![REASON.to_owned()]));
+        item.insert(REASON.to_owned(), AttributeValue::M(Item::from([("at".to_owned(), number(note.at.0))])));
+        item.insert("version".to_owned(), number(1));
+        let list = Suppressions::new(self.calls.clone(), &self.tables.suppressions);
+        list.keep_forgotten(item, &self.tables.events, &note.row(&name, "forgotten", &[])).await?;
+        Ok(())
+    }
+
+    /// The key, made now if nobody was ever forgotten.
+    async fn key(&self) -> Result<ForgottenKey, ForgetError> {
+        let mut bytes = [0; 32];
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        random.fill(&mut bytes).map_err(|_| ForgetError::NoRandomness)?;
+        let mut item = recipient_key(KEY_ITEM);
+        item.insert("key".to_owned(), AttributeValue::B(Blob::new(bytes)));
+        let made = self.calls.put(&self.tables.suppressions, &item, &absent()).await?;
+        let stored = match made {
+            Written::Done(()) => item,
+            Written::Refused(stored) => stored.unwrap_or_default(),
+        };
+        let unusable = || Trouble::Never(format!("the item {KEY_ITEM} holds no key of 32 bytes or more"));
+        Ok(ForgottenKey::from_item(&stored).ok_or_else(unusable)?)
+    }
+}
+
+fn absent() -> Change {
+    Change { condition: Some("attribute_not_exists(recipient)"), ..Change::default() }
+}
