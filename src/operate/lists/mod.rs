@@ -1,9 +1,9 @@
 //! Lists of addresses as people have them, read line by line in constant memory: bare addresses, a CSV, JSON lines.
 //!
 //! - [`shape`]: how a list is written, and in which column the addresses are.
-//! - [`address`]: the address in a cell.
-//! - [`cells`]: the cells of a line.
-//! - [`file`]: files that are no lists.
+//! - [`mod@address`]: the address in a cell.
+//! - [`mod@cells`]: the cells of a line.
+//! - [`mod@file`]: files that are no lists.
 //!
 //! Every line is accounted for: it names one address, or it is refused with its number, or it says nothing (it is empty, a comment, or
 //! it names the columns). So nobody of whom a list says something is passed over in silence.
