@@ -1,10 +1,10 @@
 //! Resend's API in memory, as far as Rebound and its tests call it (<https://resend.com/docs/api-reference/introduction>): webhooks, with
 //! their secrets, their deliveries and the log of them; suppressions; contacts; and emails, with the memory of idempotency keys.
 //!
-//! - [`door`]: agents, keys and the rate.
-//! - [`http`]: requests, answers and pages.
-//! - [`state`]: all that it holds, and which of the following answers a request.
-//! - [`webhooks`], [`delivery`], [`suppressions`], [`contacts`], [`emails`]: a part of the API each.
+//! - `door`: agents, keys and the rate.
+//! - `http`: requests, answers and pages.
+//! - `state`: all that it holds, and which of the following answers a request.
+//! - `webhooks`, [`delivery`], [`suppressions`], [`contacts`], [`emails`]: a part of the API each.
 
 mod contacts;
 mod delivery;
