@@ -1,9 +1,9 @@
 //! Resend's REST API (<https://resend.com/docs/api-reference/introduction>), as far as the operator's command calls it: webhooks, and the
 //! list of suppressions. Behind the feature `cli`.
 //!
-//! - [`answer`]: the meaning of an answer.
-//! - [`list`]: lists, page after page.
-//! - [`told`]: what is in an answer.
+//! - `answer`: the meaning of an answer.
+//! - `list`: lists, page after page.
+//! - `told`: what is in an answer.
 
 mod answer;
 mod list;

@@ -65,6 +65,7 @@ fn brake_of_a_week(bencher: Bencher<'_, '_>, complaints: u32) {
     let view = View {
         cohorts: (0..24 * 7).map(cohort).collect(),
         complaints: (0..complaints).map(|hour| NOW.minus(hours(hour))).collect(),
+        late: rebound::policy::late::Late::default(),
     };
     let policy = BrakePolicy::default();
     bencher.bench_local(|| brake(black_box(&view), &policy, NOW));

@@ -4,7 +4,7 @@
 //! - `door`: agents, keys and the rate.
 //! - `http`: requests, answers and pages.
 //! - `state`: all that it holds, and which of the following answers a request.
-//! - `webhooks`, [`delivery`], [`suppressions`], [`contacts`], [`emails`]: a part of the API each.
+//! - `webhooks`, `delivery`, `suppressions`, `contacts`, `emails`: a part of the API each.
 
 mod contacts;
 mod delivery;
