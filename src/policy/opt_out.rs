@@ -1,7 +1,7 @@
 //! Links by which people opt out of email, or change what they get: a click on one is no interest.
 //!
 //! A link is read as people would read it: its host, its path and the names in its query (not the values), percent-encoding undone,
-//! accents left out, in words. It is an opt-out link if one of these parts is [made of](words) opt-out words and of little else:
+//! accents left out, in words. It is an opt-out link if one of these parts is made of opt-out words and of little else:
 //!
 //! | link | opt-out | because |
 //! | --- | --- | --- |
