@@ -24,7 +24,8 @@ ADVISORIES ?= if-reachable
 AS_JSON = $(if $(JSON),--json)
 
 DENY := $(TOOLS)/bin/cargo-deny --locked
-REBOUND := cargo run --features cli --bin rebound --
+# What needs no account, built without the SDK crates of one. The command `rebound` can all that too.
+DEV_COMMAND := cargo run --package rebound-dev --
 CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
 SAM := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam
 
@@ -34,11 +35,11 @@ help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## the whole service at work, in memory, checked against its contract
-	@$(REBOUND) demo
+	@$(DEV_COMMAND) demo
 
 # Two tests for each core: many wait for a queue's or a feeder's time, and not for the processor.
 test: ## every test; what the fuzzers have found is among them
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} cargo test
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} cargo test --workspace
 
 # Stable Rust has no sanitizers. They would look for what only unsafe code does, which is forbidden here; panics, overflows, endless
 # loops and what the targets assert are found without. It needs a C++ compiler, for libFuzzer. What it finds of interest is in
@@ -50,17 +51,17 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes
 
 lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, dependencies, the template, the questions to Claude, README's code, the demo on another engine, the stand-ins by others' packages
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
-	cargo clippy --lib $(FUNCTIONS) --no-default-features -- -D warnings
-	cargo clippy --bins --features bench,cli -- -D warnings
+	scripts/arrows.py
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --lib $(FUNCTIONS) -- -D warnings
 	scripts/linked_crates.py --check
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features cli --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 	$(BIN)/cfn-lint template.yaml
 	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint
 	REQUIRE_ANTHROPIC=1 cargo test --test it engage::conforms
-	REQUIRE_SNIPPETS="$(REQUIRE_SNIPPETS)" cargo test --test it operate::snippets
-	REQUIRE_MOTO=1 cargo test --test it second_engine
-	REQUIRE_OFFICIAL="$(REQUIRE_OFFICIAL)" cargo test --test it official::
+	REQUIRE_SNIPPETS="$(REQUIRE_SNIPPETS)" cargo test --package rebound-cli --test it operate::snippets
+	REQUIRE_MOTO=1 cargo test --package rebound-cli --test it second_engine
+	REQUIRE_OFFICIAL="$(REQUIRE_OFFICIAL)" cargo test --package rebound-cli --test it official::
 
 # A debug build of the tool: it is built in a minute, and checks in seconds.
 deny: $(TOOLS)/bin/cargo-deny ## licences, duplicates and sources of every dependency, and the advisories about them: ADVISORIES=required
@@ -77,12 +78,12 @@ fmt: ## format the code
 	cargo fmt
 
 dev: ## the whole service in one process: LISTEN=127.0.0.1:9000 DYNAMODB=127.0.0.1:8000
-	@$(REBOUND) dev --listen $(LISTEN) --dynamodb $(DYNAMODB)
+	@$(DEV_COMMAND) dev --listen $(LISTEN) --dynamodb $(DYNAMODB)
 
 watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on the embedded AWS, fed from its stream and by the clock
-	@cargo build --features cli --bin rebound
+	@cargo build --package rebound-dev
 	@mkdir -p .local && rm -f .local/aws.env
-	@$(BUILT)/debug/rebound dev --aws-only --dynamodb $(DYNAMODB) --invoke http://$(LISTEN) > .local/aws.env & aws=$$!; \
+	@$(BUILT)/debug/rebound-dev dev --aws-only --dynamodb $(DYNAMODB) --invoke http://$(LISTEN) > .local/aws.env & aws=$$!; \
 	trap 'kill $$aws 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
 	until grep -qs REBOUND_LOCAL .local/aws.env; do kill -0 $$aws 2>/dev/null || exit 1; sleep 0.1; done; \
 	echo "the function URL: http://$(LISTEN)/lambda-url/receive/ (once it is built)"; \
@@ -92,9 +93,9 @@ watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on 
 
 invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bounced, signed now; or FUNCTION=protect EVENT=urgent; or FUNCTION=engage EVENT=batch
 	@mkdir -p .local
-	@if [ $(FUNCTION) = receive ]; then $(REBOUND) sample $(EVENT) > .local/event.json; \
+	@if [ $(FUNCTION) = receive ]; then $(DEV_COMMAND) sample $(EVENT) > .local/event.json; \
 	else cp events/$(FUNCTION)/$(EVENT).json .local/event.json; fi
-	@if [ $(FUNCTION) = engage ]; then for what in delivered opened clicked; do $(REBOUND) sample email.$$what --recent \
+	@if [ $(FUNCTION) = engage ]; then for what in delivered opened clicked; do $(DEV_COMMAND) sample email.$$what --recent \
 		--id msg_sample_$$what --post http://$(LISTEN)/lambda-url/receive/ || exit 1; done; fi
 	@$(CARGO_LAMBDA) invoke $(FUNCTION) --invoke-address $(word 1,$(subst :, ,$(LISTEN))) \
 		--invoke-port $(word 2,$(subst :, ,$(LISTEN))) --data-file .local/event.json
@@ -104,7 +105,7 @@ build: $(BIN)/cargo-lambda ## the zip file of each function, for this machine's 
 
 # Not optimised: that would take minutes, and it waits for the network, not for the processor.
 install: ## put the operator's command `rebound` into your path
-	cargo install --debug --locked --path . --features cli --bin rebound
+	cargo install --debug --locked --path crates/rebound-cli
 
 package: $(BIN)/sam $(BIN)/cargo-lambda ## build what would be deployed, with sam: PARAMETERS="Architecture=x86_64"
 	$(SAM) build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
@@ -121,24 +122,25 @@ bench-growth: benched ## what an event costs while 0, 100 thousand and 1 million
 
 # What is measured, as it is deployed, and what measures it.
 benched:
-	@cargo build --release --features bench $(FUNCTIONS) --bin bench-floor --bin bench-hello --bin bench-allocations
-	@cargo build --profile tools --features cli --bin bench --bin bench-price
+	@cargo build --release $(FUNCTIONS)
+	@cargo build --release --package rebound-measured --bin bench-floor --bin bench-hello --bin bench-allocations
+	@cargo build --profile tools --package rebound-bench --bin bench --bin bench-price
 
 bench-micro: ## what verification, reading an event, the policy and the verdict cost, in nanoseconds, next to the official verifier
-	cargo build --release --features bench --bin bench-micro
+	cargo build --release --package rebound-measured --bin bench-micro
 	$(BUILT)/release/bench-micro
 
 bench-price: benched ## what a million webhooks of the everyday mix cost on AWS, from what they are seen to use: PRICE="--rate 10 --events 3000"
 	@$(BUILT)/tools/bench-price --binaries $(BUILT)/release $(PRICE) $(AS_JSON)
 
 bench-protect: ## what protect costs for each of 100,000 delivered events, in DynamoDB's units and in time: RATE=300
-	cargo run --release --features cli --bin bench-stream -- protect --rate $(RATE)
+	cargo run --release --package rebound-bench --bin bench-stream -- protect --rate $(RATE)
 
 bench-latency: ## from a complaint's POST to its alert, in the service as `make dev` runs it
-	cargo run --release --features cli --bin bench-stream -- latency
+	cargo run --release --package rebound-bench --bin bench-stream -- latency
 
 soak: ## very many webhooks to a service that is killed again and again, and whose calls fail: EVENTS=1000000, SOAK="--kill-every 30 --faults 0.02"
-	cargo build --profile tools --features cli --bin rebound --bin bench-soak
+	cargo build --profile tools --package rebound-dev --package rebound-bench --bin rebound-dev --bin bench-soak
 	@$(BUILT)/tools/bench-soak --events $(EVENTS) $(SOAK) $(AS_JSON)
 
 clean: ## remove everything that was built or installed

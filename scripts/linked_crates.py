@@ -26,7 +26,7 @@ TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 
 def named():
     """What `cargo tree` names for the functions, (name, version) each: of it the macros, and all else but Rebound itself."""
-    command = ["cargo", "tree", "--locked", "--no-default-features", "--edges", "normal", "--prefix", "none"]
+    command = ["cargo", "tree", "--locked", "--package", "rebound", "--edges", "normal", "--prefix", "none"]
     command += [argument for target in TARGETS for argument in ("--target", target)]
     lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     found = [match.groups() for match in map(PACKAGE.match, lines) if match]

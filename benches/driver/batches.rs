@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use rebound::local::template;
+use rebound_dev::template::template;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -45,12 +45,12 @@ pub(crate) struct Batches {
 
 /// The sizes that are tried: up to what the template's mappings allow.
 fn plans() -> Result<Vec<Plan>, Failure> {
-    let mappings = template::mappings()?;
+    let mappings = template()?.mappings()?;
     let most = |name: &str| {
         let mapping = mappings.iter().find(|mapping| mapping.name == name);
         mapping.map(|mapping| mapping.batch_size).ok_or_else(|| format!("template.yaml has no mapping {name}"))
     };
-    let queue = template::queue_mappings()?.into_iter().find(|mapping| mapping.function == "engage");
+    let queue = template()?.queue_mappings()?.into_iter().find(|mapping| mapping.function == "engage");
     let engage = queue.ok_or("template.yaml has no queue for engage")?.batch_size;
     let (bulk, urgent) = (most("Bulk")?, most("Urgent")?);
     let mut plans = Vec::new();

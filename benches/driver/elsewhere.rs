@@ -7,9 +7,9 @@ use std::io::{Read, stdin};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use aws_local::tls::{Certificate, Terminator};
 use rebound::aws::AwsEnvironment;
-use rebound::local::stack::{EmbeddedAws, Options};
-use rebound::local::tls::{Certificate, Terminator};
+use rebound_dev::stack::{EmbeddedAws, Options};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -130,7 +130,7 @@ pub(crate) async fn serve(data: &Path) -> Result<(), Failure> {
         println!("{name}={value}");
     }
     let (certificate, authorities) = (Certificate::new()?, folder.path().join("authorities.pem"));
-    certificate.write(&authorities)?;
+    certificate.write_after(rebound::aws::AMAZON_ROOTS, &authorities)?;
     println!("{BEHIND_TLS}SSL_CERT_FILE={}", authorities.display());
     let mut terminators = Vec::new();
     for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {

@@ -1,11 +1,12 @@
 //! The webhook that `receive` gets.
 
-use rebound::event::Event;
-use rebound::local::samples::{self, SignedMessage, new_message_id};
-use rebound::local::{LOCAL_SECRET, function_url};
-use rebound::signature::{MessageId, SigningSecret};
+use aws_local::function_url;
+use rebound::resend::event::Event;
+use rebound::resend::signature::{MessageId, SigningSecret};
 use rebound::store::row::{Row, Stamp};
 use rebound::time::UnixMillis;
+use rebound_dev::LOCAL_SECRET;
+use rebound_dev::samples::{self, SignedMessage, new_message_id};
 
 use crate::Failure;
 

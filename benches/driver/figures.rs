@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rebound::local::faults::{FaultProxy, Faults, Service};
+use aws_local::faults::{FaultProxy, Faults, Service};
 use serde::Serialize;
 
 use crate::Failure;

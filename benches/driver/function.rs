@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rebound::local::runtime_api::RuntimeApi;
+use aws_local::runtime_api::RuntimeApi;
+use rebound_dev::running::runtime_api;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 
@@ -40,7 +41,7 @@ pub(crate) struct Function {
 impl Function {
     /// Starts it. Answers how long it took to ask for its first event.
     pub(crate) async fn start(program: &Program, variables: &Variables) -> Result<(Self, Duration), Failure> {
-        let api = RuntimeApi::start(program.function).await?;
+        let api = runtime_api(program.function).await?;
         let mut command = Command::new(&program.path);
         // Not even PATH: what a function sees is what Lambda gives it.
         command.env_clear().envs(variables).envs(api.variables()).args(program.argument);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use rebound::local::samples::new_message_id;
-use rebound::local::stream_records;
-use rebound::operate::simulate::bodies::{APPLE, GOOGLE, Mail, PHONE, bounce, click, open};
-use rebound::queue::Engagement;
+use rebound::aws::queue::Engagement;
 use rebound::store::row::Row;
 use rebound::time::UnixMillis;
+use rebound_dev::samples::new_message_id;
+use rebound_dev::simulate::bodies::{APPLE, GOOGLE, Mail, PHONE, bounce, click, open};
+use rebound_dev::stream_records;
 use serde_json::{Value, json};
 
 use crate::Failure;

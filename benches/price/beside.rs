@@ -1,17 +1,17 @@
 //! What comes beside the bill: what is stored, and what asking Claude would cost.
 
+use aws_local::feeder::Feeder;
 use aws_sdk_dynamodb::Client;
 use rebound::claude::price::Price;
 use rebound::config::DEFAULT_MODEL;
-use rebound::local::claude::{ClaudeStub, Tokens};
-use rebound::local::feeder::Feeder;
-use rebound::local::running::{poll, queue_mappings};
-use rebound::local::stack::EmbeddedAws;
-use rebound::operate::place::TABLES;
 use rebound::policy::answer::Usage;
 use rebound::policy::numbers::ClaudePolicy;
 use rebound::store::Item;
 use rebound::store::row::item_size;
+use rebound::store::tables::TABLES;
+use rebound_dev::claude::{ClaudeStub, Tokens};
+use rebound_dev::running::{poll, queue_mappings};
+use rebound_dev::stack::EmbeddedAws;
 
 use crate::bill::{Bill, Line, MILLION, Used, of_function, seconds};
 use crate::function;
@@ -49,8 +49,9 @@ pub(crate) struct Held {
 pub(crate) async fn stored(aws: &EmbeddedAws) -> Result<Vec<(&'static str, Held)>, Failure> {
     let client = aws.clients()?.dynamodb();
     let mut all = Vec::new();
-    for (table, ..) in TABLES {
-        all.push((table, held(&client, &aws.variable(table).unwrap_or_default()).await?));
+    for table in TABLES {
+        let variable = table.variable;
+        all.push((variable, held(&client, &aws.variable(variable).unwrap_or_default()).await?));
     }
     Ok(all)
 }

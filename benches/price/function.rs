@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rebound::local::feeder::Invoke;
-use rebound::local::runtime_api::RuntimeApi;
+use aws_local::feeder::Invoke;
+use aws_local::runtime_api::RuntimeApi;
+use rebound_dev::running::runtime_api;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
@@ -48,7 +49,7 @@ impl Function {
         path: &Path,
         variables: &BTreeMap<String, String>,
     ) -> Result<Self, Failure> {
-        let api = RuntimeApi::start(name).await?;
+        let api = runtime_api(name).await?;
         let mut command = Command::new(path);
         command.env_clear().envs(variables).envs(api.variables()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command

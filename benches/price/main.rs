@@ -17,16 +17,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_local::faults::{Capacity, FaultProxy, Faults, Service};
+use aws_local::{feeder, function_url};
 use clap::Parser;
 use indicatif::ProgressBar;
-use rebound::local::dynamodb::Options;
-use rebound::local::faults::{Capacity, FaultProxy, Faults, Service};
-use rebound::local::running::{feed, poll, queue_mappings};
-use rebound::local::samples::SignedMessage;
-use rebound::local::stack::EmbeddedAws;
-use rebound::local::{LOCAL_SECRET, feeder, function_url};
-use rebound::signature::SigningSecret;
+use rebound::resend::signature::SigningSecret;
 use rebound::time::UnixMillis;
+use rebound_dev::LOCAL_SECRET;
+use rebound_dev::running::{feed, poll, queue_mappings};
+use rebound_dev::samples::SignedMessage;
+use rebound_dev::stack::EmbeddedAws;
+use rebound_dev::stack::Options;
 
 use self::beside::Beside;
 use self::bill::{Bill, Used};
@@ -176,7 +177,7 @@ async fn send(arguments: &Arguments, mix: &Mix, receive: &Function) -> Result<Du
 }
 
 /// Waits until everything that follows is done.
-async fn settle(feeder: &feeder::Feeder, pollers: &[rebound::local::poller::Poller]) {
+async fn settle(feeder: &feeder::Feeder, pollers: &[aws_local::poller::Poller]) {
     let progress = ProgressBar::new_spinner().with_message("what follows: the stream's windows, and 90 s in the queue");
     progress.enable_steady_tick(Duration::from_millis(200));
     feeder.idle().await;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rebound::campaign::Campaign;
-use rebound::event::Event;
-use rebound::operate::simulate::story::{Message, Story};
 use rebound::policy::suppression::{Protection, protection};
-use rebound::signature::MessageId;
+use rebound::resend::campaign::Campaign;
+use rebound::resend::event::Event;
+use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
+use rebound_dev::simulate::story::{Message, Story};
 use serde_json::Value;
 
 use crate::Failure;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use aws_local::faults::ByTable;
 use comfy_table::{CellAlignment, Table, presets};
-use rebound::local::faults::ByTable;
 use serde_json::json;
 
 use crate::Arguments;

@@ -17,14 +17,15 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
-use rebound::campaign::Campaign;
-use rebound::local::LOCAL_SECRET;
-use rebound::operate::place::{Options, Place};
-use rebound::operate::simulate::chaos::{self, Chaos, Request};
-use rebound::operate::simulate::send::{Sending, Sent, send};
-use rebound::operate::simulate::story::Story;
-use rebound::operate::simulate::verify::{Findings, Looking, verify};
+use rebound::aws::AwsEnvironment;
+use rebound::resend::campaign::Campaign;
+use rebound::store::calls::Calls;
 use rebound::time::UnixMillis;
+use rebound_dev::LOCAL_SECRET;
+use rebound_dev::simulate::chaos::{self, Chaos, Request};
+use rebound_dev::simulate::send::{Sending, Sent, send};
+use rebound_dev::simulate::story::Story;
+use rebound_dev::simulate::verify::{Findings, Looking, verify};
 
 use self::memory::Phase;
 use self::service::{Service, Setting};
@@ -167,7 +168,7 @@ fn story(arguments: &Arguments) -> Result<Story, Failure> {
 }
 
 fn program(arguments: &Arguments) -> Result<PathBuf, Failure> {
-    let beside = std::env::current_exe()?.with_file_name("rebound");
+    let beside = std::env::current_exe()?.with_file_name("rebound-dev");
     let program = arguments.rebound.clone().unwrap_or(beside);
     if !program.is_file() {
         return Err(format!(
@@ -198,8 +199,9 @@ async fn simulate(
     let sent = send(story, requests, &sending, || _ = watched.answered.fetch_add(1, Ordering::SeqCst)).await;
     watched.enter(Phase::Verifying);
     // Only now: with every start its stand-ins are elsewhere.
-    let options = Options { local: Some(env_file), ..Options::default() };
-    let place = Place::find(&options, []).await?;
+    let variables = rebound_dev::read_env_file(&env_file)?;
+    let aws = AwsEnvironment::read(|name| variables.get(name).cloned())?;
+    let calls = Calls::new(aws.dynamodb(), tokio::time::Instant::now() + Duration::from_secs(6 * 3_600));
     let looking = Looking {
         patience: Duration::from_secs(arguments.patience),
         then: Duration::from_secs(5),
@@ -212,6 +214,6 @@ async fn simulate(
             *said = if number == 0 { what.to_owned() } else { format!("{what} at {number} emails") };
         }
     };
-    let findings = verify(&place, story, requests, looking, done).await?;
+    let findings = verify(calls, &variables, story, requests, looking, done).await?;
     Ok((sent, findings))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
-use rebound::operate::simulate::story::Story;
+use rebound_dev::simulate::story::Story;
 use serde_json::{Value, json};
 
 use crate::memory::{Flatness, Phase, median, plot};

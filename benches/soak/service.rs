@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rebound::operate::place::FAULTS_URL;
+use rebound_dev::FAULTS_URL;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -56,7 +56,7 @@ impl Service {
             setting,
             ports,
             child: None,
-            http: rebound::web::client(),
+            http: rebound::claude::web::client(),
             lives: 0,
             born: Instant::now(),
             starts: Vec::new(),

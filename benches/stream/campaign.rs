@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use rebound::event::Event;
-use rebound::local::stream_records;
-use rebound::signature::MessageId;
+use rebound::resend::event::Event;
+use rebound::resend::signature::MessageId;
 use rebound::store::row::{Row, Stamp};
 use rebound::time::UnixMillis;
+use rebound_dev::stream_records;
 use serde_json::Value;
 
 use crate::Failure;

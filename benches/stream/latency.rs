@@ -5,16 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_local::feeder;
+use aws_local::sns::Published;
 use comfy_table::{Table, presets};
 use indicatif::ProgressBar;
-use rebound::alert::{Alert, Kind};
-use rebound::local::running::{Clock, feed, in_process, tick, timeout_of};
-use rebound::local::samples::{SignedMessage, new_message_id};
-use rebound::local::sns::Published;
-use rebound::local::stack::{EmbeddedAws, Options, serve_function_url};
-use rebound::local::{LOCAL_SECRET, feeder};
-use rebound::signature::SigningSecret;
+use rebound::message::alert::{Alert, Kind};
+use rebound::resend::signature::SigningSecret;
 use rebound::time::UnixMillis;
+use rebound_dev::LOCAL_SECRET;
+use rebound_dev::running::{Clock, feed, in_process, tick, timeout_of};
+use rebound_dev::samples::{SignedMessage, new_message_id};
+use rebound_dev::stack::{EmbeddedAws, Options, serve_function_url};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 
@@ -59,7 +60,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let _ticking = tick(clock, Some(Duration::from_secs(5)), |_| Arc::clone(&protect))?;
 
     let secret: SigningSecret = LOCAL_SECRET.parse()?;
-    let client = rebound::web::client();
+    let client = rebound::claude::web::client();
     let mut published = aws.sns.as_ref().ok_or("the environment names another SNS")?.subscribe();
     let mut measured = Measured::default();
     let progress = ProgressBar::new(arguments.complaints as u64);

@@ -7,15 +7,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use aws_local::faults::{FaultProxy, Faults, Service};
 use comfy_table::{Table, presets};
 use indicatif::ProgressBar;
-use rebound::campaign::Cohort;
-use rebound::local::faults::{FaultProxy, Faults, Service};
-use rebound::local::stack::{EmbeddedAws, Options};
-use rebound::local::{samples, template};
+use rebound::aws::stream::Invocation;
 use rebound::protect::Protector;
-use rebound::stream::Invocation;
+use rebound::resend::campaign::Cohort;
 use rebound::time::UnixMillis;
+use rebound_dev::samples;
+use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::template::template;
 use serde_json::{Value, json};
 
 use crate::Failure;
@@ -115,7 +116,7 @@ impl Bench {
         self.faults.count_capacity(self.proxy.is_some());
         let started = Instant::now();
         let Invocation::Records(records) = Invocation::read(invocation)? else { return Err("no batch".into()) };
-        let deadline = tokio::time::Instant::now() + template::function_timeout("protect")?;
+        let deadline = tokio::time::Instant::now() + template()?.function_timeout("protect")?;
         let answer = self.protector.records(&records, batch.at, deadline).await;
         let seconds = started.elapsed().as_secs_f64();
         if !answer.failures.is_empty() {
@@ -190,7 +191,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 async fn measure(arguments: &Arguments, counts_units: bool) -> Result<Run, Failure> {
-    let bulk = template::mappings()?.into_iter().find(|mapping| mapping.name == "Bulk").ok_or("no mapping Bulk")?;
+    let bulk = template()?.mappings()?.into_iter().find(|mapping| mapping.name == "Bulk").ok_or("no mapping Bulk")?;
     let sample = std::str::from_utf8(samples::body("email.delivered").ok_or("no sample")?)?;
     let took = Duration::from_secs_f64(arguments.events as f64 / arguments.rate);
     let began = UnixMillis::now().minus(took + bulk.window);

@@ -1,7 +1,7 @@
 //! Addresses: the input is what stands where an address should, such as `Name <ann@example.com>`.
 
-use rebound::event::{Addressees, Event};
-use rebound::recipient::Recipient;
+use rebound::resend::event::{Addressees, Event};
+use rebound::resend::recipient::Recipient;
 use serde_json::json;
 
 use super::text;

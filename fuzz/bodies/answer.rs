@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use rebound::campaign::Campaign;
 use rebound::claude::price::Price;
-use rebound::decision::{Asked, By, Done, Followup, Receipt, wording};
-use rebound::money::NanoUsd;
+use rebound::message::decision::{Asked, By, Done, Followup, Receipt, wording};
 use rebound::policy::answer::{Bounds, Choice, Token, check, shown, usage};
+use rebound::policy::money::NanoUsd;
 use rebound::policy::numbers::ClaudePolicy;
 use rebound::policy::verdict::Verdict;
+use rebound::resend::campaign::Campaign;
 use serde_json::{Value, json};
 
 use super::second_look::{is_harmless, names_none_of};

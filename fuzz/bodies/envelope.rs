@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use rebound::http::{HttpRequest, HttpResponse, MAX_BODY_BYTES};
+use rebound::aws::http::{HttpRequest, HttpResponse, MAX_BODY_BYTES};
+use rebound::aws::secrets::SecretSource;
 use rebound::receive::Receiver;
-use rebound::secrets::SecretSource;
-use rebound::signature::SigningSecret;
+use rebound::resend::signature::SigningSecret;
 use rebound::store::write::Writer;
 use rebound::time::UnixMillis;
 use serde_json::{Map, Value, json};

@@ -3,12 +3,12 @@
 //! One that begins with the byte FF, which no text does, stands for a large body: as many times 2 KiB as the byte after it says, of
 //! the rest, repeated, or, where there is no rest, of bytes that can't be compressed.
 
-use rebound::campaign::CampaignTags;
-use rebound::event::Event;
 use rebound::policy::counting::{Once, Received, counts};
 use rebound::policy::suppression::{Change, Protection, protection};
-use rebound::recipient::Recipient;
-use rebound::signature::MessageId;
+use rebound::resend::campaign::CampaignTags;
+use rebound::resend::event::Event;
+use rebound::resend::recipient::Recipient;
+use rebound::resend::signature::MessageId;
 use rebound::store::Item;
 use rebound::store::row::{Row, Stamp, item_size, payload};
 use rebound::store::suppressions::Stored;

@@ -3,7 +3,7 @@
 //! In the third, `{good}` stands for the right signature, `{code}` for the same without its version, and `{old}` for one made with
 //! the other of two secrets: so there is something to be accepted, which no fuzzer could guess.
 
-use rebound::signature::{Claim, SignatureError, SigningSecret, SigningSecrets, TOLERANCE_SECONDS};
+use rebound::resend::signature::{Claim, SignatureError, SigningSecret, SigningSecrets, TOLERANCE_SECONDS};
 
 use super::{NOW, SECRET, lines, text};
 

@@ -1,24 +1,36 @@
-//! SDK clients for a Lambda function.
+//! AWS: SDK clients, and what goes in and out by them.
 //!
-//! Configured from what Lambda itself sets in the environment. The crate `aws-config` would also look for profiles, roles
+//! - [`http`]: the function URL's request and response.
+//! - [`stream`]: what Lambda hands over from the events table's stream.
+//! - [`topic`]: the topics of alerts and of decisions.
+//! - [`queue`]: the queue that `engage` reads.
+//! - [`secrets`]: where the signing secret comes from.
+//! - [`breaker`]: a service that does not answer is not asked twice in one invocation.
+//!
+//! The clients are configured from what Lambda itself sets in the environment. The crate `aws-config` would also look for profiles, roles
 //! and instance metadata that a function never has, and link the clients for them.
+
+pub mod breaker;
+pub mod http;
+pub mod queue;
+pub mod secrets;
+pub mod stream;
+pub mod topic;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-#[cfg(feature = "cli")]
-use aws_sdk_dynamodb::config::Intercept;
+use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{Region, SharedHttpClient};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, tls};
 
 /// <https://www.amazontrust.com/repository/>
-pub(crate) const AMAZON_ROOTS: &[u8] = include_bytes!("aws/roots.pem");
+pub const AMAZON_ROOTS: &[u8] = include_bytes!("roots.pem");
 
 /// How long one try of a call may take. Several must fit into the time that Resend waits for an answer, 15 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2_500);
@@ -34,16 +46,19 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// The services that an endpoint can be set for, as in `AWS_ENDPOINT_URL_SNS`.
 const SERVICES: [&str; 7] = ["CLOUDFORMATION", "CLOUDWATCH", "DYNAMODB", "LAMBDA", "SECRETS_MANAGER", "SNS", "SQS"];
 
-/// Each SDK crate has a type of its own for its configuration, so what they have in common is a macro.
+/// Begins the configuration of a service's client: `client_config!(environment, aws_sdk_sns, "SNS")`. Each SDK crate has a type of its own
+/// for its configuration, so what they have in common is a macro.
+#[macro_export]
 macro_rules! client_config {
     ($environment:expr, $sdk:ident, $service:literal) => {{
+        let environment: &$crate::aws::AwsEnvironment = $environment;
         let config = $sdk::Config::builder()
             .behavior_version($sdk::config::BehaviorVersion::latest())
-            .region(Region::new($environment.region.clone()))
-            .credentials_provider($environment.credentials.clone())
-            .http_client($environment.http.clone())
-            .timeout_config(timeouts());
-        match $environment.endpoints.get($service) {
+            .region($sdk::config::Region::new(environment.region().to_owned()))
+            .credentials_provider(environment.credentials().clone())
+            .http_client(environment.http().clone())
+            .timeout_config($crate::aws::timeouts());
+        match environment.endpoint($service) {
             Some(url) => config.endpoint_url(url),
             None => config,
         }
@@ -121,70 +136,31 @@ impl AwsEnvironment {
     }
 }
 
-/// What only the operator's command talks to.
-#[cfg(feature = "cli")]
-impl AwsEnvironment {
-    /// A CloudFormation client, with the SDK's own retries.
-    pub fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
-        aws_sdk_cloudformation::Client::from_conf(
-            client_config!(self, aws_sdk_cloudformation, "CLOUDFORMATION").build(),
-        )
-    }
-
-    /// A CloudWatch client, with the SDK's own retries.
-    pub fn cloudwatch(&self) -> aws_sdk_cloudwatch::Client {
-        aws_sdk_cloudwatch::Client::from_conf(client_config!(self, aws_sdk_cloudwatch, "CLOUDWATCH").build())
-    }
-
-    /// A Lambda client, with the SDK's own retries.
-    pub fn lambda(&self) -> aws_sdk_lambda::Client {
-        aws_sdk_lambda::Client::from_conf(client_config!(self, aws_sdk_lambda, "LAMBDA").build())
-    }
-}
-
-/// Parts that a client needs which is none of the SDK's, to call as the SDK's do.
-#[cfg(feature = "cli")]
+/// What other clients are made of, so that they call as these do: [`client_config!`](crate::client_config).
 impl AwsEnvironment {
     /// The region of every client.
-    pub(crate) fn region(&self) -> &str {
+    pub fn region(&self) -> &str {
         &self.region
     }
 
     /// The credentials of every client.
-    pub(crate) fn credentials(&self) -> &Credentials {
+    pub fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 
-    /// DynamoDB's endpoint. `None`: AWS's own.
-    pub(crate) fn dynamodb_endpoint(&self) -> Option<&str> {
-        self.endpoints.get("DYNAMODB").map(String::as_str)
-    }
-}
-
-/// Clients whose calls are watched, for a replay.
-#[cfg(feature = "cli")]
-impl AwsEnvironment {
-    /// As [`Self::dynamodb`].
-    pub(crate) fn dynamodb_watched(&self, watch: impl Intercept + 'static) -> aws_sdk_dynamodb::Client {
-        let config = client_config!(self, aws_sdk_dynamodb, "DYNAMODB").retry_config(RetryConfig::disabled());
-        aws_sdk_dynamodb::Client::from_conf(config.interceptor(watch).build())
+    /// What every client speaks HTTP with.
+    pub fn http(&self) -> &SharedHttpClient {
+        &self.http
     }
 
-    /// As [`Self::sns`].
-    pub(crate) fn sns_watched(&self, watch: impl Intercept + 'static) -> aws_sdk_sns::Client {
-        let config = client_config!(self, aws_sdk_sns, "SNS").retry_config(RetryConfig::disabled());
-        aws_sdk_sns::Client::from_conf(config.interceptor(watch).build())
-    }
-
-    /// As [`Self::sqs`].
-    pub(crate) fn sqs_watched(&self, watch: impl Intercept + 'static) -> aws_sdk_sqs::Client {
-        aws_sdk_sqs::Client::from_conf(client_config!(self, aws_sdk_sqs, "SQS").interceptor(watch).build())
+    /// A service's endpoint, as in `AWS_ENDPOINT_URL_SNS`. `None`: AWS's own.
+    pub fn endpoint(&self, service: &str) -> Option<&str> {
+        self.endpoints.get(service).map(String::as_str)
     }
 }
 
 /// An HTTP client that trusts what this machine trusts.
-#[cfg(feature = "cli")]
-pub(crate) fn any_https() -> SharedHttpClient {
+pub fn any_https() -> SharedHttpClient {
     http_client(Roots::OfThisMachine)
 }
 
@@ -220,7 +196,7 @@ fn http_client(roots: Roots) -> SharedHttpClient {
 ///
 /// Never by `Debug`, as the SDK's `DisplayErrorContext` does it: that prints the raw answer, and with it, where an answer
 /// can't be read, a secret or somebody's address into the log.
-pub(crate) fn describe<E, R>(error: &SdkError<E, R>) -> String
+pub fn describe<E, R>(error: &SdkError<E, R>) -> String
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
     R: std::fmt::Debug,
@@ -247,7 +223,8 @@ pub(crate) fn has_timed_out<E, R>(error: &SdkError<E, R>) -> bool {
     }
 }
 
-fn timeouts() -> TimeoutConfig {
+/// How long a call, and each try of it, may take.
+pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::aws::describe;
-use crate::signature::{SecretError, SigningSecrets};
+use crate::resend::signature::{SecretError, SigningSecrets};
 
 /// How often, at most, a failed signature makes the secret be read again.
 pub const REREAD_INTERVAL: Duration = Duration::from_secs(60);

@@ -9,10 +9,10 @@ use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::aws::breaker::Breaker;
 use crate::aws::{describe, has_timed_out};
-use crate::breaker::Breaker;
+use crate::message::text::one_line;
 use crate::store::calls::Trouble;
-use crate::text::one_line;
 
 /// How often a publish is tried before it is left to the next tick.
 const TRIES: u32 = 3;

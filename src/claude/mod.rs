@@ -7,6 +7,7 @@
 pub mod keys;
 pub mod price;
 pub mod request;
+pub mod web;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +81,8 @@ impl Claude {
     /// # Errors
     /// No TLS can be had.
     pub fn new(base_url: &str, at_once: usize) -> Result<Self, reqwest::Error> {
-        let client = crate::web::builder().connect_timeout(CONNECT_TIMEOUT).pool_idle_timeout(Duration::from_secs(30));
+        let client =
+            crate::claude::web::builder().connect_timeout(CONNECT_TIMEOUT).pool_idle_timeout(Duration::from_secs(30));
         let client = if base_url.starts_with("http:") { client.tls_certs_only([]) } else { client };
         Ok(Self {
             client: client.build()?,
@@ -149,7 +151,7 @@ fn refused(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Fa
 }
 
 /// What kind of error a body says that it is; empty where it doesn't name one. `None`: it is no error.
-pub(crate) fn error_kind(body: &[u8]) -> Option<String> {
+pub fn error_kind(body: &[u8]) -> Option<String> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     let text = |pointer| body.pointer(pointer).and_then(serde_json::Value::as_str);
     if text("/type") != Some("error")

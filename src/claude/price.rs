@@ -1,7 +1,7 @@
 //! What a question costs (<https://platform.claude.com/docs/en/about-claude/pricing>).
 
-use crate::money::NanoUsd;
 use crate::policy::answer::Usage;
+use crate::policy::money::NanoUsd;
 use crate::policy::numbers::ClaudePolicy;
 
 /// Beginnings of model names, and US dollars for a million tokens of input and of output, as of November 2026. The first that fits counts.

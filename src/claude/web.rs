@@ -17,7 +17,6 @@ pub fn builder() -> ClientBuilder {
 
 /// A client for this URL. One that speaks plain HTTP, as the stand-ins on this machine do, is spared the certificates: to read all that are
 /// installed takes a test longer than many calls.
-#[cfg(feature = "cli")]
 pub fn client_for(url: &str) -> Client {
     if url.starts_with("http:") {
         return builder().tls_certs_only([]).build().unwrap_or_default();

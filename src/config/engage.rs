@@ -1,10 +1,10 @@
 //! What `engage` is told by its environment.
 
 use super::ConfigError;
-use crate::campaign::CampaignTags;
-use crate::money::NanoUsd;
 use crate::policy::followup::{AllowedCampaigns, FollowupMode, Zone};
+use crate::policy::money::NanoUsd;
 use crate::policy::numbers::Policy;
+use crate::resend::campaign::CampaignTags;
 
 /// The model that is asked unless another is named.
 pub const DEFAULT_MODEL: &str = "claude-haiku-5-5";

@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyPlace};
 
-use crate::campaign::CampaignTags;
 use crate::policy::numbers::{Policy, PolicyError};
-use crate::signature::{SecretError, SigningSecrets};
+use crate::resend::campaign::CampaignTags;
+use crate::resend::signature::{SecretError, SigningSecrets};
 
 /// The least that [`ReceiveConfig::retention_days`] may be: Resend can replay what is 30 days old, and a replay must find the
 /// row of the first delivery.

@@ -8,11 +8,11 @@ use futures_util::{FutureExt, StreamExt, stream};
 use super::decide::Next;
 use super::look::{Happened, Look};
 use super::{AT_ONCE, Outcome, Work};
-use crate::publish::Notice;
-use crate::queue::Delivery;
+use crate::aws::queue::Delivery;
+use crate::aws::stream::{BatchAnswer, ItemFailure};
+use crate::aws::topic::Notice;
 use crate::store::calls::Trouble;
 use crate::store::decisions::Happening;
-use crate::stream::{BatchAnswer, ItemFailure};
 
 /// The longest that a message waits in the queue before it is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);

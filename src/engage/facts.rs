@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::told::{Occasion, Told};
-use crate::campaign::Campaign;
 use crate::config::EngageConfig;
-use crate::event::EventType;
 use crate::policy::answer::{self, Token};
 use crate::policy::brake::Brake;
 use crate::policy::verdict::{Judgement, agent};
-use crate::recipient::Recipient;
+use crate::resend::campaign::Campaign;
+use crate::resend::event::EventType;
+use crate::resend::recipient::Recipient;
 use crate::store::followups::Followups;
 use crate::time::UnixMillis;
 

@@ -31,15 +31,16 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::aws::AwsEnvironment;
-use crate::breaker::Breaker;
+use crate::aws::breaker::Breaker;
+use crate::aws::queue::{Delivery, Queue};
+use crate::aws::stream::BatchAnswer;
+use crate::aws::topic::Topic;
 use crate::claude::Claude;
 use crate::claude::keys::{INTERVAL, Keys};
 use crate::claude::price::Price;
 use crate::config::{ConfigError, EngageConfig, KeyPlace};
 use crate::metrics::{Metrics, Tally};
 use crate::policy::verdict::agent;
-use crate::publish::Topic;
-use crate::queue::{Delivery, Queue};
 use crate::receive::EnvironmentError;
 use crate::store::budget::{Budget, Spent};
 use crate::store::calls::Calls;
@@ -50,7 +51,6 @@ use crate::store::suppressions::Suppressions;
 use crate::store::text;
 use crate::store::timeline::Timeline;
 use crate::store::verdicts::Verdicts;
-use crate::stream::BatchAnswer;
 use crate::time::{UnixMillis, time_to_work};
 
 /// How long one invocation may work. The template gives the function two minutes.

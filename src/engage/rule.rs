@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Work;
 use super::look::Happened;
-use crate::decision::{Done, Followup};
+use crate::message::decision::{Done, Followup};
 use crate::policy::answer::{Choice, Token};
 use crate::policy::followup::{self, Answer, Ruling, Taken};
 use crate::store::calls::Trouble;

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::campaign::{Campaign, CampaignTags};
-use crate::decision::FOLLOWUP_TAG;
-use crate::event::{Event, EventType};
+use crate::message::decision::FOLLOWUP_TAG;
 use crate::policy::addressees::Concerned;
 use crate::policy::opt_out::is_opt_out;
 use crate::policy::verdict::{Action, History, Seen};
-use crate::recipient::Recipient;
-use crate::signature::MessageId;
+use crate::resend::campaign::{Campaign, CampaignTags};
+use crate::resend::event::{Event, EventType};
+use crate::resend::recipient::Recipient;
+use crate::resend::signature::MessageId;
 use crate::store::decisions::{Happening, OPT_OUT_CLICK};
 use crate::store::{Item, as_number, row, string};
 use crate::time::{UnixMillis, hours};

@@ -1,11 +1,11 @@
 //! Every metric: its name stands here and nowhere else in the code.
 
-use crate::alert;
-use crate::decision::{By, Done};
-use crate::event::EventType;
+use crate::message::alert;
+use crate::message::decision::{By, Done};
 use crate::policy::brake::Status;
 use crate::policy::suppression::Reason;
 use crate::policy::verdict::Verdict;
+use crate::resend::event::EventType;
 
 /// In what a metric is counted, by CloudWatch's names
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>).

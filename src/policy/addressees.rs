@@ -1,7 +1,7 @@
 //! Whom an event is about.
 
-use crate::event::{Addressees, Event};
-use crate::recipient::Recipient;
+use crate::resend::event::{Addressees, Event};
+use crate::resend::recipient::Recipient;
 
 /// Whom an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

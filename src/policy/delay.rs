@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::addressees::Concerned;
 use super::numbers::DelayPolicy;
-use crate::event::{Event, EventType};
-use crate::recipient::Recipient;
+use crate::resend::event::{Event, EventType};
+use crate::resend::recipient::Recipient;
 use crate::time::{UnixMillis, days, hours};
 
 /// What is to be done about a delayed email.

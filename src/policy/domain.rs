@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::numbers::DomainPolicy;
-use crate::event::{Event, EventType};
+use crate::resend::event::{Event, EventType};
 use crate::time::{UnixMillis, minutes};
 
 /// What an event says of a domain's verification.

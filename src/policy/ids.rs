@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// A hash of these parts, in 24 digits.
-pub(crate) fn short_hash(parts: &[&str]) -> String {
+pub fn short_hash(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         // With its length before it, so that ["a", "bc"] and ["ab", "c"] differ.

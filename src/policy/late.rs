@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use super::counting::{Counter, Figures};
-use crate::campaign::Cohort;
+use crate::resend::campaign::Cohort;
 use crate::time::{UnixMillis, hours};
 
 /// An email that is sent more than so many hours after the hour of its creation is late.
@@ -69,11 +69,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::campaign::CampaignTags;
-    use crate::event::Event;
     use crate::policy::counting::{Once, Received, counts};
     use crate::policy::suppression::Protection;
-    use crate::signature::MessageId;
+    use crate::resend::campaign::CampaignTags;
+    use crate::resend::event::Event;
+    use crate::resend::signature::MessageId;
 
     const HOUR: i64 = 60 * 60 * 1000;
     const NOW: UnixMillis = UnixMillis(1_795_440_600_000); // 2026-11-23T13:30:00Z

@@ -8,17 +8,17 @@ use futures_util::{FutureExt, StreamExt, stream};
 use super::Work;
 use super::brakes::Braked;
 use super::entry::{Entry, Place};
-use crate::campaign::Campaign;
-use crate::event::Event;
+use crate::aws::queue::{BATCH, Engagement};
+use crate::aws::stream::{BatchAnswer, ItemFailure, Record};
 use crate::metrics::Metric;
 use crate::policy::counting::{Count, Counter, counts};
 use crate::policy::suppression::{Protection, protection};
-use crate::queue::{BATCH, Engagement};
+use crate::resend::campaign::Campaign;
+use crate::resend::event::Event;
 use crate::store::as_number;
 use crate::store::calls::Trouble;
 use crate::store::row::RowKind;
 use crate::store::timeline::Carrier;
-use crate::stream::{BatchAnswer, ItemFailure, Record};
 use crate::time::{UnixMillis, days};
 
 /// How many campaigns, or calls to the queue, are under way at once.
@@ -183,7 +183,8 @@ impl Work<'_> {
         let recorded = self.timeline.put_poison(&place.partition, &place.event, problem, self.now, expires_at).await;
         let told = match recorded {
             Ok(()) => {
-                let alert = crate::alert::wording::quarantine(&place.partition, &place.event, problem, self.now);
+                let alert =
+                    crate::message::alert::wording::quarantine(&place.partition, &place.event, problem, self.now);
                 let carrier = Carrier::Event(place.event.clone());
                 self.tell(alert, &place.partition, &carrier, expires_at).await.map(|_| ())
             }

@@ -2,10 +2,10 @@
 
 use super::Work;
 use super::tell::Told;
-use crate::alert::wording;
-use crate::campaign::Campaign;
+use crate::message::alert::wording;
 use crate::metrics::Metric;
 use crate::policy::brake::{Status, View, brake, complaint_percent};
+use crate::resend::campaign::Campaign;
 use crate::store::agenda::{Entry, Kind};
 use crate::store::calls::Trouble;
 use crate::store::state::State;

@@ -3,10 +3,10 @@
 use super::Work;
 use super::batch::Read;
 use super::tell::Told;
-use crate::alert::wording;
-use crate::campaign::Cohort;
-use crate::event::Event;
+use crate::message::alert::wording;
 use crate::policy::domain::{DomainState, DomainStatus, Verification, state};
+use crate::resend::campaign::Cohort;
+use crate::resend::event::Event;
 use crate::store::agenda::{Entry, Kind};
 use crate::store::calls::Trouble;
 use crate::store::timeline::Carrier;

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use super::Work;
 use super::batch::Read;
 use super::brakes::Braked;
-use crate::alert::wording::{self, About, Listed, Standing, Unclear, shown};
-use crate::campaign::{Campaign, Cohort};
-use crate::event::{Event, EventType};
+use crate::message::alert::wording::{self, About, Listed, Standing, Unclear, shown};
 use crate::policy::addressees::Concerned;
 use crate::policy::delay::{Delayed, Verdict, Wait, repeated};
 use crate::policy::soft_bounce::soft_bounce;
 use crate::policy::suppression::{Protection, Reason};
-use crate::recipient::Recipient;
+use crate::resend::campaign::{Campaign, Cohort};
+use crate::resend::event::{Event, EventType};
+use crate::resend::recipient::Recipient;
 use crate::store::agenda::{Entry, Kind};
 use crate::store::calls::Trouble;
 use crate::store::facts::Fact;
@@ -201,7 +201,7 @@ impl Work<'_> {
     }
 
     /// Tells people of an alert about an event's own partition.
-    pub(super) async fn tell_of(&self, read: &Read<'_>, alert: crate::alert::Alert) -> Result<(), Trouble> {
+    pub(super) async fn tell_of(&self, read: &Read<'_>, alert: crate::message::alert::Alert) -> Result<(), Trouble> {
         let received = &read.entry.received;
         let carrier = Carrier::Event(read.entry.event.clone());
         self.tell(alert, &received.partition, &carrier, received.expires_at).await?;

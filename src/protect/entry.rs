@@ -1,14 +1,40 @@
 //! A record of the stream, read as the row that it is.
 
+use crate::aws::stream::Record;
 use crate::policy::counting::Received;
-use crate::signature::MessageId;
+use crate::resend::signature::MessageId;
 use crate::store::row::{self, RowKind};
-use crate::store::{as_number, string};
-use crate::stream::Record;
+use crate::store::{Item, as_number, string};
 use crate::time::{UnixMillis, days};
 
 /// How long the record of an event is kept that does not say how long it stays itself.
 const KEPT_DAYS: u32 = 90;
+
+/// How the sort keys of the events begin that are handed over, as the filters of the stream's mappings have it in `template.yaml`.
+const HANDED_OVER: [&str; 13] = [
+    "email.complained#",
+    "email.bounced#",
+    "email.failed#",
+    "domain.updated#",
+    "domain.deleted#",
+    "email.sent#",
+    "email.delivered#",
+    "email.opened#",
+    "email.clicked#",
+    "email.suppressed#",
+    "email.delivery_delayed#",
+    "contact.",
+    "suppression.",
+];
+
+/// Returns true if a row of the events table is handed over: events of the types that something follows from, and what can't be read.
+pub fn wants(row: &Item) -> bool {
+    let event = string(row, "event");
+    match string(row, "kind") {
+        kind if kind == RowKind::Event.as_str() => HANDED_OVER.iter().any(|begin| event.starts_with(begin)),
+        kind => kind == RowKind::Quarantine.as_str(),
+    }
+}
 
 /// A row that was added to the events table.
 #[derive(Clone, Debug)]

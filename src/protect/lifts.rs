@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Work;
 use super::batch::{Outcomes, Read};
-use crate::alert::wording;
-use crate::campaign::Cohort;
+use crate::message::alert::wording;
 use crate::policy::suppression::{Effect, Protection};
-use crate::recipient::Recipient;
+use crate::resend::campaign::Cohort;
+use crate::resend::recipient::Recipient;
 use crate::store::calls::Trouble;
 use crate::store::lifts::Lift;
 use crate::store::timeline::Carrier;

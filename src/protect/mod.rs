@@ -23,6 +23,8 @@ mod soft;
 mod tell;
 mod tick;
 
+pub use self::entry::wants;
+
 use std::time::Duration;
 
 use lambda_runtime::{Error, LambdaEvent};
@@ -30,11 +32,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::aws::AwsEnvironment;
-use crate::breaker::Breaker;
+use crate::aws::breaker::Breaker;
+use crate::aws::queue::Queue;
+use crate::aws::stream::{BatchAnswer, Invocation, Record};
+use crate::aws::topic::Topic;
 use crate::config::ProtectConfig;
 use crate::metrics::{Metrics, Tally};
-use crate::publish::Topic;
-use crate::queue::Queue;
 use crate::receive::EnvironmentError;
 use crate::store::agenda::Agenda;
 use crate::store::calls::{Calls, Trouble};
@@ -44,7 +47,6 @@ use crate::store::soft_bounces::SoftBounceTable;
 use crate::store::suppressions::Suppressions;
 use crate::store::text;
 use crate::store::timeline::Timeline;
-use crate::stream::{BatchAnswer, Invocation, Record};
 use crate::time::{UnixMillis, time_to_work};
 
 /// How long one invocation may work. The template gives the function a minute.

@@ -7,10 +7,10 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 use super::Work;
 use super::batch::{AT_ONCE, Outcomes, Read};
-use crate::event::{Event, EventType};
 use crate::metrics::Metric;
 use crate::policy::soft_bounce::{EARLIER, SoftBounces, soft_bounced};
-use crate::recipient::Recipient;
+use crate::resend::event::{Event, EventType};
+use crate::resend::recipient::Recipient;
 use crate::store::calls::Trouble;
 use crate::store::soft_bounces::{BATCH, Followed};
 use crate::store::{as_number, row};

@@ -1,7 +1,7 @@
 //! Telling people: each alert once, and no storm.
 
 use super::{LEASE, Work};
-use crate::alert::Alert;
+use crate::message::alert::Alert;
 use crate::metrics::Metric;
 use crate::store::agenda::{Agenda, Entry, Group, Kind, Place};
 use crate::store::calls::Trouble;

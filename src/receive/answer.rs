@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::http::{BodyNotBase64, HttpResponse, MAX_BODY_BYTES};
+use crate::aws::http::{BodyNotBase64, HttpResponse, MAX_BODY_BYTES};
 use crate::policy::suppression::{Change, Effect, Reason};
-use crate::recipient::Recipient;
-use crate::signature::{MessageId, SignatureError};
+use crate::resend::recipient::Recipient;
+use crate::resend::signature::{MessageId, SignatureError};
 use crate::store::write::WriteError;
 
 /// What became of a webhook that was accepted.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::answer::{Accepted, Outcome, Refusal, Stored};
-use crate::event::EventType;
 use crate::metrics::{Metric, Numbers, Pace};
-use crate::signature::SignatureError;
+use crate::resend::event::EventType;
+use crate::resend::signature::SignatureError;
 use crate::time::UnixMillis;
 
 /// One in so many ordinary webhooks leaves a log line.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::event::Event;
+use crate::resend::event::Event;
 use crate::time::UnixMillis;
 
 /// The longest name of a campaign, in bytes. Resend's tags have at most 256 characters, all ASCII.

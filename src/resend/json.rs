@@ -56,8 +56,7 @@ fn with_surrogates(bytes: &[u8]) -> String {
 }
 
 /// JSON with `\ufffd` in the place of each surrogate that is written without its pair. `None` if there is none.
-#[cfg(feature = "cli")]
-pub(crate) fn mended(json: &[u8]) -> Option<Vec<u8>> {
+pub fn mended(json: &[u8]) -> Option<Vec<u8>> {
     let mut mended = None;
     let mut at = 0;
     while let Some(rest) = json.get(at..).filter(|rest| !rest.is_empty()) {
@@ -78,7 +77,6 @@ pub(crate) fn mended(json: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The surrogate that a text begins with, written as `\ud83d`.
-#[cfg(feature = "cli")]
 fn surrogate(json: &[u8]) -> Option<u32> {
     let digits = json.strip_prefix(b"\\u")?.get(..4)?;
     let code = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;

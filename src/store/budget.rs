@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::calls::{Calls, Change, Trouble, Written};
 use super::{Item, as_number, number, text};
-use crate::money::NanoUsd;
+use crate::policy::money::NanoUsd;
 use crate::time::{UnixMillis, days};
 
 /// How long a day's sum stays.

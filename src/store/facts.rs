@@ -16,8 +16,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::calls::{Calls, Change, Trouble, Written};
 use super::{Item, number, string, text};
-use crate::recipient::Recipient;
-use crate::signature::MessageId;
+use crate::resend::recipient::Recipient;
+use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
 /// The most delayed emails of a recipient that are looked at.

@@ -13,7 +13,7 @@ use super::opt_outs::{self, OptOutClick};
 use super::version::SeenVersion;
 use super::{Item, number, string, text};
 use crate::policy::followup::Taken;
-use crate::recipient::Recipient;
+use crate::resend::recipient::Recipient;
 use crate::time::{UnixMillis, days};
 
 /// The sort key.

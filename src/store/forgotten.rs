@@ -21,7 +21,7 @@ use sha2::Sha256;
 
 use super::calls::{Calls, Trouble, check_item};
 use super::{Item, recipient_key};
-use crate::recipient::Recipient;
+use crate::resend::recipient::Recipient;
 
 /// The item that holds the key.
 pub const KEY_ITEM: &str = "#forgotten-key";
@@ -97,7 +97,6 @@ pub(super) fn check_name(table: &str, name: &str) -> Result<TransactWriteItem, T
 }
 
 /// As part of a transaction: the recipient was not forgotten. `key` is what was last read; without one, that still nobody ever was.
-#[cfg(feature = "cli")]
 pub(super) fn check_that_not(
     table: &str,
     recipient: &Recipient,

@@ -8,8 +8,8 @@ use super::calls::Trouble;
 use super::suppressions::Stored;
 use super::text;
 use crate::policy::suppression::Reason;
-use crate::recipient::Recipient;
-use crate::signature::MessageId;
+use crate::resend::recipient::Recipient;
+use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
 /// A reason that a webhook lifted.

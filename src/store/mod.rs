@@ -9,6 +9,7 @@
 //! - [`facts`]: what is remembered of a recipient for a while.
 //! - [`agenda`]: what has to be looked at again, and when.
 //! - [`lifts`]: which webhooks lifted a reason, for whoever wants to undo it.
+//! - [`tables`]: their names and keys.
 //! - [`timeline`]: the events of one email, and the record of each alert.
 //! - [`verdicts`]: who opened or clicked.
 //! - [`decisions`]: what is decided about it, each happening once.
@@ -31,7 +32,6 @@ pub mod failure;
 pub mod followups;
 pub mod forgotten;
 pub mod lifts;
-#[cfg(feature = "cli")]
 pub mod operator;
 pub mod opt_outs;
 mod patience;
@@ -39,6 +39,7 @@ pub mod row;
 pub mod soft_bounces;
 pub mod state;
 pub mod suppressions;
+pub mod tables;
 pub mod timeline;
 pub mod verdicts;
 pub mod version;
@@ -57,24 +58,27 @@ const THERE: &str = "attribute_exists(email_id)";
 /// Only if the events table has no row of this key.
 const NOT_THERE: &str = "attribute_not_exists(email_id)";
 
-pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
+/// A text attribute.
+pub fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
 /// The key of an item of the suppressions table: a recipient, or whatever else it is about.
-pub(crate) fn recipient_key(name: &str) -> Item {
+pub fn recipient_key(name: &str) -> Item {
     Item::from([("recipient".to_owned(), text(name))])
 }
 
-pub(crate) fn number(value: i64) -> AttributeValue {
+/// A number attribute.
+pub fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-pub(crate) fn as_number(value: &AttributeValue) -> Option<i64> {
+/// The number in an attribute; `None` if it holds none.
+pub fn as_number(value: &AttributeValue) -> Option<i64> {
     value.as_n().ok()?.parse().ok()
 }
 
 /// A text attribute; empty if it is not there.
-pub(crate) fn string<'a>(item: &'a Item, attribute: &str) -> &'a str {
+pub fn string<'a>(item: &'a Item, attribute: &str) -> &'a str {
     item.get(attribute).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
 }

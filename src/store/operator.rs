@@ -26,7 +26,7 @@ use super::suppressions::{Stored, Suppressions};
 use super::version::SeenVersion;
 use super::{Item, NOT_THERE, recipient_key};
 use crate::policy::suppression::Change;
-use crate::recipient::Recipient;
+use crate::resend::recipient::Recipient;
 
 /// What is said when others write faster than we do.
 const OVERTAKEN: &str = "others kept changing the same suppression";
@@ -36,15 +36,15 @@ const NOTE: usize = 0;
 
 /// A change by hand, and what is written with it.
 #[derive(Debug)]
-pub(crate) struct ByHand<'a> {
+pub struct ByHand<'a> {
     /// Whom it is about.
-    pub(crate) recipient: &'a Recipient,
+    pub recipient: &'a Recipient,
     /// The key of those who were forgotten, as last read.
-    pub(crate) key: Option<&'a ForgottenKey>,
+    pub key: Option<&'a ForgottenKey>,
     /// The events table, and the row that tells of the change there, without the reasons that were changed.
-    pub(crate) note: Option<(&'a str, Item)>,
+    pub note: Option<(&'a str, Item)>,
     /// Another item that is put.
-    pub(crate) also: Option<PutBuilder>,
+    pub also: Option<PutBuilder>,
 }
 
 /// What became of a change by hand, and the recipient's item after it.
@@ -90,7 +90,7 @@ impl Suppressions {
     ///
     /// # Errors
     /// They may not be made. To make them again is safe.
-    pub(crate) async fn change(
+    pub async fn change(
         &self,
         by_hand: &ByHand<'_>,
         mut known: Option<Stored>,
@@ -147,7 +147,7 @@ impl Suppressions {
     ///
     /// # Errors
     /// It may not be done. To do it again is safe.
-    pub(crate) async fn recall(&self, name: &str, events_table: &str, note: &Item) -> Result<bool, Trouble> {
+    pub async fn recall(&self, name: &str, events_table: &str, note: &Item) -> Result<bool, Trouble> {
         let delete = Delete::builder().table_name(&self.table).set_key(Some(recipient_key(name)));
         let delete = delete.condition_expression("attribute_exists(recipient)").build();
         let delete = delete.map_err(|error| Trouble::Never(error.to_string()))?;
@@ -159,7 +159,7 @@ impl Suppressions {
     ///
     /// # Errors
     /// It may not be done. To do it again is safe.
-    pub(crate) async fn keep_forgotten(&self, item: Item, events_table: &str, note: &Item) -> Result<bool, Trouble> {
+    pub async fn keep_forgotten(&self, item: Item, events_table: &str, note: &Item) -> Result<bool, Trouble> {
         let put = PutBuilder::default().table_name(&self.table).set_item(Some(item));
         let put = put_item(put.condition_expression("attribute_not_exists(recipient)"))?;
         self.once(noted(events_table, note.clone())?, put).await

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem};
 
 use super::calls::{Calls, Change, Trouble};
 use super::{Item, as_number, number, string, text};
-use crate::recipient::Recipient;
+use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
 /// The sort key.

@@ -28,8 +28,8 @@ use super::{Item, as_number, number, string, text};
 use crate::policy::numbers::SoftBouncePolicy;
 use crate::policy::soft_bounce::{SoftBounce, SoftBounces};
 use crate::policy::suppression::Reason;
-use crate::recipient::Recipient;
-use crate::signature::MessageId;
+use crate::resend::recipient::Recipient;
+use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
 /// The sort key.

@@ -29,8 +29,8 @@ use super::calls::{Change, Trouble, Written};
 use super::counters::Campaigns;
 use super::version::SeenVersion;
 use super::{Item, as_number, number, string, text};
-use crate::campaign::Campaign;
 use crate::policy::brake::{Brake, Status};
+use crate::resend::campaign::Campaign;
 use crate::time::{UnixMillis, days};
 
 /// How long a state stays that nobody computes again. It has long lapsed then.
@@ -94,7 +94,7 @@ impl State {
     }
 
     /// Reads an item.
-    pub(crate) fn from_item(item: &Item) -> Option<Self> {
+    pub fn from_item(item: &Item) -> Option<Self> {
         let millis = |name: &str| item.get(name).and_then(as_number).map(UnixMillis);
         let count = |name: &str| item.get(name).and_then(as_number).unwrap_or(0);
         let words = |name: &str| Some(string(item, name).to_owned()).filter(|words| !words.is_empty());

@@ -13,7 +13,7 @@ use super::row::Row;
 use super::suppressions::Stored;
 use super::{NOT_THERE, recipient_key, text};
 use crate::policy::suppression::Change;
-use crate::recipient::Recipient;
+use crate::resend::recipient::Recipient;
 
 /// The most suppression items that one webhook can change: a transaction has at most 100 items, and one is the event's row
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>). Resend sends to at

@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use aws_local::faults::{Call, Fault, FaultProxy, Faults, Service};
 use futures_util::future::join_all;
-use rebound::local::claude::{Behaviour, ClaudeStub, Tokens};
-use rebound::local::faults::{Call, Fault, FaultProxy, Faults, Service};
+use rebound_dev::claude::{Behaviour, ClaudeStub, Tokens};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::support::any_port;
 
 async fn stub() -> (ClaudeStub, Client) {
-    (ClaudeStub::start(any_port()).await.unwrap(), rebound::web::client())
+    (ClaudeStub::start(any_port()).await.unwrap(), rebound::claude::web::client())
 }
 
 fn post(client: &Client, url: &str, body: impl ToString) -> RequestBuilder {
@@ -308,7 +308,7 @@ async fn the_most_requests_at_once_are_counted_and_one_who_hung_up_is_not_under_
 #[tokio::test]
 async fn behind_a_proxy_it_fails_as_the_plan_has_it_and_its_answers_pass_as_they_are() {
     let (stub, client) = stub().await;
-    let proxy = FaultProxy::start(stub.url(), any_port(), Service::Claude, Faults::default()).await.unwrap();
+    let proxy = FaultProxy::start(stub.url(), any_port(), Service::Http, Faults::default()).await.unwrap();
     let good = request(&facts("email.opened", "human"));
     let ask = async || post(&client, &proxy.url(), &good).send().await;
     for (fault, status, name, retry_after) in [
@@ -335,5 +335,5 @@ async fn behind_a_proxy_it_fails_as_the_plan_has_it_and_its_answers_pass_as_they
     let answer = ask().await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].to_str().unwrap()), (529, "3"));
     assert_eq!(stub.asked()[1].headers["x-api-key"], "sk-ant-1");
-    assert_eq!(proxy.calls(), [Call { index: 0, service: Service::Claude, operation: "messages".to_owned() }]);
+    assert_eq!(proxy.calls(), [Call { index: 0, service: Service::Http, operation: "messages".to_owned() }]);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rebound::local::samples::SignedMessage;
+use rebound_dev::samples::SignedMessage;
 use serde_json::json;
 
 use crate::support::{Service, WHOLE_MACHINE, signed, standing};

@@ -7,7 +7,7 @@ use rebound::policy::numbers::VerdictPolicy;
 use rebound::policy::verdict::Verdict::{Human, Machine, Unsure};
 use rebound::policy::verdict::agent::class;
 use rebound::policy::verdict::{Action, History, Seen, Verdict, judge};
-use rebound::signature::MessageId;
+use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
 
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4.1 Mobile/15E148 Safari/604.1";

@@ -3,9 +3,9 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant as Clock};
 
-use rebound::local::faults::Fault;
-use rebound::local::stack::{EmbeddedAws, Options};
+use aws_local::faults::Fault;
 use rebound::receive::Receiver;
+use rebound_dev::stack::{EmbeddedAws, Options};
 use serde_json::json;
 
 use crate::support::{Service, complaint, event, hand_over, signed, standing};
@@ -213,4 +213,22 @@ async fn with_dynamodb_stopped_the_answer_is_503_quickly_and_when_it_is_back_the
     service.accepts(&earlier, "duplicate").await;
     assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint", "hard_bounce"])]));
     assert_eq!(service.rows().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_the_functions_ask_of_the_embedded_dynamodb_comes_by_the_faults_before_it() {
+    let mut aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let faults = aws_local::faults::Faults::default();
+    let (direct, proxy) =
+        (aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), aws.put_before_dynamodb(faults.clone()).await.unwrap());
+    assert_ne!(proxy, direct);
+    assert_eq!(aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), direct, "what other commands are told");
+    let scan = aws.clients().unwrap().dynamodb().scan().table_name(aws.variable("EVENTS_TABLE").unwrap());
+    scan.send().await.unwrap();
+    assert!(faults.calls().is_empty());
+    aws.protector()
+        .unwrap()
+        .tick(rebound::time::UnixMillis::now(), tokio::time::Instant::now() + Duration::from_secs(5))
+        .await;
+    assert!(!faults.calls().is_empty(), "a tick reads the tables");
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rebound::local::samples;
 use rebound::store::row;
+use rebound_dev::samples;
 use serde_json::{Value, json};
 
 use crate::support::{Service, WHOLE_MACHINE, signed};

@@ -1,6 +1,7 @@
 //! The flow, through HTTP and Lambda's events, on the embedded DynamoDB, with real signatures.
 
 #![allow(
+    dead_code,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -14,30 +15,21 @@ mod claude_stub;
 mod concurrency;
 mod contract;
 mod corpora;
-mod counting_cost;
 mod engage;
 mod engage_verdicts;
-mod fault_proxy;
 mod faults;
-mod feeder;
-mod journal;
 mod leniency;
-mod official;
+mod metrics;
 mod one_call;
-mod operate;
 mod order;
 mod parts;
-mod poller;
+mod poll_embedded;
 mod protect;
-mod recorder;
-mod resend;
-mod second_engine;
 mod secret_rotation;
 mod signature_cases;
 mod signature_peer;
-mod sns;
-mod sqs;
 mod stream_samples;
+#[path = "../support/mod.rs"]
 mod support;
 mod template;
 mod versions;

@@ -1,6 +1,6 @@
 //! One DynamoDB call for each webhook, when nothing is in the way; and what each thing in the way costs.
 
-use rebound::local::samples;
+use rebound_dev::samples;
 use serde_json::json;
 
 use crate::support::{Service, complaint, event, signed, standing};

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use rebound::local::samples::{SignedMessage, new_message_id};
-use rebound::local::secrets_manager::LocalSecretsManager;
-use rebound::local::server::Server;
-use rebound::local::stack::{EmbeddedAws, Options, SECRET_NAME};
+use aws_local::secrets_manager::LocalSecretsManager;
+use aws_local::server::Server;
+use rebound::aws::secrets::{REREAD_INTERVAL, SecretSource};
 use rebound::receive::{Receiver, WRITE_BUDGET};
-use rebound::secrets::{REREAD_INTERVAL, SecretSource};
-use rebound::signature::SigningSecret;
+use rebound::resend::signature::SigningSecret;
 use rebound::store::write::Writer;
+use rebound_dev::samples::{SignedMessage, new_message_id};
+use rebound_dev::stack::{EmbeddedAws, Options, SECRET_NAME};
 use serde_json::{Value, json};
 
 use crate::support::{complaint, hand_over, now, secret};
@@ -58,12 +58,12 @@ fn signed_with(secret: &SigningSecret, age: i64) -> SignedMessage {
 
 #[tokio::test]
 async fn a_rotated_secret_is_found_at_the_first_failed_signature() {
-    let service = Rotating::start(&holding(rebound::local::LOCAL_SECRET), REREAD_INTERVAL).await;
+    let service = Rotating::start(&holding(rebound_dev::LOCAL_SECRET), REREAD_INTERVAL).await;
     let new: SigningSecret = NEW_SECRET.parse().unwrap();
     assert_eq!(service.post(&signed_with(&secret(), 0)).await.0, 200);
     assert_eq!(service.manager().reads(), 1, "read in init, and not with each webhook");
 
-    service.manager().put(SECRET_NAME, &holding(&format!("{NEW_SECRET} {}", rebound::local::LOCAL_SECRET)));
+    service.manager().put(SECRET_NAME, &holding(&format!("{NEW_SECRET} {}", rebound_dev::LOCAL_SECRET)));
     assert_eq!(service.post(&signed_with(&new, 0)).await.0, 200);
     assert_eq!(service.post(&signed_with(&secret(), 0)).await.0, 200, "the old one holds while both are there");
     assert_eq!(service.manager().reads(), 2);
@@ -71,7 +71,7 @@ async fn a_rotated_secret_is_found_at_the_first_failed_signature() {
 
 #[tokio::test]
 async fn forgeries_make_it_be_read_again_at_most_once_in_the_interval() {
-    let service = Rotating::start(&holding(rebound::local::LOCAL_SECRET), REREAD_INTERVAL).await;
+    let service = Rotating::start(&holding(rebound_dev::LOCAL_SECRET), REREAD_INTERVAL).await;
     let forger: SigningSecret = NEW_SECRET.parse().unwrap();
     for _ in 0..20 {
         let (status, answer) = service.post(&signed_with(&forger, 0)).await;
@@ -82,7 +82,7 @@ async fn forgeries_make_it_be_read_again_at_most_once_in_the_interval() {
 
 #[tokio::test]
 async fn what_is_stale_or_malformed_does_not_make_it_be_read_again() {
-    let service = Rotating::start(&holding(rebound::local::LOCAL_SECRET), Duration::ZERO).await;
+    let service = Rotating::start(&holding(rebound_dev::LOCAL_SECRET), Duration::ZERO).await;
     let forger: SigningSecret = NEW_SECRET.parse().unwrap();
     assert_eq!(service.post(&signed_with(&forger, 1_000)).await.0, 401);
     assert_eq!(service.post(&signed_with(&secret(), 1_000)).await.0, 401);
@@ -99,7 +99,7 @@ async fn until_the_secret_is_set_resend_is_asked_to_try_again() {
         let message = signed_with(&secret(), 0);
         let (status, answer) = service.post(&message).await;
         assert_eq!((status, answer["error"].as_str().unwrap().contains("not set")), (503, true), "{first}");
-        service.manager().put(SECRET_NAME, &holding(rebound::local::LOCAL_SECRET));
+        service.manager().put(SECRET_NAME, &holding(rebound_dev::LOCAL_SECRET));
         let (status, answer) = service.post(&message).await;
         assert_eq!((status, answer["status"].as_str().unwrap()), (200, "handled"), "{first}");
     }
@@ -107,7 +107,7 @@ async fn until_the_secret_is_set_resend_is_asked_to_try_again() {
 
 #[tokio::test]
 async fn while_the_new_secret_makes_no_sense_the_old_one_stays() {
-    let service = Rotating::start(&holding(rebound::local::LOCAL_SECRET), Duration::ZERO).await;
+    let service = Rotating::start(&holding(rebound_dev::LOCAL_SECRET), Duration::ZERO).await;
     service.manager().put(SECRET_NAME, "{}");
     assert_eq!(service.post(&signed_with(&NEW_SECRET.parse().unwrap(), 0)).await.0, 401);
     assert_eq!(service.post(&signed_with(&secret(), 0)).await.0, 200);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rebound::signature::{Claim, MessageId, SecretError, SignatureError, SigningSecret, SigningSecrets};
+use rebound::resend::signature::{Claim, MessageId, SecretError, SignatureError, SigningSecret, SigningSecrets};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";

@@ -2,7 +2,7 @@
 
 use hyper::HeaderMap;
 use proptest::prelude::*;
-use rebound::signature::{Claim, SigningSecret, SigningSecrets};
+use rebound::resend::signature::{Claim, SigningSecret, SigningSecrets};
 use standardwebhooks::Webhook;
 
 use crate::support::now;

@@ -4,20 +4,20 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rebound::event::Event;
-use rebound::local::faults::{FaultProxy, Faults, Service};
-use rebound::local::runtime_api::RuntimeApi;
-use rebound::local::stack::{EmbeddedAws, Options};
-use rebound::local::{samples, stream_records};
-use rebound::signature::MessageId;
+use aws_local::faults::{FaultProxy, Faults, Service};
+use rebound::aws::stream::{BatchAnswer, Invocation};
+use rebound::resend::event::Event;
+use rebound::resend::signature::MessageId;
 use rebound::store::row::{Row, Stamp};
-use rebound::stream::{BatchAnswer, Invocation};
 use rebound::time::UnixMillis;
+use rebound_dev::running::runtime_api;
+use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::{samples, stream_records};
 use serde_json::{Value, json};
 
-use crate::binaries::program;
 use crate::protect::{NOW, Stage};
 use crate::support::any_port;
+use crate::support::program;
 
 /// The row of a sample, as `edit` makes it.
 fn row(event_type: &str, number: u64, at: &str, edit: impl Fn(&mut Value)) -> Row {
@@ -131,7 +131,7 @@ async fn protect_does_what_the_samples_ask_for() {
 async fn the_protect_binary_works_as_lambda_runs_it_and_logs_nothing_personal() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     store(&aws).await;
-    let api = RuntimeApi::start("protect").await.unwrap();
+    let api = runtime_api("protect").await.unwrap();
     let mut protect = program(env!("CARGO_BIN_EXE_protect"));
     let (upstream, faults) = (aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), Faults::default());
     let proxy = FaultProxy::start(upstream, any_port(), Service::DynamoDb, faults.clone()).await.unwrap();

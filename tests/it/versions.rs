@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use rebound::campaign::Campaign;
 use rebound::policy::brake::{Brake, Status};
 use rebound::policy::followup::Taken;
-use rebound::recipient::Recipient;
+use rebound::resend::campaign::Campaign;
+use rebound::resend::recipient::Recipient;
 use rebound::store::Item;
 use rebound::store::calls::Calls;
 use rebound::store::counters::Campaigns;

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::server::{Server, json_response};
 use super::uuid;
-use crate::time::UnixMillis;
+use jiff::Timestamp;
 
 /// A mapping of a stream or a queue to a function.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub struct Controls {
     /// The functions' environment.
     pub environment: BTreeMap<String, String>,
     /// The figures of a metric, by its name: when, and how much.
-    pub metrics: BTreeMap<String, Vec<(UnixMillis, f64)>>,
+    pub metrics: BTreeMap<String, Vec<(Timestamp, f64)>>,
 }
 
 impl Default for Controls {
@@ -177,7 +177,7 @@ fn metric(controls: &Controls, body: &Bytes) -> Response<Full<Bytes>> {
     let name = field("MetricName").unwrap_or_default();
     let text = |text: &str| Cbor::Text(text.to_owned());
     let points = controls.metrics.get(&name).into_iter().flatten().map(|(at, value)| {
-        let at = Cbor::Tag(1, Box::new(Cbor::Float(at.0 as f64 / 1_000.0)));
+        let at = Cbor::Tag(1, Box::new(Cbor::Float(at.as_millisecond() as f64 / 1_000.0)));
         Cbor::Map(vec![
             (text("Timestamp"), at),
             (text("Sum"), Cbor::Float(*value)),

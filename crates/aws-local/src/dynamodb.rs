@@ -1,9 +1,8 @@
-//! The embedded DynamoDB, and the template's tables in it.
+//! The embedded DynamoDB, and a template's tables in it.
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use dynoxide::Database;
 use serde_json::{Value, json};
@@ -11,9 +10,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::dynamodb_api::DynamoDbApi;
-use super::template::Table;
-use crate::aws::AwsEnvironment;
+use super::dynamodb_api::{Access, DynamoDbApi};
+use super::sam::Table;
 
 /// Why the embedded DynamoDB could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -26,40 +24,22 @@ pub enum DynamoDbError {
     Database(String),
 }
 
-/// How long an open or a click settles locally, unless told otherwise. The stack's queue has 90 s.
-pub const SETTLE: Duration = Duration::from_secs(2);
-
-/// How the embedded AWS is to be started.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where DynamoDB listens.
-    pub dynamodb: SocketAddr,
-    /// The file that keeps the tables, and another beside it the queues and what was published; `None`: memory.
-    pub data: Option<PathBuf>,
-    /// How long an open or a click settles in the queue before `engage` sees it.
-    pub settle: Duration,
-}
-
-impl Options {
-    /// In memory, on any free port.
-    pub fn in_memory() -> Self {
-        Self { dynamodb: SocketAddr::from(([127, 0, 0, 1], 0)), data: None, settle: SETTLE }
-    }
-}
-
 /// DynamoDB, stopped when dropped.
 #[derive(Debug)]
-pub(super) struct EmbeddedDynamoDb {
+pub struct EmbeddedDynamoDb {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<Result<(), String>>,
 }
 
 impl EmbeddedDynamoDb {
-    /// Starts it, with no table but those in the file.
-    pub(super) async fn start(options: &Options) -> Result<Self, DynamoDbError> {
+    /// Starts it at an address, with no table but those in the file; without a file, in memory.
+    ///
+    /// # Errors
+    /// The address is taken, or the file can't be opened.
+    pub async fn start(at: SocketAddr, data: Option<&Path>) -> Result<Self, DynamoDbError> {
         let failed = |error: &dyn std::error::Error| DynamoDbError::Database(error.to_string());
-        let database = match &options.data {
+        let database = match data {
             None => Database::memory().map_err(|error| failed(&error))?,
             Some(file) => {
                 let database = Database::new(&file.to_string_lossy()).map_err(|error| failed(&error))?;
@@ -67,8 +47,8 @@ impl EmbeddedDynamoDb {
                 database
             }
         };
-        let listening = |error| DynamoDbError::Listen(options.dynamodb, error);
-        let listener = TcpListener::bind(options.dynamodb).await.map_err(listening)?;
+        let listening = |error| DynamoDbError::Listen(at, error);
+        let listener = TcpListener::bind(at).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
@@ -77,12 +57,13 @@ impl EmbeddedDynamoDb {
         Ok(Self { address, stop, serving })
     }
 
-    pub(super) fn url(&self) -> String {
+    /// Its address: `http://127.0.0.1:8000`.
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Stops it, and waits until it is.
-    pub(super) async fn stop(self) {
+    pub async fn stop(self) {
         drop(self.stop);
         let _ = self.serving.await;
     }
@@ -93,7 +74,7 @@ impl EmbeddedDynamoDb {
 /// (dynoxide-rs 3.2.0). A database in memory can't be reached from here, but one in a file can.
 fn index_the_stream(file: &Path) -> Result<(), rusqlite::Error> {
     rusqlite::Connection::open(file)?.execute_batch(
-        "CREATE INDEX IF NOT EXISTS rebound_stream_order
+        "CREATE INDEX IF NOT EXISTS stream_order
          ON _stream_records (table_name, CAST(sequence_number AS INTEGER))",
     )
 }
@@ -105,8 +86,11 @@ pub fn is_local(endpoint: &str) -> bool {
 }
 
 /// Makes the template's tables in a local DynamoDB, where they are not there yet.
-pub(super) async fn make_tables(aws: &AwsEnvironment, tables: &[Table]) -> Result<(), DynamoDbError> {
-    let api = DynamoDbApi::new(aws);
+///
+/// # Errors
+/// It does not answer, or refuses a table's definition.
+pub async fn make_tables(access: &Access, tables: &[Table]) -> Result<(), DynamoDbError> {
+    let api = DynamoDbApi::new(access);
     let make = async |operation, request: Value| match api.call(operation, &request).await {
         Ok(_) => Ok(true),
         Err(error) if error.is("ResourceInUseException") => Ok(false),

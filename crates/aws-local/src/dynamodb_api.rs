@@ -9,8 +9,6 @@ use aws_sigv4::sign::v4;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use crate::aws::AwsEnvironment;
-
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 
 /// Why a call was not answered.
@@ -29,31 +27,34 @@ impl CallError {
     }
 }
 
+/// Where a DynamoDB is, and as whom it is asked.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Its address: `http://127.0.0.1:8000`.
+    pub endpoint: String,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// Whose requests they are.
+    pub credentials: Credentials,
+}
+
 /// A client that keeps its connection. It signs as the SDK's clients do, with the same region and credentials: some engines keep tables
 /// apart by both.
 #[derive(Clone, Debug)]
 pub(super) struct DynamoDbApi {
     http: reqwest::Client,
-    endpoint: String,
-    region: String,
-    credentials: Credentials,
+    access: Access,
 }
 
 impl DynamoDbApi {
-    /// A client for the DynamoDB that an environment names. The environment must name an endpoint.
-    pub(super) fn new(aws: &AwsEnvironment) -> Self {
-        let endpoint = aws.dynamodb_endpoint().unwrap_or_default();
-        Self {
-            http: crate::web::client_for(endpoint),
-            endpoint: endpoint.to_owned(),
-            region: aws.region().to_owned(),
-            credentials: aws.credentials().clone(),
-        }
+    pub(super) fn new(access: &Access) -> Self {
+        Self { http: crate::http_client(&access.endpoint), access: access.clone() }
     }
 
     /// One call: `DynamoDB_20120810.CreateTable` or the like.
     pub(super) async fn call(&self, operation: &str, request: &Value) -> Result<Value, CallError> {
-        let failed = |why: String| CallError { operation: operation.to_owned(), endpoint: self.endpoint.clone(), why };
+        let failed =
+            |why: String| CallError { operation: operation.to_owned(), endpoint: self.access.endpoint.clone(), why };
         let request = self.signed(operation, request.to_string()).map_err(failed)?;
         let answer = request.send().await.map_err(|error| failed(error.to_string()))?;
         let done = answer.status().is_success();
@@ -68,16 +69,16 @@ impl DynamoDbApi {
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>).
     fn signed(&self, operation: &str, body: String) -> Result<RequestBuilder, String> {
         let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", operation)];
-        let identity = self.credentials.clone().into();
-        let signing = v4::SigningParams::builder().identity(&identity).region(&self.region).name("dynamodb");
+        let identity = self.access.credentials.clone().into();
+        let signing = v4::SigningParams::builder().identity(&identity).region(&self.access.region).name("dynamodb");
         let signing = signing.time(SystemTime::now()).settings(SigningSettings::default()).build();
         let signing = signing.map_err(|error| error.to_string())?.into();
         let content = SignableBody::Bytes(body.as_bytes());
-        let signable = SignableRequest::new("POST", &self.endpoint, headers.into_iter(), content);
+        let signable = SignableRequest::new("POST", &self.access.endpoint, headers.into_iter(), content);
         let signed = signable.and_then(|signable| sign(signable, &signing)).map_err(|error| error.to_string())?;
         let (instructions, _) = signed.into_parts();
         let (signature, _) = instructions.into_parts();
-        let request = self.http.post(&self.endpoint);
+        let request = self.http.post(&self.access.endpoint);
         let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         let request = signature.iter().fold(request, |request, header| request.header(header.name(), header.value()));
         Ok(request.body(body))

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,49 +10,55 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Request, Response, StatusCode};
-use lambda_runtime::{Context, LambdaEvent};
+use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::FUNCTION_TIMEOUT;
-use super::server::{HangUp, Reply, Server, json_response};
-use crate::http::{HttpRequest, HttpResponse};
-use crate::receive::Receiver;
-use crate::time::UnixMillis;
+use super::feeder::Invoke;
+use super::server::{Reply, Server, json_response};
 
-/// Serves a receiver's function URL.
+/// Serves a function's URL.
 ///
 /// # Errors
 /// The address can't be bound.
-pub async fn serve(address: SocketAddr, receiver: Arc<Receiver>) -> io::Result<Server> {
+pub async fn serve(address: SocketAddr, invoke: Invoke) -> io::Result<Server> {
     Server::start(address, move |request| {
-        let receiver = Arc::clone(&receiver);
-        async move { invoke(&receiver, &request).await }
+        let invoke = Invoke::clone(&invoke);
+        async move { answer(&invoke, &request).await }
     })
     .await
 }
 
+/// What a function answers, in payload format 2.0.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    status_code: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
 /// Does what Lambda does with a request to the URL: makes the event, hands it to the function as JSON, and answers what
 /// the function returns, or 502 if it fails.
-async fn invoke(receiver: &Receiver, request: &Request<Bytes>) -> Reply {
+async fn answer(invoke: &Invoke, request: &Request<Bytes>) -> Reply {
     let (method, path) = (request.method().as_str(), request.uri().path());
-    let event = event(method, path, &header_texts(request.headers()), request.body()).to_string();
-    let mut context = Context::default();
-    context.deadline = UnixMillis::now().plus(FUNCTION_TIMEOUT).0.unsigned_abs();
-    let Ok(payload) = serde_json::from_str::<HttpRequest>(&event) else { return Ok(function_error()) };
-    let Ok(response) = receiver.handle(LambdaEvent::new(payload, context)).await else { return Ok(function_error()) };
-    respond(response).map_err(|_| HangUp)
-}
-
-fn function_error() -> Response<Full<Bytes>> {
-    json_response(StatusCode::BAD_GATEWAY, "application/json", "Internal Server Error")
-}
-
-fn respond(response: HttpResponse) -> Result<Response<Full<Bytes>>, hyper::http::Error> {
-    let mut answer = Response::builder().status(response.status_code);
-    for (name, value) in response.headers {
-        answer = answer.header(name, value);
+    let event = event(method, path, &header_texts(request.headers()), request.body());
+    let answered = invoke(event).await.ok().and_then(|answer| serde_json::from_value::<Answer>(answer).ok());
+    match answered.and_then(respond) {
+        Some(response) => Ok(response),
+        None => Ok(json_response(StatusCode::BAD_GATEWAY, "application/json", "Internal Server Error")),
     }
-    answer.body(Full::new(Bytes::from(response.body)))
+}
+
+fn respond(answer: Answer) -> Option<Response<Full<Bytes>>> {
+    let body = if answer.is_base64_encoded { STANDARD.decode(answer.body).ok()? } else { answer.body.into_bytes() };
+    let response = Response::builder().status(answer.status_code);
+    let response = answer.headers.iter().fold(response, |response, (name, value)| response.header(name, value));
+    response.body(Full::new(Bytes::from(body))).ok()
 }
 
 /// Headers as Lambda has them: lower-case names, what comes twice joined with a comma.
@@ -66,7 +71,7 @@ fn header_texts(headers: &HeaderMap) -> BTreeMap<String, String> {
 /// The event that Lambda makes of a request to a function URL: payload format 2.0, the body in base64 unless its content
 /// type is text.
 pub fn event(method: &str, path: &str, headers: &BTreeMap<String, String>, body: &[u8]) -> Value {
-    let now = UnixMillis::now();
+    let now = Timestamp::now();
     let content_type = headers.get("content-type").map_or("", String::as_str);
     let text = is_text(content_type).then(|| std::str::from_utf8(body).ok()).flatten();
     let encoded = text.map_or_else(|| STANDARD.encode(body), str::to_owned);
@@ -82,11 +87,11 @@ pub fn event(method: &str, path: &str, headers: &BTreeMap<String, String>, body:
             "domainName": "localhost",
             "domainPrefix": "local",
             "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": headers.get("user-agent") },
-            "requestId": format!("local-{}", now.0),
+            "requestId": format!("local-{}", now.as_millisecond()),
             "routeKey": "$default",
             "stage": "$default",
-            "time": jiff::Timestamp::from_millisecond(now.0).unwrap_or_default().strftime("%d/%b/%Y:%H:%M:%S %z").to_string(),
-            "timeEpoch": now.0,
+            "time": now.strftime("%d/%b/%Y:%H:%M:%S %z").to_string(),
+            "timeEpoch": now.as_millisecond(),
         },
         "body": encoded,
         "isBase64Encoded": text.is_none(),

@@ -1,30 +1,26 @@
-//! The embedded AWS: what `rebound dev`, the demo and the tests run on instead of an account.
+//! What a Lambda application needs of AWS, in one process: for tests, demonstrations and development without an account.
 //!
-//! - [`template`]: tables, queues, mappings and schedules, read from `template.yaml`, so that there is one definition.
-//! - [`stack`]: everything together: DynamoDB, Secrets Manager, SNS, SQS, the functions.
-//! - [`running`]: the functions, fed from the stream, from queues and by the clock.
+//! It knows nothing of the application. What there is comes from the application's SAM template, and what is invoked is whatever takes an
+//! event and answers, in this process or elsewhere.
+//!
+//! - [`sam`]: tables, queues, mappings and schedules of a template.
 //! - [`dynamodb`]: the embedded DynamoDB, and [`dynamodb_api`], its HTTP API with plain JSON.
-//! - [`feeder`]: the events table's stream, handed to the functions as Lambda's mappings do.
+//! - [`feeder`]: a table's stream, handed to functions as Lambda's mappings do.
 //! - [`poller`]: a queue's messages, handed to a function as Lambda's mappings do.
 //! - [`pattern`]: the patterns of the mappings' filters.
 //! - [`function_url`]: HTTP turned into the events that Lambda sends, and answers turned back.
-//! - [`secrets_manager`]: the one call of Secrets Manager that Rebound makes.
+//! - [`runtime_api`]: Lambda's Runtime API, for running a real binary without Lambda.
 //! - [`sns`]: SNS, which keeps what was published for whoever asks.
 //! - [`sqs`]: SQS, as far as queues go.
 //! - [`journal`]: what both of them hold, in memory or in a file.
-//! - [`control`]: CloudFormation, Lambda and CloudWatch, as far as the operator's command asks them.
-//! - [`resend`]: Resend's API, with webhooks that can be delivered.
-//! - [`claude`]: Claude's Messages API, which decides by rote.
-//! - [`faults`]: proxies before DynamoDB, SNS, SQS and Claude that refuse, conflict, throttle, are slow, or lose answers, when told to.
-//! - [`samples`]: a signed sample of every event.
-//! - [`stream_records`]: rows as Lambda hands them over from the stream.
-//! - [`runtime_api`]: Lambda's Runtime API, for running the real binary without Lambda.
+//! - [`secrets_manager`]: reading and writing secrets.
+//! - [`control`]: CloudFormation, Lambda and CloudWatch, as far as an operator's command asks them.
+//! - [`faults`]: proxies before DynamoDB, SNS, SQS and others that refuse, conflict, throttle, are slow, or lose answers, when told to.
 //! - [`tls`]: TLS before any of them, with a certificate of its own.
 //! - [`server`]: the small HTTP server under all of them.
 
-use std::time::Duration;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 
-pub mod claude;
 pub mod control;
 pub mod dynamodb;
 pub mod dynamodb_api;
@@ -34,27 +30,45 @@ pub mod function_url;
 pub mod journal;
 pub mod pattern;
 pub mod poller;
-pub mod resend;
-pub mod running;
 pub mod runtime_api;
-pub mod samples;
+pub mod sam;
 pub mod secrets_manager;
 pub mod server;
 pub mod sns;
 pub mod sqs;
-pub mod stack;
-pub mod stream_records;
-pub mod template;
 pub mod tls;
 
-/// The functions' own time limit, as in `template.yaml`.
-const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// An HTTP client for an address on this machine. It is spared the certificates: to read all that are installed takes longer than many
+/// calls.
+fn http_client(url: &str) -> reqwest::Client {
+    // An error only says that there is one already: the same, from an earlier call.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let builder = if url.starts_with("https:") { builder } else { builder.tls_certs_only([]) };
+    builder.build().unwrap_or_default()
+}
 
-/// The signing secret of local runs, unless the environment names another.
-pub const LOCAL_SECRET: &str = "whsec_cmVib3VuZC1sb2NhbC1zaWduaW5nLXNlY3JldA==";
+/// What went wrong with a call, in words: the service's own code and message, else the error and its causes.
+fn describe<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+    R: std::fmt::Debug,
+{
+    if let Some(code) = error.as_service_error().and_then(ProvideErrorMetadata::code) {
+        return format!("{code}: {}", error.message().unwrap_or("no message"));
+    }
+    let mut described = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        described.push_str(": ");
+        described.push_str(&error.to_string());
+        cause = error.source();
+    }
+    described
+}
 
 /// A random UUID, which is what AWS gives its messages and requests for ids.
-fn uuid() -> String {
+pub fn uuid() -> String {
     // The version, 4, and the variant: https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-4
     let bits = fastrand::u128(..) & !(0xf << 76 | 0b11 << 62) | 4 << 76 | 0b10 << 62;
     let hex = format!("{bits:032x}");

@@ -2,6 +2,7 @@
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
 
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,9 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::server::{HangUp, Reply, Server, json_response};
-use super::stack::StartError;
-use super::template;
-use crate::time::UnixMillis;
+use jiff::Timestamp;
 
 /// What the function answered: its result, or the error that it reported.
 pub type Answer = Result<Bytes, Bytes>;
@@ -38,16 +37,16 @@ struct Shared {
 }
 
 impl RuntimeApi {
-    /// Starts it on any free port, for the function with this name in `template.yaml`, whose time limit it has.
+    /// Starts it on any free port, for the function with this name and this time limit.
     ///
     /// # Errors
-    /// No port is free, or the template has no such function.
-    pub async fn start(function: &str) -> Result<Self, StartError> {
+    /// No port is free.
+    pub async fn start(function: &str, timeout: Duration) -> io::Result<Self> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (queue, receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             function: function.to_owned(),
-            timeout: template::function_timeout(function)?,
+            timeout,
             queue: tokio::sync::Mutex::new(receiver),
             waiting: Mutex::default(),
             first_poll: Mutex::default(),
@@ -58,8 +57,7 @@ impl RuntimeApi {
             let shared = Arc::clone(&serving);
             async move { shared.answer(request).await }
         })
-        .await
-        .map_err(|error| StartError::Listen(any, error))?;
+        .await?;
         Ok(Self { server, shared, queue })
     }
 
@@ -114,7 +112,7 @@ impl Shared {
         lock(&self.first_poll).get_or_insert_with(Instant::now);
         self.polled.notify_waiters();
         let (id, event) = self.queue.lock().await.recv().await.ok_or(HangUp)?;
-        let deadline = UnixMillis::now().plus(self.timeout).0;
+        let deadline = deadline(self.timeout);
         let arn = format!("arn:aws:lambda:eu-west-1:000000000000:function:{}", self.function);
         Response::builder()
             .header("content-type", "application/json")
@@ -132,6 +130,12 @@ impl Shared {
         }
         json_response(StatusCode::ACCEPTED, "application/json", "{}")
     }
+}
+
+/// When an invocation that begins now is killed, in milliseconds since the epoch.
+pub fn deadline(timeout: Duration) -> i64 {
+    let timeout = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::now().as_millisecond().saturating_add(timeout)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::server::{Server, json_response};
 use super::uuid;
-use crate::time::UnixMillis;
+use jiff::Timestamp;
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
@@ -34,12 +34,12 @@ struct State {
 struct Version {
     id: String,
     text: String,
-    created_at: UnixMillis,
+    created_at: Timestamp,
 }
 
 impl Version {
     fn new(text: &str) -> Self {
-        Self { id: uuid(), text: text.to_owned(), created_at: UnixMillis::now() }
+        Self { id: uuid(), text: text.to_owned(), created_at: Timestamp::now() }
     }
 }
 
@@ -109,7 +109,7 @@ fn answer(state: &Mutex<State>, operation: Option<&str>, body: &[u8]) -> (Status
     };
     let mut answer = json!({ "ARN": id, "Name": id, "VersionId": version, "VersionStages": ["AWSCURRENT"] });
     if let (true, Some(answer)) = (is_read, answer.as_object_mut()) {
-        let seconds = created_at.0 as f64 / 1_000.0;
+        let seconds = created_at.as_millisecond() as f64 / 1_000.0;
         answer.extend([("SecretString".to_owned(), json!(text)), ("CreatedDate".to_owned(), json!(seconds))]);
     }
     (StatusCode::OK, answer)

@@ -57,13 +57,13 @@ impl Certificate {
         Ok(Self { pem: issued.cert.pem(), config })
     }
 
-    /// Writes it to a file for `SSL_CERT_FILE`, after Amazon's own roots: whoever trusts that file reads as many certificates as one
-    /// that talks to AWS.
+    /// Writes it to a file for `SSL_CERT_FILE`, after other certificates in PEM: whoever trusts that file reads as many as one that talks
+    /// to AWS, if they are Amazon's roots.
     ///
     /// # Errors
     /// The file can't be written.
-    pub fn write(&self, file: &Path) -> Result<(), TlsError> {
-        let certificates = [crate::aws::AMAZON_ROOTS, b"\n", self.pem.as_bytes()].concat();
+    pub fn write_after(&self, others: &[u8], file: &Path) -> Result<(), TlsError> {
+        let certificates = [others, b"\n", self.pem.as_bytes()].concat();
         std::fs::write(file, certificates).map_err(|error| TlsError::Write(file.to_owned(), error))
     }
 }

@@ -3,27 +3,17 @@
 #![warn(clippy::print_stderr)]
 
 #[macro_use]
-mod output;
+extern crate rebound_dev;
 
-mod campaigns;
-mod check;
-mod connect;
-mod demo;
-mod dev;
-mod doctor;
-mod forget;
-mod list_file;
-mod place;
-mod replay;
-mod sample;
-mod simulate;
-mod suppressions;
-mod timeline;
-mod values;
+mod commands;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rebound_dev::commands::{demo, dev, sample, values};
+use rebound_dev::output;
+
+use crate::commands::{campaigns, check, connect, doctor, forget, replay, simulate, suppressions, timeline};
 
 /// Receives every Resend webhook, makes it durable, and stops mail to addresses that must not get any.
 #[derive(Parser)]
@@ -80,20 +70,5 @@ async fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments).await,
         Command::Simulate(arguments) => simulate::run(&arguments).await,
     };
-    result.unwrap_or_else(|error| {
-        let error = error.to_string();
-        eprintln!("rebound: {}", output::shown(&error));
-        if let Some(hint) = output::hint(&error) {
-            eprintln!("  {hint}");
-        }
-        ExitCode::from(2)
-    })
-}
-
-/// What any command may fail with; it is only ever printed.
-type Failure = Box<dyn std::error::Error>;
-
-/// An environment variable, if it is set.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    result.unwrap_or_else(|error| output::failed("rebound", &error.to_string()))
 }

@@ -1,6 +1,6 @@
 //! How commands show things: tables, colours on a terminal only, progress on standard error.
 //!
-//! Everything that a command prints goes out here, and nothing of it can steer a terminal: see [`rebound::text`]. So that
+//! Everything that a command prints goes out here, and nothing of it can steer a terminal: see [`rebound::message::text`]. So that
 //! nobody has to remember that, `println!`, `print!` and `eprintln!` are this module's own in the whole program.
 
 use std::fmt::{self, Display};
@@ -9,30 +9,36 @@ use std::time::Duration;
 
 use comfy_table::{Color, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use rebound::text::{escaped, one_line};
+use rebound::message::text::{escaped, one_line};
 use rebound::time::UnixMillis;
 
+/// `print!`, with what could steer a terminal escaped.
+#[macro_export]
 macro_rules! print {
-    ($($text:tt)*) => { crate::output::write(std::io::stdout(), format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::output::write(std::io::stdout(), format_args!($($text)*)) };
 }
 
+/// `println!`, with what could steer a terminal escaped.
+#[macro_export]
 macro_rules! println {
-    () => { print!("\n") };
-    ($($text:tt)*) => { print!("{}\n", format_args!($($text)*)) };
+    () => { $crate::print!("\n") };
+    ($($text:tt)*) => { $crate::print!("{}\n", format_args!($($text)*)) };
 }
 
+/// `eprintln!`, with what could steer a terminal escaped.
+#[macro_export]
 macro_rules! eprintln {
-    ($($text:tt)*) => { crate::output::write(std::io::stderr(), format_args!("{}\n", format_args!($($text)*))) };
+    ($($text:tt)*) => { $crate::output::write(std::io::stderr(), format_args!("{}\n", format_args!($($text)*))) };
 }
 
 /// Writes a text, with what could steer a terminal escaped.
-pub(crate) fn write(to: impl Write, text: fmt::Arguments<'_>) {
+pub fn write(to: impl Write, text: fmt::Arguments<'_>) {
     let text = text.to_string();
     write_as_it_is(to, &escaped(&text));
 }
 
 /// Writes a text that holds escape sequences of our own, or that a program reads as it is.
-pub(crate) fn write_as_it_is(mut to: impl Write, text: &str) {
+pub fn write_as_it_is(mut to: impl Write, text: &str) {
     // Like a program that a signal ends: nobody is left to tell.
     if to.write_all(text.as_bytes()).and_then(|()| to.flush()).is_err() {
         std::process::exit(2);
@@ -43,24 +49,24 @@ pub(crate) fn write_as_it_is(mut to: impl Write, text: &str) {
 const WIDE: u16 = 130;
 
 /// Whether standard output is a terminal that wants colours (<https://no-color.org>).
-pub(crate) fn is_coloured() -> bool {
+pub fn is_coloured() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A cell of a table.
-pub(crate) struct Cell {
+pub struct Cell {
     text: String,
     colour: Option<Color>,
 }
 
 impl Cell {
     /// A cell with this text. Its line breaks are the command's own: a text from outside is [`shown`] first.
-    pub(crate) fn new(text: impl Display) -> Self {
+    pub fn new(text: impl Display) -> Self {
         Self { text: escaped(&text.to_string()).into_owned(), colour: None }
     }
 
     /// The same in a colour.
-    pub(crate) fn fg(self, colour: Color) -> Self {
+    pub fn fg(self, colour: Color) -> Self {
         Self { colour: Some(colour), ..self }
     }
 }
@@ -79,13 +85,13 @@ impl From<Cell> for comfy_table::Cell {
 }
 
 /// Prints a table: its columns, and its rows.
-pub(crate) fn table<R: IntoIterator<Item = C>, C: Into<Cell>>(header: &[&str], rows: impl IntoIterator<Item = R>) {
+pub fn table<R: IntoIterator<Item = C>, C: Into<Cell>>(header: &[&str], rows: impl IntoIterator<Item = R>) {
     let width = (!io::stdout().is_terminal()).then_some(WIDE);
     table_of_width(width, header, rows);
 }
 
 /// Prints a table that is so many characters wide; without a number, as wide as the terminal.
-pub(crate) fn table_of_width<R: IntoIterator<Item = C>, C: Into<Cell>>(
+pub fn table_of_width<R: IntoIterator<Item = C>, C: Into<Cell>>(
     width: Option<u16>,
     header: &[&str],
     rows: impl IntoIterator<Item = R>,
@@ -104,18 +110,18 @@ pub(crate) fn table_of_width<R: IntoIterator<Item = C>, C: Into<Cell>>(
 }
 
 /// A cell in green or red.
-pub(crate) fn verdict(text: impl Display, good: bool) -> Cell {
+pub fn verdict(text: impl Display, good: bool) -> Cell {
     Cell::new(text).fg(if good { Color::Green } else { Color::Red })
 }
 
 /// Progress of a known number of things, on standard error; nothing where that is no terminal.
-pub(crate) fn progress(of: u64, what: &'static str) -> ProgressBar {
+pub fn progress(of: u64, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {bar:40} {human_pos} of {human_len}, {per_sec}, {eta} left");
     ProgressBar::new(of).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what)
 }
 
 /// Progress of an unknown number of things.
-pub(crate) fn counting(what: &'static str) -> ProgressBar {
+pub fn counting(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg}: {human_pos}, {per_sec}");
     let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -123,7 +129,7 @@ pub(crate) fn counting(what: &'static str) -> ProgressBar {
 }
 
 /// What to do about a failure of AWS's, which says only what went wrong.
-pub(crate) fn hint(error: &str) -> Option<&'static str> {
+pub fn hint(error: &str) -> Option<&'static str> {
     let hints = [
         (
             "dispatch failure",
@@ -144,8 +150,17 @@ pub(crate) fn hint(error: &str) -> Option<&'static str> {
     hints.into_iter().find(|(sign, _)| error.contains(sign)).map(|(_, hint)| hint)
 }
 
+/// Says why a command failed, and what to do.
+pub fn failed(program: &str, error: &str) -> std::process::ExitCode {
+    eprintln!("{program}: {}", shown(error));
+    if let Some(hint) = hint(error) {
+        eprintln!("  {hint}");
+    }
+    std::process::ExitCode::from(2)
+}
+
 /// What is being done, where nothing can be counted.
-pub(crate) fn steps() -> ProgressBar {
+pub fn steps() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg}");
     let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -153,11 +168,11 @@ pub(crate) fn steps() -> ProgressBar {
 }
 
 /// A text from outside as part of a line: without line breaks, and without what could steer the terminal.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     one_line(text)
 }
 
 /// A moment as people read it, in UTC: `2026-11-23 13:05:00`.
-pub(crate) fn moment(at: UnixMillis) -> String {
+pub fn moment(at: UnixMillis) -> String {
     at.to_text().replace('T', " ").chars().take("2026-11-23 13:05:00".len()).collect()
 }

@@ -1,6 +1,7 @@
 //! The functions, running on the embedded AWS: fed from the events table's stream and from queues by the template's mappings, and by
 //! its schedules.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,17 +10,19 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::feeder::{self, Feeder, Invoke};
-use super::poller::{self, Poller};
-use super::stack::{EmbeddedAws, StartError};
-use super::template::{self, QueueMapping, TemplateError};
-use crate::config::EngageConfig;
-use crate::engage::Engager;
-use crate::protect::Protector;
-use crate::queue::Delivery;
-use crate::receive::EnvironmentError;
-use crate::stream::Invocation;
-use crate::time::UnixMillis;
+use crate::stack::{EmbeddedAws, StartError};
+use crate::template::template;
+use aws_local::feeder::{self, Feeder, Invoke};
+use aws_local::poller::{self, Poller};
+use aws_local::runtime_api::RuntimeApi;
+use aws_local::sam::{Mapping, QueueMapping, TemplateError};
+use rebound::aws::queue::Delivery;
+use rebound::aws::stream::Invocation;
+use rebound::config::EngageConfig;
+use rebound::engage::Engager;
+use rebound::protect::Protector;
+use rebound::receive::{EnvironmentError, Receiver};
+use rebound::time::UnixMillis;
 
 /// How a function's clock runs: as the world's, or faster.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +57,21 @@ impl Drop for Ticking {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// Invokes a receiver in this process, as Lambda does with a request to its function URL.
+pub fn receiving(receiver: Arc<Receiver>, timeout: Duration) -> Invoke {
+    Arc::new(move |event| {
+        let receiver = Arc::clone(&receiver);
+        Box::pin(async move {
+            let mut context = Context::default();
+            context.deadline = UnixMillis::now().plus(timeout).0.unsigned_abs();
+            // By way of its text, as Lambda hands it over: the function reads that, and not a value.
+            let request = serde_json::from_str(&event.to_string()).map_err(|error| error.to_string())?;
+            let response = receiver.handle(LambdaEvent::new(request, context)).await;
+            serde_json::to_value(response.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+        })
+    })
 }
 
 /// Invokes a protector in this process, as Lambda does, with the time of `clock`.
@@ -105,7 +123,7 @@ pub fn engaging(engager: Arc<Engager>, clock: Clock, timeout: Duration) -> Invok
 /// The template can't be used, or the environment makes no sense.
 pub fn queue_mappings(aws: &EmbeddedAws) -> Result<Vec<QueueMapping>, StartError> {
     let config = EngageConfig::read(|name| aws.variable(name)).map_err(EnvironmentError::from)?;
-    let mut mappings = template::queue_mappings()?;
+    let mut mappings = template()?.queue_mappings()?;
     for mapping in &mut mappings {
         if mapping.concurrency_parameter.as_deref() == Some("ClaudeConcurrency") {
             mapping.concurrency = Some(config.concurrency);
@@ -119,7 +137,16 @@ pub fn queue_mappings(aws: &EmbeddedAws) -> Result<Vec<QueueMapping>, StartError
 /// # Errors
 /// The template can't be used.
 pub fn timeout_of(function: &str) -> Result<Duration, StartError> {
-    Ok(template::function_timeout(function)?)
+    Ok(template()?.function_timeout(function)?)
+}
+
+/// Starts Lambda's Runtime API for a function's program, with its time limit from the template.
+///
+/// # Errors
+/// No port is free, or the template has no such function.
+pub async fn runtime_api(function: &str) -> Result<RuntimeApi, StartError> {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    RuntimeApi::start(function, timeout_of(function)?).await.map_err(|error| StartError::Listen(any, error))
 }
 
 /// Feeds the events table's stream to the functions, by the template's mappings.
@@ -129,15 +156,14 @@ pub fn timeout_of(function: &str) -> Result<Duration, StartError> {
 pub async fn feed(
     aws: &EmbeddedAws,
     options: feeder::Options,
-    invoke: impl Fn(&template::Mapping) -> Invoke,
+    invoke: impl Fn(&Mapping) -> Invoke,
 ) -> Result<Feeder, StartError> {
     let events = aws.variable("EVENTS_TABLE").unwrap_or_default();
-    let clients = aws.clients().map_err(EnvironmentError::from)?;
-    let mappings = template::mappings()?.into_iter().filter(|mapping| mapping.table == "EVENTS_TABLE").collect();
-    Ok(Feeder::start(&clients, &events, mappings, options, invoke).await?)
+    let mappings = template()?.mappings()?.into_iter().filter(|mapping| mapping.table == "EVENTS_TABLE").collect();
+    Ok(Feeder::start(&aws.access(), &events, mappings, options, invoke).await?)
 }
 
-/// Hands the queues' messages to the functions, by these mappings: those of [`template::queue_mappings`], perhaps with another
+/// Hands the queues' messages to the functions, by these mappings: those of [`queue_mappings`], perhaps with another
 /// concurrency.
 ///
 /// # Errors
@@ -147,7 +173,7 @@ pub async fn poll(
     mappings: &[QueueMapping],
     invoke: impl Fn(&QueueMapping) -> Invoke,
 ) -> Result<Vec<Poller>, StartError> {
-    let (queues, client) = (template::queues()?, aws.clients().map_err(EnvironmentError::from)?.sqs());
+    let (queues, client) = (template()?.queues(), aws.clients().map_err(EnvironmentError::from)?.sqs());
     let mut pollers = Vec::new();
     for mapping in mappings {
         let queue = queues.iter().find(|queue| queue.variable == mapping.queue);
@@ -168,7 +194,7 @@ pub fn tick(
     interval: Option<Duration>,
     invoke: impl Fn(&str) -> Invoke,
 ) -> Result<Vec<Ticking>, StartError> {
-    let ticking = template::schedules()?.into_iter().map(|schedule| {
+    let ticking = template()?.schedules()?.into_iter().map(|schedule| {
         let every = interval.unwrap_or_else(|| clock.takes(schedule.every));
         let (invoke, name) = (invoke(&schedule.function), schedule.function.clone());
         Ticking(tokio::spawn(async move {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use include_dir::{Dir, include_dir};
 use serde_json::Value;
 
-use crate::event::Event;
-use crate::signature::SigningSecret;
-use crate::time::UnixMillis;
+use rebound::resend::event::Event;
+use rebound::resend::signature::SigningSecret;
+use rebound::time::UnixMillis;
 
-static EVENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/events");
+static EVENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../events");
 
 /// The body of the sample of a type, as it would come from Resend. `None` for a type without one.
 pub fn body(event_type: &str) -> Option<&'static [u8]> {

@@ -5,9 +5,9 @@ pub mod wording;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::campaign::Campaign;
-use crate::ids::short_hash;
-use crate::publish::{Notice, sms, subject};
+use crate::aws::topic::{Notice, sms, subject};
+use crate::policy::ids::short_hash;
+use crate::resend::campaign::Campaign;
 
 /// What an alert is about: the message attribute `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,10 +6,10 @@ pub mod wording;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::campaign::Campaign;
 use crate::policy::answer::{Choice, Usage};
 use crate::policy::followup::Answer;
 use crate::policy::verdict::Verdict;
+use crate::resend::campaign::Campaign;
 
 /// The tag that the mail of a follow-up must carry, so that nothing is ever decided about it. Its value is the email's id that it follows.
 pub const FOLLOWUP_TAG: &str = "followup_of";
@@ -149,7 +149,7 @@ pub struct Tag {
 impl Followup {
     /// The key of the follow-up to an email and a recipient.
     pub fn idempotency_key(email_id: &str, recipient: &str) -> String {
-        format!("rebound-followup-{}", crate::ids::short_hash(&[email_id, recipient]))
+        format!("rebound-followup-{}", crate::policy::ids::short_hash(&[email_id, recipient]))
     }
 
     /// The tags of the follow-up to an email. A tag's value may hold ASCII letters, digits, `_` and `-`

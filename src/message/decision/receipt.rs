@@ -1,7 +1,7 @@
 //! A receipt, as a person would want to read it.
 
 use super::{By, Done, Receipt};
-use crate::text::one_line;
+use crate::message::text::one_line;
 
 /// How wide the names before each line are.
 const NAME: usize = 12;

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{By, Done, Receipt};
+use crate::aws::topic::{Notice, sms, subject};
 use crate::policy::answer::{Choice, Interest};
-use crate::publish::{Notice, sms, subject};
 
 /// What is published of a decision. `None`: nothing is.
 ///

@@ -32,7 +32,7 @@ pub use self::text::{MESSAGE_CHARS, REASON_CHARS, SUBJECT_CHARS};
 use self::text::{Rules, Shape};
 use self::tools::Tool;
 pub use self::tools::tools;
-use crate::campaign::Campaign;
+use crate::resend::campaign::Campaign;
 
 /// What to do about a happening.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::counting::{Counter, Figures};
 use super::late::Late;
 use super::numbers::{BrakePolicy, Limit};
-use crate::campaign::Cohort;
+use crate::resend::campaign::Cohort;
 use crate::time::{UnixMillis, days, hours};
 
 impl Limit {

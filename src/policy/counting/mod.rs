@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 use super::addressees::Concerned;
 use super::late::late_hour;
 use super::suppression::{Protection, bounce_is_hard, was_never_tried};
-use crate::campaign::{Campaign, CampaignTags, Cohort};
-use crate::event::{Event, EventType};
-use crate::signature::MessageId;
+use crate::resend::campaign::{Campaign, CampaignTags, Cohort};
+use crate::resend::event::{Event, EventType};
+use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
 /// A number kept for each cohort of a campaign.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Answer, Guard};
-use crate::campaign::Campaign;
 use crate::policy::numbers::FollowupPolicy;
+use crate::resend::campaign::Campaign;
 use crate::time::{UnixMillis, days, hours};
 
 /// Which campaigns may be decided about. By default none.

@@ -22,9 +22,9 @@ use std::time::Duration;
 use super::addressees::Concerned;
 use super::numbers::SoftBouncePolicy;
 use super::suppression::{Change, Effect, Grounds, Reason, Record, Said, bounce_is_hard};
-use crate::event::{Event, EventType};
-use crate::recipient::Recipient;
-use crate::signature::MessageId;
+use crate::resend::event::{Event, EventType};
+use crate::resend::recipient::Recipient;
+use crate::resend::signature::MessageId;
 use crate::time::{UnixMillis, days};
 
 /// How much older than [`SoftBounces::since`] a bounce may be that counts: as long as most webhooks take to come.

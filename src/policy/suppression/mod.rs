@@ -23,9 +23,9 @@ use std::collections::BTreeMap;
 pub use self::record::{Record, Said, Suppression};
 use super::addressees::Concerned;
 use super::soft_bounce::soft_bounce;
-use crate::event::{Event, EventType};
-use crate::recipient::Recipient;
-use crate::signature::MessageId;
+use crate::resend::event::{Event, EventType};
+use crate::resend::recipient::Recipient;
+use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
 /// The longest detail kept with a reason, in characters: what a server said, and an item of one reason within a write unit.

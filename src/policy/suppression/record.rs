@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Change, Effect, Grounds, Reason};
-use crate::signature::MessageId;
+use crate::resend::signature::MessageId;
 use crate::time::{UnixMillis, days};
 
 /// How long it is remembered that a reason was lifted, once nothing stands: longer than any older event can still

@@ -91,7 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::signature::MessageId;
+    use crate::resend::signature::MessageId;
 
     fn seen((at, link): (i64, Option<String>)) -> Seen {
         let action = if link.is_some() { Action::Clicked } else { Action::Opened };

@@ -33,7 +33,7 @@
 
 use self::rules::Facts;
 use super::numbers::VerdictPolicy;
-use crate::signature::MessageId;
+use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
 pub mod agent;

@@ -7,7 +7,7 @@ use super::bursts::Bursts;
 use super::scans::Scans;
 use super::{Action, History, Judgement, Seen, Verdict, said};
 use crate::policy::numbers::VerdictPolicy;
-use crate::signature::MessageId;
+use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
 /// What an open says for a person, before the time since delivery adds to it.

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::object::{Object, text_of};
-use crate::recipient::{Named, Recipient};
+use crate::resend::recipient::{Named, Recipient};
 
 /// How deep a list of addresses may lie in others. Resend's is flat.
 const MAX_DEPTH: usize = 4;

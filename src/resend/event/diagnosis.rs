@@ -1,7 +1,7 @@
 //! What the receiving servers said of an outcome: what people need first, blocked or gone. All of it comes from outside.
 
 use super::{Addressees, Event};
-use crate::recipient::Recipient;
+use crate::resend::recipient::Recipient;
 
 /// The longest of what one server said that is kept or shown, in characters.
 const MOST: usize = 300;

@@ -16,7 +16,7 @@ pub use self::addressees::Addressees;
 pub(crate) use self::object::Object;
 use self::object::text_of;
 pub use self::types::EventType;
-use crate::recipient::Recipient;
+use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
 /// Why a verified body cannot be read as an event.

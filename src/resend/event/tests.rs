@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::policy::suppression::protection;
-use crate::signature::MessageId;
+use crate::resend::signature::MessageId;
 
 fn event(data: &str) -> String {
     format!(r#"{{"created_at":"2026-11-20T10:00:00.000Z","data":{data},"type":"email.bounced"}}"#)

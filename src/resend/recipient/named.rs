@@ -49,7 +49,7 @@ fn ends_here(after: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::recipient::Recipient;
+    use crate::resend::recipient::Recipient;
 
     fn names(text: &str, address: &str) -> bool {
         Recipient::parse(address).unwrap().is_named_in(text)

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Agenda, Entry, Kind, key};
-use crate::campaign::{Campaign, Cohort};
+use crate::resend::campaign::{Campaign, Cohort};
 use crate::store::calls::{Change, Trouble, Written};
 use crate::store::{number, text};
 use crate::time::{UnixMillis, days, hours};

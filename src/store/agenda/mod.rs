@@ -20,7 +20,6 @@
 mod digests;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-#[cfg(feature = "cli")]
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 
 pub use self::digests::{Group, Place};
@@ -162,8 +161,7 @@ impl Agenda {
     }
 
     /// Puts an entry as part of a transaction.
-    #[cfg(feature = "cli")]
-    pub(crate) fn put_of(&self, entry: &Entry) -> PutBuilder {
+    pub fn put_of(&self, entry: &Entry) -> PutBuilder {
         PutBuilder::default().table_name(&self.table).set_item(Some(entry.to_item()))
     }
 

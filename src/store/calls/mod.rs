@@ -4,7 +4,6 @@
 //! writing the same again. So an answer that was lost is simply asked for once more.
 
 mod read;
-#[cfg(feature = "cli")]
 mod whole;
 
 use std::future::Future;
@@ -20,9 +19,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use tokio::time::Instant;
 
 pub(super) use self::read::{Order, Range};
-#[cfg(feature = "cli")]
-pub(crate) use self::whole::Page;
-#[cfg(feature = "cli")]
+pub use self::whole::Page;
 pub use self::whole::Wanted;
 use super::Item;
 use super::failure::Failure;

@@ -22,13 +22,13 @@ pub struct Wanted {
 
 /// A page of a table.
 #[derive(Clone, Debug)]
-pub(crate) struct Page {
+pub struct Page {
     /// The items that are wanted.
-    pub(crate) items: Vec<Item>,
+    pub items: Vec<Item>,
     /// How many were read for them.
-    pub(crate) scanned: usize,
+    pub scanned: usize,
     /// Where the next page begins; `None`: this was the last.
-    pub(crate) next: Option<Item>,
+    pub next: Option<Item>,
 }
 
 impl Calls {
@@ -37,7 +37,7 @@ impl Calls {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub(crate) async fn scan_page(
+    pub async fn scan_page(
         &self,
         table: &str,
         wanted: &Wanted,
@@ -67,7 +67,7 @@ impl Calls {
     ///
     /// # Errors
     /// DynamoDB can't be asked, or will never take it.
-    pub(crate) async fn rewrite(
+    pub async fn rewrite(
         &self,
         table: &str,
         keys: &[&str],

@@ -1,9 +1,9 @@
 //! The items `late#<hour>#<cohort>`: how many emails of a cohort were sent in a much later hour. Plain sums, beside their cohort's.
 
 use super::Campaigns;
-use crate::campaign::{Campaign, Cohort};
 use crate::policy::brake::LONG_WINDOW_DAYS;
 use crate::policy::late::Late;
+use crate::resend::campaign::{Campaign, Cohort};
 use crate::store::calls::Trouble;
 use crate::store::{Item, as_number};
 use crate::time::{UnixMillis, days};
@@ -29,7 +29,7 @@ pub(super) fn forget_late(hour: Cohort) -> i64 {
 }
 
 /// What an item of the campaigns table adds to what was sent late; nothing, if it is of another kind.
-pub(crate) fn add_late(item: &Item, late: &mut Late) {
+pub fn add_late(item: &Item, late: &mut Late) {
     let key = item.get("cohort").and_then(|key| key.as_s().ok()).and_then(|key| key.strip_prefix(LATE));
     let Some((hour, cohort)) = key.and_then(|key| key.split_once('#')) else { return };
     let sent = item.get("sent").and_then(as_number);

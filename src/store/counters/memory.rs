@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::late::late_key;
-use crate::campaign::Cohort;
 use crate::policy::counting::{Count, Counter, MessageHash, Once};
+use crate::resend::campaign::Cohort;
 use crate::store::{Item, as_number};
 use crate::time::UnixMillis;
 
@@ -96,7 +96,7 @@ pub(super) fn happening(item: &Item) -> Option<(UnixMillis, Cohort)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::Campaign;
+    use crate::resend::campaign::Campaign;
 
     fn delivered(message: u8, second: i64) -> Count {
         Count {

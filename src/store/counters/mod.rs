@@ -70,19 +70,16 @@ mod seen;
 mod tally;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-#[cfg(feature = "cli")]
-pub(crate) use self::late::add_late;
+pub use self::late::add_late;
 use self::memory::{Memory, memories};
 use self::tally::Tally;
-#[cfg(feature = "cli")]
-pub(crate) use self::view::cohort_figures;
+pub use self::view::cohort_figures;
 use super::calls::{Calls, Trouble};
 use super::failure::Failure;
 use super::{Item, text};
-use crate::campaign::{Campaign, Cohort};
 use crate::policy::counting::Count;
+use crate::resend::campaign::{Campaign, Cohort};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many cohorts and late sums one transaction adds to, and how many memories it writes. It holds 100 items at most; a memory that
 /// moves a count writes two more items, and adds to a cohort more.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Campaigns;
 use super::memory::{Memory, ledger};
-use crate::campaign::{Campaign, Cohort};
 use crate::policy::counting::MessageHash;
+use crate::resend::campaign::{Campaign, Cohort};
 use crate::store::calls::Trouble;
 use crate::store::failure::Failure;
 use crate::store::patience::Patience;

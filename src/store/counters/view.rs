@@ -3,10 +3,10 @@
 use super::Campaigns;
 use super::late::{LATE_END, add_late};
 use super::tally::{COMPLAINED_AT, complained_at};
-use crate::campaign::{Campaign, Cohort};
 use crate::policy::brake::{LONG_WINDOW_DAYS, SHORT_WINDOW_HOURS, View};
 use crate::policy::counting::{Counter, Figures};
 use crate::policy::late::Late;
+use crate::resend::campaign::{Campaign, Cohort};
 use crate::store::calls::Trouble;
 use crate::store::{Item, as_number};
 use crate::time::{UnixMillis, days, hours};
@@ -59,7 +59,8 @@ impl Campaigns {
     }
 }
 
-pub(crate) fn cohort_figures(item: &Item) -> Option<(Cohort, Figures)> {
+/// The figures of a cohort's item; `None` if it is another item.
+pub fn cohort_figures(item: &Item) -> Option<(Cohort, Figures)> {
     let cohort = Cohort::parse(item.get("cohort")?.as_s().ok()?)?;
     let figure = |counter: Counter| Some((counter, as_number(item.get(counter.as_str())?)?));
     Some((cohort, Figures(Counter::ALL.into_iter().filter_map(figure).collect())))

@@ -38,7 +38,7 @@ pub use self::decide::{AtOnce, Stored};
 use super::calls::{Calls, Change, Trouble};
 use super::row::payload_text;
 use super::{Item, NOT_THERE, THERE, as_number, number, string, text};
-use crate::recipient::Recipient;
+use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
 /// The longest recipient as part of a key, in bytes. An address has at most 320.
@@ -64,13 +64,13 @@ impl Happening {
         let mut all: Vec<&str> = recipients.iter().map(Recipient::as_str).collect();
         all.sort_unstable();
         let whom = all.join(",");
-        let whom = if whom.len() <= MAX_WHOM { whom } else { crate::ids::short_hash(&all) };
+        let whom = if whom.len() <= MAX_WHOM { whom } else { crate::policy::ids::short_hash(&all) };
         Self { email_id: email_id.to_owned(), event_type, whom }
     }
 
     /// The id of the decision about it: the same whenever it is made again.
     pub fn decision_id(&self) -> String {
-        format!("decision-{}", crate::ids::short_hash(&[&self.email_id, self.event_type, &self.whom]))
+        format!("decision-{}", crate::policy::ids::short_hash(&[&self.email_id, self.event_type, &self.whom]))
     }
 
     /// The sort key of its decision.

@@ -12,8 +12,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
 use super::{Item, number, text};
-use crate::event::Event;
-use crate::signature::MessageId;
+use crate::resend::event::Event;
+use crate::resend::signature::MessageId;
 use crate::time::{UnixMillis, days};
 
 /// What DynamoDB bills as one write, in bytes.
@@ -144,7 +144,7 @@ pub fn payload(item: &Item) -> Option<Cow<'_, [u8]>> {
         AttributeValue::S(text) => Some(Cow::Borrowed(text.as_bytes())),
         AttributeValue::B(zlib) => {
             // A body is never larger than what the function accepts, so neither is what this may grow to.
-            let limit = crate::http::MAX_BODY_BYTES;
+            let limit = crate::aws::http::MAX_BODY_BYTES;
             miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(zlib.as_ref(), limit).ok().map(Cow::Owned)
         }
         _ => None,
@@ -152,8 +152,7 @@ pub fn payload(item: &Item) -> Option<Cow<'_, [u8]>> {
 }
 
 /// A body as rows hold it that are not text.
-#[cfg(feature = "cli")]
-pub(crate) fn compressed(body: &[u8]) -> Vec<u8> {
+pub fn compressed(body: &[u8]) -> Vec<u8> {
     miniz_oxide::deflate::compress_to_vec_zlib(body, COMPRESSION_LEVEL)
 }
 

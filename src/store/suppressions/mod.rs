@@ -15,7 +15,7 @@ pub use self::stored::{Standing, Stored};
 use super::calls::{Calls, Trouble};
 use super::forgotten::{self, ForgottenKey};
 use super::recipient_key;
-use crate::recipient::Recipient;
+use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
 /// The suppressions table, for whoever reads it by address; and for changes by hand.

@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::policy::suppression::{Change, Grounds, Reason, Record, Said, Suppression};
-use crate::recipient::Recipient;
-use crate::signature::MessageId;
+use crate::resend::recipient::Recipient;
+use crate::resend::signature::MessageId;
 use crate::store::calls::Change as Condition;
 use crate::store::version::SeenVersion;
 use crate::store::{Item, as_number, number, text};

@@ -31,7 +31,7 @@ pub use self::near::Begun;
 use super::agenda::{Agenda, Entry};
 use super::calls::{Calls, Change, Trouble, Written, update_item};
 use super::{Item, NOT_THERE, THERE, as_number, number, string, text};
-use crate::event::EventType;
+use crate::resend::event::EventType;
 use crate::time::UnixMillis;
 
 /// Who publishes an alert.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rebound::decision::{By, Done};
-use rebound::local::faults::{Call, Fault};
-use rebound::queue::Delivery;
+use aws_local::faults::{Call, Fault};
+use rebound::aws::queue::Delivery;
+use rebound::message::decision::{By, Done};
 use serde_json::{Value, json};
 
 use super::{LINK, MINUTE, Mail, NOW, PHONE, Stage, after};

@@ -3,16 +3,15 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use rebound::local::claude::ClaudeStub;
-use rebound::local::runtime_api::RuntimeApi;
-use rebound::local::samples::{self, SignedMessage};
-use rebound::local::stack::{EmbeddedAws, Options};
-use rebound::local::tls::{Certificate, Terminator};
+use aws_local::tls::{Certificate, Terminator};
 use rebound::time::UnixMillis;
+use rebound_dev::claude::ClaudeStub;
+use rebound_dev::running::runtime_api;
+use rebound_dev::samples::{self, SignedMessage};
+use rebound_dev::stack::{EmbeddedAws, Options};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::binaries::program;
+use crate::support::program;
 use crate::support::{any_port, hand_over, log_line, now, secret};
 
 /// The samples that the batch is about, with the ids that it names them by.
@@ -36,7 +35,7 @@ async fn the_engage_binary_works_as_lambda_runs_it_and_logs_nothing_personal() {
     let secrets = aws.secrets_manager.as_ref().unwrap();
     secrets.put(&aws.variable("API_KEYS_ARN").unwrap(), &json!({ "ANTHROPIC_API_KEY": "sk-ant-secret" }).to_string());
     let claude = ClaudeStub::start(any_port()).await.unwrap();
-    let api = RuntimeApi::start("engage").await.unwrap();
+    let api = runtime_api("engage").await.unwrap();
     let mut engage = program(env!("CARGO_BIN_EXE_engage"));
     engage.envs(aws.variables()).envs(api.variables()).env("ANTHROPIC_BASE_URL", claude.url());
     let mut engage = engage.stdout(Stdio::piped()).spawn().unwrap();
@@ -77,12 +76,12 @@ async fn claude_is_asked_over_tls_and_nobody_whose_certificate_is_not_trusted_ge
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("authority.pem");
     let certificate = Certificate::new().unwrap();
-    certificate.write(&authority).unwrap();
+    certificate.write_after(rebound::aws::AMAZON_ROOTS, &authority).unwrap();
     let terminator = Terminator::start(&claude.url(), &certificate).await.unwrap();
     let batch = samples::invocation("engage", "batch").unwrap();
     for (message, trusted, failures) in [(&story[1], false, 1), (&story[2], true, 0)] {
         assert_eq!(hand_over(&receiver, message, Duration::from_secs(30)).await.0, 200);
-        let api = RuntimeApi::start("engage").await.unwrap();
+        let api = runtime_api("engage").await.unwrap();
         let mut engage = program(env!("CARGO_BIN_EXE_engage"));
         engage.envs(aws.variables()).envs(api.variables()).env("ANTHROPIC_BASE_URL", terminator.url());
         engage.env("ANTHROPIC_API_KEY", "sk-ant-secret").stdout(Stdio::null());
@@ -94,32 +93,4 @@ async fn claude_is_asked_over_tls_and_nobody_whose_certificate_is_not_trusted_ge
         assert_eq!(answer["batchItemFailures"].as_array().unwrap().len(), failures, "{answer}");
         assert_eq!(claude.asked().is_empty(), !trusted);
     }
-}
-
-#[tokio::test]
-async fn rebound_dev_decides_about_a_click_that_is_posted_to_it() {
-    let mut dev = program(env!("CARGO_BIN_EXE_rebound"));
-    dev.args(["dev", "--listen", "127.0.0.1:0", "--dynamodb", "127.0.0.1:0", "--claude-stub"]);
-    dev.args(["--settle", "0.1", "--window", "0.1"]);
-    let mut dev = dev.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(dev.stdout.take().unwrap()).lines();
-    let mut next = async || tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap();
-    let url = loop {
-        let line = next().await.unwrap();
-        if let Some(url) = line.strip_prefix("function URL") {
-            break url.trim().to_owned();
-        }
-    };
-    for message in &story() {
-        let request = message.request(&rebound::web::client(), reqwest::Method::POST, &url);
-        assert_eq!(request.send().await.unwrap().status(), 200);
-    }
-    let mut decided = Vec::new();
-    while decided.len() < 2 {
-        let line = next().await.unwrap();
-        decided.extend(line.starts_with("DECISION").then_some(line));
-    }
-    decided.sort();
-    assert!(decided[0].contains("engagement") && decided[1].contains("followup"), "{decided:?}");
-    assert!(decided[1].contains("maya.lindqvist@example.com, campaign autumn-bulbs"), "{decided:?}");
 }

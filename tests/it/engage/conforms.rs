@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use rebound::local::claude::{Behaviour, ClaudeStub};
+use rebound_dev::claude::{Behaviour, ClaudeStub};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -144,7 +144,8 @@ async fn every_answer_of_the_stand_in_is_one_that_the_official_package_reads_to_
     for behaviour in [Behaviour::Default, Behaviour::Content(text, "end_turn".to_owned())] {
         claude.plan(move |_| behaviour.clone());
         for body in &bodies {
-            let post = rebound::web::client().post(format!("{}/v1/messages", claude.url())).body(body.to_string());
+            let post =
+                rebound::claude::web::client().post(format!("{}/v1/messages", claude.url())).body(body.to_string());
             let post = post.header("content-type", "application/json").header("anthropic-version", "2023-06-01");
             let answer = post.header("x-api-key", "k").send().await.unwrap();
             assert_eq!(answer.status().as_u16(), 200);

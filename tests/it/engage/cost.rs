@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rebound::decision::{By, Done};
-use rebound::local::faults::Service;
-use rebound::stream::BatchAnswer;
+use aws_local::faults::Service;
+use rebound::aws::stream::BatchAnswer;
+use rebound::message::decision::{By, Done};
 
 use super::{LINK, MINUTE, Mail, NOW, Stage, after};
 

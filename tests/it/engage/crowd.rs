@@ -5,26 +5,26 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_local::feeder::Invoke;
+use aws_local::poller::Figures;
+use aws_local::sqs::Counts;
 use aws_sdk_dynamodb::types::{PutRequest, StreamSpecification, WriteRequest};
+use rebound::aws::queue::{BATCH, Delivery, Engagement, Queue};
 use rebound::claude::price::Price;
 use rebound::config::EngageConfig;
-use rebound::decision::{By, Receipt};
 use rebound::engage::Engager;
-use rebound::event::Event;
-use rebound::local::claude::Behaviour;
-use rebound::local::feeder::Invoke;
-use rebound::local::poller::Figures;
-use rebound::local::running::poll;
-use rebound::local::samples::SignedMessage;
-use rebound::local::sqs::Counts;
-use rebound::local::stack::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE};
-use rebound::local::template;
-use rebound::money::NanoUsd;
+use rebound::message::decision::{By, Receipt};
 use rebound::policy::answer::Usage;
-use rebound::queue::{BATCH, Delivery, Engagement, Queue};
-use rebound::signature::MessageId;
+use rebound::policy::money::NanoUsd;
+use rebound::resend::event::Event;
+use rebound::resend::signature::MessageId;
 use rebound::store::Item;
 use rebound::store::row::{Row, Stamp, payload_text};
+use rebound_dev::claude::Behaviour;
+use rebound_dev::running::poll;
+use rebound_dev::samples::SignedMessage;
+use rebound_dev::stack::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE};
+use rebound_dev::template::template;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
@@ -79,7 +79,7 @@ pub(super) async fn queued(stage: &Stage, messages: &[SignedMessage]) {
 
 /// Hands the queue's messages over by the template's mapping, perhaps with another concurrency, until there are none.
 pub(super) async fn drained(stage: &Stage, concurrency: Option<usize>, invoke: &Invoke) -> Figures {
-    let mut mappings = template::queue_mappings().unwrap();
+    let mut mappings = template().unwrap().queue_mappings().unwrap();
     mappings.retain(|mapping| mapping.function == "engage");
     for mapping in &mut mappings {
         mapping.concurrency = concurrency.or(mapping.concurrency);

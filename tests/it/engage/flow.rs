@@ -1,9 +1,9 @@
 //! Who it was, what is decided, what is published, and what never is.
 
-use rebound::decision::{By, Done};
-use rebound::local::claude::Behaviour;
+use rebound::aws::stream::BatchAnswer;
+use rebound::message::decision::{By, Done};
 use rebound::policy::verdict::Verdict;
-use rebound::stream::BatchAnswer;
+use rebound_dev::claude::Behaviour;
 use serde_json::json;
 
 use super::{DAY, HOUR, MINUTE, Mail, NOW, PHONE, Stage, after, suppress};
@@ -91,7 +91,7 @@ async fn a_scanners_clicks_do_not_use_up_the_readers() {
     let mut reader = mail.clicked("c1", after(-10 * MINUTE));
     reader = {
         let body = String::from_utf8(reader.body.clone()).unwrap().replace("203.0.113.24", "198.51.100.7");
-        rebound::local::samples::SignedMessage::new("c1", NOW.seconds(), body, &crate::support::secret())
+        rebound_dev::samples::SignedMessage::new("c1", NOW.seconds(), body, &crate::support::secret())
     };
     stage.happens(&[reader]).await;
     assert_eq!(stage.receipt().await.done, Done::FollowupProposed);
@@ -211,10 +211,10 @@ async fn a_recipient_gets_no_more_follow_ups_than_the_caps_allow() {
 
 /// The same message, signed at another moment.
 fn message_at(
-    message: &rebound::local::samples::SignedMessage,
+    message: &rebound_dev::samples::SignedMessage,
     now: rebound::time::UnixMillis,
-) -> rebound::local::samples::SignedMessage {
-    rebound::local::samples::SignedMessage::new(
+) -> rebound_dev::samples::SignedMessage {
+    rebound_dev::samples::SignedMessage::new(
         message.id.clone(),
         now.seconds(),
         message.body.clone(),

@@ -1,7 +1,7 @@
 //! While SNS hangs, a batch waits for it once; what was decided is published when it is delivered again.
 
-use rebound::local::faults::{Fault, Service};
-use rebound::stream::BatchAnswer;
+use aws_local::faults::{Fault, Service};
+use rebound::aws::stream::BatchAnswer;
 
 use super::{MINUTE, Mail, NOW, Stage, after};
 

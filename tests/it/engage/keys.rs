@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use aws_local::secrets_manager::LocalSecretsManager;
 use rebound::claude::keys::{INTERVAL, Key, Keys};
-use rebound::decision::{By, Receipt};
 use rebound::engage::Engager;
-use rebound::local::claude::Behaviour;
-use rebound::local::secrets_manager::LocalSecretsManager;
-use rebound::local::stack::API_KEYS_NAME;
+use rebound::message::decision::{By, Receipt};
+use rebound_dev::claude::Behaviour;
+use rebound_dev::stack::API_KEYS_NAME;
 use serde_json::json;
 use tokio::time::Instant;
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rebound::local::samples::SignedMessage;
-use rebound::money::NanoUsd;
+use rebound::policy::money::NanoUsd;
+use rebound_dev::samples::SignedMessage;
 
 use super::crowd::{
     Crowded, apart, clicked, decided_once, drained, is, kept_to_the_budget, queued, spent, stored, together,

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use rebound::decision::Done;
-use rebound::local::feeder::Invoke;
-use rebound::local::samples::SignedMessage;
-use rebound::stream::BatchAnswer;
+use aws_local::feeder::Invoke;
+use rebound::aws::stream::BatchAnswer;
+use rebound::message::decision::Done;
+use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

@@ -1,11 +1,11 @@
 //! A click on an opt-out or preference link is no interest: it is recorded, nobody is asked, and no follow-up goes to that recipient.
 
-use rebound::decision::{By, Done};
-use rebound::local::claude::Behaviour;
+use rebound::aws::stream::BatchAnswer;
+use rebound::message::decision::{By, Done};
 use rebound::policy::followup::{Guard, Ruling};
 use rebound::store::Item;
-use rebound::stream::BatchAnswer;
 use rebound::time::UnixMillis;
+use rebound_dev::claude::Behaviour;
 use serde_json::{Value, json};
 
 use super::{DAY, LINK, MINUTE, Mail, NOW, PHONE, Stage, after};
@@ -23,7 +23,7 @@ async fn remembered(stage: &Stage, recipient: &str) -> Option<(i64, i64)> {
     facts.iter().find(is_it).map(|item| (number(item, "at"), number(item, "until")))
 }
 
-fn opts_out(mail: &Mail, message: &str, at: UnixMillis) -> rebound::local::samples::SignedMessage {
+fn opts_out(mail: &Mail, message: &str, at: UnixMillis) -> rebound_dev::samples::SignedMessage {
     mail.clicked_by(message, at, PHONE, OPT_OUT)
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use aws_local::faults::Fault;
 use aws_sdk_dynamodb::types::AttributeValue;
-use rebound::decision::Done;
-use rebound::local::faults::Fault;
+use rebound::aws::stream::BatchAnswer;
+use rebound::message::decision::Done;
 use rebound::policy::followup::{Guard, Ruling};
-use rebound::stream::BatchAnswer;
 
 use super::{MINUTE, Mail, NOW, Stage, after};
 
@@ -55,7 +55,7 @@ async fn the_first_who_is_forgotten_gets_no_follow_up_either() {
     assert_eq!(stage.published().len(), 1);
 
     let key = rebound::store::forgotten::ForgottenKey::new([7; 32]).unwrap();
-    let name = key.name_of(&rebound::recipient::Recipient::parse("ann@example.com").unwrap());
+    let name = key.name_of(&rebound::resend::recipient::Recipient::parse("ann@example.com").unwrap());
     let put = |name: &str| {
         let put = stage.dynamodb.put_item().table_name(stage.aws.variable("SUPPRESSIONS_TABLE").unwrap());
         put.item("recipient", AttributeValue::S(name.to_owned()))
@@ -87,7 +87,7 @@ async fn two_mails_to_one_recipient_decided_side_by_side_do_not_both_get_a_follo
     let receipts = stage.receipts().await;
     let proposed = receipts.values().filter(|receipt| receipt.done == Done::FollowupProposed).count();
     assert_eq!((receipts.len(), proposed, stage.published().len()), (40, 20, 20));
-    let is_by_the_gap = |receipt: &&rebound::decision::Receipt| {
+    let is_by_the_gap = |receipt: &&rebound::message::decision::Receipt| {
         receipt.guards.iter().any(|answer| (answer.guard, answer.ruling) == (Guard::Gap, Ruling::Refused))
     };
     assert_eq!(receipts.values().filter(is_by_the_gap).count(), 20, "the receipt of the other says why");

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rebound::decision::Done;
-use rebound::local::claude::Behaviour;
-use rebound::local::faults::{Fault, Service};
-use rebound::queue::Delivery;
-use rebound::stream::BatchAnswer;
+use aws_local::faults::{Fault, Service};
+use rebound::aws::queue::Delivery;
+use rebound::aws::stream::BatchAnswer;
+use rebound::message::decision::Done;
 use rebound::time::UnixMillis;
+use rebound_dev::claude::Behaviour;
 use serde_json::json;
 
 use super::{MINUTE, Mail, NOW, Stage, after, suppress};

@@ -1,7 +1,7 @@
 //! What people are told of, in which words, and how often.
 
-use rebound::local::samples::SignedMessage;
 use rebound::time::UnixMillis;
+use rebound_dev::samples::SignedMessage;
 use serde_json::json;
 
 use super::{DAY, HOUR, MINUTE, NOW, Stage, after, mail, of};
@@ -194,7 +194,7 @@ async fn a_quarantined_message_is_told() {
 /// The numbers in the digests that were published, and of what they are.
 fn digests(stage: &Stage) -> Vec<(String, i64)> {
     let digests = stage.alerts().into_iter().filter(|alert| alert.kind.as_str() == "digest");
-    let figures = |alert: rebound::alert::Alert| {
+    let figures = |alert: rebound::message::alert::Alert| {
         (alert.figures["of"].as_str().unwrap().to_owned(), alert.figures["folded"].as_i64().unwrap())
     };
     digests.map(figures).collect()

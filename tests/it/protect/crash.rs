@@ -5,11 +5,11 @@ use std::future::Future;
 use std::io::Write;
 use std::time::Duration;
 
+use aws_local::faults::{Call, Fault, Half, Service, Told};
 use futures_util::stream::{self, StreamExt};
-use rebound::local::faults::{Call, Fault, Half, Service, Told};
-use rebound::local::samples::SignedMessage;
+use rebound::aws::stream::BatchAnswer;
 use rebound::store::Item;
-use rebound::stream::BatchAnswer;
+use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -155,7 +155,7 @@ struct End {
 async fn end(stage: &Stage) -> End {
     let agenda = stage.scan("AGENDA_TABLE").await;
     let waiting = |item: &&Item| !item["kind"].as_s().unwrap().starts_with("told#") && !item.contains_key("sent");
-    let folded = |alert: rebound::alert::Alert| Some((alert.id, alert.figures.get("folded")?.as_i64()?));
+    let folded = |alert: rebound::message::alert::Alert| Some((alert.id, alert.figures.get("folded")?.as_i64()?));
     let folded: BTreeMap<String, i64> = stage.alerts().into_iter().filter_map(folded).collect();
     End {
         rows: stage.records().await.iter().map(Value::to_string).collect(),
@@ -171,7 +171,7 @@ async fn end(stage: &Stage) -> End {
 
 /// What tells alerts apart, but for what depends on the order of things: which complaint was the first of its hour, and how
 /// many changes it took a brake.
-fn alert_key(alert: &rebound::alert::Alert) -> String {
+fn alert_key(alert: &rebound::message::alert::Alert) -> String {
     match alert.kind.as_str() {
         "complaint" | "digest" => alert.kind.as_str().to_owned(),
         "brake" => alert.title.clone(),
@@ -181,7 +181,7 @@ fn alert_key(alert: &rebound::alert::Alert) -> String {
 
 /// The alerts that were published more than once.
 fn repeated(stage: &Stage) -> Vec<String> {
-    let mut seen = BTreeMap::<String, Vec<rebound::alert::Alert>>::new();
+    let mut seen = BTreeMap::<String, Vec<rebound::message::alert::Alert>>::new();
     for alert in stage.alerts() {
         seen.entry(alert.id.clone()).or_default().push(alert);
     }

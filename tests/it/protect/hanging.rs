@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use rebound::local::faults::{Fault, Service};
-use rebound::local::samples::SignedMessage;
+use aws_local::faults::{Fault, Service};
+use rebound_dev::samples::SignedMessage;
 
 use super::{DAY, MINUTE, NOW, Stage, after, again, mail, of, soon};
 

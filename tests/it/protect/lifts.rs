@@ -1,26 +1,8 @@
 //! Webhooks that lift suppressions: each is noted, and more than twenty people in an hour are one alert.
 
-use rebound::local::samples::SignedMessage;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{HOUR, MINUTE, NOW, Stage, after, mail};
-use crate::support::secret;
-
-fn signed(id: &str, event_type: &str, at: i64, data: &Value) -> SignedMessage {
-    let body = json!({ "type": event_type, "created_at": after(at).to_text(), "data": data });
-    SignedMessage::new(id, NOW.seconds(), body.to_string(), &secret())
-}
-
-/// A contact as it is so many milliseconds after [`NOW`].
-pub(crate) fn contact(who: &str, at: i64, unsubscribed: bool) -> SignedMessage {
-    let data = json!({ "id": format!("c-{who}"), "email": format!("{who}@example.com"), "unsubscribed": unsubscribed });
-    signed(&format!("m-{who}{at}"), "contact.updated", at, &data)
-}
-
-pub(crate) fn listed(who: &str, at: i64, event_type: &str) -> SignedMessage {
-    let data = json!({ "id": format!("s-{who}"), "email": format!("{who}@example.com"), "origin": "bounce" });
-    signed(&format!("m-{who}{at}"), event_type, at, &data)
-}
+use super::{HOUR, MINUTE, NOW, Stage, after, contact, listed, mail};
 
 fn people(number: usize) -> Vec<String> {
     (0..number).map(|n| format!("p{n}")).collect()

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use rebound::local::faults::Fault;
-use rebound::stream::BatchAnswer;
+use aws_local::faults::Fault;
+use rebound::aws::stream::BatchAnswer;
 use serde_json::Value;
 
+use super::contact;
 use super::domains::updated;
-use super::lifts::contact;
 use super::{HOUR, MINUTE, NOW, Stage, after, message_of, soon};
 
 /// A domain that is pending after it was verified, and two people whom webhooks lifted, where one is no alert.

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use rebound::campaign::Cohort;
-use rebound::local::samples::SignedMessage;
+use rebound::aws::stream::BatchAnswer;
 use rebound::policy::brake::{View, brake};
 use rebound::policy::counting::{Counter, Figures};
 use rebound::policy::late::Late;
 use rebound::policy::numbers::BrakePolicy;
+use rebound::resend::campaign::Cohort;
 use rebound::store::Item;
-use rebound::stream::BatchAnswer;
 use rebound::time::UnixMillis;
+use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 
 use super::{HOUR, MINUTE, NOW, Stage, after, message_of};

@@ -1,7 +1,7 @@
 //! What can never be handled is recorded, told, and passed; what may pass is delivered again.
 
-use rebound::local::faults::{Fault, Service};
-use rebound::stream::BatchAnswer;
+use aws_local::faults::{Fault, Service};
+use rebound::aws::stream::BatchAnswer;
 use serde_json::{Value, json};
 
 use super::{HOUR, MINUTE, NOW, Stage, after, again, mail, of};

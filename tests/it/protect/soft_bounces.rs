@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use rebound::local::samples::SignedMessage;
-use rebound::stream::BatchAnswer;
+use rebound::aws::stream::BatchAnswer;
+use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 
 use super::{DAY, HOUR, MINUTE, NOW, Stage, after, mail, message_of};

@@ -1,6 +1,6 @@
 //! What is remembered stays as long as the longest window that asks for it.
 
-use rebound::local::samples::SignedMessage;
+use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 
 use super::{DAY, HOUR, MINUTE, Stage, after, mail, of};

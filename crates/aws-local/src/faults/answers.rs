@@ -2,12 +2,13 @@
 
 use http_body_util::Full;
 use hyper::body::Bytes;
+use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Fault, Service};
-use crate::local::server::json_response;
-use crate::local::{claude, sns, sqs};
+use crate::server::json_response;
+use crate::{sns, sqs};
 
 const MESSAGE: &str = "injected by the fault proxy";
 
@@ -33,13 +34,18 @@ pub(super) fn of(service: Service, fault: Fault, operation: &str, body: &[u8]) -
             };
             sqs::error(status, code, MESSAGE)
         }
-        Service::Claude => {
-            let (status, retry_after) = match fault {
-                Fault::ServerError => (500, None),
-                Fault::Invalid => (400, None),
-                _ => (429, Some(1)),
+        Service::Http => {
+            let status = match fault {
+                Fault::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+                Fault::Invalid => StatusCode::BAD_REQUEST,
+                _ => StatusCode::TOO_MANY_REQUESTS,
             };
-            claude::error(status, retry_after, MESSAGE)
+            let body = json!({ "type": "error", "error": { "type": "error", "message": MESSAGE } });
+            let mut response = json_response(status, "application/json", body.to_string());
+            if status == StatusCode::TOO_MANY_REQUESTS {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            response
         }
     }
 }

@@ -15,7 +15,7 @@ pub enum Fault {
     LoseAnswer,
     /// It is applied, and no answer ever comes. [`Faults::killed`](super::Faults::killed) resolves then, for whoever kills the caller.
     KillAfter,
-    /// It is not applied, because another write is under way. SNS, SQS and Claude, which know no such thing, throttle instead.
+    /// It is not applied, because another write is under way. SNS, SQS and others, which know no such thing, throttle instead.
     Conflict,
     /// It is not applied, because of the table's throughput, or of a quota.
     Throttle,
@@ -57,8 +57,8 @@ pub enum Service {
     Sns,
     /// SQS.
     Sqs,
-    /// Claude's API.
-    Claude,
+    /// Any other API over HTTP, which tells a failure by its status.
+    Http,
 }
 
 /// A call that came by.
@@ -68,6 +68,6 @@ pub struct Call {
     pub index: usize,
     /// Whom it was for.
     pub service: Service,
-    /// `PutItem`, `TransactWriteItems`, `Publish`, `SendMessageBatch` and so on; of Claude the last part of the path: `messages`.
+    /// `PutItem`, `TransactWriteItems`, `Publish`, `SendMessageBatch` and so on; of another API the last part of the path: `messages`.
     pub operation: String,
 }

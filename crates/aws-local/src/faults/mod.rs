@@ -1,4 +1,4 @@
-//! Proxies before DynamoDB, SNS, SQS and Claude that fail when they are told to, by one plan.
+//! Proxies before DynamoDB, SNS, SQS and other APIs that fail when they are told to, by one plan.
 //!
 //! The embedded engine is kind: it never conflicts, never throttles, always answers. AWS and the network are not.
 
@@ -180,7 +180,7 @@ impl Faults {
     }
 }
 
-/// A proxy before one service. To a `GET`, which none of the services knows but Claude's, it answers what it did so far.
+/// A proxy before one service. To a `GET`, which no service of AWS's knows, it answers what it did so far.
 #[derive(Debug)]
 pub struct FaultProxy {
     server: Server,
@@ -194,7 +194,7 @@ impl FaultProxy {
     /// The address can't be bound.
     pub async fn start(upstream: String, address: SocketAddr, service: Service, faults: Faults) -> io::Result<Self> {
         let upstream = Arc::new(Upstream {
-            client: crate::web::client_for(&upstream),
+            client: crate::http_client(&upstream),
             url: upstream,
             service,
             faults: faults.clone(),

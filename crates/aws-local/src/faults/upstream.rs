@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::half::{self, Half, Late, Told};
 use super::{Fault, Faults, Service, answers, capacity};
-use crate::local::server::{HangUp, Reply, json_response};
+use crate::server::{HangUp, Reply, json_response};
 
 /// What a proxy stands before.
 pub(super) struct Upstream {
@@ -22,7 +22,7 @@ pub(super) struct Upstream {
 
 impl Upstream {
     pub(super) async fn answer(&self, request: Request<Bytes>) -> Reply {
-        if request.method() == Method::GET && self.service != Service::Claude {
+        if request.method() == Method::GET && self.service != Service::Http {
             let (calls, injected) = self.faults.counted();
             let counted = json!({ "calls": calls, "injected": injected });
             return Ok(json_response(StatusCode::OK, "application/json", counted.to_string()));
@@ -67,7 +67,7 @@ impl Upstream {
             let mut form = form_urlencoded::parse(request.body());
             return form.find(|(name, _)| name == "Action").map(|(_, action)| action.into_owned()).unwrap_or_default();
         }
-        if self.service == Service::Claude {
+        if self.service == Service::Http {
             return request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
         }
         let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();

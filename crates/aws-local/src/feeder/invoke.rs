@@ -21,7 +21,7 @@ pub type Invoke = Arc<dyn Fn(Value) -> Pin<Box<dyn Future<Output = Result<Value,
 /// (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>). While nobody listens there, it waits: a function that can't be
 /// invoked has not broken off, and its batch is not to be split.
 pub fn over_http(url: &str, function: &str) -> Invoke {
-    let client = crate::web::client();
+    let client = crate::http_client("");
     let url = format!("{}/2015-03-31/functions/{function}/invocations", url.trim_end_matches('/'));
     Arc::new(move |event| {
         let (client, url, event) = (client.clone(), url.clone(), event.to_string());

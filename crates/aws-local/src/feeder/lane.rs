@@ -13,8 +13,8 @@ use super::Counters;
 use super::chaos::Dice;
 use super::invoke::{Invoke, first_failure};
 use super::progress::{Record, Waiting};
-use crate::local::template::Mapping;
-use crate::time::UnixMillis;
+use crate::sam::Mapping;
+use jiff::Timestamp;
 
 /// The largest event of an invocation, as Lambda has it, less what surrounds the records.
 const MOST_BYTES: usize = 6 * 1024 * 1024 - 1024;
@@ -140,7 +140,7 @@ impl Lane {
         });
         let mut batch: Vec<Waiting> = self.waiting.drain(..size.min(self.waiting.len())).collect();
         if let Some(age) = self.mapping.maximum_record_age {
-            let oldest = UnixMillis::now().0 as f64 / 1_000.0 - age.as_secs_f64();
+            let oldest = Timestamp::now().as_millisecond() as f64 / 1_000.0 - age.as_secs_f64();
             let given_up: Vec<Waiting> = batch.extract_if(.., |waiting| waiting.record.written < oldest).collect();
             if !given_up.is_empty() {
                 let (first, last) = ends(&given_up);

@@ -32,9 +32,8 @@ use self::lane::Lane;
 use self::progress::Progress;
 use self::reader::{Reader, Reading};
 use self::stream::Stream;
-use super::dynamodb_api::CallError;
-use super::template::Mapping;
-use crate::aws::AwsEnvironment;
+use super::dynamodb_api::{Access, CallError};
+use super::sam::Mapping;
 
 /// How often the checkpoint is written, at most.
 const BETWEEN_CHECKPOINTS: Duration = Duration::from_millis(250);
@@ -133,13 +132,13 @@ impl Feeder {
     /// # Errors
     /// DynamoDB does not answer, the table has no stream, or the checkpoint can't be read.
     pub async fn start(
-        aws: &AwsEnvironment,
+        access: &Access,
         table: &str,
         mappings: Vec<Mapping>,
         options: Options,
         invoke: impl Fn(&Mapping) -> Invoke,
     ) -> Result<Self, FeedError> {
-        let mut stream = Stream::open(aws, table).await?;
+        let mut stream = Stream::open(access, table).await?;
         let mut checkpoint = options.checkpoint.map(|path| Checkpoint::new(path, &stream.arn));
         let done_through = match &mut checkpoint {
             Some(checkpoint) => checkpoint.read()?,

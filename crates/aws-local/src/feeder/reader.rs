@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Counters;
 use super::progress::{Progress, Record};
 use super::stream::{MOST_RECORDS, Stream, sequence};
-use crate::local::template::Mapping;
+use crate::sam::Mapping;
 
 /// How many records may be under way. More would fill the memory while a function is slower than the stream.
 const MOST_UNDER_WAY: usize = 50_000;

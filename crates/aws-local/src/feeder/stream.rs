@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::FeedError;
-use crate::aws::AwsEnvironment;
-use crate::local::dynamodb_api::{CallError, DynamoDbApi};
+
+use crate::dynamodb_api::{Access, CallError, DynamoDbApi};
 
 /// The most records of one read, as DynamoDB has it.
 pub(super) const MOST_RECORDS: usize = 1_000;
@@ -23,8 +23,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) async fn open(aws: &AwsEnvironment, table: &str) -> Result<Self, FeedError> {
-        let api = DynamoDbApi::new(aws);
+    pub(super) async fn open(access: &Access, table: &str) -> Result<Self, FeedError> {
+        let api = DynamoDbApi::new(access);
         let no_stream = || FeedError::NoStream(table.to_owned());
         let request = json!({ "TableName": table });
         let listed = api.call("DynamoDBStreams_20120810.ListStreams", &request).await?;

@@ -8,8 +8,8 @@ use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemA
 use serde_json::{Map, Value, json};
 
 use super::MOST_MESSAGES;
-use crate::aws::describe;
-use crate::local::feeder::Invoke;
+use crate::describe;
+use crate::feeder::Invoke;
 
 /// A queue, and the function that its messages go to.
 pub(super) struct Mapped {

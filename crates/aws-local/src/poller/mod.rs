@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use self::batch::{Batch, Mapped};
 use super::feeder::Invoke;
-use super::template;
-use crate::aws::describe;
+use crate::describe;
+use crate::sam;
 
 /// The most messages that one receive, or one deletion, takes.
 const MOST_MESSAGES: usize = 10;
@@ -72,7 +72,7 @@ impl Default for Options {
 
 impl Options {
     /// What the template says of a mapping and its queue.
-    pub fn of(mapping: &template::QueueMapping, queue: &template::Queue) -> Self {
+    pub fn of(mapping: &sam::QueueMapping, queue: &sam::Queue) -> Self {
         Self {
             batch_size: mapping.batch_size,
             window: mapping.window,

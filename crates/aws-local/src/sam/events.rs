@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{TemplateError, binary, functions, template, variable_of};
-use crate::local::pattern::Pattern;
+use super::{TemplateError, binary, functions, variable_of};
+use crate::pattern::Pattern;
 
 /// A table's stream mapped to a function
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html>).
@@ -49,20 +49,14 @@ pub struct Schedule {
     pub input: Value,
 }
 
-/// The mappings of the template.
-///
-/// # Errors
-/// The template is not YAML, a mapping lacks something, or it has something that can't be done locally.
-pub fn mappings() -> Result<Vec<Mapping>, TemplateError> {
-    events(template()?, "DynamoDB", mapping)
+/// The mappings of a template.
+pub(super) fn mappings(template: &Value) -> Result<Vec<Mapping>, TemplateError> {
+    events(template, "DynamoDB", mapping)
 }
 
-/// The schedules of the template.
-///
-/// # Errors
-/// The template is not YAML, or a schedule is not of the form `rate(5 minutes)`.
-pub fn schedules() -> Result<Vec<Schedule>, TemplateError> {
-    events(template()?, "Schedule", schedule)
+/// The schedules of a template.
+pub(super) fn schedules(template: &Value) -> Result<Vec<Schedule>, TemplateError> {
+    events(template, "Schedule", schedule)
 }
 
 /// The events of one type, of all functions.
@@ -147,74 +141,6 @@ fn every(rate: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn row(kind: &str, event: &str) -> Value {
-        let keys = json!({ "email_id": { "S": "e" }, "event": { "S": event } });
-        let image = json!({ "email_id": { "S": "e" }, "event": { "S": event }, "kind": { "S": kind } });
-        json!({ "eventName": "INSERT", "dynamodb": { "Keys": keys, "NewImage": image } })
-    }
-
-    #[test]
-    fn protect_has_two_mappings_as_the_template_says() {
-        let mappings = mappings().unwrap();
-        let by_name = |name| mappings.iter().find(|mapping| mapping.name == name).unwrap();
-        for (name, batch_size, window) in [("Urgent", 100, 0), ("Bulk", 1000, 60)] {
-            let mapping = by_name(name);
-            assert_eq!(mapping.function, "protect");
-            assert_eq!(mapping.table, "EVENTS_TABLE");
-            assert_eq!((mapping.batch_size, mapping.window), (batch_size, Duration::from_secs(window)));
-            assert_eq!(mapping.maximum_record_age, Some(Duration::from_secs(23 * 3_600)));
-            assert!(mapping.bisect && mapping.partial_failures);
-        }
-        assert_eq!(mappings.len(), 2);
-    }
-
-    #[test]
-    fn every_row_goes_to_at_most_one_mapping_and_protects_own_to_none() {
-        let mappings = mappings().unwrap();
-        let wanted_by = |record: &Value| -> Vec<&str> {
-            mappings.iter().filter(|mapping| mapping.wants(record)).map(|mapping| mapping.name.as_str()).collect()
-        };
-        for (event, expected) in [
-            ("email.complained#msg_1", "Urgent"),
-            ("email.bounced#msg_1", "Urgent"),
-            ("email.delivery_delayed#msg_1", "Bulk"),
-            ("email.failed#msg_1", "Urgent"),
-            ("domain.updated#msg_1", "Urgent"),
-            ("domain.deleted#msg_1", "Urgent"),
-            ("email.sent#msg_1", "Bulk"),
-            ("email.delivered#msg_1", "Bulk"),
-            ("email.opened#msg_1", "Bulk"),
-            ("email.clicked#msg_1", "Bulk"),
-            ("email.suppressed#msg_1", "Bulk"),
-            ("contact.updated#msg_1", "Bulk"),
-            ("suppression.removed#msg_1", "Bulk"),
-        ] {
-            assert_eq!(wanted_by(&row("event", event)), [expected], "{event}");
-            for own in ["alert", "poison", "decision"] {
-                assert!(wanted_by(&row(own, event)).is_empty(), "{own} {event}");
-            }
-            for change in ["MODIFY", "REMOVE"] {
-                let mut record = row("event", event);
-                record["eventName"] = json!(change);
-                assert!(wanted_by(&record).is_empty(), "{change} {event}");
-            }
-        }
-        assert_eq!(wanted_by(&row("quarantine", "email.bounced#msg_1")), ["Urgent"]);
-        assert_eq!(wanted_by(&row("quarantine", "unknown#msg_1")), ["Urgent"]);
-        assert!(wanted_by(&row("event", "contactless.updated#msg_1")).is_empty());
-        assert!(wanted_by(&row("event", "email.sentimental#msg_1")).is_empty());
-    }
-
-    #[test]
-    fn protect_ticks_every_five_minutes() {
-        let expected = Schedule {
-            function: "protect".to_owned(),
-            every: Duration::from_secs(300),
-            input: json!({ "tick": true }),
-        };
-        assert_eq!(schedules().unwrap(), [expected]);
-    }
 
     #[test]
     fn rates_are_read_and_nothing_else() {

@@ -1,41 +1,33 @@
-//! What `template.yaml` says, so that local runs and the stack have one definition.
+//! What a SAM template says, so that local runs and the stack have one definition.
 
 mod events;
 mod queues;
-mod watched;
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-pub use self::events::{Mapping, Schedule, mappings, schedules};
-pub use self::queues::{Queue, QueueMapping, queue_mappings, queues};
-pub use self::watched::{Alarm, Watched, alarms, on_dashboards};
+pub use self::events::{Mapping, Schedule};
+pub use self::queues::{Queue, QueueMapping};
 use super::pattern::PatternError;
-
-const TEMPLATE: &str = include_str!("../../../template.yaml");
-
-/// What stands for `${AWS::StackName}` locally.
-const STACK_NAME: &str = "rebound";
 
 /// Why the template can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// It is not YAML.
-    #[error("template.yaml can't be read: {0}")]
+    #[error("the template can't be read: {0}")]
     NotYaml(String),
     /// A resource lacks something.
-    #[error("template.yaml: {0} has no {1}")]
+    #[error("the template: {0} has no {1}")]
     Incomplete(String, &'static str),
     /// A resource has something that local runs can't do.
-    #[error("template.yaml: {0} has {1} = {2}, which is not supported locally")]
+    #[error("the template: {0} has {1} = {2}, which is not supported locally")]
     Unsupported(String, &'static str, String),
     /// A filter of a mapping is no pattern.
-    #[error("template.yaml: a filter of {0}: {1}")]
+    #[error("the template: a filter of {0}: {1}")]
     Pattern(String, PatternError),
     /// No function has that binary.
-    #[error("template.yaml has no function {0}")]
+    #[error("the template has no function {0}")]
     NoFunction(String),
 }
 
@@ -44,7 +36,7 @@ pub enum TemplateError {
 pub struct Table {
     /// The environment variable that names it: `EVENTS_TABLE` for the resource `EventsTable`.
     pub variable: String,
-    /// Its name in a stack called `rebound`.
+    /// Its name.
     pub name: String,
     /// The body of a `CreateTable` request, but for the name.
     pub definition: Map<String, Value>,
@@ -54,24 +46,80 @@ pub struct Table {
     pub always_recoverable: bool,
 }
 
-/// The tables of the template.
-///
-/// # Errors
-/// The template is not YAML, or a table lacks its keys.
-pub fn tables() -> Result<Vec<Table>, TemplateError> {
-    resources(template()?, "AWS::DynamoDB::Table").iter().map(|(id, resource)| table(id, resource)).collect()
+/// A template, read.
+#[derive(Clone, Debug)]
+pub struct Template {
+    value: Value,
+    stack: String,
 }
 
-/// How long a function may run. A function is named by its binary.
-///
-/// # Errors
-/// The template is not YAML, or does not have the function or its time limit.
-pub fn function_timeout(function: &str) -> Result<Duration, TemplateError> {
-    let (id, resource) = functions(template()?)
-        .into_iter()
-        .find(|(_, resource)| binary(resource) == Some(function))
-        .ok_or_else(|| TemplateError::NoFunction(function.to_owned()))?;
-    seconds(&id, resource.get("Properties").unwrap_or(&Value::Null), "Timeout")
+impl Template {
+    /// Reads a template's text. `stack` stands for `${AWS::StackName}`. Of `!Ref`, `!GetAtt` and `!Sub` only the text is left.
+    ///
+    /// # Errors
+    /// It is not YAML.
+    pub fn read(text: &str, stack: &str) -> Result<Self, TemplateError> {
+        Ok(Self { value: parse(text)?, stack: stack.to_owned() })
+    }
+
+    /// All that it says.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The resources of one type, by their logical ids.
+    pub fn resources(&self, kind: &str) -> Vec<(String, Value)> {
+        resources(&self.value, kind)
+    }
+
+    /// The tables.
+    ///
+    /// # Errors
+    /// A table lacks its keys.
+    pub fn tables(&self) -> Result<Vec<Table>, TemplateError> {
+        self.resources("AWS::DynamoDB::Table").iter().map(|(id, resource)| table(id, resource, &self.stack)).collect()
+    }
+
+    /// How long a function may run. A function is named by its binary.
+    ///
+    /// # Errors
+    /// The template does not have the function, or not its time limit.
+    pub fn function_timeout(&self, function: &str) -> Result<Duration, TemplateError> {
+        let (id, resource) = functions(&self.value)
+            .into_iter()
+            .find(|(_, resource)| binary(resource) == Some(function))
+            .ok_or_else(|| TemplateError::NoFunction(function.to_owned()))?;
+        seconds(&id, resource.get("Properties").unwrap_or(&Value::Null), "Timeout")
+    }
+
+    /// The streams that are mapped to functions.
+    ///
+    /// # Errors
+    /// A mapping lacks something, or it has something that can't be done locally.
+    pub fn mappings(&self) -> Result<Vec<Mapping>, TemplateError> {
+        events::mappings(&self.value)
+    }
+
+    /// What the clock invokes.
+    ///
+    /// # Errors
+    /// A schedule is not of the form `rate(5 minutes)`.
+    pub fn schedules(&self) -> Result<Vec<Schedule>, TemplateError> {
+        events::schedules(&self.value)
+    }
+
+    /// The queues.
+    pub fn queues(&self) -> Vec<Queue> {
+        queues::queues(&self.value)
+    }
+
+    /// The queues that are mapped to functions.
+    ///
+    /// # Errors
+    /// A mapping lacks something, or it has something that can't be done locally.
+    pub fn queue_mappings(&self) -> Result<Vec<QueueMapping>, TemplateError> {
+        queues::queue_mappings(&self.value)
+    }
 }
 
 fn functions(template: &Value) -> Vec<(String, Value)> {
@@ -80,18 +128,6 @@ fn functions(template: &Value) -> Vec<(String, Value)> {
 
 fn binary(function: &Value) -> Option<&str> {
     function.pointer("/Metadata/BuildProperties/Binary")?.as_str()
-}
-
-/// The template, read once. Of `!Ref`, `!GetAtt` and `!Sub` only the text is left.
-fn template() -> Result<&'static Value, TemplateError> {
-    static READ: OnceLock<Value> = OnceLock::new();
-    match READ.get() {
-        Some(read) => Ok(read),
-        None => {
-            let read = parse(TEMPLATE)?;
-            Ok(READ.get_or_init(|| read))
-        }
-    }
 }
 
 fn parse(text: &str) -> Result<Value, TemplateError> {
@@ -120,9 +156,9 @@ fn seconds(id: &str, properties: &Value, name: &'static str) -> Result<Duration,
     seconds.map(Duration::from_secs).ok_or(TemplateError::Incomplete(id.to_owned(), name))
 }
 
-fn table(id: &str, resource: &Value) -> Result<Table, TemplateError> {
+fn table(id: &str, resource: &Value, stack: &str) -> Result<Table, TemplateError> {
     let property = |name: &'static str| property(id, resource, name);
-    let name = property("TableName")?.as_str().unwrap_or_default().replace("${AWS::StackName}", STACK_NAME);
+    let name = property("TableName")?.as_str().unwrap_or_default().replace("${AWS::StackName}", stack);
     let mut definition = Map::new();
     for same in ["BillingMode", "AttributeDefinitions", "KeySchema"] {
         definition.insert(same.to_owned(), property(same)?.clone());
@@ -155,26 +191,38 @@ fn variable_of(id: &str) -> String {
 mod tests {
     use super::*;
 
+    const TEXT: &str = "
+Resources:
+  EventsTable:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: !Sub ${AWS::StackName}-events
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{ AttributeName: id, AttributeType: S }]
+      KeySchema: [{ AttributeName: id, KeyType: HASH }]
+      StreamSpecification: { StreamViewType: NEW_IMAGE }
+      TimeToLiveSpecification: { AttributeName: expires_at, Enabled: true }
+  WorkFunction:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: work } }
+    Properties: { Timeout: 7 }
+";
+
     #[test]
-    fn the_template_defines_the_five_tables_that_the_environment_names() {
-        let tables = tables().unwrap();
-        let variables: Vec<&str> = tables.iter().map(|table| table.variable.as_str()).collect();
-        for variable in ["EVENTS_TABLE", "SUPPRESSIONS_TABLE", "CAMPAIGNS_TABLE", "RECIPIENTS_TABLE", "AGENDA_TABLE"] {
-            assert!(variables.contains(&variable), "{variable}");
-        }
-        let events = tables.iter().find(|table| table.variable == "EVENTS_TABLE").unwrap();
-        assert_eq!(events.name, "rebound-events");
-        assert_eq!(events.ttl_attribute.as_deref(), Some("expires_at"));
-        assert_eq!(
-            events.definition["StreamSpecification"],
-            json!({"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"})
-        );
+    fn a_table_is_read_as_the_api_wants_it() {
+        let template = Template::read(TEXT, "shop").unwrap();
+        let [table] = <[Table; 1]>::try_from(template.tables().unwrap()).unwrap();
+        assert_eq!((table.variable.as_str(), table.name.as_str()), ("EVENTS_TABLE", "shop-events"));
+        assert_eq!(table.ttl_attribute.as_deref(), Some("expires_at"));
+        assert!(!table.always_recoverable);
+        let stream = json!({ "StreamEnabled": true, "StreamViewType": "NEW_IMAGE" });
+        assert_eq!(table.definition["StreamSpecification"], stream);
     }
 
     #[test]
     fn a_function_is_found_by_its_binary() {
-        assert_eq!(function_timeout("receive").unwrap(), Duration::from_secs(10));
-        assert_eq!(function_timeout("protect").unwrap(), Duration::from_secs(60));
-        assert!(matches!(function_timeout("nobody"), Err(TemplateError::NoFunction(_))));
+        let template = Template::read(TEXT, "shop").unwrap();
+        assert_eq!(template.function_timeout("work").unwrap(), Duration::from_secs(7));
+        assert!(matches!(template.function_timeout("nobody"), Err(TemplateError::NoFunction(_))));
     }
 }

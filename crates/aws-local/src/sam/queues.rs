@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::events::events;
-use super::{TemplateError, property, resources, template, variable_of};
+use super::{TemplateError, property, resources, variable_of};
 
 /// A queue as the template defines it
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html>).
@@ -39,29 +39,19 @@ pub struct QueueMapping {
     /// The most invocations at once; `None`: as many as the account allows. Where the template takes it from a parameter, this is
     /// the parameter's default.
     pub concurrency: Option<usize>,
-    /// The parameter that [`concurrency`](Self::concurrency) is taken from: `ClaudeConcurrency`.
+    /// The parameter that [`concurrency`](Self::concurrency) is taken from: `Concurrency`.
     pub concurrency_parameter: Option<String>,
     /// Whether the function says which messages failed.
     pub partial_failures: bool,
 }
 
-/// The queues of the template.
-///
-/// # Errors
-/// The template is not YAML.
-pub fn queues() -> Result<Vec<Queue>, TemplateError> {
-    Ok(resources(template()?, "AWS::SQS::Queue").iter().map(|(id, resource)| queue(id, resource)).collect())
+/// The queues of a template.
+pub(super) fn queues(template: &Value) -> Vec<Queue> {
+    resources(template, "AWS::SQS::Queue").iter().map(|(id, resource)| queue(id, resource)).collect()
 }
 
-/// The mappings of queues in the template.
-///
-/// # Errors
-/// The template is not YAML, a mapping lacks something, or it has something that can't be done locally.
-pub fn queue_mappings() -> Result<Vec<QueueMapping>, TemplateError> {
-    queue_mappings_of(template()?)
-}
-
-fn queue_mappings_of(template: &Value) -> Result<Vec<QueueMapping>, TemplateError> {
+/// The mappings of queues in a template.
+pub(super) fn queue_mappings(template: &Value) -> Result<Vec<QueueMapping>, TemplateError> {
     events(template, "SQS", |name, function, properties| mapping(template, name, function, properties))
 }
 
@@ -137,32 +127,11 @@ mod tests {
     use super::super::parse;
     use super::*;
 
-    #[test]
-    fn opens_and_clicks_settle_in_the_queue_and_dead_letters_do_not() {
-        let queues = queues().unwrap();
-        let delay = |variable| queues.iter().find(|queue| queue.variable == variable).unwrap().delay;
-        assert_eq!(delay("ENGAGE_QUEUE_URL"), Duration::from_secs(90));
-        assert_eq!(delay("ENGAGE_DEAD_LETTERS_URL"), Duration::ZERO);
-    }
-
-    #[test]
-    fn what_engage_can_not_handle_goes_to_its_dead_letters_and_these_stay() {
-        let queues = queues().unwrap();
-        let by_variable = |variable| queues.iter().find(|queue| queue.variable == variable).unwrap();
-        let engage = by_variable("ENGAGE_QUEUE_URL");
-        assert_eq!(engage.visibility, Duration::from_secs(720));
-        assert_eq!(engage.max_receive_count, Some(10));
-        let dead_letters = by_variable(engage.dead_letters.as_deref().unwrap());
-        assert_eq!(dead_letters.variable, "ENGAGE_DEAD_LETTERS_URL");
-        assert_eq!((dead_letters.max_receive_count, dead_letters.dead_letters.as_ref()), (None, None));
-        assert_eq!(dead_letters.visibility, Duration::from_secs(30), "SQS's own");
-    }
-
     fn with_event(properties: &str) -> Result<Vec<QueueMapping>, TemplateError> {
         let text = format!(
             "
 Parameters:
-  ClaudeConcurrency: {{ Type: Number, Default: 5 }}
+  Concurrency: {{ Type: Number, Default: 5 }}
   AsText: {{ Type: String, Default: \"7\" }}
   Nothing: {{ Type: Number }}
 Resources:
@@ -175,7 +144,7 @@ Resources:
         Tick: {{ Type: Schedule, Properties: {{ Schedule: rate(5 minutes) }} }}
 "
         );
-        queue_mappings_of(&parse(&text).unwrap())
+        queue_mappings(&parse(&text).unwrap())
     }
 
     #[test]
@@ -183,7 +152,7 @@ Resources:
         let mappings = with_event(
             "Queue: !GetAtt EngageQueue.Arn, BatchSize: 25, MaximumBatchingWindowInSeconds: 3, \
              FunctionResponseTypes: [ReportBatchItemFailures], \
-             ScalingConfig: { MaximumConcurrency: !Ref ClaudeConcurrency }",
+             ScalingConfig: { MaximumConcurrency: !Ref Concurrency }",
         );
         let expected = QueueMapping {
             name: "Opens".to_owned(),
@@ -192,7 +161,7 @@ Resources:
             batch_size: 25,
             window: Duration::from_secs(3),
             concurrency: Some(5),
-            concurrency_parameter: Some("ClaudeConcurrency".to_owned()),
+            concurrency_parameter: Some("Concurrency".to_owned()),
             partial_failures: true,
         };
         assert_eq!(mappings.unwrap(), [expected]);

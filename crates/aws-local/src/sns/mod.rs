@@ -24,7 +24,7 @@ use self::request::{Refused, read, refused};
 use super::journal::Journal;
 use super::server::{Server, json_response};
 use super::uuid;
-use crate::time::UnixMillis;
+use jiff::Timestamp;
 
 const CONTENT_TYPE: &str = "text/xml";
 
@@ -45,9 +45,24 @@ pub struct Published {
     /// The message attributes' values, by name.
     pub attributes: BTreeMap<String, String>,
     /// When it was published.
-    pub at: UnixMillis,
+    #[serde(with = "milliseconds")]
+    pub at: Timestamp,
     /// The id that SNS gave it.
     pub message_id: String,
+}
+
+/// A moment as a number of milliseconds since 1970.
+mod milliseconds {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(at.as_millisecond())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        Timestamp::from_millisecond(i64::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
 }
 
 impl Published {
@@ -73,7 +88,7 @@ impl Published {
     fn to_json(&self) -> Value {
         let mut texts = self.texts();
         let default = texts.remove("default").unwrap_or_default();
-        let at = jiff::Timestamp::from_millisecond(self.at.0).map(|at| at.to_string()).ok();
+        let at = self.at.to_string();
         json!({
             "topic_arn": self.topic_arn,
             "subject": self.subject,

@@ -6,8 +6,8 @@ use hyper::StatusCode;
 use serde_json::{Map, Value};
 
 use super::Published;
-use crate::local::uuid;
-use crate::time::UnixMillis;
+use crate::uuid;
+use jiff::Timestamp;
 
 /// The message and its attributes together:
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html>.
@@ -61,7 +61,12 @@ pub(super) fn read(mut form: BTreeMap<String, String>) -> Result<Published, Refu
         return Err(Refused { status: StatusCode::NOT_FOUND, code: "NotFound", message });
     }
     let attributes = attributes.into_iter().map(|[name, _, value]| (name, value)).collect();
-    Ok(Published { topic_arn, subject, message, structure, attributes, at: UnixMillis::now(), message_id: uuid() })
+    Ok(Published { topic_arn, subject, message, structure, attributes, at: now(), message_id: uuid() })
+}
+
+/// The clock, in whole milliseconds, as the journal keeps them.
+fn now() -> Timestamp {
+    Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or_default()
 }
 
 /// The attributes: name, type and value of each.

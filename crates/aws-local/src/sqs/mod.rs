@@ -237,10 +237,10 @@ fn receipt(entry: &Value) -> Result<Receipt<'_>, Refused> {
 fn received_json(message: &Message, request: &Value) -> Value {
     let asked_for = [request::names(request, "AttributeNames"), request::names(request, "MessageSystemAttributeNames")];
     let attributes: Map<String, Value> = [
-        ("ApproximateFirstReceiveTimestamp", message.first_received_at.0.to_string()),
+        ("ApproximateFirstReceiveTimestamp", message.first_received_at.as_millisecond().to_string()),
         ("ApproximateReceiveCount", message.receives.to_string()),
         ("SenderId", SENDER.to_owned()),
-        ("SentTimestamp", message.sent_at.0.to_string()),
+        ("SentTimestamp", message.sent_at.as_millisecond().to_string()),
     ]
     .into_iter()
     .filter(|(name, _)| asked_for.concat().iter().any(|asked| asked == name || *asked == "All"))

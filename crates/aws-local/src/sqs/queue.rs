@@ -7,9 +7,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::time::Instant;
 
-use crate::local::journal::Journal;
-use crate::local::uuid;
-use crate::time::UnixMillis;
+use crate::journal::Journal;
+use crate::uuid;
+use jiff::Timestamp;
 
 /// How many messages of a queue are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) struct Queues {
     journal: Arc<Journal>,
     redrives: Mutex<BTreeMap<String, Redrive>>,
     /// When this began, by the two clocks: times in the journal are the world's, in microseconds, and never jump.
-    began: (Instant, UnixMillis),
+    began: (Instant, Timestamp),
 }
 
 /// Where messages go that were received so often, and came back each time.
@@ -42,8 +42,8 @@ pub(super) struct Redrive {
 pub(super) struct Message {
     pub(super) id: String,
     pub(super) body: String,
-    pub(super) sent_at: UnixMillis,
-    pub(super) first_received_at: UnixMillis,
+    pub(super) sent_at: Timestamp,
+    pub(super) first_received_at: Timestamp,
     pub(super) receives: i64,
 }
 
@@ -68,6 +68,11 @@ pub(super) enum NotChanged {
     NotInFlight,
 }
 
+/// A moment as the journal has it, in milliseconds since the epoch.
+fn moment(milliseconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(milliseconds).unwrap_or_default()
+}
+
 impl Message {
     pub(super) fn receipt_handle(&self) -> String {
         format!("{}.{}", self.id, self.receives)
@@ -77,8 +82,8 @@ impl Message {
         let message = Self {
             id: row.get("id")?,
             body: row.get("body")?,
-            sent_at: UnixMillis(row.get("sent_at")?),
-            first_received_at: UnixMillis(row.get("first_received_at")?),
+            sent_at: moment(row.get("sent_at")?),
+            first_received_at: moment(row.get("first_received_at")?),
             receives: row.get("receives")?,
         };
         Ok((row.get("number")?, message))
@@ -87,7 +92,7 @@ impl Message {
 
 impl Queues {
     pub(super) fn new(journal: Arc<Journal>) -> Self {
-        Self { journal, redrives: Mutex::default(), began: (Instant::now(), UnixMillis::now()) }
+        Self { journal, redrives: Mutex::default(), began: (Instant::now(), Timestamp::now()) }
     }
 
     fn redrives(&self) -> MutexGuard<'_, BTreeMap<String, Redrive>> {
@@ -106,12 +111,12 @@ impl Queues {
     fn after(&self, delay: Duration) -> i64 {
         let (began, at) = self.began;
         let since = i64::try_from((began.elapsed() + delay).as_micros()).unwrap_or(i64::MAX);
-        at.0.saturating_mul(1_000).saturating_add(since)
+        at.as_microsecond().saturating_add(since)
     }
 
     /// Puts a message in, and answers its id.
     pub(super) fn send(&self, queue: &str, body: &str, delay: Duration) -> rusqlite::Result<String> {
-        let (id, now) = (uuid(), UnixMillis::now().0);
+        let (id, now) = (uuid(), Timestamp::now().as_millisecond());
         let connection = self.journal.connection();
         connection
             .prepare_cached(
@@ -157,14 +162,19 @@ impl Queues {
         let mut received = Vec::new();
         for (number, mut message) in visible {
             if message.receives == 0 {
-                message.first_received_at = UnixMillis::now();
+                message.first_received_at = Timestamp::now();
             }
             message.receives += 1;
             change
                 .prepare_cached(
                     "UPDATE messages SET first_received_at = ?1, receives = ?2, visible_at = ?3 WHERE number = ?4",
                 )?
-                .execute(params![message.first_received_at.0, message.receives, self.after(timeout), number])?;
+                .execute(params![
+                    message.first_received_at.as_millisecond(),
+                    message.receives,
+                    self.after(timeout),
+                    number
+                ])?;
             received.push(message);
         }
         change.commit()?;

@@ -2,16 +2,16 @@
 
 use std::process::ExitCode;
 
-use rebound::operate::connect::probe::Proof;
-use rebound::operate::connect::{Connected, Done, connect};
-use rebound::operate::suppressions::lifted::LiftedByHand;
 use rebound::time::UnixMillis;
+use rebound_cli::operate::connect::probe::Proof;
+use rebound_cli::operate::connect::{Connected, Done, connect};
+use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use serde_json::json;
 
-use crate::Failure;
-use crate::output::{self, shown};
-use crate::place::PlaceArguments;
-use crate::suppressions::from_resend;
+use crate::commands::place::PlaceArguments;
+use crate::commands::suppressions::from_resend;
+use rebound_dev::commands::Failure;
+use rebound_dev::output::{self, shown};
 
 /// Register the webhook at Resend, put its signing secret in place, and take over whom Resend suppresses.
 ///
@@ -21,7 +21,7 @@ use crate::suppressions::from_resend;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The webhook's URL; without it, that of the stack
-    #[arg(value_parser = crate::values::url)]
+    #[arg(value_parser = rebound_dev::commands::values::url)]
     url: Option<String>,
     /// Give the webhook a new signing secret
     #[arg(long)]

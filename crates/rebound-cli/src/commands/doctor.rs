@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use comfy_table::Color;
-use rebound::operate::doctor::{Check, Verdict, examine};
 use rebound::time::UnixMillis;
+use rebound_cli::operate::doctor::{Check, Verdict, examine};
 use serde_json::json;
 
-use crate::Failure;
-use crate::output::{self, Cell, shown};
-use crate::place::PlaceArguments;
+use crate::commands::place::PlaceArguments;
+use rebound_dev::commands::Failure;
+use rebound_dev::output::{self, Cell, shown};
 
 /// Check whether everything works, and say what to do where it doesn't.
 ///
@@ -20,7 +20,7 @@ use crate::place::PlaceArguments;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The webhook's URL, if it is not that of the stack
-    #[arg(long, value_name = "URL", value_parser = crate::values::url)]
+    #[arg(long, value_name = "URL", value_parser = rebound_dev::commands::values::url)]
     url: Option<String>,
     /// Print JSON
     #[arg(long)]

@@ -4,13 +4,14 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use rebound::operate::forget::{Mode, RECOVERABLE_DAYS, Tables, forget};
-use rebound::recipient::Recipient;
+use rebound::resend::recipient::Recipient;
+use rebound_cli::operate::forget::{Mode, RECOVERABLE_DAYS, Tables, forget};
 use serde_json::json;
 
-use crate::place::PlaceArguments;
-use crate::suppressions::NoteArguments;
-use crate::{Failure, output};
+use crate::commands::place::PlaceArguments;
+use crate::commands::suppressions::NoteArguments;
+use rebound_dev::commands::Failure;
+use rebound_dev::output;
 
 /// Erase everything about an address, in every table, but that it must not get email of any kind.
 ///

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io::Read;
 
-use rebound::operate::lists::file::ListError;
-use rebound::operate::lists::{Line, LineCounts, ListReader};
+use rebound_cli::operate::lists::file::ListError;
+use rebound_cli::operate::lists::{Line, LineCounts, ListReader};
 
-use crate::Failure;
+use rebound_dev::commands::Failure;
 
 /// A list that is open.
 pub(crate) struct ListFile {

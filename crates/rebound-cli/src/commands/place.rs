@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use rebound::operate::place::{LOCAL_FILE, Options, Place, STACK};
+use rebound_cli::operate::place::{Options, Place, STACK};
+use rebound_dev::LOCAL_FILE;
 
-use crate::Failure;
+use rebound_dev::commands::Failure;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Which Rebound")]

@@ -3,17 +3,18 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use rebound::operate::replay::effects::Effects;
-use rebound::operate::replay::select::Selection;
-use rebound::operate::replay::{Function, Mode, Report, replay};
-use rebound::recipient::Recipient;
+use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
+use rebound_cli::operate::replay::effects::Effects;
+use rebound_cli::operate::replay::select::Selection;
+use rebound_cli::operate::replay::{Function, On, Report, replay};
+use rebound_dev::overlay::Overlay;
 use serde_json::json;
 
-use crate::Failure;
-use crate::output::{self, shown};
-use crate::place::PlaceArguments;
-use crate::timeline::time;
+use crate::commands::place::PlaceArguments;
+use crate::commands::timeline::time;
+use rebound_dev::commands::Failure;
+use rebound_dev::output::{self, shown};
 
 /// How many of many things are shown.
 const MOST: usize = 20;
@@ -77,15 +78,19 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Err("which events? Name emails, a --type, --since or --until; or --all for every one".into());
     }
     let function = if arguments.function == "engage" { Function::Engage } else { Function::Protect };
-    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Replay };
     let place = arguments.place.find().await?;
     let calls = place.calls(Duration::from_secs(6 * 3_600));
     let progress = output::counting("rows read");
     let read = |rows: usize| progress.inc(rows as u64);
     let rows = selection.rows(&calls, place.table("EVENTS_TABLE"), function, read).await?;
     progress.finish_and_clear();
+    let copy = match arguments.dry_run {
+        true => Some(Overlay::start(place.aws().dynamodb(), |variable| place.table(variable).to_owned()).await?),
+        false => None,
+    };
+    let on = copy.as_ref().map_or(On::ThePlace, |copy| On::ACopy(copy.variables()));
     let progress = output::progress(rows.len() as u64, "events");
-    let report = replay(&place, &rows, function, mode, |events| progress.inc(events as u64)).await?;
+    let report = replay(&place, &rows, function, on, |events| progress.inc(events as u64)).await?;
     progress.finish_and_clear();
     if arguments.json {
         let Report { handled, left_over, effects } = &report;

@@ -3,17 +3,19 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use rebound::decision::Receipt;
-use rebound::decision::receipt::told;
-use rebound::operate::suppressions::List;
-use rebound::operate::timeline::{Entry, of_address, of_email};
-use rebound::recipient::Recipient;
+use rebound::message::decision::Receipt;
+use rebound::message::decision::receipt::told;
+use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
+use rebound_cli::operate::suppressions::List;
+use rebound_cli::operate::timeline::{Entry, of_address, of_email};
 use serde_json::{Map, Value, json};
 
-use crate::output::{self, moment, shown};
-use crate::place::PlaceArguments;
-use crate::{Failure, check, suppressions};
+use crate::commands::check;
+use crate::commands::place::PlaceArguments;
+use crate::commands::suppressions;
+use rebound_dev::commands::Failure;
+use rebound_dev::output::{self, moment, shown};
 
 /// Tell everything that happened to an email, or to an address, in order of happening.
 ///

@@ -12,10 +12,10 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::store::calls::{Calls, Trouble};
-use crate::store::{Item, as_number, number, string, text};
-use crate::text::one_line;
-use crate::time::{UnixMillis, days};
+use rebound::message::text::one_line;
+use rebound::store::calls::{Calls, Trouble};
+use rebound::store::{Item, as_number, number, string, text};
+use rebound::time::{UnixMillis, days};
 
 /// How long what was done is kept.
 pub const KEPT_DAYS: u32 = 400;

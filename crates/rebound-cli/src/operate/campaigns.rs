@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::scan::{Wanted, scan};
-use crate::campaign::{Campaign, Cohort};
-use crate::policy::counting::{Counter, Figures};
-use crate::policy::late::Late;
-use crate::store::calls::{Calls, Trouble};
-use crate::store::counters::{Campaigns, add_late, cohort_figures};
-use crate::store::state::State;
-use crate::store::string;
-use crate::time::{UnixMillis, days};
+use rebound::policy::counting::{Counter, Figures};
+use rebound::policy::late::Late;
+use rebound::resend::campaign::{Campaign, Cohort};
+use rebound::store::calls::{Calls, Trouble};
+use rebound::store::counters::{Campaigns, add_late, cohort_figures};
+use rebound::store::state::State;
+use rebound::store::string;
+use rebound::time::{UnixMillis, days};
 
 /// A campaign, as far as it is counted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -103,9 +103,9 @@ pub async fn all(
         filter: Some("#c < :letters OR #c = :state OR begins_with(#c, :late)".to_owned()),
         names: HashMap::from([("#c".to_owned(), "cohort".to_owned())]),
         values: HashMap::from([
-            (":letters".to_owned(), crate::store::text(":")),
-            (":state".to_owned(), crate::store::text("state")),
-            (":late".to_owned(), crate::store::text("late#")),
+            (":letters".to_owned(), rebound::store::text(":")),
+            (":state".to_owned(), rebound::store::text("state")),
+            (":late".to_owned(), rebound::store::text("late#")),
         ]),
         ..Wanted::default()
     };

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
-use crate::recipient::Recipient;
-use crate::store::calls::{Calls, Trouble};
-use crate::store::forgotten::{self, ForgottenKey};
-use crate::store::suppressions::{Standing, Stored};
-use crate::store::{Item, recipient_key, string};
-use crate::time::UnixMillis;
+use rebound::resend::recipient::Recipient;
+use rebound::store::calls::{Calls, Trouble};
+use rebound::store::forgotten::{self, ForgottenKey};
+use rebound::store::suppressions::{Standing, Stored};
+use rebound::store::{Item, recipient_key, string};
+use rebound::time::UnixMillis;
 
 /// The most keys that one call takes
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).

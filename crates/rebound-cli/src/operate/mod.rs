@@ -1,10 +1,9 @@
-//! What the operator's command does: everything behind `rebound` that is not printing. Behind the feature `cli`.
+//! What the operator's command does: everything behind `rebound` that is not printing.
 //!
 //! - [`place`]: which Rebound is meant: the stack, or the one that `rebound dev` runs on this machine.
 //! - [`mod@scan`]: reading a whole table.
 //! - [`mod@check`]: may I send?
 //! - [`lists`]: addresses from a file.
-//! - [`simulate`]: a campaign's webhooks, and whether what is made of them is right.
 //! - [`suppressions`]: the list, changed by an operator.
 //! - [`forget`]: erasing everything about an address.
 //! - [`timeline`]: everything that happened to an email, or to an address.
@@ -17,6 +16,7 @@
 pub mod audit;
 pub mod campaigns;
 pub mod check;
+mod clients;
 pub mod connect;
 pub mod doctor;
 pub mod forget;
@@ -24,6 +24,5 @@ pub mod lists;
 pub mod place;
 pub mod replay;
 pub mod scan;
-pub mod simulate;
 pub mod suppressions;
 pub mod timeline;

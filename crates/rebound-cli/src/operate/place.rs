@@ -12,30 +12,16 @@ use aws_credential_types::provider::ProvideCredentials;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::aws::{AwsEnvironment, NotSet, describe};
-use crate::local::dynamodb::is_local;
-use crate::store::calls::Calls;
-
-/// Where `rebound dev` writes what others need to reach it, unless told otherwise.
-pub const LOCAL_FILE: &str = ".local/dev.env";
-
-/// The variable in that file that says where the faults of `rebound dev --faults` are counted.
-pub const FAULTS_URL: &str = "REBOUND_FAULTS_URL";
+use crate::operate::clients;
+use rebound::aws::{AwsEnvironment, NotSet, describe};
+use rebound::store::calls::Calls;
+use rebound::store::tables::TABLES;
 
 /// The name of the stack, unless told otherwise: as in `samconfig.toml`.
 pub const STACK: &str = "rebound";
 
 /// The region of local runs, which have none.
 const LOCAL_REGION: &str = "eu-west-1";
-
-/// The environment variables that name tables, how each table's name ends, and the attributes of its key, which are all text.
-pub const TABLES: [(&str, &str, &[&str]); 5] = [
-    ("EVENTS_TABLE", "events", &["email_id", "event"]),
-    ("SUPPRESSIONS_TABLE", "suppressions", &["recipient"]),
-    ("CAMPAIGNS_TABLE", "campaigns", &["campaign", "cohort"]),
-    ("RECIPIENTS_TABLE", "recipients", &["recipient", "fact"]),
-    ("AGENDA_TABLE", "agenda", &["kind", "due"]),
-];
 
 /// Which output of the stack holds what a variable holds.
 const OUTPUTS: [(&str, &str); 12] = [
@@ -139,8 +125,8 @@ impl Place {
         if let Some(region) = &options.region {
             variables.insert("AWS_REGION".to_owned(), region.clone());
         }
-        for (variable, table, _) in TABLES {
-            variables.entry(variable.to_owned()).or_insert_with(|| format!("{}-{table}", options.stack));
+        for table in TABLES {
+            variables.entry(table.variable.to_owned()).or_insert_with(|| table.name_in(&options.stack));
         }
         add_credentials(&mut variables, options).await?;
         let aws = AwsEnvironment::read(|name| variables.get(name).cloned())?;
@@ -165,6 +151,11 @@ impl Place {
     /// A table's name, by the variable that names it: `EVENTS_TABLE`.
     pub fn table(&self, variable: &str) -> &str {
         self.variables.get(variable).map_or("", String::as_str)
+    }
+
+    /// True if it runs on this machine.
+    pub fn is_near(&self) -> bool {
+        self.variable("AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|url| is_local(&url))
     }
 
     /// Every variable of the environment, and of `rebound dev`.
@@ -196,7 +187,7 @@ impl Place {
 
     async fn describe_stack(&self) -> Result<BTreeMap<String, String>, PlaceError> {
         let failed = |why: String| PlaceError::NoStack { stack: self.stack.clone(), why };
-        let described = self.aws.cloudformation().describe_stacks().stack_name(&self.stack).send().await;
+        let described = clients::cloudformation(&self.aws).describe_stacks().stack_name(&self.stack).send().await;
         let described = described.map_err(|error| failed(describe(&error)))?;
         let stack = described.stacks().first().ok_or_else(|| failed("it does not exist".to_owned()))?;
         let pair = |output: &aws_sdk_cloudformation::types::Output| {
@@ -204,6 +195,12 @@ impl Place {
         };
         Ok(stack.outputs().iter().filter_map(pair).collect())
     }
+}
+
+/// Whether a URL is on this machine.
+pub fn is_local(url: &str) -> bool {
+    let host = url.parse::<reqwest::Url>().ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Reads a file of lines like `NAME=value`.
@@ -234,7 +231,7 @@ async fn add_credentials(variables: &mut BTreeMap<String, String>, options: &Opt
         default("AWS_SECRET_ACCESS_KEY", "local");
         return Ok(());
     }
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(crate::aws::any_https());
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(rebound::aws::any_https());
     if let Some(profile) = &options.profile {
         loader = loader.profile_name(profile);
     }

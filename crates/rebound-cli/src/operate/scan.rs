@@ -8,9 +8,9 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::mpsc;
 
-use crate::store::Item;
-pub use crate::store::calls::Wanted;
-use crate::store::calls::{Calls, Page, Trouble};
+use rebound::store::Item;
+pub use rebound::store::calls::Wanted;
+use rebound::store::calls::{Calls, Page, Trouble};
 
 /// How many segments are read at once.
 pub const SEGMENTS: i32 = 8;

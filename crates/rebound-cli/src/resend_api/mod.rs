@@ -22,7 +22,7 @@ pub use self::list::{CutShort, Listed, Unread};
 use self::list::{Entry, PAGE, Reader};
 use self::told::Made;
 pub use self::told::{Delivered, SecretText, Suppressed, Webhook};
-use crate::json::mended;
+use rebound::resend::json::mended;
 
 /// Where it is, unless the environment names another.
 pub const BASE_URL: &str = "https://api.resend.com";
@@ -60,7 +60,7 @@ impl Resend {
         let mut key = HeaderValue::from_str(&format!("Bearer {}", key.trim())).map_err(|_| ResendError::NoKey)?;
         key.set_sensitive(true);
         let base = base.unwrap_or(BASE_URL).trim_end_matches('/').to_owned();
-        let client = crate::web::builder().timeout(TIMEOUT);
+        let client = rebound::claude::web::builder().timeout(TIMEOUT);
         let client = if base.starts_with("http:") { client.tls_certs_only([]) } else { client };
         let client = client.build().map_err(|error| ResendError::Unreachable(error.to_string()))?;
         Ok(Self { client, base, key })

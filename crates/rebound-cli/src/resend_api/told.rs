@@ -5,8 +5,8 @@ use std::fmt;
 use serde_json::Value;
 
 use super::list::Entry;
-use crate::recipient::Recipient;
-use crate::signature::SecretError;
+use rebound::resend::recipient::Recipient;
+use rebound::resend::signature::SecretError;
 
 /// A webhook's signing secret, as text. Never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl SecretText {
     /// # Errors
     /// It is none.
     pub fn new(text: &str) -> Result<Self, SecretError> {
-        let _: crate::signature::SigningSecret = text.parse()?;
+        let _: rebound::resend::signature::SigningSecret = text.parse()?;
         Ok(Self(text.trim().to_owned()))
     }
 

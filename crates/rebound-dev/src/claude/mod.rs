@@ -18,7 +18,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use self::request::Refused;
-use super::server::{HangUp, Reply, Server, json_response};
+use aws_local::server::{HangUp, Reply, Server, json_response};
 
 const JSON: &str = "application/json";
 

@@ -4,20 +4,22 @@
 
 use std::process::ExitCode;
 
-use rebound::local::samples::{self, SignedMessage};
-use rebound::local::{LOCAL_SECRET, function_url};
-use rebound::signature::{SigningSecret, SigningSecrets};
+use crate::samples::{self, SignedMessage};
+use aws_local::function_url;
+
+use crate::LOCAL_SECRET;
+use rebound::resend::signature::{SigningSecret, SigningSecrets};
 use rebound::time::UnixMillis;
 
+use crate::commands::values::url;
+use crate::commands::{Failure, variable};
 use crate::output::shown;
-use crate::values::url;
-use crate::{Failure, variable};
 
 /// Sign a sample event now, and print it as Lambda's event, or post it.
 ///
 /// Signs with RESEND_WEBHOOK_SECRET, or, where that is not set, with the signing secret of local runs.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// The event's type, such as email.bounced; without it, the types are listed
     event: Option<String>,
     /// The message's id (a new one each time)
@@ -31,7 +33,11 @@ pub(crate) struct Arguments {
     post: Option<String>,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+/// Prints or posts a sample.
+///
+/// # Errors
+/// It says what went wrong.
+pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Some(event_type) = &arguments.event else {
         println!("{}", samples::types().join("\n"));
         return Ok(ExitCode::SUCCESS);
@@ -47,7 +53,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         println!("{:#}", function_url::event("POST", "/", &message.headers, &message.body));
         return Ok(ExitCode::SUCCESS);
     };
-    let request = message.request(&rebound::web::client(), reqwest::Method::POST, url);
+    let request = message.request(&rebound::claude::web::client(), reqwest::Method::POST, url);
     let nobody = |error| format!("nobody answers at {url}: {error}; is `rebound dev` running?");
     let answer = request.send().await.map_err(nobody)?;
     let status = answer.status();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::http::{Answer, Ask, Pages, created, missing, moment, no_such, not_allowed, ok, page};
 use super::webhooks::with;
-use crate::local::uuid;
+use aws_local::uuid;
 
 /// The fields that a request may set.
 const FIELDS: [&str; 3] = ["first_name", "last_name", "unsubscribed"];

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::webhooks::{Hook, with};
-use crate::local::samples::SignedMessage;
-use crate::signature::SigningSecret;
-use crate::time::UnixMillis;
+use crate::samples::SignedMessage;
+use rebound::resend::signature::SigningSecret;
+use rebound::time::UnixMillis;
 
 /// Time between the first try and the second.
 const NEXT_TRY: Duration = Duration::from_secs(5);
@@ -99,7 +99,8 @@ impl Delivery {
 
     /// Posts it.
     pub(super) async fn post(&self) -> Attempt {
-        let sent = self.message.request(&crate::web::client(), reqwest::Method::POST, &self.endpoint).send().await;
+        let sent =
+            self.message.request(&rebound::claude::web::client(), reqwest::Method::POST, &self.endpoint).send().await;
         let (status, response) = match sent {
             Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
             Err(_) => (0, String::new()),

@@ -8,8 +8,8 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::local::server::json_response;
-use crate::time::UnixMillis;
+use aws_local::server::json_response;
+use rebound::time::UnixMillis;
 
 const JSON: &str = "application/json; charset=utf-8";
 

@@ -26,7 +26,7 @@ use self::delivery::{Delivery, Logged};
 pub use self::door::SENDING_KEY;
 use self::state::State;
 use super::samples::new_message_id;
-use super::server::Server;
+use aws_local::server::Server;
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use super::emails::Emails;
 use super::http::{Answer, Ask, error, html, no_such};
 use super::suppressions::Suppressions;
 use super::webhooks::Webhooks;
-use crate::local::server::{HangUp, Reply};
-use crate::time::UnixMillis;
+use aws_local::server::{HangUp, Reply};
+use rebound::time::UnixMillis;
 
 pub(super) type Plan = Box<dyn FnMut(&str, &str) -> Option<Behaviour> + Send>;
 

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::http::{Answer, Ask, Pages, created, invalid, missing, moment, no_such, not_allowed, ok, page};
 use super::webhooks::with;
-use crate::local::uuid;
-use crate::time::UnixMillis;
+use aws_local::uuid;
+use rebound::time::UnixMillis;
 
 /// Most addresses of a batch.
 const BATCH: usize = 100;

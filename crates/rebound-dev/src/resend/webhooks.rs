@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::delivery::{Delivery, Logged};
 use super::http::{Answer, Ask, Pages, created, invalid, missing, no_such, not_allowed, ok, page};
-use crate::local::uuid;
-use crate::time::UnixMillis;
+use aws_local::uuid;
+use rebound::time::UnixMillis;
 
 /// Time for which an old secret still signs.
 const OLD_SIGNS: Duration = Duration::from_secs(24 * 60 * 60);

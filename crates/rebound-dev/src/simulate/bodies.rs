@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::time::UnixMillis;
+use rebound::time::UnixMillis;
 
 /// A mail program on a phone: a person.
 pub const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \

@@ -1,9 +1,9 @@
 //! In which order the webhooks come, and what comes besides.
 
 use super::story::{Message, Story};
-use crate::local::samples::SignedMessage;
-use crate::signature::SigningSecret;
-use crate::time::UnixMillis;
+use crate::samples::SignedMessage;
+use rebound::resend::signature::SigningSecret;
+use rebound::time::UnixMillis;
 
 /// What may go wrong on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::chaos::{Chaos, Kind, Request, signed};
 use super::story::{Message, Story};
-use crate::signature::SigningSecret;
-use crate::time::UnixMillis;
+use rebound::resend::signature::SigningSecret;
+use rebound::time::UnixMillis;
 
 /// How often a message is sent that is not taken.
 const TRIES: u32 = 12;
@@ -107,9 +107,9 @@ struct Answered {
 
 /// Sends all requests. `done` hears of each.
 pub async fn send(story: &Story, requests: &[Request], sending: &Sending, done: impl Fn()) -> Sent {
-    let client = crate::web::builder().pool_max_idle_per_host(sending.at_once).timeout(TIMEOUT);
+    let client = rebound::claude::web::builder().pool_max_idle_per_host(sending.at_once).timeout(TIMEOUT);
     let client = if sending.url.starts_with("http:") { client.tls_certs_only([]) } else { client };
-    let client = client.build().unwrap_or_else(|_| crate::web::client());
+    let client = client.build().unwrap_or_else(|_| rebound::claude::web::client());
     let sent = Mutex::new(Sent { micros: Vec::with_capacity(requests.len()), ..Sent::default() });
     let began = Instant::now();
     let (client, sent_ref, done) = (&client, &sent, &done);

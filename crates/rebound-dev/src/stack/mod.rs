@@ -8,25 +8,29 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
 use self::queues::{journal, set_up};
 use self::shell::{HANDED_ON, identity};
-use super::control::LocalControl;
-pub use super::dynamodb::Options;
-use super::dynamodb::{DynamoDbError, EmbeddedDynamoDb, is_local, make_tables};
-use super::faults::{FaultProxy, Faults, Service};
-use super::journal::JournalError;
-use super::secrets_manager::LocalSecretsManager;
-use super::sns::LocalSns;
-use super::sqs::LocalSqs;
-use super::template::{self, TemplateError};
-use super::{LOCAL_SECRET, function_url, server::Server};
-use crate::aws::{AwsEnvironment, NotSet};
-use crate::engage::Engager;
-use crate::protect::Protector;
-use crate::receive::{EnvironmentError, Receiver};
+use crate::running::receiving;
+use crate::{LOCAL_SECRET, template::template};
+use aws_credential_types::Credentials;
+use aws_local::control::LocalControl;
+use aws_local::dynamodb::{DynamoDbError, EmbeddedDynamoDb, is_local, make_tables};
+use aws_local::dynamodb_api::Access;
+use aws_local::faults::{FaultProxy, Faults, Service};
+use aws_local::journal::JournalError;
+use aws_local::sam::TemplateError;
+use aws_local::secrets_manager::LocalSecretsManager;
+use aws_local::sns::LocalSns;
+use aws_local::sqs::LocalSqs;
+use aws_local::{function_url, server::Server};
+use rebound::aws::{AwsEnvironment, NotSet};
+use rebound::engage::Engager;
+use rebound::protect::Protector;
+use rebound::receive::{EnvironmentError, Receiver};
 
 /// The name of the webhook secret in the local Secrets Manager.
 pub const SECRET_NAME: &str = "rebound/webhook";
@@ -52,6 +56,27 @@ pub const API_KEYS_NAME: &str = "rebound/api-keys";
 /// The secret that holds the operator's keys, unless `OPERATOR_KEYS_ARN` names another.
 pub const OPERATOR_KEYS_NAME: &str = "rebound/operator-keys";
 
+/// How long an open or a click settles locally, unless told otherwise. The stack's queue has 90 s.
+pub const SETTLE: Duration = Duration::from_secs(2);
+
+/// How the embedded AWS is to be started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where DynamoDB listens.
+    pub dynamodb: SocketAddr,
+    /// The file that keeps the tables, and another beside it the queues and what was published; `None`: memory.
+    pub data: Option<PathBuf>,
+    /// How long an open or a click settles in the queue before `engage` sees it.
+    pub settle: Duration,
+}
+
+impl Options {
+    /// In memory, on any free port.
+    pub fn in_memory() -> Self {
+        Self { dynamodb: SocketAddr::from(([127, 0, 0, 1], 0)), data: None, settle: SETTLE }
+    }
+}
+
 /// Why the local stack could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -72,10 +97,10 @@ pub enum StartError {
     Environment(#[from] EnvironmentError),
     /// The events table's stream can't be read.
     #[error(transparent)]
-    Feed(#[from] super::feeder::FeedError),
+    Feed(#[from] aws_local::feeder::FeedError),
     /// A queue can't be read.
     #[error(transparent)]
-    Poll(#[from] super::poller::PollError),
+    Poll(#[from] aws_local::poller::PollError),
 }
 
 /// The embedded AWS, and the environment variables that point the functions at it.
@@ -114,24 +139,23 @@ impl EmbeddedAws {
             value
         };
 
-        let mut tables = template::tables()?;
+        let mut tables = template()?.tables()?;
         for table in &mut tables {
             table.name = or_default(&table.variable, table.name.clone());
         }
         let dynamodb = match variable("AWS_ENDPOINT_URL_DYNAMODB") {
             Some(url) => {
                 // Somebody's own: no business of ours, unless it is a local one too, which begins without tables.
-                let aws = at(&as_whom, &url)?;
                 if is_local(&url)
-                    && let Err(error) = make_tables(&aws, &tables).await
+                    && let Err(error) = make_tables(&access(&as_whom, &url), &tables).await
                 {
                     tracing::warn!(%error, "no tables made");
                 }
                 None
             }
             None => {
-                let dynamodb = EmbeddedDynamoDb::start(options).await?;
-                make_tables(&at(&as_whom, &dynamodb.url())?, &tables).await?;
+                let dynamodb = EmbeddedDynamoDb::start(options.dynamodb, options.data.as_deref()).await?;
+                make_tables(&access(&as_whom, &dynamodb.url()), &tables).await?;
                 Some(dynamodb)
             }
         };
@@ -212,6 +236,11 @@ impl EmbeddedAws {
         self.variables.get(name).cloned()
     }
 
+    /// Its DynamoDB.
+    pub fn access(&self) -> Access {
+        access(&self.variables, &self.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default())
+    }
+
     /// SDK clients for it.
     ///
     /// # Errors
@@ -288,13 +317,13 @@ impl EmbeddedAws {
     }
 }
 
-/// Clients for a DynamoDB at this URL, for whoever these variables name.
-fn at(as_whom: &BTreeMap<String, String>, dynamodb: &str) -> Result<AwsEnvironment, StartError> {
-    let variable = |name: &str| match name {
-        "AWS_ENDPOINT_URL_DYNAMODB" => Some(dynamodb.to_owned()),
-        _ => as_whom.get(name).cloned(),
-    };
-    Ok(AwsEnvironment::read(variable).map_err(EnvironmentError::from)?)
+/// A DynamoDB at this URL, for whoever these variables name.
+fn access(as_whom: &BTreeMap<String, String>, dynamodb: &str) -> Access {
+    let variable = |name: &str| as_whom.get(name).cloned();
+    let text = |name: &str| variable(name).unwrap_or_default();
+    let token = variable("AWS_SESSION_TOKEN");
+    let credentials = Credentials::from_keys(text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"), token);
+    Access { endpoint: dynamodb.to_owned(), region: text("AWS_REGION"), credentials }
 }
 
 /// Serves a receiver's function URL.
@@ -302,5 +331,7 @@ fn at(as_whom: &BTreeMap<String, String>, dynamodb: &str) -> Result<AwsEnvironme
 /// # Errors
 /// The address is taken.
 pub async fn serve_function_url(address: SocketAddr, receiver: Receiver) -> Result<Server, StartError> {
-    function_url::serve(address, Arc::new(receiver)).await.map_err(|error| StartError::Listen(address, error))
+    let timeout = template()?.function_timeout("receive")?;
+    let serving = function_url::serve(address, receiving(Arc::new(receiver), timeout)).await;
+    serving.map_err(|error| StartError::Listen(address, error))
 }

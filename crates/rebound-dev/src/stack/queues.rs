@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE, Options, StartError};
-use crate::local::journal::Journal;
-use crate::local::sqs::{LocalSqs, Pace};
-use crate::local::template::{self, TemplateError};
+use aws_local::journal::Journal;
+use aws_local::sam::TemplateError;
+use aws_local::sqs::{LocalSqs, Pace};
+
+use crate::template::template;
 
 /// Where queues and topics are kept: beside the tables, if those are in a file.
 pub(super) fn journal(options: &Options) -> Result<Option<Arc<Journal>>, StartError> {
@@ -16,13 +18,14 @@ pub(super) fn journal(options: &Options) -> Result<Option<Arc<Journal>>, StartEr
 
 /// Gives the queue of opens and clicks its dead letters, and all queues a pace: that at which an open or a click settles.
 pub(super) fn set_up(sqs: &LocalSqs, options: &Options) -> Result<(), TemplateError> {
-    let queues = template::queues()?;
+    let queues = template()?.queues();
     let Some(engage) = queues.iter().find(|queue| queue.variable == "ENGAGE_QUEUE_URL") else { return Ok(()) };
     if let Some(max_receive_count) = engage.max_receive_count {
         sqs.set_redrive(ENGAGE_QUEUE, ENGAGE_DEAD_LETTERS, max_receive_count);
     }
     // A function takes as long as ever: what it has in hand must not come back meanwhile.
-    let pace = Pace::between(engage.delay, options.settle).with_least_visibility(template::function_timeout("engage")?);
+    let pace =
+        Pace::between(engage.delay, options.settle).with_least_visibility(template()?.function_timeout("engage")?);
     sqs.set_pace(pace);
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::alert::{Alert, Kind, Severity};
-use crate::campaign::Campaign;
+use crate::message::alert::{Alert, Kind, Severity};
 use crate::policy::brake::{Status, View};
 use crate::policy::counting::Counter;
+use crate::resend::campaign::Campaign;
 use crate::store::state::State;
 use crate::time::UnixMillis;
 

@@ -1,8 +1,8 @@
 //! The words about a complaint: who, of which email, and what the list says of the address after the write.
 
 use super::{About, Standing, campaign};
-use crate::alert::{Alert, Kind};
-use crate::recipient::Recipient;
+use crate::message::alert::{Alert, Kind};
+use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
 /// What the suppression list says of somebody who complained, as it is after the write.

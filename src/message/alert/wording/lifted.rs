@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::alert::{Alert, Kind, Severity};
+use crate::message::alert::{Alert, Kind, Severity};
 use crate::time::UnixMillis;
 
 /// Webhooks lifted suppressions of many people within an hour. `since` is the receipt of the first of them.

@@ -12,10 +12,10 @@ pub use self::complaint::{Listed, complaint};
 pub use self::lifted::lifted;
 pub use self::unclear::{Unclear, ambiguous};
 use super::{Alert, Kind, Severity};
-use crate::campaign::Campaign;
+use crate::message::text::one_line;
 use crate::policy::domain::DomainStatus;
-use crate::recipient::Recipient;
-use crate::text::one_line;
+use crate::resend::campaign::Campaign;
+use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
 /// How much of a name or a reason from outside is shown, in characters.

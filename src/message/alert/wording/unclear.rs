@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{About, capital};
-use crate::alert::{Alert, Kind};
-use crate::recipient::Recipient;
+use crate::message::alert::{Alert, Kind};
+use crate::resend::recipient::Recipient;
 
 /// How many addresses a text names.
 const SHOWN: usize = 20;

@@ -1,5 +1,5 @@
-use crate::campaign::Campaign;
 use crate::policy::numbers::FollowupPolicy;
+use crate::resend::campaign::Campaign;
 use crate::time::UnixMillis;
 
 use super::*;

@@ -59,7 +59,7 @@ fn key_of_folded(text: &str) -> Option<String> {
 
 /// A text in lower case and NFKC, without what can't be seen, with every white space a blank. In it, what separates and encloses
 /// addresses is ASCII.
-pub(crate) fn fold(text: &str) -> String {
+pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.chars().map(|c| blank_or(c).to_ascii_lowercase()).collect();
     }

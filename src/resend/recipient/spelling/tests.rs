@@ -14,7 +14,7 @@ struct Spelling {
 
 #[test]
 fn every_spelling_of_the_table_has_its_key() {
-    let table: Vec<Spelling> = serde_json::from_str(include_str!("../../../tests/spellings.json")).unwrap();
+    let table: Vec<Spelling> = serde_json::from_str(include_str!("../../../../tests/spellings.json")).unwrap();
     assert_eq!(table.len(), 143);
     for Spelling { written, key: expected, why } in table {
         let written = written.as_str().unwrap();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rebound::claude::price::Price;
 use rebound::config::DEFAULT_MODEL;
-use rebound::decision::{By, Done, Receipt};
+use rebound::message::decision::{By, Done, Receipt};
 use rebound::policy::answer::{Choice, Usage};
 use rebound::policy::followup::Ruling;
 use rebound::policy::numbers::ClaudePolicy;

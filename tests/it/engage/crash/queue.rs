@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use rebound::local::stack::ENGAGE_QUEUE;
-use rebound::queue::Delivery;
+use rebound::aws::queue::Delivery;
+use rebound_dev::stack::ENGAGE_QUEUE;
 
 use crate::engage::Stage;
 

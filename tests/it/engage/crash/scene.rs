@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use rebound::decision::{Done, Receipt};
-use rebound::local::claude::{Asked, Behaviour};
-use rebound::local::samples::SignedMessage;
-use rebound::recipient::Recipient;
+use rebound::aws::stream::BatchAnswer;
+use rebound::message::decision::{Done, Receipt};
+use rebound::resend::recipient::Recipient;
 use rebound::store::Item;
 use rebound::store::decisions::Happening;
-use rebound::stream::BatchAnswer;
 use rebound::time::UnixMillis;
+use rebound_dev::claude::{Asked, Behaviour};
+use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 
 use super::end::{End, published_id};

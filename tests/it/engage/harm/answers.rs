@@ -1,6 +1,6 @@
 //! Answers that are not what was asked for, in every part of them.
 
-use rebound::local::claude::Behaviour;
+use rebound_dev::claude::Behaviour;
 use serde_json::{Value, json};
 
 use super::Expected::{Guarded, Proposed, Refused};

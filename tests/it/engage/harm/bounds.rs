@@ -1,6 +1,6 @@
 //! What may be published, whatever Claude answers, judged by another hand than the one that checks answers.
 
-use rebound::local::sns::Published;
+use aws_local::sns::Published;
 use rebound::time::UnixMillis;
 use serde_json::Value;
 

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use rebound::decision::Done;
-use rebound::local::claude::{Asked, Behaviour};
-use rebound::local::samples::SignedMessage;
+use rebound::message::decision::Done;
+use rebound_dev::claude::{Asked, Behaviour};
+use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 
 use super::super::{LINK, PHONE};

@@ -1,6 +1,6 @@
 //! What Claude may be shown of a mail, whatever others have written into it.
 
-use rebound::local::claude::Asked;
+use rebound_dev::claude::Asked;
 use serde_json::Value;
 
 use super::bounds::{can_be_seen, plain};

@@ -3,15 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_local::faults::{Fault, Service};
+use rebound::aws::queue::Delivery;
+use rebound::aws::stream::BatchAnswer;
 use rebound::claude::keys::Key;
 use rebound::claude::{Charge, Claude, Failure};
-use rebound::decision::By;
 use rebound::engage::Engager;
-use rebound::local::claude::Behaviour;
-use rebound::local::faults::{Fault, Service};
+use rebound::message::decision::By;
 use rebound::metrics::Metrics;
-use rebound::queue::Delivery;
-use rebound::stream::BatchAnswer;
+use rebound_dev::claude::Behaviour;
 use tokio::time::Instant;
 
 use super::super::harm::open_reservations;
@@ -133,8 +133,8 @@ async fn without_a_connection_nothing_is_paid_and_an_answer_that_is_lost_may_hav
 
     let mut lost = 0;
     stage.faults.plan(move |call| {
-        lost += u32::from(call.service == Service::Claude);
-        (call.service == Service::Claude && lost == 1).then_some(Fault::LoseAnswer)
+        lost += u32::from(call.service == Service::Http);
+        (call.service == Service::Http && lost == 1).then_some(Fault::LoseAnswer)
     });
     assert_eq!(stage.delivers(&deliveries[1..], NOW).await, BatchAnswer::default());
     let receipts = stage.receipts().await;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rebound::decision::{By, Done};
-use rebound::local::claude::Behaviour;
-use rebound::local::feeder;
-use rebound::local::running::{self, Clock, feed, timeout_of};
-use rebound::local::stack::ALERTS_TOPIC;
+use aws_local::feeder;
+use rebound::message::decision::{By, Done};
+use rebound_dev::claude::Behaviour;
+use rebound_dev::running::{self, Clock, feed, timeout_of};
+use rebound_dev::stack::ALERTS_TOPIC;
 use serde_json::Value;
 use tokio::time::timeout;
 

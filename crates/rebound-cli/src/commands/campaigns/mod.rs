@@ -6,18 +6,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use comfy_table::Color;
-use rebound::campaign::Campaign;
-use rebound::operate::campaigns::{Known, all, bounce_rate, complaint_rate, like, one, rate};
 use rebound::policy::brake::Status;
 use rebound::policy::counting::{Counter, Figures};
 use rebound::policy::numbers::{BrakePolicy, Limit, Policy};
+use rebound::resend::campaign::Campaign;
 use rebound::store::state::State;
 use rebound::time::{UnixMillis, days, hours};
+use rebound_cli::operate::campaigns::{Known, all, bounce_rate, complaint_rate, like, one, rate};
 use serde_json::{Value, json};
 
-use crate::output::{self, Cell, moment, shown};
-use crate::place::PlaceArguments;
-use crate::{Failure, variable};
+use crate::commands::place::PlaceArguments;
+use rebound_dev::commands::Failure;
+use rebound_dev::commands::variable;
+use rebound_dev::output::{self, Cell, moment, shown};
 
 /// How many hours are shown one by one; of more, days.
 const MANY: usize = 48;

@@ -1,7 +1,7 @@
 //! Bars of characters: they look the same on every terminal, and in a file.
 
-use rebound::operate::campaigns::{bounce_rate, complaint_rate};
 use rebound::policy::counting::{Counter, Figures};
+use rebound_cli::operate::campaigns::{bounce_rate, complaint_rate};
 
 /// How wide a whole bar is, in characters.
 const WIDTH: usize = 40;

@@ -1,14 +1,14 @@
 //! What is said of each address.
 
-use rebound::campaign::Campaign;
-use rebound::operate::check::Answer;
 use rebound::policy::brake::{Brake, Status};
-use rebound::recipient::Recipient;
+use rebound::resend::campaign::Campaign;
+use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::Standing;
 use rebound::time::UnixMillis;
+use rebound_cli::operate::check::Answer;
 use serde_json::{Value, json};
 
-use crate::output::{self, Cell, moment, shown};
+use rebound_dev::output::{self, Cell, moment, shown};
 
 /// So many answers are shown in a table; of more, those that are no, a line each.
 const MANY: usize = 50;

@@ -10,17 +10,17 @@ use std::time::Duration;
 pub(crate) use self::answers::reason;
 use self::answers::{Answers, Asked};
 
-use rebound::campaign::Campaign;
-use rebound::operate::check::check;
-use rebound::operate::lists::{Line, Unreadable};
-use rebound::recipient::Recipient;
+use rebound::resend::campaign::Campaign;
+use rebound::resend::recipient::Recipient;
 use rebound::store::counters::Campaigns;
 use rebound::time::UnixMillis;
+use rebound_cli::operate::check::check;
+use rebound_cli::operate::lists::{Line, Unreadable};
 
-use crate::Failure;
-use crate::list_file::ListFile;
-use crate::output::{self, shown};
-use crate::place::PlaceArguments;
+use crate::commands::list_file::ListFile;
+use crate::commands::place::PlaceArguments;
+use rebound_dev::commands::Failure;
+use rebound_dev::output::{self, shown};
 
 /// So many addresses are looked up together: no more than these are held in memory, however long a file is.
 const TOGETHER: usize = 10_000;

@@ -7,21 +7,22 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use rebound::campaign::Campaign;
-use rebound::local::LOCAL_SECRET;
-use rebound::local::dynamodb::is_local;
-use rebound::operate::place::Place;
-use rebound::operate::simulate::chaos::{self, Chaos};
-use rebound::operate::simulate::send::{Sending, send};
-use rebound::operate::simulate::story::{LEAST_SPAN, Story};
-use rebound::operate::simulate::verify::{Looking, verify};
-use rebound::secrets::SecretSource;
-use rebound::signature::{SigningSecret, SigningSecrets};
+use rebound::aws::secrets::SecretSource;
+use rebound::resend::campaign::Campaign;
+use rebound::resend::signature::{SigningSecret, SigningSecrets};
 use rebound::time::UnixMillis;
+use rebound_cli::operate::place::{Place, is_local};
+use rebound_dev::LOCAL_SECRET;
+use rebound_dev::simulate::chaos::{self, Chaos};
+use rebound_dev::simulate::send::{Sending, send};
+use rebound_dev::simulate::story::{LEAST_SPAN, Story};
+use rebound_dev::simulate::verify::{Looking, verify};
 
-use crate::place::PlaceArguments;
-use crate::values::{more_than_zero, url};
-use crate::{Failure, output, variable};
+use crate::commands::place::PlaceArguments;
+use rebound_dev::commands::Failure;
+use rebound_dev::commands::values::{more_than_zero, url};
+use rebound_dev::commands::variable;
+use rebound_dev::output;
 
 /// Send a campaign's signed webhooks, and chaos, to any Rebound, and check what it makes of them.
 ///
@@ -111,7 +112,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Ok(place) => {
             let looking = Looking {
                 patience: Duration::from_secs(arguments.patience),
-                then: if is_near(&place) { Duration::from_secs(3) } else { Duration::from_secs(75) },
+                then: if place.is_near() { Duration::from_secs(3) } else { Duration::from_secs(75) },
                 knows_verdicts: !chaos.contains(&Chaos::Shuffle),
                 deaths: arguments.deaths,
             };
@@ -125,7 +126,15 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
                     progress.replace(next);
                 }
             };
-            let findings = verify(&place, &story, &requests, looking, done).await;
+            let findings = verify(
+                place.calls(Duration::from_secs(6 * 3_600)),
+                place.variables(),
+                &story,
+                &requests,
+                looking,
+                done,
+            )
+            .await;
             progress.borrow().finish_and_clear();
             Ok(findings?)
         }
@@ -151,11 +160,6 @@ async fn somebody_listens(url: &str) -> bool {
     let addresses = reqwest::Url::parse(url).ok().and_then(|url| url.socket_addrs(|| None).ok()).unwrap_or_default();
     let connect = tokio::net::TcpStream::connect(addresses.as_slice());
     tokio::time::timeout(Duration::from_secs(2), connect).await.is_ok_and(|connected| connected.is_ok())
-}
-
-/// Whether it is the Rebound of `rebound dev`, which is quicker than AWS.
-fn is_near(place: &Place) -> bool {
-    place.variable("AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|url| is_local(&url))
 }
 
 fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
@@ -198,7 +202,7 @@ async fn secret(place: Option<&Place>, url: &str) -> Result<SigningSecret, Failu
     };
     let source = SecretSource::from_manager(place.aws().secrets_manager(), arn, Duration::from_secs(60)).await;
     let secret = source.current().and_then(|secrets| secrets.first().cloned());
-    let unread = if is_near(place) {
+    let unread = if place.is_near() {
         "the signing secret can't be read from `rebound dev`, which has stopped or was started again: start it again, and look at its file (--local=FILE)"
     } else {
         "the signing secret can't be read from Secrets Manager; set RESEND_WEBHOOK_SECRET, or see `rebound doctor`"

@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use rebound::operate::suppressions::{Done, Outcome};
 use rebound::policy::suppression::Reason;
-use rebound::recipient::Recipient;
+use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::Standing;
+use rebound_cli::operate::suppressions::{Done, Outcome};
 use serde_json::json;
 
 use super::{NoteArguments, list, recipients};
-use crate::Failure;
-use crate::place::PlaceArguments;
+use crate::commands::place::PlaceArguments;
+use rebound_dev::commands::Failure;
 
 /// Suppress addresses: nothing may be sent to them until that is lifted.
 ///

@@ -5,20 +5,21 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rebound::operate::audit::Note;
-use rebound::operate::scan::{Wanted, scan};
-use rebound::operate::suppressions::List;
-use rebound::operate::suppressions::export::{Format, WriteError, Writer, entries, is_recipients};
-use rebound::operate::suppressions::import::{self, Read, Report, Unreadable};
-use rebound::operate::suppressions::lifted::LiftedByHand;
 use rebound::store::calls::Trouble;
 use rebound::time::UnixMillis;
+use rebound_cli::operate::audit::Note;
+use rebound_cli::operate::scan::{Wanted, scan};
+use rebound_cli::operate::suppressions::List;
+use rebound_cli::operate::suppressions::export::{Format, WriteError, Writer, entries, is_recipients};
+use rebound_cli::operate::suppressions::import::{self, Read, Report, Unreadable};
+use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use serde_json::json;
 
 use super::{from_resend, list, note};
-use crate::list_file::ListFile;
-use crate::place::PlaceArguments;
-use crate::{Failure, output};
+use crate::commands::list_file::ListFile;
+use crate::commands::place::PlaceArguments;
+use rebound_dev::commands::Failure;
+use rebound_dev::output;
 
 /// Take over a list: a CSV, JSON lines, bare addresses, or Resend's own list.
 ///

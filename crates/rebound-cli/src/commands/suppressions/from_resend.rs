@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
-use rebound::operate::connect::{changes, resend_of};
-use rebound::operate::place::Place;
-use rebound::operate::suppressions::import::{Read, Report, Unreadable, import as merge};
-use rebound::operate::suppressions::lifted::LiftedByHand;
-use rebound::resend::{Listed, ResendError, Unread};
+use rebound_cli::operate::connect::{changes, resend_of};
+use rebound_cli::operate::place::Place;
+use rebound_cli::operate::suppressions::import::{Read, Report, Unreadable, import as merge};
+use rebound_cli::operate::suppressions::lifted::LiftedByHand;
+use rebound_cli::resend_api::{Listed, ResendError, Unread};
 use serde::Serialize;
 use serde_json::json;
 
 use super::{file, list, note};
-use crate::{Failure, output};
+use rebound_dev::commands::Failure;
+use rebound_dev::output;
 
 /// The result of taking over Resend's list.
 #[derive(Serialize)]

@@ -2,20 +2,21 @@
 
 use std::process::ExitCode;
 
-use rebound::operate::audit::{self, Done};
-use rebound::operate::scan::{Wanted, scan};
-use rebound::operate::suppressions::export::is_recipients;
 use rebound::policy::suppression::Reason;
-use rebound::recipient::Recipient;
+use rebound::resend::recipient::Recipient;
 use rebound::store::calls::Trouble;
 use rebound::store::suppressions::Stored;
 use rebound::time::UnixMillis;
+use rebound_cli::operate::audit::{self, Done};
+use rebound_cli::operate::scan::{Wanted, scan};
+use rebound_cli::operate::suppressions::export::is_recipients;
 use serde_json::json;
 
 use super::{list as list_of, recipients};
-use crate::output::{self, moment, shown};
-use crate::place::PlaceArguments;
-use crate::{Failure, check};
+use crate::commands::check;
+use crate::commands::place::PlaceArguments;
+use rebound_dev::commands::Failure;
+use rebound_dev::output::{self, moment, shown};
 
 /// List who must not be written to.
 ///

@@ -10,14 +10,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
-use rebound::operate::audit::Note;
-use rebound::operate::place::Place;
-use rebound::operate::suppressions::List;
 use rebound::policy::suppression::Reason;
-use rebound::recipient::Recipient;
+use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
+use rebound_cli::operate::audit::Note;
+use rebound_cli::operate::place::Place;
+use rebound_cli::operate::suppressions::List;
 
-use crate::{Failure, variable};
+use rebound_dev::commands::Failure;
+use rebound_dev::commands::variable;
 
 /// List, show, add, remove, restore, import and export who must not be written to.
 ///

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use rebound::operate::suppressions::restore::{Mode, Restored};
 use rebound::time::UnixMillis;
+use rebound_cli::operate::suppressions::restore::{Mode, Restored};
 use serde_json::json;
 
 use super::{list, note};
-use crate::Failure;
-use crate::place::PlaceArguments;
-use crate::timeline::time;
+use crate::commands::place::PlaceArguments;
+use crate::commands::timeline::time;
+use rebound_dev::commands::Failure;
 
 /// Suppress again whom webhooks lifted since then: after a synchronization of contacts that resubscribed everybody.
 ///

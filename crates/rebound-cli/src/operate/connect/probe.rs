@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::secret::Stored;
-use crate::local::samples::{SignedMessage, new_message_id};
-use crate::resend::SecretText;
-use crate::signature::SigningSecret;
-use crate::time::UnixMillis;
+use crate::resend_api::SecretText;
+use rebound::resend::signature::SigningSecret;
+use rebound::time::UnixMillis;
+use rebound_dev::samples::{SignedMessage, new_message_id};
 
 /// How long the function may take to read its secret again: it does so at most once a minute.
 const PATIENCE: Duration = Duration::from_secs(80);
@@ -43,7 +43,7 @@ pub async fn probe(url: &str, secret: &SigningSecret) -> Proof {
 }
 
 async fn answered(url: &str, message: &SignedMessage) -> Proof {
-    let client = crate::web::client();
+    let client = rebound::claude::web::client();
     let request = message.request(&client, reqwest::Method::POST, url).timeout(TIMEOUT);
     let answer = match request.send().await {
         Ok(answer) => answer,

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::aws::describe;
 use crate::operate::place::Place;
-use crate::resend::SecretText;
-use crate::time::{UnixMillis, hours};
+use crate::resend_api::SecretText;
+use rebound::aws::describe;
+use rebound::time::{UnixMillis, hours};
 
 /// The field with the secrets, the newest first, separated by spaces.
 const SECRETS: &str = "RESEND_WEBHOOK_SECRET";

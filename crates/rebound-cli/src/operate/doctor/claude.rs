@@ -5,10 +5,11 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use super::Check;
-use crate::claude::{VERSION, error_kind};
-use crate::config::{DEFAULT_BASE_URL, DEFAULT_MODEL};
+use crate::operate::clients;
 use crate::operate::connect::secret;
 use crate::operate::place::Place;
+use rebound::claude::{VERSION, error_kind};
+use rebound::config::{DEFAULT_BASE_URL, DEFAULT_MODEL};
 
 const KEY: &str = "Claude's key";
 const MODEL: &str = "Claude's model";
@@ -35,7 +36,7 @@ pub(super) async fn check(place: &Place) -> Vec<Check> {
     };
     let base = place.variable("ANTHROPIC_BASE_URL").unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
     let url = format!("{}/v1/models/{model}", base.trim_end_matches('/'));
-    let request = crate::web::client().get(url).timeout(TIMEOUT);
+    let request = rebound::claude::web::client().get(url).timeout(TIMEOUT);
     let asked = request.header("anthropic-version", VERSION).header("x-api-key", key.trim()).send().await;
     let Ok(answer) = asked else {
         return vec![Check::not_checked(KEY, "Claude can't be reached from here")];
@@ -73,7 +74,7 @@ async fn model(place: &Place) -> String {
         return model.trim().to_owned();
     }
     let Ok(function) = place.named("ENGAGE_FUNCTION").await else { return DEFAULT_MODEL.to_owned() };
-    let asked = place.aws().lambda().get_function_configuration().function_name(function).send().await;
+    let asked = clients::lambda(place.aws()).get_function_configuration().function_name(function).send().await;
     let set = asked.ok().and_then(|found| found.environment?.variables?.remove(VARIABLE));
     set.filter(|model| !model.trim().is_empty()).unwrap_or_else(|| DEFAULT_MODEL.to_owned())
 }

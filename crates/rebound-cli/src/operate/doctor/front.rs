@@ -6,7 +6,7 @@ use super::Check;
 use crate::operate::connect::probe::{Proof, nudge, probe};
 use crate::operate::connect::secret;
 use crate::operate::place::Place;
-use crate::signature::SigningSecrets;
+use rebound::resend::signature::SigningSecrets;
 
 const URL: &str = "function URL";
 const SECRET: &str = "signing secret";
@@ -27,7 +27,7 @@ pub(super) async fn check(place: &Place, url: Option<&str>) -> Vec<Check> {
 }
 
 async fn answers(url: &str) -> Check {
-    let asked = crate::web::client().get(url).timeout(TIMEOUT).send().await;
+    let asked = rebound::claude::web::client().get(url).timeout(TIMEOUT).send().await;
     let to_do = "is it the stack's output WebhookUrl? If so, look at receive's log";
     let answer = match asked {
         Ok(answer) => answer,

@@ -21,9 +21,9 @@ use futures_util::future::{BoxFuture, join_all};
 use serde::Serialize;
 
 use super::place::Place;
-use crate::aws::describe;
-use crate::local::dynamodb::is_local;
-use crate::time::UnixMillis;
+use crate::operate::clients;
+use rebound::aws::describe;
+use rebound::time::UnixMillis;
 
 /// How long a check may take.
 const TIMEOUT: Duration = Duration::from_secs(25);
@@ -126,7 +126,7 @@ fn credentials(place: &Place) -> Check {
 
 async fn stack(place: &Place) -> Check {
     let name = "stack";
-    let asked = place.aws().cloudformation().describe_stacks().stack_name(place.stack()).send().await;
+    let asked = clients::cloudformation(place.aws()).describe_stacks().stack_name(place.stack()).send().await;
     let described = match asked {
         Ok(described) => described,
         Err(error) => {
@@ -152,9 +152,4 @@ async fn stack(place: &Place) -> Check {
         ),
         _ => Check::fault(name, found, "look at the stack's events in CloudFormation, and deploy again"),
     }
-}
-
-/// Whether the place is the Rebound of `rebound dev`.
-pub(crate) fn is_near(place: &Place) -> bool {
-    place.variable("AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|url| is_local(&url))
 }

@@ -2,24 +2,20 @@
 
 use aws_sdk_dynamodb::types::{KeyType, StreamViewType, TableStatus, TimeToLiveStatus};
 use futures_util::future::join_all;
-use serde_json::Value;
 
-use super::{Check, is_near};
-use crate::aws::describe;
-use crate::local::template::{Table, tables};
+use super::Check;
 use crate::operate::place::Place;
+use rebound::aws::describe;
+use rebound::store::tables::{TABLES, TTL_ATTRIBUTE, Table};
 
 const DEPLOY: &str = "deploy the stack again; if the table was made by hand, make it as template.yaml has it";
 
 pub(super) async fn check(place: &Place) -> Vec<Check> {
-    match tables() {
-        Ok(tables) => join_all(tables.iter().map(|table| one(place, table))).await,
-        Err(error) => vec![Check::not_checked("tables", error.to_string())],
-    }
+    join_all(TABLES.iter().map(|table| one(place, table))).await
 }
 
 async fn one(place: &Place, table: &Table) -> Check {
-    let name = place.table(&table.variable);
+    let name = place.table(table.variable);
     let title = format!("table {name}");
     let dynamodb = place.aws().dynamodb();
     let described = match dynamodb.describe_table().table_name(name).send().await {
@@ -39,16 +35,12 @@ async fn one(place: &Place, table: &Table) -> Check {
         let found = described.key_schema().iter().find(|key| key.key_type() == kind);
         found.map(|key| key.attribute_name().to_owned())
     };
-    let wanted = |kind: &str| {
-        let schema = table.definition.get("KeySchema").and_then(Value::as_array);
-        let found = schema.into_iter().flatten().find(|key| key.get("KeyType").and_then(Value::as_str) == Some(kind));
-        found.and_then(|key| key.get("AttributeName")).and_then(Value::as_str).map(str::to_owned)
-    };
-    if key(&KeyType::Hash) != wanted("HASH") || key(&KeyType::Range) != wanted("RANGE") {
+    if key(&KeyType::Hash).as_deref() != Some(table.partition_key) || key(&KeyType::Range).as_deref() != table.sort_key
+    {
         return Check::fault(&title, "it has other keys than it must have", DEPLOY);
     }
     let mut found = vec![format!("{} items", described.item_count().unwrap_or(0))];
-    if table.definition.contains_key("StreamSpecification") {
+    if table.has_stream {
         let stream = described.stream_specification().filter(|stream| stream.stream_enabled());
         match stream.and_then(|stream| stream.stream_view_type()) {
             Some(StreamViewType::NewImage) => found.push("its stream is on".to_owned()),
@@ -56,24 +48,19 @@ async fn one(place: &Place, table: &Table) -> Check {
             None => return Check::fault(&title, "its stream is off, so nothing is counted and nobody is told", DEPLOY),
         }
     }
-    if let Some(attribute) = &table.ttl_attribute {
-        let asked = dynamodb.describe_time_to_live().table_name(name).send().await;
-        let ttl = match asked {
-            Ok(ttl) => ttl.time_to_live_description,
-            Err(error) => return Check::not_checked(&title, format!("its time to live: {}", describe(&error))),
-        };
-        let on = [TimeToLiveStatus::Enabled, TimeToLiveStatus::Enabling];
-        let is_on = ttl.as_ref().and_then(|ttl| ttl.time_to_live_status()).is_some_and(|status| on.contains(status));
-        if !is_on || ttl.and_then(|ttl| ttl.attribute_name).as_ref() != Some(attribute) {
-            return Check::fault(
-                &title,
-                format!("nothing in it expires: its time to live is not on for {attribute}"),
-                DEPLOY,
-            );
-        }
-        found.push("rows expire".to_owned());
+    let asked = dynamodb.describe_time_to_live().table_name(name).send().await;
+    let ttl = match asked {
+        Ok(ttl) => ttl.time_to_live_description,
+        Err(error) => return Check::not_checked(&title, format!("its time to live: {}", describe(&error))),
+    };
+    let on = [TimeToLiveStatus::Enabled, TimeToLiveStatus::Enabling];
+    let is_on = ttl.as_ref().and_then(|ttl| ttl.time_to_live_status()).is_some_and(|status| on.contains(status));
+    if !is_on || ttl.and_then(|ttl| ttl.attribute_name).as_deref() != Some(TTL_ATTRIBUTE) {
+        let said = format!("nothing in it expires: its time to live is not on for {TTL_ATTRIBUTE}");
+        return Check::fault(&title, said, DEPLOY);
     }
-    if is_near(place) {
+    found.push("rows expire".to_owned());
+    if place.is_near() {
         return Check::ok(&title, found.join(", "));
     }
     let asked = dynamodb.describe_continuous_backups().table_name(name).send().await;
@@ -81,7 +68,7 @@ async fn one(place: &Place, table: &Table) -> Check {
         let recovery = backups.point_in_time_recovery_description?;
         Some(recovery.point_in_time_recovery_status?.as_str() == "ENABLED")
     });
-    match recovery(recovers, table.always_recoverable) {
+    match recovery(recovers, table.is_always_recoverable) {
         Ok(said) => found.push(said.to_owned()),
         Err(said) => return Check::warning(&title, said, DEPLOY),
     }
@@ -104,11 +91,11 @@ mod tests {
 
     #[test]
     fn only_what_can_not_be_had_again_must_be_recoverable() {
-        for table in tables().unwrap() {
-            let must_be_on = ["SUPPRESSIONS_TABLE", "CAMPAIGNS_TABLE"].contains(&table.variable.as_str());
-            assert_eq!(recovery(Some(false), table.always_recoverable).is_err(), must_be_on, "{}", table.variable);
-            assert!(recovery(Some(true), table.always_recoverable).is_ok());
-            assert!(recovery(None, table.always_recoverable).is_ok());
+        for table in TABLES {
+            let must_be_on = ["SUPPRESSIONS_TABLE", "CAMPAIGNS_TABLE"].contains(&table.variable);
+            assert_eq!(recovery(Some(false), table.is_always_recoverable).is_err(), must_be_on, "{}", table.variable);
+            assert!(recovery(Some(true), table.is_always_recoverable).is_ok());
+            assert!(recovery(None, table.is_always_recoverable).is_ok());
         }
     }
 }

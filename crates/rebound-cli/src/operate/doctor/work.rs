@@ -5,11 +5,12 @@ use std::time::Duration;
 use aws_sdk_cloudwatch::types::{Dimension, Statistic};
 use aws_sdk_sqs::types::QueueAttributeName;
 
+use super::Check;
 use super::outside::ago;
-use super::{Check, is_near};
-use crate::aws::describe;
+use crate::operate::clients;
 use crate::operate::place::Place;
-use crate::time::{UnixMillis, days, hours};
+use rebound::aws::describe;
+use rebound::time::{UnixMillis, days, hours};
 
 const EVENTS: &str = "last event received";
 
@@ -30,7 +31,7 @@ async fn figures(
 ) -> Result<Vec<(UnixMillis, f64)>, String> {
     let function = Dimension::builder().name("FunctionName").value(function).build();
     let at = |moment: UnixMillis| aws_sdk_cloudwatch::primitives::DateTime::from_secs(moment.seconds());
-    let asked = place.aws().cloudwatch().get_metric_statistics().namespace("AWS/Lambda").metric_name(metric);
+    let asked = clients::cloudwatch(place.aws()).get_metric_statistics().namespace("AWS/Lambda").metric_name(metric);
     let asked = asked.dimensions(function).statistics(statistic.clone()).period(period);
     let asked = asked.start_time(at(now.minus(span))).end_time(at(now)).send().await;
     let points = asked.map_err(|error| describe(&error))?.datapoints.unwrap_or_default();
@@ -57,7 +58,7 @@ pub(super) async fn last_event(place: &Place, now: UnixMillis) -> Check {
     let in_a_day: f64 = points.iter().filter(|(at, _)| *at >= now.minus(hours(24))).map(|(_, number)| number).sum();
     match points.iter().rev().find(|(_, number)| *number > 0.0) {
         Some((at, _)) => Check::ok(EVENTS, format!("{}; {in_a_day} requests in 24 hours", ago(*at, now))),
-        None if is_near(place) => Check::not_checked(EVENTS, "there are no metrics here"),
+        None if place.is_near() => Check::not_checked(EVENTS, "there are no metrics here"),
         None => Check::warning(
             EVENTS,
             "none in 14 days",
@@ -80,7 +81,7 @@ pub(super) async fn mappings(place: &Place, now: UnixMillis) -> Vec<Check> {
 }
 
 async fn mapping(place: &Place, function: &str, what: &str, lags: bool, now: UnixMillis) -> Check {
-    let asked = place.aws().lambda().list_event_source_mappings().function_name(function).send().await;
+    let asked = clients::lambda(place.aws()).list_event_source_mappings().function_name(function).send().await;
     let found = match asked {
         Ok(found) => found.event_source_mappings.unwrap_or_default(),
         Err(error) => return Check::not_checked(what, describe(&error)),
@@ -168,7 +169,7 @@ async fn waiting(place: &Place, url: &str, what: &str, to_do: &str) -> Check {
 
 pub(super) async fn concurrency(place: &Place) -> Check {
     let what = "the account's concurrency";
-    let asked = place.aws().lambda().get_account_settings().send().await;
+    let asked = clients::lambda(place.aws()).get_account_settings().send().await;
     let limit = match asked {
         Ok(settings) => settings.account_limit.map_or(0, |limit| limit.concurrent_executions),
         Err(error) => return Check::not_checked(what, describe(&error)),

@@ -4,8 +4,8 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::folded::Folded;
-use crate::json::mended;
-use crate::recipient::{Named, Recipient};
+use rebound::resend::json::mended;
+use rebound::resend::recipient::{Named, Recipient};
 
 /// What is left where an address was.
 pub const CUT: &str = "forgotten";

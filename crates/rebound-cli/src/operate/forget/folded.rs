@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::recipient::fold;
+use rebound::resend::recipient::fold;
 
 /// A folded text that knows its source.
 pub(super) struct Folded<'a> {

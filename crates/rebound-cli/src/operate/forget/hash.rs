@@ -5,10 +5,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{ForgetError, Forgetting};
 use crate::operate::audit::Note;
-use crate::store::calls::{Change, Trouble, Written};
-use crate::store::forgotten::{ForgottenKey, KEY_ITEM, REASON};
-use crate::store::suppressions::Suppressions;
-use crate::store::{Item, number, recipient_key};
+use rebound::store::calls::{Change, Trouble, Written};
+use rebound::store::forgotten::{ForgottenKey, KEY_ITEM, REASON};
+use rebound::store::suppressions::Suppressions;
+use rebound::store::{Item, number, recipient_key};
 
 impl Forgetting<'_> {
     /// That it must not be written to, before anything goes; with the note of it.

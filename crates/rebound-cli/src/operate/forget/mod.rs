@@ -1,5 +1,5 @@
 //! Erasing everything about an address, on request: every row about it, in every table. What stays is that it must not be written to,
-//! under a keyed hash ([`forgotten`](crate::store::forgotten)).
+//! under a keyed hash ([`forgotten`](rebound::store::forgotten)).
 //!
 //! - [`cut`]: finding an address in texts, and cutting it out.
 //! - [`mod@fate`]: what becomes of a row.
@@ -8,7 +8,7 @@
 //!
 //! The hash is written first, in one transaction with the note of it, and the address itself goes last from the list, so at no moment may
 //! it be written to. Everything in between is done again by the next run, which finds what is left. A change by hand is refused from the
-//! hash on ([`operator`](crate::store::operator)). A webhook that comes meanwhile, or later, is stored as any other: run it again.
+//! hash on ([`operator`](rebound::store::operator)). A webhook that comes meanwhile, or later, is stored as any other: run it again.
 //!
 //! # Why it undoes nothing that others write meanwhile
 //!
@@ -35,10 +35,10 @@ use self::fate::{Fate, cut_attributes, fate, fate_in_list, fate_with_all};
 pub use self::tables::Tables;
 use super::audit::{Note, partition};
 use super::scan::{Wanted, scan};
-use crate::recipient::Recipient;
-use crate::store::calls::{Calls, Trouble, Written};
-use crate::store::timeline::Timeline;
-use crate::store::{Item, recipient_key, string, text};
+use rebound::resend::recipient::Recipient;
+use rebound::store::calls::{Calls, Trouble, Written};
+use rebound::store::timeline::Timeline;
+use rebound::store::{Item, recipient_key, string, text};
 
 /// How many days point-in-time recovery keeps what was there
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html>).

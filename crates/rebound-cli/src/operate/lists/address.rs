@@ -1,7 +1,7 @@
 //! The address in a cell of a list, or why there is none.
 
 use super::cells::unguarded;
-use crate::recipient::Recipient;
+use rebound::resend::recipient::Recipient;
 
 /// How many characters of a cell are repeated in a message.
 const SHOWN: usize = 80;

@@ -26,7 +26,7 @@ use self::cells::{Broken, cells, unguarded};
 use self::file::{HEAD, ListError};
 use self::lines::{Lines, MAX_LINE, TextLine};
 use self::shape::{Shape, column_of, decide, looks_like_an_entry};
-use crate::recipient::Recipient;
+use rebound::resend::recipient::Recipient;
 
 /// How many lines tell how a list is written.
 const FIRST_LINES: usize = 20;

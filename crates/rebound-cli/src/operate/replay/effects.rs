@@ -16,9 +16,9 @@ use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchInput;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde::Serialize;
 
-use crate::campaign::Cohort;
 use crate::operate::place::Place;
-use crate::store::{Item, as_number, string};
+use rebound::resend::campaign::Cohort;
+use rebound::store::{Item, as_number, string};
 
 /// What was new.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -2,14 +2,12 @@
 //!
 //! - [`select`]: which events.
 //! - [`effects`]: what was new, as the calls tell.
-//! - [`overlay`]: for a dry run, a copy of what is touched.
 //!
 //! `protect` runs in this process, with the settings of the deployed function: to count for another campaign, because another tag names it
 //! here, would be a disaster. Opens and clicks are put into the queue again, so that the deployed `engage` decides about them, with its
 //! own key, budget and concurrency.
 
 pub mod effects;
-pub mod overlay;
 pub mod select;
 
 use std::collections::BTreeMap;
@@ -18,19 +16,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::effects::{Effects, Watch};
-use self::overlay::{Overlay, OverlayError};
 use super::place::{Place, PlaceError};
-use crate::aws::{AwsEnvironment, NotSet, describe};
-use crate::config::{ConfigError, ProtectConfig};
-use crate::local::dynamodb::is_local;
-use crate::local::template::TemplateError;
-use crate::protect::Protector;
-use crate::publish::Topic;
-use crate::queue::{BATCH, Engagement, Queue};
-use crate::store::calls::Trouble;
-use crate::store::{Item, string};
-use crate::stream::Record;
-use crate::time::UnixMillis;
+use crate::operate::clients;
+use rebound::aws::queue::{BATCH, Engagement, Queue};
+use rebound::aws::stream::Record;
+use rebound::aws::topic::Topic;
+use rebound::aws::{AwsEnvironment, NotSet, describe};
+use rebound::config::{ConfigError, ProtectConfig};
+use rebound::protect::Protector;
+use rebound::store::calls::Trouble;
+use rebound::store::{Item, string};
+use rebound::time::UnixMillis;
 
 /// How many events are handled at once: as many as the stream's mapping for single ones hands over.
 const AT_ONCE: usize = 100;
@@ -62,12 +58,6 @@ pub enum ReplayError {
     /// The events can't be read.
     #[error("the events can't be read: {0}")]
     Read(#[from] Trouble),
-    /// The copy for a dry run can't be made.
-    #[error(transparent)]
-    Overlay(#[from] OverlayError),
-    /// The template in this program is none.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
     /// What the deployed function is set to is not known.
     #[error(
         "what protect is set to can't be read: {0}; allow lambda:GetFunctionConfiguration, or set CAMPAIGN_TAG and POLICY as the stack has them"
@@ -84,13 +74,13 @@ pub enum Function {
     Engage,
 }
 
-/// Whether it is done, or only found out what would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It is done.
-    Replay,
-    /// It is only found out.
-    DryRun,
+/// On what the events are handled again.
+#[derive(Clone, Debug)]
+pub enum On {
+    /// The place itself: it is done.
+    ThePlace,
+    /// A copy, whose environment this is: it is only found out what would be.
+    ACopy(BTreeMap<String, String>),
 }
 
 /// What came of it.
@@ -112,19 +102,15 @@ pub async fn replay(
     place: &Place,
     rows: &[Item],
     function: Function,
-    mode: Mode,
+    on: On,
     done: impl Fn(usize),
 ) -> Result<Report, ReplayError> {
     let watch = Watch::default();
-    let overlay = match mode {
-        Mode::DryRun => Some(Overlay::start(place).await?),
-        Mode::Replay => None,
-    };
-    let variables = variables(place, overlay.as_ref()).await?;
+    let variables = variables(place, on).await?;
     let variable = |name: &str| variables.get(name).cloned();
     let aws = AwsEnvironment::read(variable)?;
     let config = ProtectConfig::read(variable)?;
-    let queue = Queue::new(aws.sqs_watched(watch.clone()), &config.engage_queue);
+    let queue = Queue::new(clients::sqs_watched(&aws, watch.clone()), &config.engage_queue);
     let mut report = Report::default();
     match function {
         Function::Engage => {
@@ -139,8 +125,8 @@ pub async fn replay(
             }
         }
         Function::Protect => {
-            let topic = Topic::new(aws.sns_watched(watch.clone()), &config.alerts_topic);
-            let protector = Protector::new(aws.dynamodb_watched(watch.clone()), topic, queue, config);
+            let topic = Topic::new(clients::sns_watched(&aws, watch.clone()), &config.alerts_topic);
+            let protector = Protector::new(clients::dynamodb_watched(&aws, watch.clone()), topic, queue, config);
             for some in rows.chunks(AT_ONCE) {
                 let left = protect(&protector, some).await;
                 report.handled += some.len() - left.len();
@@ -183,12 +169,12 @@ fn engagement(row: &Item) -> Engagement {
 }
 
 /// The environment of `protect`: as deployed, or, for a dry run, on the copy.
-async fn variables(place: &Place, overlay: Option<&Overlay>) -> Result<BTreeMap<String, String>, ReplayError> {
+async fn variables(place: &Place, on: On) -> Result<BTreeMap<String, String>, ReplayError> {
     let mut variables = place.variables().clone();
     variables.extend(settings(place).await?);
-    match overlay {
-        Some(overlay) => variables.extend(overlay.variables()),
-        None => {
+    match on {
+        On::ACopy(copy) => variables.extend(copy),
+        On::ThePlace => {
             for name in ["ALERTS_TOPIC_ARN", "ENGAGE_QUEUE_URL"] {
                 variables.insert(name.to_owned(), place.named(name).await?);
             }
@@ -200,12 +186,11 @@ async fn variables(place: &Place, overlay: Option<&Overlay>) -> Result<BTreeMap<
 /// What the deployed function is set to, where the environment does not say it.
 async fn settings(place: &Place) -> Result<BTreeMap<String, String>, ReplayError> {
     let are_set = SETTINGS.iter().any(|name| place.variable(name).is_some());
-    let is_here = place.variable("AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|url| is_local(&url));
-    if are_set || is_here {
+    if are_set || place.is_near() {
         return Ok(BTreeMap::new());
     }
     let function = place.named("PROTECT_FUNCTION").await?;
-    let asked = place.aws().lambda().get_function_configuration().function_name(function).send().await;
+    let asked = clients::lambda(place.aws()).get_function_configuration().function_name(function).send().await;
     let configuration = asked.map_err(|error| ReplayError::Settings(describe(&error)))?;
     let set = configuration.environment.and_then(|environment| environment.variables).unwrap_or_default();
     let is_one = |name: &str| SETTINGS.contains(&name) || name == RETENTION;

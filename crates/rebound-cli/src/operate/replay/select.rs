@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
-
 use super::{Function, ReplayError};
-use crate::local::template;
 use crate::operate::scan::{Wanted, scan};
-use crate::store::calls::{Calls, Trouble};
-use crate::store::timeline::Timeline;
-use crate::store::{Item, as_number, number, string, text};
-use crate::time::UnixMillis;
+use rebound::protect;
+use rebound::store::calls::{Calls, Trouble};
+use rebound::store::timeline::Timeline;
+use rebound::store::{Item, as_number, number, string, text};
+use rebound::time::UnixMillis;
 
 /// What is wanted. Nothing in it: everything.
 #[derive(Clone, Debug, Default)]
@@ -61,12 +59,10 @@ impl Selection {
             read(all.len());
             rows.extend(all);
         }
-        let mappings = template::mappings()?;
         let is_handled = |row: &Item| {
             let is_engaged =
                 ["email.opened#", "email.clicked#"].iter().any(|prefix| string(row, "event").starts_with(prefix));
-            let record = as_record(row);
-            mappings.iter().any(|mapping| mapping.wants(&record)) && (function == Function::Protect || is_engaged)
+            protect::wants(row) && (function == Function::Protect || is_engaged)
         };
         rows.retain(|row| self.wants(row) && is_handled(row));
         rows.sort_by_key(|row| row.get("received_at").and_then(as_number));
@@ -87,13 +83,4 @@ impl Selection {
         let names = HashMap::from([("#kind".to_owned(), "kind".to_owned())]);
         Wanted { filter: Some(parts.join(" AND ")), projection: None, names, values }
     }
-}
-
-/// A row, as far as the mappings' filters look at it.
-fn as_record(row: &Item) -> Value {
-    let text = |name: &str| json!({ "S": string(row, name) });
-    json!({
-        "eventName": "INSERT",
-        "dynamodb": { "Keys": { "event": text("event") }, "NewImage": { "kind": text("kind"), "event": text("event") } },
-    })
 }

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::short_hash;
 use crate::operate::lists::file::ListError;
 use crate::operate::lists::{Line, ListReader, Row, Unreadable};
-use crate::policy::suppression::{Change, Effect, Grounds, Reason};
-use crate::recipient::Recipient;
-use crate::signature::MessageId;
-use crate::time::UnixMillis;
+use rebound::policy::ids::short_hash;
+use rebound::policy::suppression::{Change, Effect, Grounds, Reason};
+use rebound::resend::recipient::Recipient;
+use rebound::resend::signature::MessageId;
+use rebound::time::UnixMillis;
 
 /// An entry of a list as it stands in a file, one for each recipient and reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,20 +1,20 @@
 //! Writing the list down: an entry for each recipient and reason, those that were lifted too, so that an import gives the same list.
 //!
 //! Whoever opens it with a spreadsheet, or prints it on a terminal, gets text and nothing else: in a CSV no cell is a formula
-//! ([`guarded`]), and in both forms nothing steers a terminal ([`text`](crate::text)). JSON lines lose nothing by that. In a CSV the
+//! ([`guarded`]), and in both forms nothing steers a terminal ([`text`](rebound::message::text)). JSON lines lose nothing by that. In a CSV the
 //! line breaks of a detail are spaces.
 
 use std::io::Write;
 
 use super::entry::Entry;
 use crate::operate::lists::cells::guarded;
-use crate::policy::suppression::{Reason, Record};
-use crate::store::Item;
-use crate::store::forgotten::{self, KEY_ITEM};
-use crate::store::string;
-use crate::store::suppressions::Stored;
-use crate::text::{escaped, one_line_escaped};
-use crate::time::UnixMillis;
+use rebound::message::text::{escaped, one_line_escaped};
+use rebound::policy::suppression::{Reason, Record};
+use rebound::store::Item;
+use rebound::store::forgotten::{self, KEY_ITEM};
+use rebound::store::string;
+use rebound::store::suppressions::Stored;
+use rebound::time::UnixMillis;
 
 /// The form of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,9 +122,9 @@ mod tests {
 
     use super::*;
     use crate::operate::suppressions::import::read;
-    use crate::policy::suppression::{Change, Effect, Grounds};
-    use crate::recipient::Recipient;
-    use crate::signature::MessageId;
+    use rebound::policy::suppression::{Change, Effect, Grounds};
+    use rebound::resend::recipient::Recipient;
+    use rebound::resend::signature::MessageId;
 
     fn some_change() -> impl Strategy<Value = Change> {
         let reason = proptest::sample::select(Reason::ALL.to_vec());

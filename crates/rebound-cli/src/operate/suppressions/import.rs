@@ -15,11 +15,11 @@ use super::lifted::{Lifted, LiftedByHand, Taken, take};
 use crate::operate::audit::{IMPORT, Note};
 use crate::operate::check::{Answer, check};
 pub use crate::operate::lists::Unreadable;
-use crate::policy::suppression::{Change, Effect, Reason};
-use crate::recipient::Recipient;
-use crate::store::calls::{Change as Condition, Trouble};
-use crate::store::suppressions::Suppressions;
-use crate::time::UnixMillis;
+use rebound::policy::suppression::{Change, Effect, Reason};
+use rebound::resend::recipient::Recipient;
+use rebound::store::calls::{Change as Condition, Trouble};
+use rebound::store::suppressions::Suppressions;
+use rebound::time::UnixMillis;
 
 /// How many entries are merged at once.
 const AT_ONCE: usize = 16;

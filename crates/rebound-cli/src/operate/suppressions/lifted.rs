@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::List;
 use crate::operate::audit::{self, Note};
-use crate::policy::suppression::{Change, Effect, Reason, Record};
-use crate::recipient::Recipient;
-use crate::store::calls::Trouble;
-use crate::store::forgotten::ForgottenKey;
-use crate::store::operator::{ByHand, Changed};
-use crate::store::suppressions::{Stored, Suppressions};
-use crate::time::UnixMillis;
+use rebound::policy::suppression::{Change, Effect, Reason, Record};
+use rebound::resend::recipient::Recipient;
+use rebound::store::calls::Trouble;
+use rebound::store::forgotten::ForgottenKey;
+use rebound::store::operator::{ByHand, Changed};
+use rebound::store::suppressions::{Stored, Suppressions};
+use rebound::time::UnixMillis;
 
 /// What a list does about whoever was lifted by hand since.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -15,13 +15,13 @@ pub mod lifted;
 pub mod restore;
 
 use crate::operate::audit::Note;
-use crate::policy::suppression::{Change, Effect, Grounds, Reason, Record};
-use crate::recipient::Recipient;
-use crate::signature::MessageId;
-use crate::store::calls::{Calls, Trouble};
-use crate::store::forgotten::{self, ForgottenKey};
-use crate::store::operator::{ByHand, Changed};
-use crate::store::suppressions::{Standing, Stored, Suppressions};
+use rebound::policy::suppression::{Change, Effect, Grounds, Reason, Record};
+use rebound::resend::recipient::Recipient;
+use rebound::resend::signature::MessageId;
+use rebound::store::calls::{Calls, Trouble};
+use rebound::store::forgotten::{self, ForgottenKey};
+use rebound::store::operator::{ByHand, Changed};
+use rebound::store::suppressions::{Standing, Stored, Suppressions};
 
 /// The tables that are changed.
 #[derive(Clone, Debug)]
@@ -167,7 +167,7 @@ impl List {
 }
 
 /// A change of an operator's, under an id of its own.
-fn change(reason: Reason, at: crate::time::UnixMillis, effect: Effect) -> Change {
+fn change(reason: Reason, at: rebound::time::UnixMillis, effect: Effect) -> Change {
     let message = MessageId::already_verified(format!("operator-{:016x}", fastrand::u64(..)));
     Change { reason, at, message, effect }
 }

@@ -2,14 +2,14 @@
 
 use super::{List, change};
 use crate::operate::audit::Note;
-use crate::policy::suppression::{Change, Effect, Reason};
-use crate::store::agenda::{Agenda, Entry, Kind};
-use crate::store::calls::Trouble;
-use crate::store::forgotten::ForgottenKey;
-use crate::store::lifts::Lift;
-use crate::store::operator::{ByHand, Changed};
-use crate::store::suppressions::{Stored, Suppressions};
-use crate::time::UnixMillis;
+use rebound::policy::suppression::{Change, Effect, Reason};
+use rebound::store::agenda::{Agenda, Entry, Kind};
+use rebound::store::calls::Trouble;
+use rebound::store::forgotten::ForgottenKey;
+use rebound::store::lifts::Lift;
+use rebound::store::operator::{ByHand, Changed};
+use rebound::store::suppressions::{Stored, Suppressions};
+use rebound::time::UnixMillis;
 
 /// What became of a lift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::Event;
 use crate::operate::suppressions::List;
-use crate::policy::suppression::{Change, Effect, Protection, protection};
-use crate::recipient::Recipient;
-use crate::signature::MessageId;
-use crate::store::calls::Trouble;
-use crate::store::row::{self, RowKind};
-use crate::store::suppressions::{Stored, Suppressions};
-use crate::store::{Item, as_number, string};
-use crate::time::UnixMillis;
+use rebound::policy::suppression::{Change, Effect, Protection, protection};
+use rebound::resend::event::Event;
+use rebound::resend::recipient::Recipient;
+use rebound::resend::signature::MessageId;
+use rebound::store::calls::Trouble;
+use rebound::store::row::{self, RowKind};
+use rebound::store::suppressions::{Stored, Suppressions};
+use rebound::store::{Item, as_number, string};
+use rebound::time::UnixMillis;
 
 /// What the list says now of whoever the rows are about.
 #[derive(Clone, Debug)]

@@ -12,14 +12,14 @@ use self::told::entry;
 use super::audit;
 use super::scan::{Wanted, scan};
 use super::suppressions::List;
-use crate::event::Event;
-use crate::policy::addressees::Concerned;
-use crate::recipient::Recipient;
-use crate::store::calls::Trouble;
-use crate::store::row::{self, RowKind, payload_text};
-use crate::store::timeline::Timeline;
-use crate::store::{Item, string};
-use crate::time::UnixMillis;
+use rebound::policy::addressees::Concerned;
+use rebound::resend::event::Event;
+use rebound::resend::recipient::Recipient;
+use rebound::store::calls::Trouble;
+use rebound::store::row::{self, RowKind, payload_text};
+use rebound::store::timeline::Timeline;
+use rebound::store::{Item, string};
+use rebound::time::UnixMillis;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,13 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::Entry;
 use super::follows::{Known, follows};
-use crate::decision::{By, Done, Receipt};
-use crate::event::{Event, EventType};
 use crate::operate::audit::Done as Noted;
-use crate::store::row::{self, RowKind, payload_text};
-use crate::store::verdicts::Judged;
-use crate::store::{Item, as_number, string};
-use crate::time::UnixMillis;
+use rebound::message::decision::{By, Done, Receipt};
+use rebound::resend::event::{Event, EventType};
+use rebound::store::row::{self, RowKind, payload_text};
+use rebound::store::verdicts::Judged;
+use rebound::store::{Item, as_number, string};
+use rebound::time::UnixMillis;
 
 /// How much later than it happened a webhook may come without being called late.
 const LATE: i64 = 60 * 60 * 1_000;
@@ -210,12 +210,12 @@ fn decision(receipt: &Receipt) -> String {
 mod tests {
     use super::super::entries;
     use super::*;
-    use crate::policy::suppression::{Change, Effect, Reason};
-    use crate::recipient::Recipient;
-    use crate::signature::MessageId;
-    use crate::store::row::{Row, Stamp};
-    use crate::store::suppressions::Stored;
-    use crate::store::text;
+    use rebound::policy::suppression::{Change, Effect, Reason};
+    use rebound::resend::recipient::Recipient;
+    use rebound::resend::signature::MessageId;
+    use rebound::store::row::{Row, Stamp};
+    use rebound::store::suppressions::Stored;
+    use rebound::store::text;
 
     fn row(event_type: &str, at: &str, received_at: &str, data: Value) -> Item {
         let body = json!({ "type": event_type, "created_at": at, "data": data }).to_string();
@@ -235,7 +235,7 @@ mod tests {
         let bounce = json!({ "bounce": { "type": "Permanent", "subType": "General", "message": "no such user" } });
         let mut alert = Item::from([("email_id".to_owned(), text("e1")), ("event".to_owned(), text("alert#x"))]);
         alert.insert("kind".to_owned(), text("alert"));
-        alert.insert("claimed_at".to_owned(), crate::store::number(1_795_439_300_000));
+        alert.insert("claimed_at".to_owned(), rebound::store::number(1_795_439_300_000));
         alert.insert(
             "payload".to_owned(),
             text(json!({ "kind": "complaint", "severity": "warning", "title": "Complaint" }).to_string()),

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rebound::alert::{Alert, Kind};
-use rebound::campaign::Cohort;
+use rebound::message::alert::{Alert, Kind};
 use rebound::policy::counting::{Counter, Figures};
 use rebound::policy::numbers::AlertPolicy;
+use rebound::resend::campaign::Cohort;
 use rebound::store::Item;
 use rebound::time::UnixMillis;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::contract::suppressed;
 use super::mails::{LARGE, LATE, SMALL, SWIFT};
 use super::stage::{Stage, alert, number, string};
-use crate::Failure;
+use crate::commands::Failure;
 
 /// How people were told of a campaign's complaints.
 #[derive(Debug, Serialize)]

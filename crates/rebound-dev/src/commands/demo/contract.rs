@@ -10,7 +10,7 @@ use rebound::time::UnixMillis;
 
 use super::stage::{Stage, string};
 use super::steps::{self, Step};
-use crate::Failure;
+use crate::commands::Failure;
 
 /// What a step came to.
 pub(super) struct Seen {

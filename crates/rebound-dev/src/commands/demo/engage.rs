@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rebound::decision::{By, Done, Receipt};
+use crate::claude::ClaudeStub;
+use crate::running::{Clock, engaging, poll, queue_mappings, timeout_of};
+use aws_local::feeder::Options;
 use rebound::engage::Engager;
-use rebound::local::claude::ClaudeStub;
-use rebound::local::feeder::Options;
-use rebound::local::running::{Clock, engaging, poll, queue_mappings, timeout_of};
+use rebound::message::decision::{By, Done, Receipt};
 use rebound::store::Item;
 use rebound::store::row::payload_text;
 use rebound::time::UnixMillis;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::mails::{Mail, with};
 use super::stage::{Stage, string};
-use crate::Failure;
+use crate::commands::Failure;
 
 /// Who decides.
 #[derive(Clone, Copy)]
@@ -53,7 +53,7 @@ impl Who<'_> {
             (Self::Rules, "ANTHROPIC_API_KEY") => None,
             (Self::StandIn(_), "ANTHROPIC_API_KEY") => Some("local".to_owned()),
             (Self::StandIn(claude), "ANTHROPIC_BASE_URL") => Some(claude.url()),
-            (Self::Claude, name) if name.starts_with("ANTHROPIC_") => crate::variable(name),
+            (Self::Claude, name) if name.starts_with("ANTHROPIC_") => crate::commands::variable(name),
             _ => stage.aws.variable(name),
         };
         Ok(Engager::from_environment(variable)?)

@@ -12,11 +12,11 @@ mod steps;
 
 use std::process::ExitCode;
 
-use rebound::local::claude::ClaudeStub;
+use crate::claude::ClaudeStub;
 
 use self::engage::Who;
 use self::stage::Stage;
-use crate::Failure;
+use crate::commands::Failure;
 
 /// Show the whole service at work, in memory, on a sample of every event.
 ///
@@ -29,7 +29,7 @@ use crate::Failure;
 /// With ANTHROPIC_API_KEY set, Claude decides, for a fraction of a cent. Without it, the written rules do, and then, with other mails, a
 /// local stand-in for Claude, so that the whole way is seen.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -41,17 +41,23 @@ pub(crate) struct Arguments {
     dynamodb: Option<String>,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+/// Runs the demo.
+///
+/// # Errors
+/// It says what went wrong.
+pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut stage = Stage::set(arguments.dynamodb.as_deref()).await?;
     let contract = contract::show(&mut stage).await?;
     let protect = protect::show(&mut stage).await?;
     let stand_in = ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?;
-    let deciders =
-        match (arguments.claude_stub, crate::variable("ANTHROPIC_API_KEY").is_some_and(|key| !key.is_empty())) {
-            (true, _) => vec![Who::StandIn(&stand_in)],
-            (false, true) => vec![Who::Claude],
-            (false, false) => vec![Who::Rules, Who::StandIn(&stand_in)],
-        };
+    let deciders = match (
+        arguments.claude_stub,
+        crate::commands::variable("ANTHROPIC_API_KEY").is_some_and(|key| !key.is_empty()),
+    ) {
+        (true, _) => vec![Who::StandIn(&stand_in)],
+        (false, true) => vec![Who::Claude],
+        (false, false) => vec![Who::Rules, Who::StandIn(&stand_in)],
+    };
     let mut engage = Vec::new();
     for who in deciders {
         engage.push(engage::show(&mut stage, who).await?);

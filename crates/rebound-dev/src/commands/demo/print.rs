@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::Color;
-use rebound::alert::{Kind, Severity};
+use rebound::message::alert::{Kind, Severity};
 use rebound::store::Item;
 use rebound::store::row;
 use rebound::store::suppressions::Stored;

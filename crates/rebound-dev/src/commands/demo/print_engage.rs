@@ -1,7 +1,7 @@
 //! What the demo prints of verdicts and decisions.
 
 use comfy_table::Color;
-use rebound::decision::{Done, receipt};
+use rebound::message::decision::{Done, receipt};
 
 use super::engage::Report;
 use super::print::table;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rebound::local::feeder::{Chaos, Feeder, Options};
+use aws_local::feeder::{Chaos, Feeder, Options};
 use rebound::policy::counting::Counter;
 use rebound::store::Item;
 use rebound::time::{UnixMillis, days, hours};
@@ -13,7 +13,7 @@ use super::checks;
 use super::contract::suppressed;
 use super::mails::{LARGE, LATE, Mail, SMALL, SWIFT};
 use super::stage::{Stage, number, string};
-use crate::Failure;
+use crate::commands::Failure;
 
 /// Whose mailbox is full.
 const FULL: &str = "full.mailbox@example.net";
@@ -107,7 +107,7 @@ pub(super) struct Report {
     pub(super) brake: Vec<Standing>,
     pub(super) soft_bounces: Vec<SoftBounced>,
     pub(super) ticks: Vec<Ticked>,
-    pub(super) alerts: Vec<rebound::alert::Alert>,
+    pub(super) alerts: Vec<rebound::message::alert::Alert>,
     pub(super) told: Vec<checks::Told>,
     pub(super) queue: Queued,
     pub(super) redeliveries: Vec<Redelivery>,

@@ -5,26 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use crate::LOCAL_SECRET;
+use crate::running::{feed, timeout_of};
+use crate::samples::{SignedMessage, new_message_id};
+use crate::stack::{ENGAGE_QUEUE, EmbeddedAws, Options, serve_function_url};
+use aws_local::feeder::{self, Feeder, Invoke};
+use aws_local::server::Server;
+use aws_local::sns::{LocalSns, Published};
 use futures_util::{StreamExt, stream};
-use rebound::alert::Alert;
-use rebound::local::LOCAL_SECRET;
-use rebound::local::feeder::{self, Feeder, Invoke};
-use rebound::local::running::{feed, timeout_of};
-use rebound::local::samples::{SignedMessage, new_message_id};
-use rebound::local::server::Server;
-use rebound::local::sns::{LocalSns, Published};
-use rebound::local::stack::{ENGAGE_QUEUE, EmbeddedAws, Options, serve_function_url};
-use rebound::operate::place::TABLES;
+use rebound::aws::queue::{BATCH, Engagement, Queue};
+use rebound::aws::stream::Invocation;
+use rebound::message::alert::Alert;
 use rebound::protect::{Protector, TickReport};
-use rebound::queue::{BATCH, Engagement, Queue};
-use rebound::signature::SigningSecret;
+use rebound::resend::signature::SigningSecret;
 use rebound::store::Item;
-use rebound::stream::Invocation;
+use rebound::store::tables::TABLES;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
-use crate::Failure;
+use crate::commands::Failure;
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;
@@ -66,7 +66,7 @@ impl Stage {
         // Nothing else of the shell's environment: the demo is the same everywhere.
         let other = |name: &str| match (dynamodb?, name) {
             (url, "AWS_ENDPOINT_URL_DYNAMODB") => Some(url.to_owned()),
-            (_, name) if IDENTITY.contains(&name) => crate::variable(name),
+            (_, name) if IDENTITY.contains(&name) => crate::commands::variable(name),
             _ => None,
         };
         let options = Options { settle: SETTLE, ..Options::in_memory() };
@@ -75,7 +75,7 @@ impl Stage {
         let began = UnixMillis::now();
         Ok(Self {
             dynamodb: aws.clients()?.dynamodb(),
-            http: rebound::web::client(),
+            http: rebound::claude::web::client(),
             secret: LOCAL_SECRET.parse()?,
             protector: Arc::new(aws.protector()?),
             clock: Arc::new(AtomicI64::new(began.0)),
@@ -171,10 +171,10 @@ impl Stage {
     /// Everything in all tables, by table and key.
     pub(super) async fn everything(&self) -> Result<BTreeMap<String, Item>, Failure> {
         let mut all = BTreeMap::new();
-        for (variable, _, keys) in TABLES {
-            for item in self.scan(variable).await? {
-                let key: Vec<&str> = keys.iter().map(|key| string(&item, key)).collect();
-                all.insert(format!("{variable} {}", key.join(" ")), item);
+        for table in TABLES {
+            for item in self.scan(table.variable).await? {
+                let key: Vec<&str> = table.keys().map(|key| string(&item, key)).collect();
+                all.insert(format!("{} {}", table.variable, key.join(" ")), item);
             }
         }
         Ok(all)

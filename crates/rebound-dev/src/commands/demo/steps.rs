@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use rebound::http::MAX_BODY_BYTES;
-use rebound::local::LOCAL_SECRET;
-use rebound::local::samples::{self, SignedMessage, new_message_id};
-use rebound::signature::{SigningSecret, TOLERANCE_SECONDS};
+use crate::LOCAL_SECRET;
+use crate::samples::{self, SignedMessage, new_message_id};
+use rebound::aws::http::MAX_BODY_BYTES;
+use rebound::resend::signature::{SigningSecret, TOLERANCE_SECONDS};
 use rebound::store::row::RowKind;
 use serde_json::{Value, json};
 
-use crate::Failure;
+use crate::commands::Failure;
 
 /// One request, and what must come of it.
 pub(super) struct Step {

@@ -8,30 +8,31 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::claude::ClaudeStub;
+use crate::resend::LocalResend;
+use crate::running::{Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, tick, timeout_of};
+use crate::stack::{EmbeddedAws, Options, SETTLE, serve_function_url};
+use crate::{FAULTS_URL, LOCAL_FILE};
+use aws_local::faults::{self, Faults};
+use aws_local::feeder::{self, Chaos, Feeder, Invoke, over_http};
+use aws_local::poller::Poller;
+use aws_local::server::Server;
 use rebound::config::KeyPlace;
 use rebound::engage::Engager;
-use rebound::local::claude::ClaudeStub;
-use rebound::local::dynamodb::SETTLE;
-use rebound::local::faults::{self, Faults};
-use rebound::local::feeder::{self, Chaos, Feeder, Invoke, over_http};
-use rebound::local::poller::Poller;
-use rebound::local::resend::LocalResend;
-use rebound::local::running::{Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, tick, timeout_of};
-use rebound::local::server::Server;
-use rebound::local::stack::{EmbeddedAws, Options, serve_function_url};
-use rebound::operate::place::{FAULTS_URL, LOCAL_FILE, TABLES};
+use rebound::store::tables::TABLES;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::env_file::EnvFile;
-use crate::{Failure, output, variable};
+use crate::commands::{Failure, variable};
+use crate::output;
 
 /// Run the whole service in this process, on an embedded AWS.
 ///
 /// It honours the environment variables of the functions. Where an AWS_ENDPOINT_URL_… is set, that one is used instead of the
 /// embedded one.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// Where the function URL listens
     #[arg(long, default_value = "127.0.0.1:9000", value_name = "ADDRESS")]
     listen: SocketAddr,
@@ -76,7 +77,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     aws_only: bool,
     /// With --aws-only: feed the functions that are served here, as `cargo lambda watch` serves them
-    #[arg(long, value_name = "URL", requires = "aws_only", value_parser = crate::values::url)]
+    #[arg(long, value_name = "URL", requires = "aws_only", value_parser = crate::commands::values::url)]
     invoke: Option<String>,
 }
 
@@ -118,7 +119,11 @@ struct Work {
     _ticking: Vec<Ticking>,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+/// Runs the whole service until it is stopped.
+///
+/// # Errors
+/// It says what went wrong.
+pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if arguments.aws_only {
         // What it prints is an environment file.
         rebound::logging::init_to(variable, std::io::stderr);
@@ -184,16 +189,16 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -
     };
     if let Some(resend) = &resend {
         // So that what signs with the secret of local runs is still accepted when the webhook is registered.
-        resend.sign_with(rebound::local::LOCAL_SECRET);
+        resend.sign_with(crate::LOCAL_SECRET);
     }
     match &resend {
         Some(resend) => println!("Resend           {}  (a stand-in, for `rebound connect`)", resend.url()),
         None => println!("Resend           as the environment says"),
     }
-    println!("tables           {}", TABLES.map(|(variable, ..)| address(variable)).join(" "));
+    println!("tables           {}", TABLES.map(|table| address(table.variable)).join(" "));
     let secret = match (variable("RESEND_WEBHOOK_SECRET"), &aws.secrets_manager) {
         (Some(_), _) => "RESEND_WEBHOOK_SECRET, from the environment",
-        (None, Some(_)) => rebound::local::LOCAL_SECRET,
+        (None, Some(_)) => crate::LOCAL_SECRET,
         (None, None) => "the one that WEBHOOK_SECRET_ARN names",
     };
     println!("signing secret   {secret}");
@@ -291,7 +296,7 @@ async fn work(
 
 /// Says a line of each alert and each decision as it is published, for whoever watches.
 fn for_each_message(aws: &EmbeddedAws, say: impl Fn(&str) + Send + 'static) {
-    let Some(mut published) = aws.sns.as_ref().map(rebound::local::sns::LocalSns::subscribe) else { return };
+    let Some(mut published) = aws.sns.as_ref().map(aws_local::sns::LocalSns::subscribe) else { return };
     tokio::spawn(async move {
         while let Ok(message) = published.recv().await {
             let Ok(published) = serde_json::from_str::<Value>(&message.for_protocol("lambda")) else { continue };

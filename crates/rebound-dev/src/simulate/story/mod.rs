@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use self::teller::Teller;
-use crate::campaign::{Campaign, Cohort};
-use crate::policy::counting::Counter;
-use crate::policy::suppression::Reason;
-use crate::policy::verdict::Verdict;
-use crate::time::{UnixMillis, hours};
+use rebound::policy::counting::Counter;
+use rebound::policy::suppression::Reason;
+use rebound::policy::verdict::Verdict;
+use rebound::resend::campaign::{Campaign, Cohort};
+use rebound::time::{UnixMillis, hours};
 
 /// Of so many emails, the first three share a mailbox that is full: three soft bounces suppress it.
 const FULL_EVERY: u32 = 500;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Email, FULL_EVERY, Message, Stored, Story};
-use crate::campaign::Cohort;
-use crate::operate::simulate::bodies::{self, APPLE, GOOGLE, Mail, PHONE};
-use crate::policy::counting::Counter;
-use crate::policy::suppression::Reason;
-use crate::policy::verdict::Verdict;
-use crate::time::UnixMillis;
+use crate::simulate::bodies::{self, APPLE, GOOGLE, Mail, PHONE};
+use rebound::policy::counting::Counter;
+use rebound::policy::suppression::Reason;
+use rebound::policy::verdict::Verdict;
+use rebound::resend::campaign::Cohort;
+use rebound::time::UnixMillis;
 
 /// Tells the story of one email.
 pub(super) struct Teller<'a> {

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fault, Findings, Verifier};
-use crate::operate::simulate::chaos::Kind;
-use crate::operate::simulate::story::{Email, Message};
-use crate::store::calls::Trouble;
-use crate::store::timeline::Timeline;
-use crate::store::{Item, row, string, text};
+use crate::simulate::chaos::Kind;
+use crate::simulate::story::{Email, Message};
+use rebound::store::calls::Trouble;
+use rebound::store::tables;
+use rebound::store::timeline::Timeline;
+use rebound::store::{Item, row, string, text};
 
 /// What was found of one email.
 pub(super) struct EmailCheck {
@@ -63,7 +64,7 @@ impl Verifier<'_> {
 
     /// All rows of the email's partition, and those of its other messages.
     async fn rows(&self, number: u32, email: &Email) -> Result<Rows, Trouble> {
-        let table = self.place.table("EVENTS_TABLE");
+        let table = self.table(tables::EVENTS);
         let mut rows = Timeline::new(self.calls.clone(), table).all(&email.id).await?;
         let others = email.messages.iter().zip(0..).filter(|(message, _)| message.partition != email.id);
         let mut keys: BTreeSet<(String, String)> = BTreeSet::new();

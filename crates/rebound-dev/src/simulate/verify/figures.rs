@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::{AGAIN, Fault, Findings, Verifier};
-use crate::campaign::Cohort;
-use crate::operate::simulate::story::Story;
-use crate::policy::brake::{View, brake};
-use crate::policy::counting::{Counter, Figures};
-use crate::policy::numbers::Policy;
-use crate::policy::suppression::Reason;
-use crate::store::calls::Trouble;
-use crate::store::counters::Campaigns;
-use crate::time::UnixMillis;
+use crate::simulate::story::Story;
+use rebound::policy::brake::{View, brake};
+use rebound::policy::counting::{Counter, Figures};
+use rebound::policy::numbers::Policy;
+use rebound::policy::suppression::Reason;
+use rebound::resend::campaign::Cohort;
+use rebound::store::calls::Trouble;
+use rebound::store::counters::Campaigns;
+use rebound::store::tables;
+use rebound::time::UnixMillis;
 
 /// What must be counted.
 pub(super) fn expected(story: &Story) -> View {
@@ -56,7 +57,7 @@ fn differences(expected: &View, counted: &[(Cohort, Figures)]) -> Vec<(Cohort, C
 
 impl Verifier<'_> {
     fn campaigns(&self) -> Campaigns {
-        Campaigns::new(self.calls.clone(), self.place.table("CAMPAIGNS_TABLE"))
+        Campaigns::new(self.calls.clone(), self.table(tables::CAMPAIGNS))
     }
 
     /// Waits until everything is counted, and the brake is computed from all of it; or until patience is over, or something is counted

@@ -6,7 +6,7 @@ mod email;
 mod figures;
 mod published;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -15,15 +15,15 @@ use futures_util::{FutureExt, StreamExt, stream};
 use self::email::EmailCheck;
 use super::chaos::{Kind, Request};
 use super::story::Story;
-use crate::event::{Event, EventType};
-use crate::operate::place::Place;
-use crate::policy::numbers::{Policy, PolicyError};
-use crate::policy::soft_bounce;
-use crate::policy::suppression::Reason;
-use crate::recipient::Recipient;
-use crate::store::calls::{Calls, Trouble};
-use crate::store::{as_number, text};
-use crate::time::UnixMillis;
+use rebound::policy::numbers::{Policy, PolicyError};
+use rebound::policy::soft_bounce;
+use rebound::policy::suppression::Reason;
+use rebound::resend::event::{Event, EventType};
+use rebound::resend::recipient::Recipient;
+use rebound::store::calls::{Calls, Trouble};
+use rebound::store::tables::{self, Table};
+use rebound::store::{as_number, text};
+use rebound::time::UnixMillis;
 
 /// How many emails are looked at at once.
 const AT_ONCE: usize = 16;
@@ -127,28 +127,29 @@ pub struct Looking {
 
 struct Verifier<'a> {
     calls: Calls,
-    place: &'a Place,
+    variables: &'a BTreeMap<String, String>,
     story: &'a Story,
     refused: BTreeSet<(u32, u16, Kind)>,
     looking: Looking,
 }
 
-/// Looks at the tables. `done` hears of each email that is looked at, and of what is waited for.
+/// Looks at the tables, which `variables` name as the functions' environment does. `done` hears of each email that is looked at, and of what is waited for.
 ///
 /// # Errors
 /// A table can't be read.
 pub async fn verify(
-    place: &Place,
+    calls: Calls,
+    variables: &BTreeMap<String, String>,
     story: &Story,
     requests: &[Request],
     looking: Looking,
     done: impl Fn(&'static str, usize),
 ) -> Result<Findings, VerifyError> {
-    let policy = place.variable("POLICY").as_deref().map_or_else(|| Ok(Policy::default()), Policy::read)?;
+    let policy = variables.get("POLICY").map(String::as_str).map_or_else(|| Ok(Policy::default()), Policy::read)?;
     let refused = requests.iter().filter(|request| request.kind.is_refused() && request.kind != Kind::NotPost);
     let verifier = Verifier {
-        calls: place.calls(Duration::from_secs(6 * 3_600)),
-        place,
+        calls,
+        variables,
         story,
         refused: refused.map(|request| (request.email, request.message, request.kind)).collect(),
         looking,
@@ -196,17 +197,22 @@ pub async fn verify(
 }
 
 impl Verifier<'_> {
+    /// A table's name.
+    fn table(&self, table: Table) -> &str {
+        self.variables.get(table.variable).map_or("", String::as_str)
+    }
+
     /// Everybody whom the story names stands as it says, and for the very reasons.
     async fn addresses(&self, findings: &mut Findings) -> Result<(), Trouble> {
         let expected = figures::reasons(self.story);
         let names: Vec<&String> = expected.keys().collect();
         for some in names.chunks(100) {
-            let table = self.place.table("SUPPRESSIONS_TABLE");
-            let keys = some.iter().map(|name| crate::store::recipient_key(name)).collect();
+            let table = self.table(tables::SUPPRESSIONS);
+            let keys = some.iter().map(|name| rebound::store::recipient_key(name)).collect();
             let items = self.calls.get_all(table, keys).await?;
             for name in some {
-                let item = items.iter().find(|item| crate::store::string(item, "recipient") == name.as_str());
-                let known = item.cloned().map(crate::store::suppressions::Stored::from_item).unwrap_or_default();
+                let item = items.iter().find(|item| rebound::store::string(item, "recipient") == name.as_str());
+                let known = item.cloned().map(rebound::store::suppressions::Stored::from_item).unwrap_or_default();
                 let stands: BTreeSet<_> = known.suppression.reasons().collect();
                 let wanted = expected.get(*name).cloned().unwrap_or_default();
                 findings.addresses += 1;
@@ -232,7 +238,7 @@ impl Verifier<'_> {
     async fn came_late(&self, name: &str) -> Result<bool, Trouble> {
         let Some(first) = self.story.first_to_full_mailbox(name) else { return Ok(false) };
         let key = [("recipient", name), ("fact", "soft")].map(|(key, value)| (key.to_owned(), text(value)));
-        let item = self.calls.get(self.place.table("RECIPIENTS_TABLE"), key.into()).await?.unwrap_or_default();
+        let item = self.calls.get(self.table(tables::RECIPIENTS), key.into()).await?.unwrap_or_default();
         let since = item.get("since").and_then(as_number).map(UnixMillis);
         let messages = (first..first + 3).flat_map(|number| self.story.email(number).messages);
         let bounces = messages.filter(|message| message.event.starts_with(EventType::EmailBounced.as_str()));

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::Value;
 
 use super::{Fault, Findings, Verifier};
-use crate::local::dynamodb::is_local;
+use aws_local::dynamodb::is_local;
 
 /// How many messages are asked for at once.
 const AT_ONCE: usize = 500;
@@ -15,9 +15,9 @@ const AT_ONCE: usize = 500;
 impl Verifier<'_> {
     /// What the local SNS has published of this campaign. Elsewhere that can't be asked.
     pub(super) async fn published(&self, findings: &mut Findings) {
-        let url = self.place.variable("AWS_ENDPOINT_URL_SNS").filter(|url| is_local(url));
+        let url = self.variables.get("AWS_ENDPOINT_URL_SNS").filter(|url| is_local(url));
         let Some(url) = url else { return };
-        let (client, mut after) = (crate::web::client(), 0);
+        let (client, mut after) = (rebound::claude::web::client(), 0);
         let mut known = BTreeMap::new();
         loop {
             let url = format!("{}/?after={after}&most={AT_ONCE}", url.trim_end_matches('/'));

@@ -1,0 +1,38 @@
+//! `receive`, or the floor, wired as ever, on an allocator that counts.
+//!
+//! A line on standard input is answered on standard error, with how many allocations there were so far and of how many bytes. A thread
+//! of its own does that: what handles events is as it is in the real programs.
+
+use std::alloc::System;
+use std::io::stdin;
+
+use lambda_runtime::Error;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[path = "floor.rs"]
+mod floor;
+#[path = "../../src/bin/receive.rs"]
+mod receive;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn main() -> Result<(), Error> {
+    let which = std::env::args().nth(1);
+    std::thread::spawn(answer);
+    match which.as_deref() {
+        Some("receive") => receive::main(),
+        Some("floor") => floor::main(),
+        _ => Err("say which: bench-allocations receive, or bench-allocations floor".into()),
+    }
+}
+
+/// Answers until nobody asks any more. Nothing of it allocates, but for the first line.
+fn answer() {
+    let mut line = String::with_capacity(16);
+    while stdin().read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+        line.clear();
+        let so_far = ALLOCATOR.stats();
+        eprintln!("{} {}", so_far.allocations + so_far.reallocations, so_far.bytes_allocated);
+    }
+}

@@ -1,0 +1,98 @@
+//! The policy: whom an event suppresses, merging that into what is known, what it counts as, and a campaign's brake.
+
+use divan::{Bencher, black_box};
+use rebound::policy::brake::{View, brake};
+use rebound::policy::counting::{Counter, Figures, Received, counts};
+use rebound::policy::delay::{Delayed, Wait, repeated};
+use rebound::policy::numbers::{BrakePolicy, DelayPolicy};
+use rebound::policy::suppression::{Change, Effect, Grounds, Protection, Reason, Suppression, protection};
+use rebound::resend::campaign::{CampaignTags, Cohort};
+use rebound::resend::event::Event;
+use rebound::resend::recipient::Recipient;
+use rebound::resend::signature::MessageId;
+use rebound::time::{UnixMillis, days, hours};
+
+use crate::events::sample;
+
+const NOW: UnixMillis = UnixMillis(1_795_390_873_456);
+
+fn message(number: usize) -> MessageId {
+    MessageId::already_verified(format!("msg_{number:027}"))
+}
+
+/// Whom an event suppresses, and why, of an event that was read.
+#[divan::bench(args = ["delivered", "bounced", "complained"])]
+fn suppression_protection(bencher: Bencher<'_, '_>, name: &str) {
+    let (event, message) = (Event::read(sample(name).as_bytes()).unwrap(), message(1));
+    bencher.bench_local(|| protection(black_box(&event), &message, NOW));
+}
+
+/// Merging changes one after the other into what is known of a recipient; the time is for all of them.
+#[divan::bench(args = [1, 10, 100])]
+fn suppression_merge(bencher: Bencher<'_, '_>, number: usize) {
+    let change = |(index, reason): (usize, Reason)| {
+        let lifts = index % 3 == 2;
+        let effect = if lifts { Effect::Lift } else { Effect::Suppress(Grounds::default()) };
+        // Out of order, as they come.
+        Change { reason, at: UnixMillis((index * 7_919 % 1_000) as i64), message: message(index), effect }
+    };
+    let changes: Vec<Change> = Reason::ALL.into_iter().cycle().take(number).enumerate().map(change).collect();
+    bencher.bench_local(|| {
+        let known = black_box(&changes).iter().fold(Suppression::default(), Suppression::merge);
+        (known.reasons().count(), known.expires_at())
+    });
+}
+
+/// What an event counts as, for its campaign.
+#[divan::bench(args = ["delivered", "bounced"])]
+fn counting(bencher: Bencher<'_, '_>, name: &str) {
+    let event = Event::read(sample(name).as_bytes()).unwrap();
+    let received =
+        Received { message: message(1), partition: "e1".to_owned(), at: NOW, expires_at: NOW.plus(days(30)) };
+    let (tags, nothing) = (CampaignTags::new(Some("campaign")), Protection::Nothing);
+    bencher.bench_local(|| counts(black_box(&event), &received, &nothing, &tags));
+}
+
+/// A campaign's brake, with a full week of cohorts: open, and slowed by so many complaints (then also: until when).
+#[divan::bench(args = [0, 3, 8])]
+fn brake_of_a_week(bencher: Bencher<'_, '_>, complaints: u32) {
+    let cohort = |hour: u32| {
+        let mut figures = Figures::default();
+        figures.add(Counter::Sent, 10);
+        figures.add(Counter::Delivered, 9);
+        (Cohort::of(NOW.minus(hours(hour))), figures)
+    };
+    let view = View {
+        cohorts: (0..24 * 7).map(cohort).collect(),
+        complaints: (0..complaints).map(|hour| NOW.minus(hours(hour))).collect(),
+        late: rebound::policy::late::Late::default(),
+    };
+    let policy = BrakePolicy::default();
+    bencher.bench_local(|| brake(black_box(&view), &policy, NOW));
+}
+
+/// Whether a delayed email is news, of all its events; each is read first.
+#[divan::bench]
+fn delay(bencher: Bencher<'_, '_>) {
+    let recipient = Recipient::parse("maya.lindqvist@example.com").unwrap();
+    let policy = DelayPolicy::default();
+    bencher.bench_local(|| {
+        let mut wait = Wait::default();
+        for body in [sample("delayed"), sample("delivered")] {
+            wait.add(&Event::read(black_box(body).as_bytes()).unwrap(), NOW, &recipient);
+        }
+        wait.verdict(&policy, NOW)
+    });
+}
+
+/// Which of a recipient's delayed emails are news.
+#[divan::bench(args = [2, 20])]
+fn delay_repeated(bencher: Bencher<'_, '_>, number: u32) {
+    let one = |index: u32| Delayed {
+        email_id: format!("email {index}"),
+        first: NOW.minus(days(index)),
+        last: NOW.minus(days(index)).plus(hours(2)),
+    };
+    let (delays, policy): (Vec<Delayed>, _) = ((0..number).map(one).collect(), DelayPolicy::default());
+    bencher.bench_local(|| repeated(black_box(&delays), &policy).len());
+}

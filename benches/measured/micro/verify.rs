@@ -1,0 +1,60 @@
+//! Verification, ours and the official one's: each looks the headers up in the same map, reads them, asks the clock and checks the age, and
+//! compares in constant time. Each keeps between two messages what it can keep. `svix` is not measured: its verifier is the one of
+//! `standardwebhooks`, line for line, and it can't be built without its HTTP client.
+
+use divan::Bencher;
+use divan::counter::BytesCount;
+use rebound::resend::signature::{Claim, SigningSecrets};
+use rebound::time::UnixMillis;
+
+use crate::deliveries::{self, Delivery};
+
+/// A verifier, set up with the secrets that are good.
+pub(crate) trait Verifier {
+    /// Its name.
+    const NAME: &'static str;
+    /// One for these secrets.
+    fn new(secrets: &[&str]) -> Self;
+    /// Whether a delivery is signed with one of the secrets, and fresh.
+    fn accepts(&self, delivery: &Delivery) -> bool;
+}
+
+/// Ours.
+pub(crate) struct Rebound(SigningSecrets);
+
+impl Verifier for Rebound {
+    const NAME: &'static str = "rebound";
+
+    fn new(secrets: &[&str]) -> Self {
+        Self(secrets.join(" ").parse().unwrap())
+    }
+
+    fn accepts(&self, delivery: &Delivery) -> bool {
+        let header = |name: &str| delivery.headers.get(name).and_then(|value| value.to_str().ok());
+        let claim = Claim::from_headers(header);
+        let now = UnixMillis::now().seconds();
+        claim.and_then(|claim| claim.verify(&self.0, delivery.body.as_bytes(), now)).is_ok()
+    }
+}
+
+/// The official one. It knows one secret, so while a rotation lasts there are two of it.
+pub(crate) struct StandardWebhooks(Vec<standardwebhooks::Webhook>);
+
+impl Verifier for StandardWebhooks {
+    const NAME: &'static str = "standardwebhooks";
+
+    fn new(secrets: &[&str]) -> Self {
+        Self(secrets.iter().map(|secret| standardwebhooks::Webhook::new(secret).unwrap()).collect())
+    }
+
+    fn accepts(&self, delivery: &Delivery) -> bool {
+        self.0.iter().any(|webhook| webhook.verify(delivery.body.as_bytes(), &delivery.headers).is_ok())
+    }
+}
+
+#[divan::bench(types = [Rebound, StandardWebhooks], args = deliveries::all())]
+fn verify<V: Verifier>(bencher: Bencher<'_, '_>, delivery: &Delivery) {
+    let verifier = V::new(delivery.secrets());
+    assert_eq!(verifier.accepts(delivery), delivery.is_right(), "{} at {delivery}", V::NAME);
+    bencher.counter(BytesCount::new(delivery.body.len())).bench_local(|| verifier.accepts(divan::black_box(delivery)));
+}

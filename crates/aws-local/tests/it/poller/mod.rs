@@ -1,0 +1,46 @@
+//! A queue's messages, handed to a function as Lambda's mappings do.
+
+mod batches;
+mod failures;
+mod function;
+
+use std::time::Duration;
+
+use aws_local::poller::{Options, Poller};
+use aws_local::sqs::{LocalSqs, Pace};
+use aws_sdk_sqs::Client;
+
+use self::function::{Function, body, idle, numbered, receives, records, reporting, send};
+use crate::sqs::client;
+use crate::support::any_port;
+
+const QUEUE: &str = "work";
+
+/// An SQS whose times are short, and a queue in it.
+struct Stage {
+    sqs: LocalSqs,
+    client: Client,
+    url: String,
+}
+
+impl Stage {
+    /// What was received comes back after so much time.
+    async fn start(visibility: Duration) -> Self {
+        let sqs = LocalSqs::start(any_port(), Duration::ZERO).await.unwrap();
+        sqs.set_pace(Pace::between(Duration::from_secs(90), Duration::ZERO).with_least_visibility(visibility));
+        let (client, url) = (client(sqs.url()), sqs.queue_url(QUEUE));
+        Self { sqs, client, url }
+    }
+
+    async fn send(&self, bodies: impl IntoIterator<Item = String>) {
+        send(&self.client, &self.url, bodies).await;
+    }
+
+    async fn poll(&self, options: Options, function: &Function) -> Poller {
+        Poller::start(self.client.clone(), &self.url, options, function.invoke()).await.unwrap()
+    }
+}
+
+/// Long enough that nothing comes back during a test.
+const NEVER: Duration = Duration::from_secs(600);
+const SOON: Duration = Duration::from_millis(400);

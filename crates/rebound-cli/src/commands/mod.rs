@@ -1,0 +1,13 @@
+//! The commands: what they take, and what they print.
+
+pub(crate) mod campaigns;
+pub(crate) mod check;
+pub(crate) mod connect;
+pub(crate) mod doctor;
+pub(crate) mod forget;
+pub(crate) mod list_file;
+pub(crate) mod place;
+pub(crate) mod replay;
+pub(crate) mod simulate;
+pub(crate) mod suppressions;
+pub(crate) mod timeline;

@@ -1,0 +1,230 @@
+//! `doctor`: what is well, and each thing that may not be.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{StreamSpecification, TimeToLiveSpecification};
+use rebound::time::UnixMillis;
+use rebound_cli::operate::doctor::{Check, Verdict, examine};
+use rebound_cli::operate::place::Place;
+use rebound_dev::claude::ClaudeStub;
+use rebound_dev::stack::SECRET_NAME;
+use serde_json::json;
+
+use super::command;
+use super::connect::World;
+use crate::support::{any_port, complaint};
+
+fn moment(at: UnixMillis) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(at.0).unwrap()
+}
+
+/// A Rebound that is connected, has received an event, and of which CloudWatch tells.
+async fn well() -> (World, ClaudeStub) {
+    let world = World::start().await;
+    assert_eq!(world.rebound(&["connect", "--no-import"]).await.code, 0);
+    let body = String::from_utf8(complaint("ann@example.com", "e1")).unwrap();
+    assert_eq!(world.resend.deliver("email.complained", &body).await, [200]);
+    let now = UnixMillis::now();
+    world.aws.control.as_ref().unwrap().set(|controls| {
+        controls.metrics.insert("Invocations".to_owned(), vec![(moment(now.minus(Duration::from_secs(1_800))), 5.0)]);
+        controls.metrics.insert("IteratorAge".to_owned(), vec![(moment(now), 2_000.0)]);
+    });
+    (world, ClaudeStub::start(any_port()).await.unwrap())
+}
+
+fn variables(world: &World, claude: &ClaudeStub) -> BTreeMap<String, String> {
+    let mut variables = world.variables();
+    variables.insert("ANTHROPIC_BASE_URL".to_owned(), claude.url());
+    variables.insert("ANTHROPIC_API_KEY".to_owned(), "sk-ant-test".to_owned());
+    variables
+}
+
+async fn checks(variables: BTreeMap<String, String>) -> BTreeMap<String, Check> {
+    let place = Place::find(&Default::default(), variables).await.unwrap();
+    let checks = examine(&place, None, UnixMillis::now()).await;
+    checks.into_iter().map(|check| (check.name.clone(), check)).collect()
+}
+
+#[tokio::test]
+async fn what_is_well_is_said_to_be_and_the_exit_code_says_so_too() {
+    let (world, claude) = well().await;
+    let all = checks(variables(&world, &claude)).await;
+    let not_ok: Vec<&Check> = all.values().filter(|check| check.verdict != Verdict::Ok).collect();
+    assert!(not_ok.is_empty() && all.len() == 20, "{} {not_ok:#?}", all.len());
+    assert!(all["last event received"].found.contains("30 minutes ago"), "{:?}", all["last event received"]);
+    assert!(claude.asked().is_empty(), "nothing is spent");
+
+    let said = command(&variables(&world, &claude), &["doctor", "--json"], "").await;
+    assert_eq!((said.code, said.json()["checks"].as_array().unwrap().len()), (0, 20));
+    world.resend.disable_all();
+    let said = command(&variables(&world, &claude), &["doctor"], "").await;
+    assert!(said.code == 1 && said.stdout.contains("To do: remove the cause"), "{}", said.stdout);
+    for secret in ["whsec_", super::connect::KEY, "sk-ant-test"] {
+        assert!(!said.stdout.contains(secret));
+    }
+    let nowhere = BTreeMap::from([("AWS_ENDPOINT_URL".to_owned(), "http://127.0.0.1:9".to_owned())]);
+    let nowhere =
+        nowhere.into_iter().chain([("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), "http://127.0.0.1:9".to_owned())]);
+    let said = command(&nowhere.collect(), &["doctor", "--json"], "").await;
+    assert_eq!(said.code, 2, "{}", said.stdout);
+}
+
+/// What a check says: its verdict, what it found, and what to do.
+async fn says(world: &World, claude: &ClaudeStub, name: &str) -> (Verdict, String) {
+    says_with(variables(world, claude), name).await
+}
+
+async fn says_with(variables: BTreeMap<String, String>, name: &str) -> (Verdict, String) {
+    let check = checks(variables).await.remove(name).unwrap_or_else(|| panic!("no check {name}"));
+    if matches!(check.verdict, Verdict::Fault | Verdict::Warning) {
+        assert!(check.to_do.as_ref().is_some_and(|to_do| to_do.len() > 10), "it says what to do: {check:?}");
+    }
+    (check.verdict, format!("{} {}", check.found, check.to_do.unwrap_or_default()))
+}
+
+fn is(said: &(Verdict, String), verdict: Verdict, words: &str) {
+    assert!(said.0 == verdict && said.1.contains(words), "{said:?} is not {verdict:?} {words}");
+}
+
+#[tokio::test]
+async fn a_table_that_is_not_as_the_template_has_it_is_a_fault() {
+    let (world, claude) = well().await;
+    let (dynamodb, table) = (world.aws.clients().unwrap().dynamodb(), "rebound-recipients");
+    let off = TimeToLiveSpecification::builder().attribute_name("expires_at").enabled(false).build().unwrap();
+    dynamodb.update_time_to_live().table_name(table).time_to_live_specification(off).send().await.unwrap();
+    is(&says(&world, &claude, "table rebound-recipients").await, Verdict::Fault, "expires");
+    let off = StreamSpecification::builder().stream_enabled(false).build().unwrap();
+    dynamodb.update_table().table_name("rebound-events").stream_specification(off).send().await.unwrap();
+    is(&says(&world, &claude, "table rebound-events").await, Verdict::Fault, "its stream is off");
+    dynamodb.delete_table().table_name("rebound-agenda").send().await.unwrap();
+    is(&says(&world, &claude, "table rebound-agenda").await, Verdict::Fault, "does not exist");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_or_wrong_and_a_url_that_is_no_rebound_are_told() {
+    let (world, claude) = well().await;
+    let secrets = world.aws.secrets_manager.as_ref().unwrap();
+    secrets.put(SECRET_NAME, &json!({ "RESEND_WEBHOOK_SECRET": "whsec_YW5vdGhlciBvbmU" }).to_string());
+    is(&says(&world, &claude, "webhook at Resend").await, Verdict::Fault, "was it rotated at Resend?");
+    is(&says(&world, &claude, "signing secret").await, Verdict::Ok, "the one that is stored");
+    let mut with_another = variables(&world, &claude);
+    with_another.insert("RESEND_WEBHOOK_SECRET".to_owned(), rebound_dev::LOCAL_SECRET.to_owned());
+    is(&says_with(with_another, "signing secret").await, Verdict::Fault, "another than the one that is stored");
+    secrets.clear(SECRET_NAME);
+    is(&says(&world, &claude, "signing secret").await, Verdict::Fault, "rebound connect");
+    let at = |url: &str| {
+        let mut variables = variables(&world, &claude);
+        variables.insert("REBOUND_FUNCTION_URL".to_owned(), url.to_owned());
+        variables
+    };
+    is(&says_with(at("http://127.0.0.1:9/"), "function URL").await, Verdict::Fault, "nobody answers");
+    is(&says_with(at(&world.resend.url()), "function URL").await, Verdict::Fault, "no Rebound");
+    is(&says_with(at("http://127.0.0.1:9/"), "webhook at Resend").await, Verdict::Fault, "there is none for");
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_disabled_or_lacks_a_type_and_keys_that_are_refused_are_faults() {
+    let (world, claude) = well().await;
+    world.resend.unsubscribe("email.bounced");
+    is(&says(&world, &claude, "webhook at Resend").await, Verdict::Fault, "email.bounced");
+    world.resend.disable_all();
+    is(&says(&world, &claude, "webhook at Resend").await, Verdict::Fault, "it is disabled");
+    let with = |name: &str, value: &str| {
+        let mut variables = variables(&world, &claude);
+        variables.insert(name.to_owned(), value.to_owned());
+        variables
+    };
+    is(&says_with(with("RESEND_API_KEY", "re_sending_only"), "Resend's key").await, Verdict::Fault, "full access");
+    is(&says_with(with("RESEND_API_KEY", "re_wrong"), "Resend's key").await, Verdict::Fault, "refuses the key");
+    is(&says_with(with("ANTHROPIC_API_KEY", "refused"), "Claude's key").await, Verdict::Fault, "refused (401)");
+    is(
+        &says_with(with("ANTHROPIC_MODEL", "claude-hiaku-5-5"), "Claude's model").await,
+        Verdict::Fault,
+        "no model claude-hiaku",
+    );
+    is(&says(&world, &claude, "Claude's model").await, Verdict::Ok, "claude-haiku-5-5 is there");
+    // As the deployed function is set, where the environment does not say it.
+    world.aws.control.as_ref().unwrap().set(|controls| {
+        controls.environment.insert("ANTHROPIC_MODEL".to_owned(), "claude-of-last-year".to_owned());
+    });
+    is(&says(&world, &claude, "Claude's model").await, Verdict::Fault, "no model claude-of-last-year");
+    let mut without = variables(&world, &claude);
+    without.remove("RESEND_API_KEY");
+    is(&says_with(without.clone(), "Resend's key").await, Verdict::NotChecked, "RESEND_API_KEY");
+    without.remove("ANTHROPIC_API_KEY");
+    is(&says_with(without, "Claude's key").await, Verdict::Ok, "the written rules decide");
+}
+
+#[tokio::test]
+async fn deliveries_that_fail_are_a_fault_until_they_succeed_again() {
+    let (world, claude) = well().await;
+    let body = String::from_utf8(complaint("bob@example.com", "e2")).unwrap();
+    let secrets = world.aws.secrets_manager.as_ref().unwrap();
+    let wrong = json!({ "RESEND_WEBHOOK_SECRET": rebound_dev::LOCAL_SECRET }).to_string();
+    secrets.put(SECRET_NAME, &wrong);
+    // The function reads it with the first signature that fails.
+    let forged = crate::support::signed("{}");
+    let client = rebound::claude::web::client();
+    let asked = forged.request(&client, reqwest::Method::POST, &world.url).send().await.unwrap();
+    assert_eq!(asked.status().as_u16(), 200, "signed with the secret of local runs, and quarantined");
+    assert_eq!(world.resend.deliver("email.complained", &body).await, [401]);
+    is(&says(&world, &claude, "deliveries at Resend").await, Verdict::Fault, "1 of the last 2 failed");
+    assert_eq!(world.rebound(&["connect", "--no-import"]).await.code, 0);
+    assert_eq!(world.resend.deliver("email.complained", &body).await, [200]);
+    is(&says(&world, &claude, "deliveries at Resend").await, Verdict::Warning, "replay the failed ones");
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_still_tried_is_no_success() {
+    let (world, claude) = well().await;
+    world.resend.keep_trying(true);
+    let resend = rebound_cli::resend_api::Resend::new(Some(&world.resend.url()), super::connect::KEY).unwrap();
+    let (webhooks, _) = resend.webhooks().await.unwrap();
+    resend.rotate(&webhooks[0].id).await.unwrap();
+    // From now on Resend signs with the new secret alone, which nobody has put in place.
+    let day = Duration::from_secs(25 * 3_600);
+    world.resend.pass(day);
+    let body = String::from_utf8(complaint("bob@example.com", "e2")).unwrap();
+    assert_eq!(world.resend.deliver("email.complained", &body).await, [401]);
+    let place = Place::find(&Default::default(), variables(&world, &claude)).await.unwrap();
+    let at = async |after: Duration| {
+        let checks = examine(&place, None, UnixMillis::now().plus(day + after)).await;
+        checks.into_iter().find(|check| check.name == "deliveries at Resend").unwrap()
+    };
+    assert_eq!(at(Duration::ZERO).await.verdict, Verdict::Ok, "the first try may be under way");
+    let later = at(Duration::from_secs(300)).await;
+    assert!(later.verdict == Verdict::Warning && later.found.contains("1 are still being tried"), "{later:?}");
+    world.resend.keep_trying(false);
+    assert_eq!(world.resend.deliver("email.complained", &body).await, [401]);
+    assert_eq!(at(Duration::from_secs(300)).await.verdict, Verdict::Fault);
+}
+
+#[tokio::test]
+async fn a_lag_dead_letters_a_stack_that_is_not_there_and_a_low_limit_are_told() {
+    let (world, claude) = well().await;
+    let control = world.aws.control.as_ref().unwrap();
+    control.set(|controls| {
+        controls.concurrency = 10;
+        controls.metrics.insert("IteratorAge".to_owned(), vec![(moment(UnixMillis::now()), 1_200_000.0)]);
+        controls.metrics.remove("Invocations");
+        controls.stack_status = Some("UPDATE_ROLLBACK_COMPLETE".to_owned());
+    });
+    is(&says(&world, &claude, "the account's concurrency").await, Verdict::Warning, "Service Quotas");
+    is(&says(&world, &claude, "protect's mappings").await, Verdict::Fault, "20 minutes");
+    is(&says(&world, &claude, "stack").await, Verdict::Warning, "rolled back");
+    let last = says(&world, &claude, "last event received").await;
+    assert_eq!(last.0, Verdict::NotChecked, "here there are no metrics: {last:?}");
+    control.set(|controls| {
+        controls.stack_status = None;
+        controls.mappings.iter_mut().for_each(|mapping| mapping.state = "Disabled".to_owned());
+    });
+    is(&says(&world, &claude, "stack").await, Verdict::Fault, "make deploy");
+    is(&says(&world, &claude, "engage's mapping").await, Verdict::Fault, "Disabled");
+    control.set(|controls| controls.mappings.clear());
+    is(&says(&world, &claude, "protect's mappings").await, Verdict::Fault, "never invoked");
+    let sqs = world.aws.clients().unwrap().sqs();
+    let queue = world.aws.variable("ENGAGE_DEAD_LETTERS_URL").unwrap();
+    sqs.send_message().queue_url(queue).message_body("{}").delay_seconds(0).send().await.unwrap();
+    is(&says(&world, &claude, "what engage gave up").await, Verdict::Fault, "redrive");
+}

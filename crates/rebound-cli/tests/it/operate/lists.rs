@@ -1,0 +1,185 @@
+//! Lists as people have them, read by `check` and by `import`.
+
+use rebound::time::UnixMillis;
+use rebound_cli::operate::lists::{Line, LineCounts, ListReader};
+use rebound_cli::operate::suppressions::import::{Read, read};
+use serde_json::json;
+
+use super::{command, rebound};
+use crate::support::{Service, complaint, signed, standing};
+
+const LISTS: &str = include_str!("../../../../../tests/lists.txt");
+
+/// A list, and what each of its lines comes to.
+struct Expected {
+    name: &'static str,
+    text: String,
+    /// An address, `!`, `-` or `+`, in the order of the lines.
+    lines: Vec<&'static str>,
+    /// What the refusal of the whole file says.
+    refused: Option<&'static str>,
+}
+
+fn lists() -> Vec<Expected> {
+    LISTS.split("\n=== ").skip(1).map(expected).collect()
+}
+
+fn expected(part: &'static str) -> Expected {
+    let (name, rest) = part.split_once('\n').unwrap();
+    let end = [("(crlf)", "\r\n"), ("(cr)", "\r")].into_iter().find(|(word, _)| name.contains(word));
+    let pairs: Vec<(&str, &str)> = rest.lines().filter_map(|line| line.split_once('|')).collect();
+    let raw = pairs.iter().map(|(_, raw)| unescaped(raw) + end.map_or("\n", |(_, end)| end));
+    let refused = name.split_once("(refused: ").map(|(_, words)| words.trim_end_matches(')'));
+    Expected { name, text: raw.collect(), lines: pairs.into_iter().map(|(comes_to, _)| comes_to).collect(), refused }
+}
+
+/// A line of the file with its `\t`, `\\` and `\u{…}`.
+fn unescaped(raw: &str) -> String {
+    let mut parts = raw.split('\\');
+    let mut text = parts.next().unwrap().to_owned();
+    let mut is_backslash = false;
+    for part in parts {
+        if std::mem::take(&mut is_backslash) {
+            text += part;
+        } else if let Some(rest) = part.strip_prefix("u{") {
+            let (hex, rest) = rest.split_once('}').unwrap();
+            text.push(char::from_u32(u32::from_str_radix(hex, 16).unwrap()).unwrap());
+            text += rest;
+        } else if let Some(rest) = part.strip_prefix('t') {
+            text = text + "\t" + rest;
+        } else {
+            assert!(part.is_empty(), "{raw}");
+            text.push('\\');
+            is_backslash = true;
+        }
+    }
+    text
+}
+
+/// What the lines of a list come to, and how many there are of each kind.
+fn lines(text: &str) -> (Vec<(u64, String)>, LineCounts) {
+    let mut reader = ListReader::new(text.as_bytes()).unwrap();
+    let read = reader.by_ref().map(|line| match line.unwrap() {
+        Line::Entry { number, row } => (number, row.recipient.to_string()),
+        Line::Refused(refused) => {
+            assert!(!refused.why.is_empty());
+            (refused.line, "!".to_owned())
+        }
+    });
+    (read.collect(), reader.counts())
+}
+
+#[test]
+fn each_line_of_sixty_lists_is_an_address_or_a_refusal() {
+    let lists = lists();
+    assert!(lists.len() >= 60, "{}", lists.len());
+    for Expected { name, text, lines: expected, refused } in lists {
+        if let Some(words) = refused {
+            let why = ListReader::new(text.as_bytes()).map(drop).unwrap_err().to_string();
+            assert!(why.contains(words), "{name}: {why}");
+            assert!(read(text.as_bytes(), UnixMillis(0)).is_err(), "{name}");
+            continue;
+        }
+        let saying = expected.iter().zip(1..).filter(|(line, _)| !matches!(**line, "-" | "+"));
+        let saying: Vec<(u64, String)> = saying.map(|(line, number)| (number, (*line).to_owned())).collect();
+        let (found, counts) = lines(&text);
+        assert_eq!(found, saying, "{name}");
+
+        let number = |kind: &[&str]| expected.iter().filter(|line| kind.contains(*line)).count() as u64;
+        let (refused, empty) = (number(&["!"]), number(&["-"]));
+        let lines = expected.len() as u64;
+        assert_eq!(counts, LineCounts { lines, refused, empty, read: lines - refused - empty }, "{name}: they add up");
+
+        let now = UnixMillis::parse("2026-11-28T00:00:00Z").unwrap();
+        let Read { changes, unreadable } = read(text.as_bytes(), now).unwrap();
+        let imported: Vec<String> = changes.iter().map(|(recipient, _)| recipient.to_string()).collect();
+        let addresses: Vec<String> = saying.into_iter().map(|(_, line)| line).filter(|line| line != "!").collect();
+        assert_eq!((imported, unreadable.len() as u64), (addresses, refused), "{name}: import reads it alike");
+    }
+}
+
+#[tokio::test]
+async fn an_open_quote_hides_nobody_who_complained() {
+    let service = Service::start().await;
+    for address in ["ann@example.com", "bob@example.com"] {
+        service.accepts(&signed(complaint(address, address)), "handled").await;
+    }
+    let swallowing =
+        "email,name\nzoe@example.com,Zoe\nx@example.com,\"Bob\nann@example.com,Ann\nbob@example.com,\"Eve\"\n";
+    let said = command(service.aws.variables(), &["check", "--file", "-"], swallowing).await;
+    assert_eq!(said.code, 1);
+    assert!(said.stdout.contains("1 of 4 may be written to, 3 may not."), "{}", said.stdout);
+    assert!(said.stdout.contains("line 3") && said.stdout.contains("1 line has no address"), "{}", said.stdout);
+    assert!(said.stderr.contains("column 1, \"email\""), "it says which column: {}", said.stderr);
+    let json = command(service.aws.variables(), &["check", "--file", "-", "--json"], swallowing).await.lines();
+    let may: Vec<_> = json.iter().map(|line| (line["line"].as_u64().unwrap(), line["may_send"] == true)).collect();
+    assert_eq!(may, [(2, true), (3, false), (4, false), (5, false)]);
+
+    let said = command(service.aws.variables(), &["suppressions", "import", "-"], swallowing).await;
+    assert!(said.code == 1 && said.stdout.contains("line 3: a quote"), "{}", said.stdout);
+    assert!(
+        said.stderr.contains("column 1, \"email\"") && said.stdout.contains("1 of 5 lines was not read"),
+        "{said:?}"
+    );
+    assert!(service.reasons().await.contains_key("zoe@example.com"), "the others are imported");
+}
+
+#[tokio::test]
+async fn a_row_without_an_address_is_named_and_is_a_no() {
+    let service = Service::start().await;
+    let text = "name,email\nAnn,ann@example.com\nBob,\nCho,cho@@example.com\n";
+    let said = command(service.aws.variables(), &["check", "--file", "-"], text).await;
+    assert_eq!(said.code, 1);
+    for words in ["line 3", "line 4", "1 of 3 may be written to, 2 may not.", "2 lines have no address"] {
+        assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
+    }
+    let many: String = (0..60).map(|n| format!("r{n}@example.com\n")).chain(["nobody\n".to_owned()]).collect();
+    let said = command(service.aws.variables(), &["check", "--file", "-"], &many).await;
+    assert!(said.code == 1 && said.stdout.contains("no  line 61"), "{}", said.stdout);
+    assert!(!said.stdout.contains("r5@example.com"), "of many, those that are no");
+    assert_eq!(service.reasons().await, standing(&[]));
+}
+
+#[tokio::test]
+async fn a_list_with_nobody_in_it_is_no_success() {
+    let service = Service::start().await;
+    for (text, words) in [("", "it is empty"), ("email,name\n", "only names of columns"), ("# nobody\n\n", "comments")]
+    {
+        for arguments in [&["suppressions", "import", "-"][..], &["check", "--file", "-"]] {
+            let said = command(service.aws.variables(), arguments, text).await;
+            assert!(said.code == 2 && said.stderr.contains(words), "{arguments:?} {text:?}: {said:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_files_are_refused_with_what_to_do() {
+    let service = Service::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let utf16: Vec<u8> = "email\r\nann@example.com\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (name, bytes, words) in [
+        ("list.xlsx", b"PK\x03\x04\x14\x00\x06\x00".to_vec(), "save the sheet"),
+        ("list.xls", b"\xd0\xcf\x11\xe0\xa1\xb1".to_vec(), "save the sheet"),
+        ("list.html", b"<html><td>ann@example.com</td></html>".to_vec(), "save it as CSV"),
+        ("list.json", b"[\"ann@example.com\"]".to_vec(), "an object a line"),
+        ("list.csv", [b"\xff\xfe".to_vec(), utf16].concat(), "save it as UTF-8"),
+        ("list.bin", b"ann\x00@example.com".to_vec(), "not text"),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let file = file.to_str().unwrap();
+        for arguments in [&["suppressions", "import", file][..], &["check", "--file", file]] {
+            let said = rebound(&service.aws, arguments).await;
+            assert!(said.code == 2 && said.stderr.contains(words) && said.stderr.contains(name), "{said:?}");
+        }
+    }
+    let file = folder.path().join("list.csv");
+    std::fs::write(&file, "caf\u{e9}@example.com\n".chars().map(|c| c as u8).collect::<Vec<u8>>()).unwrap();
+    let said = rebound(&service.aws, &["check", file.to_str().unwrap(), "--json"]).await;
+    assert!(
+        said.lines()[0]["reasons"][0]["detail"].as_str().unwrap().contains("--file"),
+        "a file is no address: {said:?}"
+    );
+    let said = rebound(&service.aws, &["check", "--file", file.to_str().unwrap(), "--json"]).await;
+    assert_eq!((said.code, &said.lines()[0]["line"]), (1, &json!(1)), "a line that is not UTF-8 is a no");
+}

@@ -1,0 +1,156 @@
+//! The operator's commands, on the embedded AWS.
+
+mod campaigns;
+mod check;
+pub(crate) mod connect;
+mod doctor;
+mod forget;
+mod hostile;
+mod lists;
+mod mistakes;
+mod permissions;
+mod replay;
+mod restore;
+mod scheduled;
+mod simulate;
+mod snippets;
+mod suppressions;
+mod timeline;
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rebound_cli::operate::place::{Options, Place};
+use rebound_cli::operate::suppressions::List;
+use rebound_dev::stack::EmbeddedAws;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+
+/// The place that an embedded AWS is.
+pub(crate) async fn place(aws: &EmbeddedAws) -> Place {
+    Place::find(&Options::default(), aws.variables().clone()).await.unwrap()
+}
+
+pub(crate) fn list(place: &Place) -> List {
+    List {
+        calls: place.calls(Duration::from_secs(60)),
+        suppressions: place.table("SUPPRESSIONS_TABLE").to_owned(),
+        events: place.table("EVENTS_TABLE").to_owned(),
+    }
+}
+
+/// What the command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Said {
+    /// Each line of standard output, as JSON.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let lines = self.stdout.lines();
+        lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {self:#?}"))).collect()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
+
+/// Runs the real command with these variables and no others, and with this on standard input.
+pub(crate) async fn command(variables: &BTreeMap<String, String>, arguments: &[&str], input: &str) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rebound"));
+    command.args(arguments).env_clear().envs(variables).env("USER", "tester");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut running = command.spawn().unwrap();
+    let mut stdin = running.stdin.take().unwrap();
+    let input = input.to_owned();
+    let write = async move {
+        let _ = stdin.write_all(input.as_bytes()).await;
+    };
+    let ((), output) = tokio::join!(write, running.wait_with_output());
+    let output = output.unwrap();
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The same, on an embedded AWS.
+pub(crate) async fn rebound(aws: &EmbeddedAws, arguments: &[&str]) -> Said {
+    command(aws.variables(), arguments, "").await
+}
+
+/// `rebound dev`, on free ports.
+pub(crate) struct Dev {
+    _child: Child,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Dev {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dev.env");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rebound"));
+        command.args([
+            "dev",
+            "--listen",
+            "127.0.0.1:0",
+            "--dynamodb",
+            "127.0.0.1:0",
+            "--window",
+            "0.2",
+            "--redeliver",
+            "0.3",
+        ]);
+        command.arg("--env-file").arg(&file).env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.kill_on_drop(true).spawn().unwrap();
+        for _ in 0..600 {
+            if std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
+                return Self { _child: child, folder };
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("`rebound dev` did not start within 30 s");
+    }
+
+    /// The variables that point the command at it.
+    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
+        let text = std::fs::read_to_string(self.folder.path().join("dev.env")).unwrap();
+        text.lines()
+            .map(|line| line.split_once('=').unwrap())
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    /// Runs the command on it.
+    pub(crate) async fn rebound(&self, arguments: &[&str]) -> Said {
+        command(&self.variables(), arguments, "").await
+    }
+
+    pub(crate) async fn place(&self) -> Place {
+        let local = Some(self.folder.path().join("dev.env"));
+        Place::find(&Options { local, ..Options::default() }, []).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_help_of_every_command_says_what_it_is_for_and_more_than_its_options() {
+    let all = command(&BTreeMap::new(), &["--help"], "").await.stdout;
+    let commands = all.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    let commands: Vec<&str> = commands.skip_while(|name| *name != "demo").take_while(|name| *name != "help").collect();
+    for name in
+        ["check", "suppressions", "timeline", "campaigns", "replay", "forget", "connect", "doctor", "simulate", "dev"]
+    {
+        assert!(commands.contains(&name), "{name} of {commands:?}");
+        let help = command(&BTreeMap::new(), &[name, "--help"], "").await.stdout;
+        let (first, rest) = help.split_once("\n\n").unwrap();
+        assert!(first.ends_with('.') && first.lines().count() <= 2, "{name}: {first}");
+        assert!(!rest.starts_with("Usage:"), "{name} has a paragraph after its first line");
+    }
+}

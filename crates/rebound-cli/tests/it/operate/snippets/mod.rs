@@ -1,0 +1,144 @@
+//! The README's own words to other programs: the code that reads suppressions, in each language, run on the embedded DynamoDB.
+
+mod programs;
+mod spelling;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use hmac::{Hmac, KeyInit, Mac};
+use rebound::store::Item;
+use rebound::time::UnixMillis;
+use rebound_dev::stack::{EmbeddedAws, Options};
+use sha2::Sha256;
+
+use self::programs::{Code, Program};
+
+/// Which of the languages have to be there, by their names: `python ts go`. The others are skipped, and that is said.
+const REQUIRED: &str = "REQUIRE_SNIPPETS";
+
+const KEY: [u8; 32] = [7; 32];
+
+/// Somebody for each thing that a reader has to mind, and whether they may be written to; before anybody is forgotten, and after.
+fn everybody() -> Vec<(&'static str, Option<Item>, [bool; 2])> {
+    let later = |ms: i64| AttributeValue::N((UnixMillis::now().0 + ms).to_string());
+    let with = |reasons: &[&str], until: Option<AttributeValue>| {
+        let mut item = Item::from([("version".to_owned(), AttributeValue::N("1".to_owned()))]);
+        if !reasons.is_empty() {
+            let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
+            item.insert("reasons".to_owned(), AttributeValue::Ss(reasons));
+        }
+        item.extend(until.map(|until| ("until".to_owned(), until)));
+        Some(item)
+    };
+    vec![
+        ("nobody@example.com", None, [true, true]),
+        ("complained@example.com", with(&["complaint"], None), [false, false]),
+        (" Complained@Example.COM\n", None, [false, false]),
+        ("both@example.com", with(&["hard_bounce", "unsubscribed"], None), [false, false]),
+        ("lapsed@example.com", with(&["soft_bounce"], Some(later(-1_000))), [true, true]),
+        ("lapsing@example.com", with(&["soft_bounce"], Some(later(3_600_000))), [false, false]),
+        ("lifted@example.com", with(&[], None), [true, true]),
+        ("forgotten@example.com", None, [true, false]),
+        ("Forgotten@example.com", None, [true, false]),
+        ("ann@xn--bcher-kva.example", with(&["complaint"], None), [false, false]),
+        ("complained@example.com.", None, [false, false]),
+        ("\u{feff}complained@example.com", None, [false, false]),
+        ("Ann <ann@bücher.example>", None, [false, false]),
+        ("ann@bu\u{308}cher.example", None, [false, false]),
+        ("nobody at example.com", None, [false, false]),
+        ("*@example.com", None, [false, false]),
+    ]
+}
+
+/// Who may be written to, and who is forgotten, in spellings that only the whole rule reads.
+const WHOLE: [(&str, [bool; 2]); 4] = [
+    ("bob@bücher.example", [true, true]),
+    ("nobody@example.com.", [true, true]),
+    ("\u{feff}Nobody <nobody@example.com>", [true, true]),
+    ("Forgotten@example.com.", [true, false]),
+];
+
+async fn put(aws: &EmbeddedAws, recipient: &str, item: Item) {
+    let table = aws.variable("SUPPRESSIONS_TABLE").unwrap();
+    assert_eq!(table, "rebound-suppressions", "as the README has it");
+    let put = aws.clients().unwrap().dynamodb().put_item().table_name(table).set_item(Some(item));
+    put.item("recipient", AttributeValue::S(recipient.to_owned())).send().await.unwrap();
+}
+
+/// The programs of the languages whose runtime and packages are here. The others are skipped, and that is said.
+///
+/// # Panics
+/// One of the others is required.
+async fn programs(code: Code) -> Vec<(&'static str, Program)> {
+    let required = std::env::var(REQUIRED).unwrap_or_default();
+    let all = [
+        ("python", programs::python(code).await),
+        ("ts", programs::typescript(code).await),
+        ("go", programs::go(code).await),
+    ];
+    let mut here = Vec::new();
+    for (language, program) in all {
+        match program {
+            Some(program) => here.push((language, program)),
+            None => {
+                let is_required = required.split_whitespace().any(|name| name == language);
+                assert!(!is_required, "{REQUIRED} names {language}, and its runtime or a package is not here");
+                eprintln!(
+                    "skipped: {code:?} in {language}, whose runtime or packages are not here; `make lint` installs most"
+                );
+            }
+        }
+    }
+    here
+}
+
+/// What a program answers about each address.
+async fn may_send_to(aws: &EmbeddedAws, program: &Program, addresses: &[&str]) -> Vec<bool> {
+    let aws_variables = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"];
+    let mut variables: Vec<_> = aws_variables.map(|name| (name, aws.variable(name).unwrap())).into();
+    variables.push(("AWS_DEFAULT_REGION", aws.variable("AWS_REGION").unwrap()));
+    variables.push(("AWS_EC2_METADATA_DISABLED", "true".to_owned()));
+    let answers = program.answers("may", &variables, &serde_json::to_string(addresses).unwrap()).await;
+    answers.iter().map(|answer| answer.as_bool().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_readmes_code_says_of_everybody_what_the_list_says() {
+    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    for (recipient, item, _) in everybody() {
+        if let Some(item) = item {
+            put(&aws, recipient, item).await;
+        }
+    }
+    let (short, whole) = (programs(Code::Readme).await, programs(Code::ReadmeWithFile).await);
+    for (forgotten, when) in ["before anybody was forgotten", "after somebody was forgotten"].into_iter().enumerate() {
+        if forgotten == 1 {
+            forget(&aws).await;
+        }
+        let everybody = everybody();
+        let addresses: Vec<&str> =
+            everybody.iter().map(|(address, ..)| *address).chain(WHOLE.map(|(address, _)| address)).collect();
+        let known: Vec<bool> = everybody.iter().map(|(.., may)| may[forgotten]).collect();
+        for (language, program) in &short {
+            let expected = [&known[..], &WHOLE.map(|_| false)].concat();
+            assert_eq!(may_send_to(&aws, program, &addresses).await, expected, "{language}, {when}");
+        }
+        for (language, program) in &whole {
+            let expected = [&known[..], &WHOLE.map(|(_, may)| may[forgotten])].concat();
+            assert_eq!(may_send_to(&aws, program, &addresses).await, expected, "{language} with the file, {when}");
+        }
+    }
+}
+
+/// As `rebound forget` leaves it.
+async fn forget(aws: &EmbeddedAws) {
+    put(aws, "#forgotten-key", Item::from([("key".to_owned(), AttributeValue::B(Blob::new(KEY)))])).await;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&KEY).unwrap();
+    mac.update(b"forgotten@example.com");
+    let hash: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let reasons = AttributeValue::Ss(vec!["opted_out".to_owned()]);
+    // Nothing that the item holds besides can end it.
+    let until = AttributeValue::N("1".to_owned());
+    let item = Item::from([("reasons".to_owned(), reasons), ("until".to_owned(), until)]);
+    put(aws, &format!("forgotten#{hash}"), item).await;
+}

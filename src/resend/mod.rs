@@ -1,0 +1,13 @@
+//! What Resend sends, read leniently.
+//!
+//! - [`signature`]: Standard Webhooks verification.
+//! - [`event`]: the events.
+//! - [`recipient`]: an address in the one spelling that everything is keyed by.
+//! - [`campaign`]: what an email belongs to, for counting.
+//! - [`json`]: JSON text as Resend writes it.
+
+pub mod campaign;
+pub mod event;
+pub mod json;
+pub mod recipient;
+pub mod signature;

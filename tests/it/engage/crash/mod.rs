@@ -1,0 +1,151 @@
+//! Any one call of the whole flow may fail before it is applied, lose its answer, or be the last that the function makes.
+
+mod end;
+mod queue;
+mod scene;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use aws_local::faults::{Call, Fault, Half, Service, Told};
+use futures_util::stream::{self, StreamExt};
+use tokio::sync::OnceCell;
+
+use self::end::{End, Spent, difference, repeated};
+use self::scene::{Death, Scene};
+use super::Stage;
+use crate::parts::{AT_ONCE, PARTS, in_parts};
+
+const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter];
+
+/// Of a transaction, the first item or the last is shown late, and the answer is lost.
+const HALVES: [Fault; 2] = [half(0), half(usize::MAX)];
+
+const fn half(late: usize) -> Fault {
+    Fault::ShowHalf(Half { late, span: Duration::from_millis(40), told: Told::Nothing })
+}
+
+/// A call: which service, which operation, and how many of these were before it. Not its place among all calls: messages are looked
+/// at side by side, and the place would be another call's each time.
+type Which = (Service, String, usize);
+
+fn each_by_itself(calls: &[Call]) -> Vec<Which> {
+    let mut before = BTreeMap::<(Service, &str), usize>::new();
+    let mut nth = |call| {
+        let count = before.entry(call).or_default();
+        *count += 1;
+        *count - 1
+    };
+    calls.iter().map(|call| (call.service, call.operation.clone(), nth((call.service, &call.operation)))).collect()
+}
+
+/// What must be so without a fault, and hardly different with one; and every fault at every call.
+struct Expected {
+    end: End,
+    questions: BTreeMap<String, usize>,
+    points: Vec<(Which, Fault)>,
+}
+
+/// Found out once, by whichever part comes first.
+static EXPECTED: OnceCell<Expected> = OnceCell::const_new();
+
+async fn expected() -> Expected {
+    let mut scene = Scene::start().await;
+    scene.all_of_it().await;
+    let (end, questions) = (End::of(&scene).await, scene.questions());
+    scene::is_what_it_is_for(&end, &questions);
+    assert_eq!(repeated(&scene), Vec::<String>::new());
+    Spent::of(&scene).await.is_exactly_what_was_answered();
+    let calls = each_by_itself(&scene.stage.faults.calls());
+    for service in [Service::DynamoDb, Service::Sns, Service::Sqs, Service::Http] {
+        assert!(calls.iter().any(|call| call.0 == service), "{service:?} was never called");
+    }
+    let halves = |which: &Which| HALVES.into_iter().filter(|_| which.1 == "TransactWriteItems").collect::<Vec<_>>();
+    let of_each = |which: &Which| FAULTS.into_iter().chain(halves(which));
+    let points: Vec<_> = calls.iter().flat_map(|which| of_each(which).map(|fault| (which.clone(), fault))).collect();
+    // Not with `println!`, which the test harness keeps to itself where all is well.
+    let told = format!(
+        "engage: {} points to try, three faults at each of {} calls, two more at each transaction\n",
+        points.len(),
+        calls.len()
+    );
+    std::io::stderr().write_all(told.as_bytes()).unwrap();
+    Expected { end, questions, points }
+}
+
+/// Tries the points of one part.
+async fn any_one_call_may_fail_lose_its_answer_or_be_the_last(part: usize) {
+    let expected = EXPECTED.get_or_init(expected).await;
+    let ours = expected.points.iter().skip(part).step_by(PARTS);
+    stream::iter(ours).for_each_concurrent(AT_ONCE, |(which, fault)| one_point(which, *fault, expected)).await;
+}
+
+in_parts!(any_one_call_may_fail_lose_its_answer_or_be_the_last);
+
+/// The whole flow with one fault.
+async fn one_point(which: &Which, fault: Fault, expected: &Expected) {
+    let context = format!("{fault:?} at {which:?}");
+    let mut scene = Scene::start().await;
+    plan(&scene.stage, which.clone(), fault);
+    scene.all_of_it().await;
+    let calls = each_by_itself(&scene.stage.faults.calls());
+    assert!(calls.contains(which), "{context}: it was never made");
+    assert_eq!(scene.death.is_some(), fault == Fault::KillAfter, "{context}");
+
+    let end = End::of(&scene).await;
+    assert!(end == expected.end, "{context}:\n{}", difference(&end, &expected.end));
+    published_again_only_where_nothing_said_that_it_was(&scene, which, fault, &context);
+    asked_again_only_where_no_answer_was_stored(&scene, which, fault, &expected.questions, &context);
+
+    let spent = Spent::of(&scene).await;
+    spent.is_enough_and_not_too_much(&context);
+    let (service, operation) = (which.0, which.1.as_str());
+    let may_be_open = fault == Fault::KillAfter && ["messages", "UpdateItem"].contains(&operation);
+    assert!(spent.open <= usize::from(may_be_open), "{context}: {spent:?}");
+    if fault != Fault::KillAfter && service != Service::Http {
+        spent.is_exactly_what_was_answered();
+    }
+}
+
+fn plan(stage: &Stage, which: Which, fault: Fault) {
+    let (service, operation, nth) = which;
+    let mut before = 0;
+    stage.faults.plan(move |call| {
+        if call.service != service || call.operation != operation {
+            return None;
+        }
+        before += 1;
+        (before == nth + 1).then_some(fault)
+    });
+}
+
+fn published_again_only_where_nothing_said_that_it_was(scene: &Scene, which: &Which, fault: Fault, context: &str) {
+    let lost = which.1 == "Publish" && fault == Fault::LoseAnswer;
+    let not_noted = |id: &String| scene.death.as_ref().is_some_and(|death: &Death| death.not_noted.contains(id));
+    let repeated = repeated(scene);
+    assert!(repeated.len() <= 1, "{context}: {repeated:?} were published again");
+    for id in repeated {
+        assert!(lost || not_noted(&id), "{context}: {id} was published again");
+    }
+}
+
+fn asked_again_only_where_no_answer_was_stored(
+    scene: &Scene,
+    which: &Which,
+    fault: Fault,
+    expected: &BTreeMap<String, usize>,
+    context: &str,
+) {
+    let questions = scene.questions();
+    assert!(questions.keys().eq(expected.keys()), "{context}: {questions:?}");
+    let more: Vec<&String> =
+        questions.iter().filter(|(email, count)| **count > expected[*email]).map(|e| e.0).collect();
+    let lost = which.0 == Service::Http && fault == Fault::LoseAnswer;
+    let most = usize::from(lost || scene.death.is_some());
+    let asked = |questions: &BTreeMap<String, usize>| questions.values().sum::<usize>();
+    assert!(more.len() <= most && asked(&questions) <= asked(expected) + most, "{context}: {questions:?}");
+    for (email, count) in scene.death.iter().flat_map(|death| &death.decided) {
+        assert_eq!(questions.get(email), Some(count), "{context}: asked about {email}, which was decided");
+    }
+}

@@ -1,0 +1,201 @@
+//! Claude slow, overloaded, broken or away: through the queue and its poller, by the template's mapping, nothing is lost, nothing is
+//! decided twice, and the receipts say who decided.
+
+mod asking;
+mod meanwhile;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_local::feeder::Invoke;
+use aws_local::poller::{Figures, Poller};
+use aws_local::sam::QueueMapping;
+use aws_local::sqs::Counts;
+use futures_util::future::join_all;
+use lambda_runtime::{Context, LambdaEvent};
+use rebound::aws::queue::{Engagement, Queue};
+use rebound::engage::Engager;
+use rebound::message::decision::{By, Receipt};
+use rebound::time::UnixMillis;
+use rebound_dev::claude::Behaviour;
+use rebound_dev::running::{poll, timeout_of};
+use rebound_dev::samples::SignedMessage;
+use rebound_dev::stack::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE};
+use rebound_dev::template::template;
+use tokio::time::{Instant, timeout};
+
+use super::{Mail, PHONE, Stage};
+use crate::support::{hand_over, now, secret};
+
+/// Far more than anything here takes on a busy machine.
+const GENEROUS: Duration = Duration::from_secs(180);
+
+/// A mail of two hours ago, by the world's clock, which the function has.
+fn mail(number: usize) -> Mail {
+    let created_at = UnixMillis::now().minus(Duration::from_secs(2 * 60 * 60));
+    Mail { created_at, ..Mail::to(&format!("e{number}"), &format!("ann{number}@example.com")) }
+}
+
+fn minutes_ago(minutes: u64) -> UnixMillis {
+    UnixMillis::now().minus(Duration::from_secs(60 * minutes))
+}
+
+/// Receives these events now.
+async fn arrive(stage: &Stage, messages: Vec<SignedMessage>) {
+    for message in messages {
+        let message = SignedMessage::new(message.id, now(), message.body, &secret());
+        assert_eq!(hand_over(&stage.receiver, &message, GENEROUS).await.0, 200);
+    }
+}
+
+/// Receives an open and a click of each of so many mails, and puts them into the queue.
+async fn happen(stage: &Stage, mails: usize) {
+    let mut engagements = Vec::new();
+    for number in 0..mails {
+        let mail = mail(number);
+        let (open, click) = (format!("o{number}"), format!("c{number}"));
+        let opened = mail.opened_by(&open, minutes_ago(20), PHONE);
+        arrive(stage, vec![mail.delivered(), opened, mail.clicked(&click, minutes_ago(10))]).await;
+        for event in [format!("email.opened#{open}"), format!("email.clicked#{click}")] {
+            engagements.push(Engagement { email_id: mail.email_id.clone(), event });
+        }
+    }
+    let client = stage.aws.clients().unwrap().sqs();
+    let queue = Queue::new(client, stage.aws.variable("ENGAGE_QUEUE_URL").unwrap());
+    for batch in engagements.chunks(10) {
+        queue.send(batch, Instant::now() + GENEROUS).await.unwrap();
+    }
+}
+
+/// Invokes an engager as Lambda does.
+fn in_process(engager: Arc<Engager>) -> Invoke {
+    let timeout = timeout_of("engage").unwrap();
+    Arc::new(move |event| {
+        let engager = Arc::clone(&engager);
+        Box::pin(async move {
+            let mut context = Context::default();
+            context.deadline = UnixMillis::now().plus(timeout).0.unsigned_abs();
+            engager.handle(LambdaEvent::new(event, context)).await.map_err(|error| error.to_string())
+        })
+    })
+}
+
+/// Hands the queue's messages to `invoke`, so many batches at once.
+async fn polled(stage: &Stage, at_once: usize, invoke: Invoke) -> Poller {
+    let mappings = template().unwrap().queue_mappings().unwrap();
+    let engage = mappings.into_iter().find(|mapping| mapping.function == "engage").unwrap();
+    let mapping = QueueMapping { concurrency: Some(at_once), ..engage };
+    poll(&stage.aws, &[mapping], |_| Arc::clone(&invoke)).await.unwrap().remove(0)
+}
+
+/// Has so many opens and as many clicks decided while `plan` says what Claude does, and checks what must hold however it did.
+async fn decided(variables: &[(&str, &str)], mails: usize, plan: Plan) -> (Stage, Vec<Receipt>, Figures) {
+    let stage = Stage::with(&[&[("ANTHROPIC_API_KEY", "sk-ant-test")], variables].concat()).await;
+    stage.claude.plan(plan);
+    happen(&stage, mails).await;
+    let poller = polled(&stage, 1, in_process(Arc::clone(&stage.engager))).await;
+    timeout(GENEROUS, poller.idle()).await.expect("all are decided in the end");
+    let sqs = stage.aws.sqs.as_ref().unwrap();
+    assert_eq!((sqs.counts(ENGAGE_QUEUE), sqs.messages(ENGAGE_DEAD_LETTERS).len()), (Counts::default(), 0));
+    assert_eq!(super::harm::open_reservations(&stage).await, 0);
+    let receipts: Vec<Receipt> = stage.receipts().await.into_values().collect();
+    assert_eq!(receipts.len(), 2 * mails, "each open and each click is decided");
+    let mut told: Vec<String> = stage.published().iter().map(|told| told["id"].to_string()).collect();
+    let all = told.len();
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!(all, told.len(), "nothing is told twice");
+    assert_eq!(all, receipts.iter().filter(|receipt| receipt.done.kind().is_some()).count(), "nor not at all");
+    let figures = poller.figures();
+    (stage, receipts, figures)
+}
+
+type Plan = Box<dyn Fn(&rebound_dev::claude::Asked) -> Behaviour + Send + Sync>;
+
+/// Fails so for the first so many questions.
+fn at_first(failure: Behaviour, questions: usize) -> Plan {
+    Box::new(move |asked| if asked.index < questions { failure.clone() } else { Behaviour::Default })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_claude_comes_back_in_time_claude_decides_about_everything() {
+    let slowly = Behaviour::Default.after(Duration::from_millis(300));
+    // How many questions fail: as many as two or three invocations ask before they leave it at that.
+    let outages = [
+        ("slow", slowly, 1_000, false),
+        ("slow, and then overloaded", Behaviour::Status(529, None).after(Duration::from_millis(300)), 7, true),
+        ("overloaded", Behaviour::Status(529, None), 7, true),
+        ("an error", Behaviour::Status(500, None), 7, true),
+        ("unavailable", Behaviour::Status(503, None), 7, true),
+        ("a gateway's page", Behaviour::Raw(502, "text/html".to_owned(), b"<html>Bad gateway".to_vec()), 7, true),
+        ("too many requests, for a second", Behaviour::Status(429, Some(1)), 4, true),
+        ("too many requests, for an hour", Behaviour::Status(429, Some(3_600)), 4, true),
+        ("reset", Behaviour::Reset, 7, true),
+    ];
+    let each = outages.map(async |(name, failure, questions, comes_again)| {
+        let (stage, receipts, figures) = decided(&[], 3, at_first(failure, questions)).await;
+        for receipt in receipts {
+            assert_eq!(receipt.asked.by, By::Claude, "{name}: {receipt:#?}");
+        }
+        let failed = if comes_again { questions } else { 0 };
+        assert_eq!(
+            stage.claude.asked().len(),
+            failed + 6,
+            "{name}: each is asked until there is an answer, and no more"
+        );
+        assert_eq!(figures.failures > 0, comes_again, "{name}: some are put back into the queue: {figures:?}");
+    });
+    join_all(each).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_claude_stays_away_the_rules_decide_and_the_receipts_say_why() {
+    let outages = [
+        ("overloaded", Behaviour::Status(529, Some(0)), "Claude answered 529, overloaded_error"),
+        ("an error", Behaviour::Status(500, Some(0)), "Claude answered 500, api_error"),
+        ("unavailable", Behaviour::Status(503, None), "Claude answered 503"),
+        (
+            "too many requests, for an hour",
+            Behaviour::Status(429, Some(3_600)),
+            "Claude answered 429, rate_limit_error",
+        ),
+        ("reset", Behaviour::Reset, "the connection to Claude broke"),
+    ];
+    let policy = [("POLICY", r#"{"claude": {"deliveries": 3}}"#)];
+    let each = outages.map(async |(name, failure, why)| {
+        let (_, receipts, figures) = decided(&policy, 2, Box::new(move |_| failure.clone())).await;
+        for Receipt { asked, .. } in receipts {
+            let because = asked.because.clone().unwrap_or_default();
+            assert!(because.contains("in 3 deliveries") && because.contains(why), "{name}: {because}");
+            assert_eq!((asked.by, asked.refused), (By::Rules, None), "{name}");
+        }
+        assert_eq!(figures.messages, 3 * 4, "{name}: each is delivered three times, and not once more");
+    });
+    join_all(each).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_waiting_helps_against_is_decided_by_the_rules_at_once() {
+    let page = |status, body: &str| Behaviour::Raw(status, "text/html".to_owned(), body.as_bytes().to_vec());
+    let outages = [
+        ("a wrong key", Behaviour::Status(401, None), "401, authentication_error"),
+        ("a key that may not", Behaviour::Status(403, None), "403, permission_error"),
+        ("no money", Behaviour::Status(402, None), "402, billing_error"),
+        ("another path", Behaviour::Status(404, None), "404, not_found_error"),
+        ("a bad request", Behaviour::Status(400, None), "400, invalid_request_error"),
+        ("moved", page(302, ""), "302"),
+        ("another's page", page(200, "<html>Welcome to our hotel's network"), "refused"),
+        ("an empty page", page(200, ""), "refused"),
+        ("a page of another status", page(204, ""), "204"),
+    ];
+    let each = outages.map(async |(name, failure, why)| {
+        let (stage, receipts, figures) = decided(&[], 1, Box::new(move |_| failure.clone())).await;
+        for Receipt { asked, .. } in receipts {
+            let because = asked.because.unwrap_or_default();
+            assert!(asked.by == By::Rules && because.contains(why), "{name}: {because}");
+            assert_eq!(asked.refused.is_some(), why == "refused", "{name}: {:?}", asked.refused);
+        }
+        assert_eq!((stage.claude.asked().len(), figures.messages), (2, 2), "{name}: nothing is tried again");
+    });
+    join_all(each).await;
+}

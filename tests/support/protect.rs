@@ -1,0 +1,290 @@
+//! A stage for `protect`, on the embedded AWS.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_local::faults::{FaultProxy, Faults, Service};
+use aws_local::function_url;
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rebound::aws::http::HttpRequest;
+use rebound::aws::stream::{BatchAnswer, Invocation};
+use rebound::message::alert::Alert;
+use rebound::protect::{Protector, TickReport};
+use rebound::receive::Receiver;
+use rebound::store::Item;
+use rebound::store::suppressions::Stored;
+use rebound::time::UnixMillis;
+use rebound_dev::samples::SignedMessage;
+use rebound_dev::stack::{ENGAGE_QUEUE, EmbeddedAws, Options};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{any_port, secret};
+
+/// What the tests take for now: 2026-11-23T13:30:00Z.
+pub(crate) const NOW: UnixMillis = UnixMillis(1_795_440_600_000);
+
+pub(crate) const MINUTE: i64 = 60 * 1000;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
+
+/// The moment so many milliseconds after [`NOW`].
+pub(crate) fn after(millis: i64) -> UnixMillis {
+    UnixMillis(NOW.0 + millis)
+}
+
+/// An event of an email that was created an hour ago, with the message's id.
+pub(crate) fn mail(id: &str, event_type: &str, email_id: &str, to: &str, at: UnixMillis, more: Value) -> SignedMessage {
+    let mut data = json!({ "email_id": email_id, "created_at": after(-HOUR).to_text(), "to": [to] });
+    for (name, value) in more.as_object().unwrap() {
+        data[name] = value.clone();
+    }
+    let body = json!({ "type": event_type, "created_at": at.to_text(), "data": data }).to_string();
+    SignedMessage::new(id, NOW.seconds(), body, &secret())
+}
+
+/// Tags that name a campaign.
+pub(crate) fn of(campaign: &str) -> Value {
+    json!({ "tags": { "campaign": campaign } })
+}
+
+pub(crate) struct Stage {
+    pub(crate) aws: EmbeddedAws,
+    /// One plan of failures before DynamoDB, SNS and SQS.
+    pub(crate) faults: Faults,
+    _proxies: [FaultProxy; 3],
+    pub(crate) receiver: Arc<Receiver>,
+    pub(crate) protector: Arc<Protector>,
+    dynamodb: aws_sdk_dynamodb::Client,
+}
+
+impl Stage {
+    pub(crate) async fn start() -> Self {
+        Self::with_policy("").await
+    }
+
+    pub(crate) async fn with_policy(policy: &str) -> Self {
+        let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+        let faults = Faults::default();
+        let before = async |variable: &str, service| {
+            FaultProxy::start(aws.variable(variable).unwrap(), any_port(), service, faults.clone()).await.unwrap()
+        };
+        let proxies = [
+            before("AWS_ENDPOINT_URL_DYNAMODB", Service::DynamoDb).await,
+            before("AWS_ENDPOINT_URL_SNS", Service::Sns).await,
+            before("AWS_ENDPOINT_URL_SQS", Service::Sqs).await,
+        ];
+        let variable = |name: &str| match name {
+            "AWS_ENDPOINT_URL_DYNAMODB" => Some(proxies[0].url()),
+            "AWS_ENDPOINT_URL_SNS" => Some(proxies[1].url()),
+            "AWS_ENDPOINT_URL_SQS" => Some(proxies[2].url()),
+            "POLICY" => Some(policy.to_owned()),
+            _ => aws.variable(name),
+        };
+        let receiver = Arc::new(Receiver::from_environment(variable).await.unwrap());
+        let protector = Arc::new(Protector::from_environment(variable).unwrap());
+        faults.plan(|_| None);
+        let dynamodb = aws.clients().unwrap().dynamodb();
+        Self { aws, faults, _proxies: proxies, receiver, protector, dynamodb }
+    }
+
+    /// Hands a message to `receive` at a moment. Answers the status.
+    pub(crate) async fn receive_at(&self, message: &SignedMessage, now: UnixMillis) -> u16 {
+        receive(&self.receiver, message, now).await
+    }
+
+    /// Receives all of these, and delivers them in one batch.
+    pub(crate) async fn happens(&self, messages: &[SignedMessage]) {
+        self.happens_at(messages, NOW).await;
+    }
+
+    pub(crate) async fn happens_at(&self, messages: &[SignedMessage], now: UnixMillis) {
+        let before = self.records().await;
+        for message in messages {
+            assert_eq!(self.receive_at(message, NOW).await, 200);
+        }
+        let new: Vec<Value> = self.records().await.into_iter().filter(|record| !before.contains(record)).collect();
+        assert_eq!(self.deliver(&new, now).await, BatchAnswer::default());
+    }
+
+    /// Receives a message at a moment.
+    pub(crate) async fn stores(&self, message: &SignedMessage, at: UnixMillis) {
+        let signed = SignedMessage::new(message.id.clone(), at.seconds(), message.body.clone(), &secret());
+        assert_eq!(self.receive_at(&signed, at).await, 200);
+    }
+
+    /// Receives a message at the moment at which it happened, and delivers it then.
+    pub(crate) async fn comes(&self, message: &SignedMessage, at: UnixMillis) {
+        let before = self.records().await;
+        self.stores(message, at).await;
+        let new: Vec<Value> = self.records().await.into_iter().filter(|record| !before.contains(record)).collect();
+        assert_eq!(self.deliver(&new, at).await, BatchAnswer::default());
+    }
+
+    /// Deletes what DynamoDB's TTL would have deleted by then.
+    pub(crate) async fn expire(&self, now: UnixMillis) {
+        for table in rebound::store::tables::TABLES {
+            for item in self.scan(table.variable).await {
+                let expires_at = item.get("expires_at").map(|value| value.as_n().unwrap().parse::<i64>().unwrap());
+                if expires_at.is_some_and(|seconds| seconds < now.seconds()) {
+                    let key = table.keys().map(|name| (name.to_owned(), item[name].clone())).collect();
+                    let delete = self.dynamodb.delete_item().table_name(self.aws.variable(table.variable).unwrap());
+                    delete.set_key(Some(key)).send().await.unwrap();
+                }
+            }
+        }
+    }
+
+    /// The records of all events that are stored, in no particular order.
+    pub(crate) async fn records(&self) -> Vec<Value> {
+        let rows = self.scan("EVENTS_TABLE").await;
+        let is_event = |row: &&Item| ["event", "quarantine"].contains(&row["kind"].as_s().unwrap().as_str());
+        rows.iter().filter(is_event).map(record).collect()
+    }
+
+    pub(crate) async fn deliver(&self, records: &[Value], now: UnixMillis) -> BatchAnswer {
+        deliver(&self.protector, records, now).await
+    }
+
+    pub(crate) async fn tick(&self, now: UnixMillis) -> TickReport {
+        let report = self.protector.tick(now, soon()).await;
+        assert_eq!(report.troubles, [], "at {}", now.to_text());
+        report
+    }
+
+    pub(crate) async fn scan(&self, table: &str) -> Vec<Item> {
+        let table = self.aws.variable(table).unwrap();
+        self.dynamodb.scan().table_name(table).into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
+    }
+
+    /// Every alert that was published, in order, repeats included.
+    pub(crate) fn alerts(&self) -> Vec<Alert> {
+        let messages = self.aws.sns.as_ref().unwrap().messages();
+        messages.iter().map(|message| serde_json::from_str(&message.for_protocol("lambda")).unwrap()).collect()
+    }
+
+    /// How often each kind of alert was published.
+    pub(crate) fn kinds(&self) -> BTreeMap<&'static str, usize> {
+        let mut kinds = BTreeMap::new();
+        for alert in self.alerts() {
+            *kinds.entry(alert.kind.as_str()).or_default() += 1;
+        }
+        kinds
+    }
+
+    /// What was handed on to `engage`.
+    pub(crate) fn engagements(&self) -> Vec<String> {
+        self.aws.sqs.as_ref().unwrap().messages(ENGAGE_QUEUE)
+    }
+
+    /// The numbers of each cohort, and what was sent late of it, as `campaign/cohort/counter`.
+    pub(crate) async fn counters(&self) -> BTreeMap<String, i64> {
+        let mut counters = BTreeMap::new();
+        for item in self.scan("CAMPAIGNS_TABLE").await {
+            let (campaign, cohort) = (item["campaign"].as_s().unwrap(), item["cohort"].as_s().unwrap());
+            if !cohort.starts_with("20") && !cohort.starts_with("late#") {
+                continue;
+            }
+            for (name, value) in &item {
+                if let (AttributeValue::N(number), false) = (value, name == "expires_at") {
+                    let number: i64 = number.parse().unwrap();
+                    counters.extend((number != 0).then(|| (format!("{campaign}/{cohort}/{name}"), number)));
+                }
+            }
+        }
+        counters
+    }
+
+    /// Each campaign's brake: status, volume, reason, until, warning.
+    pub(crate) async fn brakes(&self) -> BTreeMap<String, Vec<String>> {
+        let items = self.scan("CAMPAIGNS_TABLE").await;
+        let states = items.iter().filter(|item| item["cohort"].as_s().unwrap() == "state");
+        let shown = |item: &Item, name: &str| match item.get(name) {
+            Some(AttributeValue::S(text) | AttributeValue::N(text)) => text.clone(),
+            _ => "-".to_owned(),
+        };
+        let brake =
+            |item: &Item| ["status", "volume", "reason", "until", "warning"].map(|name| shown(item, name)).to_vec();
+        states.map(|item| (item["campaign"].as_s().unwrap().clone(), brake(item))).collect()
+    }
+
+    /// The status of a campaign, and its volume.
+    pub(crate) async fn brake(&self, campaign: &str) -> (String, f64) {
+        let brakes = self.brakes().await;
+        (brakes[campaign][0].clone(), brakes[campaign][1].parse().unwrap())
+    }
+
+    /// What is known of each recipient.
+    pub(crate) async fn suppressions(&self) -> BTreeMap<String, Item> {
+        let mut suppressions = BTreeMap::new();
+        for mut item in self.scan("SUPPRESSIONS_TABLE").await {
+            item.remove("version");
+            suppressions.insert(item["recipient"].as_s().unwrap().clone(), item);
+        }
+        suppressions
+    }
+
+    pub(crate) async fn reasons(&self) -> BTreeMap<String, Vec<&'static str>> {
+        let reasons = |item| Stored::from_item(item).suppression.reasons().map(|reason| reason.as_str()).collect();
+        self.suppressions().await.into_iter().map(|(recipient, item)| (recipient, reasons(item))).collect()
+    }
+}
+
+pub(crate) fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+pub(crate) async fn receive(receiver: &Receiver, message: &SignedMessage, now: UnixMillis) -> u16 {
+    let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
+    let request: HttpRequest = serde_json::from_str(&event).unwrap();
+    receiver.receive(request, now, soon()).await.status_code
+}
+
+pub(crate) async fn deliver(protector: &Protector, records: &[Value], now: UnixMillis) -> BatchAnswer {
+    let Ok(Invocation::Records(records)) = Invocation::read(json!({ "Records": records })) else { panic!("a batch") };
+    protector.records(&records, now, soon()).await
+}
+
+/// A row as Lambda hands it over from the stream.
+pub(crate) fn record(row: &Item) -> Value {
+    let attribute = |value: &AttributeValue| match value {
+        AttributeValue::S(text) => json!({ "S": text }),
+        AttributeValue::N(number) => json!({ "N": number }),
+        AttributeValue::B(bytes) => json!({ "B": STANDARD.encode(bytes.as_ref()) }),
+        other => panic!("{other:?} in an event's row"),
+    };
+    let image: BTreeMap<&String, Value> = row.iter().map(|(name, value)| (name, attribute(value))).collect();
+    let keys = json!({ "email_id": image[&"email_id".to_owned()], "event": image[&"event".to_owned()] });
+    let sequence = format!("{}/{}", row["email_id"].as_s().unwrap(), row["event"].as_s().unwrap());
+    json!({ "eventName": "INSERT", "dynamodb": { "Keys": keys, "NewImage": image, "SequenceNumber": sequence } })
+}
+
+/// The message that a record is of.
+pub(crate) fn message_of(record: &Value) -> String {
+    record["dynamodb"]["Keys"]["event"]["S"].as_str().unwrap().rsplit('#').next().unwrap().to_owned()
+}
+
+/// The answer's sequence numbers.
+pub(crate) fn again(answer: &BatchAnswer) -> Vec<&str> {
+    answer.failures.iter().map(|failure| failure.id.as_str()).collect()
+}
+
+/// A contact as it is so many milliseconds after [`NOW`].
+pub(crate) fn contact(who: &str, at: i64, unsubscribed: bool) -> SignedMessage {
+    let data = json!({ "id": format!("c-{who}"), "email": format!("{who}@example.com"), "unsubscribed": unsubscribed });
+    signed(&format!("m-{who}{at}"), "contact.updated", at, &data)
+}
+
+pub(crate) fn listed(who: &str, at: i64, event_type: &str) -> SignedMessage {
+    let data = json!({ "id": format!("s-{who}"), "email": format!("{who}@example.com"), "origin": "bounce" });
+    signed(&format!("m-{who}{at}"), event_type, at, &data)
+}
+
+/// A webhook whose event happened so many milliseconds after [`NOW`].
+pub(crate) fn signed(id: &str, event_type: &str, at: i64, data: &Value) -> SignedMessage {
+    let body = json!({ "type": event_type, "created_at": after(at).to_text(), "data": data });
+    SignedMessage::new(id, NOW.seconds(), body.to_string(), &secret())
+}
