@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Which modules a module of the product may name, beside itself. A use case may name all of these, and no other use case.
 LAYERS = {
     "time": [],
-    "logging": [],
+    "logging": ["time"],
     "resend": ["time"],
     "policy": ["resend", "time"],
     "message": ["policy", "resend", "time"],

@@ -3,10 +3,11 @@
 use aws_local::function_url;
 use rebound::resend::event::Event;
 use rebound::resend::signature::{MessageId, SigningSecret};
+use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::store::row::{Row, Stamp};
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
-use rebound_dev::samples::{self, SignedMessage, new_message_id};
+use rebound_dev::samples;
 
 use crate::Failure;
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use rebound::aws::queue::Engagement;
+use rebound::resend::signed::new_message_id;
 use rebound::store::row::Row;
 use rebound::time::UnixMillis;
-use rebound_dev::samples::new_message_id;
 use rebound_dev::simulate::bodies::{APPLE, GOOGLE, Mail, PHONE, bounce, click, open};
 use rebound_dev::stream_records;
 use serde_json::{Value, json};

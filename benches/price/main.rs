@@ -22,10 +22,10 @@ use aws_local::{feeder, function_url};
 use clap::Parser;
 use indicatif::ProgressBar;
 use rebound::resend::signature::SigningSecret;
+use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
 use rebound_dev::running::{feed, poll, queue_mappings};
-use rebound_dev::samples::SignedMessage;
 use rebound_dev::stack::EmbeddedAws;
 use rebound_dev::stack::Options;
 

@@ -148,8 +148,8 @@ fn is_published(choice: Choice, asked: Asked, campaign: Campaign) {
         assert!(notice.subject.len() <= 100 && notice.subject.chars().all(is_ascii), "{:?}", notice.subject);
         assert!(notice.sms.chars().count() <= 160 && !notice.sms.contains(char::is_control));
         // SNS takes 256 KiB in all.
-        assert!(notice.email.len() + notice.machines.len() + notice.sms.len() < 64 * 1024);
-        let machines: Value = serde_json::from_str(&notice.machines).expect("what is for machines is JSON");
+        assert!(notice.email.len() + notice.json.len() + notice.sms.len() < 64 * 1024);
+        let machines: Value = serde_json::from_str(&notice.json).expect("what is for machines is JSON");
         assert_eq!(machines["followup"], json!(receipt.followup));
     }
 }

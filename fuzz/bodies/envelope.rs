@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use rebound::aws::http::{HttpRequest, HttpResponse, MAX_BODY_BYTES};
-use rebound::aws::secrets::SecretSource;
+use rebound::aws::secret::Secret;
 use rebound::receive::Receiver;
 use rebound::resend::signature::SigningSecret;
 use rebound::store::write::Writer;
@@ -37,7 +37,7 @@ pub fn run(bytes: &[u8]) {
 
 fn scene() -> Scene {
     let aws = Aws::new();
-    let secrets = SecretSource::fixed(SECRET.parse().expect("the secret is good"));
+    let secrets = Secret::fixed(Some(SECRET.parse().expect("the secret is good")));
     let receiver = Receiver::new(secrets, Writer::new(aws.dynamodb.clone(), "events", "suppressions"), 90);
     Scene { aws, receiver }
 }

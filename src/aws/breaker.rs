@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::OnceLock;
 
-use crate::store::calls::Trouble;
+use crate::aws::CallError;
 
 /// The memory of one invocation that a service fails.
 ///
@@ -16,13 +16,13 @@ impl Breaker {
     /// Makes a call, unless an earlier one has failed. A call that the service refuses for good is an answer, and no failure.
     ///
     /// # Errors
-    /// The error of the call; or [`Trouble::Passing`] without a call.
-    pub async fn call<T>(&self, call: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    /// The error of the call; or [`CallError::Transient`] without a call.
+    pub async fn call<T>(&self, call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
         if let Some(why) = self.failure() {
-            return Err(Trouble::Passing(format!("not asked again in this invocation, after: {why}")));
+            return Err(CallError::Transient(format!("not asked again in this invocation, after: {why}")));
         }
         let result = call.await;
-        if let Err(Trouble::Passing(why)) = &result {
+        if let Err(CallError::Transient(why)) = &result {
             let _ = self.0.set(why.clone());
         }
         result
@@ -41,14 +41,14 @@ mod tests {
     #[tokio::test]
     async fn after_a_failure_there_is_no_call_any_more() {
         let breaker = Breaker::default();
-        let passing = || Err::<(), _>(Trouble::Passing("hangs".to_owned()));
-        let never = || Err::<(), _>(Trouble::Never("too large".to_owned()));
+        let passing = || Err::<(), _>(CallError::Transient("hangs".to_owned()));
+        let never = || Err::<(), _>(CallError::Permanent("too large".to_owned()));
         assert_eq!(breaker.call(async { never() }).await, never(), "a refusal is an answer");
         assert_eq!(breaker.call(async { Ok(1) }).await, Ok(1));
         assert_eq!(breaker.failure(), None);
         assert_eq!(breaker.call(async { passing() }).await, passing());
         let second = breaker.call::<()>(async { panic!("it is called") }).await;
-        assert!(matches!(&second, Err(Trouble::Passing(why)) if why.ends_with("hangs")), "{second:?}");
+        assert!(matches!(&second, Err(CallError::Transient(why)) if why.ends_with("hangs")), "{second:?}");
         assert_eq!(breaker.failure(), Some("hangs"));
     }
 }

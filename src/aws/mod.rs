@@ -4,32 +4,38 @@
 //! - [`stream`]: what Lambda hands over from the events table's stream.
 //! - [`topic`]: the topics of alerts and of decisions.
 //! - [`queue`]: the queue that `engage` reads.
-//! - [`secrets`]: where the signing secret comes from.
+//! - [`secret`]: a value that Secrets Manager holds.
 //! - [`breaker`]: a service that does not answer is not asked twice in one invocation.
 //!
 //! The clients are configured from what Lambda itself sets in the environment. The crate `aws-config` would also look for profiles, roles
 //! and instance metadata that a function never has, and link the clients for them.
 
 pub mod breaker;
+mod error;
 pub mod http;
 pub mod queue;
-pub mod secrets;
+pub mod secret;
 pub mod stream;
 pub mod topic;
 
-use std::collections::BTreeMap;
+pub use self::error::{CallError, describe, has_timed_out};
+
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, tls};
 
-/// <https://www.amazontrust.com/repository/>
+/// An item as the SDK for DynamoDB takes and gives it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The root certificates of Amazon's endpoints (<https://www.amazontrust.com/repository/>).
 pub const AMAZON_ROOTS: &[u8] = include_bytes!("roots.pem");
 
 /// How long one try of a call may take. Several must fit into the time that Resend waits for an answer, 15 s.
@@ -189,37 +195,6 @@ fn http_client(roots: Roots) -> SharedHttpClient {
     match (roots, TlsContext::builder().with_trust_store(trust_store).build()) {
         (Roots::OfAmazon, Ok(context)) => builder.tls_context(context).build_https(),
         (Roots::OfThisMachine, _) | (_, Err(_)) => builder.build_https(),
-    }
-}
-
-/// What went wrong with a call, in words: the service's own code and message, else the error and its causes.
-///
-/// Never by `Debug`, as the SDK's `DisplayErrorContext` does it: that prints the raw answer, and with it, where an answer
-/// can't be read, a secret or somebody's address into the log.
-pub fn describe<E, R>(error: &SdkError<E, R>) -> String
-where
-    E: std::error::Error + ProvideErrorMetadata + 'static,
-    R: std::fmt::Debug,
-{
-    if let Some(code) = error.as_service_error().and_then(ProvideErrorMetadata::code) {
-        return format!("{code}: {}", error.message().unwrap_or("no message"));
-    }
-    let mut described = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        described.push_str(": ");
-        described.push_str(&error.to_string());
-        cause = error.source();
-    }
-    described
-}
-
-/// Returns true if a call failed because there was no answer in time.
-pub(crate) fn has_timed_out<E, R>(error: &SdkError<E, R>) -> bool {
-    match error {
-        SdkError::TimeoutError(_) => true,
-        SdkError::DispatchFailure(failure) => failure.is_timeout(),
-        _ => false,
     }
 }
 

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::aws::CallError;
 use crate::aws::describe;
-use crate::store::calls::Trouble;
 
 /// The most messages that one call takes
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>).
@@ -89,18 +89,18 @@ impl Queue {
     ///
     /// # Errors
     /// It may be back later than that: when its visibility timeout is over.
-    pub async fn put_back(&self, delivery: &Delivery, wait: Duration, deadline: Instant) -> Result<(), Trouble> {
+    pub async fn put_back(&self, delivery: &Delivery, wait: Duration, deadline: Instant) -> Result<(), CallError> {
         let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX).min(12 * 60 * 60);
         let change = self.client.change_message_visibility().queue_url(&self.url).visibility_timeout(seconds);
         let change = change.receipt_handle(&delivery.receipt_handle).send();
         let changed = tokio::time::timeout_at(deadline, change).await;
-        let changed = changed.map_err(|_| Trouble::Passing("SQS gave no answer before the deadline".to_owned()))?;
+        let changed = changed.map_err(|_| CallError::Transient("SQS gave no answer before the deadline".to_owned()))?;
         changed.map(|_| ()).map_err(|error| {
             let described = format!("SQS: {}", describe(&error));
             let is_over = error
                 .as_service_error()
                 .is_some_and(|error| error.is_message_not_inflight() || error.is_receipt_handle_is_invalid());
-            if is_over { Trouble::Never(described) } else { Trouble::Passing(described) }
+            if is_over { CallError::Permanent(described) } else { CallError::Transient(described) }
         })
     }
 
@@ -108,20 +108,20 @@ impl Queue {
     ///
     /// # Errors
     /// Some may not be sent.
-    pub async fn send(&self, engagements: &[Engagement], deadline: Instant) -> Result<(), Trouble> {
+    pub async fn send(&self, engagements: &[Engagement], deadline: Instant) -> Result<(), CallError> {
         let entries = engagements.iter().enumerate().map(|(index, engagement)| {
-            let body = engagement.body().map_err(|error| Trouble::Never(error.to_string()))?;
+            let body = engagement.body().map_err(|error| CallError::Permanent(error.to_string()))?;
             let entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build();
-            entry.map_err(|error| Trouble::Never(error.to_string()))
+            entry.map_err(|error| CallError::Permanent(error.to_string()))
         });
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
         let send = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send();
         let sent = tokio::time::timeout_at(deadline, send).await;
-        let sent = sent.map_err(|_| Trouble::Passing("SQS gave no answer before the deadline".to_owned()))?;
-        let answer = sent.map_err(|error| Trouble::Passing(format!("SQS: {}", describe(&error))))?;
+        let sent = sent.map_err(|_| CallError::Transient("SQS gave no answer before the deadline".to_owned()))?;
+        let answer = sent.map_err(|error| CallError::Transient(format!("SQS: {}", describe(&error))))?;
         match answer.failed.first() {
             None => Ok(()),
-            Some(failed) => Err(Trouble::Passing(format!(
+            Some(failed) => Err(CallError::Transient(format!(
                 "SQS took {} of {}: {}",
                 answer.successful.len(),
                 engagements.len(),

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::store::Item;
+use super::Item;
 
 /// What `protect` is invoked with.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 //! - [`price`]: what it costs.
 //! - [`keys`]: where the key comes from.
 
-pub mod keys;
+pub mod key;
 pub mod price;
 pub mod request;
 pub mod web;
@@ -17,7 +17,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use self::keys::Key;
+use self::key::ApiKey;
 
 /// The version of the API (<https://platform.claude.com/docs/en/api/versioning>).
 pub const VERSION: &str = "2023-06-01";
@@ -95,7 +95,7 @@ impl Claude {
     ///
     /// # Errors
     /// There is none.
-    pub async fn ask(&self, key: &Key, body: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, Failure> {
+    pub async fn ask(&self, key: &ApiKey, body: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, Failure> {
         let until = Instant::now() + timeout;
         let Ok(place) = tokio::time::timeout_at(until, self.places.acquire()).await else {
             let why = "too many others were asking Claude".to_owned();

@@ -20,7 +20,7 @@ const DEFAULT_BUDGET_USD: f64 = 1.0;
 #[derive(Clone, PartialEq, Eq)]
 pub enum KeyPlace {
     /// `ANTHROPIC_API_KEY`.
-    Environment(crate::claude::keys::Key),
+    Environment(crate::claude::key::ApiKey),
     /// `API_KEYS_ARN`: a secret in Secrets Manager.
     Manager(String),
     /// There is none: the written rules decide.
@@ -89,7 +89,7 @@ impl EngageConfig {
         let trimmed = |name: &str| variable(name).map(|value| value.trim().to_owned());
         let key = match (variable("ANTHROPIC_API_KEY"), variable("API_KEYS_ARN")) {
             (Some(key), _) => KeyPlace::Environment(
-                crate::claude::keys::Key::parse(&key).ok_or(ConfigError::NoSense("ANTHROPIC_API_KEY", "a key"))?,
+                crate::claude::key::ApiKey::parse(&key).ok_or(ConfigError::NoSense("ANTHROPIC_API_KEY", "a key"))?,
             ),
             (None, Some(arn)) => KeyPlace::Manager(arn),
             (None, None) => KeyPlace::Nowhere,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyPlace};
 
+use crate::aws::NotSet;
 use crate::policy::numbers::{Policy, PolicyError};
 use crate::resend::campaign::CampaignTags;
 use crate::resend::signature::{SecretError, SigningSecrets};
@@ -45,6 +46,17 @@ pub enum ConfigError {
     /// `RETENTION_DAYS` is not a number, or too small.
     #[error("RETENTION_DAYS must be a whole number of days, at least {MIN_RETENTION_DAYS}")]
     Retention,
+}
+
+/// Why the environment does not make a function.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    /// One of Rebound's own variables is missing or makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// One of those that Lambda sets is missing.
+    #[error(transparent)]
+    Aws(#[from] NotSet),
 }
 
 /// Where the signing secret comes from.

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use super::Work;
 use super::facts::campaign_shown;
 use super::look::Happened;
+use crate::aws::CallError;
 use crate::aws::queue::Delivery;
-use crate::claude::keys::Key;
+use crate::claude::key::ApiKey;
 use crate::claude::request::{Question, question};
 use crate::claude::{ANSWER_TIMEOUT, Charge, Failure};
 use crate::message::decision::{Asked, By};
@@ -19,7 +20,6 @@ use crate::policy::money::NanoUsd;
 use crate::policy::rules;
 use crate::resend::campaign::Campaign;
 use crate::store::budget::{Reservation, Reserved};
-use crate::store::calls::Trouble;
 
 /// How often Claude is asked in one delivery of a message.
 const TRIES: u32 = 3;
@@ -68,7 +68,7 @@ enum Tried {
 impl Work<'_> {
     /// Why Claude will not be asked, where that is known without asking for money first.
     pub(super) async fn why_claude_is_not_asked(&self) -> Option<String> {
-        if self.engager.keys.current().await.is_none() {
+        if self.engager.key.get().await.is_none() {
             return Some(NO_KEY.to_owned());
         }
         let is_spent = self.engager.spent.holds(self.now);
@@ -86,9 +86,9 @@ impl Work<'_> {
         facts: &Value,
         delivery: &Delivery,
         silence: &mut Option<Silence>,
-    ) -> Result<Advice, Trouble> {
+    ) -> Result<Advice, CallError> {
         let mut asked = Asked::default();
-        let Some(mut key) = self.engager.keys.current().await else {
+        let Some(mut key) = self.engager.key.get().await else {
             return Ok(self.by_the_rules(happened, asked, NO_KEY));
         };
         asked.model = Some(self.config.model.clone());
@@ -121,7 +121,7 @@ impl Work<'_> {
             tracing::warn!(error = %failure, tries = asked.tries, "Claude gave no answer");
             match failure {
                 Failure::Never(why) => return Ok(self.refused_for_good(happened, asked, &why)),
-                Failure::Key(why) => match self.engager.keys.reread(Some(&key)).await.filter(|_| !has_new_key) {
+                Failure::Key(why) => match self.engager.key.reload(Some(&key)).await.filter(|_| !has_new_key) {
                     Some(new) => (key, has_new_key) = (new, true),
                     None => return Ok(self.refused_for_good(happened, asked, &why)),
                 },
@@ -154,11 +154,11 @@ impl Work<'_> {
     /// Reserves the most that the question can cost, and asks it once.
     async fn try_to_ask(
         &self,
-        key: &Key,
+        key: &ApiKey,
         question: &Question,
         timeout: Duration,
         asked: &mut Asked,
-    ) -> Result<Tried, Trouble> {
+    ) -> Result<Tried, CallError> {
         let most = self.engager.price.most(question.body.len(), question.max_tokens);
         let reservation = match self.budget.reserve(most, self.config.daily_budget, self.now).await? {
             Reserved::Held(reservation) => reservation,

@@ -8,10 +8,10 @@ use futures_util::{FutureExt, StreamExt, stream};
 use super::decide::Next;
 use super::look::{Happened, Look};
 use super::{AT_ONCE, Outcome, Work};
+use crate::aws::CallError;
 use crate::aws::queue::Delivery;
 use crate::aws::stream::{BatchAnswer, ItemFailure};
-use crate::aws::topic::Notice;
-use crate::store::calls::Trouble;
+use crate::message::notification::Notification;
 use crate::store::decisions::Happening;
 
 /// The longest that a message waits in the queue before it is tried again.
@@ -22,7 +22,7 @@ impl Work<'_> {
         let looks: Vec<BoxFuture<'_, _>> =
             deliveries.iter().map(|delivery| async move { (delivery, self.look(delivery).await) }.boxed()).collect();
         let looked: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
-        let mut outcomes: Vec<(&Delivery, Result<Outcome, Trouble>)> = Vec::new();
+        let mut outcomes: Vec<(&Delivery, Result<Outcome, CallError>)> = Vec::new();
         let mut to_decide: Vec<(&Delivery, Box<Happened>)> = Vec::new();
         for (delivery, look) in looked {
             match look {
@@ -37,7 +37,7 @@ impl Work<'_> {
         // Those that have waited longest come first: the time may not be enough for all.
         to_decide.sort_by_key(|(delivery, happened)| (std::cmp::Reverse(delivery.deliveries), happened.at));
         let mut silence = None;
-        let mut to_publish: Vec<(&Happening, Notice)> = Vec::new();
+        let mut to_publish: Vec<(&Happening, Notification)> = Vec::new();
         let mut publish_for = Vec::new();
         for (delivery, happened) in &to_decide {
             match Box::pin(self.decide(happened, delivery, &mut silence)).await {

@@ -10,15 +10,15 @@ use super::facts::{self, Standing};
 use super::look::Happened;
 use super::rule::Ruled;
 use super::{AT_ONCE, LEASE, Outcome, Work};
+use crate::aws::CallError;
 use crate::aws::queue::Delivery;
-use crate::aws::topic::Notice;
 use crate::message::decision::{Asked, By, Done, Receipt, wording};
+use crate::message::notification::Notification;
 use crate::metrics::Metric;
 use crate::policy::answer::Choice;
 use crate::policy::brake::Brake;
 use crate::policy::followup::Guard;
 use crate::policy::rules;
-use crate::store::calls::Trouble;
 use crate::store::decisions::{AtOnce, Claim, Decided, Happening, Stored};
 use crate::store::followups::known;
 
@@ -30,7 +30,7 @@ pub(super) enum Next {
     /// Nothing, or not now.
     Over(Outcome),
     /// To publish it, with what else was decided at once.
-    Publish(Box<Notice>),
+    Publish(Box<Notification>),
 }
 
 impl Work<'_> {
@@ -40,7 +40,7 @@ impl Work<'_> {
         happened: &Happened,
         delivery: &Delivery,
         silence: &mut Option<Silence>,
-    ) -> Result<Next, Trouble> {
+    ) -> Result<Next, CallError> {
         let because = match happened.opts_out {
             Some(_) => Some("a click on an opt-out or preference link is no interest".to_owned()),
             None => self.why_claude_is_not_asked().await,
@@ -64,7 +64,7 @@ impl Work<'_> {
         happened: &Happened,
         delivery: &Delivery,
         silence: &mut Option<Silence>,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, CallError> {
         let happening = &happened.happening;
         let carrier = delivery.message_id.as_str();
         match self.decisions.claim(happening, carrier, self.now, LEASE, happened.expires_at).await? {
@@ -109,12 +109,12 @@ impl Work<'_> {
                 Stored::Changed => self.know_nothing_of_forgotten().await,
             }
         }
-        Err(Trouble::Passing("what the guards go by kept changing".to_owned()))
+        Err(CallError::Transient("what the guards go by kept changing".to_owned()))
     }
 
     /// Lets the written rules decide, where Claude would not be asked anyway. They go by the email's own rows and write to nobody, so
     /// nothing else has to be read, and nothing to be claimed: one write decides.
-    async fn decide_at_once(&self, happened: &Happened, carrier: &str, because: String) -> Result<AtOnce, Trouble> {
+    async fn decide_at_once(&self, happened: &Happened, carrier: &str, because: String) -> Result<AtOnce, CallError> {
         let facts = json!({ "engaged": happened.engaged });
         let asked = Asked { by: By::Rules, because: Some(because), ..Asked::default() };
         let choice = happened.opts_out.map_or_else(|| rules::decide(&happened.engaged), rules::opted_out);
@@ -151,10 +151,10 @@ impl Work<'_> {
     }
 
     /// What the guards made of a choice, in the receipt, and as it is stored.
-    fn decided(&self, receipt: &mut Receipt, ruled: Ruled, carrier: &str) -> Result<Decided, Trouble> {
+    fn decided(&self, receipt: &mut Receipt, ruled: Ruled, carrier: &str) -> Result<Decided, CallError> {
         (receipt.guards, receipt.done, receipt.followup) = (ruled.guards, ruled.done, ruled.followup);
         Ok(Decided {
-            receipt: serde_json::to_string(receipt).map_err(|error| Trouble::Never(error.to_string()))?,
+            receipt: serde_json::to_string(receipt).map_err(|error| CallError::Permanent(error.to_string()))?,
             is_settled: receipt.done.kind().is_none(),
             carrier: carrier.to_owned(),
             at: self.now,
@@ -169,13 +169,13 @@ impl Work<'_> {
     }
 
     /// The campaign's brake, as it is now.
-    pub(super) async fn brake(&self, happened: &Happened) -> Result<Option<Brake>, Trouble> {
+    pub(super) async fn brake(&self, happened: &Happened) -> Result<Option<Brake>, CallError> {
         Ok(self.campaigns.state(&happened.campaign).await?.map(|state| state.brake))
     }
 
     /// Publishes a decision that was found unpublished. It is read again before: another message, of this very batch perhaps, may
     /// have published it since.
-    pub(super) async fn publish_late(&self, happening: &Happening, delivery: &Delivery) -> Result<Outcome, Trouble> {
+    pub(super) async fn publish_late(&self, happening: &Happening, delivery: &Delivery) -> Result<Outcome, CallError> {
         match self.decisions.decided(happening).await? {
             Some(decided) => self.publish(happening, decided, delivery).await,
             None => Ok(Outcome::Done),
@@ -183,37 +183,42 @@ impl Work<'_> {
     }
 
     /// Publishes what was decided at once, in as few calls as there can be. Answers what became of each, in their order.
-    pub(super) async fn publish_all(&self, decided: &[(&Happening, Notice)]) -> Vec<Result<Outcome, Trouble>> {
-        let notices: Vec<Notice> = decided.iter().map(|(_, notice)| notice.clone()).collect();
+    pub(super) async fn publish_all(&self, decided: &[(&Happening, Notification)]) -> Vec<Result<Outcome, CallError>> {
+        let notices: Vec<Notification> = decided.iter().map(|(_, notice)| notice.clone()).collect();
         let published = self.engager.topic.publish_all(&notices, self.deadline, &self.sns).await;
         let noted = decided.iter().zip(published).map(|((happening, _), published)| self.note(happening, published));
         stream::iter(noted.map(FutureExt::boxed).collect::<Vec<_>>()).buffered(AT_ONCE).collect().await
     }
 
     /// Publishes a decision as it is stored, and notes that.
-    async fn publish(&self, happening: &Happening, decided: Decided, delivery: &Delivery) -> Result<Outcome, Trouble> {
+    async fn publish(
+        &self,
+        happening: &Happening,
+        decided: Decided,
+        delivery: &Delivery,
+    ) -> Result<Outcome, CallError> {
         let Some(notice) = self.to_publish(&decided, delivery)? else { return Ok(Outcome::Done) };
         let published = self.sns.call(self.engager.topic.publish(&notice, self.deadline)).await;
         self.note(happening, published).await
     }
 
     /// What is to be published of a decision. Whoever did not bring it about leaves it to whoever did, unless that must be dead.
-    fn to_publish(&self, decided: &Decided, delivery: &Delivery) -> Result<Option<Notice>, Trouble> {
+    fn to_publish(&self, decided: &Decided, delivery: &Delivery) -> Result<Option<Notification>, CallError> {
         let is_anothers = decided.carrier != delivery.message_id && decided.at.plus(LEASE) > self.now;
         if decided.is_settled || is_anothers {
             return Ok(None);
         }
         let receipt: Receipt =
-            serde_json::from_str(&decided.receipt).map_err(|error| Trouble::Never(error.to_string()))?;
-        wording::notice(&receipt).map_err(|error| Trouble::Never(error.to_string()))
+            serde_json::from_str(&decided.receipt).map_err(|error| CallError::Permanent(error.to_string()))?;
+        wording::notice(&receipt).map_err(|error| CallError::Permanent(error.to_string()))
     }
 
     /// Notes that a decision was published, or never will be.
-    async fn note(&self, happening: &Happening, published: Result<String, Trouble>) -> Result<Outcome, Trouble> {
+    async fn note(&self, happening: &Happening, published: Result<String, CallError>) -> Result<Outcome, CallError> {
         match published {
             Ok(message) => self.decisions.note_published(happening, &message, self.now).await?,
-            Err(Trouble::Passing(why)) => return Ok(Outcome::Later { why, wait: Duration::ZERO }),
-            Err(Trouble::Never(why)) => {
+            Err(CallError::Transient(why)) => return Ok(Outcome::Later { why, wait: Duration::ZERO }),
+            Err(CallError::Permanent(why)) => {
                 let decision = happening.decision_id();
                 tracing::error!(error = why, decision, "never published; it is in the events table");
                 self.decisions.note_refused(happening, &why).await?;

@@ -6,6 +6,7 @@ use futures_util::future;
 
 use super::told::{Occasion, Told, bodies};
 use super::{Work, facts};
+use crate::aws::CallError;
 use crate::aws::queue::{Delivery, Engagement};
 use crate::metrics::Metric;
 use crate::policy::answer::{Token, is_hidden};
@@ -15,7 +16,6 @@ use crate::policy::verdict::{Action, Judgement, Seen, Verdict, judge, verdicts};
 use crate::resend::campaign::Campaign;
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
-use crate::store::calls::Trouble;
 use crate::store::decisions::{Decided, Happening};
 use crate::store::opt_outs::{self, OptOutClick};
 use crate::store::row::{self, RowKind};
@@ -71,9 +71,9 @@ pub(super) struct Happened {
 
 impl Work<'_> {
     /// Judges an open or a click, stores the verdict, and finds out what is to be done.
-    pub(super) async fn look(&self, delivery: &Delivery) -> Result<Look, Trouble> {
+    pub(super) async fn look(&self, delivery: &Delivery) -> Result<Look, CallError> {
         let engagement: Engagement = serde_json::from_str(&delivery.body)
-            .map_err(|_| Trouble::Never("the message is not one that protect sends".to_owned()))?;
+            .map_err(|_| CallError::Permanent("the message is not one that protect sends".to_owned()))?;
         let Engagement { email_id, event: key } = &engagement;
         // It has settled for long, and every write that follows from it has a condition of its own.
         let Begun { mut rows, is_whole } = self.timeline.begin(email_id, key).await?;
@@ -97,7 +97,7 @@ impl Work<'_> {
         let bodies = bodies(&rows);
         let all: Vec<Told<'_>> = bodies.iter().filter_map(|(row, body)| Told::read(row, body)).collect();
         let occasion =
-            Occasion::of(&all, key, &self.config.campaign_tags).map_err(|why| Trouble::Never(why.to_owned()))?;
+            Occasion::of(&all, key, &self.config.campaign_tags).map_err(|why| CallError::Permanent(why.to_owned()))?;
         let expires_at = self.expires_at(row);
         if let Some(received_at) = row.get("received_at").and_then(as_number) {
             self.tally.peak(Metric::EngageLag, self.now.seconds_since(UnixMillis(received_at)));
@@ -156,7 +156,7 @@ impl Work<'_> {
 
     /// The rows that were made of an open or click, its decision and its verdict, as they are now: of an email that has too many rows to
     /// look for them among all.
-    async fn made_of(&self, email_id: &str, key: &str, row: &Item) -> Result<Vec<Item>, Trouble> {
+    async fn made_of(&self, email_id: &str, key: &str, row: &Item) -> Result<Vec<Item>, CallError> {
         let body = row::payload(row);
         let occurrence = body.as_deref().and_then(|body| Told::read(row, body)?.occurrence(email_id));
         let Some(occurrence) = occurrence else { return Ok(Vec::new()) };
@@ -172,7 +172,7 @@ impl Work<'_> {
         &self,
         occasion: &Occasion<'_>,
         judgement: &Judgement,
-    ) -> Result<Option<UnixMillis>, Trouble> {
+    ) -> Result<Option<UnixMillis>, CallError> {
         if judgement.verdict == Verdict::Machine || !occasion.told.is_opt_out_click() {
             return Ok(None);
         }

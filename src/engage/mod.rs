@@ -33,15 +33,16 @@ use tokio::time::Instant;
 use crate::aws::AwsEnvironment;
 use crate::aws::breaker::Breaker;
 use crate::aws::queue::{Delivery, Queue};
+use crate::aws::secret::Secret;
 use crate::aws::stream::BatchAnswer;
 use crate::aws::topic::Topic;
 use crate::claude::Claude;
-use crate::claude::keys::{INTERVAL, Keys};
+use crate::claude::key::{self, ApiKey, INTERVAL};
 use crate::claude::price::Price;
+use crate::config::EnvironmentError;
 use crate::config::{ConfigError, EngageConfig, KeyPlace};
 use crate::metrics::{Metrics, Tally};
 use crate::policy::verdict::agent;
-use crate::receive::EnvironmentError;
 use crate::store::budget::{Budget, Spent};
 use crate::store::calls::Calls;
 use crate::store::counters::Campaigns;
@@ -72,7 +73,7 @@ pub struct Engager {
     topic: Topic,
     queue: Queue,
     claude: Claude,
-    keys: Arc<Keys>,
+    key: Arc<Secret<ApiKey>>,
     price: Price,
     config: Arc<EngageConfig>,
     forgotten: Arc<Mutex<Forgotten>>,
@@ -123,17 +124,17 @@ impl Engager {
     pub fn new(aws: &AwsEnvironment, config: EngageConfig) -> Result<Self, EnvironmentError> {
         let claude = Claude::new(&config.base_url, config.concurrency)
             .map_err(|_| ConfigError::NoSense("ANTHROPIC_BASE_URL", "an address that can be reached from here"))?;
-        let keys = match &config.key {
-            KeyPlace::Environment(key) => Keys::fixed(Some(key.clone())),
-            KeyPlace::Manager(arn) => Keys::from_manager(aws.secrets_manager(), arn.clone(), INTERVAL),
-            KeyPlace::Nowhere => Keys::fixed(None),
+        let key = match &config.key {
+            KeyPlace::Environment(key) => Secret::fixed(Some(key.clone())),
+            KeyPlace::Manager(arn) => key::from_manager(aws.secrets_manager(), arn.clone(), INTERVAL),
+            KeyPlace::Nowhere => Secret::fixed(None),
         };
         Ok(Self {
             dynamodb: aws.dynamodb(),
             topic: Topic::new(aws.sns(), &config.decisions_topic),
             queue: Queue::new(aws.sqs(), &config.engage_queue),
             claude,
-            keys: Arc::new(keys),
+            key: Arc::new(key),
             price: Price::of(&config.model, &config.policy.claude),
             config: Arc::new(config),
             metrics: Metrics::off(),
@@ -160,8 +161,8 @@ impl Engager {
 
     /// The same, with Claude's key from elsewhere.
     #[must_use]
-    pub fn with_keys(self, keys: Keys) -> Self {
-        Self { keys: Arc::new(keys), ..self }
+    pub fn with_key(self, key: Secret<ApiKey>) -> Self {
+        Self { key: Arc::new(key), ..self }
     }
 
     /// What it was told by its environment.

@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use super::Work;
 use super::look::Happened;
+use crate::aws::CallError;
 use crate::message::decision::{Done, Followup};
 use crate::policy::answer::{Choice, Token};
 use crate::policy::followup::{self, Answer, Ruling, Taken};
-use crate::store::calls::Trouble;
 use crate::store::followups::{Place, known};
 use crate::store::forgotten::{self, ForgottenKey, KEY_ITEM};
 use crate::store::suppressions::names;
@@ -29,7 +29,7 @@ pub(super) struct Ruled {
 
 impl Work<'_> {
     /// The key of those who were forgotten, if there are any: read once a minute.
-    pub(super) async fn forgotten(&self) -> Result<Option<ForgottenKey>, Trouble> {
+    pub(super) async fn forgotten(&self) -> Result<Option<ForgottenKey>, CallError> {
         let mut known = self.engager.forgotten.lock().await;
         if let Some((_, key)) = known.as_ref().filter(|(read_at, _)| read_at.elapsed() < FORGOTTEN_INTERVAL) {
             return Ok(key.clone());
@@ -45,7 +45,7 @@ impl Work<'_> {
     }
 
     /// Rules on a choice, by what is in the tables now.
-    pub(super) async fn rule(&self, happened: &Happened, choice: &Choice) -> Result<Ruled, Trouble> {
+    pub(super) async fn rule(&self, happened: &Happened, choice: &Choice) -> Result<Ruled, CallError> {
         let mut guards = vec![followup::mode(self.config.followups)];
         guards.extend(happened.passed.iter().cloned());
         let Choice::ScheduleFollowup { to, subject, message, send_after_hours, .. } = choice else {

@@ -8,6 +8,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use super::Work;
 use super::brakes::Braked;
 use super::entry::{Entry, Place};
+use crate::aws::CallError;
 use crate::aws::queue::{BATCH, Engagement};
 use crate::aws::stream::{BatchAnswer, ItemFailure, Record};
 use crate::metrics::Metric;
@@ -16,7 +17,6 @@ use crate::policy::suppression::{Protection, protection};
 use crate::resend::campaign::Campaign;
 use crate::resend::event::Event;
 use crate::store::as_number;
-use crate::store::calls::Trouble;
 use crate::store::row::RowKind;
 use crate::store::timeline::Carrier;
 use crate::time::{UnixMillis, days};
@@ -37,16 +37,16 @@ pub(super) struct Read<'a> {
 }
 
 /// What became of each record, by its place in the batch.
-pub(super) type Outcomes = Vec<Result<(), Trouble>>;
+pub(super) type Outcomes = Vec<Result<(), CallError>>;
 
 impl Work<'_> {
     pub(super) async fn records(&self, records: &[Record]) -> BatchAnswer {
-        let entries: Vec<Result<Entry, Trouble>> =
-            records.iter().map(|record| Entry::read(record, self.now).map_err(Trouble::Never)).collect();
+        let entries: Vec<Result<Entry, CallError>> =
+            records.iter().map(|record| Entry::read(record, self.now).map_err(CallError::Permanent)).collect();
         if let Some(oldest) = entries.iter().flatten().map(|entry| entry.received.at).min() {
             self.tally.peak(Metric::ProtectLag, self.now.seconds_since(oldest));
         }
-        let reads: Vec<Result<Read<'_>, Trouble>> = entries.iter().map(|entry| self.read(entry)).collect();
+        let reads: Vec<Result<Read<'_>, CallError>> = entries.iter().map(|entry| self.read(entry)).collect();
         let mut outcomes: Outcomes = reads.iter().map(|read| read.as_ref().map(|_| ()).map_err(Clone::clone)).collect();
 
         let braked = self.count(&reads, &mut outcomes).await;
@@ -59,19 +59,19 @@ impl Work<'_> {
         self.alert_lifts(&reads, &mut outcomes).await;
         self.hand_on(&reads, &mut outcomes).await;
         for (record, outcome) in records.iter().zip(&mut outcomes) {
-            if let Err(Trouble::Never(problem)) = outcome {
+            if let Err(CallError::Permanent(problem)) = outcome {
                 *outcome = self.poison(record, &problem.clone()).await;
             }
         }
         answer(records, &outcomes)
     }
 
-    fn read<'a>(&self, entry: &'a Result<Entry, Trouble>) -> Result<Read<'a>, Trouble> {
+    fn read<'a>(&self, entry: &'a Result<Entry, CallError>) -> Result<Read<'a>, CallError> {
         let entry = entry.as_ref().map_err(Clone::clone)?;
         if entry.kind == RowKind::Quarantine {
             return Ok(Read { entry, event: None, protection: Protection::Nothing, counts: Vec::new() });
         }
-        let event = Event::read(&entry.body).map_err(|error| Trouble::Never(error.to_string()))?;
+        let event = Event::read(&entry.body).map_err(|error| CallError::Permanent(error.to_string()))?;
         let received = &entry.received;
         let protection = protection(&event, &received.message, received.at);
         let counts = counts(&event, received, &protection, &self.protector.config.campaign_tags);
@@ -79,7 +79,11 @@ impl Work<'_> {
     }
 
     /// Counts the batch, campaign by campaign, and computes the brakes that the counts may have changed.
-    async fn count(&self, reads: &[Result<Read<'_>, Trouble>], outcomes: &mut Outcomes) -> BTreeMap<Campaign, Braked> {
+    async fn count(
+        &self,
+        reads: &[Result<Read<'_>, CallError>],
+        outcomes: &mut Outcomes,
+    ) -> BTreeMap<Campaign, Braked> {
         let mut by_campaign: BTreeMap<&Campaign, Vec<(usize, &Count)>> = BTreeMap::new();
         for (index, read) in reads.iter().enumerate() {
             for count in read.iter().flat_map(|read| &read.counts) {
@@ -108,15 +112,15 @@ impl Work<'_> {
         &self,
         campaign: &'a Campaign,
         counts: Vec<(usize, &Count)>,
-        reads: &[Result<Read<'_>, Trouble>],
-    ) -> (&'a Campaign, Option<Braked>, Vec<(usize, Trouble)>) {
+        reads: &[Result<Read<'_>, CallError>],
+    ) -> (&'a Campaign, Option<Braked>, Vec<(usize, CallError)>) {
         let indexes = || counts.iter().map(|(index, _)| *index).collect::<BTreeSet<usize>>();
         let all: Vec<Count> = counts.iter().map(|(_, count)| (*count).clone()).collect();
         let mut failed = Vec::new();
         match self.campaigns.count(campaign, &all).await {
             Ok(()) => {}
             // Something in it can never be counted: find out what, and count the rest.
-            Err(Trouble::Never(_)) => {
+            Err(CallError::Permanent(_)) => {
                 for (index, count) in &counts {
                     if let Err(trouble) = self.campaigns.count(campaign, std::slice::from_ref(*count)).await {
                         failed.push((*index, trouble));
@@ -142,7 +146,7 @@ impl Work<'_> {
     }
 
     /// Hands opens and clicks on to `engage`.
-    async fn hand_on(&self, reads: &[Result<Read<'_>, Trouble>], outcomes: &mut Outcomes) {
+    async fn hand_on(&self, reads: &[Result<Read<'_>, CallError>], outcomes: &mut Outcomes) {
         let engages = |read: &Read<'_>| {
             let counter = read.event.as_ref().and_then(Counter::of);
             let entry = read.entry;
@@ -168,13 +172,13 @@ impl Work<'_> {
         }
     }
 
-    async fn send<'a>(&self, some: &'a [(usize, Engagement)]) -> (&'a [(usize, Engagement)], Result<(), Trouble>) {
+    async fn send<'a>(&self, some: &'a [(usize, Engagement)]) -> (&'a [(usize, Engagement)], Result<(), CallError>) {
         let messages: Vec<Engagement> = some.iter().map(|(_, engagement)| engagement.clone()).collect();
         (some, self.sqs.call(self.protector.queue.send(&messages, self.deadline)).await)
     }
 
     /// Records, tells of, and passes what can never be handled, so that it doesn't hold up what comes after it.
-    async fn poison(&self, record: &Record, problem: &str) -> Result<(), Trouble> {
+    async fn poison(&self, record: &Record, problem: &str) -> Result<(), CallError> {
         let place = Place::of(record);
         tracing::error!(problem, sequence_number = record.sequence_number, "an event can't be handled");
         let kept = record.row.get("expires_at").and_then(as_number);
@@ -192,7 +196,7 @@ impl Work<'_> {
         };
         match told {
             // Not even the record of it can be written. The log has it.
-            Err(Trouble::Never(problem)) => {
+            Err(CallError::Permanent(problem)) => {
                 tracing::error!(problem, sequence_number = record.sequence_number, "nor can that be recorded");
                 Ok(())
             }

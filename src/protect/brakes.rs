@@ -2,13 +2,13 @@
 
 use super::Work;
 use super::tell::Told;
+use crate::aws::CallError;
 use crate::message::alert::wording;
 use crate::metrics::Metric;
+use crate::policy::brake::State;
 use crate::policy::brake::{Status, View, brake, complaint_percent};
 use crate::resend::campaign::Campaign;
 use crate::store::agenda::{Entry, Kind};
-use crate::store::calls::Trouble;
-use crate::store::state::State;
 use crate::store::timeline::Carrier;
 use crate::time::days;
 
@@ -28,7 +28,7 @@ pub(super) struct Braked {
 impl Work<'_> {
     /// Computes a campaign's brake from what is counted now, writes it if it is another, and tells people of a change that they
     /// don't know of yet, their own or one that another could not tell.
-    pub(super) async fn brake(&self, campaign: &Campaign, carrier: &Carrier) -> Result<Braked, Trouble> {
+    pub(super) async fn brake(&self, campaign: &Campaign, carrier: &Carrier) -> Result<Braked, CallError> {
         for _ in 0..TRIES {
             // The state first, the counters after it: see `store::state`.
             let (mut before, seen) = self.campaigns.state_to_write(campaign).await?;
@@ -59,7 +59,7 @@ impl Work<'_> {
                 return Ok(Braked { view, state: next });
             }
         }
-        Err(Trouble::Passing("others kept changing the same brake".to_owned()))
+        Err(CallError::Transient("others kept changing the same brake".to_owned()))
     }
 
     async fn tell_change(
@@ -68,7 +68,7 @@ impl Work<'_> {
         state: &mut State,
         view: &View,
         carrier: &Carrier,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CallError> {
         if !state.is_to_be_told() {
             return Ok(());
         }

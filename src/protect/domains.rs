@@ -3,12 +3,12 @@
 use super::Work;
 use super::batch::Read;
 use super::tell::Told;
+use crate::aws::CallError;
 use crate::message::alert::wording;
 use crate::policy::domain::{DomainState, DomainStatus, Verification, state};
 use crate::resend::campaign::Cohort;
 use crate::resend::event::Event;
 use crate::store::agenda::{Entry, Kind};
-use crate::store::calls::Trouble;
 use crate::store::timeline::Carrier;
 use crate::store::{as_number, row, string};
 use crate::time::{UnixMillis, days};
@@ -19,7 +19,7 @@ const KEPT_DAYS: u32 = 90;
 impl Work<'_> {
     /// Alerts people of a domain that is lost, immediately. What may be lost is put into the agenda: a domain that is `pending` now, and one
     /// that was verified, because its webhook may come after that of `pending`.
-    pub(super) async fn domain(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
+    pub(super) async fn domain(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), CallError> {
         let received = &read.entry.received;
         let at = received.happened_at(event);
         let Some(status) = DomainStatus::of(event, &read.entry.event, at) else { return Ok(()) };
@@ -38,7 +38,7 @@ impl Work<'_> {
     }
 
     /// Looks at a domain that was `pending`, or verified: whether it has been `pending` for too long by now.
-    pub(super) async fn domain_again(&self, entry: &Entry) -> Result<(), Trouble> {
+    pub(super) async fn domain_again(&self, entry: &Entry) -> Result<(), CallError> {
         let mut statuses = self.domain_statuses(&entry.key).await?;
         if let DomainState::Pending { since, newest } = state(&mut statuses)
             && since.at.plus(self.protector.config.policy.domain.patience()) <= self.now
@@ -55,7 +55,7 @@ impl Work<'_> {
     }
 
     /// All statuses of a domain that are stored.
-    async fn domain_statuses(&self, partition: &str) -> Result<Vec<DomainStatus>, Trouble> {
+    async fn domain_statuses(&self, partition: &str) -> Result<Vec<DomainStatus>, CallError> {
         let status = |row: &crate::store::Item| {
             let received_at = UnixMillis(row.get("received_at").and_then(as_number)?);
             let body = row::payload(row)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Work;
 use super::batch::Read;
 use super::brakes::Braked;
+use crate::aws::CallError;
 use crate::message::alert::wording::{self, About, Listed, Standing, Unclear, shown};
 use crate::policy::addressees::Concerned;
 use crate::policy::delay::{Delayed, Verdict, Wait, repeated};
@@ -14,7 +15,6 @@ use crate::resend::campaign::{Campaign, Cohort};
 use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
 use crate::store::agenda::{Entry, Kind};
-use crate::store::calls::Trouble;
 use crate::store::facts::Fact;
 use crate::store::timeline::Carrier;
 use crate::store::{as_number, number, row, text};
@@ -31,7 +31,7 @@ pub(super) struct DelayedMail<'a> {
 
 impl Work<'_> {
     /// Does what follows from one event. To do it again changes nothing.
-    pub(super) async fn effects(&self, read: &Read<'_>, braked: &BTreeMap<Campaign, Braked>) -> Result<(), Trouble> {
+    pub(super) async fn effects(&self, read: &Read<'_>, braked: &BTreeMap<Campaign, Braked>) -> Result<(), CallError> {
         let Some(event) = &read.event else { return self.quarantined(read).await };
         match event.event_type() {
             Some(EventType::EmailComplained) => self.complained(read, event, braked).await,
@@ -56,7 +56,7 @@ impl Work<'_> {
         }
     }
 
-    async fn quarantined(&self, read: &Read<'_>) -> Result<(), Trouble> {
+    async fn quarantined(&self, read: &Read<'_>) -> Result<(), CallError> {
         let received = &read.entry.received;
         let alert =
             wording::quarantine(&received.partition, received.message.as_str(), &read.entry.problem, received.at);
@@ -68,7 +68,7 @@ impl Work<'_> {
         read: &Read<'_>,
         event: &Event<'_>,
         braked: &BTreeMap<Campaign, Braked>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CallError> {
         let campaign = self.protector.config.campaign_tags.counted_for(event);
         let about = self.about(read, event, campaign.as_ref());
         let standing = campaign.as_ref().and_then(|campaign| braked.get(campaign));
@@ -87,7 +87,7 @@ impl Work<'_> {
     }
 
     /// What the list says of somebody who complained: it was written before the event came here.
-    async fn listed(&self, recipient: &Recipient) -> Result<Listed, Trouble> {
+    async fn listed(&self, recipient: &Recipient) -> Result<Listed, CallError> {
         let stored = self.suppressions.find(recipient.as_str()).await?.unwrap_or_default();
         let standing = stored.standing(self.now);
         if !standing.is_empty() {
@@ -106,7 +106,7 @@ impl Work<'_> {
     }
 
     /// Tells people of somebody who would be suppressed, if the event said who.
-    async fn ambiguous(&self, read: &Read<'_>, event: &Event<'_>, what: Unclear) -> Result<(), Trouble> {
+    async fn ambiguous(&self, read: &Read<'_>, event: &Event<'_>, what: Unclear) -> Result<(), CallError> {
         let Protection::Ambiguous(recipients) = &read.protection else { return Ok(()) };
         let campaign = self.protector.config.campaign_tags.counted_for(event);
         let about = self.about(read, event, campaign.as_ref());
@@ -114,7 +114,7 @@ impl Work<'_> {
         self.tell_of(read, alert).await
     }
 
-    async fn delayed(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
+    async fn delayed(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), CallError> {
         let campaign = self.protector.config.campaign_tags.counted_for(event);
         let policy = &self.protector.config.policy.delay;
         let received = &read.entry.received;
@@ -151,7 +151,7 @@ impl Work<'_> {
         &self,
         mail: &DelayedMail<'_>,
         carrier: &Carrier,
-    ) -> Result<Option<UnixMillis>, Trouble> {
+    ) -> Result<Option<UnixMillis>, CallError> {
         let policy = &self.protector.config.policy.delay;
         let mut wait = Wait::of_delayed(mail.delayed_at);
         for item in self.timeline.rows(mail.email_id, "email").await? {
@@ -188,7 +188,7 @@ impl Work<'_> {
         }
     }
 
-    async fn failed(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
+    async fn failed(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), CallError> {
         let campaign = self.protector.config.campaign_tags.counted_for(event);
         let reason = shown(event.failed_because().as_deref().unwrap_or("no reason given"));
         let about = self.about(read, event, campaign.as_ref());
@@ -201,7 +201,7 @@ impl Work<'_> {
     }
 
     /// Tells people of an alert about an event's own partition.
-    pub(super) async fn tell_of(&self, read: &Read<'_>, alert: crate::message::alert::Alert) -> Result<(), Trouble> {
+    pub(super) async fn tell_of(&self, read: &Read<'_>, alert: crate::message::alert::Alert) -> Result<(), CallError> {
         let received = &read.entry.received;
         let carrier = Carrier::Event(read.entry.event.clone());
         self.tell(alert, &received.partition, &carrier, received.expires_at).await?;

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Work;
 use super::batch::{Outcomes, Read};
+use crate::aws::CallError;
 use crate::message::alert::wording;
 use crate::policy::suppression::{Effect, Protection};
 use crate::resend::campaign::Cohort;
 use crate::resend::recipient::Recipient;
-use crate::store::calls::Trouble;
 use crate::store::lifts::Lift;
 use crate::store::timeline::Carrier;
 use crate::time::{days, hours};
@@ -21,7 +21,7 @@ const KEPT_DAYS: u32 = 90;
 
 impl Work<'_> {
     /// Notes which reasons a webhook lifted that had been active, by what the list says after the write.
-    pub(super) async fn note_lifts(&self, read: &Read<'_>) -> Result<(), Trouble> {
+    pub(super) async fn note_lifts(&self, read: &Read<'_>) -> Result<(), CallError> {
         for lift in lifts(read) {
             if self.suppressions.find(lift.recipient.as_str()).await?.is_some_and(|stored| lift.holds(&stored)) {
                 self.agenda.put(&lift.entry()).await?;
@@ -31,7 +31,7 @@ impl Work<'_> {
     }
 
     /// Alerts people of each hour of a batch in which webhooks lifted more than a few. After all are noted, so that it says how many.
-    pub(super) async fn alert_lifts(&self, reads: &[Result<Read<'_>, Trouble>], outcomes: &mut Outcomes) {
+    pub(super) async fn alert_lifts(&self, reads: &[Result<Read<'_>, CallError>], outcomes: &mut Outcomes) {
         let mut by_hour: BTreeMap<Cohort, Vec<usize>> = BTreeMap::new();
         for (index, read) in reads.iter().enumerate() {
             if let (Ok(read), Some(Ok(()))) = (read, outcomes.get(index))
@@ -53,7 +53,7 @@ impl Work<'_> {
         }
     }
 
-    async fn alert_lifts_of(&self, hour: Cohort, carrier: &Carrier) -> Result<(), Trouble> {
+    async fn alert_lifts_of(&self, hour: Cohort, carrier: &Carrier) -> Result<(), CallError> {
         let lifts = self.agenda.lifts(hour.start(), hour.start().plus(hours(1)), AT_MOST).await?;
         let people: BTreeSet<&Recipient> = lifts.iter().map(|lift| &lift.recipient).collect();
         let Some(first) = lifts.first() else { return Ok(()) };

@@ -32,15 +32,16 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::aws::AwsEnvironment;
+use crate::aws::CallError;
 use crate::aws::breaker::Breaker;
 use crate::aws::queue::Queue;
 use crate::aws::stream::{BatchAnswer, Invocation, Record};
 use crate::aws::topic::Topic;
+use crate::config::EnvironmentError;
 use crate::config::ProtectConfig;
 use crate::metrics::{Metrics, Tally};
-use crate::receive::EnvironmentError;
 use crate::store::agenda::Agenda;
-use crate::store::calls::{Calls, Trouble};
+use crate::store::calls::Calls;
 use crate::store::counters::Campaigns;
 use crate::store::facts::Facts;
 use crate::store::soft_bounces::SoftBounceTable;
@@ -90,7 +91,7 @@ pub struct TickReport {
     /// How many entries of the agenda it looked at.
     pub looked_at: usize,
     /// What it could not do. The next tick tries again.
-    pub troubles: Vec<Trouble>,
+    pub troubles: Vec<CallError>,
 }
 
 impl Protector {

@@ -7,18 +7,18 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 use super::Work;
 use super::batch::{AT_ONCE, Outcomes, Read};
+use crate::aws::CallError;
 use crate::metrics::Metric;
 use crate::policy::soft_bounce::{EARLIER, SoftBounces, soft_bounced};
 use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
-use crate::store::calls::Trouble;
 use crate::store::soft_bounces::{BATCH, Followed};
 use crate::store::{as_number, row};
 use crate::time::UnixMillis;
 
 impl Work<'_> {
     /// Remembers a soft bounce of each recipient that it is about, unless the email was delivered; and suppresses them, if that follows.
-    pub(super) async fn bounced_softly(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), Trouble> {
+    pub(super) async fn bounced_softly(&self, read: &Read<'_>, event: &Event<'_>) -> Result<(), CallError> {
         let received = &read.entry.received;
         let (email_id, at) = (&received.partition, received.happened_at(event));
         // Where protect is late, deliveries that came after it may have been passed already.
@@ -45,7 +45,7 @@ impl Work<'_> {
         &self,
         recipient: &Recipient,
         change: impl Fn(Option<SoftBounces>) -> Option<SoftBounces>,
-    ) -> Result<Followed, Trouble> {
+    ) -> Result<Followed, CallError> {
         let policy = &self.protector.config.policy.soft_bounces;
         let followed = self.soft_bounces.change(recipient, policy, self.now, change).await?;
         if followed == Followed::Suppressed {
@@ -55,7 +55,7 @@ impl Work<'_> {
     }
 
     /// When an email was delivered to a recipient, as far as its stored webhooks say.
-    async fn deliveries(&self, email_id: &str, recipient: &Recipient) -> Result<Vec<UnixMillis>, Trouble> {
+    async fn deliveries(&self, email_id: &str, recipient: &Recipient) -> Result<Vec<UnixMillis>, CallError> {
         let rows = self.timeline.of_type(email_id, EventType::EmailDelivered).await?;
         let delivery = |row: &crate::store::Item| {
             let body = row::payload(row)?;
@@ -68,7 +68,7 @@ impl Work<'_> {
     }
 
     /// Takes back soft bounces of those to whom emails of the batch were delivered. Who of them has any is looked up for all together.
-    pub(super) async fn delivered(&self, reads: &[Result<Read<'_>, Trouble>], outcomes: &mut Outcomes) {
+    pub(super) async fn delivered(&self, reads: &[Result<Read<'_>, CallError>], outcomes: &mut Outcomes) {
         let deliveries: Vec<(usize, &Read<'_>, Vec<Recipient>)> = reads
             .iter()
             .enumerate()
@@ -85,7 +85,8 @@ impl Work<'_> {
         // Boxed: the compiler can't tell that a stream of unboxed ones may move to another thread.
         let looks: Vec<BoxFuture<'_, _>> =
             all.chunks(BATCH).map(|some| self.soft_bounces.among(some).boxed()).collect();
-        let looks: Vec<Result<Vec<Recipient>, Trouble>> = stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
+        let looks: Vec<Result<Vec<Recipient>, CallError>> =
+            stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
         let mut with_bounces = BTreeSet::new();
         let mut trouble = None;
         for look in looks {
@@ -105,7 +106,7 @@ impl Work<'_> {
         }
     }
 
-    async fn take_back<'a>(&self, read: &Read<'_>, to: impl Iterator<Item = &'a Recipient>) -> Result<(), Trouble> {
+    async fn take_back<'a>(&self, read: &Read<'_>, to: impl Iterator<Item = &'a Recipient>) -> Result<(), CallError> {
         let Some(event) = &read.event else { return Ok(()) };
         let received = &read.entry.received;
         let at = received.happened_at(event);

@@ -1,10 +1,10 @@
 //! Telling people: each alert once, and no storm.
 
 use super::{LEASE, Work};
+use crate::aws::CallError;
 use crate::message::alert::Alert;
 use crate::metrics::Metric;
 use crate::store::agenda::{Agenda, Entry, Group, Kind, Place};
-use crate::store::calls::Trouble;
 use crate::store::text;
 use crate::store::timeline::{AlertRow, Carrier, Claim};
 use crate::time::UnixMillis;
@@ -27,8 +27,8 @@ impl Work<'_> {
         about: &str,
         carrier: &Carrier,
         expires_at: UnixMillis,
-    ) -> Result<Told, Trouble> {
-        let payload = serde_json::to_string(&alert).map_err(|error| Trouble::Never(error.to_string()))?;
+    ) -> Result<Told, CallError> {
+        let payload = serde_json::to_string(&alert).map_err(|error| CallError::Permanent(error.to_string()))?;
         let row = AlertRow { about: about.to_owned(), id: alert.id.clone(), payload, expires_at };
         let payload = match self.timeline.claim(&row, carrier, self.now, LEASE).await? {
             Claim::Settled => return Ok(Told::Settled),
@@ -52,7 +52,7 @@ impl Work<'_> {
 
     /// Publishes an alert that is claimed. If SNS can't be reached, or refuses, it is left to the next tick: that people can't be
     /// told must not stop the counting.
-    async fn publish(&self, alert: &Alert, about: &str) -> Result<(), Trouble> {
+    async fn publish(&self, alert: &Alert, about: &str) -> Result<(), CallError> {
         match self.try_to_publish(alert, about).await? {
             Ok(()) => Ok(()),
             Err(why) => {
@@ -64,15 +64,15 @@ impl Work<'_> {
     }
 
     /// `Ok(Err(why))`: not now. What SNS will never take is noted as such, and is done.
-    async fn try_to_publish(&self, alert: &Alert, about: &str) -> Result<Result<(), String>, Trouble> {
-        let notice = alert.notice().map_err(|error| Trouble::Never(error.to_string()))?;
+    async fn try_to_publish(&self, alert: &Alert, about: &str) -> Result<Result<(), String>, CallError> {
+        let notice = alert.notice().map_err(|error| CallError::Permanent(error.to_string()))?;
         match self.sns.call(self.protector.topic.publish(&notice, self.deadline)).await {
             Ok(_) => {
                 self.tally.one(Metric::of_alert(alert.kind));
                 self.timeline.note_published(about, &alert.id, self.now).await.map(Ok)
             }
-            Err(Trouble::Passing(why)) => Ok(Err(why)),
-            Err(Trouble::Never(why)) => {
+            Err(CallError::Transient(why)) => Ok(Err(why)),
+            Err(CallError::Permanent(why)) => {
                 tracing::error!(error = why, alert = alert.id, "never published; the alert is in the events table");
                 self.timeline.note_refused(about, &alert.id, &why).await.map(Ok)
             }
@@ -80,11 +80,12 @@ impl Work<'_> {
     }
 
     /// Publishes an alert that was left over.
-    pub(super) async fn publish_again(&self, entry: &Entry) -> Result<(), Trouble> {
+    pub(super) async fn publish_again(&self, entry: &Entry) -> Result<(), CallError> {
         let (about, id) = (entry.text("about"), entry.text("alert"));
         if let Some(payload) = self.timeline.unsettled(about, id).await? {
-            let alert: Alert = serde_json::from_str(&payload).map_err(|error| Trouble::Never(error.to_string()))?;
-            self.try_to_publish(&alert, about).await?.map_err(Trouble::Passing)?;
+            let alert: Alert =
+                serde_json::from_str(&payload).map_err(|error| CallError::Permanent(error.to_string()))?;
+            self.try_to_publish(&alert, about).await?.map_err(CallError::Transient)?;
         }
         self.agenda.delete(entry).await
     }

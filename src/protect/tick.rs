@@ -5,12 +5,12 @@ use tokio::time::Instant;
 use super::effects::DelayedMail;
 use super::tell::Told;
 use super::{TickReport, Work};
+use crate::aws::CallError;
 use crate::message::alert::wording::{self, Standing};
 use crate::policy::brake::Status;
 use crate::resend::campaign::Campaign;
 use crate::resend::recipient::Recipient;
 use crate::store::agenda::{Entry, Kind};
-use crate::store::calls::Trouble;
 use crate::store::timeline::Carrier;
 use crate::time::{UnixMillis, days, hours};
 
@@ -39,7 +39,7 @@ impl Work<'_> {
     }
 
     /// Works off what is due of one kind, until its share of the time is over.
-    async fn work_off(&self, kind: Kind, until: Instant, report: &mut TickReport) -> Result<(), Trouble> {
+    async fn work_off(&self, kind: Kind, until: Instant, report: &mut TickReport) -> Result<(), CallError> {
         let mut entries = self.agenda.due(kind, self.now, AT_MOST).await?;
         // Where the time is not enough for all, or one of them always fails, others must come first the next time.
         fastrand::shuffle(&mut entries);
@@ -47,10 +47,13 @@ impl Work<'_> {
         for (done, entry) in entries.into_iter().enumerate() {
             if Instant::now() >= until {
                 let (kind, left) = (kind.as_str(), number - done);
-                return Err(Trouble::Passing(format!("{kind}: there was no time for {left} of {number}")));
+                return Err(CallError::Transient(format!("{kind}: there was no time for {left} of {number}")));
             }
             if let (Kind::Publish, Some(why)) = (kind, self.sns.failure()) {
-                return Err(Trouble::Passing(format!("{} of {number} alerts are not published: {why}", number - done)));
+                return Err(CallError::Transient(format!(
+                    "{} of {number} alerts are not published: {why}",
+                    number - done
+                )));
             }
             report.looked_at += 1;
             let done = match kind {
@@ -67,7 +70,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn brake_again(&self, entry: &Entry) -> Result<(), Trouble> {
+    async fn brake_again(&self, entry: &Entry) -> Result<(), CallError> {
         let Some(campaign) = Campaign::new(entry.text("campaign")) else { return self.agenda.delete(entry).await };
         let braked = self.brake(&campaign, &Carrier::Tick).await?;
         if braked.state.brake.status == Status::Open && !braked.state.is_to_be_told() {
@@ -76,7 +79,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn digest(&self, entry: &Entry) -> Result<(), Trouble> {
+    async fn digest(&self, entry: &Entry) -> Result<(), CallError> {
         let is_old = entry.due.plus(hours(CLOSED_HOURS)) < self.now;
         if entry.item.contains_key("sent") {
             return if is_old { self.agenda.delete(entry).await } else { Ok(()) };
@@ -99,7 +102,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn delay_again(&self, entry: &Entry) -> Result<(), Trouble> {
+    async fn delay_again(&self, entry: &Entry) -> Result<(), CallError> {
         let Some(recipient) = Recipient::parse(entry.text("recipient")) else { return self.agenda.delete(entry).await };
         let campaign = Campaign::new(entry.text("campaign"));
         let millis = |name: &str| entry.number(name).map(UnixMillis);

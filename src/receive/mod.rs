@@ -4,6 +4,7 @@
 //! events table's stream, so the answer waits for none of it.
 
 mod answer;
+pub mod secret;
 mod told;
 
 use std::collections::BTreeMap;
@@ -16,16 +17,17 @@ use tokio::time::Instant;
 
 use self::answer::{Accepted, Stored};
 pub use self::answer::{Outcome, Refusal};
+use self::secret::REREAD_INTERVAL;
 use self::told::{Refusals, log, measure};
+use crate::aws::AwsEnvironment;
 use crate::aws::http::{HttpRequest, HttpResponse, MAX_BODY_BYTES};
-use crate::aws::secrets::{REREAD_INTERVAL, SecretSource};
-use crate::aws::{AwsEnvironment, NotSet};
-use crate::config::{ConfigError, ReceiveConfig, SecretPlace};
+use crate::aws::secret::Secret;
+use crate::config::{EnvironmentError, ReceiveConfig, SecretPlace};
 use crate::metrics::Metrics;
 use crate::policy::suppression::{Change, Protection, protection};
 use crate::resend::event::Event;
 use crate::resend::recipient::Recipient;
-use crate::resend::signature::{Claim, MessageId, SignatureError};
+use crate::resend::signature::{Claim, MessageId, SignatureError, SigningSecrets};
 use crate::store::row::{Row, Stamp};
 use crate::store::write::{MAX_RECIPIENTS, WriteError, Writer, Written};
 use crate::time::{UnixMillis, time_to_work};
@@ -35,17 +37,6 @@ pub const WRITE_BUDGET: Duration = Duration::from_secs(8);
 
 /// What is left of the function's own time for the answer, after storing.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(500);
-
-/// Why the environment does not make a receiver.
-#[derive(Debug, thiserror::Error)]
-pub enum EnvironmentError {
-    /// One of Rebound's own variables is missing or makes no sense.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// One of those that Lambda sets is missing.
-    #[error(transparent)]
-    Aws(#[from] NotSet),
-}
 
 /// A verified message, and how much time there is for it.
 struct Delivery<'a> {
@@ -58,7 +49,7 @@ struct Delivery<'a> {
 /// The use case, with all that it needs.
 #[derive(Debug)]
 pub struct Receiver {
-    secrets: SecretSource,
+    secrets: Secret<SigningSecrets>,
     writer: Writer,
     retention_days: u32,
     metrics: Metrics,
@@ -69,7 +60,7 @@ pub struct Receiver {
 
 impl Receiver {
     /// A receiver that verifies with `secrets` and stores with `writer`, for `retention_days`.
-    pub fn new(secrets: SecretSource, writer: Writer, retention_days: u32) -> Self {
+    pub fn new(secrets: Secret<SigningSecrets>, writer: Writer, retention_days: u32) -> Self {
         let (cold, refusals) = (AtomicBool::new(true), Mutex::default());
         Self { secrets, writer, retention_days, metrics: Metrics::off(), cold, refusals }
     }
@@ -91,10 +82,8 @@ impl Receiver {
         let writer = Writer::new(aws.dynamodb(), config.events_table, config.suppressions_table);
         let secrets = async {
             match config.secret {
-                SecretPlace::Environment(secrets) => SecretSource::fixed(secrets),
-                SecretPlace::Manager(arn) => {
-                    SecretSource::from_manager(aws.secrets_manager(), arn, REREAD_INTERVAL).await
-                }
+                SecretPlace::Environment(secrets) => Secret::fixed(Some(secrets)),
+                SecretPlace::Manager(arn) => secret::from_manager(aws.secrets_manager(), arn, REREAD_INTERVAL).await,
             }
         };
         let (secrets, ()) = tokio::join!(secrets, writer.warm_up());
@@ -148,7 +137,7 @@ impl Receiver {
         }
         let claim = Claim::from_headers(|name| headers.get(name))?;
         let now = now.seconds();
-        let tried = self.secrets.current();
+        let tried = self.secrets.known();
         let verdict = match &tried {
             Some(secrets) => claim.verify(secrets, &body, now).map_err(Refusal::from),
             None => Err(Refusal::NoSecret),
@@ -158,7 +147,7 @@ impl Receiver {
             Err(Refusal::Signature(SignatureError::WrongSignature) | Refusal::NoSecret)
                 if claim.claims_to_be_fresh(now) =>
             {
-                match self.secrets.reread(tried.as_ref()).await {
+                match self.secrets.reload(tried.as_ref()).await {
                     Some(secrets) => claim.verify(&secrets, &body, now)?,
                     None => verdict?,
                 }

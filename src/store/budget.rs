@@ -18,8 +18,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::calls::{Calls, Change, Trouble, Written};
+use super::calls::{Calls, Change, Written};
 use super::{Item, as_number, number, text};
+use crate::aws::CallError;
 use crate::policy::money::NanoUsd;
 use crate::time::{UnixMillis, days};
 
@@ -90,7 +91,7 @@ impl Budget {
     ///
     /// # Errors
     /// DynamoDB can't be asked. What was reserved then stays so.
-    pub async fn reserve(&self, most: NanoUsd, limit: NanoUsd, now: UnixMillis) -> Result<Reserved, Trouble> {
+    pub async fn reserve(&self, most: NanoUsd, limit: NanoUsd, now: UnixMillis) -> Result<Reserved, CallError> {
         if most > limit {
             return Ok(if limit.0 > 0 { Reserved::Full } else { Reserved::Spent });
         }
@@ -125,7 +126,7 @@ impl Budget {
     ///
     /// # Errors
     /// DynamoDB can't be asked. What was reserved then stays spent.
-    pub async fn settle(&self, reservation: &Reservation, cost: NanoUsd) -> Result<NanoUsd, Trouble> {
+    pub async fn settle(&self, reservation: &Reservation, cost: NanoUsd) -> Result<NanoUsd, CallError> {
         let change = Change {
             update: "ADD nanos :difference DELETE #open :ids".to_owned(),
             condition: Some("contains(#open, :id)"),
@@ -146,7 +147,7 @@ impl Budget {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn spent(&self, now: UnixMillis) -> Result<NanoUsd, Trouble> {
+    pub async fn spent(&self, now: UnixMillis) -> Result<NanoUsd, CallError> {
         let item = self.calls.get(&self.table, key(&now.day())).await?;
         Ok(nanos(item.as_ref()))
     }

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::calls::{Calls, Change, Trouble, Written};
+use super::calls::{Calls, Change, Written};
 use super::{Item, number, string, text};
+use crate::aws::CallError;
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
@@ -70,7 +71,7 @@ impl Facts {
         email_id: &str,
         moment: (UnixMillis, &MessageId),
         kept: Duration,
-    ) -> Result<Vec<Fact>, Trouble> {
+    ) -> Result<Vec<Fact>, CallError> {
         let (at, message) = moment;
         let key = Item::from([
             ("recipient".to_owned(), text(recipient.as_str())),

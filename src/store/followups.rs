@@ -8,10 +8,11 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 
-use super::calls::{Calls, Trouble};
+use super::calls::Calls;
 use super::opt_outs::{self, OptOutClick};
 use super::version::SeenVersion;
 use super::{Item, number, string, text};
+use crate::aws::CallError;
 use crate::policy::followup::Taken;
 use crate::resend::recipient::Recipient;
 use crate::time::{UnixMillis, days};
@@ -95,7 +96,7 @@ pub struct Known {
 ///
 /// # Errors
 /// DynamoDB can't be asked.
-pub async fn known(calls: &Calls, table: &str, recipient: &Recipient) -> Result<Known, Trouble> {
+pub async fn known(calls: &Calls, table: &str, recipient: &Recipient) -> Result<Known, CallError> {
     // `followups` comes before `opt_out_click`.
     let facts = ("fact", FACT, opt_outs::FACT);
     let items = calls.range(table, ("recipient", recipient.as_str()), facts, usize::MAX).await?;

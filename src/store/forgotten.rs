@@ -19,8 +19,9 @@ use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::calls::{Calls, Trouble, check_item};
+use super::calls::{Calls, check_item};
 use super::{Item, recipient_key};
+use crate::aws::CallError;
 use crate::resend::recipient::Recipient;
 
 /// The item that holds the key.
@@ -84,13 +85,13 @@ impl fmt::Debug for ForgottenKey {
 ///
 /// # Errors
 /// DynamoDB can't be asked.
-pub async fn key(calls: &Calls, table: &str) -> Result<Option<ForgottenKey>, Trouble> {
+pub async fn key(calls: &Calls, table: &str) -> Result<Option<ForgottenKey>, CallError> {
     let item = calls.get(table, recipient_key(KEY_ITEM)).await?;
     Ok(item.as_ref().and_then(ForgottenKey::from_item))
 }
 
 /// As part of a transaction: nobody of this name was forgotten; of the name [`KEY_ITEM`]: nobody ever was.
-pub(super) fn check_name(table: &str, name: &str) -> Result<TransactWriteItem, Trouble> {
+pub(super) fn check_name(table: &str, name: &str) -> Result<TransactWriteItem, CallError> {
     let condition = if name == KEY_ITEM { "attribute_not_exists(recipient)" } else { "attribute_not_exists(reasons)" };
     let check = ConditionCheckBuilder::default().table_name(table).set_key(Some(recipient_key(name)));
     check_item(check.condition_expression(condition))
@@ -101,7 +102,7 @@ pub(super) fn check_that_not(
     table: &str,
     recipient: &Recipient,
     key: Option<&ForgottenKey>,
-) -> Result<TransactWriteItem, Trouble> {
+) -> Result<TransactWriteItem, CallError> {
     check_name(table, &key.map_or_else(|| KEY_ITEM.to_owned(), |key| key.name_of(recipient)))
 }
 

@@ -4,9 +4,9 @@
 //! is an alert, and [`Lift`] is what is needed to undo them.
 
 use super::agenda::{Agenda, Entry, Kind};
-use super::calls::Trouble;
 use super::suppressions::Stored;
 use super::text;
+use crate::aws::CallError;
 use crate::policy::suppression::Reason;
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
@@ -57,7 +57,7 @@ impl Agenda {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn lifts(&self, since: UnixMillis, until: UnixMillis, at_most: usize) -> Result<Vec<Lift>, Trouble> {
+    pub async fn lifts(&self, since: UnixMillis, until: UnixMillis, at_most: usize) -> Result<Vec<Lift>, CallError> {
         let entries = self.between(Kind::Lift, since, until, at_most).await?;
         Ok(entries.iter().filter_map(Lift::from_entry).collect())
     }

@@ -45,12 +45,9 @@ pub mod verdicts;
 pub mod version;
 pub mod write;
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::types::AttributeValue;
 
-/// An item as the SDK takes and gives it.
-pub type Item = HashMap<String, AttributeValue>;
+pub use crate::aws::Item;
 
 /// Only if the events table has a row of this key: what is noted of a row must not bring back one that was deleted.
 const THERE: &str = "attribute_exists(email_id)";

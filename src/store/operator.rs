@@ -18,13 +18,14 @@
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 
-use super::calls::{Trouble, put_item};
+use super::calls::put_item;
 use super::failure::Failure;
 use super::forgotten::{self, ForgottenKey};
 use super::patience::Patience;
 use super::suppressions::{Stored, Suppressions};
 use super::version::SeenVersion;
 use super::{Item, NOT_THERE, recipient_key};
+use crate::aws::CallError;
 use crate::policy::suppression::Change;
 use crate::resend::recipient::Recipient;
 
@@ -80,7 +81,7 @@ impl Suppressions {
         key: Option<&ForgottenKey>,
         known: Option<Stored>,
         change: &Change,
-    ) -> Result<Changed, Trouble> {
+    ) -> Result<Changed, CallError> {
         let by_hand = ByHand { recipient, key, note: None, also: None };
         self.change(&by_hand, known, |_| vec![change.clone()]).await
     }
@@ -95,7 +96,7 @@ impl Suppressions {
         by_hand: &ByHand<'_>,
         mut known: Option<Stored>,
         changes: impl Fn(&Stored) -> Vec<Change>,
-    ) -> Result<Changed, Trouble> {
+    ) -> Result<Changed, CallError> {
         let recipient = by_hand.recipient;
         let mut key = by_hand.key.cloned();
         let mut patience = self.calls.patience();
@@ -147,10 +148,10 @@ impl Suppressions {
     ///
     /// # Errors
     /// It may not be done. To do it again is safe.
-    pub async fn recall(&self, name: &str, events_table: &str, note: &Item) -> Result<bool, Trouble> {
+    pub async fn recall(&self, name: &str, events_table: &str, note: &Item) -> Result<bool, CallError> {
         let delete = Delete::builder().table_name(&self.table).set_key(Some(recipient_key(name)));
         let delete = delete.condition_expression("attribute_exists(recipient)").build();
-        let delete = delete.map_err(|error| Trouble::Never(error.to_string()))?;
+        let delete = delete.map_err(|error| CallError::Permanent(error.to_string()))?;
         let delete = TransactWriteItem::builder().delete(delete).build();
         self.once(noted(events_table, note.clone())?, delete).await
     }
@@ -159,14 +160,14 @@ impl Suppressions {
     ///
     /// # Errors
     /// It may not be done. To do it again is safe.
-    pub async fn keep_forgotten(&self, item: Item, events_table: &str, note: &Item) -> Result<bool, Trouble> {
+    pub async fn keep_forgotten(&self, item: Item, events_table: &str, note: &Item) -> Result<bool, CallError> {
         let put = PutBuilder::default().table_name(&self.table).set_item(Some(item));
         let put = put_item(put.condition_expression("attribute_not_exists(recipient)"))?;
         self.once(noted(events_table, note.clone())?, put).await
     }
 
     /// Writes an item with the note of it. `false`: the item's condition doesn't hold.
-    async fn once(&self, note: TransactWriteItem, write: TransactWriteItem) -> Result<bool, Trouble> {
+    async fn once(&self, note: TransactWriteItem, write: TransactWriteItem) -> Result<bool, CallError> {
         Ok(match self.settle(vec![note, write], &mut self.calls.patience()).await? {
             Settled::Done => true,
             Settled::Refused { items, .. } => items.contains(&NOTE),
@@ -174,7 +175,7 @@ impl Suppressions {
     }
 
     /// Makes a transaction, and makes the same one again until it is known what became of it.
-    async fn settle(&self, items: Vec<TransactWriteItem>, patience: &mut Patience) -> Result<Settled, Trouble> {
+    async fn settle(&self, items: Vec<TransactWriteItem>, patience: &mut Patience) -> Result<Settled, CallError> {
         let mut after_unclear = false;
         loop {
             match self.calls.transact(items.clone()).await {
@@ -190,7 +191,7 @@ impl Suppressions {
 }
 
 /// A note, put if it is not there: it has a key of its own, so if it is, an earlier try was done.
-fn noted(events_table: &str, note: Item) -> Result<TransactWriteItem, Trouble> {
+fn noted(events_table: &str, note: Item) -> Result<TransactWriteItem, CallError> {
     let put = PutBuilder::default().table_name(events_table).set_item(Some(note));
     put_item(put.condition_expression(NOT_THERE))
 }

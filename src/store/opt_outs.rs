@@ -4,8 +4,9 @@
 
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem};
 
-use super::calls::{Calls, Change, Trouble};
+use super::calls::{Calls, Change};
 use super::{Item, as_number, number, string, text};
+use crate::aws::CallError;
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
@@ -43,7 +44,7 @@ impl OptOutClick {
 ///
 /// # Errors
 /// DynamoDB can't be asked.
-pub async fn remember(calls: &Calls, table: &str, recipient: &Recipient, click: OptOutClick) -> Result<(), Trouble> {
+pub async fn remember(calls: &Calls, table: &str, recipient: &Recipient, click: OptOutClick) -> Result<(), CallError> {
     let newer = Change {
         condition: Some("attribute_not_exists(#until) OR #until < :until"),
         names: vec![("#until".to_owned(), "until".to_owned())],
@@ -55,7 +56,7 @@ pub async fn remember(calls: &Calls, table: &str, recipient: &Recipient, click: 
 }
 
 /// As part of a transaction: no click of the recipient stands against a follow-up now.
-pub(super) fn none_stands(table: &str, recipient: &Recipient, now: UnixMillis) -> Result<TransactWriteItem, Trouble> {
+pub(super) fn none_stands(table: &str, recipient: &Recipient, now: UnixMillis) -> Result<TransactWriteItem, CallError> {
     let check = ConditionCheck::builder()
         .table_name(table)
         .set_key(Some(key(recipient)))
@@ -63,7 +64,7 @@ pub(super) fn none_stands(table: &str, recipient: &Recipient, now: UnixMillis) -
         .expression_attribute_names("#until", "until")
         .expression_attribute_values(":now", number(now.0))
         .build();
-    let check = check.map_err(|error| Trouble::Never(error.to_string()))?;
+    let check = check.map_err(|error| CallError::Permanent(error.to_string()))?;
     Ok(TransactWriteItem::builder().condition_check(check).build())
 }
 

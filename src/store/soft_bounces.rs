@@ -20,11 +20,12 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::calls::{AsOf, Calls, Trouble, Written, put_item};
+use super::calls::{AsOf, Calls, Written, put_item};
 use super::failure::Failure;
 use super::suppressions::Suppressions;
 use super::version::SeenVersion;
 use super::{Item, as_number, number, string, text};
+use crate::aws::CallError;
 use crate::policy::numbers::SoftBouncePolicy;
 use crate::policy::soft_bounce::{SoftBounce, SoftBounces};
 use crate::policy::suppression::Reason;
@@ -68,7 +69,7 @@ impl SoftBounceTable {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn among(&self, recipients: &[&Recipient]) -> Result<Vec<Recipient>, Trouble> {
+    pub async fn among(&self, recipients: &[&Recipient]) -> Result<Vec<Recipient>, CallError> {
         let keys = recipients.iter().map(|recipient| key(recipient)).collect();
         let items = self.calls.get_all_as_of(AsOf::Lately, &self.table, keys).await?;
         Ok(items.iter().filter_map(|item| Recipient::parse(string(item, "recipient"))).collect())
@@ -85,7 +86,7 @@ impl SoftBounceTable {
         policy: &SoftBouncePolicy,
         now: UnixMillis,
         change: impl Fn(Option<SoftBounces>) -> Option<SoftBounces>,
-    ) -> Result<Followed, Trouble> {
+    ) -> Result<Followed, CallError> {
         let mut patience = self.calls.patience();
         loop {
             let item = self.calls.get(&self.table, key(recipient)).await?;

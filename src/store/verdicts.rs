@@ -5,8 +5,9 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::calls::{Calls, Change, Trouble, Written};
+use super::calls::{Calls, Change, Written};
 use super::{Item, NOT_THERE, as_number, number, string, text};
+use crate::aws::CallError;
 use crate::policy::verdict::{Judgement, Verdict};
 use crate::time::UnixMillis;
 
@@ -81,7 +82,7 @@ impl Verdicts {
         judged: Judged,
         now: UnixMillis,
         expires_at: UnixMillis,
-    ) -> Result<Judged, Trouble> {
+    ) -> Result<Judged, CallError> {
         let mut item = judged.to_item(email_id, event);
         item.insert("at".to_owned(), number(now.0));
         item.insert("expires_at".to_owned(), number(expires_at.seconds()));

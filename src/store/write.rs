@@ -7,11 +7,12 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use tokio::time::Instant;
 
-use super::calls::{Change as Condition, Trouble, check_item, put_item};
+use super::calls::{Change as Condition, check_item, put_item};
 use super::failure::Failure;
 use super::row::Row;
 use super::suppressions::Stored;
 use super::{NOT_THERE, recipient_key, text};
+use crate::aws::CallError;
 use crate::policy::suppression::Change;
 use crate::resend::recipient::Recipient;
 
@@ -192,7 +193,7 @@ impl Writer {
         transaction.send().await.map(|_| ()).map_err(Failure::of_transaction)
     }
 
-    fn in_transaction(&self, Update { recipient, effect }: &Update<'_>) -> Result<TransactWriteItem, Trouble> {
+    fn in_transaction(&self, Update { recipient, effect }: &Update<'_>) -> Result<TransactWriteItem, CallError> {
         let returned = ReturnValuesOnConditionCheckFailure::AllOld;
         match effect {
             Effect::Merge(merged) => {
@@ -227,6 +228,6 @@ fn update<'a>(recipient: &'a Recipient, seen: Option<&Stored>, changes: &[Change
     Some(Update { recipient, effect })
 }
 
-fn invalid(trouble: Trouble) -> Failure {
+fn invalid(trouble: CallError) -> Failure {
     Failure::Invalid(trouble.to_string())
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use aws_local::function_url;
 use aws_local::runtime_api::RuntimeApi;
 use aws_local::tls::{Certificate, Terminator};
+use rebound::resend::signed::SignedMessage;
 use rebound_dev::running::runtime_api;
-use rebound_dev::samples::SignedMessage;
 use rebound_dev::stack::{EmbeddedAws, Options};
 use serde_json::{Value, json};
 

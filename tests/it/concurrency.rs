@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rebound_dev::samples::SignedMessage;
+use rebound::resend::signed::SignedMessage;
 use serde_json::json;
 
 use crate::support::{Service, WHOLE_MACHINE, signed, standing};

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use rebound::aws::http::MAX_BODY_BYTES;
+use rebound::resend::signed::SignedMessage;
 use rebound::store::row;
-use rebound_dev::samples::{self, SignedMessage};
+use rebound_dev::samples;
 use serde_json::{Value, json};
 
 use crate::support::{Service, complaint, event, now, secret, signed, standing};

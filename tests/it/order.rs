@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
-use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 
 use crate::support::{Service, now, secret};

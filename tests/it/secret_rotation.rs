@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use aws_local::secrets_manager::LocalSecretsManager;
 use aws_local::server::Server;
-use rebound::aws::secrets::{REREAD_INTERVAL, SecretSource};
+use rebound::receive::secret::{self as webhook_secret, REREAD_INTERVAL};
 use rebound::receive::{Receiver, WRITE_BUDGET};
 use rebound::resend::signature::SigningSecret;
+use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::store::write::Writer;
-use rebound_dev::samples::{SignedMessage, new_message_id};
 use rebound_dev::stack::{EmbeddedAws, Options, SECRET_NAME};
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ impl Rotating {
             (manager, first) => manager.put(SECRET_NAME, first),
         }
         let clients = aws.clients().unwrap();
-        let secrets = SecretSource::from_manager(clients.secrets_manager(), SECRET_NAME.to_owned(), interval).await;
+        let secrets = webhook_secret::from_manager(clients.secrets_manager(), SECRET_NAME.to_owned(), interval).await;
         let writer = Writer::new(
             clients.dynamodb(),
             aws.variable("EVENTS_TABLE").unwrap(),
@@ -123,7 +123,7 @@ async fn an_answer_that_cannot_be_read_does_not_put_the_secret_into_the_log() {
     let garbled = |name: &str| (name == "AWS_ENDPOINT_URL_SECRETS_MANAGER").then(|| server.url());
     let aws = EmbeddedAws::start(&Options::in_memory(), garbled).await.unwrap();
     let client = aws.clients().unwrap().secrets_manager();
-    let log = crate::support::logged(SecretSource::from_manager(client, "arn".to_owned(), Duration::ZERO)).await;
+    let log = crate::support::logged(webhook_secret::from_manager(client, "arn".to_owned(), Duration::ZERO)).await;
     assert!(log.contains("no signing secret yet"), "{log}");
     assert!(!log.contains("C2FVsBQIhrscChlQIMV"), "{log}");
 }

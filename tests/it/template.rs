@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use aws_sdk_dynamodb::types::AttributeValue;
+use rebound::protect::wants;
+use rebound::resend::event::EventType;
+use rebound::store::tables::{TABLES, TTL_ATTRIBUTE};
+use serde_json::{Value, json};
 
 const TEXT: &str = include_str!("../../template.yaml");
 
@@ -106,4 +110,47 @@ fn a_wrong_secret_is_noticed_whether_much_or_little_is_sent() {
     assert!(is_raised(&[(0, 900), (0, 900), (0, 900)]), "within three quarters of an hour");
     // Two emails, an hour apart: each with two events, tried immediately, after 5 s, 5 and 30 minutes.
     assert!(is_raised(&[(0, 6), quiet, (0, 2), quiet, (0, 6), quiet, (0, 2)]));
+}
+
+#[test]
+fn the_tables_are_as_the_store_has_them() {
+    let tables = rebound_dev::template::template().unwrap().tables().unwrap();
+    assert_eq!(tables.len(), TABLES.len());
+    for table in TABLES {
+        let made = tables.iter().find(|made| made.variable == table.variable).unwrap_or_else(|| panic!("{table:?}"));
+        assert_eq!(made.name, table.name_in("rebound"));
+        let keys = made.definition["KeySchema"].as_array().unwrap();
+        let keys: Vec<(&str, &str)> =
+            keys.iter().map(|key| (key["KeyType"].as_str().unwrap(), key["AttributeName"].as_str().unwrap())).collect();
+        let expected: Vec<(&str, &str)> = ["HASH", "RANGE"].into_iter().zip(table.keys()).collect();
+        assert_eq!(keys, expected, "{table:?}");
+        let attributes = made.definition["AttributeDefinitions"].as_array().unwrap();
+        assert!(attributes.iter().all(|attribute| attribute["AttributeType"] == "S"), "keys are texts: {table:?}");
+        assert_eq!(made.ttl_attribute.as_deref(), Some(TTL_ATTRIBUTE), "{table:?}");
+        let stream = made.definition.get("StreamSpecification").map(|stream| stream["StreamViewType"].clone());
+        assert_eq!(stream, table.has_stream.then(|| "NEW_IMAGE".into()), "{table:?}");
+        assert_eq!(made.always_recoverable, table.is_always_recoverable, "{table:?}");
+    }
+}
+
+#[test]
+fn the_stream_hands_over_what_protect_wants() {
+    let mappings = rebound_dev::template::template().unwrap().mappings().unwrap();
+    let types = EventType::ALL.iter().map(|known| known.as_str()).chain([
+        "email.sentimental",
+        "contactless.updated",
+        "unknown",
+    ]);
+    let events: Vec<String> = types.map(|event_type| format!("{event_type}#msg_1")).collect();
+    for kind in ["event", "quarantine", "alert", "poison", "decision", "verdict"] {
+        for event in &events {
+            let image = json!({ "kind": { "S": kind }, "event": { "S": event } });
+            let keys = json!({ "event": { "S": event } });
+            let record = json!({ "eventName": "INSERT", "dynamodb": { "Keys": keys, "NewImage": image } });
+            let row = [("kind", kind), ("event", event.as_str())];
+            let row = row.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned()))).into();
+            let is_handed_over = mappings.iter().any(|mapping| mapping.wants(&record));
+            assert_eq!(wants(&row), is_handed_over, "{kind} {event}");
+        }
+    }
 }

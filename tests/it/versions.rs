@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use rebound::policy::brake::State;
 use rebound::policy::brake::{Brake, Status};
 use rebound::policy::followup::Taken;
 use rebound::resend::campaign::Campaign;
@@ -13,7 +14,6 @@ use rebound::store::calls::Calls;
 use rebound::store::counters::Campaigns;
 use rebound::store::decisions::{Claim, Decided, Decisions, Happening, Stored, Tables};
 use rebound::store::followups::{Place, known};
-use rebound::store::state::State;
 use rebound::time::UnixMillis;
 use serde_json::json;
 use tokio::runtime::Handle;

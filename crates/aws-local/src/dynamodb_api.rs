@@ -14,13 +14,13 @@ const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 /// Why a call was not answered.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} at {endpoint}: {why}")]
-pub struct CallError {
+pub struct DynamoDbApiError {
     operation: String,
     endpoint: String,
     why: String,
 }
 
-impl CallError {
+impl DynamoDbApiError {
     /// Whether the answer was this error of DynamoDB's.
     pub(super) fn is(&self, code: &str) -> bool {
         self.why.contains(code)
@@ -52,9 +52,12 @@ impl DynamoDbApi {
     }
 
     /// One call: `DynamoDB_20120810.CreateTable` or the like.
-    pub(super) async fn call(&self, operation: &str, request: &Value) -> Result<Value, CallError> {
-        let failed =
-            |why: String| CallError { operation: operation.to_owned(), endpoint: self.access.endpoint.clone(), why };
+    pub(super) async fn call(&self, operation: &str, request: &Value) -> Result<Value, DynamoDbApiError> {
+        let failed = |why: String| DynamoDbApiError {
+            operation: operation.to_owned(),
+            endpoint: self.access.endpoint.clone(),
+            why,
+        };
         let request = self.signed(operation, request.to_string()).map_err(failed)?;
         let answer = request.send().await.map_err(|error| failed(error.to_string()))?;
         let done = answer.status().is_success();

@@ -19,9 +19,10 @@ use aws_local::sam::{Mapping, QueueMapping, TemplateError};
 use rebound::aws::queue::Delivery;
 use rebound::aws::stream::Invocation;
 use rebound::config::EngageConfig;
+use rebound::config::EnvironmentError;
 use rebound::engage::Engager;
 use rebound::protect::Protector;
-use rebound::receive::{EnvironmentError, Receiver};
+use rebound::receive::Receiver;
 use rebound::time::UnixMillis;
 
 /// How a function's clock runs: as the world's, or faster.

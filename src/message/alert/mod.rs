@@ -1,11 +1,11 @@
-//! What people are told: one text to act on, and the same for machines, in one message.
+//! What people are told: one text to act on, and the same for json, in one message.
 
 pub mod wording;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::aws::topic::{Notice, sms, subject};
+use crate::message::notification::{Notification, sms, subject};
 use crate::policy::ids::short_hash;
 use crate::resend::campaign::Campaign;
 
@@ -78,7 +78,7 @@ impl Severity {
     }
 }
 
-/// An alert. As JSON, it is what machines get.
+/// An alert. As JSON, it is what json get.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// The same for every repeat of the same alert.
@@ -122,15 +122,15 @@ impl Alert {
     ///
     /// # Errors
     /// It can't be written as JSON.
-    pub fn notice(&self) -> Result<Notice, serde_json::Error> {
+    pub fn notice(&self) -> Result<Notification, serde_json::Error> {
         let mut attributes =
             vec![("kind", self.kind.as_str().to_owned()), ("severity", self.severity.as_str().to_owned())];
         attributes.extend(self.campaign.as_ref().map(|campaign| ("campaign", campaign.as_str().to_owned())));
-        Ok(Notice {
+        Ok(Notification {
             subject: subject(&self.title),
             email: self.text.clone(),
             sms: self.sms(),
-            machines: serde_json::to_string(self)?,
+            json: serde_json::to_string(self)?,
             attributes,
         })
     }

@@ -1,20 +1,20 @@
-//! What is published of a decision: a text for people, JSON for machines, attributes for filters.
+//! What is published of a decision: a text for people, JSON for json, attributes for filters.
 
 use serde_json::{Value, json};
 
 use super::{By, Done, Receipt};
-use crate::aws::topic::{Notice, sms, subject};
+use crate::message::notification::{Notification, sms, subject};
 use crate::policy::answer::{Choice, Interest};
 
 /// What is published of a decision. `None`: nothing is.
 ///
 /// # Errors
 /// It can't be written as JSON.
-pub fn notice(receipt: &Receipt) -> Result<Option<Notice>, serde_json::Error> {
+pub fn notice(receipt: &Receipt) -> Result<Option<Notification>, serde_json::Error> {
     let Some(kind) = receipt.done.kind() else { return Ok(None) };
     let (title, text) = (title(receipt), text(receipt));
     let severity = if receipt.done == Done::HandedToHuman { "warning" } else { "info" };
-    let machines = json!({
+    let json = json!({
         "id": id(kind, receipt),
         "kind": kind,
         "severity": severity,
@@ -27,11 +27,11 @@ pub fn notice(receipt: &Receipt) -> Result<Option<Notice>, serde_json::Error> {
         "figures": figures(receipt),
         "followup": receipt.followup,
     });
-    Ok(Some(Notice {
+    Ok(Some(Notification {
         subject: subject(&title),
         sms: sms(&title),
         email: text,
-        machines: serde_json::to_string(&machines)?,
+        json: serde_json::to_string(&json)?,
         attributes: vec![
             ("kind", kind.to_owned()),
             ("severity", severity.to_owned()),

@@ -12,6 +12,8 @@
 //!         open  slowed   paused                  slowed  open
 //! ```
 
+mod state;
+
 use serde::Serialize;
 
 use super::counting::{Counter, Figures};
@@ -19,6 +21,8 @@ use super::late::Late;
 use super::numbers::{BrakePolicy, Limit};
 use crate::resend::campaign::Cohort;
 use crate::time::{UnixMillis, days, hours};
+
+pub use self::state::State;
 
 impl Limit {
     /// Whether `number` of `total` reach it.

@@ -377,3 +377,13 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_event_makes_policy_panic((_, body) in crate::resend::event::tests::any_body()) {
+        let event = Event::read(body.as_bytes()).expect("type and data are there");
+        let _ = protection(&event, &message("m"), UnixMillis(0));
+    }
+}

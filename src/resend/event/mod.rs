@@ -264,4 +264,4 @@ fn time(object: &Object<'_>, field: &str) -> Option<UnixMillis> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

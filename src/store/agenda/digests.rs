@@ -3,8 +3,9 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Agenda, Entry, Kind, key};
+use crate::aws::CallError;
 use crate::resend::campaign::{Campaign, Cohort};
-use crate::store::calls::{Change, Trouble, Written};
+use crate::store::calls::{Change, Written};
 use crate::store::{number, text};
 use crate::time::{UnixMillis, days, hours};
 
@@ -44,7 +45,7 @@ impl Agenda {
         alert_id: &str,
         now: UnixMillis,
         first_few: usize,
-    ) -> Result<Place, Trouble> {
+    ) -> Result<Place, CallError> {
         let hour = this_hour(now);
         let change = Change {
             update: "ADD told :alert SET expires_at = :expires_at".to_owned(),
@@ -77,7 +78,7 @@ impl Agenda {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn close(&self, digest: &Entry) -> Result<Option<Entry>, Trouble> {
+    pub async fn close(&self, digest: &Entry) -> Result<Option<Entry>, CallError> {
         let change = Change {
             update: "SET closed = :yes".to_owned(),
             condition: Some("attribute_exists(#kind)"),
@@ -94,7 +95,7 @@ impl Agenda {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn note_sent(&self, digest: &Entry) -> Result<(), Trouble> {
+    pub async fn note_sent(&self, digest: &Entry) -> Result<(), CallError> {
         let change = Change {
             update: "SET sent = :yes".to_owned(),
             condition: Some("attribute_exists(#kind)"),

@@ -23,8 +23,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 
 pub use self::digests::{Group, Place};
-use super::calls::{Calls, Change, Trouble};
+use super::calls::{Calls, Change};
 use super::{Item, as_number, number, string, text};
+use crate::aws::CallError;
 use crate::time::{UnixMillis, days};
 
 /// Time for which it is known what a webhook lifted, in days: as long as the tombstone of a lift.
@@ -138,7 +139,7 @@ impl Agenda {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn put(&self, entry: &Entry) -> Result<(), Trouble> {
+    pub async fn put(&self, entry: &Entry) -> Result<(), CallError> {
         let item = entry.to_item();
         let condition = Change {
             condition: Some("attribute_not_exists(#kind)"),
@@ -153,7 +154,7 @@ impl Agenda {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn due(&self, kind: Kind, now: UnixMillis, at_most: usize) -> Result<Vec<Entry>, Trouble> {
+    pub async fn due(&self, kind: Kind, now: UnixMillis, at_most: usize) -> Result<Vec<Entry>, CallError> {
         // '$' is what follows '#': everything of this very millisecond is due too.
         let until = format!("{}$", now.to_text());
         let items = self.calls.range(&self.table, ("kind", kind.as_str()), ("due", "0", &until), at_most).await?;
@@ -175,7 +176,7 @@ impl Agenda {
         from: UnixMillis,
         until: UnixMillis,
         at_most: usize,
-    ) -> Result<Vec<Entry>, Trouble> {
+    ) -> Result<Vec<Entry>, CallError> {
         let (from, until) = (from.to_text(), until.to_text());
         let items = self.calls.range(&self.table, ("kind", kind.as_str()), ("due", &from, &until), at_most).await?;
         Ok(items.into_iter().filter_map(|item| Entry::from_item(kind, item)).collect())
@@ -185,7 +186,7 @@ impl Agenda {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn delete(&self, entry: &Entry) -> Result<(), Trouble> {
+    pub async fn delete(&self, entry: &Entry) -> Result<(), CallError> {
         self.calls.delete(&self.table, key(entry.kind.as_str(), &entry.sort())).await
     }
 }

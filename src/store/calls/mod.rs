@@ -24,25 +24,14 @@ pub use self::whole::Wanted;
 use super::Item;
 use super::failure::Failure;
 use super::patience::Patience;
-use crate::aws::describe;
+use crate::aws::{CallError, describe};
 
-/// Why something could not be done.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
-    /// It may pass: a throttle, a lost connection, a missing permission. To be tried again later.
-    #[error("{0}")]
-    Passing(String),
-    /// It will never be done, however often it is tried.
-    #[error("{0}")]
-    Never(String),
-}
-
-impl From<Failure> for Trouble {
+impl From<Failure> for CallError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Invalid(why) => Self::Never(why),
-            Failure::Busy(why) | Failure::Unclear(why) | Failure::Denied(why) => Self::Passing(why),
-            Failure::RowExists(_) | Failure::Overtaken(_) => Self::Passing("a condition failed".to_owned()),
+            Failure::Invalid(why) => Self::Permanent(why),
+            Failure::Busy(why) | Failure::Unclear(why) | Failure::Denied(why) => Self::Transient(why),
+            Failure::RowExists(_) | Failure::Overtaken(_) => Self::Transient("a condition failed".to_owned()),
         }
     }
 }
@@ -96,7 +85,7 @@ impl Calls {
     ///
     /// # Errors
     /// DynamoDB can't be asked, or will never take it.
-    pub async fn put(&self, table: &str, item: &Item, condition: &Change) -> Result<Written<()>, Trouble> {
+    pub async fn put(&self, table: &str, item: &Item, condition: &Change) -> Result<Written<()>, CallError> {
         let call = || async {
             let put = self.client.put_item().table_name(table).set_item(Some(item.clone()));
             let put = put.set_condition_expression(condition.condition.map(str::to_owned));
@@ -120,7 +109,7 @@ impl Calls {
     ///
     /// # Errors
     /// DynamoDB can't be asked, or will never take it.
-    pub async fn update(&self, table: &str, key: Item, change: &Change) -> Result<Written<Item>, Trouble> {
+    pub async fn update(&self, table: &str, key: Item, change: &Change) -> Result<Written<Item>, CallError> {
         let update = || {
             let update = self.client.update_item().table_name(table).set_key(Some(key.clone()));
             let update = update.update_expression(&change.update);
@@ -131,7 +120,7 @@ impl Calls {
         self.update_as(update).await
     }
 
-    async fn update_as(&self, update: impl Fn() -> UpdateItemFluentBuilder) -> Result<Written<Item>, Trouble> {
+    async fn update_as(&self, update: impl Fn() -> UpdateItemFluentBuilder) -> Result<Written<Item>, CallError> {
         let call = || async {
             let update = update().return_values(ReturnValue::AllNew);
             let update = update.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -152,7 +141,7 @@ impl Calls {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn delete(&self, table: &str, key: Item) -> Result<(), Trouble> {
+    pub async fn delete(&self, table: &str, key: Item) -> Result<(), CallError> {
         let call = || async {
             let delete = self.client.delete_item().table_name(table).set_key(Some(key.clone()));
             delete.send().await.map(|_| ()).map_err(|error| failure(&error))
@@ -203,20 +192,20 @@ impl Calls {
 }
 
 /// A put as part of a transaction.
-pub(super) fn put_item(put: PutBuilder) -> Result<TransactWriteItem, Trouble> {
-    let put = put.build().map_err(|error| Trouble::Never(error.to_string()))?;
+pub(super) fn put_item(put: PutBuilder) -> Result<TransactWriteItem, CallError> {
+    let put = put.build().map_err(|error| CallError::Permanent(error.to_string()))?;
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
 /// A check as part of a transaction.
-pub(super) fn check_item(check: ConditionCheckBuilder) -> Result<TransactWriteItem, Trouble> {
-    let check = check.build().map_err(|error| Trouble::Never(error.to_string()))?;
+pub(super) fn check_item(check: ConditionCheckBuilder) -> Result<TransactWriteItem, CallError> {
+    let check = check.build().map_err(|error| CallError::Permanent(error.to_string()))?;
     Ok(TransactWriteItem::builder().condition_check(check).build())
 }
 
 /// An update as part of a transaction.
-pub(super) fn update_item(update: UpdateBuilder) -> Result<TransactWriteItem, Trouble> {
-    let update = update.build().map_err(|error| Trouble::Never(error.to_string()))?;
+pub(super) fn update_item(update: UpdateBuilder) -> Result<TransactWriteItem, CallError> {
+    let update = update.build().map_err(|error| CallError::Permanent(error.to_string()))?;
     Ok(TransactWriteItem::builder().update(update).build())
 }
 

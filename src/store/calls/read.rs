@@ -3,7 +3,8 @@
 use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
 use aws_sdk_dynamodb::types::{Get, KeysAndAttributes, TransactGetItem};
 
-use super::{AsOf, Calls, Trouble, failure};
+use super::{AsOf, Calls, failure};
+use crate::aws::CallError;
 use crate::store::failure::Failure;
 use crate::store::patience::Patience;
 use crate::store::{Item, text};
@@ -46,7 +47,7 @@ impl Calls {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn get(&self, table: &str, key: Item) -> Result<Option<Item>, Trouble> {
+    pub async fn get(&self, table: &str, key: Item) -> Result<Option<Item>, CallError> {
         let call = || async {
             let get = self.client.get_item().table_name(table).set_key(Some(key.clone())).consistent_read(true);
             get.send().await.map(|output| output.item).map_err(|error| failure(&error))
@@ -58,7 +59,7 @@ impl Calls {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn get_all(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, Trouble> {
+    pub async fn get_all(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, CallError> {
         self.get_all_as_of(AsOf::Now, table, keys).await
     }
 
@@ -66,7 +67,7 @@ impl Calls {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn get_all_as_of(&self, as_of: AsOf, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, Trouble> {
+    pub async fn get_all_as_of(&self, as_of: AsOf, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, CallError> {
         let mut found = Vec::new();
         let mut left = keys;
         let mut patience = Patience::until(self.deadline);
@@ -133,7 +134,7 @@ impl Calls {
         partition: (&str, &str),
         sort: (&str, &str, &str),
         at_most: usize,
-    ) -> Result<Vec<Item>, Trouble> {
+    ) -> Result<Vec<Item>, CallError> {
         self.range_as_of(AsOf::Now, table, partition, sort, at_most).await
     }
 
@@ -148,7 +149,7 @@ impl Calls {
         partition: (&str, &str),
         sort: (&str, &str, &str),
         at_most: usize,
-    ) -> Result<Vec<Item>, Trouble> {
+    ) -> Result<Vec<Item>, CallError> {
         let mut found = Vec::new();
         let mut start: Option<Item> = None;
         loop {
@@ -167,11 +168,11 @@ impl Calls {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub(in crate::store) async fn first_page(&self, range: &Range<'_>, at_most: usize) -> Result<RangePage, Trouble> {
+    pub(in crate::store) async fn first_page(&self, range: &Range<'_>, at_most: usize) -> Result<RangePage, CallError> {
         self.one_page(range, at_most, None).await
     }
 
-    async fn one_page(&self, range: &Range<'_>, at_most: usize, start: Option<Item>) -> Result<RangePage, Trouble> {
+    async fn one_page(&self, range: &Range<'_>, at_most: usize, start: Option<Item>) -> Result<RangePage, CallError> {
         let Range { as_of, table, partition, sort, order } = range;
         let limit = i32::try_from(at_most.min(1_000)).unwrap_or(1_000);
         let call = || async {

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Calls, Trouble, Written, failure};
+use super::{Calls, Written, failure};
+use crate::aws::CallError;
 use crate::store::Item;
 
 /// What of a table is wanted. DynamoDB reads, and bills, all of it; but it sends only this.
@@ -43,7 +44,7 @@ impl Calls {
         wanted: &Wanted,
         (segment, segments): (i32, i32),
         start: Option<Item>,
-    ) -> Result<Page, Trouble> {
+    ) -> Result<Page, CallError> {
         let call = || async {
             let scan = self.client.scan().table_name(table).segment(segment).total_segments(segments);
             let scan = scan.consistent_read(true);
@@ -73,7 +74,7 @@ impl Calls {
         keys: &[&str],
         seen: &Item,
         wanted: &Item,
-    ) -> Result<Written<Item>, Trouble> {
+    ) -> Result<Written<Item>, CallError> {
         let rewriting = Rewriting::new(keys, seen, wanted);
         if rewriting.differing.is_empty() {
             return Ok(Written::Done(seen.clone()));

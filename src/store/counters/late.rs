@@ -1,10 +1,10 @@
 //! The items `late#<hour>#<cohort>`: how many emails of a cohort were sent in a much later hour. Plain sums, beside their cohort's.
 
 use super::Campaigns;
+use crate::aws::CallError;
 use crate::policy::brake::LONG_WINDOW_DAYS;
 use crate::policy::late::Late;
 use crate::resend::campaign::{Campaign, Cohort};
-use crate::store::calls::Trouble;
 use crate::store::{Item, as_number};
 use crate::time::{UnixMillis, days};
 
@@ -43,7 +43,7 @@ impl Campaigns {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn late(&self, campaign: &Campaign, since: UnixMillis) -> Result<Late, Trouble> {
+    pub async fn late(&self, campaign: &Campaign, since: UnixMillis) -> Result<Late, CallError> {
         let from = format!("{LATE}{}", Cohort::of(since));
         let partition = ("campaign", campaign.as_str());
         let items = self.calls.range(&self.table, partition, ("cohort", &from, LATE_END), usize::MAX).await?;

@@ -74,9 +74,10 @@ pub use self::late::add_late;
 use self::memory::{Memory, memories};
 use self::tally::Tally;
 pub use self::view::cohort_figures;
-use super::calls::{Calls, Trouble};
+use super::calls::Calls;
 use super::failure::Failure;
 use super::{Item, text};
+use crate::aws::CallError;
 use crate::policy::counting::Count;
 use crate::resend::campaign::{Campaign, Cohort};
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +104,7 @@ impl Campaigns {
     ///
     /// # Errors
     /// Some of it may not be counted. To count all of it again is safe.
-    pub async fn count(&self, campaign: &Campaign, counts: &[Count]) -> Result<(), Trouble> {
+    pub async fn count(&self, campaign: &Campaign, counts: &[Count]) -> Result<(), CallError> {
         for part in parts(counts) {
             let memories: Vec<(String, Memory)> = memories(part).into_iter().collect();
             for some in memories.chunks(MEMORIES) {
@@ -113,7 +114,7 @@ impl Campaigns {
         Ok(())
     }
 
-    async fn count_some(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<(), Trouble> {
+    async fn count_some(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<(), CallError> {
         let mut patience = self.calls.patience();
         loop {
             let mut seen = self.seen(campaign, memories).await?;

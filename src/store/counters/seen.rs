@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Campaigns;
 use super::memory::{Memory, ledger};
+use crate::aws::CallError;
 use crate::policy::counting::MessageHash;
 use crate::resend::campaign::{Campaign, Cohort};
-use crate::store::calls::Trouble;
 use crate::store::failure::Failure;
 use crate::store::patience::Patience;
 use crate::store::{Item, string};
@@ -66,7 +66,7 @@ impl Campaigns {
         campaign: &Campaign,
         keys: &BTreeSet<String>,
         mut patience: Patience,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CallError> {
         let keys: Vec<Item> = keys.iter().map(|key| self.key(campaign, key)).collect();
         for some in keys.chunks(AT_ONE_MOMENT) {
             while let Err(failure) = self.calls.get_at_one_moment(&self.table, some.to_vec()).await {
@@ -77,7 +77,7 @@ impl Campaigns {
     }
 
     /// Reads what is remembered: first the versions, then the ledgers that they guard.
-    pub(super) async fn seen(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<Seen, Trouble> {
+    pub(super) async fn seen(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<Seen, CallError> {
         let mut keys: BTreeSet<String> = BTreeSet::new();
         for (key, memory) in memories {
             match memory {

@@ -10,10 +10,11 @@ use super::Campaigns;
 use super::late::{forget_late, late_key};
 use super::memory::{Counted, Memory, happening};
 use super::seen::{Seen, addition_of, last_rows, rows_of};
+use crate::aws::CallError;
 use crate::policy::brake::LONG_WINDOW_DAYS;
 use crate::policy::counting::{Counter, Figures, MessageHash};
 use crate::resend::campaign::{Campaign, Cohort};
-use crate::store::calls::{Trouble, put_item, update_item};
+use crate::store::calls::{put_item, update_item};
 use crate::store::version::SeenVersion;
 use crate::store::{Item, number, text};
 use crate::time::{UnixMillis, days};
@@ -49,7 +50,7 @@ impl Campaigns {
         memory: &Memory,
         seen: &Seen,
         tally: &mut Tally,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CallError> {
         match memory {
             Memory::Ledger { messages, expires_at } => {
                 let known = seen.ledgers.get(key);
@@ -121,11 +122,11 @@ impl Campaigns {
         from: Option<UnixMillis>,
         to: UnixMillis,
         tally: &mut Tally,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CallError> {
         if let Some(from) = from {
             let delete = Delete::builder().table_name(&self.table);
             let delete = delete.set_key(Some(self.key(campaign, &complained_at(from, key)))).build();
-            let delete = delete.map_err(|error| Trouble::Never(error.to_string()))?;
+            let delete = delete.map_err(|error| CallError::Permanent(error.to_string()))?;
             tally.items.push(TransactWriteItem::builder().delete(delete).build());
         }
         let mut item = self.key(campaign, &complained_at(to, key));
@@ -136,7 +137,7 @@ impl Campaigns {
     }
 
     /// Adds to the tally what each cohort gets, and each late sum.
-    pub(super) fn add_all(&self, campaign: &Campaign, seen: &Seen, tally: &mut Tally) -> Result<(), Trouble> {
+    pub(super) fn add_all(&self, campaign: &Campaign, seen: &Seen, tally: &mut Tally) -> Result<(), CallError> {
         for (cohort, figures) in &tally.cohorts {
             let before = seen.cohorts.get(&cohort.to_string());
             let rows = tally.of_messages.get(cohort).map(|rows| (before, rows));
@@ -161,7 +162,7 @@ impl Campaigns {
         cohort: Cohort,
         figures: &Figures,
         rows: Option<(Option<&Item>, &BTreeSet<String>)>,
-    ) -> Result<TransactWriteItem, Trouble> {
+    ) -> Result<TransactWriteItem, CallError> {
         let key = self.key(campaign, &cohort.to_string());
         let mut update = Update::builder().table_name(&self.table).set_key(Some(key));
         let mut added = Vec::new();

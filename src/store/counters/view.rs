@@ -3,11 +3,11 @@
 use super::Campaigns;
 use super::late::{LATE_END, add_late};
 use super::tally::{COMPLAINED_AT, complained_at};
+use crate::aws::CallError;
 use crate::policy::brake::{LONG_WINDOW_DAYS, SHORT_WINDOW_HOURS, View};
 use crate::policy::counting::{Counter, Figures};
 use crate::policy::late::Late;
 use crate::resend::campaign::{Campaign, Cohort};
-use crate::store::calls::Trouble;
 use crate::store::{Item, as_number};
 use crate::time::{UnixMillis, days, hours};
 
@@ -20,7 +20,7 @@ impl Campaigns {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn cohorts(&self, campaign: &Campaign) -> Result<Vec<(Cohort, Figures)>, Trouble> {
+    pub async fn cohorts(&self, campaign: &Campaign) -> Result<Vec<(Cohort, Figures)>, CallError> {
         let partition = ("campaign", campaign.as_str());
         let items = self.calls.range(&self.table, partition, ("cohort", "0", ":"), usize::MAX).await?;
         Ok(items.iter().filter_map(cohort_figures).collect())
@@ -30,7 +30,7 @@ impl Campaigns {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn view(&self, campaign: &Campaign, now: UnixMillis) -> Result<View, Trouble> {
+    pub async fn view(&self, campaign: &Campaign, now: UnixMillis) -> Result<View, CallError> {
         let from = Cohort::of(now.minus(days(LONG_WINDOW_DAYS)));
         let from_complaint = complained_at(now.minus(hours(SHORT_WINDOW_HOURS)), "");
         let partition = ("campaign", campaign.as_str());

@@ -1,7 +1,8 @@
 //! Claiming a happening, before Claude is asked about it: so that one message of the queue asks, and no other.
 
 use super::{Decided, Decisions, Happening, absent, begun};
-use crate::store::calls::{Change, Trouble, Written};
+use crate::aws::CallError;
+use crate::store::calls::{Change, Written};
 use crate::store::{Item, as_number, number, string, text};
 use crate::time::UnixMillis;
 
@@ -29,13 +30,15 @@ impl Decisions {
         now: UnixMillis,
         lease: std::time::Duration,
         expires_at: UnixMillis,
-    ) -> Result<Claim, Trouble> {
+    ) -> Result<Claim, CallError> {
         let mut item = begun(happening, carrier, expires_at);
         item.insert("claimed_at".to_owned(), number(now.0));
         let stored = match self.calls.put(&self.tables.events, &item, &absent()).await? {
             Written::Done(()) => return Ok(Claim::Ours),
             Written::Refused(Some(stored)) => stored,
-            Written::Refused(None) => return Err(Trouble::Passing("the decision's row was there, and is gone".into())),
+            Written::Refused(None) => {
+                return Err(CallError::Transient("the decision's row was there, and is gone".into()));
+            }
         };
         if let Some(decided) = Decided::from_item(&stored) {
             return Ok(Claim::Decided(decided));

@@ -3,7 +3,8 @@
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
 
 use super::{Decided, Decisions, Happening, absent, begun};
-use crate::store::calls::{Change, Trouble, Written, put_item, update_item};
+use crate::aws::CallError;
+use crate::store::calls::{Change, Written, put_item, update_item};
 use crate::store::followups::Place;
 use crate::store::forgotten::{self, KEY_ITEM};
 use crate::store::opt_outs::none_stands;
@@ -45,7 +46,7 @@ impl Decisions {
         happening: &Happening,
         decided: &Decided,
         expires_at: UnixMillis,
-    ) -> Result<AtOnce, Trouble> {
+    ) -> Result<AtOnce, CallError> {
         let mut item = begun(happening, &decided.carrier, expires_at);
         item.insert("decided_at".to_owned(), number(decided.at.0));
         if decided.is_settled {
@@ -56,7 +57,9 @@ impl Decisions {
             Written::Done(()) => AtOnce::Decided(decided.clone()),
             // By another; or by our own first try, whose answer was lost.
             Written::Refused(Some(stored)) => Decided::from_item(&stored).map_or(AtOnce::Claimed, AtOnce::Decided),
-            Written::Refused(None) => return Err(Trouble::Passing("the decision's row was there, and is gone".into())),
+            Written::Refused(None) => {
+                return Err(CallError::Transient("the decision's row was there, and is gone".into()));
+            }
         })
     }
 
@@ -70,7 +73,7 @@ impl Decisions {
         happening: &Happening,
         decided: &Decided,
         place: Option<(&Place, &[String])>,
-    ) -> Result<Stored, Trouble> {
+    ) -> Result<Stored, CallError> {
         let change = storing(happening, decided);
         let Some((place, names)) = place else {
             return match self.calls.update(&self.tables.events, happening.key(), &change).await? {
@@ -98,7 +101,7 @@ impl Decisions {
         }
     }
 
-    fn not_suppressed(&self, name: &str, now: UnixMillis) -> Result<TransactWriteItem, Trouble> {
+    fn not_suppressed(&self, name: &str, now: UnixMillis) -> Result<TransactWriteItem, CallError> {
         // Where nobody was ever forgotten, nobody may have been since.
         if name == KEY_ITEM || forgotten::is_name(name) {
             return forgotten::check_name(&self.tables.suppressions, name);
@@ -110,7 +113,7 @@ impl Decisions {
             .expression_attribute_names("#until", "until")
             .expression_attribute_values(":now", number(now.0))
             .build();
-        let check = check.map_err(|error| Trouble::Never(error.to_string()))?;
+        let check = check.map_err(|error| CallError::Permanent(error.to_string()))?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 }
@@ -142,6 +145,6 @@ fn storing(happening: &Happening, decided: &Decided) -> Change {
 }
 
 /// The decision that was stored before.
-fn as_stored(decided: Option<Decided>) -> Result<Stored, Trouble> {
-    decided.map(Stored::Decided).ok_or_else(|| Trouble::Passing("the decision's row is gone".to_owned()))
+fn as_stored(decided: Option<Decided>) -> Result<Stored, CallError> {
+    decided.map(Stored::Decided).ok_or_else(|| CallError::Transient("the decision's row is gone".to_owned()))
 }

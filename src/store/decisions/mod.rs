@@ -35,9 +35,10 @@ mod decide;
 
 pub use self::claim::Claim;
 pub use self::decide::{AtOnce, Stored};
-use super::calls::{Calls, Change, Trouble};
+use super::calls::{Calls, Change};
 use super::row::payload_text;
 use super::{Item, NOT_THERE, THERE, as_number, number, string, text};
+use crate::aws::CallError;
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
@@ -134,7 +135,7 @@ impl Decisions {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn decided(&self, happening: &Happening) -> Result<Option<Decided>, Trouble> {
+    pub async fn decided(&self, happening: &Happening) -> Result<Option<Decided>, CallError> {
         let item = self.calls.get(&self.tables.events, happening.key()).await?;
         Ok(item.as_ref().and_then(Decided::from_item))
     }
@@ -143,7 +144,7 @@ impl Decisions {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn note_published(&self, happening: &Happening, message: &str, now: UnixMillis) -> Result<(), Trouble> {
+    pub async fn note_published(&self, happening: &Happening, message: &str, now: UnixMillis) -> Result<(), CallError> {
         let change = Change {
             update: "SET published_at = if_not_exists(published_at, :now), message_id = :message".to_owned(),
             condition: Some(THERE),
@@ -158,7 +159,7 @@ impl Decisions {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn note_refused(&self, happening: &Happening, why: &str) -> Result<(), Trouble> {
+    pub async fn note_refused(&self, happening: &Happening, why: &str) -> Result<(), CallError> {
         let change = Change {
             update: "SET refused = :why".to_owned(),
             condition: Some(THERE),

@@ -12,9 +12,10 @@
 mod stored;
 
 pub use self::stored::{Standing, Stored};
-use super::calls::{Calls, Trouble};
+use super::calls::Calls;
 use super::forgotten::{self, ForgottenKey};
 use super::recipient_key;
+use crate::aws::CallError;
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
@@ -41,7 +42,7 @@ impl Suppressions {
         recipient: &Recipient,
         key: Option<&ForgottenKey>,
         now: UnixMillis,
-    ) -> Result<Vec<String>, Trouble> {
+    ) -> Result<Vec<String>, CallError> {
         let stored = self.find(recipient.as_str()).await?.unwrap_or_default();
         let mut standing: Vec<String> = stored.standing(now).into_iter().map(|standing| standing.reason).collect();
         if self.is_forgotten(recipient, key).await? {
@@ -54,7 +55,7 @@ impl Suppressions {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn forgotten_key(&self) -> Result<Option<ForgottenKey>, Trouble> {
+    pub async fn forgotten_key(&self) -> Result<Option<ForgottenKey>, CallError> {
         forgotten::key(&self.calls, &self.table).await
     }
 
@@ -62,7 +63,7 @@ impl Suppressions {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn is_forgotten(&self, recipient: &Recipient, key: Option<&ForgottenKey>) -> Result<bool, Trouble> {
+    pub async fn is_forgotten(&self, recipient: &Recipient, key: Option<&ForgottenKey>) -> Result<bool, CallError> {
         let Some(key) = key else { return Ok(false) };
         let item = self.calls.get(&self.table, recipient_key(&key.name_of(recipient))).await?;
         Ok(item.as_ref().is_some_and(forgotten::is_no))
@@ -72,7 +73,7 @@ impl Suppressions {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn find(&self, name: &str) -> Result<Option<Stored>, Trouble> {
+    pub async fn find(&self, name: &str) -> Result<Option<Stored>, CallError> {
         Ok(self.calls.get(&self.table, recipient_key(name)).await?.map(Stored::from_item))
     }
 }

@@ -29,8 +29,9 @@ mod near;
 
 pub use self::near::Begun;
 use super::agenda::{Agenda, Entry};
-use super::calls::{Calls, Change, Trouble, Written, update_item};
+use super::calls::{Calls, Change, Written, update_item};
 use super::{Item, NOT_THERE, THERE, as_number, number, string, text};
+use crate::aws::CallError;
 use crate::resend::event::EventType;
 use crate::time::UnixMillis;
 
@@ -99,7 +100,7 @@ impl Timeline {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn rows(&self, partition: &str, family: &str) -> Result<Vec<Item>, Trouble> {
+    pub async fn rows(&self, partition: &str, family: &str) -> Result<Vec<Item>, CallError> {
         // '/' is what follows '.'.
         let (from, to) = (format!("{family}."), format!("{family}/"));
         self.calls.range(&self.table, ("email_id", partition), ("event", &from, &to), usize::MAX).await
@@ -109,7 +110,7 @@ impl Timeline {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn of_type(&self, partition: &str, event_type: EventType) -> Result<Vec<Item>, Trouble> {
+    pub async fn of_type(&self, partition: &str, event_type: EventType) -> Result<Vec<Item>, CallError> {
         // '$' is what follows '#'.
         let (from, to) = (format!("{}#", event_type.as_str()), format!("{}$", event_type.as_str()));
         self.calls.range(&self.table, ("email_id", partition), ("event", &from, &to), usize::MAX).await
@@ -119,7 +120,7 @@ impl Timeline {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn all(&self, partition: &str) -> Result<Vec<Item>, Trouble> {
+    pub async fn all(&self, partition: &str) -> Result<Vec<Item>, CallError> {
         self.calls.range(&self.table, ("email_id", partition), ("event", "!", "~"), usize::MAX).await
     }
 
@@ -134,7 +135,7 @@ impl Timeline {
         problem: &str,
         now: UnixMillis,
         expires_at: UnixMillis,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CallError> {
         let item = Item::from([
             ("email_id".to_owned(), text(partition)),
             ("event".to_owned(), text(format!("poison#{event}"))),
@@ -157,7 +158,7 @@ impl Timeline {
         carrier: &Carrier,
         now: UnixMillis,
         lease: std::time::Duration,
-    ) -> Result<Claim, Trouble> {
+    ) -> Result<Claim, CallError> {
         let mut item = row.key();
         item.insert("kind".to_owned(), text("alert"));
         item.insert("payload".to_owned(), text(&row.payload));
@@ -168,7 +169,7 @@ impl Timeline {
             Written::Done(()) => return Ok(Claim::Ours(row.payload.clone())),
             Written::Refused(Some(stored)) => stored,
             Written::Refused(None) => {
-                return Err(Trouble::Passing("the alert's row was there, and is gone".to_owned()));
+                return Err(CallError::Transient("the alert's row was there, and is gone".to_owned()));
             }
         };
         if is_settled(&stored) {
@@ -205,7 +206,7 @@ impl Timeline {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn note_published(&self, about: &str, id: &str, now: UnixMillis) -> Result<(), Trouble> {
+    pub async fn note_published(&self, about: &str, id: &str, now: UnixMillis) -> Result<(), CallError> {
         let change = Change {
             update: "SET published_at = if_not_exists(published_at, :now)".to_owned(),
             condition: Some(THERE),
@@ -220,7 +221,7 @@ impl Timeline {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn note_refused(&self, about: &str, id: &str, why: &str) -> Result<(), Trouble> {
+    pub async fn note_refused(&self, about: &str, id: &str, why: &str) -> Result<(), CallError> {
         let change = Change {
             update: "SET refused = :why".to_owned(),
             condition: Some(THERE),
@@ -235,7 +236,7 @@ impl Timeline {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn unsettled(&self, about: &str, id: &str) -> Result<Option<String>, Trouble> {
+    pub async fn unsettled(&self, about: &str, id: &str) -> Result<Option<String>, CallError> {
         let Some(item) = self.calls.get(&self.table, alert_key(about, id)).await? else { return Ok(None) };
         Ok((!is_settled(&item)).then(|| string(&item, "payload").to_owned()))
     }
@@ -244,7 +245,7 @@ impl Timeline {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn fold(&self, row: &AlertRow, agenda: &Agenda, digests: &[Entry]) -> Result<(), Trouble> {
+    pub async fn fold(&self, row: &AlertRow, agenda: &Agenda, digests: &[Entry]) -> Result<(), CallError> {
         for digest in digests {
             let mut patience = self.calls.patience();
             loop {
@@ -266,7 +267,7 @@ impl Timeline {
                 }
             }
         }
-        Err(Trouble::Passing("every digest is closed".to_owned()))
+        Err(CallError::Transient("every digest is closed".to_owned()))
     }
 }
 

@@ -28,9 +28,10 @@
 
 use futures_util::{FutureExt, future};
 
-use super::super::calls::{AsOf, Order, Range, Trouble};
+use super::super::calls::{AsOf, Order, Range};
 use super::super::{Item, string, text};
 use super::Timeline;
+use crate::aws::CallError;
 
 /// How many rows are read at once, at first.
 const AT_ONCE: usize = 100;
@@ -60,7 +61,7 @@ impl Timeline {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn begin(&self, partition: &str, event: &str) -> Result<Begun, Trouble> {
+    pub async fn begin(&self, partition: &str, event: &str) -> Result<Begun, CallError> {
         let holds = |begun: &Begun| begun.rows.iter().any(|row| string(row, "event") == event);
         let mut begun = self.first_rows(AsOf::Lately, partition).await?;
         if begun.is_whole && !holds(&begun) {
@@ -72,7 +73,7 @@ impl Timeline {
         Ok(begun)
     }
 
-    async fn first_rows(&self, as_of: AsOf, partition: &str) -> Result<Begun, Trouble> {
+    async fn first_rows(&self, as_of: AsOf, partition: &str) -> Result<Begun, CallError> {
         let page = self.calls.first_page(&self.range(as_of, partition, ("!", "~"), Order::Ascending), AT_ONCE).await?;
         Ok(Begun { rows: page.items, is_whole: page.next.is_none() })
     }
@@ -81,7 +82,7 @@ impl Timeline {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn row(&self, partition: &str, event: &str) -> Result<Option<Item>, Trouble> {
+    pub async fn row(&self, partition: &str, event: &str) -> Result<Option<Item>, CallError> {
         let key = Item::from([("email_id".to_owned(), text(partition)), ("event".to_owned(), text(event))]);
         self.calls.get(&self.table, key).await
     }
@@ -91,7 +92,7 @@ impl Timeline {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn near(&self, partition: &str, event: &str) -> Result<Vec<Item>, Trouble> {
+    pub async fn near(&self, partition: &str, event: &str) -> Result<Vec<Item>, CallError> {
         let (kind, message) = event.split_once('#').unwrap_or((event, ""));
         let other = if kind == OPENED { CLICKED } else { OPENED };
         let beside = [(kind, BESIDE), (other, BESIDE_OTHERS)].map(|(kind, at_most)| async move {

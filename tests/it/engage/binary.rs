@@ -4,10 +4,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use aws_local::tls::{Certificate, Terminator};
+use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use rebound_dev::claude::ClaudeStub;
 use rebound_dev::running::runtime_api;
-use rebound_dev::samples::{self, SignedMessage};
+use rebound_dev::samples;
 use rebound_dev::stack::{EmbeddedAws, Options};
 use serde_json::{Value, json};
 

@@ -91,7 +91,7 @@ async fn a_scanners_clicks_do_not_use_up_the_readers() {
     let mut reader = mail.clicked("c1", after(-10 * MINUTE));
     reader = {
         let body = String::from_utf8(reader.body.clone()).unwrap().replace("203.0.113.24", "198.51.100.7");
-        rebound_dev::samples::SignedMessage::new("c1", NOW.seconds(), body, &crate::support::secret())
+        rebound::resend::signed::SignedMessage::new("c1", NOW.seconds(), body, &crate::support::secret())
     };
     stage.happens(&[reader]).await;
     assert_eq!(stage.receipt().await.done, Done::FollowupProposed);
@@ -211,10 +211,10 @@ async fn a_recipient_gets_no_more_follow_ups_than_the_caps_allow() {
 
 /// The same message, signed at another moment.
 fn message_at(
-    message: &rebound_dev::samples::SignedMessage,
+    message: &rebound::resend::signed::SignedMessage,
     now: rebound::time::UnixMillis,
-) -> rebound_dev::samples::SignedMessage {
-    rebound_dev::samples::SignedMessage::new(
+) -> rebound::resend::signed::SignedMessage {
+    rebound::resend::signed::SignedMessage::new(
         message.id.clone(),
         now.seconds(),
         message.body.clone(),

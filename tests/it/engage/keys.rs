@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use aws_local::secrets_manager::LocalSecretsManager;
-use rebound::claude::keys::{INTERVAL, Key, Keys};
+use rebound::aws::secret::Secret;
+use rebound::claude::key::{self, ApiKey, INTERVAL};
 use rebound::engage::Engager;
 use rebound::message::decision::{By, Receipt};
 use rebound_dev::claude::Behaviour;
@@ -23,12 +24,12 @@ fn put(stage: &Stage, key: &str) {
 }
 
 /// The keys of that secret, which is read again at most once in so much time.
-fn keys(stage: &Stage, interval: Duration) -> Keys {
-    Keys::from_manager(stage.aws.clients().unwrap().secrets_manager(), API_KEYS_NAME.to_owned(), interval)
+fn key(stage: &Stage, interval: Duration) -> Secret<ApiKey> {
+    key::from_manager(stage.aws.clients().unwrap().secrets_manager(), API_KEYS_NAME.to_owned(), interval)
 }
 
 fn engager(stage: &Stage, interval: Duration) -> Engager {
-    Engager::clone(&stage.engager).with_keys(keys(stage, interval))
+    Engager::clone(&stage.engager).with_key(key(stage, interval))
 }
 
 /// What an engager decides about a click on a mail of this id.
@@ -115,10 +116,10 @@ async fn when_the_new_key_is_refused_too_or_is_the_old_one_the_rules_decide_and_
         let stage = Stage::with(&[]).await;
         accepts(&stage, "sk-good");
         put(&stage, "sk-bad");
-        let keys = keys(&stage, Duration::ZERO);
-        assert!(keys.current().await.is_some());
+        let secret = key(&stage, Duration::ZERO);
+        assert!(secret.get().await.is_some());
         put(&stage, second);
-        let engager = Engager::clone(&stage.engager).with_keys(keys);
+        let engager = Engager::clone(&stage.engager).with_key(secret);
         let asked = decides(&stage, &engager, "e1").await.asked;
         assert_eq!(
             (asked.by, asked.because.as_deref()),
@@ -132,10 +133,10 @@ async fn when_the_new_key_is_refused_too_or_is_the_old_one_the_rules_decide_and_
 async fn while_the_secret_cannot_be_read_the_key_that_is_known_is_kept() {
     let stage = Stage::with(&[]).await;
     put(&stage, "sk-1");
-    let keys = keys(&stage, Duration::ZERO);
-    let known = keys.current().await;
-    assert_eq!(known, Key::parse("sk-1"));
+    let secret = key(&stage, Duration::ZERO);
+    let known = secret.get().await;
+    assert_eq!(known.as_deref(), ApiKey::parse("sk-1").as_ref());
     manager(&stage).clear(API_KEYS_NAME);
-    assert_eq!(keys.reread(known.as_ref()).await, None, "it was just refused");
-    assert_eq!(keys.current().await, known);
+    assert_eq!(secret.reload(known.as_ref()).await, None, "it was just refused");
+    assert_eq!(secret.get().await, known);
 }

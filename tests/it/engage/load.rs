@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rebound::policy::money::NanoUsd;
-use rebound_dev::samples::SignedMessage;
+use rebound::resend::signed::SignedMessage;
 
 use super::crowd::{
     Crowded, apart, clicked, decided_once, drained, is, kept_to_the_budget, queued, spent, stored, together,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use aws_local::feeder::Invoke;
 use rebound::aws::stream::BatchAnswer;
 use rebound::message::decision::Done;
-use rebound_dev::samples::SignedMessage;
+use rebound::resend::signed::SignedMessage;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

@@ -23,7 +23,7 @@ async fn remembered(stage: &Stage, recipient: &str) -> Option<(i64, i64)> {
     facts.iter().find(is_it).map(|item| (number(item, "at"), number(item, "until")))
 }
 
-fn opts_out(mail: &Mail, message: &str, at: UnixMillis) -> rebound_dev::samples::SignedMessage {
+fn opts_out(mail: &Mail, message: &str, at: UnixMillis) -> rebound::resend::signed::SignedMessage {
     mail.clicked_by(message, at, PHONE, OPT_OUT)
 }
 

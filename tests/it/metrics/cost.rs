@@ -1,7 +1,7 @@
 //! What the lines cost: CloudWatch takes 0.50 US dollars for each gigabyte of logs.
 
+use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
-use rebound_dev::samples::SignedMessage;
 use rebound_dev::stack::{EmbeddedAws, Options};
 use serde_json::json;
 

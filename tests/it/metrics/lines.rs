@@ -1,7 +1,7 @@
 //! Each line is what the specification says, and nothing from outside is in it.
 
 use rebound::metrics::{Metric, NAMESPACE};
-use rebound_dev::samples::SignedMessage;
+use rebound::resend::signed::SignedMessage;
 use serde_json::{Value, json};
 
 use super::{Lines, STACK, definitions, read};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use aws_local::faults::Fault;
 use rebound::metrics::{Emitter, Metric};
+use rebound::resend::signed::SignedMessage;
 use rebound_dev::claude::Behaviour;
-use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 
 use super::lines::conforms;

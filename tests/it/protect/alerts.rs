@@ -1,7 +1,7 @@
 //! What people are told of, in which words, and how often.
 
+use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
-use rebound_dev::samples::SignedMessage;
 use serde_json::json;
 
 use super::{DAY, HOUR, MINUTE, NOW, Stage, after, mail, of};

@@ -6,13 +6,13 @@ use std::time::Duration;
 use aws_local::faults::{Fault, Half, Told as Heard};
 use futures_util::future::join_all;
 use rebound::aws::stream::BatchAnswer;
+use rebound::policy::brake::State;
 use rebound::policy::brake::{View, brake};
 use rebound::policy::counting::Counter;
 use rebound::policy::numbers::BrakePolicy;
 use rebound::resend::campaign::Campaign;
 use rebound::store::calls::Calls;
 use rebound::store::counters::Campaigns;
-use rebound::store::state::State;
 use rebound::store::version::SeenVersion;
 use serde_json::Value;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use aws_local::faults::{Call, Fault, Half, Service, Told};
 use futures_util::stream::{self, StreamExt};
 use rebound::aws::stream::BatchAnswer;
+use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
-use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 

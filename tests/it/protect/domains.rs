@@ -1,6 +1,6 @@
 //! A domain that loses its verification is an alert; one that is verified again, or set up, is none.
 
-use rebound_dev::samples::SignedMessage;
+use rebound::resend::signed::SignedMessage;
 use serde_json::json;
 
 use super::{HOUR, MINUTE, NOW, Stage, after, mail, of};

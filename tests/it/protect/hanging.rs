@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use aws_local::faults::{Fault, Service};
-use rebound_dev::samples::SignedMessage;
+use rebound::resend::signed::SignedMessage;
 
 use super::{DAY, MINUTE, NOW, Stage, after, again, mail, of, soon};
 

@@ -10,9 +10,9 @@ use rebound::policy::counting::{Counter, Figures};
 use rebound::policy::late::Late;
 use rebound::policy::numbers::BrakePolicy;
 use rebound::resend::campaign::Cohort;
+use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use rebound::time::UnixMillis;
-use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 
 use super::{HOUR, MINUTE, NOW, Stage, after, message_of};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use rebound::aws::stream::BatchAnswer;
-use rebound_dev::samples::SignedMessage;
+use rebound::resend::signed::SignedMessage;
 use serde_json::{Value, json};
 
 use super::{DAY, HOUR, MINUTE, NOW, Stage, after, mail, message_of};

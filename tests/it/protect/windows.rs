@@ -1,6 +1,6 @@
 //! What is remembered stays as long as the longest window that asks for it.
 
-use rebound_dev::samples::SignedMessage;
+use rebound::resend::signed::SignedMessage;
 use serde_json::{Value, json};
 
 use super::{DAY, HOUR, MINUTE, Stage, after, mail, of};

@@ -35,12 +35,12 @@ pub(super) fn of(service: Service, fault: Fault, operation: &str, body: &[u8]) -
             sqs::error(status, code, MESSAGE)
         }
         Service::Http => {
-            let status = match fault {
-                Fault::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
-                Fault::Invalid => StatusCode::BAD_REQUEST,
-                _ => StatusCode::TOO_MANY_REQUESTS,
+            let (status, kind) = match fault {
+                Fault::ServerError => (StatusCode::INTERNAL_SERVER_ERROR, "api_error"),
+                Fault::Invalid => (StatusCode::BAD_REQUEST, "invalid_request_error"),
+                _ => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
             };
-            let body = json!({ "type": "error", "error": { "type": "error", "message": MESSAGE } });
+            let body = json!({ "type": "error", "error": { "type": kind, "message": MESSAGE } });
             let mut response = json_response(status, "application/json", body.to_string());
             if status == StatusCode::TOO_MANY_REQUESTS {
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

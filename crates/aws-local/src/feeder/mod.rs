@@ -32,7 +32,7 @@ use self::lane::Lane;
 use self::progress::Progress;
 use self::reader::{Reader, Reading};
 use self::stream::Stream;
-use super::dynamodb_api::{Access, CallError};
+use super::dynamodb_api::{Access, DynamoDbApiError};
 use super::sam::Mapping;
 
 /// How often the checkpoint is written, at most.
@@ -43,7 +43,7 @@ const BETWEEN_CHECKPOINTS: Duration = Duration::from_millis(250);
 pub enum FeedError {
     /// DynamoDB does not answer as it should.
     #[error(transparent)]
-    Call(#[from] CallError),
+    Call(#[from] DynamoDbApiError),
     /// The table has no stream.
     #[error("the table {0} has no stream")]
     NoStream(String),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::FeedError;
 
-use crate::dynamodb_api::{Access, CallError, DynamoDbApi};
+use crate::dynamodb_api::{Access, DynamoDbApi, DynamoDbApiError};
 
 /// The most records of one read, as DynamoDB has it.
 pub(super) const MOST_RECORDS: usize = 1_000;
@@ -50,7 +50,7 @@ impl Stream {
     }
 
     /// The next records; none, if there are none yet.
-    pub(super) async fn read(&mut self) -> Result<Vec<Value>, CallError> {
+    pub(super) async fn read(&mut self) -> Result<Vec<Value>, DynamoDbApiError> {
         let iterator = match self.iterator.take() {
             Some(iterator) => iterator,
             None => self.iterator().await?,
@@ -68,7 +68,7 @@ impl Stream {
         Ok(records)
     }
 
-    async fn iterator(&self) -> Result<String, CallError> {
+    async fn iterator(&self) -> Result<String, DynamoDbApiError> {
         let mut request = json!({ "StreamArn": self.arn, "ShardId": self.shard, "ShardIteratorType": "TRIM_HORIZON" });
         if let (Some(position), Some(request)) = (&self.position, request.as_object_mut()) {
             request.insert("ShardIteratorType".to_owned(), json!("AFTER_SEQUENCE_NUMBER"));

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::scan::{Wanted, scan};
+use rebound::aws::CallError;
+use rebound::policy::brake::State;
 use rebound::policy::counting::{Counter, Figures};
 use rebound::policy::late::Late;
 use rebound::resend::campaign::{Campaign, Cohort};
-use rebound::store::calls::{Calls, Trouble};
+use rebound::store::calls::Calls;
 use rebound::store::counters::{Campaigns, add_late, cohort_figures};
-use rebound::store::state::State;
 use rebound::store::string;
 use rebound::time::{UnixMillis, days};
 
@@ -74,7 +75,12 @@ pub fn bounce_rate(figures: &Figures) -> Option<f64> {
 ///
 /// # Errors
 /// DynamoDB can't be asked.
-pub async fn one(calls: &Calls, table: &str, campaign: &Campaign, since: UnixMillis) -> Result<Option<Known>, Trouble> {
+pub async fn one(
+    calls: &Calls,
+    table: &str,
+    campaign: &Campaign,
+    since: UnixMillis,
+) -> Result<Option<Known>, CallError> {
     let campaigns = Campaigns::new(calls.clone(), table);
     let cohorts = campaigns.cohorts(campaign).await?;
     let late = campaigns.late(campaign, since).await?;
@@ -96,7 +102,7 @@ pub async fn all(
     now: UnixMillis,
     since_days: u32,
     read: impl Fn(usize),
-) -> Result<BTreeMap<String, Known>, Trouble> {
+) -> Result<BTreeMap<String, Known>, CallError> {
     let mut found: BTreeMap<String, Known> = BTreeMap::new();
     // Cohorts begin with a digit.
     let wanted = Wanted {
@@ -115,11 +121,11 @@ pub async fn all(
             let known = found.entry(string(&item, "campaign").to_owned()).or_default();
             match cohort_figures(&item) {
                 Some(cohort) => known.cohorts.push(cohort),
-                None if string(&item, "cohort") == "state" => known.state = State::from_item(&item),
+                None if string(&item, "cohort") == "state" => known.state = rebound::store::state::from_item(&item),
                 None => add_late(&item, &mut known.late),
             }
         }
-        Ok::<(), Trouble>(())
+        Ok::<(), CallError>(())
     })
     .await?;
     found.values_mut().for_each(|known| known.keep_since(now.minus(days(since_days))));

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
+use rebound::aws::CallError;
 use rebound::resend::recipient::Recipient;
-use rebound::store::calls::{Calls, Trouble};
+use rebound::store::calls::Calls;
 use rebound::store::forgotten::{self, ForgottenKey};
 use rebound::store::suppressions::{Standing, Stored};
 use rebound::store::{Item, recipient_key, string};
@@ -62,7 +63,7 @@ pub async fn check(
     addresses: &[String],
     now: UnixMillis,
     done: impl Fn(usize),
-) -> Result<Vec<Answer>, Trouble> {
+) -> Result<Vec<Answer>, CallError> {
     let parsed: Vec<Option<Recipient>> = addresses.iter().map(|address| Recipient::parse(address)).collect();
     let distinct: BTreeSet<&Recipient> = parsed.iter().flatten().collect();
     let distinct: Vec<&Recipient> = distinct.into_iter().collect();
@@ -95,8 +96,8 @@ impl Found {
         table: &str,
         names: Vec<String>,
         done: impl Fn(usize),
-    ) -> Result<(), Trouble> {
-        type Asked = (usize, Result<Vec<Item>, Trouble>);
+    ) -> Result<(), CallError> {
+        type Asked = (usize, Result<Vec<Item>, CallError>);
         let asks: Vec<BoxFuture<'_, Asked>> = names
             .chunks(BATCH)
             .map(|some| {

@@ -8,9 +8,10 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::mpsc;
 
+use rebound::aws::CallError;
 use rebound::store::Item;
 pub use rebound::store::calls::Wanted;
-use rebound::store::calls::{Calls, Page, Trouble};
+use rebound::store::calls::{Calls, Page};
 
 /// How many segments are read at once.
 pub const SEGMENTS: i32 = 8;
@@ -22,14 +23,14 @@ const WAITING: usize = 16;
 ///
 /// # Errors
 /// DynamoDB can't be asked, or `each` says stop.
-pub async fn scan<E: From<Trouble>>(
+pub async fn scan<E: From<CallError>>(
     calls: &Calls,
     table: &str,
     wanted: &Wanted,
     mut each: impl AsyncFnMut(Vec<Item>, usize) -> Result<(), E>,
 ) -> Result<(), E> {
     let (sender, mut pages) = mpsc::channel(WAITING);
-    let segments: Vec<BoxFuture<'_, Result<(), Trouble>>> =
+    let segments: Vec<BoxFuture<'_, Result<(), CallError>>> =
         (0..SEGMENTS).map(|segment| read(calls, table, wanted, segment, sender.clone()).boxed()).collect();
     drop(sender);
     let reading = async {
@@ -37,7 +38,7 @@ pub async fn scan<E: From<Trouble>>(
         while let Some(read) = reading.next().await {
             read?;
         }
-        Ok::<(), Trouble>(())
+        Ok::<(), CallError>(())
     };
     let looking = async {
         while let Some(Page { items, scanned, .. }) = pages.recv().await {
@@ -57,7 +58,7 @@ async fn read(
     wanted: &Wanted,
     segment: i32,
     pages: mpsc::Sender<Page>,
-) -> Result<(), Trouble> {
+) -> Result<(), CallError> {
     let mut start = None;
     loop {
         let page = calls.scan_page(table, wanted, (segment, SEGMENTS), start).await?;

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
-use rebound_dev::samples::{self, SignedMessage};
+use rebound_dev::samples;
 use rebound_dev::stack::{EmbeddedAws, Options};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};

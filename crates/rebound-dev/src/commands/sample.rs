@@ -4,8 +4,9 @@
 
 use std::process::ExitCode;
 
-use crate::samples::{self, SignedMessage};
+use crate::samples;
 use aws_local::function_url;
+use rebound::resend::signed::SignedMessage;
 
 use crate::LOCAL_SECRET;
 use rebound::resend::signature::{SigningSecret, SigningSecrets};
@@ -47,7 +48,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let body = if arguments.recent { recent() } else { as_it_is() };
     let body = body.ok_or_else(|| format!("there is no sample of {event_type}; `rebound sample` lists the types"))?;
     let secret = signing_secret()?;
-    let id = arguments.id.clone().unwrap_or_else(samples::new_message_id);
+    let id = arguments.id.clone().unwrap_or_else(rebound::resend::signed::new_message_id);
     let message = SignedMessage::new(id, UnixMillis::now().seconds(), body, &secret);
     let Some(url) = &arguments.post else {
         println!("{:#}", function_url::event("POST", "/", &message.headers, &message.body));

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::webhooks::{Hook, with};
-use crate::samples::SignedMessage;
 use rebound::resend::signature::SigningSecret;
+use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 
 /// Time between the first try and the second.

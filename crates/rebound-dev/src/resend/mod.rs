@@ -25,8 +25,8 @@ use serde_json::Value;
 use self::delivery::{Delivery, Logged};
 pub use self::door::SENDING_KEY;
 use self::state::State;
-use super::samples::new_message_id;
 use aws_local::server::Server;
+use rebound::resend::signed::new_message_id;
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

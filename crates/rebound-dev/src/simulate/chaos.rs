@@ -1,8 +1,8 @@
 //! In which order the webhooks come, and what comes besides.
 
 use super::story::{Message, Story};
-use crate::samples::SignedMessage;
 use rebound::resend::signature::SigningSecret;
+use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 
 /// What may go wrong on purpose.

@@ -28,9 +28,10 @@ use aws_local::sns::LocalSns;
 use aws_local::sqs::LocalSqs;
 use aws_local::{function_url, server::Server};
 use rebound::aws::{AwsEnvironment, NotSet};
+use rebound::config::EnvironmentError;
 use rebound::engage::Engager;
 use rebound::protect::Protector;
-use rebound::receive::{EnvironmentError, Receiver};
+use rebound::receive::Receiver;
 
 /// The name of the webhook secret in the local Secrets Manager.
 pub const SECRET_NAME: &str = "rebound/webhook";

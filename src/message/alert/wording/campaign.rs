@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::message::alert::{Alert, Kind, Severity};
+use crate::policy::brake::State;
 use crate::policy::brake::{Status, View};
 use crate::policy::counting::Counter;
 use crate::resend::campaign::Campaign;
-use crate::store::state::State;
 use crate::time::UnixMillis;
 
 /// A campaign as it is now, for an alert about one of its mails.

@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::aws::stream::BatchAnswer;
 use rebound::message::decision::{Done, Receipt};
 use rebound::resend::recipient::Recipient;
+use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use rebound::store::decisions::Happening;
 use rebound::time::UnixMillis;
 use rebound_dev::claude::{Asked, Behaviour};
-use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 
 use super::end::{End, published_id};

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use rebound::message::decision::Done;
+use rebound::resend::signed::SignedMessage;
 use rebound_dev::claude::{Asked, Behaviour};
-use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 
 use super::super::{LINK, PHONE};

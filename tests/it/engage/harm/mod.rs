@@ -10,10 +10,10 @@ use aws_local::sns::Published;
 use rebound::aws::queue::{Delivery, Engagement};
 use rebound::aws::stream::BatchAnswer;
 use rebound::message::decision::{By, Done, Receipt};
+use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use rebound::store::row::payload_text;
 use rebound_dev::claude::Behaviour;
-use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 
 use super::{MINUTE, Mail, Stage, after, suppress};

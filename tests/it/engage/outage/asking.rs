@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_local::faults::{Fault, Service};
 use rebound::aws::queue::Delivery;
 use rebound::aws::stream::BatchAnswer;
-use rebound::claude::keys::Key;
+use rebound::claude::key::ApiKey;
 use rebound::claude::{Charge, Claude, Failure};
 use rebound::engage::Engager;
 use rebound::message::decision::By;
@@ -106,7 +106,7 @@ async fn at_the_last_delivery_claude_gets_the_time_that_is_left_and_then_the_rul
 async fn who_finds_no_place_to_ask_waits_no_longer_than_for_an_answer_and_pays_nothing() {
     let stage = Stage::start().await;
     stage.claude.plan(|_| Behaviour::Default.after(Duration::from_secs(600)));
-    let (claude, key) = (Claude::new(&stage.claude.url(), 1).unwrap(), Key::parse("sk-ant-test").unwrap());
+    let (claude, key) = (Claude::new(&stage.claude.url(), 1).unwrap(), ApiKey::parse("sk-ant-test").unwrap());
     let (slow, soon) = (Duration::from_secs(2), Duration::from_millis(300));
     let (first, second) = tokio::join!(claude.ask(&key, b"{}".to_vec(), slow), claude.ask(&key, b"{}".to_vec(), soon));
     assert_eq!(first, Err(Failure::TimedOut));

@@ -69,7 +69,7 @@ async fn a_record_is_as_lambda_hands_it_over() {
     let record = &recorder.invocations()[0].event["Records"][0];
     assert_eq!(record["eventName"], "INSERT");
     assert_eq!(record["eventSource"], "aws:dynamodb");
-    assert!(record["eventSourceARN"].as_str().unwrap().contains(":table/rebound-events/stream/"), "{record}");
+    assert!(record["eventSourceARN"].as_str().unwrap().contains(":table/app-events/stream/"), "{record}");
     assert_eq!(record["dynamodb"]["NewImage"]["kind"], json!({ "S": "event" }));
     assert_eq!(record["dynamodb"]["StreamViewType"], "NEW_IMAGE");
 }

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use comfy_table::Color;
+use rebound::policy::brake::State;
 use rebound::policy::brake::Status;
 use rebound::policy::counting::{Counter, Figures};
 use rebound::policy::numbers::{BrakePolicy, Limit, Policy};
 use rebound::resend::campaign::Campaign;
-use rebound::store::state::State;
 use rebound::time::{UnixMillis, days, hours};
 use rebound_cli::operate::campaigns::{Known, all, bounce_rate, complaint_rate, like, one, rate};
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use rebound::aws::secrets::SecretSource;
+use rebound::receive::secret as webhook_secret;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::signature::{SigningSecret, SigningSecrets};
 use rebound::time::UnixMillis;
@@ -200,8 +200,8 @@ async fn secret(place: Option<&Place>, url: &str) -> Result<SigningSecret, Failu
         Err(_) if is_local(url) => return Ok(LOCAL_SECRET.parse()?),
         Err(error) => return Err(error.into()),
     };
-    let source = SecretSource::from_manager(place.aws().secrets_manager(), arn, Duration::from_secs(60)).await;
-    let secret = source.current().and_then(|secrets| secrets.first().cloned());
+    let source = webhook_secret::from_manager(place.aws().secrets_manager(), arn, Duration::from_secs(60)).await;
+    let secret = source.known().and_then(|secrets| secrets.first().cloned());
     let unread = if place.is_near() {
         "the signing secret can't be read from `rebound dev`, which has stopped or was started again: start it again, and look at its file (--local=FILE)"
     } else {

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rebound::store::calls::Trouble;
+use rebound::aws::CallError;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::Note;
 use rebound_cli::operate::scan::{Wanted, scan};
@@ -229,7 +229,7 @@ pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Fail
 #[derive(Debug, thiserror::Error)]
 enum ExportError {
     #[error(transparent)]
-    Read(#[from] Trouble),
+    Read(#[from] CallError),
     #[error(transparent)]
     Write(#[from] WriteError),
 }

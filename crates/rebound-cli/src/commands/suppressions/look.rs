@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
+use rebound::aws::CallError;
 use rebound::policy::suppression::Reason;
 use rebound::resend::recipient::Recipient;
-use rebound::store::calls::Trouble;
 use rebound::store::suppressions::Stored;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::{self, Done};
@@ -54,7 +54,7 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, Failure>
                 found.push((recipient, standing));
             }
         }
-        Ok::<(), Trouble>(())
+        Ok::<(), CallError>(())
     })
     .await?;
     progress.finish_and_clear();

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::secret::Stored;
 use crate::resend_api::SecretText;
 use rebound::resend::signature::SigningSecret;
+use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::time::UnixMillis;
-use rebound_dev::samples::{SignedMessage, new_message_id};
 
 /// How long the function may take to read its secret again: it does so at most once a minute.
 const PATIENCE: Duration = Duration::from_secs(80);

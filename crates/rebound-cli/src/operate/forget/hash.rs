@@ -5,7 +5,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{ForgetError, Forgetting};
 use crate::operate::audit::Note;
-use rebound::store::calls::{Change, Trouble, Written};
+use rebound::aws::CallError;
+use rebound::store::calls::{Change, Written};
 use rebound::store::forgotten::{ForgottenKey, KEY_ITEM, REASON};
 use rebound::store::suppressions::Suppressions;
 use rebound::store::{Item, number, recipient_key};
@@ -36,7 +37,7 @@ impl Forgetting<'_> {
             Written::Done(()) => item,
             Written::Refused(stored) => stored.unwrap_or_default(),
         };
-        let unusable = || Trouble::Never(format!("the item {KEY_ITEM} holds no key of 32 bytes or more"));
+        let unusable = || CallError::Permanent(format!("the item {KEY_ITEM} holds no key of 32 bytes or more"));
         Ok(ForgottenKey::from_item(&stored).ok_or_else(unusable)?)
     }
 }

@@ -35,8 +35,9 @@ use self::fate::{Fate, cut_attributes, fate, fate_in_list, fate_with_all};
 pub use self::tables::Tables;
 use super::audit::{Note, partition};
 use super::scan::{Wanted, scan};
+use rebound::aws::CallError;
 use rebound::resend::recipient::Recipient;
-use rebound::store::calls::{Calls, Trouble, Written};
+use rebound::store::calls::{Calls, Written};
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, recipient_key, string, text};
 
@@ -52,7 +53,7 @@ const TRIES: u32 = 20;
 pub enum ForgetError {
     /// A table can't be read or written.
     #[error("{0}; what is done is done: run it again for the rest")]
-    Trouble(#[from] Trouble),
+    CallError(#[from] CallError),
     /// The note would keep what is to be forgotten.
     #[error("the reason has the address in it, and is kept: write it without")]
     NoteHasIt,
@@ -255,7 +256,7 @@ impl Forgetting<'_> {
                 Written::Refused(None) => return Ok(()),
             };
         }
-        Err(Trouble::Passing("others kept changing the same row".to_owned()).into())
+        Err(CallError::Transient("others kept changing the same row".to_owned()).into())
     }
 
     async fn delete(

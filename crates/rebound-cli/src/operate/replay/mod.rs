@@ -18,13 +18,13 @@ use tokio::time::Instant;
 use self::effects::{Effects, Watch};
 use super::place::{Place, PlaceError};
 use crate::operate::clients;
+use rebound::aws::CallError;
 use rebound::aws::queue::{BATCH, Engagement, Queue};
 use rebound::aws::stream::Record;
 use rebound::aws::topic::Topic;
 use rebound::aws::{AwsEnvironment, NotSet, describe};
 use rebound::config::{ConfigError, ProtectConfig};
 use rebound::protect::Protector;
-use rebound::store::calls::Trouble;
 use rebound::store::{Item, string};
 use rebound::time::UnixMillis;
 
@@ -57,7 +57,7 @@ pub enum ReplayError {
     Aws(#[from] NotSet),
     /// The events can't be read.
     #[error("the events can't be read: {0}")]
-    Read(#[from] Trouble),
+    Read(#[from] CallError),
     /// What the deployed function is set to is not known.
     #[error(
         "what protect is set to can't be read: {0}; allow lambda:GetFunctionConfiguration, or set CAMPAIGN_TAG and POLICY as the stack has them"

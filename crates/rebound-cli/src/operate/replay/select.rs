@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::{Function, ReplayError};
 use crate::operate::scan::{Wanted, scan};
+use rebound::aws::CallError;
 use rebound::protect;
-use rebound::store::calls::{Calls, Trouble};
+use rebound::store::calls::Calls;
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, as_number, number, string, text};
 use rebound::time::UnixMillis;
@@ -50,7 +51,7 @@ impl Selection {
             scan(calls, events_table, &wanted, async |items, number| {
                 read(number);
                 rows.extend(items);
-                Ok::<(), Trouble>(())
+                Ok::<(), CallError>(())
             })
             .await?;
         }

@@ -15,9 +15,10 @@ use super::lifted::{Lifted, LiftedByHand, Taken, take};
 use crate::operate::audit::{IMPORT, Note};
 use crate::operate::check::{Answer, check};
 pub use crate::operate::lists::Unreadable;
+use rebound::aws::CallError;
 use rebound::policy::suppression::{Change, Effect, Reason};
 use rebound::resend::recipient::Recipient;
-use rebound::store::calls::{Change as Condition, Trouble};
+use rebound::store::calls::Change as Condition;
 use rebound::store::suppressions::Suppressions;
 use rebound::time::UnixMillis;
 
@@ -60,7 +61,7 @@ pub async fn import(
     by_hand: LiftedByHand,
     note: &Note,
     done: impl Fn(),
-) -> Result<Report, Trouble> {
+) -> Result<Report, CallError> {
     if !read.changes.is_empty() {
         keep_note(list, note).await?;
     }
@@ -71,7 +72,7 @@ pub async fn import(
 ///
 /// # Errors
 /// DynamoDB can't be asked.
-pub async fn keep_note(list: &List, note: &Note) -> Result<(), Trouble> {
+pub async fn keep_note(list: &List, note: &Note) -> Result<(), CallError> {
     list.calls.put(&list.events, &note.row(IMPORT, "imported", &[]), &Condition::default()).await.map(drop)
 }
 
@@ -85,7 +86,7 @@ pub async fn import_part(
     by_hand: LiftedByHand,
     note: &Note,
     done: impl Fn(),
-) -> Result<Report, Trouble> {
+) -> Result<Report, CallError> {
     let Read { mut changes, unreadable } = read;
     let mut report = Report { unreadable, ..Report::default() };
     if changes.is_empty() {
@@ -105,7 +106,7 @@ pub async fn import_part(
         .map(|(recipient, change)| (recipient, change.reason))
         .collect();
     let table = &Suppressions::new(list.calls.clone(), &list.suppressions);
-    let merges: Vec<BoxFuture<'_, Result<Taken, Trouble>>> = changes
+    let merges: Vec<BoxFuture<'_, Result<Taken, CallError>>> = changes
         .iter()
         .map(|entry| {
             let (recipient, change) = entry;
@@ -138,7 +139,7 @@ async fn forgotten(
     list: &List,
     changes: &[(Recipient, Change)],
     now: UnixMillis,
-) -> Result<BTreeSet<Recipient>, Trouble> {
+) -> Result<BTreeSet<Recipient>, CallError> {
     let all: Vec<&Recipient> = changes.iter().map(|(recipient, _)| recipient).collect();
     let addresses: Vec<String> = all.iter().map(|recipient| recipient.as_str().to_owned()).collect();
     let answers = check(&list.calls, &list.suppressions, &addresses, now, |_| {}).await?;

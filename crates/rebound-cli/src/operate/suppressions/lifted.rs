@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::List;
 use crate::operate::audit::{self, Note};
+use rebound::aws::CallError;
 use rebound::policy::suppression::{Change, Effect, Reason, Record};
 use rebound::resend::recipient::Recipient;
-use rebound::store::calls::Trouble;
 use rebound::store::forgotten::ForgottenKey;
 use rebound::store::operator::{ByHand, Changed};
 use rebound::store::suppressions::{Stored, Suppressions};
@@ -58,7 +58,7 @@ pub(super) async fn take(
     has_time: bool,
     by_hand: LiftedByHand,
     note: &Note,
-) -> Result<Taken, Trouble> {
+) -> Result<Taken, CallError> {
     if change.effect == Effect::Lift {
         return Ok(table.merge(recipient, key, None, change).await?.into());
     }
@@ -103,7 +103,7 @@ async fn again(
     recipient: &Recipient,
     change: &Change,
     note: &Note,
-) -> Result<Taken, Trouble> {
+) -> Result<Taken, CallError> {
     let changes = |stored: &Stored| {
         let at = stored.suppression.time_by_hand(change.reason, note.at);
         vec![Change { at, ..change.clone() }]
@@ -119,7 +119,7 @@ async fn lifted_by_hand(
     recipient: &Recipient,
     reason: Reason,
     record: &Record,
-) -> Result<Option<Lifted>, Trouble> {
+) -> Result<Option<Lifted>, CallError> {
     let done = audit::of(&list.calls, &list.events, recipient.as_str()).await?;
     let of_reason = |done: &&audit::Done| done.reasons.iter().any(|name| name == reason.as_str());
     let last = done.iter().rfind(of_reason).filter(|done| done.action == "removed");

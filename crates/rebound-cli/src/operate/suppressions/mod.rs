@@ -15,10 +15,11 @@ pub mod lifted;
 pub mod restore;
 
 use crate::operate::audit::Note;
+use rebound::aws::CallError;
 use rebound::policy::suppression::{Change, Effect, Grounds, Reason, Record};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
-use rebound::store::calls::{Calls, Trouble};
+use rebound::store::calls::Calls;
 use rebound::store::forgotten::{self, ForgottenKey};
 use rebound::store::operator::{ByHand, Changed};
 use rebound::store::suppressions::{Standing, Stored, Suppressions};
@@ -72,7 +73,7 @@ impl List {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn forgotten_key(&self) -> Result<Option<ForgottenKey>, Trouble> {
+    pub async fn forgotten_key(&self) -> Result<Option<ForgottenKey>, CallError> {
         forgotten::key(&self.calls, &self.suppressions).await
     }
 
@@ -84,7 +85,7 @@ impl List {
         &self,
         recipient: &Recipient,
         key: Option<&ForgottenKey>,
-    ) -> Result<(Option<Stored>, bool), Trouble> {
+    ) -> Result<(Option<Stored>, bool), CallError> {
         let known = self.table().find(recipient.as_str()).await?;
         Ok((known, self.table().is_forgotten(recipient, key).await?))
     }
@@ -99,7 +100,7 @@ impl List {
         reason: Reason,
         key: Option<&ForgottenKey>,
         note: &Note,
-    ) -> Result<Done, Trouble> {
+    ) -> Result<Done, CallError> {
         if self.find(recipient, key).await?.1 {
             return Ok(Done { outcome: Outcome::Forgotten, standing: Vec::new() });
         }
@@ -125,7 +126,7 @@ impl List {
         only: &[Reason],
         key: Option<&ForgottenKey>,
         note: &Note,
-    ) -> Result<Done, Trouble> {
+    ) -> Result<Done, CallError> {
         let lift = |stored: &Stored| {
             let suppression = &stored.suppression;
             let wanted = |reason: &Reason| only.is_empty() || only.contains(reason);
@@ -152,7 +153,7 @@ impl List {
         key: Option<&ForgottenKey>,
         changes: impl Fn(&Stored) -> Vec<Change>,
         note: &Note,
-    ) -> Result<Done, Trouble> {
+    ) -> Result<Done, CallError> {
         let row = note.row(recipient.as_str(), action, &[]);
         let by_hand = ByHand { recipient, key, note: Some((&self.events, row)), also: None };
         let (outcome, stored) = match self.table().change(&by_hand, None, changes).await? {

@@ -2,9 +2,9 @@
 
 use super::{List, change};
 use crate::operate::audit::Note;
+use rebound::aws::CallError;
 use rebound::policy::suppression::{Change, Effect, Reason};
 use rebound::store::agenda::{Agenda, Entry, Kind};
-use rebound::store::calls::Trouble;
 use rebound::store::forgotten::ForgottenKey;
 use rebound::store::lifts::Lift;
 use rebound::store::operator::{ByHand, Changed};
@@ -36,7 +36,12 @@ impl List {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn lifts(&self, agenda_table: &str, since: UnixMillis, until: UnixMillis) -> Result<Vec<Lift>, Trouble> {
+    pub async fn lifts(
+        &self,
+        agenda_table: &str,
+        since: UnixMillis,
+        until: UnixMillis,
+    ) -> Result<Vec<Lift>, CallError> {
         Agenda::new(self.calls.clone(), agenda_table).lifts(since, until, usize::MAX).await
     }
 
@@ -54,7 +59,7 @@ impl List {
         key: Option<&ForgottenKey>,
         note: &Note,
         mode: Mode,
-    ) -> Result<Restored, Trouble> {
+    ) -> Result<Restored, CallError> {
         let recipient = &lift.recipient;
         let (known, is_forgotten) = self.find(recipient, key).await?;
         if is_forgotten {

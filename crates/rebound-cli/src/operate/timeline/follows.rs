@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::operate::suppressions::List;
+use rebound::aws::CallError;
 use rebound::policy::suppression::{Change, Effect, Protection, protection};
 use rebound::resend::event::Event;
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
-use rebound::store::calls::Trouble;
 use rebound::store::row::{self, RowKind};
 use rebound::store::suppressions::{Stored, Suppressions};
 use rebound::store::{Item, as_number, string};
@@ -24,7 +24,7 @@ pub struct Known {
 
 impl Known {
     /// Reads what the list says of everybody whom webhooks among these rows suppress or lift.
-    pub(super) async fn of(list: &List, rows: &[Item], now: UnixMillis) -> Result<Self, Trouble> {
+    pub(super) async fn of(list: &List, rows: &[Item], now: UnixMillis) -> Result<Self, CallError> {
         let table = Suppressions::new(list.calls.clone(), &list.suppressions);
         let concerned: BTreeSet<Recipient> = rows.iter().flat_map(concerned).collect();
         let mut known = Self { now, list: BTreeMap::new() };

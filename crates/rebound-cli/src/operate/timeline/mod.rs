@@ -12,10 +12,10 @@ use self::told::entry;
 use super::audit;
 use super::scan::{Wanted, scan};
 use super::suppressions::List;
+use rebound::aws::CallError;
 use rebound::policy::addressees::Concerned;
 use rebound::resend::event::Event;
 use rebound::resend::recipient::Recipient;
-use rebound::store::calls::Trouble;
 use rebound::store::row::{self, RowKind, payload_text};
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, string};
@@ -50,7 +50,7 @@ pub fn entries(rows: &[Item], known: &Known) -> Vec<Entry> {
 ///
 /// # Errors
 /// DynamoDB can't be asked.
-pub async fn of_email(list: &List, email_id: &str, now: UnixMillis) -> Result<Vec<Entry>, Trouble> {
+pub async fn of_email(list: &List, email_id: &str, now: UnixMillis) -> Result<Vec<Entry>, CallError> {
     let rows = Timeline::new(list.calls.clone(), &list.events).all(email_id).await?;
     Ok(entries(&rows, &Known::of(list, &rows, now).await?))
 }
@@ -64,13 +64,13 @@ pub async fn of_address(
     recipient: &Recipient,
     now: UnixMillis,
     read: impl Fn(usize),
-) -> Result<Vec<Entry>, Trouble> {
+) -> Result<Vec<Entry>, CallError> {
     let mut partitions = BTreeSet::new();
     scan(&list.calls, &list.events, &Wanted::default(), async |rows, number| {
         read(number);
         let concerned = rows.iter().filter(|row| concerns(row, recipient));
         partitions.extend(concerned.map(|row| string(row, "email_id").to_owned()));
-        Ok::<(), Trouble>(())
+        Ok::<(), CallError>(())
     })
     .await?;
     partitions.insert(audit::partition(recipient.as_str()));

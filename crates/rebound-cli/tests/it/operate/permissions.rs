@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
-use rebound_dev::samples::SignedMessage;
 use serde_json::{Value, json};
 
 use super::connect::{KEY, World};

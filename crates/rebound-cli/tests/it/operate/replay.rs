@@ -7,13 +7,13 @@ use aws_local::faults::Fault;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::policy::counting::Figures;
 use rebound::resend::campaign::{Campaign, Cohort};
+use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use rebound::store::counters::Campaigns;
 use rebound_cli::operate::place::{Options, Place};
 use rebound_cli::operate::replay::select::Selection;
 use rebound_cli::operate::replay::{Function, On, Report, replay};
 use rebound_dev::overlay::Overlay;
-use rebound_dev::samples::SignedMessage;
 use rebound_dev::simulate::story::Story;
 use serde_json::json;
 

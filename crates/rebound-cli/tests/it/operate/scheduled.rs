@@ -9,10 +9,10 @@ use rebound::policy::brake::{Status, brake};
 use rebound::policy::counting::{Count, Counter, MessageHash, Once};
 use rebound::policy::numbers::BrakePolicy;
 use rebound::resend::campaign::{Campaign, Cohort};
+use rebound::resend::signed::SignedMessage;
 use rebound::store::calls::Calls;
 use rebound::store::counters::Campaigns;
 use rebound_cli::operate::campaigns::{all, one};
-use rebound_dev::samples::SignedMessage;
 use serde_json::json;
 
 use crate::support::protect::{DAY, HOUR, MINUTE, NOW, Stage, after, mail, soon};

@@ -1,7 +1,7 @@
 //! The door: the Resend in memory refuses what the real one refuses, and the commands say which refusal it was.
 
 use rebound::claude::Claude;
-use rebound::claude::keys::Key;
+use rebound::claude::key::ApiKey;
 use rebound_dev::resend::{Behaviour, LocalResend, SENDING_KEY};
 use serde_json::{Value, json};
 
@@ -93,7 +93,7 @@ async fn every_request_of_ours_says_who_asks() {
     let post = rebound::claude::web::client().post(server.url()).send().await;
     assert_eq!(post.unwrap().status().as_u16(), 500);
     let claude = Claude::new(&server.url(), 1).unwrap();
-    let key = Key::parse("sk-ant-test").unwrap();
+    let key = ApiKey::parse("sk-ant-test").unwrap();
     claude.ask(&key, b"{}".to_vec(), std::time::Duration::from_secs(5)).await.unwrap_err();
     let world = World::start().await;
     let mut variables = world.variables();

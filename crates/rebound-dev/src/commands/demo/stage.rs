@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::LOCAL_SECRET;
 use crate::running::{feed, timeout_of};
-use crate::samples::{SignedMessage, new_message_id};
 use crate::stack::{ENGAGE_QUEUE, EmbeddedAws, Options, serve_function_url};
 use aws_local::feeder::{self, Feeder, Invoke};
 use aws_local::server::Server;
@@ -18,6 +17,7 @@ use rebound::aws::stream::Invocation;
 use rebound::message::alert::Alert;
 use rebound::protect::{Protector, TickReport};
 use rebound::resend::signature::SigningSecret;
+use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::store::Item;
 use rebound::store::tables::TABLES;
 use rebound::time::UnixMillis;

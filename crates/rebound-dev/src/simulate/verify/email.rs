@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Fault, Findings, Verifier};
 use crate::simulate::chaos::Kind;
 use crate::simulate::story::{Email, Message};
-use rebound::store::calls::Trouble;
+use rebound::aws::CallError;
 use rebound::store::tables;
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, row, string, text};
@@ -43,7 +43,7 @@ impl EmailCheck {
 type Rows = BTreeMap<(String, String), Item>;
 
 impl Verifier<'_> {
-    pub(super) async fn email(&self, number: u32) -> Result<EmailCheck, Trouble> {
+    pub(super) async fn email(&self, number: u32) -> Result<EmailCheck, CallError> {
         let email = self.story.email(number);
         let mut check = EmailCheck {
             email: number,
@@ -63,7 +63,7 @@ impl Verifier<'_> {
     }
 
     /// All rows of the email's partition, and those of its other messages.
-    async fn rows(&self, number: u32, email: &Email) -> Result<Rows, Trouble> {
+    async fn rows(&self, number: u32, email: &Email) -> Result<Rows, CallError> {
         let table = self.table(tables::EVENTS);
         let mut rows = Timeline::new(self.calls.clone(), table).all(&email.id).await?;
         let others = email.messages.iter().zip(0..).filter(|(message, _)| message.partition != email.id);

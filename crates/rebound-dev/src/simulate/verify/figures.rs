@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use super::{AGAIN, Fault, Findings, Verifier};
 use crate::simulate::story::Story;
+use rebound::aws::CallError;
 use rebound::policy::brake::{View, brake};
 use rebound::policy::counting::{Counter, Figures};
 use rebound::policy::numbers::Policy;
 use rebound::policy::suppression::Reason;
 use rebound::resend::campaign::Cohort;
-use rebound::store::calls::Trouble;
 use rebound::store::counters::Campaigns;
 use rebound::store::tables;
 use rebound::time::UnixMillis;
@@ -67,7 +67,7 @@ impl Verifier<'_> {
         expected: &View,
         policy: &Policy,
         began: Instant,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CallError> {
         loop {
             let counted = self.campaigns().cohorts(&self.story.campaign).await?;
             let differences = differences(expected, &counted);
@@ -86,7 +86,7 @@ impl Verifier<'_> {
         expected: &View,
         policy: &Policy,
         findings: &mut Findings,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CallError> {
         let counted = self.campaigns().cohorts(&self.story.campaign).await?;
         for (cohort, counter, counted, wanted) in differences(expected, &counted) {
             let fault = if counted < wanted { Fault::Lost } else { Fault::Doubled };
@@ -101,7 +101,7 @@ impl Verifier<'_> {
     }
 
     /// How the brake is otherwise than the counts make it, if it is.
-    async fn brake_differs(&self, expected: &View, policy: &Policy) -> Result<Option<String>, Trouble> {
+    async fn brake_differs(&self, expected: &View, policy: &Policy) -> Result<Option<String>, CallError> {
         let wanted = brake(expected, &policy.brake, UnixMillis::now());
         let state = self.campaigns().state(&self.story.campaign).await?;
         let (status, volume) =

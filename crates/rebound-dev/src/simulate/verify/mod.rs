@@ -15,12 +15,13 @@ use futures_util::{FutureExt, StreamExt, stream};
 use self::email::EmailCheck;
 use super::chaos::{Kind, Request};
 use super::story::Story;
+use rebound::aws::CallError;
 use rebound::policy::numbers::{Policy, PolicyError};
 use rebound::policy::soft_bounce;
 use rebound::policy::suppression::Reason;
 use rebound::resend::event::{Event, EventType};
 use rebound::resend::recipient::Recipient;
-use rebound::store::calls::{Calls, Trouble};
+use rebound::store::calls::Calls;
 use rebound::store::tables::{self, Table};
 use rebound::store::{as_number, text};
 use rebound::time::UnixMillis;
@@ -39,7 +40,7 @@ const MOST_TOLD: usize = 20;
 pub enum VerifyError {
     /// A table can't be read.
     #[error("a table can't be read: {0}; check the credentials, or pass --no-verify")]
-    Table(#[from] Trouble),
+    Table(#[from] CallError),
     /// The policy is none.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -167,7 +168,7 @@ pub async fn verify(
     loop {
         done("looking", left.len());
         let looks =
-            left.iter().map(|email| -> BoxFuture<'_, Result<EmailCheck, Trouble>> { verifier.email(*email).boxed() });
+            left.iter().map(|email| -> BoxFuture<'_, Result<EmailCheck, CallError>> { verifier.email(*email).boxed() });
         let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
         let mut missing = Vec::new();
         while let Some(check) = looks.next().await {
@@ -203,7 +204,7 @@ impl Verifier<'_> {
     }
 
     /// Everybody whom the story names stands as it says, and for the very reasons.
-    async fn addresses(&self, findings: &mut Findings) -> Result<(), Trouble> {
+    async fn addresses(&self, findings: &mut Findings) -> Result<(), CallError> {
         let expected = figures::reasons(self.story);
         let names: Vec<&String> = expected.keys().collect();
         for some in names.chunks(100) {
@@ -235,7 +236,7 @@ impl Verifier<'_> {
     }
 
     /// Whether a soft bounce of this mailbox came so late that it need not count.
-    async fn came_late(&self, name: &str) -> Result<bool, Trouble> {
+    async fn came_late(&self, name: &str) -> Result<bool, CallError> {
         let Some(first) = self.story.first_to_full_mailbox(name) else { return Ok(false) };
         let key = [("recipient", name), ("fact", "soft")].map(|(key, value)| (key.to_owned(), text(value)));
         let item = self.calls.get(self.table(tables::RECIPIENTS), key.into()).await?.unwrap_or_default();

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use aws_local::function_url;
 use aws_local::server::Server;
-use rebound::aws::secrets::SecretSource;
 use rebound::receive::Receiver;
+use rebound::receive::secret as webhook_secret;
 use rebound::store::write::Writer;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::connect::probe::Proof;
@@ -40,7 +40,7 @@ impl World {
         aws.secrets_manager.as_ref().unwrap().clear(SECRET_NAME);
         let clients = aws.clients().unwrap();
         let interval = Duration::from_millis(20);
-        let secrets = SecretSource::from_manager(clients.secrets_manager(), SECRET_NAME.to_owned(), interval).await;
+        let secrets = webhook_secret::from_manager(clients.secrets_manager(), SECRET_NAME.to_owned(), interval).await;
         let table = |name: &str| aws.variable(name).unwrap();
         let writer = Writer::new(clients.dynamodb(), table("EVENTS_TABLE"), table("SUPPRESSIONS_TABLE"));
         let server = function_url::serve(

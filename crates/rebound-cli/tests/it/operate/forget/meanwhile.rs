@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use aws_local::faults::{Fault, FaultProxy, Faults, Service};
 use aws_sdk_dynamodb::types::AttributeValue;
+use rebound::aws::CallError;
 use rebound::policy::suppression::{Change, Effect, Grounds, Reason};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::store::Item;
 use rebound::store::agenda::{Agenda, Group};
-use rebound::store::calls::Trouble;
 use rebound::store::decisions::{self, Decided, Decisions, Happening};
 use rebound::store::suppressions::Suppressions;
 use rebound::store::timeline::{AlertRow, Timeline};
@@ -217,7 +217,7 @@ async fn a_row_that_others_keep_changing_is_left_to_the_next_run_and_is_said_to_
         decisions.note_refused(&happening, &format!("{writes} to ann@example.com")).await.unwrap();
     });
     let error = report.await.unwrap_err();
-    assert!(matches!(error, ForgetError::Trouble(Trouble::Passing(_))), "{error:?}");
+    assert!(matches!(error, ForgetError::CallError(CallError::Transient(_))), "{error:?}");
     assert!(error.to_string().contains("run it again"), "{error}");
     let row = scene.row(&scene.tables.events, &[("email_id", "e1"), ("event", &happening.sort_key())]).await;
     assert_eq!(row["refused"], text(&format!("{writes} to ann@example.com")), "nothing is undone");

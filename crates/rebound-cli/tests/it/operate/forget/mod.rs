@@ -7,11 +7,11 @@ mod promises;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::resend::recipient::Recipient;
+use rebound::resend::signed::SignedMessage;
 use rebound::store::forgotten::{ForgottenKey, KEY_ITEM};
 use rebound::store::{Item, row};
 use rebound::time::UnixMillis;
 use rebound_cli::operate::place::Place;
-use rebound_dev::samples::SignedMessage;
 use rebound_dev::stack::EmbeddedAws;
 use serde_json::{Value, json};
 

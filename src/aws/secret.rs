@@ -1,0 +1,132 @@
+//! A value that Secrets Manager holds: read once, kept, and read again when it is refused somewhere, so that a rotation needs no deploy.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::describe;
+
+/// Reads a value from a secret's text. `Ok(None)`: the secret holds none.
+pub type Parse<T> = fn(&str) -> Result<Option<T>, String>;
+
+/// A secret value, and the place to read it from again. Never printed.
+pub struct Secret<T> {
+    held: RwLock<Option<Held<T>>>,
+    manager: Option<Manager<T>>,
+}
+
+struct Held<T> {
+    /// What it was read from: whether a secret has changed, its text tells.
+    text: String,
+    value: Arc<T>,
+}
+
+/// Where a secret is, and how often it is read.
+pub struct Manager<T> {
+    client: Client,
+    arn: String,
+    parse: Parse<T>,
+    interval: Duration,
+    interval_while_absent: Duration,
+    last_read: Mutex<Option<Instant>>,
+}
+
+impl<T> Manager<T> {
+    /// A secret of this ARN, which is read at most once in `interval`.
+    pub fn new(client: Client, arn: String, interval: Duration, parse: Parse<T>) -> Self {
+        Self { client, arn, parse, interval, interval_while_absent: interval, last_read: Mutex::new(None) }
+    }
+
+    /// The same, read more often while it holds no value: whoever has just put one there is watching.
+    pub fn while_absent(self, interval: Duration) -> Self {
+        Self { interval_while_absent: self.interval.min(interval), ..self }
+    }
+
+    /// Reads the secret's text, and the value in it.
+    async fn read(&self) -> Result<Option<Held<T>>, String> {
+        let answer = self.client.get_secret_value().secret_id(&self.arn).send().await;
+        let answer = answer.map_err(|error| describe(&error))?;
+        let text = answer.secret_string().unwrap_or_default();
+        let value = (self.parse)(text)?;
+        Ok(value.map(|value| Held { text: text.to_owned(), value: Arc::new(value) }))
+    }
+}
+
+impl<T> Secret<T> {
+    /// A value that stays as it is, or none.
+    pub fn fixed(value: Option<T>) -> Self {
+        let held = value.map(|value| Held { text: String::new(), value: Arc::new(value) });
+        Self { held: RwLock::new(held), manager: None }
+    }
+
+    /// The value that a secret holds. It is read when it is first needed.
+    pub fn from_manager(manager: Manager<T>) -> Self {
+        Self { held: RwLock::new(None), manager: Some(manager) }
+    }
+
+    /// Reads the secret for the first time, before it is needed. The next read is not put off by this one.
+    ///
+    /// # Errors
+    /// It can't be read, or makes no sense, in words.
+    pub async fn read_ahead(&self) -> Result<(), String> {
+        if let Some(manager) = &self.manager {
+            let read = manager.read().await?;
+            *self.held.write().unwrap_or_else(PoisonError::into_inner) = read;
+        }
+        Ok(())
+    }
+
+    /// The value as it was read last, if there is one. Nothing is read.
+    pub fn known(&self) -> Option<Arc<T>> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|held| Arc::clone(&held.value))
+    }
+
+    /// The value; it is read if none is known yet, at most once in the interval.
+    pub async fn get(&self) -> Option<Arc<T>> {
+        match self.known() {
+            Some(value) => Some(value),
+            None => self.reload(None).await,
+        }
+    }
+
+    /// Reads the secret again, at most once in the interval, after `refused` was refused (`None`: there was none). Returns a value worth
+    /// trying, which is another than `refused`: just read, or read by another request meanwhile. If the secret can't be read now, that is
+    /// logged, and the value that is known stays.
+    pub async fn reload(&self, refused: Option<&Arc<T>>) -> Option<Arc<T>> {
+        let manager = self.manager.as_ref()?;
+        let mut last_read = manager.last_read.lock().await;
+        let known = self.known();
+        if known.is_some() && known.as_ref().map(Arc::as_ptr) != refused.map(Arc::as_ptr) {
+            return known;
+        }
+        let interval = if known.is_none() { manager.interval_while_absent } else { manager.interval };
+        if last_read.is_some_and(|at| at.elapsed() < interval) {
+            return None;
+        }
+        *last_read = Some(Instant::now());
+        let read = match manager.read().await {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::error!(error, secret = manager.arn, "a secret can't be read");
+                return None;
+            }
+        };
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let is_same = matches!((&*held, &read), (Some(old), Some(new)) if old.text == new.text);
+        if is_same {
+            return None;
+        }
+        *held = read;
+        held.as_ref().map(|held| Arc::clone(&held.value))
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
