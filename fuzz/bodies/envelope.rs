@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
-use rebound::aws::http::{HttpRequest, HttpResponse, MAX_BODY_BYTES};
+use rebound::aws::edge::{Envelope, Reply};
 use rebound::aws::secret::Secret;
 use rebound::receive::Receiver;
 use rebound::resend::signature::SigningSecret;
+use rebound::store::row::MAX_BODY_BYTES;
 use rebound::store::write::Writer;
 use rebound::time::UnixMillis;
 use serde_json::{Map, Value, json};
@@ -45,12 +46,12 @@ fn scene() -> Scene {
 /// Any JSON is a request and is answered, or it is none. What Lambda sends always is one.
 fn any_json(scene: &Scene, event: &Value, bytes: &[u8], mood: Mood) {
     if is_wellformed(event) {
-        serde_json::from_value::<HttpRequest>(event.clone()).expect("Lambda may send this");
+        serde_json::from_value::<Envelope>(event.clone()).expect("Lambda may send this");
     }
     // A field may stand twice, which Lambda never sends, and what was read above does not have.
-    let Ok(request) = serde_json::from_slice::<HttpRequest>(bytes) else { return };
-    let is_post = request.method() == "POST";
-    let response = respond(scene, request, mood);
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(bytes) else { return };
+    let is_post = *envelope.clone().into_request().method() == "POST";
+    let response = respond(scene, envelope, mood);
     assert_eq!(response.status_code == 405, !is_post);
     // Nobody but the sender can sign, and these are no signatures of today's.
     assert!(matches!(response.status_code, 400 | 401 | 405 | 413), "{}", response.status_code);
@@ -96,8 +97,8 @@ fn signed(scene: &Scene, bytes: &[u8], mood: Mood) {
         "body": plain.map_or_else(|| base64(&body), str::to_owned),
         "isBase64Encoded": plain.is_none(),
     });
-    let request = serde_json::from_value(event).expect("it is as Lambda sends it");
-    let response = respond(scene, request, mood);
+    let envelope = serde_json::from_value(event).expect("it is as Lambda sends it");
+    let response = respond(scene, envelope, mood);
     let expected = match (method.as_str(), mood) {
         ("POST", _) if body.len() > MAX_BODY_BYTES => 413,
         ("POST", Mood::Obliging) => 200,
@@ -111,7 +112,7 @@ fn signed(scene: &Scene, bytes: &[u8], mood: Mood) {
 }
 
 /// A 200 means that one write has put one row, which holds the body; and it says what became of it.
-fn is_stored(calls: &[(String, Value)], response: &HttpResponse, body: &[u8]) {
+fn is_stored(calls: &[(String, Value)], response: &Answered, body: &[u8]) {
     let answer: Value = serde_json::from_str(&response.body).expect("the answer is JSON");
     assert_eq!(answer["id"], "msg_1");
     assert!(["handled", "ignored", "quarantined"].contains(&answer["status"].as_str().unwrap_or_default()), "{answer}");
@@ -130,15 +131,27 @@ fn is_stored(calls: &[(String, Value)], response: &HttpResponse, body: &[u8]) {
     }
 }
 
+/// What the sender gets.
+struct Answered {
+    status_code: u16,
+    allows: bool,
+    body: String,
+}
+
 /// The answer, which is one of the contract.
-fn respond(scene: &Scene, request: HttpRequest, mood: Mood) -> HttpResponse {
+fn respond(scene: &Scene, envelope: Envelope, mood: Mood) -> Answered {
     scene.aws.begin(mood);
     let deadline = Instant::now() + Duration::from_secs(8);
-    let response = block_on(scene.receiver.receive(request, UnixMillis(NOW), deadline));
+    let response = block_on(scene.receiver.receive(&envelope.into_request(), UnixMillis(NOW), deadline));
+    let (status_code, body) = (response.status().as_u16(), response.body().as_ref().to_vec());
+    let allows = response.headers().contains_key("allow");
+    let reply = Reply::from(response);
+    serde_json::to_string(&reply).expect("Lambda gets JSON");
+    let response = Answered { status_code, allows, body: String::from_utf8(body).expect("an answer is text") };
     assert!([200, 400, 401, 405, 413, 503].contains(&response.status_code), "{}", response.status_code);
     let body: Value = serde_json::from_str(&response.body).expect("an answer is JSON");
     assert_eq!(body["error"].is_string(), response.status_code != 200, "{body}");
-    assert_eq!(response.headers.contains_key("allow"), response.status_code == 405);
+    assert_eq!(response.allows, response.status_code == 405);
     response
 }
 

@@ -1,6 +1,6 @@
 //! AWS: SDK clients, and what goes in and out by them.
 //!
-//! - [`http`]: the function URL's request and response.
+//! - [`edge`]: the requests and responses of a public URL.
 //! - [`stream`]: what Lambda hands over from the events table's stream.
 //! - [`topic`]: the topics of alerts and of decisions.
 //! - [`queue`]: the queue that `engage` reads.
@@ -11,8 +11,8 @@
 //! and instance metadata that a function never has, and link the clients for them.
 
 pub mod breaker;
+pub mod edge;
 mod error;
-pub mod http;
 pub mod queue;
 pub mod secret;
 pub mod stream;

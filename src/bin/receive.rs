@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use lambda_runtime::{Error, service_fn};
+use lambda_http::Error;
+use rebound::aws::edge;
 use rebound::receive::Receiver;
 
 #[tokio::main(flavor = "current_thread")]
@@ -11,9 +12,9 @@ pub(crate) async fn main() -> Result<(), Error> {
     rebound::logging::init(variable);
     let receiver = Receiver::from_environment(variable).await;
     let receiver = Arc::new(receiver.inspect_err(|error| tracing::error!(%error, "receive can't start"))?);
-    lambda_runtime::run(service_fn(move |invocation| {
+    edge::run(move |request| {
         let receiver = Arc::clone(&receiver);
-        async move { receiver.handle(invocation).await }
-    }))
+        async move { receiver.handle(request).await }
+    })
     .await
 }

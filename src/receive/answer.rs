@@ -5,10 +5,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::aws::http::{BodyNotBase64, HttpResponse, MAX_BODY_BYTES};
+use lambda_http::http::header::{ALLOW, CONTENT_TYPE};
+use lambda_http::http::{HeaderValue, StatusCode};
+use lambda_http::{Body, Response};
+
+use crate::aws::edge::BodyNotBase64;
 use crate::policy::suppression::{Change, Effect, Reason};
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::{MessageId, SignatureError};
+use crate::store::row::MAX_BODY_BYTES;
 use crate::store::write::WriteError;
 
 /// What became of a webhook that was accepted.
@@ -59,18 +64,29 @@ pub enum Refusal {
     NotStored(#[from] WriteError),
 }
 
-impl From<Refusal> for HttpResponse {
+impl From<Refusal> for Response<Body> {
     fn from(refusal: Refusal) -> Self {
         let status = match &refusal {
-            Refusal::Body(_) => 400,
-            Refusal::Signature(_) => 401,
-            Refusal::NotPost => 405,
-            Refusal::TooLarge => 413,
-            Refusal::NoSecret | Refusal::NotStored(_) => 503,
+            Refusal::Body(_) => StatusCode::BAD_REQUEST,
+            Refusal::Signature(_) => StatusCode::UNAUTHORIZED,
+            Refusal::NotPost => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::NoSecret | Refusal::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        let response = Self::json(status, &json!({ "error": refusal.to_string() }));
-        if status == 405 { response.with_header("allow", "POST") } else { response }
+        let mut response = json_response(status, &json!({ "error": refusal.to_string() }));
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        }
+        response
     }
+}
+
+/// A JSON response. A body that can't be serialised, which none of ours is, becomes an empty one.
+fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    let mut response = Response::new(Body::Text(serde_json::to_string(body).unwrap_or_default()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// A webhook that was stored: the answer, and what is told of it.
@@ -103,13 +119,13 @@ impl Stored {
     }
 }
 
-impl From<Accepted> for HttpResponse {
+impl From<Accepted> for Response<Body> {
     fn from(accepted: Accepted) -> Self {
         #[derive(Serialize)]
-        struct Body {
+        struct Answer {
             status: &'static str,
             id: MessageId,
         }
-        Self::json(200, &Body { status: accepted.stored.outcome.as_str(), id: accepted.message })
+        json_response(StatusCode::OK, &Answer { status: accepted.stored.outcome.as_str(), id: accepted.message })
     }
 }

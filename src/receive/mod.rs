@@ -8,11 +8,13 @@ pub mod secret;
 mod told;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use lambda_runtime::{Error, LambdaEvent};
+use lambda_http::http::{HeaderMap, Method};
+use lambda_http::{Body, Request, Response};
 use tokio::time::Instant;
 
 use self::answer::{Accepted, Stored};
@@ -20,7 +22,7 @@ pub use self::answer::{Outcome, Refusal};
 use self::secret::REREAD_INTERVAL;
 use self::told::{Refusals, log, measure};
 use crate::aws::AwsEnvironment;
-use crate::aws::http::{HttpRequest, HttpResponse, MAX_BODY_BYTES};
+use crate::aws::edge::{self, BodyNotBase64};
 use crate::aws::secret::Secret;
 use crate::config::{EnvironmentError, ReceiveConfig, SecretPlace};
 use crate::metrics::Metrics;
@@ -28,6 +30,7 @@ use crate::policy::suppression::{Change, Protection, protection};
 use crate::resend::event::Event;
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::{Claim, MessageId, SignatureError, SigningSecrets};
+use crate::store::row::MAX_BODY_BYTES;
 use crate::store::row::{Row, Stamp};
 use crate::store::write::{MAX_RECIPIENTS, WriteError, Writer, Written};
 use crate::time::{UnixMillis, time_to_work};
@@ -95,14 +98,14 @@ impl Receiver {
     ///
     /// # Errors
     /// None.
-    pub async fn handle(&self, invocation: LambdaEvent<HttpRequest>) -> Result<HttpResponse, Error> {
+    pub async fn handle(&self, request: Request) -> Result<Response<Body>, Infallible> {
         let now = UnixMillis::now();
-        let budget = time_to_work(invocation.context.deadline, now, TIME_TO_ANSWER, WRITE_BUDGET);
-        Ok(self.receive(invocation.payload, now, Instant::now() + budget).await)
+        let budget = time_to_work(edge::deadline(&request), now, TIME_TO_ANSWER, WRITE_BUDGET);
+        Ok(self.receive(&request, now, Instant::now() + budget).await)
     }
 
     /// Receives one webhook at the moment `now`; storing must be over by `deadline`.
-    pub async fn receive(&self, request: HttpRequest, now: UnixMillis, deadline: Instant) -> HttpResponse {
+    pub async fn receive(&self, request: &Request, now: UnixMillis, deadline: Instant) -> Response<Body> {
         let started = Instant::now();
         let cold = self.cold.swap(false, Ordering::Relaxed);
         let result = self.accept(request, now, deadline).await;
@@ -115,31 +118,33 @@ impl Receiver {
         }
     }
 
-    async fn accept(&self, request: HttpRequest, now: UnixMillis, deadline: Instant) -> Result<Accepted, Refusal> {
-        if request.method() != "POST" {
+    async fn accept(&self, request: &Request, now: UnixMillis, deadline: Instant) -> Result<Accepted, Refusal> {
+        if request.method() != Method::POST {
             return Err(Refusal::NotPost);
         }
-        let (body, message) = self.verified(request, now).await?;
-        let delivery = Delivery { message: &message, body: &body, received_at: now, deadline };
-        let (stored, event_type) = match Event::read(&body) {
+        if request.extensions().get::<BodyNotBase64>().is_some() {
+            return Err(BodyNotBase64.into());
+        }
+        let body: &[u8] = request.body().as_ref();
+        if body.len() > MAX_BODY_BYTES {
+            return Err(Refusal::TooLarge);
+        }
+        let message = self.verified(request.headers(), body, now).await?;
+        let delivery = Delivery { message: &message, body, received_at: now, deadline };
+        let (stored, event_type) = match Event::read(body) {
             Ok(event) => (self.store_event(&event, &delivery).await?, Some(event.type_text().to_owned())),
             Err(unreadable) => (self.quarantine(&delivery, &unreadable.to_string(), BTreeMap::new()).await?, None),
         };
         Ok(Accepted { message, event_type, stored })
     }
 
-    /// The body and the id of a message whose signature holds.
-    async fn verified(&self, request: HttpRequest, now: UnixMillis) -> Result<(Vec<u8>, MessageId), Refusal> {
-        let (headers, body) = request.into_parts();
-        let body = body?;
-        if body.len() > MAX_BODY_BYTES {
-            return Err(Refusal::TooLarge);
-        }
-        let claim = Claim::from_headers(|name| headers.get(name))?;
+    /// The id of a message whose signature holds.
+    async fn verified(&self, headers: &HeaderMap, body: &[u8], now: UnixMillis) -> Result<MessageId, Refusal> {
+        let claim = Claim::from_headers(|name| edge::header(headers, name))?;
         let now = now.seconds();
         let tried = self.secrets.known();
         let verdict = match &tried {
-            Some(secrets) => claim.verify(secrets, &body, now).map_err(Refusal::from),
+            Some(secrets) => claim.verify(secrets, body, now).map_err(Refusal::from),
             None => Err(Refusal::NoSecret),
         };
         let message = match verdict {
@@ -148,13 +153,13 @@ impl Receiver {
                 if claim.claims_to_be_fresh(now) =>
             {
                 match self.secrets.reload(tried.as_ref()).await {
-                    Some(secrets) => claim.verify(&secrets, &body, now)?,
+                    Some(secrets) => claim.verify(&secrets, body, now)?,
                     None => verdict?,
                 }
             }
             verdict => verdict?,
         };
-        Ok((body, message))
+        Ok(message)
     }
 
     async fn store_event(&self, event: &Event<'_>, delivery: &Delivery<'_>) -> Result<Stored, Refusal> {

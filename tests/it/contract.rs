@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rebound::aws::http::MAX_BODY_BYTES;
 use rebound::resend::signed::SignedMessage;
 use rebound::store::row;
+use rebound::store::row::MAX_BODY_BYTES;
 use rebound_dev::samples;
 use serde_json::{Value, json};
 

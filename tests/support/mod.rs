@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_local::faults::{self, FaultProxy, Faults};
 use aws_local::function_url;
 use aws_local::server::Server;
-use rebound::aws::http::HttpRequest;
+use rebound::aws::edge::Envelope;
 use rebound::receive::Receiver;
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::{SignedMessage, new_message_id};
@@ -147,9 +147,9 @@ impl Service {
 /// status and the body.
 pub(crate) async fn hand_over(receiver: &Receiver, message: &SignedMessage, budget: Duration) -> (u16, Value) {
     let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
-    let request: HttpRequest = serde_json::from_str(&event).unwrap();
-    let response = receiver.receive(request, UnixMillis::now(), Instant::now() + budget).await;
-    (response.status_code, serde_json::from_str(&response.body).unwrap())
+    let request = serde_json::from_str::<Envelope>(&event).unwrap().into_request();
+    let response = receiver.receive(&request, UnixMillis::now(), Instant::now() + budget).await;
+    (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
 }
 
 /// What `reasons` answers when exactly these stand.

@@ -9,7 +9,7 @@ use aws_local::function_url;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rebound::aws::http::HttpRequest;
+use rebound::aws::edge::Envelope;
 use rebound::aws::stream::{BatchAnswer, Invocation};
 use rebound::message::alert::Alert;
 use rebound::protect::{Protector, TickReport};
@@ -239,8 +239,8 @@ pub(crate) fn soon() -> Instant {
 
 pub(crate) async fn receive(receiver: &Receiver, message: &SignedMessage, now: UnixMillis) -> u16 {
     let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
-    let request: HttpRequest = serde_json::from_str(&event).unwrap();
-    receiver.receive(request, now, soon()).await.status_code
+    let request = serde_json::from_str::<Envelope>(&event).unwrap().into_request();
+    receiver.receive(&request, now, soon()).await.status().as_u16()
 }
 
 pub(crate) async fn deliver(protector: &Protector, records: &[Value], now: UnixMillis) -> BatchAnswer {

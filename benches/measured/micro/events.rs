@@ -2,7 +2,7 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use rebound::aws::http::HttpRequest;
+use rebound::aws::edge::Envelope;
 use rebound::resend::event::Event;
 use serde_json::json;
 
@@ -57,5 +57,5 @@ fn request_of_size(bencher: Bencher<'_, '_>, size: usize) {
     let text = request.to_string();
     bencher
         .counter(BytesCount::new(text.len()))
-        .bench_local(|| serde_json::from_str::<HttpRequest>(black_box(&text)).is_ok());
+        .bench_local(|| serde_json::from_str::<Envelope>(black_box(&text)).map(Envelope::into_request).is_ok());
 }

@@ -16,6 +16,7 @@ use aws_local::feeder::{self, Feeder, Invoke};
 use aws_local::poller::{self, Poller};
 use aws_local::runtime_api::RuntimeApi;
 use aws_local::sam::{Mapping, QueueMapping, TemplateError};
+use rebound::aws::edge;
 use rebound::aws::queue::Delivery;
 use rebound::aws::stream::Invocation;
 use rebound::config::EngageConfig;
@@ -68,9 +69,9 @@ pub fn receiving(receiver: Arc<Receiver>, timeout: Duration) -> Invoke {
             let mut context = Context::default();
             context.deadline = UnixMillis::now().plus(timeout).0.unsigned_abs();
             // By way of its text, as Lambda hands it over: the function reads that, and not a value.
-            let request = serde_json::from_str(&event.to_string()).map_err(|error| error.to_string())?;
-            let response = receiver.handle(LambdaEvent::new(request, context)).await;
-            serde_json::to_value(response.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+            let envelope = serde_json::from_str(&event.to_string()).map_err(|error| error.to_string())?;
+            let Ok(reply) = edge::serve(LambdaEvent::new(envelope, context), |request| receiver.handle(request)).await;
+            serde_json::to_value(reply).map_err(|error| error.to_string())
         })
     })
 }

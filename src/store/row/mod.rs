@@ -16,6 +16,9 @@ use crate::resend::event::Event;
 use crate::resend::signature::MessageId;
 use crate::time::{UnixMillis, days};
 
+/// The largest body that is taken, in bytes. Svix sends at most about 350 kB.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
 /// What DynamoDB bills as one write, in bytes.
 pub const WRITE_UNIT: usize = 1024;
 
@@ -144,7 +147,7 @@ pub fn payload(item: &Item) -> Option<Cow<'_, [u8]>> {
         AttributeValue::S(text) => Some(Cow::Borrowed(text.as_bytes())),
         AttributeValue::B(zlib) => {
             // A body is never larger than what the function accepts, so neither is what this may grow to.
-            let limit = crate::aws::http::MAX_BODY_BYTES;
+            let limit = MAX_BODY_BYTES;
             miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(zlib.as_ref(), limit).ok().map(Cow::Owned)
         }
         _ => None,

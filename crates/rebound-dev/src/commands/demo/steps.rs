@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::LOCAL_SECRET;
 use crate::samples;
-use rebound::aws::http::MAX_BODY_BYTES;
 use rebound::resend::signature::{SigningSecret, TOLERANCE_SECONDS};
 use rebound::resend::signed::{SignedMessage, new_message_id};
+use rebound::store::row::MAX_BODY_BYTES;
 use rebound::store::row::RowKind;
 use serde_json::{Value, json};
 
