@@ -43,10 +43,10 @@ test: ## every test; what the fuzzers have found is among them
 
 # Stable Rust has no sanitizers. They would look for what only unsafe code does, which is forbidden here; panics, overflows, endless
 # loops and what the targets assert are found without. It needs a C++ compiler, for libFuzzer. What it finds of interest is in
-# fuzz/found/, what fails in fuzz/artifacts/; to keep something, put it into fuzz/corpus/.
+# fuzz/found/, what fails in fuzz/artifacts/. To keep what was found: scripts/corpus.py pack fuzz/found/event fuzz/corpus/event.txt
 fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes of building: TIME=600 seconds each; TARGET=stream for one
-	@for target in $(TARGET); do echo "$$target: $(TIME) seconds"; mkdir -p fuzz/found/$$target; \
-	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target fuzz/corpus/$$target -- \
+	@for target in $(TARGET); do echo "$$target: $(TIME) seconds"; scripts/corpus.py unpack fuzz/corpus/$$target.txt fuzz/found/$$target; \
+	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target -- \
 		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
 lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, dependencies, the template, the questions to Claude, README's code, the demo on another engine, the stand-ins by others' packages

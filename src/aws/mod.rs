@@ -5,11 +5,13 @@
 //! - [`topic`]: the topics of alerts and of decisions.
 //! - [`queue`]: the queue that `engage` reads.
 //! - [`secret`]: a value that Secrets Manager holds.
+//! - [`backoff`]: pauses between tries.
 //! - [`breaker`]: a service that does not answer is not asked twice in one invocation.
 //!
 //! The clients are configured from what Lambda itself sets in the environment. The crate `aws-config` would also look for profiles, roles
 //! and instance metadata that a function never has, and link the clients for them.
 
+pub mod backoff;
 pub mod breaker;
 pub mod edge;
 mod error;

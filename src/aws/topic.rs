@@ -8,6 +8,7 @@ use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use tokio::time::Instant;
 
+use crate::aws::backoff::Backoff;
 use crate::aws::breaker::Breaker;
 use crate::aws::{CallError, describe, has_timed_out};
 use crate::message::notification::Notification;
@@ -16,6 +17,7 @@ use crate::message::notification::Notification;
 const TRIES: u32 = 3;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// The most messages that one call takes
 /// (<https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>).
@@ -76,7 +78,7 @@ impl Topic {
     where
         F: Future<Output = Result<T, Failed>>,
     {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).until(deadline);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -87,12 +89,9 @@ impl Topic {
                 Ok(Err(Failed::Answered(trouble))) => trouble,
                 Err(_) => return Err(CallError::Transient("SNS gave no answer before the deadline".to_owned())),
             };
-            let wait = pause.mul_f64(fastrand::f64());
-            if matches!(trouble, CallError::Permanent(_)) || tries == TRIES || Instant::now() + wait >= deadline {
+            if matches!(trouble, CallError::Permanent(_)) || tries == TRIES || backoff.wait().await.is_err() {
                 return Err(trouble);
             }
-            tokio::time::sleep(wait).await;
-            pause *= 2;
         }
     }
 

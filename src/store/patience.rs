@@ -5,24 +5,24 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::failure::Failure;
+use crate::aws::backoff::{Backoff, OutOfTime};
 
 /// How often something is tried whose outcome is unclear.
-const UNCLEAR_TRIES: u32 = 4;
+pub(super) const UNCLEAR_TRIES: u32 = 4;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Pauses that grow, until a deadline.
 #[derive(Debug)]
 pub(super) struct Patience {
-    deadline: Instant,
-    pause: Duration,
+    backoff: Backoff,
     unclear: u32,
 }
 
 impl Patience {
     pub(super) fn until(deadline: Instant) -> Self {
-        Self { deadline, pause: FIRST_PAUSE, unclear: 0 }
+        Self { backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).until(deadline), unclear: 0 }
     }
 
     /// Waits, if what failed may succeed when it is tried again.
@@ -40,13 +40,6 @@ impl Patience {
             }
             _ => return Err(failure),
         }
-        // Anything up to the whole pause: those that collided must not meet again.
-        let wait = self.pause.mul_f64(fastrand::f64());
-        if Instant::now() + wait >= self.deadline {
-            return Err(failure);
-        }
-        tokio::time::sleep(wait).await;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        Ok(())
+        self.backoff.wait().await.map_err(|OutOfTime| failure)
     }
 }

@@ -1,7 +1,8 @@
 //! The one write that makes a webhook durable.
 
+use super::patience::{FIRST_PAUSE, LONGEST_PAUSE, UNCLEAR_TRIES};
+use crate::aws::backoff::Backoff;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem};
@@ -21,14 +22,8 @@ use crate::resend::recipient::Recipient;
 /// most 50 addresses at once.
 pub const MAX_RECIPIENTS: usize = 99;
 
-/// How often a call is tried whose outcome is unclear. When DynamoDB can't be reached, more would only keep Resend waiting.
-const UNCLEAR_TRIES: u32 = 3;
-
 /// How often a write that was overtaken is tried again at once, before it makes way for others.
 const OVERTAKEN_AT_ONCE: u32 = 10;
-
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +114,7 @@ impl Writer {
         deadline: Instant,
     ) -> Result<Written, WriteError> {
         let mut seen: BTreeMap<&Recipient, Stored> = BTreeMap::new();
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).until(deadline);
         let (mut unclear, mut overtaken) = (0, 0);
         loop {
             let updates: Vec<Update<'_>> = changes
@@ -162,13 +157,9 @@ impl Writer {
                     WriteError::Unclear(why)
                 }
             };
-            // Anything up to the whole pause: those that collided must not meet again.
-            let wait = pause.mul_f64(fastrand::f64());
-            if Instant::now() + wait >= deadline {
+            if backoff.wait().await.is_err() {
                 return Err(reason);
             }
-            tokio::time::sleep(wait).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

@@ -1,29 +1,29 @@
-//! What the fuzzers found, and what they were started from, once more: each file of `fuzz/corpus/` through its target's body.
+//! What the fuzzers found, and what they were started from, once more: each input of `fuzz/corpus/` through its target's body.
 
 use std::path::{Path, PathBuf};
 use std::{fs, panic};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 #[path = "../../fuzz/bodies/mod.rs"]
 #[allow(unreachable_pub, reason = "in the fuzzers' own crate they are reached")]
 mod bodies;
 
-/// The files of a target's corpus, in order.
-fn corpus(target: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
-    files.sort();
-    files
+/// The inputs of a target's corpus: one on each line, in base64.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/corpus/{target}.txt"));
+    let lines = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    lines.lines().map(|line| STANDARD.decode(line).unwrap()).collect()
 }
 
-/// Every file holds; one that doesn't is named.
+/// Every input holds; one that doesn't is named by its line.
 fn replay(target: &str) {
     let (_, body) = bodies::ALL.into_iter().find(|(name, _)| *name == target).unwrap();
-    let files = corpus(target);
-    assert!(!files.is_empty(), "the corpus of {target} is empty");
-    for file in files {
-        let bytes = fs::read(&file).unwrap();
-        assert!(panic::catch_unwind(|| body(&bytes)).is_ok(), "{}: see above", file.display());
+    let inputs = corpus(target);
+    assert!(!inputs.is_empty(), "the corpus of {target} is empty");
+    for (bytes, line) in inputs.iter().zip(1..) {
+        assert!(panic::catch_unwind(|| body(bytes)).is_ok(), "fuzz/corpus/{target}.txt, line {line}: see above");
     }
 }
 

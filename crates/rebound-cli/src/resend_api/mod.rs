@@ -9,6 +9,7 @@ mod answer;
 mod list;
 mod told;
 
+use rebound::aws::backoff::Backoff;
 use std::fmt;
 use std::time::Duration;
 
@@ -166,7 +167,7 @@ impl Resend {
     /// One call, tried again while that helps; where its answer was lost, only if it can be made twice without harm.
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ResendError> {
         let may_repeat = method != Method::POST;
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -178,9 +179,9 @@ impl Resend {
             if !is_passing || tries == TRIES || (was_done == WasDone::Unknown && !may_repeat) {
                 return Err(error);
             }
-            let wait = wait.unwrap_or(pause).min(LONGEST_PAUSE);
-            tokio::time::sleep(wait.mul_f64(1.0 + fastrand::f64() / 5.0)).await;
-            pause *= 2;
+            if backoff.wait_as_asked(wait).await.is_err() {
+                return Err(error);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::chaos::{Chaos, Kind, Request, signed};
 use super::story::{Message, Story};
+use rebound::aws::backoff::Backoff;
 use rebound::resend::signature::SigningSecret;
 use rebound::time::UnixMillis;
 
@@ -134,13 +135,12 @@ async fn one(story: &Story, request: &Request, sending: &Sending, client: &Clien
     let Some(message) = email.messages.get(usize::from(request.message)) else { return };
     let lock = || sent.lock().unwrap_or_else(PoisonError::into_inner);
     *lock().kinds.entry(request.kind.as_str()).or_default() += 1;
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut unsure = false;
     for attempt in 0..TRIES {
         if attempt > 0 {
             lock().retries += 1;
-            tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            let Ok(()) = backoff.wait().await else { break };
         }
         match post(request, message, sending, client).await {
             Some(Answered { status, .. }) if status == 429 || status >= 500 => {
