@@ -1,4 +1,4 @@
-//! What follows from one event, besides its counts.
+//! Effects of one event, besides its counts.
 
 use std::collections::BTreeMap;
 
