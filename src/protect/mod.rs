@@ -7,23 +7,33 @@
 //! ```text
 //!   records ─▶ read ─▶ count, by campaign ─▶ compute its brake ─▶ what follows from each event ─▶ opens and clicks to the queue
 //!               │                                                   (alerts, facts, agenda)
-//!               └─ can never be handled: recorded, told, and passed
-//!   tick    ─▶ brakes that are not open ─▶ delayed mails ─▶ domains ─▶ digests ─▶ alerts left over
+//!               └─ can never be handled: recorded, an alert, and passed
+//!   tick    ─▶ brakes that are not open ─▶ delayed emails ─▶ domains ─▶ digests ─▶ alerts left over
 //! ```
 //!
 //! What may pass is reported, so that Lambda delivers it again; and with it everything after it.
+//!
+//! Each step is a type that holds only what it needs: `Counting`, `Effects`, `EngageQueue`, `Poison` and `Tick`, on top of `Brakes`,
+//! `SoftBounceTracker`, `Delays`, `Domains`, `Lifts` and `Alerts`. [`Protector`] alone knows everything, and makes them for each run. What
+//! they do is one list of [`Activity`], from which the metrics are read.
 
+mod alerts;
 mod batch;
 mod brakes;
+mod counting;
+mod delays;
 mod domains;
 mod effects;
-mod entry;
+mod engage_queue;
+mod event_row;
 mod lifts;
-mod soft;
-mod tell;
+mod poison;
+mod run;
+mod soft_bounces;
 mod tick;
 
-pub use self::entry::wants;
+pub use self::event_row::wants;
+pub use self::run::Activity;
 
 use std::time::Duration;
 
@@ -31,6 +41,12 @@ use lambda_runtime::{Error, LambdaEvent};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use self::alerts::Alerts;
+use self::brakes::Brakes;
+use self::delays::Delays;
+use self::domains::Domains;
+use self::run::{Did, Run, metrics};
+use self::tick::Tick;
 use crate::aws::AwsEnvironment;
 use crate::aws::CallError;
 use crate::aws::breaker::Breaker;
@@ -39,7 +55,7 @@ use crate::aws::stream::{BatchAnswer, Invocation, Record};
 use crate::aws::topic::Topic;
 use crate::config::EnvironmentError;
 use crate::config::ProtectConfig;
-use crate::metrics::{Metrics, Tally};
+use crate::metrics::Metrics;
 use crate::store::agenda::Agenda;
 use crate::store::calls::Calls;
 use crate::store::counters::Campaigns;
@@ -50,13 +66,13 @@ use crate::store::text;
 use crate::store::timeline::Timeline;
 use crate::time::{UnixMillis, time_to_work};
 
-/// How long one invocation may work. The template gives the function a minute.
+/// Maximum time of one invocation. The template gives the function a minute.
 const BUDGET: Duration = Duration::from_secs(55);
 
-/// What is left of the function's own time for the answer.
+/// Rest of the function's own time that is left for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(2);
 
-/// After how long whoever claimed an alert must be dead: the function is, after a minute.
+/// Time for which a claim of an alert holds. The function that made it has ended by then: it runs for a minute at most.
 const LEASE: Duration = Duration::from_secs(180);
 
 /// The use case, with all that it needs.
@@ -69,28 +85,22 @@ pub struct Protector {
     metrics: Metrics,
 }
 
-/// One invocation: the tables until its deadline, and its one `now`.
-struct Work<'a> {
-    protector: &'a Protector,
+/// The tables, until a deadline.
+struct Stores {
     timeline: Timeline,
     campaigns: Campaigns,
     facts: Facts,
     soft_bounces: SoftBounceTable,
     agenda: Agenda,
     suppressions: Suppressions,
-    sns: Breaker,
-    sqs: Breaker,
-    tally: Tally,
-    now: UnixMillis,
-    deadline: Instant,
 }
 
-/// What a tick did.
+/// Result of a tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TickReport {
-    /// How many entries of the agenda it looked at.
+    /// Number of agenda entries that it looked at.
     pub looked_at: usize,
-    /// What it could not do. The next tick tries again.
+    /// Errors. The next tick tries again.
     pub troubles: Vec<CallError>,
 }
 
@@ -146,44 +156,77 @@ impl Protector {
 
     /// Handles a batch of records at the moment `now`; it must be over by `deadline`. Answers what has to be delivered again.
     pub async fn records(&self, records: &[Record], now: UnixMillis, deadline: Instant) -> BatchAnswer {
-        let started = Instant::now();
-        let work = self.work(now, deadline);
-        // Boxed, here and below: the compiler follows a future into every one that it awaits, and gives up at a depth.
-        let answer = Box::pin(work.records(records)).await;
-        self.metrics.write(now, &work.tally);
-        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(records = records.len(), again = answer.failures.len(), ms, "batch");
-        answer
+        self.records_with_activities(records, now, deadline).await.0
     }
 
-    /// Works off what is due at `now`; it must be over by `deadline`.
+    /// Does the same as [`records`](Self::records), and also returns the list of what was done, in its order.
+    pub async fn records_with_activities(
+        &self,
+        records: &[Record],
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> (BatchAnswer, Vec<Activity>) {
+        let started = Instant::now();
+        let did = Did::default();
+        // Boxed, here and below: the compiler follows a future into every one that it awaits, and gives up at a depth.
+        let answer = Box::pin(self.batch(records, Run { now, deadline, did: &did })).await;
+        let activities = did.into_activities();
+        self.metrics.write(now, &metrics(&activities));
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(records = records.len(), again = answer.failures.len(), ms, "batch");
+        (answer, activities)
+    }
+
+    /// Processes what is due at `now`; it must be over by `deadline`.
     pub async fn tick(&self, now: UnixMillis, deadline: Instant) -> TickReport {
-        let work = self.work(now, deadline);
-        let report = Box::pin(work.tick()).await;
-        self.metrics.write(now, &work.tally);
+        let did = Did::default();
+        let run = Run { now, deadline, did: &did };
+        let stores = self.stores(deadline);
+        let alerts = &self.alerts(&stores, run);
+        let brakes = &self.brakes(&stores, alerts, run);
+        let delays = &self.delays(&stores, alerts, run);
+        let domains = &self.domains(&stores, alerts, run);
+        let tick = Tick { agenda: &stores.agenda, alerts, brakes, delays, domains, run };
+        let report = Box::pin(tick.process()).await;
+        self.metrics.write(now, &metrics(&did.into_activities()));
         for trouble in &report.troubles {
             tracing::error!(error = %trouble, "left to the next tick");
         }
         report
     }
 
-    fn work(&self, now: UnixMillis, deadline: Instant) -> Work<'_> {
+    fn stores(&self, deadline: Instant) -> Stores {
         let calls = Calls::new(self.dynamodb.clone(), deadline);
         let suppressions = Suppressions::new(calls.clone(), &self.config.suppressions_table);
         let recipients_table = &self.config.recipients_table;
-        Work {
-            protector: self,
+        Stores {
             timeline: Timeline::new(calls.clone(), &self.config.events_table),
             campaigns: Campaigns::new(calls.clone(), &self.config.campaigns_table),
             facts: Facts::new(calls.clone(), recipients_table),
             soft_bounces: SoftBounceTable::new(calls.clone(), recipients_table, suppressions.clone()),
             agenda: Agenda::new(calls, &self.config.agenda_table),
             suppressions,
-            sns: Breaker::default(),
-            sqs: Breaker::default(),
-            tally: Tally::default(),
-            now,
-            deadline,
         }
+    }
+
+    fn alerts<'a>(&'a self, stores: &'a Stores, run: Run<'a>) -> Alerts<'a> {
+        let Stores { timeline, agenda, .. } = stores;
+        let one_by_one_in_an_hour = self.config.policy.alerts.one_by_one_in_an_hour;
+        Alerts { timeline, agenda, topic: &self.topic, breaker: Breaker::default(), one_by_one_in_an_hour, run }
+    }
+
+    fn brakes<'a>(&'a self, stores: &'a Stores, alerts: &'a Alerts<'a>, run: Run<'a>) -> Brakes<'a> {
+        let Stores { campaigns, agenda, .. } = stores;
+        Brakes { campaigns, agenda, alerts, policy: &self.config.policy.brake, run }
+    }
+
+    fn delays<'a>(&'a self, stores: &'a Stores, alerts: &'a Alerts<'a>, run: Run<'a>) -> Delays<'a> {
+        let Stores { facts, timeline, agenda, .. } = stores;
+        Delays { facts, timeline, agenda, alerts, policy: &self.config.policy.delay, run }
+    }
+
+    fn domains<'a>(&'a self, stores: &'a Stores, alerts: &'a Alerts<'a>, run: Run<'a>) -> Domains<'a> {
+        let Stores { timeline, agenda, .. } = stores;
+        Domains { timeline, agenda, alerts, patience: self.config.policy.domain.patience(), run }
     }
 }

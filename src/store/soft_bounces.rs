@@ -43,8 +43,10 @@ pub const BATCH: usize = 100;
 /// What followed for the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Followed {
-    /// Nothing.
+    /// Nothing: the list is as it was.
     Nothing,
+    /// The list says something else of `soft_bounce`, which stands, or does not, as before.
+    Noted,
     /// `soft_bounce` stands now, and did not before.
     Suppressed,
     /// `soft_bounce` does not stand any more.
@@ -128,7 +130,7 @@ impl Followed {
         match (was_active, is_active) {
             (false, true) => Self::Suppressed,
             (true, false) => Self::Lifted,
-            _ => Self::Nothing,
+            _ => Self::Noted,
         }
     }
 }

@@ -78,7 +78,7 @@ use super::calls::Calls;
 use super::failure::Failure;
 use super::{Item, text};
 use crate::aws::CallError;
-use crate::policy::counting::Count;
+use crate::policy::counting::{Count, Figures};
 use crate::resend::campaign::{Campaign, Cohort};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,21 +100,32 @@ impl Campaigns {
         Self { calls, table: table.into() }
     }
 
-    /// Counts, for one campaign, what is not counted yet.
+    /// Counts, for one campaign, what is not counted yet. Puts into `added` what each transaction adds to each cohort, of those before an
+    /// error too.
     ///
     /// # Errors
     /// Some of it may not be counted. To count all of it again is safe.
-    pub async fn count(&self, campaign: &Campaign, counts: &[Count]) -> Result<(), CallError> {
+    pub async fn count(
+        &self,
+        campaign: &Campaign,
+        counts: &[Count],
+        added: &mut Vec<(Cohort, Figures)>,
+    ) -> Result<(), CallError> {
         for part in parts(counts) {
             let memories: Vec<(String, Memory)> = memories(part).into_iter().collect();
             for some in memories.chunks(MEMORIES) {
-                self.count_some(campaign, some).await?;
+                self.count_some(campaign, some, added).await?;
             }
         }
         Ok(())
     }
 
-    async fn count_some(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<(), CallError> {
+    async fn count_some(
+        &self,
+        campaign: &Campaign,
+        memories: &[(String, Memory)],
+        added: &mut Vec<(Cohort, Figures)>,
+    ) -> Result<(), CallError> {
         let mut patience = self.calls.patience();
         loop {
             let mut seen = self.seen(campaign, memories).await?;
@@ -131,7 +142,10 @@ impl Campaigns {
             }
             self.add_all(campaign, &seen, &mut tally)?;
             match self.calls.transact(tally.items).await {
-                Ok(Ok(())) => return self.wait_for(campaign, &tally.counted, patience).await,
+                Ok(Ok(())) => {
+                    added.extend(tally.cohorts);
+                    return self.wait_for(campaign, &tally.counted, patience).await;
+                }
                 Ok(Err(_)) => patience.with(Failure::Busy("others kept counting the same".to_owned())).await?,
                 Err(failure) => patience.with(failure).await?,
             }

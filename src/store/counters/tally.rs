@@ -32,7 +32,7 @@ pub(super) const COMPLAINED_AT: &str = "complained_at#";
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) items: Vec<TransactWriteItem>,
-    cohorts: BTreeMap<Cohort, Figures>,
+    pub(super) cohorts: BTreeMap<Cohort, Figures>,
     /// By hour and cohort.
     late: BTreeMap<(Cohort, Cohort), i64>,
     /// The cohorts that webhooks are added to, on the condition that no others were; and the ledger rows that are put for each.

@@ -124,7 +124,8 @@ impl Timeline {
         self.calls.range(&self.table, ("email_id", partition), ("event", "!", "~"), usize::MAX).await
     }
 
-    /// Puts a row that says that an event can't be handled, beside the event. Putting it again changes nothing.
+    /// Puts a row that says that an event can't be handled, beside the event. Putting it again changes nothing. Returns true if there was
+    /// none yet.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
@@ -135,7 +136,7 @@ impl Timeline {
         problem: &str,
         now: UnixMillis,
         expires_at: UnixMillis,
-    ) -> Result<(), CallError> {
+    ) -> Result<bool, CallError> {
         let item = Item::from([
             ("email_id".to_owned(), text(partition)),
             ("event".to_owned(), text(format!("poison#{event}"))),
@@ -144,8 +145,7 @@ impl Timeline {
             ("at".to_owned(), number(now.0)),
             ("expires_at".to_owned(), number(expires_at.seconds())),
         ]);
-        self.calls.put(&self.table, &item, &absent()).await?;
-        Ok(())
+        Ok(self.calls.put(&self.table, &item, &absent()).await? == Written::Done(()))
     }
 
     /// Claims an alert for `carrier`, or finds out that there is nothing to do. A claim older than `lease` is taken over.
@@ -241,11 +241,11 @@ impl Timeline {
         Ok((!is_settled(&item)).then(|| string(&item, "payload").to_owned()))
     }
 
-    /// Folds an alert that was claimed into the first of these digests that is not closed, once.
+    /// Folds an alert that was claimed into the first of these digests that is not closed, once. Returns true if this call has done it.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn fold(&self, row: &AlertRow, agenda: &Agenda, digests: &[Entry]) -> Result<(), CallError> {
+    pub async fn fold(&self, row: &AlertRow, agenda: &Agenda, digests: &[Entry]) -> Result<bool, CallError> {
         for digest in digests {
             let mut patience = self.calls.patience();
             loop {
@@ -259,9 +259,9 @@ impl Timeline {
                     .expression_attribute_values(":digest", text(format!("{}#{}", digest.due.to_text(), digest.key)));
                 let items = vec![update_item(note)?, update_item(agenda.fold(digest))?];
                 match self.calls.transact(items).await {
-                    Ok(Ok(())) => return Ok(()),
+                    Ok(Ok(())) => return Ok(true),
                     // Folded before, by the try whose answer was lost, or by a function that died after it; or deleted meanwhile.
-                    Ok(Err(refused)) if refused.contains(&0) => return Ok(()),
+                    Ok(Err(refused)) if refused.contains(&0) => return Ok(false),
                     Ok(Err(_)) => break,
                     Err(failure) => patience.with(failure).await?,
                 }

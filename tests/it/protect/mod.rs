@@ -1,5 +1,6 @@
 //! `protect`, on the embedded AWS: what it makes of stored events, whatever order, repetition or failure they meet.
 
+mod activities;
 mod alerts;
 mod counting;
 mod crash;

@@ -1,7 +1,7 @@
 //! Handling stored events again, through the same code that the stream feeds; what happened does not happen again.
 //!
 //! - [`select`]: which events.
-//! - [`effects`]: what was new, as the calls tell.
+//! - [`effects`]: what was new, by the list of what `protect` did.
 //!
 //! `protect` runs in this process, with the settings of the deployed function: to count for another campaign, because another tag names it
 //! here, would be a disaster. Opens and clicks are put into the queue again, so that the deployed `engage` decides about them, with its
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::effects::{Effects, Watch};
+use self::effects::Effects;
 use super::place::{Place, PlaceError};
 use crate::operate::clients;
 use rebound::aws::CallError;
@@ -105,12 +105,11 @@ pub async fn replay(
     on: On,
     done: impl Fn(usize),
 ) -> Result<Report, ReplayError> {
-    let watch = Watch::default();
     let variables = variables(place, on).await?;
     let variable = |name: &str| variables.get(name).cloned();
     let aws = AwsEnvironment::read(variable)?;
     let config = ProtectConfig::read(variable)?;
-    let queue = Queue::new(clients::sqs_watched(&aws, watch.clone()), &config.engage_queue);
+    let queue = Queue::new(aws.sqs(), &config.engage_queue);
     let mut report = Report::default();
     match function {
         Function::Engage => {
@@ -118,36 +117,41 @@ pub async fn replay(
                 let deadline = Instant::now() + BATCH_BUDGET;
                 let engagements: Vec<Engagement> = some.iter().map(engagement).collect();
                 match queue.send(&engagements, deadline).await {
-                    Ok(()) => report.handled += some.len(),
+                    Ok(()) => {
+                        report.handled += some.len();
+                        report.effects.handed_on += some.len();
+                    }
                     Err(_) => report.left_over.extend(some.iter().map(|row| string(row, "event").to_owned())),
                 }
                 done(some.len());
             }
         }
         Function::Protect => {
-            let topic = Topic::new(clients::sns_watched(&aws, watch.clone()), &config.alerts_topic);
-            let protector = Protector::new(clients::dynamodb_watched(&aws, watch.clone()), topic, queue, config);
+            let topic = Topic::new(aws.sns(), &config.alerts_topic);
+            let protector = Protector::new(aws.dynamodb(), topic, queue, config);
             for some in rows.chunks(AT_ONCE) {
-                let left = protect(&protector, some).await;
+                let left = protect(&protector, some, &mut report.effects).await;
                 report.handled += some.len() - left.len();
                 report.left_over.extend(left);
                 done(some.len());
             }
         }
     }
-    report.effects = watch.effects(place);
     Ok(report)
 }
 
-/// Handles a batch until nothing of it fails, or it has failed often enough. Answers the keys of what is left over.
-async fn protect(protector: &Protector, rows: &[Item]) -> Vec<String> {
+/// Handles a batch until nothing of it fails, or it has failed often enough. Adds what was new to the effects, and returns the keys of what
+/// is left over.
+async fn protect(protector: &Protector, rows: &[Item], effects: &mut Effects) -> Vec<String> {
     let mut left: Vec<&Item> = rows.iter().collect();
     for round in 0..ROUNDS {
         if round > 0 {
             tokio::time::sleep(Duration::from_millis(500 << round)).await;
         }
         let records: Vec<Record> = left.iter().zip(0..).map(|(row, number): (_, u32)| record(row, number)).collect();
-        let answer = protector.records(&records, UnixMillis::now(), Instant::now() + BATCH_BUDGET).await;
+        let deadline = Instant::now() + BATCH_BUDGET;
+        let (answer, activities) = protector.records_with_activities(&records, UnixMillis::now(), deadline).await;
+        effects.add(activities);
         let failed = |number: &u32| answer.failures.iter().any(|failure| failure.id == number.to_string());
         left = left.into_iter().zip(0..).filter(|(_, number)| failed(number)).map(|(row, _)| row).collect();
         if left.is_empty() {

@@ -33,7 +33,7 @@ async fn count_sent(campaigns: &Campaigns, name: &str, hours_ago: u64, counter: 
             expires_at: UnixMillis::now(),
         })
         .collect();
-    campaigns.count(&campaign, &counts).await.unwrap();
+    campaigns.count(&campaign, &counts, &mut Vec::new()).await.unwrap();
 }
 
 #[tokio::test]

@@ -80,8 +80,8 @@ async fn count(campaigns: &Campaigns, counter: Counter, hours: i64, each: u8) {
     };
     let counts: Vec<Count> =
         (0..hours).flat_map(|hour| (0..each).map(move |n| (hour, n))).map(|(h, n)| count(h, n)).collect();
-    campaigns.count(&spring, &counts).await.unwrap();
-    campaigns.count(&spring, &counts).await.unwrap();
+    campaigns.count(&spring, &counts, &mut Vec::new()).await.unwrap();
+    campaigns.count(&spring, &counts, &mut Vec::new()).await.unwrap();
 }
 
 #[tokio::test]

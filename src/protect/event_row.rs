@@ -4,13 +4,14 @@ use crate::aws::stream::Record;
 use crate::policy::counting::Received;
 use crate::resend::signature::MessageId;
 use crate::store::row::{self, RowKind};
+use crate::store::timeline::Carrier;
 use crate::store::{Item, as_number, string};
 use crate::time::{UnixMillis, days};
 
-/// How long the record of an event is kept that does not say how long it stays itself.
-const KEPT_DAYS: u32 = 90;
+/// Time for which the record of an event is kept that does not say it itself, in days.
+const RETENTION_DAYS: u32 = 90;
 
-/// How the sort keys of the events begin that are handed over, as the filters of the stream's mappings have it in `template.yaml`.
+/// Beginnings of the sort keys of the events that are handed over, as the filters of the stream's mappings have it in `template.yaml`.
 const HANDED_OVER: [&str; 13] = [
     "email.complained#",
     "email.bounced#",
@@ -38,24 +39,24 @@ pub fn wants(row: &Item) -> bool {
 
 /// A row that was added to the events table.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct EventRow {
     pub(super) kind: RowKind,
     /// The sort key: `<type>#<message>`.
     pub(super) event: String,
     pub(super) received: Received,
     pub(super) body: Vec<u8>,
-    /// Why it is in quarantine.
+    /// The reason why it is in quarantine.
     pub(super) problem: String,
 }
 
-/// Where a record is, as far as it tells: for what is said of one that can't be read.
+/// The key of a record's row, for one that can't be read too.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct RowKey {
     pub(super) partition: String,
     pub(super) event: String,
 }
 
-impl Place {
+impl RowKey {
     pub(super) fn of(record: &Record) -> Self {
         let key = |name: &str| {
             let key = string(&record.keys, name);
@@ -70,19 +71,19 @@ impl Place {
     }
 }
 
-impl Entry {
+impl EventRow {
     /// Reads a record.
     ///
     /// # Errors
-    /// It is no row of an event, in words.
+    /// The reason why it is not the row of an event.
     pub(super) fn read(record: &Record, now: UnixMillis) -> Result<Self, String> {
-        let place = Place::of(record);
+        let key = RowKey::of(record);
         let kind = match string(&record.row, "kind") {
             kind if kind == RowKind::Event.as_str() => RowKind::Event,
             kind if kind == RowKind::Quarantine.as_str() => RowKind::Quarantine,
             kind => return Err(format!("its kind is {kind:?}, not event")),
         };
-        let (_, message) = place.event.split_once('#').ok_or("its key names no message")?;
+        let (_, message) = key.event.split_once('#').ok_or("its key names no message")?;
         let millis = |name: &str| record.row.get(name).and_then(as_number);
         let at = UnixMillis(millis("received_at").ok_or("it has no time of receipt")?);
         let expires_at = millis("expires_at").map(|seconds| UnixMillis(seconds.saturating_mul(1000)));
@@ -94,13 +95,18 @@ impl Entry {
             kind,
             received: Received {
                 message: MessageId::already_verified(message),
-                partition: place.partition,
+                partition: key.partition,
                 at,
-                expires_at: expires_at.unwrap_or_else(|| now.plus(days(KEPT_DAYS))),
+                expires_at: expires_at.unwrap_or_else(|| now.plus(days(RETENTION_DAYS))),
             },
-            event: place.event,
+            event: key.event,
             body,
             problem: string(&record.row, "problem").to_owned(),
         })
+    }
+
+    /// Returns who sends the alerts that follow from the event.
+    pub(super) fn carrier(&self) -> Carrier {
+        Carrier::Event(self.event.clone())
     }
 }

@@ -1,0 +1,135 @@
+//! Alerts: each is sent once, and too many of a kind are grouped into digests.
+
+use super::LEASE;
+use super::event_row::EventRow;
+use super::run::{Activity, Run};
+use crate::aws::CallError;
+use crate::aws::breaker::Breaker;
+use crate::aws::topic::Topic;
+use crate::message::alert::Alert;
+use crate::store::agenda::{Agenda, Entry, Group, Kind, Place};
+use crate::store::text;
+use crate::store::timeline::{AlertRow, Carrier, Claim, Timeline};
+use crate::time::UnixMillis;
+
+/// Sends alerts to the topic.
+pub(super) struct Alerts<'a> {
+    pub(super) timeline: &'a Timeline,
+    pub(super) agenda: &'a Agenda,
+    pub(super) topic: &'a Topic,
+    /// The topic's: after a call that fails there is no other in this run.
+    pub(super) breaker: Breaker,
+    /// Number of alerts of a kind and a campaign that are sent one by one in an hour. The others are grouped.
+    pub(super) one_by_one_in_an_hour: usize,
+    pub(super) run: Run<'a>,
+}
+
+/// Result of sending an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AlertOutcome {
+    /// The alert is published, grouped into a digest, or left to the next tick: it will not be lost.
+    Settled,
+    /// Another event, or a tick, has claimed the alert and sends it.
+    HeldByOther,
+}
+
+impl Alerts<'_> {
+    /// Sends an alert about `about`, the partition of its record, once. The first few of a kind and campaign in an hour are published,
+    /// whatever their texts; the others are grouped into a digest.
+    pub(super) async fn send_alert(
+        &self,
+        alert: Alert,
+        about: &str,
+        carrier: &Carrier,
+        expires_at: UnixMillis,
+    ) -> Result<AlertOutcome, CallError> {
+        let payload = serde_json::to_string(&alert).map_err(|error| CallError::Permanent(error.to_string()))?;
+        let row = AlertRow { about: about.to_owned(), id: alert.id.clone(), payload, expires_at };
+        let payload = match self.timeline.claim(&row, carrier, self.run.now, LEASE).await? {
+            Claim::Settled => return Ok(AlertOutcome::Settled),
+            Claim::Anothers => return Ok(AlertOutcome::HeldByOther),
+            Claim::Ours(payload) => payload,
+        };
+        // As it was claimed first: a repeat has the same text too.
+        let alert = serde_json::from_str(&payload).unwrap_or(alert);
+        if self.is_one_too_many(&alert).await? {
+            self.group(&alert, &row).await?;
+        } else {
+            self.publish(&alert, about).await?;
+        }
+        Ok(AlertOutcome::Settled)
+    }
+
+    /// Sends an alert about an event's own partition.
+    pub(super) async fn alert_for_event(&self, row: &EventRow, alert: Alert) -> Result<(), CallError> {
+        let received = &row.received;
+        self.send_alert(alert, &received.partition, &row.carrier(), received.expires_at).await?;
+        Ok(())
+    }
+
+    /// Publishes an alert that was left over.
+    pub(super) async fn retry_publish(&self, entry: &Entry) -> Result<(), CallError> {
+        let (about, id) = (entry.text("about"), entry.text("alert"));
+        if let Some(payload) = self.timeline.unsettled(about, id).await? {
+            let alert: Alert =
+                serde_json::from_str(&payload).map_err(|error| CallError::Permanent(error.to_string()))?;
+            self.try_to_publish(&alert, about).await?.map_err(CallError::Transient)?;
+        }
+        self.agenda.delete(entry).await
+    }
+
+    /// Returns the first failure of the topic in this run, if there was one.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.breaker.failure()
+    }
+
+    async fn is_one_too_many(&self, alert: &Alert) -> Result<bool, CallError> {
+        if !alert.kind.may_storm() {
+            return Ok(false);
+        }
+        let place = self.agenda.place(&group_of(alert), &alert.id, self.run.now, self.one_by_one_in_an_hour).await?;
+        Ok(place == Place::TooMany)
+    }
+
+    async fn group(&self, alert: &Alert, row: &AlertRow) -> Result<(), CallError> {
+        let digests = Agenda::digests(&group_of(alert), self.run.now);
+        if self.timeline.fold(row, self.agenda, &digests).await? {
+            self.run.did.add(Activity::AlertGrouped { id: alert.id.clone() });
+        }
+        Ok(())
+    }
+
+    /// Publishes an alert that is claimed. If SNS does not take it, it is left to the next tick: that alerts can't be sent must not stop
+    /// the counting.
+    async fn publish(&self, alert: &Alert, about: &str) -> Result<(), CallError> {
+        match self.try_to_publish(alert, about).await? {
+            Ok(()) => Ok(()),
+            Err(why) => {
+                tracing::error!(error = why, alert = alert.id, "not published; the next tick tries again");
+                let attributes = [("about", text(about)), ("alert", text(&alert.id))];
+                self.agenda.put(&Entry::new(Kind::Publish, self.run.now, &alert.id, &attributes)).await
+            }
+        }
+    }
+
+    /// Returns `Ok(Err(why))` if it is to be tried later. An alert that SNS will never take is marked so, and is done.
+    async fn try_to_publish(&self, alert: &Alert, about: &str) -> Result<Result<(), String>, CallError> {
+        let notice = alert.notice().map_err(|error| CallError::Permanent(error.to_string()))?;
+        match self.breaker.call(self.topic.publish(&notice, self.run.deadline)).await {
+            Ok(_) => {
+                let (id, kind) = (alert.id.clone(), alert.kind);
+                self.run.did.add(Activity::AlertPublished { id, kind, title: notice.subject });
+                self.timeline.note_published(about, &alert.id, self.run.now).await.map(Ok)
+            }
+            Err(CallError::Transient(why)) => Ok(Err(why)),
+            Err(CallError::Permanent(why)) => {
+                tracing::error!(error = why, alert = alert.id, "never published; the alert is in the events table");
+                self.timeline.note_refused(about, &alert.id, &why).await.map(Ok)
+            }
+        }
+    }
+}
+
+fn group_of(alert: &Alert) -> Group<'_> {
+    Group { kind: alert.kind.as_str(), campaign: alert.counted_in() }
+}

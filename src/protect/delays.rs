@@ -1,0 +1,131 @@
+//! Delayed emails: an alert if one waits for too long, or if a recipient is delayed again.
+
+use super::alerts::{AlertOutcome, Alerts};
+use super::batch::ParsedEvent;
+use super::run::Run;
+use crate::aws::CallError;
+use crate::message::alert::wording::{self, About};
+use crate::policy::delay::{Delayed, Verdict, Wait, repeated};
+use crate::policy::numbers::DelayPolicy;
+use crate::resend::campaign::Campaign;
+use crate::resend::event::Event;
+use crate::resend::recipient::Recipient;
+use crate::store::agenda::{Agenda, Entry, Kind};
+use crate::store::facts::{Fact, Facts};
+use crate::store::timeline::{Carrier, Timeline};
+use crate::store::{as_number, number, row, text};
+use crate::time::{UnixMillis, days};
+
+/// Time for which the record of an alert is kept where the agenda does not say it, in days.
+const RETENTION_DAYS: u32 = 90;
+
+/// Follows delayed emails.
+pub(super) struct Delays<'a> {
+    pub(super) facts: &'a Facts,
+    pub(super) timeline: &'a Timeline,
+    pub(super) agenda: &'a Agenda,
+    pub(super) alerts: &'a Alerts<'a>,
+    pub(super) policy: &'a DelayPolicy,
+    pub(super) run: Run<'a>,
+}
+
+/// A delayed email to one recipient.
+struct DelayedEmail<'a> {
+    email_id: &'a str,
+    recipient: &'a Recipient,
+    campaign: Option<&'a Campaign>,
+    delayed_at: UnixMillis,
+    expires_at: UnixMillis,
+}
+
+impl Delays<'_> {
+    /// Remembers a delay for each of its recipients. Sends an alert if a recipient was delayed on another email before, or if this email has
+    /// waited for too long.
+    pub(super) async fn delayed(&self, parsed: &ParsedEvent<'_>, event: &Event<'_>) -> Result<(), CallError> {
+        let (received, carrier) = (&parsed.row.received, parsed.row.carrier());
+        let delayed_at = received.happened_at(event);
+        for recipient in &event.addressees().all() {
+            let (email_id, moment) = (&received.partition, (delayed_at, &received.message));
+            let facts = self.facts.remember(recipient, email_id, moment, self.policy.remembered()).await?;
+            let delays: Vec<Delayed> = facts.iter().filter_map(delayed).collect();
+            for again in repeated(&delays, self.policy) {
+                let email_id = again.delayed.email_id.as_str();
+                // Of another email than this one it is not known here to which campaign it belongs.
+                let campaign = parsed.campaign.as_ref().filter(|_| email_id == received.partition);
+                let within_days = self.policy.repeated_within_days;
+                let why = wording::Delay::Repeated { emails: again.emails, within_days };
+                let about = About { email_id, campaign, at: again.delayed.first };
+                // Not sent again while it is remembered, and so found again with each further delay.
+                let expires_at = received.expires_at.max(again.delayed.last.plus(self.policy.remembered()));
+                let alert = wording::delay(&about, recipient, why);
+                self.alerts.send_alert(alert, email_id, &carrier, expires_at).await?;
+            }
+            let (campaign, expires_at) = (parsed.campaign.as_ref(), received.expires_at);
+            let email = DelayedEmail { email_id, recipient, campaign, delayed_at, expires_at };
+            self.check_delay(&email, &carrier).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks the delayed email of an agenda entry.
+    pub(super) async fn recheck(&self, entry: &Entry) -> Result<(), CallError> {
+        let Some(recipient) = Recipient::parse(entry.text("recipient")) else { return self.agenda.delete(entry).await };
+        let campaign = Campaign::new(entry.text("campaign"));
+        let millis = |name: &str| entry.number(name).map(UnixMillis);
+        let email = DelayedEmail {
+            email_id: entry.text("email_id"),
+            recipient: &recipient,
+            campaign: campaign.as_ref(),
+            delayed_at: millis("delayed_at").unwrap_or(entry.due),
+            expires_at: millis("keep_until").unwrap_or_else(|| self.run.now.plus(days(RETENTION_DAYS))),
+        };
+        match self.check_delay(&email, &Carrier::Tick).await? {
+            // Another run sends the alert, or it is not due yet after all.
+            Some(due) if due <= self.run.now || due == entry.due => Ok(()),
+            Some(_) | None => self.agenda.delete(entry).await,
+        }
+    }
+
+    /// Checks whether a delayed email has an outcome by now, and sends an alert if it has waited for too long. Returns when to check it
+    /// again, if it is to be.
+    async fn check_delay(&self, email: &DelayedEmail<'_>, carrier: &Carrier) -> Result<Option<UnixMillis>, CallError> {
+        let mut wait = Wait::of_delayed(email.delayed_at);
+        for item in self.timeline.rows(email.email_id, "email").await? {
+            let Some(body) = row::payload(&item) else { continue };
+            let (Ok(event), Some(received_at)) = (Event::read(&body), item.get("received_at").and_then(as_number))
+            else {
+                continue;
+            };
+            wait.add(&event, event.happened_at(UnixMillis(received_at)), email.recipient);
+        }
+        match wait.verdict(self.policy, self.run.now) {
+            Verdict::Resolved => Ok(None),
+            Verdict::Wait(due) => {
+                let attributes = [
+                    ("email_id", text(email.email_id)),
+                    ("recipient", text(email.recipient.as_str())),
+                    ("campaign", text(email.campaign.map_or("", Campaign::as_str))),
+                    ("delayed_at", number(email.delayed_at.0)),
+                    ("keep_until", number(email.expires_at.0)),
+                ];
+                let key = format!("{}#{}", email.email_id, email.recipient);
+                self.agenda.put(&Entry::new(Kind::Delay, due, key, &attributes)).await?;
+                Ok(Some(due))
+            }
+            Verdict::Alert(since) => {
+                let about = About { email_id: email.email_id, campaign: email.campaign, at: email.delayed_at };
+                let hours = (self.run.now.0 - since.0) / (60 * 60 * 1000);
+                let alert = wording::delay(&about, email.recipient, wording::Delay::Waiting { since, hours });
+                Ok(match self.alerts.send_alert(alert, email.email_id, carrier, email.expires_at).await? {
+                    AlertOutcome::Settled => None,
+                    AlertOutcome::HeldByOther => Some(self.run.now),
+                })
+            }
+        }
+    }
+}
+
+fn delayed(fact: &Fact) -> Option<Delayed> {
+    let (first, last) = (fact.moments.first()?.0, fact.moments.last()?.0);
+    Some(Delayed { email_id: fact.email_id.clone(), first, last })
+}

@@ -1,0 +1,43 @@
+//! Opens and clicks, on their way to `engage`.
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
+
+use super::batch::{BatchRecord, MAX_CONCURRENT, ParsedEvent, pending};
+use super::run::{Activity, Run};
+use crate::aws::breaker::Breaker;
+use crate::aws::queue::{BATCH, Engagement, Queue};
+use crate::policy::counting::Counter;
+
+/// Sends opens and clicks to `engage`.
+pub(super) struct EngageQueue<'a> {
+    pub(super) queue: &'a Queue,
+    /// The queue's: after a call that fails there is no other in this run.
+    pub(super) breaker: Breaker,
+    pub(super) run: Run<'a>,
+}
+
+impl EngageQueue<'_> {
+    /// Sends the opens and clicks of a batch.
+    pub(super) async fn enqueue(&self, batch: &[BatchRecord<'_>]) {
+        let engagements: Vec<(&BatchRecord<'_>, Engagement)> =
+            pending(batch).filter_map(|(record, event)| Some((record, engagement(event)?))).collect();
+        let sends: Vec<BoxFuture<'_, ()>> = engagements.chunks(BATCH).map(|some| self.send(some).boxed()).collect();
+        stream::iter(sends).buffer_unordered(MAX_CONCURRENT).collect::<Vec<()>>().await;
+    }
+
+    async fn send(&self, some: &[(&BatchRecord<'_>, Engagement)]) {
+        let messages: Vec<Engagement> = some.iter().map(|(_, engagement)| engagement.clone()).collect();
+        match self.breaker.call(self.queue.send(&messages, self.run.deadline)).await {
+            Ok(()) => self.run.did.add(Activity::SentToEngage { number: messages.len() }),
+            Err(error) => some.iter().for_each(|(record, _)| record.fail(&error)),
+        }
+    }
+}
+
+fn engagement(parsed: &ParsedEvent<'_>) -> Option<Engagement> {
+    let counter = Counter::of(parsed.event.as_ref()?);
+    let row = parsed.row;
+    matches!(counter, Some(Counter::Opened | Counter::Clicked))
+        .then(|| Engagement { email_id: row.received.partition.clone(), event: row.event.clone() })
+}

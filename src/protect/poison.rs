@@ -1,0 +1,49 @@
+//! Events that can never be processed.
+
+use super::alerts::Alerts;
+use super::event_row::RowKey;
+use super::run::{Activity, Run};
+use crate::aws::CallError;
+use crate::aws::stream::Record;
+use crate::message::alert::wording;
+use crate::store::as_number;
+use crate::store::timeline::{Carrier, Timeline};
+use crate::time::{UnixMillis, days};
+
+/// Minimum time for which the record of such an event is kept, in days.
+const RETENTION_DAYS: u32 = 90;
+
+/// Records events that can never be processed.
+pub(super) struct Poison<'a> {
+    pub(super) timeline: &'a Timeline,
+    pub(super) alerts: &'a Alerts<'a>,
+    pub(super) run: Run<'a>,
+}
+
+impl Poison<'_> {
+    /// Records an event that can never be processed, and sends an alert of it, so that it does not hold up those after it.
+    pub(super) async fn record(&self, record: &Record, problem: &str) -> Result<(), CallError> {
+        tracing::error!(problem, sequence_number = record.sequence_number, "an event can't be handled");
+        match self.record_and_alert(record, problem).await {
+            // Not even the record of it can be written. The log has it.
+            Err(CallError::Permanent(problem)) => {
+                tracing::error!(problem, sequence_number = record.sequence_number, "nor can that be recorded");
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    async fn record_and_alert(&self, record: &Record, problem: &str) -> Result<(), CallError> {
+        let RowKey { partition, event } = RowKey::of(record);
+        let kept = record.row.get("expires_at").and_then(as_number).map(|at| UnixMillis(at.saturating_mul(1_000)));
+        let at_least = self.run.now.plus(days(RETENTION_DAYS));
+        let expires_at = kept.map_or(at_least, |kept| kept.max(at_least));
+        if self.timeline.put_poison(&partition, &event, problem, self.run.now, expires_at).await? {
+            self.run.did.add(Activity::PoisonRecorded { key: event.clone() });
+        }
+        let alert = wording::quarantine(&partition, &event, problem, self.run.now);
+        self.alerts.send_alert(alert, &partition, &Carrier::Event(event), expires_at).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! One run: its moment, its deadline, and the list of what it did.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::message::alert;
+use crate::metrics::{Metric, Tally};
+use crate::policy::brake::Status;
+use crate::policy::counting::Counter;
+use crate::resend::campaign::{Campaign, Cohort};
+use crate::resend::recipient::Recipient;
+use crate::time::UnixMillis;
+
+/// One run: a batch of records, or a tick.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run<'a> {
+    /// The moment of the run. Everything in it happens at this moment.
+    pub(super) now: UnixMillis,
+    /// The moment by which the run must be over.
+    pub(super) deadline: Instant,
+    pub(super) did: &'a Did,
+}
+
+/// The list of what a run did, in the order in which it was done.
+#[derive(Debug, Default)]
+pub(super) struct Did(Mutex<Vec<Activity>>);
+
+/// Something that a run did, when a call for it has succeeded; or found out. A repeat of what was done in an earlier run is not in the list,
+/// but for [`AlertPublished`](Self::AlertPublished) and [`SentToEngage`](Self::SentToEngage), which may be done twice.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Activity {
+    /// Records of the stream were read.
+    RecordsRead {
+        /// Time since `receive` got the oldest of them.
+        lag_seconds: f64,
+    },
+    /// Events were added to a number of a cohort.
+    Counted {
+        /// The campaign.
+        campaign: Campaign,
+        /// The cohort.
+        cohort: Cohort,
+        /// The number that was added to.
+        counter: Counter,
+        /// Number of events. It is negative where an event was moved to an earlier cohort.
+        number: i64,
+    },
+    /// A campaign's brake was computed.
+    BrakeComputed {
+        /// Complaints as a percentage of delivered emails. 0 if the campaign is too small for a rate.
+        complaint_percent: f64,
+    },
+    /// A campaign's brake was written: a status, volume, reason or warning that it did not have before.
+    BrakeSet {
+        /// The campaign.
+        campaign: Campaign,
+        /// The status before the write.
+        before: Status,
+        /// The status now.
+        status: Status,
+    },
+    /// A recipient's item in the suppressions table was changed.
+    SuppressionChanged {
+        /// The recipient.
+        recipient: Recipient,
+        /// True if a reason became active.
+        is_new: bool,
+    },
+    /// SNS took an alert.
+    AlertPublished {
+        /// The alert's id: the same for each repeat.
+        id: String,
+        /// The alert's kind.
+        kind: alert::Kind,
+        /// The title, as the subject of the email has it.
+        title: String,
+    },
+    /// An alert was grouped into a digest.
+    AlertGrouped {
+        /// The alert's id.
+        id: String,
+    },
+    /// An event that can never be processed was recorded.
+    PoisonRecorded {
+        /// The event's sort key: `<type>#<webhook>`.
+        key: String,
+    },
+    /// Opens and clicks were put into the queue of `engage`.
+    SentToEngage {
+        /// Number of opens and clicks.
+        number: usize,
+    },
+}
+
+impl Did {
+    pub(super) fn add(&self, activity: Activity) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(activity);
+    }
+
+    pub(super) fn into_activities(self) -> Vec<Activity> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the metrics of a run.
+pub(super) fn metrics(activities: &[Activity]) -> Tally {
+    let tally = Tally::default();
+    for activity in activities {
+        match activity {
+            Activity::RecordsRead { lag_seconds } => tally.peak(Metric::ProtectLag, *lag_seconds),
+            Activity::BrakeComputed { complaint_percent } => tally.peak(Metric::ComplaintRate, *complaint_percent),
+            Activity::BrakeSet { before, status, .. } if before != status => tally.one(Metric::of_brake(*status)),
+            Activity::SuppressionChanged { is_new: true, .. } => tally.one(Metric::SuppressedSoftBounce),
+            Activity::AlertPublished { kind, .. } => tally.one(Metric::of_alert(*kind)),
+            Activity::BrakeSet { .. }
+            | Activity::SuppressionChanged { .. }
+            | Activity::Counted { .. }
+            | Activity::AlertGrouped { .. }
+            | Activity::PoisonRecorded { .. }
+            | Activity::SentToEngage { .. } => {}
+        }
+    }
+    tally
+}
