@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
+use strum::IntoStaticStr;
 
 use super::{Item, number, text};
 use crate::resend::event::Event;
@@ -40,21 +41,20 @@ const HEAD: usize = 16 * 1024;
 const COMPRESSION_LEVEL: u8 = 6;
 
 /// The value of the attribute `kind`: what a row in the events table is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum RowKind {
     /// A webhook that reads as an event.
+    #[strum(serialize = "event")]
     Event,
     /// A signed webhook that cannot be read or stored as an event.
+    #[strum(serialize = "quarantine")]
     Quarantine,
 }
 
 impl RowKind {
     /// The attribute's value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Event => "event",
-            Self::Quarantine => "quarantine",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
