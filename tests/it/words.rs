@@ -6,6 +6,7 @@ use rebound::policy::brake::Status;
 use rebound::policy::counting::Counter;
 use rebound::policy::followup::{FollowupMode, Guard, NeverDecided, Ruling};
 use rebound::policy::suppression::Reason;
+use rebound::policy::verdict::agent::Class;
 use rebound::policy::verdict::{Action, Verdict};
 use rebound::resend::event::EventType;
 use rebound::store::agenda;
@@ -121,6 +122,20 @@ fn of_alerts() {
 fn of_verdicts() {
     assert_eq!(names(Verdict::ALL, Verdict::as_str), ["human", "machine", "unsure"]);
     assert_eq!(words(&[Action::Opened, Action::Clicked], Action::as_str), ["opened", "clicked"]);
+    let classes = [
+        "browser on a phone",
+        "browser on a tablet",
+        "browser on a computer",
+        "browser",
+        "mail program",
+        "Google's image proxy",
+        "Gmail's prefetch",
+        "Yahoo's image proxy",
+        "Apple's privacy proxy",
+        "program or bot",
+        "unknown",
+    ];
+    assert_eq!(words(Class::ALL, Class::as_str), classes);
 }
 
 #[test]

@@ -121,7 +121,7 @@ impl Row {
             return Self(whole);
         }
         item.insert("payload_bytes".to_owned(), number(i64::try_from(body.len()).unwrap_or(i64::MAX)));
-        item.insert("payload_sha256".to_owned(), text(hex(&Sha256::digest(body))));
+        item.insert("payload_sha256".to_owned(), text(hex::encode(Sha256::digest(body))));
         Self(with_payload(item, body.get(..HEAD).unwrap_or(body)))
     }
 
@@ -206,11 +206,11 @@ fn partition_of(message: &MessageId) -> String {
 /// A message's id as it stands in keys: as it is, or, if it is absurdly long, its hash.
 fn key_text(message: &MessageId) -> Cow<'_, str> {
     let id = message.as_str();
-    if id.len() <= MAX_ID { Cow::Borrowed(id) } else { Cow::Owned(format!("sha256-{}", hex(&Sha256::digest(id)))) }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    if id.len() <= MAX_ID {
+        Cow::Borrowed(id)
+    } else {
+        Cow::Owned(format!("sha256-{}", hex::encode(Sha256::digest(id))))
+    }
 }
 
 /// An item's size as DynamoDB counts it, rounded up where its rule for numbers is only approximate
