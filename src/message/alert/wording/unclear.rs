@@ -94,3 +94,24 @@ pub fn ambiguous(about: &About<'_>, what: Unclear, possible: &[Recipient]) -> Al
     alert.figures.insert("recipients".to_owned(), json!(possible));
     alert
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An alert's id is made of them: under another, people would be told again.
+    #[test]
+    fn the_words_are_what_they_were() {
+        use Unclear::{Bounced, BouncedSoftly, Complained, Listed, Skipped, Unsubscribed};
+        let all = [Bounced, BouncedSoftly, Complained, Skipped, Unsubscribed, Listed];
+        let words = [
+            "bounced",
+            "bounced softly",
+            "complained",
+            "was skipped by Resend",
+            "unsubscribed at Resend",
+            "is on Resend's suppression list now",
+        ];
+        assert_eq!(all.map(Unclear::as_str), words);
+    }
+}
