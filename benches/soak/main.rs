@@ -105,7 +105,7 @@ async fn main() -> Result<ExitCode, Failure> {
         arguments.events,
         folder.join("dev.log").display()
     );
-    let requests = chaos::requests(&story, &Chaos::ALL);
+    let requests = chaos::requests(&story, Chaos::ALL);
     let mut service = Service::new(Setting {
         program: program(&arguments)?,
         folder: folder.clone(),

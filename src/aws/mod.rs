@@ -234,7 +234,7 @@ mod tests {
             .map(|certificate| {
                 let body: String = certificate.split("-----END").next().unwrap().split_whitespace().collect();
                 let digest = Sha256::digest(STANDARD.decode(body).unwrap());
-                digest.iter().map(|byte| format!("{byte:02x}")).collect()
+                hex::encode(digest)
             })
             .collect();
         assert_eq!(fingerprints, FINGERPRINTS);

@@ -10,5 +10,5 @@ pub fn short_hash(parts: &[&str]) -> String {
         hash.update(part.len().to_be_bytes());
         hash.update(part.as_bytes());
     }
-    hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    format!("{:.24}", hex::encode(hash.finalize()))
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use lambda_http::http::header::{ALLOW, CONTENT_TYPE};
 use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Response};
+use strum::IntoStaticStr;
 
 use crate::aws::edge::BodyNotBase64;
 use crate::policy::suppression::{Change, Effect, Reason};
@@ -17,27 +18,26 @@ use crate::store::row::MAX_BODY_BYTES;
 use crate::store::write::WriteError;
 
 /// What became of a webhook that was accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum Outcome {
     /// Stored now.
+    #[strum(serialize = "handled")]
     Handled,
     /// The same message was stored before.
+    #[strum(serialize = "duplicate")]
     Duplicate,
     /// Stored now, of a type that this version does not know.
+    #[strum(serialize = "ignored")]
     Ignored,
     /// Stored raw, because it can never be stored as an event.
+    #[strum(serialize = "quarantined")]
     Quarantined,
 }
 
 impl Outcome {
     /// The word in the answer and in the logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Handled => "handled",
-            Self::Duplicate => "duplicate",
-            Self::Ignored => "ignored",
-            Self::Quarantined => "quarantined",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

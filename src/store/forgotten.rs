@@ -70,8 +70,7 @@ impl ForgottenKey {
         // A key of any length will do: https://www.rfc-editor.org/rfc/rfc2104#section-3
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return PREFIX.to_owned() };
         mac.update(recipient.as_str().as_bytes());
-        let hash = mac.finalize().into_bytes();
-        hash.iter().fold(PREFIX.to_owned(), |name, byte| name + &format!("{byte:02x}"))
+        PREFIX.to_owned() + &hex::encode(mac.finalize().into_bytes())
     }
 }
 

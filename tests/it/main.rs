@@ -33,3 +33,4 @@ mod stream_samples;
 mod support;
 mod template;
 mod versions;
+mod words;

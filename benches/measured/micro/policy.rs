@@ -36,7 +36,7 @@ fn suppression_merge(bencher: Bencher<'_, '_>, number: usize) {
         // Out of order, as they come.
         Change { reason, at: UnixMillis((index * 7_919 % 1_000) as i64), message: message(index), effect }
     };
-    let changes: Vec<Change> = Reason::ALL.into_iter().cycle().take(number).enumerate().map(change).collect();
+    let changes: Vec<Change> = Reason::ALL.iter().copied().cycle().take(number).enumerate().map(change).collect();
     bencher.bench_local(|| {
         let known = black_box(&changes).iter().fold(Suppression::default(), Suppression::merge);
         (known.reasons().count(), known.expires_at())

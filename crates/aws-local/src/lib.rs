@@ -70,15 +70,5 @@ where
 
 /// A random UUID, which is what AWS gives its messages and requests for ids.
 pub fn uuid() -> String {
-    // The version, 4, and the variant: https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-4
-    let bits = fastrand::u128(..) & !(0xf << 76 | 0b11 << 62) | 4 << 76 | 0b10 << 62;
-    let hex = format!("{bits:032x}");
-    let mut uuid = String::with_capacity(36);
-    for (index, digit) in hex.chars().enumerate() {
-        if [8, 12, 16, 20].contains(&index) {
-            uuid.push('-');
-        }
-        uuid.push(digit);
-    }
-    uuid
+    uuid::Uuid::new_v4().to_string()
 }

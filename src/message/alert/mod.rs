@@ -4,49 +4,49 @@ pub mod wording;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use strum::IntoStaticStr;
 
 use crate::message::notification::{Notification, sms, subject};
 use crate::policy::ids::short_hash;
 use crate::resend::campaign::Campaign;
 
 /// What an alert is about: the message attribute `kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Somebody called a mail spam.
+    #[strum(serialize = "complaint")]
     Complaint,
     /// A campaign's brake changed.
+    #[strum(serialize = "brake")]
     Brake,
     /// A mail has been delayed for too long, or again.
+    #[strum(serialize = "delay")]
     Delay,
     /// One of several recipients bounced or complained, and nothing says which one.
+    #[strum(serialize = "ambiguous_bounce")]
     AmbiguousBounce,
     /// Resend could not send a mail.
+    #[strum(serialize = "failed")]
     Failed,
     /// A domain is no longer verified.
+    #[strum(serialize = "domain")]
     Domain,
     /// A message can't be read, or an event can't be handled.
+    #[strum(serialize = "quarantine")]
     Quarantine,
     /// Webhooks lifted the suppressions of many people.
+    #[strum(serialize = "lifted")]
     Lifted,
     /// How many alerts were not sent one by one.
+    #[strum(serialize = "digest")]
     Digest,
 }
 
 impl Kind {
     /// The attribute's value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Complaint => "complaint",
-            Self::Brake => "brake",
-            Self::Delay => "delay",
-            Self::AmbiguousBounce => "ambiguous_bounce",
-            Self::Failed => "failed",
-            Self::Domain => "domain",
-            Self::Quarantine => "quarantine",
-            Self::Lifted => "lifted",
-            Self::Digest => "digest",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Returns true if too many alerts of this kind are grouped into a digest: of every kind but the digest itself.
@@ -56,25 +56,24 @@ impl Kind {
 }
 
 /// How much it matters: the message attribute `severity`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know.
+    #[strum(serialize = "info")]
     Info,
     /// Look at it today.
+    #[strum(serialize = "warning")]
     Warning,
     /// Look at it now.
+    #[strum(serialize = "critical")]
     Critical,
 }
 
 impl Severity {
     /// The attribute's value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

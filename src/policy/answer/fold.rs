@@ -1,6 +1,8 @@
 //! A text as whoever shows it may come to read it: look-alikes of ASCII's punctuation and letters made ASCII, and percent-encoding
 //! undone. Only to look for what is hidden in it: what is sent is the text itself.
 
+use percent_encoding::percent_decode_str;
+
 /// How many times percent-encoding is undone. No honest text is encoded twice.
 const MOST_DECODINGS: usize = 4;
 
@@ -10,7 +12,7 @@ pub(crate) fn views(text: &str) -> Option<Vec<String>> {
     let mut last = fold(text);
     let mut views = Vec::new();
     for _ in 0..=MOST_DECODINGS {
-        let next = fold(&percent_decoded(&last));
+        let next = fold(&percent_decode_str(&last).decode_utf8_lossy());
         if next == last {
             views.push(last);
             return Some(views);
@@ -58,31 +60,4 @@ fn sentence_ends(before: Option<char>, after: Option<char>) -> bool {
 /// Han, kana and hangul.
 fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3005}'..='\u{3007}' | '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}')
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = match (first, after) {
-            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                decoded.push(hex(*high) * 16 + hex(*low));
-                after
-            }
-            _ => {
-                decoded.push(*first);
-                after
-            }
-        };
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-fn hex(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        b'A'..=b'F' => digit - b'A' + 10,
-        _ => 0,
-    }
 }

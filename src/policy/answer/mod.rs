@@ -23,6 +23,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use strum::{EnumString, IntoStaticStr};
 
 pub(crate) use self::fold::views;
 pub(crate) use self::hidden::is_hidden;
@@ -72,7 +73,7 @@ pub enum Choice {
 
 impl Choice {
     /// Its name, in tables and receipts, and as Claude's tool.
-    pub const fn as_str(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::ScheduleFollowup { .. } => Tool::ScheduleFollowup.as_str(),
             Self::LogEngagement { .. } => Tool::LogEngagement.as_str(),
@@ -93,30 +94,29 @@ impl Choice {
 }
 
 /// How interested a person seems to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr, EnumString)]
 #[serde(rename_all = "snake_case")]
 pub enum Interest {
     /// Hardly.
+    #[strum(serialize = "low")]
     Low,
     /// Somewhat, or it is not certain.
+    #[strum(serialize = "medium")]
     Medium,
     /// Very.
+    #[strum(serialize = "high")]
     High,
 }
 
 impl Interest {
     /// The interest's name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The interest of this name.
     pub fn from_text(text: &str) -> Option<Self> {
-        [Self::Low, Self::Medium, Self::High].into_iter().find(|interest| interest.as_str() == text)
+        text.parse().ok()
     }
 }
 

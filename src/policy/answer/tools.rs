@@ -1,39 +1,39 @@
 //! The tools that Claude is offered, of which it must call one.
 
 use serde_json::{Value, json};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::Token;
 use super::text::{MESSAGE_CHARS, REASON_CHARS, SUBJECT_CHARS};
 
 /// A tool that Claude may call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, EnumString, VariantArray)]
 pub(super) enum Tool {
     /// Propose a follow-up.
+    #[strum(serialize = "schedule_followup")]
     ScheduleFollowup,
     /// Only note the interest.
+    #[strum(serialize = "log_engagement")]
     LogEngagement,
     /// Leave it to a person.
+    #[strum(serialize = "hand_to_human")]
     HandToHuman,
     /// Nothing.
+    #[strum(serialize = "do_nothing")]
     DoNothing,
 }
 
 impl Tool {
-    const ALL: [Self; 4] = [Self::ScheduleFollowup, Self::LogEngagement, Self::HandToHuman, Self::DoNothing];
+    const ALL: &[Self] = Self::VARIANTS;
 
     /// The tool's name in the request and in the answer.
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::ScheduleFollowup => "schedule_followup",
-            Self::LogEngagement => "log_engagement",
-            Self::HandToHuman => "hand_to_human",
-            Self::DoNothing => "do_nothing",
-        }
+    pub(super) fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The tool of this name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tool| tool.as_str() == name)
+        name.parse().ok()
     }
 
     /// The fields of its input, all of them required.
@@ -112,6 +112,6 @@ fn property(field: &str, tokens: &[Token]) -> Value {
 /// (<https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations>). Everything is checked
 /// again in the answer.
 pub fn tools(tokens: &[Token]) -> Value {
-    let offered = Tool::ALL.into_iter().filter(|tool| !tokens.is_empty() || *tool != Tool::ScheduleFollowup);
+    let offered = Tool::ALL.iter().copied().filter(|tool| !tokens.is_empty() || *tool != Tool::ScheduleFollowup);
     offered.map(|tool| tool.definition(tokens)).collect()
 }

@@ -15,6 +15,7 @@
 mod state;
 
 use serde::Serialize;
+use strum::{EnumString, IntoStaticStr};
 
 use super::counting::{Counter, Figures};
 use super::late::Late;
@@ -46,30 +47,29 @@ fn parts(fraction: f64) -> i64 {
 }
 
 /// Whether a campaign may be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr, EnumString)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// All of it.
+    #[strum(serialize = "open")]
     Open,
     /// Some of it.
+    #[strum(serialize = "slowed")]
     Slowed,
     /// None of it.
+    #[strum(serialize = "paused")]
     Paused,
 }
 
 impl Status {
     /// The status's name in the table, in alerts and in the documentation.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Slowed => "slowed",
-            Self::Paused => "paused",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The status of this name.
     pub fn from_text(text: &str) -> Option<Self> {
-        [Self::Open, Self::Slowed, Self::Paused].into_iter().find(|status| status.as_str() == text)
+        text.parse().ok()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::addressees::Concerned;
 use super::late::late_hour;
@@ -13,59 +14,47 @@ use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
 /// A number kept for each cohort of a campaign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
 pub enum Counter {
     /// `email.sent`
+    #[strum(serialize = "sent")]
     Sent,
     /// `email.delivered`
+    #[strum(serialize = "delivered")]
     Delivered,
     /// `email.delivery_delayed`
+    #[strum(serialize = "delayed")]
     Delayed,
     /// `email.bounced`, where the address is bad for good.
+    #[strum(serialize = "bounced_hard")]
     BouncedHard,
     /// `email.bounced`, any other.
+    #[strum(serialize = "bounced_soft")]
     BouncedSoft,
     /// `email.complained`
+    #[strum(serialize = "complained")]
     Complained,
     /// `email.failed`
+    #[strum(serialize = "failed")]
     Failed,
     /// `email.suppressed`, and `email.bounced` where Resend never tried because a suppression list had the address. Part of no rate.
+    #[strum(serialize = "suppressed")]
     Suppressed,
     /// `email.opened`
+    #[strum(serialize = "opened")]
     Opened,
     /// `email.clicked`
+    #[strum(serialize = "clicked")]
     Clicked,
 }
 
 impl Counter {
     /// Every counter.
-    pub const ALL: [Self; 10] = [
-        Self::Sent,
-        Self::Delivered,
-        Self::Delayed,
-        Self::BouncedHard,
-        Self::BouncedSoft,
-        Self::Complained,
-        Self::Failed,
-        Self::Suppressed,
-        Self::Opened,
-        Self::Clicked,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The attribute's name in the table.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Delayed => "delayed",
-            Self::BouncedHard => "bounced_hard",
-            Self::BouncedSoft => "bounced_soft",
-            Self::Complained => "complained",
-            Self::Failed => "failed",
-            Self::Suppressed => "suppressed",
-            Self::Opened => "opened",
-            Self::Clicked => "clicked",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The counter of an event; `None` for one that no campaign counts.

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
+
 use super::{Answer, Guard};
 use crate::policy::numbers::FollowupPolicy;
 use crate::resend::campaign::Campaign;
@@ -59,32 +62,31 @@ pub struct Decidable<'a> {
 }
 
 /// Why nothing is decided about an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[error("{}", self.as_str())]
 pub enum NeverDecided {
     /// It happened too long ago.
+    #[strum(serialize = "the event is too old")]
     EventTooOld,
     /// Its email is too old.
+    #[strum(serialize = "the email is too old")]
     EmailTooOld,
     /// Its email is a follow-up: a follow-up has none of its own.
+    #[strum(serialize = "the email is itself a follow-up")]
     IsFollowup,
     /// Its email has no tag that names a campaign.
+    #[strum(serialize = "the email has no campaign")]
     NoCampaign,
     /// Its campaign is not on the list.
+    #[strum(serialize = "the campaign is not one to decide about")]
     CampaignNotAllowed,
 }
 
 impl NeverDecided {
     /// Why, in words.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EventTooOld => "the event is too old",
-            Self::EmailTooOld => "the email is too old",
-            Self::IsFollowup => "the email is itself a follow-up",
-            Self::NoCampaign => "the email has no campaign",
-            Self::CampaignNotAllowed => "the campaign is not one to decide about",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

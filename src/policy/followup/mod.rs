@@ -15,6 +15,7 @@ mod decidable;
 mod quiet;
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
 
 pub use self::caps::{Taken, caps};
 pub use self::decidable::{AllowedCampaigns, Decidable, NeverDecided, may_be_decided};
@@ -23,52 +24,51 @@ use super::brake::Status;
 use crate::time::UnixMillis;
 
 /// The guards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
     /// Whether follow-ups are proposed at all.
+    #[strum(serialize = "mode")]
     Mode,
     /// Whether this campaign is one to decide about.
+    #[strum(serialize = "campaign")]
     Campaign,
     /// Whether the event is recent enough.
+    #[strum(serialize = "event_age")]
     EventAge,
     /// Whether the email is.
+    #[strum(serialize = "email_age")]
     EmailAge,
     /// Whether the email is itself a follow-up.
+    #[strum(serialize = "followup_of_followup")]
     FollowupOfFollowup,
     /// Whether the recipient must not be written to.
+    #[strum(serialize = "suppressed")]
     Suppressed,
     /// Whether the recipient clicked an opt-out or preference link lately.
+    #[strum(serialize = "opt_out_click")]
     OptOutClick,
     /// Whether the campaign is paused.
+    #[strum(serialize = "brake")]
     Brake,
     /// Whether it would come at night.
+    #[strum(serialize = "quiet_hours")]
     QuietHours,
     /// Whether the email has had its follow-up.
+    #[strum(serialize = "one_for_each_email")]
     OneForEachEmail,
     /// Whether the recipient has had their number.
+    #[strum(serialize = "per_recipient")]
     PerRecipient,
     /// Whether another is too near.
+    #[strum(serialize = "gap")]
     Gap,
 }
 
 impl Guard {
     /// The guard's name in receipts and in the documentation.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Mode => "mode",
-            Self::Campaign => "campaign",
-            Self::EventAge => "event_age",
-            Self::EmailAge => "email_age",
-            Self::FollowupOfFollowup => "followup_of_followup",
-            Self::Suppressed => "suppressed",
-            Self::OptOutClick => "opt_out_click",
-            Self::Brake => "brake",
-            Self::QuietHours => "quiet_hours",
-            Self::OneForEachEmail => "one_for_each_email",
-            Self::PerRecipient => "per_recipient",
-            Self::Gap => "gap",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     fn passes(self, why: impl Into<String>) -> Answer {
@@ -85,25 +85,24 @@ impl Guard {
 }
 
 /// What a guard makes of a follow-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum Ruling {
     /// It lets it pass.
+    #[strum(serialize = "passed")]
     Passed,
     /// It lets it pass later.
+    #[strum(serialize = "moved")]
     Moved,
     /// It refuses it.
+    #[strum(serialize = "refused")]
     Refused,
 }
 
 impl Ruling {
     /// The ruling's name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Moved => "moved",
-            Self::Refused => "refused",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -119,13 +118,15 @@ pub struct Answer {
 }
 
 /// Whether follow-ups are proposed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, EnumString)]
 #[serde(rename_all = "snake_case")]
 pub enum FollowupMode {
     /// Never.
+    #[strum(serialize = "off")]
     Off,
     /// Proposed, for whoever sends them.
     #[default]
+    #[strum(serialize = "propose")]
     Propose,
 }
 
@@ -139,11 +140,8 @@ pub enum ModeError {
 
 impl FollowupMode {
     /// The mode's name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Propose => "propose",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Reads a mode. One that is not set, or empty, is `propose`.
@@ -152,9 +150,8 @@ impl FollowupMode {
     /// There is no mode of this name.
     pub fn parse(text: Option<&str>) -> Result<Self, ModeError> {
         match text.unwrap_or_default().trim() {
-            "" | "propose" => Ok(Self::Propose),
-            "off" => Ok(Self::Off),
-            other => Err(ModeError::Unknown(other.to_owned())),
+            "" => Ok(Self::default()),
+            name => name.parse().map_err(|_| ModeError::Unknown(name.to_owned())),
         }
     }
 }

@@ -20,6 +20,8 @@ mod record;
 
 use std::collections::BTreeMap;
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 pub use self::record::{Record, Said, Suppression};
 use super::addressees::Concerned;
 use super::soft_bounce::soft_bounce;
@@ -36,52 +38,43 @@ const MAX_DETAIL_CHARS: usize = 400;
 const MAX_EMAIL_ID: usize = 256;
 
 /// Why an address must not be written to. Each reason stands and is lifted on its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumString, VariantArray)]
 pub enum Reason {
     /// The recipient called a mail spam.
+    #[strum(serialize = "complaint")]
     Complaint,
     /// The address does not exist, or its server refuses for good.
+    #[strum(serialize = "hard_bounce")]
     HardBounce,
     /// The contact is unsubscribed from everything at Resend.
+    #[strum(serialize = "unsubscribed")]
     Unsubscribed,
     /// The recipient opted out elsewhere.
+    #[strum(serialize = "opted_out")]
     OptedOut,
     /// Several mails in a row bounced softly. Lapses.
+    #[strum(serialize = "soft_bounce")]
     SoftBounce,
     /// Resend's own suppression list has it.
+    #[strum(serialize = "provider")]
     Provider,
     /// An operator put it there.
+    #[strum(serialize = "manual")]
     Manual,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
-        Self::Complaint,
-        Self::HardBounce,
-        Self::Unsubscribed,
-        Self::OptedOut,
-        Self::SoftBounce,
-        Self::Provider,
-        Self::Manual,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The reason's name in the table, in logs and in the documentation.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Complaint => "complaint",
-            Self::HardBounce => "hard_bounce",
-            Self::Unsubscribed => "unsubscribed",
-            Self::OptedOut => "opted_out",
-            Self::SoftBounce => "soft_bounce",
-            Self::Provider => "provider",
-            Self::Manual => "manual",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The reason of this name.
     pub fn from_text(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+        name.parse().ok()
     }
 }
 

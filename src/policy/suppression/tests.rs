@@ -340,7 +340,7 @@ proptest! {
     #[test]
     fn what_stands_is_what_the_newest_change_of_each_reason_says(changes in prop::collection::vec(a_change(), 0..12)) {
         let known = merged(&changes);
-        for reason in Reason::ALL {
+        for &reason in Reason::ALL {
             // The policy's own words, put another way: sort by time, then lifts before suppressions; the last one counts.
             let newest = changes
                 .iter()

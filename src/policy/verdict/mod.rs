@@ -31,6 +31,9 @@
 //! clicks may be taken for a person's, from the third on each is a machine's. So it brings about one decision at most, and never a
 //! handoff, which counts the clicks of people anew.
 
+use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 use self::rules::Facts;
 use super::numbers::VerdictPolicy;
 use crate::resend::signature::MessageId;
@@ -42,52 +45,52 @@ mod rules;
 mod scans;
 
 /// Who it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr, EnumString, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// A person.
+    #[strum(serialize = "human")]
     Human,
     /// A machine: a link scanner, a bot, a program.
+    #[strum(serialize = "machine")]
     Machine,
     /// It can't be told.
+    #[strum(serialize = "unsure")]
     Unsure,
 }
 
 impl Verdict {
     /// Every verdict.
-    pub const ALL: [Self; 3] = [Self::Human, Self::Machine, Self::Unsure];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The verdict's name in the table, in logs and in the documentation.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Human => "human",
-            Self::Machine => "machine",
-            Self::Unsure => "unsure",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The verdict of that name.
     pub fn from_text(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verdict| verdict.as_str() == text)
+        text.parse().ok()
     }
 }
 
 /// What somebody or something did with an email.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
 pub enum Action {
     /// Its images were fetched.
+    #[strum(serialize = "opened")]
     Opened,
     /// One of its links was followed.
+    #[strum(serialize = "clicked")]
     Clicked,
 }
 
 impl Action {
     /// The action in a word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Opened => "opened",
-            Self::Clicked => "clicked",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

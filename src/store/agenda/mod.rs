@@ -21,6 +21,7 @@ mod digests;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
+use strum::IntoStaticStr;
 
 pub use self::digests::{Group, Place};
 use super::calls::{Calls, Change};
@@ -32,36 +33,35 @@ use crate::time::{UnixMillis, days};
 const LIFT_DAYS: u32 = 35;
 
 /// What an entry is about: the attribute `kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum Kind {
     /// A delayed email without an outcome.
+    #[strum(serialize = "delay")]
     Delay,
     /// A campaign that is not open.
+    #[strum(serialize = "brake")]
     Brake,
     /// A domain that is pending, or may be.
+    #[strum(serialize = "domain")]
     Domain,
     /// Alerts that were folded.
+    #[strum(serialize = "digest")]
     Digest,
     /// An alert that could not be published.
+    #[strum(serialize = "publish")]
     Publish,
     /// A reason that a webhook lifted.
+    #[strum(serialize = "lift")]
     Lift,
     /// A contact to be unsubscribed at Resend.
+    #[strum(serialize = "push")]
     Push,
 }
 
 impl Kind {
     /// The attribute's value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delay => "delay",
-            Self::Brake => "brake",
-            Self::Domain => "domain",
-            Self::Digest => "digest",
-            Self::Publish => "publish",
-            Self::Lift => "lift",
-            Self::Push => "push",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Days for which an entry stays that nobody works off. `None` if it stays until it is done.

@@ -197,10 +197,8 @@ impl Campaigns {
 
 /// Fifteen digits last until the year 33658, and keep the order of time.
 pub(super) fn complained_at(at: UnixMillis, happening: &str) -> String {
-    let digest = Sha256::digest(happening);
-    let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let hash = if happening.is_empty() { "" } else { &hash };
-    format!("{COMPLAINED_AT}{:015}#{hash}", at.0.max(0))
+    let hash = if happening.is_empty() { String::new() } else { hex::encode(Sha256::digest(happening)) };
+    format!("{COMPLAINED_AT}{:015}#{hash:.16}", at.0.max(0))
 }
 
 /// When a memory may be forgotten, in seconds.

@@ -63,7 +63,7 @@ impl Campaigns {
 pub fn cohort_figures(item: &Item) -> Option<(Cohort, Figures)> {
     let cohort = Cohort::parse(item.get("cohort")?.as_s().ok()?)?;
     let figure = |counter: Counter| Some((counter, as_number(item.get(counter.as_str())?)?));
-    Some((cohort, Figures(Counter::ALL.into_iter().filter_map(figure).collect())))
+    Some((cohort, Figures(Counter::ALL.iter().copied().filter_map(figure).collect())))
 }
 
 fn complaint_time(item: &Item) -> Option<UnixMillis> {

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
+use strum::IntoStaticStr;
 
 use super::{Item, number, text};
 use crate::resend::event::Event;
@@ -40,21 +41,20 @@ const HEAD: usize = 16 * 1024;
 const COMPRESSION_LEVEL: u8 = 6;
 
 /// The value of the attribute `kind`: what a row in the events table is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum RowKind {
     /// A webhook that reads as an event.
+    #[strum(serialize = "event")]
     Event,
     /// A signed webhook that cannot be read or stored as an event.
+    #[strum(serialize = "quarantine")]
     Quarantine,
 }
 
 impl RowKind {
     /// The attribute's value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Event => "event",
-            Self::Quarantine => "quarantine",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -121,7 +121,7 @@ impl Row {
             return Self(whole);
         }
         item.insert("payload_bytes".to_owned(), number(i64::try_from(body.len()).unwrap_or(i64::MAX)));
-        item.insert("payload_sha256".to_owned(), text(hex(&Sha256::digest(body))));
+        item.insert("payload_sha256".to_owned(), text(hex::encode(Sha256::digest(body))));
         Self(with_payload(item, body.get(..HEAD).unwrap_or(body)))
     }
 
@@ -206,11 +206,11 @@ fn partition_of(message: &MessageId) -> String {
 /// A message's id as it stands in keys: as it is, or, if it is absurdly long, its hash.
 fn key_text(message: &MessageId) -> Cow<'_, str> {
     let id = message.as_str();
-    if id.len() <= MAX_ID { Cow::Borrowed(id) } else { Cow::Owned(format!("sha256-{}", hex(&Sha256::digest(id)))) }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    if id.len() <= MAX_ID {
+        Cow::Borrowed(id)
+    } else {
+        Cow::Owned(format!("sha256-{}", hex::encode(Sha256::digest(id))))
+    }
 }
 
 /// An item's size as DynamoDB counts it, rounded up where its rule for numbers is only approximate

@@ -139,7 +139,7 @@ fn a_body_too_large_for_an_item_leaves_its_head_and_its_hash() {
     assert!(row.size() <= MAX_ITEM);
     assert_eq!(payload(row.item()).unwrap().as_ref(), &body[..HEAD]);
     assert_eq!(row.item()["payload_bytes"].as_n().unwrap(), "1048576");
-    assert_eq!(*row.item()["payload_sha256"].as_s().unwrap(), hex(&Sha256::digest(&body)));
+    assert_eq!(*row.item()["payload_sha256"].as_s().unwrap(), hex::encode(Sha256::digest(&body)));
     let text = String::from_utf8(body).unwrap();
     assert_eq!(row_of("m", &format!(r#"{{"type":"email.sent","data":{{"x":"{text}"}}}}"#)), Err(Unstorable::TooLarge));
 }

@@ -45,7 +45,7 @@ impl Stored {
             item.remove(computed);
         }
         let reasons = item.remove("reasons").and_then(|set| set.as_ss().cloned().ok()).unwrap_or_default();
-        for reason in Reason::ALL {
+        for &reason in Reason::ALL {
             let map = item.remove(reason.as_str()).and_then(|map| map.as_m().cloned().ok());
             let mut record = map.as_ref().map(record_from).unwrap_or_default();
             if record == Record::default() && reasons.iter().any(|name| name == reason.as_str()) {

@@ -2,49 +2,50 @@
 
 use std::time::Duration;
 
+use strum::IntoStaticStr;
+
 use super::half::Half;
 
 /// What happens to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum Fault {
     /// It never arrives: the connection is closed first.
+    #[strum(serialize = "refused")]
     RefuseBefore,
     /// It never arrives, and no answer ever comes.
+    #[strum(serialize = "hung")]
     Hang,
     /// It is applied, and then the connection is closed without an answer.
+    #[strum(serialize = "answer lost")]
     LoseAnswer,
     /// It is applied, and no answer ever comes. [`Faults::killed`](super::Faults::killed) resolves then, for whoever kills the caller.
+    #[strum(serialize = "killed")]
     KillAfter,
     /// It is not applied, because another write is under way. SNS, SQS and others, which know no such thing, throttle instead.
+    #[strum(serialize = "conflict")]
     Conflict,
     /// It is not applied, because of the table's throughput, or of a quota.
+    #[strum(serialize = "throttled")]
     Throttle,
     /// It is not applied, because of a fault of the service's own.
+    #[strum(serialize = "server error")]
     ServerError,
     /// It is applied, and the answer comes this much later.
+    #[strum(serialize = "slow")]
     Slow(Duration),
     /// It is not valid, says the service.
+    #[strum(serialize = "invalid")]
     Invalid,
     /// A transaction of DynamoDB's is applied, and reads see only half of it for a while. Of any other call only the answer is lost, if it
     /// is to be.
+    #[strum(serialize = "shown half")]
     ShowHalf(Half),
 }
 
 impl Fault {
     /// In words.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RefuseBefore => "refused",
-            Self::Hang => "hung",
-            Self::LoseAnswer => "answer lost",
-            Self::KillAfter => "killed",
-            Self::Conflict => "conflict",
-            Self::Throttle => "throttled",
-            Self::ServerError => "server error",
-            Self::Slow(_) => "slow",
-            Self::Invalid => "invalid",
-            Self::ShowHalf(_) => "shown half",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

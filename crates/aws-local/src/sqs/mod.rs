@@ -263,7 +263,7 @@ fn arn(queue: &str) -> String {
 }
 
 fn md5(body: &str) -> String {
-    Md5::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Md5::digest(body))
 }
 
 /// An error, as SQS answers it. The SDKs read its code from the header, which has the names of the older query protocol:

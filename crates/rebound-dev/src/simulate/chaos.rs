@@ -1,99 +1,87 @@
 //! In which order the webhooks come, and what comes besides.
 
+use strum::{IntoStaticStr, VariantArray};
+
 use super::story::{Message, Story};
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 
 /// What may go wrong on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 pub enum Chaos {
     /// The same message several times, some of them at once; and the same complaint or bounce told by two messages.
+    #[strum(serialize = "duplicates")]
     Duplicates,
     /// Any order.
+    #[strum(serialize = "shuffle")]
     Shuffle,
     /// Messages that were correctly signed long ago.
+    #[strum(serialize = "stale")]
     Stale,
     /// Messages that were changed, or signed with another secret.
+    #[strum(serialize = "tampered")]
     Tampered,
     /// Bodies of a content type that the function URL hands over as base64.
+    #[strum(serialize = "base64")]
     Base64,
     /// Bodies with nulls, and odd fields.
+    #[strum(serialize = "nulls")]
     Nulls,
     /// Types that nobody knows.
+    #[strum(serialize = "unknown")]
     Unknown,
     /// What is signed and can't be read as an event.
+    #[strum(serialize = "unreadable")]
     Unreadable,
     /// Other names of the headers, several signatures.
+    #[strum(serialize = "headers")]
     Headers,
     /// Link scanners, in bursts.
+    #[strum(serialize = "scanners")]
     Scanners,
     /// Requests that are no POST.
+    #[strum(serialize = "methods")]
     Methods,
 }
 
 impl Chaos {
     /// Everything.
-    pub const ALL: [Self; 11] = [
-        Self::Duplicates,
-        Self::Shuffle,
-        Self::Stale,
-        Self::Tampered,
-        Self::Base64,
-        Self::Nulls,
-        Self::Unknown,
-        Self::Unreadable,
-        Self::Headers,
-        Self::Scanners,
-        Self::Methods,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Duplicates => "duplicates",
-            Self::Shuffle => "shuffle",
-            Self::Stale => "stale",
-            Self::Tampered => "tampered",
-            Self::Base64 => "base64",
-            Self::Nulls => "nulls",
-            Self::Unknown => "unknown",
-            Self::Unreadable => "unreadable",
-            Self::Headers => "headers",
-            Self::Scanners => "scanners",
-            Self::Methods => "methods",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 /// What kind of request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
 pub enum Kind {
     /// The message.
+    #[strum(serialize = "once")]
     Proper,
     /// The message once more.
+    #[strum(serialize = "again")]
     Again,
     /// It, signed long ago, under an id of its own.
+    #[strum(serialize = "stale")]
     Stale,
     /// It, changed after it was signed, under an id of its own.
+    #[strum(serialize = "changed")]
     Tampered,
     /// It, signed with another secret, under an id of its own.
+    #[strum(serialize = "another's secret")]
     WrongSecret,
     /// A request that is no POST.
+    #[strum(serialize = "not a POST")]
     NotPost,
 }
 
 impl Kind {
     /// In words.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Proper => "once",
-            Self::Again => "again",
-            Self::Stale => "stale",
-            Self::Tampered => "changed",
-            Self::WrongSecret => "another's secret",
-            Self::NotPost => "not a POST",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Whether it must be refused.

@@ -1,6 +1,7 @@
 //! The words of an alert about somebody whom an event does not name.
 
 use serde_json::json;
+use strum::IntoStaticStr;
 
 use super::{About, capital};
 use crate::message::alert::{Alert, Kind};
@@ -10,32 +11,31 @@ use crate::resend::recipient::Recipient;
 const SHOWN: usize = 20;
 
 /// What became of somebody whom the event does not name, and would have suppressed that person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum Unclear {
     /// An email bounced, and never can be delivered.
+    #[strum(serialize = "bounced")]
     Bounced,
     /// An email bounced, and may be delivered another time.
+    #[strum(serialize = "bounced softly")]
     BouncedSoftly,
     /// An email was reported as spam.
+    #[strum(serialize = "complained")]
     Complained,
     /// Resend did not send an email.
+    #[strum(serialize = "was skipped by Resend")]
     Skipped,
     /// A contact unsubscribed at Resend.
+    #[strum(serialize = "unsubscribed at Resend")]
     Unsubscribed,
     /// Resend's own suppression list has an address more.
+    #[strum(serialize = "is on Resend's suppression list now")]
     Listed,
 }
 
 impl Unclear {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Bounced => "bounced",
-            Self::BouncedSoftly => "bounced softly",
-            Self::Complained => "complained",
-            Self::Skipped => "was skipped by Resend",
-            Self::Unsubscribed => "unsubscribed at Resend",
-            Self::Listed => "is on Resend's suppression list now",
-        }
+    fn as_str(self) -> &'static str {
+        self.into()
     }
 
     const fn is_about_email(self) -> bool {
@@ -93,4 +93,25 @@ pub fn ambiguous(about: &About<'_>, what: Unclear, possible: &[Recipient]) -> Al
     }
     alert.figures.insert("recipients".to_owned(), json!(possible));
     alert
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An alert's id is made of them: under another, people would be told again.
+    #[test]
+    fn the_words_are_what_they_were() {
+        use Unclear::{Bounced, BouncedSoftly, Complained, Listed, Skipped, Unsubscribed};
+        let all = [Bounced, BouncedSoftly, Complained, Skipped, Unsubscribed, Listed];
+        let words = [
+            "bounced",
+            "bounced softly",
+            "complained",
+            "was skipped by Resend",
+            "unsubscribed at Resend",
+            "is on Resend's suppression list now",
+        ];
+        assert_eq!(all.map(Unclear::as_str), words);
+    }
 }

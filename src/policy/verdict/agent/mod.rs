@@ -2,68 +2,57 @@
 //!
 //! The agent's own text is whatever a stranger sends. A [`Class`] has a fixed text, so it can be shown where the agent's must not.
 
+use strum::{IntoStaticStr, VariantArray};
+
 mod guess;
 
 /// What a user agent says that it is. Nothing stops a machine from saying that it is a browser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
 pub enum Class {
     /// A browser, or an app's own, on a phone.
+    #[strum(serialize = "browser on a phone")]
     Phone,
     /// A browser on a tablet. An iPad mostly says that it is a Mac.
+    #[strum(serialize = "browser on a tablet")]
     Tablet,
     /// A browser on a computer.
+    #[strum(serialize = "browser on a computer")]
     Desktop,
     /// A browser on something else.
+    #[strum(serialize = "browser")]
     Browser,
     /// Outlook, Thunderbird, Apple Mail and so on, which show the images themselves.
+    #[strum(serialize = "mail program")]
     MailProgram,
     /// Google's image proxy, which fetches when a person looks (<https://www.scientiamobile.com/what-is-google-image-proxy/>).
+    #[strum(serialize = "Google's image proxy")]
     GoogleProxy,
     /// Gmail fetching before anybody looks, where the recipient has it open
     /// (<https://messagebird.com/blog/gmail-prefetching-images>).
+    #[strum(serialize = "Gmail's prefetch")]
     GmailPrefetch,
     /// Yahoo's image proxy, which fetches when a person looks.
+    #[strum(serialize = "Yahoo's image proxy")]
     YahooProxy,
     /// Apple's Mail Privacy Protection, which fetches every mail's images, read or not
     /// (<https://help.socketlabs.com/docs/identifying-apple-mpp-opens-in-notification-api-events>).
+    #[strum(serialize = "Apple's privacy proxy")]
     AppleProxy,
     /// A program or a bot.
+    #[strum(serialize = "program or bot")]
     Program,
     /// No agent, an empty one, or one longer than any browser's.
+    #[strum(serialize = "unknown")]
     Unknown,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 11] = [
-        Self::Phone,
-        Self::Tablet,
-        Self::Desktop,
-        Self::Browser,
-        Self::MailProgram,
-        Self::GoogleProxy,
-        Self::GmailPrefetch,
-        Self::YahooProxy,
-        Self::AppleProxy,
-        Self::Program,
-        Self::Unknown,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The class in words.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Phone => "browser on a phone",
-            Self::Tablet => "browser on a tablet",
-            Self::Desktop => "browser on a computer",
-            Self::Browser => "browser",
-            Self::MailProgram => "mail program",
-            Self::GoogleProxy => "Google's image proxy",
-            Self::GmailPrefetch => "Gmail's prefetch",
-            Self::YahooProxy => "Yahoo's image proxy",
-            Self::AppleProxy => "Apple's privacy proxy",
-            Self::Program => "program or bot",
-            Self::Unknown => "unknown",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Whether it is a mail provider's machine, which fetches images and never follows a link.

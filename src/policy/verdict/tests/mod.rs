@@ -37,7 +37,7 @@ fn verdict(this: &Seen, seen: &[Seen]) -> Verdict {
 
 #[test]
 fn every_verdict_is_read_back_from_its_name() {
-    for verdict in Verdict::ALL {
+    for &verdict in Verdict::ALL {
         assert_eq!(Verdict::from_text(verdict.as_str()), Some(verdict));
     }
     assert_eq!(Verdict::from_text("Human"), None);

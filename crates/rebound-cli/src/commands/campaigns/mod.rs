@@ -191,10 +191,10 @@ fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePol
     };
     println!("Campaign {}", shown(name));
     print_brake(known.state.as_ref());
-    let all = |figures: &Figures| Counter::ALL.map(|counter| figures.get(counter).to_string());
     let row = |(when, figures): &(String, Figures)| {
         let rates = [percent(bounce_rate(figures)), percent(complaint_rate(figures))];
-        std::iter::once(when.clone()).chain(all(figures)).chain(rates).collect::<Vec<_>>()
+        let counts = Counter::ALL.iter().map(|counter| figures.get(*counter).to_string());
+        std::iter::once(when.clone()).chain(counts).chain(rates).collect::<Vec<_>>()
     };
     let mut rows: Vec<Vec<String>> = parts.iter().map(row).collect();
     rows.push(row(&("24 hours".to_owned(), known.since(now.minus(hours(24))))));

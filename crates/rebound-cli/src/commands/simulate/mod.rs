@@ -79,7 +79,7 @@ pub(crate) struct Arguments {
 }
 
 fn kinds() -> PossibleValuesParser {
-    PossibleValuesParser::new(Chaos::ALL.map(Chaos::as_str).into_iter().chain(["all"]))
+    PossibleValuesParser::new(Chaos::ALL.iter().map(|kind| kind.as_str()).chain(["all"]))
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -89,7 +89,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let place = arguments.place.find_of(&arguments.url).await;
     let secret = secret(place.as_ref().ok(), &arguments.url).await?;
     let chaos: Vec<Chaos> = Chaos::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|kind| arguments.chaos.iter().any(|name| name == "all" || name == kind.as_str()))
         .collect();
     let story = story(arguments, &chaos)?;

@@ -19,6 +19,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use serde::Serialize;
+use strum::IntoStaticStr;
 
 use super::place::Place;
 use crate::operate::clients;
@@ -29,28 +30,27 @@ use rebound::time::UnixMillis;
 const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// How a check came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It is well.
+    #[strum(serialize = "ok")]
     Ok,
     /// It can't be looked at from here.
+    #[strum(serialize = "not checked")]
     NotChecked,
     /// It will do, and should be looked at.
+    #[strum(serialize = "warning")]
     Warning,
     /// It is not well.
+    #[strum(serialize = "fault")]
     Fault,
 }
 
 impl Verdict {
     /// The verdict as it is shown.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::NotChecked => "not checked",
-            Self::Warning => "warning",
-            Self::Fault => "fault",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

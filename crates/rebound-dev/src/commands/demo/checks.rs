@@ -137,7 +137,7 @@ pub(super) fn counted(items: &[Item], campaign: &str) -> Figures {
     let mut figures = Figures::default();
     let is_cohort = |item: &&Item| Cohort::parse(string(item, "cohort")).is_some();
     for item in items.iter().filter(|item| string(item, "campaign") == campaign).filter(is_cohort) {
-        for counter in Counter::ALL {
+        for &counter in Counter::ALL {
             figures.add(counter, number(item, counter.as_str()).unwrap_or(0));
         }
     }

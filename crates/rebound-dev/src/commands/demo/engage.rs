@@ -14,19 +14,23 @@ use rebound::store::row::payload_text;
 use rebound::time::UnixMillis;
 use serde::Serialize;
 use serde_json::{Value, json};
+use strum::IntoStaticStr;
 
 use super::mails::{Mail, with};
 use super::stage::{Stage, string};
 use crate::commands::Failure;
 
 /// Who decides.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, IntoStaticStr)]
 pub(super) enum Who<'a> {
     /// Nobody is asked.
+    #[strum(serialize = "the written rules")]
     Rules,
     /// The local stand-in for Claude.
+    #[strum(serialize = "a local stand-in for Claude, which decides by rote")]
     StandIn(&'a ClaudeStub),
     /// Claude itself, with the shell's key.
+    #[strum(serialize = "Claude")]
     Claude,
 }
 
@@ -39,12 +43,8 @@ impl Who<'_> {
         }
     }
 
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rules => "the written rules",
-            Self::StandIn(_) => "a local stand-in for Claude, which decides by rote",
-            Self::Claude => "Claude",
-        }
+    fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// An engager that asks it.

@@ -7,6 +7,8 @@ mod teller;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use strum::IntoStaticStr;
+
 use self::teller::Teller;
 use rebound::policy::counting::Counter;
 use rebound::policy::suppression::Reason;
@@ -64,24 +66,23 @@ impl Story {
 }
 
 /// What a message is answered when it is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum Stored {
     /// As an event of a known type.
+    #[strum(serialize = "handled")]
     Handled,
     /// As an event of an unknown type.
+    #[strum(serialize = "ignored")]
     Ignored,
     /// Raw.
+    #[strum(serialize = "quarantined")]
     Quarantined,
 }
 
 impl Stored {
     /// The word in the answer.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Handled => "handled",
-            Self::Ignored => "ignored",
-            Self::Quarantined => "quarantined",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

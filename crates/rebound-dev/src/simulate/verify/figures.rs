@@ -49,7 +49,7 @@ fn differences(expected: &View, counted: &[(Cohort, Figures)]) -> Vec<(Cohort, C
     let of = |from: &BTreeMap<Cohort, &Figures>, cohort, counter| {
         from.get(&cohort).map_or(0, |figures| figures.get(counter))
     };
-    let all = cohorts.into_iter().flat_map(|cohort| Counter::ALL.map(|counter| (cohort, counter)));
+    let all = cohorts.into_iter().flat_map(|cohort| Counter::ALL.iter().map(move |counter| (cohort, *counter)));
     let all =
         all.map(|(cohort, counter)| (cohort, counter, of(&counted, cohort, counter), of(&wanted, cohort, counter)));
     all.filter(|(_, _, counted, wanted)| counted != wanted).collect()

@@ -135,7 +135,7 @@ async fn forget(aws: &EmbeddedAws) {
     put(aws, "#forgotten-key", Item::from([("key".to_owned(), AttributeValue::B(Blob::new(KEY)))])).await;
     let mut mac = Hmac::<Sha256>::new_from_slice(&KEY).unwrap();
     mac.update(b"forgotten@example.com");
-    let hash: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex::encode(mac.finalize().into_bytes());
     let reasons = AttributeValue::Ss(vec!["opted_out".to_owned()]);
     // Nothing that the item holds besides can end it.
     let until = AttributeValue::N("1".to_owned());
