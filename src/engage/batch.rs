@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
+use super::classify::{Happened, Look};
 use super::decide::Next;
-use super::look::{Happened, Look};
 use super::{AT_ONCE, Outcome, Work};
 use crate::aws::CallError;
 use crate::aws::queue::Delivery;

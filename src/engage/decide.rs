@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt, stream};
 use serde_json::json;
 
-use super::advise::{Advice, Silence};
+use super::ask::{Advice, Silence};
+use super::classify::Happened;
 use super::facts::{self, Standing};
-use super::look::Happened;
-use super::rule::Ruled;
+use super::guards::Ruled;
 use super::{AT_ONCE, LEASE, Outcome, Work};
 use crate::aws::CallError;
 use crate::aws::queue::Delivery;

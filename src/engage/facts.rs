@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::told::{Occasion, Told};
+use super::timeline::{Occasion, Told};
 use crate::config::EngageConfig;
 use crate::policy::answer::{self, Token};
 use crate::policy::brake::Brake;

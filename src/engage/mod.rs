@@ -14,13 +14,13 @@
 //!
 //! What may pass is put back into the queue, for longer each time; when a message has come back often enough, the rules decide.
 
-mod advise;
+mod ask;
 mod batch;
+mod classify;
 mod decide;
 mod facts;
-mod look;
-mod rule;
-mod told;
+mod guards;
+mod timeline;
 
 use std::sync::Arc;
 use std::time::Duration;

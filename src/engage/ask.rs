@@ -6,8 +6,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Work;
+use super::classify::Happened;
 use super::facts::campaign_shown;
-use super::look::Happened;
 use crate::aws::CallError;
 use crate::aws::queue::Delivery;
 use crate::claude::key::ApiKey;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Work;
-use super::look::Happened;
+use super::classify::Happened;
 use crate::aws::CallError;
 use crate::message::decision::{Done, Followup};
 use crate::policy::answer::{Choice, Token};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future;
 
-use super::told::{Occasion, Told, bodies};
+use super::timeline::{Occasion, Told, bodies};
 use super::{Work, facts};
 use crate::aws::CallError;
 use crate::aws::queue::{Delivery, Engagement};
