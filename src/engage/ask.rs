@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Work;
-use super::classify::Happened;
+use super::classify::Candidate;
 use super::facts::campaign_shown;
 use crate::aws::CallError;
 use crate::aws::queue::Delivery;
@@ -41,9 +41,9 @@ const NO_KEY: &str = "Claude is not configured";
 /// What came of asking.
 pub(super) enum Advice {
     /// Somebody has chosen: Claude, or the rules.
-    Given(Box<(Choice, Asked)>),
+    Chosen(Box<(Choice, Asked)>),
     /// Claude may answer later.
-    Later {
+    Retry {
         /// Why it has not.
         why: String,
         /// How long it wants to be left alone.
@@ -52,7 +52,7 @@ pub(super) enum Advice {
 }
 
 /// That Claude has failed in this invocation.
-pub(super) struct Silence {
+pub(super) struct ClaudeOutage {
     why: String,
     /// How long it wants to be left alone.
     wait: Duration,
@@ -67,7 +67,7 @@ enum Tried {
 
 impl Work<'_> {
     /// Why Claude will not be asked, where that is known without asking for money first.
-    pub(super) async fn why_claude_is_not_asked(&self) -> Option<String> {
+    pub(super) async fn skip_reason(&self) -> Option<String> {
         if self.engager.key.get().await.is_none() {
             return Some(NO_KEY.to_owned());
         }
@@ -82,28 +82,28 @@ impl Work<'_> {
     /// Asks Claude about the facts. Once Claude has failed in this invocation, `silence` says so, and it is not asked again.
     pub(super) async fn advise(
         &self,
-        happened: &Happened,
+        candidate: &Candidate,
         facts: &Value,
         delivery: &Delivery,
-        silence: &mut Option<Silence>,
+        silence: &mut Option<ClaudeOutage>,
     ) -> Result<Advice, CallError> {
         let mut asked = Asked::default();
         let Some(mut key) = self.engager.key.get().await else {
-            return Ok(self.by_the_rules(happened, asked, NO_KEY));
+            return Ok(self.decide_by_rules(candidate, asked, NO_KEY));
         };
         asked.model = Some(self.config.model.clone());
         let is_last = delivery.deliveries >= self.config.policy.claude.deliveries;
         // Not once more for each message of the batch.
         if let Some(silence) = silence {
-            return Ok(self.unanswered(happened, asked, delivery, silence));
+            return Ok(self.unanswered(candidate, asked, delivery, silence));
         }
-        let question = question(&self.config.model, &self.config.guide, facts, &happened.tokens);
+        let question = question(&self.config.model, &self.config.guide, facts, &candidate.tokens);
         let mut has_new_key = false;
         let mut pause = FIRST_PAUSE;
         let (why, wait) = loop {
             let left = self.deadline.saturating_duration_since(Instant::now()).saturating_sub(TIME_TO_DECIDE);
             if left < ANSWER_TIMEOUT && asked.tries == 0 && !is_last {
-                return Ok(Advice::Later { why: "there was no time left to ask Claude".to_owned(), wait: NO_TIME });
+                return Ok(Advice::Retry { why: "there was no time left to ask Claude".to_owned(), wait: NO_TIME });
             }
             let timeout = left.min(ANSWER_TIMEOUT);
             if timeout.is_zero() {
@@ -111,19 +111,19 @@ impl Work<'_> {
             }
             let failure = match self.try_to_ask(&key, &question, timeout, &mut asked).await? {
                 Tried::Answered(body, reservation) => {
-                    return Ok(self.read(happened, &body, &reservation, asked).await);
+                    return Ok(self.read(candidate, &body, &reservation, asked).await);
                 }
                 Tried::OverBudget => {
-                    return Ok(self.by_the_rules(happened, asked, &self.over_budget()));
+                    return Ok(self.decide_by_rules(candidate, asked, &self.over_budget()));
                 }
                 Tried::Failed(failure) => failure,
             };
             tracing::warn!(error = %failure, tries = asked.tries, "Claude gave no answer");
             match failure {
-                Failure::Never(why) => return Ok(self.refused_for_good(happened, asked, &why)),
+                Failure::Never(why) => return Ok(self.refused_for_good(candidate, asked, &why)),
                 Failure::Key(why) => match self.engager.key.reload(Some(&key)).await.filter(|_| !has_new_key) {
                     Some(new) => (key, has_new_key) = (new, true),
-                    None => return Ok(self.refused_for_good(happened, asked, &why)),
+                    None => return Ok(self.refused_for_good(candidate, asked, &why)),
                 },
                 // Who has just waited in vain for so long does not do so again at once.
                 Failure::TimedOut => break (failure.to_string(), Duration::ZERO),
@@ -137,18 +137,18 @@ impl Work<'_> {
                 }
             }
         };
-        let silence = silence.insert(Silence { why, wait });
-        Ok(self.unanswered(happened, asked, delivery, silence))
+        let silence = silence.insert(ClaudeOutage { why, wait });
+        Ok(self.unanswered(candidate, asked, delivery, silence))
     }
 
     /// What follows where there is no answer: to try again later, or, when that was done often enough, to let the rules decide.
-    fn unanswered(&self, happened: &Happened, asked: Asked, delivery: &Delivery, silence: &Silence) -> Advice {
-        let Silence { why, wait } = silence;
+    fn unanswered(&self, candidate: &Candidate, asked: Asked, delivery: &Delivery, silence: &ClaudeOutage) -> Advice {
+        let ClaudeOutage { why, wait } = silence;
         if delivery.deliveries < self.config.policy.claude.deliveries {
-            return Advice::Later { why: why.clone(), wait: *wait };
+            return Advice::Retry { why: why.clone(), wait: *wait };
         }
         let because = format!("Claude gave no answer in {} deliveries; the last: {why}", delivery.deliveries);
-        self.by_the_rules(happened, asked, &because)
+        self.decide_by_rules(candidate, asked, &because)
     }
 
     /// Reserves the most that the question can cost, and asks it once.
@@ -197,7 +197,7 @@ impl Work<'_> {
     }
 
     /// Reads and checks an answer.
-    async fn read(&self, happened: &Happened, body: &[u8], reservation: &Reservation, mut asked: Asked) -> Advice {
+    async fn read(&self, candidate: &Candidate, body: &[u8], reservation: &Reservation, mut asked: Asked) -> Advice {
         asked.usage = answer::usage(body);
         if let Some(usage) = &asked.usage {
             let input = usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
@@ -208,40 +208,40 @@ impl Work<'_> {
         let cost = asked.usage.as_ref().map_or(reservation.most(), |usage| self.engager.price.cost(usage));
         self.settle(reservation, cost, &mut asked).await;
         asked.answer = Some(answer::shown(body));
-        let campaign = Campaign::new(&campaign_shown(&happened.campaign, &happened.recipients));
+        let campaign = Campaign::new(&campaign_shown(&candidate.campaign, &candidate.recipients));
         let bounds = Bounds {
-            tokens: &happened.tokens,
-            campaign: campaign.as_ref().unwrap_or(&happened.campaign),
-            hosts: &happened.hosts,
+            tokens: &candidate.tokens,
+            campaign: campaign.as_ref().unwrap_or(&candidate.campaign),
+            hosts: &candidate.hosts,
             longest_delay_hours: self.config.policy.followups.longest_delay_hours,
         };
         match answer::check(body, &bounds) {
             Ok(checked) => {
                 asked.by = By::Claude;
-                Advice::Given(Box::new((checked.into_choice(), asked)))
+                Advice::Chosen(Box::new((checked.into_choice(), asked)))
             }
             Err(refusal) => {
                 // The refusal shows some of the answer, which may repeat an address: that is for the receipt, not for a log.
-                let decision = happened.happening.decision_id();
+                let decision = candidate.happening.decision_id();
                 tracing::warn!(decision, "Claude's answer was refused; the receipt says why");
                 asked.refused = Some(refusal.to_string());
-                self.by_the_rules(happened, asked, "Claude's answer was refused")
+                self.decide_by_rules(candidate, asked, "Claude's answer was refused")
             }
         }
     }
 
     /// Claude refuses the key, the model, the account or the question, and will go on to do so until somebody changes a setting: which an
     /// alarm says.
-    fn refused_for_good(&self, happened: &Happened, asked: Asked, why: &str) -> Advice {
+    fn refused_for_good(&self, candidate: &Candidate, asked: Asked, why: &str) -> Advice {
         self.tally.one(Metric::ClaudeRefusals);
-        self.by_the_rules(happened, asked, why)
+        self.decide_by_rules(candidate, asked, why)
     }
 
-    fn by_the_rules(&self, happened: &Happened, mut asked: Asked, because: &str) -> Advice {
+    fn decide_by_rules(&self, candidate: &Candidate, mut asked: Asked, because: &str) -> Advice {
         if asked.tries == 0 {
             asked.model = None;
         }
-        let choice = rules::decide(&happened.engaged);
-        Advice::Given(Box::new((choice, Asked { by: By::Rules, because: Some(because.to_owned()), ..asked })))
+        let choice = rules::decide(&candidate.engaged);
+        Advice::Chosen(Box::new((choice, Asked { by: By::Rules, because: Some(because.to_owned()), ..asked })))
     }
 }

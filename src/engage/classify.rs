@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future;
 
+use super::batch::NextStep;
 use super::timeline::{Occasion, Told, bodies};
 use super::{Work, facts};
 use crate::aws::CallError;
@@ -34,18 +35,8 @@ const MOST_RECIPIENTS: usize = 50;
 /// How many opens and clicks are judged one by one, for the written rules.
 const MOST_JUDGED: usize = 50;
 
-/// What is to be done about a message.
-pub(super) enum Look {
-    /// Nothing more: a machine, never decided, or decided and published.
-    Nothing,
-    /// It is decided, and that is still to be published.
-    Publish(Happening),
-    /// It qualifies.
-    Decide(Box<Happened>),
-}
-
 /// A happening that qualifies, and what is known of it.
-pub(super) struct Happened {
+pub(super) struct Candidate {
     pub(super) happening: Happening,
     pub(super) event_type: &'static str,
     pub(super) message: MessageId,
@@ -71,7 +62,7 @@ pub(super) struct Happened {
 
 impl Work<'_> {
     /// Judges an open or a click, stores the verdict, and finds out what is to be done.
-    pub(super) async fn look(&self, delivery: &Delivery) -> Result<Look, CallError> {
+    pub(super) async fn classify(&self, delivery: &Delivery) -> Result<NextStep, CallError> {
         let engagement: Engagement = serde_json::from_str(&delivery.body)
             .map_err(|_| CallError::Permanent("the message is not one that protect sends".to_owned()))?;
         let Engagement { email_id, event: key } = &engagement;
@@ -82,7 +73,7 @@ impl Work<'_> {
         if !is_whole && let Some(row) = rows.iter().find(is_it) {
             let made = self.made_of(email_id, key, row).await?;
             if made.len() == 2 && made.iter().filter_map(Decided::from_item).any(|decided| decided.is_settled) {
-                return Ok(Look::Nothing);
+                return Ok(NextStep::DONE);
             }
             rows.extend(made);
             rows.extend(self.timeline.near(email_id, key).await?);
@@ -92,7 +83,7 @@ impl Work<'_> {
         }
         let Some(row) = rows.iter().find(is_it) else {
             tracing::warn!(queue_message = delivery.message_id, "the event is not there any more");
-            return Ok(Look::Nothing);
+            return Ok(NextStep::DONE);
         };
         let bodies = bodies(&rows);
         let all: Vec<Told<'_>> = bodies.iter().filter_map(|(row, body)| Told::read(row, body)).collect();
@@ -116,25 +107,25 @@ impl Work<'_> {
         };
         // Each time, also where it is decided already: the newest click counts.
         let opts_out = self.remember_opt_out(&occasion, &judged.judgement).await?;
-        let Some(happening) = occasion.told.occurrence(email_id) else { return Ok(Look::Nothing) };
+        let Some(happening) = occasion.told.occurrence(email_id) else { return Ok(NextStep::DONE) };
         let sort_key = happening.sort_key();
         let decision = rows.iter().find(|row| string(row, "event") == sort_key);
         match decision.and_then(Decided::from_item) {
-            Some(decided) if decided.is_settled => return Ok(Look::Nothing),
-            Some(_) => return Ok(Look::Publish(happening)),
+            Some(decided) if decided.is_settled => return Ok(NextStep::DONE),
+            Some(_) => return Ok(NextStep::PublishPending(happening)),
             None => {}
         }
         // A scan may have come to light since the verdict was given. It is not changed, but nothing more follows from it.
         let is_a_machines = was_stored
             && judge(&occasion.seen, &occasion.history, &self.config.policy.verdict).verdict == Verdict::Machine;
         if judged.not_decided.is_some() || is_a_machines {
-            return Ok(Look::Nothing);
+            return Ok(NextStep::DONE);
         }
         // Asked again: since the verdict it may have become too old.
         let passed = self.gates(&judged.judgement, &occasion);
-        let (Ok(passed), Some(campaign)) = (passed, occasion.campaign.clone()) else { return Ok(Look::Nothing) };
+        let (Ok(passed), Some(campaign)) = (passed, occasion.campaign.clone()) else { return Ok(NextStep::DONE) };
         let judgement = judged.judgement;
-        Ok(Look::Decide(Box::new(Happened {
+        Ok(NextStep::Decide(Box::new(Candidate {
             facts: facts::of(&occasion, &judgement, &campaign, self.now),
             hosts: facts::hosts(&occasion.timeline),
             from: occasion.told.event.from_text().filter(|from| !from.chars().any(|c| c.is_control() || is_hidden(c))),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Work;
-use super::classify::Happened;
+use super::classify::Candidate;
 use crate::aws::CallError;
 use crate::message::decision::{Done, Followup};
 use crate::policy::answer::{Choice, Token};
@@ -18,7 +18,7 @@ use crate::store::suppressions::names;
 const FORGOTTEN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A choice that the guards have ruled on.
-pub(super) struct Ruled {
+pub(super) struct GuardedChoice {
     pub(super) guards: Vec<Answer>,
     pub(super) done: Done,
     pub(super) followup: Option<Followup>,
@@ -45,9 +45,9 @@ impl Work<'_> {
     }
 
     /// Rules on a choice, by what is in the tables now.
-    pub(super) async fn rule(&self, happened: &Happened, choice: &Choice) -> Result<Ruled, CallError> {
+    pub(super) async fn rule(&self, candidate: &Candidate, choice: &Choice) -> Result<GuardedChoice, CallError> {
         let mut guards = vec![followup::mode(self.config.followups)];
-        guards.extend(happened.passed.iter().cloned());
+        guards.extend(candidate.passed.iter().cloned());
         let Choice::ScheduleFollowup { to, subject, message, send_after_hours, .. } = choice else {
             let done = match (choice, refusal(&guards)) {
                 (Choice::DoNothing { .. }, _) => Done::Nothing("that was chosen".to_owned()),
@@ -55,11 +55,11 @@ impl Work<'_> {
                 (Choice::HandToHuman { .. }, None) => Done::HandedToHuman,
                 (_, None) => Done::EngagementLogged,
             };
-            return Ok(Ruled { guards, done, followup: None, place: None, names: Vec::new() });
+            return Ok(GuardedChoice { guards, done, followup: None, place: None, names: Vec::new() });
         };
-        let named = (0..).map(Token::nth).zip(&happened.recipients).find(|(token, _)| token == to);
+        let named = (0..).map(Token::nth).zip(&candidate.recipients).find(|(token, _)| token == to);
         let Some((_, recipient)) = named else {
-            return Ok(Ruled::nothing(guards, "the follow-up is for nobody whom the event names".to_owned()));
+            return Ok(GuardedChoice::nothing(guards, "the follow-up is for nobody whom the event names".to_owned()));
         };
         let (not_before, quiet) =
             followup::not_before(self.now, *send_after_hours, &self.config.zone, &self.config.policy.followups);
@@ -68,30 +68,30 @@ impl Work<'_> {
         let suppressed: Vec<&str> = suppressed.iter().map(String::as_str).collect();
         guards.push(followup::suppressed(&suppressed));
         let known = known(&self.calls, &self.config.recipients_table, recipient).await?;
-        let opt_out_click = happened.opt_out_click.max(known.opt_out_click);
+        let opt_out_click = candidate.opt_out_click.max(known.opt_out_click);
         guards.push(followup::opt_out_click(opt_out_click.map(|click| click.until), self.now));
-        let brake = self.brake(happened).await?;
+        let brake = self.brake(candidate).await?;
         guards.push(followup::brake(
             brake.as_ref().map(|brake| brake.status),
             brake.as_ref().map(|brake| brake.reason.as_str()),
         ));
         guards.push(quiet);
         let before = known.followups;
-        let (id, email_id) = (happened.happening.decision_id(), happened.happening.email_id.clone());
+        let (id, email_id) = (candidate.happening.decision_id(), candidate.happening.email_id.clone());
         let policy = &self.config.policy.followups;
         guards.extend(followup::caps(&before.taken, &email_id, &id, not_before, policy));
         if let Some(why) = refusal(&guards) {
-            return Ok(Ruled::nothing(guards, why));
+            return Ok(GuardedChoice::nothing(guards, why));
         }
         let followup = Followup {
             recipient: recipient.as_str().to_owned(),
-            from: happened.from.clone(),
+            from: candidate.from.clone(),
             subject: subject.clone(),
             text: message.clone(),
             not_before: not_before.to_text(),
-            campaign: happened.campaign.clone(),
+            campaign: candidate.campaign.clone(),
             idempotency_key: Followup::idempotency_key(&email_id, recipient.as_str()),
-            tags: Followup::tags(&email_id, self.config.campaign_tags.first(), &happened.campaign),
+            tags: Followup::tags(&email_id, self.config.campaign_tags.first(), &candidate.campaign),
         };
         let place = Place { recipient: recipient.clone(), before, taken: Taken { at: not_before, email_id, id } };
         let mut names = names(recipient, forgotten.as_ref());
@@ -99,11 +99,11 @@ impl Work<'_> {
             // It is known from up to a minute ago that nobody was ever forgotten: it must still be so.
             names.push(KEY_ITEM.to_owned());
         }
-        Ok(Ruled { guards, done: Done::FollowupProposed, followup: Some(followup), place: Some(place), names })
+        Ok(GuardedChoice { guards, done: Done::FollowupProposed, followup: Some(followup), place: Some(place), names })
     }
 }
 
-impl Ruled {
+impl GuardedChoice {
     fn nothing(guards: Vec<Answer>, why: String) -> Self {
         Self { guards, done: Done::Nothing(why), followup: None, place: None, names: Vec::new() }
     }

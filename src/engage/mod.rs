@@ -102,20 +102,6 @@ struct Work<'a> {
     deadline: Instant,
 }
 
-/// What became of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// There is nothing more to do.
-    Done,
-    /// Not now.
-    Later {
-        /// Why.
-        why: String,
-        /// How long to wait at least.
-        wait: Duration,
-    },
-}
-
 impl Engager {
     /// An engager that works with these.
     ///
