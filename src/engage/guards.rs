@@ -1,52 +1,66 @@
 //! The guards: what becomes of a choice, after everything that stands against it was looked at once more.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
-use super::Work;
-use super::classify::Candidate;
+use super::candidate::Candidate;
+use super::dossier::{Dossier, RecipientStatus};
 use crate::aws::CallError;
+use crate::config::EngageConfig;
 use crate::message::decision::{Done, Followup};
 use crate::policy::answer::{Choice, Token};
-use crate::policy::followup::{self, Answer, Ruling, Taken};
-use crate::store::followups::{Place, known};
-use crate::store::forgotten::{self, ForgottenKey, KEY_ITEM};
-use crate::store::suppressions::names;
+use crate::policy::followup::{self, Answer, FollowupMode, Ruling, Taken, Zone};
+use crate::policy::numbers::FollowupPolicy;
+use crate::store::followups::Place;
+use crate::time::UnixMillis;
 
-/// How long it is taken for granted that nobody was ever forgotten, or with which key.
-const FORGOTTEN_INTERVAL: Duration = Duration::from_secs(60);
+/// The guards of follow-ups.
+pub(super) struct Guards<'a> {
+    dossier: &'a Dossier<'a>,
+    mode: FollowupMode,
+    limits: FollowupLimits<'a>,
+    /// The tag that names a follow-up's campaign.
+    tag: &'a str,
+    now: UnixMillis,
+}
+
+/// The limits of follow-ups, and the zone whose night is quiet.
+#[derive(Clone, Copy)]
+pub(super) struct FollowupLimits<'a> {
+    pub(super) policy: &'a FollowupPolicy,
+    pub(super) zone: &'a Zone,
+}
 
 /// A choice that the guards have ruled on.
 pub(super) struct GuardedChoice {
     pub(super) guards: Vec<Answer>,
     pub(super) done: Done,
-    pub(super) followup: Option<Followup>,
-    pub(super) place: Option<Place>,
-    /// Under which names its recipient must not be suppressed.
-    pub(super) names: Vec<String>,
+    pub(super) proposal: Option<Proposal>,
 }
 
-impl Work<'_> {
-    /// The key of those who were forgotten, if there are any: read once a minute.
-    pub(super) async fn forgotten(&self) -> Result<Option<ForgottenKey>, CallError> {
-        let mut known = self.engager.forgotten.lock().await;
-        if let Some((_, key)) = known.as_ref().filter(|(read_at, _)| read_at.elapsed() < FORGOTTEN_INTERVAL) {
-            return Ok(key.clone());
-        }
-        let key = forgotten::key(&self.calls, &self.config.suppressions_table).await?;
-        *known = Some((Instant::now(), key.clone()));
-        Ok(key)
-    }
+/// A follow-up that no guard refuses.
+pub(super) struct Proposal {
+    pub(super) followup: Followup,
+    /// Its place among those of its recipient.
+    pub(super) place: Place,
+    /// The keys under which its recipient must not be suppressed.
+    pub(super) keys: Vec<String>,
+}
 
-    /// Drops what is known of those who were forgotten, so that it is read again: the first of them may have been forgotten just now.
-    pub(super) async fn know_nothing_of_forgotten(&self) {
-        *self.engager.forgotten.lock().await = None;
+impl<'a> FollowupLimits<'a> {
+    /// The limits that the environment sets.
+    pub(super) const fn new(config: &'a EngageConfig) -> Self {
+        Self { policy: &config.policy.followups, zone: &config.zone }
+    }
+}
+
+impl<'a> Guards<'a> {
+    /// Guards that go by `dossier` at `now`.
+    pub(super) fn new(dossier: &'a Dossier<'a>, config: &'a EngageConfig, now: UnixMillis) -> Self {
+        let limits = FollowupLimits::new(config);
+        Self { dossier, mode: config.followups, limits, tag: config.campaign_tags.first(), now }
     }
 
     /// Rules on a choice, by what is in the tables now.
-    pub(super) async fn rule(&self, candidate: &Candidate, choice: &Choice) -> Result<GuardedChoice, CallError> {
-        let mut guards = vec![followup::mode(self.config.followups)];
+    pub(super) async fn apply(&self, candidate: &Candidate, choice: &Choice) -> Result<GuardedChoice, CallError> {
+        let mut guards = vec![followup::mode(self.mode)];
         guards.extend(candidate.passed.iter().cloned());
         let Choice::ScheduleFollowup { to, subject, message, send_after_hours, .. } = choice else {
             let done = match (choice, refusal(&guards)) {
@@ -55,61 +69,58 @@ impl Work<'_> {
                 (Choice::HandToHuman { .. }, None) => Done::HandedToHuman,
                 (_, None) => Done::EngagementLogged,
             };
-            return Ok(GuardedChoice { guards, done, followup: None, place: None, names: Vec::new() });
+            return Ok(GuardedChoice { guards, done, proposal: None });
         };
         let named = (0..).map(Token::nth).zip(&candidate.recipients).find(|(token, _)| token == to);
         let Some((_, recipient)) = named else {
             return Ok(GuardedChoice::nothing(guards, "the follow-up is for nobody whom the event names".to_owned()));
         };
-        let (not_before, quiet) =
-            followup::not_before(self.now, *send_after_hours, &self.config.zone, &self.config.policy.followups);
-        let forgotten = self.forgotten().await?;
-        let suppressed = self.suppressions.standing(recipient, forgotten.as_ref(), self.now).await?;
-        let suppressed: Vec<&str> = suppressed.iter().map(String::as_str).collect();
-        guards.push(followup::suppressed(&suppressed));
-        let known = known(&self.calls, &self.config.recipients_table, recipient).await?;
-        let opt_out_click = candidate.opt_out_click.max(known.opt_out_click);
-        guards.push(followup::opt_out_click(opt_out_click.map(|click| click.until), self.now));
-        let brake = self.brake(candidate).await?;
+        let FollowupLimits { policy, zone } = self.limits;
+        let (not_before, quiet) = followup::not_before(self.now, *send_after_hours, zone, policy);
+        let status = self.dossier.recipient(recipient).await?;
+        let brake = self.dossier.brake(&candidate.campaign).await?;
+        let (id, email_id) = (candidate.happening.decision_id(), candidate.happening.email_id.clone());
+        guards.extend(self.of_recipient(candidate, &status));
         guards.push(followup::brake(
             brake.as_ref().map(|brake| brake.status),
             brake.as_ref().map(|brake| brake.reason.as_str()),
         ));
         guards.push(quiet);
-        let before = known.followups;
-        let (id, email_id) = (candidate.happening.decision_id(), candidate.happening.email_id.clone());
-        let policy = &self.config.policy.followups;
-        guards.extend(followup::caps(&before.taken, &email_id, &id, not_before, policy));
+        guards.extend(followup::caps(&status.followups.taken, &email_id, &id, not_before, policy));
         if let Some(why) = refusal(&guards) {
             return Ok(GuardedChoice::nothing(guards, why));
         }
         let followup = Followup {
             recipient: recipient.as_str().to_owned(),
-            from: candidate.from.clone(),
+            from: candidate.event.from.clone(),
             subject: subject.clone(),
             text: message.clone(),
             not_before: not_before.to_text(),
             campaign: candidate.campaign.clone(),
             idempotency_key: Followup::idempotency_key(&email_id, recipient.as_str()),
-            tags: Followup::tags(&email_id, self.config.campaign_tags.first(), &candidate.campaign),
+            tags: Followup::tags(&email_id, self.tag, &candidate.campaign),
         };
-        let place = Place { recipient: recipient.clone(), before, taken: Taken { at: not_before, email_id, id } };
-        let mut names = names(recipient, forgotten.as_ref());
-        if forgotten.is_none() {
-            // It is known from up to a minute ago that nobody was ever forgotten: it must still be so.
-            names.push(KEY_ITEM.to_owned());
-        }
-        Ok(GuardedChoice { guards, done: Done::FollowupProposed, followup: Some(followup), place: Some(place), names })
+        let taken = Taken { at: not_before, email_id, id };
+        let place = Place { recipient: recipient.clone(), before: status.followups, taken };
+        let proposal = Proposal { followup, place, keys: status.keys };
+        Ok(GuardedChoice { guards, done: Done::FollowupProposed, proposal: Some(proposal) })
+    }
+
+    /// The guards that look at the recipient alone.
+    fn of_recipient(&self, candidate: &Candidate, status: &RecipientStatus) -> [Answer; 2] {
+        let suppressed: Vec<&str> = status.suppressed.iter().map(String::as_str).collect();
+        let opt_out_click = candidate.newest_opt_out.max(status.opt_out_click);
+        [followup::suppressed(&suppressed), followup::opt_out_click(opt_out_click.map(|click| click.until), self.now)]
     }
 }
 
 impl GuardedChoice {
     fn nothing(guards: Vec<Answer>, why: String) -> Self {
-        Self { guards, done: Done::Nothing(why), followup: None, place: None, names: Vec::new() }
+        Self { guards, done: Done::Nothing(why), proposal: None }
     }
 }
 
-/// Why the guards refuse, if one does.
+/// The reason of the first guard that refuses, if one does.
 fn refusal(guards: &[Answer]) -> Option<String> {
     let refused = guards.iter().find(|answer| answer.ruling == Ruling::Refused)?;
     Some(refused.why.clone())
