@@ -98,7 +98,7 @@ impl<'a> Decider<'a> {
         };
         let mut receipt = self.receipt(candidate, briefing.facts, choice, asked);
         for _ in 0..TRIES {
-            let guarded = self.guards.apply(candidate, &receipt.choice).await?;
+            let guarded = self.guards.apply(candidate, &receipt.choice, &recipients).await?;
             let decided = self.decided(&mut receipt, &guarded, carrier)?;
             let place = guarded.proposal.as_ref().map(|proposal| (&proposal.place, proposal.keys.as_slice()));
             match self.decisions.decide(happening, &decided, place).await? {
@@ -106,7 +106,10 @@ impl<'a> Decider<'a> {
                     self.record_if_new(&receipt, stored == decided);
                     return Ok(DecideOutcome::Publish(stored));
                 }
-                Stored::Changed => self.dossier.drop_forgotten_key().await,
+                Stored::Changed => {
+                    recipients.clear();
+                    self.dossier.drop_forgotten_key().await;
+                }
             }
         }
         Err(CallError::Transient("what the guards go by kept changing".to_owned()))
@@ -124,7 +127,7 @@ impl<'a> Decider<'a> {
         let asked = Asked { by: By::Rules, because: Some(because), ..Asked::default() };
         let choice = candidate.opts_out.map_or_else(|| rules::decide(&candidate.engaged), rules::opted_out);
         let mut receipt = self.receipt(candidate, facts, choice, asked);
-        let guarded = self.guards.apply(candidate, &receipt.choice).await?;
+        let guarded = self.guards.apply(candidate, &receipt.choice, &[]).await?;
         let decided = self.decided(&mut receipt, &guarded, carrier)?;
         let expires_at = candidate.email.expires_at(self.run.now);
         let stored = self.decisions.decide_at_once(&candidate.happening, &decided, expires_at).await?;

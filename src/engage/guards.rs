@@ -1,4 +1,4 @@
-//! The guards: what becomes of a choice, after everything that stands against it was looked at once more.
+//! The guards: what becomes of a choice, after everything that stands against it was looked at.
 
 use super::candidate::Candidate;
 use super::dossier::{Dossier, RecipientStatus};
@@ -6,8 +6,10 @@ use crate::aws::CallError;
 use crate::config::EngageConfig;
 use crate::message::decision::{Done, Followup};
 use crate::policy::answer::{Choice, Token};
+use crate::policy::brake::Brake;
 use crate::policy::followup::{self, Answer, FollowupMode, Ruling, Taken, Zone};
 use crate::policy::numbers::FollowupPolicy;
+use crate::resend::recipient::Recipient;
 use crate::store::followups::Place;
 use crate::time::UnixMillis;
 
@@ -26,6 +28,14 @@ pub(super) struct Guards<'a> {
 pub(super) struct FollowupLimits<'a> {
     pub(super) policy: &'a FollowupPolicy,
     pub(super) zone: &'a Zone,
+}
+
+/// A follow-up as it was chosen.
+struct Draft<'a> {
+    recipient: &'a Recipient,
+    subject: &'a str,
+    message: &'a str,
+    send_after_hours: f64,
 }
 
 /// A choice that the guards have ruled on.
@@ -58,8 +68,16 @@ impl<'a> Guards<'a> {
         Self { dossier, mode: config.followups, limits, tag: config.campaign_tags.first(), now }
     }
 
-    /// Rules on a choice, by what is in the tables now.
-    pub(super) async fn apply(&self, candidate: &Candidate, choice: &Choice) -> Result<GuardedChoice, CallError> {
+    /// Rules on a choice. `read` is what was read of the candidate's recipients before somebody was asked.
+    ///
+    /// A proposal is stored on the condition that what was read of its recipient still holds, so that is not read again. A refusal has
+    /// no such condition, and the brake is no part of it: they go by what is in the tables now.
+    pub(super) async fn apply(
+        &self,
+        candidate: &Candidate,
+        choice: &Choice,
+        read: &[RecipientStatus],
+    ) -> Result<GuardedChoice, CallError> {
         let mut guards = vec![followup::mode(self.mode)];
         guards.extend(candidate.passed.iter().cloned());
         let Choice::ScheduleFollowup { to, subject, message, send_after_hours, .. } = choice else {
@@ -71,30 +89,50 @@ impl<'a> Guards<'a> {
             };
             return Ok(GuardedChoice { guards, done, proposal: None });
         };
-        let named = (0..).map(Token::nth).zip(&candidate.recipients).find(|(token, _)| token == to);
-        let Some((_, recipient)) = named else {
+        let named = candidate.recipients.iter().enumerate().find(|(index, _)| Token::nth(*index) == *to);
+        let Some((index, recipient)) = named else {
             return Ok(GuardedChoice::nothing(guards, "the follow-up is for nobody whom the event names".to_owned()));
         };
-        let FollowupLimits { policy, zone } = self.limits;
-        let (not_before, quiet) = followup::not_before(self.now, *send_after_hours, zone, policy);
-        let status = self.dossier.recipient(recipient).await?;
+        let draft = Draft { recipient, subject, message, send_after_hours: *send_after_hours };
         let brake = self.dossier.brake(&candidate.campaign).await?;
+        if let Some(status) = read.get(index) {
+            let guarded = self.rule(candidate, &draft, guards.clone(), status.clone(), brake.as_ref());
+            if guarded.proposal.is_some() {
+                return Ok(guarded);
+            }
+        }
+        let status = self.dossier.recipient(recipient).await?;
+        Ok(self.rule(candidate, &draft, guards, status, brake.as_ref()))
+    }
+
+    /// Rules on a follow-up, by what was read of its recipient and its campaign.
+    fn rule(
+        &self,
+        candidate: &Candidate,
+        draft: &Draft<'_>,
+        mut guards: Vec<Answer>,
+        status: RecipientStatus,
+        brake: Option<&Brake>,
+    ) -> GuardedChoice {
+        let FollowupLimits { policy, zone } = self.limits;
+        let (not_before, quiet) = followup::not_before(self.now, draft.send_after_hours, zone, policy);
         let (id, email_id) = (candidate.happening.decision_id(), candidate.happening.email_id.clone());
-        guards.extend(self.of_recipient(candidate, &status));
-        guards.push(followup::brake(
-            brake.as_ref().map(|brake| brake.status),
-            brake.as_ref().map(|brake| brake.reason.as_str()),
-        ));
+        let suppressed: Vec<&str> = status.suppressed.iter().map(String::as_str).collect();
+        let opt_out_click = candidate.newest_opt_out.max(status.opt_out_click);
+        guards.push(followup::suppressed(&suppressed));
+        guards.push(followup::opt_out_click(opt_out_click.map(|click| click.until), self.now));
+        guards.push(followup::brake(brake.map(|brake| brake.status), brake.map(|brake| brake.reason.as_str())));
         guards.push(quiet);
         guards.extend(followup::caps(&status.followups.taken, &email_id, &id, not_before, policy));
         if let Some(why) = refusal(&guards) {
-            return Ok(GuardedChoice::nothing(guards, why));
+            return GuardedChoice::nothing(guards, why);
         }
+        let recipient = draft.recipient;
         let followup = Followup {
             recipient: recipient.as_str().to_owned(),
             from: candidate.event.from.clone(),
-            subject: subject.clone(),
-            text: message.clone(),
+            subject: draft.subject.to_owned(),
+            text: draft.message.to_owned(),
             not_before: not_before.to_text(),
             campaign: candidate.campaign.clone(),
             idempotency_key: Followup::idempotency_key(&email_id, recipient.as_str()),
@@ -103,14 +141,7 @@ impl<'a> Guards<'a> {
         let taken = Taken { at: not_before, email_id, id };
         let place = Place { recipient: recipient.clone(), before: status.followups, taken };
         let proposal = Proposal { followup, place, keys: status.keys };
-        Ok(GuardedChoice { guards, done: Done::FollowupProposed, proposal: Some(proposal) })
-    }
-
-    /// The guards that look at the recipient alone.
-    fn of_recipient(&self, candidate: &Candidate, status: &RecipientStatus) -> [Answer; 2] {
-        let suppressed: Vec<&str> = status.suppressed.iter().map(String::as_str).collect();
-        let opt_out_click = candidate.newest_opt_out.max(status.opt_out_click);
-        [followup::suppressed(&suppressed), followup::opt_out_click(opt_out_click.map(|click| click.until), self.now)]
+        GuardedChoice { guards, done: Done::FollowupProposed, proposal: Some(proposal) }
     }
 }
 
