@@ -50,7 +50,7 @@ pub(super) struct Advisor<'a> {
     run: Run<'a>,
 }
 
-/// What came of asking.
+/// The result of asking.
 pub(super) enum Advice {
     /// Somebody has chosen: Claude, or the rules.
     Chosen(Box<(Choice, Asked)>),

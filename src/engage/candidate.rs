@@ -1,4 +1,4 @@
-//! A candidate: an open or click that a decision is made about.
+//! A candidate for a decision.
 
 use super::timeline::EmailRows;
 use crate::policy::answer::Token;

@@ -1,4 +1,4 @@
-//! Who it was: the verdict about one open or click, from its email's own timeline, and whether anything is to be decided.
+//! Classifying: the verdict about one open or click, from its email's own rows, and its next step.
 
 use std::collections::BTreeSet;
 

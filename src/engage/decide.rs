@@ -1,4 +1,4 @@
-//! One happening, decided once: claimed, chosen, guarded, and stored.
+//! One occurrence, decided once: claimed, chosen, guarded, and stored.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::policy::answer::Choice;
 use crate::policy::rules;
 use crate::store::decisions::{AtOnce, Claim, Decided, Decisions, Stored};
 
-/// Maximum number of times that the guards look, when what they went by changes while they do.
+/// Maximum number of tries to store a decision, when what the guards went by changes meanwhile.
 const TRIES: u32 = 5;
 
 /// Decides about candidates.

@@ -1,4 +1,4 @@
-//! What stands for or against a follow-up outside the email's own rows. It is only read here.
+//! The reads outside the email's own rows: everything else that speaks for or against a follow-up. Nothing is written here.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ use crate::store::opt_outs::OptOutClick;
 use crate::store::suppressions::{Suppressions, names};
 use crate::time::UnixMillis;
 
-/// How long it is taken for granted that nobody was ever forgotten, or with which key.
+/// Time for which the key of those who were forgotten is kept, or the knowledge that there is none.
 const FORGOTTEN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The key of those who were forgotten, if there are any, and when it was read. `None`: not yet.
+/// The key of those who were forgotten, if there are any, and the time of its read. `None` until it is read.
 #[derive(Debug, Default)]
 pub(super) struct ForgottenCache(Mutex<Option<(Instant, Option<ForgottenKey>)>>);
 
-/// What is known of recipients and campaigns: suppressions, opt-out clicks, follow-ups, brakes.
+/// Reads suppressions, opt-out clicks, follow-ups and brakes.
 pub(super) struct Dossier<'a> {
     suppressions: Suppressions,
     calls: Calls,
@@ -35,7 +35,7 @@ pub(super) struct Dossier<'a> {
     now: UnixMillis,
 }
 
-/// What is known of a recipient.
+/// The suppressions, the opt-out click and the follow-ups of a recipient.
 #[derive(Clone, Debug)]
 pub(super) struct RecipientStatus {
     /// The reasons to suppress the recipient.
@@ -49,7 +49,7 @@ pub(super) struct RecipientStatus {
 }
 
 impl<'a> Dossier<'a> {
-    /// What these tables hold at `now`.
+    /// A dossier of these tables at `now`.
     pub(super) fn new(calls: &Calls, config: &'a EngageConfig, forgotten: &'a ForgottenCache, now: UnixMillis) -> Self {
         Self {
             suppressions: Suppressions::new(calls.clone(), &config.suppressions_table),
@@ -61,7 +61,7 @@ impl<'a> Dossier<'a> {
         }
     }
 
-    /// Reads what is known of a recipient, as it is now.
+    /// Reads the status of a recipient, as it is now.
     pub(super) async fn recipient(&self, recipient: &Recipient) -> Result<RecipientStatus, CallError> {
         let key = self.forgotten().await?;
         let known = known(&self.calls, self.recipients_table, recipient).await?;

@@ -19,16 +19,16 @@ use crate::resend::event::EventType;
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
-/// How much of a text from outside is shown, in characters.
+/// Maximum length of a text from outside as it is shown, in characters.
 const SHOWN: usize = 200;
 
-/// How many events of the timeline are shown, the latest.
+/// Maximum number of events of the timeline that are shown, the latest.
 const MOST_EVENTS: usize = 30;
 
-/// How many tags are shown.
+/// Maximum number of tags that are shown.
 const MOST_TAGS: usize = 10;
 
-/// What Claude is shown of a candidate, and what its answer must keep to.
+/// Everything that Claude is shown of a candidate, and the bounds of its answer.
 pub(super) struct Briefing {
     pub(super) facts: Value,
     pub(super) tokens: Vec<Token>,
@@ -40,7 +40,7 @@ pub(super) struct Briefing {
 }
 
 impl Briefing {
-    /// A briefing of the candidate's own email, and of what else is known: `recipients` in their order.
+    /// A briefing of the candidate's own email, and of the status of its `recipients`, in their order, and of its campaign.
     ///
     /// # Errors
     /// The open or click can't be read any more.

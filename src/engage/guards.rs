@@ -1,4 +1,4 @@
-//! The guards: what becomes of a choice, after everything that stands against it was looked at.
+//! The guards: they let a choice pass, move it, or refuse it.
 
 use super::candidate::Candidate;
 use super::dossier::{Dossier, RecipientStatus};

@@ -1,18 +1,33 @@
 //! `engage`: who opened or clicked, and what to do about it.
 //!
 //! It is fed from a queue that opens and clicks leave when they have settled, at least once, in any order. Verdicts come first, for the
-//! whole batch at once; then each happening that qualifies is decided, one after another, so that each function asks Claude one
-//! question at a time.
+//! whole batch at once; then each candidate is decided about, one after another, so that each function asks Claude one question
+//! at a time.
 //!
 //! ```text
 //!   messages ─▶ classify: one Query, the verdict, stored ─▶ a machine, or never decided: done
 //!                                   │ a person, or perhaps
 //!                                   ▼
 //!      claim ─▶ reserve the budget ─▶ ask Claude ─▶ check the answer ─▶ guards ─▶ store the decision ─▶ publish ─▶ note
-//!                  └── not configured, over budget, refused, failing for good: the written rules choose ──┘
+//!                  └── not configured, over budget, refused, failing for good: the built-in rules choose ─┘
 //! ```
 //!
-//! What may pass is put back into the queue, for longer each time; when a message has come back often enough, the rules decide.
+//! Transient errors put a message back into the queue, for longer each time; when it has come back often enough, the rules decide.
+//!
+//! [`Engager`] holds everything, and builds for each batch the `Steps` that handle it. Each has only what it needs:
+//!
+//! | type | does | touches |
+//! | --- | --- | --- |
+//! | `Classifier` | stores the verdict, and says what is next | the email's rows; opt-out clicks of recipients |
+//! | `Dossier` | reads suppressions, follow-ups and brakes | three tables, read only |
+//! | `Guards` | let a choice pass, move it, or refuse it | the dossier |
+//! | `Purse` | reserves and settles | the budget |
+//! | `Advisor` | asks Claude, or lets the rules choose | Claude, its key, the purse |
+//! | `Decider` | claims, and stores the decision | decisions, the dossier, the guards, the advisor |
+//! | `Publisher` | publishes, and notes that | SNS, decisions |
+//! | `Later` | puts a message back | SQS |
+//!
+//! `Run` is the invocation: each of them adds to its list of what happened, `Did`, from which the metrics are read.
 
 mod ask;
 mod batch;
@@ -64,23 +79,23 @@ use crate::store::decisions::{Decisions, Tables};
 use crate::store::text;
 use crate::time::{UnixMillis, time_to_work};
 
-/// How long one invocation may work. The template gives the function two minutes.
+/// Time budget of one invocation. The template gives the function two minutes.
 const BUDGET: Duration = Duration::from_secs(115);
 
-/// What is left of the function's own time for the answer.
+/// Time that is left for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
 
-/// After how long whoever claimed a happening must be dead: the function is, after two minutes.
+/// Lease of a claim: its owner has ended by then, since the function ends after two minutes.
 const LEASE: Duration = Duration::from_secs(180);
 
-/// How many messages are looked at side by side.
+/// Maximum number of messages that are classified concurrently.
 const AT_ONCE: usize = 5;
 
 /// The most recipients of an email that is decided about: Resend takes no more in one
 /// (<https://resend.com/docs/api-reference/emails/send-email>), and each of them is read.
 const MOST_RECIPIENTS: usize = 50;
 
-/// How many opens and clicks are judged one by one, for the built-in rules.
+/// Maximum number of opens and clicks that are classified one by one, for the built-in rules.
 const MOST_JUDGED: usize = 50;
 
 /// The use case, with all that it needs.
@@ -147,7 +162,7 @@ impl Engager {
         Self { key: Arc::new(key), ..self }
     }
 
-    /// What it was told by its environment.
+    /// The configuration.
     pub fn config(&self) -> &EngageConfig {
         &self.config
     }

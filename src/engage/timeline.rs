@@ -17,7 +17,7 @@ use crate::store::verdicts::Judged;
 use crate::store::{Item, as_number, row, string};
 use crate::time::{UnixMillis, days, hours};
 
-/// How long rows are kept that are made of an event which does not say how long it stays itself.
+/// Retention in days of a row that is made of an event without an expiry of its own.
 const KEPT_DAYS: u32 = 90;
 
 /// The rows of an email, and which of them is the open or click in question.
@@ -67,7 +67,7 @@ impl EmailRows {
         Judged::among(&self.rows, &self.key)
     }
 
-    /// The decision about a happening, if one is among the rows.
+    /// The decision about an occurrence, if one is among the rows.
     pub(super) fn decision(&self, happening: &Happening) -> Option<Decided> {
         let key = happening.sort_key();
         self.rows.iter().find(|row| string(row, "event") == key).and_then(Decided::from_item)
