@@ -88,7 +88,7 @@ const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
 /// Lease of a claim: its owner has ended by then, since the function ends after two minutes.
 const LEASE: Duration = Duration::from_secs(180);
 
-/// Maximum number of messages that are classified concurrently.
+/// Maximum number of messages that are classified, or noted as published, concurrently.
 const AT_ONCE: usize = 5;
 
 /// The most recipients of an email that is decided about: Resend takes no more in one
