@@ -1,87 +1,152 @@
-//! One batch of the queue's messages: each is looked at, then decided, then published; what is not done comes back later.
+//! One batch of the queue's messages: each is classified, then decided about, then published; what is not done is retried later.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
-use super::decide::Next;
-use super::look::{Happened, Look};
-use super::{AT_ONCE, Outcome, Work};
+use super::AT_ONCE;
+use super::candidate::Candidate;
+use super::classify::Classifier;
+use super::decide::{DecideOutcome, Decider};
+use super::later::Later;
+use super::publish::Publisher;
 use crate::aws::CallError;
 use crate::aws::queue::Delivery;
 use crate::aws::stream::{BatchAnswer, ItemFailure};
 use crate::message::notification::Notification;
 use crate::store::decisions::Happening;
 
-/// The longest that a message waits in the queue before it is tried again.
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+/// A message of the batch, and what is next for it.
+pub(super) struct BatchMessage<'a> {
+    pub(super) delivery: &'a Delivery,
+    pub(super) step: NextStep,
+}
 
-impl Work<'_> {
-    pub(super) async fn batch(&self, deliveries: &[Delivery]) -> BatchAnswer {
-        let looks: Vec<BoxFuture<'_, _>> =
-            deliveries.iter().map(|delivery| async move { (delivery, self.look(delivery).await) }.boxed()).collect();
-        let looked: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
-        let mut outcomes: Vec<(&Delivery, Result<Outcome, CallError>)> = Vec::new();
-        let mut to_decide: Vec<(&Delivery, Box<Happened>)> = Vec::new();
-        for (delivery, look) in looked {
-            match look {
-                Ok(Look::Nothing) => {}
-                Ok(Look::Publish(happening)) => {
-                    outcomes.push((delivery, self.publish_late(&happening, delivery).await))
-                }
-                Ok(Look::Decide(happened)) => to_decide.push((delivery, happened)),
-                Err(trouble) => outcomes.push((delivery, Err(trouble))),
+/// The next step of a message. Each step puts another in its place.
+pub(super) enum NextStep {
+    /// None: the message is handled, or is retried later.
+    Finish(MessageOutcome),
+    /// To publish a decision that an earlier delivery stored.
+    PublishPending(Happening),
+    /// To decide about a candidate.
+    Decide(Box<Candidate>),
+    /// To publish a decision, together with the others of the batch.
+    Publish(Happening, Box<Notification>),
+}
+
+/// The result of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum MessageOutcome {
+    /// There is nothing more to do.
+    Done,
+    /// The queue delivers the message again.
+    Retry {
+        /// The reason, for the log.
+        why: String,
+        /// The shortest wait before that.
+        wait: Duration,
+    },
+}
+
+impl NextStep {
+    /// The end of a message that is handled.
+    pub(super) const DONE: Self = Self::Finish(MessageOutcome::Done);
+}
+
+impl From<CallError> for MessageOutcome {
+    fn from(error: CallError) -> Self {
+        Self::Retry { why: error.to_string(), wait: Duration::ZERO }
+    }
+}
+
+impl From<Result<MessageOutcome, CallError>> for NextStep {
+    fn from(result: Result<MessageOutcome, CallError>) -> Self {
+        Self::Finish(result.unwrap_or_else(MessageOutcome::from))
+    }
+}
+
+/// The steps of a batch.
+pub(super) struct Steps<'a> {
+    pub(super) classifier: Classifier<'a>,
+    pub(super) decider: Decider<'a>,
+    pub(super) publisher: Publisher<'a>,
+    pub(super) later: Later<'a>,
+}
+
+impl Steps<'_> {
+    /// Handles the messages of a batch. Returns those that are to be delivered again.
+    pub(super) async fn handle(mut self, deliveries: &[Delivery]) -> BatchAnswer {
+        let mut messages = classify_all(&self.classifier, deliveries).await;
+        for message in &mut messages {
+            if let NextStep::PublishPending(happening) = &message.step {
+                message.step = self.publisher.publish_pending(happening, message.delivery).await.into();
             }
         }
-        // Those that have waited longest come first: the time may not be enough for all.
-        to_decide.sort_by_key(|(delivery, happened)| (std::cmp::Reverse(delivery.deliveries), happened.at));
-        let mut silence = None;
-        let mut to_publish: Vec<(&Happening, Notification)> = Vec::new();
-        let mut publish_for = Vec::new();
-        for (delivery, happened) in &to_decide {
-            match Box::pin(self.decide(happened, delivery, &mut silence)).await {
-                // The same message twice in a batch.
-                Ok(Next::Publish(_)) if to_publish.iter().any(|(one, _)| **one == happened.happening) => {}
-                Ok(Next::Publish(notice)) => {
-                    to_publish.push((&happened.happening, *notice));
-                    publish_for.push(*delivery);
-                }
-                Ok(Next::Over(outcome)) => outcomes.push((delivery, Ok(outcome))),
-                Err(trouble) => outcomes.push((delivery, Err(trouble))),
-            }
-        }
-        outcomes.extend(publish_for.into_iter().zip(self.publish_all(&to_publish).await));
+        self.decide_all(&mut messages).await;
+        self.publisher.publish_all(&mut messages).await;
         let mut answer = BatchAnswer::default();
-        for (delivery, outcome) in outcomes {
-            let (why, wait) = match outcome {
-                Ok(Outcome::Done) => continue,
-                Ok(Outcome::Later { why, wait }) => (why, wait),
-                Err(trouble) => (trouble.to_string(), Duration::ZERO),
+        for BatchMessage { delivery, step } in messages {
+            let (why, wait) = match step {
+                NextStep::Finish(MessageOutcome::Done) => continue,
+                NextStep::Finish(MessageOutcome::Retry { why, wait }) => (why, wait),
+                NextStep::PublishPending(_) | NextStep::Decide(_) | NextStep::Publish(..) => {
+                    ("a step is left".to_owned(), Duration::ZERO)
+                }
             };
-            let wait = self.wait(delivery).max(wait).min(LONGEST_WAIT);
-            // A field `message` would stand twice in the line: it is the name of the text too.
-            let (queue_message, seconds) = (delivery.message_id.as_str(), wait.as_secs());
-            tracing::warn!(
-                error = why,
-                queue_message,
-                deliveries = delivery.deliveries,
-                seconds,
-                "to be delivered again"
-            );
-            if let Err(trouble) = self.sqs.call(self.engager.queue.put_back(delivery, wait, self.deadline)).await {
-                tracing::warn!(error = %trouble, queue_message, "it comes back when its visibility timeout is over");
-            }
+            self.later.put_back(delivery, &why, wait).await;
             answer.failures.push(ItemFailure { id: delivery.message_id.clone() });
         }
         answer
     }
 
-    /// How long a message waits that could not be handled: twice as long after each further time.
-    fn wait(&self, delivery: &Delivery) -> Duration {
-        let doubled = 2_u32.saturating_pow(delivery.deliveries.saturating_sub(1).min(16));
-        let wait = Duration::from_secs(self.config.policy.claude.wait_seconds.into()).saturating_mul(doubled);
-        // Somewhat more or less: those that failed together must not come back together.
-        wait.mul_f64(0.75 + fastrand::f64() / 2.0)
+    /// Decides about the candidates, one after another.
+    async fn decide_all(&mut self, messages: &mut [BatchMessage<'_>]) {
+        // Those that have waited longest come first: the time may not be enough for all.
+        messages.sort_by_key(|message| {
+            let at = match &message.step {
+                NextStep::Decide(candidate) => Some(candidate.event.at),
+                _ => None,
+            };
+            (Reverse(message.delivery.deliveries), at)
+        });
+        let mut to_publish = BTreeSet::new();
+        for message in messages {
+            let NextStep::Decide(candidate) = &message.step else { continue };
+            message.step = match Box::pin(self.decide(candidate, message.delivery)).await {
+                // The same message twice in a batch.
+                Ok(NextStep::Publish(happening, _)) if !to_publish.insert(happening.clone()) => NextStep::DONE,
+                Ok(step) => step,
+                Err(error) => NextStep::Finish(error.into()),
+            };
+        }
     }
+
+    async fn decide(&mut self, candidate: &Candidate, delivery: &Delivery) -> Result<NextStep, CallError> {
+        let happening = &candidate.happening;
+        Ok(match self.decider.decide(candidate, delivery).await? {
+            DecideOutcome::Finished(outcome) => NextStep::Finish(outcome),
+            DecideOutcome::Publish(decided) => self.publisher.publish(happening, &decided, delivery).await.into(),
+            DecideOutcome::PublishWithOthers(decided) => match self.publisher.notification(&decided, delivery)? {
+                Some(notice) => NextStep::Publish(happening.clone(), Box::new(notice)),
+                None => NextStep::DONE,
+            },
+        })
+    }
+}
+
+async fn classify_all<'a>(classifier: &Classifier<'_>, deliveries: &'a [Delivery]) -> Vec<BatchMessage<'a>> {
+    let classified: Vec<BoxFuture<'_, BatchMessage<'a>>> = deliveries
+        .iter()
+        .map(|delivery| {
+            async move {
+                let step = classifier.classify(delivery).await;
+                BatchMessage { delivery, step: step.unwrap_or_else(|error| NextStep::Finish(error.into())) }
+            }
+            .boxed()
+        })
+        .collect();
+    stream::iter(classified).buffered(AT_ONCE).collect().await
 }

@@ -1,147 +1,156 @@
-//! One happening, decided once: claimed, chosen, guarded, stored, and then published.
+//! One occurrence, decided once: claimed, chosen, guarded, and stored.
 
-use std::time::Duration;
+use serde_json::{Value, json};
 
-use futures_util::{FutureExt, StreamExt, stream};
-use serde_json::json;
-
-use super::advise::{Advice, Silence};
-use super::facts::{self, Standing};
-use super::look::Happened;
-use super::rule::Ruled;
-use super::{AT_ONCE, LEASE, Outcome, Work};
+use super::LEASE;
+use super::ask::{Advice, Advisor};
+use super::batch::MessageOutcome;
+use super::candidate::Candidate;
+use super::dossier::Dossier;
+use super::facts::Briefing;
+use super::guards::{FollowupLimits, GuardedChoice, Guards};
+use super::run::{Activity, Run};
 use crate::aws::CallError;
 use crate::aws::queue::Delivery;
-use crate::message::decision::{Asked, By, Done, Receipt, wording};
-use crate::message::notification::Notification;
-use crate::metrics::Metric;
+use crate::message::decision::{Asked, By, Done, Receipt};
 use crate::policy::answer::Choice;
-use crate::policy::brake::Brake;
-use crate::policy::followup::Guard;
 use crate::policy::rules;
-use crate::store::decisions::{AtOnce, Claim, Decided, Happening, Stored};
-use crate::store::followups::known;
+use crate::store::decisions::{AtOnce, Claim, Decided, Decisions, Stored};
 
-/// How often the guards look again, when what they went by changes while they do.
+/// Maximum number of tries to store a decision, when what the guards went by changes meanwhile.
 const TRIES: u32 = 5;
 
-/// What is left to do about a happening that qualified.
-pub(super) enum Next {
-    /// Nothing, or not now.
-    Over(Outcome),
-    /// To publish it, with what else was decided at once.
-    Publish(Box<Notification>),
+/// Decides about candidates.
+pub(super) struct Decider<'a> {
+    decisions: &'a Decisions,
+    dossier: &'a Dossier<'a>,
+    guards: &'a Guards<'a>,
+    advisor: Advisor<'a>,
+    limits: FollowupLimits<'a>,
+    run: Run<'a>,
 }
 
-impl Work<'_> {
-    /// Decides about a happening that qualifies, unless that is done, or another message is at it.
-    pub(super) async fn decide(
-        &self,
-        happened: &Happened,
-        delivery: &Delivery,
-        silence: &mut Option<Silence>,
-    ) -> Result<Next, CallError> {
-        let because = match happened.opts_out {
-            Some(_) => Some("a click on an opt-out or preference link is no interest".to_owned()),
-            None => self.why_claude_is_not_asked().await,
-        };
-        if let Some(because) = because
-            && let AtOnce::Decided(decided) = self.decide_at_once(happened, &delivery.message_id, because).await?
-        {
-            let notice = self.to_publish(&decided, delivery)?;
-            return Ok(notice.map_or(Next::Over(Outcome::Done), |notice| Next::Publish(Box::new(notice))));
-        }
-        if happened.opts_out.is_some() {
-            // Nobody claims such a click. Whoever did all the same decides it.
-            return Ok(Next::Over(Outcome::Done));
-        }
-        self.ask(happened, delivery, silence).await.map(Next::Over)
+/// The result of deciding about a candidate.
+pub(super) enum DecideOutcome {
+    /// There is nothing to publish, or not now.
+    Finished(MessageOutcome),
+    /// To publish immediately: the other messages of the batch may take the rest of the time.
+    Publish(Decided),
+    /// To publish together with the others of the batch.
+    PublishWithOthers(Decided),
+}
+
+impl<'a> Decider<'a> {
+    /// A decider that stores in `decisions` what `advisor` chooses and `guards` let pass.
+    pub(super) const fn new(
+        decisions: &'a Decisions,
+        dossier: &'a Dossier<'a>,
+        guards: &'a Guards<'a>,
+        advisor: Advisor<'a>,
+        limits: FollowupLimits<'a>,
+        run: Run<'a>,
+    ) -> Self {
+        Self { decisions, dossier, guards, advisor, limits, run }
     }
 
-    /// Decides about a happening by asking Claude, and publishes that.
-    async fn ask(
-        &self,
-        happened: &Happened,
+    /// Decides about a candidate, unless that is done, or another message holds the claim.
+    pub(super) async fn decide(
+        &mut self,
+        candidate: &Candidate,
         delivery: &Delivery,
-        silence: &mut Option<Silence>,
-    ) -> Result<Outcome, CallError> {
-        let happening = &happened.happening;
-        let carrier = delivery.message_id.as_str();
-        match self.decisions.claim(happening, carrier, self.now, LEASE, happened.expires_at).await? {
+    ) -> Result<DecideOutcome, CallError> {
+        let because = match candidate.opts_out {
+            Some(_) => Some("a click on an opt-out or preference link is no interest".to_owned()),
+            None => self.advisor.skip_reason().await,
+        };
+        if let Some(because) = because
+            && let AtOnce::Decided(decided) =
+                self.decide_without_claim(candidate, &delivery.message_id, because).await?
+        {
+            return Ok(DecideOutcome::PublishWithOthers(decided));
+        }
+        if candidate.opts_out.is_some() {
+            // Nobody claims such a click. Whoever did all the same decides it.
+            return Ok(DecideOutcome::Finished(MessageOutcome::Done));
+        }
+        self.ask(candidate, delivery).await
+    }
+
+    /// Decides about a candidate by asking Claude.
+    async fn ask(&mut self, candidate: &Candidate, delivery: &Delivery) -> Result<DecideOutcome, CallError> {
+        let happening = &candidate.happening;
+        let (carrier, now) = (delivery.message_id.as_str(), self.run.now);
+        match self.decisions.claim(happening, carrier, now, LEASE, candidate.email.expires_at(now)).await? {
             // Its carrier is delivered until it is done.
-            Claim::Anothers => return Ok(Outcome::Done),
-            Claim::Decided(decided) => return self.publish(happening, decided, delivery).await,
+            Claim::Anothers => return Ok(DecideOutcome::Finished(MessageOutcome::Done)),
+            Claim::Decided(decided) => return Ok(DecideOutcome::Publish(decided)),
             Claim::Ours => {}
         }
-        let forgotten = self.forgotten().await?;
-        let mut standing = Vec::new();
-        for recipient in &happened.recipients {
-            let known = known(&self.calls, &self.config.recipients_table, recipient).await?;
-            let mut suppressed = self.suppressions.standing(recipient, forgotten.as_ref(), self.now).await?;
-            let opted_out = happened.opt_out_click.max(known.opt_out_click).filter(|click| click.until > self.now);
-            suppressed.extend(opted_out.map(|_| Guard::OptOutClick.as_str().to_owned()));
-            standing.push(Standing { suppressed, followups: known.followups });
+        let mut recipients = Vec::new();
+        for recipient in &candidate.recipients {
+            recipients.push(self.dossier.recipient(recipient).await?);
         }
-        let brake = self.brake(happened).await?;
-        let facts = facts::completed(
-            happened.facts.clone(),
-            brake.as_ref(),
-            &standing,
-            &happening.email_id,
-            self.config,
-            self.now,
-        );
-        let (choice, asked) = match self.advise(happened, &facts, delivery, silence).await? {
-            Advice::Given(given) => *given,
-            Advice::Later { why, wait } => return Ok(Outcome::Later { why, wait }),
+        let brake = self.dossier.brake(&candidate.campaign).await?;
+        let briefing = Briefing::new(candidate, &recipients, brake.as_ref(), self.limits, now)?;
+        let (choice, asked) = match self.advisor.advise(candidate, &briefing, delivery).await? {
+            Advice::Chosen(chosen) => *chosen,
+            Advice::Retry { why, wait } => return Ok(DecideOutcome::Finished(MessageOutcome::Retry { why, wait })),
         };
-        let mut receipt = self.receipt(happened, facts, choice, asked);
+        let mut receipt = self.receipt(candidate, briefing.facts, choice, asked);
         for _ in 0..TRIES {
-            let mut ruled = self.rule(happened, &receipt.choice).await?;
-            let (place, names) = (ruled.place.take(), std::mem::take(&mut ruled.names));
-            let decided = self.decided(&mut receipt, ruled, carrier)?;
-            let place = place.as_ref().map(|place| (place, names.as_slice()));
+            let guarded = self.guards.apply(candidate, &receipt.choice, &recipients).await?;
+            let decided = self.decided(&mut receipt, &guarded, carrier)?;
+            let place = guarded.proposal.as_ref().map(|proposal| (&proposal.place, proposal.keys.as_slice()));
             match self.decisions.decide(happening, &decided, place).await? {
                 Stored::Decided(stored) => {
-                    self.tally_if_new(&receipt, stored == decided);
-                    return self.publish(happening, stored, delivery).await;
+                    self.record_if_new(&receipt, stored == decided);
+                    return Ok(DecideOutcome::Publish(stored));
                 }
-                Stored::Changed => self.know_nothing_of_forgotten().await,
+                Stored::Changed => {
+                    recipients.clear();
+                    self.dossier.drop_forgotten_key().await;
+                }
             }
         }
         Err(CallError::Transient("what the guards go by kept changing".to_owned()))
     }
 
-    /// Lets the written rules decide, where Claude would not be asked anyway. They go by the email's own rows and write to nobody, so
+    /// Lets the built-in rules decide, where Claude would not be asked anyway. They go by the email's own rows and write to nobody, so
     /// nothing else has to be read, and nothing to be claimed: one write decides.
-    async fn decide_at_once(&self, happened: &Happened, carrier: &str, because: String) -> Result<AtOnce, CallError> {
-        let facts = json!({ "engaged": happened.engaged });
+    async fn decide_without_claim(
+        &self,
+        candidate: &Candidate,
+        carrier: &str,
+        because: String,
+    ) -> Result<AtOnce, CallError> {
+        let facts = json!({ "engaged": candidate.engaged });
         let asked = Asked { by: By::Rules, because: Some(because), ..Asked::default() };
-        let choice = happened.opts_out.map_or_else(|| rules::decide(&happened.engaged), rules::opted_out);
-        let mut receipt = self.receipt(happened, facts, choice, asked);
-        let ruled = self.rule(happened, &receipt.choice).await?;
-        let decided = self.decided(&mut receipt, ruled, carrier)?;
-        let stored = self.decisions.decide_at_once(&happened.happening, &decided, happened.expires_at).await?;
-        self.tally_if_new(&receipt, stored == AtOnce::Decided(decided));
+        let choice = candidate.opts_out.map_or_else(|| rules::decide(&candidate.engaged), rules::opted_out);
+        let mut receipt = self.receipt(candidate, facts, choice, asked);
+        let guarded = self.guards.apply(candidate, &receipt.choice, &[]).await?;
+        let decided = self.decided(&mut receipt, &guarded, carrier)?;
+        let expires_at = candidate.email.expires_at(self.run.now);
+        let stored = self.decisions.decide_at_once(&candidate.happening, &decided, expires_at).await?;
+        self.record_if_new(&receipt, stored == AtOnce::Decided(decided));
         Ok(stored)
     }
 
-    fn receipt(&self, happened: &Happened, facts: serde_json::Value, choice: Choice, asked: Asked) -> Receipt {
-        let happening = &happened.happening;
+    fn receipt(&self, candidate: &Candidate, facts: Value, choice: Choice, asked: Asked) -> Receipt {
+        let Candidate { happening, event, judgement, .. } = candidate;
         Receipt {
             id: happening.decision_id(),
-            at: self.now.to_text(),
+            at: self.run.now.to_text(),
             email_id: happening.email_id.clone(),
-            event: happened.event_type.to_owned(),
-            message: happened.message.as_str().to_owned(),
-            event_at: happened.at.to_text(),
-            recipients: happened.recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect(),
-            campaign: happened.campaign.clone(),
-            verdict: happened.judgement.verdict,
-            score: happened.judgement.score,
-            reasons: happened.judgement.reasons.clone(),
+            event: event.event_type.to_owned(),
+            message: event.message.as_str().to_owned(),
+            event_at: event.at.to_text(),
+            recipients: candidate.recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect(),
+            campaign: candidate.campaign.clone(),
+            verdict: judgement.verdict,
+            score: judgement.score,
+            reasons: judgement.reasons.clone(),
             facts,
-            opt_out_click: happened.opts_out.is_some(),
+            opt_out_click: candidate.opts_out.is_some(),
             asked,
             choice,
             guards: Vec::new(),
@@ -150,80 +159,22 @@ impl Work<'_> {
         }
     }
 
-    /// What the guards made of a choice, in the receipt, and as it is stored.
-    fn decided(&self, receipt: &mut Receipt, ruled: Ruled, carrier: &str) -> Result<Decided, CallError> {
-        (receipt.guards, receipt.done, receipt.followup) = (ruled.guards, ruled.done, ruled.followup);
+    /// The decision as it is stored: the receipt, with what the guards made of the choice.
+    fn decided(&self, receipt: &mut Receipt, guarded: &GuardedChoice, carrier: &str) -> Result<Decided, CallError> {
+        receipt.guards.clone_from(&guarded.guards);
+        receipt.done = guarded.done.clone();
+        receipt.followup = guarded.proposal.as_ref().map(|proposal| proposal.followup.clone());
         Ok(Decided {
             receipt: serde_json::to_string(receipt).map_err(|error| CallError::Permanent(error.to_string()))?,
             is_settled: receipt.done.kind().is_none(),
             carrier: carrier.to_owned(),
-            at: self.now,
+            at: self.run.now,
         })
     }
 
-    fn tally_if_new(&self, receipt: &Receipt, is_new: bool) {
+    fn record_if_new(&self, receipt: &Receipt, is_new: bool) {
         if is_new {
-            self.tally.one(Metric::of_decision(&receipt.done));
-            self.tally.one(Metric::of_chooser(receipt.asked.by));
+            self.run.record(Activity::decided(receipt));
         }
-    }
-
-    /// The campaign's brake, as it is now.
-    pub(super) async fn brake(&self, happened: &Happened) -> Result<Option<Brake>, CallError> {
-        Ok(self.campaigns.state(&happened.campaign).await?.map(|state| state.brake))
-    }
-
-    /// Publishes a decision that was found unpublished. It is read again before: another message, of this very batch perhaps, may
-    /// have published it since.
-    pub(super) async fn publish_late(&self, happening: &Happening, delivery: &Delivery) -> Result<Outcome, CallError> {
-        match self.decisions.decided(happening).await? {
-            Some(decided) => self.publish(happening, decided, delivery).await,
-            None => Ok(Outcome::Done),
-        }
-    }
-
-    /// Publishes what was decided at once, in as few calls as there can be. Answers what became of each, in their order.
-    pub(super) async fn publish_all(&self, decided: &[(&Happening, Notification)]) -> Vec<Result<Outcome, CallError>> {
-        let notices: Vec<Notification> = decided.iter().map(|(_, notice)| notice.clone()).collect();
-        let published = self.engager.topic.publish_all(&notices, self.deadline, &self.sns).await;
-        let noted = decided.iter().zip(published).map(|((happening, _), published)| self.note(happening, published));
-        stream::iter(noted.map(FutureExt::boxed).collect::<Vec<_>>()).buffered(AT_ONCE).collect().await
-    }
-
-    /// Publishes a decision as it is stored, and notes that.
-    async fn publish(
-        &self,
-        happening: &Happening,
-        decided: Decided,
-        delivery: &Delivery,
-    ) -> Result<Outcome, CallError> {
-        let Some(notice) = self.to_publish(&decided, delivery)? else { return Ok(Outcome::Done) };
-        let published = self.sns.call(self.engager.topic.publish(&notice, self.deadline)).await;
-        self.note(happening, published).await
-    }
-
-    /// What is to be published of a decision. Whoever did not bring it about leaves it to whoever did, unless that must be dead.
-    fn to_publish(&self, decided: &Decided, delivery: &Delivery) -> Result<Option<Notification>, CallError> {
-        let is_anothers = decided.carrier != delivery.message_id && decided.at.plus(LEASE) > self.now;
-        if decided.is_settled || is_anothers {
-            return Ok(None);
-        }
-        let receipt: Receipt =
-            serde_json::from_str(&decided.receipt).map_err(|error| CallError::Permanent(error.to_string()))?;
-        wording::notice(&receipt).map_err(|error| CallError::Permanent(error.to_string()))
-    }
-
-    /// Notes that a decision was published, or never will be.
-    async fn note(&self, happening: &Happening, published: Result<String, CallError>) -> Result<Outcome, CallError> {
-        match published {
-            Ok(message) => self.decisions.note_published(happening, &message, self.now).await?,
-            Err(CallError::Transient(why)) => return Ok(Outcome::Later { why, wait: Duration::ZERO }),
-            Err(CallError::Permanent(why)) => {
-                let decision = happening.decision_id();
-                tracing::error!(error = why, decision, "never published; it is in the events table");
-                self.decisions.note_refused(happening, &why).await?;
-            }
-        }
-        Ok(Outcome::Done)
     }
 }

@@ -5,121 +5,148 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::told::{Occasion, Told};
-use crate::config::EngageConfig;
+use super::candidate::Candidate;
+use super::dossier::RecipientStatus;
+use super::guards::FollowupLimits;
+use super::timeline::{OpenOrClickContext, TimelineEvent};
+use crate::aws::CallError;
 use crate::policy::answer::{self, Token};
 use crate::policy::brake::Brake;
+use crate::policy::followup::Guard;
 use crate::policy::verdict::{Judgement, agent};
 use crate::resend::campaign::Campaign;
 use crate::resend::event::EventType;
 use crate::resend::recipient::Recipient;
-use crate::store::followups::Followups;
 use crate::time::UnixMillis;
 
-/// How much of a text from outside is shown, in characters.
+/// Maximum length of a text from outside as it is shown, in characters.
 const SHOWN: usize = 200;
 
-/// How many events of the timeline are shown, the latest.
+/// Maximum number of events of the timeline that are shown, the latest.
 const MOST_EVENTS: usize = 30;
 
-/// How many tags are shown.
+/// Maximum number of tags that are shown.
 const MOST_TAGS: usize = 10;
 
-/// What is known of a recipient, besides the email.
-pub(super) struct Standing {
-    /// Why it must not be written to.
-    pub(super) suppressed: Vec<String>,
-    /// Which follow-ups it has had.
-    pub(super) followups: Followups,
+/// Everything that Claude is shown of a candidate, and the bounds of its answer.
+pub(super) struct Briefing {
+    pub(super) facts: Value,
+    pub(super) tokens: Vec<Token>,
+    /// The campaign, as Claude has to name it.
+    pub(super) campaign: Campaign,
+    /// The hosts of the email's own links.
+    pub(super) hosts: BTreeSet<String>,
+    pub(super) longest_delay_hours: u32,
+}
+
+impl Briefing {
+    /// A briefing of the candidate's own email, and of the status of its `recipients`, in their order, and of its campaign.
+    ///
+    /// # Errors
+    /// The open or click can't be read any more.
+    pub(super) fn new(
+        candidate: &Candidate,
+        recipients: &[RecipientStatus],
+        brake: Option<&Brake>,
+        limits: FollowupLimits<'_>,
+        now: UnixMillis,
+    ) -> Result<Self, CallError> {
+        let bodies = candidate.email.bodies();
+        let events = TimelineEvent::read_all(&bodies);
+        let context = candidate.email.context(&events)?;
+        let shown = campaign_shown(&candidate.campaign, &candidate.recipients);
+        let mut facts = of_email(&context, &candidate.judgement, now);
+        if let Some(facts) = facts.as_object_mut() {
+            facts.insert("campaign".to_owned(), json!({ "id": shown, "brake": of_brake(brake) }));
+            facts.insert("recipients".to_owned(), of_recipients(candidate, recipients, now));
+            facts.insert("limits".to_owned(), of_limits(limits, now));
+        }
+        Ok(Self {
+            facts,
+            tokens: candidate.tokens(),
+            campaign: Campaign::new(&shown).unwrap_or_else(|| candidate.campaign.clone()),
+            hosts: hosts(&context.timeline),
+            longest_delay_hours: limits.policy.longest_delay_hours,
+        })
+    }
 }
 
 /// The facts of the email's own timeline.
-pub(super) fn of(occasion: &Occasion<'_>, judgement: &Judgement, campaign: &Campaign, now: UnixMillis) -> Value {
-    let Occasion { told, timeline, recipients, .. } = occasion;
-    let event = &told.event;
+fn of_email(context: &OpenOrClickContext<'_>, judgement: &Judgement, now: UnixMillis) -> Value {
+    let OpenOrClickContext { this, timeline, recipients, .. } = context;
+    let event = &this.event;
     let show = |text: &str| shown(text, recipients);
     let tags: BTreeMap<String, String> =
         event.tags().iter().take(MOST_TAGS).map(|(name, value)| (show(name), show(value))).collect();
-    let mut rest: Vec<&&Told<'_>> = timeline.iter().filter(|other| other.message != told.message).collect();
-    rest.sort_by_key(|told| (told.at, told.message.clone()));
+    let mut rest: Vec<&&TimelineEvent<'_>> = timeline.iter().filter(|other| other.message != this.message).collect();
+    rest.sort_by_key(|event| (event.at, event.message.clone()));
     let skipped = rest.len().saturating_sub(MOST_EVENTS);
-    let delivered = timeline.iter().filter(|told| told.event.event_type() == Some(EventType::EmailDelivered));
+    let delivered = timeline.iter().filter(|event| event.event.event_type() == Some(EventType::EmailDelivered));
     json!({
         "now": now.to_text(),
-        "event": one(told, recipients),
+        "event": of_event(this, recipients),
         "verdict": { "verdict": judgement.verdict.as_str(), "score": judgement.score, "reasons": judgement.reasons },
         "email": {
             "subject": event.subject().map(|subject| show(&subject)),
             "tags": tags,
             "created_at": event.resource_created_at().map(UnixMillis::to_text),
-            "delivered_at": delivered.map(|told| told.at).min().map(UnixMillis::to_text),
+            "delivered_at": delivered.map(|event| event.at).min().map(UnixMillis::to_text),
         },
-        "timeline": rest.iter().skip(skipped).map(|told| one(told, recipients)).collect::<Vec<_>>(),
+        "timeline": rest.iter().skip(skipped).map(|event| of_event(event, recipients)).collect::<Vec<_>>(),
         "earlier_events_not_shown": skipped,
-        "campaign": { "id": campaign_shown(campaign, recipients) },
     })
 }
 
-/// The same, with what was read elsewhere.
-pub(super) fn completed(
-    mut facts: Value,
-    brake: Option<&Brake>,
-    standing: &[Standing],
-    email_id: &str,
-    config: &EngageConfig,
-    now: UnixMillis,
-) -> Value {
-    let of_one = |standing: &Standing| {
-        let followups = standing
+/// The facts of each recipient, by token.
+fn of_recipients(candidate: &Candidate, recipients: &[RecipientStatus], now: UnixMillis) -> Value {
+    let of_one = |status: &RecipientStatus| {
+        let opted_out = candidate.newest_opt_out.max(status.opt_out_click).filter(|click| click.until > now);
+        let mut because = status.suppressed.clone();
+        because.extend(opted_out.map(|_| Guard::OptOutClick.as_str().to_owned()));
+        let email_id = &candidate.happening.email_id;
+        let followups = status
             .followups
             .taken
             .iter()
-            .map(|taken| json!({ "at": taken.at.to_text(), "is_to_this_email": taken.email_id == email_id }));
+            .map(|taken| json!({ "at": taken.at.to_text(), "is_to_this_email": taken.email_id == *email_id }));
         json!({
-            "must_not_be_written_to_because": standing.suppressed,
+            "must_not_be_written_to_because": because,
             "followups": followups.collect::<Vec<_>>(),
         })
     };
-    let recipients: BTreeMap<String, Value> = standing
-        .iter()
-        .enumerate()
-        .map(|(index, standing)| (Token::nth(index).as_str().to_owned(), of_one(standing)))
-        .collect();
-    let brake = match brake {
+    let recipients = recipients.iter().enumerate();
+    recipients.map(|(index, status)| (Token::nth(index).as_str().to_owned(), of_one(status))).collect()
+}
+
+fn of_brake(brake: Option<&Brake>) -> Value {
+    match brake {
         None => json!({ "status": "open", "volume": 1.0 }),
         Some(brake) => json!({ "status": brake.status.as_str(), "volume": brake.volume, "reason": brake.reason }),
-    };
-    if let Some(campaign) = facts.get_mut("campaign").and_then(Value::as_object_mut) {
-        campaign.insert("brake".to_owned(), brake);
     }
-    let policy = &config.policy.followups;
-    if let Some(facts) = facts.as_object_mut() {
-        facts.insert("recipients".to_owned(), json!(recipients));
-        facts.insert(
-            "limits".to_owned(),
-            json!({
-                "send_after_hours": format!("from 1 to {}", policy.longest_delay_hours),
-                "no_mail": format!("from {}:00 to {}:00, {}", policy.quiet_from, policy.quiet_until, config.zone),
-                "local_time": config.zone.local(now),
-            }),
-        );
-    }
-    facts
+}
+
+fn of_limits(limits: FollowupLimits<'_>, now: UnixMillis) -> Value {
+    let FollowupLimits { policy, zone } = limits;
+    json!({
+        "send_after_hours": format!("from 1 to {}", policy.longest_delay_hours),
+        "no_mail": format!("from {}:00 to {}:00, {}", policy.quiet_from, policy.quiet_until, zone),
+        "local_time": zone.local(now),
+    })
 }
 
 /// One event: only what is ours to say, or a text from outside as text.
-fn one(told: &Told<'_>, recipients: &[Recipient]) -> Value {
-    let said = told.event.interaction();
-    let tokens: Vec<String> = told
+fn of_event(event: &TimelineEvent<'_>, recipients: &[Recipient]) -> Value {
+    let said = event.event.interaction();
+    let tokens: Vec<String> = event
         .recipients()
         .iter()
         .filter_map(|own| recipients.iter().position(|recipient| recipient == own))
         .map(|index| Token::nth(index).as_str().to_owned())
         .collect();
     // A type that this version doesn't know is a text from outside too.
-    let kind = told.event.event_type().map_or("another", EventType::as_str);
-    let mut one = json!({ "type": kind, "at": told.at.to_text(), "recipients": tokens });
-    if let (Some(_), Some(one)) = (told.action(), one.as_object_mut()) {
+    let kind = event.event.event_type().map_or("another", EventType::as_str);
+    let mut one = json!({ "type": kind, "at": event.at.to_text(), "recipients": tokens });
+    if let (Some(_), Some(one)) = (event.action(), one.as_object_mut()) {
         one.insert("agent".to_owned(), agent::class(said.agent.as_deref()).as_str().into());
         one.extend(said.link.map(|link| ("link".to_owned(), link_shown(&link, recipients).into())));
     }
@@ -127,8 +154,8 @@ fn one(told: &Told<'_>, recipients: &[Recipient]) -> Value {
 }
 
 /// The hosts that the mail's own links go to, in lower case.
-pub(super) fn hosts(timeline: &[&Told<'_>]) -> BTreeSet<String> {
-    let links = timeline.iter().filter_map(|told| reqwest::Url::parse(&told.event.interaction().link?).ok());
+fn hosts(timeline: &[&TimelineEvent<'_>]) -> BTreeSet<String> {
+    let links = timeline.iter().filter_map(|event| reqwest::Url::parse(&event.event.interaction().link?).ok());
     let of_the_web = links.filter(|link| matches!(link.scheme(), "http" | "https"));
     of_the_web.filter_map(|link| Some(link.host_str()?.to_lowercase())).collect()
 }
@@ -145,12 +172,12 @@ fn link_shown(link: &str, recipients: &[Recipient]) -> String {
 }
 
 /// The campaign as it is shown, and as Claude has to name it.
-pub(super) fn campaign_shown(campaign: &Campaign, recipients: &[Recipient]) -> String {
+fn campaign_shown(campaign: &Campaign, recipients: &[Recipient]) -> String {
     shown(campaign.as_str(), recipients)
 }
 
 /// A text from outside: short, in one line, without an address, and nothing in it that people would not see.
-pub(super) fn shown(text: &str, recipients: &[Recipient]) -> String {
+fn shown(text: &str, recipients: &[Recipient]) -> String {
     let in_one_line: String = text.chars().filter_map(seen).collect();
     let ends = |c: char| c.is_whitespace() || "<>()[]{}\"'`,;:/?&=|\\".contains(c);
     let masked = in_one_line.split_inclusive(ends).map(|piece| {

@@ -1,37 +1,68 @@
 //! `engage`: who opened or clicked, and what to do about it.
 //!
 //! It is fed from a queue that opens and clicks leave when they have settled, at least once, in any order. Verdicts come first, for the
-//! whole batch at once; then each happening that qualifies is decided, one after another, so that each function asks Claude one
-//! question at a time.
+//! whole batch at once; then each candidate is decided about, one after another, so that each function asks Claude one question
+//! at a time.
 //!
 //! ```text
-//!   messages ─▶ look: one Query, the verdict, stored ─▶ a machine, or never decided: done
+//!   messages ─▶ classify: one Query, the verdict, stored ─▶ a machine, or never decided: done
 //!                                   │ a person, or perhaps
 //!                                   ▼
 //!      claim ─▶ reserve the budget ─▶ ask Claude ─▶ check the answer ─▶ guards ─▶ store the decision ─▶ publish ─▶ note
-//!                  └── not configured, over budget, refused, failing for good: the written rules choose ──┘
+//!                  └── not configured, over budget, refused, failing for good: the built-in rules choose ─┘
 //! ```
 //!
-//! What may pass is put back into the queue, for longer each time; when a message has come back often enough, the rules decide.
+//! Transient errors put a message back into the queue, for longer each time; when it has come back often enough, the rules decide.
+//!
+//! [`Engager`] holds everything, and builds for each batch the `Steps` that handle it. Each has only what it needs:
+//!
+//! | type | does | touches |
+//! | --- | --- | --- |
+//! | `Classifier` | stores the verdict, and says what is next | the email's rows; opt-out clicks of recipients |
+//! | `Dossier` | reads suppressions, follow-ups and brakes | three tables, read only |
+//! | `Guards` | let a choice pass, move it, or refuse it | the dossier |
+//! | `Purse` | reserves and settles | the budget |
+//! | `Advisor` | asks Claude, or lets the rules choose | Claude, its key, the purse |
+//! | `Decider` | claims, and stores the decision | decisions, the dossier, the guards, the advisor |
+//! | `Publisher` | publishes, and notes that | SNS, decisions |
+//! | `Later` | puts a message back | SQS |
+//!
+//! `Run` is the invocation: each of them adds to its list of what happened, `Did`, from which the metrics are read.
 
-mod advise;
+mod ask;
 mod batch;
+mod candidate;
+mod classify;
 mod decide;
+mod dossier;
+mod eligibility;
 mod facts;
-mod look;
-mod rule;
-mod told;
+mod guards;
+mod later;
+mod opt_out;
+mod publish;
+mod purse;
+mod run;
+mod timeline;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use self::ask::Advisor;
+use self::batch::Steps;
+use self::classify::Classifier;
+use self::decide::Decider;
+use self::dossier::{Dossier, ForgottenCache};
+use self::guards::{FollowupLimits, Guards};
+use self::later::Later;
+use self::publish::Publisher;
+use self::purse::Purse;
+use self::run::{Did, Run};
 use crate::aws::AwsEnvironment;
-use crate::aws::breaker::Breaker;
 use crate::aws::queue::{Delivery, Queue};
 use crate::aws::secret::Secret;
 use crate::aws::stream::BatchAnswer;
@@ -39,32 +70,33 @@ use crate::aws::topic::Topic;
 use crate::claude::Claude;
 use crate::claude::key::{self, ApiKey, INTERVAL};
 use crate::claude::price::Price;
-use crate::config::EnvironmentError;
-use crate::config::{ConfigError, EngageConfig, KeyPlace};
-use crate::metrics::{Metrics, Tally};
+use crate::config::{ConfigError, EngageConfig, EnvironmentError, KeyPlace};
+use crate::metrics::Metrics;
 use crate::policy::verdict::agent;
 use crate::store::budget::{Budget, Spent};
 use crate::store::calls::Calls;
-use crate::store::counters::Campaigns;
 use crate::store::decisions::{Decisions, Tables};
-use crate::store::forgotten::ForgottenKey;
-use crate::store::suppressions::Suppressions;
 use crate::store::text;
-use crate::store::timeline::Timeline;
-use crate::store::verdicts::Verdicts;
 use crate::time::{UnixMillis, time_to_work};
 
-/// How long one invocation may work. The template gives the function two minutes.
+/// Time budget of one invocation. The template gives the function two minutes.
 const BUDGET: Duration = Duration::from_secs(115);
 
-/// What is left of the function's own time for the answer.
+/// Time that is left for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
 
-/// After how long whoever claimed a happening must be dead: the function is, after two minutes.
+/// Lease of a claim: its owner has ended by then, since the function ends after two minutes.
 const LEASE: Duration = Duration::from_secs(180);
 
-/// How many messages are looked at side by side.
+/// Maximum number of messages that are classified, or noted as published, concurrently.
 const AT_ONCE: usize = 5;
+
+/// The most recipients of an email that is decided about: Resend takes no more in one
+/// (<https://resend.com/docs/api-reference/emails/send-email>), and each of them is read.
+const MOST_RECIPIENTS: usize = 50;
+
+/// Maximum number of opens and clicks that are classified one by one, for the built-in rules.
+const MOST_JUDGED: usize = 50;
 
 /// The use case, with all that it needs.
 #[derive(Clone, Debug)]
@@ -76,44 +108,9 @@ pub struct Engager {
     key: Arc<Secret<ApiKey>>,
     price: Price,
     config: Arc<EngageConfig>,
-    forgotten: Arc<Mutex<Forgotten>>,
+    forgotten: Arc<ForgottenCache>,
     spent: Arc<Spent>,
     metrics: Metrics,
-}
-
-/// The key of those who were forgotten, if there are any, and when it was read. `None`: not yet.
-type Forgotten = Option<(Instant, Option<ForgottenKey>)>;
-
-/// One invocation: the tables until its deadline, and its one `now`.
-struct Work<'a> {
-    engager: &'a Engager,
-    config: &'a EngageConfig,
-    calls: Calls,
-    timeline: Timeline,
-    verdicts: Verdicts,
-    decisions: Decisions,
-    campaigns: Campaigns,
-    suppressions: Suppressions,
-    budget: Budget,
-    sns: Breaker,
-    sqs: Breaker,
-    tally: Tally,
-    now: UnixMillis,
-    deadline: Instant,
-}
-
-/// What became of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// There is nothing more to do.
-    Done,
-    /// Not now.
-    Later {
-        /// Why.
-        why: String,
-        /// How long to wait at least.
-        wait: Duration,
-    },
 }
 
 impl Engager {
@@ -165,7 +162,7 @@ impl Engager {
         Self { key: Arc::new(key), ..self }
     }
 
-    /// What it was told by its environment.
+    /// The configuration.
     pub fn config(&self) -> &EngageConfig {
         &self.config
     }
@@ -192,38 +189,36 @@ impl Engager {
     /// Handles a batch of messages at the moment `now`; it must be over by `deadline`. Answers which are to be delivered again.
     pub async fn batch(&self, deliveries: &[Delivery], now: UnixMillis, deadline: Instant) -> BatchAnswer {
         let started = Instant::now();
-        let work = self.work(now, deadline);
+        let did = Did::default();
         // Boxed, here and below: the compiler follows a future into every one that it awaits, and gives up at a depth.
-        let answer = Box::pin(work.batch(deliveries)).await;
-        self.metrics.write(now, &work.tally);
+        let answer = Box::pin(self.take_steps(deliveries, Run::new(now, deadline, &did))).await;
+        self.metrics.write(now, &did.metrics(now));
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(messages = deliveries.len(), again = answer.failures.len(), ms, "batch");
         answer
     }
 
-    fn work(&self, now: UnixMillis, deadline: Instant) -> Work<'_> {
-        let calls = Calls::new(self.dynamodb.clone(), deadline);
+    /// Builds the steps, each of what it needs, and takes them.
+    async fn take_steps(&self, deliveries: &[Delivery], run: Run<'_>) -> BatchAnswer {
         let config = self.config.as_ref();
+        let calls = Calls::new(self.dynamodb.clone(), run.deadline);
         let tables = Tables {
             events: config.events_table.clone(),
             suppressions: config.suppressions_table.clone(),
             recipients: config.recipients_table.clone(),
         };
-        Work {
-            engager: self,
-            config,
-            timeline: Timeline::new(calls.clone(), &config.events_table),
-            verdicts: Verdicts::new(calls.clone(), &config.events_table),
-            decisions: Decisions::new(calls.clone(), tables),
-            campaigns: Campaigns::new(calls.clone(), &config.campaigns_table),
-            suppressions: Suppressions::new(calls.clone(), &config.suppressions_table),
-            budget: Budget::new(calls.clone(), &config.agenda_table),
-            sns: Breaker::default(),
-            sqs: Breaker::default(),
-            tally: Tally::default(),
-            calls,
-            now,
-            deadline,
-        }
+        let decisions = Decisions::new(calls.clone(), tables);
+        let budget = Budget::new(calls.clone(), &config.agenda_table);
+        let purse = Purse::new(budget, config.daily_budget, &self.spent, &self.price, run);
+        let advisor = Advisor::new(&self.claude, &self.key, config, purse, run);
+        let dossier = Dossier::new(&calls, config, &self.forgotten, run.now);
+        let guards = Guards::new(&dossier, config, run.now);
+        let steps = Steps {
+            classifier: Classifier::new(&calls, config, run),
+            decider: Decider::new(&decisions, &dossier, &guards, advisor, FollowupLimits::new(config), run),
+            publisher: Publisher::new(&self.topic, &decisions, run),
+            later: Later::new(&self.queue, config.policy.claude.wait_seconds, run.deadline),
+        };
+        steps.handle(deliveries).await
     }
 }

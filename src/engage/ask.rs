@@ -1,0 +1,247 @@
+//! Asking Claude, within the budget and the time; and the written rules, where there is no answer that can be used.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::candidate::Candidate;
+use super::facts::Briefing;
+use super::purse::Purse;
+use super::run::{Activity, Run};
+use crate::aws::CallError;
+use crate::aws::queue::Delivery;
+use crate::aws::secret::Secret;
+use crate::claude::key::ApiKey;
+use crate::claude::request::{Question, question};
+use crate::claude::{ANSWER_TIMEOUT, Claude, Failure};
+use crate::config::EngageConfig;
+use crate::message::decision::{Asked, By};
+use crate::policy::answer::{self, Bounds, Choice};
+use crate::policy::rules;
+use crate::store::budget::Reservation;
+
+/// Maximum number of requests to Claude in one delivery of a message.
+const TRIES: u32 = 3;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest time that a function waits for Claude to be ready again. What takes longer waits in the queue, which costs nothing.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Time that must be left of an invocation after an answer: to store and to publish the decision.
+const TIME_TO_DECIDE: Duration = Duration::from_secs(10);
+
+/// Wait of a message for which there was no time.
+const NO_TIME: Duration = Duration::from_secs(5);
+
+/// The reason why the rules decide where there is no key.
+const NO_KEY: &str = "Claude is not configured";
+
+/// Asks Claude, or lets the built-in rules choose.
+pub(super) struct Advisor<'a> {
+    claude: &'a Claude,
+    keys: &'a Secret<ApiKey>,
+    model: &'a str,
+    guide: &'a str,
+    /// Number of deliveries of a message after which the rules decide.
+    max_deliveries: u32,
+    purse: Purse<'a>,
+    outage: Option<ClaudeOutage>,
+    run: Run<'a>,
+}
+
+/// The result of asking.
+pub(super) enum Advice {
+    /// Somebody has chosen: Claude, or the rules.
+    Chosen(Box<(Choice, Asked)>),
+    /// Claude may answer later.
+    Retry {
+        /// The reason why it has not.
+        why: String,
+        /// The shortest wait that it asks for.
+        wait: Duration,
+    },
+}
+
+/// A failure of Claude in this invocation. Once there is one, Claude is not asked again.
+struct ClaudeOutage {
+    why: String,
+    /// The shortest wait that it asks for.
+    wait: Duration,
+}
+
+/// The result of one try.
+enum Tried {
+    Answered(Vec<u8>, Reservation),
+    OverBudget,
+    Failed(Failure),
+}
+
+impl<'a> Advisor<'a> {
+    /// An advisor that pays from `purse`.
+    pub(super) fn new(
+        claude: &'a Claude,
+        keys: &'a Secret<ApiKey>,
+        config: &'a EngageConfig,
+        purse: Purse<'a>,
+        run: Run<'a>,
+    ) -> Self {
+        let max_deliveries = config.policy.claude.deliveries;
+        Self { claude, keys, model: &config.model, guide: &config.guide, max_deliveries, purse, outage: None, run }
+    }
+
+    /// The reason why Claude will not be asked, where that is known without asking for money first.
+    pub(super) async fn skip_reason(&self) -> Option<String> {
+        if self.keys.get().await.is_none() {
+            return Some(NO_KEY.to_owned());
+        }
+        self.purse.is_spent().then(|| self.purse.over_budget())
+    }
+
+    /// Asks Claude about a candidate, unless it has failed in this invocation.
+    pub(super) async fn advise(
+        &mut self,
+        candidate: &Candidate,
+        briefing: &Briefing,
+        delivery: &Delivery,
+    ) -> Result<Advice, CallError> {
+        let mut asked = Asked::default();
+        let Some(mut key) = self.keys.get().await else {
+            return Ok(decide_by_rules(candidate, asked, NO_KEY));
+        };
+        asked.model = Some(self.model.to_owned());
+        let is_last = delivery.deliveries >= self.max_deliveries;
+        // Not once more for each message of the batch.
+        if let Some(outage) = &self.outage {
+            return Ok(outage.advice(candidate, asked, delivery, is_last));
+        }
+        let question = question(self.model, self.guide, &briefing.facts, &briefing.tokens);
+        let mut has_new_key = false;
+        let mut pause = FIRST_PAUSE;
+        let (why, wait) = loop {
+            let left = self.run.deadline.saturating_duration_since(Instant::now()).saturating_sub(TIME_TO_DECIDE);
+            if left < ANSWER_TIMEOUT && asked.tries == 0 && !is_last {
+                return Ok(Advice::Retry { why: "there was no time left to ask Claude".to_owned(), wait: NO_TIME });
+            }
+            let timeout = left.min(ANSWER_TIMEOUT);
+            if timeout.is_zero() {
+                break ("there was no time left to ask Claude".to_owned(), NO_TIME);
+            }
+            let failure = match self.try_to_ask(&key, &question, timeout, &mut asked).await? {
+                Tried::Answered(body, reservation) => {
+                    return Ok(self.read(candidate, briefing, &body, &reservation, asked).await);
+                }
+                Tried::OverBudget => {
+                    return Ok(decide_by_rules(candidate, asked, &self.purse.over_budget()));
+                }
+                Tried::Failed(failure) => failure,
+            };
+            tracing::warn!(error = %failure, tries = asked.tries, "Claude gave no answer");
+            match failure {
+                Failure::Never(why) => return Ok(self.refused_for_good(candidate, asked, &why)),
+                Failure::Key(why) => match self.keys.reload(Some(&key)).await.filter(|_| !has_new_key) {
+                    Some(new) => (key, has_new_key) = (new, true),
+                    None => return Ok(self.refused_for_good(candidate, asked, &why)),
+                },
+                // Who has just waited in vain for so long does not do so again at once.
+                Failure::TimedOut => break (failure.to_string(), Duration::ZERO),
+                Failure::Passing { why, retry_after, .. } => {
+                    let wait = retry_after.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64()));
+                    if asked.tries >= TRIES || wait > LONGEST_PAUSE {
+                        break (why, retry_after.unwrap_or_default());
+                    }
+                    tokio::time::sleep(wait).await;
+                    pause *= 2;
+                }
+            }
+        };
+        let outage = self.outage.insert(ClaudeOutage { why, wait });
+        Ok(outage.advice(candidate, asked, delivery, is_last))
+    }
+
+    /// Reserves the most that the question can cost, and asks it once.
+    async fn try_to_ask(
+        &self,
+        key: &ApiKey,
+        question: &Question,
+        timeout: Duration,
+        asked: &mut Asked,
+    ) -> Result<Tried, CallError> {
+        let Some(reservation) = self.purse.reserve(question).await? else { return Ok(Tried::OverBudget) };
+        asked.tries += 1;
+        let began = Instant::now();
+        let answer = self.claude.ask(key, question.body.clone(), timeout).await;
+        asked.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match answer {
+            Ok(body) => Ok(Tried::Answered(body, reservation)),
+            Err(failure) => {
+                self.run.record(Activity::Unanswered);
+                asked.cost_usd += self.purse.pay_failed(&reservation, &failure).await;
+                Ok(Tried::Failed(failure))
+            }
+        }
+    }
+
+    /// Reads and checks an answer.
+    async fn read(
+        &self,
+        candidate: &Candidate,
+        briefing: &Briefing,
+        body: &[u8],
+        reservation: &Reservation,
+        mut asked: Asked,
+    ) -> Advice {
+        asked.usage = answer::usage(body);
+        if let Some(usage) = asked.usage {
+            self.run.record(Activity::Answered(usage));
+        }
+        asked.cost_usd += self.purse.pay(reservation, asked.usage.as_ref()).await;
+        asked.answer = Some(answer::shown(body));
+        let bounds = Bounds {
+            tokens: &briefing.tokens,
+            campaign: &briefing.campaign,
+            hosts: &briefing.hosts,
+            longest_delay_hours: briefing.longest_delay_hours,
+        };
+        match answer::check(body, &bounds) {
+            Ok(checked) => {
+                asked.by = By::Claude;
+                Advice::Chosen(Box::new((checked.into_choice(), asked)))
+            }
+            Err(refusal) => {
+                // The refusal shows some of the answer, which may repeat an address: that is for the receipt, not for a log.
+                let decision = candidate.happening.decision_id();
+                tracing::warn!(decision, "Claude's answer was refused; the receipt says why");
+                asked.refused = Some(refusal.to_string());
+                decide_by_rules(candidate, asked, "Claude's answer was refused")
+            }
+        }
+    }
+
+    /// Claude refuses the key, the model, the account or the question, and will go on to do so until somebody changes a setting: which an
+    /// alarm says.
+    fn refused_for_good(&self, candidate: &Candidate, asked: Asked, why: &str) -> Advice {
+        self.run.record(Activity::Refused);
+        decide_by_rules(candidate, asked, why)
+    }
+}
+
+impl ClaudeOutage {
+    /// The advice without an answer: to try again later, or, in the last delivery, what the rules choose.
+    fn advice(&self, candidate: &Candidate, asked: Asked, delivery: &Delivery, is_last: bool) -> Advice {
+        let Self { why, wait } = self;
+        if !is_last {
+            return Advice::Retry { why: why.clone(), wait: *wait };
+        }
+        let because = format!("Claude gave no answer in {} deliveries; the last: {why}", delivery.deliveries);
+        decide_by_rules(candidate, asked, &because)
+    }
+}
+
+fn decide_by_rules(candidate: &Candidate, mut asked: Asked, because: &str) -> Advice {
+    if asked.tries == 0 {
+        asked.model = None;
+    }
+    let choice = rules::decide(&candidate.engaged);
+    Advice::Chosen(Box::new((choice, Asked { by: By::Rules, because: Some(because.to_owned()), ..asked })))
+}

@@ -1,0 +1,49 @@
+//! A candidate for a decision.
+
+use super::timeline::EmailRows;
+use crate::policy::answer::Token;
+use crate::policy::followup::Answer;
+use crate::policy::rules::Engaged;
+use crate::policy::verdict::Judgement;
+use crate::resend::campaign::Campaign;
+use crate::resend::recipient::Recipient;
+use crate::resend::signature::MessageId;
+use crate::store::decisions::Happening;
+use crate::store::opt_outs::OptOutClick;
+use crate::time::UnixMillis;
+
+/// An open or click that a decision is made about.
+pub(super) struct Candidate {
+    pub(super) happening: Happening,
+    pub(super) event: EventDetails,
+    pub(super) recipients: Vec<Recipient>,
+    pub(super) campaign: Campaign,
+    pub(super) judgement: Judgement,
+    /// The guards that it has passed before anybody is asked.
+    pub(super) passed: Vec<Answer>,
+    /// The input of the built-in rules.
+    pub(super) engaged: Engaged,
+    /// If it is a click on an opt-out or preference link: the time until which that forbids follow-ups.
+    pub(super) opts_out: Option<UnixMillis>,
+    /// The newest such click in the email's own rows.
+    pub(super) newest_opt_out: Option<OptOutClick>,
+    /// The email's rows, of which the facts for Claude are made.
+    pub(super) email: EmailRows,
+}
+
+/// The open or click itself.
+pub(super) struct EventDetails {
+    /// `email.opened` or `email.clicked`.
+    pub(super) event_type: &'static str,
+    pub(super) message: MessageId,
+    pub(super) at: UnixMillis,
+    /// The sender of the email; not one with characters that people would not see.
+    pub(super) from: Option<String>,
+}
+
+impl Candidate {
+    /// The tokens that stand for the recipients, in their order.
+    pub(super) fn tokens(&self) -> Vec<Token> {
+        (0..self.recipients.len()).map(Token::nth).collect()
+    }
+}

@@ -1,0 +1,170 @@
+//! Classifying: the verdict about one open or click, from its email's own rows, and its next step.
+
+use std::collections::BTreeSet;
+
+use futures_util::future;
+
+use super::MOST_JUDGED;
+use super::batch::NextStep;
+use super::candidate::{Candidate, EventDetails};
+use super::eligibility::Eligibility;
+use super::opt_out::OptOuts;
+use super::run::{Activity, Run};
+use super::timeline::{EmailRows, OpenOrClickContext, TimelineEvent};
+use crate::aws::CallError;
+use crate::aws::queue::{Delivery, Engagement};
+use crate::config::EngageConfig;
+use crate::policy::answer::is_hidden;
+use crate::policy::numbers::VerdictPolicy;
+use crate::policy::rules::Engaged;
+use crate::policy::verdict::{Action, Judgement, Seen, Verdict, judge, verdicts};
+use crate::resend::campaign::CampaignTags;
+use crate::resend::signature::MessageId;
+use crate::store::calls::Calls;
+use crate::store::decisions::Decided;
+use crate::store::timeline::{Begun, Timeline};
+use crate::store::verdicts::{Judged, Verdicts};
+use crate::store::{Item, as_number, row};
+use crate::time::UnixMillis;
+
+/// Classifies opens and clicks.
+pub(super) struct Classifier<'a> {
+    timeline: Timeline,
+    verdicts: Verdicts,
+    opt_outs: OptOuts<'a>,
+    eligibility: Eligibility<'a>,
+    tags: &'a CampaignTags,
+    policy: &'a VerdictPolicy,
+    run: Run<'a>,
+}
+
+impl<'a> Classifier<'a> {
+    /// A classifier of the opens and clicks in the events table.
+    pub(super) fn new(calls: &Calls, config: &'a EngageConfig, run: Run<'a>) -> Self {
+        Self {
+            timeline: Timeline::new(calls.clone(), &config.events_table),
+            verdicts: Verdicts::new(calls.clone(), &config.events_table),
+            opt_outs: OptOuts::new(calls, config, run),
+            eligibility: Eligibility::new(config, run.now),
+            tags: &config.campaign_tags,
+            policy: &config.policy.verdict,
+            run,
+        }
+    }
+
+    /// Classifies an open or a click, stores the verdict, and finds out what is to be done.
+    pub(super) async fn classify(&self, delivery: &Delivery) -> Result<NextStep, CallError> {
+        let engagement: Engagement = serde_json::from_str(&delivery.body)
+            .map_err(|_| CallError::Permanent("the message is not one that protect sends".to_owned()))?;
+        let Engagement { email_id, event: key } = &engagement;
+        let Some(email) = self.read(email_id, key).await? else { return Ok(NextStep::DONE) };
+        let Some(row) = email.row() else {
+            tracing::warn!(queue_message = delivery.message_id, "the event is not there any more");
+            return Ok(NextStep::DONE);
+        };
+        let bodies = email.bodies();
+        let events = TimelineEvent::read_all(&bodies);
+        let context = email.context(&events)?;
+        if let Some(received_at) = row.get("received_at").and_then(as_number) {
+            self.run.record(Activity::Read(UnixMillis(received_at)));
+        }
+
+        let campaign = context.campaign(self.tags);
+        let gates = |judgement: &Judgement| self.eligibility.check(judgement.verdict, &context, campaign.as_ref());
+        // A verdict is never changed: one that was stored by an earlier delivery counts.
+        let stored = email.verdict();
+        let was_stored = stored.is_some();
+        let judged = match stored {
+            Some(judged) => judged,
+            None => {
+                let judgement = judge(&context.seen, &context.history, self.policy);
+                let judged = Judged { not_decided: gates(&judgement).err(), judgement };
+                let expires_at = email.expires_at(self.run.now);
+                let judged = self.verdicts.put(email_id, key, judged, self.run.now, expires_at).await?;
+                self.run.record(Activity::Classified(judged.judgement.verdict));
+                judged
+            }
+        };
+        // Each time, also where it is decided already: the newest click counts.
+        let opts_out = self.opt_outs.store(&context, &judged.judgement).await?;
+        let Some(happening) = context.this.occurrence(email_id) else { return Ok(NextStep::DONE) };
+        match email.decision(&happening) {
+            Some(decided) if decided.is_settled => return Ok(NextStep::DONE),
+            Some(_) => return Ok(NextStep::PublishPending(happening)),
+            None => {}
+        }
+        // A scan may have come to light since the verdict was given. It is not changed, but nothing more follows from it.
+        let is_a_machines =
+            was_stored && judge(&context.seen, &context.history, self.policy).verdict == Verdict::Machine;
+        if judged.not_decided.is_some() || is_a_machines {
+            return Ok(NextStep::DONE);
+        }
+        // Asked again: since the verdict it may have become too old.
+        let passed = gates(&judged.judgement);
+        let (Ok(passed), Some(campaign)) = (passed, campaign) else { return Ok(NextStep::DONE) };
+        let from = context.this.event.from_text();
+        let event = EventDetails {
+            event_type: context.event_type,
+            message: context.this.message.clone(),
+            at: context.this.at,
+            from: from.filter(|from| !from.chars().any(|c| c.is_control() || is_hidden(c))),
+        };
+        Ok(NextStep::Decide(Box::new(Candidate {
+            happening,
+            event,
+            engaged: self.engaged(&context, &judged.judgement),
+            newest_opt_out: self.opt_outs.newest(&context),
+            recipients: context.recipients,
+            campaign,
+            judgement: judged.judgement,
+            passed,
+            opts_out,
+            email,
+        })))
+    }
+
+    /// Reads an email's rows for the open or click of this key. Returns `None` if it is already known to be handled.
+    async fn read(&self, email_id: &str, key: &str) -> Result<Option<EmailRows>, CallError> {
+        // It has settled for long, and every write that follows from it has a condition of its own.
+        let Begun { rows, is_whole } = self.timeline.begin(email_id, key).await?;
+        let email = EmailRows::new(rows, key.to_owned());
+        let Some(row) = email.row().filter(|_| !is_whole) else { return Ok(Some(email)) };
+        let made = self.made_of(email_id, key, row).await?;
+        if made.len() == 2 && made.iter().filter_map(Decided::from_item).any(|decided| decided.is_settled) {
+            return Ok(None);
+        }
+        let near = self.timeline.near(email_id, key).await?;
+        Ok(Some(email.with(made.into_iter().chain(near))))
+    }
+
+    /// The rows that were made of an open or click, its decision and its verdict, as they are now: of an email that has too many rows to
+    /// look for them among all.
+    async fn made_of(&self, email_id: &str, key: &str, row: &Item) -> Result<Vec<Item>, CallError> {
+        let body = row::payload(row);
+        let occurrence = body.as_deref().and_then(|body| TimelineEvent::read(row, body)?.occurrence(email_id));
+        let Some(occurrence) = occurrence else { return Ok(Vec::new()) };
+        let (decision, verdict) = (occurrence.sort_key(), Judged::sort_key(key));
+        let rows =
+            future::try_join(self.timeline.row(email_id, &decision), self.timeline.row(email_id, &verdict)).await?;
+        Ok([rows.0, rows.1].into_iter().flatten().collect())
+    }
+
+    /// The input of the built-in rules.
+    fn engaged(&self, context: &OpenOrClickContext<'_>, judgement: &Judgement) -> Engaged {
+        let no_interest: BTreeSet<&MessageId> = context.opt_out_clicks().iter().map(|seen| &seen.message).collect();
+        let seen = context.history.seen.iter().rev().filter(|seen| !no_interest.contains(&seen.message));
+        let clicks = seen.filter(|seen| seen.action == Action::Clicked);
+        let clicks: Vec<&Seen> = clicks.take(MOST_JUDGED).collect();
+        let verdicts = verdicts(clicks.iter().copied(), &context.history, self.policy);
+        let of_people = clicks.into_iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Human);
+        let clicks: Vec<&Seen> = of_people.map(|(click, _)| click).collect();
+        let links: BTreeSet<&str> = clicks.iter().filter_map(|seen| seen.link.as_deref()).collect();
+        let days: BTreeSet<i64> = clicks.iter().map(|seen| seen.at.0.div_euclid(24 * 60 * 60 * 1_000)).collect();
+        Engaged {
+            clicked: context.action == Action::Clicked,
+            human: judgement.verdict == Verdict::Human,
+            distinct_links: links.len(),
+            days_active: days.len(),
+        }
+    }
+}

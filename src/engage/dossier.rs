@@ -1,0 +1,97 @@
+//! The reads outside the email's own rows: everything else that speaks for or against a follow-up. Nothing is written here.
+
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::aws::CallError;
+use crate::config::EngageConfig;
+use crate::policy::brake::Brake;
+use crate::resend::campaign::Campaign;
+use crate::resend::recipient::Recipient;
+use crate::store::calls::Calls;
+use crate::store::counters::Campaigns;
+use crate::store::followups::{Followups, known};
+use crate::store::forgotten::{ForgottenKey, KEY_ITEM};
+use crate::store::opt_outs::OptOutClick;
+use crate::store::suppressions::{Suppressions, names};
+use crate::time::UnixMillis;
+
+/// Time for which the key of those who were forgotten is kept, or the knowledge that there is none.
+const FORGOTTEN_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The key of those who were forgotten, if there are any, and the time of its read. `None` until it is read.
+#[derive(Debug, Default)]
+pub(super) struct ForgottenCache(Mutex<Option<(Instant, Option<ForgottenKey>)>>);
+
+/// Reads suppressions, opt-out clicks, follow-ups and brakes.
+pub(super) struct Dossier<'a> {
+    suppressions: Suppressions,
+    calls: Calls,
+    recipients_table: &'a str,
+    campaigns: Campaigns,
+    forgotten: &'a ForgottenCache,
+    now: UnixMillis,
+}
+
+/// The suppressions, the opt-out click and the follow-ups of a recipient.
+#[derive(Clone, Debug)]
+pub(super) struct RecipientStatus {
+    /// The reasons to suppress the recipient.
+    pub(super) suppressed: Vec<String>,
+    /// Their newest click on an opt-out or preference link.
+    pub(super) opt_out_click: Option<OptOutClick>,
+    /// The follow-ups that they have had, with the version that was read.
+    pub(super) followups: Followups,
+    /// The keys in the suppressions table under which nothing must stand against a follow-up when it is stored.
+    pub(super) keys: Vec<String>,
+}
+
+impl<'a> Dossier<'a> {
+    /// A dossier of these tables at `now`.
+    pub(super) fn new(calls: &Calls, config: &'a EngageConfig, forgotten: &'a ForgottenCache, now: UnixMillis) -> Self {
+        Self {
+            suppressions: Suppressions::new(calls.clone(), &config.suppressions_table),
+            calls: calls.clone(),
+            recipients_table: &config.recipients_table,
+            campaigns: Campaigns::new(calls.clone(), &config.campaigns_table),
+            forgotten,
+            now,
+        }
+    }
+
+    /// Reads the status of a recipient, as it is now.
+    pub(super) async fn recipient(&self, recipient: &Recipient) -> Result<RecipientStatus, CallError> {
+        let key = self.forgotten().await?;
+        let known = known(&self.calls, self.recipients_table, recipient).await?;
+        let suppressed = self.suppressions.standing(recipient, key.as_ref(), self.now).await?;
+        let mut keys = names(recipient, key.as_ref());
+        if key.is_none() {
+            // It is known from up to a minute ago that nobody was ever forgotten: it must still be so.
+            keys.push(KEY_ITEM.to_owned());
+        }
+        Ok(RecipientStatus { suppressed, opt_out_click: known.opt_out_click, followups: known.followups, keys })
+    }
+
+    /// Reads a campaign's brake, as it is now.
+    pub(super) async fn brake(&self, campaign: &Campaign) -> Result<Option<Brake>, CallError> {
+        Ok(self.campaigns.state(campaign).await?.map(|state| state.brake))
+    }
+
+    /// Drops the key of those who were forgotten, so that it is read again: the first of them may have been forgotten just now.
+    pub(super) async fn drop_forgotten_key(&self) {
+        *self.forgotten.0.lock().await = None;
+    }
+
+    /// The key of those who were forgotten, if there are any: read once a minute.
+    async fn forgotten(&self) -> Result<Option<ForgottenKey>, CallError> {
+        let mut cached = self.forgotten.0.lock().await;
+        if let Some((_, key)) = cached.as_ref().filter(|(read_at, _)| read_at.elapsed() < FORGOTTEN_INTERVAL) {
+            return Ok(key.clone());
+        }
+        let key = self.suppressions.forgotten_key().await?;
+        *cached = Some((Instant::now(), key.clone()));
+        Ok(key)
+    }
+}

@@ -1,0 +1,54 @@
+//! Eligibility: whether a decision is made about an open or click at all.
+
+use super::MOST_RECIPIENTS;
+use super::timeline::OpenOrClickContext;
+use crate::config::EngageConfig;
+use crate::policy::followup::{AllowedCampaigns, Answer, Decidable, may_be_decided};
+use crate::policy::numbers::FollowupPolicy;
+use crate::policy::verdict::{Action, Verdict};
+use crate::resend::campaign::Campaign;
+use crate::time::UnixMillis;
+
+/// The conditions for a decision.
+pub(super) struct Eligibility<'a> {
+    campaigns: &'a AllowedCampaigns,
+    policy: &'a FollowupPolicy,
+    now: UnixMillis,
+}
+
+impl<'a> Eligibility<'a> {
+    /// The conditions that the environment sets.
+    pub(super) const fn new(config: &'a EngageConfig, now: UnixMillis) -> Self {
+        Self { campaigns: &config.campaigns, policy: &config.policy.followups, now }
+    }
+
+    /// Returns the guards that an open or click has passed, or the reason why nothing is decided about it.
+    pub(super) fn check(
+        &self,
+        verdict: Verdict,
+        context: &OpenOrClickContext<'_>,
+        campaign: Option<&Campaign>,
+    ) -> Result<Vec<Answer>, String> {
+        match (verdict, context.action) {
+            (Verdict::Machine, _) => return Err("a machine did it".to_owned()),
+            (Verdict::Unsure, Action::Opened) => return Err("an open by who knows whom is no signal".to_owned()),
+            (Verdict::Human, _) | (Verdict::Unsure, Action::Clicked) => {}
+        }
+        if context.recipients.is_empty() {
+            return Err("the event names nobody".to_owned());
+        }
+        if context.recipients.len() > MOST_RECIPIENTS {
+            return Err(format!("the event names more than {MOST_RECIPIENTS} recipients"));
+        }
+        let decidable = Decidable {
+            event_at: context.this.at,
+            email_sent_at: context.sent_at,
+            email_created_at: context.this.event.resource_created_at(),
+            is_followup: context.is_followup,
+            campaign,
+            allowed: self.campaigns,
+            now: self.now,
+        };
+        may_be_decided(&decidable, self.policy).map_err(|never| never.as_str().to_owned())
+    }
+}

@@ -1,0 +1,158 @@
+//! The guards: they let a choice pass, move it, or refuse it.
+
+use super::candidate::Candidate;
+use super::dossier::{Dossier, RecipientStatus};
+use crate::aws::CallError;
+use crate::config::EngageConfig;
+use crate::message::decision::{Done, Followup};
+use crate::policy::answer::{Choice, Token};
+use crate::policy::brake::Brake;
+use crate::policy::followup::{self, Answer, FollowupMode, Ruling, Taken, Zone};
+use crate::policy::numbers::FollowupPolicy;
+use crate::resend::recipient::Recipient;
+use crate::store::followups::Place;
+use crate::time::UnixMillis;
+
+/// The guards of follow-ups.
+pub(super) struct Guards<'a> {
+    dossier: &'a Dossier<'a>,
+    mode: FollowupMode,
+    limits: FollowupLimits<'a>,
+    /// The tag that names a follow-up's campaign.
+    tag: &'a str,
+    now: UnixMillis,
+}
+
+/// The limits of follow-ups, and the zone whose night is quiet.
+#[derive(Clone, Copy)]
+pub(super) struct FollowupLimits<'a> {
+    pub(super) policy: &'a FollowupPolicy,
+    pub(super) zone: &'a Zone,
+}
+
+/// A follow-up as it was chosen.
+struct Draft<'a> {
+    recipient: &'a Recipient,
+    subject: &'a str,
+    message: &'a str,
+    send_after_hours: f64,
+}
+
+/// A choice that the guards have ruled on.
+pub(super) struct GuardedChoice {
+    pub(super) guards: Vec<Answer>,
+    pub(super) done: Done,
+    pub(super) proposal: Option<Proposal>,
+}
+
+/// A follow-up that no guard refuses.
+pub(super) struct Proposal {
+    pub(super) followup: Followup,
+    /// Its place among those of its recipient.
+    pub(super) place: Place,
+    /// The keys under which its recipient must not be suppressed.
+    pub(super) keys: Vec<String>,
+}
+
+impl<'a> FollowupLimits<'a> {
+    /// The limits that the environment sets.
+    pub(super) const fn new(config: &'a EngageConfig) -> Self {
+        Self { policy: &config.policy.followups, zone: &config.zone }
+    }
+}
+
+impl<'a> Guards<'a> {
+    /// Guards that go by `dossier` at `now`.
+    pub(super) fn new(dossier: &'a Dossier<'a>, config: &'a EngageConfig, now: UnixMillis) -> Self {
+        let limits = FollowupLimits::new(config);
+        Self { dossier, mode: config.followups, limits, tag: config.campaign_tags.first(), now }
+    }
+
+    /// Rules on a choice. `read` is what was read of the candidate's recipients before somebody was asked.
+    ///
+    /// A proposal is stored on the condition that what was read of its recipient still holds, so that is not read again. A refusal has
+    /// no such condition, and the brake is no part of it: they go by what is in the tables now.
+    pub(super) async fn apply(
+        &self,
+        candidate: &Candidate,
+        choice: &Choice,
+        read: &[RecipientStatus],
+    ) -> Result<GuardedChoice, CallError> {
+        let mut guards = vec![followup::mode(self.mode)];
+        guards.extend(candidate.passed.iter().cloned());
+        let Choice::ScheduleFollowup { to, subject, message, send_after_hours, .. } = choice else {
+            let done = match (choice, refusal(&guards)) {
+                (Choice::DoNothing { .. }, _) => Done::Nothing("that was chosen".to_owned()),
+                (_, Some(why)) => Done::Nothing(why),
+                (Choice::HandToHuman { .. }, None) => Done::HandedToHuman,
+                (_, None) => Done::EngagementLogged,
+            };
+            return Ok(GuardedChoice { guards, done, proposal: None });
+        };
+        let named = candidate.recipients.iter().enumerate().find(|(index, _)| Token::nth(*index) == *to);
+        let Some((index, recipient)) = named else {
+            return Ok(GuardedChoice::nothing(guards, "the follow-up is for nobody whom the event names".to_owned()));
+        };
+        let draft = Draft { recipient, subject, message, send_after_hours: *send_after_hours };
+        let brake = self.dossier.brake(&candidate.campaign).await?;
+        if let Some(status) = read.get(index) {
+            let guarded = self.rule(candidate, &draft, guards.clone(), status.clone(), brake.as_ref());
+            if guarded.proposal.is_some() {
+                return Ok(guarded);
+            }
+        }
+        let status = self.dossier.recipient(recipient).await?;
+        Ok(self.rule(candidate, &draft, guards, status, brake.as_ref()))
+    }
+
+    /// Rules on a follow-up, by what was read of its recipient and its campaign.
+    fn rule(
+        &self,
+        candidate: &Candidate,
+        draft: &Draft<'_>,
+        mut guards: Vec<Answer>,
+        status: RecipientStatus,
+        brake: Option<&Brake>,
+    ) -> GuardedChoice {
+        let FollowupLimits { policy, zone } = self.limits;
+        let (not_before, quiet) = followup::not_before(self.now, draft.send_after_hours, zone, policy);
+        let (id, email_id) = (candidate.happening.decision_id(), candidate.happening.email_id.clone());
+        let suppressed: Vec<&str> = status.suppressed.iter().map(String::as_str).collect();
+        let opt_out_click = candidate.newest_opt_out.max(status.opt_out_click);
+        guards.push(followup::suppressed(&suppressed));
+        guards.push(followup::opt_out_click(opt_out_click.map(|click| click.until), self.now));
+        guards.push(followup::brake(brake.map(|brake| brake.status), brake.map(|brake| brake.reason.as_str())));
+        guards.push(quiet);
+        guards.extend(followup::caps(&status.followups.taken, &email_id, &id, not_before, policy));
+        if let Some(why) = refusal(&guards) {
+            return GuardedChoice::nothing(guards, why);
+        }
+        let recipient = draft.recipient;
+        let followup = Followup {
+            recipient: recipient.as_str().to_owned(),
+            from: candidate.event.from.clone(),
+            subject: draft.subject.to_owned(),
+            text: draft.message.to_owned(),
+            not_before: not_before.to_text(),
+            campaign: candidate.campaign.clone(),
+            idempotency_key: Followup::idempotency_key(&email_id, recipient.as_str()),
+            tags: Followup::tags(&email_id, self.tag, &candidate.campaign),
+        };
+        let taken = Taken { at: not_before, email_id, id };
+        let place = Place { recipient: recipient.clone(), before: status.followups, taken };
+        let proposal = Proposal { followup, place, keys: status.keys };
+        GuardedChoice { guards, done: Done::FollowupProposed, proposal: Some(proposal) }
+    }
+}
+
+impl GuardedChoice {
+    fn nothing(guards: Vec<Answer>, why: String) -> Self {
+        Self { guards, done: Done::Nothing(why), proposal: None }
+    }
+}
+
+/// The reason of the first guard that refuses, if one does.
+fn refusal(guards: &[Answer]) -> Option<String> {
+    let refused = guards.iter().find(|answer| answer.ruling == Ruling::Refused)?;
+    Some(refused.why.clone())
+}

@@ -1,0 +1,69 @@
+//! Clicks on opt-out and preference links.
+
+use super::run::Run;
+use super::timeline::OpenOrClickContext;
+use super::{MOST_JUDGED, MOST_RECIPIENTS};
+use crate::aws::CallError;
+use crate::config::EngageConfig;
+use crate::policy::numbers::VerdictPolicy;
+use crate::policy::verdict::{Judgement, Verdict, verdicts};
+use crate::store::calls::Calls;
+use crate::store::opt_outs::{self, OptOutClick};
+use crate::time::{UnixMillis, days};
+
+/// The opt-out clicks of recipients.
+pub(super) struct OptOuts<'a> {
+    calls: Calls,
+    recipients_table: &'a str,
+    /// Number of days without a follow-up after such a click.
+    days: u32,
+    policy: &'a VerdictPolicy,
+    run: Run<'a>,
+}
+
+impl<'a> OptOuts<'a> {
+    /// Opt-out clicks in the recipients table.
+    pub(super) fn new(calls: &Calls, config: &'a EngageConfig, run: Run<'a>) -> Self {
+        let policy = &config.policy;
+        Self {
+            calls: calls.clone(),
+            recipients_table: &config.recipients_table,
+            days: policy.followups.opt_out_days,
+            policy: &policy.verdict,
+            run,
+        }
+    }
+
+    /// Stores a click on an opt-out or preference link for each recipient, unless a machine did it. Returns the time until which it
+    /// forbids follow-ups, if it is such a click.
+    pub(super) async fn store(
+        &self,
+        context: &OpenOrClickContext<'_>,
+        judgement: &Judgement,
+    ) -> Result<Option<UnixMillis>, CallError> {
+        if judgement.verdict == Verdict::Machine || !context.this.is_opt_out_click() {
+            return Ok(None);
+        }
+        let click = self.click(context.this.at);
+        if click.until > self.run.now {
+            for recipient in context.recipients.iter().take(MOST_RECIPIENTS) {
+                opt_outs::remember(&self.calls, self.recipients_table, recipient, click).await?;
+            }
+        }
+        Ok(Some(click.until))
+    }
+
+    /// The newest click on an opt-out or preference link in the email's rows that no machine did.
+    pub(super) fn newest(&self, context: &OpenOrClickContext<'_>) -> Option<OptOutClick> {
+        let mut clicks = context.opt_out_clicks();
+        clicks.sort_by_key(|seen| std::cmp::Reverse(seen.at));
+        clicks.truncate(MOST_JUDGED);
+        let verdicts = verdicts(clicks.iter().copied(), &context.history, self.policy);
+        let (newest, _) = clicks.into_iter().zip(verdicts).find(|(_, verdict)| *verdict != Verdict::Machine)?;
+        Some(self.click(newest.at))
+    }
+
+    fn click(&self, at: UnixMillis) -> OptOutClick {
+        OptOutClick { at, until: at.plus(days(self.days)) }
+    }
+}

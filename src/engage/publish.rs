@@ -1,0 +1,112 @@
+//! Publishing: a decision as it is stored, and the note that it is published.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt, stream};
+
+use super::batch::{BatchMessage, MessageOutcome, NextStep};
+use super::run::Run;
+use super::{AT_ONCE, LEASE};
+use crate::aws::CallError;
+use crate::aws::breaker::Breaker;
+use crate::aws::queue::Delivery;
+use crate::aws::topic::Topic;
+use crate::message::decision::{Receipt, wording};
+use crate::message::notification::Notification;
+use crate::store::decisions::{Decided, Decisions, Happening};
+
+/// Publishes decisions.
+pub(super) struct Publisher<'a> {
+    topic: &'a Topic,
+    sns: Breaker,
+    decisions: &'a Decisions,
+    run: Run<'a>,
+}
+
+impl<'a> Publisher<'a> {
+    /// Publishes to `topic` what is stored in `decisions`.
+    pub(super) fn new(topic: &'a Topic, decisions: &'a Decisions, run: Run<'a>) -> Self {
+        Self { topic, sns: Breaker::default(), decisions, run }
+    }
+
+    /// Publishes a decision that was found unpublished. It is read again before: another message, of this very batch perhaps, may
+    /// have published it since.
+    pub(super) async fn publish_pending(
+        &self,
+        happening: &Happening,
+        delivery: &Delivery,
+    ) -> Result<MessageOutcome, CallError> {
+        match self.decisions.decided(happening).await? {
+            Some(decided) => self.publish(happening, &decided, delivery).await,
+            None => Ok(MessageOutcome::Done),
+        }
+    }
+
+    /// Publishes a decision as it is stored, and notes that.
+    pub(super) async fn publish(
+        &self,
+        happening: &Happening,
+        decided: &Decided,
+        delivery: &Delivery,
+    ) -> Result<MessageOutcome, CallError> {
+        let Some(notice) = self.notification(decided, delivery)? else { return Ok(MessageOutcome::Done) };
+        let published = self.sns.call(self.topic.publish(&notice, self.run.deadline)).await;
+        self.note(happening, published).await
+    }
+
+    /// Publishes what the messages of a batch have to publish, in as few calls as there can be.
+    pub(super) async fn publish_all(&self, messages: &mut [BatchMessage<'_>]) {
+        let notices: Vec<Notification> = messages
+            .iter()
+            .filter_map(|message| match &message.step {
+                NextStep::Publish(_, notice) => Some(notice.as_ref().clone()),
+                _ => None,
+            })
+            .collect();
+        let published = self.topic.publish_all(&notices, self.run.deadline, &self.sns).await;
+        let waiting = messages.iter_mut().filter(|message| matches!(message.step, NextStep::Publish(..)));
+        let noted = waiting.zip(published).map(|(message, published)| {
+            async move {
+                if let NextStep::Publish(happening, _) = &message.step {
+                    message.step = self.note(happening, published).await.into();
+                }
+            }
+            .boxed()
+        });
+        stream::iter(noted.collect::<Vec<_>>()).buffered(AT_ONCE).collect::<()>().await;
+    }
+
+    /// The notification of a decision, if this message has to publish it: the message that made the decision does, until its lease is
+    /// over.
+    pub(super) fn notification(
+        &self,
+        decided: &Decided,
+        delivery: &Delivery,
+    ) -> Result<Option<Notification>, CallError> {
+        let is_anothers = decided.carrier != delivery.message_id && decided.at.plus(LEASE) > self.run.now;
+        if decided.is_settled || is_anothers {
+            return Ok(None);
+        }
+        let receipt: Receipt =
+            serde_json::from_str(&decided.receipt).map_err(|error| CallError::Permanent(error.to_string()))?;
+        wording::notice(&receipt).map_err(|error| CallError::Permanent(error.to_string()))
+    }
+
+    /// Notes that a decision was published, or never will be.
+    async fn note(
+        &self,
+        happening: &Happening,
+        published: Result<String, CallError>,
+    ) -> Result<MessageOutcome, CallError> {
+        match published {
+            Ok(message) => self.decisions.note_published(happening, &message, self.run.now).await?,
+            Err(CallError::Transient(why)) => return Ok(MessageOutcome::Retry { why, wait: Duration::ZERO }),
+            Err(CallError::Permanent(why)) => {
+                let decision = happening.decision_id();
+                tracing::error!(error = why, decision, "never published; it is in the events table");
+                self.decisions.note_refused(happening, &why).await?;
+            }
+        }
+        Ok(MessageOutcome::Done)
+    }
+}

@@ -1,0 +1,97 @@
+//! One invocation: its moment, its deadline, and the list of what happened in it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::message::decision::{By, Receipt};
+use crate::metrics::{Metric, Tally};
+use crate::policy::answer::Usage;
+use crate::policy::money::NanoUsd;
+use crate::policy::verdict::Verdict;
+use crate::time::UnixMillis;
+
+/// One invocation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run<'a> {
+    /// The one moment that all of it goes by.
+    pub(super) now: UnixMillis,
+    /// Everything must be over by then.
+    pub(super) deadline: Instant,
+    did: &'a Did,
+}
+
+/// The list of what happened in an invocation, from which its metrics are read.
+#[derive(Debug, Default)]
+pub(super) struct Did(Mutex<Vec<Activity>>);
+
+/// Something that happened in an invocation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Activity {
+    /// An open or click was read that was received at this moment.
+    Read(UnixMillis),
+    /// A verdict was stored.
+    Classified(Verdict),
+    /// A decision was stored. Holds the metric of its result.
+    Decided(Metric, By),
+    /// Claude answered.
+    Answered(Usage),
+    /// A request to Claude failed.
+    Unanswered,
+    /// Claude refuses all requests, until somebody changes a setting.
+    Refused,
+    /// A request to Claude cost this much.
+    Paid(NanoUsd),
+    /// This much is spent or reserved today.
+    SpentToday(NanoUsd),
+}
+
+impl<'a> Run<'a> {
+    /// An invocation at a moment. What happens in it is added to `did`.
+    pub(super) const fn new(now: UnixMillis, deadline: Instant, did: &'a Did) -> Self {
+        Self { now, deadline, did }
+    }
+
+    /// Adds to the list of what happened.
+    pub(super) fn record(&self, activity: Activity) {
+        self.did.list().push(activity);
+    }
+}
+
+impl Did {
+    /// The metrics of everything in the list, for an invocation at `now`.
+    pub(super) fn metrics(&self, now: UnixMillis) -> Tally {
+        let tally = Tally::default();
+        for activity in self.list().iter() {
+            match activity {
+                Activity::Read(received_at) => tally.peak(Metric::EngageLag, now.seconds_since(*received_at)),
+                Activity::Classified(verdict) => tally.one(Metric::of_verdict(*verdict)),
+                Activity::Decided(result, by) => {
+                    tally.one(*result);
+                    tally.one(Metric::of_chooser(*by));
+                }
+                Activity::Answered(usage) => {
+                    let cached = usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
+                    tally.add(Metric::ClaudeInputTokens, (usage.input_tokens + cached) as f64);
+                    tally.add(Metric::ClaudeOutputTokens, usage.output_tokens as f64);
+                }
+                Activity::Unanswered => tally.one(Metric::ClaudeFailures),
+                Activity::Refused => tally.one(Metric::ClaudeRefusals),
+                Activity::Paid(cost) => tally.add(Metric::ClaudeCost, cost.usd()),
+                Activity::SpentToday(spent) => tally.set(Metric::ClaudeSpentToday, spent.usd()),
+            }
+        }
+        tally
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Activity>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Activity {
+    /// A decision that was stored.
+    pub(super) const fn decided(receipt: &Receipt) -> Self {
+        Self::Decided(Metric::of_decision(&receipt.done), receipt.asked.by)
+    }
+}
