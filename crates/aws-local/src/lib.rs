@@ -40,7 +40,10 @@ pub mod tls;
 
 /// An HTTP client for an address on this machine. It is spared the certificates: to read all that are installed takes longer than many
 /// calls.
-#[expect(clippy::disallowed_methods, reason = "it goes to stand-ins on this machine, which want no User-Agent of Rebound")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it goes to stand-ins on this machine, which want no User-Agent of Rebound"
+)]
 fn http_client(url: &str) -> reqwest::Client {
     // An error only says that there is one already: the same, from an earlier call.
     let _ = rustls::crypto::ring::default_provider().install_default();
