@@ -2,7 +2,7 @@
 //!
 //! - [`request`]: what is asked, word for word.
 //! - [`price`]: what it costs.
-//! - [`keys`]: where the key comes from.
+//! - [`key`]: where the key comes from.
 
 pub mod key;
 pub mod price;
