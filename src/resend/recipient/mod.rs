@@ -37,7 +37,7 @@ impl Recipient {
     /// domain in either of its forms. `None` if that is no address. The key of a key is itself.
     ///
     /// ```
-    /// # use crate::resend::recipient::Recipient;
+    /// # use rebound::resend::recipient::Recipient;
     /// let recipient = Recipient::parse(" Ann Lee <Ann@Bücher.Example.> ").unwrap();
     /// assert_eq!(recipient.as_str(), "ann@xn--bcher-kva.example");
     /// assert_eq!(Recipient::parse("ann at example.com"), None);
@@ -52,7 +52,7 @@ impl Recipient {
     /// There is no address in it, and what to do then.
     ///
     /// ```
-    /// # use crate::resend::recipient::{NoAddress, Recipient};
+    /// # use rebound::resend::recipient::{NoAddress, Recipient};
     /// assert_eq!(Recipient::in_cell(" 'Ann@example.com' ").unwrap().as_str(), "ann@example.com");
     /// assert_eq!(Recipient::in_cell("*@example.com"), Err(NoAddress::WholeDomain));
     /// ```

@@ -15,7 +15,7 @@ impl Named {
     /// Adds whom a text names: `Ann <ann@example.com>, bob@example.com`, `Team: ann@example.com;`.
     ///
     /// ```
-    /// # use crate::resend::recipient::Named;
+    /// # use rebound::resend::recipient::Named;
     /// let mut named = Named::default();
     /// named.add("\"Lee, Ann\" <ann@example.com>; \"bob lee\"@example.com (Bob)");
     /// assert_eq!(named.recipients.len(), 2);
