@@ -23,7 +23,7 @@ ADVISORIES ?= if-reachable
 # JSON=1 where a bench is to be read by a program: `make --silent bench JSON=1`.
 AS_JSON = $(if $(JSON),--json)
 
-DENY := $(TOOLS)/bin/cargo-deny --locked
+DENY := $(TOOLS)/bin/cargo-deny --workspace --locked
 # What needs no account, built without the SDK crates of one. The command `rebound` can all that too.
 DEV_COMMAND := cargo run --package rebound-dev --
 CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
