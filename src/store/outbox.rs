@@ -24,7 +24,8 @@
 //!                                        when the lease is over, on the condition that claimed_at is as B has read it
 //!   A crashes after it has published,    the same: the row is published twice, with the same id and the same text, since
 //!   or SNS's answer is lost              SNS cannot be asked whether it has it
-//!   two take over at once                the condition lets one of them in
+//!   two take over at the same time       the condition lets one of them in
+//!   B takes over, and the answer is lost B's next try is refused, and returns the row: the claim is B's own
 //!   the row is deleted meanwhile         because a person was forgotten: nothing is noted, and the row does not come back
 //! ```
 
@@ -115,14 +116,16 @@ impl Outbox {
         if let Some(settled) = (settlement.read)(&stored) {
             return Ok(Claim::Settled(settled));
         }
-        let is_same = |row: &Item| string(row, "carrier") == owner.as_str();
-        let claimed_at = stored.get("claimed_at").and_then(as_number).unwrap_or(0);
-        let goes_on = claimed_at == now.0 || matches!(owner, ClaimOwner::Event(_));
-        if is_same(&stored) && goes_on {
-            return Ok(Claim::Acquired(payload_text(&stored)));
-        }
-        let renews = is_same(&stored) && matches!(owner, ClaimOwner::Message(_));
-        if !renews && UnixMillis(claimed_at).plus(lease) > now {
+        let since = |row: &Item| row.get("claimed_at").and_then(as_number).unwrap_or(0);
+        let is_own = |row: &Item| {
+            string(row, "carrier") == owner.as_str() && (*owner != ClaimOwner::Tick || since(row) == now.0)
+        };
+        let claimed_at = since(&stored);
+        if is_own(&stored) {
+            if claimed_at == now.0 || matches!(owner, ClaimOwner::Event(_)) {
+                return Ok(Claim::Acquired(payload_text(&stored)));
+            }
+        } else if UnixMillis(claimed_at).plus(lease) > now {
             return Ok(Claim::HeldByOther);
         }
         let change = Change {
@@ -141,10 +144,9 @@ impl Outbox {
             Written::Refused(refused) => refused.unwrap_or_default(),
         };
         Ok(match (settlement.read)(&refused) {
-            _ if !matches!(owner, ClaimOwner::Message(_)) => Claim::HeldByOther,
             Some(settled) => Claim::Settled(settled),
             // The answer to our own try was lost.
-            None if is_same(&refused) => Claim::Acquired(payload_text(&refused)),
+            None if is_own(&refused) => Claim::Acquired(payload_text(&refused)),
             None => Claim::HeldByOther,
         })
     }
