@@ -15,7 +15,8 @@ use crate::aws::queue::Delivery;
 use crate::message::decision::{Asked, By, Done, Receipt};
 use crate::policy::answer::Choice;
 use crate::policy::rules;
-use crate::store::decisions::{AtOnce, Claim, Decided, Decisions, Stored};
+use crate::store::decisions::{Decided, Decisions};
+use crate::store::outbox::Claim;
 
 /// Maximum number of tries to store a decision, when what the guards went by changes meanwhile.
 const TRIES: u32 = 5;
@@ -64,8 +65,7 @@ impl<'a> Decider<'a> {
             None => self.advisor.skip_reason().await,
         };
         if let Some(because) = because
-            && let AtOnce::Decided(decided) =
-                self.decide_without_claim(candidate, &delivery.message_id, because).await?
+            && let Claim::Settled(decided) = self.decide_without_claim(candidate, &delivery.message_id, because).await?
         {
             return Ok(DecideOutcome::PublishWithOthers(decided));
         }
@@ -79,12 +79,12 @@ impl<'a> Decider<'a> {
     /// Decides about a candidate by asking Claude.
     async fn ask(&mut self, candidate: &Candidate, delivery: &Delivery) -> Result<DecideOutcome, CallError> {
         let happening = &candidate.happening;
-        let (carrier, now) = (delivery.message_id.as_str(), self.run.now);
-        match self.decisions.claim(happening, carrier, now, LEASE, candidate.email.expires_at(now)).await? {
-            // Its carrier is delivered until it is done.
-            Claim::Anothers => return Ok(DecideOutcome::Finished(MessageOutcome::Done)),
-            Claim::Decided(decided) => return Ok(DecideOutcome::Publish(decided)),
-            Claim::Ours => {}
+        let (owner, now) = (delivery.message_id.as_str(), self.run.now);
+        match self.decisions.claim(happening, owner, now, LEASE, candidate.email.expires_at(now)).await? {
+            // Its owner is delivered until it is done.
+            Claim::HeldByOther => return Ok(DecideOutcome::Finished(MessageOutcome::Done)),
+            Claim::Settled(decided) => return Ok(DecideOutcome::Publish(decided)),
+            Claim::Acquired(_) => {}
         }
         let mut recipients = Vec::new();
         for recipient in &candidate.recipients {
@@ -99,14 +99,14 @@ impl<'a> Decider<'a> {
         let mut receipt = self.receipt(candidate, briefing.facts, choice, asked);
         for _ in 0..TRIES {
             let guarded = self.guards.apply(candidate, &receipt.choice, &recipients).await?;
-            let decided = self.decided(&mut receipt, &guarded, carrier)?;
+            let decided = self.decided(&mut receipt, &guarded, owner)?;
             let place = guarded.proposal.as_ref().map(|proposal| (&proposal.place, proposal.keys.as_slice()));
             match self.decisions.decide(happening, &decided, place).await? {
-                Stored::Decided(stored) => {
+                Claim::Settled(stored) => {
                     self.record_if_new(&receipt, stored == decided);
                     return Ok(DecideOutcome::Publish(stored));
                 }
-                Stored::Changed => {
+                Claim::Acquired(_) | Claim::HeldByOther => {
                     recipients.clear();
                     self.dossier.drop_forgotten_key().await;
                 }
@@ -120,18 +120,18 @@ impl<'a> Decider<'a> {
     async fn decide_without_claim(
         &self,
         candidate: &Candidate,
-        carrier: &str,
+        owner: &str,
         because: String,
-    ) -> Result<AtOnce, CallError> {
+    ) -> Result<Claim<Decided>, CallError> {
         let facts = json!({ "engaged": candidate.engaged });
         let asked = Asked { by: By::Rules, because: Some(because), ..Asked::default() };
         let choice = candidate.opts_out.map_or_else(|| rules::decide(&candidate.engaged), rules::opted_out);
         let mut receipt = self.receipt(candidate, facts, choice, asked);
         let guarded = self.guards.apply(candidate, &receipt.choice, &[]).await?;
-        let decided = self.decided(&mut receipt, &guarded, carrier)?;
+        let decided = self.decided(&mut receipt, &guarded, owner)?;
         let expires_at = candidate.email.expires_at(self.run.now);
         let stored = self.decisions.decide_at_once(&candidate.happening, &decided, expires_at).await?;
-        self.record_if_new(&receipt, stored == AtOnce::Decided(decided));
+        self.record_if_new(&receipt, stored == Claim::Settled(decided));
         Ok(stored)
     }
 
@@ -160,14 +160,14 @@ impl<'a> Decider<'a> {
     }
 
     /// The decision as it is stored: the receipt, with what the guards made of the choice.
-    fn decided(&self, receipt: &mut Receipt, guarded: &GuardedChoice, carrier: &str) -> Result<Decided, CallError> {
+    fn decided(&self, receipt: &mut Receipt, guarded: &GuardedChoice, owner: &str) -> Result<Decided, CallError> {
         receipt.guards.clone_from(&guarded.guards);
         receipt.done = guarded.done.clone();
         receipt.followup = guarded.proposal.as_ref().map(|proposal| proposal.followup.clone());
         Ok(Decided {
             receipt: serde_json::to_string(receipt).map_err(|error| CallError::Permanent(error.to_string()))?,
             is_settled: receipt.done.kind().is_none(),
-            carrier: carrier.to_owned(),
+            owner: owner.to_owned(),
             at: self.run.now,
         })
     }

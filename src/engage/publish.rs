@@ -83,7 +83,7 @@ impl<'a> Publisher<'a> {
         decided: &Decided,
         delivery: &Delivery,
     ) -> Result<Option<Notification>, CallError> {
-        let is_anothers = decided.carrier != delivery.message_id && decided.at.plus(LEASE) > self.run.now;
+        let is_anothers = decided.owner != delivery.message_id && decided.at.plus(LEASE) > self.run.now;
         if decided.is_settled || is_anothers {
             return Ok(None);
         }
@@ -98,13 +98,14 @@ impl<'a> Publisher<'a> {
         happening: &Happening,
         published: Result<String, CallError>,
     ) -> Result<MessageOutcome, CallError> {
+        let outbox = self.decisions.outbox();
         match published {
-            Ok(message) => self.decisions.note_published(happening, &message, self.run.now).await?,
+            Ok(message) => outbox.mark_published(happening.key(), Some(&message), self.run.now).await?,
             Err(CallError::Transient(why)) => return Ok(MessageOutcome::Retry { why, wait: Duration::ZERO }),
             Err(CallError::Permanent(why)) => {
                 let decision = happening.decision_id();
                 tracing::error!(error = why, decision, "never published; it is in the events table");
-                self.decisions.note_refused(happening, &why).await?;
+                outbox.mark_rejected(happening.key(), &why).await?;
             }
         }
         Ok(MessageOutcome::Done)

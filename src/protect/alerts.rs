@@ -8,13 +8,14 @@ use crate::aws::breaker::Breaker;
 use crate::aws::topic::Topic;
 use crate::message::alert::Alert;
 use crate::store::agenda::{Agenda, Entry, Group, Kind, Place};
+use crate::store::alerts::{AlertRow, alert_key};
+use crate::store::outbox::{Claim, ClaimOwner, Outbox};
 use crate::store::text;
-use crate::store::timeline::{AlertRow, Carrier, Claim, Timeline};
 use crate::time::UnixMillis;
 
 /// Sends alerts to the topic.
 pub(super) struct Alerts<'a> {
-    pub(super) timeline: &'a Timeline,
+    pub(super) outbox: &'a Outbox,
     pub(super) agenda: &'a Agenda,
     pub(super) topic: &'a Topic,
     /// The topic's: after a call that fails there is no other in this run.
@@ -40,15 +41,15 @@ impl Alerts<'_> {
         &self,
         alert: Alert,
         about: &str,
-        carrier: &Carrier,
+        owner: &ClaimOwner,
         expires_at: UnixMillis,
     ) -> Result<AlertOutcome, CallError> {
         let payload = serde_json::to_string(&alert).map_err(|error| CallError::Permanent(error.to_string()))?;
         let row = AlertRow { about: about.to_owned(), id: alert.id.clone(), payload, expires_at };
-        let payload = match self.timeline.claim(&row, carrier, self.run.now, LEASE).await? {
-            Claim::Settled => return Ok(AlertOutcome::Settled),
-            Claim::Anothers => return Ok(AlertOutcome::HeldByOther),
-            Claim::Ours(payload) => payload,
+        let payload = match self.outbox.claim_alert(&row, owner, self.run.now, LEASE).await? {
+            Claim::Settled(()) => return Ok(AlertOutcome::Settled),
+            Claim::HeldByOther => return Ok(AlertOutcome::HeldByOther),
+            Claim::Acquired(payload) => payload,
         };
         // As it was claimed first: a repeat has the same text too.
         let alert = serde_json::from_str(&payload).unwrap_or(alert);
@@ -63,14 +64,14 @@ impl Alerts<'_> {
     /// Sends an alert about an event's own partition.
     pub(super) async fn alert_for_event(&self, row: &EventRow, alert: Alert) -> Result<(), CallError> {
         let received = &row.received;
-        self.send_alert(alert, &received.partition, &row.carrier(), received.expires_at).await?;
+        self.send_alert(alert, &received.partition, &row.owner(), received.expires_at).await?;
         Ok(())
     }
 
     /// Publishes an alert that was left over.
     pub(super) async fn retry_publish(&self, entry: &Entry) -> Result<(), CallError> {
         let (about, id) = (entry.text("about"), entry.text("alert"));
-        if let Some(payload) = self.timeline.unsettled(about, id).await? {
+        if let Some(payload) = self.outbox.pending_alert(about, id).await? {
             let alert: Alert =
                 serde_json::from_str(&payload).map_err(|error| CallError::Permanent(error.to_string()))?;
             self.try_to_publish(&alert, about).await?.map_err(CallError::Transient)?;
@@ -93,7 +94,7 @@ impl Alerts<'_> {
 
     async fn group(&self, alert: &Alert, row: &AlertRow) -> Result<(), CallError> {
         let digests = Agenda::digests(&group_of(alert), self.run.now);
-        if self.timeline.fold(row, self.agenda, &digests).await? {
+        if self.outbox.fold_alert(row, self.agenda, &digests).await? {
             self.run.did.add(Activity::AlertGrouped { id: alert.id.clone() });
         }
         Ok(())
@@ -119,12 +120,12 @@ impl Alerts<'_> {
             Ok(_) => {
                 let (id, kind) = (alert.id.clone(), alert.kind);
                 self.run.did.add(Activity::AlertPublished { id, kind, title: notice.subject });
-                self.timeline.note_published(about, &alert.id, self.run.now).await.map(Ok)
+                self.outbox.mark_published(alert_key(about, &alert.id), None, self.run.now).await.map(Ok)
             }
             Err(CallError::Transient(why)) => Ok(Err(why)),
             Err(CallError::Permanent(why)) => {
                 tracing::error!(error = why, alert = alert.id, "never published; the alert is in the events table");
-                self.timeline.note_refused(about, &alert.id, &why).await.map(Ok)
+                self.outbox.mark_rejected(alert_key(about, &alert.id), &why).await.map(Ok)
             }
         }
     }

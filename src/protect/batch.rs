@@ -18,8 +18,8 @@ use crate::policy::counting::{Count, counts};
 use crate::policy::suppression::{Protection, protection};
 use crate::resend::campaign::{Campaign, CampaignTags};
 use crate::resend::event::Event;
+use crate::store::outbox::ClaimOwner;
 use crate::store::row::RowKind;
-use crate::store::timeline::Carrier;
 
 /// Maximum number of campaigns, or of calls to the queue, that are in flight at the same time.
 pub(super) const MAX_CONCURRENT: usize = 8;
@@ -116,8 +116,8 @@ impl<'a> BatchRecord<'a> {
     }
 
     /// Returns who sends the alerts that follow from the record.
-    pub(super) fn carrier(&self) -> Carrier {
-        self.event.as_ref().map_or(Carrier::Tick, |event| event.row.carrier())
+    pub(super) fn owner(&self) -> ClaimOwner {
+        self.event.as_ref().map_or(ClaimOwner::Tick, |event| event.row.owner())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::policy::numbers::BrakePolicy;
 use crate::resend::campaign::Campaign;
 use crate::store::agenda::{Agenda, Entry, Kind};
 use crate::store::counters::Campaigns;
-use crate::store::timeline::Carrier;
+use crate::store::outbox::ClaimOwner;
 use crate::time::days;
 
 /// Maximum number of times that a brake is computed again because another run has written it.
@@ -37,13 +37,13 @@ pub(super) struct CampaignBrake {
 impl Brakes<'_> {
     /// Computes a campaign's brake from what is counted now, writes it if it is another, and sends alerts of a change that has none yet:
     /// its own, or one that an earlier run could not send.
-    pub(super) async fn update(&self, campaign: &Campaign, carrier: &Carrier) -> Result<CampaignBrake, CallError> {
+    pub(super) async fn update(&self, campaign: &Campaign, owner: &ClaimOwner) -> Result<CampaignBrake, CallError> {
         for _ in 0..MAX_ATTEMPTS {
             // The state first, the counters after it: see `store::state`.
             let (mut before, seen) = self.campaigns.state_to_write(campaign).await?;
             let view = self.campaigns.view(campaign, self.run.now).await?;
             if let Some(state) = &mut before {
-                self.alert_brake_change(campaign, state, &view, carrier).await?;
+                self.alert_brake_change(campaign, state, &view, owner).await?;
             }
             let complaint_percent = complaint_percent(&view, self.policy, self.run.now);
             self.run.did.add(Activity::BrakeComputed { complaint_percent });
@@ -62,7 +62,7 @@ impl Brakes<'_> {
             }
             if self.campaigns.write_state(campaign, &next, &seen).await? {
                 self.run.did.add(Activity::BrakeSet { campaign: campaign.clone(), before: was, status });
-                self.alert_brake_change(campaign, &mut next, &view, carrier).await?;
+                self.alert_brake_change(campaign, &mut next, &view, owner).await?;
                 return Ok(CampaignBrake { view, state: next });
             }
         }
@@ -74,7 +74,7 @@ impl Brakes<'_> {
         campaign: &Campaign,
         state: &mut State,
         view: &View,
-        carrier: &Carrier,
+        owner: &ClaimOwner,
     ) -> Result<(), CallError> {
         if !state.is_to_be_told() {
             return Ok(());
@@ -82,7 +82,7 @@ impl Brakes<'_> {
         let alert = wording::brake(campaign, state, view);
         let about = format!("campaign#{campaign}");
         let expires_at = self.run.now.plus(days(RETENTION_DAYS));
-        if self.alerts.send_alert(alert, &about, carrier, expires_at).await? == AlertOutcome::Settled {
+        if self.alerts.send_alert(alert, &about, owner, expires_at).await? == AlertOutcome::Settled {
             self.campaigns.note_told(campaign, state).await?;
             state.alerted = state.change;
         }

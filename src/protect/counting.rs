@@ -60,7 +60,7 @@ impl Counting<'_> {
             return None;
         }
         let (first, _) = counts.first()?;
-        match self.brakes.update(campaign, &first.carrier()).await {
+        match self.brakes.update(campaign, &first.owner()).await {
             Ok(brake) => Some((campaign.clone(), brake)),
             Err(error) => {
                 fail_all(error);

@@ -12,7 +12,8 @@ use crate::resend::event::Event;
 use crate::resend::recipient::Recipient;
 use crate::store::agenda::{Agenda, Entry, Kind};
 use crate::store::facts::{Fact, Facts};
-use crate::store::timeline::{Carrier, Timeline};
+use crate::store::outbox::ClaimOwner;
+use crate::store::timeline::Timeline;
 use crate::store::{as_number, number, row, text};
 use crate::time::{UnixMillis, days};
 
@@ -42,7 +43,7 @@ impl Delays<'_> {
     /// Remembers a delay for each of its recipients. Sends an alert if a recipient was delayed on another email before, or if this email has
     /// waited for too long.
     pub(super) async fn delayed(&self, parsed: &ParsedEvent<'_>, event: &Event<'_>) -> Result<(), CallError> {
-        let (received, carrier) = (&parsed.row.received, parsed.row.carrier());
+        let (received, owner) = (&parsed.row.received, parsed.row.owner());
         let delayed_at = received.happened_at(event);
         for recipient in &event.addressees().all() {
             let (email_id, moment) = (&received.partition, (delayed_at, &received.message));
@@ -58,11 +59,11 @@ impl Delays<'_> {
                 // Not sent again while it is remembered, and so found again with each further delay.
                 let expires_at = received.expires_at.max(again.delayed.last.plus(self.policy.remembered()));
                 let alert = wording::delay(&about, recipient, why);
-                self.alerts.send_alert(alert, email_id, &carrier, expires_at).await?;
+                self.alerts.send_alert(alert, email_id, &owner, expires_at).await?;
             }
             let (campaign, expires_at) = (parsed.campaign.as_ref(), received.expires_at);
             let email = DelayedEmail { email_id, recipient, campaign, delayed_at, expires_at };
-            self.check_delay(&email, &carrier).await?;
+            self.check_delay(&email, &owner).await?;
         }
         Ok(())
     }
@@ -79,7 +80,7 @@ impl Delays<'_> {
             delayed_at: millis("delayed_at").unwrap_or(entry.due),
             expires_at: millis("keep_until").unwrap_or_else(|| self.run.now.plus(days(RETENTION_DAYS))),
         };
-        match self.check_delay(&email, &Carrier::Tick).await? {
+        match self.check_delay(&email, &ClaimOwner::Tick).await? {
             // Another run sends the alert, or it is not due yet after all.
             Some(due) if due <= self.run.now || due == entry.due => Ok(()),
             Some(_) | None => self.agenda.delete(entry).await,
@@ -88,7 +89,7 @@ impl Delays<'_> {
 
     /// Checks whether a delayed email has an outcome by now, and sends an alert if it has waited for too long. Returns when to check it
     /// again, if it is to be.
-    async fn check_delay(&self, email: &DelayedEmail<'_>, carrier: &Carrier) -> Result<Option<UnixMillis>, CallError> {
+    async fn check_delay(&self, email: &DelayedEmail<'_>, owner: &ClaimOwner) -> Result<Option<UnixMillis>, CallError> {
         let mut wait = Wait::of_delayed(email.delayed_at);
         for item in self.timeline.rows(email.email_id, "email").await? {
             let Some(body) = row::payload(&item) else { continue };
@@ -116,7 +117,7 @@ impl Delays<'_> {
                 let about = About { email_id: email.email_id, campaign: email.campaign, at: email.delayed_at };
                 let hours = (self.run.now.0 - since.0) / (60 * 60 * 1000);
                 let alert = wording::delay(&about, email.recipient, wording::Delay::Waiting { since, hours });
-                Ok(match self.alerts.send_alert(alert, email.email_id, carrier, email.expires_at).await? {
+                Ok(match self.alerts.send_alert(alert, email.email_id, owner, email.expires_at).await? {
                     AlertOutcome::Settled => None,
                     AlertOutcome::HeldByOther => Some(self.run.now),
                 })

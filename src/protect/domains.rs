@@ -11,7 +11,8 @@ use crate::policy::domain::{DomainState, DomainStatus, Verification, state};
 use crate::resend::campaign::Cohort;
 use crate::resend::event::Event;
 use crate::store::agenda::{Agenda, Entry, Kind};
-use crate::store::timeline::{Carrier, Timeline};
+use crate::store::outbox::ClaimOwner;
+use crate::store::timeline::Timeline;
 use crate::store::{as_number, row, string};
 use crate::time::{UnixMillis, days};
 
@@ -60,7 +61,8 @@ impl Domains<'_> {
             let hour = Cohort::of(since.at).start();
             let alert = wording::domain(&entry.key, newest, "pending", since.at, hour);
             let expires_at = self.run.now.plus(days(RETENTION_DAYS));
-            if self.alerts.send_alert(alert, &entry.key, &Carrier::Tick, expires_at).await? == AlertOutcome::HeldByOther
+            if self.alerts.send_alert(alert, &entry.key, &ClaimOwner::Tick, expires_at).await?
+                == AlertOutcome::HeldByOther
             {
                 return Ok(());
             }

@@ -123,7 +123,7 @@ impl Effects<'_> {
         let alert = wording::failed(&about(parsed, event), &reason, Cohort::of(received.at).start());
         // Not in the email's partition: which of the hour's emails it is about is chance.
         let partition = format!("failed#{reason}");
-        self.alerts.send_alert(alert, &partition, &row.carrier(), received.expires_at).await?;
+        self.alerts.send_alert(alert, &partition, &row.owner(), received.expires_at).await?;
         Ok(())
     }
 }

@@ -3,8 +3,8 @@
 use crate::aws::stream::Record;
 use crate::policy::counting::Received;
 use crate::resend::signature::MessageId;
+use crate::store::outbox::ClaimOwner;
 use crate::store::row::{self, RowKind};
-use crate::store::timeline::Carrier;
 use crate::store::{Item, as_number, string};
 use crate::time::{UnixMillis, days};
 
@@ -106,7 +106,7 @@ impl EventRow {
     }
 
     /// Returns who sends the alerts that follow from the event.
-    pub(super) fn carrier(&self) -> Carrier {
-        Carrier::Event(self.event.clone())
+    pub(super) fn owner(&self) -> ClaimOwner {
+        ClaimOwner::Event(self.event.clone())
     }
 }

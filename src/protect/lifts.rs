@@ -12,8 +12,8 @@ use crate::resend::campaign::Cohort;
 use crate::resend::recipient::Recipient;
 use crate::store::agenda::Agenda;
 use crate::store::lifts::Lift;
+use crate::store::outbox::ClaimOwner;
 use crate::store::suppressions::Suppressions;
-use crate::store::timeline::Carrier;
 use crate::time::{days, hours};
 
 /// Maximum number of lifts of an hour that are read to count the people: 0.1 MB or so.
@@ -50,14 +50,14 @@ impl Lifts<'_> {
             by_hour.entry(Cohort::of(event.row.received.at)).or_default().push(record);
         }
         for (hour, records) in by_hour {
-            let carrier = records.first().map_or(Carrier::Tick, |record| record.carrier());
-            if let Err(error) = self.alert_hour(hour, &carrier).await {
+            let owner = records.first().map_or(ClaimOwner::Tick, |record| record.owner());
+            if let Err(error) = self.alert_hour(hour, &owner).await {
                 records.iter().for_each(|record| record.fail(&error));
             }
         }
     }
 
-    async fn alert_hour(&self, hour: Cohort, carrier: &Carrier) -> Result<(), CallError> {
+    async fn alert_hour(&self, hour: Cohort, owner: &ClaimOwner) -> Result<(), CallError> {
         let lifts = self.agenda.lifts(hour.start(), hour.start().plus(hours(1)), MAX_LIFTS).await?;
         let people: BTreeSet<&Recipient> = lifts.iter().map(|lift| &lift.recipient).collect();
         let Some(first) = lifts.first() else { return Ok(()) };
@@ -69,7 +69,7 @@ impl Lifts<'_> {
             *reasons.entry(lift.reason.as_str()).or_default() += 1;
         }
         let alert = wording::lifted(hour.start(), first.received_at, people.len(), &reasons);
-        self.alerts.send_alert(alert, "lifted", carrier, self.run.now.plus(days(RETENTION_DAYS))).await?;
+        self.alerts.send_alert(alert, "lifted", owner, self.run.now.plus(days(RETENTION_DAYS))).await?;
         Ok(())
     }
 }

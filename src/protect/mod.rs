@@ -60,6 +60,7 @@ use crate::store::agenda::Agenda;
 use crate::store::calls::Calls;
 use crate::store::counters::Campaigns;
 use crate::store::facts::Facts;
+use crate::store::outbox::Outbox;
 use crate::store::soft_bounces::SoftBounceTable;
 use crate::store::suppressions::Suppressions;
 use crate::store::text;
@@ -87,6 +88,7 @@ pub struct Protector {
 
 /// The tables, until a deadline.
 struct Stores {
+    outbox: Outbox,
     timeline: Timeline,
     campaigns: Campaigns,
     facts: Facts,
@@ -200,6 +202,7 @@ impl Protector {
         let suppressions = Suppressions::new(calls.clone(), &self.config.suppressions_table);
         let recipients_table = &self.config.recipients_table;
         Stores {
+            outbox: Outbox::new(calls.clone(), &self.config.events_table),
             timeline: Timeline::new(calls.clone(), &self.config.events_table),
             campaigns: Campaigns::new(calls.clone(), &self.config.campaigns_table),
             facts: Facts::new(calls.clone(), recipients_table),
@@ -210,9 +213,9 @@ impl Protector {
     }
 
     fn alerts<'a>(&'a self, stores: &'a Stores, run: Run<'a>) -> Alerts<'a> {
-        let Stores { timeline, agenda, .. } = stores;
+        let Stores { outbox, agenda, .. } = stores;
         let one_by_one_in_an_hour = self.config.policy.alerts.one_by_one_in_an_hour;
-        Alerts { timeline, agenda, topic: &self.topic, breaker: Breaker::default(), one_by_one_in_an_hour, run }
+        Alerts { outbox, agenda, topic: &self.topic, breaker: Breaker::default(), one_by_one_in_an_hour, run }
     }
 
     fn brakes<'a>(&'a self, stores: &'a Stores, alerts: &'a Alerts<'a>, run: Run<'a>) -> Brakes<'a> {

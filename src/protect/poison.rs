@@ -7,7 +7,8 @@ use crate::aws::CallError;
 use crate::aws::stream::Record;
 use crate::message::alert::wording;
 use crate::store::as_number;
-use crate::store::timeline::{Carrier, Timeline};
+use crate::store::outbox::ClaimOwner;
+use crate::store::timeline::Timeline;
 use crate::time::{UnixMillis, days};
 
 /// Minimum time for which the record of such an event is kept, in days.
@@ -43,7 +44,7 @@ impl Poison<'_> {
             self.run.did.add(Activity::PoisonRecorded { key: event.clone() });
         }
         let alert = wording::quarantine(&partition, &event, problem, self.run.now);
-        self.alerts.send_alert(alert, &partition, &Carrier::Event(event), expires_at).await?;
+        self.alerts.send_alert(alert, &partition, &ClaimOwner::Event(event), expires_at).await?;
         Ok(())
     }
 }

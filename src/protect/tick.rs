@@ -13,7 +13,7 @@ use crate::message::alert::wording::{self, Standing};
 use crate::policy::brake::Status;
 use crate::resend::campaign::Campaign;
 use crate::store::agenda::{Agenda, Entry, Kind};
-use crate::store::timeline::Carrier;
+use crate::store::outbox::ClaimOwner;
 use crate::time::{days, hours};
 
 /// Maximum number of entries of a kind that one tick looks at. The next one goes on.
@@ -84,7 +84,7 @@ impl Tick<'_> {
 
     async fn recompute_brake(&self, entry: &Entry) -> Result<(), CallError> {
         let Some(campaign) = Campaign::new(entry.text("campaign")) else { return self.agenda.delete(entry).await };
-        let brake = self.brakes.update(&campaign, &Carrier::Tick).await?;
+        let brake = self.brakes.update(&campaign, &ClaimOwner::Tick).await?;
         if brake.state.brake.status == Status::Open && !brake.state.is_to_be_told() {
             self.agenda.delete(entry).await?;
         }
@@ -100,7 +100,7 @@ impl Tick<'_> {
         let Some(closed) = self.agenda.close(entry).await? else { return Ok(()) };
         let campaign = Campaign::new(closed.text("campaign"));
         let brake = match &campaign {
-            Some(campaign) => Some(self.brakes.update(campaign, &Carrier::Tick).await?),
+            Some(campaign) => Some(self.brakes.update(campaign, &ClaimOwner::Tick).await?),
             None => None,
         };
         let standing =
@@ -109,7 +109,7 @@ impl Tick<'_> {
         let alert = wording::digest(closed.text("of"), campaign.as_ref(), folded, closed.due, standing);
         let about = campaign.as_ref().map_or_else(|| "digest".to_owned(), |campaign| format!("campaign#{campaign}"));
         let expires_at = self.run.now.plus(days(RETENTION_DAYS));
-        if self.alerts.send_alert(alert, &about, &Carrier::Tick, expires_at).await? == AlertOutcome::Settled {
+        if self.alerts.send_alert(alert, &about, &ClaimOwner::Tick, expires_at).await? == AlertOutcome::Settled {
             self.agenda.note_sent(entry).await?;
         }
         Ok(())

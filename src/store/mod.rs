@@ -10,7 +10,9 @@
 //! - [`agenda`]: what has to be looked at again, and when.
 //! - [`lifts`]: which webhooks lifted a reason, for whoever wants to undo it.
 //! - [`tables`]: their names and keys.
-//! - [`timeline`]: the events of one email, and the record of each alert.
+//! - [`timeline`]: the events of one email.
+//! - [`outbox`]: what is published, each row by the owner of its claim.
+//! - [`alerts`]: the record of each alert.
 //! - [`verdicts`]: who opened or clicked.
 //! - [`decisions`]: what is decided about it, each happening once.
 //! - [`forgotten`]: whoever asked to be forgotten.
@@ -23,6 +25,7 @@
 //! - [`failure`]: what an unsuccessful call means, and `patience`: when to try again.
 
 pub mod agenda;
+pub mod alerts;
 pub mod budget;
 pub mod calls;
 pub mod counters;
@@ -34,6 +37,7 @@ pub mod forgotten;
 pub mod lifts;
 pub mod operator;
 pub mod opt_outs;
+pub mod outbox;
 mod patience;
 pub mod row;
 pub mod soft_bounces;
@@ -63,6 +67,11 @@ pub fn text(value: impl Into<String>) -> AttributeValue {
 /// The key of an item of the suppressions table: a recipient, or whatever else it is about.
 pub fn recipient_key(name: &str) -> Item {
     Item::from([("recipient".to_owned(), text(name))])
+}
+
+/// The key of a row of the events table.
+fn event_key(partition: &str, event: &str) -> Item {
+    Item::from([("email_id".to_owned(), text(partition)), ("event".to_owned(), text(event))])
 }
 
 /// A number attribute.

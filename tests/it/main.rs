@@ -22,6 +22,7 @@ mod leniency;
 mod metrics;
 mod one_call;
 mod order;
+mod outbox;
 mod parts;
 mod poll_embedded;
 mod protect;

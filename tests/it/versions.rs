@@ -12,8 +12,9 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::Item;
 use rebound::store::calls::Calls;
 use rebound::store::counters::Campaigns;
-use rebound::store::decisions::{Claim, Decided, Decisions, Happening, Stored, Tables};
+use rebound::store::decisions::{Decided, Decisions, Happening, Tables};
 use rebound::store::followups::{Place, known};
+use rebound::store::outbox::Claim;
 use rebound::time::UnixMillis;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -174,7 +175,7 @@ async fn follow_ups_deleted_meanwhile_do_not_come_back() {
     let now = UnixMillis(1_795_440_600_000);
     let happening = Happening::new("e1", "email.clicked", std::slice::from_ref(&ann));
     let claim = decisions.claim(&happening, "m1", now, Duration::from_secs(60), now).await.unwrap();
-    assert_eq!(claim, Claim::Ours);
+    assert_eq!(claim, Claim::Acquired(String::new()));
     let key = || item(&[("recipient", text(ANN)), ("fact", text("followups"))]);
     let mut by_hand = key();
     by_hand.insert("taken".to_owned(), AttributeValue::Ss(vec!["1795440000000#f0#e0".to_owned()]));
@@ -185,12 +186,12 @@ async fn follow_ups_deleted_meanwhile_do_not_come_back() {
 
     let taken = Taken { at: now, email_id: "e1".to_owned(), id: "f1".to_owned() };
     let place = Place { recipient: ann.clone(), before, taken };
-    let decided = Decided { receipt: "{}".to_owned(), is_settled: false, carrier: "m1".to_owned(), at: now };
+    let decided = Decided { receipt: "{}".to_owned(), is_settled: false, owner: "m1".to_owned(), at: now };
     let decide = async || decisions.decide(&happening, &decided, Some((&place, &[ANN.to_owned()]))).await.unwrap();
-    assert_eq!(decide().await, Stored::Changed);
+    assert_eq!(decide().await, Claim::Acquired(String::new()));
     assert!(known(&calls, &recipients, &ann).await.unwrap().followups.taken.is_empty());
 
     put(&client, &recipients, by_hand).await;
-    assert_eq!(decide().await, Stored::Decided(decided.clone()));
+    assert_eq!(decide().await, Claim::Settled(decided.clone()));
     assert_eq!(known(&calls, &recipients, &ann).await.unwrap().followups.taken.len(), 2);
 }

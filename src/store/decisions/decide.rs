@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
 
-use super::{Decided, Decisions, Happening, absent, begun};
+use super::{Claim, Decided, Decisions, Happening, Outbox, begun};
 use crate::aws::CallError;
 use crate::store::calls::{Change, Written, put_item, update_item};
 use crate::store::followups::Place;
@@ -18,26 +18,9 @@ const NOTED: usize = 70;
 /// What `claimed_at`, `decided_at` and `nothing_to_publish` add to a row, in bytes.
 const TIMES: usize = 60;
 
-/// What became of a decision that needed no claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AtOnce {
-    /// It is stored, or another was before: this one counts.
-    Decided(Decided),
-    /// Somebody has claimed the happening, and asks.
-    Claimed,
-}
-
-/// What became of storing a decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stored {
-    /// It is stored, or was before: this one counts.
-    Decided(Decided),
-    /// What the guards went by has changed meanwhile: they have to look again.
-    Changed,
-}
-
 impl Decisions {
-    /// Stores a decision that took no asking, if there is none and nobody is at one: in one write, without a claim.
+    /// Stores a decision that took no asking, if there is none and nobody has claimed one: in one write, without a claim. Returns the
+    /// decision that counts: this one, or one that was stored before.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
@@ -46,25 +29,26 @@ impl Decisions {
         happening: &Happening,
         decided: &Decided,
         expires_at: UnixMillis,
-    ) -> Result<AtOnce, CallError> {
-        let mut item = begun(happening, &decided.carrier, expires_at);
+    ) -> Result<Claim<Decided>, CallError> {
+        let mut item = begun(happening, expires_at);
+        item.insert("carrier".to_owned(), text(&decided.owner));
         item.insert("decided_at".to_owned(), number(decided.at.0));
         if decided.is_settled {
             item.insert("nothing_to_publish".to_owned(), AttributeValue::Bool(true));
         }
         item.insert("payload".to_owned(), receipt_beside(item_size(&item), decided));
-        Ok(match self.calls.put(&self.tables.events, &item, &absent()).await? {
-            Written::Done(()) => AtOnce::Decided(decided.clone()),
+        Ok(match self.outbox.put(&item).await? {
+            None => Claim::Settled(decided.clone()),
             // By another; or by our own first try, whose answer was lost.
-            Written::Refused(Some(stored)) => Decided::from_item(&stored).map_or(AtOnce::Claimed, AtOnce::Decided),
-            Written::Refused(None) => {
-                return Err(CallError::Transient("the decision's row was there, and is gone".into()));
-            }
+            Some(stored) => Decided::from_item(&stored).map_or(Claim::HeldByOther, Claim::Settled),
         })
     }
 
     /// Stores a decision, if there is none; for a follow-up, with its place among its recipient's, on the condition that nobody
     /// has suppressed the recipient, under any of these names, and that no opt-out click of theirs stands against it.
+    ///
+    /// Returns the decision that counts: this one, or one that was stored before. [`Claim::Acquired`] means that what the guards went by
+    /// has changed meanwhile: the claim stays, and the guards have to look again.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
@@ -73,29 +57,29 @@ impl Decisions {
         happening: &Happening,
         decided: &Decided,
         place: Option<(&Place, &[String])>,
-    ) -> Result<Stored, CallError> {
-        let change = storing(happening, decided);
+    ) -> Result<Claim<Decided>, CallError> {
+        let (Outbox { calls, table }, change) = (&self.outbox, storing(happening, decided));
         let Some((place, names)) = place else {
-            return match self.calls.update(&self.tables.events, happening.key(), &change).await? {
-                Written::Done(_) => Ok(Stored::Decided(decided.clone())),
+            return match calls.update(table, happening.key(), &change).await? {
+                Written::Done(_) => Ok(Claim::Settled(decided.clone())),
                 // Decided before: by another, or by the try whose answer was lost.
                 Written::Refused(stored) => as_stored(stored.as_ref().and_then(Decided::from_item)),
             };
         };
-        let mut patience = self.calls.patience();
+        let mut patience = calls.patience();
         loop {
             let mut items = vec![
-                update_item(change.of_transaction(&self.tables.events, happening.key()))?,
-                put_item(place.put(&self.tables.recipients))?,
-                none_stands(&self.tables.recipients, &place.recipient, decided.at)?,
+                update_item(change.of_transaction(table, happening.key()))?,
+                put_item(place.put(&self.recipients))?,
+                none_stands(&self.recipients, &place.recipient, decided.at)?,
             ];
             for name in names {
                 items.push(self.not_suppressed(name, decided.at)?);
             }
-            match self.calls.transact(items).await {
-                Ok(Ok(())) => return Ok(Stored::Decided(decided.clone())),
+            match calls.transact(items).await {
+                Ok(Ok(())) => return Ok(Claim::Settled(decided.clone())),
                 Ok(Err(refused)) if refused.contains(&0) => return as_stored(self.decided(happening).await?),
-                Ok(Err(_)) => return Ok(Stored::Changed),
+                Ok(Err(_)) => return Ok(Claim::Acquired(String::new())),
                 Err(failure) => patience.with(failure).await?,
             }
         }
@@ -104,10 +88,10 @@ impl Decisions {
     fn not_suppressed(&self, name: &str, now: UnixMillis) -> Result<TransactWriteItem, CallError> {
         // Where nobody was ever forgotten, nobody may have been since.
         if name == KEY_ITEM || forgotten::is_name(name) {
-            return forgotten::check_name(&self.tables.suppressions, name);
+            return forgotten::check_name(&self.suppressions, name);
         }
         let check = ConditionCheck::builder()
-            .table_name(&self.tables.suppressions)
+            .table_name(&self.suppressions)
             .key("recipient", text(name))
             .condition_expression("attribute_not_exists(reasons) OR #until <= :now")
             .expression_attribute_names("#until", "until")
@@ -126,14 +110,14 @@ fn receipt_beside(others: usize, decided: &Decided) -> AttributeValue {
 
 /// What stores a decision where there is a claim, and no decision yet.
 fn storing(happening: &Happening, decided: &Decided) -> Change {
-    let others = item_size(&begun(happening, &decided.carrier, decided.at)) + TIMES;
+    let others = item_size(&begun(happening, decided.at)) + "carrier".len() + decided.owner.len() + TIMES;
     let mut change = Change {
         update: "SET payload = :receipt, carrier = :carrier, decided_at = :now".to_owned(),
         condition: Some("attribute_exists(claimed_at) AND attribute_not_exists(decided_at)"),
         names: Vec::new(),
         values: vec![
             (":receipt".to_owned(), receipt_beside(others, decided)),
-            (":carrier".to_owned(), text(&decided.carrier)),
+            (":carrier".to_owned(), text(&decided.owner)),
             (":now".to_owned(), number(decided.at.0)),
         ],
     };
@@ -145,6 +129,6 @@ fn storing(happening: &Happening, decided: &Decided) -> Change {
 }
 
 /// The decision that was stored before.
-fn as_stored(decided: Option<Decided>) -> Result<Stored, CallError> {
-    decided.map(Stored::Decided).ok_or_else(|| CallError::Transient("the decision's row is gone".to_owned()))
+fn as_stored(decided: Option<Decided>) -> Result<Claim<Decided>, CallError> {
+    decided.map(Claim::Settled).ok_or_else(|| CallError::Transient("the decision's row is gone".to_owned()))
 }

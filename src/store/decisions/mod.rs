@@ -5,42 +5,43 @@
 //! | attribute | value |
 //! | --- | --- |
 //! | `id` | the decision's id, made of the happening |
-//! | `carrier`, `claimed_at` | which message of the queue is at it, and since when (ms), the last time that it was delivered |
-//! | `payload` | the receipt, JSON, or zlib of it where that saves a write unit: there as soon as it is decided |
+//! | `payload` | the receipt, JSON, or zlib of it where that saves a write unit: present as soon as it is decided |
 //! | `decided_at` | milliseconds |
-//! | `published_at`, `message_id` | when it was published (ms), and SNS's id of it |
-//! | `refused` | why SNS will never take it |
 //! | `nothing_to_publish` | there is none |
 //! | `expires_at` | seconds, DynamoDB's TTL |
+//!
+//! The others are those of the [outbox](super::outbox). The owner is the queue message that makes the decision.
 //!
 //! # Why each happening is decided once
 //!
 //! ```text
-//!   claim (put if there is none) ─▶ ask ─▶ decide (if it is not decided) ─▶ publish ─▶ note published_at
-//!      ✗ dies here                   the same message is delivered again, begins its own claim anew, and asks
-//!                            ✗ dies here, after asking: the same, once more; nothing was stored yet, so nothing can differ
-//!                                                  ✗ dies here: the receipt is there: it is published as it is
-//!                                                                 ✗ dies here, or the answer is lost: published again, same id
-//!   another message finds the claim     leaves it to its carrier, unless that must be dead by now
+//!   claim (put if there is none) ─▶ ask ─▶ decide (if it is not decided) ─▶ publish, as every row of the outbox
+//!      ✗ crashes here                the same message is delivered again, renews its own claim, and asks
+//!                            ✗ crashes here, after asking: the same, once more; nothing was stored yet, so nothing can differ
+//!                                                  ✗ crashes here: the receipt is stored: it is published as it is
 //! ```
 //!
-//! What the written rules decide without asking needs no claim, and is stored in one write
-//! ([`decide_at_once`](Decisions::decide_at_once)): whoever comes second finds it decided.
+//! Decisions of the built-in rules need no claim, and are stored in one write
+//! ([`decide_at_once`](Decisions::decide_at_once)): the second message finds the occurrence decided.
 //!
 //! A follow-up takes its place among its recipient's in the same transaction that stores the decision, and that transaction is refused
 //! when the recipient has been suppressed meanwhile, or has clicked an opt-out link. So there is no moment at which a proposal stands without its place.
 
-mod claim;
 mod decide;
 
-pub use self::claim::Claim;
-pub use self::decide::{AtOnce, Stored};
-use super::calls::{Calls, Change};
+use std::time::Duration;
+
+use super::calls::Calls;
+use super::outbox::{Claim, ClaimOwner, Outbox, Settlement, has_any};
 use super::row::payload_text;
-use super::{Item, NOT_THERE, THERE, as_number, number, string, text};
+use super::{Item, as_number, event_key, number, string, text};
 use crate::aws::CallError;
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
+
+/// A claim is over when the decision is made.
+const SETTLEMENT: Settlement<Decided> =
+    Settlement { read: Decided::from_item, takeover: "claimed_at = :seen AND attribute_not_exists(decided_at)" };
 
 /// The longest recipient as part of a key, in bytes. An address has at most 320.
 const MAX_WHOM: usize = 400;
@@ -79,8 +80,9 @@ impl Happening {
         format!("decision#{}#{}", self.event_type, self.whom)
     }
 
-    fn key(&self) -> Item {
-        key(&self.email_id, &self.sort_key())
+    /// The key of the row of its decision.
+    pub fn key(&self) -> Item {
+        event_key(&self.email_id, &self.sort_key())
     }
 }
 
@@ -92,7 +94,7 @@ pub struct Decided {
     /// Whether there is nothing left to publish.
     pub is_settled: bool,
     /// Which message of the queue brought it about, and publishes it.
-    pub carrier: String,
+    pub owner: String,
     /// When it was decided.
     pub at: UnixMillis,
 }
@@ -101,9 +103,8 @@ impl Decided {
     /// Reads a decision's row. `None` while it is only claimed.
     pub fn from_item(item: &Item) -> Option<Self> {
         let at = item.get("decided_at").and_then(as_number).map(UnixMillis)?;
-        let settled = ["published_at", "refused", "nothing_to_publish"];
-        let is_settled = settled.iter().any(|settled| item.contains_key(*settled));
-        Some(Self { receipt: payload_text(item), is_settled, carrier: string(item, "carrier").to_owned(), at })
+        let is_settled = has_any(item, &["published_at", "refused", "nothing_to_publish"]);
+        Some(Self { receipt: payload_text(item), is_settled, owner: string(item, "carrier").to_owned(), at })
     }
 }
 
@@ -118,17 +119,24 @@ pub struct Tables {
     pub recipients: String,
 }
 
-/// The events table, as far as decisions are in it.
+/// The outbox, as far as decisions are in it.
 #[derive(Clone, Debug)]
 pub struct Decisions {
-    calls: Calls,
-    tables: Tables,
+    outbox: Outbox,
+    suppressions: String,
+    recipients: String,
 }
 
 impl Decisions {
     /// Decisions in these tables.
     pub fn new(calls: Calls, tables: Tables) -> Self {
-        Self { calls, tables }
+        let Tables { events, suppressions, recipients } = tables;
+        Self { outbox: Outbox::new(calls, events), suppressions, recipients }
+    }
+
+    /// The outbox, whose rows are named by [`Happening::key`].
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     /// What is decided about a happening, as it is now.
@@ -136,57 +144,34 @@ impl Decisions {
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn decided(&self, happening: &Happening) -> Result<Option<Decided>, CallError> {
-        let item = self.calls.get(&self.tables.events, happening.key()).await?;
+        let item = self.outbox.calls.get(&self.outbox.table, happening.key()).await?;
         Ok(item.as_ref().and_then(Decided::from_item))
     }
 
-    /// Notes that a decision was published, under which of SNS's ids; unless it was deleted meanwhile, because somebody was forgotten.
+    /// Claims a happening for the queue message of this id, before Claude is asked about it: so that one message asks, and no other.
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn note_published(&self, happening: &Happening, message: &str, now: UnixMillis) -> Result<(), CallError> {
-        let change = Change {
-            update: "SET published_at = if_not_exists(published_at, :now), message_id = :message".to_owned(),
-            condition: Some(THERE),
-            names: Vec::new(),
-            values: vec![(":now".to_owned(), number(now.0)), (":message".to_owned(), text(message))],
-        };
-        self.calls.update(&self.tables.events, happening.key(), &change).await?;
-        Ok(())
-    }
-
-    /// Notes that SNS will never take a decision, and why; unless it was deleted meanwhile.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
-    pub async fn note_refused(&self, happening: &Happening, why: &str) -> Result<(), CallError> {
-        let change = Change {
-            update: "SET refused = :why".to_owned(),
-            condition: Some(THERE),
-            names: Vec::new(),
-            values: vec![(":why".to_owned(), text(why))],
-        };
-        self.calls.update(&self.tables.events, happening.key(), &change).await?;
-        Ok(())
+    pub async fn claim(
+        &self,
+        happening: &Happening,
+        message: &str,
+        now: UnixMillis,
+        lease: Duration,
+        expires_at: UnixMillis,
+    ) -> Result<Claim<Decided>, CallError> {
+        let owner = ClaimOwner::Message(message.to_owned());
+        self.outbox.claim(begun(happening, expires_at), &owner, &SETTLEMENT, now, lease).await
     }
 }
 
 /// What a decision's row begins with.
-fn begun(happening: &Happening, carrier: &str, expires_at: UnixMillis) -> Item {
+fn begun(happening: &Happening, expires_at: UnixMillis) -> Item {
     let mut item = happening.key();
     item.insert("kind".to_owned(), text("decision"));
     item.insert("id".to_owned(), text(happening.decision_id()));
-    item.insert("carrier".to_owned(), text(carrier));
     item.insert("expires_at".to_owned(), number(expires_at.seconds()));
     item
-}
-
-fn key(email_id: &str, event: &str) -> Item {
-    Item::from([("email_id".to_owned(), text(email_id)), ("event".to_owned(), text(event))])
-}
-
-fn absent() -> Change {
-    Change { condition: Some(NOT_THERE), ..Change::default() }
 }
 
 #[cfg(test)]

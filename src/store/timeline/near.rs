@@ -29,7 +29,7 @@
 use futures_util::{FutureExt, future};
 
 use super::super::calls::{AsOf, Order, Range};
-use super::super::{Item, string, text};
+use super::super::{Item, event_key, string};
 use super::Timeline;
 use crate::aws::CallError;
 
@@ -83,8 +83,7 @@ impl Timeline {
     /// # Errors
     /// DynamoDB can't be asked.
     pub async fn row(&self, partition: &str, event: &str) -> Result<Option<Item>, CallError> {
-        let key = Item::from([("email_id".to_owned(), text(partition)), ("event".to_owned(), text(event))]);
-        self.calls.get(&self.table, key).await
+        self.calls.get(&self.table, event_key(partition, event)).await
     }
 
     /// The rows that matter for an open or a click of an email that has very many: those beside it, and all outcomes, as they were lately.

@@ -13,9 +13,10 @@ use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::store::Item;
 use rebound::store::agenda::{Agenda, Group};
+use rebound::store::alerts::{AlertRow, alert_key};
 use rebound::store::decisions::{self, Decided, Decisions, Happening};
+use rebound::store::outbox::Outbox;
 use rebound::store::suppressions::Suppressions;
-use rebound::store::timeline::{AlertRow, Timeline};
 use rebound::store::version::SeenVersion;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::Note;
@@ -163,18 +164,18 @@ async fn what_others_write_meanwhile_is_not_undone_and_the_address_is_gone_out_o
     list.merge(&carl, None, None, &complaint("with ann@example.com in copy", 1)).await.unwrap();
     let put = list.find("carl@example.com").await.unwrap().unwrap().seen;
     let receipt = json!({ "why": "ann@example.com clicked too" }).to_string();
-    let decided = Decided { receipt, is_settled: false, carrier: "c2".to_owned(), at: UnixMillis(2) };
+    let decided = Decided { receipt, is_settled: false, owner: "c2".to_owned(), at: UnixMillis(2) };
 
     let (mut of_events, mut of_the_list) = (0, 0);
     let report = scene.forgets_while(async |is_the_list| match (is_the_list, of_events, of_the_list) {
         // Another value of what was read, and then attributes that were not there.
         (false, 0, _) => {
-            decisions.note_refused(&happening, "still not to ann@example.com").await.unwrap();
+            decisions.outbox().mark_rejected(happening.key(), "still not to ann@example.com").await.unwrap();
             of_events += 1;
         }
         (false, 1, _) => {
             decisions.decide(&happening, &decided, None).await.unwrap();
-            decisions.note_published(&happening, "m1", UnixMillis(3)).await.unwrap();
+            decisions.outbox().mark_published(happening.key(), Some("m1"), UnixMillis(3)).await.unwrap();
             of_events += 1;
         }
         (true, _, 0) => {
@@ -214,7 +215,7 @@ async fn a_row_that_others_keep_changing_is_left_to_the_next_run_and_is_said_to_
     let mut writes = 0;
     let report = scene.forgets_while(async |_| {
         writes += 1;
-        decisions.note_refused(&happening, &format!("{writes} to ann@example.com")).await.unwrap();
+        decisions.outbox().mark_rejected(happening.key(), &format!("{writes} to ann@example.com")).await.unwrap();
     });
     let error = report.await.unwrap_err();
     assert!(matches!(error, ForgetError::CallError(CallError::Transient(_))), "{error:?}");
@@ -269,11 +270,11 @@ async fn what_is_noted_of_a_row_that_was_deleted_meanwhile_does_not_bring_its_ke
     let ann = recipient("ann@example.com");
     let (decisions, _) = scene.claimed().await;
     let happening = Happening::new("e1", "email.clicked", &[ann]);
-    decisions.note_published(&happening, "m1", UnixMillis(3)).await.unwrap();
-    decisions.note_refused(&happening, "why").await.unwrap();
+    decisions.outbox().mark_published(happening.key(), Some("m1"), UnixMillis(3)).await.unwrap();
+    decisions.outbox().mark_rejected(happening.key(), "why").await.unwrap();
 
     let calls = scene.place.calls(Duration::from_secs(60));
-    let timeline = Timeline::new(calls.clone(), &scene.tables.events);
+    let outbox = Outbox::new(calls.clone(), &scene.tables.events);
     let agenda = Agenda::new(calls, &scene.tables.agenda);
     let row = AlertRow {
         about: "e1".to_owned(),
@@ -281,10 +282,10 @@ async fn what_is_noted_of_a_row_that_was_deleted_meanwhile_does_not_bring_its_ke
         payload: "{}".to_owned(),
         expires_at: UnixMillis::now(),
     };
-    timeline.note_published(&row.about, &row.id, UnixMillis(3)).await.unwrap();
-    timeline.note_refused(&row.about, &row.id, "why").await.unwrap();
+    outbox.mark_published(alert_key(&row.about, &row.id), None, UnixMillis(3)).await.unwrap();
+    outbox.mark_rejected(alert_key(&row.about, &row.id), "why").await.unwrap();
     let digests = Agenda::digests(&Group { kind: "complaint", campaign: None }, UnixMillis::now());
-    timeline.fold(&row, &agenda, &digests).await.unwrap();
+    outbox.fold_alert(&row, &agenda, &digests).await.unwrap();
 
     let left = everything(&scene.place).await;
     assert_eq!(left.len(), 1, "only the claim about Bob: {left:#?}");

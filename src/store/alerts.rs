@@ -1,0 +1,104 @@
+//! The record of each alert: a row of the outbox, in the partition of what the alert is about: an email, `campaign#<name>`, a domain, a
+//! message.
+//!
+//! | attribute | value |
+//! | --- | --- |
+//! | `event` | `alert#<id>` |
+//! | `kind` | `alert` |
+//! | `folded_into` | the digest that it was grouped into instead of being published |
+//! | `expires_at` | seconds, DynamoDB's TTL |
+//!
+//! The others are those of the [outbox](super::outbox). The owner is the event that caused the alert, or a tick.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::Update;
+
+use super::agenda::{Agenda, Entry};
+use super::calls::update_item;
+use super::outbox::{Claim, ClaimOwner, Outbox, Settlement, has_any};
+use super::{Item, event_key, number, string, text};
+use crate::aws::CallError;
+use crate::time::UnixMillis;
+
+/// A refused alert is not claimed. One that is refused just before a takeover is published once more.
+const SETTLEMENT: Settlement<()> = Settlement {
+    read: |row| has_any(row, &["published_at", "folded_into", "refused"]).then_some(()),
+    takeover: "claimed_at = :seen AND attribute_not_exists(published_at) AND attribute_not_exists(folded_into)",
+};
+
+/// An alert's row, to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertRow {
+    /// The partition: what the alert is about.
+    pub about: String,
+    /// The alert's id.
+    pub id: String,
+    /// The alert, JSON.
+    pub payload: String,
+    /// When the record may be forgotten.
+    pub expires_at: UnixMillis,
+}
+
+impl Outbox {
+    /// Claims an alert for `owner`. A claim older than `lease` is taken over.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn claim_alert(
+        &self,
+        row: &AlertRow,
+        owner: &ClaimOwner,
+        now: UnixMillis,
+        lease: Duration,
+    ) -> Result<Claim<()>, CallError> {
+        let mut begun = alert_key(&row.about, &row.id);
+        begun.insert("kind".to_owned(), text("alert"));
+        begun.insert("payload".to_owned(), text(&row.payload));
+        begun.insert("expires_at".to_owned(), number(row.expires_at.seconds()));
+        self.claim(begun, owner, &SETTLEMENT, now, lease).await
+    }
+
+    /// Returns the payload of an alert that was claimed and is not settled.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn pending_alert(&self, about: &str, id: &str) -> Result<Option<String>, CallError> {
+        let Some(row) = self.calls.get(&self.table, alert_key(about, id)).await? else { return Ok(None) };
+        Ok((SETTLEMENT.read)(&row).is_none().then(|| string(&row, "payload").to_owned()))
+    }
+
+    /// Groups a claimed alert into the first of these digests that is not closed, once. Returns true if this call has done it.
+    ///
+    /// # Errors
+    /// DynamoDB can't be asked.
+    pub async fn fold_alert(&self, row: &AlertRow, agenda: &Agenda, digests: &[Entry]) -> Result<bool, CallError> {
+        for digest in digests {
+            let mut patience = self.calls.patience();
+            loop {
+                let note = Update::builder()
+                    .table_name(&self.table)
+                    .set_key(Some(alert_key(&row.about, &row.id)))
+                    .update_expression("SET folded_into = :digest")
+                    .condition_expression(
+                        "attribute_exists(email_id) AND attribute_not_exists(folded_into) AND attribute_not_exists(published_at)",
+                    )
+                    .expression_attribute_values(":digest", text(format!("{}#{}", digest.due.to_text(), digest.key)));
+                let items = vec![update_item(note)?, update_item(agenda.fold(digest))?];
+                match self.calls.transact(items).await {
+                    Ok(Ok(())) => return Ok(true),
+                    // Grouped before, by the try whose answer was lost, or by a function that crashed after it; or deleted meanwhile.
+                    Ok(Err(refused)) if refused.contains(&0) => return Ok(false),
+                    Ok(Err(_)) => break,
+                    Err(failure) => patience.with(failure).await?,
+                }
+            }
+        }
+        Err(CallError::Transient("every digest is closed".to_owned()))
+    }
+}
+
+/// The key of an alert's row.
+pub fn alert_key(about: &str, id: &str) -> Item {
+    event_key(about, &format!("alert#{id}"))
+}
