@@ -37,9 +37,9 @@ help: ## list the commands
 demo: ## the whole service at work, in memory, checked against its contract
 	@$(DEV_COMMAND) demo
 
-# Two tests for each core: many wait for a queue's or a feeder's time, and not for the processor.
+# Four tests for each core: many wait for a queue's or a feeder's time, and not for the processor.
 test: ## every test; what the fuzzers have found is among them
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} cargo test --workspace
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((4 * $$(getconf _NPROCESSORS_ONLN)))} cargo test --workspace
 
 # Stable Rust has no sanitizers. They would look for what only unsafe code does, which is forbidden here; panics, overflows, endless
 # loops and what the targets assert are found without. It needs a C++ compiler, for libFuzzer. What it finds of interest is in
