@@ -10,22 +10,22 @@
 //! - [`protect`]: what follows from stored events: counters, brakes, alerts; and what is due.
 //! - [`engage`]: who opened or clicked, and what to do about it.
 //!
-//! Pure, without I/O:
-//! - [`resend`]: what Resend sends: signatures, events, addresses, campaigns.
-//! - [`policy`]: what an event means, for its recipients and for its campaign.
-//! - [`message`]: what people and programs are told: alerts and decisions, in which words.
-//! - [`time`]: moments in integer milliseconds.
-//!
 //! The edges:
-//! - [`store`]: DynamoDB: what each table holds, and how it stays right.
-//! - [`aws`]: everything else of AWS: clients, requests, the stream, topics, the queue, secrets.
-//! - [`claude`]: the Messages API.
 //! - [`config`]: the environment variables.
 //! - [`metrics`]: what is measured, for CloudWatch.
+//! - [`store`]: DynamoDB: the contents of each table, and how they stay right.
+//! - [`claude`]: the Messages API.
+//! - [`aws`]: everything else of AWS: clients, requests, the stream, topics, the queue, secrets.
 //! - [`logging`]: structured lines on standard output.
 //!
-//! An arrow between them points only down this list; `scripts/arrows.py` has the rules, and `make lint` holds them. What is no part of the
-//! product is in packages of its own, in `crates/` and `benches/`.
+//! Pure, without I/O:
+//! - [`message`]: alerts and decisions, as they are published.
+//! - [`policy`]: the meaning of an event, for its recipients and for its campaign.
+//! - [`resend`]: signatures, events, addresses and campaigns, as Resend sends them.
+//! - [`time`]: moments in integer milliseconds.
+//!
+//! A module names only modules that stand below it in this list. `scripts/arrows.py` has the rules, and `make lint` checks them. Everything
+//! that is not the product is in packages of its own, in `crates/` and `benches/`.
 
 pub mod aws;
 pub mod claude;

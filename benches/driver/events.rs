@@ -6,8 +6,7 @@ use rebound::resend::signature::{MessageId, SigningSecret};
 use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::store::row::{Row, Stamp};
 use rebound::time::UnixMillis;
-use rebound_dev::LOCAL_SECRET;
-use rebound_dev::samples;
+use rebound_dev::{LOCAL_SECRET, samples};
 
 use crate::Failure;
 

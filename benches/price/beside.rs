@@ -14,9 +14,8 @@ use rebound_dev::running::{poll, queue_mappings};
 use rebound_dev::stack::EmbeddedAws;
 
 use crate::bill::{Bill, Line, MILLION, Used, of_function, seconds};
-use crate::function;
 use crate::mix::Mix;
-use crate::{Arguments, Counted, Failure, send, settle};
+use crate::{Arguments, Counted, Failure, function, send, settle};
 
 /// What DynamoDB adds to each item that it bills the storage of, in bytes
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).

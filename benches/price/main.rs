@@ -26,8 +26,7 @@ use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
 use rebound_dev::running::{feed, poll, queue_mappings};
-use rebound_dev::stack::EmbeddedAws;
-use rebound_dev::stack::Options;
+use rebound_dev::stack::{EmbeddedAws, Options};
 
 use self::beside::Beside;
 use self::bill::{Bill, Used};

@@ -14,8 +14,8 @@ use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
-use rebound_dev::running::{Clock, feed, in_process, tick, timeout_of};
-use rebound_dev::stack::{EmbeddedAws, Options, serve_function_url};
+use rebound_dev::running::{Clock, feed, in_process, serve_function_url, tick, timeout_of};
+use rebound_dev::stack::{EmbeddedAws, Options};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 

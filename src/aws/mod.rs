@@ -20,8 +20,6 @@ pub mod secret;
 pub mod stream;
 pub mod topic;
 
-pub use self::error::{CallError, describe, has_timed_out};
-
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -33,6 +31,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, tls};
+
+pub use self::error::{CallError, describe, has_timed_out};
 
 /// An item as the SDK for DynamoDB takes and gives it.
 pub type Item = HashMap<String, AttributeValue>;

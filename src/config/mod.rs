@@ -5,7 +5,6 @@ mod engage;
 use std::str::FromStr;
 
 pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyPlace};
-
 use crate::aws::NotSet;
 use crate::policy::numbers::{Policy, PolicyError};
 use crate::resend::campaign::CampaignTags;

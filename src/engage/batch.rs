@@ -13,60 +13,10 @@ use super::classify::Classifier;
 use super::decide::{DecideOutcome, Decider};
 use super::later::Later;
 use super::publish::Publisher;
+use super::step::{BatchMessage, MessageOutcome, NextStep};
 use crate::aws::CallError;
 use crate::aws::queue::Delivery;
 use crate::aws::stream::{BatchAnswer, ItemFailure};
-use crate::message::notification::Notification;
-use crate::store::decisions::Happening;
-
-/// A message of the batch, and what is next for it.
-pub(super) struct BatchMessage<'a> {
-    pub(super) delivery: &'a Delivery,
-    pub(super) step: NextStep,
-}
-
-/// The next step of a message. Each step puts another in its place.
-pub(super) enum NextStep {
-    /// None: the message is handled, or is retried later.
-    Finish(MessageOutcome),
-    /// To publish a decision that an earlier delivery stored.
-    PublishPending(Happening),
-    /// To decide about a candidate.
-    Decide(Box<Candidate>),
-    /// To publish a decision, together with the others of the batch.
-    Publish(Happening, Box<Notification>),
-}
-
-/// The result of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum MessageOutcome {
-    /// There is nothing more to do.
-    Done,
-    /// The queue delivers the message again.
-    Retry {
-        /// The reason, for the log.
-        why: String,
-        /// The shortest wait before that.
-        wait: Duration,
-    },
-}
-
-impl NextStep {
-    /// The end of a message that is handled.
-    pub(super) const DONE: Self = Self::Finish(MessageOutcome::Done);
-}
-
-impl From<CallError> for MessageOutcome {
-    fn from(error: CallError) -> Self {
-        Self::Retry { why: error.to_string(), wait: Duration::ZERO }
-    }
-}
-
-impl From<Result<MessageOutcome, CallError>> for NextStep {
-    fn from(result: Result<MessageOutcome, CallError>) -> Self {
-        Self::Finish(result.unwrap_or_else(MessageOutcome::from))
-    }
-}
 
 /// The steps of a batch.
 pub(super) struct Steps<'a> {

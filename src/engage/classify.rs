@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use futures_util::future;
 
 use super::MOST_JUDGED;
-use super::batch::NextStep;
 use super::candidate::{Candidate, EventDetails};
 use super::eligibility::Eligibility;
 use super::opt_out::OptOuts;
 use super::run::{Activity, Run};
+use super::step::NextStep;
 use super::timeline::{EmailRows, OpenOrClickContext, TimelineEvent};
 use crate::aws::CallError;
 use crate::aws::queue::{Delivery, Engagement};

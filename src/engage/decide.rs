@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::LEASE;
 use super::ask::{Advice, Advisor};
-use super::batch::MessageOutcome;
 use super::candidate::Candidate;
 use super::dossier::Dossier;
 use super::facts::Briefing;
 use super::guards::{FollowupLimits, GuardedChoice, Guards};
 use super::run::{Activity, Run};
+use super::step::MessageOutcome;
 use crate::aws::CallError;
 use crate::aws::queue::Delivery;
 use crate::message::decision::{Asked, By, Done, Receipt};

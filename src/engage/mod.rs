@@ -43,6 +43,7 @@ mod opt_out;
 mod publish;
 mod purse;
 mod run;
+mod step;
 mod timeline;
 
 use std::sync::Arc;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, stream};
 
-use super::batch::{BatchMessage, MessageOutcome, NextStep};
 use super::run::Run;
+use super::step::{BatchMessage, MessageOutcome, NextStep};
 use super::{AT_ONCE, LEASE};
 use crate::aws::CallError;
 use crate::aws::breaker::Breaker;

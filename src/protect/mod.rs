@@ -32,9 +32,6 @@ mod run;
 mod soft_bounces;
 mod tick;
 
-pub use self::event_row::wants;
-pub use self::run::Activity;
-
 use std::time::Duration;
 
 use lambda_runtime::{Error, LambdaEvent};
@@ -45,16 +42,16 @@ use self::alerts::Alerts;
 use self::brakes::Brakes;
 use self::delays::Delays;
 use self::domains::Domains;
+pub use self::event_row::wants;
+pub use self::run::Activity;
 use self::run::{Did, Run, metrics};
 use self::tick::Tick;
-use crate::aws::AwsEnvironment;
-use crate::aws::CallError;
 use crate::aws::breaker::Breaker;
 use crate::aws::queue::Queue;
 use crate::aws::stream::{BatchAnswer, Invocation, Record};
 use crate::aws::topic::Topic;
-use crate::config::EnvironmentError;
-use crate::config::ProtectConfig;
+use crate::aws::{AwsEnvironment, CallError};
+use crate::config::{EnvironmentError, ProtectConfig};
 use crate::metrics::Metrics;
 use crate::store::agenda::Agenda;
 use crate::store::calls::Calls;

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-use serde_json::json;
-
 use lambda_http::http::header::{ALLOW, CONTENT_TYPE};
 use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Response};
+use serde::Serialize;
+use serde_json::json;
 use strum::IntoStaticStr;
 
 use crate::aws::edge::BodyNotBase64;

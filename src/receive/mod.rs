@@ -30,8 +30,7 @@ use crate::policy::suppression::{Change, Protection, protection};
 use crate::resend::event::Event;
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::{Claim, MessageId, SignatureError, SigningSecrets};
-use crate::store::row::MAX_BODY_BYTES;
-use crate::store::row::{Row, Stamp};
+use crate::store::row::{MAX_BODY_BYTES, Row, Stamp};
 use crate::store::write::{MAX_RECIPIENTS, WriteError, Writer, Written};
 use crate::time::{UnixMillis, time_to_work};
 

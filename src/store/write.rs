@@ -1,7 +1,5 @@
 //! The one write that makes a webhook durable.
 
-use super::patience::{FIRST_PAUSE, LONGEST_PAUSE, UNCLEAR_TRIES};
-use crate::aws::backoff::Backoff;
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
@@ -10,10 +8,12 @@ use tokio::time::Instant;
 
 use super::calls::{Change as Condition, check_item, put_item};
 use super::failure::Failure;
+use super::patience::{FIRST_PAUSE, LONGEST_PAUSE, UNCLEAR_TRIES};
 use super::row::Row;
 use super::suppressions::Stored;
 use super::{NOT_THERE, recipient_key, text};
 use crate::aws::CallError;
+use crate::aws::backoff::Backoff;
 use crate::policy::suppression::Change;
 use crate::resend::recipient::Recipient;
 

@@ -16,8 +16,7 @@ use rebound_dev::{samples, stream_records};
 use serde_json::{Value, json};
 
 use crate::protect::{NOW, Stage};
-use crate::support::any_port;
-use crate::support::program;
+use crate::support::{any_port, program};
 
 /// The row of a sample, as `edit` makes it.
 fn row(event_type: &str, number: u64, at: &str, edit: impl Fn(&mut Value)) -> Row {

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use rebound::policy::brake::State;
-use rebound::policy::brake::{Brake, Status};
+use rebound::policy::brake::{Brake, State, Status};
 use rebound::policy::followup::Taken;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;

@@ -16,11 +16,11 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Request, Response, StatusCode};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::server::{Server, json_response};
 use super::uuid;
-use jiff::Timestamp;
 
 /// A mapping of a stream or a queue to a function.
 #[derive(Clone, Debug)]

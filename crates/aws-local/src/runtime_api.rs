@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, Request, Response, StatusCode};
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::server::{HangUp, Reply, Server, json_response};
-use jiff::Timestamp;
 
 /// What the function answered: its result, or the error that it reported.
 pub type Answer = Result<Bytes, Bytes>;

@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::StatusCode;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::server::{Server, json_response};
 use super::uuid;
-use jiff::Timestamp;
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 

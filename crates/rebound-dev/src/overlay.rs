@@ -12,18 +12,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use aws_local::server::{Reply, Server, json_response};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
+use rebound::aws::{NotSet, describe};
+use rebound::store::tables::{TABLES, Table};
+use rebound::store::{Item, string};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::stack::{EmbeddedAws, Options, StartError};
-use aws_local::server::{Reply, Server, json_response};
-use rebound::aws::{NotSet, describe};
-use rebound::store::tables::{TABLES, Table};
-use rebound::store::{Item, string};
 
 /// What DynamoDB's own protocol is called.
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";

@@ -5,26 +5,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_local::feeder::{self, Feeder, Invoke};
+use aws_local::function_url;
+use aws_local::poller::{self, Poller};
+use aws_local::runtime_api::RuntimeApi;
+use aws_local::sam::{Mapping, QueueMapping, TemplateError};
+use aws_local::server::Server;
 use lambda_runtime::{Context, LambdaEvent};
+use rebound::aws::edge;
+use rebound::aws::queue::Delivery;
+use rebound::aws::stream::Invocation;
+use rebound::config::{EngageConfig, EnvironmentError};
+use rebound::engage::Engager;
+use rebound::protect::Protector;
+use rebound::receive::Receiver;
+use rebound::time::UnixMillis;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::stack::{EmbeddedAws, StartError};
 use crate::template::template;
-use aws_local::feeder::{self, Feeder, Invoke};
-use aws_local::poller::{self, Poller};
-use aws_local::runtime_api::RuntimeApi;
-use aws_local::sam::{Mapping, QueueMapping, TemplateError};
-use rebound::aws::edge;
-use rebound::aws::queue::Delivery;
-use rebound::aws::stream::Invocation;
-use rebound::config::EngageConfig;
-use rebound::config::EnvironmentError;
-use rebound::engage::Engager;
-use rebound::protect::Protector;
-use rebound::receive::Receiver;
-use rebound::time::UnixMillis;
 
 /// How a function's clock runs: as the world's, or faster.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +75,16 @@ pub fn receiving(receiver: Arc<Receiver>, timeout: Duration) -> Invoke {
             serde_json::to_value(reply).map_err(|error| error.to_string())
         })
     })
+}
+
+/// Serves a receiver's function URL.
+///
+/// # Errors
+/// The address is taken.
+pub async fn serve_function_url(address: SocketAddr, receiver: Receiver) -> Result<Server, StartError> {
+    let timeout = template()?.function_timeout("receive")?;
+    let serving = function_url::serve(address, receiving(Arc::new(receiver), timeout)).await;
+    serving.map_err(|error| StartError::Listen(address, error))
 }
 
 /// Invokes a protector in this process, as Lambda does, with the time of `clock`.

@@ -1,10 +1,9 @@
 //! A signed sample of every event, and of what else functions are invoked with, from `events/`.
 
 use include_dir::{Dir, include_dir};
-use serde_json::Value;
-
 use rebound::resend::event::Event;
 use rebound::time::UnixMillis;
+use serde_json::Value;
 
 static EVENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../events");
 

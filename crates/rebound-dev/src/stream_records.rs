@@ -4,10 +4,9 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
-
 use rebound::store::row::{Row, item_size};
 use rebound::store::{Item, as_number};
+use serde_json::{Map, Value, json};
 
 /// The names that the stack's table and its stream have in an account of nobody's.
 const STREAM: &str = "arn:aws:dynamodb:eu-west-1:000000000000:table/rebound-events/stream/2026-11-20T00:00:00.000";

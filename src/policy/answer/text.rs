@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::Token;
 use super::fold::views;
 use super::hidden::is_hidden;
-use super::links;
 use super::refusal::{Excerpt, TextFault};
+use super::{Token, links};
 
 /// The most characters of a subject.
 pub const SUBJECT_CHARS: usize = 150;

@@ -17,13 +17,12 @@ mod state;
 use serde::Serialize;
 use strum::{EnumString, IntoStaticStr};
 
+pub use self::state::State;
 use super::counting::{Counter, Figures};
 use super::late::Late;
 use super::numbers::{BrakePolicy, Limit};
 use crate::resend::campaign::Cohort;
 use crate::time::{UnixMillis, days, hours};
-
-pub use self::state::State;
 
 impl Limit {
     /// Whether `number` of `total` reach it.

@@ -19,8 +19,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use tokio::time::Instant;
 
 pub(super) use self::read::{Order, Range};
-pub use self::whole::Page;
-pub use self::whole::Wanted;
+pub use self::whole::{Page, Wanted};
 use super::Item;
 use super::failure::Failure;
 use super::patience::Patience;

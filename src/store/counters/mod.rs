@@ -70,6 +70,8 @@ mod seen;
 mod tally;
 mod view;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 pub use self::late::add_late;
 use self::memory::{Memory, memories};
 use self::tally::Tally;
@@ -80,7 +82,6 @@ use super::{Item, text};
 use crate::aws::CallError;
 use crate::policy::counting::{Count, Figures};
 use crate::resend::campaign::{Campaign, Cohort};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// How many cohorts and late sums one transaction adds to, and how many memories it writes. It holds 100 items at most; a memory that
 /// moves a count writes two more items, and adds to a cohort more.

@@ -12,8 +12,7 @@ use rebound_dev::samples;
 use rebound_dev::stack::{EmbeddedAws, Options};
 use serde_json::{Value, json};
 
-use crate::support::program;
-use crate::support::{any_port, hand_over, log_line, now, secret};
+use crate::support::{any_port, hand_over, log_line, now, program, secret};
 
 /// The samples that the batch is about, with the ids that it names them by.
 fn story() -> Vec<SignedMessage> {

@@ -6,9 +6,8 @@ use aws_local::faults::Fault;
 use rebound::aws::stream::BatchAnswer;
 use serde_json::Value;
 
-use super::contact;
 use super::domains::updated;
-use super::{HOUR, MINUTE, NOW, Stage, after, message_of, soon};
+use super::{HOUR, MINUTE, NOW, Stage, after, contact, message_of, soon};
 
 /// A domain that is pending after it was verified, and two people whom webhooks lifted, where one is no alert.
 async fn stored() -> (Stage, Vec<Value>) {

@@ -10,11 +10,10 @@ mod random;
 mod upstream;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use std::{fmt, io};
 
 use tokio::sync::{RwLock, watch};
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
@@ -14,7 +15,6 @@ use super::chaos::Dice;
 use super::invoke::{Invoke, first_failure};
 use super::progress::{Record, Waiting};
 use crate::sam::Mapping;
-use jiff::Timestamp;
 
 /// The largest event of an invocation, as Lambda has it, less what surrounds the records.
 const MOST_BYTES: usize = 6 * 1024 * 1024 - 1024;

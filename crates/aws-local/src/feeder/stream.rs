@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::FeedError;
-
 use crate::dynamodb_api::{Access, DynamoDbApi, DynamoDbApiError};
 
 /// The most records of one read, as DynamoDB has it.

@@ -19,8 +19,7 @@ use tokio::time::Instant;
 
 use self::batch::{Batch, Mapped};
 use super::feeder::Invoke;
-use crate::describe;
-use crate::sam;
+use crate::{describe, sam};
 
 /// The most messages that one receive, or one deletion, takes.
 const MOST_MESSAGES: usize = 10;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, Response, StatusCode};
+use jiff::Timestamp;
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -24,7 +25,6 @@ use self::request::{Refused, read, refused};
 use super::journal::Journal;
 use super::server::{Server, json_response};
 use super::uuid;
-use jiff::Timestamp;
 
 const CONTENT_TYPE: &str = "text/xml";
 

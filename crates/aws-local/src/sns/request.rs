@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::Published;
 use crate::uuid;
-use jiff::Timestamp;
 
 /// The message and its attributes together:
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html>.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::time::Instant;
 
 use crate::journal::Journal;
 use crate::uuid;
-use jiff::Timestamp;
 
 /// How many messages of a queue are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

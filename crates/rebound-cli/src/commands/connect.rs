@@ -6,12 +6,12 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::connect::probe::Proof;
 use rebound_cli::operate::connect::{Connected, Done, connect};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
+use rebound_dev::commands::Failure;
+use rebound_dev::output::{self, shown};
 use serde_json::json;
 
 use crate::commands::place::PlaceArguments;
 use crate::commands::suppressions::from_resend;
-use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, shown};
 
 /// Register the webhook at Resend, put its signing secret in place, and take over whom Resend suppresses.
 ///

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use comfy_table::Color;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::doctor::{Check, Verdict, examine};
+use rebound_dev::commands::Failure;
+use rebound_dev::output::{self, Cell, shown};
 use serde_json::json;
 
 use crate::commands::place::PlaceArguments;
-use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, Cell, shown};
 
 /// Check whether everything works, and say what to do where it doesn't.
 ///

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rebound::resend::recipient::Recipient;
 use rebound_cli::operate::forget::{Mode, RECOVERABLE_DAYS, Tables, forget};
+use rebound_dev::commands::Failure;
+use rebound_dev::output;
 use serde_json::json;
 
 use crate::commands::place::PlaceArguments;
 use crate::commands::suppressions::NoteArguments;
-use rebound_dev::commands::Failure;
-use rebound_dev::output;
 
 /// Erase everything about an address, in every table, but that it must not get email of any kind.
 ///

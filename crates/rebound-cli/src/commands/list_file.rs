@@ -5,7 +5,6 @@ use std::io::Read;
 
 use rebound_cli::operate::lists::file::ListError;
 use rebound_cli::operate::lists::{Line, LineCounts, ListReader};
-
 use rebound_dev::commands::Failure;
 
 /// A list that is open.

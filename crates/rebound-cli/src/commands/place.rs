@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use rebound_cli::operate::place::{Options, Place, STACK};
 use rebound_dev::LOCAL_FILE;
-
 use rebound_dev::commands::Failure;
 
 #[derive(Clone, Debug, clap::Args)]

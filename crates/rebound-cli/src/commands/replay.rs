@@ -8,13 +8,13 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::replay::effects::Effects;
 use rebound_cli::operate::replay::select::Selection;
 use rebound_cli::operate::replay::{Function, On, Report, replay};
+use rebound_dev::commands::Failure;
+use rebound_dev::output::{self, shown};
 use rebound_dev::overlay::Overlay;
 use serde_json::json;
 
 use crate::commands::place::PlaceArguments;
 use crate::commands::timeline::time;
-use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, shown};
 
 /// How many of many things are shown.
 const MOST: usize = 20;

@@ -9,13 +9,12 @@ use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::suppressions::List;
 use rebound_cli::operate::timeline::{Entry, of_address, of_email};
-use serde_json::{Map, Value, json};
-
-use crate::commands::check;
-use crate::commands::place::PlaceArguments;
-use crate::commands::suppressions;
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, moment, shown};
+use serde_json::{Map, Value, json};
+
+use crate::commands::place::PlaceArguments;
+use crate::commands::{check, suppressions};
 
 /// Tell everything that happened to an email, or to an address, in order of happening.
 ///

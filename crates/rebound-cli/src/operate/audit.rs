@@ -11,7 +11,6 @@
 //! | `expires_at` | seconds, DynamoDB's TTL: after 400 days |
 
 use aws_sdk_dynamodb::types::AttributeValue;
-
 use rebound::aws::CallError;
 use rebound::message::text::one_line;
 use rebound::store::calls::Calls;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::scan::{Wanted, scan};
 use rebound::aws::CallError;
 use rebound::policy::brake::State;
 use rebound::policy::counting::{Counter, Figures};
@@ -12,6 +11,8 @@ use rebound::store::calls::Calls;
 use rebound::store::counters::{Campaigns, add_late, cohort_figures};
 use rebound::store::string;
 use rebound::time::{UnixMillis, days};
+
+use super::scan::{Wanted, scan};
 
 /// A campaign, as far as it is counted.
 #[derive(Clone, Debug, Default, PartialEq)]

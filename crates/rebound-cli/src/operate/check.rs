@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
-
 use rebound::aws::CallError;
 use rebound::resend::recipient::Recipient;
 use rebound::store::calls::Calls;

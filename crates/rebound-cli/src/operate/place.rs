@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials;
+use rebound::aws::{AwsEnvironment, NotSet, describe};
+use rebound::store::calls::Calls;
+use rebound::store::tables::TABLES;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::operate::clients;
-use rebound::aws::{AwsEnvironment, NotSet, describe};
-use rebound::store::calls::Calls;
-use rebound::store::tables::TABLES;
 
 /// The name of the stack, unless told otherwise: as in `samconfig.toml`.
 pub const STACK: &str = "rebound";

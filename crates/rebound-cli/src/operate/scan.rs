@@ -6,12 +6,11 @@
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
-use tokio::sync::mpsc;
-
 use rebound::aws::CallError;
 use rebound::store::Item;
 pub use rebound::store::calls::Wanted;
 use rebound::store::calls::{Calls, Page};
+use tokio::sync::mpsc;
 
 /// How many segments are read at once.
 pub const SEGMENTS: i32 = 8;

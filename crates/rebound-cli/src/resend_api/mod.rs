@@ -9,10 +9,11 @@ mod answer;
 mod list;
 mod told;
 
-use rebound::aws::backoff::Backoff;
 use std::fmt;
 use std::time::Duration;
 
+use rebound::aws::backoff::Backoff;
+use rebound::resend::json::mended;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
@@ -23,7 +24,6 @@ pub use self::list::{CutShort, Listed, Unread};
 use self::list::{Entry, PAGE, Reader};
 use self::told::Made;
 pub use self::told::{Delivered, SecretText, Suppressed, Webhook};
-use rebound::resend::json::mended;
 
 /// Where it is, unless the environment names another.
 pub const BASE_URL: &str = "https://api.resend.com";

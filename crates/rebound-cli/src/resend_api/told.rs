@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use rebound::resend::recipient::Recipient;
+use rebound::resend::signature::SecretError;
 use serde_json::Value;
 
 use super::list::Entry;
-use rebound::resend::recipient::Recipient;
-use rebound::resend::signature::SecretError;
 
 /// A webhook's signing secret, as text. Never printed.
 #[derive(Clone, PartialEq, Eq)]

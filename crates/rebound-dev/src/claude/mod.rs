@@ -5,12 +5,12 @@ mod decide;
 mod request;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{fmt, io};
 
+use aws_local::server::{HangUp, Reply, Server, json_response};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -18,7 +18,6 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use self::request::Refused;
-use aws_local::server::{HangUp, Reply, Server, json_response};
 
 const JSON: &str = "application/json";
 

@@ -4,17 +4,15 @@
 
 use std::process::ExitCode;
 
-use crate::samples;
 use aws_local::function_url;
-use rebound::resend::signed::SignedMessage;
-
-use crate::LOCAL_SECRET;
 use rebound::resend::signature::{SigningSecret, SigningSecrets};
+use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 
 use crate::commands::values::url;
 use crate::commands::{Failure, variable};
 use crate::output::shown;
+use crate::{LOCAL_SECRET, samples};
 
 /// Sign a sample event now, and print it as Lambda's event, or post it.
 ///

@@ -1,11 +1,11 @@
 //! Contacts (<https://resend.com/docs/api-reference/contacts/create-contact>).
 
+use aws_local::uuid;
 use hyper::Method;
 use serde_json::{Value, json};
 
 use super::http::{Answer, Ask, Pages, created, missing, moment, no_such, not_allowed, ok, page};
 use super::webhooks::with;
-use aws_local::uuid;
 
 /// The fields that a request may set.
 const FIELDS: [&str; 3] = ["first_name", "last_name", "unsubscribed"];

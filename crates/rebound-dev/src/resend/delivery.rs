@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use super::webhooks::{Hook, with};
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
+use serde_json::{Value, json};
+
+use super::webhooks::{Hook, with};
 
 /// Time between the first try and the second.
 const NEXT_TRY: Duration = Duration::from_secs(5);

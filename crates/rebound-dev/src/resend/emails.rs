@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_local::uuid;
 use hyper::Method;
+use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
 use super::http::{Answer, Ask, Pages, error, invalid, missing, moment, no_such, not_allowed, ok, page};
 use super::suppressions::Suppressions;
 use super::webhooks::with;
-use aws_local::uuid;
-use rebound::time::UnixMillis;
 
 /// Time for which a key is remembered.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use aws_local::server::json_response;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use serde_json::{Value, json};
-
-use aws_local::server::json_response;
 use rebound::time::UnixMillis;
+use serde_json::{Value, json};
 
 const JSON: &str = "application/json; charset=utf-8";
 

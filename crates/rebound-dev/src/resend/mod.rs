@@ -20,13 +20,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use aws_local::server::Server;
+use rebound::resend::signed::new_message_id;
 use serde_json::Value;
 
 use self::delivery::{Delivery, Logged};
 pub use self::door::SENDING_KEY;
 use self::state::State;
-use aws_local::server::Server;
-use rebound::resend::signed::new_message_id;
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use aws_local::server::{HangUp, Reply};
 use hyper::Request;
 use hyper::body::Bytes;
+use rebound::time::UnixMillis;
 
 use super::Behaviour;
 use super::contacts::Contacts;
@@ -13,8 +15,6 @@ use super::emails::Emails;
 use super::http::{Answer, Ask, error, html, no_such};
 use super::suppressions::Suppressions;
 use super::webhooks::Webhooks;
-use aws_local::server::{HangUp, Reply};
-use rebound::time::UnixMillis;
 
 pub(super) type Plan = Box<dyn FnMut(&str, &str) -> Option<Behaviour> + Send>;
 

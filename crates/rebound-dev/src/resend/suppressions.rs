@@ -1,12 +1,12 @@
 //! The list of suppressions (<https://resend.com/docs/api-reference/suppressions/list-suppressions>).
 
+use aws_local::uuid;
 use hyper::Method;
+use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
 use super::http::{Answer, Ask, Pages, created, invalid, missing, moment, no_such, not_allowed, ok, page};
 use super::webhooks::with;
-use aws_local::uuid;
-use rebound::time::UnixMillis;
 
 /// Most addresses of a batch.
 const BATCH: usize = 100;

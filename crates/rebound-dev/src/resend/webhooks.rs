@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use aws_local::uuid;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
+use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
 use super::delivery::{Delivery, Logged};
 use super::http::{Answer, Ask, Pages, created, invalid, missing, no_such, not_allowed, ok, page};
-use aws_local::uuid;
-use rebound::time::UnixMillis;
 
 /// Time for which an old secret still signs.
 const OLD_SIGNS: Duration = Duration::from_secs(24 * 60 * 60);

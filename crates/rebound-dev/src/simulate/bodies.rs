@@ -1,8 +1,7 @@
 //! The bodies of webhooks, in the shapes that Resend's have: today's, and older ones.
 
-use serde_json::{Map, Value, json};
-
 use rebound::time::UnixMillis;
+use serde_json::{Map, Value, json};
 
 /// A mail program on a phone: a person.
 pub const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \

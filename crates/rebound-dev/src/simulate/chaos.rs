@@ -1,11 +1,11 @@
 //! In which order the webhooks come, and what comes besides.
 
-use strum::{IntoStaticStr, VariantArray};
-
-use super::story::{Message, Story};
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
+use strum::{IntoStaticStr, VariantArray};
+
+use super::story::{Message, Story};
 
 /// What may go wrong on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]

@@ -5,14 +5,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
+use rebound::aws::backoff::Backoff;
+use rebound::resend::signature::SigningSecret;
+use rebound::time::UnixMillis;
 use reqwest::Client;
 use serde_json::Value;
 
 use super::chaos::{Chaos, Kind, Request, signed};
 use super::story::{Message, Story};
-use rebound::aws::backoff::Backoff;
-use rebound::resend::signature::SigningSecret;
-use rebound::time::UnixMillis;
 
 /// How often a message is sent that is not taken.
 const TRIES: u32 = 12;

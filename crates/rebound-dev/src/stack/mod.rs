@@ -10,12 +10,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
-
-use self::queues::{journal, set_up};
-use self::shell::{HANDED_ON, identity};
-use crate::running::receiving;
-use crate::{LOCAL_SECRET, template::template};
 use aws_credential_types::Credentials;
 use aws_local::control::LocalControl;
 use aws_local::dynamodb::{DynamoDbError, EmbeddedDynamoDb, is_local, make_tables};
@@ -26,12 +20,17 @@ use aws_local::sam::TemplateError;
 use aws_local::secrets_manager::LocalSecretsManager;
 use aws_local::sns::LocalSns;
 use aws_local::sqs::LocalSqs;
-use aws_local::{function_url, server::Server};
 use rebound::aws::{AwsEnvironment, NotSet};
 use rebound::config::EnvironmentError;
 use rebound::engage::Engager;
 use rebound::protect::Protector;
 use rebound::receive::Receiver;
+use serde_json::json;
+
+use self::queues::{journal, set_up};
+use self::shell::{HANDED_ON, identity};
+use crate::LOCAL_SECRET;
+use crate::template::template;
 
 /// The name of the webhook secret in the local Secrets Manager.
 pub const SECRET_NAME: &str = "rebound/webhook";
@@ -325,14 +324,4 @@ fn access(as_whom: &BTreeMap<String, String>, dynamodb: &str) -> Access {
     let token = variable("AWS_SESSION_TOKEN");
     let credentials = Credentials::from_keys(text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"), token);
     Access { endpoint: dynamodb.to_owned(), region: text("AWS_REGION"), credentials }
-}
-
-/// Serves a receiver's function URL.
-///
-/// # Errors
-/// The address is taken.
-pub async fn serve_function_url(address: SocketAddr, receiver: Receiver) -> Result<Server, StartError> {
-    let timeout = template()?.function_timeout("receive")?;
-    let serving = function_url::serve(address, receiving(Arc::new(receiver), timeout)).await;
-    serving.map_err(|error| StartError::Listen(address, error))
 }

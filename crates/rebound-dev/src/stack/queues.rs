@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE, Options, StartError};
 use aws_local::journal::Journal;
 use aws_local::sam::TemplateError;
 use aws_local::sqs::{LocalSqs, Pace};
 
+use super::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE, Options, StartError};
 use crate::template::template;
 
 /// Where queues and topics are kept: beside the tables, if those are in a file.

@@ -3,8 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::message::alert::{Alert, Kind, Severity};
-use crate::policy::brake::State;
-use crate::policy::brake::{Status, View};
+use crate::policy::brake::{State, Status, View};
 use crate::policy::counting::Counter;
 use crate::resend::campaign::Campaign;
 use crate::time::UnixMillis;

@@ -1,8 +1,7 @@
+use super::*;
 use crate::policy::numbers::FollowupPolicy;
 use crate::resend::campaign::Campaign;
 use crate::time::UnixMillis;
-
-use super::*;
 
 mod caps;
 mod quiet;

@@ -6,19 +6,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use comfy_table::Color;
-use rebound::policy::brake::State;
-use rebound::policy::brake::Status;
+use rebound::policy::brake::{State, Status};
 use rebound::policy::counting::{Counter, Figures};
 use rebound::policy::numbers::{BrakePolicy, Limit, Policy};
 use rebound::resend::campaign::Campaign;
 use rebound::time::{UnixMillis, days, hours};
 use rebound_cli::operate::campaigns::{Known, all, bounce_rate, complaint_rate, like, one, rate};
+use rebound_dev::commands::{Failure, variable};
+use rebound_dev::output::{self, Cell, moment, shown};
 use serde_json::{Value, json};
 
 use crate::commands::place::PlaceArguments;
-use rebound_dev::commands::Failure;
-use rebound_dev::commands::variable;
-use rebound_dev::output::{self, Cell, moment, shown};
 
 /// How many hours are shown one by one; of more, days.
 const MANY: usize = 48;

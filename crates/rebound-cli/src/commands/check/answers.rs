@@ -6,9 +6,8 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::Standing;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::Answer;
-use serde_json::{Value, json};
-
 use rebound_dev::output::{self, Cell, moment, shown};
+use serde_json::{Value, json};
 
 /// So many answers are shown in a table; of more, those that are no, a line each.
 const MANY: usize = 50;

@@ -7,20 +7,19 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-pub(crate) use self::answers::reason;
-use self::answers::{Answers, Asked};
-
 use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
 use rebound::store::counters::Campaigns;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::check;
 use rebound_cli::operate::lists::{Line, Unreadable};
-
-use crate::commands::list_file::ListFile;
-use crate::commands::place::PlaceArguments;
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, shown};
+
+pub(crate) use self::answers::reason;
+use self::answers::{Answers, Asked};
+use crate::commands::list_file::ListFile;
+use crate::commands::place::PlaceArguments;
 
 /// So many addresses are looked up together: no more than these are held in memory, however long a file is.
 const TOGETHER: usize = 10_000;

@@ -12,17 +12,15 @@ use rebound::resend::campaign::Campaign;
 use rebound::resend::signature::{SigningSecret, SigningSecrets};
 use rebound::time::UnixMillis;
 use rebound_cli::operate::place::{Place, is_local};
-use rebound_dev::LOCAL_SECRET;
+use rebound_dev::commands::values::{more_than_zero, url};
+use rebound_dev::commands::{Failure, variable};
 use rebound_dev::simulate::chaos::{self, Chaos};
 use rebound_dev::simulate::send::{Sending, send};
 use rebound_dev::simulate::story::{LEAST_SPAN, Story};
 use rebound_dev::simulate::verify::{Looking, verify};
+use rebound_dev::{LOCAL_SECRET, output};
 
 use crate::commands::place::PlaceArguments;
-use rebound_dev::commands::Failure;
-use rebound_dev::commands::values::{more_than_zero, url};
-use rebound_dev::commands::variable;
-use rebound_dev::output;
 
 /// Send a campaign's signed webhooks, and chaos, to any Rebound, and check what it makes of them.
 ///

@@ -1,11 +1,10 @@
 //! What came of a simulation.
 
+use rebound_dev::output::{self, shown};
 use rebound_dev::simulate::send::Sent;
 use rebound_dev::simulate::story::Story;
 use rebound_dev::simulate::verify::Findings;
 use serde_json::json;
-
-use rebound_dev::output::{self, shown};
 
 pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Findings, String>) {
     if json {

@@ -6,11 +6,11 @@ use rebound::policy::suppression::Reason;
 use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::Standing;
 use rebound_cli::operate::suppressions::{Done, Outcome};
+use rebound_dev::commands::Failure;
 use serde_json::json;
 
 use super::{NoteArguments, list, recipients};
 use crate::commands::place::PlaceArguments;
-use rebound_dev::commands::Failure;
 
 /// Suppress addresses: nothing may be sent to them until that is lifted.
 ///

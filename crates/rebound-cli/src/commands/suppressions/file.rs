@@ -13,13 +13,13 @@ use rebound_cli::operate::suppressions::List;
 use rebound_cli::operate::suppressions::export::{Format, WriteError, Writer, entries, is_recipients};
 use rebound_cli::operate::suppressions::import::{self, Read, Report, Unreadable};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
+use rebound_dev::commands::Failure;
+use rebound_dev::output;
 use serde_json::json;
 
 use super::{from_resend, list, note};
 use crate::commands::list_file::ListFile;
 use crate::commands::place::PlaceArguments;
-use rebound_dev::commands::Failure;
-use rebound_dev::output;
 
 /// Take over a list: a CSV, JSON lines, bare addresses, or Resend's own list.
 ///

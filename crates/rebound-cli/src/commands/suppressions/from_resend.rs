@@ -7,12 +7,12 @@ use rebound_cli::operate::place::Place;
 use rebound_cli::operate::suppressions::import::{Read, Report, Unreadable, import as merge};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::resend_api::{Listed, ResendError, Unread};
+use rebound_dev::commands::Failure;
+use rebound_dev::output;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{file, list, note};
-use rebound_dev::commands::Failure;
-use rebound_dev::output;
 
 /// The result of taking over Resend's list.
 #[derive(Serialize)]

@@ -10,13 +10,13 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::{self, Done};
 use rebound_cli::operate::scan::{Wanted, scan};
 use rebound_cli::operate::suppressions::export::is_recipients;
+use rebound_dev::commands::Failure;
+use rebound_dev::output::{self, moment, shown};
 use serde_json::json;
 
 use super::{list as list_of, recipients};
 use crate::commands::check;
 use crate::commands::place::PlaceArguments;
-use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, moment, shown};
 
 /// List who must not be written to.
 ///

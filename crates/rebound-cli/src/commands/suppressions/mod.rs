@@ -16,9 +16,7 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::Note;
 use rebound_cli::operate::place::Place;
 use rebound_cli::operate::suppressions::List;
-
-use rebound_dev::commands::Failure;
-use rebound_dev::commands::variable;
+use rebound_dev::commands::{Failure, variable};
 
 /// List, show, add, remove, restore, import and export who must not be written to.
 ///

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use rebound::time::UnixMillis;
 use rebound_cli::operate::suppressions::restore::{Mode, Restored};
+use rebound_dev::commands::Failure;
 use serde_json::json;
 
 use super::{list, note};
 use crate::commands::place::PlaceArguments;
 use crate::commands::timeline::time;
-use rebound_dev::commands::Failure;
 
 /// Suppress again whom webhooks lifted since then: after a synchronization of contacts that resubscribed everybody.
 ///

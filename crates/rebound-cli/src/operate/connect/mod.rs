@@ -11,17 +11,17 @@
 pub mod probe;
 pub mod secret;
 
+use rebound::policy::ids::short_hash;
+use rebound::policy::suppression::{Change, Effect, Grounds, Reason};
+use rebound::resend::recipient::Recipient;
+use rebound::resend::signature::MessageId;
+use rebound::time::UnixMillis;
 use serde::Serialize;
 
 use self::probe::Proof;
 use self::secret::SecretError;
 use super::place::{Place, PlaceError};
 use crate::resend_api::{Resend, ResendError, SecretText, Suppressed, Webhook};
-use rebound::policy::ids::short_hash;
-use rebound::policy::suppression::{Change, Effect, Grounds, Reason};
-use rebound::resend::recipient::Recipient;
-use rebound::resend::signature::MessageId;
-use rebound::time::UnixMillis;
 
 /// The types of event that Rebound acts on: they suppress or lift, are counted, tell people, or are decided about. Others are stored, if a
 /// webhook is subscribed to them.

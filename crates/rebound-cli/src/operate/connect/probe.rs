@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use rebound::resend::signature::SigningSecret;
+use rebound::resend::signed::{SignedMessage, new_message_id};
+use rebound::time::UnixMillis;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::secret::Stored;
 use crate::resend_api::SecretText;
-use rebound::resend::signature::SigningSecret;
-use rebound::resend::signed::{SignedMessage, new_message_id};
-use rebound::time::UnixMillis;
 
 /// How long the function may take to read its secret again: it does so at most once a minute.
 const PATIENCE: Duration = Duration::from_secs(80);

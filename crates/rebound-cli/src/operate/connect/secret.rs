@@ -1,11 +1,11 @@
 //! The signing secret where the function reads it: a secret of Secrets Manager, JSON, of which only our own fields are touched.
 
+use rebound::aws::describe;
+use rebound::time::{UnixMillis, hours};
 use serde_json::{Map, Value, json};
 
 use crate::operate::place::Place;
 use crate::resend_api::SecretText;
-use rebound::aws::describe;
-use rebound::time::{UnixMillis, hours};
 
 /// The field with the secrets, the newest first, separated by spaces.
 const SECRETS: &str = "RESEND_WEBHOOK_SECRET";

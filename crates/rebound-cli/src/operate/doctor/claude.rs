@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use rebound::claude::{VERSION, error_kind};
+use rebound::config::{DEFAULT_BASE_URL, DEFAULT_MODEL};
 use reqwest::StatusCode;
 
 use super::Check;
 use crate::operate::clients;
 use crate::operate::connect::secret;
 use crate::operate::place::Place;
-use rebound::claude::{VERSION, error_kind};
-use rebound::config::{DEFAULT_BASE_URL, DEFAULT_MODEL};
 
 const KEY: &str = "Claude's key";
 const MODEL: &str = "Claude's model";

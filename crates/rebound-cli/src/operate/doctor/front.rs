@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use rebound::resend::signature::SigningSecrets;
+
 use super::Check;
 use crate::operate::connect::probe::{Proof, nudge, probe};
 use crate::operate::connect::secret;
 use crate::operate::place::Place;
-use rebound::resend::signature::SigningSecrets;
 
 const URL: &str = "function URL";
 const SECRET: &str = "signing secret";

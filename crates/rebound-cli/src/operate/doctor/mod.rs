@@ -18,13 +18,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
+use rebound::aws::describe;
+use rebound::time::UnixMillis;
 use serde::Serialize;
 use strum::IntoStaticStr;
 
 use super::place::Place;
 use crate::operate::clients;
-use rebound::aws::describe;
-use rebound::time::UnixMillis;
 
 /// How long a check may take.
 const TIMEOUT: Duration = Duration::from_secs(25);

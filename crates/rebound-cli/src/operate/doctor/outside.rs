@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use rebound::time::UnixMillis;
+
 use super::{Check, Verdict};
 use crate::operate::connect::{ConnectError, NEEDED, NEEDED_WHERE_OFFERED, resend_of, secret};
 use crate::operate::place::Place;
 use crate::resend_api::{Delivered, Resend, ResendError, Webhook};
-use rebound::time::UnixMillis;
 
 const KEY: &str = "Resend's key";
 const WEBHOOK: &str = "webhook at Resend";

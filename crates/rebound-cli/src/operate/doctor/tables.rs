@@ -2,11 +2,11 @@
 
 use aws_sdk_dynamodb::types::{KeyType, StreamViewType, TableStatus, TimeToLiveStatus};
 use futures_util::future::join_all;
+use rebound::aws::describe;
+use rebound::store::tables::{TABLES, TTL_ATTRIBUTE, Table};
 
 use super::Check;
 use crate::operate::place::Place;
-use rebound::aws::describe;
-use rebound::store::tables::{TABLES, TTL_ATTRIBUTE, Table};
 
 const DEPLOY: &str = "deploy the stack again; if the table was made by hand, make it as template.yaml has it";
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::{Dimension, Statistic};
 use aws_sdk_sqs::types::QueueAttributeName;
+use rebound::aws::describe;
+use rebound::time::{UnixMillis, days, hours};
 
 use super::Check;
 use super::outside::ago;
 use crate::operate::clients;
 use crate::operate::place::Place;
-use rebound::aws::describe;
-use rebound::time::{UnixMillis, days, hours};
 
 const EVENTS: &str = "last event received";
 

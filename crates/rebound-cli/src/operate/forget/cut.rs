@@ -1,11 +1,11 @@
 //! Finding an address in texts, however it is written there, and cutting it out.
 
+use rebound::resend::json::mended;
+use rebound::resend::recipient::{Named, Recipient};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::folded::Folded;
-use rebound::resend::json::mended;
-use rebound::resend::recipient::{Named, Recipient};
 
 /// What is left where an address was.
 pub const CUT: &str = "forgotten";

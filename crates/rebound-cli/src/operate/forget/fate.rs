@@ -2,12 +2,12 @@
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-
-use super::cut::Cutter;
 use rebound::resend::event::{Addressees, Event};
 use rebound::resend::recipient::Recipient;
 use rebound::store::row::{self, RowKind};
 use rebound::store::{Item, as_number, number, string, text};
+
+use super::cut::Cutter;
 
 /// The value of `kind` of what is left of a webhook about somebody who was forgotten: its key, so that the same message, sent again, is
 /// still a duplicate and is not counted again.

@@ -2,14 +2,14 @@
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-
-use super::{ForgetError, Forgetting};
-use crate::operate::audit::Note;
 use rebound::aws::CallError;
 use rebound::store::calls::{Change, Written};
 use rebound::store::forgotten::{ForgottenKey, KEY_ITEM, REASON};
 use rebound::store::suppressions::Suppressions;
 use rebound::store::{Item, number, recipient_key};
+
+use super::{ForgetError, Forgetting};
+use crate::operate::audit::Note;
 
 impl Forgetting<'_> {
     /// That it must not be written to, before anything goes; with the note of it.

@@ -30,16 +30,17 @@ mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::cut::Cutter;
-use self::fate::{Fate, cut_attributes, fate, fate_in_list, fate_with_all};
-pub use self::tables::Tables;
-use super::audit::{Note, partition};
-use super::scan::{Wanted, scan};
 use rebound::aws::CallError;
 use rebound::resend::recipient::Recipient;
 use rebound::store::calls::{Calls, Written};
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, recipient_key, string, text};
+
+use self::cut::Cutter;
+use self::fate::{Fate, cut_attributes, fate, fate_in_list, fate_with_all};
+pub use self::tables::Tables;
+use super::audit::{Note, partition};
+use super::scan::{Wanted, scan};
 
 /// How many days point-in-time recovery keeps what was there
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html>).

@@ -1,7 +1,8 @@
 //! The address in a cell of a list, or why there is none.
 
-use super::cells::unguarded;
 use rebound::resend::recipient::Recipient;
+
+use super::cells::unguarded;
 
 /// How many characters of a cell are repeated in a message.
 const SHOWN: usize = 80;

@@ -19,6 +19,7 @@ pub mod shape;
 
 use std::io::{BufRead, BufReader, Chain, Cursor, Read};
 
+use rebound::resend::recipient::Recipient;
 use serde_json::{Map, Value};
 
 use self::address::recipient;
@@ -26,7 +27,6 @@ use self::cells::{Broken, cells, unguarded};
 use self::file::{HEAD, ListError};
 use self::lines::{Lines, MAX_LINE, TextLine};
 use self::shape::{Shape, column_of, decide, looks_like_an_entry};
-use rebound::resend::recipient::Recipient;
 
 /// How many lines tell how a list is written.
 const FIRST_LINES: usize = 20;

@@ -13,20 +13,19 @@ pub mod select;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rebound::aws::queue::{BATCH, Engagement, Queue};
+use rebound::aws::stream::Record;
+use rebound::aws::topic::Topic;
+use rebound::aws::{AwsEnvironment, CallError, NotSet, describe};
+use rebound::config::{ConfigError, ProtectConfig};
+use rebound::protect::Protector;
+use rebound::store::{Item, string};
+use rebound::time::UnixMillis;
 use tokio::time::Instant;
 
 use self::effects::Effects;
 use super::place::{Place, PlaceError};
 use crate::operate::clients;
-use rebound::aws::CallError;
-use rebound::aws::queue::{BATCH, Engagement, Queue};
-use rebound::aws::stream::Record;
-use rebound::aws::topic::Topic;
-use rebound::aws::{AwsEnvironment, NotSet, describe};
-use rebound::config::{ConfigError, ProtectConfig};
-use rebound::protect::Protector;
-use rebound::store::{Item, string};
-use rebound::time::UnixMillis;
 
 /// How many events are handled at once: as many as the stream's mapping for single ones hands over.
 const AT_ONCE: usize = 100;

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::{Function, ReplayError};
-use crate::operate::scan::{Wanted, scan};
 use rebound::aws::CallError;
 use rebound::protect;
 use rebound::store::calls::Calls;
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, as_number, number, string, text};
 use rebound::time::UnixMillis;
+
+use super::{Function, ReplayError};
+use crate::operate::scan::{Wanted, scan};
 
 /// What is wanted. Nothing in it: everything.
 #[derive(Clone, Debug, Default)]

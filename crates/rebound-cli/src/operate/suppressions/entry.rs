@@ -1,14 +1,14 @@
 //! An entry of a list as it stands in a file, and the changes that it makes.
 
-use serde::{Deserialize, Serialize};
-
-use crate::operate::lists::file::ListError;
-use crate::operate::lists::{Line, ListReader, Row, Unreadable};
 use rebound::policy::ids::short_hash;
 use rebound::policy::suppression::{Change, Effect, Grounds, Reason};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
+use serde::{Deserialize, Serialize};
+
+use crate::operate::lists::file::ListError;
+use crate::operate::lists::{Line, ListReader, Row, Unreadable};
 
 /// An entry of a list as it stands in a file, one for each recipient and reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

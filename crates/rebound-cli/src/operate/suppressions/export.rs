@@ -6,15 +6,15 @@
 
 use std::io::Write;
 
-use super::entry::Entry;
-use crate::operate::lists::cells::guarded;
 use rebound::message::text::{escaped, one_line_escaped};
 use rebound::policy::suppression::{Reason, Record};
-use rebound::store::Item;
 use rebound::store::forgotten::{self, KEY_ITEM};
-use rebound::store::string;
 use rebound::store::suppressions::Stored;
+use rebound::store::{Item, string};
 use rebound::time::UnixMillis;
+
+use super::entry::Entry;
+use crate::operate::lists::cells::guarded;
 
 /// The form of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,12 +119,12 @@ impl<W: Write> Writer<W> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-
-    use super::*;
-    use crate::operate::suppressions::import::read;
     use rebound::policy::suppression::{Change, Effect, Grounds};
     use rebound::resend::recipient::Recipient;
     use rebound::resend::signature::MessageId;
+
+    use super::*;
+    use crate::operate::suppressions::import::read;
 
     fn some_change() -> impl Strategy<Value = Change> {
         let reason = proptest::sample::select(Reason::ALL.to_vec());

@@ -7,6 +7,12 @@ use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
+use rebound::aws::CallError;
+use rebound::policy::suppression::{Change, Effect, Reason};
+use rebound::resend::recipient::Recipient;
+use rebound::store::calls::Change as Condition;
+use rebound::store::suppressions::Suppressions;
+use rebound::time::UnixMillis;
 use serde::Serialize;
 
 use super::List;
@@ -15,12 +21,6 @@ use super::lifted::{Lifted, LiftedByHand, Taken, take};
 use crate::operate::audit::{IMPORT, Note};
 use crate::operate::check::{Answer, check};
 pub use crate::operate::lists::Unreadable;
-use rebound::aws::CallError;
-use rebound::policy::suppression::{Change, Effect, Reason};
-use rebound::resend::recipient::Recipient;
-use rebound::store::calls::Change as Condition;
-use rebound::store::suppressions::Suppressions;
-use rebound::time::UnixMillis;
 
 /// How many entries are merged at once.
 const AT_ONCE: usize = 16;

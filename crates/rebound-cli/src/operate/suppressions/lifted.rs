@@ -2,10 +2,6 @@
 //!
 //! A tombstone in the list tells of a lift for some weeks, the notes of operators tell of one by hand for 400 days.
 
-use serde::Serialize;
-
-use super::List;
-use crate::operate::audit::{self, Note};
 use rebound::aws::CallError;
 use rebound::policy::suppression::{Change, Effect, Reason, Record};
 use rebound::resend::recipient::Recipient;
@@ -13,6 +9,10 @@ use rebound::store::forgotten::ForgottenKey;
 use rebound::store::operator::{ByHand, Changed};
 use rebound::store::suppressions::{Stored, Suppressions};
 use rebound::time::UnixMillis;
+use serde::Serialize;
+
+use super::List;
+use crate::operate::audit::{self, Note};
 
 /// What a list does about whoever was lifted by hand since.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

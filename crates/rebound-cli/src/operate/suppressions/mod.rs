@@ -14,7 +14,6 @@ pub mod import;
 pub mod lifted;
 pub mod restore;
 
-use crate::operate::audit::Note;
 use rebound::aws::CallError;
 use rebound::policy::suppression::{Change, Effect, Grounds, Reason, Record};
 use rebound::resend::recipient::Recipient;
@@ -23,6 +22,8 @@ use rebound::store::calls::Calls;
 use rebound::store::forgotten::{self, ForgottenKey};
 use rebound::store::operator::{ByHand, Changed};
 use rebound::store::suppressions::{Standing, Stored, Suppressions};
+
+use crate::operate::audit::Note;
 
 /// The tables that are changed.
 #[derive(Clone, Debug)]

@@ -1,7 +1,5 @@
 //! Undoing what webhooks lifted: a synchronization of contacts that resubscribed everybody.
 
-use super::{List, change};
-use crate::operate::audit::Note;
 use rebound::aws::CallError;
 use rebound::policy::suppression::{Change, Effect, Reason};
 use rebound::store::agenda::{Agenda, Entry, Kind};
@@ -10,6 +8,9 @@ use rebound::store::lifts::Lift;
 use rebound::store::operator::{ByHand, Changed};
 use rebound::store::suppressions::{Stored, Suppressions};
 use rebound::time::UnixMillis;
+
+use super::{List, change};
+use crate::operate::audit::Note;
 
 /// What became of a lift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

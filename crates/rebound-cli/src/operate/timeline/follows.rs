@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::operate::suppressions::List;
 use rebound::aws::CallError;
 use rebound::policy::suppression::{Change, Effect, Protection, protection};
 use rebound::resend::event::Event;
@@ -12,6 +11,8 @@ use rebound::store::row::{self, RowKind};
 use rebound::store::suppressions::{Stored, Suppressions};
 use rebound::store::{Item, as_number, string};
 use rebound::time::UnixMillis;
+
+use crate::operate::suppressions::List;
 
 /// What the list says now of whoever the rows are about.
 #[derive(Clone, Debug)]

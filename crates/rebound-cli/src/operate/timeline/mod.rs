@@ -5,13 +5,6 @@ mod told;
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
-
-pub use self::follows::Known;
-use self::told::entry;
-use super::audit;
-use super::scan::{Wanted, scan};
-use super::suppressions::List;
 use rebound::aws::CallError;
 use rebound::policy::addressees::Concerned;
 use rebound::resend::event::Event;
@@ -20,6 +13,13 @@ use rebound::store::row::{self, RowKind, payload_text};
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, string};
 use rebound::time::UnixMillis;
+use serde_json::{Map, Value};
+
+pub use self::follows::Known;
+use self::told::entry;
+use super::audit;
+use super::scan::{Wanted, scan};
+use super::suppressions::List;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,16 +1,16 @@
 //! A row, told.
 
-use serde_json::{Map, Value, json};
-
-use super::Entry;
-use super::follows::{Known, follows};
-use crate::operate::audit::Done as Noted;
 use rebound::message::decision::{By, Done, Receipt};
 use rebound::resend::event::{Event, EventType};
 use rebound::store::row::{self, RowKind, payload_text};
 use rebound::store::verdicts::Judged;
 use rebound::store::{Item, as_number, string};
 use rebound::time::UnixMillis;
+use serde_json::{Map, Value, json};
+
+use super::Entry;
+use super::follows::{Known, follows};
+use crate::operate::audit::Done as Noted;
 
 /// How much later than it happened a webhook may come without being called late.
 const LATE: i64 = 60 * 60 * 1_000;
@@ -208,14 +208,15 @@ fn decision(receipt: &Receipt) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entries;
-    use super::*;
     use rebound::policy::suppression::{Change, Effect, Reason};
     use rebound::resend::recipient::Recipient;
     use rebound::resend::signature::MessageId;
     use rebound::store::row::{Row, Stamp};
     use rebound::store::suppressions::Stored;
     use rebound::store::text;
+
+    use super::super::entries;
+    use super::*;
 
     fn row(event_type: &str, at: &str, received_at: &str, data: Value) -> Item {
         let body = json!({ "type": event_type, "created_at": at, "data": data }).to_string();

@@ -7,10 +7,10 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::check::{Answer, check};
 use rebound_cli::operate::suppressions::import::{import, read};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
+use serde_json::json;
 
 use super::{command, list, place, rebound};
 use crate::support::{Service, complaint, event, signed};
-use serde_json::json;
 
 fn texts(addresses: &[&str]) -> Vec<String> {
     addresses.iter().map(|address| (*address).to_owned()).collect()

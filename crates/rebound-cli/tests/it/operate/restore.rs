@@ -3,8 +3,7 @@
 use serde_json::json;
 
 use super::rebound;
-use crate::support::protect::{DAY, HOUR, MINUTE, Stage, after, mail};
-use crate::support::protect::{contact, listed};
+use crate::support::protect::{DAY, HOUR, MINUTE, Stage, after, contact, listed, mail};
 
 const SINCE: [&str; 4] = ["suppressions", "restore", "--since", "2026-11-23T13:30:00Z"];
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rebound::store::Item;
-use rebound::store::row;
 use rebound::store::suppressions::Stored;
+use rebound::store::{Item, row};
 use rebound::time::UnixMillis;
 
 use super::stage::{Stage, string};

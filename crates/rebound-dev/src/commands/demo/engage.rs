@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::claude::ClaudeStub;
-use crate::running::{Clock, engaging, poll, queue_mappings, timeout_of};
 use aws_local::feeder::Options;
 use rebound::engage::Engager;
 use rebound::message::decision::{By, Done, Receipt};
@@ -18,7 +16,9 @@ use strum::IntoStaticStr;
 
 use super::mails::{Mail, with};
 use super::stage::{Stage, string};
+use crate::claude::ClaudeStub;
 use crate::commands::Failure;
+use crate::running::{Clock, engaging, poll, queue_mappings, timeout_of};
 
 /// Who decides.
 #[derive(Clone, Copy, IntoStaticStr)]

@@ -12,10 +12,9 @@ mod steps;
 
 use std::process::ExitCode;
 
-use crate::claude::ClaudeStub;
-
 use self::engage::Who;
 use self::stage::Stage;
+use crate::claude::ClaudeStub;
 use crate::commands::Failure;
 
 /// Show the whole service at work, in memory, on a sample of every event.

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use comfy_table::Color;
 use rebound::message::alert::{Kind, Severity};
-use rebound::store::Item;
-use rebound::store::row;
 use rebound::store::suppressions::Stored;
+use rebound::store::{Item, row};
 use serde_json::json;
 
 use super::contract::{self, fault, suppressed};

@@ -5,9 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use crate::LOCAL_SECRET;
-use crate::running::{feed, timeout_of};
-use crate::stack::{ENGAGE_QUEUE, EmbeddedAws, Options, serve_function_url};
 use aws_local::feeder::{self, Feeder, Invoke};
 use aws_local::server::Server;
 use aws_local::sns::{LocalSns, Published};
@@ -24,7 +21,10 @@ use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
+use crate::LOCAL_SECRET;
 use crate::commands::Failure;
+use crate::running::{feed, serve_function_url, timeout_of};
+use crate::stack::{ENGAGE_QUEUE, EmbeddedAws, Options};
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;

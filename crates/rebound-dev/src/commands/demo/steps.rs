@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::LOCAL_SECRET;
-use crate::samples;
 use rebound::resend::signature::{SigningSecret, TOLERANCE_SECONDS};
 use rebound::resend::signed::{SignedMessage, new_message_id};
-use rebound::store::row::MAX_BODY_BYTES;
-use rebound::store::row::RowKind;
+use rebound::store::row::{MAX_BODY_BYTES, RowKind};
 use serde_json::{Value, json};
 
 use crate::commands::Failure;
+use crate::{LOCAL_SECRET, samples};
 
 /// One request, and what must come of it.
 pub(super) struct Step {

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::stack::EmbeddedAws;
 use aws_local::dynamodb::is_local;
 
 use crate::commands::{Failure, variable};
+use crate::stack::EmbeddedAws;
 
 /// The file that tells other commands how to reach this Rebound. It goes when this does.
 pub(super) struct EnvFile(PathBuf);

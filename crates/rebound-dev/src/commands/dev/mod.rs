@@ -8,11 +8,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::claude::ClaudeStub;
-use crate::resend::LocalResend;
-use crate::running::{Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, tick, timeout_of};
-use crate::stack::{EmbeddedAws, Options, SETTLE, serve_function_url};
-use crate::{FAULTS_URL, LOCAL_FILE};
 use aws_local::faults::{self, Faults};
 use aws_local::feeder::{self, Chaos, Feeder, Invoke, over_http};
 use aws_local::poller::Poller;
@@ -24,8 +19,14 @@ use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::env_file::EnvFile;
+use crate::claude::ClaudeStub;
 use crate::commands::{Failure, variable};
-use crate::output;
+use crate::resend::LocalResend;
+use crate::running::{
+    Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, serve_function_url, tick, timeout_of,
+};
+use crate::stack::{EmbeddedAws, Options, SETTLE};
+use crate::{FAULTS_URL, LOCAL_FILE, output};
 
 /// Run the whole service in this process, on an embedded AWS.
 ///

@@ -7,14 +7,14 @@ mod teller;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use strum::IntoStaticStr;
-
-use self::teller::Teller;
 use rebound::policy::counting::Counter;
 use rebound::policy::suppression::Reason;
 use rebound::policy::verdict::Verdict;
 use rebound::resend::campaign::{Campaign, Cohort};
 use rebound::time::{UnixMillis, hours};
+use strum::IntoStaticStr;
+
+use self::teller::Teller;
 
 /// Of so many emails, the first three share a mailbox that is full: three soft bounces suppress it.
 const FULL_EVERY: u32 = 500;

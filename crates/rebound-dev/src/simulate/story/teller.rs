@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
-use super::{Email, FULL_EVERY, Message, Stored, Story};
-use crate::simulate::bodies::{self, APPLE, GOOGLE, Mail, PHONE};
 use rebound::policy::counting::Counter;
 use rebound::policy::suppression::Reason;
 use rebound::policy::verdict::Verdict;
 use rebound::resend::campaign::Cohort;
 use rebound::time::UnixMillis;
+use serde_json::json;
+
+use super::{Email, FULL_EVERY, Message, Stored, Story};
+use crate::simulate::bodies::{self, APPLE, GOOGLE, Mail, PHONE};
 
 /// Tells the story of one email.
 pub(super) struct Teller<'a> {

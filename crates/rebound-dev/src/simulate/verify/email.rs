@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rebound::aws::CallError;
+use rebound::store::timeline::Timeline;
+use rebound::store::{Item, row, string, tables, text};
+
 use super::{Fault, Findings, Verifier};
 use crate::simulate::chaos::Kind;
 use crate::simulate::story::{Email, Message};
-use rebound::aws::CallError;
-use rebound::store::tables;
-use rebound::store::timeline::Timeline;
-use rebound::store::{Item, row, string, text};
 
 /// What was found of one email.
 pub(super) struct EmailCheck {

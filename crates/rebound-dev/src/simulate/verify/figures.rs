@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use super::{AGAIN, Fault, Findings, Verifier};
-use crate::simulate::story::Story;
 use rebound::aws::CallError;
 use rebound::policy::brake::{View, brake};
 use rebound::policy::counting::{Counter, Figures};
@@ -14,6 +12,9 @@ use rebound::resend::campaign::Cohort;
 use rebound::store::counters::Campaigns;
 use rebound::store::tables;
 use rebound::time::UnixMillis;
+
+use super::{AGAIN, Fault, Findings, Verifier};
+use crate::simulate::story::Story;
 
 /// What must be counted.
 pub(super) fn expected(story: &Story) -> View {

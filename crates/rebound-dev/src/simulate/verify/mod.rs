@@ -11,10 +11,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
-
-use self::email::EmailCheck;
-use super::chaos::{Kind, Request};
-use super::story::Story;
 use rebound::aws::CallError;
 use rebound::policy::numbers::{Policy, PolicyError};
 use rebound::policy::soft_bounce;
@@ -25,6 +21,10 @@ use rebound::store::calls::Calls;
 use rebound::store::tables::{self, Table};
 use rebound::store::{as_number, text};
 use rebound::time::UnixMillis;
+
+use self::email::EmailCheck;
+use super::chaos::{Kind, Request};
+use super::story::Story;
 
 /// How many emails are looked at at once.
 const AT_ONCE: usize = 16;

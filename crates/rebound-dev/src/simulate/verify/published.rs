@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use aws_local::dynamodb::is_local;
 use serde_json::Value;
 
 use super::{Fault, Findings, Verifier};
-use aws_local::dynamodb::is_local;
 
 /// How many messages are asked for at once.
 const AT_ONCE: usize = 500;

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use aws_local::function_url;
 use aws_local::server::Server;
-use rebound::receive::Receiver;
-use rebound::receive::secret as webhook_secret;
+use rebound::receive::{Receiver, secret as webhook_secret};
 use rebound::store::write::Writer;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::connect::probe::Proof;
