@@ -30,7 +30,6 @@ fn resource(name: &str) -> &str {
         "rebound-engage" => "EngageQueue",
         "rebound-engage-dead" => "EngageDeadLetters",
         "rebound-protect-failures" => "ProtectFailures",
-        "ProtectFunction" => "protect",
         name => name.strip_prefix("rebound-").unwrap_or(name),
     }
 }
@@ -105,9 +104,9 @@ impl Scene {
             ("ApiKeysArn", variable("API_KEYS_ARN")),
             ("OperatorKeysArn", variable("OPERATOR_KEYS_ARN")),
             ("AlertsTopicArn", variable("ALERTS_TOPIC_ARN")),
-            ("ReceiveFunctionName", "receive".to_owned()),
-            ("ProtectFunctionName", "protect".to_owned()),
-            ("EngageFunctionName", "engage".to_owned()),
+            ("ReceiveFunctionName", "rebound-receive".to_owned()),
+            ("ProtectFunctionName", "rebound-protect".to_owned()),
+            ("EngageFunctionName", "rebound-engage".to_owned()),
         ];
         let recorder = Recorder::start(aws.variables()).await;
         let queue = |name: &str| {
