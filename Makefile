@@ -26,10 +26,14 @@ AS_JSON = $(if $(JSON),--json)
 DENY := $(TOOLS)/bin/cargo-deny --workspace --locked
 # What needs no account, built without the SDK crates of one. The command `rebound` can all that too.
 DEV_COMMAND := cargo run --package rebound-dev --
-CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
-SAM := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam
+WITH_TOOLS := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0
+CARGO_LAMBDA := $(WITH_TOOLS) cargo lambda
+SAM := $(WITH_TOOLS) sam
+# What sam does not ask, and what it keeps to itself. make hands STACK's and PARAMETERS' values on as they are.
+DEPLOY := $(WITH_TOOLS) $(BIN)/python3 scripts/deploy.py
+OF_STACK = $(if $(STACK),--stack $(STACK))
 
-.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched
+.PHONY: help demo test lint fmt dev watch invoke build install package deploy update delete bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,11 +112,17 @@ install: ## put the operator's command `rebound` into your path
 	cargo install --debug --locked --path crates/rebound-cli
 
 package: $(BIN)/sam $(BIN)/cargo-lambda ## build what would be deployed, with sam: PARAMETERS="Architecture=x86_64"
-	$(SAM) build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+	@$(DEPLOY) package
 
-deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam
-	$(SAM) build
-	$(SAM) deploy
+deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam: STACK=staging PARAMETERS="AlertEmail=you@example.com"
+	@$(DEPLOY) deploy $(OF_STACK)
+
+update: $(BIN)/sam $(BIN)/cargo-lambda ## put new code into one function of the stack, within a minute: FUNCTION=receive STACK=staging
+	@$(DEPLOY) update $(FUNCTION) $(OF_STACK)
+
+delete: $(BIN)/sam ## remove the stack, and what it made but for the tables: STACK=staging
+	$(SAM) delete $(if $(STACK),--stack-name $(STACK))
+	@echo "The tables stay: they hold who must not be written to. The next make deploy takes them in."
 
 bench: benched ## receive next to the floor, the same runtime doing one bare PutItem; protect and engage by the batch: JSON=1
 	@$(BUILT)/tools/bench --binaries $(BUILT)/release $(AS_JSON)

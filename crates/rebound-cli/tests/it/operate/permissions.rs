@@ -35,7 +35,12 @@ fn resource(name: &str) -> &str {
 }
 
 fn named(actions: BTreeSet<Action>) -> BTreeSet<Action> {
-    actions.into_iter().map(|(action, of)| (action, resource(&of).to_owned())).collect()
+    // Of the names in one service only: engage's queue and engage itself have one name here.
+    let name = |action: &str, of: &str| match of.strip_prefix("rebound-") {
+        Some(function) if action.starts_with("lambda:") => function.to_owned(),
+        _ => resource(of).to_owned(),
+    };
+    actions.into_iter().map(|(action, of)| (action.clone(), name(&action, &of))).collect()
 }
 
 /// The rows of the page's table: each command's actions, and what they are on.
