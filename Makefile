@@ -53,7 +53,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes
 	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target -- \
 		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
-lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, dependencies, the template, the questions to Claude, README's code, the demo on another engine, the stand-ins by others' packages
+lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-lambda $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, dependencies, the template and how it is deployed, the questions to Claude, README's code, the demo on another engine, the stand-ins by others' packages
 	cargo fmt --check
 	scripts/arrows.py
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -62,6 +62,7 @@ lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(OFFICIAL) $
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 	$(BIN)/cfn-lint template.yaml
 	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint
+	$(BIN)/python3 scripts/check_deploy.py
 	REQUIRE_ANTHROPIC=1 cargo test --test it engage::conforms
 	REQUIRE_SNIPPETS="$(REQUIRE_SNIPPETS)" cargo test --package rebound-cli --test it operate::snippets
 	REQUIRE_MOTO=1 cargo test --package rebound-cli --test it second_engine
@@ -117,7 +118,7 @@ package: $(BIN)/sam $(BIN)/cargo-lambda ## build what would be deployed, with sa
 deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam: STACK=staging PARAMETERS="AlertEmail=you@example.com"
 	@$(DEPLOY) deploy $(OF_STACK)
 
-update: $(BIN)/sam $(BIN)/cargo-lambda ## put new code into one function of the stack, within a minute: FUNCTION=receive STACK=staging
+update: $(BIN)/sam $(BIN)/cargo-lambda ## put new code into one function of the stack: FUNCTION=receive STACK=staging
 	@$(DEPLOY) update $(FUNCTION) $(OF_STACK)
 
 delete: $(BIN)/sam ## remove the stack, and what it made but for the tables: STACK=staging
