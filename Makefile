@@ -115,8 +115,8 @@ install: ## put the operator's command `rebound` into your path
 package: $(BIN)/sam $(BIN)/cargo-lambda ## build what would be deployed, with sam: PARAMETERS="Architecture=x86_64"
 	@$(DEPLOY) package
 
-deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam: STACK=staging PARAMETERS="AlertEmail=you@example.com"
-	@$(DEPLOY) deploy $(OF_STACK)
+deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam: PARAMETERS="AlertEmail=you@example.com" STACK=staging; YES=1 asks nothing
+	@$(DEPLOY) deploy $(OF_STACK) $(if $(YES),--yes)
 
 update: $(BIN)/sam $(BIN)/cargo-lambda ## put new code into one function of the stack: FUNCTION=receive STACK=staging
 	@$(DEPLOY) update $(FUNCTION) $(OF_STACK)

@@ -64,6 +64,7 @@ class Case(unittest.TestCase):
     def says(self, *arguments, answers=None, parameters=None):
         """Runs the script. `answers` are what somebody types, who is not there where it is None."""
         typed = iter(answers or [])
+        arguments = [*arguments, "--yes"] if answers is None else arguments
         variables = {"PARAMETERS": parameters} if parameters is not None else {}
         asked = io.StringIO()
 
@@ -72,7 +73,7 @@ class Case(unittest.TestCase):
             return next(typed)
 
         with mock.patch.object(sys, "argv", ["deploy.py", *arguments]), mock.patch.dict(os.environ, variables), \
-                mock.patch.object(deploy, "is_asked", lambda: answers is not None), mock.patch("builtins.input", answer), \
+                mock.patch.object(deploy, "is_somebody_there", lambda: answers is not None), mock.patch("builtins.input", answer), \
                 contextlib.redirect_stdout(asked):
             try:
                 deploy.main()
@@ -105,7 +106,8 @@ class Deploying(Case):
         self.assertEqual(self.commands(), ["cargo lambda", "sam build", "sam deploy"])
         self.assertEqual(self.ran[0][2:], ["build", "--release", "--arm64", "--bin", "receive", "--bin", "protect", "--bin", "engage"])
         self.assertIn("takes minutes", said)
-        self.assertEqual(self.ran[2][2:6], ["--stack-name", "rebound", "--region", "eu-west-1"])
+        self.assertEqual(self.ran[2][2:4], ["--stack-name", "rebound"])
+        self.assertIn("eu-west-1", self.ran[2])
 
     def test_whoever_can_be_asked_is_asked_who_gets_the_alerts(self):
         said = self.says("deploy", answers=["ann at example", "ann@example.com"])
@@ -132,6 +134,14 @@ class Deploying(Case):
         self.assertIn("Nobody gets the alerts", said)
         self.assertIn("make deploy PARAMETERS=AlertEmail=", said)
         self.assertEqual(self.commands()[-1], "sam deploy")
+        self.assertIn("--no-confirm-changeset", self.ran[-1])
+
+    def test_where_nobody_can_answer_sam_it_says_so_before_it_builds(self):
+        with mock.patch.object(sys, "argv", ["deploy.py", "deploy"]), mock.patch.object(deploy, "is_somebody_there", lambda: False):
+            with self.assertRaises(SystemExit) as stopped:
+                deploy.main()
+        self.assertIn("make deploy YES=1", str(stopped.exception))
+        self.assertEqual(self.ran, [])
 
     def test_what_the_stack_runs_on_is_what_is_built(self):
         self.make_stack(parameters=[("Architecture", "x86_64")])

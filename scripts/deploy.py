@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds and deploys the stack, or one function of it; asks what sam does not, and shows what sam hides.
 
-    scripts/deploy.py package|deploy|update [FUNCTION] [--stack NAME]
+    scripts/deploy.py package|deploy|update [FUNCTION] [--stack NAME] [--yes]
 
 `make package`, `make deploy` and `make update` call it, with sam and cargo-lambda in the path. What `samconfig.toml` says counts here too;
 the environment variable PARAMETERS ("AlertEmail=you@example.com Architecture=x86_64") goes before it.
@@ -35,9 +35,9 @@ def stop(why):
     sys.exit(f"deploy: {why}")
 
 
-def is_asked():
+def is_somebody_there():
     """Whether somebody is there to answer."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return sys.stdin.isatty()
 
 
 def settings(command):
@@ -145,7 +145,7 @@ def build(parameters, architecture):
     run("sam", "build", *parameters_for_sam(parameters))
 
 
-def ask_for_alert_email(aws, stack, parameters):
+def ask_for_alert_email(aws, stack, parameters, is_asked):
     """Sees to it that somebody gets the alerts, or that it is known that nobody does. True if somebody is new."""
     from botocore.exceptions import ClientError
 
@@ -160,7 +160,7 @@ def ask_for_alert_email(aws, stack, parameters):
         attributes = {}
     if int(attributes.get("SubscriptionsConfirmed", 0)):
         return False
-    if not is_asked():
+    if not is_asked:
         print("Nobody gets the alerts: complaints, brakes, alarms. Whom to tell: make deploy PARAMETERS=AlertEmail=you@example.com")
         return False
     while True:
@@ -203,11 +203,11 @@ def tables_that_stayed(aws, stack_name, template):
     return found
 
 
-def agree_to_take_in(tables, stack_name):
+def agree_to_take_in(tables, stack_name, is_asked):
     names = ", ".join(table["Properties"]["TableName"] for table in tables.values())
     print(f"There is no stack {stack_name}, but tables of one that was deleted: {names}.")
     print("They hold who must not be written to. The new stack takes them in, with all that is in them.")
-    if is_asked() and input("Take them in? [Y/n] ").strip().lower() not in ("", "y", "yes"):
+    if is_asked and input("Take them in? [Y/n] ").strip().lower() not in ("", "y", "yes"):
         stop(f"nothing was changed. To begin with empty tables, delete these first (what is in them is gone then): {names};"
              " or name the stack otherwise: make deploy STACK=NAME")
 
@@ -256,13 +256,16 @@ def package(arguments):
 def deploy(arguments):
     whole, name, aws = template(), name_of_stack(arguments, "deploy"), Aws("deploy")
     parameters = {**overrides("build", list(whole["Parameters"])), **overrides("deploy", list(whole["Parameters"]))}
+    is_asked = is_somebody_there() and not arguments.yes
+    if not is_asked and not arguments.yes and settings("deploy").get("confirm_changeset"):
+        stop("sam shows what it will change, and asks; nobody is here to answer. To deploy without being asked: make deploy YES=1")
     stack = aws.stack(name)
     if stack and stack["StackStatus"] == "ROLLBACK_COMPLETE":
         stop(f"the stack {name} could not be created the last time; its events in CloudFormation say why. Remove it, and deploy again: make delete STACK={name}")
     tables = {} if stack else tables_that_stayed(aws, name, whole)
     if tables:
-        agree_to_take_in(tables, name)
-    is_new = ask_for_alert_email(aws, stack, parameters)
+        agree_to_take_in(tables, name, is_asked)
+    is_new = ask_for_alert_email(aws, stack, parameters, is_asked)
     architecture = architecture_of(stack, parameters, whole)
     if stack:
         # What is built must be what the stack runs.
@@ -270,7 +273,8 @@ def deploy(arguments):
     build(parameters, architecture)
     if tables:
         take_in(aws, name, tables)
-    status = run("sam", "deploy", "--stack-name", name, *aws.arguments(), *parameters_for_sam(parameters), check=False)
+    unasked = ["--no-confirm-changeset"] if arguments.yes else []
+    status = run("sam", "deploy", "--stack-name", name, *unasked, *aws.arguments(), *parameters_for_sam(parameters), check=False)
     if status:
         sys.exit(status)
     after = outputs(aws.stack(name))
@@ -310,6 +314,7 @@ def main():
     parser.add_argument("command", choices=["package", "deploy", "update"])
     parser.add_argument("function", nargs="?")
     parser.add_argument("--stack")
+    parser.add_argument("--yes", action="store_true", help="ask nothing")
     arguments = parser.parse_args()
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -41,3 +41,19 @@ pub(super) fn identity(variable: impl Fn(&str) -> Option<String>) -> BTreeMap<St
     variables.extend(credential("AWS_SESSION_TOKEN").map(|value| ("AWS_SESSION_TOKEN".to_owned(), value)));
     variables
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_region_has_both_names_that_amazons_sdks_read() {
+        for shell in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            let variables = identity(|name| (name == shell).then(|| "us-east-2".to_owned()));
+            for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+                assert_eq!(variables[name], "us-east-2", "{name}, from {shell}");
+            }
+        }
+        assert_eq!(identity(|_| None)["AWS_DEFAULT_REGION"], REGION);
+    }
+}
