@@ -33,11 +33,7 @@ impl Code {
     /// The first block of this language after the section's heading; without its `spell`, where that comes from the file. `None` where
     /// nothing of README is used. `from` and `to` are what begins the short rule, and what follows it.
     fn readme(self, language: &str, [from, to]: [&str; 2]) -> Option<String> {
-        let section = README.split_once("## Read the list before you send").expect("the section").1;
-        let section = section.split("\n## ").next().unwrap_or_default();
-        let block =
-            section.split_once(&format!("```{language}\n")).unwrap_or_else(|| panic!("no {language} in README")).1;
-        let block = block.split_once("```").expect("the end of the block").0;
+        let block = block(README, "## Read the list before you send", language);
         let (before, rest) = block.split_once(from).expect("the short rule");
         let (_, after) = rest.split_once(to).expect("what follows the short rule");
         match self {
@@ -46,6 +42,15 @@ impl Code {
             Self::File => None,
         }
     }
+}
+
+/// The first block of this language after the section's heading.
+fn block<'a>(page: &'a str, heading: &str, language: &str) -> &'a str {
+    let section = page.split_once(heading).unwrap_or_else(|| panic!("no section {heading}")).1;
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let start = format!("```{language}\n");
+    let block = section.split_once(&start).unwrap_or_else(|| panic!("no {language} under {heading}")).1;
+    block.split_once("```").expect("the end of the block").0
 }
 
 /// Code, ready to run.
@@ -79,9 +84,16 @@ impl Program {
     }
 
     /// What the program answers to a JSON array of texts.
-    pub(super) async fn answers(&self, question: &str, variables: &[(&str, String)], texts: &str) -> Vec<Value> {
+    pub(super) async fn answers(
+        &self,
+        question: &str,
+        variables: &[(impl AsRef<OsStr> + Clone, String)],
+        texts: &str,
+    ) -> Vec<Value> {
         let mut command = Command::new(&self.path);
-        command.args(&self.arguments).arg(question).current_dir(self.folder.path()).envs(&self.variables);
+        command.args(&self.arguments).arg(question).current_dir(self.folder.path());
+        // Nothing of the shell's own: what is needed has to be among the variables.
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).envs(&self.variables);
         command.envs(variables.iter().cloned()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
@@ -106,17 +118,34 @@ fn tools(path: &str) -> PathBuf {
 pub(super) async fn python(code: Code) -> Option<Program> {
     let snippet = code.readme("python", ["PLAIN = ", "def may_send_to"]);
     let needed = if snippet.is_some() { "import boto3" } else { "" };
+    let program = Program::new(python_with(needed).await?, &["main.py"]);
+    program.write("spelling.py", SPELLING_PY);
+    let import = if code == Code::Readme { "" } else { "from spelling import spell\n" };
+    program.write("snippet.py", &format!("{import}{}", snippet.unwrap_or_default()));
+    let main = "import json, sys, snippet\n\
+                ask = snippet.spell if sys.argv[1] == 'spell' else snippet.may_send_to\n\
+                print(json.dumps([ask(text) for text in json.load(open(0, encoding='utf-8'))]))\n";
+    program.write("main.py", main);
+    Some(program)
+}
+
+/// README's code that asks for a campaign's brake: `program volume` and `program send`, with an array of campaigns.
+pub(super) async fn brake_in_python() -> Option<Program> {
+    let snippet = block(README, "## Obey the brake", "python");
+    let main = "import json, sys, snippet\n\
+                ask = snippet.volume_of if sys.argv[1] == 'volume' else snippet.may_send\n\
+                print(json.dumps([ask(text) for text in json.load(open(0, encoding='utf-8'))]))\n";
+    let program = Program::new(python_with("import boto3").await?, &["main.py"]);
+    program.write("snippet.py", snippet);
+    program.write("main.py", main);
+    Some(program)
+}
+
+/// A Python in which this statement works.
+async fn python_with(needed: &str) -> Option<PathBuf> {
     for python in [tools("venv/bin/python3"), PathBuf::from("python3")] {
         if runs(&python, &["-c", needed]).await {
-            let program = Program::new(python, &["main.py"]);
-            program.write("spelling.py", SPELLING_PY);
-            let import = if code == Code::Readme { "" } else { "from spelling import spell\n" };
-            program.write("snippet.py", &format!("{import}{}", snippet.unwrap_or_default()));
-            let main = "import json, sys, snippet\n\
-                        ask = snippet.spell if sys.argv[1] == 'spell' else snippet.may_send_to\n\
-                        print(json.dumps([ask(text) for text in json.load(open(0, encoding='utf-8'))]))\n";
-            program.write("main.py", main);
-            return Some(program);
+            return Some(python);
         }
     }
     None
