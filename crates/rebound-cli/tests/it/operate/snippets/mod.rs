@@ -1,4 +1,4 @@
-//! The README's own words to other programs: the code that reads suppressions, in each language, run on the embedded DynamoDB.
+//! The code that README and docs/reading-the-list.md give to other programs, in each language, run on the embedded DynamoDB.
 
 mod programs;
 mod spelling;
@@ -18,7 +18,7 @@ const REQUIRED: &str = "REQUIRE_SNIPPETS";
 
 const KEY: [u8; 32] = [7; 32];
 
-/// Somebody for each thing that a reader has to mind, and whether they may be written to; before anybody is forgotten, and after.
+/// A recipient for each thing that a reader has to check, and the answer: before anybody is erased, and after.
 fn everybody() -> Vec<(&'static str, Option<Item>, [bool; 2])> {
     let later = |ms: i64| AttributeValue::N((UnixMillis::now().0 + ms).to_string());
     let with = |reasons: &[&str], until: Option<AttributeValue>| {
@@ -50,7 +50,7 @@ fn everybody() -> Vec<(&'static str, Option<Item>, [bool; 2])> {
     ]
 }
 
-/// Who may be written to, and who is forgotten, in spellings that only the whole rule reads.
+/// Recipients in spellings that only the whole rule reads, and the answers.
 const WHOLE: [(&str, [bool; 2]); 4] = [
     ("bob@bücher.example", [true, true]),
     ("nobody@example.com.", [true, true]),
@@ -60,7 +60,7 @@ const WHOLE: [(&str, [bool; 2]); 4] = [
 
 async fn put(aws: &EmbeddedAws, recipient: &str, item: Item) {
     let table = aws.variable("SUPPRESSIONS_TABLE").unwrap();
-    assert_eq!(table, "rebound-suppressions", "as the README has it");
+    assert_eq!(table, "rebound-suppressions", "as the pages have it");
     let put = aws.clients().unwrap().dynamodb().put_item().table_name(table).set_item(Some(item));
     put.item("recipient", AttributeValue::S(recipient.to_owned())).send().await.unwrap();
 }
@@ -92,25 +92,30 @@ async fn programs(code: Code) -> Vec<(&'static str, Program)> {
     here
 }
 
-/// What a program answers about each address.
-async fn may_send_to(aws: &EmbeddedAws, program: &Program, addresses: &[&str]) -> Vec<bool> {
+/// The variables by which a program finds the embedded AWS, as `.local/dev.env` has them.
+fn variables(aws: &EmbeddedAws) -> Vec<(&'static str, String)> {
     let aws_variables = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"];
     let mut variables: Vec<_> = aws_variables.map(|name| (name, aws.variable(name).unwrap())).into();
     variables.push(("AWS_DEFAULT_REGION", aws.variable("AWS_REGION").unwrap()));
     variables.push(("AWS_EC2_METADATA_DISABLED", "true".to_owned()));
-    let answers = program.answers("may", &variables, &serde_json::to_string(addresses).unwrap()).await;
+    variables
+}
+
+/// A program's answer about each address.
+async fn may_send_to(aws: &EmbeddedAws, program: &Program, addresses: &[&str]) -> Vec<bool> {
+    let answers = program.answers("may", &variables(aws), &serde_json::to_string(addresses).unwrap()).await;
     answers.iter().map(|answer| answer.as_bool().unwrap()).collect()
 }
 
 #[tokio::test]
-async fn the_readmes_code_says_of_everybody_what_the_list_says() {
+async fn the_pages_code_answers_as_the_list_says() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     for (recipient, item, _) in everybody() {
         if let Some(item) = item {
             put(&aws, recipient, item).await;
         }
     }
-    let (short, whole) = (programs(Code::Readme).await, programs(Code::ReadmeWithFile).await);
+    let (short, whole) = (programs(Code::Page).await, programs(Code::PageWithFile).await);
     for (forgotten, when) in ["before anybody was forgotten", "after somebody was forgotten"].into_iter().enumerate() {
         if forgotten == 1 {
             forget(&aws).await;
@@ -128,6 +133,38 @@ async fn the_readmes_code_says_of_everybody_what_the_list_says() {
             assert_eq!(may_send_to(&aws, program, &addresses).await, expected, "{language} with the file, {when}");
         }
     }
+}
+
+#[test]
+fn readme_has_the_pages_python() {
+    let [readme, page] = programs::pythons_of_both_pages();
+    assert_eq!(readme, page);
+}
+
+#[tokio::test]
+async fn readmes_code_sends_the_share_that_the_brake_allows() {
+    let Some(program) = programs::brake().await else {
+        let is_required =
+            std::env::var(REQUIRED).is_ok_and(|names| names.split_whitespace().any(|name| name == "python"));
+        assert!(!is_required, "{REQUIRED} names python, and Python or boto3 is not here");
+        return eprintln!("skipped: README's code that reads the brake; Python or boto3 is not here");
+    };
+    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let table = aws.variable("CAMPAIGNS_TABLE").unwrap();
+    assert_eq!(table, "rebound-campaigns", "as README has it");
+    for (campaign, status, volume) in [("slow", "slowed", "0.25"), ("stop", "paused", "0"), ("go", "open", "1")] {
+        let put = aws.clients().unwrap().dynamodb().put_item().table_name(&table);
+        let put = put.item("campaign", AttributeValue::S(campaign.to_owned()));
+        let put = put.item("cohort", AttributeValue::S("state".to_owned()));
+        let put = put.item("status", AttributeValue::S(status.to_owned()));
+        put.item("volume", AttributeValue::N(volume.to_owned())).send().await.unwrap();
+    }
+    let answers = program.answers("volume", &variables(&aws), r#"["slow", "stop", "go", "without a brake"]"#).await;
+    let volumes: Vec<f64> = answers.iter().map(|answer| answer[0].as_f64().unwrap()).collect();
+    assert_eq!(volumes, [0.25, 0.0, 1.0, 1.0]);
+    let sent: Vec<f64> = answers.iter().map(|answer| answer[1].as_f64().unwrap()).collect();
+    assert_eq!(sent[1..], [0.0, 1.0, 1.0]);
+    assert!(sent[0] < 1.0, "of twenty emails all, with a quarter allowed");
 }
 
 /// As `rebound forget` leaves it.
