@@ -26,10 +26,14 @@ AS_JSON = $(if $(JSON),--json)
 DENY := $(TOOLS)/bin/cargo-deny --workspace --locked
 # What needs no account, built without the SDK crates of one. The command `rebound` can all that too.
 DEV_COMMAND := cargo run --package rebound-dev --
-CARGO_LAMBDA := PATH="$(BIN):$$PATH" cargo lambda
-SAM := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam
+WITH_TOOLS := PATH="$(BIN):$$PATH" SAM_CLI_TELEMETRY=0
+CARGO_LAMBDA := $(WITH_TOOLS) cargo lambda
+SAM := $(WITH_TOOLS) sam
+# What sam does not ask, and what it keeps to itself. make hands STACK's and PARAMETERS' values on as they are.
+DEPLOY := $(WITH_TOOLS) $(BIN)/python3 scripts/deploy.py
+OF_STACK = $(if $(STACK),--stack $(STACK))
 
-.PHONY: help demo test lint fmt dev watch invoke build install package deploy bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched
+.PHONY: help demo test lint fmt dev watch invoke build install package deploy update delete bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +53,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes
 	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target -- \
 		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
-lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, dependencies, the template, the pages and their code, the questions to Claude, the demo on another engine, the stand-ins by others' packages
+lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-lambda $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, dependencies, the template and how it is deployed, the pages and their code, the questions to Claude, the demo on another engine, the stand-ins by others' packages
 	cargo fmt --check
 	scripts/arrows.py
 	scripts/test_links.py --quiet
@@ -60,6 +64,7 @@ lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(OFFICIAL) $
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 	$(BIN)/cfn-lint template.yaml
 	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint
+	$(BIN)/python3 scripts/check_deploy.py
 	REQUIRE_ANTHROPIC=1 cargo test --test it engage::conforms
 	REQUIRE_SNIPPETS="$(REQUIRE_SNIPPETS)" cargo test --package rebound-cli --test it operate::snippets
 	REQUIRE_MOTO=1 cargo test --package rebound-cli --test it second_engine
@@ -110,11 +115,17 @@ install: ## put the operator's command `rebound` into your path
 	cargo install --debug --locked --path crates/rebound-cli
 
 package: $(BIN)/sam $(BIN)/cargo-lambda ## build what would be deployed, with sam: PARAMETERS="Architecture=x86_64"
-	$(SAM) build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+	@$(DEPLOY) package
 
-deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam
-	$(SAM) build
-	$(SAM) deploy
+deploy: $(BIN)/sam $(BIN)/cargo-lambda ## build and deploy the stack with sam: PARAMETERS="AlertEmail=you@example.com" STACK=staging; YES=1 asks nothing
+	@$(DEPLOY) deploy $(OF_STACK) $(if $(YES),--yes)
+
+update: $(BIN)/sam $(BIN)/cargo-lambda ## put new code into one function of the stack: FUNCTION=receive STACK=staging
+	@$(DEPLOY) update $(FUNCTION) $(OF_STACK)
+
+delete: $(BIN)/sam ## remove the stack, and what it made but for the tables: STACK=staging
+	$(SAM) delete $(if $(STACK),--stack-name $(STACK))
+	@echo "The tables stay: they hold who must not be written to. The next make deploy takes them in."
 
 bench: benched ## receive next to the floor, the same runtime doing one bare PutItem; protect and engage by the batch: JSON=1
 	@$(BUILT)/tools/bench --binaries $(BUILT)/release $(AS_JSON)

@@ -56,6 +56,12 @@ def sns():
     assert [(entry["Id"], entry["Code"], entry["SenderFault"]) for entry in batch["Failed"]] == [("c", "InvalidParameter", True)]
     refused(topics.publish, "InvalidParameter", TopicArn=arn, Message="")
     refused(topics.publish, "InvalidParameter", TopicArn=arn, Message="m", Subject="s" * 200)
+    for protocol, endpoint, answered in [("email", "ann@example.com", "pending confirmation"), ("sqs", "arn:aws:sqs:eu-west-1:000000000000:q", arn)]:
+        assert fits(topics.subscribe(TopicArn=arn, Protocol=protocol, Endpoint=endpoint), "SubscriptionArn")["SubscriptionArn"].startswith(answered)
+    attributes = fits(topics.get_topic_attributes(TopicArn=arn), "Attributes")["Attributes"]
+    assert (attributes["SubscriptionsConfirmed"], attributes["SubscriptionsPending"]) == ("1", "1"), attributes
+    refused(topics.subscribe, "InvalidParameter", TopicArn=arn, Protocol="pigeon", Endpoint="roof")
+    refused(topics.get_topic_attributes, "NotFound", TopicArn="arn:other")
 
 
 def sqs():

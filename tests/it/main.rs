@@ -19,6 +19,7 @@ mod engage;
 mod engage_verdicts;
 mod faults;
 mod leniency;
+mod makefile;
 mod metrics;
 mod one_call;
 mod order;

@@ -154,3 +154,90 @@ fn the_stream_hands_over_what_protect_wants() {
         }
     }
 }
+
+/// The functions, by their logical ids, and the binary of each.
+const FUNCTIONS: [(&str, &str); 3] =
+    [("ReceiveFunction", "receive"), ("ProtectFunction", "protect"), ("EngageFunction", "engage")];
+
+#[test]
+fn two_stacks_in_one_account_have_no_function_and_no_log_in_common() {
+    let functions = resources("AWS::Serverless::Function");
+    assert_eq!(functions.len(), FUNCTIONS.len());
+    for (id, binary) in FUNCTIONS {
+        let (_, function) = functions.iter().find(|(found, _)| found == id).unwrap_or_else(|| panic!("no {id}"));
+        assert_eq!(function["FunctionName"], format!("${{AWS::StackName}}-{binary}"));
+    }
+    // Whatever has a name of its own has the stack's in it.
+    for (id, resource) in template()["Resources"].as_object().unwrap() {
+        let properties = resource["Properties"].as_object().unwrap();
+        // A permission, and a mapping, name the function that they are about.
+        let is_about = resource["Type"] == "AWS::Lambda::Permission";
+        for name in
+            ["FunctionName", "LogGroupName", "TableName", "QueueName", "TopicName", "RoleName", "Name", "AlarmName"]
+        {
+            if let Some(name) = properties.get(name).filter(|_| !is_about) {
+                assert!(name.as_str().unwrap().contains("${AWS::StackName}"), "{id}: {name}");
+            }
+        }
+        assert!(properties.get("DashboardName").is_none_or(|name| name == "AWS::StackName"), "{id}");
+    }
+}
+
+/// Frozen: a URL is another one when its own id, its function's id or its function's name is another.
+#[test]
+fn an_update_keeps_the_function_url() {
+    let urls = resources("AWS::Lambda::Url");
+    let [(id, url)] = &urls[..] else { panic!("{urls:?}") };
+    assert_eq!(id, "ReceiveFunctionUrl");
+    assert_eq!(*url, json!({ "TargetFunctionArn": "ReceiveFunction", "AuthType": "NONE" }));
+    assert_eq!(template()["Outputs"]["WebhookUrl"]["Value"], "ReceiveFunctionUrl.FunctionUrl");
+}
+
+#[test]
+fn everybody_may_invoke_receive_by_its_url_and_sam_has_nothing_to_ask_about_that() {
+    let allowed: Vec<Value> =
+        resources("AWS::Lambda::Permission").into_iter().map(|(_, permission)| permission).collect();
+    for (action, only) in [
+        ("lambda:InvokeFunctionUrl", ("FunctionUrlAuthType", json!("NONE"))),
+        ("lambda:InvokeFunction", ("InvokedViaFunctionUrl", json!(true))),
+    ] {
+        let expected = json!({ "Action": action, "FunctionName": "ReceiveFunction", "Principal": "*", only.0: only.1 });
+        assert!(allowed.contains(&expected), "{expected} of {allowed:?}");
+    }
+    assert_eq!(allowed.len(), 2);
+    // Of a function that has it, sam asks whether it may be without authentication, and no setting answers that.
+    assert!(!TEXT.lines().any(|line| line.trim_start().starts_with("FunctionUrlConfig:")));
+}
+
+#[test]
+fn what_is_asked_is_in_groups_in_their_order_and_has_a_default_each() {
+    // `sam deploy --guided` asks in the order of the text, which a map of the values does not keep.
+    let section = TEXT.split_once("\nParameters:\n").unwrap().1.split_once("\nConditions:\n").unwrap().0;
+    let name = |line: &str| Some(line.strip_prefix("  ")?.strip_suffix(':')?.to_owned());
+    let asked: Vec<String> = section.lines().filter_map(name).filter(|name| !name.starts_with(' ')).collect();
+    let template = template();
+    let groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].as_array().unwrap();
+    let grouped = groups.iter().flat_map(|group| group["Parameters"].as_array().unwrap());
+    let grouped: Vec<&str> = grouped.map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(asked, grouped);
+    assert_eq!(asked[0], "AlertEmail", "what concerns everybody comes first");
+    assert!(groups.iter().all(|group| !group["Label"]["default"].as_str().unwrap().is_empty()));
+    assert!(asked.len() <= 19, "a further one is a further question to everybody: {asked:?}");
+    for (name, parameter) in template["Parameters"].as_object().unwrap() {
+        assert!(parameter.get("Default").is_some() && parameter.get("Description").is_some(), "{name}");
+    }
+}
+
+#[test]
+fn the_stack_says_which_version_it_is_and_where_its_dashboard_is() {
+    let outputs = &template()["Outputs"];
+    assert_eq!(outputs["Version"]["Value"], env!("CARGO_PKG_VERSION"), "as in Cargo.toml");
+    let dashboard = &outputs["DashboardUrl"];
+    assert_eq!(dashboard["Condition"], "HasDashboard", "without one there is no URL");
+    let url = dashboard["Value"].as_str().unwrap();
+    assert!(
+        url.starts_with("https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}#"),
+        "{url}"
+    );
+    assert!(url.ends_with("/${Overview}"), "{url}");
+}

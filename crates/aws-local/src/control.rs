@@ -61,7 +61,7 @@ impl Default for Controls {
             stack_status: Some("CREATE_COMPLETE".to_owned()),
             outputs: BTreeMap::new(),
             concurrency: 1_000,
-            mappings: vec![mapping("protect"), mapping("protect"), mapping("engage")],
+            mappings: vec![mapping("rebound-protect"), mapping("rebound-protect"), mapping("rebound-engage")],
             environment: BTreeMap::new(),
             metrics: BTreeMap::new(),
         }

@@ -7,7 +7,7 @@ use aws_local::sam::{Template, TemplateError};
 const TEXT: &str = include_str!("../../../template.yaml");
 
 /// What stands for `${AWS::StackName}` locally.
-const STACK_NAME: &str = "rebound";
+pub(crate) const STACK_NAME: &str = "rebound";
 
 /// The template, read once.
 ///

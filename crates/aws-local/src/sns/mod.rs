@@ -1,11 +1,12 @@
 //! SNS, as far as Rebound calls it: `Publish` and `PublishBatch` to a topic
-//! (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
+//! (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>), and how many have subscribed to it.
 //!
 //! Every topic exists, and nothing is sent on: what was published is kept, and answered to whoever asks with a `GET`: all of it, or,
 //! with `?after=1000&most=500`, the five hundred that came after the first thousand.
 
 mod batch;
 mod request;
+mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 
 use self::request::{Refused, read, refused};
+use self::subscriptions::Subscriptions;
 use super::journal::Journal;
 use super::server::{Server, json_response};
 use super::uuid;
@@ -112,6 +114,7 @@ pub struct LocalSns {
 struct State {
     journal: Arc<Journal>,
     subscribers: broadcast::Sender<Published>,
+    subscriptions: Subscriptions,
 }
 
 impl LocalSns {
@@ -128,7 +131,11 @@ impl LocalSns {
     /// # Errors
     /// The address can't be bound.
     pub async fn start_with(address: SocketAddr, journal: Arc<Journal>) -> io::Result<Self> {
-        let state = Arc::new(State { journal, subscribers: broadcast::Sender::new(LAG) });
+        let state = Arc::new(State {
+            journal,
+            subscribers: broadcast::Sender::new(LAG),
+            subscriptions: Subscriptions::default(),
+        });
         let shared = Arc::clone(&state);
         let server = Server::start(address, move |request| {
             let reply = match request.method() {
@@ -151,7 +158,12 @@ impl LocalSns {
         self.state.after(0, i64::MAX).unwrap_or_default()
     }
 
-    /// Gets every message that is published from now on.
+    /// Confirms every subscription that waits for it, as if each subscriber had followed the link that SNS mails to them.
+    pub fn confirm_all(&self) {
+        self.state.subscriptions.confirm_all();
+    }
+
+    /// Gets every message that is published from now on. It counts as a confirmed subscription of every topic.
     pub fn subscribe(&self) -> broadcast::Receiver<Published> {
         self.state.subscribers.subscribe()
     }
@@ -198,7 +210,15 @@ impl State {
                 let entries = batch::entries(&form);
                 entries.map(|entries| ("PublishBatchResponse", self.publish_all(entries)))
             }
-            _ => Err(refused("InvalidAction", "this stand-in answers Publish and PublishBatch only")),
+            Some("Subscribe") => self.subscriptions.subscribe(&form).map(|result| ("SubscribeResponse", result)),
+            Some("GetTopicAttributes") => {
+                let attributes = self.subscriptions.attributes(&form, self.subscribers.receiver_count());
+                attributes.map(|result| ("GetTopicAttributesResponse", result))
+            }
+            _ => {
+                let known = "this stand-in answers Publish, PublishBatch, Subscribe and GetTopicAttributes only";
+                Err(refused("InvalidAction", known))
+            }
         };
         match answered {
             Ok((response, result)) => {

@@ -53,15 +53,20 @@ pub(super) fn read(mut form: BTreeMap<String, String>) -> Result<Published, Refu
         }
         Some(_) => return Err(invalid("MessageStructure")),
     }
-    let topic_arn = form
-        .remove("TopicArn")
-        .ok_or_else(|| invalid("TopicArn or TargetArn Reason: no value for required parameter"))?;
-    if !topic_arn.starts_with("arn:aws:sns:") {
+    let topic_arn = topic_of(&form)?;
+    let attributes = attributes.into_iter().map(|[name, _, value]| (name, value)).collect();
+    Ok(Published { topic_arn, subject, message, structure, attributes, at: now(), message_id: uuid() })
+}
+
+/// The topic that is asked about.
+pub(super) fn topic_of(form: &BTreeMap<String, String>) -> Result<String, Refused> {
+    let missing = "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter";
+    let topic = form.get("TopicArn").ok_or_else(|| refused("InvalidParameter", missing))?;
+    if !topic.starts_with("arn:aws:sns:") {
         let message = "Topic does not exist".to_owned();
         return Err(Refused { status: StatusCode::NOT_FOUND, code: "NotFound", message });
     }
-    let attributes = attributes.into_iter().map(|[name, _, value]| (name, value)).collect();
-    Ok(Published { topic_arn, subject, message, structure, attributes, at: now(), message_id: uuid() })
+    Ok(topic.clone())
 }
 
 /// The clock, in whole milliseconds, as the journal keeps them.

@@ -30,7 +30,7 @@ use serde_json::json;
 use self::queues::{journal, set_up};
 use self::shell::{HANDED_ON, identity};
 use crate::LOCAL_SECRET;
-use crate::template::template;
+use crate::template::{STACK_NAME, template};
 
 /// The name of the webhook secret in the local Secrets Manager.
 pub const SECRET_NAME: &str = "rebound/webhook";
@@ -208,7 +208,7 @@ impl EmbeddedAws {
         or_default("ENGAGE_DEAD_LETTERS_URL", format!("{account}/{ENGAGE_DEAD_LETTERS}"));
         or_default("PROTECT_FAILURES_URL", format!("{account}/{PROTECT_FAILURES}"));
         for function in ["receive", "protect", "engage"] {
-            or_default(&format!("{}_FUNCTION", function.to_uppercase()), function.to_owned());
+            or_default(&format!("{}_FUNCTION", function.to_uppercase()), format!("{STACK_NAME}-{function}"));
         }
         let services = ["CLOUDFORMATION", "CLOUDWATCH", "LAMBDA"].map(|service| format!("AWS_ENDPOINT_URL_{service}"));
         let control = match services.iter().any(|name| is_named(name)) {

@@ -29,7 +29,9 @@ pub(super) const HANDED_ON: [&str; 14] = [
 /// The credentials of the shell are for endpoints that the shell names. Stand-ins check no credentials, and get none.
 pub(super) fn identity(variable: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
     let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).unwrap_or_else(|| REGION.to_owned());
-    let mut variables = BTreeMap::from([("AWS_REGION".to_owned(), region)]);
+    // Of Amazon's SDKs, that for Python reads the second name only.
+    let mut variables =
+        BTreeMap::from(["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| (name.to_owned(), region.clone())));
     let services = ["DYNAMODB", "SECRETS_MANAGER", "SNS", "SQS"];
     let is_named = services.iter().any(|service| variable(&format!("AWS_ENDPOINT_URL_{service}")).is_some());
     let credential = |name: &str| variable(name).filter(|_| is_named);
@@ -38,4 +40,20 @@ pub(super) fn identity(variable: impl Fn(&str) -> Option<String>) -> BTreeMap<St
     }
     variables.extend(credential("AWS_SESSION_TOKEN").map(|value| ("AWS_SESSION_TOKEN".to_owned(), value)));
     variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_region_has_both_names_that_amazons_sdks_read() {
+        for shell in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            let variables = identity(|name| (name == shell).then(|| "us-east-2".to_owned()));
+            for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+                assert_eq!(variables[name], "us-east-2", "{name}, from {shell}");
+            }
+        }
+        assert_eq!(identity(|_| None)["AWS_DEFAULT_REGION"], REGION);
+    }
 }

@@ -1,6 +1,7 @@
 //! Whether everything works: one check after another, each with a verdict, and what to do where it is not well.
 //!
 //! - [`tables`]: the tables, as the template has them.
+//! - [`alerts`]: whoever gets the alerts.
 //! - [`front`]: the function URL, and the signing secret.
 //! - [`outside`]: Resend's key and its webhook.
 //! - [`claude`]: Claude's key and its model.
@@ -8,6 +9,7 @@
 //!
 //! The checks are made side by side, and none stops another. Nothing is changed, and nothing is spent.
 
+pub mod alerts;
 pub mod claude;
 pub mod front;
 pub mod outside;
@@ -103,6 +105,7 @@ pub async fn examine(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<C
         ("function URL", front::check(place, url).boxed()),
         ("Resend", outside::resend(place, url, now).boxed()),
         ("Claude", claude::check(place).boxed()),
+        ("alerts", async { vec![alerts::check(place).await] }.boxed()),
         ("events", async { vec![work::last_event(place, now).await] }.boxed()),
         ("mappings", work::mappings(place, now).boxed()),
         ("dead letters", work::dead_letters(place).boxed()),

@@ -11,12 +11,18 @@ use rebound_dev::claude::ClaudeStub;
 use rebound_dev::stack::SECRET_NAME;
 use serde_json::json;
 
-use super::command;
 use super::connect::World;
+use super::{Dev, command};
 use crate::support::{any_port, complaint};
 
 fn moment(at: UnixMillis) -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(at.0).unwrap()
+}
+
+/// Subscribes somebody to the topic of alerts.
+async fn subscribe(world: &World, protocol: &str, endpoint: &str) {
+    let (sns, topic) = (world.aws.clients().unwrap().sns(), world.aws.variable("ALERTS_TOPIC_ARN").unwrap());
+    sns.subscribe().topic_arn(topic).protocol(protocol).endpoint(endpoint).send().await.unwrap();
 }
 
 /// A Rebound that is connected, has received an event, and of which CloudWatch tells.
@@ -30,6 +36,8 @@ async fn well() -> (World, ClaudeStub) {
         controls.metrics.insert("Invocations".to_owned(), vec![(moment(now.minus(Duration::from_secs(1_800))), 5.0)]);
         controls.metrics.insert("IteratorAge".to_owned(), vec![(moment(now), 2_000.0)]);
     });
+    subscribe(&world, "email", "ann@example.com").await;
+    world.aws.sns.as_ref().unwrap().confirm_all();
     (world, ClaudeStub::start(any_port()).await.unwrap())
 }
 
@@ -51,12 +59,12 @@ async fn what_is_well_is_said_to_be_and_the_exit_code_says_so_too() {
     let (world, claude) = well().await;
     let all = checks(variables(&world, &claude)).await;
     let not_ok: Vec<&Check> = all.values().filter(|check| check.verdict != Verdict::Ok).collect();
-    assert!(not_ok.is_empty() && all.len() == 20, "{} {not_ok:#?}", all.len());
+    assert!(not_ok.is_empty() && all.len() == 21, "{} {not_ok:#?}", all.len());
     assert!(all["last event received"].found.contains("30 minutes ago"), "{:?}", all["last event received"]);
     assert!(claude.asked().is_empty(), "nothing is spent");
 
     let said = command(&variables(&world, &claude), &["doctor", "--json"], "").await;
-    assert_eq!((said.code, said.json()["checks"].as_array().unwrap().len()), (0, 20));
+    assert_eq!((said.code, said.json()["checks"].as_array().unwrap().len()), (0, 21));
     world.resend.disable_all();
     let said = command(&variables(&world, &claude), &["doctor"], "").await;
     assert!(said.code == 1 && said.stdout.contains("To do: remove the cause"), "{}", said.stdout);
@@ -85,6 +93,29 @@ async fn says_with(variables: BTreeMap<String, String>, name: &str) -> (Verdict,
 
 fn is(said: &(Verdict, String), verdict: Verdict, words: &str) {
     assert!(said.0 == verdict && said.1.contains(words), "{said:?} is not {verdict:?} {words}");
+}
+
+#[tokio::test]
+async fn while_nobody_has_confirmed_the_subscription_to_alerts_doctor_warns() {
+    let (world, claude) = (World::start().await, ClaudeStub::start(any_port()).await.unwrap());
+    let name = "who gets the alerts";
+    is(&says(&world, &claude, name).await, Verdict::Warning, "make deploy PARAMETERS=AlertEmail=");
+    subscribe(&world, "email", "ann@example.com").await;
+    is(&says(&world, &claude, name).await, Verdict::Warning, "nobody yet: 1 not confirmed");
+    world.aws.sns.as_ref().unwrap().confirm_all();
+    is(&says(&world, &claude, name).await, Verdict::Ok, "1 confirmed");
+    subscribe(&world, "email", "bob@example.com").await;
+    is(&says(&world, &claude, name).await, Verdict::Ok, "1 confirmed; 1 not confirmed yet");
+    let mut elsewhere = variables(&world, &claude);
+    elsewhere.insert("ALERTS_TOPIC_ARN".to_owned(), "no topic".to_owned());
+    is(&says_with(elsewhere, name).await, Verdict::Fault, "there is no topic");
+}
+
+#[tokio::test]
+async fn who_watches_rebound_dev_gets_its_alerts() {
+    let said = Dev::start().await.rebound(&["doctor", "--json"]).await.json();
+    let check = said["checks"].as_array().unwrap().iter().find(|check| check["name"] == "who gets the alerts").unwrap();
+    assert_eq!((&check["verdict"], &check["found"]), (&json!("ok"), &json!("1 confirmed")));
 }
 
 #[tokio::test]

@@ -31,13 +31,17 @@ fn resource(name: &str) -> &str {
         "rebound-engage" => "EngageQueue",
         "rebound-engage-dead" => "EngageDeadLetters",
         "rebound-protect-failures" => "ProtectFailures",
-        "ProtectFunction" => "protect",
         name => name.strip_prefix("rebound-").unwrap_or(name),
     }
 }
 
 fn named(actions: BTreeSet<Action>) -> BTreeSet<Action> {
-    actions.into_iter().map(|(action, of)| (action, resource(&of).to_owned())).collect()
+    // Of the names in one service only: engage's queue and engage itself have one name here.
+    let name = |action: &str, of: &str| match of.strip_prefix("rebound-") {
+        Some(function) if action.starts_with("lambda:") => function.to_owned(),
+        _ => resource(of).to_owned(),
+    };
+    actions.into_iter().map(|(action, of)| (action.clone(), name(&action, &of))).collect()
 }
 
 /// The rows of the page's table: a command, what its actions are on, and the actions. A command may have several rows.
@@ -104,9 +108,9 @@ impl Scene {
             ("ApiKeysArn", variable("API_KEYS_ARN")),
             ("OperatorKeysArn", variable("OPERATOR_KEYS_ARN")),
             ("AlertsTopicArn", variable("ALERTS_TOPIC_ARN")),
-            ("ReceiveFunctionName", "receive".to_owned()),
-            ("ProtectFunctionName", "protect".to_owned()),
-            ("EngageFunctionName", "engage".to_owned()),
+            ("ReceiveFunctionName", "rebound-receive".to_owned()),
+            ("ProtectFunctionName", "rebound-protect".to_owned()),
+            ("EngageFunctionName", "rebound-engage".to_owned()),
         ];
         let recorder = Recorder::start(aws.variables()).await;
         let queue = |name: &str| {

@@ -1,4 +1,5 @@
-//! The code that README and docs/reading-the-list.md give to other programs, in each language, run on the embedded DynamoDB.
+//! The code that README and docs/reading-the-list.md give to other programs, in each language, unchanged, run on the service of
+//! `make dev`, with the variables of its file and no others.
 
 mod programs;
 mod spelling;
@@ -8,10 +9,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use hmac::{Hmac, KeyInit, Mac};
 use rebound::store::Item;
 use rebound::time::UnixMillis;
-use rebound_dev::stack::{EmbeddedAws, Options};
 use sha2::Sha256;
 
 use self::programs::{Code, Program};
+use super::Dev;
 
 /// Which of the languages have to be there, by their names: `python ts go`. The others are skipped, and that is said.
 const REQUIRED: &str = "REQUIRE_SNIPPETS";
@@ -58,11 +59,19 @@ const WHOLE: [(&str, [bool; 2]); 4] = [
     ("Forgotten@example.com.", [true, false]),
 ];
 
-async fn put(aws: &EmbeddedAws, recipient: &str, item: Item) {
-    let table = aws.variable("SUPPRESSIONS_TABLE").unwrap();
-    assert_eq!(table, "rebound-suppressions", "as the pages have it");
-    let put = aws.clients().unwrap().dynamodb().put_item().table_name(table).set_item(Some(item));
+async fn put(dev: &Dev, recipient: &str, item: Item) {
+    let place = dev.place().await;
+    let put = place.aws().dynamodb().put_item().table_name("rebound-suppressions").set_item(Some(item));
     put.item("recipient", AttributeValue::S(recipient.to_owned())).send().await.unwrap();
+}
+
+/// The variables that a program gets: `env $(grep ^AWS_ .local/dev.env) python3 program.py`.
+fn of_aws(dev: &Dev) -> Vec<(String, String)> {
+    let mut variables: Vec<(String, String)> = dev.variables().into_iter().collect();
+    variables.retain(|(name, _)| name.starts_with("AWS_"));
+    // The shell takes the words apart.
+    assert!(variables.iter().all(|(_, value)| !value.contains(char::is_whitespace)), "{variables:?}");
+    variables
 }
 
 /// The programs of the languages whose runtime and packages are here. The others are skipped, and that is said.
@@ -92,33 +101,45 @@ async fn programs(code: Code) -> Vec<(&'static str, Program)> {
     here
 }
 
-/// The variables by which a program finds the embedded AWS, as `.local/dev.env` has them.
-fn variables(aws: &EmbeddedAws) -> Vec<(&'static str, String)> {
-    let aws_variables = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"];
-    let mut variables: Vec<_> = aws_variables.map(|name| (name, aws.variable(name).unwrap())).into();
-    variables.push(("AWS_DEFAULT_REGION", aws.variable("AWS_REGION").unwrap()));
-    variables.push(("AWS_EC2_METADATA_DISABLED", "true".to_owned()));
-    variables
-}
-
 /// A program's answer about each address.
-async fn may_send_to(aws: &EmbeddedAws, program: &Program, addresses: &[&str]) -> Vec<bool> {
-    let answers = program.answers("may", &variables(aws), &serde_json::to_string(addresses).unwrap()).await;
+async fn may_send_to(dev: &Dev, program: &Program, addresses: &[&str]) -> Vec<bool> {
+    let answers = program.answers("may", &of_aws(dev), &serde_json::to_string(addresses).unwrap()).await;
     answers.iter().map(|answer| answer.as_bool().unwrap()).collect()
 }
 
 #[tokio::test]
+async fn readmes_code_reads_the_brake() {
+    let dev = Dev::start().await;
+    let place = dev.place().await;
+    for (campaign, volume) in [("spring", "0.25"), ("paused", "0")] {
+        let put = place.aws().dynamodb().put_item().table_name("rebound-campaigns");
+        let put = put.item("campaign", AttributeValue::S(campaign.to_owned()));
+        let put = put.item("cohort", AttributeValue::S("state".to_owned()));
+        put.item("volume", AttributeValue::N(volume.to_owned())).send().await.unwrap();
+    }
+    let Some(program) = programs::brake_in_python().await else {
+        assert!(!std::env::var(REQUIRED).unwrap_or_default().contains("python"), "boto3 is not here");
+        return eprintln!("skipped: there is no Python with boto3; `make lint` installs it");
+    };
+    let variables = of_aws(&dev);
+    let volumes = program.answers("volume", &variables, r#"["spring", "paused", "unknown"]"#).await;
+    assert_eq!(volumes, [0.25, 0.0, 1.0]);
+    let may = program.answers("send", &variables, r#"["paused", "unknown"]"#).await;
+    assert_eq!(may, [false, true]);
+}
+
+#[tokio::test]
 async fn the_pages_code_answers_as_the_list_says() {
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let dev = Dev::start().await;
     for (recipient, item, _) in everybody() {
         if let Some(item) = item {
-            put(&aws, recipient, item).await;
+            put(&dev, recipient, item).await;
         }
     }
     let (short, whole) = (programs(Code::Page).await, programs(Code::PageWithFile).await);
     for (forgotten, when) in ["before anybody was forgotten", "after somebody was forgotten"].into_iter().enumerate() {
         if forgotten == 1 {
-            forget(&aws).await;
+            forget(&dev).await;
         }
         let everybody = everybody();
         let addresses: Vec<&str> =
@@ -126,11 +147,11 @@ async fn the_pages_code_answers_as_the_list_says() {
         let known: Vec<bool> = everybody.iter().map(|(.., may)| may[forgotten]).collect();
         for (language, program) in &short {
             let expected = [&known[..], &WHOLE.map(|_| false)].concat();
-            assert_eq!(may_send_to(&aws, program, &addresses).await, expected, "{language}, {when}");
+            assert_eq!(may_send_to(&dev, program, &addresses).await, expected, "{language}, {when}");
         }
         for (language, program) in &whole {
             let expected = [&known[..], &WHOLE.map(|(_, may)| may[forgotten])].concat();
-            assert_eq!(may_send_to(&aws, program, &addresses).await, expected, "{language} with the file, {when}");
+            assert_eq!(may_send_to(&dev, program, &addresses).await, expected, "{language} with the file, {when}");
         }
     }
 }
@@ -141,35 +162,9 @@ fn readme_has_the_pages_python() {
     assert_eq!(readme, page);
 }
 
-#[tokio::test]
-async fn readmes_code_sends_the_share_that_the_brake_allows() {
-    let Some(program) = programs::brake().await else {
-        let is_required =
-            std::env::var(REQUIRED).is_ok_and(|names| names.split_whitespace().any(|name| name == "python"));
-        assert!(!is_required, "{REQUIRED} names python, and Python or boto3 is not here");
-        return eprintln!("skipped: README's code that reads the brake; Python or boto3 is not here");
-    };
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
-    let table = aws.variable("CAMPAIGNS_TABLE").unwrap();
-    assert_eq!(table, "rebound-campaigns", "as README has it");
-    for (campaign, status, volume) in [("slow", "slowed", "0.25"), ("stop", "paused", "0"), ("go", "open", "1")] {
-        let put = aws.clients().unwrap().dynamodb().put_item().table_name(&table);
-        let put = put.item("campaign", AttributeValue::S(campaign.to_owned()));
-        let put = put.item("cohort", AttributeValue::S("state".to_owned()));
-        let put = put.item("status", AttributeValue::S(status.to_owned()));
-        put.item("volume", AttributeValue::N(volume.to_owned())).send().await.unwrap();
-    }
-    let answers = program.answers("volume", &variables(&aws), r#"["slow", "stop", "go", "without a brake"]"#).await;
-    let volumes: Vec<f64> = answers.iter().map(|answer| answer[0].as_f64().unwrap()).collect();
-    assert_eq!(volumes, [0.25, 0.0, 1.0, 1.0]);
-    let sent: Vec<f64> = answers.iter().map(|answer| answer[1].as_f64().unwrap()).collect();
-    assert_eq!(sent[1..], [0.0, 1.0, 1.0]);
-    assert!(sent[0] < 1.0, "of twenty emails all, with a quarter allowed");
-}
-
 /// As `rebound forget` leaves it.
-async fn forget(aws: &EmbeddedAws) {
-    put(aws, "#forgotten-key", Item::from([("key".to_owned(), AttributeValue::B(Blob::new(KEY)))])).await;
+async fn forget(dev: &Dev) {
+    put(dev, "#forgotten-key", Item::from([("key".to_owned(), AttributeValue::B(Blob::new(KEY)))])).await;
     let mut mac = Hmac::<Sha256>::new_from_slice(&KEY).unwrap();
     mac.update(b"forgotten@example.com");
     let hash = hex::encode(mac.finalize().into_bytes());
@@ -177,5 +172,5 @@ async fn forget(aws: &EmbeddedAws) {
     // Nothing that the item holds besides can end it.
     let until = AttributeValue::N("1".to_owned());
     let item = Item::from([("reasons".to_owned(), reasons), ("until".to_owned(), until)]);
-    put(aws, &format!("forgotten#{hash}"), item).await;
+    put(dev, &format!("forgotten#{hash}"), item).await;
 }

@@ -1,5 +1,5 @@
-//! The code of docs/reading-the-list.md, README and docs/spelling, made into programs: `program may`, `program spell` or `program volume`,
-//! with a JSON array of texts on its standard input, prints a JSON array of answers.
+//! The code of docs/reading-the-list.md, README and docs/spelling, made into programs: `program may`, `program spell` and so on, with a
+//! JSON array of texts on its standard input, prints a JSON array of answers.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -45,40 +45,18 @@ impl Code {
     }
 }
 
-/// The first block of a language in the section of a page that begins with this heading.
+/// The first block of this language after the section's heading.
 fn block<'a>(page: &'a str, heading: &str, language: &str) -> &'a str {
     let section = page.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no section {heading}")).1;
     let section = section.split("\n## ").next().unwrap_or_default();
-    let block = section.split_once(&format!("```{language}\n")).unwrap_or_else(|| panic!("no {language}: {heading}")).1;
+    let start = format!("```{language}\n");
+    let block = section.split_once(&start).unwrap_or_else(|| panic!("no {language} under {heading}")).1;
     block.split_once("```").expect("the end of the block").0
 }
 
 /// README's Python code that reads the list, and the page's.
 pub(super) fn pythons_of_both_pages() -> [&'static str; 2] {
     [block(README, "## Read the list before you send", "python"), block(PAGE, "## The code", "python")]
-}
-
-/// README's Python code that reads a campaign's brake: `program volume`. `None` where Python or boto3 is not here.
-pub(super) async fn brake() -> Option<Program> {
-    let program = Program::new(python_with("import boto3").await?, &["main.py"]);
-    program.write("snippet.py", block(README, "## Check the brake before you send", "python"));
-    let main = "import json, snippet\n\
-                def answer(campaign):\n    \
-                    sent = sum(snippet.may_send(campaign) for _ in range(20))\n    \
-                    return [snippet.volume_of(campaign), sent / 20]\n\
-                print(json.dumps([answer(campaign) for campaign in json.load(open(0))]))\n";
-    program.write("main.py", main);
-    Some(program)
-}
-
-/// A Python that runs this.
-async fn python_with(needed: &str) -> Option<PathBuf> {
-    for python in [tools("venv/bin/python3"), PathBuf::from("python3")] {
-        if runs(&python, &["-c", needed]).await {
-            return Some(python);
-        }
-    }
-    None
 }
 
 /// Code, ready to run.
@@ -112,9 +90,16 @@ impl Program {
     }
 
     /// What the program answers to a JSON array of texts.
-    pub(super) async fn answers(&self, question: &str, variables: &[(&str, String)], texts: &str) -> Vec<Value> {
+    pub(super) async fn answers(
+        &self,
+        question: &str,
+        variables: &[(impl AsRef<OsStr> + Clone, String)],
+        texts: &str,
+    ) -> Vec<Value> {
         let mut command = Command::new(&self.path);
-        command.args(&self.arguments).arg(question).current_dir(self.folder.path()).envs(&self.variables);
+        command.args(&self.arguments).arg(question).current_dir(self.folder.path());
+        // Nothing of the shell's own: what is needed has to be among the variables.
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).envs(&self.variables);
         command.envs(variables.iter().cloned()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
@@ -148,6 +133,28 @@ pub(super) async fn python(code: Code) -> Option<Program> {
                 print(json.dumps([ask(text) for text in json.load(open(0, encoding='utf-8'))]))\n";
     program.write("main.py", main);
     Some(program)
+}
+
+/// README's code that asks for a campaign's brake: `program volume` and `program send`, with an array of campaigns.
+pub(super) async fn brake_in_python() -> Option<Program> {
+    let snippet = block(README, "## Check the brake before you send", "python");
+    let main = "import json, sys, snippet\n\
+                ask = snippet.volume_of if sys.argv[1] == 'volume' else snippet.may_send\n\
+                print(json.dumps([ask(text) for text in json.load(open(0, encoding='utf-8'))]))\n";
+    let program = Program::new(python_with("import boto3").await?, &["main.py"]);
+    program.write("snippet.py", snippet);
+    program.write("main.py", main);
+    Some(program)
+}
+
+/// A Python in which this statement works.
+async fn python_with(needed: &str) -> Option<PathBuf> {
+    for python in [tools("venv/bin/python3"), PathBuf::from("python3")] {
+        if runs(&python, &["-c", needed]).await {
+            return Some(python);
+        }
+    }
+    None
 }
 
 pub(super) async fn typescript(code: Code) -> Option<Program> {
