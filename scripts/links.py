@@ -80,6 +80,8 @@ class Known:
         self.targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
         self.variables = set(re.findall(r"\$[({]\$?([A-Z_]+)\b", makefile))
         self.variables |= set(re.findall(r"^([A-Z_]+) \?=", makefile, re.MULTILINE))
+        # A script may read one that make hands on: then the help of its target names it.
+        self.variables |= {name for line in re.findall(r"## (.*)", makefile) for name in re.findall(r"\b([A-Z_]+)=", line)}
         sources = [
             path.read_text(encoding="utf-8")
             for folder in ("crates/rebound-cli/src", "crates/rebound-dev/src/commands")

@@ -51,7 +51,7 @@ README = """# Project
 The stack `rebound` and a folder's `src/*.rs`, `src/<name>.rs`, `Makefile`, `.local/dev.env`, `list.csv`.
 
 ```sh
-make demo EVENT=x    # `make nothing` is a comment
+make demo EVENT=x STACK=y    # `make nothing` is a comment
 rebound check ann@example.com --dry-run
 ```
 """
@@ -77,7 +77,7 @@ FILES = {
     "README.md": README,
     "docs/operations.md": OPERATIONS,
     "docs/reference.md": REFERENCE,
-    "Makefile": "EVENT ?= none\ndemo: ## a demo\n\t@run $(EVENT)\n",
+    "Makefile": "EVENT ?= none\ndemo: ## a demo: STACK=x names it\n\t@run $(EVENT)\n",
     "template.yaml": TEMPLATE,
     "src/log.rs": 'format!("Claude answered {code}"); format!("today\'s budget of {} US dollars is spent")',
     "crates/rebound-cli/src/main.rs": MAIN,
