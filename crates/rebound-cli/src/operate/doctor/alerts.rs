@@ -3,7 +3,7 @@
 use rebound::aws::describe;
 
 use super::Check;
-use crate::operate::place::Place;
+use crate::operate::place::{Place, STACK};
 
 const NAME: &str = "who gets the alerts";
 
@@ -27,11 +27,14 @@ pub(super) async fn check(place: &Place) -> Check {
     else {
         return Check::not_checked(NAME, "SNS does not say how many have subscribed");
     };
+    let of_stack = if place.stack() == STACK { String::new() } else { format!(" STACK={}", place.stack()) };
     match (confirmed, pending) {
         (0, 0) => Check::warning(
             NAME,
             "nobody: nobody has subscribed to the topic",
-            "`make deploy PARAMETERS=AlertEmail=you@example.com`, and confirm what AWS mails to you; or subscribe somebody else to the stack's output AlertsTopicArn",
+            format!(
+                "`make deploy PARAMETERS=AlertEmail=you@example.com{of_stack}`, and confirm what AWS mails to you; or subscribe somebody else to the stack's output AlertsTopicArn"
+            ),
         ),
         (0, pending) => Check::warning(
             NAME,
