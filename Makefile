@@ -11,7 +11,7 @@ EVENTS ?= 1000000
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 TARGET ?= $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 TIME ?= 600
-# What README's code and docs/spelling are run with. Go is run too where Debian's packages are.
+# The languages in which the code of the pages and docs/spelling is run. Go is run too if Debian's packages are installed.
 REQUIRE_SNIPPETS ?= python $(if $(shell command -v npm),ts)
 SNIPPETS = $(BIN)/boto3 $(if $(shell command -v npm),$(TOOLS)/node/installed)
 # Whose packages look at the stand-ins: Resend's own for Python and Node, and Amazon's.
@@ -53,9 +53,11 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes
 	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target -- \
 		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
-lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-lambda $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, dependencies, the template and how it is deployed, the questions to Claude, README's code, the demo on another engine, the stand-ins by others' packages
+lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-lambda $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, dependencies, the template and how it is deployed, the pages and their code, the questions to Claude, the demo on another engine, the stand-ins by others' packages
 	cargo fmt --check
 	scripts/arrows.py
+	scripts/test_links.py --quiet
+	scripts/links.py
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --lib $(FUNCTIONS) -- -D warnings
 	scripts/linked_crates.py --check

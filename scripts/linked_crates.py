@@ -62,12 +62,12 @@ def written(programs):
     if strangers:
         sys.exit(f"linked, and not named by cargo tree: {sorted(strangers)}")
     lines = [
-        "# Dependencies",
+        "# Which crates are in the functions?",
         "",
-        "<!-- Made by `make deps`. `make lint` fails when it is of another Cargo.lock or Cargo.toml. -->",
+        "<!-- Made by `make deps`. `make lint` fails if it does not match Cargo.lock and Cargo.toml. -->",
         "",
-        "The crates that are really linked into each Lambda function: those that an instruction of it is from, built as it is deployed,",
-        "for x86_64. Rust's standard library is not counted, nor is what is data alone.",
+        "The crates that are linked into each Lambda function: at least one instruction of the function comes from the crate.",
+        "The functions are built as for deployment, for x86_64. Rust's standard library and crates of data alone do not count.",
         "",
         "| function | crates |",
         "| --- | --: |",
@@ -83,10 +83,10 @@ def written(programs):
     absent = sorted((others | macros) - everywhere)
     lines += [
         "",
-        "## Built, and linked into none",
+        "## Built, but linked into no function",
         "",
-        f"What else `cargo tree` names for the functions, {len(absent)}: macros and what they are made with, which run at build time;",
-        "crates of types and constants; what another processor needs; and what no function calls, so that the linker throws it away.",
+        f"`cargo tree` names {len(absent)} more for the functions: macros and their dependencies, which run at build time; crates",
+        "of types and constants; crates for other processors; and crates that no function calls, which the linker removes.",
         "",
         "| crate | version | |",
         "| --- | --- | --- |",

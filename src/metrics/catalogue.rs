@@ -273,7 +273,7 @@ mod tests {
             assert_eq!(metric.index(), index);
             assert!(metric.tells().ends_with('.'), "{metric:?}");
         }
-        // At 0.30 US dollars a month for each that is told of in every hour: README says how many there are, and what they cost. A line
+        // At 0.30 US dollars a month for each that is told of in every hour: docs/cost.md says how many there are, and their price. A line
         // can tell of 100.
         assert_eq!(METRICS, 56);
     }

@@ -35,3 +35,18 @@ fn what_makes_no_sense_is_an_error_that_says_what() {
         assert!(error.contains(word), "{json}: {error}");
     }
 }
+
+#[test]
+fn the_reference_has_every_limit_at_its_default() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference.md")).unwrap();
+    let section = page.split("\n## `POLICY`\n").nth(1).expect("the section");
+    let block = section.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the block");
+    let mut policy = Policy::read(block).unwrap();
+    let price = (policy.claude.input_usd.take(), policy.claude.output_usd.take());
+    assert_eq!(price, (Some(0.10), Some(0.50)), "of the model that is asked unless another is named");
+    assert_eq!(policy, Policy::default());
+    let written = format!("{policy:#?}");
+    let names = written.lines().filter_map(|line| line.trim().split_once(": ").map(|(name, _)| name));
+    let missing: Vec<&str> = names.filter(|name| !block.contains(&format!("\"{name}\":"))).collect();
+    assert!(missing.is_empty(), "the page says nothing of {missing:?}");
+}

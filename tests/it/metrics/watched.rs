@@ -126,7 +126,7 @@ fn every_alarm_tells_people_what_it_means_and_what_to_do() {
         let missing = if id == "SilentNow" || id == "OftenQuiet" { "breaching" } else { "notBreaching" };
         assert_eq!(alarm.properties["TreatMissingData"], missing, "{id}");
     }
-    // What README and the template say that they cost: 0.10 US dollars a month for each metric.
+    // Their price in docs/cost.md and in the template: 0.10 US dollars a month for each metric.
     assert_eq!(all.iter().map(|alarm| alarm.watched.len()).sum::<usize>(), 17);
 }
 

@@ -44,6 +44,24 @@ async fn the_demo_finds_everything_as_the_contract_says() {
     assert_eq!(report["suppressions"]["bob@example.com"], json!(["hard_bounce"]));
 }
 
+/// Each line with single spaces, and without a table's borders.
+fn bare(text: &str) -> Vec<String> {
+    let words = |line: &str| line.replace(['│', '|'], " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    text.lines().map(words).filter(|line| !line.is_empty()).collect()
+}
+
+#[tokio::test]
+async fn the_demo_prints_the_lines_that_readme_shows() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let shown = bare(readme.split("```text\n").nth(1).expect("a block of output").split("```").next().unwrap());
+    let output = rebound(&["demo"]).output().await.unwrap();
+    let printed = bare(&String::from_utf8(output.stdout).unwrap());
+    assert!(shown.len() > 3, "{shown:?}");
+    for line in shown {
+        assert!(printed.contains(&line), "README shows a line that the demo does not print: {line}");
+    }
+}
+
 #[tokio::test]
 async fn the_demo_shows_what_engage_decided_by_the_rules_and_by_the_stand_in() {
     let json = rebound(&["demo", "--json"]).output().await.unwrap();

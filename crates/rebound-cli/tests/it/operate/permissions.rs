@@ -12,9 +12,10 @@ use super::{Said, command};
 use crate::support::recorder::{Action, Recorder};
 use crate::support::{now, secret};
 
-/// Read when it is needed: whoever changes the page need not build the tests again.
-fn page() -> String {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).unwrap()
+/// The page's section of permissions. Read when it is needed: a change of the page need not build the tests again.
+fn section() -> String {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).unwrap();
+    page.split_once("\n## Permissions of each command\n").expect("the section").1.to_owned()
 }
 
 const TABLES: [&str; 5] = ["events", "suppressions", "campaigns", "recipients", "agenda"];
@@ -43,24 +44,22 @@ fn named(actions: BTreeSet<Action>) -> BTreeSet<Action> {
     actions.into_iter().map(|(action, of)| (action.clone(), name(&action, &of))).collect()
 }
 
-/// The rows of the page's table: each command's actions, and what they are on.
+/// The rows of the page's table: a command, what its actions are on, and the actions. A command may have several rows.
 fn documented() -> BTreeMap<String, BTreeSet<Action>> {
-    let page = page();
-    let rows = page.lines().filter(|line| line.starts_with("| `"));
-    let row = |line: &str| {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').collect();
-        assert_eq!(cells.len(), 2 + TABLES.len(), "{line}");
-        let words = |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
-        let of_tables = TABLES.iter().zip(&cells[1..]).flat_map(|(table, cell)| {
-            words(cell).into_iter().map(|action| (format!("dynamodb:{action}"), (*table).to_owned()))
-        });
-        let besides = words(cells[6]).into_iter().map(|word| {
-            let (action, of) = word.split_once(' ').unwrap_or((&word, "*"));
-            (action.to_owned(), of.to_owned())
-        });
-        (words(cells[0])[0].clone(), of_tables.chain(besides).collect())
-    };
-    rows.map(row).collect()
+    let section = section();
+    let mut commands: BTreeMap<String, BTreeSet<Action>> = BTreeMap::new();
+    for line in section.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [command, on, actions] = cells[..] else { panic!("three cells: {line}") };
+        let command = commands.entry(command.trim_matches('`').to_owned()).or_default();
+        for on in on.split(", ") {
+            for action in actions.split(", ").map(|action| action.trim_matches('`')) {
+                let action = if TABLES.contains(&on) { format!("dynamodb:{action}") } else { action.to_owned() };
+                assert!(command.insert((action, on.to_owned())), "twice: {line}");
+            }
+        }
+    }
+    commands
 }
 
 /// The policies of the page: each one's actions, and what they are on.
@@ -84,7 +83,7 @@ fn policies() -> Vec<BTreeSet<Action>> {
         }
         actions
     };
-    page().split("```json\n").skip(1).map(|text| parse(text.split("```").next().unwrap())).collect()
+    section().split("```json\n").skip(1).map(|text| parse(text.split("```").next().unwrap())).collect()
 }
 
 /// A Rebound in which much has happened, and the command's environment: as on AWS, nothing but credentials is set.

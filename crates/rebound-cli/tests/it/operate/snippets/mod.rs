@@ -1,5 +1,5 @@
-//! The README's own words to other programs: the code that reads suppressions and brakes, in each language, as it stands there, run on
-//! what `make dev` runs, with the variables of its file and no others.
+//! The code that README and docs/reading-the-list.md give to other programs, in each language, unchanged, run on the service of
+//! `make dev`, with the variables of its file and no others.
 
 mod programs;
 mod spelling;
@@ -19,7 +19,7 @@ const REQUIRED: &str = "REQUIRE_SNIPPETS";
 
 const KEY: [u8; 32] = [7; 32];
 
-/// Somebody for each thing that a reader has to mind, and whether they may be written to; before anybody is forgotten, and after.
+/// A recipient for each thing that a reader has to check, and the answer: before anybody is erased, and after.
 fn everybody() -> Vec<(&'static str, Option<Item>, [bool; 2])> {
     let later = |ms: i64| AttributeValue::N((UnixMillis::now().0 + ms).to_string());
     let with = |reasons: &[&str], until: Option<AttributeValue>| {
@@ -51,7 +51,7 @@ fn everybody() -> Vec<(&'static str, Option<Item>, [bool; 2])> {
     ]
 }
 
-/// Who may be written to, and who is forgotten, in spellings that only the whole rule reads.
+/// Recipients in spellings that only the whole rule reads, and the answers.
 const WHOLE: [(&str, [bool; 2]); 4] = [
     ("bob@bücher.example", [true, true]),
     ("nobody@example.com.", [true, true]),
@@ -101,14 +101,14 @@ async fn programs(code: Code) -> Vec<(&'static str, Program)> {
     here
 }
 
-/// What a program answers about each address.
+/// A program's answer about each address.
 async fn may_send_to(dev: &Dev, program: &Program, addresses: &[&str]) -> Vec<bool> {
     let answers = program.answers("may", &of_aws(dev), &serde_json::to_string(addresses).unwrap()).await;
     answers.iter().map(|answer| answer.as_bool().unwrap()).collect()
 }
 
 #[tokio::test]
-async fn readmes_brake_is_read_as_it_stands() {
+async fn readmes_code_reads_the_brake() {
     let dev = Dev::start().await;
     let place = dev.place().await;
     for (campaign, volume) in [("spring", "0.25"), ("paused", "0")] {
@@ -129,14 +129,14 @@ async fn readmes_brake_is_read_as_it_stands() {
 }
 
 #[tokio::test]
-async fn the_readmes_code_says_of_everybody_what_the_list_says() {
+async fn the_pages_code_answers_as_the_list_says() {
     let dev = Dev::start().await;
     for (recipient, item, _) in everybody() {
         if let Some(item) = item {
             put(&dev, recipient, item).await;
         }
     }
-    let (short, whole) = (programs(Code::Readme).await, programs(Code::ReadmeWithFile).await);
+    let (short, whole) = (programs(Code::Page).await, programs(Code::PageWithFile).await);
     for (forgotten, when) in ["before anybody was forgotten", "after somebody was forgotten"].into_iter().enumerate() {
         if forgotten == 1 {
             forget(&dev).await;
@@ -154,6 +154,12 @@ async fn the_readmes_code_says_of_everybody_what_the_list_says() {
             assert_eq!(may_send_to(&dev, program, &addresses).await, expected, "{language} with the file, {when}");
         }
     }
+}
+
+#[test]
+fn readme_has_the_pages_python() {
+    let [readme, page] = programs::pythons_of_both_pages();
+    assert_eq!(readme, page);
 }
 
 /// As `rebound forget` leaves it.

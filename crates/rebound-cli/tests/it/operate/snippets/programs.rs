@@ -1,5 +1,5 @@
-//! The code of README and of docs/spelling, made into programs: `program may` or `program spell`, with a JSON array of texts on its
-//! standard input, prints a JSON array of answers.
+//! The code of docs/reading-the-list.md, README and docs/spelling, made into programs: `program may`, `program spell` and so on, with a
+//! JSON array of texts on its standard input, prints a JSON array of answers.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 const README: &str = include_str!("../../../../../../README.md");
+const PAGE: &str = include_str!("../../../../../../docs/reading-the-list.md");
 const SPELLING_PY: &str = include_str!("../../../../../../docs/spelling/spelling.py");
 const SPELLING_TS: &str = include_str!("../../../../../../docs/spelling/spelling.ts");
 const SPELLING_GO: &str = include_str!("../../../../../../docs/spelling/spelling.go");
@@ -21,24 +22,24 @@ const GO_PATH: &str = "/usr/share/gocode";
 /// Which code is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
-    /// README's, as it stands there.
-    Readme,
-    /// README's, with its short `spell` taken out and the file of docs/spelling beside it.
-    ReadmeWithFile,
+    /// The page's, unchanged.
+    Page,
+    /// The page's without its short `spell`, with the file of docs/spelling beside it.
+    PageWithFile,
     /// The file of docs/spelling by itself.
     File,
 }
 
 impl Code {
-    /// The first block of this language after the section's heading; without its `spell`, where that comes from the file. `None` where
-    /// nothing of README is used. `from` and `to` are what begins the short rule, and what follows it.
-    fn readme(self, language: &str, [from, to]: [&str; 2]) -> Option<String> {
-        let block = block(README, "## Read the list before you send", language);
+    /// The page's code in this language; without its short rule, where the file has the whole one. `None` where nothing of the page is
+    /// used. `from` begins the short rule, and `to` follows it.
+    fn page(self, language: &str, [from, to]: [&str; 2]) -> Option<String> {
+        let block = block(PAGE, "## The code", language);
         let (before, rest) = block.split_once(from).expect("the short rule");
         let (_, after) = rest.split_once(to).expect("what follows the short rule");
         match self {
-            Self::Readme => Some(block.to_owned()),
-            Self::ReadmeWithFile => Some(format!("{before}{to}{after}")),
+            Self::Page => Some(block.to_owned()),
+            Self::PageWithFile => Some(format!("{before}{to}{after}")),
             Self::File => None,
         }
     }
@@ -46,11 +47,16 @@ impl Code {
 
 /// The first block of this language after the section's heading.
 fn block<'a>(page: &'a str, heading: &str, language: &str) -> &'a str {
-    let section = page.split_once(heading).unwrap_or_else(|| panic!("no section {heading}")).1;
+    let section = page.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no section {heading}")).1;
     let section = section.split("\n## ").next().unwrap_or_default();
     let start = format!("```{language}\n");
     let block = section.split_once(&start).unwrap_or_else(|| panic!("no {language} under {heading}")).1;
     block.split_once("```").expect("the end of the block").0
+}
+
+/// README's Python code that reads the list, and the page's.
+pub(super) fn pythons_of_both_pages() -> [&'static str; 2] {
+    [block(README, "## Read the list before you send", "python"), block(PAGE, "## The code", "python")]
 }
 
 /// Code, ready to run.
@@ -116,11 +122,11 @@ fn tools(path: &str) -> PathBuf {
 }
 
 pub(super) async fn python(code: Code) -> Option<Program> {
-    let snippet = code.readme("python", ["PLAIN = ", "def may_send_to"]);
+    let snippet = code.page("python", ["PLAIN = ", "def may_send_to"]);
     let needed = if snippet.is_some() { "import boto3" } else { "" };
     let program = Program::new(python_with(needed).await?, &["main.py"]);
     program.write("spelling.py", SPELLING_PY);
-    let import = if code == Code::Readme { "" } else { "from spelling import spell\n" };
+    let import = if code == Code::Page { "" } else { "from spelling import spell\n" };
     program.write("snippet.py", &format!("{import}{}", snippet.unwrap_or_default()));
     let main = "import json, sys, snippet\n\
                 ask = snippet.spell if sys.argv[1] == 'spell' else snippet.may_send_to\n\
@@ -131,7 +137,7 @@ pub(super) async fn python(code: Code) -> Option<Program> {
 
 /// README's code that asks for a campaign's brake: `program volume` and `program send`, with an array of campaigns.
 pub(super) async fn brake_in_python() -> Option<Program> {
-    let snippet = block(README, "## Obey the brake", "python");
+    let snippet = block(README, "## Check the brake before you send", "python");
     let main = "import json, sys, snippet\n\
                 ask = snippet.volume_of if sys.argv[1] == 'volume' else snippet.may_send\n\
                 print(json.dumps([ask(text) for text in json.load(open(0, encoding='utf-8'))]))\n";
@@ -152,21 +158,21 @@ async fn python_with(needed: &str) -> Option<PathBuf> {
 }
 
 pub(super) async fn typescript(code: Code) -> Option<Program> {
-    let snippet = code.readme("ts", ["const PLAIN", "export async function maySendTo"]);
+    let snippet = code.page("ts", ["const PLAIN", "export async function maySendTo"]);
     let (modules, compiler) = (tools("node/node_modules"), tools("node/node_modules/.bin/tsc"));
-    let needed = if code == Code::Readme { "@aws-sdk/client-dynamodb" } else { "punycode" };
+    let needed = if code == Code::Page { "@aws-sdk/client-dynamodb" } else { "punycode" };
     if !compiler.exists() || !modules.join(needed).exists() || !runs("node", &["--version"]).await {
         return None;
     }
     let program = Program::new("node", &["main.js"]);
     std::os::unix::fs::symlink(modules, program.folder.path().join("node_modules")).unwrap();
     let (may, import) = if snippet.is_some() { ("maySendTo", "./snippet.js") } else { ("spell", "./spelling.js") };
-    let spell = if code == Code::Readme { "./snippet.js" } else { "./spelling.js" };
+    let spell = if code == Code::Page { "./snippet.js" } else { "./spelling.js" };
     if let Some(snippet) = snippet {
-        let whole = if code == Code::Readme { "" } else { "import { spell } from \"./spelling.js\";\n" };
+        let whole = if code == Code::Page { "" } else { "import { spell } from \"./spelling.js\";\n" };
         program.write("snippet.ts", &format!("{whole}{snippet}"));
     }
-    if code != Code::Readme {
+    if code != Code::Page {
         program.write("spelling.ts", SPELLING_TS);
     }
     let main = format!(
@@ -185,9 +191,9 @@ pub(super) async fn typescript(code: Code) -> Option<Program> {
 }
 
 pub(super) async fn go(code: Code) -> Option<Program> {
-    let snippet = code.readme("go", ["var plain", "func MaySendTo"]);
+    let snippet = code.page("go", ["var plain", "func MaySendTo"]);
     let sdk = snippet.as_ref().map(|_| "github.com/aws/aws-sdk-go-v2/service/dynamodb");
-    let rule = (code != Code::Readme).then_some(["golang.org/x/text/unicode/norm", "golang.org/x/net/idna"]);
+    let rule = (code != Code::Page).then_some(["golang.org/x/text/unicode/norm", "golang.org/x/net/idna"]);
     let mut needed = sdk.into_iter().chain(rule.into_iter().flatten());
     if !needed.all(|package| Path::new(GO_PATH).join("src").join(package).exists()) || !runs("go", &["version"]).await {
         return None;
@@ -197,14 +203,14 @@ pub(super) async fn go(code: Code) -> Option<Program> {
     let own = program.folder.path().to_string_lossy().into_owned();
     program.variables.insert("GOPATH", format!("{own}:{GO_PATH}"));
     program.variables.insert("GO111MODULE", "off".to_owned());
-    if code != Code::Readme {
+    if code != Code::Page {
         program.write("src/suppressions/spelling.go", SPELLING_GO);
     }
     program.write("src/main/main.go", GO_MAIN);
     if let Some(snippet) = snippet {
         // Go wants to be told too that the short rule is gone.
         let unused = |snippet: String| snippet.replace("\t\"regexp\"\n", "").replace("\t\"strings\"\n", "");
-        let snippet = if code == Code::Readme { snippet } else { unused(snippet) };
+        let snippet = if code == Code::Page { snippet } else { unused(snippet) };
         program.write("src/suppressions/suppressions.go", &snippet);
         program.write("src/main/may.go", GO_MAY);
     }

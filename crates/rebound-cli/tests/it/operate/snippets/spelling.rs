@@ -1,4 +1,4 @@
-//! One spelling of an address in four languages: what docs/spelling says is what Rust says, and README's short form says it or refuses.
+//! One spelling of an address in four languages: docs/spelling gives the key that Rust gives, and the page's short form gives it or none.
 
 use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
@@ -103,11 +103,11 @@ async fn the_files_to_copy_spell_every_text_as_rust_does() {
 }
 
 #[tokio::test]
-async fn readmes_short_form_spells_as_the_whole_rule_or_refuses() {
+async fn the_short_form_spells_as_the_whole_rule_or_refuses() {
     let mut texts = all_texts();
     texts
         .push(("Ann.O'Neill+x/y=z@my_host.Example.com\r\n".to_owned(), json!("ann.o'neill+x/y=z@my_host.example.com")));
-    for (language, program) in super::programs(Code::Readme).await {
+    for (language, program) in super::programs(Code::Page).await {
         let region = [("AWS_DEFAULT_REGION", "eu-west-1".to_owned())];
         let answers = program.answers("spell", &region, &question(&texts)).await;
         assert_eq!(answers.len(), texts.len() + 2, "{language}");
