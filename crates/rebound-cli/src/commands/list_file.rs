@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 
+use rebound::policy::suppression::Reason;
 use rebound_cli::operate::lists::encoding::{self, Encoding};
 use rebound_cli::operate::lists::file::ListError;
 use rebound_cli::operate::lists::{Asked, Line, LineCounts, ListReader};
@@ -54,14 +55,15 @@ impl ListFile {
         Ok(Self { name: name.to_owned(), reader })
     }
 
-    /// What its lines mean, as far as it shows.
-    pub(crate) fn meaning(&self) -> Meaning {
-        Meaning::of(&self.reader)
+    /// What its lines mean: as far as it shows, or as somebody says.
+    pub(crate) fn meaning(&self, only: Option<Reason>, time_column: Option<String>) -> Result<Meaning, Failure> {
+        let meaning = Meaning::of(&self.reader).with(only, time_column, &self.reader);
+        Ok(meaning.map_err(|error| named(&self.name, &error))?)
     }
 
     /// How it is read, in words. Says it on standard error, too.
     pub(crate) fn say_how(&self, meaning: Option<&Meaning>) -> String {
-        let kind = match (self.meaning().name(), self.reader.is_table()) {
+        let kind = match (Meaning::of(&self.reader).name(), self.reader.is_table()) {
             (Some(name), _) => format!("{name}: "),
             (None, true) => "a CSV: ".to_owned(),
             (None, false) => String::new(),

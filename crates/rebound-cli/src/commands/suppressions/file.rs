@@ -76,12 +76,12 @@ pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, Fail
     let by_hand = if arguments.again { LiftedByHand::Again } else { LiftedByHand::Stay };
     let open = |file: &str| ListFile::open(file, &arguments.reading);
     let file = arguments.file.as_deref().map(open).transpose()?;
+    let meaning = |file: &ListFile| file.meaning(arguments.only, arguments.time_column.clone());
+    let meaning = file.as_ref().map(meaning).transpose()?;
     let place = arguments.place.find().await?;
-    let Some(file) = file else {
+    let Some((file, meaning)) = file.zip(meaning) else {
         return from_resend::import(&place, by_hand, arguments.json).await;
     };
-    let mut meaning = file.meaning();
-    (meaning.only, meaning.time_column) = (arguments.only, arguments.time_column.clone());
     import_file(&list(&place), file, &meaning, by_hand, &note, arguments.json).await
 }
 

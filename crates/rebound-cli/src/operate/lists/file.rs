@@ -41,6 +41,17 @@ pub enum ListError {
     Binary,
 }
 
+impl ListError {
+    /// There is no column of this name among these.
+    pub(crate) fn no_column(name: &str, names: &[String]) -> Self {
+        let known = match names {
+            [] => "no names of columns: give its number, from 1".to_owned(),
+            names => names.join(", "),
+        };
+        Self::NoColumn { name: name.to_owned(), known }
+    }
+}
+
 /// How many bytes of a file tell what it is.
 pub(super) const HEAD: usize = 1_024;
 

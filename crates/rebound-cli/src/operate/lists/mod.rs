@@ -134,12 +134,17 @@ impl<'a> ListReader<'a> {
             (None, 0) => "UTF-8",
             (None, _) => "Windows-1252",
         };
-        format!("{}, {encoding}", self.shape)
+        self.shape.told(encoding)
     }
 
     /// The names of its columns, without capitals, spaces, hyphens and underscores. Empty where nothing names them.
     pub fn columns(&self) -> Vec<String> {
         self.columns.iter().map(|name| plain(name)).collect()
+    }
+
+    /// The names of its columns as they are written. Empty where nothing names them.
+    pub fn names(&self) -> &[String] {
+        &self.columns
     }
 
     /// Returns true if it has cells.

@@ -3,8 +3,6 @@
 //! There is one rule, for every command: the column with the best known name; where no line names columns, the one column with an
 //! address in it.
 
-use std::fmt;
-
 use encoding_rs::Encoding;
 
 use super::address::recipient;
@@ -85,29 +83,21 @@ impl Asked {
     fn place(&self) -> Option<usize> {
         self.column.as_ref()?.trim().parse::<usize>().ok()?.checked_sub(1)
     }
-
-    fn no_column(&self, names: &[String]) -> ListError {
-        let known = match names {
-            [] => "no names of columns: give its number, from 1".to_owned(),
-            names => names.join(", "),
-        };
-        ListError::NoColumn { name: self.column.clone().unwrap_or_default(), known }
-    }
 }
 
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Shape {
+    /// How a list is written, for people, with the name of its encoding.
+    pub(super) fn told(&self, encoding: &str) -> String {
         let Self::Table { separator, column, names } = self else {
-            return f.write_str(if *self == Self::Bare { "an address a line" } else { "a JSON object a line" });
+            let what = if *self == Self::Bare { "an address a line" } else { "a JSON object a line" };
+            return format!("{what}, {encoding}");
         };
-        match separator {
-            '\t' => f.write_str("separator tab")?,
-            other => write!(f, "separator '{other}'")?,
-        }
-        match names.get(*column) {
-            Some(name) => write!(f, ", address in `{}` (column {})", name.trim(), column + 1),
-            None => write!(f, ", address in column {}, no line names the columns", column + 1),
-        }
+        let separator = if *separator == '\t' { "tab".to_owned() } else { format!("'{separator}'") };
+        let address = match names.get(*column) {
+            Some(name) => format!("`{}` (column {})", name.trim(), column + 1),
+            None => format!("column {}, no line names the columns", column + 1),
+        };
+        format!("separator {separator}, {encoding}, address in {address}")
     }
 }
 
@@ -172,7 +162,9 @@ fn by_number(parted: Vec<(char, Vec<String>)>, asked: &Asked) -> Result<(Shape, 
     let (separator, names) = widest.unwrap_or_default();
     let has_address = names.iter().any(|cell| cell.contains('@'));
     let column = asked.place().filter(|place| *place < names.len());
-    let column = column.ok_or_else(|| asked.no_column(if has_address { &[] } else { &names }))?;
+    let column = column.ok_or_else(|| {
+        ListError::no_column(asked.column.as_deref().unwrap_or_default(), if has_address { &[] } else { &names })
+    })?;
     let header = (!has_address).then_some(0);
     let names = if has_address { Vec::new() } else { names };
     Ok((Shape::Table { separator, column, names }, header))

@@ -5,6 +5,7 @@ use rebound::time::UnixMillis;
 
 use super::entry::{Entry, known_reason};
 use super::exports::{Export, Said};
+use crate::operate::lists::file::ListError;
 use crate::operate::lists::shape::plain;
 use crate::operate::lists::{ListReader, Row};
 
@@ -21,9 +22,9 @@ pub struct Meaning {
     has_reason: bool,
     has_unnamed: bool,
     /// The reason that every line has, where somebody says so.
-    pub only: Option<Reason>,
+    only: Option<Reason>,
     /// The column of times, where somebody says so.
-    pub time_column: Option<String>,
+    time_column: Option<String>,
 }
 
 impl Meaning {
@@ -33,9 +34,28 @@ impl Meaning {
         let has = |name: &str| columns.iter().any(|column| column == name);
         let is_own = OWN.iter().all(|name| has(name));
         let export = if is_own { None } else { Export::of(&columns) };
-        let (has_time, has_reason) = (has("at"), has("reason"));
-        let has_unnamed = list.has_unnamed();
+        let (has_time, has_reason, has_unnamed) = (has("at"), has("reason"), list.has_unnamed());
         Self { export, is_own, has_time, has_reason, has_unnamed, only: None, time_column: None }
+    }
+
+    /// The same, but with one reason for every line, or with another column of times, where somebody says so.
+    ///
+    /// # Errors
+    /// There is no such column.
+    pub fn with(
+        self,
+        only: Option<Reason>,
+        time_column: Option<String>,
+        list: &ListReader<'_>,
+    ) -> Result<Self, ListError> {
+        if let Some(name) = &time_column {
+            let is_named = list.columns().contains(&plain(name));
+            let is_number = self.has_unnamed && name.parse::<usize>().is_ok_and(|number| number > 0);
+            if !(is_named || is_number) {
+                return Err(ListError::no_column(name, list.names()));
+            }
+        }
+        Ok(Self { only, time_column, ..self })
     }
 
     /// The name of the list, for people; `None`: it is none that is known.

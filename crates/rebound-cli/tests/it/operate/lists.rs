@@ -3,6 +3,7 @@
 use rebound::time::UnixMillis;
 use rebound_cli::operate::lists::{Asked, Line, LineCounts, ListReader};
 use rebound_cli::operate::suppressions::import::{Read, read};
+use serde_json::json;
 
 use super::{command, rebound};
 use crate::support::{Service, complaint, signed, standing};
@@ -185,4 +186,96 @@ async fn other_files_are_refused_with_what_to_do() {
         said.lines()[0]["reasons"][0]["detail"].as_str().unwrap().contains("--file"),
         "a file is no address: {said:?}"
     );
+}
+
+#[tokio::test]
+async fn an_import_says_what_it_took_the_file_for_and_a_flag_overrides_it() {
+    let service = Service::start().await;
+    let bounces = "status,reason,email,created\n5.1.1,550 no such user,ann@example.com,1795439100\n";
+    let said = command(service.aws.variables(), &["suppressions", "import", "-"], bounces).await;
+    let words =
+        "SendGrid bounces: separator ',', UTF-8, address in `email` (column 3), time in `created`, reason hard_bounce.";
+    assert!(said.code == 0 && said.stderr.contains(words), "{said:?}");
+    assert!(said.stdout.contains("1 entry: 1 new or newer, 0 known already"), "{said:?}");
+
+    let own = "wer|wann|email|Mail 2\nBob|2026-11-01|old@example.com|bob@example.com\n";
+    let flags = ["--separator", "|", "--column", "mail_2", "--time-column", "wann", "--as", "complaint", "--json"];
+    let arguments = [&["suppressions", "import", "-"][..], &flags[..]].concat();
+    let said = command(service.aws.variables(), &arguments, own).await.json();
+    let words =
+        "a CSV: separator '|', UTF-8, address in `Mail 2` (column 4), time in `wann`, reason complaint, as --as says";
+    assert_eq!((&said["read_as"], &said["entries"]), (&json!(words), &json!(1)), "{said}");
+    let shown = rebound(&service.aws, &["suppressions", "show", "bob@example.com", "--json"]).await.json();
+    assert_eq!(shown["records"]["complaint"]["at"], 1_793_491_200_000_i64, "{shown}");
+    assert!(!service.reasons().await.contains_key("old@example.com"));
+
+    // A list of those who may get email suppresses nobody by mistake, and all of them where that is said.
+    let subscribed = "Email Address,MEMBER_RATING,LEID,EUID\ncho@example.com,2,1,a\n";
+    let said = command(service.aws.variables(), &["suppressions", "import", "-"], subscribed).await;
+    assert!(said.code == 2 && said.stderr.contains("nobody on it is to be suppressed (subscribed: 1)"), "{said:?}");
+    assert!(!service.reasons().await.contains_key("cho@example.com"));
+    let said = command(service.aws.variables(), &["suppressions", "import", "-", "--as", "manual"], subscribed).await;
+    assert!(said.code == 0 && service.reasons().await.contains_key("cho@example.com"), "{said:?}");
+
+    for (flags, words) in [
+        (["--column", "kontakt"], "no column \"kontakt\"; there are status, reason, email, created"),
+        (["--time-column", "wann"], "no column \"wann\""),
+        (["--encoding", "klingon"], "none of that name"),
+        (["--separator", "ab"], "one character"),
+        (["--as", "tired"], "there are complaint"),
+    ] {
+        let arguments = [&["suppressions", "import", "-"][..], &flags[..]].concat();
+        let said = command(service.aws.variables(), &arguments, bounces).await;
+        assert!(said.code == 2 && said.stderr.contains(words), "{flags:?}: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_in_utf_16_or_an_older_encoding_is_read_from_a_file() {
+    let service = Service::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = "email;name\r\nann@example.com;Łukasz\r\nnobody;\r\n";
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (file, bytes, flags, words) in [
+        ("list.utf16.csv", [b"\xff\xfe".to_vec(), utf16].concat(), &[][..], "UTF-16LE"),
+        ("list.1250.csv", b"email;name\r\nann@example.com;\xa3ukasz\r\nnobody;\r\n".to_vec(), &[], "Windows-1252"),
+        (
+            "list.1250.csv",
+            b"email;name\r\nann@example.com;\xa3ukasz\r\nnobody;\r\n".to_vec(),
+            &["--encoding", "windows-1250"],
+            "windows-1250",
+        ),
+    ] {
+        let file = folder.path().join(file);
+        std::fs::write(&file, bytes).unwrap();
+        let arguments = [&["check", "--file", file.to_str().unwrap()][..], flags].concat();
+        let said = rebound(&service.aws, &arguments).await;
+        assert!(said.stderr.contains(words) && said.stderr.contains("separator ';'"), "{said:?}");
+        assert!(said.code == 1 && said.stdout.contains("line 3") && said.stdout.contains("1 of 2 may"), "{said:?}");
+        let told = said.stderr.contains("line 2 is not UTF-8");
+        assert_eq!(told, words == "Windows-1252", "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_without_a_dot_is_taken_and_told_with_its_line() {
+    let service = Service::start().await;
+    let text = "email\r\nann@exmaple\r\nbob@example.com\r\n";
+    let said = command(service.aws.variables(), &["suppressions", "import", "-"], text).await;
+    assert_eq!(said.code, 0, "it is allowed");
+    for words in ["line 2: \"ann@exmaple\" is taken as it is: its domain has no dot", "1 line is odd", "2 entries"] {
+        assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
+    }
+    let said = command(service.aws.variables(), &["suppressions", "import", "-", "--json"], text).await.json();
+    assert_eq!((&said["odd_lines"], &said["odd"][0]["line"]), (&json!(1), &json!(2)), "{said}");
+    assert!(service.reasons().await.contains_key("ann@exmaple"));
+
+    let said = command(service.aws.variables(), &["check", "--file", "-"], "ann@exmpale\nbob@example.org\n").await;
+    assert!(said.code == 0 && said.stderr.contains("line 1: \"ann@exmpale\": its domain has no dot"), "{said:?}");
+    assert!(said.stdout.contains("1 address is odd"), "{said:?}");
+    let said = command(service.aws.variables(), &["check", "ann@exmpale", "--json"], "").await;
+    assert!(said.lines()[0]["odd"].as_str().unwrap().contains("no dot"), "{said:?}");
+    let add = ["suppressions", "add", "cho@exmaple", "--reason", "asked on the phone"];
+    let said = rebound(&service.aws, &add).await;
+    assert!(said.code == 0 && said.stderr.contains("no dot"), "{said:?}");
 }
