@@ -159,7 +159,7 @@ mod tests {
 
     /// Addresses as strange as they may be, each in its one spelling.
     fn some_recipient() -> impl Strategy<Value = Recipient> {
-        let local = prop_oneof!["[a-z0-9'=+#-]{1,6}", "[a-zé.,;|/’“{fffd}]{1,6}", "\"[ -~]{1,8}\""];
+        let local = prop_oneof!["[a-z0-9'=+#-]{1,6}", "[a-zé.,;|/’“]{1,6}", "\"[ -~]{1,8}\""];
         let domain = prop_oneof!["[a-z]{1,5}\\.example", Just("exmaple".to_owned()), Just("bücher.example".to_owned())];
         (local, domain).prop_filter_map("an address", |(local, domain)| Recipient::parse(&format!("{local}@{domain}")))
     }
