@@ -27,6 +27,7 @@ mod outbox;
 mod parts;
 mod poll_embedded;
 mod protect;
+mod published;
 mod secret_rotation;
 mod signature_cases;
 mod signature_peer;

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::protect::{HOUR, NOW, after, receive};
-use super::{any_port, secret};
+use super::{any_port, schemas, secret};
 
 /// What people read their mail with.
 pub(crate) const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
@@ -215,7 +215,7 @@ impl Stage {
     /// Everything that was published about decisions, as machines get it, repeats included.
     pub(crate) fn published(&self) -> Vec<Value> {
         let messages = self.aws.sns.as_ref().unwrap().messages();
-        messages.iter().map(|message| serde_json::from_str(&message.for_protocol("lambda")).unwrap()).collect()
+        messages.iter().map(|message| schemas::published(&schemas::DECISION, message)).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod engage;
 pub(crate) mod protect;
 pub(crate) mod recorder;
+pub(crate) mod schemas;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

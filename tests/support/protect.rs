@@ -22,7 +22,7 @@ use rebound_dev::stack::{ENGAGE_QUEUE, EmbeddedAws, Options};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{any_port, secret};
+use super::{any_port, schemas, secret};
 
 /// What the tests take for now: 2026-11-23T13:30:00Z.
 pub(crate) const NOW: UnixMillis = UnixMillis(1_795_440_600_000);
@@ -160,10 +160,15 @@ impl Stage {
         self.dynamodb.scan().table_name(table).into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
     }
 
+    /// Every alert that was published, as programs get it, in order, repeats included.
+    pub(crate) fn published(&self) -> Vec<Value> {
+        let messages = self.aws.sns.as_ref().unwrap().messages();
+        messages.iter().map(|message| schemas::published(&schemas::ALERT, message)).collect()
+    }
+
     /// Every alert that was published, in order, repeats included.
     pub(crate) fn alerts(&self) -> Vec<Alert> {
-        let messages = self.aws.sns.as_ref().unwrap().messages();
-        messages.iter().map(|message| serde_json::from_str(&message.for_protocol("lambda")).unwrap()).collect()
+        self.published().into_iter().map(|alert| serde_json::from_value(alert).unwrap()).collect()
     }
 
     /// How often each kind of alert was published.

@@ -9,15 +9,20 @@ mod commands;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use rebound_dev::commands::{demo, dev, sample, values};
 use rebound_dev::output;
 
-use crate::commands::{campaigns, check, connect, doctor, forget, replay, simulate, suppressions, timeline};
+use crate::commands::{
+    campaigns, check, completions, connect, doctor, forget, replay, simulate, suppressions, timeline,
+};
+
+/// The version, and the commit that it is of.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("REBOUND_COMMIT"), ")");
 
 /// Receives every Resend webhook, makes it durable, and stops mail to addresses that must not get any.
 #[derive(Parser)]
-#[command(name = "rebound", version)]
+#[command(name = "rebound", version = VERSION)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -37,6 +42,7 @@ enum Command {
     Connect(connect::Arguments),
     Doctor(doctor::Arguments),
     Simulate(simulate::Arguments),
+    Completions(completions::Arguments),
 }
 
 #[tokio::main]
@@ -69,6 +75,7 @@ async fn main() -> ExitCode {
         Command::Connect(arguments) => connect::run(&arguments).await,
         Command::Doctor(arguments) => doctor::run(&arguments).await,
         Command::Simulate(arguments) => simulate::run(&arguments).await,
+        Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
     };
     result.unwrap_or_else(|error| output::failed("rebound", &error.to_string()))
 }

@@ -3,19 +3,46 @@
 use std::fs::File;
 use std::io::Read;
 
+use rebound::policy::suppression::Reason;
+use rebound_cli::operate::lists::encoding::{self, Encoding};
 use rebound_cli::operate::lists::file::ListError;
-use rebound_cli::operate::lists::{Line, LineCounts, ListReader};
+use rebound_cli::operate::lists::{Asked, Line, LineCounts, ListReader};
+use rebound_cli::operate::suppressions::meaning::Meaning;
 use rebound_dev::commands::Failure;
+use rebound_dev::output::shown;
+
+/// How a list is to be read, where what is found out is wrong.
+#[derive(clap::Args)]
+pub(crate) struct ReadingArguments {
+    /// The character between cells, such as ; or | or tab, if it is another than is found out
+    #[arg(long, value_name = "CHARACTER", value_parser = separator)]
+    separator: Option<char>,
+    /// The encoding, such as windows-1250 or shift_jis, if it is another than is found out
+    #[arg(long, value_name = "NAME", value_parser = encoding::named)]
+    encoding: Option<&'static Encoding>,
+    /// The column of addresses: its name, or its number from 1, if it is another than is found out
+    #[arg(long, value_name = "COLUMN")]
+    column: Option<String>,
+}
+
+fn separator(text: &str) -> Result<char, String> {
+    let mut characters = text.chars();
+    match (text, characters.next(), characters.next()) {
+        ("tab" | "\\t", ..) => Ok('\t'),
+        (_, Some(one), None) if !one.is_alphanumeric() && !matches!(one, '"' | '@' | '.' | '\r' | '\n') => Ok(one),
+        _ => Err("give one character that stands between cells, or the word tab".to_owned()),
+    }
+}
 
 /// A list that is open.
 pub(crate) struct ListFile {
     name: String,
-    reader: ListReader<Box<dyn Read>>,
+    reader: ListReader<'static>,
 }
 
 impl ListFile {
-    /// Opens a file, or, if it is called `-`, standard input. Says on standard error how it is read.
-    pub(crate) fn open(file: &str) -> Result<Self, Failure> {
+    /// Opens a file, or, if it is called `-`, standard input.
+    pub(crate) fn open(file: &str, reading: &ReadingArguments) -> Result<Self, Failure> {
         let (name, from): (&str, Box<dyn Read>) = match file {
             "-" => ("standard input", Box::new(std::io::stdin())),
             file => {
@@ -23,9 +50,28 @@ impl ListFile {
                 (file, Box::new(File::open(file).map_err(failed)?))
             }
         };
-        let reader = ListReader::new(from).map_err(|error| named(name, &error))?;
-        eprintln!("{name} is read as {}.", reader.shape());
+        let asked = Asked { encoding: reading.encoding, separator: reading.separator, column: reading.column.clone() };
+        let reader = ListReader::new(from, asked).map_err(|error| named(name, &error))?;
         Ok(Self { name: name.to_owned(), reader })
+    }
+
+    /// What its lines mean: as far as it shows, or as somebody says.
+    pub(crate) fn meaning(&self, only: Option<Reason>, time_column: Option<String>) -> Result<Meaning, Failure> {
+        let meaning = Meaning::of(&self.reader).with(only, time_column, &self.reader);
+        Ok(meaning.map_err(|error| named(&self.name, &error))?)
+    }
+
+    /// How it is read, in words. Says it on standard error, too.
+    pub(crate) fn say_how(&self, meaning: Option<&Meaning>) -> String {
+        let kind = match (Meaning::of(&self.reader).name(), self.reader.is_table()) {
+            (Some(name), _) => format!("{name}: "),
+            (None, true) => "a CSV: ".to_owned(),
+            (None, false) => String::new(),
+        };
+        let sources = meaning.map(|meaning| format!(", {}", meaning.sources())).unwrap_or_default();
+        let how = shown(&format!("{kind}{}{sources}", self.reader.form()));
+        eprintln!("{} is read as {how}.", self.name);
+        how
     }
 
     /// The next line that says something.
@@ -33,12 +79,20 @@ impl ListFile {
         Ok(self.reader.next().transpose().map_err(|error| named(&self.name, &error))?)
     }
 
-    /// What its lines came to, once all are read.
+    /// What its lines came to, once all are read. Says on standard error which were read in an encoding that was guessed.
     ///
     /// # Errors
     /// Nobody is in it.
     pub(crate) fn counts(&self) -> Result<LineCounts, Failure> {
-        let counts = self.reader.counts();
+        let (counts, guessed) = (self.reader.counts(), self.reader.guessed());
+        if guessed.lines > 0 {
+            eprintln!(
+                "{}: line {}{} not UTF-8, and read as Windows-1252; if that is wrong, name the encoding with --encoding.",
+                self.name,
+                guessed.first,
+                if guessed.lines == 1 { " is".to_owned() } else { format!(" and {} more are", guessed.lines - 1) }
+            );
+        }
         match counts {
             LineCounts { lines: 0, .. } => Err(format!("{}: it is empty; is it the right file?", self.name).into()),
             LineCounts { read: 0, refused: 0, .. } => {

@@ -2,6 +2,7 @@
 
 pub(crate) mod campaigns;
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod connect;
 pub(crate) mod doctor;
 pub(crate) mod forget;

@@ -20,6 +20,8 @@ pub(super) struct Asked {
     pub(super) line: Option<u64>,
     /// The address that was read in it, or why there is none.
     pub(super) read: Result<Recipient, String>,
+    /// What is odd about the address.
+    pub(super) odd: Option<&'static str>,
 }
 
 impl Asked {
@@ -50,11 +52,15 @@ pub(super) struct Answers {
     asked: usize,
     refused: usize,
     without_address: usize,
+    odd: usize,
 }
+
+/// So many odd addresses are named.
+const MOST_ODD: usize = 20;
 
 impl Answers {
     pub(super) fn new(says_all: bool, json: bool, brake: Option<Braked>) -> Self {
-        Self { says_all, json, brake, first: Vec::new(), asked: 0, refused: 0, without_address: 0 }
+        Self { says_all, json, brake, first: Vec::new(), asked: 0, refused: 0, without_address: 0, odd: 0 }
     }
 
     /// Adds an answer: for what is no address, without looking for one.
@@ -63,6 +69,13 @@ impl Answers {
         self.asked += 1;
         self.refused += usize::from(!answer.may_send());
         self.without_address += usize::from(asked.read.is_err() && asked.line.is_some());
+        if let Some(odd) = asked.odd {
+            self.odd += 1;
+            if self.odd <= MOST_ODD {
+                let line = asked.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+                eprintln!("{line}{:?}: {odd}", shown(asked.written.as_deref().unwrap_or_default()));
+            }
+        }
         if self.json {
             println!("{}", as_json(&asked, &answer, self.brake.as_ref()));
             return;
@@ -100,6 +113,11 @@ impl Answers {
             0 => {}
             1 => println!("1 line has no address that can be read, and counts as no."),
             lines => println!("{lines} lines have no address that can be read, and count as no."),
+        }
+        match self.odd {
+            0 => {}
+            1 => println!("1 address is odd; look at it."),
+            odd => println!("{odd} addresses are odd; look at them."),
         }
         if let Some((campaign, brake)) = &self.brake {
             print_brake(campaign, brake.as_ref());
@@ -144,6 +162,7 @@ fn as_json(asked: &Asked, answer: &Answer, brake: Option<&Braked>) -> Value {
         "reasons": reasons,
     });
     let Some(fields) = line.as_object_mut() else { return line };
+    fields.extend(asked.odd.map(|odd| ("odd".to_owned(), json!(odd))));
     fields.extend(asked.line.map(|number| ("line".to_owned(), json!(number))));
     if let Some((campaign, brake)) = brake {
         let status = brake.as_ref().map_or(Status::Open, |brake| brake.status);

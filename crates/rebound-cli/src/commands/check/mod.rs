@@ -12,13 +12,14 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::counters::Campaigns;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::check;
-use rebound_cli::operate::lists::{Line, Unreadable};
+use rebound_cli::operate::lists::address::oddity;
+use rebound_cli::operate::lists::{Line, Remark};
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, shown};
 
 pub(crate) use self::answers::reason;
 use self::answers::{Answers, Asked};
-use crate::commands::list_file::ListFile;
+use crate::commands::list_file::{ListFile, ReadingArguments};
 use crate::commands::place::PlaceArguments;
 
 /// So many addresses are looked up together: no more than these are held in memory, however long a file is.
@@ -38,6 +39,8 @@ pub(crate) struct Arguments {
     /// `recipient`, `email` or `address`; where no line names columns, the one with an address in it
     #[arg(long, value_name = "FILE")]
     file: Option<String>,
+    #[command(flatten)]
+    reading: ReadingArguments,
     /// Ask also whether this campaign may be sent
     #[arg(long, value_name = "NAME")]
     campaign: Option<String>,
@@ -57,7 +60,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let is_piped = asked.is_empty() && arguments.file.is_none() && !std::io::stdin().is_terminal();
     let reads_input = is_piped || asked.len() < arguments.addresses.len();
     let files = arguments.file.as_deref().into_iter().chain(reads_input.then_some("-"));
-    let mut files = files.map(ListFile::open).collect::<Result<Vec<_>, _>>()?;
+    let mut files = files.map(|file| ListFile::open(file, &arguments.reading)).collect::<Result<Vec<_>, _>>()?;
     if asked.is_empty() && files.is_empty() {
         return Err("which address? Name some, or a file of them: --file FILE, or - for standard input".into());
     }
@@ -82,6 +85,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Ok(())
     };
     for file in &mut files {
+        file.say_how(None);
         while let Some(line) = file.next()? {
             asked.push(listed(line));
             if asked.len() >= TOGETHER {
@@ -104,15 +108,16 @@ fn given(text: &String) -> Asked {
         true => format!("it is no address, but a file; to read it: --file {}", shown(text)),
         false => "it is no address that mail could go to".to_owned(),
     });
-    Asked { written: Some(text.clone()), line: None, read }
+    let odd = read.as_ref().ok().and_then(oddity);
+    Asked { written: Some(text.clone()), line: None, read, odd }
 }
 
 /// A line of a file.
 fn listed(line: Line) -> Asked {
     match line {
         Line::Entry { number, row } => {
-            Asked { written: Some(row.written), line: Some(number), read: Ok(row.recipient) }
+            Asked { written: Some(row.written), line: Some(number), read: Ok(row.recipient), odd: row.odd }
         }
-        Line::Refused(Unreadable { line, why }) => Asked { written: None, line: Some(line), read: Err(why) },
+        Line::Refused(Remark { line, why }) => Asked { written: None, line: Some(line), read: Err(why), odd: None },
     }
 }

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use rebound::policy::suppression::Reason;
 use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::Standing;
+use rebound_cli::operate::lists::address::oddity;
 use rebound_cli::operate::suppressions::{Done, Outcome};
 use rebound_dev::commands::Failure;
+use rebound_dev::output::shown;
 use serde_json::json;
 
 use super::{NoteArguments, list, recipients};
@@ -39,6 +41,9 @@ pub(super) async fn add(arguments: &AddArguments) -> Result<ExitCode, Failure> {
     let key = list.forgotten_key().await?;
     let mut all_suppressed = true;
     for recipient in &recipients {
+        if let Some(odd) = oddity(recipient) {
+            eprintln!("{}: {odd}", shown(recipient.as_str()));
+        }
         let done = list.add(recipient, arguments.reason, key.as_ref(), &note).await?;
         say(recipient, "added", &done, arguments.json);
         all_suppressed &= done.is_suppressed();

@@ -6,25 +6,29 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rebound::aws::CallError;
+use rebound::policy::suppression::Reason;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::Note;
 use rebound_cli::operate::scan::{Wanted, scan};
 use rebound_cli::operate::suppressions::List;
 use rebound_cli::operate::suppressions::export::{Format, WriteError, Writer, entries, is_recipients};
-use rebound_cli::operate::suppressions::import::{self, Read, Report, Unreadable};
+use rebound_cli::operate::suppressions::import::{self, Read, Remark, Report};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
+use rebound_cli::operate::suppressions::meaning::Meaning;
 use rebound_dev::commands::Failure;
 use rebound_dev::output;
 use serde_json::json;
 
 use super::{from_resend, list, note};
-use crate::commands::list_file::ListFile;
+use crate::commands::list_file::{ListFile, ReadingArguments};
 use crate::commands::place::PlaceArguments;
 
 /// Take over a list: a CSV, JSON lines, bare addresses, or Resend's own list.
 ///
-/// A CSV has a header (recipient, reason, at, until, detail, email_id); only `recipient`, or `email`, must be in it. JSON lines are as
-/// `export` writes them.
+/// It says how it reads the file, and knows the exports of SendGrid, Mailgun, Postmark, SES, Mailchimp and Resend. Any other CSV has a
+/// header (recipient, reason, at, until, detail, email_id); only `recipient`, or `email`, must be in it. Cells may be parted by commas,
+/// semicolons or tabs; the encoding may be UTF-8, UTF-16 or Windows-1252. JSON lines are as `export` writes them.
+/// A time may be 2026-11-23, 2026-11-23T13:05:00Z, or seconds or milliseconds since 1970; without a zone it is UTC.
 /// Each entry is merged, so to import a list twice changes nothing. Whoever was lifted since is named, and stays lifted; --again
 /// suppresses those again whom an operator lifted. A time of the future is refused.
 /// Exits with 1 if a line can't be read, or somebody on the list is not suppressed; the others are taken over.
@@ -37,6 +41,14 @@ pub(crate) struct ImportArguments {
     /// Take over Resend's own list, with the key in RESEND_API_KEY or in the secret OperatorKeysArn
     #[arg(long, conflicts_with = "file")]
     from_resend: bool,
+    /// Take every address on it for this reason, whatever the list says
+    #[arg(long = "as", value_name = "REASON", value_parser = super::reason, conflicts_with = "from_resend")]
+    only: Option<Reason>,
+    /// The column that says since when, if it is another than is found out
+    #[arg(long, value_name = "COLUMN", conflicts_with = "from_resend")]
+    time_column: Option<String>,
+    #[command(flatten)]
+    reading: ReadingArguments,
     /// Suppress those again whom an operator has lifted since
     #[arg(long)]
     again: bool,
@@ -62,65 +74,108 @@ const NAMED: usize = 1_000;
 pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, Failure> {
     let note = note(arguments.by.as_deref(), &arguments.why)?;
     let by_hand = if arguments.again { LiftedByHand::Again } else { LiftedByHand::Stay };
-    let file = arguments.file.as_deref().map(ListFile::open).transpose()?;
+    let open = |file: &str| ListFile::open(file, &arguments.reading);
+    let file = arguments.file.as_deref().map(open).transpose()?;
+    let meaning = |file: &ListFile| file.meaning(arguments.only, arguments.time_column.clone());
+    let meaning = file.as_ref().map(meaning).transpose()?;
     let place = arguments.place.find().await?;
-    let Some(file) = file else {
+    let Some((file, meaning)) = file.zip(meaning) else {
         return from_resend::import(&place, by_hand, arguments.json).await;
     };
-    import_file(&list(&place), file, by_hand, &note, arguments.json).await
+    import_file(&list(&place), file, &meaning, by_hand, &note, arguments.json).await
 }
 
 /// Imports a file, part by part.
 async fn import_file(
     list: &List,
     mut file: ListFile,
+    meaning: &Meaning,
     by_hand: LiftedByHand,
     note: &Note,
     json: bool,
 ) -> Result<ExitCode, Failure> {
+    let how = file.say_how(Some(meaning));
     let progress = output::counting("entries");
-    let (mut report, mut refused, mut is_noted) = (Report::default(), 0, false);
+    let (mut report, mut refused, mut odd, mut is_noted) = (Report::default(), 0, 0, false);
     let mut merge = async |part: Read| -> Result<(), Failure> {
-        if !part.changes.is_empty() && !is_noted {
+        if !part.entries.is_empty() && !is_noted {
             import::keep_note(list, note).await?;
             is_noted = true;
         }
         let mut part = import::import_part(list, part, by_hand, note, || progress.inc(1)).await?;
-        refused += part.unreadable.len();
         if !json {
-            progress.suspend(|| part.unreadable.iter().for_each(say_unreadable));
+            let shown = part.odd.iter().take(MOST_ODD.saturating_sub(odd));
+            progress.suspend(|| part.unreadable.iter().chain(shown).for_each(say_remark));
         }
+        refused += part.unreadable.len();
+        odd += part.odd.len();
         part.unreadable.truncate(if json { NAMED.saturating_sub(report.unreadable.len()) } else { 0 });
+        part.odd.truncate(if json { NAMED.saturating_sub(report.odd.len()) } else { 0 });
         report.add(part);
         Ok(())
     };
     let mut part = Read::default();
     while let Some(line) = file.next()? {
-        part.add(line, note.at);
-        if part.changes.len() + part.unreadable.len() >= TOGETHER {
+        part.add(line, meaning, note.at);
+        if part.len() >= TOGETHER {
             merge(std::mem::take(&mut part)).await?;
         }
     }
     merge(part).await?;
     progress.finish_and_clear();
     let counts = file.counts()?;
+    if report.entries() == 0 && refused == 0 {
+        return Err(
+            format!("nobody on it is to be suppressed ({}); --as suppresses all of them", left_out(&report)).into()
+        );
+    }
     if json {
         let mut said = json!(report);
         if let Some(said) = said.as_object_mut() {
             said.insert("lines".to_owned(), json!(counts.lines));
             said.insert("refused".to_owned(), json!(refused));
+            said.insert("odd_lines".to_owned(), json!(odd));
+            said.insert("entries".to_owned(), json!(report.entries()));
+            said.insert("read_as".to_owned(), json!(how));
         }
         println!("{said}");
     } else {
         print(&report, false);
+        say_odd(odd);
         say_refused(refused, counts.lines);
     }
     let is_whole = refused == 0 && report.lifted.is_empty();
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn say_unreadable(unreadable: &Unreadable) {
-    println!("line {}: {}", unreadable.line, output::shown(&unreadable.why));
+fn say_remark(remark: &Remark) {
+    println!("line {}: {}", remark.line, output::shown(&remark.why));
+}
+
+/// So many odd lines are named.
+const MOST_ODD: usize = 20;
+
+fn say_odd(odd: usize) {
+    match odd {
+        0 => {}
+        1 => println!("1 line is odd, and was taken as it is; look at it, and remove the address if it is mistyped"),
+        odd => {
+            let named = if odd > MOST_ODD {
+                format!(" (the first {MOST_ODD} are named; --json names more)")
+            } else {
+                String::new()
+            };
+            println!(
+                "{odd} lines are odd, and were taken as they are{named}; look at them, and remove addresses that are mistyped"
+            );
+        }
+    }
+}
+
+/// What the lines say that are left out, and how many say so.
+fn left_out(report: &Report) -> String {
+    let words: Vec<String> = report.left_out.iter().map(|(word, number)| format!("{word}: {number}")).collect();
+    words.join(", ")
 }
 
 fn say_refused(refused: usize, lines: u64) {
@@ -144,7 +199,12 @@ pub(super) fn print(report: &Report, json: bool) {
         println!("{}", json!(report));
         return;
     }
-    println!("{} new or newer, {} known already", report.changed, report.unchanged);
+    let entries = report.entries();
+    let entries = if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
+    println!("{entries}: {} new or newer, {} known already", report.changed, report.unchanged);
+    if !report.left_out.is_empty() {
+        println!("left out, because they say nothing against the address: {}", left_out(report));
+    }
     if report.forgotten > 0 {
         println!("{} of people who were forgotten, and stay so", report.forgotten);
     }
@@ -159,7 +219,7 @@ pub(super) fn print(report: &Report, json: bool) {
     if report.lifted.iter().any(|lifted| lifted.why.is_some()) {
         println!("import it with --again to suppress those again whom an operator lifted");
     }
-    report.unreadable.iter().for_each(say_unreadable);
+    report.unreadable.iter().for_each(say_remark);
     if !report.unreadable.is_empty() {
         println!(
             "{} lines were not read; mend them and import the file again: that changes nothing else",
@@ -221,7 +281,8 @@ pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Fail
     // One of them is the key.
     let besides =
         if forgotten > 1 { format!("; {} who were forgotten are not in it", forgotten - 1) } else { String::new() };
-    eprintln!("{written} entries at {}{besides}", UnixMillis::now().to_text());
+    let entries = if written == 1 { "1 entry".to_owned() } else { format!("{written} entries") };
+    eprintln!("{entries} at {}{besides}", UnixMillis::now().to_text());
     Ok(ExitCode::SUCCESS)
 }
 

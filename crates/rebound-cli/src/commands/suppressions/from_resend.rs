@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use rebound_cli::operate::connect::{changes, resend_of};
 use rebound_cli::operate::place::Place;
-use rebound_cli::operate::suppressions::import::{Read, Report, Unreadable, import as merge};
+use rebound_cli::operate::suppressions::import::{Read, Remark, Report, import as merge};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::resend_api::{Listed, ResendError, Unread};
 use rebound_dev::commands::Failure;
@@ -70,10 +70,10 @@ pub(crate) async fn take_over(place: &Place, by_hand: LiftedByHand) -> Result<Ta
         other => other?,
     };
     let note = note(None, "taken over from Resend")?;
-    let left_out = |entry: Unread| Unreadable { line: entry.place, why: entry.to_string() };
+    let left_out = |entry: Unread| Remark { line: entry.place, why: entry.to_string() };
     let unreadable = unread.into_iter().map(left_out).collect();
-    let read = Read { changes: changes(entries, note.at), unreadable };
-    let progress = output::progress(read.changes.len() as u64, "entries");
+    let read = Read { entries: changes(entries, note.at), unreadable, ..Read::default() };
+    let progress = output::progress(read.entries.len() as u64, "entries");
     let report = merge(&list(place), read, by_hand, &note, || progress.inc(1)).await;
     progress.finish_and_clear();
     Ok(TakenOver { report: report?, cut_short: cut_short.map(|why| why.to_string()) })

@@ -13,7 +13,6 @@ pub mod secret;
 
 use rebound::policy::ids::short_hash;
 use rebound::policy::suppression::{Change, Effect, Grounds, Reason};
-use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
 use serde::Serialize;
@@ -21,6 +20,7 @@ use serde::Serialize;
 use self::probe::Proof;
 use self::secret::SecretError;
 use super::place::{Place, PlaceError};
+use crate::operate::suppressions::import::ListEntry;
 use crate::resend_api::{Resend, ResendError, SecretText, Suppressed, Webhook};
 
 /// The types of event that Rebound acts on: they suppress or lift, are counted, tell people, or are decided about. Others are stored, if a
@@ -258,13 +258,14 @@ async fn create(resend: &Resend, url: &str) -> Result<InOrder, ConnectError> {
 }
 
 /// Changes that Resend's own list comes to. What has no time of its own is of `now`.
-pub fn changes(list: Vec<Suppressed>, now: UnixMillis) -> Vec<(Recipient, Change)> {
+pub fn changes(list: Vec<Suppressed>, now: UnixMillis) -> Vec<ListEntry> {
     let change = |entry: Suppressed| {
         let at = entry.created_at.as_deref().and_then(UnixMillis::parse).map_or(now, |at| at.min(now));
         let id = entry.id.unwrap_or_else(|| short_hash(&[entry.recipient.as_str()]));
         let message = MessageId::already_verified(format!("resend-{id}"));
         let grounds = Grounds { email_id: entry.source_id, detail: entry.origin, until: None };
-        (entry.recipient, Change { reason: Reason::Provider, at, message, effect: Effect::Suppress(grounds) })
+        let change = Change { reason: Reason::Provider, at, message, effect: Effect::Suppress(grounds) };
+        ListEntry { recipient: entry.recipient, changes: vec![change] }
     };
     list.into_iter().map(change).collect()
 }

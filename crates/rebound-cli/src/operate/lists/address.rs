@@ -3,6 +3,7 @@
 use rebound::resend::recipient::Recipient;
 
 use super::cells::unguarded;
+use super::encoding::REPLACEMENT;
 
 /// How many characters of a cell are repeated in a message.
 const SHOWN: usize = 80;
@@ -32,11 +33,24 @@ pub fn recipient(cell: &str) -> Result<Recipient, String> {
     if recipient.as_str().contains(TYPOGRAPHIC) {
         return Err(format!("{} has quotes as a word processor makes them: write plain ones, or none", quoted(bare)));
     }
+    if recipient.as_str().contains(REPLACEMENT) {
+        return Err(format!(
+            "{} has a character that can't be read: name the file's encoding (--encoding)",
+            quoted(bare)
+        ));
+    }
     Ok(recipient)
 }
 
+/// Says what is odd about an address that is one, and that nobody has.
+pub fn oddity(recipient: &Recipient) -> Option<&'static str> {
+    let (_, domain) = recipient.as_str().rsplit_once('@')?;
+    // An address in brackets is a host's number: nothing is mistyped there.
+    (!domain.contains('.') && !domain.starts_with('[')).then_some("its domain has no dot; is it mistyped?")
+}
+
 /// A text as a message repeats it: in quotes, and not long.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let begin: String = text.chars().take(SHOWN).collect();
     format!("{begin:?}{}", if begin.len() < text.len() { " …" } else { "" })
 }
@@ -85,6 +99,13 @@ mod tests {
         ] {
             assert_eq!(recipient(cell).unwrap().as_str(), address);
         }
+    }
+
+    #[test]
+    fn an_address_without_a_dot_in_its_domain_is_odd() {
+        let odd = |text: &str| oddity(&Recipient::parse(text).unwrap()).is_some();
+        assert!(odd("ann@exmaple") && odd("ann.lee@localhost"));
+        assert!(!odd("ann@example.com") && !odd("ann@bücher.example"));
     }
 
     #[test]

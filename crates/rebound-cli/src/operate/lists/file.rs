@@ -1,5 +1,7 @@
 //! Files that are no lists, by how they begin: each is refused with what to do.
 
+use super::encoding;
+
 /// Why a file is no list.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
@@ -22,15 +24,32 @@ pub enum ListError {
     /// JSON that is not a line for each entry.
     #[error(
         "it is one JSON document, and not a list: write an object a line, such as {{\"recipient\": \"ann@example.com\"}} \
-         (for an array of objects: jq -c '.[]' FILE)"
+         (jq -c '.[]' FILE for an array of objects, as SendGrid answers; jq -c '.SuppressedDestinationSummaries[]' FILE for what SES \
+         answers, .Suppressions[] for Postmark, .data[] for Resend, .items[] for Mailgun)"
     )]
     Json,
-    /// UTF-16.
-    #[error("it is UTF-16, and not UTF-8: save it as UTF-8 (in a spreadsheet: as CSV UTF-8)")]
-    Utf16,
+    /// The column that was asked for is not there.
+    #[error("it has no column {name:?}; there are {known}")]
+    NoColumn {
+        /// The name that was given.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
     /// Anything else that is no text.
     #[error("it is not text: name a CSV, JSON lines, or a file with an address a line")]
     Binary,
+}
+
+impl ListError {
+    /// There is no column of this name among these.
+    pub(crate) fn no_column(name: &str, names: &[String]) -> Self {
+        let known = match names {
+            [] => "no names of columns: give its number, from 1".to_owned(),
+            names => names.join(", "),
+        };
+        Self::NoColumn { name: name.to_owned(), known }
+    }
 }
 
 /// How many bytes of a file tell what it is.
@@ -45,11 +64,7 @@ pub(super) fn refuse(head: &[u8]) -> Result<(), ListError> {
     if begins(b"%PDF") || begins(b"{\\rtf") {
         return Err(ListError::Document);
     }
-    let every_second = |from: usize| head.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
-    if begins(b"\xff\xfe") || begins(b"\xfe\xff") || every_second(0).max(every_second(1)) * 4 > head.len() {
-        return Err(ListError::Utf16);
-    }
-    if head.contains(&0) {
+    if head.contains(&0) && encoding::of_head(head).is_none() {
         return Err(ListError::Binary);
     }
     Ok(())

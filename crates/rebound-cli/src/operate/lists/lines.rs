@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
+use super::encoding;
+
 /// The longest line that is read, in bytes. What is longer is no entry of a list.
 pub(super) const MAX_LINE: usize = 64 * 1024;
 
@@ -13,6 +15,8 @@ pub(super) struct TextLine {
     pub(super) number: u64,
     /// Its text, without its end; or why it can't be read.
     pub(super) text: Result<String, &'static str>,
+    /// Whether it was not UTF-8, and was read as Windows-1252.
+    pub(super) is_guessed: bool,
 }
 
 impl TextLine {
@@ -29,11 +33,21 @@ pub(super) struct Lines<R> {
     read: u64,
     ends_with_cr: bool,
     pushed_back: VecDeque<TextLine>,
+    guessed: Guessed,
+}
+
+/// The lines that were not UTF-8, and were read as Windows-1252.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guessed {
+    /// How many there are.
+    pub lines: u64,
+    /// The number of the first.
+    pub first: u64,
 }
 
 impl<R: BufRead> Lines<R> {
     pub(super) fn new(from: R) -> Self {
-        Self { from, read: 0, ends_with_cr: false, pushed_back: VecDeque::new() }
+        Self { from, read: 0, ends_with_cr: false, pushed_back: VecDeque::new(), guessed: Guessed::default() }
     }
 
     /// The next line; `None` at the end.
@@ -45,6 +59,11 @@ impl<R: BufRead> Lines<R> {
             Some(line) => Ok(Some(line)),
             None => self.read_line(),
         }
+    }
+
+    /// Those whose encoding was guessed, of all that were read.
+    pub(super) fn guessed(&self) -> Guessed {
+        self.guessed
     }
 
     /// Lets these lines come next, in this order.
@@ -85,14 +104,18 @@ impl<R: BufRead> Lines<R> {
             }
         }
         self.read += 1;
-        let text = match String::from_utf8(bytes) {
-            _ if is_too_long => Err("it has more than 64 KB"),
-            // Some programs begin a file with a mark of its encoding.
-            Ok(text) if self.read == 1 => Ok(text.trim_start_matches('\u{feff}').to_owned()),
-            Ok(text) => Ok(text),
-            Err(_) => Err("it is not UTF-8: save the file as UTF-8"),
-        };
-        Ok(Some(TextLine { number: self.read, text }))
+        if is_too_long {
+            let text = Err("it has more than 64 KB");
+            return Ok(Some(TextLine { number: self.read, text, is_guessed: false }));
+        }
+        let (text, is_guessed) = encoding::text(bytes);
+        if is_guessed {
+            let first = if self.guessed.lines == 0 { self.read } else { self.guessed.first };
+            self.guessed = Guessed { lines: self.guessed.lines + 1, first };
+        }
+        // Some programs begin a file with a mark of its encoding.
+        let text = if self.read == 1 { text.trim_start_matches('\u{feff}').to_owned() } else { text };
+        Ok(Some(TextLine { number: self.read, text: Ok(text), is_guessed }))
     }
 }
 
@@ -123,7 +146,8 @@ mod tests {
     fn a_line_that_cant_be_read_hides_no_other() {
         let long = [vec![b'x'; MAX_LINE + 1], b"\n\xff\nend".to_vec()].concat();
         let read = lines(&long, 1_000);
-        assert!(read[0].text.is_err() && read[1].text.is_err());
+        assert!(read[0].text.is_err());
+        assert_eq!((read[1].readable(), read[1].is_guessed, read[2].is_guessed), (Some("ÿ"), true, false));
         assert_eq!((read[2].number, read[2].readable()), (3, Some("end")));
     }
 

@@ -3,6 +3,8 @@
 //! - [`shape`]: how a list is written, and in which column the addresses are.
 //! - [`mod@address`]: the address in a cell.
 //! - [`mod@cells`]: the cells of a line.
+//! - [`encoding`]: the characters.
+//! - [`time`]: the time in a cell.
 //! - [`mod@file`]: files that are no lists.
 //!
 //! Every line is accounted for: it names one address, or it is refused with its number, or it says nothing (it is empty, a comment, or
@@ -13,20 +15,26 @@
 
 pub mod address;
 pub mod cells;
+pub mod encoding;
 pub mod file;
 mod lines;
+mod row;
 pub mod shape;
+pub mod time;
 
-use std::io::{BufRead, BufReader, Chain, Cursor, Read};
+use std::io::{BufRead, Cursor, Read};
 
-use rebound::resend::recipient::Recipient;
-use serde_json::{Map, Value};
+use encoding_rs::Encoding;
 
 use self::address::recipient;
-use self::cells::{Broken, cells, unguarded};
+use self::cells::{Broken, cells};
 use self::file::{HEAD, ListError};
+pub use self::lines::Guessed;
 use self::lines::{Lines, MAX_LINE, TextLine};
-use self::shape::{Shape, column_of, decide, looks_like_an_entry};
+pub use self::row::Row;
+use self::row::{names_of_json, of_cells, of_json};
+pub use self::shape::Asked;
+use self::shape::{Shape, decide, looks_like_an_entry, plain};
 
 /// How many lines tell how a list is written.
 const FIRST_LINES: usize = 20;
@@ -38,30 +46,12 @@ const BAD_QUOTE: &str = "a quote in it is opened and not closed, or closed in th
 
 const UNCLEAR: &str = "is it a comment, or an address that begins with #? For a comment write a space after the #";
 
-/// An entry of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// Whom it is about.
-    pub recipient: Recipient,
-    /// The address as it is written.
-    pub written: String,
-    cells: Vec<(String, String)>,
-}
-
-impl Row {
-    /// The text in the column of this name, which is in small letters; `None` where there is no such column, or nothing in it.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        let (_, cell) = self.cells.iter().find(|(known, _)| known == name)?;
-        Some(cell.as_str()).filter(|cell| !cell.is_empty())
-    }
-}
-
-/// A line that is refused, and why.
+/// A line, and what is to be said about it: why it is refused, or what is odd about it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Unreadable {
+pub struct Remark {
     /// Its number, from 1.
     pub line: u64,
-    /// Why.
+    /// What is to be said.
     pub why: String,
 }
 
@@ -76,7 +66,7 @@ pub enum Line {
         row: Row,
     },
     /// It is refused.
-    Refused(Unreadable),
+    Refused(Remark),
 }
 
 /// How many lines a list has had so far, and what they came to.
@@ -93,25 +83,31 @@ pub struct LineCounts {
 }
 
 /// Reads a list, line by line.
-#[derive(Debug)]
-pub struct ListReader<R> {
-    lines: Lines<BufReader<Chain<Cursor<Vec<u8>>, R>>>,
+pub struct ListReader<'a> {
+    lines: Lines<Box<dyn BufRead + 'a>>,
+    asked: Asked,
     shape: Shape,
+    encoding: Option<&'static Encoding>,
+    /// The names of the columns: of a table, or of the first JSON object.
+    columns: Vec<String>,
     /// The number of the line that names the columns.
     header: Option<u64>,
     counts: LineCounts,
 }
 
-impl<R: Read> ListReader<R> {
+impl<'a> ListReader<'a> {
     /// Looks at the beginning of a file, and decides how it is written.
     ///
     /// # Errors
     /// It can't be read, or is no list.
-    pub fn new(mut from: R) -> Result<Self, ListError> {
+    pub fn new(mut from: impl Read + 'a, asked: Asked) -> Result<Self, ListError> {
         let mut head = Vec::new();
         from.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
         file::refuse(&head)?;
-        let mut lines = Lines::new(BufReader::new(Cursor::new(head).chain(from)));
+        let encoding = asked.encoding.or_else(|| encoding::of_head(&head));
+        // Where UTF-8 is only what its mark says, a line that is none is read nevertheless.
+        let decoded = encoding.filter(|encoding| *encoding != encoding_rs::UTF_8 || asked.encoding.is_some());
+        let mut lines = Lines::new(encoding::utf8(Cursor::new(head).chain(from), decoded));
         let mut first = Vec::new();
         while first.len() < FIRST_LINES {
             let Some(line) = lines.next()? else { break };
@@ -120,15 +116,50 @@ impl<R: Read> ListReader<R> {
         let says_something = |line: &&TextLine| line.readable().is_some_and(|text| Empty::of(text).is_none());
         let telling: Vec<&TextLine> = first.iter().filter(says_something).collect();
         let texts: Vec<&str> = telling.iter().filter_map(|line| line.readable()).collect();
-        let (shape, header) = decide(&texts)?;
+        let (shape, header) = decide(&texts, &asked)?;
+        let columns = match (&shape, texts.first()) {
+            (Shape::Table { names, .. }, _) => names.clone(),
+            (Shape::JsonLines, Some(first)) => names_of_json(first),
+            _ => Vec::new(),
+        };
         let header = header.and_then(|place| telling.get(place)).map(|line| line.number);
         lines.push_back(first);
-        Ok(Self { lines, shape, header, counts: LineCounts::default() })
+        Ok(Self { lines, asked, shape, encoding, columns, header, counts: LineCounts::default() })
     }
 
-    /// How it is written.
-    pub fn shape(&self) -> &Shape {
-        &self.shape
+    /// How it is written: what parts its cells, the encoding, and where the addresses are.
+    pub fn form(&self) -> String {
+        let encoding = match (self.encoding, self.lines.guessed().lines) {
+            (Some(encoding), _) => encoding.name(),
+            (None, 0) => "UTF-8",
+            (None, _) => "Windows-1252",
+        };
+        self.shape.told(encoding)
+    }
+
+    /// The names of its columns, without capitals, spaces, hyphens and underscores. Empty where nothing names them.
+    pub fn columns(&self) -> Vec<String> {
+        self.columns.iter().map(|name| plain(name)).collect()
+    }
+
+    /// The names of its columns as they are written. Empty where nothing names them.
+    pub fn names(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Returns true if it has cells.
+    pub fn is_table(&self) -> bool {
+        matches!(self.shape, Shape::Table { .. })
+    }
+
+    /// Returns true if it has cells, and no line names the columns.
+    pub fn has_unnamed(&self) -> bool {
+        matches!(&self.shape, Shape::Table { names, .. } if names.is_empty())
+    }
+
+    /// The lines that were not UTF-8, of all that were read so far.
+    pub fn guessed(&self) -> Guessed {
+        self.lines.guessed()
     }
 
     /// What its lines came to so far.
@@ -140,7 +171,7 @@ impl<R: Read> ListReader<R> {
     fn read_next(&mut self) -> Result<Option<Line>, ListError> {
         loop {
             let Some(line) = self.lines.next()? else { return Ok(None) };
-            let number = line.number;
+            let (number, is_guessed) = (line.number, line.is_guessed);
             let (lines, row) = match line.text {
                 Err(why) => (1, Some(Err(why.to_owned()))),
                 Ok(_) if self.header == Some(number) => (1, None),
@@ -149,13 +180,16 @@ impl<R: Read> ListReader<R> {
             self.counts.lines += lines;
             match row {
                 None => self.counts.empty += lines,
-                Some(Ok(row)) => {
+                Some(Ok(mut row)) => {
                     self.counts.read += lines;
+                    if is_guessed && !row.written.is_ascii() {
+                        row.odd = Some("it is not UTF-8, and was read as Windows-1252; --encoding names another");
+                    }
                     return Ok(Some(Line::Entry { number, row }));
                 }
                 Some(Err(why)) => {
                     self.counts.refused += lines;
-                    return Ok(Some(Line::Refused(Unreadable { line: number, why })));
+                    return Ok(Some(Line::Refused(Remark { line: number, why })));
                 }
             }
         }
@@ -171,21 +205,21 @@ impl<R: Read> ListReader<R> {
         let (separator, column, names) = match &self.shape {
             Shape::Bare => {
                 let written = text.trim().to_owned();
-                let row = recipient(&text).map(|recipient| Row { recipient, written, cells: Vec::new() });
+                let row = recipient(&text).map(|recipient| Row::new(recipient, written, Vec::new()));
                 return Ok((1, Some(row)));
             }
-            Shape::JsonLines => return Ok((1, Some(of_json(&text)))),
+            Shape::JsonLines => return Ok((1, Some(of_json(&text, &self.asked)))),
             Shape::Table { separator, column, names } => (*separator, *column, names),
         };
         Ok(match self.lines.cells_from(text, separator)? {
             None => (1, Some(Err(BAD_QUOTE.to_owned()))),
-            Some((cells, lines)) if cells.iter().all(String::is_empty) => (lines, None),
+            Some((cells, lines)) if cells.iter().all(|cell| cell.trim().is_empty()) => (lines, None),
             Some((cells, lines)) => (lines, Some(of_cells(cells, column, names))),
         })
     }
 }
 
-impl<R: Read> Iterator for ListReader<R> {
+impl Iterator for ListReader<'_> {
     type Item = Result<Line, ListError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -235,42 +269,4 @@ impl<R: BufRead> Lines<R> {
         self.push_back(more);
         Ok(None)
     }
-}
-
-fn of_cells(cells: Vec<String>, column: usize, names: &[String]) -> Result<Row, String> {
-    let surplus = cells.iter().skip(names.len()).filter(|cell| !cell.is_empty()).count();
-    if !names.is_empty() && surplus > 0 {
-        return Err(format!(
-            "it has {} cells, and there are names for {}: is a comma not quoted?",
-            cells.len(),
-            names.len()
-        ));
-    }
-    let cell = cells.get(column).map_or("", String::as_str);
-    let recipient = recipient(cell).map_err(|why| match names.get(column) {
-        Some(name) => format!("in the column {name:?}: {why}"),
-        None => format!("in column {}: {why}", column + 1),
-    })?;
-    let names = names.iter().map(|name| name.trim().to_lowercase());
-    let written = cell.to_owned();
-    let cells = cells.iter().map(|cell| unguarded(cell).to_owned());
-    Ok(Row { recipient, written, cells: names.zip(cells).collect() })
-}
-
-fn of_json(text: &str) -> Result<Row, String> {
-    let fields: Map<String, Value> =
-        serde_json::from_str(text).map_err(|error| format!("it is no JSON object: {error}"))?;
-    let (names, values): (Vec<String>, Vec<Value>) = fields.into_iter().unzip();
-    let column = column_of(&names).ok_or("no field of it is named `recipient`, `email` or `address`")?;
-    let values = values.into_iter().map(|value| match value {
-        Value::String(text) => text,
-        Value::Null => String::new(),
-        other => other.to_string(),
-    });
-    let cells: Vec<(String, String)> = names.into_iter().map(|name| name.to_lowercase()).zip(values).collect();
-    let written = cells.get(column).map_or("", |(_, cell)| cell);
-    // As `export` writes it: nothing is around it.
-    let as_it_is = Recipient::parse(written).filter(|recipient| recipient.as_str() == written);
-    let recipient = as_it_is.map_or_else(|| recipient(written), Ok)?;
-    Ok(Row { recipient, written: written.to_owned(), cells })
 }

@@ -3,7 +3,7 @@
 //! There is one rule, for every command: the column with the best known name; where no line names columns, the one column with an
 //! address in it.
 
-use std::fmt;
+use encoding_rs::Encoding;
 
 use super::address::recipient;
 use super::cells::cells;
@@ -56,54 +56,91 @@ pub enum Shape {
     JsonLines,
 }
 
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Table { separator, column, names } = self else {
-            return f.write_str(if *self == Self::Bare { "an address a line" } else { "a JSON object a line" });
-        };
-        let separator = match separator {
-            ',' => "commas",
-            ';' => "semicolons",
-            _ => "tabs",
-        };
-        write!(f, "a CSV, separated by {separator}, with the addresses in column {}", column + 1)?;
-        match names.get(*column) {
-            Some(name) => write!(f, ", {name:?}"),
-            None => f.write_str("; no line names the columns"),
-        }
+/// How a list is to be read, where somebody says so. What is not said is found out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The encoding.
+    pub encoding: Option<&'static Encoding>,
+    /// The character that parts cells.
+    pub separator: Option<char>,
+    /// The column of addresses: its name, or its number, from 1.
+    pub column: Option<String>,
+}
+
+impl Asked {
+    /// The characters that may part cells.
+    fn separators(&self) -> Vec<char> {
+        self.separator.map_or_else(|| SEPARATORS.to_vec(), |separator| vec![separator])
+    }
+
+    /// The place of the column of addresses among names, from 0.
+    pub(super) fn column_of(&self, names: &[String]) -> Option<usize> {
+        let Some(asked) = &self.column else { return column_of(names) };
+        names.iter().position(|name| plain(name) == plain(asked))
+    }
+
+    /// The place of the column of addresses, from 0, where its number was given.
+    fn place(&self) -> Option<usize> {
+        self.column.as_ref()?.trim().parse::<usize>().ok()?.checked_sub(1)
     }
 }
 
+impl Shape {
+    /// How a list is written, for people, with the name of its encoding.
+    pub(super) fn told(&self, encoding: &str) -> String {
+        let Self::Table { separator, column, names } = self else {
+            let what = if *self == Self::Bare { "an address a line" } else { "a JSON object a line" };
+            return format!("{what}, {encoding}");
+        };
+        let separator = if *separator == '\t' { "tab".to_owned() } else { format!("'{separator}'") };
+        let address = match names.get(*column) {
+            Some(name) => format!("`{}` (column {})", name.trim(), column + 1),
+            None => format!("column {}, no line names the columns", column + 1),
+        };
+        format!("separator {separator}, {encoding}, address in {address}")
+    }
+}
+
+/// A name of a column as it is compared: in small letters, without spaces, hyphens, underscores and dots.
+pub fn plain(name: &str) -> String {
+    name.to_lowercase().replace([' ', '-', '_', '.'], "")
+}
+
 /// The place of the column of addresses among names, from 0.
-pub(super) fn column_of(names: &[String]) -> Option<usize> {
-    let plain = |name: &String| name.to_lowercase().replace([' ', '-', '_', '.'], "");
-    let names: Vec<String> = names.iter().map(plain).collect();
+fn column_of(names: &[String]) -> Option<usize> {
+    let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
     NAMES.iter().find_map(|known| names.iter().position(|name| name == known))
 }
 
-/// Decides how a list is written, by its first lines, those left out that say nothing. Also answers the place of the line among
-/// them that names the columns.
+/// Decides how a list is written, by its first lines, those left out that say nothing, and by what was asked for. Also answers the place
+/// of the line among them that names the columns.
 ///
 /// # Errors
-/// It is no list.
-pub(super) fn decide(lines: &[&str]) -> Result<(Shape, Option<usize>), ListError> {
+/// It is no list, or has no such column.
+pub(super) fn decide(lines: &[&str], asked: &Asked) -> Result<(Shape, Option<usize>), ListError> {
     let Some(first) = lines.first() else { return Ok((Shape::Bare, None)) };
     let is_object = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok();
     if first.trim_start().starts_with('{') && is_object(first) {
         return Ok((Shape::JsonLines, None));
     }
-    let parted = |line: &str| SEPARATORS.map(|separator| (separator, cells(line, separator).unwrap_or_default()));
-    let named = parted(first).into_iter().filter_map(|(separator, names)| Some((column_of(&names)?, separator, names)));
+    let parted =
+        asked.separators().into_iter().map(|separator| (separator, cells(first, separator).unwrap_or_default()));
+    let parted: Vec<(char, Vec<String>)> = parted.collect();
+    let named = parted.iter().filter_map(|(separator, names)| Some((asked.column_of(names)?, *separator, names)));
     if let Some((column, separator, names)) = named.max_by_key(|(_, _, names)| names.len()) {
         // Of one column there is nothing to part: a line is an address, whatever quotes and commas its name has.
+        let names = names.clone();
         let shape = if names.len() == 1 { Shape::Bare } else { Shape::Table { separator, column, names } };
         return Ok((shape, Some(0)));
+    }
+    if asked.column.is_some() {
+        return by_number(parted, asked);
     }
     for (place, line) in lines.iter().enumerate() {
         if recipient(line).is_ok() {
             return if place == 0 { Ok((Shape::Bare, None)) } else { refuse_line(first).map(|()| (Shape::Bare, None)) };
         }
-        let Some((separator, column, width)) = column_with_address(line) else { continue };
+        let Some((separator, column, width)) = column_with_address(line, asked) else { continue };
         if place > 0 || column > 0 {
             refuse_line(first)?;
         }
@@ -119,9 +156,23 @@ pub(super) fn decide(lines: &[&str]) -> Result<(Shape, Option<usize>), ListError
     refuse_line(first).map(|()| (Shape::Bare, None))
 }
 
+/// The table whose column of addresses was given by its number. Its first line names the columns if no address is in it.
+fn by_number(parted: Vec<(char, Vec<String>)>, asked: &Asked) -> Result<(Shape, Option<usize>), ListError> {
+    let widest = parted.into_iter().max_by_key(|(_, cells)| cells.len());
+    let (separator, names) = widest.unwrap_or_default();
+    let has_address = names.iter().any(|cell| cell.contains('@'));
+    let column = asked.place().filter(|place| *place < names.len());
+    let column = column.ok_or_else(|| {
+        ListError::no_column(asked.column.as_deref().unwrap_or_default(), if has_address { &[] } else { &names })
+    })?;
+    let header = (!has_address).then_some(0);
+    let names = if has_address { Vec::new() } else { names };
+    Ok((Shape::Table { separator, column, names }, header))
+}
+
 /// The column of a line that is the only one with an address in it: what parts the line, its place, and how many cells there are.
-fn column_with_address(line: &str) -> Option<(char, usize, usize)> {
-    let found = SEPARATORS.into_iter().filter_map(|separator| {
+fn column_with_address(line: &str, asked: &Asked) -> Option<(char, usize, usize)> {
+    let found = asked.separators().into_iter().filter_map(|separator| {
         let cells = cells(line, separator).ok()?;
         let mut with_address = cells.iter().enumerate().filter(|(_, cell)| recipient(cell).is_ok());
         let (column, _) = with_address.next()?;
@@ -155,8 +206,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_asked_for_goes_before_what_was_found_out() {
+        let asked = |separator, column: &str| Asked {
+            separator,
+            column: (!column.is_empty()).then(|| column.to_owned()),
+            encoding: None,
+        };
+        let shape = |text: &str, asked: &Asked| decide(&text.lines().collect::<Vec<_>>(), asked);
+        let two = "email|backup,email\nann@example.com|ann@old.example";
+        let (found, _) = shape(two, &asked(Some('|'), "")).unwrap();
+        assert!(matches!(found, Shape::Table { separator: '|', column: 0, .. }), "{found:?}");
+        let (found, header) = shape("email,Work Mail\na@b.c,d@e.f", &asked(None, "work_mail")).unwrap();
+        assert!(matches!(found, Shape::Table { column: 1, .. }) && header == Some(0), "{found:?}");
+        let (found, header) = shape("a@b.c,d@e.f", &asked(None, "2")).unwrap();
+        assert!(matches!(found, Shape::Table { column: 1, .. }) && header.is_none(), "{found:?}");
+        let (found, header) = shape("wer,was\na@b.c,d@e.f", &asked(None, "2")).unwrap();
+        assert!(matches!(found, Shape::Table { column: 1, .. }) && header == Some(0), "{found:?}");
+        for (text, words) in [("email,name\na@b.c,Ann", "email, name"), ("a@b.c,d@e.f", "its number")] {
+            let error = shape(text, &asked(None, "kontakt")).unwrap_err().to_string();
+            assert!(error.contains("\"kontakt\"") && error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
     fn without_names_the_column_is_the_one_with_an_address() {
-        let shape = |text: &str| decide(&text.lines().collect::<Vec<_>>()).unwrap();
+        let shape = |text: &str| decide(&text.lines().collect::<Vec<_>>(), &Asked::default()).unwrap();
         let table = |separator, column, names: &[&str]| Shape::Table {
             separator,
             column,

@@ -1,5 +1,7 @@
 //! An entry of a list as it stands in a file, and the changes that it makes.
 
+use std::collections::BTreeMap;
+
 use rebound::policy::ids::short_hash;
 use rebound::policy::suppression::{Change, Effect, Grounds, Reason};
 use rebound::resend::recipient::Recipient;
@@ -7,8 +9,11 @@ use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
+use super::exports::Said;
+use super::meaning::Meaning;
+use crate::operate::lists::address::quoted;
 use crate::operate::lists::file::ListError;
-use crate::operate::lists::{Line, ListReader, Row, Unreadable};
+use crate::operate::lists::{Asked, Line, ListReader, Remark, Row, time};
 
 /// An entry of a list as it stands in a file, one for each recipient and reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,13 +39,26 @@ pub struct Entry {
     pub lifted_by: Option<String>,
 }
 
+/// An entry of a list, and the changes that it makes: one that suppresses, one that lifts, or both, all for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListEntry {
+    /// Whom it is about.
+    pub recipient: Recipient,
+    /// The changes.
+    pub changes: Vec<Change>,
+}
+
 /// What a list holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Read {
-    /// The changes that it makes, by recipient.
-    pub changes: Vec<(Recipient, Change)>,
+    /// Its entries.
+    pub entries: Vec<ListEntry>,
     /// What of it can't be read.
-    pub unreadable: Vec<Unreadable>,
+    pub unreadable: Vec<Remark>,
+    /// What of it is odd, and was taken nevertheless.
+    pub odd: Vec<Remark>,
+    /// How many of its lines say nothing against their addresses, by what they say.
+    pub left_out: BTreeMap<&'static str, usize>,
 }
 
 /// Reads a whole list. What has no time of its own is of `now`.
@@ -48,33 +66,58 @@ pub struct Read {
 /// # Errors
 /// It can't be read, or is no list.
 pub fn read(from: impl std::io::Read, now: UnixMillis) -> Result<Read, ListError> {
+    let reader = ListReader::new(from, Asked::default())?;
+    let meaning = Meaning::of(&reader);
     let mut read = Read::default();
-    for line in ListReader::new(from)? {
-        read.add(line?, now);
+    for line in reader {
+        read.add(line?, &meaning, now);
     }
     Ok(read)
 }
 
 impl Read {
     /// Adds what a line says.
-    pub fn add(&mut self, line: Line, now: UnixMillis) {
-        match line {
-            Line::Refused(unreadable) => self.unreadable.push(unreadable),
-            Line::Entry { number, row } => match Entry::of(&row).changes(now) {
-                Ok((recipient, changes)) => {
-                    self.changes.extend(changes.into_iter().map(|change| (recipient.clone(), change)));
-                }
-                Err(why) => self.unreadable.push(Unreadable { line: number, why }),
-            },
+    pub fn add(&mut self, line: Line, meaning: &Meaning, now: UnixMillis) {
+        let (number, row) = match line {
+            Line::Refused(refused) => return self.unreadable.push(refused),
+            Line::Entry { number, row } => (number, row),
+        };
+        let entry = match meaning.read(&row) {
+            Ok(Said::Nothing(word)) => return *self.left_out.entry(word).or_default() += 1,
+            Ok(Said::Suppressed(entry)) => entry.changes(&row.recipient, now),
+            Err(why) => Err(why),
+        };
+        match entry {
+            Ok(changes) => {
+                let odd = row.odd.map(|why| format!("{} is taken as it is: {why}", quoted(&row.written)));
+                self.odd.extend(odd.map(|why| Remark { line: number, why }));
+                self.entries.push(ListEntry { recipient: row.recipient, changes });
+            }
+            Err(why) => self.unreadable.push(Remark { line: number, why }),
         }
+    }
+
+    /// How many lines it is of, those left out that say nothing at all.
+    pub fn len(&self) -> usize {
+        self.entries.len() + self.unreadable.len() + self.left_out.values().sum::<usize>()
+    }
+
+    /// Returns true if nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
 impl Entry {
-    fn of(row: &Row) -> Self {
+    /// The entry of an address of which nothing else is said.
+    pub(super) fn bare(row: &Row) -> Self {
+        Self { recipient: row.recipient.as_str().to_owned(), ..Self::default() }
+    }
+
+    /// The entry in the columns that an export of Rebound has.
+    pub(super) fn of(row: &Row) -> Self {
         let cell = |name: &str| row.get(name).map(str::to_owned);
         Self {
-            recipient: row.recipient.as_str().to_owned(),
             reason: cell("reason"),
             at: cell("at"),
             until: cell("until"),
@@ -83,6 +126,7 @@ impl Entry {
             message_id: cell("message_id"),
             lifted_at: cell("lifted_at"),
             lifted_by: cell("lifted_by"),
+            ..Self::bare(row)
         }
     }
 
@@ -103,20 +147,19 @@ impl Entry {
     }
 
     /// The changes that it makes: a suppressing one, a lifting one, or both.
-    fn changes(self, now: UnixMillis) -> Result<(Recipient, Vec<Change>), String> {
-        let recipient = Recipient::parse(&self.recipient).ok_or("there is no address in it")?;
+    fn changes(self, recipient: &Recipient, now: UnixMillis) -> Result<Vec<Change>, String> {
         let (reason, said) = reason(self.reason.as_deref().unwrap_or_default())?;
-        let time = |text: &Option<String>| match text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        let moment = |text: &Option<String>| match text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
             None => Ok(None),
-            Some(text) => UnixMillis::parse(text)
-                .map(Some)
-                .ok_or_else(|| format!("{text:?} is not a time like 2026-11-23T13:05:00Z")),
+            Some(text) => time::parse(text).map(Some).ok_or_else(|| {
+                format!("{} is not a time like 2026-11-23, 2026-11-23T13:05:00Z or 1795439100", quoted(text))
+            }),
         };
-        let past = |name: &str, text: &Option<String>| match time(text)? {
+        let past = |name: &str, text: &Option<String>| match moment(text)? {
             Some(at) if at > now => Err(format!("its {name} is {}, which is yet to come", at.to_text())),
             at => Ok(at),
         };
-        let (at, until, lifted_at) = (past("at", &self.at)?, time(&self.until)?, past("lifted_at", &self.lifted_at)?);
+        let (at, until, lifted_at) = (past("at", &self.at)?, moment(&self.until)?, past("lifted_at", &self.lifted_at)?);
         let message = |given: Option<String>, at: UnixMillis| {
             let made = || format!("import-{}", short_hash(&[recipient.as_str(), reason.as_str(), &at.to_text()]));
             MessageId::already_verified(given.unwrap_or_else(made))
@@ -131,33 +174,38 @@ impl Entry {
         if let Some(at) = lifted_at {
             changes.push(Change { reason, at, message: message(self.lifted_by, at), effect: Effect::Lift });
         }
-        Ok((recipient, changes))
+        Ok(changes)
     }
 }
 
-/// The reason that a cell means, and what it says besides. Others call the same things by other names; and some write there what the
-/// receiving server said.
+/// The reason that a cell means, and what it says besides. Some write there what the receiving server said.
 fn reason(text: &str) -> Result<(Reason, Option<String>), String> {
     let text = text.trim();
-    let word = text.to_lowercase().replace([' ', '-'], "_");
-    let reason = match word.as_str() {
-        "" => Reason::Manual,
-        "bounce" | "bounced" | "bounces" | "hardbounce" | "hard_bounced" | "permanent" | "invalid" | "cleaned" => {
-            Reason::HardBounce
+    match known_reason(text) {
+        Some(reason) => Ok((reason, None)),
+        None if text.is_empty() => Ok((Reason::Manual, None)),
+        None if text.contains(char::is_whitespace) => Ok((Reason::Manual, Some(text.to_owned()))),
+        None => {
+            let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+            Err(format!("there is no reason {}; there are {}", quoted(text), known.join(", ")))
         }
-        "complained" | "complaints" | "spam" | "spamcomplaint" | "spam_complaint" | "spam_report" => Reason::Complaint,
-        "unsubscribe" | "unsubscribes" => Reason::Unsubscribed,
-        "manualsuppression" | "manual_suppression" | "manually_added" => Reason::Manual,
-        word => match Reason::from_text(word) {
-            Some(reason) => reason,
-            None if text.contains(char::is_whitespace) => return Ok((Reason::Manual, Some(text.to_owned()))),
-            None => {
-                let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-                return Err(format!("there is no reason {text:?}; there are {}", known.join(", ")));
-            }
-        },
-    };
-    Ok((reason, None))
+    }
+}
+
+/// The reason of this name. Others call the same things by other names.
+pub(super) fn known_reason(text: &str) -> Option<Reason> {
+    let word = text.trim().to_lowercase().replace([' ', '-'], "_");
+    match word.as_str() {
+        "bounce" | "bounced" | "bounces" | "hardbounce" | "hard_bounced" | "permanent" | "invalid" | "cleaned" => {
+            Some(Reason::HardBounce)
+        }
+        "complained" | "complaints" | "spam" | "spamcomplaint" | "spam_complaint" | "spam_report" => {
+            Some(Reason::Complaint)
+        }
+        "unsubscribe" | "unsubscribes" => Some(Reason::Unsubscribed),
+        "manualsuppression" | "manual_suppression" | "manually_added" => Some(Reason::Manual),
+        word => Reason::from_text(word),
+    }
 }
 
 #[cfg(test)]
@@ -171,15 +219,18 @@ mod tests {
         let csv = read(
             "email,reason,at\nAnn@b.c,complaint,2026-11-23T13:05:00Z\nnobody,,\nx@y.z,tired,\nd@e.f,,soon\ng@h.i,,\n",
         );
-        let reasons: Vec<(&str, Reason, i64)> =
-            csv.changes.iter().map(|(who, change)| (who.as_str(), change.reason, change.at.0)).collect();
+        let reasons: Vec<(&str, Reason, i64)> = csv
+            .entries
+            .iter()
+            .map(|entry| (entry.recipient.as_str(), entry.changes[0].reason, entry.changes[0].at.0))
+            .collect();
         assert_eq!(reasons, [("ann@b.c", Reason::Complaint, 1_795_439_100_000), ("g@h.i", Reason::Manual, now.0)]);
         let lines: Vec<u64> = csv.unreadable.iter().map(|unreadable| unreadable.line).collect();
         assert_eq!(lines, [3, 4, 5]);
         let json = read("{\"recipient\":\"a@b.c\",\"reason\":\"provider\"}\n\n{broken\n");
-        assert_eq!((json.changes.len(), json.unreadable[0].line), (1, 3));
+        assert_eq!((json.entries.len(), json.unreadable[0].line), (1, 3));
         let bare = read("# old list\na@b.c\n\nnot an address\n");
-        assert_eq!((bare.changes.len(), bare.unreadable[0].line), (1, 4));
+        assert_eq!((bare.entries.len(), bare.unreadable[0].line), (1, 4));
     }
 
     #[test]
@@ -191,14 +242,14 @@ mod tests {
         let why: Vec<(u64, bool)> =
             read.unreadable.iter().map(|line| (line.line, line.why.contains("yet to come"))).collect();
         assert_eq!(why, [(2, true), (3, true)]);
-        assert_eq!((read.changes.len(), read.changes[0].1.at), (1, now), "a reason may lapse in the future");
+        assert_eq!((read.entries.len(), read.entries[0].changes[0].at), (1, now), "a reason may lapse in the future");
     }
 
     #[test]
     fn an_entry_that_was_lifted_is_taken_over_as_lifted() {
         let text = "recipient,reason,at,lifted_at\na@b.c,complaint,2026-11-23T13:05:00Z,2026-11-24T00:00:00Z\n";
         let read = read(text.as_bytes(), UnixMillis(1_900_000_000_000)).unwrap();
-        let effects: Vec<bool> = read.changes.iter().map(|(_, change)| change.effect == Effect::Lift).collect();
-        assert_eq!(effects, [false, true]);
+        let effects: Vec<bool> = read.entries[0].changes.iter().map(|change| change.effect == Effect::Lift).collect();
+        assert_eq!((read.entries.len(), effects), (1, vec![false, true]), "it is one entry");
     }
 }

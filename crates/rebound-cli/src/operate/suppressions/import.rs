@@ -1,14 +1,14 @@
-//! Taking over a list: from a CSV, from JSON lines as [`export`](super::export) writes them, or from a bare list of addresses.
+//! Taking over a list: what [`export`](super::export) wrote, what [other services](super::meaning) export, or bare addresses.
 //!
 //! Each entry is merged, as an event is; so to import the same list twice changes nothing. Whoever was lifted by hand in between stays
 //! lifted, and is named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use rebound::aws::CallError;
-use rebound::policy::suppression::{Change, Effect, Reason};
+use rebound::policy::suppression::{Effect, Reason};
 use rebound::resend::recipient::Recipient;
 use rebound::store::calls::Change as Condition;
 use rebound::store::suppressions::Suppressions;
@@ -16,28 +16,32 @@ use rebound::time::UnixMillis;
 use serde::Serialize;
 
 use super::List;
-pub use super::entry::{Entry, Read, read};
+pub use super::entry::{Entry, ListEntry, Read, read};
 use super::lifted::{Lifted, LiftedByHand, Taken, take};
 use crate::operate::audit::{IMPORT, Note};
 use crate::operate::check::{Answer, check};
-pub use crate::operate::lists::Unreadable;
+pub use crate::operate::lists::Remark;
 
 /// How many entries are merged at once.
 const AT_ONCE: usize = 16;
 
-/// What became of a list.
+/// What became of a list. It is counted in entries, as an export is: an address and a reason, whether the reason was lifted or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// So many recipients and reasons are new, or newer.
+    /// So many entries are new, or newer.
     pub changed: usize,
-    /// So many were known.
+    /// So many entries were known.
     pub unchanged: usize,
-    /// So many are of people who were forgotten, and stay so.
+    /// So many entries are of people who were forgotten, and stay so.
     pub forgotten: usize,
     /// Those who were lifted since, and are not suppressed.
     pub lifted: Vec<Lifted>,
     /// The lines that can't be read.
-    pub unreadable: Vec<Unreadable>,
+    pub unreadable: Vec<Remark>,
+    /// The lines that are odd, and were taken over nevertheless.
+    pub odd: Vec<Remark>,
+    /// How many lines say nothing against their addresses, and were left out, by what they say.
+    pub left_out: BTreeMap<&'static str, usize>,
 }
 
 impl Report {
@@ -48,10 +52,19 @@ impl Report {
         self.forgotten += part.forgotten;
         self.lifted.extend(part.lifted);
         self.unreadable.extend(part.unreadable);
+        self.odd.extend(part.odd);
+        for (word, number) in part.left_out {
+            *self.left_out.entry(word).or_default() += number;
+        }
+    }
+
+    /// How many entries the list had.
+    pub fn entries(&self) -> usize {
+        self.changed + self.unchanged + self.forgotten + self.lifted.len()
     }
 }
 
-/// Merges the changes of a list, with one note for all of them, which is kept first. `done` hears of each.
+/// Merges the entries of a list, with one note for all of them, which is kept first. `done` hears of each.
 ///
 /// # Errors
 /// Some may not be merged. To import the list again is safe.
@@ -62,7 +75,7 @@ pub async fn import(
     note: &Note,
     done: impl Fn(),
 ) -> Result<Report, CallError> {
-    if !read.changes.is_empty() {
+    if !read.entries.is_empty() {
         keep_note(list, note).await?;
     }
     import_part(list, read, by_hand, note, done).await
@@ -87,35 +100,42 @@ pub async fn import_part(
     note: &Note,
     done: impl Fn(),
 ) -> Result<Report, CallError> {
-    let Read { mut changes, unreadable } = read;
-    let mut report = Report { unreadable, ..Report::default() };
-    if changes.is_empty() {
+    let Read { mut entries, unreadable, odd, left_out } = read;
+    let mut report = Report { unreadable, odd, left_out, ..Report::default() };
+    if entries.is_empty() {
         return Ok(report);
     }
     let key = list.forgotten_key().await?;
     let key = key.as_ref();
-    let forgotten = if key.is_some() { forgotten(list, &changes, note.at).await? } else { BTreeSet::new() };
-    let before = changes.len();
-    changes.retain(|(recipient, _)| !forgotten.contains(recipient));
-    report.forgotten = before - changes.len();
+    let forgotten = if key.is_some() { forgotten(list, &entries, note.at).await? } else { BTreeSet::new() };
+    let before = entries.len();
+    entries.retain(|entry| !forgotten.contains(&entry.recipient));
+    report.forgotten = before - entries.len();
 
     // What the list itself says to be lifted is as it should be.
-    let lifts: BTreeSet<(&Recipient, Reason)> = changes
+    let lifts: BTreeSet<(&Recipient, Reason)> = entries
         .iter()
+        .flat_map(|entry| entry.changes.iter().map(move |change| (&entry.recipient, change)))
         .filter(|(_, change)| change.effect == Effect::Lift)
         .map(|(recipient, change)| (recipient, change.reason))
         .collect();
+    let lifts = &lifts;
     let table = &Suppressions::new(list.calls.clone(), &list.suppressions);
-    let merges: Vec<BoxFuture<'_, Result<Taken, CallError>>> = changes
+    let merges: Vec<BoxFuture<'_, Result<Taken, CallError>>> = entries
         .iter()
         .map(|entry| {
-            let (recipient, change) = entry;
-            let is_lifted_there = lifts.contains(&(recipient, change.reason));
             async move {
-                if is_lifted_there {
-                    return Ok(table.merge(recipient, key, None, change).await?.into());
+                let recipient = &entry.recipient;
+                let mut taken = Taken::Unchanged;
+                for change in &entry.changes {
+                    let next = if lifts.contains(&(recipient, change.reason)) {
+                        table.merge(recipient, key, None, change).await?.into()
+                    } else {
+                        take(list, table, key, (recipient, change), change.at != note.at, by_hand, note).await?
+                    };
+                    taken = taken.and(next);
                 }
-                take(list, table, key, entry, change.at != note.at, by_hand, note).await
+                Ok(taken)
             }
             .boxed()
         })
@@ -135,12 +155,8 @@ pub async fn import_part(
 }
 
 /// Those of a list who were forgotten.
-async fn forgotten(
-    list: &List,
-    changes: &[(Recipient, Change)],
-    now: UnixMillis,
-) -> Result<BTreeSet<Recipient>, CallError> {
-    let all: Vec<&Recipient> = changes.iter().map(|(recipient, _)| recipient).collect();
+async fn forgotten(list: &List, entries: &[ListEntry], now: UnixMillis) -> Result<BTreeSet<Recipient>, CallError> {
+    let all: Vec<&Recipient> = entries.iter().map(|entry| &entry.recipient).collect();
     let addresses: Vec<String> = all.iter().map(|recipient| recipient.as_str().to_owned()).collect();
     let answers = check(&list.calls, &list.suppressions, &addresses, now, |_| {}).await?;
     let forgotten = all.into_iter().zip(answers).filter(|(_, answer)| *answer == Answer::Forgotten);

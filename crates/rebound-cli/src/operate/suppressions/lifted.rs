@@ -54,7 +54,7 @@ pub(super) async fn take(
     list: &List,
     table: &Suppressions,
     key: Option<&ForgottenKey>,
-    (recipient, change): &(Recipient, Change),
+    (recipient, change): (&Recipient, &Change),
     has_time: bool,
     by_hand: LiftedByHand,
     note: &Note,
@@ -83,6 +83,18 @@ pub(super) async fn take(
         Changed::Forgotten(_) => None,
     };
     Ok(lifted.map_or_else(|| changed.into(), Taken::Lifted))
+}
+
+impl Taken {
+    /// What became of an entry of which this change was made, and then another.
+    pub(super) fn and(self, next: Self) -> Self {
+        match (self, next) {
+            (Self::Unchanged, next) => next,
+            (Self::Changed, Self::Unchanged) => Self::Changed,
+            (Self::Changed, next) => next,
+            (stays, _) => stays,
+        }
+    }
 }
 
 impl From<Changed> for Taken {

@@ -2,6 +2,7 @@
 //!
 //! - [`mod@import`]: from a file, or from Resend's own list.
 //! - [`export`]: to a file.
+//! - [`meaning`]: the lists of other services, and what their lines say.
 //! - [`restore`]: what webhooks lifted, undone.
 //! - [`lifted`]: whoever was lifted since, and is on a list that is imported.
 //!
@@ -10,8 +11,10 @@
 
 mod entry;
 pub mod export;
+mod exports;
 pub mod import;
 pub mod lifted;
+pub mod meaning;
 pub mod restore;
 
 use rebound::aws::CallError;

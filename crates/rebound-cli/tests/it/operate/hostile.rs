@@ -185,6 +185,7 @@ async fn no_command_prints_what_steers_a_terminal() {
         (vec!["connect", HOSTILE], ""),
         (vec!["doctor", "--url", HOSTILE], ""),
         (vec!["dev", "--listen", HOSTILE], ""),
+        (vec!["completions", HOSTILE], ""),
         (vec![HOSTILE], ""),
     ];
     let help = async |arguments: &[&str]| listed(&command(&BTreeMap::new(), arguments, "").await.stdout);

@@ -1,7 +1,7 @@
 //! Lists as people have them, read by `check` and by `import`.
 
 use rebound::time::UnixMillis;
-use rebound_cli::operate::lists::{Line, LineCounts, ListReader};
+use rebound_cli::operate::lists::{Asked, Line, LineCounts, ListReader};
 use rebound_cli::operate::suppressions::import::{Read, read};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ const LISTS: &str = include_str!("../../../../../tests/lists.txt");
 struct Expected {
     name: &'static str,
     text: String,
-    /// An address, `!`, `-` or `+`, in the order of the lines.
+    /// An address, with `~` if `import` leaves it out, `!`, `-` or `+`, in the order of the lines.
     lines: Vec<&'static str>,
     /// What the refusal of the whole file says.
     refused: Option<&'static str>,
@@ -58,7 +58,7 @@ fn unescaped(raw: &str) -> String {
 
 /// What the lines of a list come to, and how many there are of each kind.
 fn lines(text: &str) -> (Vec<(u64, String)>, LineCounts) {
-    let mut reader = ListReader::new(text.as_bytes()).unwrap();
+    let mut reader = ListReader::new(text.as_bytes(), Asked::default()).unwrap();
     let read = reader.by_ref().map(|line| match line.unwrap() {
         Line::Entry { number, row } => (number, row.recipient.to_string()),
         Line::Refused(refused) => {
@@ -75,15 +75,17 @@ fn each_line_of_sixty_lists_is_an_address_or_a_refusal() {
     assert!(lists.len() >= 60, "{}", lists.len());
     for Expected { name, text, lines: expected, refused } in lists {
         if let Some(words) = refused {
-            let why = ListReader::new(text.as_bytes()).map(drop).unwrap_err().to_string();
+            let why = ListReader::new(text.as_bytes(), Asked::default()).map(drop).unwrap_err().to_string();
             assert!(why.contains(words), "{name}: {why}");
             assert!(read(text.as_bytes(), UnixMillis(0)).is_err(), "{name}");
             continue;
         }
         let saying = expected.iter().zip(1..).filter(|(line, _)| !matches!(**line, "-" | "+"));
-        let saying: Vec<(u64, String)> = saying.map(|(line, number)| (number, (*line).to_owned())).collect();
+        let saying: Vec<(u64, &str)> = saying.map(|(line, number)| (number, *line)).collect();
         let (found, counts) = lines(&text);
-        assert_eq!(found, saying, "{name}");
+        let plain = |line: &str| line.trim_start_matches('~').to_owned();
+        let checked: Vec<(u64, String)> = saying.iter().map(|(number, line)| (*number, plain(line))).collect();
+        assert_eq!(found, checked, "{name}");
 
         let number = |kind: &[&str]| expected.iter().filter(|line| kind.contains(*line)).count() as u64;
         let (refused, empty) = (number(&["!"]), number(&["-"]));
@@ -91,10 +93,16 @@ fn each_line_of_sixty_lists_is_an_address_or_a_refusal() {
         assert_eq!(counts, LineCounts { lines, refused, empty, read: lines - refused - empty }, "{name}: they add up");
 
         let now = UnixMillis::parse("2026-11-28T00:00:00Z").unwrap();
-        let Read { changes, unreadable } = read(text.as_bytes(), now).unwrap();
-        let imported: Vec<String> = changes.iter().map(|(recipient, _)| recipient.to_string()).collect();
-        let addresses: Vec<String> = saying.into_iter().map(|(_, line)| line).filter(|line| line != "!").collect();
-        assert_eq!((imported, unreadable.len() as u64), (addresses, refused), "{name}: import reads it alike");
+        let Read { entries, unreadable, left_out, .. } = read(text.as_bytes(), now).unwrap();
+        let imported: Vec<&str> = entries.iter().map(|entry| entry.recipient.as_str()).collect();
+        let addresses = saying.iter().map(|(_, line)| *line).filter(|line| *line != "!");
+        let (out, taken): (Vec<&str>, Vec<&str>) = addresses.partition(|line| line.starts_with('~'));
+        assert_eq!(
+            (imported, unreadable.len() as u64),
+            (taken, refused),
+            "{name}: import reads it alike {unreadable:?}"
+        );
+        assert_eq!(left_out.values().sum::<usize>(), out.len(), "{name}");
     }
 }
 
@@ -110,7 +118,7 @@ async fn an_open_quote_hides_nobody_who_complained() {
     assert_eq!(said.code, 1);
     assert!(said.stdout.contains("1 of 4 may be written to, 3 may not."), "{}", said.stdout);
     assert!(said.stdout.contains("line 3") && said.stdout.contains("1 line has no address"), "{}", said.stdout);
-    assert!(said.stderr.contains("column 1, \"email\""), "it says which column: {}", said.stderr);
+    assert!(said.stderr.contains("address in `email` (column 1)"), "it says which column: {}", said.stderr);
     let json = command(service.aws.variables(), &["check", "--file", "-", "--json"], swallowing).await.lines();
     let may: Vec<_> = json.iter().map(|line| (line["line"].as_u64().unwrap(), line["may_send"] == true)).collect();
     assert_eq!(may, [(2, true), (3, false), (4, false), (5, false)]);
@@ -118,7 +126,7 @@ async fn an_open_quote_hides_nobody_who_complained() {
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], swallowing).await;
     assert!(said.code == 1 && said.stdout.contains("line 3: a quote"), "{}", said.stdout);
     assert!(
-        said.stderr.contains("column 1, \"email\"") && said.stdout.contains("1 of 5 lines was not read"),
+        said.stderr.contains("address in `email` (column 1)") && said.stdout.contains("1 of 5 lines was not read"),
         "{said:?}"
     );
     assert!(service.reasons().await.contains_key("zoe@example.com"), "the others are imported");
@@ -156,13 +164,11 @@ async fn a_list_with_nobody_in_it_is_no_success() {
 async fn other_files_are_refused_with_what_to_do() {
     let service = Service::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let utf16: Vec<u8> = "email\r\nann@example.com\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (name, bytes, words) in [
         ("list.xlsx", b"PK\x03\x04\x14\x00\x06\x00".to_vec(), "save the sheet"),
         ("list.xls", b"\xd0\xcf\x11\xe0\xa1\xb1".to_vec(), "save the sheet"),
         ("list.html", b"<html><td>ann@example.com</td></html>".to_vec(), "save it as CSV"),
         ("list.json", b"[\"ann@example.com\"]".to_vec(), "an object a line"),
-        ("list.csv", [b"\xff\xfe".to_vec(), utf16].concat(), "save it as UTF-8"),
         ("list.bin", b"ann\x00@example.com".to_vec(), "not text"),
     ] {
         let file = folder.path().join(name);
@@ -174,12 +180,102 @@ async fn other_files_are_refused_with_what_to_do() {
         }
     }
     let file = folder.path().join("list.csv");
-    std::fs::write(&file, "caf\u{e9}@example.com\n".chars().map(|c| c as u8).collect::<Vec<u8>>()).unwrap();
+    std::fs::write(&file, "ann@example.com\n").unwrap();
     let said = rebound(&service.aws, &["check", file.to_str().unwrap(), "--json"]).await;
     assert!(
         said.lines()[0]["reasons"][0]["detail"].as_str().unwrap().contains("--file"),
         "a file is no address: {said:?}"
     );
-    let said = rebound(&service.aws, &["check", "--file", file.to_str().unwrap(), "--json"]).await;
-    assert_eq!((said.code, &said.lines()[0]["line"]), (1, &json!(1)), "a line that is not UTF-8 is a no");
+}
+
+#[tokio::test]
+async fn an_import_says_what_it_took_the_file_for_and_a_flag_overrides_it() {
+    let service = Service::start().await;
+    let bounces = "status,reason,email,created\n5.1.1,550 no such user,ann@example.com,1795439100\n";
+    let said = command(service.aws.variables(), &["suppressions", "import", "-"], bounces).await;
+    let words =
+        "SendGrid bounces: separator ',', UTF-8, address in `email` (column 3), time in `created`, reason hard_bounce.";
+    assert!(said.code == 0 && said.stderr.contains(words), "{said:?}");
+    assert!(said.stdout.contains("1 entry: 1 new or newer, 0 known already"), "{said:?}");
+
+    let own = "wer|wann|email|Mail 2\nBob|2026-11-01|old@example.com|bob@example.com\n";
+    let flags = ["--separator", "|", "--column", "mail_2", "--time-column", "wann", "--as", "complaint", "--json"];
+    let arguments = [&["suppressions", "import", "-"][..], &flags[..]].concat();
+    let said = command(service.aws.variables(), &arguments, own).await.json();
+    let words =
+        "a CSV: separator '|', UTF-8, address in `Mail 2` (column 4), time in `wann`, reason complaint, as --as says";
+    assert_eq!((&said["read_as"], &said["entries"]), (&json!(words), &json!(1)), "{said}");
+    let shown = rebound(&service.aws, &["suppressions", "show", "bob@example.com", "--json"]).await.json();
+    assert_eq!(shown["records"]["complaint"]["at"], 1_793_491_200_000_i64, "{shown}");
+    assert!(!service.reasons().await.contains_key("old@example.com"));
+
+    // A list of those who may get email suppresses nobody by mistake, and all of them where that is said.
+    let subscribed = "Email Address,MEMBER_RATING,LEID,EUID\ncho@example.com,2,1,a\n";
+    let said = command(service.aws.variables(), &["suppressions", "import", "-"], subscribed).await;
+    assert!(said.code == 2 && said.stderr.contains("nobody on it is to be suppressed (subscribed: 1)"), "{said:?}");
+    assert!(!service.reasons().await.contains_key("cho@example.com"));
+    let said = command(service.aws.variables(), &["suppressions", "import", "-", "--as", "manual"], subscribed).await;
+    assert!(said.code == 0 && service.reasons().await.contains_key("cho@example.com"), "{said:?}");
+
+    for (flags, words) in [
+        (["--column", "kontakt"], "no column \"kontakt\"; there are status, reason, email, created"),
+        (["--time-column", "wann"], "no column \"wann\""),
+        (["--encoding", "klingon"], "none of that name"),
+        (["--separator", "ab"], "one character"),
+        (["--as", "tired"], "there are complaint"),
+    ] {
+        let arguments = [&["suppressions", "import", "-"][..], &flags[..]].concat();
+        let said = command(service.aws.variables(), &arguments, bounces).await;
+        assert!(said.code == 2 && said.stderr.contains(words), "{flags:?}: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_in_utf_16_or_an_older_encoding_is_read_from_a_file() {
+    let service = Service::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = "email;name\r\nann@example.com;Łukasz\r\nnobody;\r\n";
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (file, bytes, flags, words) in [
+        ("list.utf16.csv", [b"\xff\xfe".to_vec(), utf16].concat(), &[][..], "UTF-16LE"),
+        ("list.1250.csv", b"email;name\r\nann@example.com;\xa3ukasz\r\nnobody;\r\n".to_vec(), &[], "Windows-1252"),
+        (
+            "list.1250.csv",
+            b"email;name\r\nann@example.com;\xa3ukasz\r\nnobody;\r\n".to_vec(),
+            &["--encoding", "windows-1250"],
+            "windows-1250",
+        ),
+    ] {
+        let file = folder.path().join(file);
+        std::fs::write(&file, bytes).unwrap();
+        let arguments = [&["check", "--file", file.to_str().unwrap()][..], flags].concat();
+        let said = rebound(&service.aws, &arguments).await;
+        assert!(said.stderr.contains(words) && said.stderr.contains("separator ';'"), "{said:?}");
+        assert!(said.code == 1 && said.stdout.contains("line 3") && said.stdout.contains("1 of 2 may"), "{said:?}");
+        let told = said.stderr.contains("line 2 is not UTF-8");
+        assert_eq!(told, words == "Windows-1252", "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_without_a_dot_is_taken_and_told_with_its_line() {
+    let service = Service::start().await;
+    let text = "email\r\nann@exmaple\r\nbob@example.com\r\n";
+    let said = command(service.aws.variables(), &["suppressions", "import", "-"], text).await;
+    assert_eq!(said.code, 0, "it is allowed");
+    for words in ["line 2: \"ann@exmaple\" is taken as it is: its domain has no dot", "1 line is odd", "2 entries"] {
+        assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
+    }
+    let said = command(service.aws.variables(), &["suppressions", "import", "-", "--json"], text).await.json();
+    assert_eq!((&said["odd_lines"], &said["odd"][0]["line"]), (&json!(1), &json!(2)), "{said}");
+    assert!(service.reasons().await.contains_key("ann@exmaple"));
+
+    let said = command(service.aws.variables(), &["check", "--file", "-"], "ann@exmpale\nbob@example.org\n").await;
+    assert!(said.code == 0 && said.stderr.contains("line 1: \"ann@exmpale\": its domain has no dot"), "{said:?}");
+    assert!(said.stdout.contains("1 address is odd"), "{said:?}");
+    let said = command(service.aws.variables(), &["check", "ann@exmpale", "--json"], "").await;
+    assert!(said.lines()[0]["odd"].as_str().unwrap().contains("no dot"), "{said:?}");
+    let add = ["suppressions", "add", "cho@exmaple", "--reason", "asked on the phone"];
+    let said = rebound(&service.aws, &add).await;
+    assert!(said.code == 0 && said.stderr.contains("no dot"), "{said:?}");
 }
