@@ -17,3 +17,4 @@ mod resend;
 mod second_engine;
 #[path = "../../../../tests/support/mod.rs"]
 mod support;
+mod tables;
