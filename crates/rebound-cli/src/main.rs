@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use rebound_dev::commands::{demo, dev, sample, values};
 use rebound_dev::output;
 
-use crate::commands::{campaigns, check, connect, doctor, forget, replay, simulate, suppressions, timeline};
+use crate::commands::{campaigns, check, connect, doctor, forget, replay, simulate, suppressions, tail, timeline};
 
 /// Receives every Resend webhook, makes it durable, and stops mail to addresses that must not get any.
 #[derive(Parser)]
@@ -31,6 +31,7 @@ enum Command {
     Check(check::Arguments),
     Suppressions(suppressions::Arguments),
     Timeline(timeline::Arguments),
+    Tail(tail::Arguments),
     Campaigns(campaigns::Arguments),
     Replay(replay::Arguments),
     Forget(forget::Arguments),
@@ -63,6 +64,7 @@ async fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments).await,
         Command::Suppressions(arguments) => suppressions::run(&arguments).await,
         Command::Timeline(arguments) => timeline::run(&arguments).await,
+        Command::Tail(arguments) => tail::run(&arguments).await,
         Command::Campaigns(arguments) => campaigns::run(&arguments).await,
         Command::Replay(arguments) => replay::run(&arguments).await,
         Command::Forget(arguments) => forget::run(&arguments).await,

@@ -72,6 +72,16 @@ pub fn indented(text: &str) {
     write(io::stdout(), format_args!("{}\n", lines(text, "    ").join("\n")));
 }
 
+/// Prints a text after some first words; where it is wrapped, each line begins below its first. The first words are short.
+pub fn hanging(first: &str, text: &str) {
+    let indent = " ".repeat(words::width_of(first));
+    let mut lines = lines(text, &indent);
+    if let Some(line) = lines.first_mut() {
+        *line = format!("{first}{}", line.trim_start());
+    }
+    write(io::stdout(), format_args!("{}\n", lines.join("\n")));
+}
+
 /// The lines of a paragraph, with something before each of them.
 fn lines(text: &str, before: &str) -> Vec<String> {
     let is_wrapped = io::stdout().is_terminal() || std::env::var_os("COLUMNS").is_some();

@@ -110,7 +110,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(if is_known { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn as_json(entry: &Entry) -> Value {
+/// An entry for programs.
+pub(crate) fn as_json(entry: &Entry) -> Value {
     let mut fields = Map::from_iter([
         ("at".to_owned(), json!(entry.at.to_text())),
         ("received_at".to_owned(), json!(entry.received_at.map(UnixMillis::to_text))),

@@ -8,6 +8,8 @@
 //!        │ no
 //! is there a column that may be left out? ── yes ──▶ without the least important one, and again; a line says which are left out
 //!        │ no
+//! does it fit, if columns of prose get as narrow as their longest word? ── yes ──▶ drawn
+//!        │ no
 //!        └──▶ each row becomes a block: a line for each column
 //! ```
 
@@ -18,7 +20,7 @@ use super::words::{LONGEST_WORD, longest_word, pad, width_of, wrap};
 use super::{Cell, WIDE};
 
 /// Narrowest width of a column of prose, unless all of it is shorter.
-const MIN_PROSE: usize = 24;
+const MIN_PROSE: usize = 16;
 
 /// Narrowest terminal that is heeded. What does not fit is wrapped by the terminal.
 const MIN_WIDTH: usize = 40;
@@ -92,17 +94,17 @@ impl Table {
     pub fn render(&self, width: usize, is_coloured: bool) -> String {
         let width = width.max(MIN_WIDTH);
         let mut shown: Vec<usize> = (0..self.columns.len()).collect();
-        loop {
-            if let Some(widths) = self.fit(&shown, width) {
-                let left_out = (0..self.columns.len()).filter(|index| !shown.contains(index));
-                return self.draw(&shown, &widths, is_coloured) + &self.left_out(left_out, width);
-            }
+        let mut widths = self.fit(&shown, width, MIN_PROSE);
+        while widths.is_none() {
             let rank = |index: &usize| self.columns.get(*index).map_or(0, |column| column.least);
-            match shown.iter().copied().max_by_key(rank).filter(|index| rank(index) > 0) {
-                Some(least) => shown.retain(|index| *index != least),
-                None => return self.stack(width),
-            }
+            let least = shown.iter().copied().max_by_key(rank).filter(|index| rank(index) > 0);
+            let Some(least) = least else { break };
+            shown.retain(|index| *index != least);
+            widths = self.fit(&shown, width, MIN_PROSE);
         }
+        let Some(widths) = widths.or_else(|| self.fit(&shown, width, 0)) else { return self.stack(width) };
+        let left_out = (0..self.columns.len()).filter(|index| !shown.contains(index));
+        self.draw(&shown, &widths, is_coloured) + &self.left_out(left_out, width)
     }
 
     /// The lines of a column: its head, and its cells.
@@ -116,8 +118,8 @@ impl Table {
         self.columns.get(index).is_some_and(|column| column.is_number)
     }
 
-    /// The width of each of these columns, if they fit.
-    fn fit(&self, shown: &[usize], width: usize) -> Option<Vec<usize>> {
+    /// The width of each of these columns, if they fit, and columns of prose get no narrower than that.
+    fn fit(&self, shown: &[usize], width: usize, min_prose: usize) -> Option<Vec<usize>> {
         // A border, or a space between columns, on both sides of each column, and a space within.
         let room = width.checked_sub(1 + 3 * shown.len())?;
         let wanted: Vec<usize> =
@@ -129,7 +131,7 @@ impl Table {
                 let head = lines().next().map_or(0, longest_word);
                 lines().skip(1).map(width_of).max().unwrap_or(0).max(head)
             } else {
-                lines().map(longest_word).max().unwrap_or(0).max(MIN_PROSE.min(*wanted))
+                lines().map(longest_word).max().unwrap_or(0).max(min_prose.min(*wanted))
             }
         };
         let mut widths: Vec<usize> = shown.iter().zip(&wanted).map(least).collect();
