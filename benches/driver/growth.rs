@@ -99,7 +99,9 @@ async fn counted(
 
 fn print(all: &[Grown]) {
     table(all).print();
-    paragraph("Calls, units and CPU for each event. What p50 grows by is the embedded engine's: the floor's grows alike.");
+    paragraph(
+        "Calls, units and CPU for each event. What p50 grows by is the embedded engine's: the floor's grows alike.",
+    );
 }
 
 fn table(all: &[Grown]) -> Table {

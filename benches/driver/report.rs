@@ -126,12 +126,7 @@ fn of_sizes(sizes: &[Size]) -> Table {
     let mut table = table(&["", "binary, MB", "zip, MB", "zip of `make build`, MB"]);
     for size in sizes {
         let built = size.built_zip_mb.map_or_else(|| "not built".to_owned(), |mb| format!("{mb:.2}"));
-        table.add([
-            size.program.to_owned(),
-            format!("{:.2}", size.binary_mb),
-            format!("{:.2}", size.zip_mb),
-            built,
-        ]);
+        table.add([size.program.to_owned(), format!("{:.2}", size.binary_mb), format!("{:.2}", size.zip_mb), built]);
     }
     table
 }
@@ -209,7 +204,8 @@ mod tests {
                 met: false,
             }],
         };
-        let tables = [of_receive(&report), of_sizes(&report.sizes), of_batches(&report.batches), of_goals(&report.goals)];
+        let tables =
+            [of_receive(&report), of_sizes(&report.sizes), of_batches(&report.batches), of_goals(&report.goals)];
         for table in tables {
             assert_eq!(table.faults(), Vec::<String>::new(), "{}", table.render(80, false));
         }

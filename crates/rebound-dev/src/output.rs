@@ -10,7 +10,7 @@ use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use rebound::message::text::{escaped, one_line};
 use rebound::time::UnixMillis;
 
@@ -57,7 +57,8 @@ const WIDE: u16 = 140;
 
 /// Width of the output, in characters: `COLUMNS`, where it is set and a number, else the terminal's; in a file or a pipe always the same.
 pub fn width() -> usize {
-    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<u16>().ok()).filter(|columns| *columns > 0);
+    let set =
+        std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<u16>().ok()).filter(|columns| *columns > 0);
     let terminal = || if io::stdout().is_terminal() { table::terminal_width() } else { None };
     usize::from(set.or_else(terminal).unwrap_or(WIDE))
 }
@@ -124,16 +125,35 @@ pub fn verdict(text: impl Display, good: bool) -> Cell {
     Cell::new(text).fg(if good { Color::Green } else { Color::Red })
 }
 
+/// A style whose `{per_sec}` is a pace as people read it, and not one of four decimals.
+pub fn per_second(style: ProgressStyle) -> ProgressStyle {
+    style.with_key("per_sec", |state: &ProgressState, to: &mut dyn fmt::Write| {
+        // To write to a bar never fails in a way that matters.
+        let _ = to.write_str(&pace(state.per_sec()));
+    })
+}
+
+/// A pace: whole things a second with commas, and where that would be few, one decimal.
+fn pace(per_second: f64) -> String {
+    match per_second {
+        pace if !pace.is_finite() => "– a second".to_owned(),
+        ..10.0 => format!("{per_second:.1} a second"),
+        _ => format!("{} a second", HumanCount(per_second.round() as u64)),
+    }
+}
+
 /// Progress of a known number of things, on standard error; nothing where that is no terminal.
 pub fn progress(of: u64, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {bar:40} {human_pos} of {human_len}, {per_sec}, {eta} left");
-    ProgressBar::new(of).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what)
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(of).with_style(per_second(style)).with_message(what)
 }
 
 /// Progress of an unknown number of things.
 pub fn counting(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg}: {human_pos}, {per_sec}");
-    let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::new_spinner().with_style(per_second(style));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar.with_message(what)
 }
@@ -185,4 +205,19 @@ pub fn shown(text: &str) -> String {
 /// A moment as people read it, in UTC: `2026-11-23 13:05:00`.
 pub fn moment(at: UnixMillis) -> String {
     at.to_text().replace('T', " ").chars().take("2026-11-23 13:05:00".len()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_has_no_decimals_that_nobody_reads() {
+        assert_eq!(pace(18_901.538_2), "18,902 a second");
+        assert_eq!(
+            (pace(0.25), pace(9.96), pace(155.4)),
+            ("0.2 a second".into(), "10.0 a second".into(), "155 a second".into())
+        );
+        assert_eq!(pace(f64::INFINITY), "– a second");
+    }
 }

@@ -133,7 +133,11 @@ async fn follow(json: bool, place: &Place, tail: &mut Tail<'_>, so_far: &mut Sho
                 print(json, &seen, so_far);
                 match &seen.slowed {
                     Some(why) => {
-                        eprintln!("AWS slows the readers of the stream down; the next look is in {} s: {}", slowed_pause.as_secs(), shown(why));
+                        eprintln!(
+                            "AWS slows the readers of the stream down; the next look is in {} s: {}",
+                            slowed_pause.as_secs(),
+                            shown(why)
+                        );
                         sleep(slowed_pause).await;
                         slowed_pause = (slowed_pause * 2).min(longest);
                     }

@@ -44,7 +44,8 @@ fn no_table_escapes_the_test_of_its_widths() {
         let text_here = text(file);
         // Not `ByTable::new(`, and no type of another library, which would be asked for without columns.
         let is_made = |(at, _): &(usize, &str)| {
-            !text_here[..*at].ends_with(char::is_alphanumeric) && !text_here[at + "Table::new(".len()..].starts_with(')')
+            !text_here[..*at].ends_with(char::is_alphanumeric)
+                && !text_here[at + "Table::new(".len()..].starts_with(')')
         };
         let made = text_here.match_indices("Table::new(").filter(is_made).count();
         let tested_in = PAGES.iter().find(|(page, _)| page == file);
@@ -59,9 +60,9 @@ fn no_table_escapes_the_test_of_its_widths() {
         if text_here.contains("comfy_table") {
             escaped.push(format!("{file} draws tables by itself"));
         }
-        let draws = ["─", "│", "═", "| --- "].iter().any(|frame| {
-            text_here.lines().any(|line| line.contains(frame) && line.contains("println!"))
-        });
+        let draws = ["─", "│", "═", "| --- "]
+            .iter()
+            .any(|frame| text_here.lines().any(|line| line.contains(frame) && line.contains("println!")));
         if draws && file != "benches/measured/micro/compare.rs" {
             escaped.push(format!("{file} prints a table as text"));
         }

@@ -175,7 +175,8 @@ impl Table {
     }
 
     fn left_out(&self, columns: impl Iterator<Item = usize>, width: usize) -> String {
-        let heads: Vec<&str> = columns.filter_map(|index| self.columns.get(index)).map(|column| &*column.head).collect();
+        let heads: Vec<&str> =
+            columns.filter_map(|index| self.columns.get(index)).map(|column| &*column.head).collect();
         if heads.is_empty() {
             return String::new();
         }
@@ -295,7 +296,11 @@ mod tests {
         let table = Table::new([Column::text("what"), Column::text("why").least(1)]).with([["delivered", "it was"]]);
         let faults = |drawn: &str| table.faults_of(drawn, 80);
         assert_eq!(faults("│ what  why │\n│ delivered  it was │"), Vec::<String>::new());
-        assert_eq!(faults("│ what  why │\n│ deliv  it │\n│ ered  was │").len(), 3, "two halves, and the whole that is lost");
+        assert_eq!(
+            faults("│ what  why │\n│ deliv  it │\n│ ered  was │").len(),
+            3,
+            "two halves, and the whole that is lost"
+        );
         assert_eq!(faults(&format!("delivered it was{}", " ".repeat(70))).len(), 1);
         assert_eq!(faults("delivered\nLeft out, for want of room: why."), Vec::<String>::new());
         assert_eq!(table.faults_of("delivered\nLeft out, for want of room: why.", 140).len(), 1, "there is room");

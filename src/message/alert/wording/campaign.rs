@@ -120,7 +120,9 @@ pub fn digest(
     let title = format!("{folded} more: {}{of_campaign}", many_of(of));
     let mut lines = vec![
         format!(
-            "Besides those that you were told of one by one, there were {folded} more alerts about {}{of_campaign}.",
+            "Besides those that you were told of one by one, there {} {} about {}{of_campaign}.",
+            if folded == 1 { "was" } else { "were" },
+            count(folded, "more alert"),
             many_of(of)
         ),
         "They were handled like the others, and each is in the events table, as a row `alert#…`.".to_owned(),

@@ -259,7 +259,9 @@ mod tests {
 
     fn known() -> Known {
         let mut figures = Figures::default();
-        for (counter, number) in Counter::ALL.iter().zip([1_234_567, 1_200_001, 31, 12_345, 4, 321, 1, 0, 654_321, 98_765]) {
+        for (counter, number) in
+            Counter::ALL.iter().zip([1_234_567, 1_200_001, 31, 12_345, 4, 321, 1, 0, 654_321, 98_765])
+        {
             figures.add(*counter, number);
         }
         let at = UnixMillis::parse("2026-11-23T13:05:00Z").unwrap();

@@ -92,7 +92,10 @@ impl Answers {
             println!("{} of {} may be written to, {} may not.", self.asked - self.refused, self.asked, self.refused);
         }
         if self.without_address > 0 {
-            println!("Without an address that can be read, which counts as no: {}.", count(self.without_address, "line"));
+            println!(
+                "Without an address that can be read, which counts as no: {}.",
+                count(self.without_address, "line")
+            );
         }
         if let Some((campaign, brake)) = &self.brake {
             print_brake(campaign, brake.as_ref());

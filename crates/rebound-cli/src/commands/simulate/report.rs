@@ -15,8 +15,8 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
     let seconds = sent.took.as_secs_f64();
     let [p50, p90, p99, most] = [50.0, 90.0, 99.0, 100.0].map(|percent| sent.percentile(percent));
     println!(
-        "{} answers in {seconds:.1} s, {:.0} a second; {p50:.1} ms (p50), {p90:.1} (p90), {p99:.1} (p99), {most:.1} (the slowest); {} sent again",
-        sent.micros.len(),
+        "{} in {seconds:.1} s, {:.0} a second; {p50:.1} ms (p50), {p90:.1} (p90), {p99:.1} (p99), {most:.1} (the slowest); {} sent again",
+        count(sent.micros.len(), "answer"),
         sent.micros.len() as f64 / seconds.max(0.001),
         sent.retries,
     );
@@ -25,7 +25,7 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
     }
     match sent.wrong_answers + sent.not_taken {
         0 => println!("Every answer is as the contract says.\n"),
-        _ => println!("{} wrong answers, {} not taken in the end.\n", sent.wrong_answers, sent.not_taken),
+        _ => println!("{}, {} not taken in the end.\n", count(sent.wrong_answers, "wrong answer"), sent.not_taken),
     }
     let findings = match findings {
         Ok(findings) => findings,
@@ -34,10 +34,10 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
     table_of_findings(findings).print();
     match findings.published {
         Some(number) if findings.repeats > 0 => println!(
-            "{number} alerts and decisions were published; {} of them came again, the very same, as after a death they may.",
+            "Alerts and decisions that were published: {number}; {} of them again, the very same, as after a death they may be.",
             findings.repeats
         ),
-        Some(number) => println!("{number} alerts and decisions were published, each id once."),
+        Some(number) => println!("Alerts and decisions that were published, each id once: {number}."),
         None => println!(
             "Whether anything was published twice can't be asked of SNS; its record in the table is there once."
         ),

@@ -17,6 +17,7 @@ pub mod file;
 mod lines;
 pub mod shape;
 
+use rebound::policy::count::count;
 use std::io::{BufRead, BufReader, Chain, Cursor, Read};
 
 use rebound::resend::recipient::Recipient;
@@ -241,8 +242,8 @@ fn of_cells(cells: Vec<String>, column: usize, names: &[String]) -> Result<Row, 
     let surplus = cells.iter().skip(names.len()).filter(|cell| !cell.is_empty()).count();
     if !names.is_empty() && surplus > 0 {
         return Err(format!(
-            "it has {} cells, and there are names for {}: is a comma not quoted?",
-            cells.len(),
+            "it has {}, and there are names for {}: is a comma not quoted?",
+            count(cells.len(), "cell"),
             names.len()
         ));
     }

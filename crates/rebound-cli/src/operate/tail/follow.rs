@@ -77,7 +77,12 @@ impl Followed {
     }
 
     /// A webhook came in that is perhaps a soft bounce: whoever it is about is followed.
-    pub(super) async fn soft_bounce(&mut self, list: &List, event: &Event<'_>, now: UnixMillis) -> Result<(), TailError> {
+    pub(super) async fn soft_bounce(
+        &mut self,
+        list: &List,
+        event: &Event<'_>,
+        now: UnixMillis,
+    ) -> Result<(), TailError> {
         for recipient in soft_bounced(event) {
             if self.bounced.len() >= MAX_FOLLOWED {
                 break;
@@ -170,7 +175,8 @@ fn counted(before: Option<&Figures>, now: &Figures) -> Option<(String, Value)> {
         let more = if before.is_some() && more != 0 { format!(" ({more:+})") } else { String::new() };
         format!("{number} {}{more}", counter.as_str().replace('_', " "))
     };
-    let text = format!("{}, in {}", counters.iter().map(told).collect::<Vec<_>>().join(", "), count(WINDOW_DAYS, "day"));
+    let text =
+        format!("{}, in {}", counters.iter().map(told).collect::<Vec<_>>().join(", "), count(WINDOW_DAYS, "day"));
     let totals: Map<String, Value> =
         counters.iter().map(|counter| (counter.as_str().to_owned(), json!(now.get(*counter)))).collect();
     Some((text, json!({ "days": WINDOW_DAYS, "totals": totals })))
@@ -212,7 +218,8 @@ mod tests {
     #[test]
     fn a_brake_is_told_when_it_changes() {
         let open = Brake { status: Status::Open, volume: 1.0, reason: String::new(), until: None, warning: None };
-        let slowed = Brake { status: Status::Slowed, volume: 0.0625, reason: "4 complaints".to_owned(), ..open.clone() };
+        let slowed =
+            Brake { status: Status::Slowed, volume: 0.0625, reason: "4 complaints".to_owned(), ..open.clone() };
         assert_eq!(changed(None, &open), None);
         assert_eq!(changed(None, &slowed).unwrap().0, "slowed: 6.25 % may be sent; 4 complaints");
         assert_eq!(changed(Some(&slowed), &slowed), None);

@@ -52,7 +52,9 @@ pub enum TailError {
         why: String,
     },
     /// The table has no stream.
-    #[error("the table {0} has no stream, and without it protect does nothing either: deploy the stack again; `rebound doctor` looks further")]
+    #[error(
+        "the table {0} has no stream, and without it protect does nothing either: deploy the stack again; `rebound doctor` looks further"
+    )]
     NoStream(String),
     /// The stream can't be read.
     #[error("the stream of {table} can't be read: {why}{}", needed(why, STREAM_PERMISSIONS))]

@@ -113,9 +113,8 @@ impl Reader {
                 self.iterator(index).await?;
             }
         }
-        let reads = self.shards.iter().map(|shard| {
-            self.client.get_records().set_shard_iterator(shard.iterator.clone()).send()
-        });
+        let reads =
+            self.shards.iter().map(|shard| self.client.get_records().set_shard_iterator(shard.iterator.clone()).send());
         let reads = join_all(reads).await;
         let mut look = Look::default();
         let mut ended = false;
@@ -200,8 +199,7 @@ impl Reader {
             None => request.shard_iterator_type(shard.begin.clone()),
         };
         let given = request.send().await;
-        let given =
-            given.map_err(|error| TailError::Stream { table: self.table.clone(), why: describe(&error) })?;
+        let given = given.map_err(|error| TailError::Stream { table: self.table.clone(), why: describe(&error) })?;
         shard.iterator = given.shard_iterator;
         Ok(())
     }

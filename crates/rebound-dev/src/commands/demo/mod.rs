@@ -64,14 +64,12 @@ async fn everything(
     let contract = contract::show(&mut stage).await?;
     let protect = protect::show(&mut stage).await?;
     let stand_in = ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?;
-    let deciders = match (
-        claude_stub,
-        crate::commands::variable("ANTHROPIC_API_KEY").is_some_and(|key| !key.is_empty()),
-    ) {
-        (true, _) => vec![Who::StandIn(&stand_in)],
-        (false, true) => vec![Who::Claude],
-        (false, false) => vec![Who::Rules, Who::StandIn(&stand_in)],
-    };
+    let deciders =
+        match (claude_stub, crate::commands::variable("ANTHROPIC_API_KEY").is_some_and(|key| !key.is_empty())) {
+            (true, _) => vec![Who::StandIn(&stand_in)],
+            (false, true) => vec![Who::Claude],
+            (false, false) => vec![Who::Rules, Who::StandIn(&stand_in)],
+        };
     let mut engage = Vec::new();
     for who in deciders {
         engage.push(engage::show(&mut stage, who).await?);

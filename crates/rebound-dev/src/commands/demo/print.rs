@@ -9,12 +9,12 @@ use rebound::store::{Item, row};
 use serde_json::json;
 
 use super::contract::{self, fault, suppressed};
-use super::page::Page;
-use super::{engage, print_engage};
 use super::mails::{LARGE, SMALL};
+use super::page::Page;
 use super::protect::{self, Standing};
 use super::stage::string;
 use super::steps::Step;
+use super::{engage, print_engage};
 use crate::output::{Cell, Color, Column, Table, count};
 
 /// What to do after the demo.
@@ -301,8 +301,15 @@ mod tests {
         assert!(wrap(&texts, 80).iter().all(|line| line.chars().count() <= 80));
         assert!(as_it_is.contains("Next: ") && as_it_is.contains("rebound tail --local"), "the next step");
         // Which limit is which: the large one is README's, the small one is the demo's.
-        assert!(texts.contains("0.3 % of 1000 delivered or more (and 10 complaints or more), or of 1 % of 200 delivered"), "{texts}");
-        assert!(protect.brake.iter().any(|standing| standing.reason.contains("where 1 % pauses")), "{:?}", protect.brake);
+        assert!(
+            texts.contains("0.3 % of 1000 delivered or more (and 10 complaints or more), or of 1 % of 200 delivered"),
+            "{texts}"
+        );
+        assert!(
+            protect.brake.iter().any(|standing| standing.reason.contains("where 1 % pauses")),
+            "{:?}",
+            protect.brake
+        );
         assert!(!texts.contains(" 1 events") && !texts.contains(" 1 requests"));
     }
 }
