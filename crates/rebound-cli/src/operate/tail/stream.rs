@@ -83,10 +83,12 @@ impl Reader {
         let look_again = Instant::now() + LOOK_FOR_SHARDS;
         let mut reader =
             Self { client, table: table.to_owned(), arn, shards: Vec::new(), seen: BTreeSet::new(), look_again };
-        for shard in reader.describe().await? {
+        let described = reader.describe().await?;
+        // A shard that has ended is another's parent. That it has an ending number is no sign: the embedded engine's, which never ends, has one.
+        let parents: BTreeSet<&str> = described.iter().filter_map(Described::parent_shard_id).collect();
+        for shard in &described {
             let id = shard.shard_id().unwrap_or_default().to_owned();
-            let is_open = shard.sequence_number_range().and_then(|range| range.ending_sequence_number()).is_none();
-            if is_open {
+            if !parents.contains(id.as_str()) {
                 reader.shards.push(Shard::new(id.clone(), ShardIteratorType::Latest));
             }
             reader.seen.insert(id);
