@@ -100,15 +100,15 @@ fn stored(report: &contract::Report) -> usize {
 /// The limits that pause, as the policy has them, and which of them the demo's campaign meets.
 fn limits() -> String {
     let of = |limit: &Limit| {
-        let (rate, least) = ((limit.rate * 1e4).round() / 1e2, count(limit.least, "complaint"));
-        format!("{rate} % of {} delivered or more (and {least} or more)", limit.of)
+        let rate = (limit.rate * 1e4).round() / 1e2;
+        format!("{rate} % where {} or more were delivered ({} at least)", limit.of, count(limit.least, "complaint"))
     };
     let mut limits = BrakePolicy::default().complaint_limits;
     limits.sort_by_key(|limit| std::cmp::Reverse(limit.of));
     let limits: Vec<String> = limits.iter().map(of).collect();
     format!(
-        "What pauses a campaign is complaints of {}. This one is small, so the limit that it meets is the last of these.",
-        limits.join(", or of ")
+        "Complaints pause a campaign at {}. This campaign is small: the last limit is its own.",
+        limits.join(", and at ")
     )
 }
 
@@ -299,7 +299,7 @@ mod tests {
         let wide = as_it_is.lines().filter(|line| line.chars().count() > 80);
         assert_eq!(wide.collect::<Vec<_>>(), Vec::<&str>::new(), "lines that are printed as they are");
         assert!(wrap(&texts, 80).iter().all(|line| line.chars().count() <= 80));
-        assert!(as_it_is.contains("Next: ") && as_it_is.contains("rebound tail --local"), "the next step");
+            texts.contains("at 0.3 % where 1000 or more were delivered (10 complaints at least), and at 1 % where 200 or"),
         // Which limit is which: the large one is README's, the small one is the demo's.
         assert!(
             texts.contains("0.3 % of 1000 delivered or more (and 10 complaints or more), or of 1 % of 200 delivered"),

@@ -14,6 +14,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::{Instant, timeout};
 
 use super::{Dev, command};
+use crate::support::recorder::Recorder;
 use crate::support::{now, secret};
 
 /// The longest that a line may take to come: the machine may be busy.
@@ -176,6 +177,37 @@ async fn only_what_is_asked_for_is_shown() {
     let lines = by_address.until(|lines| is_last(lines, "email.sent") && has_alert(lines)).await;
     assert!(lines.iter().all(|line| line.to_string().contains("eve@example.com")), "{lines:#?}");
     assert!(!lines.iter().any(|line| line["about"] == "e1" || line["about"] == "e2"), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn it_needs_the_permissions_that_its_help_names_and_no_others() {
+    let dev = Dev::start().await;
+    let recorder = Recorder::start(&dev.variables()).await;
+    let mut tail = Tail::start(recorder.variables(), &["--json", "--address", "eve@example.com"]).await;
+    let mut other = Tail::start(recorder.variables(), &["--json"]).await;
+    for (event_type, email, more) in [("email.bounced", "e1", hard()), ("email.complained", "e2", json!({}))] {
+        post(recorder.variables(), &webhook(event_type, email, "eve@example.com", "launch", &more)).await;
+    }
+    tail.until(|lines| whats(lines).contains(&"alert")).await;
+    other.until(|lines| whats(lines).contains(&"brake")).await;
+    let action = |(name, of): &(&str, &str)| (format!("dynamodb:{name}"), (*of).to_owned());
+    // What is asked of the stream names no table.
+    let needed = [
+        ("DescribeTable", "rebound-events"),
+        ("DescribeStream", ""),
+        ("GetShardIterator", ""),
+        ("GetRecords", ""),
+        ("Query", "rebound-events"),
+        ("GetItem", "rebound-suppressions"),
+        ("Query", "rebound-campaigns"),
+        ("GetItem", "rebound-campaigns"),
+    ];
+    assert_eq!(recorder.take(), needed.iter().map(action).collect());
+    assert_eq!(recorder.eventual(), Vec::<Value>::new(), "what was just written is seen");
+    let help = command(&BTreeMap::new(), &["tail", "--help"], "").await.stdout;
+    for (name, _) in needed {
+        assert!(help.contains(name), "{name}: {help}");
+    }
 }
 
 #[tokio::test]
