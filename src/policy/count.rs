@@ -7,6 +7,11 @@ pub fn count<N: Display + PartialEq + From<u8>>(number: N, noun: &str) -> String
     if number == N::from(1) { format!("1 {noun}") } else { format!("{number} {}", plural(noun)) }
 }
 
+/// The same with its verb: `1 line was`, `2 lines were`.
+pub fn count_were<N: Display + PartialEq + From<u8> + Copy>(number: N, noun: &str) -> String {
+    format!("{} {}", count(number, noun), if number == N::from(1) { "was" } else { "were" })
+}
+
 /// The plural of a regular noun.
 fn plural(noun: &str) -> String {
     let is_vowel = |c: char| "aeiou".contains(c);
@@ -26,6 +31,7 @@ mod tests {
         assert_eq!(count(1_usize, "fault"), "1 fault");
         assert_eq!(count(0_i64, "fault"), "0 faults");
         assert_eq!(count(2_u64, "hard bounce"), "2 hard bounces");
+        assert_eq!((count_were(1, "line"), count_were(0, "line")), ("1 line was".into(), "0 lines were".into()));
         for (noun, plural) in
             [("entry", "entries"), ("address", "addresses"), ("batch", "batches"), ("day", "days"), ("try", "tries")]
         {

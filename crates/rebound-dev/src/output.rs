@@ -14,7 +14,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use rebound::message::text::{escaped, one_line};
 use rebound::time::UnixMillis;
 
-pub use rebound::policy::count::count;
+pub use rebound::policy::count::{count, count_were};
 
 pub use self::table::{Color, Column, Table};
 pub use self::words::wrap;

@@ -6,7 +6,7 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::Standing;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::Answer;
-use rebound_dev::output::{self, Cell, Column, Table, count, moment, shown};
+use rebound_dev::output::{self, Cell, Column, Table, moment, shown};
 use serde_json::{Value, json};
 
 /// So many answers are shown in a table; of more, those that are no, a line each.
@@ -91,11 +91,10 @@ impl Answers {
         if self.asked > 1 {
             println!("{} of {} may be written to, {} may not.", self.asked - self.refused, self.asked, self.refused);
         }
-        if self.without_address > 0 {
-            println!(
-                "Without an address that can be read, which counts as no: {}.",
-                count(self.without_address, "line")
-            );
+        match self.without_address {
+            0 => {}
+            1 => println!("1 line has no address that can be read, and counts as no."),
+            lines => println!("{lines} lines have no address that can be read, and count as no."),
         }
         if let Some((campaign, brake)) = &self.brake {
             print_brake(campaign, brake.as_ref());

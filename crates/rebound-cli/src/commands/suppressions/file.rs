@@ -14,7 +14,7 @@ use rebound_cli::operate::suppressions::export::{Format, WriteError, Writer, ent
 use rebound_cli::operate::suppressions::import::{self, Read, Report, Unreadable};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, count};
+use rebound_dev::output::{self, count, count_were};
 use serde_json::json;
 
 use super::{from_resend, list, note};
@@ -163,7 +163,7 @@ pub(super) fn print(report: &Report, json: bool) {
     if !report.unreadable.is_empty() {
         println!(
             "{} not read; mend the file and import it again: that changes nothing else",
-            count(report.unreadable.len(), "line")
+            count_were(report.unreadable.len(), "line")
         );
     }
 }

@@ -8,7 +8,7 @@ use rebound_cli::operate::suppressions::import::{Read, Report, Unreadable, impor
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::resend_api::{Listed, ResendError, Unread};
 use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, count};
+use rebound_dev::output::{self, count_were};
 use serde::Serialize;
 use serde_json::json;
 
@@ -38,7 +38,7 @@ impl TakenOver {
             println!("{}", output::shown(&entry.why));
         }
         if !unreadable.is_empty() {
-            println!("left out: {}; look at Resend, under Suppressions", count(unreadable.len(), "entry"));
+            println!("{} left out; look at Resend, under Suppressions", count_were(unreadable.len(), "entry"));
         }
         if let Some(why) = &self.cut_short {
             println!("Resend's list was not read to its end: {}", output::shown(why));

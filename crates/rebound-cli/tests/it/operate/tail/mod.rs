@@ -21,7 +21,7 @@ use crate::support::{now, secret};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `rebound tail`, running.
-struct Tail {
+pub(super) struct Tail {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
     stderr: BufReader<ChildStderr>,
@@ -30,7 +30,7 @@ struct Tail {
 
 impl Tail {
     /// Starts it, and waits until it says that it has begun.
-    async fn start(variables: &BTreeMap<String, String>, arguments: &[&str]) -> Self {
+    pub(super) async fn start(variables: &BTreeMap<String, String>, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rebound"));
         command.arg("tail").args(arguments).env_clear().envs(variables).kill_on_drop(true);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -39,6 +39,11 @@ impl Tail {
         let mut began = String::new();
         timeout(PATIENCE, stderr.read_line(&mut began)).await.unwrap().unwrap();
         Self { child, stdout, stderr, began }
+    }
+
+    /// The next line.
+    pub(super) async fn next(&mut self) -> String {
+        timeout(PATIENCE, self.stdout.next_line()).await.expect("a line").unwrap().expect("it ended")
     }
 
     /// Reads lines of JSON until enough of them are there.
@@ -234,7 +239,7 @@ async fn for_people_a_line_is_wrapped_between_words_and_steers_no_terminal() {
     post(&variables, &webhook("email.sent", "e1", "ann@example.com", "launch", &json!({ "subject": subject }))).await;
     let mut text = String::new();
     while !text.contains("[e1, campaign launch]") {
-        text += &(timeout(PATIENCE, tail.stdout.next_line()).await.unwrap().unwrap().unwrap() + "\n");
+        text += &(tail.next().await + "\n");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     assert!(text.lines().skip(1).all(|line| line.starts_with("        ")), "they begin below the first: {text}");
