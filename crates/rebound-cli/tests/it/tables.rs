@@ -5,13 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-/// The one file that may name the library.
-const DRAWS: &str = "crates/rebound-dev/src/output/table.rs";
+/// The one module that may name the library.
+const DRAWS: &str = "crates/rebound-dev/src/output/table";
 
 /// Files whose tables are all on one page, which is tested whole, and the file that tests it.
 const PAGES: [(&str, &str); 2] = [
-    ("crates/rebound-dev/src/commands/demo/print.rs", "crates/rebound-dev/src/commands/demo/print.rs"),
-    ("crates/rebound-dev/src/commands/demo/print_engage.rs", "crates/rebound-dev/src/commands/demo/print.rs"),
+    ("crates/rebound-dev/src/commands/demo/print.rs", "crates/rebound-dev/src/commands/demo/tests.rs"),
+    ("crates/rebound-dev/src/commands/demo/print_engage.rs", "crates/rebound-dev/src/commands/demo/tests.rs"),
 ];
 
 /// The root of the project, and the Rust files of its programs.
@@ -40,7 +40,7 @@ fn no_table_escapes_the_test_of_its_widths() {
     let text = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
     let mut tables = 0;
     let mut escaped = Vec::new();
-    for file in files.iter().filter(|file| *file != DRAWS) {
+    for file in files.iter().filter(|file| !file.starts_with(DRAWS)) {
         let text_here = text(file);
         // Not `ByTable::new(`, and no type of another library, which would be asked for without columns.
         let is_made = |(at, _): &(usize, &str)| {

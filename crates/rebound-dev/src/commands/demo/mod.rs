@@ -10,6 +10,8 @@ mod print_engage;
 mod protect;
 mod stage;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 

@@ -45,7 +45,7 @@ impl Page {
         for block in &self.blocks {
             match block {
                 Block::Paragraph(text) => output::paragraph(text),
-                Block::Quote(text) => text.lines().for_each(|line| output::indented(line)),
+                Block::Quote(text) => text.lines().for_each(output::indented),
                 Block::Lines(text) => println!("{text}"),
                 Block::Table(table) => table.print(),
             }
