@@ -102,7 +102,7 @@ invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bo
 	@mkdir -p .local
 	@if [ $(FUNCTION) = receive ]; then $(DEV_COMMAND) sample $(EVENT) > .local/event.json; \
 	else cp events/$(FUNCTION)/$(EVENT).json .local/event.json; fi
-	@if [ $(FUNCTION) = engage ]; then for what in delivered opened clicked; do $(DEV_COMMAND) sample email.$$what --recent \
+	@if [ $(FUNCTION) = engage ]; then for what in delivered opened clicked; do $(DEV_COMMAND) sample email.$$what \
 		--id msg_sample_$$what --post http://$(LISTEN)/lambda-url/receive/ || exit 1; done; fi
 	@$(CARGO_LAMBDA) invoke $(FUNCTION) --invoke-address $(word 1,$(subst :, ,$(LISTEN))) \
 		--invoke-port $(word 2,$(subst :, ,$(LISTEN))) --data-file .local/event.json

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use comfy_table::{Table, presets};
+use rebound_dev::output::{Column, Table, paragraph};
 use serde::Serialize;
 use serde_json::json;
 
@@ -98,25 +98,30 @@ async fn counted(
 }
 
 fn print(all: &[Grown]) {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header([
-        "events stored",
-        "in seconds",
-        "receive: calls",
-        "write units",
-        "read units",
-        "CPU, ms",
-        "p50, ms",
-        "floor: CPU, ms",
-        "p50, ms",
-        "CPU ÷ empty",
-        "CPU ÷ floor",
+    table(all).print();
+    paragraph(
+        "Calls, units and CPU for each event. What p50 grows by is the embedded engine's: the floor's grows alike.",
+    );
+}
+
+fn table(all: &[Grown]) -> Table {
+    let mut table = Table::new([
+        Column::number("events stored"),
+        Column::number("in seconds").least(1),
+        Column::number("receive: calls"),
+        Column::number("write units"),
+        Column::number("read units"),
+        Column::number("CPU, ms"),
+        Column::number("p50, ms"),
+        Column::number("floor: CPU, ms"),
+        Column::number("floor: p50, ms"),
+        Column::number("CPU ÷ empty"),
+        Column::number("CPU ÷ floor"),
     ]);
     let first = all.first().map_or(f64::NAN, |grown| grown.times.cpu.receive);
     for grown in all {
         let Pair { receive: cpu, floor: floor_cpu, ratio } = grown.times.cpu;
-        table.add_row([
+        table.add([
             grown.stored.to_string(),
             format!("{:.0}", grown.seconds_to_store),
             format!("{:.3}", grown.receive.calls),
@@ -130,8 +135,24 @@ fn print(all: &[Grown]) {
             format!("{ratio:.2}"),
         ]);
     }
-    println!("{table}");
-    println!(
-        "Calls, units and CPU for each event. What p50 grows by is the embedded engine's: the floor's grows alike."
-    );
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_growth_is_good_at_every_width() {
+        let pair = Pair { receive: 1.234_5, floor: 0.987_6, ratio: 1.25 };
+        let times = || Times { events: 4_000, turns: 4, p50: pair, p99: pair, cpu: pair };
+        let grown = [0, 1_000_000].map(|stored| Grown {
+            stored,
+            seconds_to_store: 1_234.0,
+            times: times(),
+            receive: Units::default(),
+            floor: Units::default(),
+        });
+        assert_eq!(table(&grown).faults(), Vec::<String>::new());
+    }
 }

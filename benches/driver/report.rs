@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use comfy_table::{Table, presets};
+use rebound_dev::output::{Column, Table, count, paragraph};
 use serde::Serialize;
 
 use crate::Failure;
@@ -68,27 +68,30 @@ pub(crate) async fn run(binaries: &Path, aws: &Elsewhere, arguments: &Arguments,
 }
 
 fn print(report: &Report) {
-    println!("{}", of_receive(report));
-    println!("{}", of_sizes(&report.sizes));
-    println!("{}", of_batches(&report.batches));
-    println!("{}", of_goals(&report.goals));
-    println!(
-        "Medians: of {} starts, and of {} turns of {} events each; receive ÷ floor is the median of the quotients of neighbours. The \
+    of_receive(report).print();
+    of_sizes(&report.sizes).print();
+    of_batches(&report.batches).print();
+    of_goals(&report.goals).print();
+    paragraph(&format!(
+        "Medians: of {}, and of {} of {} each; receive ÷ floor is the median of the quotients of neighbours. The \
          embedded DynamoDB, in another process and with its file in {}, takes most of an event's milliseconds.",
-        report.starts.starts,
-        report.times.turns,
-        report.times.events / report.times.turns.max(1),
+        count(report.starts.starts, "start"),
+        count(report.times.turns, "turn"),
+        count(report.times.events / report.times.turns.max(1), "event"),
         report.engines_file_in.display(),
-    );
-    println!(
-        "Zips are of the programs measured, deflated as `make build` does; protect's and engage's units are counted in another run."
+    ));
+    paragraph(
+        "Zips are of the programs measured, deflated as `make build` does; protect's and engage's units are counted in another run.",
     );
 }
 
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
-    table
+/// A table of one column of texts, and of numbers.
+fn table(heads: &[&str]) -> Table {
+    let columns = heads.iter().enumerate().map(|(index, head)| match index {
+        0 => Column::text(*head),
+        _ => Column::number(*head),
+    });
+    Table::new(columns)
 }
 
 fn of_receive(report: &Report) -> Table {
@@ -97,7 +100,7 @@ fn of_receive(report: &Report) -> Table {
     let mut row = |what: &str, pair: &Pair, hello: Option<f64>, digits: usize| {
         let show = |value: f64| format!("{value:.digits$}");
         let hello = hello.map(show).unwrap_or_default();
-        table.add_row([what.to_owned(), show(pair.receive), show(pair.floor), hello, format!("{:.2}", pair.ratio)]);
+        table.add([what.to_owned(), show(pair.receive), show(pair.floor), hello, format!("{:.2}", pair.ratio)]);
     };
     let Starts { plain, tls, hello, .. } = starts;
     row("start to first poll, ms", &plain.first_poll, Some(hello.first_poll), 2);
@@ -112,9 +115,9 @@ fn of_receive(report: &Report) -> Table {
     row("an event, allocations", &allocations.count, None, 0);
     row("an event, bytes allocated", &allocations.bytes, None, 0);
     if let Some(memory) = memory {
-        table.add_row(["resident before the first event, MB".to_owned(), format!("{:.1}", memory.first_mb)]);
-        let what = format!("resident after {} events, MB", memory.events);
-        table.add_row([what, format!("{:.1}", memory.resident_mb)]);
+        table.add(["resident before the first event, MB".to_owned(), format!("{:.1}", memory.first_mb)]);
+        let what = format!("resident after {}, MB", count(memory.events, "event"));
+        table.add([what, format!("{:.1}", memory.resident_mb)]);
     }
     table
 }
@@ -123,19 +126,14 @@ fn of_sizes(sizes: &[Size]) -> Table {
     let mut table = table(&["", "binary, MB", "zip, MB", "zip of `make build`, MB"]);
     for size in sizes {
         let built = size.built_zip_mb.map_or_else(|| "not built".to_owned(), |mb| format!("{mb:.2}"));
-        table.add_row([
-            size.program.to_owned(),
-            format!("{:.2}", size.binary_mb),
-            format!("{:.2}", size.zip_mb),
-            built,
-        ]);
+        table.add([size.program.to_owned(), format!("{:.2}", size.binary_mb), format!("{:.2}", size.zip_mb), built]);
     }
     table
 }
 
 fn of_batches(batches: &[Batches]) -> Table {
     let mut table = table(&[
-        "",
+        "function",
         "events",
         "batch size",
         "events a second",
@@ -146,7 +144,7 @@ fn of_batches(batches: &[Batches]) -> Table {
     ]);
     for batches in batches {
         let units = &batches.units;
-        table.add_row([
+        table.add([
             batches.function.to_owned(),
             format!("{} × {}", batches.events, batches.what),
             batches.size.to_string(),
@@ -163,7 +161,7 @@ fn of_batches(batches: &[Batches]) -> Table {
 fn of_goals(goals: &[Goal]) -> Table {
     let mut table = table(&["goal", "measured", "at most", ""]);
     for goal in goals {
-        table.add_row([
+        table.add([
             goal.what.clone(),
             format!("{:.2}", goal.measured),
             format!("{:.2}", goal.most),
@@ -171,4 +169,45 @@ fn of_goals(goals: &[Goal]) -> Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::Units;
+    use crate::starts::Start;
+
+    #[test]
+    fn the_tables_of_the_bench_are_good_at_every_width() {
+        let pair = Pair { receive: 12_345.678, floor: 1_234.5, ratio: 10.0 };
+        let start = Start { first_poll: pair, cpu: pair, first_event: pair };
+        let report = Report {
+            engines_file_in: PathBuf::from("/var/tmp"),
+            starts: Starts { starts: 21, plain: start, tls: start, hello: Start::default() },
+            times: Times { events: 10_000, turns: 10, p50: pair, p99: pair, cpu: pair },
+            allocations: Allocations { count: pair, bytes: pair },
+            memory: Some(Memory { events: 1_000_000, first_mb: 12.3, resident_mb: 45.6 }),
+            sizes: vec![Size { program: "receive", binary_mb: 12.34, zip_mb: 5.67, built_zip_mb: None }],
+            batches: vec![Batches {
+                function: "protect",
+                what: "complaints of campaigns",
+                size: 1_000,
+                events: 1_234_567,
+                per_second: 123_456.0,
+                cpu_ms: 1.234,
+                units: Units::default(),
+            }],
+            goals: vec![Goal {
+                what: "receive ÷ floor: an event, CPU".to_owned(),
+                measured: 1.25,
+                most: 1.3,
+                met: false,
+            }],
+        };
+        let tables =
+            [of_receive(&report), of_sizes(&report.sizes), of_batches(&report.batches), of_goals(&report.goals)];
+        for table in tables {
+            assert_eq!(table.faults(), Vec::<String>::new(), "{}", table.render(80, false));
+        }
+    }
 }

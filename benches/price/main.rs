@@ -143,7 +143,7 @@ async fn main() -> Result<(), Failure> {
     let used = [receive.used()?, protect.used()?, engage.used()?];
     if arguments.tables {
         for one in [&receive, &protect, &engage] {
-            print::by_table(&one.faults.capacity_by_table());
+            print::by_table(&one.faults.capacity_by_table()).print();
         }
     }
     let stored = beside::stored(&aws).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
+use rebound_dev::output::{Column, Table, paragraph};
 use rebound_dev::simulate::story::Story;
 use serde_json::{Value, json};
 
@@ -14,20 +14,18 @@ pub(crate) fn print(arguments: &Arguments, story: &Story, requests: usize, outco
         println!("{:#}", as_json(arguments, story, requests, outcome));
         return;
     }
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.add_rows(rows(arguments, story, requests, outcome));
-    if let Some(column) = table.column_mut(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    println!("{table}");
-    println!("resident memory of `rebound dev` over time; below, how often it was killed (· after the last answer)");
+    table(rows(arguments, story, requests, outcome)).print();
+    paragraph("resident memory of `rebound dev` over time; below, how often it was killed (· after the last answer)");
     for line in plot(&outcome.recorded.samples) {
         println!("{line}");
     }
     for wrong in outcome.sent.wrong.iter().chain(&outcome.findings.faults) {
         println!("FAULT {}", wrong.chars().filter(|c| !c.is_control()).collect::<String>());
     }
+}
+
+fn table(rows: Vec<[String; 2]>) -> Table {
+    Table::new([Column::text(""), Column::number("")]).with(rows)
 }
 
 fn rows(arguments: &Arguments, story: &Story, requests: usize, outcome: &Outcome) -> Vec<[String; 2]> {
@@ -133,4 +131,18 @@ fn as_json(arguments: &Arguments, story: &Story, requests: usize, outcome: &Outc
         "found": sent.wrong.iter().chain(&findings.faults).collect::<Vec<_>>(),
         "bytes": bytes, "flat": flat, "samples": samples,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_a_soak_is_good_at_every_width() {
+        let rows = [
+            ["all counted, so many seconds after the last answer", "1234567"],
+            ["    MiB, medians of its quarters", "123.4, 234.5, 345.6, 456.7"],
+        ];
+        assert_eq!(table(rows.map(|row| row.map(str::to_owned)).to_vec()).faults(), Vec::<String>::new());
+    }
 }

@@ -49,7 +49,7 @@ impl<'a> Watch<'a> {
     pub(crate) fn new(arguments: &Arguments, requests: usize, watched: &'a Watched) -> Self {
         let style =
             ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} requests, {per_sec}, {eta} left; {msg}");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = rebound_dev::output::per_second(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(requests as u64).with_style(style));
         Self {
             began: Instant::now(),

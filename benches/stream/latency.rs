@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use aws_local::feeder;
 use aws_local::sns::Published;
-use comfy_table::{Table, presets};
 use indicatif::ProgressBar;
 use rebound::message::alert::{Alert, Kind};
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
+use rebound_dev::output::{Column, Table, count};
 use rebound_dev::running::{Clock, feed, in_process, serve_function_url, tick, timeout_of};
 use rebound_dev::stack::{EmbeddedAws, Options};
 use serde_json::json;
@@ -126,11 +126,27 @@ fn print(arguments: &Arguments, measured: Measured) {
         println!("{:#}", json!({ "complaints": arguments.complaints, "figures": rows }));
         return;
     }
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header([&format!("{} complaints, ms", arguments.complaints), "median", "p90", "worst"]);
+    table(arguments.complaints, &rows).print();
+}
+
+fn table(complaints: usize, rows: &BTreeMap<&str, [f64; 3]>) -> Table {
+    let head = Column::text(format!("{}, ms", count(complaints, "complaint")));
+    let mut table = Table::new(std::iter::once(head).chain(["median", "p90", "worst"].map(Column::number)));
     for (name, [median, p90, worst]) in rows {
-        table.add_row([name.to_owned(), format!("{median:.1}"), format!("{p90:.1}"), format!("{worst:.1}")]);
+        table.add([(*name).to_owned(), format!("{median:.1}"), format!("{p90:.1}"), format!("{worst:.1}")]);
     }
-    println!("{table}");
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_latencies_is_good_at_every_width() {
+        let rows = BTreeMap::from([("POST to answer", [12.3, 45.6, 1_234.5])]);
+        let table = table(1, &rows);
+        assert_eq!(table.faults(), Vec::<String>::new());
+        assert!(table.render(80, false).contains("1 complaint, ms"));
+    }
 }

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use aws_local::faults::{FaultProxy, Faults, Service};
-use comfy_table::{Table, presets};
 use indicatif::ProgressBar;
 use rebound::aws::stream::Invocation;
 use rebound::protect::Protector;
 use rebound::resend::campaign::Cohort;
 use rebound::time::UnixMillis;
+use rebound_dev::output::{Column, Table, count, paragraph};
 use rebound_dev::samples;
 use rebound_dev::stack::{EmbeddedAws, Options};
 use rebound_dev::template::template;
@@ -242,21 +242,34 @@ async fn measure(arguments: &Arguments, counts_units: bool) -> Result<Run, Failu
 }
 
 fn print(arguments: &Arguments, timed: &Run, counted: Option<&Run>) {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header([
-        "events",
-        "seconds",
-        "ms per event",
-        "calls per event",
-        "write units per event",
-        "read units per event",
-    ]);
+    table(timed, counted).print();
+    paragraph(&format!(
+        "{} a second in {}, {}. The last part took {:.2} times as long as the first.",
+        count(arguments.rate, "event"),
+        count(arguments.shards, "shard"),
+        count(timed.batches, "batch"),
+        timed.slowdown()
+    ));
+    paragraph(&format!(
+        "{} delivered are counted, in {}; {} delivered again changed nothing.",
+        timed.cohorts.values().sum::<i64>(),
+        count(timed.cohorts.len(), "cohort"),
+        count(timed.repeated, "batch")
+    ));
+    if counted.is_some() {
+        paragraph("Units are counted in a second run, through a proxy. What a refused condition costs is not in them.");
+    }
+}
+
+fn table(timed: &Run, counted: Option<&Run>) -> Table {
+    let heads =
+        ["events", "seconds", "ms per event", "calls per event", "write units per event", "read units per event"];
+    let mut table = Table::new(heads.map(Column::number));
     let mut row = |name: String, time: &Cost, units: Option<&Cost>| {
         let per_event = |sum: fn(&Cost) -> f64| {
             units.map_or_else(|| "–".to_owned(), |units| format!("{:.4}", sum(units) / units.events))
         };
-        table.add_row([
+        table.add([
             name,
             format!("{:.2}", time.seconds),
             format!("{:.4}", time.seconds * 1_000.0 / time.events),
@@ -270,21 +283,17 @@ fn print(arguments: &Arguments, timed: &Run, counted: Option<&Run>) {
         row(format!("… {}", index * PART + time.events.round() as usize), time, units);
     }
     row("all".to_owned(), &timed.all(), counted.map(Run::all).as_ref());
-    println!("{table}");
-    println!(
-        "{} events a second in {} shards, {} batches. The last part took {:.2} times as long as the first.",
-        arguments.rate,
-        arguments.shards,
-        timed.batches,
-        timed.slowdown()
-    );
-    println!(
-        "{} delivered are counted, in {} cohorts; {} batches delivered again changed nothing.",
-        timed.cohorts.values().sum::<i64>(),
-        timed.cohorts.len(),
-        timed.repeated
-    );
-    if counted.is_some() {
-        println!("Units are counted in a second run, through a proxy. What a refused condition costs is not in them.");
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_protects_cost_is_good_at_every_width() {
+        let cost = Cost { events: 100_000.0, seconds: 1_234.5, calls: 9.0, write_units: 8.0, read_units: 7.0 };
+        let run = || Run { parts: vec![cost, cost], batches: 1, cohorts: BTreeMap::new(), repeated: 1 };
+        assert_eq!(table(&run(), Some(&run())).faults(), Vec::<String>::new());
     }
 }

@@ -17,6 +17,7 @@ use crate::claude::{ANSWER_TIMEOUT, Claude, Failure};
 use crate::config::EngageConfig;
 use crate::message::decision::{Asked, By};
 use crate::policy::answer::{self, Bounds, Choice};
+use crate::policy::count::count;
 use crate::policy::rules;
 use crate::store::budget::Reservation;
 
@@ -233,7 +234,7 @@ impl ClaudeOutage {
         if !is_last {
             return Advice::Retry { why: why.clone(), wait: *wait };
         }
-        let because = format!("Claude gave no answer in {} deliveries; the last: {why}", delivery.deliveries);
+        let because = format!("Claude gave no answer in {}; the last: {why}", count(delivery.deliveries, "delivery"));
         decide_by_rules(candidate, asked, &because)
     }
 }

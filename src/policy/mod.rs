@@ -3,6 +3,7 @@
 //!
 //! - [`addressees`]: whom an event is about.
 //! - [`suppression`]: who must not be written to, and why.
+//! - [`mod@count`]: a count with its noun.
 //! - [`counting`]: which number an event adds to, and what makes it count only once.
 //! - [`brake`]: how much of a campaign may still be sent.
 //! - [`late`]: which emails were sent long after they were created, and which cohorts a window has.
@@ -19,6 +20,7 @@
 pub mod addressees;
 pub mod answer;
 pub mod brake;
+pub mod count;
 pub mod counting;
 pub mod delay;
 pub mod domain;

@@ -11,6 +11,7 @@ use super::run::Run;
 use crate::aws::CallError;
 use crate::message::alert::wording::{self, Standing};
 use crate::policy::brake::Status;
+use crate::policy::count::count;
 use crate::resend::campaign::Campaign;
 use crate::store::agenda::{Agenda, Entry, Kind};
 use crate::store::outbox::ClaimOwner;
@@ -63,8 +64,9 @@ impl Tick<'_> {
             }
             if let (Kind::Publish, Some(why)) = (kind, self.alerts.failure()) {
                 return Err(CallError::Transient(format!(
-                    "{} of {number} alerts are not published: {why}",
-                    number - done
+                    "not published: {} of {}: {why}",
+                    number - done,
+                    count(number, "alert")
                 )));
             }
             report.looked_at += 1;

@@ -14,7 +14,7 @@ use rebound_dev::commands::{demo, dev, sample, values};
 use rebound_dev::output;
 
 use crate::commands::{
-    campaigns, check, completions, connect, doctor, forget, replay, simulate, suppressions, timeline,
+    campaigns, check, completions, connect, doctor, forget, replay, simulate, suppressions, tail, timeline,
 };
 
 /// The version, and the commit that it is of.
@@ -36,6 +36,7 @@ enum Command {
     Check(check::Arguments),
     Suppressions(suppressions::Arguments),
     Timeline(timeline::Arguments),
+    Tail(tail::Arguments),
     Campaigns(campaigns::Arguments),
     Replay(replay::Arguments),
     Forget(forget::Arguments),
@@ -69,6 +70,7 @@ async fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments).await,
         Command::Suppressions(arguments) => suppressions::run(&arguments).await,
         Command::Timeline(arguments) => timeline::run(&arguments).await,
+        Command::Tail(arguments) => tail::run(&arguments).await,
         Command::Campaigns(arguments) => campaigns::run(&arguments).await,
         Command::Replay(arguments) => replay::run(&arguments).await,
         Command::Forget(arguments) => forget::run(&arguments).await,

@@ -3,14 +3,21 @@
 //! Everything that a command prints goes out here, and nothing of it can steer a terminal: see [`rebound::message::text`]. So that
 //! nobody has to remember that, `println!`, `print!` and `eprintln!` are this module's own in the whole program.
 
+mod table;
+mod words;
+
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use comfy_table::{Color, ContentArrangement, Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use rebound::message::text::{escaped, one_line};
 use rebound::time::UnixMillis;
+
+pub use rebound::policy::count::{count, count_were};
+
+pub use self::table::{Color, Column, Table};
+pub use self::words::wrap;
 
 /// `print!`, with what could steer a terminal escaped.
 #[macro_export]
@@ -45,8 +52,43 @@ pub fn write_as_it_is(mut to: impl Write, text: &str) {
     }
 }
 
-/// How wide a table may be where the terminal does not say.
-const WIDE: u16 = 130;
+/// Width where there is no terminal, in characters: no table leaves anything out in a file or a pipe.
+const WIDE: u16 = 140;
+
+/// Width of the output, in characters: `COLUMNS`, where it is set and a number, else the terminal's; in a file or a pipe always the same.
+pub fn width() -> usize {
+    let set =
+        std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<u16>().ok()).filter(|columns| *columns > 0);
+    let terminal = || if io::stdout().is_terminal() { table::terminal_width() } else { None };
+    usize::from(set.or_else(terminal).unwrap_or(WIDE))
+}
+
+/// Prints a paragraph, wrapped between words on a terminal; in a file or a pipe as the one line that it is.
+pub fn paragraph(text: &str) {
+    write(io::stdout(), format_args!("{}\n", lines(text, "").join("\n")));
+}
+
+/// Prints a line of what others get: a [`paragraph`], four characters to the right.
+pub fn indented(text: &str) {
+    write(io::stdout(), format_args!("{}\n", lines(text, "    ").join("\n")));
+}
+
+/// Prints a text after some first words; where it is wrapped, each line begins below its first. The first words are short.
+pub fn hanging(first: &str, text: &str) {
+    let indent = " ".repeat(words::width_of(first));
+    let mut lines = lines(text, &indent);
+    if let Some(line) = lines.first_mut() {
+        *line = format!("{first}{}", line.trim_start());
+    }
+    write(io::stdout(), format_args!("{}\n", lines.join("\n")));
+}
+
+/// The lines of a paragraph, with something before each of them.
+fn lines(text: &str, before: &str) -> Vec<String> {
+    let is_wrapped = io::stdout().is_terminal() || std::env::var_os("COLUMNS").is_some();
+    let lines = if is_wrapped { wrap(text, width().saturating_sub(before.len())) } else { vec![text.to_owned()] };
+    lines.into_iter().map(|line| format!("{before}{line}").trim_end().to_owned()).collect()
+}
 
 /// Whether standard output is a terminal that wants colours (<https://no-color.org>).
 pub fn is_coloured() -> bool {
@@ -54,6 +96,7 @@ pub fn is_coloured() -> bool {
 }
 
 /// A cell of a table.
+#[derive(Clone, Debug)]
 pub struct Cell {
     text: String,
     colour: Option<Color>,
@@ -77,53 +120,40 @@ impl<T: Display> From<T> for Cell {
     }
 }
 
-impl From<Cell> for comfy_table::Cell {
-    fn from(cell: Cell) -> Self {
-        let shown = Self::new(cell.text);
-        cell.colour.map_or_else(|| shown.clone(), |colour| shown.clone().fg(colour))
-    }
-}
-
-/// Prints a table: its columns, and its rows.
-pub fn table<R: IntoIterator<Item = C>, C: Into<Cell>>(header: &[&str], rows: impl IntoIterator<Item = R>) {
-    let width = (!io::stdout().is_terminal()).then_some(WIDE);
-    table_of_width(width, header, rows);
-}
-
-/// Prints a table that is so many characters wide; without a number, as wide as the terminal.
-pub fn table_of_width<R: IntoIterator<Item = C>, C: Into<Cell>>(
-    width: Option<u16>,
-    header: &[&str],
-    rows: impl IntoIterator<Item = R>,
-) {
-    let cells = |row: R| row.into_iter().map(|cell| comfy_table::Cell::from(cell.into())).collect::<Vec<_>>();
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
-    table.set_content_arrangement(ContentArrangement::Dynamic).add_rows(rows.into_iter().map(cells));
-    if let Some(width) = width {
-        table.set_width(width);
-    }
-    if !is_coloured() {
-        table.force_no_tty();
-    }
-    write_as_it_is(io::stdout(), &format!("{table}\n"));
-}
-
 /// A cell in green or red.
 pub fn verdict(text: impl Display, good: bool) -> Cell {
     Cell::new(text).fg(if good { Color::Green } else { Color::Red })
 }
 
+/// A style whose `{per_sec}` is a pace as people read it, and not one of four decimals.
+pub fn per_second(style: ProgressStyle) -> ProgressStyle {
+    style.with_key("per_sec", |state: &ProgressState, to: &mut dyn fmt::Write| {
+        // To write to a bar never fails in a way that matters.
+        let _ = to.write_str(&pace(state.per_sec()));
+    })
+}
+
+/// A pace: whole things a second with commas, and where that would be few, one decimal.
+fn pace(per_second: f64) -> String {
+    match per_second {
+        pace if !pace.is_finite() => "– a second".to_owned(),
+        ..10.0 => format!("{per_second:.1} a second"),
+        _ => format!("{} a second", HumanCount(per_second.round() as u64)),
+    }
+}
+
 /// Progress of a known number of things, on standard error; nothing where that is no terminal.
 pub fn progress(of: u64, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {bar:40} {human_pos} of {human_len}, {per_sec}, {eta} left");
-    ProgressBar::new(of).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what)
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(of).with_style(per_second(style)).with_message(what)
 }
 
 /// Progress of an unknown number of things.
 pub fn counting(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg}: {human_pos}, {per_sec}");
-    let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::new_spinner().with_style(per_second(style));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar.with_message(what)
 }
@@ -175,4 +205,19 @@ pub fn shown(text: &str) -> String {
 /// A moment as people read it, in UTC: `2026-11-23 13:05:00`.
 pub fn moment(at: UnixMillis) -> String {
     at.to_text().replace('T', " ").chars().take("2026-11-23 13:05:00".len()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_has_no_decimals_that_nobody_reads() {
+        assert_eq!(pace(18_901.538_2), "18,902 a second");
+        assert_eq!(
+            (pace(0.25), pace(9.96), pace(155.4)),
+            ("0.2 a second".into(), "10.0 a second".into(), "155 a second".into())
+        );
+        assert_eq!(pace(f64::INFINITY), "– a second");
+    }
 }

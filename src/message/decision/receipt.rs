@@ -2,6 +2,7 @@
 
 use super::{By, Done, Receipt};
 use crate::message::text::one_line;
+use crate::policy::count::count;
 
 /// How wide the names before each line are.
 const NAME: usize = 12;
@@ -57,7 +58,7 @@ impl Lines {
     fn asked(&mut self, receipt: &Receipt) {
         let asked = &receipt.asked;
         if let Some(model) = asked.model.as_ref().filter(|_| asked.tries > 0) {
-            let tries = if asked.tries == 1 { "1 try".to_owned() } else { format!("{} tries", asked.tries) };
+            let tries = count(asked.tries, "try");
             let tokens = asked.usage.as_ref().map_or_else(
                 || "tokens unknown".to_owned(),
                 |usage| {

@@ -18,6 +18,7 @@ use serde::Serialize;
 use strum::{EnumString, IntoStaticStr};
 
 pub use self::state::State;
+use super::count::count;
 use super::counting::{Counter, Figures};
 use super::late::Late;
 use super::numbers::{BrakePolicy, Limit};
@@ -153,7 +154,7 @@ fn setting(view: &View, policy: &BrakePolicy, now: UnixMillis) -> (Status, f64, 
     let volume = 0.5_f64.powi(i32::try_from(beyond).unwrap_or(i32::MAX)).max(policy.least_volume);
     let reason = format!(
         "{} in the last 24 hours (allowed: {allowed}, for {delivered} delivered in 7 days); each one beyond halves the volume",
-        plural(complaints, "complaint"),
+        count(complaints, "complaint"),
     );
     let status = if volume < 1.0 { Status::Slowed } else { Status::Open };
     (status, volume, reason)
@@ -172,7 +173,7 @@ fn rates(view: &View, policy: &BrakePolicy, now: UnixMillis, fraction: f64) -> O
             if let Some(limit) = limits.iter().find(|limit| limit.at(fraction).is_reached_by(number, total)) {
                 return Some(format!(
                     "{} of {total} {of} in the last {window}: {:.2} %, where {} % pauses",
-                    plural(number, what),
+                    count(number, what),
                     100.0 * number as f64 / total.max(1) as f64,
                     parts(limit.rate) as f64 / 10_000.0,
                 ));
@@ -205,10 +206,6 @@ fn open_again(view: &View, policy: &BrakePolicy, now: UnixMillis) -> UnixMillis 
     let is_open = |moment: &UnixMillis| setting(view, policy, *moment).0 == Status::Open;
     let end = this_hour.plus(hours(last));
     moments.into_iter().find(is_open).unwrap_or(end)
-}
-
-fn plural(number: i64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Answer, Guard};
+use crate::policy::count::count;
 use crate::policy::numbers::FollowupPolicy;
 use crate::time::{UnixMillis, days, hours};
 
@@ -45,9 +46,10 @@ fn per_recipient(others: &[&Taken], not_before: UnixMillis, policy: &FollowupPol
     let near = others.iter().filter(|other| is_within(other.at, not_before, days(policy.within_days))).count();
     let (most, within) = (policy.per_recipient, policy.within_days);
     if near < most {
-        Guard::PerRecipient.passes(format!("{near} others within {within} d; at most {most} with this one"))
+        Guard::PerRecipient.passes(format!("{} within {within} d; at most {most} with this one", count(near, "other")))
     } else {
-        Guard::PerRecipient.refuses(format!("{near} others within {within} d already; at most {most} with this one"))
+        Guard::PerRecipient
+            .refuses(format!("{} within {within} d already; at most {most} with this one", count(near, "other")))
     }
 }
 

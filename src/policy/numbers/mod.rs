@@ -2,6 +2,7 @@
 
 mod checks;
 
+use crate::policy::count::count;
 use serde::Deserialize;
 
 /// Why `POLICY` is of no use.
@@ -15,7 +16,8 @@ pub enum PolicyError {
     OutOfRange(&'static str),
     /// A window is longer than what it looks at stays.
     #[error(
-        "POLICY: {window} is {days} days, but events stay {retention_days} (RETENTION_DAYS), and what is older would be forgotten, or decided twice; raise RETENTION_DAYS, or lower it"
+        "POLICY: {window} is {}, but events stay {retention_days} (RETENTION_DAYS), and what is older would be forgotten, or decided twice; raise RETENTION_DAYS, or lower it",
+        count(*days, "day")
     )]
     LongerThanRetention {
         /// The window's name in `POLICY`.

@@ -22,6 +22,7 @@ use std::time::Duration;
 use super::addressees::Concerned;
 use super::numbers::SoftBouncePolicy;
 use super::suppression::{Change, Effect, Grounds, Reason, Record, Said, bounce_is_hard};
+use crate::policy::count::count;
 use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
@@ -134,7 +135,11 @@ impl SoftBounces {
             counted.iter().filter(completes).max_by_key(|(_, bounce)| (bounce.at, &bounce.message))?;
         let grounds = Grounds {
             email_id: Some((*email_id).clone()),
-            detail: Some(format!("{} emails bounced softly within {} days", policy.emails, policy.within_days)),
+            detail: Some(format!(
+                "{} bounced softly within {}",
+                count(policy.emails, "email"),
+                count(policy.within_days, "day")
+            )),
             until: Some(last.at.plus(days(policy.lapse_days))),
         };
         Some(Change {

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use comfy_table::Color;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::doctor::{Check, Verdict, examine};
 use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, Cell, shown};
+use rebound_dev::output::{self, Cell, Color, Column, Table, count, shown};
 use serde_json::json;
 
 use crate::commands::place::PlaceArguments;
@@ -59,6 +58,23 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn print(checks: &[Check]) {
+    table(checks).print();
+    println!("{}", summary(checks));
+}
+
+/// The sum of it, in a line.
+fn summary(checks: &[Check]) -> String {
+    let number = |verdict: Verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+    format!(
+        "{} ok, {}, {}, {} not checked.",
+        number(Verdict::Ok),
+        count(number(Verdict::Warning), "warning"),
+        count(number(Verdict::Fault), "fault"),
+        number(Verdict::NotChecked)
+    )
+}
+
+fn table(checks: &[Check]) -> Table {
     let rows = checks.iter().map(|check| {
         let colour = match check.verdict {
             Verdict::Ok => Color::Green,
@@ -73,13 +89,31 @@ fn print(checks: &[Check]) {
             Cell::new(format!("{}{to_do}", shown(&check.found))),
         ]
     });
-    output::table(&["what", "verdict", "found"], rows);
-    let count = |verdict: Verdict| checks.iter().filter(|check| check.verdict == verdict).count();
-    println!(
-        "{} ok, {} warnings, {} faults, {} not checked.",
-        count(Verdict::Ok),
-        count(Verdict::Warning),
-        count(Verdict::Fault),
-        count(Verdict::NotChecked)
-    );
+    Table::new([Column::text("what"), Column::text("verdict"), Column::text("found")]).with(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_checks_is_good_at_every_width_and_one_fault_is_singular() {
+        let check = |name: &str, verdict: Verdict, found: &str, to_do: Option<&str>| Check {
+            name: name.to_owned(),
+            verdict,
+            found: found.to_owned(),
+            to_do: to_do.map(str::to_owned),
+        };
+        let checks = [
+            check("credentials", Verdict::Ok, "of the account 123456789012, in eu-west-1", None),
+            check(
+                "function URL",
+                Verdict::Fault,
+                "https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-west-1.on.aws/ does not answer within 15 s",
+                Some("look at the log of receive: aws logs tail /aws/lambda/receive --since 10m"),
+            ),
+        ];
+        assert_eq!(table(&checks).faults(), Vec::<String>::new());
+        assert_eq!(summary(&checks), "1 ok, 0 warnings, 1 fault, 0 not checked.");
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rebound::resend::recipient::Recipient;
 use rebound_cli::operate::forget::{Mode, RECOVERABLE_DAYS, Tables, forget};
 use rebound_dev::commands::Failure;
-use rebound_dev::output;
+use rebound_dev::output::{self, Column, Table};
 use serde_json::json;
 
 use crate::commands::place::PlaceArguments;
@@ -56,11 +56,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         println!("{}", json!({ "dry_run": arguments.dry_run, "tables": report }));
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = report.iter().map(|(table, counts)| {
-        let numbers = [counts.read, counts.deleted, counts.emptied, counts.cut];
-        std::iter::once((*table).to_owned()).chain(numbers.map(|number| number.to_string())).collect::<Vec<_>>()
-    });
-    output::table(&["table", "rows read", "deleted", "emptied", "address cut out"], rows);
+    table(report.iter().map(|(table, counts)| (*table, [counts.read, counts.deleted, counts.emptied, counts.cut])))
+        .print();
     if arguments.dry_run {
         println!("Nothing was erased.");
         return Ok(ExitCode::SUCCESS);
@@ -74,6 +71,21 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     );
     println!("and its suppressions until you remove them there. Who gets the alerts has those that were sent.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// A row for each table, with the numbers of its rows.
+fn table<'a>(counts: impl IntoIterator<Item = (&'a str, [usize; 4])>) -> Table {
+    let columns = [
+        Column::text("table"),
+        Column::number("rows read"),
+        Column::number("deleted"),
+        Column::number("emptied"),
+        Column::number("address cut out"),
+    ];
+    let row = |(table, numbers): (&str, [usize; 4])| {
+        std::iter::once(table.to_owned()).chain(numbers.map(|number| number.to_string())).collect::<Vec<_>>()
+    };
+    Table::new(columns).with(counts.into_iter().map(row))
 }
 
 /// Asks whoever sits at the terminal.
@@ -91,4 +103,15 @@ fn is_sure(recipient: &Recipient, events_table: &str) -> Result<bool, Failure> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(answer.trim() == "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_tables_is_good_at_every_width() {
+        let counts = [("rebound-events", [1_234_567, 12, 3, 4]), ("rebound-suppressions", [1, 0, 0, 0])];
+        assert_eq!(table(counts).faults(), Vec::<String>::new());
+    }
 }

@@ -11,4 +11,5 @@ pub(crate) mod place;
 pub(crate) mod replay;
 pub(crate) mod simulate;
 pub(crate) mod suppressions;
+pub(crate) mod tail;
 pub(crate) mod timeline;

@@ -9,7 +9,7 @@ use rebound_cli::operate::replay::effects::Effects;
 use rebound_cli::operate::replay::select::Selection;
 use rebound_cli::operate::replay::{Function, On, Report, replay};
 use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, shown};
+use rebound_dev::output::{self, count, shown};
 use rebound_dev::overlay::Overlay;
 use serde_json::json;
 
@@ -107,7 +107,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 fn print(arguments: &Arguments, report: &Report) {
     let would = if arguments.dry_run { "would be " } else { "" };
     let verb = if arguments.dry_run { "looked at" } else { "handled again" };
-    println!("{} events {verb}, by {}.", report.handled, arguments.function);
+    println!("{} {verb}, by {}.", count(report.handled, "event"), arguments.function);
     let effects = &report.effects;
     if effects.is_nothing_new() {
         println!("Nothing {would}new.");
@@ -116,7 +116,7 @@ fn print(arguments: &Arguments, report: &Report) {
         if all.is_empty() {
             return;
         }
-        println!("{} {what}:", all.len());
+        println!("{what}, {} in all:", all.len());
         for one in all.iter().take(MOST) {
             println!("  {}", shown(one));
         }
@@ -138,12 +138,12 @@ fn print(arguments: &Arguments, report: &Report) {
     );
     some(&format!("events that can't be handled {would}recorded"), poison.into_iter().collect());
     if handed_on > 0 {
-        println!("{handed_on} opens and clicks {would}handed on to engage, which decides about each happening once.");
+        println!("opens and clicks {would}handed on to engage, which decides about each happening once: {handed_on}");
     }
     for event in report.left_over.iter().take(MOST) {
         println!("LEFT OVER {}", shown(event));
     }
     if !report.left_over.is_empty() {
-        println!("{} events are left over; the log above says why. Run it again.", report.left_over.len());
+        println!("{} left over; the log above says why. Run it again.", count(report.left_over.len(), "event"));
     }
 }

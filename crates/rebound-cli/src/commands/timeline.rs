@@ -10,7 +10,7 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::suppressions::List;
 use rebound_cli::operate::timeline::{Entry, of_address, of_email};
 use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, moment, shown};
+use rebound_dev::output::{self, Column, Table, count, moment, shown};
 use serde_json::{Map, Value, json};
 
 use crate::commands::place::PlaceArguments;
@@ -110,7 +110,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(if is_known { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn as_json(entry: &Entry) -> Value {
+/// An entry for programs.
+pub(crate) fn as_json(entry: &Entry) -> Value {
     let mut fields = Map::from_iter([
         ("at".to_owned(), json!(entry.at.to_text())),
         ("received_at".to_owned(), json!(entry.received_at.map(UnixMillis::to_text))),
@@ -129,20 +130,7 @@ fn print(arguments: &Arguments, entries: &[Entry]) {
         );
         return;
     }
-    let mut before = None;
-    let by_address = arguments.address.is_some();
-    let rows = entries.iter().map(|entry| {
-        let since = before.map(|before: UnixMillis| gap(entry.at.0 - before.0)).unwrap_or_default();
-        before = Some(entry.at);
-        let mut row = vec![moment(entry.at), since, shown(&entry.what), shown(&entry.text)];
-        if by_address {
-            row.insert(2, shown(&entry.about));
-        }
-        row
-    });
-    let header: &[&str] =
-        if by_address { &["when (UTC)", "after", "email", "what", ""] } else { &["when (UTC)", "after", "what", ""] };
-    output::table(header, rows.collect::<Vec<_>>());
+    table(entries, arguments.address.is_some()).print();
     if !arguments.receipts {
         return;
     }
@@ -153,6 +141,25 @@ fn print(arguments: &Arguments, entries: &[Entry]) {
     }
 }
 
+fn table(entries: &[Entry], by_address: bool) -> Table {
+    let mut before = None;
+    let rows = entries.iter().map(|entry| {
+        let since = before.map(|before: UnixMillis| gap(entry.at.0 - before.0)).unwrap_or_default();
+        before = Some(entry.at);
+        let mut row = vec![moment(entry.at), since, shown(&entry.what), shown(&entry.text)];
+        if by_address {
+            row.insert(2, shown(&entry.about));
+        }
+        row
+    });
+    let mut columns =
+        vec![Column::text("when (UTC)"), Column::number("after").least(1), Column::text("what"), Column::text("")];
+    if by_address {
+        columns.insert(2, Column::text("email"));
+    }
+    Table::new(columns).with(rows)
+}
+
 /// A span, in words: the largest unit that it has.
 fn gap(millis: i64) -> String {
     let seconds = millis / 1_000;
@@ -161,6 +168,36 @@ fn gap(millis: i64) -> String {
         1..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min", seconds / 60),
         3_600..86_400 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
+        _ => count(seconds / 86_400, "day"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeline_is_good_at_every_width() {
+        let entry = |at: &str, what: &str, text: &str| Entry {
+            at: UnixMillis::parse(at).unwrap(),
+            received_at: None,
+            what: what.to_owned(),
+            text: text.to_owned(),
+            about: "0b6f3d52-7a1e-4c55-9c1d-2f6f6f0a7c11".to_owned(),
+            fields: Map::new(),
+        };
+        let entries = [
+            entry("2026-11-23T13:05:00Z", "email.sent", "to ann@example.com: hello"),
+            entry(
+                "2026-11-23T13:05:09Z",
+                "email.delivery_delayed",
+                "ann@example.com: https://example.com/a/link/that/is/longer/than/any/line/of/the/narrowest/terminal/of/them",
+            ),
+            entry("2026-11-25T13:05:09Z", "decision", "about email.clicked by ann@example.com: Claude chose follow_up"),
+        ];
+        for by_address in [false, true] {
+            assert_eq!(table(&entries, by_address).faults(), Vec::<String>::new());
+        }
+        assert_eq!((gap(86_400_000), gap(2 * 86_400_000)), ("1 day".to_owned(), "2 days".to_owned()));
     }
 }

@@ -13,6 +13,12 @@ pub(super) fn cloudwatch(aws: &AwsEnvironment) -> aws_sdk_cloudwatch::Client {
     aws_sdk_cloudwatch::Client::from_conf(client_config!(aws, aws_sdk_cloudwatch, "CLOUDWATCH").build())
 }
 
+/// A client of DynamoDB's streams, with the SDK's own retries. Where DynamoDB itself has another endpoint, its streams are there too, as on
+/// the embedded engine.
+pub(super) fn dynamodb_streams(aws: &AwsEnvironment) -> aws_sdk_dynamodbstreams::Client {
+    aws_sdk_dynamodbstreams::Client::from_conf(client_config!(aws, aws_sdk_dynamodbstreams, "DYNAMODB").build())
+}
+
 /// A Lambda client, with the SDK's own retries.
 pub(super) fn lambda(aws: &AwsEnvironment) -> aws_sdk_lambda::Client {
     aws_sdk_lambda::Client::from_conf(client_config!(aws, aws_sdk_lambda, "LAMBDA").build())

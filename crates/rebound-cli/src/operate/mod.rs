@@ -7,6 +7,7 @@
 //! - [`suppressions`]: the list, changed by an operator.
 //! - [`forget`]: erasing everything about an address.
 //! - [`timeline`]: everything that happened to an email, or to an address.
+//! - [`tail`]: what comes in, and what is done about it, live.
 //! - [`campaigns`]: what became of a campaign's mail.
 //! - [`mod@replay`]: handling stored events again.
 //! - [`mod@connect`]: the webhook at Resend, and its secret.
@@ -25,4 +26,5 @@ pub mod place;
 pub mod replay;
 pub mod scan;
 pub mod suppressions;
+pub mod tail;
 pub mod timeline;

@@ -18,3 +18,4 @@ mod resend;
 mod second_engine;
 #[path = "../../../../tests/support/mod.rs"]
 mod support;
+mod tables;

@@ -37,6 +37,13 @@ async fn the_demo_finds_everything_as_the_contract_says() {
     let text = String::from_utf8(plain.stdout).unwrap();
     assert!(plain.status.success() && text.contains("Everything is as the contract says."), "{text}");
     assert!(!text.contains('\u{1b}'), "colour is for terminals");
+    // A pipe has no width: it gets every column, at a width of its own.
+    let in_tables = text.lines().filter(|line| line.starts_with(['│', '┌']));
+    assert!(in_tables.clone().count() > 100 && in_tables.clone().all(|line| line.chars().count() <= 140), "{text}");
+    assert!(!text.contains("Left out"), "{text}");
+    let narrow = rebound(&["demo"]).env("COLUMNS", "80").output().await.unwrap();
+    let narrow = String::from_utf8(narrow.stdout).unwrap();
+    assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
 
     let json = rebound(&["demo", "--json"]).output().await.unwrap();
     let report: Value = serde_json::from_slice(&json.stdout).unwrap();
@@ -145,11 +152,19 @@ async fn the_demo_shows_what_protect_did_by_the_stream_and_by_the_clock() {
 async fn a_sample_is_signed_anew_each_time_and_an_unknown_one_is_an_error_that_helps() {
     let list = rebound(&["sample"]).output().await.unwrap();
     assert_eq!(String::from_utf8(list.stdout).unwrap().lines().count(), 37);
-    let sample = rebound(&["sample", "email.bounced", "--id", "msg_1"]).output().await.unwrap();
-    let event: Value = serde_json::from_slice(&sample.stdout).unwrap();
+    let late = rebound(&["sample", "email.bounced", "--id", "msg_1", "--late"]).output().await.unwrap();
+    let event: Value = serde_json::from_slice(&late.stdout).unwrap();
     assert_eq!(event["version"], "2.0");
     assert_eq!(event["headers"]["svix-id"], "msg_1");
     assert_eq!(event["body"].as_str().unwrap().as_bytes(), samples::body("email.bounced").unwrap());
+    // Whoever does not ask for an old one gets one of now, with that flag or, as before, with the other.
+    for arguments in [&["sample", "email.bounced"][..], &["sample", "email.bounced", "--recent"]] {
+        let sample = rebound(arguments).output().await.unwrap();
+        let event: Value = serde_json::from_slice(&sample.stdout).unwrap();
+        let body: Value = serde_json::from_str(event["body"].as_str().unwrap()).unwrap();
+        let at = UnixMillis::parse(body["created_at"].as_str().unwrap()).unwrap();
+        assert!((0..600_000).contains(&(UnixMillis::now().0 - at.0)), "{}", at.to_text());
+    }
     let unknown = rebound(&["sample", "email.bounce"]).output().await.unwrap();
     assert_eq!(unknown.status.code(), Some(2));
     assert!(String::from_utf8(unknown.stderr).unwrap().contains("lists the types"));

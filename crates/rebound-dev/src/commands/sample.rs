@@ -16,7 +16,7 @@ use crate::{LOCAL_SECRET, samples};
 
 /// Sign a sample event now, and print it as Lambda's event, or post it.
 ///
-/// Signs with RESEND_WEBHOOK_SECRET, or, where that is not set, with the signing secret of local runs.
+/// It happens now: the samples of one email tell one story, which ends now. Signs with RESEND_WEBHOOK_SECRET, or, where that is not set, with the signing secret of local runs.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The event's type, such as email.bounced; without it, the types are listed
@@ -24,8 +24,11 @@ pub struct Arguments {
     /// The message's id (a new one each time)
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// Move all its times on, so that the newest of the samples happens now: engage decides about nothing that is older than 48 hours
+    /// Say that it happened when the sample was written, and not now: a webhook that comes late
     #[arg(long)]
+    late: bool,
+    /// What is done without it, too
+    #[arg(long, hide = true, conflicts_with = "late")]
     recent: bool,
     /// Post it to this URL and print the answer, instead of printing the event of a function URL
     #[arg(long, value_name = "URL", value_parser = url)]
@@ -41,9 +44,10 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         println!("{}", samples::types().join("\n"));
         return Ok(ExitCode::SUCCESS);
     };
-    let recent = || samples::recent(event_type, UnixMillis::now());
-    let as_it_is = || samples::body(event_type).map(<[u8]>::to_vec);
-    let body = if arguments.recent { recent() } else { as_it_is() };
+    let body = match arguments.late {
+        true => samples::body(event_type).map(<[u8]>::to_vec),
+        false => samples::recent(event_type, UnixMillis::now()),
+    };
     let body = body.ok_or_else(|| format!("there is no sample of {event_type}; `rebound sample` lists the types"))?;
     let secret = signing_secret()?;
     let id = arguments.id.clone().unwrap_or_else(rebound::resend::signed::new_message_id);

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::message::alert::{Alert, Kind, Severity};
 use crate::policy::brake::{State, Status, View};
+use crate::policy::count::count;
 use crate::policy::counting::Counter;
 use crate::resend::campaign::Campaign;
 use crate::time::UnixMillis;
@@ -45,7 +46,7 @@ impl Standing<'_> {
         } else {
             format!("{complained} in the last 7 days, with nothing delivered that is counted yet")
         };
-        let today = many(self.view.recent_complaints(self.now), "complaint");
+        let today = count(self.view.recent_complaints(self.now), "complaint");
         format!("The campaign now has {today} in the last 24 hours, and {of_delivered}.")
     }
 }
@@ -119,7 +120,9 @@ pub fn digest(
     let title = format!("{folded} more: {}{of_campaign}", many_of(of));
     let mut lines = vec![
         format!(
-            "Besides those that you were told of one by one, there were {folded} more alerts about {}{of_campaign}.",
+            "Besides those that you were told of one by one, there {} {} about {}{of_campaign}.",
+            if folded == 1 { "was" } else { "were" },
+            count(folded, "more alert"),
             many_of(of)
         ),
         "They were handled like the others, and each is in the events table, as a row `alert#…`.".to_owned(),
@@ -157,10 +160,6 @@ fn many_of(kind: &str) -> &'static str {
         "domain" => "domains that are not verified any more",
         _ => "webhooks that could not be handled",
     }
-}
-
-fn many(number: i64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 fn percent(volume: f64) -> f64 {

@@ -13,6 +13,7 @@ pub use self::complaint::{Listed, complaint};
 pub use self::unclear::{Unclear, ambiguous};
 use super::{Alert, Kind, Severity};
 use crate::message::text::one_line;
+use crate::policy::count::count;
 use crate::policy::domain::DomainStatus;
 use crate::resend::campaign::Campaign;
 use crate::resend::recipient::Recipient;
@@ -85,14 +86,19 @@ pub fn delay(about: &About<'_>, recipient: &Recipient, why: Delay) -> Alert {
     let (what, figures) = match why {
         Delay::Waiting { since, hours } => (
             format!(
-                "{} to {recipient} was sent {} and has not arrived: {hours} hours.",
+                "{} to {recipient} was sent {} and has not arrived: {}.",
                 capital(&about.of_campaign()),
-                since.to_text()
+                since.to_text(),
+                count(hours, "hour")
             ),
             json!({ "since": since.to_text(), "hours": hours }),
         ),
         Delay::Repeated { emails, within_days } => (
-            format!("Mail to {recipient} is delayed again: {emails} emails within {within_days} days of one another."),
+            format!(
+                "Mail to {recipient} is delayed again: {} within {} of one another.",
+                count(emails, "email"),
+                count(within_days, "day")
+            ),
             json!({ "emails": emails, "within_days": within_days }),
         ),
     };

@@ -5,7 +5,6 @@ mod plot;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use comfy_table::Color;
 use rebound::policy::brake::{State, Status};
 use rebound::policy::counting::{Counter, Figures};
 use rebound::policy::numbers::{BrakePolicy, Limit, Policy};
@@ -13,7 +12,7 @@ use rebound::resend::campaign::Campaign;
 use rebound::time::{UnixMillis, days, hours};
 use rebound_cli::operate::campaigns::{Known, all, bounce_rate, complaint_rate, like, one, rate};
 use rebound_dev::commands::{Failure, variable};
-use rebound_dev::output::{self, Cell, moment, shown};
+use rebound_dev::output::{self, Cell, Color, Column, Table, count, moment, shown};
 use serde_json::{Value, json};
 
 use crate::commands::place::PlaceArguments;
@@ -137,11 +136,31 @@ fn status(state: Option<&State>) -> Cell {
 fn print_all(arguments: &Arguments, known: &[(String, Known)]) {
     if known.is_empty() {
         println!(
-            "No campaign has mails of the last {} days. Tag them: a tag `campaign`, or what CAMPAIGN_TAG names.",
-            arguments.days
+            "No campaign has mails of the last {}. Tag them: a tag `campaign`, or what CAMPAIGN_TAG names.",
+            count(arguments.days, "day")
         );
         return;
     }
+    table_of_all(known).print();
+    output::paragraph(&format!(
+        "Of the mails created in the last {}, or scheduled and sent in them. Opens and clicks are what Resend tells, machines included.",
+        count(arguments.days, "day")
+    ));
+}
+
+/// A row for each campaign.
+fn table_of_all(known: &[(String, Known)]) -> Table {
+    let columns = [
+        Column::text("campaign"),
+        Column::text("brake"),
+        Column::number("sent"),
+        Column::number("delivered"),
+        Column::number("hard bounces"),
+        Column::number("complaints"),
+        Column::number("opens").least(2),
+        Column::number("clicks").least(3),
+        Column::text("last created (UTC)").least(1),
+    ];
     let rows = known.iter().map(|(name, known)| {
         let total = known.total();
         let number = |counter| total.get(counter);
@@ -160,22 +179,7 @@ fn print_all(arguments: &Arguments, known: &[(String, Known)]) {
         row.extend(texts.into_iter().map(Cell::new));
         row
     });
-    let header = [
-        "campaign",
-        "brake",
-        "sent",
-        "delivered",
-        "hard bounces",
-        "complaints",
-        "opens",
-        "clicks",
-        "last created (UTC)",
-    ];
-    output::table(&header, rows.collect::<Vec<_>>());
-    println!(
-        "Of the mails created in the last {} days, or scheduled and sent in them. Opens and clicks are what Resend tells, machines included.",
-        arguments.days
-    );
+    Table::new(columns).with(rows)
 }
 
 fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePolicy, now: UnixMillis) {
@@ -189,30 +193,7 @@ fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePol
     };
     println!("Campaign {}", shown(name));
     print_brake(known.state.as_ref());
-    let row = |(when, figures): &(String, Figures)| {
-        let rates = [percent(bounce_rate(figures)), percent(complaint_rate(figures))];
-        let counts = Counter::ALL.iter().map(|counter| figures.get(*counter).to_string());
-        std::iter::once(when.clone()).chain(counts).chain(rates).collect::<Vec<_>>()
-    };
-    let mut rows: Vec<Vec<String>> = parts.iter().map(row).collect();
-    rows.push(row(&("24 hours".to_owned(), known.since(now.minus(hours(24))))));
-    rows.push(row(&(format!("{} days", arguments.days), known.total())));
-    let header = [
-        if is_by_day { "day (UTC)" } else { "hour (UTC)" },
-        "sent",
-        "delivered",
-        "delayed",
-        "hard",
-        "soft",
-        "complained",
-        "failed",
-        "skipped",
-        "opened",
-        "clicked",
-        "hard %",
-        "complaints %",
-    ];
-    output::table(&header, rows);
+    table_of_one(&parts, is_by_day, known, arguments.days, now).print();
     plot::mails(&parts);
     plot::rates(
         &known.since(now.minus(hours(24))),
@@ -221,6 +202,34 @@ fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePol
         limit(&policy.complaint_limits),
         arguments.days,
     );
+}
+
+/// A row for each hour or day, and two for the sums that the brake looks at.
+fn table_of_one(parts: &[(String, Figures)], is_by_day: bool, known: &Known, days: u32, now: UnixMillis) -> Table {
+    let row = |(when, figures): &(String, Figures)| {
+        let rates = [percent(bounce_rate(figures)), percent(complaint_rate(figures))];
+        let counts = Counter::ALL.iter().map(|counter| figures.get(*counter).to_string());
+        std::iter::once(when.clone()).chain(counts).chain(rates).collect::<Vec<_>>()
+    };
+    let mut rows: Vec<Vec<String>> = parts.iter().map(row).collect();
+    rows.push(row(&("24 hours".to_owned(), known.since(now.minus(hours(24))))));
+    rows.push(row(&(count(days, "day"), known.total())));
+    let columns = [
+        Column::text(if is_by_day { "day (UTC)" } else { "hour (UTC)" }),
+        Column::number("sent"),
+        Column::number("delivered"),
+        Column::number("delayed").least(4),
+        Column::number("hard"),
+        Column::number("soft").least(3),
+        Column::number("complained"),
+        Column::number("failed").least(5),
+        Column::number("skipped").least(6),
+        Column::number("opened").least(1),
+        Column::number("clicked").least(2),
+        Column::number("hard %"),
+        Column::number("complaints %"),
+    ];
+    Table::new(columns).with(rows)
 }
 
 /// The lowest rate that pauses.
@@ -240,4 +249,37 @@ fn print_brake(state: Option<&State>) {
         println!("Warning: {}", shown(warning));
     }
     println!();
+}
+
+#[cfg(test)]
+mod tests {
+    use rebound::resend::campaign::Cohort;
+
+    use super::*;
+
+    fn known() -> Known {
+        let mut figures = Figures::default();
+        for (counter, number) in
+            Counter::ALL.iter().zip([1_234_567, 1_200_001, 31, 12_345, 4, 321, 1, 0, 654_321, 98_765])
+        {
+            figures.add(*counter, number);
+        }
+        let at = UnixMillis::parse("2026-11-23T13:05:00Z").unwrap();
+        let cohorts = [Cohort::of(at), Cohort::of(at.plus(hours(1)))].map(|cohort| (cohort, figures.clone())).to_vec();
+        Known { cohorts, ..Known::default() }
+    }
+
+    #[test]
+    fn the_tables_of_campaigns_are_good_at_every_width() {
+        let names = ["launch", "spring-bulbs-2026-the-second-mail-of-three", "c"];
+        let all: Vec<(String, Known)> = names.iter().map(|name| ((*name).to_owned(), known())).collect();
+        assert_eq!(table_of_all(&all).faults(), Vec::<String>::new());
+        let known = known();
+        let parts: Vec<(String, Figures)> =
+            known.cohorts.iter().map(|(cohort, figures)| (cohort.to_string(), figures.clone())).collect();
+        let now = UnixMillis::parse("2026-11-23T20:00:00Z").unwrap();
+        let table = table_of_one(&parts, false, &known, 1, now);
+        assert_eq!(table.faults(), Vec::<String>::new());
+        assert!(table.render(140, false).contains(" 1 day "), "{}", table.render(140, false));
+    }
 }

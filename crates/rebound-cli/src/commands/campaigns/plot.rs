@@ -2,6 +2,7 @@
 
 use rebound::policy::counting::{Counter, Figures};
 use rebound_cli::operate::campaigns::{bounce_rate, complaint_rate};
+use rebound_dev::output::count;
 
 /// How wide a whole bar is, in characters.
 const WIDTH: usize = 40;
@@ -21,7 +22,7 @@ fn bar(fraction: f64) -> String {
 /// How many mails were delivered of those that were sent, over time.
 pub(super) fn mails(parts: &[(String, Figures)]) {
     let most = parts.iter().map(|(_, figures)| figures.attempted()).max().unwrap_or(0).max(1);
-    println!("delivered, of a largest {most} sent");
+    println!("delivered; a whole bar is {most} sent, the most of all");
     for (when, figures) in parts {
         let delivered = figures.get(Counter::Delivered);
         println!("{when:13} {:WIDTH$} {delivered} of {}", bar(delivered as f64 / most as f64), figures.attempted());
@@ -32,7 +33,7 @@ pub(super) fn mails(parts: &[(String, Figures)]) {
 /// The rates of a day and of all, each against the limit that pauses, which is a whole bar.
 pub(super) fn rates(day: &Figures, all: &Figures, bounce_limit: f64, complaint_limit: f64, days: u32) {
     println!("rates; a whole bar pauses the campaign");
-    let all_name = format!("{days} days");
+    let all_name = count(days, "day");
     for (what, rate, limit) in [
         ("hard bounces", bounce_rate as fn(&Figures) -> Option<f64>, bounce_limit),
         ("complaints", complaint_rate, complaint_limit),

@@ -6,7 +6,7 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::Standing;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::Answer;
-use rebound_dev::output::{self, Cell, moment, shown};
+use rebound_dev::output::{self, Cell, Column, Table, moment, shown};
 use serde_json::{Value, json};
 
 /// So many answers are shown in a table; of more, those that are no, a line each.
@@ -99,12 +99,7 @@ impl Answers {
             return;
         }
         if !self.first.is_empty() {
-            let rows = self.first.drain(..).map(|(asked, answer)| {
-                let word = if answer.may_send() { "yes" } else { "no" };
-                let why = why(&asked, &answer, "\n");
-                [Cell::new(asked.name()), output::verdict(word, answer.may_send()), Cell::new(why)]
-            });
-            output::table(&["address", "may be written to", "why not"], rows);
+            table(self.first.drain(..)).print();
         }
         if self.asked > 1 {
             println!("{} of {} may be written to, {} may not.", self.asked - self.refused, self.asked, self.refused);
@@ -128,6 +123,15 @@ impl Answers {
     pub(super) fn may_all_be_sent(&self) -> bool {
         self.refused == 0 && volume(self.brake.as_ref()).is_none_or(|volume| volume > 0.0)
     }
+}
+
+fn table(answers: impl Iterator<Item = (Asked, Answer)>) -> Table {
+    let rows = answers.map(|(asked, answer)| {
+        let word = if answer.may_send() { "yes" } else { "no" };
+        let why = why(&asked, &answer, "\n");
+        [Cell::new(asked.name()), output::verdict(word, answer.may_send()), Cell::new(why)]
+    });
+    Table::new([Column::text("address"), Column::text("may be written to"), Column::text("why not")]).with(rows)
 }
 
 fn print_brake(campaign: &Campaign, brake: Option<&Brake>) {
@@ -206,4 +210,32 @@ pub(crate) fn reason(standing: &Standing) -> String {
         line.push_str(&format!(": {}", shown(detail)));
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_answers_is_good_at_every_width() {
+        let asked = |written: &str| Asked {
+            written: Some(written.to_owned()),
+            line: Some(1_234_567),
+            read: Recipient::parse(written).ok_or_else(|| "it is no address that mail could go to".to_owned()),
+            odd: None,
+        };
+        let standing = Standing {
+            reason: "complaint".to_owned(),
+            at: UnixMillis::parse("2026-11-23T13:05:00Z"),
+            until: None,
+            email_id: None,
+            detail: Some("reported as spam by the recipient, as the provider says".to_owned()),
+        };
+        let answers = [
+            (asked("Ann Lee <ann.lee.of.the.long.name@mail.example.com>"), Answer::MayNot(vec![standing])),
+            (asked("bob@example.com"), Answer::May),
+            (asked("nobody"), Answer::NotAnAddress),
+        ];
+        assert_eq!(table(answers.into_iter()).faults(), Vec::<String>::new());
+    }
 }

@@ -1,6 +1,6 @@
 //! What came of a simulation.
 
-use rebound_dev::output::{self, shown};
+use rebound_dev::output::{Column, Table, count, shown};
 use rebound_dev::simulate::send::Sent;
 use rebound_dev::simulate::story::Story;
 use rebound_dev::simulate::verify::Findings;
@@ -10,16 +10,13 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
     if json {
         return print_json(story, sent, findings);
     }
-    println!("Campaign {} of {} emails, seed {}.\n", story.campaign, story.emails, story.seed);
-    let kinds = sent.kinds.iter().map(|(kind, number)| [format!("sent, {kind}"), number.to_string()]);
-    let answers =
-        sent.answers.iter().map(|(answer, number)| [format!("answered {}", shown(answer)), number.to_string()]);
-    output::table(&["requests", ""], kinds.chain(answers));
+    println!("Campaign {} of {}, seed {}.\n", story.campaign, count(story.emails, "email"), story.seed);
+    table_of_requests(sent).print();
     let seconds = sent.took.as_secs_f64();
     let [p50, p90, p99, most] = [50.0, 90.0, 99.0, 100.0].map(|percent| sent.percentile(percent));
     println!(
-        "{} answers in {seconds:.1} s, {:.0} a second; {p50:.1} ms (p50), {p90:.1} (p90), {p99:.1} (p99), {most:.1} (the slowest); {} sent again",
-        sent.micros.len(),
+        "{} in {seconds:.1} s, {:.0} a second; {p50:.1} ms (p50), {p90:.1} (p90), {p99:.1} (p99), {most:.1} (the slowest); {} sent again",
+        count(sent.micros.len(), "answer"),
         sent.micros.len() as f64 / seconds.max(0.001),
         sent.retries,
     );
@@ -28,29 +25,19 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
     }
     match sent.wrong_answers + sent.not_taken {
         0 => println!("Every answer is as the contract says.\n"),
-        _ => println!("{} wrong answers, {} not taken in the end.\n", sent.wrong_answers, sent.not_taken),
+        _ => println!("{}, {} not taken in the end.\n", count(sent.wrong_answers, "wrong answer"), sent.not_taken),
     }
     let findings = match findings {
         Ok(findings) => findings,
         Err(why) => return println!("{}", shown(why)),
     };
-    let rows = [
-        ("webhooks stored, byte for byte", findings.stored),
-        ("forgeries and stale ones refused, and not stored", findings.refused),
-        ("addresses that stand as they must", findings.addresses),
-        ("of them suppressed", findings.suppressed),
-        ("numbers of the campaign, and its brake", findings.numbers),
-        ("complaints that people were told of, once", findings.alerts),
-        ("opens and clicks judged", findings.verdicts),
-        ("decisions", findings.decisions),
-    ];
-    output::table(&["in the tables", ""], rows.map(|(what, number)| [what.to_owned(), number.to_string()]));
+    table_of_findings(findings).print();
     match findings.published {
         Some(number) if findings.repeats > 0 => println!(
-            "{number} alerts and decisions were published; {} of them came again, the very same, as after a death they may.",
+            "Alerts and decisions that were published: {number}; {} of them again, the very same, as after a death they may be.",
             findings.repeats
         ),
-        Some(number) => println!("{number} alerts and decisions were published, each id once."),
+        Some(number) => println!("Alerts and decisions that were published, each id once: {number}."),
         None => println!(
             "Whether anything was published twice can't be asked of SNS; its record in the table is there once."
         ),
@@ -61,6 +48,28 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
         println!("FAULT {}", shown(fault));
     }
     println!("{} lost, {} doubled, {} otherwise wrong.", findings.lost, findings.doubled, findings.wrong);
+}
+
+fn table_of_requests(sent: &Sent) -> Table {
+    let kinds = sent.kinds.iter().map(|(kind, number)| [format!("sent, {kind}"), number.to_string()]);
+    let answers =
+        sent.answers.iter().map(|(answer, number)| [format!("answered {}", shown(answer)), number.to_string()]);
+    Table::new([Column::text("requests"), Column::number("")]).with(kinds.chain(answers))
+}
+
+fn table_of_findings(findings: &Findings) -> Table {
+    let rows = [
+        ("webhooks stored, byte for byte", findings.stored),
+        ("forgeries and stale ones refused, and not stored", findings.refused),
+        ("addresses that stand as they must", findings.addresses),
+        ("of them suppressed", findings.suppressed),
+        ("numbers of the campaign, and its brake", findings.numbers),
+        ("complaints that people were told of, once", findings.alerts),
+        ("opens and clicks judged", findings.verdicts),
+        ("decisions", findings.decisions),
+    ];
+    let columns = [Column::text("in the tables"), Column::number("")];
+    Table::new(columns).with(rows.map(|(what, number)| [what.to_owned(), number.to_string()]))
 }
 
 fn print_json(story: &Story, sent: &Sent, findings: &Result<Findings, String>) {
@@ -85,4 +94,19 @@ fn print_json(story: &Story, sent: &Sent, findings: &Result<Findings, String>) {
         "tables": found, "tables_not_read": findings.as_ref().err(),
     });
     println!("{report:#}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_of_a_simulation_are_good_at_every_width() {
+        let mut sent = Sent::default();
+        sent.kinds.insert("once", 1_234_567);
+        sent.answers.insert("401 wrong signature; is the signing secret that of the webhook at Resend?".to_owned(), 7);
+        assert_eq!(table_of_requests(&sent).faults(), Vec::<String>::new());
+        let findings = Findings { stored: 1_234_567, ..Findings::default() };
+        assert_eq!(table_of_findings(&findings).faults(), Vec::<String>::new());
+    }
 }

@@ -16,7 +16,7 @@ use rebound_cli::operate::suppressions::import::{self, Read, Remark, Report};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::operate::suppressions::meaning::Meaning;
 use rebound_dev::commands::Failure;
-use rebound_dev::output;
+use rebound_dev::output::{self, count, count_were};
 use serde_json::json;
 
 use super::{from_resend, list, note};
@@ -222,8 +222,8 @@ pub(super) fn print(report: &Report, json: bool) {
     report.unreadable.iter().for_each(say_remark);
     if !report.unreadable.is_empty() {
         println!(
-            "{} lines were not read; mend them and import the file again: that changes nothing else",
-            report.unreadable.len()
+            "{} not read; mend the file and import it again: that changes nothing else",
+            count_were(report.unreadable.len(), "line")
         );
     }
 }
@@ -281,8 +281,7 @@ pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Fail
     // One of them is the key.
     let besides =
         if forgotten > 1 { format!("; {} who were forgotten are not in it", forgotten - 1) } else { String::new() };
-    let entries = if written == 1 { "1 entry".to_owned() } else { format!("{written} entries") };
-    eprintln!("{entries} at {}{besides}", UnixMillis::now().to_text());
+    eprintln!("{} at {}{besides}", count(written, "entry"), UnixMillis::now().to_text());
     Ok(ExitCode::SUCCESS)
 }
 

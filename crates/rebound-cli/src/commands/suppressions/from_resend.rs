@@ -8,7 +8,7 @@ use rebound_cli::operate::suppressions::import::{Read, Remark, Report, import as
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::resend_api::{Listed, ResendError, Unread};
 use rebound_dev::commands::Failure;
-use rebound_dev::output;
+use rebound_dev::output::{self, count_were};
 use serde::Serialize;
 use serde_json::json;
 
@@ -38,7 +38,7 @@ impl TakenOver {
             println!("{}", output::shown(&entry.why));
         }
         if !unreadable.is_empty() {
-            println!("{} entries were left out; look at them at Resend, under Suppressions", unreadable.len());
+            println!("{} left out; look at Resend, under Suppressions", count_were(unreadable.len(), "entry"));
         }
         if let Some(why) = &self.cut_short {
             println!("Resend's list was not read to its end: {}", output::shown(why));

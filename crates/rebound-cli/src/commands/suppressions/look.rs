@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use rebound::aws::CallError;
 use rebound::policy::suppression::Reason;
 use rebound::resend::recipient::Recipient;
-use rebound::store::suppressions::Stored;
+use rebound::store::suppressions::{Standing, Stored};
 use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::{self, Done};
 use rebound_cli::operate::scan::{Wanted, scan};
 use rebound_cli::operate::suppressions::export::is_recipients;
 use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, moment, shown};
+use rebound_dev::output::{self, Column, Table, count, moment, shown};
 use serde_json::json;
 
 use super::{list as list_of, recipients};
@@ -65,14 +65,17 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, Failure>
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let number = found.len();
+    table(&found).print();
+    let besides = if forgotten > 0 { format!(", and {forgotten} more, forgotten") } else { String::new() };
+    println!("{}{besides}", count(found.len(), "address"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(found: &[(String, Vec<Standing>)]) -> Table {
     let rows = found.iter().map(|(recipient, standing)| {
         [shown(recipient), standing.iter().map(check::reason).collect::<Vec<_>>().join("\n")]
     });
-    output::table(&["must not be written to", "why"], rows);
-    let besides = if forgotten > 0 { format!(", and {forgotten} who were forgotten") } else { String::new() };
-    println!("{number} addresses{besides}");
-    Ok(ExitCode::SUCCESS)
+    Table::new([Column::text("must not be written to"), Column::text("why")]).with(rows)
 }
 
 /// Show what is known of addresses.
@@ -164,5 +167,24 @@ fn print(recipient: &Recipient, stored: Option<&Stored>, is_forgotten: bool, don
         let reasons = if done.reasons.is_empty() { String::new() } else { format!(" {}", done.reasons.join(", ")) };
         let (action, by, why) = (shown(&done.action), shown(&done.by), shown(&done.why));
         println!("  {}: {action}{}, by {by}: {why}", moment(done.at), shown(&reasons));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_good_at_every_width() {
+        let standing = Standing {
+            reason: "hard_bounce".to_owned(),
+            at: UnixMillis::parse("2026-11-23T13:05:00Z"),
+            until: UnixMillis::parse("2026-12-23T13:05:00Z"),
+            email_id: Some("0b6f3d52-7a1e-4c55-9c1d-2f6f6f0a7c11".to_owned()),
+            detail: Some("smtp; 550 5.1.1 The email account that you tried to reach does not exist".to_owned()),
+        };
+        let long = format!("{}@{}.example.com", "somebody.with.a.long.name".repeat(2), "sub.domain.".repeat(6));
+        let found = [("ann@example.com".to_owned(), vec![standing.clone(), standing.clone()]), (long, vec![standing])];
+        assert_eq!(table(&found).faults(), Vec::<String>::new());
     }
 }

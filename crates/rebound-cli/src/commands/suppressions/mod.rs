@@ -67,9 +67,13 @@ impl NoteArguments {
     }
 }
 
+/// Who did it, where neither the command line nor the shell says: it is read as "by an operator".
+const UNNAMED: &str = "an operator";
+
 /// A note of whoever calls, as the shell names them, unless they name themselves.
 pub(crate) fn note(by: Option<&str>, why: &str) -> Result<Note, Failure> {
-    let by = by.map(str::to_owned).or_else(|| variable("USER")).unwrap_or_else(|| "unknown".to_owned());
+    let named = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(variable).filter(|name| !name.trim().is_empty());
+    let by = by.map(str::to_owned).or(named).unwrap_or_else(|| UNNAMED.to_owned());
     Ok(Note::new(&by, why, UnixMillis::now())?)
 }
 

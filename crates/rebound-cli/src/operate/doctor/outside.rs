@@ -1,5 +1,6 @@
 //! Resend: is the key good, is the webhook there, and what came of the last deliveries?
 
+use rebound::policy::count::count;
 use std::time::Duration;
 
 use rebound::time::UnixMillis;
@@ -38,7 +39,11 @@ pub(super) async fn resend(place: &Place, url: Option<&str>, now: UnixMillis) ->
         None => Check::ok(KEY, "it is good"),
         Some(first) => Check::warning(
             KEY,
-            format!("it is good; of {} webhooks, {} can't be read: {first}", all.len() + unread.len(), unread.len()),
+            format!(
+                "it is good; of {}, {} can't be read: {first}",
+                count(all.len() + unread.len(), "webhook"),
+                unread.len()
+            ),
             "look at them at Resend, under Webhooks",
         ),
     };
@@ -91,8 +96,8 @@ async fn registered(place: &Place, resend: &Resend, found: &Webhook) -> Check {
     } else {
         format!("; not to {}, which is not offered to everybody yet", beta.join(", "))
     };
-    let types = webhook.events.as_ref().map_or("all".to_owned(), |events| events.len().to_string());
-    Check::ok(WEBHOOK, format!("enabled, subscribed to {types} types{besides}"))
+    let types = webhook.events.as_ref().map_or("all types".to_owned(), |events| count(events.len(), "type"));
+    Check::ok(WEBHOOK, format!("enabled, subscribed to {types}{besides}"))
 }
 
 /// What came of the last events: Resend tells of 30 days.

@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::{KeyType, StreamViewType, TableStatus, TimeToLiveStatus};
 use futures_util::future::join_all;
 use rebound::aws::describe;
+use rebound::policy::count::count;
 use rebound::store::tables::{TABLES, TTL_ATTRIBUTE, Table};
 
 use super::Check;
@@ -39,7 +40,7 @@ async fn one(place: &Place, table: &Table) -> Check {
     {
         return Check::fault(&title, "it has other keys than it must have", DEPLOY);
     }
-    let mut found = vec![format!("{} items", described.item_count().unwrap_or(0))];
+    let mut found = vec![count(described.item_count().unwrap_or(0), "item")];
     if table.has_stream {
         let stream = described.stream_specification().filter(|stream| stream.stream_enabled());
         match stream.and_then(|stream| stream.stream_view_type()) {

@@ -1,5 +1,6 @@
 //! What protect and engage have to do, and whether they keep up.
 
+use rebound::policy::count::count;
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::{Dimension, Statistic};
@@ -57,7 +58,7 @@ pub(super) async fn last_event(place: &Place, now: UnixMillis) -> Check {
     };
     let in_a_day: f64 = points.iter().filter(|(at, _)| *at >= now.minus(hours(24))).map(|(_, number)| number).sum();
     match points.iter().rev().find(|(_, number)| *number > 0.0) {
-        Some((at, _)) => Check::ok(EVENTS, format!("{}; {in_a_day} requests in 24 hours", ago(*at, now))),
+        Some((at, _)) => Check::ok(EVENTS, format!("{}; {} in 24 hours", ago(*at, now), count(in_a_day, "request"))),
         None if place.is_near() => Check::not_checked(EVENTS, "there are no metrics here"),
         None => Check::warning(
             EVENTS,
@@ -117,7 +118,8 @@ async fn mapping(place: &Place, function: &str, what: &str, lags: bool, now: Uni
     let lag = figures(place, function, "IteratorAge", Statistic::Maximum, (Duration::from_secs(900), 300), now).await;
     match lag.as_ref().map(|points| points.last()) {
         Ok(Some((_, age))) if *age > LONGEST_LAG.as_millis() as f64 => {
-            let found = format!("events wait for {} minutes, so brakes and alerts are late", (age / 60_000.0).round());
+            let found =
+                format!("events wait for {}, so brakes and alerts are late", count((age / 60_000.0).round(), "minute"));
             Check::fault(
                 what,
                 found,
@@ -163,7 +165,7 @@ async fn waiting(place: &Place, url: &str, what: &str, to_do: &str) -> Check {
     };
     match number.unwrap_or(0) {
         0 => Check::ok(what, "nothing"),
-        number => Check::fault(what, format!("{number} messages"), to_do),
+        number => Check::fault(what, count(number, "message"), to_do),
     }
 }
 
@@ -174,7 +176,7 @@ pub(super) async fn concurrency(place: &Place) -> Check {
         Ok(settings) => settings.account_limit.map_or(0, |limit| limit.concurrent_executions),
         Err(error) => return Check::not_checked(what, describe(&error)),
     };
-    let found = format!("{limit} functions may run at once");
+    let found = format!("{} may run at once", count(limit, "function"));
     if limit <= NEW_ACCOUNT {
         let to_do = "a campaign's webhooks come faster than that, and are answered 429 until Resend tries again: ask for 1,000, in Service Quotas, under AWS Lambda, Concurrent executions";
         return Check::warning(what, found, to_do);

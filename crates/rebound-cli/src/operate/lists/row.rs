@@ -1,5 +1,6 @@
 //! An entry of a list: the address in a line, and what else the line says.
 
+use rebound::policy::count::count;
 use rebound::resend::recipient::Recipient;
 use serde_json::{Map, Value};
 
@@ -59,8 +60,8 @@ pub(super) fn of_cells(cells: Vec<String>, column: usize, names: &[String]) -> R
     let surplus = cells.iter().skip(names.len()).filter(|cell| !cell.trim().is_empty()).count();
     if !names.is_empty() && surplus > 0 {
         return Err(format!(
-            "it has {} cells, and there are names for {}: is a separator in it not quoted?",
-            cells.len(),
+            "it has {}, and there are names for {}: is a separator in it not quoted?",
+            count(cells.len(), "cell"),
             names.len()
         ));
     }

@@ -25,7 +25,7 @@ pub struct Known {
 
 impl Known {
     /// Reads what the list says of everybody whom webhooks among these rows suppress or lift.
-    pub(super) async fn of(list: &List, rows: &[Item], now: UnixMillis) -> Result<Self, CallError> {
+    pub(in crate::operate) async fn of(list: &List, rows: &[Item], now: UnixMillis) -> Result<Self, CallError> {
         let table = Suppressions::new(list.calls.clone(), &list.suppressions);
         let concerned: BTreeSet<Recipient> = rows.iter().flat_map(concerned).collect();
         let mut known = Self { now, list: BTreeMap::new() };

@@ -16,7 +16,7 @@ use rebound::time::UnixMillis;
 use serde_json::{Map, Value};
 
 pub use self::follows::Known;
-use self::told::entry;
+pub(super) use self::told::entry;
 use super::audit;
 use super::scan::{Wanted, scan};
 use super::suppressions::List;
@@ -89,7 +89,7 @@ pub(super) fn recipients(event: &Event<'_>) -> Vec<Recipient> {
 }
 
 /// Whether a webhook is about an address.
-fn concerns(row: &Item, recipient: &Recipient) -> bool {
+pub(super) fn concerns(row: &Item, recipient: &Recipient) -> bool {
     if string(row, "kind") != RowKind::Event.as_str() {
         return false;
     }
@@ -100,7 +100,7 @@ fn concerns(row: &Item, recipient: &Recipient) -> bool {
 
 /// Of the rows of a partition those about an address: its webhooks, the verdicts about them, and what does not say that it is about
 /// somebody else.
-fn theirs(rows: Vec<Item>, recipient: &Recipient) -> Vec<Item> {
+pub(super) fn theirs(rows: Vec<Item>, recipient: &Recipient) -> Vec<Item> {
     let webhooks: BTreeSet<String> =
         rows.iter().filter(|row| concerns(row, recipient)).map(|row| string(row, "event").to_owned()).collect();
     let is_theirs = |row: &Item| match string(row, "kind") {

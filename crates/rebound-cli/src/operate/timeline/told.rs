@@ -16,7 +16,7 @@ use crate::operate::audit::Done as Noted;
 const LATE: i64 = 60 * 60 * 1_000;
 
 /// A row as an entry. `None`: it says nothing that is to be told.
-pub(super) fn entry(row: &Item, known: &Known) -> Option<Entry> {
+pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
     let millis = |name: &str| row.get(name).and_then(as_number).map(UnixMillis);
     let (about, key) = (string(row, "email_id").to_owned(), string(row, "event"));
     let kind = string(row, "kind");

@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use super::connect::World;
+use super::tail::Tail;
 use super::{Said, command};
 use crate::support::{Service, signed};
 
@@ -173,6 +174,9 @@ async fn no_command_prints_what_steers_a_terminal() {
         (vec!["timeline", "e1", "--json"], ""),
         (vec!["timeline", "--address", "ann@example.com", "--receipts"], ""),
         (vec!["timeline", odd], ""),
+        (vec!["tail", "--type", HOSTILE], ""),
+        (vec!["tail", "--address", HOSTILE], ""),
+        (vec!["tail", "--campaign", HOSTILE], ""),
         (vec!["campaigns"], ""),
         (vec!["campaigns", "--json"], ""),
         (vec!["campaigns", NAME], ""),
@@ -204,6 +208,33 @@ async fn no_command_prints_what_steers_a_terminal() {
     }
     assert!(harmful.is_empty(), "{harmful:#?}");
     assert!(missing.is_empty(), "commands that were not driven: {missing:?}");
+}
+
+#[tokio::test]
+async fn nothing_that_comes_in_live_steers_a_terminal() {
+    let service = harmed().await;
+    let mut rows = service.rows().await;
+    let mut running = Vec::new();
+    for arguments in [&[][..], &["--json"]] {
+        running.push((arguments, Tail::start(service.aws.variables(), arguments).await));
+    }
+    // Each row once more, as new ones are: under another key, and webhooks under another message.
+    let dynamodb = service.aws.clients().unwrap().dynamodb();
+    for row in &mut rows {
+        row.insert("email_id".to_owned(), AttributeValue::S(HOSTILE.to_owned()));
+        let put = dynamodb.put_item().table_name(service.aws.variable("EVENTS_TABLE").unwrap());
+        put.set_item(Some(row.clone())).send().await.unwrap();
+    }
+    let last = json!({ "email_id": "last", "event": "poison#1", "kind": "poison", "at": 1_795_439_100_000_i64, "problem": "the last" });
+    put(&service.aws, "EVENTS_TABLE", last).await;
+    for (arguments, mut tail) in running {
+        let mut stdout = String::new();
+        while !stdout.contains("the last") {
+            stdout += &(tail.next().await + "\n");
+        }
+        assert!(stdout.lines().count() >= 8 && stdout.contains("owned"), "{stdout:?}");
+        is_harmless(arguments, &Said { code: 0, stdout, stderr: String::new() });
+    }
 }
 
 #[tokio::test]

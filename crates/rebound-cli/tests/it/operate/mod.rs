@@ -15,6 +15,7 @@ mod scheduled;
 mod simulate;
 mod snippets;
 mod suppressions;
+mod tail;
 mod timeline;
 
 use std::collections::BTreeMap;
@@ -144,9 +145,19 @@ async fn the_help_of_every_command_says_what_it_is_for_and_more_than_its_options
     let all = command(&BTreeMap::new(), &["--help"], "").await.stdout;
     let commands = all.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
     let commands: Vec<&str> = commands.skip_while(|name| *name != "demo").take_while(|name| *name != "help").collect();
-    for name in
-        ["check", "suppressions", "timeline", "campaigns", "replay", "forget", "connect", "doctor", "simulate", "dev"]
-    {
+    for name in [
+        "check",
+        "suppressions",
+        "timeline",
+        "tail",
+        "campaigns",
+        "replay",
+        "forget",
+        "connect",
+        "doctor",
+        "simulate",
+        "dev",
+    ] {
         assert!(commands.contains(&name), "{name} of {commands:?}");
         let help = command(&BTreeMap::new(), &[name, "--help"], "").await.stdout;
         let (first, rest) = help.split_once("\n\n").unwrap();

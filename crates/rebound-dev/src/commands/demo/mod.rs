@@ -4,11 +4,14 @@ mod checks;
 mod contract;
 mod engage;
 mod mails;
+mod page;
 mod print;
 mod print_engage;
 mod protect;
 mod stage;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 
@@ -45,29 +48,33 @@ pub struct Arguments {
 /// # Errors
 /// It says what went wrong.
 pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let mut stage = Stage::set(arguments.dynamodb.as_deref()).await?;
+    let (contract, protect, engage, faults) = everything(arguments.claude_stub, arguments.dynamodb.as_deref()).await?;
+    if arguments.json {
+        print::json(&contract, &protect, &engage, &faults);
+    } else {
+        print::page(&contract, &protect, &engage, &faults).print();
+    }
+    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Everything that is shown, one part after another, and what is not as it should be.
+async fn everything(
+    claude_stub: bool,
+    dynamodb: Option<&str>,
+) -> Result<(contract::Report, protect::Report, Vec<engage::Report>, Vec<String>), Failure> {
+    let mut stage = Stage::set(dynamodb).await?;
     let contract = contract::show(&mut stage).await?;
     let protect = protect::show(&mut stage).await?;
     let stand_in = ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?;
-    let deciders = match (
-        arguments.claude_stub,
-        crate::commands::variable("ANTHROPIC_API_KEY").is_some_and(|key| !key.is_empty()),
-    ) {
-        (true, _) => vec![Who::StandIn(&stand_in)],
-        (false, true) => vec![Who::Claude],
-        (false, false) => vec![Who::Rules, Who::StandIn(&stand_in)],
-    };
+    let deciders =
+        match (claude_stub, crate::commands::variable("ANTHROPIC_API_KEY").is_some_and(|key| !key.is_empty())) {
+            (true, _) => vec![Who::StandIn(&stand_in)],
+            (false, true) => vec![Who::Claude],
+            (false, false) => vec![Who::Rules, Who::StandIn(&stand_in)],
+        };
     let mut engage = Vec::new();
     for who in deciders {
         engage.push(engage::show(&mut stage, who).await?);
     }
-    if arguments.json {
-        print::json(&contract, &protect, &engage, &stage.faults);
-    } else {
-        print::contract(&contract);
-        print::protect(&protect);
-        print_engage::engage(&engage);
-        print::verdict(&stage.faults);
-    }
-    Ok(if stage.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok((contract, protect, engage, std::mem::take(&mut stage.faults)))
 }

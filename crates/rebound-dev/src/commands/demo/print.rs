@@ -2,32 +2,60 @@
 
 use std::time::Duration;
 
-use comfy_table::Color;
 use rebound::message::alert::{Kind, Severity};
+use rebound::policy::numbers::{BrakePolicy, Limit};
 use rebound::store::suppressions::Stored;
 use rebound::store::{Item, row};
 use serde_json::json;
 
 use super::contract::{self, fault, suppressed};
-use super::engage;
 use super::mails::{LARGE, SMALL};
+use super::page::Page;
 use super::protect::{self, Standing};
 use super::stage::string;
 use super::steps::Step;
-use crate::output::{self, Cell};
+use super::{engage, print_engage};
+use crate::output::{Cell, Color, Column, Table, count};
 
-/// How wide a table may be whose texts may be long.
-const WIDE: u16 = 130;
+/// What to do after the demo.
+const NEXT: &str = "
+Next: keep it running, and try it yourself.
+  make dev                      # the whole service in one process
+In another terminal:
+  make install                  # puts the command `rebound` into your path
+  rebound tail --local          # what comes in, and what is done about it, live
+And in a third:
+  rebound sample email.bounced --post http://127.0.0.1:9000/
+  rebound suppressions list --local
+`make deploy` puts it into your AWS account.";
 
-pub(super) fn table<C: Into<Cell>>(header: &[&str], rows: impl IntoIterator<Item = impl IntoIterator<Item = C>>) {
-    output::table_of_width(Some(WIDE), header, rows);
-    println!();
+/// All that the demo shows.
+pub(super) fn page(
+    contract: &contract::Report,
+    protect: &protect::Report,
+    engage: &[engage::Report],
+    faults: &[String],
+) -> Page {
+    let mut page = Page::default();
+    of_contract(&mut page, contract);
+    of_protect(&mut page, protect);
+    print_engage::engage(&mut page, engage);
+    verdict(&mut page, faults);
+    page
 }
 
 /// What `receive` answered and stored.
-pub(super) fn contract(report: &contract::Report) {
-    println!("receive: every request, and what is stored because of it.");
-    let rows = report.steps.iter().map(|(step, seen)| {
+fn of_contract(page: &mut Page, report: &contract::Report) {
+    page.say("receive: every request, and what is stored because of it.");
+    let columns = [
+        Column::text("came in"),
+        Column::number("answered"),
+        Column::text(""),
+        Column::number("ms").least(2),
+        Column::text("stored"),
+        Column::number("bytes").least(1),
+    ];
+    page.table(Table::new(columns).with(report.steps.iter().map(|(step, seen)| {
         let answer: serde_json::Value = serde_json::from_str(&seen.answer).unwrap_or_default();
         let word =
             answer.get("status").or_else(|| answer.get("error")).and_then(|word| word.as_str()).unwrap_or_default();
@@ -42,13 +70,13 @@ pub(super) fn contract(report: &contract::Report) {
             Cell::new(stored.map_or("", |row| string(row, "kind"))),
             Cell::new(stored.map_or(String::new(), |row| row::item_size(row).to_string())),
         ]
-    });
-    table(&["came in", "answered", "", "ms", "stored", "bytes"], rows);
+    })));
 
-    println!("receive: who must not be written to any more, in the same transaction.");
+    page.say("receive: who must not be written to any more, in the same transaction.");
     let mut items: Vec<&Item> = report.suppressions.iter().collect();
     items.sort_by_key(|item| string(item, "recipient"));
-    let rows = items.into_iter().map(|item| {
+    let columns = [Column::text("recipient"), Column::text("do not send, because"), Column::text("lifted")];
+    page.table(Table::new(columns).with(items.into_iter().map(|item| {
         let known = Stored::from_item(item.clone()).suppression;
         let because: Vec<&str> = known.reasons().map(|reason| reason.as_str()).collect();
         let lifted = known.records.iter().filter(|(_, record)| record.lifted.is_some() && !record.stands());
@@ -56,23 +84,50 @@ pub(super) fn contract(report: &contract::Report) {
         let color = if because.is_empty() { Color::Green } else { Color::Red };
         let because = if because.is_empty() { "(nothing: send)".to_owned() } else { because.join(", ") };
         [Cell::new(string(item, "recipient")), Cell::new(because).fg(color), Cell::new(lifted.join(", "))]
-    });
-    table(&["recipient", "do not send, because", "lifted"], rows);
+    })));
 
     let mut times: Vec<Duration> = report.steps.iter().map(|(_, seen)| seen.took).collect();
     times.sort_unstable();
     let median = times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1000.0;
-    println!("{} requests, median {median:.1} ms, {} rows stored.\n", times.len(), stored(report));
+    let (requests, rows) = (count(times.len(), "request"), count(stored(report), "row"));
+    page.lines(format!("{requests}, median {median:.1} ms, {rows} stored.\n"));
 }
 
 fn stored(report: &contract::Report) -> usize {
     report.steps.iter().filter(|(step, _)| step.is_first_to_be_stored()).count()
 }
 
+/// The limits that pause, as the policy has them, and which of them the demo's campaign meets.
+fn limits() -> String {
+    let of = |limit: &Limit| {
+        let rate = (limit.rate * 1e4).round() / 1e2;
+        format!("{rate} % where {} or more were delivered ({} at least)", limit.of, count(limit.least, "complaint"))
+    };
+    let mut limits = BrakePolicy::default().complaint_limits;
+    limits.sort_by_key(|limit| std::cmp::Reverse(limit.of));
+    let limits: Vec<String> = limits.iter().map(of).collect();
+    format!(
+        "Complaints pause a campaign at {}. This campaign is small: the last limit is its own.",
+        limits.join(", and at ")
+    )
+}
+
 /// What `protect` made of it.
-pub(super) fn protect(report: &protect::Report) {
-    println!("protect, from the events table's stream: campaign {LARGE}, as a sender reads it after each complaint.");
-    let rows = report.brake.iter().map(|standing| {
+fn of_protect(page: &mut Page, report: &protect::Report) {
+    page.say(format!(
+        "protect, from the events table's stream: campaign {LARGE}, as a sender reads it after each complaint. {}",
+        limits()
+    ));
+    let columns = [
+        Column::text("after"),
+        Column::number("delivered"),
+        Column::number("bounced").least(2),
+        Column::number("complained"),
+        Column::text("status"),
+        Column::number("volume"),
+        Column::text("because").least(1),
+    ];
+    page.table(Table::new(columns).with(report.brake.iter().map(|standing| {
         let reason = standing.reason.split([';', '(']).next().unwrap_or_default().trim();
         [
             Cell::new(&standing.after),
@@ -83,31 +138,31 @@ pub(super) fn protect(report: &protect::Report) {
             Cell::new(standing.volume),
             Cell::new(reason),
         ]
-    });
-    table(&["after", "delivered", "bounced", "complained", "status", "volume", "because"], rows);
+    })));
 
-    println!("A mailbox that is full: three soft bounces suppress it for 30 days.");
-    let rows = report.soft_bounces.iter().map(|known| {
+    page.say("A mailbox that is full: three soft bounces suppress it for 30 days.");
+    let columns = [Column::number("soft bounces"), Column::text("do not send, because"), Column::text("until")];
+    page.table(Table::new(columns).with(report.soft_bounces.iter().map(|known| {
         let because = if known.reasons.is_empty() { "(nothing: send)".to_owned() } else { known.reasons.join(", ") };
         [Cell::new(known.bounces), Cell::new(because), Cell::new(known.until.as_deref().unwrap_or_default())]
-    });
-    table(&["soft bounces", "do not send, because", "until"], rows);
+    })));
 
-    println!(
-        "protect, by its clock: what becomes of both campaigns, and of a mail that was sent two hours before, if nothing"
+    page.say(
+        "protect, by its clock: what becomes of both campaigns, and of a mail that was sent two hours before, if nothing \
+         more comes in. A mail that was delayed and then arrived is never mentioned.",
     );
-    println!("more comes in. A mail that was delayed and then arrived is never mentioned.");
-    let rows = report.ticks.iter().map(|tick| {
+    let columns = [Column::text("later"), Column::text(LARGE), Column::text(SMALL), Column::text("told")];
+    page.table(Table::new(columns).with(report.ticks.iter().map(|tick| {
         let [large, small] = [&tick.large, &tick.small].map(|standing| {
             let text = format!("{} {}", standing.status, standing.volume);
             Cell::new(text).fg(color_of(&standing.status))
         });
         [Cell::new(tick.later), large, small, Cell::new(tick.published.join("\n"))]
-    });
-    table(&["later", LARGE, SMALL, "told"], rows);
+    })));
 
-    println!("Every alert that was published, in order.");
-    let rows = report.alerts.iter().map(|alert| {
+    page.say("Every alert that was published, in order.");
+    let columns = [Column::text("severity"), Column::text("kind"), Column::text("title"), Column::text("id").least(1)];
+    page.table(Table::new(columns).with(report.alerts.iter().map(|alert| {
         let color = match alert.severity {
             Severity::Info => Color::Green,
             Severity::Warning => Color::Yellow,
@@ -116,23 +171,36 @@ pub(super) fn protect(report: &protect::Report) {
         let id: String = alert.id.rsplit('-').next().unwrap_or_default().chars().take(8).collect();
         let severity = Cell::new(alert.severity.as_str()).fg(color);
         [severity, Cell::new(alert.kind.as_str()), Cell::new(&alert.title), Cell::new(id)]
-    });
-    table(&["severity", "kind", "title", "id"], rows);
+    })));
 
-    println!("No storm, and no complaint is missing.");
-    let rows = report.told.iter().map(|told| {
+    page.say("No storm, and no complaint is missing.");
+    let columns = [
+        Column::text("campaign"),
+        Column::number("complaints counted"),
+        Column::number("told one by one"),
+        Column::number("told in digests"),
+    ];
+    page.table(Table::new(columns).with(report.told.iter().map(|told| {
         [told.campaign.clone(), told.counted.to_string(), told.one_by_one.to_string(), told.in_digests.to_string()]
-    });
-    table(&["campaign", "complaints counted", "told one by one", "told in digests"], rows);
+    })));
 
     if let Some(alert) =
         report.alerts.iter().find(|alert| alert.kind == Kind::Brake && alert.severity == Severity::Critical)
     {
-        println!("As a person gets it:\n    {}\n", alert.text.replace('\n', "\n    "));
+        page.say("As a person gets it:");
+        page.quote(&alert.text);
     }
 
-    println!("The whole stream again, in other batches, some of them twice: nothing may change.");
-    let rows = report.redeliveries.iter().map(|again| {
+    page.say("The whole stream again, in other batches, some of them twice: nothing may change.");
+    let columns = [
+        Column::text("delivered again"),
+        Column::number("shards"),
+        Column::number("records"),
+        Column::number("and repeated"),
+        Column::number("items changed"),
+        Column::number("alerts"),
+    ];
+    page.table(Table::new(columns).with(report.redeliveries.iter().map(|again| {
         [
             again.when.to_owned(),
             again.shards.to_string(),
@@ -141,14 +209,17 @@ pub(super) fn protect(report: &protect::Report) {
             format!("{} of {}", again.changed, again.items),
             again.published.to_string(),
         ]
-    });
-    table(&["delivered again", "shards", "records", "and repeated", "items changed", "alerts"], rows);
+    })));
 
     let queue = &report.queue;
-    println!(
-        "{} events posted. {} opens and clicks, handed on to the queue: {} messages, and with the redeliveries {}, of which {} differ.",
-        report.posted, queue.opens_and_clicks, queue.sent_at_first, queue.sent_in_the_end, queue.different
-    );
+    page.say(format!(
+        "{} posted. {} opens and clicks, handed on to the queue: {}, and with the redeliveries {}, of which {} differ.",
+        count(report.posted, "event"),
+        queue.opens_and_clicks,
+        count(queue.sent_at_first, "message"),
+        queue.sent_in_the_end,
+        queue.different
+    ));
 }
 
 fn status(standing: &Standing) -> Cell {
@@ -164,12 +235,13 @@ fn color_of(status: &str) -> Color {
 }
 
 /// Whether everything is as it should be.
-pub(super) fn verdict(faults: &[String]) {
+fn verdict(page: &mut Page, faults: &[String]) {
     if faults.is_empty() {
-        println!("Everything is as the contract says.");
+        page.say("Everything is as the contract says.");
     } else {
-        println!("NOT as the contract says:\n- {}", faults.join("\n- "));
+        page.lines(format!("NOT as the contract says:\n- {}", faults.join("\n- ")));
     }
+    page.lines(NEXT);
 }
 
 /// All of it, for programs.

@@ -1,16 +1,16 @@
 //! What the demo prints of verdicts and decisions.
 
-use comfy_table::Color;
 use rebound::message::decision::{Done, receipt};
 
 use super::engage::Report;
-use super::print::table;
-use crate::output::Cell;
+use super::page::Page;
+use crate::output::{Cell, Color, Column, Table, count};
 
 /// Who it was, what was decided, and one receipt.
-pub(super) fn engage(reports: &[Report]) {
+pub(super) fn engage(page: &mut Page, reports: &[Report]) {
     if let Some(report) = reports.first() {
-        println!("engage, from the queue: who opened or clicked, by the email's own timeline.");
+        page.say("engage, from the queue: who opened or clicked, by the email's own timeline.");
+        let columns = ["who", "what", "verdict", "because"].map(Column::text);
         let rows = report.judged.iter().map(|judged| {
             let color = match judged.verdict.as_str() {
                 "human" => Color::Green,
@@ -24,10 +24,17 @@ pub(super) fn engage(reports: &[Report]) {
                 Cell::new(judged.reasons.join("\n")),
             ]
         });
-        table(&["who", "what", "verdict", "because"], rows);
+        page.table(Table::new(columns).with(rows));
     }
     for report in reports {
-        println!("engage: what is decided about campaign {}, by {}.", report.campaign, report.who_decides);
+        page.say(format!("engage: what is decided about campaign {}, by {}.", report.campaign, report.who_decides));
+        let columns = [
+            Column::text("who"),
+            Column::text("event").least(1),
+            Column::text("chosen"),
+            Column::text("because"),
+            Column::text("done"),
+        ];
         let rows = report.decisions.iter().map(|decision| {
             let (done, color) = match &decision.done {
                 Done::FollowupProposed => ("a follow-up is proposed".to_owned(), Color::Green),
@@ -43,21 +50,21 @@ pub(super) fn engage(reports: &[Report]) {
                 Cell::new(done).fg(color),
             ]
         });
-        table(&["who", "event", "chosen", "because", "done"], rows);
+        page.table(Table::new(columns).with(rows));
     }
     let Some(report) = reports.last() else { return };
     if let Some(kept) = &report.receipt {
-        println!("The receipt of one of them, as it is kept in the email's partition:\n");
-        println!("    {}\n", receipt::told(kept).replace('\n', "\n    "));
+        page.say("The receipt of one of them, as it is kept in the email's partition:");
+        page.quote(receipt::told(kept));
     }
-    println!(
-        "{} opens and clicks, {} verdicts, {} decisions, {} published. Every message handed over once more: {} items changed, {} published.",
+    page.say(format!(
+        "{} opens and clicks, {}, {}, {} published. Every message handed over once more: {} changed, {} published.",
         report.opens_and_clicks,
-        report.verdicts,
-        report.decided,
+        count(report.verdicts, "verdict"),
+        count(report.decided, "decision"),
         report.published,
-        report.changed_by_repetition,
+        count(report.changed_by_repetition, "item"),
         report.published_by_repetition
-    );
-    println!();
+    ));
+    page.lines("");
 }

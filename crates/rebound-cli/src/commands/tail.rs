@@ -1,0 +1,231 @@
+//! `rebound tail`: what comes in, and what is done about it, live.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use rebound::policy::count::count;
+use rebound::resend::campaign::Campaign;
+use rebound::resend::event::EventType;
+use rebound::resend::recipient::Recipient;
+use rebound_cli::operate::place::Place;
+use rebound_cli::operate::tail::{Filter, KINDS, Line, Seen, Tail};
+use rebound_dev::commands::Failure;
+use rebound_dev::output::{hanging, moment, shown};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::commands::place::PlaceArguments;
+use crate::commands::timeline::as_json;
+
+/// Pause between two looks at the stream of a Rebound on this machine.
+const NEAR_PAUSE: Duration = Duration::from_millis(200);
+
+/// The same, of a stack: long, since the stream has its two readers already.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// First and longest pause after AWS has said that the stream is read too often.
+const SLOWED_PAUSES: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(60)];
+
+/// How long looks may fail, one after another, before that is the end: a laptop may lose its network for a moment.
+const FAILING: Duration = Duration::from_secs(30);
+
+/// The same on this machine, where a Rebound that is gone is gone.
+const NEAR_FAILING: Duration = Duration::from_secs(2);
+
+/// Price of a read of the stream, in US dollars, in us-east-1: <https://aws.amazon.com/dynamodb/pricing/on-demand/>. The first 2.5 million
+/// in a month are free.
+const USD_A_READ: f64 = 0.02 / 100_000.0;
+
+/// Longest name of a kind of line that is common.
+const KIND: usize = 22;
+
+/// Show what comes in and what is done about it, live, a line each.
+///
+/// A line for each webhook, with what it does to the list of suppressions; and for what follows: what was counted, the brake, suppressions
+/// for soft bounces, verdicts, decisions, alerts, changes by hand. It begins now, and Ctrl-C ends it; `rebound timeline` has what was before.
+///
+/// It reads the stream of the events table once in two seconds (dynamodb:DescribeTable, DescribeStream, GetShardIterator, GetRecords: 0.02
+/// dollars for 100,000 reads, after 2.5 million a month that are free), and what a line needs of the other tables (dynamodb:GetItem, Query):
+/// for each campaign that webhooks come in of, three calls every five seconds. The stream has two readers already, as many as AWS promises
+/// to serve: where it is busy, tail waits, and protect may be served later for a moment. So don't let it run for days. The functions log
+/// nothing more for it.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only lines of these types, separated by commas: types of events, or counted, brake, suppressed, verdict, decision, alert, quarantine,
+    /// poison, audit
+    #[arg(long = "type", value_name = "TYPES", value_delimiter = ',', value_parser = types(), hide_possible_values = true)]
+    types: Vec<String>,
+    /// Only what is about this campaign
+    #[arg(long, value_name = "NAME")]
+    campaign: Option<String>,
+    /// Only what is about this address
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<String>,
+    /// Print JSON, an object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
+}
+
+fn types() -> PossibleValuesParser {
+    PossibleValuesParser::new(EventType::ALL.iter().map(|known| known.as_str()).chain(KINDS))
+}
+
+/// What was shown so far.
+#[derive(Default)]
+struct Shown {
+    webhooks: usize,
+    lines: usize,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let named = |name: &String| Campaign::new(name).ok_or("that is no name of a campaign");
+    let read = |text: &String| Recipient::parse(text).ok_or("that is no address; write it as ann@example.com");
+    let filter = Filter {
+        types: arguments.types.clone(),
+        campaign: arguments.campaign.as_ref().map(named).transpose()?,
+        recipient: arguments.address.as_ref().map(read).transpose()?,
+    };
+    let place = arguments.place.find().await?;
+    let mut tail = Tail::start(&place, filter).await?;
+    eprintln!("{}", begin(&place, tail.shards()));
+    let mut so_far = Shown::default();
+    let ended = tokio::select! {
+        ended = follow(arguments.json, &place, &mut tail, &mut so_far) => ended,
+        signal = tokio::signal::ctrl_c() => signal.map_err(Failure::from),
+    };
+    let (webhooks, lines) = (count(so_far.webhooks, "webhook"), count(so_far.lines, "line"));
+    eprintln!("Ended: {webhooks} came in, {lines} shown.");
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+/// What is said once, before the first line.
+fn begin(place: &Place, shards: usize) -> String {
+    let ends = "Ctrl-C ends it";
+    if place.is_near() {
+        return format!("What comes in from now on, and what is done about it. {ends}.");
+    }
+    let reads = shards as f64 * 3_600.0 / PAUSE.as_secs_f64();
+    format!(
+        "What comes in to {} from now on, and what is done about it. {ends}.\nIt reads {} of the stream every {} s: {:.4} dollars an hour at \
+         most, and what it looks up. protect reads the stream too: where AWS slows both down, tail waits.",
+        place.stack(),
+        count(shards, "shard"),
+        PAUSE.as_secs(),
+        reads * USD_A_READ,
+    )
+}
+
+/// Looks until looking fails for too long.
+async fn follow(json: bool, place: &Place, tail: &mut Tail<'_>, so_far: &mut Shown) -> Result<(), Failure> {
+    let (pause, may_fail) = if place.is_near() { (NEAR_PAUSE, NEAR_FAILING) } else { (PAUSE, FAILING) };
+    let [first, longest] = SLOWED_PAUSES;
+    let mut slowed_pause = first;
+    let mut failing: Option<Instant> = None;
+    loop {
+        match tail.look().await {
+            Ok(seen) => {
+                if failing.take().is_some() {
+                    eprintln!("It can be read again.");
+                }
+                print(json, &seen, so_far);
+                match &seen.slowed {
+                    Some(why) => {
+                        eprintln!(
+                            "AWS slows the readers of the stream down; the next look is in {} s: {}",
+                            slowed_pause.as_secs(),
+                            shown(why)
+                        );
+                        sleep(slowed_pause).await;
+                        slowed_pause = (slowed_pause * 2).min(longest);
+                    }
+                    None => {
+                        slowed_pause = first;
+                        sleep(pause).await;
+                    }
+                }
+            }
+            Err(error) => {
+                let since = *failing.get_or_insert_with(|| {
+                    eprintln!("{}; trying again for {} s", shown(&error.to_string()), may_fail.as_secs());
+                    Instant::now()
+                });
+                if since.elapsed() >= may_fail {
+                    return Err(error.into());
+                }
+                sleep(pause).await;
+            }
+        }
+    }
+}
+
+fn print(json: bool, seen: &Seen, so_far: &mut Shown) {
+    so_far.webhooks += seen.webhooks;
+    so_far.lines += seen.lines.len();
+    for line in &seen.lines {
+        if json {
+            println!("{}", line_json(line));
+        } else {
+            let (first, text) = words(line);
+            hanging(&first, &text);
+        }
+    }
+}
+
+fn line_json(line: &Line) -> serde_json::Value {
+    let mut fields = as_json(&line.entry);
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("campaign".to_owned(), json!(line.campaign));
+    }
+    fields
+}
+
+/// A line for people: when and what, and the rest.
+fn words(line: &Line) -> (String, String) {
+    let entry = &line.entry;
+    let at = moment(entry.received_at.unwrap_or(entry.at));
+    let time = at.split_once(' ').map_or(at.as_str(), |(_, time)| time);
+    let first = format!("{time}  {:KIND$}  ", shown(&entry.what));
+    let campaign = line.campaign.as_ref().map(|campaign| shown(campaign.as_str()));
+    let is_of_list = matches!(entry.what.as_str(), "suppressed" | "audit");
+    let about = match campaign {
+        Some(campaign) if campaign == entry.about => format!("  [campaign {campaign}]"),
+        Some(campaign) => format!("  [{}, campaign {campaign}]", shown(&entry.about)),
+        None if entry.about.is_empty() || is_of_list => String::new(),
+        None => format!("  [{}]", shown(&entry.about)),
+    };
+    (first, format!("{}{about}", shown(&entry.text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rebound::time::UnixMillis;
+    use rebound_cli::operate::timeline::Entry;
+    use serde_json::Map;
+
+    use super::*;
+
+    #[test]
+    fn a_line_says_when_what_and_about_which_email_and_campaign() {
+        let at = UnixMillis::parse("2026-11-23T13:05:00Z").unwrap();
+        let entry = |what: &str, about: &str| Entry {
+            at,
+            received_at: Some(at.plus(Duration::from_secs(2))),
+            what: what.to_owned(),
+            text: "to ann@example.com: a\nb".to_owned(),
+            about: about.to_owned(),
+            fields: Map::new(),
+        };
+        let said = |what: &str, about: &str, campaign: Option<&str>| {
+            let (first, text) = words(&Line { entry: entry(what, about), campaign: campaign.and_then(Campaign::new) });
+            first + &text
+        };
+        let email = said("email.sent", "e1", Some("launch"));
+        assert_eq!(email, "13:05:02  email.sent              to ann@example.com: a b  [e1, campaign launch]");
+        assert!(said("counted", "launch", Some("launch")).ends_with("  [campaign launch]"));
+        assert!(said("email.sent", "e1", None).ends_with("  [e1]"));
+        assert!(said("suppressed", "ann@example.com", None).ends_with(": a b"));
+    }
+}

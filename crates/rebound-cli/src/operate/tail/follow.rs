@@ -1,0 +1,238 @@
+//! What is done about webhooks in tables without a stream: looked up while webhooks come in that bring it about.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rebound::policy::brake::{Brake, Status};
+use rebound::policy::count::count;
+use rebound::policy::counting::{Counter, Figures};
+use rebound::policy::soft_bounce::soft_bounced;
+use rebound::policy::suppression::Reason;
+use rebound::resend::campaign::Campaign;
+use rebound::resend::event::Event;
+use rebound::resend::recipient::Recipient;
+use rebound::store::suppressions::Suppressions;
+use rebound::time::{UnixMillis, days};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::TailError;
+use crate::operate::campaigns;
+use crate::operate::place::Place;
+use crate::operate::suppressions::List;
+use crate::operate::timeline::Entry;
+
+/// Time after a webhook in which its effects are looked for: protect takes a minute at most to gather a batch.
+const FOLLOWED_FOR: Duration = Duration::from_secs(180);
+
+/// Campaigns, and addresses, that are followed at a time: those of the last webhooks.
+const MAX_FOLLOWED: usize = 20;
+
+/// The window of the brake.
+const WINDOW_DAYS: u32 = 7;
+
+/// A campaign, as it was when it was looked at last.
+#[derive(Debug)]
+struct Standing {
+    last_webhook: UnixMillis,
+    counted: Option<Figures>,
+    brake: Option<Brake>,
+}
+
+/// Somebody to whom an email bounced softly.
+#[derive(Debug)]
+struct Bounced {
+    last_webhook: UnixMillis,
+    /// How they were suppressed for earlier bounces when the webhook was seen: until when, if they were.
+    before: Option<Until>,
+}
+
+/// When a suppression ends. `None`: never.
+type Until = Option<UnixMillis>;
+
+/// What is followed.
+#[derive(Debug)]
+pub(super) struct Followed {
+    campaigns: BTreeMap<Campaign, Standing>,
+    bounced: BTreeMap<Recipient, Bounced>,
+    pause: Duration,
+    next: Instant,
+}
+
+impl Followed {
+    /// Follows nothing yet, and later looks with this pause.
+    pub(super) fn new(pause: Duration) -> Self {
+        Self { campaigns: BTreeMap::new(), bounced: BTreeMap::new(), pause, next: Instant::now() }
+    }
+
+    /// A webhook of a campaign came in.
+    pub(super) fn campaign(&mut self, campaign: &Campaign, now: UnixMillis) {
+        let fresh = Standing { last_webhook: now, counted: None, brake: None };
+        self.campaigns.entry(campaign.clone()).or_insert(fresh).last_webhook = now;
+        while self.campaigns.len() > MAX_FOLLOWED {
+            let oldest = self.campaigns.iter().min_by_key(|(_, standing)| standing.last_webhook);
+            let Some(oldest) = oldest.map(|(campaign, _)| campaign.clone()) else { break };
+            self.campaigns.remove(&oldest);
+        }
+    }
+
+    /// A webhook came in that is perhaps a soft bounce: whoever it is about is followed.
+    pub(super) async fn soft_bounce(
+        &mut self,
+        list: &List,
+        event: &Event<'_>,
+        now: UnixMillis,
+    ) -> Result<(), TailError> {
+        for recipient in soft_bounced(event) {
+            if self.bounced.len() >= MAX_FOLLOWED {
+                break;
+            }
+            // protect may have been faster than this look: what this very email brought about is new.
+            let suppressed = suppressed(list, &recipient, now).await?;
+            let before = suppressed.filter(|(email, _)| *email != event.email_id()).map(|(_, until)| until);
+            self.bounced.insert(recipient, Bounced { last_webhook: now, before });
+        }
+        Ok(())
+    }
+
+    /// Looks, if it is time.
+    pub(super) async fn look(
+        &mut self,
+        place: &Place,
+        list: &List,
+        now: UnixMillis,
+    ) -> Result<Vec<(Entry, Option<Campaign>)>, TailError> {
+        if Instant::now() < self.next {
+            return Ok(Vec::new());
+        }
+        let mut entries = Vec::new();
+        let since = now.minus(days(WINDOW_DAYS));
+        for (campaign, standing) in &mut self.campaigns {
+            let table = place.table("CAMPAIGNS_TABLE");
+            let Some(known) = campaigns::one(&list.calls, table, campaign, since).await? else { continue };
+            let total = known.total();
+            if let Some((text, fields)) = counted(standing.counted.as_ref(), &total) {
+                entries.push((made("counted", campaign.as_str(), now, text, fields), Some(campaign.clone())));
+            }
+            standing.counted = Some(total);
+            let brake = known.state.map(|state| state.brake);
+            if let Some((text, fields)) = brake.as_ref().and_then(|brake| changed(standing.brake.as_ref(), brake)) {
+                entries.push((made("brake", campaign.as_str(), now, text, fields), Some(campaign.clone())));
+            }
+            standing.brake = brake;
+        }
+        for (recipient, bounced) in &mut self.bounced {
+            let suppressed = suppressed(list, recipient, now).await?.map(|(_, until)| until);
+            if let Some(until) = suppressed.filter(|until| bounced.before != Some(*until)) {
+                bounced.before = Some(until);
+                let until = until.map(UnixMillis::to_text);
+                let text = format!(
+                    "{recipient} is suppressed as {}{}",
+                    Reason::SoftBounce.as_str(),
+                    until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default()
+                );
+                let fields = json!({ "reason": Reason::SoftBounce.as_str(), "until": until, "recipients": [recipient.as_str()] });
+                entries.push((made("suppressed", recipient.as_str(), now, text, fields), None));
+            }
+        }
+        let is_fresh = |at: UnixMillis| now.0 - at.0 < FOLLOWED_FOR.as_millis() as i64;
+        self.campaigns.retain(|_, standing| is_fresh(standing.last_webhook));
+        self.bounced.retain(|_, bounced| is_fresh(bounced.last_webhook));
+        self.next = Instant::now() + self.pause;
+        Ok(entries)
+    }
+}
+
+fn made(what: &str, about: &str, at: UnixMillis, text: String, fields: Value) -> Entry {
+    let fields = match fields {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    Entry { at, received_at: None, what: what.to_owned(), text, about: about.to_owned(), fields }
+}
+
+/// The email for which an address is suppressed for soft bounces, and until when. `None`: it is not.
+async fn suppressed(
+    list: &List,
+    recipient: &Recipient,
+    now: UnixMillis,
+) -> Result<Option<(Option<String>, Until)>, TailError> {
+    let table = Suppressions::new(list.calls.clone(), &list.suppressions);
+    let standing = table.find(recipient.as_str()).await?.map(|stored| stored.standing(now)).unwrap_or_default();
+    let of_bounces = standing.into_iter().find(|standing| standing.reason == Reason::SoftBounce.as_str());
+    Ok(of_bounces.map(|standing| (standing.email_id, standing.until)))
+}
+
+/// What was counted, with how much more it is than before. `None`: no more than before.
+fn counted(before: Option<&Figures>, now: &Figures) -> Option<(String, Value)> {
+    let more = |counter: Counter| now.get(counter) - before.map_or(0, |before| before.get(counter));
+    let counters: Vec<Counter> = Counter::ALL.iter().copied().filter(|counter| now.get(*counter) > 0).collect();
+    if !counters.iter().any(|counter| more(*counter) != 0) {
+        return None;
+    }
+    let told = |counter: &Counter| {
+        let (number, more) = (now.get(*counter), more(*counter));
+        let more = if before.is_some() && more != 0 { format!(" ({more:+})") } else { String::new() };
+        format!("{number} {}{more}", counter.as_str().replace('_', " "))
+    };
+    let text =
+        format!("{}, in {}", counters.iter().map(told).collect::<Vec<_>>().join(", "), count(WINDOW_DAYS, "day"));
+    let totals: Map<String, Value> =
+        counters.iter().map(|counter| (counter.as_str().to_owned(), json!(now.get(*counter)))).collect();
+    Some((text, json!({ "days": WINDOW_DAYS, "totals": totals })))
+}
+
+/// The brake, if it is another than before. Before anything was known it is taken to have been open.
+fn changed(before: Option<&Brake>, now: &Brake) -> Option<(String, Value)> {
+    let was = before.map_or((Status::Open, 1.0), |brake| (brake.status, brake.volume));
+    if was == (now.status, now.volume) {
+        return None;
+    }
+    let volume = (now.volume * 10_000.0).round() / 100.0;
+    let text = format!("{}: {volume} % may be sent; {}", now.status.as_str(), now.reason);
+    let until = now.until.map(UnixMillis::to_text);
+    Some((text, json!({ "status": now.status, "volume": now.volume, "reason": now.reason, "until": until })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(numbers: &[(Counter, i64)]) -> Figures {
+        let mut figures = Figures::default();
+        numbers.iter().for_each(|(counter, number)| figures.add(*counter, *number));
+        figures
+    }
+
+    #[test]
+    fn what_was_counted_is_told_with_how_much_more_it_is_and_only_if_it_is_more() {
+        let first = figures(&[(Counter::Sent, 5), (Counter::Delivered, 3)]);
+        let text = |before, now| counted(before, now).map(|(text, _)| text);
+        assert_eq!(text(None, &first).unwrap(), "5 sent, 3 delivered, in 7 days", "nobody knows what is new of it");
+        assert_eq!(text(Some(&first), &first), None);
+        let more = figures(&[(Counter::Sent, 5), (Counter::Delivered, 4), (Counter::BouncedHard, 1)]);
+        assert_eq!(text(Some(&first), &more).unwrap(), "5 sent, 4 delivered (+1), 1 bounced hard (+1), in 7 days");
+        assert_eq!(text(None, &Figures::default()), None);
+    }
+
+    #[test]
+    fn a_brake_is_told_when_it_changes() {
+        let open = Brake { status: Status::Open, volume: 1.0, reason: String::new(), until: None, warning: None };
+        let slowed =
+            Brake { status: Status::Slowed, volume: 0.0625, reason: "4 complaints".to_owned(), ..open.clone() };
+        assert_eq!(changed(None, &open), None);
+        assert_eq!(changed(None, &slowed).unwrap().0, "slowed: 6.25 % may be sent; 4 complaints");
+        assert_eq!(changed(Some(&slowed), &slowed), None);
+        assert!(changed(Some(&slowed), &open).unwrap().0.starts_with("open: 100 %"));
+    }
+
+    #[test]
+    fn of_many_campaigns_those_of_the_last_webhooks_are_followed() {
+        let mut followed = Followed::new(Duration::ZERO);
+        for number in 0..30 {
+            followed.campaign(&Campaign::new(&format!("c{number}")).unwrap(), UnixMillis(number));
+        }
+        assert_eq!(followed.campaigns.len(), MAX_FOLLOWED);
+        assert!(followed.campaigns.values().all(|standing| standing.last_webhook.0 >= 10));
+    }
+}

@@ -1,0 +1,28 @@
+//! What the demo shows, whole.
+
+use super::everything;
+use super::print::page;
+use crate::output::wrap;
+
+#[tokio::test]
+async fn every_table_of_the_demo_is_good_at_every_width_and_it_ends_with_a_next_step() {
+    let (contract, protect, engage, faults) = everything(false, None).await.unwrap();
+    assert_eq!(faults, Vec::<String>::new());
+    let page = page(&contract, &protect, &engage, &faults);
+    assert!(page.tables().count() > 10, "{} tables", page.tables().count());
+    for table in page.tables() {
+        assert_eq!(table.faults(), Vec::<String>::new(), "{}", table.render(80, false));
+    }
+    let [texts, as_it_is] = page.texts();
+    let wide = as_it_is.lines().filter(|line| line.chars().count() > 80);
+    assert_eq!(wide.collect::<Vec<_>>(), Vec::<&str>::new(), "lines that are printed as they are");
+    assert!(wrap(&texts, 80).iter().all(|line| line.chars().count() <= 80));
+    assert!(as_it_is.contains("Next: ") && as_it_is.contains("rebound tail --local"), "the next step");
+    // Which limit is which: the large one is README's, the small one is the demo's.
+    assert!(
+        texts.contains("at 0.3 % where 1000 or more were delivered (10 complaints at least), and at 1 % where 200"),
+        "{texts}"
+    );
+    assert!(protect.brake.iter().any(|standing| standing.reason.contains("where 1 % pauses")), "{:?}", protect.brake);
+    assert!(!texts.contains(" 1 events") && !texts.contains(" 1 requests"));
+}
