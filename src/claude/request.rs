@@ -1,20 +1,20 @@
-//! What Claude is asked: a text that stays the same, so that it can be cached, four tools, and the facts as JSON.
+//! The Claude request: a constant text that can be cached, four tools, and the facts as JSON.
 
 use serde_json::{Value, json};
 
 use crate::policy::answer::{self, Token};
 
-/// The most tokens of an answer. One of the longest allowed follow-ups has about 700.
+/// Maximum number of tokens in a response. A follow-up of the maximum length has about 700.
 const MAX_TOKENS: u32 = 1_024;
 
-/// The same for models that think first, whether they are told to or not: what they think counts too.
+/// Maximum number of tokens for models that always think first: thinking tokens count too.
 const MAX_TOKENS_THINKING: u32 = 8_192;
 
-/// The longest guide, in characters.
+/// Maximum length of the guide, in characters.
 pub const MAX_GUIDE: usize = 8_000;
 
-/// Models that can't be forced to use a tool, nor told not to think: they are asked to, and their answer is checked as any other
-/// (<https://platform.claude.com/docs/en/build-with-claude/thinking>).
+/// Models that can't be forced to use a tool, and whose thinking can't be disabled. They are asked to use one, and
+/// their response is checked like any other (<https://platform.claude.com/docs/en/build-with-claude/thinking>).
 const THINKING: [&str; 4] = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-fable", "claude-mythos"];
 
 const SYSTEM: &str = "\
@@ -46,16 +46,16 @@ that an open or a click was seen.
 - do_nothing: the rest.
 When in doubt, do less.";
 
-/// A question, ready to be asked.
+/// A request that is ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
-    /// The body of the request.
+    /// Body of the request.
     pub body: Vec<u8>,
-    /// The most tokens that the answer may have.
+    /// Maximum number of tokens in the response.
     pub max_tokens: u32,
 }
 
-/// The question about these facts. `guide` is the sender's own words: who they are, and what a good follow-up is.
+/// Builds the request about `facts`. `guide` is the sender's own text: who they are, and what a good follow-up is.
 pub fn question(model: &str, guide: &str, facts: &Value, tokens: &[Token]) -> Question {
     let thinks = THINKING.iter().any(|name| model.starts_with(name));
     let max_tokens = if thinks { MAX_TOKENS_THINKING } else { MAX_TOKENS };
@@ -77,7 +77,7 @@ pub fn question(model: &str, guide: &str, facts: &Value, tokens: &[Token]) -> Qu
     } else {
         json!({
             "tool_choice": { "type": "any", "disable_parallel_tool_use": true },
-            // A tool can't be forced while it thinks, and some models think unless they are told not to.
+            // A tool can't be forced while the model thinks, and some models think by default.
             "thinking": { "type": "disabled" },
         })
     };
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_before_the_facts_is_the_same_for_every_question_and_ends_with_the_guide() {
+    fn the_system_prompt_is_constant_and_ends_with_the_guide() {
         let text = |guide: &str| asked("claude-haiku-5-5", guide)["system"][0]["text"].as_str().unwrap().to_owned();
         assert!(text("We sell bulbs.").ends_with("The sender's own guide:\nWe sell bulbs."));
         assert!(text(&"x".repeat(20_000)).chars().count() < 12_000);

@@ -1,4 +1,4 @@
-//! The tools that Claude is offered, of which it must call one.
+//! Tools offered to Claude. Claude must call exactly one.
 
 use serde_json::{Value, json};
 use strum::{EnumString, IntoStaticStr, VariantArray};
@@ -12,13 +12,13 @@ pub(super) enum Tool {
     /// Propose a follow-up.
     #[strum(serialize = "schedule_followup")]
     ScheduleFollowup,
-    /// Only note the interest.
+    /// Record the engagement only.
     #[strum(serialize = "log_engagement")]
     LogEngagement,
-    /// Leave it to a person.
+    /// Leave the decision to a person.
     #[strum(serialize = "hand_to_human")]
     HandToHuman,
-    /// Nothing.
+    /// Do nothing.
     #[strum(serialize = "do_nothing")]
     DoNothing,
 }
@@ -26,17 +26,17 @@ pub(super) enum Tool {
 impl Tool {
     const ALL: &[Self] = Self::VARIANTS;
 
-    /// The tool's name in the request and in the answer.
+    /// Returns the tool's name in the request and the response.
     pub(super) fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The tool of this name.
+    /// Returns the tool with this name.
     pub(super) fn named(name: &str) -> Option<Self> {
         name.parse().ok()
     }
 
-    /// The fields of its input, all of them required.
+    /// Returns the fields of the tool's input, all of them required.
     pub(super) const fn fields(self) -> &'static [&'static str] {
         match self {
             Self::ScheduleFollowup => &["to", "subject", "message", "send_after_hours", "campaign_id", "reason"],
@@ -104,13 +104,13 @@ fn property(field: &str, tokens: &[Token]) -> Value {
     }
 }
 
-/// The definitions of the tools, for `tools` of a request: four; where there are no tokens, and so nobody to write to, the three
-/// that write to nobody.
+/// Returns the tool definitions for `tools` of a request. Without tokens there is no recipient, so the tool that sends
+/// is left out.
 ///
-/// Strict, so that the API itself keeps to the fields and their types; a strict schema has no way to say lengths and ranges, so
-/// those stand in the descriptions
-/// (<https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations>). Everything is checked
-/// again in the answer.
+/// The definitions are strict, so that the API enforces the fields and their types. A strict schema has no lengths and
+/// ranges, so the descriptions state them
+/// (<https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations>). Everything is
+/// checked again in the answer.
 pub fn tools(tokens: &[Token]) -> Value {
     let offered = Tool::ALL.iter().copied().filter(|tool| !tokens.is_empty() || *tool != Tool::ScheduleFollowup);
     offered.map(|tool| tool.definition(tokens)).collect()

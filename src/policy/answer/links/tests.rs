@@ -170,7 +170,7 @@ fn another_scheme_than_http_and_https_is_found() {
 fn a_fault_shows_the_link_and_no_more_than_that() {
     assert_eq!(
         links("go to evil.com/x now").unwrap_err().to_string(),
-        "links to a host that the mail itself does not link to: “evil.com/x”"
+        "links to a host that the email itself does not link to: “evil.com/x”"
     );
     let long = format!("evil.com/{}", "x".repeat(10_000));
     assert!(links(&long).unwrap_err().to_string().chars().count() < 130);
