@@ -79,9 +79,9 @@ async fn no_delay_is_out_of_bounds() {
     };
     let mut cases: Vec<Case> = [-1e300, -4.0, -0.0, 0.0, 1e-300, 0.99, 168.001, 169.0, 1e6, 1e300, f64::MAX]
         .into_iter()
-        .map(|hours| of(json!(hours), "is not from 1 to 168"))
+        .map(|hours| of(json!(hours), "is not between 1 and 168"))
         .collect();
-    cases.push(of(json!(u64::MAX), "is not from 1 to 168"));
+    cases.push(of(json!(u64::MAX), "is not between 1 and 168"));
     for delay in [json!("soon"), json!("4"), json!("4h"), json!(null), json!(true), json!([4]), json!({ "hours": 4 })] {
         cases.push(of(delay, "must be a number"));
     }
@@ -152,7 +152,7 @@ async fn no_field_is_missing_too_long_or_of_another_type() {
         cases.push(case(
             format!("the interest {interest:?}"),
             tool("log_engagement", input),
-            Refused("is no interest"),
+            Refused("is not an interest"),
         ));
     }
     for campaign in ["summer", "Spring", "spring ", "", "*", "spring,summer", "mallory@evil.example"] {
