@@ -48,9 +48,9 @@ impl Tool {
     const fn description(self) -> &'static str {
         match self {
             Self::ScheduleFollowup => {
-                "Propose one follow-up mail to one recipient of this mail. It is checked, and sent only if all checks pass."
+                "Propose one follow-up email to one recipient of this email. It is checked, and sent only if all checks pass."
             }
-            Self::LogEngagement => "Note how interested the person seems to be, and write to nobody.",
+            Self::LogEngagement => "Record how interested the person seems to be, and send nothing.",
             Self::HandToHuman => "Leave the decision to a person, for instance because it is delicate or promising.",
             Self::DoNothing => "Do nothing: the event says nothing about a person's interest.",
         }
@@ -73,33 +73,33 @@ impl Tool {
     }
 }
 
-const PLAIN: &str = "no @, no markup, no emoji, and no link but to a host that the mail itself links to";
-const NO_TOKEN: &str = "and no recipient token (such as r1), as nobody is called that";
+const PLAIN: &str = "no @, no markup, no emoji, and no link except to a host that the email itself links to";
+const NO_TOKEN: &str = "and no recipient token (such as r1), because it is not a name";
 
 fn property(field: &str, tokens: &[Token]) -> Value {
     let text = |description: String| json!({ "type": "string", "description": description });
     match field {
         "to" => {
-            json!({ "type": "string", "enum": tokens, "description": "The token of the one recipient to write to." })
+            json!({ "type": "string", "enum": tokens, "description": "The token of the one recipient." })
         }
         "subject" => text(format!(
             "The subject, one line of 1 to {SUBJECT_CHARS} characters of plain text: {PLAIN}; {NO_TOKEN}."
         )),
         "message" => text(format!(
-            "The whole text of the mail, 1 to {MESSAGE_CHARS} characters of plain text. Line breaks are fine; {PLAIN}; {NO_TOKEN}."
+            "The whole text of the email, 1 to {MESSAGE_CHARS} characters of plain text. Line breaks are fine; {PLAIN}; {NO_TOKEN}."
         )),
         "send_after_hours" => json!({
             "type": "number",
-            "description": "How many hours from now to send it: at least 1, at most the longest delay that is allowed.",
+            "description": "Number of hours from now until it is sent: at least 1, at most the maximum delay in the facts.",
         }),
-        "campaign_id" => text("The campaign of this mail, exactly as it was given.".to_owned()),
+        "campaign_id" => text("The campaign of this email, exactly as it was given.".to_owned()),
         "interest" => json!({
             "type": "string",
             "enum": ["low", "medium", "high"],
             "description": "How interested the person seems to be.",
         }),
         _ => text(format!(
-            "Why, for the people who look after this: one line of 1 to {REASON_CHARS} characters; {PLAIN}."
+            "The reason, for the sender's team: one line of 1 to {REASON_CHARS} characters; {PLAIN}."
         )),
     }
 }
