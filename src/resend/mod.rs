@@ -2,7 +2,7 @@
 //!
 //! - [`signature`]: Standard Webhooks verification.
 //! - [`signed`]: signed webhooks, as Svix sends them.
-//! - [`event`]: events.
+//! - [`event`]: events and their fields.
 //! - [`recipient`]: addresses in their normalized form, the key of all data about a recipient.
 //! - [`campaign`]: an email's campaign, and the hour of its creation.
 //! - [`json`]: JSON text as Resend writes it.
