@@ -49,9 +49,10 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes
 	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target -- \
 		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
-lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, dependencies, the template, the questions to Claude, README's code, the demo on another engine, the stand-ins by others' packages
+lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, vocabulary, dependencies, the template, the questions to Claude, README's code, the demo on another engine, the stand-ins by others' packages
 	cargo fmt --check
 	scripts/arrows.py
+	scripts/words.py
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --lib $(FUNCTIONS) -- -D warnings
 	scripts/linked_crates.py --check

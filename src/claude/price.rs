@@ -47,7 +47,7 @@ impl Price {
     }
 
     /// Returns the maximum cost of a request with this body. A token has at least one byte, and all input may be
-    /// written to the cache.
+    /// charged as a cache write.
     pub fn most(&self, body_bytes: usize, max_tokens: u32) -> NanoUsd {
         let input = (body_bytes as f64 + ADDED_TOKENS) * CACHE_WRITE;
         self.usd(input, f64::from(max_tokens))
