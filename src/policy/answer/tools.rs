@@ -98,9 +98,7 @@ fn property(field: &str, tokens: &[Token]) -> Value {
             "enum": ["low", "medium", "high"],
             "description": "How interested the person seems to be.",
         }),
-        _ => text(format!(
-            "The reason, for the sender's team: one line of 1 to {REASON_CHARS} characters; {PLAIN}."
-        )),
+        _ => text(format!("The reason, for the sender's team: one line of 1 to {REASON_CHARS} characters; {PLAIN}.")),
     }
 }
 
