@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_named() {
+    fn an_invalid_variable_is_named() {
         for (name, value) in [
             ("CLAUDE_CONCURRENCY", "0"),
             ("CLAUDE_CONCURRENCY", "many"),

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_makes_no_sense_is_named() {
+    fn a_missing_or_invalid_variable_is_named() {
         assert_eq!(read(&[]).unwrap_err(), ConfigError::NoSecret);
         assert_eq!(read(&[("RESEND_WEBHOOK_SECRET", "whsec_")]).unwrap_err(), ConfigError::Secret(SecretError::Empty));
         for days in ["34", "0", "-1", "many", "1e3"] {
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn events_stay_90_days_unless_told_otherwise() {
+    fn events_are_kept_90_days_by_default() {
         assert_eq!(read(&[("WEBHOOK_SECRET_ARN", "arn")]).unwrap().retention_days, 90);
         assert_eq!(read(&[("WEBHOOK_SECRET_ARN", "arn"), ("RETENTION_DAYS", "35")]).unwrap().retention_days, 35);
     }

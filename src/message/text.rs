@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_break_parts_words_and_what_steers_goes() {
+    fn a_line_break_becomes_a_space_and_controls_are_removed() {
         assert_eq!(one_line("mailbox\nfull"), "mailbox full");
         assert_eq!(one_line("mailbox \r\n\tfull"), "mailbox full");
         assert_eq!(one_line("one\u{85}two\u{2028}three\u{b}four"), "one two three four");
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_out_is_written_as_in_json() {
+    fn unsafe_characters_are_escaped_as_in_json() {
         assert_eq!(escaped("plain\ntext"), "plain\ntext");
         assert_eq!(escaped("\u{1b}[31m\u{9b}\u{202e}\u{e0041}\r"), "\\u001b[31m\\u009b\\u202e\\udb40\\udc41\\u000d");
     }

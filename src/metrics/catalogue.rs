@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_there_once_and_each_says_what_it_tells() {
+    fn a_name_is_unique_and_each_has_a_description() {
         let names: BTreeSet<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
         assert_eq!(names.len(), METRICS);
         for (index, metric) in Metric::ALL.iter().enumerate() {

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn to_names_whom_it_is_about_in_every_shape() {
+    fn the_recipient_in_to_is_found_in_every_shape() {
         for to in [
             json!(["ann@example.com"]),
             json!("ann@example.com"),
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_the_diagnosis_says_whom_it_is_about() {
+    fn of_several_recipients_the_reply_mentions_the_right_one() {
         let about = |code: &str| {
             concerned(json!({ "to": ["one@example.com, two@bücher.example"], "bounce": { "diagnosticCode": code } }))
         };

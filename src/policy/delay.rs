@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_to_another_tells_since_when_it_waits() {
+    fn a_delivery_to_another_shows_the_start_of_the_wait() {
         let delayed = ("email.delivery_delayed", "25T10:00:00", ann());
         let bobs = ("email.delivered", "25T09:00:00", json!(["bob@example.com"]));
         let waits_since_then = Verdict::Wait(at("26T09:00:00"));
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_delayed_email_within_seven_days_is_news() {
+    fn a_second_delayed_email_within_seven_days_needs_an_alert() {
         let delay = |email: &str, first: i64, last: i64| Delayed {
             email_id: email.to_owned(),
             first: UnixMillis(first * HOUR),

@@ -81,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn a_person_who_comes_back_or_clicks_much_is_left_to_a_person() {
+    fn strong_engagement_is_left_to_a_person() {
         for (links, days) in [(1, 2), (3, 1), (9, 9)] {
             assert!(matches!(decided(true, true, links, days), Choice::HandToHuman { .. }), "{links} {days}");
         }
     }
 
     #[test]
-    fn the_rules_never_write_to_anybody() {
+    fn the_rules_never_propose_a_followup() {
         for clicked in [false, true] {
             for human in [false, true] {
                 for links in 0..5 {

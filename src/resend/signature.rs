@@ -150,17 +150,17 @@ pub enum SignatureError {
     #[error("malformed header: svix-signature holds no signature of version v1")]
     MalformedSignature,
     /// No signature matches any of the secrets.
-    #[error("wrong signature: the message was changed, or signed with another secret than this endpoint's")]
+    #[error("wrong signature: the webhook was changed, or signed with a secret of another endpoint")]
     WrongSignature,
     /// The signature is right, but too old.
-    #[error("stale: correctly signed, but {age_seconds} s ago, and at most {TOLERANCE_SECONDS} s are accepted")]
+    #[error("stale: the signature is correct, but {age_seconds} s old; at most {TOLERANCE_SECONDS} s are accepted")]
     TooOld {
         /// Seconds between the timestamp and now.
         age_seconds: i64,
     },
     /// The signature is right, but too far in the future.
     #[error(
-        "stale: correctly signed, but {ahead_seconds} s ahead of this clock, and at most {TOLERANCE_SECONDS} s are accepted"
+        "stale: the signature is correct, but {ahead_seconds} s ahead of this clock; at most {TOLERANCE_SECONDS} s are accepted"
     )]
     TooNew {
         /// Seconds between now and the timestamp.

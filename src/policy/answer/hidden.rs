@@ -1,7 +1,7 @@
 //! Invisible characters.
 
 /// Returns true if a character is invisible, or changes how the text around it is read. Such characters are line and
-/// paragraph separators, bidi controls, zero-width characters, variation selectors, fillers, tags, and unassigned ones.
+/// paragraph separators, bidi controls, zero-width characters, variation selectors, fillers, tags, and characters without an agreed meaning.
 /// Control characters are not included.
 ///
 /// The set is Unicode's `Default_Ignorable_Code_Point`

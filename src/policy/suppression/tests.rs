@@ -277,7 +277,7 @@ fn lifting_one_reason_leaves_the_others() {
 }
 
 #[test]
-fn an_item_expires_only_where_nothing_permanent_stands() {
+fn an_item_with_a_permanent_reason_never_expires() {
     let until = UnixMillis(5_000);
     let lapsing = Change {
         effect: Effect::Suppress(Grounds { until: Some(until), ..Grounds::default() }),

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_named_only_when_it_stands_alone() {
+    fn only_a_whole_address_is_mentioned() {
         for text in [
             "ann@example.com",
             "smtp; 550 5.1.1 <Ann@Example.com>: user unknown",
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_a_domain_are_looked_for() {
+    fn both_forms_of_a_domain_are_found() {
         for address in ["ann@bücher.example", "ann@xn--bcher-kva.example"] {
             for text in [
                 "550 <ann@xn--bcher-kva.example>: unknown",

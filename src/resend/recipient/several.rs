@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_nobody_clearly_counts_as_somebody() {
+    fn an_invalid_address_in_a_text_counts_as_a_recipient() {
         for (text, expected) in [
             ("", &[][..]),
             ("not an address", &[]),

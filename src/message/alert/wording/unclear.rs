@@ -101,7 +101,7 @@ mod tests {
 
     /// Alert ids are made of these words: other words would send the same alerts again.
     #[test]
-    fn the_words_are_what_they_were() {
+    fn the_words_in_ids_never_change() {
         use Unclear::{Bounced, BouncedSoftly, Complained, Listed, Skipped, Unsubscribed};
         let all = [Bounced, BouncedSoftly, Complained, Skipped, Unsubscribed, Listed];
         let words = [

@@ -37,7 +37,7 @@ fn ordinary_prose_has_no_links() {
 }
 
 #[test]
-fn a_link_to_an_own_host_may_stand() {
+fn a_link_to_an_own_host_is_allowed() {
     for text in [
         "https://own.example",
         "http://own.example/a/b.html?x=1&y=2#top",

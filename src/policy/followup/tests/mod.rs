@@ -124,7 +124,7 @@ fn what_may_be_decided_says_which_guards_it_passed() {
 }
 
 #[test]
-fn events_that_are_not_eligible_are_never_decided_about() {
+fn no_decision_is_made_about_an_ineligible_event() {
     let event = |at| decided(|facts| facts.event_at = at).map(drop);
     assert_eq!(event(ago(48 * HOUR)), Ok(()));
     assert_eq!(event(ago(48 * HOUR + 1)), Err(NeverDecided::EventTooOld));
