@@ -53,9 +53,10 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes
 	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target -- \
 		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
-lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-lambda $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, dependencies, the template and how it is deployed, the pages and their code, the questions to Claude, the demo on another engine, the stand-ins by others' packages
+lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-lambda $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, vocabulary, dependencies, the template and how it is deployed, the pages and their code, the questions to Claude, the demo on another engine, the stand-ins by others' packages
 	cargo fmt --check
 	scripts/arrows.py
+	scripts/words.py
 	scripts/test_links.py --quiet
 	scripts/links.py
 	cargo clippy --workspace --all-targets -- -D warnings

@@ -1,4 +1,4 @@
-//! Where Claude's key comes from: the environment, else a secret in Secrets Manager, that only `engage` may read.
+//! Source of Claude's API key: the environment, or else a secret in Secrets Manager that only `engage` may read.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::aws::secret::{Manager, Secret};
 
-/// How often the secret is read again at most, by the function.
+/// Minimum time between two reads of the secret by the function.
 pub const INTERVAL: Duration = Duration::from_secs(60);
 
 /// A key of the Messages API. Never printed.
@@ -17,7 +17,7 @@ pub const INTERVAL: Duration = Duration::from_secs(60);
 pub struct ApiKey(HeaderValue);
 
 impl ApiKey {
-    /// Reads a key. `None` if it is empty, or can't be one.
+    /// Parses a key. Returns `None` if the text is empty or is not a valid header value.
     pub fn parse(text: &str) -> Option<Self> {
         let mut value = HeaderValue::from_str(text.trim()).ok().filter(|value| !value.is_empty())?;
         value.set_sensitive(true);
@@ -35,19 +35,19 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// The secret's JSON. Fields of others are left alone.
+/// The secret's JSON. Other fields are ignored.
 #[derive(Deserialize)]
 struct SecretJson {
     #[serde(rename = "ANTHROPIC_API_KEY", default)]
     anthropic_api_key: Option<String>,
 }
 
-/// The key that a secret holds. It is read when it is needed, and at most once in `interval`.
+/// Returns a source that reads the key from a secret: on first use, and then at most once per `interval`.
 pub fn from_manager(client: Client, arn: String, interval: Duration) -> Secret<ApiKey> {
     Secret::from_manager(Manager::new(client, arn, interval, parse))
 }
 
-/// A secret that holds none is none: there is no key, and Claude is not asked.
+/// Reads the key from the secret's text. Without one there is no key, and the built-in rules decide.
 fn parse(text: &str) -> Result<Option<ApiKey>, String> {
     let json: Option<SecretJson> = serde_json::from_str(text).ok();
     Ok(json.and_then(|json| ApiKey::parse(&json.anthropic_api_key?)))

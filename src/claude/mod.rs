@@ -1,8 +1,9 @@
-//! Claude's Messages API (<https://platform.claude.com/docs/en/api/messages>): one question, one answer, and what a failure means.
+//! Claude's Messages API (<https://platform.claude.com/docs/en/api/messages>): one request, one response, and the
+//! meaning of each error.
 //!
-//! - [`request`]: what is asked, word for word.
-//! - [`price`]: what it costs.
-//! - [`key`]: where the key comes from.
+//! - [`request`]: the text of the request.
+//! - [`price`]: the cost of a request.
+//! - [`key`]: the source of the key.
 
 pub mod key;
 pub mod price;
@@ -24,62 +25,63 @@ pub const VERSION: &str = "2023-06-01";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an answer may take. It is usually there after two seconds; under load it can take half a minute.
+/// Maximum time for a response. Usually it takes two seconds; under load it can take half a minute.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// The largest answer that is read, in bytes. One of 1,024 tokens has a few thousand.
+/// Maximum size of a response that is read, in bytes. A response of 1,024 tokens has a few thousand bytes.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// The longest wait that an answer may ask for.
+/// Maximum wait that a `retry-after` header can ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// Why there is no answer.
+/// A failed Claude request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// It may pass: too many requests, overload, a broken connection.
+    /// A retry may help: too many requests, overload, or a broken connection.
     #[error("{why}")]
     Passing {
-        /// What happened.
+        /// The cause, for logs.
         why: String,
-        /// How long it asked us to wait.
+        /// Wait that the API asked for, if any.
         retry_after: Option<Duration>,
-        /// Whether it costs something all the same.
+        /// Possible cost of the failed request.
         charge: Charge,
     },
-    /// There was no answer in time. It may still be paid for.
-    #[error("Claude gave no answer in time")]
+    /// No response arrived in time. The request may still be charged.
+    #[error("Claude did not respond in time")]
     TimedOut,
-    /// The key is missing, wrong, or may not do this.
+    /// The key is missing, invalid, or lacks a permission.
     #[error("{0}")]
     Key(String),
-    /// It will never be answered.
+    /// A retry never helps.
     #[error("{0}")]
     Never(String),
 }
 
-/// What a question without an answer costs.
+/// Cost of a request without a usable response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charge {
-    /// Nothing: it never arrived, or was refused.
+    /// Nothing: the request never arrived, or was rejected.
     Nothing,
-    /// It may have been answered, and the answer was lost.
+    /// Unknown: Claude may have responded, and the response was lost.
     Unknown,
 }
 
-/// The Messages API at one address.
+/// A client of the Messages API at one base URL.
 #[derive(Clone, Debug)]
 pub struct Claude {
     client: reqwest::Client,
     url: String,
-    /// So many questions at once; Lambda's own bound is how many functions read the queue, each of which asks one at a time.
+    /// Limits concurrent requests in this process. Lambda limits how many functions read the queue, and each sends one
+    /// request at a time.
     places: Arc<Semaphore>,
 }
 
 impl Claude {
-    /// The API at `base_url`, asked `at_once` questions at most.
+    /// Creates a client of the API at `base_url` with at most `at_once` concurrent requests.
     ///
     /// # Errors
-    /// No TLS can be had.
+    /// TLS can't be set up.
     pub fn new(base_url: &str, at_once: usize) -> Result<Self, reqwest::Error> {
         let client =
             crate::claude::web::builder().connect_timeout(CONNECT_TIMEOUT).pool_idle_timeout(Duration::from_secs(30));
@@ -91,14 +93,11 @@ impl Claude {
         })
     }
 
-    /// Asks once, and answers the body of the answer. All of it takes `timeout` at most, the wait for a place too.
-    ///
-    /// # Errors
-    /// There is none.
+    /// Sends one request and returns the body of the response. `timeout` also includes the wait for a free slot.
     pub async fn ask(&self, key: &ApiKey, body: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, Failure> {
         let until = Instant::now() + timeout;
         let Ok(place) = tokio::time::timeout_at(until, self.places.acquire()).await else {
-            let why = "too many others were asking Claude".to_owned();
+            let why = "too many concurrent Claude requests".to_owned();
             return Err(Failure::Passing { why, retry_after: None, charge: Charge::Nothing });
         };
         let _place = place.map_err(|error| Failure::Never(error.to_string()))?;
@@ -117,7 +116,7 @@ impl Claude {
         }
         match status {
             StatusCode::OK => match error_kind(&read) {
-                // A proxy on the way, or an answer that had begun, may hold an error all the same.
+                // A proxy may send an error with status 200, and so may a response that had already begun.
                 Some(kind) => Err(refused(status_of(&kind), retry_after, &read)),
                 None => Ok(read),
             },
@@ -126,19 +125,19 @@ impl Claude {
     }
 }
 
-/// A request that got no answer.
+/// Returns the error for a request that got no response.
 fn lost(error: &reqwest::Error) -> Failure {
     let (what, charge) = if error.is_connect() {
         ("no connection to Claude", Charge::Nothing)
     } else if error.is_timeout() {
         return Failure::TimedOut;
     } else {
-        ("the connection to Claude broke", Charge::Unknown)
+        ("the connection to Claude was lost", Charge::Unknown)
     };
     Failure::Passing { why: what.to_owned(), retry_after: None, charge }
 }
 
-/// A request that was answered with an error (<https://platform.claude.com/docs/en/api/errors>).
+/// Returns the error for an error response (<https://platform.claude.com/docs/en/api/errors>).
 fn refused(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Failure {
     let code = status.as_u16();
     let kind = error_kind(body).filter(|kind| !kind.is_empty()).map(|kind| format!(", {kind}")).unwrap_or_default();
@@ -150,7 +149,8 @@ fn refused(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Fa
     }
 }
 
-/// What kind of error a body says that it is; empty where it doesn't name one. `None`: it is no error.
+/// Returns the error type in a response body, or an empty string if the error has no known type. Returns `None` if the
+/// body is not an error.
 pub fn error_kind(body: &[u8]) -> Option<String> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     let text = |pointer| body.pointer(pointer).and_then(serde_json::Value::as_str);
@@ -159,13 +159,15 @@ pub fn error_kind(body: &[u8]) -> Option<String> {
     {
         return None;
     }
-    // One of a few words; the message beside it may repeat what was asked, which is no business of a log.
+    // The type is one of a few words. The message beside it may repeat personal data of the request, which must not be
+    // logged.
     let kind = text("/error/type").unwrap_or_default();
     let is_word = kind.len() <= 40 && kind.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     Some(if is_word { kind.to_owned() } else { String::new() })
 }
 
-/// The status that belongs to a kind of error (<https://platform.claude.com/docs/en/api/errors>). One that is not known may pass.
+/// Returns the HTTP status of an error type (<https://platform.claude.com/docs/en/api/errors>). An unknown type counts
+/// as transient.
 fn status_of(kind: &str) -> StatusCode {
     match kind {
         "invalid_request_error" => StatusCode::BAD_REQUEST,
@@ -180,7 +182,8 @@ fn status_of(kind: &str) -> StatusCode {
     }
 }
 
-/// How long to wait, in seconds (<https://platform.claude.com/docs/en/api/rate-limits>).
+/// Returns the wait that the response asks for; the header is in seconds
+/// (<https://platform.claude.com/docs/en/api/rate-limits>).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT)))
@@ -191,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_error_means_is_told_by_its_status() {
+    fn the_status_decides_the_meaning_of_an_error() {
         let of = |status: u16, body: &str| refused(StatusCode::from_u16(status).unwrap(), None, body.as_bytes());
         let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
         assert_eq!(of(529, overloaded).to_string(), "Claude answered 529, overloaded_error");
@@ -205,7 +208,7 @@ mod tests {
             assert!(matches!(of(never, ""), Failure::Never(_)), "{never}");
         }
         let told = of(400, r#"{"error":{"type":"ann@example.com wrote\n"}}"#).to_string();
-        assert_eq!(told, "Claude answered 400", "words of outsiders are not repeated");
+        assert_eq!(told, "Claude answered 400", "external text is not repeated");
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! What a question costs (<https://platform.claude.com/docs/en/about-claude/pricing>).
+//! Cost of a Claude request (<https://platform.claude.com/docs/en/about-claude/pricing>).
 
 use crate::policy::answer::Usage;
 use crate::policy::money::NanoUsd;
 use crate::policy::numbers::ClaudePolicy;
 
-/// Beginnings of model names, and US dollars for a million tokens of input and of output, as of November 2026. The first that fits counts.
+/// Prefixes of model names, with US dollars per million input and output tokens, as of November 2026. The first prefix
+/// that matches counts.
 const PRICES: [(&str, f64, f64); 12] = [
     ("claude-haiku-5", 0.10, 0.50),
     ("claude-haiku", 1.0, 5.0),
@@ -20,37 +21,39 @@ const PRICES: [(&str, f64, f64); 12] = [
     ("", 15.0, 75.0),
 ];
 
-/// To write to the cache costs this much of what input costs; to read from it costs a tenth.
+/// Cost of a cache write and of a cache read, as multiples of the input price.
 const CACHE_WRITE: f64 = 1.25;
 const CACHE_READ: f64 = 0.1;
 
-/// What the API adds to a question with tools, in tokens, and a good deal more.
+/// Upper bound of the tokens that the API adds to a request with tools.
 const ADDED_TOKENS: f64 = 1_000.0;
 
-/// What tokens of a model cost.
+/// Token prices of a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Price {
-    /// US dollars for a million tokens of input.
+    /// US dollars per million input tokens.
     pub input_usd: f64,
-    /// US dollars for a million tokens of output.
+    /// US dollars per million output tokens.
     pub output_usd: f64,
 }
 
 impl Price {
-    /// The price of a model: as policy says, else as it is known. One that is not known is taken for the dearest.
+    /// Returns the price of a model: from the policy, or else from the built-in list. An unknown model gets the highest
+    /// price.
     pub fn of(model: &str, policy: &ClaudePolicy) -> Self {
         let known = PRICES.iter().find(|(name, ..)| model.starts_with(name));
         let (input, output) = known.map_or((15.0, 75.0), |(_, input, output)| (*input, *output));
         Self { input_usd: policy.input_usd.unwrap_or(input), output_usd: policy.output_usd.unwrap_or(output) }
     }
 
-    /// The most that a question of so many bytes can cost: a token is at least one byte, and all of it may be written to the cache.
+    /// Returns the maximum cost of a request with this body. A token has at least one byte, and all input may be
+    /// charged as a cache write.
     pub fn most(&self, body_bytes: usize, max_tokens: u32) -> NanoUsd {
         let input = (body_bytes as f64 + ADDED_TOKENS) * CACHE_WRITE;
         self.usd(input, f64::from(max_tokens))
     }
 
-    /// What an answer cost.
+    /// Returns the cost of a response.
     pub fn cost(&self, usage: &Usage) -> NanoUsd {
         let input = usage.input_tokens as f64
             + usage.cache_creation_input_tokens as f64 * CACHE_WRITE
@@ -68,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_model_costs_what_its_family_costs_and_an_unknown_one_the_most() {
+    fn a_model_has_its_familys_price_and_an_unknown_the_highest() {
         let policy = ClaudePolicy::default();
         let of = |model: &str| (Price::of(model, &policy).input_usd, Price::of(model, &policy).output_usd);
         assert_eq!(of("claude-haiku-5-5"), (0.10, 0.50));
@@ -82,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_question_costs_is_never_more_than_what_was_reserved() {
+    fn a_request_never_costs_more_than_was_reserved() {
         let price = Price::of("claude-haiku-5-5", &ClaudePolicy::default());
         let usage = |input, output| Usage {
             input_tokens: input,

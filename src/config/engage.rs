@@ -1,4 +1,4 @@
-//! What `engage` is told by its environment.
+//! Environment variables of `engage`.
 
 use super::ConfigError;
 use crate::policy::followup::{AllowedCampaigns, FollowupMode, Zone};
@@ -6,24 +6,24 @@ use crate::policy::money::NanoUsd;
 use crate::policy::numbers::Policy;
 use crate::resend::campaign::CampaignTags;
 
-/// The model that is asked unless another is named.
+/// Default of `ANTHROPIC_MODEL`.
 pub const DEFAULT_MODEL: &str = "claude-haiku-5-5";
 
-/// Where Claude is asked unless another address is named.
+/// Default of `ANTHROPIC_BASE_URL`.
 pub const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
 
 const DEFAULT_CONCURRENCY: usize = 4;
 
 const DEFAULT_BUDGET_USD: f64 = 1.0;
 
-/// Where Claude's key comes from.
+/// Source of Claude's key.
 #[derive(Clone, PartialEq, Eq)]
 pub enum KeyPlace {
     /// `ANTHROPIC_API_KEY`.
     Environment(crate::claude::key::ApiKey),
     /// `API_KEYS_ARN`: a secret in Secrets Manager.
     Manager(String),
-    /// There is none: the written rules decide.
+    /// No key is configured: the built-in rules decide.
     Nowhere,
 }
 
@@ -37,7 +37,7 @@ impl std::fmt::Debug for KeyPlace {
     }
 }
 
-/// What `engage` is told by its environment.
+/// Configuration of `engage`.
 #[derive(Clone, Debug)]
 pub struct EngageConfig {
     /// `EVENTS_TABLE`.
@@ -54,17 +54,17 @@ pub struct EngageConfig {
     pub decisions_topic: String,
     /// `ENGAGE_QUEUE_URL`.
     pub engage_queue: String,
-    /// `CAMPAIGN_TAG`: which tags name the campaign.
+    /// `CAMPAIGN_TAG`: names of the tags that hold the campaign.
     pub campaign_tags: CampaignTags,
-    /// `POLICY`: the limits, where they are not the defaults.
+    /// `POLICY`: limits that differ from the defaults.
     pub policy: Policy,
-    /// `FOLLOWUPS`: whether decisions are published.
+    /// `FOLLOWUPS`: determines if decisions are published.
     pub followups: FollowupMode,
-    /// `FOLLOWUP_CAMPAIGNS`: which campaigns may be decided about.
+    /// `FOLLOWUP_CAMPAIGNS`: campaigns in which decisions are made.
     pub campaigns: AllowedCampaigns,
-    /// `FOLLOWUP_TIMEZONE`: whose night is quiet.
+    /// `FOLLOWUP_TIMEZONE`: time zone of the quiet hours.
     pub zone: Zone,
-    /// `DECISION_GUIDE`: the sender's own words to Claude.
+    /// `DECISION_GUIDE`: the sender's own text for Claude.
     pub guide: String,
     /// `ANTHROPIC_API_KEY`, else `API_KEYS_ARN`.
     pub key: KeyPlace,
@@ -72,17 +72,14 @@ pub struct EngageConfig {
     pub model: String,
     /// `ANTHROPIC_BASE_URL`.
     pub base_url: String,
-    /// `CLAUDE_CONCURRENCY`: the most questions at once.
+    /// `CLAUDE_CONCURRENCY`: maximum number of concurrent Claude requests.
     pub concurrency: usize,
-    /// `CLAUDE_DAILY_BUDGET_USD`: the most that is spent in a day.
+    /// `CLAUDE_DAILY_BUDGET_USD`: maximum cost per UTC day.
     pub daily_budget: NanoUsd,
 }
 
 impl EngageConfig {
-    /// Reads the configuration. `variable` looks one up; an empty one counts as not set.
-    ///
-    /// # Errors
-    /// A variable is missing or makes no sense.
+    /// Reads the configuration. `variable` looks up one variable; an empty value counts as not set.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let needed = |name: &'static str| variable(name).ok_or(ConfigError::Missing(name));
@@ -169,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_named() {
+    fn an_invalid_variable_is_named() {
         for (name, value) in [
             ("CLAUDE_CONCURRENCY", "0"),
             ("CLAUDE_CONCURRENCY", "many"),

@@ -1,4 +1,4 @@
-//! The environment variables, read once at start.
+//! Configuration from environment variables, read once at start.
 
 mod engage;
 
@@ -10,64 +10,64 @@ use crate::policy::numbers::{Policy, PolicyError};
 use crate::resend::campaign::CampaignTags;
 use crate::resend::signature::{SecretError, SigningSecrets};
 
-/// The least that [`ReceiveConfig::retention_days`] may be: Resend can replay what is 30 days old, and a replay must find the
-/// row of the first delivery.
+/// Minimum of [`ReceiveConfig::retention_days`]. Resend can replay webhooks that are 30 days old, and a replay must
+/// find the row of the first delivery.
 pub const MIN_RETENTION_DAYS: u32 = 35;
 
 const DEFAULT_RETENTION_DAYS: u32 = 90;
 
-/// Why the environment is not usable.
+/// An unusable configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// A variable that has no default is not set.
+    /// A variable without a default is not set.
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
-    /// Neither of the two places for the signing secret is named.
+    /// Both variables for the signing secret are missing.
     #[error(
         "set RESEND_WEBHOOK_SECRET to the webhook's signing secret (whsec_…), or WEBHOOK_SECRET_ARN to the secret that holds it"
     )]
     NoSecret,
-    /// `RESEND_WEBHOOK_SECRET` is no signing secret.
+    /// `RESEND_WEBHOOK_SECRET` is not a valid signing secret.
     #[error("RESEND_WEBHOOK_SECRET: {0}")]
     Secret(#[from] SecretError),
-    /// `POLICY` is not readable, or a number in it is out of range.
+    /// `POLICY` is not valid JSON, or a number in it is out of range.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// A variable is not what it must be.
+    /// A variable has an invalid value.
     #[error("{0} must be {1}")]
     NoSense(&'static str, &'static str),
-    /// `FOLLOWUPS` names no mode.
+    /// `FOLLOWUPS` is not a known mode.
     #[error("FOLLOWUPS: {0}")]
     Followups(String),
-    /// `FOLLOWUP_TIMEZONE` names no time zone.
+    /// `FOLLOWUP_TIMEZONE` is not a known time zone.
     #[error("FOLLOWUP_TIMEZONE: {0}")]
     Timezone(String),
-    /// `RETENTION_DAYS` is not a number, or too small.
+    /// `RETENTION_DAYS` is not a number, or is too small.
     #[error("RETENTION_DAYS must be a whole number of days, at least {MIN_RETENTION_DAYS}")]
     Retention,
 }
 
-/// Why the environment does not make a function.
+/// An environment in which a function can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
-    /// One of Rebound's own variables is missing or makes no sense.
+    /// A variable of Rebound is missing or invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// One of those that Lambda sets is missing.
+    /// A variable that Lambda sets is missing.
     #[error(transparent)]
     Aws(#[from] NotSet),
 }
 
-/// Where the signing secret comes from.
+/// Source of the signing secret.
 #[derive(Clone, Debug)]
 pub enum SecretPlace {
-    /// `RESEND_WEBHOOK_SECRET`: these, for as long as the process lives.
+    /// `RESEND_WEBHOOK_SECRET`: the secrets themselves. They never change while the process runs.
     Environment(SigningSecrets),
     /// `WEBHOOK_SECRET_ARN`: a secret in Secrets Manager.
     Manager(String),
 }
 
-/// What `receive` is told by its environment.
+/// Configuration of `receive`.
 #[derive(Clone, Debug)]
 pub struct ReceiveConfig {
     /// `EVENTS_TABLE`.
@@ -76,15 +76,12 @@ pub struct ReceiveConfig {
     pub suppressions_table: String,
     /// `RESEND_WEBHOOK_SECRET`, else `WEBHOOK_SECRET_ARN`.
     pub secret: SecretPlace,
-    /// `RETENTION_DAYS`: how long an event's row stays.
+    /// `RETENTION_DAYS`: number of days that an event's row is kept.
     pub retention_days: u32,
 }
 
 impl ReceiveConfig {
-    /// Reads the configuration. `variable` looks one up; an empty one counts as not set.
-    ///
-    /// # Errors
-    /// A variable is missing or makes no sense.
+    /// Reads the configuration. `variable` looks up one variable; an empty value counts as not set.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let needed = |name: &'static str| variable(name).ok_or(ConfigError::Missing(name));
@@ -103,7 +100,7 @@ impl ReceiveConfig {
     }
 }
 
-/// `RETENTION_DAYS`: how long an event's row stays.
+/// `RETENTION_DAYS`: number of days that an event's row is kept.
 fn retention_days(variable: &impl Fn(&str) -> Option<String>) -> Result<u32, ConfigError> {
     match variable("RETENTION_DAYS") {
         None => Ok(DEFAULT_RETENTION_DAYS),
@@ -114,14 +111,14 @@ fn retention_days(variable: &impl Fn(&str) -> Option<String>) -> Result<u32, Con
     }
 }
 
-/// `POLICY`, whose windows must not be longer than what they look at stays.
+/// `POLICY`. Its time windows must not be longer than the retention of the data that they read.
 fn policy(variable: &impl Fn(&str) -> Option<String>) -> Result<Policy, ConfigError> {
     let policy = variable("POLICY").as_deref().map_or_else(|| Ok(Policy::default()), Policy::read)?;
     policy.check_retention(retention_days(variable)?)?;
     Ok(policy)
 }
 
-/// What `protect` is told by its environment.
+/// Configuration of `protect`.
 #[derive(Clone, Debug)]
 pub struct ProtectConfig {
     /// `EVENTS_TABLE`.
@@ -138,17 +135,14 @@ pub struct ProtectConfig {
     pub alerts_topic: String,
     /// `ENGAGE_QUEUE_URL`.
     pub engage_queue: String,
-    /// `CAMPAIGN_TAG`: which tags name the campaign.
+    /// `CAMPAIGN_TAG`: names of the tags that hold the campaign.
     pub campaign_tags: CampaignTags,
-    /// `POLICY`: the limits, where they are not the defaults.
+    /// `POLICY`: limits that differ from the defaults.
     pub policy: Policy,
 }
 
 impl ProtectConfig {
-    /// Reads the configuration. `variable` looks one up; an empty one counts as not set.
-    ///
-    /// # Errors
-    /// A variable is missing or makes no sense.
+    /// Reads the configuration. `variable` looks up one variable; an empty value counts as not set.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let needed = |name: &'static str| variable(name).ok_or(ConfigError::Missing(name));
@@ -187,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_makes_no_sense_is_named() {
+    fn a_missing_or_invalid_variable_is_named() {
         assert_eq!(read(&[]).unwrap_err(), ConfigError::NoSecret);
         assert_eq!(read(&[("RESEND_WEBHOOK_SECRET", "whsec_")]).unwrap_err(), ConfigError::Secret(SecretError::Empty));
         for days in ["34", "0", "-1", "many", "1e3"] {
@@ -201,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn protect_needs_its_tables_topic_and_queue_and_takes_the_defaults_for_the_rest() {
+    fn protect_needs_tables_topic_and_queue_and_defaults_the_rest() {
         let all = [
             "EVENTS_TABLE",
             "SUPPRESSIONS_TABLE",
@@ -238,7 +232,7 @@ mod tests {
         };
         let long = r#"{"followups": {"email_days": 120}}"#;
         let error = read(long, "").unwrap_err().to_string();
-        for words in ["followups.email_days is 120 days", "events stay 90", "RETENTION_DAYS"] {
+        for words in ["followups.email_days is 120 days", "events are kept for 90 days", "RETENTION_DAYS"] {
             assert!(error.contains(words), "{words}: {error}");
         }
         assert!(read(long, "119").is_err() && read(long, "120").is_ok());
@@ -247,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn events_stay_90_days_unless_told_otherwise() {
+    fn events_are_kept_90_days_by_default() {
         assert_eq!(read(&[("WEBHOOK_SECRET_ARN", "arn")]).unwrap().retention_days, 90);
         assert_eq!(read(&[("WEBHOOK_SECRET_ARN", "arn"), ("RETENTION_DAYS", "35")]).unwrap().retention_days, 35);
     }

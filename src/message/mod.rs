@@ -1,9 +1,9 @@
-//! What people and programs are told.
+//! Alerts and decisions as they are published.
 //!
-//! - [`alert`]: what people are told, and in which words.
-//! - [`decision`]: what was decided about a person, and what is published of it.
-//! - [`notification`]: what is published of both, for each kind of subscriber.
-//! - [`text`]: texts of outsiders, made safe to show.
+//! - [`alert`]: notifications to operators, and their texts.
+//! - [`decision`]: decisions about a person, and their published form.
+//! - [`notification`]: the SNS notification, with a text for each kind of subscriber.
+//! - [`text`]: external texts, made safe to show.
 
 pub mod alert;
 pub mod decision;

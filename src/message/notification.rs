@@ -1,49 +1,49 @@
-//! What is published to SNS: one notification, for each kind of subscriber.
+//! An SNS notification, with a text for each kind of subscriber.
 
 use serde_json::json;
 
 use super::text::one_line;
 
-/// The longest subject that SNS takes: "less than 100 characters long", ASCII, without line breaks
+/// Maximum length of a subject: SNS accepts "less than 100 characters long", ASCII, without line breaks
 /// (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
 const MAX_SUBJECT: usize = 99;
 
-/// The length of one SMS of the plain alphabet, in characters.
+/// Length of one SMS with the GSM alphabet, in characters.
 const MAX_SMS: usize = 160;
 
 /// A notification, with a text for each kind of subscriber.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
-    /// The subject of an e-mail.
+    /// Subject of an email.
     pub subject: String,
-    /// The text of an e-mail.
+    /// Text of an email.
     pub email: String,
-    /// The text of an SMS.
+    /// Text of an SMS.
     pub sms: String,
-    /// JSON, for everything else.
+    /// JSON for all other protocols.
     pub json: String,
-    /// The message attributes, for filter policies.
+    /// Message attributes, for filter policies.
     pub attributes: Vec<(&'static str, String)>,
 }
 
 impl Notification {
-    /// The texts by protocol, as JSON (SNS's `MessageStructure`).
+    /// Returns the texts by protocol, as JSON (SNS's `MessageStructure`).
     pub fn message(&self) -> String {
         json!({ "default": self.json, "email": self.email, "sms": self.sms }).to_string()
     }
 
-    /// Its size as SNS counts it, in bytes.
+    /// Returns the size as SNS counts it, in bytes.
     pub fn size(&self) -> usize {
         let attributes = self.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
         self.message().len() + attributes.sum::<usize>()
     }
 }
 
-/// The subject of an e-mail: a title, as far as SNS takes it.
+/// Returns a title as a valid subject of an email.
 pub fn subject(title: &str) -> String {
     let ascii = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
     let subject: String = title.chars().map(ascii).take(MAX_SUBJECT).collect();
-    // SNS wants it to begin with a letter, a digit or a punctuation mark.
+    // SNS requires a letter, a digit or a punctuation mark at the beginning.
     subject.trim().to_owned()
 }
 

@@ -1,29 +1,32 @@
-//! Texts of outsiders, made safe to show: an email's subject, a bounce's message, a campaign's name, a reason in an audit row.
+//! External texts, made safe to show: an email's subject, a bounce's message, a campaign's name, a reason in an audit
+//! row.
 //!
-//! Such a text must not steer a terminal (ESC, OSC, BEL, C1 controls), forge a line, turn the reading direction (U+202E) or hide
-//! something. [`one_line`] is for a text that becomes part of a line. [`escaped`] is for everything on its way out, JSON too.
+//! Such a text must not control a terminal (ESC, OSC, BEL, C1 controls), forge a line, change the reading direction
+//! (U+202E) or hide something. [`one_line`] is for a text that becomes part of a line. [`escaped`] is for all output,
+//! JSON too.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use crate::policy::answer::is_hidden;
 
-/// Tells characters that must not be printed as they are: controls but the line feed, bidi controls, and all that can't be seen.
+/// Returns true for characters that must not be printed: controls except the line feed, bidi controls, and invisible
+/// characters.
 pub fn is_unsafe(c: char) -> bool {
     (c.is_control() && c != '\n') || is_hidden(c)
 }
 
-/// A text as part of a line: a line break or a tab becomes a space, and other unsafe characters go.
+/// Returns a text as part of a line. A line break or a tab becomes a space, and other unsafe characters are removed.
 pub fn one_line(text: &str) -> String {
     unbroken(text).chars().filter(|c| !is_unsafe(*c)).collect()
 }
 
-/// A text as part of a line, of which nothing may get lost: a line break or a tab becomes a space, and the rest is [`escaped`].
+/// Returns a text as part of a line without loss. A line break or a tab becomes a space, and the rest is [`escaped`].
 pub fn one_line_escaped(text: &str) -> String {
     escaped(&unbroken(text)).into_owned()
 }
 
-/// A text with a space for each line break or tab, and one for several.
+/// Returns a text with one space for each run of line breaks and tabs.
 fn unbroken(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -37,9 +40,9 @@ fn unbroken(text: &str) -> String {
     line
 }
 
-/// A text with each unsafe character written as in JSON: `\u001b`. Line feeds stay.
+/// Returns a text with each unsafe character written as in JSON: `\u001b`. Line feeds stay.
 ///
-/// JSON stays the same JSON, because such characters can only be inside its strings.
+/// JSON keeps its meaning, because such characters can only be inside its strings.
 pub fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -67,16 +70,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_break_parts_words_and_what_steers_goes() {
+    fn a_line_break_becomes_a_space_and_controls_are_removed() {
         assert_eq!(one_line("mailbox\nfull"), "mailbox full");
         assert_eq!(one_line("mailbox \r\n\tfull"), "mailbox full");
         assert_eq!(one_line("one\u{85}two\u{2028}three\u{b}four"), "one two three four");
         assert_eq!(one_line("a\u{1b}]0;title\u{7}b\u{9b}31mc\u{202e}d\u{200b}e\u{e0041}f"), "a]0;titleb31mcdef");
-        assert_eq!(one_line("Zoë  Ünal 你好 🌷"), "Zoë  Ünal 你好 🌷", "what can be read stays");
+        assert_eq!(one_line("Zoë  Ünal 你好 🌷"), "Zoë  Ünal 你好 🌷", "visible text is kept");
     }
 
     #[test]
-    fn what_goes_out_is_written_as_in_json() {
+    fn unsafe_characters_are_escaped_as_in_json() {
         assert_eq!(escaped("plain\ntext"), "plain\ntext");
         assert_eq!(escaped("\u{1b}[31m\u{9b}\u{202e}\u{e0041}\r"), "\\u001b[31m\\u009b\\u202e\\udb40\\udc41\\u000d");
     }
@@ -84,7 +87,7 @@ mod tests {
     #[test]
     fn no_format_character_of_unicode_is_forgotten() {
         let categories = CodePointMapData::<GeneralCategory>::new();
-        // Signs that are seen, before numbers; and what joins hieroglyphs.
+        // Visible characters before numbers, and joiners of hieroglyphs.
         let is_seen = |c: char| {
             matches!(
                 c,

@@ -1,4 +1,4 @@
-//! Every metric: its name stands here and nowhere else in the code.
+//! Catalogue of all metrics. A metric's name appears only here.
 
 use crate::message::alert;
 use crate::message::decision::{By, Done};
@@ -7,24 +7,24 @@ use crate::policy::suppression::Reason;
 use crate::policy::verdict::Verdict;
 use crate::resend::event::EventType;
 
-/// In what a metric is counted, by CloudWatch's names
+/// Unit of a metric, with CloudWatch's names
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Things.
+    /// A number of things.
     Count,
-    /// Time.
+    /// Time in milliseconds.
     Milliseconds,
-    /// Time, where it is long.
+    /// Time in seconds.
     Seconds,
-    /// Hundredths.
+    /// Percent.
     Percent,
-    /// US dollars: CloudWatch has no unit for them.
+    /// US dollars. CloudWatch has no unit for money.
     UsDollars,
 }
 
 impl Unit {
-    /// CloudWatch's name; `None`: it has none for this.
+    /// Returns CloudWatch's name, or `None` if CloudWatch has no such unit.
     pub const fn as_str(self) -> Option<&'static str> {
         match self {
             Self::Count => Some("Count"),
@@ -36,52 +36,52 @@ impl Unit {
     }
 }
 
-/// Which function writes a metric.
+/// Function that writes a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Emitter {
-    /// `receive`, gathered in each sandbox.
+    /// `receive`: collected in each execution environment.
     Receive,
-    /// `protect`, a line for each batch or tick that has something to tell.
+    /// `protect`: one line for each batch or tick with something to report.
     Protect,
     /// `engage`, a line for each batch.
     Engage,
 }
 
-/// Names each metric once: the variant is its name; then come its unit, who writes it, and what it tells.
+/// Defines each metric once: its name (the variant), its unit, the function that writes it, and its description.
 macro_rules! metrics {
     ($($metric:ident, $unit:ident, $emitter:ident, $tells:literal;)+) => {
-        /// A metric. All have the one dimension `Stack`.
+        /// A metric. All metrics have the one dimension `Stack`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Metric {
             $(#[doc = $tells] $metric,)+
         }
 
         impl Metric {
-            /// Every metric.
+            /// All metrics.
             pub const ALL: &[Self] = &[$(Self::$metric,)+];
 
-            /// Its name in CloudWatch.
+            /// Returns the name in CloudWatch.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$metric => stringify!($metric),)+
                 }
             }
 
-            /// In what it is counted.
+            /// Returns the unit.
             pub const fn unit(self) -> Unit {
                 match self {
                     $(Self::$metric => Unit::$unit,)+
                 }
             }
 
-            /// Who writes it.
+            /// Returns the function that writes the metric.
             pub const fn emitter(self) -> Emitter {
                 match self {
                     $(Self::$metric => Emitter::$emitter,)+
                 }
             }
 
-            /// What it tells.
+            /// Returns the description.
             pub const fn tells(self) -> &'static str {
                 match self {
                     $(Self::$metric => $tells,)+
@@ -92,17 +92,17 @@ macro_rules! metrics {
 }
 
 metrics! {
-    // What became of each request. Accepted is in every line of receive's, as a 0 too: alarms compare others with it.
-    Accepted, Count, Receive, "Webhooks that were answered 200, whatever became of them.";
-    Duplicates, Count, Receive, "Of those, the ones whose message was stored before.";
-    Ignored, Count, Receive, "Of those, the ones of a type that this version does not know; stored all the same.";
-    Quarantined, Count, Receive, "Of those, the ones that are stored raw, because they can't be stored as events.";
-    SignatureFailures, Count, Receive, "Signed requests whose signature is wrong, or too old or too new.";
-    Refused, Count, Receive, "Requests that are no signed webhook at all: headers missing, not POST, too large.";
-    NotStored, Count, Receive, "Webhooks that were answered 503: not stored for now, or no signing secret yet.";
-    AcknowledgeLatency, Milliseconds, Receive, "How long receive took for a webhook that it answered 200.";
+    // Result of each request. Accepted is in every line of receive, as a 0 too: alarms compare other metrics with it.
+    Accepted, Count, Receive, "Webhooks answered with 200: new, duplicate, ignored or quarantined.";
+    Duplicates, Count, Receive, "Webhooks answered with 200 that were already stored.";
+    Ignored, Count, Receive, "Webhooks answered with 200 whose type this version does not know; they are stored too.";
+    Quarantined, Count, Receive, "Webhooks answered with 200 that are stored raw, because they can't be parsed as events.";
+    SignatureFailures, Count, Receive, "Signed requests with a wrong signature, or with a timestamp that is too old or too new.";
+    Refused, Count, Receive, "Requests that are not signed webhooks: headers missing, not POST, or too large.";
+    NotStored, Count, Receive, "Webhooks answered with 503: a temporary failure to store them, or no signing secret yet.";
+    AcknowledgeLatency, Milliseconds, Receive, "Time that receive took for a webhook answered with 200.";
 
-    // Events that were stored now, by type. What is not among the dozen is Other.
+    // New stored events, by type. Types without a metric of their own count as Other.
     EventsSent, Count, Receive, "email.sent, stored.";
     EventsDelivered, Count, Receive, "email.delivered, stored.";
     EventsDelayed, Count, Receive, "email.delivery_delayed, stored.";
@@ -117,62 +117,62 @@ metrics! {
     EventsOfDomains, Count, Receive, "domain.…, stored.";
     EventsOther, Count, Receive, "Events of any other type, stored.";
 
-    // Who must not be written to any more, by reason: a recipient for each event that says so.
-    SuppressedComplaint, Count, Receive, "Recipients who called a mail spam.";
-    SuppressedHardBounce, Count, Receive, "Recipients whose address is bad for good.";
-    SuppressedUnsubscribed, Count, Receive, "Recipients who are unsubscribed at Resend.";
-    SuppressedProvider, Count, Receive, "Recipients whom Resend suppresses.";
-    SuppressedSoftBounce, Count, Protect, "Recipients whose mails bounced softly too often.";
+    // New suppressions, by reason: one for each event and recipient.
+    SuppressedComplaint, Count, Receive, "Recipients suppressed because of a complaint.";
+    SuppressedHardBounce, Count, Receive, "Recipients suppressed because of a hard bounce.";
+    SuppressedUnsubscribed, Count, Receive, "Recipients suppressed because they unsubscribed at Resend.";
+    SuppressedProvider, Count, Receive, "Recipients suppressed because Resend suppresses them.";
+    SuppressedSoftBounce, Count, Protect, "Recipients suppressed because of too many soft bounces.";
 
-    ProtectLag, Seconds, Protect, "How long ago the oldest event of a batch was received.";
-    ComplaintRate, Percent, Protect, "Complaints of delivered mails in 24 hours or 7 days, of the campaign where it is highest. 0 \
-        where a campaign is too small for a rate.";
-    BrakesSlowed, Count, Protect, "Campaigns that began to be slowed.";
+    ProtectLag, Seconds, Protect, "Age of the oldest event of a batch, since it was received.";
+    ComplaintRate, Percent, Protect, "Complaints per delivered email in 24 hours or 7 days, of the campaign with the highest rate. 0 \
+        if the campaign is too small for a rate.";
+    BrakesSlowed, Count, Protect, "Campaigns that were slowed.";
     BrakesPaused, Count, Protect, "Campaigns that were paused.";
-    BrakesOpened, Count, Protect, "Campaigns that were opened again.";
+    BrakesOpened, Count, Protect, "Campaigns that were reopened.";
 
-    // Alerts that were published, by kind.
-    AlertsComplaint, Count, Protect, "Alerts of a complaint.";
-    AlertsBrake, Count, Protect, "Alerts of a brake that changed.";
-    AlertsDelay, Count, Protect, "Alerts of a delayed mail.";
-    AlertsAmbiguousBounce, Count, Protect, "Alerts of a bounce of who knows whom.";
-    AlertsFailed, Count, Protect, "Alerts of mail that Resend could not send.";
-    AlertsDomain, Count, Protect, "Alerts of a domain that lost its verification.";
-    AlertsQuarantine, Count, Protect, "Alerts of what can't be read or handled.";
-    AlertsLifted, Count, Protect, "Alerts of many people whom webhooks lifted.";
-    AlertsDigest, Count, Protect, "Digests of alerts that were not sent one by one.";
+    // Published alerts, by kind.
+    AlertsComplaint, Count, Protect, "Alerts about a complaint.";
+    AlertsBrake, Count, Protect, "Alerts about a changed brake.";
+    AlertsDelay, Count, Protect, "Alerts about a delayed email.";
+    AlertsAmbiguousBounce, Count, Protect, "Alerts about a bounce or complaint whose recipient is unknown.";
+    AlertsFailed, Count, Protect, "Alerts about emails that Resend could not send.";
+    AlertsDomain, Count, Protect, "Alerts about a domain that is no longer verified.";
+    AlertsQuarantine, Count, Protect, "Alerts about a webhook that could not be parsed or processed.";
+    AlertsLifted, Count, Protect, "Alerts about webhooks that lifted many suppressions.";
+    AlertsDigest, Count, Protect, "Digests of alerts that were not sent individually.";
 
-    EngageLag, Seconds, Engage, "How long ago the oldest open or click of a batch was received. 90 s of it are on purpose.";
+    EngageLag, Seconds, Engage, "Age of the oldest open or click of a batch, since it was received. 90 s of it are an intended delay.";
     VerdictsHuman, Count, Engage, "Opens and clicks by a person.";
     VerdictsMachine, Count, Engage, "Opens and clicks by a machine.";
-    VerdictsUnsure, Count, Engage, "Opens and clicks by who knows whom.";
+    VerdictsUnsure, Count, Engage, "Opens and clicks with the verdict unsure.";
 
-    // Decisions, by what was done, and by who chose.
+    // Decisions, by result, and by who chose.
     DecisionsFollowup, Count, Engage, "Decisions that propose a follow-up.";
-    DecisionsEngagement, Count, Engage, "Decisions that tell of an interest.";
-    DecisionsHandoff, Count, Engage, "Decisions that hand a person over to people.";
-    DecisionsNothing, Count, Engage, "Decisions to do nothing, or that the guards refused.";
-    DecidedByClaude, Count, Engage, "Decisions that Claude made.";
-    DecidedByRules, Count, Engage, "Decisions that the written rules made.";
+    DecisionsEngagement, Count, Engage, "Decisions that record and publish an engagement.";
+    DecisionsHandoff, Count, Engage, "Decisions that ask a person to look.";
+    DecisionsNothing, Count, Engage, "Decisions to do nothing, and decisions that a guard refused.";
+    DecidedByClaude, Count, Engage, "Decisions made by Claude.";
+    DecidedByRules, Count, Engage, "Decisions made by the built-in rules.";
 
-    ClaudeInputTokens, Count, Engage, "Tokens that Claude was asked with, those of its cache included.";
-    ClaudeOutputTokens, Count, Engage, "Tokens that Claude answered with.";
-    ClaudeCost, UsDollars, Engage, "What Claude cost, in US dollars.";
-    ClaudeSpentToday, UsDollars, Engage, "What Claude has cost since midnight UTC, with what is reserved, in US dollars.";
-    ClaudeFailures, Count, Engage, "Questions that Claude gave no answer to.";
-    ClaudeRefusals, Count, Engage, "Decisions that the rules made because Claude refuses the key, the model or the question for good.";
+    ClaudeInputTokens, Count, Engage, "Input tokens of Claude requests, including cached ones.";
+    ClaudeOutputTokens, Count, Engage, "Output tokens of Claude requests.";
+    ClaudeCost, UsDollars, Engage, "Cost of Claude requests, in US dollars.";
+    ClaudeSpentToday, UsDollars, Engage, "Cost of Claude requests since midnight UTC, including reservations, in US dollars.";
+    ClaudeFailures, Count, Engage, "Claude requests without a usable response.";
+    ClaudeRefusals, Count, Engage, "Decisions made by the built-in rules because Claude permanently rejects the key, the model or the request.";
 }
 
-/// How many there are.
+/// Number of metrics.
 pub(super) const METRICS: usize = Metric::ALL.len();
 
 impl Metric {
-    /// Its place among all.
+    /// Returns the metric's index in [`Metric::ALL`].
     pub(super) const fn index(self) -> usize {
         self as usize
     }
 
-    /// The metric of a stored event of this type; `None` for one that is not known.
+    /// Returns the metric of a stored event of this type. `None` means an unknown type.
     pub const fn of_event(event_type: Option<EventType>) -> Self {
         let Some(event_type) = event_type else { return Self::EventsOther };
         match event_type {
@@ -195,7 +195,7 @@ impl Metric {
         }
     }
 
-    /// The metric of a suppression for this reason. `None` for one that no event brings about: only operators do.
+    /// Returns the metric of a suppression for this reason, or `None` if only operators set the reason.
     pub const fn of_suppression(reason: Reason) -> Option<Self> {
         match reason {
             Reason::Complaint => Some(Self::SuppressedComplaint),
@@ -207,7 +207,7 @@ impl Metric {
         }
     }
 
-    /// The metric of an alert of this kind.
+    /// Returns the metric of an alert of this kind.
     pub const fn of_alert(kind: alert::Kind) -> Self {
         match kind {
             alert::Kind::Complaint => Self::AlertsComplaint,
@@ -222,7 +222,7 @@ impl Metric {
         }
     }
 
-    /// The metric of a brake that came to be this.
+    /// Returns the metric of a brake that changed to this status.
     pub const fn of_brake(status: Status) -> Self {
         match status {
             Status::Open => Self::BrakesOpened,
@@ -231,7 +231,7 @@ impl Metric {
         }
     }
 
-    /// The metric of a verdict.
+    /// Returns the metric of a verdict.
     pub const fn of_verdict(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Human => Self::VerdictsHuman,
@@ -240,7 +240,7 @@ impl Metric {
         }
     }
 
-    /// The metric of what a decision did.
+    /// Returns the metric of a decision's result.
     pub const fn of_decision(done: &Done) -> Self {
         match done {
             Done::FollowupProposed => Self::DecisionsFollowup,
@@ -250,7 +250,7 @@ impl Metric {
         }
     }
 
-    /// The metric of who chose.
+    /// Returns the metric of the source of a choice.
     pub const fn of_chooser(by: By) -> Self {
         match by {
             By::Claude => Self::DecidedByClaude,
@@ -266,20 +266,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_there_once_and_each_says_what_it_tells() {
+    fn a_name_is_unique_and_each_has_a_description() {
         let names: BTreeSet<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
         assert_eq!(names.len(), METRICS);
         for (index, metric) in Metric::ALL.iter().enumerate() {
             assert_eq!(metric.index(), index);
             assert!(metric.tells().ends_with('.'), "{metric:?}");
         }
-        // At 0.30 US dollars a month for each that is told of in every hour: docs/cost.md says how many there are, and their price. A line
-        // can tell of 100.
+        // Each metric costs 0.30 US dollars a month, if it is written in every hour (docs/cost.md has their number and price). A line can
+        // hold 100.
         assert_eq!(METRICS, 56);
     }
 
     #[test]
-    fn every_type_of_event_has_a_metric_and_what_is_not_known_is_other() {
+    fn every_event_type_has_a_metric_and_unknown_ones_are_other() {
         let of = |text: &str| Metric::of_event(EventType::from_text(text));
         assert_eq!(of("email.suppressed"), Metric::EventsSkipped);
         assert_eq!(of("contact.topics.updated"), Metric::EventsOfContacts);

@@ -8,8 +8,9 @@
 //!  "Stack":"rebound","Accepted":3, …}
 //! ```
 //!
-//! Lambda's JSON logs pass a line of JSON through as it is; by `level` it is told apart from what `ApplicationLogLevel` leaves out
-//! (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>), so a level above `INFO` ends the metrics.
+//! Lambda's JSON logs pass a JSON line through unchanged. Lambda reads its `level` to apply `ApplicationLogLevel`
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>), so a level above `INFO`
+//! turns the metrics off.
 
 use std::fmt::Write as _;
 
@@ -18,14 +19,14 @@ use super::numbers::Numbers;
 use super::{DIMENSION, NAMESPACE};
 use crate::time::UnixMillis;
 
-/// The line that tells these numbers, at the moment that they belong to. `stack` is plain: letters, digits, hyphens.
+/// Returns the line with these numbers and their time. `stack` contains only letters, digits and hyphens.
 pub(super) fn line(numbers: &Numbers, stack: &str, at: UnixMillis) -> String {
     let (mut definitions, mut values) = (String::new(), String::new());
     let mut tell = |metric: Metric, value: &str| {
         let name = metric.name();
         let unit = metric.unit().as_str().map(|unit| format!(",\"Unit\":\"{unit}\"")).unwrap_or_default();
         let comma = if definitions.is_empty() { "" } else { "," };
-        // To write to a string never fails, here and below.
+        // Writing to a string never fails, here and below.
         let _ = write!(definitions, "{comma}{{\"Name\":\"{name}\"{unit}}}");
         let _ = write!(values, ",\"{name}\":{value}");
     };
@@ -43,8 +44,8 @@ pub(super) fn line(numbers: &Numbers, stack: &str, at: UnixMillis) -> String {
     )
 }
 
-/// The latencies, each value with how often it was measured, so that CloudWatch can compute percentiles. The specification shows a
-/// list of at most 100 values; this is how AWS's own exporters write more of them:
+/// Returns the latencies, each value with its count, so that CloudWatch can compute percentiles. The specification
+/// shows a list of at most 100 values. AWS's own exporters write more of them in this form:
 /// <https://github.com/open-telemetry/opentelemetry-collector-contrib/pull/22626>.
 fn distribution(numbers: &Numbers) -> Option<String> {
     let (mut values, mut counts) = (String::new(), String::new());
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_tells_of_everything_is_still_a_small_part_of_what_may_be_one() {
+    fn a_line_with_every_metric_is_far_below_the_size_limit() {
         let mut numbers = Numbers::default();
         for metric in Metric::ALL {
             numbers.add(*metric, 1_234_567.891);

@@ -1,22 +1,23 @@
-//! What is measured, for CloudWatch: a line on standard output now and then, which becomes metrics without a call to any API.
+//! Metrics for CloudWatch: lines on standard output that become metrics without an API call.
 //!
-//! - `catalogue`: every metric, by name.
-//! - `numbers`: what was measured and is not written yet.
+//! - `catalogue`: all metrics, by name.
+//! - `numbers`: measured values that are not written yet.
 //! - `line`: the embedded metric format.
-//! - `pace`: how often a line may be written.
+//! - `pace`: the rate limit of lines.
 //!
-//! # Why the names, and not dimensions, tell types, reasons and kinds apart
+//! # Why types, reasons and kinds are in the names and not in dimensions
 //!
-//! A line can give a dimension one value only, so a dimension `Type` would want a line for each type of each minute. As names all of
-//! it fits into one. CloudWatch takes the same for either: 0.30 US dollars a month for each name and combination of dimensions,
-//! by the hour, and only in hours in which it is told (<https://aws.amazon.com/cloudwatch/pricing/>). The one dimension is the stack,
-//! so that two in one account don't mix. Nothing from outside is ever in a line: names are from the catalogue, the rest are numbers.
+//! A line can give a dimension only one value, so a dimension `Type` would need one line per type and minute. With
+//! names, everything fits into one line. CloudWatch charges the same for both: 0.30 US dollars a month for each name
+//! and combination of dimensions, by the hour, and only in hours in which it is written
+//! (<https://aws.amazon.com/cloudwatch/pricing/>). The one dimension is the stack, so that two stacks in one account
+//! don't mix. A line never contains external text: names are from the catalogue, the rest are numbers.
 //!
 //! # Why few lines
 //!
-//! `receive` runs once for each webhook, and a line of half a kilobyte for each would cost more than the function. So each
-//! sandbox gathers, and writes one line a minute; but the first ten at once, and again after it was quiet, so that in a small
-//! Rebound each event is seen at once:
+//! `receive` runs once per webhook, and a line of half a kilobyte for each would cost more than the function. So each
+//! execution environment collects values, and writes one line a minute. The first ten lines, and the first ones after a
+//! quiet period, are written immediately, so that a small installation shows each event without delay:
 //!
 //! ```text
 //!   webhooks     × × ×  ×  ×××××××××××××××××××××××××××××××××××××        ×
@@ -25,15 +26,16 @@
 //!                                        what was gathered before the quiet, at the time at which it happened
 //! ```
 //!
-//! What a busy sandbox gathered in its last minute is lost when Lambda stops it: to be told of that takes an extension
-//! (`lambda_runtime`'s feature `graceful-shutdown`), which is one more request in each cold start, and more to end. Metrics
-//! are for looking and for alarms; what counts exactly is in the tables. `protect` and `engage` work in batches, and write one line
-//! for each that has something to tell.
+//! The values of the last minute are lost when Lambda stops a busy execution environment. An extension could write them
+//! (`lambda_runtime`'s feature `graceful-shutdown`), but costs one more request in each cold start, and more code.
+//! Metrics are for dashboards and alarms; exact counts are in the tables. `protect` and `engage` work in batches, and
+//! write one line for each batch with something to report.
 //!
 //! # Why no crate does it
 //!
-//! `metrics_cloudwatch_embedded` and `metrique` write a line for each invocation, and keep what they measure in maps by name behind
-//! a global recorder or a queue. `receive` is to be small and quick to start: here, measuring is an addition in a fixed array.
+//! `metrics_cloudwatch_embedded` and `metrique` write a line for each invocation, and keep values in maps by name
+//! behind a global recorder or a queue. `receive` must be small and start quickly: here, measuring is an addition in a
+//! fixed array.
 
 mod catalogue;
 mod line;
@@ -49,22 +51,22 @@ pub use self::numbers::{Numbers, Tally};
 pub use self::pace::Pace;
 use crate::time::UnixMillis;
 
-/// The namespace of all metrics.
+/// Namespace of all metrics.
 pub const NAMESPACE: &str = "Rebound";
 
-/// The one dimension: which stack it is.
+/// Name of the one dimension: the stack.
 pub const DIMENSION: &str = "Stack";
 
-/// The variable that names the stack; the template sets it.
+/// Environment variable with the stack's name; the template sets it.
 pub const STACK_VARIABLE: &str = "REBOUND_STACK";
 
-/// What a stack is called that is not named.
+/// Name of a stack whose variable is not set.
 const UNNAMED: &str = "rebound";
 
-/// Where lines go, one at a time, without the line break.
+/// Receiver of lines, one at a time, without the line break.
 type Write = dyn Fn(&str) + Send + Sync;
 
-/// Writes metrics, or doesn't.
+/// Writer of metrics, or a writer that does nothing.
 #[derive(Clone, Default)]
 pub struct Metrics(Option<Arc<On>>);
 
@@ -74,7 +76,7 @@ struct On {
     held: Mutex<Held>,
 }
 
-/// What a sandbox has gathered.
+/// Values that an execution environment has collected.
 #[derive(Default)]
 struct Held {
     gathered: Option<Gathered>,
@@ -94,21 +96,21 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Writes nothing.
+    /// Creates a writer that does nothing.
     pub fn off() -> Self {
         Self(None)
     }
 
-    /// Writes lines with `write`, each without its line break.
+    /// Creates a writer that calls `write` for each line, without its line break.
     pub fn new(stack: &str, write: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        // As CloudFormation allows it: so it can hold nothing that breaks a line.
+        // CloudFormation allows only these characters, so a stack's name can't break a line.
         let plain: String = stack.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(128).collect();
         let stack = if plain.is_empty() { UNNAMED.to_owned() } else { plain };
         Self(Some(Arc::new(On { stack, write: Box::new(write), held: Mutex::default() })))
     }
 
-    /// To standard output where Lambda, or `cargo lambda watch`, runs the function: where `AWS_LAMBDA_FUNCTION_NAME` is set. Else off.
-    /// `variable` looks an environment variable up.
+    /// Creates a writer to standard output if `AWS_LAMBDA_FUNCTION_NAME` is set, as under Lambda or `cargo lambda
+    /// watch`. Otherwise the writer does nothing. `variable` looks up an environment variable.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
         match variable("AWS_LAMBDA_FUNCTION_NAME") {
             Some(name) if !name.is_empty() => Self::new(&variable(STACK_VARIABLE).unwrap_or_default(), to_stdout),
@@ -116,7 +118,7 @@ impl Metrics {
         }
     }
 
-    /// Gathers what one webhook adds, and writes it now or within a minute of its successors.
+    /// Collects the values of one webhook. They are written now, or with a later webhook at the end of the minute.
     pub(crate) fn gather(&self, now: UnixMillis, measure: impl FnOnce(&mut Numbers)) {
         let Some(on) = &self.0 else { return };
         let lines = on.held.lock().unwrap_or_else(PoisonError::into_inner).gather(now, measure);
@@ -125,7 +127,7 @@ impl Metrics {
         }
     }
 
-    /// Writes what one invocation measured, if it is anything.
+    /// Writes the values of one invocation, if there are any.
     pub(crate) fn write(&self, now: UnixMillis, tally: &Tally) {
         let Some(on) = &self.0 else { return };
         let numbers = tally.numbers();
@@ -136,16 +138,16 @@ impl Metrics {
 }
 
 impl Held {
-    /// What is to be written now: what was gathered until a minute ago, and what has just come.
+    /// Returns the lines to write now: the values of the past minute, and the new ones.
     fn gather(&mut self, now: UnixMillis, measure: impl FnOnce(&mut Numbers)) -> [Option<Gathered>; 2] {
         let is_due =
             |gathered: &Gathered| now < gathered.first || now.0.saturating_sub(gathered.first.0) >= pace::MINUTE;
         let before = if self.gathered.as_ref().is_some_and(is_due) { self.gathered.take() } else { None };
         if before.is_some() {
-            // Gathering began when there was none left: a minute later there is one, and this is it.
+            // Collecting began when the rate limit was reached. A minute later one line is allowed, and this is it.
             self.pace.take(now);
         }
-        // While something is gathered, what comes waits with it for the end of its minute.
+        // New values join values that wait for the end of their minute.
         let is_alone = self.gathered.is_none();
         let gathered =
             self.gathered.get_or_insert_with(|| Gathered { first: now, last: now, numbers: Numbers::default() });
@@ -156,11 +158,11 @@ impl Held {
     }
 }
 
-/// One write, so that no other line comes into it.
+/// Writes with one call, so that no other line comes in between.
 fn to_stdout(line: &str) {
     let mut bytes = Vec::with_capacity(line.len() + 1);
     bytes.extend_from_slice(line.as_bytes());
     bytes.push(b'\n');
-    // Where there is nobody to read it, nothing is lost but the metrics.
+    // If nobody reads the output, only metrics are lost.
     let _ = std::io::stdout().lock().write_all(&bytes);
 }

@@ -1,18 +1,20 @@
-//! What was measured and is not written yet: numbers in a fixed place, so that measuring allocates nothing.
+//! Measured values that are not written yet, in fixed arrays, so that measuring allocates nothing.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::catalogue::{METRICS, Metric};
 
-/// Up to so many milliseconds each has a bucket of its own; beyond, each bucket is a tenth wider than the one before.
+/// Below this number of milliseconds, each millisecond has its own bucket. Above, each bucket is a tenth wider than the
+/// one before.
 const FINE: usize = 20;
 const WIDER: f64 = 1.1;
 
-/// The last bucket begins at some 35 s: longer than receive may take. CloudWatch takes at most 100 different values in a line.
+/// Number of buckets. The last one begins at about 35 s: longer than receive may take. CloudWatch accepts at most 100
+/// different values in a line.
 pub(super) const BUCKETS: usize = 98;
 
-/// The metrics of a line to be.
+/// Values of a line that is not written yet.
 #[derive(Clone, Debug)]
 pub struct Numbers {
     values: [Option<f64>; METRICS],
@@ -26,17 +28,17 @@ impl Default for Numbers {
 }
 
 impl Numbers {
-    /// Adds to a metric that is summed up. Adding 0 makes it be written.
+    /// Adds to a metric that is a sum. Adding 0 makes the metric appear in the line.
     pub fn add(&mut self, metric: Metric, number: f64) {
         self.change(metric, |known| known.unwrap_or(0.0) + number);
     }
 
-    /// Sets a metric that says how something is, if this is more than what it was.
+    /// Raises a metric that is a maximum to `number`.
     pub fn peak(&mut self, metric: Metric, number: f64) {
         self.change(metric, |known| known.map_or(number, |known| known.max(number)));
     }
 
-    /// Sets a metric that says how something is now.
+    /// Sets a metric that is a current state.
     pub fn set(&mut self, metric: Metric, number: f64) {
         self.change(metric, |_| number);
     }
@@ -44,26 +46,26 @@ impl Numbers {
     fn change(&mut self, metric: Metric, change: impl FnOnce(Option<f64>) -> f64) {
         if let Some(value) = self.values.get_mut(metric.index()) {
             let changed = change(*value);
-            // Neither JSON nor CloudWatch has a word for what is not finite.
+            // JSON and CloudWatch have no form for values that are not finite.
             if changed.is_finite() {
                 *value = Some(changed);
             }
         }
     }
 
-    /// Notes how long a webhook took.
+    /// Records the latency of a webhook.
     pub fn acknowledged(&mut self, took: Duration) {
         if let Some(bucket) = self.latency.get_mut(bucket_of(took)) {
             *bucket = bucket.saturating_add(1);
         }
     }
 
-    /// What was measured, in the order of the catalogue, but for the latency.
+    /// Returns the values in the order of the catalogue, without the latency.
     pub(super) fn values(&self) -> impl Iterator<Item = (Metric, f64)> {
         Metric::ALL.iter().zip(self.values).filter_map(|(metric, value)| Some((*metric, value?)))
     }
 
-    /// How often which latency was measured, in milliseconds, in ascending order.
+    /// Returns the measured latencies in milliseconds with their counts, in ascending order.
     pub(super) fn latency(&self) -> impl Iterator<Item = (f64, u32)> {
         self.latency
             .iter()
@@ -72,7 +74,7 @@ impl Numbers {
             .map(|(bucket, times)| (middle_of(bucket), *times))
     }
 
-    /// Whether nothing was measured.
+    /// Returns true if nothing was measured.
     pub(super) fn is_empty(&self) -> bool {
         self.values().next().is_none() && self.latency().next().is_none()
     }
@@ -81,12 +83,12 @@ impl Numbers {
 fn bucket_of(took: Duration) -> usize {
     let ms = (took.as_secs_f64() * 1_000.0).round();
     let fine = FINE as f64;
-    // A cast saturates, and the rest of what is too long is in the last one.
+    // A cast saturates, and longer times are in the last bucket.
     let bucket = if ms < fine { ms } else { fine + (ms / fine).ln() / WIDER.ln() };
     (bucket as usize).min(BUCKETS - 1)
 }
 
-/// What stands for all in a bucket: at most 5 % from each of them.
+/// Returns the value that represents a bucket, at most 5 % from each value in it.
 fn middle_of(bucket: usize) -> f64 {
     match bucket.checked_sub(FINE) {
         None => bucket as f64,
@@ -94,12 +96,12 @@ fn middle_of(bucket: usize) -> f64 {
     }
 }
 
-/// Numbers that the parts of one invocation add to.
+/// Values to which the parts of one invocation add.
 #[derive(Debug, Default)]
 pub struct Tally(Mutex<Numbers>);
 
 impl Tally {
-    /// One more of something.
+    /// Adds 1 to a metric.
     pub fn one(&self, metric: Metric) {
         self.add(metric, 1.0);
     }
@@ -119,7 +121,7 @@ impl Tally {
         self.lock().set(metric, number);
     }
 
-    /// What it comes to.
+    /// Returns a copy of the values.
     pub(super) fn numbers(&self) -> Numbers {
         self.lock().clone()
     }
@@ -137,7 +139,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_latency_is_told_to_within_five_percent_or_half_a_millisecond(micros in 0_u64..20_000_000) {
+        fn a_latency_is_exact_to_five_percent_or_half_a_millisecond(micros in 0_u64..20_000_000) {
             let mut numbers = Numbers::default();
             numbers.acknowledged(Duration::from_micros(micros));
             let told: Vec<(f64, u32)> = numbers.latency().collect();
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_in_the_last_bucket_and_buckets_are_in_order() {
+    fn too_long_times_are_in_the_last_bucket_and_buckets_ascend() {
         assert_eq!(bucket_of(Duration::MAX), BUCKETS - 1);
         let middles: Vec<f64> = (0..BUCKETS).map(middle_of).collect();
         assert!(middles.windows(2).all(|two| two[0] < two[1]), "{middles:?}");
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_add_up_peaks_and_states_do_not_and_what_is_not_finite_changes_nothing() {
+    fn only_sums_add_up_and_non_finite_numbers_change_nothing() {
         let mut numbers = Numbers::default();
         assert!(numbers.is_empty());
         numbers.add(Metric::Accepted, 0.0);

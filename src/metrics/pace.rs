@@ -1,18 +1,18 @@
-//! How often something may be written: a few at once, then one a minute.
+//! Rate limit of log lines: a few immediately, then one a minute.
 
 use crate::time::UnixMillis;
 
-/// So many at once.
+/// Maximum number of lines without a pause.
 const AT_ONCE: u32 = 10;
 
-/// One more after each of these, in milliseconds.
+/// Time until one more line is allowed, in milliseconds.
 pub(super) const MINUTE: i64 = 60_000;
 
-/// Lets a few through at once, and one a minute after that. Whoever floods us can't make us write more.
+/// A rate limit: a few lines immediately, and then one a minute. A flood of requests can't write more lines.
 #[derive(Clone, Debug)]
 pub struct Pace {
     left: u32,
-    /// Since when the next one is waited for.
+    /// Start of the wait for the next line.
     since: UnixMillis,
 }
 
@@ -23,9 +23,9 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Whether one may be written now; if so, it is taken for written.
+    /// Returns true if a line may be written now, and counts it.
     pub fn take(&mut self, now: UnixMillis) -> bool {
-        // A clock that is set back begins anew.
+        // If the clock was set back, the wait starts again.
         let waited = if now < self.since { 0 } else { now.0.saturating_sub(self.since.0) };
         let more = u32::try_from(waited / MINUTE).unwrap_or(u32::MAX);
         self.left = self.left.saturating_add(more).min(AT_ONCE);
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_at_once_then_one_a_minute_and_ten_again_after_a_quiet_while() {
+    fn ten_immediately_then_one_a_minute_then_ten_after_a_pause() {
         let mut pace = Pace::default();
         let mut taken = |at: i64, times: usize| (0..times).filter(|_| pace.take(UnixMillis(at))).count();
         assert_eq!(taken(1_000, 50), 10);

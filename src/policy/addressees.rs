@@ -1,22 +1,23 @@
-//! Whom an event is about.
+//! Recipients that an event is about.
 
 use crate::resend::event::{Addressees, Event};
 use crate::resend::recipient::Recipient;
 
-/// Whom an event is about.
+/// Recipients that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Concerned {
-    /// These, and nobody else.
+    /// Exactly these recipients.
     Known(Vec<Recipient>),
-    /// Some of these, or somebody whose address can't be read. What would suppress one of them must not silence the others, so a
-    /// person has to look.
+    /// One of these recipients, or a recipient without a valid address. The others must not be suppressed for the
+    /// outcome of one, so a person has to look.
     Unclear(Vec<Recipient>),
 }
 
 impl Concerned {
-    /// Those whom an email's outcome is about: the only one in `to`; of several those that the receiving server's diagnosis names. One
-    /// in `cc` or `bcc` whom it names is meant, and not the one in `to`. Whom else it names, such as whoever a forward goes to, was
-    /// sent nothing.
+    /// Returns the recipients that an email's outcome is about: the only one in `to`, or, of several, those that the
+    /// receiving server's reply mentions. If the reply mentions a recipient in `cc` or `bcc`, the outcome is about that
+    /// one and not about `to`. Other addresses in the reply, such as the target of a forward, got no email from Resend
+    /// and are ignored.
     pub fn by_outcome(event: &Event<'_>) -> Self {
         let diagnostics = event.diagnostics();
         let named = |all: Vec<Recipient>| -> Vec<Recipient> {
@@ -33,7 +34,7 @@ impl Concerned {
         }
     }
 
-    /// Whom a contact, or an entry of Resend's own suppression list, is about.
+    /// Returns the recipients that a contact, or an entry of Resend's own suppression list, is about.
     pub fn by_contact(event: &Event<'_>) -> Self {
         match event.contact() {
             Addressees::One(one) => Self::Known(vec![one]),
@@ -41,7 +42,7 @@ impl Concerned {
         }
     }
 
-    /// Everybody whom it may be about and whose address can be read.
+    /// Returns all recipients with valid addresses that the event may be about.
     pub fn possible(self) -> Vec<Recipient> {
         match self {
             Self::Known(all) | Self::Unclear(all) => all,
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn to_names_whom_it_is_about_in_every_shape() {
+    fn the_recipient_in_to_is_found_in_every_shape() {
         for to in [
             json!(["ann@example.com"]),
             json!("ann@example.com"),
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_the_diagnosis_says_whom_it_is_about() {
+    fn of_several_recipients_the_reply_mentions_the_right_one() {
         let about = |code: &str| {
             concerned(json!({ "to": ["one@example.com, two@bücher.example"], "bounce": { "diagnosticCode": code } }))
         };
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn who_got_a_copy_is_meant_where_the_diagnosis_names_them() {
+    fn an_outcome_is_about_a_copy_recipient_that_the_reply_mentions() {
         let about = |to: Value, code: Value| {
             concerned(json!({
                 "to": to, "cc": "Bob <bob@example.com>", "bcc": [{ "email": "carl@example.com" }],
@@ -129,7 +130,7 @@ mod tests {
         assert_eq!(
             about(ann(), json!(["550 <bob@example.com> unknown", "550 <ann@example.com> unknown"])),
             known(&["bob@example.com", "ann@example.com"]),
-            "each that it names"
+            "each one mentioned"
         );
         for code in [json!(null), json!("550 user unknown"), json!("550 <eve@forward.example> unknown")] {
             assert_eq!(about(ann(), code.clone()), known(&["ann@example.com"]), "{code}");

@@ -1,7 +1,8 @@
-//! Whether a delayed email is news: when it has waited too long, or when its recipient is delayed again and again.
+//! Check of delayed emails. An email needs an alert if it has waited too long, or if its recipient's emails are delayed
+//! repeatedly.
 //!
-//! Mail is delayed every day, and nearly all of it arrives within the hour, so a delay by itself is no news. It becomes news by
-//! the clock alone, so the question is asked again when it is due, whether or not another event comes.
+//! Emails are delayed every day, and nearly all are delivered within the hour, so a delay alone needs no alert. A wait
+//! becomes too long without any further event. So the check is repeated at the due time.
 
 use std::time::Duration;
 
@@ -11,18 +12,18 @@ use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
 use crate::time::{UnixMillis, days, hours};
 
-/// What is to be done about a delayed email.
+/// Status of a delayed email.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It has an outcome. Nothing, quietly.
+    /// The email has an outcome. No alert is needed.
     Resolved,
-    /// It may still arrive in time: look again then.
+    /// The email may still be delivered in time. The value is the time of the next check.
     Wait(UnixMillis),
-    /// It has waited too long: since then.
+    /// The email has waited too long. The value is the start of the wait.
     Alert(UnixMillis),
 }
 
-/// What the events of one email say of its wait for one recipient.
+/// Facts from the events of one email about its wait for one recipient.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wait {
     sent: Option<UnixMillis>,
@@ -33,12 +34,12 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// The wait of an email that is known to have been delayed at a moment.
+    /// Creates the tracker of an email with a known time of delay.
     pub fn of_delayed(at: UnixMillis) -> Self {
         Self { delayed: Some(at), ..Self::default() }
     }
 
-    /// Adds one event of the email, which happened at `at`. Order doesn't matter.
+    /// Adds one event of the email, with its time. The order of events doesn't matter.
     pub fn add(&mut self, event: &Event<'_>, at: UnixMillis, recipient: &Recipient) {
         let earliest = |known: Option<UnixMillis>, new: UnixMillis| Some(known.map_or(new, |known| known.min(new)));
         if let Some(created) = event.resource_created_at() {
@@ -65,8 +66,9 @@ impl Wait {
         }
     }
 
-    /// Since when the email has waited: since it was sent, which its delivery to another recipient tells too; where that was not seen,
-    /// since its creation, unless it was scheduled for later: then it is known to have been sent only by its being delayed.
+    /// Returns the start of the wait: the time of sending, which is also known from a delivery to another recipient.
+    /// Without it, the wait starts at the email's creation. For a scheduled email it starts at the delay, which proves
+    /// that it was sent.
     fn since(&self) -> Option<UnixMillis> {
         match (self.sent, self.scheduled) {
             (Some(sent), _) => Some(sent),
@@ -75,7 +77,7 @@ impl Wait {
         }
     }
 
-    /// What is to be done at `now`.
+    /// Returns the status at `now`.
     pub fn verdict(&self, policy: &DelayPolicy, now: UnixMillis) -> Verdict {
         let Some(since) = self.since().filter(|_| !self.resolved && self.delayed.is_some()) else {
             return Verdict::Resolved;
@@ -85,7 +87,7 @@ impl Wait {
     }
 }
 
-/// Whether an outcome is about this recipient, as far as it tells.
+/// Returns true if an outcome is about this recipient, or may be.
 fn is_about(event: &Event<'_>, recipient: &Recipient) -> bool {
     match Concerned::by_outcome(event) {
         Concerned::Known(all) => all.contains(recipient),
@@ -93,37 +95,40 @@ fn is_about(event: &Event<'_>, recipient: &Recipient) -> bool {
     }
 }
 
-/// A delayed email, as remembered of its recipient: when it was first and last delayed.
+/// A recipient's delayed email, with its first and last delay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delayed {
     /// The email.
     pub email_id: String,
-    /// When it was delayed first.
+    /// Time of the first delay.
     pub first: UnixMillis,
-    /// When it was delayed last, as far as is known.
+    /// Time of the last known delay.
     pub last: UnixMillis,
 }
 
-/// How long after the policy's window a late webhook may still come: Resend replays what is 30 days old.
+/// Time after the policy's window in which a late webhook may still arrive, in days: Resend replays webhooks that are
+/// 30 days old.
 const LATE_DAYS: u32 = 35;
 
 impl DelayPolicy {
-    /// How long a delayed email is remembered of its recipient: as long as another may follow it within the window, and come late.
+    /// Returns the time for which a recipient's delayed email is stored: the window in which another may follow, plus
+    /// the time for late webhooks.
     pub fn remembered(&self) -> Duration {
         days(self.repeated_within_days.saturating_add(LATE_DAYS))
     }
 }
 
-/// An email that is news because others of its recipient were delayed before it.
+/// An email that needs an alert because other emails to its recipient were delayed before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeated<'a> {
-    /// The email, and when it was delayed.
+    /// The email, with the time of its delay.
     pub delayed: &'a Delayed,
-    /// How many emails those are, itself among them.
+    /// Number of delayed emails, including this one.
     pub emails: usize,
 }
 
-/// The emails of one recipient that are news because another was delayed before them, within the policy's days.
+/// Returns the emails of one recipient that need an alert because another was delayed before them, within the policy's
+/// days.
 pub fn repeated<'a>(delays: &'a [Delayed], policy: &DelayPolicy) -> Vec<Repeated<'a>> {
     let within = days(policy.repeated_within_days);
     let order = |delayed: &Delayed| (delayed.first, delayed.email_id.clone());
@@ -168,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_email_is_news_when_it_has_waited_more_than_a_day_since_it_was_sent() {
+    fn an_email_needs_an_alert_more_than_a_day_after_sending() {
         let events = [("email.sent", "20T09:00:00", ann()), ("email.delivery_delayed", "20T10:00:00", ann())];
         assert_eq!(verdict(&events, "21T08:59:59"), Verdict::Wait(at("21T09:00:00")));
         assert_eq!(verdict(&events, "21T09:00:00"), Verdict::Wait(at("21T09:00:00")));
@@ -176,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn without_its_sending_it_waits_since_its_creation_but_a_scheduled_one_since_its_delay() {
+    fn the_wait_starts_at_creation_or_if_scheduled_at_the_delay() {
         let delayed = ("email.delivery_delayed", "20T10:00:00", ann());
         assert_eq!(verdict(std::slice::from_ref(&delayed), "20T12:00:00"), Verdict::Wait(at("21T08:00:00")));
         let scheduled = ("email.scheduled", "20T08:00:00", ann());
@@ -184,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_to_another_tells_since_when_it_waits() {
+    fn a_delivery_to_another_shows_the_start_of_the_wait() {
         let delayed = ("email.delivery_delayed", "25T10:00:00", ann());
         let bobs = ("email.delivered", "25T09:00:00", json!(["bob@example.com"]));
         let waits_since_then = Verdict::Wait(at("26T09:00:00"));
@@ -194,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_resolves_it_in_any_order_but_only_the_recipients_own() {
+    fn only_the_recipients_own_outcome_resolves_it_in_any_order() {
         let delayed = ("email.delivery_delayed", "20T10:00:00", ann());
         for outcome in ["email.delivered", "email.bounced", "email.failed", "email.opened"] {
             let own = (outcome, "20T11:00:00", ann());
@@ -207,14 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn an_email_of_which_only_the_delay_is_known_waits_since_then() {
+    fn if_only_the_delay_is_known_the_wait_starts_there() {
         let wait = Wait::of_delayed(at("20T10:00:00"));
         assert_eq!(wait.verdict(&DelayPolicy::default(), at("20T12:00:00")), Verdict::Wait(at("21T10:00:00")));
         assert_eq!(wait.verdict(&DelayPolicy::default(), at("22T12:00:00")), Verdict::Alert(at("20T10:00:00")));
     }
 
     #[test]
-    fn a_second_delayed_email_within_seven_days_is_news() {
+    fn a_second_delayed_email_within_seven_days_needs_an_alert() {
         let delay = |email: &str, first: i64, last: i64| Delayed {
             email_id: email.to_owned(),
             first: UnixMillis(first * HOUR),
@@ -229,12 +234,8 @@ mod tests {
         assert_eq!(news(&[delay("a", 0, 5)]), []);
         assert_eq!(news(&[delay("b", 7 * 24 + 5, 200), delay("a", 0, 5)]), of("b", 2));
         assert_eq!(news(&[delay("b", 7 * 24 + 6, 200), delay("a", 0, 5)]), []);
-        assert_eq!(news(&[delay("a", 0, 0), delay("b", 0, 0)]), of("b", 2), "one of two that were delayed at once");
+        assert_eq!(news(&[delay("a", 0, 0), delay("b", 0, 0)]), of("b", 2), "one of two delayed at the same time");
         let long_ago = delay("z", -100 * 24, -100 * 24);
-        assert_eq!(
-            news(&[long_ago, delay("a", 0, 0), delay("b", 1, 1)]),
-            of("b", 2),
-            "what is long ago does not count"
-        );
+        assert_eq!(news(&[long_ago, delay("a", 0, 0), delay("b", 1, 1)]), of("b", 2), "an old delay does not count");
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a domain has lost its verification.
+//! Check if a domain has lost its verification.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use super::numbers::DomainPolicy;
 use crate::resend::event::{Event, EventType};
 use crate::time::{UnixMillis, minutes};
 
-/// What an event says of a domain's verification.
+/// Verification of a domain according to one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verification {
-    /// Mail can be sent from it.
+    /// Email can be sent from the domain.
     Stands,
-    /// Not verified, as a new domain is. Whether it is lost depends on what was before.
+    /// The domain is not verified, as a new domain is not. Earlier statuses decide if the verification is lost.
     Pending,
-    /// It had been verified, or was to be, and is not.
+    /// The domain's verification failed or was lost.
     Lost,
 }
 
-/// What an event says of its domain's verification; `None` for one that says nothing about it.
+/// Returns the verification according to an event, or `None` if the event says nothing about it.
 ///
-/// The statuses are <https://resend.com/docs/dashboard/domains/introduction>: a domain that was verified goes to
-/// `temporary_failure` first, and to `failed` 72 hours later.
+/// The statuses are listed at <https://resend.com/docs/dashboard/domains/introduction>. A verified domain first goes to
+/// `temporary_failure`, and 72 hours later to `failed`.
 pub fn verification(event: &Event<'_>) -> Option<Verification> {
     match event.event_type()? {
         EventType::DomainDeleted => Some(Verification::Lost),
@@ -35,7 +35,7 @@ pub fn verification(event: &Event<'_>) -> Option<Verification> {
     }
 }
 
-/// One status that a domain had. They order by time, then by the event's key.
+/// One status of a domain. Statuses sort by time, then by the event's key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DomainStatus {
     /// Time of the event.
@@ -44,14 +44,14 @@ pub struct DomainStatus {
     pub key: String,
     /// The status.
     pub verification: Verification,
-    /// Status in Resend's word; `deleted` for a deleted domain.
+    /// Status as Resend names it; `deleted` for a deleted domain.
     pub word: String,
-    /// Name of the domain, where the event has one.
+    /// Name of the domain, if the event has one.
     pub name: Option<String>,
 }
 
 impl DomainStatus {
-    /// Reads the status that an event tells. `None` if it tells none.
+    /// Returns the status in an event, or `None` if the event has none.
     pub fn of(event: &Event<'_>, key: &str, at: UnixMillis) -> Option<Self> {
         let verification = verification(event)?;
         let deleted = event.event_type() == Some(EventType::DomainDeleted);
@@ -60,23 +60,23 @@ impl DomainStatus {
     }
 }
 
-/// A domain as its events tell, whatever order they came in.
+/// State of a domain according to its events, in any order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DomainState<'a> {
-    /// Email can be sent from it; or it never could.
+    /// Email can be sent from the domain, or the domain was never verified.
     Fine,
-    /// It was verified, and has been `pending` or `not_started` since then.
+    /// The domain was verified, and has been `pending` or `not_started` since.
     Pending {
-        /// The first of the statuses without another in between.
+        /// The first of the consecutive pending statuses.
         since: &'a DomainStatus,
-        /// The newest.
+        /// The newest status.
         newest: &'a DomainStatus,
     },
-    /// It is not verified any more.
+    /// The domain is no longer verified.
     Lost(&'a DomainStatus),
 }
 
-/// The state that follows from all statuses that are known of a domain. It sorts them.
+/// Returns the state after all known statuses of a domain. The statuses are sorted in place.
 pub fn state(statuses: &mut [DomainStatus]) -> DomainState<'_> {
     statuses.sort_unstable();
     let Some((newest, _)) = statuses.split_last() else { return DomainState::Fine };
@@ -94,8 +94,8 @@ pub fn state(statuses: &mut [DomainStatus]) -> DomainState<'_> {
 }
 
 impl DomainPolicy {
-    /// Time after which a verified domain that became `pending` is an alert. Whoever presses "verify" again sees `pending` for seconds
-    /// (<https://resend.com/docs/api-reference/domains/verify-domain>).
+    /// Returns the time after which a verified domain that became `pending` needs an alert. Anybody who presses
+    /// "verify" again sees `pending` for seconds (<https://resend.com/docs/api-reference/domains/verify-domain>).
     pub const fn patience(&self) -> Duration {
         minutes(self.pending_minutes)
     }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_read_whatever_its_case_and_an_unknown_one_is_a_loss() {
+    fn an_unknown_status_is_a_loss_and_case_does_not_matter() {
         let of = |event_type: &str, status: serde_json::Value| {
             let body = serde_json::json!({ "type": event_type, "data": { "status": status } }).to_string();
             verification(&Event::read(body.as_bytes()).unwrap())
@@ -141,7 +141,7 @@ mod tests {
         (0..).zip(words.chars()).map(status).collect()
     }
 
-    /// `-`: fine; `x`: lost; a digit: pending since the status of this number.
+    /// `-`: fine; `x`: lost; a digit: pending since the status with this index.
     fn told(statuses: &mut [DomainStatus]) -> String {
         match state(statuses) {
             DomainState::Fine => "-".to_owned(),

@@ -1,12 +1,12 @@
-//! Ids that are made of what they are about: the same whenever they are made again.
+//! Ids that are hashes of their subject, and so the same at every repeat.
 
 use sha2::{Digest, Sha256};
 
-/// A hash of these parts, in 24 digits.
+/// Returns a hash of these parts, in 24 hex digits.
 pub fn short_hash(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
-        // With its length before it, so that ["a", "bc"] and ["ab", "c"] differ.
+        // The length comes first, so that ["a", "bc"] and ["ab", "c"] differ.
         hash.update(part.len().to_be_bytes());
         hash.update(part.as_bytes());
     }

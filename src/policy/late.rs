@@ -1,7 +1,7 @@
-//! Emails that are sent long after they were created: Resend schedules them up to 30 days ahead.
+//! Emails that are sent long after their creation: Resend schedules them up to 30 days ahead.
 //!
-//! Emails count in the hour of their creation, and a brake looks at the cohorts of its window. A cohort that was created before the
-//! window and sent within it must be looked at too, so how much was sent in which later hour is counted beside it:
+//! Emails count in the hour of their creation, and a brake reads the cohorts of its window. A cohort that was created
+//! before the window and sent within it must count too. So late sends are also counted by the hour of sending:
 //!
 //! ```text
 //!   created 13th 09:10                              sent 23rd 13:05     bounced 23rd 13:06
@@ -16,35 +16,35 @@ use super::counting::{Counter, Figures};
 use crate::resend::campaign::Cohort;
 use crate::time::{UnixMillis, hours};
 
-/// An email that is sent more than so many hours after the hour of its creation is late.
+/// Number of hours after the hour of its creation from which an email is sent late.
 const LATE_AFTER_HOURS: u32 = 6;
 
-/// A cohort belongs to a window if one in so many of its emails was sent late within it.
+/// A cohort belongs to a window if at least one in this number of its emails was sent late within it.
 const ONE_IN: i64 = 10;
 
-/// The hour in which an email of a cohort was sent, where that is late; `None` where it is not.
+/// Returns the hour in which an email of a cohort was sent, or `None` if the email is not late.
 pub fn late_hour(cohort: Cohort, sent_at: UnixMillis) -> Option<Cohort> {
     let hour = Cohort::of(sent_at);
     (hour.start() > cohort.start().plus(hours(LATE_AFTER_HOURS))).then_some(hour)
 }
 
-/// How many emails of each cohort were sent late, by the hour of their sending.
+/// Number of late emails of each cohort, by the hour of sending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Late(BTreeMap<Cohort, BTreeMap<Cohort, i64>>);
 
 impl Late {
-    /// Adds so many emails of a cohort that were sent in an hour.
+    /// Adds emails of a cohort that were sent in an hour.
     pub fn add(&mut self, cohort: Cohort, hour: Cohort, sent: i64) {
         *self.0.entry(cohort).or_default().entry(hour).or_default() += sent;
     }
 
-    /// The cohorts of which anything was sent late, from an hour on.
+    /// Returns the cohorts with late sends in this hour or later.
     pub fn cohorts_sent_since(&self, from: Cohort) -> impl Iterator<Item = Cohort> {
         self.0.keys().copied().filter(move |cohort| self.sent_since(*cohort, from) > 0)
     }
 
-    /// Those of `cohorts` that belong to the window that begins with the hour `from`: created within it, or at least a tenth of them
-    /// sent late within it.
+    /// Returns the `cohorts` that belong to the window that begins with the hour `from`. They were created within it,
+    /// or at least a tenth of them was sent late within it.
     pub fn within<'a>(
         &'a self,
         cohorts: &'a [(Cohort, Figures)],
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_six_hours_after_the_hour_of_its_creation_is_late() {
+    fn more_than_six_hours_after_the_hour_of_creation_is_late() {
         let late = |text: &str| {
             let hour = late_hour(ago(0), UnixMillis::parse(text).unwrap());
             hour.map(|hour| hour.to_string())
@@ -103,13 +103,13 @@ mod tests {
             late.within(&cohorts, ago(24)).count() == 1
         };
         assert!(is_within(100, 1) && is_within(100, 24) && is_within(1_000, 1));
-        assert!(!is_within(99, 1), "the tenth is not reached");
+        assert!(!is_within(99, 1), "less than a tenth");
         assert!(!is_within(1_000, 25), "it was sent before the window");
         assert_eq!(Late::default().within(&cohorts, ago(240)).count(), 1, "created within");
         assert_eq!(Late::default().within(&cohorts, ago(239)).count(), 0);
     }
 
-    /// Emails by when they were created and sent, in hours ago; and an order with duplicates, cut into batches.
+    /// Emails by creation and sending, in hours ago, and an order with duplicates, cut into batches.
     fn sent() -> impl Strategy<Value = (Vec<(i64, i64)>, Vec<usize>, usize)> {
         prop::collection::vec((0..300_i64, 0..60_i64), 1..20).prop_flat_map(|emails| {
             let twice: Vec<usize> = (0..emails.len()).chain(0..emails.len()).collect();
@@ -117,7 +117,7 @@ mod tests {
         })
     }
 
-    /// What is counted of them when each message counts once: their cohorts, and what of them was late.
+    /// Returns the counters after each webhook counts once: the cohorts, and their late sends.
     fn counted(emails: &[(i64, i64)], order: &[usize], batch: usize) -> (BTreeMap<Cohort, i64>, Late) {
         let (mut cohorts, mut late) = (BTreeMap::new(), Late::default());
         let mut known = BTreeSet::new();
@@ -130,7 +130,7 @@ mod tests {
             let received = Received { message, partition: "e".to_owned(), at: NOW, expires_at: NOW };
             let event = Event::read(body.as_bytes()).unwrap();
             for count in counts(&event, &received, &Protection::Nothing, &CampaignTags::new(None)) {
-                let Once::Message { hash, .. } = count.once else { panic!("a sending counts per message") };
+                let Once::Message { hash, .. } = count.once else { panic!("a send counts per webhook") };
                 if known.insert(hash) {
                     *cohorts.entry(count.cohort).or_insert(0) += 1;
                     count.late.into_iter().for_each(|hour| late.add(count.cohort, hour, 1));

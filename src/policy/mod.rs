@@ -1,21 +1,21 @@
-//! What an event means, for its recipients and for its campaign. Pure: no I/O, no clock, the same answer whatever order
-//! things come in.
+//! Meaning of an event for its recipients and its campaign. Pure code without I/O or clock: the order of events never
+//! changes the result.
 //!
-//! - [`addressees`]: whom an event is about.
-//! - [`suppression`]: who must not be written to, and why.
-//! - [`mod@count`]: a count with its noun.
-//! - [`counting`]: which number an event adds to, and what makes it count only once.
-//! - [`brake`]: how much of a campaign may still be sent.
-//! - [`late`]: which emails were sent long after they were created, and which cohorts a window has.
-//! - [`delay`]: whether a delayed email is news.
-//! - [`soft_bounce`]: when soft bounces add up to a suppression, and when not any more.
-//! - [`domain`]: whether a domain has lost its verification.
-//! - [`verdict`]: whether a person or a machine opened or clicked.
-//! - [`opt_out`]: by which links people opt out of email.
-//! - [`answer`]: what Claude may answer, and the check of it.
-//! - [`rules`]: what is done when Claude does not decide.
-//! - [`followup`]: the guards before any follow-up is proposed.
-//! - [`numbers`]: the limits in all of these, and their defaults.
+//! - [`addressees`]: recipients that an event is about.
+//! - [`suppression`]: suppressed addresses, with the reasons.
+//! - [`mod@count`]: a number with its noun.
+//! - [`counting`]: counters that an event increments, and the keys that make it count only once.
+//! - [`brake`]: the sending limit of a campaign.
+//! - [`late`]: emails sent long after their creation, and the cohorts of a window.
+//! - [`delay`]: delayed emails that need an alert.
+//! - [`soft_bounce`]: suppression after several soft bounces, and its end.
+//! - [`domain`]: domains that lost their verification.
+//! - [`verdict`]: classification of opens and clicks as human, machine or unsure.
+//! - [`opt_out`]: opt-out links.
+//! - [`answer`]: allowed answers of Claude, and their check.
+//! - [`rules`]: the built-in rules, which decide when Claude does not.
+//! - [`followup`]: guards before a follow-up is proposed.
+//! - [`numbers`]: the limits for all of these, and their defaults.
 
 pub mod addressees;
 pub mod answer;

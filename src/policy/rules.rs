@@ -1,43 +1,43 @@
-//! The written rules, which decide when Claude does not: when it is switched off, gives no answer, or one that is refused.
+//! Built-in rules, which decide when Claude does not: if Claude is switched off, fails, or gives an answer that is
+//! rejected.
 //!
-//! They never write to anybody. What is worth saying to a person depends on what they read and clicked, and nothing here reads
-//! that; without a reader of the facts there is no text worth sending, only a form letter that looks like one. So the rules note
-//! the interest, and call a person where there is much of it.
+//! They never propose a follow-up. A useful text depends on the emails and links that a person has read, and these
+//! rules read none of them. So the rules record the engagement, and ask a person to look if there is much of it.
 
 use super::answer::{Choice, Interest};
 use crate::time::UnixMillis;
 
-/// From so many days on which somebody clicked, it is no passing interest.
+/// Number of days with clicks from which the engagement is strong.
 const SEVERAL_DAYS: usize = 2;
 
-/// From so many distinct links that somebody clicked, it is no passing interest.
+/// Number of distinct clicked links from which the engagement is strong.
 const SEVERAL_LINKS: usize = 3;
 
-/// What somebody did with a mail, as far as the rules look at it.
+/// A recipient's engagement, as the rules see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Engaged {
-    /// They clicked. Otherwise they only opened it.
+    /// True for a click, false for an open.
     pub clicked: bool,
-    /// It was certainly a person.
+    /// True if the verdict is human.
     pub human: bool,
-    /// How many distinct links they clicked.
+    /// Number of distinct clicked links.
     pub distinct_links: usize,
-    /// On how many days they clicked.
+    /// Number of days with clicks.
     pub days_active: usize,
 }
 
-/// What to do about it: never a follow-up.
+/// Returns the choice of the rules. It is never a follow-up.
 ///
-/// | what                                                         | choice                     |
+/// | event                                                        | choice                     |
 /// |--------------------------------------------------------------|----------------------------|
 /// | an open                                                      | log it, low                |
-/// | a click, not certainly a person's                            | log it, medium             |
-/// | a person's click                                             | log it, high               |
+/// | a click with a verdict other than human                      | log it, medium             |
+/// | a human click                                                | log it, high               |
 /// | … on at least two days, or on at least three distinct links  | leave it to a person       |
 pub fn decide(engaged: &Engaged) -> Choice {
     let log = |interest, reason: &str| Choice::LogEngagement { interest, reason: reason.to_owned() };
     match engaged {
-        Engaged { clicked: false, .. } => log(Interest::Low, "The mail was opened and nothing in it was clicked."),
+        Engaged { clicked: false, .. } => log(Interest::Low, "The email was opened, and no link was clicked."),
         Engaged { human: false, .. } => log(Interest::Medium, "A link was clicked, though not certainly by a person."),
         Engaged { days_active, .. } if *days_active >= SEVERAL_DAYS => {
             Choice::HandToHuman { reason: format!("A person clicked on {days_active} days.") }
@@ -49,11 +49,11 @@ pub fn decide(engaged: &Engaged) -> Choice {
     }
 }
 
-/// What to do about a click on an opt-out or preference link, which stands against follow-ups until then: note it, as the least of interests.
+/// Returns the choice for a click on an opt-out or preference link, which blocks follow-ups until `until`: record it
+/// with low interest.
 pub fn opted_out(until: UnixMillis) -> Choice {
     let until = until.to_text();
-    let reason =
-        format!("An opt-out or preference link was clicked: no follow-up goes to this recipient until {until}.");
+    let reason = format!("An opt-out or preference link was clicked: no follow-up to this recipient until {until}.");
     Choice::LogEngagement { interest: Interest::Low, reason }
 }
 
@@ -81,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn a_person_who_comes_back_or_clicks_much_is_left_to_a_person() {
+    fn strong_engagement_is_left_to_a_person() {
         for (links, days) in [(1, 2), (3, 1), (9, 9)] {
             assert!(matches!(decided(true, true, links, days), Choice::HandToHuman { .. }), "{links} {days}");
         }
     }
 
     #[test]
-    fn the_rules_never_write_to_anybody() {
+    fn the_rules_never_propose_a_followup() {
         for clicked in [false, true] {
             for human in [false, true] {
                 for links in 0..5 {

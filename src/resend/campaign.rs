@@ -1,30 +1,30 @@
-//! What an email belongs to, for counting: its campaign, and the hour in which it was created.
+//! An email's campaign, and its cohort: the hour in which it was created.
 
 use std::fmt;
 
 use crate::resend::event::Event;
 use crate::time::UnixMillis;
 
-/// The longest name of a campaign, in bytes. Resend's tags have at most 256 characters, all ASCII.
+/// Maximum length of a campaign's name, in bytes. Resend's tags have at most 256 characters, all ASCII.
 const MAX_BYTES: usize = 256;
 
 const HOUR: i64 = 60 * 60 * 1000;
 
-/// A campaign's name: the value of the tag that names it, else the id of the broadcast or the template.
+/// A campaign's name: the value of a campaign tag, or else the id of the broadcast or the template.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Campaign(String);
 
 impl Campaign {
-    /// A name, trimmed. `None` where there is nothing in it, where it is longer than a tag can be, or where it has control
-    /// characters, which no key and no message attribute should have.
+    /// Creates a trimmed name. Returns `None` if the name is empty, longer than a tag can be, or has control
+    /// characters, which must not be in a key or a message attribute.
     pub fn new(name: &str) -> Option<Self> {
         let name = name.trim();
         let usable = !name.is_empty() && name.len() <= MAX_BYTES && !name.chars().any(char::is_control);
         usable.then(|| Self(name.to_owned()))
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -36,12 +36,13 @@ impl fmt::Display for Campaign {
     }
 }
 
-/// Which tags name the campaign, the first that is there.
+/// Names of the tags that hold the campaign; the first tag that an email has counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CampaignTags(Vec<String>);
 
 impl CampaignTags {
-    /// The tags named in `CAMPAIGN_TAG`, separated by commas or spaces; `campaign`, then `campaign_id`, where that is not set.
+    /// Reads the tag names in `CAMPAIGN_TAG`, separated by commas or spaces. The default is `campaign`, then
+    /// `campaign_id`.
     pub fn new(variable: Option<&str>) -> Self {
         let named: Vec<String> = variable
             .unwrap_or_default()
@@ -52,18 +53,18 @@ impl CampaignTags {
         if named.is_empty() { Self(vec!["campaign".to_owned(), "campaign_id".to_owned()]) } else { Self(named) }
     }
 
-    /// The tag that counts first: the one to tag a mail with.
+    /// Returns the first tag name, the one to use when sending an email.
     pub fn first(&self) -> &str {
         self.0.first().map_or("campaign", String::as_str)
     }
 
-    /// The campaign that an event's email is tagged with.
+    /// Returns the campaign in the tags of an event's email.
     pub fn tagged(&self, event: &Event<'_>) -> Option<Campaign> {
         let tags = event.tags();
         self.0.iter().find_map(|name| Campaign::new(tags.get(name)?))
     }
 
-    /// The campaign that an event counts for: the tagged one, else its broadcast, else its template.
+    /// Returns the campaign in which an event is counted: from the tag, or else the broadcast, or else the template.
     pub fn counted_for(&self, event: &Event<'_>) -> Option<Campaign> {
         self.tagged(event)
             .or_else(|| Campaign::new(&event.broadcast_id()?))
@@ -73,23 +74,23 @@ impl CampaignTags {
 
 /// The hour in which an email was created, in UTC: `2026-11-23T13`.
 ///
-/// What happens to an email days later counts for the hour of its creation, so that a rate compares outcomes with the very
-/// mails that they are outcomes of, and never exceeds 100 % because two windows don't match.
+/// Each outcome counts in the hour in which its email was created, even if it happens days later. So a rate compares
+/// outcomes with their own emails, and never exceeds 100 % because two windows don't match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cohort(i64);
 
 impl Cohort {
-    /// The hour that a moment is in.
+    /// Returns the cohort that contains a moment.
     pub fn of(moment: UnixMillis) -> Self {
         Self(moment.0.max(0).div_euclid(HOUR) * HOUR)
     }
 
-    /// When the hour began.
+    /// Returns the start of the hour.
     pub fn start(self) -> UnixMillis {
         UnixMillis(self.0)
     }
 
-    /// Reads `2026-11-23T13`.
+    /// Parses a cohort such as `2026-11-23T13`.
     pub fn parse(text: &str) -> Option<Self> {
         let moment = UnixMillis::parse(&format!("{text}:00:00Z"))?;
         (text.len() == "2026-11-23T13".len()).then(|| Self::of(moment))
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_tag_that_is_there_names_the_campaign_then_the_broadcast_then_the_template() {
+    fn the_campaign_is_the_first_tag_then_broadcast_then_template() {
         let default = CampaignTags::new(None);
         for (data, expected) in [
             (serde_json::json!({ "tags": { "campaign": "a", "campaign_id": "b" }, "broadcast_id": "c" }), Some("a")),

@@ -1,20 +1,20 @@
-//! JSON from outside, read as what its writer meant.
+//! JSON from outside, parsed leniently.
 //!
-//! Programs that cut a text in the middle of an emoji write half of it: `"\ud83d"`, a surrogate without its pair. RFC 8259 allows that
-//! and leaves open what it means (<https://www.rfc-editor.org/rfc/rfc8259#section-8.2>); Rust's text can't hold it, and `serde_json`
-//! refuses it, the whole document with it. Here it is U+FFFD, as browsers have it.
+//! Programs that cut a text in the middle of an emoji write half of it: `"\ud83d"`, a lone surrogate. RFC 8259 allows
+//! that and leaves its meaning open (<https://www.rfc-editor.org/rfc/rfc8259#section-8.2>). Rust's strings can't hold
+//! it, and `serde_json` rejects the whole document. Here a lone surrogate becomes U+FFFD, as in browsers.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-/// A text in JSON: a value or a name. Half an emoji in it is U+FFFD.
+/// A JSON string: a value or a name. A lone surrogate becomes U+FFFD.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Text(pub(crate) String);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Asked for bytes, `serde_json` gives those of a text as they are, surrogates too.
+        // For bytes, `serde_json` returns the string's bytes unchanged, including surrogates.
         deserializer.deserialize_bytes(TextVisitor)
     }
 }
@@ -43,7 +43,7 @@ impl Visitor<'_> for TextVisitor {
     }
 }
 
-/// The text of bytes that are UTF-8, but for surrogates of three bytes each, of which the first is 0xED.
+/// Converts bytes to text. The bytes are UTF-8, except for lone surrogates of three bytes each, which begin with 0xED.
 fn with_surrogates(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -55,7 +55,7 @@ fn with_surrogates(bytes: &[u8]) -> String {
     text
 }
 
-/// JSON with `\ufffd` in the place of each surrogate that is written without its pair. `None` if there is none.
+/// Returns JSON in which each lone surrogate is replaced with `\ufffd`, or `None` if there is none.
 pub fn mended(json: &[u8]) -> Option<Vec<u8>> {
     let mut mended = None;
     let mut at = 0;
@@ -76,7 +76,7 @@ pub fn mended(json: &[u8]) -> Option<Vec<u8>> {
     mended
 }
 
-/// The surrogate that a text begins with, written as `\ud83d`.
+/// Returns the surrogate at the beginning of a text, written as `\ud83d`.
 fn surrogate(json: &[u8]) -> Option<u32> {
     let digits = json.strip_prefix(b"\\u")?.get(..4)?;
     let code = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
@@ -108,14 +108,14 @@ mod tests {
         let names: BTreeMap<Text, i32> = serde_json::from_str(r#"{"a\ud83d":1,"b":2}"#).unwrap();
         assert_eq!(names.get("a\u{FFFD}"), Some(&1));
         for other in ["7", "null", "[]", "{}", "[1]", "true"] {
-            assert!(serde_json::from_str::<Text>(other).is_err(), "{other} is no text");
+            assert!(serde_json::from_str::<Text>(other).is_err(), "{other} is not a text");
         }
         assert_eq!(mended(br#"{"a":"\ud83d\udc4d \\ud83d \u00e4"}"#), None);
     }
 
     proptest! {
         #[test]
-        fn what_is_mended_is_json_wherever_it_was_and_else_as_it_was(
+        fn mending_keeps_json_valid_and_all_else_unchanged(
             parts in prop::collection::vec("(\\\\ud83d|\\\\udc4d|\\\\u0041|\\\\\\\\|\\\\\"|[a-z]{1,3}|é)", 0..12),
         ) {
             let json = format!("\"{}\"", parts.concat());

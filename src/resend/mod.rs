@@ -1,10 +1,10 @@
-//! What Resend sends, read leniently.
+//! Webhooks of Resend, parsed leniently.
 //!
 //! - [`signature`]: Standard Webhooks verification.
-//! - [`signed`]: messages as Svix sends them.
-//! - [`event`]: the events.
-//! - [`recipient`]: an address in the one spelling that everything is keyed by.
-//! - [`campaign`]: what an email belongs to, for counting.
+//! - [`signed`]: signed webhooks, as Svix sends them.
+//! - [`event`]: events and their fields.
+//! - [`recipient`]: addresses in their normalized form, the key of all data about a recipient.
+//! - [`campaign`]: an email's campaign, and the hour of its creation.
 //! - [`json`]: JSON text as Resend writes it.
 
 pub mod campaign;

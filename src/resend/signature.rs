@@ -1,7 +1,7 @@
 //! Standard Webhooks verification, as Svix signs for Resend.
 //!
-//! A message is signed with `base64(HMAC-SHA256(key, "{id}.{timestamp}.{body}"))` over the raw bytes of the body, so
-//! verification comes before anything is parsed. See <https://docs.svix.com/receiving/verifying-payloads/how-manual> and
+//! A webhook is signed with `base64(HMAC-SHA256(key, "{id}.{timestamp}.{body}"))` over the raw bytes of the body. So
+//! verification comes before parsing. See <https://docs.svix.com/receiving/verifying-payloads/how-manual> and
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
 
 use std::fmt;
@@ -14,36 +14,36 @@ use hmac::digest::CtOutput;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// How far a message's timestamp may be from now, in seconds, either way and inclusive.
+/// Maximum difference between a webhook's timestamp and now, in seconds, in either direction and inclusive.
 pub const TOLERANCE_SECONDS: i64 = 300;
 
 const SECRET_PREFIX: &str = "whsec_";
 const SIGNATURE_VERSION: &str = "v1";
 
-/// Base64 as people paste it: the padding may be missing.
+/// Base64 with optional padding, because people paste secrets without it.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What a message is signed with, before base64. Two of them are compared in constant time.
+/// A signature before base64. Two of them are compared in constant time.
 type Code = CtOutput<Hmac<Sha256>>;
 
-/// The id of one message, from `svix-id`. Every retry and every replay of the message carries the same one.
+/// Id of one webhook, from `svix-id`. Every retry and every replay of the webhook has the same id.
 ///
-/// It exists only once a signature held: whoever could claim an id without one could make a real message look like a
-/// duplicate.
+/// An id exists only after verification. Otherwise a sender without the secret could claim an id, and the real webhook
+/// would look like a duplicate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct MessageId(String);
 
 impl MessageId {
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// An id whose message was verified earlier: one read back from a table.
+    /// Creates the id of a webhook that was verified earlier, when it is read back from a table.
     pub fn already_verified(id: impl Into<String>) -> Self {
         Self(id.into())
     }
@@ -55,25 +55,25 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// Why a text is no signing secret.
+/// A text that is not a signing secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// Nothing but white space, or nothing after `whsec_`.
+    /// The text is empty, or has nothing after `whsec_`.
     #[error("the signing secret is empty; copy it from the webhook's page at Resend (it begins with whsec_)")]
     Empty,
-    /// Not base64 after the prefix.
+    /// The text after the prefix is not base64.
     #[error("the signing secret is not base64 after whsec_; copy it whole from the webhook's page at Resend")]
     NotBase64,
 }
 
-/// One webhook's signing key, ready to sign.
+/// The signing key of one webhook endpoint.
 #[derive(Clone)]
 pub struct SigningSecret {
     keyed: Hmac<Sha256>,
 }
 
 impl SigningSecret {
-    /// Signs a message: the text that goes into `svix-signature`, version included.
+    /// Signs a webhook. Returns the value for `svix-signature`, including the version.
     pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
         let code = self.code(id, timestamp, body).into_bytes();
         format!("{SIGNATURE_VERSION},{}", STANDARD.encode(code))
@@ -93,7 +93,7 @@ impl SigningSecret {
 impl FromStr for SigningSecret {
     type Err = SecretError;
 
-    /// Reads `whsec_<base64>`, forgiving white space around it, a missing prefix and missing padding.
+    /// Parses `whsec_<base64>`. White space around it, a missing prefix and missing padding are accepted.
     fn from_str(text: &str) -> Result<Self, SecretError> {
         let text = text.trim();
         let encoded = text.strip_prefix(SECRET_PREFIX).unwrap_or(text).trim();
@@ -101,7 +101,7 @@ impl FromStr for SigningSecret {
         if key.is_empty() {
             return Err(SecretError::Empty);
         }
-        // HMAC takes a key of any length, so the error cannot occur; it is mapped all the same.
+        // HMAC accepts a key of any length, so this error cannot occur.
         let keyed = Hmac::new_from_slice(&key).map_err(|_| SecretError::Empty)?;
         Ok(Self { keyed })
     }
@@ -113,12 +113,12 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
-/// The secrets that are good now: one, or several while a rotation lasts.
+/// The valid secrets: one, or several during a rotation.
 #[derive(Clone, Debug)]
 pub struct SigningSecrets(Vec<SigningSecret>);
 
 impl SigningSecrets {
-    /// The first of them: the newest, while a rotation lasts.
+    /// Returns the first secret: the newest one during a rotation.
     pub fn first(&self) -> Option<&SigningSecret> {
         self.0.first()
     }
@@ -127,17 +127,17 @@ impl SigningSecrets {
 impl FromStr for SigningSecrets {
     type Err = SecretError;
 
-    /// Reads secrets separated by white space. There must be at least one, and every one must be good.
+    /// Parses secrets separated by white space. At least one is required, and every one must be valid.
     fn from_str(text: &str) -> Result<Self, SecretError> {
         let secrets = text.split_whitespace().map(str::parse).collect::<Result<Vec<SigningSecret>, _>>()?;
         if secrets.is_empty() { Err(SecretError::Empty) } else { Ok(Self(secrets)) }
     }
 }
 
-/// Why a message is not accepted. No variant ever says what would have been right.
+/// A webhook whose signature is not accepted. The texts never reveal the right value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// A header that every signed message has is not there.
+    /// A required header is missing.
     #[error("missing header: {0}")]
     MissingHeader(&'static str),
     /// The id is empty.
@@ -146,21 +146,21 @@ pub enum SignatureError {
     /// The timestamp is not a whole number of seconds.
     #[error("malformed header: svix-timestamp is not a whole number of seconds")]
     MalformedTimestamp,
-    /// There is no `v1,<base64>` among the signatures.
+    /// The header has no `v1,<base64>`.
     #[error("malformed header: svix-signature holds no signature of version v1")]
     MalformedSignature,
-    /// No signature matches under any of the secrets.
-    #[error("wrong signature: the message was changed, or signed with another secret than this endpoint's")]
+    /// No signature matches any of the secrets.
+    #[error("wrong signature: the webhook was changed, or signed with a secret of another endpoint")]
     WrongSignature,
-    /// Correctly signed, too long ago.
-    #[error("stale: correctly signed, but {age_seconds} s ago, and at most {TOLERANCE_SECONDS} s are accepted")]
+    /// The signature is right, but too old.
+    #[error("stale: the signature is correct, but {age_seconds} s old; at most {TOLERANCE_SECONDS} s are accepted")]
     TooOld {
         /// Seconds between the timestamp and now.
         age_seconds: i64,
     },
-    /// Correctly signed, too far in the future.
+    /// The signature is right, but too far in the future.
     #[error(
-        "stale: correctly signed, but {ahead_seconds} s ahead of this clock, and at most {TOLERANCE_SECONDS} s are accepted"
+        "stale: the signature is correct, but {ahead_seconds} s ahead of this clock; at most {TOLERANCE_SECONDS} s are accepted"
     )]
     TooNew {
         /// Seconds between now and the timestamp.
@@ -168,7 +168,7 @@ pub enum SignatureError {
     },
 }
 
-/// What a message's headers claim. Nothing of it is to be believed before [`Claim::verify`].
+/// Headers of a signed webhook. They are not trustworthy before [`Claim::verify`].
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
     id: &'a str,
@@ -177,11 +177,11 @@ pub struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    /// Reads the three headers, `svix-*` first, else as Standard Webhooks names them, `webhook-*`. `header` looks a
-    /// lower-case name up.
+    /// Reads the three headers: `svix-*`, or else their names in Standard Webhooks, `webhook-*`. `header` looks up a
+    /// lower-case name.
     ///
     /// # Errors
-    /// One of the headers is missing or malformed.
+    /// [`SignatureError::MissingHeader`], or a `Malformed…` variant.
     pub fn from_headers(header: impl Fn(&str) -> Option<&'a str>) -> Result<Self, SignatureError> {
         let either = |svix: &'static str, standard: &str| {
             header(svix).or_else(|| header(standard)).ok_or(SignatureError::MissingHeader(svix))
@@ -199,8 +199,8 @@ impl<'a> Claim<'a> {
         Ok(Self { id, timestamp, signatures })
     }
 
-    /// Checks the signature, and only then the age, so that a correctly signed old message is told from a forged one.
-    /// `now` is in seconds since the epoch.
+    /// Checks first the signature and then the age, so that an old but correctly signed webhook is distinguished from a
+    /// forged one. `now` is in seconds since the epoch.
     ///
     /// # Errors
     /// [`SignatureError::WrongSignature`], [`SignatureError::TooOld`] or [`SignatureError::TooNew`].
@@ -218,7 +218,7 @@ impl<'a> Claim<'a> {
         Ok(MessageId(self.id.to_owned()))
     }
 
-    /// Whether the message claims to be recent enough. Says nothing about the signature.
+    /// Returns true if the timestamp is recent enough. The signature is not checked.
     pub fn claims_to_be_fresh(&self, now: i64) -> bool {
         now.saturating_sub(self.timestamp).saturating_abs() <= TOLERANCE_SECONDS
     }
@@ -229,16 +229,16 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// The code in a signature. Strict base64, so that one signature has one spelling, and only the full length.
+/// Decodes a signature. Base64 is strict, so that one signature has one spelling, and the length must be exact.
 fn read_code(signature: &str) -> Option<Code> {
-    // The decoder wants room for whole groups of three bytes. A longer text doesn't fit, and is no signature.
+    // The decoder needs space for whole groups of three bytes. A longer text does not fit, and is not a signature.
     let mut bytes = [0; 33];
     let length = STANDARD.decode_slice(signature, &mut bytes).ok()?;
     let code: [u8; 32] = bytes.get(..length)?.try_into().ok()?;
     Some(Code::new(code.into()))
 }
 
-/// The base64 parts of `v1,<base64>` in a header of several signatures; other versions are skipped, never accepted.
+/// Returns the base64 parts of all `v1,<base64>` in the header. Other versions are skipped, and never accepted.
 fn v1_signatures(header: &str) -> impl Iterator<Item = &str> {
     header
         .split(' ')

@@ -1,22 +1,22 @@
-//! Messages as Svix sends them: for probes, samples and tests.
+//! Signed webhooks as Svix sends them, for probes, samples and tests.
 
 use std::collections::BTreeMap;
 
 use super::signature::SigningSecret;
 
-/// A message as Svix sends it: a body, and the headers that vouch for it.
+/// A signed webhook: a body, and headers with its signature.
 #[derive(Clone, Debug)]
 pub struct SignedMessage {
-    /// The message's id.
+    /// Id of the webhook.
     pub id: String,
-    /// The headers, by lower-case name.
+    /// Headers, by lower-case name.
     pub headers: BTreeMap<String, String>,
-    /// The raw body.
+    /// Raw body.
     pub body: Vec<u8>,
 }
 
 impl SignedMessage {
-    /// Signs a body at a moment in seconds since the epoch.
+    /// Signs a body at a time in seconds since the epoch.
     pub fn new(id: impl Into<String>, timestamp: i64, body: impl Into<Vec<u8>>, secret: &SigningSecret) -> Self {
         let (id, body) = (id.into(), body.into());
         let headers = BTreeMap::from([
@@ -30,14 +30,14 @@ impl SignedMessage {
 }
 
 impl SignedMessage {
-    /// The request that brings it to a URL, as Svix would send it.
+    /// Returns the HTTP request that delivers the webhook to a URL, as Svix would send it.
     pub fn request(&self, client: &reqwest::Client, method: reqwest::Method, url: &str) -> reqwest::RequestBuilder {
         let request = client.request(method, url).body(self.body.clone());
         self.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
     }
 }
 
-/// An id of the form that Svix gives messages, new each time.
+/// Returns a new random id in Svix's form.
 pub fn new_message_id() -> String {
     let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(27).collect();
     format!("msg_{random}")

@@ -1,4 +1,4 @@
-//! What people are told: one text to act on, and the same for json, in one message.
+//! Alerts: notifications to operators, as text and as JSON in one SNS message.
 
 pub mod wording;
 
@@ -10,106 +10,107 @@ use crate::message::notification::{Notification, sms, subject};
 use crate::policy::ids::short_hash;
 use crate::resend::campaign::Campaign;
 
-/// What an alert is about: the message attribute `kind`.
+/// Kind of an alert: the message attribute `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Somebody called a mail spam.
+    /// A recipient reported an email as spam.
     #[strum(serialize = "complaint")]
     Complaint,
     /// A campaign's brake changed.
     #[strum(serialize = "brake")]
     Brake,
-    /// A mail has been delayed for too long, or again.
+    /// An email has been delayed for too long, or its recipient was delayed again.
     #[strum(serialize = "delay")]
     Delay,
-    /// One of several recipients bounced or complained, and nothing says which one.
+    /// One of several recipients bounced or complained, and the event does not say which one.
     #[strum(serialize = "ambiguous_bounce")]
     AmbiguousBounce,
-    /// Resend could not send a mail.
+    /// Resend could not send an email.
     #[strum(serialize = "failed")]
     Failed,
     /// A domain is no longer verified.
     #[strum(serialize = "domain")]
     Domain,
-    /// A message can't be read, or an event can't be handled.
+    /// A webhook can't be parsed, or an event can't be processed.
     #[strum(serialize = "quarantine")]
     Quarantine,
-    /// Webhooks lifted the suppressions of many people.
+    /// Webhooks lifted the suppressions of many addresses.
     #[strum(serialize = "lifted")]
     Lifted,
-    /// How many alerts were not sent one by one.
+    /// A summary of alerts that were not sent individually.
     #[strum(serialize = "digest")]
     Digest,
 }
 
 impl Kind {
-    /// The attribute's value.
+    /// Returns the attribute's value.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Returns true if too many alerts of this kind are grouped into a digest: of every kind but the digest itself.
+    /// Returns true if too many alerts of this kind are grouped into a digest: every kind but the digest itself.
     pub const fn may_storm(self) -> bool {
         !matches!(self, Self::Digest)
     }
 }
 
-/// How much it matters: the message attribute `severity`.
+/// Urgency of an alert: the message attribute `severity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Good to know.
+    /// For information.
     #[strum(serialize = "info")]
     Info,
-    /// Look at it today.
+    /// To be looked at today.
     #[strum(serialize = "warning")]
     Warning,
-    /// Look at it now.
+    /// To be looked at now.
     #[strum(serialize = "critical")]
     Critical,
 }
 
 impl Severity {
-    /// The attribute's value.
+    /// Returns the attribute's value.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// An alert. As JSON, it is what json get.
+/// An alert. Its JSON form is published to programs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
-    /// The same for every repeat of the same alert.
+    /// Id of the alert, the same at every repeat.
     pub id: String,
-    /// What it is about.
+    /// Kind.
     pub kind: Kind,
-    /// How much it matters.
+    /// Urgency.
     pub severity: Severity,
-    /// When that came about, `2026-11-23T13:05:00.126Z`.
+    /// Time of the cause, such as `2026-11-23T13:05:00.126Z`.
     pub at: String,
-    /// In one line.
+    /// Title, one line.
     pub title: String,
-    /// What happened, what was done, what to do.
+    /// Text with three parts: what happened, what was done, what to do.
     pub text: String,
-    /// The campaign, where there is one.
+    /// The campaign, if the alert is about one.
     pub campaign: Option<Campaign>,
-    /// The recipient, where it is about one.
+    /// The recipient, if the alert is about one.
     pub recipient: Option<String>,
-    /// The email, where it is about one.
+    /// The email, if the alert is about one.
     pub email_id: Option<String>,
-    /// The numbers in it, by name.
+    /// Numbers in the alert, by name.
     pub figures: Map<String, Value>,
 }
 
 impl Alert {
-    /// The id of the alert of this kind about these: the same whenever it is made again.
+    /// Returns the id of an alert with this kind and these key parts. Equal parts give the same id.
     pub fn id_of(kind: Kind, about: &[&str]) -> String {
         format!("{}-{}", kind.as_str(), short_hash(about))
     }
 
-    /// Returns the campaign within which alerts of this kind are counted, if they are not counted over all campaigns. Resend's failures
-    /// (a quota, a domain) are the account's: they come in every campaign at once.
+    /// Returns the campaign within which alerts of this kind are counted, or `None` if they are counted over all
+    /// campaigns. Resend's failures, such as a quota or a domain, concern the whole account: they appear in every
+    /// campaign at the same time.
     pub const fn counted_in(&self) -> Option<&Campaign> {
         match self.kind {
             Kind::Failed => None,
@@ -117,10 +118,7 @@ impl Alert {
         }
     }
 
-    /// What is published of it.
-    ///
-    /// # Errors
-    /// It can't be written as JSON.
+    /// Returns the notification to publish.
     pub fn notice(&self) -> Result<Notification, serde_json::Error> {
         let mut attributes =
             vec![("kind", self.kind.as_str().to_owned()), ("severity", self.severity.as_str().to_owned())];
@@ -134,7 +132,7 @@ impl Alert {
         })
     }
 
-    /// The text of an SMS: the title, and as much of what to do as fits.
+    /// Returns the text of an SMS: the title, and the beginning of the advice.
     fn sms(&self) -> String {
         let to_do = self.text.lines().find_map(|line| line.strip_prefix(wording::TO_DO)).unwrap_or_default();
         sms(&[&self.title, ". ", &wording::capital(to_do)].concat())
@@ -162,16 +160,16 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_the_same_every_time_and_differs_where_anything_does() {
+    fn an_id_is_stable_and_differs_if_any_part_differs() {
         let id = |kind, about: &[&str]| Alert::id_of(kind, about);
-        // Frozen: a later version must not tell people again of what they were told.
+        // Frozen: a later version must not send the same alert again.
         assert_eq!(id(Kind::Complaint, &["e1", "ann@example.com"]), "complaint-d352d2929351afce10148edf");
         assert_ne!(id(Kind::Complaint, &["a", "bc"]), id(Kind::Complaint, &["ab", "c"]));
         assert_ne!(id(Kind::Complaint, &["a"]), id(Kind::Delay, &["a"]));
     }
 
     #[test]
-    fn a_subject_is_what_sns_takes_whatever_the_title_holds() {
+    fn any_title_becomes_a_subject_that_sns_accepts() {
         assert_eq!(
             alert("Complaint: änn@example.com\r\nBcc: x").notice().unwrap().subject,
             "Complaint: ?nn@example.com??Bcc: x"
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn machines_read_every_field_and_what_is_not_there_as_null() {
+    fn json_has_every_field_and_null_for_a_missing_one() {
         let json = serde_json::to_value(alert("t")).unwrap();
         assert_eq!(
             (&json["kind"], &json["severity"], &json["campaign"]),

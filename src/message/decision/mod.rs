@@ -1,4 +1,4 @@
-//! What was decided about a person who opened or clicked: the receipt, and what is published of it.
+//! Decisions about a person who opened or clicked: the receipt, and the published notification.
 
 pub mod receipt;
 pub mod wording;
@@ -11,101 +11,102 @@ use crate::policy::followup::Answer;
 use crate::policy::verdict::Verdict;
 use crate::resend::campaign::Campaign;
 
-/// The tag that the mail of a follow-up must carry, so that nothing is ever decided about it. Its value is the email's id that it follows.
+/// Name of the tag that a follow-up email must carry, so that no decision is ever made about it. Its value is the id of
+/// the email that it follows.
 pub const FOLLOWUP_TAG: &str = "followup_of";
 
-/// A decision, with everything that led to it. As JSON, it is the row's `payload`.
+/// A decision with everything that led to it. Its JSON form is the row's `payload`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// The decision's id: the same for every repeat.
+    /// The decision's id, the same at every repeat.
     pub id: String,
-    /// When it was decided, `2026-11-23T13:05:00.126Z`.
+    /// Time of the decision, such as `2026-11-23T13:05:00.126Z`.
     pub at: String,
     /// The email.
     pub email_id: String,
-    /// What happened: `email.opened` or `email.clicked`.
+    /// Type of the event: `email.opened` or `email.clicked`.
     pub event: String,
-    /// Which message told of it.
+    /// Id of the webhook that reported the event.
     pub message: String,
-    /// When it happened.
+    /// Time of the event.
     pub event_at: String,
-    /// Whom it is about, in the order of their tokens.
+    /// Recipients of the email, in the order of their tokens.
     pub recipients: Vec<String>,
     /// The campaign.
     pub campaign: Campaign,
-    /// Who did it.
+    /// Human, machine or unsure.
     pub verdict: Verdict,
-    /// From 0, surely a machine, to 100, surely a person.
+    /// Score from 0 (surely a machine) to 100 (surely a person).
     pub score: u8,
-    /// Why.
+    /// Reasons for the verdict.
     pub reasons: Vec<String>,
-    /// Whether it was a click on an opt-out or preference link, which is no interest.
+    /// True for a click on an opt-out or preference link. Such a click shows no interest.
     #[serde(default)]
     pub opt_out_click: bool,
-    /// What Claude was shown, or would have been.
+    /// Facts that Claude was given, or would have been given.
     pub facts: Value,
-    /// Who chose, and what that took.
+    /// Source of the choice, and its cost.
     pub asked: Asked,
-    /// What was chosen.
+    /// The choice.
     pub choice: Choice,
-    /// What each guard said.
+    /// Result of each guard.
     pub guards: Vec<Answer>,
-    /// What was done.
+    /// Result of the decision.
     pub done: Done,
-    /// The follow-up, where one is proposed.
+    /// The follow-up, if one is proposed.
     pub followup: Option<Followup>,
 }
 
-/// Who chose, and what that took.
+/// Source of a choice, and its cost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
-    /// Who chose in the end.
+    /// Claude or the built-in rules.
     pub by: By,
-    /// Why it was not Claude.
+    /// Reason why Claude did not choose.
     pub because: Option<String>,
-    /// The model that was asked.
+    /// Model of the Claude request.
     pub model: Option<String>,
-    /// The tokens of the answer, as it says.
+    /// Tokens that the response reports.
     pub usage: Option<Usage>,
-    /// What was paid, at most, for this answer and for tries before it whose answers were lost, in US dollars.
+    /// Maximum cost in US dollars, including earlier attempts whose responses were lost.
     pub cost_usd: f64,
-    /// How long the answer took, in milliseconds.
+    /// Duration of the Claude request, in milliseconds.
     pub ms: u64,
-    /// How often Claude was asked in this delivery of the message.
+    /// Number of Claude requests during this delivery of the queue message.
     pub tries: u32,
-    /// The answer as it came, as far as it is worth keeping.
+    /// Response text, shortened.
     pub answer: Option<String>,
-    /// What of it was refused, and why.
+    /// Rejected part of the response, with the reason.
     pub refused: Option<String>,
 }
 
-/// Who chose.
+/// Claude or the built-in rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
     /// Claude.
     Claude,
-    /// The written rules.
+    /// The built-in rules.
     #[default]
     Rules,
 }
 
-/// What was done.
+/// Result of a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what", content = "why")]
 pub enum Done {
     /// A follow-up is proposed.
     FollowupProposed,
-    /// The interest is told.
+    /// The engagement is recorded and published.
     EngagementLogged,
-    /// People are asked to look.
+    /// A person is asked to look.
     HandedToHuman,
-    /// Nothing, and why.
+    /// Nothing, with the reason.
     Nothing(String),
 }
 
 impl Done {
-    /// The message attribute `kind`; `None`: nothing is published.
+    /// Returns the message attribute `kind`, or `None` if nothing is published.
     pub const fn kind(&self) -> Option<&'static str> {
         match self {
             Self::FollowupProposed => Some("followup"),
@@ -116,43 +117,44 @@ impl Done {
     }
 }
 
-/// All that another program needs to send the follow-up. It has to look at the suppressions once more when it does.
+/// Everything that another program needs to send the follow-up. Before it sends, it must check the suppression list
+/// again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Followup {
-    /// To whom.
+    /// The recipient.
     pub recipient: String,
-    /// The sender of the email that it follows, as it stands there; not one with line breaks or with what can't be seen.
+    /// `From` header of the original email, unchanged. `None` if it has line breaks or invisible characters.
     pub from: Option<String>,
     /// The subject.
     pub subject: String,
-    /// The text, plain.
+    /// The plain text.
     pub text: String,
-    /// Not before this moment, `2026-11-24T08:00:00.000Z`.
+    /// Earliest time to send, such as `2026-11-24T08:00:00.000Z`.
     pub not_before: String,
     /// The campaign.
     pub campaign: Campaign,
-    /// For the header `Idempotency-Key` of Resend's API: one for each email and recipient.
+    /// Value for the header `Idempotency-Key` of Resend's API, one per email and recipient.
     pub idempotency_key: String,
-    /// The tags to send it with: the campaign, and what marks it as a follow-up.
+    /// Tags to send with the follow-up: the campaign, and the follow-up mark.
     pub tags: Vec<Tag>,
 }
 
-/// A tag as Resend's API takes it.
+/// A tag in the form of Resend's API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
-    /// Its name.
+    /// The tag's name.
     pub name: String,
-    /// Its value.
+    /// The tag's value.
     pub value: String,
 }
 
 impl Followup {
-    /// The key of the follow-up to an email and a recipient.
+    /// Returns the idempotency key of the follow-up to an email and a recipient.
     pub fn idempotency_key(email_id: &str, recipient: &str) -> String {
         format!("rebound-followup-{}", crate::policy::ids::short_hash(&[email_id, recipient]))
     }
 
-    /// The tags of the follow-up to an email. A tag's value may hold ASCII letters, digits, `_` and `-`
+    /// Returns the tags of the follow-up to an email. A tag's value may contain ASCII letters, digits, `_` and `-`
     /// (<https://resend.com/docs/api-reference/emails/send-email>).
     pub fn tags(email_id: &str, campaign_tag: &str, campaign: &Campaign) -> Vec<Tag> {
         let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };

@@ -1,13 +1,14 @@
-//! A receipt, as a person would want to read it.
+//! A receipt as text.
 
 use super::{By, Done, Receipt};
 use crate::message::text::one_line;
 use crate::policy::count::count;
 
-/// How wide the names before each line are.
+/// Width of the names at the beginning of the lines, in characters.
 const NAME: usize = 12;
 
-/// The whole receipt as text: what happened, who it was, who was asked and what that cost, what the guards said, what was done.
+/// Returns the whole receipt as text: the event, the verdict, the source of the choice and its cost, the guards, and
+/// the result.
 pub fn told(receipt: &Receipt) -> String {
     let mut lines = Lines(vec![one_line(&format!("Receipt {}, of {}", receipt.id, receipt.at))]);
     let did = if receipt.event == "email.clicked" { "clicked" } else { "opened" };
@@ -24,9 +25,9 @@ pub fn told(receipt: &Receipt) -> String {
         lines.say(name, &format!("{:8}{:22}{}", guard.ruling.as_str(), guard.guard.as_str(), guard.why));
     }
     let done = match &receipt.done {
-        Done::FollowupProposed => "a follow-up is proposed",
-        Done::EngagementLogged => "the interest is told",
-        Done::HandedToHuman => "people are asked to look",
+        Done::FollowupProposed => "follow-up proposed",
+        Done::EngagementLogged => "engagement recorded and published",
+        Done::HandedToHuman => "handed to a person",
         Done::Nothing(_) => "nothing",
     };
     lines.say("done", done);
@@ -58,12 +59,12 @@ impl Lines {
     fn asked(&mut self, receipt: &Receipt) {
         let asked = &receipt.asked;
         if let Some(model) = asked.model.as_ref().filter(|_| asked.tries > 0) {
-            let tries = count(asked.tries, "try");
+            let tries = count(asked.tries, "attempt");
             let tokens = asked.usage.as_ref().map_or_else(
                 || "tokens unknown".to_owned(),
                 |usage| {
                     let read = usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
-                    format!("{read} tokens read, {} written", usage.output_tokens)
+                    format!("{read} input tokens, {} output tokens", usage.output_tokens)
                 },
             );
             let cost = format!("{:.6} US dollars, {} ms, {tries}", asked.cost_usd, asked.ms);
@@ -77,7 +78,7 @@ impl Lines {
         }
         let by = match asked.by {
             By::Claude => "Claude",
-            By::Rules => "the written rules",
+            By::Rules => "the built-in rules",
         };
         let because = asked.because.as_ref().map(|because| format!(", because: {because}")).unwrap_or_default();
         self.say("decided by", &format!("{by}{because}"));

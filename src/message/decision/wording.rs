@@ -1,4 +1,4 @@
-//! What is published of a decision: a text for people, JSON for json, attributes for filters.
+//! The published form of a decision: text for people, JSON for programs, attributes for filters.
 
 use serde_json::{Value, json};
 
@@ -6,10 +6,7 @@ use super::{By, Done, Receipt};
 use crate::message::notification::{Notification, sms, subject};
 use crate::policy::answer::{Choice, Interest};
 
-/// What is published of a decision. `None`: nothing is.
-///
-/// # Errors
-/// It can't be written as JSON.
+/// Returns the notification of a decision, or `None` if nothing is published.
 pub fn notice(receipt: &Receipt) -> Result<Option<Notification>, serde_json::Error> {
     let Some(kind) = receipt.done.kind() else { return Ok(None) };
     let (title, text) = (title(receipt), text(receipt));
@@ -40,12 +37,12 @@ pub fn notice(receipt: &Receipt) -> Result<Option<Notification>, serde_json::Err
     }))
 }
 
-/// The published id: of the kind, and otherwise the decision's own.
+/// Returns the published id: the decision's own, with the kind in front.
 fn id(kind: &str, receipt: &Receipt) -> String {
     receipt.id.replacen("decision", kind, 1)
 }
 
-/// Whom it is about, where that is one.
+/// Returns the recipient of the notification, if exactly one person is concerned.
 fn recipient(receipt: &Receipt) -> Option<&str> {
     match (&receipt.followup, receipt.recipients.as_slice()) {
         (Some(followup), _) => Some(&followup.recipient),
@@ -72,7 +69,7 @@ fn figures(receipt: &Receipt) -> Value {
     })
 }
 
-/// In one line.
+/// Returns the title, one line.
 pub fn title(receipt: &Receipt) -> String {
     let who = recipient(receipt).map_or_else(|| format!("one of {}", receipt.recipients.len()), str::to_owned);
     let campaign = &receipt.campaign;
@@ -88,7 +85,7 @@ pub fn title(receipt: &Receipt) -> String {
     }
 }
 
-/// The whole of it, as a person would want to read it.
+/// Returns the whole text.
 pub fn text(receipt: &Receipt) -> String {
     let mut lines = vec![title(receipt)];
     let did = if receipt.event == "email.clicked" { "clicked" } else { "opened" };
@@ -102,16 +99,16 @@ pub fn text(receipt: &Receipt) -> String {
             say("Not before", &followup.not_before);
             say("Subject", &followup.subject);
             say("Text", &format!("\n\n{}\n", followup.text));
-            say("What you can do", "send it, or let your program do so; Rebound sends nothing by itself.");
+            say("What you can do", "send it yourself, or let your program send it. Rebound never sends email.");
         }
         (Done::Nothing(why), None) => say("What was done", &format!("nothing: {why}")),
         (Done::HandedToHuman, None) => say("What you can do", "look at this person, and decide for yourself."),
-        (_, None) => say("What was done", "this note"),
+        (_, None) => say("What was done", "engagement recorded and published"),
     }
     let by = match (receipt.asked.by, &receipt.asked.model, &receipt.asked.because) {
         (By::Claude, Some(model), _) => format!("{model}, for {:.5} US dollars", receipt.asked.cost_usd),
-        (_, _, Some(because)) => format!("the written rules, because {because}"),
-        _ => "the written rules".to_owned(),
+        (_, _, Some(because)) => format!("the built-in rules, because {because}"),
+        _ => "the built-in rules".to_owned(),
     };
     say("Decided by", &by);
     say("Email", &receipt.email_id);

@@ -1,13 +1,14 @@
-//! A text as whoever shows it may come to read it: look-alikes of ASCII's punctuation and letters made ASCII, and percent-encoding
-//! undone. Only to look for what is hidden in it: what is sent is the text itself.
+//! Normalized forms of a text, as a mail program may show it: look-alikes of ASCII punctuation and letters become
+//! ASCII, and percent-encoding is decoded. They serve only to find hidden content. The sent text itself stays
+//! unchanged.
 
 use percent_encoding::percent_decode_str;
 
-/// How many times percent-encoding is undone. No honest text is encoded twice.
+/// Maximum number of times that percent-encoding is decoded. No honest text is encoded twice.
 const MOST_DECODINGS: usize = 4;
 
-/// The text folded, then decoded and folded again for as long as that changes it; every one of them has to pass. `None` where it
-/// is encoded too many times over.
+/// Returns the text normalized, and then decoded and normalized again until nothing changes. Every one of these forms
+/// must pass the checks. Returns `None` if the text is encoded too many times.
 pub(crate) fn views(text: &str) -> Option<Vec<String>> {
     let mut last = fold(text);
     let mut views = Vec::new();
@@ -22,8 +23,8 @@ pub(crate) fn views(text: &str) -> Option<Vec<String>> {
     None
 }
 
-/// Compatibility characters that browsers and mail programs read as ASCII, as ASCII
-/// (<https://www.unicode.org/reports/tr46/#IDNA_Mapping_Table>); backslashes as slashes, as browsers have it
+/// Replaces compatibility characters that browsers and mail programs read as ASCII
+/// (<https://www.unicode.org/reports/tr46/#IDNA_Mapping_Table>). Backslashes become slashes, as in browsers
 /// (<https://url.spec.whatwg.org/#relative-slash-state>).
 fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
@@ -31,7 +32,7 @@ fn fold(text: &str) -> String {
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
         folded.push(match c {
-            // Between two ideographs it ends a sentence; anywhere else it may be the dot of a host.
+            // Between two ideographs this character ends a sentence; elsewhere it may be the dot of a host.
             '\u{3002}' | '\u{FF61}' if sentence_ends(before, rest.peek().copied()) => ' ',
             '\u{3002}' | '\u{FF61}' | '\u{2024}' | '\u{FE12}' | '\u{FE52}' | '\u{2488}'..='\u{249B}' | '\u{1F100}' => {
                 '.'
@@ -57,7 +58,7 @@ fn sentence_ends(before: Option<char>, after: Option<char>) -> bool {
     before.is_some_and(is_ideograph) && after.is_none_or(|c| is_ideograph(c) || c.is_whitespace())
 }
 
-/// Han, kana and hangul.
+/// Returns true for Han, kana and hangul.
 fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3005}'..='\u{3007}' | '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}')
 }

@@ -1,12 +1,13 @@
-//! Characters that can't be seen.
+//! Invisible characters.
 
-/// Whether a character is not seen where it stands, or changes how the rest is read: line and paragraph separators, bidi controls,
-/// zero-width characters, variation selectors, fillers, tags, and what has no agreed meaning at all. Control characters are not
-/// among them.
+/// Returns true if a character is invisible, or changes how the text around it is read. Such characters are line and
+/// paragraph separators, bidi controls, zero-width characters, variation selectors, fillers, tags, and characters without an agreed meaning.
+/// Control characters are not included.
 ///
-/// Unicode's `Default_Ignorable_Code_Point`
-/// (<https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt>), the separators, the annotation marks, the empty
-/// Braille pattern, private use and noncharacters. Emoji that need a joiner or a variation selector are refused with these.
+/// The set is Unicode's `Default_Ignorable_Code_Point`
+/// (<https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt>), the separators, the annotation marks,
+/// the empty Braille pattern, private use and noncharacters. Emoji that need a joiner or a variation selector are
+/// rejected too.
 pub(crate) const fn is_hidden(c: char) -> bool {
     matches!(
         c,

@@ -1,4 +1,4 @@
-//! JSON in which no key may stand twice.
+//! JSON without duplicate keys.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use serde_json::{Map, Value};
 
 use super::refusal::Refusal;
 
-/// Reads JSON. Of a key that stands twice, `serde_json` takes the last, and another reader may take the first; so here it is an
-/// error. Nesting deeper than `serde_json` goes (128) is one too.
+/// Parses JSON. A duplicate key is an error: `serde_json` takes the last value, but another reader may take the first.
+/// Nesting deeper than 128 levels, the limit of `serde_json`, is an error too.
 pub(super) fn read(body: &[u8]) -> Result<Value, Refusal> {
     let read: Result<Strict, _> = serde_json::from_slice(body);
     match read {
         Ok(Strict(value)) => Ok(value),
-        // The only thing that reading any JSON value objects to, other than its syntax.
+        // Apart from syntax errors, only a duplicate key is rejected.
         Err(error) if error.is_data() => Err(Refusal::DuplicateKey),
         Err(error) => Err(Refusal::NotJson(error.to_string())),
     }
@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for AnyValue {
         let mut map = Map::new();
         while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
             if map.insert(key, value).is_some() {
-                return Err(A::Error::custom("a key stands twice"));
+                return Err(A::Error::custom("duplicate key"));
             }
         }
         Ok(Value::Object(map))

@@ -1,4 +1,4 @@
-//! The message of the Messages API that an answer comes in (<https://platform.claude.com/docs/en/api/messages>).
+//! A message of the Messages API (<https://platform.claude.com/docs/en/api/messages>).
 
 use serde_json::{Map, Value};
 
@@ -6,27 +6,27 @@ use super::hidden::is_hidden;
 use super::json;
 use super::refusal::{Excerpt, Refusal};
 
-/// The most characters of an answer that a receipt keeps.
+/// Maximum number of characters of a response that a receipt keeps.
 const SHOWN_CHARS: usize = 2_000;
 
-/// No answer to anybody's request takes a billion tokens.
+/// Upper bound of a plausible number of tokens.
 const MOST_TOKENS: u64 = 1_000_000_000;
 
-/// What an answer cost, in tokens (<https://platform.claude.com/docs/en/api/messages>, `usage`).
+/// Tokens of a request and its response (`usage` in <https://platform.claude.com/docs/en/api/messages>).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Usage {
-    /// Tokens of the request, without those of the cache.
+    /// Input tokens, without cached ones.
     pub input_tokens: u64,
-    /// Tokens of the answer.
+    /// Output tokens.
     pub output_tokens: u64,
-    /// Tokens of the request that were written to the cache.
+    /// Input tokens written to the cache.
     pub cache_creation_input_tokens: u64,
-    /// Tokens of the request that were read from the cache.
+    /// Input tokens read from the cache.
     pub cache_read_input_tokens: u64,
 }
 
-/// What an answer cost. A number that is missing or null is 0. `None` where there is no usage in the body, or where a number in it
-/// can't be one of tokens: negative, a fraction, or beyond a billion.
+/// Returns the usage in a response. A missing or null number is 0. Returns `None` if the body has no usage, or an
+/// impossible number: negative, a fraction, or more than a billion.
 pub fn usage(body: &[u8]) -> Option<Usage> {
     let message: Value = serde_json::from_slice(body).ok()?;
     let usage = message.get("usage")?.as_object()?;
@@ -42,9 +42,9 @@ pub fn usage(body: &[u8]) -> Option<Usage> {
     })
 }
 
-/// What came, for the receipt, in at most 2,000 characters: the tool calls as JSON; where there are none, the text; and of a body
-/// that is no message, its beginning. Unchecked. Only what can't be seen (control characters other than line breaks and tabs, bidi
-/// controls and their like) is shown as `�`.
+/// Returns the response for the receipt, in at most 2,000 characters. That is the tool calls as JSON, or else the text,
+/// or else the beginning of the body. Nothing is checked. Invisible characters (controls other than line breaks and
+/// tabs, bidi controls and the like) are shown as `�`.
 pub fn shown(body: &[u8]) -> String {
     let visible = |c: char| match c {
         '\n' | '\t' => c,
@@ -71,20 +71,20 @@ fn chosen_or_said(body: &[u8]) -> Option<String> {
 }
 
 fn beginning(body: &[u8]) -> String {
-    // No character has more than four bytes.
+    // A character has at most four bytes.
     let end = body.len().min(4 * SHOWN_CHARS);
     String::from_utf8_lossy(body.get(..end).unwrap_or_default()).into_owned()
 }
 
-/// A tool call, unchecked.
+/// An unchecked tool call.
 pub(super) struct Call {
     /// The tool's name.
     pub name: String,
-    /// What it is called with.
+    /// The tool's input.
     pub input: Value,
 }
 
-/// The one tool call of an answer.
+/// Returns the one tool call of a response.
 pub(super) fn call(body: &[u8]) -> Result<Call, Refusal> {
     let Value::Object(message) = json::read(body)? else { return Err(Refusal::NotAMessage("it is not an object")) };
     if message.get("type").and_then(Value::as_str) != Some("message") {
@@ -112,7 +112,8 @@ pub(super) fn call(body: &[u8]) -> Result<Call, Refusal> {
     }
 }
 
-/// Whether the answer stopped to call a tool (<https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons>).
+/// Checks that the response stopped to call a tool
+/// (<https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons>).
 fn check_stop(message: &Map<String, Value>) -> Result<(), Refusal> {
     match message.get("stop_reason").and_then(Value::as_str) {
         Some("tool_use") => Ok(()),

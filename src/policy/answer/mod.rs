@@ -1,7 +1,8 @@
-//! What Claude may answer, and the check of it.
+//! Allowed answers of Claude, and their check.
 //!
-//! An answer is outside text: it was written from facts that others can shape (the links and subjects of mails), so it is read as
-//! strictly as a stranger's. Whatever does not keep to the bounds is refused as a whole, never mended; in doubt, it is refused.
+//! An answer is external text: others can influence the facts that it is based on (the links and subjects of emails).
+//! So it is checked as strictly as a stranger's text. An answer outside of the limits is rejected as a whole, and never
+//! corrected. In doubt, it is rejected.
 //!
 //! ```text
 //! body ── json ── message ── one tool call ── fields and types ── each value ──> Checked
@@ -35,44 +36,44 @@ use self::tools::Tool;
 pub use self::tools::tools;
 use crate::resend::campaign::Campaign;
 
-/// What to do about a happening.
+/// The choice for an open or click.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Choice {
     /// Propose a follow-up to one recipient.
     ScheduleFollowup {
-        /// To whom.
+        /// Token of the recipient.
         to: Token,
-        /// Its subject: one line of plain text.
+        /// Subject: one line of plain text.
         subject: String,
-        /// Its text: plain, its lines ended by `\n`.
+        /// Plain text; lines end with `\n`.
         message: String,
-        /// When it is to be sent, in hours from now.
+        /// Time until the follow-up is sent, in hours from now.
         send_after_hours: f64,
-        /// Why, in a line.
+        /// Reason, one line.
         reason: String,
     },
-    /// Note the interest, and write to nobody.
+    /// Record the engagement, and send nothing.
     LogEngagement {
-        /// How great it is.
+        /// Level of interest.
         interest: Interest,
-        /// Why, in a line.
+        /// Reason, one line.
         reason: String,
     },
-    /// Leave it to a person.
+    /// Leave the decision to a person.
     HandToHuman {
-        /// Why, in a line.
+        /// Reason, one line.
         reason: String,
     },
     /// Nothing.
     DoNothing {
-        /// Why, in a line.
+        /// Reason, one line.
         reason: String,
     },
 }
 
 impl Choice {
-    /// Its name, in tables and receipts, and as Claude's tool.
+    /// Returns the name in tables and receipts, which is also the name of Claude's tool.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::ScheduleFollowup { .. } => Tool::ScheduleFollowup.as_str(),
@@ -82,7 +83,7 @@ impl Choice {
         }
     }
 
-    /// Why, in a line.
+    /// Returns the reason, one line.
     pub fn reason(&self) -> &str {
         match self {
             Self::ScheduleFollowup { reason, .. }
@@ -93,45 +94,45 @@ impl Choice {
     }
 }
 
-/// How interested a person seems to be.
+/// A person's level of interest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr, EnumString)]
 #[serde(rename_all = "snake_case")]
 pub enum Interest {
-    /// Hardly.
+    /// Little interest.
     #[strum(serialize = "low")]
     Low,
-    /// Somewhat, or it is not certain.
+    /// Some interest, or uncertain.
     #[strum(serialize = "medium")]
     Medium,
-    /// Very.
+    /// Strong interest.
     #[strum(serialize = "high")]
     High,
 }
 
 impl Interest {
-    /// The interest's name.
+    /// Returns the name.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The interest of this name.
+    /// Returns the interest with this name.
     pub fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()
     }
 }
 
-/// What stands for a recipient before Claude, which is told no addresses: `r1`, `r2` …
+/// A placeholder for a recipient's address in Claude requests, which contain no addresses: `r1`, `r2` and so on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Token(String);
 
 impl Token {
-    /// The token of the recipient at this place, counted from 0: `r1` for the first.
+    /// Returns the token of the recipient at an index from 0: `r1` for the first.
     pub fn nth(index: usize) -> Self {
         Self(format!("r{}", index.saturating_add(1)))
     }
 
-    /// The token.
+    /// Returns the token as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -143,40 +144,41 @@ impl fmt::Display for Token {
     }
 }
 
-/// What an answer must keep to.
+/// Limits for an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds<'a> {
-    /// The recipients that were offered.
+    /// Recipients offered to Claude.
     pub tokens: &'a [Token],
-    /// The campaign of the mail.
+    /// The email's campaign.
     pub campaign: &'a Campaign,
-    /// The hosts of the mail's own links, in lower case: the only ones that a text may link to.
+    /// Hosts of the email's own links, in lower case: the only hosts that a text may link to.
     pub hosts: &'a BTreeSet<String>,
-    /// The latest that a follow-up may be put off, in hours.
+    /// Maximum delay of a follow-up, in hours.
     pub longest_delay_hours: u32,
 }
 
-/// A choice that keeps to its bounds. Only [`check`] makes one.
+/// A choice within the limits. Only [`check`] creates it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checked(Choice);
 
 impl Checked {
-    /// The choice.
+    /// Returns the choice.
     pub fn choice(&self) -> &Choice {
         &self.0
     }
 
-    /// The choice, to keep.
+    /// Returns the choice by value.
     pub fn into_choice(self) -> Choice {
         self.0
     }
 }
 
-/// Reads the body of a 200 answer of the Messages API and checks it: one call of one of the [`tools()`], with exactly its fields,
-/// and each of them within the bounds. Texts come out trimmed, and a message with `\n` at the ends of its lines.
+/// Parses and checks the body of a 200 response of the Messages API. It must be one call of one of the [`tools()`],
+/// with exactly its fields, and each field within the limits. Texts are returned trimmed, and messages with `\n` at the
+/// ends of lines.
 ///
 /// # Errors
-/// Anything else, whatever it is.
+/// Any other response is an error.
 pub fn check(body: &[u8], bounds: &Bounds<'_>) -> Result<Checked, Refusal> {
     let call = message::call(body)?;
     let tool = Tool::named(&call.name).ok_or_else(|| Refusal::UnknownTool(Excerpt::of(&call.name)))?;
@@ -196,7 +198,7 @@ pub fn check(body: &[u8], bounds: &Bounds<'_>) -> Result<Checked, Refusal> {
     Ok(Checked(choice))
 }
 
-/// A tool's input that has exactly the tool's fields.
+/// A tool's input with exactly the tool's fields.
 struct Input<'a> {
     tool: Tool,
     fields: &'a Map<String, Value>,
@@ -246,7 +248,7 @@ impl<'a> Input<'a> {
     }
 
     fn reason(&self) -> Result<String, Refusal> {
-        // It is for the sender's own people, and says whom it is about: it may name a token.
+        // The reason is for the sender's team and may name a token.
         self.checked("reason", Shape::Line(REASON_CHARS), &[])
     }
 

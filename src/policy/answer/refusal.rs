@@ -1,16 +1,16 @@
-//! Why an answer is refused, in words that people read in a receipt.
+//! Reasons for rejecting an answer, as shown in a receipt.
 
 use super::hidden::is_hidden;
 
-/// The most characters of an answer that a refusal shows.
+/// Maximum number of characters of an answer that an error shows.
 const EXCERPT_CHARS: usize = 60;
 
-/// A short piece of outside text, fit to be shown: at most 60 characters, one line, and nothing in it that can't be seen.
+/// A short piece of external text that is safe to show: at most 60 characters, one line, without invisible characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt(String);
 
 impl Excerpt {
-    /// The beginning of a text. What can't be seen is left out; white space becomes a plain space.
+    /// Returns the beginning of a text. Invisible characters are removed; white space becomes a plain space.
     pub fn of(text: &str) -> Self {
         let mut seen =
             text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !c.is_control() && !is_hidden(*c));
@@ -23,7 +23,7 @@ impl Excerpt {
         Self(shown)
     }
 
-    /// The text that is shown.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -35,140 +35,140 @@ impl std::fmt::Display for Excerpt {
     }
 }
 
-/// Why an answer of Claude's is not followed.
+/// A reason for rejecting an answer of Claude.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    /// The body can't be read.
+    /// The body is not valid JSON.
     #[error("the answer is not JSON: {0}")]
     NotJson(String),
-    /// A key stands twice in an object, so two readers could read two things.
-    #[error("a key stands twice in one object of the answer")]
+    /// An object has a duplicate key, so two readers could read different values.
+    #[error("an object in the answer has a duplicate key")]
     DuplicateKey,
-    /// It is JSON, but of something else.
+    /// The JSON is not a message.
     #[error("the answer is not a message of the Messages API: {0}")]
     NotAMessage(&'static str),
-    /// It ends where the tokens did.
-    #[error("the answer is cut off: it reached its most tokens")]
+    /// The answer was cut off at the token limit.
+    #[error("the answer is cut off at the token limit")]
     CutOff,
-    /// Claude won't answer this.
+    /// Claude declined to answer.
     #[error("Claude declined to answer")]
     Declined,
-    /// It ended without a tool call, or in a way that is not known.
-    #[error("the answer stopped for the reason {0}, not to call a tool")]
+    /// The answer ended without a tool call, or for an unknown reason.
+    #[error("the answer stopped for the reason {0} and not for a tool call")]
     Stopped(Excerpt),
-    /// Nothing is chosen.
+    /// The answer calls no tool.
     #[error("the answer calls no tool")]
     NoChoice,
-    /// More than one thing is chosen.
+    /// The answer calls several tools.
     #[error("the answer calls {0} tools, one is allowed")]
     SeveralChoices(usize),
-    /// Something in the content that was not asked for.
-    #[error("the answer has a block of the kind {0}, which was not asked for")]
+    /// The content has a block of an unexpected kind.
+    #[error("the answer has a block of the kind {0}, which is unexpected")]
     UnknownBlock(Excerpt),
-    /// A tool that there is not.
-    #[error("the answer calls {0}, a tool that there is not")]
+    /// The tool does not exist.
+    #[error("the answer calls {0}, an unknown tool")]
     UnknownTool(Excerpt),
-    /// The tool's input is no object.
+    /// The tool's input is not an object.
     #[error("the input of {tool} is not an object")]
     InputNotAnObject {
         /// The tool.
         tool: &'static str,
     },
     /// A field is missing.
-    #[error("{tool} lacks the field {field}")]
+    #[error("{tool} is missing the field {field}")]
     MissingField {
         /// The tool.
         tool: &'static str,
         /// The field.
         field: &'static str,
     },
-    /// A field too many.
+    /// The input has an unknown field.
     #[error("{tool} has no field {field}")]
     UnknownField {
         /// The tool.
         tool: &'static str,
-        /// What the field is called.
+        /// The field's name.
         field: Excerpt,
     },
-    /// A field of another type.
+    /// A field has the wrong type.
     #[error("{field} must be {expected}")]
     WrongType {
         /// The field.
         field: &'static str,
-        /// What it must be.
+        /// The expected type.
         expected: &'static str,
     },
-    /// Whom to write to is none of those offered.
-    #[error("{0} is none of the recipients that were offered")]
+    /// The recipient is not one of those offered.
+    #[error("{0} is not one of the offered recipients")]
     NotARecipient(Excerpt),
-    /// It is about another campaign.
-    #[error("{0} is not the campaign of this mail")]
+    /// The campaign is not the email's.
+    #[error("{0} is not the campaign of this email")]
     OtherCampaign(Excerpt),
-    /// It is for too soon or too late.
-    #[error("a delay of {} hours is not from 1 to {longest}", short(*.hours))]
+    /// The delay is too short or too long.
+    #[error("a delay of {} hours is not between 1 and {longest}", short(*.hours))]
     Delay {
-        /// The hours that were answered.
+        /// The delay in the answer, in hours.
         hours: f64,
-        /// The most that are allowed.
+        /// The maximum delay, in hours.
         longest: u32,
     },
-    /// The interest is none of the three.
-    #[error("{0} is no interest: it is low, medium or high")]
+    /// The interest is unknown.
+    #[error("{0} is not an interest; use low, medium or high")]
     UnknownInterest(Excerpt),
-    /// A text with something in it that is not allowed.
+    /// A text has forbidden content.
     #[error("the {field} {fault}")]
     Text {
         /// The field.
         field: &'static str,
-        /// What is wrong with it.
+        /// The error in the text.
         fault: TextFault,
     },
 }
 
-/// A number in a few characters, however large it is.
+/// Returns a number in a few characters, for any size.
 fn short(number: f64) -> String {
     if (0.001..1e6).contains(&number.abs()) || number == 0.0 { format!("{number}") } else { format!("{number:e}") }
 }
 
-/// What is wrong with a text. It reads on after the name of its field.
+/// An error in a text. Its message continues after the name of the field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextFault {
-    /// There is nothing in it.
+    /// The text is empty.
     #[error("is empty")]
     Empty,
-    /// It is too long.
+    /// The text is too long.
     #[error("has {chars} characters, at most {most} are allowed")]
     TooLong {
-        /// Its characters.
+        /// Number of characters.
         chars: usize,
-        /// The most that are allowed.
+        /// Maximum number of characters.
         most: usize,
     },
-    /// A control character: in a subject, a line break too.
+    /// The text has a control character. In a subject, a line break counts too.
     #[error("has the control character U+{0:04X}")]
     Control(u32),
-    /// A character that can't be seen, or that turns the direction of the text.
-    #[error("has U+{0:04X}, which can't be seen")]
+    /// The text has an invisible character, or one that changes the reading direction.
+    #[error("has U+{0:04X}, an invisible character")]
     Hidden(u32),
-    /// An `@`, in any disguise.
-    #[error("has an @ in it, as an address does")]
+    /// The text has an `@`, possibly disguised.
+    #[error("has an @, as in an address")]
     At,
-    /// Markup or an HTML entity.
-    #[error("has markup in it: {0}")]
+    /// The text has markup or an HTML entity.
+    #[error("has markup: {0}")]
     Markup(Excerpt),
-    /// A name that only stands for a recipient here.
-    #[error("has {0} in it, which stands for a recipient and is no name")]
+    /// The text has a recipient token.
+    #[error("has the recipient token {0}, which is not a name")]
     OwnToken(Excerpt),
-    /// Percent-encoding of percent-encoding, and so on.
-    #[error("is percent-encoded too many times over")]
+    /// The text is percent-encoded several times.
+    #[error("is percent-encoded too many times")]
     Encoded,
-    /// A dot that is written to be put together again, such as `[.]`.
-    #[error("has a disguised dot in it: {0}")]
+    /// The text has a disguised dot, such as `[.]`.
+    #[error("has a disguised dot: {0}")]
     DisguisedDot(Excerpt),
-    /// A link of another scheme than `http` or `https`, or a malformed one.
-    #[error("has something of another scheme than http or https: {0}")]
+    /// The text has a link whose scheme is not `http` or `https`, or a malformed link.
+    #[error("has a link with a scheme other than http or https: {0}")]
     Scheme(Excerpt),
-    /// Something that is, or that a mail program turns into, a link to a host that the mail itself has no link to.
-    #[error("links to a host that the mail itself does not link to: {0}")]
+    /// The text has a link, or text that a mail program turns into one, to a host that is not in the email's own links.
+    #[error("links to a host that the email itself does not link to: {0}")]
     ForeignHost(Excerpt),
 }

@@ -1,4 +1,4 @@
-//! What a text of an answer may have in it.
+//! Rules for the texts of an answer.
 
 use std::collections::BTreeSet;
 
@@ -7,16 +7,16 @@ use super::hidden::is_hidden;
 use super::refusal::{Excerpt, TextFault};
 use super::{Token, links};
 
-/// The most characters of a subject.
+/// Maximum number of characters of a subject.
 pub const SUBJECT_CHARS: usize = 150;
 
-/// The most characters of a message.
+/// Maximum number of characters of a message.
 pub const MESSAGE_CHARS: usize = 2_000;
 
-/// The most characters of a reason.
+/// Maximum number of characters of a reason.
 pub const REASON_CHARS: usize = 500;
 
-/// How a text may be laid out, and the most characters that it may have.
+/// Layout of a text, with its maximum number of characters.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shape {
     /// One line.
@@ -25,16 +25,16 @@ pub(super) enum Shape {
     Lines(usize),
 }
 
-/// What a text must keep to, besides its length.
+/// Rules for a text, besides its length.
 pub(super) struct Rules<'a> {
-    /// Words that it must not have.
+    /// Words that the text must not have.
     pub tokens: &'a [Token],
-    /// The hosts that it may link to, in lower case.
+    /// Hosts that the text may link to, in lower case.
     pub hosts: &'a BTreeSet<String>,
 }
 
 impl Rules<'_> {
-    /// The text, trimmed and with `\n` at the ends of its lines, if it keeps to the rules.
+    /// Returns the text, trimmed and with `\n` at the ends of lines, if it follows the rules.
     pub(super) fn check(&self, text: &str, shape: Shape) -> Result<String, TextFault> {
         let text = match shape {
             Shape::Line(_) => text.trim().to_owned(),
@@ -47,7 +47,7 @@ impl Rules<'_> {
             _ => {}
         }
         check_characters(&text, shape)?;
-        // As it stands too: a browser takes a backslash for a slash, a mail program may end a link there.
+        // Check the original text too: a browser reads a backslash as a slash, but a mail program may end a link there.
         links::check(&text, self.hosts)?;
         for view in views(&text).ok_or(TextFault::Encoded)? {
             check_characters(&view, shape)?;
@@ -80,19 +80,19 @@ fn check_characters(text: &str, shape: Shape) -> Result<(), TextFault> {
     Ok(())
 }
 
-/// No `@`, nor what people and programs put for one: an address in a text is one that somebody else has put there.
+/// Rejects `@` and its usual replacements. An address in a text must come from somebody else.
 fn check_at(view: &str) -> Result<(), TextFault> {
     if view.contains('@') || bracketed(view).any(|(_, inside)| inside == "at") { Err(TextFault::At) } else { Ok(()) }
 }
 
-/// No `evil[.]example`, as people and programs write what is to be put together again.
+/// Rejects disguised dots such as `evil[.]example`, which people and programs put together again.
 fn check_dots(view: &str) -> Result<(), TextFault> {
     let disguised = bracketed(view).find(|(_, inside)| matches!(inside.as_str(), "." | "dot"));
     disguised.map_or(Ok(()), |(at, _)| Err(TextFault::DisguisedDot(Excerpt::of(at))))
 }
 
-/// The texts that begin after each opening bracket, and what stands in it up to its closing one, in lower case and trimmed. Only
-/// what is short enough to be of interest.
+/// Returns the texts that begin after each opening bracket, each with the bracket's content, lower-cased and trimmed.
+/// Only the first 12 characters of a bracket count.
 fn bracketed(view: &str) -> impl Iterator<Item = (&str, String)> {
     view.match_indices(['(', '[', '{']).filter_map(|(at, bracket)| {
         let after = view.split_at(at).1.strip_prefix(bracket)?;
@@ -101,7 +101,7 @@ fn bracketed(view: &str) -> impl Iterator<Item = (&str, String)> {
     })
 }
 
-/// Nothing that HTML reads as a tag, a comment or an entity, wherever the text may come to be shown
+/// Rejects everything that HTML reads as a tag, a comment or an entity, because the text may be shown as HTML
 /// (<https://html.spec.whatwg.org/multipage/parsing.html#tag-open-state>).
 fn check_markup(view: &str) -> Result<(), TextFault> {
     let mut marks = view.match_indices(['<', '&']).map(|(at, _)| view.split_at(at).1);
@@ -116,7 +116,7 @@ fn is_tag(mark: &str) -> bool {
     next.is_some_and(|c| c.is_alphabetic() || matches!(c, '/' | '!' | '?'))
 }
 
-/// `&#…` or `&name;`.
+/// Returns true for `&#…` or `&name;`.
 fn is_entity(mark: &str) -> bool {
     let Some(after) = mark.strip_prefix('&') else { return false };
     let name = after.trim_start_matches(|c: char| c.is_ascii_alphanumeric());

@@ -1,4 +1,4 @@
-//! The tools that Claude is offered, of which it must call one.
+//! Tools offered to Claude. Claude must call exactly one.
 
 use serde_json::{Value, json};
 use strum::{EnumString, IntoStaticStr, VariantArray};
@@ -12,13 +12,13 @@ pub(super) enum Tool {
     /// Propose a follow-up.
     #[strum(serialize = "schedule_followup")]
     ScheduleFollowup,
-    /// Only note the interest.
+    /// Record the engagement only.
     #[strum(serialize = "log_engagement")]
     LogEngagement,
-    /// Leave it to a person.
+    /// Leave the decision to a person.
     #[strum(serialize = "hand_to_human")]
     HandToHuman,
-    /// Nothing.
+    /// Do nothing.
     #[strum(serialize = "do_nothing")]
     DoNothing,
 }
@@ -26,17 +26,17 @@ pub(super) enum Tool {
 impl Tool {
     const ALL: &[Self] = Self::VARIANTS;
 
-    /// The tool's name in the request and in the answer.
+    /// Returns the tool's name in the request and the response.
     pub(super) fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The tool of this name.
+    /// Returns the tool with this name.
     pub(super) fn named(name: &str) -> Option<Self> {
         name.parse().ok()
     }
 
-    /// The fields of its input, all of them required.
+    /// Returns the fields of the tool's input, all of them required.
     pub(super) const fn fields(self) -> &'static [&'static str] {
         match self {
             Self::ScheduleFollowup => &["to", "subject", "message", "send_after_hours", "campaign_id", "reason"],
@@ -48,9 +48,9 @@ impl Tool {
     const fn description(self) -> &'static str {
         match self {
             Self::ScheduleFollowup => {
-                "Propose one follow-up mail to one recipient of this mail. It is checked, and sent only if all checks pass."
+                "Propose one follow-up email to one recipient of this email. It is checked, and sent only if all checks pass."
             }
-            Self::LogEngagement => "Note how interested the person seems to be, and write to nobody.",
+            Self::LogEngagement => "Record how interested the person seems to be, and send nothing.",
             Self::HandToHuman => "Leave the decision to a person, for instance because it is delicate or promising.",
             Self::DoNothing => "Do nothing: the event says nothing about a person's interest.",
         }
@@ -73,44 +73,42 @@ impl Tool {
     }
 }
 
-const PLAIN: &str = "no @, no markup, no emoji, and no link but to a host that the mail itself links to";
-const NO_TOKEN: &str = "and no recipient token (such as r1), as nobody is called that";
+const PLAIN: &str = "no @, no markup, no emoji, and no link except to a host that the email itself links to";
+const NO_TOKEN: &str = "and no recipient token (such as r1), because it is not a name";
 
 fn property(field: &str, tokens: &[Token]) -> Value {
     let text = |description: String| json!({ "type": "string", "description": description });
     match field {
         "to" => {
-            json!({ "type": "string", "enum": tokens, "description": "The token of the one recipient to write to." })
+            json!({ "type": "string", "enum": tokens, "description": "The token of the one recipient." })
         }
         "subject" => text(format!(
             "The subject, one line of 1 to {SUBJECT_CHARS} characters of plain text: {PLAIN}; {NO_TOKEN}."
         )),
         "message" => text(format!(
-            "The whole text of the mail, 1 to {MESSAGE_CHARS} characters of plain text. Line breaks are fine; {PLAIN}; {NO_TOKEN}."
+            "The whole text of the email, 1 to {MESSAGE_CHARS} characters of plain text. Line breaks are fine; {PLAIN}; {NO_TOKEN}."
         )),
         "send_after_hours" => json!({
             "type": "number",
-            "description": "How many hours from now to send it: at least 1, at most the longest delay that is allowed.",
+            "description": "Number of hours from now until it is sent: at least 1, at most the maximum delay in the facts.",
         }),
-        "campaign_id" => text("The campaign of this mail, exactly as it was given.".to_owned()),
+        "campaign_id" => text("The campaign of this email, exactly as it was given.".to_owned()),
         "interest" => json!({
             "type": "string",
             "enum": ["low", "medium", "high"],
             "description": "How interested the person seems to be.",
         }),
-        _ => text(format!(
-            "Why, for the people who look after this: one line of 1 to {REASON_CHARS} characters; {PLAIN}."
-        )),
+        _ => text(format!("The reason, for the sender's team: one line of 1 to {REASON_CHARS} characters; {PLAIN}.")),
     }
 }
 
-/// The definitions of the tools, for `tools` of a request: four; where there are no tokens, and so nobody to write to, the three
-/// that write to nobody.
+/// Returns the tool definitions for `tools` of a request. Without tokens there is no recipient, so the tool that sends
+/// is left out.
 ///
-/// Strict, so that the API itself keeps to the fields and their types; a strict schema has no way to say lengths and ranges, so
-/// those stand in the descriptions
-/// (<https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations>). Everything is checked
-/// again in the answer.
+/// The definitions are strict, so that the API enforces the fields and their types. A strict schema has no lengths and
+/// ranges, so the descriptions state them
+/// (<https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations>). Everything is
+/// checked again in the answer.
 pub fn tools(tokens: &[Token]) -> Value {
     let offered = Tool::ALL.iter().copied().filter(|tool| !tokens.is_empty() || *tool != Tool::ScheduleFollowup);
     offered.map(|tool| tool.definition(tokens)).collect()

@@ -1,7 +1,7 @@
-//! How much of a campaign may still be sent: everything, less and less of it, or nothing.
+//! Brake of a campaign: the share of it that may still be sent.
 //!
-//! One pure function, of what was counted, when people complained, and now. Nothing is remembered but the counts, so a brake
-//! recovers by itself as time passes, and every order of the same events ends in the same brake.
+//! The brake is a pure function of the counters, the times of complaints, and now. Nothing but the counters is stored
+//! for it. So a brake recovers automatically as time passes, and every order of the same events gives the same brake.
 //!
 //! ```text
 //!   volume                each complaint of the last 24 hours beyond what is allowed halves it
@@ -26,14 +26,14 @@ use crate::resend::campaign::Cohort;
 use crate::time::{UnixMillis, days, hours};
 
 impl Limit {
-    /// Whether `number` of `total` reach it.
+    /// Returns true if `number` of `total` reach the limit.
     fn is_reached_by(&self, number: i64, total: i64) -> bool {
         total >= self.of
             && number >= self.least
             && number.saturating_mul(MILLION) >= total.saturating_mul(parts(self.rate))
     }
 
-    /// The same at a fraction of it.
+    /// Returns the limit at a fraction of its rate.
     fn at(&self, fraction: f64) -> Self {
         Self { rate: self.rate * fraction, least: (self.least as f64 * fraction).ceil() as i64, ..*self }
     }
@@ -41,57 +41,58 @@ impl Limit {
 
 const MILLION: i64 = 1_000_000;
 
-/// A fraction in millionths. Integers, because 0.3 % of 7,000 must be 21 and not 21.000000000000004.
+/// Returns a fraction in millionths. Integers are used because 0.3 % of 7,000 must be 21 and not 21.000000000000004.
 fn parts(fraction: f64) -> i64 {
     (fraction * MILLION as f64).round() as i64
 }
 
-/// Whether a campaign may be sent.
+/// Status of a brake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr, EnumString)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// All of it.
+    /// The whole campaign may be sent.
     #[strum(serialize = "open")]
     Open,
-    /// Some of it.
+    /// A part of the campaign may be sent.
     #[strum(serialize = "slowed")]
     Slowed,
-    /// None of it.
+    /// Nothing may be sent.
     #[strum(serialize = "paused")]
     Paused,
 }
 
 impl Status {
-    /// The status's name in the table, in alerts and in the documentation.
+    /// Returns the name in the table, in alerts and in the documentation.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The status of this name.
+    /// Returns the status with this name.
     pub fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()
     }
 }
 
-/// What the brake is computed from.
+/// Input of the brake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// The cohorts that were created in the last 7 days, and those of which anything was sent late in them. Others may be among them.
+    /// Cohorts created in the last 7 days, and older ones from which emails were sent late in this time. Other cohorts
+    /// may be included.
     pub cohorts: Vec<(Cohort, Figures)>,
-    /// What was sent late in the last 7 days. Older may be among it.
+    /// Late sends in the last 7 days. Older ones may be included.
     pub late: Late,
-    /// When people complained, in the last 24 hours. Older ones may be among them.
+    /// Times of complaints in the last 24 hours. Older ones may be included.
     pub complaints: Vec<UnixMillis>,
 }
 
-/// How far back the cohorts are looked at.
+/// Length of the long window for cohorts, in days.
 pub const LONG_WINDOW_DAYS: u32 = 7;
 
-/// How far back complaints are looked at, and the cohorts once more.
+/// Length of the short window for complaints and cohorts, in hours.
 pub const SHORT_WINDOW_HOURS: u32 = 24;
 
 impl View {
-    /// What all cohorts add up to that were created in the last 7 days, or sent in them at least by a tenth.
+    /// Returns the sum of all cohorts created in the last 7 days, or of which at least a tenth was sent in this time.
     pub fn long(&self, now: UnixMillis) -> Figures {
         self.since(now.minus(days(LONG_WINDOW_DAYS)))
     }
@@ -100,7 +101,7 @@ impl View {
         self.since(now.minus(hours(SHORT_WINDOW_HOURS)))
     }
 
-    /// What the cohorts of the window add up to that begins with the hour that a moment is in.
+    /// Returns the sum of the cohorts in the window that begins with the hour of `from`.
     fn since(&self, from: UnixMillis) -> Figures {
         let from = Cohort::of(from);
         let mut sum = Figures::default();
@@ -110,29 +111,29 @@ impl View {
         sum
     }
 
-    /// How many complaints there were in the last 24 hours, by their own time.
+    /// Returns the number of complaints in the last 24 hours, by their own time.
     pub fn recent_complaints(&self, now: UnixMillis) -> i64 {
         let from = now.minus(hours(SHORT_WINDOW_HOURS));
         i64::try_from(self.complaints.iter().filter(|at| **at > from).count()).unwrap_or(i64::MAX)
     }
 }
 
-/// How much of a campaign may be sent, and why.
+/// A campaign's brake, with its reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Brake {
-    /// Whether it may.
+    /// Status.
     pub status: Status,
-    /// How much of it, from 0 to 1.
+    /// Volume: share of the campaign that may be sent, from 0 to 1.
     pub volume: f64,
-    /// Why, in words.
+    /// Reason as text.
     pub reason: String,
-    /// When it will be open again, if nothing more happens. `None` when it is open.
+    /// Time at which the brake reopens if there are no more complaints or bounces. `None` while it is open.
     pub until: Option<UnixMillis>,
-    /// A rate that is halfway to its limit, in words.
+    /// Warning about a rate that is halfway to its limit.
     pub warning: Option<String>,
 }
 
-/// The brake, from what was counted and `now`.
+/// Computes the brake.
 pub fn brake(view: &View, policy: &BrakePolicy, now: UnixMillis) -> Brake {
     let (status, volume, reason) = setting(view, policy, now);
     let warning = rates(view, policy, now, policy.warn_at).filter(|_| status != Status::Paused);
@@ -153,14 +154,14 @@ fn setting(view: &View, policy: &BrakePolicy, now: UnixMillis) -> (Status, f64, 
     }
     let volume = 0.5_f64.powi(i32::try_from(beyond).unwrap_or(i32::MAX)).max(policy.least_volume);
     let reason = format!(
-        "{} in the last 24 hours (allowed: {allowed}, for {delivered} delivered in 7 days); each one beyond halves the volume",
+        "{} in the last 24 hours (allowed: {allowed}, for {delivered} delivered in 7 days); each further one halves the volume",
         count(complaints, "complaint"),
     );
     let status = if volume < 1.0 { Status::Slowed } else { Status::Open };
     (status, volume, reason)
 }
 
-/// The first rate that reaches its limit, or the given fraction of it, in words.
+/// Returns a text about the first rate that reaches its limit, or the given fraction of it.
 fn rates(view: &View, policy: &BrakePolicy, now: UnixMillis, fraction: f64) -> Option<String> {
     let windows = [("24 hours", view.short(now)), ("7 days", view.long(now))];
     for (window, figures) in &windows {
@@ -172,7 +173,7 @@ fn rates(view: &View, policy: &BrakePolicy, now: UnixMillis, fraction: f64) -> O
         for (what, number, total, of, limits) in kinds {
             if let Some(limit) = limits.iter().find(|limit| limit.at(fraction).is_reached_by(number, total)) {
                 return Some(format!(
-                    "{} of {total} {of} in the last {window}: {:.2} %, where {} % pauses",
+                    "{} of {total} {of} in the last {window}: {:.2} %; the limit is {} %",
                     count(number, what),
                     100.0 * number as f64 / total.max(1) as f64,
                     parts(limit.rate) as f64 / 10_000.0,
@@ -183,8 +184,8 @@ fn rates(view: &View, policy: &BrakePolicy, now: UnixMillis, fraction: f64) -> O
     None
 }
 
-/// The highest rate of complaints that the campaign has, in percent of what was delivered in 24 hours or in 7 days; 0 where too few
-/// were delivered, or complained, for a rate by any of the limits.
+/// Returns the campaign's highest complaint rate, in percent of the emails delivered in 24 hours or in 7 days. Returns
+/// 0 if too few were delivered, or complained about, for a rate by any of the limits.
 pub fn complaint_percent(view: &View, policy: &BrakePolicy, now: UnixMillis) -> f64 {
     let rate = |figures: &Figures| {
         let (number, total) = (figures.get(Counter::Complained), figures.get(Counter::Delivered));
@@ -194,8 +195,8 @@ pub fn complaint_percent(view: &View, policy: &BrakePolicy, now: UnixMillis) -> 
     rate(&view.short(now)).max(rate(&view.long(now)))
 }
 
-/// The first moment at which the brake would be open, if nothing more happens. Only when an hour ends, or a complaint is 24 hours
-/// old, can it change by itself.
+/// Returns the first time at which the brake would be open, if there are no more complaints or bounces. The brake
+/// changes on its own only when an hour ends, or when a complaint is 24 hours old.
 fn open_again(view: &View, policy: &BrakePolicy, now: UnixMillis) -> UnixMillis {
     let this_hour = Cohort::of(now).start();
     let last = 24 * LONG_WINDOW_DAYS + 1;

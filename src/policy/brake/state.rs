@@ -1,34 +1,34 @@
-//! A campaign's brake from one computation to the next: which changes people are told of.
+//! A campaign's brake from one computation to the next, with the changes that need an alert.
 
 use super::{Brake, Status};
 use crate::time::UnixMillis;
 
-/// A campaign's brake, and what people were told of it.
+/// A campaign's brake, and the alerts about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// The brake.
     pub brake: Brake,
-    /// When it was computed.
+    /// Time of the computation.
     pub at: UnixMillis,
-    /// How often it changed in a way that people are told of.
+    /// Number of changes that need an alert.
     pub change: i64,
-    /// When it did so last.
+    /// Time of the last such change.
     pub changed_at: UnixMillis,
-    /// From which status.
+    /// Status before the last such change.
     pub changed_from: Status,
-    /// The last change that people were told of.
+    /// Number of the last change with a sent alert.
     pub alerted: i64,
-    /// The day of the last warning, in UTC; empty: there was none.
+    /// UTC day of the last warning; empty if there was none.
     pub warned_on: String,
 }
 
 impl State {
-    /// Whether people have still to be told of the last change.
+    /// Returns true if the last change still needs an alert.
     pub fn is_to_be_told(&self) -> bool {
         self.alerted < self.change
     }
 
-    /// What follows when `brake` is computed at `now`, after `before`. `None` if it is the same.
+    /// Returns the state after `brake` is computed at `now`. Returns `None` if nothing changed.
     pub fn next(before: Option<&Self>, brake: Brake, now: UnixMillis) -> Option<Self> {
         let today = now.day();
         let fresh = Self {
@@ -71,17 +71,17 @@ mod tests {
     }
 
     #[test]
-    fn people_are_told_of_a_new_status_and_once_a_day_of_a_warning() {
+    fn a_new_status_needs_an_alert_and_a_warning_one_per_day() {
         let told = |before: &State, brake: Brake, later: i64| {
             let next = State::next(Some(before), brake, UnixMillis(NOW.0 + later)).unwrap();
             (next.change > before.change, next)
         };
         let open = State::next(None, brake(Status::Open, 1.0, None), NOW).unwrap();
-        assert!(!open.is_to_be_told(), "that a campaign begins is no news");
+        assert!(!open.is_to_be_told(), "a new campaign needs no alert");
         let (is_told, slowed) = told(&open, brake(Status::Slowed, 0.5, None), 1);
         assert!(is_told && slowed.is_to_be_told() && slowed.changed_from == Status::Open);
         let (is_told, slower) = told(&slowed, brake(Status::Slowed, 0.25, None), 2);
-        assert!(!is_told, "each complaint tells its own volume");
+        assert!(!is_told, "each complaint alert states the volume");
         assert!(told(&slower, brake(Status::Open, 1.0, None), 3).0);
 
         let (is_told, warned) = told(&open, brake(Status::Open, 1.0, Some("half")), 1);

@@ -9,7 +9,8 @@ fn cohort(hours_ago: i64, figures: &[(Counter, i64)]) -> (Cohort, Figures) {
     (Cohort::of(UnixMillis(NOW.0 - hours_ago * HOUR)), Figures(figures.iter().copied().collect()))
 }
 
-/// A campaign an hour old, with so many delivered, and complaints one minute apart, the last one just now.
+/// A campaign that is an hour old, with this number of deliveries, and complaints one minute apart, the last one just
+/// now.
 fn young(delivered: i64, complained: i64) -> View {
     View {
         cohorts: vec![cohort(1, &[(Counter::Delivered, delivered), (Counter::Complained, complained)])],
@@ -29,7 +30,7 @@ fn a_campaign_without_complaints_is_open() {
 }
 
 #[test]
-fn in_a_small_campaign_the_first_complaint_halves_and_each_further_one_again_down_to_the_floor() {
+fn in_a_small_campaign_each_complaint_halves_the_volume() {
     for (complaints, volume) in [(1, 0.5), (2, 0.25), (3, 0.125), (4, 0.0625), (5, 0.05), (400, 0.05)] {
         let brake = computed(&young(100, complaints));
         assert_eq!((brake.status, brake.volume), (Status::Slowed, volume), "{complaints}");
@@ -46,7 +47,7 @@ fn five_in_ten_thousand_are_passed_over() {
 }
 
 #[test]
-fn a_complaint_that_is_24_hours_old_by_its_own_time_halves_no_more() {
+fn a_complaint_older_than_24_hours_halves_no_more() {
     let mut view = young(100, 1);
     view.complaints = vec![UnixMillis(NOW.0 - 24 * HOUR)];
     assert_eq!(computed(&view).status, Status::Open);
@@ -64,7 +65,7 @@ fn a_rate_of_complaints_needs_as_many_as_a_limit_does() {
         let told = complaint_percent(&young(delivered, complaints), &policy, NOW);
         assert_eq!(told, percent, "{complaints} of {delivered}");
     }
-    // The worse of the day and of the week.
+    // The higher rate of the day and of the week.
     let of =
         |hours_ago, complaints| cohort(hours_ago, &[(Counter::Delivered, 1_000), (Counter::Complained, complaints)]);
     for (today, before, percent) in [(10, 0, 1.0), (0, 10, 0.5), (0, 0, 0.0)] {
@@ -76,7 +77,7 @@ fn a_rate_of_complaints_needs_as_many_as_a_limit_does() {
 }
 
 #[test]
-fn complaints_pause_at_three_in_a_thousand_and_at_one_in_a_hundred_of_fewer() {
+fn complaints_pause_at_3_per_1000_or_1_per_100_in_small_ones() {
     for (delivered, complaints, status) in [
         (3_333, 10, Status::Paused), // 0.30 %
         (3_334, 10, Status::Slowed),
@@ -106,7 +107,7 @@ fn hard_bounces_pause_at_a_twentieth_and_at_a_tenth_of_fewer() {
         let view = View { cohorts: vec![cohort(1, &figures)], ..View::default() };
         assert_eq!(computed(&view).status, status, "{bounced} of {sent}");
         let without_sent = View { cohorts: vec![cohort(1, &figures[1..])], ..View::default() };
-        assert_eq!(computed(&without_sent).status, status, "{bounced} of {sent}, told by the outcomes alone");
+        assert_eq!(computed(&without_sent).status, status, "{bounced} of {sent}, known from the outcomes alone");
     }
 }
 
@@ -125,7 +126,7 @@ fn both_windows_count_alike() {
 }
 
 #[test]
-fn complaints_of_what_was_scheduled_20_days_ahead_pause() {
+fn complaints_about_emails_scheduled_20_days_ahead_pause() {
     let (created, figures) =
         cohort(20 * 24, &[(Counter::Sent, 400), (Counter::Delivered, 400), (Counter::Complained, 5)]);
     let of = |sent: i64, hours_ago: i64| {
@@ -136,10 +137,10 @@ fn complaints_of_what_was_scheduled_20_days_ahead_pause() {
     assert_eq!(of(400, 1).status, Status::Paused);
     assert!(of(400, 30).reason.contains("7 days"), "{:?}", of(400, 30));
     let brake = of(40, 1);
-    // A week after the hour of the sending has ended.
+    // A week after the hour of sending has ended.
     let until = Cohort::of(NOW).start().plus(days(7));
     assert_eq!((brake.status, brake.until), (Status::Paused, Some(until)));
-    assert_eq!(of(39, 1).status, Status::Slowed, "the tenth is not reached: only the complaint counts");
+    assert_eq!(of(39, 1).status, Status::Slowed, "less than a tenth: only the complaint counts");
     assert_eq!(of(400, 200).status, Status::Slowed, "it was sent before the week");
 }
 
@@ -157,11 +158,11 @@ fn halfway_to_a_limit_is_a_warning() {
 fn the_reason_can_be_read() {
     assert_eq!(
         computed(&young(2_500, 3)).reason,
-        "3 complaints in the last 24 hours (allowed: 1, for 2500 delivered in 7 days); each one beyond halves the volume"
+        "3 complaints in the last 24 hours (allowed: 1, for 2500 delivered in 7 days); each further one halves the volume"
     );
     assert_eq!(
         computed(&young(1_000, 12)).reason,
-        "12 complaints of 1000 delivered in the last 24 hours: 1.20 %, where 0.3 % pauses"
+        "12 complaints of 1000 delivered in the last 24 hours: 1.20 %; the limit is 0.3 %"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Which number of its campaign an event adds to, and what makes it count only once.
+//! The counter that an event increments, and the key that makes it count only once.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::resend::event::{Event, EventType};
 use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
-/// A number kept for each cohort of a campaign.
+/// A counter of each cohort of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
 pub enum Counter {
     /// `email.sent`
@@ -25,10 +25,10 @@ pub enum Counter {
     /// `email.delivery_delayed`
     #[strum(serialize = "delayed")]
     Delayed,
-    /// `email.bounced`, where the address is bad for good.
+    /// `email.bounced`: a hard bounce.
     #[strum(serialize = "bounced_hard")]
     BouncedHard,
-    /// `email.bounced`, any other.
+    /// `email.bounced`: a soft bounce.
     #[strum(serialize = "bounced_soft")]
     BouncedSoft,
     /// `email.complained`
@@ -37,7 +37,8 @@ pub enum Counter {
     /// `email.failed`
     #[strum(serialize = "failed")]
     Failed,
-    /// `email.suppressed`, and `email.bounced` where Resend never tried because a suppression list had the address. Part of no rate.
+    /// `email.suppressed`, and `email.bounced` if Resend never tried because a suppression list had the address. Not
+    /// part of any rate.
     #[strum(serialize = "suppressed")]
     Suppressed,
     /// `email.opened`
@@ -49,15 +50,15 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// Every counter.
+    /// All counters.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The attribute's name in the table.
+    /// Returns the attribute's name in the table.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The counter of an event; `None` for one that no campaign counts.
+    /// Returns the counter of an event, or `None` if no counter is for it.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         match event.event_type()? {
             EventType::EmailSent => Some(Self::Sent),
@@ -76,106 +77,107 @@ impl Counter {
     }
 }
 
-/// The numbers of a cohort, or of several together. What is not in the map is 0.
+/// Counters of one cohort, or of several together. A missing counter is 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures(pub BTreeMap<Counter, i64>);
 
 impl Figures {
-    /// One of them.
+    /// Returns a counter.
     pub fn get(&self, counter: Counter) -> i64 {
         self.0.get(&counter).copied().unwrap_or(0)
     }
 
-    /// Adds to one of them.
+    /// Adds to a counter.
     pub fn add(&mut self, counter: Counter, number: i64) {
         *self.0.entry(counter).or_default() += number;
     }
 
-    /// Adds all of another's.
+    /// Adds all counters of `other`.
     pub fn add_all(&mut self, other: &Self) {
         for (counter, number) in &other.0 {
             self.add(*counter, *number);
         }
     }
 
-    /// How many mails are known to have got an outcome, or to be on their way: what bounces are a part of. Where `email.sent` is not
-    /// subscribed to, the outcomes themselves tell.
+    /// Returns the number of emails that were sent or have an outcome, the base of the bounce rate. Without the event
+    /// `email.sent`, the outcomes themselves are counted.
     pub fn attempted(&self) -> i64 {
         let outcomes = [Counter::Delivered, Counter::BouncedHard, Counter::BouncedSoft];
         outcomes.into_iter().map(|counter| self.get(counter)).sum::<i64>().max(self.get(Counter::Sent))
     }
 }
 
-/// A message, as the ledger remembers it: the beginning of its id's hash.
+/// A webhook in the ledger: the beginning of the hash of its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageHash(pub [u8; 8]);
 
 impl MessageHash {
-    /// The hash of a message's id.
+    /// Returns the hash of a webhook's id.
     pub fn of(message: &MessageId) -> Self {
         let digest = Sha256::digest(message.as_str());
         Self(std::array::from_fn(|index| digest.get(index).copied().unwrap_or_default()))
     }
 }
 
-/// What makes a count happen once.
+/// A key that makes a count happen once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Once {
-    /// Once per message: it is remembered among those received in the same second.
+    /// Once per webhook: the ledger of the second in which it was received lists it.
     Message {
-        /// The second in which it was received, since the epoch.
+        /// Second of receipt, since the epoch.
         second: i64,
-        /// The message.
+        /// The webhook.
         hash: MessageHash,
     },
-    /// Once per happening: the same complaint or bounce told by several messages is one.
+    /// Once per occurrence: several webhooks about the same complaint or bounce count once.
     Happening {
-        /// Which: the email and the recipient.
+        /// The occurrence: the email and the recipient.
         key: String,
-        /// When it happened; of several times that are told, the earliest counts.
+        /// Time of the occurrence. If webhooks report several times, the earliest counts.
         at: UnixMillis,
     },
 }
 
-/// One thing to count.
+/// One increment of a counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// For which campaign.
+    /// The campaign.
     pub campaign: Campaign,
-    /// In which of its cohorts.
+    /// The cohort.
     pub cohort: Cohort,
-    /// The hour in which it was sent, where this is a sending, and late: it is counted by that hour too.
+    /// The hour of sending, if this is a late send: it is counted by that hour too.
     pub late: Option<Cohort>,
-    /// Which number.
+    /// The counter.
     pub counter: Counter,
-    /// What makes it count once.
+    /// The key that makes it count once.
     pub once: Once,
-    /// When the memory of it may be forgotten: not before the event itself is.
+    /// Time at which the key may be deleted: not before the event itself.
     pub expires_at: UnixMillis,
 }
 
-/// What an event's row says besides the event.
+/// Data of an event's row besides the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// The message.
+    /// Id of the webhook.
     pub message: MessageId,
-    /// The row's partition: the email, or what stands for one without an id.
+    /// The row's partition: the email, or a replacement if the event has no email id.
     pub partition: String,
-    /// When it was received.
+    /// Time of receipt.
     pub at: UnixMillis,
-    /// When the row may be forgotten.
+    /// Time at which the row may be deleted.
     pub expires_at: UnixMillis,
 }
 
 impl Received {
-    /// When the event happened: as it says itself, but never later than it was received.
+    /// Returns the time of the event: its own, but never later than the receipt.
     pub fn happened_at(&self, event: &Event<'_>) -> UnixMillis {
         event.happened_at(self.at)
     }
 }
 
-/// What an event counts as: once for each recipient that bounced or complained, once for any other event, nothing where no
-/// campaign counts it. A bounce or a complaint that is about one of several, and doesn't say which, counts once.
+/// Returns the increments of an event: one for each recipient that bounced or complained, or one for any other event.
+/// Without a campaign or a counter the result is empty. A bounce or complaint about one of several unnamed recipients
+/// counts once.
 pub fn counts(event: &Event<'_>, received: &Received, protection: &Protection, tags: &CampaignTags) -> Vec<Count> {
     let Some(counter) = Counter::of(event) else { return Vec::new() };
     let Some(campaign) = tags.counted_for(event) else { return Vec::new() };

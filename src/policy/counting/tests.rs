@@ -26,7 +26,7 @@ fn an_event_counts_in_the_hour_in_which_its_email_was_created() {
 }
 
 #[test]
-fn what_claims_to_be_of_the_future_counts_as_of_its_receipt() {
+fn an_event_with_a_future_time_counts_at_its_receipt() {
     let count =
         &counted("email.sent", &json!({ "created_at": "2030-01-01T00:00:00Z", "tags": { "campaign": "a" } }))[0];
     assert_eq!(count.cohort.to_string(), "2026-11-22T12");
@@ -41,7 +41,7 @@ fn a_bounce_counts_once_for_each_recipient_that_it_names() {
             .into_iter()
             .map(|count| match count.once {
                 Once::Happening { key, .. } => key,
-                Once::Message { .. } => panic!("a bounce counts per happening"),
+                Once::Message { .. } => panic!("a bounce counts per occurrence"),
             })
             .collect()
     };
@@ -72,7 +72,7 @@ fn a_bounce_of_what_was_never_tried_counts_as_suppressed() {
 }
 
 #[test]
-fn nothing_counts_without_a_campaign_or_where_no_counter_is_for_it() {
+fn nothing_counts_without_a_campaign_or_a_counter() {
     assert_eq!(counted("email.sent", &json!({ "to": ["a@b.c"] })), []);
     assert_eq!(counted("email.scheduled", &json!({ "tags": { "campaign": "a" } })), []);
     assert_eq!(counted("contact.created", &json!({ "tags": { "campaign": "a" } })), []);

@@ -1,4 +1,4 @@
-//! How many follow-ups there may be, and how near to each other.
+//! Frequency caps of follow-ups: their number, and the time between two of them.
 
 use std::time::Duration;
 
@@ -10,21 +10,22 @@ use crate::time::{UnixMillis, days, hours};
 /// A follow-up to the same recipient that was proposed before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// The moment that it was proposed for: before it, it is not sent.
+    /// Earliest time of sending.
     pub at: UnixMillis,
-    /// The email that it follows.
+    /// Id of the original email.
     pub email_id: String,
-    /// Its own id.
+    /// Id of the follow-up.
     pub id: String,
 }
 
-/// Whether one more follow-up may be proposed to a recipient, with those that were before:
-/// - one for each email that it would follow,
-/// - at most so many within so many days, before and after, this one included,
-/// - and none nearer than so many hours, before or after.
+/// Checks if one more follow-up may be proposed to a recipient. The caps are:
 ///
-/// One that was taken under this very `id` is this one, proposed again, and doesn't count. What is taken is looked at on both sides
-/// of `not_before`, because proposals don't come in the order of the moments they are for; so the caps hold whatever the order.
+/// - one per original email,
+/// - a maximum number within a number of days, before and after, including this one,
+/// - a minimum time to any other, before or after.
+///
+/// A follow-up with this same `id` is the same one, proposed again, and is not counted. Both sides of `not_before` are
+/// checked, because follow-ups are not proposed in the order of their send times. So the caps hold in any order.
 pub fn caps(taken: &[Taken], email_id: &str, id: &str, not_before: UnixMillis, policy: &FollowupPolicy) -> Vec<Answer> {
     let others: Vec<&Taken> = taken.iter().filter(|other| other.id != id).collect();
     vec![
@@ -36,7 +37,7 @@ pub fn caps(taken: &[Taken], email_id: &str, id: &str, not_before: UnixMillis, p
 
 fn one_for_each_email(others: &[&Taken], email_id: &str) -> Answer {
     if others.iter().any(|other| other.email_id == email_id) {
-        Guard::OneForEachEmail.refuses("this email has its follow-up already")
+        Guard::OneForEachEmail.refuses("this email already has a follow-up")
     } else {
         Guard::OneForEachEmail.passes("this email has no other follow-up")
     }
@@ -46,10 +47,11 @@ fn per_recipient(others: &[&Taken], not_before: UnixMillis, policy: &FollowupPol
     let near = others.iter().filter(|other| is_within(other.at, not_before, days(policy.within_days))).count();
     let (most, within) = (policy.per_recipient, policy.within_days);
     if near < most {
-        Guard::PerRecipient.passes(format!("{} within {within} d; at most {most} with this one", count(near, "other")))
+        Guard::PerRecipient
+            .passes(format!("{} within {within} d; at most {most} including this one", count(near, "other")))
     } else {
         Guard::PerRecipient
-            .refuses(format!("{} within {within} d already; at most {most} with this one", count(near, "other")))
+            .refuses(format!("{} within {within} d already; at most {most} including this one", count(near, "other")))
     }
 }
 
@@ -57,16 +59,16 @@ fn gap(others: &[&Taken], not_before: UnixMillis, policy: &FollowupPolicy) -> An
     let near = others.iter().find(|other| is_within(other.at, not_before, hours(policy.gap_hours)));
     match near {
         Some(other) => Guard::Gap.refuses(format!(
-            "another is for {}, nearer than {} h to {}",
+            "another one is planned for {}, less than {} h from {}",
             other.at.to_text(),
             policy.gap_hours,
             not_before.to_text()
         )),
-        None => Guard::Gap.passes(format!("no other is nearer than {} h", policy.gap_hours)),
+        None => Guard::Gap.passes(format!("no other one is within {} h", policy.gap_hours)),
     }
 }
 
-/// Whether two moments are less than so long apart.
+/// Returns true if two times are less than `span` apart.
 fn is_within(one: UnixMillis, other: UnixMillis, span: Duration) -> bool {
     u128::from(one.0.abs_diff(other.0)) < span.as_millis()
 }

@@ -1,4 +1,4 @@
-//! What is never decided about, whoever would decide.
+//! Eligibility: the conditions under which a decision may be made about an event.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +10,12 @@ use crate::policy::numbers::FollowupPolicy;
 use crate::resend::campaign::Campaign;
 use crate::time::{UnixMillis, days, hours};
 
-/// Which campaigns may be decided about. By default none.
+/// Campaigns in which decisions may be made. By default none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedCampaigns {
-    /// Every one.
+    /// All campaigns.
     All,
-    /// These, by their exact names.
+    /// Campaigns with these exact names.
     Named(BTreeSet<String>),
 }
 
@@ -26,14 +26,14 @@ impl Default for AllowedCampaigns {
 }
 
 impl AllowedCampaigns {
-    /// Reads `*`, for all of them, or names separated by commas, with or without spaces around them. Nothing is none.
+    /// Parses `*`, for all campaigns, or names separated by commas. An empty text allows none.
     pub fn parse(text: &str) -> Self {
         let named: BTreeSet<String> =
             text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         if named.contains("*") { Self::All } else { Self::Named(named) }
     }
 
-    /// Whether this campaign is one of them.
+    /// Returns true if decisions may be made in this campaign.
     pub fn allows(&self, campaign: &Campaign) -> bool {
         match self {
             Self::All => true,
@@ -42,61 +42,61 @@ impl AllowedCampaigns {
     }
 }
 
-/// What is known of an event before anything is decided about it.
+/// Facts about an event that decide if it is eligible.
 #[derive(Clone, Copy, Debug)]
 pub struct Decidable<'a> {
-    /// When it happened.
+    /// Time of the event.
     pub event_at: UnixMillis,
-    /// When its email was sent first, where that is known: Resend sends up to 30 days after it was created.
+    /// Time at which the email was first sent, if known. Resend sends up to 30 days after creation.
     pub email_sent_at: Option<UnixMillis>,
-    /// When its email was created, where that is known.
+    /// Time of the email's creation, if known.
     pub email_created_at: Option<UnixMillis>,
-    /// Whether the email is itself a follow-up.
+    /// True if the email is itself a follow-up.
     pub is_followup: bool,
-    /// The campaign that the email is tagged with.
+    /// Campaign in the email's tags.
     pub campaign: Option<&'a Campaign>,
-    /// Which campaigns may be decided about.
+    /// Campaigns in which decisions may be made.
     pub allowed: &'a AllowedCampaigns,
-    /// Now.
+    /// The current time.
     pub now: UnixMillis,
 }
 
-/// Why nothing is decided about an event.
+/// Reason why no decision is made about an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[error("{}", self.as_str())]
 pub enum NeverDecided {
-    /// It happened too long ago.
+    /// The event is too old.
     #[strum(serialize = "the event is too old")]
     EventTooOld,
-    /// Its email is too old.
+    /// The email is too old.
     #[strum(serialize = "the email is too old")]
     EmailTooOld,
-    /// Its email is a follow-up: a follow-up has none of its own.
+    /// The email is itself a follow-up.
     #[strum(serialize = "the email is itself a follow-up")]
     IsFollowup,
-    /// Its email has no tag that names a campaign.
+    /// No tag of the email names a campaign.
     #[strum(serialize = "the email has no campaign")]
     NoCampaign,
-    /// Its campaign is not on the list.
+    /// The campaign is not in the list.
     #[strum(serialize = "the campaign is not one to decide about")]
     CampaignNotAllowed,
 }
 
 impl NeverDecided {
-    /// Why, in words.
+    /// Returns the reason as text.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// Whether anything is to be decided about an event: it and its email are recent enough (exactly at the limit they are), the email
-/// is no follow-up, and its campaign is on the list. An email's age counts from its sending, else from its creation; one of unknown age is
-/// as old as its event. The answers of the guards that
-/// let it pass, for the receipt.
+/// Checks if an event is eligible. The event and its email must be recent enough (the limit itself is included), the
+/// email must not be a follow-up, and its campaign must be in the list. An email's age counts from its sending, or else
+/// from its creation. An email of unknown age is as old as its event. Returns the results of the guards for the
+/// receipt.
 ///
 /// # Errors
-/// The first reason why not.
+/// The first reason why the event is not eligible.
 pub fn may_be_decided(facts: &Decidable<'_>, policy: &FollowupPolicy) -> Result<Vec<Answer>, NeverDecided> {
     let campaign = facts.campaign.ok_or(NeverDecided::NoCampaign)?;
     if !facts.allowed.allows(campaign) {
@@ -109,17 +109,17 @@ pub fn may_be_decided(facts: &Decidable<'_>, policy: &FollowupPolicy) -> Result<
         return Err(NeverDecided::EventTooOld);
     }
     let began = facts.email_sent_at.or(facts.email_created_at);
-    // An email is older than what happens to it, whatever it claims.
+    // An email is at least as old as its events, even if its own time is later.
     if began.map_or(facts.event_at, |began| began.min(facts.event_at)) < facts.now.minus(days(policy.email_days)) {
         return Err(NeverDecided::EmailTooOld);
     }
     Ok(vec![
-        Guard::Campaign.passes(format!("campaign {campaign} is one to decide about")),
-        Guard::FollowupOfFollowup.passes("the email is no follow-up"),
+        Guard::Campaign.passes(format!("decisions are allowed in campaign {campaign}")),
+        Guard::FollowupOfFollowup.passes("the email is not a follow-up"),
         Guard::EventAge.passes(format!("the event is at most {} h old", policy.event_hours)),
         Guard::EmailAge.passes(match began {
             Some(_) => format!("the email is at most {} d old", policy.email_days),
-            None => format!("when the email was sent is not known; its event is at most {} d old", policy.email_days),
+            None => format!("the time of sending is unknown; the event is at most {} d old", policy.email_days),
         }),
     ])
 }

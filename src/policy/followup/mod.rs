@@ -1,14 +1,14 @@
-//! The guards before any follow-up is proposed, and what is never decided about at all.
+//! Guards before a follow-up is proposed, and the eligibility of events.
 //!
 //! ```text
-//! may_be_decided  campaign, event_age, email_age, followup_of_followup    before anybody is asked
+//! may_be_decided  campaign, event_age, email_age, followup_of_followup    before a Claude request
 //! mode, suppressed, opt_out_click, brake                                  before a follow-up is proposed
-//! not_before      quiet_hours                                             when it may be sent
-//! caps            one_for_each_email, per_recipient, gap                  and how many there are already
+//! not_before      quiet_hours                                             the time of sending
+//! caps            one_for_each_email, per_recipient, gap                  the number of earlier follow-ups
 //! ```
 //!
-//! Each guard answers, whether it lets pass or not, and every answer goes into the receipt. A follow-up is proposed only if none of
-//! them is [`Ruling::Refused`].
+//! Each guard returns a result, and all results are stored in the receipt. A follow-up is proposed only if no result is
+//! [`Ruling::Refused`].
 
 mod caps;
 mod decidable;
@@ -23,50 +23,50 @@ pub use self::quiet::{Zone, ZoneError, not_before};
 use super::brake::Status;
 use crate::time::UnixMillis;
 
-/// The guards.
+/// A guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
-    /// Whether follow-ups are proposed at all.
+    /// Follow-ups are switched on.
     #[strum(serialize = "mode")]
     Mode,
-    /// Whether this campaign is one to decide about.
+    /// Decisions are allowed in this campaign.
     #[strum(serialize = "campaign")]
     Campaign,
-    /// Whether the event is recent enough.
+    /// The event is recent enough.
     #[strum(serialize = "event_age")]
     EventAge,
-    /// Whether the email is.
+    /// The email is recent enough.
     #[strum(serialize = "email_age")]
     EmailAge,
-    /// Whether the email is itself a follow-up.
+    /// The email is not itself a follow-up.
     #[strum(serialize = "followup_of_followup")]
     FollowupOfFollowup,
-    /// Whether the recipient must not be written to.
+    /// The recipient is not suppressed.
     #[strum(serialize = "suppressed")]
     Suppressed,
-    /// Whether the recipient clicked an opt-out or preference link lately.
+    /// The recipient did not recently click an opt-out or preference link.
     #[strum(serialize = "opt_out_click")]
     OptOutClick,
-    /// Whether the campaign is paused.
+    /// The campaign is not paused.
     #[strum(serialize = "brake")]
     Brake,
-    /// Whether it would come at night.
+    /// The time of sending is outside of the quiet hours.
     #[strum(serialize = "quiet_hours")]
     QuietHours,
-    /// Whether the email has had its follow-up.
+    /// The email has no other follow-up.
     #[strum(serialize = "one_for_each_email")]
     OneForEachEmail,
-    /// Whether the recipient has had their number.
+    /// The recipient has not reached the maximum number of follow-ups.
     #[strum(serialize = "per_recipient")]
     PerRecipient,
-    /// Whether another is too near.
+    /// No other follow-up is too close in time.
     #[strum(serialize = "gap")]
     Gap,
 }
 
 impl Guard {
-    /// The guard's name in receipts and in the documentation.
+    /// Returns the guard's name in receipts and in the documentation.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -84,70 +84,67 @@ impl Guard {
     }
 }
 
-/// What a guard makes of a follow-up.
+/// Ruling of a guard about a follow-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum Ruling {
-    /// It lets it pass.
+    /// The follow-up may be sent.
     #[strum(serialize = "passed")]
     Passed,
-    /// It lets it pass later.
+    /// The follow-up may be sent later.
     #[strum(serialize = "moved")]
     Moved,
-    /// It refuses it.
+    /// The follow-up must not be sent.
     #[strum(serialize = "refused")]
     Refused,
 }
 
 impl Ruling {
-    /// The ruling's name.
+    /// Returns the ruling's name.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// One guard's answer, for the receipt.
+/// Result of one guard, for the receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Which guard.
+    /// The guard.
     pub guard: Guard,
-    /// What it makes of it.
+    /// The ruling.
     pub ruling: Ruling,
-    /// Why, in words.
+    /// The reason as text.
     pub why: String,
 }
 
-/// Whether follow-ups are proposed.
+/// Mode of follow-ups: `FOLLOWUPS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, EnumString)]
 #[serde(rename_all = "snake_case")]
 pub enum FollowupMode {
-    /// Never.
+    /// No follow-ups are proposed.
     #[strum(serialize = "off")]
     Off,
-    /// Proposed, for whoever sends them.
+    /// Follow-ups are proposed; another program sends them.
     #[default]
     #[strum(serialize = "propose")]
     Propose,
 }
 
-/// Why a mode is of no use.
+/// An unusable mode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModeError {
-    /// There is no mode of this name.
-    #[error("the mode of follow-ups is off or propose, not {0:?}")]
+    /// The mode is unknown.
+    #[error("{0:?} is not a mode of follow-ups; use off or propose")]
     Unknown(String),
 }
 
 impl FollowupMode {
-    /// The mode's name.
+    /// Returns the mode's name.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Reads a mode. One that is not set, or empty, is `propose`.
-    ///
-    /// # Errors
-    /// There is no mode of this name.
+    /// Parses a mode. The default is `propose`.
     pub fn parse(text: Option<&str>) -> Result<Self, ModeError> {
         match text.unwrap_or_default().trim() {
             "" => Ok(Self::default()),
@@ -156,7 +153,7 @@ impl FollowupMode {
     }
 }
 
-/// Whether follow-ups are proposed at all.
+/// Checks that follow-ups are switched on.
 pub fn mode(mode: FollowupMode) -> Answer {
     match mode {
         FollowupMode::Off => Guard::Mode.refuses("follow-ups are switched off"),
@@ -164,7 +161,7 @@ pub fn mode(mode: FollowupMode) -> Answer {
     }
 }
 
-/// Whether the recipient may be written to: only while no reason to suppress them stands.
+/// Checks that the recipient has no active suppression reason.
 pub fn suppressed(reasons: &[&str]) -> Answer {
     if reasons.is_empty() {
         Guard::Suppressed.passes("the recipient is not suppressed")
@@ -173,19 +170,21 @@ pub fn suppressed(reasons: &[&str]) -> Answer {
     }
 }
 
-/// Whether the recipient has clicked an opt-out or preference link of any email lately: `until` is how long that stands against follow-ups.
+/// Checks that the recipient did not recently click an opt-out or preference link of any email. Such a click blocks
+/// follow-ups before `until`.
 pub fn opt_out_click(until: Option<UnixMillis>, now: UnixMillis) -> Answer {
     match until.filter(|until| *until > now) {
         Some(until) => Guard::OptOutClick.refuses(format!(
             "the recipient clicked an opt-out or preference link: no follow-up until {}",
             until.to_text()
         )),
-        None => Guard::OptOutClick.passes("the recipient clicked no opt-out or preference link lately"),
+        None => Guard::OptOutClick.passes("the recipient did not recently click an opt-out or preference link"),
     }
 }
 
-/// Whether the campaign may be sent. A slowed one may: a follow-up is one mail to somebody who showed interest. `None` is a campaign
-/// whose brake is not known, because nothing was counted for it yet. `reason` is the brake's own, where it is known.
+/// Checks that the campaign is not paused. A slowed one passes, because a follow-up is one email to a person who showed
+/// interest. `None` is an unknown brake: nothing was counted for the campaign yet. `reason` is the brake's own reason,
+/// if known.
 pub fn brake(status: Option<Status>, reason: Option<&str>) -> Answer {
     let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     match status {

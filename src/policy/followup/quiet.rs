@@ -1,4 +1,4 @@
-//! When a follow-up may be sent: after its delay, and not at night.
+//! Earliest send time of a follow-up: after its delay, and outside of the quiet hours.
 
 use std::fmt;
 
@@ -12,15 +12,15 @@ use crate::time::UnixMillis;
 
 const HOUR: f64 = 60.0 * 60.0 * 1000.0;
 
-/// The time zone whose nights are quiet.
+/// Time zone of the quiet hours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone(TimeZone);
 
-/// Why a time zone is of no use.
+/// An unusable time zone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ZoneError {
-    /// There is no zone of this name.
-    #[error("there is no time zone {0:?}; one is Europe/Berlin, or +02:00")]
+    /// The zone is unknown.
+    #[error("{0:?} is not a known time zone; use a name such as Europe/Berlin, or an offset such as +02:00")]
     Unknown(String),
 }
 
@@ -32,10 +32,7 @@ impl Default for Zone {
 }
 
 impl Zone {
-    /// Reads a name such as `Europe/Berlin` (<https://www.iana.org/time-zones>), or a fixed offset such as `+02:00`.
-    ///
-    /// # Errors
-    /// There is no such zone.
+    /// Parses a name such as `Europe/Berlin` (<https://www.iana.org/time-zones>), or a fixed offset such as `+02:00`.
     pub fn parse(text: &str) -> Result<Self, ZoneError> {
         let text = text.trim();
         let zone = if text.starts_with(['+', '-']) {
@@ -49,7 +46,7 @@ impl Zone {
         }
     }
 
-    /// What the clocks show there, with the day of the week: `Mon 2026-11-23 14:30`.
+    /// Returns the local time, with the day of the week: `Mon 2026-11-23 14:30`.
     pub fn local(&self, moment: UnixMillis) -> String {
         let moment = Timestamp::from_millisecond(moment.0).unwrap_or(Timestamp::MAX);
         self.0.to_datetime(moment).strftime("%a %Y-%m-%d %H:%M").to_string()
@@ -59,12 +56,12 @@ impl Zone {
         self.0.to_datetime(moment).hour()
     }
 
-    /// The first moment after `moment` at which the clocks show a full hour that ends the quiet ones.
+    /// Returns the first time after `moment` at which the quiet hours end.
     fn next_end(&self, moment: Timestamp, quiet: Quiet) -> Option<Timestamp> {
         let today = self.0.to_datetime(moment).date();
         let end = Time::new(quiet.until, 0, 0, 0).ok()?;
         let days = std::iter::successors(Some(today), |day: &Date| day.tomorrow().ok());
-        // An hour that the clocks skip or repeat has two readings; one that is skipped may leave a day without an end.
+        // A skipped or repeated hour has two readings. A skipped one may leave a day without an end.
         let ends = days.take(4).flat_map(|day| {
             let shown = day.to_datetime(end);
             [self.0.to_ambiguous_timestamp(shown).earlier(), self.0.to_ambiguous_timestamp(shown).later()]
@@ -82,7 +79,7 @@ impl fmt::Display for Zone {
     }
 }
 
-/// The quiet hours, from one hour of the day until another, which may be on the next day.
+/// Quiet hours: from one hour of the day until another, which may be on the next day.
 #[derive(Clone, Copy)]
 struct Quiet {
     from: i8,
@@ -104,13 +101,14 @@ impl Quiet {
     }
 }
 
-/// Before which moment a follow-up must not be sent: so many hours from now, and if that falls into the quiet hours of the zone, when
-/// they end. They are from `quiet_from` until `quiet_until` by the clocks there; where the two are the same hour there are none.
+/// Returns the earliest time at which a follow-up may be sent. That is `send_after_hours` from now, or, within the
+/// quiet hours of the zone, their end. The quiet hours are from `quiet_from` until `quiet_until` in local time; if both
+/// are equal there are none.
 ///
-/// Never moved by more than a day, unless the only hours that are not quiet are ones that the clocks skip.
+/// The time is moved by at most a day, unless the only hours that are not quiet are skipped by a clock change.
 ///
-/// Refused, and then the moment is of no use, for a delay that is not from 0 to the longest, for a moment beyond the calendar, and
-/// where every hour is quiet (from 0 until 24).
+/// The guard refuses a delay that is not between 0 and the maximum, a time beyond the calendar, and a day with only
+/// quiet hours (from 0 until 24). The returned time is then unusable.
 pub fn not_before(
     now: UnixMillis,
     send_after_hours: f64,
@@ -120,18 +118,18 @@ pub fn not_before(
     let guard = Guard::QuietHours;
     let longest = policy.longest_delay_hours;
     if !(0.0..=f64::from(longest)).contains(&send_after_hours) {
-        return (now, guard.refuses(format!("the delay is not from 0 to {longest} h")));
+        return (now, guard.refuses(format!("the delay is not between 0 and {longest} h")));
     }
     let due = UnixMillis(now.0.saturating_add((send_after_hours * HOUR).ceil() as i64));
     if (policy.quiet_from, policy.quiet_until) == (0, 24) {
         return (due, guard.refuses("every hour of the day is quiet"));
     }
     let Ok(moment) = Timestamp::from_millisecond(due.0) else {
-        return (due, guard.refuses("it would be beyond the calendar"));
+        return (due, guard.refuses("the time is beyond the calendar"));
     };
     let quiet = Quiet::of(policy);
     if !quiet.has(zone.hour(moment)) {
-        return (due, guard.passes(format!("{} is not in the quiet hours", due.to_text())));
+        return (due, guard.passes(format!("{} is outside of the quiet hours", due.to_text())));
     }
     match zone.next_end(moment, quiet) {
         Some(end) => {

@@ -1,83 +1,84 @@
-//! The limits that policy goes by, and their defaults. Any of them can be set in the variable `POLICY`, as JSON.
+//! Limits of the policy, and their defaults. Each can be set in the variable `POLICY`, as JSON.
 
 mod checks;
 
 use crate::policy::count::count;
 use serde::Deserialize;
 
-/// Why `POLICY` is of no use.
+/// An unusable `POLICY`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// It is not JSON, or names something that there is not.
+    /// The value is not valid JSON, or has an unknown name.
     #[error("POLICY: {0}")]
     NotReadable(String),
-    /// A number is out of its range.
+    /// A number is out of range.
     #[error("POLICY: {0}")]
     OutOfRange(&'static str),
-    /// A window is longer than what it looks at stays.
+    /// A time window is longer than the retention of its data.
     #[error(
-        "POLICY: {window} is {}, but events stay {retention_days} (RETENTION_DAYS), and what is older would be forgotten, or decided twice; raise RETENTION_DAYS, or lower it",
-        count(*days, "day")
+        "POLICY: {window} is {}, but events are kept for {} (RETENTION_DAYS), so older ones would be missed or decided twice; raise RETENTION_DAYS, or lower the window",
+        count(*days, "day"),
+        count(*retention_days, "day")
     )]
     LongerThanRetention {
         /// The window's name in `POLICY`.
         window: &'static str,
-        /// The window, in days.
+        /// Length of the window, in days.
         days: u32,
-        /// How long events stay, in days.
+        /// Retention of events, in days.
         retention_days: u32,
     },
 }
 
-/// Every limit.
+/// All limits.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// When a campaign is slowed or paused.
+    /// Limits that slow or pause a campaign.
     pub brake: BrakePolicy,
-    /// When a delayed email is news.
+    /// Limits for alerts about delayed emails.
     pub delay: DelayPolicy,
-    /// When soft bounces suppress.
+    /// Limits for suppression after soft bounces.
     pub soft_bounces: SoftBouncePolicy,
-    /// When a domain that is not verified any more is an alert.
+    /// Limits for alerts about a domain that is no longer verified.
     pub domain: DomainPolicy,
-    /// How many alerts are too many.
+    /// Limits on the number of alerts.
     pub alerts: AlertPolicy,
-    /// Who opened or clicked: a person or a machine.
+    /// Limits for the verdict about an open or click.
     pub verdict: VerdictPolicy,
-    /// Which follow-ups may be proposed.
+    /// Limits for follow-ups.
     pub followups: FollowupPolicy,
-    /// How often Claude is asked in vain, and what asking costs.
+    /// Limits for failed Claude requests, and prices.
     pub claude: ClaudePolicy,
 }
 
-/// A rate that must not be reached: `rate` of at least `of` mails, and at least `least` of them.
+/// A rate that pauses a campaign: `rate` of at least `of` emails, and at least `least` of them.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// The rate, as a fraction.
     pub rate: f64,
-    /// In a small campaign a few are no rate yet.
+    /// Minimum number of complaints or bounces. Fewer are too few for a rate in a small campaign.
     pub least: i64,
-    /// Below so many mails there is no rate.
+    /// Minimum number of emails for a rate.
     pub of: i64,
 }
 
-/// When a campaign is slowed or paused. Rates are fractions: 0.003 is 0.3 %.
+/// Limits that slow or pause a campaign. Rates are fractions: 0.003 is 0.3 %.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BrakePolicy {
-    /// How many complaints in 24 hours are passed over, as a fraction of what was delivered in 7 days. Each one beyond halves the
-    /// volume.
+    /// Number of complaints in 24 hours without effect, as a fraction of the emails delivered in 7 days. Each further
+    /// complaint halves the volume.
     pub allowed_complaints: f64,
-    /// The volume that halving ends at.
+    /// Minimum volume of a slowed campaign.
     pub least_volume: f64,
-    /// Complaints of delivered mails that pause a campaign, any of these
+    /// Complaints per delivered email; any of these limits pauses a campaign
     /// (<https://support.google.com/a/answer/81126>: below 0.1 %, never 0.3 %).
     pub complaint_limits: Vec<Limit>,
-    /// Hard bounces of mails with an outcome that pause a campaign, any of these.
+    /// Hard bounces per email with an outcome; any of these limits pauses a campaign.
     pub bounce_limits: Vec<Limit>,
-    /// The fraction of those limits at which to warn.
+    /// Fraction of those limits at which to warn.
     pub warn_at: f64,
 }
 
@@ -94,13 +95,13 @@ impl Default for BrakePolicy {
     }
 }
 
-/// When a delayed email is news.
+/// Limits for alerts about delayed emails.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DelayPolicy {
-    /// An email that has waited so long is.
+    /// Number of hours without delivery after which an alert is sent.
     pub hours: u32,
-    /// And one whose recipient was delayed on another email, so many days before or less.
+    /// Maximum number of days between delays of two emails to one recipient for which an alert is sent.
     pub repeated_within_days: u32,
 }
 
@@ -110,15 +111,15 @@ impl Default for DelayPolicy {
     }
 }
 
-/// When soft bounces suppress.
+/// Limits for suppression after soft bounces.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SoftBouncePolicy {
-    /// So many distinct emails …
+    /// Number of distinct emails with a soft bounce that suppresses the recipient.
     pub emails: usize,
-    /// … that bounced softly within so many days.
+    /// Number of days within which they bounced.
     pub within_days: u32,
-    /// How many days after the last of them the suppression lapses.
+    /// Number of days after the last soft bounce at which the suppression expires.
     pub lapse_days: u32,
 }
 
@@ -128,11 +129,11 @@ impl Default for SoftBouncePolicy {
     }
 }
 
-/// When a domain that is not verified any more is an alert.
+/// Limits for alerts about a domain that is no longer verified.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DomainPolicy {
-    /// Minutes for which a domain that was verified may be `pending`.
+    /// Number of minutes for which a verified domain may be `pending`.
     pub pending_minutes: u32,
 }
 
@@ -142,13 +143,13 @@ impl Default for DomainPolicy {
     }
 }
 
-/// How many alerts are too many.
+/// Limits on the number of alerts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AlertPolicy {
-    /// So many alerts of a kind and a campaign are sent one by one in an hour; the rest goes into a digest.
+    /// Number of alerts of one kind and campaign that are sent individually in an hour; the rest goes into a digest.
     pub one_by_one_in_an_hour: usize,
-    /// Number of people whom webhooks may lift in an hour without an alert.
+    /// Number of people whose suppressions webhooks may lift in an hour without an alert.
     pub lifted_in_an_hour: usize,
 }
 
@@ -158,24 +159,24 @@ impl Default for AlertPolicy {
     }
 }
 
-/// Who opened or clicked: a person or a machine.
+/// Limits for the verdict about an open or click.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VerdictPolicy {
-    /// Sooner after delivery than this, in milliseconds, it was a machine.
+    /// Time after delivery before which an open or click is a machine's, in milliseconds.
     pub machine_within_ms: i64,
-    /// Google's and Yahoo's image proxies fetch when a person looks; sooner after delivery than this, in milliseconds, that is not
-    /// certain.
+    /// Time after delivery before which an open by Google's or Yahoo's image proxy is unsure, in milliseconds. These
+    /// proxies fetch images when a person looks.
     pub proxy_within_ms: i64,
-    /// So many links of one mail …
+    /// Number of links of one email in a burst.
     pub burst_links: usize,
-    /// … clicked within so many milliseconds: no person does that.
+    /// Time within which a burst of clicks happens, in milliseconds. No person clicks that fast.
     pub burst_within_ms: i64,
-    /// So many links of one email, clicked from one address or by one agent …
+    /// Number of links of one email in a scan: clicks from one address or by one agent.
     pub scan_links: usize,
-    /// … each within so many milliseconds of the one before …
+    /// Maximum time between two clicks of a scan, in milliseconds.
     pub scan_gap_ms: i64,
-    /// … the first of them within so many milliseconds after delivery: a scanner that takes its time.
+    /// Maximum time between delivery and the first click of a scan, in milliseconds. A scan is a slow link scanner.
     pub scan_begins_within_ms: i64,
 }
 
@@ -193,27 +194,27 @@ impl Default for VerdictPolicy {
     }
 }
 
-/// Which follow-ups may be proposed.
+/// Limits for follow-ups.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FollowupPolicy {
-    /// Nothing is decided about an event older than so many hours …
+    /// Maximum age of an event for a decision, in hours.
     pub event_hours: u32,
-    /// … nor about an email older than so many days.
+    /// Maximum age of its email for a decision, in days.
     pub email_days: u32,
-    /// At most so many follow-ups to one recipient …
+    /// Maximum number of follow-ups to one recipient within `within_days`.
     pub per_recipient: usize,
-    /// … in so many days.
+    /// Length of that period, in days.
     pub within_days: u32,
-    /// None within so many hours of the last.
+    /// Minimum number of hours between two follow-ups to one recipient.
     pub gap_hours: u32,
-    /// None for so many days after the recipient clicked an opt-out or preference link.
+    /// Number of days without follow-ups after the recipient clicked an opt-out or preference link.
     pub opt_out_days: u32,
-    /// No mail from this hour of the day on …
+    /// Hour of the day at which the quiet hours begin, in the zone `FOLLOWUP_TIMEZONE`.
     pub quiet_from: u8,
-    /// … until this one, in the zone that `FOLLOWUP_TIMEZONE` names.
+    /// Hour of the day at which the quiet hours end.
     pub quiet_until: u8,
-    /// The latest that a follow-up may be put off, in hours.
+    /// Maximum delay of a follow-up, in hours.
     pub longest_delay_hours: u32,
 }
 
@@ -233,17 +234,17 @@ impl Default for FollowupPolicy {
     }
 }
 
-/// How often Claude is asked in vain, and what asking costs.
+/// Limits for failed Claude requests, and prices.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClaudePolicy {
-    /// When a message of the queue has been delivered so often and Claude still gives no answer, the written rules decide.
+    /// Number of deliveries of a queue message after which the built-in rules decide, if Claude still fails.
     pub deliveries: u32,
-    /// How long, in seconds, a message waits in the queue after Claude gave no answer; twice as long after each further time.
+    /// Wait of a queue message after a failed Claude request, in seconds. It doubles after each further failure.
     pub wait_seconds: u32,
-    /// US dollars for a million tokens of input. Where it is not set, the price of the model, as far as it is known.
+    /// US dollars per million input tokens. The default is the model's known price.
     pub input_usd: Option<f64>,
-    /// US dollars for a million tokens of output.
+    /// US dollars per million output tokens.
     pub output_usd: Option<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! What must hold of reading `POLICY`.
+//! Tests of parsing `POLICY`.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn what_is_not_named_keeps_its_default() {
 }
 
 #[test]
-fn what_makes_no_sense_is_an_error_that_says_what() {
+fn an_invalid_policy_is_an_error_that_names_the_field() {
     for (json, word) in [
         ("", "EOF"),
         (r#"{"brakes": {}}"#, "brakes"),

@@ -1,7 +1,8 @@
-//! Links by which people opt out of email, or change what they get: a click on one is no interest.
+//! Opt-out and preference links: a click on one shows no interest.
 //!
-//! A link is read as people would read it: its host, its path and the names in its query (not the values), percent-encoding undone,
-//! accents left out, in words. It is an opt-out link if one of these parts is made of opt-out words and of little else:
+//! A link is read as people would read it: its host, its path and the names in its query (not the values), decoded,
+//! without accents, split into words. It is an opt-out link if one of these parts consists of opt-out words and little
+//! else:
 //!
 //! | link | opt-out | because |
 //! | --- | --- | --- |
@@ -14,17 +15,18 @@
 //! | `https://shop.example/stopwatch` | no | another word |
 //! | `https://shop.example/sale?ref=unsubscribe` | no | a value |
 //!
-//! In doubt it is one: the price of that is one follow-up less, the price of the other mistake is email to somebody who said no.
+//! In doubt a link counts as an opt-out link. That costs at most one follow-up; the other mistake would send email to a
+//! person who opted out.
 
 mod words;
 
 use self::words::{Kind, is_about_opting_out};
 use super::answer::views;
 
-/// The longest link that is read, in bytes.
+/// Maximum length of a link that is read, in bytes.
 const LONGEST: usize = 4_096;
 
-/// Whether a link is one to opt out of email, or to change what is sent.
+/// Returns true for a link to opt out of email, or to change email preferences.
 pub fn is_opt_out(link: &str) -> bool {
     let link = link.trim();
     let end = (0..=LONGEST.min(link.len())).rev().find(|end| link.is_char_boundary(*end)).unwrap_or(0);
@@ -38,7 +40,7 @@ pub fn is_opt_out(link: &str) -> bool {
         || names.any(|name| is_about_opting_out(Kind::Name, &plain(name)))
 }
 
-/// Whether a part of a path says so, or two parts that follow each other: `/email/preferences`.
+/// Returns true if a part of a path is about opting out, or two consecutive parts are: `/email/preferences`.
 fn is_path(path: &str) -> bool {
     let path = plain(path);
     let parts: Vec<&str> = path.split(['/', '\\']).filter(|part| !part.is_empty()).collect();
@@ -47,12 +49,12 @@ fn is_path(path: &str) -> bool {
         || of_two.into_iter().any(|two| is_about_opting_out(Kind::Pair, &two))
 }
 
-/// A text with its percent-encoding undone, as far as it can be.
+/// Returns a text with its percent-encoding decoded, as far as possible.
 fn plain(text: &str) -> String {
     views(text).and_then(|mut views| views.pop()).unwrap_or_else(|| text.to_owned())
 }
 
-/// The parts of a link that are looked at, as they stand there. Any text has them.
+/// Parts of a link, unchanged. Any text has them.
 struct Parts<'a> {
     host: &'a str,
     path: &'a str,

@@ -1,4 +1,4 @@
-//! Which links are opt-out links, and which only look like it.
+//! Opt-out links, and links that only look like one.
 
 use proptest::prelude::*;
 

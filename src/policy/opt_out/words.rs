@@ -1,6 +1,6 @@
-//! The words: what says by itself that somebody opts out, what says so together with another word, and what may stand beside it.
+//! Opt-out words: words that are enough alone, words that need another one, and words that are allowed beside them.
 //!
-//! All are written in lower case, without accents, as [`words_of`] makes them.
+//! All words are in lower case, without accents, as [`words_of`] returns them.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -8,21 +8,20 @@ use std::sync::LazyLock;
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
-/// Which part of a link the words are from.
+/// Part of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A label of the host.
     Label,
     /// A part of the path.
     Part,
-    /// Two parts of the path that follow each other.
+    /// Two consecutive parts of the path.
     Pair,
     /// A name in the query.
     Name,
 }
 
-/// Words and phrases that say by themselves that somebody opts out, language by language. Those of several words may also be written as
-/// one.
+/// Words and phrases that are enough alone, language by language. A phrase may also be written as one word.
 const OPT_OUT: &str = "
 unsubscribe, un subscribe, unsub, unsubs, unsubscription, opt out, opting out, do not email, do not contact, stop email,
 stop emails, stop mail, stop mails, stop mailing, stop newsletter, remove me, take me off, remove from list, leave list,
@@ -58,25 +57,25 @@ abonelik iptali, listeden cik,
 الغاء الاشتراك, הסרה מרשימה, הסרה מרשימת תפוצה, huy dang ky, berhenti berlangganan, ยกเลิกการสมัคร,
 ";
 
-/// Words that say so where they are all that a part of the path, or a label of the host, has.
+/// Words that are enough if a part of the path, or a label of the host, has no other word.
 const ALONE: &str = "
 preferences, preference, prefs, emailprefs, baja, optouts, voorkeuren, preferencias, preferenze, abmeldelink,
 ";
 
-/// Words that say so before or after one of [`EMAIL`]: `/newsletter/stop`, `/settings/notifications`.
+/// Words that are enough before or after one of [`EMAIL`]: `/newsletter/stop`, `/settings/notifications`.
 const WITH_EMAIL: &str = "
 stop, cancel, remove, leave, manage, preferences, preference, prefs, settings, baja, annuler, cancelar, annulla, kuendigen,
 kundigen, verwalten, einstellungen, parametres, gerer, stopp, stoppen,
 ";
 
-/// What is opted out of.
+/// Words for email.
 const EMAIL: &str = "
 email, emails, mail, mails, mailing, mailings, newsletter, newsletters, subscription, subscriptions, notification,
 notifications, communication, communications, boletin, courriel, courriels, correo, correos, nyhetsbrev, nieuwsbrief,
 nyhedsbrev, infolettre,
 ";
 
-/// Words that may stand beside, as often as they like.
+/// Words that are allowed beside opt-out words, any number of them.
 const BESIDE: &str = "
 a, all, and, api, app, click, confirm, confirmation, confirmed, contact, contacts, do, form, from, global, here, html, htm, id,
 in, index, link, list, lists, me, my, now, of, one, our, page, php, process, request, success, subscriber, subscribers, the,
@@ -85,19 +84,19 @@ les, los, mich, moi, se, si, vom, von, zum, zur, auto, automatic, easy, instant,
 liste, key, hash, code, center, centre,
 ";
 
-/// Words of titles: what has one of these is read, and not used.
+/// Words of titles: a link with one of these is an article, and not an opt-out link.
 const TITLES: &str = "
 how, why, what, when, who, rate, rates, guide, tips, best, practices, benchmark, benchmarks, reduce, people, customers,
 reasons, examples, wie, warum, comment, pourquoi, como,
 ";
 
-/// A phrase: its words, and all of them as one.
+/// A phrase: its words, and all of them as one word.
 struct Phrase {
     words: Vec<&'static str>,
     glued: String,
 }
 
-/// The lists, as they are looked through.
+/// The parsed lists.
 struct Lists {
     opt_out: Vec<Phrase>,
     alone: HashSet<&'static str>,
@@ -122,10 +121,10 @@ fn entries(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.split([',', '\n']).map(str::trim).filter(|entry| !entry.is_empty())
 }
 
-/// How many words of no known meaning may stand beside: a brand's name, but no title.
+/// Maximum number of unknown words beside opt-out words: a brand's name, but not a title.
 const UNKNOWN: usize = 1;
 
-/// Whether a part of a link says that it is there to opt out of email, or to change what is sent.
+/// Returns true if a part of a link is about opting out of email, or changing email preferences.
 pub(super) fn is_about_opting_out(kind: Kind, part: &str) -> bool {
     let words = words_of(part);
     let Some(said) = said(kind, &words) else { return false };
@@ -142,7 +141,7 @@ fn may_stand_beside(word: &str) -> bool {
     LISTS.beside.contains(word) || LISTS.email.contains(word)
 }
 
-/// Which of the words say so.
+/// Returns the range of the opt-out words.
 fn said(kind: Kind, words: &[String]) -> Option<Range<usize>> {
     if let ([word], Kind::Part | Kind::Label) = (words, kind)
         && LISTS.alone.contains(word.as_str())
@@ -164,8 +163,8 @@ fn begins_with_a_pair(words: &[String]) -> bool {
     is(one, other) || is(other, one)
 }
 
-/// How many words at the beginning are this phrase: written apart, or as one word, perhaps with a word glued to it that may stand beside
-/// it (`unsubscribeme`, `newsletterabmelden`).
+/// Returns the number of words at the beginning that are this phrase. It may be written as several words or as one,
+/// also joined with an allowed word (`unsubscribeme`, `newsletterabmelden`).
 fn begins_with(words: &[String], phrase: &Phrase) -> Option<usize> {
     let length = phrase.words.len();
     if words.len() >= length && phrase.words.iter().zip(words).all(|(of_phrase, word)| of_phrase == word) {
@@ -180,12 +179,12 @@ fn begins_with(words: &[String], phrase: &Phrase) -> Option<usize> {
     is_glued.then_some(1)
 }
 
-/// Whether a word is no word but an id: it has digits, or is a letter by itself.
+/// Returns true if a word is an id: it has digits, or is a single letter.
 fn is_id(word: &str) -> bool {
     word.chars().any(|c| c.is_ascii_digit()) || word.chars().count() == 1
 }
 
-/// The words of a text: in lower case, without accents, `optOut` being two.
+/// Returns the words of a text in lower case, without accents. `optOut` is two words.
 pub(super) fn words_of(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = None;
@@ -205,12 +204,12 @@ pub(super) fn words_of(text: &str) -> Vec<String> {
     words
 }
 
-/// Signs of Thai, Hindi and others that belong to the letter before.
+/// Returns true for marks of Thai, Hindi and others that belong to the letter before.
 fn is_mark(c: char) -> bool {
     matches!(c, '\u{0900}'..='\u{0DFF}' | '\u{0E00}'..='\u{0EFF}' | '\u{05B0}'..='\u{05C7}')
 }
 
-/// A text without the accents of Latin, Greek, Cyrillic and Arabic letters.
+/// Returns a text without the accents of Latin, Greek, Cyrillic and Arabic letters.
 fn without_accents(text: &str) -> String {
     let apart = DecomposingNormalizerBorrowed::new_nfkd().normalize(text);
     let bare: String = apart
@@ -221,7 +220,7 @@ fn without_accents(text: &str) -> String {
     ComposingNormalizerBorrowed::new_nfc().normalize(&bare).into_owned()
 }
 
-/// Letters whose accent is no sign of its own.
+/// Replaces letters whose accent is not a separate mark.
 fn special(c: char) -> char {
     match c {
         'ł' => 'l',

@@ -1,7 +1,7 @@
-//! When soft bounces add up to a suppression, and when they do not any more.
+//! Suppression after several soft bounces, and its end.
 //!
-//! The promise: nobody is suppressed to whom an email was delivered after the first of the bounces that add up. An email that was
-//! delivered, and then "bounced" softly, was answered by an autoresponder, and is no bounce.
+//! The guarantee: no recipient is suppressed if an email was delivered after the first of the counted bounces. An email
+//! that was delivered, and then "bounced" softly, got an automatic reply. It does not count as a bounce.
 //!
 //! ```text
 //!   bounce a    bounce b               bounce c: three, suppressed
@@ -12,9 +12,10 @@
 //!
 //! # Why order doesn't matter
 //!
-//! Each part of [`SoftBounces`] only moves one way, whatever is added to it and however often: the newest bounce of each email, whether
-//! that email was delivered, the newest delivery of all. The one exception is `since`, when it was begun: deliveries before that were not
-//! looked for. So a bounce that is older does not count, and a mailbox may need one bounce more where webhooks come late.
+//! Each part of [`SoftBounces`] moves in one direction only, for any order and any number of repeats: the newest bounce
+//! of each email, its delivery, and the newest delivery of any email. The one exception is `since`, the start:
+//! deliveries before it were not recorded. So an older bounce does not count, and a mailbox may need one bounce more if
+//! webhooks are late.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,44 +29,45 @@ use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
 use crate::time::{UnixMillis, days};
 
-/// How much older than [`SoftBounces::since`] a bounce may be that counts: as long as most webhooks take to come.
+/// Time before [`SoftBounces::since`] in which a bounce still counts: the time in which most webhooks arrive.
 pub const EARLIER: Duration = Duration::from_secs(600);
 
-/// The most bounces that are remembered of a recipient, the newest: the item stays small, however much is sent to a full mailbox.
+/// Maximum number of bounces stored per recipient, the newest ones, so that the item stays small.
 pub const MOST: usize = 50;
 
-/// How long after the policy's windows a late webhook may still come: Resend replays what is 30 days old.
+/// Time after the policy's windows in which a late webhook may still arrive, in days: Resend replays webhooks that are
+/// 30 days old.
 const LATE_DAYS: u32 = 35;
 
-/// Subtypes of bounces that are about the email's content: the mailbox is fine
+/// Subtypes of bounces because of the email's content; the mailbox works
 /// (<https://resend.com/docs/dashboard/emails/email-bounces>).
 const ABOUT_CONTENT: [&str; 4] = ["MessageRejected", "MessageTooLarge", "ContentRejected", "AttachmentRejected"];
 
 /// The newest soft bounce of an email.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SoftBounce {
-    /// When it bounced.
+    /// Time of the bounce.
     pub at: UnixMillis,
-    /// The webhook that said so.
+    /// Id of the webhook that reported the bounce.
     pub message: MessageId,
-    /// Whether the email was delivered all the same.
+    /// True if the email was delivered anyway.
     pub delivered: bool,
 }
 
-/// The soft bounces of a recipient, and what was delivered since they began.
+/// Soft bounces of a recipient, and deliveries since the first of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SoftBounces {
-    /// Receipt of the bounce that began it, or when that was handled, if that was later by more than [`EARLIER`]. Deliveries are looked
-    /// for from then on.
+    /// Receipt of the first bounce, or the time of its processing if that was later by more than [`EARLIER`].
+    /// Deliveries are recorded from then on.
     pub since: UnixMillis,
-    /// The newest bounce of each email, by the email's id; at most [`MOST`].
+    /// The newest bounce of each email, by email id; at most [`MOST`].
     pub bounces: BTreeMap<String, SoftBounce>,
     /// Time of the newest delivery of any email.
     pub delivered_at: Option<UnixMillis>,
 }
 
-/// Whose email bounced softly, if it did: every bounce is soft but a hard one, or one about the email's content; one without a type, or
-/// of an unknown one, too.
+/// Returns the recipients of a soft bounce, or `None` for any other event. Every bounce is soft, except a hard bounce
+/// and a bounce because of the email's content. A missing or unknown type counts as soft.
 pub fn soft_bounce(event: &Event<'_>) -> Option<Concerned> {
     let sub_type = event.bounce().sub_type.unwrap_or_default();
     let is_about_content = ABOUT_CONTENT.iter().any(|known| sub_type.trim().eq_ignore_ascii_case(known));
@@ -73,7 +75,7 @@ pub fn soft_bounce(event: &Event<'_>) -> Option<Concerned> {
     is_soft.then(|| Concerned::by_outcome(event))
 }
 
-/// Those whose email bounced softly. Nobody, if it is unclear whom it is about.
+/// Returns the recipients of a soft bounce. The result is empty if the recipient is unclear.
 pub fn soft_bounced(event: &Event<'_>) -> Vec<Recipient> {
     match soft_bounce(event) {
         Some(Concerned::Known(all)) => all,
@@ -82,12 +84,12 @@ pub fn soft_bounced(event: &Event<'_>) -> Vec<Recipient> {
 }
 
 impl SoftBounces {
-    /// No bounces yet; begun by one that was received then.
+    /// Creates the state for a first bounce with this time of receipt.
     pub fn begun(since: UnixMillis) -> Self {
         Self { since, bounces: BTreeMap::new(), delivered_at: None }
     }
 
-    /// The same with one more bounce of an email.
+    /// Returns the state after one more bounce of an email.
     #[must_use]
     pub fn bounced(mut self, email_id: &str, at: UnixMillis, message: &MessageId) -> Self {
         let bounce = SoftBounce { at, message: message.clone(), delivered: false };
@@ -103,7 +105,7 @@ impl SoftBounces {
         self
     }
 
-    /// The same after the delivery of an email, one that bounced or any other.
+    /// Returns the state after the delivery of an email, bounced or not.
     #[must_use]
     pub fn delivered(mut self, email_id: &str, at: UnixMillis) -> Self {
         self.delivered_at = self.delivered_at.max(Some(at));
@@ -113,13 +115,15 @@ impl SoftBounces {
         self
     }
 
-    /// When it may be forgotten: once no bounce in it can count, nor a suppression that follows from one can stand.
+    /// Returns the time at which the item may be deleted: no bounce in it can count then, and no suppression from one
+    /// can be active.
     pub fn expires_at(&self, policy: &SoftBouncePolicy) -> UnixMillis {
         let newest = self.bounces.values().map(|bounce| bounce.at).max().unwrap_or(self.since);
         newest.plus(days(policy.within_days.max(policy.lapse_days) + LATE_DAYS))
     }
 
-    /// The suppression that follows, if one does: from the newest bounce that completes the number.
+    /// Returns the suppression that follows from these bounces, if any. Its bounce is the newest one that completes the
+    /// number.
     pub fn suppression(&self, policy: &SoftBouncePolicy) -> Option<Change> {
         let from = self.since.minus(EARLIER);
         let counts = |bounce: &SoftBounce| {
@@ -136,8 +140,8 @@ impl SoftBounces {
         let grounds = Grounds {
             email_id: Some((*email_id).clone()),
             detail: Some(format!(
-                "{} bounced softly within {}",
-                count(policy.emails, "email"),
+                "{} within {}",
+                count(policy.emails, "soft bounce"),
                 count(policy.within_days, "day")
             )),
             until: Some(last.at.plus(days(policy.lapse_days))),
@@ -150,8 +154,9 @@ impl SoftBounces {
         })
     }
 
-    /// The changes to the list that follow, from what the list has of `soft_bounce`. A suppression that followed from one of these
-    /// bounces, and does not follow any more, is lifted with its own time and 1 ms. What an operator or an import put there stays.
+    /// Returns the changes to the suppression list, given the stored state of `soft_bounce`. A suppression that
+    /// followed from one of these bounces, and no longer follows, is lifted with its own time and 1 ms. A suppression
+    /// by an operator or an import stays.
     pub fn changes(&self, listed: &Record, policy: &SoftBouncePolicy) -> Vec<Change> {
         let follows = self.suppression(policy);
         let ours = listed.suppressed.as_ref().filter(|made| listed.stands() && self.is_from(made));
@@ -163,7 +168,7 @@ impl SoftBounces {
                 let at = UnixMillis(said.at.0.saturating_add(1));
                 let lift =
                     Change { reason: Reason::SoftBounce, at, message: said.message.clone(), effect: Effect::Lift };
-                // An older bounce completes the number still: it stands on that one, against the lift.
+                // An older bounce still completes the number, so the suppression is renewed after the lift.
                 std::iter::once(lift).chain(follows.map(|change| Change { at, ..change })).collect()
             }
         }

@@ -1,4 +1,4 @@
-//! What must hold of soft bounces, by example and by property.
+//! Tests of soft bounces, with examples and properties.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::policy::suppression::Suppression;
 const MINUTE: i64 = 60 * 1000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
-/// What happens to the emails of one recipient, and when.
+/// An event of an email to one recipient, with its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Bounced(u8, i64),
@@ -31,7 +31,8 @@ fn add(known: SoftBounces, told: Told) -> SoftBounces {
     }
 }
 
-/// All of it, with what is not looked for before the first bounce left out, as each webhook comes at once.
+/// The state after all events, if each webhook arrives immediately. Deliveries before the first bounce are not
+/// recorded.
 fn known(all: &[Told]) -> SoftBounces {
     let first = all.iter().position(|told| matches!(told, Bounced(..))).unwrap();
     let Bounced(_, since) = all[first] else { unreachable!() };
@@ -40,7 +41,7 @@ fn known(all: &[Told]) -> SoftBounces {
 
 fn last_and_until(all: &[Told]) -> Option<(i64, i64)> {
     let change = known(all).suppression(&SoftBouncePolicy::default())?;
-    let Effect::Suppress(grounds) = change.effect else { panic!("it lifts") };
+    let Effect::Suppress(grounds) = change.effect else { panic!("the change is a lift") };
     Some((change.at.0, grounds.until.unwrap().0))
 }
 
@@ -63,7 +64,7 @@ fn each_further_one_puts_the_lapsing_off() {
 
 /// `MailboxFull` on days 27, 15 and 3, among daily emails that were delivered.
 #[test]
-fn a_mailbox_that_takes_emails_in_between_is_not_suppressed() {
+fn a_mailbox_that_accepts_emails_in_between_is_not_suppressed() {
     let day = |day: u8| {
         if [3, 15, 27].contains(&day) {
             Bounced(day, i64::from(day) * DAY)
@@ -76,15 +77,15 @@ fn a_mailbox_that_takes_emails_in_between_is_not_suppressed() {
         let some = &all[..days];
         assert!(!some.iter().any(|told| matches!(told, Bounced(..))) || last_and_until(some).is_none(), "{days}");
     }
-    // A neighbour: delivered once is enough, and the count begins again after it.
+    // Another recipient: one delivery is enough, and the count starts again after it.
     let once = [Bounced(1, 0), Delivered(2, DAY), Bounced(3, 2 * DAY), Bounced(4, 3 * DAY)];
     assert_eq!(last_and_until(&once), None);
     assert!(last_and_until(&[&once[..], &[Bounced(5, 4 * DAY)]].concat()).is_some());
 }
 
 #[test]
-fn an_email_that_was_delivered_and_then_bounced_is_no_bounce() {
-    // Three newsletters at once, delivered before anything bounced; an autoresponder answers each.
+fn a_bounce_of_a_delivered_email_does_not_count() {
+    // Three newsletters at the same time, delivered before any bounce; an automatic reply follows each.
     let bounces: Vec<Told> = (1..=3).map(|email| Bounced(email, i64::from(email) * MINUTE)).collect();
     assert!(last_and_until(&bounces).is_some());
     let delivered: Vec<Told> = (1..=3).map(|email| Delivered(email, 0)).collect();
@@ -93,7 +94,7 @@ fn an_email_that_was_delivered_and_then_bounced_is_no_bounce() {
 }
 
 #[test]
-fn only_soft_bounces_count_and_only_for_whom_they_are_about() {
+fn only_soft_bounces_count_and_only_for_their_recipients() {
     let of = |bounce: serde_json::Value, to: serde_json::Value| {
         let data = serde_json::json!({ "to": to, "bounce": bounce });
         let body = serde_json::json!({ "type": "email.bounced", "data": data }).to_string();
@@ -125,10 +126,10 @@ fn only_soft_bounces_count_and_only_for_whom_they_are_about() {
     assert_eq!((of(serde_json::Value::Null, one()), of(serde_json::json!({}), one())), (1, 1), "without a type");
     let two = || serde_json::json!(["a@b.c", "d@e.f"]);
     assert_eq!(of(serde_json::json!({ "type": "Transient", "diagnosticCode": "452 <d@e.f> full" }), two()), 1);
-    assert_eq!(of(serde_json::json!({ "type": "Transient" }), two()), 0, "it must not silence a bystander");
+    assert_eq!(of(serde_json::json!({ "type": "Transient" }), two()), 0, "other recipients must not be suppressed");
 }
 
-/// The list after each step, as the store writes it.
+/// The suppression list after each step, as the store writes it.
 fn listed(steps: &[SoftBounces], policy: &SoftBouncePolicy) -> Suppression {
     steps.iter().fold(Suppression::default(), |list, step| {
         let record = list.records.get(&Reason::SoftBounce).cloned().unwrap_or_default();
@@ -161,7 +162,7 @@ fn what_does_not_follow_any_more_is_lifted() {
     let fourth = [Bounced(4, 3 * DAY), Delivered(4, -1)];
     assert_eq!(after(&fourth), (true, 3 * DAY + 1, Some(3 * DAY + 1)));
     assert!(!after(&[&fourth[..], &[Delivered(9, 4 * DAY)]].concat()).0);
-    // What somebody put there by hand is not ours to lift.
+    // A suppression by hand is never lifted automatically.
     let by_hand = Said { at: UnixMillis(5 * DAY), message: MessageId::already_verified("operator-1") };
     let record = Record { suppressed: Some((by_hand, Grounds::default())), lifted: None };
     assert_eq!(known(&[Bounced(1, 0), Delivered(1, 0)]).changes(&record, &policy), []);
@@ -172,7 +173,7 @@ fn a_full_mailbox_that_gets_very_much_stays_one_small_item() {
     let all: Vec<Told> = (0..200).map(|email| Bounced(email, i64::from(email) * MINUTE)).collect();
     let all = known(&all);
     assert_eq!((all.bounces.len(), all.bounces.contains_key("e199")), (MOST, true));
-    assert_eq!(add(all.clone(), Bounced(3, 3 * MINUTE)), all, "one that went does not come back");
+    assert_eq!(add(all.clone(), Bounced(3, 3 * MINUTE)), all, "a removed one does not come back");
 }
 
 #[test]
@@ -183,7 +184,7 @@ fn it_stays_as_long_as_what_follows_from_it() {
     assert_eq!((of(30, 30), of(180, 30), of(30, 365)), (65, 215, 400));
 }
 
-/// Few emails, at few moments of some days, so that much is equal.
+/// Few emails, at few times on some days, so that many are equal.
 fn told() -> impl Strategy<Value = Vec<Told>> {
     let one = (any::<bool>(), 0..6_u8, 0..12_i64);
     let one = one.prop_map(|(bounced, email, time)| match bounced {
@@ -201,7 +202,7 @@ proptest! {
             (Just(all), Just(twice).prop_shuffle())
         })
     ) {
-        // That an email was delivered is found out with its bounce too, whichever came first.
+        // A delivery is also found with its bounce, whichever arrived first.
         let of = |order: &[Told]| {
             let known = order.iter().fold(SoftBounces::begun(UnixMillis(0)), |known, told| add(known, *told));
             let delivered = order.iter().filter(|told| matches!(told, Delivered(..)));
@@ -211,8 +212,8 @@ proptest! {
     }
 
     #[test]
-    fn nobody_is_suppressed_to_whom_an_email_was_delivered(mut all in told(), lag in prop::collection::vec(0..9_i64, 14)) {
-        // Each comes some minutes late, and in the order in which it comes.
+    fn nobody_is_suppressed_after_a_delivery(mut all in told(), lag in prop::collection::vec(0..9_i64, 14)) {
+        // Each arrives some minutes late, in the order of arrival.
         let at = |told: &Told| match told { Bounced(_, at) | Delivered(_, at) => *at };
         let mut late: Vec<(i64, Told)> = all.drain(..).zip(lag).map(|(told, lag)| (at(&told) + lag * MINUTE, told)).collect();
         late.sort_by_key(|(comes, _)| *comes);
@@ -220,7 +221,7 @@ proptest! {
         let since = UnixMillis(late[first].0);
         let known = late[first..].iter().fold(SoftBounces::begun(since), |known, (comes, told)| {
             let known = add(known, *told);
-            // The email's own deliveries that came before are found with its bounce.
+            // Earlier deliveries of the same email are found with its bounce.
             let Bounced(email, _) = told else { return known };
             let is_own = |other: &&(i64, Told)| matches!(other.1, Delivered(own, _) if own == *email) && other.0 <= *comes;
             late.iter().filter(is_own).fold(known, |known, (_, other)| add(known, *other))
@@ -246,7 +247,7 @@ proptest! {
         let Some(last) = steps.last() else { return Ok(()) };
         let list = listed(&steps, &policy);
         let stands = list.reasons().any(|reason| reason == Reason::SoftBounce);
-        // At most one bounce more is needed than follows, and never one less.
+        // At most one bounce more is needed than without delays, and never one less.
         prop_assert!(!stands || last.suppression(&policy).is_some());
         let again = [&steps[..], &[last.clone(), last.clone()]].concat();
         prop_assert_eq!(listed(&again, &policy), list);

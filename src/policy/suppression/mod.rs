@@ -1,14 +1,14 @@
-//! Who must not be written to, and why.
+//! Suppressed addresses, with the reasons.
 //!
-//! Two pure functions: [`protection`], from an event to the changes that it makes, and [`Suppression::merge`], from what is
-//! known of a recipient and one change to what is known then.
+//! Two pure functions do the work. [`protection`] returns the changes that an event makes. [`Suppression::merge`] adds
+//! one change to the stored state of a recipient.
 //!
 //! # Why order doesn't matter
 //!
-//! Webhooks come at least once and in no order. So each reason holds two registers, the newest suppressing and the
-//! newest lifting that were ever seen, and a change only ever moves its own register forward, to the greater of
-//! `(time of the event, message id)`. Taking a maximum is associative, commutative and idempotent, so any permutation of
-//! a set of changes, with any duplicates, ends in the same registers; and whether a reason stands is a function of the two.
+//! Webhooks arrive at least once and in any order. So each reason has two registers: the newest suppressing change and
+//! the newest lifting change ever seen. A change only moves its own register forward, to the greater of `(time of the
+//! event, webhook id)`. A maximum is associative, commutative and idempotent. So any permutation of a set of changes,
+//! with any duplicates, ends in the same registers. A reason is active depending on the two registers only.
 //!
 //! ```text
 //!   unsubscribed at 10:00 ─┐                      suppressed 10:00, lifted 11:00 → lifted
@@ -30,20 +30,21 @@ use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
-/// The longest detail kept with a reason, in characters: what a server said, and an item of one reason within a write unit.
+/// Maximum length of the detail stored with a reason, in characters. It holds a server's reply, and keeps an item
+/// within one write unit.
 const MAX_DETAIL_CHARS: usize = 400;
 
-/// The longest id of an email kept with a reason, in bytes; Resend's have 36. A longer one is left out: it must not make an item,
-/// or a transaction of many, so large that DynamoDB never takes it, and the recipient is not suppressed.
+/// Maximum length of an email id stored with a reason, in bytes; Resend's ids have 36. A longer id is left out. Otherwise it
+/// could make an item, or a transaction, too large for DynamoDB, and the recipient would not be suppressed.
 const MAX_EMAIL_ID: usize = 256;
 
-/// Why an address must not be written to. Each reason stands and is lifted on its own.
+/// Reason why an address is suppressed. Each reason is active or lifted independently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumString, VariantArray)]
 pub enum Reason {
-    /// The recipient called a mail spam.
+    /// The recipient reported an email as spam.
     #[strum(serialize = "complaint")]
     Complaint,
-    /// The address does not exist, or its server refuses for good.
+    /// The address does not exist, or its server rejects it permanently.
     #[strum(serialize = "hard_bounce")]
     HardBounce,
     /// The contact is unsubscribed from everything at Resend.
@@ -52,81 +53,81 @@ pub enum Reason {
     /// The recipient opted out elsewhere.
     #[strum(serialize = "opted_out")]
     OptedOut,
-    /// Several mails in a row bounced softly. Lapses.
+    /// Several consecutive emails had soft bounces. This reason expires.
     #[strum(serialize = "soft_bounce")]
     SoftBounce,
-    /// Resend's own suppression list has it.
+    /// The address is on Resend's own suppression list.
     #[strum(serialize = "provider")]
     Provider,
-    /// An operator put it there.
+    /// An operator added the address.
     #[strum(serialize = "manual")]
     Manual,
 }
 
 impl Reason {
-    /// Every reason.
+    /// All reasons.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The reason's name in the table, in logs and in the documentation.
+    /// Returns the name in the table, in logs and in the documentation.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The reason of this name.
+    /// Returns the reason with this name.
     pub fn from_text(name: &str) -> Option<Self> {
         name.parse().ok()
     }
 }
 
-/// One reason, suppressed or lifted for one recipient by one message.
+/// A change of one reason of one recipient, by one webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Which reason.
+    /// The reason.
     pub reason: Reason,
-    /// When it happened, by the event's own time, but not later than its receipt.
+    /// Time of the change: the event's own time, but never later than its receipt.
     pub at: UnixMillis,
-    /// Which message said so; it settles ties.
+    /// Id of the webhook; it orders changes of equal time.
     pub message: MessageId,
-    /// What it does to the reason.
+    /// Effect on the reason.
     pub effect: Effect,
 }
 
-/// What a change does to its reason.
+/// Effect of a change on its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// The reason stands.
+    /// The reason becomes active.
     Suppress(Grounds),
     /// The reason is lifted.
     Lift,
 }
 
-/// What is kept about a reason that stands, for whoever asks why.
+/// Details of an active reason, for operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grounds {
-    /// The email that brought it about.
+    /// The email that caused the reason.
     pub email_id: Option<String>,
     /// The circumstances, in a few words.
     pub detail: Option<String>,
-    /// When the reason lapses by itself; `None` for one that stands until it is lifted.
+    /// Time at which the reason expires; `None` if it is active until lifted.
     pub until: Option<UnixMillis>,
 }
 
-/// What an event means for the suppression list.
+/// Effect of an event on the suppression list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Protection {
-    /// Nothing.
+    /// No effect.
     Nothing,
-    /// These changes, by recipient.
+    /// Changes, by recipient.
     Changes(BTreeMap<Recipient, Vec<Change>>),
-    /// It would suppress somebody, and nothing says whom: one of these, or somebody whose address can't be read. Nobody is
-    /// suppressed, because a bounce must never silence bystanders; a person has to look.
+    /// The event would suppress a recipient, but does not say which: one of these, or one without a valid address. No
+    /// address is suppressed, because a bounce must never suppress other recipients. A person has to look.
     Ambiguous(Vec<Recipient>),
 }
 
-/// What an event means for the suppression list.
+/// Returns the effect of an event on the suppression list.
 ///
-/// A change counts at its event's own time, but never later than `received_at`: a lift that claims to be of the future must not
-/// outweigh what happens until then.
+/// A change has its event's own time, but never later than `received_at`. Otherwise a lift with a future time would
+/// outweigh every event until then.
 pub fn protection(event: &Event<'_>, message: &MessageId, received_at: UnixMillis) -> Protection {
     let Some(event_type) = event.event_type() else { return Protection::Nothing };
     let at = event.happened_at(received_at);
@@ -150,7 +151,7 @@ pub fn protection(event: &Event<'_>, message: &MessageId, received_at: UnixMilli
                 for_those(event, Concerned::by_outcome(event), &change)
             }
             None => match soft_bounce(event) {
-                // It would count towards a suppression.
+                // A known recipient would count towards a suppression.
                 Some(Concerned::Unclear(possible)) => Protection::Ambiguous(possible),
                 Some(Concerned::Known(_)) | None => Protection::Nothing,
             },
@@ -172,7 +173,7 @@ pub fn protection(event: &Event<'_>, message: &MessageId, received_at: UnixMilli
                 (Some(true), _) => {
                     for_those(event, Concerned::by_contact(event), &suppress(Reason::Unsubscribed, None, None))
                 }
-                // That a contact is gone does not say that the person behind it may be written to again.
+                // A deleted contact does not mean that the person can receive email again.
                 (Some(false), EventType::ContactDeleted) | (None, _) => Protection::Nothing,
                 (Some(false), _) => lifted(vec![change(Reason::Unsubscribed, Effect::Lift)]),
             }
@@ -181,7 +182,8 @@ pub fn protection(event: &Event<'_>, message: &MessageId, received_at: UnixMilli
     }
 }
 
-/// The change with what the receiving server said of this recipient, before the other circumstances: it is what people ask for first.
+/// Returns the change with the receiving server's reply about this recipient before the other details, because people
+/// look for it first.
 fn with_diagnosis(mut change: Change, event: &Event<'_>, recipient: &Recipient) -> Change {
     if let (Effect::Suppress(grounds), Some(said)) = (&mut change.effect, event.servers_said_of(recipient)) {
         let detail = grounds.detail.take().map(|detail| format!(" ({detail})")).unwrap_or_default();
@@ -190,7 +192,7 @@ fn with_diagnosis(mut change: Change, event: &Event<'_>, recipient: &Recipient) 
     change
 }
 
-/// The change for each recipient that the event is about.
+/// Returns the change for each recipient that the event is about.
 fn for_those(event: &Event<'_>, concerned: Concerned, change: &Change) -> Protection {
     let theirs = |recipient: Recipient| {
         let change = with_diagnosis(change.clone(), event, &recipient);
@@ -202,12 +204,12 @@ fn for_those(event: &Event<'_>, concerned: Concerned, change: &Change) -> Protec
     }
 }
 
-/// Whether a bounce says that the address is bad for good.
+/// Returns true for a hard bounce.
 pub(super) fn bounce_is_hard(event: &Event<'_>) -> bool {
     hard_bounce_detail(event).is_some()
 }
 
-/// Whether a bounce is of an email that Resend never tried to deliver, because a suppression list had the address
+/// Returns true for a bounce of an email that Resend never tried to deliver, because a suppression list had the address
 /// (<https://resend.com/docs/dashboard/emails/email-bounces>).
 pub(super) fn was_never_tried(event: &Event<'_>) -> bool {
     let sub_type = event.bounce().sub_type.unwrap_or_default();
@@ -215,9 +217,9 @@ pub(super) fn was_never_tried(event: &Event<'_>) -> bool {
     is("OnAccountSuppressionList") || is("Suppressed")
 }
 
-/// `type/subtype` of a bounce that says that the address is bad for good; `None` for any other bounce.
+/// Returns `type: subtype: message` of a hard bounce, or `None` for any other bounce.
 ///
-/// `MessageRejected` is permanent too, but about the content: the address is fine.
+/// `MessageRejected` is permanent too, but because of the content: the address works.
 /// <https://resend.com/docs/dashboard/emails/email-bounces>
 fn hard_bounce_detail(event: &Event<'_>) -> Option<String> {
     let bounce = event.bounce();
@@ -230,7 +232,7 @@ fn hard_bounce_detail(event: &Event<'_>) -> Option<String> {
     })
 }
 
-/// The reason that an origin at Resend corresponds to (<https://resend.com/docs/api-reference/suppressions>).
+/// Returns the reason for an origin at Resend (<https://resend.com/docs/api-reference/suppressions>).
 fn reason_of_origin(origin: &str) -> Option<Reason> {
     match origin.trim().to_ascii_lowercase().as_str() {
         "bounce" => Some(Reason::HardBounce),

@@ -1,4 +1,4 @@
-//! What is known of a recipient: for each reason its newest suppressing and its newest lifting change.
+//! State of a recipient: for each reason, its newest suppressing and its newest lifting change.
 
 use std::collections::BTreeMap;
 
@@ -6,30 +6,30 @@ use super::{Change, Effect, Grounds, Reason};
 use crate::resend::signature::MessageId;
 use crate::time::{UnixMillis, days};
 
-/// How long it is remembered that a reason was lifted, once nothing stands: longer than any older event can still
-/// arrive. Resend replays what is up to 30 days old, and retries for 28 hours.
+/// Time for which a lift is stored after no reason is active, in days. Older events can't arrive any more: Resend
+/// replays webhooks up to 30 days old, and retries for 28 hours.
 const TOMBSTONE_DAYS: u32 = 35;
 
-/// When something was said, and by which message: what decides which of two is the newer.
+/// Time and webhook of a change. They decide which of two changes is newer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Said {
     /// The event's own time.
     pub at: UnixMillis,
-    /// The message.
+    /// Id of the webhook.
     pub message: MessageId,
 }
 
-/// What is known of one reason: the newest suppressing and the newest lifting.
+/// State of one reason: its newest suppressing and its newest lifting change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// The newest change that suppressed.
+    /// The newest suppressing change.
     pub suppressed: Option<(Said, Grounds)>,
-    /// The newest change that lifted.
+    /// The newest lifting change.
     pub lifted: Option<Said>,
 }
 
 impl Record {
-    /// Whether the reason stands. At equal times, suppressing beats lifting.
+    /// Returns true if the reason is not lifted. At equal times, suppressing wins over lifting.
     pub fn stands(&self) -> bool {
         match (&self.suppressed, &self.lifted) {
             (None, _) => false,
@@ -38,27 +38,27 @@ impl Record {
         }
     }
 
-    /// Returns true if the reason is active at `now`: it stands, and has not lapsed.
+    /// Returns true if the reason is active at `now`: neither lifted nor expired.
     pub fn is_active(&self, now: UnixMillis) -> bool {
         let until = self.suppressed.as_ref().and_then(|(_, grounds)| grounds.until);
         self.stands() && until.is_none_or(|until| until > now)
     }
 
-    /// Returns true if the reason stands until it is lifted, and does not lapse by itself.
+    /// Returns true if the reason is active until it is lifted, and never expires.
     pub fn stands_for_good(&self) -> bool {
         self.stands() && self.suppressed.as_ref().is_some_and(|(_, grounds)| grounds.until.is_none())
     }
 }
 
-/// What is known of one recipient.
+/// State of one recipient.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Suppression {
-    /// The record of each reason that was ever heard of.
+    /// State of each reason with at least one change.
     pub records: BTreeMap<Reason, Record>,
 }
 
 impl Suppression {
-    /// What is known after this change too. Merging in any order, or merging twice, gives the same.
+    /// Returns the state after this change. Merging in any order, or twice, gives the same result.
     #[must_use]
     pub fn merge(mut self, change: &Change) -> Self {
         let record = self.records.entry(change.reason).or_default();
@@ -78,20 +78,22 @@ impl Suppression {
         self
     }
 
-    /// Time of a change by hand to a reason: `now`, or 1 ms after the newest change that is stored, if that is later. So a change by
-    /// hand beats whatever is stored.
+    /// Returns the time of an operator's change of a reason: `now`, or 1 ms after the newest stored change, if that is
+    /// later. So an operator's change is always the newest.
     pub fn time_by_hand(&self, reason: Reason, now: UnixMillis) -> UnixMillis {
         let record = self.records.get(&reason).cloned().unwrap_or_default();
         let stored = record.suppressed.map(|(said, _)| said.at).max(record.lifted.map(|said| said.at));
         stored.map_or(now, |stored| now.max(UnixMillis(stored.0.saturating_add(1))))
     }
 
-    /// The reasons that stand. While there is one, do not send (until [`Self::until`], where that is set).
+    /// Returns the reasons that are not lifted. While there is one, no email must be sent (until [`Self::until`], if
+    /// that is set).
     pub fn reasons(&self) -> impl Iterator<Item = Reason> {
         self.records.iter().filter(|(_, record)| record.stands()).map(|(reason, _)| *reason)
     }
 
-    /// When the last standing reason lapses. `None` if one stands for good, or none stands.
+    /// Returns the time at which the last reason expires. Returns `None` if a reason never expires, or if all are
+    /// lifted.
     pub fn until(&self) -> Option<UnixMillis> {
         let mut latest = None;
         for record in self.records.values().filter(|record| record.stands()) {
@@ -100,8 +102,8 @@ impl Suppression {
         latest
     }
 
-    /// When the item may be forgotten: once all that stands has lapsed, and no older event can arrive that a lift must outweigh, nor what
-    /// was lifted would stand any more: what it followed from may be looked at again until then. `None` while something stands for good.
+    /// Returns the time at which the item may be deleted. All reasons have expired then, and no event can arrive that
+    /// is older than a lift, or that would renew a lifted suppression. Returns `None` while a reason never expires.
     pub fn expires_at(&self) -> Option<UnixMillis> {
         let until = self.until();
         if until.is_none() && self.reasons().next().is_some() {

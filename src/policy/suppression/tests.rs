@@ -1,4 +1,4 @@
-//! What must hold of suppression, by table and by property.
+//! Tests of suppression, with a table and properties.
 
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ fn protection_of(event_type: &str, data: &str) -> Protection {
     protection(&Event::read(body.as_bytes()).unwrap(), &message("msg_1"), RECEIVED)
 }
 
-/// The outcome in short: `ann@example.com +complaint`, `-provider` for a lift, `?` where it is ambiguous.
+/// The effect in short: `ann@example.com +complaint`, `-provider` for a lift, `?` if it is ambiguous.
 fn short(protection: Protection) -> String {
     match protection {
         Protection::Nothing => String::new(),
@@ -40,7 +40,7 @@ fn short(protection: Protection) -> String {
 }
 
 #[test]
-fn an_email_id_too_long_to_be_one_does_not_stand_in_the_way_of_suppressing() {
+fn too_long_an_email_id_does_not_prevent_suppression() {
     let kept = |event_type: &str, data: &str| match protection_of(event_type, data) {
         Protection::Changes(changes) => match &changes[&recipient("a@x.io")][..] {
             [Change { effect: Effect::Suppress(grounds), .. }] => grounds.email_id.clone(),
@@ -142,7 +142,7 @@ fn each_event_suppresses_or_lifts_what_the_policy_says() {
 }
 
 #[test]
-fn of_several_recipients_only_those_that_a_diagnosis_names_are_suppressed() {
+fn only_recipients_that_a_reply_mentions_are_suppressed() {
     let bounce = |diagnostics: &str| {
         let data = format!(
             r#"{{"to":["ann@x.io","joann@x.io","bob@x.io"],"bounce":{{"type":"Permanent","diagnosticCode":{diagnostics}}}}}"#
@@ -155,7 +155,7 @@ fn of_several_recipients_only_those_that_a_diagnosis_names_are_suppressed() {
     assert_eq!(
         bounce(r#"["550 joann@x.io"]"#),
         "joann@x.io +hard_bounce",
-        "ann@x.io stands inside it, and is not named"
+        "ann@x.io is only a part of it, and is not mentioned"
     );
     assert_eq!(bounce(r#"["550 carol@x.io"]"#), "?");
     assert_eq!(bounce(r#"["550 user unknown"]"#), "?");
@@ -164,7 +164,7 @@ fn of_several_recipients_only_those_that_a_diagnosis_names_are_suppressed() {
 }
 
 #[test]
-fn a_complaint_or_a_skipped_send_of_several_recipients_silences_nobody() {
+fn an_outcome_of_several_recipients_suppresses_nobody() {
     let to = r#"{"to":["ann@x.io","bob@x.io"]}"#;
     assert_eq!(short(protection_of("email.complained", to)), "?");
     assert_eq!(short(protection_of("email.suppressed", to)), "?");
@@ -173,7 +173,7 @@ fn a_complaint_or_a_skipped_send_of_several_recipients_silences_nobody() {
 }
 
 #[test]
-fn a_change_carries_the_time_of_the_event_and_what_a_person_would_ask_for() {
+fn a_change_has_the_time_and_the_details_of_its_event() {
     let data =
         r#"{"to":["a@x.io"],"email_id":"e1","bounce":{"type":"Permanent","subType":"NoEmail","message":"gone"}}"#;
     let Protection::Changes(changes) = protection_of("email.bounced", data) else { panic!("nothing changed") };
@@ -184,7 +184,7 @@ fn a_change_carries_the_time_of_the_event_and_what_a_person_would_ask_for() {
 }
 
 #[test]
-fn a_change_keeps_what_the_receiving_server_said_of_its_recipient() {
+fn a_change_keeps_the_servers_reply_about_its_recipient() {
     let detail = |event_type: &str, data: &str, who: &str| match protection_of(event_type, data) {
         Protection::Changes(changes) => match &changes[&recipient(who)][..] {
             [Change { effect: Effect::Suppress(grounds), .. }] => grounds.detail.clone().unwrap(),
@@ -208,7 +208,7 @@ fn an_event_without_a_time_happened_when_it_was_received() {
 }
 
 #[test]
-fn what_claims_to_be_of_the_future_counts_as_of_its_receipt() {
+fn a_change_with_a_future_time_counts_at_its_receipt() {
     for (event_type, data) in [
         ("suppression.removed", r#"{"email":"a@x.io","origin":"complaint"}"#),
         ("suppression.added", r#"{"email":"a@x.io","origin":"manual"}"#),
@@ -253,7 +253,7 @@ fn an_old_resubscription_that_arrives_late_lifts_nothing() {
 }
 
 #[test]
-fn an_unsubscription_overtaken_by_the_resubscription_stays_lifted() {
+fn an_older_unsubscription_that_arrives_late_stays_lifted() {
     let known = merged(&[lift(Reason::Unsubscribed, 20, "b"), suppress(Reason::Unsubscribed, 10, "a")]);
     assert_eq!(standing(&known), []);
 }
@@ -277,7 +277,7 @@ fn lifting_one_reason_leaves_the_others() {
 }
 
 #[test]
-fn an_item_expires_only_where_nothing_permanent_stands() {
+fn an_item_with_a_permanent_reason_never_expires() {
     let until = UnixMillis(5_000);
     let lapsing = Change {
         effect: Effect::Suppress(Grounds { until: Some(until), ..Grounds::default() }),
@@ -294,7 +294,7 @@ fn an_item_expires_only_where_nothing_permanent_stands() {
     assert_eq!((all_lifted.until(), all_lifted.expires_at()), (None, Some(UnixMillis(4).plus(days(35)))));
 }
 
-/// A suppression that would have stood for half a year: whatever it followed from may be looked at again until then.
+/// A suppression that would have been active for half a year. Its bounces may be read again until then.
 #[test]
 fn a_lift_is_remembered_as_long_as_what_it_lifted() {
     let half_a_year = UnixMillis(1).plus(days(180));
@@ -306,11 +306,11 @@ fn a_lift_is_remembered_as_long_as_what_it_lifted() {
     assert_eq!((standing(&lifted), lifted.expires_at()), (vec![], Some(half_a_year)));
 }
 
-/// Changes of few reasons, at few times, from few messages, so that ties and repeats are common.
+/// Changes of few reasons, at few times, from few webhooks, so that ties and repeats are common.
 fn a_change() -> impl Strategy<Value = Change> {
     (0..3_usize, 0..4_i64, 0..4_u8, prop::bool::ANY, prop::option::of(0..3_i64)).prop_map(
         |(reason, at, id, lifts, until)| {
-            // One message makes one and the same change to a reason, so what it says follows from its id.
+            // One webhook always makes the same change to a reason, so the detail follows from its id.
             let grounds = Grounds {
                 detail: Some(format!("said by {id}")),
                 until: until.map(|_| UnixMillis(at + 100)),
@@ -338,10 +338,11 @@ proptest! {
     }
 
     #[test]
-    fn what_stands_is_what_the_newest_change_of_each_reason_says(changes in prop::collection::vec(a_change(), 0..12)) {
+    fn the_newest_change_of_each_reason_decides(changes in prop::collection::vec(a_change(), 0..12)) {
         let known = merged(&changes);
         for &reason in Reason::ALL {
-            // The policy's own words, put another way: sort by time, then lifts before suppressions; the last one counts.
+            // The same policy, implemented differently: sort by time, then lifts before suppressions; the last one
+            // counts.
             let newest = changes
                 .iter()
                 .filter(|change| change.reason == reason)

@@ -1,4 +1,4 @@
-//! Several links of one mail clicked at once: no person does that.
+//! Bursts: several links of one email clicked at the same time, which no person does.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -7,21 +7,21 @@ use super::{Action, Seen, said};
 use crate::policy::numbers::VerdictPolicy;
 use crate::time::UnixMillis;
 
-/// The bursts in what was seen of one email.
+/// Bursts of clicks in one email.
 ///
-/// A moment is in a burst if some window of `burst_within_ms` holds both it and clicks on `burst_links` distinct links. So every
-/// click of a burst is in it, the first as well as the last, and further clicks never take one out of it.
+/// A time is in a burst if a window of `burst_within_ms` contains it and clicks on `burst_links` distinct links. So
+/// every click of a burst is in it, including the first and the last, and further clicks never remove one.
 pub(super) struct Bursts<'a> {
     within: i64,
     links: usize,
-    /// Where a window begins, and how many distinct links were clicked in it. Any window can be moved on until it begins with
-    /// something seen, so these are all there need be.
+    /// Beginnings of windows, with the number of distinct links clicked in each. A window can always be moved so that
+    /// it begins with an open or click, so these windows are enough.
     windows: Vec<(UnixMillis, usize)>,
     clicks: Vec<&'a Seen>,
 }
 
 impl<'a> Bursts<'a> {
-    /// The bursts in `seen`, which must be in order of time.
+    /// Finds the bursts in `seen`, which must be in order of time.
     pub(super) fn of(seen: &[&'a Seen], policy: &VerdictPolicy) -> Self {
         let within = policy.burst_within_ms;
         let mut bursts = Self { within, links: policy.burst_links, windows: windows(seen, within), clicks: Vec::new() };
@@ -30,27 +30,27 @@ impl<'a> Bursts<'a> {
         bursts
     }
 
-    /// How many links the largest burst around a moment has, if it is in one.
+    /// Returns the number of links of the largest burst around a time, if there is one.
     pub(super) fn around(&self, at: UnixMillis) -> Option<usize> {
         let from = self.windows.partition_point(|(begin, _)| since(at, *begin) > self.within);
         let holding = self.windows.iter().skip(from).take_while(|(begin, _)| *begin <= at);
         holding.map(|(_, links)| *links).max().filter(|links| *links >= self.links)
     }
 
-    /// How long before a moment, in milliseconds, the last click of a burst was, if that is within a burst's span.
+    /// Returns the time since the last click of a burst before `at`, in milliseconds, if it is within a burst's span.
     pub(super) fn just_before(&self, at: UnixMillis) -> Option<i64> {
         let ago = self.clicks.iter().filter(|click| click.at <= at).map(|click| since(at, click.at));
         ago.min().filter(|ago| *ago <= self.within)
     }
 
-    /// Whether a click of a burst came from this address.
+    /// Returns true if a click of a burst came from this address.
     pub(super) fn came_from(&self, ip: &str) -> bool {
         self.clicks.iter().any(|click| said(click.ip.as_deref()) == Some(ip))
     }
 }
 
-/// For each thing seen, when it was and how many distinct links were clicked from it on within a window. The window slides, so that a
-/// scanner that follows a thousand links is told in no more steps than there are clicks.
+/// Returns, for each open or click, its time and the number of distinct links clicked from it on within a window. The
+/// window slides, so that the number of steps grows only linearly with the clicks.
 fn windows(seen: &[&Seen], within: i64) -> Vec<(UnixMillis, usize)> {
     let mut windows = Vec::with_capacity(seen.len());
     let mut clicks_on: HashMap<&str, usize> = HashMap::new();
@@ -74,12 +74,12 @@ fn windows(seen: &[&Seen], within: i64) -> Vec<(UnixMillis, usize)> {
     windows
 }
 
-/// The link that was clicked.
+/// Returns the clicked link.
 pub(super) fn clicked(seen: &Seen) -> Option<&str> {
     seen.link.as_deref().filter(|link| seen.action == Action::Clicked && !link.is_empty())
 }
 
-/// Milliseconds from one moment to a later one.
+/// Returns the number of milliseconds from one time to a later one.
 pub(super) fn since(later: UnixMillis, earlier: UnixMillis) -> i64 {
     later.0.saturating_sub(earlier.0)
 }
@@ -107,7 +107,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_window_has_the_distinct_links_clicked_from_its_beginning_on(
+        fn a_window_counts_distinct_links_from_its_beginning_on(
             mut all in proptest::collection::vec(
                 (prop_oneof![8 => 0..40_i64, 1 => any::<i64>()], proptest::option::of("[a-e]?")).prop_map(seen),
                 0..40,

@@ -1,4 +1,4 @@
-//! The rules, as the table in [`super`] has them.
+//! The rules of the table in [`super`].
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use crate::policy::numbers::VerdictPolicy;
 use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
-/// What an open says for a person, before the time since delivery adds to it.
+/// Score of a human open, before the time since delivery adds to it.
 const HUMAN_OPEN: u8 = 60;
-/// What a click says for one.
+/// Score of a human click.
 const HUMAN_CLICK: u8 = 70;
 
-/// A rule that applies: the score that it gives, and the reason in words.
+/// A rule that applies: its score, and its reason as text.
 type Ground = (u8, String);
 
-/// What the rules go by.
+/// Input of the rules.
 pub(super) struct Facts<'a> {
     delivered_at: Option<UnixMillis>,
     policy: &'a VerdictPolicy,
@@ -28,11 +28,12 @@ pub(super) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// What is known of the email, with the open or click that is judged, each message once.
+    /// Collects the facts about the email, with the classified open or click, each webhook once.
     pub(super) fn of(this: Option<&'a Seen>, history: &'a History, policy: &'a VerdictPolicy) -> Self {
         let mut by_message: BTreeMap<&MessageId, &Seen> = BTreeMap::new();
         for seen in &history.seen {
-            // The least of them, should one message say two things: not the first, which would depend on the order.
+            // If a webhook is included with two contents, the lesser one counts. The first one would depend on the
+            // order.
             by_message.entry(&seen.message).and_modify(|known| *known = seen.min(known)).or_insert(seen);
         }
         by_message.extend(this.map(|this| (&this.message, this)));
@@ -42,7 +43,7 @@ impl<'a> Facts<'a> {
         Self { delivered_at: history.delivered_at, policy, seen, bursts, scans }
     }
 
-    /// The rules for one open or click, without regard to who else it was before.
+    /// Applies the rules to one open or click, without earlier verdicts.
     pub(super) fn judge(&self, this: &Seen) -> Judgement {
         let class = agent::class(this.agent.as_deref());
         let after = self.delivered_at.map(|delivered| this.at.0.saturating_sub(delivered.0));
@@ -110,14 +111,14 @@ impl<'a> Facts<'a> {
             (_, Class::AppleProxy | Class::GmailPrefetch) => {
                 grounds.push((
                     40,
-                    format!("the agent is {}, which fetches whether a person looks or not", class.as_str()),
+                    format!("the agent is {}, which fetches images even if no person looks", class.as_str()),
                 ));
             }
             (_, Class::GoogleProxy | Class::YahooProxy) => grounds.extend(self.too_soon_for_a_proxy(class, after)),
             (action, Class::Unknown) => {
                 let score = if action == Action::Opened { 45 } else { 25 };
                 let reason = match said(this.agent.as_deref()) {
-                    None if action == Action::Opened => "nothing says what opened it".to_owned(),
+                    None if action == Action::Opened => "the event has no agent".to_owned(),
                     None => "there is no agent, and browsers always send one".to_owned(),
                     Some(_) => "the agent is longer than any browser's".to_owned(),
                 };
@@ -126,7 +127,7 @@ impl<'a> Facts<'a> {
             _ => {}
         }
         if after.is_none() {
-            grounds.push((50, format!("{did}, but when it was delivered is not known")));
+            grounds.push((50, format!("{did}, but the time of delivery is unknown")));
         }
         let came_from = |ip: &str| self.bursts.came_from(ip) || self.scans.came_from(ip);
         if said(this.ip.as_deref()).is_some_and(came_from) {
@@ -143,21 +144,21 @@ impl<'a> Facts<'a> {
             _ => return None,
         };
         let reason = format!(
-            "opened {when} delivery; that {} fetches for a person is sure from {} on",
+            "opened {when} delivery; {} fetches for a person, for certain, only from {} on",
             class.as_str(),
             span(least)
         );
         Some((45, reason))
     }
 
-    /// Whether the same address and agent did earlier what a person does.
+    /// Returns true if the same address and agent had a human verdict before.
     pub(super) fn was_human_before(&self, this: &Seen) -> bool {
         let same = |one: &Option<String>, other: &Option<String>| {
             said(one.as_deref()).is_some_and(|text| said(other.as_deref()) == Some(text))
         };
         let before = self.seen.iter().filter(|seen| seen.at < this.at && same(&seen.ip, &this.ip));
         let mut before = before.filter(|seen| same(&seen.agent, &this.agent));
-        // Everybody's mail at Google comes through the same few proxies.
+        // All Google users share the same few proxies.
         !agent::class(this.agent.as_deref()).is_proxy() && before.any(|seen| self.judge(seen).verdict == Verdict::Human)
     }
 }
@@ -178,7 +179,7 @@ fn human(this: &Seen, class: Class, after: i64) -> Judgement {
     Judgement { verdict: Verdict::Human, score: base + later, reasons }
 }
 
-/// The score of a machine that clicked so many links: the more, the surer.
+/// Returns the score of a machine that clicked this number of links. More links give a lower score.
 fn of_links(links: usize) -> u8 {
     20_u8.saturating_sub(2 * u8::try_from(links.min(8)).unwrap_or(8))
 }
@@ -187,7 +188,7 @@ fn prefetches(this: &Seen, class: Class) -> bool {
     this.action == Action::Opened && matches!(class, Class::AppleProxy | Class::GmailPrefetch)
 }
 
-/// So many milliseconds in words. Never rounded up, so that what is below a limit reads as below it.
+/// Returns milliseconds as text. They are never rounded up, so that a time below a limit is shown as below it.
 fn span(ms: i64) -> String {
     let (second, minute, hour, day) = (1_000, 60_000, 3_600_000, 86_400_000);
     match ms {

@@ -1,4 +1,4 @@
-//! Several links of one email clicked one after another, soon after delivery: a scanner that takes its time.
+//! Scans: several links of one email clicked one after another, soon after delivery, by a slow scanner.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::{Seen, said};
 use crate::policy::numbers::VerdictPolicy;
 use crate::time::UnixMillis;
 
-/// What makes clicks one visitor's: the same address, or the same agent.
+/// Identity of a visitor: the same address, or the same agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Visitor<'a> {
     Address(&'a str),
@@ -15,14 +15,14 @@ enum Visitor<'a> {
 }
 
 impl<'a> Visitor<'a> {
-    /// Whose a click is, by its address and by its agent, as far as it has them.
+    /// Returns the visitors that a click belongs to: by its address and by its agent, if it has them.
     fn of(seen: &'a Seen) -> impl Iterator<Item = Self> {
         let address = said(seen.ip.as_deref()).map(Self::Address);
         address.into_iter().chain(said(seen.agent.as_deref()).map(Self::Agent))
     }
 }
 
-/// Clicks of one visitor, each within `scan_gap_ms` of the one before.
+/// Clicks of one visitor, each within `scan_gap_ms` of the previous one.
 #[derive(Clone, Debug)]
 struct Run<'a> {
     first: UnixMillis,
@@ -31,15 +31,15 @@ struct Run<'a> {
     addresses: BTreeSet<&'a str>,
 }
 
-/// The scans in what was seen of one email: runs of clicks on `scan_links` distinct links, each of which begins no later than
-/// `scan_begins_within_ms` after delivery.
+/// Scans in one email: runs of clicks on `scan_links` distinct links that begin at most `scan_begins_within_ms` after
+/// delivery.
 ///
-/// Every click of a run is in it, the first as well as the last. Further clicks make runs longer and begin them earlier, so they never
-/// take a click out of a scan.
+/// Every click of a run is in it, including the first and the last. Further clicks make runs longer and earlier, so
+/// they never remove a click from a scan.
 pub(super) struct Scans<'a>(BTreeMap<Visitor<'a>, Vec<Run<'a>>>);
 
 impl<'a> Scans<'a> {
-    /// The scans in `seen`, which must be in order of time. None where the time of delivery is not known.
+    /// Finds the scans in `seen`, which must be in order of time. Without a time of delivery there are none.
     pub(super) fn of(seen: &[&'a Seen], delivered_at: Option<UnixMillis>, policy: &VerdictPolicy) -> Self {
         let Some(delivered_at) = delivered_at else { return Self(BTreeMap::new()) };
         let mut runs: BTreeMap<Visitor<'a>, Vec<Run<'a>>> = BTreeMap::new();
@@ -69,7 +69,7 @@ impl<'a> Scans<'a> {
         Self(runs)
     }
 
-    /// How many links the largest scan has that a click is part of, if it is.
+    /// Returns the number of links of the largest scan with this click, if there is one.
     pub(super) fn around(&self, click: &Seen) -> Option<usize> {
         clicked(click)?;
         let runs = Visitor::of(click).filter_map(|visitor| self.0.get(&visitor)).flatten();
@@ -77,7 +77,7 @@ impl<'a> Scans<'a> {
         holding.map(|run| run.links.len()).max()
     }
 
-    /// Whether a click of a scan came from this address.
+    /// Returns true if a click of a scan came from this address.
     pub(super) fn came_from(&self, ip: &str) -> bool {
         self.0.values().flatten().any(|run| run.addresses.contains(ip))
     }

@@ -1,30 +1,30 @@
-//! Whom a field of an event names, in whatever shape it is.
+//! Recipients in a field of an event, in any shape.
 
 use serde_json::value::RawValue;
 
 use super::object::{Object, text_of};
 use crate::resend::recipient::{Named, Recipient};
 
-/// How deep a list of addresses may lie in others. Resend's is flat.
+/// Maximum depth of nested lists of addresses. Resend's lists are flat.
 const MAX_DEPTH: usize = 4;
 
-/// The names that an address may have in an object.
+/// Fields of an object that can hold an address.
 const ADDRESS_FIELDS: [&str; 2] = ["email", "address"];
 
-/// Whom a field names.
+/// Recipients in a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Addressees {
-    /// Nobody whose address can be read.
+    /// No valid address.
     Nobody,
     /// Exactly one address.
     One(Recipient),
-    /// Several, of whom these can be read. Which of them an outcome is about, the field does not say.
+    /// Several recipients; these have valid addresses. The field does not say which one an outcome is about.
     Several(Vec<Recipient>),
 }
 
 impl Addressees {
-    /// Reads a field: a text with one or several addresses, an object with one, a list of either. What can't be read counts as
-    /// somebody, so that it never makes one address out of two.
+    /// Reads a field: a text with one or several addresses, an object with one, or a list of either. An invalid address
+    /// counts as another recipient, so that a field with two recipients is never read as one.
     pub(super) fn read(field: Option<&RawValue>) -> Self {
         let mut named = Named::default();
         match field.filter(|value| value.get() != "null") {
@@ -38,7 +38,7 @@ impl Addressees {
         }
     }
 
-    /// Everybody whose address can be read.
+    /// Returns all recipients with a valid address.
     pub fn all(self) -> Vec<Recipient> {
         match self {
             Self::Nobody => Vec::new(),

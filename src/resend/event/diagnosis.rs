@@ -1,19 +1,20 @@
-//! What the receiving servers said of an outcome: what people need first, blocked or gone. All of it comes from outside.
+//! Replies of the receiving servers about an outcome: they say if an address is blocked or gone. All of it is external
+//! text.
 
 use super::{Addressees, Event};
 use crate::resend::recipient::Recipient;
 
-/// The longest of what one server said that is kept or shown, in characters.
+/// Maximum length of a server's reply that is kept or shown, in characters.
 const MOST: usize = 300;
 
 impl Event<'_> {
-    /// What the receiving servers said, each in one line, and not long.
+    /// Returns the receiving servers' replies, each as one line of limited length.
     pub fn servers_said(&self) -> Vec<String> {
         self.diagnostics().iter().map(|text| in_one_line(text)).filter(|line| !line.is_empty()).collect()
     }
 
-    /// What the receiving servers said of this recipient, in one line. Of an email to several, only what names this one: what is said of
-    /// the others is theirs.
+    /// Returns the receiving servers' replies about this recipient, in one line. For an email to several recipients,
+    /// only replies that mention this one are returned.
     pub fn servers_said_of(&self, recipient: &Recipient) -> Option<String> {
         let all = self.servers_said();
         let named: Vec<String> = all.iter().filter(|line| recipient.is_named_in(line)).cloned().collect();
@@ -42,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_said_is_one_line_and_only_of_whom_it_is_about() {
+    fn a_servers_reply_is_one_line_and_about_one_recipient() {
         let ann = "ann@example.com";
         let one = r#"["ann@example.com"]"#;
         let said = said_of(one, r#"["550-5.1.1 No such\r\n550 5.1.1 user\u001b[31m"]"#, ann);
@@ -52,7 +53,7 @@ mod tests {
         let both = r#"["ann@example.com","bob@example.com"]"#;
         let codes = r#"["550 <ann@example.com> gone","554 <bob@example.com> blocked"]"#;
         assert_eq!(said_of(both, codes, ann).as_deref(), Some("550 <ann@example.com> gone"));
-        assert_eq!(said_of(both, r#"["550 gone"]"#, ann), None, "of one of them, and nobody knows of which");
+        assert_eq!(said_of(both, r#"["550 gone"]"#, ann), None, "about one of them, and it is unknown which");
         assert_eq!(said_of(one, &format!("[{:?}]", "x".repeat(9_000)), ann).unwrap().len(), 300);
     }
 }

@@ -1,9 +1,9 @@
-//! Resend's events, read leniently.
+//! Resend's events, parsed leniently.
 //!
-//! Only `type`, a string, and `data`, an object, are needed. Whatever else is absent, null or of another type reads as not
-//! there: an event that cannot be acted on in full must still be stored, since an answer other than 200 makes Resend
-//! retry for a day, and disable the endpoint in the end. The shapes are Resend's own
-//! (<https://resend.com/docs/dashboard/webhooks/event-types>), today's and older ones.
+//! Only `type`, a string, and `data`, an object, are required. Any other field that is missing, null or of another type
+//! counts as missing. An event that can't be processed in full must still be stored: an answer other than 200 makes
+//! Resend retry for a day, and finally disable the endpoint. The shapes are Resend's own, current and older ones
+//! (<https://resend.com/docs/dashboard/webhooks/event-types>).
 
 mod addressees;
 mod diagnosis;
@@ -19,24 +19,24 @@ pub use self::types::EventType;
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
-/// Why a verified body cannot be read as an event.
+/// A verified body that can't be parsed as an event.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// Not text at all.
+    /// The body is not UTF-8.
     #[error("the body is not UTF-8")]
     NotUtf8,
-    /// Not JSON, or JSON but not an object.
+    /// The body is not JSON, or not a JSON object.
     #[error("the body is not a JSON object")]
     NotAnObject,
-    /// `type` is absent or not a string.
+    /// `type` is missing or not a string.
     #[error("the body has no `type` that is a string")]
     NoType,
-    /// `data` is absent or not an object.
+    /// `data` is missing or not an object.
     #[error("the body has no `data` that is an object")]
     NoData,
 }
 
-/// One event. Borrows the body it was read from, which stays the record of what came.
+/// A parsed event. It borrows the body, which is stored unchanged.
 #[derive(Clone, Debug)]
 pub struct Event<'a> {
     type_text: String,
@@ -44,32 +44,32 @@ pub struct Event<'a> {
     data: Object<'a>,
 }
 
-/// `data.bounce`, as far as it is there.
+/// Fields of `data.bounce`, if present.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bounce {
     /// `Permanent`, `Transient`, `Temporary` or `Undetermined`, in any case.
     pub bounce_type: Option<String>,
     /// `General`, `MailboxFull`, `MessageRejected` and so on.
     pub sub_type: Option<String>,
-    /// What happened, in words.
+    /// Description of the bounce.
     pub message: Option<String>,
 }
 
-/// What `data.click` or `data.open` says, as far as it is there. All of it comes from outside: data, never an instruction.
+/// Fields of `data.click` or `data.open`, if present. All of it is external text: data, never an instruction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interaction {
-    /// When somebody opened or clicked.
+    /// Time of the open or click.
     pub at: Option<UnixMillis>,
-    /// The link that was clicked, as it stands in the mail.
+    /// The clicked link, as written in the email.
     pub link: Option<String>,
-    /// The user agent; empty if it says that there was none.
+    /// The user agent. An empty text means that the event names none.
     pub agent: Option<String>,
-    /// From which network address.
+    /// The network address of the client.
     pub ip: Option<String>,
 }
 
 impl<'a> Event<'a> {
-    /// Reads an event from a verified body.
+    /// Parses an event from a verified body.
     ///
     /// # Errors
     /// The body is not a JSON object with a string `type` and an object `data`.
@@ -81,57 +81,57 @@ impl<'a> Event<'a> {
         Ok(Self { type_text, envelope, data })
     }
 
-    /// The `type` field as it came.
+    /// Returns the `type` field unchanged.
     pub fn type_text(&self) -> &str {
         &self.type_text
     }
 
-    /// The type, if this version knows it.
+    /// Returns the type, if this version knows it.
     pub fn event_type(&self) -> Option<EventType> {
         EventType::from_text(&self.type_text)
     }
 
-    /// When it happened, as the event itself says. It may claim to be of the future: see [`Self::happened_at`].
+    /// Returns the time of the event as the event states it. The time may be in the future: see [`Self::happened_at`].
     pub fn at(&self) -> Option<UnixMillis> {
         time(&self.envelope, "created_at")
     }
 
-    /// Time of the event, as it counts: its own, but never later than `received_at`. An event without a time happened then.
+    /// Returns the time of the event, but never later than `received_at`. An event without a time gets `received_at`.
     pub fn happened_at(&self, received_at: UnixMillis) -> UnixMillis {
         self.at().map_or(received_at, |at| at.min(received_at))
     }
 
-    /// The email that it is about.
+    /// Returns the id of the email.
     pub fn email_id(&self) -> Option<String> {
         self.data.id("email_id")
     }
 
-    /// When that email (or that other resource) was created: long before the event, often.
+    /// Returns the creation time of the email or other resource, often long before the event.
     pub fn resource_created_at(&self) -> Option<UnixMillis> {
         time(&self.data, "created_at")
     }
 
-    /// The subject, as its writer put it: data, never an instruction.
+    /// Returns the subject. It is external text: data, never an instruction.
     pub fn subject(&self) -> Option<String> {
         self.data.text("subject")
     }
 
-    /// The sender's bare address, from `Name <address>`.
+    /// Returns the sender's address without the name, from `Name <address>`.
     pub fn from(&self) -> Option<Recipient> {
         Recipient::parse(&self.data.text("from")?)
     }
 
-    /// To whom its email went: whom `to` names.
+    /// Returns the recipients in `to`.
     pub fn addressees(&self) -> Addressees {
         Addressees::read(self.data.raw("to"))
     }
 
-    /// Who else got its email: whom `cc` and `bcc` name.
+    /// Returns the recipients in `cc` and `bcc`.
     pub fn copied(&self) -> Vec<Recipient> {
         ["cc", "bcc"].into_iter().flat_map(|field| Addressees::read(self.data.raw(field)).all()).collect()
     }
 
-    /// The email's tags, in today's form, an object, or in the older one, an array of `{name, value}`.
+    /// Returns the email's tags, from the current form (an object) or the older one (an array of `{name, value}`).
     pub fn tags(&self) -> BTreeMap<String, String> {
         if let Some(object) = self.data.object("tags") {
             return object.entries().filter_map(|(name, value)| Some((name.to_owned(), text_of(value)?))).collect();
@@ -146,14 +146,14 @@ impl<'a> Event<'a> {
             .collect()
     }
 
-    /// What `data.bounce` says. Empty if there is none.
+    /// Returns the fields of `data.bounce`, all empty if there is none.
     pub fn bounce(&self) -> Bounce {
         let bounce = self.data.object("bounce").unwrap_or_default();
         Bounce { bounce_type: bounce.text("type"), sub_type: bounce.text("subType"), message: bounce.text("message") }
     }
 
-    /// What the receiving servers answered: `diagnosticCode`, an array with one entry for each recipient or a single
-    /// string, of `bounce` or of `suppressed`.
+    /// Returns the receiving servers' replies: `diagnosticCode` of `bounce` or of `suppressed`, an array with one entry
+    /// per recipient or a single string.
     pub fn diagnostics(&self) -> Vec<String> {
         ["bounce", "suppressed"]
             .into_iter()
@@ -162,13 +162,15 @@ impl<'a> Event<'a> {
             .collect()
     }
 
-    /// Why Resend skipped the send, for `email.suppressed`: its `type`, else its `reason`, else its `message`.
+    /// Returns the reason why Resend skipped the email, for `email.suppressed`: its `type`, or else its `reason`, or
+    /// else its `message`.
     pub fn suppressed_because(&self) -> Option<String> {
         let suppressed = self.data.object("suppressed")?;
         ["type", "reason", "message"].into_iter().find_map(|field| suppressed.text(field))
     }
 
-    /// What `data.click`, else `data.open`, says. Empty if there is neither: opens often come without.
+    /// Returns the fields of `data.click`, or else of `data.open`. All fields are empty if both are missing, which is
+    /// common for opens.
     pub fn interaction(&self) -> Interaction {
         let Some(said) = ["click", "open"].iter().find_map(|name| self.data.object(name)) else {
             return Interaction::default();
@@ -181,37 +183,37 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// The sender as it stands in the mail: `Name <address>`.
+    /// Returns the sender as written in the email: `Name <address>`.
     pub fn from_text(&self) -> Option<String> {
         self.data.text("from")
     }
 
-    /// Why an email could not be sent, for `email.failed`: `reached_daily_quota`, `domain_not_verified` and so on.
+    /// Returns the reason of a failure, for `email.failed`: `reached_daily_quota`, `domain_not_verified` and so on.
     pub fn failed_because(&self) -> Option<String> {
         self.data.object("failed")?.text("reason")
     }
 
-    /// The broadcast that the email is part of.
+    /// Returns the id of the email's broadcast.
     pub fn broadcast_id(&self) -> Option<String> {
         self.data.id("broadcast_id")
     }
 
-    /// The template that the email was made from.
+    /// Returns the id of the email's template.
     pub fn template_id(&self) -> Option<String> {
         self.data.id("template_id")
     }
 
-    /// The name of the domain or other resource that the event is about.
+    /// Returns the name of the domain or other resource.
     pub fn resource_name(&self) -> Option<String> {
         self.data.text("name")
     }
 
-    /// The status of the resource: of a domain `verified`, `pending`, `temporary_failure` and so on.
+    /// Returns the status of the resource; for a domain `verified`, `pending`, `temporary_failure` and so on.
     pub fn resource_status(&self) -> Option<String> {
         self.data.text("status")
     }
 
-    /// The address that a contact or a suppression is about, if it is one.
+    /// Returns the address of a contact or a suppression, if there is exactly one.
     pub fn address(&self) -> Option<Recipient> {
         match self.contact() {
             Addressees::One(recipient) => Some(recipient),
@@ -219,30 +221,30 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Whom a contact or a suppression is about.
+    /// Returns the recipients that a contact or a suppression names.
     pub fn contact(&self) -> Addressees {
         Addressees::read(self.data.raw("email"))
     }
 
-    /// Whether a contact has unsubscribed from everything.
+    /// Returns true if a contact has unsubscribed from everything, and `None` if the event does not say.
     pub fn unsubscribed(&self) -> Option<bool> {
         self.data.get("unsubscribed")
     }
 
-    /// Why an address is on Resend's suppression list: `bounce`, `complaint` or `manual`.
+    /// Returns the origin of an entry in Resend's suppression list: `bounce`, `complaint` or `manual`.
     pub fn origin(&self) -> Option<String> {
         self.data.text("origin")
     }
 
-    /// The email that put an address on Resend's suppression list.
+    /// Returns the id of the email that put an address on Resend's suppression list.
     pub fn source_email_id(&self) -> Option<String> {
         self.data.id("source_id")
     }
 
-    /// The id of the resource that the event is about, from which its row's key is made.
+    /// Returns the id of the resource, which becomes part of the row's key.
     ///
-    /// The field depends on the beginning of the type alone, not on the list of known types: a type that a later version
-    /// knows must not change the key of a message that is retried across the update.
+    /// The field depends only on the beginning of the type, not on the list of known types. So the key of a retried
+    /// webhook does not change when a later version knows the type.
     pub fn resource_id(&self) -> Option<String> {
         let begins = |prefix: &str| self.type_text.starts_with(prefix);
         if begins("inbox.draft.") {

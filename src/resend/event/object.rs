@@ -1,4 +1,4 @@
-//! A JSON object whose fields are read one by one, when somebody asks for them.
+//! A JSON object whose fields are parsed on demand.
 
 use std::collections::BTreeMap;
 
@@ -7,49 +7,47 @@ use serde_json::value::RawValue;
 
 use crate::resend::json::Text;
 
-/// A JSON object, its values still as they came.
+/// A JSON object with its values unparsed.
 ///
-/// A field is parsed when it is asked for, as what it is asked for, and is `None` if it is not that. So a field that is
-/// absent, null or of another type than expected can never fail an event, a field that nobody asks for costs nothing, and
-/// keys may come in any order or twice (the last one counts, as in most parsers).
+/// A field is parsed on access, as the requested type, and is `None` if it has another type. So a missing, null or
+/// unexpected field never fails an event, an unused field costs nothing, and keys may come in any order. If a key comes
+/// twice the last one counts, as in most parsers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Object<'a>(BTreeMap<Text, &'a RawValue>);
 
 impl<'a> Object<'a> {
-    /// Reads an object.
-    ///
-    /// # Errors
-    /// The text is not JSON, or another type of it.
+    /// Parses an object.
     pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text).map(Self)
     }
 
-    /// The field as a `T`, if it is one.
+    /// Returns the field as a `T`, if it is one.
     pub(crate) fn get<T: Deserialize<'a>>(&self, field: &str) -> Option<T> {
         serde_json::from_str(self.0.get(field)?.get()).ok()
     }
 
-    /// The field as text, if it is a string with something in it.
+    /// Returns the field as text, if it is a string and not empty.
     pub(crate) fn text(&self, field: &str) -> Option<String> {
         self.get::<Text>(field).map(|Text(text)| text).filter(|text| !text.is_empty())
     }
 
-    /// The field as an id, if it is a string with something in it, and all of it is text: two ids must not become one.
+    /// Returns the field as an id, if it is a string and not empty. Lone surrogates are rejected: two ids must not
+    /// become one.
     pub(crate) fn id(&self, field: &str) -> Option<String> {
         self.get::<String>(field).filter(|id| !id.is_empty())
     }
 
-    /// The field as it came, if it is there.
+    /// Returns the field unparsed.
     pub(crate) fn raw(&self, field: &str) -> Option<&'a RawValue> {
         self.0.get(field).copied()
     }
 
-    /// The field as an object, if it is one.
+    /// Returns the field as an object, if it is one.
     pub(crate) fn object(&self, field: &str) -> Option<Object<'a>> {
         Self::parse(self.0.get(field)?.get()).ok()
     }
 
-    /// The field's values, whether it holds an array of them or only one; none if it is absent or null.
+    /// Returns the field's values: of an array, or of a single value. A missing or null field has none.
     pub(crate) fn list(&self, field: &str) -> Vec<&'a RawValue> {
         match self.0.get(field) {
             None => Vec::new(),
@@ -58,7 +56,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The texts in a field that holds one or an array of them; what is not text is left out.
+    /// Returns the texts in a field that holds one text or an array of them. Other values are left out.
     pub(crate) fn texts(&self, field: &str) -> Vec<String> {
         self.list(field).into_iter().filter_map(text_of).collect()
     }
@@ -68,7 +66,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A value as text, if it is a string.
+/// Returns a value as text, if it is a string.
 pub(crate) fn text_of(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).map(|Text(text)| text).ok()
 }

@@ -1,4 +1,4 @@
-//! What must hold of reading events, whatever is odd about them.
+//! Tests of parsing events, with malformed and unusual ones.
 
 use proptest::prelude::*;
 
@@ -45,7 +45,7 @@ fn what_is_no_event_says_why() {
 }
 
 #[test]
-fn a_field_of_another_type_is_as_if_it_were_not_there() {
+fn a_field_of_another_type_counts_as_missing() {
     for odd in ["null", "7", "true", "[]", "{}", "[[]]", r#"["x",null]"#, "1e999", r#""\ud800""#] {
         let body = event(&format!(
             r#"{{"email_id":{odd},"to":{odd},"tags":{odd},"bounce":{odd},"created_at":{odd},"subject":{odd},"email":{odd}}}"#
@@ -103,7 +103,7 @@ fn the_same_address_twice_is_one_addressee() {
 }
 
 #[test]
-fn an_address_that_cannot_be_read_still_counts_as_somebody() {
+fn an_invalid_address_still_counts_as_a_recipient() {
     for other in ["null", "7", r#""not an address""#] {
         let body = event(&format!(r#"{{"to":["ann@example.com",{other}]}}"#));
         assert_eq!(read(&body).addressees(), Addressees::Several(vec![recipient("ann@example.com")]), "{other}");
@@ -131,7 +131,7 @@ fn each_kind_of_resource_has_its_own_id() {
     }
 }
 
-/// Asks an event for everything.
+/// Reads every field of an event.
 fn read_all_of(event: &Event<'_>) {
     let _ =
         (event.event_type(), event.at(), event.email_id(), event.resource_created_at(), event.subject(), event.from());
@@ -139,7 +139,7 @@ fn read_all_of(event: &Event<'_>) {
     let _ = (event.address(), event.unsubscribed(), event.origin(), event.source_email_id(), event.resource_id());
 }
 
-/// Any JSON at all, with the names and the texts that mean something among it.
+/// Any JSON value, often with known names and texts in it.
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
     let words = "(\\PC{0,12}|Permanent|ann@example\\.com|2026-11-20T10:00:00Z|bounce|\\u{0}|<a@b>|@)";
     let leaf = prop_oneof![
@@ -172,7 +172,7 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-/// The body of any event: a type that is known, and any data.
+/// The body of any event: a known type, and any data.
 pub(crate) fn any_body() -> impl Strategy<Value = (EventType, String)> {
     let field = "(to|tags|bounce|suppressed|email|email_id|id|unsubscribed|origin|created_at)";
     let data = prop::collection::btree_map(field, any_json(), 0..8);
@@ -192,7 +192,7 @@ proptest! {
     }
 
     #[test]
-    fn any_data_object_is_an_event_and_no_field_of_it_makes_reading_panic(
+    fn any_data_object_is_an_event_and_reading_never_panics(
         (event_type, body) in any_body(),
     ) {
         let event = Event::read(body.as_bytes()).expect("type and data are there");

@@ -1,32 +1,32 @@
-//! The types of event that Resend is known to send.
+//! Event types that Resend is known to send.
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-/// A type of event that this version knows (<https://resend.com/docs/dashboard/webhooks/event-types>).
+/// An event type that this version knows (<https://resend.com/docs/dashboard/webhooks/event-types>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, EnumString, VariantArray)]
 pub enum EventType {
-    /// Resend has taken an email, and tries to deliver it.
+    /// Resend accepted an email and tries to deliver it.
     #[strum(serialize = "email.sent")]
     EmailSent,
-    /// An email is to be sent later.
+    /// An email is scheduled to be sent later.
     #[strum(serialize = "email.scheduled")]
     EmailScheduled,
-    /// The recipient's server has taken an email.
+    /// The recipient's server accepted an email.
     #[strum(serialize = "email.delivered")]
     EmailDelivered,
-    /// An email could not be delivered for now, and is tried again.
+    /// An email could not be delivered yet; Resend retries.
     #[strum(serialize = "email.delivery_delayed")]
     EmailDeliveryDelayed,
-    /// The recipient called an email spam.
+    /// The recipient reported an email as spam.
     #[strum(serialize = "email.complained")]
     EmailComplained,
-    /// The recipient's server refused an email.
+    /// The recipient's server rejected an email.
     #[strum(serialize = "email.bounced")]
     EmailBounced,
-    /// The recipient opened an email, or something did.
+    /// An email was opened, by a person or a machine.
     #[strum(serialize = "email.opened")]
     EmailOpened,
-    /// The recipient followed a link in an email, or something did.
+    /// A link in an email was followed, by a person or a machine.
     #[strum(serialize = "email.clicked")]
     EmailClicked,
     /// Resend received an email.
@@ -35,7 +35,7 @@ pub enum EventType {
     /// Resend could not send an email.
     #[strum(serialize = "email.failed")]
     EmailFailed,
-    /// Resend did not send an email, because its suppression list has the recipient.
+    /// Resend skipped an email, because the recipient is on Resend's suppression list.
     #[strum(serialize = "email.suppressed")]
     EmailSuppressed,
     /// A contact was added.
@@ -47,13 +47,13 @@ pub enum EventType {
     /// A contact was removed.
     #[strum(serialize = "contact.deleted")]
     ContactDeleted,
-    /// A contact's subscriptions to topics were changed.
+    /// A contact's topic subscriptions changed.
     #[strum(serialize = "contact.topics.updated")]
     ContactTopicsUpdated,
     /// A domain was added.
     #[strum(serialize = "domain.created")]
     DomainCreated,
-    /// A domain was changed: its status, for instance.
+    /// A domain changed, for instance its status.
     #[strum(serialize = "domain.updated")]
     DomainUpdated,
     /// A domain was removed.
@@ -68,10 +68,10 @@ pub enum EventType {
     /// A topic was removed.
     #[strum(serialize = "topic.deleted")]
     TopicDeleted,
-    /// An address was put on Resend's suppression list.
+    /// An address was added to Resend's suppression list.
     #[strum(serialize = "suppression.added")]
     SuppressionAdded,
-    /// An address was taken off Resend's suppression list.
+    /// An address was removed from Resend's suppression list.
     #[strum(serialize = "suppression.removed")]
     SuppressionRemoved,
     /// An inbox was added.
@@ -83,16 +83,16 @@ pub enum EventType {
     /// An inbox was removed.
     #[strum(serialize = "inbox.deleted")]
     InboxDeleted,
-    /// A thread began in an inbox.
+    /// A thread was started in an inbox.
     #[strum(serialize = "inbox.thread.created")]
     InboxThreadCreated,
     /// A thread was moved to another folder.
     #[strum(serialize = "inbox.thread.folder.updated")]
     InboxThreadFolderUpdated,
-    /// A thread was given to somebody.
+    /// A thread was assigned to a person.
     #[strum(serialize = "inbox.thread.assigned")]
     InboxThreadAssigned,
-    /// A thread was taken from somebody.
+    /// A thread was unassigned.
     #[strum(serialize = "inbox.thread.unassigned")]
     InboxThreadUnassigned,
     /// A thread's labels were changed.
@@ -104,7 +104,7 @@ pub enum EventType {
     /// An email was sent from an inbox.
     #[strum(serialize = "inbox.email.sent")]
     InboxEmailSent,
-    /// A draft was begun.
+    /// A draft was created.
     #[strum(serialize = "inbox.draft.created")]
     InboxDraftCreated,
     /// A draft was changed.
@@ -119,15 +119,15 @@ pub enum EventType {
 }
 
 impl EventType {
-    /// Every known type.
+    /// All known types.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The type with exactly this text. `None` for one that this version does not know.
+    /// Returns the type with exactly this text, or `None` if this version does not know it.
     pub fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()
     }
 
-    /// The text in the event's `type` field.
+    /// Returns the text of the event's `type` field.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

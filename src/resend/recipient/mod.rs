@@ -1,4 +1,4 @@
-//! An address in the one spelling that everything is keyed by.
+//! An address in its normalized form, the key of all data about a recipient.
 
 mod named;
 mod several;
@@ -9,32 +9,33 @@ use std::fmt;
 pub use self::several::Named;
 pub use self::spelling::fold;
 
-/// An address in its one spelling: however it was written, this is the key of its mailbox.
+/// A normalized address: the same for every spelling of a mailbox's address.
 ///
-/// The local part is in lower case too, on purpose. RFC 5321 lets a host tell `Ann@` from `ann@`, but hardly any does, and the two
-/// mistakes are not alike: to treat one mailbox as two sends email to somebody who complained, only because a form spelled the
-/// address another way. To treat two mailboxes as one withholds email from somebody who shares all but the case of an address with
-/// a person who must not get any.
+/// The local part is lower-cased too, on purpose. RFC 5321 lets a host distinguish `Ann@` from `ann@`, but hardly any
+/// host does, and the two possible mistakes differ. If one mailbox counts as two, a person who complained gets email,
+/// only because a form spelled the address another way. If two mailboxes count as one, only a person whose address
+/// differs by case alone misses email.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct Recipient(String);
 
-/// Why a text in a list is no address.
+/// A text in a list that is not an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoAddress {
-    /// Nothing that email could go to.
-    #[error("there is no address in it; write it as ann@example.com")]
+    /// The text has no valid address.
+    #[error("no address found; write it as ann@example.com")]
     Missing,
-    /// A domain with everybody in it.
+    /// The text is a whole domain.
     #[error(
-        "it is a whole domain, and the list holds addresses; list each address, or leave the domain out where your program chooses whom it writes to"
+        "this is a whole domain, and the list holds addresses; list each address, or exclude the domain in your own sending code"
     )]
     WholeDomain,
 }
 
 impl Recipient {
-    /// Reads an address from however it is written: `Name <ann@example.com>`, with comments, quotes, capitals, what can't be seen, a
-    /// domain in either of its forms. `None` if that is no address. The key of a key is itself.
+    /// Parses and normalizes an address in any spelling: `Name <ann@example.com>`, with comments, quotes, capitals,
+    /// invisible characters, or either form of a domain. Returns `None` if the text is not an address. A normalized
+    /// address stays the same.
     ///
     /// ```
     /// # use rebound::resend::recipient::Recipient;
@@ -46,10 +47,10 @@ impl Recipient {
         spelling::key(text).map(Self)
     }
 
-    /// Reads an address from a cell or a line of a list, where a pair of quotes may be around it.
+    /// Parses an address from a cell or a line of a list, where it may be in quotes.
     ///
     /// # Errors
-    /// There is no address in it, and what to do then.
+    /// The cell has no valid address. The error says what to do.
     ///
     /// ```
     /// # use rebound::resend::recipient::{NoAddress, Recipient};
@@ -65,26 +66,26 @@ impl Recipient {
         })
     }
 
-    /// The address as everything is keyed by it.
+    /// Returns the normalized address.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether a text, such as a receiving server's diagnosis, names this address: `ann@example.com` in
-    /// `550 <Ann@example.com>: unknown`, but not in `joann@example.com`, nor in `ann@example.com.au`. A domain is looked for in both
-    /// its forms, `bücher.example` and `xn--bcher-kva.example`. In doubt, it does not.
+    /// Returns true if a text, such as a receiving server's reply, mentions this address. `ann@example.com` is
+    /// mentioned in `550 <Ann@example.com>: unknown`, but not in `joann@example.com` or `ann@example.com.au`. A domain
+    /// is found in both its forms, `bücher.example` and `xn--bcher-kva.example`. In doubt, the result is false.
     pub fn is_named_in(&self, text: &str) -> bool {
         named::names(text, &self.0)
     }
 
-    /// The address as people read it, where its domain has another form for them: `ann@bücher.example`.
+    /// Returns the address in its readable form, if its domain has one: `ann@bücher.example`.
     pub fn readable(&self) -> Option<String> {
         let (local, domain) = self.0.rsplit_once('@')?;
         Some(format!("{local}@{}", spelling::readable_domain(domain)?))
     }
 }
 
-/// A text without the one pair of quotes around it, of those that spreadsheets, programs and web pages put there.
+/// Removes one pair of quotes, of the kinds that spreadsheets, programs and web pages use.
 fn without_quotes(text: &str) -> &str {
     let pairs = [('"', '"'), ('\'', '\''), ('“', '”'), ('„', '“'), ('‘', '’'), ('«', '»')];
     let inside = |(open, close)| text.strip_prefix(open)?.strip_suffix(close);
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_in_a_cell_is_refused_with_what_to_do() {
+    fn an_invalid_cell_is_refused_with_advice() {
         for cell in [
             "",
             "(ann@example.com)",

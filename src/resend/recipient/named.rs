@@ -1,8 +1,8 @@
-//! Whether a text names an address, and no longer one that it is a part of.
+//! Search for an address in a text, where a part of a longer address does not count.
 
 use super::spelling;
 
-/// Whether a text names the address of this key, in one of the forms in which it can be written.
+/// Returns true if a text mentions the address of this key, in any of its forms.
 pub(super) fn names(text: &str, key: &str) -> bool {
     let Some((local, domain)) = key.rsplit_once('@') else { return false };
     let text = spelling::fold(text);
@@ -16,26 +16,26 @@ pub(super) fn names(text: &str, key: &str) -> bool {
     })
 }
 
-/// Whether a text ends with this local part, in quotes or as it is, and with no longer one.
+/// Returns true if a text ends with exactly this local part, in quotes or without.
 fn ends_with_local(before: &str, local: &str) -> bool {
     let before = spelling::folded_local(before);
     let in_quotes = || before.strip_suffix('"')?.strip_suffix(local)?.strip_suffix('"');
     [before.strip_suffix(local), in_quotes()].into_iter().flatten().any(begins_here)
 }
 
-/// Whether an address can begin after this text: whether it doesn't end within a local part
+/// Returns true if an address can begin after this text, that is, if the text does not end within a local part
 /// (<https://www.rfc-editor.org/rfc/rfc5322#section-3.2.3>).
 fn begins_here(before: &str) -> bool {
     let unquoted = before.trim_end_matches(['\'', '`', '*']);
     let last = unquoted.chars().next_back();
     if unquoted.len() < before.len() {
-        // What may stand in a local part and also around an address: a quote, unless it is an o'neill's.
+        // A quote can be part of a local part (o'neill) and can also enclose an address.
         return !last.is_some_and(char::is_alphanumeric);
     }
     !last.is_some_and(|c| c.is_alphanumeric() || ".!#$%&+-/=?^_{|}~@\"".contains(c))
 }
 
-/// Whether an address can end before this text: whether its domain doesn't go on.
+/// Returns true if an address can end before this text, that is, if its domain does not continue.
 fn ends_here(after: &str) -> bool {
     let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '@');
     let mut next = after.chars();
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_named_only_when_it_stands_alone() {
+    fn only_a_whole_address_is_mentioned() {
         for text in [
             "ann@example.com",
             "smtp; 550 5.1.1 <Ann@Example.com>: user unknown",
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_a_domain_are_looked_for() {
+    fn both_forms_of_a_domain_are_found() {
         for address in ["ann@bücher.example", "ann@xn--bcher-kva.example"] {
             for text in [
                 "550 <ann@xn--bcher-kva.example>: unknown",
@@ -118,14 +118,14 @@ mod tests {
                 assert!(!names(text, address), "{address} in {text}");
             }
         }
-        assert!(names("550 ΆΝΝΑΣ@example.com", "άννας@example.com"), "the local part's own forms");
+        assert!(names("550 ΆΝΝΑΣ@example.com", "άννας@example.com"), "spellings of the local part");
         assert!(names("<\"Ann Lee\"@example.com>", "\"ann lee\"@example.com"));
         assert!(!names("Ann Lee@example.com", "\"ann lee\"@example.com"));
     }
 
     proptest! {
         #[test]
-        fn any_longer_address_does_not_name_the_shorter_one(before in "[a-z0-9.+_-]{1,5}", after in "[a-z0-9-]{1,5}") {
+        fn a_longer_address_does_not_mention_the_shorter_one(before in "[a-z0-9.+_-]{1,5}", after in "[a-z0-9-]{1,5}") {
             let name_before = format!("<{before}ann@example.com>");
             let name_after = format!("<ann@example.com{after}>");
             prop_assert!(!names(&name_before, "ann@example.com"));

@@ -1,18 +1,18 @@
-//! The addresses in a text that may have several, such as a header's: in groups, with names and comments, half broken.
+//! Addresses in a text that may have several, such as a header: with groups, names and comments, and partly malformed.
 
 use super::{Recipient, spelling};
 
-/// Whom texts name.
+/// Recipients in texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {
-    /// Whose address can be read, each once, in the order of the texts.
+    /// Recipients with valid addresses, each once, in the order of the texts.
     pub recipients: Vec<Recipient>,
-    /// Whether there is somebody else, whose address can't be read.
+    /// True if the texts also name a recipient without a valid address.
     pub others: bool,
 }
 
 impl Named {
-    /// Adds whom a text names: `Ann <ann@example.com>, bob@example.com`, `Team: ann@example.com;`.
+    /// Adds the recipients in a text: `Ann <ann@example.com>, bob@example.com`, `Team: ann@example.com;`.
     ///
     /// ```
     /// # use rebound::resend::recipient::Named;
@@ -24,7 +24,7 @@ impl Named {
     pub fn add(&mut self, text: &str) {
         let separates = |c: char| matches!(c, ',' | ';' | ':' | '>') || !c.is_ascii();
         match Recipient::parse(text) {
-            // As nearly all are: nothing in it that could part one from another.
+            // The common case: no character that could separate two addresses.
             Some(recipient) if !text.trim_end().trim_end_matches('>').contains(separates) => self.know(recipient),
             _ => self.add_pieces(&spelling::fold(text)),
         }
@@ -50,23 +50,24 @@ impl Named {
     }
 }
 
-/// The addresses in a part of a text that no comma parts. None: there is none, or it can't be said which one.
+/// Returns the addresses in a part of a text without separators. The result is empty if the part has no address, or is
+/// ambiguous.
 fn in_piece(piece: &str) -> Vec<Recipient> {
     let in_brackets: Vec<Recipient> = bracketed(piece).into_iter().filter_map(Recipient::parse).collect();
     if in_brackets.len() > 1 {
         return in_brackets;
     }
-    // With one pair of quotes around it; with half a pair of brackets.
+    // With one pair of quotes, or with half a pair of brackets.
     let half = || Recipient::parse(piece.rsplit('<').next()?.split('>').next()?);
     if let Some(one) = Recipient::parse(piece).or_else(|| Recipient::in_cell(piece).ok()).or_else(half) {
         return vec![one];
     }
-    // Of words that are no addresses it can't be said whether they are a name, or belong to a local part without its quotes.
+    // If a word is not an address, it may be a name, or part of a local part without its quotes.
     let words: Option<Vec<Recipient>> = piece.split_whitespace().map(Recipient::parse).collect();
     words.unwrap_or_default()
 }
 
-/// What is in brackets, outside of quotes and comments.
+/// Returns the texts in angle brackets, outside of quotes and comments.
 fn bracketed(piece: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -80,8 +81,8 @@ fn bracketed(piece: &str) -> Vec<&str> {
     found
 }
 
-/// The parts of a folded text that commas and semicolons part, outside of quotes, comments and brackets, without the names of groups
-/// (<https://www.rfc-editor.org/rfc/rfc5322#section-3.4>); and whether there is a group.
+/// Splits a folded text at commas and semicolons outside of quotes, comments and brackets, and removes the names of
+/// groups (<https://www.rfc-editor.org/rfc/rfc5322#section-3.4>). Also returns true if there is a group.
 fn pieces(text: &str) -> (Vec<&str>, bool) {
     let (mut pieces, mut has_group) = (Vec::new(), false);
     let (mut from, mut at) = (0, 0);
@@ -105,12 +106,13 @@ fn pieces(text: &str) -> (Vec<&str>, bool) {
     (pieces, has_group)
 }
 
-/// Whether what stands before a colon is the name of a group: of one that ends, or of one that can't be a local part.
+/// Returns true if the text before a colon is the name of a group: one that ends, or one that can't be a local part.
 fn is_name_of_group(before: &str, after: &str) -> bool {
     !before.contains('@') && before.trim() != "mailto" && (after.contains(';') || after.starts_with(' '))
 }
 
-/// How long what a text begins with is: a quoted text, a comment, brackets, each with what it encloses; else its first character.
+/// Returns the length of the quoted text, comment or brackets at the beginning of a text, or else of its first
+/// character.
 fn enclosed(text: &str) -> usize {
     let first = text.chars().next().map_or(0, char::len_utf8);
     let mut rest = text.char_indices().skip(1);
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_nobody_clearly_counts_as_somebody() {
+    fn an_invalid_address_in_a_text_counts_as_a_recipient() {
         for (text, expected) in [
             ("", &[][..]),
             ("not an address", &[]),

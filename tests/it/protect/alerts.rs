@@ -54,7 +54,9 @@ async fn a_complaint_alert_says_suppressed_only_if_it_is_so() {
     stage.happens(&messages).await;
     let reasons = stage.reasons().await;
     let alerts = stage.alerts();
-    for (number, words) in [(1, "lifted later than it happened, at 2026-11-23T13:29:30.000Z by r1"), (2, ""), (3, "")] {
+    for (number, words) in
+        [(1, "a newer change lifted the complaint, at 2026-11-23T13:29:30.000Z by r1"), (2, ""), (3, "")]
+    {
         let who = format!("spring{number}@example.com");
         let alert = alerts.iter().find(|alert| alert.recipient.as_ref() == Some(&who)).unwrap();
         let is_suppressed = !reasons[&who].is_empty();

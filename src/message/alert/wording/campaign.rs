@@ -1,4 +1,4 @@
-//! The words of alerts about a campaign as a whole.
+//! Texts of alerts about a campaign as a whole.
 
 use serde_json::{Map, Value, json};
 
@@ -9,14 +9,14 @@ use crate::policy::counting::Counter;
 use crate::resend::campaign::Campaign;
 use crate::time::UnixMillis;
 
-/// A campaign as it is now, for an alert about one of its mails.
+/// A campaign's current state, for an alert about one of its emails.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing<'a> {
-    /// Its counters.
+    /// The campaign's counters.
     pub view: &'a View,
-    /// Its brake.
+    /// The campaign's brake.
     pub state: &'a State,
-    /// Now.
+    /// The current time.
     pub now: UnixMillis,
 }
 
@@ -44,18 +44,18 @@ impl Standing<'_> {
                 100.0 * complained as f64 / delivered as f64
             )
         } else {
-            format!("{complained} in the last 7 days, with nothing delivered that is counted yet")
+            format!("{complained} in the last 7 days, with no counted deliveries yet")
         };
         let today = count(self.view.recent_complaints(self.now), "complaint");
         format!("The campaign now has {today} in the last 24 hours, and {of_delivered}.")
     }
 }
 
-/// What a campaign's brake means for whoever sends it.
+/// Returns a sentence that says how much of the campaign may be sent.
 pub(super) fn obey(state: &State) -> String {
     let brake = &state.brake;
     match brake.status {
-        Status::Open => "The campaign may go on.".to_owned(),
+        Status::Open => "The campaign has no sending limit.".to_owned(),
         Status::Slowed => {
             format!("The campaign is slowed: send at most {} % of it ({}).", percent(brake.volume), brake.reason)
         }
@@ -63,7 +63,7 @@ pub(super) fn obey(state: &State) -> String {
     }
 }
 
-/// A campaign's brake changed, or a rate is halfway to its limit.
+/// Returns the alert for a changed brake, or for a rate that is halfway to its limit.
 pub fn brake(campaign: &Campaign, state: &State, view: &View) -> Alert {
     let change = state.change.to_string();
     let changed_at = state.changed_at.to_text();
@@ -78,17 +78,20 @@ pub fn brake(campaign: &Campaign, state: &State, view: &View) -> Alert {
     let why = brake.warning.as_ref().filter(|_| is_warning).unwrap_or(&brake.reason);
     let mut lines = vec![format!("{title}: {why}."), format!("Before, it was {}.", state.changed_from.as_str())];
     lines.push(match brake.status {
-        Status::Open => "What you can do: go on, and watch the figures.".to_owned(),
+        Status::Open => "What you can do: continue sending, and watch the figures.".to_owned(),
         Status::Slowed => format!(
-            "What you can do: send at most {} % of what is left, to those who open your mail first.",
+            "What you can do: send at most {} % of what is left, first to people who open your emails.",
             percent(brake.volume)
         ),
         Status::Paused => {
-            "What you can do: stop sending this campaign, and find out where these addresses come from before you go on.".to_owned()
+            "What you can do: stop sending this campaign, and find out where its addresses come from before you continue.".to_owned()
         }
     });
     if let Some(until) = brake.until {
-        lines.push(format!("It opens again by itself at {}, if nothing more happens.", until.to_text()));
+        lines.push(format!(
+            "It reopens automatically at {} if there are no more complaints or bounces.",
+            until.to_text()
+        ));
     }
     let mut figures = Standing { view, state, now: state.at }.figures();
     figures.insert("reason".to_owned(), json!(why));
@@ -108,7 +111,7 @@ pub fn brake(campaign: &Campaign, state: &State, view: &View) -> Alert {
     }
 }
 
-/// How many alerts of a kind were not sent one by one.
+/// Returns the digest: one alert that summarizes `folded` alerts of the kind `of`.
 pub fn digest(
     of: &str,
     campaign: Option<&Campaign>,
@@ -120,12 +123,13 @@ pub fn digest(
     let title = format!("{folded} more: {}{of_campaign}", many_of(of));
     let mut lines = vec![
         format!(
-            "Besides those that you were told of one by one, there {} {} about {}{of_campaign}.",
+            "Besides the alerts that were sent individually, there {} {} about {}{of_campaign}.",
             if folded == 1 { "was" } else { "were" },
             count(folded, "more alert"),
             many_of(of)
         ),
-        "They were handled like the others, and each is in the events table, as a row `alert#…`.".to_owned(),
+        "The events behind them were processed as usual. Each alert is stored in the events table, as a row `alert#…`."
+            .to_owned(),
     ];
     let mut figures = Map::new();
     if let Some(standing) = standing {
@@ -152,13 +156,13 @@ pub fn digest(
 fn many_of(kind: &str) -> &'static str {
     match kind {
         "complaint" => "complaints",
-        "delay" => "delayed mails",
-        "ambiguous_bounce" => "outcomes that name no recipient",
+        "delay" => "delayed emails",
+        "ambiguous_bounce" => "bounces and complaints without a known recipient",
         "brake" => "changes of a brake",
         "failed" => "emails that Resend could not send",
-        "lifted" => "hours in which many were lifted",
-        "domain" => "domains that are not verified any more",
-        _ => "webhooks that could not be handled",
+        "lifted" => "hours with many lifted suppressions",
+        "domain" => "domains that are no longer verified",
+        _ => "webhooks that could not be processed",
     }
 }
 

@@ -1,51 +1,52 @@
-//! The words about a complaint: who, of which email, and what the list says of the address after the write.
+//! Text of an alert about a complaint: the recipient, the email, and the state of the address on the suppression list
+//! after the write.
 
 use super::{About, Standing, campaign};
 use crate::message::alert::{Alert, Kind};
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
-/// What the suppression list says of somebody who complained, as it is after the write.
+/// State of a recipient who complained on the suppression list, after the write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listed {
     /// The address is suppressed, for these reasons.
     Suppressed(Vec<String>),
-    /// The person asked to be forgotten, and gets no email.
+    /// The recipient asked to be erased, and gets no email.
     Forgotten,
-    /// The address is not suppressed: the complaint was lifted, by a change that is newer than it.
+    /// The address is not suppressed: a change that is newer than the complaint lifted it.
     Lifted {
-        /// When it was lifted.
+        /// Time of the lift.
         at: UnixMillis,
-        /// Which webhook, or which change of an operator's, lifted it.
+        /// Id of the webhook, or description of the operator's change, that lifted the complaint.
         by: String,
     },
-    /// The address is not suppressed: the list has no reason.
+    /// The address is not suppressed: the list has no active reason.
     NotSuppressed,
 }
 
 impl Listed {
-    /// What was done, in a sentence or two.
+    /// Returns one or two sentences about what was done.
     fn words(&self) -> String {
         match self {
             Self::Suppressed(reasons) => format!(
-                "The address is suppressed ({}): it gets no more mail from whoever reads the suppressions.",
+                "The address is suppressed ({}): senders that read the suppression list send it no more email.",
                 reasons.join(", ")
             ),
             Self::Forgotten => {
-                "The person asked to be forgotten, so nothing more is kept: the address gets no mail.".to_owned()
+                "The address was erased on request. It stays blocked, and nothing more about it is stored.".to_owned()
             }
             Self::Lifted { at, by } => format!(
-                "The address may get mail again: the complaint was lifted later than it happened, at {} by {by}. `rebound suppressions show` has the rest; `rebound suppressions add` suppresses it again.",
+                "The address can receive email: a newer change lifted the complaint, at {} by {by}. For details run `rebound suppressions show`; to suppress it again, `rebound suppressions add`.",
                 at.to_text()
             ),
             Self::NotSuppressed => {
-                "The address may get mail again: the list has no reason against it any more. `rebound suppressions add` suppresses it again.".to_owned()
+                "The address can receive email: it has no active reason on the suppression list. To suppress it again, run `rebound suppressions add`.".to_owned()
             }
         }
     }
 }
 
-/// Somebody called a mail spam: who, and what the list says of them.
+/// Returns the alert for a complaint by `who`, whose state on the suppression list is `listed`.
 pub fn complaint(about: &About<'_>, (who, listed): (&Recipient, &Listed), standing: Option<Standing<'_>>) -> Alert {
     let mut alert = about.alert(Kind::Complaint, &[who.as_str()], Some(who));
     let campaign = about.campaign.map(|campaign| format!(", campaign {campaign}")).unwrap_or_default();
@@ -58,7 +59,7 @@ pub fn complaint(about: &About<'_>, (who, listed): (&Recipient, &Listed), standi
         alert.figures = standing.figures();
     }
     lines.push(
-        "What you can do: see how this person came onto the list, and whether the mail says clearly how to leave it."
+        "What you can do: find out how this person came onto your list, and make sure that the email shows clearly how to unsubscribe."
             .to_owned(),
     );
     lines.push(format!("Email: {}", about.email_id));

@@ -1,4 +1,4 @@
-//! The words of each alert: what happened, what was done, what to do.
+//! Texts of each alert: what happened, what was done, what to do.
 
 mod campaign;
 mod complaint;
@@ -19,20 +19,20 @@ use crate::resend::campaign::Campaign;
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
-/// How much of a name or a reason from outside is shown, in characters.
+/// Maximum number of characters shown of an external name or reason.
 const SHOWN: usize = 100;
 
-/// What begins the line that says what to do.
+/// Beginning of the line with the advice.
 pub(super) const TO_DO: &str = "What you can do: ";
 
-/// How an email is told from others: what every alert about one has.
+/// Details that every alert about one email has.
 #[derive(Clone, Copy, Debug)]
 pub struct About<'a> {
     /// The email.
     pub email_id: &'a str,
     /// Its campaign.
     pub campaign: Option<&'a Campaign>,
-    /// When the thing happened.
+    /// Time of the event.
     pub at: UnixMillis,
 }
 
@@ -55,38 +55,40 @@ impl About<'_> {
     }
 
     fn of_campaign(&self) -> String {
-        self.campaign
-            .map_or_else(|| "a mail without a campaign".to_owned(), |campaign| format!("a mail of campaign {campaign}"))
+        self.campaign.map_or_else(
+            || "an email without a campaign".to_owned(),
+            |campaign| format!("an email of campaign {campaign}"),
+        )
     }
 }
 
-/// Why a delayed mail is news.
+/// Reason for an alert about a delayed email.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delay {
-    /// It has waited since then, and longer than it may.
+    /// The email has waited longer than allowed.
     Waiting {
-        /// Since when.
+        /// Start of the wait.
         since: UnixMillis,
-        /// For how many hours now.
+        /// Number of hours since then.
         hours: i64,
     },
-    /// The recipient was delayed on so many emails.
+    /// The recipient's emails were delayed repeatedly.
     Repeated {
-        /// How many.
+        /// Number of emails.
         emails: usize,
-        /// Within how many days of one another.
+        /// Period in which they were delayed, in days.
         within_days: u32,
     },
 }
 
-/// A mail is delayed for too long, or its recipient again.
+/// Returns the alert for an email that is delayed too long, or for a recipient whose emails are delayed repeatedly.
 pub fn delay(about: &About<'_>, recipient: &Recipient, why: Delay) -> Alert {
     let mut alert = about.alert(Kind::Delay, &[recipient.as_str()], Some(recipient));
-    alert.title = format!("Delayed: mail to {recipient}");
+    alert.title = format!("Delayed: email to {recipient}");
     let (what, figures) = match why {
         Delay::Waiting { since, hours } => (
             format!(
-                "{} to {recipient} was sent {} and has not arrived: {}.",
+                "{} to {recipient} was sent at {} and has not been delivered for {}.",
                 capital(&about.of_campaign()),
                 since.to_text(),
                 count(hours, "hour")
@@ -95,8 +97,8 @@ pub fn delay(about: &About<'_>, recipient: &Recipient, why: Delay) -> Alert {
         ),
         Delay::Repeated { emails, within_days } => (
             format!(
-                "Mail to {recipient} is delayed again: {} within {} of one another.",
-                count(emails, "email"),
+                "Email to {recipient} is delayed again: {} within {}.",
+                count(emails, "delayed email"),
                 count(within_days, "day")
             ),
             json!({ "emails": emails, "within_days": within_days }),
@@ -105,15 +107,15 @@ pub fn delay(about: &About<'_>, recipient: &Recipient, why: Delay) -> Alert {
     alert.figures = figures.as_object().cloned().unwrap_or_default();
     alert.text = [
         what,
-        "What was done: nothing; the receiving server may still take it, and Resend keeps trying.".to_owned(),
-        "What you can do: if it matters, reach the person another way. If many addresses of one domain are delayed, look at your reputation there.".to_owned(),
+        "What was done: nothing; the receiving server may still accept the email, and Resend keeps trying.".to_owned(),
+        "What you can do: if it is urgent, contact the person another way. If many addresses of one domain are delayed, check your sender reputation there.".to_owned(),
         format!("Email: {}", about.email_id),
     ]
     .join("\n");
     alert
 }
 
-/// The alert with what the receiving servers said, if they said anything: before what to do.
+/// Returns the alert with the receiving servers' replies, inserted before the line about what was done.
 pub fn with_diagnosis(mut alert: Alert, said: &[String]) -> Alert {
     const SHOWN: usize = 3;
     if said.is_empty() {
@@ -129,7 +131,7 @@ pub fn with_diagnosis(mut alert: Alert, said: &[String]) -> Alert {
     alert
 }
 
-/// Resend could not send a mail: told once an hour for each reason.
+/// Returns the alert for an email that Resend could not send: at most one per hour and reason.
 pub fn failed(about: &About<'_>, reason: &str, hour: UnixMillis) -> Alert {
     let mut alert = about.alert(Kind::Failed, &[], None);
     alert.id = Alert::id_of(Kind::Failed, &[reason, &hour.to_text()]);
@@ -137,7 +139,7 @@ pub fn failed(about: &About<'_>, reason: &str, hour: UnixMillis) -> Alert {
     alert.title = format!("Resend could not send: {reason}");
     alert.text = [
         format!("Resend could not send {}: {reason}.", about.of_campaign()),
-        "Others may have failed for the same reason: this is told once an hour. The campaigns table counts them all (failed).".to_owned(),
+        "Other emails may have failed for the same reason: this alert is sent once an hour. The campaigns table counts all of them (failed).".to_owned(),
         format!("What you can do: {}", remedy(reason)),
         format!("Email: {}", about.email_id),
     ]
@@ -146,18 +148,18 @@ pub fn failed(about: &About<'_>, reason: &str, hour: UnixMillis) -> Alert {
     alert
 }
 
-/// What helps against a reason (<https://resend.com/docs/dashboard/webhooks/event-types>).
+/// Returns the advice for a reason (<https://resend.com/docs/dashboard/webhooks/event-types>).
 fn remedy(reason: &str) -> &'static str {
     if reason.contains("quota") {
-        "raise the quota of your plan at Resend, or wait until it begins anew; then send again what failed."
+        "raise the quota of your Resend plan, or wait until it resets; then send the failed emails again."
     } else if reason.contains("domain") {
-        "verify the domain at Resend, under Domains; then send again what failed."
+        "verify the domain at Resend, under Domains; then send the failed emails again."
     } else {
-        "look the email up at Resend, under Emails; then send again what failed."
+        "look the email up at Resend, under Emails; then send the failed emails again."
     }
 }
 
-/// A domain is no longer verified. Once for each `once` and hour.
+/// Returns the alert for a domain that is no longer verified: at most one per `once` and hour.
 pub fn domain(domain_id: &str, status: &DomainStatus, once: &str, since: UnixMillis, hour: UnixMillis) -> Alert {
     let (name, word) = (shown(status.name.as_deref().unwrap_or(domain_id)), shown(&status.word));
     let since = since.to_text();
@@ -169,9 +171,9 @@ pub fn domain(domain_id: &str, status: &DomainStatus, once: &str, since: UnixMil
         title: format!("Domain {name} is no longer verified: {word}"),
         text: [
             format!(
-                "Resend says of the domain {name}: {word}, since {since}. Mail from it may fail, or arrive as spam."
+                "Resend reports the domain {name} as {word} since {since}. Email from it may fail, or be delivered as spam."
             ),
-            "What you can do: compare its DNS records with those that Resend shows under Domains, and verify it again."
+            "What you can do: compare its DNS records with the records that Resend shows under Domains, and verify it again."
                 .to_owned(),
         ]
         .join("\n"),
@@ -182,7 +184,8 @@ pub fn domain(domain_id: &str, status: &DomainStatus, once: &str, since: UnixMil
     }
 }
 
-/// Webhooks lifted suppressions of many people within an hour. `since` is the receipt of the first of them.
+/// Returns the alert for webhooks that lifted the suppressions of many people within an hour. `since` is the receipt of
+/// the first one.
 pub fn lifted(hour: UnixMillis, since: UnixMillis, people: usize, reasons: &BTreeMap<&str, usize>) -> Alert {
     let since = since.to_text();
     let counted: Vec<String> = reasons.iter().map(|(reason, number)| format!("{reason} {number}")).collect();
@@ -191,15 +194,15 @@ pub fn lifted(hour: UnixMillis, since: UnixMillis, people: usize, reasons: &BTre
         kind: Kind::Lifted,
         severity: Severity::Warning,
         at: since.clone(),
-        title: format!("{people} people or more may get email again"),
+        title: format!("At least {people} people can receive email again"),
         text: [
             format!(
-                "Webhooks lifted the suppressions of {people} people or more, within the hour since {since}: {}.",
+                "Webhooks lifted the suppressions of at least {people} people within one hour, since {since}: {}.",
                 counted.join(", ")
             ),
-            "What was done: the suppression list follows Resend, so email may be sent to these people again.".to_owned(),
+            "What was done: the suppression list follows Resend, so these people can receive email again.".to_owned(),
             format!(
-                "What you can do: if a synchronization of your contacts did this, stop it, and undo it with `rebound suppressions restore --since {since}`. With --dry-run it only says whom it would suppress."
+                "What you can do: if a contact synchronization did this, stop it, and restore the suppressions with `rebound suppressions restore --since {since}`. With --dry-run the command only lists the addresses."
             ),
         ]
         .join("\n"),
@@ -210,18 +213,19 @@ pub fn lifted(hour: UnixMillis, since: UnixMillis, people: usize, reasons: &BTre
     }
 }
 
-/// A message can't be read, or an event can't be handled. `place` is its row's partition.
+/// Returns the alert for a webhook that can't be parsed, or an event that can't be processed. `place` is the partition
+/// of its row.
 pub fn quarantine(place: &str, message: &str, problem: &str, at: UnixMillis) -> Alert {
     Alert {
         id: Alert::id_of(Kind::Quarantine, &[place, message]),
         kind: Kind::Quarantine,
         severity: Severity::Critical,
         at: at.to_text(),
-        title: "A webhook could not be handled".to_owned(),
+        title: "A webhook could not be processed".to_owned(),
         text: [
-            format!("A correctly signed webhook was stored, but can't be handled: {problem}."),
-            "What was done: it is kept as it came, and everything else goes on.".to_owned(),
-            format!("What you can do: look at the rows of partition {place} in the events table. If it is an event of Resend's, this version of Rebound is too old for it, or has a fault."),
+            format!("A correctly signed webhook was stored, but can't be processed: {problem}."),
+            "What was done: it is stored unchanged, and processing of other webhooks continues.".to_owned(),
+            format!("What you can do: look at the rows of partition {place} in the events table. If Resend really sends such events, this version of Rebound is too old, or has a bug."),
             format!("Message: {message}"),
         ]
         .join("\n"),
@@ -232,12 +236,12 @@ pub fn quarantine(place: &str, message: &str, problem: &str, at: UnixMillis) -> 
     }
 }
 
-/// A text from outside, as it is shown to people and used in a key: one line, not long.
+/// Returns an external text as shown to people and used in keys: one line of limited length.
 pub fn shown(text: &str) -> String {
     one_line(text).chars().take(SHOWN).collect()
 }
 
-/// The text with a capital at its beginning.
+/// Returns the text with a capital first letter.
 pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())

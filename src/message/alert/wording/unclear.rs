@@ -1,4 +1,4 @@
-//! The words of an alert about somebody whom an event does not name.
+//! Text of an alert about a recipient that the event does not identify.
 
 use serde_json::json;
 use strum::IntoStaticStr;
@@ -7,28 +7,28 @@ use super::{About, capital};
 use crate::message::alert::{Alert, Kind};
 use crate::resend::recipient::Recipient;
 
-/// How many addresses a text names.
+/// Maximum number of addresses in a text.
 const SHOWN: usize = 20;
 
-/// What became of somebody whom the event does not name, and would have suppressed that person.
+/// Outcome that would suppress a recipient, if the event identified one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum Unclear {
-    /// An email bounced, and never can be delivered.
+    /// A hard bounce.
     #[strum(serialize = "bounced")]
     Bounced,
-    /// An email bounced, and may be delivered another time.
+    /// A soft bounce.
     #[strum(serialize = "bounced softly")]
     BouncedSoftly,
-    /// An email was reported as spam.
+    /// A complaint.
     #[strum(serialize = "complained")]
     Complained,
-    /// Resend did not send an email.
+    /// Resend skipped the email.
     #[strum(serialize = "was skipped by Resend")]
     Skipped,
     /// A contact unsubscribed at Resend.
     #[strum(serialize = "unsubscribed at Resend")]
     Unsubscribed,
-    /// Resend's own suppression list has an address more.
+    /// An address was added to Resend's own suppression list.
     #[strum(serialize = "is on Resend's suppression list now")]
     Listed,
 }
@@ -43,8 +43,8 @@ impl Unclear {
     }
 }
 
-/// Somebody bounced, complained, was skipped or unsubscribed, and the event does not say who: one of these, or, where there are none,
-/// somebody whose address can't be read.
+/// Returns the alert for an outcome whose recipient is unknown: one of `possible`, or, if `possible` is empty, an
+/// address that can't be parsed.
 pub fn ambiguous(about: &About<'_>, what: Unclear, possible: &[Recipient]) -> Alert {
     let mut alert = about.alert(Kind::AmbiguousBounce, &[what.as_str()], None);
     let names: Vec<&str> = possible.iter().take(SHOWN).map(Recipient::as_str).collect();
@@ -54,16 +54,16 @@ pub fn ambiguous(about: &About<'_>, what: Unclear, possible: &[Recipient]) -> Al
     alert.title = match possible.len() {
         0 => format!("Somebody {what_is}, and the event does not say who"),
         1 => format!("Somebody {what_is}, and the event does not say whether it is {}", names.concat()),
-        several => format!("One of {several} recipients {what_is}, and nobody knows which"),
+        several => format!("One of {several} recipients {what_is}, and the event does not say which"),
     };
     let subject = match what.is_about_email() {
         true => capital(&about.of_campaign()),
-        false => "An event of Resend's".to_owned(),
+        false => "An event from Resend".to_owned(),
     };
     let happened = match possible.len() {
-        0 => format!("{subject} has no address that can be read. Somebody {what_is}, and the event does not say who."),
+        0 => format!("{subject} has no valid address. Somebody {what_is}, and the event does not say who."),
         1 => format!(
-            "{subject} has the address {}, and others that can't be read. One of them {what_is}, and the event does not say which.",
+            "{subject} has the address {}, and others that are invalid. One of them {what_is}, and the event does not say which.",
             names.concat()
         ),
         _ => format!(
@@ -72,16 +72,16 @@ pub fn ambiguous(about: &About<'_>, what: Unclear, possible: &[Recipient]) -> Al
         ),
     };
     let done = match possible.len() {
-        0 => "What was done: nobody is suppressed.",
-        _ => "What was done: nobody is suppressed, because that would silence people who did nothing.",
+        0 => "What was done: no address was suppressed.",
+        _ => "What was done: no address was suppressed, because the others did nothing wrong.",
     };
     let advice = match (what.is_about_email(), possible.len()) {
-        (true, 2..) => "send to each address by itself, so that an outcome names its recipient.",
+        (true, 2..) => "send a separate email to each address, so that each event names its recipient.",
         (true, _) => {
-            "look the email up at Resend, under Emails, and suppress who it was: rebound suppressions add ADDRESS --reason …"
+            "look the email up at Resend, under Emails, and suppress the right address: rebound suppressions add ADDRESS --reason …"
         }
         (false, _) => {
-            "look the entry up at Resend, and suppress who it is: rebound suppressions add ADDRESS --reason …"
+            "look the entry up at Resend, and suppress the right address: rebound suppressions add ADDRESS --reason …"
         }
     };
     let place = if what.is_about_email() { "Email" } else { "Entry" };
@@ -99,9 +99,9 @@ pub fn ambiguous(about: &About<'_>, what: Unclear, possible: &[Recipient]) -> Al
 mod tests {
     use super::*;
 
-    /// An alert's id is made of them: under another, people would be told again.
+    /// Alert ids are made of these words: other words would send the same alerts again.
     #[test]
-    fn the_words_are_what_they_were() {
+    fn the_words_in_ids_never_change() {
         use Unclear::{Bounced, BouncedSoftly, Complained, Listed, Skipped, Unsubscribed};
         let all = [Bounced, BouncedSoftly, Complained, Skipped, Unsubscribed, Listed];
         let words = [

@@ -1,19 +1,20 @@
-//! The links of a text, and whatever a mail program makes one of.
+//! Links in a text, and all text that a mail program may turn into a link.
 //!
-//! Mail programs turn much into links that nobody wrote as one: `evil.example/path`, `EVIL.COM`, `1.2.3.4`. Each has rules of its
-//! own, so this goes by the widest: two words with a dot between them and no space are a host, if the second one begins with two
-//! letters. That also refuses `Node.js` and `end.Next`; `e.g.`, `U.S.`, `9 a.m.` and `3.5 kg` it lets pass.
+//! Mail programs turn much into links that was not written as one: `evil.example/path`, `EVIL.COM`, `1.2.3.4`. Each has
+//! its own rules, so this check uses the widest: two words with a dot and no space between them are a host, if the
+//! second one begins with two letters. This also rejects `Node.js` and `end.Next`; `e.g.`, `U.S.`, `9 a.m.` and `3.5
+//! kg` pass.
 
 use std::collections::BTreeSet;
 
 use super::refusal::{Excerpt, TextFault};
 
-/// Schemes that are one whatever comes after the colon, and those that are one unless a space does. Any other word before a colon
-/// is one where a letter, a digit or a slash follows.
+/// Words that are a scheme before any colon, and words that are one unless a space follows the colon. Any other word
+/// before a colon is a scheme if a letter, a digit or a slash follows.
 const ALWAYS_SCHEMES: [&str; 3] = ["javascript", "vbscript", "mailto"];
 const OPAQUE_SCHEMES: [&str; 8] = ["data", "tel", "sms", "blob", "file", "ftp", "callto", "about"];
 
-/// Checks that a text, folded to ASCII as far as it goes, links to none but these hosts.
+/// Checks that a text, normalized to ASCII as far as possible, has links only to these hosts.
 pub(super) fn check(text: &str, hosts: &BTreeSet<String>) -> Result<(), TextFault> {
     let chars: Vec<char> = text.chars().collect();
     Scan { chars: &chars, hosts }.all()
@@ -29,7 +30,7 @@ impl Scan<'_> {
         self.chars.get(index).copied()
     }
 
-    /// Where the characters that `belongs` accepts end, from `start` on.
+    /// Returns the end of the characters from `start` on that `belongs` accepts.
     fn end_of(&self, start: usize, belongs: impl Fn(char) -> bool) -> usize {
         let rest = self.chars.get(start..).unwrap_or_default();
         start + rest.iter().take_while(|c| belongs(**c)).count()
@@ -39,7 +40,7 @@ impl Scan<'_> {
         self.chars.get(start..end).unwrap_or_default().iter().collect()
     }
 
-    /// What is shown of a fault at a place.
+    /// Returns the part of the text that an error shows.
     fn excerpt(&self, start: usize) -> Excerpt {
         Excerpt::of(&self.between(start, self.end_of(start, |c| !c.is_whitespace())))
     }
@@ -64,7 +65,7 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// A run of characters that a host can have. Where to go on after it.
+    /// Checks a run of host characters. Returns the index at which the scan continues.
     fn run(&self, start: usize) -> Result<usize, TextFault> {
         let end = self.end_of(start, is_host_char);
         if self.at(end) != Some(':') {
@@ -86,7 +87,7 @@ impl Scan<'_> {
         if is_scheme { Err(self.scheme(start)) } else { self.bare(start, end) }
     }
 
-    /// `http:` or `https:`, and its colon.
+    /// Checks a URL with `http:` or `https:`. Returns the index at which the scan continues.
     fn url(&self, start: usize, colon: usize, default_port: &str) -> Result<usize, TextFault> {
         let host_start = colon + 3;
         if (self.at(colon + 1), self.at(colon + 2)) != (Some('/'), Some('/')) {
@@ -104,7 +105,7 @@ impl Scan<'_> {
         }
         if self.at(end) == Some(':') {
             let port_end = self.end_of(end + 1, |c| c.is_ascii_digit());
-            // A colon after the link, or the port that it has anyway.
+            // A colon after the link, or the default port.
             let port = self.between(end + 1, port_end);
             if !(port == default_port || port.is_empty() && self.at(port_end).is_none_or(char::is_whitespace)) {
                 return Err(self.foreign(start));
@@ -119,7 +120,7 @@ impl Scan<'_> {
         if self.at(next).is_none_or(char::is_whitespace) { Ok(next) } else { Err(self.foreign(start)) }
     }
 
-    /// A run without a scheme. Where to go on after it.
+    /// Checks a run without a scheme. Returns the index at which the scan continues.
     fn bare(&self, start: usize, end: usize) -> Result<usize, TextFault> {
         let run = self.between(start, end);
         let host = run.trim_matches('.');
@@ -136,8 +137,8 @@ impl Scan<'_> {
         host.is_ascii() && self.hosts.contains(&host.to_ascii_lowercase())
     }
 
-    /// The path and the query that follow an own host. Only plain characters are taken for them, and only after a slash: elsewhere a
-    /// mail program may end the link and begin a new one.
+    /// Returns the end of the path and query after an allowed host. Only plain characters after a slash belong to them:
+    /// elsewhere a mail program may end the link and begin a new one.
     fn path(&self, start: usize) -> Result<usize, TextFault> {
         if self.at(start) != Some('/') {
             return Ok(start);
@@ -147,8 +148,8 @@ impl Scan<'_> {
     }
 }
 
-/// What can stand in a host: letters, digits, `-`, `_`, `.`, and of what is not ASCII everything but white space and the punctuation
-/// and signs of ordinary prose.
+/// Returns true for characters of a host: letters, digits, `-`, `_` and `.`. Of non-ASCII characters all count, except
+/// white space and the punctuation and signs of ordinary prose.
 fn is_host_char(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -166,19 +167,19 @@ fn is_typographic(c: char) -> bool {
     latin || general || east_asian
 }
 
-/// What may stand directly after a link to end it.
+/// Returns true for characters directly after a link that end it.
 fn closes(c: char) -> bool {
     c.is_whitespace() || is_typographic(c) || ")]}\"',;!?>".contains(c)
 }
 
-/// The scheme that a run before a colon ends with, empty where there is none.
+/// Returns the scheme at the end of a run before a colon, or an empty text.
 fn scheme_at_the_end(run: &str) -> &str {
     let before = run.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
     let scheme = run.strip_prefix(before).unwrap_or_default();
     scheme.trim_start_matches(|c: char| !c.is_ascii_alphabetic())
 }
 
-/// Whether a mail program may take a run for a host.
+/// Returns true if a mail program may read a run as a host.
 fn is_linked(run: &str) -> bool {
     let labels: Vec<&str> = run.split('.').collect();
     let named = labels
@@ -190,7 +191,7 @@ fn is_linked(run: &str) -> bool {
     named || address || www
 }
 
-/// Whether a label can be a top-level domain, or begins with one. Anything that is not ASCII counts as a letter.
+/// Returns true if a label can be a top-level domain, or begin with one. Any non-ASCII character counts as a letter.
 fn begins_with_two_letters(label: &str) -> bool {
     label.chars().take(2).filter(|c| c.is_ascii_alphabetic() || !c.is_ascii()).count() == 2
 }

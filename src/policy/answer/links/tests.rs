@@ -37,7 +37,7 @@ fn ordinary_prose_has_no_links() {
 }
 
 #[test]
-fn a_link_to_an_own_host_may_stand() {
+fn a_link_to_an_own_host_is_allowed() {
     for text in [
         "https://own.example",
         "http://own.example/a/b.html?x=1&y=2#top",
@@ -170,7 +170,7 @@ fn another_scheme_than_http_and_https_is_found() {
 fn a_fault_shows_the_link_and_no_more_than_that() {
     assert_eq!(
         links("go to evil.com/x now").unwrap_err().to_string(),
-        "links to a host that the mail itself does not link to: “evil.com/x”"
+        "links to a host that the email itself does not link to: “evil.com/x”"
     );
     let long = format!("evil.com/{}", "x".repeat(10_000));
     assert!(links(&long).unwrap_err().to_string().chars().count() < 130);

@@ -5,7 +5,7 @@ use super::*;
 mod properties;
 mod texts;
 
-/// What the answers of these tests are checked against.
+/// Limits for the answers in these tests.
 struct Mail {
     tokens: Vec<Token>,
     campaign: Campaign,
@@ -125,7 +125,7 @@ fn what_is_no_message_is_refused() {
 }
 
 #[test]
-fn a_key_that_stands_twice_is_refused_wherever_it_stands() {
+fn a_duplicate_key_is_refused_anywhere() {
     let call = r#"{"type": "tool_use", "name": "do_nothing", "input": {"reason": "a", "reason": "b"}}"#;
     for body in [
         format!(r#"{{"type": "message", "stop_reason": "tool_use", "content": [{call}]}}"#),
@@ -137,7 +137,7 @@ fn a_key_that_stands_twice_is_refused_wherever_it_stands() {
 }
 
 #[test]
-fn an_answer_that_stopped_for_another_reason_is_refused_though_it_has_a_call() {
+fn an_answer_that_stopped_for_another_reason_is_refused() {
     let content = json!([tool_use("do_nothing", &json!({ "reason": "So." }))]);
     let stopped = |reason| Mail::new().check(&message(reason, &content)).unwrap_err();
     assert_eq!(stopped("max_tokens"), Refusal::CutOff);

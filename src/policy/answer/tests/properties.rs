@@ -1,20 +1,21 @@
-//! Whatever comes, nothing panics, and what is accepted keeps to every bound, as a second and simpler look at it has it.
+//! Properties for any input: nothing panics, and an accepted answer is within every limit, by a second and simpler
+//! check.
 
 use proptest::prelude::*;
 
 use self::second_look::{is_harmless, names_none_of};
 use super::*;
 
-/// The fuzzers', who can't see what is only there for tests.
+/// The fuzzers' module, because fuzz targets can't see test code.
 #[path = "../../../../fuzz/bodies/second_look.rs"]
 mod second_look;
 
-/// Whether a text keeps to the rules: one that may not name a recipient's token.
+/// Returns true if a text follows the rules and names no recipient token.
 fn keeps(text: &str, most: usize, lines: bool) -> bool {
     names_none_of(text, &["r1", "r2"]) && may_be_a_reason(text, most, lines)
 }
 
-/// The same for a text that may.
+/// Returns true if a text follows the rules. It may name a recipient token.
 fn may_be_a_reason(text: &str, most: usize, lines: bool) -> bool {
     let mail = Mail::new();
     let hosts: Vec<&str> = mail.hosts.iter().map(String::as_str).collect();
@@ -37,7 +38,7 @@ fn holds(choice: &Choice) -> bool {
         }
 }
 
-/// Texts that are likely to be nearly a link, an address or a tag.
+/// Texts that almost are a link, an address or a tag.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         8 => prop::sample::select(vec![
@@ -70,7 +71,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Reads the body in every way there is, and says whether what was accepted, if anything was, keeps to the bounds.
+/// Reads the body in every way, and returns true if an accepted answer is within the limits.
 fn sound(body: &[u8]) -> bool {
     let _ = usage(body);
     let shown = shown(body);
@@ -99,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn any_json_where_a_call_is_expected_is_judged_soundly(content in json_value(), input in json_value()) {
+    fn any_json_in_place_of_a_call_is_checked_soundly(content in json_value(), input in json_value()) {
         prop_assert!(sound(&message("tool_use", &content)));
         prop_assert!(sound(&message("tool_use", &json!([tool_use("do_nothing", &input)]))));
         prop_assert!(sound(content.to_string().as_bytes()));

@@ -1,4 +1,4 @@
-//! The texts of an answer, what it cost, what is shown of it, and the tools.
+//! Tests of an answer's texts, its usage, its excerpt in receipts, and the tools.
 
 use super::*;
 
@@ -158,7 +158,7 @@ fn an_excerpt_is_short_and_all_of_it_can_be_seen() {
     assert_eq!(Excerpt::of(&"x".repeat(61)).as_str(), format!("{}…", "x".repeat(59)));
     assert_eq!(
         refused(&with("to", json!("ann\u{202E}@example.com"))).to_string(),
-        "“ann@example.com” is none of the recipients that were offered"
+        "“ann@example.com” is not one of the offered recipients"
     );
     assert_eq!(
         refused(&with("subject", json!("x".repeat(151)))).to_string(),
@@ -167,7 +167,7 @@ fn an_excerpt_is_short_and_all_of_it_can_be_seen() {
 }
 
 #[test]
-fn usage_is_read_unless_a_number_in_it_can_not_be_one_of_tokens() {
+fn usage_with_an_impossible_number_of_tokens_is_not_read() {
     let of = |usage: &str| usage_of(&format!(r#"{{"type": "message", "usage": {usage}}}"#));
     let full = r#"{"input_tokens": 5, "output_tokens": 6, "cache_creation_input_tokens": 7, "cache_read_input_tokens": null, "x": {}}"#;
     assert_eq!(
@@ -189,7 +189,7 @@ fn usage_of(body: &str) -> Option<Usage> {
 }
 
 #[test]
-fn a_receipt_shows_the_calls_else_the_text_else_what_came() {
+fn a_receipt_shows_the_calls_or_the_text_or_the_body() {
     let call = tool_use("do_nothing", &json!({ "reason": "So." }));
     let text = json!({ "type": "text", "text": "I \u{202E}think" });
     assert_eq!(shown(&message("tool_use", &json!([text, call]))), r#"{"input":{"reason":"So."},"name":"do_nothing"}"#);
@@ -202,7 +202,7 @@ fn a_receipt_shows_the_calls_else_the_text_else_what_came() {
 }
 
 #[test]
-fn every_tool_is_strict_and_has_only_what_a_strict_schema_may_have() {
+fn every_tool_is_strict_and_fits_a_strict_schema() {
     let offered = tools(&[Token::nth(0), Token::nth(1)]);
     let names: Vec<&str> = offered.as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["schedule_followup", "log_engagement", "hand_to_human", "do_nothing"]);

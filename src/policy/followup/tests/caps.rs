@@ -1,4 +1,4 @@
-//! How many follow-ups there are, in whatever order they are proposed.
+//! Caps on the number of follow-ups, proposed in any order.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ fn taken(at: UnixMillis, email: &str) -> Taken {
     Taken { at, email_id: email.to_owned(), id: format!("followup of {email}") }
 }
 
-/// The guards that refuse a follow-up of `email`.
+/// Returns the guards that refuse a follow-up of `email`.
 fn refusing(before: &[Taken], email: &str, at: UnixMillis) -> Vec<Guard> {
     let answers = super::caps(before, email, &format!("followup of {email}"), at, &FollowupPolicy::default());
     let guards: Vec<Guard> = answers.iter().map(|answer| answer.guard).collect();

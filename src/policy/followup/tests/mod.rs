@@ -45,7 +45,7 @@ fn every_guard_is_written_by_its_name() {
 }
 
 #[test]
-fn nobody_is_written_to_when_switched_off_suppressed_or_paused() {
+fn nothing_is_sent_when_switched_off_suppressed_or_paused() {
     assert_eq!(mode(FollowupMode::Off).ruling, Ruling::Refused);
     assert_eq!(mode(FollowupMode::Propose).ruling, Ruling::Passed);
     assert_eq!(suppressed(&[]).ruling, Ruling::Passed);
@@ -62,7 +62,7 @@ fn nobody_is_written_to_when_switched_off_suppressed_or_paused() {
 }
 
 #[test]
-fn an_opt_out_click_stands_against_followups_until_it_ends() {
+fn an_opt_out_click_blocks_followups_until_it_expires() {
     assert_eq!(opt_out_click(None, NOW).ruling, Ruling::Passed);
     assert_eq!(opt_out_click(Some(NOW), NOW).ruling, Ruling::Passed);
     let refused = opt_out_click(Some(UnixMillis(NOW.0 + 1)), NOW);
@@ -98,7 +98,7 @@ fn campaigns_are_allowed_by_their_names_or_all_of_them() {
     assert!(!AllowedCampaigns::default().allows(&launch));
 }
 
-/// What is decided, unless the change to it forbids that.
+/// The result for an eligible event after `change`.
 fn decided(change: impl FnOnce(&mut Decidable<'_>)) -> Result<Vec<Answer>, NeverDecided> {
     let launch = Campaign::new("launch").unwrap();
     let allowed = AllowedCampaigns::parse("launch");
@@ -124,7 +124,7 @@ fn what_may_be_decided_says_which_guards_it_passed() {
 }
 
 #[test]
-fn old_events_old_emails_followups_and_campaigns_not_on_the_list_are_never_decided_about() {
+fn no_decision_is_made_about_an_ineligible_event() {
     let event = |at| decided(|facts| facts.event_at = at).map(drop);
     assert_eq!(event(ago(48 * HOUR)), Ok(()));
     assert_eq!(event(ago(48 * HOUR + 1)), Err(NeverDecided::EventTooOld));

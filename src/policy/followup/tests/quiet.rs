@@ -1,4 +1,4 @@
-//! Never at night, in any zone, also when the clocks change.
+//! Quiet hours in any zone, also when the clocks change.
 
 use proptest::prelude::*;
 
@@ -24,14 +24,14 @@ fn at(text: &str) -> UnixMillis {
     UnixMillis::parse(text).unwrap()
 }
 
-/// The moment, as text, and the ruling.
+/// Returns the time as text, and the ruling.
 fn moved(now: &str, hours: f64, zone: &str, policy: &FollowupPolicy) -> (String, Ruling) {
     let (moment, answer) = not_before(at(now), hours, &Zone::parse(zone).unwrap(), policy);
     assert_eq!(answer.guard, Guard::QuietHours);
     (moment.to_text(), answer.ruling)
 }
 
-/// The hour that the clocks of a zone show.
+/// Returns the local hour of a zone.
 fn shown(moment: UnixMillis, zone: &str) -> u8 {
     let moment = jiff::Timestamp::from_millisecond(moment.0).unwrap();
     let zone = match zone {
@@ -74,7 +74,7 @@ fn the_day_is_left_alone_and_the_night_is_moved_to_its_end() {
 }
 
 #[test]
-fn quiet_hours_may_begin_after_midnight_end_at_it_or_not_be_there() {
+fn quiet_hours_may_begin_or_end_at_midnight_or_be_off() {
     let now = "2026-11-23T12:30:00Z";
     for (from, until, moment) in [
         (13, 17, "2026-11-23T17:00:00.000Z"),
@@ -94,13 +94,13 @@ fn quiet_hours_may_begin_after_midnight_end_at_it_or_not_be_there() {
 }
 
 #[test]
-fn an_only_hour_that_the_clocks_skip_is_waited_for_until_the_next_day() {
+fn if_the_only_free_hour_is_skipped_the_next_day_is_used() {
     let (moment, ruling) = moved("2027-03-27T02:00:00Z", 1.0, "Europe/Berlin", &policy(3, 2));
     assert_eq!((moment.as_str(), ruling), ("2027-03-29T00:00:00.000Z", Ruling::Moved));
 }
 
 #[test]
-fn a_delay_out_of_range_and_a_moment_beyond_the_calendar_are_refused() {
+fn an_impossible_delay_or_time_is_refused() {
     let night = FollowupPolicy::default();
     for hours in [-1.0, 168.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX] {
         assert_eq!(moved("2026-11-23T13:30:00Z", hours, "UTC", &night).1, Ruling::Refused, "{hours}");
@@ -127,7 +127,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn no_followup_is_for_a_quiet_hour_or_later_than_the_longest_delay_and_a_day(
+    fn a_followup_is_never_in_quiet_hours_or_too_late(
         zone in prop::sample::select(ZONES.to_vec()), minutes in 0_i64..3 * 366 * 24 * 60, millis in 0_i64..60_000,
         hours in 1.0..=168.0_f64, from in 0_u8..=24, loud in 2_u8..=24,
     ) {

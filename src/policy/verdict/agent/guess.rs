@@ -1,9 +1,10 @@
-//! A guess about agents that Crawlerdex does not have: programs and bots name themselves, and most name no browser's engine.
+//! Guess about agents that Crawlerdex does not list: programs and bots name themselves, and most name no browser
+//! engine.
 //!
-//! Words are compared whole, by how they begin or end. Phones are named by their makers, "M bot 60" or "CUBOT SPIDER", and stand in
-//! the agent by those names; so where it names Android, only a product with a version (`somebot/1.0`) is a program's name.
+//! Words are compared as a whole, by beginning or end. Some phones have names like "M bot 60" or "CUBOT SPIDER" in
+//! their agents. So if an agent names Android, only a product with a version (`somebot/1.0`) is a program's name.
 
-/// What browsers' engines are called, and browsers that name none.
+/// Names of browser engines, and of browsers that name no engine.
 const ENGINES: &[&str] = &[
     "gecko",
     "webkit",
@@ -20,7 +21,7 @@ const ENGINES: &[&str] = &[
     "netsurf",
 ];
 
-/// How names of programs end, but for digits.
+/// Endings of programs' names, without digits.
 const ENDS: &[&str] = &[
     "bot",
     "bots",
@@ -39,10 +40,11 @@ const ENDS: &[&str] = &[
     "ptst",
 ];
 
-/// How names of programs begin.
+/// Beginnings of programs' names.
 const BEGINNINGS: &[&str] = &["crawl", "feed"];
 
-/// Whether an agent, in lower case, seems to be a program's or a bot's. `is_mail_program`: it needs no engine to be a person's.
+/// Returns true if an agent, in lower case, seems to be a program or a bot. `is_mail_program`: a person's agent without
+/// an engine.
 pub(super) fn is_program(agent: &str, is_mail_program: bool) -> bool {
     let has_an_engine = is_mail_program || ENGINES.iter().any(|engine| agent.contains(engine));
     !has_an_engine || has_a_link(agent) || has_an_address(agent) || names_a_program(agent)
@@ -52,14 +54,14 @@ fn has_a_link(agent: &str) -> bool {
     ["http://", "https://"].iter().any(|scheme| agent.contains(scheme))
 }
 
-/// Whether an agent holds an e-mail address, as bots' do. `ios@3.1` is a version.
+/// Returns true if an agent has an email address, as bots have. `ios@3.1` is a version.
 fn has_an_address(agent: &str) -> bool {
     let ends = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
     agent.match_indices('@').any(|(at, _)| {
         let (before, after) = agent.split_at(at);
         let domain = after.get(1..).unwrap_or_default();
         let end = domain.find(ends).unwrap_or(domain.len());
-        // Whatever goes on with another sign, such as an underscore, is no domain.
+        // A domain does not continue with another sign such as an underscore.
         let goes_on = domain.get(end..).and_then(|rest| rest.chars().next()).is_some_and(|c| matches!(c, '_' | '@'));
         let top = domain.get(..end).unwrap_or_default().trim_end_matches('.').rsplit_once('.').map(|(_, top)| top);
         before.ends_with(|c: char| c.is_ascii_alphanumeric())

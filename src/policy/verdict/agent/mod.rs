@@ -1,40 +1,42 @@
-//! What kind of thing a user agent says that it is.
+//! Classification of user agents.
 //!
-//! The agent's own text is whatever a stranger sends. A [`Class`] has a fixed text, so it can be shown where the agent's must not.
+//! The agent's own text is external and untrusted. A [`Class`] has a fixed text, so it can be shown where the agent
+//! must not be.
 
 use strum::{IntoStaticStr, VariantArray};
 
 mod guess;
 
-/// What a user agent says that it is. Nothing stops a machine from saying that it is a browser.
+/// Class of a user agent. A machine may claim to be a browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
 pub enum Class {
-    /// A browser, or an app's own, on a phone.
+    /// A browser, or an app's own browser, on a phone.
     #[strum(serialize = "browser on a phone")]
     Phone,
-    /// A browser on a tablet. An iPad mostly says that it is a Mac.
+    /// A browser on a tablet. An iPad mostly claims to be a Mac.
     #[strum(serialize = "browser on a tablet")]
     Tablet,
     /// A browser on a computer.
     #[strum(serialize = "browser on a computer")]
     Desktop,
-    /// A browser on something else.
+    /// A browser on another device.
     #[strum(serialize = "browser")]
     Browser,
-    /// Outlook, Thunderbird, Apple Mail and so on, which show the images themselves.
+    /// Outlook, Thunderbird, Apple Mail and so on, which display images themselves.
     #[strum(serialize = "mail program")]
     MailProgram,
-    /// Google's image proxy, which fetches when a person looks (<https://www.scientiamobile.com/what-is-google-image-proxy/>).
+    /// Google's image proxy, which fetches when a person looks
+    /// (<https://www.scientiamobile.com/what-is-google-image-proxy/>).
     #[strum(serialize = "Google's image proxy")]
     GoogleProxy,
-    /// Gmail fetching before anybody looks, where the recipient has it open
+    /// Gmail's prefetch before a person looks, if the recipient has Gmail open
     /// (<https://messagebird.com/blog/gmail-prefetching-images>).
     #[strum(serialize = "Gmail's prefetch")]
     GmailPrefetch,
     /// Yahoo's image proxy, which fetches when a person looks.
     #[strum(serialize = "Yahoo's image proxy")]
     YahooProxy,
-    /// Apple's Mail Privacy Protection, which fetches every mail's images, read or not
+    /// Apple's Mail Privacy Protection, which fetches the images of every email, read or not
     /// (<https://help.socketlabs.com/docs/identifying-apple-mpp-opens-in-notification-api-events>).
     #[strum(serialize = "Apple's privacy proxy")]
     AppleProxy,
@@ -47,15 +49,15 @@ pub enum Class {
 }
 
 impl Class {
-    /// Every class.
+    /// All classes.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The class in words.
+    /// Returns the class as text.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Whether it is a mail provider's machine, which fetches images and never follows a link.
+    /// Returns true for a mail provider's machine, which fetches images and never follows a link.
     pub const fn is_proxy(self) -> bool {
         matches!(self, Self::GoogleProxy | Self::GmailPrefetch | Self::YahooProxy | Self::AppleProxy)
     }
@@ -66,8 +68,8 @@ const GMAIL_PREFETCH: &str = "edge/12.246 mozilla/5.0";
 const YAHOO_PROXY: &str = "yahoomailproxy";
 const APPLE_PROXY: &str = "mozilla/5.0";
 
-/// Scanners of mail that name themselves. Of these Crawlerdex has one, Barracuda Sentinel, and they can't be guessed where they name
-/// a browser's engine too.
+/// Email scanners that name themselves. Crawlerdex lists only one of them, Barracuda Sentinel. Those that also name a
+/// browser engine can't be guessed.
 const SCANNERS: &[&str] = &[
     "barracuda",
     "mimecast",
@@ -84,7 +86,7 @@ const SCANNERS: &[&str] = &[
     "ironport",
 ];
 
-/// Patterns of Crawlerdex that people's agents hold too, so that they say nothing. The tests have an agent for each.
+/// Patterns of Crawlerdex that people's agents have too, so they prove nothing. The tests have an agent for each.
 const SAY_NOTHING: &[&str] = &[
     // Browsers, and apps that show pages.
     "Blackboard",
@@ -97,7 +99,7 @@ const SAY_NOTHING: &[&str] = &[
     "Viber",
     "WhatsApp",
     "coccoc",
-    // What was added to Internet Explorer.
+    // Extensions of Internet Explorer.
     "MDDS",
     "PeoplePal",
     "QQDownload",
@@ -108,7 +110,7 @@ const SAY_NOTHING: &[&str] = &[
     "Sonic",
 ];
 
-/// Mail programs, of which Crawlerdex has some as programs, and of which some name no browser's engine.
+/// Mail programs. Crawlerdex lists some of them as programs, and some name no browser engine.
 const MAIL_PROGRAMS: &[&str] = &[
     "ms-office",
     "msoffice",
@@ -135,10 +137,10 @@ const MAIL_PROGRAMS: &[&str] = &[
     "the bat!",
 ];
 
-/// The longest agent that is looked at, in bytes. The longest of 19,897 browsers' has 359.
+/// Maximum length of an agent that is examined, in bytes. The longest of 19,897 browser agents has 359.
 const LONGEST: usize = 480;
 
-/// What a user agent says that it is.
+/// Returns the class of a user agent.
 pub fn class(agent: Option<&str>) -> Class {
     let written = agent.unwrap_or_default().trim();
     let agent = written.to_lowercase();
@@ -172,20 +174,21 @@ pub fn class(agent: Option<&str>) -> Class {
     if is_mail_program { Class::MailProgram } else { device(&agent) }
 }
 
-/// Loads Crawlerdex's list, which takes some 35 ms of CPU and 18 MB: better before the first open or click than with it.
+/// Loads Crawlerdex's list, which takes about 35 ms of CPU and 18 MB: better before the first open or click than during
+/// it.
 pub fn load() {
-    // Whatever is looked up first loads it.
+    // The first lookup loads the list.
     let _ = iscrawl::crawler_info("");
 }
 
-/// Whether Crawlerdex has the agent, whose case matters to it.
+/// Returns true if Crawlerdex lists the agent. Case matters.
 fn is_listed(agent: &str) -> bool {
     iscrawl::crawler_info(agent)
         .is_some_and(|info| !SAY_NOTHING.contains(&info.pattern.as_str()) && begins_a_word(&info.pattern, agent))
 }
 
-/// Whether a pattern stands in the agent where a word begins: `Mail/` says nothing of `BlueMail/`. A pattern that is more than a text
-/// is taken to do so.
+/// Returns true if a pattern begins at the beginning of a word in the agent: `Mail/` does not match `BlueMail/`. A
+/// regular expression always returns true.
 fn begins_a_word(pattern: &str, agent: &str) -> bool {
     let plain = pattern.replace('\\', "");
     if plain.contains(['.', '^', '$', '*', '+', '?', '{', '}', '[', ']', '|', '(', ')']) {
@@ -199,7 +202,7 @@ fn begins_a_word(pattern: &str, agent: &str) -> bool {
     })
 }
 
-/// Apple Mail shows a mail in WebKit and says so, but not that it is Safari.
+/// Returns true for Apple Mail, which displays emails in WebKit and says so, but does not name Safari.
 fn is_apple_mail(agent: &str) -> bool {
     let apple = ["macintosh", "iphone", "ipad"].iter().any(|device| agent.contains(device));
     let Some((_, rest)) = agent.split_once("(khtml, like gecko)") else { return false };

@@ -76,9 +76,9 @@ fn an_agent_has_the_class_that_its_sender_has() {
     assert_eq!(class(None), Class::Unknown);
 }
 
-/// Each with the pattern that Crawlerdex has for it.
+/// Each agent with its pattern in Crawlerdex.
 #[test]
-fn crawlerdex_knows_programs_that_name_a_browsers_engine() {
+fn crawlerdex_lists_programs_that_name_a_browser_engine() {
     for (pattern, agent) in [
         (
             "GTmetrix",
@@ -117,7 +117,7 @@ fn programs_that_crawlerdex_doesnt_have_are_guessed() {
         "some-unknown-tool/1.0",
         "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; Kimi-User/1.0; +https://www.kimi.com/policies/kimi-crawlers",
         "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/144.0.0.0 Safari/537.36 ProxyChecker/2.0",
-        // Crawlerdex's pattern for these says nothing in a browser's agent.
+        // Crawlerdex's pattern for these proves nothing in a browser's agent.
         "WhatsApp/2.23.20.0 A",
         "Sogou web spider/4.0(+http://www.sogou.com/docs/help/webmasters.htm#07)",
     ] {
@@ -126,7 +126,7 @@ fn programs_that_crawlerdex_doesnt_have_are_guessed() {
 }
 
 #[test]
-fn people_whose_agents_crawlerdex_has_are_no_programs() {
+fn peoples_agents_that_crawlerdex_lists_are_not_programs() {
     let mut patterns = Vec::new();
     for agent in [
         "Mozilla/5.0 (iPhone; CPU iPhone OS 14_7_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Safari/605.1 Blackboard/6.9",

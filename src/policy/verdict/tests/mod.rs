@@ -64,7 +64,7 @@ fn sooner_than_two_seconds_after_delivery_it_was_a_machine() {
 }
 
 #[test]
-fn googles_and_yahoos_proxies_fetch_for_a_person_from_ten_seconds_on() {
+fn googles_and_yahoos_proxies_are_human_from_ten_seconds_on() {
     for agent in [GOOGLE, YAHOO] {
         for (at, expected) in
             [(-1, Verdict::Unsure), (0, Verdict::Unsure), (9_999, Verdict::Unsure), (10_000, Verdict::Human)]
@@ -75,10 +75,10 @@ fn googles_and_yahoos_proxies_fetch_for_a_person_from_ten_seconds_on() {
 }
 
 #[test]
-fn links_within_a_second_are_a_burst_and_each_of_its_clicks_is_the_machines() {
+fn all_clicks_on_links_within_a_second_are_a_machines_burst() {
     let (first, second, third) = (click(1, 60_000, "a"), click(2, 61_000, "b"), click(3, 62_001, "c"));
     let all = [first.clone(), second.clone(), third.clone()];
-    // The third is no part of the burst, but the third link of a scan.
+    // The third is not part of the burst, but the third link of a scan.
     assert_eq!(all.each_ref().map(|this| verdict(this, &all)), [Verdict::Machine; 3]);
     let later = Seen { link: Some("b".to_owned()), ..third.clone() };
     assert_eq!(verdict(&later, &[first.clone(), second.clone(), later.clone()]), Verdict::Unsure);
@@ -88,7 +88,7 @@ fn links_within_a_second_are_a_burst_and_each_of_its_clicks_is_the_machines() {
 }
 
 #[test]
-fn one_link_clicked_again_is_no_burst_nor_is_a_message_that_comes_twice() {
+fn neither_a_repeated_click_nor_a_repeated_webhook_is_a_burst() {
     let (first, again) = (click(1, 60_000, "a"), click(2, 60_100, "a"));
     assert_eq!(verdict(&again, &[first.clone(), again.clone()]), Verdict::Human);
     let other_text = Seen { link: Some("b".to_owned()), ..first.clone() };
@@ -96,7 +96,7 @@ fn one_link_clicked_again_is_no_burst_nor_is_a_message_that_comes_twice() {
 }
 
 #[test]
-fn an_open_around_a_burst_or_just_after_it_is_the_machines() {
+fn an_open_during_or_just_after_a_burst_is_a_machines() {
     let burst = [click(1, 60_000, "a"), click(2, 60_800, "b")];
     for (at, expected) in [
         (59_799, Verdict::Unsure),
@@ -122,7 +122,7 @@ fn a_proxys_agent_on_a_click_excuses_no_machine() {
 }
 
 #[test]
-fn clicks_say_more_than_opens_and_later_ones_and_those_of_a_known_reader_more_still() {
+fn clicks_score_higher_than_opens_and_later_ones_higher_still() {
     let score = |this: &Seen, seen: &[Seen]| judged(this, seen).score;
     assert!(score(&click(1, 5_000, "a"), &[]) > score(&open(1, 5_000, PHONE), &[]));
     assert!(score(&click(1, 600_000, "a"), &[]) > score(&click(1, 5_000, "a"), &[]));
@@ -181,7 +181,7 @@ proptest! {
     #[test]
     fn all_verdicts_at_once_are_those_one_by_one(history in any_history()) {
         let policy = VerdictPolicy::default();
-        // Should one message say two things, it is judged as the one that counts.
+        // If one webhook has two contents, the same one counts as in the code.
         let mut seen: Vec<&Seen> = history.seen.iter().collect();
         seen.sort();
         seen.dedup_by_key(|seen| &seen.message);

@@ -1,11 +1,11 @@
-//! A scanner that takes its time, and a reader who does.
+//! A slow scanner, and a slow reader.
 
 use super::*;
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 
-/// Clicks on links of their own, at these times.
+/// Clicks on different links at these times.
 fn clicks(times: &[i64]) -> Vec<Seen> {
     (1..).zip(times).map(|(message, at)| click(message, *at, &format!("https://shop.example/{message}"))).collect()
 }
@@ -65,7 +65,7 @@ fn the_limits_of_a_scan_are_two_and_ten_minutes() {
 }
 
 #[test]
-fn what_comes_later_from_a_scanners_address_is_unsure() {
+fn later_clicks_from_a_scanners_address_are_unsure() {
     let all = clicks(&[MINUTE, 2 * MINUTE, 3 * MINUTE]);
     assert_eq!(verdict(&click(8, 60 * MINUTE, "a"), &all), Verdict::Unsure);
     assert_eq!(verdict(&open(8, 2 * MINUTE, COMPUTER), &all), Verdict::Unsure);

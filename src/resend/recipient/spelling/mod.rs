@@ -1,8 +1,9 @@
-//! How an address is spelled: one key for every way of writing it.
+//! Normalization of addresses: one key for every spelling.
 //!
-//! The rule is in `docs/reading-the-list.md`, and in three more languages in `docs/spelling/`. `tests/spellings.json` drives the tests
-//! of all four, because a program in one of them reads what another has written. No library decides what a domain is: they do not
-//! agree with each other. Nothing is looked up and nothing is guessed: what is no address has no key, and no key means: do not send.
+//! The rule is described in `docs/reading-the-list.md`, and implemented in three more languages in `docs/spelling/`.
+//! `tests/spellings.json` drives the tests of all four, because a program in one language reads keys that another has
+//! written. No library decides what a valid domain is, because libraries disagree. Nothing is looked up or guessed. An
+//! invalid address has no key, and without a key no email is sent.
 
 use std::borrow::Cow;
 
@@ -11,17 +12,17 @@ use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
 use idna::punycode;
 
-/// The longest text that is read as an address, in bytes.
+/// Maximum length of a text that is read as an address, in bytes.
 const MAX_TEXT: usize = 4096;
 
-/// The longest key, in bytes: what SMTP can carry, 64 octets before the `@` and 255 after it
+/// Maximum length of a key, in bytes. SMTP allows 64 octets before the `@` and 255 after it
 /// (<https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1>).
 const MAX_KEY: usize = 64 + 1 + 255;
 
-/// What a local part has only in quotes.
+/// Characters that a local part may have only in quotes.
 const QUOTED_ONLY: &str = " ()<>[]:;@\\,\"";
 
-/// What no domain has.
+/// Characters that a domain never has.
 const NOT_IN_DOMAINS: &str = " ()<>;@\\,\"'";
 
 /// Zero-width non-joiner and joiner.
@@ -29,7 +30,7 @@ const JOINERS: [char; 2] = ['\u{200C}', '\u{200D}'];
 
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfkc();
 
-/// The key of an address. `None` if the text is no address.
+/// Returns the key of an address, or `None` if the text is not an address.
 pub(super) fn key(text: &str) -> Option<String> {
     if text.len() > MAX_TEXT {
         return None;
@@ -37,7 +38,7 @@ pub(super) fn key(text: &str) -> Option<String> {
     plain_key(text).or_else(|| key_of_folded(&fold(text)))
 }
 
-/// The key of an address as nearly all are written. `None` where the whole rule has to be asked.
+/// Returns the key of an address in the common form, or `None` if the full rule is needed.
 fn plain_key(text: &str) -> Option<String> {
     let (local, domain) = text.split_once('@')?;
     let may_be_in_local = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-./=?^_`{|}~".contains(&byte);
@@ -48,7 +49,7 @@ fn plain_key(text: &str) -> Option<String> {
     is_plain.then(|| text.to_ascii_lowercase())
 }
 
-/// The key of an address in a folded text.
+/// Returns the key of an address in a folded text.
 fn key_of_folded(text: &str) -> Option<String> {
     let text = without_comments(text);
     let (local, domain) = without_scheme(in_brackets(&text)).rsplit_once('@')?;
@@ -57,15 +58,15 @@ fn key_of_folded(text: &str) -> Option<String> {
     (key.len() <= MAX_KEY).then_some(key)
 }
 
-/// A text in lower case and NFKC, without what can't be seen, with every white space a blank. In it, what separates and encloses
-/// addresses is ASCII.
+/// Returns a text in lower case and NFKC, without invisible characters, and with all white space as blanks. All
+/// characters that separate or enclose addresses become ASCII.
 pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.chars().map(|c| blank_or(c).to_ascii_lowercase()).collect();
     }
     let invisible = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     let visible: String = text.chars().filter(|c| JOINERS.contains(c) || !invisible.contains(*c)).collect();
-    // What `to_lowercase` makes of a capital sigma depends on the letters around it, and on the language that it is written in.
+    // `to_lowercase` of a capital sigma depends on the letters around it.
     let lower = NFKC.normalize(&visible).replace('Σ', "σ").to_lowercase();
     let mut folded = String::with_capacity(lower.len());
     let mut is_after_ascii = true;
@@ -80,12 +81,12 @@ pub fn fold(text: &str) -> String {
     folded
 }
 
-/// A blank for the white space that NFKC leaves as it is.
+/// Returns a blank for white space that NFKC leaves unchanged.
 fn blank_or(c: char) -> char {
     if matches!(c, '\t'..='\r' | '\u{85}' | '\u{1680}' | '\u{2028}' | '\u{2029}') { ' ' } else { c }
 }
 
-/// The text with a blank in the place of each comment (<https://www.rfc-editor.org/rfc/rfc5322#section-3.2.2>).
+/// Returns the text with each comment replaced by a blank (<https://www.rfc-editor.org/rfc/rfc5322#section-3.2.2>).
 fn without_comments(text: &str) -> Cow<'_, str> {
     if !text.contains('(') {
         return Cow::Borrowed(text);
@@ -109,13 +110,13 @@ fn without_comments(text: &str) -> Cow<'_, str> {
     Cow::Owned(left)
 }
 
-/// What the last `<` that is closed encloses, up to the next `>`; else all of it.
+/// Returns the text between the last closed `<` and the next `>`, or else the whole text.
 fn in_brackets(text: &str) -> &str {
     let opened = text.rsplit_once('>').and_then(|(before, _)| before.rsplit_once('<'));
     opened.map_or(text, |(_, inside)| inside.split_once('>').map_or(inside, |(inside, _)| inside))
 }
 
-/// What a link to an address is about (<https://www.rfc-editor.org/rfc/rfc6068>).
+/// Returns the address of a `mailto:` link (<https://www.rfc-editor.org/rfc/rfc6068>).
 fn without_scheme(text: &str) -> &str {
     match text.trim_start_matches(' ').strip_prefix("mailto:") {
         Some(link) => link.split_once('?').map_or(link, |(address, _)| address),
@@ -136,7 +137,7 @@ fn local_part(written: &str) -> Option<String> {
     }
 }
 
-/// A local part, or what comes before a domain, with the letters that are one letter to its readers.
+/// Returns a local part, or the text before a domain, with equivalent letters unified.
 pub(super) fn folded_local(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
@@ -148,7 +149,7 @@ fn needs_quotes(local: &str) -> bool {
     local == "*" || local.contains(|c| QUOTED_ONLY.contains(c))
 }
 
-/// Whether a character is none: a control, or what is left of bytes that were no text.
+/// Returns true for control characters, and for the replacement of invalid bytes.
 fn is_no_text(c: char) -> bool {
     c.is_control() || c == char::REPLACEMENT_CHARACTER
 }
@@ -168,7 +169,8 @@ fn domain_part(written: &str) -> Option<String> {
     Some(labels?.join("."))
 }
 
-/// A label in the form that the DNS has (<https://www.rfc-editor.org/rfc/rfc3492>). What is there in that form already, stays.
+/// Returns a label in its DNS form (<https://www.rfc-editor.org/rfc/rfc3492>). A label already in that form stays the
+/// same.
 fn label(written: &str) -> Option<String> {
     let label = NFKC.normalize(written);
     let label = if label.is_ascii() || label.starts_with(ENCODED) {
@@ -179,18 +181,19 @@ fn label(written: &str) -> Option<String> {
     (!label.is_ascii() || is_ascii_label(&label)).then_some(label)
 }
 
-/// What an encoded label begins with.
+/// Prefix of an encoded label.
 const ENCODED: &str = "xn--";
 
 fn is_ascii_label(label: &str) -> bool {
     label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// The domain of a key as people read it: `bücher.example` of `xn--bcher-kva.example`. `None` where it has no other form.
+/// Returns the readable form of a key's domain: `bücher.example` for `xn--bcher-kva.example`. Returns `None` if there
+/// is no other form.
 pub(super) fn readable_domain(domain: &str) -> Option<String> {
     let decoded = |label: &str| {
         let decoded = label.strip_prefix(ENCODED).and_then(punycode::decode_to_string)?;
-        // Only what is spelled so again: other Punycode is nobody's way of writing this domain.
+        // Only Punycode that encodes back to the same label is a spelling of this domain.
         (domain_part(&fold(&decoded)).as_deref() == Some(label)).then_some(decoded)
     };
     let labels = domain.split('.').map(|label| decoded(label).map_or(Cow::Borrowed(label), Cow::Owned));

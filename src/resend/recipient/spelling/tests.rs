@@ -1,4 +1,4 @@
-//! The table of spellings, and what must hold of any text.
+//! The table of spellings, and properties of any text.
 
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -40,7 +40,7 @@ fn spellings_beside_the_table_have_one_key_too() {
     ] {
         assert_eq!(key(written).as_deref(), expected, "{written:?}");
     }
-    assert_eq!(key(&format!("{}<ann@example.com>", " ".repeat(4096))), None, "longer than what is read");
+    assert_eq!(key(&format!("{}<ann@example.com>", " ".repeat(4096))), None, "longer than the limit");
     assert_eq!(key(&format!("{}<ann@example.com>", " ".repeat(4000))).as_deref(), Some("ann@example.com"));
 }
 
@@ -52,7 +52,7 @@ fn a_domain_has_the_form_that_people_read() {
     }
 }
 
-/// Texts in which what the rule treats in a way of its own is as likely as anything else.
+/// Texts in which characters with special rules are as likely as all others.
 fn texts() -> impl Strategy<Value = String> {
     let odd = prop_oneof![
         "[a-zA-Z0-9]{1,3}",
@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn a_plain_address_has_the_key_that_the_whole_rule_gives(
+    fn a_plain_address_has_the_key_of_the_full_rule(
         text in prop_oneof![texts(), "[!-~]{0,12}@[!-~]{0,12}", "[a-zA-Z*'+.]{0,4}@[a-zA-Z0-9_.-]{0,8}"],
     ) {
         if let Some(plain) = plain_key(&text) {
@@ -99,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn any_domain_of_a_key_is_found_again_in_its_readable_form(domain in texts()) {
+    fn the_readable_form_of_a_domain_gives_the_same_key(domain in texts()) {
         if let Some(first) = key(&format!("ann@{domain}")) {
             let domain = first.trim_start_matches("ann@");
             if let Some(readable) = readable_domain(domain) {

@@ -38,7 +38,7 @@ fn with_raw_delay(delay: &str) -> Behaviour {
 
 #[tokio::test]
 async fn nobody_is_written_to_but_a_recipient_of_the_mail_who_may_be() {
-    let none_of_them = "none of the recipients that were offered";
+    let none_of_them = "not one of the offered recipients";
     let mut cases: Vec<Case> = [
         "mallory@evil.example",
         "ann0@example.com",
@@ -79,9 +79,9 @@ async fn no_delay_is_out_of_bounds() {
     };
     let mut cases: Vec<Case> = [-1e300, -4.0, -0.0, 0.0, 1e-300, 0.99, 168.001, 169.0, 1e6, 1e300, f64::MAX]
         .into_iter()
-        .map(|hours| of(json!(hours), "is not from 1 to 168"))
+        .map(|hours| of(json!(hours), "is not between 1 and 168"))
         .collect();
-    cases.push(of(json!(u64::MAX), "is not from 1 to 168"));
+    cases.push(of(json!(u64::MAX), "is not between 1 and 168"));
     for delay in [json!("soon"), json!("4"), json!("4h"), json!(null), json!(true), json!([4]), json!({ "hours": 4 })] {
         cases.push(of(delay, "must be a number"));
     }
@@ -110,7 +110,7 @@ async fn no_field_is_missing_too_long_or_of_another_type() {
         for field in whole.as_object().unwrap().keys() {
             let mut without = whole.clone();
             without.as_object_mut().unwrap().remove(field);
-            cases.push(case(format!("{name} without {field}"), tool(name, without), Refused("lacks the field")));
+            cases.push(case(format!("{name} without {field}"), tool(name, without), Refused("is missing the field")));
             for other in [json!(null), json!(true), json!([]), json!({}), json!(["r1"]), json!([[[]]])] {
                 let named = format!("{name} with {field}: {other}");
                 cases.push(case(named, with(field, other), Refused("must be a")));
@@ -144,7 +144,7 @@ async fn no_field_is_missing_too_long_or_of_another_type() {
         cases.push(case(
             format!("the subject {subject}"),
             followup(&json!({ "subject": subject })),
-            Refused("stands for a recipient"),
+            Refused("the recipient token"),
         ));
     }
     for interest in ["huge", "HIGH", "", "mallory@evil.example"] {
@@ -152,7 +152,7 @@ async fn no_field_is_missing_too_long_or_of_another_type() {
         cases.push(case(
             format!("the interest {interest:?}"),
             tool("log_engagement", input),
-            Refused("is no interest"),
+            Refused("is not an interest"),
         ));
     }
     for campaign in ["summer", "Spring", "spring ", "", "*", "spring,summer", "mallory@evil.example"] {
@@ -174,20 +174,20 @@ async fn whatever_comes_instead_of_one_tool_call_is_refused() {
     let cases: Vec<(&str, Behaviour, Expected)> = vec![
         ("two calls", content(&[&one, &evil], "tool_use"), Refused("calls 2 tools")),
         ("the same call twice", content(&[&one, &one], "tool_use"), Refused("calls 2 tools")),
-        ("text only", content(&[&said], "end_turn"), Refused("not to call a tool")),
+        ("text only", content(&[&said], "end_turn"), Refused("not for a tool call")),
         ("text only, as a call", content(&[&said], "tool_use"), Refused("calls no tool")),
-        ("nothing", content(&[], "end_turn"), Refused("not to call a tool")),
+        ("nothing", content(&[], "end_turn"), Refused("not for a tool call")),
         ("nothing, as a call", content(&[], "tool_use"), Refused("calls no tool")),
         ("cut off", content(&[&one], "max_tokens"), Refused("cut off")),
         ("declined", content(&[&text("No.")], "refusal"), Refused("declined")),
         ("declined, with a call", content(&[&one], "refusal"), Refused("declined")),
-        ("a call at the end of a turn", content(&[&one], "end_turn"), Refused("not to call a tool")),
-        ("a pause", content(&[&one], "pause_turn"), Refused("not to call a tool")),
-        ("an unknown stop", content(&[&one], "mallory@evil.example"), Refused("not to call a tool")),
-        ("an unknown tool", unknown("send_email"), Refused("a tool that there is not")),
-        ("an unknown tool, named as an address", unknown("mallory@evil.example"), Refused("a tool that there is not")),
-        ("a tool in capitals", unknown("Schedule_Followup"), Refused("a tool that there is not")),
-        ("a tool without a name", unknown(""), Refused("a tool that there is not")),
+        ("a call at the end of a turn", content(&[&one], "end_turn"), Refused("not for a tool call")),
+        ("a pause", content(&[&one], "pause_turn"), Refused("not for a tool call")),
+        ("an unknown stop", content(&[&one], "mallory@evil.example"), Refused("not for a tool call")),
+        ("an unknown tool", unknown("send_email"), Refused("an unknown tool")),
+        ("an unknown tool, named as an address", unknown("mallory@evil.example"), Refused("an unknown tool")),
+        ("a tool in capitals", unknown("Schedule_Followup"), Refused("an unknown tool")),
+        ("a tool without a name", unknown(""), Refused("an unknown tool")),
         (
             "a block of another kind",
             content(&[&json!({ "type": "server_tool_use" }), &one], "tool_use"),
@@ -219,12 +219,12 @@ async fn whatever_comes_instead_of_one_tool_call_is_refused() {
         (
             "two contents",
             body(message(&json!([one]).to_string(), &format!(r#","content":[{evil}]"#))),
-            Refused("stands twice"),
+            Refused("duplicate key"),
         ),
         (
             "two recipients by one key",
             body(valid.replace(r#""to":"r1""#, r#""to":"r1","to":"r2""#)),
-            Refused("stands twice"),
+            Refused("duplicate key"),
         ),
         ("very deep", body(message(&"[".repeat(100_000), "")), Refused("not JSON")),
         ("ten megabytes", body(valid.replace("Shall", &"x".repeat(10_000_000))), Refused("not JSON")),

@@ -92,7 +92,7 @@ async fn at_the_last_delivery_claude_gets_the_time_that_is_left_and_then_the_rul
         let receipts = stage.receipts().await;
         let because: Vec<String> = receipts.values().filter_map(|receipt| receipt.asked.because.clone()).collect();
         assert_eq!(because.len(), 3);
-        let told = "Claude gave no answer in 6 deliveries; the last: Claude gave no answer in time";
+        let told = "Claude gave no answer in 6 deliveries; the last: Claude did not respond in time";
         assert!(because.iter().all(|because| because == told), "{because:?}");
         assert_eq!(stage.claude.asked().len(), 1, "who has waited in vain does not ask once more, nor for the others");
         assert_eq!(stage.published().len(), 3);

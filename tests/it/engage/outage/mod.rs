@@ -159,7 +159,7 @@ async fn when_claude_stays_away_the_rules_decide_and_the_receipts_say_why() {
             Behaviour::Status(429, Some(3_600)),
             "Claude answered 429, rate_limit_error",
         ),
-        ("reset", Behaviour::Reset, "the connection to Claude broke"),
+        ("reset", Behaviour::Reset, "the connection to Claude was lost"),
     ];
     let policy = [("POLICY", r#"{"claude": {"deliveries": 3}}"#)];
     let each = outages.map(async |(name, failure, why)| {
