@@ -1,4 +1,4 @@
-//! Eligibility: whether a decision is made about an open or click at all.
+//! Eligibility of an open or click for a decision.
 
 use super::MOST_RECIPIENTS;
 use super::timeline::OpenOrClickContext;
@@ -17,12 +17,12 @@ pub(super) struct Eligibility<'a> {
 }
 
 impl<'a> Eligibility<'a> {
-    /// The conditions that the environment sets.
+    /// Reads the conditions from the configuration.
     pub(super) const fn new(config: &'a EngageConfig, now: UnixMillis) -> Self {
         Self { campaigns: &config.campaigns, policy: &config.policy.followups, now }
     }
 
-    /// Returns the guards that an open or click has passed, or the reason why nothing is decided about it.
+    /// Returns the guards that an open or click has passed, or the reason why no decision is made.
     pub(super) fn check(
         &self,
         verdict: Verdict,
