@@ -45,7 +45,7 @@ struct HttpContext {
 
 /// Request extension: the body is marked as base64, but is not valid base64. Lambda never sends such a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the body is marked as base64 and is not")]
+#[error("the body is marked as base64, but is not valid base64")]
 pub struct BodyNotBase64;
 
 impl Envelope {

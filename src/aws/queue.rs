@@ -51,7 +51,7 @@ pub struct Delivery {
 
 /// An invocation event that is not a batch of queue messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the event is no batch of a queue's messages")]
+#[error("the invocation event is not a batch of queue messages")]
 pub struct NotUnderstood;
 
 impl Delivery {
@@ -122,7 +122,7 @@ impl Queue {
         match answer.failed.first() {
             None => Ok(()),
             Some(failed) => Err(CallError::Transient(format!(
-                "SQS took {} of {}: {}",
+                "SQS accepted {} of {} messages: {}",
                 answer.successful.len(),
                 engagements.len(),
                 failed.code

@@ -21,7 +21,7 @@ pub enum Invocation {
 
 /// An invocation event of an unknown form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the event is neither a batch of stream records nor {{\"tick\": true}}")]
+#[error("the invocation event is neither a batch of stream records nor {{\"tick\": true}}")]
 pub struct NotUnderstood;
 
 impl Invocation {
@@ -117,7 +117,7 @@ mod tests {
             "NewImage": { "received_at": { "N": "5" }, "payload": { "B": "aGk=" }, "odd": { "L": [] }, "broken": { "B": "?" } },
         } }, "nonsense", {}] });
         let Ok(Invocation::Records(records)) = Invocation::read(batch) else { panic!("a batch") };
-        assert_eq!(records.len(), 3, "what can't be read is still there, to be told of");
+        assert_eq!(records.len(), 3, "an unreadable record is kept, to be reported");
         assert_eq!(records[0].sequence_number, "7");
         assert_eq!(records[0].keys["email_id"], AttributeValue::S("e1".into()));
         assert_eq!(records[0].row["payload"], AttributeValue::B(Blob::new("hi")));

@@ -121,7 +121,7 @@ impl Topic {
                 return Ok(message.message_id().unwrap_or_default().to_owned());
             }
             let Some(failed) = answer.failed().iter().find(|entry| entry.id() == id) else {
-                return Err(CallError::Transient("SNS does not say what became of it".to_owned()));
+                return Err(CallError::Transient("SNS returned no result for this message".to_owned()));
             };
             let described = format!("SNS: {}: {}", failed.code(), failed.message().unwrap_or("no message"));
             Err(trouble(Some(failed.code()), described))

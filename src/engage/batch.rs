@@ -44,7 +44,7 @@ impl Steps<'_> {
                 NextStep::Finish(MessageOutcome::Done) => continue,
                 NextStep::Finish(MessageOutcome::Retry { why, wait }) => (why, wait),
                 NextStep::PublishPending(_) | NextStep::Decide(_) | NextStep::Publish(..) => {
-                    ("a step is left".to_owned(), Duration::ZERO)
+                    ("the batch ended before this message was finished".to_owned(), Duration::ZERO)
                 }
             };
             self.later.put_back(delivery, &why, wait).await;

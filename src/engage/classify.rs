@@ -55,11 +55,11 @@ impl<'a> Classifier<'a> {
     /// Classifies an open or a click, stores the verdict, and returns the next step.
     pub(super) async fn classify(&self, delivery: &Delivery) -> Result<NextStep, CallError> {
         let engagement: Engagement = serde_json::from_str(&delivery.body)
-            .map_err(|_| CallError::Permanent("the message is not one that protect sends".to_owned()))?;
+            .map_err(|_| CallError::Permanent("the message does not have the form that protect sends".to_owned()))?;
         let Engagement { email_id, event: key } = &engagement;
         let Some(email) = self.read(email_id, key).await? else { return Ok(NextStep::DONE) };
         let Some(row) = email.row() else {
-            tracing::warn!(queue_message = delivery.message_id, "the event is not there any more");
+            tracing::warn!(queue_message = delivery.message_id, "the event's row no longer exists");
             return Ok(NextStep::DONE);
         };
         let bodies = email.bodies();

@@ -61,7 +61,7 @@ impl<'a> Decider<'a> {
         delivery: &Delivery,
     ) -> Result<DecideOutcome, CallError> {
         let because = match candidate.opts_out {
-            Some(_) => Some("a click on an opt-out or preference link is no interest".to_owned()),
+            Some(_) => Some("a click on an opt-out or preference link does not show interest".to_owned()),
             None => self.advisor.skip_reason().await,
         };
         if let Some(because) = because
@@ -112,7 +112,7 @@ impl<'a> Decider<'a> {
                 }
             }
         }
-        Err(CallError::Transient("what the guards go by kept changing".to_owned()))
+        Err(CallError::Transient("the input of the guards kept changing".to_owned()))
     }
 
     /// Lets the built-in rules decide if Claude would not be asked anyway. They use only the email's own rows and

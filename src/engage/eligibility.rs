@@ -31,11 +31,11 @@ impl<'a> Eligibility<'a> {
     ) -> Result<Vec<Answer>, String> {
         match (verdict, context.action) {
             (Verdict::Machine, _) => return Err("a machine did it".to_owned()),
-            (Verdict::Unsure, Action::Opened) => return Err("an open by who knows whom is no signal".to_owned()),
+            (Verdict::Unsure, Action::Opened) => return Err("an open with verdict unsure is not a signal".to_owned()),
             (Verdict::Human, _) | (Verdict::Unsure, Action::Clicked) => {}
         }
         if context.recipients.is_empty() {
-            return Err("the event names nobody".to_owned());
+            return Err("the event names no recipient".to_owned());
         }
         if context.recipients.len() > MOST_RECIPIENTS {
             return Err(format!("the event names more than {MOST_RECIPIENTS} recipients"));

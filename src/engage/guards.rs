@@ -82,7 +82,7 @@ impl<'a> Guards<'a> {
         guards.extend(candidate.passed.iter().cloned());
         let Choice::ScheduleFollowup { to, subject, message, send_after_hours, .. } = choice else {
             let done = match (choice, refusal(&guards)) {
-                (Choice::DoNothing { .. }, _) => Done::Nothing("that was chosen".to_owned()),
+                (Choice::DoNothing { .. }, _) => Done::Nothing("the choice was to do nothing".to_owned()),
                 (_, Some(why)) => Done::Nothing(why),
                 (Choice::HandToHuman { .. }, None) => Done::HandedToHuman,
                 (_, None) => Done::EngagementLogged,
@@ -91,7 +91,10 @@ impl<'a> Guards<'a> {
         };
         let named = candidate.recipients.iter().enumerate().find(|(index, _)| Token::nth(*index) == *to);
         let Some((index, recipient)) = named else {
-            return Ok(GuardedChoice::nothing(guards, "the follow-up is for nobody whom the event names".to_owned()));
+            return Ok(GuardedChoice::nothing(
+                guards,
+                "the follow-up is for a recipient that the event does not name".to_owned(),
+            ));
         };
         let draft = Draft { recipient, subject, message, send_after_hours: *send_after_hours };
         let brake = self.dossier.brake(&candidate.campaign).await?;

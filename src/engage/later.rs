@@ -29,9 +29,15 @@ impl<'a> Later<'a> {
         let wait = self.wait(delivery).max(wait).min(LONGEST_WAIT);
         // A field `message` would appear twice in the line: it is also the name of the log text.
         let (queue_message, seconds) = (delivery.message_id.as_str(), wait.as_secs());
-        tracing::warn!(error = why, queue_message, deliveries = delivery.deliveries, seconds, "to be delivered again");
+        tracing::warn!(
+            error = why,
+            queue_message,
+            deliveries = delivery.deliveries,
+            seconds,
+            "the message will be delivered again"
+        );
         if let Err(error) = self.sqs.call(self.queue.put_back(delivery, wait, self.deadline)).await {
-            tracing::warn!(%error, queue_message, "it comes back when its visibility timeout is over");
+            tracing::warn!(%error, queue_message, "the message returns when its visibility timeout is over");
         }
     }
 

@@ -122,7 +122,7 @@ impl Engager {
     /// A setting is invalid, or TLS cannot be initialized.
     pub fn new(aws: &AwsEnvironment, config: EngageConfig) -> Result<Self, EnvironmentError> {
         let claude = Claude::new(&config.base_url, config.concurrency)
-            .map_err(|_| ConfigError::NoSense("ANTHROPIC_BASE_URL", "an address that can be reached from here"))?;
+            .map_err(|_| ConfigError::NoSense("ANTHROPIC_BASE_URL", "a URL that can be reached from here"))?;
         let key = match &config.key {
             KeyPlace::Environment(key) => Secret::fixed(Some(key.clone())),
             KeyPlace::Manager(arn) => key::from_manager(aws.secrets_manager(), arn.clone(), INTERVAL),
@@ -185,7 +185,8 @@ impl Engager {
         let now = UnixMillis::now();
         let deadline = Instant::now() + time_to_work(invocation.context.deadline, now, TIME_TO_ANSWER, BUDGET);
         let deliveries = Delivery::read_all(&invocation.payload);
-        let deliveries = deliveries.inspect_err(|error| tracing::error!(%error, "not handled"))?;
+        let deliveries =
+            deliveries.inspect_err(|error| tracing::error!(%error, "the invocation event was rejected"))?;
         Ok(serde_json::to_value(self.batch(&deliveries, now, deadline).await)?)
     }
 

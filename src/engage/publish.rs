@@ -104,7 +104,7 @@ impl<'a> Publisher<'a> {
             Err(CallError::Transient(why)) => return Ok(MessageOutcome::Retry { why, wait: Duration::ZERO }),
             Err(CallError::Permanent(why)) => {
                 let decision = happening.decision_id();
-                tracing::error!(error = why, decision, "never published; it is in the events table");
+                tracing::error!(error = why, decision, "never published; the decision is in the events table");
                 outbox.mark_rejected(happening.key(), &why).await?;
             }
         }

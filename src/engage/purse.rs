@@ -69,7 +69,7 @@ impl<'a> Purse<'a> {
         self.run.record(Activity::Paid(cost));
         match self.budget.settle(reservation, cost).await {
             Ok(spent) => self.run.record(Activity::SpentToday(spent)),
-            Err(error) => tracing::warn!(%error, "what a question did not cost stays reserved"),
+            Err(error) => tracing::warn!(%error, "the unused part of a reservation stays reserved"),
         }
         cost.usd()
     }

@@ -87,7 +87,7 @@ impl Protector {
                 error => error.cloned(),
             };
             if let Some(error) = error {
-                tracing::warn!(%error, sequence_number = record.sequence_number, "to be delivered again");
+                tracing::warn!(%error, sequence_number = record.sequence_number, "the record will be delivered again");
                 failures.push(ItemFailure { id: record.sequence_number.clone() });
             }
         }

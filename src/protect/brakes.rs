@@ -66,7 +66,7 @@ impl Brakes<'_> {
                 return Ok(CampaignBrake { view, state: next });
             }
         }
-        Err(CallError::Transient("others kept changing the same brake".to_owned()))
+        Err(CallError::Transient("other runs kept changing the same brake".to_owned()))
     }
 
     async fn alert_brake_change(

@@ -85,12 +85,12 @@ impl EventRow {
             kind if kind == RowKind::Quarantine.as_str() => RowKind::Quarantine,
             kind => return Err(format!("its kind is {kind:?}, not event")),
         };
-        let (_, message) = key.event.split_once('#').ok_or("its key names no message")?;
+        let (_, message) = key.event.split_once('#').ok_or("its key has no webhook id")?;
         let millis = |name: &str| record.row.get(name).and_then(as_number);
-        let at = UnixMillis(millis("received_at").ok_or("it has no time of receipt")?);
+        let at = UnixMillis(millis("received_at").ok_or("it has no received_at")?);
         let expires_at = millis("expires_at").map(|seconds| UnixMillis(seconds.saturating_mul(1000)));
         let body = match kind {
-            RowKind::Event => row::payload(&record.row).ok_or("it has no payload that can be read")?.into_owned(),
+            RowKind::Event => row::payload(&record.row).ok_or("it has no readable payload")?.into_owned(),
             RowKind::Quarantine => Vec::new(),
         };
         Ok(Self {

@@ -142,13 +142,19 @@ impl Protector {
     pub async fn handle(&self, invocation: LambdaEvent<Value>) -> Result<Value, Error> {
         let now = UnixMillis::now();
         let deadline = Instant::now() + time_to_work(invocation.context.deadline, now, TIME_TO_ANSWER, BUDGET);
-        match Invocation::read(invocation.payload).inspect_err(|error| tracing::error!(%error, "not handled"))? {
+        match Invocation::read(invocation.payload)
+            .inspect_err(|error| tracing::error!(%error, "the invocation event was rejected"))?
+        {
             Invocation::Records(records) => Ok(serde_json::to_value(self.records(&records, now, deadline).await)?),
             Invocation::Tick => {
                 let report = self.tick(now, deadline).await;
                 match report.troubles.first() {
                     None => Ok(json!({ "looked_at": report.looked_at })),
-                    Some(first) => Err(format!("{} left over; the first: {first}", report.troubles.len()).into()),
+                    Some(first) => Err(format!(
+                        "{} tasks were not finished, and the next tick tries again; the first error: {first}",
+                        report.troubles.len()
+                    )
+                    .into()),
                 }
             }
         }

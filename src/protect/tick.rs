@@ -59,7 +59,7 @@ impl Tick<'_> {
         for (done, entry) in entries.into_iter().enumerate() {
             if Instant::now() >= until {
                 let (kind, left) = (kind.as_str(), number - done);
-                return Err(CallError::Transient(format!("{kind}: there was no time for {left} of {number}")));
+                return Err(CallError::Transient(format!("{kind}: there was no time for {left} of {number} tasks")));
             }
             if let (Kind::Publish, Some(why)) = (kind, self.alerts.failure()) {
                 return Err(CallError::Transient(format!(

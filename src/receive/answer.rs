@@ -59,7 +59,7 @@ pub enum Refusal {
     #[error("the signing secret is not set yet; put RESEND_WEBHOOK_SECRET into the stack's webhook secret")]
     NoSecret,
     /// The webhook could not be stored. The details are logged, but not sent to the caller.
-    #[error("could not be stored for now; send it again")]
+    #[error("the webhook could not be stored now; send it again")]
     NotStored(#[from] WriteError),
 }
 

@@ -168,7 +168,7 @@ impl Receiver {
             Protection::Nothing | Protection::Ambiguous(_) => BTreeMap::new(),
         };
         if changes.len() > MAX_RECIPIENTS {
-            let problem = format!("it suppresses {} recipients; one write holds {MAX_RECIPIENTS}", changes.len());
+            let problem = format!("it suppresses {} recipients; one write can store {MAX_RECIPIENTS}", changes.len());
             return self.quarantine(delivery, &problem, BTreeMap::new()).await;
         }
         let row = match Row::event(event, delivery.message, delivery.body, self.stamp(delivery)) {

@@ -78,7 +78,7 @@ impl Outbox {
                 }
             }
         }
-        Err(CallError::Transient("every digest is closed".to_owned()))
+        Err(CallError::Transient("every digest of this hour is closed; a later delivery tries again".to_owned()))
     }
 }
 

@@ -31,7 +31,7 @@ use crate::policy::suppression::Change;
 use crate::resend::recipient::Recipient;
 
 /// Error text when other writers are faster.
-const OVERTAKEN: &str = "others kept changing the same suppression";
+const OVERTAKEN: &str = "other writers kept changing the same suppression";
 
 /// Index of the note in a transaction.
 const NOTE: usize = 0;

@@ -101,7 +101,7 @@ impl Outbox {
         match self.calls.put(&self.table, row, &absent).await? {
             Written::Done(()) => Ok(None),
             Written::Refused(Some(stored)) => Ok(Some(stored)),
-            Written::Refused(None) => Err(CallError::Transient("the row was there, and is gone".to_owned())),
+            Written::Refused(None) => Err(CallError::Transient("the row was deleted while it was claimed".to_owned())),
         }
     }
 

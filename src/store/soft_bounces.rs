@@ -120,7 +120,7 @@ impl SoftBounceTable {
 }
 
 /// Error text when other writers are faster.
-const OVERTAKEN: &str = "others kept changing the same soft bounces";
+const OVERTAKEN: &str = "other writers kept changing the same soft bounces";
 
 impl Followed {
     const fn of(was_active: bool, is_active: bool) -> Self {

@@ -38,13 +38,13 @@ pub enum Written {
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// DynamoDB rejects the write as invalid.
-    #[error("DynamoDB refuses the write: {0}")]
+    #[error("DynamoDB rejects the write as invalid: {0}")]
     Invalid(String),
     /// Conflicts or throttling continued until the deadline.
     #[error("DynamoDB was busy until the deadline: {0}")]
     Busy(String),
     /// DynamoDB could not be reached, or gave an unclear response.
-    #[error("DynamoDB gave no clear answer: {0}")]
+    #[error("the outcome of the write is unknown, and a retry is safe: {0}")]
     Unclear(String),
     /// DynamoDB denies access. An operator must check the function's permissions and table names.
     #[error("DynamoDB refuses this function, check its permissions and its table names: {0}")]
@@ -148,7 +148,7 @@ impl Writer {
                     if overtaken <= OVERTAKEN_AT_ONCE && Instant::now() < deadline {
                         continue;
                     }
-                    WriteError::Busy("others kept changing the same suppression items".to_owned())
+                    WriteError::Busy("other writers kept changing the same suppression items".to_owned())
                 }
                 Failure::Busy(why) => WriteError::Busy(why),
                 Failure::Unclear(why) => {

@@ -83,7 +83,9 @@ impl Campaigns {
                     added.extend(tally.cohorts);
                     return self.wait_for(campaign, &tally.counted, patience).await;
                 }
-                Ok(Err(_)) => patience.with(Failure::Busy("others kept counting the same".to_owned())).await?,
+                Ok(Err(_)) => {
+                    patience.with(Failure::Busy("other writers kept changing the same counters".to_owned())).await?
+                }
                 Err(failure) => patience.with(failure).await?,
             }
         }

@@ -126,5 +126,5 @@ fn storing(happening: &Happening, decided: &Decided) -> Change {
 
 /// Returns the decision that was stored before.
 fn as_stored(decided: Option<Decided>) -> Result<Claim<Decided>, CallError> {
-    decided.map(Claim::Settled).ok_or_else(|| CallError::Transient("the decision's row is gone".to_owned()))
+    decided.map(Claim::Settled).ok_or_else(|| CallError::Transient("the decision's row was deleted".to_owned()))
 }

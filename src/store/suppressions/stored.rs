@@ -219,6 +219,6 @@ mod tests {
         let item = lapsing.to_item(&ann());
         assert_eq!(item["note"], text("asked us on the phone"));
         assert_eq!(item["reasons"], AttributeValue::Ss(vec!["soft_bounce".into(), "legal_hold".into()]));
-        assert!(!item.contains_key("expires_at"), "a reason that is not known may stand for good");
+        assert!(!item.contains_key("expires_at"), "a reason that is not known may be permanent");
     }
 }
