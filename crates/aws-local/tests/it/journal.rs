@@ -1,4 +1,4 @@
-//! The journal of queues and topics: what was answered outlives the process, however that ends.
+//! The journal of queues and topics: accepted messages survive the process, however it ends.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use crate::{sns, sqs};
 
 const TOPIC: &str = "arn:aws:sns:eu-west-1:000000000000:alerts";
 
-/// A life of the queue. The next one begins while this one still has the file open, as if this one had been killed: nothing is tidied up.
+/// One process with the queue. The next one begins while this one still has the file open, as if this one had been
+/// killed: nothing is cleaned up.
 struct Life {
     sqs: LocalSqs,
     client: aws_sdk_sqs::Client,

@@ -1,4 +1,4 @@
-//! The stand-in for SNS, called by the real SDK.
+//! The SNS stub, called by the real SDK.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The stand-in for SQS, called by the real SDK.
+//! The SQS stub, called by the real SDK.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ pub(crate) fn client(url: String) -> Client {
     Client::from_conf(config.build())
 }
 
-/// An SQS, and a queue in it.
+/// An SQS stub with a queue.
 struct Queue {
     sqs: LocalSqs,
     client: Client,

@@ -1,4 +1,4 @@
-//! Which records go where, in which batches.
+//! Records, their mappings and their batches.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What is delivered, and how many at once.
+//! Deliveries, and their concurrency.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,4 @@
-//! What fails comes back.
+//! Failed messages are delivered again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ async fn a_queue_that_can_not_be_read_is_an_error_at_the_start_and_is_tried_agai
     stage.send(numbered(1)).await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert!(proxy.calls().len() < 20, "it does not spin: {}", proxy.calls().len());
-    // What is done and can't be deleted comes again.
+    // A message that is done but cannot be deleted is delivered again.
     let mut refused = false;
     proxy.plan(move |call| {
         let first = call.operation == "DeleteMessageBatch" && !std::mem::replace(&mut refused, true);
