@@ -1,4 +1,4 @@
-//! What came of it, in one table.
+//! The result table.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ fn rows(arguments: &Arguments, story: &Story, requests: usize, outcome: &Outcome
     rows
 }
 
-/// The webhooks of the story: what had to be stored.
+/// Number of webhooks of the scenario that had to be stored.
 fn findings_total(outcome: &Outcome) -> usize {
     outcome.sent.kinds.get("once").copied().unwrap_or_default()
 }

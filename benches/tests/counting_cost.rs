@@ -1,4 +1,4 @@
-//! What counting costs: DynamoDB's units for each event of a campaign, at several rates of receipt.
+//! Cost of counting: DynamoDB units per event of a campaign, at several rates of receipt.
 
 use std::process::Stdio;
 
