@@ -1,4 +1,4 @@
-//! The stand-in for Claude.
+//! The Claude stub.
 
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ async fn json_of(answer: Response) -> (u16, Value) {
     (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap())
 }
 
-/// With one field of the request set.
+/// Sets one field of the request.
 fn with(pointer: &str, value: Value) -> Value {
     let mut request = request(&facts("email.opened", "human"));
     let (parent, field) = pointer.rsplit_once('/').unwrap();

@@ -1,4 +1,4 @@
-//! DynamoDB as it is when it is not kind: never a wrong 200, and after the retry one row and the right suppressions.
+//! DynamoDB with faults: never a wrong 200, and after the retry one row and the right suppressions.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant as Clock};
@@ -19,10 +19,10 @@ const ONCE: [Fault; 6] = [
     Fault::Slow(Duration::from_millis(300)),
 ];
 
-/// The three ways that a write goes: how many calls each makes, and what must stand in the end.
+/// The three forms of a write, with the number of calls and the expected result of each.
 struct Way {
     name: &'static str,
-    /// What was received before.
+    /// The webhook received before.
     before: Option<Vec<u8>>,
     body: Vec<u8>,
     calls: usize,
@@ -127,7 +127,7 @@ async fn while_every_call_fails_the_answer_is_503_and_the_retry_sets_it_right() 
             }
             service.proxy.plan(|_| None);
             let (status, answer) = service.post(&message).await;
-            // After a lost answer the row may be there already; whether it is, DynamoDB alone knows.
+            // After a lost response the row may be there already; only DynamoDB knows.
             let applied = fault == Fault::LoseAnswer && way.before.is_none();
             let expected = if applied { "duplicate" } else { "handled" };
             assert_eq!((status, answer["status"].as_str().unwrap()), (200, expected), "{context}");
@@ -153,7 +153,7 @@ async fn a_call_that_hangs_is_given_up_and_made_again() {
     let service = Service::start().await;
     service.proxy.plan(|call| (call.index == 0).then_some(Fault::Slow(Duration::from_secs(30))));
     let message = signed(complaint("ann@example.com", "e1"));
-    // The first call was applied; the second finds the row, and knows it for its own.
+    // The first call was applied; the second finds the row, and recognizes it as its own.
     service.accepts(&message, "handled").await;
     assert_eq!(service.rows().await.len(), 1);
 }

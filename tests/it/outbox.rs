@@ -1,4 +1,4 @@
-//! Claims of an alert: who goes on, who waits, and who takes over.
+//! Claims of an alert: acquired, held by another, and taken over.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::support::any_port;
 
 const LEASE: Duration = Duration::from_millis(100);
 
-/// An outbox, with a plan of failures before it.
+/// An outbox behind a fault proxy.
 struct Scene {
     outbox: Outbox,
     faults: Faults,
@@ -36,7 +36,7 @@ impl Scene {
         Self { outbox, faults, _proxy: proxy, _aws: aws }
     }
 
-    /// A claim of the alert `id` at a moment, in milliseconds.
+    /// Claims the alert `id` at a time in milliseconds.
     async fn claims(&self, id: &str, owner: &ClaimOwner, now: i64) -> Claim<()> {
         let payload = format!("by {owner:?}");
         let row = AlertRow { about: "e1".to_owned(), id: id.to_owned(), payload, expires_at: UnixMillis(0) };

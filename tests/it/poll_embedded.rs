@@ -1,4 +1,4 @@
-//! A queue's messages, handed to a function with the template's own numbers.
+//! A queue's messages, delivered to a function with the template's settings.
 
 #[path = "../../crates/aws-local/tests/it/poller/function.rs"]
 mod function;

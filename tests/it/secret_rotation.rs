@@ -1,4 +1,4 @@
-//! The signing secret in Secrets Manager: a rotation needs no deploy, and nobody can make us read it all the time.
+//! The signing secret in Secrets Manager: a rotation needs no deployment, and no sender can cause constant reads.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ struct Rotating {
 }
 
 impl Rotating {
-    /// With this in the secret at first; empty: the secret has no value.
+    /// Starts with this in the secret; empty: the secret has no value.
     async fn start(first: &str, interval: Duration) -> Self {
         let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
         match (aws.secrets_manager.as_ref().unwrap(), first) {

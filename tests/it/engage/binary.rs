@@ -1,4 +1,4 @@
-//! The program itself, as Lambda runs it, with the sample of what it is invoked with; and `rebound dev`, with all of it.
+//! The binary itself, as Lambda runs it, with the sample invocation event; and `rebound dev`, with the whole service.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::{any_port, hand_over, log_line, now, program, secret};
 
-/// The samples that the batch is about, with the ids that it names them by.
+/// The samples that the batch refers to, with their ids.
 fn story() -> Vec<SignedMessage> {
     ["delivered", "opened", "clicked"]
         .map(|what| {

@@ -1,4 +1,4 @@
-//! Who it was, what is decided, what is published, and what never is.
+//! Verdicts, decisions, publications, and what is never published.
 
 use rebound::aws::stream::BatchAnswer;
 use rebound::message::decision::{By, Done};
@@ -209,7 +209,7 @@ async fn a_recipient_gets_no_more_follow_ups_than_the_caps_allow() {
     assert_eq!(proposed, ["e1", "e3", "e4"]);
 }
 
-/// The same message, signed at another moment.
+/// A webhook signed at this time.
 fn message_at(
     message: &rebound::resend::signed::SignedMessage,
     now: rebound::time::UnixMillis,

@@ -1,4 +1,4 @@
-//! Claude's key in Secrets Manager: one that is put there later, and one that is refused.
+//! Claude's API key in Secrets Manager: one that is stored later, and one that is rejected.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn put(stage: &Stage, key: &str) {
     manager(stage).put(API_KEYS_NAME, &json!({ "ANTHROPIC_API_KEY": key, "OTHER_API_KEY": "x" }).to_string());
 }
 
-/// The keys of that secret, which is read again at most once in so much time.
+/// The key in that secret, which is read at most once per interval.
 fn key(stage: &Stage, interval: Duration) -> Secret<ApiKey> {
     key::from_manager(stage.aws.clients().unwrap().secrets_manager(), API_KEYS_NAME.to_owned(), interval)
 }
@@ -32,7 +32,7 @@ fn engager(stage: &Stage, interval: Duration) -> Engager {
     Engager::clone(&stage.engager).with_key(key(stage, interval))
 }
 
-/// What an engager decides about a click on a mail of this id.
+/// The decision of an engager about a click on the email with this id.
 async fn decides(stage: &Stage, engager: &Engager, email_id: &str) -> Receipt {
     let mail = Mail::to(email_id, &format!("{email_id}@example.com"));
     let click = format!("click-{email_id}");
@@ -44,12 +44,12 @@ async fn decides(stage: &Stage, engager: &Engager, email_id: &str) -> Receipt {
     receipts.into_iter().find(|receipt| receipt.email_id == email_id).unwrap()
 }
 
-/// The keys that Claude was asked with, in order.
+/// The keys of the requests to Claude, in order.
 fn asked_with(stage: &Stage) -> Vec<String> {
     stage.claude.asked().iter().map(|asked| asked.headers["x-api-key"].clone()).collect()
 }
 
-/// Only with this key Claude answers.
+/// Makes Claude accept only this key.
 fn accepts(stage: &Stage, key: &'static str) {
     stage.claude.plan(move |asked| match asked.headers["x-api-key"] == key {
         true => Behaviour::Default,

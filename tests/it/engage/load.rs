@@ -1,5 +1,5 @@
-//! Thousands of clicks at once, through the queue, as Lambda hands them over: never more questions at once than there may be, never
-//! more money than there is, every click judged, every happening decided once, and nothing left over.
+//! Thousands of concurrent clicks, through the queue, as Lambda delivers them. The limits of concurrent requests and of
+//! the budget hold, every click is classified, every occurrence has one decision, and no message remains.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,7 +33,8 @@ async fn five_thousand_clicks_at_once_keep_to_the_concurrency_and_to_the_budget_
 #[tokio::test(flavor = "multi_thread")]
 async fn where_more_functions_run_in_one_process_than_may_ask_the_rest_waits() {
     let _whole_machine = WHOLE_MACHINE.lock().await;
-    // So many that the questions under way at the budget's end hold little of it: who finds no room then is not asked about later.
+    // So many requests that those in flight at the budget's end hold little of it: a message that finds no room then is
+    // not asked about later.
     for (at_once, most) in [("4", 4), ("1", 1)] {
         let variables = [("CLAUDE_DAILY_BUDGET_USD", "0.072"), ("CLAUDE_CONCURRENCY", at_once)];
         let crowded = Crowded::with(&variables, 20..=30).await;

@@ -1,4 +1,4 @@
-//! What changes between the guards and the write that stores a decision.
+//! Changes between the guards and the write that stores a decision.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ async fn somebody_suppressed_between_the_guards_and_the_decision_gets_no_follow_
     let deliveries = stage.deliveries(&["c1"], 1).await;
     let (reached, suppressed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let (is_reached, is_suppressed) = (Arc::clone(&reached), Arc::clone(&suppressed));
-    // The guards have passed it, and the decision waits until she is suppressed.
+    // The guards have accepted it, and the decision waits until the recipient is suppressed.
     stage.faults.plan(move |call| {
         let waits = call.operation == "TransactWriteItems" && !is_suppressed.load(Ordering::SeqCst);
         is_reached.fetch_or(waits, Ordering::SeqCst);
@@ -49,7 +49,7 @@ async fn the_first_who_is_forgotten_gets_no_follow_up_either() {
     let (ann, bob) = (Mail::to("e1", "ann@example.com"), Mail::to("e2", "bob@example.com"));
     stage.receives(&[bob.delivered(), bob.clicked("c2", after(-10 * MINUTE))]).await;
     stage.receives(&[ann.delivered(), ann.clicked("c1", after(-10 * MINUTE))]).await;
-    // It is known from here on, for a minute, that nobody was ever forgotten.
+    // From here on it is cached, for a minute, that no recipient was ever forgotten.
     let deliveries = stage.deliveries(&["c2"], 1).await;
     assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
     assert_eq!(stage.published().len(), 1);

@@ -1,4 +1,4 @@
-//! What people are told of, in which words, and how often.
+//! Alerts: their subjects, their texts, and their number.
 
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
@@ -32,7 +32,8 @@ async fn a_complaint_says_who_which_campaign_how_many_and_what_was_done() {
     assert!(message.for_protocol("sms").len() <= 160);
 }
 
-/// An entry of Resend's own list was removed, or the complaint was lifted by hand, before people are told of the complaint.
+/// An entry of Resend's own list was removed, or the complaint was lifted by an operator, before the alert of the
+/// complaint is sent.
 #[tokio::test]
 async fn a_complaint_alert_says_suppressed_only_if_it_is_so() {
     let stage = Stage::start().await;
@@ -41,7 +42,7 @@ async fn a_complaint_alert_says_suppressed_only_if_it_is_so() {
         let body = json!({ "type": "suppression.removed", "created_at": at.to_text(), "data": data }).to_string();
         SignedMessage::new(format!("r{number}"), signed_at.seconds(), body, &secret())
     };
-    // After the complaint; before it; and one that claims to be of the future, which came before the complaint.
+    // After the complaint; before it; and one with a time in the future, which was received before the complaint.
     let of_the_future = lifted(3, UnixMillis::parse("2099-01-01T00:00:00Z").unwrap(), after(-HOUR));
     assert_eq!(stage.receive_at(&of_the_future, after(-HOUR)).await, 200);
     let messages = [
@@ -90,7 +91,7 @@ async fn a_storm_of_complaints_is_a_few_alerts_and_a_digest_and_none_is_missing(
     for later in [10 * MINUTE, 31 * MINUTE, 36 * MINUTE, 2 * HOUR, 5 * HOUR] {
         stage.tick(after(later)).await;
     }
-    // Delivered again hours later, when there is place again: what was folded is told.
+    // Delivered again hours later, when the limit allows alerts again: the grouped ones have been reported.
     let told = stage.alerts().len();
     stage.deliver(&stage.records().await, after(5 * HOUR)).await;
     assert_eq!(stage.alerts().len(), told);
@@ -191,7 +192,7 @@ async fn a_quarantined_message_is_told() {
     assert!(alerts[0].text.contains("message#m1") && alerts[0].text.contains("`type`"), "{}", alerts[0].text);
 }
 
-/// The numbers in the digests that were published, and of what they are.
+/// The numbers in the published digests, with their kinds.
 fn digests(stage: &Stage) -> Vec<(String, i64)> {
     let digests = stage.alerts().into_iter().filter(|alert| alert.kind.as_str() == "digest");
     let figures = |alert: rebound::message::alert::Alert| {

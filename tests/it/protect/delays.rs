@@ -1,4 +1,5 @@
-//! A delayed mail is news when it has waited too long, or when its recipient is delayed again; once, and never else.
+//! A delayed email causes an alert when it has waited too long, or when its recipient is delayed again; once, and in no
+//! other case.
 
 use serde_json::{Value, json};
 
@@ -75,7 +76,7 @@ async fn a_recipient_who_is_delayed_on_a_second_mail_within_seven_days_is_news_o
     assert_eq!(stage.kinds()["delay"], 1);
     let alert = &stage.alerts()[0];
     assert_eq!((alert.email_id.as_deref(), alert.figures["within_days"].as_i64()), (Some("e3"), Some(7)));
-    // The same email waits a day too. It is the same happening.
+    // The same email waits a day too. It is the same occurrence.
     stage.tick(after(2 * DAY)).await;
     assert_eq!(stage.kinds()["delay"], 1);
 }

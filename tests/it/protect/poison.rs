@@ -1,4 +1,4 @@
-//! What can never be handled is recorded, told, and passed; what may pass is delivered again.
+//! Events that can never be processed are recorded, alerted, and skipped; transient errors are delivered again.
 
 use aws_local::faults::{Fault, Service};
 use rebound::aws::stream::BatchAnswer;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{HOUR, MINUTE, NOW, Stage, after, again, mail, of};
 
-/// Records that no version can handle, among two that it can.
+/// Records that no version can process, between two valid ones.
 async fn with_poison(stage: &Stage) -> Vec<Value> {
     for message in [
         mail("m1", "email.delivered", "e1", "ann@example.com", after(-MINUTE), of("a")),
