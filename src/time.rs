@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_work_leaves_time_to_answer_and_a_deadline_that_is_none_leaves_all_of_it() {
+    fn the_budget_reserves_the_response_and_ignores_past_deadlines() {
         let now = UnixMillis(1_795_000_000_000);
         let (to_answer, most) = (Duration::from_millis(500), Duration::from_secs(8));
         let time = |deadline: u64| time_to_work(deadline, now, to_answer, most).as_millis();

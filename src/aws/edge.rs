@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_marked_as_base64_is_decoded_to_the_bytes_that_were_signed() {
+    fn a_base64_body_is_decoded_to_the_signed_bytes() {
         let encoded = request(r#"{"body":"eyJhIjoiw7wifQ==","isBase64Encoded":true}"#);
         assert_eq!(encoded.body().as_ref(), r#"{"a":"ü"}"#.as_bytes());
         assert!(!is_broken(&encoded));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_has_every_field_that_lambda_and_cargo_lambda_watch_want() {
+    fn a_response_has_every_field_that_lambda_and_watch_need() {
         let mut response = Response::new(Body::Text(r#"["a"]"#.to_owned()));
         *response.status_mut() = lambda_http::http::StatusCode::METHOD_NOT_ALLOWED;
         response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_commercial_regions_are_checked_against_amazons_roots_alone() {
+    fn only_commercial_regions_trust_amazons_roots_alone() {
         for region in ["eu-west-1", "us-east-1", "ap-southeast-2", "me-central-1", "il-central-1", "ca-west-1"] {
             assert_eq!(Roots::of_region(region), Roots::OfAmazon, "{region}");
         }

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_and_both_ways_of_saying_tick_are_read_and_nothing_else_is() {
+    fn a_batch_and_both_forms_of_a_tick_are_read_and_no_others() {
         let batch = json!({ "Records": [{ "dynamodb": {
             "SequenceNumber": "7",
             "Keys": { "email_id": { "S": "e1" } },

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_at_most_ten_notices_and_what_is_billed_as_one_request() {
+    fn a_batch_has_at_most_ten_and_one_billed_request() {
         let sizes = |notices: &[Notification]| batches(notices).iter().map(|batch| batch.len()).collect::<Vec<_>>();
         assert_eq!(sizes(&[]), [0; 0]);
         assert_eq!(sizes(&vec![notice(1_000); 23]), [10, 10, 3]);

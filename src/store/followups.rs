@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_one_again_takes_no_second_place_and_what_is_long_over_is_forgotten() {
+    fn a_repeat_takes_no_second_slot_and_expired_ones_are_dropped() {
         let one = Followups::default().with(&taken(1, "a")).with(&taken(1, "a"));
         assert_eq!(one.taken.len(), 1);
         let later = one.with(&taken(2 + 366 * 24 * 60 * 60 * 1000, "b"));

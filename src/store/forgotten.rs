@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_is_the_same_whatever_the_case_of_the_address_and_another_for_another_key() {
+    fn a_hash_ignores_the_case_and_depends_on_the_key() {
         let key = ForgottenKey::new([7; 32]).unwrap();
         let (ann, same) =
             (Recipient::parse("ann@example.com").unwrap(), Recipient::parse("Ann <ANN@example.com>").unwrap());

@@ -48,7 +48,7 @@ async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
 }
 
 #[tokio::test]
-async fn the_receive_binary_opens_its_tls_connection_in_init_and_keeps_it() {
+async fn the_receive_binary_opens_tls_in_init_and_keeps_it() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("authority.pem");

@@ -38,7 +38,7 @@ async fn of_200_copies_of_one_message_at_once_one_is_handled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_200_bounces_and_complaints_of_one_recipient_at_once_none_is_lost() {
+async fn of_200_concurrent_events_of_a_recipient_none_is_lost() {
     let _alone = WHOLE_MACHINE.lock().await;
     let service = Arc::new(Service::start().await);
     let body = |index: usize| {

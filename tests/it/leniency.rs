@@ -61,7 +61,7 @@ fn mangled(sample: &Value, pointer: &str, other: Option<Value>) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_sample_with_any_field_removed_nulled_or_of_another_type_is_handled() {
+async fn every_sample_with_any_field_changed_is_handled() {
     let _alone = WHOLE_MACHINE.lock().await;
     let service = Arc::new(Service::start().await);
     let mut bodies = Vec::new();

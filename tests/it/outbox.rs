@@ -49,7 +49,7 @@ fn event(key: &str) -> ClaimOwner {
 }
 
 #[tokio::test]
-async fn an_event_goes_on_with_its_claim_and_others_wait_for_the_lease() {
+async fn an_event_continues_its_claim_and_others_wait_for_the_lease() {
     let scene = Scene::start().await;
     let by_a = || Claim::Acquired(r#"by Event("a")"#.to_owned());
     assert_eq!(scene.claims("1", &event("a"), 1_000).await, by_a());

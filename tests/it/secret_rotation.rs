@@ -114,7 +114,7 @@ async fn while_the_new_secret_makes_no_sense_the_old_one_stays() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_does_not_put_the_secret_into_the_log() {
+async fn an_unreadable_response_does_not_log_the_secret() {
     let garbled = |_| async {
         let body = format!(r#"{{"ARN":"a","SecretString":"{NEW_SECRET}","CreatedDate":"not a date""#);
         Ok(hyper::Response::new(http_body_util::Full::new(hyper::body::Bytes::from(body))))

@@ -127,7 +127,7 @@ async fn protect_does_what_the_samples_ask_for() {
 }
 
 #[tokio::test]
-async fn the_protect_binary_works_as_lambda_runs_it_and_logs_nothing_personal() {
+async fn the_protect_binary_works_and_logs_nothing_personal() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     store(&aws).await;
     let api = runtime_api("protect").await.unwrap();

@@ -86,7 +86,7 @@ async fn a_merge_does_not_bring_a_deleted_item_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_known_already_is_written_if_it_was_deleted_meanwhile() {
+async fn a_known_suppression_is_rewritten_if_it_was_deleted() {
     let older = json!({ "type": "email.complained", "created_at": "2026-11-01T00:00:00Z", "data": { "to": [ANN] } });
     let newer = AttributeValue::M(item(&[("at", number(1_795_440_600_000)), ("message_id", text("msg_newer"))]));
     for more in [vec![], vec![("version", number(7))]] {

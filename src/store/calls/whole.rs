@@ -149,7 +149,7 @@ mod tests {
     use crate::store::{number, text};
 
     #[test]
-    fn only_what_differs_is_written_and_only_if_it_is_as_it_was_read() {
+    fn only_changed_attributes_are_written_if_still_as_read() {
         let item = |attributes: &[(&str, AttributeValue)]| -> Item {
             attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
         };

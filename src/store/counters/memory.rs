@@ -111,7 +111,7 @@ mod tests {
 
     /// Frozen: under other keys, a redelivered webhook would not be found, and would be counted twice.
     #[test]
-    fn messages_of_the_same_thirty_seconds_of_receipt_share_a_part_of_the_ledger() {
+    fn webhooks_of_thirty_seconds_share_a_part_of_the_ledger() {
         let counts: Vec<Count> = [1_795_440_629, 1_795_440_599, 1_795_440_600, 1_795_440_630]
             .into_iter()
             .zip(1..)

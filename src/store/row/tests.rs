@@ -87,7 +87,7 @@ fn a_type_too_long_for_a_key_cannot_be_stored_as_an_event() {
 }
 
 #[test]
-fn the_row_of_every_sample_event_stays_within_one_write_unit_and_keeps_every_byte() {
+fn every_sample_fits_one_write_unit_and_keeps_every_byte() {
     let mut samples = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/events")).unwrap() {
         let path = entry.unwrap().path();

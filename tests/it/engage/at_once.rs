@@ -89,7 +89,7 @@ fn published(stage: &Stage) -> BTreeMap<String, Vec<Value>> {
 }
 
 #[tokio::test]
-async fn any_one_call_may_fail_lose_its_answer_or_be_the_last_and_each_is_decided_once_and_published() {
+async fn each_is_decided_and_published_once_if_any_call_fails() {
     let stage_without = stage().await;
     stage_without.faults.plan(|_| None);
     deliver(&stage_without).await;

@@ -25,7 +25,7 @@ fn story() -> Vec<SignedMessage> {
 }
 
 #[tokio::test]
-async fn the_engage_binary_works_as_lambda_runs_it_and_logs_nothing_personal() {
+async fn the_engage_binary_works_and_logs_nothing_personal() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let receiver = aws.receiver().await.unwrap();
     for message in &story() {
@@ -67,7 +67,7 @@ async fn the_engage_binary_works_as_lambda_runs_it_and_logs_nothing_personal() {
 }
 
 #[tokio::test]
-async fn claude_is_asked_over_tls_and_nobody_whose_certificate_is_not_trusted_gets_the_key() {
+async fn claude_needs_tls_with_a_trusted_certificate() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let receiver = aws.receiver().await.unwrap();
     let story = story();

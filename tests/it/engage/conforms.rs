@@ -135,7 +135,7 @@ async fn a_question_with_anything_wrong_in_it_is_told() {
 }
 
 #[tokio::test]
-async fn every_answer_of_the_stand_in_is_one_that_the_official_package_reads_to_the_last_field() {
+async fn the_official_package_reads_every_answer_of_the_stub() {
     let Some(python) = python().await else { return };
     let claude = ClaudeStub::start(any_port()).await.unwrap();
     let bodies = all_asked().await;

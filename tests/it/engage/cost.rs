@@ -61,7 +61,7 @@ async fn a_machines_click_takes_two_calls() {
 }
 
 #[tokio::test]
-async fn a_click_for_which_there_is_no_money_takes_nine_calls_of_dynamodb_and_the_next_ones_four() {
+async fn a_click_over_budget_costs_nine_calls_and_later_ones_four() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("CLAUDE_DAILY_BUDGET_USD", "0.0015")]).await;
     for (email, to) in [("e1", "ann@example.com"), ("e2", "bob@example.com"), ("e3", "eve@example.com")] {
         let mail = Mail::to(email, to);
@@ -79,7 +79,7 @@ async fn a_click_for_which_there_is_no_money_takes_nine_calls_of_dynamodb_and_th
 }
 
 #[tokio::test]
-async fn what_the_rules_decide_in_a_batch_is_published_in_one_call_and_takes_one_write_unit_each_time() {
+async fn rule_decisions_are_published_in_one_call_at_one_unit_each() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
     let ids: Vec<String> = (0..10).map(|index| format!("c{index}")).collect();
     for id in &ids {
@@ -105,7 +105,7 @@ async fn what_the_rules_decide_in_a_batch_is_published_in_one_call_and_takes_one
 }
 
 #[tokio::test]
-async fn a_question_too_large_for_any_days_budget_does_not_keep_the_next_one_from_being_asked() {
+async fn a_request_over_a_days_budget_does_not_block_the_next_one() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("CLAUDE_DAILY_BUDGET_USD", "0.0015")]).await;
     let (long, short) = (Mail::to("long", "ann@example.com"), Mail::to("short", "bob@example.com"));
     let before =

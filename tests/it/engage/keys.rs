@@ -58,7 +58,7 @@ fn accepts(stage: &Stage, key: &'static str) {
 }
 
 #[tokio::test]
-async fn a_key_that_is_put_into_the_secret_later_is_noticed_without_a_deploy() {
+async fn a_key_stored_later_is_used_without_a_deployment() {
     for nothing_yet in ["{}", r#"{"ANTHROPIC_API_KEY":""}"#, r#"{"ANTHROPIC_API_KEY":null}"#, "not json"] {
         let stage = Stage::with(&[]).await;
         manager(&stage).put(API_KEYS_NAME, nothing_yet);
@@ -72,7 +72,7 @@ async fn a_key_that_is_put_into_the_secret_later_is_noticed_without_a_deploy() {
 }
 
 #[tokio::test]
-async fn while_there_is_no_key_the_secret_is_not_read_for_each_question() {
+async fn without_a_key_the_secret_is_not_read_for_each_request() {
     let stage = Stage::with(&[]).await;
     let before = manager(&stage).reads();
     for email_id in ["e1", "e2", "e3"] {
@@ -90,7 +90,7 @@ async fn while_there_is_no_key_the_secret_is_not_read_for_each_question() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_refused_is_read_again_and_the_question_asked_with_the_new_one() {
+async fn after_a_rejected_key_the_request_uses_the_new_one() {
     let stage = Stage::with(&[]).await;
     let before = manager(&stage).reads();
     put(&stage, "sk-old");
@@ -109,7 +109,7 @@ async fn a_key_that_is_refused_is_read_again_and_the_question_asked_with_the_new
 }
 
 #[tokio::test]
-async fn when_the_new_key_is_refused_too_or_is_the_old_one_the_rules_decide_and_nothing_goes_round() {
+async fn a_second_rejected_key_lets_the_rules_decide() {
     for (second, expected) in
         [("sk-worse", vec!["sk-bad", "sk-worse"]), ("sk-bad", vec!["sk-bad"]), ("", vec!["sk-bad"])]
     {
@@ -130,7 +130,7 @@ async fn when_the_new_key_is_refused_too_or_is_the_old_one_the_rules_decide_and_
 }
 
 #[tokio::test]
-async fn while_the_secret_cannot_be_read_the_key_that_is_known_is_kept() {
+async fn while_the_secret_is_unreadable_the_known_key_is_kept() {
     let stage = Stage::with(&[]).await;
     put(&stage, "sk-1");
     let secret = key(&stage, Duration::ZERO);

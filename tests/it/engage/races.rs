@@ -12,7 +12,7 @@ use rebound::policy::followup::{Guard, Ruling};
 use super::{MINUTE, Mail, NOW, Stage, after};
 
 #[tokio::test]
-async fn somebody_suppressed_between_the_guards_and_the_decision_gets_no_follow_up() {
+async fn a_recipient_suppressed_after_the_guards_gets_no_follow_up() {
     let stage = Stage::start().await;
     let mail = Mail::to("e1", "ann@example.com");
     stage.receives(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
@@ -70,7 +70,7 @@ async fn the_first_who_is_forgotten_gets_no_follow_up_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_mails_to_one_recipient_decided_side_by_side_do_not_both_get_a_follow_up() {
+async fn two_concurrent_decisions_make_one_follow_up() {
     let stage = Stage::start().await;
     for round in 0..20 {
         let to = format!("ann{round}@example.com");

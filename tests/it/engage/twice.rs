@@ -60,7 +60,7 @@ async fn so_far(stage: &Stage) -> [usize; 3] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_messages_of_a_happening_side_by_side_make_one_question_one_decision_and_one_publication() {
+async fn concurrent_messages_of_an_occurrence_make_one_decision() {
     let stage = Arc::new(Stage::start().await);
     for round in 1..=50 {
         let mail = Mail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
@@ -72,7 +72,7 @@ async fn two_messages_of_a_happening_side_by_side_make_one_question_one_decision
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_is_delivered_twice_side_by_side_makes_one_decision_and_one_proposal() {
+async fn a_message_delivered_twice_concurrently_makes_one_proposal() {
     let stage = Arc::new(Stage::start().await);
     for round in 1..=30 {
         let mail = Mail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
@@ -89,7 +89,7 @@ async fn a_message_that_is_delivered_twice_side_by_side_makes_one_decision_and_o
 }
 
 #[tokio::test]
-async fn a_claim_whose_carrier_died_is_taken_over_when_the_lease_is_over_and_not_before() {
+async fn a_claim_is_taken_over_only_after_its_lease() {
     let stage = Stage::start().await;
     let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
     dies_at(&stage, &first, NOW, (Service::DynamoDb, "UpdateItem", 0)).await;
@@ -139,7 +139,7 @@ async fn whoever_was_slow_finds_the_decision_of_whoever_took_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_is_not_taken_over_while_its_carrier_that_came_back_is_at_it() {
+async fn a_renewed_claim_is_not_taken_over() {
     let stage = Arc::new(Stage::start().await);
     stage.claude.plan(|_| Behaviour::Status(529, Some(3_600)));
     let mut batches = Vec::new();
@@ -157,7 +157,7 @@ async fn a_claim_is_not_taken_over_while_its_carrier_that_came_back_is_at_it() {
 }
 
 #[tokio::test]
-async fn what_was_decided_but_not_published_is_published_as_it_stands_whatever_would_be_decided_now() {
+async fn an_unpublished_decision_is_published_unchanged() {
     let stage = Stage::start().await;
     let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
     dies_at(&stage, &first, NOW, (Service::DynamoDb, "TransactWriteItems", 0)).await;
@@ -180,7 +180,7 @@ async fn what_was_decided_but_not_published_is_published_as_it_stands_whatever_w
 }
 
 #[tokio::test]
-async fn both_messages_of_a_happening_in_one_batch_publish_it_once_when_whoever_decided_it_died() {
+async fn two_messages_in_a_batch_publish_once_after_a_crash() {
     let stage = Stage::start().await;
     let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
     let both = [first, second].concat();

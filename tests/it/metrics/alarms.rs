@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_of_a_widget_takes_what_it_does_not_say_from_the_one_before() {
+    fn a_widget_row_inherits_from_the_previous_one() {
         let (first, _) = on_dashboard("d", &json!(["N", "one", "D", "v", { "label": "1" }]), &[]).unwrap();
         let (_, second) = on_dashboard("d", &json!([".", "two", ".", ".", { "stat": "p50" }]), &first).unwrap();
         assert_eq!((second.namespace.as_str(), second.name.as_str()), ("N", "two"));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_an_alarm_of_two_others_and_every_function_knows_its_stack() {
+    fn silence_combines_two_alarms_and_functions_know_their_stack() {
         let template = template().unwrap();
         let ids: Vec<String> = alarms().unwrap().into_iter().map(|alarm| alarm.id).collect();
         let together = template.resources("AWS::CloudWatch::CompositeAlarm");

@@ -28,7 +28,7 @@ fn ordinary(n: i64, at: UnixMillis) -> SignedMessage {
 }
 
 #[tokio::test]
-async fn a_million_events_of_a_busy_sandbox_cost_less_than_two_cents_of_logs() {
+async fn a_million_events_cost_less_than_two_cents_of_logs() {
     const EVENTS: i64 = 5_000;
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let lines = Lines::default();
@@ -73,7 +73,7 @@ async fn a_quiet_sandbox_tells_each_event_at_once() {
 }
 
 #[tokio::test]
-async fn what_was_gathered_before_a_sandbox_slept_is_told_at_the_time_at_which_it_happened() {
+async fn metrics_gathered_before_a_freeze_keep_their_time() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let lines = Lines::default();
     let receiver = aws.receiver().await.unwrap().with_metrics(lines.metrics());
@@ -89,7 +89,7 @@ async fn what_was_gathered_before_a_sandbox_slept_is_told_at_the_time_at_which_i
 }
 
 #[tokio::test]
-async fn whoever_floods_with_forged_requests_can_not_run_up_the_log_bill() {
+async fn a_flood_of_forged_requests_does_not_raise_the_log_bill() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let lines = Lines::default();
     let receiver = aws.receiver().await.unwrap().with_metrics(lines.metrics());

@@ -139,7 +139,7 @@ async fn nothing_from_outside_is_ever_in_a_line() {
 }
 
 #[test]
-fn a_stack_is_named_by_letters_digits_and_hyphens_whatever_the_variable_holds() {
+fn a_stack_name_has_only_letters_digits_and_hyphens() {
     use rebound::metrics::Metrics;
     let shown = |stack: &str| format!("{:?}", Metrics::new(stack, |_| {}));
     assert_eq!(shown("my-stack2"), r#"Metrics(Some("my-stack2"))"#);

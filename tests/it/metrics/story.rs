@@ -165,7 +165,7 @@ pub(super) async fn everything() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn each_metric_is_told_when_it_happens_and_by_whom_the_catalogue_says() {
+async fn each_metric_is_emitted_by_the_catalogues_function() {
     let lines = everything().await;
     for line in &lines {
         conforms(line);

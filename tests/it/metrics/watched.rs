@@ -36,7 +36,7 @@ fn alarm(id: &str) -> Alarm {
 }
 
 #[tokio::test]
-async fn every_metric_of_an_alarm_or_of_the_dashboard_is_one_that_the_code_emits() {
+async fn every_metric_of_alarms_and_dashboard_is_emitted() {
     let mut emitted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in read(&everything().await) {
         let dimensions = line["_aws"]["CloudWatchMetrics"][0]["Dimensions"].as_array().unwrap().clone();
@@ -58,7 +58,7 @@ async fn every_metric_of_an_alarm_or_of_the_dashboard_is_one_that_the_code_emits
 }
 
 #[test]
-fn every_other_metric_is_one_that_aws_documents_of_a_resource_of_this_stack() {
+fn every_other_metric_is_documented_by_aws_for_this_stack() {
     let others: Vec<Watched> = all_watched().into_iter().filter(|watched| watched.namespace != NAMESPACE).collect();
     for watched in &others {
         let dimensions: Vec<&str> = watched.dimensions.keys().map(String::as_str).collect();

@@ -13,7 +13,7 @@ fn complaint(number: usize, campaign: &str) -> SignedMessage {
 }
 
 #[tokio::test]
-async fn a_complaint_says_who_which_campaign_how_many_and_what_was_done() {
+async fn a_complaint_alert_has_recipient_campaign_count_and_effect() {
     let stage = Stage::start().await;
     stage.happens(&[complaint(1, "spring")]).await;
     let alerts = stage.alerts();
@@ -66,7 +66,7 @@ async fn a_complaint_alert_says_suppressed_only_if_it_is_so() {
 }
 
 #[tokio::test]
-async fn a_happening_that_two_messages_tell_of_is_one_alert_and_one_count() {
+async fn an_occurrence_reported_twice_is_one_alert_and_one_count() {
     let stage = Stage::start().await;
     let mut again = complaint(1, "spring");
     again = SignedMessage::new("another-message", NOW.seconds(), again.body, &secret());
@@ -77,7 +77,7 @@ async fn a_happening_that_two_messages_tell_of_is_one_alert_and_one_count() {
 }
 
 #[tokio::test]
-async fn a_storm_of_complaints_is_a_few_alerts_and_a_digest_and_none_is_missing() {
+async fn many_complaints_are_a_few_alerts_and_a_complete_digest() {
     let stage = Stage::start().await;
     for number in 0..12 {
         stage.happens(&[complaint(number, "spring")]).await;
@@ -107,7 +107,7 @@ async fn a_storm_of_complaints_is_a_few_alerts_and_a_digest_and_none_is_missing(
 }
 
 #[tokio::test]
-async fn a_campaign_is_slowed_paused_and_opens_again_by_itself_and_each_is_told_once() {
+async fn slow_pause_and_reopening_are_each_alerted_once() {
     let stage = Stage::start().await;
     let delivered: Vec<SignedMessage> = (0..250)
         .map(|number| {
@@ -168,7 +168,7 @@ async fn a_failure_is_told_once_an_hour_for_each_reason() {
 }
 
 #[tokio::test]
-async fn a_bounce_of_one_of_several_that_names_none_is_told_once_and_suppresses_nobody() {
+async fn an_ambiguous_bounce_is_alerted_once_and_suppresses_nobody() {
     let stage = Stage::start().await;
     let mut data = of("spring");
     data["to"] = json!(["ann@example.com", "bob@example.com"]);
@@ -202,7 +202,7 @@ fn digests(stage: &Stage) -> Vec<(String, i64)> {
 }
 
 #[tokio::test]
-async fn sixty_failures_with_a_reason_each_are_five_alerts_and_a_digest() {
+async fn sixty_failures_are_five_alerts_and_a_digest() {
     let stage = Stage::start().await;
     let failed = |number: i64| {
         let (id, campaign) = (format!("f{number}"), if number % 2 == 0 { "spring" } else { "autumn" });

@@ -19,7 +19,7 @@ use super::order::{Told, model};
 use super::{HOUR, MINUTE, NOW, Stage, after, soon};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_batches_of_one_second_counted_side_by_side_lose_and_double_nothing() {
+async fn concurrent_batches_lose_and_duplicate_no_count() {
     let stage = Stage::start().await;
     let told: Vec<Told> = (0..60)
         .map(|index| Told {
@@ -44,7 +44,7 @@ async fn many_batches_of_one_second_counted_side_by_side_lose_and_double_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn complaints_counted_side_by_side_end_in_the_brake_of_all_of_them() {
+async fn concurrent_complaints_end_in_the_brake_of_all() {
     for _ in 0..4 {
         let stage = Stage::start().await;
         let complaint = |index: u8| Told {

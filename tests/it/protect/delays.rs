@@ -10,7 +10,7 @@ fn created(hours_ago: i64) -> Value {
 }
 
 #[tokio::test]
-async fn a_mail_that_has_waited_a_day_is_news_once_even_when_no_further_event_comes() {
+async fn an_email_delayed_for_a_day_is_alerted_once_without_events() {
     let stage = Stage::start().await;
     let sent = mail("m1", "email.sent", "e1", "ann@example.com", after(-2 * HOUR), created(3));
     let delayed = mail("m2", "email.delivery_delayed", "e1", "ann@example.com", after(-HOUR), created(3));
@@ -61,7 +61,7 @@ async fn a_delay_that_is_told_of_a_day_late_is_news_at_once() {
 }
 
 #[tokio::test]
-async fn a_recipient_who_is_delayed_on_a_second_mail_within_seven_days_is_news_once() {
+async fn a_second_delay_within_seven_days_is_alerted_once() {
     let stage = Stage::start().await;
     let delay = |id: &str, email: &str, hours_ago: i64| {
         mail(id, "email.delivery_delayed", email, "ann@example.com", after(-hours_ago * HOUR), created(hours_ago + 1))

@@ -212,7 +212,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn any_order_any_duplicates_any_borders_and_shards_end_in_the_same(
+    fn any_order_duplicates_batches_and_shards_end_the_same(
         (told, one, other) in told().prop_flat_map(|told| {
             let (one, other) = (ways(told.len()), ways(told.len()));
             (Just(told), one, other)
@@ -235,7 +235,7 @@ proptest! {
 /// Found by the property above: an email bounces softly a second time, and the later bounce arrives first. Its effect
 /// must not be reverted when the earlier one arrives.
 #[tokio::test]
-async fn a_mail_that_bounced_softly_twice_counts_as_last_bounced_whichever_bounce_comes_first() {
+async fn two_soft_bounces_of_an_email_count_as_the_later_one() {
     let bounce = |id: &str, email: u8, minutes_ago: i64| Told {
         id: id.to_owned(),
         counter: Counter::BouncedSoft,

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_calls_fail_in_every_way_by_the_seed_and_reads_do_not_conflict() {
+    fn the_seeded_fraction_fails_in_every_way_but_no_read_conflicts() {
         let call = |operation: &str| Call { index: 0, service: Service::DynamoDb, operation: operation.to_owned() };
         let of = |operation: &str, seed| {
             let mut plan = random(0.1, seed);

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_failure_counts_and_one_that_names_no_record_is_one_of_all() {
+    fn the_first_failure_counts_and_an_unknown_name_means_all() {
         let failure = |id: Value| json!({ "itemIdentifier": id });
         for (answer, expected) in [
             (json!(null), None),

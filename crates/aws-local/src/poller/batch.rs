@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_named_failed_and_a_failure_that_names_no_message_is_one_of_all() {
+    fn named_messages_failed_and_an_unknown_name_means_all() {
         let ids = HashSet::from(["a", "b", "c"]);
         let failure = |id: Value| json!({ "itemIdentifier": id });
         let these = |ids: &[&'static str]| Failed::These(ids.iter().copied().collect());

@@ -62,7 +62,7 @@ mod tests {
     const SETTLES: Duration = Duration::from_secs(90);
 
     #[test]
-    fn without_a_pace_and_at_one_that_is_slower_every_time_is_as_it_says() {
+    fn real_time_and_a_slower_scale_change_no_time() {
         for pace in [Pace::default(), Pace::between(SETTLES, SETTLES), Pace::between(SETTLES, SETTLES * 9)] {
             for time in [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(43_200)] {
                 assert_eq!((pace.shortened(time), pace.visibility(time)), (time, time), "{pace:?}");

@@ -110,7 +110,7 @@ async fn every_service_fails_in_its_own_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_to_be_killed_after_is_applied_and_never_answered_and_the_kill_is_not_missed() {
+async fn kill_after_applies_the_call_and_signals_the_kill() {
     for killing in 0..3 {
         let aws = std::sync::Arc::new(Aws::start().await);
         aws.faults.plan(move |call| (call.index == killing).then_some(Fault::KillAfter));
@@ -196,7 +196,7 @@ fn show_half(aws: &Aws, late: usize, span: Duration) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn capacity_is_counted_while_it_is_to_be_and_twice_for_a_transaction() {
+async fn capacity_is_counted_on_demand_and_twice_for_transactions() {
     let aws = Aws::start().await;
     let spent = async |transaction: Vec<TransactWriteItem>| {
         aws.faults.count_capacity(true);
@@ -232,7 +232,7 @@ async fn capacity_is_counted_while_it_is_to_be_and_twice_for_a_transaction() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_tells_how_many_calls_it_failed_and_needs_no_list_of_them() {
+async fn a_proxy_counts_its_faults_without_a_list_of_calls() {
     let aws = Aws::start().await;
     aws.faults.keep_no_calls();
     aws.faults.plan(|call| (call.service == Service::DynamoDb).then_some(Fault::Throttle));

@@ -116,7 +116,7 @@ async fn no_link_to_others_gets_out_in_any_disguise() {
 }
 
 #[tokio::test]
-async fn no_address_no_markup_and_nothing_hidden_gets_out_in_any_disguise() {
+async fn no_address_markup_or_hidden_text_is_published() {
     let addresses = ADDRESSES.into_iter().flat_map(|address| in_each_field(address, "the address", None));
     let markup = MARKUP.into_iter().flat_map(|markup| in_each_field(markup, "the markup", Some("markup")));
     let hidden = HIDDEN.into_iter().flat_map(|hidden| in_each_field(hidden, "the hidden", None));

@@ -171,7 +171,7 @@ fn faults(wicked: &Wicked, mail: &Mail, became: &Became, asked: &[Asked], harmle
 }
 
 #[tokio::test]
-async fn whatever_a_mail_says_claude_is_shown_facts_and_what_it_obeys_does_no_harm() {
+async fn an_email_with_instructions_does_no_harm() {
     let stage = stage().await;
     let mut harmless: Option<Asked> = None;
     let (mut number, mut wrong) = (0, Vec::new());

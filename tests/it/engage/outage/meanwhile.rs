@@ -19,7 +19,7 @@ use crate::support::eventually;
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_complaint_suppresses_and_alerts_while_engage_still_waits_half_a_minute_for_an_answer() {
+async fn a_complaint_is_processed_while_engage_waits_for_claude() {
     let stage = Stage::start().await;
     stage.claude.plan(|_| Behaviour::Default.after(HALF_A_MINUTE));
     let protect =

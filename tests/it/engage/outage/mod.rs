@@ -118,7 +118,7 @@ fn at_first(failure: Behaviour, questions: usize) -> Plan {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_claude_comes_back_in_time_claude_decides_about_everything() {
+async fn claude_decides_everything_if_it_is_back_in_time() {
     let slowly = Behaviour::Default.after(Duration::from_millis(300));
     // Number of failed requests: as many as two or three invocations send before they give up.
     let outages = [
@@ -149,7 +149,7 @@ async fn when_claude_comes_back_in_time_claude_decides_about_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_claude_stays_away_the_rules_decide_and_the_receipts_say_why() {
+async fn without_claude_the_rules_decide_and_the_receipts_say_why() {
     let outages = [
         ("overloaded", Behaviour::Status(529, Some(0)), "Claude answered 529, overloaded_error"),
         ("an error", Behaviour::Status(500, Some(0)), "Claude answered 500, api_error"),
@@ -175,7 +175,7 @@ async fn when_claude_stays_away_the_rules_decide_and_the_receipts_say_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_waiting_helps_against_is_decided_by_the_rules_at_once() {
+async fn permanent_errors_are_decided_by_the_rules_immediately() {
     let page = |status, body: &str| Behaviour::Raw(status, "text/html".to_owned(), body.as_bytes().to_vec());
     let outages = [
         ("a wrong key", Behaviour::Status(401, None), "401, authentication_error"),

@@ -35,7 +35,7 @@ async fn from_the_lowest_failure_on_everything_is_delivered_again() {
 }
 
 #[tokio::test]
-async fn a_failure_that_names_nothing_in_the_batch_is_one_of_the_whole_batch_and_tries_pause() {
+async fn an_unknown_failure_repeats_the_whole_batch_with_pauses() {
     let stage = Stage::new().await;
     stage.deliveries("an-email", 0..3).await;
     let tries = Mutex::new(0);
@@ -56,7 +56,7 @@ async fn a_failure_that_names_nothing_in_the_batch_is_one_of_the_whole_batch_and
 }
 
 #[tokio::test]
-async fn a_function_that_breaks_off_gets_halves_until_the_poison_is_alone() {
+async fn a_failing_function_gets_halves_until_the_poison_is_alone() {
     let stage = Stage::new().await;
     stage.deliveries("an-email", 0..8).await;
     let cured = Arc::new(Mutex::new(false));
