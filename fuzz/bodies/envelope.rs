@@ -56,7 +56,7 @@ fn any_json(scene: &Scene, event: &Value, bytes: &[u8], mood: Mood) {
     assert_eq!(response.status_code == 405, !is_post);
     // Only the sender can sign, and a valid signature would be outdated.
     assert!(matches!(response.status_code, 400 | 401 | 405 | 413), "{}", response.status_code);
-    assert_eq!(scene.aws.calls(), [], "nothing is asked of AWS for whoever does not sign");
+    assert_eq!(scene.aws.calls(), [], "an unsigned request makes no AWS call");
 }
 
 /// Returns true if the fields that are read have the types that Lambda gives them.

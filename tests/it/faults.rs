@@ -184,7 +184,7 @@ async fn a_table_that_is_not_there_is_503() {
     let message = signed(complaint("ann@example.com", "e1"));
     let (status, answer) = hand_over(&receiver, &message, Duration::from_secs(8)).await;
     assert_eq!(status, 503);
-    assert!(!answer.to_string().contains("nowhere"), "what is wrong with us is for the log, not for whoever asks");
+    assert!(!answer.to_string().contains("nowhere"), "internal errors are logged, not sent to the caller");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -200,7 +200,7 @@ pub(crate) fn log_line(line: &str) -> Value {
 
     let Names(names) = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
-    assert_eq!(distinct.len(), names.len(), "a field stands twice: {line}");
+    assert_eq!(distinct.len(), names.len(), "a field is repeated: {line}");
     let read: Value = serde_json::from_str(line).unwrap();
     let at = read["timestamp"].as_str().unwrap_or_else(|| panic!("no timestamp: {line}"));
     assert!(at.len() == "2026-11-23T13:30:00.000Z".len() && at.ends_with('Z'), "{line}");

@@ -135,7 +135,7 @@ fn answer(controls: &Controls, request: &Request<Bytes>) -> Response<Full<Bytes>
     match form.get("Action").map(String::as_str) {
         Some("DescribeStacks") => stack(controls, form.get("StackName").map_or("", String::as_str)),
         _ => {
-            json_response(StatusCode::NOT_FOUND, "application/json", "{\"message\":\"this stand-in does not know it\"}")
+            json_response(StatusCode::NOT_FOUND, "application/json", "{\"message\":\"this stub does not support it\"}")
         }
     }
 }

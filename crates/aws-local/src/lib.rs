@@ -42,10 +42,7 @@ pub mod tls;
 
 /// Builds an HTTP client for an address on this machine, without root certificates: reading all installed ones takes
 /// longer than many calls.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it goes to stand-ins on this machine, which want no User-Agent of Rebound"
-)]
+#[expect(clippy::disallowed_methods, reason = "it calls stubs on this machine, which need no User-Agent of Rebound")]
 fn http_client(url: &str) -> reqwest::Client {
     // The error means that a provider is already installed, by an earlier call.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -91,7 +91,7 @@ fn answer(state: &Mutex<State>, operation: Option<&str>, body: &[u8]) -> (Status
         Some("secretsmanager.GetSecretValue") => true,
         Some("secretsmanager.PutSecretValue") => false,
         _ => {
-            let message = "this stand-in answers GetSecretValue and PutSecretValue only";
+            let message = "this stub supports only GetSecretValue and PutSecretValue";
             return (StatusCode::BAD_REQUEST, json!({ "__type": "InvalidRequestException", "message": message }));
         }
     };

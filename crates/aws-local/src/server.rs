@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// Closes the connection instead of sending a response.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("hung up on purpose")]
+#[error("the connection was closed on purpose")]
 pub struct HangUp;
 
 /// The result of a handler.

@@ -141,7 +141,7 @@ async fn slow_pause_and_reopening_are_each_alerted_once() {
     );
     let items = stage.scan("CAMPAIGNS_TABLE").await;
     let state = items.iter().find(|item| item["cohort"].as_s().unwrap() == "state").unwrap();
-    assert_eq!(state["alerted"], state["change"], "so that nobody asks again whether it was told");
+    assert_eq!(state["alerted"], state["change"], "so that no alert is sent again");
     let brakes: Vec<_> =
         stage.scan("AGENDA_TABLE").await.into_iter().filter(|item| item["kind"].as_s().unwrap() == "brake").collect();
     assert!(brakes.is_empty(), "no tick looks at it any more: {brakes:?}");
@@ -240,7 +240,7 @@ async fn whatever_the_kind_there_are_five_an_hour_and_a_digest() {
     assert_eq!(digests, [("ambiguous_bounce".to_owned(), 3), ("domain".to_owned(), 4)]);
     stage.deliver(&stage.records().await, after(10 * MINUTE)).await;
     stage.tick(after(2 * HOUR)).await;
-    assert_eq!((stage.kinds()["domain"], stage.kinds()["digest"]), (5, 2), "delivered again, nothing is told again");
+    assert_eq!((stage.kinds()["domain"], stage.kinds()["digest"]), (5, 2), "a redelivery sends no alert");
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ impl Lane {
                             first,
                             last,
                             error,
-                            "the function broke off; its batch comes again"
+                            "the function failed; its batch is delivered again"
                         );
                     }
                     let size = batch.len();

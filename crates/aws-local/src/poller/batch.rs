@@ -85,7 +85,7 @@ impl Mapped {
             Ok(answer) if self.partial_failures => failed(answer, &batch.ids()),
             Ok(_) => Failed::These(HashSet::new()),
             Err(error) => {
-                tracing::warn!(error, messages = batch.len(), "the function broke off; its messages come again");
+                tracing::warn!(error, messages = batch.len(), "the function failed; its messages are delivered again");
                 Failed::All
             }
         };

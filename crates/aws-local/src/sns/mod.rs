@@ -198,7 +198,7 @@ impl State {
                 let entries = batch::entries(&form);
                 entries.map(|entries| ("PublishBatchResponse", self.publish_all(entries)))
             }
-            _ => Err(refused("InvalidAction", "this stand-in answers Publish and PublishBatch only")),
+            _ => Err(refused("InvalidAction", "this stub supports only Publish and PublishBatch")),
         };
         match answered {
             Ok((response, result)) => {

@@ -151,7 +151,7 @@ impl State {
             "GetQueueAttributes" => self.attributes(queue, &body),
             _ => Err(Refused::new(
                 "AWS.SimpleQueueService.UnsupportedOperation",
-                format!("this stand-in does not answer {operation}"),
+                format!("this stub does not support {operation}"),
             )),
         }
     }

@@ -106,7 +106,7 @@ pub(super) fn message(entry: &Value) -> Result<Entry, Refused> {
         return Err(Refused::new("InvalidMessageContents", "Invalid characters found."));
     }
     if entry.get("MessageAttributes").and_then(Value::as_object).is_some_and(|attributes| !attributes.is_empty()) {
-        let reason = "this stand-in keeps no message attributes";
+        let reason = "this stub stores no message attributes";
         return Err(Refused::new("AWS.SimpleQueueService.UnsupportedOperation", reason));
     }
     let delay = number(entry, "DelaySeconds", 0..=900)?.map(Duration::from_secs);

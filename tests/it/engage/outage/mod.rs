@@ -104,7 +104,7 @@ async fn decided(variables: &[(&str, &str)], mails: usize, plan: Plan) -> (Stage
     let all = told.len();
     told.sort_unstable();
     told.dedup();
-    assert_eq!(all, told.len(), "nothing is told twice");
+    assert_eq!(all, told.len(), "nothing is published twice");
     assert_eq!(all, receipts.iter().filter(|receipt| receipt.done.kind().is_some()).count(), "nor not at all");
     let figures = poller.figures();
     (stage, receipts, figures)
