@@ -1,4 +1,4 @@
-//! Structured log lines on standard output, which Lambda takes to CloudWatch.
+//! Structured log lines on standard output, which Lambda sends to CloudWatch.
 //!
 //! With `LogFormat: JSON`, Lambda finds the level of a line by its fields `timestamp` (RFC 3339) and `level`. A line without a valid
 //! `timestamp` counts as INFO, whatever its `level` says
@@ -18,12 +18,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::time::UnixMillis;
 
-/// Starts logging: at the level in `AWS_LAMBDA_LOG_LEVEL` (`INFO`), as JSON where `AWS_LAMBDA_LOG_FORMAT` is `JSON`. A panic is a line
-/// too: where it happened, and not its message, which may hold text from outside.
+/// Starts logging with the level in `AWS_LAMBDA_LOG_LEVEL` (default `INFO`), as JSON if `AWS_LAMBDA_LOG_FORMAT` is
+/// `JSON`. A panic is logged with its location, but without its message, which may contain text from outside.
 ///
-/// `variable` looks an environment variable up. A filter for each module, as `RUST_LOG` has it, would cost half a megabyte
-/// of regular expressions in the binary. The one crate that must be quiet is the embedded DynamoDB, which would warn of
-/// every condition that fails, and conditions fail in good order.
+/// `variable` looks up an environment variable. Filters per module, as in `RUST_LOG`, would add half a megabyte of
+/// regular expressions to the binary. Only the embedded DynamoDB must be quiet: it would warn of every failed
+/// condition, and failed conditions are normal.
 pub fn init(variable: impl Fn(&str) -> Option<String>) {
     if is_json(&variable) {
         std::panic::set_hook(Box::new(|panic| {
@@ -34,12 +34,12 @@ pub fn init(variable: impl Fn(&str) -> Option<String>) {
     init_to(variable, stdout);
 }
 
-/// [`init`], with the lines written elsewhere, and panics as they are.
+/// Starts logging as [`init`], with another writer, and without the panic hook.
 pub fn init_to(variable: impl Fn(&str) -> Option<String>, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
     dispatch(variable, writer).init();
 }
 
-/// What writes the lines, for a program that does not want them everywhere.
+/// Creates the log dispatcher, for a program that logs only in some places.
 pub fn dispatch(
     variable: impl Fn(&str) -> Option<String>,
     writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -59,7 +59,7 @@ fn is_json(variable: &impl Fn(&str) -> Option<String>) -> bool {
     variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"))
 }
 
-/// The time of a line: RFC 3339, UTC, milliseconds.
+/// Time of a line: RFC 3339, UTC, milliseconds.
 struct Clock;
 
 impl FormatTime for Clock {

@@ -1,4 +1,4 @@
-//! Moments, in integer milliseconds: what the tables hold and what policy compares.
+//! Times in integer milliseconds, as stored in the tables and compared by the policy.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,62 +6,62 @@ use serde::{Deserialize, Serialize};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// Whole milliseconds on purpose: Resend writes times with three or with six decimals, and two readings of one moment
-/// must compare as equal.
+/// Whole milliseconds on purpose: Resend writes times with three or six decimals, and both forms of one time must
+/// compare as equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UnixMillis(pub i64);
 
 impl UnixMillis {
-    /// The clock, read now. Only the edges call this; everything below takes `now` as an argument.
+    /// Reads the clock. Only the edges call this; all other code takes `now` as an argument.
     pub fn now() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// Reads a time as Resend writes it: `2026-11-22T23:41:12.126Z`, `2026-11-22T23:41:11.894719+00:00`, or, from
-    /// the REST API, `2026-10-06 23:47:56.678+00`.
+    /// Parses a time as Resend writes it: `2026-11-22T23:41:12.126Z`, `2026-11-22T23:41:11.894719+00:00`, or, from the
+    /// REST API, `2026-10-06 23:47:56.678+00`.
     pub fn parse(text: &str) -> Option<Self> {
         let moment: jiff::Timestamp = text.trim().parse().ok()?;
         Some(Self(moment.as_millisecond()))
     }
 
-    /// Whole seconds since the epoch, rounded down: what DynamoDB's TTL and `svix-timestamp` count in.
+    /// Whole seconds since 1970, rounded down: the unit of DynamoDB's TTL and of `svix-timestamp`.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// The moment as people and machines read it alike: `2026-11-23T13:05:00.126Z`.
+    /// Formats the time for people and programs: `2026-11-23T13:05:00.126Z`.
     pub fn to_text(self) -> String {
         let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX);
         moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
     }
 
-    /// The day that it is in, in UTC: `2026-11-23`.
+    /// Formats the day in UTC: `2026-11-23`.
     pub fn day(self) -> String {
         self.to_text().chars().take("2026-11-23".len()).collect()
     }
 
-    /// How many seconds have passed since an earlier moment; 0 since one to come.
+    /// Number of seconds since an earlier time; 0 if `earlier` is later.
     pub fn seconds_since(self, earlier: Self) -> f64 {
         self.0.saturating_sub(earlier.0).max(0) as f64 / 1_000.0
     }
 
-    /// The moment `earlier` before this one, or the first one there is.
+    /// Subtracts a duration; the result is never before the smallest time.
     pub fn minus(self, earlier: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(earlier.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// The moment `later` after this one, or the last one there is.
+    /// Adds a duration; the result is never after the largest time.
     pub fn plus(self, later: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(later.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 
-/// How long the work may take in an invocation that is killed at `deadline`, in milliseconds since the epoch: what is left, without the
-/// time to answer, and `most` at most.
+/// Returns the time budget of an invocation that Lambda ends at `deadline` (milliseconds since 1970): the remaining
+/// time minus `to_answer`, and at most `most`.
 ///
-/// A deadline that is over before the work begins is none: Lambda sets no such, but `cargo lambda watch` always says 600.
+/// A deadline that is already over is ignored: Lambda never sets one, but `cargo lambda watch` always sends 600.
 pub fn time_to_work(deadline: u64, now: UnixMillis, to_answer: Duration, most: Duration) -> Duration {
     match deadline.checked_sub(now.0.unsigned_abs()) {
         Some(left) => Duration::from_millis(left).saturating_sub(to_answer).min(most),
@@ -69,17 +69,17 @@ pub fn time_to_work(deadline: u64, now: UnixMillis, to_answer: Duration, most: D
     }
 }
 
-/// `minutes` whole minutes.
+/// A duration of `minutes` minutes.
 pub const fn minutes(minutes: u32) -> Duration {
     Duration::from_secs(minutes as u64 * 60)
 }
 
-/// `hours` whole hours.
+/// A duration of `hours` hours.
 pub const fn hours(hours: u32) -> Duration {
     Duration::from_secs(hours as u64 * 60 * 60)
 }
 
-/// `days` whole days.
+/// A duration of `days` days.
 pub const fn days(days: u32) -> Duration {
     Duration::from_secs(days as u64 * 24 * 60 * 60)
 }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_work_leaves_time_to_answer_and_a_deadline_that_is_none_leaves_all_of_it() {
+    fn the_budget_reserves_the_response_and_ignores_past_deadlines() {
         let now = UnixMillis(1_795_000_000_000);
         let (to_answer, most) = (Duration::from_millis(500), Duration::from_secs(8));
         let time = |deadline: u64| time_to_work(deadline, now, to_answer, most).as_millis();

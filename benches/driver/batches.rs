@@ -1,6 +1,6 @@
-//! `protect` and `engage`, handed batches of each size.
+//! Batches of each size, handled by `protect` and `engage`.
 //!
-//! Twice: once for the time, and once through a proxy that counts, which takes time itself.
+//! Measured twice: once for the time, and once through a counting proxy, which takes time itself.
 
 use std::path::Path;
 
@@ -24,26 +24,26 @@ struct Plan {
     events: usize,
 }
 
-/// What batches of one size cost.
+/// Cost of batches of one size.
 #[derive(Debug, Serialize)]
 pub(crate) struct Batches {
-    /// Whose.
+    /// The function.
     pub(crate) function: &'static str,
-    /// Which events, in words.
+    /// Description of the events.
     pub(crate) what: &'static str,
-    /// How many are in a batch.
+    /// Number of events in a batch.
     pub(crate) size: usize,
-    /// How many there were.
+    /// Number of events in total.
     pub(crate) events: usize,
-    /// How many were handled in a second.
+    /// Number of events per second.
     pub(crate) per_second: f64,
-    /// CPU of each event, in milliseconds.
+    /// CPU time per event, in milliseconds.
     pub(crate) cpu_ms: f64,
-    /// What each event cost DynamoDB.
+    /// DynamoDB units per event.
     pub(crate) units: Units,
 }
 
-/// The sizes that are tried: up to what the template's mappings allow.
+/// The sizes to measure, up to the maximum of the template's mappings.
 fn plans() -> Result<Vec<Plan>, Failure> {
     let mappings = template()?.mappings()?;
     let most = |name: &str| {
@@ -64,7 +64,7 @@ fn plans() -> Result<Vec<Plan>, Failure> {
     Ok(plans)
 }
 
-/// Measures all of them. `scale`: how many of the usual number of events.
+/// Measures all sizes. `scale` multiplies the usual number of events.
 pub(crate) async fn batches(binaries: &Path, aws: &Elsewhere, scale: f64) -> Result<Vec<Batches>, Failure> {
     let storage = Storage::new(aws)?;
     let mut measured = Vec::new();
@@ -79,7 +79,7 @@ pub(crate) async fn batches(binaries: &Path, aws: &Elsewhere, scale: f64) -> Res
     Ok(measured)
 }
 
-/// Hands the batches over, and takes the time.
+/// Handles the batches, and measures the time.
 async fn run(program: &Program, variables: &Variables, storage: &Storage, plan: &Plan) -> Result<Batches, Failure> {
     let (function, _) = Function::start(program, variables).await?;
     let mut batches = prepared(storage, plan).await?.into_iter();
@@ -106,7 +106,7 @@ async fn run(program: &Program, variables: &Variables, storage: &Storage, plan: 
     })
 }
 
-/// Hands others over, and counts what they cost.
+/// Handles other batches, and counts their units.
 async fn count(
     program: &Program,
     variables: &Variables,
@@ -126,7 +126,7 @@ async fn count(
     Ok(counting.per_event(plan.events))
 }
 
-/// The batches, after one by which connections are opened and caches filled. What they are about is stored.
+/// Returns the batches, with a first one that opens connections and fills caches. Stores the rows that they need.
 async fn prepared(storage: &Storage, plan: &Plan) -> Result<Vec<String>, Failure> {
     let stories = mail::stories(plan.what, plan.size + plan.events)?;
     if plan.what == What::Engaged {
@@ -135,7 +135,7 @@ async fn prepared(storage: &Storage, plan: &Plan) -> Result<Vec<String>, Failure
     stories.chunks(plan.size).map(|stories| mail::invocation(plan.what, stories)).collect()
 }
 
-/// Hands a batch over, and expects that all of it is handled. Answers how many seconds that took.
+/// Handles a batch, and requires that all of it succeeds. Returns the time in seconds.
 async fn hand_over(function: &Function, batch: String) -> Result<f64, Failure> {
     let (took, answer) = function.invoke(batch).await?;
     let parsed: Value = serde_json::from_str(&answer)?;

@@ -1,6 +1,7 @@
-//! The embedded AWS in a process of its own: what is measured must not share the driver's time with it.
+//! The embedded AWS in a separate process, so that it does not use the driver's CPU time.
 //!
-//! The driver starts itself once more. That other process ends when its standard input is closed: when the driver ends, however it does.
+//! The driver starts itself a second time. The other process ends when its standard input is closed: when the driver
+//! ends, for whatever reason.
 
 use std::collections::BTreeMap;
 use std::io::{Read, stdin};
@@ -15,24 +16,24 @@ use tokio::process::{Child, Command};
 
 use crate::Failure;
 
-/// What comes before the names of the variables that are others behind TLS.
+/// Prefix of the variables that differ behind TLS.
 const BEHIND_TLS: &str = "TLS_";
 
-/// Linux's folder in memory.
+/// Linux's in-memory file system.
 const IN_MEMORY: &str = "/dev/shm";
 
-/// How many KB must be free there: a million events take 2.6 million.
+/// Required free space there, in KB: a million events take 2.6 million.
 const ROOM: u64 = 4_000_000;
 
-/// The last line: everything is there.
+/// Last line of the output: the process is ready.
 const READY: &str = "REBOUND_LOCAL=ready";
 
-/// A function's environment.
+/// The environment variables of a function.
 pub(crate) type Variables = BTreeMap<String, String>;
 
-/// The other process, as the driver sees it.
+/// The other process.
 pub(crate) struct Elsewhere {
-    /// Its standard input is closed when this is dropped.
+    /// Dropping this closes the process's standard input.
     _child: Child,
     data: PathBuf,
     plain: Variables,
@@ -40,7 +41,7 @@ pub(crate) struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// Starts it, with empty tables in a file in this folder.
+    /// Starts the process, with empty tables in a file in this folder.
     pub(crate) async fn start(data: Option<&Path>) -> Result<Self, Failure> {
         let data = data.map_or_else(data_folder, Path::to_owned);
         let mut command = Command::new(std::env::current_exe()?);
@@ -63,22 +64,22 @@ impl Elsewhere {
         Ok(Self { _child: child, data, plain, behind_tls })
     }
 
-    /// Where its file is.
+    /// Path of its file.
     pub(crate) fn data(&self) -> &Path {
         &self.data
     }
 
-    /// The environment of a function that runs on it.
+    /// The environment variables of a function that uses it.
     pub(crate) fn variables(&self) -> &Variables {
         &self.plain
     }
 
-    /// The same, with DynamoDB and Secrets Manager behind TLS.
+    /// The variables with DynamoDB and Secrets Manager behind TLS.
     pub(crate) fn behind_tls(&self) -> Variables {
         self.with(&self.behind_tls)
     }
 
-    /// The same, with DynamoDB there.
+    /// The variables with another URL of DynamoDB.
     pub(crate) fn with_dynamodb(&self, url: String) -> Variables {
         self.with(&Variables::from([("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url)]))
     }
@@ -89,23 +90,23 @@ impl Elsewhere {
         variables
     }
 
-    /// One variable.
+    /// Returns one variable.
     pub(crate) fn variable(&self, name: &str) -> Result<String, Failure> {
         Ok(self.plain.get(name).ok_or_else(|| format!("the embedded AWS has no {name}"))?.clone())
     }
 
-    /// A client of its DynamoDB.
+    /// Creates a client of its DynamoDB.
     pub(crate) fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, Failure> {
         Ok(AwsEnvironment::read(|name| self.plain.get(name).cloned())?.dynamodb())
     }
 }
 
-/// A folder in memory, where there is one with room: the engine waits for the disk at each write, and that would be most of what is
-/// measured. Else the one for temporary files.
+/// Chooses a folder in memory if there is one with enough space: otherwise the engine waits for the disk at each write,
+/// which would dominate the measurement. Else the folder for temporary files.
 fn data_folder() -> PathBuf {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let is_large = |kilobytes: &str| kilobytes.parse::<u64>().is_ok_and(|kilobytes| kilobytes >= ROOM);
-    // A container's is often limited to 64 MB. One without a limit may take half of the memory.
+    // In a container it is often limited to 64 MB. Without a limit it may take half of the memory.
     let mounts = read("/proc/mounts");
     let mut mount = mounts.lines().filter(|line| line.split(' ').nth(1) == Some(IN_MEMORY));
     let has_room = mount.next().is_some_and(|line| {
@@ -119,11 +120,11 @@ fn data_folder() -> PathBuf {
     if has_room && is_free { PathBuf::from(IN_MEMORY) } else { std::env::temp_dir() }
 }
 
-/// What the other process does, with its files in a new folder in `data`, which it takes away again.
+/// Runs the other process, with its files in a new folder in `data`, which it deletes at the end.
 pub(crate) async fn serve(data: &Path) -> Result<(), Failure> {
     let failed = |error| format!("{}: {error}; name another folder with --data", data.display());
     let folder = tempfile::Builder::new().prefix("rebound-bench-").tempdir_in(data).map_err(failed)?;
-    // In a file, where the engine's writes don't get slower with each one: see `local::dynamodb`.
+    // In a file, where the engine's writes do not become slower with each write: see `dynamodb` of aws-local.
     let options = Options { data: Some(folder.path().join("bench.db")), ..Options::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await?;
     for (name, value) in aws.variables() {
@@ -142,10 +143,10 @@ pub(crate) async fn serve(data: &Path) -> Result<(), Failure> {
     let mut closed = tokio::task::spawn_blocking(|| stdin().read_to_end(&mut Vec::new()));
     tokio::select! {
         closed = &mut closed => drop(closed?),
-        // Of the driver too, which ends then.
+        // Ctrl-C reaches the driver too, which ends then.
         interrupted = tokio::signal::ctrl_c() => interrupted?,
     }
     drop(folder);
-    // The thread that reads could not be ended otherwise.
+    // The reading thread cannot be stopped in another way.
     std::process::exit(0)
 }

@@ -1,4 +1,4 @@
-//! The webhook that `receive` gets.
+//! The webhook for `receive`.
 
 use aws_local::function_url;
 use rebound::resend::event::Event;
@@ -10,13 +10,13 @@ use rebound_dev::{LOCAL_SECRET, samples};
 
 use crate::Failure;
 
-/// The email that the sample is about.
+/// The email id in the sample.
 const EMAIL: &str = "0b6f3d52-9c1e-4a77-8f0d-5e2a41c97b36";
 
-/// How long the template keeps rows.
+/// Retention of rows in the template, in days.
 const RETENTION_DAYS: u32 = 90;
 
-/// A delivered email, the commonest event, each time about another one.
+/// A delivered email, the most frequent event, with a new email id each time.
 pub(crate) struct Everyday {
     sample: String,
     secret: SigningSecret,
@@ -33,24 +33,24 @@ impl Everyday {
         self.sample.replace(EMAIL, &email_id())
     }
 
-    /// The event, as Lambda hands it over.
+    /// The event in Lambda's format.
     pub(crate) fn webhook(&self) -> String {
         let message = SignedMessage::new(new_message_id(), UnixMillis::now().seconds(), self.body(), &self.secret);
         function_url::event("POST", "/", &message.headers, &message.body).to_string()
     }
 
-    /// The row that `receive` would make of one.
+    /// The row that `receive` would store.
     pub(crate) fn row(&self) -> Result<Row, Failure> {
         row(self.body().as_bytes(), &new_message_id(), UnixMillis::now())
     }
 }
 
-/// The id of an email that there was none of yet.
+/// A new, unused email id.
 pub(crate) fn email_id() -> String {
     format!("{:08x}-9c1e-4a77-8f0d-{:012x}", fastrand::u32(..), fastrand::u64(..1 << 48))
 }
 
-/// The row that `receive` makes of a webhook.
+/// The row that `receive` stores for a webhook.
 pub(crate) fn row(body: &[u8], message: &str, received_at: UnixMillis) -> Result<Row, Failure> {
     let stamp = Stamp { received_at, retention_days: RETENTION_DAYS };
     Ok(Row::event(&Event::read(body)?, &MessageId::already_verified(message), body, stamp)?)

@@ -1,4 +1,4 @@
-//! A real program under the small Runtime API, and what the kernel says of it.
+//! A real binary under the small Runtime API, with the kernel's statistics.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -12,38 +12,38 @@ use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 use crate::Failure;
 use crate::elsewhere::Variables;
 
-/// How long a start or an event may take.
+/// Timeout of a start or an event.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Linux counts a process's CPU time in these, on every machine that Rust's standard library supports.
+/// Unit of CPU time on Linux, on every machine that Rust's standard library supports.
 const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
 
-/// What can be started.
+/// A program that can be started.
 #[derive(Clone)]
 pub(crate) struct Program {
-    /// Where it is.
+    /// Path of the program.
     pub(crate) path: PathBuf,
-    /// What it is told.
+    /// Its argument.
     pub(crate) argument: Option<&'static str>,
-    /// Which function of the template it is, or stands for.
+    /// The template's function that it is, or replaces.
     pub(crate) function: &'static str,
 }
 
 /// A running function.
 pub(crate) struct Function {
     path: PathBuf,
-    /// Before the API, so that it ends first and does not complain of the other's end.
+    /// Before the API, so that it ends first and does not report the API's end as an error.
     child: Child,
     counts: Option<(ChildStdin, Lines<BufReader<ChildStderr>>)>,
     api: RuntimeApi,
 }
 
 impl Function {
-    /// Starts it. Answers how long it took to ask for its first event.
+    /// Starts it. Returns the time until it requests its first event.
     pub(crate) async fn start(program: &Program, variables: &Variables) -> Result<(Self, Duration), Failure> {
         let api = runtime_api(program.function).await?;
         let mut command = Command::new(&program.path);
-        // Not even PATH: what a function sees is what Lambda gives it.
+        // Without PATH too: a function sees only the variables that Lambda sets.
         command.env_clear().envs(variables).envs(api.variables()).args(program.argument);
         command.stdout(Stdio::null()).kill_on_drop(true);
         if program.argument.is_some() {
@@ -59,7 +59,7 @@ impl Function {
         Ok((Self { path: program.path.clone(), child, counts, api }, first_poll - spawned))
     }
 
-    /// Hands it an event. Answers how long that took, and what it said.
+    /// Sends it an event. Returns the time, and the response.
     pub(crate) async fn invoke(&self, event: String) -> Result<(Duration, String), Failure> {
         let started = Instant::now();
         let answer = tokio::time::timeout(PATIENCE, self.api.invoke(event)).await;
@@ -71,7 +71,7 @@ impl Function {
         }
     }
 
-    /// Hands it a webhook, or the floor anything, and expects that it is stored.
+    /// Sends it a webhook, and requires that it is stored.
     pub(crate) async fn webhook(&self, event: String) -> Result<Duration, Failure> {
         let (took, answer) = self.invoke(event).await?;
         if answer.contains(r#""statusCode":200"#) {
@@ -81,7 +81,7 @@ impl Function {
         }
     }
 
-    /// CPU milliseconds so far, user and system: of the scheduler to the nanosecond, where it says so.
+    /// CPU time so far in milliseconds, user and system; from the scheduler with nanoseconds if available.
     pub(crate) fn cpu(&self) -> Result<f64, Failure> {
         if let Some(nanoseconds) = self.scheduled() {
             return Ok(nanoseconds as f64 / 1e6);
@@ -92,7 +92,7 @@ impl Function {
         Ok((ticks(11)? + ticks(12)?) * 1_000.0 / CLOCK_TICKS_PER_SECOND)
     }
 
-    /// How long its threads have run.
+    /// Run time of its threads.
     fn scheduled(&self) -> Option<u64> {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()?)).ok()?;
         let of_thread = |thread: std::fs::DirEntry| {
@@ -109,7 +109,7 @@ impl Function {
         Ok(kilobytes.trim().trim_end_matches(" kB").parse::<f64>()? * 1_024.0 / 1e6)
     }
 
-    /// Ends it, and waits until it has.
+    /// Ends it, and waits for the end.
     pub(crate) async fn end(mut self) -> Result<(), Failure> {
         Ok(self.child.kill().await?)
     }
@@ -119,7 +119,7 @@ impl Function {
         Ok(std::fs::read_to_string(format!("/proc/{id}/{file}"))?)
     }
 
-    /// How many allocations there were so far, and of how many bytes, says a program that counts them.
+    /// Number and bytes of allocations so far, from a program that counts them.
     pub(crate) async fn allocations(&mut self) -> Result<[f64; 2], Failure> {
         let (ask, lines) = self.counts.as_mut().ok_or("this program counts no allocations")?;
         ask.write_all(b"\n").await?;

@@ -1,4 +1,4 @@
-//! What the figures are to be, and whether they are.
+//! The goals of the measurements, and their results.
 
 use serde::Serialize;
 
@@ -6,16 +6,16 @@ use crate::receive::{Memory, Times};
 use crate::sizes::Size;
 use crate::starts::Starts;
 
-/// One of them.
+/// One goal.
 #[derive(Debug, Serialize)]
 pub(crate) struct Goal {
-    /// What is bounded.
+    /// The limited value.
     pub(crate) what: String,
-    /// What was measured.
+    /// The measured value.
     pub(crate) measured: f64,
-    /// The most that it may be.
+    /// The maximum.
     pub(crate) most: f64,
-    /// Whether it is no more.
+    /// True if the value is within the maximum.
     pub(crate) met: bool,
 }
 
@@ -25,7 +25,7 @@ impl Goal {
     }
 }
 
-/// All goals.
+/// Returns all goals.
 pub(crate) fn goals(starts: &Starts, times: &Times, memory: Option<&Memory>, sizes: &[Size]) -> Vec<Goal> {
     let start = 1.5 * starts.hello.first_poll + 3.0;
     let mut goals = vec![

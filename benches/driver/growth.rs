@@ -1,4 +1,4 @@
-//! How what an event costs grows with the events that are stored: not at all, it should be.
+//! Growth of an event's cost with the number of stored events. The cost should not grow.
 
 use std::path::Path;
 use std::time::Instant;
@@ -15,24 +15,24 @@ use crate::function::{Function, Program};
 use crate::receive::{Times, bar, programs, times};
 use crate::stored::{AT_ONCE, Storage};
 
-/// How many rows are handed to the engine before the bar moves on.
+/// Number of rows given to the engine between two updates of the progress bar.
 const PART: usize = 40 * AT_ONCE;
 
-/// How many events each gets whose calls are counted.
+/// Number of events whose calls are counted.
 const COUNTED: usize = 200;
 
-/// What is wanted.
+/// Options of the measurement.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How many events are stored before each measurement
+    /// Number of events stored before each measurement
     #[arg(long, value_delimiter = ',', default_values_t = [0, 100_000, 1_000_000])]
     stored: Vec<usize>,
-    /// How many events each gets at each size
+    /// Number of events that each program gets at each size
     #[arg(long, default_value_t = 4_000)]
     growth_events: usize,
 }
 
-/// What an event costs while so many are stored.
+/// Cost of an event at one number of stored events.
 #[derive(Debug, Serialize)]
 struct Grown {
     stored: usize,
@@ -67,7 +67,7 @@ pub(crate) async fn run(binaries: &Path, aws: &Elsewhere, arguments: &Arguments,
     Ok(())
 }
 
-/// Stores so many rows of everyday events.
+/// Stores this number of rows of everyday events.
 async fn fill(storage: &Storage, everyday: &Everyday, rows: usize) -> Result<usize, Failure> {
     let progress = bar(rows as u64, "events stored");
     let mut left = rows;
@@ -81,7 +81,7 @@ async fn fill(storage: &Storage, everyday: &Everyday, rows: usize) -> Result<usi
     Ok(rows)
 }
 
-/// What each event costs DynamoDB.
+/// Counts the DynamoDB usage per event.
 async fn counted(
     program: &Program,
     variables: &Variables,

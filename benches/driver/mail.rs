@@ -1,4 +1,4 @@
-//! What happens to mail, as `protect` gets it from the stream and `engage` from the queue.
+//! Events of emails, as `protect` receives them from the stream and `engage` from the queue.
 
 use std::time::Duration;
 
@@ -13,25 +13,26 @@ use serde_json::{Value, json};
 use crate::Failure;
 use crate::events::{email_id, row};
 
-/// How many events of a campaign come in a second: counts are kept by the minute, so it says how much of a batch is written at once.
+/// Number of events of a campaign per second. Counts are kept by time of receipt, so it determines how much of a batch
+/// is written together.
 const RATE: f64 = 300.0;
 
-/// What a machine calls itself that does not hide.
+/// User agent of a machine that identifies itself.
 const ROBOT: &str = "curl/8.5.0";
 
-/// Which events.
+/// Kind of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
-    /// What the mapping `Bulk` lets through.
+    /// Events of the mapping `Bulk`.
     Bulk,
-    /// What the mapping `Urgent` lets through.
+    /// Events of the mapping `Urgent`.
     Urgent,
-    /// Opens and clicks that have settled.
+    /// Opens and clicks after the queue's delay.
     Engaged,
 }
 
 impl What {
-    /// In words.
+    /// Description of the kind.
     pub(crate) const fn in_words(self) -> &'static str {
         match self {
             Self::Bulk => "sent, delivered, opened, clicked",
@@ -41,13 +42,13 @@ impl What {
     }
 }
 
-/// What happened to one mail.
+/// The history of one email.
 pub(crate) struct Story {
-    /// All of it, as the events table has it. The last is what a function is told of.
+    /// All its rows in the events table. The function is invoked for the last one.
     pub(crate) rows: Vec<Row>,
 }
 
-/// So many, each about another mail to somebody else, all of one new campaign.
+/// Creates this number of histories, each of another email to another recipient, all of one new campaign.
 pub(crate) fn stories(what: What, count: usize) -> Result<Vec<Story>, Failure> {
     let campaign = format!("campaign-{:08x}", fastrand::u32(..));
     let over = Duration::from_secs_f64(count as f64 / RATE);
@@ -60,7 +61,7 @@ pub(crate) fn stories(what: What, count: usize) -> Result<Vec<Story>, Failure> {
         .collect()
 }
 
-/// One story whose last event is at this moment.
+/// Creates one history whose last event is at this time.
 fn story(what: What, number: usize, campaign: &str, at: UnixMillis) -> Result<Story, Failure> {
     let email_id = email_id();
     let to = [format!("somebody-{:012x}@example.com", fastrand::u64(..1 << 48))];
@@ -84,7 +85,7 @@ fn story(what: What, number: usize, campaign: &str, at: UnixMillis) -> Result<St
     Ok(Story { rows })
 }
 
-/// In the everyday mix: of 20, eight are sent, eight delivered, three opened and one is clicked.
+/// The everyday mix: of 20 events, eight are sent, eight delivered, three opened and one clicked.
 fn bulk(number: usize, at: UnixMillis) -> (&'static str, Value) {
     match number % 20 {
         0..8 => ("email.sent", Value::Null),
@@ -94,7 +95,7 @@ fn bulk(number: usize, at: UnixMillis) -> (&'static str, Value) {
     }
 }
 
-/// Of 20, fourteen bounced, four are late, and two are complaints.
+/// Of 20 events, fourteen bounced, four are delayed, and two are complaints.
 fn urgent(number: usize) -> (&'static str, Value) {
     match number % 20 {
         0..10 => ("email.bounced", bounce("Transient", "MailboxFull", None)),
@@ -104,7 +105,7 @@ fn urgent(number: usize) -> (&'static str, Value) {
     }
 }
 
-/// Of ten, four opens of which nobody knows whose, two opens and two clicks by people, and one of either by a machine.
+/// Of ten events, four are opens with verdict unsure, two opens and two clicks by humans, and one of each by a machine.
 fn engaged(number: usize, at: UnixMillis) -> (&'static str, Value) {
     match number % 10 {
         0..4 => ("email.opened", open(at, APPLE)),
@@ -115,7 +116,7 @@ fn engaged(number: usize, at: UnixMillis) -> (&'static str, Value) {
     }
 }
 
-/// What Lambda hands a function over of these.
+/// Builds the invocation event for these histories.
 pub(crate) fn invocation(what: What, stories: &[Story]) -> Result<String, Failure> {
     let rows: Vec<&Row> = stories.iter().filter_map(|story| story.rows.last()).collect();
     if what == What::Engaged {
@@ -125,7 +126,7 @@ pub(crate) fn invocation(what: What, stories: &[Story]) -> Result<String, Failur
     Ok(stream_records::batch(rows, 1).to_string())
 }
 
-/// A message of the queue, as Lambda hands it over (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
+/// Builds a queue message in Lambda's format (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
 fn message(row: &Row) -> Result<Value, Failure> {
     let text = |name: &str| row.item().get(name).and_then(|value| value.as_s().ok()).cloned();
     let (Some(email_id), Some(event)) = (text("email_id"), text("event")) else {

@@ -1,14 +1,15 @@
-//! `make bench` and `make bench-growth`: the release programs under a Runtime API of our own, on the embedded AWS in another process.
+//! `make bench` and `make bench-growth`: the release binaries under our own Runtime API, on the embedded AWS in another
+//! process.
 //!
-//! - `elsewhere`: that other process, and the environment that it gives.
-//! - `function`: a real program under the Runtime API, and what the kernel says of it.
-//! - `events`: the webhook that `receive` gets; `mail`: what `protect` and `engage` get.
-//! - `starts`, `receive`, `batches`, `sizes`: what is measured; `stored`: rows put into the table before.
-//! - `growth`: the same with more and more events stored.
-//! - `report`, `goals`: the one table.
+//! - `elsewhere`: that other process, and the environment variables for it.
+//! - `function`: a real binary under the Runtime API, with the kernel's statistics.
+//! - `events`: the webhook for `receive`; `mail`: the events for `protect` and `engage`.
+//! - `starts`, `receive`, `batches`, `sizes`: the measurements; `stored`: rows stored before.
+//! - `growth`: the measurement with more and more stored events.
+//! - `report`, `goals`: the result table.
 //!
-//! `receive` and the floor take turns, some hundred events each, so that both meet the machine in the same moods. Of absolute times
-//! believe little; the ratios in one run are what counts.
+//! `receive` and the baseline take turns, some hundred events each, so that changes of the machine's speed affect both.
+//! Absolute times are unreliable; compare the ratios within one run.
 
 #![allow(clippy::print_stdout, reason = "a command prints")]
 
@@ -33,19 +34,20 @@ use clap::{Parser, Subcommand};
 
 type Failure = Box<dyn Error>;
 
-/// Measure the functions: receive next to the floor, the same runtime doing one bare PutItem; protect and engage by the batch.
+/// Measures the functions: receive next to the baseline, the same runtime doing one bare PutItem; protect and engage by
+/// the batch.
 #[derive(Parser)]
 struct Bench {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Where the release binaries are
+    /// Folder of the release binaries
     #[arg(long, global = true, default_value = "target/release")]
     binaries: PathBuf,
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
-    /// Where the embedded DynamoDB keeps its file meanwhile; without it, in memory (/dev/shm) if there is room, else where temporary
-    /// files go
+    /// Folder for the file of the embedded DynamoDB. Default: in memory (/dev/shm) if there is enough space, else the
+    /// folder for temporary files
     #[arg(long, global = true, value_name = "FOLDER")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -54,12 +56,12 @@ struct Bench {
 
 #[derive(Subcommand)]
 enum Command {
-    /// How what an event costs receive grows with the events that are stored
+    /// Growth of receive's cost per event with the number of stored events
     Growth(growth::Arguments),
     /// The embedded AWS, as this program starts it in another process
     #[command(hide = true)]
     Aws {
-        /// Where its files go
+        /// Folder for its files
         folder: PathBuf,
     },
 }

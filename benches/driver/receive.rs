@@ -1,4 +1,4 @@
-//! `receive` next to the floor: times, CPU, allocations, memory.
+//! `receive` next to the baseline: times, CPU, allocations, memory.
 
 use std::path::Path;
 
@@ -11,38 +11,38 @@ use crate::events::Everyday;
 use crate::figures::{Pair, ms, percentile};
 use crate::function::{Function, Program};
 
-/// How many events a turn has. Short enough that both meet the machine in the same moods.
+/// Number of events in a turn. Small enough that the machine's speed is the same for both programs.
 const TURN: usize = 250;
 
-/// How many events each gets before anything is measured.
+/// Number of events before the measurement begins.
 const WARM: usize = 100;
 
-/// What can be measured next to each other: `receive`, and the floor.
+/// The two programs: `receive`, and the baseline.
 pub(crate) fn programs(binaries: &Path) -> [Program; 2] {
     ["receive", "bench-floor"].map(|name| program(binaries, name))
 }
 
-/// One of them, or hello, which stands for `receive` too.
+/// One of the programs, or hello, which replaces `receive`.
 pub(crate) fn program(binaries: &Path, name: &str) -> Program {
     Program { path: binaries.join(name), argument: None, function: "receive" }
 }
 
-/// What an event takes, in milliseconds: medians over turns.
+/// Time per event, in milliseconds: medians over turns.
 #[derive(Debug, Serialize)]
 pub(crate) struct Times {
-    /// How many events each got.
+    /// Number of events that each program got.
     pub(crate) events: usize,
-    /// In how many turns.
+    /// Number of turns.
     pub(crate) turns: usize,
-    /// Half of them were answered by then.
+    /// Median response time.
     pub(crate) p50: Pair,
-    /// Almost all.
+    /// 99th percentile of the response time.
     pub(crate) p99: Pair,
-    /// CPU of each.
+    /// CPU time.
     pub(crate) cpu: Pair,
 }
 
-/// Hands both programs events, in turns.
+/// Sends events to both programs, in turns.
 pub(crate) async fn times(pair: &[Program; 2], variables: &Variables, events: usize) -> Result<Times, Failure> {
     let everyday = Everyday::new()?;
     let functions = [Function::start(&pair[0], variables).await?.0, Function::start(&pair[1], variables).await?.0];
@@ -54,7 +54,7 @@ pub(crate) async fn times(pair: &[Program; 2], variables: &Variables, events: us
     let (mut p50, mut p99, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..turns {
         let mut of_both = [[0.0; 3]; 2];
-        // Now the one first, now the other.
+        // The first program alternates.
         for which in [number % 2, 1 - number % 2] {
             if let (Some(function), Some(measured)) = (functions.get(which), of_both.get_mut(which)) {
                 *measured = turn(function, &everyday, TURN).await?;
@@ -70,7 +70,7 @@ pub(crate) async fn times(pair: &[Program; 2], variables: &Variables, events: us
     Ok(Times { events: turns * TURN, turns, p50: Pair::of(&p50), p99: Pair::of(&p99), cpu: Pair::of(&cpu) })
 }
 
-/// A turn of one program: p50, p99 and CPU of an event.
+/// Runs a turn of one program: p50, p99 and CPU time per event.
 async fn turn(function: &Function, everyday: &Everyday, events: usize) -> Result<[f64; 3], Failure> {
     let before = function.cpu()?;
     let mut times = Vec::with_capacity(events);
@@ -81,23 +81,23 @@ async fn turn(function: &Function, everyday: &Everyday, events: usize) -> Result
     Ok([percentile(&mut times, 50), percentile(&mut times, 99), cpu])
 }
 
-/// What an event allocates.
+/// Allocations per event.
 #[derive(Debug, Serialize)]
 pub(crate) struct Allocations {
-    /// How often memory is asked for.
+    /// Number of allocations.
     pub(crate) count: Pair,
-    /// How many bytes.
+    /// Number of bytes.
     pub(crate) bytes: Pair,
 }
 
-/// Counts what each event allocates, with the programs on an allocator that counts.
+/// Counts the allocations per event, with the programs on a counting allocator.
 pub(crate) async fn allocations(binaries: &Path, aws: &Elsewhere, events: usize) -> Result<Allocations, Failure> {
     let receive = allocated(binaries, "receive", aws, events).await?;
     let floor = allocated(binaries, "floor", aws, events).await?;
     Ok(Allocations { count: Pair::of(&[[receive[0], floor[0]]]), bytes: Pair::of(&[[receive[1], floor[1]]]) })
 }
 
-/// How often one of them asks for memory for each event, and for how many bytes.
+/// Returns the number of allocations and bytes per event of one program.
 async fn allocated(binaries: &Path, which: &'static str, aws: &Elsewhere, events: usize) -> Result<[f64; 2], Failure> {
     let path = binaries.join("bench-allocations");
     let program = Program { path, argument: Some(which), function: "receive" };
@@ -109,18 +109,18 @@ async fn allocated(binaries: &Path, which: &'static str, aws: &Elsewhere, events
     Ok([(after[0] - before[0]) / events as f64, (after[1] - before[1]) / events as f64])
 }
 
-/// What is resident after very many events.
+/// Resident memory after very many events.
 #[derive(Debug, Serialize)]
 pub(crate) struct Memory {
-    /// How many.
+    /// Number of events.
     pub(crate) events: usize,
-    /// Before the first of them.
+    /// Before the first event.
     pub(crate) first_mb: f64,
-    /// After the last.
+    /// After the last event.
     pub(crate) resident_mb: f64,
 }
 
-/// Hands `receive` very many events, only to see how large it is then.
+/// Sends `receive` very many events, and measures its memory afterwards.
 pub(crate) async fn memory(program: &Program, variables: &Variables, events: usize) -> Result<Memory, Failure> {
     let everyday = Everyday::new()?;
     let function = Function::start(program, variables).await?.0;
@@ -134,7 +134,7 @@ pub(crate) async fn memory(program: &Program, variables: &Variables, events: usi
     Ok(Memory { events, first_mb, resident_mb: function.resident()? })
 }
 
-/// A bar that says what it counts, and how long it will take.
+/// A progress bar with its unit and the remaining time.
 pub(crate) fn bar(length: u64, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} {msg}, {eta} left");
     let bar = ProgressBar::new(length).with_message(what);

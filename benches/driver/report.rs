@@ -1,4 +1,4 @@
-//! The one table.
+//! The result table.
 
 use std::path::{Path, PathBuf};
 
@@ -14,24 +14,24 @@ use crate::receive::{Allocations, Memory, Times, allocations, memory, programs, 
 use crate::sizes::{Size, sizes};
 use crate::starts::{Starts, starts};
 
-/// What is wanted.
+/// Options of the measurement.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How many events receive and the floor get each
+    /// Number of events that receive and the baseline get each
     #[arg(long, default_value_t = 10_000)]
     events: usize,
-    /// How many starts are timed of each
+    /// Number of timed starts of each program
     #[arg(long, default_value_t = 101)]
     starts: usize,
-    /// How many events receive gets before its memory is looked at; 0: none
+    /// Number of events before receive's memory is measured; 0: not measured
     #[arg(long, default_value_t = 100_000)]
     memory_events: usize,
-    /// How many events protect and engage get, of what is usual
+    /// Factor of the usual number of events for protect and engage
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     batches: f64,
 }
 
-/// Everything that was measured.
+/// All results.
 #[derive(Debug, Serialize)]
 struct Report {
     engines_file_in: PathBuf,
@@ -44,7 +44,7 @@ struct Report {
     goals: Vec<Goal>,
 }
 
-/// Measures all of it.
+/// Measures everything.
 pub(crate) async fn run(binaries: &Path, aws: &Elsewhere, arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
     let sizes = sizes(binaries, binaries.parent().unwrap_or(binaries))?;
     let pair = programs(binaries);

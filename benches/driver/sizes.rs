@@ -1,4 +1,4 @@
-//! How large the programs are, and their zips.
+//! Sizes of the programs and their zips.
 
 use std::path::Path;
 
@@ -6,26 +6,27 @@ use serde::Serialize;
 
 use crate::Failure;
 
-/// As `zip` and `cargo lambda` deflate unless told otherwise.
+/// Default level of `zip` and `cargo lambda`.
 const LEVEL: u8 = 6;
 
-/// What a zip takes for one file called `bootstrap`, besides its bytes: two headers, and the end.
+/// Overhead of a zip with one file named `bootstrap`, in bytes: two headers, and the end.
 const ZIP_HEADERS: usize = 30 + 46 + 22 + 2 * "bootstrap".len();
 
-/// How large a program is, in MB.
+/// Size of a program, in MB.
 #[derive(Debug, Serialize)]
 pub(crate) struct Size {
-    /// Which.
+    /// The program.
     pub(crate) program: &'static str,
-    /// The program as it was measured.
+    /// The binary that was measured.
     pub(crate) binary_mb: f64,
-    /// The same, deflated.
+    /// The binary, deflated.
     pub(crate) zip_mb: f64,
-    /// The zip that `make build` made, if it did.
+    /// The zip made by `make build`, if there is one.
     pub(crate) built_zip_mb: Option<f64>,
 }
 
-/// The sizes of everything that was measured. `target`: where `make build` puts its zips, in `lambda`.
+/// Returns the sizes of all measured programs. `target` is the folder in which `make build` stores its zips, in
+/// `lambda`.
 pub(crate) fn sizes(binaries: &Path, target: &Path) -> Result<Vec<Size>, Failure> {
     let programs = ["receive", "protect", "engage", "bench-floor", "bench-hello"];
     programs.into_iter().map(|program| size(binaries, target, program)).collect()

@@ -1,4 +1,4 @@
-//! Starts of `receive`, the floor and a hello world, without TLS and with it.
+//! Starts of `receive`, the baseline and a hello world, without and with TLS.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use crate::figures::{Pair, median, ms};
 use crate::function::{Function, Program};
 use crate::receive::{bar, program, programs};
 
-/// How long nothing happens before a start: what ended before it, and what else the machine does, shall not be in it.
+/// Idle time before a start, so that earlier work is not measured.
 const QUIET: Duration = Duration::from_millis(20);
 
-/// How many kinds of starts there are: `receive` and the floor, without TLS and with it, and hello.
+/// Number of kinds of starts: `receive` and the baseline, each without and with TLS, and hello.
 const KINDS: usize = 5;
 
-/// What a start takes, in milliseconds: medians.
+/// Times of a start, in milliseconds: medians.
 #[derive(Debug, Serialize)]
 pub(crate) struct Starts {
-    /// How many of each.
+    /// Number of starts of each kind.
     pub(crate) starts: usize,
     /// Without TLS.
     pub(crate) plain: Start<Pair>,
@@ -31,14 +31,14 @@ pub(crate) struct Starts {
     pub(crate) hello: Start<f64>,
 }
 
-/// One start, or what many have in common.
+/// One start, or the medians of many.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Start<T> {
-    /// From the process's start to its asking for an event.
+    /// Time from the process's start to its first request for an event.
     pub(crate) first_poll: T,
-    /// CPU until then.
+    /// CPU time until then.
     pub(crate) cpu: T,
-    /// From the first event to its answer.
+    /// Time from the first event to its response.
     pub(crate) first_event: T,
 }
 
@@ -61,7 +61,7 @@ async fn start(program: &Program, variables: &Variables, event: String) -> Resul
     Ok(Start { first_poll: ms(first_poll), cpu, first_event })
 }
 
-/// Starts each many times, in turns, each time in another order.
+/// Starts each program many times, in turns, in varying order.
 pub(crate) async fn starts(binaries: &Path, aws: &Elsewhere, starts: usize) -> Result<Starts, Failure> {
     let (everyday, tls) = (Everyday::new()?, aws.behind_tls());
     let ([receive, floor], hello) = (programs(binaries), program(binaries, "bench-hello"));

@@ -1,4 +1,4 @@
-//! Rows put into the events table at once, as quickly as its API takes them.
+//! Stores many rows in the events table, as fast as its API allows.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
@@ -8,11 +8,11 @@ use rebound::store::row::Row;
 use crate::Failure;
 use crate::elsewhere::Elsewhere;
 
-/// The most that one call takes
+/// Maximum number of rows in one call
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
 pub(crate) const AT_ONCE: usize = 25;
 
-/// How many calls are under way side by side.
+/// Number of concurrent calls.
 const SIDE_BY_SIDE: usize = 4;
 
 /// The events table.
@@ -22,7 +22,7 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// That of this AWS.
+    /// Creates a handle for the table of this AWS.
     pub(crate) fn new(aws: &Elsewhere) -> Result<Self, Failure> {
         Ok(Self { client: aws.dynamodb()?, table: aws.variable("EVENTS_TABLE")? })
     }

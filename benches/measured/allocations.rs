@@ -1,7 +1,7 @@
-//! `receive`, or the floor, wired as ever, on an allocator that counts.
+//! `receive`, or the baseline, unchanged but on a counting allocator.
 //!
-//! A line on standard input is answered on standard error, with how many allocations there were so far and of how many bytes. A thread
-//! of its own does that: what handles events is as it is in the real programs.
+//! Each line on standard input is answered on standard error with the number of allocations so far, and their bytes. A
+//! separate thread does that, so the handling of events is the same as in the real programs.
 
 use std::alloc::System;
 use std::io::stdin;
@@ -27,7 +27,7 @@ fn main() -> Result<(), Error> {
     }
 }
 
-/// Answers until nobody asks any more. Nothing of it allocates, but for the first line.
+/// Answers until standard input ends. Allocates only for the first line.
 fn answer() {
     let mut line = String::with_capacity(16);
     while stdin().read_line(&mut line).is_ok_and(|bytes| bytes > 0) {

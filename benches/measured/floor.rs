@@ -1,4 +1,5 @@
-//! The floor: the same runtime and the same client doing one bare conditional `PutItem` with the same row, and nothing else.
+//! The baseline: the same runtime and the same client doing one bare conditional `PutItem` of the same row, and nothing
+//! else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 const PAYLOAD: &str = include_str!("../../events/email.delivered.json");
 
-/// An event that nobody looks at.
+/// An event whose content is ignored.
 #[derive(Deserialize)]
 struct Unread {}
 
@@ -23,7 +24,7 @@ pub(crate) async fn main() -> Result<(), Error> {
     let table = variable("EVENTS_TABLE").ok_or("EVENTS_TABLE is not set")?;
     let client = AwsEnvironment::read(variable)?.dynamodb();
     Writer::new(client.clone(), table.clone(), String::new()).warm_up().await;
-    // Not from 0: the rows of another run may be there.
+    // A random start: rows of an earlier run may exist.
     let count = Arc::new(AtomicU64::new(fastrand::u64(..1 << 39)));
     lambda_runtime::run(service_fn(move |_: LambdaEvent<Unread>| {
         let (client, table, count) = (client.clone(), table.clone(), Arc::clone(&count));

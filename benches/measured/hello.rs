@@ -1,4 +1,4 @@
-//! The least that a function does: the same runtime, and no work.
+//! The minimal function: the same runtime, and no work.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};

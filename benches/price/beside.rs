@@ -1,4 +1,4 @@
-//! What comes beside the bill: what is stored, and what asking Claude would cost.
+//! Costs outside the bill: storage, and Claude.
 
 use aws_local::feeder::Feeder;
 use aws_sdk_dynamodb::Client;
@@ -17,34 +17,34 @@ use crate::bill::{Bill, Line, MILLION, Used, of_function, seconds};
 use crate::mix::Mix;
 use crate::{Arguments, Counted, Failure, function, send, settle};
 
-/// What DynamoDB adds to each item that it bills the storage of, in bytes
+/// Bytes that DynamoDB adds to each item when it bills storage
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
 const ITEM: usize = 100;
 
-/// US dollars for a GB that is stored for a month (<https://aws.amazon.com/dynamodb/pricing/on-demand/>).
+/// US dollars per GB of storage and month (<https://aws.amazon.com/dynamodb/pricing/on-demand/>).
 const GB_MONTH: f64 = 0.25;
 
-/// US dollars for a GB that can be recovered to any second, for a month (<https://aws.amazon.com/dynamodb/pricing/on-demand/>).
+/// US dollars per GB with point-in-time recovery and month (<https://aws.amazon.com/dynamodb/pricing/on-demand/>).
 const RECOVERY_GB_MONTH: f64 = 0.20;
 
-/// The tables for which that is always on, as the template has it.
+/// The tables for which recovery is always on in the template.
 const ALWAYS_RECOVERABLE: [&str; 2] = ["SUPPRESSIONS_TABLE", "CAMPAIGNS_TABLE"];
 
-/// For how many months events are kept, where `RETENTION_DAYS` says nothing else.
+/// Number of months that events are kept by default.
 const MONTHS: f64 = 3.0;
 
-/// A budget that is never spent, in US dollars.
+/// A budget that is never exhausted, in US dollars.
 const NO_LIMIT: &str = "1000";
 
-/// What a table holds.
+/// Content of a table.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Held {
     pub(crate) items: u64,
-    /// As DynamoDB bills them.
+    /// Size as DynamoDB bills it.
     pub(crate) bytes: u64,
 }
 
-/// What there is in each table, by the variable that names it.
+/// Reads the content of each table, by the variable with its name.
 pub(crate) async fn stored(aws: &EmbeddedAws) -> Result<Vec<(&'static str, Held)>, Failure> {
     let client = aws.clients()?.dynamodb();
     let mut all = Vec::new();
@@ -66,24 +66,24 @@ async fn held(client: &Client, table: &str) -> Result<Held, Failure> {
     Ok(held)
 }
 
-/// What it came to when Claude was asked.
+/// Usage of a run with Claude.
 pub(crate) struct Asking {
-    /// How many webhooks that were.
+    /// Number of webhooks.
     pub(crate) webhooks: f64,
-    /// What `engage` used for them.
+    /// Usage of `engage`.
     pub(crate) engage: Used,
-    /// What the stand-in for Claude answered.
+    /// Tokens of the Claude stub.
     pub(crate) tokens: Tokens,
 }
 
-/// What comes beside the bill for a million webhooks.
+/// Costs outside the bill for a million webhooks.
 pub(crate) struct Beside {
     pub(crate) stored: Vec<(&'static str, Held)>,
     pub(crate) lines: Vec<Line>,
 }
 
 impl Beside {
-    /// What so many webhooks left in the tables, and what it came to when Claude was asked about some more.
+    /// Computes the costs from the tables' content, and from a run with Claude.
     pub(crate) fn new(
         bill: &Bill,
         webhooks: f64,
@@ -144,7 +144,7 @@ impl Asking {
         ]
     }
 
-    /// What the tokens cost, in US dollars.
+    /// Cost of the tokens, in US dollars.
     fn tokens_usd(&self) -> f64 {
         let usage = Usage { input_tokens: self.tokens.input, output_tokens: self.tokens.output, ..Usage::default() };
         price().cost(&usage).usd()
@@ -155,7 +155,7 @@ fn price() -> Price {
     Price::of(DEFAULT_MODEL, &ClaudePolicy::default())
 }
 
-/// Sends some more of the mix to a service whose `engage` asks a stand-in for Claude, without a limit.
+/// Sends more webhooks of the mix to a service whose `engage` asks the Claude stub, without a limit.
 pub(crate) async fn asking(
     arguments: &Arguments,
     aws: &EmbeddedAws,
@@ -173,7 +173,7 @@ pub(crate) async fn asking(
     ];
     let engage = Counted::start("engage", arguments, aws, &more).await?;
     let pollers = poll(aws, &queue_mappings(aws)?, |_| function::invoke(&engage.function)).await?;
-    // Another seed: other emails.
+    // Another seed for other emails.
     let mix = Mix::new(arguments.seed.wrapping_add(1), arguments.asked)?;
     send(arguments, &mix, &receive.function).await?;
     settle(feeder, &pollers).await;

@@ -1,39 +1,40 @@
-//! The bill: what was used, by AWS's list prices, for a million webhooks.
+//! The bill: usage at AWS's list prices, for a million webhooks.
 
 use crate::mix::{Class, Mix};
 
-/// A million, in which prices are given.
+/// A million, the unit of the prices.
 pub(crate) const MILLION: f64 = 1e6;
 
-/// US dollars for a million requests to Lambda (<https://aws.amazon.com/lambda/pricing/>, arm64, first tier, here and below).
+/// US dollars per million requests to Lambda (<https://aws.amazon.com/lambda/pricing/>, arm64, first tier, here and
+/// below).
 const REQUESTS: f64 = 0.20;
 
-/// US dollars for a second of a GB of memory.
+/// US dollars per GB-second of memory.
 const GB_SECOND: f64 = 0.000_013_333_4;
 
-/// What the template gives each function, in GB.
+/// Memory of each function in the template, in GB.
 const MEMORY_GB: f64 = 0.25;
 
-/// US dollars for a million write units on demand (<https://aws.amazon.com/dynamodb/pricing/on-demand/>).
+/// US dollars per million write units on demand (<https://aws.amazon.com/dynamodb/pricing/on-demand/>).
 const WRITE_UNITS: f64 = 0.625;
 
-/// US dollars for a million read units.
+/// US dollars per million read units.
 const READ_UNITS: f64 = 0.125;
 
-/// US dollars for a million requests to SQS (<https://aws.amazon.com/sqs/pricing/>).
+/// US dollars per million requests to SQS (<https://aws.amazon.com/sqs/pricing/>).
 const SQS: f64 = 0.40;
 
-/// US dollars for a million publications of SNS, of at most 64 KB each (<https://aws.amazon.com/sns/pricing/>).
+/// US dollars per million publications of SNS, of at most 64 KB each (<https://aws.amazon.com/sns/pricing/>).
 const SNS: f64 = 0.50;
 
-/// US dollars for a GB of logs taken in (<https://aws.amazon.com/cloudwatch/pricing/>).
+/// US dollars per GB of ingested logs (<https://aws.amazon.com/cloudwatch/pricing/>).
 const LOG_GB: f64 = 0.50;
 
-/// What CloudWatch Logs adds to each line, in bytes
+/// Bytes that CloudWatch Logs adds to each line
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>).
 const LOG_LINE: f64 = 26.0;
 
-/// What a function used in all.
+/// Total usage of a function.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Used {
     pub(crate) invocations: f64,
@@ -48,7 +49,7 @@ pub(crate) struct Used {
 }
 
 impl Used {
-    /// The calls to AWS, one after another.
+    /// Number of sequential calls to AWS.
     fn calls(&self) -> f64 {
         self.dynamodb_calls + self.sns + self.sqs
     }
@@ -57,7 +58,7 @@ impl Used {
 /// A line of the bill.
 pub(crate) struct Line {
     pub(crate) what: String,
-    /// How much, of which unit.
+    /// Amount and unit.
     pub(crate) how: String,
     pub(crate) usd: f64,
 }
@@ -66,7 +67,7 @@ pub(crate) struct Line {
 pub(crate) struct Bill {
     pub(crate) lines: Vec<Line>,
     pub(crate) used: [(&'static str, Used); 3],
-    /// What they come to.
+    /// Sum in US dollars.
     pub(crate) total: f64,
 }
 
@@ -78,7 +79,7 @@ impl Bill {
         let mut lines: Vec<Line> =
             names.iter().zip(used).flat_map(|(name, one)| of_function(name, &one, factor, call_ms)).collect();
         let mut line = |what: &str, how: String, usd: f64| lines.push(Line { what: what.to_owned(), how, usd });
-        // What Lambda itself asks of the queue: to receive a batch, and to delete it.
+        // Lambda's own calls to the queue: receiving a batch, and deleting it.
         let sqs = (protect.sqs + engage.sqs + 2.0 * engage.invocations) * factor;
         line("the queue", format!("{sqs:.0} requests × {SQS:.2} a million"), sqs * SQS / MILLION);
         let sns = (protect.sns + engage.sns) * factor;
@@ -92,19 +93,19 @@ impl Bill {
         Self { lines, used: [(first, receive), (second, protect), (third, engage)], total }
     }
 
-    /// What of it a function costs by itself, in US dollars.
+    /// Cost of one function, in US dollars.
     pub(crate) fn of(&self, function: &str) -> f64 {
         let lines = self.lines.iter().filter(|line| line.what.starts_with(&format!("{function}:")));
         lines.map(|line| line.usd).sum()
     }
 
-    /// The mix as it was sent, in percent.
+    /// Shares of the webhooks that were sent, in percent.
     pub(crate) fn shares(mix: &Mix) -> Vec<(&'static str, f64)> {
         Class::ALL.iter().map(|class| (class.as_str(), mix.share(*class) * 100.0)).collect()
     }
 }
 
-/// What a function costs by itself, what it used being taken so many times.
+/// Cost of one function: its usage multiplied by `factor`.
 pub(crate) fn of_function(name: &str, used: &Used, factor: f64, call_ms: f64) -> [Line; 3] {
     let line = |what: &str, how: String, usd: f64| Line { what: format!("{name}: {what}"), how, usd };
     let requests = used.invocations * factor;
@@ -128,7 +129,7 @@ pub(crate) fn of_function(name: &str, used: &Used, factor: f64, call_ms: f64) ->
     ]
 }
 
-/// What so many seconds of a function cost, in US dollars.
+/// Cost of this many seconds of a function, in US dollars.
 pub(crate) fn seconds(seconds: f64) -> f64 {
     seconds * MEMORY_GB * GB_SECOND
 }

@@ -1,4 +1,4 @@
-//! A function's release binary under the Runtime API, with what it uses counted.
+//! A function's release binary under the Runtime API, with its usage counted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,10 +16,10 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use crate::Failure;
 
-/// Linux counts a process's CPU time in these, on every machine that Rust's standard library supports.
+/// Unit of CPU time on Linux, on every machine that Rust's standard library supports.
 const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
 
-/// What a function wrote to its log.
+/// Log output of a function.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Logged {
     pub(crate) bytes: u64,
@@ -36,7 +36,7 @@ struct Counters {
 /// A running function.
 pub(crate) struct Function {
     name: &'static str,
-    /// Before the API, so that it ends first and does not complain of the other's end.
+    /// Before the API, so that it ends first and does not report the API's end as an error.
     child: Child,
     api: RuntimeApi,
     counters: Arc<Counters>,
@@ -65,7 +65,7 @@ impl Function {
         Ok(started)
     }
 
-    /// Invokes it. What it reports as an error is one.
+    /// Invokes it. Returns an error if the function reports one.
     pub(crate) async fn invoke(&self, event: Value) -> Result<Value, Failure> {
         self.counters.invocations.fetch_add(1, Ordering::Relaxed);
         let answer = self.api.invoke(event.to_string()).await.ok_or_else(|| format!("{} went away", self.name))?;
@@ -82,7 +82,7 @@ impl Function {
         Logged { bytes: counters.bytes.load(Ordering::Relaxed), lines: counters.lines.load(Ordering::Relaxed) }
     }
 
-    /// Processor time since its first poll, user and system.
+    /// CPU time since its first poll, user and system.
     pub(crate) fn cpu_ms(&self) -> Result<f64, Failure> {
         Ok((self.cpu()? - self.cpu_before) * 1_000.0)
     }
@@ -104,7 +104,7 @@ async fn count(output: ChildStdout, counters: Arc<Counters>) {
     }
 }
 
-/// Invokes it as the stream's and the queue's mappings do.
+/// Creates an invoker for the event source mappings of the stream and the queue.
 pub(crate) fn invoke(function: &Arc<Function>) -> Invoke {
     let function = Arc::clone(function);
     Arc::new(move |event| {

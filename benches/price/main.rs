@@ -1,8 +1,9 @@
-//! `make bench-price`: what a million webhooks of the everyday mix cost on AWS, from what the release binaries were seen to use.
+//! `make bench-price`: the AWS cost of a million webhooks of the everyday mix, from the measured usage of the release
+//! binaries.
 //!
-//! The three functions run as Lambda runs them, on the embedded AWS, at a steady rate, with the windows, the batches and the delays of
-//! the template. Calls, units, invocations, processor time and bytes of log are counted; prices, and the times that a call to AWS and
-//! an answer of Claude's take, are the only figures that are not measured here.
+//! The three functions run as on Lambda, on the embedded AWS, at a steady rate, with the template's windows, batches
+//! and delays. Calls, units, invocations, CPU time and log bytes are counted. Only the prices, the duration of an AWS
+//! call and the response time of Claude are not measured here.
 
 #![allow(clippy::print_stdout, reason = "a command prints")]
 
@@ -35,28 +36,29 @@ use self::mix::Mix;
 
 type Failure = Box<dyn Error>;
 
-/// What a million webhooks of the everyday mix cost on AWS.
+/// AWS cost of a million webhooks of the everyday mix.
 #[derive(Parser)]
 struct Arguments {
-    /// Where the release binaries are
+    /// Folder of the release binaries
     #[arg(long, default_value = "target/release")]
     binaries: PathBuf,
-    /// How many webhooks are sent; what they use is multiplied to a million
+    /// Number of webhooks to send; their usage is scaled to a million
     #[arg(long, default_value_t = 30_000)]
     events: usize,
-    /// How many are sent in a second
+    /// Number of webhooks per second
     #[arg(long, default_value_t = 100.0)]
     rate: f64,
-    /// How long a call to DynamoDB, SNS or SQS takes on AWS, in milliseconds: an assumption, for the time that a function is billed
+    /// Duration of a call to DynamoDB, SNS or SQS on AWS, in milliseconds: an assumption, for the billed duration of a
+    /// function
     #[arg(long, default_value_t = 5.0)]
     call_ms: f64,
-    /// How many webhooks are sent once more, with Claude, to see what asking costs; 0: none
+    /// Number of webhooks that are sent again, with Claude, to measure its cost; 0: none
     #[arg(long, default_value_t = 2_000)]
     asked: usize,
-    /// How long Claude takes to answer, in milliseconds: an assumption
+    /// Response time of Claude, in milliseconds: an assumption
     #[arg(long, default_value_t = 2_000.0)]
     claude_ms: f64,
-    /// The seed of the mix
+    /// Seed of the mix
     #[arg(long, default_value_t = 6)]
     seed: u64,
     /// Print the units of each operation on each table too
@@ -67,7 +69,7 @@ struct Arguments {
     json: bool,
 }
 
-/// A function with the proxies that count what it calls.
+/// A function with the proxies that count its calls.
 struct Counted {
     function: Arc<Function>,
     faults: Faults,
@@ -75,7 +77,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// Starts a function with these variables besides those of AWS.
+    /// Starts a function with these variables and those of AWS.
     async fn start(
         name: &'static str,
         arguments: &Arguments,
@@ -97,7 +99,7 @@ impl Counted {
             proxies.push(proxy);
         }
         let function = Arc::new(Function::start(name, &arguments.binaries.join(name), &variables).await?);
-        // What it does at its start is not counted: once for each copy of it.
+        // Its start is not counted: it happens once per execution environment.
         faults.plan(|_| None);
         faults.count_capacity(true);
         Ok(Self { function, faults, _proxies: proxies })
@@ -126,7 +128,7 @@ async fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let options = Options {
         data: Some(folder.path().join("price.db")),
-        // As long as in the stack: what settles together is handed over together.
+        // As long as in the stack: events that become due together are delivered together.
         settle: Duration::from_secs(90),
         ..Options::in_memory()
     };
@@ -155,7 +157,7 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Hands the webhooks to `receive`, at the rate. Answers how long that took.
+/// Sends the webhooks to `receive` at the rate. Returns the duration.
 async fn send(arguments: &Arguments, mix: &Mix, receive: &Function) -> Result<Duration, Failure> {
     let secret: SigningSecret = LOCAL_SECRET.parse()?;
     let progress = ProgressBar::new(mix.messages.len() as u64);
@@ -175,7 +177,7 @@ async fn send(arguments: &Arguments, mix: &Mix, receive: &Function) -> Result<Du
     Ok(began.elapsed())
 }
 
-/// Waits until everything that follows is done.
+/// Waits until all effects are done.
 async fn settle(feeder: &feeder::Feeder, pollers: &[aws_local::poller::Poller]) {
     let progress = ProgressBar::new_spinner().with_message("what follows: the stream's windows, and 90 s in the queue");
     progress.enable_steady_tick(Duration::from_millis(200));
@@ -183,7 +185,7 @@ async fn settle(feeder: &feeder::Feeder, pollers: &[aws_local::poller::Poller]) 
     for poller in pollers {
         poller.idle().await;
     }
-    // What a decision brings about is in the stream once more, and nobody's.
+    // Rows of decisions are in the stream too, and no mapping matches them.
     feeder.idle().await;
     progress.finish_and_clear();
 }

@@ -1,4 +1,5 @@
-//! The everyday mix, in a campaign's shape: 38 % sent, 37 % delivered, 20 % opens and clicks, 1 % that suppress somebody, 4 % others.
+//! The everyday mix, in the shape of a campaign: 38 % sent, 37 % delivered, 20 % opens and clicks, 1 % with
+//! suppressions, 4 % others.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,16 +17,16 @@ use crate::Failure;
 /// The campaign.
 pub(crate) const CAMPAIGN: &str = "everyday";
 
-/// The share of opens and clicks, of which a campaign's story with link scanners has some more.
+/// Share of opens and clicks. A campaign with link scanners has slightly more.
 const ENGAGED: f64 = 0.20;
 
-/// The share of those that suppress somebody, of which a story has some fewer.
+/// Share of webhooks with suppressions. A scenario has slightly fewer.
 const SUPPRESSING: f64 = 0.01;
 
-/// The share of everything that is not named in the mix.
+/// Share of all events that the mix does not name.
 const OTHER: f64 = 0.04;
 
-/// What a webhook is, for the mix.
+/// Class of a webhook in the mix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
     Sent,
@@ -65,7 +66,7 @@ fn suppresses(message: &Message) -> bool {
     matches!(protection(&event, &id, message.comes_at), Protection::Changes(changes) if !changes.is_empty())
 }
 
-/// The webhooks, in the order in which they come.
+/// The webhooks, in the order of their arrival.
 pub(crate) struct Mix {
     pub(crate) messages: Vec<Message>,
     pub(crate) emails: usize,
@@ -73,7 +74,7 @@ pub(crate) struct Mix {
 }
 
 impl Mix {
-    /// So many webhooks, or a few more.
+    /// Creates at least this number of webhooks.
     pub(crate) fn new(seed: u64, events: usize) -> Result<Self, Failure> {
         let story = Story {
             seed,
@@ -92,8 +93,8 @@ impl Mix {
             let email = story.email(number);
             let classes: Vec<Class> = email.messages.iter().map(Class::of).collect();
             let has = |class| classes.contains(&class);
-            // Left out: an email with opens and clicks while there are too many of them; and, while too few suppress somebody,
-            // one to which nothing much happens.
+            // Skipped: an email with opens and clicks while there are too many of them; and, while too few have
+            // suppressions, an email with no special event.
             let is_one_too_many = has(Class::Engaged) && mix.share(Class::Engaged) > ENGAGED;
             let is_plain = !has(Class::Engaged) && !has(Class::Suppressing);
             let waits = is_plain && mix.share(Class::Suppressing) < SUPPRESSING && mix.share(Class::Engaged) < ENGAGED;
@@ -122,14 +123,14 @@ impl Mix {
         self.messages.push(message);
     }
 
-    /// Of all webhooks, how many are of a class: from 0 to 1.
+    /// Share of a class in all webhooks, from 0 to 1.
     pub(crate) fn share(&self, class: Class) -> f64 {
         let count = self.counts.get(&class).copied().unwrap_or(0);
         if self.messages.is_empty() { 0.0 } else { count as f64 / self.messages.len() as f64 }
     }
 }
 
-/// That the email was scheduled, a minute before it was sent.
+/// Creates the webhook that the email was scheduled, a minute before it was sent.
 fn scheduled(sent: &Message) -> Result<Message, Failure> {
     let mut body: Value = serde_json::from_slice(&sent.body)?;
     let at = sent.comes_at.minus(Duration::from_secs(60));

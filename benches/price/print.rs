@@ -11,7 +11,7 @@ use crate::beside::Beside;
 use crate::bill::{Bill, Line};
 use crate::mix::Mix;
 
-/// What a million may cost at most, in US dollars.
+/// Maximum cost per million, in US dollars.
 const GOAL: f64 = 1.28;
 
 pub(crate) fn print(arguments: &Arguments, mix: &Mix, took: Duration, bill: &Bill, beside: &Beside) {
@@ -106,7 +106,7 @@ fn of_lines<'a>(what: &str, lines: impl IntoIterator<Item = &'a Line>) -> Table 
     table
 }
 
-/// What a function's calls cost, by operation and table.
+/// Returns the cost of a function's calls, by operation and table.
 pub(crate) fn by_table(costs: &ByTable) -> Table {
     let mut table = Table::new([
         Column::text("operation"),

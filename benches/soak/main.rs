@@ -1,5 +1,5 @@
-//! `make soak`: very many webhooks to a `rebound dev` that is killed again and again, with faults between it and its tables; and then
-//! whether anything is lost, doubled or wrong, and whether its memory grew.
+//! `make soak`: very many webhooks to a `rebound dev` that is killed repeatedly, with faults between it and its tables.
+//! Then checks that nothing is lost, duplicated or wrong, and that its memory has not grown.
 
 #![allow(clippy::print_stdout, reason = "a command prints")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails, fails"))]
@@ -33,50 +33,52 @@ use self::watch::{Recorded, Watch};
 
 type Failure = Box<dyn Error>;
 
-/// Send very many webhooks to `rebound dev` while it is killed again and again and its calls of DynamoDB fail, and look whether
-/// anything is lost, doubled or wrong, and whether its memory grows.
+/// Sends very many webhooks to `rebound dev` while it is killed repeatedly and its DynamoDB calls fail. Checks that
+/// nothing is lost, duplicated or wrong, and that its memory does not grow.
 ///
-/// It starts `rebound dev` as a process of its own, on a file, and sends it what `rebound simulate --chaos all` sends. At random
-/// moments it kills that process with SIGKILL and starts it again on the same file. In the last part nothing is killed, so that one
-/// process lives long enough to see whether its memory grows; its calls go on failing. In the end everything is verified as
-/// `rebound simulate` does. Exits with 0 if nothing is lost, doubled or wrong, else with 1.
+/// It starts `rebound dev` as a separate process, on a file, and sends it the webhooks of `rebound simulate --chaos
+/// all`. At random times it kills the process with SIGKILL and restarts it on the same file. In the last part the
+/// process is not killed, so that it lives long enough to measure its memory; its calls still fail. At the end
+/// everything is verified as `rebound simulate` does. Exits with 0 if nothing is lost, duplicated or wrong, else with
+/// 1.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// How many webhooks, not counting those that chaos repeats or forges
+    /// Number of webhooks, without those that chaos repeats or forges
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
     events: usize,
-    /// Seconds from one kill to the next, on the average; 0: nothing is killed
+    /// Average seconds between two kills; 0: no kills
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     kill_every: f64,
-    /// The last fraction of the requests, during which nothing is killed
+    /// Last fraction of the requests, without kills
     #[arg(long, value_name = "FRACTION", default_value_t = 0.34)]
     calm: f64,
-    /// The fraction of the functions' calls of DynamoDB that fail; of the transactions among them, some are shown half
+    /// Fraction of the functions' DynamoDB calls that fail; some transactions become half visible
     #[arg(long, value_name = "FRACTION", default_value_t = 0.02)]
     faults: f64,
-    /// The fraction of the time during which SNS hangs, at the end of every two minutes
+    /// Fraction of the time in which SNS does not respond, at the end of every two minutes
     #[arg(long, value_name = "FRACTION", default_value_t = 0.25)]
     sns_hangs: f64,
-    /// The fraction of the stream's batches that are delivered twice
+    /// Fraction of the stream's batches that are delivered twice
     #[arg(long, value_name = "FRACTION", default_value_t = 0.1)]
     redeliver: f64,
-    /// Seconds that an open or a click settles in the queue: 90, as in the stack, so that the queue's other times are the stack's too
+    /// Seconds that an open or a click waits in the queue: 90 as in the stack, so that the queue's other times are real
+    /// too
     #[arg(long, value_name = "SECONDS", default_value_t = 90.0)]
     settle: f64,
-    /// How many requests are under way at once
+    /// Maximum number of concurrent requests
     #[arg(long, value_name = "NUMBER", default_value_t = 16)]
     at_once: usize,
-    /// The seed that everything is made of, the moments of the kills too
+    /// Seed of everything, including the times of the kills
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
-    /// How many seconds protect and engage may take for the rest, after the last answer
+    /// Seconds that protect and engage may take after the last response
     #[arg(long, value_name = "SECONDS", default_value_t = 1_800)]
     patience: u64,
-    /// Where the tables and the log of `rebound dev` go, and stay; without it they are removed
+    /// Folder for the tables and the log of `rebound dev`, which is kept; by default they are removed
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// The program `rebound`; without it, the one beside this one
+    /// Path of the program `rebound`; by default the one next to this program
     #[arg(long, value_name = "FILE")]
     rebound: Option<PathBuf>,
     /// Print JSON
@@ -84,7 +86,7 @@ struct Arguments {
     json: bool,
 }
 
-/// What came of it all.
+/// The result.
 struct Outcome {
     sent: Sent,
     findings: Findings,
@@ -124,7 +126,7 @@ async fn main() -> Result<ExitCode, Failure> {
         let mut watching = std::pin::pin!(watch.run(&mut service));
         let mut simulating = std::pin::pin!(simulate(&arguments, &story, &requests, url, env_file, &watched));
         tokio::select! {
-            // Before the end it comes to one only if the process can't be started again.
+            // Before the end, this finishes only if the process cannot be restarted.
             recorded = &mut watching => (recorded, Err("`rebound dev` is gone".into())),
             simulated = &mut simulating => {
                 watched.enter(Phase::Over);
@@ -147,7 +149,7 @@ impl Outcome {
     }
 }
 
-/// What the one who sends tells the one who watches.
+/// Messages from the sender to the watcher.
 struct Watched {
     answered: AtomicUsize,
     phase: AtomicU8,
@@ -180,7 +182,7 @@ fn program(arguments: &Arguments) -> Result<PathBuf, Failure> {
     Ok(program)
 }
 
-/// What `rebound simulate --chaos all --deaths` does.
+/// Runs `rebound simulate --chaos all --deaths`.
 async fn simulate(
     arguments: &Arguments,
     story: &Story,
@@ -198,7 +200,7 @@ async fn simulate(
     };
     let sent = send(story, requests, &sending, || _ = watched.answered.fetch_add(1, Ordering::SeqCst)).await;
     watched.enter(Phase::Verifying);
-    // Only now: with every start its stand-ins are elsewhere.
+    // Read now: the addresses of the stubs change with every start.
     let variables = rebound_dev::read_env_file(&env_file)?;
     let aws = AwsEnvironment::read(|name| variables.get(name).cloned())?;
     let calls = Calls::new(aws.dynamodb(), tokio::time::Instant::now() + Duration::from_secs(6 * 3_600));

@@ -1,6 +1,6 @@
-//! Memory over time, and whether it is flat.
+//! Memory over time, and its growth.
 
-/// What is under way.
+/// Phase of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Sending,
@@ -17,27 +17,27 @@ impl Phase {
 /// A process's memory, in KiB.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
-    /// All that is resident.
+    /// Resident memory.
     pub(crate) resident: u64,
-    /// Of that, what is no file's: heap and stacks.
+    /// The part of it that belongs to no file: heap and stacks.
     pub(crate) anonymous: u64,
 }
 
-/// Memory at a moment.
+/// Memory at one time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) seconds: f64,
     pub(crate) answered: usize,
     pub(crate) phase: Phase,
-    /// Which process it was, counted from 1.
+    /// Number of the process, from 1.
     pub(crate) life: u64,
-    /// How many seconds it had lived.
+    /// Age of the process, in seconds.
     pub(crate) age: f64,
     pub(crate) dev: Memory,
     pub(crate) own: u64,
 }
 
-/// How much memory a process has, where the system tells.
+/// Reads a process's memory, if the system provides it.
 pub(crate) fn of(pid: u32) -> Option<Memory> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let field = |name: &str| {
@@ -47,21 +47,21 @@ pub(crate) fn of(pid: u32) -> Option<Memory> {
     Some(Memory { resident: field("VmRSS:")?, anonymous: field("RssAnon:")? })
 }
 
-/// Whether memory is flat while one process lives and webhooks come.
+/// Growth of the memory while one process lives and webhooks arrive.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flatness {
-    /// How many seconds that was.
+    /// Duration in seconds.
     pub(crate) seconds: f64,
-    /// How many answers.
+    /// Number of responses.
     pub(crate) answers: usize,
-    /// The medians of the quarters, in KiB.
+    /// Medians of the quarters, in KiB.
     pub(crate) quarters: [f64; 4],
-    /// By how many KiB it grew with every thousand answers, by least squares over the last three quarters.
+    /// Growth in KiB per thousand responses, by least squares over the last three quarters.
     pub(crate) slope: f64,
 }
 
 impl Flatness {
-    /// Of the last process, which nobody killed.
+    /// Computes the growth of the last process, which was not killed.
     pub(crate) fn of(samples: &[Sample]) -> Option<Self> {
         let last = samples.last()?.life;
         let samples: Vec<&Sample> =
@@ -79,7 +79,7 @@ impl Flatness {
         })
     }
 
-    /// The last quarter's median by the second's: 1 is flat.
+    /// Median of the last quarter divided by that of the second: 1 is flat.
     pub(crate) fn ratio(&self) -> f64 {
         let [_, second, _, last] = self.quarters;
         last / second.max(1.0)
@@ -92,7 +92,7 @@ pub(crate) fn median(values: impl Iterator<Item = u64>) -> f64 {
     sorted.get(sorted.len() / 2).map_or(0.0, |median| *median as f64)
 }
 
-/// KiB for every thousand answers.
+/// Growth in KiB per thousand responses.
 fn slope(samples: &[&Sample]) -> f64 {
     let count = samples.len().max(1) as f64;
     let points = || samples.iter().map(|sample| (sample.answered as f64 / 1_000.0, sample.dev.resident as f64));
@@ -109,7 +109,7 @@ fn slope(samples: &[&Sample]) -> f64 {
 const COLUMNS: usize = 72;
 const ROWS: usize = 8;
 
-/// Memory against time, as lines of text; below, where it was killed.
+/// Plots memory against time as text lines, with the kills below.
 pub(crate) fn plot(samples: &[Sample]) -> Vec<String> {
     let most = samples.iter().map(|sample| sample.dev.resident).max().unwrap_or(0).max(1);
     let end = samples.last().map_or(1.0, |sample| sample.seconds).max(1.0);
@@ -157,7 +157,7 @@ pub(crate) fn plot(samples: &[Sample]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// A process per life, whose memory is as `resident` says of its samples' numbers.
+    /// One process per life, with memory by sample number.
     fn samples(lives: &[usize], resident: impl Fn(usize) -> u64) -> Vec<Sample> {
         let lives = lives.iter().zip(1..).flat_map(|(count, life)| (0..*count).map(move |number| (life, number)));
         let sample = |(index, (life, number)): (usize, (u64, usize))| Sample {

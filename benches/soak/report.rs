@@ -1,4 +1,4 @@
-//! What came of it, in one table.
+//! The result table.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn rows(arguments: &Arguments, story: &Story, requests: usize, outcome: &Outcome
     let mut rows: Vec<[String; 2]> = Vec::new();
     let mut row = |what: &str, number: String| rows.push([what.to_owned(), number]);
     row("webhooks", findings_total(outcome).to_string());
-    row("of so many emails", story.emails.to_string());
+    row("number of emails", story.emails.to_string());
     row("requests, with those that chaos adds", requests.to_string());
     row("sent again, because of kills and faults", sent.retries.to_string());
     for (answer, number) in &sent.answers {
@@ -56,16 +56,16 @@ fn rows(arguments: &Arguments, story: &Story, requests: usize, outcome: &Outcome
     for (kind, number) in &recorded.injected {
         row(&format!("    {kind}"), number.to_string());
     }
-    row("all counted, so many seconds after the last answer", format!("{:.0}", findings.counted_after.as_secs_f64()));
+    row("seconds from the last response until all was counted", format!("{:.0}", findings.counted_after.as_secs_f64()));
     row("all judged", format!("{:.0}", findings.judged_after.as_secs_f64()));
     row("stored, byte for byte", findings.stored.to_string());
     row("refused, and not stored", findings.refused.to_string());
-    row("addresses that stand as they must", findings.addresses.to_string());
+    row("addresses with the right suppressions", findings.addresses.to_string());
     row("of them suppressed", findings.suppressed.to_string());
-    row("people told of complaints, once", findings.alerts.to_string());
+    row("complaint alerts, each sent once", findings.alerts.to_string());
     row("opens and clicks judged", findings.verdicts.to_string());
     row("alerts and decisions published", findings.published.unwrap_or_default().to_string());
-    row("of them again, the very same, after a kill", findings.repeats.to_string());
+    row("alerts repeated with the same id after a kill", findings.repeats.to_string());
     row("wrong answers, or none in the end", (sent.wrong_answers + sent.not_taken).to_string());
     row("LOST", findings.lost.to_string());
     row("DOUBLED", findings.doubled.to_string());
@@ -88,7 +88,7 @@ fn rows(arguments: &Arguments, story: &Story, requests: usize, outcome: &Outcome
     rows
 }
 
-/// The webhooks of the story: what had to be stored.
+/// Number of webhooks of the scenario that had to be stored.
 fn findings_total(outcome: &Outcome) -> usize {
     outcome.sent.kinds.get("once").copied().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! `rebound dev` as a process, which is killed and started again.
+//! `rebound dev` as a process that is killed and restarted.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -13,12 +13,12 @@ use tokio::process::{Child, Command};
 
 use crate::Failure;
 
-/// How long a start may take. What the last process left unfinished in the file is made good first.
+/// Timeout of a start. It first recovers the file of the killed process.
 const LONGEST_START: Duration = Duration::from_secs(120);
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// How it is started.
+/// Start options.
 pub(crate) struct Setting {
     pub(crate) program: PathBuf,
     pub(crate) folder: PathBuf,
@@ -29,17 +29,17 @@ pub(crate) struct Setting {
     pub(crate) seed: u64,
 }
 
-/// The process, and what its predecessors have told.
+/// The process, with the statistics of its predecessors.
 pub(crate) struct Service {
     setting: Setting,
     ports: [u16; 2],
     child: Option<Child>,
     http: reqwest::Client,
-    /// How often it was started.
+    /// Number of starts.
     pub(crate) lives: u64,
-    /// When it was started last, and could be reached.
+    /// Time at which the last start was complete.
     pub(crate) born: Instant,
-    /// How long each start took.
+    /// Durations of the starts.
     pub(crate) starts: Vec<Duration>,
     calls: u64,
     injected: BTreeMap<String, u64>,
@@ -48,7 +48,7 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn new(setting: Setting) -> Result<Self, Failure> {
-        // Both at once, so that they are two.
+        // Both at the same time, so that the ports differ.
         let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
         let [listen, dynamodb] = &free;
         let ports = [listen.local_addr()?.port(), dynamodb.local_addr()?.port()];
@@ -85,7 +85,7 @@ impl Service {
         let [listen, dynamodb] = self.ports.map(|port| format!("127.0.0.1:{port}"));
         let setting = &self.setting;
         let mut command = Command::new(&setting.program);
-        // Nothing of the shell's, which may name a real account.
+        // Without the shell's variables, which may name a real account.
         command.env_clear().env("NO_COLOR", "1").arg("dev");
         command.args(["--listen", &listen, "--dynamodb", &dynamodb]);
         command.arg("--data").arg(setting.folder.join("soak.db"));
@@ -93,7 +93,7 @@ impl Service {
         command.args(["--faults", &setting.faults.to_string(), "--redeliver", &setting.redeliver.to_string()]);
         command.args(["--sns-hangs", &setting.sns_hangs.to_string()]);
         command.args(["--settle", &setting.settle.to_string()]);
-        // Other dice in each life.
+        // Another seed in each life.
         command.args(["--seed", &setting.seed.wrapping_add(self.lives).to_string()]);
         command.stdin(Stdio::null()).stdout(self.log()?).stderr(self.log()?).kill_on_drop(true);
         let mut child = command.spawn()?;
@@ -113,7 +113,7 @@ impl Service {
         Ok(())
     }
 
-    /// Kills it as nothing can be prepared for.
+    /// Kills it with SIGKILL.
     pub(crate) async fn kill(&mut self) -> Result<(), Failure> {
         self.ask_for_faults().await;
         if let Some(mut child) = self.child.take() {
@@ -123,7 +123,7 @@ impl Service {
         Ok(())
     }
 
-    /// Whether it ended though nobody killed it.
+    /// Returns the exit status if it ended without a kill.
     pub(crate) fn has_died(&mut self) -> Result<Option<String>, Failure> {
         let Some(child) = &mut self.child else { return Ok(None) };
         let status = child.try_wait()?.map(|status| status.to_string());
@@ -151,7 +151,7 @@ impl Service {
         self.child.as_ref()?.id()
     }
 
-    /// Asks how many faults there were in this life.
+    /// Requests the number of faults in this life.
     pub(crate) async fn ask_for_faults(&mut self) {
         if let Some(told) = self.faults_of_this_life().await {
             self.told = told;
@@ -168,7 +168,7 @@ impl Service {
         Some((counted.get("calls")?.as_u64()?, injected))
     }
 
-    /// How many calls of DynamoDB the functions made in all lives, and how many of them failed in which way.
+    /// Returns the number of the functions' DynamoDB calls in all lives, and the number of failures by kind.
     pub(crate) fn faults(&self) -> (u64, BTreeMap<String, u64>) {
         let (calls, injected) = &self.told;
         let mut all = self.injected.clone();
@@ -178,7 +178,7 @@ impl Service {
         (self.calls + calls, all)
     }
 
-    /// How large its files are.
+    /// Size of its files, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         let files = std::fs::read_dir(&self.setting.folder).into_iter().flatten().flatten();
         let files = files.filter(|file| file.file_name().to_string_lossy().starts_with("soak."));

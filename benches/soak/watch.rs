@@ -1,4 +1,4 @@
-//! Watching the process, and killing it.
+//! Watches the process, and kills it.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -12,25 +12,25 @@ use crate::memory::{self, Phase, Sample};
 use crate::service::Service;
 use crate::{Arguments, Failure, Watched};
 
-/// How often memory is looked at.
+/// Interval of memory samples.
 const BETWEEN_SAMPLES: Duration = Duration::from_secs(2);
 
-/// How often a line says how far it is, where there is no terminal.
+/// Interval of progress lines without a terminal.
 const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// What was seen.
+/// The observations.
 #[derive(Debug, Default)]
 pub(crate) struct Recorded {
     pub(crate) samples: Vec<Sample>,
-    /// After how many answers it was killed.
+    /// Number of responses before each kill.
     pub(crate) kills: Vec<usize>,
-    /// How often it ended though nobody killed it.
+    /// Number of ends without a kill.
     pub(crate) own_deaths: usize,
-    /// How long each start took.
+    /// Durations of the starts.
     pub(crate) starts: Vec<Duration>,
-    /// The functions' calls of DynamoDB, as far as they were counted before a kill.
+    /// Number of the functions' DynamoDB calls, as counted before each kill.
     pub(crate) calls: u64,
     pub(crate) injected: BTreeMap<String, u64>,
 }
@@ -62,7 +62,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Watches until all is over.
+    /// Watches until the run is over.
     pub(crate) async fn run(mut self, service: &mut Service) -> Result<Recorded, Failure> {
         let mut recorded = Recorded::default();
         let mut next_kill = self.next_kill();
@@ -106,7 +106,8 @@ impl<'a> Watch<'a> {
         Ok(recorded)
     }
 
-    /// At any moment up to twice the average: soon after a start too, when what is left over is delivered again.
+    /// Returns a random time up to twice the average, possibly soon after a start, while the remaining events are
+    /// redelivered.
     fn next_kill(&mut self) -> Option<Instant> {
         let after = self.dice.f64() * 2.0 * self.kill_every;
         (self.kill_every > 0.0).then(|| Instant::now() + Duration::from_secs_f64(after))
@@ -124,7 +125,7 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Says how far it is: on a terminal all the time, elsewhere when the number of faults is given too.
+    /// Shows the progress: on a terminal always, elsewhere with the number of faults.
     fn show(&self, answered: usize, recorded: &Recorded, faults: Option<u64>) {
         let said = self.watched.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let resident = recorded.samples.last().map_or(0, |sample| sample.dev.resident) / 1_024;

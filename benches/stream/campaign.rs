@@ -1,4 +1,4 @@
-//! A campaign whose mails are delivered at a steady rate, as its events come from the stream.
+//! A campaign whose emails are delivered at a steady rate, as its events arrive from the stream.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,13 +13,13 @@ use serde_json::Value;
 
 use crate::Failure;
 
-/// A batch: which events, and when it is handed over.
+/// A batch: its events, and the time of its delivery.
 pub(crate) struct Batch {
     pub(crate) events: Vec<usize>,
     pub(crate) at: UnixMillis,
 }
 
-/// The campaign: when it began, and what its events look like.
+/// The campaign: its start, and the form of its events.
 pub(crate) struct Campaign<'a> {
     pub(crate) name: &'a str,
     pub(crate) began: UnixMillis,
@@ -38,7 +38,7 @@ impl Campaign<'_> {
         format!("{:08x}-9c1e-4a77-8f0d-{index:012x}", hasher.finish() >> 32)
     }
 
-    /// The event's row: delivered half a second before it was received, two and a half after the email was created.
+    /// The event's row: delivered half a second before its receipt, 2.5 seconds after the email was created.
     fn row(&self, index: usize) -> Result<Row, Failure> {
         let received_at = self.received_at(index);
         let before = |ms| received_at.minus(Duration::from_millis(ms)).to_text();
@@ -57,13 +57,13 @@ impl Campaign<'_> {
         Ok(Row::event(&Event::read(body.as_bytes())?, &message, body.as_bytes(), stamp)?)
     }
 
-    /// What Lambda hands over.
+    /// Builds the invocation event.
     pub(crate) fn invocation(&self, batch: &Batch) -> Result<Value, Failure> {
         let rows: Vec<Row> = batch.events.iter().map(|index| self.row(*index)).collect::<Result<_, _>>()?;
         Ok(stream_records::batch(&rows, 1))
     }
 
-    /// The batches of each shard, in the order in which they are handed over.
+    /// The batches of each shard, in the order of their delivery.
     pub(crate) fn batches(&self, events: usize, among: u64, size: usize, window: Duration) -> Vec<Batch> {
         let mut shards: BTreeMap<u64, VecDeque<usize>> = BTreeMap::new();
         for index in 0..events {

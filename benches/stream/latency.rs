@@ -1,4 +1,4 @@
-//! How long it takes from a complaint's POST to its alert, in the service as `rebound dev` runs it.
+//! Time from a complaint's POST to its alert, in the service as `rebound dev` runs it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,18 +21,18 @@ use tokio::sync::broadcast::Receiver;
 
 use crate::Failure;
 
-/// Fewer than are published one by one in an hour.
+/// Fewer than the number of alerts sent one by one in an hour.
 const OF_A_CAMPAIGN: usize = 4;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How many complaints are posted
+    /// Number of complaints to post
     #[arg(long, default_value_t = 100)]
     complaints: usize,
-    /// The longest pause between two of them, in milliseconds
+    /// Maximum pause between two complaints, in milliseconds
     #[arg(long, default_value_t = 100)]
     pause: u64,
-    /// The longest that the stream's mappings wait for a batch to fill, in seconds, as of `rebound dev`
+    /// Maximum batching window of the stream's mappings, in seconds, as of `rebound dev`
     #[arg(long, default_value_t = 1.0)]
     window: f64,
     /// Print JSON
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// From the beginning of a POST to its answer, and to the alert.
+/// Time from the start of a POST to its response, and to the alert.
 #[derive(Default)]
 struct Measured {
     answered: Vec<Duration>,
@@ -101,7 +101,7 @@ fn complaint(email_id: &str, index: usize) -> String {
     .to_string()
 }
 
-/// Waits for the complaint's own alert; that the brake changed is another.
+/// Waits for the complaint's own alert, not that of the brake.
 async fn alert_about(email_id: &str, published: &mut Receiver<Published>) -> Result<(), Failure> {
     loop {
         let message = published.recv().await?;

@@ -1,4 +1,4 @@
-//! `make bench-protect` and `make bench-latency`: what follows from the stream, on the embedded AWS in this process.
+//! `make bench-protect` and `make bench-latency`: the effects of stream events, on the embedded AWS in this process.
 
 #![allow(clippy::print_stdout, reason = "a command prints")]
 
@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 type Failure = Box<dyn Error>;
 
-/// Measure what follows from the events table's stream.
+/// Measures the effects of events from the events table's stream.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -21,9 +21,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// What protect costs for each of very many delivered events of one campaign, in DynamoDB's units and in time
+    /// Cost of protect for each of very many delivered events of one campaign, in DynamoDB units and time
     Protect(protect::Arguments),
-    /// How long it takes from a complaint's POST to its alert, in the service as `rebound dev` runs it
+    /// Time from a complaint's POST to its alert, in the service as `rebound dev` runs it
     Latency(latency::Arguments),
 }
 

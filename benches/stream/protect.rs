@@ -1,8 +1,8 @@
-//! What `protect` costs for each of very many delivered events of one campaign.
+//! Cost of `protect` for each of very many delivered events of one campaign.
 //!
-//! The events are received at a steady rate and split by email into shards, each of which fills its own batches, as the template's
-//! bulk mapping fills them. The batches are handed over one after another, in the order in which they would be full. They are made
-//! here and not read from the events table, because what is measured is `protect`.
+//! The events are received at a steady rate and split by email into shards. Each shard fills its own batches, like the
+//! template's bulk mapping. The batches are delivered one after another, in the order in which they would be full. They
+//! are generated here, not read from the events table, because only `protect` is measured.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -24,24 +24,24 @@ use crate::campaign::{Batch, Campaign};
 
 const CAMPAIGN: &str = "autumn-bulbs";
 
-/// How many events one line of the table is about.
+/// Number of events per line of the table.
 const PART: usize = 10_000;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How many events there are
+    /// Number of events
     #[arg(long, default_value_t = 100_000)]
     events: usize,
-    /// How many of them are received in a second
+    /// Number of events received per second
     #[arg(long, default_value_t = 300.0)]
     rate: f64,
-    /// The most events of a batch; without it, as the template's bulk mapping has it
+    /// Maximum number of events in a batch; by default that of the template's bulk mapping
     #[arg(long)]
     batch: Option<usize>,
-    /// Into how many shards they are split
+    /// Number of shards
     #[arg(long, default_value_t = 4)]
     shards: u64,
-    /// Measure time only, not DynamoDB's calls and units
+    /// Measure only time, without DynamoDB's calls and units
     #[arg(long)]
     no_units: bool,
     /// Print JSON
@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// What some events cost.
+/// Cost of some events.
 #[derive(Clone, Copy, Default)]
 struct Cost {
     events: f64,
@@ -80,7 +80,7 @@ impl Cost {
     }
 }
 
-/// The embedded AWS with a protector on it, through the proxy that counts units or not.
+/// The embedded AWS with a protector on it, optionally through the counting proxy.
 struct Bench {
     aws: EmbeddedAws,
     proxy: Option<FaultProxy>,
@@ -91,7 +91,7 @@ struct Bench {
 
 impl Bench {
     async fn start(counts_units: bool) -> Result<Self, Failure> {
-        // In a file, where the engine does not get slower by itself: see `local::dynamodb`.
+        // In a file, where the engine does not become slower: see `dynamodb` of aws-local.
         let folder = tempfile::tempdir()?;
         let options = Options { data: Some(folder.path().join("bench.db")), ..Options::in_memory() };
         let aws = EmbeddedAws::start(&options, |_| None).await?;
@@ -109,7 +109,7 @@ impl Bench {
         Ok(Self { aws, proxy, faults, protector, _folder: folder })
     }
 
-    /// Hands a batch over. What Lambda does before is not measured.
+    /// Delivers a batch. Lambda's own work is not measured.
     async fn hand_over(&self, campaign: &Campaign<'_>, batch: &Batch) -> Result<Cost, Failure> {
         let invocation = campaign.invocation(batch)?;
         self.faults.plan(|_| None);
@@ -127,7 +127,7 @@ impl Bench {
         Ok(Cost { events, seconds, calls, write_units: units.write_units, read_units: units.read_units })
     }
 
-    /// What is counted as delivered, by cohort.
+    /// The delivered events that were counted, by cohort.
     async fn delivered(&self) -> Result<BTreeMap<String, i64>, Failure> {
         let query = self.aws.clients()?.dynamodb().query();
         let query = query.table_name(self.aws.variable("CAMPAIGNS_TABLE").unwrap_or_default());
@@ -147,7 +147,7 @@ fn attribute(text: &str) -> aws_sdk_dynamodb::types::AttributeValue {
     aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned())
 }
 
-/// What one run measured: for each part, and over all.
+/// Results of one run: for each part, and in total.
 struct Run {
     parts: Vec<Cost>,
     batches: usize,
@@ -162,7 +162,7 @@ impl Run {
         all
     }
 
-    /// How much longer the last part took than the first.
+    /// Time of the last part divided by that of the first.
     fn slowdown(&self) -> f64 {
         let time = |part: Option<&Cost>| part.map_or(f64::NAN, |part| part.seconds / part.events);
         time(self.parts.last()) / time(self.parts.first())
@@ -200,7 +200,7 @@ async fn measure(arguments: &Arguments, counts_units: bool) -> Result<Run, Failu
     let batches = campaign.batches(arguments.events, arguments.shards, size, bulk.window);
     let bench = Bench::start(counts_units).await?;
 
-    // Another campaign's: connections are open and caches filled before anything is measured.
+    // Another campaign: connections are opened and caches filled before the measurement.
     let before = Campaign { name: "before", ..campaign };
     bench.hand_over(&before, &Batch { events: (0..500).collect(), at: began }).await?;
 

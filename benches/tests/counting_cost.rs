@@ -1,4 +1,4 @@
-//! What counting costs: DynamoDB's units for each event of a campaign, at several rates of receipt.
+//! Cost of counting: DynamoDB units per event of a campaign, at several rates of receipt.
 
 use std::process::Stdio;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 #[tokio::test]
-async fn counting_costs_at_most_a_quarter_of_a_write_unit_for_each_event() {
+async fn counting_costs_at_most_a_quarter_write_unit_per_event() {
     for (rate, events) in [("3", "700"), ("10", "1500"), ("30", "1500"), ("300", "4000")] {
         let mut bench = Command::new(env!("CARGO_BIN_EXE_bench-stream"));
         bench.env_clear().kill_on_drop(true).stdin(Stdio::null());

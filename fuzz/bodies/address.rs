@@ -1,4 +1,4 @@
-//! Addresses: the input is what stands where an address should, such as `Name <ann@example.com>`.
+//! Addresses: the input is text in place of an address, such as `Name <ann@example.com>`.
 
 use rebound::resend::event::{Addressees, Event};
 use rebound::resend::recipient::Recipient;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::text;
 
-/// What is read is a key: short, in lower case, and its own key, whatever usual stands around it.
+/// A parsed address is a key: short, in lower case, and its own key, whatever usual text is around it.
 pub fn run(bytes: &[u8]) {
     let text = text(bytes);
     let read = Recipient::parse(&text);
@@ -49,7 +49,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// An event that is about this text is about this recipient; and any text can be looked for in any other.
+/// An event that names this text names this recipient; and any text can be searched in any other.
 fn agrees_with_events(text: &str, read: Option<&Recipient>) {
     let body = json!({ "type": "email.sent", "data": { "to": text, "from": text, "email": text } }).to_string();
     let event = Event::read(body.as_bytes()).expect("it is an event");

@@ -1,7 +1,7 @@
-//! Claude's answers: the input is the body of an answer of the Messages API.
+//! Claude's answers: the input is the body of a response of the Messages API.
 //!
-//! It is taken for other things too, so that there is something to be accepted: as the input of each tool, where it is JSON; and as
-//! three texts, the subject and the reason a line each, and the rest the message.
+//! It is also used in other ways, so that some inputs are accepted: as the input of each tool, if it is JSON; and as
+//! three texts: subject and reason on a line each, and the rest as the message.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ const HOSTS: [&str; 2] = ["own.example", "docs.own.example"];
 const TOOLS: [&str; 4] = ["schedule_followup", "log_engagement", "hand_to_human", "do_nothing"];
 const LONGEST_DELAY: u32 = 168;
 
-/// Whatever Claude answers, it is refused, or what comes of it keeps to every bound; and what is shown and published of it can be.
+/// Every answer is rejected, or its result keeps every limit; and its receipt and its publication are valid.
 pub fn run(bytes: &[u8]) {
     judged(bytes);
     if let Ok(input) = serde_json::from_slice::<Value>(bytes) {
@@ -45,7 +45,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// The body of an answer that calls a tool.
+/// The body of a response that calls a tool.
 fn calling(tool: &str, input: &Value) -> Vec<u8> {
     let message = json!({
         "id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "stop_reason": "tool_use",
@@ -55,7 +55,7 @@ fn calling(tool: &str, input: &Value) -> Vec<u8> {
     message.to_string().into_bytes()
 }
 
-/// Reads an answer in every way in which one is read.
+/// Reads a response in every way in which it can be read.
 fn judged(body: &[u8]) {
     let usage = usage(body);
     if let Some(usage) = &usage {
@@ -101,7 +101,7 @@ fn keeps_to_its_bounds(choice: &Choice) {
     }
 }
 
-/// The receipt of a choice is read back as it was, and what is published of it is what SNS takes.
+/// The receipt of a choice reads back unchanged, and SNS accepts its publication.
 fn is_published(choice: Choice, asked: Asked, campaign: Campaign) {
     let (done, followup) = match &choice {
         Choice::ScheduleFollowup { subject, message, .. } => (Done::FollowupProposed, Some((subject, message))),
@@ -147,7 +147,7 @@ fn is_published(choice: Choice, asked: Asked, campaign: Campaign) {
         let is_ascii = |c: char| c == ' ' || c.is_ascii_graphic();
         assert!(notice.subject.len() <= 100 && notice.subject.chars().all(is_ascii), "{:?}", notice.subject);
         assert!(notice.sms.chars().count() <= 160 && !notice.sms.contains(char::is_control));
-        // SNS takes 256 KiB in all.
+        // SNS accepts 256 KiB in total.
         assert!(notice.email.len() + notice.json.len() + notice.sms.len() < 64 * 1024);
         let machines: Value = serde_json::from_str(&notice.json).expect("what is for machines is JSON");
         assert_eq!(machines["followup"], json!(receipt.followup));

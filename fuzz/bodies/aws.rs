@@ -1,4 +1,4 @@
-//! An AWS that answers at once, in this thread, and without a network.
+//! An AWS stub that responds immediately, in this thread, without a network.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,19 +8,19 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
-/// What AWS says to every call.
+/// Response of AWS to every call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mood {
-    /// It does whatever it is asked; there was nothing in any table.
+    /// Every call succeeds, and all tables are empty.
     Obliging,
-    /// It refuses the caller, which may pass.
+    /// Every call is denied, which is transient.
     Denying,
-    /// It can never do this.
+    /// Every call is invalid.
     Objecting,
 }
 
 impl Mood {
-    /// The mood that an input meets: always the same one.
+    /// Chooses the mood for an input: always the same one.
     pub(super) const fn met_by(bytes: &[u8]) -> Self {
         match bytes.len() % 4 {
             0 | 1 => Self::Obliging,
@@ -30,7 +30,7 @@ impl Mood {
     }
 }
 
-/// The clients, and what they were called with.
+/// The clients, and the recorded calls.
 pub(super) struct Aws {
     pub(super) dynamodb: aws_sdk_dynamodb::Client,
     pub(super) sns: aws_sdk_sns::Client,
@@ -59,13 +59,13 @@ impl Aws {
         Self { dynamodb: client!(aws_sdk_dynamodb), sns: client!(aws_sdk_sns), sqs: client!(aws_sdk_sqs), wire }
     }
 
-    /// Forgets what it was called with, and is in this mood from now on.
+    /// Clears the recorded calls, and sets the mood.
     pub(super) fn begin(&self, mood: Mood) {
         let mut state = self.wire.0.lock().expect("no call panics");
         *state = State { mood, calls: Vec::new() };
     }
 
-    /// What it was called with: the JSON of each call to DynamoDB, by its name.
+    /// Returns the recorded calls: the JSON of each call to DynamoDB, with its name.
     pub(super) fn calls(&self) -> Vec<(String, Value)> {
         self.wire.0.lock().expect("no call panics").calls.clone()
     }
@@ -119,7 +119,7 @@ fn answer(service: &str, mood: Mood) -> (u16, &'static str) {
     }
 }
 
-/// Runs what waits for nothing but this AWS.
+/// Runs a future that waits only for this AWS.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime =

@@ -1,8 +1,8 @@
-//! The function URL's envelope: the input is what Lambda hands over, as JSON.
+//! The function URL's events: the input is Lambda's event, as JSON.
 //!
-//! What is no JSON is taken as the parts of a request, a line each: the method, a header's name, its value, and the body. These are
-//! put into an envelope and signed, so that there is something to be accepted, which no fuzzer could guess. The header `x-repeat`
-//! repeats the body so many times.
+//! Other input is split into the lines of a request: the method, a header's name, its value, and the body. These are
+//! put into an event and signed, so that some inputs are accepted, because no fuzzer could guess a signature. The
+//! header `x-repeat` repeats the body.
 
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ struct Scene {
     receiver: Receiver,
 }
 
-/// Whatever comes is answered, with a status of the contract; and what is signed and a POST is stored to the byte, or said not to be.
+/// Every event gets a response with a status of the contract. A signed POST is stored byte for byte, or the response
+/// says that it is not.
 pub fn run(bytes: &[u8]) {
     thread_local! {
         static SCENE: Scene = scene();
@@ -43,22 +44,22 @@ fn scene() -> Scene {
     Scene { aws, receiver }
 }
 
-/// Any JSON is a request and is answered, or it is none. What Lambda sends always is one.
+/// Any JSON is a request and gets a response, or is not a request. Events of Lambda always are.
 fn any_json(scene: &Scene, event: &Value, bytes: &[u8], mood: Mood) {
     if is_wellformed(event) {
         serde_json::from_value::<Envelope>(event.clone()).expect("Lambda may send this");
     }
-    // A field may stand twice, which Lambda never sends, and what was read above does not have.
+    // A field may be repeated, which Lambda never does, and the value read above does not have.
     let Ok(envelope) = serde_json::from_slice::<Envelope>(bytes) else { return };
     let is_post = *envelope.clone().into_request().method() == "POST";
     let response = respond(scene, envelope, mood);
     assert_eq!(response.status_code == 405, !is_post);
-    // Nobody but the sender can sign, and these are no signatures of today's.
+    // Only the sender can sign, and a valid signature would be outdated.
     assert!(matches!(response.status_code, 400 | 401 | 405 | 413), "{}", response.status_code);
-    assert_eq!(scene.aws.calls(), [], "nothing is asked of AWS for whoever does not sign");
+    assert_eq!(scene.aws.calls(), [], "an unsigned request makes no AWS call");
 }
 
-/// Whether the fields that are read are of the types that Lambda gives them.
+/// Returns true if the fields that are read have the types that Lambda gives them.
 fn is_wellformed(event: &Value) -> bool {
     let is = |field: &str, fits: fn(&Value) -> bool| event.get(field).is_none_or(fits);
     let texts = |headers: &Value| headers.as_object().is_some_and(|headers| headers.values().all(Value::is_string));
@@ -69,7 +70,7 @@ fn is_wellformed(event: &Value) -> bool {
         && is("isBase64Encoded", Value::is_boolean)
 }
 
-/// What is signed and a POST is stored to the byte.
+/// A signed POST is stored byte for byte.
 fn signed(scene: &Scene, bytes: &[u8], mood: Mood) {
     let [method, name, value, body] = lines(bytes);
     let (method, name, value) = (text(method), text(name), text(value));
@@ -87,7 +88,7 @@ fn signed(scene: &Scene, bytes: &[u8], mood: Mood) {
     ]);
     let is_another = !["svix-id", "svix-timestamp", "svix-signature"].contains(&name.to_ascii_lowercase().as_str());
     headers.insert(if is_another { name } else { "x-other".to_owned() }, json!(value));
-    // As Lambda does: base64, unless it is text; and that may be too.
+    // As Lambda does: base64, unless the body is text; text may be base64 too.
     let plain = std::str::from_utf8(&body).ok().filter(|text| text.len() % 2 == 0);
     let event = json!({
         "version": "2.0",
@@ -111,7 +112,7 @@ fn signed(scene: &Scene, bytes: &[u8], mood: Mood) {
     }
 }
 
-/// A 200 means that one write has put one row, which holds the body; and it says what became of it.
+/// A 200 means that one write has put one row with the body, and the response has its status.
 fn is_stored(calls: &[(String, Value)], response: &Answered, body: &[u8]) {
     let answer: Value = serde_json::from_str(&response.body).expect("the answer is JSON");
     assert_eq!(answer["id"], "msg_1");
@@ -131,14 +132,14 @@ fn is_stored(calls: &[(String, Value)], response: &Answered, body: &[u8]) {
     }
 }
 
-/// What the sender gets.
+/// The sender's response.
 struct Answered {
     status_code: u16,
     allows: bool,
     body: String,
 }
 
-/// The answer, which is one of the contract.
+/// The response, which is one of the contract.
 fn respond(scene: &Scene, envelope: Envelope, mood: Mood) -> Answered {
     scene.aws.begin(mood);
     let deadline = Instant::now() + Duration::from_secs(8);

@@ -1,7 +1,7 @@
-//! Event bodies: the input is the body of a message whose signature held.
+//! Event bodies: the input is the body of a webhook with a valid signature.
 //!
-//! One that begins with the byte FF, which no text does, stands for a large body: as many times 2 KiB as the byte after it says, of
-//! the rest, repeated, or, where there is no rest, of bytes that can't be compressed.
+//! An input that begins with the byte FF, which is never in text, represents a large body: the next byte times 2 KiB,
+//! filled with the rest of the input, or, without a rest, with incompressible bytes.
 
 use rebound::policy::counting::{Once, Received, counts};
 use rebound::policy::suppression::{Change, Protection, protection};
@@ -16,16 +16,15 @@ use rebound::time::UnixMillis;
 
 use super::{NOW, string, text};
 
-/// DynamoDB's limits
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
+/// DynamoDB's limits (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
 const MAX_ITEM: usize = 400 * 1024;
 const MAX_PARTITION_KEY: usize = 2048;
 const MAX_SORT_KEY: usize = 1024;
 
 const STAMP: Stamp = Stamp { received_at: UnixMillis(NOW), retention_days: 90 };
 
-/// Whatever the body is, there is a row for it that DynamoDB can hold, the body is in it to the byte (or, if it can't be, its head
-/// and hash), and it is the same row every time; and what follows from it for recipients and campaigns can be stored too.
+/// Every body has a row that DynamoDB can hold, with the body byte for byte (or, if that is impossible, its head and
+/// hash), and always the same row. Its suppressions and counts can be stored too.
 pub fn run(bytes: &[u8]) {
     let short = MessageId::already_verified("msg_2Lh9KRb0pzN4LePd3XiA4v12Axj");
     if let [0xFF, pages, rest @ ..] = bytes {
@@ -83,7 +82,7 @@ fn quarantined(body: &[u8], message: &MessageId, problem: &str) -> Row {
     row
 }
 
-/// The keys of an item, which DynamoDB can take as it can the item.
+/// The keys of an item, which DynamoDB accepts, as it accepts the item.
 fn keys(item: &Item) -> (&str, &str) {
     let (partition, sort) = (string(item, "email_id"), string(item, "event"));
     assert!((1..=MAX_PARTITION_KEY).contains(&partition.len()), "a partition key of {}", partition.len());
@@ -92,10 +91,10 @@ fn keys(item: &Item) -> (&str, &str) {
     (partition, sort)
 }
 
-/// Each field is read or is not there.
+/// Each field can be read, or is missing.
 fn everything_reads(event: &Event<'_>) {
     let times = [event.at(), event.resource_created_at(), event.interaction().at];
-    // Of a year before 0, which no mail is of, the text has a sign that is not read again.
+    // For a year before 0, which no email has, the text has a sign that cannot be parsed.
     let is_read_again = |at: UnixMillis| at.0 < 0 || UnixMillis::parse(&at.to_text()) == Some(at);
     assert!(times.into_iter().flatten().all(is_read_again));
     let texts = [
@@ -117,7 +116,7 @@ fn everything_reads(event: &Event<'_>) {
     let _ = (event.tags(), event.diagnostics(), event.unsubscribed(), event.addressees());
 }
 
-/// Suppressions and counts keep to DynamoDB's limits too: the transaction that stores them is one with the row.
+/// Suppressions and counts keep DynamoDB's limits too: they are stored in one transaction with the row.
 fn what_follows_can_be_stored(event: &Event<'_>, message: &MessageId) {
     let protection = protection(event, message, STAMP.received_at);
     if let Protection::Changes(changes) = &protection {
@@ -140,18 +139,18 @@ fn suppression_can_be_stored(recipient: &Recipient, changes: &[Change]) {
     assert!(!changes.is_empty());
     let Some(stored) = Stored::default().merged(changes) else { panic!("what is new changes something") };
     let size = item_size(&stored.to_item(recipient));
-    // A hundred of them, each as large, are one transaction, which holds 4 MB; and they are read before every mail.
+    // A hundred of them, each this large, are one transaction of at most 4 MB; and they are read before every email.
     let most = 2048 + changes.iter().map(|change| change.message.as_str().len()).sum::<usize>();
     assert!(size <= most, "a suppression of {size} bytes");
     assert!(stored.merged(changes).is_none(), "the same again changes nothing");
 }
 
-/// So many bytes of these, over and over.
+/// Repeats these bytes to the given length.
 fn repeated(length: usize, bytes: &[u8]) -> Vec<u8> {
     if !bytes.is_empty() {
         return bytes.iter().copied().cycle().take(length).collect();
     }
-    // Marsaglia's xorshift: all that matters is that zlib finds nothing in it.
+    // Marsaglia's xorshift: zlib must not be able to compress it.
     let mut state: u64 = 0x9E37_79B9_7F4A_7C15;
     std::iter::repeat_with(|| {
         state ^= state << 13;

@@ -1,16 +1,17 @@
-//! What each fuzz target does with its bytes, and what must hold whatever they are.
+//! The fuzz targets, and the properties that hold for every input.
 //!
-//! These are plain functions, so that `make fuzz` can hand them what libFuzzer makes up, and `cargo test` what was found before.
-//! One panics where something doesn't hold. None goes by the clock or the network: the same bytes always do the same.
+//! These are plain functions, so that `make fuzz` can run them with libFuzzer's inputs, and `cargo test` with the
+//! inputs found before. A function panics if a property does not hold. None uses the clock or the network: the same
+//! bytes always have the same result.
 //!
-//! | target | an input is | what must hold |
+//! | target | input | property |
 //! | --- | --- | --- |
-//! | `signature` | headers and a body | accepted if and only if signed and recent; no error tells the right signature |
-//! | `event` | the body of a signed message | there is a row for it that DynamoDB can hold, with the body to the byte |
-//! | `address` | what stands for an address | what is read is a key, and the key of a key is itself |
-//! | `envelope` | what the function URL hands over | an answer of the contract; a 200 only if it is stored |
-//! | `stream` | a batch of the events table's stream | each record is done with, or reported by its own number |
-//! | `answer` | an answer of Claude's | refused, or within every bound: no address, no other's link, no length too great |
+//! | `signature` | headers and a body | accepted if and only if signed and recent; no error contains the valid signature |
+//! | `event` | the body of a signed webhook | it has a row that DynamoDB can hold, with the body byte for byte |
+//! | `address` | text in place of an address | a parsed address is a key, and the key of a key is itself |
+//! | `envelope` | an event of the function URL | a response of the contract; a 200 only if it is stored |
+//! | `stream` | a batch of the events table's stream | each record is done, or reported by its own number |
+//! | `answer` | an answer of Claude | rejected, or within every limit: no address, no foreign link, no text too long |
 
 pub mod address;
 pub mod answer;
@@ -23,10 +24,10 @@ pub mod stream;
 
 use rebound::store::Item;
 
-/// One target: its bytes are one input.
+/// One target, run with the bytes of one input.
 pub type Body = fn(&[u8]);
 
-/// Every target, by its name, which is also that of its folder in `corpus/`.
+/// Every target, by its name, which is also the name of its folder in `corpus/`.
 pub const ALL: [(&str, Body); 6] = [
     ("address", address::run),
     ("answer", answer::run),
@@ -36,24 +37,24 @@ pub const ALL: [(&str, Body); 6] = [
     ("stream", stream::run),
 ];
 
-/// A signing secret of nobody's.
+/// A signing secret that is used nowhere else.
 const SECRET: &str = "whsec_cmVib3VuZC1sb2NhbC1zaWduaW5nLXNlY3JldA==";
 
-/// The moment at which everything happens here, in milliseconds: 2026-11-20T09:00:10Z.
+/// The time of everything here, in milliseconds: 2026-11-20T09:00:10Z.
 const NOW: i64 = 1_795_165_210_000;
 
-/// The bytes in so many parts, which line breaks part. Whatever is missing is empty; the last part may hold line breaks.
+/// Splits the bytes into lines. Missing ones are empty; the last may contain line breaks.
 fn lines<const PARTS: usize>(bytes: &[u8]) -> [&[u8]; PARTS] {
     let mut parts = bytes.splitn(PARTS, |byte| *byte == b'\n');
     std::array::from_fn(|_| parts.next().unwrap_or_default())
 }
 
-/// Bytes as text, as far as they are any.
+/// Bytes as text, with invalid ones replaced.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// An attribute that is text; empty if it is not there.
+/// Returns a text attribute, or an empty text if there is none.
 fn string<'a>(item: &'a Item, attribute: &str) -> &'a str {
     item.get(attribute).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
 }

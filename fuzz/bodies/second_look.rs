@@ -1,6 +1,6 @@
-//! A second and simpler look at a text of Claude's that was accepted: what it must not have in it, judged word by word.
+//! A second and simpler check of Claude's texts that were accepted, word by word.
 
-/// Whether a text has nothing in it that a mail program would make an address, a tag, or a link to another's host of.
+/// Returns true if a text has nothing that a mail program would show as an address, a tag, or a link to a foreign host.
 pub(super) fn is_harmless(text: &str, hosts: &[&str]) -> bool {
     let unseen = ['\u{AD}', '\u{200B}', '\u{200D}', '\u{202E}', '\u{2028}', '\u{2066}', '\u{FEFF}', '\u{E0041}'];
     let marks = ['@', '＠', '﹫'].iter().chain(&unseen).all(|mark| !text.contains(*mark)) && !text.contains("%40");
@@ -8,13 +8,13 @@ pub(super) fn is_harmless(text: &str, hosts: &[&str]) -> bool {
     marks && tags && text.split_whitespace().all(|word| links_home(word, hosts))
 }
 
-/// Whether none of these words is in it, as a word.
+/// Returns true if none of these words is in it.
 pub(super) fn names_none_of(text: &str, words: &[&str]) -> bool {
     let mut all = text.split(|c: char| !c.is_alphanumeric() && c != '_');
     all.all(|word| !words.iter().any(|other| word.eq_ignore_ascii_case(other)))
 }
 
-/// Without the own hosts that stand where a host begins and ends, nothing in a word looks like a host or a scheme.
+/// Returns true if nothing in a word looks like a host or a scheme, except the own hosts.
 fn links_home(word: &str, hosts: &[&str]) -> bool {
     let mut rest = word.to_lowercase().replace('\\', "/");
     let mut kept = String::new();

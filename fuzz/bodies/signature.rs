@@ -1,7 +1,8 @@
-//! Signature headers: `svix-id`, `svix-timestamp`, `svix-signature` and the body, each in a line of the input.
+//! Signature headers: `svix-id`, `svix-timestamp`, `svix-signature` and the body, each on a line of the input.
 //!
-//! In the third, `{good}` stands for the right signature, `{code}` for the same without its version, and `{old}` for one made with
-//! the other of two secrets: so there is something to be accepted, which no fuzzer could guess.
+//! On the third line, `{good}` is replaced by the valid signature, `{code}` by the same without its version, and
+//! `{old}` by one made with the other of two secrets. So some inputs are accepted, although no fuzzer could guess a
+//! signature.
 
 use rebound::resend::signature::{Claim, SignatureError, SigningSecret, SigningSecrets, TOLERANCE_SECONDS};
 
@@ -9,8 +10,8 @@ use super::{NOW, SECRET, lines, text};
 
 const OLD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// A message is accepted if and only if one of its signatures is, to the letter, the right one, and its time is near; and no error
-/// ever tells what would have been right.
+/// A webhook is accepted if and only if one of its signatures is exactly the valid one, and its time is recent. No
+/// error contains the valid signature.
 pub fn run(bytes: &[u8]) {
     let [id, timestamp, signatures, body] = lines(bytes);
     let (id, timestamp, mut signatures) = (text(id), text(timestamp), text(signatures));
@@ -65,7 +66,7 @@ pub fn run(bytes: &[u8]) {
     nothing_else_is_signed(&id, at, &signatures, body, &both);
 }
 
-/// What was signed says nothing for a message that differs in anything.
+/// A signature is not valid for a webhook that differs in anything.
 fn nothing_else_is_signed(id: &str, at: i64, signatures: &str, body: &[u8], secrets: &SigningSecrets) {
     let (more, other_id, other_at) = ([body, b" "].concat(), format!("{id}x"), at ^ 1);
     let less = body.get(1..).unwrap_or(b"was empty");
@@ -78,7 +79,7 @@ fn nothing_else_is_signed(id: &str, at: i64, signatures: &str, body: &[u8], secr
     }
 }
 
-/// Any text is a secret or is not, and one is the same secret with the prefix, without it, and with space around it.
+/// Any text is a secret or not. A secret is the same with its prefix, without it, and with space around it.
 fn secrets_read_alike(text: &str) {
     let Ok(secret) = text.parse::<SigningSecret>() else {
         let _ = text.parse::<SigningSecrets>();

@@ -1,6 +1,6 @@
-//! Stream records: the input is what Lambda hands over from the events table's stream, as JSON.
+//! Stream records: the input is Lambda's event of the events table's stream, as JSON.
 //!
-//! What holds no `Records` is taken as the body of a message that was stored: its row comes down the stream, as DynamoDB writes it.
+//! Input without `Records` is the body of a stored webhook: its row arrives from the stream, as DynamoDB writes it.
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ use tokio::time::Instant;
 use super::NOW;
 use super::aws::{Aws, Mood, block_on};
 
-/// More records than that are only read: what one of them does, the others would.
+/// Maximum number of records that are processed. More are only parsed: they would do the same.
 const AT_MOST: usize = 8;
 
-/// The tables, and what their keys are called.
+/// The tables, with the names of their keys.
 const TABLES: [(&str, &str, &str); 5] = [
     ("events", "email_id", "event"),
     ("suppressions", "recipient", "no sort key"),
@@ -42,8 +42,8 @@ struct Scene {
     protector: Protector,
 }
 
-/// Every record of a batch is read, and, where AWS does as it is asked, done with: what can't be read holds up nothing. Where it
-/// doesn't, the records to be delivered again are some of the batch, in its order.
+/// Every record of a batch is parsed, and, if AWS succeeds, is done: an unreadable one blocks no other. If AWS fails,
+/// the records to deliver again are some of the batch, in its order.
 pub fn run(bytes: &[u8]) {
     thread_local! {
         static SCENE: Scene = scene();
@@ -89,7 +89,7 @@ fn is_answered(scene: &Scene, records: &[Record], numbers: &[String], mood: Mood
     }
 }
 
-/// The keys that a call writes to are as long as DynamoDB takes them
+/// DynamoDB accepts the lengths of the keys that a call writes to
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
 fn keys_can_be_stored(name: &str, call: &Value) {
     let transacted = call["TransactItems"].as_array().into_iter().flatten();
@@ -126,13 +126,13 @@ fn scene() -> Scene {
     Scene { aws, protector }
 }
 
-/// The sequence number of each record, empty where it has none.
+/// The sequence number of each record, empty if it has none.
 fn sequence_numbers(batch: &Value) -> Vec<String> {
     let number = |record: &Value| record["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default().to_owned();
     batch["Records"].as_array().expect("a batch").iter().map(number).collect()
 }
 
-/// The row of a message with this body.
+/// The row of a webhook with this body.
 fn row(body: &[u8]) -> Row {
     let message = MessageId::already_verified("msg_1");
     let stamp = Stamp { received_at: UnixMillis(NOW - 1_000), retention_days: 90 };
@@ -140,7 +140,7 @@ fn row(body: &[u8]) -> Row {
     event.unwrap_or_else(|| Row::quarantine(&message, body, "a problem", stamp))
 }
 
-/// A record of the stream, for a row that was added.
+/// The stream record of a row that was added.
 fn streamed(row: &Row, number: &str) -> Value {
     let json = |item: &Item| -> Value {
         let value = |value: &AttributeValue| match value {

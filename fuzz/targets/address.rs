@@ -1,4 +1,4 @@
-//! Hands libFuzzer's bytes to the body `address`.
+//! Runs the body `address` with libFuzzer's bytes.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Hands libFuzzer's bytes to the body `answer`.
+//! Runs the body `answer` with libFuzzer's bytes.
 
 #![no_main]
 

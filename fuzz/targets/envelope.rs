@@ -1,4 +1,4 @@
-//! Hands libFuzzer's bytes to the body `envelope`.
+//! Runs the body `envelope` with libFuzzer's bytes.
 
 #![no_main]
 

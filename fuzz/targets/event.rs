@@ -1,4 +1,4 @@
-//! Hands libFuzzer's bytes to the body `event`.
+//! Runs the body `event` with libFuzzer's bytes.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Hands libFuzzer's bytes to the body `signature`.
+//! Runs the body `signature` with libFuzzer's bytes.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Hands libFuzzer's bytes to the body `stream`.
+//! Runs the body `stream` with libFuzzer's bytes.
 
 #![no_main]
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Pauses that double up to a longest, with full jitter: each is anything up to that, so that callers who collided don't meet again
-/// (<https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/>).
+/// Pauses that double up to a maximum, with full jitter: each is a random part of that, so that colliding callers do
+/// not collide again (<https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/>).
 #[derive(Clone, Debug)]
 pub struct Backoff {
     pause: Duration,
@@ -18,12 +18,12 @@ pub struct Backoff {
 pub struct OutOfTime;
 
 impl Backoff {
-    /// Pauses of at most `first`, then of twice that, up to `longest`.
+    /// Creates pauses of at most `first`, then of twice that, up to `longest`.
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { pause: first, longest, deadline: None }
     }
 
-    /// The same, until a deadline.
+    /// Sets a deadline.
     #[must_use]
     pub const fn until(self, deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..self }
@@ -32,24 +32,24 @@ impl Backoff {
     /// Waits before the next try.
     ///
     /// # Errors
-    /// The next try would begin after the deadline. Nothing was waited for then.
+    /// The next try would begin after the deadline. Returns without waiting.
     pub async fn wait(&mut self) -> Result<(), OutOfTime> {
         let pause = self.next(fastrand::f64());
         self.sleep(pause).await
     }
 
-    /// The next pause: `jitter`, from 0 to 1, is how much of it.
+    /// Returns the next pause. `jitter` is the share of the maximum, from 0 to 1.
     fn next(&mut self, jitter: f64) -> Duration {
         let pause = self.pause;
         self.pause = (pause * 2).min(self.longest);
         pause.mul_f64(jitter)
     }
 
-    /// Waits for as long as a server asks in `retry-after`, and up to a fifth more; without that, as [`Self::wait`]. No wait is longer
-    /// than the longest pause.
+    /// Waits for the time that a server requests in `retry-after`, plus up to a fifth of it. Without that header, waits
+    /// as [`Self::wait`]. No wait is longer than the maximum pause.
     ///
     /// # Errors
-    /// The next try would begin after the deadline. Nothing was waited for then.
+    /// The next try would begin after the deadline. Returns without waiting.
     pub async fn wait_as_asked(&mut self, retry_after: Option<Duration>) -> Result<(), OutOfTime> {
         match retry_after {
             Some(asked) => self.sleep(self.asked(asked, fastrand::f64())).await,

@@ -1,22 +1,23 @@
-//! A service that does not answer: it is not asked twice in one invocation.
+//! A circuit breaker for one invocation: after a failed call, a service is not called again.
 
 use std::future::Future;
 use std::sync::OnceLock;
 
 use crate::aws::CallError;
 
-/// The memory of one invocation that a service fails.
+/// The first failure of a service in one invocation.
 ///
-/// A service that hangs costs a timeout for each call, and a function has only so much time. So after the first call that fails, the
-/// others fail immediately; their work is left to a later invocation, which asks again.
+/// A service that does not respond costs a timeout for each call, and a function's time is limited. So after the first
+/// failed call, the others fail immediately. A later invocation calls the service again and does the remaining work.
 #[derive(Debug, Default)]
 pub struct Breaker(OnceLock<String>);
 
 impl Breaker {
-    /// Makes a call, unless an earlier one has failed. A call that the service refuses for good is an answer, and no failure.
+    /// Makes a call, unless an earlier one has failed. A request that the service rejects as invalid does not count as
+    /// a failure.
     ///
     /// # Errors
-    /// The error of the call; or [`CallError::Transient`] without a call.
+    /// Returns the error of the call, or [`CallError::Transient`] without a call.
     pub async fn call<T>(&self, call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
         if let Some(why) = self.failure() {
             return Err(CallError::Transient(format!("not asked again in this invocation, after: {why}")));
@@ -28,7 +29,7 @@ impl Breaker {
         result
     }
 
-    /// The first failure, if there was one.
+    /// Returns the first failure, if there was one.
     pub fn failure(&self) -> Option<&str> {
         self.0.get().map(String::as_str)
     }

@@ -1,10 +1,11 @@
-//! The edge of a function that has a public URL: Lambda's events, in payload format 2.0, read as `lambda_http`'s requests, and its responses
-//! written back.
+//! The HTTP edge of a function with a public URL. Lambda events of payload format 2.0 become `lambda_http` requests,
+//! and responses are converted back.
 //!
-//! The types are `lambda_http`'s, and its adapter is not used, because the URL is public. The adapter panics on a query string with a
-//! space or a quotation mark, on broken base64 and on an odd `host`; and it refuses an event whole for one header that HTTP doesn't
-//! allow. Each would be a function error, a 502 and an alarm, for whoever sends it. This edge reads leniently, and leaves out what HTTP
-//! doesn't allow. <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads>
+//! The types are those of `lambda_http`, but its adapter is not used, because the URL is public. The adapter panics on
+//! a query string with a space or a quotation mark, on invalid base64, and on an invalid `host`. It also rejects a
+//! whole event for one header that HTTP does not allow. Anybody could cause such a function error, a 502 and an alarm.
+//! This edge parses leniently, and drops what HTTP does not allow.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads>
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +19,7 @@ use lambda_http::{Body, Context, Error, LambdaEvent, Request, RequestExt, Respon
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A request as Lambda hands it over. All other fields of the event are skipped.
+/// A request in Lambda's format. All other fields of the event are ignored.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Envelope {
@@ -42,15 +43,15 @@ struct HttpContext {
     method: String,
 }
 
-/// In a request's extensions: its body is marked as base64 and is not. Lambda never sends such a body.
+/// Request extension: the body is marked as base64, but is not valid base64. Lambda never sends such a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the body is marked as base64 and is not")]
+#[error("the body is marked as base64, but is not valid base64")]
 pub struct BodyNotBase64;
 
 impl Envelope {
-    /// The request. A method, a path or a header that HTTP doesn't allow is left out: the method is `GET` then, and the path `/`. The body
-    /// has the bytes that the sender sent, which are what it signed; if they can't be had, it is empty, and [`BodyNotBase64`] is in the
-    /// extensions.
+    /// Converts the event into a request. A method, path or header that HTTP does not allow is dropped: the method
+    /// becomes `GET`, and the path `/`. The body has the bytes that the sender signed. If they cannot be decoded, the
+    /// body is empty, and [`BodyNotBase64`] is in the extensions.
     pub fn into_request(self) -> Request {
         let body = self.body.unwrap_or_default();
         let decoded =
@@ -79,7 +80,7 @@ fn uri(path: &str, query: Option<&str>) -> Uri {
         .unwrap_or_default()
 }
 
-/// Headers by name. One that comes twice, in whatever case, is joined with a comma, as Lambda does it.
+/// Headers by name. Repeated headers, in any case, are joined with a comma, as Lambda does.
 #[derive(Clone, Debug, Default)]
 struct Headers(HeaderMap);
 
@@ -121,12 +122,12 @@ impl<'de> Deserialize<'de> for Headers {
     }
 }
 
-/// A header's value as text. HTTP allows other bytes than ASCII, and senders mean UTF-8 by them.
+/// Returns a header's value as text. HTTP allows bytes that are not ASCII; they are read as UTF-8.
 pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     std::str::from_utf8(headers.get(name)?.as_bytes()).ok()
 }
 
-/// A response as Lambda takes it.
+/// A response in Lambda's format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reply {
@@ -134,7 +135,7 @@ pub struct Reply {
     headers: BTreeMap<String, String>,
     body: String,
     is_base64_encoded: bool,
-    /// Always empty. Lambda does without it; `cargo lambda watch` answers 500 to a response that has no such field.
+    /// Always empty. Lambda does not need the field, but `cargo lambda watch` responds with 500 if it is missing.
     cookies: [String; 0],
 }
 
@@ -152,10 +153,10 @@ impl From<Response<Body>> for Reply {
     }
 }
 
-/// Hands one event to a handler as a request, with Lambda's context in its extensions.
+/// Passes one event to a handler as a request, with Lambda's context in its extensions.
 ///
 /// # Errors
-/// The handler's own.
+/// Returns the handler's error.
 pub async fn serve<F, E>(event: LambdaEvent<Envelope>, handler: impl FnOnce(Request) -> F) -> Result<Reply, E>
 where
     F: Future<Output = Result<Response<Body>, E>>,
@@ -167,7 +168,7 @@ where
 /// Runs a function whose handler takes requests, until Lambda ends it.
 ///
 /// # Errors
-/// Lambda's Runtime API can't be reached.
+/// Lambda's Runtime API cannot be reached.
 pub async fn run<F, E>(handler: impl Fn(Request) -> F) -> Result<(), Error>
 where
     F: Future<Output = Result<Response<Body>, E>>,
@@ -176,7 +177,7 @@ where
     lambda_http::lambda_runtime::run(service_fn(|event| serve(event, &handler))).await
 }
 
-/// Lambda's deadline of a request, in milliseconds since the epoch; 0 without a context.
+/// Returns Lambda's deadline of a request, in milliseconds since 1970; 0 without a context.
 pub fn deadline(request: &Request) -> u64 {
     request.lambda_context_ref().map_or(0, |context: &Context| context.deadline)
 }
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_marked_as_base64_is_decoded_to_the_bytes_that_were_signed() {
+    fn a_base64_body_is_decoded_to_the_signed_bytes() {
         let encoded = request(r#"{"body":"eyJhIjoiw7wifQ==","isBase64Encoded":true}"#);
         assert_eq!(encoded.body().as_ref(), r#"{"a":"ü"}"#.as_bytes());
         assert!(!is_broken(&encoded));
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_has_every_field_that_lambda_and_cargo_lambda_watch_want() {
+    fn a_response_has_every_field_that_lambda_and_watch_need() {
         let mut response = Response::new(Body::Text(r#"["a"]"#.to_owned()));
         *response.status_mut() = lambda_http::http::StatusCode::METHOD_NOT_ALLOWED;
         response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));

@@ -1,22 +1,23 @@
-//! What an unsuccessful call to AWS means.
+//! Errors of AWS calls.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-/// A failed call to AWS.
+/// A failed AWS call. Most functions of [`store`](crate::store), [`topic`](super::topic) and [`queue`](super::queue)
+/// return it, and do not repeat this description.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// Retry later: throttling, a lost connection, no answer before the deadline, a missing permission.
+    /// No answer before the deadline, throttling, a lost connection, or access denied. A later retry may succeed.
     #[error("{0}")]
     Transient(String),
-    /// The service rejects the request as invalid, and will do so each time.
+    /// The service rejects the request as invalid. A retry never succeeds.
     #[error("{0}")]
     Permanent(String),
 }
 
-/// What went wrong with a call, in words: the service's own code and message, else the error and its causes.
+/// Describes a failed call as text: the service's error code and message, or else the error and its causes.
 ///
-/// Never by `Debug`, as the SDK's `DisplayErrorContext` does it: that prints the raw answer, and with it, where an answer
-/// can't be read, a secret or somebody's address into the log.
+/// It never uses `Debug`, as the SDK's `DisplayErrorContext` does. That prints the raw response, which may contain a
+/// secret or an address if it cannot be parsed.
 pub fn describe<E, R>(error: &SdkError<E, R>) -> String
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
@@ -35,7 +36,7 @@ where
     described
 }
 
-/// Returns true if a call failed because there was no answer in time.
+/// Returns true if a call failed because the response did not arrive in time.
 pub fn has_timed_out<E, R>(error: &SdkError<E, R>) -> bool {
     match error {
         SdkError::TimeoutError(_) => true,

@@ -1,15 +1,15 @@
-//! AWS: SDK clients, and what goes in and out by them.
+//! AWS: SDK clients, and the formats of requests and responses.
 //!
 //! - [`edge`]: the requests and responses of a public URL.
-//! - [`stream`]: what Lambda hands over from the events table's stream.
+//! - [`stream`]: the invocation events of the events table's stream.
 //! - [`topic`]: the topics of alerts and of decisions.
 //! - [`queue`]: the queue that `engage` reads.
-//! - [`secret`]: a value that Secrets Manager holds.
+//! - [`secret`]: a value in Secrets Manager.
 //! - [`backoff`]: pauses between tries.
-//! - [`breaker`]: a service that does not answer is not asked twice in one invocation.
+//! - [`breaker`]: after a failed call, a service is not called again in the same invocation.
 //!
-//! The clients are configured from what Lambda itself sets in the environment. The crate `aws-config` would also look for profiles, roles
-//! and instance metadata that a function never has, and link the clients for them.
+//! The clients are configured from the environment variables that Lambda sets. The crate `aws-config` would also look
+//! for profiles, roles and instance metadata that a function never has, and link clients for them.
 
 pub mod backoff;
 pub mod breaker;
@@ -34,28 +34,29 @@ use aws_smithy_http_client::{Builder, tls};
 
 pub use self::error::{CallError, describe, has_timed_out};
 
-/// An item as the SDK for DynamoDB takes and gives it.
+/// A DynamoDB item, as the SDK represents it.
 pub type Item = HashMap<String, AttributeValue>;
 
 /// The root certificates of Amazon's endpoints (<https://www.amazontrust.com/repository/>).
 pub const AMAZON_ROOTS: &[u8] = include_bytes!("roots.pem");
 
-/// How long one try of a call may take. Several must fit into the time that Resend waits for an answer, 15 s.
+/// Timeout of one try of a call. Several must fit into the 15 s that Resend waits for a response.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(2_500);
 
-/// How long a call may take in all, with the SDK's own retries: init has 10 s in all.
+/// Timeout of a call with the SDK's own retries. Lambda's init phase has 10 s in total.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
 
-/// Shorter than the idle time after which AWS hangs up: a sandbox thawed after a pause must not write to a dead connection.
+/// Shorter than the idle time after which AWS closes a connection: an execution environment that was frozen must not
+/// write to a closed connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The services that an endpoint can be set for, as in `AWS_ENDPOINT_URL_SNS`.
+/// The services whose endpoint can be set, as in `AWS_ENDPOINT_URL_SNS`.
 const SERVICES: [&str; 7] = ["CLOUDFORMATION", "CLOUDWATCH", "DYNAMODB", "LAMBDA", "SECRETS_MANAGER", "SNS", "SQS"];
 
-/// Begins the configuration of a service's client: `client_config!(environment, aws_sdk_sns, "SNS")`. Each SDK crate has a type of its own
-/// for its configuration, so what they have in common is a macro.
+/// Begins the configuration of a service's client: `client_config!(environment, aws_sdk_sns, "SNS")`. Each SDK crate
+/// has its own configuration type, so the common part is a macro.
 #[macro_export]
 macro_rules! client_config {
     ($environment:expr, $sdk:ident, $service:literal) => {{
@@ -73,7 +74,7 @@ macro_rules! client_config {
     }};
 }
 
-/// Where the clients go and as whom.
+/// Region, credentials and endpoints of the clients.
 #[derive(Clone, Debug)]
 pub struct AwsEnvironment {
     region: String,
@@ -82,13 +83,14 @@ pub struct AwsEnvironment {
     http: SharedHttpClient,
 }
 
-/// Something that Lambda sets is not there.
+/// An environment variable that Lambda sets is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the environment variable {0} is not set; Lambda sets it, elsewhere set it yourself")]
 pub struct NotSet(&'static str);
 
 impl AwsEnvironment {
-    /// Reads region, credentials and, where they are set, endpoints. `variable` looks one up.
+    /// Reads the region, the credentials and, if they are set, the endpoints. `variable` looks up an environment
+    /// variable.
     ///
     /// # Errors
     /// The region or the credentials are not set.
@@ -118,72 +120,72 @@ impl AwsEnvironment {
         })
     }
 
-    /// A DynamoDB client that does not retry by itself: [`store`](crate::store) knows better which failures may pass, and how
-    /// much time is left.
+    /// Creates a DynamoDB client without retries. [`store`](crate::store) retries: it knows which errors are transient,
+    /// and how much time is left.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         let config = client_config!(self, aws_sdk_dynamodb, "DYNAMODB").retry_config(RetryConfig::disabled());
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
-    /// A Secrets Manager client, with the SDK's own retries.
+    /// Creates a Secrets Manager client, with the SDK's own retries.
     pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
         aws_sdk_secretsmanager::Client::from_conf(
             client_config!(self, aws_sdk_secretsmanager, "SECRETS_MANAGER").build(),
         )
     }
 
-    /// An SNS client that does not retry by itself: a message that was published twice is seen twice.
+    /// Creates an SNS client without retries: a message that is published twice is delivered twice.
     pub fn sns(&self) -> aws_sdk_sns::Client {
         let config = client_config!(self, aws_sdk_sns, "SNS").retry_config(RetryConfig::disabled());
         aws_sdk_sns::Client::from_conf(config.build())
     }
 
-    /// An SQS client, with the SDK's own retries.
+    /// Creates an SQS client, with the SDK's own retries.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::from_conf(client_config!(self, aws_sdk_sqs, "SQS").build())
     }
 }
 
-/// What other clients are made of, so that they call as these do: [`client_config!`](crate::client_config).
+/// Parts for other clients with the same configuration: see [`client_config!`](crate::client_config).
 impl AwsEnvironment {
-    /// The region of every client.
+    /// Region of every client.
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// The credentials of every client.
+    /// Credentials of every client.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 
-    /// What every client speaks HTTP with.
+    /// HTTP client of every client.
     pub fn http(&self) -> &SharedHttpClient {
         &self.http
     }
 
-    /// A service's endpoint, as in `AWS_ENDPOINT_URL_SNS`. `None`: AWS's own.
+    /// Endpoint of a service, as in `AWS_ENDPOINT_URL_SNS`. `None` means the default endpoint of AWS.
     pub fn endpoint(&self, service: &str) -> Option<&str> {
         self.endpoints.get(service).map(String::as_str)
     }
 }
 
-/// An HTTP client that trusts what this machine trusts.
+/// Creates an HTTP client that trusts the root certificates of this machine.
 pub fn any_https() -> SharedHttpClient {
     http_client(Roots::OfThisMachine)
 }
 
-/// The root certificates that a connection is checked against.
+/// Root certificates that are trusted for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Roots {
-    /// Amazon's five, in this binary.
+    /// Amazon's five, contained in this binary.
     OfAmazon,
-    /// Those that are installed, or that `SSL_CERT_FILE` names.
+    /// The installed ones, or those in `SSL_CERT_FILE`.
     OfThisMachine,
 }
 
 impl Roots {
-    /// Amazon's own sign for every endpoint in its commercial regions. To read all that are installed, some 150, would be
-    /// most of a cold start. The regions of other partitions have endpoints of their own.
+    /// Amazon's certificates sign every endpoint in its commercial regions. Reading all installed ones, about 150,
+    /// would take most of a cold start. The regions of other partitions have their own endpoints.
     fn of_region(region: &str) -> Self {
         let other_partitions = ["cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"];
         let elsewhere = other_partitions.iter().any(|prefix| region.starts_with(prefix));
@@ -200,7 +202,7 @@ fn http_client(roots: Roots) -> SharedHttpClient {
     }
 }
 
-/// How long a call, and each try of it, may take.
+/// Timeouts of a call and of each try.
 pub fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -217,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    /// As Amazon publishes them: <https://www.amazontrust.com/repository/>.
+    /// Published by Amazon: <https://www.amazontrust.com/repository/>.
     const FINGERPRINTS: [&str; 5] = [
         "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
         "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_commercial_regions_are_checked_against_amazons_roots_alone() {
+    fn only_commercial_regions_trust_amazons_roots_alone() {
         for region in ["eu-west-1", "us-east-1", "ap-southeast-2", "me-central-1", "il-central-1", "ca-west-1"] {
             assert_eq!(Roots::of_region(region), Roots::OfAmazon, "{region}");
         }

@@ -1,4 +1,4 @@
-//! SQS: opens and clicks, on their way to `engage`.
+//! SQS: the queue of opens and clicks for `engage`.
 
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use tokio::time::Instant;
 
 use crate::aws::{CallError, describe};
 
-/// The most messages that one call takes
+/// Maximum number of messages in one call
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>).
 pub const BATCH: usize = 10;
 
-/// What `engage` is told: where the row of the open or the click is. It reads the rest for itself, when it has settled.
+/// A message to `engage`: the key of the row of an open or a click. `engage` reads the row itself after the queue's
+/// delay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engagement {
     /// The row's partition.
@@ -24,40 +25,40 @@ pub struct Engagement {
 }
 
 impl Engagement {
-    /// The body of the message: JSON, in which the two characters that JSON may hold and SQS refuses are escaped
+    /// Encodes the message body as JSON. The two characters that JSON allows and SQS rejects are escaped
     /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).
     ///
     /// # Errors
-    /// It can't be written as JSON.
+    /// The message cannot be written as JSON.
     pub fn body(&self) -> Result<String, serde_json::Error> {
         let json = serde_json::to_string(self)?;
         Ok(json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"))
     }
 }
 
-/// A message, as Lambda hands it over (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
+/// A queue message, as Lambda delivers it (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
-    /// The message's id: the same each time that it is delivered.
+    /// The message's id: the same for each delivery.
     pub message_id: String,
-    /// What stands for this delivery of it.
+    /// The receipt handle of this delivery.
     pub receipt_handle: String,
-    /// What was sent.
+    /// The body that was sent.
     pub body: String,
-    /// How often it has been delivered, this time included.
+    /// Number of deliveries, including this one.
     pub deliveries: u32,
 }
 
-/// Why an invocation can't be understood.
+/// An invocation event that is not a batch of queue messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the event is no batch of a queue's messages")]
+#[error("the invocation event is not a batch of queue messages")]
 pub struct NotUnderstood;
 
 impl Delivery {
-    /// Reads a batch. What a message lacks is empty.
+    /// Reads a batch. Missing fields are empty.
     ///
     /// # Errors
-    /// It is none.
+    /// The event is not a batch of queue messages.
     pub fn read_all(event: &Value) -> Result<Vec<Self>, NotUnderstood> {
         let records = event.get("Records").and_then(Value::as_array).ok_or(NotUnderstood)?;
         let text = |record: &Value, at: &str| record.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -79,15 +80,15 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The queue of this URL.
+    /// Creates a handle for the queue with this URL.
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         Self { client, url: url.into() }
     }
 
-    /// Lets a message that was delivered be back after `wait`, which SQS allows to be up to 12 hours.
+    /// Makes a message visible again after `wait`. SQS allows up to 12 hours.
     ///
     /// # Errors
-    /// It may be back later than that: when its visibility timeout is over.
+    /// The message may become visible later: when its visibility timeout is over.
     pub async fn put_back(&self, delivery: &Delivery, wait: Duration, deadline: Instant) -> Result<(), CallError> {
         let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX).min(12 * 60 * 60);
         let change = self.client.change_message_visibility().queue_url(&self.url).visibility_timeout(seconds);
@@ -103,10 +104,10 @@ impl Queue {
         })
     }
 
-    /// Sends at most [`BATCH`] messages. To send one twice does no harm: `engage` decides once.
+    /// Sends at most [`BATCH`] messages. Sending one twice does no harm, because `engage` decides once.
     ///
     /// # Errors
-    /// Some may not be sent.
+    /// Some messages may not be sent.
     pub async fn send(&self, engagements: &[Engagement], deadline: Instant) -> Result<(), CallError> {
         let entries = engagements.iter().enumerate().map(|(index, engagement)| {
             let body = engagement.body().map_err(|error| CallError::Permanent(error.to_string()))?;
@@ -121,7 +122,7 @@ impl Queue {
         match answer.failed.first() {
             None => Ok(()),
             Some(failed) => Err(CallError::Transient(format!(
-                "SQS took {} of {}: {}",
+                "SQS accepted {} of {} messages: {}",
                 answer.successful.len(),
                 engagements.len(),
                 failed.code

@@ -1,4 +1,5 @@
-//! A value that Secrets Manager holds: read once, kept, and read again when it is refused somewhere, so that a rotation needs no deploy.
+//! A value in Secrets Manager. It is read once, kept, and read again when another service rejects it, so a rotation
+//! needs no deployment.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,22 +11,22 @@ use tokio::time::Instant;
 
 use super::describe;
 
-/// Reads a value from a secret's text. `Ok(None)`: the secret holds none.
+/// Parses a value from a secret's text. `Ok(None)` means that the secret has no value.
 pub type Parse<T> = fn(&str) -> Result<Option<T>, String>;
 
-/// A secret value, and the place to read it from again. Never printed.
+/// A secret value that can be reloaded. Never printed.
 pub struct Secret<T> {
     held: RwLock<Option<Held<T>>>,
     manager: Option<Manager<T>>,
 }
 
 struct Held<T> {
-    /// What it was read from: whether a secret has changed, its text tells.
+    /// The secret's text, which shows whether the secret has changed.
     text: String,
     value: Arc<T>,
 }
 
-/// Where a secret is, and how often it is read.
+/// Location of a secret, and the interval of its reads.
 pub struct Manager<T> {
     client: Client,
     arn: String,
@@ -36,17 +37,17 @@ pub struct Manager<T> {
 }
 
 impl<T> Manager<T> {
-    /// A secret of this ARN, which is read at most once in `interval`.
+    /// Creates a source for the secret with this ARN, which is read at most once per `interval`.
     pub fn new(client: Client, arn: String, interval: Duration, parse: Parse<T>) -> Self {
         Self { client, arn, parse, interval, interval_while_absent: interval, last_read: Mutex::new(None) }
     }
 
-    /// The same, read more often while it holds no value: whoever has just put one there is watching.
+    /// Sets a shorter interval while the secret has no value: an operator who has just set it is waiting.
     pub fn while_absent(self, interval: Duration) -> Self {
         Self { interval_while_absent: self.interval.min(interval), ..self }
     }
 
-    /// Reads the secret's text, and the value in it.
+    /// Reads the secret's text, and parses its value.
     async fn read(&self) -> Result<Option<Held<T>>, String> {
         let answer = self.client.get_secret_value().secret_id(&self.arn).send().await;
         let answer = answer.map_err(|error| describe(&error))?;
@@ -57,21 +58,21 @@ impl<T> Manager<T> {
 }
 
 impl<T> Secret<T> {
-    /// A value that stays as it is, or none.
+    /// Creates a value that never changes, or none.
     pub fn fixed(value: Option<T>) -> Self {
         let held = value.map(|value| Held { text: String::new(), value: Arc::new(value) });
         Self { held: RwLock::new(held), manager: None }
     }
 
-    /// The value that a secret holds. It is read when it is first needed.
+    /// Creates a value that is read from a secret on first use.
     pub fn from_manager(manager: Manager<T>) -> Self {
         Self { held: RwLock::new(None), manager: Some(manager) }
     }
 
-    /// Reads the secret for the first time, before it is needed. The next read is not put off by this one.
+    /// Reads the secret for the first time, before it is needed. This does not delay the next read.
     ///
     /// # Errors
-    /// It can't be read, or makes no sense, in words.
+    /// Returns the reason as text if the secret cannot be read, or is invalid.
     pub async fn read_ahead(&self) -> Result<(), String> {
         if let Some(manager) = &self.manager {
             let read = manager.read().await?;
@@ -80,12 +81,12 @@ impl<T> Secret<T> {
         Ok(())
     }
 
-    /// The value as it was read last, if there is one. Nothing is read.
+    /// Returns the last value that was read, if there is one. Reads nothing.
     pub fn known(&self) -> Option<Arc<T>> {
         self.held.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|held| Arc::clone(&held.value))
     }
 
-    /// The value; it is read if none is known yet, at most once in the interval.
+    /// Returns the value. Reads it if it is not known yet, at most once per interval.
     pub async fn get(&self) -> Option<Arc<T>> {
         match self.known() {
             Some(value) => Some(value),
@@ -93,9 +94,9 @@ impl<T> Secret<T> {
         }
     }
 
-    /// Reads the secret again, at most once in the interval, after `refused` was refused (`None`: there was none). Returns a value worth
-    /// trying, which is another than `refused`: just read, or read by another request meanwhile. If the secret can't be read now, that is
-    /// logged, and the value that is known stays.
+    /// Reads the secret again, at most once per interval, after `refused` was rejected (`None`: there was no value).
+    /// Returns a value that differs from `refused`: just read, or read by another request meanwhile. If the read fails,
+    /// the error is logged, and the known value stays.
     pub async fn reload(&self, refused: Option<&Arc<T>>) -> Option<Arc<T>> {
         let manager = self.manager.as_ref()?;
         let mut last_read = manager.last_read.lock().await;

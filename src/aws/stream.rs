@@ -1,4 +1,4 @@
-//! What Lambda hands over from the events table's stream, read leniently, and what it wants to hear
+//! Invocation events of the events table's stream, parsed leniently, and the response to Lambda
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>).
 
 use aws_sdk_dynamodb::primitives::Blob;
@@ -10,25 +10,25 @@ use serde_json::{Map, Value};
 
 use super::Item;
 
-/// What `protect` is invoked with.
+/// An invocation event of `protect`.
 #[derive(Clone, Debug)]
 pub enum Invocation {
     /// Rows that were added to the events table.
     Records(Vec<Record>),
-    /// The schedule's: work off what is due.
+    /// The schedule's event: process what is due.
     Tick,
 }
 
-/// Why an invocation can't be understood.
+/// An invocation event of an unknown form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the event is neither a batch of stream records nor {{\"tick\": true}}")]
+#[error("the invocation event is neither a batch of stream records nor {{\"tick\": true}}")]
 pub struct NotUnderstood;
 
 impl Invocation {
     /// Reads the event: a stream batch, `{"tick": true}`, or a schedule's own event.
     ///
     /// # Errors
-    /// It is something else.
+    /// The event has another form.
     pub fn read(event: Value) -> Result<Self, NotUnderstood> {
         let Value::Object(mut event) = event else { return Err(NotUnderstood) };
         if let Some(Value::Array(records)) = event.remove("Records") {
@@ -43,10 +43,10 @@ impl Invocation {
     }
 }
 
-/// A row that was added, as far as it can be read.
+/// A row that was added, with the attributes that could be read.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
-    /// What Lambda calls the record when it is to be delivered again.
+    /// The sequence number, by which Lambda is asked to deliver the record again.
     pub sequence_number: String,
     /// The row's keys.
     pub keys: Item,
@@ -70,7 +70,7 @@ impl Record {
     }
 }
 
-/// Text, numbers and bytes; a row of ours has nothing else that is read.
+/// Reads texts, numbers and bytes. Rebound reads no other types from a row.
 fn item(attributes: Map<String, Value>) -> Item {
     attributes.into_iter().filter_map(|(name, value)| Some((name, attribute(value)?))).collect()
 }
@@ -87,18 +87,18 @@ fn attribute(value: Value) -> Option<AttributeValue> {
     }
 }
 
-/// The answer: what of the batch has to be delivered again.
+/// The response: the items of the batch to deliver again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchAnswer {
-    /// Of a stream, everything from the first of them on is; of a queue, only these.
+    /// For a stream, Lambda delivers everything again from the first of them on; for a queue, only these.
     #[serde(rename = "batchItemFailures")]
     pub failures: Vec<ItemFailure>,
 }
 
-/// A record, or a message, that has to be delivered again.
+/// A stream record or queue message to deliver again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemFailure {
-    /// Its sequence number; of a message of a queue, the message's id.
+    /// Its sequence number, or the id of a queue message.
     #[serde(rename = "itemIdentifier")]
     pub id: String,
 }
@@ -110,14 +110,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_and_both_ways_of_saying_tick_are_read_and_nothing_else_is() {
+    fn a_batch_and_both_forms_of_a_tick_are_read_and_no_others() {
         let batch = json!({ "Records": [{ "dynamodb": {
             "SequenceNumber": "7",
             "Keys": { "email_id": { "S": "e1" } },
             "NewImage": { "received_at": { "N": "5" }, "payload": { "B": "aGk=" }, "odd": { "L": [] }, "broken": { "B": "?" } },
         } }, "nonsense", {}] });
         let Ok(Invocation::Records(records)) = Invocation::read(batch) else { panic!("a batch") };
-        assert_eq!(records.len(), 3, "what can't be read is still there, to be told of");
+        assert_eq!(records.len(), 3, "an unreadable record is kept, to be reported");
         assert_eq!(records[0].sequence_number, "7");
         assert_eq!(records[0].keys["email_id"], AttributeValue::S("e1".into()));
         assert_eq!(records[0].row["payload"], AttributeValue::B(Blob::new("hi")));

@@ -1,4 +1,4 @@
-//! SNS: an alert, or a decision, to everybody who wants to hear it.
+//! SNS: the topics of alerts and of decisions.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,17 +13,16 @@ use crate::aws::breaker::Breaker;
 use crate::aws::{CallError, describe, has_timed_out};
 use crate::message::notification::Notification;
 
-/// How often a publish is tried before it is left to the next tick.
+/// Maximum number of tries before a publication is left to the next tick.
 const TRIES: u32 = 3;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// The most messages that one call takes
-/// (<https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>).
+/// Maximum number of messages in one call (<https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>).
 pub const BATCH: usize = 10;
 
-/// How many bytes of them are billed as one request (<https://aws.amazon.com/sns/pricing/>).
+/// Number of bytes that SNS bills as one request (<https://aws.amazon.com/sns/pricing/>).
 const BATCH_BYTES: usize = 64 * 1024;
 
 /// A topic.
@@ -34,21 +33,23 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// The topic of this ARN.
+    /// Creates a handle for the topic with this ARN.
     pub fn new(client: Client, arn: impl Into<String>) -> Self {
         Self { client, arn: arn.into() }
     }
 
-    /// Publishes a notice, and answers SNS's id of the message. If an answer is lost it is published again, with the same text.
+    /// Publishes a notification, and returns SNS's message id. If the response is lost, it is published again, with the
+    /// same text.
     ///
     /// # Errors
-    /// It may not be published.
+    /// The notification may not be published.
     pub async fn publish(&self, notice: &Notification, deadline: Instant) -> Result<String, CallError> {
         self.tried(deadline, || self.once(notice)).await
     }
 
-    /// Publishes notices, in as few calls as there can be, and answers for each, in their order, SNS's id of the message, or why it may
-    /// not be published. If an answer is lost, all that it was about are published again. After a call that fails there is no other.
+    /// Publishes notifications in as few calls as possible. Returns a result for each, in their order: SNS's message
+    /// id, or the error. If a response is lost, all its notifications are published again. After a failed call, no
+    /// other call is made.
     pub async fn publish_all(
         &self,
         notices: &[Notification],
@@ -61,7 +62,7 @@ impl Topic {
                 [one] => results.push(breaker.call(self.publish(one, deadline)).await),
                 some => match breaker.call(self.tried(deadline, || self.at_once(some))).await {
                     Ok(answers) => results.extend(answers),
-                    // One of them is what SNS will never take: the others are not to go with it.
+                    // SNS rejects one of them as invalid: the others are sent without it.
                     Err(CallError::Permanent(_)) => {
                         for notice in some {
                             results.push(breaker.call(self.publish(notice, deadline)).await);
@@ -84,7 +85,7 @@ impl Topic {
             tries += 1;
             let trouble = match tokio::time::timeout_at(deadline, call()).await {
                 Ok(Ok(done)) => return Ok(done),
-                // Who has just waited in vain for so long does not do so again.
+                // After a timeout, no second try: there is not enough time for it.
                 Ok(Err(Failed::TimedOut(why))) => return Err(CallError::Transient(why)),
                 Ok(Err(Failed::Answered(trouble))) => trouble,
                 Err(_) => return Err(CallError::Transient("SNS gave no answer before the deadline".to_owned())),
@@ -102,7 +103,7 @@ impl Topic {
         published.map(|output| output.message_id.unwrap_or_default()).map_err(|error| failed(&error))
     }
 
-    /// One call. What became of each notice, in their order.
+    /// Makes one call. Returns a result for each notification, in their order.
     async fn at_once(&self, notices: &[Notification]) -> Result<Vec<Result<String, CallError>>, Failed> {
         let entry = |(index, notice): (usize, &Notification)| {
             let entry = PublishBatchRequestEntry::builder().id(index.to_string()).subject(&notice.subject);
@@ -120,7 +121,7 @@ impl Topic {
                 return Ok(message.message_id().unwrap_or_default().to_owned());
             }
             let Some(failed) = answer.failed().iter().find(|entry| entry.id() == id) else {
-                return Err(CallError::Transient("SNS does not say what became of it".to_owned()));
+                return Err(CallError::Transient("SNS returned no result for this message".to_owned()));
             };
             let described = format!("SNS: {}: {}", failed.code(), failed.message().unwrap_or("no message"));
             Err(trouble(Some(failed.code()), described))
@@ -129,12 +130,12 @@ impl Topic {
     }
 }
 
-/// Why one try did not succeed.
+/// Error of one try.
 #[derive(Debug)]
 enum Failed {
-    /// There was no answer in time.
+    /// The response did not arrive in time.
     TimedOut(String),
-    /// SNS answered, or closed the connection.
+    /// SNS returned an error, or closed the connection.
     Answered(CallError),
 }
 
@@ -156,7 +157,7 @@ where
     Failed::Answered(trouble(error.as_service_error().and_then(ProvideErrorMetadata::code), described))
 }
 
-/// Whether an error of SNS's may pass.
+/// Classifies an error of SNS.
 fn trouble(code: Option<&str>, described: String) -> CallError {
     match code {
         Some("InvalidParameter" | "InvalidParameterValue" | "ParameterValueInvalid") => CallError::Permanent(described),
@@ -164,7 +165,7 @@ fn trouble(code: Option<&str>, described: String) -> CallError {
     }
 }
 
-/// The notices in as few batches as there can be, each of which is one request on the bill.
+/// Splits the notifications into as few batches as possible. Each batch is billed as one request.
 fn batches(mut notices: &[Notification]) -> Vec<&[Notification]> {
     let mut batches = Vec::new();
     while !notices.is_empty() {
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_at_most_ten_notices_and_what_is_billed_as_one_request() {
+    fn a_batch_has_at_most_ten_and_one_billed_request() {
         let sizes = |notices: &[Notification]| batches(notices).iter().map(|batch| batch.len()).collect::<Vec<_>>();
         assert_eq!(sizes(&[]), [0; 0]);
         assert_eq!(sizes(&vec![notice(1_000); 23]), [10, 10, 3]);

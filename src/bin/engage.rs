@@ -1,4 +1,4 @@
-//! `engage`: opens and clicks, as they leave the queue.
+//! The Lambda function behind the queue of opens and clicks: wiring only.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Asking Claude, within the budget and the time; and the written rules, where there is no answer that can be used.
+//! Asks Claude, within the budget and the time. The built-in rules choose if there is no valid answer.
 
 use std::time::Duration;
 
@@ -26,16 +26,16 @@ const TRIES: u32 = 3;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The longest time that a function waits for Claude to be ready again. What takes longer waits in the queue, which costs nothing.
+/// Maximum time that the function waits for Claude. A longer wait is spent in the queue, which costs nothing.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Time that must be left of an invocation after an answer: to store and to publish the decision.
+/// Time of the invocation that must remain after a response, to store and publish the decision.
 const TIME_TO_DECIDE: Duration = Duration::from_secs(10);
 
-/// Wait of a message for which there was no time.
+/// Wait of a message for which there was no time left.
 const NO_TIME: Duration = Duration::from_secs(5);
 
-/// The reason why the rules decide where there is no key.
+/// Reason why the rules decide if there is no API key.
 const NO_KEY: &str = "Claude is not configured";
 
 /// Asks Claude, or lets the built-in rules choose.
@@ -53,21 +53,21 @@ pub(super) struct Advisor<'a> {
 
 /// The result of asking.
 pub(super) enum Advice {
-    /// Somebody has chosen: Claude, or the rules.
+    /// Claude or the rules have chosen.
     Chosen(Box<(Choice, Asked)>),
     /// Claude may answer later.
     Retry {
-        /// The reason why it has not.
+        /// Reason why Claude has not answered.
         why: String,
-        /// The shortest wait that it asks for.
+        /// Minimum wait before the next delivery.
         wait: Duration,
     },
 }
 
-/// A failure of Claude in this invocation. Once there is one, Claude is not asked again.
+/// A failure of Claude in this invocation. After it, Claude is not asked again.
 struct ClaudeOutage {
     why: String,
-    /// The shortest wait that it asks for.
+    /// Minimum wait before the next delivery.
     wait: Duration,
 }
 
@@ -79,7 +79,7 @@ enum Tried {
 }
 
 impl<'a> Advisor<'a> {
-    /// An advisor that pays from `purse`.
+    /// Creates an advisor that pays from `purse`.
     pub(super) fn new(
         claude: &'a Claude,
         keys: &'a Secret<ApiKey>,
@@ -91,7 +91,7 @@ impl<'a> Advisor<'a> {
         Self { claude, keys, model: &config.model, guide: &config.guide, max_deliveries, purse, outage: None, run }
     }
 
-    /// The reason why Claude will not be asked, where that is known without asking for money first.
+    /// Returns the reason why Claude will not be asked, if it is known before any budget is reserved.
     pub(super) async fn skip_reason(&self) -> Option<String> {
         if self.keys.get().await.is_none() {
             return Some(NO_KEY.to_owned());
@@ -112,7 +112,7 @@ impl<'a> Advisor<'a> {
         };
         asked.model = Some(self.model.to_owned());
         let is_last = delivery.deliveries >= self.max_deliveries;
-        // Not once more for each message of the batch.
+        // The other messages of the batch do not ask again.
         if let Some(outage) = &self.outage {
             return Ok(outage.advice(candidate, asked, delivery, is_last));
         }
@@ -144,7 +144,7 @@ impl<'a> Advisor<'a> {
                     Some(new) => (key, has_new_key) = (new, true),
                     None => return Ok(self.refused_for_good(candidate, asked, &why)),
                 },
-                // Who has just waited in vain for so long does not do so again at once.
+                // After a timeout, no second try: there is not enough time for it.
                 Failure::TimedOut => break (failure.to_string(), Duration::ZERO),
                 Failure::Passing { why, retry_after, .. } => {
                     let wait = retry_after.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64()));
@@ -160,7 +160,7 @@ impl<'a> Advisor<'a> {
         Ok(outage.advice(candidate, asked, delivery, is_last))
     }
 
-    /// Reserves the most that the question can cost, and asks it once.
+    /// Reserves the maximum cost of the request, and sends it once.
     async fn try_to_ask(
         &self,
         key: &ApiKey,
@@ -210,7 +210,8 @@ impl<'a> Advisor<'a> {
                 Advice::Chosen(Box::new((checked.into_choice(), asked)))
             }
             Err(refusal) => {
-                // The refusal shows some of the answer, which may repeat an address: that is for the receipt, not for a log.
+                // The error quotes the answer, which may repeat an address: that belongs into the receipt, not into the
+                // log.
                 let decision = candidate.happening.decision_id();
                 tracing::warn!(decision, "Claude's answer was refused; the receipt says why");
                 asked.refused = Some(refusal.to_string());
@@ -219,8 +220,8 @@ impl<'a> Advisor<'a> {
         }
     }
 
-    /// Claude refuses the key, the model, the account or the question, and will go on to do so until somebody changes a setting: which an
-    /// alarm says.
+    /// Claude rejects the key, the model, the account or the request, until an operator changes a setting. An alarm
+    /// reports it.
     fn refused_for_good(&self, candidate: &Candidate, asked: Asked, why: &str) -> Advice {
         self.run.record(Activity::Refused);
         decide_by_rules(candidate, asked, why)
@@ -228,7 +229,7 @@ impl<'a> Advisor<'a> {
 }
 
 impl ClaudeOutage {
-    /// The advice without an answer: to try again later, or, in the last delivery, what the rules choose.
+    /// The advice without an answer: retry later, or, in the last delivery, the choice of the rules.
     fn advice(&self, candidate: &Candidate, asked: Asked, delivery: &Delivery, is_last: bool) -> Advice {
         let Self { why, wait } = self;
         if !is_last {

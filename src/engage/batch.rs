@@ -1,4 +1,5 @@
-//! One batch of the queue's messages: each is classified, then decided about, then published; what is not done is retried later.
+//! One batch of queue messages. Each is classified, then decided, then published. Messages that are not done are
+//! retried later.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -27,7 +28,7 @@ pub(super) struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// Handles the messages of a batch. Returns those that are to be delivered again.
+    /// Handles the messages of a batch. Returns those that the queue must deliver again.
     pub(super) async fn handle(mut self, deliveries: &[Delivery]) -> BatchAnswer {
         let mut messages = classify_all(&self.classifier, deliveries).await;
         for message in &mut messages {
@@ -43,7 +44,7 @@ impl Steps<'_> {
                 NextStep::Finish(MessageOutcome::Done) => continue,
                 NextStep::Finish(MessageOutcome::Retry { why, wait }) => (why, wait),
                 NextStep::PublishPending(_) | NextStep::Decide(_) | NextStep::Publish(..) => {
-                    ("a step is left".to_owned(), Duration::ZERO)
+                    ("the batch ended before this message was finished".to_owned(), Duration::ZERO)
                 }
             };
             self.later.put_back(delivery, &why, wait).await;
@@ -54,7 +55,7 @@ impl Steps<'_> {
 
     /// Decides about the candidates, one after another.
     async fn decide_all(&mut self, messages: &mut [BatchMessage<'_>]) {
-        // Those that have waited longest come first: the time may not be enough for all.
+        // The oldest first: the time may not suffice for all.
         messages.sort_by_key(|message| {
             let at = match &message.step {
                 NextStep::Decide(candidate) => Some(candidate.event.at),
@@ -66,7 +67,7 @@ impl Steps<'_> {
         for message in messages {
             let NextStep::Decide(candidate) = &message.step else { continue };
             message.step = match Box::pin(self.decide(candidate, message.delivery)).await {
-                // The same message twice in a batch.
+                // The same webhook twice in a batch.
                 Ok(NextStep::Publish(happening, _)) if !to_publish.insert(happening.clone()) => NextStep::DONE,
                 Ok(step) => step,
                 Err(error) => NextStep::Finish(error.into()),

@@ -19,15 +19,15 @@ pub(super) struct Candidate {
     pub(super) recipients: Vec<Recipient>,
     pub(super) campaign: Campaign,
     pub(super) judgement: Judgement,
-    /// The guards that it has passed before anybody is asked.
+    /// The guards that it passed before the choice was made.
     pub(super) passed: Vec<Answer>,
     /// The input of the built-in rules.
     pub(super) engaged: Engaged,
-    /// If it is a click on an opt-out or preference link: the time until which that forbids follow-ups.
+    /// Time until which it blocks follow-ups, if it is a click on an opt-out or preference link.
     pub(super) opts_out: Option<UnixMillis>,
     /// The newest such click in the email's own rows.
     pub(super) newest_opt_out: Option<OptOutClick>,
-    /// The email's rows, of which the facts for Claude are made.
+    /// The email's rows, from which the facts for Claude are built.
     pub(super) email: EmailRows,
 }
 
@@ -37,12 +37,12 @@ pub(super) struct EventDetails {
     pub(super) event_type: &'static str,
     pub(super) message: MessageId,
     pub(super) at: UnixMillis,
-    /// The sender of the email; not one with characters that people would not see.
+    /// The sender of the email. `None` if it contains invisible characters.
     pub(super) from: Option<String>,
 }
 
 impl Candidate {
-    /// The tokens that stand for the recipients, in their order.
+    /// The recipient tokens, in the order of the recipients.
     pub(super) fn tokens(&self) -> Vec<Token> {
         (0..self.recipients.len()).map(Token::nth).collect()
     }

@@ -1,4 +1,4 @@
-//! Classifying: the verdict about one open or click, from its email's own rows, and its next step.
+//! Classification: the verdict on one open or click, from its email's own rows, and its next step.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ pub(super) struct Classifier<'a> {
 }
 
 impl<'a> Classifier<'a> {
-    /// A classifier of the opens and clicks in the events table.
+    /// Creates a classifier of the opens and clicks in the events table.
     pub(super) fn new(calls: &Calls, config: &'a EngageConfig, run: Run<'a>) -> Self {
         Self {
             timeline: Timeline::new(calls.clone(), &config.events_table),
@@ -52,14 +52,14 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// Classifies an open or a click, stores the verdict, and finds out what is to be done.
+    /// Classifies an open or a click, stores the verdict, and returns the next step.
     pub(super) async fn classify(&self, delivery: &Delivery) -> Result<NextStep, CallError> {
         let engagement: Engagement = serde_json::from_str(&delivery.body)
-            .map_err(|_| CallError::Permanent("the message is not one that protect sends".to_owned()))?;
+            .map_err(|_| CallError::Permanent("the message does not have the form that protect sends".to_owned()))?;
         let Engagement { email_id, event: key } = &engagement;
         let Some(email) = self.read(email_id, key).await? else { return Ok(NextStep::DONE) };
         let Some(row) = email.row() else {
-            tracing::warn!(queue_message = delivery.message_id, "the event is not there any more");
+            tracing::warn!(queue_message = delivery.message_id, "the event's row no longer exists");
             return Ok(NextStep::DONE);
         };
         let bodies = email.bodies();
@@ -71,7 +71,7 @@ impl<'a> Classifier<'a> {
 
         let campaign = context.campaign(self.tags);
         let gates = |judgement: &Judgement| self.eligibility.check(judgement.verdict, &context, campaign.as_ref());
-        // A verdict is never changed: one that was stored by an earlier delivery counts.
+        // A verdict never changes: the stored one of an earlier delivery counts.
         let stored = email.verdict();
         let was_stored = stored.is_some();
         let judged = match stored {
@@ -85,7 +85,7 @@ impl<'a> Classifier<'a> {
                 judged
             }
         };
-        // Each time, also where it is decided already: the newest click counts.
+        // On each delivery, even if a decision exists: the newest click counts.
         let opts_out = self.opt_outs.store(&context, &judged.judgement).await?;
         let Some(happening) = context.this.occurrence(email_id) else { return Ok(NextStep::DONE) };
         match email.decision(&happening) {
@@ -93,13 +93,13 @@ impl<'a> Classifier<'a> {
             Some(_) => return Ok(NextStep::PublishPending(happening)),
             None => {}
         }
-        // A scan may have come to light since the verdict was given. It is not changed, but nothing more follows from it.
+        // A scan may have been found since the verdict. The verdict does not change, but no decision follows from it.
         let is_a_machines =
             was_stored && judge(&context.seen, &context.history, self.policy).verdict == Verdict::Machine;
         if judged.not_decided.is_some() || is_a_machines {
             return Ok(NextStep::DONE);
         }
-        // Asked again: since the verdict it may have become too old.
+        // Checked again: since the verdict the event may have become too old.
         let passed = gates(&judged.judgement);
         let (Ok(passed), Some(campaign)) = (passed, campaign) else { return Ok(NextStep::DONE) };
         let from = context.this.event.from_text();
@@ -123,9 +123,10 @@ impl<'a> Classifier<'a> {
         })))
     }
 
-    /// Reads an email's rows for the open or click of this key. Returns `None` if it is already known to be handled.
+    /// Reads an email's rows for the open or click with this key. Returns `None` if its verdict and decision already
+    /// exist.
     async fn read(&self, email_id: &str, key: &str) -> Result<Option<EmailRows>, CallError> {
-        // It has settled for long, and every write that follows from it has a condition of its own.
+        // The row was stored at least 90 s ago, and every later write has its own condition.
         let Begun { rows, is_whole } = self.timeline.begin(email_id, key).await?;
         let email = EmailRows::new(rows, key.to_owned());
         let Some(row) = email.row().filter(|_| !is_whole) else { return Ok(Some(email)) };
@@ -137,8 +138,8 @@ impl<'a> Classifier<'a> {
         Ok(Some(email.with(made.into_iter().chain(near))))
     }
 
-    /// The rows that were made of an open or click, its decision and its verdict, as they are now: of an email that has too many rows to
-    /// look for them among all.
+    /// Reads the decision and the verdict of an open or click, strongly consistent. Used for an email with too many
+    /// rows to read them all.
     async fn made_of(&self, email_id: &str, key: &str, row: &Item) -> Result<Vec<Item>, CallError> {
         let body = row::payload(row);
         let occurrence = body.as_deref().and_then(|body| TimelineEvent::read(row, body)?.occurrence(email_id));

@@ -1,4 +1,4 @@
-//! One occurrence, decided once: claimed, chosen, guarded, and stored.
+//! One decision per occurrence: claimed, chosen, guarded, and stored.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ use crate::policy::rules;
 use crate::store::decisions::{Decided, Decisions};
 use crate::store::outbox::Claim;
 
-/// Maximum number of tries to store a decision, when what the guards went by changes meanwhile.
+/// Maximum number of tries to store a decision, if the input of the guards changes meanwhile.
 const TRIES: u32 = 5;
 
 /// Decides about candidates.
@@ -33,16 +33,16 @@ pub(super) struct Decider<'a> {
 
 /// The result of deciding about a candidate.
 pub(super) enum DecideOutcome {
-    /// There is nothing to publish, or not now.
+    /// There is nothing to publish, or not in this delivery.
     Finished(MessageOutcome),
-    /// To publish immediately: the other messages of the batch may take the rest of the time.
+    /// Publish immediately: the other messages of the batch may take the rest of the time.
     Publish(Decided),
-    /// To publish together with the others of the batch.
+    /// Publish together with the others of the batch.
     PublishWithOthers(Decided),
 }
 
 impl<'a> Decider<'a> {
-    /// A decider that stores in `decisions` what `advisor` chooses and `guards` let pass.
+    /// Creates a decider that asks `advisor`, applies `guards`, and stores in `decisions`.
     pub(super) const fn new(
         decisions: &'a Decisions,
         dossier: &'a Dossier<'a>,
@@ -54,14 +54,14 @@ impl<'a> Decider<'a> {
         Self { decisions, dossier, guards, advisor, limits, run }
     }
 
-    /// Decides about a candidate, unless that is done, or another message holds the claim.
+    /// Decides about a candidate, unless there is a decision, or another message holds the claim.
     pub(super) async fn decide(
         &mut self,
         candidate: &Candidate,
         delivery: &Delivery,
     ) -> Result<DecideOutcome, CallError> {
         let because = match candidate.opts_out {
-            Some(_) => Some("a click on an opt-out or preference link is no interest".to_owned()),
+            Some(_) => Some("a click on an opt-out or preference link does not show interest".to_owned()),
             None => self.advisor.skip_reason().await,
         };
         if let Some(because) = because
@@ -70,7 +70,7 @@ impl<'a> Decider<'a> {
             return Ok(DecideOutcome::PublishWithOthers(decided));
         }
         if candidate.opts_out.is_some() {
-            // Nobody claims such a click. Whoever did all the same decides it.
+            // Such clicks are never claimed. If one is claimed anyway, the owner of the claim decides.
             return Ok(DecideOutcome::Finished(MessageOutcome::Done));
         }
         self.ask(candidate, delivery).await
@@ -81,7 +81,7 @@ impl<'a> Decider<'a> {
         let happening = &candidate.happening;
         let (owner, now) = (delivery.message_id.as_str(), self.run.now);
         match self.decisions.claim(happening, owner, now, LEASE, candidate.email.expires_at(now)).await? {
-            // Its owner is delivered until it is done.
+            // The owner's message is redelivered until it is done.
             Claim::HeldByOther => return Ok(DecideOutcome::Finished(MessageOutcome::Done)),
             Claim::Settled(decided) => return Ok(DecideOutcome::Publish(decided)),
             Claim::Acquired(_) => {}
@@ -112,11 +112,11 @@ impl<'a> Decider<'a> {
                 }
             }
         }
-        Err(CallError::Transient("what the guards go by kept changing".to_owned()))
+        Err(CallError::Transient("the input of the guards kept changing".to_owned()))
     }
 
-    /// Lets the built-in rules decide, where Claude would not be asked anyway. They go by the email's own rows and write to nobody, so
-    /// nothing else has to be read, and nothing to be claimed: one write decides.
+    /// Lets the built-in rules decide if Claude would not be asked anyway. They use only the email's own rows and
+    /// propose no email, so there is nothing else to read and nothing to claim: one write is enough.
     async fn decide_without_claim(
         &self,
         candidate: &Candidate,
@@ -159,7 +159,7 @@ impl<'a> Decider<'a> {
         }
     }
 
-    /// The decision as it is stored: the receipt, with what the guards made of the choice.
+    /// Builds the decision to store: the receipt, with the result of the guards.
     fn decided(&self, receipt: &mut Receipt, guarded: &GuardedChoice, owner: &str) -> Result<Decided, CallError> {
         receipt.guards.clone_from(&guarded.guards);
         receipt.done = guarded.done.clone();

@@ -1,4 +1,4 @@
-//! The reads outside the email's own rows: everything else that speaks for or against a follow-up. Nothing is written here.
+//! The reads outside the email's own rows: everything else that matters for a follow-up. Read only.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::store::opt_outs::OptOutClick;
 use crate::store::suppressions::{Suppressions, names};
 use crate::time::UnixMillis;
 
-/// Time for which the key of those who were forgotten is kept, or the knowledge that there is none.
+/// Time for which the key of the forgotten recipients is cached, or its absence.
 const FORGOTTEN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The key of those who were forgotten, if there are any, and the time of its read. `None` until it is read.
+/// The cached key of the forgotten recipients, if there is one, and the time of its read. `None` until it is read.
 #[derive(Debug, Default)]
 pub(super) struct ForgottenCache(Mutex<Option<(Instant, Option<ForgottenKey>)>>);
 
@@ -35,21 +35,21 @@ pub(super) struct Dossier<'a> {
     now: UnixMillis,
 }
 
-/// The suppressions, the opt-out click and the follow-ups of a recipient.
+/// Suppressions, opt-out click and follow-ups of one recipient.
 #[derive(Clone, Debug)]
 pub(super) struct RecipientStatus {
-    /// The reasons to suppress the recipient.
+    /// The reasons why the recipient is suppressed.
     pub(super) suppressed: Vec<String>,
-    /// Their newest click on an opt-out or preference link.
+    /// The recipient's newest click on an opt-out or preference link.
     pub(super) opt_out_click: Option<OptOutClick>,
-    /// The follow-ups that they have had, with the version that was read.
+    /// The recipient's follow-ups, with the version that was read.
     pub(super) followups: Followups,
-    /// The keys in the suppressions table under which nothing must stand against a follow-up when it is stored.
+    /// The keys in the suppressions table that must not be suppressed when a follow-up is stored.
     pub(super) keys: Vec<String>,
 }
 
 impl<'a> Dossier<'a> {
-    /// A dossier of these tables at `now`.
+    /// Creates a reader of these tables at `now`.
     pub(super) fn new(calls: &Calls, config: &'a EngageConfig, forgotten: &'a ForgottenCache, now: UnixMillis) -> Self {
         Self {
             suppressions: Suppressions::new(calls.clone(), &config.suppressions_table),
@@ -61,30 +61,30 @@ impl<'a> Dossier<'a> {
         }
     }
 
-    /// Reads the status of a recipient, as it is now.
+    /// Reads the status of a recipient, strongly consistent.
     pub(super) async fn recipient(&self, recipient: &Recipient) -> Result<RecipientStatus, CallError> {
         let key = self.forgotten().await?;
         let known = known(&self.calls, self.recipients_table, recipient).await?;
         let suppressed = self.suppressions.standing(recipient, key.as_ref(), self.now).await?;
         let mut keys = names(recipient, key.as_ref());
         if key.is_none() {
-            // It is known from up to a minute ago that nobody was ever forgotten: it must still be so.
+            // Up to a minute ago, no recipient had been forgotten: this must still be so.
             keys.push(KEY_ITEM.to_owned());
         }
         Ok(RecipientStatus { suppressed, opt_out_click: known.opt_out_click, followups: known.followups, keys })
     }
 
-    /// Reads a campaign's brake, as it is now.
+    /// Reads a campaign's brake, strongly consistent.
     pub(super) async fn brake(&self, campaign: &Campaign) -> Result<Option<Brake>, CallError> {
         Ok(self.campaigns.state(campaign).await?.map(|state| state.brake))
     }
 
-    /// Drops the key of those who were forgotten, so that it is read again: the first of them may have been forgotten just now.
+    /// Drops the cached key of the forgotten recipients, because the first one may have been forgotten just now.
     pub(super) async fn drop_forgotten_key(&self) {
         *self.forgotten.0.lock().await = None;
     }
 
-    /// The key of those who were forgotten, if there are any: read once a minute.
+    /// Returns the key of the forgotten recipients, if there is one. Read once a minute.
     async fn forgotten(&self) -> Result<Option<ForgottenKey>, CallError> {
         let mut cached = self.forgotten.0.lock().await;
         if let Some((_, key)) = cached.as_ref().filter(|(read_at, _)| read_at.elapsed() < FORGOTTEN_INTERVAL) {

@@ -1,4 +1,4 @@
-//! Eligibility: whether a decision is made about an open or click at all.
+//! Eligibility of an open or click for a decision.
 
 use super::MOST_RECIPIENTS;
 use super::timeline::OpenOrClickContext;
@@ -17,12 +17,12 @@ pub(super) struct Eligibility<'a> {
 }
 
 impl<'a> Eligibility<'a> {
-    /// The conditions that the environment sets.
+    /// Reads the conditions from the configuration.
     pub(super) const fn new(config: &'a EngageConfig, now: UnixMillis) -> Self {
         Self { campaigns: &config.campaigns, policy: &config.policy.followups, now }
     }
 
-    /// Returns the guards that an open or click has passed, or the reason why nothing is decided about it.
+    /// Returns the guards that an open or click has passed, or the reason why no decision is made.
     pub(super) fn check(
         &self,
         verdict: Verdict,
@@ -31,11 +31,11 @@ impl<'a> Eligibility<'a> {
     ) -> Result<Vec<Answer>, String> {
         match (verdict, context.action) {
             (Verdict::Machine, _) => return Err("a machine did it".to_owned()),
-            (Verdict::Unsure, Action::Opened) => return Err("an open by who knows whom is no signal".to_owned()),
+            (Verdict::Unsure, Action::Opened) => return Err("an open with verdict unsure is not a signal".to_owned()),
             (Verdict::Human, _) | (Verdict::Unsure, Action::Clicked) => {}
         }
         if context.recipients.is_empty() {
-            return Err("the event names nobody".to_owned());
+            return Err("the event names no recipient".to_owned());
         }
         if context.recipients.len() > MOST_RECIPIENTS {
             return Err(format!("the event names more than {MOST_RECIPIENTS} recipients"));

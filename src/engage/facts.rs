@@ -1,5 +1,5 @@
-//! The facts that Claude is shown, and nothing that it must not see: tokens for addresses, classes for agents, links without their
-//! queries.
+//! The facts for Claude, without anything that it must not see: tokens for addresses, classes for user agents, links
+//! without their queries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,20 +19,20 @@ use crate::resend::event::EventType;
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
-/// Maximum length of a text from outside as it is shown, in characters.
+/// Maximum length of an external text in the facts, in characters.
 const SHOWN: usize = 200;
 
-/// Maximum number of events of the timeline that are shown, the latest.
+/// Maximum number of timeline events in the facts, the latest.
 const MOST_EVENTS: usize = 30;
 
-/// Maximum number of tags that are shown.
+/// Maximum number of tags in the facts.
 const MOST_TAGS: usize = 10;
 
-/// Everything that Claude is shown of a candidate, and the bounds of its answer.
+/// The facts for Claude about a candidate, and the limits of its answer.
 pub(super) struct Briefing {
     pub(super) facts: Value,
     pub(super) tokens: Vec<Token>,
-    /// The campaign, as Claude has to name it.
+    /// The campaign, as Claude must name it.
     pub(super) campaign: Campaign,
     /// The hosts of the email's own links.
     pub(super) hosts: BTreeSet<String>,
@@ -40,10 +40,11 @@ pub(super) struct Briefing {
 }
 
 impl Briefing {
-    /// A briefing of the candidate's own email, and of the status of its `recipients`, in their order, and of its campaign.
+    /// Builds the briefing from the candidate's own email, the status of its `recipients`, in their order, and its
+    /// campaign.
     ///
     /// # Errors
-    /// The open or click can't be read any more.
+    /// The open or click can no longer be read.
     pub(super) fn new(
         candidate: &Candidate,
         recipients: &[RecipientStatus],
@@ -71,7 +72,7 @@ impl Briefing {
     }
 }
 
-/// The facts of the email's own timeline.
+/// Builds the facts of the email's own timeline.
 fn of_email(context: &OpenOrClickContext<'_>, judgement: &Judgement, now: UnixMillis) -> Value {
     let OpenOrClickContext { this, timeline, recipients, .. } = context;
     let event = &this.event;
@@ -97,7 +98,7 @@ fn of_email(context: &OpenOrClickContext<'_>, judgement: &Judgement, now: UnixMi
     })
 }
 
-/// The facts of each recipient, by token.
+/// Builds the facts of each recipient, by token.
 fn of_recipients(candidate: &Candidate, recipients: &[RecipientStatus], now: UnixMillis) -> Value {
     let of_one = |status: &RecipientStatus| {
         let opted_out = candidate.newest_opt_out.max(status.opt_out_click).filter(|click| click.until > now);
@@ -134,7 +135,7 @@ fn of_limits(limits: FollowupLimits<'_>, now: UnixMillis) -> Value {
     })
 }
 
-/// One event: only what is ours to say, or a text from outside as text.
+/// Builds the facts of one event. External texts are escaped as text.
 fn of_event(event: &TimelineEvent<'_>, recipients: &[Recipient]) -> Value {
     let said = event.event.interaction();
     let tokens: Vec<String> = event
@@ -143,7 +144,7 @@ fn of_event(event: &TimelineEvent<'_>, recipients: &[Recipient]) -> Value {
         .filter_map(|own| recipients.iter().position(|recipient| recipient == own))
         .map(|index| Token::nth(index).as_str().to_owned())
         .collect();
-    // A type that this version doesn't know is a text from outside too.
+    // A type that this version does not know is an external text too.
     let kind = event.event.event_type().map_or("another", EventType::as_str);
     let mut one = json!({ "type": kind, "at": event.at.to_text(), "recipients": tokens });
     if let (Some(_), Some(one)) = (event.action(), one.as_object_mut()) {
@@ -153,14 +154,14 @@ fn of_event(event: &TimelineEvent<'_>, recipients: &[Recipient]) -> Value {
     one
 }
 
-/// The hosts that the mail's own links go to, in lower case.
+/// The hosts of the email's own links, in lower case.
 fn hosts(timeline: &[&TimelineEvent<'_>]) -> BTreeSet<String> {
     let links = timeline.iter().filter_map(|event| reqwest::Url::parse(&event.event.interaction().link?).ok());
     let of_the_web = links.filter(|link| matches!(link.scheme(), "http" | "https"));
     of_the_web.filter_map(|link| Some(link.host_str()?.to_lowercase())).collect()
 }
 
-/// A link's host and path, without its query, which often holds whom it was sent to.
+/// The host and path of a link, without its query, which often names the recipient.
 fn link_shown(link: &str, recipients: &[Recipient]) -> String {
     match reqwest::Url::parse(link) {
         Ok(link) if matches!(link.scheme(), "http" | "https") => {
@@ -171,19 +172,19 @@ fn link_shown(link: &str, recipients: &[Recipient]) -> String {
     }
 }
 
-/// The campaign as it is shown, and as Claude has to name it.
+/// The campaign as it is shown, and as Claude must name it.
 fn campaign_shown(campaign: &Campaign, recipients: &[Recipient]) -> String {
     shown(campaign.as_str(), recipients)
 }
 
-/// A text from outside: short, in one line, without an address, and nothing in it that people would not see.
+/// Sanitizes an external text: short, one line, without addresses and invisible characters.
 fn shown(text: &str, recipients: &[Recipient]) -> String {
     let in_one_line: String = text.chars().filter_map(seen).collect();
     let ends = |c: char| c.is_whitespace() || "<>()[]{}\"'`,;:/?&=|\\".contains(c);
     let masked = in_one_line.split_inclusive(ends).map(|piece| {
         let word = piece.trim_end_matches(ends);
         let after = piece.strip_prefix(word).unwrap_or_default();
-        // What is encoded too many times over to be read is none of an honest text.
+        // Honest text is not encoded so often that it cannot be decoded.
         let views = answer::views(word).unwrap_or_else(|| vec!["@".to_owned()]);
         if !views.iter().any(|view| view.contains('@')) {
             return piece.to_owned();
@@ -196,7 +197,7 @@ fn shown(text: &str, recipients: &[Recipient]) -> String {
     masked.collect::<String>().chars().take(SHOWN).collect()
 }
 
-/// A character as it is shown. One that people don't see is none: machines would read what it hides.
+/// Replaces or drops a character. Invisible characters are dropped: a program would read what they hide.
 fn seen(c: char) -> Option<char> {
     match c {
         '\u{2028}' | '\u{2029}' => Some(' '),

@@ -1,4 +1,4 @@
-//! The guards: they let a choice pass, move it, or refuse it.
+//! The guards: they accept a choice, delay it, or refuse it.
 
 use super::candidate::Candidate;
 use super::dossier::{Dossier, RecipientStatus};
@@ -18,12 +18,12 @@ pub(super) struct Guards<'a> {
     dossier: &'a Dossier<'a>,
     mode: FollowupMode,
     limits: FollowupLimits<'a>,
-    /// The tag that names a follow-up's campaign.
+    /// The tag with a follow-up's campaign.
     tag: &'a str,
     now: UnixMillis,
 }
 
-/// The limits of follow-ups, and the zone whose night is quiet.
+/// The limits of follow-ups, and the time zone of the quiet hours.
 #[derive(Clone, Copy)]
 pub(super) struct FollowupLimits<'a> {
     pub(super) policy: &'a FollowupPolicy,
@@ -38,7 +38,7 @@ struct Draft<'a> {
     send_after_hours: f64,
 }
 
-/// A choice that the guards have ruled on.
+/// A choice with the results of the guards.
 pub(super) struct GuardedChoice {
     pub(super) guards: Vec<Answer>,
     pub(super) done: Done,
@@ -48,30 +48,30 @@ pub(super) struct GuardedChoice {
 /// A follow-up that no guard refuses.
 pub(super) struct Proposal {
     pub(super) followup: Followup,
-    /// Its place among those of its recipient.
+    /// Its slot among the recipient's follow-ups.
     pub(super) place: Place,
-    /// The keys under which its recipient must not be suppressed.
+    /// The table keys of the recipient, which must not be suppressed.
     pub(super) keys: Vec<String>,
 }
 
 impl<'a> FollowupLimits<'a> {
-    /// The limits that the environment sets.
+    /// Reads the limits from the configuration.
     pub(super) const fn new(config: &'a EngageConfig) -> Self {
         Self { policy: &config.policy.followups, zone: &config.zone }
     }
 }
 
 impl<'a> Guards<'a> {
-    /// Guards that go by `dossier` at `now`.
+    /// Creates the guards, which read from `dossier` at `now`.
     pub(super) fn new(dossier: &'a Dossier<'a>, config: &'a EngageConfig, now: UnixMillis) -> Self {
         let limits = FollowupLimits::new(config);
         Self { dossier, mode: config.followups, limits, tag: config.campaign_tags.first(), now }
     }
 
-    /// Rules on a choice. `read` is what was read of the candidate's recipients before somebody was asked.
+    /// Applies the guards to a choice. `read` is the status of the candidate's recipients before the choice.
     ///
-    /// A proposal is stored on the condition that what was read of its recipient still holds, so that is not read again. A refusal has
-    /// no such condition, and the brake is no part of it: they go by what is in the tables now.
+    /// A follow-up is stored on the condition that its recipient's status has not changed, so that status is not read
+    /// again. A refusal has no such condition, and the brake is not part of it: they use the current items.
     pub(super) async fn apply(
         &self,
         candidate: &Candidate,
@@ -82,7 +82,7 @@ impl<'a> Guards<'a> {
         guards.extend(candidate.passed.iter().cloned());
         let Choice::ScheduleFollowup { to, subject, message, send_after_hours, .. } = choice else {
             let done = match (choice, refusal(&guards)) {
-                (Choice::DoNothing { .. }, _) => Done::Nothing("that was chosen".to_owned()),
+                (Choice::DoNothing { .. }, _) => Done::Nothing("the choice was to do nothing".to_owned()),
                 (_, Some(why)) => Done::Nothing(why),
                 (Choice::HandToHuman { .. }, None) => Done::HandedToHuman,
                 (_, None) => Done::EngagementLogged,
@@ -91,7 +91,10 @@ impl<'a> Guards<'a> {
         };
         let named = candidate.recipients.iter().enumerate().find(|(index, _)| Token::nth(*index) == *to);
         let Some((index, recipient)) = named else {
-            return Ok(GuardedChoice::nothing(guards, "the follow-up is for nobody whom the event names".to_owned()));
+            return Ok(GuardedChoice::nothing(
+                guards,
+                "the follow-up is for a recipient that the event does not name".to_owned(),
+            ));
         };
         let draft = Draft { recipient, subject, message, send_after_hours: *send_after_hours };
         let brake = self.dossier.brake(&candidate.campaign).await?;
@@ -105,7 +108,7 @@ impl<'a> Guards<'a> {
         Ok(self.rule(candidate, &draft, guards, status, brake.as_ref()))
     }
 
-    /// Rules on a follow-up, by what was read of its recipient and its campaign.
+    /// Applies the guards to a follow-up, with the status of its recipient and its campaign.
     fn rule(
         &self,
         candidate: &Candidate,
@@ -151,7 +154,7 @@ impl GuardedChoice {
     }
 }
 
-/// The reason of the first guard that refuses, if one does.
+/// The reason of the first guard that refuses. `None` if no guard refuses.
 fn refusal(guards: &[Answer]) -> Option<String> {
     let refused = guards.iter().find(|answer| answer.ruling == Ruling::Refused)?;
     Some(refused.why.clone())

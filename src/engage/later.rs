@@ -1,4 +1,4 @@
-//! Messages that are not done: they go back into the queue, for longer each time.
+//! Messages that are not done: they return to the queue, with a longer wait each time.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use crate::aws::breaker::Breaker;
 use crate::aws::queue::{Delivery, Queue};
 
-/// The longest that a message waits in the queue before it is tried again.
+/// Maximum wait of a message in the queue before the next delivery.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// Puts messages back into the queue.
+/// Returns messages to the queue.
 pub(super) struct Later<'a> {
     queue: &'a Queue,
     sqs: Breaker,
@@ -19,27 +19,33 @@ pub(super) struct Later<'a> {
 }
 
 impl<'a> Later<'a> {
-    /// Messages go back into `queue`, for `wait_seconds` the first time.
+    /// Creates a handle that returns messages to `queue`, for `wait_seconds` the first time.
     pub(super) fn new(queue: &'a Queue, wait_seconds: u32, deadline: Instant) -> Self {
         Self { queue, sqs: Breaker::default(), wait_seconds, deadline }
     }
 
-    /// Puts a message back for at least `wait`.
+    /// Returns a message to the queue for at least `wait`.
     pub(super) async fn put_back(&self, delivery: &Delivery, why: &str, wait: Duration) {
         let wait = self.wait(delivery).max(wait).min(LONGEST_WAIT);
-        // A field `message` would stand twice in the line: it is the name of the text too.
+        // A field `message` would appear twice in the line: it is also the name of the log text.
         let (queue_message, seconds) = (delivery.message_id.as_str(), wait.as_secs());
-        tracing::warn!(error = why, queue_message, deliveries = delivery.deliveries, seconds, "to be delivered again");
+        tracing::warn!(
+            error = why,
+            queue_message,
+            deliveries = delivery.deliveries,
+            seconds,
+            "the message will be delivered again"
+        );
         if let Err(error) = self.sqs.call(self.queue.put_back(delivery, wait, self.deadline)).await {
-            tracing::warn!(%error, queue_message, "it comes back when its visibility timeout is over");
+            tracing::warn!(%error, queue_message, "the message returns when its visibility timeout is over");
         }
     }
 
-    /// The wait of a message: twice as long after each further time.
+    /// Returns the wait of a message: twice as long for each delivery.
     fn wait(&self, delivery: &Delivery) -> Duration {
         let doubled = 2_u32.saturating_pow(delivery.deliveries.saturating_sub(1).min(16));
         let wait = Duration::from_secs(self.wait_seconds.into()).saturating_mul(doubled);
-        // Somewhat more or less: those that failed together must not come back together.
+        // With jitter, so that messages that failed together do not return together.
         wait.mul_f64(0.75 + fastrand::f64() / 2.0)
     }
 }

@@ -1,33 +1,34 @@
-//! `engage`: who opened or clicked, and what to do about it.
+//! `engage`: verdicts on opens and clicks, and decisions.
 //!
-//! It is fed from a queue that opens and clicks leave when they have settled, at least once, in any order. Verdicts come first, for the
-//! whole batch at once; then each candidate is decided about, one after another, so that each function asks Claude one question
-//! at a time.
+//! A queue delivers opens and clicks after a delay, at least once, in any order. First the whole batch is classified,
+//! concurrently. Then each candidate is decided, one after another, so each function sends Claude one request at a
+//! time.
 //!
 //! ```text
-//!   messages ─▶ classify: one Query, the verdict, stored ─▶ a machine, or never decided: done
-//!                                   │ a person, or perhaps
+//!   messages ─▶ classify: one Query, the verdict, stored ─▶ a machine, or not eligible: done
+//!                                   │ a human, or unsure
 //!                                   ▼
-//!      claim ─▶ reserve the budget ─▶ ask Claude ─▶ check the answer ─▶ guards ─▶ store the decision ─▶ publish ─▶ note
-//!                  └── not configured, over budget, refused, failing for good: the built-in rules choose ─┘
+//!      claim ─▶ reserve the budget ─▶ ask Claude ─▶ check the answer ─▶ guards ─▶ store the decision ─▶ publish ─▶ mark
+//!                  └── not configured, over budget, invalid answer, permanent error: the built-in rules choose ──┘
 //! ```
 //!
-//! Transient errors put a message back into the queue, for longer each time; when it has come back often enough, the rules decide.
+//! Transient errors return a message to the queue, with a longer wait each time. After a number of deliveries, the
+//! rules decide.
 //!
 //! [`Engager`] holds everything, and builds for each batch the `Steps` that handle it. Each has only what it needs:
 //!
-//! | type | does | touches |
+//! | type | does | uses |
 //! | --- | --- | --- |
-//! | `Classifier` | stores the verdict, and says what is next | the email's rows; opt-out clicks of recipients |
+//! | `Classifier` | stores the verdict, and returns the next step | the email's rows; opt-out clicks of recipients |
 //! | `Dossier` | reads suppressions, follow-ups and brakes | three tables, read only |
-//! | `Guards` | let a choice pass, move it, or refuse it | the dossier |
+//! | `Guards` | accept a choice, delay it, or refuse it | the dossier |
 //! | `Purse` | reserves and settles | the budget |
 //! | `Advisor` | asks Claude, or lets the rules choose | Claude, its key, the purse |
 //! | `Decider` | claims, and stores the decision | decisions, the dossier, the guards, the advisor |
-//! | `Publisher` | publishes, and notes that | SNS, decisions |
-//! | `Later` | puts a message back | SQS |
+//! | `Publisher` | publishes, and marks as published | SNS, decisions |
+//! | `Later` | returns a message to the queue | SQS |
 //!
-//! `Run` is the invocation: each of them adds to its list of what happened, `Did`, from which the metrics are read.
+//! `Run` is the invocation. All of them add to its list of activities, `Did`, from which the metrics are computed.
 
 mod ask;
 mod batch;
@@ -80,26 +81,26 @@ use crate::store::decisions::{Decisions, Tables};
 use crate::store::text;
 use crate::time::{UnixMillis, time_to_work};
 
-/// Time budget of one invocation. The template gives the function two minutes.
+/// Time budget of one invocation. The template sets a timeout of two minutes.
 const BUDGET: Duration = Duration::from_secs(115);
 
-/// Time that is left for the answer.
+/// Time of the invocation that is reserved for the response.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
 
-/// Lease of a claim: its owner has ended by then, since the function ends after two minutes.
+/// Lease of a claim. Its owner has ended by then, because the function ends after two minutes.
 const LEASE: Duration = Duration::from_secs(180);
 
-/// Maximum number of messages that are classified, or noted as published, concurrently.
+/// Maximum number of messages that are classified, or marked as published, concurrently.
 const AT_ONCE: usize = 5;
 
-/// The most recipients of an email that is decided about: Resend takes no more in one
-/// (<https://resend.com/docs/api-reference/emails/send-email>), and each of them is read.
+/// Maximum number of recipients of an email that can be decided. Resend accepts no more per email
+/// (<https://resend.com/docs/api-reference/emails/send-email>), and the status of each is read.
 const MOST_RECIPIENTS: usize = 50;
 
 /// Maximum number of opens and clicks that are classified one by one, for the built-in rules.
 const MOST_JUDGED: usize = 50;
 
-/// The use case, with all that it needs.
+/// The use case, with everything that it needs.
 #[derive(Clone, Debug)]
 pub struct Engager {
     dynamodb: aws_sdk_dynamodb::Client,
@@ -115,13 +116,13 @@ pub struct Engager {
 }
 
 impl Engager {
-    /// An engager that works with these.
+    /// Creates an engager from these parts.
     ///
     /// # Errors
-    /// The environment makes no sense, or no TLS can be had.
+    /// A setting is invalid, or TLS cannot be initialized.
     pub fn new(aws: &AwsEnvironment, config: EngageConfig) -> Result<Self, EnvironmentError> {
         let claude = Claude::new(&config.base_url, config.concurrency)
-            .map_err(|_| ConfigError::NoSense("ANTHROPIC_BASE_URL", "an address that can be reached from here"))?;
+            .map_err(|_| ConfigError::NoSense("ANTHROPIC_BASE_URL", "a URL that can be reached from here"))?;
         let key = match &config.key {
             KeyPlace::Environment(key) => Secret::fixed(Some(key.clone())),
             KeyPlace::Manager(arn) => key::from_manager(aws.secrets_manager(), arn.clone(), INTERVAL),
@@ -141,57 +142,59 @@ impl Engager {
         })
     }
 
-    /// Makes an engager of the environment variables, which `variable` looks up.
+    /// Creates an engager from the environment variables, which `variable` looks up.
     ///
     /// # Errors
-    /// A variable is missing or makes no sense.
+    /// A variable is missing or invalid.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
         let config = EngageConfig::read(&variable)?;
         let engager = Self::new(&AwsEnvironment::read(&variable)?, config)?;
         Ok(engager.with_metrics(Metrics::from_environment(&variable)))
     }
 
-    /// The same, with its metrics written there.
+    /// Sets the destination of the metrics.
     #[must_use]
     pub fn with_metrics(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
     }
 
-    /// The same, with Claude's key from elsewhere.
+    /// Sets the source of Claude's API key.
     #[must_use]
     pub fn with_key(self, key: Secret<ApiKey>) -> Self {
         Self { key: Arc::new(key), ..self }
     }
 
-    /// The configuration.
+    /// Returns the configuration.
     pub fn config(&self) -> &EngageConfig {
         &self.config
     }
 
-    /// Opens the connection to DynamoDB, and loads the list of known agents. It reads an item that is never there; the answer is ignored.
+    /// Opens the connection to DynamoDB, and loads the list of known user agents. It reads an item that never exists,
+    /// and ignores the response.
     pub async fn warm_up(&self) {
         agent::load();
         let get = self.dynamodb.get_item().table_name(&self.config.campaigns_table);
         let _ = get.key("campaign", text("warm-up")).key("cohort", text("warm-up")).send().await;
     }
 
-    /// Handles one invocation: a batch of the queue's messages.
+    /// Handles one invocation: a batch of queue messages.
     ///
     /// # Errors
-    /// The event is none.
+    /// The event is not a batch of queue messages.
     pub async fn handle(&self, invocation: LambdaEvent<Value>) -> Result<Value, Error> {
         let now = UnixMillis::now();
         let deadline = Instant::now() + time_to_work(invocation.context.deadline, now, TIME_TO_ANSWER, BUDGET);
         let deliveries = Delivery::read_all(&invocation.payload);
-        let deliveries = deliveries.inspect_err(|error| tracing::error!(%error, "not handled"))?;
+        let deliveries =
+            deliveries.inspect_err(|error| tracing::error!(%error, "the invocation event was rejected"))?;
         Ok(serde_json::to_value(self.batch(&deliveries, now, deadline).await)?)
     }
 
-    /// Handles a batch of messages at the moment `now`; it must be over by `deadline`. Answers which are to be delivered again.
+    /// Handles a batch of messages at `now`, until `deadline`. Returns those that the queue must deliver again.
     pub async fn batch(&self, deliveries: &[Delivery], now: UnixMillis, deadline: Instant) -> BatchAnswer {
         let started = Instant::now();
         let did = Did::default();
-        // Boxed, here and below: the compiler follows a future into every one that it awaits, and gives up at a depth.
+        // Boxed, here and below: the compiler nests each future in the one that awaits it, and its depth is limited.
         let answer = Box::pin(self.take_steps(deliveries, Run::new(now, deadline, &did))).await;
         self.metrics.write(now, &did.metrics(now));
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -199,7 +202,7 @@ impl Engager {
         answer
     }
 
-    /// Builds the steps, each of what it needs, and takes them.
+    /// Builds the steps, each with only what it needs, and runs them.
     async fn take_steps(&self, deliveries: &[Delivery], run: Run<'_>) -> BatchAnswer {
         let config = self.config.as_ref();
         let calls = Calls::new(self.dynamodb.clone(), run.deadline);

@@ -22,7 +22,7 @@ pub(super) struct OptOuts<'a> {
 }
 
 impl<'a> OptOuts<'a> {
-    /// Opt-out clicks in the recipients table.
+    /// Creates a handle for the opt-out clicks in the recipients table.
     pub(super) fn new(calls: &Calls, config: &'a EngageConfig, run: Run<'a>) -> Self {
         let policy = &config.policy;
         Self {
@@ -34,8 +34,8 @@ impl<'a> OptOuts<'a> {
         }
     }
 
-    /// Stores a click on an opt-out or preference link for each recipient, unless a machine did it. Returns the time until which it
-    /// forbids follow-ups, if it is such a click.
+    /// Stores a click on an opt-out or preference link for each recipient, unless it came from a machine. Returns the
+    /// time until which it blocks follow-ups, or `None` for other events.
     pub(super) async fn store(
         &self,
         context: &OpenOrClickContext<'_>,
@@ -53,7 +53,7 @@ impl<'a> OptOuts<'a> {
         Ok(Some(click.until))
     }
 
-    /// The newest click on an opt-out or preference link in the email's rows that no machine did.
+    /// Returns the newest click on an opt-out or preference link in the email's rows that no machine made.
     pub(super) fn newest(&self, context: &OpenOrClickContext<'_>) -> Option<OptOutClick> {
         let mut clicks = context.opt_out_clicks();
         clicks.sort_by_key(|seen| std::cmp::Reverse(seen.at));

@@ -1,4 +1,4 @@
-//! Publishing: a decision as it is stored, and the note that it is published.
+//! Publication of stored decisions.
 
 use std::time::Duration;
 
@@ -24,13 +24,13 @@ pub(super) struct Publisher<'a> {
 }
 
 impl<'a> Publisher<'a> {
-    /// Publishes to `topic` what is stored in `decisions`.
+    /// Creates a publisher of the `decisions` to `topic`.
     pub(super) fn new(topic: &'a Topic, decisions: &'a Decisions, run: Run<'a>) -> Self {
         Self { topic, sns: Breaker::default(), decisions, run }
     }
 
-    /// Publishes a decision that was found unpublished. It is read again before: another message, of this very batch perhaps, may
-    /// have published it since.
+    /// Publishes a decision that was found unpublished. It is read again first: another message, even of this batch,
+    /// may have published it.
     pub(super) async fn publish_pending(
         &self,
         happening: &Happening,
@@ -42,7 +42,7 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// Publishes a decision as it is stored, and notes that.
+    /// Publishes a stored decision, and marks it as published.
     pub(super) async fn publish(
         &self,
         happening: &Happening,
@@ -54,7 +54,7 @@ impl<'a> Publisher<'a> {
         self.note(happening, published).await
     }
 
-    /// Publishes what the messages of a batch have to publish, in as few calls as there can be.
+    /// Publishes the decisions of a batch in as few calls as possible.
     pub(super) async fn publish_all(&self, messages: &mut [BatchMessage<'_>]) {
         let notices: Vec<Notification> = messages
             .iter()
@@ -76,8 +76,8 @@ impl<'a> Publisher<'a> {
         stream::iter(noted.collect::<Vec<_>>()).buffered(AT_ONCE).collect::<()>().await;
     }
 
-    /// The notification of a decision, if this message has to publish it: the message that made the decision does, until its lease is
-    /// over.
+    /// Returns the notification of a decision if this message must publish it. Only the message that made the decision
+    /// publishes it, until its lease expires.
     pub(super) fn notification(
         &self,
         decided: &Decided,
@@ -92,7 +92,7 @@ impl<'a> Publisher<'a> {
         wording::notice(&receipt).map_err(|error| CallError::Permanent(error.to_string()))
     }
 
-    /// Notes that a decision was published, or never will be.
+    /// Marks a decision as published, or as rejected for good.
     async fn note(
         &self,
         happening: &Happening,
@@ -104,7 +104,7 @@ impl<'a> Publisher<'a> {
             Err(CallError::Transient(why)) => return Ok(MessageOutcome::Retry { why, wait: Duration::ZERO }),
             Err(CallError::Permanent(why)) => {
                 let decision = happening.decision_id();
-                tracing::error!(error = why, decision, "never published; it is in the events table");
+                tracing::error!(error = why, decision, "never published; the decision is in the events table");
                 outbox.mark_rejected(happening.key(), &why).await?;
             }
         }

@@ -1,4 +1,4 @@
-//! The money for Claude: reserved before a request, settled after it.
+//! The budget for Claude: reserved before a request, settled after it.
 
 use super::run::{Activity, Run};
 use crate::aws::CallError;
@@ -9,7 +9,7 @@ use crate::policy::answer::Usage;
 use crate::policy::money::NanoUsd;
 use crate::store::budget::{Budget, Reservation, Reserved, Spent};
 
-/// The day's budget. Nothing else in `engage` touches money.
+/// The day's budget. No other type of `engage` uses it.
 pub(super) struct Purse<'a> {
     budget: Budget,
     limit: NanoUsd,
@@ -19,22 +19,22 @@ pub(super) struct Purse<'a> {
 }
 
 impl<'a> Purse<'a> {
-    /// A purse that pays `limit` a day at most. `spent` remembers between invocations that a day's budget is spent.
+    /// Creates a purse with a daily `limit`. `spent` remembers between invocations that a day's budget is exhausted.
     pub(super) const fn new(budget: Budget, limit: NanoUsd, spent: &'a Spent, price: &'a Price, run: Run<'a>) -> Self {
         Self { budget, limit, spent, price, run }
     }
 
-    /// Returns true if the day's budget was found spent a short while ago.
+    /// Returns true if the day's budget was recently found exhausted.
     pub(super) fn is_spent(&self) -> bool {
         self.spent.holds(self.run.now)
     }
 
-    /// The reason why Claude is not asked when there is no money left.
+    /// Reason why Claude is not asked if the budget is exhausted.
     pub(super) fn over_budget(&self) -> String {
         format!("today's budget of {} US dollars is spent", self.limit.usd())
     }
 
-    /// Reserves the most that a request can cost. Returns `None` if the budget has no room for it.
+    /// Reserves the maximum cost of a request. Returns `None` if the budget has no room for it.
     pub(super) async fn reserve(&self, question: &Question) -> Result<Option<Reservation>, CallError> {
         let most = self.price.most(question.body.len(), question.max_tokens);
         Ok(match self.budget.reserve(most, self.limit, self.run.now).await? {
@@ -47,14 +47,15 @@ impl<'a> Purse<'a> {
         })
     }
 
-    /// Pays for an answer, and returns its cost in US dollars. An answer that doesn't say what it cost may have cost all that was
-    /// reserved.
+    /// Pays for a response, and returns its cost in US dollars. A response without usage data is charged with the whole
+    /// reservation.
     pub(super) async fn pay(&self, reservation: &Reservation, usage: Option<&Usage>) -> f64 {
         let cost = usage.map_or(reservation.most(), |usage| self.price.cost(usage));
         self.settle(reservation, cost).await
     }
 
-    /// Pays for a request that got no answer, and returns its cost in US dollars: all that was reserved, if Claude may have answered.
+    /// Pays for a request without a response, and returns its cost in US dollars: the whole reservation, if Claude may
+    /// have answered.
     pub(super) async fn pay_failed(&self, reservation: &Reservation, failure: &Failure) -> f64 {
         let cost = match failure {
             Failure::TimedOut | Failure::Passing { charge: Charge::Unknown, .. } => reservation.most(),
@@ -63,12 +64,12 @@ impl<'a> Purse<'a> {
         self.settle(reservation, cost).await
     }
 
-    /// Gives back what was not spent. If that can't be done it stays spent, which is on the safe side.
+    /// Gives back the unused part. If that fails, the part stays reserved, which is safe.
     async fn settle(&self, reservation: &Reservation, cost: NanoUsd) -> f64 {
         self.run.record(Activity::Paid(cost));
         match self.budget.settle(reservation, cost).await {
             Ok(spent) => self.run.record(Activity::SpentToday(spent)),
-            Err(error) => tracing::warn!(%error, "what a question did not cost stays reserved"),
+            Err(error) => tracing::warn!(%error, "the unused part of a reservation stays reserved"),
         }
         cost.usd()
     }

@@ -1,4 +1,4 @@
-//! One invocation: its moment, its deadline, and the list of what happened in it.
+//! One invocation: its time, its deadline, and the list of its activities.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,52 +14,52 @@ use crate::time::UnixMillis;
 /// One invocation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run<'a> {
-    /// The one moment that all of it goes by.
+    /// The time at which everything in the invocation happens.
     pub(super) now: UnixMillis,
-    /// Everything must be over by then.
+    /// Time by which everything must be finished.
     pub(super) deadline: Instant,
     did: &'a Did,
 }
 
-/// The list of what happened in an invocation, from which its metrics are read.
+/// The activities of an invocation, from which its metrics are computed.
 #[derive(Debug, Default)]
 pub(super) struct Did(Mutex<Vec<Activity>>);
 
-/// Something that happened in an invocation.
+/// An activity in an invocation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Activity {
-    /// An open or click was read that was received at this moment.
+    /// An open or click was read that was received at this time.
     Read(UnixMillis),
     /// A verdict was stored.
     Classified(Verdict),
-    /// A decision was stored. Holds the metric of its result.
+    /// A decision was stored. Contains the metric of its result.
     Decided(Metric, By),
     /// Claude answered.
     Answered(Usage),
     /// A request to Claude failed.
     Unanswered,
-    /// Claude refuses all requests, until somebody changes a setting.
+    /// Claude rejects all requests, until an operator changes a setting.
     Refused,
-    /// A request to Claude cost this much.
+    /// A request to Claude had this cost.
     Paid(NanoUsd),
-    /// This much is spent or reserved today.
+    /// This amount is spent or reserved today.
     SpentToday(NanoUsd),
 }
 
 impl<'a> Run<'a> {
-    /// An invocation at a moment. What happens in it is added to `did`.
+    /// Creates an invocation. Its activities are added to `did`.
     pub(super) const fn new(now: UnixMillis, deadline: Instant, did: &'a Did) -> Self {
         Self { now, deadline, did }
     }
 
-    /// Adds to the list of what happened.
+    /// Adds an activity.
     pub(super) fn record(&self, activity: Activity) {
         self.did.list().push(activity);
     }
 }
 
 impl Did {
-    /// The metrics of everything in the list, for an invocation at `now`.
+    /// Computes the metrics of the activities, for an invocation at `now`.
     pub(super) fn metrics(&self, now: UnixMillis) -> Tally {
         let tally = Tally::default();
         for activity in self.list().iter() {

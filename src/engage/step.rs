@@ -8,21 +8,21 @@ use crate::aws::queue::Delivery;
 use crate::message::notification::Notification;
 use crate::store::decisions::Happening;
 
-/// A message of the batch, and what is next for it.
+/// A message of the batch, with its next step.
 pub(super) struct BatchMessage<'a> {
     pub(super) delivery: &'a Delivery,
     pub(super) step: NextStep,
 }
 
-/// The next step of a message. Each step puts another in its place.
+/// The next step of a message. Each step sets the following one.
 pub(super) enum NextStep {
-    /// None: the message is handled, or is retried later.
+    /// No further step: the message is handled, or is retried later.
     Finish(MessageOutcome),
-    /// To publish a decision that an earlier delivery stored.
+    /// Publish a decision that an earlier delivery stored.
     PublishPending(Happening),
-    /// To decide about a candidate.
+    /// Decide about a candidate.
     Decide(Box<Candidate>),
-    /// To publish a decision, together with the others of the batch.
+    /// Publish a decision together with the others of the batch.
     Publish(Happening, Box<Notification>),
 }
 
@@ -35,13 +35,13 @@ pub(super) enum MessageOutcome {
     Retry {
         /// The reason, for the log.
         why: String,
-        /// The shortest wait before that.
+        /// Minimum wait before that.
         wait: Duration,
     },
 }
 
 impl NextStep {
-    /// The end of a message that is handled.
+    /// The final step of a message that is handled.
     pub(super) const DONE: Self = Self::Finish(MessageOutcome::Done);
 }
 

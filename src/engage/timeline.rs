@@ -1,4 +1,4 @@
-//! An email's rows: its events, read, and what was made of them.
+//! The rows of an email: its parsed events, verdicts and decisions.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ use crate::time::{UnixMillis, days, hours};
 /// Retention in days of a row that is made of an event without an expiry of its own.
 const KEPT_DAYS: u32 = 90;
 
-/// The rows of an email, and which of them is the open or click in question.
+/// The rows of an email, and the key of the open or click.
 pub(super) struct EmailRows {
     rows: Vec<Item>,
     key: String,
@@ -36,25 +36,26 @@ pub(super) struct TimelineEvent<'a> {
 }
 
 impl EmailRows {
-    /// The rows of an email, with the sort key of the open or click.
+    /// Creates the rows of an email, with the sort key of the open or click.
     pub(super) const fn new(rows: Vec<Item>, key: String) -> Self {
         Self { rows, key }
     }
 
-    /// The same with more rows. Of two with one key, the later one counts.
+    /// Adds more rows. Of two rows with the same key, the later one counts.
     pub(super) fn with(self, more: impl IntoIterator<Item = Item>) -> Self {
         let rows = self.rows.into_iter().chain(more);
         let by_key: BTreeMap<String, Item> = rows.map(|row| (string(&row, "event").to_owned(), row)).collect();
         Self { rows: by_key.into_values().collect(), key: self.key }
     }
 
-    /// The row of the open or click. Returns `None` if it is gone: of a row about somebody who was forgotten, only the key is left.
+    /// Returns the row of the open or click. Returns `None` if it is gone: only the key of a row about a forgotten
+    /// recipient remains.
     pub(super) fn row(&self) -> Option<&Item> {
         let kind = row::RowKind::Event.as_str();
         self.rows.iter().find(|row| string(row, "event") == self.key && string(row, "kind") == kind)
     }
 
-    /// The time until which rows that are made of the open or click are kept: as long as its own.
+    /// Expiry of rows that are derived from the open or click: the same as its own.
     pub(super) fn expires_at(&self, now: UnixMillis) -> UnixMillis {
         match self.row().and_then(|row| row.get("expires_at")).and_then(as_number) {
             Some(seconds) => UnixMillis(seconds.saturating_mul(1_000)),
@@ -62,54 +63,54 @@ impl EmailRows {
         }
     }
 
-    /// The verdict about the open or click, if one is among the rows.
+    /// Returns the verdict on the open or click, if one is among the rows.
     pub(super) fn verdict(&self) -> Option<Judged> {
         Judged::among(&self.rows, &self.key)
     }
 
-    /// The decision about an occurrence, if one is among the rows.
+    /// Returns the decision about an occurrence, if one is among the rows.
     pub(super) fn decision(&self, happening: &Happening) -> Option<Decided> {
         let key = happening.sort_key();
         self.rows.iter().find(|row| string(row, "event") == key).and_then(Decided::from_item)
     }
 
-    /// The bodies of the events among the rows.
+    /// Returns the bodies of the events among the rows.
     pub(super) fn bodies(&self) -> Vec<(&Item, Cow<'_, [u8]>)> {
         let events = self.rows.iter().filter(|row| string(row, "kind") == row::RowKind::Event.as_str());
         events.filter_map(|row| Some((row, row::payload(row)?))).collect()
     }
 
-    /// Reads the open or click among the events with these bodies.
+    /// Finds the open or click among the events with these bodies.
     ///
     /// # Errors
-    /// It can't be read, or is neither an open nor a click.
+    /// The event cannot be read, or is neither an open nor a click.
     pub(super) fn context<'a>(&self, events: &'a [TimelineEvent<'a>]) -> Result<OpenOrClickContext<'a>, CallError> {
         OpenOrClickContext::find(events, &self.key).map_err(|why| CallError::Permanent(why.to_owned()))
     }
 }
 
 impl<'a> TimelineEvent<'a> {
-    /// Reads the events with these bodies, but for those that can't be read.
+    /// Parses the events with these bodies, except those that cannot be read.
     pub(super) fn read_all(bodies: &'a [(&Item, Cow<'_, [u8]>)]) -> Vec<Self> {
         bodies.iter().filter_map(|(row, body)| Self::read(row, body)).collect()
     }
 
-    /// Reads an event's row. Returns `None` if it can't be read.
+    /// Parses an event's row. Returns `None` if it cannot be read.
     pub(super) fn read(row: &'a Item, body: &'a [u8]) -> Option<Self> {
         let event = Event::read(body).ok()?;
         let received_at = UnixMillis(row.get("received_at").and_then(as_number)?);
         let key = string(row, "event");
         let (_, message) = key.split_once('#')?;
         let reported_at = event.happened_at(received_at);
-        // A click says itself when it was, to the millisecond; where that is far from what the event says, one of them is wrong.
+        // A click has its own time, to the millisecond. If it differs much from the event's time, one of them is wrong.
         let exact = event.interaction().at;
         let exact = exact.filter(|exact| exact.plus(hours(1)) >= reported_at && *exact <= reported_at.plus(hours(1)));
-        // Nothing has happened that was not yet when it was received.
+        // An event cannot happen after its receipt.
         let at = exact.unwrap_or(reported_at).min(received_at);
         Some(Self { key, at, message: MessageId::already_verified(message), event })
     }
 
-    /// The action, and the type of event that reports it. Returns `None` if it is neither an open nor a click.
+    /// The action, and the event type that reports it. Returns `None` if it is neither an open nor a click.
     pub(super) fn action(&self) -> Option<(Action, &'static str)> {
         match self.event.event_type()? {
             EventType::EmailOpened => Some((Action::Opened, EventType::EmailOpened.as_str())),
@@ -118,7 +119,7 @@ impl<'a> TimelineEvent<'a> {
         }
     }
 
-    /// Returns true if it says that the email was sent.
+    /// Returns true if the event shows that the email was sent.
     fn says_sent(&self) -> bool {
         matches!(self.event.event_type(), Some(EventType::EmailSent | EventType::EmailDelivered))
     }
@@ -133,7 +134,7 @@ impl<'a> TimelineEvent<'a> {
         is_click && self.event.interaction().link.is_some_and(|link| is_opt_out(&link))
     }
 
-    /// The occurrence that it reports. Returns `None` if it is neither an open nor a click.
+    /// The occurrence that the event reports. Returns `None` if it is neither an open nor a click.
     pub(super) fn occurrence(&self, email_id: &str) -> Option<Happening> {
         let (_, event_type) = self.action()?;
         let event_type = if self.is_opt_out_click() { OPT_OUT_CLICK } else { event_type };
@@ -152,14 +153,14 @@ impl<'a> TimelineEvent<'a> {
     }
 }
 
-/// One open or click, among everything else that concerns its recipients.
+/// One open or click, with the other events that concern its recipients.
 pub(super) struct OpenOrClickContext<'a> {
     /// The open or click.
     pub(super) this: &'a TimelineEvent<'a>,
     pub(super) action: Action,
     pub(super) event_type: &'static str,
     pub(super) recipients: Vec<Recipient>,
-    /// The time at which the email was sent, as far as is known.
+    /// Time at which the email was sent, if it is known.
     pub(super) sent_at: Option<UnixMillis>,
     /// True if the email is itself a follow-up.
     pub(super) is_followup: bool,
@@ -170,7 +171,7 @@ pub(super) struct OpenOrClickContext<'a> {
 }
 
 impl<'a> OpenOrClickContext<'a> {
-    /// The open or click of this key.
+    /// Finds the open or click with this key.
     fn find(all: &'a [TimelineEvent<'a>], key: &str) -> Result<Self, &'static str> {
         let this = all.iter().find(|event| event.key == key).ok_or("the event can't be read")?;
         let (action, event_type) = this.action().ok_or("the event is neither an open nor a click")?;
@@ -189,7 +190,7 @@ impl<'a> OpenOrClickContext<'a> {
         })
     }
 
-    /// The campaign that the email is tagged with.
+    /// The campaign in the email's tags.
     pub(super) fn campaign(&self, tags: &CampaignTags) -> Option<Campaign> {
         self.timeline.iter().find_map(|event| tags.tagged(&event.event))
     }

@@ -18,7 +18,7 @@ pub(super) struct Alerts<'a> {
     pub(super) outbox: &'a Outbox,
     pub(super) agenda: &'a Agenda,
     pub(super) topic: &'a Topic,
-    /// The topic's: after a call that fails there is no other in this run.
+    /// The topic's breaker: after a failed call, no other call is made in this run.
     pub(super) breaker: Breaker,
     /// Number of alerts of a kind and a campaign that are sent one by one in an hour. The others are grouped.
     pub(super) one_by_one_in_an_hour: usize,
@@ -28,15 +28,15 @@ pub(super) struct Alerts<'a> {
 /// Result of sending an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AlertOutcome {
-    /// The alert is published, grouped into a digest, or left to the next tick: it will not be lost.
+    /// The alert is published, grouped into a digest, or left to the next tick.
     Settled,
-    /// Another event, or a tick, has claimed the alert and sends it.
+    /// Another event, or a tick, holds the claim and sends the alert.
     HeldByOther,
 }
 
 impl Alerts<'_> {
-    /// Sends an alert about `about`, the partition of its record, once. The first few of a kind and campaign in an hour are published,
-    /// whatever their texts; the others are grouped into a digest.
+    /// Sends an alert once. `about` is the partition of its record. The first few of a kind and campaign in an hour are
+    /// published; the others are grouped into a digest.
     pub(super) async fn send_alert(
         &self,
         alert: Alert,
@@ -51,7 +51,7 @@ impl Alerts<'_> {
             Claim::HeldByOther => return Ok(AlertOutcome::HeldByOther),
             Claim::Acquired(payload) => payload,
         };
-        // As it was claimed first: a repeat has the same text too.
+        // The text of the first claim, so that a repeat has the same text.
         let alert = serde_json::from_str(&payload).unwrap_or(alert);
         if self.is_one_too_many(&alert).await? {
             self.group(&alert, &row).await?;
@@ -61,7 +61,7 @@ impl Alerts<'_> {
         Ok(AlertOutcome::Settled)
     }
 
-    /// Sends an alert about an event's own partition.
+    /// Sends an alert in an event's own partition.
     pub(super) async fn alert_for_event(&self, row: &EventRow, alert: Alert) -> Result<(), CallError> {
         let received = &row.received;
         self.send_alert(alert, &received.partition, &row.owner(), received.expires_at).await?;
@@ -100,7 +100,7 @@ impl Alerts<'_> {
         Ok(())
     }
 
-    /// Publishes an alert that is claimed. If SNS does not take it, it is left to the next tick: that alerts can't be sent must not stop
+    /// Publishes a claimed alert. If SNS does not accept it, it is left to the next tick: a failed alert must not stop
     /// the counting.
     async fn publish(&self, alert: &Alert, about: &str) -> Result<(), CallError> {
         match self.try_to_publish(alert, about).await? {
@@ -113,7 +113,8 @@ impl Alerts<'_> {
         }
     }
 
-    /// Returns `Ok(Err(why))` if it is to be tried later. An alert that SNS will never take is marked so, and is done.
+    /// Returns `Ok(Err(why))` if it must be retried later. An alert that SNS rejects for good is marked so, and is
+    /// done.
     async fn try_to_publish(&self, alert: &Alert, about: &str) -> Result<Result<(), String>, CallError> {
         let notice = alert.notice().map_err(|error| CallError::Permanent(error.to_string()))?;
         match self.breaker.call(self.topic.publish(&notice, self.run.deadline)).await {

@@ -1,4 +1,4 @@
-//! A batch of records, from the stream to the answer.
+//! A batch of records, from the stream to the response.
 
 use std::sync::OnceLock;
 
@@ -27,25 +27,25 @@ pub(super) const MAX_CONCURRENT: usize = 8;
 /// A record of the batch.
 pub(super) struct BatchRecord<'a> {
     record: &'a Record,
-    /// `None` if it can't be read.
+    /// `None` if the record cannot be read.
     event: Option<ParsedEvent<'a>>,
-    /// The first error, if there was one. Nothing more is done for the record then.
+    /// The first error, if there was one. It ends the processing of the record.
     error: OnceLock<CallError>,
 }
 
-/// An event of the batch, and its meaning.
+/// An event of the batch, parsed.
 pub(super) struct ParsedEvent<'a> {
     pub(super) row: &'a EventRow,
     /// `None` for a row in quarantine.
     pub(super) event: Option<Event<'a>>,
-    /// The campaign that it counts for.
+    /// The campaign whose counters it changes.
     pub(super) campaign: Option<Campaign>,
     pub(super) protection: Protection,
     pub(super) counts: Vec<Count>,
 }
 
 impl Protector {
-    /// Handles a batch of records, and answers which have to be delivered again.
+    /// Handles a batch of records, and returns those that Lambda must deliver again.
     pub(super) async fn batch(&self, records: &[Record], run: Run<'_>) -> BatchAnswer {
         let rows: Vec<Result<EventRow, CallError>> =
             records.iter().map(|record| EventRow::read(record, run.now).map_err(CallError::Permanent)).collect();
@@ -74,7 +74,7 @@ impl Protector {
 
         let brakes = counting.count(&batch).await;
         for (record, event) in pending(&batch) {
-            // Boxed: the compiler follows a future into every one that it awaits, and gives up at a depth.
+            // Boxed: the compiler nests each future in the one that awaits it, and its depth is limited.
             record.note(Box::pin(effects.apply(event, &brakes)).await);
         }
         soft_bounces.delivered(&batch).await;
@@ -87,7 +87,7 @@ impl Protector {
                 error => error.cloned(),
             };
             if let Some(error) = error {
-                tracing::warn!(%error, sequence_number = record.sequence_number, "to be delivered again");
+                tracing::warn!(%error, sequence_number = record.sequence_number, "the record will be delivered again");
                 failures.push(ItemFailure { id: record.sequence_number.clone() });
             }
         }
@@ -115,13 +115,13 @@ impl<'a> BatchRecord<'a> {
         }
     }
 
-    /// Returns who sends the alerts that follow from the record.
+    /// Returns the owner of the alerts that follow from the record.
     pub(super) fn owner(&self) -> ClaimOwner {
         self.event.as_ref().map_or(ClaimOwner::Tick, |event| event.row.owner())
     }
 }
 
-/// Returns the events of a batch that have no error so far.
+/// Returns the events of a batch that have no error yet.
 pub(super) fn pending<'b, 'a>(
     batch: &'b [BatchRecord<'a>],
 ) -> impl Iterator<Item = (&'b BatchRecord<'a>, &'b ParsedEvent<'a>)> {

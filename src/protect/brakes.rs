@@ -1,4 +1,4 @@
-//! A campaign's brake: computed, written, and alerts of its changes.
+//! A campaign's brake: computed, written, and its changes alerted.
 
 use super::alerts::{AlertOutcome, Alerts};
 use super::run::{Activity, Run};
@@ -27,7 +27,7 @@ pub(super) struct Brakes<'a> {
     pub(super) run: Run<'a>,
 }
 
-/// A campaign's brake, and the numbers that it was computed from.
+/// A campaign's brake, and the counters that it was computed from.
 #[derive(Clone, Debug)]
 pub(super) struct CampaignBrake {
     pub(super) view: View,
@@ -35,8 +35,8 @@ pub(super) struct CampaignBrake {
 }
 
 impl Brakes<'_> {
-    /// Computes a campaign's brake from what is counted now, writes it if it is another, and sends alerts of a change that has none yet:
-    /// its own, or one that an earlier run could not send.
+    /// Computes a campaign's brake from its current counters, and writes it if it has changed. Sends an alert for a
+    /// change that has none yet: its own, or one that an earlier run could not send.
     pub(super) async fn update(&self, campaign: &Campaign, owner: &ClaimOwner) -> Result<CampaignBrake, CallError> {
         for _ in 0..MAX_ATTEMPTS {
             // The state first, the counters after it: see `store::state`.
@@ -56,7 +56,7 @@ impl Brakes<'_> {
             };
             let (was, status) = (before.map_or(Status::Open, |before| before.brake.status), next.brake.status);
             if was == Status::Open && status != Status::Open {
-                // Before the state, so that there is no brake that no tick looks at. An entry too many does no harm.
+                // Before the state, so that every brake has an agenda entry. A surplus entry does no harm.
                 let attributes = [("campaign", crate::store::text(campaign.as_str()))];
                 self.agenda.put(&Entry::new(Kind::Brake, self.run.now, campaign.as_str(), &attributes)).await?;
             }
@@ -66,7 +66,7 @@ impl Brakes<'_> {
                 return Ok(CampaignBrake { view, state: next });
             }
         }
-        Err(CallError::Transient("others kept changing the same brake".to_owned()))
+        Err(CallError::Transient("other runs kept changing the same brake".to_owned()))
     }
 
     async fn alert_brake_change(

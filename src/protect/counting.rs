@@ -1,4 +1,4 @@
-//! The numbers of the campaigns: counted for a whole batch, and the brakes that follow.
+//! The counters of the campaigns, updated for a whole batch, and the brakes that follow.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ impl Counting<'_> {
                 by_campaign.entry(&count.campaign).or_default().push((record, count));
             }
         }
-        // Boxed: the compiler can't tell that a stream of unboxed ones may move to another thread.
+        // Boxed: the compiler cannot prove that a stream of unboxed futures is `Send`.
         let campaigns: Vec<BoxFuture<'_, _>> =
             by_campaign.into_iter().map(|(campaign, counts)| self.count_campaign(campaign, counts).boxed()).collect();
         let brakes: Vec<Option<_>> = stream::iter(campaigns).buffer_unordered(MAX_CONCURRENT).collect().await;
@@ -45,7 +45,7 @@ impl Counting<'_> {
         let all: Vec<Count> = counts.iter().map(|(_, count)| (*count).clone()).collect();
         match self.add(campaign, &all).await {
             Ok(()) => {}
-            // Something in it can never be counted: find out what, and count the rest.
+            // One of the events can never be counted: find it, and count the rest.
             Err(CallError::Permanent(_)) => {
                 for (record, count) in &counts {
                     record.note(self.add(campaign, std::slice::from_ref(*count)).await);
@@ -81,7 +81,7 @@ impl Counting<'_> {
     }
 }
 
-/// Returns true if the brake is computed from this number.
+/// Returns true if the brake is computed from this counter.
 fn affects_brake(counter: Counter) -> bool {
     matches!(
         counter,

@@ -1,4 +1,4 @@
-//! Delayed emails: an alert if one waits for too long, or if a recipient is delayed again.
+//! Delayed emails: an alert if one waits too long, or if a recipient's emails are delayed again.
 
 use super::alerts::{AlertOutcome, Alerts};
 use super::batch::ParsedEvent;
@@ -17,10 +17,10 @@ use crate::store::timeline::Timeline;
 use crate::store::{as_number, number, row, text};
 use crate::time::{UnixMillis, days};
 
-/// Time for which the record of an alert is kept where the agenda does not say it, in days.
+/// Retention of an alert's record if the agenda does not set it, in days.
 const RETENTION_DAYS: u32 = 90;
 
-/// Follows delayed emails.
+/// Tracks delayed emails.
 pub(super) struct Delays<'a> {
     pub(super) facts: &'a Facts,
     pub(super) timeline: &'a Timeline,
@@ -40,8 +40,8 @@ struct DelayedEmail<'a> {
 }
 
 impl Delays<'_> {
-    /// Remembers a delay for each of its recipients. Sends an alert if a recipient was delayed on another email before, or if this email has
-    /// waited for too long.
+    /// Records a delay for each of its recipients. Sends an alert if another email to a recipient was delayed before,
+    /// or if this email has waited too long.
     pub(super) async fn delayed(&self, parsed: &ParsedEvent<'_>, event: &Event<'_>) -> Result<(), CallError> {
         let (received, owner) = (&parsed.row.received, parsed.row.owner());
         let delayed_at = received.happened_at(event);
@@ -51,12 +51,12 @@ impl Delays<'_> {
             let delays: Vec<Delayed> = facts.iter().filter_map(delayed).collect();
             for again in repeated(&delays, self.policy) {
                 let email_id = again.delayed.email_id.as_str();
-                // Of another email than this one it is not known here to which campaign it belongs.
+                // The campaign is known only for this email, not for another one.
                 let campaign = parsed.campaign.as_ref().filter(|_| email_id == received.partition);
                 let within_days = self.policy.repeated_within_days;
                 let why = wording::Delay::Repeated { emails: again.emails, within_days };
                 let about = About { email_id, campaign, at: again.delayed.first };
-                // Not sent again while it is remembered, and so found again with each further delay.
+                // Kept as long as the delay is recorded, because each further delay finds it again.
                 let expires_at = received.expires_at.max(again.delayed.last.plus(self.policy.remembered()));
                 let alert = wording::delay(&about, recipient, why);
                 self.alerts.send_alert(alert, email_id, &owner, expires_at).await?;
@@ -81,14 +81,14 @@ impl Delays<'_> {
             expires_at: millis("keep_until").unwrap_or_else(|| self.run.now.plus(days(RETENTION_DAYS))),
         };
         match self.check_delay(&email, &ClaimOwner::Tick).await? {
-            // Another run sends the alert, or it is not due yet after all.
+            // Another run sends the alert, or it is not due yet.
             Some(due) if due <= self.run.now || due == entry.due => Ok(()),
             Some(_) | None => self.agenda.delete(entry).await,
         }
     }
 
-    /// Checks whether a delayed email has an outcome by now, and sends an alert if it has waited for too long. Returns when to check it
-    /// again, if it is to be.
+    /// Checks if a delayed email has an outcome by now, and sends an alert if it has waited too long. Returns the time
+    /// of the next check, if there is one.
     async fn check_delay(&self, email: &DelayedEmail<'_>, owner: &ClaimOwner) -> Result<Option<UnixMillis>, CallError> {
         let mut wait = Wait::of_delayed(email.delayed_at);
         for item in self.timeline.rows(email.email_id, "email").await? {

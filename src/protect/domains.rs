@@ -1,4 +1,4 @@
-//! A domain that is no longer verified.
+//! Domains that are no longer verified.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::store::timeline::Timeline;
 use crate::store::{as_number, row, string};
 use crate::time::{UnixMillis, days};
 
-/// Time for which the record of an alert that a tick makes is kept, in days.
+/// Retention of the record of an alert made by a tick, in days.
 const RETENTION_DAYS: u32 = 90;
 
-/// Follows the verification of domains.
+/// Tracks the verification of domains.
 pub(super) struct Domains<'a> {
     pub(super) timeline: &'a Timeline,
     pub(super) agenda: &'a Agenda,
@@ -30,8 +30,9 @@ pub(super) struct Domains<'a> {
 }
 
 impl Domains<'_> {
-    /// Alerts people of a domain that is lost, immediately. What may be lost is put into the agenda: a domain that is `pending` now, and one
-    /// that was verified, because its webhook may come after that of `pending`.
+    /// Sends an alert for a domain that has lost its verification, immediately. A domain that may lose it is put into
+    /// the agenda: one that is `pending` now, and one that was verified, because its webhook may arrive after that of
+    /// `pending`.
     pub(super) async fn changed(&self, parsed: &ParsedEvent<'_>, event: &Event<'_>) -> Result<(), CallError> {
         let received = &parsed.row.received;
         let at = received.happened_at(event);
@@ -51,13 +52,13 @@ impl Domains<'_> {
         self.alerts.alert_for_event(parsed.row, alert).await
     }
 
-    /// Checks the domain of an agenda entry, which was `pending` or verified: whether it has been `pending` for too long by now.
+    /// Checks the domain of an agenda entry: if it has been `pending` for too long, an alert is sent.
     pub(super) async fn recheck(&self, entry: &Entry) -> Result<(), CallError> {
         let mut statuses = self.statuses(&entry.key).await?;
         if let DomainState::Pending { since, newest } = state(&mut statuses)
             && since.at.plus(self.patience) <= self.run.now
         {
-            // Whichever of its statuses is looked at, it is one alert.
+            // One alert, whichever of the statuses is checked.
             let hour = Cohort::of(since.at).start();
             let alert = wording::domain(&entry.key, newest, "pending", since.at, hour);
             let expires_at = self.run.now.plus(days(RETENTION_DAYS));
@@ -70,7 +71,7 @@ impl Domains<'_> {
         self.agenda.delete(entry).await
     }
 
-    /// Returns all statuses of a domain that are stored.
+    /// Returns all stored statuses of a domain.
     async fn statuses(&self, partition: &str) -> Result<Vec<DomainStatus>, CallError> {
         let status = |row: &crate::store::Item| {
             let received_at = UnixMillis(row.get("received_at").and_then(as_number)?);

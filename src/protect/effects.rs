@@ -1,4 +1,4 @@
-//! Effects of one event, besides its counts.
+//! Effects of one event, except its counts.
 
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ impl Effects<'_> {
         }
     }
 
-    /// Returns what the suppression list says of a recipient who complained: it was written before the event came here.
+    /// Returns the suppression of a recipient who complained: it was written before the event reached the stream.
     async fn listed(&self, recipient: &Recipient) -> Result<Listed, CallError> {
         let stored = self.suppressions.find(recipient.as_str()).await?.unwrap_or_default();
         let standing = stored.standing(self.now);
@@ -109,7 +109,7 @@ impl Effects<'_> {
         })
     }
 
-    /// Sends an alert of a recipient who would be suppressed, if the event said who it is.
+    /// Sends an alert if a recipient would be suppressed, but the event does not name one recipient.
     async fn ambiguous(&self, parsed: &ParsedEvent<'_>, event: &Event<'_>, what: Unclear) -> Result<(), CallError> {
         let Protection::Ambiguous(recipients) = &parsed.protection else { return Ok(()) };
         let alert = wording::ambiguous(&about(parsed, event), what, recipients);
@@ -121,7 +121,7 @@ impl Effects<'_> {
         let (row, received) = (parsed.row, &parsed.row.received);
         let reason = shown(event.failed_because().as_deref().unwrap_or("no reason given"));
         let alert = wording::failed(&about(parsed, event), &reason, Cohort::of(received.at).start());
-        // Not in the email's partition: which of the hour's emails it is about is chance.
+        // Not in the email's partition: which email of the hour comes first is random.
         let partition = format!("failed#{reason}");
         self.alerts.send_alert(alert, &partition, &row.owner(), received.expires_at).await?;
         Ok(())

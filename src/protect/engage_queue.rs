@@ -1,4 +1,4 @@
-//! Opens and clicks, on their way to `engage`.
+//! Opens and clicks, sent to the queue of `engage`.
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
@@ -12,7 +12,7 @@ use crate::policy::counting::Counter;
 /// Sends opens and clicks to `engage`.
 pub(super) struct EngageQueue<'a> {
     pub(super) queue: &'a Queue,
-    /// The queue's: after a call that fails there is no other in this run.
+    /// The queue's breaker: after a failed call, no other call is made in this run.
     pub(super) breaker: Breaker,
     pub(super) run: Run<'a>,
 }

@@ -1,4 +1,4 @@
-//! A record of the stream, read as the row that it is.
+//! A record of the stream, parsed as a row.
 
 use crate::aws::stream::Record;
 use crate::policy::counting::Received;
@@ -8,10 +8,11 @@ use crate::store::row::{self, RowKind};
 use crate::store::{Item, as_number, string};
 use crate::time::{UnixMillis, days};
 
-/// Time for which the record of an event is kept that does not say it itself, in days.
+/// Retention of the record of an event without an expiry of its own, in days.
 const RETENTION_DAYS: u32 = 90;
 
-/// Beginnings of the sort keys of the events that are handed over, as the filters of the stream's mappings have it in `template.yaml`.
+/// Prefixes of the sort keys of the events that `protect` receives, as in the filters of the event source mappings in
+/// `template.yaml`.
 const HANDED_OVER: [&str; 13] = [
     "email.complained#",
     "email.bounced#",
@@ -28,7 +29,8 @@ const HANDED_OVER: [&str; 13] = [
     "suppression.",
 ];
 
-/// Returns true if a row of the events table is handed over: events of the types that something follows from, and what can't be read.
+/// Returns true if `protect` receives a row of the events table: events of the types that have effects, and rows in
+/// quarantine.
 pub fn wants(row: &Item) -> bool {
     let event = string(row, "event");
     match string(row, "kind") {
@@ -41,15 +43,15 @@ pub fn wants(row: &Item) -> bool {
 #[derive(Clone, Debug)]
 pub(super) struct EventRow {
     pub(super) kind: RowKind,
-    /// The sort key: `<type>#<message>`.
+    /// The sort key: `<type>#<webhook>`.
     pub(super) event: String,
     pub(super) received: Received,
     pub(super) body: Vec<u8>,
-    /// The reason why it is in quarantine.
+    /// Reason of the quarantine.
     pub(super) problem: String,
 }
 
-/// The key of a record's row, for one that can't be read too.
+/// The key of a record's row, even if the row cannot be read.
 #[derive(Clone, Debug)]
 pub(super) struct RowKey {
     pub(super) partition: String,
@@ -72,10 +74,10 @@ impl RowKey {
 }
 
 impl EventRow {
-    /// Reads a record.
+    /// Parses a record.
     ///
     /// # Errors
-    /// The reason why it is not the row of an event.
+    /// Returns the reason why it is not the row of an event.
     pub(super) fn read(record: &Record, now: UnixMillis) -> Result<Self, String> {
         let key = RowKey::of(record);
         let kind = match string(&record.row, "kind") {
@@ -83,12 +85,12 @@ impl EventRow {
             kind if kind == RowKind::Quarantine.as_str() => RowKind::Quarantine,
             kind => return Err(format!("its kind is {kind:?}, not event")),
         };
-        let (_, message) = key.event.split_once('#').ok_or("its key names no message")?;
+        let (_, message) = key.event.split_once('#').ok_or("its key has no webhook id")?;
         let millis = |name: &str| record.row.get(name).and_then(as_number);
-        let at = UnixMillis(millis("received_at").ok_or("it has no time of receipt")?);
+        let at = UnixMillis(millis("received_at").ok_or("it has no received_at")?);
         let expires_at = millis("expires_at").map(|seconds| UnixMillis(seconds.saturating_mul(1000)));
         let body = match kind {
-            RowKind::Event => row::payload(&record.row).ok_or("it has no payload that can be read")?.into_owned(),
+            RowKind::Event => row::payload(&record.row).ok_or("it has no readable payload")?.into_owned(),
             RowKind::Quarantine => Vec::new(),
         };
         Ok(Self {
@@ -105,7 +107,7 @@ impl EventRow {
         })
     }
 
-    /// Returns who sends the alerts that follow from the event.
+    /// Returns the owner of the alerts that follow from the event.
     pub(super) fn owner(&self) -> ClaimOwner {
         ClaimOwner::Event(self.event.clone())
     }

@@ -1,4 +1,4 @@
-//! Webhooks that lift a suppression: noted, and an alert where they are many.
+//! Webhooks that lift a suppression: recorded, with an alert if there are many.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,24 +16,24 @@ use crate::store::outbox::ClaimOwner;
 use crate::store::suppressions::Suppressions;
 use crate::time::{days, hours};
 
-/// Maximum number of lifts of an hour that are read to count the people: 0.1 MB or so.
+/// Maximum number of lifts of an hour that are read to count the recipients: about 0.1 MB.
 const MAX_LIFTS: usize = 1_000;
 
-/// Time for which the record of an alert is kept, in days.
+/// Retention of an alert's record, in days.
 const RETENTION_DAYS: u32 = 90;
 
-/// Follows the reasons that webhooks lift.
+/// Tracks the reasons that webhooks lift.
 pub(super) struct Lifts<'a> {
     pub(super) suppressions: &'a Suppressions,
     pub(super) agenda: &'a Agenda,
     pub(super) alerts: &'a Alerts<'a>,
-    /// Number of people whom webhooks may lift in an hour without an alert.
+    /// Number of recipients whose suppressions webhooks may lift in an hour without an alert.
     pub(super) lifted_in_an_hour: usize,
     pub(super) run: Run<'a>,
 }
 
 impl Lifts<'_> {
-    /// Notes which reasons a webhook lifted that had been active, by what the list says after the write.
+    /// Records the active reasons that a webhook lifted, by the suppression item after the write.
     pub(super) async fn note(&self, parsed: &ParsedEvent<'_>) -> Result<(), CallError> {
         for lift in lifts(parsed) {
             if self.suppressions.find(lift.recipient.as_str()).await?.is_some_and(|stored| lift.holds(&stored)) {
@@ -43,7 +43,8 @@ impl Lifts<'_> {
         Ok(())
     }
 
-    /// Sends an alert of each hour of a batch in which webhooks lifted more than a few. After all are noted, so that it says how many.
+    /// Sends an alert for each hour of a batch in which webhooks lifted more than the limit. Called after all are
+    /// recorded, so that the number is complete.
     pub(super) async fn alert(&self, batch: &[BatchRecord<'_>]) {
         let mut by_hour: BTreeMap<Cohort, Vec<&BatchRecord<'_>>> = BTreeMap::new();
         for (record, event) in pending(batch).filter(|(_, event)| lifts(event).next().is_some()) {
@@ -74,7 +75,7 @@ impl Lifts<'_> {
     }
 }
 
-/// Returns the reasons that a webhook lifts, whether or not they were active.
+/// Returns the reasons that a webhook lifts, active or not.
 fn lifts<'a>(parsed: &'a ParsedEvent<'_>) -> impl Iterator<Item = Lift> + 'a {
     let changes = match &parsed.protection {
         Protection::Changes(changes) => Some(changes),

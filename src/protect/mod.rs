@@ -1,21 +1,22 @@
-//! `protect`: what follows from stored events, and what is due.
+//! `protect`: the effects of stored events, and scheduled tasks.
 //!
-//! It is fed from the events table's stream, at least once, from any record on, in any batches; and by a schedule, `tick`. So
-//! everything here may be done again: counts remember what they have counted, facts and suppressions are merged, a brake is computed
-//! from what is there, an alert has a key and a record of being published. Order doesn't matter either.
+//! Input: the events table's stream, delivered at least once, from any record on, in any batches; and a schedule, the
+//! tick. So every step can be repeated: counters have dedup records, facts and suppressions are merged, a brake is
+//! computed from the stored counters, and an alert has a key and a record of its publication. The order does not matter
+//! either.
 //!
 //! ```text
-//!   records ─▶ read ─▶ count, by campaign ─▶ compute its brake ─▶ what follows from each event ─▶ opens and clicks to the queue
+//!   records ─▶ read ─▶ count, by campaign ─▶ compute its brake ─▶ the effects of each event ─▶ opens and clicks to the queue
 //!               │                                                   (alerts, facts, agenda)
-//!               └─ can never be handled: recorded, an alert, and passed
+//!               └─ can never be processed: recorded, alerted, and skipped
 //!   tick    ─▶ brakes that are not open ─▶ delayed emails ─▶ domains ─▶ digests ─▶ alerts left over
 //! ```
 //!
-//! What may pass is reported, so that Lambda delivers it again; and with it everything after it.
+//! Transient errors are reported, so that Lambda delivers the record again, and everything after it.
 //!
-//! Each step is a type that holds only what it needs: `Counting`, `Effects`, `EngageQueue`, `Poison` and `Tick`, on top of `Brakes`,
-//! `SoftBounceTracker`, `Delays`, `Domains`, `Lifts` and `Alerts`. [`Protector`] alone knows everything, and makes them for each run. What
-//! they do is one list of [`Activity`], from which the metrics are read.
+//! Each step is a type that holds only what it needs: `Counting`, `Effects`, `EngageQueue`, `Poison` and `Tick`, built
+//! on `Brakes`, `SoftBounceTracker`, `Delays`, `Domains`, `Lifts` and `Alerts`. [`Protector`] holds everything, and
+//! builds them for each run. Their actions form one list of [`Activity`], from which the metrics are computed.
 
 mod alerts;
 mod batch;
@@ -64,16 +65,16 @@ use crate::store::text;
 use crate::store::timeline::Timeline;
 use crate::time::{UnixMillis, time_to_work};
 
-/// Maximum time of one invocation. The template gives the function a minute.
+/// Time budget of one invocation. The template sets a timeout of a minute.
 const BUDGET: Duration = Duration::from_secs(55);
 
-/// Rest of the function's own time that is left for the answer.
+/// Time of the invocation that is reserved for the response.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(2);
 
-/// Time for which a claim of an alert holds. The function that made it has ended by then: it runs for a minute at most.
+/// Lease of a claim of an alert. Its owner has ended by then: the function runs for a minute at most.
 const LEASE: Duration = Duration::from_secs(180);
 
-/// The use case, with all that it needs.
+/// The use case, with everything that it needs.
 #[derive(Clone, Debug)]
 pub struct Protector {
     dynamodb: aws_sdk_dynamodb::Client,
@@ -97,28 +98,28 @@ struct Stores {
 /// Result of a tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TickReport {
-    /// Number of agenda entries that it looked at.
+    /// Number of agenda entries that were processed.
     pub looked_at: usize,
     /// Errors. The next tick tries again.
     pub troubles: Vec<CallError>,
 }
 
 impl Protector {
-    /// A protector that works with these.
+    /// Creates a protector from these parts.
     pub fn new(dynamodb: aws_sdk_dynamodb::Client, topic: Topic, queue: Queue, config: ProtectConfig) -> Self {
         Self { dynamodb, topic, queue, config, metrics: Metrics::off() }
     }
 
-    /// The same, with its metrics written there.
+    /// Sets the destination of the metrics.
     #[must_use]
     pub fn with_metrics(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
     }
 
-    /// Makes a protector of the environment variables, which `variable` looks up.
+    /// Creates a protector from the environment variables, which `variable` looks up.
     ///
     /// # Errors
-    /// A variable is missing or makes no sense.
+    /// A variable is missing or invalid.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
         let config = ProtectConfig::read(&variable)?;
         let aws = AwsEnvironment::read(&variable)?;
@@ -127,8 +128,8 @@ impl Protector {
         Ok(Self::new(aws.dynamodb(), topic, queue, config).with_metrics(Metrics::from_environment(&variable)))
     }
 
-    /// Opens the connection to DynamoDB, so that the first complaint finds it open. It reads an item that is never there; the
-    /// answer is ignored.
+    /// Opens the connection to DynamoDB, so that the first complaint does not wait for it. It reads an item that never
+    /// exists, and ignores the response.
     pub async fn warm_up(&self) {
         let get = self.dynamodb.get_item().table_name(&self.config.campaigns_table);
         let _ = get.key("campaign", text("warm-up")).key("cohort", text("warm-up")).send().await;
@@ -137,28 +138,34 @@ impl Protector {
     /// Handles one invocation: a stream batch, or a tick.
     ///
     /// # Errors
-    /// The event is neither; or a tick could not do everything, which the next one tries again.
+    /// The event is neither; or a tick could not finish, and the next one tries again.
     pub async fn handle(&self, invocation: LambdaEvent<Value>) -> Result<Value, Error> {
         let now = UnixMillis::now();
         let deadline = Instant::now() + time_to_work(invocation.context.deadline, now, TIME_TO_ANSWER, BUDGET);
-        match Invocation::read(invocation.payload).inspect_err(|error| tracing::error!(%error, "not handled"))? {
+        match Invocation::read(invocation.payload)
+            .inspect_err(|error| tracing::error!(%error, "the invocation event was rejected"))?
+        {
             Invocation::Records(records) => Ok(serde_json::to_value(self.records(&records, now, deadline).await)?),
             Invocation::Tick => {
                 let report = self.tick(now, deadline).await;
                 match report.troubles.first() {
                     None => Ok(json!({ "looked_at": report.looked_at })),
-                    Some(first) => Err(format!("{} left over; the first: {first}", report.troubles.len()).into()),
+                    Some(first) => Err(format!(
+                        "{} tasks were not finished, and the next tick tries again; the first error: {first}",
+                        report.troubles.len()
+                    )
+                    .into()),
                 }
             }
         }
     }
 
-    /// Handles a batch of records at the moment `now`; it must be over by `deadline`. Answers what has to be delivered again.
+    /// Handles a batch of records at `now`, until `deadline`. Returns the records that Lambda must deliver again.
     pub async fn records(&self, records: &[Record], now: UnixMillis, deadline: Instant) -> BatchAnswer {
         self.records_with_activities(records, now, deadline).await.0
     }
 
-    /// Does the same as [`records`](Self::records), and also returns the list of what was done, in its order.
+    /// Handles a batch as [`records`](Self::records), and also returns the list of activities, in order.
     pub async fn records_with_activities(
         &self,
         records: &[Record],
@@ -167,7 +174,7 @@ impl Protector {
     ) -> (BatchAnswer, Vec<Activity>) {
         let started = Instant::now();
         let did = Did::default();
-        // Boxed, here and below: the compiler follows a future into every one that it awaits, and gives up at a depth.
+        // Boxed, here and below: the compiler nests each future in the one that awaits it, and its depth is limited.
         let answer = Box::pin(self.batch(records, Run { now, deadline, did: &did })).await;
         let activities = did.into_activities();
         self.metrics.write(now, &metrics(&activities));
@@ -176,7 +183,7 @@ impl Protector {
         (answer, activities)
     }
 
-    /// Processes what is due at `now`; it must be over by `deadline`.
+    /// Processes the tasks that are due at `now`, until `deadline`.
     pub async fn tick(&self, now: UnixMillis, deadline: Instant) -> TickReport {
         let did = Did::default();
         let run = Run { now, deadline, did: &did };

@@ -22,13 +22,21 @@ pub(super) struct Poison<'a> {
 }
 
 impl Poison<'_> {
-    /// Records an event that can never be processed, and sends an alert of it, so that it does not hold up those after it.
+    /// Records an event that can never be processed, and sends an alert, so that it does not block later events.
     pub(super) async fn record(&self, record: &Record, problem: &str) -> Result<(), CallError> {
-        tracing::error!(problem, sequence_number = record.sequence_number, "an event can't be handled");
+        tracing::error!(
+            problem,
+            sequence_number = record.sequence_number,
+            "an event can't be processed; it is recorded as poison"
+        );
         match self.record_and_alert(record, problem).await {
-            // Not even the record of it can be written. The log has it.
+            // Not even this record can be written. The log has the details.
             Err(CallError::Permanent(problem)) => {
-                tracing::error!(problem, sequence_number = record.sequence_number, "nor can that be recorded");
+                tracing::error!(
+                    problem,
+                    sequence_number = record.sequence_number,
+                    "the poison event can't be recorded either"
+                );
                 Ok(())
             }
             result => result,

@@ -1,4 +1,4 @@
-//! One run: its moment, its deadline, and the list of what it did.
+//! One run: its time, its deadline, and the list of its activities.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,35 +15,36 @@ use crate::time::UnixMillis;
 /// One run: a batch of records, or a tick.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run<'a> {
-    /// The moment of the run. Everything in it happens at this moment.
+    /// The time at which everything in the run happens.
     pub(super) now: UnixMillis,
-    /// The moment by which the run must be over.
+    /// Time by which the run must be finished.
     pub(super) deadline: Instant,
     pub(super) did: &'a Did,
 }
 
-/// The list of what a run did, in the order in which it was done.
+/// The activities of a run, in order.
 #[derive(Debug, Default)]
 pub(super) struct Did(Mutex<Vec<Activity>>);
 
-/// Something that a run did, when a call for it has succeeded; or found out. A repeat of what was done in an earlier run is not in the list,
-/// but for [`AlertPublished`](Self::AlertPublished) and [`SentToEngage`](Self::SentToEngage), which may be done twice.
+/// An activity of a run: a call that succeeded, or a result that was computed. Work that an earlier run already did is
+/// not listed, except [`AlertPublished`](Self::AlertPublished) and [`SentToEngage`](Self::SentToEngage), which may
+/// happen twice.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Activity {
     /// Records of the stream were read.
     RecordsRead {
-        /// Time since `receive` got the oldest of them.
+        /// Time since `receive` received the oldest of them.
         lag_seconds: f64,
     },
-    /// Events were added to a number of a cohort.
+    /// Events were added to a counter of a cohort.
     Counted {
         /// The campaign.
         campaign: Campaign,
         /// The cohort.
         cohort: Cohort,
-        /// The number that was added to.
+        /// The counter.
         counter: Counter,
-        /// Number of events. It is negative where an event was moved to an earlier cohort.
+        /// Number of events. Negative if an event was moved to an earlier cohort.
         number: i64,
     },
     /// A campaign's brake was computed.
@@ -51,7 +52,7 @@ pub enum Activity {
         /// Complaints as a percentage of delivered emails. 0 if the campaign is too small for a rate.
         complaint_percent: f64,
     },
-    /// A campaign's brake was written: a status, volume, reason or warning that it did not have before.
+    /// A campaign's brake was written with a new status, volume, reason or warning.
     BrakeSet {
         /// The campaign.
         campaign: Campaign,
@@ -67,13 +68,13 @@ pub enum Activity {
         /// True if a reason became active.
         is_new: bool,
     },
-    /// SNS took an alert.
+    /// SNS accepted an alert.
     AlertPublished {
         /// The alert's id: the same for each repeat.
         id: String,
         /// The alert's kind.
         kind: alert::Kind,
-        /// The title, as the subject of the email has it.
+        /// The title: the subject of the email.
         title: String,
     },
     /// An alert was grouped into a digest.

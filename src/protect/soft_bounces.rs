@@ -1,4 +1,4 @@
-//! Soft bounces, and the deliveries that take them back.
+//! Soft bounces, and the deliveries that cancel them.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::store::timeline::Timeline;
 use crate::store::{as_number, row};
 use crate::time::UnixMillis;
 
-/// Follows the soft bounces of recipients.
+/// Tracks the soft bounces of recipients.
 pub(super) struct SoftBounceTracker<'a> {
     pub(super) table: &'a SoftBounceTable,
     pub(super) timeline: &'a Timeline,
@@ -26,11 +26,12 @@ pub(super) struct SoftBounceTracker<'a> {
 }
 
 impl SoftBounceTracker<'_> {
-    /// Remembers a soft bounce of each recipient that it is about, unless the email was delivered; and suppresses them, if that follows.
+    /// Records a soft bounce of each recipient, unless the email was delivered. Suppresses the recipient if the policy
+    /// says so.
     pub(super) async fn bounced(&self, parsed: &ParsedEvent<'_>, event: &Event<'_>) -> Result<(), CallError> {
         let received = &parsed.row.received;
         let (email_id, at) = (&received.partition, received.happened_at(event));
-        // Where protect is late, deliveries that came after it may have been passed already.
+        // If protect is late, it may have skipped later deliveries already.
         let is_late = received.at.plus(EARLIER) < self.run.now;
         let since = if is_late { self.run.now } else { received.at };
         for recipient in soft_bounced(event) {
@@ -42,7 +43,7 @@ impl SoftBounceTracker<'_> {
             };
             let followed = self.change(&recipient, |known| bounced(known, &deliveries)).await?;
             if followed == Followed::Suppressed {
-                // Of an email that was delivered in between, nobody knew yet that it had bounced.
+                // If the email was delivered meanwhile, its bounce was not known yet.
                 deliveries = self.deliveries(email_id, &recipient).await?;
                 self.change(&recipient, |known| bounced(known, &deliveries)).await?;
             }
@@ -63,7 +64,7 @@ impl SoftBounceTracker<'_> {
         Ok(followed)
     }
 
-    /// Returns when an email was delivered to a recipient, as far as its stored webhooks say.
+    /// Returns the times at which an email was delivered to a recipient, by its stored webhooks.
     async fn deliveries(&self, email_id: &str, recipient: &Recipient) -> Result<Vec<UnixMillis>, CallError> {
         let rows = self.timeline.of_type(email_id, EventType::EmailDelivered).await?;
         let delivery = |row: &crate::store::Item| {
@@ -76,7 +77,7 @@ impl SoftBounceTracker<'_> {
         Ok(rows.iter().filter_map(delivery).collect())
     }
 
-    /// Takes back soft bounces of those to whom emails of the batch were delivered. Who of them has any is looked up for all together.
+    /// Cancels soft bounces of the recipients to whom emails of the batch were delivered. All are looked up together.
     pub(super) async fn delivered(&self, batch: &[BatchRecord<'_>]) {
         let deliveries: Vec<Delivered<'_, '_>> = pending(batch).filter_map(Delivered::of).collect();
         let all: BTreeSet<&Recipient> = deliveries.iter().flat_map(|delivered| &delivered.to).collect();
@@ -89,9 +90,9 @@ impl SoftBounceTracker<'_> {
         }
     }
 
-    /// Returns those of some recipients who have soft bounces.
+    /// Returns the recipients that have soft bounces.
     async fn with_bounces(&self, recipients: Vec<&Recipient>) -> Result<BTreeSet<Recipient>, CallError> {
-        // Boxed: the compiler can't tell that a stream of unboxed ones may move to another thread.
+        // Boxed: the compiler cannot prove that a stream of unboxed futures is `Send`.
         let looks: Vec<BoxFuture<'_, _>> =
             recipients.chunks(BATCH).map(|some| self.table.among(some).boxed()).collect();
         let looks: Vec<Result<Vec<Recipient>, CallError>> =
@@ -129,7 +130,8 @@ impl<'b, 'a> Delivered<'b, 'a> {
     }
 }
 
-/// Returns the recipients of a delivery. Today's Resend names one; of several, as older bodies name them, each may have got it.
+/// Returns the recipients of a delivery. Resend names one today; older bodies name several, and each may have received
+/// the email.
 fn delivered_to(event: &Event<'_>) -> Vec<Recipient> {
     event.addressees().all()
 }

@@ -1,4 +1,4 @@
-//! Tick: what is due, whether or not anything happens.
+//! The tick: tasks that are due, independent of events.
 
 use tokio::time::Instant;
 
@@ -17,19 +17,19 @@ use crate::store::agenda::{Agenda, Entry, Kind};
 use crate::store::outbox::ClaimOwner;
 use crate::time::{days, hours};
 
-/// Maximum number of entries of a kind that one tick looks at. The next one goes on.
+/// Maximum number of entries of a kind that one tick processes. The next tick continues.
 const MAX_ENTRIES: usize = 2_000;
 
-/// Time for which a digest that was sent stays, so that nothing is grouped into it any more.
+/// Time for which a sent digest is kept, in hours, so that no alert is added to it.
 const CLOSED_HOURS: u32 = 3;
 
-/// Time for which the record of a digest is kept, in days.
+/// Retention of the record of a digest, in days.
 const RETENTION_DAYS: u32 = 90;
 
-/// The kinds that a tick processes, in this order. What needs nobody but DynamoDB comes first, and what needs SNS alone comes last.
+/// The kinds that a tick processes, in this order: first those that need only DynamoDB, last those that need only SNS.
 const KINDS: [Kind; 5] = [Kind::Brake, Kind::Delay, Kind::Domain, Kind::Digest, Kind::Publish];
 
-/// Processes what is due.
+/// Processes the tasks that are due.
 pub(super) struct Tick<'a> {
     pub(super) agenda: &'a Agenda,
     pub(super) alerts: &'a Alerts<'a>,
@@ -51,16 +51,16 @@ impl Tick<'_> {
         report
     }
 
-    /// Processes what is due of one kind, until its share of the time is over.
+    /// Processes the due entries of one kind, until its share of the time is over.
     async fn process_kind(&self, kind: Kind, until: Instant, report: &mut TickReport) -> Result<(), CallError> {
         let mut entries = self.agenda.due(kind, self.run.now, MAX_ENTRIES).await?;
-        // Where the time is not enough for all, or one of them always fails, others must come first the next time.
+        // If the time is short, or one entry always fails, other entries come first the next time.
         fastrand::shuffle(&mut entries);
         let number = entries.len();
         for (done, entry) in entries.into_iter().enumerate() {
             if Instant::now() >= until {
                 let (kind, left) = (kind.as_str(), number - done);
-                return Err(CallError::Transient(format!("{kind}: there was no time for {left} of {number}")));
+                return Err(CallError::Transient(format!("{kind}: there was no time for {left} of {number} tasks")));
             }
             if let (Kind::Publish, Some(why)) = (kind, self.alerts.failure()) {
                 return Err(CallError::Transient(format!(
@@ -76,7 +76,7 @@ impl Tick<'_> {
                 Kind::Digest => self.send_digest(&entry).await,
                 Kind::Delay => self.delays.recheck(&entry).await,
                 Kind::Domain => self.domains.recheck(&entry).await,
-                // Nothing is due of these.
+                // These are never due.
                 Kind::Lift | Kind::Push => Ok(()),
             };
             report.troubles.extend(done.err());
@@ -98,7 +98,7 @@ impl Tick<'_> {
         if entry.item.contains_key("sent") {
             return if is_old { self.agenda.delete(entry).await } else { Ok(()) };
         }
-        // Closed first: what is folded after this finds it closed and takes the next.
+        // Closed first: later alerts find it closed and use the next digest.
         let Some(closed) = self.agenda.close(entry).await? else { return Ok(()) };
         let campaign = Campaign::new(closed.text("campaign"));
         let brake = match &campaign {
@@ -118,7 +118,7 @@ impl Tick<'_> {
     }
 }
 
-/// Returns until when one kind may take, so that each of those left has as much time as it at least.
+/// Returns the deadline of one kind, so that each remaining kind has at least the same time.
 fn share(now: Instant, deadline: Instant, kinds_left: usize) -> Instant {
     let parts = u32::try_from(kinds_left.max(1)).unwrap_or(u32::MAX);
     now + deadline.saturating_duration_since(now) / parts

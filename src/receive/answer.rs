@@ -1,4 +1,4 @@
-//! What a webhook is answered.
+//! The response to a webhook.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ use crate::resend::signature::{MessageId, SignatureError};
 use crate::store::row::MAX_BODY_BYTES;
 use crate::store::write::WriteError;
 
-/// What became of a webhook that was accepted.
+/// Status of a webhook that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum Outcome {
     /// Stored now.
     #[strum(serialize = "handled")]
     Handled,
-    /// The same message was stored before.
+    /// The same webhook was stored before.
     #[strum(serialize = "duplicate")]
     Duplicate,
     /// Stored now, of a type that this version does not know.
@@ -34,32 +34,32 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The word in the answer and in the logs.
+    /// The word in the response and in the logs.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// Why a webhook was not accepted.
+/// Reason why a webhook was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// Not a POST.
+    /// The method is not POST.
     #[error("send a POST; this is a webhook endpoint")]
     NotPost,
     /// The body is too large.
     #[error("the body is over {MAX_BODY_BYTES} bytes")]
     TooLarge,
-    /// The request itself is broken.
+    /// The request is malformed.
     #[error(transparent)]
     Body(#[from] BodyNotBase64),
-    /// The signature does not hold.
+    /// The signature is invalid or stale.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// There is no signing secret to verify with yet.
+    /// No signing secret is stored yet.
     #[error("the signing secret is not set yet; put RESEND_WEBHOOK_SECRET into the stack's webhook secret")]
     NoSecret,
-    /// It could not be stored. The details are for the log, not for whoever asks.
-    #[error("could not be stored for now; send it again")]
+    /// The webhook could not be stored. The details are logged, but not sent to the caller.
+    #[error("the webhook could not be stored now; send it again")]
     NotStored(#[from] WriteError),
 }
 
@@ -80,7 +80,7 @@ impl From<Refusal> for Response<Body> {
     }
 }
 
-/// A JSON response. A body that can't be serialised, which none of ours is, becomes an empty one.
+/// Creates a JSON response. If the body cannot be serialized, which never happens here, the response is empty.
 fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     let mut response = Response::new(Body::Text(serde_json::to_string(body).unwrap_or_default()));
     *response.status_mut() = status;
@@ -88,7 +88,7 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     response
 }
 
-/// A webhook that was stored: the answer, and what is told of it.
+/// A webhook that was stored: the response, and the data for log and metrics.
 #[derive(Clone, Debug)]
 pub(super) struct Accepted {
     pub(super) message: MessageId,
@@ -96,23 +96,23 @@ pub(super) struct Accepted {
     pub(super) stored: Stored,
 }
 
-/// What storing came to.
+/// Result of storing a webhook.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) outcome: Outcome,
-    /// Why it suppressed somebody: a reason for each recipient.
+    /// The reasons for which recipients were suppressed, one for each recipient.
     pub(super) suppressed: Vec<Reason>,
 }
 
 impl Stored {
-    /// It is stored now, with these changes.
+    /// Result for a webhook that this request stored, with these changes.
     pub(super) fn now(outcome: Outcome, changes: &BTreeMap<Recipient, Vec<Change>>) -> Self {
         let suppresses = |change: &&Change| matches!(change.effect, Effect::Suppress(_));
         let suppressed = changes.values().flatten().filter(suppresses).map(|change| change.reason).collect();
         Self { outcome, suppressed }
     }
 
-    /// The same message was stored before.
+    /// Result for a webhook that had been stored before.
     pub(super) fn before() -> Self {
         Self { outcome: Outcome::Duplicate, suppressed: Vec::new() }
     }

@@ -1,7 +1,7 @@
-//! `receive`: one webhook, from the HTTP request to the stored row and the answer.
+//! `receive`: one webhook, from the HTTP request to the stored row and the response.
 //!
-//! A 200 means stored. Everything that follows from an event, beyond the suppression written with it, follows from the
-//! events table's stream, so the answer waits for none of it.
+//! A 200 means stored. The other effects of an event, except the suppression written with it, follow from the events
+//! table's stream. So the response does not wait for them.
 
 mod answer;
 pub mod secret;
@@ -34,13 +34,13 @@ use crate::store::row::{MAX_BODY_BYTES, Row, Stamp};
 use crate::store::write::{MAX_RECIPIENTS, WriteError, Writer, Written};
 use crate::time::{UnixMillis, time_to_work};
 
-/// How long storing may take. Resend waits 15 s for the answer.
+/// Time limit for storing a webhook. Resend waits 15 s for the response.
 pub const WRITE_BUDGET: Duration = Duration::from_secs(8);
 
-/// What is left of the function's own time for the answer, after storing.
+/// Time of the invocation that is reserved for the response.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(500);
 
-/// A verified message, and how much time there is for it.
+/// A verified webhook, with its time limit.
 struct Delivery<'a> {
     message: &'a MessageId,
     body: &'a [u8],
@@ -48,36 +48,36 @@ struct Delivery<'a> {
     deadline: Instant,
 }
 
-/// The use case, with all that it needs.
+/// The use case, with everything that it needs.
 #[derive(Debug)]
 pub struct Receiver {
     secrets: Secret<SigningSecrets>,
     writer: Writer,
     retention_days: u32,
     metrics: Metrics,
-    /// Whether this sandbox has not handled anything yet.
+    /// True until this execution environment has handled its first request.
     cold: AtomicBool,
     refusals: Mutex<Refusals>,
 }
 
 impl Receiver {
-    /// A receiver that verifies with `secrets` and stores with `writer`, for `retention_days`.
+    /// Creates a receiver that verifies with `secrets` and stores with `writer`. Rows are kept for `retention_days`.
     pub fn new(secrets: Secret<SigningSecrets>, writer: Writer, retention_days: u32) -> Self {
         let (cold, refusals) = (AtomicBool::new(true), Mutex::default());
         Self { secrets, writer, retention_days, metrics: Metrics::off(), cold, refusals }
     }
 
-    /// The same, with its metrics written there.
+    /// Sets the destination of the metrics.
     #[must_use]
     pub fn with_metrics(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
     }
 
-    /// Makes a receiver of the environment variables, which `variable` looks up: builds the clients, reads the secret and opens
-    /// the connections, side by side, so that all of it is done before the first webhook comes.
+    /// Creates a receiver from the environment variables, which `variable` looks up. Builds the clients, reads the
+    /// secret and opens the connections in parallel, so that the first webhook waits for none of this.
     ///
     /// # Errors
-    /// A variable is missing or makes no sense.
+    /// A variable is missing or invalid.
     pub async fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
         let config = ReceiveConfig::read(&variable)?;
         let aws = AwsEnvironment::read(&variable)?;
@@ -93,17 +93,18 @@ impl Receiver {
         Ok(Self::new(secrets, writer, config.retention_days).with_metrics(metrics))
     }
 
-    /// Handles one invocation. Never an error: that would be a function error, and an expected failure is a response.
+    /// Handles one invocation. Always returns a response: an error would be a function error, and an expected failure
+    /// is a response.
     ///
     /// # Errors
-    /// None.
+    /// Never.
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Infallible> {
         let now = UnixMillis::now();
         let budget = time_to_work(edge::deadline(&request), now, TIME_TO_ANSWER, WRITE_BUDGET);
         Ok(self.receive(&request, now, Instant::now() + budget).await)
     }
 
-    /// Receives one webhook at the moment `now`; storing must be over by `deadline`.
+    /// Receives one webhook at `now`. Storing must be finished by `deadline`.
     pub async fn receive(&self, request: &Request, now: UnixMillis, deadline: Instant) -> Response<Body> {
         let started = Instant::now();
         let cold = self.cold.swap(false, Ordering::Relaxed);
@@ -137,7 +138,7 @@ impl Receiver {
         Ok(Accepted { message, event_type, stored })
     }
 
-    /// The id of a message whose signature holds.
+    /// Returns the id of a webhook whose signature is valid.
     async fn verified(&self, headers: &HeaderMap, body: &[u8], now: UnixMillis) -> Result<MessageId, Refusal> {
         let claim = Claim::from_headers(|name| edge::header(headers, name))?;
         let now = now.seconds();
@@ -147,7 +148,7 @@ impl Receiver {
             None => Err(Refusal::NoSecret),
         };
         let message = match verdict {
-            // The secret may have been rotated, or set at last. An old message proves nothing, so it costs no call.
+            // The secret may have been rotated, or just set. A stale webhook proves nothing, so it costs no call.
             Err(Refusal::Signature(SignatureError::WrongSignature) | Refusal::NoSecret)
                 if claim.claims_to_be_fresh(now) =>
             {
@@ -167,12 +168,12 @@ impl Receiver {
             Protection::Nothing | Protection::Ambiguous(_) => BTreeMap::new(),
         };
         if changes.len() > MAX_RECIPIENTS {
-            let problem = format!("it suppresses {} recipients; one write holds {MAX_RECIPIENTS}", changes.len());
+            let problem = format!("it suppresses {} recipients; one write can store {MAX_RECIPIENTS}", changes.len());
             return self.quarantine(delivery, &problem, BTreeMap::new()).await;
         }
         let row = match Row::event(event, delivery.message, delivery.body, self.stamp(delivery)) {
             Ok(row) => row,
-            // What it says of an address counts, even if it cannot be stored as an event.
+            // Its suppressions count even if it cannot be stored as an event.
             Err(unstorable) => return self.quarantine(delivery, &unstorable.to_string(), changes).await,
         };
         match self.writer.write(&row, &changes, delivery.deadline).await {
@@ -184,7 +185,7 @@ impl Receiver {
         }
     }
 
-    /// Stores a message raw that can never be stored as an event, so that nothing is retried for a day in vain.
+    /// Stores a webhook raw that can never be stored as an event, so that Resend does not retry it for a day.
     async fn quarantine(
         &self,
         delivery: &Delivery<'_>,

@@ -1,4 +1,4 @@
-//! The signing secret that Secrets Manager holds, and how a rotation is noticed without a deploy.
+//! The signing secret in Secrets Manager, and the detection of a rotation without a deployment.
 
 use std::time::Duration;
 
@@ -8,21 +8,22 @@ use serde::Deserialize;
 use crate::aws::secret::{Manager, Secret};
 use crate::resend::signature::SigningSecrets;
 
-/// How often, at most, a failed signature makes the secret be read again.
+/// Minimum interval between reads of the secret after failed signatures.
 pub const REREAD_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The same while there is no secret yet: whoever has just put it there is watching.
+/// The interval while there is no secret yet: an operator who has just set it is waiting.
 const FIRST_READ_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The secret's JSON. Fields of others are left alone.
+/// The secret's JSON. Other fields are ignored.
 #[derive(Deserialize)]
 struct SecretJson {
     #[serde(rename = "RESEND_WEBHOOK_SECRET")]
     resend_webhook_secret: String,
 }
 
-/// Reads the secret of an ARN from Secrets Manager; later at most once in `interval`. If that fails now, the reason is logged, and it is
-/// read again when a webhook comes: the stack is there before the webhook at Resend is.
+/// Reads the secret with this ARN from Secrets Manager, later at most once per `interval`. If the first read fails, the
+/// error is logged, and the secret is read again when a webhook arrives. The stack exists before the webhook at Resend
+/// does.
 pub async fn from_manager(client: Client, arn: String, interval: Duration) -> Secret<SigningSecrets> {
     let manager = Manager::new(client, arn, interval, parse).while_absent(FIRST_READ_INTERVAL);
     let secret = Secret::from_manager(manager);

@@ -1,4 +1,4 @@
-//! What the log and the metrics say of a webhook. Nothing personal: an id, a type, an outcome.
+//! Log line and metrics of a webhook. No personal data: an id, a type, a status.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::resend::event::EventType;
 use crate::resend::signature::SignatureError;
 use crate::time::UnixMillis;
 
-/// One in so many ordinary webhooks leaves a log line.
+/// One of this many ordinary webhooks is logged.
 const LOG_SAMPLE: u32 = 100;
 
-/// The longest type that is logged; the longest that is known has 27 characters.
+/// Maximum length of a type that is logged. The longest known type has 27 characters.
 const MAX_LOGGED_TYPE: usize = 64;
 
-/// The refusals of a sandbox. Anybody can bring them about, so they leave a few lines, and one a minute when there are many: the
-/// metrics count them all.
+/// The rejected requests of an execution environment. Anybody can cause them, so only a few are logged, and one a
+/// minute if there are many. The metrics count them all.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     pace: Pace,
@@ -23,7 +23,7 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// One more. Answers how many before it left no line, if it is to leave one.
+    /// Counts one more. If it is to be logged, returns the number of earlier ones without a line.
     pub(super) fn another(&mut self, now: UnixMillis) -> Option<u64> {
         if self.pace.take(now) {
             Some(std::mem::take(&mut self.left_out))
@@ -34,7 +34,8 @@ impl Refusals {
     }
 }
 
-/// One line for what is not ordinary, and for a sample of what is. `refused` is asked about a refusal: whether it leaves a line.
+/// Writes a line for every unusual webhook, and for a sample of the others. `refused` decides if a rejected request is
+/// logged.
 pub(super) fn log(
     result: &Result<Accepted, Refusal>,
     took: Duration,
@@ -62,9 +63,9 @@ pub(super) fn log(
     }
 }
 
-/// What a webhook adds to the metrics.
+/// Adds a webhook to the metrics.
 pub(super) fn measure(result: &Result<Accepted, Refusal>, took: Duration, numbers: &mut Numbers) {
-    // A 0 too: where others are compared with it, no value would be no answer.
+    // A 0 too: metrics that are compared with this one need a value.
     numbers.add(Metric::Accepted, if result.is_ok() { 1.0 } else { 0.0 });
     let accepted = match result {
         Ok(accepted) => accepted,
@@ -88,8 +89,8 @@ pub(super) fn measure(result: &Result<Accepted, Refusal>, took: Duration, number
     }
 }
 
-/// The metric of a refusal. Whoever signs, but wrongly, may be Resend with another secret than ours; whoever does not sign at all
-/// is a scanner.
+/// Metric of a rejected request. A wrong signature may mean that Resend uses another secret; a request without any
+/// signature comes from a scanner.
 const fn of_refusal(refusal: &Refusal) -> Metric {
     match refusal {
         Refusal::Signature(
@@ -108,7 +109,7 @@ const fn of_refusal(refusal: &Refusal) -> Metric {
     }
 }
 
-/// A type as it may stand in a log: Resend's are like `email.sent`; what is not could hold anything.
+/// A type that can be logged safely: Resend's are like `email.sent`, any other text could contain anything.
 fn loggable(event_type: &str) -> &str {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if event_type.len() <= MAX_LOGGED_TYPE && event_type.chars().all(is_plain) { event_type } else { "(odd)" }

@@ -1,14 +1,5 @@
-//! The record of each alert: a row of the outbox, in the partition of what the alert is about: an email, `campaign#<name>`, a domain, a
-//! message.
-//!
-//! | attribute | value |
-//! | --- | --- |
-//! | `event` | `alert#<id>` |
-//! | `kind` | `alert` |
-//! | `folded_into` | the digest that it was grouped into instead of being published |
-//! | `expires_at` | seconds, DynamoDB's TTL |
-//!
-//! The others are those of the [outbox](super::outbox). The owner is the event that caused the alert, or a tick.
+//! The record of each alert: a row of the outbox. Its partition is the subject of the alert: an email,
+//! `campaign#<name>`, a domain, or a webhook.
 
 use std::time::Duration;
 
@@ -21,30 +12,27 @@ use super::{Item, event_key, number, string, text};
 use crate::aws::CallError;
 use crate::time::UnixMillis;
 
-/// A refused alert is not claimed. One that is refused just before a takeover is published once more.
+/// A rejected alert cannot be claimed. An alert that is rejected just before a takeover is published once more.
 const SETTLEMENT: Settlement<()> = Settlement {
     read: |row| has_any(row, &["published_at", "folded_into", "refused"]).then_some(()),
     takeover: "claimed_at = :seen AND attribute_not_exists(published_at) AND attribute_not_exists(folded_into)",
 };
 
-/// An alert's row, to be.
+/// A new row for an alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertRow {
-    /// The partition: what the alert is about.
+    /// The partition: the subject of the alert.
     pub about: String,
     /// The alert's id.
     pub id: String,
-    /// The alert, JSON.
+    /// The alert as JSON.
     pub payload: String,
-    /// When the record may be forgotten.
+    /// Time at which DynamoDB may delete the record.
     pub expires_at: UnixMillis,
 }
 
 impl Outbox {
     /// Claims an alert for `owner`. A claim older than `lease` is taken over.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
     pub async fn claim_alert(
         &self,
         row: &AlertRow,
@@ -60,18 +48,13 @@ impl Outbox {
     }
 
     /// Returns the payload of an alert that was claimed and is not settled.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
     pub async fn pending_alert(&self, about: &str, id: &str) -> Result<Option<String>, CallError> {
         let Some(row) = self.calls.get(&self.table, alert_key(about, id)).await? else { return Ok(None) };
         Ok((SETTLEMENT.read)(&row).is_none().then(|| string(&row, "payload").to_owned()))
     }
 
-    /// Groups a claimed alert into the first of these digests that is not closed, once. Returns true if this call has done it.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Groups a claimed alert into the first of these digests that is not closed. Returns true if this call has grouped
+    /// it.
     pub async fn fold_alert(&self, row: &AlertRow, agenda: &Agenda, digests: &[Entry]) -> Result<bool, CallError> {
         for digest in digests {
             let mut patience = self.calls.patience();
@@ -87,14 +70,15 @@ impl Outbox {
                 let items = vec![update_item(note)?, update_item(agenda.fold(digest))?];
                 match self.calls.transact(items).await {
                     Ok(Ok(())) => return Ok(true),
-                    // Grouped before, by the try whose answer was lost, or by a function that crashed after it; or deleted meanwhile.
+                    // The alert was grouped by a try whose response was lost, or by a function that crashed afterwards;
+                    // or the row was deleted.
                     Ok(Err(refused)) if refused.contains(&0) => return Ok(false),
                     Ok(Err(_)) => break,
                     Err(failure) => patience.with(failure).await?,
                 }
             }
         }
-        Err(CallError::Transient("every digest is closed".to_owned()))
+        Err(CallError::Transient("every digest of this hour is closed; a later delivery tries again".to_owned()))
     }
 }
 

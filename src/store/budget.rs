@@ -1,17 +1,4 @@
-//! What asking Claude has cost today: an item of the agenda table for each day.
-//!
-//! | attribute | value |
-//! | --- | --- |
-//! | `kind`, `due` | `spent`, and the day in UTC: `2026-11-23` |
-//! | `nanos` | billionths of a US dollar: what was paid, and what is reserved |
-//! | `open` | the reservations that are not settled, a set of ids |
-//! | `expires_at` | seconds, DynamoDB's TTL |
-//!
-//! # Why the budget is never passed
-//!
-//! The most that a question can cost is added before it is asked, on the condition that it still fits. When the answer says what it
-//! cost, the rest is given back, on the condition that the reservation is open, and it is closed in the same write. So to
-//! settle twice gives back once, and whoever dies in between has paid the most that it can have been.
+//! Cost of today's Claude requests: one item of the agenda table for each day.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -24,7 +11,7 @@ use crate::aws::CallError;
 use crate::policy::money::NanoUsd;
 use crate::time::{UnixMillis, days};
 
-/// How long a day's sum stays.
+/// Retention of a day's sum, in days.
 const KEPT_DAYS: u32 = 90;
 
 /// A part of the day's budget, held until it is settled.
@@ -36,45 +23,45 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// The most that it may cost.
+    /// Maximum cost of the request.
     pub fn most(&self) -> NanoUsd {
         self.most
     }
 }
 
-/// What became of asking for a part of the budget.
+/// Result of a reservation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reserved {
-    /// It is held.
+    /// The amount is reserved.
     Held(Reservation),
-    /// It doesn't fit now, which says nothing of the next one: others hold a part of the day's budget, and may give some back; or it is
-    /// too large for any day's.
+    /// The amount does not fit now, but the next one may. Other requests hold a part of the day's budget and may give
+    /// some back, or the amount is larger than a whole day's budget.
     Full,
-    /// It doesn't fit into the day's budget any more.
+    /// The day's budget is exhausted.
     Spent,
 }
 
-/// How long it is taken for granted that a day's budget is spent. Not for the rest of the day: the next question may be a shorter one.
+/// Time for which an exhausted budget is not asked again. Not the rest of the day: the next request may cost less.
 const SPENT_FOR: Duration = Duration::from_secs(60);
 
-/// That a day's budget was found spent, so that not each question has to find out for itself, which costs a write.
+/// Remembers that a day's budget was exhausted, so that not every request needs a write to find out.
 #[derive(Debug, Default)]
 pub struct Spent(Mutex<Option<UnixMillis>>);
 
 impl Spent {
-    /// Notes that it was found spent at a moment.
+    /// Records that the budget was exhausted at `now`.
     pub fn note(&self, now: UnixMillis) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
-    /// Whether that still holds: a minute later it is asked again, and on another day at once.
+    /// Returns true if the budget was exhausted less than a minute ago, on the same day.
     pub fn holds(&self, now: UnixMillis) -> bool {
         let found = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         found.is_some_and(|found| found.day() == now.day() && found <= now && now < found.plus(SPENT_FOR))
     }
 }
 
-/// The agenda table, as far as it is about money.
+/// The part of the agenda table that holds the daily cost.
 #[derive(Clone, Debug)]
 pub struct Budget {
     calls: Calls,
@@ -82,15 +69,15 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// The table of this name.
+    /// Creates a handle for the table `table`.
     pub fn new(calls: Calls, table: impl Into<String>) -> Self {
         Self { calls, table: table.into() }
     }
 
-    /// Reserves `most` of what is left of the budget of a day, which begins with `limit`.
+    /// Reserves `most` of the remaining budget of the day, which begins with `limit`.
     ///
     /// # Errors
-    /// DynamoDB can't be asked. What was reserved then stays so.
+    /// The amount may be reserved. It then stays reserved.
     pub async fn reserve(&self, most: NanoUsd, limit: NanoUsd, now: UnixMillis) -> Result<Reserved, CallError> {
         if most > limit {
             return Ok(if limit.0 > 0 { Reserved::Full } else { Reserved::Spent });
@@ -110,7 +97,7 @@ impl Budget {
         };
         match self.calls.update(&self.table, key(&reservation.day), &change).await? {
             Written::Done(_) => Ok(Reserved::Held(reservation)),
-            // Over the budget; or the answer to the first try was lost, and this is the second.
+            // Over the budget; or the response to the first try was lost, and this is the second.
             Written::Refused(day) => {
                 let open = day.as_ref().and_then(|day| day.get("open")).and_then(|open| open.as_ss().ok());
                 Ok(match open {
@@ -122,10 +109,10 @@ impl Budget {
         }
     }
 
-    /// Gives back what a question did not cost. Answers what is spent, or reserved, on its day then.
+    /// Gives back the unused part of a reservation. Returns the day's spent and reserved amount after that.
     ///
     /// # Errors
-    /// DynamoDB can't be asked. What was reserved then stays spent.
+    /// The reservation may stay booked.
     pub async fn settle(&self, reservation: &Reservation, cost: NanoUsd) -> Result<NanoUsd, CallError> {
         let change = Change {
             update: "ADD nanos :difference DELETE #open :ids".to_owned(),
@@ -143,10 +130,7 @@ impl Budget {
         })
     }
 
-    /// What was spent, or is reserved, on the day of a moment.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns the spent and reserved amount of the day that contains `now`.
     pub async fn spent(&self, now: UnixMillis) -> Result<NanoUsd, CallError> {
         let item = self.calls.get(&self.table, key(&now.day())).await?;
         Ok(nanos(item.as_ref()))

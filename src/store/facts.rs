@@ -1,13 +1,4 @@
-//! What is remembered of a recipient for a while: the recipients table.
-//!
-//! | sort key `fact` | says | attributes |
-//! | --- | --- | --- |
-//! | `delayed#<email>` | an email to this recipient was delayed | `moments` |
-//! | `soft` | which emails to this recipient bounced softly: [`soft_bounces`](super::soft_bounces) has it | |
-//! | `followups` | which follow-ups it has had: [`followups`](super::followups) has it | `taken`, `version` |
-//!
-//! `moments` is a set of `<ms>#<message>`: every time that a message tells. All of them, and not only the first or the last: what
-//! follows from a set that only grows never has to be taken back, whatever order the messages come in.
+//! The recipients table: facts about a recipient, kept for a limited time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,18 +12,18 @@ use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
-/// The most delayed emails of a recipient that are looked at.
+/// Maximum number of delayed emails that are read per recipient.
 const AT_MOST: usize = 1_000;
 
-/// What begins the sort key of a delayed email.
+/// Prefix of the sort key of a delayed email.
 const DELAYED: &str = "delayed#";
 
 /// A delayed email of a recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
-    /// The email.
+    /// The email's id.
     pub email_id: String,
-    /// When it was delayed, and which webhook says it.
+    /// The times of the delay, each with the webhook that reports it.
     pub moments: BTreeSet<(UnixMillis, MessageId)>,
 }
 
@@ -55,16 +46,13 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The table of this name.
+    /// Creates a handle for the table `table`.
     pub fn new(calls: Calls, table: impl Into<String>) -> Self {
         Self { calls, table: table.into() }
     }
 
-    /// Remembers that an email was delayed at a moment, and returns all delayed emails that are remembered of the recipient then. Each
-    /// is remembered for `kept` after its newest moment.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Records that an email was delayed, and returns all recorded delayed emails of the recipient. Each is kept for
+    /// `kept` after its newest moment.
     pub async fn remember(
         &self,
         recipient: &Recipient,
@@ -79,7 +67,7 @@ impl Facts {
         ]);
         let moment = AttributeValue::Ss(vec![format!("{}#{}", at.0, message.as_str())]);
         let values = vec![(":moment".to_owned(), moment), (":expires_at".to_owned(), number(at.plus(kept).seconds()))];
-        // The latest moment says how long it stays, whichever comes last.
+        // The latest moment sets the expiry, whatever the order.
         let latest = Change {
             update: "ADD moments :moment SET expires_at = :expires_at".to_owned(),
             condition: Some("attribute_not_exists(expires_at) OR expires_at <= :expires_at"),

@@ -1,4 +1,4 @@
-//! What an unsuccessful call to DynamoDB means for the write it was part of.
+//! Meaning of a failed DynamoDB call for the write that it was part of.
 
 use std::fmt::Debug;
 
@@ -10,25 +10,26 @@ use aws_sdk_dynamodb::types::CancellationReason;
 use super::Item;
 use crate::aws::describe;
 
-/// What an unsuccessful call means.
+/// A failed DynamoDB call.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The event's row is there already. Holds it, if it was asked for.
+    /// The event's row already exists. Contains the row if it was requested.
     RowExists(Option<Item>),
-    /// Suppression items are not as expected: by index into the expected ones, each as it is now (`None`: gone).
+    /// Suppression items have changed. Contains the index of each expected item and the current item (`None` if it is
+    /// gone).
     Overtaken(Vec<(usize, Option<Item>)>),
-    /// Nothing was written, because of a conflict or a throttle. May pass in milliseconds.
+    /// Nothing was written because of a conflict or throttling. A retry may succeed within milliseconds.
     Busy(String),
-    /// No answer, or none that tells: it may have been written or not.
+    /// No response, or an unclear one: the write may be applied or not.
     Unclear(String),
-    /// DynamoDB will never take this write.
+    /// DynamoDB rejects the write as invalid.
     Invalid(String),
-    /// Nothing was written, and trying again soon won't help: no permission, no table.
+    /// Nothing was written, and a retry soon does not help: no permission, or no table.
     Denied(String),
 }
 
 impl Failure {
-    /// Reads the failure of a put of the event's row alone.
+    /// Classifies the error of a put of the event's row alone.
     pub(super) fn of_put<R: Debug>(error: SdkError<PutItemError, R>) -> Self {
         let described = describe(&error);
         match error.as_service_error() {
@@ -38,7 +39,7 @@ impl Failure {
         }
     }
 
-    /// Reads the failure of a transaction whose first item was the event's row, and the others suppression items.
+    /// Classifies the error of a transaction: first the event's row, then suppression items.
     pub(super) fn of_transaction<R: Debug>(error: SdkError<TransactWriteItemsError, R>) -> Self {
         let described = describe(&error);
         match error.as_service_error() {
@@ -80,8 +81,8 @@ impl Failure {
             | "RequestLimitExceeded"
             | "LimitExceededException" => Self::Busy(described),
             code if is_invalid(Some(code)) => Self::Invalid(described),
-            // Our own fault, every one of them, and none of the message's. A clock that is off or credentials that have
-            // run out mend themselves with the next sandbox.
+            // These errors are caused by this deployment, not by the webhook. A wrong clock or expired credentials are
+            // corrected by the next execution environment.
             "AccessDeniedException"
             | "ResourceNotFoundException"
             | "UnrecognizedClientException"

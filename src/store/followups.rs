@@ -1,7 +1,7 @@
 //! The follow-ups of a recipient: one item of the recipients table, `fact` = `followups`.
 //!
-//! `taken` is a set of `<not before, ms>#<decision>#<email>`, `version` the next write's condition. One item for all of them, and not one
-//! for each email, so that every cap is kept by one condition.
+//! `taken` is a set of `<not before, ms>#<decision>#<email>`, `version` is the condition of the next write. One item
+//! holds all of them, not one item per email, so that one condition enforces every cap.
 
 use std::time::Duration;
 
@@ -20,16 +20,16 @@ use crate::time::{UnixMillis, days};
 /// The sort key.
 const FACT: &str = "followups";
 
-/// How long a follow-up is remembered after it was due. An email is decided about for 14 days at most by default, and never for more
-/// than a year; caps look a year back at most.
+/// Retention of a follow-up after its time. Decisions are made for 14 days after an email by default and for a year at
+/// most. Caps cover a year at most.
 const KEPT: Duration = days(366);
 
-/// What is known of a recipient's follow-ups, as last read.
+/// The follow-ups of a recipient, as last read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Followups {
-    /// All that are remembered.
+    /// All follow-ups that are stored.
     pub taken: Vec<Taken>,
-    /// The version seen.
+    /// The version that was read.
     pub seen: SeenVersion,
 }
 
@@ -45,7 +45,7 @@ impl Followups {
         Self { taken: taken.into_iter().flatten().filter_map(read).collect(), seen: SeenVersion::of(Some(item)) }
     }
 
-    /// The same with one more, and without those that are long over.
+    /// Returns the follow-ups with one more, and without the expired ones.
     fn with(&self, more: &Taken) -> Self {
         let mut taken: Vec<Taken> =
             self.taken.iter().filter(|taken| taken.id != more.id && taken.at.plus(KEPT) > more.at).cloned().collect();
@@ -63,19 +63,19 @@ impl Followups {
     }
 }
 
-/// The place of a follow-up among its recipient's, to be taken with the decision.
+/// A slot among the recipient's follow-ups, taken together with the decision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
-    /// Whom it is for.
+    /// The recipient.
     pub recipient: Recipient,
-    /// What was read of the follow-ups before, with its version.
+    /// The follow-ups before, with their version.
     pub before: Followups,
-    /// It.
+    /// The follow-up that takes this slot.
     pub taken: Taken,
 }
 
 impl Place {
-    /// Takes it, unless the recipient's follow-ups have changed since they were read.
+    /// Builds the put that takes the slot, unless the recipient's follow-ups have changed since they were read.
     pub(super) fn put(&self, table: &str) -> PutBuilder {
         let item = self.before.with(&self.taken).to_item(&self.recipient);
         let (item, condition) = self.before.seen.overwrite("recipient", item);
@@ -83,19 +83,16 @@ impl Place {
     }
 }
 
-/// What stands for or against a follow-up to a recipient, of what the recipients table has.
+/// The facts in the recipients table that matter for a follow-up.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
-    /// Their follow-ups.
+    /// The recipient's follow-ups.
     pub followups: Followups,
-    /// Their newest click on an opt-out or preference link.
+    /// The recipient's newest click on an opt-out or preference link.
     pub opt_out_click: Option<OptOutClick>,
 }
 
-/// Reads a recipient's follow-ups and opt-out click, as they are now, in one call.
-///
-/// # Errors
-/// DynamoDB can't be asked.
+/// Reads a recipient's follow-ups and opt-out click in one strongly consistent call.
 pub async fn known(calls: &Calls, table: &str, recipient: &Recipient) -> Result<Known, CallError> {
     // `followups` comes before `opt_out_click`.
     let facts = ("fact", FACT, opt_outs::FACT);
@@ -129,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_one_again_takes_no_second_place_and_what_is_long_over_is_forgotten() {
+    fn a_repeat_takes_no_second_slot_and_expired_ones_are_dropped() {
         let one = Followups::default().with(&taken(1, "a")).with(&taken(1, "a"));
         assert_eq!(one.taken.len(), 1);
         let later = one.with(&taken(2 + 366 * 24 * 60 * 60 * 1000, "b"));

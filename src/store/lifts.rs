@@ -1,7 +1,7 @@
-//! Webhooks that lifted a reason that had been active: entries `lift` of the agenda, for whoever wants to know or undo it.
+//! Webhooks that lifted an active reason: entries `lift` of the agenda, to list or undo them.
 //!
-//! A synchronization of contacts that goes wrong resubscribes everybody within minutes. Each lift is as it must be; that they are so many
-//! is an alert, and [`Lift`] is what is needed to undo them.
+//! A faulty synchronization of contacts resubscribes everybody within minutes. Each lift is valid, but an unusual
+//! number of them causes an alert, and [`Lift`] has the data to undo them.
 
 use super::agenda::{Agenda, Entry, Kind};
 use super::suppressions::Stored;
@@ -26,7 +26,7 @@ pub struct Lift {
 }
 
 impl Lift {
-    /// The agenda's entry of it.
+    /// Builds the agenda's entry.
     pub fn entry(&self) -> Entry {
         let key = format!("{}#{}", self.recipient, self.reason.as_str());
         Entry::new(Kind::Lift, self.received_at, key, &[("message_id", text(self.message.as_str()))])
@@ -42,7 +42,8 @@ impl Lift {
         })
     }
 
-    /// Returns true if this webhook is still what lifted the reason last, the reason had been active, and is not now.
+    /// Returns true if this webhook is still the last one that lifted the reason, and the reason had been active and is
+    /// not active now.
     pub fn holds(&self, stored: &Stored) -> bool {
         let record = stored.suppression.records.get(&self.reason);
         record.is_some_and(|record| {
@@ -53,10 +54,8 @@ impl Lift {
 }
 
 impl Agenda {
-    /// The lifts by webhooks that were received from `since` until before `until`, the oldest first, at most so many.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns at most `at_most` lifts by webhooks that were received from `since` until before `until`, the oldest
+    /// first.
     pub async fn lifts(&self, since: UnixMillis, until: UnixMillis, at_most: usize) -> Result<Vec<Lift>, CallError> {
         let entries = self.between(Kind::Lift, since, until, at_most).await?;
         Ok(entries.iter().filter_map(Lift::from_entry).collect())

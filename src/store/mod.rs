@@ -1,28 +1,28 @@
-//! DynamoDB: what the rows look like, and how each is written so that it is right whatever happens in between.
+//! DynamoDB: the items of each table, and the writes that keep them correct under races and crashes.
 //!
-//! - [`row`]: an event's row, and how it stays within one write unit.
-//! - [`suppressions`]: a suppression item, to and from what policy knows of a recipient.
-//! - [`version`]: the condition of a write over what was read, for every table.
-//! - [`mod@write`]: the one write that makes a webhook durable, with the race and crash cases drawn above it.
-//! - [`counters`]: a campaign's numbers, counted exactly once.
-//! - [`state`]: a campaign's brake, never an older view over a newer.
-//! - [`facts`]: what is remembered of a recipient for a while.
-//! - [`agenda`]: what has to be looked at again, and when.
-//! - [`lifts`]: which webhooks lifted a reason, for whoever wants to undo it.
-//! - [`tables`]: their names and keys.
+//! - [`row`]: an event's row, and how it fits one write unit.
+//! - [`suppressions`]: a suppression item, converted from and to the policy's types.
+//! - [`version`]: optimistic locking, for every table.
+//! - [`mod@write`]: the write that stores a webhook, with the race and crash cases drawn above it.
+//! - [`counters`]: a campaign's counters, counted exactly once.
+//! - [`state`]: a campaign's brake; an older one never replaces a newer one.
+//! - [`facts`]: facts about a recipient, kept for a limited time.
+//! - [`agenda`]: scheduled tasks.
+//! - [`lifts`]: the webhooks that lifted a reason, to list or undo them.
+//! - [`tables`]: names and keys of the tables.
 //! - [`timeline`]: the events of one email.
-//! - [`outbox`]: what is published, each row by the owner of its claim.
+//! - [`outbox`]: rows that are published by the owner of their claim.
 //! - [`alerts`]: the record of each alert.
-//! - [`verdicts`]: who opened or clicked.
-//! - [`decisions`]: what is decided about it, each happening once.
-//! - [`forgotten`]: whoever asked to be forgotten.
-//! - [`soft_bounces`]: which emails to a recipient bounced softly, and what follows for the list.
-//! - [`followups`]: which follow-ups a recipient has had.
-//! - [`opt_outs`]: who clicked an opt-out link lately.
-//! - [`budget`]: what asking Claude has cost today.
-//! - [`calls`]: DynamoDB's calls, tried again while that may help.
-//! - [`mod@operator`]: changes of an operator's, with a note of who made them.
-//! - [`failure`]: what an unsuccessful call means, and `patience`: when to try again.
+//! - [`verdicts`]: the verdict on each open and click.
+//! - [`decisions`]: one decision per occurrence.
+//! - [`forgotten`]: recipients who asked to be forgotten.
+//! - [`soft_bounces`]: the emails to a recipient that bounced softly, and the suppression that follows.
+//! - [`followups`]: the follow-ups of a recipient.
+//! - [`opt_outs`]: recent clicks on opt-out links.
+//! - [`budget`]: the cost of today's Claude requests.
+//! - [`calls`]: DynamoDB calls with retries.
+//! - [`mod@operator`]: an operator's changes, with an audit note.
+//! - [`failure`]: the meaning of a failed call, and `patience`: the time of the next try.
 
 pub mod agenda;
 pub mod alerts;
@@ -53,38 +53,38 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use crate::aws::Item;
 
-/// Only if the events table has a row of this key: what is noted of a row must not bring back one that was deleted.
+/// Condition: the events table has a row with this key. A mark must not recreate a deleted row.
 const THERE: &str = "attribute_exists(email_id)";
 
-/// Only if the events table has no row of this key.
+/// Condition: the events table has no row with this key.
 const NOT_THERE: &str = "attribute_not_exists(email_id)";
 
-/// A text attribute.
+/// Creates a text attribute.
 pub fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-/// The key of an item of the suppressions table: a recipient, or whatever else it is about.
+/// Key of an item of the suppressions table: a recipient, or another name.
 pub fn recipient_key(name: &str) -> Item {
     Item::from([("recipient".to_owned(), text(name))])
 }
 
-/// The key of a row of the events table.
+/// Key of a row of the events table.
 fn event_key(partition: &str, event: &str) -> Item {
     Item::from([("email_id".to_owned(), text(partition)), ("event".to_owned(), text(event))])
 }
 
-/// A number attribute.
+/// Creates a number attribute.
 pub fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// The number in an attribute; `None` if it holds none.
+/// Reads a number attribute. Returns `None` for other values.
 pub fn as_number(value: &AttributeValue) -> Option<i64> {
     value.as_n().ok()?.parse().ok()
 }
 
-/// A text attribute; empty if it is not there.
+/// Returns a text attribute, or an empty text if there is none.
 pub fn string<'a>(item: &'a Item, attribute: &str) -> &'a str {
     item.get(attribute).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
 }

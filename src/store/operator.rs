@@ -1,19 +1,20 @@
-//! Changes of an operator's to the suppressions: each in one transaction with the note of who made it, so that neither is there without
-//! the other. Behind the feature `cli`.
+//! An operator's changes of the suppressions. Each is stored in one transaction with an audit note, so neither exists
+//! without the other.
 //!
-//! # Why nobody comes back who is forgotten meanwhile
+//! # Why a recipient who is forgotten meanwhile does not come back
 //!
-//! Each transaction checks that the recipient was not forgotten; or, where nobody ever was when it was looked, that still nobody was.
-//! `forget` stores the hash before it reads anything, so a change is either there when `forget` reads, and is erased, or is refused.
+//! Each transaction checks that the recipient was not forgotten; or, if no recipient had been forgotten when it was
+//! read, that this is still true. `forget` stores the hash before it reads anything. So a change is either there when
+//! `forget` reads, and is erased, or it is rejected.
 //!
-//! # Why what was done is told
+//! # Why each change is reported correctly
 //!
 //! ```text
-//!   change:  note + item + check ──▶ done, and the answer is lost
-//!            the very same again  ──▶ refused, since the note is there: it was done, by us
+//!   change:  note + item + check ──▶ applied, and the response is lost
+//!            the same again      ──▶ rejected, because the note is there: it was applied, by us
 //! ```
 //!
-//! A try whose outcome is unclear is repeated as it was, before anything is read again: what a read shows then may be our own change.
+//! A try with an unclear outcome is repeated unchanged before anything is read again: a read could show our own change.
 
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
@@ -29,29 +30,29 @@ use crate::aws::CallError;
 use crate::policy::suppression::Change;
 use crate::resend::recipient::Recipient;
 
-/// What is said when others write faster than we do.
-const OVERTAKEN: &str = "others kept changing the same suppression";
+/// Error text when other writers are faster.
+const OVERTAKEN: &str = "other writers kept changing the same suppression";
 
-/// The place in a transaction of the note.
+/// Index of the note in a transaction.
 const NOTE: usize = 0;
 
-/// A change by hand, and what is written with it.
+/// An operator's change, and the items written with it.
 #[derive(Debug)]
 pub struct ByHand<'a> {
-    /// Whom it is about.
+    /// The recipient.
     pub recipient: &'a Recipient,
-    /// The key of those who were forgotten, as last read.
+    /// The key of the forgotten recipients, as last read.
     pub key: Option<&'a ForgottenKey>,
-    /// The events table, and the row that tells of the change there, without the reasons that were changed.
+    /// The events table, and the audit note without the changed reasons.
     pub note: Option<(&'a str, Item)>,
-    /// Another item that is put.
+    /// Another item to put.
     pub also: Option<PutBuilder>,
 }
 
-/// What became of a change by hand, and the recipient's item after it.
+/// Result of an operator's change, with the recipient's item after it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Changed {
-    /// These changes were made, by this call.
+    /// This call made these changes.
     Made(Vec<Change>, Stored),
     /// There was nothing to change.
     Unchanged(Stored),
@@ -59,10 +60,10 @@ pub enum Changed {
     Forgotten(Stored),
 }
 
-/// What became of a transaction.
+/// Result of a transaction.
 enum Settled {
     Done,
-    /// The conditions of these items don't hold. `after_unclear`: an earlier try may have been done.
+    /// The conditions of these items do not hold. `after_unclear`: an earlier try may have been applied.
     Refused {
         items: Vec<usize>,
         after_unclear: bool,
@@ -70,11 +71,11 @@ enum Settled {
 }
 
 impl Suppressions {
-    /// Merges a change of a list into what is known of a recipient, unless they were forgotten. Merging it again changes nothing. `known`:
-    /// the item, if it was read already.
+    /// Merges a change into a recipient's suppression item, unless the recipient was forgotten. Merging it again
+    /// changes nothing. `known`: the item, if it was read already.
     ///
     /// # Errors
-    /// It may not be merged. To merge it again is safe.
+    /// The change may not be merged. Merging it again is safe.
     pub async fn merge(
         &self,
         recipient: &Recipient,
@@ -86,11 +87,11 @@ impl Suppressions {
         self.change(&by_hand, known, |_| vec![change.clone()]).await
     }
 
-    /// Makes the changes that follow from what is known of a recipient, with the note of them, unless they were forgotten. Without changes
-    /// nothing is written, and nothing is noted. `known`: the item, if it was read already.
+    /// Makes the changes that `changes` derives from the item, with the audit note, unless the recipient was forgotten.
+    /// Without changes, nothing is written or noted. `known`: the item, if it was read already.
     ///
     /// # Errors
-    /// They may not be made. To make them again is safe.
+    /// The changes may not be made. Making them again is safe.
     pub async fn change(
         &self,
         by_hand: &ByHand<'_>,
@@ -128,7 +129,7 @@ impl Suppressions {
                 return Ok(Changed::Made(wanted, merged));
             }
             let now = self.find(recipient.as_str()).await?.unwrap_or_default();
-            // Without a note, the version tells that it is ours.
+            // Without a note, the version shows that the change is ours.
             if after_unclear && !has_note && now.seen == version && now.merged(&wanted).is_none() {
                 return Ok(Changed::Made(wanted, now));
             }
@@ -143,11 +144,11 @@ impl Suppressions {
         }
     }
 
-    /// Lets somebody be written to again who was forgotten, by the name that the hash gives, with the note of it. `false`: nobody of that
-    /// name was.
+    /// Removes a forgotten recipient from the table, by the key that the hash gives, with an audit note. Returns false
+    /// if there is no such item.
     ///
     /// # Errors
-    /// It may not be done. To do it again is safe.
+    /// The item may not be removed. Removing it again is safe.
     pub async fn recall(&self, name: &str, events_table: &str, note: &Item) -> Result<bool, CallError> {
         let delete = Delete::builder().table_name(&self.table).set_key(Some(recipient_key(name)));
         let delete = delete.condition_expression("attribute_exists(recipient)").build();
@@ -156,17 +157,17 @@ impl Suppressions {
         self.once(noted(events_table, note.clone())?, delete).await
     }
 
-    /// Stores that somebody was forgotten, with the note of it. `false`: it was stored before, and so was a note.
+    /// Stores that a recipient was forgotten, with an audit note. Returns false if it was stored before, with its note.
     ///
     /// # Errors
-    /// It may not be done. To do it again is safe.
+    /// The item may not be stored. Storing it again is safe.
     pub async fn keep_forgotten(&self, item: Item, events_table: &str, note: &Item) -> Result<bool, CallError> {
         let put = PutBuilder::default().table_name(&self.table).set_item(Some(item));
         let put = put_item(put.condition_expression("attribute_not_exists(recipient)"))?;
         self.once(noted(events_table, note.clone())?, put).await
     }
 
-    /// Writes an item with the note of it. `false`: the item's condition doesn't hold.
+    /// Writes an item with its note. Returns false if the item's condition does not hold.
     async fn once(&self, note: TransactWriteItem, write: TransactWriteItem) -> Result<bool, CallError> {
         Ok(match self.settle(vec![note, write], &mut self.calls.patience()).await? {
             Settled::Done => true,
@@ -174,7 +175,7 @@ impl Suppressions {
         })
     }
 
-    /// Makes a transaction, and makes the same one again until it is known what became of it.
+    /// Sends a transaction, and repeats it unchanged until its outcome is known.
     async fn settle(&self, items: Vec<TransactWriteItem>, patience: &mut Patience) -> Result<Settled, CallError> {
         let mut after_unclear = false;
         loop {
@@ -190,13 +191,14 @@ impl Suppressions {
     }
 }
 
-/// A note, put if it is not there: it has a key of its own, so if it is, an earlier try was done.
+/// Builds the put of a note, if it does not exist. Its key is unique, so an existing note proves that an earlier try
+/// was applied.
 fn noted(events_table: &str, note: Item) -> Result<TransactWriteItem, CallError> {
     let put = PutBuilder::default().table_name(events_table).set_item(Some(note));
     put_item(put.condition_expression(NOT_THERE))
 }
 
-/// A note with the reasons that were added or lifted.
+/// Adds the changed reasons to a note.
 fn with_reasons(mut note: Item, changes: &[Change]) -> Item {
     let reasons: Vec<String> = changes.iter().map(|change| change.reason.as_str().to_owned()).collect();
     if !reasons.is_empty() {

@@ -1,6 +1,6 @@
 //! Clicks on opt-out and preference links: one item of the recipients table for each recipient, `fact` = `opt_out_click`.
 //!
-//! `at` is the newest such click (ms), `until` how long no follow-up goes to the recipient because of it (ms).
+//! `at` is the time of the newest such click (ms). No follow-up goes to the recipient before `until` (ms).
 
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem};
 
@@ -16,9 +16,9 @@ pub(super) const FACT: &str = "opt_out_click";
 /// The newest click of a recipient on an opt-out or preference link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OptOutClick {
-    /// When it happened.
+    /// Time of the click.
     pub at: UnixMillis,
-    /// Until when no follow-up goes to the recipient.
+    /// Time until which no follow-up goes to the recipient.
     pub until: UnixMillis,
 }
 
@@ -34,16 +34,13 @@ impl OptOutClick {
         let mut item = key(recipient);
         item.insert("at".to_owned(), number(self.at.0));
         item.insert("until".to_owned(), number(self.until.0));
-        // A second is lost where milliseconds are cut off.
+        // The seconds are rounded down, so one is added.
         item.insert("expires_at".to_owned(), number(self.until.seconds() + 1));
         item
     }
 }
 
-/// Remembers a click of a recipient, unless a newer one is remembered. The order in which clicks are remembered doesn't matter.
-///
-/// # Errors
-/// DynamoDB can't be asked.
+/// Stores a recipient's click, unless a newer one is stored. The order of the clicks does not matter.
 pub async fn remember(calls: &Calls, table: &str, recipient: &Recipient, click: OptOutClick) -> Result<(), CallError> {
     let newer = Change {
         condition: Some("attribute_not_exists(#until) OR #until < :until"),
@@ -55,7 +52,7 @@ pub async fn remember(calls: &Calls, table: &str, recipient: &Recipient, click: 
     Ok(())
 }
 
-/// As part of a transaction: no click of the recipient stands against a follow-up now.
+/// Builds a check as part of a transaction: no click of the recipient blocks a follow-up at `now`.
 pub(super) fn none_stands(table: &str, recipient: &Recipient, now: UnixMillis) -> Result<TransactWriteItem, CallError> {
     let check = ConditionCheck::builder()
         .table_name(table)

@@ -6,7 +6,7 @@
 //! | `carrier` | the owner of the claim |
 //! | `claimed_at` | time of the claim, in milliseconds |
 //! | `published_at` | time of the publication, in milliseconds |
-//! | `message_id` | SNS's id of it, if it is noted |
+//! | `message_id` | SNS's message id, if it is stored |
 //! | `refused` | the reason why SNS will never accept it |
 //!
 //! # Why each row is published once
@@ -20,13 +20,16 @@
 //!                                        claim ─────────────────────────▶      settled
 //!
 //!   What may go wrong, and what follows:
-//!   A crashes after its claim            A is delivered again, finds its own claim, and goes on. If it is not: B takes over
-//!                                        when the lease is over, on the condition that claimed_at is as B has read it
-//!   A crashes after it has published,    the same: the row is published twice, with the same id and the same text, since
-//!   or SNS's answer is lost              SNS cannot be asked whether it has it
-//!   two take over at the same time       the condition lets one of them in
-//!   B takes over, and the answer is lost B's next try is refused, and returns the row: the claim is B's own
-//!   the row is deleted meanwhile         because a person was forgotten: nothing is noted, and the row does not come back
+//!   A crashes after its claim            A is delivered again, finds its own claim, and continues. If it is not
+//! delivered, B takes
+//!                                        over when the lease is over, on the condition that claimed_at is as B has read it
+//!   A crashes after it has published,    the same: the row is published twice, with the same id and the same text,
+//! since
+//!   or SNS's response is lost            SNS cannot list what it published
+//!   two take over at the same time       the condition admits one of them
+//!   B takes over, the response is lost   B's next try is rejected, and returns the row: the claim is B's own
+//!   the row is deleted meanwhile         because a recipient was forgotten: nothing is marked, and the row is not
+//! recreated
 //! ```
 
 use std::time::Duration;
@@ -39,21 +42,22 @@ use super::{Item, NOT_THERE, THERE, as_number, event_key, number, string, text};
 use crate::aws::CallError;
 use crate::time::UnixMillis;
 
-/// The owner of a claim: whoever publishes the row.
+/// The owner of a claim, who publishes the row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimOwner {
-    /// The event of this key. It is delivered, one delivery at a time, until it is done: it goes on with its own claim immediately.
+    /// The event with this key. It is redelivered, one delivery at a time, until it is done, so it continues with its
+    /// own claim immediately.
     Event(String),
     /// A tick. Two may run at the same time: the later one waits for the lease.
     Tick,
-    /// The queue message of this id. It goes on with its own claim, and renews it, so that nobody takes it over meanwhile.
+    /// The queue message with this id. It continues with its own claim and renews it, so that no other takes it over.
     Message(String),
 }
 
-/// The state of a row, for the one who claims it.
+/// Result of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim<S> {
-    /// The claim is the caller's. Holds the payload of the row; it is empty if the payload is added later.
+    /// The caller holds the claim. Contains the row's payload, which is empty if the payload is added later.
     Acquired(String),
     /// Another owner holds the claim.
     HeldByOther,
@@ -61,7 +65,7 @@ pub enum Claim<S> {
     Settled(S),
 }
 
-/// A kind of row: when a claim of it is over.
+/// The rule that says when a claim of a row is over.
 pub(super) struct Settlement<S> {
     /// Returns `None` if the row can still be claimed.
     pub(super) read: fn(&Item) -> Option<S>,
@@ -97,7 +101,7 @@ impl Outbox {
         match self.calls.put(&self.table, row, &absent).await? {
             Written::Done(()) => Ok(None),
             Written::Refused(Some(stored)) => Ok(Some(stored)),
-            Written::Refused(None) => Err(CallError::Transient("the row was there, and is gone".to_owned())),
+            Written::Refused(None) => Err(CallError::Transient("the row was deleted while it was claimed".to_owned())),
         }
     }
 
@@ -145,16 +149,13 @@ impl Outbox {
         };
         Ok(match (settlement.read)(&refused) {
             Some(settled) => Claim::Settled(settled),
-            // The answer to our own try was lost.
+            // The response to our own try was lost.
             None if is_own(&refused) => Claim::Acquired(payload_text(&refused)),
             None => Claim::HeldByOther,
         })
     }
 
-    /// Marks a row as published, under SNS's id of the message if that is to be noted.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Marks a row as published, with SNS's message id if it is given.
     pub async fn mark_published(&self, key: Item, message: Option<&str>, now: UnixMillis) -> Result<(), CallError> {
         let mut update = "SET published_at = if_not_exists(published_at, :now)".to_owned();
         let mut values = vec![(":now".to_owned(), number(now.0))];
@@ -165,10 +166,7 @@ impl Outbox {
         self.mark(key, update, values).await
     }
 
-    /// Marks a row as one that SNS will never accept, with the reason.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Marks a row as rejected by SNS for good, with the reason.
     pub async fn mark_rejected(&self, key: Item, why: &str) -> Result<(), CallError> {
         self.mark(key, "SET refused = :why".to_owned(), vec![(":why".to_owned(), text(why))]).await
     }

@@ -1,4 +1,4 @@
-//! When to try again, and when to give up.
+//! Backoff of DynamoDB calls: the time of the next try, and when to give up.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use super::failure::Failure;
 use crate::aws::backoff::{Backoff, OutOfTime};
 
-/// How often something is tried whose outcome is unclear.
+/// Maximum number of tries with an unclear outcome.
 pub(super) const UNCLEAR_TRIES: u32 = 4;
 
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(10);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Pauses that grow, until a deadline.
+/// Increasing pauses, until a deadline.
 #[derive(Debug)]
 pub(super) struct Patience {
     backoff: Backoff,
@@ -25,10 +25,10 @@ impl Patience {
         Self { backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).until(deadline), unclear: 0 }
     }
 
-    /// Waits, if what failed may succeed when it is tried again.
+    /// Waits before the next try, if a retry may help.
     ///
     /// # Errors
-    /// The failure, if it may not, or if there is no time left.
+    /// Returns the failure if a retry does not help, or if the deadline is over.
     pub(super) async fn with(&mut self, failure: Failure) -> Result<(), Failure> {
         match &failure {
             Failure::Busy(_) => {}

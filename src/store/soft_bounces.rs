@@ -3,19 +3,19 @@
 //! | attribute | value |
 //! | --- | --- |
 //! | `since` | milliseconds; receipt of the bounce that made the item |
-//! | `bounces` | a map by the email's id: `at`, `message_id`, `delivered` (only where it was) |
+//! | `bounces` | a map by email id: `at`, `message_id`, `delivered` (only if it was delivered) |
 //! | `delivered_at` | milliseconds; the newest delivery of any email since then |
 //! | `version` | goes up with each write; the next write's condition |
 //! | `expires_at` | seconds, DynamoDB's TTL |
 //!
-//! # Why the list never has what does not follow
+//! # Why the two items always agree
 //!
-//! What follows is computed from both items, and written with both, in one transaction, on the versions of both. So whoever added
-//! a bounce, or a delivery, in between makes the other read both again:
+//! The suppression is computed from both items and written with both, in one transaction, on the versions of both. So a
+//! writer that adds a bounce or a delivery in between makes the other one read both again:
 //!
 //! ```text
 //!   A: a third bounce     reads soft v2, list v7     soft v3 + list v8 {soft_bounce}   ✗ refused: soft is v3
-//!   B: a delivery            reads soft v2     soft v3 ✓                               A reads again: it does not follow
+//!   B: a delivery            reads soft v2     soft v3 ✓                               A reads again: no suppression
 //! ```
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -36,24 +36,24 @@ use crate::time::UnixMillis;
 /// The sort key.
 const FACT: &str = "soft";
 
-/// The most recipients of one call
+/// Maximum number of recipients of one call
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
 pub const BATCH: usize = 100;
 
-/// What followed for the list.
+/// Effect of a change on the suppression list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Followed {
-    /// Nothing: the list is as it was.
+    /// No effect.
     Nothing,
-    /// The list says something else of `soft_bounce`, which stands, or does not, as before.
+    /// The record of `soft_bounce` changed, but it is active, or inactive, as before.
     Noted,
-    /// `soft_bounce` stands now, and did not before.
+    /// `soft_bounce` is now active, and was not before.
     Suppressed,
-    /// `soft_bounce` does not stand any more.
+    /// `soft_bounce` is no longer active.
     Lifted,
 }
 
-/// The recipients table, as far as it is about soft bounces, and the list.
+/// The part of the recipients table that holds soft bounces, and the suppression list.
 #[derive(Clone, Debug)]
 pub struct SoftBounceTable {
     calls: Calls,
@@ -62,26 +62,23 @@ pub struct SoftBounceTable {
 }
 
 impl SoftBounceTable {
-    /// The table of this name, beside that list.
+    /// Creates a handle for the table `table` and the suppression list.
     pub fn new(calls: Calls, table: impl Into<String>, list: Suppressions) -> Self {
         Self { calls, table: table.into(), list }
     }
 
-    /// Of these recipients, at most [`BATCH`], those who have soft bounces: as of this moment, or shortly before.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns the recipients that have soft bounces, out of at most [`BATCH`]. Eventually consistent.
     pub async fn among(&self, recipients: &[&Recipient]) -> Result<Vec<Recipient>, CallError> {
         let keys = recipients.iter().map(|recipient| key(recipient)).collect();
         let items = self.calls.get_all_as_of(AsOf::Lately, &self.table, keys).await?;
         Ok(items.iter().filter_map(|item| Recipient::parse(string(item, "recipient"))).collect())
     }
 
-    /// Changes what is known of a recipient's soft bounces, and the list as it follows. `change` gets what is known, and returns what is
-    /// to be known; `None`: nothing changes. To make the same change again changes nothing.
+    /// Changes a recipient's soft bounces, and the suppression that follows from them. `change` gets the current state
+    /// and returns the new one, or `None` to change nothing. Making the same change again changes nothing.
     ///
     /// # Errors
-    /// It may not be changed. To change it again is safe.
+    /// The change may not be made. Making it again is safe.
     pub async fn change(
         &self,
         recipient: &Recipient,
@@ -122,8 +119,8 @@ impl SoftBounceTable {
     }
 }
 
-/// What is said when others write faster than we do.
-const OVERTAKEN: &str = "others kept changing the same soft bounces";
+/// Error text when other writers are faster.
+const OVERTAKEN: &str = "other writers kept changing the same soft bounces";
 
 impl Followed {
     const fn of(was_active: bool, is_active: bool) -> Self {
@@ -139,7 +136,7 @@ fn key(recipient: &Recipient) -> Item {
     Item::from([("recipient".to_owned(), text(recipient.as_str())), ("fact".to_owned(), text(FACT))])
 }
 
-/// Reads an item. `None` for one that makes no sense: it is written anew.
+/// Reads an item. Returns `None` if it is invalid: it is then replaced.
 fn from_item(item: &Item) -> Option<SoftBounces> {
     let bounce = |(email, value): (&String, &AttributeValue)| {
         let map = value.as_m().ok()?;

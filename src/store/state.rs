@@ -3,23 +3,24 @@
 //! | attribute | value |
 //! | --- | --- |
 //! | `status` | `open`, `slowed` or `paused` |
-//! | `volume` | how much of the campaign may be sent, from 0 to 1 |
-//! | `reason` | why, in words |
-//! | `at` | milliseconds; when it was computed as it is |
-//! | `until` | milliseconds; when it opens again if nothing more happens; absent when it is open |
-//! | `warning` | a rate halfway to its limit, in words; absent where there is none |
-//! | `version` | goes up with each write; the next write's condition |
-//! | `change`, `changed_at`, `changed_from` | how often it changed in a way that people are told of, when last, and from which status |
-//! | `alerted` | the last change that people were told of |
-//! | `warned_on` | the day of the last warning: there is one a day at most |
+//! | `volume` | share of the campaign that may be sent, from 0 to 1 |
+//! | `reason` | the reason as text |
+//! | `at` | milliseconds; time at which it was computed |
+//! | `until` | milliseconds; time at which it reopens without more complaints or bounces; absent when open |
+//! | `warning` | a rate that is halfway to its limit, as text; absent if there is none |
+//! | `version` | goes up with each write; the condition of the next write |
+//! | `change`, `changed_at`, `changed_from` | number of changes that cause an alert, time of the last one, and the status before it |
+//! | `alerted` | the last change for which an alert was sent |
+//! | `warned_on` | the day of the last warning: one a day at most |
 //!
-//! # Why an older view never lies over a newer
+//! # Why an older state never replaces a newer one
 //!
-//! The state is read first, the counters after it, and the state is written on the condition that it is still the one that was
-//! read. Whoever wrote it in between had read the counters before that, and the loser reads both again:
+//! The state is read first, the counters after it, and the state is written on the condition that it has not changed. A
+//! writer in between had read the counters before, and the loser reads both again:
 //!
 //! ```text
-//!   A: reads state v1, counters {1}                     writes on v1  ✗ refused: reads v2, counters {2}: nothing to do
+//!   A: reads state v1, counters {1}                     writes on v1  ✗ rejected: reads v2, counters {2}: nothing to
+//! do
 //!   B:       reads state v1,   counters {2}  writes v2 ✓
 //! ```
 
@@ -34,13 +35,13 @@ use crate::policy::brake::{Brake, State, Status};
 use crate::resend::campaign::Campaign;
 use crate::time::{UnixMillis, days};
 
-/// How long a state stays that nobody computes again. It has long lapsed then.
+/// Retention of a state that is not computed again, in days. Its brake has expired by then.
 const STATE_DAYS: u32 = 35;
 
 /// The sort key.
 const STATE: &str = "state";
 
-/// Reads an item. Returns `None` if it is no state.
+/// Reads an item. Returns `None` if it is not a valid state.
 pub fn from_item(item: &Item) -> Option<State> {
     let millis = |name: &str| item.get(name).and_then(as_number).map(UnixMillis);
     let count = |name: &str| item.get(name).and_then(as_number).unwrap_or(0);
@@ -88,37 +89,25 @@ fn to_item(state: &State, mut item: Item) -> Item {
 }
 
 impl Campaigns {
-    /// The state of a campaign, as it is now. `None` if it has none yet.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Reads the state of a campaign, strongly consistent. Returns `None` if it has none yet.
     pub async fn state(&self, campaign: &Campaign) -> Result<Option<State>, CallError> {
         Ok(self.state_to_write(campaign).await?.0)
     }
 
-    /// The state of a campaign, and the version of its item, for whoever writes the next one. An item that does not make sense has a
-    /// version, and is no state.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Reads the state of a campaign, and the version of its item for the next write. An invalid item has a version,
+    /// but no state.
     pub async fn state_to_write(&self, campaign: &Campaign) -> Result<(Option<State>, SeenVersion), CallError> {
         let item = self.calls.get(&self.table, self.key(campaign, STATE)).await?;
         Ok((item.as_ref().and_then(from_item), SeenVersion::of(item.as_ref())))
     }
 
-    /// Writes the state that follows the one that was read. `false` if there is another by now.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Writes the next state. Returns false if another writer has changed it.
     pub async fn write_state(&self, campaign: &Campaign, next: &State, seen: &SeenVersion) -> Result<bool, CallError> {
         let (item, condition) = seen.overwrite("campaign", to_item(next, self.key(campaign, STATE)));
         Ok(self.calls.put(&self.table, &item, &condition).await? == Written::Done(()))
     }
 
-    /// Notes that people were told of a change. If it is not the last one any more, there is nothing to note.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Marks a change as alerted. Nothing is written if there is a newer change.
     pub async fn note_told(&self, campaign: &Campaign, state: &State) -> Result<(), CallError> {
         let change = Change {
             update: "SET alerted = :change".to_owned(),

@@ -1,27 +1,28 @@
-//! The tables: what they are called, their keys, and what else everybody who reads them relies on. `template.yaml` creates them; a test
-//! holds it against this.
+//! The tables: their names, their keys, and the properties that all readers rely on. `template.yaml` creates them, and
+//! a test compares it with this file.
 
 /// A table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table {
     /// The environment variable with its name: `EVENTS_TABLE`.
     pub variable: &'static str,
-    /// What stands after the stack's name in its name: `events` for `rebound-events`.
+    /// Part of the table's name after the stack's name: `events` in `rebound-events`.
     pub suffix: &'static str,
-    /// The attribute that is its partition key. Keys are texts.
+    /// Name of the partition key. All keys are texts.
     pub partition_key: &'static str,
-    /// The attribute that is its sort key, if it has one.
+    /// Name of the sort key, if there is one.
     pub sort_key: Option<&'static str>,
-    /// True if its stream must be on, with the new rows in it.
+    /// True if its stream must be enabled, with the new rows in it.
     pub has_stream: bool,
-    /// True if it can be recovered to any second in every stack, and not only where a parameter says so: what is in it can't be had again.
+    /// True if point-in-time recovery is always on, because its content cannot be restored in another way. Elsewhere a
+    /// parameter enables it.
     pub is_always_recoverable: bool,
 }
 
-/// The attribute of every table with the second after which an item may be deleted, counted from 1970.
+/// The TTL attribute of every table: time after which an item may be deleted, in seconds since 1970.
 pub const TTL_ATTRIBUTE: &str = "expires_at";
 
-/// Every webhook, and what was made of it.
+/// Every webhook, and the verdicts, decisions and alerts made from it.
 pub const EVENTS: Table = Table {
     variable: "EVENTS_TABLE",
     suffix: "events",
@@ -31,7 +32,7 @@ pub const EVENTS: Table = Table {
     is_always_recoverable: false,
 };
 
-/// Who must not get email, and why.
+/// The addresses that must not get email, with the reasons.
 pub const SUPPRESSIONS: Table = Table {
     variable: "SUPPRESSIONS_TABLE",
     suffix: "suppressions",
@@ -41,7 +42,7 @@ pub const SUPPRESSIONS: Table = Table {
     is_always_recoverable: true,
 };
 
-/// The numbers of campaigns, and their brakes.
+/// The counters of campaigns, and their brakes.
 pub const CAMPAIGNS: Table = Table {
     variable: "CAMPAIGNS_TABLE",
     suffix: "campaigns",
@@ -51,7 +52,7 @@ pub const CAMPAIGNS: Table = Table {
     is_always_recoverable: true,
 };
 
-/// What is remembered of recipients for a while.
+/// Facts about recipients, kept for a limited time.
 pub const RECIPIENTS: Table = Table {
     variable: "RECIPIENTS_TABLE",
     suffix: "recipients",
@@ -61,7 +62,7 @@ pub const RECIPIENTS: Table = Table {
     is_always_recoverable: false,
 };
 
-/// What has to be looked at again, and when.
+/// Scheduled tasks.
 pub const AGENDA: Table = Table {
     variable: "AGENDA_TABLE",
     suffix: "agenda",
@@ -71,11 +72,11 @@ pub const AGENDA: Table = Table {
     is_always_recoverable: false,
 };
 
-/// All of them.
+/// All tables.
 pub const TABLES: [Table; 5] = [EVENTS, SUPPRESSIONS, CAMPAIGNS, RECIPIENTS, AGENDA];
 
 impl Table {
-    /// The attributes of its key, which are all text.
+    /// The names of its key attributes.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> + use<> {
         [Some(self.partition_key), self.sort_key].into_iter().flatten()
     }

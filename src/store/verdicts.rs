@@ -1,7 +1,8 @@
 //! Verdicts, in the partition of their email: the events table.
 //!
-//! A verdict says who an open or a click was: `verdict#<type>#<message>`, `kind` = `verdict`, with `verdict`, `score`, `reasons` (a
-//! list), `at`, and, where nothing is to be decided, `not_decided`: why. The first one that is stored stays: one is never changed.
+//! A verdict classifies an open or a click: `verdict#<type>#<webhook>`, `kind` = `verdict`, with `verdict`, `score`,
+//! `reasons` (a list), `at`, and, if no decision is made, `not_decided`: the reason. The first verdict that is stored
+//! never changes.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -11,22 +12,22 @@ use crate::aws::CallError;
 use crate::policy::verdict::{Judgement, Verdict};
 use crate::time::UnixMillis;
 
-/// A verdict about one open or click.
+/// The verdict on one open or click.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
-    /// Who it was, and why.
+    /// The verdict, with its reasons.
     pub judgement: Judgement,
-    /// Why nothing is to be decided, where that is so.
+    /// Reason why no decision is made, if none is.
     pub not_decided: Option<String>,
 }
 
 impl Judged {
-    /// The sort key of the verdict about the event of this key.
+    /// Sort key of the verdict on the event with this key.
     pub fn sort_key(event: &str) -> String {
         format!("verdict#{event}")
     }
 
-    /// The verdict about the event of this key, if it is among the rows of its partition.
+    /// Finds the verdict on the event with this key among the rows of its partition.
     pub fn among(rows: &[Item], event: &str) -> Option<Self> {
         let key = Self::sort_key(event);
         rows.iter().find(|row| string(row, "event") == key).and_then(Self::from_item)
@@ -58,7 +59,7 @@ impl Judged {
     }
 }
 
-/// The events table, as far as verdicts are in it.
+/// The part of the events table that holds verdicts.
 #[derive(Clone, Debug)]
 pub struct Verdicts {
     calls: Calls,
@@ -66,15 +67,12 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
-    /// The table of this name.
+    /// Creates a handle for the table `table`.
     pub fn new(calls: Calls, table: impl Into<String>) -> Self {
         Self { calls, table: table.into() }
     }
 
-    /// Puts a verdict about the event of this key, unless there is one. Answers the one that counts.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Stores the verdict on the event with this key, unless there is one. Returns the stored one.
     pub async fn put(
         &self,
         email_id: &str,

@@ -1,23 +1,5 @@
-//! Optimistic writes: an item is written over only while it is still the one that was read. For every table that is written so, this is
-//! the one place where the condition and the next `version` are made.
-//!
-//! | what was read | the condition of the write | its `version` |
-//! | --- | --- | --- |
-//! | no item | there is still none | a random one |
-//! | an item without a version, made by hand | there is one, still without | a random one |
-//! | a version | it is still that one | one more |
-//!
-//! # Why a deleted item does not come back
-//!
-//! `forget`, the table's TTL or a person may delete an item between the read and the write. Each condition but the first needs an item,
-//! so the write is refused, and the writer reads again. A new item under the same key may have been put meanwhile. Its first version is
-//! a random number, so it is not mistaken for the deleted one:
-//!
-//! ```text
-//!   A: reads ann, version 7                                       writes on 7  ✗ refused: reads ann as she is now
-//!   forget:                    deletes ann
-//!   B:                                      puts ann, version 1893206114
-//! ```
+//! Optimistic locking: an item is replaced only if it has not changed since it was read. This module makes the
+//! condition and the next `version` for every table.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -27,20 +9,20 @@ use super::{Item, as_number, number};
 /// The attribute.
 const VERSION: &str = "version";
 
-/// The version of an item as it was read: what a write over it depends on.
+/// The version of an item as it was read: the condition of the next write.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum SeenVersion {
     /// There was no item.
     #[default]
     Absent,
-    /// There was an item without a version: a person made it.
+    /// There was an item without a version, made by a person.
     Unversioned,
-    /// There was an item with this version. A person may have written one that is no number.
+    /// There was an item with this version. A person may have written a value that is not a number.
     Version(AttributeValue),
 }
 
 impl SeenVersion {
-    /// The version of an item as it was read.
+    /// Reads the version of an item.
     pub fn of(item: Option<&Item>) -> Self {
         match item.map(|item| item.get(VERSION)) {
             None => Self::Absent,
@@ -49,7 +31,7 @@ impl SeenVersion {
         }
     }
 
-    /// The condition that the item is still as it was read. `key` is the name of the table's partition key.
+    /// The condition that the item has not changed since it was read. `key` is the name of the table's partition key.
     pub fn unchanged(&self, key: &'static str) -> Change {
         let name = |placeholder: &str, attribute: &str| (placeholder.to_owned(), attribute.to_owned());
         match self {
@@ -82,8 +64,8 @@ impl SeenVersion {
         }
     }
 
-    /// An item to be put over the one that was read, with its version, and the condition of the put. `key` is the name of the table's
-    /// partition key.
+    /// Returns the item to put over the one that was read, with its next version, and the condition of the put. `key`
+    /// is the name of the table's partition key.
     pub fn overwrite(&self, key: &'static str, mut item: Item) -> (Item, Change) {
         item.insert(VERSION.to_owned(), self.next());
         (item, self.unchanged(key))

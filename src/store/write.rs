@@ -1,4 +1,4 @@
-//! The one write that makes a webhook durable.
+//! The write that makes a webhook durable.
 
 use std::collections::BTreeMap;
 
@@ -17,36 +17,36 @@ use crate::aws::backoff::Backoff;
 use crate::policy::suppression::Change;
 use crate::resend::recipient::Recipient;
 
-/// The most suppression items that one webhook can change: a transaction has at most 100 items, and one is the event's row
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>). Resend sends to at
-/// most 50 addresses at once.
+/// Maximum number of suppression items that one webhook can change. A transaction has at most 100 items, and one is the
+/// event's row (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>). Resend
+/// sends to at most 50 addresses per email.
 pub const MAX_RECIPIENTS: usize = 99;
 
-/// How often a write that was overtaken is tried again at once, before it makes way for others.
+/// Number of immediate retries after a version conflict, before the first pause.
 const OVERTAKEN_AT_ONCE: u32 = 10;
 
-/// What became of a row.
+/// Result of storing a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// It was stored by this call, with its suppressions.
+    /// This call stored it, with its suppressions.
     New,
-    /// It had been stored before: the same message again.
+    /// The same webhook had been stored before.
     Duplicate,
 }
 
-/// Why a row could not be stored.
+/// A webhook could not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// DynamoDB can never take it.
-    #[error("DynamoDB refuses the write: {0}")]
+    /// DynamoDB rejects the write as invalid.
+    #[error("DynamoDB rejects the write as invalid: {0}")]
     Invalid(String),
-    /// Conflicts or throttles went on until the deadline.
+    /// Conflicts or throttling continued until the deadline.
     #[error("DynamoDB was busy until the deadline: {0}")]
     Busy(String),
-    /// DynamoDB could not be reached, or did not answer clearly.
-    #[error("DynamoDB gave no clear answer: {0}")]
+    /// DynamoDB could not be reached, or gave an unclear response.
+    #[error("the outcome of the write is unknown, and a retry is safe: {0}")]
     Unclear(String),
-    /// DynamoDB refuses us. A person has to look at the function's permissions and table names.
+    /// DynamoDB denies access. An operator must check the function's permissions and table names.
     #[error("DynamoDB refuses this function, check its permissions and its table names: {0}")]
     Denied(String),
 }
@@ -59,54 +59,56 @@ pub struct Writer {
     suppressions_table: String,
 }
 
-/// What an event does to a suppression item.
+/// The effect of an event on a suppression item.
 struct Update<'a> {
     recipient: &'a Recipient,
     effect: Effect,
 }
 
 enum Effect {
-    /// It is written over the one that was seen.
+    /// The item is written over the one that was read.
     Merge(Stored),
-    /// The one that was seen says as much already: it has to be there still.
+    /// The item needs no change, but it must still be there.
     Keep(Stored),
 }
 
 impl Writer {
-    /// A writer to these two tables. The client must not retry by itself: this does.
+    /// Creates a writer for these two tables. `client` must not retry, because the writer does.
     pub fn new(client: Client, events_table: impl Into<String>, suppressions_table: impl Into<String>) -> Self {
         Self { client, events_table: events_table.into(), suppressions_table: suppressions_table.into() }
     }
 
     /// Stores an event's row and the suppressions that follow from it, all or nothing, once.
     ///
-    /// One call when nothing is in the way: a conditional put, or, when somebody is suppressed, one transaction. The first
-    /// try assumes that the recipient has no suppression item; the failed condition returns the one that there is, and the
-    /// second try merges into it.
+    /// Without conflicts this is one call: a conditional put, or, if a recipient is suppressed, one transaction. The
+    /// first try assumes that the recipient has no suppression item. The failed condition returns the existing one, and
+    /// the second try merges into it.
     ///
     /// ```text
     ///   receive A (a bounce of ann)          receive B (a complaint of ann)        suppressions[ann]
     ///   ───────────────────────────          ──────────────────────────────        ─────────────────
     ///   row A + ann if none ───────────────────────────────────────────────▶       v1 {hard_bounce}
-    ///                                        row B + ann if none ──────────▶       refused: v1 is returned
+    ///                                        row B + ann if none ──────────▶       rejected: v1 is returned
     ///                                        row B + ann if v1   ──────────▶       v2 {hard_bounce, complaint}
     ///
     ///   What may go wrong, and what the retry (ours, or Resend's later) finds:
-    ///   dies before the call, or is refused  nothing is stored; the retry stores it
-    ///   dies after the call, before the 200  row and suppressions are stored; the retry finds the row: duplicate
-    ///   the answer is lost                   either of the two. Our own retry finds a row with its own time of receipt: new
-    ///   a conflict, a throttle               nothing is stored; pause with jitter, try again until the deadline
-    ///   the same message twice at once       the row's condition lets one in; the other: duplicate
-    ///   another writes ann in between        the version has moved; merge into what is there now
-    ///   ann's item already says as much      the row is put on the condition that the item is still there, as it was seen:
+    ///   a crash before the call, or an error nothing is stored; the retry stores it
+    ///   a crash after the call, before 200   row and suppressions are stored; the retry finds the row: duplicate
+    ///   the response is lost                 either of the two. Our own retry finds a row with its own time of
+    /// receipt: new
+    ///   a conflict, or throttling            nothing is stored; pause with jitter, retry until the deadline
+    ///   the same webhook twice, concurrently the row's condition admits one; the other: duplicate
+    ///   another writes ann in between        the version has changed; merge into the current item
+    ///   ann's item needs no change           the row is put on the condition that the item is still there, as it was
+    /// read:
     ///                                        `forget` or the TTL may have deleted it meanwhile
     /// ```
     ///
-    /// The row and the suppressions are one transaction, so no order of events leaves the one without the other. There is no
-    /// claim written before the work: a crash could leave it behind, and the retry would take the work for done.
+    /// The row and the suppressions are one transaction, so neither is ever stored without the other. There is no claim
+    /// before the work: a crash could leave it behind, and the retry would assume that the work is done.
     ///
     /// # Errors
-    /// Nothing is known to be stored. After [`WriteError::Unclear`] it may be; the retry will tell.
+    /// The webhook is not known to be stored. After [`WriteError::Unclear`] it may be stored; a retry finds out.
     pub async fn write(
         &self,
         row: &Row,
@@ -141,12 +143,12 @@ impl Writer {
                             None => seen.remove(update.recipient),
                         };
                     }
-                    // At once, while what was just returned is fresh: of those that collide one gets through each time, and
-                    // those that it leaves with nothing new to say drop out.
+                    // Retried immediately, while the returned items are fresh. Of the writers that collide, one
+                    // succeeds each time, and those left with nothing to change drop out.
                     if overtaken <= OVERTAKEN_AT_ONCE && Instant::now() < deadline {
                         continue;
                     }
-                    WriteError::Busy("others kept changing the same suppression items".to_owned())
+                    WriteError::Busy("other writers kept changing the same suppression items".to_owned())
                 }
                 Failure::Busy(why) => WriteError::Busy(why),
                 Failure::Unclear(why) => {
@@ -163,7 +165,8 @@ impl Writer {
         }
     }
 
-    /// One call. `return_row` asks for the event's row if it exists already: after an unclear try it may be our own.
+    /// Makes one call. `return_row` requests the event's row if it already exists: after an unclear try it may be our
+    /// own.
     async fn attempt(&self, row: &Row, updates: &[Update<'_>], return_row: bool) -> Result<(), Failure> {
         let on_failure = |wanted| {
             if wanted { ReturnValuesOnConditionCheckFailure::AllOld } else { ReturnValuesOnConditionCheckFailure::None }
@@ -200,9 +203,9 @@ impl Writer {
         }
     }
 
-    /// Opens the connection: DNS, TLS and authentication, so that the first webhook finds them done. It puts an item on the
-    /// condition that it exists already; nothing ever does under that key, so nothing is written, and no permission is
-    /// needed but the one to put. The answer is ignored.
+    /// Opens the connection: DNS, TLS and authentication, so that the first webhook does not wait for them. It puts an
+    /// item on the condition that it exists already. No item ever has that key, so nothing is written, and the
+    /// permission to put is enough. The response is ignored.
     pub async fn warm_up(&self) {
         let put = self.client.put_item().table_name(&self.events_table);
         let put = put.item("email_id", text("warm-up")).item("event", text("warm-up"));
@@ -210,7 +213,7 @@ impl Writer {
     }
 }
 
-/// What follows from these changes of a recipient, of whom nothing or an item was seen. `None`: nothing.
+/// Computes the effect of these changes on the item that was read. Returns `None` if there is no effect.
 fn update<'a>(recipient: &'a Recipient, seen: Option<&Stored>, changes: &[Change]) -> Option<Update<'a>> {
     let effect = match seen.cloned().unwrap_or_default().merged(changes) {
         Some(merged) => Effect::Merge(merged),

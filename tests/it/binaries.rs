@@ -1,4 +1,4 @@
-//! The functions' programs, as Lambda runs them.
+//! The functions' binaries, as Lambda runs them.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
     let mut receive = receive.envs(aws.variables()).envs(api.variables()).stdout(Stdio::piped()).spawn().unwrap();
     tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
 
-    // Not a random id: one could hold by chance what must not be logged.
+    // Not a random id: it could contain by chance a text that must not be logged.
     let message = SignedMessage::new("msg_0001", now(), complaint("ann@example.com", "email-0001"), &secret());
     let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
     for status in ["handled", "duplicate"] {
@@ -48,7 +48,7 @@ async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
 }
 
 #[tokio::test]
-async fn the_receive_binary_opens_its_tls_connection_in_init_and_keeps_it() {
+async fn the_receive_binary_opens_tls_in_init_and_keeps_it() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("authority.pem");

@@ -1,4 +1,4 @@
-//! The stand-in for Claude.
+//! The Claude stub.
 
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ async fn json_of(answer: Response) -> (u16, Value) {
     (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap())
 }
 
-/// With one field of the request set.
+/// Sets one field of the request.
 fn with(pointer: &str, value: Value) -> Value {
     let mut request = request(&facts("email.opened", "human"));
     let (parent, field) = pointer.rsplit_once('/').unwrap();
@@ -113,7 +113,7 @@ async fn an_answer_has_the_shape_of_the_apis_and_says_what_it_cost() {
 }
 
 #[tokio::test]
-async fn by_rote_a_humans_click_is_followed_up_an_open_is_noted_and_nothing_else_is_done() {
+async fn scripted_a_click_gets_a_follow_up_and_an_open_engagement() {
     let (stub, client) = stub().await;
     let decided = async |request: Value| {
         let (status, answer) = json_of(post(&client, &stub.url(), request).send().await.unwrap()).await;
@@ -203,7 +203,7 @@ async fn what_the_api_refuses_is_refused_in_its_words() {
 }
 
 #[tokio::test]
-async fn not_every_model_can_be_told_which_tool_to_use_or_not_to_think() {
+async fn some_models_reject_a_forced_tool_or_disabled_thinking() {
     let (stub, client) = stub().await;
     let any = || json!({ "type": "any" });
     let one = || json!({ "type": "tool", "name": "do_nothing" });
@@ -291,7 +291,7 @@ async fn every_status_has_the_apis_own_name_for_it() {
 }
 
 #[tokio::test]
-async fn the_most_requests_at_once_are_counted_and_one_who_hung_up_is_not_under_way() {
+async fn the_maximum_of_concurrent_requests_is_counted() {
     let (stub, client) = stub().await;
     stub.plan(|_| Behaviour::Default.after(Duration::from_millis(300)));
     let good = request(&facts("email.opened", "human"));
@@ -306,7 +306,7 @@ async fn the_most_requests_at_once_are_counted_and_one_who_hung_up_is_not_under_
 }
 
 #[tokio::test]
-async fn behind_a_proxy_it_fails_as_the_plan_has_it_and_its_answers_pass_as_they_are() {
+async fn behind_a_proxy_it_fails_by_plan_and_else_is_unchanged() {
     let (stub, client) = stub().await;
     let proxy = FaultProxy::start(stub.url(), any_port(), Service::Http, Faults::default()).await.unwrap();
     let good = request(&facts("email.opened", "human"));

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent webhooks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Service, WHOLE_MACHINE, signed, standing};
 
-/// Hands all messages over at the same time. Answers how often each status came.
+/// Sends all webhooks at the same time. Returns the number of responses by status.
 async fn at_once(service: &Arc<Service>, messages: Vec<SignedMessage>) -> BTreeMap<String, usize> {
     let posts: Vec<_> = messages
         .into_iter()
@@ -38,7 +38,7 @@ async fn of_200_copies_of_one_message_at_once_one_is_handled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_200_bounces_and_complaints_of_one_recipient_at_once_none_is_lost() {
+async fn of_200_concurrent_events_of_a_recipient_none_is_lost() {
     let _alone = WHOLE_MACHINE.lock().await;
     let service = Arc::new(Service::start().await);
     let body = |index: usize| {
@@ -53,7 +53,7 @@ async fn of_200_bounces_and_complaints_of_one_recipient_at_once_none_is_lost() {
     println!("{} calls to DynamoDB", service.proxy.calls().len());
     assert_eq!(service.rows().await.len(), 200);
     assert_eq!(service.reasons().await, standing(&[("ann@example.com", &["complaint", "hard_bounce"])]));
-    // Of each reason the newest event is kept: nothing that came at the same time has overwritten it.
+    // The newest event of each reason is kept: no concurrent one has overwritten it.
     let ann = &service.suppressions().await["ann@example.com"];
     let email = |reason: &str| ann[reason].as_m().unwrap()["email_id"].as_s().unwrap().clone();
     assert_eq!((email("hard_bounce"), email("complaint")), ("e198".to_owned(), "e199".to_owned()));

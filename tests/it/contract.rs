@@ -30,7 +30,7 @@ async fn every_sample_is_handled_and_stored_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn the_same_message_again_is_a_duplicate_whatever_else_has_changed() {
+async fn the_same_webhook_is_a_duplicate_whatever_has_changed() {
     let service = Service::start().await;
     let first = signed(complaint("ann@example.com", "e1"));
     service.accepts(&first, "handled").await;
@@ -82,7 +82,7 @@ async fn what_is_signed_but_no_event_is_quarantined_as_it_came() {
 }
 
 #[tokio::test]
-async fn an_event_too_large_for_an_item_is_quarantined_and_still_protects() {
+async fn an_event_too_large_is_quarantined_and_still_suppresses() {
     let service = Service::start().await;
     let noise: String = std::iter::repeat_with(fastrand::alphanumeric).take(900_000).collect();
     let message =
@@ -163,7 +163,7 @@ async fn only_a_post_is_taken() {
 }
 
 #[tokio::test]
-async fn a_body_over_one_mebibyte_is_too_large_and_one_of_just_that_is_not() {
+async fn a_body_over_one_mebibyte_is_rejected() {
     let service = Service::start().await;
     let (status, answer) = service.post(&signed(vec![b' '; MAX_BODY_BYTES + 1])).await;
     assert_eq!((status, error(&answer).contains("1048576")), (413, true));

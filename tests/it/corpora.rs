@@ -1,4 +1,4 @@
-//! What the fuzzers found, and what they were started from, once more: each input of `fuzz/corpus/` through its target's body.
+//! Replays the fuzzers' inputs: each input of `fuzz/corpus/` runs through its target's body.
 
 use std::path::{Path, PathBuf};
 use std::{fs, panic};
@@ -17,7 +17,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     lines.lines().map(|line| STANDARD.decode(line).unwrap()).collect()
 }
 
-/// Every input holds; one that doesn't is named by its line.
+/// Runs every input, and names the line of one that fails.
 fn replay(target: &str) {
     let (_, body) = bodies::ALL.into_iter().find(|(name, _)| *name == target).unwrap();
     let inputs = corpus(target);

@@ -1,4 +1,4 @@
-//! Who opened or clicked, case by case: a long file, because it is a list. All cases are judged and shown before any fails.
+//! Verdicts, case by case: a long file, because it is a list. All cases are classified and printed before any fails.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -59,7 +59,7 @@ const INSTRUCTION_IN_A_BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; rv:125.0) 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 
-/// Of each history the first is judged. It was delivered at 0, unless that is not known.
+/// The first event of each history is classified. The email was delivered at 0, unless that is not known.
 #[derive(Clone)]
 struct Case {
     name: &'static str,
@@ -95,7 +95,7 @@ fn bare(seen: Seen) -> Seen {
     Seen { agent: None, ip: None, ..seen }
 }
 
-/// So many links, so many milliseconds apart.
+/// Clicks on this number of links, this many milliseconds apart.
 fn burst(at: i64, links: i64, apart: i64, agent: &str) -> Vec<Seen> {
     (0..links).map(|link| follow(at + link * apart, &format!("https://shop.example/{link}"), agent)).collect()
 }
@@ -201,7 +201,7 @@ fn scanners() -> Vec<Case> {
         let agents = [WINDOWS_CHROME, MAC_SAFARI, IPHONE];
         from(&format!("198.51.100.{}", seen.0), Seen { agent: Some(agents[seen.0 % 3].to_owned()), ..seen.1 })
     };
-    // BingPreview's agent and Barracuda's are seen in the wild; the others that name themselves here are made up to do so.
+    // The agents of BingPreview and Barracuda exist in reality; the others that identify themselves are invented.
     vec![
         one("SafeLinks with an old Chrome's agent, 1.9 s after delivery", Machine, click(1_900, OLD_CHROME)),
         case("SafeLinks with an old Chrome's agent, 6 s after delivery, all links", Machine, scan(6 * SECOND)),
@@ -214,7 +214,7 @@ fn scanners() -> Vec<Case> {
                 "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Safari/537.36 SafeLinks",
             ),
         ),
-        // This can't be told from a person: a lone click, late enough, with a browser's agent.
+        // This cannot be distinguished from a human: a single click, late enough, with a browser's agent.
         one("a scanner with a browser's agent, one link, 6 s after delivery", Human, click(6 * SECOND, OLD_CHROME)),
         one("Barracuda, naming itself", Machine, click(5 * SECOND, "Barracuda Sentinel (EE)")),
         one(
@@ -337,7 +337,7 @@ fn each_open_and_click_is_judged_as_expected() {
             wrong.push(format!("{name}: its reasons hold {text:?}"));
         }
     }
-    // Not println: the harness would swallow it.
+    // Not println: the harness would hide it.
     std::io::stderr().write_all(table.as_bytes()).unwrap();
     assert!(cases.len() >= 50, "{} cases", cases.len());
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));

@@ -1,4 +1,4 @@
-//! DynamoDB as it is when it is not kind: never a wrong 200, and after the retry one row and the right suppressions.
+//! DynamoDB with faults: never a wrong 200, and after the retry one row and the right suppressions.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant as Clock};
@@ -19,10 +19,10 @@ const ONCE: [Fault; 6] = [
     Fault::Slow(Duration::from_millis(300)),
 ];
 
-/// The three ways that a write goes: how many calls each makes, and what must stand in the end.
+/// The three forms of a write, with the number of calls and the expected result of each.
 struct Way {
     name: &'static str,
-    /// What was received before.
+    /// The webhook received before.
     before: Option<Vec<u8>>,
     body: Vec<u8>,
     calls: usize,
@@ -78,7 +78,7 @@ impl Service {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_one_call_may_fail_in_any_way_and_the_webhook_is_handled_all_the_same() {
+async fn a_webhook_is_handled_although_any_one_call_fails() {
     let mut points = 0;
     for fault in ONCE {
         for way in ways() {
@@ -109,7 +109,7 @@ async fn any_one_call_may_fail_in_any_way_and_the_webhook_is_handled_all_the_sam
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_every_call_fails_the_answer_is_503_and_the_retry_sets_it_right() {
+async fn while_every_call_fails_the_status_is_503_and_a_retry_stores() {
     for fault in [Fault::RefuseBefore, Fault::LoseAnswer, Fault::Conflict, Fault::Throttle, Fault::ServerError] {
         for way in ways() {
             let context = format!("{}: {fault:?} at every call", way.name);
@@ -127,7 +127,7 @@ async fn while_every_call_fails_the_answer_is_503_and_the_retry_sets_it_right() 
             }
             service.proxy.plan(|_| None);
             let (status, answer) = service.post(&message).await;
-            // After a lost answer the row may be there already; whether it is, DynamoDB alone knows.
+            // After a lost response the row may be there already; only DynamoDB knows.
             let applied = fault == Fault::LoseAnswer && way.before.is_none();
             let expected = if applied { "duplicate" } else { "handled" };
             assert_eq!((status, answer["status"].as_str().unwrap()), (200, expected), "{context}");
@@ -137,7 +137,7 @@ async fn while_every_call_fails_the_answer_is_503_and_the_retry_sets_it_right() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_slower_than_the_deadline_is_503_and_the_retry_a_duplicate() {
+async fn a_response_after_the_deadline_is_503_then_a_duplicate() {
     let service = Service::start().await;
     service.proxy.plan(|_| Some(Fault::Slow(Duration::from_secs(3))));
     let message = signed(complaint("ann@example.com", "e1"));
@@ -153,13 +153,13 @@ async fn a_call_that_hangs_is_given_up_and_made_again() {
     let service = Service::start().await;
     service.proxy.plan(|call| (call.index == 0).then_some(Fault::Slow(Duration::from_secs(30))));
     let message = signed(complaint("ann@example.com", "e1"));
-    // The first call was applied; the second finds the row, and knows it for its own.
+    // The first call was applied; the second finds the row, and recognizes it as its own.
     service.accepts(&message, "handled").await;
     assert_eq!(service.rows().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_dynamodb_will_never_take_is_quarantined_and_not_retried_for_a_day() {
+async fn an_invalid_write_is_quarantined_and_not_retried() {
     let service = Service::start().await;
     service.proxy.plan(|call| (call.index == 0).then_some(Fault::Invalid));
     let message = signed(complaint("ann@example.com", "e1"));
@@ -170,7 +170,7 @@ async fn what_dynamodb_will_never_take_is_quarantined_and_not_retried_for_a_day(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_dynamodb_refuses_everything_nothing_is_quarantined_and_the_answer_is_503() {
+async fn denied_access_quarantines_nothing_and_is_a_503() {
     let service = Service::start().await;
     service.proxy.plan(|_| Some(Fault::Invalid));
     assert_eq!(service.post(&signed(complaint("ann@example.com", "e1"))).await.0, 503);
@@ -184,11 +184,11 @@ async fn a_table_that_is_not_there_is_503() {
     let message = signed(complaint("ann@example.com", "e1"));
     let (status, answer) = hand_over(&receiver, &message, Duration::from_secs(8)).await;
     assert_eq!(status, 503);
-    assert!(!answer.to_string().contains("nowhere"), "what is wrong with us is for the log, not for whoever asks");
+    assert!(!answer.to_string().contains("nowhere"), "internal errors are logged, not sent to the caller");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_dynamodb_stopped_the_answer_is_503_quickly_and_when_it_is_back_the_retry_is_handled() {
+async fn without_dynamodb_the_status_is_503_until_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let options = Options {
@@ -216,7 +216,7 @@ async fn with_dynamodb_stopped_the_answer_is_503_quickly_and_when_it_is_back_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_the_functions_ask_of_the_embedded_dynamodb_comes_by_the_faults_before_it() {
+async fn only_the_functions_calls_pass_the_fault_proxy() {
     let mut aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let faults = aws_local::faults::Faults::default();
     let (direct, proxy) =

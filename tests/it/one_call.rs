@@ -1,4 +1,4 @@
-//! One DynamoDB call for each webhook, when nothing is in the way; and what each thing in the way costs.
+//! One DynamoDB call for each webhook without conflicts, and the additional calls for each conflict.
 
 use rebound_dev::samples;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{Service, complaint, event, signed, standing};
 
 impl Service {
-    /// The operations that reached DynamoDB while this event was handled.
+    /// The DynamoDB operations while this event was handled.
     async fn calls_for(&self, body: impl Into<Vec<u8>>, status: &str) -> Vec<String> {
         self.proxy.plan(|_| None);
         self.accepts(&signed(body), status).await;

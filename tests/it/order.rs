@@ -1,4 +1,4 @@
-//! Any order and any duplicates of a set of events, through the whole flow, end in the same suppressions.
+//! Any order and any duplicates of a set of events, through the whole flow, result in the same suppressions.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ fn an_event() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The suppressions that these messages end in, sent one after the other, without the versions.
+/// The suppressions after these webhooks, sent one after the other, without the versions.
 async fn suppressions_after(messages: &[SignedMessage]) -> BTreeMap<String, Item> {
     let service = Service::start().await;
     for message in messages {

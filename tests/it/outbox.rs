@@ -1,4 +1,4 @@
-//! Claims of an alert: who goes on, who waits, and who takes over.
+//! Claims of an alert: acquired, held by another, and taken over.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::support::any_port;
 
 const LEASE: Duration = Duration::from_millis(100);
 
-/// An outbox, with a plan of failures before it.
+/// An outbox behind a fault proxy.
 struct Scene {
     outbox: Outbox,
     faults: Faults,
@@ -36,7 +36,7 @@ impl Scene {
         Self { outbox, faults, _proxy: proxy, _aws: aws }
     }
 
-    /// A claim of the alert `id` at a moment, in milliseconds.
+    /// Claims the alert `id` at a time in milliseconds.
     async fn claims(&self, id: &str, owner: &ClaimOwner, now: i64) -> Claim<()> {
         let payload = format!("by {owner:?}");
         let row = AlertRow { about: "e1".to_owned(), id: id.to_owned(), payload, expires_at: UnixMillis(0) };
@@ -49,7 +49,7 @@ fn event(key: &str) -> ClaimOwner {
 }
 
 #[tokio::test]
-async fn an_event_goes_on_with_its_claim_and_others_wait_for_the_lease() {
+async fn an_event_continues_its_claim_and_others_wait_for_the_lease() {
     let scene = Scene::start().await;
     let by_a = || Claim::Acquired(r#"by Event("a")"#.to_owned());
     assert_eq!(scene.claims("1", &event("a"), 1_000).await, by_a());

@@ -1,13 +1,13 @@
-//! Tests of very many cases, spread over several that run side by side: one test alone would keep one core busy for minutes, after all
-//! others are done.
+//! Tests with very many cases, split into parts that run in parallel: a single test would use one core for minutes
+//! after all others are done.
 
-/// The number of tests that share the cases.
+/// Number of tests that share the cases.
 pub(crate) const PARTS: usize = 8;
 
-/// How many cases a part tries at once: while one waits, another goes on.
+/// Number of concurrent cases in a part.
 pub(crate) const AT_ONCE: usize = 2;
 
-/// Makes a test of each part of `$cases`, a function of the part's number.
+/// Creates a test for each part of `$cases`, a function of the part's number.
 macro_rules! in_parts {
     ($cases:ident) => {
         crate::parts::in_parts!($cases: part_1 0, part_2 1, part_3 2, part_4 3, part_5 4, part_6 5, part_7 6, part_8 7);

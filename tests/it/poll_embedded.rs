@@ -1,4 +1,4 @@
-//! A queue's messages, handed to a function with the template's own numbers.
+//! A queue's messages, delivered to a function with the template's settings.
 
 #[path = "../../crates/aws-local/tests/it/poller/function.rs"]
 mod function;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use self::function::{Function, body, idle, numbered, receives, records, reporting, send};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_the_embedded_aws_what_always_fails_becomes_a_dead_letter_after_the_templates_number_of_tries() {
+async fn a_failing_message_becomes_a_dead_letter_by_the_template() {
     let options = stack::Options { settle: Duration::ZERO, ..stack::Options::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
     let sqs = aws.sqs.as_ref().unwrap();
@@ -53,7 +53,7 @@ async fn on_the_embedded_aws_what_always_fails_becomes_a_dead_letter_after_the_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_the_embedded_aws_what_a_broken_function_had_comes_back_as_much_sooner_as_it_settles_shorter() {
+async fn after_a_crash_messages_return_faster_by_the_time_scale() {
     let settle = Duration::from_millis(250);
     let options = stack::Options { settle, ..stack::Options::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
@@ -74,7 +74,7 @@ async fn on_the_embedded_aws_what_a_broken_function_had_comes_back_as_much_soone
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_the_embedded_aws_nothing_comes_back_while_its_function_is_still_at_it() {
+async fn no_message_returns_while_its_function_still_runs() {
     let options = stack::Options { settle: Duration::ZERO, ..stack::Options::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
     let (client, url) = (aws.clients().unwrap().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());

@@ -1,4 +1,4 @@
-//! The signing secret in Secrets Manager: a rotation needs no deploy, and nobody can make us read it all the time.
+//! The signing secret in Secrets Manager: a rotation needs no deployment, and no sender can cause constant reads.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ struct Rotating {
 }
 
 impl Rotating {
-    /// With this in the secret at first; empty: the secret has no value.
+    /// Starts with this in the secret; empty: the secret has no value.
     async fn start(first: &str, interval: Duration) -> Self {
         let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
         match (aws.secrets_manager.as_ref().unwrap(), first) {
@@ -114,7 +114,7 @@ async fn while_the_new_secret_makes_no_sense_the_old_one_stays() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_does_not_put_the_secret_into_the_log() {
+async fn an_unreadable_response_does_not_log_the_secret() {
     let garbled = |_| async {
         let body = format!(r#"{{"ARN":"a","SecretString":"{NEW_SECRET}","CreatedDate":"not a date""#);
         Ok(hyper::Response::new(http_body_util::Full::new(hyper::body::Bytes::from(body))))

@@ -1,4 +1,4 @@
-//! The cases that the official suites of Svix and Standard Webhooks try, one each, by name: a long file, because it is a
+//! The cases of the official test suites of Svix and Standard Webhooks, one each, by name: a long file, because it is a
 //! list.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
 const BODY: &[u8] = br#"{"test": 2432232314}"#;
 const NOW: i64 = 1_614_265_330;
 
-/// The headers of a message, to be mangled.
+/// The headers of a webhook, to be changed.
 struct Case {
     secrets: String,
     headers: BTreeMap<String, String>,

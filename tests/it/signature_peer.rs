@@ -1,4 +1,4 @@
-//! Ours and the official verifier's answers to the same inputs, valid and mangled.
+//! Our verifier and the official one, with the same valid and mangled inputs.
 
 use hyper::HeaderMap;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ const KEYS: [&str; 3] = [
     "whsec_cmVib3VuZC1sb2NhbC1zaWduaW5nLXNlY3JldA==",
 ];
 
-/// What is done to one of the headers, or to the body, between signing and verifying.
+/// A change of a header or of the body between signing and verifying.
 #[derive(Clone, Debug)]
 enum Mangling {
     Nothing,
@@ -63,7 +63,7 @@ proptest! {
     fn ours_and_the_official_verifier_agree(
         id in "[!-~]{1,40}",
         body in "\\PC{0,200}",
-        // Not at the very edges of the tolerance, since the other one reads the clock itself.
+        // Not at the limits of the tolerance, because the official verifier reads the clock itself.
         age in prop::sample::select(vec![0_i64, 0, 0, 290, -290, 310, -310, 100_000]),
         signer in 0..3_usize,
         verifier in prop::sample::select(vec![0_usize, 0, 1, 2]),
@@ -80,7 +80,7 @@ proptest! {
         for mangling in manglings {
             mangle(&mut headers, &mut body, mangling);
         }
-        // The official one takes an empty id, which no message has; ours calls it malformed.
+        // The official verifier accepts an empty id, which no webhook has; ours rejects it as malformed.
         prop_assume!(!headers[0].is_empty());
 
         let mut map = HeaderMap::new();

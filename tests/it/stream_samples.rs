@@ -1,4 +1,4 @@
-//! The samples of what `protect` is invoked with: they are made of the events' samples, and it does what they ask for.
+//! The sample invocation events of `protect`: they are built from the sample webhooks, and `protect` handles them.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::protect::{NOW, Stage};
 use crate::support::{any_port, program};
 
-/// The row of a sample, as `edit` makes it.
+/// The row of a sample, changed by `edit`.
 fn row(event_type: &str, number: u64, at: &str, edit: impl Fn(&mut Value)) -> Row {
     let mut body: Value = serde_json::from_slice(samples::body(event_type).unwrap()).unwrap();
     edit(&mut body["data"]);
@@ -90,7 +90,7 @@ fn records(name: &str) -> Vec<Value> {
     sample["Records"].as_array().unwrap().clone()
 }
 
-/// Stores the rows that the samples are records of: what is asked about a delayed email is asked of its timeline.
+/// Stores the rows of the samples' records, because a delayed email's timeline is read.
 async fn store(aws: &EmbeddedAws) {
     let dynamodb = aws.clients().unwrap().dynamodb();
     for name in ["urgent", "bulk"] {
@@ -127,7 +127,7 @@ async fn protect_does_what_the_samples_ask_for() {
 }
 
 #[tokio::test]
-async fn the_protect_binary_works_as_lambda_runs_it_and_logs_nothing_personal() {
+async fn the_protect_binary_works_and_logs_nothing_personal() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     store(&aws).await;
     let api = runtime_api("protect").await.unwrap();

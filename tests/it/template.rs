@@ -1,4 +1,4 @@
-//! What the template promises about money, recovery, secrets and false alarms.
+//! Properties of the template: money, recovery, secrets and false alarms.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const TEXT: &str = include_str!("../../template.yaml");
 
-/// The template; of `!Ref`, `!GetAtt` and `!Sub` only the text is left.
+/// The template, with only the text of `!Ref`, `!GetAtt` and `!Sub`.
 pub(crate) fn template() -> Value {
     serde_saphyr::from_str(TEXT).unwrap()
 }
@@ -38,7 +38,8 @@ fn what_can_not_be_had_again_can_always_be_recovered() {
 
 #[test]
 fn nothing_is_encrypted_with_a_key_that_charges() {
-    // <https://aws.amazon.com/kms/pricing/>: each use of a key in KMS costs. What a service owns, and SQS's own keys, are free.
+    // <https://aws.amazon.com/kms/pricing/>: each use of a KMS key costs. Keys owned by a service, and SQS's own keys,
+    // are free.
     let fields =
         ["SSEEnabled:", "SSEType:", "KmsKeyId:", "KMSKeyId:", "KMSMasterKeyId:", "KmsMasterKeyId:", "KmsKeyArn:"];
     for line in TEXT.lines().filter(|line| !line.trim_start().starts_with('#')) {
@@ -63,7 +64,7 @@ fn no_function_may_read_the_operators_key() {
             let said = statement.to_string();
             assert!(!said.contains("OperatorKeys"), "{id}: {said}");
             if said.contains("secretsmanager") {
-                // One secret by its name: nothing with a star would leave others out.
+                // One secret by its name: a star would match others.
                 assert_eq!(statement["Action"], "secretsmanager:GetSecretValue", "{id}");
                 readable.insert(statement["Resource"].as_str().unwrap().to_owned());
             }
@@ -76,8 +77,8 @@ fn no_function_may_read_the_operators_key() {
     }
 }
 
-/// Returns true if the alarm `SignaturesFail` is raised in these quarter hours: of each, how many webhooks were accepted, and how many
-/// signatures failed.
+/// Returns true if the alarm `SignaturesFail` is raised in these quarter hours, each with the number of accepted
+/// webhooks and of failed signatures.
 fn is_raised(quarters: &[(u64, u64)]) -> bool {
     let alarms = resources("AWS::CloudWatch::Alarm");
     let (_, alarm) = alarms.into_iter().find(|(id, _)| id == "SignaturesFail").unwrap();

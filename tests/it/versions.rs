@@ -1,4 +1,4 @@
-//! Writes over what was read, where somebody else writes or deletes it in between.
+//! Writes over an item that another writer changes or deletes in between.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn item(attributes: &[(&str, AttributeValue)]) -> Item {
     attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
-/// Ann's item as a person made it, with these attributes more.
+/// Ann's item as written by a person, with these attributes added.
 fn by_hand(more: &[(&str, AttributeValue)]) -> Item {
     let reasons = AttributeValue::Ss(vec!["manual".to_owned()]);
     let mut made = item(&[("recipient", text(ANN)), ("reasons", reasons), ("note", text("asked on the phone"))]);
@@ -51,8 +51,8 @@ async fn delete(client: &Client, table: &str, key: Item) {
     client.delete_item().table_name(table).set_key(Some(key)).send().await.unwrap();
 }
 
-/// A complaint of Ann's is received, and between its first call and its second Ann's item, which was there before, is deleted; and
-/// another is put, if there is one. Answers her item then.
+/// A complaint of Ann is received. Between its first and its second call, Ann's existing item is deleted, and
+/// `put_instead` is stored. Returns the final item.
 async fn complained_while_deleted(before: Item, put_instead: Option<Item>, body: Vec<u8>) -> Item {
     let service = Service::start().await;
     let table = service.aws.variable("SUPPRESSIONS_TABLE").unwrap();
@@ -86,7 +86,7 @@ async fn a_merge_does_not_bring_a_deleted_item_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_known_already_is_written_if_it_was_deleted_meanwhile() {
+async fn a_known_suppression_is_rewritten_if_it_was_deleted() {
     let older = json!({ "type": "email.complained", "created_at": "2026-11-01T00:00:00Z", "data": { "to": [ANN] } });
     let newer = AttributeValue::M(item(&[("at", number(1_795_440_600_000)), ("message_id", text("msg_newer"))]));
     for more in [vec![], vec![("version", number(7))]] {
@@ -141,7 +141,7 @@ async fn a_brake_deleted_meanwhile_does_not_come_back() {
     let key = || item(&[("campaign", text("spring")), ("cohort", text("state"))]);
     let brake = Brake { status: Status::Paused, volume: 0.0, reason: "why".into(), until: None, warning: None };
     let slowed = item(&[("status", text("slowed")), ("volume", number(0)), ("at", number(1))]);
-    // Without a version, and one that makes no sense beside.
+    // Without a version, and with an invalid one.
     for more in [slowed, item(&[("status", text("stopped by Bob")), ("version", number(9))])] {
         let mut state = key();
         state.extend(more);

@@ -1,4 +1,4 @@
-//! The words that are stored and published. Others read them, and so do later versions: none may change.
+//! The words that are stored and published. Other programs and later versions read them, so none may change.
 
 use rebound::message::alert::{self, Severity};
 use rebound::policy::answer::{Choice, Interest, Token};

@@ -1,4 +1,4 @@
-//! A stage for `engage`, on the embedded AWS, with a stand-in for Claude.
+//! A stage for `engage`, on the embedded AWS, with a Claude stub.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,11 +22,11 @@ use tokio::time::Instant;
 use super::protect::{HOUR, NOW, after, receive};
 use super::{any_port, schemas, secret};
 
-/// What people read their mail with.
+/// A user agent of people.
 pub(crate) const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
                                 Version/18.5 Mobile/15E148 Safari/604.1";
 
-/// The one link that the mails of the tests have.
+/// The only link in the tests' emails.
 pub(crate) const LINK: &str = "https://shop.example/tulips?utm_source=mail&to=ann@example.com";
 
 /// An email to one recipient, of campaign `spring`, created two hours ago and delivered a second later.
@@ -89,7 +89,7 @@ impl Mail {
 pub(crate) struct Stage {
     pub(crate) aws: EmbeddedAws,
     pub(crate) claude: ClaudeStub,
-    /// One plan of failures before DynamoDB, SNS, SQS and Claude.
+    /// One fault plan for DynamoDB, SNS, SQS and Claude.
     pub(crate) faults: Faults,
     _proxies: [FaultProxy; 4],
     pub(crate) receiver: Arc<Receiver>,
@@ -98,12 +98,12 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// With a key for Claude.
+    /// Starts with an API key for Claude.
     pub(crate) async fn start() -> Self {
         Self::with(&[("ANTHROPIC_API_KEY", "sk-ant-test")]).await
     }
 
-    /// With these variables, and those of the embedded AWS.
+    /// Starts with these variables, and those of the embedded AWS.
     pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
         let options = Options { settle: Duration::ZERO, ..Options::in_memory() };
         let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
@@ -142,7 +142,7 @@ impl Stage {
         }
     }
 
-    /// Stores these events, hands the opens and clicks among them over in one batch, and expects all of them to be done.
+    /// Stores these events, delivers the opens and clicks in one batch, and requires that all of them are done.
     pub(crate) async fn happens(&self, messages: &[SignedMessage]) {
         self.receives(messages).await;
         let ids: Vec<&str> = messages.iter().map(|message| message.id.as_str()).collect();
@@ -150,7 +150,7 @@ impl Stage {
         assert_eq!(answer, BatchAnswer::default());
     }
 
-    /// The messages of the queue about those of these events that are opens or clicks.
+    /// The queue messages of these events that are opens or clicks.
     pub(crate) async fn deliveries(&self, ids: &[&str], deliveries: u32) -> Vec<Delivery> {
         let rows = self.rows().await;
         let delivery = |id: &&str| {
@@ -183,7 +183,7 @@ impl Stage {
         self.scan("EVENTS_TABLE").await
     }
 
-    /// Every decision that is stored, by its sort key and email.
+    /// Every stored decision, by its sort key and email.
     pub(crate) async fn receipts(&self) -> BTreeMap<String, Receipt> {
         let rows = self.rows().await;
         let decided = rows.iter().filter(|row| row.contains_key("decided_at"));
@@ -201,7 +201,7 @@ impl Stage {
         receipts.into_values().next().unwrap()
     }
 
-    /// The verdict about an event, and why nothing is decided.
+    /// The verdict on an event, and the reason why no decision is made.
     pub(crate) async fn verdict(&self, message: &str) -> Option<(String, Option<String>)> {
         let rows = self.rows().await;
         let row = rows.iter().find(|row| {
@@ -212,14 +212,14 @@ impl Stage {
         Some((row["verdict"].as_s().unwrap().clone(), why))
     }
 
-    /// Everything that was published about decisions, as machines get it, repeats included.
+    /// All published decisions as JSON, with repetitions.
     pub(crate) fn published(&self) -> Vec<Value> {
         let messages = self.aws.sns.as_ref().unwrap().messages();
         messages.iter().map(|message| schemas::published(&schemas::DECISION, message)).collect()
     }
 }
 
-/// An item that suppresses somebody.
+/// Stores a suppression of the recipient.
 pub(crate) async fn suppress(stage: &Stage, recipient: &str) {
     let mail = Mail::to("another-mail", recipient);
     let complaint = mail.event(&format!("complaint-{recipient}"), "email.complained", after(-HOUR), &Value::Null);

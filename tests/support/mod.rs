@@ -1,4 +1,4 @@
-//! The service under test: the function behind its URL, on the embedded DynamoDB, with the fault proxy between.
+//! The service under test: the function behind its URL, on the embedded DynamoDB, with the fault proxy in between.
 
 pub(crate) mod engage;
 pub(crate) mod protect;
@@ -35,7 +35,7 @@ pub(crate) struct Service {
     client: reqwest::Client,
 }
 
-/// Held by the tests that keep the whole machine busy, so that they don't keep each other from ending in time.
+/// Held by tests that use the whole machine, so that they do not slow each other down.
 pub(crate) static WHOLE_MACHINE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 pub(crate) fn any_port() -> SocketAddr {
@@ -50,7 +50,7 @@ pub(crate) fn now() -> i64 {
     UnixMillis::now().seconds()
 }
 
-/// A message with a new id, signed now.
+/// A webhook with a new id, signed now.
 pub(crate) fn signed(body: impl Into<Vec<u8>>) -> SignedMessage {
     SignedMessage::new(new_message_id(), now(), body, &secret())
 }
@@ -90,7 +90,7 @@ impl Service {
         self.server.url()
     }
 
-    /// Posts a message as Svix does, over HTTP. Answers the status and the body.
+    /// Posts a webhook over HTTP, as Svix does. Returns the status and the body.
     pub(crate) async fn post(&self, message: &SignedMessage) -> (u16, Value) {
         let (status, answer, _) = self.request("POST", "/", message).await;
         (status, answer)
@@ -109,13 +109,13 @@ impl Service {
         (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default(), headers)
     }
 
-    /// Hands a message to the function in this very task, without the HTTP in front, and with all the time that a busy machine
-    /// may need. Answers the status and the body.
+    /// Passes a webhook to the function in this task, without HTTP, and with as much time as a busy machine needs.
+    /// Returns the status and the body.
     pub(crate) async fn invoke(&self, message: &SignedMessage) -> (u16, Value) {
         hand_over(&self.receiver, message, Duration::from_secs(60)).await
     }
 
-    /// Posts a message and expects it to be accepted with this status.
+    /// Posts a webhook and requires that it is accepted with this status.
     pub(crate) async fn accepts(&self, message: &SignedMessage, status: &str) {
         assert_eq!(self.post(message).await, (200, json!({ "status": status, "id": message.id })));
     }
@@ -137,15 +137,15 @@ impl Service {
         items.into_iter().map(|item| (item["recipient"].as_s().unwrap().clone(), item)).collect()
     }
 
-    /// The reasons that stand, by recipient.
+    /// The active reasons, by recipient.
     pub(crate) async fn reasons(&self) -> BTreeMap<String, Vec<&'static str>> {
         let reasons = |item| Stored::from_item(item).suppression.reasons().map(|reason| reason.as_str()).collect();
         self.suppressions().await.into_iter().map(|(recipient, item)| (recipient, reasons(item))).collect()
     }
 }
 
-/// Hands a message to a function, as the event that Lambda would make of it, with so much time to store it. Answers the
-/// status and the body.
+/// Passes a webhook to a function, as Lambda's event, with this time budget for storing. Returns the status and the
+/// body.
 pub(crate) async fn hand_over(receiver: &Receiver, message: &SignedMessage, budget: Duration) -> (u16, Value) {
     let event = function_url::event("POST", "/", &message.headers, &message.body).to_string();
     let request = serde_json::from_str::<Envelope>(&event).unwrap().into_request();
@@ -153,7 +153,7 @@ pub(crate) async fn hand_over(receiver: &Receiver, message: &SignedMessage, budg
     (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
 }
 
-/// What `reasons` answers when exactly these stand.
+/// The result of `reasons` if exactly these are active.
 pub(crate) fn standing(expected: &[(&str, &[&'static str])]) -> BTreeMap<String, Vec<&'static str>> {
     expected.iter().map(|(recipient, reasons)| ((*recipient).to_owned(), reasons.to_vec())).collect()
 }
@@ -169,7 +169,7 @@ pub(crate) async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     panic!("{what}: not within ten seconds");
 }
 
-/// A line of a function's log, as Lambda needs it to find its level
+/// A line of a function's log, in the form that Lambda needs to find its level
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>).
 pub(crate) fn log_line(line: &str) -> Value {
     /// The names of an object's fields.
@@ -201,7 +201,7 @@ pub(crate) fn log_line(line: &str) -> Value {
 
     let Names(names) = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
-    assert_eq!(distinct.len(), names.len(), "a field stands twice: {line}");
+    assert_eq!(distinct.len(), names.len(), "a field is repeated: {line}");
     let read: Value = serde_json::from_str(line).unwrap();
     let at = read["timestamp"].as_str().unwrap_or_else(|| panic!("no timestamp: {line}"));
     assert!(at.len() == "2026-11-23T13:30:00.000Z".len() && at.ends_with('Z'), "{line}");
@@ -210,7 +210,7 @@ pub(crate) fn log_line(line: &str) -> Value {
     read
 }
 
-/// What a function logs while a future runs, each line as Lambda needs it.
+/// The log of a function while a future runs, each line in Lambda's form.
 pub(crate) async fn logged<T>(future: impl Future<Output = T>) -> String {
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -235,7 +235,7 @@ pub(crate) async fn logged<T>(future: impl Future<Output = T>) -> String {
     log
 }
 
-/// A program with nothing of this shell's environment.
+/// A command without this shell's environment variables.
 pub(crate) fn program(path: &str) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(path);
     command.env_clear().kill_on_drop(true).stdin(std::process::Stdio::null());

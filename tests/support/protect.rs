@@ -24,19 +24,19 @@ use tokio::time::Instant;
 
 use super::{any_port, schemas, secret};
 
-/// What the tests take for now: 2026-11-23T13:30:00Z.
+/// The current time of the tests: 2026-11-23T13:30:00Z.
 pub(crate) const NOW: UnixMillis = UnixMillis(1_795_440_600_000);
 
 pub(crate) const MINUTE: i64 = 60 * 1000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
-/// The moment so many milliseconds after [`NOW`].
+/// The time this many milliseconds after [`NOW`].
 pub(crate) fn after(millis: i64) -> UnixMillis {
     UnixMillis(NOW.0 + millis)
 }
 
-/// An event of an email that was created an hour ago, with the message's id.
+/// An event of an email that was created an hour ago, with the webhook's id.
 pub(crate) fn mail(id: &str, event_type: &str, email_id: &str, to: &str, at: UnixMillis, more: Value) -> SignedMessage {
     let mut data = json!({ "email_id": email_id, "created_at": after(-HOUR).to_text(), "to": [to] });
     for (name, value) in more.as_object().unwrap() {
@@ -46,14 +46,14 @@ pub(crate) fn mail(id: &str, event_type: &str, email_id: &str, to: &str, at: Uni
     SignedMessage::new(id, NOW.seconds(), body, &secret())
 }
 
-/// Tags that name a campaign.
+/// Tags with a campaign.
 pub(crate) fn of(campaign: &str) -> Value {
     json!({ "tags": { "campaign": campaign } })
 }
 
 pub(crate) struct Stage {
     pub(crate) aws: EmbeddedAws,
-    /// One plan of failures before DynamoDB, SNS and SQS.
+    /// One fault plan for DynamoDB, SNS and SQS.
     pub(crate) faults: Faults,
     _proxies: [FaultProxy; 3],
     pub(crate) receiver: Arc<Receiver>,
@@ -91,7 +91,7 @@ impl Stage {
         Self { aws, faults, _proxies: proxies, receiver, protector, dynamodb }
     }
 
-    /// Hands a message to `receive` at a moment. Answers the status.
+    /// Passes a webhook to `receive` at this time. Returns the status.
     pub(crate) async fn receive_at(&self, message: &SignedMessage, now: UnixMillis) -> u16 {
         receive(&self.receiver, message, now).await
     }
@@ -110,13 +110,13 @@ impl Stage {
         assert_eq!(self.deliver(&new, now).await, BatchAnswer::default());
     }
 
-    /// Receives a message at a moment.
+    /// Receives a webhook at this time.
     pub(crate) async fn stores(&self, message: &SignedMessage, at: UnixMillis) {
         let signed = SignedMessage::new(message.id.clone(), at.seconds(), message.body.clone(), &secret());
         assert_eq!(self.receive_at(&signed, at).await, 200);
     }
 
-    /// Receives a message at the moment at which it happened, and delivers it then.
+    /// Receives a webhook at the time at which it happened, and delivers it then.
     pub(crate) async fn comes(&self, message: &SignedMessage, at: UnixMillis) {
         let before = self.records().await;
         self.stores(message, at).await;
@@ -124,7 +124,7 @@ impl Stage {
         assert_eq!(self.deliver(&new, at).await, BatchAnswer::default());
     }
 
-    /// Deletes what DynamoDB's TTL would have deleted by then.
+    /// Deletes the items that DynamoDB's TTL would have deleted by then.
     pub(crate) async fn expire(&self, now: UnixMillis) {
         for table in rebound::store::tables::TABLES {
             for item in self.scan(table.variable).await {
@@ -138,7 +138,7 @@ impl Stage {
         }
     }
 
-    /// The records of all events that are stored, in no particular order.
+    /// The records of all stored events, in any order.
     pub(crate) async fn records(&self) -> Vec<Value> {
         let rows = self.scan("EVENTS_TABLE").await;
         let is_event = |row: &&Item| ["event", "quarantine"].contains(&row["kind"].as_s().unwrap().as_str());
@@ -160,18 +160,18 @@ impl Stage {
         self.dynamodb.scan().table_name(table).into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
     }
 
-    /// Every alert that was published, as programs get it, in order, repeats included.
+    /// Every published alert as programs get it, in order, with repetitions.
     pub(crate) fn published(&self) -> Vec<Value> {
         let messages = self.aws.sns.as_ref().unwrap().messages();
         messages.iter().map(|message| schemas::published(&schemas::ALERT, message)).collect()
     }
 
-    /// Every alert that was published, in order, repeats included.
+    /// Every published alert, in order, with repetitions.
     pub(crate) fn alerts(&self) -> Vec<Alert> {
         self.published().into_iter().map(|alert| serde_json::from_value(alert).unwrap()).collect()
     }
 
-    /// How often each kind of alert was published.
+    /// Number of published alerts by kind.
     pub(crate) fn kinds(&self) -> BTreeMap<&'static str, usize> {
         let mut kinds = BTreeMap::new();
         for alert in self.alerts() {
@@ -180,12 +180,12 @@ impl Stage {
         kinds
     }
 
-    /// What was handed on to `engage`.
+    /// The events sent to `engage`.
     pub(crate) fn engagements(&self) -> Vec<String> {
         self.aws.sqs.as_ref().unwrap().messages(ENGAGE_QUEUE)
     }
 
-    /// The numbers of each cohort, and what was sent late of it, as `campaign/cohort/counter`.
+    /// The counters of each cohort, and its late sums, as `campaign/cohort/counter`.
     pub(crate) async fn counters(&self) -> BTreeMap<String, i64> {
         let mut counters = BTreeMap::new();
         for item in self.scan("CAMPAIGNS_TABLE").await {
@@ -216,13 +216,13 @@ impl Stage {
         states.map(|item| (item["campaign"].as_s().unwrap().clone(), brake(item))).collect()
     }
 
-    /// The status of a campaign, and its volume.
+    /// The status of a campaign, with its volume.
     pub(crate) async fn brake(&self, campaign: &str) -> (String, f64) {
         let brakes = self.brakes().await;
         (brakes[campaign][0].clone(), brakes[campaign][1].parse().unwrap())
     }
 
-    /// What is known of each recipient.
+    /// The suppression item of each recipient.
     pub(crate) async fn suppressions(&self) -> BTreeMap<String, Item> {
         let mut suppressions = BTreeMap::new();
         for mut item in self.scan("SUPPRESSIONS_TABLE").await {
@@ -253,7 +253,7 @@ pub(crate) async fn deliver(protector: &Protector, records: &[Value], now: UnixM
     protector.records(&records, now, soon()).await
 }
 
-/// A row as Lambda hands it over from the stream.
+/// A row as a stream record in Lambda's format.
 pub(crate) fn record(row: &Item) -> Value {
     let attribute = |value: &AttributeValue| match value {
         AttributeValue::S(text) => json!({ "S": text }),
@@ -267,17 +267,17 @@ pub(crate) fn record(row: &Item) -> Value {
     json!({ "eventName": "INSERT", "dynamodb": { "Keys": keys, "NewImage": image, "SequenceNumber": sequence } })
 }
 
-/// The message that a record is of.
+/// The webhook id of a record.
 pub(crate) fn message_of(record: &Value) -> String {
     record["dynamodb"]["Keys"]["event"]["S"].as_str().unwrap().rsplit('#').next().unwrap().to_owned()
 }
 
-/// The answer's sequence numbers.
+/// The sequence numbers in the response.
 pub(crate) fn again(answer: &BatchAnswer) -> Vec<&str> {
     answer.failures.iter().map(|failure| failure.id.as_str()).collect()
 }
 
-/// A contact as it is so many milliseconds after [`NOW`].
+/// A contact in its state this many milliseconds after [`NOW`].
 pub(crate) fn contact(who: &str, at: i64, unsubscribed: bool) -> SignedMessage {
     let data = json!({ "id": format!("c-{who}"), "email": format!("{who}@example.com"), "unsubscribed": unsubscribed });
     signed(&format!("m-{who}{at}"), "contact.updated", at, &data)
@@ -288,7 +288,7 @@ pub(crate) fn listed(who: &str, at: i64, event_type: &str) -> SignedMessage {
     signed(&format!("m-{who}{at}"), event_type, at, &data)
 }
 
-/// A webhook whose event happened so many milliseconds after [`NOW`].
+/// A webhook whose event happened this many milliseconds after [`NOW`].
 pub(crate) fn signed(id: &str, event_type: &str, at: i64, data: &Value) -> SignedMessage {
     let body = json!({ "type": event_type, "created_at": after(at).to_text(), "data": data });
     SignedMessage::new(id, NOW.seconds(), body.to_string(), &secret())

@@ -1,4 +1,4 @@
-//! What a program asks of AWS: proxies that note each call, by IAM's name of its action, and pass it on.
+//! Recording proxies: they record a program's AWS calls, by IAM's action names, and forward them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use super::any_port;
 
 const SERVICES: [&str; 7] = ["DYNAMODB", "SECRETS_MANAGER", "SNS", "SQS", "CLOUDFORMATION", "CLOUDWATCH", "LAMBDA"];
 
-/// What was asked, as IAM names it: `dynamodb:PutItem`, and the last part of what it is asked of: `rebound-events`.
+/// A call in IAM's terms: `dynamodb:PutItem`, and the last part of its resource: `rebound-events`.
 pub(crate) type Action = (String, String);
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ struct Noted {
     eventual: Vec<Value>,
 }
 
-/// Proxies before all of an embedded AWS.
+/// Proxies in front of a whole embedded AWS.
 pub(crate) struct Recorder {
     noted: Arc<Mutex<Noted>>,
     variables: BTreeMap<String, String>,
@@ -32,8 +32,8 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Before what these variables name. An eventually consistent read finds nothing here: DynamoDB may answer so of whatever was
-    /// written shortly before.
+    /// Starts proxies for these variables. An eventually consistent read finds nothing here: DynamoDB may respond so
+    /// for every item that was written shortly before.
     pub(crate) async fn start(variables: &BTreeMap<String, String>) -> Self {
         let noted = Arc::new(Mutex::new(Noted::default()));
         let mut variables = variables.clone();
@@ -53,12 +53,12 @@ impl Recorder {
         Self { noted, variables, _servers: servers }
     }
 
-    /// The environment of a program whose calls are noted.
+    /// The variables of a program whose calls are recorded.
     pub(crate) fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
     }
 
-    /// What was asked since this was asked last.
+    /// The calls since the last use of this function.
     pub(crate) fn take(&self) -> BTreeSet<Action> {
         std::mem::take(&mut self.noted.lock().unwrap().actions)
     }
@@ -107,7 +107,7 @@ async fn pass_on(
         headers.remove(of_one_connection);
     }
     if is_eventual && matches!(operation.as_str(), "Scan" | "Query") && status.is_success() {
-        // The stand-in counts the bytes that it sends.
+        // The proxy counts the bytes that it sends.
         headers.remove("x-amz-crc32");
         body = json!({ "Items": [], "Count": 0, "ScannedCount": 0 }).to_string().into();
     }
@@ -117,7 +117,7 @@ async fn pass_on(
     Ok(response)
 }
 
-/// The actions that a call needs.
+/// The IAM actions that a call needs.
 fn actions(service: &str, operation: &str, json: &Value, path: &str, body: &[u8]) -> Vec<Action> {
     let text = |name: &str| last_part(json[name].as_str().unwrap_or_default());
     let one = |action: &str, of: String| vec![(action.to_owned(), of)];
@@ -160,7 +160,7 @@ fn of_dynamodb(operation: &str, json: &Value) -> Vec<Action> {
     }
 }
 
-/// What follows the last `:` or `/`.
+/// The part after the last `:` or `/`.
 fn last_part(name: &str) -> String {
     name.rsplit([':', '/']).next().unwrap_or_default().to_owned()
 }

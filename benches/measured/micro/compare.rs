@@ -1,5 +1,5 @@
-//! Verification next to the official crate: in turn, many times, of which the fastest counts, since whatever else the machine does
-//! can only make one slower.
+//! Verification next to the official crate, in turns, many times. The fastest turn counts, because other load can only
+//! slow a turn down.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use crate::deliveries::{self, Delivery};
 use crate::verify::{Rebound, StandardWebhooks, Verifier};
 
-/// How long each has its turn, about.
+/// Approximate duration of a turn.
 const TURN: Duration = Duration::from_millis(2);
 const TURNS: usize = 151;
 
-/// What one case takes, in nanoseconds of one verification.
+/// Result of one case, in nanoseconds per verification.
 struct Compared {
     case: String,
     bytes: usize,
@@ -53,7 +53,7 @@ fn compared(delivery: &Delivery) -> Compared {
     Compared { case: delivery.to_string(), bytes: delivery.body.len(), ours: fastest, theirs: their_fastest }
 }
 
-/// The nanoseconds of one call, over so many.
+/// Runs a turn. Returns nanoseconds per call.
 fn turn(verifier: impl Fn() -> bool, repeats: u32) -> f64 {
     let started = Instant::now();
     for _ in 0..repeats {

@@ -1,4 +1,4 @@
-//! What comes in: bodies of the sizes that occur, signed as Resend signs, with the headers that it sends.
+//! Webhooks with bodies of realistic sizes, signed as Resend signs, with Resend's headers.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,29 +6,29 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rebound::resend::signature::SigningSecret;
 use reqwest::header::HeaderMap;
 
-/// The webhook's secret, and the one that it had before a rotation.
+/// The webhook's secret, and its secret before a rotation.
 pub(crate) const SECRETS: [&str; 2] =
     ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"];
 
 const ID: &str = "msg_2mXq0vJtq8zW0sJg5bq7nUe4fYH";
 const EVENT: &str = include_str!("../../../events/email.bounced.json");
-/// A signature of no message: the other one in a header, while a rotation lasts.
+/// A signature of another message: the second one in a header during a rotation.
 const ANOTHERS: &str = "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=";
 
-/// How a delivery is signed.
+/// Form of the signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signed {
-    /// Once, with the secret that is good.
+    /// One signature, with a valid secret.
     Once,
-    /// With three signatures, of which the last one is right.
+    /// Three signatures, of which the last one is valid.
     Thrice,
-    /// With the second of two secrets that are good.
+    /// One signature, with the second of two valid secrets.
     WithTheSecond,
-    /// Not with a secret that is good.
+    /// One signature, with an invalid secret.
     Wrongly,
 }
 
-/// One delivery: its headers, twice as each verifier looks them up, and its body.
+/// One webhook: its headers, once for each verifier, and its body.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) signed: Signed,
@@ -49,7 +49,7 @@ impl Delivery {
         };
         let mut headers = HeaderMap::new();
         for (name, value) in [("id", ID), ("timestamp", &timestamp.to_string()), ("signature", &signatures)] {
-            // `standardwebhooks` reads only the names of the standard, ours those of Svix first.
+            // `standardwebhooks` reads only the names of the standard; ours reads those of Svix first.
             for prefix in ["svix", "webhook"] {
                 let name: reqwest::header::HeaderName = format!("{prefix}-{name}").parse().unwrap();
                 headers.insert(name, value.parse().unwrap());
@@ -61,13 +61,13 @@ impl Delivery {
         Self { signed, headers, body }
     }
 
-    /// The secrets that the receiver has for it.
+    /// The receiver's secrets.
     pub(crate) fn secrets(&self) -> &'static [&'static str] {
         let number = if self.signed == Signed::WithTheSecond { 2 } else { 1 };
         SECRETS.get(..number).unwrap()
     }
 
-    /// What a right verifier answers.
+    /// The expected result of a verification.
     pub(crate) fn is_right(&self) -> bool {
         self.signed != Signed::Wrongly
     }
@@ -86,17 +86,17 @@ impl fmt::Display for Delivery {
     }
 }
 
-/// An event of at least so many bytes: its subject is as long as that takes.
+/// An event of at least this many bytes: its subject is as long as needed.
 pub(crate) fn event_of(bytes: usize) -> String {
     let subject = "Bulbs to plant before the frost";
     let long = format!("{subject}{}", " — und bevor es schneit".repeat(bytes.saturating_sub(EVENT.len()).div_ceil(25)));
     EVENT.replace(subject, if bytes > EVENT.len() { &long } else { subject })
 }
 
-/// The sizes that occur: a real event, one with much in it, and up to the most that Svix sends.
+/// Realistic sizes: a real event, a large one, and up to the maximum that Svix sends.
 pub(crate) const SIZES: [usize; 4] = [0, 10_000, 100_000, 350_000];
 
-/// Every delivery that is measured.
+/// Every webhook to measure.
 pub(crate) fn all() -> Vec<Delivery> {
     let of = |size: &usize| {
         let signed = [Signed::Once, Signed::Thrice, Signed::WithTheSecond, Signed::Wrongly];

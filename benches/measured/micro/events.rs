@@ -1,4 +1,4 @@
-//! Reading: the event from its verified body, and the request around it from what Lambda hands over.
+//! Parsing: the event from its verified body, and the request from Lambda's event.
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::deliveries::{SIZES, event_of};
 
-/// The samples that are measured: what most events are, and those that say the most.
+/// The samples to measure: the most frequent events, and those with the most content.
 const SAMPLES: [(&str, &str); 6] = [
     ("delivered", include_str!("../../../events/email.delivered.json")),
     ("bounced", include_str!("../../../events/email.bounced.json")),
@@ -18,19 +18,19 @@ const SAMPLES: [(&str, &str); 6] = [
     ("received", include_str!("../../../events/email.received.json")),
 ];
 
-/// The body of one of the samples.
+/// The body of a sample.
 pub(crate) fn sample(name: &str) -> &'static str {
     SAMPLES.iter().find(|(known, _)| *known == name).unwrap().1
 }
 
-/// The event as such: nothing of it is looked at yet.
+/// Parses the event without reading any field.
 #[divan::bench(args = SAMPLES.map(|(name, _)| name))]
 fn read(bencher: Bencher<'_, '_>, name: &str) {
     let body = sample(name).as_bytes();
     bencher.counter(BytesCount::new(body.len())).bench_local(|| Event::read(black_box(body)).is_ok());
 }
 
-/// The event, and what `receive` asks of it for its row.
+/// Parses the event, and reads the fields that `receive` needs for its row.
 #[divan::bench(args = SAMPLES.map(|(name, _)| name))]
 fn read_and_ask(bencher: Bencher<'_, '_>, name: &str) {
     let body = sample(name).as_bytes();
@@ -40,14 +40,14 @@ fn read_and_ask(bencher: Bencher<'_, '_>, name: &str) {
     });
 }
 
-/// The event, by size.
+/// Parses an event, by size.
 #[divan::bench(args = SIZES)]
 fn read_of_size(bencher: Bencher<'_, '_>, size: usize) {
     let body = event_of(size);
     bencher.counter(BytesCount::new(body.len())).bench_local(|| Event::read(black_box(body.as_bytes())).is_ok());
 }
 
-/// The request, as Lambda hands it over, by the size of its body.
+/// Parses a request in Lambda's format, by the size of its body.
 #[divan::bench(args = SIZES)]
 fn request_of_size(bencher: Bencher<'_, '_>, size: usize) {
     let headers = json!({ "svix-id": "msg_2mXq0vJtq8zW0sJg5bq7nUe4fYH", "svix-timestamp": "1763629207",

@@ -1,8 +1,9 @@
-//! `make bench-micro`: what one verification, one event read, one answer of the policy and one verdict cost, built as the functions
-//! are deployed.
+//! `make bench-micro`: the cost of one verification, one parsed event, one policy result and one verdict, built as the
+//! functions are deployed.
 //!
-//! First the table of the harness, one line for each case; then verification next to the other crates, measured in turn. With
-//! `--json` only the latter, a line of JSON for each case. What else is given goes to the harness: a filter, `--sample-count` and so on.
+//! First the harness prints its table, one line per case. Then verification is compared with the other crates, in
+//! turns. With `--json` only the comparison runs, and prints a line of JSON per case. Other arguments go to the
+//! harness: a filter, `--sample-count` and so on.
 
 #![allow(clippy::print_stdout, reason = "a command prints")]
 #![allow(clippy::unwrap_used, reason = "what is measured is made here, and made right")]

@@ -1,4 +1,4 @@
-//! The policy: whom an event suppresses, merging that into what is known, what it counts as, and a campaign's brake.
+//! The policy: the suppressions of an event, their merge, its counters, and a campaign's brake.
 
 use divan::{Bencher, black_box};
 use rebound::policy::brake::{View, brake};
@@ -20,20 +20,20 @@ fn message(number: usize) -> MessageId {
     MessageId::already_verified(format!("msg_{number:027}"))
 }
 
-/// Whom an event suppresses, and why, of an event that was read.
+/// Computes the suppressions of a parsed event.
 #[divan::bench(args = ["delivered", "bounced", "complained"])]
 fn suppression_protection(bencher: Bencher<'_, '_>, name: &str) {
     let (event, message) = (Event::read(sample(name).as_bytes()).unwrap(), message(1));
     bencher.bench_local(|| protection(black_box(&event), &message, NOW));
 }
 
-/// Merging changes one after the other into what is known of a recipient; the time is for all of them.
+/// Merges changes one after another into a recipient's state; the time is for all of them.
 #[divan::bench(args = [1, 10, 100])]
 fn suppression_merge(bencher: Bencher<'_, '_>, number: usize) {
     let change = |(index, reason): (usize, Reason)| {
         let lifts = index % 3 == 2;
         let effect = if lifts { Effect::Lift } else { Effect::Suppress(Grounds::default()) };
-        // Out of order, as they come.
+        // Out of order, as in reality.
         Change { reason, at: UnixMillis((index * 7_919 % 1_000) as i64), message: message(index), effect }
     };
     let changes: Vec<Change> = Reason::ALL.iter().copied().cycle().take(number).enumerate().map(change).collect();
@@ -43,7 +43,7 @@ fn suppression_merge(bencher: Bencher<'_, '_>, number: usize) {
     });
 }
 
-/// What an event counts as, for its campaign.
+/// Computes the counters of an event.
 #[divan::bench(args = ["delivered", "bounced"])]
 fn counting(bencher: Bencher<'_, '_>, name: &str) {
     let event = Event::read(sample(name).as_bytes()).unwrap();
@@ -53,7 +53,8 @@ fn counting(bencher: Bencher<'_, '_>, name: &str) {
     bencher.bench_local(|| counts(black_box(&event), &received, &nothing, &tags));
 }
 
-/// A campaign's brake, with a full week of cohorts: open, and slowed by so many complaints (then also: until when).
+/// Computes a campaign's brake with a full week of cohorts: open, and slowed by this many complaints (then with the
+/// time of its end).
 #[divan::bench(args = [0, 3, 8])]
 fn brake_of_a_week(bencher: Bencher<'_, '_>, complaints: u32) {
     let cohort = |hour: u32| {
@@ -71,7 +72,7 @@ fn brake_of_a_week(bencher: Bencher<'_, '_>, complaints: u32) {
     bencher.bench_local(|| brake(black_box(&view), &policy, NOW));
 }
 
-/// Whether a delayed email is news, of all its events; each is read first.
+/// Decides if a delayed email needs an alert, from all its events, each parsed first.
 #[divan::bench]
 fn delay(bencher: Bencher<'_, '_>) {
     let recipient = Recipient::parse("maya.lindqvist@example.com").unwrap();
@@ -85,7 +86,7 @@ fn delay(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Which of a recipient's delayed emails are news.
+/// Decides which of a recipient's delayed emails need an alert.
 #[divan::bench(args = [2, 20])]
 fn delay_repeated(bencher: Bencher<'_, '_>, number: u32) {
     let one = |index: u32| Delayed {

@@ -1,4 +1,4 @@
-//! The verdict: who opened or clicked, by how much is known of the email, and by how it was read.
+//! Verdicts, by the number of known events of the email, and by the user agent.
 
 use divan::{Bencher, black_box};
 use rebound::policy::numbers::VerdictPolicy;
@@ -12,7 +12,7 @@ const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Appl
 const PROXY: &str = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
 const BOT: &str = "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)";
 
-/// An open or click, so many milliseconds after delivery.
+/// An open or click, this many milliseconds after delivery.
 fn seen(number: i64, at: i64) -> Seen {
     let clicked = number % 3 == 0;
     Seen {
@@ -25,7 +25,8 @@ fn seen(number: i64, at: i64) -> Seen {
     }
 }
 
-/// A click of a person, ten minutes after delivery, with so many opens and clicks before it, a minute apart.
+/// Classifies a human's click ten minutes after delivery, with this number of opens and clicks before it, a minute
+/// apart.
 #[divan::bench(args = [0, 1, 10, 100, 1_000])]
 fn judge_after(bencher: Bencher<'_, '_>, number: i64) {
     let history = History {
@@ -36,7 +37,7 @@ fn judge_after(bencher: Bencher<'_, '_>, number: i64) {
     bencher.bench_local(|| judge(black_box(&this), &history, &policy));
 }
 
-/// A click of a scanner that follows so many links at once.
+/// Classifies a click of a scanner that follows this number of links at the same time.
 #[divan::bench(args = [10, 100, 1_000])]
 fn judge_in_a_burst(bencher: Bencher<'_, '_>, number: i64) {
     let history = History {
@@ -47,7 +48,7 @@ fn judge_in_a_burst(bencher: Bencher<'_, '_>, number: i64) {
     bencher.bench_local(|| judge(black_box(&this), &history, &policy));
 }
 
-/// What a user agent is.
+/// Classifies a user agent.
 #[divan::bench(args = ["a phone", "Gmail's proxy", "a bot"])]
 fn agent(bencher: Bencher<'_, '_>, whose: &str) {
     let agent = match whose {

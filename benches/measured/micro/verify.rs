@@ -1,6 +1,6 @@
-//! Verification, ours and the official one's: each looks the headers up in the same map, reads them, asks the clock and checks the age, and
-//! compares in constant time. Each keeps between two messages what it can keep. `svix` is not measured: its verifier is the one of
-//! `standardwebhooks`, line for line, and it can't be built without its HTTP client.
+//! Verification, ours and the official one. Each looks up the headers in the same map, parses them, reads the clock,
+//! checks the age, and compares in constant time. Each keeps between two webhooks what it can keep. `svix` is not
+//! measured: its verifier is identical to that of `standardwebhooks`, and it cannot be built without its HTTP client.
 
 use divan::Bencher;
 use divan::counter::BytesCount;
@@ -9,17 +9,17 @@ use rebound::time::UnixMillis;
 
 use crate::deliveries::{self, Delivery};
 
-/// A verifier, set up with the secrets that are good.
+/// A verifier, set up with the valid secrets.
 pub(crate) trait Verifier {
     /// Its name.
     const NAME: &'static str;
-    /// One for these secrets.
+    /// Creates a verifier for these secrets.
     fn new(secrets: &[&str]) -> Self;
-    /// Whether a delivery is signed with one of the secrets, and fresh.
+    /// Returns true if a webhook is signed with one of the secrets, and fresh.
     fn accepts(&self, delivery: &Delivery) -> bool;
 }
 
-/// Ours.
+/// Rebound's verifier.
 pub(crate) struct Rebound(SigningSecrets);
 
 impl Verifier for Rebound {
@@ -37,7 +37,7 @@ impl Verifier for Rebound {
     }
 }
 
-/// The official one. It knows one secret, so while a rotation lasts there are two of it.
+/// The official verifier. It knows one secret, so during a rotation two are used.
 pub(crate) struct StandardWebhooks(Vec<standardwebhooks::Webhook>);
 
 impl Verifier for StandardWebhooks {

@@ -1,5 +1,5 @@
-//! What only the operator's command asks of AWS: CloudFormation's outputs, Lambda's settings and mappings, CloudWatch's figures. One server
-//! answers for the three of them.
+//! The control-plane APIs that the operator's command uses: CloudFormation's outputs, Lambda's settings and event
+//! source mappings, and CloudWatch's metrics. One server implements all three.
 //!
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html>,
@@ -22,31 +22,31 @@ use serde_json::{Value, json};
 use super::server::{Server, json_response};
 use super::uuid;
 
-/// A mapping of a stream or a queue to a function.
+/// An event source mapping of a stream or a queue to a function.
 #[derive(Clone, Debug)]
 pub struct MappingState {
     /// The function's name.
     pub function: String,
     /// `Enabled`, `Disabled` …
     pub state: String,
-    /// What came of the last batch.
+    /// Result of the last batch.
     pub last_result: String,
 }
 
-/// What is answered.
+/// The state that the APIs return.
 #[derive(Clone, Debug)]
 pub struct Controls {
-    /// The stack's status; `None`: there is no such stack.
+    /// The stack's status. `None` if there is no such stack.
     pub stack_status: Option<String>,
-    /// Its outputs.
+    /// The stack's outputs.
     pub outputs: BTreeMap<String, String>,
-    /// How many functions may run at once in the account.
+    /// The account's limit of concurrent executions.
     pub concurrency: i64,
-    /// The mappings.
+    /// The event source mappings.
     pub mappings: Vec<MappingState>,
-    /// The functions' environment.
+    /// The environment variables of the functions.
     pub environment: BTreeMap<String, String>,
-    /// The figures of a metric, by its name: when, and how much.
+    /// The values of each metric: time and value.
     pub metrics: BTreeMap<String, Vec<(Timestamp, f64)>>,
 }
 
@@ -68,7 +68,7 @@ impl Default for Controls {
     }
 }
 
-/// The three services.
+/// The server of the three APIs.
 #[derive(Debug)]
 pub struct LocalControl {
     server: Server,
@@ -76,7 +76,7 @@ pub struct LocalControl {
 }
 
 impl LocalControl {
-    /// Starts them on any free port.
+    /// Starts the server on a free port.
     ///
     /// # Errors
     /// No port is free.
@@ -91,12 +91,12 @@ impl LocalControl {
         Ok(Self { server, controls })
     }
 
-    /// Their URL.
+    /// URL of the server.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// What is answered from now on.
+    /// Changes the state that the APIs return.
     pub fn set(&self, change: impl FnOnce(&mut Controls)) {
         change(&mut lock(&self.controls));
     }
@@ -135,7 +135,7 @@ fn answer(controls: &Controls, request: &Request<Bytes>) -> Response<Full<Bytes>
     match form.get("Action").map(String::as_str) {
         Some("DescribeStacks") => stack(controls, form.get("StackName").map_or("", String::as_str)),
         _ => {
-            json_response(StatusCode::NOT_FOUND, "application/json", "{\"message\":\"this stand-in does not know it\"}")
+            json_response(StatusCode::NOT_FOUND, "application/json", "{\"message\":\"this stub does not support it\"}")
         }
     }
 }
@@ -166,7 +166,8 @@ fn stack(controls: &Controls, name: &str) -> Response<Full<Bytes>> {
     json_response(StatusCode::OK, "text/xml", body)
 }
 
-/// Smithy's RPC over CBOR, which CloudWatch's SDK speaks (<https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>).
+/// Responds in Smithy's RPC over CBOR, the protocol of CloudWatch's SDK
+/// (<https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>).
 fn metric(controls: &Controls, body: &Bytes) -> Response<Full<Bytes>> {
     let request: Cbor = ciborium::from_reader(body.as_ref()).unwrap_or(Cbor::Null);
     let field = |wanted: &str| {

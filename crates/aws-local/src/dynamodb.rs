@@ -1,4 +1,4 @@
-//! The embedded DynamoDB, and a template's tables in it.
+//! The embedded DynamoDB, with the tables of a template.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,18 +13,18 @@ use tokio::task::JoinHandle;
 use super::dynamodb_api::{Access, DynamoDbApi};
 use super::sam::Table;
 
-/// Why the embedded DynamoDB could not be started.
+/// The embedded DynamoDB could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum DynamoDbError {
-    /// The address is taken or can't be bound.
+    /// The address is in use, or cannot be bound.
     #[error("can't listen on {0}: {1}; choose another address")]
     Listen(SocketAddr, io::Error),
-    /// The file can't be opened, or a table can't be made in it.
+    /// The file cannot be opened, or a table cannot be created in it.
     #[error("the local DynamoDB: {0}")]
     Database(String),
 }
 
-/// DynamoDB, stopped when dropped.
+/// The embedded DynamoDB. Stops when dropped.
 #[derive(Debug)]
 pub struct EmbeddedDynamoDb {
     address: SocketAddr,
@@ -33,10 +33,10 @@ pub struct EmbeddedDynamoDb {
 }
 
 impl EmbeddedDynamoDb {
-    /// Starts it at an address, with no table but those in the file; without a file, in memory.
+    /// Starts the engine at an address, with the tables in the file; without a file, empty and in memory.
     ///
     /// # Errors
-    /// The address is taken, or the file can't be opened.
+    /// The address is in use, or the file cannot be opened.
     pub async fn start(at: SocketAddr, data: Option<&Path>) -> Result<Self, DynamoDbError> {
         let failed = |error: &dyn std::error::Error| DynamoDbError::Database(error.to_string());
         let database = match data {
@@ -57,21 +57,21 @@ impl EmbeddedDynamoDb {
         Ok(Self { address, stop, serving })
     }
 
-    /// Its address: `http://127.0.0.1:8000`.
+    /// URL of the engine: `http://127.0.0.1:8000`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Stops it, and waits until it is.
+    /// Stops the engine, and waits until it has stopped.
     pub async fn stop(self) {
         drop(self.stop);
         let _ = self.serving.await;
     }
 }
 
-/// Gives the engine the index that it lacks. Each write to a table with a stream asks for the highest sequence number so far,
-/// as an integer, of a column that is text: a scan of all the stream's records, and writes get slower with every write
-/// (dynoxide-rs 3.2.0). A database in memory can't be reached from here, but one in a file can.
+/// Creates an index that the engine lacks. Each write to a table with a stream queries the highest sequence number, as
+/// an integer, of a text column. Without an index this scans all stream records, so writes become slower with every
+/// write (dynoxide-rs 3.2.0). A database in memory cannot be reached from here, but a file can.
 fn index_the_stream(file: &Path) -> Result<(), rusqlite::Error> {
     rusqlite::Connection::open(file)?.execute_batch(
         "CREATE INDEX IF NOT EXISTS stream_order
@@ -79,16 +79,16 @@ fn index_the_stream(file: &Path) -> Result<(), rusqlite::Error> {
     )
 }
 
-/// Whether an endpoint is on this machine.
+/// Returns true if an endpoint is on this machine.
 pub fn is_local(endpoint: &str) -> bool {
     let host = endpoint.parse::<hyper::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
     host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Makes the template's tables in a local DynamoDB, where they are not there yet.
+/// Creates the template's tables in a local DynamoDB, if they do not exist.
 ///
 /// # Errors
-/// It does not answer, or refuses a table's definition.
+/// The engine does not respond, or rejects a table definition.
 pub async fn make_tables(access: &Access, tables: &[Table]) -> Result<(), DynamoDbError> {
     let api = DynamoDbApi::new(access);
     let make = async |operation, request: Value| match api.call(operation, &request).await {

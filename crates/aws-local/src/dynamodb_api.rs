@@ -1,5 +1,5 @@
-//! DynamoDB's HTTP API with plain JSON, for local engines: it takes the template's own definitions, and answers a stream's records
-//! as Lambda hands them over, neither of which the SDK's types do.
+//! DynamoDB's HTTP API with plain JSON, for local engines. It accepts the template's table definitions, and returns
+//! stream records in Lambda's format. The SDK's types support neither.
 
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 
-/// Why a call was not answered.
+/// A failed DynamoDB call.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} at {endpoint}: {why}")]
 pub struct DynamoDbApiError {
@@ -21,25 +21,25 @@ pub struct DynamoDbApiError {
 }
 
 impl DynamoDbApiError {
-    /// Whether the answer was this error of DynamoDB's.
+    /// Returns true if the response is this DynamoDB error.
     pub(super) fn is(&self, code: &str) -> bool {
         self.why.contains(code)
     }
 }
 
-/// Where a DynamoDB is, and as whom it is asked.
+/// Address and credentials of a DynamoDB.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// Its address: `http://127.0.0.1:8000`.
+    /// URL of the engine: `http://127.0.0.1:8000`.
     pub endpoint: String,
-    /// The region that requests are signed for.
+    /// Region of the signatures.
     pub region: String,
-    /// Whose requests they are.
+    /// Credentials of the requests.
     pub credentials: Credentials,
 }
 
-/// A client that keeps its connection. It signs as the SDK's clients do, with the same region and credentials: some engines keep tables
-/// apart by both.
+/// A client with one persistent connection. It signs as the SDK's clients do, with the same region and credentials,
+/// because some engines separate tables by both.
 #[derive(Clone, Debug)]
 pub(super) struct DynamoDbApi {
     http: reqwest::Client,
@@ -51,7 +51,7 @@ impl DynamoDbApi {
         Self { http: crate::http_client(&access.endpoint), access: access.clone() }
     }
 
-    /// One call: `DynamoDB_20120810.CreateTable` or the like.
+    /// Makes one call, such as `DynamoDB_20120810.CreateTable`.
     pub(super) async fn call(&self, operation: &str, request: &Value) -> Result<Value, DynamoDbApiError> {
         let failed = |why: String| DynamoDbApiError {
             operation: operation.to_owned(),
@@ -68,7 +68,7 @@ impl DynamoDbApi {
         serde_json::from_slice(&body).map_err(|error| failed(error.to_string()))
     }
 
-    /// The request of a call, with AWS's signature
+    /// Builds the signed request of a call
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>).
     fn signed(&self, operation: &str, body: String) -> Result<RequestBuilder, String> {
         let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", operation)];

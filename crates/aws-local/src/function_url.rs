@@ -1,4 +1,4 @@
-//! A function URL: HTTP turned into the events that Lambda sends, and the function's answers turned back.
+//! A function URL: converts HTTP requests into Lambda's events, and the function's results into HTTP responses.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +20,7 @@ use super::server::{Reply, Server, json_response};
 /// Serves a function's URL.
 ///
 /// # Errors
-/// The address can't be bound.
+/// The address cannot be bound.
 pub async fn serve(address: SocketAddr, invoke: Invoke) -> io::Result<Server> {
     Server::start(address, move |request| {
         let invoke = Invoke::clone(&invoke);
@@ -29,7 +29,7 @@ pub async fn serve(address: SocketAddr, invoke: Invoke) -> io::Result<Server> {
     .await
 }
 
-/// What a function answers, in payload format 2.0.
+/// The result of a function, in payload format 2.0.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
@@ -42,8 +42,8 @@ struct Answer {
     is_base64_encoded: bool,
 }
 
-/// Does what Lambda does with a request to the URL: makes the event, hands it to the function as JSON, and answers what
-/// the function returns, or 502 if it fails.
+/// Handles a request to the URL as Lambda does: builds the event, passes it to the function as JSON, and returns the
+/// function's response, or 502 if it fails.
 async fn answer(invoke: &Invoke, request: &Request<Bytes>) -> Reply {
     let (method, path) = (request.method().as_str(), request.uri().path());
     let event = event(method, path, &header_texts(request.headers()), request.body());
@@ -61,15 +61,15 @@ fn respond(answer: Answer) -> Option<Response<Full<Bytes>>> {
     response.body(Full::new(Bytes::from(body))).ok()
 }
 
-/// Headers as Lambda has them: lower-case names, what comes twice joined with a comma.
+/// Converts headers as Lambda does: lower-case names, repeated headers joined with a comma.
 fn header_texts(headers: &HeaderMap) -> BTreeMap<String, String> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let joined = |name: &HeaderName| headers.get_all(name).iter().map(text).collect::<Vec<_>>().join(",");
     headers.keys().map(|name| (name.as_str().to_owned(), joined(name))).collect()
 }
 
-/// The event that Lambda makes of a request to a function URL: payload format 2.0, the body in base64 unless its content
-/// type is text.
+/// Builds the event of a request to a function URL: payload format 2.0, with the body in base64 unless its content type
+/// is text.
 pub fn event(method: &str, path: &str, headers: &BTreeMap<String, String>, body: &[u8]) -> Value {
     let now = Timestamp::now();
     let content_type = headers.get("content-type").map_or("", String::as_str);

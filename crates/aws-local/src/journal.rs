@@ -1,19 +1,19 @@
-//! What the stand-ins for SQS and SNS hold: in memory, or in a file that outlives the process, however that ends.
+//! Storage of the SQS and SNS stubs: in memory, or in a file that survives a crash of the process.
 //!
-//! Both services keep what they have said yes to. So a call is answered when its change is committed, and a process that is killed
-//! afterwards finds it again.
+//! Both services store every message that they have accepted. So a call is answered only after its change is committed,
+//! and a killed process finds the message again.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-/// A journal that fails says why.
+/// The storage has failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the journal of queues and topics: {0}")]
 pub struct JournalError(#[from] rusqlite::Error);
 
-/// Without a file it also remembers every body ever sent, for tests to ask; in a file that would grow without end.
+/// In memory, every body ever sent is also kept for tests; in a file, that would grow without limit.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS messages (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -37,7 +37,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// One that is gone with the process.
+    /// Opens storage that ends with the process.
     ///
     /// # Errors
     /// SQLite does not start.
@@ -49,13 +49,15 @@ impl Journal {
         Ok(Arc::new(Self { connection: Mutex::new(connection), is_file: false }))
     }
 
-    /// One in a file. What was received when the last process ended, and not deleted, is visible again.
+    /// Opens storage in a file. Messages that were received but not deleted when the last process ended are visible
+    /// again.
     ///
     /// # Errors
-    /// The file can't be opened, or is none of SQLite's.
+    /// The file cannot be opened, or is not an SQLite file.
     pub fn in_file(file: &Path) -> Result<Arc<Self>, JournalError> {
         let connection = Connection::open(file)?;
-        // A commit is in the system's hands then, and outlives the process; only the machine's end would need more.
+        // A commit is then in the hands of the operating system, and survives the process; only a crash of the machine
+        // would need more.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.execute_batch(TABLES)?;
@@ -63,12 +65,12 @@ impl Journal {
         Ok(Arc::new(Self { connection: Mutex::new(connection), is_file: true }))
     }
 
-    /// Whether it outlives the process.
+    /// Returns true if the storage survives the process.
     pub fn is_file(&self) -> bool {
         self.is_file
     }
 
-    /// For one change, or one look.
+    /// Locks the connection for one change or read.
     pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }

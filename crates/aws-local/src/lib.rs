@@ -1,23 +1,25 @@
-//! What a Lambda application needs of AWS, in one process: for tests, demonstrations and development without an account.
+//! The AWS services that a Lambda application needs, in one process: for tests, demonstrations and development without
+//! an account.
 //!
-//! It knows nothing of the application. What there is comes from the application's SAM template, and what is invoked is whatever takes an
-//! event and answers, in this process or elsewhere.
+//! This crate knows nothing of the application. Its resources come from the application's SAM template. Functions are
+//! anything that takes an event and returns a result, in this process or elsewhere.
 //!
-//! - [`sam`]: tables, queues, mappings and schedules of a template.
+//! - [`sam`]: tables, queues, event source mappings and schedules of a template.
 //! - [`dynamodb`]: the embedded DynamoDB, and [`dynamodb_api`], its HTTP API with plain JSON.
-//! - [`feeder`]: a table's stream, handed to functions as Lambda's mappings do.
-//! - [`poller`]: a queue's messages, handed to a function as Lambda's mappings do.
+//! - [`feeder`]: delivers a table's stream to functions, as Lambda's event source mappings do.
+//! - [`poller`]: delivers a queue's messages to a function, as Lambda's event source mappings do.
 //! - [`pattern`]: the patterns of the mappings' filters.
-//! - [`function_url`]: HTTP turned into the events that Lambda sends, and answers turned back.
-//! - [`runtime_api`]: Lambda's Runtime API, for running a real binary without Lambda.
-//! - [`sns`]: SNS, which keeps what was published for whoever asks.
-//! - [`sqs`]: SQS, as far as queues go.
-//! - [`journal`]: what both of them hold, in memory or in a file.
-//! - [`secrets_manager`]: reading and writing secrets.
-//! - [`control`]: CloudFormation, Lambda and CloudWatch, as far as an operator's command asks them.
-//! - [`faults`]: proxies before DynamoDB, SNS, SQS and others that refuse, conflict, throttle, are slow, or lose answers, when told to.
-//! - [`tls`]: TLS before any of them, with a certificate of its own.
-//! - [`server`]: the small HTTP server under all of them.
+//! - [`function_url`]: HTTP requests as Lambda's events, and results as HTTP responses.
+//! - [`runtime_api`]: Lambda's Runtime API, to run a real binary without Lambda.
+//! - [`sns`]: an SNS stub that stores published messages.
+//! - [`sqs`]: an SQS stub with queues.
+//! - [`journal`]: the storage of both stubs, in memory or in a file.
+//! - [`secrets_manager`]: reads and writes secrets.
+//! - [`control`]: the parts of CloudFormation, Lambda and CloudWatch that an operator's command uses.
+//! - [`faults`]: proxies in front of DynamoDB, SNS, SQS and others that reject, conflict, throttle, delay, or lose
+//!   responses, by a plan.
+//! - [`tls`]: TLS in front of any of them, with its own certificate.
+//! - [`server`]: the small HTTP server below all of them.
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 
@@ -38,21 +40,18 @@ pub mod sns;
 pub mod sqs;
 pub mod tls;
 
-/// An HTTP client for an address on this machine. It is spared the certificates: to read all that are installed takes longer than many
-/// calls.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it goes to stand-ins on this machine, which want no User-Agent of Rebound"
-)]
+/// Builds an HTTP client for an address on this machine, without root certificates: reading all installed ones takes
+/// longer than many calls.
+#[expect(clippy::disallowed_methods, reason = "it calls stubs on this machine, which need no User-Agent of Rebound")]
 fn http_client(url: &str) -> reqwest::Client {
-    // An error only says that there is one already: the same, from an earlier call.
+    // The error means that a provider is already installed, by an earlier call.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     let builder = if url.starts_with("https:") { builder } else { builder.tls_certs_only([]) };
     builder.build().unwrap_or_default()
 }
 
-/// What went wrong with a call, in words: the service's own code and message, else the error and its causes.
+/// Describes a failed call as text: the service's error code and message, or else the error and its causes.
 fn describe<E, R>(error: &SdkError<E, R>) -> String
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
@@ -71,7 +70,7 @@ where
     described
 }
 
-/// A random UUID, which is what AWS gives its messages and requests for ids.
+/// A random UUID, the form of AWS's message and request ids.
 pub fn uuid() -> String {
     uuid::Uuid::new_v4().to_string()
 }

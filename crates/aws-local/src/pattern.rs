@@ -1,15 +1,15 @@
-//! The patterns by which a mapping's filters choose records, as far as the template uses them: exact text and `prefix`
+//! The patterns of filters of event source mappings, as far as the template uses them: exact text and `prefix`
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html>).
 //!
-//! Lambda has more rules, with limits of their own. Here they are refused: a rule that is read in another way than Lambda reads it would
-//! deliver other records than on AWS, and no test would show it.
+//! Lambda has more rules, with their own limits. They are rejected here: a rule that is interpreted in another way than
+//! on Lambda would deliver other records, and no test would show it.
 
 use serde_json::{Map, Value};
 
-/// Why a text is no pattern.
+/// A text that is not a supported pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// It is not a JSON object.
+    /// The pattern is not a JSON object.
     #[error("a pattern must be a JSON object: {0}")]
     NotAnObject(String),
     /// A field has neither a list of rules nor an object.
@@ -40,19 +40,19 @@ enum Rule {
 }
 
 impl Pattern {
-    /// Reads a pattern from JSON text.
+    /// Parses a pattern from JSON text.
     ///
     /// # Errors
-    /// It is not JSON, or not a pattern that is known here.
+    /// The text is not JSON, or not a supported pattern.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         let value: Value = serde_json::from_str(text).map_err(|error| PatternError::NotAnObject(error.to_string()))?;
         Self::from_value(&value)
     }
 
-    /// Reads a pattern from JSON.
+    /// Parses a pattern from JSON.
     ///
     /// # Errors
-    /// It is not a pattern that is known here.
+    /// The value is not a supported pattern.
     pub fn from_value(value: &Value) -> Result<Self, PatternError> {
         let fields = value.as_object().ok_or_else(|| PatternError::NotAnObject(value.to_string()))?;
         let field = |(name, value): (&String, &Value)| {
@@ -82,7 +82,7 @@ impl Pattern {
 
 fn rule(field: &str, value: &Value) -> Result<Rule, PatternError> {
     let unknown = || PatternError::UnknownRule(field.to_owned(), value.to_string());
-    // Lambda reads `$or` as the alternatives of a whole pattern.
+    // Lambda reads `$or` as alternatives of a whole pattern.
     match value {
         Value::String(text) if field != "$or" => Ok(Rule::Equals(text.clone())),
         Value::Object(rule) => prefix(rule).map(|prefix| Rule::Prefix(prefix.to_owned())).ok_or_else(unknown),
@@ -90,7 +90,7 @@ fn rule(field: &str, value: &Value) -> Result<Rule, PatternError> {
     }
 }
 
-/// The prefix that a rule asks for, if it asks for nothing else.
+/// Returns the prefix of a rule that has nothing else.
 fn prefix(rule: &Map<String, Value>) -> Option<&str> {
     rule.get("prefix").filter(|_| rule.len() == 1)?.as_str()
 }
@@ -151,7 +151,7 @@ mod tests {
             json!({ "$or": [] }),
             json!({ "$or": [{ "a": ["1"] }, { "b": ["2"] }] }),
             json!({ "$or": ["a"] }),
-            // AWS refuses it too: what is excepted is text only, or numbers only.
+            // AWS rejects it too: the exceptions are only texts or only numbers.
             json!({ "a": [{"anything-but": ["a", 1]}] }),
             json!({ "a": [{"anything-but": ["a"]}] }),
             json!({ "a": [{"exists": false}] }),

@@ -1,4 +1,4 @@
-//! Lambda's Runtime API, for running a real binary without Lambda
+//! Lambda's Runtime API, to run a real binary without Lambda
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::server::{HangUp, Reply, Server, json_response};
 
-/// What the function answered: its result, or the error that it reported.
+/// The result of an invocation: the function's response, or the error that it reported.
 pub type Answer = Result<Bytes, Bytes>;
 
 /// The Runtime API of one function.
@@ -37,7 +37,7 @@ struct Shared {
 }
 
 impl RuntimeApi {
-    /// Starts it on any free port, for the function with this name and this time limit.
+    /// Starts the API on a free port, for the function with this name and this timeout.
     ///
     /// # Errors
     /// No port is free.
@@ -61,7 +61,7 @@ impl RuntimeApi {
         Ok(Self { server, shared, queue })
     }
 
-    /// The environment that Lambda gives every function.
+    /// The environment variables that Lambda sets for every function.
     pub fn variables(&self) -> [(&'static str, String); 6] {
         [
             ("AWS_LAMBDA_RUNTIME_API", self.server.address().to_string()),
@@ -73,7 +73,7 @@ impl RuntimeApi {
         ]
     }
 
-    /// Waits for the function to ask for its first event: the end of its init. Answers when that was.
+    /// Waits until the function requests its first event, at the end of its init phase. Returns that time.
     pub async fn first_poll(&self) -> Instant {
         loop {
             let polled = self.shared.polled.notified();
@@ -84,7 +84,7 @@ impl RuntimeApi {
         }
     }
 
-    /// Hands the function an event and waits for its answer. `None` if it went away.
+    /// Sends the function an event, and waits for its result. Returns `None` if the function is gone.
     pub async fn invoke(&self, event: impl Into<Bytes>) -> Option<Answer> {
         let id = format!("{:032x}", fastrand::u128(..));
         let (answer, answered) = oneshot::channel();
@@ -132,7 +132,7 @@ impl Shared {
     }
 }
 
-/// When an invocation that begins now is killed, in milliseconds since the epoch.
+/// Time at which an invocation that begins now is ended, in milliseconds since 1970.
 pub fn deadline(timeout: Duration) -> i64 {
     let timeout = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
     Timestamp::now().as_millisecond().saturating_add(timeout)

@@ -1,4 +1,4 @@
-//! Secrets Manager, as far as Rebound calls it: `GetSecretValue` and `PutSecretValue`
+//! A Secrets Manager stub with `GetSecretValue` and `PutSecretValue`
 //! (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>).
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub struct LocalSecretsManager {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The secrets, by name or ARN. `None`: there is a secret, and no value in it yet.
+    /// The secrets, by name or ARN. `None` if the secret exists without a value.
     secrets: BTreeMap<String, Option<Version>>,
     reads: usize,
 }
@@ -44,7 +44,7 @@ impl Version {
 }
 
 impl LocalSecretsManager {
-    /// Starts one on any free port.
+    /// Starts the stub on a free port.
     ///
     /// # Errors
     /// No port is free.
@@ -61,23 +61,23 @@ impl LocalSecretsManager {
         Ok(Self { server, state })
     }
 
-    /// Its URL.
+    /// URL of the stub.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// Puts a secret, by its name or ARN.
+    /// Stores a secret's value, by its name or ARN.
     pub fn put(&self, id: &str, secret_string: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.secrets.insert(id.to_owned(), Some(Version::new(secret_string)));
     }
 
-    /// Takes a secret's value away, as it is before anybody has put one.
+    /// Removes a secret's value, as before the first one is set.
     pub fn clear(&self, id: &str) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).secrets.insert(id.to_owned(), None);
     }
 
-    /// How often a secret was asked for.
+    /// Number of reads of secrets so far.
     pub fn reads(&self) -> usize {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).reads
     }
@@ -91,7 +91,7 @@ fn answer(state: &Mutex<State>, operation: Option<&str>, body: &[u8]) -> (Status
         Some("secretsmanager.GetSecretValue") => true,
         Some("secretsmanager.PutSecretValue") => false,
         _ => {
-            let message = "this stand-in answers GetSecretValue and PutSecretValue only";
+            let message = "this stub supports only GetSecretValue and PutSecretValue";
             return (StatusCode::BAD_REQUEST, json!({ "__type": "InvalidRequestException", "message": message }));
         }
     };

@@ -1,4 +1,4 @@
-//! A small HTTP server on loopback, under the local stand-ins.
+//! A small HTTP server on loopback, below the local stubs.
 
 use std::future::Future;
 use std::io;
@@ -14,15 +14,15 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// The answer is to hang up instead of answering.
+/// Closes the connection instead of sending a response.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("hung up on purpose")]
+#[error("the connection was closed on purpose")]
 pub struct HangUp;
 
-/// What a handler answers.
+/// The result of a handler.
 pub type Reply = Result<Response<Full<Bytes>>, HangUp>;
 
-/// A running server. It stops, and hangs up on everybody, when this is dropped.
+/// A running server. Dropping it stops it and closes all connections.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -30,10 +30,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves on `address` (port 0: any free one).
+    /// Serves on `address` (port 0: any free port).
     ///
     /// # Errors
-    /// The address can't be bound.
+    /// The address cannot be bound.
     pub async fn start<H, F>(address: SocketAddr, handler: H) -> io::Result<Self>
     where
         H: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
@@ -57,7 +57,7 @@ impl Server {
                             handler(Request::from_parts(parts, body)).await
                         }
                     });
-                    // An error here is the client's hanging up, or ours on purpose.
+                    // An error here means that the client closed the connection, or this server on purpose.
                     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 });
             }
@@ -65,12 +65,12 @@ impl Server {
         Ok(Self { address, accepting })
     }
 
-    /// Where it listens.
+    /// Address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The same as a URL.
+    /// URL of the server.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -82,7 +82,7 @@ impl Drop for Server {
     }
 }
 
-/// A response with a JSON body.
+/// Builds a response with a JSON body.
 pub fn json_response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;

@@ -1,4 +1,4 @@
-//! TLS before a plain server, with a certificate of its own.
+//! TLS in front of a plain server, with its own certificate.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,16 +14,16 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::ServerSessionMemoryCache;
 
-/// How many sessions a client may come back to.
+/// Number of sessions that clients can resume.
 const SESSIONS: usize = 256;
 
-/// Why there is no TLS.
+/// TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// No certificate could be made.
+    /// The certificate could not be created.
     #[error("no certificate could be made: {0}; run without TLS")]
     Certificate(String),
-    /// The file of certificates can't be written.
+    /// The certificate file cannot be written.
     #[error("{0}: {1}; name a file that can be written")]
     Write(PathBuf, io::Error),
     /// No port is free.
@@ -31,7 +31,7 @@ pub enum TlsError {
     Listen(io::Error),
 }
 
-/// A certificate for `localhost` that signs itself, and the key to it.
+/// A self-signed certificate for `localhost`, with its key.
 #[derive(Clone)]
 pub struct Certificate {
     pem: String,
@@ -39,10 +39,10 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Makes one.
+    /// Creates a certificate.
     ///
     /// # Errors
-    /// It can't be made.
+    /// The certificate cannot be created.
     pub fn new() -> Result<Self, TlsError> {
         let failed = |error: &dyn std::error::Error| TlsError::Certificate(error.to_string());
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|error| failed(&error))?;
@@ -57,18 +57,18 @@ impl Certificate {
         Ok(Self { pem: issued.cert.pem(), config })
     }
 
-    /// Writes it to a file for `SSL_CERT_FILE`, after other certificates in PEM: whoever trusts that file reads as many as one that talks
-    /// to AWS, if they are Amazon's roots.
+    /// Writes the certificate to a file for `SSL_CERT_FILE`, after other certificates in PEM. With Amazon's roots
+    /// before it, the client reads as many certificates as one that talks to AWS.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn write_after(&self, others: &[u8], file: &Path) -> Result<(), TlsError> {
         let certificates = [others, b"\n", self.pem.as_bytes()].concat();
         std::fs::write(file, certificates).map_err(|error| TlsError::Write(file.to_owned(), error))
     }
 }
 
-/// TLS before a plain server. It stops, and hangs up on everybody, when this is dropped.
+/// TLS in front of a plain server. Dropping it stops it and closes all connections.
 #[derive(Debug)]
 pub struct Terminator {
     port: u16,
@@ -77,7 +77,7 @@ pub struct Terminator {
 }
 
 impl Terminator {
-    /// Starts one on any free port, before `upstream`: `http://127.0.0.1:8000`.
+    /// Starts TLS on a free port, in front of `upstream`: `http://127.0.0.1:8000`.
     ///
     /// # Errors
     /// No port is free.
@@ -88,7 +88,8 @@ impl Terminator {
         let handshakes = Arc::new(AtomicUsize::new(0));
         let upstream = upstream.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let mut config = certificate.config.clone();
-        // Of its own: else a client that was at another terminator would go on with that session, since their names are one.
+        // A session store of its own: otherwise a client could resume a session of another terminator, because both
+        // have the same name.
         config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
         let (acceptor, counted) = (TlsAcceptor::from(Arc::new(config)), Arc::clone(&handshakes));
         let accepting = tokio::spawn(async move {
@@ -103,12 +104,12 @@ impl Terminator {
         Ok(Self { port, handshakes, accepting })
     }
 
-    /// Its URL. By name, as the certificate has it.
+    /// URL with the certificate's host name.
     pub fn url(&self) -> String {
         format!("https://localhost:{}", self.port)
     }
 
-    /// How many handshakes have succeeded.
+    /// Number of successful handshakes.
     pub fn handshakes(&self) -> usize {
         self.handshakes.load(Ordering::SeqCst)
     }
@@ -120,10 +121,10 @@ impl Drop for Terminator {
     }
 }
 
-/// One connection, until either side hangs up.
+/// Forwards one connection until either side closes it.
 async fn forward(stream: TcpStream, acceptor: TlsAcceptor, upstream: String, handshakes: Arc<AtomicUsize>) {
     let _ = stream.set_nodelay(true);
-    // A client that does not trust the certificate hangs up here.
+    // A client that does not trust the certificate closes the connection here.
     let Ok(mut encrypted) = acceptor.accept(stream).await else { return };
     handshakes.fetch_add(1, Ordering::SeqCst);
     let Ok(mut plain) = TcpStream::connect(upstream).await else { return };

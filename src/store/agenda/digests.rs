@@ -1,4 +1,4 @@
-//! Alerts that are too many: the first few of an hour by themselves, the rest grouped into digests.
+//! Rate limit of alerts: the first few of an hour are sent one by one, the rest are grouped into digests.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -9,21 +9,21 @@ use crate::store::calls::{Change, Written};
 use crate::store::{number, text};
 use crate::time::{UnixMillis, days, hours};
 
-/// What became of an alert that is one too many.
+/// Result of the rate limit check for one alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// It is among the first few of its hour: to be sent by itself.
+    /// The alert is among the first few of its hour, and is sent on its own.
     ByItself,
-    /// It is one too many.
+    /// The hour's limit is reached: the alert is grouped into a digest.
     TooMany,
 }
 
-/// Alerts that are counted together when they are too many: of a kind, and of a campaign.
+/// Alerts that share one rate limit: one kind, and one campaign.
 #[derive(Clone, Copy, Debug)]
 pub struct Group<'a> {
     /// The kind of alert.
     pub kind: &'a str,
-    /// The campaign, if they have one.
+    /// The campaign. `None` if the alert is not about a campaign.
     pub campaign: Option<&'a Campaign>,
 }
 
@@ -34,11 +34,8 @@ impl Group<'_> {
 }
 
 impl Agenda {
-    /// Whether an alert is among the first few of its kind and campaign in this hour. The same alert gets the same answer however
-    /// often it asks.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Checks if an alert is among the first few of its kind and campaign in this hour. The same alert gets the same
+    /// result each time.
     pub async fn place(
         &self,
         group: &Group<'_>,
@@ -65,8 +62,8 @@ impl Agenda {
         }
     }
 
-    /// The digests that an alert of this hour may be folded into, in the order in which to try: the hour's first, which the next
-    /// tick sends; its second, sent when the hour is over; and those of the hours after it, for whoever comes too late.
+    /// Returns the digests that an alert of this hour may be grouped into, in the order to try. The first is sent by
+    /// the next tick, the second when the hour is over. The others are for writers that come too late for these.
     pub fn digests(group: &Group<'_>, now: UnixMillis) -> Vec<Entry> {
         let hour = this_hour(now);
         let attributes = [("of", text(group.kind)), ("campaign", text(group.campaign.map_or("", Campaign::as_str)))];
@@ -74,10 +71,8 @@ impl Agenda {
         (0..4).map(digest).collect()
     }
 
-    /// Closes a digest, so that nothing is folded into it any more, and answers it as it is then.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Closes a digest, so that no alert can be added to it, and returns its final state. Returns `None` if the digest
+    /// is gone.
     pub async fn close(&self, digest: &Entry) -> Result<Option<Entry>, CallError> {
         let change = Change {
             update: "SET closed = :yes".to_owned(),
@@ -91,10 +86,7 @@ impl Agenda {
         }
     }
 
-    /// Notes that a digest was sent.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Marks a digest as sent.
     pub async fn note_sent(&self, digest: &Entry) -> Result<(), CallError> {
         let change = Change {
             update: "SET sent = :yes".to_owned(),
@@ -106,7 +98,7 @@ impl Agenda {
         Ok(())
     }
 
-    /// What folds one alert into a digest that is not closed: part of a transaction.
+    /// Builds the update that adds one alert to a digest that is not closed, as part of a transaction.
     pub(in crate::store) fn fold(&self, digest: &Entry) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
         let attribute = |name: &str| digest.item.get(name).cloned().unwrap_or_else(|| text(""));
         aws_sdk_dynamodb::types::Update::builder()
@@ -121,7 +113,7 @@ impl Agenda {
     }
 }
 
-/// When the hour of a moment began.
+/// Start of the hour that contains `now`.
 fn this_hour(now: UnixMillis) -> UnixMillis {
     Cohort::of(now).start()
 }

@@ -1,21 +1,21 @@
-//! What has to be looked at again, and when: the agenda table, which `tick` works off.
+//! The agenda table: scheduled tasks, which each tick processes when they are due.
 //!
-//! | `kind` | `due` | what `tick` does |
+//! | `kind` | `due` | what the tick does |
 //! | --- | --- | --- |
-//! | `delay` | `<when>#<email>#<recipient>` | looks whether the email has an outcome by now; if not, it is news |
+//! | `delay` | `<when>#<email>#<recipient>` | checks if the delayed email has an outcome; without one it sends an alert |
 //! | `brake` | `<since when>#<campaign>` | computes the brake again, until it is open |
-//! | `domain` | `<when>#<domain id>` | looks whether a domain that was verified is still `pending` |
-//! | `digest` | `<when>#<kind of alert>#<campaign>` | sends how many alerts were folded into it |
-//! | `publish` | `<when>#<alert>` | publishes an alert that could not be published at once |
-//! | `lift` | `<received at>#<recipient>#<reason>` | nothing: a webhook lifted a reason; [`lifts`](super::lifts) has it; 35 days |
-//! | `push` | `<when>#<recipient>` | nothing yet: a contact to be unsubscribed at Resend. It stays until that is done |
-//! | `spent` | `<day>` | nothing: what asking Claude has cost that day; [`budget`](super::budget) has it |
+//! | `domain` | `<when>#<domain id>` | checks if a domain that was verified is still `pending` |
+//! | `digest` | `<when>#<kind of alert>#<campaign>` | sends one alert with the number of alerts grouped into it |
+//! | `publish` | `<when>#<alert>` | publishes an alert that could not be published immediately |
+//! | `lift` | `<received at>#<recipient>#<reason>` | nothing: records a reason that a webhook lifted, for 35 days; see [`lifts`](super::lifts) |
+//! | `push` | `<when>#<recipient>` | nothing yet: a contact to unsubscribe at Resend; stays until that is done |
+//! | `spent` | `<day>` | nothing: the cost of that day's Claude requests; see [`budget`](super::budget) |
 //! | `told#<kind of alert>#<campaign>` | `<hour>` | nothing: the alerts that were sent one by one in that hour |
 //!
 //! Times are text, `2026-11-23T13:00:00.000Z`, so their order is the order of time.
 //!
-//! What `tick` works off lives until that is done, and has no TTL: a campaign may be slowed for months, and its brake ends only because
-//! an entry says to compute it again.
+//! A task that a tick processes has no TTL, and stays until it is done. A campaign may be slowed for months, and its
+//! brake reopens only because a task says to compute it again.
 
 mod digests;
 
@@ -29,10 +29,10 @@ use super::{Item, as_number, number, string, text};
 use crate::aws::CallError;
 use crate::time::{UnixMillis, days};
 
-/// Time for which it is known what a webhook lifted, in days: as long as the tombstone of a lift.
+/// Retention of the record of a lift, in days: as long as the tombstone of a lifted reason.
 const LIFT_DAYS: u32 = 35;
 
-/// What an entry is about: the attribute `kind`.
+/// Kind of a task: the attribute `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum Kind {
     /// A delayed email without an outcome.
@@ -41,10 +41,10 @@ pub enum Kind {
     /// A campaign that is not open.
     #[strum(serialize = "brake")]
     Brake,
-    /// A domain that is pending, or may be.
+    /// A domain that is pending, or may be pending.
     #[strum(serialize = "domain")]
     Domain,
-    /// Alerts that were folded.
+    /// Alerts grouped into one message.
     #[strum(serialize = "digest")]
     Digest,
     /// An alert that could not be published.
@@ -64,7 +64,7 @@ impl Kind {
         self.into()
     }
 
-    /// Days for which an entry stays that nobody works off. `None` if it stays until it is done.
+    /// Retention in days of an entry that no tick processes. `None` if the entry stays until it is done.
     const fn kept_days(self) -> Option<u32> {
         match self {
             Self::Lift => Some(LIFT_DAYS),
@@ -73,32 +73,32 @@ impl Kind {
     }
 }
 
-/// An entry.
+/// A scheduled task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// What it is about.
+    /// The kind of task.
     pub kind: Kind,
-    /// When it is to be looked at.
+    /// Time at which the task is due.
     pub due: UnixMillis,
-    /// What tells it from others that are due then.
+    /// Distinguishes the task from others that are due at the same time.
     pub key: String,
-    /// Whatever else it holds.
+    /// All other attributes.
     pub item: Item,
 }
 
 impl Entry {
-    /// An entry with these attributes.
+    /// Creates an entry with these attributes.
     pub fn new(kind: Kind, due: UnixMillis, key: impl Into<String>, attributes: &[(&str, AttributeValue)]) -> Self {
         let item = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         Self { kind, due, key: key.into(), item }
     }
 
-    /// A text that it holds; empty if it doesn't.
+    /// Returns a text attribute, or an empty text if there is none.
     pub fn text(&self, attribute: &str) -> &str {
         string(&self.item, attribute)
     }
 
-    /// A number that it holds.
+    /// Returns a number attribute.
     pub fn number(&self, attribute: &str) -> Option<i64> {
         self.item.get(attribute).and_then(as_number)
     }
@@ -130,15 +130,12 @@ pub struct Agenda {
 }
 
 impl Agenda {
-    /// The table of this name.
+    /// Creates a handle for the table `table`.
     pub fn new(calls: Calls, table: impl Into<String>) -> Self {
         Self { calls, table: table.into() }
     }
 
-    /// Puts an entry; one of the same kind, time and key stays as it is.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Stores an entry. An entry with the same kind, time and key stays as it is.
     pub async fn put(&self, entry: &Entry) -> Result<(), CallError> {
         let item = entry.to_item();
         let condition = Change {
@@ -150,26 +147,20 @@ impl Agenda {
         Ok(())
     }
 
-    /// The entries of a kind that are due at `now`, the oldest first, at most so many.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns at most `at_most` entries of a kind that are due at `now`, the oldest first.
     pub async fn due(&self, kind: Kind, now: UnixMillis, at_most: usize) -> Result<Vec<Entry>, CallError> {
-        // '$' is what follows '#': everything of this very millisecond is due too.
+        // '$' follows '#', so every entry of this millisecond is included.
         let until = format!("{}$", now.to_text());
         let items = self.calls.range(&self.table, ("kind", kind.as_str()), ("due", "0", &until), at_most).await?;
         Ok(items.into_iter().filter_map(|item| Entry::from_item(kind, item)).collect())
     }
 
-    /// Puts an entry as part of a transaction.
+    /// Builds the put of an entry, as part of a transaction.
     pub fn put_of(&self, entry: &Entry) -> PutBuilder {
         PutBuilder::default().table_name(&self.table).set_item(Some(entry.to_item()))
     }
 
-    /// The entries of a kind that are due from `from` until before `until`, the oldest first, at most so many.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns at most `at_most` entries of a kind that are due from `from` until before `until`, the oldest first.
     pub(super) async fn between(
         &self,
         kind: Kind,
@@ -183,9 +174,6 @@ impl Agenda {
     }
 
     /// Deletes an entry that is done.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
     pub async fn delete(&self, entry: &Entry) -> Result<(), CallError> {
         self.calls.delete(&self.table, key(entry.kind.as_str(), &entry.sort())).await
     }

@@ -1,7 +1,7 @@
-//! DynamoDB's calls, tried again while that may help: what `protect` makes everything of.
+//! DynamoDB calls with retries.
 //!
-//! Every call here may be repeated without harm, because each of its callers makes it so: by a condition, by a version, or by
-//! writing the same again. So an answer that was lost is simply asked for once more.
+//! Every call here can be repeated without harm. Its caller ensures that: with a condition, with a version, or by
+//! writing the same values again. So a call whose response was lost is simply made again.
 
 mod read;
 mod whole;
@@ -35,39 +35,39 @@ impl From<Failure> for CallError {
     }
 }
 
-/// What became of a write on a condition.
+/// Result of a conditional write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Written<T> {
-    /// It was done.
+    /// The write was applied.
     Done(T),
-    /// The condition did not hold. Holds the item as it is, if there is one and it was asked for.
+    /// The condition did not hold. Contains the current item, if there is one and it was requested.
     Refused(Option<Item>),
 }
 
-/// How fresh what is read must be
+/// Read consistency
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AsOf {
-    /// As it is now.
+    /// Strongly consistent.
     Now,
-    /// As it is, or was, mostly within a second. It costs half as much.
+    /// Eventually consistent: mostly less than a second old. Costs half as much.
     Lately,
 }
 
-/// What an update does: its expression, its condition, and what they name.
+/// An update: its expression, its condition, and their names and values.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// `SET …`, `ADD …`
+    /// The update expression: `SET …`, `ADD …`.
     pub update: String,
-    /// On which condition; none: always.
+    /// The condition expression. `None` if the write is unconditional.
     pub condition: Option<&'static str>,
-    /// `#name` and what it stands for.
+    /// `#name` and the attribute that it replaces.
     pub names: Vec<(String, String)>,
-    /// `:value` and what it stands for.
+    /// `:value` and the value that it replaces.
     pub values: Vec<(String, AttributeValue)>,
 }
 
-/// DynamoDB, until a deadline.
+/// A DynamoDB client with retries until a deadline.
 #[derive(Clone, Debug)]
 pub struct Calls {
     client: Client,
@@ -75,15 +75,12 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Calls with a client that does not retry by itself, until `deadline`.
+    /// Creates a client with retries until `deadline`. `client` must not retry.
     pub fn new(client: Client, deadline: Instant) -> Self {
         Self { client, deadline }
     }
 
-    /// Puts an item on a condition.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked, or will never take it.
+    /// Puts an item if the condition holds.
     pub async fn put(&self, table: &str, item: &Item, condition: &Change) -> Result<Written<()>, CallError> {
         let call = || async {
             let put = self.client.put_item().table_name(table).set_item(Some(item.clone()));
@@ -104,10 +101,7 @@ impl Calls {
         Ok(self.tried(call).await?)
     }
 
-    /// Changes an item, and answers it as it is then; or, where the condition does not hold, as it is all the same.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked, or will never take it.
+    /// Updates an item and returns it. If the condition does not hold, the result contains the current item.
     pub async fn update(&self, table: &str, key: Item, change: &Change) -> Result<Written<Item>, CallError> {
         let update = || {
             let update = self.client.update_item().table_name(table).set_key(Some(key.clone()));
@@ -137,9 +131,6 @@ impl Calls {
     }
 
     /// Deletes an item.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
     pub async fn delete(&self, table: &str, key: Item) -> Result<(), CallError> {
         let call = || async {
             let delete = self.client.delete_item().table_name(table).set_key(Some(key.clone()));
@@ -148,11 +139,11 @@ impl Calls {
         Ok(self.tried(call).await?)
     }
 
-    /// One transaction, once. Which of its items' conditions did not hold, if any (`Refused`, by index); a conflict is a
-    /// [`Failure::Busy`], and whoever calls reads again before the next try.
+    /// Sends one transaction once. Returns the indexes of the items whose conditions did not hold. A conflict is a
+    /// [`Failure::Busy`]: the caller reads again before the next try.
     ///
     /// # Errors
-    /// Nothing is known to be written.
+    /// The call failed. The transaction may be applied if the outcome is unclear.
     pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Result<(), Vec<usize>>, Failure> {
         let transaction = self.client.transact_write_items().set_transact_items(Some(items));
         let sent = tokio::time::timeout_at(self.deadline, transaction.send()).await;
@@ -169,7 +160,7 @@ impl Calls {
         if refused.is_empty() { Err(Failure::of_reasons(reasons)) } else { Ok(Err(refused)) }
     }
 
-    /// Tries a call until it succeeds, fails for good, or there is no time left.
+    /// Retries a call until it succeeds, fails permanently, or the deadline is over.
     async fn tried<T, F>(&self, call: impl Fn() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -184,32 +175,32 @@ impl Calls {
         }
     }
 
-    /// The patience to try a transaction again.
+    /// Creates the backoff for retries of a transaction.
     pub(super) fn patience(&self) -> Patience {
         Patience::until(self.deadline)
     }
 }
 
-/// A put as part of a transaction.
+/// Builds a put as part of a transaction.
 pub(super) fn put_item(put: PutBuilder) -> Result<TransactWriteItem, CallError> {
     let put = put.build().map_err(|error| CallError::Permanent(error.to_string()))?;
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
-/// A check as part of a transaction.
+/// Builds a condition check as part of a transaction.
 pub(super) fn check_item(check: ConditionCheckBuilder) -> Result<TransactWriteItem, CallError> {
     let check = check.build().map_err(|error| CallError::Permanent(error.to_string()))?;
     Ok(TransactWriteItem::builder().condition_check(check).build())
 }
 
-/// An update as part of a transaction.
+/// Builds an update as part of a transaction.
 pub(super) fn update_item(update: UpdateBuilder) -> Result<TransactWriteItem, CallError> {
     let update = update.build().map_err(|error| CallError::Permanent(error.to_string()))?;
     Ok(TransactWriteItem::builder().update(update).build())
 }
 
 impl Change {
-    /// The same, as part of a transaction.
+    /// Builds this update as part of a transaction.
     pub(super) fn of_transaction(&self, table: &str, key: Item) -> UpdateBuilder {
         UpdateBuilder::default()
             .table_name(table)
@@ -220,7 +211,7 @@ impl Change {
             .set_expression_attribute_values(named(&self.values))
     }
 
-    /// A put of an item on this condition, as part of a transaction.
+    /// Builds a put of an item on this condition, as part of a transaction.
     pub(super) fn put_in_transaction(&self, table: &str, item: Item) -> PutBuilder {
         PutBuilder::default()
             .table_name(table)
@@ -230,7 +221,7 @@ impl Change {
             .set_expression_attribute_values(named(&self.values))
     }
 
-    /// This condition alone, as part of a transaction: nothing is written to the item.
+    /// Builds a check of this condition alone, as part of a transaction. Nothing is written to the item.
     pub(super) fn check_in_transaction(&self, table: &str, key: Item) -> ConditionCheckBuilder {
         ConditionCheckBuilder::default()
             .table_name(table)
@@ -241,7 +232,7 @@ impl Change {
     }
 }
 
-/// Pairs as the SDK takes them: none rather than an empty map, which DynamoDB refuses.
+/// Converts pairs into the SDK's map. Returns `None` for no pairs, because DynamoDB rejects an empty map.
 fn named<T: Clone>(pairs: &[(String, T)]) -> Option<std::collections::HashMap<String, T>> {
     (!pairs.is_empty()).then(|| pairs.iter().cloned().collect())
 }

@@ -1,4 +1,4 @@
-//! Reading: an item, some items, a range of a partition.
+//! Reads: one item, several items, or a range of a partition.
 
 use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
 use aws_sdk_dynamodb::types::{Get, KeysAndAttributes, TransactGetItem};
@@ -9,27 +9,27 @@ use crate::store::failure::Failure;
 use crate::store::patience::Patience;
 use crate::store::{Item, text};
 
-/// Items of a partition whose sort key is in a range.
+/// A range of sort keys in one partition.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) struct Range<'a> {
-    /// How fresh they must be.
+    /// The read consistency.
     pub(in crate::store) as_of: AsOf,
     /// The table.
     pub(in crate::store) table: &'a str,
-    /// What the partition key is called, and which partition.
+    /// Name and value of the partition key.
     pub(in crate::store) partition: (&'a str, &'a str),
-    /// What the sort key is called, and the range, both ends included.
+    /// Name of the sort key, its first and its last value, both included.
     pub(in crate::store) sort: (&'a str, &'a str, &'a str),
-    /// From which end on.
+    /// The order of the items.
     pub(in crate::store) order: Order,
 }
 
-/// From which end of a range on.
+/// Order of the items in a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Order {
-    /// From the least sort key on.
+    /// From the smallest sort key on.
     Ascending,
-    /// From the greatest on.
+    /// From the largest sort key on.
     Descending,
 }
 
@@ -38,15 +38,12 @@ pub(in crate::store) enum Order {
 pub(in crate::store) struct RangePage {
     /// The items.
     pub(in crate::store) items: Vec<Item>,
-    /// Where the next page begins; `None`: this was the last.
+    /// Start of the next page. `None` after the last page.
     pub(in crate::store) next: Option<Item>,
 }
 
 impl Calls {
-    /// One item, as it is now.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Reads one item, strongly consistent.
     pub async fn get(&self, table: &str, key: Item) -> Result<Option<Item>, CallError> {
         let call = || async {
             let get = self.client.get_item().table_name(table).set_key(Some(key.clone())).consistent_read(true);
@@ -55,18 +52,13 @@ impl Calls {
         Ok(self.tried(call).await?)
     }
 
-    /// The items of these keys that there are, as they are now, in no order. At most 100 keys.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Reads the items with these keys, strongly consistent, in any order. At most 100 keys. Missing items are left
+    /// out.
     pub async fn get_all(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, CallError> {
         self.get_all_as_of(AsOf::Now, table, keys).await
     }
 
-    /// [`Self::get_all`], as of this moment or some moment shortly before.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Reads as [`Self::get_all`], with the given consistency.
     pub async fn get_all_as_of(&self, as_of: AsOf, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, CallError> {
         let mut found = Vec::new();
         let mut left = keys;
@@ -94,8 +86,9 @@ impl Calls {
         Ok(found)
     }
 
-    /// The items of these keys, as they all are at one moment, in the order of the keys; once. While a transaction that writes one of
-    /// them is under way, it is a [`Failure::Busy`]: no reader in a transaction sees half of another. At most 100 keys.
+    /// Reads the items with these keys as of one moment, in the order of the keys. At most 100 keys. Sent once. While a
+    /// transaction that writes one of them is in flight, the result is a [`Failure::Busy`], so a reader never sees half
+    /// of a transaction.
     ///
     /// # Errors
     /// Nothing was read.
@@ -124,10 +117,8 @@ impl Calls {
         }
     }
 
-    /// Every item of a partition whose sort key is in a range, both ends included, in order; as they are now.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns at most `at_most` items of a partition in a range of sort keys, both ends included, in order. Strongly
+    /// consistent.
     pub async fn range(
         &self,
         table: &str,
@@ -138,10 +129,7 @@ impl Calls {
         self.range_as_of(AsOf::Now, table, partition, sort, at_most).await
     }
 
-    /// [`Self::range`], as of this moment or some moment shortly before.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Reads as [`Self::range`], with the given consistency.
     pub async fn range_as_of(
         &self,
         as_of: AsOf,
@@ -164,10 +152,7 @@ impl Calls {
         }
     }
 
-    /// The first items of a range, in its order: at most so many, and at most one page of DynamoDB's, which has 1 MB.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns at most `at_most` first items of a range, in its order: at most one page of DynamoDB, which has 1 MB.
     pub(in crate::store) async fn first_page(&self, range: &Range<'_>, at_most: usize) -> Result<RangePage, CallError> {
         self.one_page(range, at_most, None).await
     }

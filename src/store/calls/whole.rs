@@ -1,4 +1,5 @@
-//! Whole tables and whole items, for the operator's command: a table page by page, and an item as it was read made into another.
+//! Whole tables and whole items, for the operator's command: scans page by page, and updates of the changed attributes
+//! of an item.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,36 +9,33 @@ use super::{Calls, Written, failure};
 use crate::aws::CallError;
 use crate::store::Item;
 
-/// What of a table is wanted. DynamoDB reads, and bills, all of it; but it sends only this.
+/// Filter and projection of a scan. DynamoDB reads and bills the whole table, but sends only this.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// A filter expression.
+    /// The filter expression.
     pub filter: Option<String>,
-    /// The attributes, a projection expression.
+    /// The projection expression: the attributes to return.
     pub projection: Option<String>,
-    /// `#name` and what it stands for.
+    /// `#name` and the attribute that it replaces.
     pub names: HashMap<String, String>,
-    /// `:value` and what it stands for.
+    /// `:value` and the value that it replaces.
     pub values: HashMap<String, AttributeValue>,
 }
 
-/// A page of a table.
+/// A page of a scan.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// The items that are wanted.
+    /// The items that match.
     pub items: Vec<Item>,
-    /// How many were read for them.
+    /// Number of items that were read.
     pub scanned: usize,
-    /// Where the next page begins; `None`: this was the last.
+    /// Start of the next page. `None` after the last page.
     pub next: Option<Item>,
 }
 
 impl Calls {
-    /// Reads one page of one segment of a whole table, from where the last one ended; strongly consistent, so that no row that is
-    /// there when the scan begins is passed over.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Reads one page of one segment of a table, from `start` on. Strongly consistent, so no row that exists when the
+    /// scan begins is missed.
     pub async fn scan_page(
         &self,
         table: &str,
@@ -62,12 +60,10 @@ impl Calls {
         })
     }
 
-    /// Makes an item that was read into another: only the attributes that differ are written, and only if each of them is as it was
-    /// read. So what others have written meanwhile is not undone, be it another attribute, or one that was not there. Answers the
-    /// item as it is then; or, where the condition does not hold, as it is all the same. What the keys are called says `keys`.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked, or will never take it.
+    /// Changes an item from `seen` to `wanted`. Only the attributes that differ are written, and only if each still has
+    /// the value that was read. So the changes of other writers are kept, even of attributes that were absent. Returns
+    /// the item after the write, or the current item if the condition does not hold. `keys` are the names of the key
+    /// attributes.
     pub async fn rewrite(
         &self,
         table: &str,
@@ -88,7 +84,7 @@ impl Calls {
             update.set_expression_attribute_values((!rewriting.values.is_empty()).then(|| rewriting.values.clone()))
         };
         Ok(match self.update_as(update).await? {
-            // It is as it was to be: the answer to our own try was lost.
+            // The item already has the wanted values: the response to our own try was lost.
             Written::Refused(Some(now))
                 if rewriting.differing.iter().all(|name| now.get(*name) == wanted.get(*name)) =>
             {
@@ -99,7 +95,7 @@ impl Calls {
     }
 }
 
-/// What makes an item that was read into another.
+/// The update that changes one version of an item into another.
 #[derive(Debug, PartialEq)]
 struct Rewriting<'a> {
     differing: Vec<&'a String>,
@@ -116,7 +112,7 @@ impl<'a> Rewriting<'a> {
         let differing: Vec<&String> = attributes.into_iter().filter(differs).collect();
         let (mut names, mut values) = (HashMap::new(), HashMap::new());
         let (mut sets, mut removes, mut conditions) = (Vec::new(), Vec::new(), Vec::new());
-        // An update makes an item where there is none.
+        // An update creates an item where there is none.
         if let Some(key) = keys.first() {
             names.insert("#key".to_owned(), (*key).to_owned());
             conditions.push("attribute_exists(#key)".to_owned());
@@ -153,7 +149,7 @@ mod tests {
     use crate::store::{number, text};
 
     #[test]
-    fn only_what_differs_is_written_and_only_if_it_is_as_it_was_read() {
+    fn only_changed_attributes_are_written_if_still_as_read() {
         let item = |attributes: &[(&str, AttributeValue)]| -> Item {
             attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
         };

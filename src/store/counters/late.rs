@@ -1,4 +1,5 @@
-//! The items `late#<hour>#<cohort>`: how many emails of a cohort were sent in a much later hour. Plain sums, beside their cohort's.
+//! The items `late#<hour>#<cohort>`: number of emails of a cohort that were sent in a much later hour. Plain sums, next
+//! to the counters of their cohort.
 
 use super::Campaigns;
 use crate::aws::CallError;
@@ -8,27 +9,27 @@ use crate::resend::campaign::{Campaign, Cohort};
 use crate::store::{Item, as_number};
 use crate::time::{UnixMillis, days};
 
-/// What begins the sort key.
+/// Prefix of the sort key.
 const LATE: &str = "late#";
 
-/// Where the range of these items ends: '$' is what follows '#'.
+/// End of the range of these items: '$' follows '#'.
 pub(super) const LATE_END: &str = "late$";
 
-/// How much longer than a brake's window a sum stays. What is delivered again after that is counted already, or of an hour before every
-/// window.
+/// Number of days that a sum stays after the brake's longest window. A webhook redelivered later than that is counted
+/// already, or is from an hour before every window.
 const LONGER_DAYS: u32 = 1;
 
-/// The sort key of what was sent in an hour of a cohort. With the hour first, those of a window are one range.
+/// Sort key of the emails of a cohort that were sent in an hour. The hour comes first, so a window is one range.
 pub(super) fn late_key(hour: Cohort, cohort: Cohort) -> String {
     format!("{LATE}{hour}#{cohort}")
 }
 
-/// When the sum of an hour may go, in seconds.
+/// Expiry of the sum of an hour, in seconds.
 pub(super) fn forget_late(hour: Cohort) -> i64 {
     hour.start().plus(days(LONG_WINDOW_DAYS + LONGER_DAYS)).seconds()
 }
 
-/// What an item of the campaigns table adds to what was sent late; nothing, if it is of another kind.
+/// Adds an item of the campaigns table to the late sums. Items of other kinds are ignored.
 pub fn add_late(item: &Item, late: &mut Late) {
     let key = item.get("cohort").and_then(|key| key.as_s().ok()).and_then(|key| key.strip_prefix(LATE));
     let Some((hour, cohort)) = key.and_then(|key| key.split_once('#')) else { return };
@@ -39,10 +40,8 @@ pub fn add_late(item: &Item, late: &mut Late) {
 }
 
 impl Campaigns {
-    /// What was sent late of a campaign from a moment on. It is known of the brake's longest window, and of a day before it.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns the late sums of a campaign since a moment. They are kept for the brake's longest window and one more
+    /// day.
     pub async fn late(&self, campaign: &Campaign, since: UnixMillis) -> Result<Late, CallError> {
         let from = format!("{LATE}{}", Cohort::of(since));
         let partition = ("campaign", campaign.as_str());

@@ -1,4 +1,4 @@
-//! What is remembered so that it counts once.
+//! Dedup records: they make each count happen once.
 
 use std::collections::BTreeMap;
 
@@ -8,35 +8,35 @@ use crate::resend::campaign::Cohort;
 use crate::store::{Item, as_number};
 use crate::time::UnixMillis;
 
-/// How many seconds of receipt share a part of the ledger, which is read whole for every batch. The fewer, the more rows a slow campaign's
-/// batches are written in; the more, the more is read of a fast one's. Never to be changed while there are events: what is delivered
-/// again would be looked for in another part, and counted twice.
+/// Seconds of receipt that share a part of the ledger, which is read whole for every batch. A smaller value makes a
+/// slow campaign's batches write more rows; a larger one makes a fast campaign read more. Never change it while there
+/// are events: a redelivered webhook would be searched in another part, and counted twice.
 const LEDGER_SECONDS: i64 = 30;
 
-/// Something that is remembered so that it counts once, and what there is to remember.
+/// A dedup record to write, with the counts that depend on it.
 pub(super) enum Memory {
     Ledger { messages: BTreeMap<MessageHash, Counted>, expires_at: UnixMillis },
     Happening { counter: Counter, at: UnixMillis, cohort: Cohort, expires_at: UnixMillis },
 }
 
-/// Where a message counts.
+/// The counters that a webhook is added to.
 #[derive(Clone, Copy)]
 pub(super) struct Counted {
     pub(super) cohort: Cohort,
     pub(super) counter: Counter,
-    /// The hour of a late sending.
+    /// Hour of a late sending.
     pub(super) late: Option<Cohort>,
 }
 
 impl Counted {
-    /// The sort keys of what it is added to.
+    /// The sort keys of the items that the webhook is added to.
     pub(super) fn added_to(&self) -> impl Iterator<Item = String> {
         let late = self.late.map(|hour| late_key(hour, self.cohort));
         std::iter::once(self.cohort.to_string()).chain(late)
     }
 }
 
-/// What there is to remember, by the sort key under which it is.
+/// Groups counts by the sort key of their dedup record.
 pub(super) fn memories<'a>(counts: impl IntoIterator<Item = &'a Count>) -> BTreeMap<String, Memory> {
     let mut memories: BTreeMap<String, Memory> = BTreeMap::new();
     for count in counts {
@@ -60,7 +60,7 @@ pub(super) fn memories<'a>(counts: impl IntoIterator<Item = &'a Count>) -> BTree
 }
 
 impl Memory {
-    /// Both, where they are of the same key.
+    /// Merges two records with the same key.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Ledger { mut messages, expires_at }, Self::Ledger { messages: more, expires_at: later }) => {
@@ -81,13 +81,13 @@ impl Memory {
     }
 }
 
-/// The messages that a ledger row holds.
+/// The webhooks that a ledger row lists.
 pub(super) fn ledger(item: &Item) -> impl Iterator<Item = MessageHash> {
     let bytes = item.get("messages").and_then(|value| value.as_b().ok()).map(|blob| blob.as_ref()).unwrap_or_default();
     bytes.as_chunks::<8>().0.iter().map(|hash| MessageHash(*hash))
 }
 
-/// Since when a happening is counted, and in which cohort.
+/// Time and cohort in which an occurrence is counted.
 pub(super) fn happening(item: &Item) -> Option<(UnixMillis, Cohort)> {
     let cohort = Cohort::parse(item.get("counted_in")?.as_s().ok()?)?;
     Some((UnixMillis(as_number(item.get("at")?)?), cohort))
@@ -109,9 +109,9 @@ mod tests {
         }
     }
 
-    /// Frozen: under other keys, what is delivered again would not be found, and be counted twice.
+    /// Frozen: under other keys, a redelivered webhook would not be found, and would be counted twice.
     #[test]
-    fn messages_of_the_same_thirty_seconds_of_receipt_share_a_part_of_the_ledger() {
+    fn webhooks_of_thirty_seconds_share_a_part_of_the_ledger() {
         let counts: Vec<Count> = [1_795_440_629, 1_795_440_599, 1_795_440_600, 1_795_440_630]
             .into_iter()
             .zip(1..)

@@ -1,4 +1,4 @@
-//! Reading what is counted, though a reader may see half of a transaction: see [`counters`](super).
+//! Reads the counted state, although a reader may see half of a transaction: see [`counters`](super).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +11,15 @@ use crate::store::failure::Failure;
 use crate::store::patience::Patience;
 use crate::store::{Item, string};
 
-/// How many of a cohort's last additions it names the ledger rows of. As many may follow each other while one is still becoming visible.
+/// Number of last additions whose ledger rows a cohort names. So many additions may follow while one is still becoming
+/// visible.
 const NAMED_ADDITIONS: usize = 8;
 
-/// The most keys that are read in one transaction
+/// Maximum number of keys read in one transaction
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactGetItems.html>).
 const AT_ONE_MOMENT: usize = 100;
 
-/// What is remembered, as it was read.
+/// The counters and dedup records as they were read.
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) cohorts: BTreeMap<String, Item>,
@@ -29,7 +30,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// The ledger rows that a cohort names, and that belong to a ledger that was read, but were not in it.
+    /// The ledger rows that a cohort names but that were missing from a ledger that was read.
     fn missing(&self) -> Vec<String> {
         let is_read = |row: &str| {
             let ledger = row.rsplit_once('#').map_or("", |(ledger, _)| ledger);
@@ -49,8 +50,7 @@ impl Seen {
 }
 
 impl Campaigns {
-    /// Reads the ledger rows in a transaction that should have been there. One that is not there then has expired, and so has what it
-    /// counted.
+    /// Reads the missing ledger rows in a transaction. A row that is still missing has expired, and so have its counts.
     pub(super) async fn read_missing(&self, campaign: &Campaign, seen: &mut Seen) -> Result<(), Failure> {
         for some in seen.missing().chunks(AT_ONE_MOMENT) {
             let keys = some.iter().map(|row| self.key(campaign, row)).collect();
@@ -60,7 +60,8 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Waits until no transaction is under way that writes one of these: whoever reads after that sees all of it.
+    /// Waits until no transaction that writes one of these items is in flight. Later readers see such a transaction
+    /// whole.
     pub(super) async fn wait_for(
         &self,
         campaign: &Campaign,
@@ -76,7 +77,7 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Reads what is remembered: first the versions, then the ledgers that they guard.
+    /// Reads the counted state: first the versions, then the ledgers that they guard.
     pub(super) async fn seen(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<Seen, CallError> {
         let mut keys: BTreeSet<String> = BTreeSet::new();
         for (key, memory) in memories {
@@ -97,7 +98,7 @@ impl Campaigns {
             }
         }
         for (key, _) in memories.iter().filter(|(_, memory)| matches!(memory, Memory::Ledger { .. })) {
-            // '$' is what follows '#'.
+            // '$' follows '#'.
             let (from, to) = (format!("{key}#"), format!("{key}$"));
             let partition = ("campaign", campaign.as_str());
             let rows = self.calls.range(&self.table, partition, ("cohort", &from, &to), usize::MAX).await?;
@@ -113,14 +114,14 @@ pub(super) fn rows_of(cohort: &Item) -> impl Iterator<Item = &String> {
     cohort.get("rows").and_then(|rows| rows.as_ss().ok()).into_iter().flatten()
 }
 
-/// The number of the addition that put a ledger row: the first digits of what its sort key ends in. It goes up with each addition to
-/// a cohort.
+/// Number of the addition that put a ledger row: the first eight hex digits after the last `#` of its sort key. It
+/// increases with each addition to a cohort.
 pub(super) fn addition_of(row: &str) -> u32 {
     let digits = row.rsplit_once('#').and_then(|(_, digits)| digits.get(..8));
     digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0)
 }
 
-/// The ledger rows of a cohort's last additions, these included.
+/// The ledger rows of a cohort's last additions, including `these`.
 pub(super) fn last_rows(before: Option<&Item>, these: &BTreeSet<String>) -> Vec<String> {
     let rows: Vec<&String> = before.into_iter().flat_map(rows_of).chain(these).collect();
     let additions: BTreeSet<u32> = rows.iter().map(|row| addition_of(row)).collect();

@@ -1,4 +1,4 @@
-//! A transaction in the making: what is not counted yet, and the memory of it.
+//! A transaction being built: the new counts, and their dedup records.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,30 +19,31 @@ use crate::store::version::SeenVersion;
 use crate::store::{Item, number, text};
 use crate::time::{UnixMillis, days};
 
-/// How long a cohort's numbers stay: for the same season of the next year.
+/// Retention of a cohort's counters, in days: until the same season of the next year.
 const COHORT_DAYS: u32 = 400;
 
-/// How much longer a memory stays than the event: what is remembered must not be the first to go.
+/// Number of days that a dedup record stays after its event: the record must not expire first.
 const LONGER_DAYS: u32 = 7;
 
-/// What begins the sort key of a complaint's time.
+/// Prefix of the sort key of a complaint's time.
 pub(super) const COMPLAINED_AT: &str = "complained_at#";
 
-/// A transaction in the making: its items, and what each cohort gets and each late sum.
+/// A transaction being built: its items, and the changes of each cohort and late sum.
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) items: Vec<TransactWriteItem>,
     pub(super) cohorts: BTreeMap<Cohort, Figures>,
     /// By hour and cohort.
     late: BTreeMap<(Cohort, Cohort), i64>,
-    /// The cohorts that webhooks are added to, on the condition that no others were; and the ledger rows that are put for each.
+    /// The cohorts that webhooks are added to, on the condition that nothing else was added; with the ledger rows put
+    /// for each.
     of_messages: BTreeMap<Cohort, BTreeSet<String>>,
-    /// The items of what is counted already.
+    /// The items of the webhooks that are already counted.
     pub(super) counted: BTreeSet<String>,
 }
 
 impl Campaigns {
-    /// Adds to the tally what must be written for one memory, if anything must.
+    /// Adds the writes for one dedup record, if any are needed.
     pub(super) fn remember(
         &self,
         campaign: &Campaign,
@@ -114,7 +115,7 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Keeps when a complaint happened, in the order of time, so that the brake reads only the last day's.
+    /// Stores the time of a complaint, in the order of time, so that the brake reads only the last day's complaints.
     fn move_complaint(
         &self,
         campaign: &Campaign,
@@ -130,13 +131,13 @@ impl Campaigns {
             tally.items.push(TransactWriteItem::builder().delete(delete).build());
         }
         let mut item = self.key(campaign, &complained_at(to, key));
-        // It is of no use to the brake after a day.
+        // The brake does not need it after a day.
         item.insert("expires_at".to_owned(), number(to.plus(days(LONG_WINDOW_DAYS)).seconds()));
         tally.items.push(put_item(Put::builder().table_name(&self.table).set_item(Some(item)))?);
         Ok(())
     }
 
-    /// Adds to the tally what each cohort gets, and each late sum.
+    /// Adds the changes of each cohort and each late sum.
     pub(super) fn add_all(&self, campaign: &Campaign, seen: &Seen, tally: &mut Tally) -> Result<(), CallError> {
         for (cohort, figures) in &tally.cohorts {
             let before = seen.cohorts.get(&cohort.to_string());
@@ -155,7 +156,7 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Adds to a cohort. With the ledger rows that are put for it: on the condition that the cohort is still as it was read.
+    /// Builds the update of a cohort. If ledger rows are put for it, the cohort must still be as it was read.
     fn add(
         &self,
         campaign: &Campaign,
@@ -201,7 +202,7 @@ pub(super) fn complained_at(at: UnixMillis, happening: &str) -> String {
     format!("{COMPLAINED_AT}{:015}#{hash:.16}", at.0.max(0))
 }
 
-/// When a memory may be forgotten, in seconds.
+/// Expiry of a dedup record, in seconds.
 fn forget(expires_at: UnixMillis) -> i64 {
     expires_at.plus(days(LONGER_DAYS)).seconds()
 }

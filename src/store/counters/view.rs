@@ -1,4 +1,4 @@
-//! What the brake is computed from, read back.
+//! Reads the input of a campaign's brake.
 
 use super::Campaigns;
 use super::late::{LATE_END, add_late};
@@ -11,31 +11,25 @@ use crate::resend::campaign::{Campaign, Cohort};
 use crate::store::{Item, as_number};
 use crate::time::{UnixMillis, days, hours};
 
-/// The most keys of one BatchGetItem
+/// Maximum number of keys of one BatchGetItem
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
 const AT_ONCE: usize = 100;
 
 impl Campaigns {
-    /// All cohorts of a campaign that are still kept, the oldest first.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns all cohorts of a campaign that are still stored, the oldest first.
     pub async fn cohorts(&self, campaign: &Campaign) -> Result<Vec<(Cohort, Figures)>, CallError> {
         let partition = ("campaign", campaign.as_str());
         let items = self.calls.range(&self.table, partition, ("cohort", "0", ":"), usize::MAX).await?;
         Ok(items.iter().filter_map(cohort_figures).collect())
     }
 
-    /// What the brake of a campaign is computed from, as it is now.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Reads the input of a campaign's brake, strongly consistent.
     pub async fn view(&self, campaign: &Campaign, now: UnixMillis) -> Result<View, CallError> {
         let from = Cohort::of(now.minus(days(LONG_WINDOW_DAYS)));
         let from_complaint = complained_at(now.minus(hours(SHORT_WINDOW_HOURS)), "");
         let partition = ("campaign", campaign.as_str());
-        // ':' is what follows '9', so the range ends where the cohorts end. What was sent late comes next after the complaints: in one
-        // range with them it costs nothing where there is none.
+        // ':' follows '9', so the range ends where the cohorts end. The late sums come right after the complaints: read
+        // in one range with them, they cost nothing if there are none.
         let from_cohort = from.to_string();
         let cohorts = self.calls.range(&self.table, partition, ("cohort", &from_cohort, ":"), usize::MAX);
         let others = self.calls.range(&self.table, partition, ("cohort", &from_complaint, LATE_END), usize::MAX);
@@ -59,7 +53,7 @@ impl Campaigns {
     }
 }
 
-/// The figures of a cohort's item; `None` if it is another item.
+/// Reads the counters of a cohort's item. Returns `None` for other items.
 pub fn cohort_figures(item: &Item) -> Option<(Cohort, Figures)> {
     let cohort = Cohort::parse(item.get("cohort")?.as_s().ok()?)?;
     let figure = |counter: Counter| Some((counter, as_number(item.get(counter.as_str())?)?));

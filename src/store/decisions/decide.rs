@@ -1,4 +1,4 @@
-//! Storing what was decided: once for each happening, whoever comes first.
+//! Storing a decision: once for each occurrence; the first writer wins.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
 
@@ -12,18 +12,15 @@ use crate::store::row::{item_size, payload_beside};
 use crate::store::{number, text};
 use crate::time::UnixMillis;
 
-/// What noting that it was published adds to a row, in bytes: `published_at`, and `message_id` with SNS's id of 36 letters.
+/// Bytes that marking as published adds to a row: `published_at`, and `message_id` with SNS's id of 36 characters.
 const NOTED: usize = 70;
 
-/// What `claimed_at`, `decided_at` and `nothing_to_publish` add to a row, in bytes.
+/// Bytes that `claimed_at`, `decided_at` and `nothing_to_publish` add to a row.
 const TIMES: usize = 60;
 
 impl Decisions {
-    /// Stores a decision that took no asking, if there is none and nobody has claimed one: in one write, without a claim. Returns the
-    /// decision that counts: this one, or one that was stored before.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Stores a decision of the built-in rules in one write, without a claim. Nothing is written if the occurrence is
+    /// claimed or decided. Returns the decision that counts: this one, or the one stored before.
     pub async fn decide_at_once(
         &self,
         happening: &Happening,
@@ -39,19 +36,17 @@ impl Decisions {
         item.insert("payload".to_owned(), receipt_beside(item_size(&item), decided));
         Ok(match self.outbox.put(&item).await? {
             None => Claim::Settled(decided.clone()),
-            // By another; or by our own first try, whose answer was lost.
+            // Stored by another writer, or by our own first try, whose response was lost.
             Some(stored) => Decided::from_item(&stored).map_or(Claim::HeldByOther, Claim::Settled),
         })
     }
 
-    /// Stores a decision, if there is none; for a follow-up, with its place among its recipient's, on the condition that nobody
-    /// has suppressed the recipient, under any of these names, and that no opt-out click of theirs stands against it.
+    /// Stores a decision if there is none. A follow-up is stored together with its slot among the recipient's
+    /// follow-ups. The transaction requires that the recipient is not suppressed under any of `names`, and that no
+    /// opt-out click blocks a follow-up.
     ///
-    /// Returns the decision that counts: this one, or one that was stored before. [`Claim::Acquired`] means that what the guards went by
-    /// has changed meanwhile: the claim stays, and the guards have to look again.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns the decision that counts: this one, or the one stored before. [`Claim::Acquired`] means that the input
+    /// of the guards has changed: the claim stays, and the guards must check again.
     pub async fn decide(
         &self,
         happening: &Happening,
@@ -62,7 +57,7 @@ impl Decisions {
         let Some((place, names)) = place else {
             return match calls.update(table, happening.key(), &change).await? {
                 Written::Done(_) => Ok(Claim::Settled(decided.clone())),
-                // Decided before: by another, or by the try whose answer was lost.
+                // Decided before: by another writer, or by the try whose response was lost.
                 Written::Refused(stored) => as_stored(stored.as_ref().and_then(Decided::from_item)),
             };
         };
@@ -86,7 +81,7 @@ impl Decisions {
     }
 
     fn not_suppressed(&self, name: &str, now: UnixMillis) -> Result<TransactWriteItem, CallError> {
-        // Where nobody was ever forgotten, nobody may have been since.
+        // If no recipient had been forgotten, none may have been forgotten since.
         if name == KEY_ITEM || forgotten::is_name(name) {
             return forgotten::check_name(&self.suppressions, name);
         }
@@ -102,13 +97,14 @@ impl Decisions {
     }
 }
 
-/// A receipt in a row that has so many bytes without it, now; one that is published gets some more.
+/// Encodes the receipt for a row that has `others` bytes without it. Reserves room for the marks of a later
+/// publication.
 fn receipt_beside(others: usize, decided: &Decided) -> AttributeValue {
     let more = if decided.is_settled { 0 } else { NOTED };
     payload_beside(others + more, decided.receipt.as_bytes())
 }
 
-/// What stores a decision where there is a claim, and no decision yet.
+/// Builds the update that stores a decision where there is a claim, and no decision yet.
 fn storing(happening: &Happening, decided: &Decided) -> Change {
     let others = item_size(&begun(happening, decided.at)) + "carrier".len() + decided.owner.len() + TIMES;
     let mut change = Change {
@@ -128,7 +124,7 @@ fn storing(happening: &Happening, decided: &Decided) -> Change {
     change
 }
 
-/// The decision that was stored before.
+/// Returns the decision that was stored before.
 fn as_stored(decided: Option<Decided>) -> Result<Claim<Decided>, CallError> {
-    decided.map(Claim::Settled).ok_or_else(|| CallError::Transient("the decision's row is gone".to_owned()))
+    decided.map(Claim::Settled).ok_or_else(|| CallError::Transient("the decision's row was deleted".to_owned()))
 }

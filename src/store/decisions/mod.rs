@@ -1,31 +1,32 @@
 //! Decisions, in the partition of their email: the events table.
 //!
-//! A decision says what is to be done about a happening: `decision#<type>#<whom>`, `kind` = `decision`.
+//! A decision says what to do about an occurrence: `decision#<type>#<recipient>`, `kind` = `decision`.
 //!
 //! | attribute | value |
 //! | --- | --- |
-//! | `id` | the decision's id, made of the happening |
-//! | `payload` | the receipt, JSON, or zlib of it where that saves a write unit: present as soon as it is decided |
+//! | `id` | the decision's id, derived from the occurrence |
+//! | `payload` | the receipt, JSON, or zlib of it if that saves a write unit; present once the decision is made |
 //! | `decided_at` | milliseconds |
-//! | `nothing_to_publish` | there is none |
+//! | `nothing_to_publish` | present if the decision is not published |
 //! | `expires_at` | seconds, DynamoDB's TTL |
 //!
 //! The others are those of the [outbox](super::outbox). The owner is the queue message that makes the decision.
 //!
-//! # Why each happening is decided once
+//! # Why each occurrence is decided once
 //!
 //! ```text
 //!   claim (put if there is none) ─▶ ask ─▶ decide (if it is not decided) ─▶ publish, as every row of the outbox
 //!      ✗ crashes here                the same message is delivered again, renews its own claim, and asks
-//!                            ✗ crashes here, after asking: the same, once more; nothing was stored yet, so nothing can differ
-//!                                                  ✗ crashes here: the receipt is stored: it is published as it is
+//!                            ✗ crashes here, after asking: the same again; nothing was stored yet, so nothing can differ
+//!                                                  ✗ crashes here: the receipt is stored, and is published unchanged
 //! ```
 //!
 //! Decisions of the built-in rules need no claim, and are stored in one write
 //! ([`decide_at_once`](Decisions::decide_at_once)): the second message finds the occurrence decided.
 //!
-//! A follow-up takes its place among its recipient's in the same transaction that stores the decision, and that transaction is refused
-//! when the recipient has been suppressed meanwhile, or has clicked an opt-out link. So there is no moment at which a proposal stands without its place.
+//! A follow-up takes its slot among the recipient's follow-ups in the transaction that stores the decision. That
+//! transaction is rejected if the recipient has been suppressed meanwhile, or has clicked an opt-out link. So a
+//! follow-up is never stored without its slot.
 
 mod decide;
 
@@ -39,29 +40,29 @@ use crate::aws::CallError;
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
-/// A claim is over when the decision is made.
+/// A claim ends when the decision is made.
 const SETTLEMENT: Settlement<Decided> =
     Settlement { read: Decided::from_item, takeover: "claimed_at = :seen AND attribute_not_exists(decided_at)" };
 
-/// The longest recipient as part of a key, in bytes. An address has at most 320.
+/// Maximum length of the recipients as part of a key, in bytes. An address has at most 320.
 const MAX_WHOM: usize = 400;
 
-/// In place of the type of event: a click on an opt-out or preference link.
+/// Used in place of the event type: a click on an opt-out or preference link.
 pub const OPT_OUT_CLICK: &str = "opt_out_click";
 
-/// The same happening: an email, a type of event, and whom it is about.
+/// One occurrence: an email, an event type, and its recipients.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Happening {
     /// The partition.
     pub email_id: String,
-    /// `email.opened`, `email.clicked`, or [`OPT_OUT_CLICK`], which uses up nobody's click.
+    /// `email.opened`, `email.clicked`, or [`OPT_OUT_CLICK`], which does not count as a click of the recipient.
     pub event_type: &'static str,
-    /// The recipient; of several, all of them, in order.
+    /// The recipient. Several recipients are sorted and joined by commas.
     pub whom: String,
 }
 
 impl Happening {
-    /// The happening of these recipients.
+    /// Creates the occurrence for these recipients.
     pub fn new(email_id: &str, event_type: &'static str, recipients: &[Recipient]) -> Self {
         let mut all: Vec<&str> = recipients.iter().map(Recipient::as_str).collect();
         all.sort_unstable();
@@ -70,37 +71,37 @@ impl Happening {
         Self { email_id: email_id.to_owned(), event_type, whom }
     }
 
-    /// The id of the decision about it: the same whenever it is made again.
+    /// Id of the decision about it: the same each time.
     pub fn decision_id(&self) -> String {
         format!("decision-{}", crate::policy::ids::short_hash(&[&self.email_id, self.event_type, &self.whom]))
     }
 
-    /// The sort key of its decision.
+    /// Sort key of its decision.
     pub fn sort_key(&self) -> String {
         format!("decision#{}#{}", self.event_type, self.whom)
     }
 
-    /// The key of the row of its decision.
+    /// Key of its decision's row.
     pub fn key(&self) -> Item {
         event_key(&self.email_id, &self.sort_key())
     }
 }
 
-/// A decision that is stored.
+/// A stored decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
-    /// The receipt, JSON.
+    /// The receipt as JSON.
     pub receipt: String,
-    /// Whether there is nothing left to publish.
+    /// True if nothing is left to publish.
     pub is_settled: bool,
-    /// Which message of the queue brought it about, and publishes it.
+    /// Id of the queue message that made the decision and publishes it.
     pub owner: String,
-    /// When it was decided.
+    /// Time of the decision.
     pub at: UnixMillis,
 }
 
 impl Decided {
-    /// Reads a decision's row. `None` while it is only claimed.
+    /// Reads a decision's row. Returns `None` while the decision is only claimed.
     pub fn from_item(item: &Item) -> Option<Self> {
         let at = item.get("decided_at").and_then(as_number).map(UnixMillis)?;
         let is_settled = has_any(item, &["published_at", "refused", "nothing_to_publish"]);
@@ -108,18 +109,18 @@ impl Decided {
     }
 }
 
-/// The names of the tables that decisions touch.
+/// The names of the tables that decisions use.
 #[derive(Clone, Debug)]
 pub struct Tables {
     /// `EVENTS_TABLE`.
     pub events: String,
-    /// `SUPPRESSIONS_TABLE`, of which nothing is written.
+    /// `SUPPRESSIONS_TABLE`, which is only read.
     pub suppressions: String,
     /// `RECIPIENTS_TABLE`.
     pub recipients: String,
 }
 
-/// The outbox, as far as decisions are in it.
+/// The part of the outbox that holds decisions.
 #[derive(Clone, Debug)]
 pub struct Decisions {
     outbox: Outbox,
@@ -128,30 +129,24 @@ pub struct Decisions {
 }
 
 impl Decisions {
-    /// Decisions in these tables.
+    /// Creates a handle for these tables.
     pub fn new(calls: Calls, tables: Tables) -> Self {
         let Tables { events, suppressions, recipients } = tables;
         Self { outbox: Outbox::new(calls, events), suppressions, recipients }
     }
 
-    /// The outbox, whose rows are named by [`Happening::key`].
+    /// The outbox. Its rows have the key [`Happening::key`].
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
     }
 
-    /// What is decided about a happening, as it is now.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Reads the decision about an occurrence, strongly consistent.
     pub async fn decided(&self, happening: &Happening) -> Result<Option<Decided>, CallError> {
         let item = self.outbox.calls.get(&self.outbox.table, happening.key()).await?;
         Ok(item.as_ref().and_then(Decided::from_item))
     }
 
-    /// Claims a happening for the queue message of this id, before Claude is asked about it: so that one message asks, and no other.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Claims an occurrence for the queue message with this id, before Claude is asked. So only one message asks.
     pub async fn claim(
         &self,
         happening: &Happening,
@@ -165,7 +160,7 @@ impl Decisions {
     }
 }
 
-/// What a decision's row begins with.
+/// The first attributes of a decision's row.
 fn begun(happening: &Happening, expires_at: UnixMillis) -> Item {
     let mut item = happening.key();
     item.insert("kind".to_owned(), text("decision"));

@@ -1,9 +1,9 @@
 //! An event's row: its key, and the payload within one write unit.
 //!
-//! The row is the idempotency record, the entry in the email's timeline and the outbox that the table's stream is read
-//! from, all in one. DynamoDB bills a write for each begun KB, so an everyday row is kept within one: the sort key holds
-//! the type (stream filters match it by prefix, so it needs no attribute of its own), what can be read from the payload is
-//! not repeated, and a payload that would begin another KB is compressed where that saves one.
+//! The row is the idempotency record, the entry in the email's timeline, and the outbox that feeds the stream. DynamoDB
+//! bills writes by begun KB, so a usual row fits in one. The sort key holds the type (stream filters match it by
+//! prefix), nothing in the payload is repeated, and a payload that would begin another KB is compressed if that saves
+//! one.
 
 use std::borrow::Cow;
 
@@ -17,36 +17,36 @@ use crate::resend::event::Event;
 use crate::resend::signature::MessageId;
 use crate::time::{UnixMillis, days};
 
-/// The largest body that is taken, in bytes. Svix sends at most about 350 kB.
+/// Maximum size of a body that is accepted, in bytes. Svix sends at most about 350 kB.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// What DynamoDB bills as one write, in bytes.
+/// Size that DynamoDB bills as one write, in bytes.
 pub const WRITE_UNIT: usize = 1024;
 
-/// The largest item that DynamoDB stores, in bytes
+/// Maximum size of a DynamoDB item, in bytes
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html#limits-items>).
 const MAX_ITEM: usize = 400 * 1024;
 
-/// The longest partition key that is made of a resource's id, and the longest message id used as it is, in bytes. Resend's
-/// have 36 and 31; DynamoDB's limits are 2,048 for a partition key and 1,024 for a sort key.
+/// Maximum length of a resource id used as partition key, and of a webhook id used unchanged, in bytes. Resend's have
+/// 36 and 31. DynamoDB's limits are 2,048 for a partition key and 1,024 for a sort key.
 const MAX_ID: usize = 256;
 
-/// The longest sort key, in bytes: DynamoDB's limit.
+/// Maximum length of a sort key, in bytes: DynamoDB's limit.
 const MAX_SORT_KEY: usize = 1024;
 
-/// How much of a body too large for an item is kept, in bytes, before compression.
+/// Number of bytes kept of a body that is too large for an item, before compression.
 const HEAD: usize = 16 * 1024;
 
 /// zlib's middle level: a higher one takes longer and saves next to nothing on bodies of this size.
 const COMPRESSION_LEVEL: u8 = 6;
 
-/// The value of the attribute `kind`: what a row in the events table is.
+/// Kind of a row in the events table: the attribute `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum RowKind {
-    /// A webhook that reads as an event.
+    /// A webhook that was parsed as an event.
     #[strum(serialize = "event")]
     Event,
-    /// A signed webhook that cannot be read or stored as an event.
+    /// A signed webhook that cannot be parsed or stored as an event.
     #[strum(serialize = "quarantine")]
     Quarantine,
 }
@@ -58,23 +58,23 @@ impl RowKind {
     }
 }
 
-/// Why an event cannot be stored as one.
+/// Reason why an event cannot be stored as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unstorable {
     /// The type makes the sort key too long.
     #[error("the type is too long for a sort key")]
     TypeTooLong,
-    /// Even compressed, the payload does not fit in an item.
+    /// The payload does not fit in an item, even compressed.
     #[error("the body is too large for an item")]
     TooLarge,
 }
 
-/// What every row is stamped with.
+/// Attributes that every row has.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
-    /// When the webhook was received.
+    /// Time of receipt of the webhook.
     pub received_at: UnixMillis,
-    /// How many days the row stays.
+    /// Retention of the row, in days.
     pub retention_days: u32,
 }
 
@@ -83,19 +83,7 @@ pub struct Stamp {
 pub struct Row(Item);
 
 impl Row {
-    /// The row of an event.
-    ///
-    /// | attribute | value |
-    /// | --- | --- |
-    /// | `email_id` | the resource's id; without a usable one `message#<svix-id>` |
-    /// | `event` | `<type>#<svix-id>` |
-    /// | `kind` | `event` |
-    /// | `payload` | the body as it came: text; or zlib of its bytes, where that saves a write unit |
-    /// | `received_at` | milliseconds |
-    /// | `expires_at` | seconds, DynamoDB's TTL |
-    ///
-    /// # Errors
-    /// DynamoDB could not hold it, so the webhook has to be [quarantined](Self::quarantine).
+    /// Creates the row of an event.
     pub fn event(event: &Event<'_>, message: &MessageId, body: &[u8], stamp: Stamp) -> Result<Self, Unstorable> {
         let usable = |id: &String| id.len() <= MAX_ID;
         let email_id = event.resource_id().filter(usable).unwrap_or_else(|| partition_of(message));
@@ -107,11 +95,12 @@ impl Row {
         if item_size(&item) > MAX_ITEM { Err(Unstorable::TooLarge) } else { Ok(Self(item)) }
     }
 
-    /// The row of a signed webhook that can never be an event: the raw body, or its head and hash if it is too large.
+    /// Creates the row of a signed webhook that can never be an event: the raw body, or its head and hash if it is too
+    /// large.
     ///
     /// Its attributes are those of an event's row, with `kind` = `quarantine`, the sort key `quarantine#<svix-id>`, and
-    /// `problem` in words. Where the body is too large, `payload` holds its beginning, `payload_bytes` its length and
-    /// `payload_sha256` the hash of the whole in hex.
+    /// `problem` as text. If the body is too large, `payload` holds its beginning, `payload_bytes` its length, and
+    /// `payload_sha256` the hash of the whole body in hex.
     pub fn quarantine(message: &MessageId, body: &[u8], problem: &str, stamp: Stamp) -> Self {
         let sort = format!("quarantine#{}", key_text(message));
         let mut item = common(partition_of(message), sort, RowKind::Quarantine, stamp);
@@ -130,23 +119,23 @@ impl Row {
         &self.0
     }
 
-    /// Whether an item read from the table was written by the very call that made this row.
+    /// Returns true if the item that was read from the table was written by the call that made this row.
     pub(super) fn is_in(&self, stored: &Item) -> bool {
         stored.get("received_at") == self.0.get("received_at") && stored.get("payload") == self.0.get("payload")
     }
 
-    /// The row's size, in bytes, as DynamoDB bills it.
+    /// Size of the row as DynamoDB bills it, in bytes.
     pub fn size(&self) -> usize {
         item_size(&self.0)
     }
 }
 
-/// The payload that a row holds, byte for byte. `None` if the row has no readable payload.
+/// Reads a row's payload, byte for byte. Returns `None` if the row has no readable payload.
 pub fn payload(item: &Item) -> Option<Cow<'_, [u8]>> {
     match item.get("payload")? {
         AttributeValue::S(text) => Some(Cow::Borrowed(text.as_bytes())),
         AttributeValue::B(zlib) => {
-            // A body is never larger than what the function accepts, so neither is what this may grow to.
+            // A body is never larger than the function accepts, so this is the limit of the decompressed size too.
             let limit = MAX_BODY_BYTES;
             miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(zlib.as_ref(), limit).ok().map(Cow::Owned)
         }
@@ -154,12 +143,12 @@ pub fn payload(item: &Item) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// A body as rows hold it that are not text.
+/// Compresses a body as rows hold it.
 pub fn compressed(body: &[u8]) -> Vec<u8> {
     miniz_oxide::deflate::compress_to_vec_zlib(body, COMPRESSION_LEVEL)
 }
 
-/// The payload of a row that is text, such as the receipt of a decision. Empty if the row has none that can be read.
+/// Reads a row's payload that is text, such as the receipt of a decision. Returns an empty text if there is none.
 pub fn payload_text(item: &Item) -> String {
     payload(item).and_then(|payload| String::from_utf8(payload.into_owned()).ok()).unwrap_or_default()
 }
@@ -181,8 +170,8 @@ fn with_payload(mut item: Item, body: &[u8]) -> Item {
     item
 }
 
-/// The value of `payload` in an item that has so many bytes without it: text where it is text and costs no more than compressed,
-/// else zlib.
+/// Encodes `payload` for an item that has `others` bytes without it: as text if it is text and costs no more than
+/// compressed, else as zlib.
 pub(super) fn payload_beside(others: usize, body: &[u8]) -> AttributeValue {
     let rest = others + "payload".len();
     let units = |payload_bytes: usize| (rest + payload_bytes).div_ceil(WRITE_UNIT);
@@ -203,7 +192,7 @@ fn partition_of(message: &MessageId) -> String {
     format!("message#{}", key_text(message))
 }
 
-/// A message's id as it stands in keys: as it is, or, if it is absurdly long, its hash.
+/// A webhook's id as used in keys: unchanged, or its hash if it is too long.
 fn key_text(message: &MessageId) -> Cow<'_, str> {
     let id = message.as_str();
     if id.len() <= MAX_ID {
@@ -213,7 +202,7 @@ fn key_text(message: &MessageId) -> Cow<'_, str> {
     }
 }
 
-/// An item's size as DynamoDB counts it, rounded up where its rule for numbers is only approximate
+/// Size of an item as DynamoDB counts it, rounded up because its rule for numbers is approximate
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
 pub fn item_size(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + value_size(value)).sum()

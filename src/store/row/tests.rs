@@ -1,4 +1,4 @@
-//! What must hold of an event's row.
+//! Properties of an event's row.
 
 use super::*;
 
@@ -18,8 +18,8 @@ fn key(row: &Row) -> (String, String) {
     (part("email_id"), part("event"))
 }
 
-/// Frozen. A message is retried for a day and replayed for a month: were its key made in another way by a later version,
-/// it would be stored, counted and acted on twice. Never change an expectation here; add cases.
+/// Frozen. A webhook is retried for a day and replayed for a month. If a later version made its key in another way, it
+/// would be stored, counted and processed twice. Never change an expectation here; add cases.
 #[test]
 fn the_key_of_a_message_never_changes() {
     let id = "msg_2xKbqF0Zr8dGm5uQWcVYhT3nLpA";
@@ -87,7 +87,7 @@ fn a_type_too_long_for_a_key_cannot_be_stored_as_an_event() {
 }
 
 #[test]
-fn the_row_of_every_sample_event_stays_within_one_write_unit_and_keeps_every_byte() {
+fn every_sample_fits_one_write_unit_and_keeps_every_byte() {
     let mut samples = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/events")).unwrap() {
         let path = entry.unwrap().path();
@@ -105,7 +105,7 @@ fn the_row_of_every_sample_event_stays_within_one_write_unit_and_keeps_every_byt
     assert_eq!(samples, 37);
 }
 
-/// Letters and digits at random, of a given length: zlib takes a quarter off them.
+/// Random letters and digits of a given length: zlib shrinks them by a quarter.
 fn noise(length: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(7);
     (0..length).map(|_| random.alphanumeric() as u8).collect()

@@ -1,4 +1,4 @@
-//! An item of the suppressions table, to and from what policy knows of a recipient.
+//! An item of the suppressions table, converted from and to the policy's types.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -10,35 +10,35 @@ use crate::store::version::SeenVersion;
 use crate::store::{Item, as_number, number, text};
 use crate::time::UnixMillis;
 
-/// A reason that stands, for whoever asks why.
+/// An active reason.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Standing {
-    /// Its name; of a later version of this program perhaps.
+    /// Its name, which may be one of a later version of this program.
     pub reason: String,
-    /// Since when, by the event's own time.
+    /// Time of the event that set it.
     pub at: Option<UnixMillis>,
-    /// The email that brought it about.
+    /// The email that caused it.
     pub email_id: Option<String>,
     /// The circumstances.
     pub detail: Option<String>,
-    /// When it lapses by itself.
+    /// Time at which it expires.
     pub until: Option<UnixMillis>,
 }
-/// What the table holds of one recipient, as last seen.
+/// The suppression item of one recipient, as last read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stored {
-    /// What policy reads of it.
+    /// The suppression state for the policy.
     pub suppression: Suppression,
-    /// The version seen.
+    /// The version that was read.
     pub seen: SeenVersion,
-    /// What this version of the program does not know: attributes of a later version, or of the operator's own. They are
-    /// written back as they were.
+    /// Attributes that this version of the program does not know: of a later version, or added by an operator. They are
+    /// written back unchanged.
     others: Item,
     other_reasons: Vec<String>,
 }
 
 impl Stored {
-    /// Reads an item. Attributes that don't make sense read as not there, but a name in `reasons` always counts.
+    /// Reads an item. Invalid attributes are ignored, but a name in `reasons` always counts.
     pub fn from_item(mut item: Item) -> Self {
         let mut stored = Self { seen: SeenVersion::of(Some(&item)), ..Self::default() };
         for computed in ["recipient", "version", "until", "expires_at"] {
@@ -49,7 +49,7 @@ impl Stored {
             let map = item.remove(reason.as_str()).and_then(|map| map.as_m().cloned().ok());
             let mut record = map.as_ref().map(record_from).unwrap_or_default();
             if record == Record::default() && reasons.iter().any(|name| name == reason.as_str()) {
-                // Put there by hand, without a time: it stands, and anything newer counts for more.
+                // Added by hand, without a time: it is active, and every newer change outranks it.
                 let said = Said { at: UnixMillis(0), message: MessageId::already_verified("") };
                 record.suppressed = Some((said, Grounds::default()));
             }
@@ -63,13 +63,13 @@ impl Stored {
         stored
     }
 
-    /// The reasons that stand at `now`. None: the recipient may be written to.
+    /// Returns the reasons that are active at `now`. An empty list: the recipient can receive email.
     pub fn standing(&self, now: UnixMillis) -> Vec<Standing> {
         let of = |(reason, record): (&Reason, &Record)| {
             let (said, grounds) = record.suppressed.as_ref().filter(|_| record.is_active(now))?;
             Some(Standing {
                 reason: reason.as_str().to_owned(),
-                // Put there by hand, without a time.
+                // Added by hand, without a time.
                 at: (said.at.0 > 0).then_some(said.at),
                 email_id: grounds.email_id.clone(),
                 detail: grounds.detail.clone(),
@@ -86,23 +86,23 @@ impl Stored {
         self.suppression.records.iter().filter_map(of).chain(others).collect()
     }
 
-    /// The same with these changes merged in. `None` if they change nothing.
+    /// Returns the item with these changes merged in. Returns `None` if they change nothing.
     pub fn merged(&self, changes: &[Change]) -> Option<Self> {
         let suppression = changes.iter().fold(self.suppression.clone(), Suppression::merge);
         (suppression != self.suppression).then(|| Self { suppression, ..self.clone() })
     }
 
-    /// The item to write over the one that was seen, with the condition that it is still that one.
+    /// Returns the item to write over the one that was read, with the condition that it has not changed.
     pub fn overwrite(&self, recipient: &Recipient) -> (Item, Condition) {
         self.seen.overwrite("recipient", self.to_item(recipient))
     }
 
-    /// The condition that the item is still the one that was seen.
+    /// The condition that the item has not changed since it was read.
     pub fn unchanged(&self) -> Condition {
         self.seen.unchanged("recipient")
     }
 
-    /// The item, without its version.
+    /// Builds the item, without its version.
     pub fn to_item(&self, recipient: &Recipient) -> Item {
         let mut item = self.others.clone();
         item.insert("recipient".to_owned(), text(recipient.as_str()));
@@ -111,7 +111,8 @@ impl Stored {
         }
         let names = self.suppression.reasons().map(|reason| reason.as_str().to_owned());
         let reasons: Vec<String> = names.chain(self.other_reasons.iter().cloned()).collect();
-        // DynamoDB has no empty sets. A reason that this version doesn't know may stand for good, so it never expires.
+        // DynamoDB has no empty sets. A reason that this version does not know may be permanent, so the item never
+        // expires.
         if !reasons.is_empty() {
             item.insert("reasons".to_owned(), AttributeValue::Ss(reasons));
         }
@@ -218,6 +219,6 @@ mod tests {
         let item = lapsing.to_item(&ann());
         assert_eq!(item["note"], text("asked us on the phone"));
         assert_eq!(item["reasons"], AttributeValue::Ss(vec!["soft_bounce".into(), "legal_hold".into()]));
-        assert!(!item.contains_key("expires_at"), "a reason that is not known may stand for good");
+        assert!(!item.contains_key("expires_at"), "a reason that is not known may be permanent");
     }
 }

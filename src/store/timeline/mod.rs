@@ -1,4 +1,4 @@
-//! The events of one email: the events table, read, and added to.
+//! The events of one email: reads and writes of the events table.
 
 mod near;
 
@@ -17,44 +17,32 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// The table of this name.
+    /// Creates a handle for the table `table`.
     pub fn new(calls: Calls, table: impl Into<String>) -> Self {
         Self { calls, table: table.into() }
     }
 
-    /// The rows of a partition whose types begin with `family` and a dot: `email`, `domain`.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns the rows of a partition whose types begin with `family` and a dot: `email`, `domain`.
     pub async fn rows(&self, partition: &str, family: &str) -> Result<Vec<Item>, CallError> {
-        // '/' is what follows '.'.
+        // '/' follows '.'.
         let (from, to) = (format!("{family}."), format!("{family}/"));
         self.calls.range(&self.table, ("email_id", partition), ("event", &from, &to), usize::MAX).await
     }
 
-    /// The rows of a partition of one type.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns the rows of a partition with one type.
     pub async fn of_type(&self, partition: &str, event_type: EventType) -> Result<Vec<Item>, CallError> {
-        // '$' is what follows '#'.
+        // '$' follows '#'.
         let (from, to) = (format!("{}#", event_type.as_str()), format!("{}$", event_type.as_str()));
         self.calls.range(&self.table, ("email_id", partition), ("event", &from, &to), usize::MAX).await
     }
 
-    /// Everything about an email: its events, and what was made of them.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Returns all rows of an email: its events, verdicts, decisions and alerts.
     pub async fn all(&self, partition: &str) -> Result<Vec<Item>, CallError> {
         self.calls.range(&self.table, ("email_id", partition), ("event", "!", "~"), usize::MAX).await
     }
 
-    /// Puts a row that says that an event can't be handled, beside the event. Putting it again changes nothing. Returns true if there was
-    /// none yet.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Puts a row next to the event that says that the event cannot be processed. Putting it again changes nothing.
+    /// Returns true if the row is new.
     pub async fn put_poison(
         &self,
         partition: &str,

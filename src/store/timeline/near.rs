@@ -1,30 +1,30 @@
-//! What is read of an email for one of its opens or clicks: all of it, mostly; and where there are very many, what matters for it.
+//! Reads of an email for one of its opens or clicks: usually all rows; if there are very many, only those that matter.
 //!
-//! An email's rows are read in one Query, of [`AT_ONCE`] at most. Hardly an email has more. One that has, has them by machines, or by a
-//! link that thousands share, and each of its clicks has to be looked at: so what is read for each is bounded, or the work would grow with
-//! the square of the clicks.
+//! An email's rows are read in one Query, of [`AT_ONCE`] at most. Few emails have more. Such an email has rows by
+//! machines, or by a link that thousands share, and each of its clicks must be classified. So the read for each click
+//! is bounded; otherwise the work would grow with the square of the clicks.
 //!
 //! ```text
 //!   decision#…   email.bounced#…   email.clicked#……………………………………………………   email.complained#…   email.opened#……………   email.sent#…
 //!   └──────────── the first rows ───────────────┘   └─ 40 ──┤this├── 40 ─┘   └── all ──┘   └ 20 ┤├ 20 ┘    └─── all ───┘
 //! ```
 //!
-//! Svix's ids of webhooks are KSUIDs, which sort by time (<https://github.com/segmentio/ksuid>), so the rows beside this one are those that
-//! are near to it in time: those that a burst or a scan is told by. The first rows are the earliest, by which a scan begins. Outcomes are
-//! read by prefixes of their own, all of them, so the bound hides none.
+//! Svix's webhook ids are KSUIDs, which sort by time (<https://github.com/segmentio/ksuid>). So the rows next to this
+//! one are close in time: they show a burst or a scan. The first rows are the earliest, where a scan begins. Outcomes
+//! are read by prefixes of their own, all of them, so the bound hides none.
 //!
 //! # Why rows may be missing
 //!
-//! These reads are of several moments, and most are eventually consistent: a row that was put within the last second may not be among what
-//! is read, and one that is may be deleted by now. Nothing that must hold follows from a row that is missing:
+//! These reads are of several moments, and most are eventually consistent. A row that was put within the last second
+//! may be missing, and one that was read may be deleted by now. No guarantee depends on a missing row:
 //!
-//! | what is missing | why it holds |
+//! | missing row | why the result is still correct |
 //! | --- | --- |
-//! | the open or click itself | it is read again as it is now; where it is gone then, nothing is to be done |
-//! | its verdict or its decision | each is put on the condition that there is none, so the one that is stored counts |
-//! | an outcome, such as a complaint | what it suppresses stands in the recipient's own item, which the decision's transaction checks |
+//! | the open or click itself | it is read again, strongly consistent; if it is gone, there is nothing to do |
+//! | its verdict or its decision | each is put only if there is none, so the stored one counts |
+//! | an outcome, such as a complaint | its suppression is in the recipient's own item, which the decision's transaction checks |
 //! | a click on an opt-out link | its own message stores the fact, which the decision's transaction checks |
-//! | another open or click of a scan | the verdict is a judgement of what was known 90 s after; a later delivery judges again before it decides |
+//! | another open or click of a scan | the verdict uses the rows known 90 s after; a redelivery classifies again before it decides |
 
 use futures_util::{FutureExt, future};
 
@@ -33,34 +33,31 @@ use super::super::{Item, event_key, string};
 use super::Timeline;
 use crate::aws::CallError;
 
-/// How many rows are read at once, at first.
+/// Maximum number of rows in the first read.
 const AT_ONCE: usize = 100;
 
-/// How many opens or clicks are read before this one, and after it.
+/// Number of opens or clicks read before this one, and after it.
 const BESIDE: usize = 40;
 
-/// How many of the other kind.
+/// Number of rows of the other type read before, and after.
 const BESIDE_OTHERS: usize = 20;
 
-/// The sort keys of opens and of clicks, without the id of the webhook. A `$` is what follows a `#`.
+/// The sort keys of opens and of clicks, without the webhook's id. '$' follows '#'.
 const OPENED: &str = "email.opened";
 const CLICKED: &str = "email.clicked";
 
-/// The beginning of an email's rows.
+/// The first rows of an email.
 #[derive(Clone, Debug)]
 pub struct Begun {
     /// The rows.
     pub rows: Vec<Item>,
-    /// Whether these are all.
+    /// True if these are all rows.
     pub is_whole: bool,
 }
 
 impl Timeline {
-    /// The first rows of an email, and the row `event`, if it is there: as they were lately, which costs half as much; or as they are now,
-    /// where the row was not there then. Who writes on what is read here must do so on a condition.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Reads the first rows of an email, and the row `event` if it exists. Eventually consistent, which costs half as
+    /// much; strongly consistent if that row was missing. A writer that depends on these rows must use a condition.
     pub async fn begin(&self, partition: &str, event: &str) -> Result<Begun, CallError> {
         let holds = |begun: &Begun| begun.rows.iter().any(|row| string(row, "event") == event);
         let mut begun = self.first_rows(AsOf::Lately, partition).await?;
@@ -78,19 +75,13 @@ impl Timeline {
         Ok(Begun { rows: page.items, is_whole: page.next.is_none() })
     }
 
-    /// One row, as it is now.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Reads one row, strongly consistent.
     pub async fn row(&self, partition: &str, event: &str) -> Result<Option<Item>, CallError> {
         self.calls.get(&self.table, event_key(partition, event)).await
     }
 
-    /// The rows that matter for an open or a click of an email that has very many: those beside it, and all outcomes, as they were lately.
-    /// Some may be among the first rows too.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// Reads the rows that matter for an open or a click of an email with very many rows: those next to it, and all
+    /// outcomes. Eventually consistent. Some may be among the first rows too.
     pub async fn near(&self, partition: &str, event: &str) -> Result<Vec<Item>, CallError> {
         let (kind, message) = event.split_once('#').unwrap_or((event, ""));
         let other = if kind == OPENED { CLICKED } else { OPENED };

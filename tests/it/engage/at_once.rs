@@ -1,4 +1,5 @@
-//! What the written rules decide without asking, in one write, and publish together: with any one call failing.
+//! Decisions of the built-in rules: made in one write without a request to Claude, and published together, with any one
+//! call failing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,12 +11,12 @@ use serde_json::{Value, json};
 
 use super::{LINK, MINUTE, Mail, NOW, PHONE, Stage, after};
 
-/// After so long a message is back that was not handled, and whoever was at it is dead.
+/// Time after which an unhandled message is visible again, and its claim has expired.
 const LATER: Duration = Duration::from_secs(12 * 60);
 
 const BATCHES: [&[&str]; 2] = [&["a1", "b1", "c1", "d1"], &["a2", "c2", "c3", "a1"]];
 
-/// Two clicks by one person, an open, somebody who clicks three links, and a machine.
+/// Two clicks by one person, an open, a person who clicks three links, and a machine.
 async fn stage() -> Stage {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| Mail::to(&format!("e-{name}"), &format!("{name}@example.com")));
@@ -39,7 +40,7 @@ async fn stage() -> Stage {
     stage
 }
 
-/// Hands everything over until all of it is done. A function that dies is not told what it did.
+/// Delivers everything until all of it is done. A function that crashes gets no results.
 async fn deliver(stage: &Stage) {
     let mut now = NOW;
     for batch in BATCHES {
@@ -66,7 +67,7 @@ async fn deliver(stage: &Stage) {
     }
 }
 
-/// What was decided, and that it is noted as published.
+/// The decisions, all of which must be marked as published.
 async fn decided(stage: &Stage) -> BTreeMap<String, Done> {
     let rows = stage.rows().await;
     for row in rows.iter().filter(|row| row["event"].as_s().unwrap().starts_with("decision#")) {
@@ -78,7 +79,7 @@ async fn decided(stage: &Stage) -> BTreeMap<String, Done> {
     receipts.into_iter().map(|(key, receipt)| (key, receipt.done)).collect()
 }
 
-/// What was published: by its id, each time that it was.
+/// The published messages: by id, with repetitions.
 fn published(stage: &Stage) -> BTreeMap<String, Vec<Value>> {
     let mut all = BTreeMap::<String, Vec<Value>>::new();
     for message in stage.published() {
@@ -88,7 +89,7 @@ fn published(stage: &Stage) -> BTreeMap<String, Vec<Value>> {
 }
 
 #[tokio::test]
-async fn any_one_call_may_fail_lose_its_answer_or_be_the_last_and_each_is_decided_once_and_published() {
+async fn each_is_decided_and_published_once_if_any_call_fails() {
     let stage_without = stage().await;
     stage_without.faults.plan(|_| None);
     deliver(&stage_without).await;
@@ -100,7 +101,7 @@ async fn any_one_call_may_fail_lose_its_answer_or_be_the_last_and_each_is_decide
     let operations: BTreeSet<&str> = calls.iter().map(|call| call.operation.as_str()).collect();
     assert_eq!(operations, ["PublishBatch", "PutItem", "Query", "UpdateItem"].into());
 
-    // Not by their place among all calls: messages are looked at side by side.
+    // Not by their position among all calls: messages are classified concurrently.
     let mut count = BTreeMap::<&str, usize>::new();
     for call in &calls {
         *count.entry(&call.operation).or_default() += 1;
@@ -109,7 +110,7 @@ async fn any_one_call_may_fail_lose_its_answer_or_be_the_last_and_each_is_decide
     {
         let is_published = operation == "PublishBatch";
         for fault in [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter, Fault::Throttle, Fault::Invalid] {
-            // What DynamoDB will never take is for the queue of dead letters.
+            // A write that DynamoDB rejects as invalid ends in the dead-letter queue.
             if fault == Fault::Invalid && !is_published {
                 continue;
             }
@@ -149,7 +150,7 @@ async fn what_somebody_has_claimed_is_not_decided_over_its_head() {
     let deliveries = stage.deliveries(&["a1"], 1).await;
     assert!(stage.delivers(&deliveries, NOW).await.failures.is_empty());
     assert_eq!((stage.receipts().await.len(), stage.published().len()), (0, 0), "its carrier decides");
-    // Whoever claimed it must be dead by now.
+    // The lease of the claim has expired by now.
     assert!(stage.delivers(&deliveries, NOW.plus(LATER)).await.failures.is_empty());
     assert_eq!((stage.receipts().await.len(), stage.published().len()), (1, 1));
 }

@@ -1,4 +1,4 @@
-//! The program itself, as Lambda runs it, with the sample of what it is invoked with; and `rebound dev`, with all of it.
+//! The binary itself, as Lambda runs it, with the sample invocation event; and `rebound dev`, with the whole service.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::{any_port, hand_over, log_line, now, program, secret};
 
-/// The samples that the batch is about, with the ids that it names them by.
+/// The samples that the batch refers to, with their ids.
 fn story() -> Vec<SignedMessage> {
     ["delivered", "opened", "clicked"]
         .map(|what| {
@@ -25,7 +25,7 @@ fn story() -> Vec<SignedMessage> {
 }
 
 #[tokio::test]
-async fn the_engage_binary_works_as_lambda_runs_it_and_logs_nothing_personal() {
+async fn the_engage_binary_works_and_logs_nothing_personal() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let receiver = aws.receiver().await.unwrap();
     for message in &story() {
@@ -67,7 +67,7 @@ async fn the_engage_binary_works_as_lambda_runs_it_and_logs_nothing_personal() {
 }
 
 #[tokio::test]
-async fn claude_is_asked_over_tls_and_nobody_whose_certificate_is_not_trusted_gets_the_key() {
+async fn claude_needs_tls_with_a_trusted_certificate() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let receiver = aws.receiver().await.unwrap();
     let story = story();

@@ -1,5 +1,5 @@
-//! What Claude is asked, and what its stand-in answers, against the types of Anthropic's own Python package: by
-//! `scripts/check_claude_request.py`, where there is a Python that has the package.
+//! The requests to Claude, and the responses of its stub, checked against the types of Anthropic's Python package, by
+//! `scripts/check_claude_request.py`, if a Python with the package is installed.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,13 +12,13 @@ use tokio::process::Command;
 use super::{MINUTE, Mail, PHONE, Stage, after};
 use crate::support::any_port;
 
-/// Where this is set, it is a failure if there is no such Python.
+/// If this is set, a missing Python is a failure.
 const REQUIRED: &str = "REQUIRE_ANTHROPIC";
 
-/// What makes a question wrong.
+/// A change that makes a request invalid.
 type Change = fn(&mut Value);
 
-/// A Python with the package. `None`: there is none, and that is said.
+/// A Python with the package. Returns `None` if there is none, and prints that.
 async fn python() -> Option<PathBuf> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/venv/bin/python3");
     for python in [own, PathBuf::from("python3")] {
@@ -32,7 +32,7 @@ async fn python() -> Option<PathBuf> {
     None
 }
 
-/// What the script says of each of these, and whether it ended well.
+/// The script's output for each of these, and its success.
 async fn checked(python: &Path, arguments: &[&str], bodies: &[Value]) -> (bool, Vec<String>) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/check_claude_request.py");
     let mut command = Command::new(python);
@@ -48,7 +48,7 @@ async fn checked(python: &Path, arguments: &[&str], bodies: &[Value]) -> (bool, 
     (output.status.success(), said)
 }
 
-/// What Claude is asked when these variables are set, about a click by one and by several people, and about an open.
+/// The requests to Claude with these variables set: about a click by one and by several people, and about an open.
 async fn asked(variables: &[(&str, &str)]) -> Vec<Value> {
     let stage = Stage::with(&[&[("ANTHROPIC_API_KEY", "sk-ant-test")], variables].concat()).await;
     let to: Vec<String> = ["ann", "bob", "eve"].iter().map(|name| format!("{name}@example.com")).collect();
@@ -67,7 +67,7 @@ async fn asked(variables: &[(&str, &str)]) -> Vec<Value> {
     bodies
 }
 
-/// What Claude is asked in every way that there is.
+/// The requests to Claude in every variation.
 async fn all_asked() -> Vec<Value> {
     let guide =
         "We sell bulbs, and write as a gardener would: \u{201c}short\u{201d}, warm, nothing pushy.\n".repeat(200);
@@ -135,7 +135,7 @@ async fn a_question_with_anything_wrong_in_it_is_told() {
 }
 
 #[tokio::test]
-async fn every_answer_of_the_stand_in_is_one_that_the_official_package_reads_to_the_last_field() {
+async fn the_official_package_reads_every_answer_of_the_stub() {
     let Some(python) = python().await else { return };
     let claude = ClaudeStub::start(any_port()).await.unwrap();
     let bodies = all_asked().await;

@@ -1,4 +1,4 @@
-//! What a click costs in calls.
+//! Number of calls per click.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use rebound::message::decision::{By, Done};
 
 use super::{LINK, MINUTE, Mail, NOW, Stage, after};
 
-/// How often each operation was called while these events were handled that are stored already.
+/// Number of calls by operation while these stored events are handled.
 async fn calls(stage: &Stage, ids: &[&str]) -> BTreeMap<String, usize> {
     let deliveries = stage.deliveries(ids, 1).await;
     stage.faults.plan(|_| None);
@@ -29,9 +29,9 @@ async fn a_proposal_takes_eleven_calls_of_dynamodb_and_a_repeat_two() {
     let stage = Stage::start().await;
     let mail = Mail::to("e1", "ann@example.com");
     stage.receives(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
-    // The email's rows; the verdict; the claim; for the facts and the guards: the suppression, the follow-ups with the opt-out click, the
-    // brake, and for the guards the brake once more; to reserve, to settle, and to note that it is published; the decision. And, once a
-    // minute, whether anybody was ever forgotten.
+    // The email's rows; the verdict; the claim; for the facts and the guards: the suppression, the follow-ups with the
+    // opt-out click, the brake, and for the guards the brake again; reserving, settling, and marking as published; the
+    // decision. And, once a minute, the key of the forgotten recipients.
     let expected = counts(&[
         ("Query", 1 + 1),
         ("PutItem", 2),
@@ -61,17 +61,17 @@ async fn a_machines_click_takes_two_calls() {
 }
 
 #[tokio::test]
-async fn a_click_for_which_there_is_no_money_takes_nine_calls_of_dynamodb_and_the_next_ones_four() {
+async fn a_click_over_budget_costs_nine_calls_and_later_ones_four() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("CLAUDE_DAILY_BUDGET_USD", "0.0015")]).await;
     for (email, to) in [("e1", "ann@example.com"), ("e2", "bob@example.com"), ("e3", "eve@example.com")] {
         let mail = Mail::to(email, to);
         stage.receives(&[mail.delivered(), mail.clicked(&format!("c-{email}"), after(-10 * MINUTE))]).await;
     }
     calls(&stage, &["c-e1"]).await;
-    // To reserve is refused; the decision; and to note that it is published.
+    // The rejected reservation; the decision; and marking as published.
     let refused = counts(&[("Query", 1 + 1), ("PutItem", 2), ("GetItem", 2), ("UpdateItem", 3), ("Publish", 1)]);
     assert_eq!(calls(&stage, &["c-e2"]).await, refused);
-    // The verdict; the decision; and to note that it is published.
+    // The verdict; the decision; and marking as published.
     let known = counts(&[("Query", 1), ("PutItem", 2), ("UpdateItem", 1), ("Publish", 1)]);
     assert_eq!(calls(&stage, &["c-e3"]).await, known);
     let by: Vec<By> = stage.receipts().await.into_values().map(|receipt| receipt.asked.by).collect();
@@ -79,7 +79,7 @@ async fn a_click_for_which_there_is_no_money_takes_nine_calls_of_dynamodb_and_th
 }
 
 #[tokio::test]
-async fn what_the_rules_decide_in_a_batch_is_published_in_one_call_and_takes_one_write_unit_each_time() {
+async fn rule_decisions_are_published_in_one_call_at_one_unit_each() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
     let ids: Vec<String> = (0..10).map(|index| format!("c{index}")).collect();
     for id in &ids {
@@ -91,7 +91,7 @@ async fn what_the_rules_decide_in_a_batch_is_published_in_one_call_and_takes_one
     let expected = counts(&[("Query", 10), ("PutItem", 20), ("UpdateItem", 10), ("PublishBatch", 1)]);
     assert_eq!(calls(&stage, &ids).await, expected);
     let spent = stage.faults.capacity();
-    // The verdict, the decision, the note; and half a unit to read an email's rows.
+    // The verdict, the decision, the mark; and half a unit to read an email's rows.
     assert_eq!((spent.write_units, spent.read_units), (30.0, 5.0));
     assert_eq!(stage.published().len(), 10);
     assert!(
@@ -105,7 +105,7 @@ async fn what_the_rules_decide_in_a_batch_is_published_in_one_call_and_takes_one
 }
 
 #[tokio::test]
-async fn a_question_too_large_for_any_days_budget_does_not_keep_the_next_one_from_being_asked() {
+async fn a_request_over_a_days_budget_does_not_block_the_next_one() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("CLAUDE_DAILY_BUDGET_USD", "0.0015")]).await;
     let (long, short) = (Mail::to("long", "ann@example.com"), Mail::to("short", "bob@example.com"));
     let before =

@@ -1,4 +1,4 @@
-//! Thousands of clicks: stored and queued, handed over as Lambda does, and what must hold when they are handled.
+//! Thousands of clicks: stored, queued, delivered as Lambda does; and the checks after they are handled.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -30,8 +30,8 @@ use tokio::time::{Instant, timeout};
 
 use super::{MINUTE, Mail, NOW, Stage, after};
 
-/// So many emails to so many people each. Of each, Resend tells in events of their own that it was delivered, and that it was
-/// clicked, under the one id of the email.
+/// Emails with several recipients each. For each recipient, Resend sends events of its own, delivered and clicked, with
+/// the same email id.
 pub(super) fn clicked(emails: usize, people: usize) -> (Vec<SignedMessage>, Vec<SignedMessage>) {
     let numbers = (0..emails).flat_map(|email| (0..people).map(move |person| (email, person)));
     let both = numbers.map(|(email, person)| {
@@ -77,7 +77,7 @@ pub(super) async fn queued(stage: &Stage, messages: &[SignedMessage]) {
     }
 }
 
-/// Hands the queue's messages over by the template's mapping, perhaps with another concurrency, until there are none.
+/// Delivers the queue's messages by the template's mapping, optionally with another concurrency, until it is empty.
 pub(super) async fn drained(stage: &Stage, concurrency: Option<usize>, invoke: &Invoke) -> Figures {
     let mut mappings = template().unwrap().queue_mappings().unwrap();
     mappings.retain(|mapping| mapping.function == "engage");
@@ -106,7 +106,7 @@ pub(super) fn together(engager: Arc<Engager>) -> Invoke {
     })
 }
 
-/// Each invocation in an environment of its own, as on Lambda: none knows of another. One that is free is used again.
+/// Each invocation in an execution environment of its own, as on Lambda: they share nothing. A free one is reused.
 pub(super) fn apart(make: impl Fn() -> Engager + Send + Sync + 'static) -> Invoke {
     let (make, free) = (Arc::new(make), Arc::new(Mutex::new(Vec::<Engager>::new())));
     Arc::new(move |event| {
@@ -121,14 +121,14 @@ pub(super) fn apart(make: impl Fn() -> Engager + Send + Sync + 'static) -> Invok
     })
 }
 
-/// A stage whose Claude takes its time, now more and now less.
+/// A stage whose Claude responds after a varying time.
 pub(super) struct Crowded {
     pub(super) stage: Stage,
 }
 
 impl Crowded {
-    /// With these variables. Its events table has no stream, which nobody reads here: the embedded engine takes longer for each
-    /// write the longer a stream in memory is.
+    /// Starts with these variables. Its events table has no stream, because none is read here, and the embedded engine
+    /// becomes slower with a long stream in memory.
     pub(super) async fn with(variables: &[(&str, &str)], ms: RangeInclusive<u64>) -> Self {
         let stage = Stage::with(&[&[("ANTHROPIC_API_KEY", "k")], variables].concat()).await;
         let update = stage.aws.clients().unwrap().dynamodb().update_table();
@@ -139,7 +139,7 @@ impl Crowded {
         Self { stage }
     }
 
-    /// What makes engagers like the stage's, without the proxies between, which only take time here.
+    /// Creates engagers like the stage's, without the proxies, which only cost time here.
     pub(super) fn engagers(&self) -> impl Fn() -> Engager + Send + Sync + 'static {
         let (aws, base_url) = (self.stage.aws.clients().unwrap(), self.stage.claude.url());
         let config = EngageConfig { base_url, ..self.stage.engager.config().clone() };
@@ -147,7 +147,7 @@ impl Crowded {
     }
 }
 
-/// What was paid for, as the answers say themselves.
+/// Cost of the answers, by their own usage data.
 fn answered(stage: &Stage) -> NanoUsd {
     let tokens = stage.claude.answered_tokens();
     let usage = Usage {
@@ -160,7 +160,7 @@ fn answered(stage: &Stage) -> NanoUsd {
     Price::of(&config.model, &config.policy.claude).cost(&usage)
 }
 
-/// The day's sum in the table, and how many reservations are open.
+/// The day's sum in the table, and the number of open reservations.
 pub(super) async fn spent(stage: &Stage) -> (NanoUsd, usize) {
     let agenda = stage.scan("AGENDA_TABLE").await;
     let Some(day) = agenda.iter().find(|item| item["kind"].as_s().unwrap() == "spent") else {
@@ -174,8 +174,8 @@ pub(super) fn is(row: &Item, kind: &str) -> bool {
     row["kind"].as_s().unwrap() == kind
 }
 
-/// Expects a verdict about each click, and one decision about each happening, published once; by Claude, or by the rules once the
-/// budget is spent. Answers how many are Claude's.
+/// Requires a verdict on each click, and one decision per occurrence, published once: by Claude, or by the rules once
+/// the budget is exhausted. Returns the number of Claude's decisions.
 pub(super) async fn decided_once(stage: &Stage, clicks: usize) -> usize {
     let rows = stage.rows().await;
     assert_eq!(rows.iter().filter(|row| is(row, "verdict")).count(), clicks);
@@ -185,7 +185,7 @@ pub(super) async fn decided_once(stage: &Stage, clicks: usize) -> usize {
     let receipts: Vec<Receipt> =
         decisions.iter().map(|row| serde_json::from_str(&payload_text(row)).unwrap()).collect();
     let published: Vec<Value> = stage.published();
-    // `followup-…`, `engagement-…`: the decision's own, but for what it came to.
+    // `followup-…`, `engagement-…`: the decision's id, except for its result.
     let after = |id: &str| id.split_once('-').unwrap().1.to_owned();
     let ids: BTreeSet<String> = published.iter().map(|notice| after(notice["id"].as_str().unwrap())).collect();
     assert!(ids == receipts.iter().map(|receipt| after(&receipt.id)).collect());
@@ -203,7 +203,7 @@ pub(super) async fn decided_once(stage: &Stage, clicks: usize) -> usize {
     by_claude
 }
 
-/// Expects that the budget was kept to, and used.
+/// Requires that the budget was kept, and used.
 pub(super) async fn kept_to_the_budget(stage: &Stage) {
     let (budget, (spent, _), answered) = (stage.engager.config().daily_budget, spent(stage).await, answered(stage));
     assert!(answered <= spent && spent <= budget, "{answered:?} {spent:?} {budget:?}");

@@ -1,4 +1,4 @@
-//! Who it was, what is decided, what is published, and what never is.
+//! Verdicts, decisions, publications, and what is never published.
 
 use rebound::aws::stream::BatchAnswer;
 use rebound::message::decision::{By, Done};
@@ -11,7 +11,7 @@ use super::{DAY, HOUR, MINUTE, Mail, NOW, PHONE, Stage, after, suppress};
 const GOOGLE: &str = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
 
 #[tokio::test]
-async fn a_persons_click_becomes_a_proposal_with_all_that_is_needed_to_send_it() {
+async fn a_humans_click_becomes_a_complete_proposal() {
     let stage = Stage::start().await;
     let mail = Mail::to("e1", "ann@example.com");
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
@@ -64,7 +64,7 @@ async fn what_claude_is_shown_holds_no_address_no_agent_and_no_query() {
 }
 
 #[tokio::test]
-async fn a_happening_is_decided_once_however_often_it_is_delivered_or_repeated() {
+async fn an_occurrence_has_one_decision_after_any_redelivery() {
     let stage = Stage::start().await;
     let mail = Mail::to("e1", "ann@example.com");
     let clicks = [mail.clicked("c1", after(-10 * MINUTE)), mail.clicked("c2", after(-5 * MINUTE))];
@@ -98,7 +98,7 @@ async fn a_scanners_clicks_do_not_use_up_the_readers() {
 }
 
 #[tokio::test]
-async fn an_open_by_a_proxy_that_a_person_makes_fetch_is_decided_and_one_that_prefetches_is_not() {
+async fn an_open_by_an_image_proxy_is_decided_a_prefetch_is_not() {
     let stage = Stage::start().await;
     let (gmail, apple) = (Mail::to("e1", "ann@example.com"), Mail::to("e2", "bob@example.com"));
     stage
@@ -118,7 +118,7 @@ async fn an_open_by_a_proxy_that_a_person_makes_fetch_is_decided_and_one_that_pr
 }
 
 #[tokio::test]
-async fn what_is_never_decided_is_not_asked_about_and_its_verdict_says_why() {
+async fn an_ineligible_event_is_not_asked_and_its_verdict_says_why() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("FOLLOWUP_CAMPAIGNS", "spring, summer")]).await;
     let old = Mail { created_at: after(-15 * DAY), ..Mail::to("old-email", "a@example.com") };
     let late = Mail { created_at: after(-3 * DAY), ..Mail::to("old-event", "b@example.com") };
@@ -142,7 +142,7 @@ async fn what_is_never_decided_is_not_asked_about_and_its_verdict_says_why() {
 }
 
 #[tokio::test]
-async fn without_a_key_the_written_rules_decide_and_the_receipt_says_so() {
+async fn without_a_key_the_rules_decide_and_the_receipt_says_so() {
     let stage = Stage::with(&[]).await;
     let mail = Mail::to("e1", "ann@example.com");
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
@@ -163,7 +163,7 @@ async fn off_means_receipts_only() {
 }
 
 #[tokio::test]
-async fn somebody_suppressed_while_claude_was_thinking_gets_no_follow_up() {
+async fn a_recipient_suppressed_during_a_request_gets_no_follow_up() {
     let stage = Stage::start().await;
     let mail = Mail::to("e1", "ann@example.com");
     stage.receives(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
@@ -209,7 +209,7 @@ async fn a_recipient_gets_no_more_follow_ups_than_the_caps_allow() {
     assert_eq!(proposed, ["e1", "e3", "e4"]);
 }
 
-/// The same message, signed at another moment.
+/// A webhook signed at this time.
 fn message_at(
     message: &rebound::resend::signed::SignedMessage,
     now: rebound::time::UnixMillis,
@@ -245,7 +245,7 @@ async fn an_open_and_a_click_of_one_mail_never_make_two_follow_ups() {
 }
 
 #[tokio::test]
-async fn what_happens_to_another_recipient_of_the_same_email_is_none_of_this_ones() {
+async fn another_recipients_events_do_not_count_for_this_one() {
     let stage = Stage::start().await;
     // One email id for both, and an event for each of them, as Resend sends them.
     let (ann, bob) = (Mail::to("e1", "ann@example.com"), Mail::to("e1", "bob@example.com"));

@@ -1,4 +1,5 @@
-//! While SNS hangs, a batch waits for it once; what was decided is published when it is delivered again.
+//! While SNS does not respond, a batch waits for it once. The decisions are published when the batch is delivered
+//! again.
 
 use aws_local::faults::{Fault, Service};
 use rebound::aws::stream::BatchAnswer;

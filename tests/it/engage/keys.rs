@@ -1,4 +1,4 @@
-//! Claude's key in Secrets Manager: one that is put there later, and one that is refused.
+//! Claude's API key in Secrets Manager: one that is stored later, and one that is rejected.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn put(stage: &Stage, key: &str) {
     manager(stage).put(API_KEYS_NAME, &json!({ "ANTHROPIC_API_KEY": key, "OTHER_API_KEY": "x" }).to_string());
 }
 
-/// The keys of that secret, which is read again at most once in so much time.
+/// The key in that secret, which is read at most once per interval.
 fn key(stage: &Stage, interval: Duration) -> Secret<ApiKey> {
     key::from_manager(stage.aws.clients().unwrap().secrets_manager(), API_KEYS_NAME.to_owned(), interval)
 }
@@ -32,7 +32,7 @@ fn engager(stage: &Stage, interval: Duration) -> Engager {
     Engager::clone(&stage.engager).with_key(key(stage, interval))
 }
 
-/// What an engager decides about a click on a mail of this id.
+/// The decision of an engager about a click on the email with this id.
 async fn decides(stage: &Stage, engager: &Engager, email_id: &str) -> Receipt {
     let mail = Mail::to(email_id, &format!("{email_id}@example.com"));
     let click = format!("click-{email_id}");
@@ -44,12 +44,12 @@ async fn decides(stage: &Stage, engager: &Engager, email_id: &str) -> Receipt {
     receipts.into_iter().find(|receipt| receipt.email_id == email_id).unwrap()
 }
 
-/// The keys that Claude was asked with, in order.
+/// The keys of the requests to Claude, in order.
 fn asked_with(stage: &Stage) -> Vec<String> {
     stage.claude.asked().iter().map(|asked| asked.headers["x-api-key"].clone()).collect()
 }
 
-/// Only with this key Claude answers.
+/// Makes Claude accept only this key.
 fn accepts(stage: &Stage, key: &'static str) {
     stage.claude.plan(move |asked| match asked.headers["x-api-key"] == key {
         true => Behaviour::Default,
@@ -58,7 +58,7 @@ fn accepts(stage: &Stage, key: &'static str) {
 }
 
 #[tokio::test]
-async fn a_key_that_is_put_into_the_secret_later_is_noticed_without_a_deploy() {
+async fn a_key_stored_later_is_used_without_a_deployment() {
     for nothing_yet in ["{}", r#"{"ANTHROPIC_API_KEY":""}"#, r#"{"ANTHROPIC_API_KEY":null}"#, "not json"] {
         let stage = Stage::with(&[]).await;
         manager(&stage).put(API_KEYS_NAME, nothing_yet);
@@ -72,7 +72,7 @@ async fn a_key_that_is_put_into_the_secret_later_is_noticed_without_a_deploy() {
 }
 
 #[tokio::test]
-async fn while_there_is_no_key_the_secret_is_not_read_for_each_question() {
+async fn without_a_key_the_secret_is_not_read_for_each_request() {
     let stage = Stage::with(&[]).await;
     let before = manager(&stage).reads();
     for email_id in ["e1", "e2", "e3"] {
@@ -90,7 +90,7 @@ async fn while_there_is_no_key_the_secret_is_not_read_for_each_question() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_refused_is_read_again_and_the_question_asked_with_the_new_one() {
+async fn after_a_rejected_key_the_request_uses_the_new_one() {
     let stage = Stage::with(&[]).await;
     let before = manager(&stage).reads();
     put(&stage, "sk-old");
@@ -109,7 +109,7 @@ async fn a_key_that_is_refused_is_read_again_and_the_question_asked_with_the_new
 }
 
 #[tokio::test]
-async fn when_the_new_key_is_refused_too_or_is_the_old_one_the_rules_decide_and_nothing_goes_round() {
+async fn a_second_rejected_key_lets_the_rules_decide() {
     for (second, expected) in
         [("sk-worse", vec!["sk-bad", "sk-worse"]), ("sk-bad", vec!["sk-bad"]), ("", vec!["sk-bad"])]
     {
@@ -130,7 +130,7 @@ async fn when_the_new_key_is_refused_too_or_is_the_old_one_the_rules_decide_and_
 }
 
 #[tokio::test]
-async fn while_the_secret_cannot_be_read_the_key_that_is_known_is_kept() {
+async fn while_the_secret_is_unreadable_the_known_key_is_kept() {
     let stage = Stage::with(&[]).await;
     put(&stage, "sk-1");
     let secret = key(&stage, Duration::ZERO);

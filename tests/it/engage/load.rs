@@ -1,5 +1,5 @@
-//! Thousands of clicks at once, through the queue, as Lambda hands them over: never more questions at once than there may be, never
-//! more money than there is, every click judged, every happening decided once, and nothing left over.
+//! Thousands of concurrent clicks, through the queue, as Lambda delivers them. The limits of concurrent requests and of
+//! the budget hold, every click is classified, every occurrence has one decision, and no message remains.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::{MINUTE, Mail, PHONE, after};
 use crate::support::WHOLE_MACHINE;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_thousand_clicks_at_once_keep_to_the_concurrency_and_to_the_budget_and_each_is_decided_once() {
+async fn five_thousand_clicks_keep_concurrency_and_budget() {
     let _whole_machine = WHOLE_MACHINE.lock().await;
     let crowded = Crowded::with(&[("CLAUDE_DAILY_BUDGET_USD", "0.60"), ("CLAUDE_CONCURRENCY", "4")], 0..=10).await;
     let stage = &crowded.stage;
@@ -31,9 +31,10 @@ async fn five_thousand_clicks_at_once_keep_to_the_concurrency_and_to_the_budget_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_more_functions_run_in_one_process_than_may_ask_the_rest_waits() {
+async fn functions_in_one_process_share_the_request_limit() {
     let _whole_machine = WHOLE_MACHINE.lock().await;
-    // So many that the questions under way at the budget's end hold little of it: who finds no room then is not asked about later.
+    // So many requests that those in flight at the budget's end hold little of it: a message that finds no room then is
+    // not asked about later.
     for (at_once, most) in [("4", 4), ("1", 1)] {
         let variables = [("CLAUDE_DAILY_BUDGET_USD", "0.072"), ("CLAUDE_CONCURRENCY", at_once)];
         let crowded = Crowded::with(&variables, 20..=30).await;
@@ -50,7 +51,7 @@ async fn where_more_functions_run_in_one_process_than_may_ask_the_rest_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_budget_nothing_is_asked_and_the_rules_decide_everything() {
+async fn without_a_budget_the_rules_decide_everything() {
     let crowded = Crowded::with(&[("CLAUDE_DAILY_BUDGET_USD", "0")], 0..=10).await;
     let stage = &crowded.stage;
     let (delivered, clicks) = clicked(20, 5);
@@ -62,7 +63,7 @@ async fn without_a_budget_nothing_is_asked_and_the_rules_decide_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_thousand_clicks_of_machines_cost_a_verdict_each_and_no_question() {
+async fn clicks_of_machines_cost_a_verdict_each_and_no_request() {
     let _whole_machine = WHOLE_MACHINE.lock().await;
     let crowded = Crowded::with(&[], 0..=10).await;
     let stage = &crowded.stage;

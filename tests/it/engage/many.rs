@@ -1,4 +1,4 @@
-//! An email with very many clicks: each is looked at for a bounded price, by those that are near to it, and hides no outcome.
+//! An email with very many clicks: each is classified at a bounded cost, from the rows near it, and hides no outcome.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use super::crowd::{Crowded, drained, queued, stored, together};
 use super::{DAY, HOUR, LINK, MINUTE, Mail, NOW, PHONE, Stage, after};
 
-/// An id as Svix makes them: in the order of time.
+/// An id like those of Svix: in the order of time.
 fn id(n: i64) -> String {
     format!("msg_2jXW{n:08}")
 }
 
-/// So many clicks on one link, a second apart, from different addresses, an hour after delivery.
+/// Clicks on one link, a second apart, from different addresses, an hour after delivery.
 fn clicks(mail: &Mail, n: i64) -> Vec<SignedMessage> {
     let click = |n: i64| {
         let at = after(-HOUR + n * 1_000);
@@ -32,7 +32,7 @@ fn clicks(mail: &Mail, n: i64) -> Vec<SignedMessage> {
     (0..n).map(click).collect()
 }
 
-/// What one look costs, in read units and in calls to DynamoDB.
+/// Cost of one click, in read units and in calls to DynamoDB.
 async fn price(stage: &Stage, message: &str) -> (f64, usize) {
     let deliveries = stage.deliveries(&[message], 1).await;
     assert_eq!(deliveries.len(), 1, "{message}");
@@ -55,7 +55,7 @@ async fn a_look_costs_the_same_after_500_clicks_as_after_1000() {
     assert!(units_of_one <= 40.0 && (units - units_of_one).abs() < 6.0, "{units_of_one} {units}");
     assert!(calls <= 12, "{calls}");
     assert_eq!(stage.verdict(&id(350)).await.unwrap().0, "human");
-    // Its decision is published and its verdict stored: nothing but these is read beside the first rows and itself.
+    // Its decision is published and its verdict stored: only these are read, besides the first rows and its own row.
     let (units, calls) = price(&stage, &id(350)).await;
     assert!(units <= 20.0 && calls <= 4, "{units} {calls}");
     assert_eq!(stage.published().len(), 1);
@@ -66,7 +66,7 @@ async fn among_very_many_clicks_a_burst_is_still_seen() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
     let mail = Mail::to("e1", "ann@example.com");
     let mut all = clicks(&mail, 600);
-    // Two links at once, in the middle; from elsewhere, with ids of that moment.
+    // Two links at the same time, in the middle; from another address, with ids of that time.
     let at = after(-HOUR + 350 * 1_000);
     for (n, link) in [(0, "https://shop.example/a"), (1, "https://shop.example/b")] {
         let said = json!({ "ipAddress": "192.0.2.1", "link": link, "timestamp": at.to_text(), "userAgent": PHONE });
@@ -76,7 +76,7 @@ async fn among_very_many_clicks_a_burst_is_still_seen() {
     price(&stage, &format!("{}b0", id(350))).await;
     let verdict = stage.verdict(&format!("{}b0", id(350))).await.unwrap();
     assert_eq!(verdict.0, "machine");
-    // Somebody else's click, some time later.
+    // Another person's click, some time later.
     price(&stage, &id(500)).await;
     assert_eq!(stage.verdict(&id(500)).await.unwrap().0, "human");
 }
@@ -103,14 +103,14 @@ async fn very_many_clicks_hide_neither_an_outcome_nor_a_decision() {
     assert_eq!(stage.receipts().await.len(), before + 1, "an open beside them has a decision of its own");
 }
 
-/// How much memory the process has, in MB; 0 where that can't be told.
+/// Memory of the process in MB; 0 if unknown.
 fn megabytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) / 1_024
 }
 
-/// How long the batches took in which one of these was, in milliseconds, in order.
+/// Durations of the batches that contained one of these clicks, in milliseconds, sorted.
 struct Took {
     ms: Vec<u128>,
     most_megabytes: u64,
@@ -122,7 +122,8 @@ impl Took {
     }
 }
 
-/// Clicks on emails of their own, each among `between` of these, handed over as Lambda does. Answers how long the batches took that had one.
+/// Clicks on emails of their own, each among `between` of these, delivered as Lambda does. Returns the durations of
+/// their batches.
 async fn beside(crowded: &Crowded, name: &str, of_one: &[SignedMessage], between: usize) -> Took {
     let stage = &crowded.stage;
     let mails: Vec<Mail> = (0..of_one.len() / between)
@@ -156,14 +157,14 @@ async fn beside(crowded: &Crowded, name: &str, of_one: &[SignedMessage], between
     took
 }
 
-/// `REBOUND_CLICKS=20000 cargo test --release --test it what_waits_beside -- --nocapture` prints what it measures.
+/// `REBOUND_CLICKS=20000 cargo test --release --test it what_waits_beside -- --nocapture` prints its measurements.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_beside_very_many_clicks_waits_no_longer() {
     let set = std::env::var("REBOUND_CLICKS").ok().and_then(|number| number.parse().ok());
     let number = set.unwrap_or(198);
     let crowded = Crowded::with(&[("ANTHROPIC_API_KEY", "")], 0..=1).await;
     let stage = &crowded.stage;
-    // What ordinary batches take here: as many clicks, each on an email of its own.
+    // Duration of ordinary batches: as many clicks, each on an email of its own.
     let apart: Vec<Mail> =
         (0..number.min(2_000)).map(|n| Mail::to(&format!("apart{n}"), &format!("a{n}@example.com"))).collect();
     let of_many: Vec<SignedMessage> =
@@ -185,6 +186,6 @@ async fn what_waits_beside_very_many_clicks_waits_no_longer() {
         crowd.most_megabytes
     );
     assert_eq!(crowd.ms.len(), usize::try_from(number / 99).unwrap());
-    // Only where somebody measures: a debug build on a busy machine says nothing about time.
+    // Only for a measurement: a debug build on a busy machine proves nothing about time.
     assert!(set.is_none() || crowd.at(50) < ordinary.at(50) + 1_000, "{} {}", crowd.at(50), ordinary.at(50));
 }

@@ -1,4 +1,4 @@
-//! `engage`, on the embedded AWS, with a stand-in for Claude: verdicts, decisions, receipts, whatever Claude answers.
+//! `engage`, on the embedded AWS, with a Claude stub: verdicts, decisions, and receipts, whatever Claude answers.
 
 mod at_once;
 mod binary;

@@ -1,4 +1,5 @@
-//! A click on an opt-out or preference link is no interest: it is recorded, nobody is asked, and no follow-up goes to that recipient.
+//! A click on an opt-out or preference link shows no interest: it is stored, Claude is not asked, and the recipient
+//! gets no follow-up.
 
 use rebound::aws::stream::BatchAnswer;
 use rebound::message::decision::{By, Done};
@@ -13,7 +14,7 @@ use super::{DAY, LINK, MINUTE, Mail, NOW, PHONE, Stage, after};
 const OPT_OUT: &str = "https://unsubscribe.resend.com/?token=eyJhbGciOi";
 const PREFERENCES: &str = "https://shop.example/account/email-preferences?u=9";
 
-/// What is remembered of a recipient's opt-out click: when, and until when it stands.
+/// The stored opt-out click of a recipient: its time, and its end.
 async fn remembered(stage: &Stage, recipient: &str) -> Option<(i64, i64)> {
     let facts = stage.scan("RECIPIENTS_TABLE").await;
     let is_it = |item: &&Item| {
@@ -27,7 +28,7 @@ fn opts_out(mail: &Mail, message: &str, at: UnixMillis) -> rebound::resend::sign
     mail.clicked_by(message, at, PHONE, OPT_OUT)
 }
 
-/// Claude says to write, whoever it is about.
+/// Claude proposes an email, whoever the recipient is.
 fn always_writes(stage: &Stage) {
     stage.claude.plan(|_| {
         let input = json!({

@@ -1,4 +1,4 @@
-//! What changes between the guards and the write that stores a decision.
+//! Changes between the guards and the write that stores a decision.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,14 +12,14 @@ use rebound::policy::followup::{Guard, Ruling};
 use super::{MINUTE, Mail, NOW, Stage, after};
 
 #[tokio::test]
-async fn somebody_suppressed_between_the_guards_and_the_decision_gets_no_follow_up() {
+async fn a_recipient_suppressed_after_the_guards_gets_no_follow_up() {
     let stage = Stage::start().await;
     let mail = Mail::to("e1", "ann@example.com");
     stage.receives(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
     let deliveries = stage.deliveries(&["c1"], 1).await;
     let (reached, suppressed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let (is_reached, is_suppressed) = (Arc::clone(&reached), Arc::clone(&suppressed));
-    // The guards have passed it, and the decision waits until she is suppressed.
+    // The guards have accepted it, and the decision waits until the recipient is suppressed.
     stage.faults.plan(move |call| {
         let waits = call.operation == "TransactWriteItems" && !is_suppressed.load(Ordering::SeqCst);
         is_reached.fetch_or(waits, Ordering::SeqCst);
@@ -49,7 +49,7 @@ async fn the_first_who_is_forgotten_gets_no_follow_up_either() {
     let (ann, bob) = (Mail::to("e1", "ann@example.com"), Mail::to("e2", "bob@example.com"));
     stage.receives(&[bob.delivered(), bob.clicked("c2", after(-10 * MINUTE))]).await;
     stage.receives(&[ann.delivered(), ann.clicked("c1", after(-10 * MINUTE))]).await;
-    // It is known from here on, for a minute, that nobody was ever forgotten.
+    // From here on it is cached, for a minute, that no recipient was ever forgotten.
     let deliveries = stage.deliveries(&["c2"], 1).await;
     assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
     assert_eq!(stage.published().len(), 1);
@@ -70,7 +70,7 @@ async fn the_first_who_is_forgotten_gets_no_follow_up_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_mails_to_one_recipient_decided_side_by_side_do_not_both_get_a_follow_up() {
+async fn two_concurrent_decisions_make_one_follow_up() {
     let stage = Stage::start().await;
     for round in 0..20 {
         let to = format!("ann{round}@example.com");

@@ -1,4 +1,5 @@
-//! A happening that several messages tell of, or one message several times, is decided once, whoever dies or dawdles in between.
+//! An occurrence that several messages report, or one message several times, has one decision, whatever crashes or is
+//! slow in between.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,10 +15,10 @@ use serde_json::json;
 
 use super::{MINUTE, Mail, NOW, Stage, after, suppress};
 
-/// After so long another message takes a claim over.
+/// Time after which another message takes over a claim.
 const LEASE: i64 = 3 * MINUTE;
 
-/// Two clicks of one mail, stored, and a message of the queue for each.
+/// Two clicks of one email, stored, with a queue message for each.
 async fn two_clicks(stage: &Stage, mail: &Mail) -> [Vec<Delivery>; 2] {
     let (one, other) = (format!("{}-1", mail.email_id), format!("{}-2", mail.email_id));
     let clicks = [mail.clicked(&one, after(-10 * MINUTE)), mail.clicked(&other, after(-5 * MINUTE))];
@@ -25,7 +26,7 @@ async fn two_clicks(stage: &Stage, mail: &Mail) -> [Vec<Delivery>; 2] {
     [stage.deliveries(&[&one], 1).await, stage.deliveries(&[&other], 1).await]
 }
 
-/// Delivers two batches at the same moment, to two functions as it were. Expects both to be done.
+/// Delivers two batches at the same time, as to two functions. Requires that both are done.
 async fn side_by_side(stage: &Arc<Stage>, batches: [Vec<Delivery>; 2], now: UnixMillis) {
     let deliver = |batch: Vec<Delivery>| {
         let stage = Arc::clone(stage);
@@ -37,7 +38,7 @@ async fn side_by_side(stage: &Arc<Stage>, batches: [Vec<Delivery>; 2], now: Unix
     }
 }
 
-/// Delivers a batch to a function whose `nth` call of this kind, counted from 0, is its last.
+/// Delivers a batch to a function that crashes at the `nth` call of this kind, counted from 0.
 async fn dies_at(stage: &Stage, batch: &[Delivery], now: UnixMillis, last: (Service, &'static str, usize)) {
     let mut before = 0;
     stage.faults.plan(move |call| {
@@ -53,13 +54,13 @@ async fn dies_at(stage: &Stage, batch: &[Delivery], now: UnixMillis, last: (Serv
     stage.faults.plan(|_| None);
 }
 
-/// What was asked, decided and published so far.
+/// Number of requests, decisions and publications so far.
 async fn so_far(stage: &Stage) -> [usize; 3] {
     [stage.claude.asked().len(), stage.receipts().await.len(), stage.published().len()]
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_messages_of_a_happening_side_by_side_make_one_question_one_decision_and_one_publication() {
+async fn concurrent_messages_of_an_occurrence_make_one_decision() {
     let stage = Arc::new(Stage::start().await);
     for round in 1..=50 {
         let mail = Mail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
@@ -71,7 +72,7 @@ async fn two_messages_of_a_happening_side_by_side_make_one_question_one_decision
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_is_delivered_twice_side_by_side_makes_one_decision_and_one_proposal() {
+async fn a_message_delivered_twice_concurrently_makes_one_proposal() {
     let stage = Arc::new(Stage::start().await);
     for round in 1..=30 {
         let mail = Mail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
@@ -79,7 +80,7 @@ async fn a_message_that_is_delivered_twice_side_by_side_makes_one_decision_and_o
         side_by_side(&stage, [batch.clone(), batch], NOW).await;
         assert_eq!(stage.receipts().await.len(), round);
     }
-    // The other may publish what it finds decided: with the same id and the same words.
+    // The other one may publish the decision that it finds: with the same id and the same text.
     let published: BTreeSet<String> = stage.published().iter().map(ToString::to_string).collect();
     assert_eq!(published.len(), 30, "{published:#?}");
     for item in stage.scan("RECIPIENTS_TABLE").await {
@@ -88,7 +89,7 @@ async fn a_message_that_is_delivered_twice_side_by_side_makes_one_decision_and_o
 }
 
 #[tokio::test]
-async fn a_claim_whose_carrier_died_is_taken_over_when_the_lease_is_over_and_not_before() {
+async fn a_claim_is_taken_over_only_after_its_lease() {
     let stage = Stage::start().await;
     let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
     dies_at(&stage, &first, NOW, (Service::DynamoDb, "UpdateItem", 0)).await;
@@ -97,7 +98,7 @@ async fn a_claim_whose_carrier_died_is_taken_over_when_the_lease_is_over_and_not
     assert_eq!(so_far(&stage).await, [0; 3]);
     assert_eq!(stage.delivers(&second, after(LEASE)).await, BatchAnswer::default());
     assert_eq!(so_far(&stage).await, [1; 3]);
-    // The first comes back, soon and late.
+    // The first one returns, soon and late.
     for later in [LEASE + 1, 12 * MINUTE] {
         assert_eq!(stage.delivers(&first, after(later)).await, BatchAnswer::default());
         assert_eq!(so_far(&stage).await, [1; 3]);
@@ -138,7 +139,7 @@ async fn whoever_was_slow_finds_the_decision_of_whoever_took_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_is_not_taken_over_while_its_carrier_that_came_back_is_at_it() {
+async fn a_renewed_claim_is_not_taken_over() {
     let stage = Arc::new(Stage::start().await);
     stage.claude.plan(|_| Behaviour::Status(529, Some(3_600)));
     let mut batches = Vec::new();
@@ -156,7 +157,7 @@ async fn a_claim_is_not_taken_over_while_its_carrier_that_came_back_is_at_it() {
 }
 
 #[tokio::test]
-async fn what_was_decided_but_not_published_is_published_as_it_stands_whatever_would_be_decided_now() {
+async fn an_unpublished_decision_is_published_unchanged() {
     let stage = Stage::start().await;
     let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
     dies_at(&stage, &first, NOW, (Service::DynamoDb, "TransactWriteItems", 0)).await;
@@ -179,7 +180,7 @@ async fn what_was_decided_but_not_published_is_published_as_it_stands_whatever_w
 }
 
 #[tokio::test]
-async fn both_messages_of_a_happening_in_one_batch_publish_it_once_when_whoever_decided_it_died() {
+async fn two_messages_in_a_batch_publish_once_after_a_crash() {
     let stage = Stage::start().await;
     let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
     let both = [first, second].concat();

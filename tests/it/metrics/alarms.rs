@@ -1,4 +1,4 @@
-//! What alarms and dashboards look at.
+//! The metrics of alarms and dashboards.
 
 use std::collections::BTreeMap;
 
@@ -6,18 +6,18 @@ use aws_local::sam::TemplateError;
 use rebound_dev::template::template;
 use serde_json::Value;
 
-/// A metric, as the template names it: of `!Ref`, `!GetAtt` and `!Sub` only the text.
+/// A metric, as the template names it: only the text of `!Ref`, `!GetAtt` and `!Sub`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Watched {
-    /// The alarm or the dashboard that looks at it.
+    /// The alarm or the dashboard that uses it.
     pub(crate) by: String,
     /// The namespace, such as `AWS/Lambda`.
     pub(crate) namespace: String,
     /// The metric's name.
     pub(crate) name: String,
-    /// The values of its dimensions, by their names.
+    /// The values of its dimensions, by name.
     pub(crate) dimensions: BTreeMap<String, String>,
-    /// How its values are put together: `Sum`, `Maximum`, `p99`.
+    /// Its statistic: `Sum`, `Maximum`, `p99`.
     pub(crate) statistic: String,
 }
 
@@ -28,26 +28,26 @@ pub(crate) struct Alarm {
     pub(crate) id: String,
     /// Its properties.
     pub(crate) properties: Value,
-    /// The metrics that it looks at.
+    /// Its metrics.
     pub(crate) watched: Vec<Watched>,
-    /// The length of a period, in seconds: the longest, where it looks at several metrics.
+    /// The length of a period, in seconds: the longest one of several metrics.
     pub(crate) period: u64,
-    /// How many periods it looks at; `None`, where a parameter says so.
+    /// Number of evaluated periods. `None` if it is a parameter.
     pub(crate) periods: Option<u64>,
 }
 
-/// The alarms of metrics.
+/// Reads the metric alarms.
 ///
 /// # Errors
-/// The template is not YAML, or an alarm lacks something.
+/// The template is not YAML, or an alarm lacks a property.
 pub(crate) fn alarms() -> Result<Vec<Alarm>, TemplateError> {
     template()?.resources("AWS::CloudWatch::Alarm").iter().map(|(id, resource)| alarm(id, resource)).collect()
 }
 
-/// The metrics on the dashboards. A widget of alarms has none.
+/// Reads the metrics on the dashboards. A widget of alarms has none.
 ///
 /// # Errors
-/// The template is not YAML, or the body of a dashboard is no JSON.
+/// The template is not YAML, or the body of a dashboard is not JSON.
 pub(crate) fn on_dashboards() -> Result<Vec<Watched>, TemplateError> {
     let mut watched = Vec::new();
     for (id, resource) in template()?.resources("AWS::CloudWatch::Dashboard") {
@@ -106,7 +106,7 @@ fn property<'a>(id: &str, resource: &'a Value, name: &'static str) -> Result<&'a
     value.ok_or(TemplateError::Incomplete(id.to_owned(), name))
 }
 
-/// A row of a widget: namespace, name, dimensions, options. `.` stands for what is in the row before
+/// Reads a row of a widget: namespace, name, dimensions, options. `.` repeats the value of the previous row
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html>).
 fn on_dashboard(by: &str, row: &Value, before: &[String]) -> Result<(Vec<String>, Watched), TemplateError> {
     let parts = row.as_array().ok_or_else(|| TemplateError::Incomplete(by.to_owned(), "row of a metric"))?;
@@ -135,7 +135,7 @@ fn on_dashboard(by: &str, row: &Value, before: &[String]) -> Result<(Vec<String>
     Ok((said, watched))
 }
 
-/// The body with a 1 for each parameter that stands where a number is to be.
+/// The body with a 1 for each parameter that is used as a number.
 fn with_numbers(body: &str) -> String {
     let mut parts = body.split(":${");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_of_a_widget_takes_what_it_does_not_say_from_the_one_before() {
+    fn a_widget_row_inherits_from_the_previous_one() {
         let (first, _) = on_dashboard("d", &json!(["N", "one", "D", "v", { "label": "1" }]), &[]).unwrap();
         let (_, second) = on_dashboard("d", &json!([".", "two", ".", ".", { "stat": "p50" }]), &first).unwrap();
         assert_eq!((second.namespace.as_str(), second.name.as_str()), ("N", "two"));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_an_alarm_of_two_others_and_every_function_knows_its_stack() {
+    fn silence_combines_two_alarms_and_functions_know_their_stack() {
         let template = template().unwrap();
         let ids: Vec<String> = alarms().unwrap().into_iter().map(|alarm| alarm.id).collect();
         let together = template.resources("AWS::CloudWatch::CompositeAlarm");

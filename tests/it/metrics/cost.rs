@@ -1,4 +1,4 @@
-//! What the lines cost: CloudWatch takes 0.50 US dollars for each gigabyte of logs.
+//! Cost of the metric lines: CloudWatch charges 0.50 US dollars per GB of logs.
 
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
@@ -11,7 +11,7 @@ use super::{Lines, read, sums};
 use crate::protect::{NOW, after, receive};
 use crate::support::{logged, secret};
 
-/// What CloudWatch adds to each event of a log, in bytes
+/// Bytes that CloudWatch adds to each log event
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>).
 const OVERHEAD: usize = 26;
 
@@ -19,7 +19,7 @@ fn bytes(lines: &[String]) -> usize {
     lines.iter().map(|line| line.len() + OVERHEAD).sum()
 }
 
-/// A mail's way, as most events are, received at a moment.
+/// An ordinary event of an email, received at this time.
 fn ordinary(n: i64, at: UnixMillis) -> SignedMessage {
     let kind = ["email.sent", "email.delivered", "email.delivered", "email.opened", "email.clicked"][n as usize % 5];
     let data = json!({ "email_id": format!("e{n}"), "to": ["ann@example.com"], "subject": "Bulbs" });
@@ -28,12 +28,12 @@ fn ordinary(n: i64, at: UnixMillis) -> SignedMessage {
 }
 
 #[tokio::test]
-async fn a_million_events_of_a_busy_sandbox_cost_less_than_two_cents_of_logs() {
+async fn a_million_events_cost_less_than_two_cents_of_logs() {
     const EVENTS: i64 = 5_000;
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let lines = Lines::default();
     let receiver = aws.receiver().await.unwrap().with_metrics(lines.metrics());
-    // Ten a second, in the sandbox's time.
+    // Ten a second, in the time of the execution environment.
     let at = |n: i64| after(n * 100);
     let log = logged(async {
         for n in 0..EVENTS {
@@ -43,9 +43,9 @@ async fn a_million_events_of_a_busy_sandbox_cost_less_than_two_cents_of_logs() {
     let log = log.await;
     let written = lines.take();
     written.iter().for_each(|line| conforms(line));
-    // Ten at once, and then one for each of the 500 s' minutes.
+    // The first ten, and then one for each minute of the 500 s.
     assert_eq!(written.len(), 10 + 8, "{written:#?}");
-    // What is still gathered is less than a minute's.
+    // Less than a minute's metrics are not written yet.
     let told = sums(&read(&written));
     assert!((EVENTS - 600..=EVENTS).contains(&(told["Accepted"] as i64)), "{told:#?}");
     let of_log: usize = log.lines().map(|line| line.len() + OVERHEAD).sum();
@@ -53,7 +53,7 @@ async fn a_million_events_of_a_busy_sandbox_cost_less_than_two_cents_of_logs() {
     let (metrics, all) = (per_million(bytes(&written)), per_million(bytes(&written) + of_log));
     eprintln!("a million events: {metrics:.1} MB of metrics, {all:.1} MB with the sample of the log");
     assert!(metrics < 5.0, "{metrics} MB");
-    // One in a hundred is logged, by chance. 30 MB cost 1.5 cents.
+    // One in a hundred is logged, at random. 30 MB cost 1.5 cents.
     assert!(all < 30.0, "{all} MB");
 }
 
@@ -73,7 +73,7 @@ async fn a_quiet_sandbox_tells_each_event_at_once() {
 }
 
 #[tokio::test]
-async fn what_was_gathered_before_a_sandbox_slept_is_told_at_the_time_at_which_it_happened() {
+async fn metrics_gathered_before_a_freeze_keep_their_time() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let lines = Lines::default();
     let receiver = aws.receiver().await.unwrap().with_metrics(lines.metrics());
@@ -89,7 +89,7 @@ async fn what_was_gathered_before_a_sandbox_slept_is_told_at_the_time_at_which_i
 }
 
 #[tokio::test]
-async fn whoever_floods_with_forged_requests_can_not_run_up_the_log_bill() {
+async fn a_flood_of_forged_requests_does_not_raise_the_log_bill() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let lines = Lines::default();
     let receiver = aws.receiver().await.unwrap().with_metrics(lines.metrics());
@@ -116,7 +116,7 @@ async fn whoever_floods_with_forged_requests_can_not_run_up_the_log_bill() {
     };
     let counted: u64 = warned.iter().map(left_out).sum::<u64>() + warned.len() as u64;
     assert!(counted > 3_700, "{counted}: a line says how many had none");
-    // All are counted, but for those of the last minute, which the next request tells of.
+    // All are counted, except those of the last minute, which the next request reports.
     assert_eq!(receive(&receiver, &unsigned, after(600_000)).await, 401);
     let told = sums(&read(&[written, lines.take()].concat()));
     assert_eq!((told["SignatureFailures"], told["Refused"], told["Accepted"]), (2_500.0, 2_501.0, 0.0));
@@ -126,7 +126,7 @@ async fn whoever_floods_with_forged_requests_can_not_run_up_the_log_bill() {
 async fn a_batch_of_protect_or_engage_leaves_one_small_line() {
     let lines = everything().await;
     let of = |metric: &str| -> Vec<&String> { lines.iter().filter(|line| line.contains(metric)).collect() };
-    // A complaint or a bounce is a batch of its own; an open or a click, where few people read, too.
+    // A complaint or a bounce is a batch of its own; so is an open or a click, if there are few.
     for (metric, longest, most) in [("\"ProtectLag\":", 700, 400), ("\"EngageLag\":", 1_000, 750)] {
         let lines = of(metric);
         let bytes: usize = lines.iter().map(|line| line.len() + OVERHEAD).sum();

@@ -1,4 +1,4 @@
-//! Each line is what the specification says, and nothing from outside is in it.
+//! Each line conforms to the specification, and contains nothing from outside.
 
 use rebound::metrics::{Metric, NAMESPACE};
 use rebound::resend::signed::SignedMessage;
@@ -8,17 +8,17 @@ use super::{Lines, STACK, definitions, read};
 use crate::protect::{MINUTE, NOW, Stage, after, deliver, receive};
 use crate::support::secret;
 
-/// The units that CloudWatch knows (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>), as far as
-/// they are no multiples of each other.
+/// CloudWatch's units (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>),
+/// without multiples of each other.
 const UNITS: [&str; 6] = ["Seconds", "Microseconds", "Milliseconds", "Bytes", "Percent", "Count"];
 
-/// The largest event of a log (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>), and what the
-/// format allows of it.
+/// Maximum size of a log event (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>),
+/// and its limits in the format.
 const LARGEST_LINE: usize = 256 * 1024;
 
 /// Checks a line against the specification
-/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>), and that
-/// all its words are ours.
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>),
+/// and that all its words are Rebound's.
 pub(super) fn conforms(line: &str) {
     assert!(line.len() <= LARGEST_LINE && !line.contains('\n'), "{line}");
     let line: Value = serde_json::from_str(line).unwrap();
@@ -70,7 +70,7 @@ pub(super) fn conforms(line: &str) {
     assert_eq!(others.count(), 0, "nothing else is in it: {line}");
 }
 
-/// A number, or how often which was measured.
+/// A number, or values with their counts.
 fn is_a_target(value: &Value) {
     let is_right = |number: &Value| number.as_f64().is_some_and(|number| number.is_finite() && number >= 0.0);
     let Some(distribution) = value.as_object() else { return assert!(is_right(value), "{value}") };
@@ -139,7 +139,7 @@ async fn nothing_from_outside_is_ever_in_a_line() {
 }
 
 #[test]
-fn a_stack_is_named_by_letters_digits_and_hyphens_whatever_the_variable_holds() {
+fn a_stack_name_has_only_letters_digits_and_hyphens() {
     use rebound::metrics::Metrics;
     let shown = |stack: &str| format!("{:?}", Metrics::new(stack, |_| {}));
     assert_eq!(shown("my-stack2"), r#"Metrics(Some("my-stack2"))"#);

@@ -1,5 +1,5 @@
-//! What is measured: every metric by a story that brings it about, each line by the specification, and what of it the template's alarms
-//! and dashboard look at.
+//! The metrics: each is produced by a scenario, each line is checked against the specification, and each metric of the
+//! template's alarms and dashboard exists.
 
 mod alarms;
 mod cost;
@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex};
 use rebound::metrics::Metrics;
 use serde_json::Value;
 
-/// What the tests call the stack.
+/// The stack's name in the tests.
 const STACK: &str = "rebound-test";
 
-/// The lines that were written, where a test can read them.
+/// The written lines, readable by a test.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<String>>>);
 
@@ -27,7 +27,7 @@ impl Lines {
         Metrics::new(STACK, move |line| lines.lock().unwrap().push(line.to_owned()))
     }
 
-    /// As they were written since the last time.
+    /// Returns the lines written since the last call.
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
@@ -37,14 +37,14 @@ fn read(lines: &[String]) -> Vec<Value> {
     lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
-/// The names of a line's metrics, and their units.
+/// The names of a line's metrics, with their units.
 fn definitions(line: &Value) -> Vec<(&str, Option<&str>)> {
     let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
     let metrics = directives.iter().flat_map(|directive| directive["Metrics"].as_array().unwrap());
     metrics.map(|metric| (metric["Name"].as_str().unwrap(), metric["Unit"].as_str())).collect()
 }
 
-/// What each metric adds up to in these lines, as CloudWatch would sum it up; of a distribution, how many values there are.
+/// The sum of each metric in these lines, as CloudWatch computes it; for a distribution, the number of values.
 fn sums(lines: &[Value]) -> BTreeMap<String, f64> {
     let mut sums = BTreeMap::new();
     for line in lines {

@@ -1,4 +1,4 @@
-//! A story in which everything happens that is measured.
+//! A scenario that produces every metric.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn signed(id: &str, event_type: &str, data: &Value) -> SignedMessage {
     SignedMessage::new(id, NOW.seconds(), body.to_string(), &secret())
 }
 
-/// What `receive` and `protect` measure. Answers the lines.
+/// Produces the metrics of `receive` and `protect`. Returns the lines.
 async fn mails_go_out() -> Vec<String> {
     let lines = Lines::default();
     let stage = protected(&lines).await;
@@ -46,7 +46,7 @@ async fn mails_go_out() -> Vec<String> {
     stage.happens(&[mail("c1", "email.clicked", "d1", "r1@example.com", ago, of("spring"))]).await;
     stage.happens(&[mail("r1", "email.received", "r1", "me@example.com", ago, json!({}))]).await;
 
-    // Seven complaints, told of in batches of their own: the campaign is slowed, then paused; five are told one by one.
+    // Seven complaints in separate batches: the campaign is slowed, then paused; five are alerted one by one.
     for n in 0..7 {
         let complaint = mail(
             &format!("x{n}"),
@@ -74,7 +74,7 @@ async fn mails_go_out() -> Vec<String> {
     stage.happens(&[mail("p1", "email.suppressed", "p1", "hal@example.com", ago, json!({}))]).await;
     let contact = json!({ "id": "k1", "email": "ida@example.com", "unsubscribed": true });
     stage.happens(&[signed("k1", "contact.updated", &contact)]).await;
-    // Twenty-one people unsubscribe, and a synchronization lifts them all.
+    // Twenty-one recipients unsubscribe, and a synchronization lifts all of them.
     for (minutes_ago, unsubscribed) in [(3, true), (2, false)] {
         let contact = |n: usize| {
             let data =
@@ -92,7 +92,7 @@ async fn mails_go_out() -> Vec<String> {
     stage.happens(&[signed("t1", "email.teleported", &json!({}))]).await;
     stage.happens(&[SignedMessage::new("w1", NOW.seconds(), r#"{"hello":1}"#, &secret())]).await;
 
-    // What is not accepted, and what was before.
+    // Rejected webhooks and duplicates.
     for duplicate in &delivered[..2] {
         assert_eq!(stage.receive_at(duplicate, NOW).await, 200);
     }
@@ -111,13 +111,13 @@ async fn mails_go_out() -> Vec<String> {
     // The digest; and a week later the brake is open.
     stage.tick(after(5 * MINUTE)).await;
     stage.tick(after(8 * DAY)).await;
-    // Whatever the sandbox has gathered is written with the first webhook that comes later.
+    // The metrics gathered so far are written with the next webhook.
     let last = SignedMessage::new("z1", after(2 * HOUR).seconds(), "{}", &secret());
     assert_eq!(stage.receive_at(&last, after(2 * HOUR)).await, 200);
     lines.take()
 }
 
-/// What `engage` measures. Answers the lines.
+/// Produces the metrics of `engage`. Returns the lines.
 async fn people_click() -> Vec<String> {
     let lines = Lines::default();
     let mut stage = engage::Stage::start().await;
@@ -141,7 +141,7 @@ async fn people_click() -> Vec<String> {
     let proxy = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
     let glance = mail.opened_by("o9", mail.created_at.plus(std::time::Duration::from_secs(4)), proxy);
     stage.happens(&[mail.delivered(), scan, glance]).await;
-    // Delivered once more, it is judged and decided no second time.
+    // A redelivery is neither classified nor decided again.
     let again = stage.deliveries(&["c0"], 2).await;
     stage.delivers(&again, NOW).await;
 
@@ -157,7 +157,7 @@ async fn people_click() -> Vec<String> {
     written
 }
 
-/// Every line of the whole story.
+/// Every line of the whole scenario.
 pub(super) async fn everything() -> Vec<String> {
     let (mut lines, clicks) = tokio::join!(mails_go_out(), people_click());
     lines.extend(clicks);
@@ -165,7 +165,7 @@ pub(super) async fn everything() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn each_metric_is_told_when_it_happens_and_by_whom_the_catalogue_says() {
+async fn each_metric_is_emitted_by_the_catalogues_function() {
     let lines = everything().await;
     for line in &lines {
         conforms(line);
@@ -176,7 +176,7 @@ async fn each_metric_is_told_when_it_happens_and_by_whom_the_catalogue_says() {
     let all: BTreeSet<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
     assert_eq!(all.difference(&names).collect::<Vec<_>>(), Vec::<&&str>::new(), "not in the story");
     assert_eq!(names, all);
-    // A line is written by one function.
+    // Each line is written by one function.
     for line in &lines {
         let emitter = |name: &str| Metric::ALL.iter().find(|known| known.name() == name).unwrap().emitter();
         let by: Vec<Emitter> = definitions(line).iter().map(|(name, _)| emitter(name)).collect();
@@ -215,7 +215,7 @@ async fn each_metric_is_told_when_it_happens_and_by_whom_the_catalogue_says() {
         ("BrakesPaused", 1.0),
         ("BrakesOpened", 1.0),
         ("AlertsComplaint", 5.0),
-        // Slowed, halfway, paused, open again.
+        // Slowed, halfway, paused, reopened.
         ("AlertsBrake", 4.0),
         ("AlertsDelay", 1.0),
         ("AlertsAmbiguousBounce", 1.0),

@@ -1,4 +1,4 @@
-//! The template's alarms and dashboard look at what there is.
+//! The metrics of the template's alarms and dashboard exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ const URLS: &str = "https://docs.aws.amazon.com/lambda/latest/dg/urls-monitoring
 const SQS: &str =
     "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html";
 
-/// What AWS measures by itself: namespace, name, dimension, and where that is written.
+/// Metrics of AWS: namespace, name, dimension, and documentation.
 const OF_AWS: [(&str, &str, &str, &str); 6] = [
     ("AWS/Lambda", "Errors", "FunctionName", LAMBDA),
     ("AWS/Lambda", "Throttles", "FunctionName", LAMBDA),
@@ -23,7 +23,7 @@ const OF_AWS: [(&str, &str, &str, &str); 6] = [
     ("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", SQS),
 ];
 
-/// Those that only together are an alarm, and tell nobody alone.
+/// The parts of a composite alarm, which send no notifications themselves.
 const PARTS: [&str; 2] = ["SilentNow", "OftenQuiet"];
 
 fn all_watched() -> Vec<Watched> {
@@ -36,7 +36,7 @@ fn alarm(id: &str) -> Alarm {
 }
 
 #[tokio::test]
-async fn every_metric_of_an_alarm_or_of_the_dashboard_is_one_that_the_code_emits() {
+async fn every_metric_of_alarms_and_dashboard_is_emitted() {
     let mut emitted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in read(&everything().await) {
         let dimensions = line["_aws"]["CloudWatchMetrics"][0]["Dimensions"].as_array().unwrap().clone();
@@ -58,7 +58,7 @@ async fn every_metric_of_an_alarm_or_of_the_dashboard_is_one_that_the_code_emits
 }
 
 #[test]
-fn every_other_metric_is_one_that_aws_documents_of_a_resource_of_this_stack() {
+fn every_other_metric_is_documented_by_aws_for_this_stack() {
     let others: Vec<Watched> = all_watched().into_iter().filter(|watched| watched.namespace != NAMESPACE).collect();
     for watched in &others {
         let dimensions: Vec<&str> = watched.dimensions.keys().map(String::as_str).collect();
@@ -89,11 +89,11 @@ fn a_metric_is_put_together_as_it_is_meant() {
 
 #[test]
 fn an_alarm_looks_back_no_longer_than_cloudwatch_allows() {
-    // <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html>: a day, and seven where a period has
-    // an hour or more.
+    // <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html>: a day, and seven if a
+    // period has an hour or more.
     const DAY: u64 = 86_400;
     for alarm in alarms().unwrap() {
-        // Of the parameter, the most that it can be.
+        // The parameter's maximum.
         let periods = alarm.periods.unwrap_or_else(|| {
             assert_eq!(
                 (alarm.id.as_str(), &alarm.properties["EvaluationPeriods"]),
@@ -126,7 +126,7 @@ fn every_alarm_tells_people_what_it_means_and_what_to_do() {
         let missing = if id == "SilentNow" || id == "OftenQuiet" { "breaching" } else { "notBreaching" };
         assert_eq!(alarm.properties["TreatMissingData"], missing, "{id}");
     }
-    // Their price in docs/cost.md and in the template: 0.10 US dollars a month for each metric.
+    // The cost in docs/cost.md and the template: 0.10 US dollars a month for each metric.
     assert_eq!(all.iter().map(|alarm| alarm.watched.len()).sum::<usize>(), 17);
 }
 

@@ -1,4 +1,4 @@
-//! The list of what a batch did: complete the first time, and without anything that is new the second.
+//! The list of a batch's activities: complete the first time, and without new ones the second time.
 
 use rebound::aws::stream::{BatchAnswer, Invocation};
 use rebound::policy::brake::Status;
@@ -39,7 +39,7 @@ async fn a_batch_says_what_it_did_and_once_more_nothing_new() {
     assert!(did.iter().any(|did| matches!(did, Activity::SuppressionChanged { recipient, is_new: true }
         if recipient.as_str() == "cleo@example.com")));
     let published = |did: &[Activity]| did.iter().filter(|did| matches!(did, Activity::AlertPublished { .. })).count();
-    // A complaint, the brake, and the record that can't be read.
+    // A complaint, the brake, and the unreadable record.
     assert_eq!((published(&did), stage.alerts().len()), (3, 3));
     assert_eq!(did.iter().filter(|did| matches!(did, Activity::AlertGrouped { .. })).count(), 1);
     assert!(did.contains(&Activity::PoisonRecorded { key: "unreadable#nothing".to_owned() }));

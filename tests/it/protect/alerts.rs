@@ -1,4 +1,4 @@
-//! What people are told of, in which words, and how often.
+//! Alerts: their subjects, their texts, and their number.
 
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
@@ -13,7 +13,7 @@ fn complaint(number: usize, campaign: &str) -> SignedMessage {
 }
 
 #[tokio::test]
-async fn a_complaint_says_who_which_campaign_how_many_and_what_was_done() {
+async fn a_complaint_alert_has_recipient_campaign_count_and_effect() {
     let stage = Stage::start().await;
     stage.happens(&[complaint(1, "spring")]).await;
     let alerts = stage.alerts();
@@ -32,7 +32,8 @@ async fn a_complaint_says_who_which_campaign_how_many_and_what_was_done() {
     assert!(message.for_protocol("sms").len() <= 160);
 }
 
-/// An entry of Resend's own list was removed, or the complaint was lifted by hand, before people are told of the complaint.
+/// An entry of Resend's own list was removed, or the complaint was lifted by an operator, before the alert of the
+/// complaint is sent.
 #[tokio::test]
 async fn a_complaint_alert_says_suppressed_only_if_it_is_so() {
     let stage = Stage::start().await;
@@ -41,7 +42,7 @@ async fn a_complaint_alert_says_suppressed_only_if_it_is_so() {
         let body = json!({ "type": "suppression.removed", "created_at": at.to_text(), "data": data }).to_string();
         SignedMessage::new(format!("r{number}"), signed_at.seconds(), body, &secret())
     };
-    // After the complaint; before it; and one that claims to be of the future, which came before the complaint.
+    // After the complaint; before it; and one with a time in the future, which was received before the complaint.
     let of_the_future = lifted(3, UnixMillis::parse("2099-01-01T00:00:00Z").unwrap(), after(-HOUR));
     assert_eq!(stage.receive_at(&of_the_future, after(-HOUR)).await, 200);
     let messages = [
@@ -67,7 +68,7 @@ async fn a_complaint_alert_says_suppressed_only_if_it_is_so() {
 }
 
 #[tokio::test]
-async fn a_happening_that_two_messages_tell_of_is_one_alert_and_one_count() {
+async fn an_occurrence_reported_twice_is_one_alert_and_one_count() {
     let stage = Stage::start().await;
     let mut again = complaint(1, "spring");
     again = SignedMessage::new("another-message", NOW.seconds(), again.body, &secret());
@@ -78,7 +79,7 @@ async fn a_happening_that_two_messages_tell_of_is_one_alert_and_one_count() {
 }
 
 #[tokio::test]
-async fn a_storm_of_complaints_is_a_few_alerts_and_a_digest_and_none_is_missing() {
+async fn many_complaints_are_a_few_alerts_and_a_complete_digest() {
     let stage = Stage::start().await;
     for number in 0..12 {
         stage.happens(&[complaint(number, "spring")]).await;
@@ -92,7 +93,7 @@ async fn a_storm_of_complaints_is_a_few_alerts_and_a_digest_and_none_is_missing(
     for later in [10 * MINUTE, 31 * MINUTE, 36 * MINUTE, 2 * HOUR, 5 * HOUR] {
         stage.tick(after(later)).await;
     }
-    // Delivered again hours later, when there is place again: what was folded is told.
+    // Delivered again hours later, when the limit allows alerts again: the grouped ones have been reported.
     let told = stage.alerts().len();
     stage.deliver(&stage.records().await, after(5 * HOUR)).await;
     assert_eq!(stage.alerts().len(), told);
@@ -108,7 +109,7 @@ async fn a_storm_of_complaints_is_a_few_alerts_and_a_digest_and_none_is_missing(
 }
 
 #[tokio::test]
-async fn a_campaign_is_slowed_paused_and_opens_again_by_itself_and_each_is_told_once() {
+async fn slow_pause_and_reopening_are_each_alerted_once() {
     let stage = Stage::start().await;
     let delivered: Vec<SignedMessage> = (0..250)
         .map(|number| {
@@ -142,7 +143,7 @@ async fn a_campaign_is_slowed_paused_and_opens_again_by_itself_and_each_is_told_
     );
     let items = stage.scan("CAMPAIGNS_TABLE").await;
     let state = items.iter().find(|item| item["cohort"].as_s().unwrap() == "state").unwrap();
-    assert_eq!(state["alerted"], state["change"], "so that nobody asks again whether it was told");
+    assert_eq!(state["alerted"], state["change"], "so that no alert is sent again");
     let brakes: Vec<_> =
         stage.scan("AGENDA_TABLE").await.into_iter().filter(|item| item["kind"].as_s().unwrap() == "brake").collect();
     assert!(brakes.is_empty(), "no tick looks at it any more: {brakes:?}");
@@ -169,7 +170,7 @@ async fn a_failure_is_told_once_an_hour_for_each_reason() {
 }
 
 #[tokio::test]
-async fn a_bounce_of_one_of_several_that_names_none_is_told_once_and_suppresses_nobody() {
+async fn an_ambiguous_bounce_is_alerted_once_and_suppresses_nobody() {
     let stage = Stage::start().await;
     let mut data = of("spring");
     data["to"] = json!(["ann@example.com", "bob@example.com"]);
@@ -193,7 +194,7 @@ async fn a_quarantined_message_is_told() {
     assert!(alerts[0].text.contains("message#m1") && alerts[0].text.contains("`type`"), "{}", alerts[0].text);
 }
 
-/// The numbers in the digests that were published, and of what they are.
+/// The numbers in the published digests, with their kinds.
 fn digests(stage: &Stage) -> Vec<(String, i64)> {
     let digests = stage.alerts().into_iter().filter(|alert| alert.kind.as_str() == "digest");
     let figures = |alert: rebound::message::alert::Alert| {
@@ -203,7 +204,7 @@ fn digests(stage: &Stage) -> Vec<(String, i64)> {
 }
 
 #[tokio::test]
-async fn sixty_failures_with_a_reason_each_are_five_alerts_and_a_digest() {
+async fn sixty_failures_are_five_alerts_and_a_digest() {
     let stage = Stage::start().await;
     let failed = |number: i64| {
         let (id, campaign) = (format!("f{number}"), if number % 2 == 0 { "spring" } else { "autumn" });
@@ -241,7 +242,7 @@ async fn whatever_the_kind_there_are_five_an_hour_and_a_digest() {
     assert_eq!(digests, [("ambiguous_bounce".to_owned(), 3), ("domain".to_owned(), 4)]);
     stage.deliver(&stage.records().await, after(10 * MINUTE)).await;
     stage.tick(after(2 * HOUR)).await;
-    assert_eq!((stage.kinds()["domain"], stage.kinds()["digest"]), (5, 2), "delivered again, nothing is told again");
+    assert_eq!((stage.kinds()["domain"], stage.kinds()["digest"]), (5, 2), "a redelivery sends no alert");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Counting and braking side by side: nothing is lost, doubled, or written over.
+//! Concurrent counting and brakes: nothing is lost, duplicated, or overwritten.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::order::{Told, model};
 use super::{HOUR, MINUTE, NOW, Stage, after, soon};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_batches_of_one_second_counted_side_by_side_lose_and_double_nothing() {
+async fn concurrent_batches_lose_and_duplicate_no_count() {
     let stage = Stage::start().await;
     let told: Vec<Told> = (0..60)
         .map(|index| Told {
@@ -44,7 +44,7 @@ async fn many_batches_of_one_second_counted_side_by_side_lose_and_double_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn complaints_counted_side_by_side_end_in_the_brake_of_all_of_them() {
+async fn concurrent_complaints_end_in_the_brake_of_all() {
     for _ in 0..4 {
         let stage = Stage::start().await;
         let complaint = |index: u8| Told {
@@ -65,7 +65,7 @@ async fn complaints_counted_side_by_side_end_in_the_brake_of_all_of_them() {
     }
 }
 
-/// A transaction shown half, with one of its items so much late, and its answer lost.
+/// A half-visible transaction, with one item this late, and its response lost.
 fn half(late: usize, millis: u64) -> Fault {
     Fault::ShowHalf(Half { late, span: Duration::from_millis(millis), told: Heard::Nothing })
 }
@@ -109,7 +109,7 @@ async fn who_sees_half_of_a_transaction_counts_nothing_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_complaint_that_is_seen_half_slows_its_campaign() {
-    // The complaint, when it happened, and the cohort.
+    // The complaint, its time, and the cohort.
     for late in 0..3 {
         let stage = Stage::start().await;
         let complaint = Told {
@@ -164,7 +164,7 @@ async fn a_batch_of_more_cohorts_than_a_transaction_holds_is_counted() {
     let told: Vec<Told> = (0..130)
         .map(|index| Told {
             id: format!("m{index}"),
-            // A third of them count per happening.
+            // A third of them count per occurrence.
             counter: if index % 3 == 0 { Counter::BouncedSoft } else { Counter::Opened },
             email: u8::try_from(index).unwrap() / 3 * 3,
             recipient: u8::try_from(index).unwrap(),

@@ -1,4 +1,4 @@
-//! Any one call of the whole flow may fail before it is applied, lose its answer, or be the last that the function makes.
+//! Any one call of the whole flow may fail before it is applied, lose its response, or be the function's last call.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -19,17 +19,18 @@ use crate::support::secret;
 
 const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter];
 
-/// Of a transaction, the first item or the last is shown late, and the answer is lost.
+/// The first or the last item of a transaction becomes visible late, and the response is lost.
 const HALVES: [Fault; 2] = [half(0), half(usize::MAX)];
 
 const fn half(late: usize) -> Fault {
     Fault::ShowHalf(Half { late, span: Duration::from_millis(40), told: Told::Nothing })
 }
 
-/// Small limits, so that a few events go through every part of the flow.
+/// Small limits, so that a few events reach every part of the flow.
 const POLICY: &str = r#"{"alerts": {"one_by_one_in_an_hour": 1}, "soft_bounces": {"emails": 2}}"#;
 
-/// One of everything: what counts, suppresses, merges, brakes, alerts, folds, waits, is handed on, and can't be read.
+/// One event of each kind: counted, suppressing, merged, braking, alerting, grouped, delayed, sent to engage, and
+/// unreadable.
 fn messages() -> Vec<SignedMessage> {
     let soft = json!({ "tags": { "campaign": "a" }, "bounce": { "type": "Transient" } });
     let hard = json!({ "tags": { "campaign": "a" }, "bounce": { "type": "Permanent" } });
@@ -58,16 +59,15 @@ fn messages() -> Vec<SignedMessage> {
     ]
 }
 
-/// What the one fault did besides.
+/// The side effects of the one fault.
 #[derive(Default)]
 struct Death {
     happened: bool,
-    /// The alerts that were published, but not yet noted as such, when the function died.
+    /// The alerts that were published, but not yet marked as published, when the function crashed.
     not_noted: BTreeSet<String>,
 }
 
-/// A function's invocation. When its call is to be its last, it is dropped then, as if the process had died. After the one
-/// death there is no other.
+/// A function's invocation. At its last call it is dropped, as if the process had crashed. There is only one crash.
 async fn invoked<T>(stage: &Stage, death: &mut Death, invocation: impl Future<Output = T>) -> Option<T> {
     if death.happened {
         return Some(invocation.await);
@@ -76,7 +76,7 @@ async fn invoked<T>(stage: &Stage, death: &mut Death, invocation: impl Future<Ou
         answer = invocation => return Some(answer),
         () = stage.faults.killed() => {}
     }
-    // What was on its way when it died may still arrive.
+    // Calls in flight at the crash may still be applied.
     tokio::time::sleep(Duration::from_millis(50)).await;
     let rows = stage.scan("EVENTS_TABLE").await;
     let noted: BTreeSet<&str> = rows
@@ -89,8 +89,8 @@ async fn invoked<T>(stage: &Stage, death: &mut Death, invocation: impl Future<Ou
     None
 }
 
-/// Delivers a batch until all of it is done, as Lambda does: after a failure from the first that failed on, after a death the
-/// whole of it.
+/// Delivers a batch until all of it is done, as Lambda does: after a failure from the first failed record on, after a
+/// crash the whole batch.
 async fn deliver_all(stage: &Stage, records: &[Value], death: &mut Death) {
     let mut left = records;
     for _ in 0..10 {
@@ -108,7 +108,7 @@ async fn deliver_all(stage: &Stage, records: &[Value], death: &mut Death) {
     panic!("a batch is never done");
 }
 
-/// Everything that happens, from the first webhook to the last tick.
+/// Runs everything from the first webhook to the last tick.
 async fn all_of_it(stage: &Stage) -> Death {
     let mut death = Death::default();
     for message in &messages() {
@@ -139,7 +139,7 @@ async fn all_of_it(stage: &Stage) -> Death {
     death
 }
 
-/// All that must be the same in the end.
+/// Everything that must be the same at the end.
 #[derive(Debug, PartialEq)]
 struct End {
     rows: BTreeSet<String>,
@@ -169,8 +169,8 @@ async fn end(stage: &Stage) -> End {
     }
 }
 
-/// What tells alerts apart, but for what depends on the order of things: which complaint was the first of its hour, and how
-/// many changes it took a brake.
+/// The identity of an alert, without the parts that depend on the order: the first complaint of its hour, and the
+/// number of a brake's changes.
 fn alert_key(alert: &rebound::message::alert::Alert) -> String {
     match alert.kind.as_str() {
         "complaint" | "digest" => alert.kind.as_str().to_owned(),
@@ -191,13 +191,13 @@ fn repeated(stage: &Stage) -> Vec<String> {
     seen.into_iter().filter(|(_, alerts)| alerts.len() > 1).map(|(id, _)| id).collect()
 }
 
-/// What must be so whatever fails; and every fault at every call.
+/// The expected state, and every fault at every call.
 struct Expected {
     end: End,
     points: Vec<(usize, Fault)>,
 }
 
-/// Found out once, by whichever part comes first.
+/// Computed once, by the first part.
 static EXPECTED: OnceCell<Expected> = OnceCell::const_new();
 
 async fn expected() -> Expected {
@@ -217,7 +217,7 @@ async fn expected() -> Expected {
         |call: &Call| HALVES.into_iter().filter(|_| call.operation == "TransactWriteItems").collect::<Vec<_>>();
     let of_each = |(index, call)| FAULTS.into_iter().chain(halves(call)).map(move |fault| (index, fault));
     let points: Vec<_> = calls.iter().enumerate().flat_map(of_each).collect();
-    // Not with `println!`, which the test harness keeps to itself where all is well.
+    // Not with `println!`, which the test harness hides if the test passes.
     let told = format!(
         "protect: {} points to try, three faults at each of {} calls, two more at each transaction\n",
         points.len(),
@@ -236,7 +236,7 @@ async fn any_one_call_may_fail_lose_its_answer_or_be_the_last(part: usize) {
 
 in_parts!(any_one_call_may_fail_lose_its_answer_or_be_the_last);
 
-/// The whole flow with one fault.
+/// Runs the whole flow with one fault.
 async fn one_point(index: usize, fault: Fault, expected: &End) {
     let stage = Stage::with_policy(POLICY).await;
     stage.faults.plan(move |call| (call.index == index).then_some(fault));
@@ -252,7 +252,7 @@ async fn one_point(index: usize, fault: Fault, expected: &End) {
     }
 }
 
-/// What differs, line by line: the whole of it is too long to read.
+/// The differences, line by line: the whole state is too long to read.
 fn difference(end: &End, expected: &End) -> String {
     let (end, expected) = (format!("{end:#?}"), format!("{expected:#?}"));
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<String>>();

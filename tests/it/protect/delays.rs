@@ -1,4 +1,5 @@
-//! A delayed mail is news when it has waited too long, or when its recipient is delayed again; once, and never else.
+//! A delayed email causes an alert when it has waited too long, or when its recipient is delayed again; once, and in no
+//! other case.
 
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ fn created(hours_ago: i64) -> Value {
 }
 
 #[tokio::test]
-async fn a_mail_that_has_waited_a_day_is_news_once_even_when_no_further_event_comes() {
+async fn an_email_delayed_for_a_day_is_alerted_once_without_events() {
     let stage = Stage::start().await;
     let sent = mail("m1", "email.sent", "e1", "ann@example.com", after(-2 * HOUR), created(3));
     let delayed = mail("m2", "email.delivery_delayed", "e1", "ann@example.com", after(-HOUR), created(3));
@@ -60,7 +61,7 @@ async fn a_delay_that_is_told_of_a_day_late_is_news_at_once() {
 }
 
 #[tokio::test]
-async fn a_recipient_who_is_delayed_on_a_second_mail_within_seven_days_is_news_once() {
+async fn a_second_delay_within_seven_days_is_alerted_once() {
     let stage = Stage::start().await;
     let delay = |id: &str, email: &str, hours_ago: i64| {
         mail(id, "email.delivery_delayed", email, "ann@example.com", after(-hours_ago * HOUR), created(hours_ago + 1))
@@ -75,7 +76,7 @@ async fn a_recipient_who_is_delayed_on_a_second_mail_within_seven_days_is_news_o
     assert_eq!(stage.kinds()["delay"], 1);
     let alert = &stage.alerts()[0];
     assert_eq!((alert.email_id.as_deref(), alert.figures["within_days"].as_i64()), (Some("e3"), Some(7)));
-    // The same email waits a day too. It is the same happening.
+    // The same email waits a day too. It is the same occurrence.
     stage.tick(after(2 * DAY)).await;
     assert_eq!(stage.kinds()["delay"], 1);
 }

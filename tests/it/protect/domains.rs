@@ -1,4 +1,4 @@
-//! A domain that loses its verification is an alert; one that is verified again, or set up, is none.
+//! A domain that loses its verification causes an alert; one that is verified again, or set up, does not.
 
 use rebound::resend::signed::SignedMessage;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::support::secret;
 
 const SECOND: i64 = 1_000;
 
-/// An event of a domain, so many milliseconds after [`NOW`].
+/// An event of a domain, this many milliseconds after [`NOW`].
 fn domain(id: &str, event_type: &str, millis: i64, domain: &str, status: &str) -> SignedMessage {
     let data = json!({ "id": domain, "name": format!("{domain}.example"), "status": status });
     let body = json!({ "type": event_type, "created_at": after(millis).to_text(), "data": data });
@@ -85,7 +85,7 @@ async fn pending_for_half_an_hour_is_one_alert_in_any_order() {
         stage.tick(after(28 * MINUTE)).await;
         assert_eq!(titles(&stage), [""; 0], "{order:?}");
         an_hour_passes(&stage).await;
-        // Delivered again, it is looked at again, and is the same alert.
+        // Delivered again, it is checked again, and is the same alert.
         stage.deliver(&stage.records().await, after(HOUR)).await;
         stage.tick(after(2 * HOUR)).await;
         assert_eq!(titles(&stage), ["Domain d.example is no longer verified: not_started"], "{order:?}");

@@ -1,6 +1,8 @@
-//! A service that hangs costs one timeout, and nothing is lost: what needs nobody else is done, the rest is done when it answers.
+//! A service that does not respond costs one timeout, and nothing is lost. Work without that service is done, the rest
+//! is done when it responds.
 //!
-//! How long it takes is how many calls hang, one after another, for 2.5 s each (`ATTEMPT_TIMEOUT`): a busy machine changes nothing there.
+//! The duration is given by the number of calls that time out one after another, 2.5 s each (`ATTEMPT_TIMEOUT`): a busy
+//! machine does not change it.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +20,12 @@ fn hang(stage: &Stage, service: Service) {
     stage.faults.plan(move |call| (call.service == service).then_some(Fault::Hang));
 }
 
-/// How many calls of a service came by since it hangs.
+/// Number of calls to a service since it stopped responding.
 fn asked(stage: &Stage, service: Service) -> usize {
     stage.faults.calls().iter().filter(|call| call.service == service).count()
 }
 
-/// How often each alert was published, by its id.
+/// Number of publications of each alert, by its id.
 fn published(stage: &Stage) -> BTreeMap<String, usize> {
     let mut published = BTreeMap::new();
     for alert in stage.alerts() {

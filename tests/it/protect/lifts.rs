@@ -1,4 +1,4 @@
-//! Webhooks that lift suppressions: each is noted, and more than twenty people in an hour are one alert.
+//! Webhooks that lift suppressions: each is recorded, and more than twenty recipients in an hour cause one alert.
 
 use serde_json::json;
 
@@ -58,7 +58,7 @@ async fn what_lifts_nothing_that_was_active_is_not_noted() {
     let stage = Stage::start().await;
     let never: Vec<_> = people(30).iter().map(|who| contact(who, -MINUTE, false)).collect();
     stage.happens(&never).await;
-    // Suppressed again, later than it was lifted, before the lift is handled.
+    // Suppressed again after the lift, before the lift is handled.
     let again = [contact("ann", -HOUR, true), contact("ann", -30 * MINUTE, false), contact("ann", -MINUTE, true)];
     for message in &again {
         assert_eq!(stage.receive_at(message, NOW).await, 200);

@@ -1,4 +1,4 @@
-//! `protect`, on the embedded AWS: what it makes of stored events, whatever order, repetition or failure they meet.
+//! `protect`, on the embedded AWS: the effects of stored events, with any order, repetition or failure.
 
 mod activities;
 mod alerts;

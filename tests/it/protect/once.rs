@@ -1,4 +1,4 @@
-//! Of what concerns domains and lifts, any one write may lose its answer, or be the last that the function makes.
+//! Any one write for domains and lifts may lose its response, or be the function's last call.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::domains::updated;
 use super::{HOUR, MINUTE, NOW, Stage, after, contact, message_of, soon};
 
-/// A domain that is pending after it was verified, and two people whom webhooks lifted, where one is no alert.
+/// A domain that is pending after it was verified, and two recipients whose suppressions webhooks lifted, with an alert
+/// limit of one.
 async fn stored() -> (Stage, Vec<Value>) {
     let stage = Stage::with_policy(r#"{"alerts": {"lifted_in_an_hour": 1}}"#).await;
     for message in [
@@ -28,7 +29,7 @@ async fn stored() -> (Stage, Vec<Value>) {
     (stage, records)
 }
 
-/// Delivers and ticks until all is done, whatever dies in between.
+/// Delivers and ticks until all is done, whatever crashes in between.
 async fn handle(stage: &Stage, records: &[Value]) {
     for _ in 0..3 {
         let answer = tokio::select! {
@@ -49,7 +50,7 @@ async fn handle(stage: &Stage, records: &[Value]) {
     }
 }
 
-/// The alerts, repeats left out, and what is left in the agenda.
+/// The alerts without repetitions, and the remaining agenda.
 async fn end(stage: &Stage) -> (BTreeSet<String>, BTreeSet<String>) {
     let agenda = stage.scan("AGENDA_TABLE").await;
     let left = agenda.iter().map(|item| item["kind"].as_s().unwrap().clone() + item["due"].as_s().unwrap());

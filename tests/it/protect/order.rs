@@ -1,4 +1,4 @@
-//! Any order, any duplicates, any borders: the same suppressions, counters and brakes every time.
+//! Any order, any duplicates, any batches: the same suppressions, counters and brakes every time.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{HOUR, MINUTE, NOW, Stage, after, message_of};
 use crate::support::secret;
 
-/// One webhook, as it is told.
+/// One webhook.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
     pub(super) id: String,
@@ -61,14 +61,14 @@ impl Told {
     }
 }
 
-/// How the messages come, and how the stream hands them over.
+/// The order in which the webhooks arrive, and the batches of the stream.
 #[derive(Clone, Debug)]
 struct Way {
-    /// In which order they are received; each at least once.
+    /// The order of receipt; each at least once.
     order: Vec<usize>,
-    /// How many records each batch takes, over and over.
+    /// The sizes of the batches, repeated cyclically.
     borders: Vec<usize>,
-    /// After which batches everything from a record on is delivered again, over and over.
+    /// The batches after which everything from a record on is delivered again, repeated cyclically.
     again: Vec<Option<usize>>,
     shards: usize,
 }
@@ -86,8 +86,8 @@ fn told() -> impl Strategy<Value = Vec<Told>> {
             counter,
             email,
             recipient,
-            // Few moments, so that many are equal; some complaints are more than a day old. A delivery may be missed that is not older
-            // than a soft bounce which comes later: that is what `policy::soft_bounce` admits.
+            // Few different times, so that many are equal; some complaints are more than a day old. A delivery that is
+            // not older than a later soft bounce may be missed: `policy::soft_bounce` admits that.
             at: after(-MINUTE - ago.max(i64::from(counter == Counter::Delivered)) * 7 * HOUR),
             created: after(-30 * HOUR - created * HOUR),
         };
@@ -106,7 +106,7 @@ fn ways(messages: usize) -> impl Strategy<Value = Way> {
         .prop_map(|(order, borders, again, shards)| Way { order, borders, again, shards })
 }
 
-/// What must be the same, whatever the way.
+/// Everything that must be the same, whatever the order.
 #[derive(Debug, PartialEq)]
 struct End {
     suppressions: BTreeMap<String, Item>,
@@ -119,7 +119,7 @@ async fn end_of(told: &[Told], way: &Way) -> End {
     let mut received: Vec<&str> = Vec::new();
     for (turn, index) in way.order.iter().enumerate() {
         let told = &told[*index];
-        // Each at a moment of its own: the seconds of the ledger are other ones each time.
+        // Each at a time of its own: the seconds of the ledger differ each time.
         assert_eq!(stage.receive_at(&told.message(), after(i64::try_from(turn).unwrap() * 700)).await, 200);
         if !received.contains(&told.id.as_str()) {
             received.push(&told.id);
@@ -145,7 +145,7 @@ async fn deliver_shard(stage: &Stage, records: &[Value], way: &Way) {
     while from < records.len() {
         let to = (from + way.borders[batch % way.borders.len()]).min(records.len());
         assert_eq!(stage.deliver(&records[from..to], now).await, BatchAnswer::default());
-        // As after an answer that was lost: again from some record on, with what has come since, in another batch.
+        // As after a lost response: again from some record on, with the new ones, in another batch.
         if let Some(back) = way.again[batch % way.again.len()] {
             let again = from.saturating_sub(back);
             assert_eq!(stage.deliver(&records[again..to], now).await, BatchAnswer::default());
@@ -154,7 +154,7 @@ async fn deliver_shard(stage: &Stage, records: &[Value], way: &Way) {
     }
 }
 
-/// The same by a model that is as simple as can be: what was told, each once.
+/// The same result by the simplest possible model: each webhook once.
 pub(super) fn model(told: &[Told]) -> (BTreeMap<String, i64>, BTreeMap<String, (String, f64)>) {
     let mut happenings: BTreeMap<(String, Counter, u8, u8), (UnixMillis, UnixMillis)> = BTreeMap::new();
     let mut cohorts: BTreeMap<String, BTreeMap<Cohort, Figures>> = BTreeMap::new();
@@ -212,7 +212,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn any_order_any_duplicates_any_borders_and_shards_end_in_the_same(
+    fn any_order_duplicates_batches_and_shards_end_the_same(
         (told, one, other) in told().prop_flat_map(|told| {
             let (one, other) = (ways(told.len()), ways(told.len()));
             (Just(told), one, other)
@@ -232,10 +232,10 @@ proptest! {
     }
 }
 
-/// Found by the property above: an email that bounces softly a second time, and the later bounce comes first. What followed from it
-/// must not be taken back when the earlier one becomes known.
+/// Found by the property above: an email bounces softly a second time, and the later bounce arrives first. Its effect
+/// must not be reverted when the earlier one arrives.
 #[tokio::test]
-async fn a_mail_that_bounced_softly_twice_counts_as_last_bounced_whichever_bounce_comes_first() {
+async fn two_soft_bounces_of_an_email_count_as_the_later_one() {
     let bounce = |id: &str, email: u8, minutes_ago: i64| Told {
         id: id.to_owned(),
         counter: Counter::BouncedSoft,

@@ -1,4 +1,4 @@
-//! What can never be handled is recorded, told, and passed; what may pass is delivered again.
+//! Events that can never be processed are recorded, alerted, and skipped; transient errors are delivered again.
 
 use aws_local::faults::{Fault, Service};
 use rebound::aws::stream::BatchAnswer;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{HOUR, MINUTE, NOW, Stage, after, again, mail, of};
 
-/// Records that no version can handle, among two that it can.
+/// Records that no version can process, between two valid ones.
 async fn with_poison(stage: &Stage) -> Vec<Value> {
     for message in [
         mail("m1", "email.delivered", "e1", "ann@example.com", after(-MINUTE), of("a")),
@@ -33,7 +33,7 @@ async fn with_poison(stage: &Stage) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_record_that_can_never_be_handled_stops_nothing_and_ends_where_a_person_sees_it() {
+async fn a_poison_record_blocks_nothing_and_is_alerted() {
     let stage = Stage::with_policy(r#"{"alerts": {"one_by_one_in_an_hour": 100}}"#).await;
     let records = with_poison(&stage).await;
     for _ in 0..2 {
@@ -57,7 +57,7 @@ async fn a_record_that_can_never_be_handled_stops_nothing_and_ends_where_a_perso
 }
 
 #[tokio::test]
-async fn what_dynamodb_will_never_take_is_poison_and_the_rest_of_its_campaign_is_counted() {
+async fn an_invalid_count_is_poison_and_the_others_are_counted() {
     let stage = Stage::start().await;
     let records = with_poison(&stage).await;
     let good: Vec<Value> = vec![records[0].clone(), records[7].clone()];
@@ -100,7 +100,7 @@ async fn what_may_pass_is_delivered_again_and_only_that() {
 }
 
 #[tokio::test]
-async fn while_sns_is_out_of_reach_the_counting_goes_on_and_tick_publishes_what_was_left() {
+async fn without_sns_counting_continues_and_the_tick_publishes_later() {
     let stage = Stage::start().await;
     stage.faults.plan(|call| (call.service == Service::Sns).then_some(Fault::ServerError));
     let complaint = mail("m1", "email.complained", "e1", "ann@example.com", after(-HOUR), of("a"));

@@ -24,7 +24,7 @@ fn delivered(email: &str, at: i64) -> SignedMessage {
     mail(&format!("d-{email}"), "email.delivered", email, ANN, after(at), json!({}))
 }
 
-/// Each comes when it happens.
+/// Each arrives when it happens.
 async fn come(stage: &Stage, all: &[(SignedMessage, i64)]) {
     for (message, at) in all {
         stage.comes(message, after(*at)).await;
@@ -71,7 +71,7 @@ async fn bounces_about_the_content_suppress_nobody() {
         stage.happens(&[bounced(&format!("e{index}"), -MINUTE, sub_type)]).await;
     }
     assert_eq!((stage.reasons().await, stage.scan("RECIPIENTS_TABLE").await), ([].into(), vec![]));
-    // A neighbour: of a type that nobody knows, or without one, it is a soft bounce.
+    // A neighbour: of an unknown type, or without a type, it is a soft bounce.
     for (email, bounce) in [("e7", json!({})), ("e8", json!({ "type": "Strange" })), ("e9", Value::Null)] {
         let bounce = json!({ "bounce": bounce });
         stage.happens(&[mail(email, "email.bounced", email, ANN, after(-MINUTE), bounce)]).await;
@@ -79,7 +79,7 @@ async fn bounces_about_the_content_suppress_nobody() {
     assert!(stands(&stage).await);
 }
 
-/// Three newsletters of one hour, delivered before anybody answered; then the autoresponder does.
+/// Three newsletters of one hour, delivered before any reply; then the autoresponder replies.
 #[tokio::test]
 async fn an_out_of_office_is_no_bounce() {
     let stage = Stage::start().await;
@@ -87,7 +87,7 @@ async fn an_out_of_office_is_no_bounce() {
     come(&stage, &mails.map(|email| (delivered(email, -2 * HOUR), -2 * HOUR))).await;
     come(&stage, &mails.map(|email| (bounced(email, -HOUR, "General"), -HOUR))).await;
     assert_eq!(stage.reasons().await, [].into());
-    // A neighbour: an email of last month is answered too, and the webhook of the delivery comes a day later.
+    // A neighbour: an email of last month gets a reply too, and the webhook of the delivery arrives a day later.
     come(&stage, &[(full("e4", 0), 0), (full("e5", HOUR), HOUR), (full("e6", 2 * HOUR), 2 * HOUR)]).await;
     assert!(stands(&stage).await);
     stage.comes(&delivered("e5", MINUTE), after(DAY)).await;
@@ -105,7 +105,7 @@ async fn what_does_not_follow_any_more_is_lifted_with_its_own_time() {
     assert!(!item.contains_key("reasons"), "{item:?}");
     let record = item["soft_bounce"].as_m().unwrap();
     assert_eq!(record["lifted_at"].as_n().unwrap(), &after(at(2) + 1).0.to_string());
-    // Everything once more, in any order: the same. And it begins anew.
+    // Everything again, in any order: the same result. And a new series begins.
     let records = stage.records().await;
     for seed in 0..4 {
         let mut again = records.clone();
@@ -119,7 +119,7 @@ async fn what_does_not_follow_any_more_is_lifted_with_its_own_time() {
     assert!(stands(&stage).await);
 }
 
-/// The stream was not read for hours, and of its shards the one with the delivery is read first.
+/// The stream was not read for hours, and the shard with the delivery is read first.
 #[tokio::test]
 async fn where_protect_is_hours_late_nobody_is_suppressed_wrongly() {
     let stage = Stage::start().await;
@@ -140,7 +140,7 @@ async fn where_protect_is_hours_late_nobody_is_suppressed_wrongly() {
     assert!(stands(&stage).await, "it may need some more");
 }
 
-/// Two batches that don't know of each other: whichever is the last finds what the other wrote.
+/// Two concurrent batches: the last one finds what the other wrote.
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_and_bounces_side_by_side_end_in_what_follows() {
     for round in 0..6 {
@@ -148,7 +148,7 @@ async fn deliveries_and_bounces_side_by_side_end_in_what_follows() {
         for (email, minutes) in [("e1", 9), ("e2", 8), ("e3", 7)] {
             assert_eq!(stage.receive_at(&full(email, -minutes * MINUTE), NOW).await, 200);
         }
-        // The first bounce is known; then the others, and a delivery after all of them, at once.
+        // The first bounce is stored; then the others, and a delivery after all of them, concurrently.
         let mut records = stage.records().await;
         records.sort_by_key(message_of);
         assert_eq!(stage.deliver(&records[..1], NOW).await, BatchAnswer::default());
@@ -162,7 +162,7 @@ async fn deliveries_and_bounces_side_by_side_end_in_what_follows() {
     }
 }
 
-/// A batch of deliveries asks for all its recipients at once, and only half a read unit for each of them.
+/// A batch of deliveries reads all its recipients together, at half a read unit for each.
 #[tokio::test]
 async fn a_delivery_costs_half_a_read_unit_more() {
     let stage = Stage::start().await;

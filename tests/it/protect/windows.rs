@@ -1,4 +1,4 @@
-//! What is remembered stays as long as the longest window that asks for it.
+//! Stored facts stay as long as the longest window that uses them.
 
 use rebound::resend::signed::SignedMessage;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ fn delay(email: &str, at: i64) -> SignedMessage {
     mail(&format!("l-{email}"), "email.delivery_delayed", email, "ann@example.com", after(at), created)
 }
 
-/// Receives it when it happens, after all that has expired by then is gone.
+/// Receives a webhook when it happens, after all expired items are deleted.
 async fn comes(stage: &Stage, message: &SignedMessage, at: i64) {
     stage.expire(after(at)).await;
     stage.comes(message, after(at)).await;
@@ -41,12 +41,12 @@ async fn delays_are_remembered_as_long_as_their_window_and_told_once() {
     comes(&stage, &delay("e1", 0), 0).await;
     comes(&stage, &delay("e2", 120 * DAY), 120 * DAY).await;
     assert_eq!(told(&stage), [Some("e2".to_owned())]);
-    // By then the events are forgotten, and with them, once, that people were told.
+    // By then the events have expired, and with them, once, the record of the alert.
     comes(&stage, &delay("e3", 212 * DAY), 212 * DAY).await;
     assert_eq!(told(&stage), [Some("e2".to_owned()), Some("e3".to_owned())]);
 }
 
-/// People complain once a day for months, so the campaign is never open in between.
+/// One complaint a day for months, so the campaign is never open in between.
 #[tokio::test]
 async fn a_brake_that_lasts_for_months_ends_all_the_same() {
     let stage = Stage::start().await;
@@ -64,7 +64,7 @@ async fn a_brake_that_lasts_for_months_ends_all_the_same() {
     assert_eq!(stage.brake("spring").await.0, "open");
 }
 
-/// A neighbour: whatever waits for a tick waits until that is done, however long nobody ticks.
+/// A neighbour: a scheduled task stays until it is done, however long no tick runs.
 #[tokio::test]
 async fn what_waits_for_a_tick_never_expires() {
     let stage = Stage::with_policy(r#"{"alerts": {"one_by_one_in_an_hour": 1}}"#).await;

@@ -1,4 +1,4 @@
-//! How each service words its failures.
+//! The error responses of each service.
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -12,7 +12,7 @@ use crate::{sns, sqs};
 
 const MESSAGE: &str = "injected by the fault proxy";
 
-/// The answer to a call that fails so.
+/// Builds the response to a call with this fault.
 pub(super) fn of(service: Service, fault: Fault, operation: &str, body: &[u8]) -> Response<Full<Bytes>> {
     match service {
         Service::DynamoDb => of_dynamodb(fault, operation, body),
@@ -63,7 +63,7 @@ fn of_dynamodb(fault: Fault, operation: &str, body: &[u8]) -> Response<Full<Byte
     dynamodb(status, &json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": MESSAGE }))
 }
 
-/// A transaction cancelled because of its last item.
+/// Builds the response to a transaction that is cancelled because of its last item.
 fn cancelled(body: &[u8], code: &str) -> Response<Full<Bytes>> {
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let items = request.get("TransactItems").and_then(Value::as_array).map_or(1, Vec::len);

@@ -1,4 +1,4 @@
-//! What calls cost DynamoDB, in its own units:
+//! Capacity that calls consume, in DynamoDB's units:
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>.
 
 use std::collections::BTreeMap;
@@ -7,15 +7,15 @@ use std::ops::AddAssign;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
-/// A sum of what calls cost.
+/// The sum of consumed capacity.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Capacity {
-    /// Of 4 KB each, a half where the read was eventually consistent.
+    /// Read units of 4 KB; half a unit if the read was eventually consistent.
     pub read_units: f64,
-    /// Of 1 KB each.
+    /// Write units of 1 KB.
     pub write_units: f64,
-    /// Write units of what a condition refused, which DynamoDB bills too, by the size of the item that is there. The embedded engine
-    /// doesn't tell it: each is taken to be of 1 KB at most.
+    /// Write units of failed conditions, which DynamoDB also bills, by the size of the existing item. The embedded
+    /// engine does not report them; each is estimated as 1 KB.
     pub refused_units: f64,
 }
 
@@ -27,7 +27,7 @@ impl AddAssign for Capacity {
     }
 }
 
-/// Whether the units of an operation are write units. `None` where there are none.
+/// Returns true if an operation consumes write units. `None` if it consumes no units.
 fn is_write(operation: &str) -> Option<bool> {
     match operation {
         "GetItem" | "BatchGetItem" | "TransactGetItems" | "Query" | "Scan" => Some(false),
@@ -36,7 +36,8 @@ fn is_write(operation: &str) -> Option<bool> {
     }
 }
 
-/// A request's body, asking what it costs. `None` where it does already, or can't.
+/// Adds `ReturnConsumedCapacity` to a request's body. Returns `None` if the request has it already, or does not support
+/// it.
 pub(super) fn ask(operation: &str, body: &[u8]) -> Option<Bytes> {
     is_write(operation)?;
     let mut request: Value = serde_json::from_slice(body).ok()?;
@@ -48,10 +49,10 @@ pub(super) fn ask(operation: &str, body: &[u8]) -> Option<Bytes> {
     Some(request.to_string().into())
 }
 
-/// What calls cost, by operation and table.
+/// Consumed capacity by operation and table.
 pub type ByTable = BTreeMap<(String, String), Capacity>;
 
-/// What a call cost that a condition refused; nothing, where it failed otherwise.
+/// Estimates the capacity of a failed condition. Other errors consume none.
 pub(super) fn refused(operation: &str, request: &[u8], answer: &[u8]) -> ByTable {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     let is = |name: &str| answer.get("__type").and_then(Value::as_str).is_some_and(|code| code.ends_with(name));
@@ -76,7 +77,7 @@ fn add(sums: &mut ByTable, operation: &str, of_table: &Value, cost: Capacity) {
     *sums.entry((operation.to_owned(), table.to_owned())).or_default() += cost;
 }
 
-/// What a call cost, says its answer.
+/// Reads the consumed capacity from a response.
 pub(super) fn answered(operation: &str, body: &[u8]) -> ByTable {
     let mut sums = ByTable::new();
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -86,7 +87,7 @@ pub(super) fn answered(operation: &str, body: &[u8]) -> ByTable {
     for table in tables {
         let units = |field: &str| table.get(field).and_then(Value::as_f64);
         let cost = match (units("ReadCapacityUnits"), units("WriteCapacityUnits"), units("CapacityUnits")) {
-            // A transaction that is sent again with its token costs reads only.
+            // A transaction that is repeated with its token consumes only reads.
             (read, write, _) if read.is_some() || write.is_some() => {
                 let (read_units, write_units) = (read.unwrap_or_default(), write.unwrap_or_default());
                 Capacity { read_units, write_units, ..Capacity::default() }

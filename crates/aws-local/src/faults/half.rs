@@ -1,47 +1,47 @@
-//! Transactions that are shown half: for a while reads show one item of a transaction as it was before it, and the others as they are
-//! after it.
+//! Transactions that are half visible: for some time, reads see one item of a transaction as it was before, and the
+//! others as they are after it.
 //!
-//! DynamoDB's transactions are all or nothing, but only reads in a transaction see them so. `GetItem`, `BatchGetItem`, `Query` and
-//! `Scan` may read one item before and another after the commit
-//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-isolation>). Meanwhile a
-//! write, or a read in a transaction, of an item that is not committed yet is refused as a conflict.
+//! DynamoDB's transactions are all or nothing, but only transactional reads see them so. `GetItem`, `BatchGetItem`,
+//! `Query` and `Scan` may read one item before and another after the commit
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-isolation>).
+//! Meanwhile DynamoDB rejects a write, or a transactional read, of an uncommitted item as a conflict.
 
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
 use serde_json::{Map, Value, json};
 
-/// How a transaction is shown half.
+/// The visibility of a half-visible transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Half {
-    /// Which of its items is late, by its place; where it has fewer, the last.
+    /// Index of the item that becomes visible late. If there are fewer items, the last one.
     pub late: usize,
-    /// For how long.
+    /// Duration of the half-visible state.
     pub span: Duration,
-    /// What its caller hears.
+    /// Response to the caller of the transaction.
     pub told: Told,
 }
 
-/// What the caller of a transaction hears that is shown half.
+/// Response to the caller of a half-visible transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// Nothing: the connection is closed at once.
+    /// None: the connection is closed immediately.
     Nothing,
-    /// The answer, when all of it is shown.
+    /// The response, once the whole transaction is visible.
     InTheEnd,
 }
 
-/// An item that is late.
+/// An item that is not visible yet.
 #[derive(Clone, Debug)]
 pub(super) struct Late {
     pub(super) table: String,
     pub(super) key: Value,
-    /// As it was before the transaction; `None`: it was not there.
+    /// The item before the transaction. `None` if it did not exist.
     pub(super) before: Option<Value>,
     pub(super) until: Instant,
 }
 
-/// The tables and the writes of a transaction's items, as they were asked for.
+/// Reads the tables and the writes of a transaction from its request.
 pub(super) fn writes(body: &[u8]) -> Vec<(String, Value)> {
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let items = request.get("TransactItems").and_then(Value::as_array).into_iter().flatten();
@@ -50,7 +50,7 @@ pub(super) fn writes(body: &[u8]) -> Vec<(String, Value)> {
     writes.map(|(_, write)| (table_of(write), write.clone())).collect()
 }
 
-/// The key of the item that a request, or a part of a transaction, is about.
+/// Returns the key of the item in a request, or in a part of a transaction.
 pub(super) fn key_of(write: &Value, names: &[String]) -> Option<Value> {
     let attributes = write.get("Key").or_else(|| write.get("Item"))?;
     names
@@ -65,7 +65,7 @@ fn table_of(request: &Value) -> String {
 }
 
 impl Late {
-    /// Whether an item, or a request's key, is this one.
+    /// Returns true if an item, or a request's key, is this item.
     fn is(&self, attributes: Option<&Value>) -> bool {
         let (Some(key), Some(attributes)) = (self.key.as_object(), attributes) else { return false };
         key.iter().all(|(name, value)| attributes.get(name) == Some(value))
@@ -75,7 +75,7 @@ impl Late {
         table_of(request) == self.table && (self.is(request.get("Key")) || self.is(request.get("Item")))
     }
 
-    /// Whether a call is refused while this item is late.
+    /// Returns true if a call is rejected while this item is late.
     pub(super) fn refuses(&self, operation: &str, request: &Value) -> bool {
         match operation {
             "PutItem" | "UpdateItem" | "DeleteItem" => self.is_in(request),
@@ -87,7 +87,7 @@ impl Late {
         }
     }
 
-    /// What a read is answered while this item is late.
+    /// Changes the response to a read while this item is late.
     pub(super) fn show(&self, operation: &str, request: &Value, answer: &mut Value) {
         match operation {
             "GetItem" if self.is_in(request) => {
@@ -118,7 +118,7 @@ impl Late {
         match (items.iter().position(|item| self.is(Some(item))), &self.before) {
             (Some(at), Some(item)) => items.splice(at..=at, [item.clone()]).for_each(drop),
             (Some(at), None) => _ = items.remove(at),
-            // The transaction deletes it.
+            // The transaction deletes the item.
             (None, Some(item)) if operation == "Query" && is_whole => {
                 if let Some(sort) = in_range(request, item) {
                     let at = items.iter().position(|other| text_of(other.get(&sort)) > text_of(item.get(&sort)));
@@ -138,8 +138,8 @@ fn text_of(value: Option<&Value>) -> &str {
     value.and_then(|value| value.get("S")).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The sort key's name, if an item is in a query's range. Only `#p = :p AND #s BETWEEN :from AND :to` is read, the one form that this
-/// program writes.
+/// Returns the name of the sort key if an item is in a query's range. Supports only `#p = :p AND #s BETWEEN :from AND
+/// :to`, the only form that Rebound uses.
 fn in_range(request: &Value, item: &Value) -> Option<String> {
     let condition = request.get("KeyConditionExpression")?.as_str()?;
     let ["#p", "=", ":p", "AND", "#s", "BETWEEN", ":from", "AND", ":to"] =
@@ -155,7 +155,7 @@ fn in_range(request: &Value, item: &Value) -> Option<String> {
     is_in.then(|| sort.to_owned())
 }
 
-/// An answer's body, made anew.
+/// Encodes a response body.
 pub(super) fn body_of(answer: &Value) -> Bytes {
     Bytes::from(answer.to_string())
 }

@@ -1,4 +1,4 @@
-//! What can happen to which call.
+//! The kinds of faults, and the calls that they affect.
 
 use std::time::Duration;
 
@@ -6,50 +6,52 @@ use strum::IntoStaticStr;
 
 use super::half::Half;
 
-/// What happens to a call.
+/// A fault of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum Fault {
-    /// It never arrives: the connection is closed first.
+    /// The call is not applied: the connection is closed before.
     #[strum(serialize = "refused")]
     RefuseBefore,
-    /// It never arrives, and no answer ever comes.
+    /// The call is not applied, and no response is sent.
     #[strum(serialize = "hung")]
     Hang,
-    /// It is applied, and then the connection is closed without an answer.
+    /// The call is applied, and the connection is closed without a response.
     #[strum(serialize = "answer lost")]
     LoseAnswer,
-    /// It is applied, and no answer ever comes. [`Faults::killed`](super::Faults::killed) resolves then, for whoever kills the caller.
+    /// The call is applied, and no response is sent. Then [`Faults::killed`](super::Faults::killed) resolves, so that a
+    /// test can stop the caller.
     #[strum(serialize = "killed")]
     KillAfter,
-    /// It is not applied, because another write is under way. SNS, SQS and others, which know no such thing, throttle instead.
+    /// The call is not applied because of a conflicting write. SNS, SQS and other services have no conflicts and
+    /// throttle instead.
     #[strum(serialize = "conflict")]
     Conflict,
-    /// It is not applied, because of the table's throughput, or of a quota.
+    /// The call is not applied, because of the table's throughput, or a quota.
     #[strum(serialize = "throttled")]
     Throttle,
-    /// It is not applied, because of a fault of the service's own.
+    /// The call is not applied, because of an internal error of the service.
     #[strum(serialize = "server error")]
     ServerError,
-    /// It is applied, and the answer comes this much later.
+    /// The call is applied, and the response is delayed by this time.
     #[strum(serialize = "slow")]
     Slow(Duration),
-    /// It is not valid, says the service.
+    /// The service rejects the call as invalid.
     #[strum(serialize = "invalid")]
     Invalid,
-    /// A transaction of DynamoDB's is applied, and reads see only half of it for a while. Of any other call only the answer is lost, if it
-    /// is to be.
+    /// A DynamoDB transaction is applied, and is half visible for some time. For any other call, the response is lost
+    /// if the caller is to get none.
     #[strum(serialize = "shown half")]
     ShowHalf(Half),
 }
 
 impl Fault {
-    /// In words.
+    /// Name of the fault.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// Which service a proxy stands before.
+/// The service behind a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
     /// DynamoDB.
@@ -58,17 +60,18 @@ pub enum Service {
     Sns,
     /// SQS.
     Sqs,
-    /// Any other API over HTTP, which tells a failure by its status.
+    /// Any other HTTP API that reports an error by its status.
     Http,
 }
 
-/// A call that came by.
+/// A call that passed a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// How many calls came before it, at all the proxies that share the plan.
+    /// Number of earlier calls, at all proxies that share the plan.
     pub index: usize,
-    /// Whom it was for.
+    /// The called service.
     pub service: Service,
-    /// `PutItem`, `TransactWriteItems`, `Publish`, `SendMessageBatch` and so on; of another API the last part of the path: `messages`.
+    /// `PutItem`, `TransactWriteItems`, `Publish`, `SendMessageBatch` and so on. For other APIs, the last part of the
+    /// path: `messages`.
     pub operation: String,
 }

@@ -1,6 +1,6 @@
-//! Proxies before DynamoDB, SNS, SQS and other APIs that fail when they are told to, by one plan.
+//! Fault proxies in front of DynamoDB, SNS, SQS and other APIs. They fail calls by a common plan.
 //!
-//! The embedded engine is kind: it never conflicts, never throttles, always answers. AWS and the network are not.
+//! The embedded engine never conflicts, never throttles, and always responds. AWS and the network do not.
 
 mod answers;
 mod capacity;
@@ -27,7 +27,7 @@ use super::server::Server;
 
 type Plan = Box<dyn FnMut(&Call) -> Option<Fault> + Send>;
 
-/// What happens to the calls, and which came by. Clones are the same: several proxies share one plan and one count.
+/// The fault plan and the record of calls. Clones share both, so several proxies have one plan and one count.
 #[derive(Clone)]
 pub struct Faults {
     shared: Arc<Shared>,
@@ -36,29 +36,30 @@ pub struct Faults {
 struct Shared {
     state: Mutex<State>,
     killed: watch::Sender<bool>,
-    /// Held by writes while they are made, and alone by a transaction that is shown half, so that what was before it is known.
+    /// Held by writes while they are made, and exclusively by a half-visible transaction, so that the state before it
+    /// is known.
     writes: RwLock<()>,
 }
 
 struct State {
     plan: Plan,
-    /// How many plans there were.
+    /// Number of plans so far.
     plans: usize,
-    /// How many calls came by.
+    /// Number of calls.
     came: usize,
-    /// Which, unless there would be too many.
+    /// The calls. `None` if they are not recorded.
     calls: Option<Vec<Call>>,
     injected: BTreeMap<&'static str, u64>,
     counts_capacity: bool,
     capacity: ByTable,
     /// The items that are shown as they were before a transaction.
     late: Vec<Late>,
-    /// The names of each table's keys.
+    /// The key attributes of each table.
     keys: BTreeMap<String, Vec<String>>,
 }
 
 impl Default for Faults {
-    /// Fails nothing until it is told to.
+    /// Creates a plan without faults.
     fn default() -> Self {
         let state = State {
             plan: Box::new(|_| None),
@@ -88,7 +89,7 @@ impl fmt::Debug for Faults {
 }
 
 impl Faults {
-    /// From now on, `plan` says what happens to each call. Calls are counted from 0 again, and nobody was killed.
+    /// Sets the plan of all later calls. Calls are counted from 0 again, and earlier kills are forgotten.
     pub fn plan(&self, plan: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
         let mut state = self.state();
         state.plan = Box::new(plan);
@@ -100,29 +101,29 @@ impl Faults {
         self.shared.killed.send_replace(false);
     }
 
-    /// The calls that came by since the last plan.
+    /// Returns the calls since the last plan.
     pub fn calls(&self) -> Vec<Call> {
         self.state().calls.clone().unwrap_or_default()
     }
 
-    /// From now on keeps no list of the calls: of very many, it would fill the memory.
+    /// Stops recording calls: a very long list would fill the memory.
     pub fn keep_no_calls(&self) {
         self.state().calls = None;
     }
 
-    /// How many calls came by since the last plan, and how many of them failed in which way.
+    /// Returns the number of calls since the last plan, and the number of failures by kind.
     pub fn counted(&self) -> (usize, BTreeMap<&'static str, u64>) {
         let state = self.state();
         (state.came, state.injected.clone())
     }
 
-    /// Waits until a call was [`Fault::KillAfter`]: it is applied then, and its caller waits for the answer. Resolves at once
-    /// if that was before, but since the last plan.
+    /// Waits until a call got [`Fault::KillAfter`]: it is applied, and its caller waits for the response. Resolves
+    /// immediately if that has already happened since the last plan.
     pub async fn killed(&self) {
         let _ = self.shared.killed.subscribe().wait_for(|killed| *killed).await;
     }
 
-    /// From now on, counts what DynamoDB says that calls cost it, from zero; or counts no longer.
+    /// Starts counting the consumed capacity from zero, or stops it.
     pub fn count_capacity(&self, counts: bool) {
         let mut state = self.state();
         if counts {
@@ -131,15 +132,15 @@ impl Faults {
         state.counts_capacity = counts;
     }
 
-    /// What the calls cost that were counted. DynamoDB says it only of those that it applied, as calls are answered; what refused
-    /// conditions cost is an estimate of its own.
+    /// Returns the counted capacity. DynamoDB reports it only for applied calls; that of failed conditions is an
+    /// estimate.
     pub fn capacity(&self) -> Capacity {
         let mut sum = Capacity::default();
         self.state().capacity.values().for_each(|cost| sum += *cost);
         sum
     }
 
-    /// The same, by operation and table.
+    /// Returns the counted capacity by operation and table.
     pub fn capacity_by_table(&self) -> ByTable {
         self.state().capacity.clone()
     }
@@ -148,7 +149,7 @@ impl Faults {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What happens to the next call, and by which plan.
+    /// Returns the fault of the next call, and the number of its plan.
     fn next(&self, service: Service, operation: &str) -> (Option<Fault>, usize) {
         let mut state = self.state();
         let call = Call { index: state.came, service, operation: operation.to_owned() };
@@ -163,7 +164,7 @@ impl Faults {
         (fault, state.plans)
     }
 
-    /// The items that are late now.
+    /// Returns the items that are late now.
     fn late(&self) -> Vec<Late> {
         let mut state = self.state();
         let now = Instant::now();
@@ -179,7 +180,7 @@ impl Faults {
     }
 }
 
-/// A proxy before one service. To a `GET`, which no service of AWS's knows, it answers what it did so far.
+/// A proxy in front of one service. It responds to a `GET`, which no AWS service uses, with its statistics.
 #[derive(Debug)]
 pub struct FaultProxy {
     server: Server,
@@ -187,10 +188,10 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    /// Starts a proxy before `upstream`, a URL, on `address` (port 0: any free one).
+    /// Starts a proxy in front of the URL `upstream`, on `address` (port 0: any free port).
     ///
     /// # Errors
-    /// The address can't be bound.
+    /// The address cannot be bound.
     pub async fn start(upstream: String, address: SocketAddr, service: Service, faults: Faults) -> io::Result<Self> {
         let upstream = Arc::new(Upstream {
             client: crate::http_client(&upstream),
@@ -206,17 +207,17 @@ impl FaultProxy {
         Ok(Self { server, faults })
     }
 
-    /// Its URL.
+    /// URL of the proxy.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// [`Faults::plan`], for all proxies that share it.
+    /// Calls [`Faults::plan`], for all proxies that share it.
     pub fn plan(&self, plan: impl FnMut(&Call) -> Option<Fault> + Send + 'static) {
         self.faults.plan(plan);
     }
 
-    /// [`Faults::calls`], at all proxies that share them.
+    /// Calls [`Faults::calls`], for all proxies that share it.
     pub fn calls(&self) -> Vec<Call> {
         self.faults.calls()
     }

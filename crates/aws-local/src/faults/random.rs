@@ -1,19 +1,19 @@
-//! A plan by dice: some fraction of the calls fails, each in one of the ways in which AWS and the network do.
+//! A random plan: a fraction of the calls fails, each in one of the ways of AWS and the network.
 
 use std::time::{Duration, Instant};
 
 use super::{Call, Fault, Half, Told};
 
-/// The longest that an answer is late.
+/// Maximum delay of a response, in milliseconds.
 const SLOWEST_MILLIS: u64 = 400;
 
-/// Fails this fraction of the calls, by the dice that begin at `seed`.
+/// Fails this fraction of the calls, at random from `seed`.
 pub fn random(fraction: f64, seed: u64) -> impl FnMut(&Call) -> Option<Fault> + Send + 'static {
     let mut dice = fastrand::Rng::with_seed(seed);
     move |call| (dice.f64() < fraction).then(|| one(call, &mut dice))
 }
 
-/// Lets a service hang for this fraction of the time: at the end of each `period`.
+/// Makes a service unresponsive for this fraction of the time, at the end of each `period`.
 pub fn hanging(fraction: f64, period: Duration) -> impl FnMut(&Call) -> Option<Fault> + Send + 'static {
     let began = Instant::now();
     move |_| {
@@ -23,7 +23,7 @@ pub fn hanging(fraction: f64, period: Duration) -> impl FnMut(&Call) -> Option<F
 }
 
 fn one(call: &Call, dice: &mut fastrand::Rng) -> Fault {
-    // A third of what happens to transactions, which only they can be.
+    // A third of the faults of transactions are of the kind that only transactions have.
     if call.operation == "TransactWriteItems" && dice.u8(..3) == 0 {
         let told = if dice.bool() { Told::Nothing } else { Told::InTheEnd };
         let span = Duration::from_millis(dice.u64(20..=SLOWEST_MILLIS));
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_calls_fail_in_every_way_by_the_seed_and_reads_do_not_conflict() {
+    fn the_seeded_fraction_fails_in_every_way_but_no_read_conflicts() {
         let call = |operation: &str| Call { index: 0, service: Service::DynamoDb, operation: operation.to_owned() };
         let of = |operation: &str, seed| {
             let mut plan = random(0.1, seed);

@@ -1,4 +1,4 @@
-//! What a proxy stands before: calls are handed on, or fail.
+//! The service behind a proxy: calls are forwarded, or fail.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use super::half::{self, Half, Late, Told};
 use super::{Fault, Faults, Service, answers, capacity};
 use crate::server::{HangUp, Reply, json_response};
 
-/// What a proxy stands before.
+/// The service behind a proxy.
 pub(super) struct Upstream {
     pub(super) client: reqwest::Client,
     pub(super) url: String,
@@ -74,7 +74,7 @@ impl Upstream {
         target.rsplit('.').next().unwrap_or_default().to_owned()
     }
 
-    /// Hands a call on, as DynamoDB serves it while some items are late.
+    /// Forwards a call, and responds as DynamoDB does while some items are late.
     async fn serve(&self, request: Request<Bytes>, operation: &str) -> Reply {
         if self.service != Service::DynamoDb {
             return self.forward(request, operation).await;
@@ -90,7 +90,7 @@ impl Upstream {
             }
         }
         let mut reply = self.forward(request, operation).await?;
-        // What became late meanwhile, too: nobody sees an item as it was who saw it as it is.
+        // Includes items that became late meanwhile: once a reader has seen the new item, no reader sees the old one.
         let late = if is_write { Vec::new() } else { self.faults.late() };
         if !late.is_empty() && reply.status().is_success() {
             let body = reply.body_mut().collect().await.map(Collected::to_bytes).unwrap_or_default();
@@ -103,7 +103,7 @@ impl Upstream {
         Ok(reply)
     }
 
-    /// Applies a transaction, and lets reads see one of its items as it was before, for a while.
+    /// Applies a transaction, and shows one of its old items to readers for some time.
     async fn show_half(&self, request: Request<Bytes>, operation: &str, half: Half) -> Reply {
         let writing = self.faults.shared.writes.write().await;
         let asked: Value = serde_json::from_slice(request.body()).unwrap_or_default();
@@ -112,7 +112,7 @@ impl Upstream {
         }
         let late = self.to_be_late(&request, half).await;
         let until = late.as_ref().map_or_else(Instant::now, |late| late.until);
-        // Before it is applied: who has seen the item as it is must not see it as it was.
+        // Before it is applied: a reader that has seen the new item must not see the old one.
         self.faults.state().late.extend(late.clone());
         let reply = self.forward(request, operation).await;
         let is_done = reply.as_ref().is_ok_and(|reply| reply.status().is_success());
@@ -131,7 +131,7 @@ impl Upstream {
         }
     }
 
-    /// The item of a transaction that is to be late, as it is now.
+    /// Reads the item of a transaction that is to be late.
     async fn to_be_late(&self, request: &Request<Bytes>, half: Half) -> Option<Late> {
         let mut writes = half::writes(request.body());
         let last = writes.len().checked_sub(1)?;
@@ -155,7 +155,7 @@ impl Upstream {
         Some(names)
     }
 
-    /// Asks something of the proxy's own, with the headers of a caller's request.
+    /// Makes a request of the proxy's own, with the headers of a caller's request.
     async fn ask(&self, like: &Request<Bytes>, operation: &str, body: &Value) -> Option<Value> {
         let mut request = Request::new(Bytes::from(body.to_string()));
         (*request.method_mut(), *request.uri_mut()) = (like.method().clone(), like.uri().clone());

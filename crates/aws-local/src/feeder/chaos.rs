@@ -1,20 +1,20 @@
-//! What Lambda may do and hardly ever does: deliver once more what was done.
+//! Redelivery of batches that were done, which Lambda may do and rarely does.
 
 use std::collections::VecDeque;
 
 use super::progress::Waiting;
 
-/// How often batches are delivered once more.
+/// Frequency of redeliveries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Chaos {
-    /// The probability that a batch which was done is delivered again: whole, or from some record on, as after a lost answer; next,
-    /// or after others. Each record at most once.
+    /// Probability that a batch that was done is delivered again: whole, or from some record on, as after a lost
+    /// response; immediately, or after others. Each record at most once.
     pub redeliver: f64,
-    /// Where the dice begin.
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
-/// The dice of one lane.
+/// The random numbers of one lane.
 #[derive(Debug)]
 pub(super) struct Dice {
     redeliver: f64,
@@ -28,7 +28,7 @@ impl Dice {
         Self { redeliver: chaos.redeliver, random, late: VecDeque::new() }
     }
 
-    /// A batch is done: perhaps it comes again.
+    /// Called when a batch is done: may schedule its redelivery.
     pub(super) fn roll(&mut self, batch: Vec<Waiting>, waiting: &mut VecDeque<Waiting>) {
         if self.random.bool() {
             put_first(self.late(), waiting);
@@ -46,7 +46,7 @@ impl Dice {
         }
     }
 
-    /// What is to come again when nothing else is to be done.
+    /// Returns the redeliveries that are due when there is nothing else to do.
     pub(super) fn late(&mut self) -> VecDeque<Waiting> {
         std::mem::take(&mut self.late)
     }

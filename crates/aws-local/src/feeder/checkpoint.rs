@@ -1,4 +1,4 @@
-//! The file from which a restart goes on.
+//! The checkpoint file, from which a restart continues.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FeedError;
 
-/// A small file: which stream, and the sequence number up to which everything was delivered.
+/// A small file with the stream's id and the sequence number up to which all records were delivered.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
     path: PathBuf,
@@ -26,7 +26,8 @@ impl Checkpoint {
         Self { path, stream: stream.to_owned(), written: None }
     }
 
-    /// The sequence number in it. None, if there is no such file, or it is about another stream: a database begun anew.
+    /// Reads the sequence number. Returns `None` if there is no file, or if it belongs to another stream: a new
+    /// database.
     pub(super) fn read(&mut self) -> Result<Option<String>, FeedError> {
         self.content().map_err(|error| FeedError::Checkpoint(self.path.clone(), error))
     }
@@ -41,7 +42,7 @@ impl Checkpoint {
         Ok(self.written.clone())
     }
 
-    /// Writes it, if it changed, so that at any time one or the other is there whole.
+    /// Writes the file atomically, if the number has changed.
     pub(super) fn write(&mut self, sequence: Option<String>) -> io::Result<()> {
         let Some(sequence) = sequence.filter(|sequence| self.written.as_ref() != Some(sequence)) else { return Ok(()) };
         let content = Content { stream: self.stream.clone(), sequence };

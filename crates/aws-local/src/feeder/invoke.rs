@@ -1,4 +1,4 @@
-//! How a function is invoked, and what its answer says about a batch.
+//! Invocation of a function, and the result of a batch.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long to wait before a server that was not there is asked again.
+/// Pause before a server that could not be reached is called again.
 const WHILE_AWAY: Duration = Duration::from_millis(250);
 
-/// How long an answer may take: `cargo lambda watch` compiles a function first. One that it stops meanwhile may never answer.
+/// Timeout of an invocation. `cargo lambda watch` compiles a function first, and may never respond if it restarts
+/// meanwhile.
 const LONGEST_ANSWER: Duration = Duration::from_secs(300);
 
-/// Invokes a function with an event. `Err`: it broke off.
+/// Invokes a function with an event. `Err` means that it failed.
 pub type Invoke = Arc<dyn Fn(Value) -> Pin<Box<dyn Future<Output = Result<Value, String>> + Send>> + Send + Sync>;
 
-/// Invokes a function over HTTP, as Lambda's API has it and `cargo lambda watch` answers it
-/// (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>). While nobody listens there, it waits: a function that can't be
-/// invoked has not broken off, and its batch is not to be split.
+/// Invokes a function over HTTP with Lambda's API, as `cargo lambda watch` serves it
+/// (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>). Waits while no server listens: a function that
+/// cannot be invoked has not failed, and its batch must not be split.
 pub fn over_http(url: &str, function: &str) -> Invoke {
     let client = crate::http_client("");
     let url = format!("{}/2015-03-31/functions/{function}/invocations", url.trim_end_matches('/'));
@@ -52,8 +53,9 @@ fn json(body: &str) -> Result<Value, String> {
     serde_json::from_str(body).map_err(|error| format!("the answer is not JSON: {error}"))
 }
 
-/// The index of the first record that failed; `None`: all are done. A failure that names no record of the batch is one of the whole
-/// batch (<https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>).
+/// Returns the index of the first record that failed. `None` if all are done. A failure that names no record of the
+/// batch is a failure of the whole batch
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>).
 pub(super) fn first_failure<'a>(answer: &Value, sequences: impl Iterator<Item = &'a str>) -> Option<usize> {
     let failures = match answer.get("batchItemFailures") {
         None | Some(Value::Null) => return None,
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_failure_counts_and_one_that_names_no_record_is_one_of_all() {
+    fn the_first_failure_counts_and_an_unknown_name_means_all() {
         let failure = |id: Value| json!({ "itemIdentifier": id });
         for (answer, expected) in [
             (json!(null), None),

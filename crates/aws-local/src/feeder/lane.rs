@@ -1,4 +1,4 @@
-//! One mapping in one shard: its own order, its own batches, one invocation at a time.
+//! One event source mapping in one shard: its own order, its own batches, one invocation at a time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::invoke::{Invoke, first_failure};
 use super::progress::{Record, Waiting};
 use crate::sam::Mapping;
 
-/// The largest event of an invocation, as Lambda has it, less what surrounds the records.
+/// Maximum size of an invocation event on Lambda, minus the part around the records.
 const MOST_BYTES: usize = 6 * 1024 * 1024 - 1024;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -30,13 +30,13 @@ pub(super) struct Lane {
     pub(super) dice: Option<Dice>,
     pub(super) counters: Arc<Counters>,
     pub(super) waiting: VecDeque<Waiting>,
-    /// The sizes of the next batches, the last first, where a batch was split.
+    /// Sizes of the next batches, the last one first, if a batch was split.
     pub(super) sizes: Vec<usize>,
-    /// How many invocations have failed without anything getting done.
+    /// Number of failed invocations since the last progress.
     pub(super) failed: u32,
 }
 
-/// What became of a batch.
+/// Result of a batch.
 enum Outcome {
     Done,
     FailedFrom(usize),
@@ -76,7 +76,7 @@ impl Lane {
                             first,
                             last,
                             error,
-                            "the function broke off; its batch comes again"
+                            "the function failed; its batch is delivered again"
                         );
                     }
                     let size = batch.len();
@@ -93,7 +93,7 @@ impl Lane {
         }
     }
 
-    /// Waits for the records of a batch. False, if there will be none.
+    /// Waits for the records of a batch. Returns false if there will be none.
     async fn collect(&mut self) -> bool {
         if !self.sizes.is_empty() {
             return true;
@@ -110,7 +110,7 @@ impl Lane {
         let deadline = self.waiting.front().map_or_else(Instant::now, |first| first.record.read + self.window);
         let mut bytes: usize = self.waiting.iter().map(|waiting| waiting.record.bytes).sum();
         while self.waiting.len() < self.mapping.batch_size && bytes < MOST_BYTES {
-            // With the time up already, this takes what is there at once.
+            // If the time is already over, this takes the available records without waiting.
             let Ok(Some(record)) = timeout_at(deadline, self.records.recv()).await else { break };
             bytes += record.bytes;
             self.push(record);
@@ -128,7 +128,7 @@ impl Lane {
         }
     }
 
-    /// Takes the next batch, without what is too old.
+    /// Takes the next batch, without records that are too old.
     fn next_batch(&mut self) -> Vec<Waiting> {
         let size = self.sizes.pop().unwrap_or_else(|| {
             let mut bytes = 0;
@@ -157,7 +157,8 @@ impl Lane {
         self.counters.redelivered.add(batch.iter().filter(|waiting| waiting.sent || waiting.repeat).count());
         let records: Vec<&Value> = batch.iter().map(|waiting| &waiting.record.value).collect();
         let invocation = (self.invoke)(json!({ "Records": records }));
-        // In a task of its own, so that a panic is a function that broke off; in a set, so that it stops with this one.
+        // In a task of its own, so that a panic counts as a failed invocation; in a set, so that the task stops with
+        // this one.
         let mut task = JoinSet::new();
         task.spawn(invocation);
         let outcome = match task.join_next().await {
@@ -185,7 +186,7 @@ impl Lane {
     }
 }
 
-/// The sequence numbers of the first and the last record.
+/// Sequence numbers of the first and the last record.
 fn ends(batch: &[Waiting]) -> (&str, &str) {
     match (batch.first(), batch.last()) {
         (Some(first), Some(last)) => (&first.record.sequence, &last.record.sequence),

@@ -1,11 +1,12 @@
-//! Feeds functions from a table's stream as Lambda's mappings do
+//! Delivers a table's stream to functions, as Lambda's event source mappings do
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html>).
 //!
-//! The embedded engine's stream has one shard. A large table's has many, read side by side: so records are split by their
-//! partition key into several here. In each, a mapping has its own order and its own batches, with one invocation at a time;
-//! what fails in one holds up no other.
+//! The embedded engine's stream has one shard. A large table's stream has many, which are read in parallel. So records
+//! are split here into several lanes by their partition key. In each lane, a mapping has its own order and its own
+//! batches, with one invocation at a time. A failure in one lane does not delay the others.
 //!
-//! One thing is not as on Lambda: so that a local run does not fill the memory, reading stops while very many records wait.
+//! One difference from Lambda: reading pauses while very many records wait, so that a local run does not fill the
+//! memory.
 
 mod chaos;
 mod checkpoint;
@@ -35,38 +36,38 @@ use self::stream::Stream;
 use super::dynamodb_api::{Access, DynamoDbApiError};
 use super::sam::Mapping;
 
-/// How often the checkpoint is written, at most.
+/// Minimum time between two writes of the checkpoint.
 const BETWEEN_CHECKPOINTS: Duration = Duration::from_millis(250);
 
-/// Why a table's stream can't be fed to functions.
+/// A table's stream cannot be delivered.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
-    /// DynamoDB does not answer as it should.
+    /// DynamoDB does not respond correctly.
     #[error(transparent)]
     Call(#[from] DynamoDbApiError),
     /// The table has no stream.
     #[error("the table {0} has no stream")]
     NoStream(String),
-    /// The stream is not the embedded engine's.
+    /// The stream does not belong to the embedded engine.
     #[error("the stream of {0} has more than one shard, or none: only the embedded DynamoDB's can be read here")]
     NotOneShard(String),
-    /// The checkpoint can't be read.
+    /// The checkpoint cannot be read.
     #[error("the checkpoint {0}: {1}; remove it to begin anew")]
     Checkpoint(PathBuf, std::io::Error),
 }
 
-/// How the stream is fed.
+/// Options of a feeder.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many shards are made of the one.
+    /// Number of lanes that the shard is split into.
     pub shards: usize,
-    /// No window is longer than this; `None`: as the template says.
+    /// Maximum batching window. `None` means the window of the template.
     pub longest_window: Option<Duration>,
-    /// How long to wait before asking again, when there was nothing new.
+    /// Pause before the next read if there were no new records.
     pub poll: Duration,
-    /// Deliver some things once more.
+    /// Redelivers some batches.
     pub chaos: Option<Chaos>,
-    /// The file that notes up to where everything was delivered, from which a restart goes on; `None`: from the beginning.
+    /// The checkpoint file, from which a restart continues. `None` means from the beginning of the stream.
     pub checkpoint: Option<PathBuf>,
 }
 
@@ -76,20 +77,20 @@ impl Default for Options {
     }
 }
 
-/// What a feeder has done.
+/// Statistics of a feeder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Records read from the stream.
     pub read: u64,
-    /// Records that mappings wanted, counted for each mapping.
+    /// Records that matched the filters, counted for each mapping.
     pub matched: u64,
     /// Invocations.
     pub invocations: u64,
-    /// Invocations that broke off or named failures.
+    /// Invocations that failed or reported failures.
     pub failures: u64,
-    /// Records that were in an invocation before.
+    /// Records that had been in an invocation before.
     pub redelivered: u64,
-    /// Records given up because of their age.
+    /// Records dropped because of their age.
     pub dropped: u64,
 }
 
@@ -116,7 +117,8 @@ struct Counters {
     dropped: Counter,
 }
 
-/// A running feeder. It stops when this is dropped, invocations under way too; they are delivered again after a restart.
+/// A running feeder. Dropping it stops it and its invocations in flight, whose records are delivered again after a
+/// restart.
 #[derive(Debug)]
 pub struct Feeder {
     progress: Arc<Progress>,
@@ -127,10 +129,10 @@ pub struct Feeder {
 }
 
 impl Feeder {
-    /// Feeds the stream of `table` to `mappings`. `invoke` says how each one's function is invoked.
+    /// Delivers the stream of `table` to `mappings`. `invoke` returns the invoker of each mapping's function.
     ///
     /// # Errors
-    /// DynamoDB does not answer, the table has no stream, or the checkpoint can't be read.
+    /// DynamoDB does not respond, the table has no stream, or the checkpoint cannot be read.
     pub async fn start(
         access: &Access,
         table: &str,
@@ -188,14 +190,14 @@ impl Feeder {
         Ok(Self { progress, reading, counters, checkpoint, _tasks: tasks })
     }
 
-    /// Waits until everything that is in the stream now has been read, and delivered to whom it was for. What comes in meanwhile
-    /// may still be under way then. Windows are waited for.
+    /// Waits until all records that are now in the stream have been read and delivered to their mappings. Later records
+    /// may still be in flight then. Includes the batching windows.
     pub async fn idle(&self) {
         let read = self.reading.catch_up().await;
         self.progress.reaches(read).await;
     }
 
-    /// What it has done so far.
+    /// Returns the statistics.
     pub fn figures(&self) -> Figures {
         let counters = &self.counters;
         Figures {
@@ -211,7 +213,7 @@ impl Feeder {
 
 impl Drop for Feeder {
     fn drop(&mut self) {
-        // First, or what the stopped tasks let go of would count as delivered.
+        // First: otherwise the records released by the stopped tasks would count as delivered.
         self.progress.close();
         if let Some(checkpoint) = &self.checkpoint {
             write(checkpoint, &self.progress);
@@ -219,7 +221,7 @@ impl Drop for Feeder {
     }
 }
 
-/// Writes the checkpoint from time to time.
+/// Writes the checkpoint at intervals.
 async fn note(checkpoint: Arc<Mutex<Checkpoint>>, progress: Arc<Progress>) {
     loop {
         tokio::time::sleep(BETWEEN_CHECKPOINTS).await;

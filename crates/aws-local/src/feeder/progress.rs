@@ -1,4 +1,4 @@
-//! Up to where the stream has been delivered.
+//! Progress of the delivery of a stream.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,20 +7,20 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
-/// Which records are still under way, in the stream's order.
+/// The records in flight, in the order of the stream.
 #[derive(Debug)]
 pub(super) struct Progress {
     state: Mutex<State>,
-    /// How many records from the beginning on are done, without a gap.
+    /// Number of records from the beginning on that are done without a gap.
     done: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     under_way: VecDeque<Entry>,
-    /// The number of the first of them.
+    /// Number of the first of them.
     first: u64,
-    /// The sequence number of the last record before them.
+    /// Sequence number of the last record before them.
     done_through: Option<String>,
     closed: bool,
 }
@@ -41,7 +41,7 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A record begins its way. Answers its number, by which it is [`done`](Self::done).
+    /// Registers a record. Returns its number, for [`done`](Self::done).
     pub(super) fn begin(&self, sequence: &str) -> u64 {
         let mut state = self.state();
         state.under_way.push_back(Entry { sequence: sequence.to_owned(), done: false });
@@ -64,36 +64,36 @@ impl Progress {
         self.done.send_if_modified(|done| std::mem::replace(done, state.first) != state.first);
     }
 
-    /// How many records have begun.
+    /// Number of registered records.
     pub(super) fn begun(&self) -> u64 {
         let state = self.state();
         state.first + state.under_way.len() as u64
     }
 
-    /// Waits until so many records from the beginning on are done.
+    /// Waits until this number of records from the beginning on are done.
     pub(super) async fn reaches(&self, count: u64) {
         let _ = self.done.subscribe().wait_for(|done| *done >= count).await;
     }
 
-    /// The sequence number up to which everything is done.
+    /// Sequence number up to which all records are done.
     pub(super) fn done_through(&self) -> Option<String> {
         self.state().done_through.clone()
     }
 
-    /// From now on nothing counts as done any more: what is dropped, is dropped because everything stops.
+    /// Stops counting records as done: from now on they are dropped because the feeder stops.
     pub(super) fn close(&self) {
         self.state().closed = true;
     }
 }
 
-/// A record on its way. It is done when the last mapping that wants it lets go of it.
+/// A record in flight. It is done when the last mapping that wants it drops it.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) value: Value,
     pub(super) sequence: String,
-    /// The length of its JSON.
+    /// Length of its JSON, in bytes.
     pub(super) bytes: usize,
-    /// When it was written, in seconds since 1970.
+    /// Time of the write, in seconds since 1970.
     pub(super) written: f64,
     pub(super) read: Instant,
     pub(super) number: u64,
@@ -105,9 +105,9 @@ pub(super) struct Record {
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
     pub(super) record: Arc<Record>,
-    /// It was in an invocation before.
+    /// True if it was in an invocation before.
     pub(super) sent: bool,
-    /// It was done before, and is here once more because chaos is wanted.
+    /// True if it was done before, and is a redelivery.
     pub(super) repeat: bool,
 }
 

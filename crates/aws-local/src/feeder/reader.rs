@@ -1,4 +1,4 @@
-//! Reads the stream, and hands each record to the lanes that it is for.
+//! Reads the stream, and sends each record to its lanes.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use super::progress::{Progress, Record};
 use super::stream::{MOST_RECORDS, Stream, sequence};
 use crate::sam::Mapping;
 
-/// How many records may be under way. More would fill the memory while a function is slower than the stream.
+/// Maximum number of records in flight. More would fill the memory while a function is slower than the stream.
 const MOST_UNDER_WAY: usize = 50_000;
 
-/// How long to wait before DynamoDB is tried again.
+/// Pause before the next call to DynamoDB after an error.
 const WHILE_AWAY: Duration = Duration::from_millis(200);
 
-/// Up to where the stream has been read, for those who wait for it.
+/// Progress of the reading, for tasks that wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     asked: AtomicU64,
@@ -29,7 +29,7 @@ pub(super) struct Reading {
     answered: watch::Sender<Answered>,
 }
 
-/// To the question of this number the answer is: so many records were in the stream.
+/// The response to a request for the stream's end: the request's number, and the number of records in the stream.
 #[derive(Clone, Copy, Debug, Default)]
 struct Answered {
     question: u64,
@@ -37,7 +37,7 @@ struct Answered {
 }
 
 impl Reading {
-    /// Waits until everything that is in the stream now was read. Answers how many records that are.
+    /// Waits until all records that are now in the stream were read. Returns their number.
     pub(super) async fn catch_up(&self) -> u64 {
         let question = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         self.ask.notify_one();
@@ -49,7 +49,7 @@ impl Reading {
     }
 }
 
-/// A mapping, and its lane in each shard.
+/// A mapping, with its lane in each shard.
 pub(super) type Target = (Mapping, Vec<UnboundedSender<Arc<Record>>>);
 
 pub(super) struct Reader {
@@ -62,7 +62,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Reads for ever.
+    /// Reads the stream forever.
     pub(super) async fn run(mut self) {
         let places = Arc::new(Semaphore::new(MOST_UNDER_WAY));
         let mut away = false;
@@ -70,7 +70,8 @@ impl Reader {
             let question = self.reading.asked.load(Ordering::SeqCst);
             let began = Instant::now();
             let read = self.stream.read().await;
-            // A database in memory looks through the whole stream each time: it must not do nothing else.
+            // A database in memory scans the whole stream on each read, so the pause is at least twice as long as the
+            // read.
             let mut pause = self.poll.max(began.elapsed() * 2);
             match read {
                 Ok(records) => {
@@ -95,7 +96,7 @@ impl Reader {
                     pause = pause.max(WHILE_AWAY);
                 }
             }
-            // Whoever waits for everything to be read, waits no longer than that takes; unless it can't be read anyway.
+            // A task that waits for the stream's end ends the pause, unless reading fails anyway.
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.reading.ask.notified(), if !away => {}
@@ -108,7 +109,7 @@ impl Reader {
         let Some(sequence) = sequence(&value).map(str::to_owned) else { return };
         let number = self.progress.begin(&sequence);
         let wanting: Vec<&Target> = self.targets.iter().filter(|(mapping, _)| mapping.wants(&value)).collect();
-        // Never closed, so there always is a place, some time.
+        // The semaphore is never closed, so a permit becomes available.
         let place = if wanting.is_empty() { None } else { Arc::clone(places).acquire_owned().await.ok() };
         let Some(place) = place else { return self.progress.done(number) };
         self.counters.matched.add(wanting.len());
@@ -124,12 +125,12 @@ impl Reader {
         let record = Arc::new(record);
         for (_, lanes) in wanting {
             let lane = usize::try_from(shard % lanes.len().max(1) as u64).ok().and_then(|index| lanes.get(index));
-            // It is gone only when everything stops.
+            // The lane is gone only when the whole feeder stops.
             let _ = lane.map(|lane| lane.send(Arc::clone(&record)));
         }
     }
 
-    /// The same for all records with the same partition key.
+    /// Returns the same shard for all records with the same partition key.
     fn shard(&self, record: &Value) -> u64 {
         let key = record.pointer("/dynamodb/Keys").and_then(|keys| keys.get(&self.stream.partition_key));
         let mut hasher = DefaultHasher::new();

@@ -1,22 +1,22 @@
-//! Reading a table's stream.
+//! Reads a table's stream.
 
 use serde_json::{Value, json};
 
 use super::FeedError;
 use crate::dynamodb_api::{Access, DynamoDbApi, DynamoDbApiError};
 
-/// The most records of one read, as DynamoDB has it.
+/// DynamoDB's maximum number of records per read.
 pub(super) const MOST_RECORDS: usize = 1_000;
 
-/// The stream of a table. The embedded engine's has one shard, which never ends.
+/// The stream of a table. The embedded engine's stream has one shard, which never ends.
 #[derive(Debug)]
 pub(super) struct Stream {
     api: DynamoDbApi,
     pub(super) arn: String,
     shard: String,
-    /// The attribute that is the table's partition key.
+    /// Name of the table's partition key.
     pub(super) partition_key: String,
-    /// The last record read.
+    /// Sequence number of the last record that was read.
     position: Option<String>,
     iterator: Option<String>,
 }
@@ -43,12 +43,12 @@ impl Stream {
         Ok(Self { api, arn, shard, partition_key, position: None, iterator: None })
     }
 
-    /// Goes on after a record, instead of at the oldest.
+    /// Continues after a record, instead of from the oldest one.
     pub(super) fn go_on_after(&mut self, sequence: String) {
         self.position = Some(sequence);
     }
 
-    /// The next records; none, if there are none yet.
+    /// Returns the next records, or none if there are no new ones.
     pub(super) async fn read(&mut self) -> Result<Vec<Value>, DynamoDbApiError> {
         let iterator = match self.iterator.take() {
             Some(iterator) => iterator,
@@ -78,7 +78,7 @@ impl Stream {
     }
 }
 
-/// The sequence number of a record.
+/// Sequence number of a record.
 pub(super) fn sequence(record: &Value) -> Option<&str> {
     record.pointer("/dynamodb/SequenceNumber")?.as_str()
 }

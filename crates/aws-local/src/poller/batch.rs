@@ -1,4 +1,4 @@
-//! One invocation: its event, what its answer says, and the deletion of what is done.
+//! One invocation: its event, its result, and the deletion of messages that are done.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::MOST_MESSAGES;
 use crate::describe;
 use crate::feeder::Invoke;
 
-/// A queue, and the function that its messages go to.
+/// A queue, with the function of its messages.
 pub(super) struct Mapped {
     pub(super) client: Client,
     pub(super) url: String,
@@ -25,7 +25,7 @@ pub(super) struct Mapped {
 #[derive(Debug)]
 pub(super) struct Batch(Vec<Message>);
 
-/// Which messages of a batch are not done.
+/// The messages of a batch that are not done.
 #[derive(Debug, PartialEq, Eq)]
 enum Failed<'a> {
     All,
@@ -45,7 +45,8 @@ impl Batch {
         self.0.iter().filter_map(Message::message_id).collect()
     }
 
-    /// The event (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html#example-standard-queue-message-event>).
+    /// Builds the event
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html#example-standard-queue-message-event>).
     fn event(&self, arn: &str) -> Value {
         let region = arn.split(':').nth(3).unwrap_or_default();
         let records: Vec<Value> = self.0.iter().map(|message| record(message, arn, region)).collect();
@@ -77,14 +78,14 @@ fn record(message: &Message, arn: &str, region: &str) -> Value {
 }
 
 impl Mapped {
-    /// Invokes the function, and deletes what it did. True, if not all was done.
+    /// Invokes the function, and deletes the messages that are done. Returns true if some are not done.
     pub(super) async fn hand_over(&self, batch: &Batch) -> bool {
         let answer = (self.invoke)(batch.event(&self.arn)).await;
         let failed = match &answer {
             Ok(answer) if self.partial_failures => failed(answer, &batch.ids()),
             Ok(_) => Failed::These(HashSet::new()),
             Err(error) => {
-                tracing::warn!(error, messages = batch.len(), "the function broke off; its messages come again");
+                tracing::warn!(error, messages = batch.len(), "the function failed; its messages are delivered again");
                 Failed::All
             }
         };
@@ -100,8 +101,9 @@ impl Mapped {
         !failed.is_empty()
     }
 
-    /// A local queue keeps what was received for as long as the function may run, which is not shortened as all other times are. So
-    /// what is left after a broken invocation is given the queue's own time once more, which is.
+    /// A local queue hides received messages as long as the function may run; this time is not shortened as the others
+    /// are. So after a failed invocation, the remaining messages get the queue's own visibility timeout, which is
+    /// shortened.
     async fn give_back(&self, batch: &Batch) {
         let seconds = i32::try_from(self.visibility.as_secs()).unwrap_or(i32::MAX);
         for message in &batch.0 {
@@ -110,7 +112,7 @@ impl Mapped {
         }
     }
 
-    /// What can't be deleted comes again, as on Lambda.
+    /// Messages that cannot be deleted are delivered again, as on Lambda.
     async fn delete(&self, messages: &[&Message]) {
         let entries = messages.iter().enumerate().filter_map(|(index, message)| {
             let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
@@ -127,8 +129,8 @@ impl Mapped {
     }
 }
 
-/// What an answer says (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>). A failure that names no
-/// message of the batch is one of the whole batch.
+/// Reads the failures from a result (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>). A
+/// failure that names no message of the batch is a failure of the whole batch.
 fn failed<'a>(answer: &'a Value, ids: &HashSet<&str>) -> Failed<'a> {
     let failures = match answer.get("batchItemFailures") {
         None | Some(Value::Null) => return Failed::These(HashSet::new()),
@@ -144,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_named_failed_and_a_failure_that_names_no_message_is_one_of_all() {
+    fn named_messages_failed_and_an_unknown_name_means_all() {
         let ids = HashSet::from(["a", "b", "c"]);
         let failure = |id: Value| json!({ "itemIdentifier": id });
         let these = |ids: &[&'static str]| Failed::These(ids.iter().copied().collect());

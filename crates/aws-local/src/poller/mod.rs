@@ -1,9 +1,11 @@
-//! Hands a queue's messages to a function as Lambda's mappings do (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
+//! Delivers a queue's messages to a function, as Lambda's event source mappings do
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
 //!
-//! What fails is left in the queue, and comes back after its visibility timeout, unless the function itself changed that.
+//! A message that fails stays in the queue, and is visible again after its visibility timeout, unless the function has
+//! changed that.
 //!
-//! Two things are not as on Lambda: it does not begin with fewer invocations at once and add to them, nor does it slow down when
-//! they fail; and a batch is not limited to 6 MB.
+//! Two differences from Lambda: the number of concurrent invocations neither starts low nor drops after errors, and a
+//! batch is not limited to 6 MB.
 
 mod batch;
 
@@ -21,43 +23,43 @@ use self::batch::{Batch, Mapped};
 use super::feeder::Invoke;
 use crate::{describe, sam};
 
-/// The most messages that one receive, or one deletion, takes.
+/// Maximum number of messages in one receive or delete call.
 const MOST_MESSAGES: usize = 10;
 
-/// How long a receive waits for a message, in seconds: less than the client's own patience, and long enough not to be a burden.
+/// Wait time of a receive, in seconds: shorter than the client's timeout, and long enough to avoid busy polling.
 const WAIT_SECONDS: i32 = 1;
 
-/// How often to look again for the rest of a batch, or whether the queue is empty.
+/// Pause before the next check for the rest of a batch, or for an empty queue.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Why a queue's messages can't be handed to a function.
+/// A queue's messages cannot be delivered.
 #[derive(Debug, thiserror::Error)]
 pub enum PollError {
-    /// SQS does not say what the queue is.
+    /// SQS does not return the queue's attributes.
     #[error("the queue {0} can't be read: {1}")]
     Queue(String, String),
 }
 
-/// How messages are handed over.
+/// Options of a poller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The most messages of an invocation.
+    /// Maximum number of messages in an invocation.
     pub batch_size: usize,
-    /// How long messages are collected for an invocation.
+    /// Time for which messages are collected for an invocation.
     pub window: Duration,
-    /// The most invocations at once.
+    /// Maximum number of concurrent invocations.
     pub concurrency: usize,
-    /// How long a message that was received is nobody else's, as SQS is told it: whole seconds. A local queue may shorten it.
+    /// Visibility timeout of received messages, in whole seconds. A local queue may shorten it.
     pub visibility: Duration,
-    /// Whether the function says which messages failed.
+    /// True if the function reports which messages failed.
     pub partial_failures: bool,
 }
 
 impl Default for Options {
-    /// What a mapping is that says nothing, to a queue that says nothing. Lambda begins with five invocations at once.
+    /// Defaults of an event source mapping and a queue. Lambda begins with five concurrent invocations.
     fn default() -> Self {
         Self {
             batch_size: MOST_MESSAGES,
@@ -70,7 +72,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// What the template says of a mapping and its queue.
+    /// Reads the options from the template's mapping and queue.
     pub fn of(mapping: &sam::QueueMapping, queue: &sam::Queue) -> Self {
         Self {
             batch_size: mapping.batch_size,
@@ -82,16 +84,16 @@ impl Options {
     }
 }
 
-/// What a poller has done.
+/// Statistics of a poller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Invocations that ended.
     pub invocations: u64,
-    /// Messages handed over in them, those that came back counted again.
+    /// Delivered messages, redeliveries counted again.
     pub messages: u64,
-    /// Invocations that broke off or named failures.
+    /// Invocations that failed or reported failures.
     pub failures: u64,
-    /// The most invocations that were under way at once.
+    /// Maximum number of concurrent invocations so far.
     pub most_at_once: usize,
 }
 
@@ -104,7 +106,7 @@ struct Counters {
     most_at_once: AtomicUsize,
 }
 
-/// Counts an invocation as under way for as long as it lives.
+/// Counts an invocation as in flight until it is dropped.
 struct UnderWay(Arc<Counters>);
 
 impl UnderWay {
@@ -121,7 +123,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// A running poller. It stops when this is dropped, invocations under way too; their messages come back in time.
+/// A running poller. Dropping it stops it and its invocations in flight; their messages become visible again later.
 #[derive(Debug)]
 pub struct Poller {
     client: Client,
@@ -131,10 +133,10 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// Hands the messages of the queue at `url` to the function that `invoke` invokes.
+    /// Delivers the messages of the queue at `url` to the function that `invoke` invokes.
     ///
     /// # Errors
-    /// SQS does not answer, or does not know the queue.
+    /// SQS does not respond, or does not know the queue.
     pub async fn start(client: Client, url: &str, options: Options, invoke: Invoke) -> Result<Self, PollError> {
         let attributes = client.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::QueueArn);
         let attributes = attributes.send().await;
@@ -162,16 +164,16 @@ impl Poller {
         Ok(Self { client, url: url.to_owned(), counters, _polling: tasks })
     }
 
-    /// Waits until the queue is empty, and no invocation is under way: nothing is visible, in flight or delayed, nor waits for
-    /// another try. What became a dead letter is in another queue.
+    /// Waits until the queue is empty and no invocation is in flight: no message is visible, in flight, delayed, or
+    /// waiting for a retry. Dead letters are in another queue.
     pub async fn idle(&self) {
-        // The queue first: a message is deleted before its invocation is over.
+        // The queue first: a message is deleted before its invocation ends.
         while self.left().await != Some(0) || self.counters.under_way.load(Ordering::SeqCst) > 0 {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
-    /// How many messages are in the queue, in whatever state. `None`: SQS does not say.
+    /// Returns the number of messages in the queue, in any state. `None` if SQS does not say.
     async fn left(&self) -> Option<u64> {
         let states = [
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -183,7 +185,7 @@ impl Poller {
         states.iter().map(|state| attributes.get(state)?.parse::<u64>().ok()).sum()
     }
 
-    /// What it has done so far.
+    /// Returns the statistics.
     pub fn figures(&self) -> Figures {
         let counters = &self.counters;
         Figures {
@@ -195,7 +197,7 @@ impl Poller {
     }
 }
 
-/// What receives, and begins invocations.
+/// Receives messages, and starts invocations.
 struct Polling {
     client: Client,
     url: String,
@@ -209,7 +211,7 @@ impl Polling {
     async fn run(self) {
         let mut under_way = JoinSet::new();
         let mut failed = 0;
-        // Nothing is received before it can be invoked with: in hand, its time would run.
+        // Messages are received only when an invocation can start, because their visibility timeout is running.
         while let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
             while under_way.try_join_next().is_some() {}
             match self.collect().await {
@@ -229,7 +231,7 @@ impl Polling {
         }
     }
 
-    /// The messages of a batch; none, if none came for a while.
+    /// Collects the messages of a batch. Returns none if none arrived for some time.
     async fn collect(&self) -> Result<Vec<Message>, String> {
         let mut messages = self.receive(self.options.batch_size, WAIT_SECONDS).await?;
         if messages.is_empty() {
@@ -237,7 +239,7 @@ impl Polling {
         }
         let until = Instant::now() + self.options.window;
         while messages.len() < self.options.batch_size && Instant::now() < until {
-            // An error is the next receive's business: what is in hand is handed over.
+            // The next receive handles an error; the messages at hand are delivered.
             let more = self.receive(self.options.batch_size - messages.len(), 0).await.unwrap_or_default();
             if more.is_empty() {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -257,7 +259,7 @@ impl Polling {
     }
 }
 
-/// One invocation, from its messages to their deletion.
+/// Runs one invocation, from its messages to their deletion.
 async fn work(mapped: Arc<Mapped>, messages: Vec<Message>, counters: Arc<Counters>, place: OwnedSemaphorePermit) {
     let under_way = UnderWay::begin(&counters);
     let batch = Batch::new(messages);

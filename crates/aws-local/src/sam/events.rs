@@ -1,4 +1,4 @@
-//! What invokes the functions, besides the function URL: the streams of tables, and the clock.
+//! The sources of invocations besides the function URL: the streams of tables, and schedules.
 
 use std::time::Duration;
 
@@ -17,49 +17,49 @@ pub struct Mapping {
     pub function: String,
     /// The environment variable that names the table: `EVENTS_TABLE`.
     pub table: String,
-    /// The most records of an invocation.
+    /// Maximum number of records in an invocation.
     pub batch_size: usize,
-    /// How long records are collected for an invocation.
+    /// Time for which records are collected for an invocation.
     pub window: Duration,
-    /// One of these must match a record. None: all do.
+    /// A record must match one of these. An empty list matches every record.
     pub filters: Vec<Pattern>,
-    /// How old a record may become before it is given up; `None`: as old as the stream keeps it.
+    /// Maximum age of a record before it is dropped. `None` means as old as the stream keeps it.
     pub maximum_record_age: Option<Duration>,
-    /// Whether a batch is split in two when the function breaks off.
+    /// True if a batch is split in two when the function fails.
     pub bisect: bool,
-    /// Whether the function says which records failed.
+    /// True if the function reports which records failed.
     pub partial_failures: bool,
 }
 
 impl Mapping {
-    /// Whether a record of the stream is for this mapping.
+    /// Returns true if a record of the stream matches this mapping.
     pub fn wants(&self, record: &Value) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(record))
     }
 }
 
-/// A function invoked by the clock.
+/// A function invoked by a schedule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     /// The function's binary: `protect`.
     pub function: String,
-    /// How often.
+    /// Interval of the invocations.
     pub every: Duration,
-    /// The event that it gets.
+    /// The event of each invocation.
     pub input: Value,
 }
 
-/// The mappings of a template.
+/// Reads the mappings of a template.
 pub(super) fn mappings(template: &Value) -> Result<Vec<Mapping>, TemplateError> {
     events(template, "DynamoDB", mapping)
 }
 
-/// The schedules of a template.
+/// Reads the schedules of a template.
 pub(super) fn schedules(template: &Value) -> Result<Vec<Schedule>, TemplateError> {
     events(template, "Schedule", schedule)
 }
 
-/// The events of one type, of all functions.
+/// Reads the events of one type, of all functions.
 pub(super) fn events<T>(
     template: &Value,
     kind: &str,
@@ -82,7 +82,7 @@ fn mapping(name: &str, function: &str, properties: &Value) -> Result<Mapping, Te
     let missing = |property| TemplateError::Incomplete(name.to_owned(), property);
     let unsupported =
         |property, value: &Value| Err(TemplateError::Unsupported(name.to_owned(), property, value.to_string()));
-    // What the feeder does always, or never.
+    // Properties that the feeder always or never implements.
     for (property, supported) in [
         ("StartingPosition", json!("TRIM_HORIZON")),
         ("MaximumRetryAttempts", json!(-1)),

@@ -1,4 +1,4 @@
-//! What a SAM template says, so that local runs and the stack have one definition.
+//! Reads a SAM template, so that local runs and the stack have one definition.
 
 mod events;
 mod queues;
@@ -11,42 +11,42 @@ pub use self::events::{Mapping, Schedule};
 pub use self::queues::{Queue, QueueMapping};
 use super::pattern::PatternError;
 
-/// Why the template can't be used.
+/// The template cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// It is not YAML.
+    /// The template is not YAML.
     #[error("the template can't be read: {0}")]
     NotYaml(String),
-    /// A resource lacks something.
+    /// A property of a resource is missing.
     #[error("the template: {0} has no {1}")]
     Incomplete(String, &'static str),
-    /// A resource has something that local runs can't do.
+    /// A property of a resource is not supported locally.
     #[error("the template: {0} has {1} = {2}, which is not supported locally")]
     Unsupported(String, &'static str, String),
-    /// A filter of a mapping is no pattern.
+    /// A filter of a mapping is not a supported pattern.
     #[error("the template: a filter of {0}: {1}")]
     Pattern(String, PatternError),
-    /// No function has that binary.
+    /// No function has this binary.
     #[error("the template has no function {0}")]
     NoFunction(String),
 }
 
-/// A table as the template defines it.
+/// A table, as the template defines it.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// The environment variable that names it: `EVENTS_TABLE` for the resource `EventsTable`.
+    /// Name of the environment variable with the table's name: `EVENTS_TABLE` for the resource `EventsTable`.
     pub variable: String,
-    /// Its name.
+    /// Name of the table.
     pub name: String,
-    /// The body of a `CreateTable` request, but for the name.
+    /// Body of a `CreateTable` request, without the name.
     pub definition: Map<String, Value>,
-    /// The attribute that holds the time to live.
+    /// Name of the TTL attribute.
     pub ttl_attribute: Option<String>,
-    /// True if the table can be recovered to any second in every stack, and not only where a parameter says so.
+    /// True if point-in-time recovery is always on, and not only if a parameter enables it.
     pub always_recoverable: bool,
 }
 
-/// A template, read.
+/// A parsed template.
 #[derive(Clone, Debug)]
 pub struct Template {
     value: Value,
@@ -54,36 +54,37 @@ pub struct Template {
 }
 
 impl Template {
-    /// Reads a template's text. `stack` stands for `${AWS::StackName}`. Of `!Ref`, `!GetAtt` and `!Sub` only the text is left.
+    /// Parses a template's text. `stack` replaces `${AWS::StackName}`. Only the text of `!Ref`, `!GetAtt` and `!Sub` is
+    /// kept.
     ///
     /// # Errors
-    /// It is not YAML.
+    /// The text is not YAML.
     pub fn read(text: &str, stack: &str) -> Result<Self, TemplateError> {
         Ok(Self { value: parse(text)?, stack: stack.to_owned() })
     }
 
-    /// All that it says.
+    /// The whole template.
     pub fn value(&self) -> &Value {
         &self.value
     }
 
-    /// The resources of one type, by their logical ids.
+    /// Returns the resources of one type, by their logical ids.
     pub fn resources(&self, kind: &str) -> Vec<(String, Value)> {
         resources(&self.value, kind)
     }
 
-    /// The tables.
+    /// Reads the tables.
     ///
     /// # Errors
-    /// A table lacks its keys.
+    /// A table has no keys.
     pub fn tables(&self) -> Result<Vec<Table>, TemplateError> {
         self.resources("AWS::DynamoDB::Table").iter().map(|(id, resource)| table(id, resource, &self.stack)).collect()
     }
 
-    /// How long a function may run. A function is named by its binary.
+    /// Returns the timeout of a function, which is named by its binary.
     ///
     /// # Errors
-    /// The template does not have the function, or not its time limit.
+    /// The template does not have the function, or not its timeout.
     pub fn function_timeout(&self, function: &str) -> Result<Duration, TemplateError> {
         let (id, resource) = functions(&self.value)
             .into_iter()
@@ -92,31 +93,31 @@ impl Template {
         seconds(&id, resource.get("Properties").unwrap_or(&Value::Null), "Timeout")
     }
 
-    /// The streams that are mapped to functions.
+    /// Reads the mappings of streams to functions.
     ///
     /// # Errors
-    /// A mapping lacks something, or it has something that can't be done locally.
+    /// A property of a mapping is missing, or not supported locally.
     pub fn mappings(&self) -> Result<Vec<Mapping>, TemplateError> {
         events::mappings(&self.value)
     }
 
-    /// What the clock invokes.
+    /// Reads the schedules.
     ///
     /// # Errors
-    /// A schedule is not of the form `rate(5 minutes)`.
+    /// A schedule does not have the form `rate(5 minutes)`.
     pub fn schedules(&self) -> Result<Vec<Schedule>, TemplateError> {
         events::schedules(&self.value)
     }
 
-    /// The queues.
+    /// Reads the queues.
     pub fn queues(&self) -> Vec<Queue> {
         queues::queues(&self.value)
     }
 
-    /// The queues that are mapped to functions.
+    /// Reads the mappings of queues to functions.
     ///
     /// # Errors
-    /// A mapping lacks something, or it has something that can't be done locally.
+    /// A property of a mapping is missing, or not supported locally.
     pub fn queue_mappings(&self) -> Result<Vec<QueueMapping>, TemplateError> {
         queues::queue_mappings(&self.value)
     }
@@ -134,7 +135,7 @@ fn parse(text: &str) -> Result<Value, TemplateError> {
     serde_saphyr::from_str(text).map_err(|error| TemplateError::NotYaml(error.to_string()))
 }
 
-/// The resources of one type, by their ids.
+/// Returns the resources of one type, by their ids.
 fn resources(template: &Value, kind: &str) -> Vec<(String, Value)> {
     let resources = template.get("Resources").and_then(Value::as_object);
     let of_kind = |resource: &Value| resource.get("Type").and_then(Value::as_str) == Some(kind);
@@ -164,7 +165,7 @@ fn table(id: &str, resource: &Value, stack: &str) -> Result<Table, TemplateError
         definition.insert(same.to_owned(), property(same)?.clone());
     }
     if let Ok(stream) = property("StreamSpecification") {
-        // CloudFormation takes a stream for enabled where it is specified; the API wants to be told.
+        // CloudFormation enables a stream that is specified; the API needs an explicit flag.
         let view = stream.get("StreamViewType");
         definition.insert("StreamSpecification".to_owned(), json!({ "StreamEnabled": true, "StreamViewType": view }));
     }
@@ -175,7 +176,7 @@ fn table(id: &str, resource: &Value, stack: &str) -> Result<Table, TemplateError
     Ok(Table { variable: variable_of(id), name, definition, ttl_attribute: ttl, always_recoverable })
 }
 
-/// `EventsTable` → `EVENTS_TABLE`.
+/// Converts `EventsTable` into `EVENTS_TABLE`.
 fn variable_of(id: &str) -> String {
     let mut variable = String::new();
     for (index, letter) in id.chars().enumerate() {

@@ -1,4 +1,4 @@
-//! The queues, and what is invoked with their messages.
+//! The queues, and the functions that receive their messages.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use serde_json::Value;
 use super::events::events;
 use super::{TemplateError, property, resources, variable_of};
 
-/// A queue as the template defines it
+/// A queue, as the template defines it
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html>).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// The environment variable that holds its URL: `ENGAGE_QUEUE_URL` for the resource `EngageQueue`.
+    /// Name of the environment variable with its URL: `ENGAGE_QUEUE_URL` for the resource `EngageQueue`.
     pub variable: String,
-    /// How long a message waits before it can be received.
+    /// Delay of a message before it can be received.
     pub delay: Duration,
-    /// How long a message that was received is nobody else's.
+    /// Visibility timeout of a received message.
     pub visibility: Duration,
-    /// How often a message is received before it becomes a dead letter; `None`: it never does.
+    /// Maximum number of receives before a message becomes a dead letter. `None` if it never does.
     pub max_receive_count: Option<usize>,
-    /// The [`variable`](Self::variable) of the queue that its dead letters go to.
+    /// The [`variable`](Self::variable) of the dead-letter queue.
     pub dead_letters: Option<String>,
 }
 
@@ -32,25 +32,25 @@ pub struct QueueMapping {
     pub function: String,
     /// The queue's [`variable`](Queue::variable): `ENGAGE_QUEUE_URL`.
     pub queue: String,
-    /// The most messages of an invocation.
+    /// Maximum number of messages in an invocation.
     pub batch_size: usize,
-    /// How long messages are collected for an invocation.
+    /// Time for which messages are collected for an invocation.
     pub window: Duration,
-    /// The most invocations at once; `None`: as many as the account allows. Where the template takes it from a parameter, this is
-    /// the parameter's default.
+    /// Maximum number of concurrent invocations. `None` means the account's limit. If the template takes it from a
+    /// parameter, this is the parameter's default.
     pub concurrency: Option<usize>,
-    /// The parameter that [`concurrency`](Self::concurrency) is taken from: `Concurrency`.
+    /// The parameter of [`concurrency`](Self::concurrency): `Concurrency`.
     pub concurrency_parameter: Option<String>,
-    /// Whether the function says which messages failed.
+    /// True if the function reports which messages failed.
     pub partial_failures: bool,
 }
 
-/// The queues of a template.
+/// Reads the queues of a template.
 pub(super) fn queues(template: &Value) -> Vec<Queue> {
     resources(template, "AWS::SQS::Queue").iter().map(|(id, resource)| queue(id, resource)).collect()
 }
 
-/// The mappings of queues in a template.
+/// Reads the mappings of queues in a template.
 pub(super) fn queue_mappings(template: &Value) -> Result<Vec<QueueMapping>, TemplateError> {
     events(template, "SQS", |name, function, properties| mapping(template, name, function, properties))
 }
@@ -68,12 +68,12 @@ fn queue(id: &str, resource: &Value) -> Queue {
     }
 }
 
-/// The variable of a queue's URL, from its ARN: `EngageQueue.Arn` → `ENGAGE_QUEUE_URL`.
+/// Converts a queue's ARN into the variable of its URL: `EngageQueue.Arn` → `ENGAGE_QUEUE_URL`.
 fn url_variable(arn: &str) -> String {
     format!("{}_URL", variable_of(arn.split('.').next().unwrap_or_default()))
 }
 
-/// CloudFormation takes a number's text for the number.
+/// Reads a number. CloudFormation accepts a text with a number too.
 fn count(value: &Value) -> Option<usize> {
     match value {
         Value::String(text) => text.parse().ok(),
@@ -112,7 +112,7 @@ fn mapping(template: &Value, name: &str, function: &str, properties: &Value) -> 
     })
 }
 
-/// A number, or the default of the parameter of that name, and its name.
+/// Reads a number, or the default of a parameter, with the parameter's name.
 fn number_or_parameter(template: &Value, value: &Value) -> Option<(usize, Option<String>)> {
     if let Some(number) = count(value) {
         return Some((number, None));

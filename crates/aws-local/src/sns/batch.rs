@@ -1,24 +1,23 @@
-//! `PublishBatch`: several messages in one call
-//! (<https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>).
+//! `PublishBatch`: several messages in one call (<https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Published;
 use super::request::{MAX_BYTES, Refused, read, refused};
 
-/// The most messages of a call.
+/// Maximum number of messages in a call.
 const MOST: usize = 10;
 
-/// What begins the fields of a message.
+/// Prefix of the fields of a message.
 const ENTRIES: &str = "PublishBatchRequestEntries.member.";
 
-/// A message of a batch: its id in it, and what is to be published, or why it is refused.
+/// A message of a batch: its id, and the message to publish, or the error.
 pub(super) struct Entry {
     pub(super) id: String,
     pub(super) published: Result<Published, Refused>,
 }
 
-/// The messages of a call.
+/// Reads the messages of a call.
 pub(super) fn entries(form: &BTreeMap<String, String>) -> Result<Vec<Entry>, Refused> {
     let topic = form.get("TopicArn").cloned();
     let mut entries = Vec::new();

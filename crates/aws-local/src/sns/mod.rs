@@ -1,8 +1,8 @@
-//! SNS, as far as Rebound calls it: `Publish` and `PublishBatch` to a topic
-//! (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>), and how many have subscribed to it.
+//! An SNS stub with `Publish` and `PublishBatch` to a topic
+//! (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>), `Subscribe`, and `GetTopicAttributes` with the number of subscriptions.
 //!
-//! Every topic exists, and nothing is sent on: what was published is kept, and answered to whoever asks with a `GET`: all of it, or,
-//! with `?after=1000&most=500`, the five hundred that came after the first thousand.
+//! Every topic exists, and nothing is delivered. Published messages are stored, and a `GET` returns them: all, or, with
+//! `?after=1000&most=500`, the five hundred after the first thousand.
 
 mod batch;
 mod request;
@@ -30,7 +30,7 @@ use super::uuid;
 
 const CONTENT_TYPE: &str = "text/xml";
 
-/// How many messages a subscriber may lag behind before it misses some.
+/// Maximum number of messages that a subscriber may lag behind before it misses some.
 const LAG: usize = 1_024;
 
 /// A message that was published.
@@ -40,20 +40,20 @@ pub struct Published {
     pub topic_arn: String,
     /// The subject line of emails.
     pub subject: Option<String>,
-    /// The message, or with a structure of `json`, the messages by protocol.
+    /// The message; with the structure `json`, the messages by protocol.
     pub message: String,
-    /// `json`, or nothing.
+    /// `json`, or `None`.
     pub structure: Option<String>,
-    /// The message attributes' values, by name.
+    /// Values of the message attributes, by name.
     pub attributes: BTreeMap<String, String>,
-    /// When it was published.
+    /// Time of the publication.
     #[serde(with = "milliseconds")]
     pub at: Timestamp,
-    /// The id that SNS gave it.
+    /// The message id that SNS returned.
     pub message_id: String,
 }
 
-/// A moment as a number of milliseconds since 1970.
+/// A time as milliseconds since 1970.
 mod milliseconds {
     use jiff::Timestamp;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -68,13 +68,13 @@ mod milliseconds {
 }
 
 impl Published {
-    /// What a subscriber of a protocol gets: `email`, `sqs`, `lambda` and so on.
+    /// Returns the text for a protocol: `email`, `sqs`, `lambda` and so on.
     pub fn for_protocol(&self, protocol: &str) -> String {
         let mut texts = self.texts();
         texts.remove(protocol).or_else(|| texts.remove("default")).unwrap_or_default()
     }
 
-    /// The texts by protocol. Values that are not strings don't count.
+    /// Reads the texts by protocol. Values that are not strings are ignored.
     fn texts(&self) -> BTreeMap<String, String> {
         if self.structure.is_none() {
             return BTreeMap::from([("default".to_owned(), self.message.clone())]);
@@ -103,7 +103,7 @@ impl Published {
     }
 }
 
-/// An SNS.
+/// The SNS stub.
 #[derive(Debug)]
 pub struct LocalSns {
     server: Server,
@@ -118,18 +118,18 @@ struct State {
 }
 
 impl LocalSns {
-    /// Starts one in memory on `address` (port 0: any free one).
+    /// Starts the stub in memory on `address` (port 0: any free port).
     ///
     /// # Errors
-    /// The address can't be bound.
+    /// The address cannot be bound.
     pub async fn start(address: SocketAddr) -> io::Result<Self> {
         Self::start_with(address, Journal::in_memory().map_err(io::Error::other)?).await
     }
 
-    /// The same, with what is published in a journal.
+    /// Starts the stub with this journal as storage.
     ///
     /// # Errors
-    /// The address can't be bound.
+    /// The address cannot be bound.
     pub async fn start_with(address: SocketAddr, journal: Arc<Journal>) -> io::Result<Self> {
         let state = Arc::new(State {
             journal,
@@ -148,29 +148,29 @@ impl LocalSns {
         Ok(Self { server, state })
     }
 
-    /// Its URL.
+    /// URL of the stub.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// Everything that was published, in order.
+    /// Returns all published messages, in order.
     pub fn messages(&self) -> Vec<Published> {
         self.state.after(0, i64::MAX).unwrap_or_default()
     }
 
-    /// Confirms every subscription that waits for it, as if each subscriber had followed the link that SNS mails to them.
+    /// Confirms every subscription that waits for it, as if each subscriber had followed the link that SNS mails.
     pub fn confirm_all(&self) {
         self.state.subscriptions.confirm_all();
     }
 
-    /// Gets every message that is published from now on. It counts as a confirmed subscription of every topic.
+    /// Subscribes to all later messages. This counts as a confirmed subscription of every topic.
     pub fn subscribe(&self) -> broadcast::Receiver<Published> {
         self.state.subscribers.subscribe()
     }
 }
 
 impl State {
-    /// So many messages at most, after the first so many.
+    /// Returns at most `at_most` messages after the first `number`.
     fn after(&self, number: i64, at_most: i64) -> rusqlite::Result<Vec<Published>> {
         let connection = self.journal.connection();
         let mut messages =
@@ -216,7 +216,7 @@ impl State {
                 attributes.map(|result| ("GetTopicAttributesResponse", result))
             }
             _ => {
-                let known = "this stand-in answers Publish, PublishBatch, Subscribe and GetTopicAttributes only";
+                let known = "this stub supports only Publish, PublishBatch, Subscribe and GetTopicAttributes";
                 Err(refused("InvalidAction", known))
             }
         };
@@ -229,7 +229,7 @@ impl State {
         }
     }
 
-    /// Publishes a message, and answers its id.
+    /// Publishes a message, and returns its id.
     fn publish(&self, published: Published) -> Result<String, Refused> {
         self.keep(&published).map_err(|failed| Refused {
             status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -241,7 +241,7 @@ impl State {
         Ok(id)
     }
 
-    /// Publishes what can be of a batch, and answers what became of each message.
+    /// Publishes the valid messages of a batch, and returns the result of each.
     fn publish_all(&self, entries: Vec<batch::Entry>) -> String {
         let (mut successful, mut failed) = (String::new(), String::new());
         for batch::Entry { id, published } in entries {
@@ -267,7 +267,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// An error, as SNS answers it.
+/// Builds an error response of SNS.
 pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response<Full<Bytes>> {
     let side = if status.is_server_error() { "Receiver" } else { "Sender" };
     let message = escaped(message);

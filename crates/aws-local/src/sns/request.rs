@@ -1,4 +1,4 @@
-//! Reading what is to be published, and refusing what SNS refuses.
+//! Parses and validates a message to publish.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 use super::Published;
 use crate::uuid;
 
-/// The message and its attributes together:
+/// Maximum size of the message with its attributes, in bytes:
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html>.
 pub(super) const MAX_BYTES: usize = 256 * 1024;
 
-/// A subject must be shorter than that (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
+/// A subject must be shorter than this (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
 const TOO_LONG_A_SUBJECT: usize = 100;
 
-/// Why SNS does not take it.
+/// An error of SNS.
 pub(super) struct Refused {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
@@ -27,7 +27,7 @@ pub(super) fn refused(code: &'static str, message: impl Into<String>) -> Refused
     Refused { status: StatusCode::BAD_REQUEST, code, message: message.into() }
 }
 
-/// Reads what is to be published, and refuses what SNS refuses.
+/// Parses a message to publish, and rejects it for the same reasons as SNS.
 pub(super) fn read(mut form: BTreeMap<String, String>) -> Result<Published, Refused> {
     let invalid = |message: &str| refused("InvalidParameter", format!("Invalid parameter: {message}"));
     let attributes = attributes(&form)?;
@@ -69,12 +69,12 @@ pub(super) fn topic_of(form: &BTreeMap<String, String>) -> Result<String, Refuse
     Ok(topic.clone())
 }
 
-/// The clock, in whole milliseconds, as the journal keeps them.
+/// The current time in whole milliseconds, as the journal stores it.
 fn now() -> Timestamp {
     Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or_default()
 }
 
-/// The attributes: name, type and value of each.
+/// Reads the attributes: name, type and value of each.
 fn attributes(form: &BTreeMap<String, String>) -> Result<Vec<[String; 3]>, Refused> {
     let mut attributes = Vec::new();
     for number in 1.. {
@@ -96,7 +96,8 @@ fn attributes(form: &BTreeMap<String, String>) -> Result<Vec<[String; 3]>, Refus
     Ok(attributes)
 }
 
-/// Stricter than SNS says that it is by now: it asked for ASCII for years, and today for UTF-8. What passes here passes both.
+/// Stricter than SNS is today: it required ASCII for years, and accepts UTF-8 now. A subject that passes here passes
+/// both.
 fn is_subject(subject: &str) -> bool {
     !subject.is_empty()
         && subject.len() < TOO_LONG_A_SUBJECT

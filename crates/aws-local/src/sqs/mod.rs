@@ -1,7 +1,8 @@
-//! SQS, as far as Rebound and its tests call it: standard queues, in the JSON protocol
+//! An SQS stub with the calls that Rebound and its tests use: standard queues, in the JSON protocol
 //! (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operations.html>).
 //!
-//! A queue exists as soon as it is named. Messages come in the order in which they became visible, which SQS does not promise.
+//! A queue exists as soon as it is named. Messages are received in the order in which they became visible, which SQS
+//! does not promise.
 
 mod pace;
 mod queue;
@@ -35,13 +36,13 @@ const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 const ACCOUNT: &str = "000000000000";
 const VISIBILITY_TIMEOUT: u64 = 30;
 
-/// Who sends every message here: a user's id, as IAM makes them.
+/// Sender of every message here: a user id in IAM's form.
 const SENDER: &str = "AIDALOCALLOCALLOCALLO";
 
-/// How often a receive that waits looks again.
+/// Pause between two checks of a waiting receive.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// An SQS.
+/// The SQS stub.
 #[derive(Debug)]
 pub struct LocalSqs {
     server: Server,
@@ -56,19 +57,19 @@ struct State {
 }
 
 impl LocalSqs {
-    /// Starts one in memory on `address` (port 0: any free one). Messages that are sent without a delay of their own get
+    /// Starts the stub in memory on `address` (port 0: any free port). Messages without their own delay get
     /// `default_delay`, in every queue.
     ///
     /// # Errors
-    /// The address can't be bound.
+    /// The address cannot be bound.
     pub async fn start(address: SocketAddr, default_delay: Duration) -> io::Result<Self> {
         Self::start_with(address, default_delay, Journal::in_memory().map_err(io::Error::other)?).await
     }
 
-    /// The same, with its messages in a journal.
+    /// Starts the stub with this journal as storage.
     ///
     /// # Errors
-    /// The address can't be bound.
+    /// The address cannot be bound.
     pub async fn start_with(address: SocketAddr, default_delay: Duration, journal: Arc<Journal>) -> io::Result<Self> {
         let state = Arc::new(State { default_delay, pace: Mutex::default(), queues: Queues::new(journal) });
         let shared = Arc::clone(&state);
@@ -88,34 +89,34 @@ impl LocalSqs {
         Ok(Self { server, state })
     }
 
-    /// Its URL.
+    /// URL of the stub.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// The URL of a queue.
+    /// URL of a queue.
     pub fn queue_url(&self, queue: &str) -> String {
         format!("{}/{ACCOUNT}/{queue}", self.url())
     }
 
-    /// The bodies of all messages that ever came into a queue, in order: sent to it, or moved to it as dead letters. With a journal in
-    /// a file, only of those that it still holds.
+    /// Returns the bodies of all messages that ever entered a queue, in order: sent to it, or moved to it as dead
+    /// letters. A journal in a file returns only those that it still holds.
     pub fn messages(&self, queue: &str) -> Vec<String> {
         self.state.queues.bodies(queue).unwrap_or_default()
     }
 
-    /// How many messages a queue holds now.
+    /// Returns the number of messages in a queue, by state.
     pub fn counts(&self, queue: &str) -> Counts {
         self.state.queues.counts(queue).unwrap_or_default()
     }
 
-    /// From now on, times are so much shorter than requests say. Answers, attributes among them, say them as they were.
+    /// Shortens all later times by this factor. Responses and attributes still contain the original times.
     pub fn set_pace(&self, pace: Pace) {
         *self.state.pace.lock().unwrap_or_else(PoisonError::into_inner) = pace;
     }
 
-    /// From now on, what was received from `queue` so often and is back goes to `dead_letter_queue`, when next somebody
-    /// receives.
+    /// Sets the dead-letter queue: a message of `queue` that was received this often, and is visible again, is moved
+    /// there by the next receive.
     pub fn set_redrive(&self, queue: &str, dead_letter_queue: &str, max_receive_count: usize) {
         let redrive = Redrive { dead_letters: dead_letter_queue.to_owned(), max_receive_count };
         self.state.queues.set_redrive(queue, redrive);
@@ -150,7 +151,7 @@ impl State {
             "GetQueueAttributes" => self.attributes(queue, &body),
             _ => Err(Refused::new(
                 "AWS.SimpleQueueService.UnsupportedOperation",
-                format!("this stand-in does not answer {operation}"),
+                format!("this stub does not support {operation}"),
             )),
         }
     }
@@ -225,7 +226,7 @@ impl State {
     }
 }
 
-/// A receipt handle, of whatever queue: a message that another queue has is as good as gone.
+/// Parses a receipt handle of any queue: a message of another queue counts as deleted.
 fn receipt(entry: &Value) -> Result<Receipt<'_>, Refused> {
     let handle = text(entry, "ReceiptHandle")?;
     let invalid =
@@ -233,7 +234,7 @@ fn receipt(entry: &Value) -> Result<Receipt<'_>, Refused> {
     Receipt::parse(handle).ok_or_else(invalid)
 }
 
-/// A message as its receiver sees it, with the attributes that the request asks for.
+/// Builds the JSON of a received message, with the requested attributes.
 fn received_json(message: &Message, request: &Value) -> Value {
     let asked_for = [request::names(request, "AttributeNames"), request::names(request, "MessageSystemAttributeNames")];
     let attributes: Map<String, Value> = [
@@ -266,8 +267,8 @@ fn md5(body: &str) -> String {
     hex::encode(Md5::digest(body))
 }
 
-/// An error, as SQS answers it. The SDKs read its code from the header, which has the names of the older query protocol:
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-json-faqs.html>.
+/// Builds an error response of SQS. The SDKs read the error code from the header, which has the names of the older
+/// query protocol: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-json-faqs.html>.
 pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Response<Full<Bytes>> {
     let side = if status.is_server_error() { "Receiver" } else { "Sender" };
     let name = match code.rsplit('.').next().unwrap_or(code) {

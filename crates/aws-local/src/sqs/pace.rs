@@ -1,16 +1,16 @@
-//! How fast a queue's time passes: as the world's, or faster.
+//! Time scale of a queue: real time, or faster.
 
 use std::time::Duration;
 
-/// The shortest that any time becomes which is not zero.
+/// Minimum of a shortened time that is not zero.
 const LEAST: Duration = Duration::from_millis(20);
 
-/// The shortest that a message which was received is nobody else's, unless told otherwise. The functions take as long as ever, and
-/// what comes back while its invocation is under way is delivered twice, as on AWS.
+/// Default minimum of a visibility timeout. The functions take their normal time, and a message that becomes visible
+/// while its invocation is in flight is delivered twice, as on AWS.
 const LEAST_VISIBILITY: Duration = Duration::from_millis(500);
 
-/// How much shorter the times of queues are than they say: the visibility timeouts, and the delays that messages have of their
-/// own. How long a receive waits stays as it is.
+/// Factor by which the times of queues are shortened: the visibility timeouts, and the delays of messages. The wait
+/// time of a receive is not changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
     /// From 0 to 1.
@@ -19,14 +19,14 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// Every time as it is.
+    /// Real time.
     fn default() -> Self {
         Self { factor: 1.0, least_visibility: Duration::ZERO }
     }
 }
 
 impl Pace {
-    /// The pace at which what takes `stack` in the stack takes `local` here. It is never slower than the stack's.
+    /// Creates the scale at which the time `stack` in the stack takes `local` here. It is never slower than the stack.
     pub fn between(stack: Duration, local: Duration) -> Self {
         if local >= stack {
             return Self::default();
@@ -34,18 +34,18 @@ impl Pace {
         Self { factor: local.div_duration_f64(stack), least_visibility: LEAST_VISIBILITY }
     }
 
-    /// The same pace, but with so much time at least until a message that was received comes back, instead of half a second.
+    /// Sets the minimum of a visibility timeout, instead of half a second.
     #[must_use]
     pub fn with_least_visibility(self, least_visibility: Duration) -> Self {
         Self { least_visibility, ..self }
     }
 
-    /// A time of the queue's, as it is here. None stays none.
+    /// Shortens a time of the queue. Zero stays zero.
     pub fn shortened(&self, time: Duration) -> Duration {
         self.at_least(LEAST, time)
     }
 
-    /// For how long a message that is received is nobody else's.
+    /// Shortens the visibility timeout of a received message.
     pub fn visibility(&self, timeout: Duration) -> Duration {
         self.at_least(self.least_visibility.max(LEAST), timeout)
     }
@@ -62,7 +62,7 @@ mod tests {
     const SETTLES: Duration = Duration::from_secs(90);
 
     #[test]
-    fn without_a_pace_and_at_one_that_is_slower_every_time_is_as_it_says() {
+    fn real_time_and_a_slower_scale_change_no_time() {
         for pace in [Pace::default(), Pace::between(SETTLES, SETTLES), Pace::between(SETTLES, SETTLES * 9)] {
             for time in [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(43_200)] {
                 assert_eq!((pace.shortened(time), pace.visibility(time)), (time, time), "{pace:?}");

@@ -1,4 +1,4 @@
-//! The queues, in a journal: what is visible, in flight, delayed, or dead.
+//! The queues, in a journal: messages that are visible, in flight, delayed, or dead.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use crate::journal::Journal;
 use crate::uuid;
 
-/// How many messages of a queue are in which state.
+/// Number of messages in a queue, by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Waiting to be received.
+    /// Ready to be received.
     pub visible: usize,
-    /// Received, and neither deleted nor back.
+    /// Received, and neither deleted nor visible again.
     pub not_visible: usize,
     /// Sent with a delay that is not over.
     pub delayed: usize,
@@ -27,11 +27,11 @@ pub struct Counts {
 pub(super) struct Queues {
     journal: Arc<Journal>,
     redrives: Mutex<BTreeMap<String, Redrive>>,
-    /// When this began, by the two clocks: times in the journal are the world's, in microseconds, and never jump.
+    /// Start time by both clocks: times in the journal are real time in microseconds, and never jump.
     began: (Instant, Timestamp),
 }
 
-/// Where messages go that were received so often, and came back each time.
+/// The dead-letter queue for messages that were received too often.
 #[derive(Clone, Debug)]
 pub(super) struct Redrive {
     pub(super) dead_letters: String,
@@ -47,7 +47,7 @@ pub(super) struct Message {
     pub(super) receives: i64,
 }
 
-/// What a receipt handle stands for: one receive of one message.
+/// A receipt handle: one receive of one message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Receipt<'a> {
     id: &'a str,
@@ -61,14 +61,14 @@ impl<'a> Receipt<'a> {
     }
 }
 
-/// Why a message's visibility can't be changed.
+/// A message's visibility cannot be changed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NotChanged {
     Gone,
     NotInFlight,
 }
 
-/// A moment as the journal has it, in milliseconds since the epoch.
+/// Converts a time of the journal, in milliseconds since 1970.
 fn moment(milliseconds: i64) -> Timestamp {
     Timestamp::from_millisecond(milliseconds).unwrap_or_default()
 }
@@ -107,14 +107,14 @@ impl Queues {
         self.redrives().get(queue).cloned()
     }
 
-    /// So long after now, in microseconds since 1970.
+    /// Time after this delay, in microseconds since 1970.
     fn after(&self, delay: Duration) -> i64 {
         let (began, at) = self.began;
         let since = i64::try_from((began.elapsed() + delay).as_micros()).unwrap_or(i64::MAX);
         at.as_microsecond().saturating_add(since)
     }
 
-    /// Puts a message in, and answers its id.
+    /// Adds a message, and returns its id.
     pub(super) fn send(&self, queue: &str, body: &str, delay: Duration) -> rusqlite::Result<String> {
         let (id, now) = (uuid(), Timestamp::now().as_millisecond());
         let connection = self.journal.connection();
@@ -135,8 +135,8 @@ impl Queues {
         Ok(())
     }
 
-    /// Those that have been visible longest; for so long nobody else gets them. What was received as often as it may be, and is back,
-    /// becomes a dead letter instead, which stays the message that it was.
+    /// Receives the messages that have been visible longest, and hides them for `timeout`. A message that was received
+    /// too often, and is visible again, becomes a dead letter instead, with the same id.
     pub(super) fn receive(&self, queue: &str, at_most: i64, timeout: Duration) -> rusqlite::Result<Vec<Message>> {
         let redrive = self.redrive(queue);
         let mut connection = self.journal.connection();
@@ -181,7 +181,7 @@ impl Queues {
         Ok(received)
     }
 
-    /// Deletes a message. One that is gone, or was received again since, is left as it is:
+    /// Deletes a message. A message that is gone, or was received again, is not changed:
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html>.
     pub(super) fn delete(&self, queue: &str, receipt: Receipt<'_>) -> rusqlite::Result<()> {
         let connection = self.journal.connection();
@@ -191,7 +191,7 @@ impl Queues {
         Ok(())
     }
 
-    /// Lets a message in flight be back so much after now.
+    /// Makes a message in flight visible again after this time.
     pub(super) fn change_visibility(
         &self,
         queue: &str,
@@ -215,7 +215,7 @@ impl Queues {
 
     pub(super) fn counts(&self, queue: &str) -> rusqlite::Result<Counts> {
         let connection = self.journal.connection();
-        // One moment for all three: a message that became visible in between would be in none of them.
+        // One time for all three: otherwise a message that becomes visible in between would be in none of them.
         let now = self.after(Duration::ZERO);
         let count = |rest: &str| {
             let query = format!("SELECT COUNT(*) FROM messages WHERE queue = ?1 AND {rest}");
@@ -228,7 +228,8 @@ impl Queues {
         })
     }
 
-    /// The bodies of all messages that ever came into a queue, in order; in a file only of those that it still holds.
+    /// Returns the bodies of all messages that ever entered a queue, in order; in a file, only of those that it still
+    /// holds.
     pub(super) fn bodies(&self, queue: &str) -> rusqlite::Result<Vec<String>> {
         let table = if self.journal.is_file() { "messages" } else { "sent" };
         let connection = self.journal.connection();

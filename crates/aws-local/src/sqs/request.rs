@@ -1,4 +1,4 @@
-//! What is read from a request, and what of it SQS refuses.
+//! Parses and validates SQS requests.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// One message, and a whole batch:
+/// Maximum size of one message, and of a whole batch, in bytes:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>.
 const MAX_BYTES: usize = 1024 * 1024;
 
 const MAX_ENTRIES: usize = 10;
 
-/// The code of what is the service's own fault.
+/// Error code of internal errors.
 pub(super) const INTERNAL: &str = "InternalFailure";
 
-/// Why a request, or an entry of a batch, is refused.
+/// An error of a request, or of an entry of a batch.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) code: &'static str,
@@ -38,14 +38,14 @@ impl From<rusqlite::Error> for Refused {
     }
 }
 
-/// A message that is to be sent.
+/// A message to send.
 pub(super) struct Entry {
     pub(super) body: String,
-    /// `None`: the queue's own.
+    /// `None` means the queue's delay.
     pub(super) delay: Option<Duration>,
 }
 
-/// For how long a message that was received is nobody else's.
+/// A visibility timeout.
 pub(super) struct Visibility(pub(super) Duration);
 
 impl Visibility {
@@ -55,13 +55,13 @@ impl Visibility {
     }
 }
 
-/// A parameter that must be there.
+/// Reads a required parameter.
 pub(super) fn text<'a>(request: &'a Value, parameter: &str) -> Result<&'a str, Refused> {
     let text = request.get(parameter).and_then(Value::as_str).filter(|text| !text.is_empty());
     text.ok_or_else(|| Refused::missing(parameter))
 }
 
-/// A parameter that may be there.
+/// Reads an optional parameter.
 pub(super) fn number(request: &Value, parameter: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Refused> {
     let Some(value) = request.get(parameter).filter(|value| !value.is_null()) else { return Ok(None) };
     let (from, to) = (range.start(), range.end());
@@ -71,13 +71,13 @@ pub(super) fn number(request: &Value, parameter: &str, range: RangeInclusive<u64
     Ok(Some(number.ok_or_else(|| Refused::new("InvalidParameterValue", reason))?))
 }
 
-/// A list of names, such as of attributes.
+/// Reads a list of names, such as of attributes.
 pub(super) fn names<'a>(request: &'a Value, parameter: &str) -> Vec<&'a str> {
     let names = request.get(parameter).and_then(Value::as_array);
     names.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// The queue that a request is for.
+/// Reads the queue's name from a request.
 pub(super) fn queue_name(request: &Value) -> Result<&str, Refused> {
     let url = text(request, "QueueUrl")?;
     checked_name(url.rsplit('/').next().unwrap_or_default())
@@ -88,13 +88,13 @@ pub(super) fn checked_name(name: &str) -> Result<&str, Refused> {
     if is_name(name) { Ok(name) } else { Err(unknown()) }
 }
 
-/// What names of queues and ids of entries have in common.
+/// Returns true if a text is valid as a queue name or entry id.
 fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     (1..=80).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-/// A message to send, alone or in a batch.
+/// Reads a message to send, alone or in a batch.
 pub(super) fn message(entry: &Value) -> Result<Entry, Refused> {
     let body = text(entry, "MessageBody")?;
     if body.len() > MAX_BYTES {
@@ -106,7 +106,7 @@ pub(super) fn message(entry: &Value) -> Result<Entry, Refused> {
         return Err(Refused::new("InvalidMessageContents", "Invalid characters found."));
     }
     if entry.get("MessageAttributes").and_then(Value::as_object).is_some_and(|attributes| !attributes.is_empty()) {
-        let reason = "this stand-in keeps no message attributes";
+        let reason = "this stub stores no message attributes";
         return Err(Refused::new("AWS.SimpleQueueService.UnsupportedOperation", reason));
     }
     let delay = number(entry, "DelaySeconds", 0..=900)?.map(Duration::from_secs);
@@ -118,7 +118,7 @@ fn is_allowed(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 
-/// The entries of a batch, with their ids.
+/// Reads the entries of a batch, with their ids.
 pub(super) fn entries(request: &Value) -> Result<Vec<(&str, &Value)>, Refused> {
     let entries = request.get("Entries").and_then(Value::as_array);
     let entries: Vec<(&str, &Value)> = entries
@@ -145,7 +145,7 @@ pub(super) fn entries(request: &Value) -> Result<Vec<(&str, &Value)>, Refused> {
     Ok(entries)
 }
 
-/// All messages of a batch together may be no longer than one alone.
+/// Checks that the messages of a batch are together not larger than the limit of one message.
 pub(super) fn check_batch_size(entries: &[(&str, &Value)]) -> Result<(), Refused> {
     let bodies = entries.iter().filter_map(|(_, entry)| entry.get("MessageBody").and_then(Value::as_str));
     let bytes: usize = bodies.map(str::len).sum();
@@ -156,7 +156,7 @@ pub(super) fn check_batch_size(entries: &[(&str, &Value)]) -> Result<(), Refused
     Ok(())
 }
 
-/// Does each entry of a batch, and answers which succeeded and which failed.
+/// Processes each entry of a batch, and returns the successful and the failed ones.
 pub(super) fn batch(entries: Vec<(&str, &Value)>, act: impl Fn(&Value) -> Result<Value, Refused>) -> Value {
     let (mut successful, mut failed) = (Vec::new(), Vec::new());
     for (id, entry) in entries {

@@ -1,4 +1,4 @@
-//! The fault proxies themselves, before all three services, called by the real SDKs.
+//! The fault proxies in front of all three services, called by the real SDKs.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Aws {
         Self { faults, engine, sns, sqs, dynamodb_client, sns_client, sqs_client, _proxies: proxies }
     }
 
-    /// An item of about this many bytes.
+    /// A put of an item of about this many bytes.
     fn put(&self, recipient: &str, bytes: usize) -> Put {
         let put = Put::builder().table_name(self.table()).item("filler", AttributeValue::S("x".repeat(bytes)));
         put.item("recipient", AttributeValue::S(recipient.to_owned())).build().unwrap()
@@ -53,7 +53,8 @@ impl Aws {
         SUPPRESSIONS.to_owned()
     }
 
-    /// A call of each service, in this order. Answers the code of each that fails, empty where there was no answer.
+    /// Makes a call to each service, in this order. Returns the error code of each failure, empty if there was no
+    /// response.
     async fn call_each(&self) -> [Result<(), String>; 3] {
         fn outcome<T, E: ProvideErrorMetadata>(result: Result<T, E>) -> Result<(), String> {
             result.map(drop).map_err(|error| error.code().unwrap_or_default().to_owned())
@@ -109,7 +110,7 @@ async fn every_service_fails_in_its_own_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_to_be_killed_after_is_applied_and_never_answered_and_the_kill_is_not_missed() {
+async fn kill_after_applies_the_call_and_signals_the_kill() {
     for killing in 0..3 {
         let aws = std::sync::Arc::new(Aws::start().await);
         aws.faults.plan(move |call| (call.index == killing).then_some(Fault::KillAfter));
@@ -117,7 +118,7 @@ async fn a_call_to_be_killed_after_is_applied_and_never_answered_and_the_kill_is
             let aws = std::sync::Arc::clone(&aws);
             async move { aws.call_each().await }
         });
-        // Twice: for one who waited before, and for one who comes later.
+        // Twice: for a task that waited before, and for one that comes later.
         for _ in 0..2 {
             tokio::time::timeout(Duration::from_secs(10), aws.faults.killed()).await.unwrap();
         }
@@ -145,7 +146,7 @@ async fn a_transaction_is_shown_half_and_then_whole() {
         client.transact_write_items().set_transact_items(Some(puts.to_vec())).send().await
     };
     client.put_item().table_name(&table).set_item(Some(aws.put("ben", 1).item)).send().await.unwrap();
-    // Who is seen in which way: how long each filler is, by every way of reading.
+    // The visible version by each way of reading: the length of each filler.
     let seen = async || {
         let length = |item: &std::collections::HashMap<String, AttributeValue>| item["filler"].as_s().unwrap().len();
         let mut by_key = Vec::new();
@@ -187,7 +188,7 @@ async fn a_transaction_is_shown_half_and_then_whole() {
     assert_eq!(seen().await, [7, 7, 7], "so does its time");
 }
 
-/// Shows the next transaction half, and loses its answer.
+/// Makes the next transaction half visible, and loses its response.
 fn show_half(aws: &Aws, late: usize, span: Duration) {
     let half = Half { late, span, told: Told::Nothing };
     aws.faults
@@ -195,7 +196,7 @@ fn show_half(aws: &Aws, late: usize, span: Duration) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn capacity_is_counted_while_it_is_to_be_and_twice_for_a_transaction() {
+async fn capacity_is_counted_on_demand_and_twice_for_transactions() {
     let aws = Aws::start().await;
     let spent = async |transaction: Vec<TransactWriteItem>| {
         aws.faults.count_capacity(true);
@@ -231,7 +232,7 @@ async fn capacity_is_counted_while_it_is_to_be_and_twice_for_a_transaction() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_tells_how_many_calls_it_failed_and_needs_no_list_of_them() {
+async fn a_proxy_counts_its_faults_without_a_list_of_calls() {
     let aws = Aws::start().await;
     aws.faults.keep_no_calls();
     aws.faults.plan(|call| (call.service == Service::DynamoDb).then_some(Fault::Throttle));

@@ -1,4 +1,4 @@
-//! The journal of queues and topics: what was answered outlives the process, however that ends.
+//! The journal of queues and topics: accepted messages survive the process, however it ends.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use crate::{sns, sqs};
 
 const TOPIC: &str = "arn:aws:sns:eu-west-1:000000000000:alerts";
 
-/// A life of the queue. The next one begins while this one still has the file open, as if this one had been killed: nothing is tidied up.
+/// One process with the queue. The next one begins while this one still has the file open, as if this one had been
+/// killed: nothing is cleaned up.
 struct Life {
     sqs: LocalSqs,
     client: aws_sdk_sqs::Client,
@@ -48,8 +49,7 @@ fn bodies(messages: &[Message]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn what_was_sent_outlives_the_process_what_was_deleted_does_not_come_back_and_what_was_in_flight_is_visible_again()
- {
+async fn messages_survive_the_process_and_deleted_ones_stay_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("queues");
     let first = Life::begin(&file).await;
@@ -76,7 +76,7 @@ async fn what_was_sent_outlives_the_process_what_was_deleted_does_not_come_back_
 }
 
 #[tokio::test]
-async fn a_message_received_too_often_over_several_lives_becomes_a_dead_letter_and_stays_one() {
+async fn receives_of_several_processes_count_for_dead_letters() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("queues");
     let begin = async || {
@@ -93,7 +93,7 @@ async fn a_message_received_too_often_over_several_lives_becomes_a_dead_letter_a
 }
 
 #[tokio::test]
-async fn what_was_published_is_read_again_after_the_processes_end_whole_and_part_by_part() {
+async fn published_messages_survive_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("queues");
     let begin = async || LocalSns::start_with(any_port(), Journal::in_file(&file).unwrap()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The stand-in for SNS, called by the real SDK.
+//! The SNS stub, called by the real SDK.
 
 use std::time::Duration;
 
@@ -149,7 +149,7 @@ async fn what_sns_refuses_is_refused_with_its_codes_and_not_kept() {
 }
 
 #[tokio::test]
-async fn the_largest_message_and_the_longest_subject_pass_and_one_more_byte_does_not() {
+async fn the_largest_message_and_subject_pass_and_one_byte_more_fails() {
     let (sns, client) = start().await;
     let attribute = || attribute("String", "paused");
     // The attribute's name, type and value count too.

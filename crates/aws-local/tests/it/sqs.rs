@@ -1,4 +1,4 @@
-//! The stand-in for SQS, called by the real SDK.
+//! The SQS stub, called by the real SDK.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ pub(crate) fn client(url: String) -> Client {
     Client::from_conf(config.build())
 }
 
-/// An SQS, and a queue in it.
+/// An SQS stub with a queue.
 struct Queue {
     sqs: LocalSqs,
     client: Client,
@@ -111,7 +111,7 @@ async fn what_is_sent_is_received_once_and_after_its_deletion_is_gone() {
 }
 
 #[tokio::test]
-async fn a_message_not_deleted_in_time_comes_back_and_its_old_receipt_deletes_nothing() {
+async fn an_old_receipt_handle_deletes_nothing() {
     let queue = Queue::start().await;
     queue.send("a").await;
     let first = queue.receive(2).await;
@@ -127,7 +127,7 @@ async fn a_message_not_deleted_in_time_comes_back_and_its_old_receipt_deletes_no
 }
 
 #[tokio::test]
-async fn the_visibility_of_a_message_in_flight_can_be_changed_and_of_no_other() {
+async fn only_the_visibility_of_messages_in_flight_can_be_changed() {
     let queue = Queue::start().await;
     queue.send("a").await;
     let received = queue.receive(30).await;
@@ -167,7 +167,7 @@ async fn a_message_is_delayed_by_its_own_delay_or_else_the_queues() {
 }
 
 #[tokio::test]
-async fn a_receive_that_may_wait_answers_when_a_message_comes_or_the_time_is_over() {
+async fn a_waiting_receive_returns_on_a_message_or_its_timeout() {
     let queue = Queue::start().await;
     let receive = |wait| queue.client.receive_message().queue_url(&queue.url).wait_time_seconds(wait).send();
     let started = Instant::now();

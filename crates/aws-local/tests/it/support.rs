@@ -1,4 +1,4 @@
-//! What the tests have in common: an engine with a template's tables, and SDK clients.
+//! Common helpers of the tests: an engine with a template's tables, and SDK clients.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 pub(crate) const EVENTS: &str = "app-events";
 pub(crate) const SUPPRESSIONS: &str = "app-suppressions";
 
-/// An engine, and how to reach it.
+/// An engine with its address and credentials.
 pub(crate) struct Engine {
     pub(crate) engine: EmbeddedDynamoDb,
     pub(crate) access: Access,

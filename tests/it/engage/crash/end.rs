@@ -1,4 +1,4 @@
-//! How it ends: what must be the same, whatever failed.
+//! The final state: it must be the same, whatever failed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,22 +15,22 @@ use serde_json::{Value, json};
 
 use super::scene::{BUDGET_USD, Scene};
 
-/// All that must be the same in the end.
+/// Everything that must be the same at the end.
 #[derive(Debug, PartialEq)]
 pub(super) struct End {
     /// Every row's key: of events, verdicts and decisions.
     pub(super) rows: BTreeSet<String>,
-    /// The verdicts, by their keys: which, the score, the reasons, and why nothing is decided.
+    /// The verdicts, by their keys: verdict, score, reasons, and the reason why no decision is made.
     pub(super) verdicts: BTreeMap<String, String>,
     /// The decisions, by their keys.
     pub(super) decisions: BTreeMap<String, Decision>,
-    /// The follow-ups that the recipients have: whose, which decision's, and to which email.
+    /// The follow-ups that the recipients have: recipient, decision, and email.
     pub(super) places: BTreeSet<String>,
-    /// What was published: ids and kinds.
+    /// The published messages: ids and kinds.
     pub(super) published: BTreeSet<String>,
 }
 
-/// A decision, without what depends on when it was made, and on which of a happening's messages it was made.
+/// A decision, without the parts that depend on its time, and on which of an occurrence's messages made it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Decision {
     pub(super) id: String,
@@ -41,7 +41,7 @@ pub(super) struct Decision {
     because: Option<String>,
     pub(super) refused: Option<String>,
     choice: Choice,
-    /// Which guards refused it. What they say names moments.
+    /// The guards that refused it. Their texts contain times, which differ.
     pub(super) refused_by: Vec<&'static str>,
     pub(super) done: Done,
     followup: Value,
@@ -115,7 +115,7 @@ pub(super) fn published_id(row: &Item) -> Option<String> {
     Some(receipt.id.replacen("decision", receipt.done.kind()?, 1))
 }
 
-/// What was published more than once; each time it must have said the same.
+/// Messages that were published more than once; each time with the same text.
 pub(super) fn repeated(scene: &Scene) -> Vec<String> {
     let mut seen = BTreeMap::<String, Vec<Value>>::new();
     let messages = scene.stage.aws.sns.as_ref().unwrap().messages();
@@ -132,20 +132,20 @@ pub(super) fn repeated(scene: &Scene) -> Vec<String> {
     seen.into_iter().filter(|(_, said)| said.len() > 1).map(|(id, _)| id).collect()
 }
 
-/// What differs, line by line: the whole of it is too long to read.
+/// The differences, line by line: the whole state is too long to read.
 pub(super) fn difference(end: &End, expected: &End) -> String {
     let lines = |end: &End| format!("{end:#?}").lines().map(str::to_owned).collect::<BTreeSet<String>>();
     let (end, expected) = (lines(end), lines(expected));
     format!("too much: {:#?}\nmissing: {:#?}", &end - &expected, &expected - &end)
 }
 
-/// What is down as spent today, in billionths of a US dollar.
+/// The day's recorded cost, in billionths of a US dollar.
 #[derive(Debug)]
 pub(super) struct Spent {
     nanos: i64,
-    /// How many reservations are not settled.
+    /// Number of reservations that are not settled.
     pub(super) open: usize,
-    /// What Claude's answers cost, those that were lost too.
+    /// Cost of Claude's answers, including the lost ones.
     answered: i64,
     answers: i64,
 }
@@ -170,7 +170,7 @@ impl Spent {
         }
     }
 
-    /// Each answer is rounded by itself, so that the sum may be off by as much.
+    /// Each answer is rounded separately, so the sum may differ by that much.
     pub(super) fn is_enough_and_not_too_much(&self, context: &str) {
         let limit = (BUDGET_USD * 1e9) as i64;
         assert!(self.nanos + self.answers >= self.answered && self.nanos <= limit, "{context}: {self:?}");

@@ -1,4 +1,4 @@
-//! Any one call of the whole flow may fail before it is applied, lose its answer, or be the last that the function makes.
+//! Any one call of the whole flow may fail before it is applied, lose its response, or be the function's last call.
 
 mod end;
 mod queue;
@@ -19,15 +19,15 @@ use crate::parts::{AT_ONCE, PARTS, in_parts};
 
 const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter];
 
-/// Of a transaction, the first item or the last is shown late, and the answer is lost.
+/// The first or the last item of a transaction becomes visible late, and the response is lost.
 const HALVES: [Fault; 2] = [half(0), half(usize::MAX)];
 
 const fn half(late: usize) -> Fault {
     Fault::ShowHalf(Half { late, span: Duration::from_millis(40), told: Told::Nothing })
 }
 
-/// A call: which service, which operation, and how many of these were before it. Not its place among all calls: messages are looked
-/// at side by side, and the place would be another call's each time.
+/// A call: its service, its operation, and the number of such calls before it. Not its position among all calls:
+/// messages are classified concurrently, so the position varies.
 type Which = (Service, String, usize);
 
 fn each_by_itself(calls: &[Call]) -> Vec<Which> {
@@ -40,14 +40,14 @@ fn each_by_itself(calls: &[Call]) -> Vec<Which> {
     calls.iter().map(|call| (call.service, call.operation.clone(), nth((call.service, &call.operation)))).collect()
 }
 
-/// What must be so without a fault, and hardly different with one; and every fault at every call.
+/// The expected state without a fault, and every fault at every call.
 struct Expected {
     end: End,
     questions: BTreeMap<String, usize>,
     points: Vec<(Which, Fault)>,
 }
 
-/// Found out once, by whichever part comes first.
+/// Computed once, by the first part.
 static EXPECTED: OnceCell<Expected> = OnceCell::const_new();
 
 async fn expected() -> Expected {
@@ -64,7 +64,7 @@ async fn expected() -> Expected {
     let halves = |which: &Which| HALVES.into_iter().filter(|_| which.1 == "TransactWriteItems").collect::<Vec<_>>();
     let of_each = |which: &Which| FAULTS.into_iter().chain(halves(which));
     let points: Vec<_> = calls.iter().flat_map(|which| of_each(which).map(|fault| (which.clone(), fault))).collect();
-    // Not with `println!`, which the test harness keeps to itself where all is well.
+    // Not with `println!`, which the test harness hides if the test passes.
     let told = format!(
         "engage: {} points to try, three faults at each of {} calls, two more at each transaction\n",
         points.len(),
@@ -83,7 +83,7 @@ async fn any_one_call_may_fail_lose_its_answer_or_be_the_last(part: usize) {
 
 in_parts!(any_one_call_may_fail_lose_its_answer_or_be_the_last);
 
-/// The whole flow with one fault.
+/// Runs the whole flow with one fault.
 async fn one_point(which: &Which, fault: Fault, expected: &Expected) {
     let context = format!("{fault:?} at {which:?}");
     let mut scene = Scene::start().await;

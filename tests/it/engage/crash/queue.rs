@@ -1,4 +1,4 @@
-//! The queue, as Lambda reads it: with real receipt handles, so that to put a message back is a call as any other.
+//! The queue, as Lambda reads it: with real receipt handles, so that returning a message is a call like any other.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use rebound_dev::stack::ENGAGE_QUEUE;
 
 use crate::engage::Stage;
 
-/// Not through the proxies: what Lambda does itself does not fail here.
+/// Not through the proxies: Lambda's own calls do not fail here.
 pub(super) struct Queue {
     client: Client,
     url: String,
@@ -24,7 +24,7 @@ impl Queue {
         self.client.send_message().queue_url(&self.url).message_body(body).send().await.unwrap();
     }
 
-    /// Everything that is in the queue, as soon as it is visible. Nothing: the queue is empty.
+    /// Receives all messages as soon as they are visible. None: the queue is empty.
     pub(super) async fn receive(&self, stage: &Stage) -> Vec<Delivery> {
         for _ in 0..500 {
             let counts = stage.aws.sqs.as_ref().unwrap().counts(ENGAGE_QUEUE);
@@ -59,11 +59,11 @@ impl Queue {
         }
     }
 
-    /// Lets these be visible at once, as if their visibility timeouts were over.
+    /// Makes these visible immediately, as if their visibility timeouts were over.
     pub(super) async fn release(&self, deliveries: &[Delivery]) {
         for delivery in deliveries {
             let release = self.client.change_message_visibility().queue_url(&self.url).visibility_timeout(0);
-            // One that was put back before is visible already, and that can't be changed.
+            // A message that was returned before is visible already, and its timeout cannot be changed.
             let _ = release.receipt_handle(&delivery.receipt_handle).send().await;
         }
     }

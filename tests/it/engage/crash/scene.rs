@@ -1,4 +1,4 @@
-//! What happens: one of everything that engage can meet, small enough to be run again for each call of it.
+//! The events: one of each kind that engage handles, few enough to repeat them for each call.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,40 +19,40 @@ use super::end::{End, published_id};
 use super::queue::Queue;
 use crate::engage::{LINK, MINUTE, Mail, NOW, PHONE, Stage, after, suppress};
 
-/// US dollars: a few times what all the questions cost.
+/// US dollars: a few times the cost of all requests.
 pub(super) const BUDGET_USD: f64 = 0.01;
 
-/// After so long a message is back that was not handled.
+/// Time after which an unhandled message is visible again.
 const VISIBILITY: Duration = Duration::from_secs(12 * 60);
 
-/// The longest that a message waits which was put back.
+/// Maximum wait of a message that was returned to the queue.
 const PUT_BACK: Duration = Duration::from_secs(15 * 60);
 
 pub(super) struct Scene {
     pub(super) stage: Stage,
     queue: Queue,
     now: UnixMillis,
-    /// The events and the suppressions, before anything was made of them.
+    /// The events and the suppressions, before they are processed.
     before: BTreeMap<String, Item>,
     pub(super) death: Option<Death>,
 }
 
-/// How things stood when the function died.
+/// The state at the crash of the function.
 pub(super) struct Death {
-    /// The decisions that were published, but not yet noted as such.
+    /// The decisions that were published, but not yet marked as published.
     pub(super) not_noted: BTreeSet<String>,
-    /// The emails that were decided about, and how often Claude had been asked about each.
+    /// The emails with a decision, and the number of requests to Claude about each.
     pub(super) decided: BTreeMap<String, usize>,
-    /// The receipts of these, as they were stored.
+    /// Their stored receipts.
     receipts: BTreeMap<String, Receipt>,
 }
 
-/// Of the id and the subject `about`, which is all that Claude is told of it.
+/// An email with this id and subject, which is all that Claude sees of it.
 fn mail(about: &str, to: &str) -> Mail {
     Mail { subject: about.to_owned(), ..Mail::to(about, to) }
 }
 
-/// Everything that is stored before the first message is handed over, and the batches that it is handed over in.
+/// The events that are stored before the first message is delivered, and the batches of messages.
 fn events() -> (Vec<SignedMessage>, [Vec<&'static str>; 3]) {
     let (followed, capped) = (mail("followed", "ann@example.com"), mail("capped", "ann@example.com"));
     let (opened, handed) = (mail("opened", "bob@example.com"), mail("handed", "carl@example.com"));
@@ -79,7 +79,7 @@ fn events() -> (Vec<SignedMessage>, [Vec<&'static str>; 3]) {
     (events, batches)
 }
 
-/// What Claude says to a question: the same whenever it is asked, but that it is overloaded once.
+/// Claude's response to a request: always the same, except that it is overloaded once.
 fn answers(asked: &Asked, was_overloaded: &AtomicBool) -> Behaviour {
     let tool = |name: &str, input: Value| Behaviour::Tool(name.to_owned(), input);
     match about(&asked.body).as_str() {
@@ -91,13 +91,13 @@ fn answers(asked: &Asked, was_overloaded: &AtomicBool) -> Behaviour {
     }
 }
 
-/// Which email a question is about.
+/// The email of a request.
 fn about(question: &Value) -> String {
     let facts: Value = serde_json::from_str(question["messages"][0]["content"].as_str().unwrap()).unwrap();
     facts["email"]["subject"].as_str().unwrap().to_owned()
 }
 
-/// Makes sure that everything happened in it that it is for.
+/// Checks that every case occurred.
 pub(super) fn is_what_it_is_for(end: &End, questions: &BTreeMap<String, usize>) {
     let done = |email: &str| end.decisions.iter().find(|(key, _)| key.starts_with(email)).map(|(_, one)| &one.done);
     assert_eq!(done("followed"), Some(&Done::FollowupProposed));
@@ -119,7 +119,7 @@ pub(super) fn is_what_it_is_for(end: &End, questions: &BTreeMap<String, usize>) 
 }
 
 impl Scene {
-    /// With all events stored, and nothing made of them.
+    /// Starts with all events stored and unprocessed.
     pub(super) async fn start() -> Self {
         let budget = BUDGET_USD.to_string();
         let stage =
@@ -135,7 +135,7 @@ impl Scene {
         Self { stage, queue, now: NOW, before, death: None }
     }
 
-    /// Hands everything over, batch after batch.
+    /// Delivers everything, batch after batch.
     pub(super) async fn all_of_it(&mut self) {
         for batch in events().1 {
             for delivery in self.stage.deliveries(&batch, 1).await {
@@ -151,8 +151,8 @@ impl Scene {
         }
     }
 
-    /// Delivers what is in the queue until all of it is done, as Lambda does: what the answer names again when its time has come,
-    /// after a death the whole batch.
+    /// Delivers the queue's messages until all are done, as Lambda does: the failed ones again when they are visible,
+    /// after a crash the whole batch.
     async fn deliver_all(&mut self) {
         for _ in 0..10 {
             let batch = self.queue.receive(&self.stage).await;
@@ -187,7 +187,7 @@ impl Scene {
     }
 
     async fn dies(&mut self) {
-        // What was on its way when it died may still arrive.
+        // Calls in flight at the crash may still be applied.
         tokio::time::sleep(Duration::from_millis(50)).await;
         let rows = self.stage.rows().await;
         let noted: BTreeSet<String> =
@@ -205,7 +205,7 @@ impl Scene {
         });
     }
 
-    /// How often Claude was asked about each email.
+    /// Number of requests to Claude about each email.
     pub(super) fn questions(&self) -> BTreeMap<String, usize> {
         let mut questions = BTreeMap::new();
         for asked in self.stage.claude.asked() {
@@ -215,7 +215,7 @@ impl Scene {
     }
 }
 
-/// A claim of a message that was never seen again.
+/// A claim of a message that never returns.
 async fn claimed_by_who_died(stage: &Stage, email_id: &str, to: &str) {
     let happening = Happening::new(email_id, "email.opened", &[Recipient::parse(to).unwrap()]);
     let text = |text: &str| AttributeValue::S(text.to_owned());

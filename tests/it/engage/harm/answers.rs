@@ -1,4 +1,4 @@
-//! Answers that are not what was asked for, in every part of them.
+//! Invalid answers, in every part of them.
 
 use rebound_dev::claude::Behaviour;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn body(body: impl Into<Vec<u8>>) -> Behaviour {
     Behaviour::Raw(200, "application/json".to_owned(), body.into())
 }
 
-/// A message as it comes, with this content and whatever else.
+/// A response of Claude with this content and these other fields.
 fn message(content: &str, more: &str) -> String {
     format!(
         r#"{{"type":"message","role":"assistant","model":"claude-haiku-5-5","content":{content},"stop_reason":"tool_use",
@@ -30,7 +30,7 @@ fn message(content: &str, more: &str) -> String {
     )
 }
 
-/// The body of a follow-up in which this stands for the delay, valid or not.
+/// The body of a follow-up with this delay, valid or not.
 fn with_raw_delay(delay: &str) -> Behaviour {
     let input = followup_input(&json!({ "send_after_hours": "DELAY" }));
     body(message(&json!([call("toolu_1", &input)]).to_string().replace("\"DELAY\"", delay), ""))

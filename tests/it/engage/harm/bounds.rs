@@ -1,4 +1,4 @@
-//! What may be published, whatever Claude answers, judged by another hand than the one that checks answers.
+//! The limits of publications, whatever Claude answers, checked by other code than the code that checks answers.
 
 use aws_local::sns::Published;
 use rebound::time::UnixMillis;
@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use super::super::{HOUR, Mail, NOW};
 
-/// The one host that the tests' mails link to.
+/// The only host in the tests' emails.
 const OWN_HOST: &str = "shop.example";
 
-/// What no published text may hold: all that the tests let Claude say of strangers has one of these in it.
+/// Words that no published text may contain: all foreign texts in Claude's answers have one of them.
 const MARKS: [&str; 2] = ["mallory", "evil"];
 
-/// What is wrong with a published message about a mail from somebody, of whose recipients some must not be written to.
+/// Returns the faults of a published message about an email from `from`, some of whose recipients are suppressed.
 pub(super) fn faults(published: &Published, mail: &Mail, from: &str, suppressed: &[String]) -> Vec<String> {
     let machines: Value = serde_json::from_str(&published.for_protocol("lambda")).unwrap();
     let campaign = mail.tags.get("campaign").unwrap_or(&mail.tags[0]["value"]).as_str().unwrap();
@@ -41,7 +41,7 @@ pub(super) fn faults(published: &Published, mail: &Mail, from: &str, suppressed:
     for text in texts.iter().chain(&published.subject) {
         holds("all of it can be seen", text.chars().all(|c| c == '\n' || can_be_seen(c)));
         let rest = plain(&mail.to.iter().fold(text.clone(), |text, own| text.replace(own, "")));
-        // A campaign is called as its sender calls it, and told of by that name.
+        // A campaign keeps the name that its sender gave it.
         if !MARKS.iter().any(|mark| plain(campaign).contains(mark)) {
             holds("it holds no address but the mail's own", !rest.contains('@'));
             holds("it holds nothing of strangers", !MARKS.iter().any(|mark| rest.contains(mark)));
@@ -77,7 +77,7 @@ fn is_one_of(recipient: &Value, all: &[String]) -> bool {
     recipient.as_str().is_some_and(|recipient| all.iter().any(|one| one == recipient))
 }
 
-/// Whether a character is one that people see, or a space.
+/// Returns true if a character is visible, or a space.
 pub(super) fn can_be_seen(c: char) -> bool {
     let hidden =
         ['\u{AD}', '\u{61C}', '\u{200B}', '\u{200C}', '\u{200D}', '\u{200E}', '\u{200F}', '\u{2028}', '\u{2029}'];
@@ -86,7 +86,7 @@ pub(super) fn can_be_seen(c: char) -> bool {
     !(c.is_control() || hidden.contains(&c) || turns || is_tag || c == '\u{FEFF}')
 }
 
-/// A text as a careless reader may come to read it.
+/// A text as a careless reader may read it.
 pub(super) fn plain(text: &str) -> String {
     let mut plain: String = text.chars().filter(|c| *c == '\n' || can_be_seen(*c)).map(ascii).collect();
     for _ in 0..8 {
@@ -121,7 +121,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// Whatever in a text looks like a host.
+/// Returns everything in a text that looks like a host.
 fn hosts(text: &str) -> Vec<String> {
     let text = plain(text);
     let words = text.split(|c: char| !(c.is_alphanumeric() || "-_.".contains(c))).map(|word| word.trim_matches('.'));

@@ -1,11 +1,11 @@
-//! Texts that must not get out, in many disguises, and some that may.
+//! Texts that must not be published, in many disguises, and some that may.
 
 use serde_json::{Value, json};
 
 use super::Expected::{Proposed, Refused};
 use super::{Case, case, followup, try_all};
 
-/// Links to others.
+/// Foreign links.
 const LINKS: [&str; 34] = [
     "https://evil.example/x",
     "HTTPS://EVIL.EXAMPLE",
@@ -81,7 +81,7 @@ const MARKUP: [&str; 8] = [
     "&#60;b&#62;",
 ];
 
-/// What can't be seen, or begins another line.
+/// Invisible characters, and line breaks.
 const HIDDEN: [&str; 12] = [
     "\u{2028}",
     "\u{2029}",
@@ -97,7 +97,7 @@ const HIDDEN: [&str; 12] = [
     "%0d%0aBcc:",
 ];
 
-/// A disguise within a text of each of the three fields. The refusal names the field, and says this of it.
+/// A disguise within a text of each of the three fields. The error names the field and this reason.
 fn in_each_field(disguise: &str, kind: &str, word: Option<&'static str>) -> impl Iterator<Item = Case> {
     let fields = [("subject", "the subject "), ("message", "the message "), ("reason", "the reason ")];
     fields.into_iter().map(move |(field, named)| {
@@ -109,14 +109,14 @@ fn in_each_field(disguise: &str, kind: &str, word: Option<&'static str>) -> impl
 
 #[tokio::test]
 async fn no_link_to_others_gets_out_in_any_disguise() {
-    // What is wrong differs: a foreign host, another scheme, a disguised dot, and of user names in links, the @.
+    // The reasons differ: a foreign host, another scheme, a disguised dot, or the @ of a user name in a link.
     let links = LINKS.into_iter().flat_map(|link| in_each_field(link, "the link", None));
     let look_alikes = LOOK_ALIKES.into_iter().flat_map(|link| in_each_field(link, "the look-alike", Some("host")));
     try_all(links.chain(look_alikes).collect()).await;
 }
 
 #[tokio::test]
-async fn no_address_no_markup_and_nothing_hidden_gets_out_in_any_disguise() {
+async fn no_address_markup_or_hidden_text_is_published() {
     let addresses = ADDRESSES.into_iter().flat_map(|address| in_each_field(address, "the address", None));
     let markup = MARKUP.into_iter().flat_map(|markup| in_each_field(markup, "the markup", Some("markup")));
     let hidden = HIDDEN.into_iter().flat_map(|hidden| in_each_field(hidden, "the hidden", None));

@@ -1,4 +1,4 @@
-//! Nothing that Claude says can do harm, nor anything that others write into the mails that it is asked about.
+//! Nothing that Claude answers can do harm, nor anything that others write into the emails in its requests.
 
 mod answers;
 mod bounds;
@@ -18,18 +18,18 @@ use serde_json::{Value, json};
 
 use super::{MINUTE, Mail, Stage, after, suppress};
 
-/// What must become of an answer.
+/// The expected result of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expected {
-    /// It is followed: a follow-up is proposed.
+    /// A follow-up is proposed.
     Proposed,
-    /// It is refused, and the receipt says so with this word.
+    /// The answer is rejected, and the receipt contains this word.
     Refused(&'static str),
-    /// It is read, and a guard refuses with this word.
+    /// A guard refuses with this word.
     Guarded(&'static str),
 }
 
-/// An answer, and what must become of it.
+/// An answer, with its expected result.
 pub(super) struct Case {
     name: String,
     answer: Behaviour,
@@ -40,7 +40,7 @@ pub(super) fn case(name: impl Into<String>, answer: Behaviour, expected: Expecte
     Case { name: name.into(), answer, expected }
 }
 
-/// The tool call of a follow-up with which nothing is wrong, but for these fields.
+/// The tool call of a valid follow-up, with these fields changed.
 pub(super) fn followup(changes: &Value) -> Behaviour {
     Behaviour::Tool("schedule_followup".to_owned(), followup_input(changes))
 }
@@ -60,7 +60,7 @@ pub(super) fn followup_input(changes: &Value) -> Value {
     input
 }
 
-/// With a budget that all the cases fit into, and somebody who must not be written to.
+/// A stage with a budget for all cases, and a suppressed recipient.
 pub(super) async fn stage() -> Stage {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", KEY), ("CLAUDE_DAILY_BUDGET_USD", "1000")]).await;
     suppress(&stage, SUPPRESSED).await;
@@ -71,13 +71,13 @@ const SUPPRESSED: &str = "bob@example.com";
 
 pub(super) const KEY: &str = "sk-ant-api03-not-to-be-logged";
 
-/// A mail to two, of whom the second must not be written to.
+/// An email to two recipients, of whom the second is suppressed.
 pub(super) fn mail(number: usize) -> Mail {
     let to = vec![format!("ann{number}@example.com"), SUPPRESSED.to_owned()];
     Mail { to, ..Mail::to(&format!("e{number}"), "") }
 }
 
-/// What became of a click.
+/// The result of a click.
 pub(super) struct Became {
     pub(super) again: BatchAnswer,
     pub(super) receipt: Option<Receipt>,
@@ -85,7 +85,7 @@ pub(super) struct Became {
     pub(super) log: String,
 }
 
-/// Lets `click` happen to a mail, with Claude answering as planned.
+/// Clicks a link in an email, with Claude's planned answer.
 pub(super) async fn clicked(stage: &Stage, mail: &Mail, click: SignedMessage) -> Became {
     let id = click.id.clone();
     stage.receives(&[mail.delivered(), click]).await;
@@ -115,17 +115,17 @@ async fn receipt(stage: &Stage, mail: &Mail) -> Option<Receipt> {
     receipt
 }
 
-/// The reservations of the budget that nobody has settled.
+/// Number of reservations that are not settled.
 pub(super) async fn open_reservations(stage: &Stage) -> usize {
     let agenda = stage.scan("AGENDA_TABLE").await;
     let days = agenda.iter().filter(|item| item["kind"].as_s().unwrap() == "spent");
     days.filter_map(|day| day.get("open")?.as_ss().ok()).map(Vec::len).sum()
 }
 
-/// As it stands in a mail, unless told otherwise.
+/// The default sender.
 pub(super) const FROM: &str = "Northwind Garden <news@shop.example>";
 
-/// What of what became of a click on a mail from somebody is not as it has to be, whatever was answered.
+/// Returns the faults of the result of a click, whatever the answer.
 pub(super) fn harm(mail: &Mail, from: &str, became: &Became) -> Vec<String> {
     let mut harm = Vec::new();
     if became.again != BatchAnswer::default() {
@@ -156,7 +156,7 @@ pub(super) fn harm(mail: &Mail, from: &str, became: &Became) -> Vec<String> {
     harm
 }
 
-/// Tries all of these, and panics with all that is wrong.
+/// Tries all of these, and panics with all faults.
 pub(super) async fn try_all(cases: Vec<Case>) {
     let stage = stage().await;
     let (all, mut wrong) = (cases.len(), Vec::new());

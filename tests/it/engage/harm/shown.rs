@@ -1,14 +1,14 @@
-//! What Claude may be shown of a mail, whatever others have written into it.
+//! The parts of an email that Claude may see, whatever others have written into it.
 
 use rebound_dev::claude::Asked;
 use serde_json::Value;
 
 use super::bounds::{can_be_seen, plain};
 
-/// The largest request: the text before the facts has about 8 kB.
+/// Maximum size of a request: the text before the facts has about 8 kB.
 pub(super) const MOST_BYTES: usize = 40_000;
 
-/// What is wrong with a question, compared with one about a harmless mail. None of `never` may be in it.
+/// Returns the faults of a request, compared with one about a harmless email. It may contain none of `never`.
 pub(super) fn faults(asked: &Asked, harmless: &Asked, never: &[&str]) -> Vec<String> {
     let mut faults = Vec::new();
     let but_messages = |asked: &Asked| {
@@ -51,7 +51,7 @@ pub(super) fn faults(asked: &Asked, harmless: &Asked, never: &[&str]) -> Vec<Str
     faults
 }
 
-/// Every string in it, and every key.
+/// Calls `each` with every string, and every key.
 fn texts(value: &Value, each: &mut impl FnMut(&str)) {
     match value {
         Value::String(text) => each(text),

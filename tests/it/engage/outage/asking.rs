@@ -1,4 +1,4 @@
-//! How long Claude is left alone that asks for it, and how much of its time an invocation gives to waiting.
+//! The pause that Claude requests, and the time that an invocation spends waiting.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::super::harm::open_reservations;
 use super::super::{MINUTE, Mail, NOW, Stage, after};
 use crate::support::logged;
 
-/// Three clicks on three mails, delivered so often.
+/// Three clicks on three emails, with this number of deliveries.
 async fn three(stage: &Stage, deliveries: u32) -> Vec<Delivery> {
     for number in 1..=3 {
         let mail = Mail::to(&format!("e{number}"), &format!("ann{number}@example.com"));
@@ -28,14 +28,14 @@ async fn three(stage: &Stage, deliveries: u32) -> Vec<Delivery> {
 }
 
 #[tokio::test]
-async fn who_asks_to_be_left_alone_for_an_hour_is_asked_no_more_and_all_wait_in_the_queue() {
+async fn after_a_retry_after_of_an_hour_all_wait_in_the_queue() {
     let stage = Stage::start().await;
     let deliveries = three(&stage, 1).await;
     stage.claude.plan(|_| Behaviour::Status(429, Some(3_600)));
     let mut answer = BatchAnswer::default();
     let log = logged(async { answer = stage.delivers(&deliveries, NOW).await }).await;
     assert_eq!((answer.failures.len(), stage.claude.asked().len()), (3, 1));
-    // A quarter of an hour: then the rest of it, if Claude still says so.
+    // A quarter of an hour, then the rest, if Claude still requests it.
     assert_eq!(log.matches("\"seconds\":900").count(), 3, "{log}");
     assert_eq!(stage.receipts().await.len(), 0, "nothing is decided meanwhile");
 
@@ -46,7 +46,7 @@ async fn who_asks_to_be_left_alone_for_an_hour_is_asked_no_more_and_all_wait_in_
 }
 
 #[tokio::test]
-async fn who_asks_to_be_left_alone_for_a_second_is_asked_again_after_it_by_the_same_invocation() {
+async fn after_a_retry_after_of_a_second_the_invocation_asks_again() {
     let stage = Stage::start().await;
     let deliveries = three(&stage, 1).await;
     let asked: Arc<Mutex<Vec<Instant>>> = Arc::default();
@@ -68,21 +68,21 @@ async fn who_asks_to_be_left_alone_for_a_second_is_asked_again_after_it_by_the_s
 }
 
 #[tokio::test]
-async fn a_question_for_which_there_is_no_time_is_not_asked_and_waits_in_the_queue() {
+async fn a_request_without_time_is_not_sent_and_waits_in_the_queue() {
     let stage = Stage::start().await;
     let deliveries = three(&stage, 1).await;
     let answer = stage.engager.batch(&deliveries, NOW, Instant::now() + Duration::from_secs(45)).await;
     assert_eq!((answer.failures.len(), stage.claude.asked().len()), (3, 0));
 }
 
-/// A machine that is busy may need more than a second until it asks, so it gets more and more until it does.
+/// A busy machine may need more than a second until the request, so the time increases until it suffices.
 #[tokio::test]
-async fn at_the_last_delivery_claude_gets_the_time_that_is_left_and_then_the_rules_decide() {
+async fn in_the_last_delivery_claude_gets_all_time_then_the_rules() {
     for seconds in [1, 3, 9, 27] {
         let stage = Stage::start().await;
         let deliveries = three(&stage, 6).await;
         stage.claude.plan(|_| Behaviour::Default.after(Duration::from_secs(600)));
-        // So much more than what is kept for storing and telling.
+        // In addition to the time reserved for storing and publishing.
         let deadline = Instant::now() + Duration::from_secs(10 + seconds);
         let answer = stage.engager.batch(&deliveries, NOW, deadline).await;
         if stage.claude.asked().is_empty() {
@@ -103,7 +103,7 @@ async fn at_the_last_delivery_claude_gets_the_time_that_is_left_and_then_the_rul
 }
 
 #[tokio::test]
-async fn who_finds_no_place_to_ask_waits_no_longer_than_for_an_answer_and_pays_nothing() {
+async fn a_request_waiting_for_a_permit_is_bounded_and_costs_nothing() {
     let stage = Stage::start().await;
     stage.claude.plan(|_| Behaviour::Default.after(Duration::from_secs(600)));
     let (claude, key) = (Claude::new(&stage.claude.url(), 1).unwrap(), ApiKey::parse("sk-ant-test").unwrap());
@@ -115,11 +115,11 @@ async fn who_finds_no_place_to_ask_waits_no_longer_than_for_an_answer_and_pays_n
 }
 
 #[tokio::test]
-async fn without_a_connection_nothing_is_paid_and_an_answer_that_is_lost_may_have_to_be() {
+async fn no_connection_costs_nothing_and_a_lost_answer_is_paid() {
     let stage = Stage::start().await;
     let deliveries = three(&stage, 6).await;
     let variable = |name: &str| match name {
-        // Nobody listens there.
+        // No server listens there.
         "ANTHROPIC_BASE_URL" => Some("http://127.0.0.1:1".to_owned()),
         "ANTHROPIC_API_KEY" => Some("sk-ant-test".to_owned()),
         _ => stage.aws.variable(name),
@@ -145,7 +145,7 @@ async fn without_a_connection_nothing_is_paid_and_an_answer_that_is_lost_may_hav
     assert_eq!(open_reservations(&stage).await, 0);
 }
 
-/// An error, with status 200.
+/// An error with status 200.
 fn error_inside(kind: &str) -> Behaviour {
     let body = format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"x"}},"request_id":"req_1"}}"#);
     Behaviour::Raw(200, "application/json".to_owned(), body.into_bytes())

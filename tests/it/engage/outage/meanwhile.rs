@@ -1,4 +1,4 @@
-//! Complaints while engage waits for Claude: they are acted upon at once.
+//! Complaints while engage waits for Claude are processed immediately.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use super::super::Stage;
 use super::{GENEROUS, arrive, in_process, mail, minutes_ago, polled};
 use crate::support::eventually;
 
-/// As long as Claude takes under load.
+/// Claude's response time under load.
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_complaint_suppresses_and_alerts_while_engage_still_waits_half_a_minute_for_an_answer() {
+async fn a_complaint_is_processed_while_engage_waits_for_claude() {
     let stage = Stage::start().await;
     stage.claude.plan(|_| Behaviour::Default.after(HALF_A_MINUTE));
     let protect =
@@ -28,7 +28,7 @@ async fn a_complaint_suppresses_and_alerts_while_engage_still_waits_half_a_minut
     let feeder = feed(&stage.aws, options, |_| Arc::clone(&protect)).await.unwrap();
     let poller = polled(&stage, 2, in_process(Arc::clone(&stage.engager))).await;
 
-    // From the event to the question, as in the stack: receive, the stream, protect, the queue, engage.
+    // From the event to the request, as in the stack: receive, the stream, protect, the queue, engage.
     let (ann, bob) = (mail(1), mail(2));
     for (mail, click) in [(&ann, "c1"), (&bob, "c2")] {
         let before = stage.claude.asked().len();
@@ -43,7 +43,7 @@ async fn a_complaint_suppresses_and_alerts_while_engage_still_waits_half_a_minut
         messages.into_iter().filter(|message| message.topic_arn == ALERTS_TOPIC).count()
     };
     eventually("people are alerted", async || alerts() > 0).await;
-    // All that, and Claude has not yet answered anything.
+    // All of this before Claude has answered.
     assert_eq!((stage.claude.answered_tokens().answers, stage.receipts().await.len()), (0, 0));
 
     feeder.idle().await;

@@ -1,5 +1,5 @@
-//! Claude slow, overloaded, broken or away: through the queue and its poller, by the template's mapping, nothing is lost, nothing is
-//! decided twice, and the receipts say who decided.
+//! Claude slow, overloaded, broken or unreachable: through the queue and its poller, by the template's mapping, nothing
+//! is lost or decided twice, and the receipts say who decided.
 
 mod asking;
 mod meanwhile;
@@ -27,10 +27,10 @@ use tokio::time::{Instant, timeout};
 use super::{Mail, PHONE, Stage};
 use crate::support::{hand_over, now, secret};
 
-/// Far more than anything here takes on a busy machine.
+/// Far longer than anything here takes on a busy machine.
 const GENEROUS: Duration = Duration::from_secs(180);
 
-/// A mail of two hours ago, by the world's clock, which the function has.
+/// An email of two hours ago, by the real clock, which the function uses.
 fn mail(number: usize) -> Mail {
     let created_at = UnixMillis::now().minus(Duration::from_secs(2 * 60 * 60));
     Mail { created_at, ..Mail::to(&format!("e{number}"), &format!("ann{number}@example.com")) }
@@ -48,7 +48,7 @@ async fn arrive(stage: &Stage, messages: Vec<SignedMessage>) {
     }
 }
 
-/// Receives an open and a click of each of so many mails, and puts them into the queue.
+/// Receives an open and a click of each of this number of emails, and puts them into the queue.
 async fn happen(stage: &Stage, mails: usize) {
     let mut engagements = Vec::new();
     for number in 0..mails {
@@ -80,7 +80,7 @@ fn in_process(engager: Arc<Engager>) -> Invoke {
     })
 }
 
-/// Hands the queue's messages to `invoke`, so many batches at once.
+/// Delivers the queue's messages to `invoke`, with this concurrency.
 async fn polled(stage: &Stage, at_once: usize, invoke: Invoke) -> Poller {
     let mappings = template().unwrap().queue_mappings().unwrap();
     let engage = mappings.into_iter().find(|mapping| mapping.function == "engage").unwrap();
@@ -88,7 +88,7 @@ async fn polled(stage: &Stage, at_once: usize, invoke: Invoke) -> Poller {
     poll(&stage.aws, &[mapping], |_| Arc::clone(&invoke)).await.unwrap().remove(0)
 }
 
-/// Has so many opens and as many clicks decided while `plan` says what Claude does, and checks what must hold however it did.
+/// Handles this number of opens and of clicks while `plan` controls Claude, and checks the general properties.
 async fn decided(variables: &[(&str, &str)], mails: usize, plan: Plan) -> (Stage, Vec<Receipt>, Figures) {
     let stage = Stage::with(&[&[("ANTHROPIC_API_KEY", "sk-ant-test")], variables].concat()).await;
     stage.claude.plan(plan);
@@ -104,7 +104,7 @@ async fn decided(variables: &[(&str, &str)], mails: usize, plan: Plan) -> (Stage
     let all = told.len();
     told.sort_unstable();
     told.dedup();
-    assert_eq!(all, told.len(), "nothing is told twice");
+    assert_eq!(all, told.len(), "nothing is published twice");
     assert_eq!(all, receipts.iter().filter(|receipt| receipt.done.kind().is_some()).count(), "nor not at all");
     let figures = poller.figures();
     (stage, receipts, figures)
@@ -112,15 +112,15 @@ async fn decided(variables: &[(&str, &str)], mails: usize, plan: Plan) -> (Stage
 
 type Plan = Box<dyn Fn(&rebound_dev::claude::Asked) -> Behaviour + Send + Sync>;
 
-/// Fails so for the first so many questions.
+/// Returns this failure for the first `questions` requests.
 fn at_first(failure: Behaviour, questions: usize) -> Plan {
     Box::new(move |asked| if asked.index < questions { failure.clone() } else { Behaviour::Default })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_claude_comes_back_in_time_claude_decides_about_everything() {
+async fn claude_decides_everything_if_it_is_back_in_time() {
     let slowly = Behaviour::Default.after(Duration::from_millis(300));
-    // How many questions fail: as many as two or three invocations ask before they leave it at that.
+    // Number of failed requests: as many as two or three invocations send before they give up.
     let outages = [
         ("slow", slowly, 1_000, false),
         ("slow, and then overloaded", Behaviour::Status(529, None).after(Duration::from_millis(300)), 7, true),
@@ -149,7 +149,7 @@ async fn when_claude_comes_back_in_time_claude_decides_about_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_claude_stays_away_the_rules_decide_and_the_receipts_say_why() {
+async fn without_claude_the_rules_decide_and_the_receipts_say_why() {
     let outages = [
         ("overloaded", Behaviour::Status(529, Some(0)), "Claude answered 529, overloaded_error"),
         ("an error", Behaviour::Status(500, Some(0)), "Claude answered 500, api_error"),
@@ -175,7 +175,7 @@ async fn when_claude_stays_away_the_rules_decide_and_the_receipts_say_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_waiting_helps_against_is_decided_by_the_rules_at_once() {
+async fn permanent_errors_are_decided_by_the_rules_immediately() {
     let page = |status, body: &str| Behaviour::Raw(status, "text/html".to_owned(), body.as_bytes().to_vec());
     let outages = [
         ("a wrong key", Behaviour::Status(401, None), "401, authentication_error"),

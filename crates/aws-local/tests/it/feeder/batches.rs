@@ -1,4 +1,4 @@
-//! Which records go where, in which batches.
+//! Records, their mappings and their batches.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use super::{Recorder, Stage, bulk, one_shard};
 use crate::support::{EVENTS, SUPPRESSIONS, any_port, eventually, mappings};
 
 #[tokio::test]
-async fn each_row_goes_to_the_mapping_that_the_template_says_and_protects_own_rows_to_none() {
+async fn each_row_goes_to_the_templates_mapping_and_own_rows_to_none() {
     let stage = Stage::new().await;
     let urgent = ["email.complained#1", "email.bounced#1", "email.failed#1", "domain.updated#1"];
     let counted = [
@@ -75,7 +75,7 @@ async fn a_record_is_as_lambda_hands_it_over() {
 }
 
 #[tokio::test]
-async fn what_has_one_key_stays_in_order_and_other_keys_go_side_by_side() {
+async fn one_key_stays_in_order_and_other_keys_are_concurrent() {
     let stage = Stage::new().await;
     let emails: Vec<String> = (0..12).map(|number| format!("email-{number}")).collect();
     for number in 0..20 {

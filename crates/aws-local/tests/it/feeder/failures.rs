@@ -1,4 +1,4 @@
-//! What fails is delivered again, what was done may be, and nothing is lost.
+//! Failed records are delivered again, records that are done may be, and none is lost.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -35,7 +35,7 @@ async fn from_the_lowest_failure_on_everything_is_delivered_again() {
 }
 
 #[tokio::test]
-async fn a_failure_that_names_nothing_in_the_batch_is_one_of_the_whole_batch_and_tries_pause() {
+async fn an_unknown_failure_repeats_the_whole_batch_with_pauses() {
     let stage = Stage::new().await;
     stage.deliveries("an-email", 0..3).await;
     let tries = Mutex::new(0);
@@ -56,7 +56,7 @@ async fn a_failure_that_names_nothing_in_the_batch_is_one_of_the_whole_batch_and
 }
 
 #[tokio::test]
-async fn a_function_that_breaks_off_gets_halves_until_the_poison_is_alone() {
+async fn a_failing_function_gets_halves_until_the_poison_is_alone() {
     let stage = Stage::new().await;
     stage.deliveries("an-email", 0..8).await;
     let cured = Arc::new(Mutex::new(false));
@@ -147,7 +147,8 @@ async fn a_restart_goes_on_where_everything_before_was_delivered() {
     stage.feed(bulk(10), options(), &first).await.idle().await;
     assert_eq!(first.rows().len(), 4);
 
-    // What was not done when it stopped is delivered again, though it was read, and what came after it.
+    // Records that were not done when it stopped are delivered again, although they were read, and so are the records
+    // after them.
     stage.deliveries("an-email", 4..6).await;
     let failing = Recorder::new(|_| Err("not now".to_owned()));
     let feeder = stage.feed(bulk(10), options(), &failing).await;
@@ -160,7 +161,7 @@ async fn a_restart_goes_on_where_everything_before_was_delivered() {
     let events: Vec<String> = second.rows().into_iter().map(|(_, event)| event).collect();
     assert_eq!(events, ["email.delivered#00004", "email.delivered#00005", "email.delivered#00006"]);
 
-    // A checkpoint of another stream says nothing about this one.
+    // The checkpoint of another stream is ignored.
     let other = Stage::new().await;
     other.deliveries("an-email", 0..1).await;
     let third = Recorder::content();

@@ -1,4 +1,4 @@
-//! The events table's stream, handed on as Lambda's mappings do.
+//! The events table's stream, delivered as Lambda's event source mappings do.
 
 mod batches;
 mod failures;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::support::{EVENTS, Engine, mappings};
 
-/// What a function was given: the mapping, when, and the records as `(email_id, event)`.
+/// An invocation: the mapping, the time, and the records as `(email_id, event)`.
 #[derive(Clone, Debug)]
 struct Invocation {
     mapping: String,
@@ -28,7 +28,7 @@ struct Invocation {
 
 type Answer = dyn Fn(&Invocation) -> Result<Value, String> + Send + Sync;
 
-/// A function that writes down what it is given, and answers what it is told to.
+/// A function that records its invocations, and returns the given results.
 #[derive(Clone)]
 struct Recorder {
     seen: Arc<Mutex<Vec<Invocation>>>,
@@ -72,7 +72,7 @@ impl Recorder {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Every row that was delivered, in order, with repetitions.
+    /// Every delivered row, in order, with repetitions.
     fn rows(&self) -> Vec<(String, String)> {
         self.invocations().into_iter().flat_map(|invocation| invocation.rows).collect()
     }
@@ -100,7 +100,7 @@ impl Stage {
         put.send().await.unwrap();
     }
 
-    /// So many deliveries of one email.
+    /// Waits for this number of deliveries of one email.
     async fn deliveries(&self, email_id: &str, numbers: std::ops::Range<usize>) {
         for number in numbers {
             self.put("event", email_id, &format!("email.delivered#{number:05}")).await;
@@ -112,7 +112,7 @@ impl Stage {
     }
 }
 
-/// The template's mapping for what is only counted, without its window.
+/// The template's mapping for events that are only counted, without its window.
 fn bulk(batch_size: usize) -> Vec<Mapping> {
     let bulk = mappings().into_iter().find(|mapping| mapping.name == "Bulk").unwrap();
     vec![Mapping { batch_size, window: Duration::ZERO, ..bulk }]

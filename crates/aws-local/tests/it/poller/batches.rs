@@ -1,4 +1,4 @@
-//! What is delivered, and how many at once.
+//! Deliveries, and their concurrency.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use crate::sqs::client;
 use crate::support::{any_port, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_comes_in_lambdas_shape_and_is_deleted_when_it_is_done() {
+async fn a_message_has_lambdas_form_and_is_deleted_when_done() {
     let stage = Stage::start(NEVER).await;
     let function = Function::failing(|_| false);
     let before = Timestamp::now().as_millisecond();
@@ -73,7 +73,7 @@ async fn a_batch_is_no_larger_than_it_may_be_and_a_window_fills_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn there_are_never_more_invocations_at_once_than_there_may_be_and_every_message_is_delivered() {
+async fn concurrency_is_limited_and_every_message_is_delivered() {
     let stage = Stage::start(NEVER).await;
     stage.send(numbered(500)).await;
     let function = Function::new(Duration::from_millis(60), |_| Ok(Value::Null));
@@ -86,7 +86,7 @@ async fn there_are_never_more_invocations_at_once_than_there_may_be_and_every_me
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_poller_is_not_idle_while_a_message_is_delayed_or_an_invocation_under_way() {
+async fn a_poller_with_delayed_messages_or_invocations_is_not_idle() {
     let stage = Stage::start(NEVER).await;
     let function = Function::new(Duration::from_millis(300), |_| Ok(Value::Null));
     let poller = stage.poll(reporting(), &function).await;

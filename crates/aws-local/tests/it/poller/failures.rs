@@ -1,4 +1,4 @@
-//! What fails comes back.
+//! Failed messages are delivered again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::sqs::client;
 use crate::support::any_port;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_named_failed_comes_back_after_its_visibility_timeout_and_nothing_else_does() {
+async fn only_failed_messages_return_after_the_visibility_timeout() {
     let stage = Stage::start(SOON).await;
     stage.send(numbered(10)).await;
     let function = Function::failing(|record| body(record) == "message 4" && receives(record) < 3);
@@ -55,7 +55,7 @@ async fn of_a_function_that_breaks_off_the_whole_batch_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_that_is_not_to_name_failures_has_done_all_that_it_does_not_break_off_at() {
+async fn without_partial_failures_a_batch_is_done_or_failed() {
     let stage = Stage::start(SOON).await;
     stage.send(numbered(3)).await;
     let function = Function::failing(|_| true);
@@ -86,7 +86,7 @@ async fn a_visibility_that_the_function_changed_is_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_that_can_not_be_read_is_an_error_at_the_start_and_is_tried_again_later() {
+async fn an_unreadable_queue_is_an_error_at_start_and_retried_later() {
     let nowhere = client("http://127.0.0.1:9".to_owned());
     let nothing: Invoke = Arc::new(|_| Box::pin(async { Ok(Value::Null) }));
     let started = Poller::start(nowhere, "http://127.0.0.1:9/0/work", reporting(), nothing).await;
@@ -100,7 +100,7 @@ async fn a_queue_that_can_not_be_read_is_an_error_at_the_start_and_is_tried_agai
     stage.send(numbered(1)).await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert!(proxy.calls().len() < 20, "it does not spin: {}", proxy.calls().len());
-    // What is done and can't be deleted comes again.
+    // A message that is done but cannot be deleted is delivered again.
     let mut refused = false;
     proxy.plan(move |call| {
         let first = call.operation == "DeleteMessageBatch" && !std::mem::replace(&mut refused, true);

@@ -33,7 +33,7 @@ pub(crate) fn reporting() -> Options {
 
 pub(crate) type Answer = dyn Fn(&Value) -> Result<Value, String> + Send + Sync;
 
-/// A function that takes its time, writes down what it is given, and answers what it is told to.
+/// A function that takes some time, records its invocations, and returns the given results.
 #[derive(Clone)]
 pub(crate) struct Function {
     takes: Duration,
@@ -51,7 +51,7 @@ impl Function {
         Self { takes, answer: Arc::new(answer), seen: Arc::default(), now: Arc::default(), most: Arc::default() }
     }
 
-    /// What names in `batchItemFailures` the records of which `fails` says so.
+    /// Returns a function that lists in `batchItemFailures` the records for which `fails` returns true.
     pub(crate) fn failing(fails: impl Fn(&Value) -> bool + Send + Sync + 'static) -> Self {
         Self::new(Duration::ZERO, move |event| {
             let failed = records(event).iter().filter(|record| fails(record));
@@ -78,7 +78,7 @@ impl Function {
         self.seen.lock().unwrap().iter().map(|(_, event)| records(event).clone()).collect()
     }
 
-    /// When each body was delivered, and the receive count that came with it.
+    /// The times of each body's deliveries, with the receive count of each.
     pub(crate) fn deliveries(&self) -> BTreeMap<String, Vec<(Instant, usize)>> {
         let mut deliveries: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for (at, event) in self.seen.lock().unwrap().iter() {

@@ -1,4 +1,4 @@
-//! A queue's messages, handed to a function as Lambda's mappings do.
+//! A queue's messages, delivered to a function as Lambda's event source mappings do.
 
 mod batches;
 mod failures;
@@ -16,7 +16,7 @@ use crate::support::any_port;
 
 const QUEUE: &str = "work";
 
-/// An SQS whose times are short, and a queue in it.
+/// An SQS stub with short times, and a queue in it.
 struct Stage {
     sqs: LocalSqs,
     client: Client,
@@ -24,7 +24,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// What was received comes back after so much time.
+    /// Starts it with this visibility timeout.
     async fn start(visibility: Duration) -> Self {
         let sqs = LocalSqs::start(any_port(), Duration::ZERO).await.unwrap();
         sqs.set_pace(Pace::between(Duration::from_secs(90), Duration::ZERO).with_least_visibility(visibility));
@@ -41,6 +41,6 @@ impl Stage {
     }
 }
 
-/// Long enough that nothing comes back during a test.
+/// Long enough that no message becomes visible again during a test.
 const NEVER: Duration = Duration::from_secs(600);
 const SOON: Duration = Duration::from_millis(400);
