@@ -9,10 +9,12 @@ mod commands;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use rebound_dev::commands::{demo, dev, sample, values};
 use rebound_dev::output;
 
+use crate::commands::hints::hint;
+use crate::commands::place::PlaceArguments;
 use crate::commands::{campaigns, check, connect, doctor, forget, replay, simulate, suppressions, timeline};
 
 /// Receives every Resend webhook, makes it durable, and stops mail to addresses that must not get any.
@@ -39,6 +41,13 @@ enum Command {
     Simulate(simulate::Arguments),
 }
 
+impl Command {
+    /// Returns true if it has the options that say which Rebound is meant.
+    fn is_about_a_place(&self) -> bool {
+        !matches!(self, Self::Demo(_) | Self::Dev(_) | Self::Sample(_))
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     sigpipe::reset();
@@ -46,8 +55,13 @@ async fn main() -> ExitCode {
         eprintln!("rebound: the file of --local stands after an equals sign: --local={}", output::shown(&file));
         return ExitCode::from(2);
     }
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let parsed = Arguments::command().try_get_matches().and_then(|matches| {
+        let arguments = Arguments::from_arg_matches(&matches)?;
+        let place = arguments.command.is_about_a_place().then(|| PlaceArguments::of(&matches)).flatten();
+        Ok((arguments, place))
+    });
+    let (arguments, place) = match parsed {
+        Ok(parsed) => parsed,
         // It repeats what was given, and that may come from outside.
         Err(error) if error.use_stderr() => {
             let given = std::env::args().map(|argument| output::shown(&argument));
@@ -70,5 +84,8 @@ async fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments).await,
         Command::Simulate(arguments) => simulate::run(&arguments).await,
     };
-    result.unwrap_or_else(|error| output::failed("rebound", &error.to_string()))
+    result.unwrap_or_else(|error| {
+        let error = error.to_string();
+        output::failed("rebound", &error, hint(&error, place.as_ref()).as_deref())
+    })
 }

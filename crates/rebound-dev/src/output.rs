@@ -128,32 +128,10 @@ pub fn counting(what: &'static str) -> ProgressBar {
     bar.with_message(what)
 }
 
-/// What to do about a failure of AWS's, which says only what went wrong.
-pub fn hint(error: &str) -> Option<&'static str> {
-    let hints = [
-        (
-            "dispatch failure",
-            "AWS can't be reached: check the network and --region; with --local, whether `rebound dev` is still running",
-        ),
-        (
-            "ResourceNotFoundException",
-            "is it another stack, or another region? Name it with --stack and --region; `rebound doctor` looks further",
-        ),
-        (
-            "AccessDenied",
-            "these credentials may not do that: name others with --profile; --help says which permissions the command needs",
-        ),
-        ("ExpiredToken", "the credentials have run out: log in again"),
-        ("UnrecognizedClient", "AWS does not know these credentials: log in again, or name a profile with --profile"),
-        ("InvalidSignature", "AWS does not accept these credentials: is the secret key right, and the clock?"),
-    ];
-    hints.into_iter().find(|(sign, _)| error.contains(sign)).map(|(_, hint)| hint)
-}
-
-/// Says why a command failed, and what to do.
-pub fn failed(program: &str, error: &str) -> std::process::ExitCode {
+/// Says why a command failed, and, where the error itself does not say it, what to do.
+pub fn failed(program: &str, error: &str, hint: Option<&str>) -> std::process::ExitCode {
     eprintln!("{program}: {}", shown(error));
-    if let Some(hint) = hint(error) {
+    if let Some(hint) = hint {
         eprintln!("  {hint}");
     }
     std::process::ExitCode::from(2)

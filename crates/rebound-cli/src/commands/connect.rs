@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::connect::probe::Proof;
 use rebound_cli::operate::connect::{Connected, Done, connect};
+use rebound_cli::operate::place::Place;
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, shown};
@@ -57,7 +58,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         };
         println!("{:#}", json!({ "connected": connected, "imported": report, "not_imported": why }));
     } else {
-        print(&connected);
+        print(&connected, &place);
         match imported {
             Some(Ok(report)) => {
                 print!("Resend's own list: ");
@@ -70,7 +71,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(if is_proved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(connected: &Connected) {
+fn print(connected: &Connected, place: &Place) {
     let (url, webhook) = (shown(&connected.url), shown(&connected.webhook));
     match connected.done {
         Done::Created => println!("The webhook {webhook} is registered at Resend, for {url}"),
@@ -88,7 +89,8 @@ fn print(connected: &Connected) {
     }
     if connected.rotated {
         println!(
-            "It has a new signing secret. The old one is good for 24 hours; run `rebound connect` after that to drop it."
+            "It has a new signing secret. The old one is good for 24 hours; run {} after that to drop it.",
+            place.command("connect")
         );
     } else if connected.secret_stored {
         println!("Its signing secret is in place.");
@@ -104,7 +106,8 @@ fn print(connected: &Connected) {
     match &connected.proof {
         Proof::Proved => println!("The function has proved that it has the secret."),
         Proof::Wrong | Proof::NoSecret => println!(
-            "The function does not have the secret yet. Wait a minute and run it again; if that does not help, `rebound doctor` looks further."
+            "The function does not have the secret yet. Wait a minute and run it again; if that does not help, {} looks further.",
+            place.command("doctor")
         ),
         Proof::NotRebound(why) => {
             println!("There is no Rebound at {url}: {}. Is it the stack's output WebhookUrl?", shown(why));

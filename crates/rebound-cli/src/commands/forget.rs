@@ -65,7 +65,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         println!("Nothing was erased.");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("The address must not be written to, and `rebound check` says so.");
+    println!("The address must not be written to, and {} says so.", place.command("check"));
     println!(
         "What was there can be brought back from point-in-time recovery, where a table has it, for {RECOVERABLE_DAYS} days, and is gone then."
     );

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod doctor;
 pub(crate) mod forget;
+pub(crate) mod hints;
 pub(crate) mod list_file;
 pub(crate) mod place;
 pub(crate) mod replay;

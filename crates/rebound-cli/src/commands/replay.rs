@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
+use rebound_cli::operate::place::flags::quoted;
 use rebound_cli::operate::replay::effects::Effects;
 use rebound_cli::operate::replay::select::Selection;
 use rebound_cli::operate::replay::{Function, On, Report, replay};
@@ -60,10 +61,8 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if let Some(address) = arguments.emails.iter().find(|id| Recipient::parse(id).is_some()) {
         let address = shown(address);
-        return Err(format!(
-            "{address} is an address, and not an email's id: rebound timeline --address {address} has the ids"
-        )
-        .into());
+        let timeline = arguments.place.command(&format!("timeline --address {}", quoted(&address)));
+        return Err(format!("{address} is an address, and not an email's id: {timeline} has the ids").into());
     }
     let selection = Selection {
         partitions: arguments.emails.clone(),

@@ -7,6 +7,7 @@ use rebound::message::decision::Receipt;
 use rebound::message::decision::receipt::told;
 use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
+use rebound_cli::operate::place::flags::quoted;
 use rebound_cli::operate::suppressions::List;
 use rebound_cli::operate::timeline::{Entry, of_address, of_email};
 use rebound_dev::commands::Failure;
@@ -55,11 +56,9 @@ pub(crate) fn time(text: &str) -> Result<UnixMillis, String> {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if let Some(address) = arguments.email_id.as_deref().filter(|id| Recipient::parse(id).is_some()) {
-        return Err(format!(
-            "{0} is an address, and not an email's id: rebound timeline --address {0}",
-            shown(address)
-        )
-        .into());
+        let address = shown(address);
+        let timeline = arguments.place.command(&format!("timeline --address {}", quoted(&address)));
+        return Err(format!("{address} is an address, and not an email's id: {timeline}").into());
     }
     let place = arguments.place.find().await?;
     let list = List { calls: place.calls(Duration::from_secs(6 * 3_600)), ..suppressions::list(&place) };

@@ -74,8 +74,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         None => {
             let known = all(&calls, table, now, 400, |_| {}).await?;
             let like = like(name, known.keys()).join(", ");
-            let like =
-                if like.is_empty() { "`rebound campaigns` lists them".to_owned() } else { format!("there are {like}") };
+            let all = arguments.place.command("campaigns");
+            let like = if like.is_empty() { format!("{all} lists them") } else { format!("there are {like}") };
             eprintln!("rebound: nothing is known of a campaign {}; {}", shown(name), shown(&like));
             return Ok(ExitCode::FAILURE);
         }

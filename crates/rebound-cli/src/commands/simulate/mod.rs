@@ -84,7 +84,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if is_local(&arguments.url) && !somebody_listens(&arguments.url).await {
         return Err(format!("nobody answers at {}; start `rebound dev` first, or again", arguments.url).into());
     }
-    let place = arguments.place.find_of(&arguments.url).await;
+    let at = arguments.place.at(&arguments.url);
+    let place = at.find().await;
     let secret = secret(place.as_ref().ok(), &arguments.url).await?;
     let chaos: Vec<Chaos> = Chaos::ALL
         .iter()
@@ -102,7 +103,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
     // A Rebound that was started again meanwhile is reached elsewhere.
     let place = match place {
-        Ok(_) if arguments.deaths => arguments.place.find_of(&arguments.url).await,
+        Ok(_) if arguments.deaths => at.find().await,
         place => place,
     };
     let findings = match place {
@@ -202,9 +203,10 @@ async fn secret(place: Option<&Place>, url: &str) -> Result<SigningSecret, Failu
     let source = webhook_secret::from_manager(place.aws().secrets_manager(), arn, Duration::from_secs(60)).await;
     let secret = source.known().and_then(|secrets| secrets.first().cloned());
     let unread = if place.is_near() {
-        "the signing secret can't be read from `rebound dev`, which has stopped or was started again: start it again, and look at its file (--local=FILE)"
+        "the signing secret can't be read from `rebound dev`, which has stopped or was started again: start it again, and look at its file (--local=FILE)".to_owned()
     } else {
-        "the signing secret can't be read from Secrets Manager; set RESEND_WEBHOOK_SECRET, or see `rebound doctor`"
+        let doctor = place.command("doctor");
+        format!("the signing secret can't be read from Secrets Manager; set RESEND_WEBHOOK_SECRET, or see {doctor}")
     };
     Ok(secret.ok_or(unread)?)
 }

@@ -2,19 +2,29 @@
 //!
 //! What it is made of is looked up in this order: the environment variables that the functions have too; with `--local`, the file that
 //! `rebound dev` writes, first; for the names of tables, the name of the stack; for everything else, the outputs of the stack.
+//!
+//! - [`flags`]: the flags that name it, which hints repeat.
+//! - `error`: what may be wrong with what an operator says of it.
+//! - `profiles`: the AWS profiles that there are.
 
-use std::collections::BTreeMap;
+mod error;
+pub mod flags;
+mod profiles;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials;
-use rebound::aws::{AwsEnvironment, NotSet, describe};
+use rebound::aws::{AwsEnvironment, describe};
 use rebound::store::calls::Calls;
 use rebound::store::tables::TABLES;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+pub use self::error::PlaceError;
+use self::flags::Flags;
 use crate::operate::clients;
 
 /// The name of the stack, unless told otherwise: as in `samconfig.toml`.
@@ -22,6 +32,9 @@ pub const STACK: &str = "rebound";
 
 /// The region of local runs, which have none.
 const LOCAL_REGION: &str = "eu-west-1";
+
+/// Time in which a port of this machine takes a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// Which output of the stack holds what a variable holds.
 const OUTPUTS: [(&str, &str); 12] = [
@@ -39,47 +52,6 @@ const OUTPUTS: [(&str, &str); 12] = [
     ("ENGAGE_FUNCTION", "EngageFunctionName"),
 ];
 
-/// Why it can't be said which Rebound is meant, or where.
-#[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
-    /// The file of `rebound dev` can't be read.
-    #[error("{0}: {1}; start `rebound dev` in this folder first, or name its file: --local=FILE")]
-    NoLocal(PathBuf, std::io::Error),
-    /// There are no credentials.
-    #[error(
-        "no credentials for AWS: {0}; log in (`aws sso login`), name a profile (--profile), or, for the Rebound that `rebound dev` runs here, add --local"
-    )]
-    NoCredentials(String),
-    /// There is no region.
-    #[error(
-        "no region: set AWS_REGION, or name one with --region; or, for the Rebound that `rebound dev` runs here, add --local"
-    )]
-    NoRegion,
-    /// The environment lacks something.
-    #[error(transparent)]
-    Aws(#[from] NotSet),
-    /// The stack can't be described.
-    #[error("the stack {stack} can't be read: {why}; name another with --stack, or check --region and --profile")]
-    NoStack {
-        /// Its name.
-        stack: String,
-        /// What CloudFormation says.
-        why: String,
-    },
-    /// Neither the environment nor the stack has it.
-    #[error(
-        "{variable} is not set, and the stack {stack} has no output {output}; deploy this version, or set the variable"
-    )]
-    NoOutput {
-        /// The environment variable.
-        variable: String,
-        /// The stack.
-        stack: String,
-        /// The output.
-        output: String,
-    },
-}
-
 /// What an operator says of the place.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -91,11 +63,13 @@ pub struct Options {
     pub profile: Option<String>,
     /// The region.
     pub region: Option<String>,
+    /// The flags that said so.
+    pub flags: Flags,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { stack: STACK.to_owned(), local: None, profile: None, region: None }
+        Self { stack: STACK.to_owned(), local: None, profile: None, region: None, flags: Flags::default() }
     }
 }
 
@@ -103,7 +77,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Place {
     variables: BTreeMap<String, String>,
-    stack: String,
+    options: Options,
     aws: AwsEnvironment,
     outputs: OnceCell<BTreeMap<String, String>>,
 }
@@ -130,7 +104,7 @@ impl Place {
         }
         add_credentials(&mut variables, options).await?;
         let aws = AwsEnvironment::read(|name| variables.get(name).cloned())?;
-        Ok(Self { variables, stack: options.stack.clone(), aws, outputs: OnceCell::new() })
+        Ok(Self { variables, options: options.clone(), aws, outputs: OnceCell::new() })
     }
 
     /// SDK clients for it.
@@ -140,7 +114,29 @@ impl Place {
 
     /// The name of the stack.
     pub fn stack(&self) -> &str {
-        &self.stack
+        &self.options.stack
+    }
+
+    /// A command about the same Rebound, for a hint: `` `rebound connect --local` ``.
+    pub fn command(&self, command: &str) -> String {
+        self.options.flags.command(command)
+    }
+
+    /// Looks whether anybody is there, where it is on this machine: of what has crashed, its file is left over, and every call would
+    /// fail for itself. An endpoint elsewhere is not asked.
+    ///
+    /// # Errors
+    /// Nobody takes a connection at the endpoint of DynamoDB.
+    pub async fn look(&self) -> Result<(), PlaceError> {
+        let url = self.variable("AWS_ENDPOINT_URL_DYNAMODB").filter(|url| is_local(url));
+        let Some(url) = url else { return Ok(()) };
+        if is_answered(&url).await {
+            return Ok(());
+        }
+        Err(match &self.options.local {
+            Some(file) => PlaceError::DevIsGone { file: file.clone(), url },
+            None => PlaceError::NobodyThere { url },
+        })
     }
 
     /// DynamoDB's calls, tried again for so long.
@@ -180,14 +176,15 @@ impl Place {
         let outputs = self.outputs.get_or_try_init(|| self.describe_stack()).await?;
         outputs.get(output).cloned().ok_or_else(|| PlaceError::NoOutput {
             variable: variable.to_owned(),
-            stack: self.stack.clone(),
+            stack: self.options.stack.clone(),
             output: output.to_owned(),
         })
     }
 
     async fn describe_stack(&self) -> Result<BTreeMap<String, String>, PlaceError> {
-        let failed = |why: String| PlaceError::NoStack { stack: self.stack.clone(), why };
-        let described = clients::cloudformation(&self.aws).describe_stacks().stack_name(&self.stack).send().await;
+        let failed = |why: String| PlaceError::NoStack { stack: self.options.stack.clone(), why };
+        let described =
+            clients::cloudformation(&self.aws).describe_stacks().stack_name(&self.options.stack).send().await;
         let described = described.map_err(|error| failed(describe(&error)))?;
         let stack = described.stacks().first().ok_or_else(|| failed("it does not exist".to_owned()))?;
         let pair = |output: &aws_sdk_cloudformation::types::Output| {
@@ -203,11 +200,26 @@ pub fn is_local(url: &str) -> bool {
     host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Reads a file of lines like `NAME=value`.
+/// Returns true if a URL of this machine takes a connection.
+pub async fn is_answered(url: &str) -> bool {
+    let addresses = reqwest::Url::parse(url).ok().and_then(|url| url.socket_addrs(|| None).ok()).unwrap_or_default();
+    let connect = tokio::net::TcpStream::connect(addresses.as_slice());
+    tokio::time::timeout(CONNECT_TIMEOUT, connect).await.is_ok_and(|connected| connected.is_ok())
+}
+
+/// Reads a file of lines like `NAME=value`, which `rebound dev` has written.
 fn read_local(file: &Path) -> Result<BTreeMap<String, String>, PlaceError> {
-    let text = std::fs::read_to_string(file).map_err(|error| PlaceError::NoLocal(file.to_owned(), error))?;
+    let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => PlaceError::NoLocal(file.to_owned()),
+        _ => PlaceError::UnreadLocal(file.to_owned(), error),
+    })?;
     let pair = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Ok(text.lines().filter_map(pair).collect())
+    let variables: BTreeMap<String, String> = text.lines().filter_map(pair).collect();
+    if variables.contains_key("AWS_ENDPOINT_URL_DYNAMODB") {
+        Ok(variables)
+    } else {
+        Err(PlaceError::NotLocal(file.to_owned()))
+    }
 }
 
 /// Adds region and credentials, where they are not there: for AWS, as the `aws` command finds them; for stand-ins on this machine,
@@ -230,6 +242,10 @@ async fn add_credentials(variables: &mut BTreeMap<String, String>, options: &Opt
         default("AWS_ACCESS_KEY_ID", "local");
         default("AWS_SECRET_ACCESS_KEY", "local");
         return Ok(());
+    }
+    let named = options.profile.as_ref().or_else(|| variables.get("AWS_PROFILE"));
+    if let Some(profile) = named {
+        check_profile(profile, &profiles::known(variables))?;
     }
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(rebound::aws::any_https());
     if let Some(profile) = &options.profile {
@@ -254,6 +270,18 @@ async fn add_credentials(variables: &mut BTreeMap<String, String>, options: &Opt
         None => _ = variables.remove("AWS_SESSION_TOKEN"),
     }
     Ok(())
+}
+
+/// Refuses a profile that is not among those that there are.
+fn check_profile(profile: &str, known: &BTreeSet<String>) -> Result<(), PlaceError> {
+    if known.contains(profile) {
+        return Ok(());
+    }
+    let known = match known.len() {
+        0 => "there are none at all".to_owned(),
+        _ => format!("there are {}", known.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+    };
+    Err(PlaceError::NoProfile { profile: profile.to_owned(), known })
 }
 
 #[cfg(test)]
