@@ -7,9 +7,10 @@ use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::place::flags::quoted;
 use rebound_cli::operate::replay::effects::Effects;
-use rebound_cli::operate::replay::select::Selection;
+use rebound_cli::operate::replay::select::{QUARANTINE, Selection};
 use rebound_cli::operate::replay::{Function, On, Report, replay};
 use rebound_dev::commands::Failure;
+use rebound_dev::commands::values::event_type;
 use rebound_dev::output::{self, shown};
 use rebound_dev::overlay::Overlay;
 use serde_json::json;
@@ -33,8 +34,8 @@ const MOST: usize = 20;
 pub(crate) struct Arguments {
     /// The emails' ids, or the ids of what else events are about
     emails: Vec<String>,
-    /// Only events of this type, such as email.complained; may be given several times
-    #[arg(long = "type", value_name = "TYPE")]
+    /// Only events of this type, such as email.complained, or quarantine for what could not be read; may be given several times
+    #[arg(long = "type", value_name = "TYPE", value_parser = stored_type)]
     types: Vec<String>,
     /// Only events that were received from then on, such as 2026-11-23T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -58,6 +59,11 @@ pub(crate) struct Arguments {
     place: PlaceArguments,
 }
 
+/// The type of a stored event.
+fn stored_type(text: &str) -> Result<String, String> {
+    if text == QUARANTINE { Ok(text.to_owned()) } else { event_type(text).map(|known| known.as_str().to_owned()) }
+}
+
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if let Some(address) = arguments.emails.iter().find(|id| Recipient::parse(id).is_some()) {
         let address = shown(address);
@@ -77,6 +83,15 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Err("which events? Name emails, a --type, --since or --until; or --all for every one".into());
     }
     let function = if arguments.function == "engage" { Function::Engage } else { Function::Protect };
+    if let Some(of_no_use) = arguments.types.iter().find(|event_type| !function.handles_type(event_type)) {
+        let handles = match function {
+            Function::Engage => "it handles email.opened and email.clicked",
+            Function::Protect => "they are stored, and nothing follows from them",
+        };
+        return Err(
+            format!("{} does nothing about events of the type {of_no_use}: {handles}", arguments.function).into()
+        );
+    }
     let place = arguments.place.find().await?;
     let calls = place.calls(Duration::from_secs(6 * 3_600));
     let progress = output::counting("rows read");

@@ -9,7 +9,7 @@ use rebound::resend::signature::{SigningSecret, SigningSecrets};
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 
-use crate::commands::values::url;
+use crate::commands::values::{unknown, url};
 use crate::commands::{Failure, variable};
 use crate::output::shown;
 use crate::{LOCAL_SECRET, samples};
@@ -44,7 +44,10 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let recent = || samples::recent(event_type, UnixMillis::now());
     let as_it_is = || samples::body(event_type).map(<[u8]>::to_vec);
     let body = if arguments.recent { recent() } else { as_it_is() };
-    let body = body.ok_or_else(|| format!("there is no sample of {event_type}; `rebound sample` lists the types"))?;
+    let body = body.ok_or_else(|| {
+        let all = "`rebound sample` lists the types";
+        format!("there is no sample of {event_type}; {}", unknown(event_type, samples::types(), all))
+    })?;
     let secret = signing_secret()?;
     let id = arguments.id.clone().unwrap_or_else(rebound::resend::signed::new_message_id);
     let message = SignedMessage::new(id, UnixMillis::now().seconds(), body, &secret);

@@ -2,6 +2,36 @@
 
 use std::io::Read;
 
+use rebound::resend::event::EventType;
+
+/// The likeness from which on a word is taken for a typing error of another, as `clap` has it.
+const ALIKE: f64 = 0.7;
+
+/// The one of these words that a text is most like, if it is like any.
+pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let text = text.trim().to_lowercase().replace([' ', '-'], "_");
+    // `bounced` is meant for `email.bounced`, too.
+    let alike = |word: &str| {
+        let last = word.rsplit_once('.').map_or(word, |(_, last)| last);
+        strsim::jaro(&text, word).max(strsim::jaro(&text, last))
+    };
+    let words = known.into_iter().map(|word| (alike(word), word)).filter(|(alike, _)| *alike > ALIKE);
+    words.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, word)| word)
+}
+
+/// What to say of a text that is none of these words: the nearest, and where all of them are.
+pub fn unknown<'a>(text: &str, known: impl IntoIterator<Item = &'a str>, all: &str) -> String {
+    nearest(text, known).map_or_else(|| all.to_owned(), |word| format!("did you mean {word}? {all}"))
+}
+
+/// A type of event that Resend sends.
+pub fn event_type(text: &str) -> Result<EventType, String> {
+    text.trim().to_ascii_lowercase().parse().map_err(|_| {
+        let known = EventType::ALL.iter().map(|event_type| event_type.as_str());
+        format!("there is no such type of event; {}", unknown(text, known, "`rebound sample` lists them"))
+    })
+}
+
 /// A URL of HTTP.
 pub fn url(text: &str) -> Result<String, String> {
     let parsed =
@@ -49,6 +79,22 @@ mod tests {
         for wrong in ["", "ftp://example.com/", "http://", "example"] {
             assert!(url(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_type_that_nobody_sends_is_refused_with_the_nearest() {
+        assert_eq!(event_type("Email.Bounced ").unwrap(), EventType::EmailBounced);
+        for (typed, meant) in [
+            ("email.bounce", "email.bounced"),
+            ("bounced", "email.bounced"),
+            ("email-complaint", "email.complained"),
+            ("email.delivery.delayed", "email.delivery_delayed"),
+            ("contact.update", "contact.updated"),
+        ] {
+            let said = event_type(typed).unwrap_err();
+            assert!(said.contains(&format!("did you mean {meant}?")), "{typed}: {said}");
+        }
+        assert!(!event_type("xyz").unwrap_err().contains("did you mean"), "like none");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use rebound_cli::operate::suppressions::export::{Format, WriteError, Writer, ent
 use rebound_cli::operate::suppressions::import::{self, Read, Report, Unreadable};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_dev::commands::Failure;
+use rebound_dev::commands::values::unknown;
 use rebound_dev::output;
 use serde_json::json;
 
@@ -187,7 +188,7 @@ fn format(text: &str) -> Result<Format, String> {
     match text {
         "csv" => Ok(Format::Csv),
         "jsonl" => Ok(Format::JsonLines),
-        _ => Err("there are csv and jsonl".to_owned()),
+        _ => Err(unknown(text, ["csv", "jsonl"], "there are csv and jsonl")),
     }
 }
 

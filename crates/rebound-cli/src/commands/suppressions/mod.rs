@@ -16,6 +16,7 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::Note;
 use rebound_cli::operate::place::Place;
 use rebound_cli::operate::suppressions::List;
+use rebound_dev::commands::values::unknown;
 use rebound_dev::commands::{Failure, variable};
 
 /// List, show, add, remove, restore, import and export who must not be written to.
@@ -93,6 +94,7 @@ pub(crate) fn recipients(addresses: &[String]) -> Result<Vec<Recipient>, Failure
 pub(crate) fn reason(name: &str) -> Result<Reason, String> {
     Reason::from_text(&name.trim().to_ascii_lowercase()).ok_or_else(|| {
         let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        format!("there are {}", known.join(", "))
+        let all = format!("there are {}", known.join(", "));
+        unknown(name, known, &all)
     })
 }
