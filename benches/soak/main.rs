@@ -195,8 +195,9 @@ async fn simulate(
         chaos: Chaos::ALL.to_vec(),
         at_once: arguments.at_once,
         rate: None,
+        deaths: true,
     };
-    let sent = send(story, requests, &sending, || _ = watched.answered.fetch_add(1, Ordering::SeqCst)).await;
+    let sent = send(story, requests, &sending, || _ = watched.answered.fetch_add(1, Ordering::SeqCst)).await?;
     watched.enter(Phase::Verifying);
     // Only now: with every start its stand-ins are elsewhere.
     let variables = rebound_dev::read_env_file(&env_file)?;

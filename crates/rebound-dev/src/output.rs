@@ -12,6 +12,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rebound::message::text::{escaped, one_line};
 use rebound::time::UnixMillis;
 
+use crate::progress::Progress;
+
 /// `print!`, with what could steer a terminal escaped.
 #[macro_export]
 macro_rules! print {
@@ -114,18 +116,19 @@ pub fn verdict(text: impl Display, good: bool) -> Cell {
     Cell::new(text).fg(if good { Color::Green } else { Color::Red })
 }
 
-/// Progress of a known number of things, on standard error; nothing where that is no terminal.
-pub fn progress(of: u64, what: &'static str) -> ProgressBar {
+/// Progress of a known number of things, on standard error.
+pub fn progress(of: u64, what: &'static str) -> Progress {
     let style = ProgressStyle::with_template("{msg} {bar:40} {human_pos} of {human_len}, {per_sec}, {eta} left");
-    ProgressBar::new(of).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what)
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    Progress::new(ProgressBar::new(of).with_style(style).with_message(what))
 }
 
 /// Progress of an unknown number of things.
-pub fn counting(what: &'static str) -> ProgressBar {
+pub fn counting(what: &'static str) -> Progress {
     let style = ProgressStyle::with_template("{spinner} {msg}: {human_pos}, {per_sec}");
     let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.enable_steady_tick(Duration::from_millis(200));
-    bar.with_message(what)
+    Progress::new(bar.with_message(what))
 }
 
 /// Says why a command failed, and, where the error itself does not say it, what to do.
@@ -138,11 +141,11 @@ pub fn failed(program: &str, error: &str, hint: Option<&str>) -> std::process::E
 }
 
 /// What is being done, where nothing can be counted.
-pub fn steps() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {msg}");
+pub fn steps() -> Progress {
+    let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
     let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.enable_steady_tick(Duration::from_millis(200));
-    bar
+    Progress::new(bar)
 }
 
 /// A text from outside as part of a line: without line breaks, and without what could steer the terminal.

@@ -1,10 +1,10 @@
 //! Sending the webhooks as Svix does, again when they are not taken; and what was answered.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use rebound::aws::backoff::Backoff;
 use rebound::resend::signature::SigningSecret;
 use rebound::time::UnixMillis;
@@ -23,6 +23,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long an answer may take: as long as Svix waits.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Time without any answer, after which it is certain that nobody answers. One connection may be refused by a busy machine.
+const SILENCE: Duration = Duration::from_millis(1_500);
+
+/// Time in which nothing is taken and everything is answered "later", after which that is not going to pass.
+const REFUSED_FOR: Duration = Duration::from_secs(30);
+
 /// How many wrong answers are kept, of however many.
 const MOST_WRONG: usize = 20;
 
@@ -39,6 +45,62 @@ pub struct Sending {
     pub at_once: usize,
     /// How many are sent in a second; without it, as many as are taken.
     pub rate: Option<f64>,
+    /// True where the functions are being killed: then nobody answers for a while, and that is no reason to stop.
+    pub deaths: bool,
+}
+
+/// A failure that explains itself, and that every further request would meet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// Nobody takes a connection, or answers one.
+    #[error("nobody answers at {0} (any more)")]
+    Nobody(String),
+    /// The function has another signing secret.
+    #[error(
+        "{0} answers 401, wrong signature: the function has another signing secret than the one that this was signed with"
+    )]
+    AnotherSecret(String),
+    /// The function has no signing secret yet.
+    #[error("{0} answers 503: the function has no signing secret yet")]
+    NoSecret(String),
+    /// The clocks differ.
+    #[error("{url} answers 401, {error}; the clock of this machine, or the other's, is wrong: set it")]
+    Clock {
+        /// Where.
+        url: String,
+        /// What it says of the time.
+        error: String,
+    },
+    /// Something else answers.
+    #[error(
+        "{url} is no Rebound: it answers {status}; is it the function URL, which `rebound dev` prints and the stack's output WebhookUrl names?"
+    )]
+    NotRebound {
+        /// Where.
+        url: String,
+        /// What it answers.
+        status: u16,
+    },
+    /// Nothing is taken.
+    #[error("{url} has answered nothing but {status} {error} for {} s; its log says why", REFUSED_FOR.as_secs())]
+    TakesNothing {
+        /// Where.
+        url: String,
+        /// What it answers.
+        status: u16,
+        /// What it says.
+        error: String,
+    },
+}
+
+/// Sending that came to its end early.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct Stopped {
+    /// The reason.
+    pub why: SendError,
+    /// Number of webhooks that were taken before: their rows stay.
+    pub taken: usize,
 }
 
 /// What came of it.
@@ -64,6 +126,23 @@ pub struct Sent {
     stored: BTreeMap<(u32, u16), Stored>,
 }
 
+/// All that the requests share.
+struct Shared<'a> {
+    story: &'a Story,
+    sending: &'a Sending,
+    client: Client,
+    sent: Mutex<Sent>,
+    heard: Mutex<Heard>,
+}
+
+/// The last signs of life.
+struct Heard {
+    /// When anything was answered.
+    answered: Instant,
+    /// When anything but "later" was answered.
+    taken: Instant,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Stored {
     times: u8,
@@ -77,6 +156,11 @@ impl Sent {
         sorted.sort_unstable();
         let index = ((sorted.len() as f64 * percent / 100.0).ceil() as usize).saturating_sub(1);
         sorted.get(index).map_or(0.0, |micros| f64::from(*micros) / 1_000.0)
+    }
+
+    /// Number of messages that were stored, or had been before.
+    fn taken(&self) -> usize {
+        self.stored.len()
     }
 
     fn is_wrong(&mut self, what: String) {
@@ -106,56 +190,137 @@ struct Answered {
     took: Duration,
 }
 
+impl Answered {
+    /// Returns true if it asks to send the message again.
+    fn is_later(&self) -> bool {
+        self.status == 429 || self.status >= 500
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+}
+
 /// Sends all requests. `done` hears of each.
-pub async fn send(story: &Story, requests: &[Request], sending: &Sending, done: impl Fn()) -> Sent {
+///
+/// # Errors
+/// A failure that explains itself: with it, nothing more is sent.
+pub async fn send(
+    story: &Story,
+    requests: &[Request],
+    sending: &Sending,
+    done: impl Fn(),
+) -> Result<Sent, Box<Stopped>> {
     let client = rebound::claude::web::builder().pool_max_idle_per_host(sending.at_once).timeout(TIMEOUT);
     let client = if sending.url.starts_with("http:") { client.tls_certs_only([]) } else { client };
     let client = client.build().unwrap_or_else(|_| rebound::claude::web::client());
-    let sent = Mutex::new(Sent { micros: Vec::with_capacity(requests.len()), ..Sent::default() });
     let began = Instant::now();
-    let (client, sent_ref, done) = (&client, &sent, &done);
+    let shared = Shared {
+        story,
+        sending,
+        client,
+        sent: Mutex::new(Sent { micros: Vec::with_capacity(requests.len()), ..Sent::default() }),
+        heard: Mutex::new(Heard { answered: began, taken: began }),
+    };
+    let (shared_ref, done) = (&shared, &done);
     let sends = requests.iter().enumerate().map(|(index, request)| async move {
         if let Some(rate) = sending.rate {
             let due = began + Duration::from_secs_f64(index as f64 / rate);
             tokio::time::sleep_until(due.into()).await;
         }
-        one(story, request, sending, client, sent_ref).await;
+        shared_ref.one(request).await?;
         done();
+        Ok(())
     });
-    stream::iter(sends).buffer_unordered(sending.at_once.max(1)).for_each(|()| async {}).await;
-    let mut sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let ended = stream::iter(sends).buffer_unordered(sending.at_once.max(1)).try_for_each(|()| async { Ok(()) }).await;
+    let mut sent = shared.sent.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Err(why) = ended {
+        return Err(Box::new(Stopped { why, taken: sent.taken() }));
+    }
     sent.took = began.elapsed();
     sent.add_up();
-    sent
+    Ok(sent)
 }
 
-/// Sends one, until it is answered.
-async fn one(story: &Story, request: &Request, sending: &Sending, client: &Client, sent: &Mutex<Sent>) {
-    let email = story.email(request.email);
-    let Some(message) = email.messages.get(usize::from(request.message)) else { return };
-    let lock = || sent.lock().unwrap_or_else(PoisonError::into_inner);
-    *lock().kinds.entry(request.kind.as_str()).or_default() += 1;
-    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    let mut unsure = false;
-    for attempt in 0..TRIES {
-        if attempt > 0 {
-            lock().retries += 1;
-            let Ok(()) = backoff.wait().await else { break };
-        }
-        match post(request, message, sending, client).await {
-            Some(Answered { status, .. }) if status == 429 || status >= 500 => {
-                *lock().answers.entry(format!("{status}, to be sent again")).or_default() += 1;
-                // A function that broke off may have stored it.
-                unsure |= status >= 500;
-            }
-            Some(answered) => return note(request, message, &answered, unsure, &mut lock()),
-            None => {
-                *lock().answers.entry("no answer, to be sent again".to_owned()).or_default() += 1;
-                unsure = true;
-            }
-        }
+impl Shared<'_> {
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    lock().not_taken += 1;
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends one, until it is answered.
+    async fn one(&self, request: &Request) -> Result<(), SendError> {
+        let email = self.story.email(request.email);
+        let Some(message) = email.messages.get(usize::from(request.message)) else { return Ok(()) };
+        *self.sent().kinds.entry(request.kind.as_str()).or_default() += 1;
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut unsure = false;
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.sent().retries += 1;
+                let Ok(()) = backoff.wait().await else { break };
+            }
+            match post(request, message, self.sending, &self.client).await {
+                Some(answered) if answered.is_later() => {
+                    *self.sent().answers.entry(format!("{}, to be sent again", answered.status)).or_default() += 1;
+                    self.later(&answered)?;
+                    // A function that broke off may have stored it.
+                    unsure |= answered.status >= 500;
+                }
+                Some(answered) => {
+                    self.explained(request, &answered)?;
+                    note(request, message, &answered, unsure, &mut self.sent());
+                    return Ok(());
+                }
+                None => {
+                    *self.sent().answers.entry("no answer, to be sent again".to_owned()).or_default() += 1;
+                    self.silent()?;
+                    unsure = true;
+                }
+            }
+        }
+        self.sent().not_taken += 1;
+        Ok(())
+    }
+
+    /// Notes that there was no answer; an error, if there has been none for a while.
+    fn silent(&self) -> Result<(), SendError> {
+        let is_over = !self.sending.deaths && self.heard().answered.elapsed() > SILENCE;
+        if is_over { Err(SendError::Nobody(self.sending.url.clone())) } else { Ok(()) }
+    }
+
+    /// Notes an answer that asks to send it again; an error, if that will not help.
+    fn later(&self, answered: &Answered) -> Result<(), SendError> {
+        let mut heard = self.heard();
+        heard.answered = Instant::now();
+        if self.sending.deaths {
+            return Ok(());
+        }
+        let (url, error) = (self.sending.url.clone(), answered.text("error"));
+        if error.contains("secret is not set") {
+            return Err(SendError::NoSecret(url));
+        }
+        let is_over = heard.taken.elapsed() > REFUSED_FOR;
+        if is_over { Err(SendError::TakesNothing { url, status: answered.status, error }) } else { Ok(()) }
+    }
+
+    /// Notes an answer; an error, if it says of a proper message that none will be taken.
+    fn explained(&self, request: &Request, answered: &Answered) -> Result<(), SendError> {
+        let now = Instant::now();
+        *self.heard() = Heard { answered: now, taken: now };
+        if request.kind.is_refused() || (answered.status == 200 && !answered.text("id").is_empty()) {
+            return Ok(());
+        }
+        let (url, error) = (self.sending.url.clone(), answered.text("error"));
+        Err(match answered.status {
+            401 if error.starts_with("wrong signature") => SendError::AnotherSecret(url),
+            401 if error.starts_with("stale") => SendError::Clock { url, error },
+            status => SendError::NotRebound { url, status },
+        })
+    }
 }
 
 async fn post(request: &Request, message: &Message, sending: &Sending, client: &Client) -> Option<Answered> {
@@ -171,8 +336,7 @@ async fn post(request: &Request, message: &Message, sending: &Sending, client: &
 
 /// Notes an answer, and whether it is what the contract says.
 fn note(request: &Request, message: &Message, answered: &Answered, unsure: bool, sent: &mut Sent) {
-    let text = |name: &str| answered.body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (word, error, id) = (text("status"), text("error"), text("id"));
+    let (word, error, id) = (answered.text("status"), answered.text("error"), answered.text("id"));
     let short = error.split([';', ':', ',']).next().unwrap_or_default();
     let label = if word.is_empty() { short } else { &word };
     *sent.answers.entry(format!("{} {label}", answered.status)).or_default() += 1;

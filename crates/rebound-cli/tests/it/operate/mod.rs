@@ -15,6 +15,7 @@ mod restore;
 mod scheduled;
 mod simulate;
 mod snippets;
+mod stops;
 mod suppressions;
 mod timeline;
 
