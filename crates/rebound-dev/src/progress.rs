@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::ops::Deref;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -75,11 +76,23 @@ fn line(bar: &ProgressBar) -> String {
     }
 }
 
-/// Lets Ctrl-C end the command with a word about what stays. It is heard from now on, until the command ends by itself.
+type Stays = Box<dyn Fn() -> String + Send>;
+
+/// What stays, as the step that is being done says it.
+static STAYS: Mutex<Option<Stays>> = Mutex::new(None);
+
+/// Lets Ctrl-C end the command with a word about what stays. A later step may say something else.
 pub fn on_ctrl_c(stays: impl Fn() -> String + Send + 'static) {
+    let known = || STAYS.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_first = known().replace(Box::new(stays)).is_none();
+    if !is_first {
+        return;
+    }
+    // In a task of its own: a command that waits for a file or a pipe hears it too.
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
-            let _ = writeln!(std::io::stderr(), "\nStopped. {}", crate::output::shown(&stays()));
+            let stays = known().as_ref().map(|stays| stays()).unwrap_or_default();
+            let _ = writeln!(std::io::stderr(), "\nStopped. {}", crate::output::shown(&stays));
             std::process::exit(INTERRUPTED);
         }
     });
@@ -87,7 +100,7 @@ pub fn on_ctrl_c(stays: impl Fn() -> String + Send + 'static) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use super::*;
 

@@ -9,6 +9,7 @@ use rebound_cli::operate::place::Place;
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, shown};
+use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
 use crate::commands::place::PlaceArguments;
@@ -44,6 +45,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         None => place.named("REBOUND_FUNCTION_URL").await?,
     };
     let progress = output::steps();
+    on_ctrl_c(|| "What was done, at Resend and here, stays. Run it again: it goes on from there".to_owned());
     let connected = connect(&place, &url, arguments.rotate, UnixMillis::now(), |step| progress.set_message(step)).await;
     progress.finish_and_clear();
     let connected = connected?;

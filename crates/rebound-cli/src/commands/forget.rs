@@ -8,6 +8,7 @@ use rebound::resend::recipient::Recipient;
 use rebound_cli::operate::forget::{Mode, RECOVERABLE_DAYS, Tables, forget};
 use rebound_dev::commands::Failure;
 use rebound_dev::output;
+use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
 use crate::commands::place::PlaceArguments;
@@ -50,6 +51,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let tables = Tables::of(&place);
     let calls = place.calls(Duration::from_secs(6 * 3_600));
     let progress = output::counting("rows read");
+    if mode == Mode::Forget {
+        on_ctrl_c(|| {
+            "The address is erased in part, and must not be written to already. Run it again: it does the rest"
+                .to_owned()
+        });
+    }
     let report = forget(&calls, &tables, &recipient, &note, mode, |rows| progress.inc(rows as u64)).await?;
     progress.finish_and_clear();
     if arguments.json {

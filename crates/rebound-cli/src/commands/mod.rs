@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod forget;
 pub(crate) mod hints;
 pub(crate) mod list_file;
+pub(crate) mod log;
 pub(crate) mod place;
 pub(crate) mod replay;
 pub(crate) mod simulate;

@@ -13,8 +13,10 @@ use rebound_dev::commands::Failure;
 use rebound_dev::commands::values::event_type;
 use rebound_dev::output::{self, shown};
 use rebound_dev::overlay::Overlay;
+use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
+use crate::commands::log::Log;
 use crate::commands::place::PlaceArguments;
 use crate::commands::timeline::time;
 
@@ -104,21 +106,32 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let on = copy.as_ref().map_or(On::ThePlace, |copy| On::ACopy(copy.variables()));
     let progress = output::progress(rows.len() as u64, "events");
+    if !arguments.dry_run {
+        let (bar, of) = ((*progress).clone(), rows.len());
+        on_ctrl_c(move || {
+            let at = bar.position();
+            format!("{at} of {of} events were handled again, and what was done stays. Run it again: it does the rest")
+        });
+    }
+    let log = Log::default();
+    let _logging = tracing::dispatcher::set_default(&log.dispatch());
     let report = replay(&place, &rows, function, on, |events| progress.inc(events as u64)).await?;
     progress.finish_and_clear();
+    let causes: Vec<String> = report.why.clone().into_iter().chain(log.causes()).collect();
     if arguments.json {
-        let Report { handled, left_over, effects } = &report;
+        let Report { handled, left_over, effects, .. } = &report;
+        causes.iter().for_each(|cause| eprintln!("rebound: {}", shown(cause)));
         println!(
             "{:#}",
             json!({ "dry_run": arguments.dry_run, "handled": handled, "left_over": left_over, "new": effects })
         );
     } else {
-        print(arguments, &report);
+        print(arguments, &report, &causes);
     }
     Ok(if report.left_over.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(arguments: &Arguments, report: &Report) {
+fn print(arguments: &Arguments, report: &Report, causes: &[String]) {
     let would = if arguments.dry_run { "would be " } else { "" };
     let verb = if arguments.dry_run { "looked at" } else { "handled again" };
     println!("{} events {verb}, by {}.", report.handled, arguments.function);
@@ -158,6 +171,10 @@ fn print(arguments: &Arguments, report: &Report) {
         println!("LEFT OVER {}", shown(event));
     }
     if !report.left_over.is_empty() {
-        println!("{} events are left over; the log above says why. Run it again.", report.left_over.len());
+        for cause in causes {
+            println!("BECAUSE {}", shown(cause));
+        }
+        let again = "When the cause is gone, run it again: what was done before stays as it is.";
+        println!("{} events are left over. {again}", report.left_over.len());
     }
 }

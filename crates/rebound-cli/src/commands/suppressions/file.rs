@@ -16,6 +16,7 @@ use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_dev::commands::Failure;
 use rebound_dev::commands::values::unknown;
 use rebound_dev::output;
+use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
 use super::{from_resend, list, note};
@@ -80,6 +81,11 @@ async fn import_file(
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let progress = output::counting("entries");
+    let bar = (*progress).clone();
+    on_ctrl_c(move || {
+        let at = bar.position();
+        format!("{at} entries were imported, and stay. Import the file again for the rest: that changes nothing else")
+    });
     let (mut report, mut refused, mut is_noted) = (Report::default(), 0, false);
     let mut merge = async |part: Read| -> Result<(), Failure> {
         if !part.changes.is_empty() && !is_noted {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::suppressions::restore::{Mode, Restored};
 use rebound_dev::commands::Failure;
+use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
 use super::{list, note};
@@ -46,6 +47,9 @@ pub(super) async fn restore(arguments: &RestoreArguments) -> Result<ExitCode, Fa
     let (list, agenda) = (list(&place), place.table("AGENDA_TABLE"));
     let key = list.forgotten_key().await?;
     let until = arguments.until.unwrap_or(UnixMillis(i64::MAX));
+    if mode == Mode::Restore {
+        on_ctrl_c(|| "Whoever was restored is suppressed, and stays so. Run it again: it does the rest".to_owned());
+    }
     let (mut restored, mut unchanged, mut forgotten) = (0, 0, 0);
     for lift in list.lifts(agenda, arguments.since, until).await? {
         let recipient = &lift.recipient;

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use self::probe::Proof;
 use self::secret::SecretError;
-use super::place::{Place, PlaceError};
+use super::place::{Place, PlaceError, is_local};
 use crate::resend_api::{Resend, ResendError, SecretText, Suppressed, Webhook};
 
 /// The types of event that Rebound acts on: they suppress or lift, are counted, tell people, or are decided about. Others are stored, if a
@@ -72,6 +72,19 @@ pub enum ConnectError {
         "no webhook at Resend is for this URL, but of one it can't be said ({0}); look at it under Webhooks, and remove it if it is of no use"
     )]
     UnreadWebhook(String),
+    /// Nobody answers at the URL, or something else does.
+    #[error("there is no Rebound at {url}: {why}. Nothing was changed at Resend; is it the stack's output WebhookUrl?")]
+    NotThere {
+        /// The URL.
+        url: String,
+        /// What was found there.
+        why: String,
+    },
+    /// Resend can't reach this machine.
+    #[error(
+        "{0} is on this machine, where Resend can't reach it; for the Rebound that `rebound dev` runs, and its stand-in for Resend, add --local"
+    )]
+    OnlyHere(String),
     /// It is no URL of a webhook.
     #[error("{0} is no URL; it begins with https://, and is the stack's output WebhookUrl")]
     NoUrl(String),
@@ -148,6 +161,12 @@ pub async fn connect(
     }
     let arn = place.named("WEBHOOK_SECRET_ARN").await?;
     let resend = resend_of(place).await?;
+    if is_local(url) && !resend.is_near() {
+        return Err(ConnectError::OnlyHere(url.to_owned()));
+    }
+    // Before anything is changed: a webhook for a URL with a typing error would be registered, and disabled after five days of failures.
+    step("looking whether a Rebound answers there");
+    probe::find(url).await.map_err(|why| ConnectError::NotThere { url: url.to_owned(), why })?;
     step("looking for the webhook at Resend");
     let (all, unread) = resend.webhooks().await?;
     let unread: Vec<String> = unread.iter().map(ToString::to_string).collect();

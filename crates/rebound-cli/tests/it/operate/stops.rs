@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use aws_local::function_url;
 use aws_local::server::Server;
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use super::connect::World;
 use super::{Dev, Said, command};
-use crate::support::any_port;
+use crate::support::{Service, any_port, complaint, signed};
 
 /// What answers everything with this.
 async fn always(status: u16, body: &'static str) -> Server {
@@ -134,4 +136,105 @@ async fn piped_long_work_says_where_it_is_and_ctrl_c_says_what_stays() {
     assert!(line.contains(" of ") && line.contains("s left"), "{line}");
     assert!(stderr.contains("Stopped.") && stderr.contains("requests were sent"), "{stderr}");
     assert!(stderr.contains("under the campaign halted"), "{stderr}");
+}
+
+#[tokio::test]
+async fn connect_changes_nothing_at_resend_where_no_rebound_answers() {
+    let world = World::start().await;
+    let other = always(404, "not here").await;
+    for (url, says) in [
+        ("http://127.0.0.1:9/", "there is no Rebound at http://127.0.0.1:9/: nobody answers there"),
+        (other.url().as_str(), "it answers 404"),
+    ] {
+        let (said, took) = timed(&world.variables(), &["connect", url]).await;
+        assert!(said.code == 2 && said.stderr.contains(says), "{said:?}");
+        assert!(said.stderr.contains("Nothing was changed at Resend") && took < Duration::from_secs(2), "{took:?}");
+    }
+    assert!(world.resend.calls().is_empty(), "nothing was asked there");
+
+    // Resend itself could not reach this machine.
+    let mut variables = world.variables();
+    variables.remove("RESEND_BASE_URL");
+    let (said, _) = timed(&variables, &["connect", &world.url]).await;
+    assert!(said.code == 2 && said.stderr.contains("where Resend can't reach it"), "{said:?}");
+    assert!(said.stderr.contains("add --local"), "{said:?}");
+    // And where nobody is at Resend's address, that is said soon.
+    variables.insert("RESEND_BASE_URL".to_owned(), "http://127.0.0.1:9".to_owned());
+    let (said, took) = timed(&variables, &["connect", &world.url]).await;
+    assert!(said.code == 2 && said.stderr.contains("Connection refused") && took < Duration::from_secs(4), "{said:?}");
+}
+
+#[tokio::test]
+async fn doctor_says_once_that_aws_is_out_of_reach() {
+    let variables = BTreeMap::from(
+        [
+            ("AWS_ACCESS_KEY_ID", "AKIAMINE"),
+            ("AWS_SECRET_ACCESS_KEY", "mine"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ENDPOINT_URL", "http://aws.invalid"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let (said, took) = timed(&variables, &["doctor", "--json"]).await;
+    let checks = said.json()["checks"].as_array().unwrap().clone();
+    assert_eq!((said.code, checks.len(), &checks[1]["name"]), (2, 2, &json!("AWS")), "{said:?}");
+    assert!(checks[1]["to_do"].as_str().unwrap().contains("--region") && took < Duration::from_secs(3), "{took:?}");
+}
+
+#[tokio::test]
+async fn replay_stops_at_a_batch_of_which_nothing_can_be_handled_and_says_why() {
+    let service = Service::start().await;
+    for n in 0..250 {
+        let id = format!("e{n}");
+        assert_eq!(service.post(&signed(complaint(&format!("ann{n}@example.com"), &id))).await.0, 200);
+    }
+    let dynamodb = service.aws.clients().unwrap().dynamodb();
+    dynamodb.delete_table().table_name("rebound-campaigns").send().await.unwrap();
+    dynamodb.delete_table().table_name("rebound-agenda").send().await.unwrap();
+    let (said, took) = timed(service.aws.variables(), &["replay", "--all", "--json"]).await;
+    let report = said.json();
+    assert_eq!((said.code, &report["handled"]), (1, &json!(0)), "{said:?}");
+    assert_eq!(report["left_over"].as_array().unwrap().len(), 250, "every one of them is named");
+    assert!(said.stderr.contains("ResourceNotFound"), "{said:?}");
+    // One batch takes four tries, with pauses of 7 s in all; three would take 21 s.
+    assert!(took < Duration::from_secs(16), "{took:?}");
+}
+
+#[tokio::test]
+async fn an_import_that_waits_for_a_pipe_is_stopped_and_says_what_stays() {
+    let dev = Dev::start().await;
+    let mut running = Command::new(env!("CARGO_BIN_EXE_rebound"));
+    running.args(["suppressions", "import", "-", &local(&dev)]).env_clear().env("USER", "tester");
+    running.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut running = running.spawn().unwrap();
+    let mut stdin = running.stdin.take().unwrap();
+    let list: String = (0..5_500).map(|n| format!("listed-{n}@example.com\n")).collect();
+    stdin.write_all(list.as_bytes()).await.unwrap();
+    let table = dev.variables()["SUPPRESSIONS_TABLE"].clone();
+    let dynamodb = dev.place().await.aws().dynamodb();
+    crate::support::eventually("5,000 are there", async || {
+        let mut pages = dynamodb.scan().table_name(&table).select("COUNT".into()).into_paginator().send();
+        let mut count = 0;
+        while let Some(page) = pages.next().await {
+            count += page.unwrap().count();
+        }
+        count >= 5_000
+    })
+    .await;
+    assert!(Command::new("kill").args(["-INT", &running.id().unwrap().to_string()]).status().await.unwrap().success());
+    let output = running.wait_with_output().await.unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("5000 entries were imported, and stay"), "{stderr}");
+    drop(stdin);
+}
+
+#[tokio::test]
+async fn a_demo_on_a_dynamodb_that_is_not_there_says_so() {
+    let (said, took) = timed(&BTreeMap::new(), &["demo", "--dynamodb", "http://127.0.0.1:9"]).await;
+    assert!(
+        said.code == 2 && said.stderr.contains("http://127.0.0.1:9") && said.stderr.contains("start it"),
+        "{said:?}"
+    );
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
