@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use rebound::time::UnixMillis;
 use rebound_cli::operate::connect::probe::Proof;
-use rebound_cli::operate::connect::{Connected, Done, connect};
+use rebound_cli::operate::connect::{ConnectError, Connected, Done, connect};
 use rebound_cli::operate::place::Place;
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_dev::commands::Failure;
@@ -48,7 +48,18 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     on_ctrl_c(|| "What was done, at Resend and here, stays. Run it again: it goes on from there".to_owned());
     let connected = connect(&place, &url, arguments.rotate, UnixMillis::now(), |step| progress.set_message(step)).await;
     progress.finish_and_clear();
-    let connected = connected?;
+    let connected = match connected {
+        Err(error @ ConnectError::NotThere { .. }) if !arguments.json => {
+            eprintln!("rebound: {error}");
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(ConnectError::NotThere { url, why }) => {
+            let connected = json!({ "url": url, "webhook": null, "done": null, "proof": Proof::NotRebound(why) });
+            println!("{:#}", json!({ "connected": connected, "imported": null, "not_imported": null }));
+            return Ok(ExitCode::FAILURE);
+        }
+        connected => connected?,
+    };
     let imported =
         if arguments.no_import { None } else { Some(from_resend::take_over(&place, LiftedByHand::Stay).await) };
     let is_proved = connected.proof == Proof::Proved;

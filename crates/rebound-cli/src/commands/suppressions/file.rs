@@ -84,6 +84,9 @@ async fn import_file(
     let bar = (*progress).clone();
     on_ctrl_c(move || {
         let at = bar.position();
+        if at == 0 {
+            return "Nothing was imported yet".to_owned();
+        }
         format!("{at} entries were imported, and stay. Import the file again for the rest: that changes nothing else")
     });
     let (mut report, mut refused, mut is_noted) = (Report::default(), 0, false);

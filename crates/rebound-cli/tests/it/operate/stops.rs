@@ -147,7 +147,7 @@ async fn connect_changes_nothing_at_resend_where_no_rebound_answers() {
         (other.url().as_str(), "it answers 404"),
     ] {
         let (said, took) = timed(&world.variables(), &["connect", url]).await;
-        assert!(said.code == 2 && said.stderr.contains(says), "{said:?}");
+        assert!(said.code == 1 && said.stderr.contains(says), "{said:?}");
         assert!(said.stderr.contains("Nothing was changed at Resend") && took < Duration::from_secs(2), "{took:?}");
     }
     assert!(world.resend.calls().is_empty(), "nothing was asked there");
@@ -201,31 +201,22 @@ async fn replay_stops_at_a_batch_of_which_nothing_can_be_handled_and_says_why() 
 }
 
 #[tokio::test]
-async fn an_import_that_waits_for_a_pipe_is_stopped_and_says_what_stays() {
+async fn an_import_that_waits_for_a_pipe_is_stopped_by_ctrl_c_and_says_what_stays() {
     let dev = Dev::start().await;
     let mut running = Command::new(env!("CARGO_BIN_EXE_rebound"));
     running.args(["suppressions", "import", "-", &local(&dev)]).env_clear().env("USER", "tester");
     running.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut running = running.spawn().unwrap();
     let mut stdin = running.stdin.take().unwrap();
-    let list: String = (0..5_500).map(|n| format!("listed-{n}@example.com\n")).collect();
+    // More than it looks at to see how the list is written, and fewer than it merges together.
+    let list: String = (0..4_500).map(|n| format!("listed-{n}@example.com\n")).collect();
     stdin.write_all(list.as_bytes()).await.unwrap();
-    let table = dev.variables()["SUPPRESSIONS_TABLE"].clone();
-    let dynamodb = dev.place().await.aws().dynamodb();
-    crate::support::eventually("5,000 are there", async || {
-        let mut pages = dynamodb.scan().table_name(&table).select("COUNT".into()).into_paginator().send();
-        let mut count = 0;
-        while let Some(page) = pages.next().await {
-            count += page.unwrap().count();
-        }
-        count >= 5_000
-    })
-    .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(Command::new("kill").args(["-INT", &running.id().unwrap().to_string()]).status().await.unwrap().success());
     let output = running.wait_with_output().await.unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{stderr}");
-    assert!(stderr.contains("5000 entries were imported, and stay"), "{stderr}");
+    assert!(stderr.contains("Stopped. Nothing was imported yet"), "{stderr}");
     drop(stdin);
 }
 
