@@ -12,7 +12,7 @@ use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
 use crate::commands::place::PlaceArguments;
-use crate::commands::suppressions::NoteArguments;
+use crate::commands::suppressions::{NoteArguments, recipient};
 
 /// Erase everything about an address, in every table, but that it must not get email of any kind.
 ///
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let recipient = Recipient::parse(&arguments.address).ok_or("that is no address; write it as ann@example.com")?;
+    let recipient = recipient(&arguments.address)?;
     let note = arguments.note.note()?;
     let place = arguments.place.find().await?;
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Forget };

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::commands::log::Log;
 use crate::commands::place::PlaceArguments;
-use crate::commands::timeline::time;
+use crate::commands::timeline::{WEBHOOK_ID, check_received, time};
 
 /// How many of many things are shown.
 const MOST: usize = 20;
@@ -72,6 +72,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let timeline = arguments.place.command(&format!("timeline --address {}", quoted(&address)));
         return Err(format!("{address} is an address, and not an email's id: {timeline} has the ids").into());
     }
+    check_received(arguments.since, arguments.until)?;
     let selection = Selection {
         partitions: arguments.emails.clone(),
         types: arguments.types.clone(),
@@ -100,6 +101,19 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let read = |rows: usize| progress.inc(rows as u64);
     let rows = selection.rows(&calls, place.table("EVENTS_TABLE"), function, read).await?;
     progress.finish_and_clear();
+    let unknown = selection.without_rows(&rows);
+    for id in &unknown {
+        let is_webhooks = id.starts_with(WEBHOOK_ID);
+        let hint = if is_webhooks {
+            "that is a webhook's id; the email's is in its body, as email_id"
+        } else {
+            "is it the id that Resend gave the email?"
+        };
+        eprintln!("rebound: nothing is stored of {} that {} handles; {hint}", shown(id), arguments.function);
+    }
+    if !unknown.is_empty() && rows.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
     let copy = match arguments.dry_run {
         true => Some(Overlay::start(place.aws().dynamodb(), |variable| place.table(variable).to_owned()).await?),
         false => None,

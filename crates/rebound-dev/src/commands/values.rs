@@ -2,7 +2,9 @@
 
 use std::io::Read;
 
+use aws_local::dynamodb::is_local;
 use rebound::resend::event::EventType;
+use rebound::resend::signature::{SigningSecret, SigningSecrets};
 
 /// The likeness from which on a word is taken for a typing error of another, as `clap` has it.
 const ALIKE: f64 = 0.7;
@@ -44,6 +46,30 @@ pub fn url(text: &str) -> Result<String, String> {
     Err(format!("a URL begins with http:// or https://, such as http://{like}"))
 }
 
+/// The first of the signing secrets in RESEND_WEBHOOK_SECRET. One bad secret among several is worth knowing of.
+pub fn signing_secret(text: &str) -> Result<SigningSecret, String> {
+    let failed = |error| match text.trim_start().starts_with("re_") {
+        true => {
+            "RESEND_WEBHOOK_SECRET holds a key of Resend's API (re_…); it takes the webhook's signing secret (whsec_…)"
+                .to_owned()
+        }
+        false => format!("RESEND_WEBHOOK_SECRET: {error}"),
+    };
+    text.parse::<SigningSecrets>().map_err(failed)?;
+    text.split_whitespace().next().unwrap_or_default().parse().map_err(failed)
+}
+
+/// What to do where nobody answers at a URL.
+pub fn nobody_at(url: &str) -> &'static str {
+    if url.starts_with("https:") && is_local(url) {
+        "on this machine it is http:// and not https://"
+    } else if is_local(url) {
+        "is `rebound dev` running? It prints its function URL"
+    } else {
+        "is the URL right? It is the stack's output WebhookUrl"
+    }
+}
+
 /// A number that is more than 0.
 pub fn more_than_zero(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
@@ -79,6 +105,13 @@ mod tests {
         for wrong in ["", "ftp://example.com/", "http://", "example"] {
             assert!(url(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_the_signing_secret_is_told_so() {
+        assert!(signing_secret("re_abc_123").unwrap_err().contains("whsec_"));
+        assert!(signing_secret("whsec_???").unwrap_err().starts_with("RESEND_WEBHOOK_SECRET: "));
+        assert!(signing_secret(crate::LOCAL_SECRET).is_ok());
     }
 
     #[test]

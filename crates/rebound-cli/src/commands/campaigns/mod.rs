@@ -66,7 +66,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let campaign = Campaign::new(name).ok_or("that is no name of a campaign")?;
+    let campaign = Campaign::new(name).ok_or(
+        "that is no name of a campaign: it has 1 to 256 characters; Resend's tags have letters, digits, - and _",
+    )?;
     let since = now.minus(days(arguments.days));
     match one(&calls, table, &campaign, since).await? {
         Some(known) if arguments.json => println!("{:#}", as_json(name, &known, now)),

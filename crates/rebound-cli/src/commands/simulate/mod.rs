@@ -14,7 +14,7 @@ use rebound::resend::campaign::Campaign;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::place::{Place, is_answered, is_local};
 use rebound_dev::commands::Failure;
-use rebound_dev::commands::values::{more_than_zero, url};
+use rebound_dev::commands::values::{more_than_zero, nobody_at, url};
 use rebound_dev::output;
 use rebound_dev::progress::on_ctrl_c;
 use rebound_dev::simulate::chaos::{self, Chaos, Request};
@@ -216,8 +216,8 @@ fn stays(story: &Story) -> String {
 fn because(stopped: &Stopped, story: &Story, signing: &Signing, place: &PlaceArguments) -> String {
     let (why, doctor) = (&stopped.why, place.command("doctor"));
     let to_do = match why {
-        SendError::Nobody(url) if is_local(url) => "start `rebound dev` again".to_owned(),
-        SendError::Nobody(_) => "is the URL right? It is the stack's output WebhookUrl".to_owned(),
+        SendError::Nobody(url) if stopped.taken > 0 && is_local(url) => "start `rebound dev` again".to_owned(),
+        SendError::Nobody(url) => nobody_at(url).to_owned(),
         SendError::AnotherSecret(_) if signing.is_from_environment => {
             "RESEND_WEBHOOK_SECRET in this shell is not the function's: unset it, or set it to the function's"
                 .to_owned()

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use rebound::receive::secret as webhook_secret;
-use rebound::resend::signature::{SigningSecret, SigningSecrets};
+use rebound::resend::signature::SigningSecret;
 use rebound_cli::operate::place::{Place, is_local};
 use rebound_dev::LOCAL_SECRET;
+use rebound_dev::commands::values::signing_secret;
 use rebound_dev::commands::{Failure, variable};
 
 /// What the webhooks are signed with.
@@ -19,10 +20,7 @@ impl Signing {
     /// The environment's, else that of the place, else that of local runs.
     pub(super) async fn of(place: Option<&Place>, url: &str) -> Result<Self, Failure> {
         if let Some(text) = variable("RESEND_WEBHOOK_SECRET") {
-            let failed = |error| format!("RESEND_WEBHOOK_SECRET: {error}");
-            text.parse::<SigningSecrets>().map_err(failed)?;
-            let secret = text.split_whitespace().next().unwrap_or_default().parse().map_err(failed)?;
-            return Ok(Self { secret, is_from_environment: true });
+            return Ok(Self { secret: signing_secret(&text)?, is_from_environment: true });
         }
         Ok(Self { secret: stored(place, url).await?, is_from_environment: false })
     }

@@ -1,6 +1,5 @@
 //! `import` and `export`.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,6 +18,7 @@ use rebound_dev::output;
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
+use super::new_file::NewFile;
 use super::{from_resend, list, note};
 use crate::commands::list_file::ListFile;
 use crate::commands::place::PlaceArguments;
@@ -204,11 +204,9 @@ fn format(text: &str) -> Result<Format, String> {
 pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
     let place = arguments.place.find().await?;
     let list = list(&place);
-    let to: Box<dyn Write> = match &arguments.output {
-        Some(file) => {
-            let created = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
-            Box::new(BufWriter::new(created))
-        }
+    let output = arguments.output.as_deref().map(NewFile::create).transpose()?;
+    let to: Box<dyn Write> = match &output {
+        Some(output) => Box::new(BufWriter::new(output.file.try_clone()?)),
         None => Box::new(std::io::stdout().lock()),
     };
     let mut writer = Writer::new(arguments.format, to);
@@ -227,6 +225,7 @@ pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Fail
     })
     .await?;
     writer.finish()?;
+    output.map_or(Ok(()), NewFile::keep)?;
     progress.finish_and_clear();
     // One of them is the key.
     let besides =

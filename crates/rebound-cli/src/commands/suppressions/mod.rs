@@ -4,6 +4,7 @@ mod change;
 mod file;
 pub(crate) mod from_resend;
 mod look;
+mod new_file;
 mod restore;
 
 use std::process::ExitCode;
@@ -84,10 +85,32 @@ pub(crate) fn list(place: &Place) -> List {
 
 /// The addresses of the command line.
 pub(crate) fn recipients(addresses: &[String]) -> Result<Vec<Recipient>, Failure> {
-    let parse = |text: &String| {
-        Recipient::parse(text).ok_or_else(|| format!("{:?} is no address; write it as ann@example.com", text).into())
-    };
-    addresses.iter().map(parse).collect()
+    let mut recipients: Vec<Recipient> = Vec::new();
+    for text in addresses {
+        let recipient = recipient(text)?;
+        if recipients.contains(&recipient) {
+            eprintln!("rebound: {recipient} is named more than once, and taken once");
+        } else {
+            recipients.push(recipient);
+        }
+    }
+    Ok(recipients)
+}
+
+/// One address of the command line.
+pub(crate) fn recipient(text: &str) -> Result<Recipient, Failure> {
+    Recipient::parse(text).ok_or_else(|| format!("{text:?} {}", why_no_address(text)).into())
+}
+
+/// Why a text is no address, and how to write it.
+pub(crate) fn why_no_address(text: &str) -> &'static str {
+    let parts = text.split(|c: char| c.is_whitespace() || c == ',' || c == ';').filter(|part| !part.is_empty());
+    let parts: Vec<&str> = parts.collect();
+    if parts.len() > 1 && parts.iter().all(|part| Recipient::parse(part).is_some()) {
+        "has several addresses: write them without quotes, separated by spaces"
+    } else {
+        "is no address; write it as ann@example.com"
+    }
 }
 
 /// A reason by its name.

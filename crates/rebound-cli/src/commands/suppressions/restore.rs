@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{list, note};
 use crate::commands::place::PlaceArguments;
-use crate::commands::timeline::time;
+use crate::commands::timeline::{check_received, time};
 
 /// Suppress again whom webhooks lifted since then: after a synchronization of contacts that resubscribed everybody.
 ///
@@ -41,6 +41,7 @@ pub(crate) struct RestoreArguments {
 }
 
 pub(super) async fn restore(arguments: &RestoreArguments) -> Result<ExitCode, Failure> {
+    check_received(Some(arguments.since), arguments.until)?;
     let note = note(arguments.by.as_deref(), &arguments.why)?;
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Restore };
     let place = arguments.place.find().await?;

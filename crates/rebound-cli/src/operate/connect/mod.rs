@@ -64,6 +64,11 @@ pub enum ConnectError {
         "no key of Resend's API: set RESEND_API_KEY to one with full access, or put it into the secret that OperatorKeysArn names"
     )]
     NoKey,
+    /// What stands in the place of the key is a signing secret.
+    #[error(
+        "RESEND_API_KEY holds a webhook's signing secret (whsec_…); it takes a key of Resend's API with full access (re_…)"
+    )]
+    NotAKey,
     /// The secret of a webhook that exists is not told, and the one that is stored does not fit.
     #[error("Resend does not tell the secret of the webhook; run it with --rotate, which gives it a new one")]
     SecretNotTold,
@@ -142,6 +147,9 @@ pub async fn resend_of(place: &Place) -> Result<Resend, ConnectError> {
             secret::field(place, &arn, "RESEND_API_KEY").await?.ok_or(ConnectError::NoKey)?
         }
     };
+    if key.trim().starts_with("whsec_") {
+        return Err(ConnectError::NotAKey);
+    }
     Ok(Resend::new(base.as_deref(), &key)?)
 }
 

@@ -85,6 +85,12 @@ impl Selection {
         Ok(rows)
     }
 
+    /// The partitions of which there is none among these rows.
+    pub fn without_rows(&self, rows: &[Item]) -> Vec<&String> {
+        let has_one = |partition: &&String| rows.iter().any(|row| string(row, "email_id") == partition.as_str());
+        self.partitions.iter().filter(|partition| !has_one(partition)).collect()
+    }
+
     /// What DynamoDB may leave out by itself.
     fn filter(&self) -> Wanted {
         let mut parts = vec!["#kind IN (:event, :quarantine)".to_owned()];

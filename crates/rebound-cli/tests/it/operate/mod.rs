@@ -14,6 +14,7 @@ mod replay;
 mod restore;
 mod scheduled;
 mod simulate;
+mod slips;
 mod snippets;
 mod stops;
 mod suppressions;
