@@ -22,6 +22,7 @@ use rebound::resend::campaign::Campaign;
 use rebound::store::calls::Calls;
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
+use rebound_dev::progress::on_ctrl_c;
 use rebound_dev::simulate::chaos::{self, Chaos, Request};
 use rebound_dev::simulate::send::{Sending, Sent, send};
 use rebound_dev::simulate::story::Story;
@@ -118,6 +119,14 @@ async fn main() -> Result<ExitCode, Failure> {
     service.start().await?;
     let watched =
         Watched { answered: AtomicUsize::new(0), phase: AtomicU8::new(Phase::Sending as u8), said: Mutex::default() };
+    let (own, is_temporary) = (folder.clone(), arguments.folder.is_none());
+    on_ctrl_c(move || match is_temporary {
+        true => {
+            let _ = std::fs::remove_dir_all(&own);
+            "Nothing stays: its folder was a temporary one".to_owned()
+        }
+        false => format!("Its tables and its log stay, in {}; begin again with another folder", own.display()),
+    });
     let watch = Watch::new(&arguments, requests.len(), &watched);
     let (url, env_file) = (service.url(), service.env_file());
     let (recorded, simulated) = {

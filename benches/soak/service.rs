@@ -13,6 +13,9 @@ use tokio::process::{Child, Command};
 
 use crate::Failure;
 
+/// How many lines of the log an error repeats.
+const LINES_OF_LOG: usize = 3;
+
 /// How long a start may take. What the last process left unfinished in the file is made good first.
 const LONGEST_START: Duration = Duration::from_secs(120);
 
@@ -78,6 +81,13 @@ impl Service {
         Ok(OpenOptions::new().create(true).append(true).open(self.setting.folder.join("dev.log"))?)
     }
 
+    /// The last lines of its log, which may be gone with its folder.
+    fn last_of_log(&self) -> String {
+        let log = std::fs::read_to_string(self.setting.folder.join("dev.log")).unwrap_or_default();
+        let last: Vec<&str> = log.lines().rev().take(LINES_OF_LOG).collect();
+        last.into_iter().rev().collect::<Vec<_>>().join("; ")
+    }
+
     /// Starts it, and waits until it can be reached.
     pub(crate) async fn start(&mut self) -> Result<(), Failure> {
         let (began, env_file) = (Instant::now(), self.env_file());
@@ -99,10 +109,10 @@ impl Service {
         let mut child = command.spawn()?;
         while !env_file.exists() {
             if let Some(status) = child.try_wait()? {
-                return Err(format!("`rebound dev` ended at its start, with {status}; its log says why").into());
+                return Err(format!("`rebound dev` ended at its start, with {status}: {}", self.last_of_log()).into());
             }
             if began.elapsed() > LONGEST_START {
-                return Err("`rebound dev` does not start; its log may say why".into());
+                return Err(format!("`rebound dev` does not start: {}", self.last_of_log()).into());
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

@@ -37,7 +37,7 @@ pub enum PlaceError {
     },
     /// Nobody listens at an endpoint on this machine that the environment names.
     #[error(
-        "nobody answers at {url}, which AWS_ENDPOINT_URL_DYNAMODB names; start what listens there (`rebound dev`?), or unset the variable"
+        "nobody answers at {url}, which AWS_ENDPOINT_URL_DYNAMODB names; look whether `rebound dev` is still running, or unset the variable"
     )]
     NobodyThere {
         /// The endpoint.

@@ -4,19 +4,19 @@
 //! `rebound dev` writes, first; for the names of tables, the name of the stack; for everything else, the outputs of the stack.
 //!
 //! - [`flags`]: the flags that name it, which hints repeat.
+//! - `credentials`: as whom.
 //! - `error`: what may be wrong with what an operator says of it.
 //! - `profiles`: the AWS profiles that there are.
 
+mod credentials;
 mod error;
 pub mod flags;
 mod profiles;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_credential_types::provider::ProvideCredentials;
 use rebound::aws::{AwsEnvironment, describe};
 use rebound::store::calls::Calls;
 use rebound::store::tables::TABLES;
@@ -29,9 +29,6 @@ use crate::operate::clients;
 
 /// The name of the stack, unless told otherwise: as in `samconfig.toml`.
 pub const STACK: &str = "rebound";
-
-/// The region of local runs, which have none.
-const LOCAL_REGION: &str = "eu-west-1";
 
 /// Time in which a port of this machine takes a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
@@ -102,7 +99,7 @@ impl Place {
         for table in TABLES {
             variables.entry(table.variable.to_owned()).or_insert_with(|| table.name_in(&options.stack));
         }
-        add_credentials(&mut variables, options).await?;
+        credentials::add(&mut variables, options).await?;
         let aws = AwsEnvironment::read(|name| variables.get(name).cloned())?;
         Ok(Self { variables, options: options.clone(), aws, outputs: OnceCell::new() })
     }
@@ -222,70 +219,9 @@ fn read_local(file: &Path) -> Result<BTreeMap<String, String>, PlaceError> {
     }
 }
 
-/// Adds region and credentials, where they are not there: for AWS, as the `aws` command finds them; for stand-ins on this machine,
-/// which check none, any.
-async fn add_credentials(variables: &mut BTreeMap<String, String>, options: &Options) -> Result<(), PlaceError> {
-    if variables.contains_key("AWS_ACCESS_KEY_ID") && options.profile.is_none() {
-        let region = variables.get("AWS_REGION").or_else(|| variables.get("AWS_DEFAULT_REGION"));
-        if region.is_some() {
-            return Ok(());
-        }
-    }
-    let has_region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| variables.contains_key(*name));
-    let endpoint = variables.get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| variables.get("AWS_ENDPOINT_URL"));
-    let elsewhere = |(name, url): (&String, &String)| name.starts_with("AWS_ENDPOINT_URL") && !is_local(url);
-    if endpoint.is_some_and(|url| is_local(url)) && !variables.iter().any(elsewhere) {
-        let mut default = |name: &str, value: &str| _ = variables.entry(name.to_owned()).or_insert(value.to_owned());
-        if !has_region {
-            default("AWS_REGION", LOCAL_REGION);
-        }
-        default("AWS_ACCESS_KEY_ID", "local");
-        default("AWS_SECRET_ACCESS_KEY", "local");
-        return Ok(());
-    }
-    let named = options.profile.as_ref().or_else(|| variables.get("AWS_PROFILE"));
-    if let Some(profile) = named {
-        check_profile(profile, &profiles::known(variables))?;
-    }
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(rebound::aws::any_https());
-    if let Some(profile) = &options.profile {
-        loader = loader.profile_name(profile);
-    }
-    let found = loader.load().await;
-    if !variables.contains_key("AWS_REGION") {
-        let region = found.region().ok_or(PlaceError::NoRegion)?.to_string();
-        variables.insert("AWS_REGION".to_owned(), region);
-    }
-    let provider = found.credentials_provider().ok_or_else(|| PlaceError::NoCredentials("none found".to_owned()))?;
-    let credentials = provider.provide_credentials().await;
-    let credentials = credentials.map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        PlaceError::NoCredentials(format!("{error}{cause}"))
-    })?;
-    let mut set = |name: &str, value: &str| variables.insert(name.to_owned(), value.to_owned());
-    set("AWS_ACCESS_KEY_ID", credentials.access_key_id());
-    set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key());
-    match credentials.session_token() {
-        Some(token) => _ = set("AWS_SESSION_TOKEN", token),
-        None => _ = variables.remove("AWS_SESSION_TOKEN"),
-    }
-    Ok(())
-}
-
-/// Refuses a profile that is not among those that there are.
-fn check_profile(profile: &str, known: &BTreeSet<String>) -> Result<(), PlaceError> {
-    if known.contains(profile) {
-        return Ok(());
-    }
-    let known = match known.len() {
-        0 => "there are none at all".to_owned(),
-        _ => format!("there are {}", known.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
-    };
-    Err(PlaceError::NoProfile { profile: profile.to_owned(), known })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::credentials::LOCAL_REGION;
     use super::*;
 
     async fn found(variables: &[(&str, &str)]) -> Result<Place, PlaceError> {

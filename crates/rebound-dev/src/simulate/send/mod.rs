@@ -1,5 +1,8 @@
 //! Sending the webhooks as Svix does, again when they are not taken; and what was answered.
 
+mod post;
+mod stop;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,11 +10,12 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rebound::aws::backoff::Backoff;
 use rebound::resend::signature::SigningSecret;
-use rebound::time::UnixMillis;
 use reqwest::Client;
-use serde_json::Value;
 
-use super::chaos::{Chaos, Kind, Request, signed};
+use self::post::{Answered, post};
+use self::stop::REFUSED_FOR;
+pub use self::stop::{SendError, Stopped};
+use super::chaos::{Chaos, Kind, Request};
 use super::story::{Message, Story};
 
 /// How often a message is sent that is not taken.
@@ -25,9 +29,6 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Time without any answer, after which it is certain that nobody answers. One connection may be refused by a busy machine.
 const SILENCE: Duration = Duration::from_millis(1_500);
-
-/// Time in which nothing is taken and everything is answered "later", after which that is not going to pass.
-const REFUSED_FOR: Duration = Duration::from_secs(30);
 
 /// How many wrong answers are kept, of however many.
 const MOST_WRONG: usize = 20;
@@ -47,60 +48,6 @@ pub struct Sending {
     pub rate: Option<f64>,
     /// True where the functions are being killed: then nobody answers for a while, and that is no reason to stop.
     pub deaths: bool,
-}
-
-/// A failure that explains itself, and that every further request would meet.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// Nobody takes a connection, or answers one.
-    #[error("nobody answers at {0} (any more)")]
-    Nobody(String),
-    /// The function has another signing secret.
-    #[error(
-        "{0} answers 401, wrong signature: the function has another signing secret than the one that this was signed with"
-    )]
-    AnotherSecret(String),
-    /// The function has no signing secret yet.
-    #[error("{0} answers 503: the function has no signing secret yet")]
-    NoSecret(String),
-    /// The clocks differ.
-    #[error("{url} answers 401, {error}; the clock of this machine, or the other's, is wrong: set it")]
-    Clock {
-        /// Where.
-        url: String,
-        /// What it says of the time.
-        error: String,
-    },
-    /// Something else answers.
-    #[error(
-        "{url} is no Rebound: it answers {status}; is it the function URL, which `rebound dev` prints and the stack's output WebhookUrl names?"
-    )]
-    NotRebound {
-        /// Where.
-        url: String,
-        /// What it answers.
-        status: u16,
-    },
-    /// Nothing is taken.
-    #[error("{url} has answered nothing but {status} {error} for {} s; its log says why", REFUSED_FOR.as_secs())]
-    TakesNothing {
-        /// Where.
-        url: String,
-        /// What it answers.
-        status: u16,
-        /// What it says.
-        error: String,
-    },
-}
-
-/// Sending that came to its end early.
-#[derive(Debug, thiserror::Error)]
-#[error("{why}")]
-pub struct Stopped {
-    /// The reason.
-    pub why: SendError,
-    /// Number of webhooks that were taken before: their rows stay.
-    pub taken: usize,
 }
 
 /// What came of it.
@@ -180,24 +127,6 @@ impl Sent {
                 ));
             }
         }
-    }
-}
-
-/// One answer, or that there was none.
-struct Answered {
-    status: u16,
-    body: Value,
-    took: Duration,
-}
-
-impl Answered {
-    /// Returns true if it asks to send the message again.
-    fn is_later(&self) -> bool {
-        self.status == 429 || self.status >= 500
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 }
 
@@ -321,17 +250,6 @@ impl Shared<'_> {
             status => SendError::NotRebound { url, status },
         })
     }
-}
-
-async fn post(request: &Request, message: &Message, sending: &Sending, client: &Client) -> Option<Answered> {
-    // Each time it is signed afresh.
-    let (signed, method) = signed(request, message, &sending.chaos, &sending.secret, UnixMillis::now());
-    let posted = Instant::now();
-    let answer = signed.request(client, method, &sending.url).send().await.ok()?;
-    let status = answer.status().as_u16();
-    let body = answer.bytes().await.ok()?;
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Some(Answered { status, body, took: posted.elapsed() })
 }
 
 /// Notes an answer, and whether it is what the contract says.
