@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
 use super::{Dev, command, rebound};
 use crate::support::Service;
@@ -75,6 +79,21 @@ async fn a_hint_carries_the_flags_that_were_given() {
     variables.retain(|name, _| !name.ends_with("_TABLE"));
     let said = command(&variables, &[&["check", "ann@example.com"][..], &elsewhere].concat(), "").await;
     assert!(said.code == 2 && said.stderr.contains("`rebound doctor --stack staging --region eu-west-1`"), "{said:?}");
+}
+
+#[tokio::test]
+async fn dev_with_a_file_of_its_own_says_how_to_name_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.env");
+    let mut dev = Command::new(env!("CARGO_BIN_EXE_rebound"));
+    dev.args(["dev", "--listen", "127.0.0.1:0", "--dynamodb", "127.0.0.1:0", "--env-file"]).arg(&file).env_clear();
+    let mut dev = dev.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(dev.stdout.take().unwrap()).lines();
+    let mut hint = String::new();
+    while !hint.contains("rebound simulate") {
+        hint = lines.next_line().await.unwrap().expect("it says what to run");
+    }
+    assert!(hint.ends_with(&format!("/ --local={}", file.display())), "{hint}");
 }
 
 #[tokio::test]

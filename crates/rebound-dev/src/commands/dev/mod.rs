@@ -225,7 +225,11 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -
     println!("signing secret   {secret}");
     let engager = aws.engager()?;
     println!("Claude           {}", who_decides(&engager, arguments));
-    println!("\nIn another terminal: rebound simulate {}/ --local", server.url());
+    let local = match arguments.env_file == Path::new(LOCAL_FILE) {
+        true => "--local".to_owned(),
+        false => format!("--local={}", arguments.env_file.display()),
+    };
+    println!("\nIn another terminal: rebound simulate {}/ {local}", server.url());
     println!("                     rebound sample email.bounced --post {}/", server.url());
     println!("Ctrl-C stops it.");
     for_each_message(aws, |line| println!("{line}"));
