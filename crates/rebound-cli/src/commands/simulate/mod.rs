@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use rebound::resend::campaign::Campaign;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::place::{Place, is_answered, is_local};
+use rebound_cli::operate::place::{Place, is_local};
 use rebound_dev::commands::Failure;
 use rebound_dev::commands::values::{more_than_zero, nobody_at, url};
 use rebound_dev::output;
@@ -86,11 +86,8 @@ fn kinds() -> PossibleValuesParser {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let url = &arguments.url;
-    if is_local(url) && !arguments.deaths && !is_answered(url).await {
-        return Err(format!(
-            "nobody answers at {url}; start `rebound dev` first, or again; it prints its function URL"
-        )
-        .into());
+    if !arguments.deaths && !takes_connections(url).await {
+        return Err(format!("nobody answers at {url}; {}", nobody_at(url)).into());
     }
     let at = arguments.place.at(url);
     let place = at.find().await;
@@ -151,6 +148,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
         (false, _) => ExitCode::FAILURE,
     })
+}
+
+/// Returns false if nobody takes a connection at a URL. What is answered to a GET is not looked at.
+async fn takes_connections(url: &str) -> bool {
+    let asked = rebound::claude::web::client_for(url).get(url).timeout(Duration::from_secs(5)).send().await;
+    !asked.is_err_and(|error| error.is_connect())
 }
 
 /// Looks at the tables, and shows how far that is.

@@ -198,7 +198,7 @@ pub fn is_local(url: &str) -> bool {
 }
 
 /// Returns true if a URL of this machine takes a connection.
-pub async fn is_answered(url: &str) -> bool {
+async fn is_answered(url: &str) -> bool {
     let addresses = reqwest::Url::parse(url).ok().and_then(|url| url.socket_addrs(|| None).ok()).unwrap_or_default();
     let connect = tokio::net::TcpStream::connect(addresses.as_slice());
     tokio::time::timeout(CONNECT_TIMEOUT, connect).await.is_ok_and(|connected| connected.is_ok())

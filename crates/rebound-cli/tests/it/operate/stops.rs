@@ -60,6 +60,16 @@ async fn simulate_stops_at_the_first_answer_that_explains_itself() {
 }
 
 #[tokio::test]
+async fn simulate_says_at_once_that_nobody_is_there_be_it_on_this_machine_or_elsewhere() {
+    let variables = BTreeMap::from([("RESEND_WEBHOOK_SECRET".to_owned(), rebound_dev::LOCAL_SECRET.to_owned())]);
+    for (url, hint) in [("http://127.0.0.1:9/", "`rebound dev`"), ("https://nowhere.invalid/", "WebhookUrl")] {
+        let (said, took) = timed(&variables, &["simulate", url]).await;
+        assert!(said.code == 2 && said.stderr.contains(&format!("nobody answers at {url}")), "{said:?}");
+        assert!(said.stderr.contains(hint) && took < Duration::from_secs(2), "{took:?} {said:?}");
+    }
+}
+
+#[tokio::test]
 async fn simulate_says_that_the_secret_of_the_shell_is_not_the_functions() {
     let dev = Dev::start().await;
     let url = dev.variables()["REBOUND_FUNCTION_URL"].clone();

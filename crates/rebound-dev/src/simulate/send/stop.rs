@@ -9,7 +9,7 @@ pub(super) const REFUSED_FOR: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// Nobody takes a connection, or answers one.
-    #[error("nobody answers at {0} (any more)")]
+    #[error("nobody answers at {0}")]
     Nobody(String),
     /// The function has another signing secret.
     #[error(
