@@ -12,8 +12,8 @@ mod watch;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Parser;
@@ -120,8 +120,14 @@ async fn main() -> Result<ExitCode, Failure> {
     let watched =
         Watched { answered: AtomicUsize::new(0), phase: AtomicU8::new(Phase::Sending as u8), said: Mutex::default() };
     let (own, is_temporary) = (folder.clone(), arguments.folder.is_none());
+    let process = Arc::clone(&service.process);
     on_ctrl_c(move || match is_temporary {
         true => {
+            // It may have been spared the signal, and would write into a folder that is gone.
+            let id = process.load(Ordering::SeqCst);
+            if id != 0 {
+                let _ = std::process::Command::new("kill").args(["-KILL", &id.to_string()]).status();
+            }
             let _ = std::fs::remove_dir_all(&own);
             "Nothing stays: its folder was a temporary one".to_owned()
         }

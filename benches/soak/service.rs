@@ -5,6 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rebound_dev::FAULTS_URL;
@@ -38,6 +40,8 @@ pub(crate) struct Service {
     ports: [u16; 2],
     child: Option<Child>,
     http: reqwest::Client,
+    /// The id of the process that runs, for whoever ends all of it. 0: there is none.
+    pub(crate) process: Arc<AtomicU32>,
     /// How often it was started.
     pub(crate) lives: u64,
     /// When it was started last, and could be reached.
@@ -61,6 +65,7 @@ impl Service {
             child: None,
             http: rebound::claude::web::client(),
             lives: 0,
+            process: Arc::default(),
             born: Instant::now(),
             starts: Vec::new(),
             calls: 0,
@@ -116,6 +121,7 @@ impl Service {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+        self.process.store(child.id().unwrap_or(0), Ordering::SeqCst);
         self.child = Some(child);
         self.lives += 1;
         self.born = Instant::now();
@@ -126,6 +132,7 @@ impl Service {
     /// Kills it as nothing can be prepared for.
     pub(crate) async fn kill(&mut self) -> Result<(), Failure> {
         self.ask_for_faults().await;
+        self.process.store(0, Ordering::SeqCst);
         if let Some(mut child) = self.child.take() {
             child.kill().await?;
         }
