@@ -12,8 +12,8 @@ mod watch;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Parser;
@@ -22,6 +22,7 @@ use rebound::resend::campaign::Campaign;
 use rebound::store::calls::Calls;
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
+use rebound_dev::progress::on_ctrl_c;
 use rebound_dev::simulate::chaos::{self, Chaos, Request};
 use rebound_dev::simulate::send::{Sending, Sent, send};
 use rebound_dev::simulate::story::Story;
@@ -120,6 +121,20 @@ async fn main() -> Result<ExitCode, Failure> {
     service.start().await?;
     let watched =
         Watched { answered: AtomicUsize::new(0), phase: AtomicU8::new(Phase::Sending as u8), said: Mutex::default() };
+    let (own, is_temporary) = (folder.clone(), arguments.folder.is_none());
+    let process = Arc::clone(&service.process);
+    on_ctrl_c(move || match is_temporary {
+        true => {
+            // It may have been spared the signal, and would write into a folder that is gone.
+            let id = process.load(Ordering::SeqCst);
+            if id != 0 {
+                let _ = std::process::Command::new("kill").args(["-KILL", &id.to_string()]).status();
+            }
+            let _ = std::fs::remove_dir_all(&own);
+            "Nothing stays: its folder was a temporary one".to_owned()
+        }
+        false => format!("Its tables and its log stay, in {}; begin again with another folder", own.display()),
+    });
     let watch = Watch::new(&arguments, requests.len(), &watched);
     let (url, env_file) = (service.url(), service.env_file());
     let (recorded, simulated) = {
@@ -197,8 +212,9 @@ async fn simulate(
         chaos: Chaos::ALL.to_vec(),
         at_once: arguments.at_once,
         rate: None,
+        deaths: true,
     };
-    let sent = send(story, requests, &sending, || _ = watched.answered.fetch_add(1, Ordering::SeqCst)).await;
+    let sent = send(story, requests, &sending, || _ = watched.answered.fetch_add(1, Ordering::SeqCst)).await?;
     watched.enter(Phase::Verifying);
     // Read now: the addresses of the stubs change with every start.
     let variables = rebound_dev::read_env_file(&env_file)?;

@@ -5,6 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rebound_dev::FAULTS_URL;
@@ -12,6 +14,9 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use crate::Failure;
+
+/// Number of log lines that an error repeats.
+const LINES_OF_LOG: usize = 3;
 
 /// Timeout of a start. It first recovers the file of the killed process.
 const LONGEST_START: Duration = Duration::from_secs(120);
@@ -35,6 +40,8 @@ pub(crate) struct Service {
     ports: [u16; 2],
     child: Option<Child>,
     http: reqwest::Client,
+    /// The id of the running process, for whoever ends all of it. 0: there is none.
+    pub(crate) process: Arc<AtomicU32>,
     /// Number of starts.
     pub(crate) lives: u64,
     /// Time at which the last start was complete.
@@ -58,6 +65,7 @@ impl Service {
             child: None,
             http: rebound::claude::web::client(),
             lives: 0,
+            process: Arc::default(),
             born: Instant::now(),
             starts: Vec::new(),
             calls: 0,
@@ -76,6 +84,13 @@ impl Service {
 
     fn log(&self) -> Result<File, Failure> {
         Ok(OpenOptions::new().create(true).append(true).open(self.setting.folder.join("dev.log"))?)
+    }
+
+    /// The last lines of its log, which may be gone with its folder.
+    fn last_of_log(&self) -> String {
+        let log = std::fs::read_to_string(self.setting.folder.join("dev.log")).unwrap_or_default();
+        let last: Vec<&str> = log.lines().rev().take(LINES_OF_LOG).collect();
+        last.into_iter().rev().collect::<Vec<_>>().join("; ")
     }
 
     /// Starts it, and waits until it can be reached.
@@ -99,13 +114,14 @@ impl Service {
         let mut child = command.spawn()?;
         while !env_file.exists() {
             if let Some(status) = child.try_wait()? {
-                return Err(format!("`rebound dev` ended at its start, with {status}; its log says why").into());
+                return Err(format!("`rebound dev` ended at its start, with {status}: {}", self.last_of_log()).into());
             }
             if began.elapsed() > LONGEST_START {
-                return Err("`rebound dev` does not start; its log may say why".into());
+                return Err(format!("`rebound dev` does not start: {}", self.last_of_log()).into());
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+        self.process.store(child.id().unwrap_or(0), Ordering::SeqCst);
         self.child = Some(child);
         self.lives += 1;
         self.born = Instant::now();
@@ -116,6 +132,7 @@ impl Service {
     /// Kills it with SIGKILL.
     pub(crate) async fn kill(&mut self) -> Result<(), Failure> {
         self.ask_for_faults().await;
+        self.process.store(0, Ordering::SeqCst);
         if let Some(mut child) = self.child.take() {
             child.kill().await?;
         }

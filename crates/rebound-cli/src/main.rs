@@ -9,10 +9,12 @@ mod commands;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use rebound_dev::commands::{demo, dev, sample, values};
 use rebound_dev::output;
 
+use crate::commands::hints::hint;
+use crate::commands::place::PlaceArguments;
 use crate::commands::{
     campaigns, check, completions, connect, doctor, forget, replay, simulate, suppressions, tail, timeline,
 };
@@ -46,6 +48,13 @@ enum Command {
     Completions(completions::Arguments),
 }
 
+impl Command {
+    /// Returns true if it has the options that say which Rebound is meant.
+    fn is_about_a_place(&self) -> bool {
+        !matches!(self, Self::Demo(_) | Self::Dev(_) | Self::Sample(_))
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     sigpipe::reset();
@@ -53,8 +62,13 @@ async fn main() -> ExitCode {
         eprintln!("rebound: the file of --local stands after an equals sign: --local={}", output::shown(&file));
         return ExitCode::from(2);
     }
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let parsed = Arguments::command().try_get_matches().and_then(|matches| {
+        let arguments = Arguments::from_arg_matches(&matches)?;
+        let place = arguments.command.is_about_a_place().then(|| PlaceArguments::of(&matches)).flatten();
+        Ok((arguments, place))
+    });
+    let (arguments, place) = match parsed {
+        Ok(parsed) => parsed,
         // It repeats what was given, and that may come from outside.
         Err(error) if error.use_stderr() => {
             let given = std::env::args().map(|argument| output::shown(&argument));
@@ -79,5 +93,8 @@ async fn main() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments).await,
         Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
     };
-    result.unwrap_or_else(|error| output::failed("rebound", &error.to_string()))
+    result.unwrap_or_else(|error| {
+        let error = error.to_string();
+        output::failed("rebound", &error, hint(&error, place.as_ref()).as_deref())
+    })
 }

@@ -11,6 +11,7 @@
 //! - [`simulate`]: the webhooks of a campaign, sent, and what must have come of them.
 //! - [`commands`]: `demo`, `dev` and `sample`, which the operator's command has too.
 //! - [`output`]: how commands show things.
+//! - [`progress`]: where long work is.
 
 #[macro_use]
 pub mod output;
@@ -18,6 +19,7 @@ pub mod output;
 pub mod claude;
 pub mod commands;
 pub mod overlay;
+pub mod progress;
 pub mod resend;
 pub mod running;
 pub mod samples;

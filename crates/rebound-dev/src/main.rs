@@ -31,5 +31,5 @@ async fn main() -> ExitCode {
         Command::Dev(arguments) => dev::run(&arguments).await,
         Command::Sample(arguments) => sample::run(&arguments).await,
     };
-    result.unwrap_or_else(|error| output::failed("rebound-dev", &error.to_string()))
+    result.unwrap_or_else(|error| output::failed("rebound-dev", &error.to_string(), None))
 }

@@ -19,6 +19,8 @@ pub use rebound::policy::count::{count, count_were};
 pub use self::table::{Color, Column, Table};
 pub use self::words::wrap;
 
+use crate::progress::Progress;
+
 /// `print!`, with what could steer a terminal escaped.
 #[macro_export]
 macro_rules! print {
@@ -142,59 +144,37 @@ fn pace(per_second: f64) -> String {
     }
 }
 
-/// Progress of a known number of things, on standard error; nothing where that is no terminal.
-pub fn progress(of: u64, what: &'static str) -> ProgressBar {
+/// Progress of a known number of things, on standard error.
+pub fn progress(of: u64, what: &'static str) -> Progress {
     let style = ProgressStyle::with_template("{msg} {bar:40} {human_pos} of {human_len}, {per_sec}, {eta} left");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(of).with_style(per_second(style)).with_message(what)
+    Progress::new(ProgressBar::new(of).with_style(per_second(style)).with_message(what))
 }
 
 /// Progress of an unknown number of things.
-pub fn counting(what: &'static str) -> ProgressBar {
+pub fn counting(what: &'static str) -> Progress {
     let style = ProgressStyle::with_template("{spinner} {msg}: {human_pos}, {per_sec}");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
     let bar = ProgressBar::new_spinner().with_style(per_second(style));
     bar.enable_steady_tick(Duration::from_millis(200));
-    bar.with_message(what)
+    Progress::new(bar.with_message(what))
 }
 
-/// What to do about a failure of AWS's, which says only what went wrong.
-pub fn hint(error: &str) -> Option<&'static str> {
-    let hints = [
-        (
-            "dispatch failure",
-            "AWS can't be reached: check the network and --region; with --local, whether `rebound dev` is still running",
-        ),
-        (
-            "ResourceNotFoundException",
-            "is it another stack, or another region? Name it with --stack and --region; `rebound doctor` looks further",
-        ),
-        (
-            "AccessDenied",
-            "these credentials may not do that: name others with --profile; --help says which permissions the command needs",
-        ),
-        ("ExpiredToken", "the credentials have run out: log in again"),
-        ("UnrecognizedClient", "AWS does not know these credentials: log in again, or name a profile with --profile"),
-        ("InvalidSignature", "AWS does not accept these credentials: is the secret key right, and the clock?"),
-    ];
-    hints.into_iter().find(|(sign, _)| error.contains(sign)).map(|(_, hint)| hint)
-}
-
-/// Says why a command failed, and what to do.
-pub fn failed(program: &str, error: &str) -> std::process::ExitCode {
+/// Says why a command failed, and, where the error itself does not say it, what to do.
+pub fn failed(program: &str, error: &str, hint: Option<&str>) -> std::process::ExitCode {
     eprintln!("{program}: {}", shown(error));
-    if let Some(hint) = hint(error) {
+    if let Some(hint) = hint {
         eprintln!("  {hint}");
     }
     std::process::ExitCode::from(2)
 }
 
 /// What is being done, where nothing can be counted.
-pub fn steps() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {msg}");
+pub fn steps() -> Progress {
+    let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
     let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.enable_steady_tick(Duration::from_millis(200));
-    bar
+    Progress::new(bar)
 }
 
 /// A text from outside as part of a line: without line breaks, and without what could steer the terminal.

@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use rebound::time::UnixMillis;
 use rebound_cli::operate::connect::probe::Proof;
-use rebound_cli::operate::connect::{Connected, Done, connect};
+use rebound_cli::operate::connect::{ConnectError, Connected, Done, connect};
+use rebound_cli::operate::place::Place;
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, shown};
+use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
 use crate::commands::place::PlaceArguments;
@@ -43,9 +45,21 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         None => place.named("REBOUND_FUNCTION_URL").await?,
     };
     let progress = output::steps();
+    on_ctrl_c(|| "What was done, at Resend and here, stays. Run it again: it goes on from there".to_owned());
     let connected = connect(&place, &url, arguments.rotate, UnixMillis::now(), |step| progress.set_message(step)).await;
     progress.finish_and_clear();
-    let connected = connected?;
+    let connected = match connected {
+        Err(error @ ConnectError::NotThere { .. }) if !arguments.json => {
+            eprintln!("rebound: {error}");
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(ConnectError::NotThere { url, why }) => {
+            let connected = json!({ "url": url, "webhook": null, "done": null, "proof": Proof::NotRebound(why) });
+            println!("{:#}", json!({ "connected": connected, "imported": null, "not_imported": null }));
+            return Ok(ExitCode::FAILURE);
+        }
+        connected => connected?,
+    };
     let imported =
         if arguments.no_import { None } else { Some(from_resend::take_over(&place, LiftedByHand::Stay).await) };
     let is_proved = connected.proof == Proof::Proved;
@@ -57,7 +71,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         };
         println!("{:#}", json!({ "connected": connected, "imported": report, "not_imported": why }));
     } else {
-        print(&connected);
+        print(&connected, &place);
         match imported {
             Some(Ok(report)) => {
                 print!("Resend's own list: ");
@@ -70,7 +84,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(if is_proved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(connected: &Connected) {
+fn print(connected: &Connected, place: &Place) {
     let (url, webhook) = (shown(&connected.url), shown(&connected.webhook));
     match connected.done {
         Done::Created => println!("The webhook {webhook} is registered at Resend, for {url}"),
@@ -88,7 +102,8 @@ fn print(connected: &Connected) {
     }
     if connected.rotated {
         println!(
-            "It has a new signing secret. The old one is good for 24 hours; run `rebound connect` after that to drop it."
+            "It has a new signing secret. The old one is good for 24 hours; run {} after that to drop it.",
+            place.command("connect")
         );
     } else if connected.secret_stored {
         println!("Its signing secret is in place.");
@@ -104,7 +119,8 @@ fn print(connected: &Connected) {
     match &connected.proof {
         Proof::Proved => println!("The function has proved that it has the secret."),
         Proof::Wrong | Proof::NoSecret => println!(
-            "The function does not have the secret yet. Wait a minute and run it again; if that does not help, `rebound doctor` looks further."
+            "The function does not have the secret yet. Wait a minute and run it again; if that does not help, {} looks further.",
+            place.command("doctor")
         ),
         Proof::NotRebound(why) => {
             println!("There is no Rebound at {url}: {}. Is it the stack's output WebhookUrl?", shown(why));

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use rebound::time::UnixMillis;
 use rebound_cli::operate::doctor::{Check, Verdict, examine};
+use rebound_cli::operate::place::PlaceError;
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, Cell, Color, Column, Table, count, shown};
 use serde_json::json;
@@ -32,7 +33,18 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let place = match arguments.place.find().await {
         Ok(place) => place,
         Err(error) if arguments.json => {
-            let check = json!({ "name": "credentials", "verdict": "fault", "found": error.to_string(), "to_do": null });
+            let is_local = matches!(
+                error.downcast_ref::<PlaceError>(),
+                Some(
+                    PlaceError::DevIsGone { .. }
+                        | PlaceError::NobodyThere { .. }
+                        | PlaceError::NoLocal(..)
+                        | PlaceError::UnreadLocal(..)
+                        | PlaceError::NotLocal(..)
+                )
+            );
+            let name = if is_local { "rebound dev" } else { "credentials" };
+            let check = json!({ "name": name, "verdict": "fault", "found": error.to_string(), "to_do": null });
             println!("{:#}", json!({ "checks": [check] }));
             return Ok(ExitCode::from(2));
         }

@@ -8,10 +8,11 @@ use rebound::resend::recipient::Recipient;
 use rebound_cli::operate::forget::{Mode, RECOVERABLE_DAYS, Tables, forget};
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, Column, Table};
+use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
 use crate::commands::place::PlaceArguments;
-use crate::commands::suppressions::NoteArguments;
+use crate::commands::suppressions::{NoteArguments, recipient};
 
 /// Erase everything about an address, in every table, but that it must not get email of any kind.
 ///
@@ -39,7 +40,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let recipient = Recipient::parse(&arguments.address).ok_or("that is no address; write it as ann@example.com")?;
+    let recipient = recipient(&arguments.address)?;
     let note = arguments.note.note()?;
     let place = arguments.place.find().await?;
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Forget };
@@ -50,6 +51,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let tables = Tables::of(&place);
     let calls = place.calls(Duration::from_secs(6 * 3_600));
     let progress = output::counting("rows read");
+    if mode == Mode::Forget {
+        on_ctrl_c(|| {
+            "The address is erased in part, and must not be written to already. Run it again: it does the rest"
+                .to_owned()
+        });
+    }
     let report = forget(&calls, &tables, &recipient, &note, mode, |rows| progress.inc(rows as u64)).await?;
     progress.finish_and_clear();
     if arguments.json {
@@ -62,7 +69,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         println!("Nothing was erased.");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("The address must not be written to, and `rebound check` says so.");
+    println!("The address must not be written to, and {} says so.", place.command("check"));
     println!(
         "What was there can be brought back from point-in-time recovery, where a table has it, for {RECOVERABLE_DAYS} days, and is gone then."
     );

@@ -1,17 +1,22 @@
 //! Which Rebound a command is about: the options that all such commands have.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use clap::{ArgMatches, FromArgMatches};
+use rebound_cli::operate::place::flags::Flags;
 use rebound_cli::operate::place::{Options, Place, STACK};
 use rebound_dev::LOCAL_FILE;
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::{Failure, variable};
+
+/// The variable that names the stack where no flag does.
+const STACK_VARIABLE: &str = "REBOUND_STACK";
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Which Rebound")]
 pub(crate) struct PlaceArguments {
-    /// The name of the stack
-    #[arg(long, value_name = "NAME", env = "REBOUND_STACK", default_value = STACK)]
-    stack: String,
+    /// The name of the stack; without it, what the variable REBOUND_STACK says, else `rebound`
+    #[arg(long, value_name = "NAME", value_parser = stack, conflicts_with = "local")]
+    stack: Option<String>,
     /// The one that `rebound dev` runs on this machine; after an equals sign, the file that it writes, if it is another
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_FILE)]
     local: Option<PathBuf>,
@@ -19,30 +24,114 @@ pub(crate) struct PlaceArguments {
     #[arg(long, value_name = "NAME", conflicts_with = "local")]
     profile: Option<String>,
     /// The AWS region
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = region, conflicts_with = "local")]
     region: Option<String>,
 }
 
+/// The name of a stack (<https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>).
+fn stack(name: &str) -> Result<String, String> {
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.len() <= 128
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    match name {
+        _ if is_name => Ok(name.to_owned()),
+        "" => Err(format!("it is empty: name a stack, or leave it out for `{STACK}`")),
+        _ => Err("a stack's name has letters, digits and hyphens, a letter first".to_owned()),
+    }
+}
+
+/// A region, by its form: which ones there are changes every year.
+fn region(name: &str) -> Result<String, String> {
+    let parts: Vec<&str> = name.split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase());
+    match parts.as_slice() {
+        [words @ .., number] if words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok() => {
+            Ok(name.to_owned())
+        }
+        _ => Err("a region has a number at its end, such as eu-west-1".to_owned()),
+    }
+}
+
 impl PlaceArguments {
-    /// Finds it.
+    /// Those of a whole command line, of whatever command that has them.
+    pub(crate) fn of(mut matches: &ArgMatches) -> Option<Self> {
+        while let Some((_, inner)) = matches.subcommand() {
+            matches = inner;
+        }
+        Self::from_arg_matches(matches).ok()
+    }
+
+    /// Returns true if it is about the one on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.local.is_some()
+    }
+
+    /// The flags, as they were given.
+    pub(crate) fn flags(&self) -> Flags {
+        let local = self.local.as_deref().map(|file| match file == Path::new(LOCAL_FILE) {
+            true => "--local".to_owned(),
+            false => format!("--local={}", file.display()),
+        });
+        let named = [("--stack", &self.stack), ("--profile", &self.profile), ("--region", &self.region)];
+        let named = named.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value.clone()?]));
+        Flags::new(local.into_iter().chain(named.flatten()))
+    }
+
+    /// A command about the same Rebound, for a hint: `` `rebound connect --local` ``.
+    pub(crate) fn command(&self, command: &str) -> String {
+        self.flags().command(command)
+    }
+
+    /// Finds it, and looks whether it is there, where it is on this machine.
     pub(crate) async fn find(&self) -> Result<Place, Failure> {
+        let from_shell = || variable(STACK_VARIABLE).filter(|name| self.local.is_none() && !name.trim().is_empty());
+        let named = match (&self.stack, from_shell()) {
+            (Some(name), _) => name.clone(),
+            (None, Some(name)) => stack(name.trim()).map_err(|why| format!("{STACK_VARIABLE} is {name}: {why}"))?,
+            (None, None) => STACK.to_owned(),
+        };
         let options = Options {
-            stack: self.stack.clone(),
+            stack: named,
             local: self.local.clone(),
             profile: self.profile.clone(),
             region: self.region.clone(),
+            flags: self.flags(),
         };
-        Ok(Place::find(&options, std::env::vars()).await?)
+        // What is no text is for others.
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let place = Place::find(&options, variables).await?;
+        place.look().await?;
+        Ok(place)
     }
 
-    /// Finds the one whose function URL this is: that of `rebound dev` without being told, if it is running in this folder.
-    pub(crate) async fn find_of(&self, url: &str) -> Result<Place, Failure> {
-        let is_told = self.local.is_some() || self.profile.is_some();
+    /// The same, or that of `rebound dev`, if this URL is its function URL, and it is running in this folder.
+    pub(crate) fn at(&self, url: &str) -> Self {
+        let is_told = self.local.is_some() || self.stack.is_some() || self.profile.is_some() || self.region.is_some();
         let line = format!("REBOUND_FUNCTION_URL={}", url.trim_end_matches('/'));
         let is_its = |text: String| text.lines().any(|known| known.trim_end_matches('/') == line);
-        if !is_told && std::fs::read_to_string(LOCAL_FILE).is_ok_and(is_its) {
-            return Self { local: Some(LOCAL_FILE.into()), ..self.clone() }.find().await;
+        match !is_told && std::fs::read_to_string(LOCAL_FILE).is_ok_and(is_its) {
+            true => Self { local: Some(LOCAL_FILE.into()), ..self.clone() },
+            false => self.clone(),
         }
-        self.find().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_no_stack_or_region_can_have_is_refused_with_how_to_write_it() {
+        assert!(stack("rebound-2").is_ok());
+        for wrong in ["", "my_stack", "2nd", "a b"] {
+            assert!(stack(wrong).is_err(), "{wrong}");
+        }
+        for right in ["eu-west-1", "us-gov-east-1", "ap-southeast-12"] {
+            assert!(region(right).is_ok(), "{right}");
+        }
+        for wrong in ["", "eu-west", "Frankfurt", "eu west 1", "eu-west-1a", "EU-WEST-1"] {
+            assert!(region(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -5,16 +5,20 @@ use std::time::Duration;
 
 use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
+use rebound_cli::operate::place::flags::quoted;
 use rebound_cli::operate::replay::effects::Effects;
-use rebound_cli::operate::replay::select::Selection;
+use rebound_cli::operate::replay::select::{QUARANTINE, Selection};
 use rebound_cli::operate::replay::{Function, On, Report, replay};
 use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, count, shown};
+use rebound_dev::commands::values::event_type;
+use rebound_dev::output::{self, count, count_were, shown};
 use rebound_dev::overlay::Overlay;
+use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
+use crate::commands::log::Log;
 use crate::commands::place::PlaceArguments;
-use crate::commands::timeline::time;
+use crate::commands::timeline::{WEBHOOK_ID, check_received, time};
 
 /// How many of many things are shown.
 const MOST: usize = 20;
@@ -32,8 +36,8 @@ const MOST: usize = 20;
 pub(crate) struct Arguments {
     /// The emails' ids, or the ids of what else events are about
     emails: Vec<String>,
-    /// Only events of this type, such as email.complained; may be given several times
-    #[arg(long = "type", value_name = "TYPE")]
+    /// Only events of this type, such as email.complained, or quarantine for what could not be read; may be given several times
+    #[arg(long = "type", value_name = "TYPE", value_parser = stored_type)]
     types: Vec<String>,
     /// Only events that were received from then on, such as 2026-11-23T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -57,14 +61,18 @@ pub(crate) struct Arguments {
     place: PlaceArguments,
 }
 
+/// The type of a stored event.
+fn stored_type(text: &str) -> Result<String, String> {
+    if text == QUARANTINE { Ok(text.to_owned()) } else { event_type(text).map(|known| known.as_str().to_owned()) }
+}
+
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if let Some(address) = arguments.emails.iter().find(|id| Recipient::parse(id).is_some()) {
         let address = shown(address);
-        return Err(format!(
-            "{address} is an address, and not an email's id: rebound timeline --address {address} has the ids"
-        )
-        .into());
+        let timeline = arguments.place.command(&format!("timeline --address {}", quoted(&address)));
+        return Err(format!("{address} is an address, and not an email's id: {timeline} has the ids").into());
     }
+    check_received(arguments.since, arguments.until)?;
     let selection = Selection {
         partitions: arguments.emails.clone(),
         types: arguments.types.clone(),
@@ -78,33 +86,66 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Err("which events? Name emails, a --type, --since or --until; or --all for every one".into());
     }
     let function = if arguments.function == "engage" { Function::Engage } else { Function::Protect };
+    if let Some(of_no_use) = arguments.types.iter().find(|event_type| !function.handles_type(event_type)) {
+        let handles = match function {
+            Function::Engage => "it handles email.opened and email.clicked",
+            Function::Protect => "they are stored, and nothing follows from them",
+        };
+        return Err(
+            format!("{} does nothing about events of the type {of_no_use}: {handles}", arguments.function).into()
+        );
+    }
     let place = arguments.place.find().await?;
     let calls = place.calls(Duration::from_secs(6 * 3_600));
     let progress = output::counting("rows read");
     let read = |rows: usize| progress.inc(rows as u64);
     let rows = selection.rows(&calls, place.table("EVENTS_TABLE"), function, read).await?;
     progress.finish_and_clear();
+    let unknown = selection.without_rows(&rows);
+    for id in &unknown {
+        let is_webhooks = id.starts_with(WEBHOOK_ID);
+        let hint = if is_webhooks {
+            "that is a webhook's id; the email's is in its body, as email_id"
+        } else {
+            "is it the id that Resend gave the email?"
+        };
+        eprintln!("rebound: nothing is stored of {} that {} handles; {hint}", shown(id), arguments.function);
+    }
+    if !unknown.is_empty() && rows.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
     let copy = match arguments.dry_run {
         true => Some(Overlay::start(place.aws().dynamodb(), |variable| place.table(variable).to_owned()).await?),
         false => None,
     };
     let on = copy.as_ref().map_or(On::ThePlace, |copy| On::ACopy(copy.variables()));
     let progress = output::progress(rows.len() as u64, "events");
+    if !arguments.dry_run {
+        let (bar, of) = ((*progress).clone(), rows.len());
+        on_ctrl_c(move || {
+            let at = bar.position();
+            format!("{at} of {of} events were handled again, and what was done stays. Run it again: it does the rest")
+        });
+    }
+    let log = Log::default();
+    let _logging = tracing::dispatcher::set_default(&log.dispatch());
     let report = replay(&place, &rows, function, on, |events| progress.inc(events as u64)).await?;
     progress.finish_and_clear();
+    let causes: Vec<String> = report.why.clone().into_iter().chain(log.causes()).collect();
     if arguments.json {
-        let Report { handled, left_over, effects } = &report;
+        let Report { handled, left_over, effects, .. } = &report;
+        causes.iter().for_each(|cause| eprintln!("rebound: {}", shown(cause)));
         println!(
             "{:#}",
             json!({ "dry_run": arguments.dry_run, "handled": handled, "left_over": left_over, "new": effects })
         );
     } else {
-        print(arguments, &report);
+        print(arguments, &report, &causes);
     }
     Ok(if report.left_over.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(arguments: &Arguments, report: &Report) {
+fn print(arguments: &Arguments, report: &Report, causes: &[String]) {
     let would = if arguments.dry_run { "would be " } else { "" };
     let verb = if arguments.dry_run { "looked at" } else { "handled again" };
     println!("{} {verb}, by {}.", count(report.handled, "event"), arguments.function);
@@ -144,6 +185,10 @@ fn print(arguments: &Arguments, report: &Report) {
         println!("LEFT OVER {}", shown(event));
     }
     if !report.left_over.is_empty() {
-        println!("{} left over; the log above says why. Run it again.", count(report.left_over.len(), "event"));
+        for cause in causes {
+            println!("BECAUSE {}", shown(cause));
+        }
+        let again = "When the cause is gone, run it again: what was done before stays as it is.";
+        println!("{} left over. {again}", count_were(report.left_over.len(), "event"));
     }
 }

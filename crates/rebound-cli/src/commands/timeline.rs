@@ -7,6 +7,7 @@ use rebound::message::decision::Receipt;
 use rebound::message::decision::receipt::told;
 use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
+use rebound_cli::operate::place::flags::quoted;
 use rebound_cli::operate::suppressions::List;
 use rebound_cli::operate::timeline::{Entry, of_address, of_email};
 use rebound_dev::commands::Failure;
@@ -45,6 +46,9 @@ pub(crate) struct Arguments {
     place: PlaceArguments,
 }
 
+/// The beginning of the ids of webhooks, as Svix makes them.
+pub(crate) const WEBHOOK_ID: &str = "msg_";
+
 /// A time as an argument.
 pub(crate) fn time(text: &str) -> Result<UnixMillis, String> {
     let day = format!("{text}T00:00:00Z");
@@ -53,21 +57,38 @@ pub(crate) fn time(text: &str) -> Result<UnixMillis, String> {
         .ok_or_else(|| "write it as 2026-11-23, or 2026-11-23T13:05:00Z".to_owned())
 }
 
+/// Refuses a span that nothing can lie in.
+pub(crate) fn check_span(since: Option<UnixMillis>, until: Option<UnixMillis>) -> Result<(), Failure> {
+    match (since, until) {
+        (Some(since), Some(until)) if since >= until => {
+            let (since, until) = (moment(since), moment(until));
+            Err(format!("--since {since} is not before --until {until}, so nothing lies between; swap them?").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a beginning that is still to come: of what was received, nothing is later than now.
+pub(crate) fn check_received(since: Option<UnixMillis>, until: Option<UnixMillis>) -> Result<(), Failure> {
+    match since {
+        Some(since) if since > UnixMillis::now() => {
+            Err(format!("--since {} (UTC) is in the future, and nothing was received then", moment(since)).into())
+        }
+        _ => check_span(since, until),
+    }
+}
+
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if let Some(address) = arguments.email_id.as_deref().filter(|id| Recipient::parse(id).is_some()) {
-        return Err(format!(
-            "{0} is an address, and not an email's id: rebound timeline --address {0}",
-            shown(address)
-        )
-        .into());
+        let address = shown(address);
+        let timeline = arguments.place.command(&format!("timeline --address {}", quoted(&address)));
+        return Err(format!("{address} is an address, and not an email's id: {timeline}").into());
     }
+    check_span(arguments.since, arguments.until)?;
+    let recipient = arguments.address.as_deref().map(suppressions::recipient).transpose()?;
     let place = arguments.place.find().await?;
     let list = List { calls: place.calls(Duration::from_secs(6 * 3_600)), ..suppressions::list(&place) };
     let now = UnixMillis::now();
-    let recipient = match &arguments.address {
-        Some(text) => Some(Recipient::parse(text).ok_or("that is no address; write it as ann@example.com")?),
-        None => None,
-    };
     let mut entries = match (&recipient, &arguments.email_id) {
         (Some(recipient), _) => {
             let progress = output::counting("rows read");
@@ -128,6 +149,11 @@ fn print(arguments: &Arguments, entries: &[Entry]) {
         println!(
             "Nothing is known of it. Events stay as long as RETENTION_DAYS says; the id is the one that Resend gave the email."
         );
+        if arguments.email_id.as_deref().is_some_and(|id| id.starts_with(WEBHOOK_ID)) {
+            println!(
+                "An id that begins with {WEBHOOK_ID} is a webhook's (its svix-id); the email's is in its body, as email_id."
+            );
+        }
         return;
     }
     table(entries, arguments.address.is_some()).print();

@@ -31,6 +31,9 @@ pub const BASE_URL: &str = "https://api.resend.com";
 /// How often a call is tried that is refused for now.
 const TRIES: u32 = 6;
 
+/// How often a connection is tried that nobody takes. That there is no network does not pass in a minute.
+const TRIES_TO_CONNECT: u32 = 3;
+
 /// Bytes of an answer that are read. A page of 100 entries has a few ten thousand.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
@@ -65,6 +68,11 @@ impl Resend {
         let client = if base.starts_with("http:") { client.tls_certs_only([]) } else { client };
         let client = client.build().map_err(|error| ResendError::Unreachable(error.to_string()))?;
         Ok(Self { client, base, key })
+    }
+
+    /// Returns true if it is a stand-in on this machine.
+    pub fn is_near(&self) -> bool {
+        crate::operate::place::is_local(&self.base)
     }
 
     /// Every webhook. Half of the list is none: whoever does not find a webhook makes it.
@@ -176,7 +184,9 @@ impl Resend {
                 Err(failed) => failed,
             };
             let is_passing = matches!(error, ResendError::Busy(_) | ResendError::Unreachable(_));
-            if !is_passing || tries == TRIES || (was_done == WasDone::Unknown && !may_repeat) {
+            let is_refused = matches!(error, ResendError::Unreachable(_)) && was_done == WasDone::No;
+            let most = if is_refused { TRIES_TO_CONNECT } else { TRIES };
+            if !is_passing || tries >= most || (was_done == WasDone::Unknown && !may_repeat) {
                 return Err(error);
             }
             if backoff.wait_as_asked(wait).await.is_err() {

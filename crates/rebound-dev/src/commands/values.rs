@@ -2,6 +2,38 @@
 
 use std::io::Read;
 
+use aws_local::dynamodb::is_local;
+use rebound::resend::event::EventType;
+use rebound::resend::signature::{SigningSecret, SigningSecrets};
+
+/// The likeness from which on a word is taken for a typing error of another, as `clap` has it.
+const ALIKE: f64 = 0.7;
+
+/// The one of these words that a text is most like, if it is like any.
+pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let text = text.trim().to_lowercase().replace([' ', '-'], "_");
+    // `bounced` is meant for `email.bounced`, too.
+    let alike = |word: &str| {
+        let last = word.rsplit_once('.').map_or(word, |(_, last)| last);
+        strsim::jaro(&text, word).max(strsim::jaro(&text, last))
+    };
+    let words = known.into_iter().map(|word| (alike(word), word)).filter(|(alike, _)| *alike > ALIKE);
+    words.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, word)| word)
+}
+
+/// What to say of a text that is none of these words: the nearest, and where all of them are.
+pub fn unknown<'a>(text: &str, known: impl IntoIterator<Item = &'a str>, all: &str) -> String {
+    nearest(text, known).map_or_else(|| all.to_owned(), |word| format!("did you mean {word}? {all}"))
+}
+
+/// A type of event that Resend sends.
+pub fn event_type(text: &str) -> Result<EventType, String> {
+    text.trim().to_ascii_lowercase().parse().map_err(|_| {
+        let known = EventType::ALL.iter().map(|event_type| event_type.as_str());
+        format!("there is no such type of event; {}", unknown(text, known, "`rebound sample` lists them"))
+    })
+}
+
 /// A URL of HTTP.
 pub fn url(text: &str) -> Result<String, String> {
     let parsed =
@@ -12,6 +44,30 @@ pub fn url(text: &str) -> Result<String, String> {
     let like = text.trim().trim_start_matches('/');
     let like = if like.is_empty() || like.contains("://") { "127.0.0.1:9000/" } else { like };
     Err(format!("a URL begins with http:// or https://, such as http://{like}"))
+}
+
+/// The first of the signing secrets in RESEND_WEBHOOK_SECRET. One bad secret among several is worth knowing of.
+pub fn signing_secret(text: &str) -> Result<SigningSecret, String> {
+    let failed = |error| match text.trim_start().starts_with("re_") {
+        true => {
+            "RESEND_WEBHOOK_SECRET holds a key of Resend's API (re_…); it takes the webhook's signing secret (whsec_…)"
+                .to_owned()
+        }
+        false => format!("RESEND_WEBHOOK_SECRET: {error}"),
+    };
+    text.parse::<SigningSecrets>().map_err(failed)?;
+    text.split_whitespace().next().unwrap_or_default().parse().map_err(failed)
+}
+
+/// What to do where nobody answers at a URL.
+pub fn nobody_at(url: &str) -> &'static str {
+    if url.starts_with("https:") && is_local(url) {
+        "on this machine it is http:// and not https://"
+    } else if is_local(url) {
+        "is `rebound dev` running? It prints its function URL"
+    } else {
+        "is the URL right? It is the stack's output WebhookUrl"
+    }
 }
 
 /// A number that is more than 0.
@@ -49,6 +105,29 @@ mod tests {
         for wrong in ["", "ftp://example.com/", "http://", "example"] {
             assert!(url(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_the_signing_secret_is_told_so() {
+        assert!(signing_secret("re_abc_123").unwrap_err().contains("whsec_"));
+        assert!(signing_secret("whsec_???").unwrap_err().starts_with("RESEND_WEBHOOK_SECRET: "));
+        assert!(signing_secret(crate::LOCAL_SECRET).is_ok());
+    }
+
+    #[test]
+    fn a_type_that_nobody_sends_is_refused_with_the_nearest() {
+        assert_eq!(event_type("Email.Bounced ").unwrap(), EventType::EmailBounced);
+        for (typed, meant) in [
+            ("email.bounce", "email.bounced"),
+            ("bounced", "email.bounced"),
+            ("email-complaint", "email.complained"),
+            ("email.delivery.delayed", "email.delivery_delayed"),
+            ("contact.update", "contact.updated"),
+        ] {
+            let said = event_type(typed).unwrap_err();
+            assert!(said.contains(&format!("did you mean {meant}?")), "{typed}: {said}");
+        }
+        assert!(!event_type("xyz").unwrap_err().contains("did you mean"), "like none");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! - [`bodies`]: the webhooks' bodies, in the shapes that Resend's have.
 //! - [`chaos`]: in which order they come, and what comes besides.
 //! - [`send`]: sending them, and what was answered.
+//! - [`used`]: whether its name and its seed are new to the tables.
 //! - [`verify`]: what the tables must hold, and what they do hold.
 //!
 //! Nothing is kept but the seed and what came of each message, so a million events need no more memory than their places in the order.
@@ -12,4 +13,5 @@ pub mod bodies;
 pub mod chaos;
 pub mod send;
 pub mod story;
+pub mod used;
 pub mod verify;

@@ -65,7 +65,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let campaign = Campaign::new(name).ok_or("that is no name of a campaign")?;
+    let campaign = Campaign::new(name).ok_or(
+        "that is no name of a campaign: it has 1 to 256 characters; Resend's tags have letters, digits, - and _",
+    )?;
     let since = now.minus(days(arguments.days));
     match one(&calls, table, &campaign, since).await? {
         Some(known) if arguments.json => println!("{:#}", as_json(name, &known, now)),
@@ -73,8 +75,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         None => {
             let known = all(&calls, table, now, 400, |_| {}).await?;
             let like = like(name, known.keys()).join(", ");
-            let like =
-                if like.is_empty() { "`rebound campaigns` lists them".to_owned() } else { format!("there are {like}") };
+            let all = arguments.place.command("campaigns");
+            let like = if like.is_empty() { format!("{all} lists them") } else { format!("there are {like}") };
             eprintln!("rebound: nothing is known of a campaign {}; {}", shown(name), shown(&like));
             return Ok(ExitCode::FAILURE);
         }

@@ -21,6 +21,7 @@ pub(crate) use self::answers::reason;
 use self::answers::{Answers, Asked};
 use crate::commands::list_file::{ListFile, ReadingArguments};
 use crate::commands::place::PlaceArguments;
+use crate::commands::suppressions::why_no_address;
 
 /// So many addresses are looked up together: no more than these are held in memory, however long a file is.
 const TOGETHER: usize = 10_000;
@@ -69,8 +70,14 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let now = UnixMillis::now();
     let brake = match &arguments.campaign {
         Some(name) => {
-            let campaign = Campaign::new(name).ok_or("that is no name of a campaign")?;
+            let campaign = Campaign::new(name).ok_or("that is no name of a campaign: it has 1 to 256 characters; Resend's tags have letters, digits, - and _")?;
             let state = Campaigns::new(calls.clone(), place.table("CAMPAIGNS_TABLE")).state(&campaign).await?;
+            if state.is_none() {
+                let all = place.command("campaigns");
+                eprintln!(
+                    "rebound: nothing was counted of a campaign {campaign} yet, so no brake is on; {all} lists those that there are"
+                );
+            }
             Some((campaign, state.map(|state| state.brake)))
         }
         None => None,
@@ -106,6 +113,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 fn given(text: &String) -> Asked {
     let read = Recipient::parse(text).ok_or_else(|| match Path::new(text).is_file() {
         true => format!("it is no address, but a file; to read it: --file {}", shown(text)),
+        false if why_no_address(text).contains("several") => format!("it {}", why_no_address(text)),
         false => "it is no address that mail could go to".to_owned(),
     });
     let odd = read.as_ref().ok().and_then(oddity);

@@ -1,25 +1,29 @@
 //! `rebound simulate`: a campaign's webhooks, and chaos, to any Rebound.
 
 mod report;
+mod signing;
 
 use std::cell::RefCell;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use rebound::receive::secret as webhook_secret;
 use rebound::resend::campaign::Campaign;
-use rebound::resend::signature::{SigningSecret, SigningSecrets};
 use rebound::time::UnixMillis;
 use rebound_cli::operate::place::{Place, is_local};
-use rebound_dev::commands::values::{more_than_zero, url};
-use rebound_dev::commands::{Failure, variable};
-use rebound_dev::simulate::chaos::{self, Chaos};
-use rebound_dev::simulate::send::{Sending, send};
+use rebound_dev::commands::Failure;
+use rebound_dev::commands::values::{more_than_zero, nobody_at, url};
+use rebound_dev::output;
+use rebound_dev::progress::on_ctrl_c;
+use rebound_dev::simulate::chaos::{self, Chaos, Request};
+use rebound_dev::simulate::send::{SendError, Sending, Stopped, send};
 use rebound_dev::simulate::story::{LEAST_SPAN, Story};
-use rebound_dev::simulate::verify::{Looking, verify};
-use rebound_dev::{LOCAL_SECRET, output};
+use rebound_dev::simulate::used::{Used, used};
+use rebound_dev::simulate::verify::{Findings, Looking, VerifyError, verify};
 
+use self::signing::Signing;
 use crate::commands::place::PlaceArguments;
 
 /// Send a campaign's signed webhooks, and chaos, to any Rebound, and check what it makes of them.
@@ -81,62 +85,54 @@ fn kinds() -> PossibleValuesParser {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    if is_local(&arguments.url) && !somebody_listens(&arguments.url).await {
-        return Err(format!("nobody answers at {}; start `rebound dev` first, or again", arguments.url).into());
+    let url = &arguments.url;
+    if !arguments.deaths && !takes_connections(url).await {
+        return Err(format!("nobody answers at {url}; {}", nobody_at(url)).into());
     }
-    let place = arguments.place.find_of(&arguments.url).await;
-    let secret = secret(place.as_ref().ok(), &arguments.url).await?;
+    let at = arguments.place.at(url);
+    let place = at.find().await;
+    let signing = Signing::of(place.as_ref().ok(), url).await?;
     let chaos: Vec<Chaos> = Chaos::ALL
         .iter()
         .copied()
         .filter(|kind| arguments.chaos.iter().any(|name| name == "all" || name == kind.as_str()))
         .collect();
     let story = story(arguments, &chaos)?;
+    match &place {
+        Ok(place) => is_new(arguments, place, &story).await?,
+        Err(error) if !arguments.no_verify => eprintln!("rebound: the tables can't be looked at afterwards: {error}"),
+        Err(_) => {}
+    }
     let requests = chaos::requests(&story, &chaos);
 
     let progress = output::progress(requests.len() as u64, "requests");
-    let (url, at_once) = (arguments.url.clone(), usize::from(arguments.at_once));
-    let sending = Sending { url, secret, chaos: chaos.clone(), at_once, rate: arguments.rate };
+    let stays = stays(&story);
+    let (bar, of, is_sent) = ((*progress).clone(), requests.len(), Arc::new(AtomicBool::new(false)));
+    let all_sent = Arc::clone(&is_sent);
+    on_ctrl_c(move || match all_sent.load(Ordering::SeqCst) {
+        true => format!("All {of} requests were sent, and the tables were not looked at to the end. {stays}"),
+        false => format!("{} of {of} requests were sent. {stays}", bar.position()),
+    });
+    let at_once = usize::from(arguments.at_once);
+    let secret = signing.secret.clone();
+    let (chaos, rate, deaths) = (chaos, arguments.rate, arguments.deaths);
+    let sending = Sending { url: url.clone(), secret, chaos: chaos.clone(), at_once, rate, deaths };
     let sent = send(&story, &requests, &sending, || progress.inc(1)).await;
     progress.finish_and_clear();
+    let sent = sent.map_err(|stopped| because(&stopped, &story, &signing, &at))?;
+    is_sent.store(true, Ordering::SeqCst);
 
     // A Rebound that was started again meanwhile is reached elsewhere.
     let place = match place {
-        Ok(_) if arguments.deaths => arguments.place.find_of(&arguments.url).await,
+        Ok(_) if arguments.deaths => at.find().await,
         place => place,
     };
     let findings = match place {
         _ if arguments.no_verify => Err("as asked, the tables were not looked at".to_owned()),
         Err(error) => Err(format!("the tables were not looked at: {error}")),
-        Ok(place) => {
-            let looking = Looking {
-                patience: Duration::from_secs(arguments.patience),
-                then: if place.is_near() { Duration::from_secs(3) } else { Duration::from_secs(75) },
-                knows_verdicts: !chaos.contains(&Chaos::Shuffle),
-                deaths: arguments.deaths,
-            };
-            let progress = RefCell::new(output::progress(0, ""));
-            let done = |what: &'static str, number: usize| {
-                if what.is_empty() {
-                    progress.borrow().inc(number as u64);
-                } else {
-                    progress.borrow().finish_and_clear();
-                    let next = if number == 0 { output::counting(what) } else { output::progress(number as u64, what) };
-                    progress.replace(next);
-                }
-            };
-            let findings = verify(
-                place.calls(Duration::from_secs(6 * 3_600)),
-                place.variables(),
-                &story,
-                &requests,
-                looking,
-                done,
-            )
-            .await;
-            progress.borrow().finish_and_clear();
-            Ok(findings?)
-        }
+        Ok(place) => look(arguments, &place, &story, &requests, &chaos)
+            .await
+            .map_err(|error| format!("the tables were not looked at to the end: {error}")),
     };
     report::print(arguments.json, &story, &sent, &findings);
     let is_right =
@@ -154,11 +150,93 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Tells whether a connection to a URL of this machine is taken.
-async fn somebody_listens(url: &str) -> bool {
-    let addresses = reqwest::Url::parse(url).ok().and_then(|url| url.socket_addrs(|| None).ok()).unwrap_or_default();
-    let connect = tokio::net::TcpStream::connect(addresses.as_slice());
-    tokio::time::timeout(Duration::from_secs(2), connect).await.is_ok_and(|connected| connected.is_ok())
+/// Returns false if nobody takes a connection at a URL. What is answered to a GET is not looked at.
+async fn takes_connections(url: &str) -> bool {
+    let asked = rebound::claude::web::client_for(url).get(url).timeout(Duration::from_secs(5)).send().await;
+    !asked.is_err_and(|error| error.is_connect())
+}
+
+/// Looks at the tables, and shows how far that is.
+async fn look(
+    arguments: &Arguments,
+    place: &Place,
+    story: &Story,
+    requests: &[Request],
+    chaos: &[Chaos],
+) -> Result<Findings, VerifyError> {
+    let looking = Looking {
+        patience: Duration::from_secs(arguments.patience),
+        then: if place.is_near() { Duration::from_secs(3) } else { Duration::from_secs(75) },
+        knows_verdicts: !chaos.contains(&Chaos::Shuffle),
+        deaths: arguments.deaths,
+    };
+    let progress = RefCell::new(output::steps());
+    let done = |what: &'static str, number: usize| {
+        if what.is_empty() {
+            return progress.borrow().inc(number as u64);
+        }
+        progress.borrow().finish_and_clear();
+        let next = if number == 0 { output::steps() } else { output::progress(number as u64, what) };
+        next.set_message(what);
+        progress.replace(next);
+    };
+    let calls = place.calls(Duration::from_secs(6 * 3_600));
+    let findings = verify(calls, place.variables(), story, requests, looking, done).await;
+    progress.borrow().finish_and_clear();
+    findings
+}
+
+/// Refuses a campaign that the tables know already.
+async fn is_new(arguments: &Arguments, place: &Place, story: &Story) -> Result<(), Failure> {
+    let known = used(&place.calls(Duration::from_secs(10)), place.variables(), story).await;
+    let used = match known {
+        Ok(used) => used,
+        Err(_) if arguments.no_verify => return Ok(()),
+        Err(error) => return Err(VerifyError::Table(error).into()),
+    };
+    let seed = || format!("the seed {} was used before; leave --seed out, or take another", story.seed);
+    match used {
+        None => Ok(()),
+        Some(Used::Campaign) if arguments.campaign.is_none() => Err(seed().into()),
+        Some(Used::Seed) => Err(seed().into()),
+        Some(Used::Campaign) => Err(format!(
+            "there is a campaign {} already, and what is simulated would be counted for it; choose a name that is new, or leave --campaign out",
+            story.campaign
+        )
+        .into()),
+    }
+}
+
+/// What a simulation leaves in the tables.
+fn stays(story: &Story) -> String {
+    format!(
+        "What was taken stays: rows, counts and suppressed addresses of example.com, under the campaign {}, for as long as events are kept. The next run takes a name of its own",
+        story.campaign
+    )
+}
+
+/// Why sending was stopped, what to do, and what stays.
+fn because(stopped: &Stopped, story: &Story, signing: &Signing, place: &PlaceArguments) -> String {
+    let (why, doctor) = (&stopped.why, place.command("doctor"));
+    let to_do = match why {
+        SendError::Nobody(url) if stopped.taken > 0 && is_local(url) => "start `rebound dev` again".to_owned(),
+        SendError::Nobody(url) => nobody_at(url).to_owned(),
+        SendError::AnotherSecret(_) if signing.is_from_environment => {
+            "RESEND_WEBHOOK_SECRET in this shell is not the function's: unset it, or set it to the function's"
+                .to_owned()
+        }
+        SendError::AnotherSecret(_) => {
+            format!("if it was changed just now, wait a minute; else {doctor} looks further")
+        }
+        SendError::NoSecret(_) => format!("run {}", place.command("connect")),
+        SendError::Clock { .. } | SendError::NotRebound { .. } => String::new(),
+        SendError::TakesNothing { .. } => format!("{doctor} looks further"),
+    };
+    let to_do = if to_do.is_empty() { to_do } else { format!("; {to_do}") };
+    match stopped.taken {
+        0 => format!("{why}{to_do}. Nothing was taken"),
+        taken => format!("{why}{to_do}. {taken} webhooks were taken. {}", stays(story)),
+    }
 }
 
 fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
@@ -166,7 +244,9 @@ fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
     let name = arguments.campaign.clone().unwrap_or_else(|| format!("simulate-{seed:016x}"));
     let mut story = Story {
         seed,
-        campaign: Campaign::new(&name).ok_or("that is no name for a campaign")?,
+        campaign: Campaign::new(&name).ok_or(
+            "that is no name for a campaign: it has 1 to 256 characters; Resend's tags have letters, digits, - and _",
+        )?,
         emails: arguments.emails,
         until: UnixMillis::now(),
         span: Duration::from_secs(arguments.over * 60).max(LEAST_SPAN),
@@ -180,31 +260,4 @@ fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
         story.emails = story.emails_of(events as usize);
     }
     Ok(story)
-}
-
-/// The secret to sign with: the environment's, else that of the place, else that of local runs.
-async fn secret(place: Option<&Place>, url: &str) -> Result<SigningSecret, Failure> {
-    if let Some(text) = variable("RESEND_WEBHOOK_SECRET") {
-        text.parse::<SigningSecrets>()?;
-        return Ok(text.split_whitespace().next().unwrap_or_default().parse()?);
-    }
-    let Some(place) = place else {
-        if is_local(url) {
-            return Ok(LOCAL_SECRET.parse()?);
-        }
-        return Err("which signing secret? Set RESEND_WEBHOOK_SECRET, or name the stack and its credentials".into());
-    };
-    let arn = match place.named("WEBHOOK_SECRET_ARN").await {
-        Ok(arn) => arn,
-        Err(_) if is_local(url) => return Ok(LOCAL_SECRET.parse()?),
-        Err(error) => return Err(error.into()),
-    };
-    let source = webhook_secret::from_manager(place.aws().secrets_manager(), arn, Duration::from_secs(60)).await;
-    let secret = source.known().and_then(|secrets| secrets.first().cloned());
-    let unread = if place.is_near() {
-        "the signing secret can't be read from `rebound dev`, which has stopped or was started again: start it again, and look at its file (--local=FILE)"
-    } else {
-        "the signing secret can't be read from Secrets Manager; set RESEND_WEBHOOK_SECRET, or see `rebound doctor`"
-    };
-    Ok(secret.ok_or(unread)?)
 }

@@ -36,6 +36,14 @@ pub(crate) struct AddArguments {
 
 pub(super) async fn add(arguments: &AddArguments) -> Result<ExitCode, Failure> {
     let (recipients, note) = (recipients(&arguments.addresses)?, arguments.note.note()?);
+    if let Ok(named) = super::reason(&note.why)
+        && named != arguments.reason
+    {
+        let (named, given) = (named.as_str(), arguments.reason.as_str());
+        eprintln!(
+            "rebound: --reason {named} is kept as a text, and the address suppressed as {given}; the kind of reason is --as {named}"
+        );
+    }
     let place = arguments.place.find().await?;
     let list = list(&place);
     let key = list.forgotten_key().await?;

@@ -1,6 +1,5 @@
 //! `import` and `export`.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,9 +15,12 @@ use rebound_cli::operate::suppressions::import::{self, Read, Remark, Report};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::operate::suppressions::meaning::Meaning;
 use rebound_dev::commands::Failure;
+use rebound_dev::commands::values::unknown;
 use rebound_dev::output::{self, count, count_were};
+use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
+use super::new_file::NewFile;
 use super::{from_resend, list, note};
 use crate::commands::list_file::{ListFile, ReadingArguments};
 use crate::commands::place::PlaceArguments;
@@ -96,6 +98,17 @@ async fn import_file(
 ) -> Result<ExitCode, Failure> {
     let how = file.say_how(Some(meaning));
     let progress = output::counting("entries");
+    let bar = (*progress).clone();
+    on_ctrl_c(move || {
+        let at = bar.position();
+        if at == 0 {
+            return "Nothing was imported yet".to_owned();
+        }
+        format!(
+            "{} imported, and stay. Import the file again for the rest: that changes nothing else",
+            count_were(at, "entry")
+        )
+    });
     let (mut report, mut refused, mut odd, mut is_noted) = (Report::default(), 0, 0, false);
     let mut merge = async |part: Read| -> Result<(), Failure> {
         if !part.entries.is_empty() && !is_noted {
@@ -247,18 +260,16 @@ fn format(text: &str) -> Result<Format, String> {
     match text {
         "csv" => Ok(Format::Csv),
         "jsonl" => Ok(Format::JsonLines),
-        _ => Err("there are csv and jsonl".to_owned()),
+        _ => Err(unknown(text, ["csv", "jsonl"], "there are csv and jsonl")),
     }
 }
 
 pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
     let place = arguments.place.find().await?;
     let list = list(&place);
-    let to: Box<dyn Write> = match &arguments.output {
-        Some(file) => {
-            let created = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
-            Box::new(BufWriter::new(created))
-        }
+    let output = arguments.output.as_deref().map(NewFile::create).transpose()?;
+    let to: Box<dyn Write> = match &output {
+        Some(output) => Box::new(BufWriter::new(output.file.try_clone()?)),
         None => Box::new(std::io::stdout().lock()),
     };
     let mut writer = Writer::new(arguments.format, to);
@@ -277,6 +288,7 @@ pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Fail
     })
     .await?;
     writer.finish()?;
+    output.map_or(Ok(()), NewFile::keep)?;
     progress.finish_and_clear();
     // One of them is the key.
     let besides =

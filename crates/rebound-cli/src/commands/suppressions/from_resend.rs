@@ -9,6 +9,7 @@ use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::resend_api::{Listed, ResendError, Unread};
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, count_were};
+use rebound_dev::progress::on_ctrl_c;
 use serde::Serialize;
 use serde_json::json;
 
@@ -74,6 +75,10 @@ pub(crate) async fn take_over(place: &Place, by_hand: LiftedByHand) -> Result<Ta
     let unreadable = unread.into_iter().map(left_out).collect();
     let read = Read { entries: changes(entries, note.at), unreadable, ..Read::default() };
     let progress = output::progress(read.entries.len() as u64, "entries");
+    let bar = (*progress).clone();
+    on_ctrl_c(move || {
+        format!("{} of Resend's entries were imported, and stay. Run it again: it does the rest", bar.position())
+    });
     let report = merge(&list(place), read, by_hand, &note, || progress.inc(1)).await;
     progress.finish_and_clear();
     Ok(TakenOver { report: report?, cut_short: cut_short.map(|why| why.to_string()) })

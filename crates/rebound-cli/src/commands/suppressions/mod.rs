@@ -4,6 +4,7 @@ mod change;
 mod file;
 pub(crate) mod from_resend;
 mod look;
+mod new_file;
 mod restore;
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::Note;
 use rebound_cli::operate::place::Place;
 use rebound_cli::operate::suppressions::List;
+use rebound_dev::commands::values::unknown;
 use rebound_dev::commands::{Failure, variable};
 
 /// List, show, add, remove, restore, import and export who must not be written to.
@@ -87,16 +89,39 @@ pub(crate) fn list(place: &Place) -> List {
 
 /// The addresses of the command line.
 pub(crate) fn recipients(addresses: &[String]) -> Result<Vec<Recipient>, Failure> {
-    let parse = |text: &String| {
-        Recipient::parse(text).ok_or_else(|| format!("{:?} is no address; write it as ann@example.com", text).into())
-    };
-    addresses.iter().map(parse).collect()
+    let mut recipients: Vec<Recipient> = Vec::new();
+    for text in addresses {
+        let recipient = recipient(text)?;
+        if recipients.contains(&recipient) {
+            eprintln!("rebound: {recipient} is named more than once, and taken once");
+        } else {
+            recipients.push(recipient);
+        }
+    }
+    Ok(recipients)
+}
+
+/// One address of the command line.
+pub(crate) fn recipient(text: &str) -> Result<Recipient, Failure> {
+    Recipient::parse(text).ok_or_else(|| format!("{text:?} {}", why_no_address(text)).into())
+}
+
+/// Why a text is no address, and how to write it.
+pub(crate) fn why_no_address(text: &str) -> &'static str {
+    let parts = text.split(|c: char| c.is_whitespace() || c == ',' || c == ';').filter(|part| !part.is_empty());
+    let parts: Vec<&str> = parts.collect();
+    if parts.len() > 1 && parts.iter().all(|part| Recipient::parse(part).is_some()) {
+        "has several addresses: write them without quotes, separated by spaces"
+    } else {
+        "is no address; write it as ann@example.com"
+    }
 }
 
 /// A reason by its name.
 pub(crate) fn reason(name: &str) -> Result<Reason, String> {
     Reason::from_text(&name.trim().to_ascii_lowercase()).ok_or_else(|| {
         let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        format!("there are {}", known.join(", "))
+        let all = format!("there are {}", known.join(", "));
+        unknown(name, known, &all)
     })
 }

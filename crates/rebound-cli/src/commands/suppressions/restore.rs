@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::suppressions::restore::{Mode, Restored};
 use rebound_dev::commands::Failure;
+use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
 use super::{list, note};
 use crate::commands::place::PlaceArguments;
-use crate::commands::timeline::time;
+use crate::commands::timeline::{check_received, time};
 
 /// Suppress again whom webhooks lifted since then: after a synchronization of contacts that resubscribed everybody.
 ///
@@ -40,12 +41,16 @@ pub(crate) struct RestoreArguments {
 }
 
 pub(super) async fn restore(arguments: &RestoreArguments) -> Result<ExitCode, Failure> {
+    check_received(Some(arguments.since), arguments.until)?;
     let note = note(arguments.by.as_deref(), &arguments.why)?;
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Restore };
     let place = arguments.place.find().await?;
     let (list, agenda) = (list(&place), place.table("AGENDA_TABLE"));
     let key = list.forgotten_key().await?;
     let until = arguments.until.unwrap_or(UnixMillis(i64::MAX));
+    if mode == Mode::Restore {
+        on_ctrl_c(|| "Whoever was restored is suppressed, and stays so. Run it again: it does the rest".to_owned());
+    }
     let (mut restored, mut unchanged, mut forgotten) = (0, 0, 0);
     for lift in list.lifts(agenda, arguments.since, until).await? {
         let recipient = &lift.recipient;

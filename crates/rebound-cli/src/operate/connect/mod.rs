@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use self::probe::Proof;
 use self::secret::SecretError;
-use super::place::{Place, PlaceError};
+use super::place::{Place, PlaceError, is_local};
 use crate::operate::suppressions::import::ListEntry;
 use crate::resend_api::{Resend, ResendError, SecretText, Suppressed, Webhook};
 
@@ -64,6 +64,11 @@ pub enum ConnectError {
         "no key of Resend's API: set RESEND_API_KEY to one with full access, or put it into the secret that OperatorKeysArn names"
     )]
     NoKey,
+    /// What stands in the place of the key is a signing secret.
+    #[error(
+        "RESEND_API_KEY holds a webhook's signing secret (whsec_…); it takes a key of Resend's API with full access (re_…)"
+    )]
+    NotAKey,
     /// The secret of a webhook that exists is not told, and the one that is stored does not fit.
     #[error("Resend does not tell the secret of the webhook; run it with --rotate, which gives it a new one")]
     SecretNotTold,
@@ -72,6 +77,19 @@ pub enum ConnectError {
         "no webhook at Resend is for this URL, but of one it can't be said ({0}); look at it under Webhooks, and remove it if it is of no use"
     )]
     UnreadWebhook(String),
+    /// Nobody answers at the URL, or something else does.
+    #[error("there is no Rebound at {url}: {why}. Nothing was changed at Resend; is it the stack's output WebhookUrl?")]
+    NotThere {
+        /// The URL.
+        url: String,
+        /// What was found there.
+        why: String,
+    },
+    /// Resend can't reach this machine.
+    #[error(
+        "{0} is on this machine, where Resend can't reach it; for the Rebound that `rebound dev` runs, and its stand-in for Resend, add --local"
+    )]
+    OnlyHere(String),
     /// It is no URL of a webhook.
     #[error("{0} is no URL; it begins with https://, and is the stack's output WebhookUrl")]
     NoUrl(String),
@@ -129,6 +147,9 @@ pub async fn resend_of(place: &Place) -> Result<Resend, ConnectError> {
             secret::field(place, &arn, "RESEND_API_KEY").await?.ok_or(ConnectError::NoKey)?
         }
     };
+    if key.trim().starts_with("whsec_") {
+        return Err(ConnectError::NotAKey);
+    }
     Ok(Resend::new(base.as_deref(), &key)?)
 }
 
@@ -148,6 +169,12 @@ pub async fn connect(
     }
     let arn = place.named("WEBHOOK_SECRET_ARN").await?;
     let resend = resend_of(place).await?;
+    if is_local(url) && !resend.is_near() {
+        return Err(ConnectError::OnlyHere(url.to_owned()));
+    }
+    // Before anything is changed: a webhook for a URL with a typing error would be registered, and disabled after five days of failures.
+    step("looking whether a Rebound answers there");
+    probe::find(url).await.map_err(|why| ConnectError::NotThere { url: url.to_owned(), why })?;
     step("looking for the webhook at Resend");
     let (all, unread) = resend.webhooks().await?;
     let unread: Vec<String> = unread.iter().map(ToString::to_string).collect();

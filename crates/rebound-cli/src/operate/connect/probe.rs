@@ -36,6 +36,26 @@ pub enum Proof {
     NotRebound(String),
 }
 
+/// Looks whether a Rebound answers at a URL. What may pass is no reason to say that there is none: it is busy, or fails for now.
+///
+/// # Errors
+/// What is there instead, in words.
+pub async fn find(url: &str) -> Result<(), String> {
+    let asked = rebound::claude::web::client_for(url).get(url).timeout(TIMEOUT).send().await;
+    let answer = match asked {
+        Ok(answer) => answer,
+        Err(error) if error.is_timeout() => return Err("no answer within 15 s".to_owned()),
+        Err(_) => return Err("nobody answers there".to_owned()),
+    };
+    match (answer.status().as_u16(), answer.headers().get("allow").map(|value| value.as_bytes())) {
+        (405, Some(b"POST")) | (429 | 500.., _) => Ok(()),
+        (403, _) => {
+            Err("it refuses everybody (403): deploy the stack again, which lets the public invoke it".to_owned())
+        }
+        (status, _) => Err(format!("it answers {status} to a GET")),
+    }
+}
+
 /// Sends a probe that is signed with a secret.
 pub async fn probe(url: &str, secret: &SigningSecret) -> Proof {
     let now = UnixMillis::now().seconds();

@@ -59,7 +59,8 @@ async fn answers(url: &str) -> Check {
 }
 
 async fn signing_secret(place: &Place, url: &str) -> Check {
-    let connect = "run `rebound connect`, which puts it in place; or copy it from Resend, under Webhooks";
+    let connect =
+        format!("run {}, which puts it in place; or copy it from Resend, under Webhooks", place.command("connect"));
     let text = match place.variable("RESEND_WEBHOOK_SECRET") {
         Some(text) => text,
         None => {

@@ -98,6 +98,11 @@ impl Check {
 
 /// Makes every check. `url` is the function URL, where it is not that of the place.
 pub async fn examine(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
+    if let Some(why) = tables::out_of_reach(place).await {
+        // Every check would say it for itself, after tries of its own.
+        let to_do = "is the region spelled right (--region), and is there a network? Then look again";
+        return vec![credentials(place), Check::not_checked("AWS", why).with_to_do(to_do)];
+    }
     let checks: Vec<(&'static str, BoxFuture<'_, Vec<Check>>)> = vec![
         ("credentials", async { vec![credentials(place)] }.boxed()),
         ("stack", async { vec![stack(place).await] }.boxed()),

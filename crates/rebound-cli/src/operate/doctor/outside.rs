@@ -56,7 +56,7 @@ pub(super) async fn resend(place: &Place, url: Option<&str>, now: UnixMillis) ->
     };
     let Some(webhook) = all.iter().find(|webhook| webhook.is_for(&url)) else {
         let found = format!("there is none for {url}");
-        return vec![key, Check::fault(WEBHOOK, found, "run `rebound connect`")];
+        return vec![key, Check::fault(WEBHOOK, found, format!("run {}", place.command("connect")))];
     };
     vec![key, registered(place, &resend, webhook).await, deliveries(&resend, webhook, now).await]
 }
@@ -71,23 +71,24 @@ async fn fits(place: &Place, webhook: &Webhook) -> Option<bool> {
 }
 
 async fn registered(place: &Place, resend: &Resend, found: &Webhook) -> Check {
+    let connect = place.command("connect");
     // The list may leave the types out.
     let webhook = resend.webhook(&found.id).await.unwrap_or_else(|_| found.clone());
     if !webhook.is_enabled() {
         let found = "it is disabled, so nothing arrives: Resend does that after five days of failures";
         let to_do =
-            "remove the cause (the other checks say more), run `rebound connect`, and replay what failed at Resend";
+            format!("remove the cause (the other checks say more), run {connect}, and replay what failed at Resend");
         return Check::fault(WEBHOOK, found, to_do);
     }
     let has = |event: &&&str| webhook.is_subscribed_to(event);
     let missing: Vec<&str> = NEEDED.iter().filter(|event| !has(event)).copied().collect();
     if !missing.is_empty() {
         let found = format!("it is not subscribed to {}", missing.join(", "));
-        return Check::fault(WEBHOOK, found, "run `rebound connect`, which subscribes it");
+        return Check::fault(WEBHOOK, found, format!("run {connect}, which subscribes it"));
     }
     if fits(place, &webhook).await == Some(false) {
         let found = "the secret that it signs with is not the one that is stored: was it rotated at Resend?";
-        let to_do = "run `rebound connect`, which puts it in place; Resend signs with the old one too for 24 hours";
+        let to_do = format!("run {connect}, which puts it in place; Resend signs with the old one too for 24 hours");
         return Check::fault(WEBHOOK, found, to_do);
     }
     let beta: Vec<&str> = NEEDED_WHERE_OFFERED.iter().filter(|event| !has(event)).copied().collect();

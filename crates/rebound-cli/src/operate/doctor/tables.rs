@@ -1,5 +1,6 @@
 //! The tables, as the template has them.
 
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{KeyType, StreamViewType, TableStatus, TimeToLiveStatus};
 use futures_util::future::join_all;
 use rebound::aws::describe;
@@ -13,6 +14,14 @@ const DEPLOY: &str = "deploy the stack again; if the table was made by hand, mak
 
 pub(super) async fn check(place: &Place) -> Vec<Check> {
     join_all(TABLES.iter().map(|table| one(place, table))).await
+}
+
+/// Why DynamoDB can't be reached, if it can't: nobody takes the connection, or there is no such host. Whatever it answers, it is there.
+pub(super) async fn out_of_reach(place: &Place) -> Option<String> {
+    let table = place.table(TABLES[0].variable);
+    let error = place.aws().dynamodb().describe_table().table_name(table).send().await.err()?;
+    let is_out_of_reach = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_io());
+    is_out_of_reach.then(|| describe(&error))
 }
 
 async fn one(place: &Place, table: &Table) -> Check {

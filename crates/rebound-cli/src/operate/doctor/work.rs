@@ -63,7 +63,10 @@ pub(super) async fn last_event(place: &Place, now: UnixMillis) -> Check {
         None => Check::warning(
             EVENTS,
             "none in 14 days",
-            "is the webhook registered (`rebound connect`)? Send a mail to delivered@resend.dev, and look again",
+            format!(
+                "is the webhook registered ({})? Send a mail to delivered@resend.dev, and look again",
+                place.command("connect")
+            ),
         ),
     }
 }
@@ -136,20 +139,23 @@ async fn mapping(place: &Place, function: &str, what: &str, lags: bool, now: Uni
 
 pub(super) async fn dead_letters(place: &Place) -> Vec<Check> {
     let mut checks = Vec::new();
+    let replay = place.command("replay --since … --until …");
     for (variable, what, to_do) in [
         (
             "PROTECT_FAILURES_URL",
             "what protect gave up",
-            "remove the cause that protect's log names; the messages say from when to when: `rebound replay --since … --until …`, and delete them",
+            format!(
+                "remove the cause that protect's log names; the messages say from when to when: {replay}, and delete them"
+            ),
         ),
         (
             "ENGAGE_DEAD_LETTERS_URL",
             "what engage gave up",
-            "remove the cause that engage's log names, and start a redrive of the queue in SQS",
+            "remove the cause that engage's log names, and start a redrive of the queue in SQS".to_owned(),
         ),
     ] {
         checks.push(match place.named(variable).await {
-            Ok(url) => waiting(place, &url, what, to_do).await,
+            Ok(url) => waiting(place, &url, what, &to_do).await,
             Err(error) => Check::not_checked(what, error.to_string()),
         });
     }

@@ -91,9 +91,11 @@ pub struct Report {
     pub left_over: Vec<String>,
     /// What was new.
     pub effects: Effects,
+    /// Why the queue did not take them, where that is the cause.
+    pub why: Option<String>,
 }
 
-/// Handles events again. `done` hears how many more are handled.
+/// Handles events again, until nothing of a whole batch can be handled. `done` hears how many more are handled.
 ///
 /// # Errors
 /// It can't be begun.
@@ -120,7 +122,11 @@ pub async fn replay(
                         report.handled += some.len();
                         report.effects.handed_on += some.len();
                     }
-                    Err(_) => report.left_over.extend(some.iter().map(|row| string(row, "event").to_owned())),
+                    Err(error) => {
+                        report.why = Some(error.to_string());
+                        report.left_over.extend(rows.iter().skip(report.handled).map(key));
+                        break;
+                    }
                 }
                 done(some.len());
             }
@@ -128,11 +134,19 @@ pub async fn replay(
         Function::Protect => {
             let topic = Topic::new(aws.sns(), &config.alerts_topic);
             let protector = Protector::new(aws.dynamodb(), topic, queue, config);
+            let mut seen = 0;
             for some in rows.chunks(AT_ONCE) {
                 let left = protect(&protector, some, &mut report.effects).await;
+                let is_nothing_handled = left.len() == some.len();
                 report.handled += some.len() - left.len();
                 report.left_over.extend(left);
+                seen += some.len();
                 done(some.len());
+                // What fails at a whole batch, several times, fails at the next one too.
+                if is_nothing_handled {
+                    report.left_over.extend(rows.iter().skip(seen).map(key));
+                    break;
+                }
             }
         }
     }
@@ -157,7 +171,11 @@ async fn protect(protector: &Protector, rows: &[Item], effects: &mut Effects) ->
             break;
         }
     }
-    left.into_iter().map(|row| string(row, "event").to_owned()).collect()
+    left.into_iter().map(key).collect()
+}
+
+fn key(row: &Item) -> String {
+    string(row, "event").to_owned()
 }
 
 /// A row as the stream hands it over.

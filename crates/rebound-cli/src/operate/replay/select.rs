@@ -5,12 +5,16 @@ use std::collections::HashMap;
 use rebound::aws::CallError;
 use rebound::protect;
 use rebound::store::calls::Calls;
+use rebound::store::row::RowKind;
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, as_number, number, string, text};
 use rebound::time::UnixMillis;
 
 use super::{Function, ReplayError};
 use crate::operate::scan::{Wanted, scan};
+
+/// What stands in the place of the type where a webhook could not be read as an event.
+pub const QUARANTINE: &str = "quarantine";
 
 /// What is wanted. Nothing in it: everything.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +27,21 @@ pub struct Selection {
     pub since: Option<UnixMillis>,
     /// Received before this moment.
     pub until: Option<UnixMillis>,
+}
+
+impl Function {
+    fn handles(self, row: &Item) -> bool {
+        let is_engaged =
+            ["email.opened#", "email.clicked#"].iter().any(|prefix| string(row, "event").starts_with(prefix));
+        protect::wants(row) && (self == Self::Protect || is_engaged)
+    }
+
+    /// Returns true if the function does anything about events of this type.
+    pub fn handles_type(self, event_type: &str) -> bool {
+        let kind = if event_type == QUARANTINE { RowKind::Quarantine } else { RowKind::Event };
+        let row = [("event", format!("{event_type}#")), ("kind", kind.as_str().to_owned())];
+        self.handles(&row.map(|(name, value)| (name.to_owned(), text(value))).into())
+    }
 }
 
 impl Selection {
@@ -61,14 +80,15 @@ impl Selection {
             read(all.len());
             rows.extend(all);
         }
-        let is_handled = |row: &Item| {
-            let is_engaged =
-                ["email.opened#", "email.clicked#"].iter().any(|prefix| string(row, "event").starts_with(prefix));
-            protect::wants(row) && (function == Function::Protect || is_engaged)
-        };
-        rows.retain(|row| self.wants(row) && is_handled(row));
+        rows.retain(|row| self.wants(row) && function.handles(row));
         rows.sort_by_key(|row| row.get("received_at").and_then(as_number));
         Ok(rows)
+    }
+
+    /// The partitions of which there is none among these rows.
+    pub fn without_rows(&self, rows: &[Item]) -> Vec<&String> {
+        let has_one = |partition: &&String| rows.iter().any(|row| string(row, "email_id") == partition.as_str());
+        self.partitions.iter().filter(|partition| !has_one(partition)).collect()
     }
 
     /// What DynamoDB may leave out by itself.

@@ -103,3 +103,30 @@ async fn dev_with_an_outside_dynamodb_is_reached_from_elsewhere() {
     let said = command(&BTreeMap::new(), &["check", &local, "ann@example.com"], "").await;
     assert_eq!(said.code, 0, "{said:?}");
 }
+
+#[tokio::test]
+async fn a_word_of_a_known_set_is_refused_with_the_nearest() {
+    let url = "http://127.0.0.1:9/";
+    for (arguments, meant) in [
+        (&["replay", "--type", "email.bounce"][..], "email.bounced"),
+        (&["replay", "--type", "complained"], "email.complained"),
+        (&["replay", "--all", "--function", "engaged"], "engage"),
+        (&["sample", "email.bounce"], "email.bounced"),
+        (&["suppressions", "list", "--reason", "hardbounce"], "hard_bounce"),
+        (&["suppressions", "add", "a@example.com", "--reason", "x", "--as", "complaints"], "complaint"),
+        (&["suppressions", "remove", "a@example.com", "--reason", "x", "--only", "manuel"], "manual"),
+        (&["suppressions", "export", "--format", "json"], "jsonl"),
+        (&["simulate", url, "--chaos", "duplicate"], "duplicates"),
+        (&["campaigns", "x", "--by", "days"], "day"),
+        (&["doctr"], "doctor"),
+    ] {
+        let said = command(&BTreeMap::new(), arguments, "").await;
+        let names_it = said.stderr.contains(&format!("did you mean {meant}?"))
+            || said.stderr.contains(&format!("exists: '{meant}'"));
+        assert!(said.code == 2 && names_it, "{arguments:?}: {said:?}");
+    }
+    for (function, event_type) in [("engage", "email.bounced"), ("protect", "topic.created")] {
+        let said = command(&BTreeMap::new(), &["replay", "--function", function, "--type", event_type], "").await;
+        assert!(said.code == 2 && said.stderr.contains("does nothing about"), "{said:?}");
+    }
+}

@@ -5,6 +5,7 @@ mod check;
 pub(crate) mod connect;
 mod doctor;
 mod forget;
+mod hints;
 mod hostile;
 mod lists;
 mod mistakes;
@@ -13,7 +14,9 @@ mod replay;
 mod restore;
 mod scheduled;
 mod simulate;
+mod slips;
 mod snippets;
+mod stops;
 mod suppressions;
 mod tail;
 mod timeline;
@@ -89,7 +92,7 @@ pub(crate) async fn rebound(aws: &EmbeddedAws, arguments: &[&str]) -> Said {
 
 /// `rebound dev`, on free ports.
 pub(crate) struct Dev {
-    _child: Child,
+    child: Child,
     pub(crate) folder: tempfile::TempDir,
 }
 
@@ -113,11 +116,17 @@ impl Dev {
         let child = command.kill_on_drop(true).spawn().unwrap();
         for _ in 0..600 {
             if std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
-                return Self { _child: child, folder };
+                return Self { child, folder };
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("`rebound dev` did not start within 30 s");
+    }
+
+    /// Kills it, and answers its folder.
+    pub(crate) async fn kill(mut self) -> tempfile::TempDir {
+        self.child.kill().await.unwrap();
+        self.folder
     }
 
     /// The variables that point the command at it.

@@ -130,8 +130,9 @@ async fn what_is_lost_doubled_or_wrong_in_the_tables_is_found() {
         chaos: chaos.to_vec(),
         at_once: 8,
         rate: None,
+        deaths: false,
     };
-    let sent = send(&story, &requests, &sending, || {}).await;
+    let sent = send(&story, &requests, &sending, || {}).await.unwrap();
     assert_eq!((sent.wrong_answers, sent.not_taken), (0, 0), "{:?}", sent.wrong);
     let look_as = async |patience: u64, deaths: bool| -> Findings {
         let patience = Duration::from_secs(patience);

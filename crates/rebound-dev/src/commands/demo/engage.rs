@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use strum::IntoStaticStr;
 
 use super::mails::{Mail, with};
-use super::stage::{Stage, string};
+use super::stage::{Stage, is_hopeless, string, until_idle};
 use crate::claude::ClaudeStub;
 use crate::commands::Failure;
 use crate::running::{Clock, engaging, poll, queue_mappings, timeout_of};
@@ -239,8 +239,8 @@ async fn work_off(stage: &Stage, engager: &Arc<Engager>) -> Result<(), Failure> 
     let invoke = engaging(Arc::clone(engager), Clock::new(1.0), timeout_of("engage")?);
     let pollers = poll(&stage.aws, &queue_mappings(&stage.aws)?, |_| Arc::clone(&invoke)).await?;
     for poller in &pollers {
-        let idle = tokio::time::timeout(PATIENCE, poller.idle()).await;
-        idle.map_err(|_| "engage has not worked off the queue in five minutes")?;
+        let fails_at_all = || is_hopeless(poller.figures().invocations, poller.figures().failures);
+        until_idle("engage", poller.idle(), fails_at_all, PATIENCE).await?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use aws_local::feeder::{self, Feeder, Invoke};
 use aws_local::server::Server;
 use aws_local::sns::{LocalSns, Published};
 use futures_util::{StreamExt, stream};
+use rebound::aws::describe;
 use rebound::aws::queue::{BATCH, Engagement, Queue};
 use rebound::aws::stream::Invocation;
 use rebound::message::alert::Alert;
@@ -19,7 +20,7 @@ use rebound::store::Item;
 use rebound::store::tables::TABLES;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::LOCAL_SECRET;
 use crate::commands::Failure;
@@ -37,6 +38,9 @@ const SETTLE: Duration = Duration::from_millis(200);
 
 /// When the stream must have been worked off, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether a function fails at everything.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The variables that say where another DynamoDB is, and for whom.
 const IDENTITY: [&str; 5] =
@@ -71,6 +75,11 @@ impl Stage {
         };
         let options = Options { settle: SETTLE, ..Options::in_memory() };
         let aws = EmbeddedAws::start(&options, other).await?;
+        if let Some(url) = dynamodb {
+            let asked = aws.clients()?.dynamodb().list_tables().send().await;
+            let why = |error| format!("the DynamoDB at {url}: {}; start it, or leave --dynamodb out", describe(&error));
+            asked.map_err(why)?;
+        }
         let server = serve_function_url("127.0.0.1:0".parse()?, aws.receiver().await?).await?;
         let began = UnixMillis::now();
         Ok(Self {
@@ -143,7 +152,8 @@ impl Stage {
 
     /// Waits until `protect` has done whatever is in the stream.
     pub(super) async fn settle(&mut self, feeder: &Feeder) -> Result<feeder::Figures, Failure> {
-        timeout(PATIENCE, feeder.idle()).await.map_err(|_| "protect has not worked off the stream in a minute")?;
+        let fails_at_all = || is_hopeless(feeder.figures().invocations, feeder.figures().failures);
+        until_idle("protect", feeder.idle(), fails_at_all, PATIENCE).await?;
         let figures = feeder.figures();
         if figures.failures > 0 || figures.dropped > 0 {
             self.faults.push(format!("protect failed at something in the stream: {figures:?}"));
@@ -220,6 +230,36 @@ impl Stage {
         if !well {
             self.faults.push(fault.into());
         }
+    }
+}
+
+/// How many invocations, all of which failed, show that the function will fail at every other too.
+const FAILED: u64 = 10;
+
+/// Returns true if every invocation failed, of enough.
+pub(super) fn is_hopeless(invocations: u64, failures: u64) -> bool {
+    failures >= FAILED && failures == invocations
+}
+
+/// Waits until a function has done its work.
+///
+/// # Errors
+/// It fails at everything, or it is not idle in time.
+pub(super) async fn until_idle(
+    function: &str,
+    idle: impl Future<Output = ()>,
+    fails_at_all: impl Fn() -> bool,
+    limit: Duration,
+) -> Result<(), Failure> {
+    let failing = async {
+        while !fails_at_all() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = idle => Ok(()),
+        () = failing => Err(format!("{function} fails at everything that it is given; the log of `rebound dev` says why, if it does there too").into()),
+        () = tokio::time::sleep(limit) => Err(format!("{function} is not through with its work after {} s", limit.as_secs()).into()),
     }
 }
 

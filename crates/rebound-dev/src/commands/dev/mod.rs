@@ -2,12 +2,14 @@
 
 mod env_file;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_local::dynamodb::DynamoDbError;
 use aws_local::faults::{self, Faults};
 use aws_local::feeder::{self, Chaos, Feeder, Invoke, over_http};
 use aws_local::poller::Poller;
@@ -25,7 +27,7 @@ use crate::resend::LocalResend;
 use crate::running::{
     Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, serve_function_url, tick, timeout_of,
 };
-use crate::stack::{EmbeddedAws, Options, SETTLE};
+use crate::stack::{EmbeddedAws, Options, SETTLE, StartError};
 use crate::{FAULTS_URL, LOCAL_FILE, output};
 
 /// Run the whole service in this process, on an embedded AWS.
@@ -143,7 +145,8 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         (Some(_), "ANTHROPIC_API_KEY") => Some("local".to_owned()),
         _ => variable(name),
     };
-    let mut aws = EmbeddedAws::start(&options, variable).await?;
+    let started = EmbeddedAws::start(&options, variable).await;
+    let mut aws = started.map_err(|error| explained(error, "--dynamodb", arguments.data.as_deref()))?;
     let faults = if arguments.faults > 0.0 {
         let faults = Faults::default();
         faults.keep_no_calls();
@@ -171,9 +174,26 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Why it did not start, with the option that helps.
+fn explained(error: StartError, address: &str, data: Option<&Path>) -> Failure {
+    match (&error, data) {
+        (StartError::Listen(at, why) | StartError::DynamoDb(DynamoDbError::Listen(at, why)), _)
+            if why.kind() == ErrorKind::AddrInUse =>
+        {
+            format!("something listens on {at} already, perhaps another `rebound dev`: stop that, or choose another address with {address}").into()
+        }
+        (StartError::DynamoDb(DynamoDbError::Database(why)), Some(file)) => {
+            let file = file.display();
+            format!("{file} can't be opened as tables: {why}; --data names a file that `rebound dev` has written, or a new one in a folder that exists").into()
+        }
+        _ => error.into(),
+    }
+}
+
 /// Everything in this process.
 async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -> Result<Running, Failure> {
-    let server = serve_function_url(arguments.listen, aws.receiver().await?).await?;
+    let server = serve_function_url(arguments.listen, aws.receiver().await?).await;
+    let server = server.map_err(|error| explained(error, "--listen", None))?;
     let address = |name: &str| aws.variable(name).unwrap_or_default();
     println!("function URL     {}/", server.url());
     println!("DynamoDB         {}", address("AWS_ENDPOINT_URL_DYNAMODB"));
@@ -205,7 +225,11 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -
     println!("signing secret   {secret}");
     let engager = aws.engager()?;
     println!("Claude           {}", who_decides(&engager, arguments));
-    println!("\nIn another terminal: rebound simulate {}/ --local", server.url());
+    let local = match arguments.env_file == Path::new(LOCAL_FILE) {
+        true => "--local".to_owned(),
+        false => format!("--local={}", arguments.env_file.display()),
+    };
+    println!("\nIn another terminal: rebound simulate {}/ {local}", server.url());
     println!("                     rebound sample email.bounced --post {}/", server.url());
     println!("Ctrl-C stops it.");
     for_each_message(aws, |line| println!("{line}"));

@@ -15,7 +15,7 @@ pub(super) struct EmailCheck {
     pub(super) email: u32,
     /// Whether something is not there which comes later.
     pub(super) is_missing_something: bool,
-    stored: usize,
+    pub(super) stored: usize,
     refused: usize,
     alerts: usize,
     verdicts: usize,

@@ -29,6 +29,9 @@ use super::story::Story;
 /// How many emails are looked at at once.
 const AT_ONCE: usize = 16;
 
+/// Number of emails that are looked for first, to see whether these are the tables.
+const FIRST: u32 = 20;
+
 /// How often what is missing is looked for again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -41,6 +44,11 @@ pub enum VerifyError {
     /// A table can't be read.
     #[error("a table can't be read: {0}; check the credentials, or pass --no-verify")]
     Table(#[from] CallError),
+    /// Nothing that was taken is there: these are other tables than those of the function.
+    #[error(
+        "none of the webhooks that were taken is in the table {0}: is it that of the Rebound at this URL? Name that one (--local, --stack, --region)"
+    )]
+    OtherTables(String),
     /// The policy is none.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -157,7 +165,11 @@ pub async fn verify(
     };
     let mut findings = Findings::default();
     let began = Instant::now();
-    done("waiting for protect", 0);
+    // A row is there before its webhook is answered: what is missing now is not waited for.
+    if !verifier.are_its_tables().await? {
+        return Err(VerifyError::OtherTables(verifier.table(tables::EVENTS).to_owned()));
+    }
+    done("waiting until protect has counted everything", 0);
     let expected = figures::expected(story);
     verifier.wait_for_figures(&expected, &policy, began).await?;
     findings.counted_after = began.elapsed();
@@ -201,6 +213,16 @@ impl Verifier<'_> {
     /// A table's name.
     fn table(&self, table: Table) -> &str {
         self.variables.get(table.variable).map_or("", String::as_str)
+    }
+
+    /// Returns true if any of the first emails has a row.
+    async fn are_its_tables(&self) -> Result<bool, CallError> {
+        for number in 0..self.story.emails.min(FIRST) {
+            if self.email(number).await?.stored > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Everybody whom the story names stands as it says, and for the very reasons.

@@ -2,26 +2,36 @@
 //!
 //! What it is made of is looked up in this order: the environment variables that the functions have too; with `--local`, the file that
 //! `rebound dev` writes, first; for the names of tables, the name of the stack; for everything else, the outputs of the stack.
+//!
+//! - [`flags`]: the flags that name it, which hints repeat.
+//! - `credentials`: as whom.
+//! - `error`: what may be wrong with what an operator says of it.
+//! - `profiles`: the AWS profiles that there are.
+
+mod credentials;
+mod error;
+pub mod flags;
+mod profiles;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_credential_types::provider::ProvideCredentials;
-use rebound::aws::{AwsEnvironment, NotSet, describe};
+use rebound::aws::{AwsEnvironment, describe};
 use rebound::store::calls::Calls;
 use rebound::store::tables::TABLES;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+pub use self::error::PlaceError;
+use self::flags::Flags;
 use crate::operate::clients;
 
 /// The name of the stack, unless told otherwise: as in `samconfig.toml`.
 pub const STACK: &str = "rebound";
 
-/// The region of local runs, which have none.
-const LOCAL_REGION: &str = "eu-west-1";
+/// Time in which a port of this machine takes a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// Which output of the stack holds what a variable holds.
 const OUTPUTS: [(&str, &str); 12] = [
@@ -39,47 +49,6 @@ const OUTPUTS: [(&str, &str); 12] = [
     ("ENGAGE_FUNCTION", "EngageFunctionName"),
 ];
 
-/// Why it can't be said which Rebound is meant, or where.
-#[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
-    /// The file of `rebound dev` can't be read.
-    #[error("{0}: {1}; start `rebound dev` in this folder first, or name its file: --local=FILE")]
-    NoLocal(PathBuf, std::io::Error),
-    /// There are no credentials.
-    #[error(
-        "no credentials for AWS: {0}; log in (`aws sso login`), name a profile (--profile), or, for the Rebound that `rebound dev` runs here, add --local"
-    )]
-    NoCredentials(String),
-    /// There is no region.
-    #[error(
-        "no region: set AWS_REGION, or name one with --region; or, for the Rebound that `rebound dev` runs here, add --local"
-    )]
-    NoRegion,
-    /// The environment lacks something.
-    #[error(transparent)]
-    Aws(#[from] NotSet),
-    /// The stack can't be described.
-    #[error("the stack {stack} can't be read: {why}; name another with --stack, or check --region and --profile")]
-    NoStack {
-        /// Its name.
-        stack: String,
-        /// What CloudFormation says.
-        why: String,
-    },
-    /// Neither the environment nor the stack has it.
-    #[error(
-        "{variable} is not set, and the stack {stack} has no output {output}; deploy this version, or set the variable"
-    )]
-    NoOutput {
-        /// The environment variable.
-        variable: String,
-        /// The stack.
-        stack: String,
-        /// The output.
-        output: String,
-    },
-}
-
 /// What an operator says of the place.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -91,11 +60,13 @@ pub struct Options {
     pub profile: Option<String>,
     /// The region.
     pub region: Option<String>,
+    /// The flags that said so.
+    pub flags: Flags,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { stack: STACK.to_owned(), local: None, profile: None, region: None }
+        Self { stack: STACK.to_owned(), local: None, profile: None, region: None, flags: Flags::default() }
     }
 }
 
@@ -103,7 +74,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Place {
     variables: BTreeMap<String, String>,
-    stack: String,
+    options: Options,
     aws: AwsEnvironment,
     outputs: OnceCell<BTreeMap<String, String>>,
 }
@@ -128,9 +99,9 @@ impl Place {
         for table in TABLES {
             variables.entry(table.variable.to_owned()).or_insert_with(|| table.name_in(&options.stack));
         }
-        add_credentials(&mut variables, options).await?;
+        credentials::add(&mut variables, options).await?;
         let aws = AwsEnvironment::read(|name| variables.get(name).cloned())?;
-        Ok(Self { variables, stack: options.stack.clone(), aws, outputs: OnceCell::new() })
+        Ok(Self { variables, options: options.clone(), aws, outputs: OnceCell::new() })
     }
 
     /// SDK clients for it.
@@ -140,7 +111,29 @@ impl Place {
 
     /// The name of the stack.
     pub fn stack(&self) -> &str {
-        &self.stack
+        &self.options.stack
+    }
+
+    /// A command about the same Rebound, for a hint: `` `rebound connect --local` ``.
+    pub fn command(&self, command: &str) -> String {
+        self.options.flags.command(command)
+    }
+
+    /// Looks whether anybody is there, where it is on this machine: of what has crashed, its file is left over, and every call would
+    /// fail for itself. An endpoint elsewhere is not asked.
+    ///
+    /// # Errors
+    /// Nobody takes a connection at the endpoint of DynamoDB.
+    pub async fn look(&self) -> Result<(), PlaceError> {
+        let url = self.variable("AWS_ENDPOINT_URL_DYNAMODB").filter(|url| is_local(url));
+        let Some(url) = url else { return Ok(()) };
+        if is_answered(&url).await {
+            return Ok(());
+        }
+        Err(match &self.options.local {
+            Some(file) => PlaceError::DevIsGone { file: file.clone(), url },
+            None => PlaceError::NobodyThere { url },
+        })
     }
 
     /// DynamoDB's calls, tried again for so long.
@@ -180,14 +173,15 @@ impl Place {
         let outputs = self.outputs.get_or_try_init(|| self.describe_stack()).await?;
         outputs.get(output).cloned().ok_or_else(|| PlaceError::NoOutput {
             variable: variable.to_owned(),
-            stack: self.stack.clone(),
+            stack: self.options.stack.clone(),
             output: output.to_owned(),
         })
     }
 
     async fn describe_stack(&self) -> Result<BTreeMap<String, String>, PlaceError> {
-        let failed = |why: String| PlaceError::NoStack { stack: self.stack.clone(), why };
-        let described = clients::cloudformation(&self.aws).describe_stacks().stack_name(&self.stack).send().await;
+        let failed = |why: String| PlaceError::NoStack { stack: self.options.stack.clone(), why };
+        let described =
+            clients::cloudformation(&self.aws).describe_stacks().stack_name(&self.options.stack).send().await;
         let described = described.map_err(|error| failed(describe(&error)))?;
         let stack = described.stacks().first().ok_or_else(|| failed("it does not exist".to_owned()))?;
         let pair = |output: &aws_sdk_cloudformation::types::Output| {
@@ -203,61 +197,31 @@ pub fn is_local(url: &str) -> bool {
     host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Reads a file of lines like `NAME=value`.
-fn read_local(file: &Path) -> Result<BTreeMap<String, String>, PlaceError> {
-    let text = std::fs::read_to_string(file).map_err(|error| PlaceError::NoLocal(file.to_owned(), error))?;
-    let pair = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Ok(text.lines().filter_map(pair).collect())
+/// Returns true if a URL of this machine takes a connection.
+async fn is_answered(url: &str) -> bool {
+    let addresses = reqwest::Url::parse(url).ok().and_then(|url| url.socket_addrs(|| None).ok()).unwrap_or_default();
+    let connect = tokio::net::TcpStream::connect(addresses.as_slice());
+    tokio::time::timeout(CONNECT_TIMEOUT, connect).await.is_ok_and(|connected| connected.is_ok())
 }
 
-/// Adds region and credentials, where they are not there: for AWS, as the `aws` command finds them; for stand-ins on this machine,
-/// which check none, any.
-async fn add_credentials(variables: &mut BTreeMap<String, String>, options: &Options) -> Result<(), PlaceError> {
-    if variables.contains_key("AWS_ACCESS_KEY_ID") && options.profile.is_none() {
-        let region = variables.get("AWS_REGION").or_else(|| variables.get("AWS_DEFAULT_REGION"));
-        if region.is_some() {
-            return Ok(());
-        }
-    }
-    let has_region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().any(|name| variables.contains_key(*name));
-    let endpoint = variables.get("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| variables.get("AWS_ENDPOINT_URL"));
-    let elsewhere = |(name, url): (&String, &String)| name.starts_with("AWS_ENDPOINT_URL") && !is_local(url);
-    if endpoint.is_some_and(|url| is_local(url)) && !variables.iter().any(elsewhere) {
-        let mut default = |name: &str, value: &str| _ = variables.entry(name.to_owned()).or_insert(value.to_owned());
-        if !has_region {
-            default("AWS_REGION", LOCAL_REGION);
-        }
-        default("AWS_ACCESS_KEY_ID", "local");
-        default("AWS_SECRET_ACCESS_KEY", "local");
-        return Ok(());
-    }
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(rebound::aws::any_https());
-    if let Some(profile) = &options.profile {
-        loader = loader.profile_name(profile);
-    }
-    let found = loader.load().await;
-    if !variables.contains_key("AWS_REGION") {
-        let region = found.region().ok_or(PlaceError::NoRegion)?.to_string();
-        variables.insert("AWS_REGION".to_owned(), region);
-    }
-    let provider = found.credentials_provider().ok_or_else(|| PlaceError::NoCredentials("none found".to_owned()))?;
-    let credentials = provider.provide_credentials().await;
-    let credentials = credentials.map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        PlaceError::NoCredentials(format!("{error}{cause}"))
+/// Reads a file of lines like `NAME=value`, which `rebound dev` has written.
+fn read_local(file: &Path) -> Result<BTreeMap<String, String>, PlaceError> {
+    let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => PlaceError::NoLocal(file.to_owned()),
+        _ => PlaceError::UnreadLocal(file.to_owned(), error),
     })?;
-    let mut set = |name: &str, value: &str| variables.insert(name.to_owned(), value.to_owned());
-    set("AWS_ACCESS_KEY_ID", credentials.access_key_id());
-    set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key());
-    match credentials.session_token() {
-        Some(token) => _ = set("AWS_SESSION_TOKEN", token),
-        None => _ = variables.remove("AWS_SESSION_TOKEN"),
+    let pair = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let variables: BTreeMap<String, String> = text.lines().filter_map(pair).collect();
+    if variables.contains_key("AWS_ENDPOINT_URL_DYNAMODB") {
+        Ok(variables)
+    } else {
+        Err(PlaceError::NotLocal(file.to_owned()))
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::credentials::LOCAL_REGION;
     use super::*;
 
     async fn found(variables: &[(&str, &str)]) -> Result<Place, PlaceError> {
