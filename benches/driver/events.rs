@@ -53,5 +53,5 @@ pub(crate) fn email_id() -> String {
 /// The row that `receive` stores for a webhook.
 pub(crate) fn row(body: &[u8], message: &str, received_at: UnixMillis) -> Result<Row, Failure> {
     let stamp = Stamp { received_at, retention_days: RETENTION_DAYS };
-    Ok(Row::event(&Event::read(body)?, &MessageId::already_verified(message), body, stamp)?)
+    Ok(Row::event(&Event::read(body)?, &MessageId::from_verified(message), body, stamp)?)
 }

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::Client;
 use rebound::claude::price::Price;
 use rebound::config::DEFAULT_MODEL;
 use rebound::policy::answer::Usage;
-use rebound::policy::numbers::ClaudePolicy;
+use rebound::policy::limits::ClaudePolicy;
 use rebound::store::Item;
 use rebound::store::row::item_size;
 use rebound::store::tables::TABLES;
@@ -152,7 +152,7 @@ impl Asking {
 }
 
 fn price() -> Price {
-    Price::of(DEFAULT_MODEL, &ClaudePolicy::default())
+    Price::for_model(DEFAULT_MODEL, &ClaudePolicy::default())
 }
 
 /// Sends more webhooks of the mix to a service whose `engage` asks the Claude stub, without a limit.

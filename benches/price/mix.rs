@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rebound::policy::suppression::{Protection, protection};
+use rebound::policy::suppression::{SuppressionEffect, suppression_effect};
 use rebound::resend::campaign::Campaign;
 use rebound::resend::event::Event;
 use rebound::resend::signature::MessageId;
@@ -62,8 +62,8 @@ impl Class {
 
 fn suppresses(message: &Message) -> bool {
     let Ok(event) = Event::read(&message.body) else { return false };
-    let id = MessageId::already_verified(message.id.clone());
-    matches!(protection(&event, &id, message.comes_at), Protection::Changes(changes) if !changes.is_empty())
+    let id = MessageId::from_verified(message.id.clone());
+    matches!(suppression_effect(&event, &id, message.comes_at), SuppressionEffect::Changes(changes) if !changes.is_empty())
 }
 
 /// The webhooks, in the order of their arrival.

@@ -52,7 +52,7 @@ impl Campaign<'_> {
             *body.pointer_mut(place).ok_or("the sample lacks a field")? = value.into();
         }
         let body = body.to_string();
-        let message = MessageId::already_verified(format!("msg_{}{index:015}", self.name));
+        let message = MessageId::from_verified(format!("msg_{}{index:015}", self.name));
         let stamp = Stamp { received_at, retention_days: 90 };
         Ok(Row::event(&Event::read(body.as_bytes())?, &message, body.as_bytes(), stamp)?)
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aws_local::feeder;
 use aws_local::sns::Published;
 use indicatif::ProgressBar;
-use rebound::message::alert::{Alert, Kind};
+use rebound::message::alert::{Alert, AlertKind};
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::time::UnixMillis;
@@ -106,7 +106,7 @@ async fn alert_about(email_id: &str, published: &mut Receiver<Published>) -> Res
     loop {
         let message = published.recv().await?;
         let alert: Alert = serde_json::from_str(&message.for_protocol("lambda"))?;
-        if alert.kind == Kind::Complaint && alert.email_id.as_deref() == Some(email_id) {
+        if alert.kind == AlertKind::Complaint && alert.email_id.as_deref() == Some(email_id) {
             return Ok(());
         }
     }

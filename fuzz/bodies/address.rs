@@ -1,6 +1,6 @@
 //! Addresses: the input is text in place of an address, such as `Name <ann@example.com>`.
 
-use rebound::resend::event::{Addressees, Event};
+use rebound::resend::event::{Event, EventRecipients};
 use rebound::resend::recipient::Recipient;
 use serde_json::json;
 
@@ -43,9 +43,9 @@ pub fn run(bytes: &[u8]) {
     if is_quoted || !key.is_ascii() {
         return;
     }
-    assert!(recipient.is_named_in(&format!("550 5.1.1 <{key}>: user unknown")), "{key:?}");
+    assert!(recipient.is_mentioned_in(&format!("550 5.1.1 <{key}>: user unknown")), "{key:?}");
     for longer in [format!("<x{key}>"), format!("<x.{key}>"), format!("<{key}x>"), format!("<{key}.example>")] {
-        assert!(!recipient.is_named_in(&longer), "{key:?} is not {longer:?}");
+        assert!(!recipient.is_mentioned_in(&longer), "{key:?} is not {longer:?}");
     }
 }
 
@@ -53,18 +53,19 @@ pub fn run(bytes: &[u8]) {
 fn agrees_with_events(text: &str, read: Option<&Recipient>) {
     let body = json!({ "type": "email.sent", "data": { "to": text, "from": text, "email": text } }).to_string();
     let event = Event::read(body.as_bytes()).expect("it is an event");
-    assert_eq!((event.from().as_ref(), event.addressees()), (read, event.contact()));
-    if let (Some(read), Addressees::One(one)) = (read, event.addressees()) {
+    assert_eq!((event.from().as_ref(), event.recipients()), (read, event.contact()));
+    if let (Some(read), EventRecipients::One(one)) = (read, event.recipients()) {
         assert_eq!(&one, read, "the only one is another");
     }
-    assert!(read.is_none() || event.addressees() != Addressees::Nobody, "{text:?} has an address");
+    assert!(read.is_none() || event.recipients() != EventRecipients::None, "{text:?} has an address");
     let two = json!({ "type": "email.sent", "data": { "to": ["ann@example.com", text] } }).to_string();
-    let addressees = Event::read(two.as_bytes()).expect("it is an event").addressees();
-    let names_ann = Recipient::parse("ann@example.com").is_some_and(|ann| event.addressees() == Addressees::One(ann));
+    let addressees = Event::read(two.as_bytes()).expect("it is an event").recipients();
+    let names_ann =
+        Recipient::parse("ann@example.com").is_some_and(|ann| event.recipients() == EventRecipients::One(ann));
     let names_nobody = text.trim_end().ends_with(";");
-    let is_one = matches!(addressees, Addressees::One(_));
+    let is_one = matches!(addressees, EventRecipients::One(_));
     assert!(!is_one || names_ann || names_nobody, "one of two is never taken for the only one");
     if let Some(ann) = Recipient::parse("ann@example.com") {
-        assert!(!ann.is_named_in(text) || !text.is_ascii() || text.to_lowercase().contains("ann@example.com"));
+        assert!(!ann.is_mentioned_in(text) || !text.is_ascii() || text.to_lowercase().contains("ann@example.com"));
     }
 }

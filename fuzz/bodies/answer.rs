@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use rebound::claude::price::Price;
-use rebound::message::decision::{Asked, By, Done, Followup, Receipt, wording};
-use rebound::policy::answer::{Bounds, Choice, Token, check, shown, usage};
+use rebound::message::decision::{DecidedBy, DecisionResult, DecisionSource, Followup, Receipt, wording};
+use rebound::policy::answer::{AnswerLimits, Choice, RecipientToken, check, sanitize, usage};
+use rebound::policy::limits::ClaudePolicy;
 use rebound::policy::money::NanoUsd;
-use rebound::policy::numbers::ClaudePolicy;
 use rebound::policy::verdict::Verdict;
 use rebound::resend::campaign::Campaign;
 use serde_json::{Value, json};
@@ -59,17 +59,18 @@ fn calling(tool: &str, input: &Value) -> Vec<u8> {
 fn judged(body: &[u8]) {
     let usage = usage(body);
     if let Some(usage) = &usage {
-        let cost = Price::of("claude-opus", &ClaudePolicy::default()).cost(usage);
+        let cost = Price::for_model("claude-opus", &ClaudePolicy::default()).cost(usage);
         assert!(cost >= NanoUsd(0) && cost.usd() < 1e6, "{cost:?}");
     }
-    let shown = shown(body);
+    let shown = sanitize(body);
     let is_seen = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
     assert!(shown.chars().count() <= 2_000 && shown.chars().all(is_seen));
 
-    let tokens = [Token::nth(0), Token::nth(1)];
+    let tokens = [RecipientToken::nth(0), RecipientToken::nth(1)];
     let campaign = Campaign::new("launch").expect("a name");
     let hosts: BTreeSet<String> = HOSTS.map(str::to_owned).into();
-    let bounds = Bounds { tokens: &tokens, campaign: &campaign, hosts: &hosts, longest_delay_hours: LONGEST_DELAY };
+    let bounds =
+        AnswerLimits { tokens: &tokens, campaign: &campaign, hosts: &hosts, longest_delay_hours: LONGEST_DELAY };
     let (choice, refused) = match check(body, &bounds) {
         Ok(checked) => (checked.into_choice(), None),
         Err(refusal) => {
@@ -79,7 +80,8 @@ fn judged(body: &[u8]) {
         }
     };
     keeps_to_its_bounds(&choice);
-    let asked = Asked { by: By::Claude, usage, answer: Some(shown), refused, ..Asked::default() };
+    let asked =
+        DecisionSource { by: DecidedBy::Claude, usage, answer: Some(shown), refused, ..DecisionSource::default() };
     is_published(choice, asked, campaign);
 }
 
@@ -102,12 +104,14 @@ fn keeps_to_its_bounds(choice: &Choice) {
 }
 
 /// The receipt of a choice reads back unchanged, and SNS accepts its publication.
-fn is_published(choice: Choice, asked: Asked, campaign: Campaign) {
+fn is_published(choice: Choice, asked: DecisionSource, campaign: Campaign) {
     let (done, followup) = match &choice {
-        Choice::ScheduleFollowup { subject, message, .. } => (Done::FollowupProposed, Some((subject, message))),
-        Choice::LogEngagement { .. } => (Done::EngagementLogged, None),
-        Choice::HandToHuman { .. } => (Done::HandedToHuman, None),
-        Choice::DoNothing { .. } => (Done::Nothing("it was chosen".to_owned()), None),
+        Choice::ScheduleFollowup { subject, message, .. } => {
+            (DecisionResult::FollowupProposed, Some((subject, message)))
+        }
+        Choice::LogEngagement { .. } => (DecisionResult::EngagementLogged, None),
+        Choice::HandToHuman { .. } => (DecisionResult::HandedToHuman, None),
+        Choice::DoNothing { .. } => (DecisionResult::Nothing("it was chosen".to_owned()), None),
     };
     let followup = followup.map(|(subject, message)| Followup {
         recipient: "ann@example.com".to_owned(),
@@ -141,7 +145,7 @@ fn is_published(choice: Choice, asked: Asked, campaign: Campaign) {
     };
     let json = serde_json::to_string(&receipt).expect("a receipt is JSON");
     assert_eq!(serde_json::from_str::<Receipt>(&json).expect("and is read back"), receipt);
-    let notice = wording::notice(&receipt).expect("a notice is JSON");
+    let notice = wording::notification(&receipt).expect("a notice is JSON");
     assert_eq!(notice.is_some(), receipt.done.kind().is_some());
     if let Some(notice) = notice {
         let is_ascii = |c: char| c == ' ' || c.is_ascii_graphic();

@@ -3,8 +3,8 @@
 //! An input that begins with the byte FF, which is never in text, represents a large body: the next byte times 2 KiB,
 //! filled with the rest of the input, or, without a rest, with incompressible bytes.
 
-use rebound::policy::counting::{Once, Received, counts};
-use rebound::policy::suppression::{Change, Protection, protection};
+use rebound::policy::counting::{DedupKey, EventMeta, increments};
+use rebound::policy::suppression::{SuppressionChange, SuppressionEffect, suppression_effect};
 use rebound::resend::campaign::CampaignTags;
 use rebound::resend::event::Event;
 use rebound::resend::recipient::Recipient;
@@ -26,12 +26,12 @@ const STAMP: Stamp = Stamp { received_at: UnixMillis(NOW), retention_days: 90 };
 /// Every body has a row that DynamoDB can hold, with the body byte for byte (or, if that is impossible, its head and
 /// hash), and always the same row. Its suppressions and counts can be stored too.
 pub fn run(bytes: &[u8]) {
-    let short = MessageId::already_verified("msg_2Lh9KRb0pzN4LePd3XiA4v12Axj");
+    let short = MessageId::from_verified("msg_2Lh9KRb0pzN4LePd3XiA4v12Axj");
     if let [0xFF, pages, rest @ ..] = bytes {
         stored(&repeated(usize::from(*pages) * 2048, rest), &short);
         return;
     }
-    let long = MessageId::already_verified(text(bytes.get(..2_000).unwrap_or(bytes)) + "x");
+    let long = MessageId::from_verified(text(bytes.get(..2_000).unwrap_or(bytes)) + "x");
     for message in [short, long] {
         assert_eq!(stored(bytes, &message), stored(bytes, &message), "the same message is the same row");
     }
@@ -93,7 +93,7 @@ fn keys(item: &Item) -> (&str, &str) {
 
 /// Each field can be read, or is missing.
 fn everything_reads(event: &Event<'_>) {
-    let times = [event.at(), event.resource_created_at(), event.interaction().at];
+    let times = [event.at(), event.resource_created_at(), event.open_or_click().at];
     // For a year before 0, which no email has, the text has a sign that cannot be parsed.
     let is_read_again = |at: UnixMillis| at.0 < 0 || UnixMillis::parse(&at.to_text()) == Some(at);
     assert!(times.into_iter().flatten().all(is_read_again));
@@ -101,7 +101,7 @@ fn everything_reads(event: &Event<'_>) {
         event.email_id(),
         event.subject(),
         event.from_text(),
-        event.failed_because(),
+        event.failure_reason(),
         event.broadcast_id(),
         event.template_id(),
         event.resource_name(),
@@ -110,32 +110,33 @@ fn everything_reads(event: &Event<'_>) {
         event.source_email_id(),
         event.resource_id(),
         event.bounce().message,
-        event.suppressed_because(),
+        event.suppression_reason(),
     ];
     assert!(texts.into_iter().flatten().all(|text| !text.is_empty()), "what is empty is not there");
-    let _ = (event.tags(), event.diagnostics(), event.unsubscribed(), event.addressees());
+    let _ = (event.tags(), event.diagnostics(), event.unsubscribed(), event.recipients());
 }
 
 /// Suppressions and counts keep DynamoDB's limits too: they are stored in one transaction with the row.
 fn what_follows_can_be_stored(event: &Event<'_>, message: &MessageId) {
-    let protection = protection(event, message, STAMP.received_at);
-    if let Protection::Changes(changes) = &protection {
+    let protection = suppression_effect(event, message, STAMP.received_at);
+    if let SuppressionEffect::Changes(changes) = &protection {
         for (recipient, changes) in changes {
             suppression_can_be_stored(recipient, changes);
         }
     }
     let partition = event.resource_id().filter(|id| id.len() <= 256).unwrap_or_else(|| "message#m".to_owned());
-    let received = Received { message: message.clone(), partition, at: STAMP.received_at, expires_at: UnixMillis(NOW) };
-    for count in counts(event, &received, &protection, &CampaignTags::new(None)) {
+    let received =
+        EventMeta { message: message.clone(), partition, at: STAMP.received_at, expires_at: UnixMillis(NOW) };
+    for count in increments(event, &received, &protection, &CampaignTags::new(None)) {
         assert!((1..=256).contains(&count.campaign.as_str().len()));
         assert!(count.cohort.start() <= received.at);
-        if let Once::Happening { key, .. } = count.once {
+        if let DedupKey::Occurrence { key, .. } = count.dedup_key {
             assert!(key.len() <= MAX_SORT_KEY, "a key of {}", key.len());
         }
     }
 }
 
-fn suppression_can_be_stored(recipient: &Recipient, changes: &[Change]) {
+fn suppression_can_be_stored(recipient: &Recipient, changes: &[SuppressionChange]) {
     assert!(!changes.is_empty());
     let Some(stored) = Stored::default().merged(changes) else { panic!("what is new changes something") };
     let size = item_size(&stored.to_item(recipient));

@@ -4,7 +4,7 @@
 //! `{old}` by one made with the other of two secrets. So some inputs are accepted, although no fuzzer could guess a
 //! signature.
 
-use rebound::resend::signature::{Claim, SignatureError, SigningSecret, SigningSecrets, TOLERANCE_SECONDS};
+use rebound::resend::signature::{SignatureError, SignedHeaders, SigningSecret, SigningSecrets, TOLERANCE_SECONDS};
 
 use super::{NOW, SECRET, lines, text};
 
@@ -59,7 +59,7 @@ pub fn run(bytes: &[u8]) {
         if let Err(error) = &result {
             assert_tells_nothing(error, code);
         }
-        assert_eq!(claim.claims_to_be_fresh(now), is_fresh);
+        assert_eq!(claim.has_fresh_timestamp(now), is_fresh);
         assert_eq!(standard.verify(&both, body, now), result, "the headers' names make no difference");
         assert_eq!(claim.verify(&newest, body, now).is_ok(), is_signed_newly && is_fresh, "only the secrets given");
     }
@@ -92,8 +92,13 @@ fn secrets_read_alike(text: &str) {
     assert_eq!(format!("{secret:?}"), "SigningSecret(redacted)");
 }
 
-fn claim<'a>(prefix: &str, id: &'a str, timestamp: &'a str, signatures: &'a str) -> Result<Claim<'a>, SignatureError> {
-    Claim::from_headers(|name| match name.strip_prefix(prefix)? {
+fn claim<'a>(
+    prefix: &str,
+    id: &'a str,
+    timestamp: &'a str,
+    signatures: &'a str,
+) -> Result<SignedHeaders<'a>, SignatureError> {
+    SignedHeaders::from_headers(|name| match name.strip_prefix(prefix)? {
         "-id" => Some(id),
         "-timestamp" => Some(timestamp),
         "-signature" => Some(signatures),

@@ -11,7 +11,7 @@ use rebound::aws::queue::Queue;
 use rebound::aws::stream::{BatchAnswer, Invocation, Record};
 use rebound::aws::topic::Topic;
 use rebound::config::ProtectConfig;
-use rebound::policy::numbers::Policy;
+use rebound::policy::limits::Policy;
 use rebound::protect::Protector;
 use rebound::resend::campaign::CampaignTags;
 use rebound::resend::event::Event;
@@ -134,7 +134,7 @@ fn sequence_numbers(batch: &Value) -> Vec<String> {
 
 /// The row of a webhook with this body.
 fn row(body: &[u8]) -> Row {
-    let message = MessageId::already_verified("msg_1");
+    let message = MessageId::from_verified("msg_1");
     let stamp = Stamp { received_at: UnixMillis(NOW - 1_000), retention_days: 90 };
     let event = Event::read(body).ok().and_then(|event| Row::event(&event, &message, body, stamp).ok());
     event.unwrap_or_else(|| Row::quarantine(&message, body, "a problem", stamp))

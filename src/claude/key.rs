@@ -37,7 +37,7 @@ impl fmt::Debug for ApiKey {
 
 /// The secret's JSON. Other fields are ignored.
 #[derive(Deserialize)]
-struct SecretJson {
+struct KeySecretJson {
     #[serde(rename = "ANTHROPIC_API_KEY", default)]
     anthropic_api_key: Option<String>,
 }
@@ -49,7 +49,7 @@ pub fn from_manager(client: Client, arn: String, interval: Duration) -> Secret<A
 
 /// Reads the key from the secret's text. Without one there is no key, and the built-in rules decide.
 fn parse(text: &str) -> Result<Option<ApiKey>, String> {
-    let json: Option<SecretJson> = serde_json::from_str(text).ok();
+    let json: Option<KeySecretJson> = serde_json::from_str(text).ok();
     Ok(json.and_then(|json| ApiKey::parse(&json.anthropic_api_key?)))
 }
 

@@ -32,14 +32,14 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 const MAX_ANSWER: usize = 256 * 1024;
 
 /// Maximum wait that a `retry-after` header can ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// A failed Claude request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum ClaudeError {
     /// A retry may help: too many requests, overload, or a broken connection.
     #[error("{why}")]
-    Passing {
+    Transient {
         /// The cause, for logs.
         why: String,
         /// Wait that the API asked for, if any.
@@ -52,10 +52,10 @@ pub enum Failure {
     TimedOut,
     /// The key is missing, invalid, or lacks a permission.
     #[error("{0}")]
-    Key(String),
+    InvalidKey(String),
     /// A retry never helps.
     #[error("{0}")]
-    Never(String),
+    Permanent(String),
 }
 
 /// Cost of a request without a usable response.
@@ -94,13 +94,13 @@ impl Claude {
     }
 
     /// Sends one request and returns the body of the response. `timeout` also includes the wait for a free slot.
-    pub async fn ask(&self, key: &ApiKey, body: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, Failure> {
+    pub async fn ask(&self, key: &ApiKey, body: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, ClaudeError> {
         let until = Instant::now() + timeout;
         let Ok(place) = tokio::time::timeout_at(until, self.places.acquire()).await else {
             let why = "too many concurrent Claude requests".to_owned();
-            return Err(Failure::Passing { why, retry_after: None, charge: Charge::Nothing });
+            return Err(ClaudeError::Transient { why, retry_after: None, charge: Charge::Nothing });
         };
-        let _place = place.map_err(|error| Failure::Never(error.to_string()))?;
+        let _place = place.map_err(|error| ClaudeError::Permanent(error.to_string()))?;
         let left = until.saturating_duration_since(Instant::now());
         let request = self.client.post(&self.url).timeout(left).body(body);
         let request = request.header("content-type", "application/json").header("anthropic-version", VERSION);
@@ -126,26 +126,26 @@ impl Claude {
 }
 
 /// Returns the error for a request that got no response.
-fn lost(error: &reqwest::Error) -> Failure {
+fn lost(error: &reqwest::Error) -> ClaudeError {
     let (what, charge) = if error.is_connect() {
         ("no connection to Claude", Charge::Nothing)
     } else if error.is_timeout() {
-        return Failure::TimedOut;
+        return ClaudeError::TimedOut;
     } else {
         ("the connection to Claude was lost", Charge::Unknown)
     };
-    Failure::Passing { why: what.to_owned(), retry_after: None, charge }
+    ClaudeError::Transient { why: what.to_owned(), retry_after: None, charge }
 }
 
 /// Returns the error for an error response (<https://platform.claude.com/docs/en/api/errors>).
-fn refused(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Failure {
+fn refused(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> ClaudeError {
     let code = status.as_u16();
     let kind = error_kind(body).filter(|kind| !kind.is_empty()).map(|kind| format!(", {kind}")).unwrap_or_default();
     let why = format!("Claude answered {code}{kind}");
     match code {
-        401 | 403 => Failure::Key(why),
-        408 | 409 | 425 | 429 | 500..=599 => Failure::Passing { why, retry_after, charge: Charge::Nothing },
-        _ => Failure::Never(why),
+        401 | 403 => ClaudeError::InvalidKey(why),
+        408 | 409 | 425 | 429 | 500..=599 => ClaudeError::Transient { why, retry_after, charge: Charge::Nothing },
+        _ => ClaudeError::Permanent(why),
     }
 }
 
@@ -186,7 +186,7 @@ fn status_of(kind: &str) -> StatusCode {
 /// (<https://platform.claude.com/docs/en/api/rate-limits>).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT)))
+    (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).map_or(MAX_WAIT, |wait| wait.min(MAX_WAIT)))
 }
 
 #[cfg(test)]
@@ -199,13 +199,16 @@ mod tests {
         let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
         assert_eq!(of(529, overloaded).to_string(), "Claude answered 529, overloaded_error");
         for passing in [408, 429, 500, 502, 503, 504, 529] {
-            assert!(matches!(of(passing, "<html>"), Failure::Passing { charge: Charge::Nothing, .. }), "{passing}");
+            assert!(
+                matches!(of(passing, "<html>"), ClaudeError::Transient { charge: Charge::Nothing, .. }),
+                "{passing}"
+            );
         }
         for key in [401, 403] {
-            assert!(matches!(of(key, "{}"), Failure::Key(_)), "{key}");
+            assert!(matches!(of(key, "{}"), ClaudeError::InvalidKey(_)), "{key}");
         }
         for never in [301, 400, 404, 413, 422] {
-            assert!(matches!(of(never, ""), Failure::Never(_)), "{never}");
+            assert!(matches!(of(never, ""), ClaudeError::Permanent(_)), "{never}");
         }
         let told = of(400, r#"{"error":{"type":"ann@example.com wrote\n"}}"#).to_string();
         assert_eq!(told, "Claude answered 400", "external text is not repeated");
@@ -227,10 +230,10 @@ mod tests {
         }
         let of = |kind: &str| refused(status_of(kind), None, b"");
         for kind in ["overloaded_error", "rate_limit_error", "api_error", "timeout_error", "", "a_new_error"] {
-            assert!(matches!(of(kind), Failure::Passing { charge: Charge::Nothing, .. }), "{kind}");
+            assert!(matches!(of(kind), ClaudeError::Transient { charge: Charge::Nothing, .. }), "{kind}");
         }
-        assert!(matches!(of("authentication_error"), Failure::Key(_)));
-        assert!(matches!(of("not_found_error"), Failure::Never(_)));
+        assert!(matches!(of("authentication_error"), ClaudeError::InvalidKey(_)));
+        assert!(matches!(of("not_found_error"), ClaudeError::Permanent(_)));
     }
 
     #[test]
@@ -238,7 +241,7 @@ mod tests {
         let of = |value: &str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]));
         assert_eq!(of("7"), Some(Duration::from_secs(7)));
         assert_eq!(of("0.5"), Some(Duration::from_millis(500)));
-        assert_eq!(of("1e300"), Some(LONGEST_WAIT));
+        assert_eq!(of("1e300"), Some(MAX_WAIT));
         for none in ["", "soon", "-1", "NaN", "Wed, 21 Oct 2026 07:28:00 GMT"] {
             assert_eq!(of(none), None, "{none}");
         }

@@ -1,8 +1,8 @@
 //! Cost of a Claude request (<https://platform.claude.com/docs/en/about-claude/pricing>).
 
 use crate::policy::answer::Usage;
+use crate::policy::limits::ClaudePolicy;
 use crate::policy::money::NanoUsd;
-use crate::policy::numbers::ClaudePolicy;
 
 /// Prefixes of model names, with US dollars per million input and output tokens, as of November 2026. The first prefix
 /// that matches counts.
@@ -40,7 +40,7 @@ pub struct Price {
 impl Price {
     /// Returns the price of a model: from the policy, or else from the built-in list. An unknown model gets the highest
     /// price.
-    pub fn of(model: &str, policy: &ClaudePolicy) -> Self {
+    pub fn for_model(model: &str, policy: &ClaudePolicy) -> Self {
         let known = PRICES.iter().find(|(name, ..)| model.starts_with(name));
         let (input, output) = known.map_or((15.0, 75.0), |(_, input, output)| (*input, *output));
         Self { input_usd: policy.input_usd.unwrap_or(input), output_usd: policy.output_usd.unwrap_or(output) }
@@ -73,7 +73,8 @@ mod tests {
     #[test]
     fn a_model_has_its_familys_price_and_an_unknown_the_highest() {
         let policy = ClaudePolicy::default();
-        let of = |model: &str| (Price::of(model, &policy).input_usd, Price::of(model, &policy).output_usd);
+        let of =
+            |model: &str| (Price::for_model(model, &policy).input_usd, Price::for_model(model, &policy).output_usd);
         assert_eq!(of("claude-haiku-5-5"), (0.10, 0.50));
         assert_eq!(of("claude-haiku-4-5-20251001"), (1.0, 5.0));
         assert_eq!(of("claude-sonnet-5-5"), (2.0, 10.0));
@@ -81,12 +82,12 @@ mod tests {
         assert_eq!(of("claude-opus-4-20250514"), (15.0, 75.0));
         assert_eq!(of("claude-next"), (15.0, 75.0));
         let own = ClaudePolicy { input_usd: Some(0.2), ..policy };
-        assert_eq!(Price::of("claude-haiku-5-5", &own).input_usd, 0.2);
+        assert_eq!(Price::for_model("claude-haiku-5-5", &own).input_usd, 0.2);
     }
 
     #[test]
     fn a_request_never_costs_more_than_was_reserved() {
-        let price = Price::of("claude-haiku-5-5", &ClaudePolicy::default());
+        let price = Price::for_model("claude-haiku-5-5", &ClaudePolicy::default());
         let usage = |input, output| Usage {
             input_tokens: input,
             output_tokens: output,

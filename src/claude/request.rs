@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::policy::answer::{self, Token};
+use crate::policy::answer::{self, RecipientToken};
 
 /// Maximum number of tokens in a response. A follow-up of the maximum length has about 700.
 const MAX_TOKENS: u32 = 1_024;
@@ -48,7 +48,7 @@ When in doubt, do less.";
 
 /// A request that is ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Question {
+pub struct ClaudeRequest {
     /// Body of the request.
     pub body: Vec<u8>,
     /// Maximum number of tokens in the response.
@@ -56,7 +56,7 @@ pub struct Question {
 }
 
 /// Builds the request about `facts`. `guide` is the sender's own text: who they are, and what a good follow-up is.
-pub fn question(model: &str, guide: &str, facts: &Value, tokens: &[Token]) -> Question {
+pub fn build_request(model: &str, guide: &str, facts: &Value, tokens: &[RecipientToken]) -> ClaudeRequest {
     let thinks = THINKING.iter().any(|name| model.starts_with(name));
     let max_tokens = if thinks { MAX_TOKENS_THINKING } else { MAX_TOKENS };
     let guide: String = guide.trim().chars().take(MAX_GUIDE).collect();
@@ -84,7 +84,7 @@ pub fn question(model: &str, guide: &str, facts: &Value, tokens: &[Token]) -> Qu
     if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
         body.extend(more);
     }
-    Question { body: body.to_string().into_bytes(), max_tokens }
+    ClaudeRequest { body: body.to_string().into_bytes(), max_tokens }
 }
 
 #[cfg(test)]
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn asked(model: &str, guide: &str) -> Value {
-        let question = question(model, guide, &json!({ "event": {} }), &[Token::nth(0)]);
+        let question = build_request(model, guide, &json!({ "event": {} }), &[RecipientToken::nth(0)]);
         serde_json::from_slice(&question.body).unwrap()
     }
 

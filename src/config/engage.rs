@@ -2,8 +2,8 @@
 
 use super::ConfigError;
 use crate::policy::followup::{AllowedCampaigns, FollowupMode, Zone};
+use crate::policy::limits::Policy;
 use crate::policy::money::NanoUsd;
-use crate::policy::numbers::Policy;
 use crate::resend::campaign::CampaignTags;
 
 /// Default of `ANTHROPIC_MODEL`.
@@ -18,21 +18,21 @@ const DEFAULT_BUDGET_USD: f64 = 1.0;
 
 /// Source of Claude's key.
 #[derive(Clone, PartialEq, Eq)]
-pub enum KeyPlace {
+pub enum KeyLocation {
     /// `ANTHROPIC_API_KEY`.
     Environment(crate::claude::key::ApiKey),
     /// `API_KEYS_ARN`: a secret in Secrets Manager.
     Manager(String),
     /// No key is configured: the built-in rules decide.
-    Nowhere,
+    None,
 }
 
-impl std::fmt::Debug for KeyPlace {
+impl std::fmt::Debug for KeyLocation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Environment(_) => "Environment(…)",
             Self::Manager(_) => "Manager(…)",
-            Self::Nowhere => "Nowhere",
+            Self::None => "None",
         })
     }
 }
@@ -67,7 +67,7 @@ pub struct EngageConfig {
     /// `DECISION_GUIDE`: the sender's own text for Claude.
     pub guide: String,
     /// `ANTHROPIC_API_KEY`, else `API_KEYS_ARN`.
-    pub key: KeyPlace,
+    pub key: KeyLocation,
     /// `ANTHROPIC_MODEL`.
     pub model: String,
     /// `ANTHROPIC_BASE_URL`.
@@ -85,11 +85,11 @@ impl EngageConfig {
         let needed = |name: &'static str| variable(name).ok_or(ConfigError::Missing(name));
         let trimmed = |name: &str| variable(name).map(|value| value.trim().to_owned());
         let key = match (variable("ANTHROPIC_API_KEY"), variable("API_KEYS_ARN")) {
-            (Some(key), _) => KeyPlace::Environment(
-                crate::claude::key::ApiKey::parse(&key).ok_or(ConfigError::NoSense("ANTHROPIC_API_KEY", "a key"))?,
+            (Some(key), _) => KeyLocation::Environment(
+                crate::claude::key::ApiKey::parse(&key).ok_or(ConfigError::Invalid("ANTHROPIC_API_KEY", "a key"))?,
             ),
-            (None, Some(arn)) => KeyPlace::Manager(arn),
-            (None, None) => KeyPlace::Nowhere,
+            (None, Some(arn)) => KeyLocation::Manager(arn),
+            (None, None) => KeyLocation::None,
         };
         let concurrency = match trimmed("CLAUDE_CONCURRENCY") {
             None => DEFAULT_CONCURRENCY,
@@ -97,13 +97,13 @@ impl EngageConfig {
                 .parse()
                 .ok()
                 .filter(|number| (1..=1_000).contains(number))
-                .ok_or(ConfigError::NoSense("CLAUDE_CONCURRENCY", "a whole number from 1 to 1000"))?,
+                .ok_or(ConfigError::Invalid("CLAUDE_CONCURRENCY", "a whole number from 1 to 1000"))?,
         };
         let usd =
             match trimmed("CLAUDE_DAILY_BUDGET_USD") {
                 None => DEFAULT_BUDGET_USD,
                 Some(usd) => usd.parse().ok().filter(|usd| (0.0..=1_000_000.0).contains(usd)).ok_or(
-                    ConfigError::NoSense("CLAUDE_DAILY_BUDGET_USD", "an amount of US dollars from 0 to 1000000"),
+                    ConfigError::Invalid("CLAUDE_DAILY_BUDGET_USD", "an amount of US dollars from 0 to 1000000"),
                 )?,
             };
         let mode = FollowupMode::parse(variable("FOLLOWUPS").as_deref());
@@ -153,16 +153,16 @@ mod tests {
             ("claude-haiku-5-5", "https://api.anthropic.com")
         );
         assert_eq!((config.concurrency, config.daily_budget), (4, NanoUsd(1_000_000_000)));
-        assert_eq!((config.key, config.followups), (KeyPlace::Nowhere, FollowupMode::Propose));
+        assert_eq!((config.key, config.followups), (KeyLocation::None, FollowupMode::Propose));
     }
 
     #[test]
     fn the_key_in_the_environment_wins_and_is_never_printed() {
         let config = read(&[("ANTHROPIC_API_KEY", "sk-ant-secret"), ("API_KEYS_ARN", "arn")]).unwrap();
-        assert!(matches!(config.key, KeyPlace::Environment(_)));
+        assert!(matches!(config.key, KeyLocation::Environment(_)));
         assert!(!format!("{config:?}").contains("secret"));
         let config = read(&[("ANTHROPIC_API_KEY", " "), ("API_KEYS_ARN", "arn")]).unwrap();
-        assert_eq!(config.key, KeyPlace::Manager("arn".to_owned()));
+        assert_eq!(config.key, KeyLocation::Manager("arn".to_owned()));
     }
 
     #[test]

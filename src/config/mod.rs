@@ -4,11 +4,11 @@ mod engage;
 
 use std::str::FromStr;
 
-pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyPlace};
+pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyLocation};
 use crate::aws::NotSet;
-use crate::policy::numbers::{Policy, PolicyError};
+use crate::policy::limits::{Policy, PolicyError};
 use crate::resend::campaign::CampaignTags;
-use crate::resend::signature::{SecretError, SigningSecrets};
+use crate::resend::signature::{SigningSecretError, SigningSecrets};
 
 /// Minimum of [`ReceiveConfig::retention_days`]. Resend can replay webhooks that are 30 days old, and a replay must
 /// find the row of the first delivery.
@@ -29,13 +29,13 @@ pub enum ConfigError {
     NoSecret,
     /// `RESEND_WEBHOOK_SECRET` is not a valid signing secret.
     #[error("RESEND_WEBHOOK_SECRET: {0}")]
-    Secret(#[from] SecretError),
+    Secret(#[from] SigningSecretError),
     /// `POLICY` is not valid JSON, or a number in it is out of range.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// A variable has an invalid value.
     #[error("{0} must be {1}")]
-    NoSense(&'static str, &'static str),
+    Invalid(&'static str, &'static str),
     /// `FOLLOWUPS` is not a known mode.
     #[error("FOLLOWUPS: {0}")]
     Followups(String),
@@ -60,7 +60,7 @@ pub enum EnvironmentError {
 
 /// Source of the signing secret.
 #[derive(Clone, Debug)]
-pub enum SecretPlace {
+pub enum SecretLocation {
     /// `RESEND_WEBHOOK_SECRET`: the secrets themselves. They never change while the process runs.
     Environment(SigningSecrets),
     /// `WEBHOOK_SECRET_ARN`: a secret in Secrets Manager.
@@ -75,7 +75,7 @@ pub struct ReceiveConfig {
     /// `SUPPRESSIONS_TABLE`.
     pub suppressions_table: String,
     /// `RESEND_WEBHOOK_SECRET`, else `WEBHOOK_SECRET_ARN`.
-    pub secret: SecretPlace,
+    pub secret: SecretLocation,
     /// `RETENTION_DAYS`: number of days that an event's row is kept.
     pub retention_days: u32,
 }
@@ -86,8 +86,8 @@ impl ReceiveConfig {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let needed = |name: &'static str| variable(name).ok_or(ConfigError::Missing(name));
         let secret = match (variable("RESEND_WEBHOOK_SECRET"), variable("WEBHOOK_SECRET_ARN")) {
-            (Some(secrets), _) => SecretPlace::Environment(SigningSecrets::from_str(&secrets)?),
-            (None, Some(arn)) => SecretPlace::Manager(arn),
+            (Some(secrets), _) => SecretLocation::Environment(SigningSecrets::from_str(&secrets)?),
+            (None, Some(arn)) => SecretLocation::Manager(arn),
             (None, None) => return Err(ConfigError::NoSecret),
         };
         let retention_days = retention_days(&variable)?;
@@ -175,15 +175,18 @@ mod tests {
     #[test]
     fn the_secret_in_the_environment_wins() {
         let both = read(&[("RESEND_WEBHOOK_SECRET", SECRET), ("WEBHOOK_SECRET_ARN", "arn")]).unwrap();
-        assert!(matches!(both.secret, SecretPlace::Environment(_)));
+        assert!(matches!(both.secret, SecretLocation::Environment(_)));
         let arn = read(&[("RESEND_WEBHOOK_SECRET", " "), ("WEBHOOK_SECRET_ARN", "arn")]).unwrap();
-        assert!(matches!(arn.secret, SecretPlace::Manager(arn) if arn == "arn"));
+        assert!(matches!(arn.secret, SecretLocation::Manager(arn) if arn == "arn"));
     }
 
     #[test]
     fn a_missing_or_invalid_variable_is_named() {
         assert_eq!(read(&[]).unwrap_err(), ConfigError::NoSecret);
-        assert_eq!(read(&[("RESEND_WEBHOOK_SECRET", "whsec_")]).unwrap_err(), ConfigError::Secret(SecretError::Empty));
+        assert_eq!(
+            read(&[("RESEND_WEBHOOK_SECRET", "whsec_")]).unwrap_err(),
+            ConfigError::Secret(SigningSecretError::Empty)
+        );
         for days in ["34", "0", "-1", "many", "1e3"] {
             assert_eq!(
                 read(&[("WEBHOOK_SECRET_ARN", "arn"), ("RETENTION_DAYS", days)]).unwrap_err(),

@@ -12,11 +12,11 @@ use crate::aws::CallError;
 use crate::aws::queue::Delivery;
 use crate::aws::secret::Secret;
 use crate::claude::key::ApiKey;
-use crate::claude::request::{Question, question};
-use crate::claude::{ANSWER_TIMEOUT, Claude, Failure};
+use crate::claude::request::{ClaudeRequest, build_request};
+use crate::claude::{ANSWER_TIMEOUT, Claude, ClaudeError};
 use crate::config::EngageConfig;
-use crate::message::decision::{Asked, By};
-use crate::policy::answer::{self, Bounds, Choice};
+use crate::message::decision::{DecidedBy, DecisionSource};
+use crate::policy::answer::{self, AnswerLimits, Choice};
 use crate::policy::count::count;
 use crate::policy::rules;
 use crate::store::budget::Reservation;
@@ -54,7 +54,7 @@ pub(super) struct Advisor<'a> {
 /// The result of asking.
 pub(super) enum Advice {
     /// Claude or the rules have chosen.
-    Chosen(Box<(Choice, Asked)>),
+    Chosen(Box<(Choice, DecisionSource)>),
     /// Claude may answer later.
     Retry {
         /// Reason why Claude has not answered.
@@ -75,7 +75,7 @@ struct ClaudeOutage {
 enum Tried {
     Answered(Vec<u8>, Reservation),
     OverBudget,
-    Failed(Failure),
+    Failed(ClaudeError),
 }
 
 impl<'a> Advisor<'a> {
@@ -106,7 +106,7 @@ impl<'a> Advisor<'a> {
         briefing: &Briefing,
         delivery: &Delivery,
     ) -> Result<Advice, CallError> {
-        let mut asked = Asked::default();
+        let mut asked = DecisionSource::default();
         let Some(mut key) = self.keys.get().await else {
             return Ok(decide_by_rules(candidate, asked, NO_KEY));
         };
@@ -116,7 +116,7 @@ impl<'a> Advisor<'a> {
         if let Some(outage) = &self.outage {
             return Ok(outage.advice(candidate, asked, delivery, is_last));
         }
-        let question = question(self.model, self.guide, &briefing.facts, &briefing.tokens);
+        let question = build_request(self.model, self.guide, &briefing.facts, &briefing.tokens);
         let mut has_new_key = false;
         let mut pause = FIRST_PAUSE;
         let (why, wait) = loop {
@@ -139,14 +139,14 @@ impl<'a> Advisor<'a> {
             };
             tracing::warn!(error = %failure, tries = asked.tries, "Claude gave no answer");
             match failure {
-                Failure::Never(why) => return Ok(self.refused_for_good(candidate, asked, &why)),
-                Failure::Key(why) => match self.keys.reload(Some(&key)).await.filter(|_| !has_new_key) {
+                ClaudeError::Permanent(why) => return Ok(self.refused_for_good(candidate, asked, &why)),
+                ClaudeError::InvalidKey(why) => match self.keys.reload(Some(&key)).await.filter(|_| !has_new_key) {
                     Some(new) => (key, has_new_key) = (new, true),
                     None => return Ok(self.refused_for_good(candidate, asked, &why)),
                 },
                 // After a timeout, no second try: there is not enough time for it.
-                Failure::TimedOut => break (failure.to_string(), Duration::ZERO),
-                Failure::Passing { why, retry_after, .. } => {
+                ClaudeError::TimedOut => break (failure.to_string(), Duration::ZERO),
+                ClaudeError::Transient { why, retry_after, .. } => {
                     let wait = retry_after.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64()));
                     if asked.tries >= TRIES || wait > LONGEST_PAUSE {
                         break (why, retry_after.unwrap_or_default());
@@ -164,9 +164,9 @@ impl<'a> Advisor<'a> {
     async fn try_to_ask(
         &self,
         key: &ApiKey,
-        question: &Question,
+        question: &ClaudeRequest,
         timeout: Duration,
-        asked: &mut Asked,
+        asked: &mut DecisionSource,
     ) -> Result<Tried, CallError> {
         let Some(reservation) = self.purse.reserve(question).await? else { return Ok(Tried::OverBudget) };
         asked.tries += 1;
@@ -190,15 +190,15 @@ impl<'a> Advisor<'a> {
         briefing: &Briefing,
         body: &[u8],
         reservation: &Reservation,
-        mut asked: Asked,
+        mut asked: DecisionSource,
     ) -> Advice {
         asked.usage = answer::usage(body);
         if let Some(usage) = asked.usage {
             self.run.record(Activity::Answered(usage));
         }
         asked.cost_usd += self.purse.pay(reservation, asked.usage.as_ref()).await;
-        asked.answer = Some(answer::shown(body));
-        let bounds = Bounds {
+        asked.answer = Some(answer::sanitize(body));
+        let bounds = AnswerLimits {
             tokens: &briefing.tokens,
             campaign: &briefing.campaign,
             hosts: &briefing.hosts,
@@ -206,7 +206,7 @@ impl<'a> Advisor<'a> {
         };
         match answer::check(body, &bounds) {
             Ok(checked) => {
-                asked.by = By::Claude;
+                asked.by = DecidedBy::Claude;
                 Advice::Chosen(Box::new((checked.into_choice(), asked)))
             }
             Err(refusal) => {
@@ -222,7 +222,7 @@ impl<'a> Advisor<'a> {
 
     /// Claude rejects the key, the model, the account or the request, until an operator changes a setting. An alarm
     /// reports it.
-    fn refused_for_good(&self, candidate: &Candidate, asked: Asked, why: &str) -> Advice {
+    fn refused_for_good(&self, candidate: &Candidate, asked: DecisionSource, why: &str) -> Advice {
         self.run.record(Activity::Refused);
         decide_by_rules(candidate, asked, why)
     }
@@ -230,7 +230,7 @@ impl<'a> Advisor<'a> {
 
 impl ClaudeOutage {
     /// The advice without an answer: retry later, or, in the last delivery, the choice of the rules.
-    fn advice(&self, candidate: &Candidate, asked: Asked, delivery: &Delivery, is_last: bool) -> Advice {
+    fn advice(&self, candidate: &Candidate, asked: DecisionSource, delivery: &Delivery, is_last: bool) -> Advice {
         let Self { why, wait } = self;
         if !is_last {
             return Advice::Retry { why: why.clone(), wait: *wait };
@@ -240,10 +240,13 @@ impl ClaudeOutage {
     }
 }
 
-fn decide_by_rules(candidate: &Candidate, mut asked: Asked, because: &str) -> Advice {
+fn decide_by_rules(candidate: &Candidate, mut asked: DecisionSource, because: &str) -> Advice {
     if asked.tries == 0 {
         asked.model = None;
     }
     let choice = rules::decide(&candidate.engaged);
-    Advice::Chosen(Box::new((choice, Asked { by: By::Rules, because: Some(because.to_owned()), ..asked })))
+    Advice::Chosen(Box::new((
+        choice,
+        DecisionSource { by: DecidedBy::Rules, because: Some(because.to_owned()), ..asked },
+    )))
 }

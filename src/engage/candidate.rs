@@ -1,10 +1,10 @@
 //! A candidate for a decision.
 
 use super::timeline::EmailRows;
-use crate::policy::answer::Token;
-use crate::policy::followup::Answer;
-use crate::policy::rules::Engaged;
-use crate::policy::verdict::Judgement;
+use crate::policy::answer::RecipientToken;
+use crate::policy::followup::GuardResult;
+use crate::policy::rules::EngagementSummary;
+use crate::policy::verdict::ScoredVerdict;
 use crate::resend::campaign::Campaign;
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
@@ -18,11 +18,11 @@ pub(super) struct Candidate {
     pub(super) event: EventDetails,
     pub(super) recipients: Vec<Recipient>,
     pub(super) campaign: Campaign,
-    pub(super) judgement: Judgement,
+    pub(super) scored: ScoredVerdict,
     /// The guards that it passed before the choice was made.
-    pub(super) passed: Vec<Answer>,
+    pub(super) passed: Vec<GuardResult>,
     /// The input of the built-in rules.
-    pub(super) engaged: Engaged,
+    pub(super) engaged: EngagementSummary,
     /// Time until which it blocks follow-ups, if it is a click on an opt-out or preference link.
     pub(super) opts_out: Option<UnixMillis>,
     /// The newest such click in the email's own rows.
@@ -43,7 +43,7 @@ pub(super) struct EventDetails {
 
 impl Candidate {
     /// The recipient tokens, in the order of the recipients.
-    pub(super) fn tokens(&self) -> Vec<Token> {
-        (0..self.recipients.len()).map(Token::nth).collect()
+    pub(super) fn tokens(&self) -> Vec<RecipientToken> {
+        (0..self.recipients.len()).map(RecipientToken::nth).collect()
     }
 }

@@ -14,10 +14,10 @@ use super::timeline::{EmailRows, OpenOrClickContext, TimelineEvent};
 use crate::aws::CallError;
 use crate::aws::queue::{Delivery, Engagement};
 use crate::config::EngageConfig;
-use crate::policy::answer::is_hidden;
-use crate::policy::numbers::VerdictPolicy;
-use crate::policy::rules::Engaged;
-use crate::policy::verdict::{Action, Judgement, Seen, Verdict, judge, verdicts};
+use crate::policy::answer::is_invisible;
+use crate::policy::limits::VerdictPolicy;
+use crate::policy::rules::EngagementSummary;
+use crate::policy::verdict::{Action, OpenOrClick, ScoredVerdict, Verdict, classify, verdicts};
 use crate::resend::campaign::CampaignTags;
 use crate::resend::signature::MessageId;
 use crate::store::calls::Calls;
@@ -70,23 +70,23 @@ impl<'a> Classifier<'a> {
         }
 
         let campaign = context.campaign(self.tags);
-        let gates = |judgement: &Judgement| self.eligibility.check(judgement.verdict, &context, campaign.as_ref());
+        let gates = |scored: &ScoredVerdict| self.eligibility.check(scored.verdict, &context, campaign.as_ref());
         // A verdict never changes: the stored one of an earlier delivery counts.
         let stored = email.verdict();
         let was_stored = stored.is_some();
         let judged = match stored {
             Some(judged) => judged,
             None => {
-                let judgement = judge(&context.seen, &context.history, self.policy);
-                let judged = Judged { not_decided: gates(&judgement).err(), judgement };
+                let scored = classify(&context.seen, &context.history, self.policy);
+                let judged = Judged { not_decided: gates(&scored).err(), scored };
                 let expires_at = email.expires_at(self.run.now);
                 let judged = self.verdicts.put(email_id, key, judged, self.run.now, expires_at).await?;
-                self.run.record(Activity::Classified(judged.judgement.verdict));
+                self.run.record(Activity::Classified(judged.scored.verdict));
                 judged
             }
         };
         // On each delivery, even if a decision exists: the newest click counts.
-        let opts_out = self.opt_outs.store(&context, &judged.judgement).await?;
+        let opts_out = self.opt_outs.store(&context, &judged.scored).await?;
         let Some(happening) = context.this.occurrence(email_id) else { return Ok(NextStep::DONE) };
         match email.decision(&happening) {
             Some(decided) if decided.is_settled => return Ok(NextStep::DONE),
@@ -95,28 +95,28 @@ impl<'a> Classifier<'a> {
         }
         // A scan may have been found since the verdict. The verdict does not change, but no decision follows from it.
         let is_a_machines =
-            was_stored && judge(&context.seen, &context.history, self.policy).verdict == Verdict::Machine;
+            was_stored && classify(&context.seen, &context.history, self.policy).verdict == Verdict::Machine;
         if judged.not_decided.is_some() || is_a_machines {
             return Ok(NextStep::DONE);
         }
         // Checked again: since the verdict the event may have become too old.
-        let passed = gates(&judged.judgement);
+        let passed = gates(&judged.scored);
         let (Ok(passed), Some(campaign)) = (passed, campaign) else { return Ok(NextStep::DONE) };
         let from = context.this.event.from_text();
         let event = EventDetails {
             event_type: context.event_type,
             message: context.this.message.clone(),
             at: context.this.at,
-            from: from.filter(|from| !from.chars().any(|c| c.is_control() || is_hidden(c))),
+            from: from.filter(|from| !from.chars().any(|c| c.is_control() || is_invisible(c))),
         };
         Ok(NextStep::Decide(Box::new(Candidate {
             happening,
             event,
-            engaged: self.engaged(&context, &judged.judgement),
+            engaged: self.engaged(&context, &judged.scored),
             newest_opt_out: self.opt_outs.newest(&context),
             recipients: context.recipients,
             campaign,
-            judgement: judged.judgement,
+            scored: judged.scored,
             passed,
             opts_out,
             email,
@@ -151,19 +151,19 @@ impl<'a> Classifier<'a> {
     }
 
     /// The input of the built-in rules.
-    fn engaged(&self, context: &OpenOrClickContext<'_>, judgement: &Judgement) -> Engaged {
+    fn engaged(&self, context: &OpenOrClickContext<'_>, scored: &ScoredVerdict) -> EngagementSummary {
         let no_interest: BTreeSet<&MessageId> = context.opt_out_clicks().iter().map(|seen| &seen.message).collect();
         let seen = context.history.seen.iter().rev().filter(|seen| !no_interest.contains(&seen.message));
         let clicks = seen.filter(|seen| seen.action == Action::Clicked);
-        let clicks: Vec<&Seen> = clicks.take(MOST_JUDGED).collect();
+        let clicks: Vec<&OpenOrClick> = clicks.take(MOST_JUDGED).collect();
         let verdicts = verdicts(clicks.iter().copied(), &context.history, self.policy);
         let of_people = clicks.into_iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Human);
-        let clicks: Vec<&Seen> = of_people.map(|(click, _)| click).collect();
+        let clicks: Vec<&OpenOrClick> = of_people.map(|(click, _)| click).collect();
         let links: BTreeSet<&str> = clicks.iter().filter_map(|seen| seen.link.as_deref()).collect();
         let days: BTreeSet<i64> = clicks.iter().map(|seen| seen.at.0.div_euclid(24 * 60 * 60 * 1_000)).collect();
-        Engaged {
+        EngagementSummary {
             clicked: context.action == Action::Clicked,
-            human: judgement.verdict == Verdict::Human,
+            human: scored.verdict == Verdict::Human,
             distinct_links: links.len(),
             days_active: days.len(),
         }

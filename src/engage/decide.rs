@@ -12,7 +12,7 @@ use super::run::{Activity, Run};
 use super::step::MessageOutcome;
 use crate::aws::CallError;
 use crate::aws::queue::Delivery;
-use crate::message::decision::{Asked, By, Done, Receipt};
+use crate::message::decision::{DecidedBy, DecisionResult, DecisionSource, Receipt};
 use crate::policy::answer::Choice;
 use crate::policy::rules;
 use crate::store::decisions::{Decided, Decisions};
@@ -124,7 +124,7 @@ impl<'a> Decider<'a> {
         because: String,
     ) -> Result<Claim<Decided>, CallError> {
         let facts = json!({ "engaged": candidate.engaged });
-        let asked = Asked { by: By::Rules, because: Some(because), ..Asked::default() };
+        let asked = DecisionSource { by: DecidedBy::Rules, because: Some(because), ..DecisionSource::default() };
         let choice = candidate.opts_out.map_or_else(|| rules::decide(&candidate.engaged), rules::opted_out);
         let mut receipt = self.receipt(candidate, facts, choice, asked);
         let guarded = self.guards.apply(candidate, &receipt.choice, &[]).await?;
@@ -135,8 +135,8 @@ impl<'a> Decider<'a> {
         Ok(stored)
     }
 
-    fn receipt(&self, candidate: &Candidate, facts: Value, choice: Choice, asked: Asked) -> Receipt {
-        let Candidate { happening, event, judgement, .. } = candidate;
+    fn receipt(&self, candidate: &Candidate, facts: Value, choice: Choice, asked: DecisionSource) -> Receipt {
+        let Candidate { happening, event, scored, .. } = candidate;
         Receipt {
             id: happening.decision_id(),
             at: self.run.now.to_text(),
@@ -146,15 +146,15 @@ impl<'a> Decider<'a> {
             event_at: event.at.to_text(),
             recipients: candidate.recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect(),
             campaign: candidate.campaign.clone(),
-            verdict: judgement.verdict,
-            score: judgement.score,
-            reasons: judgement.reasons.clone(),
+            verdict: scored.verdict,
+            score: scored.score,
+            reasons: scored.reasons.clone(),
             facts,
             opt_out_click: candidate.opts_out.is_some(),
             asked,
             choice,
             guards: Vec::new(),
-            done: Done::Nothing(String::new()),
+            done: DecisionResult::Nothing(String::new()),
             followup: None,
         }
     }

@@ -3,8 +3,8 @@
 use super::MOST_RECIPIENTS;
 use super::timeline::OpenOrClickContext;
 use crate::config::EngageConfig;
-use crate::policy::followup::{AllowedCampaigns, Answer, Decidable, may_be_decided};
-use crate::policy::numbers::FollowupPolicy;
+use crate::policy::followup::{AllowedCampaigns, EligibilityInput, GuardResult, check_eligibility};
+use crate::policy::limits::FollowupPolicy;
 use crate::policy::verdict::{Action, Verdict};
 use crate::resend::campaign::Campaign;
 use crate::time::UnixMillis;
@@ -28,7 +28,7 @@ impl<'a> Eligibility<'a> {
         verdict: Verdict,
         context: &OpenOrClickContext<'_>,
         campaign: Option<&Campaign>,
-    ) -> Result<Vec<Answer>, String> {
+    ) -> Result<Vec<GuardResult>, String> {
         match (verdict, context.action) {
             (Verdict::Machine, _) => return Err("a machine did it".to_owned()),
             (Verdict::Unsure, Action::Opened) => return Err("an open with verdict unsure is not a signal".to_owned()),
@@ -40,7 +40,7 @@ impl<'a> Eligibility<'a> {
         if context.recipients.len() > MOST_RECIPIENTS {
             return Err(format!("the event names more than {MOST_RECIPIENTS} recipients"));
         }
-        let decidable = Decidable {
+        let decidable = EligibilityInput {
             event_at: context.this.at,
             email_sent_at: context.sent_at,
             email_created_at: context.this.event.resource_created_at(),
@@ -49,6 +49,6 @@ impl<'a> Eligibility<'a> {
             allowed: self.campaigns,
             now: self.now,
         };
-        may_be_decided(&decidable, self.policy).map_err(|never| never.as_str().to_owned())
+        check_eligibility(&decidable, self.policy).map_err(|never| never.as_str().to_owned())
     }
 }

@@ -10,10 +10,10 @@ use super::dossier::RecipientStatus;
 use super::guards::FollowupLimits;
 use super::timeline::{OpenOrClickContext, TimelineEvent};
 use crate::aws::CallError;
-use crate::policy::answer::{self, Token};
+use crate::policy::answer::{self, RecipientToken};
 use crate::policy::brake::Brake;
 use crate::policy::followup::Guard;
-use crate::policy::verdict::{Judgement, agent};
+use crate::policy::verdict::{ScoredVerdict, user_agent};
 use crate::resend::campaign::Campaign;
 use crate::resend::event::EventType;
 use crate::resend::recipient::Recipient;
@@ -31,7 +31,7 @@ const MOST_TAGS: usize = 10;
 /// The facts for Claude about a candidate, and the limits of its answer.
 pub(super) struct Briefing {
     pub(super) facts: Value,
-    pub(super) tokens: Vec<Token>,
+    pub(super) tokens: Vec<RecipientToken>,
     /// The campaign, as Claude must name it.
     pub(super) campaign: Campaign,
     /// The hosts of the email's own links.
@@ -56,7 +56,7 @@ impl Briefing {
         let events = TimelineEvent::read_all(&bodies);
         let context = candidate.email.context(&events)?;
         let shown = campaign_shown(&candidate.campaign, &candidate.recipients);
-        let mut facts = of_email(&context, &candidate.judgement, now);
+        let mut facts = of_email(&context, &candidate.scored, now);
         if let Some(facts) = facts.as_object_mut() {
             facts.insert("campaign".to_owned(), json!({ "id": shown, "brake": of_brake(brake) }));
             facts.insert("recipients".to_owned(), of_recipients(candidate, recipients, now));
@@ -73,7 +73,7 @@ impl Briefing {
 }
 
 /// Builds the facts of the email's own timeline.
-fn of_email(context: &OpenOrClickContext<'_>, judgement: &Judgement, now: UnixMillis) -> Value {
+fn of_email(context: &OpenOrClickContext<'_>, scored: &ScoredVerdict, now: UnixMillis) -> Value {
     let OpenOrClickContext { this, timeline, recipients, .. } = context;
     let event = &this.event;
     let show = |text: &str| shown(text, recipients);
@@ -86,7 +86,7 @@ fn of_email(context: &OpenOrClickContext<'_>, judgement: &Judgement, now: UnixMi
     json!({
         "now": now.to_text(),
         "event": of_event(this, recipients),
-        "verdict": { "verdict": judgement.verdict.as_str(), "score": judgement.score, "reasons": judgement.reasons },
+        "verdict": { "verdict": scored.verdict.as_str(), "score": scored.score, "reasons": scored.reasons },
         "email": {
             "subject": event.subject().map(|subject| show(&subject)),
             "tags": tags,
@@ -116,7 +116,7 @@ fn of_recipients(candidate: &Candidate, recipients: &[RecipientStatus], now: Uni
         })
     };
     let recipients = recipients.iter().enumerate();
-    recipients.map(|(index, status)| (Token::nth(index).as_str().to_owned(), of_one(status))).collect()
+    recipients.map(|(index, status)| (RecipientToken::nth(index).as_str().to_owned(), of_one(status))).collect()
 }
 
 fn of_brake(brake: Option<&Brake>) -> Value {
@@ -137,18 +137,18 @@ fn of_limits(limits: FollowupLimits<'_>, now: UnixMillis) -> Value {
 
 /// Builds the facts of one event. External texts are escaped as text.
 fn of_event(event: &TimelineEvent<'_>, recipients: &[Recipient]) -> Value {
-    let said = event.event.interaction();
+    let said = event.event.open_or_click();
     let tokens: Vec<String> = event
         .recipients()
         .iter()
         .filter_map(|own| recipients.iter().position(|recipient| recipient == own))
-        .map(|index| Token::nth(index).as_str().to_owned())
+        .map(|index| RecipientToken::nth(index).as_str().to_owned())
         .collect();
     // A type that this version does not know is an external text too.
     let kind = event.event.event_type().map_or("another", EventType::as_str);
     let mut one = json!({ "type": kind, "at": event.at.to_text(), "recipients": tokens });
     if let (Some(_), Some(one)) = (event.action(), one.as_object_mut()) {
-        one.insert("agent".to_owned(), agent::class(said.agent.as_deref()).as_str().into());
+        one.insert("agent".to_owned(), user_agent::class(said.agent.as_deref()).as_str().into());
         one.extend(said.link.map(|link| ("link".to_owned(), link_shown(&link, recipients).into())));
     }
     one
@@ -156,7 +156,7 @@ fn of_event(event: &TimelineEvent<'_>, recipients: &[Recipient]) -> Value {
 
 /// The hosts of the email's own links, in lower case.
 fn hosts(timeline: &[&TimelineEvent<'_>]) -> BTreeSet<String> {
-    let links = timeline.iter().filter_map(|event| reqwest::Url::parse(&event.event.interaction().link?).ok());
+    let links = timeline.iter().filter_map(|event| reqwest::Url::parse(&event.event.open_or_click().link?).ok());
     let of_the_web = links.filter(|link| matches!(link.scheme(), "http" | "https"));
     of_the_web.filter_map(|link| Some(link.host_str()?.to_lowercase())).collect()
 }
@@ -190,8 +190,9 @@ fn shown(text: &str, recipients: &[Recipient]) -> String {
             return piece.to_owned();
         }
         let plain = views.last().map(|view| view.to_lowercase()).unwrap_or_default();
-        let index = recipients.iter().position(|recipient| recipient.is_named_in(&plain));
-        let token = index.map_or_else(|| "(an address)".to_owned(), |index| Token::nth(index).as_str().to_owned());
+        let index = recipients.iter().position(|recipient| recipient.is_mentioned_in(&plain));
+        let token =
+            index.map_or_else(|| "(an address)".to_owned(), |index| RecipientToken::nth(index).as_str().to_owned());
         format!("{token}{after}")
     });
     masked.collect::<String>().chars().take(SHOWN).collect()
@@ -202,7 +203,7 @@ fn seen(c: char) -> Option<char> {
     match c {
         '\u{2028}' | '\u{2029}' => Some(' '),
         c if c.is_control() => Some(' '),
-        c => Some(c).filter(|c| !answer::is_hidden(*c)),
+        c => Some(c).filter(|c| !answer::is_invisible(*c)),
     }
 }
 

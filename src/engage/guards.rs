@@ -4,11 +4,11 @@ use super::candidate::Candidate;
 use super::dossier::{Dossier, RecipientStatus};
 use crate::aws::CallError;
 use crate::config::EngageConfig;
-use crate::message::decision::{Done, Followup};
-use crate::policy::answer::{Choice, Token};
+use crate::message::decision::{DecisionResult, Followup};
+use crate::policy::answer::{Choice, RecipientToken};
 use crate::policy::brake::Brake;
-use crate::policy::followup::{self, Answer, FollowupMode, Ruling, Taken, Zone};
-use crate::policy::numbers::FollowupPolicy;
+use crate::policy::followup::{self, FollowupMode, GuardResult, ProposedFollowup, Ruling, Zone};
+use crate::policy::limits::FollowupPolicy;
 use crate::resend::recipient::Recipient;
 use crate::store::followups::Place;
 use crate::time::UnixMillis;
@@ -40,8 +40,8 @@ struct Draft<'a> {
 
 /// A choice with the results of the guards.
 pub(super) struct GuardedChoice {
-    pub(super) guards: Vec<Answer>,
-    pub(super) done: Done,
+    pub(super) guards: Vec<GuardResult>,
+    pub(super) done: DecisionResult,
     pub(super) proposal: Option<Proposal>,
 }
 
@@ -82,14 +82,14 @@ impl<'a> Guards<'a> {
         guards.extend(candidate.passed.iter().cloned());
         let Choice::ScheduleFollowup { to, subject, message, send_after_hours, .. } = choice else {
             let done = match (choice, refusal(&guards)) {
-                (Choice::DoNothing { .. }, _) => Done::Nothing("the choice was to do nothing".to_owned()),
-                (_, Some(why)) => Done::Nothing(why),
-                (Choice::HandToHuman { .. }, None) => Done::HandedToHuman,
-                (_, None) => Done::EngagementLogged,
+                (Choice::DoNothing { .. }, _) => DecisionResult::Nothing("the choice was to do nothing".to_owned()),
+                (_, Some(why)) => DecisionResult::Nothing(why),
+                (Choice::HandToHuman { .. }, None) => DecisionResult::HandedToHuman,
+                (_, None) => DecisionResult::EngagementLogged,
             };
             return Ok(GuardedChoice { guards, done, proposal: None });
         };
-        let named = candidate.recipients.iter().enumerate().find(|(index, _)| Token::nth(*index) == *to);
+        let named = candidate.recipients.iter().enumerate().find(|(index, _)| RecipientToken::nth(*index) == *to);
         let Some((index, recipient)) = named else {
             return Ok(GuardedChoice::nothing(
                 guards,
@@ -113,7 +113,7 @@ impl<'a> Guards<'a> {
         &self,
         candidate: &Candidate,
         draft: &Draft<'_>,
-        mut guards: Vec<Answer>,
+        mut guards: Vec<GuardResult>,
         status: RecipientStatus,
         brake: Option<&Brake>,
     ) -> GuardedChoice {
@@ -141,21 +141,21 @@ impl<'a> Guards<'a> {
             idempotency_key: Followup::idempotency_key(&email_id, recipient.as_str()),
             tags: Followup::tags(&email_id, self.tag, &candidate.campaign),
         };
-        let taken = Taken { at: not_before, email_id, id };
+        let taken = ProposedFollowup { at: not_before, email_id, id };
         let place = Place { recipient: recipient.clone(), before: status.followups, taken };
         let proposal = Proposal { followup, place, keys: status.keys };
-        GuardedChoice { guards, done: Done::FollowupProposed, proposal: Some(proposal) }
+        GuardedChoice { guards, done: DecisionResult::FollowupProposed, proposal: Some(proposal) }
     }
 }
 
 impl GuardedChoice {
-    fn nothing(guards: Vec<Answer>, why: String) -> Self {
-        Self { guards, done: Done::Nothing(why), proposal: None }
+    fn nothing(guards: Vec<GuardResult>, why: String) -> Self {
+        Self { guards, done: DecisionResult::Nothing(why), proposal: None }
     }
 }
 
 /// The reason of the first guard that refuses. `None` if no guard refuses.
-fn refusal(guards: &[Answer]) -> Option<String> {
+fn refusal(guards: &[GuardResult]) -> Option<String> {
     let refused = guards.iter().find(|answer| answer.ruling == Ruling::Refused)?;
     Some(refused.why.clone())
 }

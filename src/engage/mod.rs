@@ -72,9 +72,9 @@ use crate::aws::topic::Topic;
 use crate::claude::Claude;
 use crate::claude::key::{self, ApiKey, INTERVAL};
 use crate::claude::price::Price;
-use crate::config::{ConfigError, EngageConfig, EnvironmentError, KeyPlace};
+use crate::config::{ConfigError, EngageConfig, EnvironmentError, KeyLocation};
 use crate::metrics::Metrics;
-use crate::policy::verdict::agent;
+use crate::policy::verdict::user_agent;
 use crate::store::budget::{Budget, Spent};
 use crate::store::calls::Calls;
 use crate::store::decisions::{Decisions, Tables};
@@ -122,11 +122,11 @@ impl Engager {
     /// A setting is invalid, or TLS cannot be initialized.
     pub fn new(aws: &AwsEnvironment, config: EngageConfig) -> Result<Self, EnvironmentError> {
         let claude = Claude::new(&config.base_url, config.concurrency)
-            .map_err(|_| ConfigError::NoSense("ANTHROPIC_BASE_URL", "a URL that can be reached from here"))?;
+            .map_err(|_| ConfigError::Invalid("ANTHROPIC_BASE_URL", "a URL that can be reached from here"))?;
         let key = match &config.key {
-            KeyPlace::Environment(key) => Secret::fixed(Some(key.clone())),
-            KeyPlace::Manager(arn) => key::from_manager(aws.secrets_manager(), arn.clone(), INTERVAL),
-            KeyPlace::Nowhere => Secret::fixed(None),
+            KeyLocation::Environment(key) => Secret::fixed(Some(key.clone())),
+            KeyLocation::Manager(arn) => key::from_manager(aws.secrets_manager(), arn.clone(), INTERVAL),
+            KeyLocation::None => Secret::fixed(None),
         };
         Ok(Self {
             dynamodb: aws.dynamodb(),
@@ -134,7 +134,7 @@ impl Engager {
             queue: Queue::new(aws.sqs(), &config.engage_queue),
             claude,
             key: Arc::new(key),
-            price: Price::of(&config.model, &config.policy.claude),
+            price: Price::for_model(&config.model, &config.policy.claude),
             config: Arc::new(config),
             metrics: Metrics::off(),
             forgotten: Arc::default(),
@@ -172,7 +172,7 @@ impl Engager {
     /// Opens the connection to DynamoDB, and loads the list of known user agents. It reads an item that never exists,
     /// and ignores the response.
     pub async fn warm_up(&self) {
-        agent::load();
+        user_agent::load();
         let get = self.dynamodb.get_item().table_name(&self.config.campaigns_table);
         let _ = get.key("campaign", text("warm-up")).key("cohort", text("warm-up")).send().await;
     }

@@ -5,8 +5,8 @@ use super::timeline::OpenOrClickContext;
 use super::{MOST_JUDGED, MOST_RECIPIENTS};
 use crate::aws::CallError;
 use crate::config::EngageConfig;
-use crate::policy::numbers::VerdictPolicy;
-use crate::policy::verdict::{Judgement, Verdict, verdicts};
+use crate::policy::limits::VerdictPolicy;
+use crate::policy::verdict::{ScoredVerdict, Verdict, verdicts};
 use crate::store::calls::Calls;
 use crate::store::opt_outs::{self, OptOutClick};
 use crate::time::{UnixMillis, days};
@@ -39,9 +39,9 @@ impl<'a> OptOuts<'a> {
     pub(super) async fn store(
         &self,
         context: &OpenOrClickContext<'_>,
-        judgement: &Judgement,
+        scored: &ScoredVerdict,
     ) -> Result<Option<UnixMillis>, CallError> {
-        if judgement.verdict == Verdict::Machine || !context.this.is_opt_out_click() {
+        if scored.verdict == Verdict::Machine || !context.this.is_opt_out_click() {
             return Ok(None);
         }
         let click = self.click(context.this.at);

@@ -89,7 +89,7 @@ impl<'a> Publisher<'a> {
         }
         let receipt: Receipt =
             serde_json::from_str(&decided.receipt).map_err(|error| CallError::Permanent(error.to_string()))?;
-        wording::notice(&receipt).map_err(|error| CallError::Permanent(error.to_string()))
+        wording::notification(&receipt).map_err(|error| CallError::Permanent(error.to_string()))
     }
 
     /// Marks a decision as published, or as rejected for good.

@@ -3,8 +3,8 @@
 use super::run::{Activity, Run};
 use crate::aws::CallError;
 use crate::claude::price::Price;
-use crate::claude::request::Question;
-use crate::claude::{Charge, Failure};
+use crate::claude::request::ClaudeRequest;
+use crate::claude::{Charge, ClaudeError};
 use crate::policy::answer::Usage;
 use crate::policy::money::NanoUsd;
 use crate::store::budget::{Budget, Reservation, Reserved, Spent};
@@ -35,7 +35,7 @@ impl<'a> Purse<'a> {
     }
 
     /// Reserves the maximum cost of a request. Returns `None` if the budget has no room for it.
-    pub(super) async fn reserve(&self, question: &Question) -> Result<Option<Reservation>, CallError> {
+    pub(super) async fn reserve(&self, question: &ClaudeRequest) -> Result<Option<Reservation>, CallError> {
         let most = self.price.most(question.body.len(), question.max_tokens);
         Ok(match self.budget.reserve(most, self.limit, self.run.now).await? {
             Reserved::Held(reservation) => Some(reservation),
@@ -56,9 +56,9 @@ impl<'a> Purse<'a> {
 
     /// Pays for a request without a response, and returns its cost in US dollars: the whole reservation, if Claude may
     /// have answered.
-    pub(super) async fn pay_failed(&self, reservation: &Reservation, failure: &Failure) -> f64 {
+    pub(super) async fn pay_failed(&self, reservation: &Reservation, failure: &ClaudeError) -> f64 {
         let cost = match failure {
-            Failure::TimedOut | Failure::Passing { charge: Charge::Unknown, .. } => reservation.most(),
+            ClaudeError::TimedOut | ClaudeError::Transient { charge: Charge::Unknown, .. } => reservation.most(),
             _ => NanoUsd(0),
         };
         self.settle(reservation, cost).await

@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::message::decision::{By, Receipt};
-use crate::metrics::{Metric, Tally};
+use crate::message::decision::{DecidedBy, Receipt};
+use crate::metrics::{Metric, MetricBatch};
 use crate::policy::answer::Usage;
 use crate::policy::money::NanoUsd;
 use crate::policy::verdict::Verdict;
@@ -33,7 +33,7 @@ pub(super) enum Activity {
     /// A verdict was stored.
     Classified(Verdict),
     /// A decision was stored. Contains the metric of its result.
-    Decided(Metric, By),
+    Decided(Metric, DecidedBy),
     /// Claude answered.
     Answered(Usage),
     /// A request to Claude failed.
@@ -60,23 +60,23 @@ impl<'a> Run<'a> {
 
 impl Did {
     /// Computes the metrics of the activities, for an invocation at `now`.
-    pub(super) fn metrics(&self, now: UnixMillis) -> Tally {
-        let tally = Tally::default();
+    pub(super) fn metrics(&self, now: UnixMillis) -> MetricBatch {
+        let tally = MetricBatch::default();
         for activity in self.list().iter() {
             match activity {
                 Activity::Read(received_at) => tally.peak(Metric::EngageLag, now.seconds_since(*received_at)),
-                Activity::Classified(verdict) => tally.one(Metric::of_verdict(*verdict)),
+                Activity::Classified(verdict) => tally.increment(Metric::of_verdict(*verdict)),
                 Activity::Decided(result, by) => {
-                    tally.one(*result);
-                    tally.one(Metric::of_chooser(*by));
+                    tally.increment(*result);
+                    tally.increment(Metric::of_chooser(*by));
                 }
                 Activity::Answered(usage) => {
                     let cached = usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
                     tally.add(Metric::ClaudeInputTokens, (usage.input_tokens + cached) as f64);
                     tally.add(Metric::ClaudeOutputTokens, usage.output_tokens as f64);
                 }
-                Activity::Unanswered => tally.one(Metric::ClaudeFailures),
-                Activity::Refused => tally.one(Metric::ClaudeRefusals),
+                Activity::Unanswered => tally.increment(Metric::ClaudeFailures),
+                Activity::Refused => tally.increment(Metric::ClaudeRefusals),
                 Activity::Paid(cost) => tally.add(Metric::ClaudeCost, cost.usd()),
                 Activity::SpentToday(spent) => tally.set(Metric::ClaudeSpentToday, spent.usd()),
             }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::aws::CallError;
 use crate::message::decision::FOLLOWUP_TAG;
-use crate::policy::addressees::Concerned;
+use crate::policy::affected::AffectedRecipients;
 use crate::policy::opt_out::is_opt_out;
-use crate::policy::verdict::{Action, History, Seen};
+use crate::policy::verdict::{Action, History, OpenOrClick};
 use crate::resend::campaign::{Campaign, CampaignTags};
 use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
@@ -103,11 +103,11 @@ impl<'a> TimelineEvent<'a> {
         let (_, message) = key.split_once('#')?;
         let reported_at = event.happened_at(received_at);
         // A click has its own time, to the millisecond. If it differs much from the event's time, one of them is wrong.
-        let exact = event.interaction().at;
+        let exact = event.open_or_click().at;
         let exact = exact.filter(|exact| exact.plus(hours(1)) >= reported_at && *exact <= reported_at.plus(hours(1)));
         // An event cannot happen after its receipt.
         let at = exact.unwrap_or(reported_at).min(received_at);
-        Some(Self { key, at, message: MessageId::already_verified(message), event })
+        Some(Self { key, at, message: MessageId::from_verified(message), event })
     }
 
     /// The action, and the event type that reports it. Returns `None` if it is neither an open nor a click.
@@ -125,13 +125,13 @@ impl<'a> TimelineEvent<'a> {
     }
 
     pub(super) fn recipients(&self) -> Vec<Recipient> {
-        Concerned::by_outcome(&self.event).possible()
+        AffectedRecipients::by_outcome(&self.event).possible()
     }
 
     /// Returns true if it is a click on an opt-out or preference link.
     pub(super) fn is_opt_out_click(&self) -> bool {
         let is_click = self.event.event_type() == Some(EventType::EmailClicked);
-        is_click && self.event.interaction().link.is_some_and(|link| is_opt_out(&link))
+        is_click && self.event.open_or_click().link.is_some_and(|link| is_opt_out(&link))
     }
 
     /// The occurrence that the event reports. Returns `None` if it is neither an open nor a click.
@@ -147,9 +147,16 @@ impl<'a> TimelineEvent<'a> {
         own.is_empty() || recipients.is_empty() || own.iter().any(|recipient| recipients.contains(recipient))
     }
 
-    fn seen(&self, action: Action) -> Seen {
-        let said = self.event.interaction();
-        Seen { message: self.message.clone(), action, at: self.at, link: said.link, agent: said.agent, ip: said.ip }
+    fn seen(&self, action: Action) -> OpenOrClick {
+        let said = self.event.open_or_click();
+        OpenOrClick {
+            message: self.message.clone(),
+            action,
+            at: self.at,
+            link: said.link,
+            agent: said.agent,
+            ip: said.ip,
+        }
     }
 }
 
@@ -166,7 +173,7 @@ pub(super) struct OpenOrClickContext<'a> {
     pub(super) is_followup: bool,
     /// The events that concern the recipients, this one included.
     pub(super) timeline: Vec<&'a TimelineEvent<'a>>,
-    pub(super) seen: Seen,
+    pub(super) seen: OpenOrClick,
     pub(super) history: History,
 }
 
@@ -196,7 +203,7 @@ impl<'a> OpenOrClickContext<'a> {
     }
 
     /// The clicks on opt-out and preference links.
-    pub(super) fn opt_out_clicks(&self) -> Vec<&Seen> {
+    pub(super) fn opt_out_clicks(&self) -> Vec<&OpenOrClick> {
         let clicks = self.history.seen.iter().filter(|seen| seen.action == Action::Clicked);
         let links: BTreeSet<&str> = clicks.clone().filter_map(|seen| seen.link.as_deref()).collect();
         let links: BTreeSet<&str> = links.into_iter().filter(|link| is_opt_out(link)).collect();
@@ -206,7 +213,7 @@ impl<'a> OpenOrClickContext<'a> {
 
 fn history(timeline: &[&TimelineEvent<'_>]) -> History {
     let delivered = |event: &&&TimelineEvent<'_>| event.event.event_type() == Some(EventType::EmailDelivered);
-    let mut seen: Vec<Seen> =
+    let mut seen: Vec<OpenOrClick> =
         timeline.iter().filter_map(|event| event.action().map(|(action, _)| event.seen(action))).collect();
     seen.sort_by_key(|seen| seen.at);
     History { delivered_at: timeline.iter().filter(delivered).map(|event| event.at).min(), seen }

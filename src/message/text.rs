@@ -8,12 +8,12 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::policy::answer::is_hidden;
+use crate::policy::answer::is_invisible;
 
 /// Returns true for characters that must not be printed: controls except the line feed, bidi controls, and invisible
 /// characters.
 pub fn is_unsafe(c: char) -> bool {
-    (c.is_control() && c != '\n') || is_hidden(c)
+    (c.is_control() && c != '\n') || is_invisible(c)
 }
 
 /// Returns a text as part of a line. A line break or a tab becomes a space, and other unsafe characters are removed.

@@ -1,7 +1,7 @@
 //! Catalogue of all metrics. A metric's name appears only here.
 
 use crate::message::alert;
-use crate::message::decision::{By, Done};
+use crate::message::decision::{DecidedBy, DecisionResult};
 use crate::policy::brake::Status;
 use crate::policy::suppression::Reason;
 use crate::policy::verdict::Verdict;
@@ -82,7 +82,7 @@ macro_rules! metrics {
             }
 
             /// Returns the description.
-            pub const fn tells(self) -> &'static str {
+            pub const fn description(self) -> &'static str {
                 match self {
                     $(Self::$metric => $tells,)+
                 }
@@ -208,17 +208,17 @@ impl Metric {
     }
 
     /// Returns the metric of an alert of this kind.
-    pub const fn of_alert(kind: alert::Kind) -> Self {
+    pub const fn of_alert(kind: alert::AlertKind) -> Self {
         match kind {
-            alert::Kind::Complaint => Self::AlertsComplaint,
-            alert::Kind::Brake => Self::AlertsBrake,
-            alert::Kind::Delay => Self::AlertsDelay,
-            alert::Kind::AmbiguousBounce => Self::AlertsAmbiguousBounce,
-            alert::Kind::Failed => Self::AlertsFailed,
-            alert::Kind::Domain => Self::AlertsDomain,
-            alert::Kind::Quarantine => Self::AlertsQuarantine,
-            alert::Kind::Lifted => Self::AlertsLifted,
-            alert::Kind::Digest => Self::AlertsDigest,
+            alert::AlertKind::Complaint => Self::AlertsComplaint,
+            alert::AlertKind::Brake => Self::AlertsBrake,
+            alert::AlertKind::Delay => Self::AlertsDelay,
+            alert::AlertKind::AmbiguousBounce => Self::AlertsAmbiguousBounce,
+            alert::AlertKind::Failed => Self::AlertsFailed,
+            alert::AlertKind::Domain => Self::AlertsDomain,
+            alert::AlertKind::Quarantine => Self::AlertsQuarantine,
+            alert::AlertKind::Lifted => Self::AlertsLifted,
+            alert::AlertKind::Digest => Self::AlertsDigest,
         }
     }
 
@@ -241,20 +241,20 @@ impl Metric {
     }
 
     /// Returns the metric of a decision's result.
-    pub const fn of_decision(done: &Done) -> Self {
+    pub const fn of_decision(done: &DecisionResult) -> Self {
         match done {
-            Done::FollowupProposed => Self::DecisionsFollowup,
-            Done::EngagementLogged => Self::DecisionsEngagement,
-            Done::HandedToHuman => Self::DecisionsHandoff,
-            Done::Nothing(_) => Self::DecisionsNothing,
+            DecisionResult::FollowupProposed => Self::DecisionsFollowup,
+            DecisionResult::EngagementLogged => Self::DecisionsEngagement,
+            DecisionResult::HandedToHuman => Self::DecisionsHandoff,
+            DecisionResult::Nothing(_) => Self::DecisionsNothing,
         }
     }
 
     /// Returns the metric of the source of a choice.
-    pub const fn of_chooser(by: By) -> Self {
+    pub const fn of_chooser(by: DecidedBy) -> Self {
         match by {
-            By::Claude => Self::DecidedByClaude,
-            By::Rules => Self::DecidedByRules,
+            DecidedBy::Claude => Self::DecidedByClaude,
+            DecidedBy::Rules => Self::DecidedByRules,
         }
     }
 }
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(names.len(), METRICS);
         for (index, metric) in Metric::ALL.iter().enumerate() {
             assert_eq!(metric.index(), index);
-            assert!(metric.tells().ends_with('.'), "{metric:?}");
+            assert!(metric.description().ends_with('.'), "{metric:?}");
         }
         // Each metric costs 0.30 US dollars a month, if it is written in every hour (docs/cost.md has their number and price). A line can
         // hold 100.

@@ -15,12 +15,12 @@
 use std::fmt::Write as _;
 
 use super::catalogue::Metric;
-use super::numbers::Numbers;
+use super::values::MetricValues;
 use super::{DIMENSION, NAMESPACE};
 use crate::time::UnixMillis;
 
 /// Returns the line with these numbers and their time. `stack` contains only letters, digits and hyphens.
-pub(super) fn line(numbers: &Numbers, stack: &str, at: UnixMillis) -> String {
+pub(super) fn line(numbers: &MetricValues, stack: &str, at: UnixMillis) -> String {
     let (mut definitions, mut values) = (String::new(), String::new());
     let mut tell = |metric: Metric, value: &str| {
         let name = metric.name();
@@ -47,7 +47,7 @@ pub(super) fn line(numbers: &Numbers, stack: &str, at: UnixMillis) -> String {
 /// Returns the latencies, each value with its count, so that CloudWatch can compute percentiles. The specification
 /// shows a list of at most 100 values. AWS's own exporters write more of them in this form:
 /// <https://github.com/open-telemetry/opentelemetry-collector-contrib/pull/22626>.
-fn distribution(numbers: &Numbers) -> Option<String> {
+fn distribution(numbers: &MetricValues) -> Option<String> {
     let (mut values, mut counts) = (String::new(), String::new());
     let (mut count, mut sum, mut least, mut most) = (0_u64, 0.0, None, 0.0);
     for (value, times) in numbers.latency() {
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_line_is_as_the_specification_shows_it() {
-        let mut numbers = Numbers::default();
+        let mut numbers = MetricValues::default();
         numbers.add(Metric::Accepted, 3.0);
         numbers.set(Metric::ClaudeSpentToday, 0.000_15);
         for ms in [4, 4, 9] {
@@ -106,15 +106,15 @@ mod tests {
 
     #[test]
     fn one_latency_is_a_number() {
-        let mut numbers = Numbers::default();
+        let mut numbers = MetricValues::default();
         numbers.acknowledged(Duration::from_millis(7));
         assert_eq!(distribution(&numbers).as_deref(), Some("7"));
-        assert_eq!(distribution(&Numbers::default()), None);
+        assert_eq!(distribution(&MetricValues::default()), None);
     }
 
     #[test]
     fn a_line_with_every_metric_is_far_below_the_size_limit() {
-        let mut numbers = Numbers::default();
+        let mut numbers = MetricValues::default();
         for metric in Metric::ALL {
             numbers.add(*metric, 1_234_567.891);
         }

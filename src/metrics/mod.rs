@@ -1,9 +1,9 @@
 //! Metrics for CloudWatch: lines on standard output that become metrics without an API call.
 //!
 //! - `catalogue`: all metrics, by name.
-//! - `numbers`: measured values that are not written yet.
+//! - `values`: measured values that are not written yet.
 //! - `line`: the embedded metric format.
-//! - `pace`: the rate limit of lines.
+//! - `throttle`: the rate limit of lines.
 //!
 //! # Why types, reasons and kinds are in the names and not in dimensions
 //!
@@ -39,16 +39,16 @@
 
 mod catalogue;
 mod line;
-mod numbers;
-mod pace;
+mod throttle;
+mod values;
 
 use std::fmt;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use self::catalogue::{Emitter, Metric, Unit};
-pub use self::numbers::{Numbers, Tally};
-pub use self::pace::Pace;
+pub use self::throttle::LogThrottle;
+pub use self::values::{MetricBatch, MetricValues};
 use crate::time::UnixMillis;
 
 /// Namespace of all metrics.
@@ -68,25 +68,25 @@ type Write = dyn Fn(&str) + Send + Sync;
 
 /// Writer of metrics, or a writer that does nothing.
 #[derive(Clone, Default)]
-pub struct Metrics(Option<Arc<On>>);
+pub struct Metrics(Option<Arc<Enabled>>);
 
-struct On {
+struct Enabled {
     stack: String,
     write: Box<Write>,
-    held: Mutex<Held>,
+    held: Mutex<Buffer>,
 }
 
 /// Values that an execution environment has collected.
 #[derive(Default)]
-struct Held {
+struct Buffer {
     gathered: Option<Gathered>,
-    pace: Pace,
+    pace: LogThrottle,
 }
 
 struct Gathered {
     first: UnixMillis,
     last: UnixMillis,
-    numbers: Numbers,
+    numbers: MetricValues,
 }
 
 impl fmt::Debug for Metrics {
@@ -106,7 +106,7 @@ impl Metrics {
         // CloudFormation allows only these characters, so a stack's name can't break a line.
         let plain: String = stack.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(128).collect();
         let stack = if plain.is_empty() { UNNAMED.to_owned() } else { plain };
-        Self(Some(Arc::new(On { stack, write: Box::new(write), held: Mutex::default() })))
+        Self(Some(Arc::new(Enabled { stack, write: Box::new(write), held: Mutex::default() })))
     }
 
     /// Creates a writer to standard output if `AWS_LAMBDA_FUNCTION_NAME` is set, as under Lambda or `cargo lambda
@@ -119,7 +119,7 @@ impl Metrics {
     }
 
     /// Collects the values of one webhook. They are written now, or with a later webhook at the end of the minute.
-    pub(crate) fn gather(&self, now: UnixMillis, measure: impl FnOnce(&mut Numbers)) {
+    pub(crate) fn gather(&self, now: UnixMillis, measure: impl FnOnce(&mut MetricValues)) {
         let Some(on) = &self.0 else { return };
         let lines = on.held.lock().unwrap_or_else(PoisonError::into_inner).gather(now, measure);
         for Gathered { last, numbers, .. } in lines.into_iter().flatten() {
@@ -128,7 +128,7 @@ impl Metrics {
     }
 
     /// Writes the values of one invocation, if there are any.
-    pub(crate) fn write(&self, now: UnixMillis, tally: &Tally) {
+    pub(crate) fn write(&self, now: UnixMillis, tally: &MetricBatch) {
         let Some(on) = &self.0 else { return };
         let numbers = tally.numbers();
         if !numbers.is_empty() {
@@ -137,11 +137,11 @@ impl Metrics {
     }
 }
 
-impl Held {
+impl Buffer {
     /// Returns the lines to write now: the values of the past minute, and the new ones.
-    fn gather(&mut self, now: UnixMillis, measure: impl FnOnce(&mut Numbers)) -> [Option<Gathered>; 2] {
+    fn gather(&mut self, now: UnixMillis, measure: impl FnOnce(&mut MetricValues)) -> [Option<Gathered>; 2] {
         let is_due =
-            |gathered: &Gathered| now < gathered.first || now.0.saturating_sub(gathered.first.0) >= pace::MINUTE;
+            |gathered: &Gathered| now < gathered.first || now.0.saturating_sub(gathered.first.0) >= throttle::MINUTE;
         let before = if self.gathered.as_ref().is_some_and(is_due) { self.gathered.take() } else { None };
         if before.is_some() {
             // Collecting began when the rate limit was reached. A minute later one line is allowed, and this is it.
@@ -150,7 +150,7 @@ impl Held {
         // New values join values that wait for the end of their minute.
         let is_alone = self.gathered.is_none();
         let gathered =
-            self.gathered.get_or_insert_with(|| Gathered { first: now, last: now, numbers: Numbers::default() });
+            self.gathered.get_or_insert_with(|| Gathered { first: now, last: now, numbers: MetricValues::default() });
         gathered.last = now;
         measure(&mut gathered.numbers);
         let at_once = if is_alone && self.pace.take(now) { self.gathered.take() } else { None };

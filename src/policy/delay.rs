@@ -6,26 +6,26 @@
 
 use std::time::Duration;
 
-use super::addressees::Concerned;
-use super::numbers::DelayPolicy;
+use super::affected::AffectedRecipients;
+use super::limits::DelayPolicy;
 use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
 use crate::time::{UnixMillis, days, hours};
 
 /// Status of a delayed email.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum DelayStatus {
     /// The email has an outcome. No alert is needed.
     Resolved,
     /// The email may still be delivered in time. The value is the time of the next check.
-    Wait(UnixMillis),
+    Waiting(UnixMillis),
     /// The email has waited too long. The value is the start of the wait.
-    Alert(UnixMillis),
+    Overdue(UnixMillis),
 }
 
 /// Facts from the events of one email about its wait for one recipient.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wait {
+pub struct DelayTracker {
     sent: Option<UnixMillis>,
     scheduled: bool,
     created: Option<UnixMillis>,
@@ -33,7 +33,7 @@ pub struct Wait {
     resolved: bool,
 }
 
-impl Wait {
+impl DelayTracker {
     /// Creates the tracker of an email with a known time of delay.
     pub fn of_delayed(at: UnixMillis) -> Self {
         Self { delayed: Some(at), ..Self::default() }
@@ -78,26 +78,26 @@ impl Wait {
     }
 
     /// Returns the status at `now`.
-    pub fn verdict(&self, policy: &DelayPolicy, now: UnixMillis) -> Verdict {
+    pub fn status(&self, policy: &DelayPolicy, now: UnixMillis) -> DelayStatus {
         let Some(since) = self.since().filter(|_| !self.resolved && self.delayed.is_some()) else {
-            return Verdict::Resolved;
+            return DelayStatus::Resolved;
         };
         let due = since.plus(hours(policy.hours));
-        if now > due { Verdict::Alert(since) } else { Verdict::Wait(due) }
+        if now > due { DelayStatus::Overdue(since) } else { DelayStatus::Waiting(due) }
     }
 }
 
 /// Returns true if an outcome is about this recipient, or may be.
 fn is_about(event: &Event<'_>, recipient: &Recipient) -> bool {
-    match Concerned::by_outcome(event) {
-        Concerned::Known(all) => all.contains(recipient),
-        Concerned::Unclear(possible) => possible.is_empty() || possible.contains(recipient),
+    match AffectedRecipients::by_outcome(event) {
+        AffectedRecipients::Known(all) => all.contains(recipient),
+        AffectedRecipients::Unclear(possible) => possible.is_empty() || possible.contains(recipient),
     }
 }
 
 /// A recipient's delayed email, with its first and last delay.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delayed {
+pub struct DelayRecord {
     /// The email.
     pub email_id: String,
     /// Time of the first delay.
@@ -113,30 +113,31 @@ const LATE_DAYS: u32 = 35;
 impl DelayPolicy {
     /// Returns the time for which a recipient's delayed email is stored: the window in which another may follow, plus
     /// the time for late webhooks.
-    pub fn remembered(&self) -> Duration {
+    pub fn retention(&self) -> Duration {
         days(self.repeated_within_days.saturating_add(LATE_DAYS))
     }
 }
 
 /// An email that needs an alert because other emails to its recipient were delayed before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Repeated<'a> {
+pub struct RepeatedDelay<'a> {
     /// The email, with the time of its delay.
-    pub delayed: &'a Delayed,
+    pub delayed: &'a DelayRecord,
     /// Number of delayed emails, including this one.
     pub emails: usize,
 }
 
 /// Returns the emails of one recipient that need an alert because another was delayed before them, within the policy's
 /// days.
-pub fn repeated<'a>(delays: &'a [Delayed], policy: &DelayPolicy) -> Vec<Repeated<'a>> {
+pub fn repeated<'a>(delays: &'a [DelayRecord], policy: &DelayPolicy) -> Vec<RepeatedDelay<'a>> {
     let within = days(policy.repeated_within_days);
-    let order = |delayed: &Delayed| (delayed.first, delayed.email_id.clone());
-    let precedes =
-        |earlier: &Delayed, later: &Delayed| order(earlier) < order(later) && later.first <= earlier.last.plus(within);
-    let repeated = |later: &'a Delayed| {
+    let order = |delayed: &DelayRecord| (delayed.first, delayed.email_id.clone());
+    let precedes = |earlier: &DelayRecord, later: &DelayRecord| {
+        order(earlier) < order(later) && later.first <= earlier.last.plus(within)
+    };
+    let repeated = |later: &'a DelayRecord| {
         let before = delays.iter().filter(|earlier| precedes(earlier, later)).count();
-        (before > 0).then_some(Repeated { delayed: later, emails: before + 1 })
+        (before > 0).then_some(RepeatedDelay { delayed: later, emails: before + 1 })
     };
     delays.iter().filter_map(repeated).collect()
 }
@@ -153,9 +154,9 @@ mod tests {
         UnixMillis::parse(&format!("2026-11-{text}Z")).unwrap()
     }
 
-    fn wait(events: &[(&str, &str, Value)]) -> Wait {
+    fn wait(events: &[(&str, &str, Value)]) -> DelayTracker {
         let ann = Recipient::parse("ann@example.com").unwrap();
-        let mut wait = Wait::default();
+        let mut wait = DelayTracker::default();
         for (event_type, when, to) in events {
             let data = json!({ "created_at": "2026-11-20T08:00:00Z", "to": to });
             let body = json!({ "type": event_type, "data": data }).to_string();
@@ -164,8 +165,8 @@ mod tests {
         wait
     }
 
-    fn verdict(events: &[(&str, &str, Value)], now: &str) -> Verdict {
-        wait(events).verdict(&DelayPolicy::default(), at(now))
+    fn verdict(events: &[(&str, &str, Value)], now: &str) -> DelayStatus {
+        wait(events).status(&DelayPolicy::default(), at(now))
     }
 
     fn ann() -> Value {
@@ -175,24 +176,24 @@ mod tests {
     #[test]
     fn an_email_needs_an_alert_more_than_a_day_after_sending() {
         let events = [("email.sent", "20T09:00:00", ann()), ("email.delivery_delayed", "20T10:00:00", ann())];
-        assert_eq!(verdict(&events, "21T08:59:59"), Verdict::Wait(at("21T09:00:00")));
-        assert_eq!(verdict(&events, "21T09:00:00"), Verdict::Wait(at("21T09:00:00")));
-        assert_eq!(verdict(&events, "21T09:00:00.001"), Verdict::Alert(at("20T09:00:00")));
+        assert_eq!(verdict(&events, "21T08:59:59"), DelayStatus::Waiting(at("21T09:00:00")));
+        assert_eq!(verdict(&events, "21T09:00:00"), DelayStatus::Waiting(at("21T09:00:00")));
+        assert_eq!(verdict(&events, "21T09:00:00.001"), DelayStatus::Overdue(at("20T09:00:00")));
     }
 
     #[test]
     fn the_wait_starts_at_creation_or_if_scheduled_at_the_delay() {
         let delayed = ("email.delivery_delayed", "20T10:00:00", ann());
-        assert_eq!(verdict(std::slice::from_ref(&delayed), "20T12:00:00"), Verdict::Wait(at("21T08:00:00")));
+        assert_eq!(verdict(std::slice::from_ref(&delayed), "20T12:00:00"), DelayStatus::Waiting(at("21T08:00:00")));
         let scheduled = ("email.scheduled", "20T08:00:00", ann());
-        assert_eq!(verdict(&[delayed, scheduled], "20T12:00:00"), Verdict::Wait(at("21T10:00:00")));
+        assert_eq!(verdict(&[delayed, scheduled], "20T12:00:00"), DelayStatus::Waiting(at("21T10:00:00")));
     }
 
     #[test]
     fn a_delivery_to_another_shows_the_start_of_the_wait() {
         let delayed = ("email.delivery_delayed", "25T10:00:00", ann());
         let bobs = ("email.delivered", "25T09:00:00", json!(["bob@example.com"]));
-        let waits_since_then = Verdict::Wait(at("26T09:00:00"));
+        let waits_since_then = DelayStatus::Waiting(at("26T09:00:00"));
         assert_eq!(verdict(&[delayed.clone(), bobs.clone()], "25T12:00:00"), waits_since_then, "created five days ago");
         let scheduled = ("email.scheduled", "20T08:00:00", ann());
         assert_eq!(verdict(&[bobs, scheduled, delayed], "25T12:00:00"), waits_since_then);
@@ -203,30 +204,37 @@ mod tests {
         let delayed = ("email.delivery_delayed", "20T10:00:00", ann());
         for outcome in ["email.delivered", "email.bounced", "email.failed", "email.opened"] {
             let own = (outcome, "20T11:00:00", ann());
-            assert_eq!(verdict(&[own.clone(), delayed.clone()], "23T00:00:00"), Verdict::Resolved);
-            assert_eq!(verdict(&[delayed.clone(), own], "23T00:00:00"), Verdict::Resolved);
+            assert_eq!(verdict(&[own.clone(), delayed.clone()], "23T00:00:00"), DelayStatus::Resolved);
+            assert_eq!(verdict(&[delayed.clone(), own], "23T00:00:00"), DelayStatus::Resolved);
             let anothers = (outcome, "20T11:00:00", json!(["bob@example.com"]));
-            assert!(matches!(verdict(&[delayed.clone(), anothers], "23T00:00:00"), Verdict::Alert(_)), "{outcome}");
+            assert!(
+                matches!(verdict(&[delayed.clone(), anothers], "23T00:00:00"), DelayStatus::Overdue(_)),
+                "{outcome}"
+            );
         }
-        assert_eq!(verdict(&[("email.sent", "20T09:00:00", ann())], "23T00:00:00"), Verdict::Resolved, "never delayed");
+        assert_eq!(
+            verdict(&[("email.sent", "20T09:00:00", ann())], "23T00:00:00"),
+            DelayStatus::Resolved,
+            "never delayed"
+        );
     }
 
     #[test]
     fn if_only_the_delay_is_known_the_wait_starts_there() {
-        let wait = Wait::of_delayed(at("20T10:00:00"));
-        assert_eq!(wait.verdict(&DelayPolicy::default(), at("20T12:00:00")), Verdict::Wait(at("21T10:00:00")));
-        assert_eq!(wait.verdict(&DelayPolicy::default(), at("22T12:00:00")), Verdict::Alert(at("20T10:00:00")));
+        let wait = DelayTracker::of_delayed(at("20T10:00:00"));
+        assert_eq!(wait.status(&DelayPolicy::default(), at("20T12:00:00")), DelayStatus::Waiting(at("21T10:00:00")));
+        assert_eq!(wait.status(&DelayPolicy::default(), at("22T12:00:00")), DelayStatus::Overdue(at("20T10:00:00")));
     }
 
     #[test]
     fn a_second_delayed_email_within_seven_days_needs_an_alert() {
-        let delay = |email: &str, first: i64, last: i64| Delayed {
+        let delay = |email: &str, first: i64, last: i64| DelayRecord {
             email_id: email.to_owned(),
             first: UnixMillis(first * HOUR),
             last: UnixMillis(last * HOUR),
         };
         let policy = DelayPolicy::default();
-        let news = |delays: &[Delayed]| -> Vec<(String, usize)> {
+        let news = |delays: &[DelayRecord]| -> Vec<(String, usize)> {
             let repeated = repeated(delays, &policy);
             repeated.into_iter().map(|news| (news.delayed.email_id.clone(), news.emails)).collect()
         };

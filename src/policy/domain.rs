@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::numbers::DomainPolicy;
+use super::limits::DomainPolicy;
 use crate::resend::event::{Event, EventType};
 use crate::time::{UnixMillis, minutes};
 
@@ -10,7 +10,7 @@ use crate::time::{UnixMillis, minutes};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verification {
     /// Email can be sent from the domain.
-    Stands,
+    Verified,
     /// The domain is not verified, as a new domain is not. Earlier statuses decide if the verification is lost.
     Pending,
     /// The domain's verification failed or was lost.
@@ -26,7 +26,7 @@ pub fn verification(event: &Event<'_>) -> Option<Verification> {
         EventType::DomainDeleted => Some(Verification::Lost),
         EventType::DomainUpdated | EventType::DomainCreated => {
             Some(match event.resource_status()?.trim().to_ascii_lowercase().as_str() {
-                "verified" | "partially_verified" => Verification::Stands,
+                "verified" | "partially_verified" => Verification::Verified,
                 "pending" | "not_started" => Verification::Pending,
                 _ => Verification::Lost,
             })
@@ -52,7 +52,7 @@ pub struct DomainStatus {
 
 impl DomainStatus {
     /// Returns the status in an event, or `None` if the event has none.
-    pub fn of(event: &Event<'_>, key: &str, at: UnixMillis) -> Option<Self> {
+    pub fn from_event(event: &Event<'_>, key: &str, at: UnixMillis) -> Option<Self> {
         let verification = verification(event)?;
         let deleted = event.event_type() == Some(EventType::DomainDeleted);
         let word = if deleted { "deleted".to_owned() } else { event.resource_status().unwrap_or_default() };
@@ -81,12 +81,12 @@ pub fn state(statuses: &mut [DomainStatus]) -> DomainState<'_> {
     statuses.sort_unstable();
     let Some((newest, _)) = statuses.split_last() else { return DomainState::Fine };
     match newest.verification {
-        Verification::Stands => return DomainState::Fine,
+        Verification::Verified => return DomainState::Fine,
         Verification::Lost => return DomainState::Lost(newest),
         Verification::Pending => {}
     }
     let is_pending = |status: &&DomainStatus| status.verification == Verification::Pending;
-    let was_verified = statuses.iter().any(|status| status.verification == Verification::Stands);
+    let was_verified = statuses.iter().any(|status| status.verification == Verification::Verified);
     match statuses.iter().rev().take_while(is_pending).last() {
         Some(since) if was_verified => DomainState::Pending { since, newest },
         _ => DomainState::Fine,
@@ -96,7 +96,7 @@ pub fn state(statuses: &mut [DomainStatus]) -> DomainState<'_> {
 impl DomainPolicy {
     /// Returns the time after which a verified domain that became `pending` needs an alert. Anybody who presses
     /// "verify" again sees `pending` for seconds (<https://resend.com/docs/api-reference/domains/verify-domain>).
-    pub const fn patience(&self) -> Duration {
+    pub const fn pending_limit(&self) -> Duration {
         minutes(self.pending_minutes)
     }
 }
@@ -114,8 +114,8 @@ mod tests {
             verification(&Event::read(body.as_bytes()).unwrap())
         };
         let updated = |status: &str| of("domain.updated", status.into());
-        assert_eq!(updated("Verified"), Some(Verification::Stands));
-        assert_eq!(updated("partially_verified"), Some(Verification::Stands));
+        assert_eq!(updated("Verified"), Some(Verification::Verified));
+        assert_eq!(updated("partially_verified"), Some(Verification::Verified));
         assert_eq!(updated("pending"), Some(Verification::Pending));
         assert_eq!(updated("not_started"), Some(Verification::Pending));
         for lost in ["failed", "temporary_failure", "partially_failed", "revoked"] {
@@ -131,7 +131,7 @@ mod tests {
             at: UnixMillis(at),
             key: format!("domain.updated#{at}"),
             verification: match letter {
-                'v' => Verification::Stands,
+                'v' => Verification::Verified,
                 'p' => Verification::Pending,
                 _ => Verification::Lost,
             },

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use super::counting::{Counter, Figures};
+use super::counting::{Counter, CounterTotals};
 use crate::resend::campaign::Cohort;
 use crate::time::{UnixMillis, hours};
 
@@ -24,15 +24,15 @@ const ONE_IN: i64 = 10;
 
 /// Returns the hour in which an email of a cohort was sent, or `None` if the email is not late.
 pub fn late_hour(cohort: Cohort, sent_at: UnixMillis) -> Option<Cohort> {
-    let hour = Cohort::of(sent_at);
+    let hour = Cohort::containing(sent_at);
     (hour.start() > cohort.start().plus(hours(LATE_AFTER_HOURS))).then_some(hour)
 }
 
 /// Number of late emails of each cohort, by the hour of sending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Late(BTreeMap<Cohort, BTreeMap<Cohort, i64>>);
+pub struct LateSends(BTreeMap<Cohort, BTreeMap<Cohort, i64>>);
 
-impl Late {
+impl LateSends {
     /// Adds emails of a cohort that were sent in an hour.
     pub fn add(&mut self, cohort: Cohort, hour: Cohort, sent: i64) {
         *self.0.entry(cohort).or_default().entry(hour).or_default() += sent;
@@ -47,9 +47,9 @@ impl Late {
     /// or at least a tenth of them was sent late within it.
     pub fn within<'a>(
         &'a self,
-        cohorts: &'a [(Cohort, Figures)],
+        cohorts: &'a [(Cohort, CounterTotals)],
         from: Cohort,
-    ) -> impl Iterator<Item = &'a (Cohort, Figures)> {
+    ) -> impl Iterator<Item = &'a (Cohort, CounterTotals)> {
         cohorts.iter().filter(move |(cohort, figures)| {
             let late = || self.sent_since(*cohort, from);
             *cohort >= from || (late() > 0 && late().saturating_mul(ONE_IN) >= figures.get(Counter::Sent))
@@ -69,8 +69,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::policy::counting::{Once, Received, counts};
-    use crate::policy::suppression::Protection;
+    use crate::policy::counting::{DedupKey, EventMeta, increments};
+    use crate::policy::suppression::SuppressionEffect;
     use crate::resend::campaign::CampaignTags;
     use crate::resend::event::Event;
     use crate::resend::signature::MessageId;
@@ -79,7 +79,7 @@ mod tests {
     const NOW: UnixMillis = UnixMillis(1_795_440_600_000); // 2026-11-23T13:30:00Z
 
     fn ago(hours: i64) -> Cohort {
-        Cohort::of(UnixMillis(NOW.0 - hours * HOUR))
+        Cohort::containing(UnixMillis(NOW.0 - hours * HOUR))
     }
 
     #[test]
@@ -96,17 +96,17 @@ mod tests {
 
     #[test]
     fn an_old_cohort_counts_if_a_tenth_of_it_was_sent_within() {
-        let cohorts = [(ago(240), Figures([(Counter::Sent, 1_000)].into()))];
+        let cohorts = [(ago(240), CounterTotals([(Counter::Sent, 1_000)].into()))];
         let is_within = |sent: i64, hours_ago: i64| {
-            let mut late = Late::default();
+            let mut late = LateSends::default();
             late.add(ago(240), ago(hours_ago), sent);
             late.within(&cohorts, ago(24)).count() == 1
         };
         assert!(is_within(100, 1) && is_within(100, 24) && is_within(1_000, 1));
         assert!(!is_within(99, 1), "less than a tenth");
         assert!(!is_within(1_000, 25), "it was sent before the window");
-        assert_eq!(Late::default().within(&cohorts, ago(240)).count(), 1, "created within");
-        assert_eq!(Late::default().within(&cohorts, ago(239)).count(), 0);
+        assert_eq!(LateSends::default().within(&cohorts, ago(240)).count(), 1, "created within");
+        assert_eq!(LateSends::default().within(&cohorts, ago(239)).count(), 0);
     }
 
     /// Emails by creation and sending, in hours ago, and an order with duplicates, cut into batches.
@@ -118,19 +118,19 @@ mod tests {
     }
 
     /// Returns the counters after each webhook counts once: the cohorts, and their late sends.
-    fn counted(emails: &[(i64, i64)], order: &[usize], batch: usize) -> (BTreeMap<Cohort, i64>, Late) {
-        let (mut cohorts, mut late) = (BTreeMap::new(), Late::default());
+    fn counted(emails: &[(i64, i64)], order: &[usize], batch: usize) -> (BTreeMap<Cohort, i64>, LateSends) {
+        let (mut cohorts, mut late) = (BTreeMap::new(), LateSends::default());
         let mut known = BTreeSet::new();
         for number in order.chunks(batch).flatten() {
             let (created, sent) = emails[*number];
             let time = |hours: i64| UnixMillis(NOW.0 - hours * HOUR).to_text();
             let data = json!({ "created_at": time(created), "tags": { "campaign": "a" } });
             let body = json!({ "type": "email.sent", "created_at": time(sent), "data": data }).to_string();
-            let message = MessageId::already_verified(format!("m{number}"));
-            let received = Received { message, partition: "e".to_owned(), at: NOW, expires_at: NOW };
+            let message = MessageId::from_verified(format!("m{number}"));
+            let received = EventMeta { message, partition: "e".to_owned(), at: NOW, expires_at: NOW };
             let event = Event::read(body.as_bytes()).unwrap();
-            for count in counts(&event, &received, &Protection::Nothing, &CampaignTags::new(None)) {
-                let Once::Message { hash, .. } = count.once else { panic!("a send counts per webhook") };
+            for count in increments(&event, &received, &SuppressionEffect::Nothing, &CampaignTags::new(None)) {
+                let DedupKey::Webhook { hash, .. } = count.dedup_key else { panic!("a send counts per webhook") };
                 if known.insert(hash) {
                     *cohorts.entry(count.cohort).or_insert(0) += 1;
                     count.late.into_iter().for_each(|hour| late.add(count.cohort, hour, 1));

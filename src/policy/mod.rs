@@ -1,7 +1,7 @@
 //! Meaning of an event for its recipients and its campaign. Pure code without I/O or clock: the order of events never
 //! changes the result.
 //!
-//! - [`addressees`]: recipients that an event is about.
+//! - [`affected`]: recipients that an event is about.
 //! - [`suppression`]: suppressed addresses, with the reasons.
 //! - [`mod@count`]: a number with its noun.
 //! - [`counting`]: counters that an event increments, and the keys that make it count only once.
@@ -15,9 +15,9 @@
 //! - [`answer`]: allowed answers of Claude, and their check.
 //! - [`rules`]: the built-in rules, which decide when Claude does not.
 //! - [`followup`]: guards before a follow-up is proposed.
-//! - [`numbers`]: the limits for all of these, and their defaults.
+//! - [`limits`]: the limits for all of these, and their defaults.
 
-pub mod addressees;
+pub mod affected;
 pub mod answer;
 pub mod brake;
 pub mod count;
@@ -27,8 +27,8 @@ pub mod domain;
 pub mod followup;
 pub mod ids;
 pub mod late;
+pub mod limits;
 pub mod money;
-pub mod numbers;
 pub mod opt_out;
 pub mod rules;
 pub mod soft_bounce;

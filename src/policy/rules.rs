@@ -15,7 +15,7 @@ const SEVERAL_LINKS: usize = 3;
 
 /// A recipient's engagement, as the rules see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Engaged {
+pub struct EngagementSummary {
     /// True for a click, false for an open.
     pub clicked: bool,
     /// True if the verdict is human.
@@ -34,18 +34,22 @@ pub struct Engaged {
 /// | a click with a verdict other than human                      | log it, medium             |
 /// | a human click                                                | log it, high               |
 /// | … on at least two days, or on at least three distinct links  | leave it to a person       |
-pub fn decide(engaged: &Engaged) -> Choice {
+pub fn decide(engaged: &EngagementSummary) -> Choice {
     let log = |interest, reason: &str| Choice::LogEngagement { interest, reason: reason.to_owned() };
     match engaged {
-        Engaged { clicked: false, .. } => log(Interest::Low, "The email was opened, and no link was clicked."),
-        Engaged { human: false, .. } => log(Interest::Medium, "A link was clicked, though not certainly by a person."),
-        Engaged { days_active, .. } if *days_active >= SEVERAL_DAYS => {
+        EngagementSummary { clicked: false, .. } => {
+            log(Interest::Low, "The email was opened, and no link was clicked.")
+        }
+        EngagementSummary { human: false, .. } => {
+            log(Interest::Medium, "A link was clicked, though not certainly by a person.")
+        }
+        EngagementSummary { days_active, .. } if *days_active >= SEVERAL_DAYS => {
             Choice::HandToHuman { reason: format!("A person clicked on {days_active} days.") }
         }
-        Engaged { distinct_links, .. } if *distinct_links >= SEVERAL_LINKS => {
+        EngagementSummary { distinct_links, .. } if *distinct_links >= SEVERAL_LINKS => {
             Choice::HandToHuman { reason: format!("A person clicked {distinct_links} different links.") }
         }
-        Engaged { .. } => log(Interest::High, "A person clicked a link."),
+        EngagementSummary { .. } => log(Interest::High, "A person clicked a link."),
     }
 }
 
@@ -62,7 +66,7 @@ mod tests {
     use super::*;
 
     fn decided(clicked: bool, human: bool, distinct_links: usize, days_active: usize) -> Choice {
-        decide(&Engaged { clicked, human, distinct_links, days_active })
+        decide(&EngagementSummary { clicked, human, distinct_links, days_active })
     }
 
     fn interest(choice: &Choice) -> Option<Interest> {

@@ -85,7 +85,7 @@ impl Alerts<'_> {
     }
 
     async fn is_one_too_many(&self, alert: &Alert) -> Result<bool, CallError> {
-        if !alert.kind.may_storm() {
+        if !alert.kind.is_rate_limited() {
             return Ok(false);
         }
         let place = self.agenda.place(&group_of(alert), &alert.id, self.run.now, self.one_by_one_in_an_hour).await?;
@@ -116,7 +116,7 @@ impl Alerts<'_> {
     /// Returns `Ok(Err(why))` if it must be retried later. An alert that SNS rejects for good is marked so, and is
     /// done.
     async fn try_to_publish(&self, alert: &Alert, about: &str) -> Result<Result<(), String>, CallError> {
-        let notice = alert.notice().map_err(|error| CallError::Permanent(error.to_string()))?;
+        let notice = alert.notification().map_err(|error| CallError::Permanent(error.to_string()))?;
         match self.breaker.call(self.topic.publish(&notice, self.run.deadline)).await {
             Ok(_) => {
                 let (id, kind) = (alert.id.clone(), alert.kind);

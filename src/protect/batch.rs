@@ -14,8 +14,8 @@ use super::soft_bounces::SoftBounceTracker;
 use crate::aws::CallError;
 use crate::aws::breaker::Breaker;
 use crate::aws::stream::{BatchAnswer, ItemFailure, Record};
-use crate::policy::counting::{Count, counts};
-use crate::policy::suppression::{Protection, protection};
+use crate::policy::counting::{Increment, increments};
+use crate::policy::suppression::{SuppressionEffect, suppression_effect};
 use crate::resend::campaign::{Campaign, CampaignTags};
 use crate::resend::event::Event;
 use crate::store::outbox::ClaimOwner;
@@ -40,8 +40,8 @@ pub(super) struct ParsedEvent<'a> {
     pub(super) event: Option<Event<'a>>,
     /// The campaign whose counters it changes.
     pub(super) campaign: Option<Campaign>,
-    pub(super) protection: Protection,
-    pub(super) counts: Vec<Count>,
+    pub(super) protection: SuppressionEffect,
+    pub(super) counts: Vec<Increment>,
 }
 
 impl Protector {
@@ -134,11 +134,17 @@ pub(super) fn pending<'b, 'a>(
 impl<'a> ParsedEvent<'a> {
     fn read(row: &'a EventRow, tags: &CampaignTags) -> Result<Self, CallError> {
         if row.kind == RowKind::Quarantine {
-            return Ok(Self { row, event: None, campaign: None, protection: Protection::Nothing, counts: Vec::new() });
+            return Ok(Self {
+                row,
+                event: None,
+                campaign: None,
+                protection: SuppressionEffect::Nothing,
+                counts: Vec::new(),
+            });
         }
         let event = Event::read(&row.body).map_err(|error| CallError::Permanent(error.to_string()))?;
-        let protection = protection(&event, &row.received.message, row.received.at);
-        let counts = counts(&event, &row.received, &protection, tags);
+        let protection = suppression_effect(&event, &row.received.message, row.received.at);
+        let counts = increments(&event, &row.received, &protection, tags);
         Ok(Self { row, campaign: tags.counted_for(&event), event: Some(event), protection, counts })
     }
 }

@@ -4,8 +4,8 @@ use super::alerts::{AlertOutcome, Alerts};
 use super::run::{Activity, Run};
 use crate::aws::CallError;
 use crate::message::alert::wording;
-use crate::policy::brake::{State, Status, View, brake, complaint_percent};
-use crate::policy::numbers::BrakePolicy;
+use crate::policy::brake::{BrakeInput, BrakeState, Status, complaint_percent, compute_brake};
+use crate::policy::limits::BrakePolicy;
 use crate::resend::campaign::Campaign;
 use crate::store::agenda::{Agenda, Entry, Kind};
 use crate::store::counters::Campaigns;
@@ -30,8 +30,8 @@ pub(super) struct Brakes<'a> {
 /// A campaign's brake, and the counters that it was computed from.
 #[derive(Clone, Debug)]
 pub(super) struct CampaignBrake {
-    pub(super) view: View,
-    pub(super) state: State,
+    pub(super) view: BrakeInput,
+    pub(super) state: BrakeState,
 }
 
 impl Brakes<'_> {
@@ -47,8 +47,8 @@ impl Brakes<'_> {
             }
             let complaint_percent = complaint_percent(&view, self.policy, self.run.now);
             self.run.did.add(Activity::BrakeComputed { complaint_percent });
-            let computed = brake(&view, self.policy, self.run.now);
-            let Some(mut next) = State::next(before.as_ref(), computed, self.run.now) else {
+            let computed = compute_brake(&view, self.policy, self.run.now);
+            let Some(mut next) = BrakeState::next(before.as_ref(), computed, self.run.now) else {
                 match before {
                     Some(state) => return Ok(CampaignBrake { view, state }),
                     None => continue,
@@ -72,14 +72,14 @@ impl Brakes<'_> {
     async fn alert_brake_change(
         &self,
         campaign: &Campaign,
-        state: &mut State,
-        view: &View,
+        state: &mut BrakeState,
+        view: &BrakeInput,
         owner: &ClaimOwner,
     ) -> Result<(), CallError> {
-        if !state.is_to_be_told() {
+        if !state.needs_alert() {
             return Ok(());
         }
-        let alert = wording::brake(campaign, state, view);
+        let alert = wording::brake_alert(campaign, state, view);
         let about = format!("campaign#{campaign}");
         let expires_at = self.run.now.plus(days(RETENTION_DAYS));
         if self.alerts.send_alert(alert, &about, owner, expires_at).await? == AlertOutcome::Settled {

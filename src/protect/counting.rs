@@ -9,7 +9,7 @@ use super::batch::{BatchRecord, MAX_CONCURRENT, pending};
 use super::brakes::{Brakes, CampaignBrake};
 use super::run::{Activity, Run};
 use crate::aws::CallError;
-use crate::policy::counting::{Count, Counter};
+use crate::policy::counting::{Counter, Increment};
 use crate::resend::campaign::Campaign;
 use crate::store::counters::Campaigns;
 
@@ -23,7 +23,7 @@ pub(super) struct Counting<'a> {
 impl Counting<'_> {
     /// Counts the batch, campaign by campaign, and returns the brakes that the counts may have changed.
     pub(super) async fn count(&self, batch: &[BatchRecord<'_>]) -> BTreeMap<Campaign, CampaignBrake> {
-        let mut by_campaign: BTreeMap<&Campaign, Vec<(&BatchRecord<'_>, &Count)>> = BTreeMap::new();
+        let mut by_campaign: BTreeMap<&Campaign, Vec<(&BatchRecord<'_>, &Increment)>> = BTreeMap::new();
         for (record, event) in pending(batch) {
             for count in &event.counts {
                 by_campaign.entry(&count.campaign).or_default().push((record, count));
@@ -39,10 +39,10 @@ impl Counting<'_> {
     async fn count_campaign(
         &self,
         campaign: &Campaign,
-        counts: Vec<(&BatchRecord<'_>, &Count)>,
+        counts: Vec<(&BatchRecord<'_>, &Increment)>,
     ) -> Option<(Campaign, CampaignBrake)> {
         let fail_all = |error| counts.iter().for_each(|(record, _)| record.fail(&error));
-        let all: Vec<Count> = counts.iter().map(|(_, count)| (*count).clone()).collect();
+        let all: Vec<Increment> = counts.iter().map(|(_, count)| (*count).clone()).collect();
         match self.add(campaign, &all).await {
             Ok(()) => {}
             // One of the events can never be counted: find it, and count the rest.
@@ -69,7 +69,7 @@ impl Counting<'_> {
         }
     }
 
-    async fn add(&self, campaign: &Campaign, counts: &[Count]) -> Result<(), CallError> {
+    async fn add(&self, campaign: &Campaign, counts: &[Increment]) -> Result<(), CallError> {
         let mut added = Vec::new();
         let result = self.campaigns.count(campaign, counts, &mut added).await;
         for (cohort, figures) in added {

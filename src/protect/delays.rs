@@ -4,9 +4,9 @@ use super::alerts::{AlertOutcome, Alerts};
 use super::batch::ParsedEvent;
 use super::run::Run;
 use crate::aws::CallError;
-use crate::message::alert::wording::{self, About};
-use crate::policy::delay::{Delayed, Verdict, Wait, repeated};
-use crate::policy::numbers::DelayPolicy;
+use crate::message::alert::wording::{self, AlertContext};
+use crate::policy::delay::{DelayRecord, DelayStatus, DelayTracker, repeated};
+use crate::policy::limits::DelayPolicy;
 use crate::resend::campaign::Campaign;
 use crate::resend::event::Event;
 use crate::resend::recipient::Recipient;
@@ -45,19 +45,19 @@ impl Delays<'_> {
     pub(super) async fn delayed(&self, parsed: &ParsedEvent<'_>, event: &Event<'_>) -> Result<(), CallError> {
         let (received, owner) = (&parsed.row.received, parsed.row.owner());
         let delayed_at = received.happened_at(event);
-        for recipient in &event.addressees().all() {
+        for recipient in &event.recipients().into_vec() {
             let (email_id, moment) = (&received.partition, (delayed_at, &received.message));
-            let facts = self.facts.remember(recipient, email_id, moment, self.policy.remembered()).await?;
-            let delays: Vec<Delayed> = facts.iter().filter_map(delayed).collect();
+            let facts = self.facts.remember(recipient, email_id, moment, self.policy.retention()).await?;
+            let delays: Vec<DelayRecord> = facts.iter().filter_map(delayed).collect();
             for again in repeated(&delays, self.policy) {
                 let email_id = again.delayed.email_id.as_str();
                 // The campaign is known only for this email, not for another one.
                 let campaign = parsed.campaign.as_ref().filter(|_| email_id == received.partition);
                 let within_days = self.policy.repeated_within_days;
                 let why = wording::Delay::Repeated { emails: again.emails, within_days };
-                let about = About { email_id, campaign, at: again.delayed.first };
+                let about = AlertContext { email_id, campaign, at: again.delayed.first };
                 // Kept as long as the delay is recorded, because each further delay finds it again.
-                let expires_at = received.expires_at.max(again.delayed.last.plus(self.policy.remembered()));
+                let expires_at = received.expires_at.max(again.delayed.last.plus(self.policy.retention()));
                 let alert = wording::delay(&about, recipient, why);
                 self.alerts.send_alert(alert, email_id, &owner, expires_at).await?;
             }
@@ -90,7 +90,7 @@ impl Delays<'_> {
     /// Checks if a delayed email has an outcome by now, and sends an alert if it has waited too long. Returns the time
     /// of the next check, if there is one.
     async fn check_delay(&self, email: &DelayedEmail<'_>, owner: &ClaimOwner) -> Result<Option<UnixMillis>, CallError> {
-        let mut wait = Wait::of_delayed(email.delayed_at);
+        let mut wait = DelayTracker::of_delayed(email.delayed_at);
         for item in self.timeline.rows(email.email_id, "email").await? {
             let Some(body) = row::payload(&item) else { continue };
             let (Ok(event), Some(received_at)) = (Event::read(&body), item.get("received_at").and_then(as_number))
@@ -99,9 +99,9 @@ impl Delays<'_> {
             };
             wait.add(&event, event.happened_at(UnixMillis(received_at)), email.recipient);
         }
-        match wait.verdict(self.policy, self.run.now) {
-            Verdict::Resolved => Ok(None),
-            Verdict::Wait(due) => {
+        match wait.status(self.policy, self.run.now) {
+            DelayStatus::Resolved => Ok(None),
+            DelayStatus::Waiting(due) => {
                 let attributes = [
                     ("email_id", text(email.email_id)),
                     ("recipient", text(email.recipient.as_str())),
@@ -113,8 +113,8 @@ impl Delays<'_> {
                 self.agenda.put(&Entry::new(Kind::Delay, due, key, &attributes)).await?;
                 Ok(Some(due))
             }
-            Verdict::Alert(since) => {
-                let about = About { email_id: email.email_id, campaign: email.campaign, at: email.delayed_at };
+            DelayStatus::Overdue(since) => {
+                let about = AlertContext { email_id: email.email_id, campaign: email.campaign, at: email.delayed_at };
                 let hours = (self.run.now.0 - since.0) / (60 * 60 * 1000);
                 let alert = wording::delay(&about, email.recipient, wording::Delay::Waiting { since, hours });
                 Ok(match self.alerts.send_alert(alert, email.email_id, owner, email.expires_at).await? {
@@ -126,7 +126,7 @@ impl Delays<'_> {
     }
 }
 
-fn delayed(fact: &Fact) -> Option<Delayed> {
+fn delayed(fact: &Fact) -> Option<DelayRecord> {
     let (first, last) = (fact.moments.first()?.0, fact.moments.last()?.0);
-    Some(Delayed { email_id: fact.email_id.clone(), first, last })
+    Some(DelayRecord { email_id: fact.email_id.clone(), first, last })
 }

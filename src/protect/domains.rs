@@ -36,18 +36,18 @@ impl Domains<'_> {
     pub(super) async fn changed(&self, parsed: &ParsedEvent<'_>, event: &Event<'_>) -> Result<(), CallError> {
         let received = &parsed.row.received;
         let at = received.happened_at(event);
-        let Some(status) = DomainStatus::of(event, &parsed.row.event, at) else { return Ok(()) };
+        let Some(status) = DomainStatus::from_event(event, &parsed.row.event, at) else { return Ok(()) };
         if status.verification != Verification::Lost {
             let due = at.plus(self.patience);
             return self.agenda.put(&Entry::new(Kind::Domain, due, &received.partition, &[])).await;
         }
         let mut statuses = self.statuses(&received.partition).await?;
         let is_verified_again = matches!(state(&mut statuses), DomainState::Fine)
-            && statuses.last().is_some_and(|newest| newest.verification == Verification::Stands && *newest > status);
+            && statuses.last().is_some_and(|newest| newest.verification == Verification::Verified && *newest > status);
         if is_verified_again {
             return Ok(());
         }
-        let hour = Cohort::of(received.at).start();
+        let hour = Cohort::containing(received.at).start();
         let alert = wording::domain(&received.partition, &status, &status.word, at, hour);
         self.alerts.alert_for_event(parsed.row, alert).await
     }
@@ -59,7 +59,7 @@ impl Domains<'_> {
             && since.at.plus(self.patience) <= self.run.now
         {
             // One alert, whichever of the statuses is checked.
-            let hour = Cohort::of(since.at).start();
+            let hour = Cohort::containing(since.at).start();
             let alert = wording::domain(&entry.key, newest, "pending", since.at, hour);
             let expires_at = self.run.now.plus(days(RETENTION_DAYS));
             if self.alerts.send_alert(alert, &entry.key, &ClaimOwner::Tick, expires_at).await?
@@ -77,7 +77,7 @@ impl Domains<'_> {
             let received_at = UnixMillis(row.get("received_at").and_then(as_number)?);
             let body = row::payload(row)?;
             let event = Event::read(&body).ok()?;
-            DomainStatus::of(&event, string(row, "event"), event.happened_at(received_at))
+            DomainStatus::from_event(&event, string(row, "event"), event.happened_at(received_at))
         };
         Ok(self.timeline.rows(partition, "domain").await?.iter().filter_map(status).collect())
     }

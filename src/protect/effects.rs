@@ -10,10 +10,10 @@ use super::domains::Domains;
 use super::lifts::Lifts;
 use super::soft_bounces::SoftBounceTracker;
 use crate::aws::CallError;
-use crate::message::alert::wording::{self, About, Listed, Standing, Unclear, shown};
-use crate::policy::addressees::Concerned;
+use crate::message::alert::wording::{self, AddressState, AlertContext, CampaignSnapshot, UnclearOutcome, sanitize};
+use crate::policy::affected::AffectedRecipients;
 use crate::policy::soft_bounce::soft_bounce;
-use crate::policy::suppression::{Protection, Reason};
+use crate::policy::suppression::{Reason, SuppressionEffect};
 use crate::resend::campaign::{Campaign, Cohort};
 use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
@@ -42,20 +42,22 @@ impl Effects<'_> {
         match event.event_type() {
             Some(EventType::EmailComplained) => self.complained(parsed, event, brakes).await,
             Some(EventType::EmailBounced) => match soft_bounce(event) {
-                None => self.ambiguous(parsed, event, Unclear::Bounced).await,
-                Some(Concerned::Unclear(_)) => self.ambiguous(parsed, event, Unclear::BouncedSoftly).await,
-                Some(Concerned::Known(_)) => self.soft_bounces.bounced(parsed, event).await,
+                None => self.ambiguous(parsed, event, UnclearOutcome::Bounced).await,
+                Some(AffectedRecipients::Unclear(_)) => {
+                    self.ambiguous(parsed, event, UnclearOutcome::BouncedSoftly).await
+                }
+                Some(AffectedRecipients::Known(_)) => self.soft_bounces.bounced(parsed, event).await,
             },
-            Some(EventType::EmailSuppressed) => self.ambiguous(parsed, event, Unclear::Skipped).await,
+            Some(EventType::EmailSuppressed) => self.ambiguous(parsed, event, UnclearOutcome::Skipped).await,
             Some(EventType::EmailDeliveryDelayed) => self.delays.delayed(parsed, event).await,
             Some(EventType::EmailFailed) => self.failed(parsed, event).await,
             Some(EventType::DomainUpdated | EventType::DomainDeleted) => self.domains.changed(parsed, event).await,
             Some(EventType::ContactCreated | EventType::ContactUpdated | EventType::ContactDeleted) => {
-                self.ambiguous(parsed, event, Unclear::Unsubscribed).await?;
+                self.ambiguous(parsed, event, UnclearOutcome::Unsubscribed).await?;
                 self.lifts.note(parsed).await
             }
             Some(EventType::SuppressionAdded | EventType::SuppressionRemoved) => {
-                self.ambiguous(parsed, event, Unclear::Listed).await?;
+                self.ambiguous(parsed, event, UnclearOutcome::Listed).await?;
                 self.lifts.note(parsed).await
             }
             _ => Ok(()),
@@ -75,11 +77,11 @@ impl Effects<'_> {
         brakes: &BTreeMap<Campaign, CampaignBrake>,
     ) -> Result<(), CallError> {
         let brake = parsed.campaign.as_ref().and_then(|campaign| brakes.get(campaign));
-        let standing = brake.map(|brake| Standing { view: &brake.view, state: &brake.state, now: self.now });
+        let standing = brake.map(|brake| CampaignSnapshot { view: &brake.view, state: &brake.state, now: self.now });
         match &parsed.protection {
-            Protection::Ambiguous(_) => self.ambiguous(parsed, event, Unclear::Complained).await,
-            Protection::Nothing => Ok(()),
-            Protection::Changes(changes) => {
+            SuppressionEffect::Ambiguous(_) => self.ambiguous(parsed, event, UnclearOutcome::Complained).await,
+            SuppressionEffect::Nothing => Ok(()),
+            SuppressionEffect::Changes(changes) => {
                 for recipient in changes.keys() {
                     let listed = self.listed(recipient).await?;
                     let alert = wording::complaint(&about(parsed, event), (recipient, &listed), standing);
@@ -91,27 +93,32 @@ impl Effects<'_> {
     }
 
     /// Returns the suppression of a recipient who complained: it was written before the event reached the stream.
-    async fn listed(&self, recipient: &Recipient) -> Result<Listed, CallError> {
+    async fn listed(&self, recipient: &Recipient) -> Result<AddressState, CallError> {
         let stored = self.suppressions.find(recipient.as_str()).await?.unwrap_or_default();
         let standing = stored.standing(self.now);
         if !standing.is_empty() {
-            return Ok(Listed::Suppressed(standing.into_iter().map(|standing| standing.reason).collect()));
+            return Ok(AddressState::Suppressed(standing.into_iter().map(|standing| standing.reason).collect()));
         }
         if let Some(key) = self.suppressions.forgotten_key().await?
             && !self.suppressions.standing(recipient, Some(&key), self.now).await?.is_empty()
         {
-            return Ok(Listed::Forgotten);
+            return Ok(AddressState::Forgotten);
         }
         let complaint = stored.suppression.records.get(&Reason::Complaint);
         Ok(match complaint.and_then(|record| record.lifted.as_ref()) {
-            Some(said) => Listed::Lifted { at: said.at, by: said.message.as_str().to_owned() },
-            None => Listed::NotSuppressed,
+            Some(said) => AddressState::Lifted { at: said.at, by: said.message.as_str().to_owned() },
+            None => AddressState::NotSuppressed,
         })
     }
 
     /// Sends an alert if a recipient would be suppressed, but the event does not name one recipient.
-    async fn ambiguous(&self, parsed: &ParsedEvent<'_>, event: &Event<'_>, what: Unclear) -> Result<(), CallError> {
-        let Protection::Ambiguous(recipients) = &parsed.protection else { return Ok(()) };
+    async fn ambiguous(
+        &self,
+        parsed: &ParsedEvent<'_>,
+        event: &Event<'_>,
+        what: UnclearOutcome,
+    ) -> Result<(), CallError> {
+        let SuppressionEffect::Ambiguous(recipients) = &parsed.protection else { return Ok(()) };
         let alert = wording::ambiguous(&about(parsed, event), what, recipients);
         let alert = wording::with_diagnosis(alert, &event.servers_said());
         self.alerts.alert_for_event(parsed.row, alert).await
@@ -119,8 +126,8 @@ impl Effects<'_> {
 
     async fn failed(&self, parsed: &ParsedEvent<'_>, event: &Event<'_>) -> Result<(), CallError> {
         let (row, received) = (parsed.row, &parsed.row.received);
-        let reason = shown(event.failed_because().as_deref().unwrap_or("no reason given"));
-        let alert = wording::failed(&about(parsed, event), &reason, Cohort::of(received.at).start());
+        let reason = sanitize(event.failure_reason().as_deref().unwrap_or("no reason given"));
+        let alert = wording::failed(&about(parsed, event), &reason, Cohort::containing(received.at).start());
         // Not in the email's partition: which email of the hour comes first is random.
         let partition = format!("failed#{reason}");
         self.alerts.send_alert(alert, &partition, &row.owner(), received.expires_at).await?;
@@ -128,7 +135,7 @@ impl Effects<'_> {
     }
 }
 
-fn about<'a>(parsed: &'a ParsedEvent<'_>, event: &Event<'_>) -> About<'a> {
+fn about<'a>(parsed: &'a ParsedEvent<'_>, event: &Event<'_>) -> AlertContext<'a> {
     let received = &parsed.row.received;
-    About { email_id: &received.partition, campaign: parsed.campaign.as_ref(), at: received.happened_at(event) }
+    AlertContext { email_id: &received.partition, campaign: parsed.campaign.as_ref(), at: received.happened_at(event) }
 }

@@ -36,7 +36,7 @@ impl EngageQueue<'_> {
 }
 
 fn engagement(parsed: &ParsedEvent<'_>) -> Option<Engagement> {
-    let counter = Counter::of(parsed.event.as_ref()?);
+    let counter = Counter::for_event(parsed.event.as_ref()?);
     let row = parsed.row;
     matches!(counter, Some(Counter::Opened | Counter::Clicked))
         .then(|| Engagement { email_id: row.received.partition.clone(), event: row.event.clone() })

@@ -1,7 +1,7 @@
 //! A record of the stream, parsed as a row.
 
 use crate::aws::stream::Record;
-use crate::policy::counting::Received;
+use crate::policy::counting::EventMeta;
 use crate::resend::signature::MessageId;
 use crate::store::outbox::ClaimOwner;
 use crate::store::row::{self, RowKind};
@@ -45,7 +45,7 @@ pub(super) struct EventRow {
     pub(super) kind: RowKind,
     /// The sort key: `<type>#<webhook>`.
     pub(super) event: String,
-    pub(super) received: Received,
+    pub(super) received: EventMeta,
     pub(super) body: Vec<u8>,
     /// Reason of the quarantine.
     pub(super) problem: String,
@@ -95,8 +95,8 @@ impl EventRow {
         };
         Ok(Self {
             kind,
-            received: Received {
-                message: MessageId::already_verified(message),
+            received: EventMeta {
+                message: MessageId::from_verified(message),
                 partition: key.partition,
                 at,
                 expires_at: expires_at.unwrap_or_else(|| now.plus(days(RETENTION_DAYS))),

@@ -7,7 +7,7 @@ use super::batch::{BatchRecord, ParsedEvent, pending};
 use super::run::Run;
 use crate::aws::CallError;
 use crate::message::alert::wording;
-use crate::policy::suppression::{Effect, Protection};
+use crate::policy::suppression::{ChangeEffect, SuppressionEffect};
 use crate::resend::campaign::Cohort;
 use crate::resend::recipient::Recipient;
 use crate::store::agenda::Agenda;
@@ -48,7 +48,7 @@ impl Lifts<'_> {
     pub(super) async fn alert(&self, batch: &[BatchRecord<'_>]) {
         let mut by_hour: BTreeMap<Cohort, Vec<&BatchRecord<'_>>> = BTreeMap::new();
         for (record, event) in pending(batch).filter(|(_, event)| lifts(event).next().is_some()) {
-            by_hour.entry(Cohort::of(event.row.received.at)).or_default().push(record);
+            by_hour.entry(Cohort::containing(event.row.received.at)).or_default().push(record);
         }
         for (hour, records) in by_hour {
             let owner = records.first().map_or(ClaimOwner::Tick, |record| record.owner());
@@ -78,11 +78,11 @@ impl Lifts<'_> {
 /// Returns the reasons that a webhook lifts, active or not.
 fn lifts<'a>(parsed: &'a ParsedEvent<'_>) -> impl Iterator<Item = Lift> + 'a {
     let changes = match &parsed.protection {
-        Protection::Changes(changes) => Some(changes),
+        SuppressionEffect::Changes(changes) => Some(changes),
         _ => None,
     };
     changes.into_iter().flatten().flat_map(|(recipient, changes)| {
-        let lifting = changes.iter().filter(|change| change.effect == Effect::Lift);
+        let lifting = changes.iter().filter(|change| change.effect == ChangeEffect::Lift);
         lifting.map(|change| Lift {
             received_at: parsed.row.received.at,
             recipient: recipient.clone(),

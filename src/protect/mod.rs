@@ -234,6 +234,6 @@ impl Protector {
 
     fn domains<'a>(&'a self, stores: &'a Stores, alerts: &'a Alerts<'a>, run: Run<'a>) -> Domains<'a> {
         let Stores { timeline, agenda, .. } = stores;
-        Domains { timeline, agenda, alerts, patience: self.config.policy.domain.patience(), run }
+        Domains { timeline, agenda, alerts, patience: self.config.policy.domain.pending_limit(), run }
     }
 }

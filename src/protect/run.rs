@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
 use crate::message::alert;
-use crate::metrics::{Metric, Tally};
+use crate::metrics::{Metric, MetricBatch};
 use crate::policy::brake::Status;
 use crate::policy::counting::Counter;
 use crate::resend::campaign::{Campaign, Cohort};
@@ -73,7 +73,7 @@ pub enum Activity {
         /// The alert's id: the same for each repeat.
         id: String,
         /// The alert's kind.
-        kind: alert::Kind,
+        kind: alert::AlertKind,
         /// The title: the subject of the email.
         title: String,
     },
@@ -105,15 +105,15 @@ impl Did {
 }
 
 /// Returns the metrics of a run.
-pub(super) fn metrics(activities: &[Activity]) -> Tally {
-    let tally = Tally::default();
+pub(super) fn metrics(activities: &[Activity]) -> MetricBatch {
+    let tally = MetricBatch::default();
     for activity in activities {
         match activity {
             Activity::RecordsRead { lag_seconds } => tally.peak(Metric::ProtectLag, *lag_seconds),
             Activity::BrakeComputed { complaint_percent } => tally.peak(Metric::ComplaintRate, *complaint_percent),
-            Activity::BrakeSet { before, status, .. } if before != status => tally.one(Metric::of_brake(*status)),
-            Activity::SuppressionChanged { is_new: true, .. } => tally.one(Metric::SuppressedSoftBounce),
-            Activity::AlertPublished { kind, .. } => tally.one(Metric::of_alert(*kind)),
+            Activity::BrakeSet { before, status, .. } if before != status => tally.increment(Metric::of_brake(*status)),
+            Activity::SuppressionChanged { is_new: true, .. } => tally.increment(Metric::SuppressedSoftBounce),
+            Activity::AlertPublished { kind, .. } => tally.increment(Metric::of_alert(*kind)),
             Activity::BrakeSet { .. }
             | Activity::SuppressionChanged { .. }
             | Activity::Counted { .. }

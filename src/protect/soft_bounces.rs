@@ -8,7 +8,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use super::batch::{BatchRecord, MAX_CONCURRENT, ParsedEvent, pending};
 use super::run::{Activity, Run};
 use crate::aws::CallError;
-use crate::policy::numbers::SoftBouncePolicy;
+use crate::policy::limits::SoftBouncePolicy;
 use crate::policy::soft_bounce::{EARLIER, SoftBounces, soft_bounced};
 use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
@@ -133,5 +133,5 @@ impl<'b, 'a> Delivered<'b, 'a> {
 /// Returns the recipients of a delivery. Resend names one today; older bodies name several, and each may have received
 /// the email.
 fn delivered_to(event: &Event<'_>) -> Vec<Recipient> {
-    event.addressees().all()
+    event.recipients().into_vec()
 }

@@ -9,7 +9,7 @@ use super::delays::Delays;
 use super::domains::Domains;
 use super::run::Run;
 use crate::aws::CallError;
-use crate::message::alert::wording::{self, Standing};
+use crate::message::alert::wording::{self, CampaignSnapshot};
 use crate::policy::brake::Status;
 use crate::policy::count::count;
 use crate::resend::campaign::Campaign;
@@ -87,7 +87,7 @@ impl Tick<'_> {
     async fn recompute_brake(&self, entry: &Entry) -> Result<(), CallError> {
         let Some(campaign) = Campaign::new(entry.text("campaign")) else { return self.agenda.delete(entry).await };
         let brake = self.brakes.update(&campaign, &ClaimOwner::Tick).await?;
-        if brake.state.brake.status == Status::Open && !brake.state.is_to_be_told() {
+        if brake.state.brake.status == Status::Open && !brake.state.needs_alert() {
             self.agenda.delete(entry).await?;
         }
         Ok(())
@@ -106,7 +106,7 @@ impl Tick<'_> {
             None => None,
         };
         let standing =
-            brake.as_ref().map(|brake| Standing { view: &brake.view, state: &brake.state, now: self.run.now });
+            brake.as_ref().map(|brake| CampaignSnapshot { view: &brake.view, state: &brake.state, now: self.run.now });
         let folded = closed.number("folded").unwrap_or(0);
         let alert = wording::digest(closed.text("of"), campaign.as_ref(), folded, closed.due, standing);
         let about = campaign.as_ref().map_or_else(|| "digest".to_owned(), |campaign| format!("campaign#{campaign}"));

@@ -10,7 +10,7 @@ use serde_json::json;
 use strum::IntoStaticStr;
 
 use crate::aws::edge::BodyNotBase64;
-use crate::policy::suppression::{Change, Effect, Reason};
+use crate::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::{MessageId, SignatureError};
 use crate::store::row::MAX_BODY_BYTES;
@@ -106,8 +106,8 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Result for a webhook that this request stored, with these changes.
-    pub(super) fn now(outcome: Outcome, changes: &BTreeMap<Recipient, Vec<Change>>) -> Self {
-        let suppresses = |change: &&Change| matches!(change.effect, Effect::Suppress(_));
+    pub(super) fn now(outcome: Outcome, changes: &BTreeMap<Recipient, Vec<SuppressionChange>>) -> Self {
+        let suppresses = |change: &&SuppressionChange| matches!(change.effect, ChangeEffect::Suppress(_));
         let suppressed = changes.values().flatten().filter(suppresses).map(|change| change.reason).collect();
         Self { outcome, suppressed }
     }

@@ -24,12 +24,12 @@ use self::told::{Refusals, log, measure};
 use crate::aws::AwsEnvironment;
 use crate::aws::edge::{self, BodyNotBase64};
 use crate::aws::secret::Secret;
-use crate::config::{EnvironmentError, ReceiveConfig, SecretPlace};
+use crate::config::{EnvironmentError, ReceiveConfig, SecretLocation};
 use crate::metrics::Metrics;
-use crate::policy::suppression::{Change, Protection, protection};
+use crate::policy::suppression::{SuppressionChange, SuppressionEffect, suppression_effect};
 use crate::resend::event::Event;
 use crate::resend::recipient::Recipient;
-use crate::resend::signature::{Claim, MessageId, SignatureError, SigningSecrets};
+use crate::resend::signature::{MessageId, SignatureError, SignedHeaders, SigningSecrets};
 use crate::store::row::{MAX_BODY_BYTES, Row, Stamp};
 use crate::store::write::{MAX_RECIPIENTS, WriteError, Writer, Written};
 use crate::time::{UnixMillis, time_to_work};
@@ -84,8 +84,8 @@ impl Receiver {
         let writer = Writer::new(aws.dynamodb(), config.events_table, config.suppressions_table);
         let secrets = async {
             match config.secret {
-                SecretPlace::Environment(secrets) => Secret::fixed(Some(secrets)),
-                SecretPlace::Manager(arn) => secret::from_manager(aws.secrets_manager(), arn, REREAD_INTERVAL).await,
+                SecretLocation::Environment(secrets) => Secret::fixed(Some(secrets)),
+                SecretLocation::Manager(arn) => secret::from_manager(aws.secrets_manager(), arn, REREAD_INTERVAL).await,
             }
         };
         let (secrets, ()) = tokio::join!(secrets, writer.warm_up());
@@ -140,7 +140,7 @@ impl Receiver {
 
     /// Returns the id of a webhook whose signature is valid.
     async fn verified(&self, headers: &HeaderMap, body: &[u8], now: UnixMillis) -> Result<MessageId, Refusal> {
-        let claim = Claim::from_headers(|name| edge::header(headers, name))?;
+        let claim = SignedHeaders::from_headers(|name| edge::header(headers, name))?;
         let now = now.seconds();
         let tried = self.secrets.known();
         let verdict = match &tried {
@@ -150,7 +150,7 @@ impl Receiver {
         let message = match verdict {
             // The secret may have been rotated, or just set. A stale webhook proves nothing, so it costs no call.
             Err(Refusal::Signature(SignatureError::WrongSignature) | Refusal::NoSecret)
-                if claim.claims_to_be_fresh(now) =>
+                if claim.has_fresh_timestamp(now) =>
             {
                 match self.secrets.reload(tried.as_ref()).await {
                     Some(secrets) => claim.verify(&secrets, body, now)?,
@@ -163,9 +163,9 @@ impl Receiver {
     }
 
     async fn store_event(&self, event: &Event<'_>, delivery: &Delivery<'_>) -> Result<Stored, Refusal> {
-        let changes = match protection(event, delivery.message, delivery.received_at) {
-            Protection::Changes(changes) => changes,
-            Protection::Nothing | Protection::Ambiguous(_) => BTreeMap::new(),
+        let changes = match suppression_effect(event, delivery.message, delivery.received_at) {
+            SuppressionEffect::Changes(changes) => changes,
+            SuppressionEffect::Nothing | SuppressionEffect::Ambiguous(_) => BTreeMap::new(),
         };
         if changes.len() > MAX_RECIPIENTS {
             let problem = format!("it suppresses {} recipients; one write can store {MAX_RECIPIENTS}", changes.len());
@@ -190,7 +190,7 @@ impl Receiver {
         &self,
         delivery: &Delivery<'_>,
         problem: &str,
-        changes: BTreeMap<Recipient, Vec<Change>>,
+        changes: BTreeMap<Recipient, Vec<SuppressionChange>>,
     ) -> Result<Stored, Refusal> {
         let row = Row::quarantine(delivery.message, delivery.body, problem, self.stamp(delivery));
         match self.writer.write(&row, &changes, delivery.deadline).await? {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::answer::{Accepted, Outcome, Refusal, Stored};
-use crate::metrics::{Metric, Numbers, Pace};
+use crate::metrics::{LogThrottle, Metric, MetricValues};
 use crate::resend::event::EventType;
 use crate::resend::signature::SignatureError;
 use crate::time::UnixMillis;
@@ -18,7 +18,7 @@ const MAX_LOGGED_TYPE: usize = 64;
 /// minute if there are many. The metrics count them all.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
-    pace: Pace,
+    pace: LogThrottle,
     left_out: u64,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn log(
 }
 
 /// Adds a webhook to the metrics.
-pub(super) fn measure(result: &Result<Accepted, Refusal>, took: Duration, numbers: &mut Numbers) {
+pub(super) fn measure(result: &Result<Accepted, Refusal>, took: Duration, numbers: &mut MetricValues) {
     // A 0 too: metrics that are compared with this one need a value.
     numbers.add(Metric::Accepted, if result.is_ok() { 1.0 } else { 0.0 });
     let accepted = match result {

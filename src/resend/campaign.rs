@@ -81,7 +81,7 @@ pub struct Cohort(i64);
 
 impl Cohort {
     /// Returns the cohort that contains a moment.
-    pub fn of(moment: UnixMillis) -> Self {
+    pub fn containing(moment: UnixMillis) -> Self {
         Self(moment.0.max(0).div_euclid(HOUR) * HOUR)
     }
 
@@ -93,7 +93,7 @@ impl Cohort {
     /// Parses a cohort such as `2026-11-23T13`.
     pub fn parse(text: &str) -> Option<Self> {
         let moment = UnixMillis::parse(&format!("{text}:00:00Z"))?;
-        (text.len() == "2026-11-23T13".len()).then(|| Self::of(moment))
+        (text.len() == "2026-11-23T13".len()).then(|| Self::containing(moment))
     }
 }
 
@@ -135,14 +135,14 @@ mod tests {
     #[test]
     fn a_cohort_is_written_as_the_hour_and_read_back() {
         let moment = UnixMillis::parse("2026-11-23T13:59:59.999Z").unwrap();
-        let cohort = Cohort::of(moment);
+        let cohort = Cohort::containing(moment);
         assert_eq!(cohort.to_string(), "2026-11-23T13");
         assert_eq!(Cohort::parse("2026-11-23T13"), Some(cohort));
         assert_eq!(cohort.start(), UnixMillis::parse("2026-11-23T13:00:00Z").unwrap());
         for not_an_hour in ["state", "2026-11-23", "2026-11-23T13:00", "ledger#1795440600"] {
             assert_eq!(Cohort::parse(not_an_hour), None, "{not_an_hour}");
         }
-        assert_eq!(Cohort::of(UnixMillis(-5)).to_string(), "1970-01-01T00");
-        assert_eq!(Cohort::of(UnixMillis(i64::MAX)).to_string().len(), 13);
+        assert_eq!(Cohort::containing(UnixMillis(-5)).to_string(), "1970-01-01T00");
+        assert_eq!(Cohort::containing(UnixMillis(i64::MAX)).to_string().len(), 13);
     }
 }

@@ -27,7 +27,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// A signature before base64. Two of them are compared in constant time.
-type Code = CtOutput<Hmac<Sha256>>;
+type SignatureCode = CtOutput<Hmac<Sha256>>;
 
 /// Id of one webhook, from `svix-id`. Every retry and every replay of the webhook has the same id.
 ///
@@ -44,7 +44,7 @@ impl MessageId {
     }
 
     /// Creates the id of a webhook that was verified earlier, when it is read back from a table.
-    pub fn already_verified(id: impl Into<String>) -> Self {
+    pub fn from_verified(id: impl Into<String>) -> Self {
         Self(id.into())
     }
 }
@@ -57,7 +57,7 @@ impl fmt::Display for MessageId {
 
 /// A text that is not a signing secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SecretError {
+pub enum SigningSecretError {
     /// The text is empty, or has nothing after `whsec_`.
     #[error("the signing secret is empty; copy it from the webhook's page at Resend (it begins with whsec_)")]
     Empty,
@@ -79,7 +79,7 @@ impl SigningSecret {
         format!("{SIGNATURE_VERSION},{}", STANDARD.encode(code))
     }
 
-    fn code(&self, id: &str, timestamp: i64, body: &[u8]) -> Code {
+    fn code(&self, id: &str, timestamp: i64, body: &[u8]) -> SignatureCode {
         let mut code = self.keyed.clone();
         code.update(id.as_bytes());
         code.update(b".");
@@ -91,18 +91,18 @@ impl SigningSecret {
 }
 
 impl FromStr for SigningSecret {
-    type Err = SecretError;
+    type Err = SigningSecretError;
 
     /// Parses `whsec_<base64>`. White space around it, a missing prefix and missing padding are accepted.
-    fn from_str(text: &str) -> Result<Self, SecretError> {
+    fn from_str(text: &str) -> Result<Self, SigningSecretError> {
         let text = text.trim();
         let encoded = text.strip_prefix(SECRET_PREFIX).unwrap_or(text).trim();
-        let key = LENIENT.decode(encoded).map_err(|_| SecretError::NotBase64)?;
+        let key = LENIENT.decode(encoded).map_err(|_| SigningSecretError::NotBase64)?;
         if key.is_empty() {
-            return Err(SecretError::Empty);
+            return Err(SigningSecretError::Empty);
         }
         // HMAC accepts a key of any length, so this error cannot occur.
-        let keyed = Hmac::new_from_slice(&key).map_err(|_| SecretError::Empty)?;
+        let keyed = Hmac::new_from_slice(&key).map_err(|_| SigningSecretError::Empty)?;
         Ok(Self { keyed })
     }
 }
@@ -125,12 +125,12 @@ impl SigningSecrets {
 }
 
 impl FromStr for SigningSecrets {
-    type Err = SecretError;
+    type Err = SigningSecretError;
 
     /// Parses secrets separated by white space. At least one is required, and every one must be valid.
-    fn from_str(text: &str) -> Result<Self, SecretError> {
+    fn from_str(text: &str) -> Result<Self, SigningSecretError> {
         let secrets = text.split_whitespace().map(str::parse).collect::<Result<Vec<SigningSecret>, _>>()?;
-        if secrets.is_empty() { Err(SecretError::Empty) } else { Ok(Self(secrets)) }
+        if secrets.is_empty() { Err(SigningSecretError::Empty) } else { Ok(Self(secrets)) }
     }
 }
 
@@ -168,15 +168,15 @@ pub enum SignatureError {
     },
 }
 
-/// Headers of a signed webhook. They are not trustworthy before [`Claim::verify`].
+/// Headers of a signed webhook. They are not trustworthy before [`SignedHeaders::verify`].
 #[derive(Clone, Copy, Debug)]
-pub struct Claim<'a> {
+pub struct SignedHeaders<'a> {
     id: &'a str,
     timestamp: i64,
     signatures: &'a str,
 }
 
-impl<'a> Claim<'a> {
+impl<'a> SignedHeaders<'a> {
     /// Reads the three headers: `svix-*`, or else their names in Standard Webhooks, `webhook-*`. `header` looks up a
     /// lower-case name.
     ///
@@ -219,7 +219,7 @@ impl<'a> Claim<'a> {
     }
 
     /// Returns true if the timestamp is recent enough. The signature is not checked.
-    pub fn claims_to_be_fresh(&self, now: i64) -> bool {
+    pub fn has_fresh_timestamp(&self, now: i64) -> bool {
         now.saturating_sub(self.timestamp).saturating_abs() <= TOLERANCE_SECONDS
     }
 
@@ -230,12 +230,12 @@ impl<'a> Claim<'a> {
 }
 
 /// Decodes a signature. Base64 is strict, so that one signature has one spelling, and the length must be exact.
-fn read_code(signature: &str) -> Option<Code> {
+fn read_code(signature: &str) -> Option<SignatureCode> {
     // The decoder needs space for whole groups of three bytes. A longer text does not fit, and is not a signature.
     let mut bytes = [0; 33];
     let length = STANDARD.decode_slice(signature, &mut bytes).ok()?;
     let code: [u8; 32] = bytes.get(..length)?.try_into().ok()?;
-    Some(Code::new(code.into()))
+    Some(SignatureCode::new(code.into()))
 }
 
 /// Returns the base64 parts of all `v1,<base64>` in the header. Other versions are skipped, and never accepted.

@@ -31,7 +31,7 @@ impl Fact {
     fn from_item(item: &Item) -> Option<Self> {
         let moment = |text: &String| {
             let (at, message) = text.split_once('#')?;
-            Some((UnixMillis(at.parse().ok()?), MessageId::already_verified(message)))
+            Some((UnixMillis(at.parse().ok()?), MessageId::from_verified(message)))
         };
         let moments: BTreeSet<_> = item.get("moments")?.as_ss().ok()?.iter().filter_map(moment).collect();
         Some(Self { email_id: string(item, "fact").split_once('#')?.1.to_owned(), moments })

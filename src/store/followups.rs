@@ -13,7 +13,7 @@ use super::opt_outs::{self, OptOutClick};
 use super::version::SeenVersion;
 use super::{Item, number, string, text};
 use crate::aws::CallError;
-use crate::policy::followup::Taken;
+use crate::policy::followup::ProposedFollowup;
 use crate::resend::recipient::Recipient;
 use crate::time::{UnixMillis, days};
 
@@ -28,7 +28,7 @@ const KEPT: Duration = days(366);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Followups {
     /// All follow-ups that are stored.
-    pub taken: Vec<Taken>,
+    pub taken: Vec<ProposedFollowup>,
     /// The version that was read.
     pub seen: SeenVersion,
 }
@@ -39,22 +39,26 @@ impl Followups {
         let read = |entry: &String| {
             let mut parts = entry.splitn(3, '#');
             let (at, id, email_id) = (parts.next()?, parts.next()?, parts.next()?);
-            Some(Taken { at: UnixMillis(at.parse().ok()?), email_id: email_id.to_owned(), id: id.to_owned() })
+            Some(ProposedFollowup {
+                at: UnixMillis(at.parse().ok()?),
+                email_id: email_id.to_owned(),
+                id: id.to_owned(),
+            })
         };
         let taken = item.get("taken").and_then(|set| set.as_ss().ok());
         Self { taken: taken.into_iter().flatten().filter_map(read).collect(), seen: SeenVersion::of(Some(item)) }
     }
 
     /// Returns the follow-ups with one more, and without the expired ones.
-    fn with(&self, more: &Taken) -> Self {
-        let mut taken: Vec<Taken> =
+    fn with(&self, more: &ProposedFollowup) -> Self {
+        let mut taken: Vec<ProposedFollowup> =
             self.taken.iter().filter(|taken| taken.id != more.id && taken.at.plus(KEPT) > more.at).cloned().collect();
         taken.push(more.clone());
         Self { taken, seen: self.seen.clone() }
     }
 
     fn to_item(&self, recipient: &Recipient) -> Item {
-        let entry = |taken: &Taken| format!("{}#{}#{}", taken.at.0, taken.id, taken.email_id);
+        let entry = |taken: &ProposedFollowup| format!("{}#{}#{}", taken.at.0, taken.id, taken.email_id);
         let last = self.taken.iter().map(|taken| taken.at).max().unwrap_or(UnixMillis(0));
         let mut item = key(recipient);
         item.insert("taken".to_owned(), AttributeValue::Ss(self.taken.iter().map(entry).collect()));
@@ -71,7 +75,7 @@ pub struct Place {
     /// The follow-ups before, with their version.
     pub before: Followups,
     /// The follow-up that takes this slot.
-    pub taken: Taken,
+    pub taken: ProposedFollowup,
 }
 
 impl Place {
@@ -112,8 +116,8 @@ fn key(recipient: &Recipient) -> Item {
 mod tests {
     use super::*;
 
-    fn taken(at: i64, id: &str) -> Taken {
-        Taken { at: UnixMillis(at), email_id: format!("email#of {id}"), id: id.to_owned() }
+    fn taken(at: i64, id: &str) -> ProposedFollowup {
+        ProposedFollowup { at: UnixMillis(at), email_id: format!("email#of {id}"), id: id.to_owned() }
     }
 
     #[test]

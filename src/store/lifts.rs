@@ -38,7 +38,7 @@ impl Lift {
             received_at: entry.due,
             recipient: Recipient::parse(recipient)?,
             reason: Reason::from_text(reason)?,
-            message: MessageId::already_verified(entry.text("message_id")),
+            message: MessageId::from_verified(entry.text("message_id")),
         })
     }
 
@@ -48,7 +48,7 @@ impl Lift {
         let record = stored.suppression.records.get(&self.reason);
         record.is_some_and(|record| {
             let is_by_it = record.lifted.as_ref().is_some_and(|lifted| lifted.message == self.message);
-            is_by_it && record.suppressed.is_some() && !record.stands()
+            is_by_it && record.suppressed.is_some() && !record.suppresses()
         })
     }
 }
@@ -73,7 +73,7 @@ mod tests {
                 received_at: UnixMillis(1_795_440_600_000),
                 recipient: Recipient::parse(address).unwrap(),
                 reason: Reason::HardBounce,
-                message: MessageId::already_verified("msg_1"),
+                message: MessageId::from_verified("msg_1"),
             };
             assert_eq!(Lift::from_entry(&lift.entry()), Some(lift));
         }

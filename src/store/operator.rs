@@ -27,7 +27,7 @@ use super::suppressions::{Stored, Suppressions};
 use super::version::SeenVersion;
 use super::{Item, NOT_THERE, recipient_key};
 use crate::aws::CallError;
-use crate::policy::suppression::Change;
+use crate::policy::suppression::SuppressionChange;
 use crate::resend::recipient::Recipient;
 
 /// Error text when other writers are faster.
@@ -53,7 +53,7 @@ pub struct ByHand<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Changed {
     /// This call made these changes.
-    Made(Vec<Change>, Stored),
+    Made(Vec<SuppressionChange>, Stored),
     /// There was nothing to change.
     Unchanged(Stored),
     /// The recipient was forgotten. Nothing was written.
@@ -81,7 +81,7 @@ impl Suppressions {
         recipient: &Recipient,
         key: Option<&ForgottenKey>,
         known: Option<Stored>,
-        change: &Change,
+        change: &SuppressionChange,
     ) -> Result<Changed, CallError> {
         let by_hand = ByHand { recipient, key, note: None, also: None };
         self.change(&by_hand, known, |_| vec![change.clone()]).await
@@ -96,7 +96,7 @@ impl Suppressions {
         &self,
         by_hand: &ByHand<'_>,
         mut known: Option<Stored>,
-        changes: impl Fn(&Stored) -> Vec<Change>,
+        changes: impl Fn(&Stored) -> Vec<SuppressionChange>,
     ) -> Result<Changed, CallError> {
         let recipient = by_hand.recipient;
         let mut key = by_hand.key.cloned();
@@ -199,7 +199,7 @@ fn noted(events_table: &str, note: Item) -> Result<TransactWriteItem, CallError>
 }
 
 /// Adds the changed reasons to a note.
-fn with_reasons(mut note: Item, changes: &[Change]) -> Item {
+fn with_reasons(mut note: Item, changes: &[SuppressionChange]) -> Item {
     let reasons: Vec<String> = changes.iter().map(|change| change.reason.as_str().to_owned()).collect();
     if !reasons.is_empty() {
         note.insert("reasons".to_owned(), AttributeValue::Ss(reasons));

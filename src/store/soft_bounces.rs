@@ -26,7 +26,7 @@ use super::suppressions::Suppressions;
 use super::version::SeenVersion;
 use super::{Item, as_number, number, string, text};
 use crate::aws::CallError;
-use crate::policy::numbers::SoftBouncePolicy;
+use crate::policy::limits::SoftBouncePolicy;
 use crate::policy::soft_bounce::{SoftBounce, SoftBounces};
 use crate::policy::suppression::Reason;
 use crate::resend::recipient::Recipient;
@@ -141,7 +141,7 @@ fn from_item(item: &Item) -> Option<SoftBounces> {
     let bounce = |(email, value): (&String, &AttributeValue)| {
         let map = value.as_m().ok()?;
         let at = UnixMillis(map.get("at").and_then(as_number)?);
-        let message = MessageId::already_verified(string(map, "message_id"));
+        let message = MessageId::from_verified(string(map, "message_id"));
         let delivered = map.get("delivered").and_then(|value| value.as_bool().ok()).copied().unwrap_or(false);
         Some((email.clone(), SoftBounce { at, message, delivered }))
     };
@@ -178,8 +178,8 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_the_same() {
         let ann = Recipient::parse("ann@example.com").unwrap();
-        let bounced = SoftBounces::begun(UnixMillis(5)).bounced("e1", UnixMillis(4), &MessageId::already_verified("m"));
-        let both = bounced.clone().bounced("e2", UnixMillis(9), &MessageId::already_verified("n"));
+        let bounced = SoftBounces::begun(UnixMillis(5)).bounced("e1", UnixMillis(4), &MessageId::from_verified("m"));
+        let both = bounced.clone().bounced("e2", UnixMillis(9), &MessageId::from_verified("n"));
         for known in [bounced, both.delivered("e1", UnixMillis(7))] {
             let item = to_item(&ann, &known, &SoftBouncePolicy::default());
             assert_eq!(from_item(&item), Some(known));
@@ -191,7 +191,7 @@ mod tests {
         let ann = Recipient::parse("ann@example.com").unwrap();
         let many = (0..500).fold(SoftBounces::begun(UnixMillis(0)), |known, number| {
             let id = format!("0b6f3d52-7a1e-4c55-9c1d-{number:012}");
-            known.bounced(&id, UnixMillis(number), &MessageId::already_verified(format!("msg_{number:027}")))
+            known.bounced(&id, UnixMillis(number), &MessageId::from_verified(format!("msg_{number:027}")))
         });
         let item = to_item(&ann, &many, &SoftBouncePolicy::default());
         assert!(super::super::row::item_size(&item) < 8 * 1_024, "{}", super::super::row::item_size(&item));

@@ -31,7 +31,7 @@ use super::counters::Campaigns;
 use super::version::SeenVersion;
 use super::{Item, as_number, number, string, text};
 use crate::aws::CallError;
-use crate::policy::brake::{Brake, State, Status};
+use crate::policy::brake::{Brake, BrakeState, Status};
 use crate::resend::campaign::Campaign;
 use crate::time::{UnixMillis, days};
 
@@ -42,12 +42,12 @@ const STATE_DAYS: u32 = 35;
 const STATE: &str = "state";
 
 /// Reads an item. Returns `None` if it is not a valid state.
-pub fn from_item(item: &Item) -> Option<State> {
+pub fn from_item(item: &Item) -> Option<BrakeState> {
     let millis = |name: &str| item.get(name).and_then(as_number).map(UnixMillis);
     let count = |name: &str| item.get(name).and_then(as_number).unwrap_or(0);
     let words = |name: &str| Some(string(item, name).to_owned()).filter(|words| !words.is_empty());
     let at = millis("at")?;
-    Some(State {
+    Some(BrakeState {
         brake: Brake {
             status: Status::from_text(string(item, "status"))?,
             volume: item.get("volume")?.as_n().ok()?.parse().ok()?,
@@ -64,7 +64,7 @@ pub fn from_item(item: &Item) -> Option<State> {
     })
 }
 
-fn to_item(state: &State, mut item: Item) -> Item {
+fn to_item(state: &BrakeState, mut item: Item) -> Item {
     let brake = &state.brake;
     let mut set = |name: &str, value: AttributeValue| item.insert(name.to_owned(), value);
     set("status", text(brake.status.as_str()));
@@ -90,25 +90,30 @@ fn to_item(state: &State, mut item: Item) -> Item {
 
 impl Campaigns {
     /// Reads the state of a campaign, strongly consistent. Returns `None` if it has none yet.
-    pub async fn state(&self, campaign: &Campaign) -> Result<Option<State>, CallError> {
+    pub async fn state(&self, campaign: &Campaign) -> Result<Option<BrakeState>, CallError> {
         Ok(self.state_to_write(campaign).await?.0)
     }
 
     /// Reads the state of a campaign, and the version of its item for the next write. An invalid item has a version,
     /// but no state.
-    pub async fn state_to_write(&self, campaign: &Campaign) -> Result<(Option<State>, SeenVersion), CallError> {
+    pub async fn state_to_write(&self, campaign: &Campaign) -> Result<(Option<BrakeState>, SeenVersion), CallError> {
         let item = self.calls.get(&self.table, self.key(campaign, STATE)).await?;
         Ok((item.as_ref().and_then(from_item), SeenVersion::of(item.as_ref())))
     }
 
     /// Writes the next state. Returns false if another writer has changed it.
-    pub async fn write_state(&self, campaign: &Campaign, next: &State, seen: &SeenVersion) -> Result<bool, CallError> {
+    pub async fn write_state(
+        &self,
+        campaign: &Campaign,
+        next: &BrakeState,
+        seen: &SeenVersion,
+    ) -> Result<bool, CallError> {
         let (item, condition) = seen.overwrite("campaign", to_item(next, self.key(campaign, STATE)));
         Ok(self.calls.put(&self.table, &item, &condition).await? == Written::Done(()))
     }
 
     /// Marks a change as alerted. Nothing is written if there is a newer change.
-    pub async fn note_told(&self, campaign: &Campaign, state: &State) -> Result<(), CallError> {
+    pub async fn note_told(&self, campaign: &Campaign, state: &BrakeState) -> Result<(), CallError> {
         let change = Change {
             update: "SET alerted = :change".to_owned(),
             condition: Some("#change = :change"),
@@ -138,7 +143,7 @@ mod tests {
             brake(Status::Slowed, 0.0625, Some("half")),
             brake(Status::Paused, 0.0, None),
         ] {
-            let state = State::next(None, state, NOW).unwrap();
+            let state = BrakeState::next(None, state, NOW).unwrap();
             assert_eq!(from_item(&to_item(&state, Item::new())), Some(state));
         }
     }

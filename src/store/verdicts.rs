@@ -9,14 +9,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::calls::{Calls, Change, Written};
 use super::{Item, NOT_THERE, as_number, number, string, text};
 use crate::aws::CallError;
-use crate::policy::verdict::{Judgement, Verdict};
+use crate::policy::verdict::{ScoredVerdict, Verdict};
 use crate::time::UnixMillis;
 
 /// The verdict on one open or click.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
     /// The verdict, with its reasons.
-    pub judgement: Judgement,
+    pub scored: ScoredVerdict,
     /// Reason why no decision is made, if none is.
     pub not_decided: Option<String>,
 }
@@ -36,23 +36,23 @@ impl Judged {
     fn from_item(row: &Item) -> Option<Self> {
         let words = |value: &AttributeValue| value.as_s().ok().cloned();
         let reasons = row.get("reasons").and_then(|list| list.as_l().ok());
-        let judgement = Judgement {
+        let scored = ScoredVerdict {
             verdict: Verdict::from_text(string(row, "verdict"))?,
             score: row.get("score").and_then(as_number).and_then(|score| u8::try_from(score).ok())?,
             reasons: reasons.into_iter().flatten().filter_map(words).collect(),
         };
-        Some(Self { judgement, not_decided: row.get("not_decided").and_then(words) })
+        Some(Self { scored, not_decided: row.get("not_decided").and_then(words) })
     }
 
     fn to_item(&self, email_id: &str, event: &str) -> Item {
-        let judgement = &self.judgement;
+        let scored = &self.scored;
         let mut item = Item::from([
             ("email_id".to_owned(), text(email_id)),
             ("event".to_owned(), text(Self::sort_key(event))),
             ("kind".to_owned(), text("verdict")),
-            ("verdict".to_owned(), text(judgement.verdict.as_str())),
-            ("score".to_owned(), number(i64::from(judgement.score))),
-            ("reasons".to_owned(), AttributeValue::L(judgement.reasons.iter().map(text).collect())),
+            ("verdict".to_owned(), text(scored.verdict.as_str())),
+            ("score".to_owned(), number(i64::from(scored.score))),
+            ("reasons".to_owned(), AttributeValue::L(scored.reasons.iter().map(text).collect())),
         ]);
         item.extend(self.not_decided.as_ref().map(|why| ("not_decided".to_owned(), text(why))));
         item
@@ -98,10 +98,13 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_the_same_and_is_small() {
-        let judgement =
-            Judgement { verdict: Verdict::Machine, score: 3, reasons: vec!["5 links clicked within 1 s".to_owned()] };
+        let scored = ScoredVerdict {
+            verdict: Verdict::Machine,
+            score: 3,
+            reasons: vec!["5 links clicked within 1 s".to_owned()],
+        };
         for not_decided in [None, Some("a machine did it".to_owned())] {
-            let judged = Judged { judgement: judgement.clone(), not_decided };
+            let judged = Judged { scored: scored.clone(), not_decided };
             let item = judged.to_item("e1", "email.clicked#m");
             assert!(crate::store::row::item_size(&item) < 400, "{item:?}");
             assert_eq!(Judged::among(&[item], "email.clicked#m"), Some(judged));

@@ -14,7 +14,7 @@ use super::suppressions::Stored;
 use super::{NOT_THERE, recipient_key, text};
 use crate::aws::CallError;
 use crate::aws::backoff::Backoff;
-use crate::policy::suppression::Change;
+use crate::policy::suppression::SuppressionChange;
 use crate::resend::recipient::Recipient;
 
 /// Maximum number of suppression items that one webhook can change. A transaction has at most 100 items, and one is the
@@ -112,7 +112,7 @@ impl Writer {
     pub async fn write(
         &self,
         row: &Row,
-        changes: &BTreeMap<Recipient, Vec<Change>>,
+        changes: &BTreeMap<Recipient, Vec<SuppressionChange>>,
         deadline: Instant,
     ) -> Result<Written, WriteError> {
         let mut seen: BTreeMap<&Recipient, Stored> = BTreeMap::new();
@@ -214,7 +214,7 @@ impl Writer {
 }
 
 /// Computes the effect of these changes on the item that was read. Returns `None` if there is no effect.
-fn update<'a>(recipient: &'a Recipient, seen: Option<&Stored>, changes: &[Change]) -> Option<Update<'a>> {
+fn update<'a>(recipient: &'a Recipient, seen: Option<&Stored>, changes: &[SuppressionChange]) -> Option<Update<'a>> {
     let effect = match seen.cloned().unwrap_or_default().merged(changes) {
         Some(merged) => Effect::Merge(merged),
         None => Effect::Keep(seen?.clone()),

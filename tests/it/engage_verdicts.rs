@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use rebound::policy::numbers::VerdictPolicy;
+use rebound::policy::limits::VerdictPolicy;
 use rebound::policy::verdict::Verdict::{Human, Machine, Unsure};
-use rebound::policy::verdict::agent::class;
-use rebound::policy::verdict::{Action, History, Seen, Verdict, judge};
+use rebound::policy::verdict::user_agent::class;
+use rebound::policy::verdict::{Action, History, OpenOrClick, Verdict, classify};
 use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
 
@@ -64,13 +64,13 @@ const MINUTE: i64 = 60 * SECOND;
 struct Case {
     name: &'static str,
     expected: Verdict,
-    seen: Vec<Seen>,
+    seen: Vec<OpenOrClick>,
     delivered: bool,
 }
 
-fn open(at: i64, agent: &str) -> Seen {
-    Seen {
-        message: MessageId::already_verified(""),
+fn open(at: i64, agent: &str) -> OpenOrClick {
+    OpenOrClick {
+        message: MessageId::from_verified(""),
         action: Action::Opened,
         at: UnixMillis(at),
         link: None,
@@ -79,43 +79,44 @@ fn open(at: i64, agent: &str) -> Seen {
     }
 }
 
-fn click(at: i64, agent: &str) -> Seen {
+fn click(at: i64, agent: &str) -> OpenOrClick {
     follow(at, "https://shop.example/sale", agent)
 }
 
-fn follow(at: i64, link: &str, agent: &str) -> Seen {
-    Seen { action: Action::Clicked, link: Some(link.to_owned()), ..open(at, agent) }
+fn follow(at: i64, link: &str, agent: &str) -> OpenOrClick {
+    OpenOrClick { action: Action::Clicked, link: Some(link.to_owned()), ..open(at, agent) }
 }
 
-fn from(ip: &str, seen: Seen) -> Seen {
-    Seen { ip: Some(ip.to_owned()), ..seen }
+fn from(ip: &str, seen: OpenOrClick) -> OpenOrClick {
+    OpenOrClick { ip: Some(ip.to_owned()), ..seen }
 }
 
-fn bare(seen: Seen) -> Seen {
-    Seen { agent: None, ip: None, ..seen }
+fn bare(seen: OpenOrClick) -> OpenOrClick {
+    OpenOrClick { agent: None, ip: None, ..seen }
 }
 
 /// Clicks on this number of links, this many milliseconds apart.
-fn burst(at: i64, links: i64, apart: i64, agent: &str) -> Vec<Seen> {
+fn burst(at: i64, links: i64, apart: i64, agent: &str) -> Vec<OpenOrClick> {
     (0..links).map(|link| follow(at + link * apart, &format!("https://shop.example/{link}"), agent)).collect()
 }
 
-fn after(seen: Seen, others: Vec<Seen>) -> Vec<Seen> {
+fn after(seen: OpenOrClick, others: Vec<OpenOrClick>) -> Vec<OpenOrClick> {
     [vec![seen], others].concat()
 }
 
-fn last_first(mut seen: Vec<Seen>) -> Vec<Seen> {
+fn last_first(mut seen: Vec<OpenOrClick>) -> Vec<OpenOrClick> {
     seen.reverse();
     seen
 }
 
-fn case(name: &'static str, expected: Verdict, seen: Vec<Seen>) -> Case {
-    let message = |index: usize| MessageId::already_verified(format!("msg_{index}"));
-    let seen = seen.into_iter().enumerate().map(|(index, seen)| Seen { message: message(index), ..seen }).collect();
+fn case(name: &'static str, expected: Verdict, seen: Vec<OpenOrClick>) -> Case {
+    let message = |index: usize| MessageId::from_verified(format!("msg_{index}"));
+    let seen =
+        seen.into_iter().enumerate().map(|(index, seen)| OpenOrClick { message: message(index), ..seen }).collect();
     Case { name, expected, seen, delivered: true }
 }
 
-fn one(name: &'static str, expected: Verdict, seen: Seen) -> Case {
+fn one(name: &'static str, expected: Verdict, seen: OpenOrClick) -> Case {
     case(name, expected, vec![seen])
 }
 
@@ -196,10 +197,10 @@ fn proxies() -> Vec<Case> {
 
 fn scanners() -> Vec<Case> {
     let scan = |at: i64| burst(at, 5, 100, OLD_CHROME);
-    let elsewhere = |seen: Seen| from("198.51.100.4", seen);
-    let spread = |seen: (usize, Seen)| {
+    let elsewhere = |seen: OpenOrClick| from("198.51.100.4", seen);
+    let spread = |seen: (usize, OpenOrClick)| {
         let agents = [WINDOWS_CHROME, MAC_SAFARI, IPHONE];
-        from(&format!("198.51.100.{}", seen.0), Seen { agent: Some(agents[seen.0 % 3].to_owned()), ..seen.1 })
+        from(&format!("198.51.100.{}", seen.0), OpenOrClick { agent: Some(agents[seen.0 % 3].to_owned()), ..seen.1 })
     };
     // The agents of BingPreview and Barracuda exist in reality; the others that identify themselves are invented.
     vec![
@@ -324,12 +325,12 @@ fn each_open_and_click_is_judged_as_expected() {
     let mut wrong = Vec::new();
     for case in &cases {
         let history = History { delivered_at: case.delivered.then_some(UnixMillis(0)), seen: case.seen.clone() };
-        let judgement = judge(&case.seen[0], &history, &VerdictPolicy::default());
-        let (verdict, score) = (judgement.verdict.as_str(), judgement.score);
+        let scored = classify(&case.seen[0], &history, &VerdictPolicy::default());
+        let (verdict, score) = (scored.verdict.as_str(), scored.score);
         let (name, agent) = (case.name, class(case.seen[0].agent.as_deref()).as_str());
-        let reasons = judgement.reasons.join("; ");
+        let reasons = scored.reasons.join("; ");
         writeln!(table, "{name:<72} {agent:<24} {verdict:<8} {score:>5}  {reasons}").unwrap();
-        if judgement.verdict != case.expected {
+        if scored.verdict != case.expected {
             wrong.push(format!("{name}: {verdict}, expected {}", case.expected.as_str()));
         }
         let outside = case.seen.iter().flat_map(|seen| [&seen.agent, &seen.link, &seen.ip]).flatten();

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rebound::message::alert::Kind;
-use rebound::message::decision::Done;
+use rebound::message::alert::AlertKind;
+use rebound::message::decision::DecisionResult;
 use rebound_dev::claude::Behaviour;
 use serde_json::{Value, json};
 
@@ -120,10 +120,12 @@ async fn every_kind_of_alert_is_published_as_its_schema_says_and_nothing_else_is
     let published = stage.published();
     let all: BTreeSet<String> = ALERT.kinds().into_iter().collect();
     assert_eq!(kinds(&published), all);
-    let known = |kind: Kind| match kind {
+    let known = |kind: AlertKind| match kind {
         // Of a kind that is new, something must be published above.
-        Kind::Complaint | Kind::Brake | Kind::Delay | Kind::AmbiguousBounce | Kind::Failed => true,
-        Kind::Domain | Kind::Quarantine | Kind::Lifted | Kind::Digest => true,
+        AlertKind::Complaint | AlertKind::Brake | AlertKind::Delay | AlertKind::AmbiguousBounce | AlertKind::Failed => {
+            true
+        }
+        AlertKind::Domain | AlertKind::Quarantine | AlertKind::Lifted | AlertKind::Digest => true,
     };
     assert!(stage.alerts().iter().all(|alert| known(alert.kind)));
     let severities: BTreeSet<&str> = published.iter().map(|alert| alert["severity"].as_str().unwrap()).collect();
@@ -157,9 +159,9 @@ async fn every_kind_of_decision_is_published_as_its_schema_says_and_nothing_else
     let published = stage.published();
     let all: BTreeSet<String> = DECISION.kinds().into_iter().collect();
     assert_eq!(kinds(&published), all);
-    let kind = |done: Done| done.kind();
+    let kind = |done: DecisionResult| done.kind();
     assert_eq!(
-        [Done::FollowupProposed, Done::EngagementLogged, Done::HandedToHuman].map(kind),
+        [DecisionResult::FollowupProposed, DecisionResult::EngagementLogged, DecisionResult::HandedToHuman].map(kind),
         [Some("followup"), Some("engagement"), Some("handoff")]
     );
     let of =

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use rebound::resend::signature::{Claim, MessageId, SecretError, SignatureError, SigningSecret, SigningSecrets};
+use rebound::resend::signature::{
+    MessageId, SignatureError, SignedHeaders, SigningSecret, SigningSecretError, SigningSecrets,
+};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -59,11 +61,12 @@ impl Case {
 
     fn verify(&self) -> Result<MessageId, SignatureError> {
         let secrets: SigningSecrets = self.secrets.parse().unwrap();
-        Claim::from_headers(|name| self.headers.get(name).map(String::as_str))?.verify(&secrets, &self.body, self.now)
+        SignedHeaders::from_headers(|name| self.headers.get(name).map(String::as_str))?
+            .verify(&secrets, &self.body, self.now)
     }
 
     fn accepts(&self) {
-        assert_eq!(self.verify(), Ok(MessageId::already_verified(self.headers.values().next().unwrap().clone())));
+        assert_eq!(self.verify(), Ok(MessageId::from_verified(self.headers.values().next().unwrap().clone())));
     }
 
     fn refuses(&self, why: SignatureError) {
@@ -266,7 +269,7 @@ fn a_secret_with_white_space_around_it() {
 #[test]
 fn a_secret_that_is_empty() {
     for empty in ["", " ", "\n\t", "whsec_", " whsec_ "] {
-        assert_eq!(empty.parse::<SigningSecrets>().unwrap_err(), SecretError::Empty, "{empty:?}");
+        assert_eq!(empty.parse::<SigningSecrets>().unwrap_err(), SigningSecretError::Empty, "{empty:?}");
     }
 }
 
@@ -280,13 +283,13 @@ fn a_secret_that_is_unpadded() {
 #[test]
 fn a_secret_that_is_not_base64() {
     for bad in ["whsec_%%%", "hello!", "whsec_ü", "whsec_whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
-        assert_eq!(bad.parse::<SigningSecrets>().unwrap_err(), SecretError::NotBase64, "{bad}");
+        assert_eq!(bad.parse::<SigningSecrets>().unwrap_err(), SigningSecretError::NotBase64, "{bad}");
     }
 }
 
 #[test]
 fn one_bad_secret_among_several_is_an_error() {
-    assert_eq!(format!("{SECRET} %%").parse::<SigningSecrets>().unwrap_err(), SecretError::NotBase64);
+    assert_eq!(format!("{SECRET} %%").parse::<SigningSecrets>().unwrap_err(), SigningSecretError::NotBase64);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use hyper::HeaderMap;
 use proptest::prelude::*;
-use rebound::resend::signature::{Claim, SigningSecret, SigningSecrets};
+use rebound::resend::signature::{SignedHeaders, SigningSecret, SigningSecrets};
 use standardwebhooks::Webhook;
 
 use crate::support::now;
@@ -90,7 +90,7 @@ proptest! {
         let theirs = Webhook::new(KEYS[verifier]).unwrap().verify(body.as_bytes(), &map).is_ok();
 
         let secrets: SigningSecrets = KEYS[verifier].parse().unwrap();
-        let ours = Claim::from_headers(|name| map.get(name).and_then(|value| value.to_str().ok()))
+        let ours = SignedHeaders::from_headers(|name| map.get(name).and_then(|value| value.to_str().ok()))
             .and_then(|claim| claim.verify(&secrets, body.as_bytes(), now))
             .is_ok();
         prop_assert_eq!(ours, theirs);

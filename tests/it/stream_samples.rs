@@ -27,7 +27,7 @@ fn row(event_type: &str, number: u64, at: &str, edit: impl Fn(&mut Value)) -> Ro
 }
 
 fn message(number: u64) -> MessageId {
-    MessageId::already_verified(format!("msg_stream{number:017}"))
+    MessageId::from_verified(format!("msg_stream{number:017}"))
 }
 
 fn stamp(at: &str) -> Stamp {

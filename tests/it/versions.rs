@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use rebound::policy::brake::{Brake, State, Status};
-use rebound::policy::followup::Taken;
+use rebound::policy::brake::{Brake, BrakeState, Status};
+use rebound::policy::followup::ProposedFollowup;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
 use rebound::store::Item;
@@ -147,7 +147,7 @@ async fn a_brake_deleted_meanwhile_does_not_come_back() {
         state.extend(more);
         put(&client, &table, state.clone()).await;
         let (before, seen) = campaigns.state_to_write(&campaign).await.unwrap();
-        let next = State::next(before.as_ref(), brake.clone(), UnixMillis(5)).unwrap();
+        let next = BrakeState::next(before.as_ref(), brake.clone(), UnixMillis(5)).unwrap();
         delete(&client, &table, key()).await;
         assert!(!campaigns.write_state(&campaign, &next, &seen).await.unwrap());
         assert_eq!(campaigns.state(&campaign).await.unwrap(), None);
@@ -183,7 +183,7 @@ async fn follow_ups_deleted_meanwhile_do_not_come_back() {
     assert_eq!(before.taken.len(), 1);
     delete(&client, &recipients, key()).await;
 
-    let taken = Taken { at: now, email_id: "e1".to_owned(), id: "f1".to_owned() };
+    let taken = ProposedFollowup { at: now, email_id: "e1".to_owned(), id: "f1".to_owned() };
     let place = Place { recipient: ann.clone(), before, taken };
     let decided = Decided { receipt: "{}".to_owned(), is_settled: false, owner: "m1".to_owned(), at: now };
     let decide = async || decisions.decide(&happening, &decided, Some((&place, &[ANN.to_owned()]))).await.unwrap();

@@ -1,12 +1,12 @@
 //! The words that are stored and published. Other programs and later versions read them, so none may change.
 
 use rebound::message::alert::{self, Severity};
-use rebound::policy::answer::{Choice, Interest, Token};
+use rebound::policy::answer::{Choice, Interest, RecipientToken};
 use rebound::policy::brake::Status;
 use rebound::policy::counting::Counter;
-use rebound::policy::followup::{FollowupMode, Guard, NeverDecided, Ruling};
+use rebound::policy::followup::{FollowupMode, Guard, Ineligible, Ruling};
 use rebound::policy::suppression::Reason;
-use rebound::policy::verdict::agent::Class;
+use rebound::policy::verdict::user_agent::Class;
 use rebound::policy::verdict::{Action, Verdict};
 use rebound::resend::event::EventType;
 use rebound::store::agenda;
@@ -109,11 +109,11 @@ fn of_campaigns() {
 
 #[test]
 fn of_alerts() {
-    use alert::Kind::{AmbiguousBounce, Brake, Complaint, Delay, Digest, Domain, Failed, Lifted, Quarantine};
+    use alert::AlertKind::{AmbiguousBounce, Brake, Complaint, Delay, Digest, Domain, Failed, Lifted, Quarantine};
     let all = [Complaint, Brake, Delay, AmbiguousBounce, Failed, Domain, Quarantine, Lifted, Digest];
     let kinds =
         ["complaint", "brake", "delay", "ambiguous_bounce", "failed", "domain", "quarantine", "lifted", "digest"];
-    assert_eq!(names(&all, alert::Kind::as_str), kinds);
+    assert_eq!(names(&all, alert::AlertKind::as_str), kinds);
     let all = [Severity::Info, Severity::Warning, Severity::Critical];
     assert_eq!(names(&all, Severity::as_str), ["info", "warning", "critical"]);
 }
@@ -143,7 +143,7 @@ fn of_decisions() {
     let reason = String::new;
     let choices = [
         Choice::ScheduleFollowup {
-            to: Token::nth(0),
+            to: RecipientToken::nth(0),
             subject: String::new(),
             message: String::new(),
             send_after_hours: 0.0,
@@ -199,7 +199,7 @@ fn of_guards() {
     );
     assert_eq!(names(&[FollowupMode::Off, FollowupMode::Propose], FollowupMode::as_str), ["off", "propose"]);
 
-    use NeverDecided::{CampaignNotAllowed, EmailTooOld, EventTooOld, IsFollowup, NoCampaign};
+    use Ineligible::{CampaignNotAllowed, EmailTooOld, EventTooOld, IsFollowup, NoCampaign};
     let in_json = [EventTooOld, EmailTooOld, IsFollowup, NoCampaign, CampaignNotAllowed];
     let in_json = in_json.map(|why| serde_json::to_value(why).unwrap());
     assert_eq!(in_json, ["event_too_old", "email_too_old", "is_followup", "no_campaign", "campaign_not_allowed"]);

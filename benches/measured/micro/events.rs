@@ -36,7 +36,7 @@ fn read_and_ask(bencher: Bencher<'_, '_>, name: &str) {
     let body = sample(name).as_bytes();
     bencher.counter(BytesCount::new(body.len())).bench_local(|| {
         let event = Event::read(black_box(body)).unwrap();
-        (event.event_type(), event.at(), event.resource_id(), event.addressees())
+        (event.event_type(), event.at(), event.resource_id(), event.recipients())
     });
 }
 

@@ -1,9 +1,9 @@
 //! Verdicts, by the number of known events of the email, and by the user agent.
 
 use divan::{Bencher, black_box};
-use rebound::policy::numbers::VerdictPolicy;
-use rebound::policy::verdict::agent::class;
-use rebound::policy::verdict::{Action, History, Seen, judge};
+use rebound::policy::limits::VerdictPolicy;
+use rebound::policy::verdict::user_agent::class;
+use rebound::policy::verdict::{Action, History, OpenOrClick, classify};
 use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
 
@@ -13,10 +13,10 @@ const PROXY: &str = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (v
 const BOT: &str = "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)";
 
 /// An open or click, this many milliseconds after delivery.
-fn seen(number: i64, at: i64) -> Seen {
+fn seen(number: i64, at: i64) -> OpenOrClick {
     let clicked = number % 3 == 0;
-    Seen {
-        message: MessageId::already_verified(format!("msg_{number:027}")),
+    OpenOrClick {
+        message: MessageId::from_verified(format!("msg_{number:027}")),
         action: if clicked { Action::Clicked } else { Action::Opened },
         at: UnixMillis(at),
         link: clicked.then(|| format!("https://northwindgarden.example/bulbs/{}?utm_source=newsletter", number % 12)),
@@ -34,7 +34,7 @@ fn judge_after(bencher: Bencher<'_, '_>, number: i64) {
         seen: (1..=number).map(|index| seen(index, 600_000 + index * 60_000)).collect(),
     };
     let (this, policy) = (seen(0, 600_000), VerdictPolicy::default());
-    bencher.bench_local(|| judge(black_box(&this), &history, &policy));
+    bencher.bench_local(|| classify(black_box(&this), &history, &policy));
 }
 
 /// Classifies a click of a scanner that follows this number of links at the same time.
@@ -45,7 +45,7 @@ fn judge_in_a_burst(bencher: Bencher<'_, '_>, number: i64) {
         seen: (1..=number).map(|index| seen(index * 3, 5_000 + index % 900)).collect(),
     };
     let (this, policy) = (seen(0, 5_000), VerdictPolicy::default());
-    bencher.bench_local(|| judge(black_box(&this), &history, &policy));
+    bencher.bench_local(|| classify(black_box(&this), &history, &policy));
 }
 
 /// Classifies a user agent.

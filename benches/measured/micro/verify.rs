@@ -4,7 +4,7 @@
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use rebound::resend::signature::{Claim, SigningSecrets};
+use rebound::resend::signature::{SignedHeaders, SigningSecrets};
 use rebound::time::UnixMillis;
 
 use crate::deliveries::{self, Delivery};
@@ -31,7 +31,7 @@ impl Verifier for Rebound {
 
     fn accepts(&self, delivery: &Delivery) -> bool {
         let header = |name: &str| delivery.headers.get(name).and_then(|value| value.to_str().ok());
-        let claim = Claim::from_headers(header);
+        let claim = SignedHeaders::from_headers(header);
         let now = UnixMillis::now().seconds();
         claim.and_then(|claim| claim.verify(&self.0, delivery.body.as_bytes(), now)).is_ok()
     }

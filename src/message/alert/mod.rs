@@ -13,7 +13,7 @@ use crate::resend::campaign::Campaign;
 /// Kind of an alert: the message attribute `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum AlertKind {
     /// A recipient reported an email as spam.
     #[strum(serialize = "complaint")]
     Complaint,
@@ -43,14 +43,14 @@ pub enum Kind {
     Digest,
 }
 
-impl Kind {
+impl AlertKind {
     /// Returns the attribute's value.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
     /// Returns true if too many alerts of this kind are grouped into a digest: every kind but the digest itself.
-    pub const fn may_storm(self) -> bool {
+    pub const fn is_rate_limited(self) -> bool {
         !matches!(self, Self::Digest)
     }
 }
@@ -83,7 +83,7 @@ pub struct Alert {
     /// Id of the alert, the same at every repeat.
     pub id: String,
     /// Kind.
-    pub kind: Kind,
+    pub kind: AlertKind,
     /// Urgency.
     pub severity: Severity,
     /// Time of the cause, such as `2026-11-23T13:05:00.126Z`.
@@ -104,7 +104,7 @@ pub struct Alert {
 
 impl Alert {
     /// Returns the id of an alert with this kind and these key parts. Equal parts give the same id.
-    pub fn id_of(kind: Kind, about: &[&str]) -> String {
+    pub fn id_of(kind: AlertKind, about: &[&str]) -> String {
         format!("{}-{}", kind.as_str(), short_hash(about))
     }
 
@@ -113,13 +113,13 @@ impl Alert {
     /// campaign at the same time.
     pub const fn counted_in(&self) -> Option<&Campaign> {
         match self.kind {
-            Kind::Failed => None,
+            AlertKind::Failed => None,
             _ => self.campaign.as_ref(),
         }
     }
 
     /// Returns the notification to publish.
-    pub fn notice(&self) -> Result<Notification, serde_json::Error> {
+    pub fn notification(&self) -> Result<Notification, serde_json::Error> {
         let mut attributes =
             vec![("kind", self.kind.as_str().to_owned()), ("severity", self.severity.as_str().to_owned())];
         attributes.extend(self.campaign.as_ref().map(|campaign| ("campaign", campaign.as_str().to_owned())));
@@ -146,8 +146,8 @@ mod tests {
 
     fn alert(title: &str) -> Alert {
         Alert {
-            id: Alert::id_of(Kind::Complaint, &["e1", "ann@example.com"]),
-            kind: Kind::Complaint,
+            id: Alert::id_of(AlertKind::Complaint, &["e1", "ann@example.com"]),
+            kind: AlertKind::Complaint,
             severity: Severity::Warning,
             at: UnixMillis(0).to_text(),
             title: title.to_owned(),
@@ -163,18 +163,18 @@ mod tests {
     fn an_id_is_stable_and_differs_if_any_part_differs() {
         let id = |kind, about: &[&str]| Alert::id_of(kind, about);
         // Frozen: a later version must not send the same alert again.
-        assert_eq!(id(Kind::Complaint, &["e1", "ann@example.com"]), "complaint-d352d2929351afce10148edf");
-        assert_ne!(id(Kind::Complaint, &["a", "bc"]), id(Kind::Complaint, &["ab", "c"]));
-        assert_ne!(id(Kind::Complaint, &["a"]), id(Kind::Delay, &["a"]));
+        assert_eq!(id(AlertKind::Complaint, &["e1", "ann@example.com"]), "complaint-d352d2929351afce10148edf");
+        assert_ne!(id(AlertKind::Complaint, &["a", "bc"]), id(AlertKind::Complaint, &["ab", "c"]));
+        assert_ne!(id(AlertKind::Complaint, &["a"]), id(AlertKind::Delay, &["a"]));
     }
 
     #[test]
     fn any_title_becomes_a_subject_that_sns_accepts() {
         assert_eq!(
-            alert("Complaint: änn@example.com\r\nBcc: x").notice().unwrap().subject,
+            alert("Complaint: änn@example.com\r\nBcc: x").notification().unwrap().subject,
             "Complaint: ?nn@example.com??Bcc: x"
         );
-        assert_eq!(alert(&"x".repeat(500)).notice().unwrap().subject.len(), 99);
+        assert_eq!(alert(&"x".repeat(500)).notification().unwrap().subject.len(), 99);
         assert_eq!(alert(&"ö".repeat(500)).sms().chars().count(), 160);
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::policy::answer::{Choice, Usage};
-use crate::policy::followup::Answer;
+use crate::policy::followup::GuardResult;
 use crate::policy::verdict::Verdict;
 use crate::resend::campaign::Campaign;
 
@@ -46,22 +46,22 @@ pub struct Receipt {
     /// Facts that Claude was given, or would have been given.
     pub facts: Value,
     /// Source of the choice, and its cost.
-    pub asked: Asked,
+    pub asked: DecisionSource,
     /// The choice.
     pub choice: Choice,
     /// Result of each guard.
-    pub guards: Vec<Answer>,
+    pub guards: Vec<GuardResult>,
     /// Result of the decision.
-    pub done: Done,
+    pub done: DecisionResult,
     /// The follow-up, if one is proposed.
     pub followup: Option<Followup>,
 }
 
 /// Source of a choice, and its cost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct DecisionSource {
     /// Claude or the built-in rules.
-    pub by: By,
+    pub by: DecidedBy,
     /// Reason why Claude did not choose.
     pub because: Option<String>,
     /// Model of the Claude request.
@@ -83,7 +83,7 @@ pub struct Asked {
 /// Claude or the built-in rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum By {
+pub enum DecidedBy {
     /// Claude.
     Claude,
     /// The built-in rules.
@@ -94,7 +94,7 @@ pub enum By {
 /// Result of a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what", content = "why")]
-pub enum Done {
+pub enum DecisionResult {
     /// A follow-up is proposed.
     FollowupProposed,
     /// The engagement is recorded and published.
@@ -105,7 +105,7 @@ pub enum Done {
     Nothing(String),
 }
 
-impl Done {
+impl DecisionResult {
     /// Returns the message attribute `kind`, or `None` if nothing is published.
     pub const fn kind(&self) -> Option<&'static str> {
         match self {

@@ -1,6 +1,6 @@
 //! A receipt as text.
 
-use super::{By, Done, Receipt};
+use super::{DecidedBy, DecisionResult, Receipt};
 use crate::message::text::one_line;
 use crate::policy::count::count;
 
@@ -9,8 +9,8 @@ const NAME: usize = 12;
 
 /// Returns the whole receipt as text: the event, the verdict, the source of the choice and its cost, the guards, and
 /// the result.
-pub fn told(receipt: &Receipt) -> String {
-    let mut lines = Lines(vec![one_line(&format!("Receipt {}, of {}", receipt.id, receipt.at))]);
+pub fn render(receipt: &Receipt) -> String {
+    let mut lines = ReceiptLines(vec![one_line(&format!("Receipt {}, of {}", receipt.id, receipt.at))]);
     let did = if receipt.event == "email.clicked" { "clicked" } else { "opened" };
     lines.say("happened", &format!("{} {did} at {}", receipt.recipients.join(", "), receipt.event_at));
     lines.say("", &format!("email {}, campaign {}, message {}", receipt.email_id, receipt.campaign, receipt.message));
@@ -25,13 +25,13 @@ pub fn told(receipt: &Receipt) -> String {
         lines.say(name, &format!("{:8}{:22}{}", guard.ruling.as_str(), guard.guard.as_str(), guard.why));
     }
     let done = match &receipt.done {
-        Done::FollowupProposed => "follow-up proposed",
-        Done::EngagementLogged => "engagement recorded and published",
-        Done::HandedToHuman => "handed to a person",
-        Done::Nothing(_) => "nothing",
+        DecisionResult::FollowupProposed => "follow-up proposed",
+        DecisionResult::EngagementLogged => "engagement recorded and published",
+        DecisionResult::HandedToHuman => "handed to a person",
+        DecisionResult::Nothing(_) => "nothing",
     };
     lines.say("done", done);
-    if let Done::Nothing(why) = &receipt.done {
+    if let DecisionResult::Nothing(why) = &receipt.done {
         lines.say("", &format!("because {why}"));
     }
     if let Some(followup) = &receipt.followup {
@@ -49,9 +49,9 @@ pub fn told(receipt: &Receipt) -> String {
     lines.0.join("\n")
 }
 
-struct Lines(Vec<String>);
+struct ReceiptLines(Vec<String>);
 
-impl Lines {
+impl ReceiptLines {
     fn say(&mut self, name: &str, text: &str) {
         self.0.push(format!("  {name:NAME$}{}", one_line(text)).trim_end().to_owned());
     }
@@ -77,8 +77,8 @@ impl Lines {
             self.say("refused", refused);
         }
         let by = match asked.by {
-            By::Claude => "Claude",
-            By::Rules => "the built-in rules",
+            DecidedBy::Claude => "Claude",
+            DecidedBy::Rules => "the built-in rules",
         };
         let because = asked.because.as_ref().map(|because| format!(", because: {because}")).unwrap_or_default();
         self.say("decided by", &format!("{by}{because}"));

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{By, Done, Receipt};
+use super::{DecidedBy, DecisionResult, Receipt};
 use crate::message::notification::{Notification, sms, subject};
 use crate::policy::answer::{Choice, Interest};
 
 /// Returns the notification of a decision, or `None` if nothing is published.
-pub fn notice(receipt: &Receipt) -> Result<Option<Notification>, serde_json::Error> {
+pub fn notification(receipt: &Receipt) -> Result<Option<Notification>, serde_json::Error> {
     let Some(kind) = receipt.done.kind() else { return Ok(None) };
     let (title, text) = (title(receipt), text(receipt));
-    let severity = if receipt.done == Done::HandedToHuman { "warning" } else { "info" };
+    let severity = if receipt.done == DecisionResult::HandedToHuman { "warning" } else { "info" };
     let json = json!({
         "id": id(kind, receipt),
         "kind": kind,
@@ -74,14 +74,16 @@ pub fn title(receipt: &Receipt) -> String {
     let who = recipient(receipt).map_or_else(|| format!("one of {}", receipt.recipients.len()), str::to_owned);
     let campaign = &receipt.campaign;
     match (&receipt.done, &receipt.choice) {
-        (Done::EngagementLogged, _) if receipt.opt_out_click => format!("Opt-out click: {who}, campaign {campaign}"),
-        (Done::FollowupProposed, _) => format!("Follow-up proposed: {who}, campaign {campaign}"),
-        (Done::EngagementLogged, Choice::LogEngagement { interest: Interest::High, .. }) => {
+        (DecisionResult::EngagementLogged, _) if receipt.opt_out_click => {
+            format!("Opt-out click: {who}, campaign {campaign}")
+        }
+        (DecisionResult::FollowupProposed, _) => format!("Follow-up proposed: {who}, campaign {campaign}"),
+        (DecisionResult::EngagementLogged, Choice::LogEngagement { interest: Interest::High, .. }) => {
             format!("High interest: {who}, campaign {campaign}")
         }
-        (Done::EngagementLogged, _) => format!("Interest: {who}, campaign {campaign}"),
-        (Done::HandedToHuman, _) => format!("Please look: {who}, campaign {campaign}"),
-        (Done::Nothing(_), _) => format!("Nothing to do: {who}, campaign {campaign}"),
+        (DecisionResult::EngagementLogged, _) => format!("Interest: {who}, campaign {campaign}"),
+        (DecisionResult::HandedToHuman, _) => format!("Please look: {who}, campaign {campaign}"),
+        (DecisionResult::Nothing(_), _) => format!("Nothing to do: {who}, campaign {campaign}"),
     }
 }
 
@@ -101,12 +103,14 @@ pub fn text(receipt: &Receipt) -> String {
             say("Text", &format!("\n\n{}\n", followup.text));
             say("What you can do", "send it yourself, or let your program send it. Rebound never sends email.");
         }
-        (Done::Nothing(why), None) => say("What was done", &format!("nothing: {why}")),
-        (Done::HandedToHuman, None) => say("What you can do", "look at this person, and decide for yourself."),
+        (DecisionResult::Nothing(why), None) => say("What was done", &format!("nothing: {why}")),
+        (DecisionResult::HandedToHuman, None) => {
+            say("What you can do", "look at this person, and decide for yourself.")
+        }
         (_, None) => say("What was done", "engagement recorded and published"),
     }
     let by = match (receipt.asked.by, &receipt.asked.model, &receipt.asked.because) {
-        (By::Claude, Some(model), _) => format!("{model}, for {:.5} US dollars", receipt.asked.cost_usd),
+        (DecidedBy::Claude, Some(model), _) => format!("{model}, for {:.5} US dollars", receipt.asked.cost_usd),
         (_, _, Some(because)) => format!("the built-in rules, because {because}"),
         _ => "the built-in rules".to_owned(),
     };

@@ -5,17 +5,17 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::refusal::Refusal;
+use super::error::AnswerError;
 
 /// Parses JSON. A duplicate key is an error: `serde_json` takes the last value, but another reader may take the first.
 /// Nesting deeper than 128 levels, the limit of `serde_json`, is an error too.
-pub(super) fn read(body: &[u8]) -> Result<Value, Refusal> {
+pub(super) fn read(body: &[u8]) -> Result<Value, AnswerError> {
     let read: Result<Strict, _> = serde_json::from_slice(body);
     match read {
         Ok(Strict(value)) => Ok(value),
         // Apart from syntax errors, only a duplicate key is rejected.
-        Err(error) if error.is_data() => Err(Refusal::DuplicateKey),
-        Err(error) => Err(Refusal::NotJson(error.to_string())),
+        Err(error) if error.is_data() => Err(AnswerError::DuplicateKey),
+        Err(error) => Err(AnswerError::NotJson(error.to_string())),
     }
 }
 

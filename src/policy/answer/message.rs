@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::hidden::is_hidden;
+use super::error::{AnswerError, Excerpt};
+use super::invisible::is_invisible;
 use super::json;
-use super::refusal::{Excerpt, Refusal};
 
 /// Maximum number of characters of a response that a receipt keeps.
 const SHOWN_CHARS: usize = 2_000;
 
 /// Upper bound of a plausible number of tokens.
-const MOST_TOKENS: u64 = 1_000_000_000;
+const MAX_USAGE_TOKENS: u64 = 1_000_000_000;
 
 /// Tokens of a request and its response (`usage` in <https://platform.claude.com/docs/en/api/messages>).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -32,7 +32,7 @@ pub fn usage(body: &[u8]) -> Option<Usage> {
     let usage = message.get("usage")?.as_object()?;
     let tokens = |name| match usage.get(name) {
         None | Some(Value::Null) => Some(0),
-        Some(number) => number.as_u64().filter(|number| *number <= MOST_TOKENS),
+        Some(number) => number.as_u64().filter(|number| *number <= MAX_USAGE_TOKENS),
     };
     Some(Usage {
         input_tokens: tokens("input_tokens")?,
@@ -45,10 +45,10 @@ pub fn usage(body: &[u8]) -> Option<Usage> {
 /// Returns the response for the receipt, in at most 2,000 characters. That is the tool calls as JSON, or else the text,
 /// or else the beginning of the body. Nothing is checked. Invisible characters (controls other than line breaks and
 /// tabs, bidi controls and the like) are shown as `�`.
-pub fn shown(body: &[u8]) -> String {
+pub fn sanitize(body: &[u8]) -> String {
     let visible = |c: char| match c {
         '\n' | '\t' => c,
-        c if c.is_control() || is_hidden(c) => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() || is_invisible(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     };
     chosen_or_said(body).unwrap_or_else(|| beginning(body)).chars().take(SHOWN_CHARS).map(visible).collect()
@@ -77,7 +77,7 @@ fn beginning(body: &[u8]) -> String {
 }
 
 /// An unchecked tool call.
-pub(super) struct Call {
+pub(super) struct ToolCall {
     /// The tool's name.
     pub name: String,
     /// The tool's input.
@@ -85,41 +85,41 @@ pub(super) struct Call {
 }
 
 /// Returns the one tool call of a response.
-pub(super) fn call(body: &[u8]) -> Result<Call, Refusal> {
-    let Value::Object(message) = json::read(body)? else { return Err(Refusal::NotAMessage("it is not an object")) };
+pub(super) fn call(body: &[u8]) -> Result<ToolCall, AnswerError> {
+    let Value::Object(message) = json::read(body)? else { return Err(AnswerError::NotAMessage("it is not an object")) };
     if message.get("type").and_then(Value::as_str) != Some("message") {
-        return Err(Refusal::NotAMessage("its type is not message"));
+        return Err(AnswerError::NotAMessage("its type is not message"));
     }
     check_stop(&message)?;
     let Some(Value::Array(blocks)) = message.get("content") else {
-        return Err(Refusal::NotAMessage("it has no content"));
+        return Err(AnswerError::NotAMessage("it has no content"));
     };
     let mut calls = Vec::new();
     for block in blocks {
         match text_at(block, "type") {
             Some("tool_use") => calls.push(block),
             Some("text" | "thinking" | "redacted_thinking") => {}
-            other => return Err(Refusal::UnknownBlock(Excerpt::of(other.unwrap_or("none")))),
+            other => return Err(AnswerError::UnknownBlock(Excerpt::new(other.unwrap_or("none")))),
         }
     }
     match calls.as_slice() {
-        [] => Err(Refusal::NoChoice),
-        [call] => Ok(Call {
-            name: text_at(call, "name").ok_or(Refusal::NotAMessage("a tool call has no name"))?.to_owned(),
+        [] => Err(AnswerError::NoChoice),
+        [call] => Ok(ToolCall {
+            name: text_at(call, "name").ok_or(AnswerError::NotAMessage("a tool call has no name"))?.to_owned(),
             input: call.get("input").cloned().unwrap_or_default(),
         }),
-        several => Err(Refusal::SeveralChoices(several.len())),
+        several => Err(AnswerError::SeveralChoices(several.len())),
     }
 }
 
 /// Checks that the response stopped to call a tool
 /// (<https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons>).
-fn check_stop(message: &Map<String, Value>) -> Result<(), Refusal> {
+fn check_stop(message: &Map<String, Value>) -> Result<(), AnswerError> {
     match message.get("stop_reason").and_then(Value::as_str) {
         Some("tool_use") => Ok(()),
-        Some("max_tokens") => Err(Refusal::CutOff),
-        Some("refusal") => Err(Refusal::Declined),
-        other => Err(Refusal::Stopped(Excerpt::of(other.unwrap_or("none")))),
+        Some("max_tokens") => Err(AnswerError::CutOff),
+        Some("refusal") => Err(AnswerError::Declined),
+        other => Err(AnswerError::Stopped(Excerpt::new(other.unwrap_or("none")))),
     }
 }
 

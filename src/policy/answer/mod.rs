@@ -5,17 +5,17 @@
 //! corrected. In doubt, it is rejected.
 //!
 //! ```text
-//! body ── json ── message ── one tool call ── fields and types ── each value ──> Checked
+//! body ── json ── message ── one tool call ── fields and types ── each value ──> CheckedChoice
 //!           │        │              │                │                 │
-//!           └────────┴──────────────┴────────────────┴─────────────────┴───────> Refusal
+//!           └────────┴──────────────┴────────────────┴─────────────────┴───────> AnswerError
 //! ```
 
-mod fold;
-mod hidden;
+mod error;
+mod invisible;
 mod json;
 mod links;
 mod message;
-mod refusal;
+mod normalize;
 mod text;
 mod tools;
 
@@ -26,12 +26,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strum::{EnumString, IntoStaticStr};
 
-pub(crate) use self::fold::views;
-pub(crate) use self::hidden::is_hidden;
-pub use self::message::{Usage, shown, usage};
-pub use self::refusal::{Excerpt, Refusal, TextFault};
+pub use self::error::{AnswerError, Excerpt, TextError};
+pub(crate) use self::invisible::is_invisible;
+pub use self::message::{Usage, sanitize, usage};
+pub(crate) use self::normalize::views;
 pub use self::text::{MESSAGE_CHARS, REASON_CHARS, SUBJECT_CHARS};
-use self::text::{Rules, Shape};
+use self::text::{Rules, TextShape};
 use self::tools::Tool;
 pub use self::tools::tools;
 use crate::resend::campaign::Campaign;
@@ -43,7 +43,7 @@ pub enum Choice {
     /// Propose a follow-up to one recipient.
     ScheduleFollowup {
         /// Token of the recipient.
-        to: Token,
+        to: RecipientToken,
         /// Subject: one line of plain text.
         subject: String,
         /// Plain text; lines end with `\n`.
@@ -124,9 +124,9 @@ impl Interest {
 /// A placeholder for a recipient's address in Claude requests, which contain no addresses: `r1`, `r2` and so on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Token(String);
+pub struct RecipientToken(String);
 
-impl Token {
+impl RecipientToken {
     /// Returns the token of the recipient at an index from 0: `r1` for the first.
     pub fn nth(index: usize) -> Self {
         Self(format!("r{}", index.saturating_add(1)))
@@ -138,7 +138,7 @@ impl Token {
     }
 }
 
-impl fmt::Display for Token {
+impl fmt::Display for RecipientToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -146,9 +146,9 @@ impl fmt::Display for Token {
 
 /// Limits for an answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds<'a> {
+pub struct AnswerLimits<'a> {
     /// Recipients offered to Claude.
-    pub tokens: &'a [Token],
+    pub tokens: &'a [RecipientToken],
     /// The email's campaign.
     pub campaign: &'a Campaign,
     /// Hosts of the email's own links, in lower case: the only hosts that a text may link to.
@@ -159,9 +159,9 @@ pub struct Bounds<'a> {
 
 /// A choice within the limits. Only [`check`] creates it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Checked(Choice);
+pub struct CheckedChoice(Choice);
 
-impl Checked {
+impl CheckedChoice {
     /// Returns the choice.
     pub fn choice(&self) -> &Choice {
         &self.0
@@ -179,86 +179,90 @@ impl Checked {
 ///
 /// # Errors
 /// Any other response is an error.
-pub fn check(body: &[u8], bounds: &Bounds<'_>) -> Result<Checked, Refusal> {
+pub fn check(body: &[u8], bounds: &AnswerLimits<'_>) -> Result<CheckedChoice, AnswerError> {
     let call = message::call(body)?;
-    let tool = Tool::named(&call.name).ok_or_else(|| Refusal::UnknownTool(Excerpt::of(&call.name)))?;
+    let tool = Tool::named(&call.name).ok_or_else(|| AnswerError::UnknownTool(Excerpt::new(&call.name)))?;
     let input = Input::of(tool, &call.input, bounds)?;
     let choice = match tool {
         Tool::ScheduleFollowup => Choice::ScheduleFollowup {
             to: input.recipient()?,
             send_after_hours: input.in_campaign().and_then(|()| input.delay())?,
-            subject: input.text("subject", Shape::Line(SUBJECT_CHARS))?,
-            message: input.text("message", Shape::Lines(MESSAGE_CHARS))?,
+            subject: input.text("subject", TextShape::Line(SUBJECT_CHARS))?,
+            message: input.text("message", TextShape::Lines(MESSAGE_CHARS))?,
             reason: input.reason()?,
         },
         Tool::LogEngagement => Choice::LogEngagement { interest: input.interest()?, reason: input.reason()? },
         Tool::HandToHuman => Choice::HandToHuman { reason: input.reason()? },
         Tool::DoNothing => Choice::DoNothing { reason: input.reason()? },
     };
-    Ok(Checked(choice))
+    Ok(CheckedChoice(choice))
 }
 
 /// A tool's input with exactly the tool's fields.
 struct Input<'a> {
     tool: Tool,
     fields: &'a Map<String, Value>,
-    bounds: &'a Bounds<'a>,
+    bounds: &'a AnswerLimits<'a>,
 }
 
 impl<'a> Input<'a> {
-    fn of(tool: Tool, input: &'a Value, bounds: &'a Bounds<'a>) -> Result<Self, Refusal> {
-        let Value::Object(fields) = input else { return Err(Refusal::InputNotAnObject { tool: tool.as_str() }) };
+    fn of(tool: Tool, input: &'a Value, bounds: &'a AnswerLimits<'a>) -> Result<Self, AnswerError> {
+        let Value::Object(fields) = input else { return Err(AnswerError::InputNotAnObject { tool: tool.as_str() }) };
         if let Some(unknown) = fields.keys().find(|name| !tool.fields().contains(&name.as_str())) {
-            return Err(Refusal::UnknownField { tool: tool.as_str(), field: Excerpt::of(unknown) });
+            return Err(AnswerError::UnknownField { tool: tool.as_str(), field: Excerpt::new(unknown) });
         }
         let input = Self { tool, fields, bounds };
         tool.fields().iter().try_for_each(|field| input.get(field).map(drop))?;
         Ok(input)
     }
 
-    fn get(&self, field: &'static str) -> Result<&'a Value, Refusal> {
-        self.fields.get(field).ok_or(Refusal::MissingField { tool: self.tool.as_str(), field })
+    fn get(&self, field: &'static str) -> Result<&'a Value, AnswerError> {
+        self.fields.get(field).ok_or(AnswerError::MissingField { tool: self.tool.as_str(), field })
     }
 
-    fn string(&self, field: &'static str) -> Result<&'a str, Refusal> {
-        self.get(field)?.as_str().ok_or(Refusal::WrongType { field, expected: "a string" })
+    fn string(&self, field: &'static str) -> Result<&'a str, AnswerError> {
+        self.get(field)?.as_str().ok_or(AnswerError::WrongType { field, expected: "a string" })
     }
 
-    fn recipient(&self) -> Result<Token, Refusal> {
+    fn recipient(&self) -> Result<RecipientToken, AnswerError> {
         let to = self.string("to")?;
         let offered = self.bounds.tokens.iter().find(|token| token.as_str() == to);
-        offered.cloned().ok_or_else(|| Refusal::NotARecipient(Excerpt::of(to)))
+        offered.cloned().ok_or_else(|| AnswerError::NotARecipient(Excerpt::new(to)))
     }
 
-    fn in_campaign(&self) -> Result<(), Refusal> {
+    fn in_campaign(&self) -> Result<(), AnswerError> {
         let named = self.string("campaign_id")?;
-        if named == self.bounds.campaign.as_str() { Ok(()) } else { Err(Refusal::OtherCampaign(Excerpt::of(named))) }
+        if named == self.bounds.campaign.as_str() {
+            Ok(())
+        } else {
+            Err(AnswerError::OtherCampaign(Excerpt::new(named)))
+        }
     }
 
-    fn delay(&self) -> Result<f64, Refusal> {
+    fn delay(&self) -> Result<f64, AnswerError> {
         let field = "send_after_hours";
-        let hours = self.get(field)?.as_f64().ok_or(Refusal::WrongType { field, expected: "a number" })?;
+        let hours = self.get(field)?.as_f64().ok_or(AnswerError::WrongType { field, expected: "a number" })?;
         let longest = self.bounds.longest_delay_hours;
-        if (1.0..=f64::from(longest)).contains(&hours) { Ok(hours) } else { Err(Refusal::Delay { hours, longest }) }
+        if (1.0..=f64::from(longest)).contains(&hours) { Ok(hours) } else { Err(AnswerError::Delay { hours, longest }) }
     }
 
-    fn interest(&self) -> Result<Interest, Refusal> {
+    fn interest(&self) -> Result<Interest, AnswerError> {
         let named = self.string("interest")?;
-        Interest::from_text(named).ok_or_else(|| Refusal::UnknownInterest(Excerpt::of(named)))
+        Interest::from_text(named).ok_or_else(|| AnswerError::UnknownInterest(Excerpt::new(named)))
     }
 
-    fn reason(&self) -> Result<String, Refusal> {
+    fn reason(&self) -> Result<String, AnswerError> {
         // The reason is for the sender's team and may name a token.
-        self.checked("reason", Shape::Line(REASON_CHARS), &[])
+        self.checked("reason", TextShape::Line(REASON_CHARS), &[])
     }
 
-    fn text(&self, field: &'static str, shape: Shape) -> Result<String, Refusal> {
+    fn text(&self, field: &'static str, shape: TextShape) -> Result<String, AnswerError> {
         self.checked(field, shape, self.bounds.tokens)
     }
 
-    fn checked(&self, field: &'static str, shape: Shape, tokens: &[Token]) -> Result<String, Refusal> {
+    fn checked(&self, field: &'static str, shape: TextShape, tokens: &[RecipientToken]) -> Result<String, AnswerError> {
         let rules = Rules { tokens, hosts: self.bounds.hosts };
-        rules.check(self.string(field)?, shape).map_err(|fault| Refusal::Text { field, fault })
+        rules.check(self.string(field)?, shape).map_err(|fault| AnswerError::Text { field, fault })
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-use super::Token;
+use super::RecipientToken;
 use super::text::{MESSAGE_CHARS, REASON_CHARS, SUBJECT_CHARS};
 
 /// A tool that Claude may call.
@@ -56,7 +56,7 @@ impl Tool {
         }
     }
 
-    fn definition(self, tokens: &[Token]) -> Value {
+    fn definition(self, tokens: &[RecipientToken]) -> Value {
         let properties: serde_json::Map<String, Value> =
             self.fields().iter().map(|field| ((*field).to_owned(), property(field, tokens))).collect();
         json!({
@@ -76,7 +76,7 @@ impl Tool {
 const PLAIN: &str = "no @, no markup, no emoji, and no link except to a host that the email itself links to";
 const NO_TOKEN: &str = "and no recipient token (such as r1), because it is not a name";
 
-fn property(field: &str, tokens: &[Token]) -> Value {
+fn property(field: &str, tokens: &[RecipientToken]) -> Value {
     let text = |description: String| json!({ "type": "string", "description": description });
     match field {
         "to" => {
@@ -109,7 +109,7 @@ fn property(field: &str, tokens: &[Token]) -> Value {
 /// ranges, so the descriptions state them
 /// (<https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations>). Everything is
 /// checked again in the answer.
-pub fn tools(tokens: &[Token]) -> Value {
+pub fn tools(tokens: &[RecipientToken]) -> Value {
     let offered = Tool::ALL.iter().copied().filter(|tool| !tokens.is_empty() || *tool != Tool::ScheduleFollowup);
     offered.map(|tool| tool.definition(tokens)).collect()
 }

@@ -17,11 +17,11 @@ mod state;
 use serde::Serialize;
 use strum::{EnumString, IntoStaticStr};
 
-pub use self::state::State;
+pub use self::state::BrakeState;
 use super::count::count;
-use super::counting::{Counter, Figures};
-use super::late::Late;
-use super::numbers::{BrakePolicy, Limit};
+use super::counting::{Counter, CounterTotals};
+use super::late::LateSends;
+use super::limits::{BrakePolicy, Limit};
 use crate::resend::campaign::Cohort;
 use crate::time::{UnixMillis, days, hours};
 
@@ -75,12 +75,12 @@ impl Status {
 
 /// Input of the brake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct View {
+pub struct BrakeInput {
     /// Cohorts created in the last 7 days, and older ones from which emails were sent late in this time. Other cohorts
     /// may be included.
-    pub cohorts: Vec<(Cohort, Figures)>,
+    pub cohorts: Vec<(Cohort, CounterTotals)>,
     /// Late sends in the last 7 days. Older ones may be included.
-    pub late: Late,
+    pub late: LateSends,
     /// Times of complaints in the last 24 hours. Older ones may be included.
     pub complaints: Vec<UnixMillis>,
 }
@@ -91,20 +91,20 @@ pub const LONG_WINDOW_DAYS: u32 = 7;
 /// Length of the short window for complaints and cohorts, in hours.
 pub const SHORT_WINDOW_HOURS: u32 = 24;
 
-impl View {
+impl BrakeInput {
     /// Returns the sum of all cohorts created in the last 7 days, or of which at least a tenth was sent in this time.
-    pub fn long(&self, now: UnixMillis) -> Figures {
+    pub fn last_7_days(&self, now: UnixMillis) -> CounterTotals {
         self.since(now.minus(days(LONG_WINDOW_DAYS)))
     }
 
-    fn short(&self, now: UnixMillis) -> Figures {
+    fn last_24_hours(&self, now: UnixMillis) -> CounterTotals {
         self.since(now.minus(hours(SHORT_WINDOW_HOURS)))
     }
 
     /// Returns the sum of the cohorts in the window that begins with the hour of `from`.
-    fn since(&self, from: UnixMillis) -> Figures {
-        let from = Cohort::of(from);
-        let mut sum = Figures::default();
+    fn since(&self, from: UnixMillis) -> CounterTotals {
+        let from = Cohort::containing(from);
+        let mut sum = CounterTotals::default();
         for (_, figures) in self.late.within(&self.cohorts, from) {
             sum.add_all(figures);
         }
@@ -112,7 +112,7 @@ impl View {
     }
 
     /// Returns the number of complaints in the last 24 hours, by their own time.
-    pub fn recent_complaints(&self, now: UnixMillis) -> i64 {
+    pub fn complaints_24h(&self, now: UnixMillis) -> i64 {
         let from = now.minus(hours(SHORT_WINDOW_HOURS));
         i64::try_from(self.complaints.iter().filter(|at| **at > from).count()).unwrap_or(i64::MAX)
     }
@@ -134,20 +134,20 @@ pub struct Brake {
 }
 
 /// Computes the brake.
-pub fn brake(view: &View, policy: &BrakePolicy, now: UnixMillis) -> Brake {
+pub fn compute_brake(view: &BrakeInput, policy: &BrakePolicy, now: UnixMillis) -> Brake {
     let (status, volume, reason) = setting(view, policy, now);
     let warning = rates(view, policy, now, policy.warn_at).filter(|_| status != Status::Paused);
     let until = (status != Status::Open).then(|| open_again(view, policy, now));
     Brake { status, volume, reason, until, warning }
 }
 
-fn setting(view: &View, policy: &BrakePolicy, now: UnixMillis) -> (Status, f64, String) {
+fn setting(view: &BrakeInput, policy: &BrakePolicy, now: UnixMillis) -> (Status, f64, String) {
     if let Some(rate) = rates(view, policy, now, 1.0) {
         return (Status::Paused, 0.0, rate);
     }
-    let delivered = view.long(now).get(Counter::Delivered);
+    let delivered = view.last_7_days(now).get(Counter::Delivered);
     let allowed = delivered.saturating_mul(parts(policy.allowed_complaints)) / MILLION;
-    let complaints = view.recent_complaints(now);
+    let complaints = view.complaints_24h(now);
     let beyond = complaints - allowed;
     if beyond <= 0 {
         return (Status::Open, 1.0, "no limit is reached".to_owned());
@@ -162,8 +162,8 @@ fn setting(view: &View, policy: &BrakePolicy, now: UnixMillis) -> (Status, f64, 
 }
 
 /// Returns a text about the first rate that reaches its limit, or the given fraction of it.
-fn rates(view: &View, policy: &BrakePolicy, now: UnixMillis, fraction: f64) -> Option<String> {
-    let windows = [("24 hours", view.short(now)), ("7 days", view.long(now))];
+fn rates(view: &BrakeInput, policy: &BrakePolicy, now: UnixMillis, fraction: f64) -> Option<String> {
+    let windows = [("24 hours", view.last_24_hours(now)), ("7 days", view.last_7_days(now))];
     for (window, figures) in &windows {
         let delivered = figures.get(Counter::Delivered);
         let kinds = [
@@ -186,19 +186,19 @@ fn rates(view: &View, policy: &BrakePolicy, now: UnixMillis, fraction: f64) -> O
 
 /// Returns the campaign's highest complaint rate, in percent of the emails delivered in 24 hours or in 7 days. Returns
 /// 0 if too few were delivered, or complained about, for a rate by any of the limits.
-pub fn complaint_percent(view: &View, policy: &BrakePolicy, now: UnixMillis) -> f64 {
-    let rate = |figures: &Figures| {
+pub fn complaint_percent(view: &BrakeInput, policy: &BrakePolicy, now: UnixMillis) -> f64 {
+    let rate = |figures: &CounterTotals| {
         let (number, total) = (figures.get(Counter::Complained), figures.get(Counter::Delivered));
         let is_one = |limit: &Limit| Limit { rate: 0.0, ..*limit }.is_reached_by(number, total);
         if policy.complaint_limits.iter().any(is_one) { 100.0 * number as f64 / total.max(1) as f64 } else { 0.0 }
     };
-    rate(&view.short(now)).max(rate(&view.long(now)))
+    rate(&view.last_24_hours(now)).max(rate(&view.last_7_days(now)))
 }
 
 /// Returns the first time at which the brake would be open, if there are no more complaints or bounces. The brake
 /// changes on its own only when an hour ends, or when a complaint is 24 hours old.
-fn open_again(view: &View, policy: &BrakePolicy, now: UnixMillis) -> UnixMillis {
-    let this_hour = Cohort::of(now).start();
+fn open_again(view: &BrakeInput, policy: &BrakePolicy, now: UnixMillis) -> UnixMillis {
+    let this_hour = Cohort::containing(now).start();
     let last = 24 * LONG_WINDOW_DAYS + 1;
     let hour_ends = (1..=last).map(|hour| this_hour.plus(hours(hour)));
     let complaints = view.complaints.iter().map(|at| at.plus(hours(SHORT_WINDOW_HOURS))).filter(|at| *at > now);

@@ -5,7 +5,7 @@ use crate::time::UnixMillis;
 
 /// A campaign's brake, and the alerts about it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct State {
+pub struct BrakeState {
     /// The brake.
     pub brake: Brake,
     /// Time of the computation.
@@ -22,9 +22,9 @@ pub struct State {
     pub warned_on: String,
 }
 
-impl State {
+impl BrakeState {
     /// Returns true if the last change still needs an alert.
-    pub fn is_to_be_told(&self) -> bool {
+    pub fn needs_alert(&self) -> bool {
         self.alerted < self.change
     }
 
@@ -72,14 +72,14 @@ mod tests {
 
     #[test]
     fn a_new_status_needs_an_alert_and_a_warning_one_per_day() {
-        let told = |before: &State, brake: Brake, later: i64| {
-            let next = State::next(Some(before), brake, UnixMillis(NOW.0 + later)).unwrap();
+        let told = |before: &BrakeState, brake: Brake, later: i64| {
+            let next = BrakeState::next(Some(before), brake, UnixMillis(NOW.0 + later)).unwrap();
             (next.change > before.change, next)
         };
-        let open = State::next(None, brake(Status::Open, 1.0, None), NOW).unwrap();
-        assert!(!open.is_to_be_told(), "a new campaign needs no alert");
+        let open = BrakeState::next(None, brake(Status::Open, 1.0, None), NOW).unwrap();
+        assert!(!open.needs_alert(), "a new campaign needs no alert");
         let (is_told, slowed) = told(&open, brake(Status::Slowed, 0.5, None), 1);
-        assert!(is_told && slowed.is_to_be_told() && slowed.changed_from == Status::Open);
+        assert!(is_told && slowed.needs_alert() && slowed.changed_from == Status::Open);
         let (is_told, slower) = told(&slowed, brake(Status::Slowed, 0.25, None), 2);
         assert!(!is_told, "each complaint alert states the volume");
         assert!(told(&slower, brake(Status::Open, 1.0, None), 3).0);
@@ -89,6 +89,6 @@ mod tests {
         let (_, calm) = told(&warned, brake(Status::Open, 1.0, None), 2);
         assert!(!told(&calm, brake(Status::Open, 1.0, Some("half")), 3).0, "not twice in a day");
         assert!(told(&calm, brake(Status::Open, 1.0, Some("half")), 24 * 60 * 60 * 1000).0);
-        assert_eq!(State::next(Some(&open), brake(Status::Open, 1.0, None), UnixMillis(NOW.0 + 9)), None);
+        assert_eq!(BrakeState::next(Some(&open), brake(Status::Open, 1.0, None), UnixMillis(NOW.0 + 9)), None);
     }
 }

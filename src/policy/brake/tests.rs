@@ -5,22 +5,22 @@ use super::*;
 const HOUR: i64 = 60 * 60 * 1000;
 const NOW: UnixMillis = UnixMillis(1_795_440_600_000); // 2026-11-23T13:30:00Z
 
-fn cohort(hours_ago: i64, figures: &[(Counter, i64)]) -> (Cohort, Figures) {
-    (Cohort::of(UnixMillis(NOW.0 - hours_ago * HOUR)), Figures(figures.iter().copied().collect()))
+fn cohort(hours_ago: i64, figures: &[(Counter, i64)]) -> (Cohort, CounterTotals) {
+    (Cohort::containing(UnixMillis(NOW.0 - hours_ago * HOUR)), CounterTotals(figures.iter().copied().collect()))
 }
 
 /// A campaign that is an hour old, with this number of deliveries, and complaints one minute apart, the last one just
 /// now.
-fn young(delivered: i64, complained: i64) -> View {
-    View {
+fn young(delivered: i64, complained: i64) -> BrakeInput {
+    BrakeInput {
         cohorts: vec![cohort(1, &[(Counter::Delivered, delivered), (Counter::Complained, complained)])],
         complaints: (0..complained).map(|index| UnixMillis(NOW.0 - index * 60_000)).collect(),
-        late: Late::default(),
+        late: LateSends::default(),
     }
 }
 
-fn computed(view: &View) -> Brake {
-    brake(view, &BrakePolicy::default(), NOW)
+fn computed(view: &BrakeInput) -> Brake {
+    compute_brake(view, &BrakePolicy::default(), NOW)
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_rate_of_complaints_needs_as_many_as_a_limit_does() {
     let of =
         |hours_ago, complaints| cohort(hours_ago, &[(Counter::Delivered, 1_000), (Counter::Complained, complaints)]);
     for (today, before, percent) in [(10, 0, 1.0), (0, 10, 0.5), (0, 0, 0.0)] {
-        let view = View { cohorts: vec![of(1, today), of(100, before)], ..View::default() };
+        let view = BrakeInput { cohorts: vec![of(1, today), of(100, before)], ..BrakeInput::default() };
         assert_eq!(complaint_percent(&view, &policy, NOW), percent);
     }
     let none = BrakePolicy { complaint_limits: Vec::new(), ..policy };
@@ -104,9 +104,9 @@ fn hard_bounces_pause_at_a_twentieth_and_at_a_tenth_of_fewer() {
         (199, 20, Status::Open),
     ] {
         let figures = [(Counter::Sent, sent), (Counter::BouncedHard, bounced), (Counter::Delivered, sent - bounced)];
-        let view = View { cohorts: vec![cohort(1, &figures)], ..View::default() };
+        let view = BrakeInput { cohorts: vec![cohort(1, &figures)], ..BrakeInput::default() };
         assert_eq!(computed(&view).status, status, "{bounced} of {sent}");
-        let without_sent = View { cohorts: vec![cohort(1, &figures[1..])], ..View::default() };
+        let without_sent = BrakeInput { cohorts: vec![cohort(1, &figures[1..])], ..BrakeInput::default() };
         assert_eq!(computed(&without_sent).status, status, "{bounced} of {sent}, known from the outcomes alone");
     }
 }
@@ -115,14 +115,14 @@ fn hard_bounces_pause_at_a_twentieth_and_at_a_tenth_of_fewer() {
 fn both_windows_count_alike() {
     let bad_day = cohort(2, &[(Counter::Delivered, 200), (Counter::Complained, 5)]);
     let good_week = cohort(100, &[(Counter::Delivered, 100_000)]);
-    let view = View { cohorts: vec![bad_day, good_week.clone()], ..View::default() };
+    let view = BrakeInput { cohorts: vec![bad_day, good_week.clone()], ..BrakeInput::default() };
     let brake = computed(&view);
     assert!(brake.status == Status::Paused && brake.reason.contains("24 hours"), "{brake:?}");
     let bad_week = cohort(100, &[(Counter::Delivered, 1_000), (Counter::Complained, 10)]);
-    let brake = computed(&View { cohorts: vec![bad_week], ..View::default() });
+    let brake = computed(&BrakeInput { cohorts: vec![bad_week], ..BrakeInput::default() });
     assert!(brake.status == Status::Paused && brake.reason.contains("7 days"), "{brake:?}");
     let long_ago = cohort(170, &[(Counter::Delivered, 1_000), (Counter::Complained, 10)]);
-    assert_eq!(computed(&View { cohorts: vec![long_ago], ..View::default() }).status, Status::Open);
+    assert_eq!(computed(&BrakeInput { cohorts: vec![long_ago], ..BrakeInput::default() }).status, Status::Open);
 }
 
 #[test]
@@ -130,15 +130,15 @@ fn complaints_about_emails_scheduled_20_days_ahead_pause() {
     let (created, figures) =
         cohort(20 * 24, &[(Counter::Sent, 400), (Counter::Delivered, 400), (Counter::Complained, 5)]);
     let of = |sent: i64, hours_ago: i64| {
-        let mut late = Late::default();
-        late.add(created, Cohort::of(UnixMillis(NOW.0 - hours_ago * HOUR)), sent);
-        computed(&View { cohorts: vec![(created, figures.clone())], late, complaints: vec![NOW] })
+        let mut late = LateSends::default();
+        late.add(created, Cohort::containing(UnixMillis(NOW.0 - hours_ago * HOUR)), sent);
+        computed(&BrakeInput { cohorts: vec![(created, figures.clone())], late, complaints: vec![NOW] })
     };
     assert_eq!(of(400, 1).status, Status::Paused);
     assert!(of(400, 30).reason.contains("7 days"), "{:?}", of(400, 30));
     let brake = of(40, 1);
     // A week after the hour of sending has ended.
-    let until = Cohort::of(NOW).start().plus(days(7));
+    let until = Cohort::containing(NOW).start().plus(days(7));
     assert_eq!((brake.status, brake.until), (Status::Paused, Some(until)));
     assert_eq!(of(39, 1).status, Status::Slowed, "less than a tenth: only the complaint counts");
     assert_eq!(of(400, 200).status, Status::Slowed, "it was sent before the week");
@@ -151,7 +151,7 @@ fn halfway_to_a_limit_is_a_warning() {
     assert!(warned(600, 3) && !warned(601, 3), "0.5 %");
     assert!(!warned(3_333, 10), "it is paused, not warned of");
     let bounced = [(Counter::Sent, 1_000), (Counter::BouncedHard, 25)];
-    assert!(computed(&View { cohorts: vec![cohort(1, &bounced)], ..View::default() }).warning.is_some());
+    assert!(computed(&BrakeInput { cohorts: vec![cohort(1, &bounced)], ..BrakeInput::default() }).warning.is_some());
 }
 
 #[test]
@@ -166,21 +166,21 @@ fn the_reason_can_be_read() {
     );
 }
 
-fn views() -> impl Strategy<Value = View> {
+fn views() -> impl Strategy<Value = BrakeInput> {
     let counter = prop::sample::select(Counter::ALL.to_vec());
     let figures = prop::collection::btree_map(counter, 0..3_000_i64, 0..5);
     let cohorts = prop::collection::btree_map(0..200_i64, figures, 0..6);
     let complaints = prop::collection::vec(0..30 * HOUR, 0..20);
     let late = prop::collection::vec((0..6_usize, 0..200_i64, 1..3_000_i64), 0..6);
     (cohorts, complaints, late).prop_map(|(cohorts, complaints, sent_late)| {
-        let hour = |ago: i64| Cohort::of(UnixMillis(NOW.0 - ago * HOUR));
-        let cohorts: Vec<_> = cohorts.into_iter().map(|(ago, figures)| (hour(ago), Figures(figures))).collect();
-        let mut late = Late::default();
+        let hour = |ago: i64| Cohort::containing(UnixMillis(NOW.0 - ago * HOUR));
+        let cohorts: Vec<_> = cohorts.into_iter().map(|(ago, figures)| (hour(ago), CounterTotals(figures))).collect();
+        let mut late = LateSends::default();
         for (cohort, ago, sent) in sent_late {
             cohorts.get(cohort).into_iter().for_each(|(cohort, _)| late.add(*cohort, hour(ago), sent));
         }
         let complaints = complaints.into_iter().map(|ago| UnixMillis(NOW.0 - ago)).collect();
-        View { cohorts, late, complaints }
+        BrakeInput { cohorts, late, complaints }
     })
 }
 
@@ -200,8 +200,8 @@ proptest! {
     fn until_is_when_it_opens_by_itself_and_not_before(view in views()) {
         if let Some(until) = computed(&view).until {
             prop_assert!(until > NOW);
-            prop_assert_eq!(brake(&view, &BrakePolicy::default(), until).status, Status::Open);
-            let just_before = brake(&view, &BrakePolicy::default(), UnixMillis(until.0 - 1));
+            prop_assert_eq!(compute_brake(&view, &BrakePolicy::default(), until).status, Status::Open);
+            let just_before = compute_brake(&view, &BrakePolicy::default(), UnixMillis(until.0 - 1));
             prop_assert!(just_before.status != Status::Open, "{:?}", just_before);
         }
     }

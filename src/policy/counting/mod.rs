@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 use strum::{IntoStaticStr, VariantArray};
 
-use super::addressees::Concerned;
+use super::affected::AffectedRecipients;
 use super::late::late_hour;
-use super::suppression::{Protection, bounce_is_hard, was_never_tried};
+use super::suppression::{SuppressionEffect, is_hard_bounce, was_never_tried};
 use crate::resend::campaign::{Campaign, CampaignTags, Cohort};
 use crate::resend::event::{Event, EventType};
 use crate::resend::signature::MessageId;
@@ -59,13 +59,13 @@ impl Counter {
     }
 
     /// Returns the counter of an event, or `None` if no counter is for it.
-    pub fn of(event: &Event<'_>) -> Option<Self> {
+    pub fn for_event(event: &Event<'_>) -> Option<Self> {
         match event.event_type()? {
             EventType::EmailSent => Some(Self::Sent),
             EventType::EmailDelivered => Some(Self::Delivered),
             EventType::EmailDeliveryDelayed => Some(Self::Delayed),
             EventType::EmailBounced if was_never_tried(event) => Some(Self::Suppressed),
-            EventType::EmailBounced if bounce_is_hard(event) => Some(Self::BouncedHard),
+            EventType::EmailBounced if is_hard_bounce(event) => Some(Self::BouncedHard),
             EventType::EmailBounced => Some(Self::BouncedSoft),
             EventType::EmailComplained => Some(Self::Complained),
             EventType::EmailFailed => Some(Self::Failed),
@@ -79,9 +79,9 @@ impl Counter {
 
 /// Counters of one cohort, or of several together. A missing counter is 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures(pub BTreeMap<Counter, i64>);
+pub struct CounterTotals(pub BTreeMap<Counter, i64>);
 
-impl Figures {
+impl CounterTotals {
     /// Returns a counter.
     pub fn get(&self, counter: Counter) -> i64 {
         self.0.get(&counter).copied().unwrap_or(0)
@@ -113,7 +113,7 @@ pub struct MessageHash(pub [u8; 8]);
 
 impl MessageHash {
     /// Returns the hash of a webhook's id.
-    pub fn of(message: &MessageId) -> Self {
+    pub fn for_message(message: &MessageId) -> Self {
         let digest = Sha256::digest(message.as_str());
         Self(std::array::from_fn(|index| digest.get(index).copied().unwrap_or_default()))
     }
@@ -121,16 +121,16 @@ impl MessageHash {
 
 /// A key that makes a count happen once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Once {
+pub enum DedupKey {
     /// Once per webhook: the ledger of the second in which it was received lists it.
-    Message {
+    Webhook {
         /// Second of receipt, since the epoch.
         second: i64,
         /// The webhook.
         hash: MessageHash,
     },
     /// Once per occurrence: several webhooks about the same complaint or bounce count once.
-    Happening {
+    Occurrence {
         /// The occurrence: the email and the recipient.
         key: String,
         /// Time of the occurrence. If webhooks report several times, the earliest counts.
@@ -140,7 +140,7 @@ pub enum Once {
 
 /// One increment of a counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Count {
+pub struct Increment {
     /// The campaign.
     pub campaign: Campaign,
     /// The cohort.
@@ -150,14 +150,14 @@ pub struct Count {
     /// The counter.
     pub counter: Counter,
     /// The key that makes it count once.
-    pub once: Once,
+    pub dedup_key: DedupKey,
     /// Time at which the key may be deleted: not before the event itself.
     pub expires_at: UnixMillis,
 }
 
 /// Data of an event's row besides the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Received {
+pub struct EventMeta {
     /// Id of the webhook.
     pub message: MessageId,
     /// The row's partition: the email, or a replacement if the event has no email id.
@@ -168,7 +168,7 @@ pub struct Received {
     pub expires_at: UnixMillis,
 }
 
-impl Received {
+impl EventMeta {
     /// Returns the time of the event: its own, but never later than the receipt.
     pub fn happened_at(&self, event: &Event<'_>) -> UnixMillis {
         event.happened_at(self.at)
@@ -178,37 +178,46 @@ impl Received {
 /// Returns the increments of an event: one for each recipient that bounced or complained, or one for any other event.
 /// Without a campaign or a counter the result is empty. A bounce or complaint about one of several unnamed recipients
 /// counts once.
-pub fn counts(event: &Event<'_>, received: &Received, protection: &Protection, tags: &CampaignTags) -> Vec<Count> {
-    let Some(counter) = Counter::of(event) else { return Vec::new() };
+pub fn increments(
+    event: &Event<'_>,
+    received: &EventMeta,
+    protection: &SuppressionEffect,
+    tags: &CampaignTags,
+) -> Vec<Increment> {
+    let Some(counter) = Counter::for_event(event) else { return Vec::new() };
     let Some(campaign) = tags.counted_for(event) else { return Vec::new() };
     let created = event.resource_created_at().unwrap_or_else(|| received.happened_at(event));
-    let cohort = Cohort::of(created.min(received.at));
+    let cohort = Cohort::containing(created.min(received.at));
     let sent_at = (counter == Counter::Sent).then(|| received.happened_at(event));
-    let count = |once| Count {
+    let count = |once| Increment {
         campaign: campaign.clone(),
         cohort,
         late: sent_at.and_then(|sent_at| late_hour(cohort, sent_at)),
         counter,
-        once,
+        dedup_key: once,
         expires_at: received.expires_at,
     };
     let happening = |recipient: &str| {
         let key = format!("{}#{}#{recipient}", counter.as_str(), received.partition);
-        count(Once::Happening { key, at: received.happened_at(event) })
+        count(DedupKey::Occurrence { key, at: received.happened_at(event) })
     };
     let per_message = || {
-        let hash = MessageHash::of(&received.message);
-        count(Once::Message { second: received.at.seconds(), hash })
+        let hash = MessageHash::for_message(&received.message);
+        count(DedupKey::Webhook { second: received.at.seconds(), hash })
     };
     match counter {
         Counter::Suppressed if event.event_type() != Some(EventType::EmailBounced) => vec![per_message()],
         Counter::Complained | Counter::BouncedHard | Counter::Suppressed => match protection {
-            Protection::Changes(changes) => changes.keys().map(|recipient| happening(recipient.as_str())).collect(),
-            Protection::Ambiguous(_) | Protection::Nothing => vec![happening("")],
+            SuppressionEffect::Changes(changes) => {
+                changes.keys().map(|recipient| happening(recipient.as_str())).collect()
+            }
+            SuppressionEffect::Ambiguous(_) | SuppressionEffect::Nothing => vec![happening("")],
         },
-        Counter::BouncedSoft => match Concerned::by_outcome(event) {
-            Concerned::Known(recipients) => recipients.iter().map(|recipient| happening(recipient.as_str())).collect(),
-            Concerned::Unclear(_) => vec![happening("")],
+        Counter::BouncedSoft => match AffectedRecipients::by_outcome(event) {
+            AffectedRecipients::Known(recipients) => {
+                recipients.iter().map(|recipient| happening(recipient.as_str())).collect()
+            }
+            AffectedRecipients::Unclear(_) => vec![happening("")],
         },
         _ => vec![per_message()],
     }

@@ -1,18 +1,18 @@
 use serde_json::{Value, json};
 
-use super::super::suppression::protection;
+use super::super::suppression::suppression_effect;
 use super::*;
 
-fn counted(event_type: &str, data: &Value) -> Vec<Count> {
+fn counted(event_type: &str, data: &Value) -> Vec<Increment> {
     let body = json!({ "type": event_type, "created_at": "2026-11-21T10:00:00Z", "data": data }).to_string();
     let event = Event::read(body.as_bytes()).unwrap();
-    let received = Received {
-        message: MessageId::already_verified("msg_1"),
+    let received = EventMeta {
+        message: MessageId::from_verified("msg_1"),
         partition: "e1".to_owned(),
         at: UnixMillis::parse("2026-11-22T12:00:00.900Z").unwrap(),
         expires_at: UnixMillis(9),
     };
-    counts(&event, &received, &protection(&event, &received.message, received.at), &CampaignTags::new(None))
+    increments(&event, &received, &suppression_effect(&event, &received.message, received.at), &CampaignTags::new(None))
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn an_event_counts_in_the_hour_in_which_its_email_was_created() {
         &json!({ "created_at": "2026-11-20T09:59:59Z", "tags": { "campaign": "a" }, "to": ["a@b.c", "d@e.f"] }),
     )[0];
     assert_eq!((count.cohort.to_string().as_str(), count.counter), ("2026-11-20T09", Counter::Delivered));
-    assert!(matches!(count.once, Once::Message { second: 1_795_348_800, .. }), "{count:?}");
+    assert!(matches!(count.dedup_key, DedupKey::Webhook { second: 1_795_348_800, .. }), "{count:?}");
 }
 
 #[test]
@@ -39,9 +39,9 @@ fn a_bounce_counts_once_for_each_recipient_that_it_names() {
     let keys = |bounce_of: Value| -> Vec<String> {
         counted("email.bounced", &bounce(bounce_of))
             .into_iter()
-            .map(|count| match count.once {
-                Once::Happening { key, .. } => key,
-                Once::Message { .. } => panic!("a bounce counts per occurrence"),
+            .map(|count| match count.dedup_key {
+                DedupKey::Occurrence { key, .. } => key,
+                DedupKey::Webhook { .. } => panic!("a bounce counts per occurrence"),
             })
             .collect()
     };
@@ -64,11 +64,14 @@ fn a_bounce_of_what_was_never_tried_counts_as_suppressed() {
             let counts = counted("email.bounced", &data);
             assert_eq!(counts.len(), 1, "{sub_type}");
             assert_eq!(counts[0].counter, Counter::Suppressed, "{bounce_type} {sub_type}");
-            assert!(matches!(counts[0].once, Once::Happening { .. }), "once, however many webhooks report it");
+            assert!(
+                matches!(counts[0].dedup_key, DedupKey::Occurrence { .. }),
+                "once, however many webhooks report it"
+            );
         }
     }
     let skipped = json!({ "to": ["a@b.c"], "tags": { "campaign": "a" } });
-    assert!(matches!(counted("email.suppressed", &skipped)[0].once, Once::Message { .. }));
+    assert!(matches!(counted("email.suppressed", &skipped)[0].dedup_key, DedupKey::Webhook { .. }));
 }
 
 #[test]

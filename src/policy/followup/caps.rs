@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Answer, Guard};
+use super::{Guard, GuardResult};
 use crate::policy::count::count;
-use crate::policy::numbers::FollowupPolicy;
+use crate::policy::limits::FollowupPolicy;
 use crate::time::{UnixMillis, days, hours};
 
 /// A follow-up to the same recipient that was proposed before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct ProposedFollowup {
     /// Earliest time of sending.
     pub at: UnixMillis,
     /// Id of the original email.
@@ -26,8 +26,14 @@ pub struct Taken {
 ///
 /// A follow-up with this same `id` is the same one, proposed again, and is not counted. Both sides of `not_before` are
 /// checked, because follow-ups are not proposed in the order of their send times. So the caps hold in any order.
-pub fn caps(taken: &[Taken], email_id: &str, id: &str, not_before: UnixMillis, policy: &FollowupPolicy) -> Vec<Answer> {
-    let others: Vec<&Taken> = taken.iter().filter(|other| other.id != id).collect();
+pub fn caps(
+    taken: &[ProposedFollowup],
+    email_id: &str,
+    id: &str,
+    not_before: UnixMillis,
+    policy: &FollowupPolicy,
+) -> Vec<GuardResult> {
+    let others: Vec<&ProposedFollowup> = taken.iter().filter(|other| other.id != id).collect();
     vec![
         one_for_each_email(&others, email_id),
         per_recipient(&others, not_before, policy),
@@ -35,7 +41,7 @@ pub fn caps(taken: &[Taken], email_id: &str, id: &str, not_before: UnixMillis, p
     ]
 }
 
-fn one_for_each_email(others: &[&Taken], email_id: &str) -> Answer {
+fn one_for_each_email(others: &[&ProposedFollowup], email_id: &str) -> GuardResult {
     if others.iter().any(|other| other.email_id == email_id) {
         Guard::OneForEachEmail.refuses("this email already has a follow-up")
     } else {
@@ -43,7 +49,7 @@ fn one_for_each_email(others: &[&Taken], email_id: &str) -> Answer {
     }
 }
 
-fn per_recipient(others: &[&Taken], not_before: UnixMillis, policy: &FollowupPolicy) -> Answer {
+fn per_recipient(others: &[&ProposedFollowup], not_before: UnixMillis, policy: &FollowupPolicy) -> GuardResult {
     let near = others.iter().filter(|other| is_within(other.at, not_before, days(policy.within_days))).count();
     let (most, within) = (policy.per_recipient, policy.within_days);
     if near < most {
@@ -55,7 +61,7 @@ fn per_recipient(others: &[&Taken], not_before: UnixMillis, policy: &FollowupPol
     }
 }
 
-fn gap(others: &[&Taken], not_before: UnixMillis, policy: &FollowupPolicy) -> Answer {
+fn gap(others: &[&ProposedFollowup], not_before: UnixMillis, policy: &FollowupPolicy) -> GuardResult {
     let near = others.iter().find(|other| is_within(other.at, not_before, hours(policy.gap_hours)));
     match near {
         Some(other) => Guard::Gap.refuses(format!(

@@ -1,24 +1,24 @@
 //! Guards before a follow-up is proposed, and the eligibility of events.
 //!
 //! ```text
-//! may_be_decided  campaign, event_age, email_age, followup_of_followup    before a Claude request
-//! mode, suppressed, opt_out_click, brake                                  before a follow-up is proposed
-//! not_before      quiet_hours                                             the time of sending
-//! caps            one_for_each_email, per_recipient, gap                  the number of earlier follow-ups
+//! check_eligibility  campaign, event_age, email_age, followup_of_followup    before a Claude request
+//! mode, suppressed, opt_out_click, brake                                     before a follow-up is proposed
+//! not_before         quiet_hours                                             the time of sending
+//! caps               one_for_each_email, per_recipient, gap                  the number of earlier follow-ups
 //! ```
 //!
 //! Each guard returns a result, and all results are stored in the receipt. A follow-up is proposed only if no result is
 //! [`Ruling::Refused`].
 
 mod caps;
-mod decidable;
+mod eligibility;
 mod quiet;
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
 
-pub use self::caps::{Taken, caps};
-pub use self::decidable::{AllowedCampaigns, Decidable, NeverDecided, may_be_decided};
+pub use self::caps::{ProposedFollowup, caps};
+pub use self::eligibility::{AllowedCampaigns, EligibilityInput, Ineligible, check_eligibility};
 pub use self::quiet::{Zone, ZoneError, not_before};
 use super::brake::Status;
 use crate::time::UnixMillis;
@@ -71,16 +71,16 @@ impl Guard {
         self.into()
     }
 
-    fn passes(self, why: impl Into<String>) -> Answer {
-        Answer { guard: self, ruling: Ruling::Passed, why: why.into() }
+    fn passes(self, why: impl Into<String>) -> GuardResult {
+        GuardResult { guard: self, ruling: Ruling::Passed, why: why.into() }
     }
 
-    fn moves(self, why: impl Into<String>) -> Answer {
-        Answer { guard: self, ruling: Ruling::Moved, why: why.into() }
+    fn moves(self, why: impl Into<String>) -> GuardResult {
+        GuardResult { guard: self, ruling: Ruling::Moved, why: why.into() }
     }
 
-    fn refuses(self, why: impl Into<String>) -> Answer {
-        Answer { guard: self, ruling: Ruling::Refused, why: why.into() }
+    fn refuses(self, why: impl Into<String>) -> GuardResult {
+        GuardResult { guard: self, ruling: Ruling::Refused, why: why.into() }
     }
 }
 
@@ -108,7 +108,7 @@ impl Ruling {
 
 /// Result of one guard, for the receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct GuardResult {
     /// The guard.
     pub guard: Guard,
     /// The ruling.
@@ -154,7 +154,7 @@ impl FollowupMode {
 }
 
 /// Checks that follow-ups are switched on.
-pub fn mode(mode: FollowupMode) -> Answer {
+pub fn mode(mode: FollowupMode) -> GuardResult {
     match mode {
         FollowupMode::Off => Guard::Mode.refuses("follow-ups are switched off"),
         FollowupMode::Propose => Guard::Mode.passes("follow-ups are proposed"),
@@ -162,7 +162,7 @@ pub fn mode(mode: FollowupMode) -> Answer {
 }
 
 /// Checks that the recipient has no active suppression reason.
-pub fn suppressed(reasons: &[&str]) -> Answer {
+pub fn suppressed(reasons: &[&str]) -> GuardResult {
     if reasons.is_empty() {
         Guard::Suppressed.passes("the recipient is not suppressed")
     } else {
@@ -172,7 +172,7 @@ pub fn suppressed(reasons: &[&str]) -> Answer {
 
 /// Checks that the recipient did not recently click an opt-out or preference link of any email. Such a click blocks
 /// follow-ups before `until`.
-pub fn opt_out_click(until: Option<UnixMillis>, now: UnixMillis) -> Answer {
+pub fn opt_out_click(until: Option<UnixMillis>, now: UnixMillis) -> GuardResult {
     match until.filter(|until| *until > now) {
         Some(until) => Guard::OptOutClick.refuses(format!(
             "the recipient clicked an opt-out or preference link: no follow-up until {}",
@@ -185,7 +185,7 @@ pub fn opt_out_click(until: Option<UnixMillis>, now: UnixMillis) -> Answer {
 /// Checks that the campaign is not paused. A slowed one passes, because a follow-up is one email to a person who showed
 /// interest. `None` is an unknown brake: nothing was counted for the campaign yet. `reason` is the brake's own reason,
 /// if known.
-pub fn brake(status: Option<Status>, reason: Option<&str>) -> Answer {
+pub fn brake(status: Option<Status>, reason: Option<&str>) -> GuardResult {
     let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     match status {
         Some(Status::Paused) => Guard::Brake.refuses(format!("the campaign is paused{because}")),

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
-use super::{Answer, Guard};
-use crate::policy::numbers::FollowupPolicy;
+use super::{Guard, GuardResult};
+use crate::policy::limits::FollowupPolicy;
 use crate::time::UnixMillis;
 
 const HOUR: f64 = 60.0 * 60.0 * 1000.0;
@@ -114,7 +114,7 @@ pub fn not_before(
     send_after_hours: f64,
     zone: &Zone,
     policy: &FollowupPolicy,
-) -> (UnixMillis, Answer) {
+) -> (UnixMillis, GuardResult) {
     let guard = Guard::QuietHours;
     let longest = policy.longest_delay_hours;
     if !(0.0..=f64::from(longest)).contains(&send_after_hours) {

@@ -20,24 +20,24 @@
 
 mod words;
 
-use self::words::{Kind, is_about_opting_out};
+use self::words::{LinkPart, is_about_opting_out};
 use super::answer::views;
 
 /// Maximum length of a link that is read, in bytes.
-const LONGEST: usize = 4_096;
+const MAX_LINK_BYTES: usize = 4_096;
 
 /// Returns true for a link to opt out of email, or to change email preferences.
 pub fn is_opt_out(link: &str) -> bool {
     let link = link.trim();
-    let end = (0..=LONGEST.min(link.len())).rev().find(|end| link.is_char_boundary(*end)).unwrap_or(0);
+    let end = (0..=MAX_LINK_BYTES.min(link.len())).rev().find(|end| link.is_char_boundary(*end)).unwrap_or(0);
     let link = link.get(..end).unwrap_or_default();
     let parts = Parts::of(link);
     let host = parts.host.split('.').rev().skip(1);
     let mut names = parts.query.split(['&', ';']).filter_map(|pair| pair.split('=').next());
-    host.map(plain).any(|label| is_about_opting_out(Kind::Label, &label))
+    host.map(plain).any(|label| is_about_opting_out(LinkPart::Label, &label))
         || is_path(parts.path)
         || is_path(parts.fragment)
-        || names.any(|name| is_about_opting_out(Kind::Name, &plain(name)))
+        || names.any(|name| is_about_opting_out(LinkPart::Name, &plain(name)))
 }
 
 /// Returns true if a part of a path is about opting out, or two consecutive parts are: `/email/preferences`.
@@ -45,8 +45,8 @@ fn is_path(path: &str) -> bool {
     let path = plain(path);
     let parts: Vec<&str> = path.split(['/', '\\']).filter(|part| !part.is_empty()).collect();
     let of_two = parts.windows(2).map(|two| two.join("/"));
-    parts.iter().any(|part| is_about_opting_out(Kind::Part, part))
-        || of_two.into_iter().any(|two| is_about_opting_out(Kind::Pair, &two))
+    parts.iter().any(|part| is_about_opting_out(LinkPart::Part, part))
+        || of_two.into_iter().any(|two| is_about_opting_out(LinkPart::Pair, &two))
 }
 
 /// Returns a text with its percent-encoding decoded, as far as possible.

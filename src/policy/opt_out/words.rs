@@ -10,7 +10,7 @@ use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed}
 
 /// Part of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum LinkPart {
     /// A label of the host.
     Label,
     /// A part of the path.
@@ -125,15 +125,15 @@ fn entries(list: &'static str) -> impl Iterator<Item = &'static str> {
 const UNKNOWN: usize = 1;
 
 /// Returns true if a part of a link is about opting out of email, or changing email preferences.
-pub(super) fn is_about_opting_out(kind: Kind, part: &str) -> bool {
+pub(super) fn is_about_opting_out(kind: LinkPart, part: &str) -> bool {
     let words = words_of(part);
     let Some(said) = said(kind, &words) else { return false };
     let beside = words.iter().enumerate().filter(|(index, _)| !said.contains(index)).map(|(_, word)| word.as_str());
     let others: Vec<&str> = beside.filter(|word| !may_stand_beside(word) && !is_id(word)).collect();
     !others.iter().any(|word| LISTS.titles.contains(word))
         && match kind {
-            Kind::Label | Kind::Name | Kind::Pair => others.is_empty(),
-            Kind::Part => others.len() <= UNKNOWN,
+            LinkPart::Label | LinkPart::Name | LinkPart::Pair => others.is_empty(),
+            LinkPart::Part => others.len() <= UNKNOWN,
         }
 }
 
@@ -142,8 +142,8 @@ fn may_stand_beside(word: &str) -> bool {
 }
 
 /// Returns the range of the opt-out words.
-fn said(kind: Kind, words: &[String]) -> Option<Range<usize>> {
-    if let ([word], Kind::Part | Kind::Label) = (words, kind)
+fn said(kind: LinkPart, words: &[String]) -> Option<Range<usize>> {
+    if let ([word], LinkPart::Part | LinkPart::Label) = (words, kind)
         && LISTS.alone.contains(word.as_str())
     {
         return Some(0..1);
@@ -151,7 +151,7 @@ fn said(kind: Kind, words: &[String]) -> Option<Range<usize>> {
     (0..words.len()).find_map(|from| {
         let rest = words.get(from..)?;
         let phrase = LISTS.opt_out.iter().filter_map(|phrase| begins_with(rest, phrase)).max();
-        let length = phrase.or_else(|| (kind != Kind::Name && begins_with_a_pair(rest)).then_some(2))?;
+        let length = phrase.or_else(|| (kind != LinkPart::Name && begins_with_a_pair(rest)).then_some(2))?;
         Some(from..from + length)
     })
 }

@@ -20,9 +20,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::addressees::Concerned;
-use super::numbers::SoftBouncePolicy;
-use super::suppression::{Change, Effect, Grounds, Reason, Record, Said, bounce_is_hard};
+use super::affected::AffectedRecipients;
+use super::limits::SoftBouncePolicy;
+use super::suppression::{
+    ChangeEffect, ChangeStamp, Reason, ReasonDetail, ReasonState, SuppressionChange, is_hard_bounce,
+};
 use crate::policy::count::count;
 use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
@@ -33,7 +35,7 @@ use crate::time::{UnixMillis, days};
 pub const EARLIER: Duration = Duration::from_secs(600);
 
 /// Maximum number of bounces stored per recipient, the newest ones, so that the item stays small.
-pub const MOST: usize = 50;
+pub const MAX_BOUNCES: usize = 50;
 
 /// Time after the policy's windows in which a late webhook may still arrive, in days: Resend replays webhooks that are
 /// 30 days old.
@@ -60,7 +62,7 @@ pub struct SoftBounces {
     /// Receipt of the first bounce, or the time of its processing if that was later by more than [`EARLIER`].
     /// Deliveries are recorded from then on.
     pub since: UnixMillis,
-    /// The newest bounce of each email, by email id; at most [`MOST`].
+    /// The newest bounce of each email, by email id; at most [`MAX_BOUNCES`].
     pub bounces: BTreeMap<String, SoftBounce>,
     /// Time of the newest delivery of any email.
     pub delivered_at: Option<UnixMillis>,
@@ -68,18 +70,18 @@ pub struct SoftBounces {
 
 /// Returns the recipients of a soft bounce, or `None` for any other event. Every bounce is soft, except a hard bounce
 /// and a bounce because of the email's content. A missing or unknown type counts as soft.
-pub fn soft_bounce(event: &Event<'_>) -> Option<Concerned> {
+pub fn soft_bounce(event: &Event<'_>) -> Option<AffectedRecipients> {
     let sub_type = event.bounce().sub_type.unwrap_or_default();
     let is_about_content = ABOUT_CONTENT.iter().any(|known| sub_type.trim().eq_ignore_ascii_case(known));
-    let is_soft = event.event_type() == Some(EventType::EmailBounced) && !bounce_is_hard(event) && !is_about_content;
-    is_soft.then(|| Concerned::by_outcome(event))
+    let is_soft = event.event_type() == Some(EventType::EmailBounced) && !is_hard_bounce(event) && !is_about_content;
+    is_soft.then(|| AffectedRecipients::by_outcome(event))
 }
 
 /// Returns the recipients of a soft bounce. The result is empty if the recipient is unclear.
 pub fn soft_bounced(event: &Event<'_>) -> Vec<Recipient> {
     match soft_bounce(event) {
-        Some(Concerned::Known(all)) => all,
-        Some(Concerned::Unclear(_)) | None => Vec::new(),
+        Some(AffectedRecipients::Known(all)) => all,
+        Some(AffectedRecipients::Unclear(_)) | None => Vec::new(),
     }
 }
 
@@ -97,7 +99,7 @@ impl SoftBounces {
         if (known.at, &known.message) < (bounce.at, &bounce.message) {
             *known = SoftBounce { delivered: known.delivered, ..bounce };
         }
-        while self.bounces.len() > MOST {
+        while self.bounces.len() > MAX_BOUNCES {
             let oldest = self.bounces.iter().min_by_key(|(email, bounce)| (bounce.at, *email));
             let Some(oldest) = oldest.map(|(email, _)| email.clone()) else { break };
             self.bounces.remove(&oldest);
@@ -124,7 +126,7 @@ impl SoftBounces {
 
     /// Returns the suppression that follows from these bounces, if any. Its bounce is the newest one that completes the
     /// number.
-    pub fn suppression(&self, policy: &SoftBouncePolicy) -> Option<Change> {
+    pub fn suppression(&self, policy: &SoftBouncePolicy) -> Option<SuppressionChange> {
         let from = self.since.minus(EARLIER);
         let counts = |bounce: &SoftBounce| {
             !bounce.delivered && bounce.at >= from && self.delivered_at.is_none_or(|delivered| bounce.at > delivered)
@@ -137,7 +139,7 @@ impl SoftBounces {
         };
         let (email_id, last) =
             counted.iter().filter(completes).max_by_key(|(_, bounce)| (bounce.at, &bounce.message))?;
-        let grounds = Grounds {
+        let grounds = ReasonDetail {
             email_id: Some((*email_id).clone()),
             detail: Some(format!(
                 "{} within {}",
@@ -146,35 +148,39 @@ impl SoftBounces {
             )),
             until: Some(last.at.plus(days(policy.lapse_days))),
         };
-        Some(Change {
+        Some(SuppressionChange {
             reason: Reason::SoftBounce,
             at: last.at,
             message: last.message.clone(),
-            effect: Effect::Suppress(grounds),
+            effect: ChangeEffect::Suppress(grounds),
         })
     }
 
     /// Returns the changes to the suppression list, given the stored state of `soft_bounce`. A suppression that
     /// followed from one of these bounces, and no longer follows, is lifted with its own time and 1 ms. A suppression
     /// by an operator or an import stays.
-    pub fn changes(&self, listed: &Record, policy: &SoftBouncePolicy) -> Vec<Change> {
+    pub fn changes(&self, listed: &ReasonState, policy: &SoftBouncePolicy) -> Vec<SuppressionChange> {
         let follows = self.suppression(policy);
-        let ours = listed.suppressed.as_ref().filter(|made| listed.stands() && self.is_from(made));
+        let ours = listed.suppressed.as_ref().filter(|made| listed.suppresses() && self.is_from(made));
         let Some((said, grounds)) = ours else { return follows.into_iter().collect() };
-        let is_known = |change: &Change| change.effect == Effect::Suppress(grounds.clone());
+        let is_known = |change: &SuppressionChange| change.effect == ChangeEffect::Suppress(grounds.clone());
         match follows {
             Some(change) if change.at >= said.at || is_known(&change) => vec![change],
             follows => {
                 let at = UnixMillis(said.at.0.saturating_add(1));
-                let lift =
-                    Change { reason: Reason::SoftBounce, at, message: said.message.clone(), effect: Effect::Lift };
+                let lift = SuppressionChange {
+                    reason: Reason::SoftBounce,
+                    at,
+                    message: said.message.clone(),
+                    effect: ChangeEffect::Lift,
+                };
                 // An older bounce still completes the number, so the suppression is renewed after the lift.
-                std::iter::once(lift).chain(follows.map(|change| Change { at, ..change })).collect()
+                std::iter::once(lift).chain(follows.map(|change| SuppressionChange { at, ..change })).collect()
             }
         }
     }
 
-    fn is_from(&self, (said, grounds): &(Said, Grounds)) -> bool {
+    fn is_from(&self, (said, grounds): &(ChangeStamp, ReasonDetail)) -> bool {
         let by_email = grounds.email_id.as_ref().is_some_and(|email| self.bounces.contains_key(email));
         by_email || self.bounces.values().any(|bounce| bounce.message == said.message)
     }

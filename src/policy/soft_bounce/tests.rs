@@ -10,21 +10,21 @@ const DAY: i64 = 24 * 60 * MINUTE;
 
 /// An event of an email to one recipient, with its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum TestEvent {
     Bounced(u8, i64),
     Delivered(u8, i64),
 }
 
-use Told::{Bounced, Delivered};
+use TestEvent::{Bounced, Delivered};
 
 fn id(email: u8) -> String {
     format!("e{email}")
 }
 
-fn add(known: SoftBounces, told: Told) -> SoftBounces {
+fn add(known: SoftBounces, told: TestEvent) -> SoftBounces {
     match told {
         Bounced(email, at) => {
-            let message = MessageId::already_verified(format!("msg_{email}_{at}"));
+            let message = MessageId::from_verified(format!("msg_{email}_{at}"));
             known.bounced(&id(email), UnixMillis(at), &message)
         }
         Delivered(email, at) => known.delivered(&id(email), UnixMillis(at)),
@@ -33,15 +33,15 @@ fn add(known: SoftBounces, told: Told) -> SoftBounces {
 
 /// The state after all events, if each webhook arrives immediately. Deliveries before the first bounce are not
 /// recorded.
-fn known(all: &[Told]) -> SoftBounces {
+fn known(all: &[TestEvent]) -> SoftBounces {
     let first = all.iter().position(|told| matches!(told, Bounced(..))).unwrap();
     let Bounced(_, since) = all[first] else { unreachable!() };
     all[first..].iter().fold(SoftBounces::begun(UnixMillis(since)), |known, told| add(known, *told))
 }
 
-fn last_and_until(all: &[Told]) -> Option<(i64, i64)> {
+fn last_and_until(all: &[TestEvent]) -> Option<(i64, i64)> {
     let change = known(all).suppression(&SoftBouncePolicy::default())?;
-    let Effect::Suppress(grounds) = change.effect else { panic!("the change is a lift") };
+    let ChangeEffect::Suppress(grounds) = change.effect else { panic!("the change is a lift") };
     Some((change.at.0, grounds.until.unwrap().0))
 }
 
@@ -72,7 +72,7 @@ fn a_mailbox_that_accepts_emails_in_between_is_not_suppressed() {
             Delivered(day, i64::from(day) * DAY)
         }
     };
-    let all: Vec<Told> = (0..29).map(day).collect();
+    let all: Vec<TestEvent> = (0..29).map(day).collect();
     for days in 1..=all.len() {
         let some = &all[..days];
         assert!(!some.iter().any(|told| matches!(told, Bounced(..))) || last_and_until(some).is_none(), "{days}");
@@ -86,9 +86,9 @@ fn a_mailbox_that_accepts_emails_in_between_is_not_suppressed() {
 #[test]
 fn a_bounce_of_a_delivered_email_does_not_count() {
     // Three newsletters at the same time, delivered before any bounce; an automatic reply follows each.
-    let bounces: Vec<Told> = (1..=3).map(|email| Bounced(email, i64::from(email) * MINUTE)).collect();
+    let bounces: Vec<TestEvent> = (1..=3).map(|email| Bounced(email, i64::from(email) * MINUTE)).collect();
     assert!(last_and_until(&bounces).is_some());
-    let delivered: Vec<Told> = (1..=3).map(|email| Delivered(email, 0)).collect();
+    let delivered: Vec<TestEvent> = (1..=3).map(|email| Delivered(email, 0)).collect();
     assert_eq!(last_and_until(&[&bounces[..], &delivered].concat()), None);
     assert!(last_and_until(&[&bounces[..], &[Delivered(9, 0)]].concat()).is_some(), "another email, before the first");
 }
@@ -137,7 +137,7 @@ fn listed(steps: &[SoftBounces], policy: &SoftBouncePolicy) -> Suppression {
     })
 }
 
-fn steps(all: &[Told]) -> Vec<SoftBounces> {
+fn steps(all: &[TestEvent]) -> Vec<SoftBounces> {
     let first = all.iter().position(|told| matches!(told, Bounced(..))).unwrap_or(all.len());
     (first + 1..=all.len()).map(|to| known(&all[..to])).collect()
 }
@@ -146,10 +146,10 @@ fn steps(all: &[Told]) -> Vec<SoftBounces> {
 fn what_does_not_follow_any_more_is_lifted() {
     let policy = SoftBouncePolicy::default();
     let three = [Bounced(1, 0), Bounced(2, DAY), Bounced(3, 2 * DAY)];
-    let after = |more: &[Told]| {
+    let after = |more: &[TestEvent]| {
         let list = listed(&steps(&[&three[..], more].concat()), &policy);
         let record = list.records.get(&Reason::SoftBounce).cloned().unwrap_or_default();
-        (record.stands(), record.suppressed.unwrap().0.at.0, record.lifted.map(|said| said.at.0))
+        (record.suppresses(), record.suppressed.unwrap().0.at.0, record.lifted.map(|said| said.at.0))
     };
     assert_eq!(after(&[]), (true, 2 * DAY, None));
     assert_eq!(
@@ -163,16 +163,16 @@ fn what_does_not_follow_any_more_is_lifted() {
     assert_eq!(after(&fourth), (true, 3 * DAY + 1, Some(3 * DAY + 1)));
     assert!(!after(&[&fourth[..], &[Delivered(9, 4 * DAY)]].concat()).0);
     // A suppression by hand is never lifted automatically.
-    let by_hand = Said { at: UnixMillis(5 * DAY), message: MessageId::already_verified("operator-1") };
-    let record = Record { suppressed: Some((by_hand, Grounds::default())), lifted: None };
+    let by_hand = ChangeStamp { at: UnixMillis(5 * DAY), message: MessageId::from_verified("operator-1") };
+    let record = ReasonState { suppressed: Some((by_hand, ReasonDetail::default())), lifted: None };
     assert_eq!(known(&[Bounced(1, 0), Delivered(1, 0)]).changes(&record, &policy), []);
 }
 
 #[test]
 fn a_full_mailbox_that_gets_very_much_stays_one_small_item() {
-    let all: Vec<Told> = (0..200).map(|email| Bounced(email, i64::from(email) * MINUTE)).collect();
+    let all: Vec<TestEvent> = (0..200).map(|email| Bounced(email, i64::from(email) * MINUTE)).collect();
     let all = known(&all);
-    assert_eq!((all.bounces.len(), all.bounces.contains_key("e199")), (MOST, true));
+    assert_eq!((all.bounces.len(), all.bounces.contains_key("e199")), (MAX_BOUNCES, true));
     assert_eq!(add(all.clone(), Bounced(3, 3 * MINUTE)), all, "a removed one does not come back");
 }
 
@@ -185,7 +185,7 @@ fn it_stays_as_long_as_what_follows_from_it() {
 }
 
 /// Few emails, at few times on some days, so that many are equal.
-fn told() -> impl Strategy<Value = Vec<Told>> {
+fn told() -> impl Strategy<Value = Vec<TestEvent>> {
     let one = (any::<bool>(), 0..6_u8, 0..12_i64);
     let one = one.prop_map(|(bounced, email, time)| match bounced {
         true => Bounced(email, time * 3 * DAY),
@@ -198,12 +198,12 @@ proptest! {
     #[test]
     fn any_order_with_any_duplicates_is_the_same(
         (all, shuffled) in told().prop_flat_map(|all| {
-            let twice: Vec<Told> = all.iter().chain(&all).copied().collect();
+            let twice: Vec<TestEvent> = all.iter().chain(&all).copied().collect();
             (Just(all), Just(twice).prop_shuffle())
         })
     ) {
         // A delivery is also found with its bounce, whichever arrived first.
-        let of = |order: &[Told]| {
+        let of = |order: &[TestEvent]| {
             let known = order.iter().fold(SoftBounces::begun(UnixMillis(0)), |known, told| add(known, *told));
             let delivered = order.iter().filter(|told| matches!(told, Delivered(..)));
             delivered.fold(known, |known, told| add(known, *told))
@@ -214,8 +214,8 @@ proptest! {
     #[test]
     fn nobody_is_suppressed_after_a_delivery(mut all in told(), lag in prop::collection::vec(0..9_i64, 14)) {
         // Each arrives some minutes late, in the order of arrival.
-        let at = |told: &Told| match told { Bounced(_, at) | Delivered(_, at) => *at };
-        let mut late: Vec<(i64, Told)> = all.drain(..).zip(lag).map(|(told, lag)| (at(&told) + lag * MINUTE, told)).collect();
+        let at = |told: &TestEvent| match told { Bounced(_, at) | Delivered(_, at) => *at };
+        let mut late: Vec<(i64, TestEvent)> = all.drain(..).zip(lag).map(|(told, lag)| (at(&told) + lag * MINUTE, told)).collect();
         late.sort_by_key(|(comes, _)| *comes);
         let Some(first) = late.iter().position(|(_, told)| matches!(told, Bounced(..))) else { return Ok(()) };
         let since = UnixMillis(late[first].0);
@@ -223,7 +223,7 @@ proptest! {
             let known = add(known, *told);
             // Earlier deliveries of the same email are found with its bounce.
             let Bounced(email, _) = told else { return known };
-            let is_own = |other: &&(i64, Told)| matches!(other.1, Delivered(own, _) if own == *email) && other.0 <= *comes;
+            let is_own = |other: &&(i64, TestEvent)| matches!(other.1, Delivered(own, _) if own == *email) && other.0 <= *comes;
             late.iter().filter(is_own).fold(known, |known, (_, other)| add(known, *other))
         });
         let policy = SoftBouncePolicy::default();

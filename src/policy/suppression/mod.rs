@@ -1,6 +1,6 @@
 //! Suppressed addresses, with the reasons.
 //!
-//! Two pure functions do the work. [`protection`] returns the changes that an event makes. [`Suppression::merge`] adds
+//! Two pure functions do the work. [`suppression_effect`] returns the changes that an event makes. [`Suppression::merge`] adds
 //! one change to the stored state of a recipient.
 //!
 //! # Why order doesn't matter
@@ -22,8 +22,8 @@ use std::collections::BTreeMap;
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-pub use self::record::{Record, Said, Suppression};
-use super::addressees::Concerned;
+pub use self::record::{ChangeStamp, ReasonState, Suppression};
+use super::affected::AffectedRecipients;
 use super::soft_bounce::soft_bounce;
 use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
@@ -81,7 +81,7 @@ impl Reason {
 
 /// A change of one reason of one recipient, by one webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct SuppressionChange {
     /// The reason.
     pub reason: Reason,
     /// Time of the change: the event's own time, but never later than its receipt.
@@ -89,21 +89,21 @@ pub struct Change {
     /// Id of the webhook; it orders changes of equal time.
     pub message: MessageId,
     /// Effect on the reason.
-    pub effect: Effect,
+    pub effect: ChangeEffect,
 }
 
 /// Effect of a change on its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum ChangeEffect {
     /// The reason becomes active.
-    Suppress(Grounds),
+    Suppress(ReasonDetail),
     /// The reason is lifted.
     Lift,
 }
 
 /// Details of an active reason, for operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Grounds {
+pub struct ReasonDetail {
     /// The email that caused the reason.
     pub email_id: Option<String>,
     /// The circumstances, in a few words.
@@ -114,11 +114,11 @@ pub struct Grounds {
 
 /// Effect of an event on the suppression list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Protection {
+pub enum SuppressionEffect {
     /// No effect.
     Nothing,
     /// Changes, by recipient.
-    Changes(BTreeMap<Recipient, Vec<Change>>),
+    Changes(BTreeMap<Recipient, Vec<SuppressionChange>>),
     /// The event would suppress a recipient, but does not say which: one of these, or one without a valid address. No
     /// address is suppressed, because a bounce must never suppress other recipients. A person has to look.
     Ambiguous(Vec<Recipient>),
@@ -128,64 +128,66 @@ pub enum Protection {
 ///
 /// A change has its event's own time, but never later than `received_at`. Otherwise a lift with a future time would
 /// outweigh every event until then.
-pub fn protection(event: &Event<'_>, message: &MessageId, received_at: UnixMillis) -> Protection {
-    let Some(event_type) = event.event_type() else { return Protection::Nothing };
+pub fn suppression_effect(event: &Event<'_>, message: &MessageId, received_at: UnixMillis) -> SuppressionEffect {
+    let Some(event_type) = event.event_type() else { return SuppressionEffect::Nothing };
     let at = event.happened_at(received_at);
-    let change = |reason, effect| Change { reason, at, message: message.clone(), effect };
+    let change = |reason, effect| SuppressionChange { reason, at, message: message.clone(), effect };
     let suppress = |reason, email_id: Option<String>, detail: Option<String>| {
         let email_id = email_id.filter(|id| id.len() <= MAX_EMAIL_ID);
         let detail = detail.map(|text| text.chars().take(MAX_DETAIL_CHARS).collect());
-        change(reason, Effect::Suppress(Grounds { email_id, detail, until: None }))
+        change(reason, ChangeEffect::Suppress(ReasonDetail { email_id, detail, until: None }))
     };
-    let lifted = |changes: Vec<Change>| match event.address() {
-        Some(recipient) => Protection::Changes(BTreeMap::from([(recipient, changes)])),
-        None => Protection::Nothing,
+    let lifted = |changes: Vec<SuppressionChange>| match event.address() {
+        Some(recipient) => SuppressionEffect::Changes(BTreeMap::from([(recipient, changes)])),
+        None => SuppressionEffect::Nothing,
     };
     match event_type {
-        EventType::EmailComplained => {
-            for_those(event, Concerned::by_outcome(event), &suppress(Reason::Complaint, event.email_id(), None))
-        }
+        EventType::EmailComplained => for_those(
+            event,
+            AffectedRecipients::by_outcome(event),
+            &suppress(Reason::Complaint, event.email_id(), None),
+        ),
         EventType::EmailBounced => match hard_bounce_detail(event) {
             Some(detail) => {
                 let change = suppress(Reason::HardBounce, event.email_id(), Some(detail));
-                for_those(event, Concerned::by_outcome(event), &change)
+                for_those(event, AffectedRecipients::by_outcome(event), &change)
             }
             None => match soft_bounce(event) {
                 // A known recipient would count towards a suppression.
-                Some(Concerned::Unclear(possible)) => Protection::Ambiguous(possible),
-                Some(Concerned::Known(_)) | None => Protection::Nothing,
+                Some(AffectedRecipients::Unclear(possible)) => SuppressionEffect::Ambiguous(possible),
+                Some(AffectedRecipients::Known(_)) | None => SuppressionEffect::Nothing,
             },
         },
         EventType::EmailSuppressed => {
-            let change = suppress(Reason::Provider, event.email_id(), event.suppressed_because());
-            for_those(event, Concerned::by_outcome(event), &change)
+            let change = suppress(Reason::Provider, event.email_id(), event.suppression_reason());
+            for_those(event, AffectedRecipients::by_outcome(event), &change)
         }
         EventType::SuppressionAdded => {
             let change = suppress(Reason::Provider, event.source_email_id(), event.origin());
-            for_those(event, Concerned::by_contact(event), &change)
+            for_those(event, AffectedRecipients::by_contact(event), &change)
         }
         EventType::SuppressionRemoved => {
             let reasons = [Some(Reason::Provider), event.origin().as_deref().and_then(reason_of_origin)];
-            lifted(reasons.into_iter().flatten().map(|reason| change(reason, Effect::Lift)).collect())
+            lifted(reasons.into_iter().flatten().map(|reason| change(reason, ChangeEffect::Lift)).collect())
         }
         EventType::ContactCreated | EventType::ContactUpdated | EventType::ContactDeleted => {
             match (event.unsubscribed(), event_type) {
                 (Some(true), _) => {
-                    for_those(event, Concerned::by_contact(event), &suppress(Reason::Unsubscribed, None, None))
+                    for_those(event, AffectedRecipients::by_contact(event), &suppress(Reason::Unsubscribed, None, None))
                 }
                 // A deleted contact does not mean that the person can receive email again.
-                (Some(false), EventType::ContactDeleted) | (None, _) => Protection::Nothing,
-                (Some(false), _) => lifted(vec![change(Reason::Unsubscribed, Effect::Lift)]),
+                (Some(false), EventType::ContactDeleted) | (None, _) => SuppressionEffect::Nothing,
+                (Some(false), _) => lifted(vec![change(Reason::Unsubscribed, ChangeEffect::Lift)]),
             }
         }
-        _ => Protection::Nothing,
+        _ => SuppressionEffect::Nothing,
     }
 }
 
 /// Returns the change with the receiving server's reply about this recipient before the other details, because people
 /// look for it first.
-fn with_diagnosis(mut change: Change, event: &Event<'_>, recipient: &Recipient) -> Change {
-    if let (Effect::Suppress(grounds), Some(said)) = (&mut change.effect, event.servers_said_of(recipient)) {
+fn with_diagnosis(mut change: SuppressionChange, event: &Event<'_>, recipient: &Recipient) -> SuppressionChange {
+    if let (ChangeEffect::Suppress(grounds), Some(said)) = (&mut change.effect, event.servers_said_of(recipient)) {
         let detail = grounds.detail.take().map(|detail| format!(" ({detail})")).unwrap_or_default();
         grounds.detail = Some(format!("{said}{detail}").chars().take(MAX_DETAIL_CHARS).collect());
     }
@@ -193,19 +195,19 @@ fn with_diagnosis(mut change: Change, event: &Event<'_>, recipient: &Recipient) 
 }
 
 /// Returns the change for each recipient that the event is about.
-fn for_those(event: &Event<'_>, concerned: Concerned, change: &Change) -> Protection {
+fn for_those(event: &Event<'_>, concerned: AffectedRecipients, change: &SuppressionChange) -> SuppressionEffect {
     let theirs = |recipient: Recipient| {
         let change = with_diagnosis(change.clone(), event, &recipient);
         (recipient, vec![change])
     };
     match concerned {
-        Concerned::Known(all) => Protection::Changes(all.into_iter().map(theirs).collect()),
-        Concerned::Unclear(possible) => Protection::Ambiguous(possible),
+        AffectedRecipients::Known(all) => SuppressionEffect::Changes(all.into_iter().map(theirs).collect()),
+        AffectedRecipients::Unclear(possible) => SuppressionEffect::Ambiguous(possible),
     }
 }
 
 /// Returns true for a hard bounce.
-pub(super) fn bounce_is_hard(event: &Event<'_>) -> bool {
+pub(super) fn is_hard_bounce(event: &Event<'_>) -> bool {
     hard_bounce_detail(event).is_some()
 }
 

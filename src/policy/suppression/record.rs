@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, Effect, Grounds, Reason};
+use super::{ChangeEffect, Reason, ReasonDetail, SuppressionChange};
 use crate::resend::signature::MessageId;
 use crate::time::{UnixMillis, days};
 
@@ -12,7 +12,7 @@ const TOMBSTONE_DAYS: u32 = 35;
 
 /// Time and webhook of a change. They decide which of two changes is newer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Said {
+pub struct ChangeStamp {
     /// The event's own time.
     pub at: UnixMillis,
     /// Id of the webhook.
@@ -21,16 +21,16 @@ pub struct Said {
 
 /// State of one reason: its newest suppressing and its newest lifting change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
+pub struct ReasonState {
     /// The newest suppressing change.
-    pub suppressed: Option<(Said, Grounds)>,
+    pub suppressed: Option<(ChangeStamp, ReasonDetail)>,
     /// The newest lifting change.
-    pub lifted: Option<Said>,
+    pub lifted: Option<ChangeStamp>,
 }
 
-impl Record {
+impl ReasonState {
     /// Returns true if the reason is not lifted. At equal times, suppressing wins over lifting.
-    pub fn stands(&self) -> bool {
+    pub fn suppresses(&self) -> bool {
         match (&self.suppressed, &self.lifted) {
             (None, _) => false,
             (Some(_), None) => true,
@@ -41,12 +41,12 @@ impl Record {
     /// Returns true if the reason is active at `now`: neither lifted nor expired.
     pub fn is_active(&self, now: UnixMillis) -> bool {
         let until = self.suppressed.as_ref().and_then(|(_, grounds)| grounds.until);
-        self.stands() && until.is_none_or(|until| until > now)
+        self.suppresses() && until.is_none_or(|until| until > now)
     }
 
     /// Returns true if the reason is active until it is lifted, and never expires.
-    pub fn stands_for_good(&self) -> bool {
-        self.stands() && self.suppressed.as_ref().is_some_and(|(_, grounds)| grounds.until.is_none())
+    pub fn is_permanent(&self) -> bool {
+        self.suppresses() && self.suppressed.as_ref().is_some_and(|(_, grounds)| grounds.until.is_none())
     }
 }
 
@@ -54,22 +54,22 @@ impl Record {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Suppression {
     /// State of each reason with at least one change.
-    pub records: BTreeMap<Reason, Record>,
+    pub records: BTreeMap<Reason, ReasonState>,
 }
 
 impl Suppression {
     /// Returns the state after this change. Merging in any order, or twice, gives the same result.
     #[must_use]
-    pub fn merge(mut self, change: &Change) -> Self {
+    pub fn merge(mut self, change: &SuppressionChange) -> Self {
         let record = self.records.entry(change.reason).or_default();
-        let said = Said { at: change.at, message: change.message.clone() };
+        let said = ChangeStamp { at: change.at, message: change.message.clone() };
         match &change.effect {
-            Effect::Suppress(grounds) => {
+            ChangeEffect::Suppress(grounds) => {
                 if record.suppressed.as_ref().is_none_or(|(known, _)| *known < said) {
                     record.suppressed = Some((said, grounds.clone()));
                 }
             }
-            Effect::Lift => {
+            ChangeEffect::Lift => {
                 if record.lifted.as_ref().is_none_or(|known| *known < said) {
                     record.lifted = Some(said);
                 }
@@ -89,14 +89,14 @@ impl Suppression {
     /// Returns the reasons that are not lifted. While there is one, no email must be sent (until [`Self::until`], if
     /// that is set).
     pub fn reasons(&self) -> impl Iterator<Item = Reason> {
-        self.records.iter().filter(|(_, record)| record.stands()).map(|(reason, _)| *reason)
+        self.records.iter().filter(|(_, record)| record.suppresses()).map(|(reason, _)| *reason)
     }
 
     /// Returns the time at which the last reason expires. Returns `None` if a reason never expires, or if all are
     /// lifted.
     pub fn until(&self) -> Option<UnixMillis> {
         let mut latest = None;
-        for record in self.records.values().filter(|record| record.stands()) {
+        for record in self.records.values().filter(|record| record.suppresses()) {
             latest = latest.max(Some(record.suppressed.as_ref()?.1.until?));
         }
         latest
@@ -110,7 +110,7 @@ impl Suppression {
             return None;
         }
         let lifts = self.records.values().filter_map(|record| record.lifted.as_ref());
-        let lapse = |record: &Record| record.suppressed.as_ref().and_then(|(_, grounds)| grounds.until);
+        let lapse = |record: &ReasonState| record.suppressed.as_ref().and_then(|(_, grounds)| grounds.until);
         let lifted_until = self.records.values().filter(|record| record.lifted.is_some()).filter_map(lapse);
         lifts.map(|lifted| lifted.at.plus(days(TOMBSTONE_DAYS))).chain(lifted_until).chain(until).max()
     }

@@ -9,28 +9,28 @@ const RECEIVED: UnixMillis = UnixMillis(1_795_000_000_000);
 const EVENT: UnixMillis = UnixMillis(1_794_999_600_000); // 2026-11-18T11:00:00Z
 
 fn message(id: &str) -> MessageId {
-    MessageId::already_verified(id)
+    MessageId::from_verified(id)
 }
 
 fn recipient(address: &str) -> Recipient {
     Recipient::parse(address).unwrap()
 }
 
-fn protection_of(event_type: &str, data: &str) -> Protection {
+fn protection_of(event_type: &str, data: &str) -> SuppressionEffect {
     let body = format!(r#"{{"type":"{event_type}","created_at":"2026-11-18T11:00:00Z","data":{data}}}"#);
-    protection(&Event::read(body.as_bytes()).unwrap(), &message("msg_1"), RECEIVED)
+    suppression_effect(&Event::read(body.as_bytes()).unwrap(), &message("msg_1"), RECEIVED)
 }
 
 /// The effect in short: `ann@example.com +complaint`, `-provider` for a lift, `?` if it is ambiguous.
-fn short(protection: Protection) -> String {
+fn short(protection: SuppressionEffect) -> String {
     match protection {
-        Protection::Nothing => String::new(),
-        Protection::Ambiguous(_) => "?".to_owned(),
-        Protection::Changes(changes) => {
-            let one = |(recipient, changes): (Recipient, Vec<Change>)| {
+        SuppressionEffect::Nothing => String::new(),
+        SuppressionEffect::Ambiguous(_) => "?".to_owned(),
+        SuppressionEffect::Changes(changes) => {
+            let one = |(recipient, changes): (Recipient, Vec<SuppressionChange>)| {
                 let signs = changes.iter().map(|change| match change.effect {
-                    Effect::Suppress(_) => format!(" +{}", change.reason.as_str()),
-                    Effect::Lift => format!(" -{}", change.reason.as_str()),
+                    ChangeEffect::Suppress(_) => format!(" +{}", change.reason.as_str()),
+                    ChangeEffect::Lift => format!(" -{}", change.reason.as_str()),
                 });
                 format!("{recipient}{}", signs.collect::<String>())
             };
@@ -42,8 +42,8 @@ fn short(protection: Protection) -> String {
 #[test]
 fn too_long_an_email_id_does_not_prevent_suppression() {
     let kept = |event_type: &str, data: &str| match protection_of(event_type, data) {
-        Protection::Changes(changes) => match &changes[&recipient("a@x.io")][..] {
-            [Change { effect: Effect::Suppress(grounds), .. }] => grounds.email_id.clone(),
+        SuppressionEffect::Changes(changes) => match &changes[&recipient("a@x.io")][..] {
+            [SuppressionChange { effect: ChangeEffect::Suppress(grounds), .. }] => grounds.email_id.clone(),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -176,18 +176,23 @@ fn an_outcome_of_several_recipients_suppresses_nobody() {
 fn a_change_has_the_time_and_the_details_of_its_event() {
     let data =
         r#"{"to":["a@x.io"],"email_id":"e1","bounce":{"type":"Permanent","subType":"NoEmail","message":"gone"}}"#;
-    let Protection::Changes(changes) = protection_of("email.bounced", data) else { panic!("nothing changed") };
-    let grounds = Grounds { email_id: Some("e1".into()), detail: Some("Permanent: NoEmail: gone".into()), until: None };
-    let expected =
-        Change { reason: Reason::HardBounce, at: EVENT, message: message("msg_1"), effect: Effect::Suppress(grounds) };
+    let SuppressionEffect::Changes(changes) = protection_of("email.bounced", data) else { panic!("nothing changed") };
+    let grounds =
+        ReasonDetail { email_id: Some("e1".into()), detail: Some("Permanent: NoEmail: gone".into()), until: None };
+    let expected = SuppressionChange {
+        reason: Reason::HardBounce,
+        at: EVENT,
+        message: message("msg_1"),
+        effect: ChangeEffect::Suppress(grounds),
+    };
     assert_eq!(changes[&recipient("a@x.io")], [expected]);
 }
 
 #[test]
 fn a_change_keeps_the_servers_reply_about_its_recipient() {
     let detail = |event_type: &str, data: &str, who: &str| match protection_of(event_type, data) {
-        Protection::Changes(changes) => match &changes[&recipient(who)][..] {
-            [Change { effect: Effect::Suppress(grounds), .. }] => grounds.detail.clone().unwrap(),
+        SuppressionEffect::Changes(changes) => match &changes[&recipient(who)][..] {
+            [SuppressionChange { effect: ChangeEffect::Suppress(grounds), .. }] => grounds.detail.clone().unwrap(),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -203,7 +208,9 @@ fn a_change_keeps_the_servers_reply_about_its_recipient() {
 #[test]
 fn an_event_without_a_time_happened_when_it_was_received() {
     let event = Event::read(br#"{"type":"email.complained","data":{"to":["a@x.io"]}}"#).unwrap();
-    let Protection::Changes(changes) = protection(&event, &message("m"), RECEIVED) else { panic!("nothing changed") };
+    let SuppressionEffect::Changes(changes) = suppression_effect(&event, &message("m"), RECEIVED) else {
+        panic!("nothing changed")
+    };
     assert_eq!(changes[&recipient("a@x.io")][0].at, RECEIVED);
 }
 
@@ -218,21 +225,26 @@ fn a_change_with_a_future_time_counts_at_its_receipt() {
         ("email.suppressed", r#"{"to":["a@x.io"]}"#),
     ] {
         let body = format!(r#"{{"type":"{event_type}","created_at":"2099-01-01T00:00:00Z","data":{data}}}"#);
-        let protection = protection(&Event::read(body.as_bytes()).unwrap(), &message("m"), RECEIVED);
-        let Protection::Changes(changes) = protection else { panic!("{event_type} changes nothing") };
+        let protection = suppression_effect(&Event::read(body.as_bytes()).unwrap(), &message("m"), RECEIVED);
+        let SuppressionEffect::Changes(changes) = protection else { panic!("{event_type} changes nothing") };
         assert!(changes.values().flatten().all(|change| change.at == RECEIVED), "{event_type}: {changes:?}");
     }
 }
 
-fn suppress(reason: Reason, at: i64, id: &str) -> Change {
-    Change { reason, at: UnixMillis(at), message: message(id), effect: Effect::Suppress(Grounds::default()) }
+fn suppress(reason: Reason, at: i64, id: &str) -> SuppressionChange {
+    SuppressionChange {
+        reason,
+        at: UnixMillis(at),
+        message: message(id),
+        effect: ChangeEffect::Suppress(ReasonDetail::default()),
+    }
 }
 
-fn lift(reason: Reason, at: i64, id: &str) -> Change {
-    Change { reason, at: UnixMillis(at), message: message(id), effect: Effect::Lift }
+fn lift(reason: Reason, at: i64, id: &str) -> SuppressionChange {
+    SuppressionChange { reason, at: UnixMillis(at), message: message(id), effect: ChangeEffect::Lift }
 }
 
-fn merged<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Suppression {
+fn merged<'a>(changes: impl IntoIterator<Item = &'a SuppressionChange>) -> Suppression {
     changes.into_iter().fold(Suppression::default(), Suppression::merge)
 }
 
@@ -279,8 +291,8 @@ fn lifting_one_reason_leaves_the_others() {
 #[test]
 fn an_item_with_a_permanent_reason_never_expires() {
     let until = UnixMillis(5_000);
-    let lapsing = Change {
-        effect: Effect::Suppress(Grounds { until: Some(until), ..Grounds::default() }),
+    let lapsing = SuppressionChange {
+        effect: ChangeEffect::Suppress(ReasonDetail { until: Some(until), ..ReasonDetail::default() }),
         ..suppress(Reason::SoftBounce, 1, "a")
     };
     let soft = merged([&lapsing]);
@@ -298,8 +310,8 @@ fn an_item_with_a_permanent_reason_never_expires() {
 #[test]
 fn a_lift_is_remembered_as_long_as_what_it_lifted() {
     let half_a_year = UnixMillis(1).plus(days(180));
-    let lapsing = Change {
-        effect: Effect::Suppress(Grounds { until: Some(half_a_year), ..Grounds::default() }),
+    let lapsing = SuppressionChange {
+        effect: ChangeEffect::Suppress(ReasonDetail { until: Some(half_a_year), ..ReasonDetail::default() }),
         ..suppress(Reason::SoftBounce, 1, "a")
     };
     let lifted = merged([&lapsing, &lift(Reason::SoftBounce, 2, "b")]);
@@ -307,20 +319,20 @@ fn a_lift_is_remembered_as_long_as_what_it_lifted() {
 }
 
 /// Changes of few reasons, at few times, from few webhooks, so that ties and repeats are common.
-fn a_change() -> impl Strategy<Value = Change> {
+fn a_change() -> impl Strategy<Value = SuppressionChange> {
     (0..3_usize, 0..4_i64, 0..4_u8, prop::bool::ANY, prop::option::of(0..3_i64)).prop_map(
         |(reason, at, id, lifts, until)| {
             // One webhook always makes the same change to a reason, so the detail follows from its id.
-            let grounds = Grounds {
+            let grounds = ReasonDetail {
                 detail: Some(format!("said by {id}")),
                 until: until.map(|_| UnixMillis(at + 100)),
                 email_id: None,
             };
-            Change {
+            SuppressionChange {
                 reason: Reason::ALL[reason],
                 at: UnixMillis(at),
                 message: message(&format!("msg_{id}_{}", until.is_some())),
-                effect: if lifts { Effect::Lift } else { Effect::Suppress(grounds) },
+                effect: if lifts { ChangeEffect::Lift } else { ChangeEffect::Suppress(grounds) },
             }
         },
     )
@@ -330,7 +342,7 @@ proptest! {
     #[test]
     fn any_order_and_any_duplicates_end_in_the_same(
         (changes, shuffled) in prop::collection::vec(a_change(), 0..12).prop_flat_map(|changes| {
-            let twice: Vec<Change> = changes.iter().chain(&changes).cloned().collect();
+            let twice: Vec<SuppressionChange> = changes.iter().chain(&changes).cloned().collect();
             (Just(changes), Just(twice).prop_shuffle())
         })
     ) {
@@ -346,8 +358,8 @@ proptest! {
             let newest = changes
                 .iter()
                 .filter(|change| change.reason == reason)
-                .max_by_key(|change| (change.at, change.effect != Effect::Lift));
-            let stands = newest.is_some_and(|change| change.effect != Effect::Lift);
+                .max_by_key(|change| (change.at, change.effect != ChangeEffect::Lift));
+            let stands = newest.is_some_and(|change| change.effect != ChangeEffect::Lift);
             prop_assert_eq!(known.reasons().any(|standing| standing == reason), stands);
         }
     }
@@ -362,14 +374,14 @@ proptest! {
         let by_hand = if lifts { lift(reason, at.0, "a") } else { suppress(reason, at.0, "a") };
         let after = known.merge(&by_hand);
         prop_assert_eq!(after.records[&reason].is_active(UnixMillis(now)), !lifts);
-        prop_assert!(lifts || after.records[&reason].stands_for_good());
+        prop_assert!(lifts || after.records[&reason].is_permanent());
     }
 
     #[test]
     fn nothing_that_stands_for_good_ever_expires(changes in prop::collection::vec(a_change(), 0..12)) {
         let known = merged(&changes);
         let permanent = known.records.values().any(|record| {
-            record.stands() && record.suppressed.as_ref().is_some_and(|(_, grounds)| grounds.until.is_none())
+            record.suppresses() && record.suppressed.as_ref().is_some_and(|(_, grounds)| grounds.until.is_none())
         });
         if permanent {
             prop_assert_eq!((known.until(), known.expires_at()), (None, None));
@@ -385,6 +397,6 @@ proptest! {
     #[test]
     fn no_event_makes_policy_panic((_, body) in crate::resend::event::tests::any_body()) {
         let event = Event::read(body.as_bytes()).expect("type and data are there");
-        let _ = protection(&event, &message("m"), UnixMillis(0));
+        let _ = suppression_effect(&event, &message("m"), UnixMillis(0));
     }
 }

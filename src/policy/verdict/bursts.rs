@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::{Action, Seen, said};
-use crate::policy::numbers::VerdictPolicy;
+use super::{Action, OpenOrClick, said};
+use crate::policy::limits::VerdictPolicy;
 use crate::time::UnixMillis;
 
 /// Bursts of clicks in one email.
@@ -17,15 +17,15 @@ pub(super) struct Bursts<'a> {
     /// Beginnings of windows, with the number of distinct links clicked in each. A window can always be moved so that
     /// it begins with an open or click, so these windows are enough.
     windows: Vec<(UnixMillis, usize)>,
-    clicks: Vec<&'a Seen>,
+    clicks: Vec<&'a OpenOrClick>,
 }
 
 impl<'a> Bursts<'a> {
     /// Finds the bursts in `seen`, which must be in order of time.
-    pub(super) fn of(seen: &[&'a Seen], policy: &VerdictPolicy) -> Self {
+    pub(super) fn of(seen: &[&'a OpenOrClick], policy: &VerdictPolicy) -> Self {
         let within = policy.burst_within_ms;
         let mut bursts = Self { within, links: policy.burst_links, windows: windows(seen, within), clicks: Vec::new() };
-        let in_one = |seen: &&Seen| seen.action == Action::Clicked && bursts.around(seen.at).is_some();
+        let in_one = |seen: &&OpenOrClick| seen.action == Action::Clicked && bursts.around(seen.at).is_some();
         bursts.clicks = seen.iter().copied().filter(in_one).collect();
         bursts
     }
@@ -51,7 +51,7 @@ impl<'a> Bursts<'a> {
 
 /// Returns, for each open or click, its time and the number of distinct links clicked from it on within a window. The
 /// window slides, so that the number of steps grows only linearly with the clicks.
-fn windows(seen: &[&Seen], within: i64) -> Vec<(UnixMillis, usize)> {
+fn windows(seen: &[&OpenOrClick], within: i64) -> Vec<(UnixMillis, usize)> {
     let mut windows = Vec::with_capacity(seen.len());
     let mut clicks_on: HashMap<&str, usize> = HashMap::new();
     let mut coming = seen.iter().peekable();
@@ -75,7 +75,7 @@ fn windows(seen: &[&Seen], within: i64) -> Vec<(UnixMillis, usize)> {
 }
 
 /// Returns the clicked link.
-pub(super) fn clicked(seen: &Seen) -> Option<&str> {
+pub(super) fn clicked(seen: &OpenOrClick) -> Option<&str> {
     seen.link.as_deref().filter(|link| seen.action == Action::Clicked && !link.is_empty())
 }
 
@@ -93,10 +93,10 @@ mod tests {
     use super::*;
     use crate::resend::signature::MessageId;
 
-    fn seen((at, link): (i64, Option<String>)) -> Seen {
+    fn seen((at, link): (i64, Option<String>)) -> OpenOrClick {
         let action = if link.is_some() { Action::Clicked } else { Action::Opened };
-        Seen {
-            message: MessageId::already_verified(String::new()),
+        OpenOrClick {
+            message: MessageId::from_verified(String::new()),
             action,
             at: UnixMillis(at),
             link,
@@ -115,7 +115,7 @@ mod tests {
             within in 0..20_i64,
         ) {
             all.sort_by_key(|seen| seen.at);
-            let all: Vec<&Seen> = all.iter().collect();
+            let all: Vec<&OpenOrClick> = all.iter().collect();
             let slid = windows(&all, within);
             prop_assert_eq!(slid.len(), all.len());
             for (index, (first, (at, links))) in all.iter().zip(slid).enumerate() {

@@ -35,15 +35,15 @@
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-use self::rules::Facts;
-use super::numbers::VerdictPolicy;
+use self::rules::RuleInput;
+use super::limits::VerdictPolicy;
 use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
-pub mod agent;
 mod bursts;
 mod rules;
 mod scans;
+pub mod user_agent;
 
 /// Verdict about an open or click.
 #[derive(
@@ -97,7 +97,7 @@ impl Action {
 
 /// An open or click.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Seen {
+pub struct OpenOrClick {
     /// Id of the webhook. Two with the same id are one open or click.
     pub message: MessageId,
     /// Open or click.
@@ -118,12 +118,12 @@ pub struct History {
     /// Time of delivery, if known.
     pub delivered_at: Option<UnixMillis>,
     /// Opens and clicks, in any order, with or without the classified one. A webhook may be included more than once.
-    pub seen: Vec<Seen>,
+    pub seen: Vec<OpenOrClick>,
 }
 
 /// A verdict with its score and reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
+pub struct ScoredVerdict {
     /// Human, machine or unsure.
     pub verdict: Verdict,
     /// Score from 0 (surely a machine) to 100 (surely a person). A machine has at most 20, a person at least 60, and
@@ -140,20 +140,24 @@ const HUMAN_BEFORE: u8 = 10;
 ///
 /// The order of the history and duplicate webhooks don't matter. More clicks may turn a human verdict into machine, but
 /// never the reverse.
-pub fn judge(this: &Seen, history: &History, policy: &VerdictPolicy) -> Judgement {
-    let facts = Facts::of(Some(this), history, policy);
-    let mut judgement = facts.judge(this);
-    if judgement.verdict == Verdict::Human && facts.was_human_before(this) {
-        judgement.score += HUMAN_BEFORE;
-        judgement.reasons.push("the same address and agent had a human verdict before".to_owned());
+pub fn classify(this: &OpenOrClick, history: &History, policy: &VerdictPolicy) -> ScoredVerdict {
+    let facts = RuleInput::of(Some(this), history, policy);
+    let mut scored = facts.judge(this);
+    if scored.verdict == Verdict::Human && facts.was_human_before(this) {
+        scored.score += HUMAN_BEFORE;
+        scored.reasons.push("the same address and agent had a human verdict before".to_owned());
     }
-    judgement
+    scored
 }
 
-/// Classifies several opens and clicks of one history: the verdicts of [`judge`], in their order, for little more than
+/// Classifies several opens and clicks of one history: the verdicts of [`classify`], in their order, for little more than
 /// the cost of one.
-pub fn verdicts<'a>(of: impl IntoIterator<Item = &'a Seen>, history: &History, policy: &VerdictPolicy) -> Vec<Verdict> {
-    let facts = Facts::of(None, history, policy);
+pub fn verdicts<'a>(
+    of: impl IntoIterator<Item = &'a OpenOrClick>,
+    history: &History,
+    policy: &VerdictPolicy,
+) -> Vec<Verdict> {
+    let facts = RuleInput::of(None, history, policy);
     of.into_iter().map(|seen| facts.judge(seen).verdict).collect()
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::agent::{self, Class};
 use super::bursts::Bursts;
 use super::scans::Scans;
-use super::{Action, History, Judgement, Seen, Verdict, said};
-use crate::policy::numbers::VerdictPolicy;
+use super::user_agent::{self, Class};
+use super::{Action, History, OpenOrClick, ScoredVerdict, Verdict, said};
+use crate::policy::limits::VerdictPolicy;
 use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
@@ -16,47 +16,47 @@ const HUMAN_OPEN: u8 = 60;
 const HUMAN_CLICK: u8 = 70;
 
 /// A rule that applies: its score, and its reason as text.
-type Ground = (u8, String);
+type ScoredReason = (u8, String);
 
 /// Input of the rules.
-pub(super) struct Facts<'a> {
+pub(super) struct RuleInput<'a> {
     delivered_at: Option<UnixMillis>,
     policy: &'a VerdictPolicy,
-    seen: Vec<&'a Seen>,
+    seen: Vec<&'a OpenOrClick>,
     bursts: Bursts<'a>,
     scans: Scans<'a>,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> RuleInput<'a> {
     /// Collects the facts about the email, with the classified open or click, each webhook once.
-    pub(super) fn of(this: Option<&'a Seen>, history: &'a History, policy: &'a VerdictPolicy) -> Self {
-        let mut by_message: BTreeMap<&MessageId, &Seen> = BTreeMap::new();
+    pub(super) fn of(this: Option<&'a OpenOrClick>, history: &'a History, policy: &'a VerdictPolicy) -> Self {
+        let mut by_message: BTreeMap<&MessageId, &OpenOrClick> = BTreeMap::new();
         for seen in &history.seen {
             // If a webhook is included with two contents, the lesser one counts. The first one would depend on the
             // order.
             by_message.entry(&seen.message).and_modify(|known| *known = seen.min(known)).or_insert(seen);
         }
         by_message.extend(this.map(|this| (&this.message, this)));
-        let mut seen: Vec<&Seen> = by_message.into_values().collect();
+        let mut seen: Vec<&OpenOrClick> = by_message.into_values().collect();
         seen.sort_unstable_by_key(|seen| seen.at);
         let (bursts, scans) = (Bursts::of(&seen, policy), Scans::of(&seen, history.delivered_at, policy));
         Self { delivered_at: history.delivered_at, policy, seen, bursts, scans }
     }
 
     /// Applies the rules to one open or click, without earlier verdicts.
-    pub(super) fn judge(&self, this: &Seen) -> Judgement {
-        let class = agent::class(this.agent.as_deref());
+    pub(super) fn judge(&self, this: &OpenOrClick) -> ScoredVerdict {
+        let class = user_agent::class(this.agent.as_deref());
         let after = self.delivered_at.map(|delivered| this.at.0.saturating_sub(delivered.0));
-        let of = |verdict, grounds: Vec<Ground>| {
+        let of = |verdict, grounds: Vec<ScoredReason>| {
             let score = grounds.iter().map(|(score, _)| *score).min()?;
-            Some(Judgement { verdict, score, reasons: grounds.into_iter().map(|(_, reason)| reason).collect() })
+            Some(ScoredVerdict { verdict, score, reasons: grounds.into_iter().map(|(_, reason)| reason).collect() })
         };
         of(Verdict::Machine, self.machine(this, class, after))
             .or_else(|| of(Verdict::Unsure, self.unsure(this, class, after)))
             .unwrap_or_else(|| human(this, class, after.unwrap_or_default()))
     }
 
-    fn machine(&self, this: &Seen, class: Class, after: Option<i64>) -> Vec<Ground> {
+    fn machine(&self, this: &OpenOrClick, class: Class, after: Option<i64>) -> Vec<ScoredReason> {
         let mut grounds = Vec::new();
         if class == Class::Program {
             grounds.push((0, "the agent is that of a program or bot".to_owned()));
@@ -82,7 +82,7 @@ impl<'a> Facts<'a> {
         grounds
     }
 
-    fn burst(&self, this: &Seen) -> Option<Ground> {
+    fn burst(&self, this: &OpenOrClick) -> Option<ScoredReason> {
         if let Some(links) = self.bursts.around(this.at) {
             return Some((
                 of_links(links),
@@ -93,7 +93,7 @@ impl<'a> Facts<'a> {
         Some((18, format!("opened {} after a machine clicked several links", span(ago))))
     }
 
-    fn scan(&self, this: &Seen) -> Option<Ground> {
+    fn scan(&self, this: &OpenOrClick) -> Option<ScoredReason> {
         let (links, gap) = (self.scans.around(this)?, span(self.policy.scan_gap_ms));
         Some((
             of_links(links),
@@ -101,7 +101,7 @@ impl<'a> Facts<'a> {
         ))
     }
 
-    fn unsure(&self, this: &Seen, class: Class, after: Option<i64>) -> Vec<Ground> {
+    fn unsure(&self, this: &OpenOrClick, class: Class, after: Option<i64>) -> Vec<ScoredReason> {
         let mut grounds = Vec::new();
         let did = this.action.as_str();
         match (this.action, class) {
@@ -136,7 +136,7 @@ impl<'a> Facts<'a> {
         grounds
     }
 
-    fn too_soon_for_a_proxy(&self, class: Class, after: Option<i64>) -> Option<Ground> {
+    fn too_soon_for_a_proxy(&self, class: Class, after: Option<i64>) -> Option<ScoredReason> {
         let (after, least) = (after?, self.policy.proxy_within_ms);
         let when = match after {
             _ if after < 0 => format!("{} before", span(after.saturating_neg())),
@@ -152,18 +152,19 @@ impl<'a> Facts<'a> {
     }
 
     /// Returns true if the same address and agent had a human verdict before.
-    pub(super) fn was_human_before(&self, this: &Seen) -> bool {
+    pub(super) fn was_human_before(&self, this: &OpenOrClick) -> bool {
         let same = |one: &Option<String>, other: &Option<String>| {
             said(one.as_deref()).is_some_and(|text| said(other.as_deref()) == Some(text))
         };
         let before = self.seen.iter().filter(|seen| seen.at < this.at && same(&seen.ip, &this.ip));
         let mut before = before.filter(|seen| same(&seen.agent, &this.agent));
         // All Google users share the same few proxies.
-        !agent::class(this.agent.as_deref()).is_proxy() && before.any(|seen| self.judge(seen).verdict == Verdict::Human)
+        !user_agent::class(this.agent.as_deref()).is_proxy()
+            && before.any(|seen| self.judge(seen).verdict == Verdict::Human)
     }
 }
 
-fn human(this: &Seen, class: Class, after: i64) -> Judgement {
+fn human(this: &OpenOrClick, class: Class, after: i64) -> ScoredVerdict {
     let base = if this.action == Action::Opened { HUMAN_OPEN } else { HUMAN_CLICK };
     let later = match after {
         ..10_000 => 0,
@@ -176,7 +177,7 @@ fn human(this: &Seen, class: Class, after: i64) -> Judgement {
         true => format!("the agent is {}, which fetches when a person looks", class.as_str()),
         false => format!("the agent is that of a {}", class.as_str()),
     });
-    Judgement { verdict: Verdict::Human, score: base + later, reasons }
+    ScoredVerdict { verdict: Verdict::Human, score: base + later, reasons }
 }
 
 /// Returns the score of a machine that clicked this number of links. More links give a lower score.
@@ -184,7 +185,7 @@ fn of_links(links: usize) -> u8 {
     20_u8.saturating_sub(2 * u8::try_from(links.min(8)).unwrap_or(8))
 }
 
-fn prefetches(this: &Seen, class: Class) -> bool {
+fn prefetches(this: &OpenOrClick, class: Class) -> bool {
     this.action == Action::Opened && matches!(class, Class::AppleProxy | Class::GmailPrefetch)
 }
 

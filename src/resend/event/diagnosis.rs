@@ -1,11 +1,11 @@
 //! Replies of the receiving servers about an outcome: they say if an address is blocked or gone. All of it is external
 //! text.
 
-use super::{Addressees, Event};
+use super::{Event, EventRecipients};
 use crate::resend::recipient::Recipient;
 
 /// Maximum length of a server's reply that is kept or shown, in characters.
-const MOST: usize = 300;
+const MAX_CHARS: usize = 300;
 
 impl Event<'_> {
     /// Returns the receiving servers' replies, each as one line of limited length.
@@ -17,9 +17,9 @@ impl Event<'_> {
     /// only replies that mention this one are returned.
     pub fn servers_said_of(&self, recipient: &Recipient) -> Option<String> {
         let all = self.servers_said();
-        let named: Vec<String> = all.iter().filter(|line| recipient.is_named_in(line)).cloned().collect();
-        let theirs = match self.addressees() {
-            Addressees::One(_) if named.is_empty() => all,
+        let named: Vec<String> = all.iter().filter(|line| recipient.is_mentioned_in(line)).cloned().collect();
+        let theirs = match self.recipients() {
+            EventRecipients::One(_) if named.is_empty() => all,
             _ => named,
         };
         (!theirs.is_empty()).then(|| in_one_line(&theirs.join("; ")))
@@ -29,7 +29,7 @@ impl Event<'_> {
 fn in_one_line(text: &str) -> String {
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
-    words.join(" ").chars().take(MOST).collect()
+    words.join(" ").chars().take(MAX_CHARS).collect()
 }
 
 #[cfg(test)]

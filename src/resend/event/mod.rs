@@ -5,23 +5,23 @@
 //! Resend retry for a day, and finally disable the endpoint. The shapes are Resend's own, current and older ones
 //! (<https://resend.com/docs/dashboard/webhooks/event-types>).
 
-mod addressees;
 mod diagnosis;
 mod object;
+mod recipients;
 mod types;
 
 use std::collections::BTreeMap;
 
-pub use self::addressees::Addressees;
 pub(crate) use self::object::Object;
 use self::object::text_of;
+pub use self::recipients::EventRecipients;
 pub use self::types::EventType;
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
 /// A verified body that can't be parsed as an event.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum EventError {
     /// The body is not UTF-8.
     #[error("the body is not UTF-8")]
     NotUtf8,
@@ -57,7 +57,7 @@ pub struct Bounce {
 
 /// Fields of `data.click` or `data.open`, if present. All of it is external text: data, never an instruction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Interaction {
+pub struct OpenOrClickData {
     /// Time of the open or click.
     pub at: Option<UnixMillis>,
     /// The clicked link, as written in the email.
@@ -73,11 +73,11 @@ impl<'a> Event<'a> {
     ///
     /// # Errors
     /// The body is not a JSON object with a string `type` and an object `data`.
-    pub fn read(body: &'a [u8]) -> Result<Self, Unreadable> {
-        let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotUtf8)?;
-        let envelope = Object::parse(text).map_err(|_| Unreadable::NotAnObject)?;
-        let type_text = text_of(envelope.raw("type").ok_or(Unreadable::NoType)?).ok_or(Unreadable::NoType)?;
-        let data = envelope.object("data").ok_or(Unreadable::NoData)?;
+    pub fn read(body: &'a [u8]) -> Result<Self, EventError> {
+        let text = std::str::from_utf8(body).map_err(|_| EventError::NotUtf8)?;
+        let envelope = Object::parse(text).map_err(|_| EventError::NotAnObject)?;
+        let type_text = text_of(envelope.raw("type").ok_or(EventError::NoType)?).ok_or(EventError::NoType)?;
+        let data = envelope.object("data").ok_or(EventError::NoData)?;
         Ok(Self { type_text, envelope, data })
     }
 
@@ -122,13 +122,13 @@ impl<'a> Event<'a> {
     }
 
     /// Returns the recipients in `to`.
-    pub fn addressees(&self) -> Addressees {
-        Addressees::read(self.data.raw("to"))
+    pub fn recipients(&self) -> EventRecipients {
+        EventRecipients::read(self.data.raw("to"))
     }
 
     /// Returns the recipients in `cc` and `bcc`.
     pub fn copied(&self) -> Vec<Recipient> {
-        ["cc", "bcc"].into_iter().flat_map(|field| Addressees::read(self.data.raw(field)).all()).collect()
+        ["cc", "bcc"].into_iter().flat_map(|field| EventRecipients::read(self.data.raw(field)).into_vec()).collect()
     }
 
     /// Returns the email's tags, from the current form (an object) or the older one (an array of `{name, value}`).
@@ -164,18 +164,18 @@ impl<'a> Event<'a> {
 
     /// Returns the reason why Resend skipped the email, for `email.suppressed`: its `type`, or else its `reason`, or
     /// else its `message`.
-    pub fn suppressed_because(&self) -> Option<String> {
+    pub fn suppression_reason(&self) -> Option<String> {
         let suppressed = self.data.object("suppressed")?;
         ["type", "reason", "message"].into_iter().find_map(|field| suppressed.text(field))
     }
 
     /// Returns the fields of `data.click`, or else of `data.open`. All fields are empty if both are missing, which is
     /// common for opens.
-    pub fn interaction(&self) -> Interaction {
+    pub fn open_or_click(&self) -> OpenOrClickData {
         let Some(said) = ["click", "open"].iter().find_map(|name| self.data.object(name)) else {
-            return Interaction::default();
+            return OpenOrClickData::default();
         };
-        Interaction {
+        OpenOrClickData {
             at: time(&said, "timestamp"),
             link: said.text("link"),
             agent: said.raw("userAgent").and_then(text_of),
@@ -189,7 +189,7 @@ impl<'a> Event<'a> {
     }
 
     /// Returns the reason of a failure, for `email.failed`: `reached_daily_quota`, `domain_not_verified` and so on.
-    pub fn failed_because(&self) -> Option<String> {
+    pub fn failure_reason(&self) -> Option<String> {
         self.data.object("failed")?.text("reason")
     }
 
@@ -216,14 +216,14 @@ impl<'a> Event<'a> {
     /// Returns the address of a contact or a suppression, if there is exactly one.
     pub fn address(&self) -> Option<Recipient> {
         match self.contact() {
-            Addressees::One(recipient) => Some(recipient),
-            Addressees::Nobody | Addressees::Several(_) => None,
+            EventRecipients::One(recipient) => Some(recipient),
+            EventRecipients::None | EventRecipients::Many(_) => None,
         }
     }
 
     /// Returns the recipients that a contact or a suppression names.
-    pub fn contact(&self) -> Addressees {
-        Addressees::read(self.data.raw("email"))
+    pub fn contact(&self) -> EventRecipients {
+        EventRecipients::read(self.data.raw("email"))
     }
 
     /// Returns true if a contact has unsubscribed from everything, and `None` if the event does not say.

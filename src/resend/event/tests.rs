@@ -22,7 +22,7 @@ fn only_type_and_data_are_needed() {
     assert_eq!(event.event_type(), Some(EventType::EmailSent));
     assert_eq!(event.at(), None);
     assert_eq!(event.resource_id(), None);
-    assert_eq!(event.addressees(), Addressees::Nobody);
+    assert_eq!(event.recipients(), EventRecipients::None);
     assert!(event.tags().is_empty());
     assert!(event.diagnostics().is_empty());
 }
@@ -30,17 +30,17 @@ fn only_type_and_data_are_needed() {
 #[test]
 fn what_is_no_event_says_why() {
     let why = |body: &[u8]| Event::read(body).unwrap_err();
-    assert_eq!(why(b"\xff\xfe"), Unreadable::NotUtf8);
+    assert_eq!(why(b"\xff\xfe"), EventError::NotUtf8);
     for body in ["", "null", "[]", "42", "{", r#"{"type":"a","data":{}} x"#] {
-        assert_eq!(why(body.as_bytes()), Unreadable::NotAnObject, "{body}");
+        assert_eq!(why(body.as_bytes()), EventError::NotAnObject, "{body}");
     }
     for body in ["{}", r#"{"type":null,"data":{}}"#, r#"{"type":7,"data":{}}"#] {
-        assert_eq!(why(body.as_bytes()), Unreadable::NoType, "{body}");
+        assert_eq!(why(body.as_bytes()), EventError::NoType, "{body}");
     }
     for body in
         [r#"{"type":"a"}"#, r#"{"type":"a","data":null}"#, r#"{"type":"a","data":[]}"#, r#"{"type":"a","data":"{}"}"#]
     {
-        assert_eq!(why(body.as_bytes()), Unreadable::NoData, "{body}");
+        assert_eq!(why(body.as_bytes()), EventError::NoData, "{body}");
     }
 }
 
@@ -52,7 +52,7 @@ fn a_field_of_another_type_counts_as_missing() {
         ));
         let event = read(&body);
         assert_eq!(event.email_id(), None, "{odd}");
-        assert_eq!(event.addressees(), Addressees::Nobody, "{odd}");
+        assert_eq!(event.recipients(), EventRecipients::None, "{odd}");
         assert_eq!(event.bounce(), Bounce::default(), "{odd}");
         assert_eq!(event.resource_created_at(), None, "{odd}");
         assert!(event.tags().is_empty(), "{odd}");
@@ -97,16 +97,16 @@ fn diagnostics_are_read_in_both_forms() {
 #[test]
 fn the_same_address_twice_is_one_addressee() {
     let body = event(r#"{"to":["Ann <ann@example.com>","ANN@example.com"]}"#);
-    assert_eq!(read(&body).addressees(), Addressees::One(recipient("ann@example.com")));
+    assert_eq!(read(&body).recipients(), EventRecipients::One(recipient("ann@example.com")));
     let body = event(r#"{"to":"ann@example.com"}"#);
-    assert_eq!(read(&body).addressees(), Addressees::One(recipient("ann@example.com")));
+    assert_eq!(read(&body).recipients(), EventRecipients::One(recipient("ann@example.com")));
 }
 
 #[test]
 fn an_invalid_address_still_counts_as_a_recipient() {
     for other in ["null", "7", r#""not an address""#] {
         let body = event(&format!(r#"{{"to":["ann@example.com",{other}]}}"#));
-        assert_eq!(read(&body).addressees(), Addressees::Several(vec![recipient("ann@example.com")]), "{other}");
+        assert_eq!(read(&body).recipients(), EventRecipients::Many(vec![recipient("ann@example.com")]), "{other}");
     }
 }
 
@@ -135,7 +135,7 @@ fn each_kind_of_resource_has_its_own_id() {
 fn read_all_of(event: &Event<'_>) {
     let _ =
         (event.event_type(), event.at(), event.email_id(), event.resource_created_at(), event.subject(), event.from());
-    let _ = (event.addressees(), event.tags(), event.bounce(), event.diagnostics(), event.suppressed_because());
+    let _ = (event.recipients(), event.tags(), event.bounce(), event.diagnostics(), event.suppression_reason());
     let _ = (event.address(), event.unsubscribed(), event.origin(), event.source_email_id(), event.resource_id());
 }
 

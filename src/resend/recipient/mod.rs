@@ -6,7 +6,7 @@ mod spelling;
 
 use std::fmt;
 
-pub use self::several::Named;
+pub use self::several::NamedRecipients;
 pub use self::spelling::fold;
 
 /// A normalized address: the same for every spelling of a mailbox's address.
@@ -21,7 +21,7 @@ pub struct Recipient(String);
 
 /// A text in a list that is not an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoAddress {
+pub enum InvalidAddress {
     /// The text has no valid address.
     #[error("no address found; write it as ann@example.com")]
     Missing,
@@ -53,16 +53,16 @@ impl Recipient {
     /// The cell has no valid address. The error says what to do.
     ///
     /// ```
-    /// # use rebound::resend::recipient::{NoAddress, Recipient};
+    /// # use rebound::resend::recipient::{InvalidAddress, Recipient};
     /// assert_eq!(Recipient::in_cell(" 'Ann@example.com' ").unwrap().as_str(), "ann@example.com");
-    /// assert_eq!(Recipient::in_cell("*@example.com"), Err(NoAddress::WholeDomain));
+    /// assert_eq!(Recipient::in_cell("*@example.com"), Err(InvalidAddress::WholeDomain));
     /// ```
-    pub fn in_cell(cell: &str) -> Result<Self, NoAddress> {
+    pub fn in_cell(cell: &str) -> Result<Self, InvalidAddress> {
         let folded = spelling::fold(cell);
         let bare = without_quotes(folded.trim_matches(' '));
         Self::parse(bare).ok_or_else(|| match bare.strip_prefix('*').unwrap_or(bare).strip_prefix('@') {
-            Some(domain) if Self::parse(&format!("all@{domain}")).is_some() => NoAddress::WholeDomain,
-            _ => NoAddress::Missing,
+            Some(domain) if Self::parse(&format!("all@{domain}")).is_some() => InvalidAddress::WholeDomain,
+            _ => InvalidAddress::Missing,
         })
     }
 
@@ -74,7 +74,7 @@ impl Recipient {
     /// Returns true if a text, such as a receiving server's reply, mentions this address. `ann@example.com` is
     /// mentioned in `550 <Ann@example.com>: unknown`, but not in `joann@example.com` or `ann@example.com.au`. A domain
     /// is found in both its forms, `bücher.example` and `xn--bcher-kva.example`. In doubt, the result is false.
-    pub fn is_named_in(&self, text: &str) -> bool {
+    pub fn is_mentioned_in(&self, text: &str) -> bool {
         named::names(text, &self.0)
     }
 
@@ -139,10 +139,10 @@ mod tests {
             "@",
             "*@",
         ] {
-            assert_eq!(Recipient::in_cell(cell), Err(NoAddress::Missing), "{cell:?}");
+            assert_eq!(Recipient::in_cell(cell), Err(InvalidAddress::Missing), "{cell:?}");
         }
         for cell in ["*@example.com", "'@Example.com'", "*@bücher.example"] {
-            assert_eq!(Recipient::in_cell(cell), Err(NoAddress::WholeDomain), "{cell:?}");
+            assert_eq!(Recipient::in_cell(cell), Err(InvalidAddress::WholeDomain), "{cell:?}");
         }
     }
 }

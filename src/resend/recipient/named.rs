@@ -52,7 +52,7 @@ mod tests {
     use crate::resend::recipient::Recipient;
 
     fn names(text: &str, address: &str) -> bool {
-        Recipient::parse(address).unwrap().is_named_in(text)
+        Recipient::parse(address).unwrap().is_mentioned_in(text)
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
         #[test]
         fn any_text_can_be_looked_for_in_any_other(text in "\\PC{0,60}", address in "\\PC{0,20}@\\PC{0,20}") {
             if let Some(recipient) = Recipient::parse(&address) {
-                let _ = recipient.is_named_in(&text);
+                let _ = recipient.is_mentioned_in(&text);
             }
         }
     }

@@ -4,19 +4,19 @@ use super::{Recipient, spelling};
 
 /// Recipients in texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedRecipients {
     /// Recipients with valid addresses, each once, in the order of the texts.
     pub recipients: Vec<Recipient>,
     /// True if the texts also name a recipient without a valid address.
     pub others: bool,
 }
 
-impl Named {
+impl NamedRecipients {
     /// Adds the recipients in a text: `Ann <ann@example.com>, bob@example.com`, `Team: ann@example.com;`.
     ///
     /// ```
-    /// # use rebound::resend::recipient::Named;
-    /// let mut named = Named::default();
+    /// # use rebound::resend::recipient::NamedRecipients;
+    /// let mut named = NamedRecipients::default();
     /// named.add("\"Lee, Ann\" <ann@example.com>; \"bob lee\"@example.com (Bob)");
     /// assert_eq!(named.recipients.len(), 2);
     /// assert!(!named.others);
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Vec<String>, bool) {
-        let mut named = Named::default();
+        let mut named = NamedRecipients::default();
         named.add(text);
         (named.recipients.iter().map(|recipient| recipient.as_str().to_owned()).collect(), named.others)
     }

@@ -115,5 +115,5 @@ impl Agenda {
 
 /// Start of the hour that contains `now`.
 fn this_hour(now: UnixMillis) -> UnixMillis {
-    Cohort::of(now).start()
+    Cohort::containing(now).start()
 }

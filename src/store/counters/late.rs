@@ -4,7 +4,7 @@
 use super::Campaigns;
 use crate::aws::CallError;
 use crate::policy::brake::LONG_WINDOW_DAYS;
-use crate::policy::late::Late;
+use crate::policy::late::LateSends;
 use crate::resend::campaign::{Campaign, Cohort};
 use crate::store::{Item, as_number};
 use crate::time::{UnixMillis, days};
@@ -30,7 +30,7 @@ pub(super) fn forget_late(hour: Cohort) -> i64 {
 }
 
 /// Adds an item of the campaigns table to the late sums. Items of other kinds are ignored.
-pub fn add_late(item: &Item, late: &mut Late) {
+pub fn add_late(item: &Item, late: &mut LateSends) {
     let key = item.get("cohort").and_then(|key| key.as_s().ok()).and_then(|key| key.strip_prefix(LATE));
     let Some((hour, cohort)) = key.and_then(|key| key.split_once('#')) else { return };
     let sent = item.get("sent").and_then(as_number);
@@ -42,11 +42,11 @@ pub fn add_late(item: &Item, late: &mut Late) {
 impl Campaigns {
     /// Returns the late sums of a campaign since a moment. They are kept for the brake's longest window and one more
     /// day.
-    pub async fn late(&self, campaign: &Campaign, since: UnixMillis) -> Result<Late, CallError> {
-        let from = format!("{LATE}{}", Cohort::of(since));
+    pub async fn late(&self, campaign: &Campaign, since: UnixMillis) -> Result<LateSends, CallError> {
+        let from = format!("{LATE}{}", Cohort::containing(since));
         let partition = ("campaign", campaign.as_str());
         let items = self.calls.range(&self.table, partition, ("cohort", &from, LATE_END), usize::MAX).await?;
-        let mut late = Late::default();
+        let mut late = LateSends::default();
         items.iter().for_each(|item| add_late(item, &mut late));
         Ok(late)
     }

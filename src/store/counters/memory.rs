@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::late::late_key;
-use crate::policy::counting::{Count, Counter, MessageHash, Once};
+use crate::policy::counting::{Counter, DedupKey, Increment, MessageHash};
 use crate::resend::campaign::Cohort;
 use crate::store::{Item, as_number};
 use crate::time::UnixMillis;
@@ -37,16 +37,16 @@ impl Counted {
 }
 
 /// Groups counts by the sort key of their dedup record.
-pub(super) fn memories<'a>(counts: impl IntoIterator<Item = &'a Count>) -> BTreeMap<String, Memory> {
+pub(super) fn memories<'a>(counts: impl IntoIterator<Item = &'a Increment>) -> BTreeMap<String, Memory> {
     let mut memories: BTreeMap<String, Memory> = BTreeMap::new();
     for count in counts {
         let counted = Counted { cohort: count.cohort, counter: count.counter, late: count.late };
-        let (key, memory) = match &count.once {
-            Once::Message { second, hash } => (
+        let (key, memory) = match &count.dedup_key {
+            DedupKey::Webhook { second, hash } => (
                 format!("ledger#{}", second - second.rem_euclid(LEDGER_SECONDS)),
                 Memory::Ledger { messages: BTreeMap::from([(*hash, counted)]), expires_at: count.expires_at },
             ),
-            Once::Happening { key, at } => {
+            DedupKey::Occurrence { key, at } => {
                 let (counter, at, cohort) = (count.counter, *at, count.cohort);
                 (key.clone(), Memory::Happening { counter, at, cohort, expires_at: count.expires_at })
             }
@@ -98,13 +98,13 @@ mod tests {
     use super::*;
     use crate::resend::campaign::Campaign;
 
-    fn delivered(message: u8, second: i64) -> Count {
-        Count {
+    fn delivered(message: u8, second: i64) -> Increment {
+        Increment {
             campaign: Campaign::new("a").unwrap(),
             cohort: Cohort::parse("2026-11-23T13").unwrap(),
             counter: Counter::Delivered,
             late: None,
-            once: Once::Message { second, hash: MessageHash([message; 8]) },
+            dedup_key: DedupKey::Webhook { second, hash: MessageHash([message; 8]) },
             expires_at: UnixMillis(i64::from(message)),
         }
     }
@@ -112,7 +112,7 @@ mod tests {
     /// Frozen: under other keys, a redelivered webhook would not be found, and would be counted twice.
     #[test]
     fn webhooks_of_thirty_seconds_share_a_part_of_the_ledger() {
-        let counts: Vec<Count> = [1_795_440_629, 1_795_440_599, 1_795_440_600, 1_795_440_630]
+        let counts: Vec<Increment> = [1_795_440_629, 1_795_440_599, 1_795_440_600, 1_795_440_630]
             .into_iter()
             .zip(1..)
             .map(|(s, m)| delivered(m, s))

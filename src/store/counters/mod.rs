@@ -16,7 +16,7 @@ use super::calls::Calls;
 use super::failure::Failure;
 use super::{Item, text};
 use crate::aws::CallError;
-use crate::policy::counting::{Count, Figures};
+use crate::policy::counting::{CounterTotals, Increment};
 use crate::resend::campaign::{Campaign, Cohort};
 
 /// Maximum number of cohorts and late sums that one transaction adds to, and of dedup records that it writes. A
@@ -45,8 +45,8 @@ impl Campaigns {
     pub async fn count(
         &self,
         campaign: &Campaign,
-        counts: &[Count],
-        added: &mut Vec<(Cohort, Figures)>,
+        counts: &[Increment],
+        added: &mut Vec<(Cohort, CounterTotals)>,
     ) -> Result<(), CallError> {
         for part in parts(counts) {
             let memories: Vec<(String, Memory)> = memories(part).into_iter().collect();
@@ -61,7 +61,7 @@ impl Campaigns {
         &self,
         campaign: &Campaign,
         memories: &[(String, Memory)],
-        added: &mut Vec<(Cohort, Figures)>,
+        added: &mut Vec<(Cohort, CounterTotals)>,
     ) -> Result<(), CallError> {
         let mut patience = self.calls.patience();
         loop {
@@ -97,12 +97,12 @@ impl Campaigns {
 }
 
 /// Splits the counts into parts, each of which adds to at most [`ADDED_TO`] cohorts and late sums.
-fn parts(counts: &[Count]) -> Vec<Vec<&Count>> {
-    let mut places: BTreeMap<(Cohort, Option<Cohort>), Vec<&Count>> = BTreeMap::new();
+fn parts(counts: &[Increment]) -> Vec<Vec<&Increment>> {
+    let mut places: BTreeMap<(Cohort, Option<Cohort>), Vec<&Increment>> = BTreeMap::new();
     for count in counts {
         places.entry((count.cohort, count.late)).or_default().push(count);
     }
-    let mut parts: Vec<Vec<&Count>> = Vec::new();
+    let mut parts: Vec<Vec<&Increment>> = Vec::new();
     let mut added_to = BTreeSet::new();
     for ((cohort, late), counts) in places {
         let these = [(cohort, None), (cohort, late)];

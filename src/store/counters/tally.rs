@@ -12,7 +12,7 @@ use super::memory::{Counted, Memory, happening};
 use super::seen::{Seen, addition_of, last_rows, rows_of};
 use crate::aws::CallError;
 use crate::policy::brake::LONG_WINDOW_DAYS;
-use crate::policy::counting::{Counter, Figures, MessageHash};
+use crate::policy::counting::{Counter, CounterTotals, MessageHash};
 use crate::resend::campaign::{Campaign, Cohort};
 use crate::store::calls::{put_item, update_item};
 use crate::store::version::SeenVersion;
@@ -32,7 +32,7 @@ pub(super) const COMPLAINED_AT: &str = "complained_at#";
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) items: Vec<TransactWriteItem>,
-    pub(super) cohorts: BTreeMap<Cohort, Figures>,
+    pub(super) cohorts: BTreeMap<Cohort, CounterTotals>,
     /// By hour and cohort.
     late: BTreeMap<(Cohort, Cohort), i64>,
     /// The cohorts that webhooks are added to, on the condition that nothing else was added; with the ledger rows put
@@ -161,7 +161,7 @@ impl Campaigns {
         &self,
         campaign: &Campaign,
         cohort: Cohort,
-        figures: &Figures,
+        figures: &CounterTotals,
         rows: Option<(Option<&Item>, &BTreeSet<String>)>,
     ) -> Result<TransactWriteItem, CallError> {
         let key = self.key(campaign, &cohort.to_string());

@@ -4,9 +4,9 @@ use super::Campaigns;
 use super::late::{LATE_END, add_late};
 use super::tally::{COMPLAINED_AT, complained_at};
 use crate::aws::CallError;
-use crate::policy::brake::{LONG_WINDOW_DAYS, SHORT_WINDOW_HOURS, View};
-use crate::policy::counting::{Counter, Figures};
-use crate::policy::late::Late;
+use crate::policy::brake::{BrakeInput, LONG_WINDOW_DAYS, SHORT_WINDOW_HOURS};
+use crate::policy::counting::{Counter, CounterTotals};
+use crate::policy::late::LateSends;
 use crate::resend::campaign::{Campaign, Cohort};
 use crate::store::{Item, as_number};
 use crate::time::{UnixMillis, days, hours};
@@ -17,15 +17,15 @@ const AT_ONCE: usize = 100;
 
 impl Campaigns {
     /// Returns all cohorts of a campaign that are still stored, the oldest first.
-    pub async fn cohorts(&self, campaign: &Campaign) -> Result<Vec<(Cohort, Figures)>, CallError> {
+    pub async fn cohorts(&self, campaign: &Campaign) -> Result<Vec<(Cohort, CounterTotals)>, CallError> {
         let partition = ("campaign", campaign.as_str());
         let items = self.calls.range(&self.table, partition, ("cohort", "0", ":"), usize::MAX).await?;
         Ok(items.iter().filter_map(cohort_figures).collect())
     }
 
     /// Reads the input of a campaign's brake, strongly consistent.
-    pub async fn view(&self, campaign: &Campaign, now: UnixMillis) -> Result<View, CallError> {
-        let from = Cohort::of(now.minus(days(LONG_WINDOW_DAYS)));
+    pub async fn view(&self, campaign: &Campaign, now: UnixMillis) -> Result<BrakeInput, CallError> {
+        let from = Cohort::containing(now.minus(days(LONG_WINDOW_DAYS)));
         let from_complaint = complained_at(now.minus(hours(SHORT_WINDOW_HOURS)), "");
         let partition = ("campaign", campaign.as_str());
         // ':' follows '9', so the range ends where the cohorts end. The late sums come right after the complaints: read
@@ -35,7 +35,7 @@ impl Campaigns {
         let others = self.calls.range(&self.table, partition, ("cohort", &from_complaint, LATE_END), usize::MAX);
         let (cohorts, others) = tokio::join!(cohorts, others);
         let (mut cohorts, others) = (cohorts?, others?);
-        let mut late = Late::default();
+        let mut late = LateSends::default();
         others.iter().for_each(|item| add_late(item, &mut late));
         let older: Vec<Item> = late
             .cohorts_sent_since(from)
@@ -45,7 +45,7 @@ impl Campaigns {
         for some in older.chunks(AT_ONCE) {
             cohorts.extend(self.calls.get_all(&self.table, some.to_vec()).await?);
         }
-        Ok(View {
+        Ok(BrakeInput {
             cohorts: cohorts.iter().filter_map(cohort_figures).collect(),
             late,
             complaints: others.iter().filter_map(complaint_time).collect(),
@@ -54,10 +54,10 @@ impl Campaigns {
 }
 
 /// Reads the counters of a cohort's item. Returns `None` for other items.
-pub fn cohort_figures(item: &Item) -> Option<(Cohort, Figures)> {
+pub fn cohort_figures(item: &Item) -> Option<(Cohort, CounterTotals)> {
     let cohort = Cohort::parse(item.get("cohort")?.as_s().ok()?)?;
     let figure = |counter: Counter| Some((counter, as_number(item.get(counter.as_str())?)?));
-    Some((cohort, Figures(Counter::ALL.iter().copied().filter_map(figure).collect())))
+    Some((cohort, CounterTotals(Counter::ALL.iter().copied().filter_map(figure).collect())))
 }
 
 fn complaint_time(item: &Item) -> Option<UnixMillis> {

@@ -5,7 +5,7 @@ use super::*;
 const STAMP: Stamp = Stamp { received_at: UnixMillis(1_795_390_873_456), retention_days: 90 };
 
 fn message(id: &str) -> MessageId {
-    MessageId::already_verified(id)
+    MessageId::from_verified(id)
 }
 
 fn row_of(id: &str, body: &str) -> Result<Row, Unstorable> {

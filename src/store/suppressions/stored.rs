@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::policy::suppression::{Change, Grounds, Reason, Record, Said, Suppression};
+use crate::policy::suppression::{ChangeStamp, Reason, ReasonDetail, ReasonState, Suppression, SuppressionChange};
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
 use crate::store::calls::Change as Condition;
@@ -48,12 +48,12 @@ impl Stored {
         for &reason in Reason::ALL {
             let map = item.remove(reason.as_str()).and_then(|map| map.as_m().cloned().ok());
             let mut record = map.as_ref().map(record_from).unwrap_or_default();
-            if record == Record::default() && reasons.iter().any(|name| name == reason.as_str()) {
+            if record == ReasonState::default() && reasons.iter().any(|name| name == reason.as_str()) {
                 // Added by hand, without a time: it is active, and every newer change outranks it.
-                let said = Said { at: UnixMillis(0), message: MessageId::already_verified("") };
-                record.suppressed = Some((said, Grounds::default()));
+                let said = ChangeStamp { at: UnixMillis(0), message: MessageId::from_verified("") };
+                record.suppressed = Some((said, ReasonDetail::default()));
             }
-            if record != Record::default() {
+            if record != ReasonState::default() {
                 stored.suppression.records.insert(reason, record);
             }
         }
@@ -65,7 +65,7 @@ impl Stored {
 
     /// Returns the reasons that are active at `now`. An empty list: the recipient can receive email.
     pub fn standing(&self, now: UnixMillis) -> Vec<Standing> {
-        let of = |(reason, record): (&Reason, &Record)| {
+        let of = |(reason, record): (&Reason, &ReasonState)| {
             let (said, grounds) = record.suppressed.as_ref().filter(|_| record.is_active(now))?;
             Some(Standing {
                 reason: reason.as_str().to_owned(),
@@ -87,7 +87,7 @@ impl Stored {
     }
 
     /// Returns the item with these changes merged in. Returns `None` if they change nothing.
-    pub fn merged(&self, changes: &[Change]) -> Option<Self> {
+    pub fn merged(&self, changes: &[SuppressionChange]) -> Option<Self> {
         let suppression = changes.iter().fold(self.suppression.clone(), Suppression::merge);
         (suppression != self.suppression).then(|| Self { suppression, ..self.clone() })
     }
@@ -128,19 +128,21 @@ impl Stored {
     }
 }
 
-fn record_from(map: &Item) -> Record {
+fn record_from(map: &Item) -> ReasonState {
     let millis = |name: &str| map.get(name).and_then(as_number).map(UnixMillis);
     let string = |name: &str| map.get(name).and_then(|value| value.as_s().ok()).cloned();
-    let said =
-        |at: UnixMillis, by: &str| Said { at, message: MessageId::already_verified(string(by).unwrap_or_default()) };
-    let grounds = || Grounds { email_id: string("email_id"), detail: string("detail"), until: millis("until") };
-    Record {
+    let said = |at: UnixMillis, by: &str| ChangeStamp {
+        at,
+        message: MessageId::from_verified(string(by).unwrap_or_default()),
+    };
+    let grounds = || ReasonDetail { email_id: string("email_id"), detail: string("detail"), until: millis("until") };
+    ReasonState {
         suppressed: millis("at").map(|at| (said(at, "message_id"), grounds())),
         lifted: millis("lifted_at").map(|at| said(at, "lifted_by")),
     }
 }
 
-fn record_to(record: &Record) -> Item {
+fn record_to(record: &ReasonState) -> Item {
     let mut map = Item::new();
     let mut set = |name: &str, value: Option<AttributeValue>| {
         if let Some(value) = value {
@@ -164,15 +166,16 @@ fn record_to(record: &Record) -> Item {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::suppression::Effect;
+    use crate::policy::suppression::ChangeEffect;
 
-    fn change(reason: Reason, at: i64, effect: Effect) -> Change {
-        Change { reason, at: UnixMillis(at), message: MessageId::already_verified(format!("msg_{at}")), effect }
+    fn change(reason: Reason, at: i64, effect: ChangeEffect) -> SuppressionChange {
+        SuppressionChange { reason, at: UnixMillis(at), message: MessageId::from_verified(format!("msg_{at}")), effect }
     }
 
-    fn suppress(reason: Reason, at: i64, until: Option<i64>) -> Change {
-        let grounds = Grounds { email_id: Some("e1".into()), detail: Some("why".into()), until: until.map(UnixMillis) };
-        change(reason, at, Effect::Suppress(grounds))
+    fn suppress(reason: Reason, at: i64, until: Option<i64>) -> SuppressionChange {
+        let grounds =
+            ReasonDetail { email_id: Some("e1".into()), detail: Some("why".into()), until: until.map(UnixMillis) };
+        change(reason, at, ChangeEffect::Suppress(grounds))
     }
 
     fn ann() -> Recipient {
@@ -183,9 +186,9 @@ mod tests {
     fn what_is_written_reads_back_the_same() {
         let changes = [
             suppress(Reason::Complaint, 5, None),
-            change(Reason::Complaint, 9, Effect::Lift),
+            change(Reason::Complaint, 9, ChangeEffect::Lift),
             suppress(Reason::SoftBounce, 6, Some(60)),
-            change(Reason::Unsubscribed, 7, Effect::Lift),
+            change(Reason::Unsubscribed, 7, ChangeEffect::Lift),
         ];
         let stored = Stored::default().merged(&changes).unwrap();
         let item = stored.to_item(&ann());
@@ -198,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_tombstone_has_no_reasons_and_expires() {
-        let stored = Stored::default().merged(&[change(Reason::Provider, 0, Effect::Lift)]).unwrap();
+        let stored = Stored::default().merged(&[change(Reason::Provider, 0, ChangeEffect::Lift)]).unwrap();
         let item = stored.to_item(&ann());
         assert!(!item.contains_key("reasons") && !item.contains_key("until"));
         assert_eq!(item["expires_at"], number(35 * 24 * 60 * 60));
@@ -214,7 +217,7 @@ mod tests {
         let stored = Stored::from_item(by_hand);
         assert_eq!(stored.seen, SeenVersion::Unversioned);
         let lapsing = stored
-            .merged(&[suppress(Reason::SoftBounce, 6, Some(60)), change(Reason::Manual, 7, Effect::Lift)])
+            .merged(&[suppress(Reason::SoftBounce, 6, Some(60)), change(Reason::Manual, 7, ChangeEffect::Lift)])
             .unwrap();
         let item = lapsing.to_item(&ann());
         assert_eq!(item["note"], text("asked us on the phone"));

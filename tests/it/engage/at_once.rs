@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_local::faults::{Call, Fault};
 use rebound::aws::queue::Delivery;
-use rebound::message::decision::{By, Done};
+use rebound::message::decision::{DecidedBy, DecisionResult};
 use serde_json::{Value, json};
 
 use super::{LINK, MINUTE, Mail, NOW, PHONE, Stage, after};
@@ -68,14 +68,14 @@ async fn deliver(stage: &Stage) {
 }
 
 /// The decisions, all of which must be marked as published.
-async fn decided(stage: &Stage) -> BTreeMap<String, Done> {
+async fn decided(stage: &Stage) -> BTreeMap<String, DecisionResult> {
     let rows = stage.rows().await;
     for row in rows.iter().filter(|row| row["event"].as_s().unwrap().starts_with("decision#")) {
         assert!(row.contains_key("decided_at") && row.contains_key("published_at"), "{row:?}");
     }
     assert_eq!(rows.iter().filter(|row| row["event"].as_s().unwrap().starts_with("verdict#")).count(), 7);
     let receipts = stage.receipts().await;
-    assert!(receipts.values().all(|receipt| receipt.asked.by == By::Rules && receipt.asked.tries == 0));
+    assert!(receipts.values().all(|receipt| receipt.asked.by == DecidedBy::Rules && receipt.asked.tries == 0));
     receipts.into_iter().map(|(key, receipt)| (key, receipt.done)).collect()
 }
 
@@ -96,7 +96,7 @@ async fn each_is_decided_and_published_once_if_any_call_fails() {
     let calls = stage_without.faults.calls();
     let (expected, told) = (decided(&stage_without).await, published(&stage_without));
     assert_eq!(expected.len(), 3);
-    assert!(expected.values().any(|done| *done == Done::HandedToHuman));
+    assert!(expected.values().any(|done| *done == DecisionResult::HandedToHuman));
     assert!(told.len() == 3 && told.values().all(|times| times.len() == 1), "{told:#?}");
     let operations: BTreeSet<&str> = calls.iter().map(|call| call.operation.as_str()).collect();
     assert_eq!(operations, ["PublishBatch", "PutItem", "Query", "UpdateItem"].into());
@@ -161,6 +161,6 @@ async fn a_receipt_of_the_rules_says_what_they_went_by() {
     stage.delivers(&stage.deliveries(&["c1"], 1).await, NOW).await;
     let receipt = stage.receipt().await;
     let engaged = json!({ "clicked": true, "human": true, "distinct_links": 3, "days_active": 1 });
-    assert_eq!((receipt.facts, receipt.done), (json!({ "engaged": engaged }), Done::HandedToHuman));
+    assert_eq!((receipt.facts, receipt.done), (json!({ "engaged": engaged }), DecisionResult::HandedToHuman));
     assert_eq!(receipt.asked.because.as_deref(), Some("Claude is not configured"));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_local::faults::Service;
 use rebound::aws::stream::BatchAnswer;
-use rebound::message::decision::{By, Done};
+use rebound::message::decision::{DecidedBy, DecisionResult};
 
 use super::{LINK, MINUTE, Mail, NOW, Stage, after};
 
@@ -43,7 +43,7 @@ async fn a_proposal_takes_eleven_calls_of_dynamodb_and_a_repeat_two() {
     ]);
     assert_eq!(calls(&stage, &["c1"]).await, expected);
     let of_dynamodb = stage.faults.calls().iter().filter(|call| call.service == Service::DynamoDb).count();
-    assert_eq!((of_dynamodb, stage.receipt().await.done), (11 + 1, Done::FollowupProposed));
+    assert_eq!((of_dynamodb, stage.receipt().await.done), (11 + 1, DecisionResult::FollowupProposed));
 
     assert_eq!(calls(&stage, &["c1"]).await, counts(&[("Query", 1)]), "delivered once more");
     stage.receives(&[mail.clicked("c2", after(-9 * MINUTE))]).await;
@@ -74,8 +74,8 @@ async fn a_click_over_budget_costs_nine_calls_and_later_ones_four() {
     // The verdict; the decision; and marking as published.
     let known = counts(&[("Query", 1), ("PutItem", 2), ("UpdateItem", 1), ("Publish", 1)]);
     assert_eq!(calls(&stage, &["c-e3"]).await, known);
-    let by: Vec<By> = stage.receipts().await.into_values().map(|receipt| receipt.asked.by).collect();
-    assert_eq!(by.last(), Some(&By::Rules));
+    let by: Vec<DecidedBy> = stage.receipts().await.into_values().map(|receipt| receipt.asked.by).collect();
+    assert_eq!(by.last(), Some(&DecidedBy::Rules));
 }
 
 #[tokio::test]
@@ -116,6 +116,6 @@ async fn a_request_over_a_days_budget_does_not_block_the_next_one() {
     for id in ["long", "short"] {
         assert_eq!(stage.delivers(&stage.deliveries(&[id], 1).await, NOW).await, BatchAnswer::default());
     }
-    let by: Vec<By> = stage.receipts().await.into_values().map(|receipt| receipt.asked.by).collect();
-    assert_eq!(by, [By::Rules, By::Claude]);
+    let by: Vec<DecidedBy> = stage.receipts().await.into_values().map(|receipt| receipt.asked.by).collect();
+    assert_eq!(by, [DecidedBy::Rules, DecidedBy::Claude]);
 }

@@ -13,7 +13,7 @@ use rebound::aws::queue::{BATCH, Delivery, Engagement, Queue};
 use rebound::claude::price::Price;
 use rebound::config::EngageConfig;
 use rebound::engage::Engager;
-use rebound::message::decision::{By, Receipt};
+use rebound::message::decision::{DecidedBy, Receipt};
 use rebound::policy::answer::Usage;
 use rebound::policy::money::NanoUsd;
 use rebound::resend::event::Event;
@@ -46,7 +46,7 @@ pub(super) fn clicked(emails: usize, people: usize) -> (Vec<SignedMessage>, Vec<
 /// The row of an event, as `receive` makes it.
 fn row(message: &SignedMessage) -> Row {
     let stamp = Stamp { received_at: NOW, retention_days: 90 };
-    let id = MessageId::already_verified(message.id.clone());
+    let id = MessageId::from_verified(message.id.clone());
     Row::event(&Event::read(&message.body).unwrap(), &id, &message.body, stamp).unwrap()
 }
 
@@ -157,7 +157,7 @@ fn answered(stage: &Stage) -> NanoUsd {
         cache_read_input_tokens: 0,
     };
     let config = stage.engager.config();
-    Price::of(&config.model, &config.policy.claude).cost(&usage)
+    Price::for_model(&config.model, &config.policy.claude).cost(&usage)
 }
 
 /// The day's sum in the table, and the number of open reservations.
@@ -191,8 +191,8 @@ pub(super) async fn decided_once(stage: &Stage, clicks: usize) -> usize {
     assert!(ids == receipts.iter().map(|receipt| after(&receipt.id)).collect());
     assert_eq!((published.len(), ids.len()), (clicks, clicks));
 
-    let by_claude = receipts.iter().filter(|receipt| receipt.asked.by == By::Claude).count();
-    for receipt in receipts.iter().filter(|receipt| receipt.asked.by == By::Rules) {
+    let by_claude = receipts.iter().filter(|receipt| receipt.asked.by == DecidedBy::Claude).count();
+    for receipt in receipts.iter().filter(|receipt| receipt.asked.by == DecidedBy::Rules) {
         let because = receipt.asked.because.as_deref().unwrap();
         assert!(because.starts_with("today's budget of ") && because.ends_with(" is spent"), "{because}");
     }

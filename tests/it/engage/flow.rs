@@ -1,7 +1,7 @@
 //! Verdicts, decisions, publications, and what is never published.
 
 use rebound::aws::stream::BatchAnswer;
-use rebound::message::decision::{By, Done};
+use rebound::message::decision::{DecidedBy, DecisionResult};
 use rebound::policy::verdict::Verdict;
 use rebound_dev::claude::Behaviour;
 use serde_json::json;
@@ -19,7 +19,7 @@ async fn a_humans_click_becomes_a_complete_proposal() {
     let receipt = stage.receipt().await;
     assert_eq!(
         (receipt.verdict, &receipt.done, receipt.asked.by),
-        (Verdict::Human, &Done::FollowupProposed, By::Claude)
+        (Verdict::Human, &DecisionResult::FollowupProposed, DecidedBy::Claude)
     );
     assert!(
         receipt.asked.cost_usd > 0.0 && receipt.asked.usage.is_some() && receipt.guards.len() >= 10,
@@ -94,7 +94,7 @@ async fn a_scanners_clicks_do_not_use_up_the_readers() {
         rebound::resend::signed::SignedMessage::new("c1", NOW.seconds(), body, &crate::support::secret())
     };
     stage.happens(&[reader]).await;
-    assert_eq!(stage.receipt().await.done, Done::FollowupProposed);
+    assert_eq!(stage.receipt().await.done, DecisionResult::FollowupProposed);
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn an_open_by_an_image_proxy_is_decided_a_prefetch_is_not() {
     let (verdict, why) = stage.verdict("o2").await.unwrap();
     assert_eq!((verdict.as_str(), why.is_some()), ("unsure", true));
     let receipt = stage.receipt().await;
-    assert_eq!((receipt.event.as_str(), &receipt.done), ("email.opened", &Done::EngagementLogged));
+    assert_eq!((receipt.event.as_str(), &receipt.done), ("email.opened", &DecisionResult::EngagementLogged));
     assert_eq!(stage.published()[0]["kind"], "engagement");
 }
 
@@ -148,7 +148,7 @@ async fn without_a_key_the_rules_decide_and_the_receipt_says_so() {
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
     let receipt = stage.receipt().await;
     assert_eq!(receipt.asked.because.as_deref(), Some("Claude is not configured"));
-    assert_eq!((receipt.asked.by, &receipt.done), (By::Rules, &Done::EngagementLogged));
+    assert_eq!((receipt.asked.by, &receipt.done), (DecidedBy::Rules, &DecisionResult::EngagementLogged));
     assert_eq!(stage.published()[0]["figures"]["interest"], "high");
 }
 
@@ -157,7 +157,7 @@ async fn off_means_receipts_only() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("FOLLOWUPS", "off")]).await;
     let mail = Mail::to("e1", "ann@example.com");
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
-    assert!(matches!(stage.receipt().await.done, Done::Nothing(why) if why.contains("off")));
+    assert!(matches!(stage.receipt().await.done, DecisionResult::Nothing(why) if why.contains("off")));
     assert_eq!(stage.published().len(), 0);
     assert_eq!(stage.scan("RECIPIENTS_TABLE").await.len(), 0, "no place was taken");
 }
@@ -178,7 +178,7 @@ async fn a_recipient_suppressed_during_a_request_gets_no_follow_up() {
     };
     tokio::join!(stage.delivers(&deliveries, NOW), complaint);
     let receipt = stage.receipt().await;
-    assert!(matches!(&receipt.done, Done::Nothing(_)), "{receipt:#?}");
+    assert!(matches!(&receipt.done, DecisionResult::Nothing(_)), "{receipt:#?}");
     assert_eq!(stage.published().len(), 0);
 }
 
@@ -202,7 +202,7 @@ async fn a_recipient_gets_no_more_follow_ups_than_the_caps_allow() {
         .receipts()
         .await
         .into_values()
-        .filter(|receipt| receipt.done == Done::FollowupProposed)
+        .filter(|receipt| receipt.done == DecisionResult::FollowupProposed)
         .map(|receipt| receipt.email_id)
         .collect();
     // The second comes within 72 hours of the first, and the fifth would be the fourth in 30 days.
@@ -239,7 +239,7 @@ async fn an_open_and_a_click_of_one_mail_never_make_two_follow_ups() {
         ])
         .await;
     let done: Vec<bool> =
-        stage.receipts().await.into_values().map(|receipt| receipt.done == Done::FollowupProposed).collect();
+        stage.receipts().await.into_values().map(|receipt| receipt.done == DecisionResult::FollowupProposed).collect();
     assert_eq!((done.len(), done.iter().filter(|done| **done).count()), (2, 1));
     assert_eq!(stage.published().len(), 1);
 }
@@ -265,6 +265,9 @@ async fn another_recipients_events_do_not_count_for_this_one() {
     assert_eq!(stage.verdict("scan-a").await.unwrap().0, "machine");
     assert_eq!(stage.verdict("c1").await, Some(("human".to_owned(), None)));
     let receipt = stage.receipt().await;
-    assert_eq!((receipt.recipients, receipt.done), (vec!["ann@example.com".to_owned()], Done::FollowupProposed));
+    assert_eq!(
+        (receipt.recipients, receipt.done),
+        (vec!["ann@example.com".to_owned()], DecisionResult::FollowupProposed)
+    );
     assert_eq!(receipt.facts["timeline"].as_array().unwrap().len(), 1, "her delivery, and nothing of his");
 }

@@ -6,7 +6,7 @@ use aws_local::secrets_manager::LocalSecretsManager;
 use rebound::aws::secret::Secret;
 use rebound::claude::key::{self, ApiKey, INTERVAL};
 use rebound::engage::Engager;
-use rebound::message::decision::{By, Receipt};
+use rebound::message::decision::{DecidedBy, Receipt};
 use rebound_dev::claude::Behaviour;
 use rebound_dev::stack::API_KEYS_NAME;
 use serde_json::json;
@@ -64,9 +64,9 @@ async fn a_key_stored_later_is_used_without_a_deployment() {
         manager(&stage).put(API_KEYS_NAME, nothing_yet);
         let engager = engager(&stage, Duration::ZERO);
         let first = decides(&stage, &engager, "e1").await.asked;
-        assert_eq!((first.by, first.because.as_deref()), (By::Rules, Some("Claude is not configured")));
+        assert_eq!((first.by, first.because.as_deref()), (DecidedBy::Rules, Some("Claude is not configured")));
         put(&stage, "sk-later");
-        assert_eq!(decides(&stage, &engager, "e2").await.asked.by, By::Claude, "{nothing_yet}");
+        assert_eq!(decides(&stage, &engager, "e2").await.asked.by, DecidedBy::Claude, "{nothing_yet}");
         assert_eq!(asked_with(&stage), ["sk-later"]);
     }
 }
@@ -76,17 +76,17 @@ async fn without_a_key_the_secret_is_not_read_for_each_request() {
     let stage = Stage::with(&[]).await;
     let before = manager(&stage).reads();
     for email_id in ["e1", "e2", "e3"] {
-        assert_eq!(decides(&stage, &stage.engager, email_id).await.asked.by, By::Rules);
+        assert_eq!(decides(&stage, &stage.engager, email_id).await.asked.by, DecidedBy::Rules);
     }
     put(&stage, "sk-later");
-    assert_eq!(decides(&stage, &stage.engager, "e4").await.asked.by, By::Rules, "not before a minute is over");
+    assert_eq!(decides(&stage, &stage.engager, "e4").await.asked.by, DecidedBy::Rules, "not before a minute is over");
     assert_eq!(manager(&stage).reads() - before, 1);
     assert_eq!(
         decides(&stage, &engager(&stage, INTERVAL), "e5").await.asked.by,
-        By::Claude,
+        DecidedBy::Claude,
         "a function that starts anew"
     );
-    assert_eq!(decides(&stage, &stage.engager, "e4").await.asked.by, By::Rules, "what is decided stays decided");
+    assert_eq!(decides(&stage, &stage.engager, "e4").await.asked.by, DecidedBy::Rules, "what is decided stays decided");
 }
 
 #[tokio::test]
@@ -95,14 +95,14 @@ async fn after_a_rejected_key_the_request_uses_the_new_one() {
     let before = manager(&stage).reads();
     put(&stage, "sk-old");
     let engager = engager(&stage, Duration::ZERO);
-    assert_eq!(decides(&stage, &engager, "e1").await.asked.by, By::Claude);
+    assert_eq!(decides(&stage, &engager, "e1").await.asked.by, DecidedBy::Claude);
     accepts(&stage, "sk-new");
     put(&stage, "sk-new");
     let mut receipt = None;
     let log = logged(async { receipt = Some(decides(&stage, &engager, "e2").await) }).await;
     let asked = receipt.unwrap().asked;
-    assert_eq!((asked.by, asked.tries), (By::Claude, 2));
-    assert_eq!(decides(&stage, &engager, "e3").await.asked.by, By::Claude);
+    assert_eq!((asked.by, asked.tries), (DecidedBy::Claude, 2));
+    assert_eq!(decides(&stage, &engager, "e3").await.asked.by, DecidedBy::Claude);
     assert_eq!(asked_with(&stage), ["sk-old", "sk-old", "sk-new", "sk-new"]);
     assert_eq!(manager(&stage).reads() - before, 2, "the secret is not read for each question");
     assert!(log.contains("401") && !log.contains("sk-"), "{log}");
@@ -123,7 +123,7 @@ async fn a_second_rejected_key_lets_the_rules_decide() {
         let asked = decides(&stage, &engager, "e1").await.asked;
         assert_eq!(
             (asked.by, asked.because.as_deref()),
-            (By::Rules, Some("Claude answered 401, authentication_error"))
+            (DecidedBy::Rules, Some("Claude answered 401, authentication_error"))
         );
         assert_eq!((asked_with(&stage), asked.cost_usd), (expected.into_iter().map(str::to_owned).collect(), 0.0));
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_local::feeder::Invoke;
 use rebound::aws::stream::BatchAnswer;
-use rebound::message::decision::Done;
+use rebound::message::decision::DecisionResult;
 use rebound::resend::signed::SignedMessage;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -94,7 +94,7 @@ async fn very_many_clicks_hide_neither_an_outcome_nor_a_decision() {
         assert_eq!(stage.verdict(&id(n)).await.unwrap(), ("human".to_owned(), None), "{n}");
     }
     let receipt = stage.receipt().await;
-    assert_eq!(receipt.done, Done::EngagementLogged);
+    assert_eq!(receipt.done, DecisionResult::EngagementLogged);
     assert_eq!(stage.published().len(), 1, "decided once");
     let opened = format!("{}o", id(300));
     stored(&stage, &[mail.opened_by(&opened, after(-HOUR), PHONE)]).await;

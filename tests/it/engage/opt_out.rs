@@ -2,7 +2,7 @@
 //! gets no follow-up.
 
 use rebound::aws::stream::BatchAnswer;
-use rebound::message::decision::{By, Done};
+use rebound::message::decision::{DecidedBy, DecisionResult};
 use rebound::policy::followup::{Guard, Ruling};
 use rebound::store::Item;
 use rebound::time::UnixMillis;
@@ -52,7 +52,7 @@ async fn an_opt_out_click_is_recorded_and_nobody_is_asked() {
         stage.happens(&[mail.delivered(), mail.clicked_by("c1", at, PHONE, link)]).await;
         assert_eq!(stage.claude.asked().len(), 0, "{link}");
         let receipt = stage.receipt().await;
-        assert_eq!((receipt.asked.by, &receipt.done), (By::Rules, &Done::EngagementLogged));
+        assert_eq!((receipt.asked.by, &receipt.done), (DecidedBy::Rules, &DecisionResult::EngagementLogged));
         assert_eq!((receipt.event.as_str(), receipt.opt_out_click), ("email.clicked", true));
         let published = stage.published();
         assert_eq!(published.len(), 1);
@@ -73,14 +73,14 @@ async fn no_followup_goes_to_who_opted_out_whatever_claude_says() {
     let refused = &stage.receipts().await["e2 decision#email.clicked#ann@example.com"];
     let guard = refused.guards.iter().find(|answer| answer.guard == Guard::OptOutClick).unwrap();
     assert_eq!(guard.ruling, Ruling::Refused);
-    assert!(matches!(&refused.done, Done::Nothing(why) if why.contains("opt-out")), "{:?}", refused.done);
+    assert!(matches!(&refused.done, DecisionResult::Nothing(why) if why.contains("opt-out")), "{:?}", refused.done);
     let asked = stage.claude.asked().pop().unwrap().body["messages"][0]["content"].as_str().unwrap().to_owned();
     assert!(asked.contains(r#""must_not_be_written_to_because":["opt_out_click"]"#), "{asked}");
 
     let other = Mail::to("e3", "bob@example.com");
     stage.happens(&[other.delivered(), other.clicked("c3", after(-10 * MINUTE))]).await;
     let receipts = stage.receipts().await;
-    assert_eq!(receipts["e3 decision#email.clicked#bob@example.com"].done, Done::FollowupProposed);
+    assert_eq!(receipts["e3 decision#email.clicked#bob@example.com"].done, DecisionResult::FollowupProposed);
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn an_opt_out_click_that_is_not_looked_at_yet_counts_too() {
     stage.receives(&[mail.delivered(), interest, no]).await;
     let deliveries = stage.deliveries(&["c1"], 1).await;
     assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
-    assert!(matches!(stage.receipt().await.done, Done::Nothing(_)));
+    assert!(matches!(stage.receipt().await.done, DecisionResult::Nothing(_)));
     assert_eq!(remembered(&stage, "ann@example.com").await, None, "its own message remembers it");
 }
 
@@ -156,5 +156,8 @@ async fn the_rules_count_opt_out_links_as_no_interest() {
     let deliveries = stage.deliveries(&["c4"], 1).await;
     assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
     let receipt = stage.receipt().await;
-    assert_eq!((&receipt.done, &receipt.facts["engaged"]["distinct_links"]), (&Done::EngagementLogged, &json!(2)));
+    assert_eq!(
+        (&receipt.done, &receipt.facts["engaged"]["distinct_links"]),
+        (&DecisionResult::EngagementLogged, &json!(2))
+    );
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use aws_local::faults::Fault;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::aws::stream::BatchAnswer;
-use rebound::message::decision::Done;
+use rebound::message::decision::DecisionResult;
 use rebound::policy::followup::{Guard, Ruling};
 
 use super::{MINUTE, Mail, NOW, Stage, after};
@@ -38,7 +38,7 @@ async fn a_recipient_suppressed_after_the_guards_gets_no_follow_up() {
     let (answer, ()) = tokio::join!(stage.delivers(&deliveries, NOW), suppresses);
     assert_eq!(answer, BatchAnswer::default());
     let receipt = stage.receipt().await;
-    assert!(matches!(&receipt.done, Done::Nothing(why) if why.contains("manual")), "{receipt:#?}");
+    assert!(matches!(&receipt.done, DecisionResult::Nothing(why) if why.contains("manual")), "{receipt:#?}");
     assert_eq!((stage.published().len(), stage.claude.asked().len()), (0, 1), "and nobody is asked again");
     assert_eq!(stage.scan("RECIPIENTS_TABLE").await.len(), 0, "no place was taken");
 }
@@ -85,7 +85,7 @@ async fn two_concurrent_decisions_make_one_follow_up() {
         assert_eq!((one, other), (BatchAnswer::default(), BatchAnswer::default()));
     }
     let receipts = stage.receipts().await;
-    let proposed = receipts.values().filter(|receipt| receipt.done == Done::FollowupProposed).count();
+    let proposed = receipts.values().filter(|receipt| receipt.done == DecisionResult::FollowupProposed).count();
     assert_eq!((receipts.len(), proposed, stage.published().len()), (40, 20, 20));
     let is_by_the_gap = |receipt: &&rebound::message::decision::Receipt| {
         receipt.guards.iter().any(|answer| (answer.guard, answer.ruling) == (Guard::Gap, Ruling::Refused))

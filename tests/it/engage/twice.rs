@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_local::faults::{Fault, Service};
 use rebound::aws::queue::Delivery;
 use rebound::aws::stream::BatchAnswer;
-use rebound::message::decision::Done;
+use rebound::message::decision::DecisionResult;
 use rebound::time::UnixMillis;
 use rebound_dev::claude::Behaviour;
 use serde_json::json;
@@ -163,7 +163,7 @@ async fn an_unpublished_decision_is_published_unchanged() {
     dies_at(&stage, &first, NOW, (Service::DynamoDb, "TransactWriteItems", 0)).await;
     assert_eq!(so_far(&stage).await, [1, 1, 0]);
     let decided = stage.receipt().await;
-    assert_eq!(decided.done, Done::FollowupProposed);
+    assert_eq!(decided.done, DecisionResult::FollowupProposed);
 
     suppress(&stage, "ann@example.com").await;
     stage.claude.plan(|_| Behaviour::Tool("do_nothing".to_owned(), json!({ "reason": "No." })));

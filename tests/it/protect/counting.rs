@@ -6,9 +6,9 @@ use std::time::Duration;
 use aws_local::faults::{Fault, Half, Told as Heard};
 use futures_util::future::join_all;
 use rebound::aws::stream::BatchAnswer;
-use rebound::policy::brake::{State, View, brake};
+use rebound::policy::brake::{BrakeInput, BrakeState, compute_brake};
 use rebound::policy::counting::Counter;
-use rebound::policy::numbers::BrakePolicy;
+use rebound::policy::limits::BrakePolicy;
 use rebound::resend::campaign::Campaign;
 use rebound::store::calls::Calls;
 use rebound::store::counters::Campaigns;
@@ -142,17 +142,19 @@ async fn a_state_is_never_written_over_one_that_was_not_seen() {
     let campaigns = Campaigns::new(Calls::new(stage.aws.clients().unwrap().dynamodb(), soon()), table);
     let campaign = Campaign::new("spring").unwrap();
     let of = |complaints: usize| {
-        let view = View { complaints: vec![after(-MINUTE); complaints], ..View::default() };
-        brake(&view, &BrakePolicy::default(), NOW)
+        let view = BrakeInput { complaints: vec![after(-MINUTE); complaints], ..BrakeInput::default() };
+        compute_brake(&view, &BrakePolicy::default(), NOW)
     };
-    let (older, newer) = (State::next(None, of(1), NOW).unwrap(), State::next(None, of(2), NOW).unwrap());
+    let (older, newer) = (BrakeState::next(None, of(1), NOW).unwrap(), BrakeState::next(None, of(2), NOW).unwrap());
     let absent = SeenVersion::default();
     assert!(campaigns.write_state(&campaign, &newer, &absent).await.unwrap());
     assert!(!campaigns.write_state(&campaign, &older, &absent).await.unwrap());
     let (before, seen) = campaigns.state_to_write(&campaign).await.unwrap();
     assert_eq!(before.as_ref(), Some(&newer));
-    let (older, newer) =
-        (State::next(before.as_ref(), of(3), NOW).unwrap(), State::next(before.as_ref(), of(4), NOW).unwrap());
+    let (older, newer) = (
+        BrakeState::next(before.as_ref(), of(3), NOW).unwrap(),
+        BrakeState::next(before.as_ref(), of(4), NOW).unwrap(),
+    );
     assert!(campaigns.write_state(&campaign, &newer, &seen).await.unwrap());
     assert!(!campaigns.write_state(&campaign, &older, &seen).await.unwrap());
     assert_eq!(stage.brake("spring").await, ("slowed".to_owned(), 0.0625));

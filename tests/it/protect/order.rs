@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use rebound::aws::stream::BatchAnswer;
-use rebound::policy::brake::{View, brake};
-use rebound::policy::counting::{Counter, Figures};
-use rebound::policy::late::Late;
-use rebound::policy::numbers::BrakePolicy;
+use rebound::policy::brake::{BrakeInput, compute_brake};
+use rebound::policy::counting::{Counter, CounterTotals};
+use rebound::policy::late::LateSends;
+use rebound::policy::limits::BrakePolicy;
 use rebound::resend::campaign::Cohort;
 use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
@@ -157,8 +157,8 @@ async fn deliver_shard(stage: &Stage, records: &[Value], way: &Way) {
 /// The same result by the simplest possible model: each webhook once.
 pub(super) fn model(told: &[Told]) -> (BTreeMap<String, i64>, BTreeMap<String, (String, f64)>) {
     let mut happenings: BTreeMap<(String, Counter, u8, u8), (UnixMillis, UnixMillis)> = BTreeMap::new();
-    let mut cohorts: BTreeMap<String, BTreeMap<Cohort, Figures>> = BTreeMap::new();
-    let mut lates: BTreeMap<String, Late> = BTreeMap::new();
+    let mut cohorts: BTreeMap<String, BTreeMap<Cohort, CounterTotals>> = BTreeMap::new();
+    let mut lates: BTreeMap<String, LateSends> = BTreeMap::new();
     let mut counters = BTreeMap::new();
     for told in told {
         if told.is_once_per_happening() {
@@ -167,7 +167,7 @@ pub(super) fn model(told: &[Told]) -> (BTreeMap<String, i64>, BTreeMap<String, (
             *known = (known.0.min(told.at), known.1.min(told.created));
         } else {
             let campaign = cohorts.entry(told.campaign()).or_default();
-            let (cohort, hour) = (Cohort::of(told.created), Cohort::of(told.at));
+            let (cohort, hour) = (Cohort::containing(told.created), Cohort::containing(told.at));
             campaign.entry(cohort).or_default().add(told.counter, 1);
             if told.counter == Counter::Sent && hour.start().0 - cohort.start().0 > 6 * HOUR {
                 lates.entry(told.campaign()).or_default().add(cohort, hour, 1);
@@ -178,7 +178,7 @@ pub(super) fn model(told: &[Told]) -> (BTreeMap<String, i64>, BTreeMap<String, (
     let mut complaints: BTreeMap<String, Vec<UnixMillis>> = BTreeMap::new();
     for ((campaign, counter, ..), (at, created)) in happenings {
         let cohorts = cohorts.entry(campaign.clone()).or_default();
-        cohorts.entry(Cohort::of(created)).or_default().add(counter, 1);
+        cohorts.entry(Cohort::containing(created)).or_default().add(counter, 1);
         if counter == Counter::Complained {
             complaints.entry(campaign).or_default().push(at);
         }
@@ -200,8 +200,8 @@ pub(super) fn model(told: &[Told]) -> (BTreeMap<String, i64>, BTreeMap<String, (
         if moved {
             let complaints = complaints.get(&campaign).cloned().unwrap_or_default();
             let late = lates.remove(&campaign).unwrap_or_default();
-            let view = View { cohorts: cohorts.into_iter().collect(), late, complaints };
-            let brake = brake(&view, &BrakePolicy::default(), after(5 * MINUTE));
+            let view = BrakeInput { cohorts: cohorts.into_iter().collect(), late, complaints };
+            let brake = compute_brake(&view, &BrakePolicy::default(), after(5 * MINUTE));
             brakes.insert(campaign, (brake.status.as_str().to_owned(), brake.volume));
         }
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use rebound::message::decision::Receipt;
-use rebound::message::decision::receipt::told;
+use rebound::message::decision::receipt::render;
 use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::place::flags::quoted;
@@ -162,7 +162,7 @@ fn print(arguments: &Arguments, entries: &[Entry]) {
     }
     for receipt in entries.iter().filter_map(|entry| entry.fields.get("receipt")) {
         if let Ok(receipt) = serde_json::from_value::<Receipt>(receipt.clone()) {
-            println!("{}\n", told(&receipt));
+            println!("{}\n", render(&receipt));
         }
     }
 }

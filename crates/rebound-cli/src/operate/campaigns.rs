@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rebound::aws::CallError;
-use rebound::policy::brake::State;
-use rebound::policy::counting::{Counter, Figures};
-use rebound::policy::late::Late;
+use rebound::policy::brake::BrakeState;
+use rebound::policy::counting::{Counter, CounterTotals};
+use rebound::policy::late::LateSends;
 use rebound::resend::campaign::{Campaign, Cohort};
 use rebound::store::calls::Calls;
 use rebound::store::counters::{Campaigns, add_late, cohort_figures};
@@ -18,31 +18,31 @@ use super::scan::{Wanted, scan};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
     /// Its cohorts, the oldest first.
-    pub cohorts: Vec<(Cohort, Figures)>,
+    pub cohorts: Vec<(Cohort, CounterTotals)>,
     /// Its brake; `None`: nothing was computed yet.
-    pub state: Option<State>,
+    pub state: Option<BrakeState>,
     /// What was sent late of them, as far as is known: see [`Campaigns::late`].
-    pub late: Late,
+    pub late: LateSends,
 }
 
 impl Known {
     /// Everything together.
-    pub fn total(&self) -> Figures {
+    pub fn total(&self) -> CounterTotals {
         sum(self.cohorts.iter().map(|(_, figures)| figures))
     }
 
     /// What its cohorts add up to that were created from a moment on, or sent since at least by a tenth.
-    pub fn since(&self, since: UnixMillis) -> Figures {
-        sum(self.late.within(&self.cohorts, Cohort::of(since)).map(|(_, figures)| figures))
+    pub fn since(&self, since: UnixMillis) -> CounterTotals {
+        sum(self.late.within(&self.cohorts, Cohort::containing(since)).map(|(_, figures)| figures))
     }
 
     fn keep_since(&mut self, since: UnixMillis) {
-        self.cohorts = self.late.within(&self.cohorts, Cohort::of(since)).cloned().collect();
+        self.cohorts = self.late.within(&self.cohorts, Cohort::containing(since)).cloned().collect();
     }
 
     /// The cohorts by day, in UTC.
-    pub fn by_day(&self) -> Vec<(String, Figures)> {
-        let mut days: BTreeMap<String, Figures> = BTreeMap::new();
+    pub fn by_day(&self) -> Vec<(String, CounterTotals)> {
+        let mut days: BTreeMap<String, CounterTotals> = BTreeMap::new();
         for (cohort, figures) in &self.cohorts {
             days.entry(cohort.start().day()).or_default().add_all(figures);
         }
@@ -51,8 +51,8 @@ impl Known {
 }
 
 /// What several add up to.
-pub fn sum<'a>(all: impl IntoIterator<Item = &'a Figures>) -> Figures {
-    let mut sum = Figures::default();
+pub fn sum<'a>(all: impl IntoIterator<Item = &'a CounterTotals>) -> CounterTotals {
+    let mut sum = CounterTotals::default();
     all.into_iter().for_each(|figures| sum.add_all(figures));
     sum
 }
@@ -63,12 +63,12 @@ pub fn rate(number: i64, of: i64) -> Option<f64> {
 }
 
 /// Complaints, of what was delivered.
-pub fn complaint_rate(figures: &Figures) -> Option<f64> {
+pub fn complaint_rate(figures: &CounterTotals) -> Option<f64> {
     rate(figures.get(Counter::Complained), figures.get(Counter::Delivered))
 }
 
 /// Hard bounces, of what was sent.
-pub fn bounce_rate(figures: &Figures) -> Option<f64> {
+pub fn bounce_rate(figures: &CounterTotals) -> Option<f64> {
     rate(figures.get(Counter::BouncedHard), figures.attempted())
 }
 
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_of_what_was_delivered_or_sent_and_of_nothing_there_is_none() {
-        let mut figures = Figures::default();
+        let mut figures = CounterTotals::default();
         assert_eq!((complaint_rate(&figures), bounce_rate(&figures)), (None, None));
         figures.add(Counter::Delivered, 200);
         figures.add(Counter::Complained, 1);

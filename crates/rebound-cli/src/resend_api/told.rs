@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rebound::resend::recipient::Recipient;
-use rebound::resend::signature::SecretError;
+use rebound::resend::signature::SigningSecretError;
 use serde_json::Value;
 
 use super::list::Entry;
@@ -17,7 +17,7 @@ impl SecretText {
     ///
     /// # Errors
     /// It is none.
-    pub fn new(text: &str) -> Result<Self, SecretError> {
+    pub fn new(text: &str) -> Result<Self, SigningSecretError> {
         let _: rebound::resend::signature::SigningSecret = text.parse()?;
         Ok(Self(text.trim().to_owned()))
     }

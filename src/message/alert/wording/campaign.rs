@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::message::alert::{Alert, Kind, Severity};
-use crate::policy::brake::{State, Status, View};
+use crate::message::alert::{Alert, AlertKind, Severity};
+use crate::policy::brake::{BrakeInput, BrakeState, Status};
 use crate::policy::count::count;
 use crate::policy::counting::Counter;
 use crate::resend::campaign::Campaign;
@@ -11,21 +11,21 @@ use crate::time::UnixMillis;
 
 /// A campaign's current state, for an alert about one of its emails.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
+pub struct CampaignSnapshot<'a> {
     /// The campaign's counters.
-    pub view: &'a View,
+    pub view: &'a BrakeInput,
     /// The campaign's brake.
-    pub state: &'a State,
+    pub state: &'a BrakeState,
     /// The current time.
     pub now: UnixMillis,
 }
 
-impl Standing<'_> {
+impl CampaignSnapshot<'_> {
     pub(super) fn figures(&self) -> Map<String, Value> {
-        let week = self.view.long(self.now);
+        let week = self.view.last_7_days(self.now);
         let brake = &self.state.brake;
         let figures = json!({
-            "complaints_24h": self.view.recent_complaints(self.now),
+            "complaints_24h": self.view.complaints_24h(self.now),
             "complaints_7d": week.get(Counter::Complained),
             "delivered_7d": week.get(Counter::Delivered),
             "bounced_hard_7d": week.get(Counter::BouncedHard),
@@ -35,8 +35,8 @@ impl Standing<'_> {
         figures.as_object().cloned().unwrap_or_default()
     }
 
-    pub(super) fn words(&self) -> String {
-        let week = self.view.long(self.now);
+    pub(super) fn summary(&self) -> String {
+        let week = self.view.last_7_days(self.now);
         let (complained, delivered) = (week.get(Counter::Complained), week.get(Counter::Delivered));
         let of_delivered = if delivered > 0 {
             format!(
@@ -46,13 +46,13 @@ impl Standing<'_> {
         } else {
             format!("{complained} in the last 7 days, with no counted deliveries yet")
         };
-        let today = count(self.view.recent_complaints(self.now), "complaint");
+        let today = count(self.view.complaints_24h(self.now), "complaint");
         format!("The campaign now has {today} in the last 24 hours, and {of_delivered}.")
     }
 }
 
 /// Returns a sentence that says how much of the campaign may be sent.
-pub(super) fn obey(state: &State) -> String {
+pub(super) fn sending_advice(state: &BrakeState) -> String {
     let brake = &state.brake;
     match brake.status {
         Status::Open => "The campaign has no sending limit.".to_owned(),
@@ -64,7 +64,7 @@ pub(super) fn obey(state: &State) -> String {
 }
 
 /// Returns the alert for a changed brake, or for a rate that is halfway to its limit.
-pub fn brake(campaign: &Campaign, state: &State, view: &View) -> Alert {
+pub fn brake_alert(campaign: &Campaign, state: &BrakeState, view: &BrakeInput) -> Alert {
     let change = state.change.to_string();
     let changed_at = state.changed_at.to_text();
     let brake = &state.brake;
@@ -93,13 +93,13 @@ pub fn brake(campaign: &Campaign, state: &State, view: &View) -> Alert {
             until.to_text()
         ));
     }
-    let mut figures = Standing { view, state, now: state.at }.figures();
+    let mut figures = CampaignSnapshot { view, state, now: state.at }.figures();
     figures.insert("reason".to_owned(), json!(why));
     figures.insert("from".to_owned(), json!(state.changed_from.as_str()));
     figures.insert("until".to_owned(), json!(brake.until.map(UnixMillis::to_text)));
     Alert {
-        id: Alert::id_of(Kind::Brake, &[campaign.as_str(), &change, &changed_at]),
-        kind: Kind::Brake,
+        id: Alert::id_of(AlertKind::Brake, &[campaign.as_str(), &change, &changed_at]),
+        kind: AlertKind::Brake,
         severity,
         at: changed_at,
         title,
@@ -117,7 +117,7 @@ pub fn digest(
     campaign: Option<&Campaign>,
     folded: i64,
     due: UnixMillis,
-    standing: Option<Standing<'_>>,
+    snapshot: Option<CampaignSnapshot<'_>>,
 ) -> Alert {
     let of_campaign = campaign.map(|campaign| format!(" of campaign {campaign}")).unwrap_or_default();
     let title = format!("{folded} more: {}{of_campaign}", many_of(of));
@@ -132,16 +132,16 @@ pub fn digest(
             .to_owned(),
     ];
     let mut figures = Map::new();
-    if let Some(standing) = standing {
-        lines.push(standing.words());
-        lines.push(obey(standing.state));
-        figures = standing.figures();
+    if let Some(snapshot) = snapshot {
+        lines.push(snapshot.summary());
+        lines.push(sending_advice(snapshot.state));
+        figures = snapshot.figures();
     }
     figures.insert("of".to_owned(), json!(of));
     figures.insert("folded".to_owned(), json!(folded));
     Alert {
-        id: Alert::id_of(Kind::Digest, &[of, campaign.map_or("", Campaign::as_str), &due.to_text()]),
-        kind: Kind::Digest,
+        id: Alert::id_of(AlertKind::Digest, &[of, campaign.map_or("", Campaign::as_str), &due.to_text()]),
+        kind: AlertKind::Digest,
         severity: Severity::Warning,
         at: due.to_text(),
         title,

@@ -1,14 +1,14 @@
 //! Text of an alert about a complaint: the recipient, the email, and the state of the address on the suppression list
 //! after the write.
 
-use super::{About, Standing, campaign};
-use crate::message::alert::{Alert, Kind};
+use super::{AlertContext, CampaignSnapshot, campaign};
+use crate::message::alert::{Alert, AlertKind};
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
 /// State of a recipient who complained on the suppression list, after the write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listed {
+pub enum AddressState {
     /// The address is suppressed, for these reasons.
     Suppressed(Vec<String>),
     /// The recipient asked to be erased, and gets no email.
@@ -24,9 +24,9 @@ pub enum Listed {
     NotSuppressed,
 }
 
-impl Listed {
+impl AddressState {
     /// Returns one or two sentences about what was done.
-    fn words(&self) -> String {
+    fn summary(&self) -> String {
         match self {
             Self::Suppressed(reasons) => format!(
                 "The address is suppressed ({}): senders that read the suppression list send it no more email.",
@@ -47,16 +47,22 @@ impl Listed {
 }
 
 /// Returns the alert for a complaint by `who`, whose state on the suppression list is `listed`.
-pub fn complaint(about: &About<'_>, (who, listed): (&Recipient, &Listed), standing: Option<Standing<'_>>) -> Alert {
-    let mut alert = about.alert(Kind::Complaint, &[who.as_str()], Some(who));
+pub fn complaint(
+    about: &AlertContext<'_>,
+    (who, listed): (&Recipient, &AddressState),
+    snapshot: Option<CampaignSnapshot<'_>>,
+) -> Alert {
+    let mut alert = about.alert(AlertKind::Complaint, &[who.as_str()], Some(who));
     let campaign = about.campaign.map(|campaign| format!(", campaign {campaign}")).unwrap_or_default();
     alert.title = format!("Complaint: {who}{campaign}");
-    let mut lines =
-        vec![format!("{who} reported {} as spam.", about.of_campaign()), format!("What was done: {}", listed.words())];
-    if let Some(standing) = standing {
-        lines.push(campaign::obey(standing.state));
-        lines.push(standing.words());
-        alert.figures = standing.figures();
+    let mut lines = vec![
+        format!("{who} reported {} as spam.", about.of_campaign()),
+        format!("What was done: {}", listed.summary()),
+    ];
+    if let Some(snapshot) = snapshot {
+        lines.push(campaign::sending_advice(snapshot.state));
+        lines.push(snapshot.summary());
+        alert.figures = snapshot.figures();
     }
     lines.push(
         "What you can do: find out how this person came onto your list, and make sure that the email shows clearly how to unsubscribe."

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, json};
 
-pub use self::campaign::{Standing, brake, digest};
-pub use self::complaint::{Listed, complaint};
-pub use self::unclear::{Unclear, ambiguous};
-use super::{Alert, Kind, Severity};
+pub use self::campaign::{CampaignSnapshot, brake_alert, digest};
+pub use self::complaint::{AddressState, complaint};
+pub use self::unclear::{UnclearOutcome, ambiguous};
+use super::{Alert, AlertKind, Severity};
 use crate::message::text::one_line;
 use crate::policy::count::count;
 use crate::policy::domain::DomainStatus;
@@ -27,7 +27,7 @@ pub(super) const TO_DO: &str = "What you can do: ";
 
 /// Details that every alert about one email has.
 #[derive(Clone, Copy, Debug)]
-pub struct About<'a> {
+pub struct AlertContext<'a> {
     /// The email.
     pub email_id: &'a str,
     /// Its campaign.
@@ -36,8 +36,8 @@ pub struct About<'a> {
     pub at: UnixMillis,
 }
 
-impl About<'_> {
-    fn alert(&self, kind: Kind, key: &[&str], recipient: Option<&Recipient>) -> Alert {
+impl AlertContext<'_> {
+    fn alert(&self, kind: AlertKind, key: &[&str], recipient: Option<&Recipient>) -> Alert {
         let mut parts = vec![self.email_id];
         parts.extend(key);
         Alert {
@@ -82,8 +82,8 @@ pub enum Delay {
 }
 
 /// Returns the alert for an email that is delayed too long, or for a recipient whose emails are delayed repeatedly.
-pub fn delay(about: &About<'_>, recipient: &Recipient, why: Delay) -> Alert {
-    let mut alert = about.alert(Kind::Delay, &[recipient.as_str()], Some(recipient));
+pub fn delay(about: &AlertContext<'_>, recipient: &Recipient, why: Delay) -> Alert {
+    let mut alert = about.alert(AlertKind::Delay, &[recipient.as_str()], Some(recipient));
     alert.title = format!("Delayed: email to {recipient}");
     let (what, figures) = match why {
         Delay::Waiting { since, hours } => (
@@ -132,9 +132,9 @@ pub fn with_diagnosis(mut alert: Alert, said: &[String]) -> Alert {
 }
 
 /// Returns the alert for an email that Resend could not send: at most one per hour and reason.
-pub fn failed(about: &About<'_>, reason: &str, hour: UnixMillis) -> Alert {
-    let mut alert = about.alert(Kind::Failed, &[], None);
-    alert.id = Alert::id_of(Kind::Failed, &[reason, &hour.to_text()]);
+pub fn failed(about: &AlertContext<'_>, reason: &str, hour: UnixMillis) -> Alert {
+    let mut alert = about.alert(AlertKind::Failed, &[], None);
+    alert.id = Alert::id_of(AlertKind::Failed, &[reason, &hour.to_text()]);
     alert.severity = Severity::Critical;
     alert.title = format!("Resend could not send: {reason}");
     alert.text = [
@@ -161,11 +161,11 @@ fn remedy(reason: &str) -> &'static str {
 
 /// Returns the alert for a domain that is no longer verified: at most one per `once` and hour.
 pub fn domain(domain_id: &str, status: &DomainStatus, once: &str, since: UnixMillis, hour: UnixMillis) -> Alert {
-    let (name, word) = (shown(status.name.as_deref().unwrap_or(domain_id)), shown(&status.word));
+    let (name, word) = (sanitize(status.name.as_deref().unwrap_or(domain_id)), sanitize(&status.word));
     let since = since.to_text();
     Alert {
-        id: Alert::id_of(Kind::Domain, &[domain_id, &shown(once), &hour.to_text()]),
-        kind: Kind::Domain,
+        id: Alert::id_of(AlertKind::Domain, &[domain_id, &sanitize(once), &hour.to_text()]),
+        kind: AlertKind::Domain,
         severity: Severity::Critical,
         at: since.clone(),
         title: format!("Domain {name} is no longer verified: {word}"),
@@ -190,8 +190,8 @@ pub fn lifted(hour: UnixMillis, since: UnixMillis, people: usize, reasons: &BTre
     let since = since.to_text();
     let counted: Vec<String> = reasons.iter().map(|(reason, number)| format!("{reason} {number}")).collect();
     Alert {
-        id: Alert::id_of(Kind::Lifted, &[&hour.to_text()]),
-        kind: Kind::Lifted,
+        id: Alert::id_of(AlertKind::Lifted, &[&hour.to_text()]),
+        kind: AlertKind::Lifted,
         severity: Severity::Warning,
         at: since.clone(),
         title: format!("At least {people} people can receive email again"),
@@ -217,8 +217,8 @@ pub fn lifted(hour: UnixMillis, since: UnixMillis, people: usize, reasons: &BTre
 /// of its row.
 pub fn quarantine(place: &str, message: &str, problem: &str, at: UnixMillis) -> Alert {
     Alert {
-        id: Alert::id_of(Kind::Quarantine, &[place, message]),
-        kind: Kind::Quarantine,
+        id: Alert::id_of(AlertKind::Quarantine, &[place, message]),
+        kind: AlertKind::Quarantine,
         severity: Severity::Critical,
         at: at.to_text(),
         title: "A webhook could not be processed".to_owned(),
@@ -237,7 +237,7 @@ pub fn quarantine(place: &str, message: &str, problem: &str, at: UnixMillis) -> 
 }
 
 /// Returns an external text as shown to people and used in keys: one line of limited length.
-pub fn shown(text: &str) -> String {
+pub fn sanitize(text: &str) -> String {
     one_line(text).chars().take(SHOWN).collect()
 }
 

@@ -3,8 +3,8 @@
 use serde_json::json;
 use strum::IntoStaticStr;
 
-use super::{About, capital};
-use crate::message::alert::{Alert, Kind};
+use super::{AlertContext, capital};
+use crate::message::alert::{Alert, AlertKind};
 use crate::resend::recipient::Recipient;
 
 /// Maximum number of addresses in a text.
@@ -12,7 +12,7 @@ const SHOWN: usize = 20;
 
 /// Outcome that would suppress a recipient, if the event identified one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
-pub enum Unclear {
+pub enum UnclearOutcome {
     /// A hard bounce.
     #[strum(serialize = "bounced")]
     Bounced,
@@ -33,7 +33,7 @@ pub enum Unclear {
     Listed,
 }
 
-impl Unclear {
+impl UnclearOutcome {
     fn as_str(self) -> &'static str {
         self.into()
     }
@@ -45,8 +45,8 @@ impl Unclear {
 
 /// Returns the alert for an outcome whose recipient is unknown: one of `possible`, or, if `possible` is empty, an
 /// address that can't be parsed.
-pub fn ambiguous(about: &About<'_>, what: Unclear, possible: &[Recipient]) -> Alert {
-    let mut alert = about.alert(Kind::AmbiguousBounce, &[what.as_str()], None);
+pub fn ambiguous(about: &AlertContext<'_>, what: UnclearOutcome, possible: &[Recipient]) -> Alert {
+    let mut alert = about.alert(AlertKind::AmbiguousBounce, &[what.as_str()], None);
     let names: Vec<&str> = possible.iter().take(SHOWN).map(Recipient::as_str).collect();
     let rest = possible.len().saturating_sub(SHOWN);
     let rest = if rest > 0 { format!(", and {rest} more") } else { String::new() };
@@ -102,7 +102,7 @@ mod tests {
     /// Alert ids are made of these words: other words would send the same alerts again.
     #[test]
     fn the_words_in_ids_never_change() {
-        use Unclear::{Bounced, BouncedSoftly, Complained, Listed, Skipped, Unsubscribed};
+        use UnclearOutcome::{Bounced, BouncedSoftly, Complained, Listed, Skipped, Unsubscribed};
         let all = [Bounced, BouncedSoftly, Complained, Skipped, Unsubscribed, Listed];
         let words = [
             "bounced",
@@ -112,6 +112,6 @@ mod tests {
             "unsubscribed at Resend",
             "is on Resend's suppression list now",
         ];
-        assert_eq!(all.map(Unclear::as_str), words);
+        assert_eq!(all.map(UnclearOutcome::as_str), words);
     }
 }

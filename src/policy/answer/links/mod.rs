@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::refusal::{Excerpt, TextFault};
+use super::error::{Excerpt, TextError};
 
 /// Words that are a scheme before any colon, and words that are one unless a space follows the colon. Any other word
 /// before a colon is a scheme if a letter, a digit or a slash follows.
@@ -15,7 +15,7 @@ const ALWAYS_SCHEMES: [&str; 3] = ["javascript", "vbscript", "mailto"];
 const OPAQUE_SCHEMES: [&str; 8] = ["data", "tel", "sms", "blob", "file", "ftp", "callto", "about"];
 
 /// Checks that a text, normalized to ASCII as far as possible, has links only to these hosts.
-pub(super) fn check(text: &str, hosts: &BTreeSet<String>) -> Result<(), TextFault> {
+pub(super) fn check(text: &str, hosts: &BTreeSet<String>) -> Result<(), TextError> {
     let chars: Vec<char> = text.chars().collect();
     Scan { chars: &chars, hosts }.all()
 }
@@ -42,18 +42,18 @@ impl Scan<'_> {
 
     /// Returns the part of the text that an error shows.
     fn excerpt(&self, start: usize) -> Excerpt {
-        Excerpt::of(&self.between(start, self.end_of(start, |c| !c.is_whitespace())))
+        Excerpt::new(&self.between(start, self.end_of(start, |c| !c.is_whitespace())))
     }
 
-    fn scheme(&self, start: usize) -> TextFault {
-        TextFault::Scheme(self.excerpt(start))
+    fn scheme(&self, start: usize) -> TextError {
+        TextError::Scheme(self.excerpt(start))
     }
 
-    fn foreign(&self, start: usize) -> TextFault {
-        TextFault::ForeignHost(self.excerpt(start))
+    fn foreign(&self, start: usize) -> TextError {
+        TextError::ForeignHost(self.excerpt(start))
     }
 
-    fn all(&self) -> Result<(), TextFault> {
+    fn all(&self) -> Result<(), TextError> {
         let mut index = 0;
         while let Some(c) = self.at(index) {
             index = match c {
@@ -66,7 +66,7 @@ impl Scan<'_> {
     }
 
     /// Checks a run of host characters. Returns the index at which the scan continues.
-    fn run(&self, start: usize) -> Result<usize, TextFault> {
+    fn run(&self, start: usize) -> Result<usize, TextError> {
         let end = self.end_of(start, is_host_char);
         if self.at(end) != Some(':') {
             return self.bare(start, end);
@@ -88,7 +88,7 @@ impl Scan<'_> {
     }
 
     /// Checks a URL with `http:` or `https:`. Returns the index at which the scan continues.
-    fn url(&self, start: usize, colon: usize, default_port: &str) -> Result<usize, TextFault> {
+    fn url(&self, start: usize, colon: usize, default_port: &str) -> Result<usize, TextError> {
         let host_start = colon + 3;
         if (self.at(colon + 1), self.at(colon + 2)) != (Some('/'), Some('/')) {
             return Err(self.scheme(start));
@@ -121,7 +121,7 @@ impl Scan<'_> {
     }
 
     /// Checks a run without a scheme. Returns the index at which the scan continues.
-    fn bare(&self, start: usize, end: usize) -> Result<usize, TextFault> {
+    fn bare(&self, start: usize, end: usize) -> Result<usize, TextError> {
         let run = self.between(start, end);
         let host = run.trim_matches('.');
         if self.is_own(host) {
@@ -139,7 +139,7 @@ impl Scan<'_> {
 
     /// Returns the end of the path and query after an allowed host. Only plain characters after a slash belong to them:
     /// elsewhere a mail program may end the link and begin a new one.
-    fn path(&self, start: usize) -> Result<usize, TextFault> {
+    fn path(&self, start: usize) -> Result<usize, TextError> {
         if self.at(start) != Some('/') {
             return Ok(start);
         }

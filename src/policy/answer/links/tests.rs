@@ -4,7 +4,7 @@ fn hosts() -> BTreeSet<String> {
     ["own.example", "shop.own.example", "192.0.2.7"].map(str::to_owned).into()
 }
 
-fn links(text: &str) -> Result<(), TextFault> {
+fn links(text: &str) -> Result<(), TextError> {
     check(text, &hosts())
 }
 
@@ -162,7 +162,7 @@ fn another_scheme_than_http_and_https_is_found() {
         "web+app:x",
         "\u{4BB}ttps://own.example", // a Cyrillic shha
     ] {
-        assert!(matches!(links(text), Err(TextFault::Scheme(_))), "{text}: {:?}", links(text));
+        assert!(matches!(links(text), Err(TextError::Scheme(_))), "{text}: {:?}", links(text));
     }
 }
 

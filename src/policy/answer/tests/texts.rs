@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn fault(field: &str, text: &str) -> TextFault {
+fn fault(field: &str, text: &str) -> TextError {
     match refused(&with(field, json!(text))) {
-        Refusal::Text { field: named, fault } => {
+        AnswerError::Text { field: named, fault } => {
             assert_eq!(named, field);
             fault
         }
@@ -19,11 +19,11 @@ fn passes(field: &str, text: &str) -> bool {
 #[test]
 fn every_text_has_something_in_it_and_not_too_much() {
     for (field, most) in [("subject", 150), ("message", 2_000), ("reason", 500)] {
-        assert_eq!(fault(field, ""), TextFault::Empty);
-        assert_eq!(fault(field, " \u{A0}\n "), TextFault::Empty);
+        assert_eq!(fault(field, ""), TextError::Empty);
+        assert_eq!(fault(field, " \u{A0}\n "), TextError::Empty);
         assert!(passes(field, &format!("  {}  ", "é".repeat(most))), "{field}");
-        assert_eq!(fault(field, &"é".repeat(most + 1)), TextFault::TooLong { chars: most + 1, most });
-        assert_eq!(fault(field, &"x ".repeat(50_000)), TextFault::TooLong { chars: 99_999, most });
+        assert_eq!(fault(field, &"é".repeat(most + 1)), TextError::TooLong { chars: most + 1, most });
+        assert_eq!(fault(field, &"x ".repeat(50_000)), TextError::TooLong { chars: 99_999, most });
     }
 }
 
@@ -31,10 +31,10 @@ fn every_text_has_something_in_it_and_not_too_much() {
 fn only_a_message_has_lines_and_they_end_in_line_feeds() {
     let choice = answered("schedule_followup", &with("message", json!("\r\nHello,\r\n\tAnn\n")));
     assert!(matches!(choice, Ok(Choice::ScheduleFollowup { message, .. }) if message == "Hello,\n\tAnn"));
-    assert_eq!(fault("message", "a\rb"), TextFault::Control(0xD));
+    assert_eq!(fault("message", "a\rb"), TextError::Control(0xD));
     for (text, code) in [("a\nBcc: b", 0xA), ("a\r\nb", 0xD), ("a\tb", 9), ("a\u{0}b", 0), ("a\u{85}b", 0x85)] {
-        assert_eq!(fault("subject", text), TextFault::Control(code));
-        assert_eq!(fault("reason", text), TextFault::Control(code));
+        assert_eq!(fault("subject", text), TextError::Control(code));
+        assert_eq!(fault("reason", text), TextError::Control(code));
     }
 }
 
@@ -44,7 +44,7 @@ fn what_can_not_be_seen_is_refused() {
         .chars()
     {
         for field in ["subject", "message", "reason"] {
-            assert_eq!(fault(field, &format!("a{c}b")), TextFault::Hidden(c as u32));
+            assert_eq!(fault(field, &format!("a{c}b")), TextError::Hidden(c as u32));
         }
     }
 }
@@ -66,7 +66,7 @@ fn an_address_is_refused_in_every_disguise() {
         "ann（at）b",
     ] {
         for field in ["subject", "message", "reason"] {
-            assert_eq!(fault(field, text), TextFault::At, "{text}");
+            assert_eq!(fault(field, text), TextError::At, "{text}");
         }
     }
 }
@@ -91,7 +91,7 @@ fn markup_and_entities_are_refused() {
         "＆lt;",
         "&nbsp;",
     ] {
-        assert!(matches!(fault("message", text), TextFault::Markup(_)), "{text}");
+        assert!(matches!(fault("message", text), TextError::Markup(_)), "{text}");
     }
     for text in ["1 < 2", "I <3 this", "a & b", "AT&T; R&D", "x -> y", "a<1"] {
         assert!(passes("message", text), "{text}");
@@ -101,7 +101,7 @@ fn markup_and_entities_are_refused() {
 #[test]
 fn a_recipients_token_is_no_name() {
     for text in ["Hello r1,", "R1: hi", "r2's visit", "(r1)", "ｒ１", "%721"] {
-        assert!(matches!(fault("message", text), TextFault::OwnToken(_)), "{text}");
+        assert!(matches!(fault("message", text), TextError::OwnToken(_)), "{text}");
     }
     for text in ["Hello r3,", "r10", "xr1", "r1x", "r_1"] {
         assert!(passes("message", text), "{text}");
@@ -143,19 +143,19 @@ fn a_foreign_link_is_refused_in_every_disguise() {
         for field in ["subject", "message", "reason"] {
             let fault = fault(field, text);
             let expected =
-                matches!(fault, TextFault::ForeignHost(_) | TextFault::Scheme(_) | TextFault::DisguisedDot(_));
+                matches!(fault, TextError::ForeignHost(_) | TextError::Scheme(_) | TextError::DisguisedDot(_));
             assert!(expected, "{text}: {fault}");
         }
     }
-    assert_eq!(fault("message", "%252525252540"), TextFault::Encoded);
+    assert_eq!(fault("message", "%252525252540"), TextError::Encoded);
     assert!(passes("message", "More at https://docs.own.example/a%20b, or OWN.example."));
 }
 
 #[test]
 fn an_excerpt_is_short_and_all_of_it_can_be_seen() {
-    assert_eq!(Excerpt::of("a\nb\u{202E}c\u{0}").as_str(), "a bc");
-    assert_eq!(Excerpt::of(&"x".repeat(60)).as_str(), "x".repeat(60));
-    assert_eq!(Excerpt::of(&"x".repeat(61)).as_str(), format!("{}…", "x".repeat(59)));
+    assert_eq!(Excerpt::new("a\nb\u{202E}c\u{0}").as_str(), "a bc");
+    assert_eq!(Excerpt::new(&"x".repeat(60)).as_str(), "x".repeat(60));
+    assert_eq!(Excerpt::new(&"x".repeat(61)).as_str(), format!("{}…", "x".repeat(59)));
     assert_eq!(
         refused(&with("to", json!("ann\u{202E}@example.com"))).to_string(),
         "“ann@example.com” is not one of the offered recipients"
@@ -192,18 +192,21 @@ fn usage_of(body: &str) -> Option<Usage> {
 fn a_receipt_shows_the_calls_or_the_text_or_the_body() {
     let call = tool_use("do_nothing", &json!({ "reason": "So." }));
     let text = json!({ "type": "text", "text": "I \u{202E}think" });
-    assert_eq!(shown(&message("tool_use", &json!([text, call]))), r#"{"input":{"reason":"So."},"name":"do_nothing"}"#);
-    assert_eq!(shown(&message("end_turn", &json!([text]))), "I \u{FFFD}think");
-    assert_eq!(shown(b"<html>\x00\xff</html>"), "<html>\u{FFFD}\u{FFFD}</html>");
-    assert_eq!(shown(b""), "");
-    assert_eq!(shown("😀".repeat(50_000).as_bytes()), "😀".repeat(2_000));
+    assert_eq!(
+        sanitize(&message("tool_use", &json!([text, call]))),
+        r#"{"input":{"reason":"So."},"name":"do_nothing"}"#
+    );
+    assert_eq!(sanitize(&message("end_turn", &json!([text]))), "I \u{FFFD}think");
+    assert_eq!(sanitize(b"<html>\x00\xff</html>"), "<html>\u{FFFD}\u{FFFD}</html>");
+    assert_eq!(sanitize(b""), "");
+    assert_eq!(sanitize("😀".repeat(50_000).as_bytes()), "😀".repeat(2_000));
     let long = json!([tool_use("do_nothing", &json!({ "reason": "x".repeat(100_000) }))]);
-    assert_eq!(shown(&message("tool_use", &long)).chars().count(), 2_000);
+    assert_eq!(sanitize(&message("tool_use", &long)).chars().count(), 2_000);
 }
 
 #[test]
 fn every_tool_is_strict_and_fits_a_strict_schema() {
-    let offered = tools(&[Token::nth(0), Token::nth(1)]);
+    let offered = tools(&[RecipientToken::nth(0), RecipientToken::nth(1)]);
     let names: Vec<&str> = offered.as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["schedule_followup", "log_engagement", "hand_to_human", "do_nothing"]);
     for tool in offered.as_array().unwrap() {

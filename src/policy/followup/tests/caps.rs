@@ -4,12 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn taken(at: UnixMillis, email: &str) -> Taken {
-    Taken { at, email_id: email.to_owned(), id: format!("followup of {email}") }
+fn taken(at: UnixMillis, email: &str) -> ProposedFollowup {
+    ProposedFollowup { at, email_id: email.to_owned(), id: format!("followup of {email}") }
 }
 
 /// Returns the guards that refuse a follow-up of `email`.
-fn refusing(before: &[Taken], email: &str, at: UnixMillis) -> Vec<Guard> {
+fn refusing(before: &[ProposedFollowup], email: &str, at: UnixMillis) -> Vec<Guard> {
     let answers = super::caps(before, email, &format!("followup of {email}"), at, &FollowupPolicy::default());
     let guards: Vec<Guard> = answers.iter().map(|answer| answer.guard).collect();
     assert_eq!(guards, [Guard::OneForEachEmail, Guard::PerRecipient, Guard::Gap]);
@@ -21,7 +21,7 @@ fn an_email_has_one_followup_and_that_one_may_be_proposed_again() {
     let first = taken(ago(100 * DAY), "a");
     assert_eq!(refusing(&[], "a", NOW), []);
     assert_eq!(refusing(std::slice::from_ref(&first), "a", NOW), []);
-    let other = Taken { id: "another".to_owned(), ..first };
+    let other = ProposedFollowup { id: "another".to_owned(), ..first };
     assert_eq!(refusing(&[other], "a", NOW), [Guard::OneForEachEmail]);
 }
 
@@ -50,9 +50,9 @@ proptest! {
         per_recipient in 0_usize..5, within_days in 1_u32..40, gap_hours in 1_u32..100,
     ) {
         let policy = FollowupPolicy { per_recipient, within_days, gap_hours, ..FollowupPolicy::default() };
-        let mut all: Vec<Taken> = Vec::new();
+        let mut all: Vec<ProposedFollowup> = Vec::new();
         for (index, (email, hour)) in proposals.into_iter().enumerate() {
-            let one = Taken { at: ago(-hour * HOUR), email_id: email.to_string(), id: index.to_string() };
+            let one = ProposedFollowup { at: ago(-hour * HOUR), email_id: email.to_string(), id: index.to_string() };
             let answers = super::caps(&all, &one.email_id, &one.id, one.at, &policy);
             if answers.iter().any(|answer| answer.ruling == Ruling::Refused) {
                 continue;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::numbers::FollowupPolicy;
+use crate::policy::limits::FollowupPolicy;
 use crate::resend::campaign::Campaign;
 use crate::time::UnixMillis;
 
@@ -41,7 +41,7 @@ fn every_guard_is_written_by_its_name() {
         written,
         r#"{"guard":"suppressed","ruling":"refused","why":"the recipient is suppressed: complaint, manual"}"#
     );
-    assert_eq!(serde_json::from_str::<Answer>(&written).unwrap(), answer);
+    assert_eq!(serde_json::from_str::<GuardResult>(&written).unwrap(), answer);
 }
 
 #[test]
@@ -99,10 +99,10 @@ fn campaigns_are_allowed_by_their_names_or_all_of_them() {
 }
 
 /// The result for an eligible event after `change`.
-fn decided(change: impl FnOnce(&mut Decidable<'_>)) -> Result<Vec<Answer>, NeverDecided> {
+fn decided(change: impl FnOnce(&mut EligibilityInput<'_>)) -> Result<Vec<GuardResult>, Ineligible> {
     let launch = Campaign::new("launch").unwrap();
     let allowed = AllowedCampaigns::parse("launch");
-    let mut facts = Decidable {
+    let mut facts = EligibilityInput {
         event_at: ago(HOUR),
         email_sent_at: None,
         email_created_at: Some(ago(DAY)),
@@ -112,7 +112,7 @@ fn decided(change: impl FnOnce(&mut Decidable<'_>)) -> Result<Vec<Answer>, Never
         now: NOW,
     };
     change(&mut facts);
-    may_be_decided(&facts, &FollowupPolicy::default())
+    check_eligibility(&facts, &FollowupPolicy::default())
 }
 
 #[test]
@@ -127,23 +127,23 @@ fn what_may_be_decided_says_which_guards_it_passed() {
 fn no_decision_is_made_about_an_ineligible_event() {
     let event = |at| decided(|facts| facts.event_at = at).map(drop);
     assert_eq!(event(ago(48 * HOUR)), Ok(()));
-    assert_eq!(event(ago(48 * HOUR + 1)), Err(NeverDecided::EventTooOld));
+    assert_eq!(event(ago(48 * HOUR + 1)), Err(Ineligible::EventTooOld));
     assert_eq!(event(ago(-HOUR)), Ok(()));
     let email = |at| decided(|facts| facts.email_created_at = at).map(drop);
     assert_eq!(email(Some(ago(14 * DAY))), Ok(()));
-    assert_eq!(email(Some(ago(14 * DAY + 1))), Err(NeverDecided::EmailTooOld));
+    assert_eq!(email(Some(ago(14 * DAY + 1))), Err(Ineligible::EmailTooOld));
     assert_eq!(email(None), Ok(()));
     let sent = |sent: i64, created: i64| {
         decided(|facts| (facts.email_sent_at, facts.email_created_at) = (Some(ago(sent)), Some(ago(created)))).map(drop)
     };
     assert_eq!(sent(14 * DAY, 40 * DAY), Ok(()), "scheduled long before");
-    assert_eq!(sent(14 * DAY + 1, DAY), Err(NeverDecided::EmailTooOld));
-    assert_eq!(decided(|facts| facts.is_followup = true), Err(NeverDecided::IsFollowup));
-    assert_eq!(decided(|facts| facts.campaign = None), Err(NeverDecided::NoCampaign));
+    assert_eq!(sent(14 * DAY + 1, DAY), Err(Ineligible::EmailTooOld));
+    assert_eq!(decided(|facts| facts.is_followup = true), Err(Ineligible::IsFollowup));
+    assert_eq!(decided(|facts| facts.campaign = None), Err(Ineligible::NoCampaign));
     let spring = Campaign::new("spring").unwrap();
     let launch = Campaign::new("launch").unwrap();
     let allowed = AllowedCampaigns::parse("spring");
-    let facts = |campaign| Decidable {
+    let facts = |campaign| EligibilityInput {
         event_at: NOW,
         email_sent_at: None,
         email_created_at: None,
@@ -152,7 +152,7 @@ fn no_decision_is_made_about_an_ineligible_event() {
         allowed: &allowed,
         now: NOW,
     };
-    assert!(may_be_decided(&facts(&spring), &FollowupPolicy::default()).is_ok());
-    let other = may_be_decided(&facts(&launch), &FollowupPolicy::default()).unwrap_err();
-    assert_eq!((other, other.to_string().as_str()), (NeverDecided::CampaignNotAllowed, other.as_str()));
+    assert!(check_eligibility(&facts(&spring), &FollowupPolicy::default()).is_ok());
+    let other = check_eligibility(&facts(&launch), &FollowupPolicy::default()).unwrap_err();
+    assert_eq!((other, other.to_string().as_str()), (Ineligible::CampaignNotAllowed, other.as_str()));
 }

@@ -11,9 +11,9 @@ const YAHOO: &str = "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-
 const APPLE: &str = "Mozilla/5.0";
 const SCANNER: &str = "Barracuda Sentinel (EE)";
 
-fn click(message: u32, at: i64, link: &str) -> Seen {
-    Seen {
-        message: MessageId::already_verified(format!("msg_{message}")),
+fn click(message: u32, at: i64, link: &str) -> OpenOrClick {
+    OpenOrClick {
+        message: MessageId::from_verified(format!("msg_{message}")),
         action: Action::Clicked,
         at: UnixMillis(at),
         link: Some(link.to_owned()),
@@ -22,16 +22,16 @@ fn click(message: u32, at: i64, link: &str) -> Seen {
     }
 }
 
-fn open(message: u32, at: i64, agent: &str) -> Seen {
-    Seen { action: Action::Opened, link: None, agent: Some(agent.to_owned()), ..click(message, at, "") }
+fn open(message: u32, at: i64, agent: &str) -> OpenOrClick {
+    OpenOrClick { action: Action::Opened, link: None, agent: Some(agent.to_owned()), ..click(message, at, "") }
 }
 
-fn judged(this: &Seen, seen: &[Seen]) -> Judgement {
+fn judged(this: &OpenOrClick, seen: &[OpenOrClick]) -> ScoredVerdict {
     let history = History { delivered_at: Some(UnixMillis(0)), seen: seen.to_vec() };
-    judge(this, &history, &VerdictPolicy::default())
+    classify(this, &history, &VerdictPolicy::default())
 }
 
-fn verdict(this: &Seen, seen: &[Seen]) -> Verdict {
+fn verdict(this: &OpenOrClick, seen: &[OpenOrClick]) -> Verdict {
     judged(this, seen).verdict
 }
 
@@ -80,7 +80,7 @@ fn all_clicks_on_links_within_a_second_are_a_machines_burst() {
     let all = [first.clone(), second.clone(), third.clone()];
     // The third is not part of the burst, but the third link of a scan.
     assert_eq!(all.each_ref().map(|this| verdict(this, &all)), [Verdict::Machine; 3]);
-    let later = Seen { link: Some("b".to_owned()), ..third.clone() };
+    let later = OpenOrClick { link: Some("b".to_owned()), ..third.clone() };
     assert_eq!(verdict(&later, &[first.clone(), second.clone(), later.clone()]), Verdict::Unsure);
     assert_eq!(judged(&first, &all[..2]).reasons, ["2 links clicked within 1 s"]);
     let later = click(2, 61_001, "b");
@@ -91,7 +91,7 @@ fn all_clicks_on_links_within_a_second_are_a_machines_burst() {
 fn neither_a_repeated_click_nor_a_repeated_webhook_is_a_burst() {
     let (first, again) = (click(1, 60_000, "a"), click(2, 60_100, "a"));
     assert_eq!(verdict(&again, &[first.clone(), again.clone()]), Verdict::Human);
-    let other_text = Seen { link: Some("b".to_owned()), ..first.clone() };
+    let other_text = OpenOrClick { link: Some("b".to_owned()), ..first.clone() };
     assert_eq!(verdict(&first, &[first.clone(), other_text]), Verdict::Human);
 }
 
@@ -113,7 +113,7 @@ fn an_open_during_or_just_after_a_burst_is_a_machines() {
 
 #[test]
 fn a_proxys_agent_on_a_click_excuses_no_machine() {
-    let with = |agent: &str, at: i64| Seen { agent: Some(agent.to_owned()), ..click(1, at, "a") };
+    let with = |agent: &str, at: i64| OpenOrClick { agent: Some(agent.to_owned()), ..click(1, at, "a") };
     for agent in [GOOGLE, YAHOO, APPLE] {
         assert_eq!(verdict(&with(agent, 60_000), &[]), Verdict::Unsure, "{agent}");
         assert_eq!(verdict(&with(agent, 500), &[]), Verdict::Machine, "{agent}");
@@ -123,12 +123,12 @@ fn a_proxys_agent_on_a_click_excuses_no_machine() {
 
 #[test]
 fn clicks_score_higher_than_opens_and_later_ones_higher_still() {
-    let score = |this: &Seen, seen: &[Seen]| judged(this, seen).score;
+    let score = |this: &OpenOrClick, seen: &[OpenOrClick]| judged(this, seen).score;
     assert!(score(&click(1, 5_000, "a"), &[]) > score(&open(1, 5_000, PHONE), &[]));
     assert!(score(&click(1, 600_000, "a"), &[]) > score(&click(1, 5_000, "a"), &[]));
     let before = open(2, 30_000, PHONE);
     assert!(score(&click(1, 600_000, "a"), std::slice::from_ref(&before)) > score(&click(1, 600_000, "a"), &[]));
-    let elsewhere = Seen { ip: Some("192.0.2.8".to_owned()), ..before };
+    let elsewhere = OpenOrClick { ip: Some("192.0.2.8".to_owned()), ..before };
     assert_eq!(score(&click(1, 600_000, "a"), &[elsewhere]), score(&click(1, 600_000, "a"), &[]));
 }
 
@@ -145,9 +145,9 @@ prop_compose! {
         link in proptest::option::of("https://link/[a-d]"),
         agent in any_agent(),
         ip in proptest::option::of("192\\.0\\.2\\.[1-3]"),
-    ) -> Seen {
+    ) -> OpenOrClick {
         let action = if opened { Action::Opened } else { Action::Clicked };
-        Seen { action, link, agent, ip, ..click(message, at, "") }
+        OpenOrClick { action, link, agent, ip, ..click(message, at, "") }
     }
 }
 
@@ -165,7 +165,7 @@ proptest! {
     fn neither_order_nor_duplicates_matter(
         this in any_seen(),
         (history, mixed) in any_history().prop_flat_map(|history| {
-            let twice: Vec<Seen> = history.seen.iter().chain(&history.seen).cloned().collect();
+            let twice: Vec<OpenOrClick> = history.seen.iter().chain(&history.seen).cloned().collect();
             (Just(history), Just(twice).prop_shuffle())
         }),
         with_itself in any::<bool>(),
@@ -175,36 +175,36 @@ proptest! {
         if with_itself {
             mixed.seen.push(this.clone());
         }
-        prop_assert_eq!(judge(&this, &history, &policy), judge(&this, &mixed, &policy));
+        prop_assert_eq!(classify(&this, &history, &policy), classify(&this, &mixed, &policy));
     }
 
     #[test]
     fn all_verdicts_at_once_are_those_one_by_one(history in any_history()) {
         let policy = VerdictPolicy::default();
         // If one webhook has two contents, the same one counts as in the code.
-        let mut seen: Vec<&Seen> = history.seen.iter().collect();
+        let mut seen: Vec<&OpenOrClick> = history.seen.iter().collect();
         seen.sort();
         seen.dedup_by_key(|seen| &seen.message);
-        let one_by_one: Vec<Verdict> = seen.iter().map(|seen| judge(seen, &history, &policy).verdict).collect();
+        let one_by_one: Vec<Verdict> = seen.iter().map(|seen| classify(seen, &history, &policy).verdict).collect();
         prop_assert_eq!(verdicts(seen, &history, &policy), one_by_one);
     }
 
     #[test]
     fn a_score_fits_its_verdict_and_has_reasons(this in any_seen(), history in any_history()) {
-        let judgement = judge(&this, &history, &VerdictPolicy::default());
-        let fits = match judgement.verdict {
+        let scored = classify(&this, &history, &VerdictPolicy::default());
+        let fits = match scored.verdict {
             Verdict::Machine => 0..=20,
             Verdict::Unsure => 21..=59,
             Verdict::Human => 60..=100,
         };
-        prop_assert!(fits.contains(&judgement.score), "{:?}", judgement);
-        prop_assert!(!judgement.reasons.is_empty());
-        prop_assert!(judgement.reasons.iter().all(|reason| !reason.is_empty()));
+        prop_assert!(fits.contains(&scored.score), "{:?}", scored);
+        prop_assert!(!scored.reasons.is_empty());
+        prop_assert!(scored.reasons.iter().all(|reason| !reason.is_empty()));
     }
 
     #[test]
     fn reasons_hold_nothing_from_outside(this in any_seen(), history in any_history()) {
-        let renamed = |seen: &Seen| Seen {
+        let renamed = |seen: &OpenOrClick| OpenOrClick {
             link: seen.link.as_ref().map(|link| link.replace("link", "elsewhere")),
             ip: seen.ip.as_ref().map(|ip| ip.replace("192.0", "198.51")),
             agent: seen.agent.as_ref().map(|agent| agent.replace("iPhone", "iPod").replace("125.0", "126.0")),
@@ -212,9 +212,9 @@ proptest! {
         };
         let other = History { seen: history.seen.iter().map(renamed).collect(), delivered_at: history.delivered_at };
         let policy = VerdictPolicy::default();
-        let judgement = judge(&this, &history, &policy);
-        prop_assert_eq!(&judgement, &judge(&renamed(&this), &other, &policy));
-        let words = judgement.reasons.join("\n");
+        let scored = classify(&this, &history, &policy);
+        prop_assert_eq!(&scored, &classify(&renamed(&this), &other, &policy));
+        let words = scored.reasons.join("\n");
         for outside in ["Mozilla", "Gecko", "http", "link/", "192.0", "Barracuda"] {
             prop_assert!(!words.contains(outside), "{}", words);
         }
@@ -227,11 +227,11 @@ proptest! {
         more in proptest::collection::vec((0..15_000_i64, "[a-z]"), 1..6),
     ) {
         let policy = VerdictPolicy::default();
-        let before = judge(&this, &history, &policy);
+        let before = classify(&this, &history, &policy);
         let mut longer = history;
         longer.seen.extend(more.into_iter().zip(100..).map(|((at, link), message)| click(message, at, &link)));
         if before.verdict == Verdict::Machine {
-            let after = judge(&this, &longer, &policy);
+            let after = classify(&this, &longer, &policy);
             prop_assert_eq!(after.verdict, Verdict::Machine);
             prop_assert!(after.score <= before.score);
         }
@@ -256,6 +256,6 @@ proptest! {
             scan_gap_ms,
             scan_begins_within_ms,
         };
-        prop_assert!(!judge(&this, &history, &policy).reasons.is_empty());
+        prop_assert!(!classify(&this, &history, &policy).reasons.is_empty());
     }
 }

@@ -6,16 +6,16 @@ const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 
 /// Clicks on different links at these times.
-fn clicks(times: &[i64]) -> Vec<Seen> {
+fn clicks(times: &[i64]) -> Vec<OpenOrClick> {
     (1..).zip(times).map(|(message, at)| click(message, *at, &format!("https://shop.example/{message}"))).collect()
 }
 
-fn verdicts(all: &[Seen]) -> Vec<Verdict> {
+fn verdicts(all: &[OpenOrClick]) -> Vec<Verdict> {
     all.iter().map(|this| verdict(this, all)).collect()
 }
 
-fn from(ip: &str, seen: Seen) -> Seen {
-    Seen { ip: Some(ip.to_owned()), ..seen }
+fn from(ip: &str, seen: OpenOrClick) -> OpenOrClick {
+    OpenOrClick { ip: Some(ip.to_owned()), ..seen }
 }
 
 #[test]
@@ -23,22 +23,22 @@ fn eight_links_one_after_another_are_a_machines() {
     let times: Vec<i64> = (0..8).map(|link| 20 * SECOND + link * 1_300).collect();
     let all = clicks(&times);
     assert_eq!(verdicts(&all), [Verdict::Machine; 8]);
-    let judgement = judged(&all[3], &all);
-    assert_eq!(judgement.reasons, ["8 links clicked one after another, each within 2 min, soon after delivery"]);
-    assert_eq!(judgement.score, 4);
+    let scored = judged(&all[3], &all);
+    assert_eq!(scored.reasons, ["8 links clicked one after another, each within 2 min, soon after delivery"]);
+    assert_eq!(scored.score, 4);
 }
 
 #[test]
 fn one_address_or_one_agent_makes_a_scan() {
     let all = clicks(&[MINUTE, 2 * MINUTE, 3 * MINUTE]);
-    let apart = |(index, seen): (usize, Seen)| from(&format!("192.0.2.{index}"), seen);
-    let of_one_agent: Vec<Seen> = all.clone().into_iter().enumerate().map(apart).collect();
+    let apart = |(index, seen): (usize, OpenOrClick)| from(&format!("192.0.2.{index}"), seen);
+    let of_one_agent: Vec<OpenOrClick> = all.clone().into_iter().enumerate().map(apart).collect();
     assert_eq!(verdicts(&of_one_agent), [Verdict::Machine; 3]);
     let agents = [PHONE, COMPUTER, "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/125.0"];
-    let other = |(seen, agent): (Seen, &str)| Seen { agent: Some(agent.to_owned()), ..seen };
-    let of_one_address: Vec<Seen> = all.into_iter().zip(agents).map(other).collect();
+    let other = |(seen, agent): (OpenOrClick, &str)| OpenOrClick { agent: Some(agent.to_owned()), ..seen };
+    let of_one_address: Vec<OpenOrClick> = all.into_iter().zip(agents).map(other).collect();
     assert_eq!(verdicts(&of_one_address), [Verdict::Machine; 3]);
-    let of_many: Vec<Seen> = of_one_agent.into_iter().zip(agents).map(other).collect();
+    let of_many: Vec<OpenOrClick> = of_one_agent.into_iter().zip(agents).map(other).collect();
     assert_eq!(verdicts(&of_many), [Verdict::Human; 3]);
 }
 
@@ -58,7 +58,10 @@ fn the_limits_of_a_scan_are_two_and_ten_minutes() {
     assert_eq!(verdicts(&two), [Verdict::Human; 2]);
     let again = [
         two,
-        clicks(&[150 * SECOND]).into_iter().map(|seen| Seen { message: click(9, 0, "").message, ..seen }).collect(),
+        clicks(&[150 * SECOND])
+            .into_iter()
+            .map(|seen| OpenOrClick { message: click(9, 0, "").message, ..seen })
+            .collect(),
     ]
     .concat();
     assert_eq!(verdicts(&again), [Verdict::Human; 3], "one of two links again");
@@ -76,7 +79,7 @@ fn later_clicks_from_a_scanners_address_are_unsure() {
 fn without_the_time_of_delivery_there_is_no_scan() {
     let all = clicks(&[MINUTE, 2 * MINUTE, 3 * MINUTE]);
     let history = History { delivered_at: None, seen: all.clone() };
-    assert_eq!(judge(&all[0], &history, &VerdictPolicy::default()).verdict, Verdict::Unsure);
+    assert_eq!(classify(&all[0], &history, &VerdictPolicy::default()).verdict, Verdict::Unsure);
 }
 
 proptest! {
@@ -90,10 +93,10 @@ proptest! {
         for gap in gaps {
             times.push(times[times.len() - 1] + gap);
         }
-        let scan: Vec<Seen> = clicks(&times)
+        let scan: Vec<OpenOrClick> = clicks(&times)
             .into_iter()
             .zip(100..)
-            .map(|(seen, message)| Seen { message: click(message, 0, "").message, ..seen })
+            .map(|(seen, message)| OpenOrClick { message: click(message, 0, "").message, ..seen })
             .collect();
         let all = [scan.clone(), others].concat();
         for this in &scan {

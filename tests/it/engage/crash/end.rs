@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rebound::claude::price::Price;
 use rebound::config::DEFAULT_MODEL;
-use rebound::message::decision::{By, Done, Receipt};
+use rebound::message::decision::{DecidedBy, DecisionResult, Receipt};
 use rebound::policy::answer::{Choice, Usage};
 use rebound::policy::followup::Ruling;
-use rebound::policy::numbers::ClaudePolicy;
+use rebound::policy::limits::ClaudePolicy;
 use rebound::policy::verdict::Verdict;
 use rebound::store::Item;
 use rebound::store::row::payload_text;
@@ -37,13 +37,13 @@ pub(super) struct Decision {
     recipients: Vec<String>,
     campaign: String,
     verdict: Verdict,
-    pub(super) by: By,
+    pub(super) by: DecidedBy,
     because: Option<String>,
     pub(super) refused: Option<String>,
     choice: Choice,
     /// The guards that refused it. Their texts contain times, which differ.
     pub(super) refused_by: Vec<&'static str>,
-    pub(super) done: Done,
+    pub(super) done: DecisionResult,
     followup: Value,
     is_published: bool,
 }
@@ -59,7 +59,7 @@ impl Decision {
             followup.remove("not_before").unwrap();
         }
         let done = match receipt.done {
-            Done::Nothing(_) if !refused_by.is_empty() => Done::Nothing("refused".to_owned()),
+            DecisionResult::Nothing(_) if !refused_by.is_empty() => DecisionResult::Nothing("refused".to_owned()),
             done => done,
         };
         Self {
@@ -165,7 +165,7 @@ impl Spent {
         Self {
             nanos: days[0]["nanos"].as_n().unwrap().parse().unwrap(),
             open: days[0].get("open").map_or(0, |open| open.as_ss().unwrap().len()),
-            answered: Price::of(DEFAULT_MODEL, &ClaudePolicy::default()).cost(&usage).0,
+            answered: Price::for_model(DEFAULT_MODEL, &ClaudePolicy::default()).cost(&usage).0,
             answers: tokens.answers.try_into().unwrap(),
         }
     }

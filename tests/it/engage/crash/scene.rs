@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::aws::stream::BatchAnswer;
-use rebound::message::decision::{Done, Receipt};
+use rebound::message::decision::{DecisionResult, Receipt};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
@@ -100,9 +100,9 @@ fn about(question: &Value) -> String {
 /// Checks that every case occurred.
 pub(super) fn is_what_it_is_for(end: &End, questions: &BTreeMap<String, usize>) {
     let done = |email: &str| end.decisions.iter().find(|(key, _)| key.starts_with(email)).map(|(_, one)| &one.done);
-    assert_eq!(done("followed"), Some(&Done::FollowupProposed));
-    assert_eq!(done("opened"), Some(&Done::EngagementLogged));
-    assert_eq!(done("handed"), Some(&Done::HandedToHuman));
+    assert_eq!(done("followed"), Some(&DecisionResult::FollowupProposed));
+    assert_eq!(done("opened"), Some(&DecisionResult::EngagementLogged));
+    assert_eq!(done("handed"), Some(&DecisionResult::HandedToHuman));
     let guards = |email: &str| {
         let one = end.decisions.iter().find(|(key, _)| key.starts_with(email)).map(|(_, one)| one.refused_by.clone());
         one.unwrap_or_default()

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use rebound::message::decision::Done;
+use rebound::message::decision::DecisionResult;
 use rebound::resend::signed::SignedMessage;
 use rebound_dev::claude::{Asked, Behaviour};
 use serde_json::{Value, json};
@@ -191,7 +191,7 @@ async fn an_email_with_instructions_does_no_harm() {
             let asked = asked.lock().unwrap().clone();
             let harmless = harmless.get_or_insert_with(|| asked[0].clone());
             let mut faults = faults(&wicked, &mail, &became, &asked, harmless);
-            let is_followup = became.receipt.is_some_and(|receipt| receipt.done == Done::FollowupProposed);
+            let is_followup = became.receipt.is_some_and(|receipt| receipt.done == DecisionResult::FollowupProposed);
             faults.extend((is_followup != (how == HONEST)).then(|| format!("proposed: {is_followup}")));
             wrong.extend(faults.into_iter().map(|fault| format!("{}, and it {how}: {fault}", wicked.name)));
             number += 1;

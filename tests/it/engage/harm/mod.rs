@@ -9,7 +9,7 @@ mod shown;
 use aws_local::sns::Published;
 use rebound::aws::queue::{Delivery, Engagement};
 use rebound::aws::stream::BatchAnswer;
-use rebound::message::decision::{By, Done, Receipt};
+use rebound::message::decision::{DecidedBy, DecisionResult, Receipt};
 use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use rebound::store::row::payload_text;
@@ -146,7 +146,7 @@ pub(super) fn harm(mail: &Mail, from: &str, became: &Became) -> Vec<String> {
     match &became.receipt {
         None => harm.push("nothing was decided".to_owned()),
         Some(receipt) => {
-            let is_followup = receipt.done == Done::FollowupProposed;
+            let is_followup = receipt.done == DecisionResult::FollowupProposed;
             let told = became.published.iter().any(|published| published.attributes["kind"] == "followup");
             if (is_followup, is_followup) != (told, receipt.followup.is_some()) {
                 harm.push(format!("decided and published are two things: {receipt:#?}"));
@@ -177,12 +177,12 @@ fn unexpected(receipt: &Receipt, expected: Expected) -> Option<String> {
     let asked = &receipt.asked;
     let holds = |text: &Option<String>, word: &str| text.as_ref().is_some_and(|text| text.contains(word));
     let is_so = match expected {
-        Expected::Proposed => receipt.done == Done::FollowupProposed && asked.by == By::Claude,
+        Expected::Proposed => receipt.done == DecisionResult::FollowupProposed && asked.by == DecidedBy::Claude,
         Expected::Refused(word) => {
-            asked.by == By::Rules && holds(&asked.refused, word) && holds(&asked.because, "refused")
+            asked.by == DecidedBy::Rules && holds(&asked.refused, word) && holds(&asked.because, "refused")
         }
         Expected::Guarded(word) => {
-            asked.by == By::Claude && matches!(&receipt.done, Done::Nothing(why) if why.contains(word))
+            asked.by == DecidedBy::Claude && matches!(&receipt.done, DecisionResult::Nothing(why) if why.contains(word))
         }
     };
     (!is_so).then(|| format!("not {expected:?}: {:?}, {asked:?}", receipt.done))

@@ -7,9 +7,9 @@ use aws_local::faults::{Fault, Service};
 use rebound::aws::queue::Delivery;
 use rebound::aws::stream::BatchAnswer;
 use rebound::claude::key::ApiKey;
-use rebound::claude::{Charge, Claude, Failure};
+use rebound::claude::{Charge, Claude, ClaudeError};
 use rebound::engage::Engager;
-use rebound::message::decision::By;
+use rebound::message::decision::DecidedBy;
 use rebound::metrics::Metrics;
 use rebound_dev::claude::Behaviour;
 use tokio::time::Instant;
@@ -42,7 +42,7 @@ async fn after_a_retry_after_of_an_hour_all_wait_in_the_queue() {
     stage.claude.plan(|_| Behaviour::Default);
     let again: Vec<_> = deliveries.into_iter().map(|delivery| Delivery { deliveries: 2, ..delivery }).collect();
     assert_eq!(stage.delivers(&again, after(15 * MINUTE)).await, BatchAnswer::default());
-    assert!(stage.receipts().await.values().all(|receipt| receipt.asked.by == By::Claude));
+    assert!(stage.receipts().await.values().all(|receipt| receipt.asked.by == DecidedBy::Claude));
 }
 
 #[tokio::test]
@@ -109,8 +109,8 @@ async fn a_request_waiting_for_a_permit_is_bounded_and_costs_nothing() {
     let (claude, key) = (Claude::new(&stage.claude.url(), 1).unwrap(), ApiKey::parse("sk-ant-test").unwrap());
     let (slow, soon) = (Duration::from_secs(2), Duration::from_millis(300));
     let (first, second) = tokio::join!(claude.ask(&key, b"{}".to_vec(), slow), claude.ask(&key, b"{}".to_vec(), soon));
-    assert_eq!(first, Err(Failure::TimedOut));
-    assert!(matches!(second, Err(Failure::Passing { charge: Charge::Nothing, .. })), "{second:?}");
+    assert_eq!(first, Err(ClaudeError::TimedOut));
+    assert!(matches!(second, Err(ClaudeError::Transient { charge: Charge::Nothing, .. })), "{second:?}");
     assert_eq!(stage.claude.asked().len(), 1);
 }
 
@@ -129,7 +129,7 @@ async fn no_connection_costs_nothing_and_a_lost_answer_is_paid() {
     assert_eq!(nowhere.batch(&deliveries[..1], NOW, soon()).await, BatchAnswer::default());
     let asked = stage.receipt().await.asked;
     assert!(asked.because.unwrap().ends_with("no connection to Claude"));
-    assert_eq!((asked.by, asked.tries, asked.cost_usd), (By::Rules, 3, 0.0));
+    assert_eq!((asked.by, asked.tries, asked.cost_usd), (DecidedBy::Rules, 3, 0.0));
 
     let mut lost = 0;
     stage.faults.plan(move |call| {
@@ -140,7 +140,7 @@ async fn no_connection_costs_nothing_and_a_lost_answer_is_paid() {
     let receipts = stage.receipts().await;
     let of = |tries| receipts.values().find(|receipt| receipt.asked.tries == tries).unwrap().asked.clone();
     let (again, once) = (of(2), of(1));
-    assert_eq!((again.by, once.by), (By::Claude, By::Claude));
+    assert_eq!((again.by, once.by), (DecidedBy::Claude, DecidedBy::Claude));
     assert!(again.cost_usd > 2.0 * once.cost_usd, "{} and {}", again.cost_usd, once.cost_usd);
     assert_eq!(open_reservations(&stage).await, 0);
 }
@@ -162,9 +162,9 @@ async fn an_error_inside_an_answer_is_retried_and_costs_nothing() {
     });
     assert_eq!(stage.delivers(&deliveries[..1], NOW).await, BatchAnswer::default());
     let asked = stage.receipt().await.asked;
-    assert_eq!((asked.by, asked.tries, asked.refused), (By::Claude, 3, None));
+    assert_eq!((asked.by, asked.tries, asked.refused), (DecidedBy::Claude, 3, None));
     assert_eq!(stage.claude.answered_tokens().answers, 1);
-    let price = rebound::claude::price::Price::of("claude-haiku-5-5", &Default::default());
+    let price = rebound::claude::price::Price::for_model("claude-haiku-5-5", &Default::default());
     assert!((asked.cost_usd - price.cost(&asked.usage.unwrap()).usd()).abs() < 1e-12, "one answer is paid for");
     assert_eq!(open_reservations(&stage).await, 0);
 }
@@ -185,7 +185,7 @@ async fn a_model_that_is_not_there_is_counted_for_the_alarm() {
         stage.claude.plan(move |_| behaviour.clone());
         assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
         let receipts = stage.receipts().await;
-        assert!(receipts.values().all(|receipt| receipt.asked.by == By::Rules && receipt.asked.cost_usd == 0.0));
+        assert!(receipts.values().all(|receipt| receipt.asked.by == DecidedBy::Rules && receipt.asked.cost_usd == 0.0));
         let told = lines.lock().unwrap().concat();
         assert!(told.contains(r#""ClaudeRefusals":3"#), "{number}: {told}");
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_local::feeder;
-use rebound::message::decision::{By, Done};
+use rebound::message::decision::{DecidedBy, DecisionResult};
 use rebound_dev::claude::Behaviour;
 use rebound_dev::running::{self, Clock, feed, timeout_of};
 use rebound_dev::stack::ALERTS_TOPIC;
@@ -52,8 +52,16 @@ async fn a_complaint_is_processed_while_engage_waits_for_claude() {
     let of = |email_id: &str| receipts.values().find(|receipt| receipt.email_id == email_id).unwrap();
     assert_eq!(receipts.len(), 2);
     for receipt in receipts.values() {
-        assert!(receipt.asked.by == By::Claude && receipt.asked.ms >= 30_000, "it was waited for: {:?}", receipt.asked);
+        assert!(
+            receipt.asked.by == DecidedBy::Claude && receipt.asked.ms >= 30_000,
+            "it was waited for: {:?}",
+            receipt.asked
+        );
     }
-    assert!(matches!(&of("e1").done, Done::Nothing(why) if why.contains("suppressed")), "{:?}", of("e1").done);
-    assert_eq!(of("e2").done, Done::FollowupProposed, "who has not complained gets the follow-up");
+    assert!(
+        matches!(&of("e1").done, DecisionResult::Nothing(why) if why.contains("suppressed")),
+        "{:?}",
+        of("e1").done
+    );
+    assert_eq!(of("e2").done, DecisionResult::FollowupProposed, "who has not complained gets the follow-up");
 }

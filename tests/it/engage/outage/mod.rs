@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use lambda_runtime::{Context, LambdaEvent};
 use rebound::aws::queue::{Engagement, Queue};
 use rebound::engage::Engager;
-use rebound::message::decision::{By, Receipt};
+use rebound::message::decision::{DecidedBy, Receipt};
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use rebound_dev::claude::Behaviour;
@@ -135,7 +135,7 @@ async fn claude_decides_everything_if_it_is_back_in_time() {
     let each = outages.map(async |(name, failure, questions, comes_again)| {
         let (stage, receipts, figures) = decided(&[], 3, at_first(failure, questions)).await;
         for receipt in receipts {
-            assert_eq!(receipt.asked.by, By::Claude, "{name}: {receipt:#?}");
+            assert_eq!(receipt.asked.by, DecidedBy::Claude, "{name}: {receipt:#?}");
         }
         let failed = if comes_again { questions } else { 0 };
         assert_eq!(
@@ -167,7 +167,7 @@ async fn without_claude_the_rules_decide_and_the_receipts_say_why() {
         for Receipt { asked, .. } in receipts {
             let because = asked.because.clone().unwrap_or_default();
             assert!(because.contains("in 3 deliveries") && because.contains(why), "{name}: {because}");
-            assert_eq!((asked.by, asked.refused), (By::Rules, None), "{name}");
+            assert_eq!((asked.by, asked.refused), (DecidedBy::Rules, None), "{name}");
         }
         assert_eq!(figures.messages, 3 * 4, "{name}: each is delivered three times, and not once more");
     });
@@ -192,7 +192,7 @@ async fn permanent_errors_are_decided_by_the_rules_immediately() {
         let (stage, receipts, figures) = decided(&[], 1, Box::new(move |_| failure.clone())).await;
         for Receipt { asked, .. } in receipts {
             let because = asked.because.unwrap_or_default();
-            assert!(asked.by == By::Rules && because.contains(why), "{name}: {because}");
+            assert!(asked.by == DecidedBy::Rules && because.contains(why), "{name}: {because}");
             assert_eq!(asked.refused.is_some(), why == "refused", "{name}: {:?}", asked.refused);
         }
         assert_eq!((stage.claude.asked().len(), figures.messages), (2, 2), "{name}: nothing is tried again");

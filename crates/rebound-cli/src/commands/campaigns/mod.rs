@@ -5,9 +5,9 @@ mod plot;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use rebound::policy::brake::{State, Status};
-use rebound::policy::counting::{Counter, Figures};
-use rebound::policy::numbers::{BrakePolicy, Limit, Policy};
+use rebound::policy::brake::{BrakeState, Status};
+use rebound::policy::counting::{Counter, CounterTotals};
+use rebound::policy::limits::{BrakePolicy, Limit, Policy};
 use rebound::resend::campaign::Campaign;
 use rebound::time::{UnixMillis, days, hours};
 use rebound_cli::operate::campaigns::{Known, all, bounce_rate, complaint_rate, like, one, rate};
@@ -84,7 +84,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn figures_json(figures: &Figures) -> Value {
+fn figures_json(figures: &CounterTotals) -> Value {
     let mut counts: serde_json::Map<String, Value> =
         Counter::ALL.iter().map(|counter| (counter.as_str().to_owned(), json!(figures.get(*counter)))).collect();
     counts.insert("complaint_rate".to_owned(), json!(complaint_rate(figures)));
@@ -117,7 +117,7 @@ fn percent(rate: Option<f64>) -> String {
     rate.map_or_else(|| "–".to_owned(), |rate| format!("{:.2} %", rate * 100.0))
 }
 
-fn status(state: Option<&State>) -> Cell {
+fn status(state: Option<&BrakeState>) -> Cell {
     match state.map(|state| &state.brake) {
         None => Cell::new("open"),
         Some(brake) => {
@@ -189,7 +189,7 @@ fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePol
         Some(by) => by == "day",
         None => known.cohorts.len() > MANY,
     };
-    let parts: Vec<(String, Figures)> = match is_by_day {
+    let parts: Vec<(String, CounterTotals)> = match is_by_day {
         true => known.by_day(),
         false => known.cohorts.iter().map(|(cohort, figures)| (cohort.to_string(), figures.clone())).collect(),
     };
@@ -207,8 +207,14 @@ fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePol
 }
 
 /// A row for each hour or day, and two for the sums that the brake looks at.
-fn table_of_one(parts: &[(String, Figures)], is_by_day: bool, known: &Known, days: u32, now: UnixMillis) -> Table {
-    let row = |(when, figures): &(String, Figures)| {
+fn table_of_one(
+    parts: &[(String, CounterTotals)],
+    is_by_day: bool,
+    known: &Known,
+    days: u32,
+    now: UnixMillis,
+) -> Table {
+    let row = |(when, figures): &(String, CounterTotals)| {
         let rates = [percent(bounce_rate(figures)), percent(complaint_rate(figures))];
         let counts = Counter::ALL.iter().map(|counter| figures.get(*counter).to_string());
         std::iter::once(when.clone()).chain(counts).chain(rates).collect::<Vec<_>>()
@@ -239,7 +245,7 @@ fn limit(limits: &[Limit]) -> f64 {
     limits.iter().map(|limit| limit.rate).fold(f64::INFINITY, f64::min)
 }
 
-fn print_brake(state: Option<&State>) {
+fn print_brake(state: Option<&BrakeState>) {
     let Some(state) = state else { return println!("Nothing stands against it.\n") };
     let brake = &state.brake;
     let volume = (brake.volume * 100.0).round();
@@ -260,14 +266,16 @@ mod tests {
     use super::*;
 
     fn known() -> Known {
-        let mut figures = Figures::default();
+        let mut figures = CounterTotals::default();
         for (counter, number) in
             Counter::ALL.iter().zip([1_234_567, 1_200_001, 31, 12_345, 4, 321, 1, 0, 654_321, 98_765])
         {
             figures.add(*counter, number);
         }
         let at = UnixMillis::parse("2026-11-23T13:05:00Z").unwrap();
-        let cohorts = [Cohort::of(at), Cohort::of(at.plus(hours(1)))].map(|cohort| (cohort, figures.clone())).to_vec();
+        let cohorts = [Cohort::containing(at), Cohort::containing(at.plus(hours(1)))]
+            .map(|cohort| (cohort, figures.clone()))
+            .to_vec();
         Known { cohorts, ..Known::default() }
     }
 
@@ -277,7 +285,7 @@ mod tests {
         let all: Vec<(String, Known)> = names.iter().map(|name| ((*name).to_owned(), known())).collect();
         assert_eq!(table_of_all(&all).faults(), Vec::<String>::new());
         let known = known();
-        let parts: Vec<(String, Figures)> =
+        let parts: Vec<(String, CounterTotals)> =
             known.cohorts.iter().map(|(cohort, figures)| (cohort.to_string(), figures.clone())).collect();
         let now = UnixMillis::parse("2026-11-23T20:00:00Z").unwrap();
         let table = table_of_one(&parts, false, &known, 1, now);

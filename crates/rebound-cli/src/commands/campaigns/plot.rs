@@ -1,6 +1,6 @@
 //! Bars of characters: they look the same on every terminal, and in a file.
 
-use rebound::policy::counting::{Counter, Figures};
+use rebound::policy::counting::{Counter, CounterTotals};
 use rebound_cli::operate::campaigns::{bounce_rate, complaint_rate};
 use rebound_dev::output::count;
 
@@ -20,7 +20,7 @@ fn bar(fraction: f64) -> String {
 }
 
 /// How many mails were delivered of those that were sent, over time.
-pub(super) fn mails(parts: &[(String, Figures)]) {
+pub(super) fn mails(parts: &[(String, CounterTotals)]) {
     let most = parts.iter().map(|(_, figures)| figures.attempted()).max().unwrap_or(0).max(1);
     println!("delivered; a whole bar is {most} sent, the most of all");
     for (when, figures) in parts {
@@ -31,11 +31,11 @@ pub(super) fn mails(parts: &[(String, Figures)]) {
 }
 
 /// The rates of a day and of all, each against the limit that pauses, which is a whole bar.
-pub(super) fn rates(day: &Figures, all: &Figures, bounce_limit: f64, complaint_limit: f64, days: u32) {
+pub(super) fn rates(day: &CounterTotals, all: &CounterTotals, bounce_limit: f64, complaint_limit: f64, days: u32) {
     println!("rates; a whole bar pauses the campaign");
     let all_name = count(days, "day");
     for (what, rate, limit) in [
-        ("hard bounces", bounce_rate as fn(&Figures) -> Option<f64>, bounce_limit),
+        ("hard bounces", bounce_rate as fn(&CounterTotals) -> Option<f64>, bounce_limit),
         ("complaints", complaint_rate, complaint_limit),
     ] {
         for (when, figures) in [("24 hours", day), (all_name.as_str(), all)] {

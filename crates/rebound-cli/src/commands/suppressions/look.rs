@@ -119,10 +119,10 @@ fn as_json(
     now: UnixMillis,
 ) -> serde_json::Value {
     let standing = stored.map(|stored| stored.standing(now)).unwrap_or_default();
-    let record = |(reason, record): (&Reason, &rebound::policy::suppression::Record)| {
+    let record = |(reason, record): (&Reason, &rebound::policy::suppression::ReasonState)| {
         let suppressed = record.suppressed.as_ref();
         let fields = json!({
-            "stands": record.stands(),
+            "stands": record.suppresses(),
             "at": suppressed.map(|(said, _)| said.at),
             "message_id": suppressed.map(|(said, _)| said.message.as_str()),
             "email_id": suppressed.and_then(|(_, grounds)| grounds.email_id.as_deref()),
@@ -158,7 +158,7 @@ fn print(recipient: &Recipient, stored: Option<&Stored>, is_forgotten: bool, don
         println!("  {}{email}", check::reason(standing));
     }
     let lifted = stored.into_iter().flat_map(|stored| stored.suppression.records.iter());
-    for (reason, record) in lifted.filter(|(_, record)| !record.stands()) {
+    for (reason, record) in lifted.filter(|(_, record)| !record.suppresses()) {
         if let Some(lifted) = &record.lifted {
             println!("  {} was lifted at {}", reason.as_str(), moment(lifted.at));
         }

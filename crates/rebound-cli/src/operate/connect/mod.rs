@@ -12,7 +12,7 @@ pub mod probe;
 pub mod secret;
 
 use rebound::policy::ids::short_hash;
-use rebound::policy::suppression::{Change, Effect, Grounds, Reason};
+use rebound::policy::suppression::{ChangeEffect, Reason, ReasonDetail, SuppressionChange};
 use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
 use serde::Serialize;
@@ -289,9 +289,10 @@ pub fn changes(list: Vec<Suppressed>, now: UnixMillis) -> Vec<ListEntry> {
     let change = |entry: Suppressed| {
         let at = entry.created_at.as_deref().and_then(UnixMillis::parse).map_or(now, |at| at.min(now));
         let id = entry.id.unwrap_or_else(|| short_hash(&[entry.recipient.as_str()]));
-        let message = MessageId::already_verified(format!("resend-{id}"));
-        let grounds = Grounds { email_id: entry.source_id, detail: entry.origin, until: None };
-        let change = Change { reason: Reason::Provider, at, message, effect: Effect::Suppress(grounds) };
+        let message = MessageId::from_verified(format!("resend-{id}"));
+        let grounds = ReasonDetail { email_id: entry.source_id, detail: entry.origin, until: None };
+        let change =
+            SuppressionChange { reason: Reason::Provider, at, message, effect: ChangeEffect::Suppress(grounds) };
         ListEntry { recipient: entry.recipient, changes: vec![change] }
     };
     list.into_iter().map(change).collect()

@@ -1,7 +1,7 @@
 //! Finding an address in texts, however it is written there, and cutting it out.
 
 use rebound::resend::json::mended;
-use rebound::resend::recipient::{Named, Recipient};
+use rebound::resend::recipient::{NamedRecipients, Recipient};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
@@ -66,7 +66,7 @@ impl Cutter {
         if !text.contains(['@', '＠', '﹫']) {
             return None;
         }
-        let mut named = Named::default();
+        let mut named = NamedRecipients::default();
         named.add(text);
         let others = named.recipients.iter().filter(|one| **one != self.recipient).map(Recipient::as_str);
         named.recipients.contains(&self.recipient).then(|| {

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use rebound::resend::event::{Addressees, Event};
+use rebound::resend::event::{Event, EventRecipients};
 use rebound::resend::recipient::Recipient;
 use rebound::store::row::{self, RowKind};
 use rebound::store::{Item, as_number, number, string, text};
@@ -81,10 +81,10 @@ pub fn fate_in_list(item: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate
 fn is_about_alone(body: &[u8], recipient: &Recipient) -> bool {
     let Ok(event) = Event::read(body) else { return false };
     let others_got_it = event.copied().iter().any(|copied| copied != recipient);
-    match event.addressees() {
-        Addressees::One(one) => one == *recipient && !others_got_it,
-        Addressees::Several(_) => false,
-        Addressees::Nobody => event.address().as_ref() == Some(recipient),
+    match event.recipients() {
+        EventRecipients::One(one) => one == *recipient && !others_got_it,
+        EventRecipients::Many(_) => false,
+        EventRecipients::None => event.address().as_ref() == Some(recipient),
     }
 }
 

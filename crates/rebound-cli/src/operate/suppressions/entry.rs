@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rebound::policy::ids::short_hash;
-use rebound::policy::suppression::{Change, Effect, Grounds, Reason};
+use rebound::policy::suppression::{ChangeEffect, Reason, ReasonDetail, SuppressionChange};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
@@ -45,7 +45,7 @@ pub struct ListEntry {
     /// Whom it is about.
     pub recipient: Recipient,
     /// The changes.
-    pub changes: Vec<Change>,
+    pub changes: Vec<SuppressionChange>,
 }
 
 /// What a list holds.
@@ -147,7 +147,7 @@ impl Entry {
     }
 
     /// The changes that it makes: a suppressing one, a lifting one, or both.
-    fn changes(self, recipient: &Recipient, now: UnixMillis) -> Result<Vec<Change>, String> {
+    fn changes(self, recipient: &Recipient, now: UnixMillis) -> Result<Vec<SuppressionChange>, String> {
         let (reason, said) = reason(self.reason.as_deref().unwrap_or_default())?;
         let moment = |text: &Option<String>| match text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
             None => Ok(None),
@@ -162,17 +162,22 @@ impl Entry {
         let (at, until, lifted_at) = (past("at", &self.at)?, moment(&self.until)?, past("lifted_at", &self.lifted_at)?);
         let message = |given: Option<String>, at: UnixMillis| {
             let made = || format!("import-{}", short_hash(&[recipient.as_str(), reason.as_str(), &at.to_text()]));
-            MessageId::already_verified(given.unwrap_or_else(made))
+            MessageId::from_verified(given.unwrap_or_else(made))
         };
         let mut changes = Vec::new();
         if at.is_some() || lifted_at.is_none() {
             let at = at.unwrap_or(now);
-            let grounds = Grounds { email_id: self.email_id, detail: self.detail.or(said), until };
+            let grounds = ReasonDetail { email_id: self.email_id, detail: self.detail.or(said), until };
             let message = message(self.message_id, at);
-            changes.push(Change { reason, at, message, effect: Effect::Suppress(grounds) });
+            changes.push(SuppressionChange { reason, at, message, effect: ChangeEffect::Suppress(grounds) });
         }
         if let Some(at) = lifted_at {
-            changes.push(Change { reason, at, message: message(self.lifted_by, at), effect: Effect::Lift });
+            changes.push(SuppressionChange {
+                reason,
+                at,
+                message: message(self.lifted_by, at),
+                effect: ChangeEffect::Lift,
+            });
         }
         Ok(changes)
     }
@@ -249,7 +254,8 @@ mod tests {
     fn an_entry_that_was_lifted_is_taken_over_as_lifted() {
         let text = "recipient,reason,at,lifted_at\na@b.c,complaint,2026-11-23T13:05:00Z,2026-11-24T00:00:00Z\n";
         let read = read(text.as_bytes(), UnixMillis(1_900_000_000_000)).unwrap();
-        let effects: Vec<bool> = read.entries[0].changes.iter().map(|change| change.effect == Effect::Lift).collect();
+        let effects: Vec<bool> =
+            read.entries[0].changes.iter().map(|change| change.effect == ChangeEffect::Lift).collect();
         assert_eq!((read.entries.len(), effects), (1, vec![false, true]), "it is one entry");
     }
 }

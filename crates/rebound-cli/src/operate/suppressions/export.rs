@@ -7,7 +7,7 @@
 use std::io::Write;
 
 use rebound::message::text::{escaped, one_line_escaped};
-use rebound::policy::suppression::{Reason, Record};
+use rebound::policy::suppression::{Reason, ReasonState};
 use rebound::store::forgotten::{self, KEY_ITEM};
 use rebound::store::suppressions::Stored;
 use rebound::store::{Item, string};
@@ -42,7 +42,7 @@ pub fn entries(item: Item) -> Vec<Entry> {
     records.map(|(reason, record)| entry(&recipient, *reason, record)).collect()
 }
 
-fn entry(recipient: &str, reason: Reason, record: &Record) -> Entry {
+fn entry(recipient: &str, reason: Reason, record: &ReasonState) -> Entry {
     let time = |at: UnixMillis| Some(at.to_text());
     let mut entry =
         Entry { recipient: recipient.to_owned(), reason: Some(reason.as_str().to_owned()), ..Entry::default() };
@@ -124,7 +124,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
-    use rebound::policy::suppression::{Change, Effect, Grounds, Suppression};
+    use rebound::policy::suppression::{ChangeEffect, ReasonDetail, Suppression, SuppressionChange};
     use rebound::resend::recipient::Recipient;
     use rebound::resend::signature::MessageId;
 
@@ -134,7 +134,7 @@ mod tests {
     /// Texts as they may come from outside: quotes, separators, line breaks, spaces at the ends, what steers a terminal.
     const TEXT: &str = "[ -~é\n\r\t\"',;=+@\u{1b}\u{202e}\u{feff}]{0,12}";
 
-    fn some_change() -> impl Strategy<Value = Change> {
+    fn some_change() -> impl Strategy<Value = SuppressionChange> {
         let reason = proptest::sample::select(Reason::ALL.to_vec());
         let grounds = (
             proptest::option::of(TEXT),
@@ -145,12 +145,13 @@ mod tests {
             |(reason, at, message, (detail, email_id, until), lifts)| {
                 // A text with nothing in it is none, and an id is never without a character that can be seen.
                 let some = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
-                let grounds = Grounds { email_id: some(email_id), detail: some(detail), until: until.map(UnixMillis) };
-                let effect = if lifts { Effect::Lift } else { Effect::Suppress(grounds) };
-                Change {
+                let grounds =
+                    ReasonDetail { email_id: some(email_id), detail: some(detail), until: until.map(UnixMillis) };
+                let effect = if lifts { ChangeEffect::Lift } else { ChangeEffect::Suppress(grounds) };
+                SuppressionChange {
                     reason,
                     at: UnixMillis(at),
-                    message: MessageId::already_verified(format!("m{message}m")),
+                    message: MessageId::from_verified(format!("m{message}m")),
                     effect,
                 }
             },
@@ -167,7 +168,7 @@ mod tests {
     fn some_list() -> impl Strategy<Value = BTreeMap<Recipient, Stored>> {
         let changes = proptest::collection::vec(some_change(), 1..6);
         proptest::collection::btree_map(some_recipient(), changes, 1..5).prop_map(|list| {
-            let stored = |changes: Vec<Change>| Stored::default().merged(&changes).unwrap();
+            let stored = |changes: Vec<SuppressionChange>| Stored::default().merged(&changes).unwrap();
             list.into_iter().map(|(recipient, changes)| (recipient, stored(changes))).collect()
         })
     }
@@ -226,9 +227,9 @@ mod tests {
         fn a_csv_loses_no_text_that_fits_on_a_line(detail in "[ -~é]{1,30}") {
             prop_assume!(!detail.trim().is_empty());
             let ann = Recipient::parse("ann@example.com").unwrap();
-            let grounds = Grounds { email_id: None, detail: Some(detail), until: None };
-            let message = MessageId::already_verified("m1".to_owned());
-            let change = Change { reason: Reason::Complaint, at: UnixMillis(1), message, effect: Effect::Suppress(grounds) };
+            let grounds = ReasonDetail { email_id: None, detail: Some(detail), until: None };
+            let message = MessageId::from_verified("m1".to_owned());
+            let change = SuppressionChange { reason: Reason::Complaint, at: UnixMillis(1), message, effect: ChangeEffect::Suppress(grounds) };
             let list = BTreeMap::from([(ann, Stored::default().merged(&[change]).unwrap())]);
             let (again, _) = imported(&exported(&list, Format::Csv).0);
             prop_assert_eq!(contents(&again), contents(&list));

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use rebound::aws::CallError;
-use rebound::policy::suppression::{Effect, Reason};
+use rebound::policy::suppression::{ChangeEffect, Reason};
 use rebound::resend::recipient::Recipient;
 use rebound::store::calls::Change as Condition;
 use rebound::store::suppressions::Suppressions;
@@ -116,7 +116,7 @@ pub async fn import_part(
     let lifts: BTreeSet<(&Recipient, Reason)> = entries
         .iter()
         .flat_map(|entry| entry.changes.iter().map(move |change| (&entry.recipient, change)))
-        .filter(|(_, change)| change.effect == Effect::Lift)
+        .filter(|(_, change)| change.effect == ChangeEffect::Lift)
         .map(|(recipient, change)| (recipient, change.reason))
         .collect();
     let lifts = &lifts;

@@ -3,7 +3,7 @@
 //! A tombstone in the list tells of a lift for some weeks, the notes of operators tell of one by hand for 400 days.
 
 use rebound::aws::CallError;
-use rebound::policy::suppression::{Change, Effect, Reason, Record};
+use rebound::policy::suppression::{ChangeEffect, Reason, ReasonState, SuppressionChange};
 use rebound::resend::recipient::Recipient;
 use rebound::store::forgotten::ForgottenKey;
 use rebound::store::operator::{ByHand, Changed};
@@ -54,18 +54,18 @@ pub(super) async fn take(
     list: &List,
     table: &Suppressions,
     key: Option<&ForgottenKey>,
-    (recipient, change): (&Recipient, &Change),
+    (recipient, change): (&Recipient, &SuppressionChange),
     has_time: bool,
     by_hand: LiftedByHand,
     note: &Note,
 ) -> Result<Taken, CallError> {
-    if change.effect == Effect::Lift {
+    if change.effect == ChangeEffect::Lift {
         return Ok(table.merge(recipient, key, None, change).await?.into());
     }
     let stored = table.find(recipient.as_str()).await?.unwrap_or_default();
     let record = stored.suppression.records.get(&change.reason).cloned().unwrap_or_default();
     // What has no time of its own says no more than that it stands.
-    if !has_time && record.stands_for_good() {
+    if !has_time && record.is_permanent() {
         return Ok(Taken::Unchanged);
     }
     if !record.is_active(note.at)
@@ -113,12 +113,12 @@ async fn again(
     table: &Suppressions,
     key: Option<&ForgottenKey>,
     recipient: &Recipient,
-    change: &Change,
+    change: &SuppressionChange,
     note: &Note,
 ) -> Result<Taken, CallError> {
     let changes = |stored: &Stored| {
         let at = stored.suppression.time_by_hand(change.reason, note.at);
-        vec![Change { at, ..change.clone() }]
+        vec![SuppressionChange { at, ..change.clone() }]
     };
     let row = note.row(recipient.as_str(), "added", &[]);
     let by_hand = ByHand { recipient, key, note: Some((&list.events, row)), also: None };
@@ -130,7 +130,7 @@ async fn lifted_by_hand(
     list: &List,
     recipient: &Recipient,
     reason: Reason,
-    record: &Record,
+    record: &ReasonState,
 ) -> Result<Option<Lifted>, CallError> {
     let done = audit::of(&list.calls, &list.events, recipient.as_str()).await?;
     let of_reason = |done: &&audit::Done| done.reasons.iter().any(|name| name == reason.as_str());
@@ -146,8 +146,8 @@ async fn lifted_by_hand(
 }
 
 /// The lift that is newer than a change, where the list has one.
-fn lifted_later(stored: &Stored, recipient: &Recipient, change: &Change) -> Option<Lifted> {
-    let record = stored.suppression.records.get(&change.reason).filter(|record| !record.stands())?;
+fn lifted_later(stored: &Stored, recipient: &Recipient, change: &SuppressionChange) -> Option<Lifted> {
+    let record = stored.suppression.records.get(&change.reason).filter(|record| !record.suppresses())?;
     let said = record.lifted.as_ref()?;
     let (recipient, reason) = (recipient.clone(), change.reason.as_str());
     Some(Lifted { recipient, reason, at: said.at, by: said.message.as_str().to_owned(), why: None })

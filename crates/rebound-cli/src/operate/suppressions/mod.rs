@@ -18,7 +18,7 @@ pub mod meaning;
 pub mod restore;
 
 use rebound::aws::CallError;
-use rebound::policy::suppression::{Change, Effect, Grounds, Reason, Record};
+use rebound::policy::suppression::{ChangeEffect, Reason, ReasonDetail, ReasonState, SuppressionChange};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::store::calls::Calls;
@@ -111,10 +111,10 @@ impl List {
         let detail = Some(format!("{}: {}", note.by, note.why)).map(|text| text.chars().take(200).collect());
         let suppress = |stored: &Stored| {
             let suppression = &stored.suppression;
-            let stands = suppression.records.get(&reason).is_some_and(Record::stands_for_good);
-            let grounds = Grounds { email_id: None, detail: detail.clone(), until: None };
+            let stands = suppression.records.get(&reason).is_some_and(ReasonState::is_permanent);
+            let grounds = ReasonDetail { email_id: None, detail: detail.clone(), until: None };
             let at = suppression.time_by_hand(reason, note.at);
-            if stands { Vec::new() } else { vec![change(reason, at, Effect::Suppress(grounds))] }
+            if stands { Vec::new() } else { vec![change(reason, at, ChangeEffect::Suppress(grounds))] }
         };
         self.change(recipient, "added", key, suppress, note).await
     }
@@ -136,8 +136,8 @@ impl List {
             let wanted = |reason: &Reason| only.is_empty() || only.contains(reason);
             let active =
                 suppression.records.iter().filter(|(reason, record)| record.is_active(note.at) && wanted(reason));
-            let lift = |(reason, _): (&Reason, &Record)| {
-                change(*reason, suppression.time_by_hand(*reason, note.at), Effect::Lift)
+            let lift = |(reason, _): (&Reason, &ReasonState)| {
+                change(*reason, suppression.time_by_hand(*reason, note.at), ChangeEffect::Lift)
             };
             active.map(lift).collect()
         };
@@ -155,7 +155,7 @@ impl List {
         recipient: &Recipient,
         action: &'static str,
         key: Option<&ForgottenKey>,
-        changes: impl Fn(&Stored) -> Vec<Change>,
+        changes: impl Fn(&Stored) -> Vec<SuppressionChange>,
         note: &Note,
     ) -> Result<Done, CallError> {
         let row = note.row(recipient.as_str(), action, &[]);
@@ -172,7 +172,7 @@ impl List {
 }
 
 /// A change of an operator's, under an id of its own.
-fn change(reason: Reason, at: rebound::time::UnixMillis, effect: Effect) -> Change {
-    let message = MessageId::already_verified(format!("operator-{:016x}", fastrand::u64(..)));
-    Change { reason, at, message, effect }
+fn change(reason: Reason, at: rebound::time::UnixMillis, effect: ChangeEffect) -> SuppressionChange {
+    let message = MessageId::from_verified(format!("operator-{:016x}", fastrand::u64(..)));
+    SuppressionChange { reason, at, message, effect }
 }

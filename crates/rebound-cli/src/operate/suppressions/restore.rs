@@ -1,7 +1,7 @@
 //! Undoing what webhooks lifted: a synchronization of contacts that resubscribed everybody.
 
 use rebound::aws::CallError;
-use rebound::policy::suppression::{Change, Effect, Reason};
+use rebound::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
 use rebound::store::agenda::{Agenda, Entry, Kind};
 use rebound::store::forgotten::ForgottenKey;
 use rebound::store::lifts::Lift;
@@ -67,7 +67,8 @@ impl List {
             return Ok(Restored::Forgotten);
         }
         let wanted = |stored: &Stored| suppression(lift, stored, note.at);
-        let restored = |change: Option<&Change>| change.map_or(Restored::Unchanged, |c| Restored::Suppressed(c.reason));
+        let restored =
+            |change: Option<&SuppressionChange>| change.map_or(Restored::Unchanged, |c| Restored::Suppressed(c.reason));
         let Some(change) = wanted(&known.unwrap_or_default()) else { return Ok(Restored::Unchanged) };
         if mode == Mode::DryRun {
             return Ok(restored(Some(&change)));
@@ -88,7 +89,7 @@ impl List {
 }
 
 /// The change that undoes a lift. `None`: there is nothing to undo.
-fn suppression(lift: &Lift, stored: &Stored, now: UnixMillis) -> Option<Change> {
+fn suppression(lift: &Lift, stored: &Stored, now: UnixMillis) -> Option<SuppressionChange> {
     let records = &stored.suppression.records;
     let record = records.get(&lift.reason).filter(|_| lift.holds(stored))?;
     let (_, grounds) = record.suppressed.as_ref()?;
@@ -100,10 +101,10 @@ fn suppression(lift: &Lift, stored: &Stored, now: UnixMillis) -> Option<Change> 
         // Who was restored before, and then lifted by hand, stays lifted.
         let is_lifted_since =
             other.lifted.as_ref().map(|lifted| lifted.at) > record.lifted.as_ref().map(|lifted| lifted.at);
-        if other.stands_for_good() || is_lifted_since {
+        if other.is_permanent() || is_lifted_since {
             return None;
         }
     }
     let at = stored.suppression.time_by_hand(reason, now);
-    Some(change(reason, at, Effect::Suppress(grounds.clone())))
+    Some(change(reason, at, ChangeEffect::Suppress(grounds.clone())))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rebound::policy::brake::{Brake, Status};
 use rebound::policy::count::count;
-use rebound::policy::counting::{Counter, Figures};
+use rebound::policy::counting::{Counter, CounterTotals};
 use rebound::policy::soft_bounce::soft_bounced;
 use rebound::policy::suppression::Reason;
 use rebound::resend::campaign::Campaign;
@@ -35,7 +35,7 @@ const WINDOW_DAYS: u32 = 7;
 #[derive(Debug)]
 struct Standing {
     last_webhook: UnixMillis,
-    counted: Option<Figures>,
+    counted: Option<CounterTotals>,
     brake: Option<Brake>,
 }
 
@@ -164,7 +164,7 @@ async fn suppressed(
 }
 
 /// What was counted, with how much more it is than before. `None`: no more than before.
-fn counted(before: Option<&Figures>, now: &Figures) -> Option<(String, Value)> {
+fn counted(before: Option<&CounterTotals>, now: &CounterTotals) -> Option<(String, Value)> {
     let more = |counter: Counter| now.get(counter) - before.map_or(0, |before| before.get(counter));
     let counters: Vec<Counter> = Counter::ALL.iter().copied().filter(|counter| now.get(*counter) > 0).collect();
     if !counters.iter().any(|counter| more(*counter) != 0) {
@@ -198,8 +198,8 @@ fn changed(before: Option<&Brake>, now: &Brake) -> Option<(String, Value)> {
 mod tests {
     use super::*;
 
-    fn figures(numbers: &[(Counter, i64)]) -> Figures {
-        let mut figures = Figures::default();
+    fn figures(numbers: &[(Counter, i64)]) -> CounterTotals {
+        let mut figures = CounterTotals::default();
         numbers.iter().for_each(|(counter, number)| figures.add(*counter, *number));
         figures
     }
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(text(Some(&first), &first), None);
         let more = figures(&[(Counter::Sent, 5), (Counter::Delivered, 4), (Counter::BouncedHard, 1)]);
         assert_eq!(text(Some(&first), &more).unwrap(), "5 sent, 4 delivered (+1), 1 bounced hard (+1), in 7 days");
-        assert_eq!(text(None, &Figures::default()), None);
+        assert_eq!(text(None, &CounterTotals::default()), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rebound::aws::CallError;
-use rebound::policy::suppression::{Change, Effect, Protection, protection};
+use rebound::policy::suppression::{ChangeEffect, SuppressionChange, SuppressionEffect, suppression_effect};
 use rebound::resend::event::Event;
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
@@ -44,18 +44,18 @@ fn concerned(row: &Item) -> Vec<Recipient> {
     }
     let body = row::payload(row).unwrap_or_default();
     let received_at = UnixMillis(row.get("received_at").and_then(as_number).unwrap_or(0));
-    match Event::read(&body).map(|event| protection(&event, &MessageId::already_verified(""), received_at)) {
-        Ok(Protection::Changes(changes)) => changes.into_keys().collect(),
-        Ok(Protection::Nothing | Protection::Ambiguous(_)) | Err(_) => Vec::new(),
+    match Event::read(&body).map(|event| suppression_effect(&event, &MessageId::from_verified(""), received_at)) {
+        Ok(SuppressionEffect::Changes(changes)) => changes.into_keys().collect(),
+        Ok(SuppressionEffect::Nothing | SuppressionEffect::Ambiguous(_)) | Err(_) => Vec::new(),
     }
 }
 
 /// What follows from a webhook for the list.
 pub(super) fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis, known: &Known) -> Vec<String> {
-    match protection(event, &MessageId::already_verified(message), received_at) {
-        Protection::Nothing => Vec::new(),
-        Protection::Ambiguous(_) => vec!["nobody is suppressed: nothing says which of them it was".to_owned()],
-        Protection::Changes(changes) => {
+    match suppression_effect(event, &MessageId::from_verified(message), received_at) {
+        SuppressionEffect::Nothing => Vec::new(),
+        SuppressionEffect::Ambiguous(_) => vec!["nobody is suppressed: nothing says which of them it was".to_owned()],
+        SuppressionEffect::Changes(changes) => {
             let all =
                 changes.iter().flat_map(|(recipient, changes)| changes.iter().map(move |change| (recipient, change)));
             all.map(|(recipient, change)| one(recipient, change, known)).collect()
@@ -63,22 +63,22 @@ pub(super) fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis,
     }
 }
 
-fn one(recipient: &Recipient, change: &Change, known: &Known) -> String {
+fn one(recipient: &Recipient, change: &SuppressionChange, known: &Known) -> String {
     let reason = change.reason.as_str();
     let record = known.list.get(recipient).and_then(|stored| stored.suppression.records.get(&change.reason));
     let is_active = record.is_some_and(|record| record.is_active(known.now));
     let suppressed = record.and_then(|record| record.suppressed.as_ref());
     let lifted = record.and_then(|record| record.lifted.as_ref());
     match (&change.effect, is_active, lifted, suppressed) {
-        (Effect::Suppress(_), true, ..) => format!("{recipient} is suppressed as {reason}"),
-        (Effect::Suppress(_), false, Some(lifted), _) if record.is_some_and(|record| !record.stands()) => {
+        (ChangeEffect::Suppress(_), true, ..) => format!("{recipient} is suppressed as {reason}"),
+        (ChangeEffect::Suppress(_), false, Some(lifted), _) if record.is_some_and(|record| !record.suppresses()) => {
             format!("{reason} of {recipient} was lifted at {} by {}", lifted.at.to_text(), lifted.message)
         }
-        (Effect::Suppress(_), false, ..) => format!("the list has no {reason} of {recipient} any more"),
-        (Effect::Lift, false, ..) => format!("{reason} is lifted for {recipient}"),
-        (Effect::Lift, true, _, Some((said, _))) => {
+        (ChangeEffect::Suppress(_), false, ..) => format!("the list has no {reason} of {recipient} any more"),
+        (ChangeEffect::Lift, false, ..) => format!("{reason} is lifted for {recipient}"),
+        (ChangeEffect::Lift, true, _, Some((said, _))) => {
             format!("{reason} of {recipient} is not lifted: it stands since {}", said.at.to_text())
         }
-        (Effect::Lift, true, _, None) => format!("{reason} of {recipient} is not lifted"),
+        (ChangeEffect::Lift, true, _, None) => format!("{reason} of {recipient} is not lifted"),
     }
 }

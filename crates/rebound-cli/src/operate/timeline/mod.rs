@@ -6,7 +6,7 @@ mod told;
 use std::collections::BTreeSet;
 
 use rebound::aws::CallError;
-use rebound::policy::addressees::Concerned;
+use rebound::policy::affected::AffectedRecipients;
 use rebound::resend::event::Event;
 use rebound::resend::recipient::Recipient;
 use rebound::store::row::{self, RowKind, payload_text};
@@ -84,8 +84,8 @@ pub async fn of_address(
 
 /// Whom a webhook is about, as far as it says: those of an email, or a contact.
 pub(super) fn recipients(event: &Event<'_>) -> Vec<Recipient> {
-    let of_email = Concerned::by_outcome(event).possible();
-    if of_email.is_empty() { event.contact().all() } else { of_email }
+    let of_email = AffectedRecipients::by_outcome(event).possible();
+    if of_email.is_empty() { event.contact().into_vec() } else { of_email }
 }
 
 /// Whether a webhook is about an address.

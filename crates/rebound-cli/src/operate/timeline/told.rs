@@ -1,6 +1,6 @@
 //! A row, told.
 
-use rebound::message::decision::{By, Done, Receipt};
+use rebound::message::decision::{DecidedBy, DecisionResult, Receipt};
 use rebound::resend::event::{Event, EventType};
 use rebound::store::row::{self, RowKind, payload_text};
 use rebound::store::verdicts::Judged;
@@ -28,19 +28,19 @@ pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
         "verdict" => {
             let event = key.strip_prefix("verdict#")?;
             let judged = Judged::among(std::slice::from_ref(row), event)?;
-            let judgement = &judged.judgement;
+            let scored = &judged.scored;
             let (event_type, _) = event.split_once('#').unwrap_or((event, ""));
             let mut text = format!(
                 "{event_type} is by {}, {} of 100: {}",
-                judgement.verdict.as_str(),
-                judgement.score,
-                judgement.reasons.join("; ")
+                scored.verdict.as_str(),
+                scored.score,
+                scored.reasons.join("; ")
             );
             if let Some(why) = &judged.not_decided {
                 text.push_str(&format!(". Nothing is decided about it: {why}"));
             }
             let fields = json!({
-                "of": event, "verdict": judgement.verdict, "score": judgement.score, "reasons": judgement.reasons,
+                "of": event, "verdict": scored.verdict, "score": scored.score, "reasons": scored.reasons,
                 "not_decided": judged.not_decided,
             });
             made(millis("at")?, text, fields)
@@ -146,7 +146,7 @@ fn recipients(event: &Event<'_>) -> Vec<String> {
 fn meaning(event: &Event<'_>) -> String {
     let to = recipients(event).join(", ");
     let bounce = event.bounce();
-    let said = event.interaction();
+    let said = event.open_or_click();
     let words = |parts: &[Option<String>]| parts.iter().flatten().cloned().collect::<Vec<_>>().join(" / ");
     match event.event_type() {
         Some(EventType::EmailSent | EventType::EmailScheduled) => {
@@ -159,10 +159,10 @@ fn meaning(event: &Event<'_>) -> String {
             format!("{to} ({kind}){why}{}", server_said(event))
         }
         Some(EventType::EmailFailed) => {
-            format!("{to}: {}", event.failed_because().unwrap_or_else(|| "no reason given".into()))
+            format!("{to}: {}", event.failure_reason().unwrap_or_else(|| "no reason given".into()))
         }
         Some(EventType::EmailSuppressed) => {
-            let why = event.suppressed_because().unwrap_or_else(|| "no reason given".into());
+            let why = event.suppression_reason().unwrap_or_else(|| "no reason given".into());
             format!("Resend skipped {to}: {why}{}", server_said(event))
         }
         Some(EventType::EmailClicked) => {
@@ -193,14 +193,14 @@ fn meaning(event: &Event<'_>) -> String {
 
 fn decision(receipt: &Receipt) -> String {
     let by = match receipt.asked.by {
-        By::Claude => "Claude",
-        By::Rules => "the written rules",
+        DecidedBy::Claude => "Claude",
+        DecidedBy::Rules => "the written rules",
     };
     let done = match &receipt.done {
-        Done::FollowupProposed => "a follow-up is proposed".to_owned(),
-        Done::EngagementLogged => "the interest is told".to_owned(),
-        Done::HandedToHuman => "people are asked to look".to_owned(),
-        Done::Nothing(why) => format!("nothing, because {why}"),
+        DecisionResult::FollowupProposed => "a follow-up is proposed".to_owned(),
+        DecisionResult::EngagementLogged => "the interest is told".to_owned(),
+        DecisionResult::HandedToHuman => "people are asked to look".to_owned(),
+        DecisionResult::Nothing(why) => format!("nothing, because {why}"),
     };
     let (event, choice, reason) = (&receipt.event, receipt.choice.as_str(), receipt.choice.reason());
     format!("about {event} by {}: {by} chose {choice} ({reason}) → {done}", receipt.recipients.join(", "))
@@ -208,7 +208,7 @@ fn decision(receipt: &Receipt) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rebound::policy::suppression::{Change, Effect, Reason};
+    use rebound::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
     use rebound::resend::recipient::Recipient;
     use rebound::resend::signature::MessageId;
     use rebound::store::row::{Row, Stamp};
@@ -222,7 +222,7 @@ mod tests {
         let body = json!({ "type": event_type, "created_at": at, "data": data }).to_string();
         let event = Event::read(body.as_bytes()).unwrap();
         let stamp = Stamp { received_at: UnixMillis::parse(received_at).unwrap(), retention_days: 90 };
-        let message = MessageId::already_verified(format!("msg_{event_type}"));
+        let message = MessageId::from_verified(format!("msg_{event_type}"));
         Row::event(&event, &message, body.as_bytes(), stamp).unwrap().item().clone()
     }
 
@@ -246,17 +246,17 @@ mod tests {
             row("email.bounced", "2026-11-23T13:05:00Z", "2026-11-23T15:06:00Z", mail(bounce)),
             row("email.sent", "2026-11-23T13:00:00Z", "2026-11-23T13:00:01Z", mail(json!({}))),
         ];
-        let said = |at: &str, effect: Effect| Change {
+        let said = |at: &str, effect: ChangeEffect| SuppressionChange {
             reason: Reason::HardBounce,
             at: UnixMillis::parse(at).unwrap(),
-            message: MessageId::already_verified("operator-1"),
+            message: MessageId::from_verified("operator-1"),
             effect,
         };
-        let known = |changes: &[Change]| Known {
+        let known = |changes: &[SuppressionChange]| Known {
             now: UnixMillis::parse("2026-11-24T00:00:00Z").unwrap(),
             list: [(Recipient::parse("ann@example.com").unwrap(), Stored::default().merged(changes).unwrap())].into(),
         };
-        let suppressed = known(&[said("2026-11-23T13:05:00Z", Effect::Suppress(Default::default()))]);
+        let suppressed = known(&[said("2026-11-23T13:05:00Z", ChangeEffect::Suppress(Default::default()))]);
         let told: Vec<(String, String)> =
             entries(&rows, &suppressed).into_iter().map(|entry| (entry.what, entry.text)).collect();
         assert_eq!(
@@ -273,8 +273,8 @@ mod tests {
 
         // What the list says now, and not what the webhook asked for.
         let lifted = known(&[
-            said("2026-11-23T13:05:00Z", Effect::Suppress(Default::default())),
-            said("2026-11-23T14:00:00Z", Effect::Lift),
+            said("2026-11-23T13:05:00Z", ChangeEffect::Suppress(Default::default())),
+            said("2026-11-23T14:00:00Z", ChangeEffect::Lift),
         ]);
         let bounced = entries(&rows, &lifted).into_iter().nth(1).unwrap();
         assert!(

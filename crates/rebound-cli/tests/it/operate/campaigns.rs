@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rebound::policy::counting::{Count, Counter, MessageHash, Once};
+use rebound::policy::counting::{Counter, DedupKey, Increment, MessageHash};
 use rebound::resend::campaign::{Campaign, Cohort};
 use rebound::store::counters::Campaigns;
 use rebound::time::UnixMillis;
@@ -20,13 +20,13 @@ async fn count(campaigns: &Campaigns, name: &str, hours_ago: u64, counter: Count
 async fn count_sent(campaigns: &Campaigns, name: &str, hours_ago: u64, counter: Counter, number: u8, sent_late: bool) {
     let campaign = Campaign::new(name).unwrap();
     let created = UnixMillis::now().minus(Duration::from_secs(hours_ago * 3_600));
-    let counts: Vec<Count> = (0..number)
-        .map(|n| Count {
+    let counts: Vec<Increment> = (0..number)
+        .map(|n| Increment {
             campaign: campaign.clone(),
-            cohort: Cohort::of(created),
-            late: sent_late.then(|| Cohort::of(UnixMillis::now())),
+            cohort: Cohort::containing(created),
+            late: sent_late.then(|| Cohort::containing(UnixMillis::now())),
             counter,
-            once: Once::Message {
+            dedup_key: DedupKey::Webhook {
                 second: created.seconds(),
                 hash: MessageHash([n, counter as u8, hours_ago as u8, 0, 0, 0, 0, 0]),
             },

@@ -151,7 +151,7 @@ async fn a_paused_campaign_is_a_no_and_a_slowed_one_says_how_much() {
     for (name, status, volume) in [("slow", "slowed", 0.25), ("stop", "paused", 0.0)] {
         let status = rebound::policy::brake::Status::from_text(status).unwrap();
         let brake = rebound::policy::brake::Brake { status, volume, reason: "why".into(), until: None, warning: None };
-        let state = rebound::policy::brake::State::next(None, brake, UnixMillis::now()).unwrap();
+        let state = rebound::policy::brake::BrakeState::next(None, brake, UnixMillis::now()).unwrap();
         let campaign = rebound::resend::campaign::Campaign::new(name).unwrap();
         assert!(campaigns.write_state(&campaign, &state, &Default::default()).await.unwrap());
     }

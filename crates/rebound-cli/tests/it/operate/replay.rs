@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_local::faults::Fault;
 use aws_sdk_dynamodb::types::AttributeValue;
-use rebound::policy::counting::Figures;
+use rebound::policy::counting::CounterTotals;
 use rebound::resend::campaign::{Campaign, Cohort};
 use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
@@ -63,7 +63,7 @@ async fn again(place: &Place, mode: Mode) -> Report {
     replay(place, &rows, Function::Protect, On::ACopy(copy.variables()), |_| {}).await.unwrap()
 }
 
-async fn cohorts(place: &Place, story: &Story) -> Vec<(Cohort, Figures)> {
+async fn cohorts(place: &Place, story: &Story) -> Vec<(Cohort, CounterTotals)> {
     let campaigns = Campaigns::new(place.calls(Duration::from_secs(60)), place.table("CAMPAIGNS_TABLE"));
     campaigns.cohorts(&story.campaign).await.unwrap()
 }
@@ -81,7 +81,7 @@ async fn what_was_lost_is_done_once_as_a_dry_run_says_it_will_be_and_again_nothi
     assert_eq!(done, predicted);
     assert_eq!(service.aws.sns.as_ref().unwrap().messages().len(), done.effects.published.len());
 
-    let mut expected: BTreeMap<Cohort, Figures> = BTreeMap::new();
+    let mut expected: BTreeMap<Cohort, CounterTotals> = BTreeMap::new();
     let mut complaints = 0;
     for number in 0..story.emails {
         let email = story.email(number).expected;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use aws_local::faults::{Fault, Half, Told};
 use futures_util::future::join_all;
 use rebound::aws::stream::BatchAnswer;
-use rebound::policy::brake::{Status, brake};
-use rebound::policy::counting::{Count, Counter, MessageHash, Once};
-use rebound::policy::numbers::BrakePolicy;
+use rebound::policy::brake::{Status, compute_brake};
+use rebound::policy::counting::{Counter, DedupKey, Increment, MessageHash};
+use rebound::policy::limits::BrakePolicy;
 use rebound::resend::campaign::{Campaign, Cohort};
 use rebound::resend::signed::SignedMessage;
 use rebound::store::calls::Calls;
@@ -70,15 +70,18 @@ async fn a_campaign_sent_ten_days_after_its_creation_is_paused() {
 /// Counts so many of an old cohort in each of so many hours before now.
 async fn count(campaigns: &Campaigns, counter: Counter, hours: i64, each: u8) {
     let spring = Campaign::new("spring").unwrap();
-    let count = |hour: i64, n: u8| Count {
+    let count = |hour: i64, n: u8| Increment {
         campaign: spring.clone(),
-        cohort: Cohort::of(after(-20 * DAY)),
-        late: (counter == Counter::Sent).then(|| Cohort::of(after(-hour * HOUR))),
+        cohort: Cohort::containing(after(-20 * DAY)),
+        late: (counter == Counter::Sent).then(|| Cohort::containing(after(-hour * HOUR))),
         counter,
-        once: Once::Message { second: NOW.seconds(), hash: MessageHash([hour as u8, n, counter as u8, 0, 0, 0, 0, 0]) },
+        dedup_key: DedupKey::Webhook {
+            second: NOW.seconds(),
+            hash: MessageHash([hour as u8, n, counter as u8, 0, 0, 0, 0, 0]),
+        },
         expires_at: after(DAY),
     };
-    let counts: Vec<Count> =
+    let counts: Vec<Increment> =
         (0..hours).flat_map(|hour| (0..each).map(move |n| (hour, n))).map(|(h, n)| count(h, n)).collect();
     campaigns.count(&spring, &counts, &mut Vec::new()).await.unwrap();
     campaigns.count(&spring, &counts, &mut Vec::new()).await.unwrap();
@@ -95,9 +98,9 @@ async fn what_is_sent_over_many_hours_of_one_batch_adds_up_once() {
     let late: Vec<i64> = counters.iter().filter(|(key, _)| key.contains("late#")).map(|(_, sent)| *sent).collect();
     assert_eq!(late, [2; 100]);
     let view = campaigns.view(&Campaign::new("spring").unwrap(), NOW).await.unwrap();
-    assert_eq!((view.cohorts.len(), view.long(NOW).get(Counter::Sent)), (1, 200));
+    assert_eq!((view.cohorts.len(), view.last_7_days(NOW).get(Counter::Sent)), (1, 200));
     // 20 days ahead, and five people complain.
-    assert_eq!(brake(&view, &BrakePolicy::default(), NOW).status, Status::Paused);
+    assert_eq!(compute_brake(&view, &BrakePolicy::default(), NOW).status, Status::Paused);
 }
 
 const STRICT: &str = r#"{"brake": {"bounce_limits": [{"rate": 0.5, "least": 1, "of": 1}]}}"#;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use rebound::policy::counting::{Once, Received, counts};
+use rebound::policy::counting::{DedupKey, EventMeta, increments};
 use rebound::policy::soft_bounce::{SoftBounces, soft_bounced};
-use rebound::policy::suppression::{Change, Protection, Suppression, protection};
+use rebound::policy::suppression::{Suppression, SuppressionChange, SuppressionEffect, suppression_effect};
 use rebound::resend::campaign::{Campaign, CampaignTags};
 use rebound::resend::event::Event;
 use rebound::resend::signature::MessageId;
@@ -32,30 +32,30 @@ fn by_policy(story: &Story, seed: u64) -> (BTreeMap<String, BTreeSet<&'static st
     let mut soft: BTreeMap<String, SoftBounces> = BTreeMap::new();
     let mut once = BTreeSet::new();
     let mut counted: BTreeMap<String, i64> = BTreeMap::new();
-    let merge = |known: &mut BTreeMap<String, Suppression>, recipient: &str, change: &Change| {
+    let merge = |known: &mut BTreeMap<String, Suppression>, recipient: &str, change: &SuppressionChange| {
         let before = known.remove(recipient).unwrap_or_default();
         known.insert(recipient.to_owned(), before.merge(change));
     };
     for message in &messages {
         let Ok(event) = Event::read(&message.body) else { continue };
-        let id = MessageId::already_verified(message.id.clone());
-        let received = Received {
+        let id = MessageId::from_verified(message.id.clone());
+        let received = EventMeta {
             message: id.clone(),
             partition: message.partition.clone(),
             at: story.until,
             expires_at: UnixMillis(0),
         };
-        let protection = protection(&event, &id, received.at);
-        for count in counts(&event, &received, &protection, &CampaignTags::new(None)) {
-            let key = match &count.once {
-                Once::Message { .. } => message.id.clone(),
-                Once::Happening { key, .. } => key.clone(),
+        let protection = suppression_effect(&event, &id, received.at);
+        for count in increments(&event, &received, &protection, &CampaignTags::new(None)) {
+            let key = match &count.dedup_key {
+                DedupKey::Webhook { .. } => message.id.clone(),
+                DedupKey::Occurrence { key, .. } => key.clone(),
             };
             if once.insert(key) {
                 *counted.entry(format!("{} {}", count.cohort, count.counter.as_str())).or_default() += 1;
             }
         }
-        if let Protection::Changes(changes) = protection {
+        if let SuppressionEffect::Changes(changes) = protection {
             for (recipient, changes) in changes {
                 changes.iter().for_each(|change| merge(&mut known, recipient.as_str(), change));
             }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rebound::message::alert::{Alert, Kind};
-use rebound::policy::counting::{Counter, Figures};
-use rebound::policy::numbers::AlertPolicy;
+use rebound::message::alert::{Alert, AlertKind};
+use rebound::policy::counting::{Counter, CounterTotals};
+use rebound::policy::limits::AlertPolicy;
 use rebound::resend::campaign::Cohort;
 use rebound::store::Item;
 use rebound::time::UnixMillis;
@@ -70,11 +70,11 @@ async fn complaints(stage: &mut Stage, alerts: &[Alert]) -> Result<Vec<Told>, Fa
     for campaign in campaigns {
         let of_campaign = |alert: &&Alert| alert.campaign.as_ref().is_some_and(|named| named.as_str() == campaign);
         let of_kind = |kind| alerts.iter().filter(of_campaign).filter(move |alert| alert.kind == kind);
-        let folded = of_kind(Kind::Digest).filter(|digest| digest.figures.get("of") == Some(&"complaint".into()));
+        let folded = of_kind(AlertKind::Digest).filter(|digest| digest.figures.get("of") == Some(&"complaint".into()));
         let told = Told {
             campaign: campaign.to_owned(),
             counted: counted(&items, campaign).get(Counter::Complained),
-            one_by_one: i64::try_from(of_kind(Kind::Complaint).count())?,
+            one_by_one: i64::try_from(of_kind(AlertKind::Complaint).count())?,
             in_digests: folded.filter_map(|digest| digest.figures.get("folded")?.as_i64()).sum(),
         };
         let well = told.one_by_one + told.in_digests == told.counted && told.one_by_one == told.counted.min(at_most);
@@ -92,7 +92,7 @@ fn brakes(stage: &mut Stage, alerts: &[Alert]) {
     ];
     for (campaign, steps) in expected {
         let of_campaign = |alert: &&Alert| {
-            alert.kind == Kind::Brake && alert.campaign.as_ref().is_some_and(|named| named.as_str() == campaign)
+            alert.kind == AlertKind::Brake && alert.campaign.as_ref().is_some_and(|named| named.as_str() == campaign)
         };
         let titles: Vec<&str> = alerts.iter().filter(of_campaign).map(|alert| alert.title.as_str()).collect();
         let well = titles.len() == steps.len() && titles.iter().zip(&steps).all(|(title, step)| title.contains(step));
@@ -102,11 +102,16 @@ fn brakes(stage: &mut Stage, alerts: &[Alert]) {
 
 /// Checks the alerts of everything else: one for each happening.
 fn others(stage: &mut Stage, alerts: &[Alert], rows: &[Item]) {
-    let hour_of_receipt = |row: &Item| Some(Cohort::of(UnixMillis(number(row, "received_at")?)));
+    let hour_of_receipt = |row: &Item| Some(Cohort::containing(UnixMillis(number(row, "received_at")?)));
     // Of two that failed for the same reason people are told once, unless the clock struck between them.
     let failed = rows.iter().filter(|row| string(row, "event").starts_with("email.failed#"));
     let failed: BTreeSet<Cohort> = failed.filter_map(hour_of_receipt).collect();
-    let expected = [(Kind::AmbiguousBounce, 1), (Kind::Failed, failed.len()), (Kind::Domain, 2), (Kind::Quarantine, 1)];
+    let expected = [
+        (AlertKind::AmbiguousBounce, 1),
+        (AlertKind::Failed, failed.len()),
+        (AlertKind::Domain, 2),
+        (AlertKind::Quarantine, 1),
+    ];
     for (kind, expected) in expected {
         let number = alerts.iter().filter(|alert| alert.kind == kind).count();
         stage.check(number == expected, format!("{number} alerts of kind {}, not {expected}", kind.as_str()));
@@ -119,7 +124,7 @@ fn others(stage: &mut Stage, alerts: &[Alert], rows: &[Item]) {
 
 /// How many delay alerts are about a recipient.
 pub(super) fn delays(alerts: &[Alert], whom: &str) -> usize {
-    alerts.iter().filter(|alert| alert.kind == Kind::Delay && alert.recipient.as_deref() == Some(whom)).count()
+    alerts.iter().filter(|alert| alert.kind == AlertKind::Delay && alert.recipient.as_deref() == Some(whom)).count()
 }
 
 /// Checks that these are suppressed, for this reason.
@@ -133,8 +138,8 @@ pub(super) async fn are_suppressed(stage: &mut Stage, recipients: &[String], rea
 }
 
 /// A campaign's counters, of all its cohorts.
-pub(super) fn counted(items: &[Item], campaign: &str) -> Figures {
-    let mut figures = Figures::default();
+pub(super) fn counted(items: &[Item], campaign: &str) -> CounterTotals {
+    let mut figures = CounterTotals::default();
     let is_cohort = |item: &&Item| Cohort::parse(string(item, "cohort")).is_some();
     for item in items.iter().filter(|item| string(item, "campaign") == campaign).filter(is_cohort) {
         for &counter in Counter::ALL {

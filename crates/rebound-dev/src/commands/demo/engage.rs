@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_local::feeder::Options;
 use rebound::engage::Engager;
-use rebound::message::decision::{By, Done, Receipt};
+use rebound::message::decision::{DecidedBy, DecisionResult, Receipt};
 use rebound::store::Item;
 use rebound::store::row::payload_text;
 use rebound::time::UnixMillis;
@@ -108,10 +108,10 @@ pub(super) struct Judged {
 pub(super) struct Decision {
     pub(super) who: String,
     pub(super) event: String,
-    pub(super) by: By,
+    pub(super) by: DecidedBy,
     pub(super) chosen: &'static str,
     pub(super) reason: String,
-    pub(super) done: Done,
+    pub(super) done: DecisionResult,
 }
 
 /// The story, as one of them decides.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rebound::message::alert::{Kind, Severity};
-use rebound::policy::numbers::{BrakePolicy, Limit};
+use rebound::message::alert::{AlertKind, Severity};
+use rebound::policy::limits::{BrakePolicy, Limit};
 use rebound::store::suppressions::Stored;
 use rebound::store::{Item, row};
 use serde_json::json;
@@ -79,7 +79,7 @@ fn of_contract(page: &mut Page, report: &contract::Report) {
     page.table(Table::new(columns).with(items.into_iter().map(|item| {
         let known = Stored::from_item(item.clone()).suppression;
         let because: Vec<&str> = known.reasons().map(|reason| reason.as_str()).collect();
-        let lifted = known.records.iter().filter(|(_, record)| record.lifted.is_some() && !record.stands());
+        let lifted = known.records.iter().filter(|(_, record)| record.lifted.is_some() && !record.suppresses());
         let lifted: Vec<&str> = lifted.map(|(reason, _)| reason.as_str()).collect();
         let color = if because.is_empty() { Color::Green } else { Color::Red };
         let because = if because.is_empty() { "(nothing: send)".to_owned() } else { because.join(", ") };
@@ -185,7 +185,7 @@ fn of_protect(page: &mut Page, report: &protect::Report) {
     })));
 
     if let Some(alert) =
-        report.alerts.iter().find(|alert| alert.kind == Kind::Brake && alert.severity == Severity::Critical)
+        report.alerts.iter().find(|alert| alert.kind == AlertKind::Brake && alert.severity == Severity::Critical)
     {
         page.say("As a person gets it:");
         page.quote(&alert.text);

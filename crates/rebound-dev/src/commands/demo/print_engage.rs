@@ -1,6 +1,6 @@
 //! What the demo prints of verdicts and decisions.
 
-use rebound::message::decision::{Done, receipt};
+use rebound::message::decision::{DecisionResult, receipt};
 
 use super::engage::Report;
 use super::page::Page;
@@ -37,10 +37,10 @@ pub(super) fn engage(page: &mut Page, reports: &[Report]) {
         ];
         let rows = report.decisions.iter().map(|decision| {
             let (done, color) = match &decision.done {
-                Done::FollowupProposed => ("a follow-up is proposed".to_owned(), Color::Green),
-                Done::EngagementLogged => ("the interest is told".to_owned(), Color::Green),
-                Done::HandedToHuman => ("people are asked to look".to_owned(), Color::Yellow),
-                Done::Nothing(why) => (format!("nothing: {why}"), Color::Reset),
+                DecisionResult::FollowupProposed => ("a follow-up is proposed".to_owned(), Color::Green),
+                DecisionResult::EngagementLogged => ("the interest is told".to_owned(), Color::Green),
+                DecisionResult::HandedToHuman => ("people are asked to look".to_owned(), Color::Yellow),
+                DecisionResult::Nothing(why) => (format!("nothing: {why}"), Color::Reset),
             };
             [
                 Cell::new(&decision.who),
@@ -55,7 +55,7 @@ pub(super) fn engage(page: &mut Page, reports: &[Report]) {
     let Some(report) = reports.last() else { return };
     if let Some(kept) = &report.receipt {
         page.say("The receipt of one of them, as it is kept in the email's partition:");
-        page.quote(receipt::told(kept));
+        page.quote(receipt::render(kept));
     }
     page.say(format!(
         "{} opens and clicks, {}, {}, {} published. Every message handed over once more: {} changed, {} published.",

@@ -14,7 +14,7 @@ use aws_local::faults::{self, Faults};
 use aws_local::feeder::{self, Chaos, Feeder, Invoke, over_http};
 use aws_local::poller::Poller;
 use aws_local::server::Server;
-use rebound::config::KeyPlace;
+use rebound::config::KeyLocation;
 use rebound::engage::Engager;
 use rebound::store::tables::TABLES;
 use serde_json::Value;
@@ -275,14 +275,14 @@ fn who_decides(engager: &Engager, arguments: &Arguments) -> String {
     let config = engager.config();
     match &config.key {
         _ if arguments.claude_stub => "a local stand-in, which decides by rote".to_owned(),
-        KeyPlace::Environment(_) => {
+        KeyLocation::Environment(_) => {
             let budget = config.daily_budget.usd();
             format!("{} at {}, for at most {budget} US dollars a day", config.model, config.base_url)
         }
-        KeyPlace::Manager(arn) => {
+        KeyLocation::Manager(arn) => {
             format!("the key in the secret {arn}, if there is one; else the written rules decide")
         }
-        KeyPlace::Nowhere => "the written rules decide; set ANTHROPIC_API_KEY, or use --claude-stub".to_owned(),
+        KeyLocation::None => "the written rules decide; set ANTHROPIC_API_KEY, or use --claude-stub".to_owned(),
     }
 }
 

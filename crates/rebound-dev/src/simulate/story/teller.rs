@@ -264,7 +264,7 @@ impl Teller<'_> {
     }
 
     fn counts(&mut self, counter: Counter) {
-        self.email.expected.counts.push((Cohort::of(self.created_at), counter));
+        self.email.expected.counts.push((Cohort::containing(self.created_at), counter));
     }
 
     /// Which reason stands for these in the end, as far as this email knows.

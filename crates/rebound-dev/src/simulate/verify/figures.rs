@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use rebound::aws::CallError;
-use rebound::policy::brake::{View, brake};
-use rebound::policy::counting::{Counter, Figures};
-use rebound::policy::numbers::Policy;
+use rebound::policy::brake::{BrakeInput, compute_brake};
+use rebound::policy::counting::{Counter, CounterTotals};
+use rebound::policy::limits::Policy;
 use rebound::policy::suppression::Reason;
 use rebound::resend::campaign::Cohort;
 use rebound::store::counters::Campaigns;
@@ -17,8 +17,8 @@ use super::{AGAIN, Fault, Findings, Verifier};
 use crate::simulate::story::Story;
 
 /// What must be counted.
-pub(super) fn expected(story: &Story) -> View {
-    let mut cohorts: BTreeMap<Cohort, Figures> = BTreeMap::new();
+pub(super) fn expected(story: &Story) -> BrakeInput {
+    let mut cohorts: BTreeMap<Cohort, CounterTotals> = BTreeMap::new();
     let mut complaints = Vec::new();
     for number in 0..story.emails {
         let expected = story.email(number).expected;
@@ -27,7 +27,7 @@ pub(super) fn expected(story: &Story) -> View {
         }
         complaints.extend(expected.complaints);
     }
-    View { cohorts: cohorts.into_iter().collect(), complaints, ..View::default() }
+    BrakeInput { cohorts: cohorts.into_iter().collect(), complaints, ..BrakeInput::default() }
 }
 
 /// Everybody whom the story names, and which reasons must stand.
@@ -42,12 +42,13 @@ pub(super) fn reasons(story: &Story) -> BTreeMap<String, BTreeSet<Reason>> {
 }
 
 /// The numbers that differ: of a cohort, what is counted, and what must be.
-fn differences(expected: &View, counted: &[(Cohort, Figures)]) -> Vec<(Cohort, Counter, i64, i64)> {
-    let counted: BTreeMap<Cohort, &Figures> = counted.iter().map(|(cohort, figures)| (*cohort, figures)).collect();
-    let wanted: BTreeMap<Cohort, &Figures> =
+fn differences(expected: &BrakeInput, counted: &[(Cohort, CounterTotals)]) -> Vec<(Cohort, Counter, i64, i64)> {
+    let counted: BTreeMap<Cohort, &CounterTotals> =
+        counted.iter().map(|(cohort, figures)| (*cohort, figures)).collect();
+    let wanted: BTreeMap<Cohort, &CounterTotals> =
         expected.cohorts.iter().map(|(cohort, figures)| (*cohort, figures)).collect();
     let cohorts: BTreeSet<Cohort> = counted.keys().chain(wanted.keys()).copied().collect();
-    let of = |from: &BTreeMap<Cohort, &Figures>, cohort, counter| {
+    let of = |from: &BTreeMap<Cohort, &CounterTotals>, cohort, counter| {
         from.get(&cohort).map_or(0, |figures| figures.get(counter))
     };
     let all = cohorts.into_iter().flat_map(|cohort| Counter::ALL.iter().map(move |counter| (cohort, *counter)));
@@ -65,7 +66,7 @@ impl Verifier<'_> {
     /// too often.
     pub(super) async fn wait_for_figures(
         &self,
-        expected: &View,
+        expected: &BrakeInput,
         policy: &Policy,
         began: Instant,
     ) -> Result<(), CallError> {
@@ -84,7 +85,7 @@ impl Verifier<'_> {
 
     pub(super) async fn compare_figures(
         &self,
-        expected: &View,
+        expected: &BrakeInput,
         policy: &Policy,
         findings: &mut Findings,
     ) -> Result<(), CallError> {
@@ -102,8 +103,8 @@ impl Verifier<'_> {
     }
 
     /// How the brake is otherwise than the counts make it, if it is.
-    async fn brake_differs(&self, expected: &View, policy: &Policy) -> Result<Option<String>, CallError> {
-        let wanted = brake(expected, &policy.brake, UnixMillis::now());
+    async fn brake_differs(&self, expected: &BrakeInput, policy: &Policy) -> Result<Option<String>, CallError> {
+        let wanted = compute_brake(expected, &policy.brake, UnixMillis::now());
         let state = self.campaigns().state(&self.story.campaign).await?;
         let (status, volume) =
             state.as_ref().map_or((None, 1.0), |state| (Some(state.brake.status), state.brake.volume));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use rebound::aws::CallError;
-use rebound::policy::numbers::{Policy, PolicyError};
+use rebound::policy::limits::{Policy, PolicyError};
 use rebound::policy::soft_bounce;
 use rebound::policy::suppression::Reason;
 use rebound::resend::event::{Event, EventType};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rebound::policy::suppression::Effect;
+use rebound::policy::suppression::ChangeEffect;
 use rebound::time::UnixMillis;
 
 use crate::operate::lists::{Asked, ListReader};
@@ -21,7 +21,7 @@ fn read_at_now(bytes: &[u8]) -> Read {
 fn entries(read: &Read) -> Vec<(String, &'static str, String, String)> {
     let told = |entry: &crate::operate::suppressions::entry::ListEntry| {
         let change = &entry.changes[0];
-        let Effect::Suppress(grounds) = &change.effect else { panic!("{entry:?}") };
+        let ChangeEffect::Suppress(grounds) = &change.effect else { panic!("{entry:?}") };
         let detail = grounds.detail.clone().unwrap_or_default();
         (entry.recipient.to_string(), change.reason.as_str(), change.at.to_text(), detail)
     };

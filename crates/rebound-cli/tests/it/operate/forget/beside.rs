@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_local::faults::{Fault, Half, Told};
-use rebound::policy::suppression::{Change, Effect, Reason};
+use rebound::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::store::forgotten::{self, ForgottenKey, KEY_ITEM};
@@ -58,7 +58,7 @@ fn note() -> Note {
 }
 
 fn lift_of(ann: &Recipient) -> Lift {
-    let message = MessageId::already_verified("msg_2");
+    let message = MessageId::from_verified("msg_2");
     Lift { received_at: UnixMillis(2), recipient: ann.clone(), reason: Reason::Complaint, message }
 }
 
@@ -67,11 +67,11 @@ impl Deed {
     async fn prepare(self, place: &Place, ann: &Recipient) {
         let list = list(place);
         let table = Suppressions::new(list.calls.clone(), &list.suppressions);
-        let put = async |change: &Change| table.merge(ann, None, None, change).await.map(drop).unwrap();
+        let put = async |change: &SuppressionChange| table.merge(ann, None, None, change).await.map(drop).unwrap();
         match self {
             Self::Remove => put(&complaint("once", 1)).await,
             Self::Restore => {
-                let lift = Change { effect: Effect::Lift, ..complaint("", 2) };
+                let lift = SuppressionChange { effect: ChangeEffect::Lift, ..complaint("", 2) };
                 put(&complaint("once", 1)).await;
                 put(&lift).await;
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_local::faults::{Fault, FaultProxy, Faults, Service};
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::aws::CallError;
-use rebound::policy::suppression::{Change, Effect, Grounds, Reason};
+use rebound::policy::suppression::{ChangeEffect, Reason, ReasonDetail, SuppressionChange};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::store::Item;
@@ -149,10 +149,15 @@ pub(super) fn recipient(address: &str) -> Recipient {
     Recipient::parse(address).unwrap()
 }
 
-pub(super) fn complaint(detail: &str, at: i64) -> Change {
-    let grounds = Grounds { email_id: None, detail: Some(detail.to_owned()), until: None };
-    let message = MessageId::already_verified(format!("msg_{at}"));
-    Change { reason: Reason::Complaint, at: UnixMillis(at), message, effect: Effect::Suppress(grounds) }
+pub(super) fn complaint(detail: &str, at: i64) -> SuppressionChange {
+    let grounds = ReasonDetail { email_id: None, detail: Some(detail.to_owned()), until: None };
+    let message = MessageId::from_verified(format!("msg_{at}"));
+    SuppressionChange {
+        reason: Reason::Complaint,
+        at: UnixMillis(at),
+        message,
+        effect: ChangeEffect::Suppress(grounds),
+    }
 }
 
 #[tokio::test]

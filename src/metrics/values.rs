@@ -16,18 +16,18 @@ pub(super) const BUCKETS: usize = 98;
 
 /// Values of a line that is not written yet.
 #[derive(Clone, Debug)]
-pub struct Numbers {
+pub struct MetricValues {
     values: [Option<f64>; METRICS],
     latency: [u32; BUCKETS],
 }
 
-impl Default for Numbers {
+impl Default for MetricValues {
     fn default() -> Self {
         Self { values: [None; METRICS], latency: [0; BUCKETS] }
     }
 }
 
-impl Numbers {
+impl MetricValues {
     /// Adds to a metric that is a sum. Adding 0 makes the metric appear in the line.
     pub fn add(&mut self, metric: Metric, number: f64) {
         self.change(metric, |known| known.unwrap_or(0.0) + number);
@@ -98,35 +98,35 @@ fn middle_of(bucket: usize) -> f64 {
 
 /// Values to which the parts of one invocation add.
 #[derive(Debug, Default)]
-pub struct Tally(Mutex<Numbers>);
+pub struct MetricBatch(Mutex<MetricValues>);
 
-impl Tally {
+impl MetricBatch {
     /// Adds 1 to a metric.
-    pub fn one(&self, metric: Metric) {
+    pub fn increment(&self, metric: Metric) {
         self.add(metric, 1.0);
     }
 
-    /// See [`Numbers::add`].
+    /// See [`MetricValues::add`].
     pub fn add(&self, metric: Metric, number: f64) {
         self.lock().add(metric, number);
     }
 
-    /// See [`Numbers::peak`].
+    /// See [`MetricValues::peak`].
     pub fn peak(&self, metric: Metric, number: f64) {
         self.lock().peak(metric, number);
     }
 
-    /// See [`Numbers::set`].
+    /// See [`MetricValues::set`].
     pub fn set(&self, metric: Metric, number: f64) {
         self.lock().set(metric, number);
     }
 
     /// Returns a copy of the values.
-    pub(super) fn numbers(&self) -> Numbers {
+    pub(super) fn numbers(&self) -> MetricValues {
         self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Numbers> {
+    fn lock(&self) -> MutexGuard<'_, MetricValues> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -140,7 +140,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_latency_is_exact_to_five_percent_or_half_a_millisecond(micros in 0_u64..20_000_000) {
-            let mut numbers = Numbers::default();
+            let mut numbers = MetricValues::default();
             numbers.acknowledged(Duration::from_micros(micros));
             let told: Vec<(f64, u32)> = numbers.latency().collect();
             let ms = micros as f64 / 1_000.0;
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn only_sums_add_up_and_non_finite_numbers_change_nothing() {
-        let mut numbers = Numbers::default();
+        let mut numbers = MetricValues::default();
         assert!(numbers.is_empty());
         numbers.add(Metric::Accepted, 0.0);
         numbers.add(Metric::EventsSent, 2.0);

@@ -5,14 +5,14 @@
 use percent_encoding::percent_decode_str;
 
 /// Maximum number of times that percent-encoding is decoded. No honest text is encoded twice.
-const MOST_DECODINGS: usize = 4;
+const MAX_DECODINGS: usize = 4;
 
 /// Returns the text normalized, and then decoded and normalized again until nothing changes. Every one of these forms
 /// must pass the checks. Returns `None` if the text is encoded too many times.
 pub(crate) fn views(text: &str) -> Option<Vec<String>> {
     let mut last = fold(text);
     let mut views = Vec::new();
-    for _ in 0..=MOST_DECODINGS {
+    for _ in 0..=MAX_DECODINGS {
         let next = fold(&percent_decode_str(&last).decode_utf8_lossy());
         if next == last {
             views.push(last);

@@ -8,7 +8,7 @@
 /// (<https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt>), the separators, the annotation marks,
 /// the empty Braille pattern, private use and noncharacters. Emoji that need a joiner or a variation selector are
 /// rejected too.
-pub(crate) const fn is_hidden(c: char) -> bool {
+pub(crate) const fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'

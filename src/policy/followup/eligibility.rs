@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-use super::{Answer, Guard};
-use crate::policy::numbers::FollowupPolicy;
+use super::{Guard, GuardResult};
+use crate::policy::limits::FollowupPolicy;
 use crate::resend::campaign::Campaign;
 use crate::time::{UnixMillis, days, hours};
 
@@ -44,7 +44,7 @@ impl AllowedCampaigns {
 
 /// Facts about an event that decide if it is eligible.
 #[derive(Clone, Copy, Debug)]
-pub struct Decidable<'a> {
+pub struct EligibilityInput<'a> {
     /// Time of the event.
     pub event_at: UnixMillis,
     /// Time at which the email was first sent, if known. Resend sends up to 30 days after creation.
@@ -65,7 +65,7 @@ pub struct Decidable<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[error("{}", self.as_str())]
-pub enum NeverDecided {
+pub enum Ineligible {
     /// The event is too old.
     #[strum(serialize = "the event is too old")]
     EventTooOld,
@@ -83,7 +83,7 @@ pub enum NeverDecided {
     CampaignNotAllowed,
 }
 
-impl NeverDecided {
+impl Ineligible {
     /// Returns the reason as text.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -97,21 +97,24 @@ impl NeverDecided {
 ///
 /// # Errors
 /// The first reason why the event is not eligible.
-pub fn may_be_decided(facts: &Decidable<'_>, policy: &FollowupPolicy) -> Result<Vec<Answer>, NeverDecided> {
-    let campaign = facts.campaign.ok_or(NeverDecided::NoCampaign)?;
+pub fn check_eligibility(
+    facts: &EligibilityInput<'_>,
+    policy: &FollowupPolicy,
+) -> Result<Vec<GuardResult>, Ineligible> {
+    let campaign = facts.campaign.ok_or(Ineligible::NoCampaign)?;
     if !facts.allowed.allows(campaign) {
-        return Err(NeverDecided::CampaignNotAllowed);
+        return Err(Ineligible::CampaignNotAllowed);
     }
     if facts.is_followup {
-        return Err(NeverDecided::IsFollowup);
+        return Err(Ineligible::IsFollowup);
     }
     if facts.event_at < facts.now.minus(hours(policy.event_hours)) {
-        return Err(NeverDecided::EventTooOld);
+        return Err(Ineligible::EventTooOld);
     }
     let began = facts.email_sent_at.or(facts.email_created_at);
     // An email is at least as old as its events, even if its own time is later.
     if began.map_or(facts.event_at, |began| began.min(facts.event_at)) < facts.now.minus(days(policy.email_days)) {
-        return Err(NeverDecided::EmailTooOld);
+        return Err(Ineligible::EmailTooOld);
     }
     Ok(vec![
         Guard::Campaign.passes(format!("decisions are allowed in campaign {campaign}")),

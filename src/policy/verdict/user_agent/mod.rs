@@ -138,7 +138,7 @@ const MAIL_PROGRAMS: &[&str] = &[
 ];
 
 /// Maximum length of an agent that is examined, in bytes. The longest of 19,897 browser agents has 359.
-const LONGEST: usize = 480;
+const MAX_AGENT_BYTES: usize = 480;
 
 /// Returns the class of a user agent.
 pub fn class(agent: Option<&str>) -> Class {
@@ -164,7 +164,7 @@ pub fn class(agent: Option<&str>) -> Class {
     if names(SCANNERS) || !is_named_mail_program && is_listed(written) {
         return Class::Program;
     }
-    if agent.len() > LONGEST {
+    if agent.len() > MAX_AGENT_BYTES {
         return Class::Unknown;
     }
     let is_mail_program = is_named_mail_program || is_apple_mail(&agent);

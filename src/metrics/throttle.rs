@@ -3,33 +3,33 @@
 use crate::time::UnixMillis;
 
 /// Maximum number of lines without a pause.
-const AT_ONCE: u32 = 10;
+const BURST: u32 = 10;
 
 /// Time until one more line is allowed, in milliseconds.
 pub(super) const MINUTE: i64 = 60_000;
 
 /// A rate limit: a few lines immediately, and then one a minute. A flood of requests can't write more lines.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub struct LogThrottle {
     left: u32,
     /// Start of the wait for the next line.
     since: UnixMillis,
 }
 
-impl Default for Pace {
+impl Default for LogThrottle {
     fn default() -> Self {
-        Self { left: AT_ONCE, since: UnixMillis(i64::MIN) }
+        Self { left: BURST, since: UnixMillis(i64::MIN) }
     }
 }
 
-impl Pace {
+impl LogThrottle {
     /// Returns true if a line may be written now, and counts it.
     pub fn take(&mut self, now: UnixMillis) -> bool {
         // If the clock was set back, the wait starts again.
         let waited = if now < self.since { 0 } else { now.0.saturating_sub(self.since.0) };
         let more = u32::try_from(waited / MINUTE).unwrap_or(u32::MAX);
-        self.left = self.left.saturating_add(more).min(AT_ONCE);
-        self.since = if self.left == AT_ONCE || now < self.since {
+        self.left = self.left.saturating_add(more).min(BURST);
+        self.since = if self.left == BURST || now < self.since {
             now
         } else {
             UnixMillis(self.since.0.saturating_add(i64::from(more).saturating_mul(MINUTE)))
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn ten_immediately_then_one_a_minute_then_ten_after_a_pause() {
-        let mut pace = Pace::default();
+        let mut pace = LogThrottle::default();
         let mut taken = |at: i64, times: usize| (0..times).filter(|_| pace.take(UnixMillis(at))).count();
         assert_eq!(taken(1_000, 50), 10);
         assert_eq!(taken(60_999, 50), 0);
@@ -62,14 +62,14 @@ mod tests {
     proptest! {
         #[test]
         fn never_more_than_ten_and_one_a_minute(mut steps in prop::collection::vec(0_i64..200_000, 1..200)) {
-            let mut pace = Pace::default();
+            let mut pace = LogThrottle::default();
             let (mut now, mut taken) = (0, 0);
             steps.insert(0, 0);
             for step in steps {
                 now += step;
                 taken += i64::from(pace.take(UnixMillis(now)));
             }
-            prop_assert!(taken <= i64::from(AT_ONCE) + now / MINUTE, "{} in {} ms", taken, now);
+            prop_assert!(taken <= i64::from(BURST) + now / MINUTE, "{} in {} ms", taken, now);
         }
     }
 }

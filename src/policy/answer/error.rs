@@ -1,6 +1,6 @@
 //! Reasons for rejecting an answer, as shown in a receipt.
 
-use super::hidden::is_hidden;
+use super::invisible::is_invisible;
 
 /// Maximum number of characters of an answer that an error shows.
 const EXCERPT_CHARS: usize = 60;
@@ -11,9 +11,11 @@ pub struct Excerpt(String);
 
 impl Excerpt {
     /// Returns the beginning of a text. Invisible characters are removed; white space becomes a plain space.
-    pub fn of(text: &str) -> Self {
-        let mut seen =
-            text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !c.is_control() && !is_hidden(*c));
+    pub fn new(text: &str) -> Self {
+        let mut seen = text
+            .chars()
+            .map(|c| if c.is_whitespace() { ' ' } else { c })
+            .filter(|c| !c.is_control() && !is_invisible(*c));
         let mut shown: String = seen.by_ref().take(EXCERPT_CHARS - 1).collect();
         match (seen.next(), seen.next()) {
             (Some(last), None) => shown.push(last),
@@ -37,7 +39,7 @@ impl std::fmt::Display for Excerpt {
 
 /// A reason for rejecting an answer of Claude.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Refusal {
+pub enum AnswerError {
     /// The body is not valid JSON.
     #[error("the answer is not JSON: {0}")]
     NotJson(String),
@@ -121,7 +123,7 @@ pub enum Refusal {
         /// The field.
         field: &'static str,
         /// The error in the text.
-        fault: TextFault,
+        fault: TextError,
     },
 }
 
@@ -132,7 +134,7 @@ fn short(number: f64) -> String {
 
 /// An error in a text. Its message continues after the name of the field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TextFault {
+pub enum TextError {
     /// The text is empty.
     #[error("is empty")]
     Empty,

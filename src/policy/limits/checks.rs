@@ -18,7 +18,9 @@ impl Policy {
         if !rates.into_iter().all(fraction) {
             return Err(PolicyError::OutOfRange("rates, volumes and warn_at must be fractions from 0 to 1"));
         }
-        if !(1..=soft_bounce::MOST).contains(&policy.soft_bounces.emails) || policy.alerts.one_by_one_in_an_hour == 0 {
+        if !(1..=soft_bounce::MAX_BOUNCES).contains(&policy.soft_bounces.emails)
+            || policy.alerts.one_by_one_in_an_hour == 0
+        {
             return Err(PolicyError::OutOfRange("emails must be from 1 to 50, one_by_one_in_an_hour at least 1"));
         }
         let spans =

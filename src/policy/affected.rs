@@ -1,11 +1,11 @@
 //! Recipients that an event is about.
 
-use crate::resend::event::{Addressees, Event};
+use crate::resend::event::{Event, EventRecipients};
 use crate::resend::recipient::Recipient;
 
 /// Recipients that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Concerned {
+pub enum AffectedRecipients {
     /// Exactly these recipients.
     Known(Vec<Recipient>),
     /// One of these recipients, or a recipient without a valid address. The others must not be suppressed for the
@@ -13,7 +13,7 @@ pub enum Concerned {
     Unclear(Vec<Recipient>),
 }
 
-impl Concerned {
+impl AffectedRecipients {
     /// Returns the recipients that an email's outcome is about: the only one in `to`, or, of several, those that the
     /// receiving server's reply mentions. If the reply mentions a recipient in `cc` or `bcc`, the outcome is about that
     /// one and not about `to`. Other addresses in the reply, such as the target of a forward, got no email from Resend
@@ -21,13 +21,13 @@ impl Concerned {
     pub fn by_outcome(event: &Event<'_>) -> Self {
         let diagnostics = event.diagnostics();
         let named = |all: Vec<Recipient>| -> Vec<Recipient> {
-            all.into_iter().filter(|one| diagnostics.iter().any(|text| one.is_named_in(text))).collect()
+            all.into_iter().filter(|one| diagnostics.iter().any(|text| one.is_mentioned_in(text))).collect()
         };
         let mut meant = if diagnostics.is_empty() { Vec::new() } else { named(event.copied()) };
-        match event.addressees() {
-            Addressees::One(one) if meant.is_empty() => Self::Known(vec![one]),
+        match event.recipients() {
+            EventRecipients::One(one) if meant.is_empty() => Self::Known(vec![one]),
             to => {
-                let to = to.all();
+                let to = to.into_vec();
                 meant.extend(named(to.clone()));
                 if meant.is_empty() { Self::Unclear(to) } else { Self::Known(meant) }
             }
@@ -37,8 +37,8 @@ impl Concerned {
     /// Returns the recipients that a contact, or an entry of Resend's own suppression list, is about.
     pub fn by_contact(event: &Event<'_>) -> Self {
         match event.contact() {
-            Addressees::One(one) => Self::Known(vec![one]),
-            to => Self::Unclear(to.all()),
+            EventRecipients::One(one) => Self::Known(vec![one]),
+            to => Self::Unclear(to.into_vec()),
         }
     }
 
@@ -56,21 +56,21 @@ mod tests {
 
     use super::*;
 
-    fn concerned(data: Value) -> Concerned {
+    fn concerned(data: Value) -> AffectedRecipients {
         let body = json!({ "type": "email.bounced", "data": data }).to_string();
-        Concerned::by_outcome(&Event::read(body.as_bytes()).unwrap())
+        AffectedRecipients::by_outcome(&Event::read(body.as_bytes()).unwrap())
     }
 
     fn all(addresses: &[&str]) -> Vec<Recipient> {
         addresses.iter().map(|address| Recipient::parse(address).unwrap()).collect()
     }
 
-    fn known(addresses: &[&str]) -> Concerned {
-        Concerned::Known(all(addresses))
+    fn known(addresses: &[&str]) -> AffectedRecipients {
+        AffectedRecipients::Known(all(addresses))
     }
 
-    fn unclear(addresses: &[&str]) -> Concerned {
-        Concerned::Unclear(all(addresses))
+    fn unclear(addresses: &[&str]) -> AffectedRecipients {
+        AffectedRecipients::Unclear(all(addresses))
     }
 
     #[test]
