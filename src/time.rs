@@ -59,12 +59,12 @@ impl UnixMillis {
 }
 
 /// Returns the time budget of an invocation that Lambda ends at `deadline` (milliseconds since 1970): the remaining
-/// time minus `to_answer`, and at most `most`.
+/// time minus `reserve`, and at most `most`.
 ///
 /// A deadline that is already over is ignored: Lambda never sets one, but `cargo lambda watch` always sends 600.
-pub fn time_to_work(deadline: u64, now: UnixMillis, to_answer: Duration, most: Duration) -> Duration {
+pub fn time_budget(deadline: u64, now: UnixMillis, reserve: Duration, most: Duration) -> Duration {
     match deadline.checked_sub(now.0.unsigned_abs()) {
-        Some(left) => Duration::from_millis(left).saturating_sub(to_answer).min(most),
+        Some(left) => Duration::from_millis(left).saturating_sub(reserve).min(most),
         None => most,
     }
 }
@@ -120,8 +120,8 @@ mod tests {
     #[test]
     fn the_budget_reserves_the_response_and_ignores_past_deadlines() {
         let now = UnixMillis(1_795_000_000_000);
-        let (to_answer, most) = (Duration::from_millis(500), Duration::from_secs(8));
-        let time = |deadline: u64| time_to_work(deadline, now, to_answer, most).as_millis();
+        let (reserve, most) = (Duration::from_millis(500), Duration::from_secs(8));
+        let time = |deadline: u64| time_budget(deadline, now, reserve, most).as_millis();
         assert_eq!(time(1_795_000_000_000 + 10_000), 8_000);
         assert_eq!(time(1_795_000_000_000 + 3_000), 2_500);
         assert_eq!(time(1_795_000_000_000 + 400), 0);

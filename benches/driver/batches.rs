@@ -8,18 +8,18 @@ use rebound_dev::template::template;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::Failure;
-use crate::elsewhere::{Elsewhere, Variables};
+use crate::BoxError;
+use crate::aws_process::{AwsProcess, Variables};
 use crate::figures::{Counting, Units};
 use crate::function::{Function, Program};
-use crate::mail::{self, What};
+use crate::mail::{self, EventMix};
 use crate::receive::bar;
 use crate::stored::Storage;
 
 /// Batches of one size.
 struct Plan {
     function: &'static str,
-    what: What,
+    what: EventMix,
     size: usize,
     events: usize,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Batches {
 }
 
 /// The sizes to measure, up to the maximum of the template's mappings.
-fn plans() -> Result<Vec<Plan>, Failure> {
+fn plans() -> Result<Vec<Plan>, BoxError> {
     let mappings = template()?.mappings()?;
     let most = |name: &str| {
         let mapping = mappings.iter().find(|mapping| mapping.name == name);
@@ -58,14 +58,14 @@ fn plans() -> Result<Vec<Plan>, Failure> {
         let sizes = sizes.iter().copied().filter(|size| *size < most).chain([most]);
         plans.extend(sizes.map(|size| Plan { function, what, size, events: events(size) }));
     };
-    add("protect", What::Bulk, &[1, 10, 100], bulk, |size| (size * 200).clamp(1_000, 50_000));
-    add("protect", What::Urgent, &[1, 10], urgent, |size| (size * 30).clamp(500, 3_000));
-    add("engage", What::Engaged, &[1, 5], engage, |_| 500);
+    add("protect", EventMix::Bulk, &[1, 10, 100], bulk, |size| (size * 200).clamp(1_000, 50_000));
+    add("protect", EventMix::Urgent, &[1, 10], urgent, |size| (size * 30).clamp(500, 3_000));
+    add("engage", EventMix::Engaged, &[1, 5], engage, |_| 500);
     Ok(plans)
 }
 
 /// Measures all sizes. `scale` multiplies the usual number of events.
-pub(crate) async fn batches(binaries: &Path, aws: &Elsewhere, scale: f64) -> Result<Vec<Batches>, Failure> {
+pub(crate) async fn batches(binaries: &Path, aws: &AwsProcess, scale: f64) -> Result<Vec<Batches>, BoxError> {
     let storage = Storage::new(aws)?;
     let mut measured = Vec::new();
     for mut plan in plans()? {
@@ -80,7 +80,7 @@ pub(crate) async fn batches(binaries: &Path, aws: &Elsewhere, scale: f64) -> Res
 }
 
 /// Handles the batches, and measures the time.
-async fn run(program: &Program, variables: &Variables, storage: &Storage, plan: &Plan) -> Result<Batches, Failure> {
+async fn run(program: &Program, variables: &Variables, storage: &Storage, plan: &Plan) -> Result<Batches, BoxError> {
     let (function, _) = Function::start(program, variables).await?;
     let mut batches = prepared(storage, plan).await?.into_iter();
     if let Some(first) = batches.next() {
@@ -113,7 +113,7 @@ async fn count(
     storage: &Storage,
     plan: &Plan,
     counting: &Counting,
-) -> Result<Units, Failure> {
+) -> Result<Units, BoxError> {
     let (function, _) = Function::start(program, variables).await?;
     let mut batches = prepared(storage, plan).await?.into_iter();
     if let Some(first) = batches.next() {
@@ -127,16 +127,16 @@ async fn count(
 }
 
 /// Returns the batches, with a first one that opens connections and fills caches. Stores the rows that they need.
-async fn prepared(storage: &Storage, plan: &Plan) -> Result<Vec<String>, Failure> {
+async fn prepared(storage: &Storage, plan: &Plan) -> Result<Vec<String>, BoxError> {
     let stories = mail::stories(plan.what, plan.size + plan.events)?;
-    if plan.what == What::Engaged {
+    if plan.what == EventMix::Engaged {
         storage.store(stories.iter().flat_map(|story| story.rows.clone())).await?;
     }
     stories.chunks(plan.size).map(|stories| mail::invocation(plan.what, stories)).collect()
 }
 
 /// Handles a batch, and requires that all of it succeeds. Returns the time in seconds.
-async fn hand_over(function: &Function, batch: String) -> Result<f64, Failure> {
+async fn hand_over(function: &Function, batch: String) -> Result<f64, BoxError> {
     let (took, answer) = function.invoke(batch).await?;
     let parsed: Value = serde_json::from_str(&answer)?;
     let failures = parsed.get("batchItemFailures").and_then(Value::as_array);

@@ -4,11 +4,11 @@ use aws_local::function_url;
 use rebound::resend::event::Event;
 use rebound::resend::signature::{MessageId, SigningSecret};
 use rebound::resend::signed::{SignedMessage, new_message_id};
-use rebound::store::row::{Row, Stamp};
+use rebound::store::row::{Row, RowMeta};
 use rebound::time::UnixMillis;
 use rebound_dev::{LOCAL_SECRET, samples};
 
-use crate::Failure;
+use crate::BoxError;
 
 /// The email id in the sample.
 const EMAIL: &str = "0b6f3d52-9c1e-4a77-8f0d-5e2a41c97b36";
@@ -23,7 +23,7 @@ pub(crate) struct Everyday {
 }
 
 impl Everyday {
-    pub(crate) fn new() -> Result<Self, Failure> {
+    pub(crate) fn new() -> Result<Self, BoxError> {
         let sample =
             samples::body("email.delivered").ok_or("events/ has no email.delivered.json; check it out again")?;
         Ok(Self { sample: String::from_utf8(sample.to_vec())?, secret: LOCAL_SECRET.parse()? })
@@ -40,7 +40,7 @@ impl Everyday {
     }
 
     /// The row that `receive` would store.
-    pub(crate) fn row(&self) -> Result<Row, Failure> {
+    pub(crate) fn row(&self) -> Result<Row, BoxError> {
         row(self.body().as_bytes(), &new_message_id(), UnixMillis::now())
     }
 }
@@ -51,7 +51,7 @@ pub(crate) fn email_id() -> String {
 }
 
 /// The row that `receive` stores for a webhook.
-pub(crate) fn row(body: &[u8], message: &str, received_at: UnixMillis) -> Result<Row, Failure> {
-    let stamp = Stamp { received_at, retention_days: RETENTION_DAYS };
+pub(crate) fn row(body: &[u8], message: &str, received_at: UnixMillis) -> Result<Row, BoxError> {
+    let stamp = RowMeta { received_at, retention_days: RETENTION_DAYS };
     Ok(Row::event(&Event::read(body)?, &MessageId::from_verified(message), body, stamp)?)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_local::faults::{FaultProxy, Faults, Service};
 use serde::Serialize;
 
-use crate::Failure;
+use crate::BoxError;
 
 /// Percentile of the values.
 pub(crate) fn percentile(values: &mut [f64], percent: usize) -> f64 {
@@ -65,7 +65,7 @@ pub(crate) struct Counting {
 
 impl Counting {
     /// Starts a proxy in front of this DynamoDB.
-    pub(crate) async fn start(dynamodb: String) -> Result<Self, Failure> {
+    pub(crate) async fn start(dynamodb: String) -> Result<Self, BoxError> {
         let faults = Faults::default();
         let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let proxy = FaultProxy::start(dynamodb, any, Service::DynamoDb, faults.clone()).await?;

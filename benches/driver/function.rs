@@ -9,11 +9,11 @@ use rebound_dev::running::runtime_api;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 
-use crate::Failure;
-use crate::elsewhere::Variables;
+use crate::BoxError;
+use crate::aws_process::Variables;
 
 /// Timeout of a start or an event.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Unit of CPU time on Linux, on every machine that Rust's standard library supports.
 const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
@@ -40,7 +40,7 @@ pub(crate) struct Function {
 
 impl Function {
     /// Starts it. Returns the time until it requests its first event.
-    pub(crate) async fn start(program: &Program, variables: &Variables) -> Result<(Self, Duration), Failure> {
+    pub(crate) async fn start(program: &Program, variables: &Variables) -> Result<(Self, Duration), BoxError> {
         let api = runtime_api(program.function).await?;
         let mut command = Command::new(&program.path);
         // Without PATH too: a function sees only the variables that Lambda sets.
@@ -53,16 +53,16 @@ impl Function {
         let mut child = command
             .spawn()
             .map_err(|error| format!("{}: {error}; run `make bench`, which builds it", program.path.display()))?;
-        let first_poll = tokio::time::timeout(PATIENCE, api.first_poll());
+        let first_poll = tokio::time::timeout(TIMEOUT, api.first_poll());
         let first_poll = first_poll.await.map_err(|_| format!("{} asked for no event", program.path.display()))?;
         let counts = child.stdin.take().zip(child.stderr.take().map(|stderr| BufReader::new(stderr).lines()));
         Ok((Self { path: program.path.clone(), child, counts, api }, first_poll - spawned))
     }
 
     /// Sends it an event. Returns the time, and the response.
-    pub(crate) async fn invoke(&self, event: String) -> Result<(Duration, String), Failure> {
+    pub(crate) async fn invoke(&self, event: String) -> Result<(Duration, String), BoxError> {
         let started = Instant::now();
-        let answer = tokio::time::timeout(PATIENCE, self.api.invoke(event)).await;
+        let answer = tokio::time::timeout(TIMEOUT, self.api.invoke(event)).await;
         let took = started.elapsed();
         let answer = answer.ok().flatten().ok_or_else(|| format!("{} answered nothing", self.path.display()))?;
         match answer {
@@ -72,7 +72,7 @@ impl Function {
     }
 
     /// Sends it a webhook, and requires that it is stored.
-    pub(crate) async fn webhook(&self, event: String) -> Result<Duration, Failure> {
+    pub(crate) async fn webhook(&self, event: String) -> Result<Duration, BoxError> {
         let (took, answer) = self.invoke(event).await?;
         if answer.contains(r#""statusCode":200"#) {
             Ok(took)
@@ -82,7 +82,7 @@ impl Function {
     }
 
     /// CPU time so far in milliseconds, user and system; from the scheduler with nanoseconds if available.
-    pub(crate) fn cpu(&self) -> Result<f64, Failure> {
+    pub(crate) fn cpu(&self) -> Result<f64, BoxError> {
         if let Some(nanoseconds) = self.scheduled() {
             return Ok(nanoseconds as f64 / 1e6);
         }
@@ -103,24 +103,24 @@ impl Function {
     }
 
     /// Resident memory now, in MB.
-    pub(crate) fn resident(&self) -> Result<f64, Failure> {
+    pub(crate) fn resident(&self) -> Result<f64, BoxError> {
         let status = self.proc("status")?;
         let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("/proc status")?;
         Ok(kilobytes.trim().trim_end_matches(" kB").parse::<f64>()? * 1_024.0 / 1e6)
     }
 
     /// Ends it, and waits for the end.
-    pub(crate) async fn end(mut self) -> Result<(), Failure> {
+    pub(crate) async fn end(mut self) -> Result<(), BoxError> {
         Ok(self.child.kill().await?)
     }
 
-    fn proc(&self, file: &str) -> Result<String, Failure> {
+    fn proc(&self, file: &str) -> Result<String, BoxError> {
         let id = self.child.id().ok_or_else(|| format!("{} has ended", self.path.display()))?;
         Ok(std::fs::read_to_string(format!("/proc/{id}/{file}"))?)
     }
 
     /// Number and bytes of allocations so far, from a program that counts them.
-    pub(crate) async fn allocations(&mut self) -> Result<[f64; 2], Failure> {
+    pub(crate) async fn allocations(&mut self) -> Result<[f64; 2], BoxError> {
         let (ask, lines) = self.counts.as_mut().ok_or("this program counts no allocations")?;
         ask.write_all(b"\n").await?;
         let line = lines.next_line().await?.ok_or("no answer about allocations")?;

@@ -7,16 +7,16 @@ use rebound_dev::output::{Column, Table, paragraph};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::Failure;
-use crate::elsewhere::{Elsewhere, Variables};
+use crate::BoxError;
+use crate::aws_process::{AwsProcess, Variables};
 use crate::events::Everyday;
 use crate::figures::{Counting, Pair, Units};
 use crate::function::{Function, Program};
 use crate::receive::{Times, bar, programs, times};
-use crate::stored::{AT_ONCE, Storage};
+use crate::stored::{MAX_ROWS, Storage};
 
 /// Number of rows given to the engine between two updates of the progress bar.
-const PART: usize = 40 * AT_ONCE;
+const PART: usize = 40 * MAX_ROWS;
 
 /// Number of events whose calls are counted.
 const COUNTED: usize = 200;
@@ -43,7 +43,12 @@ struct Grown {
 }
 
 /// Measures at each size, on one engine.
-pub(crate) async fn run(binaries: &Path, aws: &Elsewhere, arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
+pub(crate) async fn run(
+    binaries: &Path,
+    aws: &AwsProcess,
+    arguments: &Arguments,
+    as_json: bool,
+) -> Result<(), BoxError> {
     let (storage, everyday) = (Storage::new(aws)?, Everyday::new()?);
     let counting = Counting::start(aws.variable("AWS_ENDPOINT_URL_DYNAMODB")?).await?;
     let (pair, through_proxy) = (programs(binaries), aws.with_dynamodb(counting.url()));
@@ -68,7 +73,7 @@ pub(crate) async fn run(binaries: &Path, aws: &Elsewhere, arguments: &Arguments,
 }
 
 /// Stores this number of rows of everyday events.
-async fn fill(storage: &Storage, everyday: &Everyday, rows: usize) -> Result<usize, Failure> {
+async fn fill(storage: &Storage, everyday: &Everyday, rows: usize) -> Result<usize, BoxError> {
     let progress = bar(rows as u64, "events stored");
     let mut left = rows;
     while left > 0 {
@@ -87,7 +92,7 @@ async fn counted(
     variables: &Variables,
     everyday: &Everyday,
     counting: &Counting,
-) -> Result<Units, Failure> {
+) -> Result<Units, BoxError> {
     let (function, _) = Function::start(program, variables).await?;
     function.webhook(everyday.webhook()).await?;
     counting.begin();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rebound::aws::queue::Engagement;
+use rebound::aws::queue::EngageMessage;
 use rebound::resend::signed::new_message_id;
 use rebound::store::row::Row;
 use rebound::time::UnixMillis;
@@ -10,7 +10,7 @@ use rebound_dev::simulate::bodies::{APPLE, GOOGLE, Mail, PHONE, bounce, click, o
 use rebound_dev::stream_records;
 use serde_json::{Value, json};
 
-use crate::Failure;
+use crate::BoxError;
 use crate::events::{email_id, row};
 
 /// Number of events of a campaign per second. Counts are kept by time of receipt, so it determines how much of a batch
@@ -22,7 +22,7 @@ const ROBOT: &str = "curl/8.5.0";
 
 /// Kind of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum EventMix {
     /// Events of the mapping `Bulk`.
     Bulk,
     /// Events of the mapping `Urgent`.
@@ -31,7 +31,7 @@ pub(crate) enum What {
     Engaged,
 }
 
-impl What {
+impl EventMix {
     /// Description of the kind.
     pub(crate) const fn in_words(self) -> &'static str {
         match self {
@@ -43,13 +43,13 @@ impl What {
 }
 
 /// The history of one email.
-pub(crate) struct Story {
+pub(crate) struct EmailHistory {
     /// All its rows in the events table. The function is invoked for the last one.
     pub(crate) rows: Vec<Row>,
 }
 
 /// Creates this number of histories, each of another email to another recipient, all of one new campaign.
-pub(crate) fn stories(what: What, count: usize) -> Result<Vec<Story>, Failure> {
+pub(crate) fn stories(what: EventMix, count: usize) -> Result<Vec<EmailHistory>, BoxError> {
     let campaign = format!("campaign-{:08x}", fastrand::u32(..));
     let over = Duration::from_secs_f64(count as f64 / RATE);
     let began = UnixMillis::now().minus(over + Duration::from_secs(10 * 60));
@@ -62,27 +62,27 @@ pub(crate) fn stories(what: What, count: usize) -> Result<Vec<Story>, Failure> {
 }
 
 /// Creates one history whose last event is at this time.
-fn story(what: What, number: usize, campaign: &str, at: UnixMillis) -> Result<Story, Failure> {
+fn story(what: EventMix, number: usize, campaign: &str, at: UnixMillis) -> Result<EmailHistory, BoxError> {
     let email_id = email_id();
     let to = [format!("somebody-{:012x}@example.com", fastrand::u64(..1 << 48))];
-    let before = if what == What::Engaged { Duration::from_secs(2 * 60 * 60) } else { Duration::from_secs(3) };
+    let before = if what == EventMix::Engaged { Duration::from_secs(2 * 60 * 60) } else { Duration::from_secs(3) };
     let mail = Mail { email_id: &email_id, created_at: at.minus(before), to: &to, campaign, old_tags: false };
     let store = |event_type: &str, at: UnixMillis, besides: Value| {
         let received_at = at.plus(Duration::from_millis(500));
         row(&mail.event(event_type, at, besides), &new_message_id(), received_at)
     };
     let (event_type, besides) = match what {
-        What::Bulk => bulk(number, at),
-        What::Urgent => urgent(number),
-        What::Engaged => engaged(number, at),
+        EventMix::Bulk => bulk(number, at),
+        EventMix::Urgent => urgent(number),
+        EventMix::Engaged => engaged(number, at),
     };
     let mut rows = Vec::new();
-    if what == What::Engaged {
+    if what == EventMix::Engaged {
         rows.push(store("email.sent", mail.created_at.plus(Duration::from_millis(300)), Value::Null)?);
         rows.push(store("email.delivered", mail.created_at.plus(Duration::from_secs(2)), Value::Null)?);
     }
     rows.push(store(event_type, at, besides)?);
-    Ok(Story { rows })
+    Ok(EmailHistory { rows })
 }
 
 /// The everyday mix: of 20 events, eight are sent, eight delivered, three opened and one clicked.
@@ -117,17 +117,17 @@ fn engaged(number: usize, at: UnixMillis) -> (&'static str, Value) {
 }
 
 /// Builds the invocation event for these histories.
-pub(crate) fn invocation(what: What, stories: &[Story]) -> Result<String, Failure> {
+pub(crate) fn invocation(what: EventMix, stories: &[EmailHistory]) -> Result<String, BoxError> {
     let rows: Vec<&Row> = stories.iter().filter_map(|story| story.rows.last()).collect();
-    if what == What::Engaged {
-        let records: Vec<Value> = rows.into_iter().map(message).collect::<Result<_, Failure>>()?;
+    if what == EventMix::Engaged {
+        let records: Vec<Value> = rows.into_iter().map(message).collect::<Result<_, BoxError>>()?;
         return Ok(json!({ "Records": records }).to_string());
     }
     Ok(stream_records::batch(rows, 1).to_string())
 }
 
 /// Builds a queue message in Lambda's format (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
-fn message(row: &Row) -> Result<Value, Failure> {
+fn message(row: &Row) -> Result<Value, BoxError> {
     let text = |name: &str| row.item().get(name).and_then(|value| value.as_s().ok()).cloned();
     let (Some(email_id), Some(event)) = (text("email_id"), text("event")) else {
         return Err("a row has no key".into());
@@ -137,7 +137,7 @@ fn message(row: &Row) -> Result<Value, Failure> {
     Ok(json!({
         "messageId": email_id,
         "receiptHandle": new_message_id(),
-        "body": serde_json::to_string(&Engagement { email_id, event })?,
+        "body": serde_json::to_string(&EngageMessage { email_id, event })?,
         "attributes": {
             "ApproximateReceiveCount": "1",
             "SentTimestamp": sent,

@@ -1,7 +1,7 @@
 //! `make bench` and `make bench-growth`: the release binaries under our own Runtime API, on the embedded AWS in another
 //! process.
 //!
-//! - `elsewhere`: that other process, and the environment variables for it.
+//! - `aws_process`: that other process, and the environment variables for it.
 //! - `function`: a real binary under the Runtime API, with the kernel's statistics.
 //! - `events`: the webhook for `receive`; `mail`: the events for `protect` and `engage`.
 //! - `starts`, `receive`, `batches`, `sizes`: the measurements; `stored`: rows stored before.
@@ -13,8 +13,8 @@
 
 #![allow(clippy::print_stdout, reason = "a command prints")]
 
+mod aws_process;
 mod batches;
-mod elsewhere;
 mod events;
 mod figures;
 mod function;
@@ -32,7 +32,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-type Failure = Box<dyn Error>;
+type BoxError = Box<dyn Error>;
 
 /// Measures the functions: receive next to the baseline, the same runtime doing one bare PutItem; protect and engage by
 /// the batch.
@@ -67,12 +67,12 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), BoxError> {
     let arguments = Bench::parse();
     if let Some(Command::Aws { folder }) = &arguments.command {
-        return elsewhere::serve(folder).await;
+        return aws_process::serve(folder).await;
     }
-    let aws = elsewhere::Elsewhere::start(arguments.data.as_deref()).await?;
+    let aws = aws_process::AwsProcess::start(arguments.data.as_deref()).await?;
     match &arguments.command {
         Some(Command::Growth(growth)) => growth::run(&arguments.binaries, &aws, growth, arguments.json).await,
         _ => report::run(&arguments.binaries, &aws, &arguments.table, arguments.json).await,

@@ -5,8 +5,8 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::Failure;
-use crate::elsewhere::{Elsewhere, Variables};
+use crate::BoxError;
+use crate::aws_process::{AwsProcess, Variables};
 use crate::events::Everyday;
 use crate::figures::{Pair, ms, percentile};
 use crate::function::{Function, Program};
@@ -43,7 +43,7 @@ pub(crate) struct Times {
 }
 
 /// Sends events to both programs, in turns.
-pub(crate) async fn times(pair: &[Program; 2], variables: &Variables, events: usize) -> Result<Times, Failure> {
+pub(crate) async fn times(pair: &[Program; 2], variables: &Variables, events: usize) -> Result<Times, BoxError> {
     let everyday = Everyday::new()?;
     let functions = [Function::start(&pair[0], variables).await?.0, Function::start(&pair[1], variables).await?.0];
     for function in &functions {
@@ -71,7 +71,7 @@ pub(crate) async fn times(pair: &[Program; 2], variables: &Variables, events: us
 }
 
 /// Runs a turn of one program: p50, p99 and CPU time per event.
-async fn turn(function: &Function, everyday: &Everyday, events: usize) -> Result<[f64; 3], Failure> {
+async fn turn(function: &Function, everyday: &Everyday, events: usize) -> Result<[f64; 3], BoxError> {
     let before = function.cpu()?;
     let mut times = Vec::with_capacity(events);
     for _ in 0..events {
@@ -91,14 +91,19 @@ pub(crate) struct Allocations {
 }
 
 /// Counts the allocations per event, with the programs on a counting allocator.
-pub(crate) async fn allocations(binaries: &Path, aws: &Elsewhere, events: usize) -> Result<Allocations, Failure> {
+pub(crate) async fn allocations(binaries: &Path, aws: &AwsProcess, events: usize) -> Result<Allocations, BoxError> {
     let receive = allocated(binaries, "receive", aws, events).await?;
     let floor = allocated(binaries, "floor", aws, events).await?;
     Ok(Allocations { count: Pair::of(&[[receive[0], floor[0]]]), bytes: Pair::of(&[[receive[1], floor[1]]]) })
 }
 
 /// Returns the number of allocations and bytes per event of one program.
-async fn allocated(binaries: &Path, which: &'static str, aws: &Elsewhere, events: usize) -> Result<[f64; 2], Failure> {
+async fn allocated(
+    binaries: &Path,
+    which: &'static str,
+    aws: &AwsProcess,
+    events: usize,
+) -> Result<[f64; 2], BoxError> {
     let path = binaries.join("bench-allocations");
     let program = Program { path, argument: Some(which), function: "receive" };
     let (mut function, everyday) = (Function::start(&program, aws.variables()).await?.0, Everyday::new()?);
@@ -121,7 +126,7 @@ pub(crate) struct Memory {
 }
 
 /// Sends `receive` very many events, and measures its memory afterwards.
-pub(crate) async fn memory(program: &Program, variables: &Variables, events: usize) -> Result<Memory, Failure> {
+pub(crate) async fn memory(program: &Program, variables: &Variables, events: usize) -> Result<Memory, BoxError> {
     let everyday = Everyday::new()?;
     let function = Function::start(program, variables).await?.0;
     let first_mb = function.resident()?;

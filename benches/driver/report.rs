@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use rebound_dev::output::{Column, Table, count, paragraph};
 use serde::Serialize;
 
-use crate::Failure;
+use crate::BoxError;
+use crate::aws_process::AwsProcess;
 use crate::batches::{Batches, batches};
-use crate::elsewhere::Elsewhere;
 use crate::figures::Pair;
 use crate::goals::{Goal, goals};
 use crate::receive::{Allocations, Memory, Times, allocations, memory, programs, times};
@@ -45,7 +45,12 @@ struct Report {
 }
 
 /// Measures everything.
-pub(crate) async fn run(binaries: &Path, aws: &Elsewhere, arguments: &Arguments, as_json: bool) -> Result<(), Failure> {
+pub(crate) async fn run(
+    binaries: &Path,
+    aws: &AwsProcess,
+    arguments: &Arguments,
+    as_json: bool,
+) -> Result<(), BoxError> {
     let sizes = sizes(binaries, binaries.parent().unwrap_or(binaries))?;
     let pair = programs(binaries);
     let starts = starts(binaries, aws, arguments.starts).await?;

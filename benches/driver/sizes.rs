@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::Failure;
+use crate::BoxError;
 
 /// Default level of `zip` and `cargo lambda`.
 const LEVEL: u8 = 6;
@@ -27,12 +27,12 @@ pub(crate) struct Size {
 
 /// Returns the sizes of all measured programs. `target` is the folder in which `make build` stores its zips, in
 /// `lambda`.
-pub(crate) fn sizes(binaries: &Path, target: &Path) -> Result<Vec<Size>, Failure> {
+pub(crate) fn sizes(binaries: &Path, target: &Path) -> Result<Vec<Size>, BoxError> {
     let programs = ["receive", "protect", "engage", "bench-floor", "bench-hello"];
     programs.into_iter().map(|program| size(binaries, target, program)).collect()
 }
 
-fn size(binaries: &Path, target: &Path, program: &'static str) -> Result<Size, Failure> {
+fn size(binaries: &Path, target: &Path, program: &'static str) -> Result<Size, BoxError> {
     let path = binaries.join(program);
     let binary = std::fs::read(&path)
         .map_err(|error| format!("{}: {error}; run `make bench`, which builds it", path.display()))?;

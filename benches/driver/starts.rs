@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::Failure;
-use crate::elsewhere::{Elsewhere, Variables};
+use crate::BoxError;
+use crate::aws_process::{AwsProcess, Variables};
 use crate::events::Everyday;
 use crate::figures::{Pair, median, ms};
 use crate::function::{Function, Program};
@@ -52,7 +52,7 @@ impl<T: Copy> Start<T> {
     }
 }
 
-async fn start(program: &Program, variables: &Variables, event: String) -> Result<Start<f64>, Failure> {
+async fn start(program: &Program, variables: &Variables, event: String) -> Result<Start<f64>, BoxError> {
     tokio::time::sleep(QUIET).await;
     let (function, first_poll) = Function::start(program, variables).await?;
     let cpu = function.cpu()?;
@@ -62,7 +62,7 @@ async fn start(program: &Program, variables: &Variables, event: String) -> Resul
 }
 
 /// Starts each program many times, in turns, in varying order.
-pub(crate) async fn starts(binaries: &Path, aws: &Elsewhere, starts: usize) -> Result<Starts, Failure> {
+pub(crate) async fn starts(binaries: &Path, aws: &AwsProcess, starts: usize) -> Result<Starts, BoxError> {
     let (everyday, tls) = (Everyday::new()?, aws.behind_tls());
     let ([receive, floor], hello) = (programs(binaries), program(binaries, "bench-hello"));
     let plain = aws.variables();

@@ -5,15 +5,15 @@ use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rebound::store::row::Row;
 
-use crate::Failure;
-use crate::elsewhere::Elsewhere;
+use crate::BoxError;
+use crate::aws_process::AwsProcess;
 
 /// Maximum number of rows in one call
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
-pub(crate) const AT_ONCE: usize = 25;
+pub(crate) const MAX_ROWS: usize = 25;
 
 /// Number of concurrent calls.
-const SIDE_BY_SIDE: usize = 4;
+const MAX_CONCURRENT: usize = 4;
 
 /// The events table.
 pub(crate) struct Storage {
@@ -23,20 +23,20 @@ pub(crate) struct Storage {
 
 impl Storage {
     /// Creates a handle for the table of this AWS.
-    pub(crate) fn new(aws: &Elsewhere) -> Result<Self, Failure> {
+    pub(crate) fn new(aws: &AwsProcess) -> Result<Self, BoxError> {
         Ok(Self { client: aws.dynamodb()?, table: aws.variable("EVENTS_TABLE")? })
     }
 
     /// Stores these rows.
-    pub(crate) async fn store(&self, rows: impl IntoIterator<Item = Row>) -> Result<(), Failure> {
+    pub(crate) async fn store(&self, rows: impl IntoIterator<Item = Row>) -> Result<(), BoxError> {
         let rows: Vec<Row> = rows.into_iter().collect();
-        let calls = rows.chunks(AT_ONCE).map(|rows| self.put(rows));
-        stream::iter(calls).buffer_unordered(SIDE_BY_SIDE).try_collect::<Vec<()>>().await?;
+        let calls = rows.chunks(MAX_ROWS).map(|rows| self.put(rows));
+        stream::iter(calls).buffer_unordered(MAX_CONCURRENT).try_collect::<Vec<()>>().await?;
         Ok(())
     }
 
-    async fn put(&self, rows: &[Row]) -> Result<(), Failure> {
-        let put = |row: &Row| -> Result<WriteRequest, Failure> {
+    async fn put(&self, rows: &[Row]) -> Result<(), BoxError> {
+        let put = |row: &Row| -> Result<WriteRequest, BoxError> {
             let put = PutRequest::builder().set_item(Some(row.item().clone())).build()?;
             Ok(WriteRequest::builder().put_request(put).build())
         };

@@ -15,7 +15,7 @@ use rebound_dev::stack::EmbeddedAws;
 
 use crate::bill::{Bill, Line, MILLION, Used, of_function, seconds};
 use crate::mix::Mix;
-use crate::{Arguments, Counted, Failure, function, send, settle};
+use crate::{Arguments, BoxError, CountedFunction, function, send, settle};
 
 /// Bytes that DynamoDB adds to each item when it bills storage
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
@@ -38,14 +38,14 @@ const NO_LIMIT: &str = "1000";
 
 /// Content of a table.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct TableContent {
     pub(crate) items: u64,
     /// Size as DynamoDB bills it.
     pub(crate) bytes: u64,
 }
 
 /// Reads the content of each table, by the variable with its name.
-pub(crate) async fn stored(aws: &EmbeddedAws) -> Result<Vec<(&'static str, Held)>, Failure> {
+pub(crate) async fn stored(aws: &EmbeddedAws) -> Result<Vec<(&'static str, TableContent)>, BoxError> {
     let client = aws.clients()?.dynamodb();
     let mut all = Vec::new();
     for table in TABLES {
@@ -55,8 +55,8 @@ pub(crate) async fn stored(aws: &EmbeddedAws) -> Result<Vec<(&'static str, Held)
     Ok(all)
 }
 
-async fn held(client: &Client, table: &str) -> Result<Held, Failure> {
-    let mut held = Held::default();
+async fn held(client: &Client, table: &str) -> Result<TableContent, BoxError> {
+    let mut held = TableContent::default();
     let mut pages = client.scan().table_name(table).into_paginator().items().send();
     while let Some(item) = pages.next().await {
         let item: Item = item?;
@@ -67,7 +67,7 @@ async fn held(client: &Client, table: &str) -> Result<Held, Failure> {
 }
 
 /// Usage of a run with Claude.
-pub(crate) struct Asking {
+pub(crate) struct ClaudeUsage {
     /// Number of webhooks.
     pub(crate) webhooks: f64,
     /// Usage of `engage`.
@@ -77,18 +77,18 @@ pub(crate) struct Asking {
 }
 
 /// Costs outside the bill for a million webhooks.
-pub(crate) struct Beside {
-    pub(crate) stored: Vec<(&'static str, Held)>,
+pub(crate) struct ExtraCosts {
+    pub(crate) stored: Vec<(&'static str, TableContent)>,
     pub(crate) lines: Vec<Line>,
 }
 
-impl Beside {
+impl ExtraCosts {
     /// Computes the costs from the tables' content, and from a run with Claude.
     pub(crate) fn new(
         bill: &Bill,
         webhooks: f64,
-        stored: Vec<(&'static str, Held)>,
-        asking: Option<&Asking>,
+        stored: Vec<(&'static str, TableContent)>,
+        asking: Option<&ClaudeUsage>,
         arguments: &Arguments,
     ) -> Self {
         let gb_of = |is_meant: &dyn Fn(&str) -> bool| {
@@ -115,7 +115,7 @@ impl Beside {
     }
 }
 
-impl Asking {
+impl ClaudeUsage {
     fn lines(&self, bill: &Bill, arguments: &Arguments) -> [Line; 2] {
         let factor = MILLION / self.webhooks;
         let questions = self.tokens.answers as f64 * factor;
@@ -159,9 +159,9 @@ fn price() -> Price {
 pub(crate) async fn asking(
     arguments: &Arguments,
     aws: &EmbeddedAws,
-    receive: &Counted,
+    receive: &CountedFunction,
     feeder: &Feeder,
-) -> Result<Option<Asking>, Failure> {
+) -> Result<Option<ClaudeUsage>, BoxError> {
     if arguments.asked == 0 {
         return Ok(None);
     }
@@ -171,11 +171,15 @@ pub(crate) async fn asking(
         ("ANTHROPIC_BASE_URL", &claude.url()),
         ("CLAUDE_DAILY_BUDGET_USD", NO_LIMIT),
     ];
-    let engage = Counted::start("engage", arguments, aws, &more).await?;
+    let engage = CountedFunction::start("engage", arguments, aws, &more).await?;
     let pollers = poll(aws, &queue_mappings(aws)?, |_| function::invoke(&engage.function)).await?;
     // Another seed for other emails.
     let mix = Mix::new(arguments.seed.wrapping_add(1), arguments.asked)?;
     send(arguments, &mix, &receive.function).await?;
     settle(feeder, &pollers).await;
-    Ok(Some(Asking { webhooks: mix.messages.len() as f64, engage: engage.used()?, tokens: claude.answered_tokens() }))
+    Ok(Some(ClaudeUsage {
+        webhooks: mix.messages.len() as f64,
+        engage: engage.used()?,
+        tokens: claude.answered_tokens(),
+    }))
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::Failure;
+use crate::BoxError;
 
 /// Unit of CPU time on Linux, on every machine that Rust's standard library supports.
 const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
@@ -48,7 +48,7 @@ impl Function {
         name: &'static str,
         path: &Path,
         variables: &BTreeMap<String, String>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, BoxError> {
         let api = runtime_api(name).await?;
         let mut command = Command::new(path);
         command.env_clear().envs(variables).envs(api.variables()).stdout(Stdio::piped()).kill_on_drop(true);
@@ -66,7 +66,7 @@ impl Function {
     }
 
     /// Invokes it. Returns an error if the function reports one.
-    pub(crate) async fn invoke(&self, event: Value) -> Result<Value, Failure> {
+    pub(crate) async fn invoke(&self, event: Value) -> Result<Value, BoxError> {
         self.counters.invocations.fetch_add(1, Ordering::Relaxed);
         let answer = self.api.invoke(event.to_string()).await.ok_or_else(|| format!("{} went away", self.name))?;
         let answer = answer.map_err(|error| format!("{} failed: {}", self.name, String::from_utf8_lossy(&error)))?;
@@ -83,11 +83,11 @@ impl Function {
     }
 
     /// CPU time since its first poll, user and system.
-    pub(crate) fn cpu_ms(&self) -> Result<f64, Failure> {
+    pub(crate) fn cpu_ms(&self) -> Result<f64, BoxError> {
         Ok((self.cpu()? - self.cpu_before) * 1_000.0)
     }
 
-    fn cpu(&self) -> Result<f64, Failure> {
+    fn cpu(&self) -> Result<f64, BoxError> {
         let id = self.child.id().ok_or_else(|| format!("{} has ended", self.name))?;
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
         let after_name = stat.rsplit_once(')').ok_or("/proc stat")?.1;

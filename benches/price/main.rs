@@ -29,12 +29,12 @@ use rebound_dev::LOCAL_SECRET;
 use rebound_dev::running::{feed, poll, queue_mappings};
 use rebound_dev::stack::{EmbeddedAws, Options};
 
-use self::beside::Beside;
+use self::beside::ExtraCosts;
 use self::bill::{Bill, Used};
 use self::function::Function;
 use self::mix::Mix;
 
-type Failure = Box<dyn Error>;
+type BoxError = Box<dyn Error>;
 
 /// AWS cost of a million webhooks of the everyday mix.
 #[derive(Parser)]
@@ -70,20 +70,20 @@ struct Arguments {
 }
 
 /// A function with the proxies that count its calls.
-struct Counted {
+struct CountedFunction {
     function: Arc<Function>,
     faults: Faults,
     _proxies: Vec<FaultProxy>,
 }
 
-impl Counted {
+impl CountedFunction {
     /// Starts a function with these variables and those of AWS.
     async fn start(
         name: &'static str,
         arguments: &Arguments,
         aws: &EmbeddedAws,
         more: &[(&str, &str)],
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, BoxError> {
         let faults = Faults::default();
         let mut variables = aws.variables().clone();
         variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -105,7 +105,7 @@ impl Counted {
         Ok(Self { function, faults, _proxies: proxies })
     }
 
-    fn used(&self) -> Result<Used, Failure> {
+    fn used(&self) -> Result<Used, BoxError> {
         let Capacity { read_units, write_units, refused_units } = self.faults.capacity();
         let of = |service| self.faults.calls().iter().filter(|call| call.service == service).count() as f64;
         Ok(Used {
@@ -123,7 +123,7 @@ impl Counted {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), BoxError> {
     let arguments = Arguments::parse();
     let folder = tempfile::tempdir()?;
     let options = Options {
@@ -133,10 +133,10 @@ async fn main() -> Result<(), Failure> {
         ..Options::in_memory()
     };
     let aws = EmbeddedAws::start(&options, |_| None).await?;
-    let receive = Counted::start("receive", &arguments, &aws, &[]).await?;
-    let protect = Counted::start("protect", &arguments, &aws, &[]).await?;
-    let engage = Counted::start("engage", &arguments, &aws, &[]).await?;
-    let feeder = feed(&aws, feeder::Options::default(), |_| function::invoke(&protect.function)).await?;
+    let receive = CountedFunction::start("receive", &arguments, &aws, &[]).await?;
+    let protect = CountedFunction::start("protect", &arguments, &aws, &[]).await?;
+    let engage = CountedFunction::start("engage", &arguments, &aws, &[]).await?;
+    let feeder = feed(&aws, feeder::FeederOptions::default(), |_| function::invoke(&protect.function)).await?;
     let pollers = poll(&aws, &queue_mappings(&aws)?, |_| function::invoke(&engage.function)).await?;
 
     let mix = Mix::new(arguments.seed, arguments.events)?;
@@ -152,13 +152,13 @@ async fn main() -> Result<(), Failure> {
     drop(pollers);
     let asking = beside::asking(&arguments, &aws, &receive, &feeder).await?;
     let bill = Bill::new(&mix, used, arguments.call_ms);
-    let beside = Beside::new(&bill, mix.messages.len() as f64, stored, asking.as_ref(), &arguments);
+    let beside = ExtraCosts::new(&bill, mix.messages.len() as f64, stored, asking.as_ref(), &arguments);
     print::print(&arguments, &mix, took, &bill, &beside);
     Ok(())
 }
 
 /// Sends the webhooks to `receive` at the rate. Returns the duration.
-async fn send(arguments: &Arguments, mix: &Mix, receive: &Function) -> Result<Duration, Failure> {
+async fn send(arguments: &Arguments, mix: &Mix, receive: &Function) -> Result<Duration, BoxError> {
     let secret: SigningSecret = LOCAL_SECRET.parse()?;
     let progress = ProgressBar::new(mix.messages.len() as u64);
     let began = Instant::now();

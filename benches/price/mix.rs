@@ -12,7 +12,7 @@ use rebound::time::UnixMillis;
 use rebound_dev::simulate::story::{Message, Story};
 use serde_json::Value;
 
-use crate::Failure;
+use crate::BoxError;
 
 /// The campaign.
 pub(crate) const CAMPAIGN: &str = "everyday";
@@ -75,7 +75,7 @@ pub(crate) struct Mix {
 
 impl Mix {
     /// Creates at least this number of webhooks.
-    pub(crate) fn new(seed: u64, events: usize) -> Result<Self, Failure> {
+    pub(crate) fn new(seed: u64, events: usize) -> Result<Self, BoxError> {
         let story = Story {
             seed,
             campaign: Campaign::new(CAMPAIGN).ok_or("no campaign")?,
@@ -131,7 +131,7 @@ impl Mix {
 }
 
 /// Creates the webhook that the email was scheduled, a minute before it was sent.
-fn scheduled(sent: &Message) -> Result<Message, Failure> {
+fn scheduled(sent: &Message) -> Result<Message, BoxError> {
     let mut body: Value = serde_json::from_slice(&sent.body)?;
     let at = sent.comes_at.minus(Duration::from_secs(60));
     for (place, value) in [("/type", "email.scheduled".to_owned()), ("/created_at", at.to_text())] {

@@ -7,14 +7,14 @@ use rebound_dev::output::{Column, Table, count, paragraph};
 use serde_json::json;
 
 use crate::Arguments;
-use crate::beside::Beside;
+use crate::beside::ExtraCosts;
 use crate::bill::{Bill, Line};
 use crate::mix::Mix;
 
 /// Maximum cost per million, in US dollars.
 const GOAL: f64 = 1.28;
 
-pub(crate) fn print(arguments: &Arguments, mix: &Mix, took: Duration, bill: &Bill, beside: &Beside) {
+pub(crate) fn print(arguments: &Arguments, mix: &Mix, took: Duration, bill: &Bill, beside: &ExtraCosts) {
     let events = mix.messages.len() as f64;
     if arguments.json {
         let used = bill.used.map(|(name, used)| {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use clap::Parser;
 use rebound::aws::AwsEnvironment;
 use rebound::resend::campaign::Campaign;
-use rebound::store::calls::Calls;
+use rebound::store::client::RetryClient;
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
 use rebound_dev::progress::on_ctrl_c;
@@ -30,9 +30,9 @@ use rebound_dev::simulate::verify::{Findings, Looking, verify};
 
 use self::memory::Phase;
 use self::service::{Service, Setting};
-use self::watch::{Recorded, Watch};
+use self::watch::{Observations, Watch};
 
-type Failure = Box<dyn Error>;
+type BoxError = Box<dyn Error>;
 
 /// Sends very many webhooks to `rebound dev` while it is killed repeatedly and its DynamoDB calls fail. Checks that
 /// nothing is lost, duplicated or wrong, and that its memory does not grow.
@@ -88,15 +88,15 @@ struct Arguments {
 }
 
 /// The result.
-struct Outcome {
+struct SoakResult {
     sent: Sent,
     findings: Findings,
-    recorded: Recorded,
+    recorded: Observations,
     bytes: u64,
 }
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, Failure> {
+async fn main() -> Result<ExitCode, BoxError> {
     let arguments = Arguments::parse();
     let temporary = tempfile::tempdir()?;
     let folder = arguments.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
@@ -119,8 +119,11 @@ async fn main() -> Result<ExitCode, Failure> {
         seed: arguments.seed,
     })?;
     service.start().await?;
-    let watched =
-        Watched { answered: AtomicUsize::new(0), phase: AtomicU8::new(Phase::Sending as u8), said: Mutex::default() };
+    let watched = WatcherMessage {
+        answered: AtomicUsize::new(0),
+        phase: AtomicU8::new(Phase::Sending as u8),
+        said: Mutex::default(),
+    };
     let (own, is_temporary) = (folder.clone(), arguments.folder.is_none());
     let process = Arc::clone(&service.process);
     on_ctrl_c(move || match is_temporary {
@@ -153,38 +156,38 @@ async fn main() -> Result<ExitCode, Failure> {
     service.stop().await;
     let recorded = recorded?;
     let (sent, findings) = simulated?;
-    let outcome = Outcome { sent, findings, recorded, bytes };
+    let outcome = SoakResult { sent, findings, recorded, bytes };
     report::print(&arguments, &story, requests.len(), &outcome);
     Ok(if outcome.is_right() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-impl Outcome {
+impl SoakResult {
     fn is_right(&self) -> bool {
         self.findings.is_right() && self.sent.wrong_answers + self.sent.not_taken == 0 && self.recorded.own_deaths == 0
     }
 }
 
 /// Messages from the sender to the watcher.
-struct Watched {
+struct WatcherMessage {
     answered: AtomicUsize,
     phase: AtomicU8,
     said: Mutex<String>,
 }
 
-impl Watched {
+impl WatcherMessage {
     fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::SeqCst);
     }
 }
 
-fn story(arguments: &Arguments) -> Result<Story, Failure> {
+fn story(arguments: &Arguments) -> Result<Story, BoxError> {
     let campaign = Campaign::new(&format!("soak-{}", arguments.seed)).ok_or("that is no name for a campaign")?;
     let mut story = Story::of_everything(arguments.seed, campaign, 1, UnixMillis::now());
     story.emails = story.emails_of(arguments.events);
     Ok(story)
 }
 
-fn program(arguments: &Arguments) -> Result<PathBuf, Failure> {
+fn program(arguments: &Arguments) -> Result<PathBuf, BoxError> {
     let beside = std::env::current_exe()?.with_file_name("rebound-dev");
     let program = arguments.rebound.clone().unwrap_or(beside);
     if !program.is_file() {
@@ -204,8 +207,8 @@ async fn simulate(
     requests: &[Request],
     url: String,
     env_file: PathBuf,
-    watched: &Watched,
-) -> Result<(Sent, Findings), Failure> {
+    watched: &WatcherMessage,
+) -> Result<(Sent, Findings), BoxError> {
     let sending = Sending {
         url,
         secret: LOCAL_SECRET.parse()?,
@@ -219,7 +222,7 @@ async fn simulate(
     // Read now: the addresses of the stubs change with every start.
     let variables = rebound_dev::read_env_file(&env_file)?;
     let aws = AwsEnvironment::read(|name| variables.get(name).cloned())?;
-    let calls = Calls::new(aws.dynamodb(), tokio::time::Instant::now() + Duration::from_secs(6 * 3_600));
+    let calls = RetryClient::new(aws.dynamodb(), tokio::time::Instant::now() + Duration::from_secs(6 * 3_600));
     let looking = Looking {
         patience: Duration::from_secs(arguments.patience),
         then: Duration::from_secs(5),

@@ -7,9 +7,9 @@ use rebound_dev::simulate::story::Story;
 use serde_json::{Value, json};
 
 use crate::memory::{Flatness, Phase, median, plot};
-use crate::{Arguments, Outcome};
+use crate::{Arguments, SoakResult};
 
-pub(crate) fn print(arguments: &Arguments, story: &Story, requests: usize, outcome: &Outcome) {
+pub(crate) fn print(arguments: &Arguments, story: &Story, requests: usize, outcome: &SoakResult) {
     if arguments.json {
         println!("{:#}", as_json(arguments, story, requests, outcome));
         return;
@@ -28,8 +28,8 @@ fn table(rows: Vec<[String; 2]>) -> Table {
     Table::new([Column::text(""), Column::number("")]).with(rows)
 }
 
-fn rows(arguments: &Arguments, story: &Story, requests: usize, outcome: &Outcome) -> Vec<[String; 2]> {
-    let Outcome { sent, findings, recorded, bytes } = outcome;
+fn rows(arguments: &Arguments, story: &Story, requests: usize, outcome: &SoakResult) -> Vec<[String; 2]> {
+    let SoakResult { sent, findings, recorded, bytes } = outcome;
     let mut rows: Vec<[String; 2]> = Vec::new();
     let mut row = |what: &str, number: String| rows.push([what.to_owned(), number]);
     row("webhooks", findings_total(outcome).to_string());
@@ -89,7 +89,7 @@ fn rows(arguments: &Arguments, story: &Story, requests: usize, outcome: &Outcome
 }
 
 /// Number of webhooks of the scenario that had to be stored.
-fn findings_total(outcome: &Outcome) -> usize {
+fn findings_total(outcome: &SoakResult) -> usize {
     outcome.sent.kinds.get("once").copied().unwrap_or_default()
 }
 
@@ -97,8 +97,8 @@ fn back(starts: &[Duration]) -> f64 {
     median(starts.iter().skip(1).map(|start| u64::try_from(start.as_millis()).unwrap_or(u64::MAX)))
 }
 
-fn as_json(arguments: &Arguments, story: &Story, requests: usize, outcome: &Outcome) -> Value {
-    let Outcome { sent, findings, recorded, bytes } = outcome;
+fn as_json(arguments: &Arguments, story: &Story, requests: usize, outcome: &SoakResult) -> Value {
+    let SoakResult { sent, findings, recorded, bytes } = outcome;
     let samples: Vec<Value> = recorded
         .samples
         .iter()

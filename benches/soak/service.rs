@@ -13,13 +13,13 @@ use rebound_dev::FAULTS_URL;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use crate::Failure;
+use crate::BoxError;
 
 /// Number of log lines that an error repeats.
 const LINES_OF_LOG: usize = 3;
 
 /// Timeout of a start. It first recovers the file of the killed process.
-const LONGEST_START: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -50,11 +50,11 @@ pub(crate) struct Service {
     pub(crate) starts: Vec<Duration>,
     calls: u64,
     injected: BTreeMap<String, u64>,
-    told: (u64, BTreeMap<String, u64>),
+    reported: (u64, BTreeMap<String, u64>),
 }
 
 impl Service {
-    pub(crate) fn new(setting: Setting) -> Result<Self, Failure> {
+    pub(crate) fn new(setting: Setting) -> Result<Self, BoxError> {
         // Both at the same time, so that the ports differ.
         let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
         let [listen, dynamodb] = &free;
@@ -70,7 +70,7 @@ impl Service {
             starts: Vec::new(),
             calls: 0,
             injected: BTreeMap::new(),
-            told: Default::default(),
+            reported: Default::default(),
         })
     }
 
@@ -82,7 +82,7 @@ impl Service {
         self.setting.folder.join("dev.env")
     }
 
-    fn log(&self) -> Result<File, Failure> {
+    fn log(&self) -> Result<File, BoxError> {
         Ok(OpenOptions::new().create(true).append(true).open(self.setting.folder.join("dev.log"))?)
     }
 
@@ -94,7 +94,7 @@ impl Service {
     }
 
     /// Starts it, and waits until it can be reached.
-    pub(crate) async fn start(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn start(&mut self) -> Result<(), BoxError> {
         let (began, env_file) = (Instant::now(), self.env_file());
         let _ = std::fs::remove_file(&env_file);
         let [listen, dynamodb] = self.ports.map(|port| format!("127.0.0.1:{port}"));
@@ -116,7 +116,7 @@ impl Service {
             if let Some(status) = child.try_wait()? {
                 return Err(format!("`rebound dev` ended at its start, with {status}: {}", self.last_of_log()).into());
             }
-            if began.elapsed() > LONGEST_START {
+            if began.elapsed() > START_TIMEOUT {
                 return Err(format!("`rebound dev` does not start: {}", self.last_of_log()).into());
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -130,7 +130,7 @@ impl Service {
     }
 
     /// Kills it with SIGKILL.
-    pub(crate) async fn kill(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn kill(&mut self) -> Result<(), BoxError> {
         self.ask_for_faults().await;
         self.process.store(0, Ordering::SeqCst);
         if let Some(mut child) = self.child.take() {
@@ -141,7 +141,7 @@ impl Service {
     }
 
     /// Returns the exit status if it ended without a kill.
-    pub(crate) fn has_died(&mut self) -> Result<Option<String>, Failure> {
+    pub(crate) fn has_died(&mut self) -> Result<Option<String>, BoxError> {
         let Some(child) = &mut self.child else { return Ok(None) };
         let status = child.try_wait()?.map(|status| status.to_string());
         if status.is_some() {
@@ -151,7 +151,7 @@ impl Service {
     }
 
     fn bury(&mut self) {
-        let (calls, injected) = std::mem::take(&mut self.told);
+        let (calls, injected) = std::mem::take(&mut self.reported);
         self.calls += calls;
         for (kind, number) in injected {
             *self.injected.entry(kind).or_default() += number;
@@ -170,8 +170,8 @@ impl Service {
 
     /// Requests the number of faults in this life.
     pub(crate) async fn ask_for_faults(&mut self) {
-        if let Some(told) = self.faults_of_this_life().await {
-            self.told = told;
+        if let Some(reported) = self.faults_of_this_life().await {
+            self.reported = reported;
         }
     }
 
@@ -187,7 +187,7 @@ impl Service {
 
     /// Returns the number of the functions' DynamoDB calls in all lives, and the number of failures by kind.
     pub(crate) fn faults(&self) -> (u64, BTreeMap<String, u64>) {
-        let (calls, injected) = &self.told;
+        let (calls, injected) = &self.reported;
         let mut all = self.injected.clone();
         for (kind, number) in injected {
             *all.entry(kind.clone()).or_default() += number;

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::memory::{self, Phase, Sample};
 use crate::service::Service;
-use crate::{Arguments, Failure, Watched};
+use crate::{Arguments, BoxError, WatcherMessage};
 
 /// Interval of memory samples.
 const BETWEEN_SAMPLES: Duration = Duration::from_secs(2);
@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The observations.
 #[derive(Debug, Default)]
-pub(crate) struct Recorded {
+pub(crate) struct Observations {
     pub(crate) samples: Vec<Sample>,
     /// Number of responses before each kill.
     pub(crate) kills: Vec<usize>,
@@ -41,12 +41,12 @@ pub(crate) struct Watch<'a> {
     kills_until: usize,
     requests: usize,
     dice: fastrand::Rng,
-    watched: &'a Watched,
+    watched: &'a WatcherMessage,
     bar: Option<ProgressBar>,
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn new(arguments: &Arguments, requests: usize, watched: &'a Watched) -> Self {
+    pub(crate) fn new(arguments: &Arguments, requests: usize, watched: &'a WatcherMessage) -> Self {
         let style =
             ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} requests, {per_sec}, {eta} left; {msg}");
         let style = rebound_dev::output::per_second(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -63,8 +63,8 @@ impl<'a> Watch<'a> {
     }
 
     /// Watches until the run is over.
-    pub(crate) async fn run(mut self, service: &mut Service) -> Result<Recorded, Failure> {
-        let mut recorded = Recorded::default();
+    pub(crate) async fn run(mut self, service: &mut Service) -> Result<Observations, BoxError> {
+        let mut recorded = Observations::default();
         let mut next_kill = self.next_kill();
         let (mut next_sample, mut next_line) = (Instant::now(), Instant::now() + BETWEEN_LINES);
         loop {
@@ -126,7 +126,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Shows the progress: on a terminal always, elsewhere with the number of faults.
-    fn show(&self, answered: usize, recorded: &Recorded, faults: Option<u64>) {
+    fn show(&self, answered: usize, recorded: &Observations, faults: Option<u64>) {
         let said = self.watched.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let resident = recorded.samples.last().map_or(0, |sample| sample.dev.resident) / 1_024;
         let kills = recorded.kills.len();

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rebound::resend::event::Event;
 use rebound::resend::signature::MessageId;
-use rebound::store::row::{Row, Stamp};
+use rebound::store::row::{Row, RowMeta};
 use rebound::time::UnixMillis;
 use rebound_dev::stream_records;
 use serde_json::Value;
 
-use crate::Failure;
+use crate::BoxError;
 
 /// A batch: its events, and the time of its delivery.
 pub(crate) struct Batch {
@@ -39,7 +39,7 @@ impl Campaign<'_> {
     }
 
     /// The event's row: delivered half a second before its receipt, 2.5 seconds after the email was created.
-    fn row(&self, index: usize) -> Result<Row, Failure> {
+    fn row(&self, index: usize) -> Result<Row, BoxError> {
         let received_at = self.received_at(index);
         let before = |ms| received_at.minus(Duration::from_millis(ms)).to_text();
         let mut body: Value = serde_json::from_str(self.sample)?;
@@ -53,12 +53,12 @@ impl Campaign<'_> {
         }
         let body = body.to_string();
         let message = MessageId::from_verified(format!("msg_{}{index:015}", self.name));
-        let stamp = Stamp { received_at, retention_days: 90 };
+        let stamp = RowMeta { received_at, retention_days: 90 };
         Ok(Row::event(&Event::read(body.as_bytes())?, &message, body.as_bytes(), stamp)?)
     }
 
     /// Builds the invocation event.
-    pub(crate) fn invocation(&self, batch: &Batch) -> Result<Value, Failure> {
+    pub(crate) fn invocation(&self, batch: &Batch) -> Result<Value, BoxError> {
         let rows: Vec<Row> = batch.events.iter().map(|index| self.row(*index)).collect::<Result<_, _>>()?;
         Ok(stream_records::batch(&rows, 1))
     }

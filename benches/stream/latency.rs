@@ -19,7 +19,7 @@ use rebound_dev::stack::{EmbeddedAws, Options};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 
-use crate::Failure;
+use crate::BoxError;
 
 /// Fewer than the number of alerts sent one by one in an hour.
 const OF_A_CAMPAIGN: usize = 4;
@@ -44,10 +44,10 @@ pub(crate) struct Arguments {
 #[derive(Default)]
 struct Measured {
     answered: Vec<Duration>,
-    told: Vec<Duration>,
+    reported: Vec<Duration>,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     let folder = tempfile::tempdir()?;
     let options = Options { data: Some(folder.path().join("rebound.db")), ..Options::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await?;
@@ -55,7 +55,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let clock = Clock::new(1.0);
     let protect = in_process(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
     let longest_window = Some(Duration::from_secs_f64(arguments.window));
-    let feeding = feeder::Options { longest_window, ..feeder::Options::default() };
+    let feeding = feeder::FeederOptions { longest_window, ..feeder::FeederOptions::default() };
     let _feeder = feed(&aws, feeding, |_| Arc::clone(&protect)).await?;
     let _ticking = tick(clock, Some(Duration::from_secs(5)), |_| Arc::clone(&protect))?;
 
@@ -79,7 +79,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         measured.answered.push(posted.elapsed());
         drop(answer);
         tokio::time::timeout(Duration::from_secs(30), alert_about(&email_id, &mut published)).await??;
-        measured.told.push(posted.elapsed());
+        measured.reported.push(posted.elapsed());
         progress.inc(1);
     }
     progress.finish_and_clear();
@@ -102,7 +102,7 @@ fn complaint(email_id: &str, index: usize) -> String {
 }
 
 /// Waits for the complaint's own alert, not that of the brake.
-async fn alert_about(email_id: &str, published: &mut Receiver<Published>) -> Result<(), Failure> {
+async fn alert_about(email_id: &str, published: &mut Receiver<Published>) -> Result<(), BoxError> {
     loop {
         let message = published.recv().await?;
         let alert: Alert = serde_json::from_str(&message.for_protocol("lambda"))?;
@@ -119,7 +119,7 @@ fn print(arguments: &Arguments, measured: Measured) {
         [50, 90, 100].map(|percent| at(percent).map_or(0.0, |time| time.as_secs_f64() * 1_000.0))
     };
     let rows =
-        BTreeMap::from([("POST to answer", figures(measured.answered)), ("POST to alert", figures(measured.told))]);
+        BTreeMap::from([("POST to answer", figures(measured.answered)), ("POST to alert", figures(measured.reported))]);
     if arguments.json {
         let named = |[median, p90, worst]: &[f64; 3]| json!({ "median_ms": median, "p90_ms": p90, "worst_ms": worst });
         let rows: BTreeMap<_, _> = rows.iter().map(|(name, figures)| (*name, named(figures))).collect();

@@ -10,7 +10,7 @@ use std::error::Error;
 
 use clap::{Parser, Subcommand};
 
-type Failure = Box<dyn Error>;
+type BoxError = Box<dyn Error>;
 
 /// Measures the effects of events from the events table's stream.
 #[derive(Parser)]
@@ -28,7 +28,7 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), BoxError> {
     match Arguments::parse().command {
         Command::Protect(arguments) => protect::run(&arguments).await,
         Command::Latency(arguments) => latency::run(&arguments).await,

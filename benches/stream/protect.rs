@@ -19,7 +19,7 @@ use rebound_dev::stack::{EmbeddedAws, Options};
 use rebound_dev::template::template;
 use serde_json::{Value, json};
 
-use crate::Failure;
+use crate::BoxError;
 use crate::campaign::{Batch, Campaign};
 
 const CAMPAIGN: &str = "autumn-bulbs";
@@ -90,7 +90,7 @@ struct Bench {
 }
 
 impl Bench {
-    async fn start(counts_units: bool) -> Result<Self, Failure> {
+    async fn start(counts_units: bool) -> Result<Self, BoxError> {
         // In a file, where the engine does not become slower: see `dynamodb` of aws-local.
         let folder = tempfile::tempdir()?;
         let options = Options { data: Some(folder.path().join("bench.db")), ..Options::in_memory() };
@@ -110,7 +110,7 @@ impl Bench {
     }
 
     /// Delivers a batch. Lambda's own work is not measured.
-    async fn hand_over(&self, campaign: &Campaign<'_>, batch: &Batch) -> Result<Cost, Failure> {
+    async fn hand_over(&self, campaign: &Campaign<'_>, batch: &Batch) -> Result<Cost, BoxError> {
         let invocation = campaign.invocation(batch)?;
         self.faults.plan(|_| None);
         self.faults.count_capacity(self.proxy.is_some());
@@ -128,7 +128,7 @@ impl Bench {
     }
 
     /// The delivered events that were counted, by cohort.
-    async fn delivered(&self) -> Result<BTreeMap<String, i64>, Failure> {
+    async fn delivered(&self) -> Result<BTreeMap<String, i64>, BoxError> {
         let query = self.aws.clients()?.dynamodb().query();
         let query = query.table_name(self.aws.variable("CAMPAIGNS_TABLE").unwrap_or_default());
         let query = query.key_condition_expression("campaign = :campaign AND cohort < :after");
@@ -169,7 +169,7 @@ impl Run {
     }
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     let timed = measure(arguments, false).await?;
     let counted = if arguments.no_units { None } else { Some(measure(arguments, true).await?) };
     if arguments.json {
@@ -190,7 +190,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn measure(arguments: &Arguments, counts_units: bool) -> Result<Run, Failure> {
+async fn measure(arguments: &Arguments, counts_units: bool) -> Result<Run, BoxError> {
     let bulk = template()?.mappings()?.into_iter().find(|mapping| mapping.name == "Bulk").ok_or("no mapping Bulk")?;
     let sample = std::str::from_utf8(samples::body("email.delivered").ok_or("no sample")?)?;
     let took = Duration::from_secs_f64(arguments.events as f64 / arguments.rate);

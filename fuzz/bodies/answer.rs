@@ -19,7 +19,7 @@ use super::{lines, text};
 
 const HOSTS: [&str; 2] = ["own.example", "docs.own.example"];
 const TOOLS: [&str; 4] = ["schedule_followup", "log_engagement", "hand_to_human", "do_nothing"];
-const LONGEST_DELAY: u32 = 168;
+const MAX_DELAY_HOURS: u32 = 168;
 
 /// Every answer is rejected, or its result keeps every limit; and its receipt and its publication are valid.
 pub fn run(bytes: &[u8]) {
@@ -70,13 +70,13 @@ fn judged(body: &[u8]) {
     let campaign = Campaign::new("launch").expect("a name");
     let hosts: BTreeSet<String> = HOSTS.map(str::to_owned).into();
     let bounds =
-        AnswerLimits { tokens: &tokens, campaign: &campaign, hosts: &hosts, longest_delay_hours: LONGEST_DELAY };
+        AnswerLimits { tokens: &tokens, campaign: &campaign, hosts: &hosts, longest_delay_hours: MAX_DELAY_HOURS };
     let (choice, refused) = match check(body, &bounds) {
         Ok(checked) => (checked.into_choice(), None),
         Err(refusal) => {
-            let told = refusal.to_string();
-            assert!(told.chars().count() < 300 && !told.contains(char::is_control), "{told:?}");
-            (Choice::DoNothing { reason: "By the rules.".to_owned() }, Some(told))
+            let reported = refusal.to_string();
+            assert!(reported.chars().count() < 300 && !reported.contains(char::is_control), "{reported:?}");
+            (Choice::DoNothing { reason: "By the rules.".to_owned() }, Some(reported))
         }
     };
     keeps_to_its_bounds(&choice);
@@ -99,7 +99,7 @@ fn keeps_to_its_bounds(choice: &Choice) {
         assert!((1..=2_000).contains(&message.chars().count()) && message.chars().all(is_plain), "{message:?}");
         assert!(is_harmless(message, &HOSTS), "{message:?}");
         assert!(names_none_of(subject, &["r1", "r2"]) && names_none_of(message, &["r1", "r2"]));
-        assert!((1.0..=f64::from(LONGEST_DELAY)).contains(send_after_hours));
+        assert!((1.0..=f64::from(MAX_DELAY_HOURS)).contains(send_after_hours));
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// Response of AWS to every call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(super) enum AwsBehaviour {
     /// Every call succeeds, and all tables are empty.
     Obliging,
     /// Every call is denied, which is transient.
@@ -19,7 +19,7 @@ pub(super) enum Mood {
     Objecting,
 }
 
-impl Mood {
+impl AwsBehaviour {
     /// Chooses the mood for an input: always the same one.
     pub(super) const fn met_by(bytes: &[u8]) -> Self {
         match bytes.len() % 4 {
@@ -60,7 +60,7 @@ impl Aws {
     }
 
     /// Clears the recorded calls, and sets the mood.
-    pub(super) fn begin(&self, mood: Mood) {
+    pub(super) fn begin(&self, mood: AwsBehaviour) {
         let mut state = self.wire.0.lock().expect("no call panics");
         *state = State { mood, calls: Vec::new() };
     }
@@ -76,13 +76,13 @@ struct Wire(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    mood: Mood,
+    mood: AwsBehaviour,
     calls: Vec<(String, Value)>,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { mood: Mood::Obliging, calls: Vec::new() }
+        Self { mood: AwsBehaviour::Obliging, calls: Vec::new() }
     }
 }
 
@@ -101,21 +101,21 @@ impl HttpConnector for Wire {
     }
 }
 
-fn answer(service: &str, mood: Mood) -> (u16, &'static str) {
+fn answer(service: &str, mood: AwsBehaviour) -> (u16, &'static str) {
     match (service, mood) {
-        ("SNS", Mood::Obliging) => {
+        ("SNS", AwsBehaviour::Obliging) => {
             (200, "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>")
         }
-        ("SNS", Mood::Denying) => {
+        ("SNS", AwsBehaviour::Denying) => {
             (403, "<ErrorResponse><Error><Code>AuthorizationError</Code></Error></ErrorResponse>")
         }
-        ("SNS", Mood::Objecting) => {
+        ("SNS", AwsBehaviour::Objecting) => {
             (400, "<ErrorResponse><Error><Code>InvalidParameter</Code></Error></ErrorResponse>")
         }
-        ("AmazonSQS", Mood::Obliging) => (200, r#"{"Successful":[],"Failed":[]}"#),
-        (_, Mood::Obliging) => (200, "{}"),
-        (_, Mood::Denying) => (400, r#"{"__type":"AccessDeniedException"}"#),
-        (_, Mood::Objecting) => (400, r#"{"__type":"ValidationException"}"#),
+        ("AmazonSQS", AwsBehaviour::Obliging) => (200, r#"{"Successful":[],"Failed":[]}"#),
+        (_, AwsBehaviour::Obliging) => (200, "{}"),
+        (_, AwsBehaviour::Denying) => (400, r#"{"__type":"AccessDeniedException"}"#),
+        (_, AwsBehaviour::Objecting) => (400, r#"{"__type":"ValidationException"}"#),
     }
 }
 

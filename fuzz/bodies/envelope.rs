@@ -16,7 +16,7 @@ use rebound::time::UnixMillis;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::aws::{Aws, Mood, block_on};
+use super::aws::{Aws, AwsBehaviour, block_on};
 use super::{NOW, SECRET, lines, text};
 
 struct Scene {
@@ -30,7 +30,7 @@ pub fn run(bytes: &[u8]) {
     thread_local! {
         static SCENE: Scene = scene();
     }
-    let mood = Mood::met_by(bytes);
+    let mood = AwsBehaviour::met_by(bytes);
     SCENE.with(|scene| match serde_json::from_slice::<Value>(bytes) {
         Ok(event) => any_json(scene, &event, bytes, mood),
         Err(_) => signed(scene, bytes, mood),
@@ -45,7 +45,7 @@ fn scene() -> Scene {
 }
 
 /// Any JSON is a request and gets a response, or is not a request. Events of Lambda always are.
-fn any_json(scene: &Scene, event: &Value, bytes: &[u8], mood: Mood) {
+fn any_json(scene: &Scene, event: &Value, bytes: &[u8], mood: AwsBehaviour) {
     if is_wellformed(event) {
         serde_json::from_value::<Envelope>(event.clone()).expect("Lambda may send this");
     }
@@ -71,7 +71,7 @@ fn is_wellformed(event: &Value) -> bool {
 }
 
 /// A signed POST is stored byte for byte.
-fn signed(scene: &Scene, bytes: &[u8], mood: Mood) {
+fn signed(scene: &Scene, bytes: &[u8], mood: AwsBehaviour) {
     let [method, name, value, body] = lines(bytes);
     let (method, name, value) = (text(method), text(name), text(value));
     let body = match (name.as_str(), value.parse::<u16>()) {
@@ -102,7 +102,7 @@ fn signed(scene: &Scene, bytes: &[u8], mood: Mood) {
     let response = respond(scene, envelope, mood);
     let expected = match (method.as_str(), mood) {
         ("POST", _) if body.len() > MAX_BODY_BYTES => 413,
-        ("POST", Mood::Obliging) => 200,
+        ("POST", AwsBehaviour::Obliging) => 200,
         ("POST", _) => 503,
         _ => 405,
     };
@@ -113,7 +113,7 @@ fn signed(scene: &Scene, bytes: &[u8], mood: Mood) {
 }
 
 /// A 200 means that one write has put one row with the body, and the response has its status.
-fn is_stored(calls: &[(String, Value)], response: &Answered, body: &[u8]) {
+fn is_stored(calls: &[(String, Value)], response: &UrlResponse, body: &[u8]) {
     let answer: Value = serde_json::from_str(&response.body).expect("the answer is JSON");
     assert_eq!(answer["id"], "msg_1");
     assert!(["handled", "ignored", "quarantined"].contains(&answer["status"].as_str().unwrap_or_default()), "{answer}");
@@ -133,14 +133,14 @@ fn is_stored(calls: &[(String, Value)], response: &Answered, body: &[u8]) {
 }
 
 /// The sender's response.
-struct Answered {
+struct UrlResponse {
     status_code: u16,
     allows: bool,
     body: String,
 }
 
 /// The response, which is one of the contract.
-fn respond(scene: &Scene, envelope: Envelope, mood: Mood) -> Answered {
+fn respond(scene: &Scene, envelope: Envelope, mood: AwsBehaviour) -> UrlResponse {
     scene.aws.begin(mood);
     let deadline = Instant::now() + Duration::from_secs(8);
     let response = block_on(scene.receiver.receive(&envelope.into_request(), UnixMillis(NOW), deadline));
@@ -148,7 +148,7 @@ fn respond(scene: &Scene, envelope: Envelope, mood: Mood) -> Answered {
     let allows = response.headers().contains_key("allow");
     let reply = Reply::from(response);
     serde_json::to_string(&reply).expect("Lambda gets JSON");
-    let response = Answered { status_code, allows, body: String::from_utf8(body).expect("an answer is text") };
+    let response = UrlResponse { status_code, allows, body: String::from_utf8(body).expect("an answer is text") };
     assert!([200, 400, 401, 405, 413, 503].contains(&response.status_code), "{}", response.status_code);
     let body: Value = serde_json::from_str(&response.body).expect("an answer is JSON");
     assert_eq!(body["error"].is_string(), response.status_code != 200, "{body}");

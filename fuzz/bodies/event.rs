@@ -10,8 +10,8 @@ use rebound::resend::event::Event;
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::store::Item;
-use rebound::store::row::{Row, Stamp, item_size, payload};
-use rebound::store::suppressions::Stored;
+use rebound::store::row::{Row, RowMeta, item_size, payload};
+use rebound::store::suppressions::SuppressionItem;
 use rebound::time::UnixMillis;
 
 use super::{NOW, string, text};
@@ -21,7 +21,7 @@ const MAX_ITEM: usize = 400 * 1024;
 const MAX_PARTITION_KEY: usize = 2048;
 const MAX_SORT_KEY: usize = 1024;
 
-const STAMP: Stamp = Stamp { received_at: UnixMillis(NOW), retention_days: 90 };
+const STAMP: RowMeta = RowMeta { received_at: UnixMillis(NOW), retention_days: 90 };
 
 /// Every body has a row that DynamoDB can hold, with the body byte for byte (or, if that is impossible, its head and
 /// hash), and always the same row. Its suppressions and counts can be stored too.
@@ -138,7 +138,7 @@ fn what_follows_can_be_stored(event: &Event<'_>, message: &MessageId) {
 
 fn suppression_can_be_stored(recipient: &Recipient, changes: &[SuppressionChange]) {
     assert!(!changes.is_empty());
-    let Some(stored) = Stored::default().merged(changes) else { panic!("what is new changes something") };
+    let Some(stored) = SuppressionItem::default().merged(changes) else { panic!("what is new changes something") };
     let size = item_size(&stored.to_item(recipient));
     // A hundred of them, each this large, are one transaction of at most 4 MB; and they are read before every email.
     let most = 2048 + changes.iter().map(|change| change.message.as_str().len()).sum::<usize>();

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rebound::aws::queue::Queue;
-use rebound::aws::stream::{BatchAnswer, Invocation, Record};
+use rebound::aws::stream::{BatchResponse, Invocation, StreamRecord};
 use rebound::aws::topic::Topic;
 use rebound::config::ProtectConfig;
 use rebound::policy::limits::Policy;
@@ -17,16 +17,16 @@ use rebound::resend::campaign::CampaignTags;
 use rebound::resend::event::Event;
 use rebound::resend::signature::MessageId;
 use rebound::store::Item;
-use rebound::store::row::{Row, Stamp, payload};
+use rebound::store::row::{Row, RowMeta, payload};
 use rebound::time::UnixMillis;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::NOW;
-use super::aws::{Aws, Mood, block_on};
+use super::aws::{Aws, AwsBehaviour, block_on};
 
 /// Maximum number of records that are processed. More are only parsed: they would do the same.
-const AT_MOST: usize = 8;
+const MAX_RECORDS: usize = 8;
 
 /// The tables, with the names of their keys.
 const TABLES: [(&str, &str, &str); 5] = [
@@ -68,12 +68,12 @@ pub fn run(bytes: &[u8]) {
         assert_eq!(records[0].row, *row(bytes).item(), "what was stored is what comes");
         assert!(payload(&records[0].row).is_some());
     }
-    if records.len() <= AT_MOST {
-        SCENE.with(|scene| is_answered(scene, &records, &numbers, Mood::met_by(bytes)));
+    if records.len() <= MAX_RECORDS {
+        SCENE.with(|scene| is_answered(scene, &records, &numbers, AwsBehaviour::met_by(bytes)));
     }
 }
 
-fn is_answered(scene: &Scene, records: &[Record], numbers: &[String], mood: Mood) {
+fn is_answered(scene: &Scene, records: &[StreamRecord], numbers: &[String], mood: AwsBehaviour) {
     scene.aws.begin(mood);
     let deadline = Instant::now() + Duration::from_secs(55);
     let answer = block_on(scene.protector.records(records, UnixMillis(NOW), deadline));
@@ -81,9 +81,9 @@ fn is_answered(scene: &Scene, records: &[Record], numbers: &[String], mood: Mood
     for failure in &answer.failures {
         assert!(left.any(|number| *number == failure.id), "{} is none of the batch's, or out of order", failure.id);
     }
-    let told: BatchAnswer = serde_json::to_value(&answer).and_then(serde_json::from_value).expect("it is JSON");
-    assert_eq!(told, answer);
-    assert!(mood != Mood::Obliging || answer.failures.is_empty(), "nothing is in the way: {answer:?}");
+    let reported: BatchResponse = serde_json::to_value(&answer).and_then(serde_json::from_value).expect("it is JSON");
+    assert_eq!(reported, answer);
+    assert!(mood != AwsBehaviour::Obliging || answer.failures.is_empty(), "nothing is in the way: {answer:?}");
     for (name, call) in scene.aws.calls() {
         keys_can_be_stored(&name, &call);
     }
@@ -135,7 +135,7 @@ fn sequence_numbers(batch: &Value) -> Vec<String> {
 /// The row of a webhook with this body.
 fn row(body: &[u8]) -> Row {
     let message = MessageId::from_verified("msg_1");
-    let stamp = Stamp { received_at: UnixMillis(NOW - 1_000), retention_days: 90 };
+    let stamp = RowMeta { received_at: UnixMillis(NOW - 1_000), retention_days: 90 };
     let event = Event::read(body).ok().and_then(|event| Row::event(&event, &message, body, stamp).ok());
     event.unwrap_or_else(|| Row::quarantine(&message, body, "a problem", stamp))
 }

@@ -86,7 +86,7 @@ pub struct AwsEnvironment {
 /// An environment variable that Lambda sets is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the environment variable {0} is not set; Lambda sets it, elsewhere set it yourself")]
-pub struct NotSet(&'static str);
+pub struct MissingVariable(&'static str);
 
 impl AwsEnvironment {
     /// Reads the region, the credentials and, if they are set, the endpoints. `variable` looks up an environment
@@ -94,17 +94,18 @@ impl AwsEnvironment {
     ///
     /// # Errors
     /// The region or the credentials are not set.
-    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, NotSet> {
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, MissingVariable> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let needed = |name: &'static str| variable(name).ok_or(NotSet(name));
+        let needed = |name: &'static str| variable(name).ok_or(MissingVariable(name));
         let endpoint =
             |service: &str| variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"));
-        let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).ok_or(NotSet("AWS_REGION"))?;
+        let region =
+            variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).ok_or(MissingVariable("AWS_REGION"))?;
         let endpoints: BTreeMap<&'static str, String> =
             SERVICES.into_iter().filter_map(|service| Some((service, endpoint(service)?))).collect();
         let own_roots = variable("SSL_CERT_FILE").is_some();
         let roots = if own_roots || endpoints.values().any(|url| url.starts_with("https:")) {
-            Roots::OfThisMachine
+            Roots::System
         } else {
             Roots::of_region(&region)
         };
@@ -171,16 +172,16 @@ impl AwsEnvironment {
 
 /// Creates an HTTP client that trusts the root certificates of this machine.
 pub fn any_https() -> SharedHttpClient {
-    http_client(Roots::OfThisMachine)
+    http_client(Roots::System)
 }
 
 /// Root certificates that are trusted for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Roots {
     /// Amazon's five, contained in this binary.
-    OfAmazon,
+    Amazon,
     /// The installed ones, or those in `SSL_CERT_FILE`.
-    OfThisMachine,
+    System,
 }
 
 impl Roots {
@@ -189,7 +190,7 @@ impl Roots {
     fn of_region(region: &str) -> Self {
         let other_partitions = ["cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"];
         let elsewhere = other_partitions.iter().any(|prefix| region.starts_with(prefix));
-        if elsewhere { Self::OfThisMachine } else { Self::OfAmazon }
+        if elsewhere { Self::System } else { Self::Amazon }
     }
 }
 
@@ -197,8 +198,8 @@ fn http_client(roots: Roots) -> SharedHttpClient {
     let builder = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).pool_idle_timeout(IDLE_TIMEOUT);
     let trust_store = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
     match (roots, TlsContext::builder().with_trust_store(trust_store).build()) {
-        (Roots::OfAmazon, Ok(context)) => builder.tls_context(context).build_https(),
-        (Roots::OfThisMachine, _) | (_, Err(_)) => builder.build_https(),
+        (Roots::Amazon, Ok(context)) => builder.tls_context(context).build_https(),
+        (Roots::System, _) | (_, Err(_)) => builder.build_https(),
     }
 }
 
@@ -245,12 +246,12 @@ mod tests {
     #[test]
     fn only_commercial_regions_trust_amazons_roots_alone() {
         for region in ["eu-west-1", "us-east-1", "ap-southeast-2", "me-central-1", "il-central-1", "ca-west-1"] {
-            assert_eq!(Roots::of_region(region), Roots::OfAmazon, "{region}");
+            assert_eq!(Roots::of_region(region), Roots::Amazon, "{region}");
         }
         for region in
             ["cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1"]
         {
-            assert_eq!(Roots::of_region(region), Roots::OfThisMachine, "{region}");
+            assert_eq!(Roots::of_region(region), Roots::System, "{region}");
         }
     }
 }

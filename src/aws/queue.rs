@@ -17,14 +17,14 @@ pub const BATCH: usize = 10;
 /// A message to `engage`: the key of the row of an open or a click. `engage` reads the row itself after the queue's
 /// delay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Engagement {
+pub struct EngageMessage {
     /// The row's partition.
     pub email_id: String,
     /// The row's sort key.
     pub event: String,
 }
 
-impl Engagement {
+impl EngageMessage {
     /// Encodes the message body as JSON. The two characters that JSON allows and SQS rejects are escaped
     /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).
     ///
@@ -38,7 +38,7 @@ impl Engagement {
 
 /// A queue message, as Lambda delivers it (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Delivery {
+pub struct QueueMessage {
     /// The message's id: the same for each delivery.
     pub message_id: String,
     /// The receipt handle of this delivery.
@@ -52,15 +52,15 @@ pub struct Delivery {
 /// An invocation event that is not a batch of queue messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the invocation event is not a batch of queue messages")]
-pub struct NotUnderstood;
+pub struct InvalidQueueEvent;
 
-impl Delivery {
+impl QueueMessage {
     /// Reads a batch. Missing fields are empty.
     ///
     /// # Errors
     /// The event is not a batch of queue messages.
-    pub fn read_all(event: &Value) -> Result<Vec<Self>, NotUnderstood> {
-        let records = event.get("Records").and_then(Value::as_array).ok_or(NotUnderstood)?;
+    pub fn read_all(event: &Value) -> Result<Vec<Self>, InvalidQueueEvent> {
+        let records = event.get("Records").and_then(Value::as_array).ok_or(InvalidQueueEvent)?;
         let text = |record: &Value, at: &str| record.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
         let delivery = |record: &Value| Self {
             message_id: text(record, "/messageId"),
@@ -89,7 +89,12 @@ impl Queue {
     ///
     /// # Errors
     /// The message may become visible later: when its visibility timeout is over.
-    pub async fn put_back(&self, delivery: &Delivery, wait: Duration, deadline: Instant) -> Result<(), CallError> {
+    pub async fn retry_later(
+        &self,
+        delivery: &QueueMessage,
+        wait: Duration,
+        deadline: Instant,
+    ) -> Result<(), CallError> {
         let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX).min(12 * 60 * 60);
         let change = self.client.change_message_visibility().queue_url(&self.url).visibility_timeout(seconds);
         let change = change.receipt_handle(&delivery.receipt_handle).send();
@@ -108,8 +113,8 @@ impl Queue {
     ///
     /// # Errors
     /// Some messages may not be sent.
-    pub async fn send(&self, engagements: &[Engagement], deadline: Instant) -> Result<(), CallError> {
-        let entries = engagements.iter().enumerate().map(|(index, engagement)| {
+    pub async fn send(&self, messages: &[EngageMessage], deadline: Instant) -> Result<(), CallError> {
+        let entries = messages.iter().enumerate().map(|(index, engagement)| {
             let body = engagement.body().map_err(|error| CallError::Permanent(error.to_string()))?;
             let entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build();
             entry.map_err(|error| CallError::Permanent(error.to_string()))
@@ -124,7 +129,7 @@ impl Queue {
             Some(failed) => Err(CallError::Transient(format!(
                 "SQS accepted {} of {} messages: {}",
                 answer.successful.len(),
-                engagements.len(),
+                messages.len(),
                 failed.code
             ))),
         }
@@ -144,22 +149,23 @@ mod tests {
             { "messageId": "n" },
             null,
         ] });
-        let read = Delivery::read_all(&batch).unwrap();
-        let whole = Delivery { message_id: "m".into(), receipt_handle: "h".into(), body: "{}".into(), deliveries: 3 };
+        let read = QueueMessage::read_all(&batch).unwrap();
+        let whole =
+            QueueMessage { message_id: "m".into(), receipt_handle: "h".into(), body: "{}".into(), deliveries: 3 };
         assert_eq!((&read[0], read[1].deliveries, read.len()), (&whole, 1, 3));
         for other in [json!({}), json!([]), json!({ "Records": {} })] {
-            assert_eq!(Delivery::read_all(&other), Err(NotUnderstood));
+            assert_eq!(QueueMessage::read_all(&other), Err(InvalidQueueEvent));
         }
     }
 
     #[test]
     fn a_body_has_no_character_that_sqs_refuses() {
         for odd in ["e\u{fffe}1", "e\u{ffff}1", "e\u{1}\u{7f}\u{d7ff}\u{fffd}\u{10ffff}1", "\\ufffe"] {
-            let engagement = Engagement { email_id: odd.to_owned(), event: format!("email.opened#{odd}") };
+            let engagement = EngageMessage { email_id: odd.to_owned(), event: format!("email.opened#{odd}") };
             let body = engagement.body().unwrap();
             let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
             assert!(body.chars().all(is_allowed), "{body:?}");
-            assert_eq!(serde_json::from_str::<Engagement>(&body).unwrap(), engagement);
+            assert_eq!(serde_json::from_str::<EngageMessage>(&body).unwrap(), engagement);
         }
     }
 }

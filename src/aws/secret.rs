@@ -16,11 +16,11 @@ pub type Parse<T> = fn(&str) -> Result<Option<T>, String>;
 
 /// A secret value that can be reloaded. Never printed.
 pub struct Secret<T> {
-    held: RwLock<Option<Held<T>>>,
+    held: RwLock<Option<KnownValue<T>>>,
     manager: Option<Manager<T>>,
 }
 
-struct Held<T> {
+struct KnownValue<T> {
     /// The secret's text, which shows whether the secret has changed.
     text: String,
     value: Arc<T>,
@@ -48,19 +48,19 @@ impl<T> Manager<T> {
     }
 
     /// Reads the secret's text, and parses its value.
-    async fn read(&self) -> Result<Option<Held<T>>, String> {
+    async fn read(&self) -> Result<Option<KnownValue<T>>, String> {
         let answer = self.client.get_secret_value().secret_id(&self.arn).send().await;
         let answer = answer.map_err(|error| describe(&error))?;
         let text = answer.secret_string().unwrap_or_default();
         let value = (self.parse)(text)?;
-        Ok(value.map(|value| Held { text: text.to_owned(), value: Arc::new(value) }))
+        Ok(value.map(|value| KnownValue { text: text.to_owned(), value: Arc::new(value) }))
     }
 }
 
 impl<T> Secret<T> {
     /// Creates a value that never changes, or none.
     pub fn fixed(value: Option<T>) -> Self {
-        let held = value.map(|value| Held { text: String::new(), value: Arc::new(value) });
+        let held = value.map(|value| KnownValue { text: String::new(), value: Arc::new(value) });
         Self { held: RwLock::new(held), manager: None }
     }
 

@@ -14,7 +14,7 @@ use super::Item;
 #[derive(Clone, Debug)]
 pub enum Invocation {
     /// Rows that were added to the events table.
-    Records(Vec<Record>),
+    Records(Vec<StreamRecord>),
     /// The schedule's event: process what is due.
     Tick,
 }
@@ -22,30 +22,30 @@ pub enum Invocation {
 /// An invocation event of an unknown form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the invocation event is neither a batch of stream records nor {{\"tick\": true}}")]
-pub struct NotUnderstood;
+pub struct InvalidStreamEvent;
 
 impl Invocation {
     /// Reads the event: a stream batch, `{"tick": true}`, or a schedule's own event.
     ///
     /// # Errors
     /// The event has another form.
-    pub fn read(event: Value) -> Result<Self, NotUnderstood> {
-        let Value::Object(mut event) = event else { return Err(NotUnderstood) };
+    pub fn read(event: Value) -> Result<Self, InvalidStreamEvent> {
+        let Value::Object(mut event) = event else { return Err(InvalidStreamEvent) };
         if let Some(Value::Array(records)) = event.remove("Records") {
-            return Ok(Self::Records(records.into_iter().map(Record::read).collect()));
+            return Ok(Self::Records(records.into_iter().map(StreamRecord::read).collect()));
         }
         let is = |field: &str, value: Value| event.get(field) == Some(&value);
         if is("tick", true.into()) || is("source", "aws.events".into()) || is("source", "aws.scheduler".into()) {
             Ok(Self::Tick)
         } else {
-            Err(NotUnderstood)
+            Err(InvalidStreamEvent)
         }
     }
 }
 
 /// A row that was added, with the attributes that could be read.
 #[derive(Clone, Debug, Default)]
-pub struct Record {
+pub struct StreamRecord {
     /// The sequence number, by which Lambda is asked to deliver the record again.
     pub sequence_number: String,
     /// The row's keys.
@@ -54,7 +54,7 @@ pub struct Record {
     pub row: Item,
 }
 
-impl Record {
+impl StreamRecord {
     fn read(record: Value) -> Self {
         let Value::Object(mut record) = record else { return Self::default() };
         let Some(Value::Object(mut change)) = record.remove("dynamodb") else { return Self::default() };
@@ -89,15 +89,15 @@ fn attribute(value: Value) -> Option<AttributeValue> {
 
 /// The response: the items of the batch to deliver again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchAnswer {
+pub struct BatchResponse {
     /// For a stream, Lambda delivers everything again from the first of them on; for a queue, only these.
     #[serde(rename = "batchItemFailures")]
-    pub failures: Vec<ItemFailure>,
+    pub failures: Vec<BatchItemFailure>,
 }
 
 /// A stream record or queue message to deliver again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ItemFailure {
+pub struct BatchItemFailure {
     /// Its sequence number, or the id of a queue message.
     #[serde(rename = "itemIdentifier")]
     pub id: String,
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_answer_is_as_lambda_wants_it() {
-        let answer = BatchAnswer { failures: vec![ItemFailure { id: "7".to_owned() }] };
+        let answer = BatchResponse { failures: vec![BatchItemFailure { id: "7".to_owned() }] };
         assert_eq!(serde_json::to_value(answer).unwrap(), json!({ "batchItemFailures": [{ "itemIdentifier": "7" }] }));
     }
 }

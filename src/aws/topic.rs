@@ -14,10 +14,10 @@ use crate::aws::{CallError, describe, has_timed_out};
 use crate::message::notification::Notification;
 
 /// Maximum number of tries before a publication is left to the next tick.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_millis(200);
 
 /// Maximum number of messages in one call (<https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>).
 pub const BATCH: usize = 10;
@@ -43,8 +43,8 @@ impl Topic {
     ///
     /// # Errors
     /// The notification may not be published.
-    pub async fn publish(&self, notice: &Notification, deadline: Instant) -> Result<String, CallError> {
-        self.tried(deadline, || self.once(notice)).await
+    pub async fn publish(&self, notification: &Notification, deadline: Instant) -> Result<String, CallError> {
+        self.with_retries(deadline, || self.publish_once(notification)).await
     }
 
     /// Publishes notifications in as few calls as possible. Returns a result for each, in their order: SNS's message
@@ -52,66 +52,69 @@ impl Topic {
     /// other call is made.
     pub async fn publish_all(
         &self,
-        notices: &[Notification],
+        notifications: &[Notification],
         deadline: Instant,
         breaker: &Breaker,
     ) -> Vec<Result<String, CallError>> {
-        let mut results = Vec::with_capacity(notices.len());
-        for some in batches(notices) {
+        let mut results = Vec::with_capacity(notifications.len());
+        for some in batches(notifications) {
             match some {
                 [one] => results.push(breaker.call(self.publish(one, deadline)).await),
-                some => match breaker.call(self.tried(deadline, || self.at_once(some))).await {
+                some => match breaker.call(self.with_retries(deadline, || self.publish_batch_once(some))).await {
                     Ok(answers) => results.extend(answers),
                     // SNS rejects one of them as invalid: the others are sent without it.
                     Err(CallError::Permanent(_)) => {
-                        for notice in some {
-                            results.push(breaker.call(self.publish(notice, deadline)).await);
+                        for notification in some {
+                            results.push(breaker.call(self.publish(notification, deadline)).await);
                         }
                     }
-                    Err(trouble) => results.extend(some.iter().map(|_| Err(trouble.clone()))),
+                    Err(error) => results.extend(some.iter().map(|_| Err(error.clone()))),
                 },
             }
         }
         results
     }
 
-    async fn tried<T, F>(&self, deadline: Instant, call: impl Fn() -> F) -> Result<T, CallError>
+    async fn with_retries<T, F>(&self, deadline: Instant, call: impl Fn() -> F) -> Result<T, CallError>
     where
-        F: Future<Output = Result<T, Failed>>,
+        F: Future<Output = Result<T, PublishError>>,
     {
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).until(deadline);
+        let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE).until(deadline);
         let mut tries = 0;
         loop {
             tries += 1;
-            let trouble = match tokio::time::timeout_at(deadline, call()).await {
+            let error = match tokio::time::timeout_at(deadline, call()).await {
                 Ok(Ok(done)) => return Ok(done),
                 // After a timeout, no second try: there is not enough time for it.
-                Ok(Err(Failed::TimedOut(why))) => return Err(CallError::Transient(why)),
-                Ok(Err(Failed::Answered(trouble))) => trouble,
+                Ok(Err(PublishError::TimedOut(why))) => return Err(CallError::Transient(why)),
+                Ok(Err(PublishError::Answered(error))) => error,
                 Err(_) => return Err(CallError::Transient("SNS gave no answer before the deadline".to_owned())),
             };
-            if matches!(trouble, CallError::Permanent(_)) || tries == TRIES || backoff.wait().await.is_err() {
-                return Err(trouble);
+            if matches!(error, CallError::Permanent(_)) || tries == MAX_ATTEMPTS || backoff.wait().await.is_err() {
+                return Err(error);
             }
         }
     }
 
-    async fn once(&self, notice: &Notification) -> Result<String, Failed> {
-        let publish = self.client.publish().topic_arn(&self.arn).subject(&notice.subject);
-        let publish = publish.message_structure("json").message(notice.message());
-        let published = publish.set_message_attributes(Some(attributes(notice)?)).send().await;
+    async fn publish_once(&self, notification: &Notification) -> Result<String, PublishError> {
+        let publish = self.client.publish().topic_arn(&self.arn).subject(&notification.subject);
+        let publish = publish.message_structure("json").message(notification.message());
+        let published = publish.set_message_attributes(Some(attributes(notification)?)).send().await;
         published.map(|output| output.message_id.unwrap_or_default()).map_err(|error| failed(&error))
     }
 
     /// Makes one call. Returns a result for each notification, in their order.
-    async fn at_once(&self, notices: &[Notification]) -> Result<Vec<Result<String, CallError>>, Failed> {
-        let entry = |(index, notice): (usize, &Notification)| {
-            let entry = PublishBatchRequestEntry::builder().id(index.to_string()).subject(&notice.subject);
-            let entry = entry.message_structure("json").message(notice.message());
-            let entry = entry.set_message_attributes(Some(attributes(notice)?)).build();
+    async fn publish_batch_once(
+        &self,
+        notifications: &[Notification],
+    ) -> Result<Vec<Result<String, CallError>>, PublishError> {
+        let entry = |(index, notification): (usize, &Notification)| {
+            let entry = PublishBatchRequestEntry::builder().id(index.to_string()).subject(&notification.subject);
+            let entry = entry.message_structure("json").message(notification.message());
+            let entry = entry.set_message_attributes(Some(attributes(notification)?)).build();
             entry.map_err(|error| CallError::Permanent(error.to_string()))
         };
-        let entries = notices.iter().enumerate().map(entry).collect::<Result<Vec<_>, CallError>>()?;
+        let entries = notifications.iter().enumerate().map(entry).collect::<Result<Vec<_>, CallError>>()?;
         let publish = self.client.publish_batch().topic_arn(&self.arn).set_publish_batch_request_entries(Some(entries));
         let answer = publish.send().await.map_err(|error| failed(&error))?;
         let result = |index: usize| {
@@ -124,41 +127,41 @@ impl Topic {
                 return Err(CallError::Transient("SNS returned no result for this message".to_owned()));
             };
             let described = format!("SNS: {}: {}", failed.code(), failed.message().unwrap_or("no message"));
-            Err(trouble(Some(failed.code()), described))
+            Err(classify(Some(failed.code()), described))
         };
-        Ok((0..notices.len()).map(result).collect())
+        Ok((0..notifications.len()).map(result).collect())
     }
 }
 
 /// Error of one try.
 #[derive(Debug)]
-enum Failed {
+enum PublishError {
     /// The response did not arrive in time.
     TimedOut(String),
     /// SNS returned an error, or closed the connection.
     Answered(CallError),
 }
 
-impl From<CallError> for Failed {
-    fn from(trouble: CallError) -> Self {
-        Self::Answered(trouble)
+impl From<CallError> for PublishError {
+    fn from(error: CallError) -> Self {
+        Self::Answered(error)
     }
 }
 
-fn failed<E, R>(error: &SdkError<E, R>) -> Failed
+fn failed<E, R>(error: &SdkError<E, R>) -> PublishError
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
     R: std::fmt::Debug,
 {
     let described = format!("SNS: {}", describe(error));
     if has_timed_out(error) {
-        return Failed::TimedOut(described);
+        return PublishError::TimedOut(described);
     }
-    Failed::Answered(trouble(error.as_service_error().and_then(ProvideErrorMetadata::code), described))
+    PublishError::Answered(classify(error.as_service_error().and_then(ProvideErrorMetadata::code), described))
 }
 
 /// Classifies an error of SNS.
-fn trouble(code: Option<&str>, described: String) -> CallError {
+fn classify(code: Option<&str>, described: String) -> CallError {
     match code {
         Some("InvalidParameter" | "InvalidParameterValue" | "ParameterValueInvalid") => CallError::Permanent(described),
         _ => CallError::Transient(described),
@@ -166,23 +169,23 @@ fn trouble(code: Option<&str>, described: String) -> CallError {
 }
 
 /// Splits the notifications into as few batches as possible. Each batch is billed as one request.
-fn batches(mut notices: &[Notification]) -> Vec<&[Notification]> {
+fn batches(mut notifications: &[Notification]) -> Vec<&[Notification]> {
     let mut batches = Vec::new();
-    while !notices.is_empty() {
+    while !notifications.is_empty() {
         let mut bytes = 0;
-        let fits = |notice: &&Notification| {
-            bytes += notice.size();
+        let fits = |notification: &&Notification| {
+            bytes += notification.size();
             bytes <= BATCH_BYTES
         };
-        let (batch, rest) = notices.split_at(notices.iter().take(BATCH).take_while(fits).count().max(1));
+        let (batch, rest) = notifications.split_at(notifications.iter().take(BATCH).take_while(fits).count().max(1));
         batches.push(batch);
-        notices = rest;
+        notifications = rest;
     }
     batches
 }
 
-fn attributes(notice: &Notification) -> Result<HashMap<String, MessageAttributeValue>, CallError> {
-    notice.attributes.iter().map(|(name, value)| Ok(((*name).to_owned(), attribute(value)?))).collect()
+fn attributes(notification: &Notification) -> Result<HashMap<String, MessageAttributeValue>, CallError> {
+    notification.attributes.iter().map(|(name, value)| Ok(((*name).to_owned(), attribute(value)?))).collect()
 }
 
 fn attribute(value: &str) -> Result<MessageAttributeValue, CallError> {
@@ -207,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_batch_has_at_most_ten_and_one_billed_request() {
-        let sizes = |notices: &[Notification]| batches(notices).iter().map(|batch| batch.len()).collect::<Vec<_>>();
+        let sizes =
+            |notifications: &[Notification]| batches(notifications).iter().map(|batch| batch.len()).collect::<Vec<_>>();
         assert_eq!(sizes(&[]), [0; 0]);
         assert_eq!(sizes(&vec![notice(1_000); 23]), [10, 10, 3]);
         assert_eq!(sizes(&vec![notice(30_000); 5]), [2, 2, 1]);

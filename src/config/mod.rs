@@ -5,7 +5,7 @@ mod engage;
 use std::str::FromStr;
 
 pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyLocation};
-use crate::aws::NotSet;
+use crate::aws::MissingVariable;
 use crate::policy::limits::{Policy, PolicyError};
 use crate::resend::campaign::CampaignTags;
 use crate::resend::signature::{SigningSecretError, SigningSecrets};
@@ -55,7 +55,7 @@ pub enum EnvironmentError {
     Config(#[from] ConfigError),
     /// A variable that Lambda sets is missing.
     #[error(transparent)]
-    Aws(#[from] NotSet),
+    Aws(#[from] MissingVariable),
 }
 
 /// Source of the signing secret.

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use super::candidate::Candidate;
 use super::facts::Briefing;
 use super::purse::Purse;
-use super::run::{Activity, Run};
+use super::run::{EngageActivity, EngageRun};
 use crate::aws::CallError;
-use crate::aws::queue::Delivery;
+use crate::aws::queue::QueueMessage;
 use crate::aws::secret::Secret;
 use crate::claude::key::ApiKey;
 use crate::claude::request::{ClaudeRequest, build_request};
@@ -22,15 +22,15 @@ use crate::policy::rules;
 use crate::store::budget::Reservation;
 
 /// Maximum number of requests to Claude in one delivery of a message.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Maximum time that the function waits for Claude. A longer wait is spent in the queue, which costs nothing.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// Time of the invocation that must remain after a response, to store and publish the decision.
-const TIME_TO_DECIDE: Duration = Duration::from_secs(10);
+const DECISION_RESERVE: Duration = Duration::from_secs(10);
 
 /// Wait of a message for which there was no time left.
 const NO_TIME: Duration = Duration::from_secs(5);
@@ -48,7 +48,7 @@ pub(super) struct Advisor<'a> {
     max_deliveries: u32,
     purse: Purse<'a>,
     outage: Option<ClaudeOutage>,
-    run: Run<'a>,
+    run: EngageRun<'a>,
 }
 
 /// The result of asking.
@@ -72,7 +72,7 @@ struct ClaudeOutage {
 }
 
 /// The result of one try.
-enum Tried {
+enum AttemptResult {
     Answered(Vec<u8>, Reservation),
     OverBudget,
     Failed(ClaudeError),
@@ -85,7 +85,7 @@ impl<'a> Advisor<'a> {
         keys: &'a Secret<ApiKey>,
         config: &'a EngageConfig,
         purse: Purse<'a>,
-        run: Run<'a>,
+        run: EngageRun<'a>,
     ) -> Self {
         let max_deliveries = config.policy.claude.deliveries;
         Self { claude, keys, model: &config.model, guide: &config.guide, max_deliveries, purse, outage: None, run }
@@ -104,7 +104,7 @@ impl<'a> Advisor<'a> {
         &mut self,
         candidate: &Candidate,
         briefing: &Briefing,
-        delivery: &Delivery,
+        delivery: &QueueMessage,
     ) -> Result<Advice, CallError> {
         let mut asked = DecisionSource::default();
         let Some(mut key) = self.keys.get().await else {
@@ -120,7 +120,7 @@ impl<'a> Advisor<'a> {
         let mut has_new_key = false;
         let mut pause = FIRST_PAUSE;
         let (why, wait) = loop {
-            let left = self.run.deadline.saturating_duration_since(Instant::now()).saturating_sub(TIME_TO_DECIDE);
+            let left = self.run.deadline.saturating_duration_since(Instant::now()).saturating_sub(DECISION_RESERVE);
             if left < ANSWER_TIMEOUT && asked.tries == 0 && !is_last {
                 return Ok(Advice::Retry { why: "there was no time left to ask Claude".to_owned(), wait: NO_TIME });
             }
@@ -129,13 +129,13 @@ impl<'a> Advisor<'a> {
                 break ("there was no time left to ask Claude".to_owned(), NO_TIME);
             }
             let failure = match self.try_to_ask(&key, &question, timeout, &mut asked).await? {
-                Tried::Answered(body, reservation) => {
+                AttemptResult::Answered(body, reservation) => {
                     return Ok(self.read(candidate, briefing, &body, &reservation, asked).await);
                 }
-                Tried::OverBudget => {
+                AttemptResult::OverBudget => {
                     return Ok(decide_by_rules(candidate, asked, &self.purse.over_budget()));
                 }
-                Tried::Failed(failure) => failure,
+                AttemptResult::Failed(failure) => failure,
             };
             tracing::warn!(error = %failure, tries = asked.tries, "Claude gave no answer");
             match failure {
@@ -148,7 +148,7 @@ impl<'a> Advisor<'a> {
                 ClaudeError::TimedOut => break (failure.to_string(), Duration::ZERO),
                 ClaudeError::Transient { why, retry_after, .. } => {
                     let wait = retry_after.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64()));
-                    if asked.tries >= TRIES || wait > LONGEST_PAUSE {
+                    if asked.tries >= MAX_ATTEMPTS || wait > MAX_PAUSE {
                         break (why, retry_after.unwrap_or_default());
                     }
                     tokio::time::sleep(wait).await;
@@ -167,18 +167,18 @@ impl<'a> Advisor<'a> {
         question: &ClaudeRequest,
         timeout: Duration,
         asked: &mut DecisionSource,
-    ) -> Result<Tried, CallError> {
-        let Some(reservation) = self.purse.reserve(question).await? else { return Ok(Tried::OverBudget) };
+    ) -> Result<AttemptResult, CallError> {
+        let Some(reservation) = self.purse.reserve(question).await? else { return Ok(AttemptResult::OverBudget) };
         asked.tries += 1;
         let began = Instant::now();
         let answer = self.claude.ask(key, question.body.clone(), timeout).await;
         asked.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match answer {
-            Ok(body) => Ok(Tried::Answered(body, reservation)),
+            Ok(body) => Ok(AttemptResult::Answered(body, reservation)),
             Err(failure) => {
-                self.run.record(Activity::Unanswered);
+                self.run.record(EngageActivity::Unanswered);
                 asked.cost_usd += self.purse.pay_failed(&reservation, &failure).await;
-                Ok(Tried::Failed(failure))
+                Ok(AttemptResult::Failed(failure))
             }
         }
     }
@@ -194,7 +194,7 @@ impl<'a> Advisor<'a> {
     ) -> Advice {
         asked.usage = answer::usage(body);
         if let Some(usage) = asked.usage {
-            self.run.record(Activity::Answered(usage));
+            self.run.record(EngageActivity::Answered(usage));
         }
         asked.cost_usd += self.purse.pay(reservation, asked.usage.as_ref()).await;
         asked.answer = Some(answer::sanitize(body));
@@ -212,7 +212,7 @@ impl<'a> Advisor<'a> {
             Err(refusal) => {
                 // The error quotes the answer, which may repeat an address: that belongs into the receipt, not into the
                 // log.
-                let decision = candidate.happening.decision_id();
+                let decision = candidate.occurrence.decision_id();
                 tracing::warn!(decision, "Claude's answer was refused; the receipt says why");
                 asked.refused = Some(refusal.to_string());
                 decide_by_rules(candidate, asked, "Claude's answer was refused")
@@ -223,14 +223,14 @@ impl<'a> Advisor<'a> {
     /// Claude rejects the key, the model, the account or the request, until an operator changes a setting. An alarm
     /// reports it.
     fn refused_for_good(&self, candidate: &Candidate, asked: DecisionSource, why: &str) -> Advice {
-        self.run.record(Activity::Refused);
+        self.run.record(EngageActivity::Refused);
         decide_by_rules(candidate, asked, why)
     }
 }
 
 impl ClaudeOutage {
     /// The advice without an answer: retry later, or, in the last delivery, the choice of the rules.
-    fn advice(&self, candidate: &Candidate, asked: DecisionSource, delivery: &Delivery, is_last: bool) -> Advice {
+    fn advice(&self, candidate: &Candidate, asked: DecisionSource, delivery: &QueueMessage, is_last: bool) -> Advice {
         let Self { why, wait } = self;
         if !is_last {
             return Advice::Retry { why: why.clone(), wait: *wait };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
-use super::AT_ONCE;
+use super::MAX_CONCURRENT;
 use super::candidate::Candidate;
 use super::classify::Classifier;
 use super::decide::{DecideOutcome, Decider};
@@ -16,8 +16,8 @@ use super::later::Later;
 use super::publish::Publisher;
 use super::step::{BatchMessage, MessageOutcome, NextStep};
 use crate::aws::CallError;
-use crate::aws::queue::Delivery;
-use crate::aws::stream::{BatchAnswer, ItemFailure};
+use crate::aws::queue::QueueMessage;
+use crate::aws::stream::{BatchItemFailure, BatchResponse};
 
 /// The steps of a batch.
 pub(super) struct Steps<'a> {
@@ -29,16 +29,16 @@ pub(super) struct Steps<'a> {
 
 impl Steps<'_> {
     /// Handles the messages of a batch. Returns those that the queue must deliver again.
-    pub(super) async fn handle(mut self, deliveries: &[Delivery]) -> BatchAnswer {
+    pub(super) async fn handle(mut self, deliveries: &[QueueMessage]) -> BatchResponse {
         let mut messages = classify_all(&self.classifier, deliveries).await;
         for message in &mut messages {
-            if let NextStep::PublishPending(happening) = &message.step {
-                message.step = self.publisher.publish_pending(happening, message.delivery).await.into();
+            if let NextStep::PublishPending(occurrence) = &message.step {
+                message.step = self.publisher.publish_pending(occurrence, message.delivery).await.into();
             }
         }
         self.decide_all(&mut messages).await;
         self.publisher.publish_all(&mut messages).await;
-        let mut answer = BatchAnswer::default();
+        let mut answer = BatchResponse::default();
         for BatchMessage { delivery, step } in messages {
             let (why, wait) = match step {
                 NextStep::Finish(MessageOutcome::Done) => continue,
@@ -47,8 +47,8 @@ impl Steps<'_> {
                     ("the batch ended before this message was finished".to_owned(), Duration::ZERO)
                 }
             };
-            self.later.put_back(delivery, &why, wait).await;
-            answer.failures.push(ItemFailure { id: delivery.message_id.clone() });
+            self.later.retry_later(delivery, &why, wait).await;
+            answer.failures.push(BatchItemFailure { id: delivery.message_id.clone() });
         }
         answer
     }
@@ -68,27 +68,27 @@ impl Steps<'_> {
             let NextStep::Decide(candidate) = &message.step else { continue };
             message.step = match Box::pin(self.decide(candidate, message.delivery)).await {
                 // The same webhook twice in a batch.
-                Ok(NextStep::Publish(happening, _)) if !to_publish.insert(happening.clone()) => NextStep::DONE,
+                Ok(NextStep::Publish(occurrence, _)) if !to_publish.insert(occurrence.clone()) => NextStep::DONE,
                 Ok(step) => step,
                 Err(error) => NextStep::Finish(error.into()),
             };
         }
     }
 
-    async fn decide(&mut self, candidate: &Candidate, delivery: &Delivery) -> Result<NextStep, CallError> {
-        let happening = &candidate.happening;
+    async fn decide(&mut self, candidate: &Candidate, delivery: &QueueMessage) -> Result<NextStep, CallError> {
+        let occurrence = &candidate.occurrence;
         Ok(match self.decider.decide(candidate, delivery).await? {
             DecideOutcome::Finished(outcome) => NextStep::Finish(outcome),
-            DecideOutcome::Publish(decided) => self.publisher.publish(happening, &decided, delivery).await.into(),
+            DecideOutcome::Publish(decided) => self.publisher.publish(occurrence, &decided, delivery).await.into(),
             DecideOutcome::PublishWithOthers(decided) => match self.publisher.notification(&decided, delivery)? {
-                Some(notice) => NextStep::Publish(happening.clone(), Box::new(notice)),
+                Some(notice) => NextStep::Publish(occurrence.clone(), Box::new(notice)),
                 None => NextStep::DONE,
             },
         })
     }
 }
 
-async fn classify_all<'a>(classifier: &Classifier<'_>, deliveries: &'a [Delivery]) -> Vec<BatchMessage<'a>> {
+async fn classify_all<'a>(classifier: &Classifier<'_>, deliveries: &'a [QueueMessage]) -> Vec<BatchMessage<'a>> {
     let classified: Vec<BoxFuture<'_, BatchMessage<'a>>> = deliveries
         .iter()
         .map(|delivery| {
@@ -99,5 +99,5 @@ async fn classify_all<'a>(classifier: &Classifier<'_>, deliveries: &'a [Delivery
             .boxed()
         })
         .collect();
-    stream::iter(classified).buffered(AT_ONCE).collect().await
+    stream::iter(classified).buffered(MAX_CONCURRENT).collect().await
 }

@@ -8,13 +8,13 @@ use crate::policy::verdict::ScoredVerdict;
 use crate::resend::campaign::Campaign;
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
-use crate::store::decisions::Happening;
+use crate::store::decisions::Occurrence;
 use crate::store::opt_outs::OptOutClick;
 use crate::time::UnixMillis;
 
 /// An open or click that a decision is made about.
 pub(super) struct Candidate {
-    pub(super) happening: Happening,
+    pub(super) occurrence: Occurrence,
     pub(super) event: EventDetails,
     pub(super) recipients: Vec<Recipient>,
     pub(super) campaign: Campaign,

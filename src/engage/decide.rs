@@ -8,18 +8,18 @@ use super::candidate::Candidate;
 use super::dossier::Dossier;
 use super::facts::Briefing;
 use super::guards::{FollowupLimits, GuardedChoice, Guards};
-use super::run::{Activity, Run};
+use super::run::{EngageActivity, EngageRun};
 use super::step::MessageOutcome;
 use crate::aws::CallError;
-use crate::aws::queue::Delivery;
+use crate::aws::queue::QueueMessage;
 use crate::message::decision::{DecidedBy, DecisionResult, DecisionSource, Receipt};
 use crate::policy::answer::Choice;
 use crate::policy::rules;
-use crate::store::decisions::{Decided, Decisions};
+use crate::store::decisions::{Decisions, StoredDecision};
 use crate::store::outbox::Claim;
 
 /// Maximum number of tries to store a decision, if the input of the guards changes meanwhile.
-const TRIES: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 
 /// Decides about candidates.
 pub(super) struct Decider<'a> {
@@ -28,7 +28,7 @@ pub(super) struct Decider<'a> {
     guards: &'a Guards<'a>,
     advisor: Advisor<'a>,
     limits: FollowupLimits<'a>,
-    run: Run<'a>,
+    run: EngageRun<'a>,
 }
 
 /// The result of deciding about a candidate.
@@ -36,9 +36,9 @@ pub(super) enum DecideOutcome {
     /// There is nothing to publish, or not in this delivery.
     Finished(MessageOutcome),
     /// Publish immediately: the other messages of the batch may take the rest of the time.
-    Publish(Decided),
+    Publish(StoredDecision),
     /// Publish together with the others of the batch.
-    PublishWithOthers(Decided),
+    PublishWithOthers(StoredDecision),
 }
 
 impl<'a> Decider<'a> {
@@ -49,7 +49,7 @@ impl<'a> Decider<'a> {
         guards: &'a Guards<'a>,
         advisor: Advisor<'a>,
         limits: FollowupLimits<'a>,
-        run: Run<'a>,
+        run: EngageRun<'a>,
     ) -> Self {
         Self { decisions, dossier, guards, advisor, limits, run }
     }
@@ -58,7 +58,7 @@ impl<'a> Decider<'a> {
     pub(super) async fn decide(
         &mut self,
         candidate: &Candidate,
-        delivery: &Delivery,
+        delivery: &QueueMessage,
     ) -> Result<DecideOutcome, CallError> {
         let because = match candidate.opts_out {
             Some(_) => Some("a click on an opt-out or preference link does not show interest".to_owned()),
@@ -77,10 +77,10 @@ impl<'a> Decider<'a> {
     }
 
     /// Decides about a candidate by asking Claude.
-    async fn ask(&mut self, candidate: &Candidate, delivery: &Delivery) -> Result<DecideOutcome, CallError> {
-        let happening = &candidate.happening;
+    async fn ask(&mut self, candidate: &Candidate, delivery: &QueueMessage) -> Result<DecideOutcome, CallError> {
+        let occurrence = &candidate.occurrence;
         let (owner, now) = (delivery.message_id.as_str(), self.run.now);
-        match self.decisions.claim(happening, owner, now, LEASE, candidate.email.expires_at(now)).await? {
+        match self.decisions.claim(occurrence, owner, now, LEASE, candidate.email.expires_at(now)).await? {
             // The owner's message is redelivered until it is done.
             Claim::HeldByOther => return Ok(DecideOutcome::Finished(MessageOutcome::Done)),
             Claim::Settled(decided) => return Ok(DecideOutcome::Publish(decided)),
@@ -97,11 +97,11 @@ impl<'a> Decider<'a> {
             Advice::Retry { why, wait } => return Ok(DecideOutcome::Finished(MessageOutcome::Retry { why, wait })),
         };
         let mut receipt = self.receipt(candidate, briefing.facts, choice, asked);
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let guarded = self.guards.apply(candidate, &receipt.choice, &recipients).await?;
             let decided = self.decided(&mut receipt, &guarded, owner)?;
-            let place = guarded.proposal.as_ref().map(|proposal| (&proposal.place, proposal.keys.as_slice()));
-            match self.decisions.decide(happening, &decided, place).await? {
+            let slot = guarded.proposal.as_ref().map(|proposal| (&proposal.slot, proposal.keys.as_slice()));
+            match self.decisions.decide(occurrence, &decided, slot).await? {
                 Claim::Settled(stored) => {
                     self.record_if_new(&receipt, stored == decided);
                     return Ok(DecideOutcome::Publish(stored));
@@ -122,7 +122,7 @@ impl<'a> Decider<'a> {
         candidate: &Candidate,
         owner: &str,
         because: String,
-    ) -> Result<Claim<Decided>, CallError> {
+    ) -> Result<Claim<StoredDecision>, CallError> {
         let facts = json!({ "engaged": candidate.engaged });
         let asked = DecisionSource { by: DecidedBy::Rules, because: Some(because), ..DecisionSource::default() };
         let choice = candidate.opts_out.map_or_else(|| rules::decide(&candidate.engaged), rules::opted_out);
@@ -130,17 +130,17 @@ impl<'a> Decider<'a> {
         let guarded = self.guards.apply(candidate, &receipt.choice, &[]).await?;
         let decided = self.decided(&mut receipt, &guarded, owner)?;
         let expires_at = candidate.email.expires_at(self.run.now);
-        let stored = self.decisions.decide_at_once(&candidate.happening, &decided, expires_at).await?;
+        let stored = self.decisions.decide_without_claim(&candidate.occurrence, &decided, expires_at).await?;
         self.record_if_new(&receipt, stored == Claim::Settled(decided));
         Ok(stored)
     }
 
     fn receipt(&self, candidate: &Candidate, facts: Value, choice: Choice, asked: DecisionSource) -> Receipt {
-        let Candidate { happening, event, scored, .. } = candidate;
+        let Candidate { occurrence, event, scored, .. } = candidate;
         Receipt {
-            id: happening.decision_id(),
+            id: occurrence.decision_id(),
             at: self.run.now.to_text(),
-            email_id: happening.email_id.clone(),
+            email_id: occurrence.email_id.clone(),
             event: event.event_type.to_owned(),
             message: event.message.as_str().to_owned(),
             event_at: event.at.to_text(),
@@ -160,11 +160,16 @@ impl<'a> Decider<'a> {
     }
 
     /// Builds the decision to store: the receipt, with the result of the guards.
-    fn decided(&self, receipt: &mut Receipt, guarded: &GuardedChoice, owner: &str) -> Result<Decided, CallError> {
+    fn decided(
+        &self,
+        receipt: &mut Receipt,
+        guarded: &GuardedChoice,
+        owner: &str,
+    ) -> Result<StoredDecision, CallError> {
         receipt.guards.clone_from(&guarded.guards);
         receipt.done = guarded.done.clone();
         receipt.followup = guarded.proposal.as_ref().map(|proposal| proposal.followup.clone());
-        Ok(Decided {
+        Ok(StoredDecision {
             receipt: serde_json::to_string(receipt).map_err(|error| CallError::Permanent(error.to_string()))?,
             is_settled: receipt.done.kind().is_none(),
             owner: owner.to_owned(),
@@ -174,7 +179,7 @@ impl<'a> Decider<'a> {
 
     fn record_if_new(&self, receipt: &Receipt, is_new: bool) {
         if is_new {
-            self.run.record(Activity::decided(receipt));
+            self.run.record(EngageActivity::decided(receipt));
         }
     }
 }

@@ -10,12 +10,12 @@ use crate::config::EngageConfig;
 use crate::policy::brake::Brake;
 use crate::resend::campaign::Campaign;
 use crate::resend::recipient::Recipient;
-use crate::store::calls::Calls;
+use crate::store::client::RetryClient;
 use crate::store::counters::Campaigns;
-use crate::store::followups::{Followups, known};
-use crate::store::forgotten::{ForgottenKey, KEY_ITEM};
+use crate::store::followups::{Followups, read_facts};
+use crate::store::forgotten::{ErasureKey, KEY_ITEM};
 use crate::store::opt_outs::OptOutClick;
-use crate::store::suppressions::{Suppressions, names};
+use crate::store::suppressions::{Suppressions, lookup_keys};
 use crate::time::UnixMillis;
 
 /// Time for which the key of the forgotten recipients is cached, or its absence.
@@ -23,12 +23,12 @@ const FORGOTTEN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The cached key of the forgotten recipients, if there is one, and the time of its read. `None` until it is read.
 #[derive(Debug, Default)]
-pub(super) struct ForgottenCache(Mutex<Option<(Instant, Option<ForgottenKey>)>>);
+pub(super) struct ForgottenCache(Mutex<Option<(Instant, Option<ErasureKey>)>>);
 
 /// Reads suppressions, opt-out clicks, follow-ups and brakes.
 pub(super) struct Dossier<'a> {
     suppressions: Suppressions,
-    calls: Calls,
+    calls: RetryClient,
     recipients_table: &'a str,
     campaigns: Campaigns,
     forgotten: &'a ForgottenCache,
@@ -50,7 +50,12 @@ pub(super) struct RecipientStatus {
 
 impl<'a> Dossier<'a> {
     /// Creates a reader of these tables at `now`.
-    pub(super) fn new(calls: &Calls, config: &'a EngageConfig, forgotten: &'a ForgottenCache, now: UnixMillis) -> Self {
+    pub(super) fn new(
+        calls: &RetryClient,
+        config: &'a EngageConfig,
+        forgotten: &'a ForgottenCache,
+        now: UnixMillis,
+    ) -> Self {
         Self {
             suppressions: Suppressions::new(calls.clone(), &config.suppressions_table),
             calls: calls.clone(),
@@ -64,9 +69,9 @@ impl<'a> Dossier<'a> {
     /// Reads the status of a recipient, strongly consistent.
     pub(super) async fn recipient(&self, recipient: &Recipient) -> Result<RecipientStatus, CallError> {
         let key = self.forgotten().await?;
-        let known = known(&self.calls, self.recipients_table, recipient).await?;
-        let suppressed = self.suppressions.standing(recipient, key.as_ref(), self.now).await?;
-        let mut keys = names(recipient, key.as_ref());
+        let known = read_facts(&self.calls, self.recipients_table, recipient).await?;
+        let suppressed = self.suppressions.active_reasons(recipient, key.as_ref(), self.now).await?;
+        let mut keys = lookup_keys(recipient, key.as_ref());
         if key.is_none() {
             // Up to a minute ago, no recipient had been forgotten: this must still be so.
             keys.push(KEY_ITEM.to_owned());
@@ -85,7 +90,7 @@ impl<'a> Dossier<'a> {
     }
 
     /// Returns the key of the forgotten recipients, if there is one. Read once a minute.
-    async fn forgotten(&self) -> Result<Option<ForgottenKey>, CallError> {
+    async fn forgotten(&self) -> Result<Option<ErasureKey>, CallError> {
         let mut cached = self.forgotten.0.lock().await;
         if let Some((_, key)) = cached.as_ref().filter(|(read_at, _)| read_at.elapsed() < FORGOTTEN_INTERVAL) {
             return Ok(key.clone());

@@ -1,6 +1,6 @@
 //! Eligibility of an open or click for a decision.
 
-use super::MOST_RECIPIENTS;
+use super::MAX_RECIPIENTS;
 use super::timeline::OpenOrClickContext;
 use crate::config::EngageConfig;
 use crate::policy::followup::{AllowedCampaigns, EligibilityInput, GuardResult, check_eligibility};
@@ -37,8 +37,8 @@ impl<'a> Eligibility<'a> {
         if context.recipients.is_empty() {
             return Err("the event names no recipient".to_owned());
         }
-        if context.recipients.len() > MOST_RECIPIENTS {
-            return Err(format!("the event names more than {MOST_RECIPIENTS} recipients"));
+        if context.recipients.len() > MAX_RECIPIENTS {
+            return Err(format!("the event names more than {MAX_RECIPIENTS} recipients"));
         }
         let decidable = EligibilityInput {
             event_at: context.this.at,

@@ -20,13 +20,13 @@ use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
 /// Maximum length of an external text in the facts, in characters.
-const SHOWN: usize = 200;
+const MAX_SHOWN_CHARS: usize = 200;
 
 /// Maximum number of timeline events in the facts, the latest.
-const MOST_EVENTS: usize = 30;
+const MAX_EVENTS: usize = 30;
 
 /// Maximum number of tags in the facts.
-const MOST_TAGS: usize = 10;
+const MAX_TAGS: usize = 10;
 
 /// The facts for Claude about a candidate, and the limits of its answer.
 pub(super) struct Briefing {
@@ -78,10 +78,10 @@ fn of_email(context: &OpenOrClickContext<'_>, scored: &ScoredVerdict, now: UnixM
     let event = &this.event;
     let show = |text: &str| shown(text, recipients);
     let tags: BTreeMap<String, String> =
-        event.tags().iter().take(MOST_TAGS).map(|(name, value)| (show(name), show(value))).collect();
+        event.tags().iter().take(MAX_TAGS).map(|(name, value)| (show(name), show(value))).collect();
     let mut rest: Vec<&&TimelineEvent<'_>> = timeline.iter().filter(|other| other.message != this.message).collect();
     rest.sort_by_key(|event| (event.at, event.message.clone()));
-    let skipped = rest.len().saturating_sub(MOST_EVENTS);
+    let skipped = rest.len().saturating_sub(MAX_EVENTS);
     let delivered = timeline.iter().filter(|event| event.event.event_type() == Some(EventType::EmailDelivered));
     json!({
         "now": now.to_text(),
@@ -104,7 +104,7 @@ fn of_recipients(candidate: &Candidate, recipients: &[RecipientStatus], now: Uni
         let opted_out = candidate.newest_opt_out.max(status.opt_out_click).filter(|click| click.until > now);
         let mut because = status.suppressed.clone();
         because.extend(opted_out.map(|_| Guard::OptOutClick.as_str().to_owned()));
-        let email_id = &candidate.happening.email_id;
+        let email_id = &candidate.occurrence.email_id;
         let followups = status
             .followups
             .taken
@@ -195,7 +195,7 @@ fn shown(text: &str, recipients: &[Recipient]) -> String {
             index.map_or_else(|| "(an address)".to_owned(), |index| RecipientToken::nth(index).as_str().to_owned());
         format!("{token}{after}")
     });
-    masked.collect::<String>().chars().take(SHOWN).collect()
+    masked.collect::<String>().chars().take(MAX_SHOWN_CHARS).collect()
 }
 
 /// Replaces or drops a character. Invisible characters are dropped: a program would read what they hide.

@@ -10,7 +10,7 @@ use crate::policy::brake::Brake;
 use crate::policy::followup::{self, FollowupMode, GuardResult, ProposedFollowup, Ruling, Zone};
 use crate::policy::limits::FollowupPolicy;
 use crate::resend::recipient::Recipient;
-use crate::store::followups::Place;
+use crate::store::followups::FollowupSlot;
 use crate::time::UnixMillis;
 
 /// The guards of follow-ups.
@@ -49,7 +49,7 @@ pub(super) struct GuardedChoice {
 pub(super) struct Proposal {
     pub(super) followup: Followup,
     /// Its slot among the recipient's follow-ups.
-    pub(super) place: Place,
+    pub(super) slot: FollowupSlot,
     /// The table keys of the recipient, which must not be suppressed.
     pub(super) keys: Vec<String>,
 }
@@ -119,7 +119,7 @@ impl<'a> Guards<'a> {
     ) -> GuardedChoice {
         let FollowupLimits { policy, zone } = self.limits;
         let (not_before, quiet) = followup::not_before(self.now, draft.send_after_hours, zone, policy);
-        let (id, email_id) = (candidate.happening.decision_id(), candidate.happening.email_id.clone());
+        let (id, email_id) = (candidate.occurrence.decision_id(), candidate.occurrence.email_id.clone());
         let suppressed: Vec<&str> = status.suppressed.iter().map(String::as_str).collect();
         let opt_out_click = candidate.newest_opt_out.max(status.opt_out_click);
         guards.push(followup::suppressed(&suppressed));
@@ -142,8 +142,8 @@ impl<'a> Guards<'a> {
             tags: Followup::tags(&email_id, self.tag, &candidate.campaign),
         };
         let taken = ProposedFollowup { at: not_before, email_id, id };
-        let place = Place { recipient: recipient.clone(), before: status.followups, taken };
-        let proposal = Proposal { followup, place, keys: status.keys };
+        let slot = FollowupSlot { recipient: recipient.clone(), before: status.followups, taken };
+        let proposal = Proposal { followup, slot, keys: status.keys };
         GuardedChoice { guards, done: DecisionResult::FollowupProposed, proposal: Some(proposal) }
     }
 }

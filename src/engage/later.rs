@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::aws::breaker::Breaker;
-use crate::aws::queue::{Delivery, Queue};
+use crate::aws::queue::{Queue, QueueMessage};
 
 /// Maximum wait of a message in the queue before the next delivery.
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// Returns messages to the queue.
 pub(super) struct Later<'a> {
@@ -25,8 +25,8 @@ impl<'a> Later<'a> {
     }
 
     /// Returns a message to the queue for at least `wait`.
-    pub(super) async fn put_back(&self, delivery: &Delivery, why: &str, wait: Duration) {
-        let wait = self.wait(delivery).max(wait).min(LONGEST_WAIT);
+    pub(super) async fn retry_later(&self, delivery: &QueueMessage, why: &str, wait: Duration) {
+        let wait = self.wait(delivery).max(wait).min(MAX_WAIT);
         // A field `message` would appear twice in the line: it is also the name of the log text.
         let (queue_message, seconds) = (delivery.message_id.as_str(), wait.as_secs());
         tracing::warn!(
@@ -36,13 +36,13 @@ impl<'a> Later<'a> {
             seconds,
             "the message will be delivered again"
         );
-        if let Err(error) = self.sqs.call(self.queue.put_back(delivery, wait, self.deadline)).await {
+        if let Err(error) = self.sqs.call(self.queue.retry_later(delivery, wait, self.deadline)).await {
             tracing::warn!(%error, queue_message, "the message returns when its visibility timeout is over");
         }
     }
 
     /// Returns the wait of a message: twice as long for each delivery.
-    fn wait(&self, delivery: &Delivery) -> Duration {
+    fn wait(&self, delivery: &QueueMessage) -> Duration {
         let doubled = 2_u32.saturating_pow(delivery.deliveries.saturating_sub(1).min(16));
         let wait = Duration::from_secs(self.wait_seconds.into()).saturating_mul(doubled);
         // With jitter, so that messages that failed together do not return together.

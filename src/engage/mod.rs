@@ -28,7 +28,7 @@
 //! | `Publisher` | publishes, and marks as published | SNS, decisions |
 //! | `Later` | returns a message to the queue | SQS |
 //!
-//! `Run` is the invocation. All of them add to its list of activities, `Did`, from which the metrics are computed.
+//! `EngageRun` is the invocation. All of them add to its list of activities, `EngageActivities`, from which the metrics are computed.
 
 mod ask;
 mod batch;
@@ -63,11 +63,11 @@ use self::guards::{FollowupLimits, Guards};
 use self::later::Later;
 use self::publish::Publisher;
 use self::purse::Purse;
-use self::run::{Did, Run};
+use self::run::{EngageActivities, EngageRun};
 use crate::aws::AwsEnvironment;
-use crate::aws::queue::{Delivery, Queue};
+use crate::aws::queue::{Queue, QueueMessage};
 use crate::aws::secret::Secret;
-use crate::aws::stream::BatchAnswer;
+use crate::aws::stream::BatchResponse;
 use crate::aws::topic::Topic;
 use crate::claude::Claude;
 use crate::claude::key::{self, ApiKey, INTERVAL};
@@ -75,30 +75,30 @@ use crate::claude::price::Price;
 use crate::config::{ConfigError, EngageConfig, EnvironmentError, KeyLocation};
 use crate::metrics::Metrics;
 use crate::policy::verdict::user_agent;
-use crate::store::budget::{Budget, Spent};
-use crate::store::calls::Calls;
-use crate::store::decisions::{Decisions, Tables};
+use crate::store::budget::{Budget, ExhaustedFlag};
+use crate::store::client::RetryClient;
+use crate::store::decisions::{DecisionTables, Decisions};
 use crate::store::text;
-use crate::time::{UnixMillis, time_to_work};
+use crate::time::{UnixMillis, time_budget};
 
 /// Time budget of one invocation. The template sets a timeout of two minutes.
 const BUDGET: Duration = Duration::from_secs(115);
 
 /// Time of the invocation that is reserved for the response.
-const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
+const RESPONSE_RESERVE: Duration = Duration::from_secs(3);
 
 /// Lease of a claim. Its owner has ended by then, because the function ends after two minutes.
 const LEASE: Duration = Duration::from_secs(180);
 
 /// Maximum number of messages that are classified, or marked as published, concurrently.
-const AT_ONCE: usize = 5;
+const MAX_CONCURRENT: usize = 5;
 
 /// Maximum number of recipients of an email that can be decided. Resend accepts no more per email
 /// (<https://resend.com/docs/api-reference/emails/send-email>), and the status of each is read.
-const MOST_RECIPIENTS: usize = 50;
+const MAX_RECIPIENTS: usize = 50;
 
 /// Maximum number of opens and clicks that are classified one by one, for the built-in rules.
-const MOST_JUDGED: usize = 50;
+const MAX_CLASSIFIED: usize = 50;
 
 /// The use case, with everything that it needs.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ pub struct Engager {
     price: Price,
     config: Arc<EngageConfig>,
     forgotten: Arc<ForgottenCache>,
-    spent: Arc<Spent>,
+    spent: Arc<ExhaustedFlag>,
     metrics: Metrics,
 }
 
@@ -183,19 +183,19 @@ impl Engager {
     /// The event is not a batch of queue messages.
     pub async fn handle(&self, invocation: LambdaEvent<Value>) -> Result<Value, Error> {
         let now = UnixMillis::now();
-        let deadline = Instant::now() + time_to_work(invocation.context.deadline, now, TIME_TO_ANSWER, BUDGET);
-        let deliveries = Delivery::read_all(&invocation.payload);
+        let deadline = Instant::now() + time_budget(invocation.context.deadline, now, RESPONSE_RESERVE, BUDGET);
+        let deliveries = QueueMessage::read_all(&invocation.payload);
         let deliveries =
             deliveries.inspect_err(|error| tracing::error!(%error, "the invocation event was rejected"))?;
         Ok(serde_json::to_value(self.batch(&deliveries, now, deadline).await)?)
     }
 
     /// Handles a batch of messages at `now`, until `deadline`. Returns those that the queue must deliver again.
-    pub async fn batch(&self, deliveries: &[Delivery], now: UnixMillis, deadline: Instant) -> BatchAnswer {
+    pub async fn batch(&self, deliveries: &[QueueMessage], now: UnixMillis, deadline: Instant) -> BatchResponse {
         let started = Instant::now();
-        let did = Did::default();
+        let did = EngageActivities::default();
         // Boxed, here and below: the compiler nests each future in the one that awaits it, and its depth is limited.
-        let answer = Box::pin(self.take_steps(deliveries, Run::new(now, deadline, &did))).await;
+        let answer = Box::pin(self.take_steps(deliveries, EngageRun::new(now, deadline, &did))).await;
         self.metrics.write(now, &did.metrics(now));
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(messages = deliveries.len(), again = answer.failures.len(), ms, "batch");
@@ -203,10 +203,10 @@ impl Engager {
     }
 
     /// Builds the steps, each with only what it needs, and runs them.
-    async fn take_steps(&self, deliveries: &[Delivery], run: Run<'_>) -> BatchAnswer {
+    async fn take_steps(&self, deliveries: &[QueueMessage], run: EngageRun<'_>) -> BatchResponse {
         let config = self.config.as_ref();
-        let calls = Calls::new(self.dynamodb.clone(), run.deadline);
-        let tables = Tables {
+        let calls = RetryClient::new(self.dynamodb.clone(), run.deadline);
+        let tables = DecisionTables {
             events: config.events_table.clone(),
             suppressions: config.suppressions_table.clone(),
             recipients: config.recipients_table.clone(),

@@ -1,29 +1,29 @@
 //! Clicks on opt-out and preference links.
 
-use super::run::Run;
+use super::run::EngageRun;
 use super::timeline::OpenOrClickContext;
-use super::{MOST_JUDGED, MOST_RECIPIENTS};
+use super::{MAX_CLASSIFIED, MAX_RECIPIENTS};
 use crate::aws::CallError;
 use crate::config::EngageConfig;
 use crate::policy::limits::VerdictPolicy;
 use crate::policy::verdict::{ScoredVerdict, Verdict, verdicts};
-use crate::store::calls::Calls;
+use crate::store::client::RetryClient;
 use crate::store::opt_outs::{self, OptOutClick};
 use crate::time::{UnixMillis, days};
 
 /// The opt-out clicks of recipients.
 pub(super) struct OptOuts<'a> {
-    calls: Calls,
+    calls: RetryClient,
     recipients_table: &'a str,
     /// Number of days without a follow-up after such a click.
     days: u32,
     policy: &'a VerdictPolicy,
-    run: Run<'a>,
+    run: EngageRun<'a>,
 }
 
 impl<'a> OptOuts<'a> {
     /// Creates a handle for the opt-out clicks in the recipients table.
-    pub(super) fn new(calls: &Calls, config: &'a EngageConfig, run: Run<'a>) -> Self {
+    pub(super) fn new(calls: &RetryClient, config: &'a EngageConfig, run: EngageRun<'a>) -> Self {
         let policy = &config.policy;
         Self {
             calls: calls.clone(),
@@ -46,8 +46,8 @@ impl<'a> OptOuts<'a> {
         }
         let click = self.click(context.this.at);
         if click.until > self.run.now {
-            for recipient in context.recipients.iter().take(MOST_RECIPIENTS) {
-                opt_outs::remember(&self.calls, self.recipients_table, recipient, click).await?;
+            for recipient in context.recipients.iter().take(MAX_RECIPIENTS) {
+                opt_outs::store_click(&self.calls, self.recipients_table, recipient, click).await?;
             }
         }
         Ok(Some(click.until))
@@ -57,7 +57,7 @@ impl<'a> OptOuts<'a> {
     pub(super) fn newest(&self, context: &OpenOrClickContext<'_>) -> Option<OptOutClick> {
         let mut clicks = context.opt_out_clicks();
         clicks.sort_by_key(|seen| std::cmp::Reverse(seen.at));
-        clicks.truncate(MOST_JUDGED);
+        clicks.truncate(MAX_CLASSIFIED);
         let verdicts = verdicts(clicks.iter().copied(), &context.history, self.policy);
         let (newest, _) = clicks.into_iter().zip(verdicts).find(|(_, verdict)| *verdict != Verdict::Machine)?;
         Some(self.click(newest.at))

@@ -4,28 +4,28 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, stream};
 
-use super::run::Run;
+use super::run::EngageRun;
 use super::step::{BatchMessage, MessageOutcome, NextStep};
-use super::{AT_ONCE, LEASE};
+use super::{LEASE, MAX_CONCURRENT};
 use crate::aws::CallError;
 use crate::aws::breaker::Breaker;
-use crate::aws::queue::Delivery;
+use crate::aws::queue::QueueMessage;
 use crate::aws::topic::Topic;
 use crate::message::decision::{Receipt, wording};
 use crate::message::notification::Notification;
-use crate::store::decisions::{Decided, Decisions, Happening};
+use crate::store::decisions::{Decisions, Occurrence, StoredDecision};
 
 /// Publishes decisions.
 pub(super) struct Publisher<'a> {
     topic: &'a Topic,
     sns: Breaker,
     decisions: &'a Decisions,
-    run: Run<'a>,
+    run: EngageRun<'a>,
 }
 
 impl<'a> Publisher<'a> {
     /// Creates a publisher of the `decisions` to `topic`.
-    pub(super) fn new(topic: &'a Topic, decisions: &'a Decisions, run: Run<'a>) -> Self {
+    pub(super) fn new(topic: &'a Topic, decisions: &'a Decisions, run: EngageRun<'a>) -> Self {
         Self { topic, sns: Breaker::default(), decisions, run }
     }
 
@@ -33,11 +33,11 @@ impl<'a> Publisher<'a> {
     /// may have published it.
     pub(super) async fn publish_pending(
         &self,
-        happening: &Happening,
-        delivery: &Delivery,
+        occurrence: &Occurrence,
+        delivery: &QueueMessage,
     ) -> Result<MessageOutcome, CallError> {
-        match self.decisions.decided(happening).await? {
-            Some(decided) => self.publish(happening, &decided, delivery).await,
+        match self.decisions.decided(occurrence).await? {
+            Some(decided) => self.publish(occurrence, &decided, delivery).await,
             None => Ok(MessageOutcome::Done),
         }
     }
@@ -45,13 +45,13 @@ impl<'a> Publisher<'a> {
     /// Publishes a stored decision, and marks it as published.
     pub(super) async fn publish(
         &self,
-        happening: &Happening,
-        decided: &Decided,
-        delivery: &Delivery,
+        occurrence: &Occurrence,
+        decided: &StoredDecision,
+        delivery: &QueueMessage,
     ) -> Result<MessageOutcome, CallError> {
         let Some(notice) = self.notification(decided, delivery)? else { return Ok(MessageOutcome::Done) };
         let published = self.sns.call(self.topic.publish(&notice, self.run.deadline)).await;
-        self.note(happening, published).await
+        self.note(occurrence, published).await
     }
 
     /// Publishes the decisions of a batch in as few calls as possible.
@@ -67,21 +67,21 @@ impl<'a> Publisher<'a> {
         let waiting = messages.iter_mut().filter(|message| matches!(message.step, NextStep::Publish(..)));
         let noted = waiting.zip(published).map(|(message, published)| {
             async move {
-                if let NextStep::Publish(happening, _) = &message.step {
-                    message.step = self.note(happening, published).await.into();
+                if let NextStep::Publish(occurrence, _) = &message.step {
+                    message.step = self.note(occurrence, published).await.into();
                 }
             }
             .boxed()
         });
-        stream::iter(noted.collect::<Vec<_>>()).buffered(AT_ONCE).collect::<()>().await;
+        stream::iter(noted.collect::<Vec<_>>()).buffered(MAX_CONCURRENT).collect::<()>().await;
     }
 
     /// Returns the notification of a decision if this message must publish it. Only the message that made the decision
     /// publishes it, until its lease expires.
     pub(super) fn notification(
         &self,
-        decided: &Decided,
-        delivery: &Delivery,
+        decided: &StoredDecision,
+        delivery: &QueueMessage,
     ) -> Result<Option<Notification>, CallError> {
         let is_anothers = decided.owner != delivery.message_id && decided.at.plus(LEASE) > self.run.now;
         if decided.is_settled || is_anothers {
@@ -95,17 +95,17 @@ impl<'a> Publisher<'a> {
     /// Marks a decision as published, or as rejected for good.
     async fn note(
         &self,
-        happening: &Happening,
+        occurrence: &Occurrence,
         published: Result<String, CallError>,
     ) -> Result<MessageOutcome, CallError> {
         let outbox = self.decisions.outbox();
         match published {
-            Ok(message) => outbox.mark_published(happening.key(), Some(&message), self.run.now).await?,
+            Ok(message) => outbox.mark_published(occurrence.key(), Some(&message), self.run.now).await?,
             Err(CallError::Transient(why)) => return Ok(MessageOutcome::Retry { why, wait: Duration::ZERO }),
             Err(CallError::Permanent(why)) => {
-                let decision = happening.decision_id();
+                let decision = occurrence.decision_id();
                 tracing::error!(error = why, decision, "never published; the decision is in the events table");
-                outbox.mark_rejected(happening.key(), &why).await?;
+                outbox.mark_rejected(occurrence.key(), &why).await?;
             }
         }
         Ok(MessageOutcome::Done)

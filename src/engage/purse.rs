@@ -1,26 +1,32 @@
 //! The budget for Claude: reserved before a request, settled after it.
 
-use super::run::{Activity, Run};
+use super::run::{EngageActivity, EngageRun};
 use crate::aws::CallError;
 use crate::claude::price::Price;
 use crate::claude::request::ClaudeRequest;
 use crate::claude::{Charge, ClaudeError};
 use crate::policy::answer::Usage;
 use crate::policy::money::NanoUsd;
-use crate::store::budget::{Budget, Reservation, Reserved, Spent};
+use crate::store::budget::{Budget, ExhaustedFlag, Reservation, ReserveResult};
 
 /// The day's budget. No other type of `engage` uses it.
 pub(super) struct Purse<'a> {
     budget: Budget,
     limit: NanoUsd,
-    spent: &'a Spent,
+    spent: &'a ExhaustedFlag,
     price: &'a Price,
-    run: Run<'a>,
+    run: EngageRun<'a>,
 }
 
 impl<'a> Purse<'a> {
     /// Creates a purse with a daily `limit`. `spent` remembers between invocations that a day's budget is exhausted.
-    pub(super) const fn new(budget: Budget, limit: NanoUsd, spent: &'a Spent, price: &'a Price, run: Run<'a>) -> Self {
+    pub(super) const fn new(
+        budget: Budget,
+        limit: NanoUsd,
+        spent: &'a ExhaustedFlag,
+        price: &'a Price,
+        run: EngageRun<'a>,
+    ) -> Self {
         Self { budget, limit, spent, price, run }
     }
 
@@ -38,9 +44,9 @@ impl<'a> Purse<'a> {
     pub(super) async fn reserve(&self, question: &ClaudeRequest) -> Result<Option<Reservation>, CallError> {
         let most = self.price.most(question.body.len(), question.max_tokens);
         Ok(match self.budget.reserve(most, self.limit, self.run.now).await? {
-            Reserved::Held(reservation) => Some(reservation),
-            Reserved::Full => None,
-            Reserved::Spent => {
+            ReserveResult::Granted(reservation) => Some(reservation),
+            ReserveResult::Unavailable => None,
+            ReserveResult::Exhausted => {
                 self.spent.note(self.run.now);
                 None
             }
@@ -66,9 +72,9 @@ impl<'a> Purse<'a> {
 
     /// Gives back the unused part. If that fails, the part stays reserved, which is safe.
     async fn settle(&self, reservation: &Reservation, cost: NanoUsd) -> f64 {
-        self.run.record(Activity::Paid(cost));
+        self.run.record(EngageActivity::Paid(cost));
         match self.budget.settle(reservation, cost).await {
-            Ok(spent) => self.run.record(Activity::SpentToday(spent)),
+            Ok(spent) => self.run.record(EngageActivity::SpentToday(spent)),
             Err(error) => tracing::warn!(%error, "the unused part of a reservation stays reserved"),
         }
         cost.usd()

@@ -13,21 +13,21 @@ use crate::time::UnixMillis;
 
 /// One invocation.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run<'a> {
+pub(super) struct EngageRun<'a> {
     /// The time at which everything in the invocation happens.
     pub(super) now: UnixMillis,
     /// Time by which everything must be finished.
     pub(super) deadline: Instant,
-    did: &'a Did,
+    did: &'a EngageActivities,
 }
 
 /// The activities of an invocation, from which its metrics are computed.
 #[derive(Debug, Default)]
-pub(super) struct Did(Mutex<Vec<Activity>>);
+pub(super) struct EngageActivities(Mutex<Vec<EngageActivity>>);
 
 /// An activity in an invocation.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Activity {
+pub(super) enum EngageActivity {
     /// An open or click was read that was received at this time.
     Read(UnixMillis),
     /// A verdict was stored.
@@ -46,50 +46,50 @@ pub(super) enum Activity {
     SpentToday(NanoUsd),
 }
 
-impl<'a> Run<'a> {
+impl<'a> EngageRun<'a> {
     /// Creates an invocation. Its activities are added to `did`.
-    pub(super) const fn new(now: UnixMillis, deadline: Instant, did: &'a Did) -> Self {
+    pub(super) const fn new(now: UnixMillis, deadline: Instant, did: &'a EngageActivities) -> Self {
         Self { now, deadline, did }
     }
 
     /// Adds an activity.
-    pub(super) fn record(&self, activity: Activity) {
+    pub(super) fn record(&self, activity: EngageActivity) {
         self.did.list().push(activity);
     }
 }
 
-impl Did {
+impl EngageActivities {
     /// Computes the metrics of the activities, for an invocation at `now`.
     pub(super) fn metrics(&self, now: UnixMillis) -> MetricBatch {
         let tally = MetricBatch::default();
         for activity in self.list().iter() {
             match activity {
-                Activity::Read(received_at) => tally.peak(Metric::EngageLag, now.seconds_since(*received_at)),
-                Activity::Classified(verdict) => tally.increment(Metric::of_verdict(*verdict)),
-                Activity::Decided(result, by) => {
+                EngageActivity::Read(received_at) => tally.peak(Metric::EngageLag, now.seconds_since(*received_at)),
+                EngageActivity::Classified(verdict) => tally.increment(Metric::of_verdict(*verdict)),
+                EngageActivity::Decided(result, by) => {
                     tally.increment(*result);
                     tally.increment(Metric::of_chooser(*by));
                 }
-                Activity::Answered(usage) => {
+                EngageActivity::Answered(usage) => {
                     let cached = usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
                     tally.add(Metric::ClaudeInputTokens, (usage.input_tokens + cached) as f64);
                     tally.add(Metric::ClaudeOutputTokens, usage.output_tokens as f64);
                 }
-                Activity::Unanswered => tally.increment(Metric::ClaudeFailures),
-                Activity::Refused => tally.increment(Metric::ClaudeRefusals),
-                Activity::Paid(cost) => tally.add(Metric::ClaudeCost, cost.usd()),
-                Activity::SpentToday(spent) => tally.set(Metric::ClaudeSpentToday, spent.usd()),
+                EngageActivity::Unanswered => tally.increment(Metric::ClaudeFailures),
+                EngageActivity::Refused => tally.increment(Metric::ClaudeRefusals),
+                EngageActivity::Paid(cost) => tally.add(Metric::ClaudeCost, cost.usd()),
+                EngageActivity::SpentToday(spent) => tally.set(Metric::ClaudeSpentToday, spent.usd()),
             }
         }
         tally
     }
 
-    fn list(&self) -> MutexGuard<'_, Vec<Activity>> {
+    fn list(&self) -> MutexGuard<'_, Vec<EngageActivity>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Activity {
+impl EngageActivity {
     /// A decision that was stored.
     pub(super) const fn decided(receipt: &Receipt) -> Self {
         Self::Decided(Metric::of_decision(&receipt.done), receipt.asked.by)

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::candidate::Candidate;
 use crate::aws::CallError;
-use crate::aws::queue::Delivery;
+use crate::aws::queue::QueueMessage;
 use crate::message::notification::Notification;
-use crate::store::decisions::Happening;
+use crate::store::decisions::Occurrence;
 
 /// A message of the batch, with its next step.
 pub(super) struct BatchMessage<'a> {
-    pub(super) delivery: &'a Delivery,
+    pub(super) delivery: &'a QueueMessage,
     pub(super) step: NextStep,
 }
 
@@ -19,11 +19,11 @@ pub(super) enum NextStep {
     /// No further step: the message is handled, or is retried later.
     Finish(MessageOutcome),
     /// Publish a decision that an earlier delivery stored.
-    PublishPending(Happening),
+    PublishPending(Occurrence),
     /// Decide about a candidate.
     Decide(Box<Candidate>),
     /// Publish a decision together with the others of the batch.
-    Publish(Happening, Box<Notification>),
+    Publish(Occurrence, Box<Notification>),
 }
 
 /// The result of a message.

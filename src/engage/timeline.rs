@@ -12,13 +12,13 @@ use crate::resend::campaign::{Campaign, CampaignTags};
 use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
-use crate::store::decisions::{Decided, Happening, OPT_OUT_CLICK};
-use crate::store::verdicts::Judged;
+use crate::store::decisions::{OPT_OUT_CLICK, Occurrence, StoredDecision};
+use crate::store::verdicts::StoredVerdict;
 use crate::store::{Item, as_number, row, string};
 use crate::time::{UnixMillis, days, hours};
 
 /// Retention in days of a row that is made of an event without an expiry of its own.
-const KEPT_DAYS: u32 = 90;
+const RETENTION_DAYS: u32 = 90;
 
 /// The rows of an email, and the key of the open or click.
 pub(super) struct EmailRows {
@@ -59,19 +59,19 @@ impl EmailRows {
     pub(super) fn expires_at(&self, now: UnixMillis) -> UnixMillis {
         match self.row().and_then(|row| row.get("expires_at")).and_then(as_number) {
             Some(seconds) => UnixMillis(seconds.saturating_mul(1_000)),
-            None => now.plus(days(KEPT_DAYS)),
+            None => now.plus(days(RETENTION_DAYS)),
         }
     }
 
     /// Returns the verdict on the open or click, if one is among the rows.
-    pub(super) fn verdict(&self) -> Option<Judged> {
-        Judged::among(&self.rows, &self.key)
+    pub(super) fn verdict(&self) -> Option<StoredVerdict> {
+        StoredVerdict::among(&self.rows, &self.key)
     }
 
     /// Returns the decision about an occurrence, if one is among the rows.
-    pub(super) fn decision(&self, happening: &Happening) -> Option<Decided> {
-        let key = happening.sort_key();
-        self.rows.iter().find(|row| string(row, "event") == key).and_then(Decided::from_item)
+    pub(super) fn decision(&self, occurrence: &Occurrence) -> Option<StoredDecision> {
+        let key = occurrence.sort_key();
+        self.rows.iter().find(|row| string(row, "event") == key).and_then(StoredDecision::from_item)
     }
 
     /// Returns the bodies of the events among the rows.
@@ -135,10 +135,10 @@ impl<'a> TimelineEvent<'a> {
     }
 
     /// The occurrence that the event reports. Returns `None` if it is neither an open nor a click.
-    pub(super) fn occurrence(&self, email_id: &str) -> Option<Happening> {
+    pub(super) fn occurrence(&self, email_id: &str) -> Option<Occurrence> {
         let (_, event_type) = self.action()?;
         let event_type = if self.is_opt_out_click() { OPT_OUT_CLICK } else { event_type };
-        Some(Happening::new(email_id, event_type, &self.recipients()))
+        Some(Occurrence::new(email_id, event_type, &self.recipients()))
     }
 
     /// Returns true if it names one of `recipients`, or if either side names no recipient.

@@ -2,12 +2,12 @@
 
 use super::LEASE;
 use super::event_row::EventRow;
-use super::run::{Activity, Run};
+use super::run::{Activity, ProtectRun};
 use crate::aws::CallError;
 use crate::aws::breaker::Breaker;
 use crate::aws::topic::Topic;
 use crate::message::alert::Alert;
-use crate::store::agenda::{Agenda, Entry, Group, Kind, Place};
+use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind, AlertGroup, RateLimit};
 use crate::store::alerts::{AlertRow, alert_key};
 use crate::store::outbox::{Claim, ClaimOwner, Outbox};
 use crate::store::text;
@@ -22,7 +22,7 @@ pub(super) struct Alerts<'a> {
     pub(super) breaker: Breaker,
     /// Number of alerts of a kind and a campaign that are sent one by one in an hour. The others are grouped.
     pub(super) one_by_one_in_an_hour: usize,
-    pub(super) run: Run<'a>,
+    pub(super) run: ProtectRun<'a>,
 }
 
 /// Result of sending an alert.
@@ -69,7 +69,7 @@ impl Alerts<'_> {
     }
 
     /// Publishes an alert that was left over.
-    pub(super) async fn retry_publish(&self, entry: &Entry) -> Result<(), CallError> {
+    pub(super) async fn retry_publish(&self, entry: &AgendaEntry) -> Result<(), CallError> {
         let (about, id) = (entry.text("about"), entry.text("alert"));
         if let Some(payload) = self.outbox.pending_alert(about, id).await? {
             let alert: Alert =
@@ -88,8 +88,9 @@ impl Alerts<'_> {
         if !alert.kind.is_rate_limited() {
             return Ok(false);
         }
-        let place = self.agenda.place(&group_of(alert), &alert.id, self.run.now, self.one_by_one_in_an_hour).await?;
-        Ok(place == Place::TooMany)
+        let place =
+            self.agenda.check_rate_limit(&group_of(alert), &alert.id, self.run.now, self.one_by_one_in_an_hour).await?;
+        Ok(place == RateLimit::Exceeded)
     }
 
     async fn group(&self, alert: &Alert, row: &AlertRow) -> Result<(), CallError> {
@@ -108,7 +109,7 @@ impl Alerts<'_> {
             Err(why) => {
                 tracing::error!(error = why, alert = alert.id, "not published; the next tick tries again");
                 let attributes = [("about", text(about)), ("alert", text(&alert.id))];
-                self.agenda.put(&Entry::new(Kind::Publish, self.run.now, &alert.id, &attributes)).await
+                self.agenda.put(&AgendaEntry::new(AgendaKind::Publish, self.run.now, &alert.id, &attributes)).await
             }
         }
     }
@@ -132,6 +133,6 @@ impl Alerts<'_> {
     }
 }
 
-fn group_of(alert: &Alert) -> Group<'_> {
-    Group { kind: alert.kind.as_str(), campaign: alert.counted_in() }
+fn group_of(alert: &Alert) -> AlertGroup<'_> {
+    AlertGroup { kind: alert.kind.as_str(), campaign: alert.counted_in() }
 }

@@ -9,11 +9,11 @@ use super::engage_queue::EngageQueue;
 use super::event_row::EventRow;
 use super::lifts::Lifts;
 use super::poison::Poison;
-use super::run::{Activity, Run};
+use super::run::{Activity, ProtectRun};
 use super::soft_bounces::SoftBounceTracker;
 use crate::aws::CallError;
 use crate::aws::breaker::Breaker;
-use crate::aws::stream::{BatchAnswer, ItemFailure, Record};
+use crate::aws::stream::{BatchItemFailure, BatchResponse, StreamRecord};
 use crate::policy::counting::{Increment, increments};
 use crate::policy::suppression::{SuppressionEffect, suppression_effect};
 use crate::resend::campaign::{Campaign, CampaignTags};
@@ -26,7 +26,7 @@ pub(super) const MAX_CONCURRENT: usize = 8;
 
 /// A record of the batch.
 pub(super) struct BatchRecord<'a> {
-    record: &'a Record,
+    record: &'a StreamRecord,
     /// `None` if the record cannot be read.
     event: Option<ParsedEvent<'a>>,
     /// The first error, if there was one. It ends the processing of the record.
@@ -46,7 +46,7 @@ pub(super) struct ParsedEvent<'a> {
 
 impl Protector {
     /// Handles a batch of records, and returns those that Lambda must deliver again.
-    pub(super) async fn batch(&self, records: &[Record], run: Run<'_>) -> BatchAnswer {
+    pub(super) async fn batch(&self, records: &[StreamRecord], run: ProtectRun<'_>) -> BatchResponse {
         let rows: Vec<Result<EventRow, CallError>> =
             records.iter().map(|record| EventRow::read(record, run.now).map_err(CallError::Permanent)).collect();
         if let Some(oldest) = rows.iter().flatten().map(|row| row.received.at).min() {
@@ -88,15 +88,15 @@ impl Protector {
             };
             if let Some(error) = error {
                 tracing::warn!(%error, sequence_number = record.sequence_number, "the record will be delivered again");
-                failures.push(ItemFailure { id: record.sequence_number.clone() });
+                failures.push(BatchItemFailure { id: record.sequence_number.clone() });
             }
         }
-        BatchAnswer { failures }
+        BatchResponse { failures }
     }
 }
 
 impl<'a> BatchRecord<'a> {
-    fn new(record: &'a Record, row: &'a Result<EventRow, CallError>, tags: &CampaignTags) -> Self {
+    fn new(record: &'a StreamRecord, row: &'a Result<EventRow, CallError>, tags: &CampaignTags) -> Self {
         match row.as_ref().map_err(Clone::clone).and_then(|row| ParsedEvent::read(row, tags)) {
             Ok(event) => Self { record, event: Some(event), error: OnceLock::new() },
             Err(error) => Self { record, event: None, error: OnceLock::from(error) },

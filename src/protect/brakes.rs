@@ -1,13 +1,13 @@
 //! A campaign's brake: computed, written, and its changes alerted.
 
 use super::alerts::{AlertOutcome, Alerts};
-use super::run::{Activity, Run};
+use super::run::{Activity, ProtectRun};
 use crate::aws::CallError;
 use crate::message::alert::wording;
 use crate::policy::brake::{BrakeInput, BrakeState, Status, complaint_percent, compute_brake};
 use crate::policy::limits::BrakePolicy;
 use crate::resend::campaign::Campaign;
-use crate::store::agenda::{Agenda, Entry, Kind};
+use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind};
 use crate::store::counters::Campaigns;
 use crate::store::outbox::ClaimOwner;
 use crate::time::days;
@@ -24,7 +24,7 @@ pub(super) struct Brakes<'a> {
     pub(super) agenda: &'a Agenda,
     pub(super) alerts: &'a Alerts<'a>,
     pub(super) policy: &'a BrakePolicy,
-    pub(super) run: Run<'a>,
+    pub(super) run: ProtectRun<'a>,
 }
 
 /// A campaign's brake, and the counters that it was computed from.
@@ -58,7 +58,9 @@ impl Brakes<'_> {
             if was == Status::Open && status != Status::Open {
                 // Before the state, so that every brake has an agenda entry. A surplus entry does no harm.
                 let attributes = [("campaign", crate::store::text(campaign.as_str()))];
-                self.agenda.put(&Entry::new(Kind::Brake, self.run.now, campaign.as_str(), &attributes)).await?;
+                self.agenda
+                    .put(&AgendaEntry::new(AgendaKind::Brake, self.run.now, campaign.as_str(), &attributes))
+                    .await?;
             }
             if self.campaigns.write_state(campaign, &next, &seen).await? {
                 self.run.did.add(Activity::BrakeSet { campaign: campaign.clone(), before: was, status });
@@ -83,7 +85,7 @@ impl Brakes<'_> {
         let about = format!("campaign#{campaign}");
         let expires_at = self.run.now.plus(days(RETENTION_DAYS));
         if self.alerts.send_alert(alert, &about, owner, expires_at).await? == AlertOutcome::Settled {
-            self.campaigns.note_told(campaign, state).await?;
+            self.campaigns.mark_alerted(campaign, state).await?;
             state.alerted = state.change;
         }
         Ok(())

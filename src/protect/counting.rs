@@ -7,7 +7,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 use super::batch::{BatchRecord, MAX_CONCURRENT, pending};
 use super::brakes::{Brakes, CampaignBrake};
-use super::run::{Activity, Run};
+use super::run::{Activity, ProtectRun};
 use crate::aws::CallError;
 use crate::policy::counting::{Counter, Increment};
 use crate::resend::campaign::Campaign;
@@ -17,7 +17,7 @@ use crate::store::counters::Campaigns;
 pub(super) struct Counting<'a> {
     pub(super) campaigns: &'a Campaigns,
     pub(super) brakes: &'a Brakes<'a>,
-    pub(super) run: Run<'a>,
+    pub(super) run: ProtectRun<'a>,
 }
 
 impl Counting<'_> {

@@ -2,7 +2,7 @@
 
 use super::alerts::{AlertOutcome, Alerts};
 use super::batch::ParsedEvent;
-use super::run::Run;
+use super::run::ProtectRun;
 use crate::aws::CallError;
 use crate::message::alert::wording::{self, AlertContext};
 use crate::policy::delay::{DelayRecord, DelayStatus, DelayTracker, repeated};
@@ -10,9 +10,9 @@ use crate::policy::limits::DelayPolicy;
 use crate::resend::campaign::Campaign;
 use crate::resend::event::Event;
 use crate::resend::recipient::Recipient;
-use crate::store::agenda::{Agenda, Entry, Kind};
-use crate::store::facts::{Fact, Facts};
+use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind};
 use crate::store::outbox::ClaimOwner;
+use crate::store::recipients::{Recipients, RecordedDelay};
 use crate::store::timeline::Timeline;
 use crate::store::{as_number, number, row, text};
 use crate::time::{UnixMillis, days};
@@ -22,12 +22,12 @@ const RETENTION_DAYS: u32 = 90;
 
 /// Tracks delayed emails.
 pub(super) struct Delays<'a> {
-    pub(super) facts: &'a Facts,
+    pub(super) recipients: &'a Recipients,
     pub(super) timeline: &'a Timeline,
     pub(super) agenda: &'a Agenda,
     pub(super) alerts: &'a Alerts<'a>,
     pub(super) policy: &'a DelayPolicy,
-    pub(super) run: Run<'a>,
+    pub(super) run: ProtectRun<'a>,
 }
 
 /// A delayed email to one recipient.
@@ -47,8 +47,9 @@ impl Delays<'_> {
         let delayed_at = received.happened_at(event);
         for recipient in &event.recipients().into_vec() {
             let (email_id, moment) = (&received.partition, (delayed_at, &received.message));
-            let facts = self.facts.remember(recipient, email_id, moment, self.policy.retention()).await?;
-            let delays: Vec<DelayRecord> = facts.iter().filter_map(delayed).collect();
+            let delayed_emails =
+                self.recipients.record_delay(recipient, email_id, moment, self.policy.retention()).await?;
+            let delays: Vec<DelayRecord> = delayed_emails.iter().filter_map(delayed).collect();
             for again in repeated(&delays, self.policy) {
                 let email_id = again.delayed.email_id.as_str();
                 // The campaign is known only for this email, not for another one.
@@ -69,7 +70,7 @@ impl Delays<'_> {
     }
 
     /// Checks the delayed email of an agenda entry.
-    pub(super) async fn recheck(&self, entry: &Entry) -> Result<(), CallError> {
+    pub(super) async fn recheck(&self, entry: &AgendaEntry) -> Result<(), CallError> {
         let Some(recipient) = Recipient::parse(entry.text("recipient")) else { return self.agenda.delete(entry).await };
         let campaign = Campaign::new(entry.text("campaign"));
         let millis = |name: &str| entry.number(name).map(UnixMillis);
@@ -110,7 +111,7 @@ impl Delays<'_> {
                     ("keep_until", number(email.expires_at.0)),
                 ];
                 let key = format!("{}#{}", email.email_id, email.recipient);
-                self.agenda.put(&Entry::new(Kind::Delay, due, key, &attributes)).await?;
+                self.agenda.put(&AgendaEntry::new(AgendaKind::Delay, due, key, &attributes)).await?;
                 Ok(Some(due))
             }
             DelayStatus::Overdue(since) => {
@@ -126,7 +127,7 @@ impl Delays<'_> {
     }
 }
 
-fn delayed(fact: &Fact) -> Option<DelayRecord> {
-    let (first, last) = (fact.moments.first()?.0, fact.moments.last()?.0);
-    Some(DelayRecord { email_id: fact.email_id.clone(), first, last })
+fn delayed(delay: &RecordedDelay) -> Option<DelayRecord> {
+    let (first, last) = (delay.moments.first()?.0, delay.moments.last()?.0);
+    Some(DelayRecord { email_id: delay.email_id.clone(), first, last })
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::alerts::{AlertOutcome, Alerts};
 use super::batch::ParsedEvent;
-use super::run::Run;
+use super::run::ProtectRun;
 use crate::aws::CallError;
 use crate::message::alert::wording;
 use crate::policy::domain::{DomainState, DomainStatus, Verification, state};
 use crate::resend::campaign::Cohort;
 use crate::resend::event::Event;
-use crate::store::agenda::{Agenda, Entry, Kind};
+use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind};
 use crate::store::outbox::ClaimOwner;
 use crate::store::timeline::Timeline;
 use crate::store::{as_number, row, string};
@@ -26,7 +26,7 @@ pub(super) struct Domains<'a> {
     pub(super) alerts: &'a Alerts<'a>,
     /// Time for which a domain that was verified may be `pending`.
     pub(super) patience: Duration,
-    pub(super) run: Run<'a>,
+    pub(super) run: ProtectRun<'a>,
 }
 
 impl Domains<'_> {
@@ -39,7 +39,7 @@ impl Domains<'_> {
         let Some(status) = DomainStatus::from_event(event, &parsed.row.event, at) else { return Ok(()) };
         if status.verification != Verification::Lost {
             let due = at.plus(self.patience);
-            return self.agenda.put(&Entry::new(Kind::Domain, due, &received.partition, &[])).await;
+            return self.agenda.put(&AgendaEntry::new(AgendaKind::Domain, due, &received.partition, &[])).await;
         }
         let mut statuses = self.statuses(&received.partition).await?;
         let is_verified_again = matches!(state(&mut statuses), DomainState::Fine)
@@ -53,7 +53,7 @@ impl Domains<'_> {
     }
 
     /// Checks the domain of an agenda entry: if it has been `pending` for too long, an alert is sent.
-    pub(super) async fn recheck(&self, entry: &Entry) -> Result<(), CallError> {
+    pub(super) async fn recheck(&self, entry: &AgendaEntry) -> Result<(), CallError> {
         let mut statuses = self.statuses(&entry.key).await?;
         if let DomainState::Pending { since, newest } = state(&mut statuses)
             && since.at.plus(self.patience) <= self.run.now

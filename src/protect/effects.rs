@@ -77,14 +77,14 @@ impl Effects<'_> {
         brakes: &BTreeMap<Campaign, CampaignBrake>,
     ) -> Result<(), CallError> {
         let brake = parsed.campaign.as_ref().and_then(|campaign| brakes.get(campaign));
-        let standing = brake.map(|brake| CampaignSnapshot { view: &brake.view, state: &brake.state, now: self.now });
+        let active = brake.map(|brake| CampaignSnapshot { view: &brake.view, state: &brake.state, now: self.now });
         match &parsed.protection {
             SuppressionEffect::Ambiguous(_) => self.ambiguous(parsed, event, UnclearOutcome::Complained).await,
             SuppressionEffect::Nothing => Ok(()),
             SuppressionEffect::Changes(changes) => {
                 for recipient in changes.keys() {
                     let listed = self.listed(recipient).await?;
-                    let alert = wording::complaint(&about(parsed, event), (recipient, &listed), standing);
+                    let alert = wording::complaint(&about(parsed, event), (recipient, &listed), active);
                     self.alerts.alert_for_event(parsed.row, alert).await?;
                 }
                 Ok(())
@@ -95,12 +95,12 @@ impl Effects<'_> {
     /// Returns the suppression of a recipient who complained: it was written before the event reached the stream.
     async fn listed(&self, recipient: &Recipient) -> Result<AddressState, CallError> {
         let stored = self.suppressions.find(recipient.as_str()).await?.unwrap_or_default();
-        let standing = stored.standing(self.now);
-        if !standing.is_empty() {
-            return Ok(AddressState::Suppressed(standing.into_iter().map(|standing| standing.reason).collect()));
+        let active = stored.active_reasons(self.now);
+        if !active.is_empty() {
+            return Ok(AddressState::Suppressed(active.into_iter().map(|active| active.reason).collect()));
         }
         if let Some(key) = self.suppressions.forgotten_key().await?
-            && !self.suppressions.standing(recipient, Some(&key), self.now).await?.is_empty()
+            && !self.suppressions.active_reasons(recipient, Some(&key), self.now).await?.is_empty()
         {
             return Ok(AddressState::Forgotten);
         }

@@ -1,6 +1,6 @@
 //! A record of the stream, parsed as a row.
 
-use crate::aws::stream::Record;
+use crate::aws::stream::StreamRecord;
 use crate::policy::counting::EventMeta;
 use crate::resend::signature::MessageId;
 use crate::store::outbox::ClaimOwner;
@@ -13,7 +13,7 @@ const RETENTION_DAYS: u32 = 90;
 
 /// Prefixes of the sort keys of the events that `protect` receives, as in the filters of the event source mappings in
 /// `template.yaml`.
-const HANDED_OVER: [&str; 13] = [
+const RECEIVED_PREFIXES: [&str; 13] = [
     "email.complained#",
     "email.bounced#",
     "email.failed#",
@@ -34,7 +34,7 @@ const HANDED_OVER: [&str; 13] = [
 pub fn wants(row: &Item) -> bool {
     let event = string(row, "event");
     match string(row, "kind") {
-        kind if kind == RowKind::Event.as_str() => HANDED_OVER.iter().any(|begin| event.starts_with(begin)),
+        kind if kind == RowKind::Event.as_str() => RECEIVED_PREFIXES.iter().any(|begin| event.starts_with(begin)),
         kind => kind == RowKind::Quarantine.as_str(),
     }
 }
@@ -59,7 +59,7 @@ pub(super) struct RowKey {
 }
 
 impl RowKey {
-    pub(super) fn of(record: &Record) -> Self {
+    pub(super) fn of(record: &StreamRecord) -> Self {
         let key = |name: &str| {
             let key = string(&record.keys, name);
             if key.is_empty() { string(&record.row, name).to_owned() } else { key.to_owned() }
@@ -78,7 +78,7 @@ impl EventRow {
     ///
     /// # Errors
     /// Returns the reason why it is not the row of an event.
-    pub(super) fn read(record: &Record, now: UnixMillis) -> Result<Self, String> {
+    pub(super) fn read(record: &StreamRecord, now: UnixMillis) -> Result<Self, String> {
         let key = RowKey::of(record);
         let kind = match string(&record.row, "kind") {
             kind if kind == RowKind::Event.as_str() => RowKind::Event,

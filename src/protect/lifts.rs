@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alerts::Alerts;
 use super::batch::{BatchRecord, ParsedEvent, pending};
-use super::run::Run;
+use super::run::ProtectRun;
 use crate::aws::CallError;
 use crate::message::alert::wording;
 use crate::policy::suppression::{ChangeEffect, SuppressionEffect};
@@ -29,7 +29,7 @@ pub(super) struct Lifts<'a> {
     pub(super) alerts: &'a Alerts<'a>,
     /// Number of recipients whose suppressions webhooks may lift in an hour without an alert.
     pub(super) lifted_in_an_hour: usize,
-    pub(super) run: Run<'a>,
+    pub(super) run: ProtectRun<'a>,
 }
 
 impl Lifts<'_> {

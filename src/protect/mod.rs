@@ -45,31 +45,31 @@ use self::delays::Delays;
 use self::domains::Domains;
 pub use self::event_row::wants;
 pub use self::run::Activity;
-use self::run::{Did, Run, metrics};
+use self::run::{ProtectActivities, ProtectRun, metrics};
 use self::tick::Tick;
 use crate::aws::breaker::Breaker;
 use crate::aws::queue::Queue;
-use crate::aws::stream::{BatchAnswer, Invocation, Record};
+use crate::aws::stream::{BatchResponse, Invocation, StreamRecord};
 use crate::aws::topic::Topic;
 use crate::aws::{AwsEnvironment, CallError};
 use crate::config::{EnvironmentError, ProtectConfig};
 use crate::metrics::Metrics;
 use crate::store::agenda::Agenda;
-use crate::store::calls::Calls;
+use crate::store::client::RetryClient;
 use crate::store::counters::Campaigns;
-use crate::store::facts::Facts;
 use crate::store::outbox::Outbox;
+use crate::store::recipients::Recipients;
 use crate::store::soft_bounces::SoftBounceTable;
 use crate::store::suppressions::Suppressions;
 use crate::store::text;
 use crate::store::timeline::Timeline;
-use crate::time::{UnixMillis, time_to_work};
+use crate::time::{UnixMillis, time_budget};
 
 /// Time budget of one invocation. The template sets a timeout of a minute.
 const BUDGET: Duration = Duration::from_secs(55);
 
 /// Time of the invocation that is reserved for the response.
-const TIME_TO_ANSWER: Duration = Duration::from_secs(2);
+const RESPONSE_RESERVE: Duration = Duration::from_secs(2);
 
 /// Lease of a claim of an alert. Its owner has ended by then: the function runs for a minute at most.
 const LEASE: Duration = Duration::from_secs(180);
@@ -89,7 +89,7 @@ struct Stores {
     outbox: Outbox,
     timeline: Timeline,
     campaigns: Campaigns,
-    facts: Facts,
+    recipients: Recipients,
     soft_bounces: SoftBounceTable,
     agenda: Agenda,
     suppressions: Suppressions,
@@ -101,7 +101,7 @@ pub struct TickReport {
     /// Number of agenda entries that were processed.
     pub looked_at: usize,
     /// Errors. The next tick tries again.
-    pub troubles: Vec<CallError>,
+    pub errors: Vec<CallError>,
 }
 
 impl Protector {
@@ -141,18 +141,18 @@ impl Protector {
     /// The event is neither; or a tick could not finish, and the next one tries again.
     pub async fn handle(&self, invocation: LambdaEvent<Value>) -> Result<Value, Error> {
         let now = UnixMillis::now();
-        let deadline = Instant::now() + time_to_work(invocation.context.deadline, now, TIME_TO_ANSWER, BUDGET);
+        let deadline = Instant::now() + time_budget(invocation.context.deadline, now, RESPONSE_RESERVE, BUDGET);
         match Invocation::read(invocation.payload)
             .inspect_err(|error| tracing::error!(%error, "the invocation event was rejected"))?
         {
             Invocation::Records(records) => Ok(serde_json::to_value(self.records(&records, now, deadline).await)?),
             Invocation::Tick => {
                 let report = self.tick(now, deadline).await;
-                match report.troubles.first() {
+                match report.errors.first() {
                     None => Ok(json!({ "looked_at": report.looked_at })),
                     Some(first) => Err(format!(
                         "{} tasks were not finished, and the next tick tries again; the first error: {first}",
-                        report.troubles.len()
+                        report.errors.len()
                     )
                     .into()),
                 }
@@ -161,21 +161,21 @@ impl Protector {
     }
 
     /// Handles a batch of records at `now`, until `deadline`. Returns the records that Lambda must deliver again.
-    pub async fn records(&self, records: &[Record], now: UnixMillis, deadline: Instant) -> BatchAnswer {
+    pub async fn records(&self, records: &[StreamRecord], now: UnixMillis, deadline: Instant) -> BatchResponse {
         self.records_with_activities(records, now, deadline).await.0
     }
 
     /// Handles a batch as [`records`](Self::records), and also returns the list of activities, in order.
     pub async fn records_with_activities(
         &self,
-        records: &[Record],
+        records: &[StreamRecord],
         now: UnixMillis,
         deadline: Instant,
-    ) -> (BatchAnswer, Vec<Activity>) {
+    ) -> (BatchResponse, Vec<Activity>) {
         let started = Instant::now();
-        let did = Did::default();
+        let did = ProtectActivities::default();
         // Boxed, here and below: the compiler nests each future in the one that awaits it, and its depth is limited.
-        let answer = Box::pin(self.batch(records, Run { now, deadline, did: &did })).await;
+        let answer = Box::pin(self.batch(records, ProtectRun { now, deadline, did: &did })).await;
         let activities = did.into_activities();
         self.metrics.write(now, &metrics(&activities));
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -185,8 +185,8 @@ impl Protector {
 
     /// Processes the tasks that are due at `now`, until `deadline`.
     pub async fn tick(&self, now: UnixMillis, deadline: Instant) -> TickReport {
-        let did = Did::default();
-        let run = Run { now, deadline, did: &did };
+        let did = ProtectActivities::default();
+        let run = ProtectRun { now, deadline, did: &did };
         let stores = self.stores(deadline);
         let alerts = &self.alerts(&stores, run);
         let brakes = &self.brakes(&stores, alerts, run);
@@ -195,44 +195,44 @@ impl Protector {
         let tick = Tick { agenda: &stores.agenda, alerts, brakes, delays, domains, run };
         let report = Box::pin(tick.process()).await;
         self.metrics.write(now, &metrics(&did.into_activities()));
-        for trouble in &report.troubles {
-            tracing::error!(error = %trouble, "left to the next tick");
+        for error in &report.errors {
+            tracing::error!(error = %error, "left to the next tick");
         }
         report
     }
 
     fn stores(&self, deadline: Instant) -> Stores {
-        let calls = Calls::new(self.dynamodb.clone(), deadline);
+        let calls = RetryClient::new(self.dynamodb.clone(), deadline);
         let suppressions = Suppressions::new(calls.clone(), &self.config.suppressions_table);
         let recipients_table = &self.config.recipients_table;
         Stores {
             outbox: Outbox::new(calls.clone(), &self.config.events_table),
             timeline: Timeline::new(calls.clone(), &self.config.events_table),
             campaigns: Campaigns::new(calls.clone(), &self.config.campaigns_table),
-            facts: Facts::new(calls.clone(), recipients_table),
+            recipients: Recipients::new(calls.clone(), recipients_table),
             soft_bounces: SoftBounceTable::new(calls.clone(), recipients_table, suppressions.clone()),
             agenda: Agenda::new(calls, &self.config.agenda_table),
             suppressions,
         }
     }
 
-    fn alerts<'a>(&'a self, stores: &'a Stores, run: Run<'a>) -> Alerts<'a> {
+    fn alerts<'a>(&'a self, stores: &'a Stores, run: ProtectRun<'a>) -> Alerts<'a> {
         let Stores { outbox, agenda, .. } = stores;
         let one_by_one_in_an_hour = self.config.policy.alerts.one_by_one_in_an_hour;
         Alerts { outbox, agenda, topic: &self.topic, breaker: Breaker::default(), one_by_one_in_an_hour, run }
     }
 
-    fn brakes<'a>(&'a self, stores: &'a Stores, alerts: &'a Alerts<'a>, run: Run<'a>) -> Brakes<'a> {
+    fn brakes<'a>(&'a self, stores: &'a Stores, alerts: &'a Alerts<'a>, run: ProtectRun<'a>) -> Brakes<'a> {
         let Stores { campaigns, agenda, .. } = stores;
         Brakes { campaigns, agenda, alerts, policy: &self.config.policy.brake, run }
     }
 
-    fn delays<'a>(&'a self, stores: &'a Stores, alerts: &'a Alerts<'a>, run: Run<'a>) -> Delays<'a> {
-        let Stores { facts, timeline, agenda, .. } = stores;
-        Delays { facts, timeline, agenda, alerts, policy: &self.config.policy.delay, run }
+    fn delays<'a>(&'a self, stores: &'a Stores, alerts: &'a Alerts<'a>, run: ProtectRun<'a>) -> Delays<'a> {
+        let Stores { recipients, timeline, agenda, .. } = stores;
+        Delays { recipients, timeline, agenda, alerts, policy: &self.config.policy.delay, run }
     }
 
-    fn domains<'a>(&'a self, stores: &'a Stores, alerts: &'a Alerts<'a>, run: Run<'a>) -> Domains<'a> {
+    fn domains<'a>(&'a self, stores: &'a Stores, alerts: &'a Alerts<'a>, run: ProtectRun<'a>) -> Domains<'a> {
         let Stores { timeline, agenda, .. } = stores;
         Domains { timeline, agenda, alerts, patience: self.config.policy.domain.pending_limit(), run }
     }

@@ -2,9 +2,9 @@
 
 use super::alerts::Alerts;
 use super::event_row::RowKey;
-use super::run::{Activity, Run};
+use super::run::{Activity, ProtectRun};
 use crate::aws::CallError;
-use crate::aws::stream::Record;
+use crate::aws::stream::StreamRecord;
 use crate::message::alert::wording;
 use crate::store::as_number;
 use crate::store::outbox::ClaimOwner;
@@ -18,12 +18,12 @@ const RETENTION_DAYS: u32 = 90;
 pub(super) struct Poison<'a> {
     pub(super) timeline: &'a Timeline,
     pub(super) alerts: &'a Alerts<'a>,
-    pub(super) run: Run<'a>,
+    pub(super) run: ProtectRun<'a>,
 }
 
 impl Poison<'_> {
     /// Records an event that can never be processed, and sends an alert, so that it does not block later events.
-    pub(super) async fn record(&self, record: &Record, problem: &str) -> Result<(), CallError> {
+    pub(super) async fn record(&self, record: &StreamRecord, problem: &str) -> Result<(), CallError> {
         tracing::error!(
             problem,
             sequence_number = record.sequence_number,
@@ -43,7 +43,7 @@ impl Poison<'_> {
         }
     }
 
-    async fn record_and_alert(&self, record: &Record, problem: &str) -> Result<(), CallError> {
+    async fn record_and_alert(&self, record: &StreamRecord, problem: &str) -> Result<(), CallError> {
         let RowKey { partition, event } = RowKey::of(record);
         let kept = record.row.get("expires_at").and_then(as_number).map(|at| UnixMillis(at.saturating_mul(1_000)));
         let at_least = self.run.now.plus(days(RETENTION_DAYS));

@@ -14,17 +14,17 @@ use crate::time::UnixMillis;
 
 /// One run: a batch of records, or a tick.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run<'a> {
+pub(super) struct ProtectRun<'a> {
     /// The time at which everything in the run happens.
     pub(super) now: UnixMillis,
     /// Time by which the run must be finished.
     pub(super) deadline: Instant,
-    pub(super) did: &'a Did,
+    pub(super) did: &'a ProtectActivities,
 }
 
 /// The activities of a run, in order.
 #[derive(Debug, Default)]
-pub(super) struct Did(Mutex<Vec<Activity>>);
+pub(super) struct ProtectActivities(Mutex<Vec<Activity>>);
 
 /// An activity of a run: a call that succeeded, or a result that was computed. Work that an earlier run already did is
 /// not listed, except [`AlertPublished`](Self::AlertPublished) and [`SentToEngage`](Self::SentToEngage), which may
@@ -94,7 +94,7 @@ pub enum Activity {
     },
 }
 
-impl Did {
+impl ProtectActivities {
     pub(super) fn add(&self, activity: Activity) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(activity);
     }

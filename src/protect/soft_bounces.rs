@@ -6,13 +6,13 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
 use super::batch::{BatchRecord, MAX_CONCURRENT, ParsedEvent, pending};
-use super::run::{Activity, Run};
+use super::run::{Activity, ProtectRun};
 use crate::aws::CallError;
 use crate::policy::limits::SoftBouncePolicy;
 use crate::policy::soft_bounce::{EARLIER, SoftBounces, soft_bounced};
 use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
-use crate::store::soft_bounces::{BATCH, Followed, SoftBounceTable};
+use crate::store::soft_bounces::{BATCH, ListChange, SoftBounceTable};
 use crate::store::timeline::Timeline;
 use crate::store::{as_number, row};
 use crate::time::UnixMillis;
@@ -22,7 +22,7 @@ pub(super) struct SoftBounceTracker<'a> {
     pub(super) table: &'a SoftBounceTable,
     pub(super) timeline: &'a Timeline,
     pub(super) policy: &'a SoftBouncePolicy,
-    pub(super) run: Run<'a>,
+    pub(super) run: ProtectRun<'a>,
 }
 
 impl SoftBounceTracker<'_> {
@@ -42,7 +42,7 @@ impl SoftBounceTracker<'_> {
                 Some(deliveries.iter().fold(known, |known, at| known.delivered(email_id, *at)))
             };
             let followed = self.change(&recipient, |known| bounced(known, &deliveries)).await?;
-            if followed == Followed::Suppressed {
+            if followed == ListChange::Suppressed {
                 // If the email was delivered meanwhile, its bounce was not known yet.
                 deliveries = self.deliveries(email_id, &recipient).await?;
                 self.change(&recipient, |known| bounced(known, &deliveries)).await?;
@@ -55,10 +55,10 @@ impl SoftBounceTracker<'_> {
         &self,
         recipient: &Recipient,
         change: impl Fn(Option<SoftBounces>) -> Option<SoftBounces>,
-    ) -> Result<Followed, CallError> {
+    ) -> Result<ListChange, CallError> {
         let followed = self.table.change(recipient, self.policy, self.run.now, change).await?;
-        if followed != Followed::Nothing {
-            let is_new = followed == Followed::Suppressed;
+        if followed != ListChange::Nothing {
+            let is_new = followed == ListChange::Suppressed;
             self.run.did.add(Activity::SuppressionChanged { recipient: recipient.clone(), is_new });
         }
         Ok(followed)
@@ -79,7 +79,7 @@ impl SoftBounceTracker<'_> {
 
     /// Cancels soft bounces of the recipients to whom emails of the batch were delivered. All are looked up together.
     pub(super) async fn delivered(&self, batch: &[BatchRecord<'_>]) {
-        let deliveries: Vec<Delivered<'_, '_>> = pending(batch).filter_map(Delivered::of).collect();
+        let deliveries: Vec<EmailDelivery<'_, '_>> = pending(batch).filter_map(EmailDelivery::of).collect();
         let all: BTreeSet<&Recipient> = deliveries.iter().flat_map(|delivered| &delivered.to).collect();
         let with_bounces = self.with_bounces(all.into_iter().collect()).await;
         for delivered in &deliveries {
@@ -103,7 +103,7 @@ impl SoftBounceTracker<'_> {
 
     async fn take_back(
         &self,
-        delivered: &Delivered<'_, '_>,
+        delivered: &EmailDelivery<'_, '_>,
         with_bounces: &BTreeSet<Recipient>,
     ) -> Result<(), CallError> {
         for recipient in delivered.to.iter().filter(|one| with_bounces.contains(*one)) {
@@ -114,14 +114,14 @@ impl SoftBounceTracker<'_> {
 }
 
 /// A delivery of the batch.
-struct Delivered<'b, 'a> {
+struct EmailDelivery<'b, 'a> {
     record: &'b BatchRecord<'a>,
     email_id: &'b str,
     at: UnixMillis,
     to: Vec<Recipient>,
 }
 
-impl<'b, 'a> Delivered<'b, 'a> {
+impl<'b, 'a> EmailDelivery<'b, 'a> {
     fn of((record, parsed): (&'b BatchRecord<'a>, &'b ParsedEvent<'a>)) -> Option<Self> {
         let event = parsed.event.as_ref().filter(|event| event.event_type() == Some(EventType::EmailDelivered))?;
         let received = &parsed.row.received;

@@ -7,13 +7,13 @@ use super::alerts::{AlertOutcome, Alerts};
 use super::brakes::Brakes;
 use super::delays::Delays;
 use super::domains::Domains;
-use super::run::Run;
+use super::run::ProtectRun;
 use crate::aws::CallError;
 use crate::message::alert::wording::{self, CampaignSnapshot};
 use crate::policy::brake::Status;
 use crate::policy::count::count;
 use crate::resend::campaign::Campaign;
-use crate::store::agenda::{Agenda, Entry, Kind};
+use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind};
 use crate::store::outbox::ClaimOwner;
 use crate::time::{days, hours};
 
@@ -27,7 +27,8 @@ const CLOSED_HOURS: u32 = 3;
 const RETENTION_DAYS: u32 = 90;
 
 /// The kinds that a tick processes, in this order: first those that need only DynamoDB, last those that need only SNS.
-const KINDS: [Kind; 5] = [Kind::Brake, Kind::Delay, Kind::Domain, Kind::Digest, Kind::Publish];
+const KINDS: [AgendaKind; 5] =
+    [AgendaKind::Brake, AgendaKind::Delay, AgendaKind::Domain, AgendaKind::Digest, AgendaKind::Publish];
 
 /// Processes the tasks that are due.
 pub(super) struct Tick<'a> {
@@ -36,7 +37,7 @@ pub(super) struct Tick<'a> {
     pub(super) brakes: &'a Brakes<'a>,
     pub(super) delays: &'a Delays<'a>,
     pub(super) domains: &'a Domains<'a>,
-    pub(super) run: Run<'a>,
+    pub(super) run: ProtectRun<'a>,
 }
 
 impl Tick<'_> {
@@ -44,15 +45,15 @@ impl Tick<'_> {
         let mut report = TickReport::default();
         for (kind, kinds_left) in KINDS.into_iter().zip((1..=KINDS.len()).rev()) {
             let until = share(Instant::now(), self.run.deadline, kinds_left);
-            if let Err(trouble) = self.process_kind(kind, until, &mut report).await {
-                report.troubles.push(trouble);
+            if let Err(error) = self.process_kind(kind, until, &mut report).await {
+                report.errors.push(error);
             }
         }
         report
     }
 
     /// Processes the due entries of one kind, until its share of the time is over.
-    async fn process_kind(&self, kind: Kind, until: Instant, report: &mut TickReport) -> Result<(), CallError> {
+    async fn process_kind(&self, kind: AgendaKind, until: Instant, report: &mut TickReport) -> Result<(), CallError> {
         let mut entries = self.agenda.due(kind, self.run.now, MAX_ENTRIES).await?;
         // If the time is short, or one entry always fails, other entries come first the next time.
         fastrand::shuffle(&mut entries);
@@ -62,7 +63,7 @@ impl Tick<'_> {
                 let (kind, left) = (kind.as_str(), number - done);
                 return Err(CallError::Transient(format!("{kind}: there was no time for {left} of {number} tasks")));
             }
-            if let (Kind::Publish, Some(why)) = (kind, self.alerts.failure()) {
+            if let (AgendaKind::Publish, Some(why)) = (kind, self.alerts.failure()) {
                 return Err(CallError::Transient(format!(
                     "not published: {} of {}: {why}",
                     number - done,
@@ -71,20 +72,20 @@ impl Tick<'_> {
             }
             report.looked_at += 1;
             let done = match kind {
-                Kind::Publish => self.alerts.retry_publish(&entry).await,
-                Kind::Brake => self.recompute_brake(&entry).await,
-                Kind::Digest => self.send_digest(&entry).await,
-                Kind::Delay => self.delays.recheck(&entry).await,
-                Kind::Domain => self.domains.recheck(&entry).await,
+                AgendaKind::Publish => self.alerts.retry_publish(&entry).await,
+                AgendaKind::Brake => self.recompute_brake(&entry).await,
+                AgendaKind::Digest => self.send_digest(&entry).await,
+                AgendaKind::Delay => self.delays.recheck(&entry).await,
+                AgendaKind::Domain => self.domains.recheck(&entry).await,
                 // These are never due.
-                Kind::Lift | Kind::Push => Ok(()),
+                AgendaKind::Lift | AgendaKind::Push => Ok(()),
             };
-            report.troubles.extend(done.err());
+            report.errors.extend(done.err());
         }
         Ok(())
     }
 
-    async fn recompute_brake(&self, entry: &Entry) -> Result<(), CallError> {
+    async fn recompute_brake(&self, entry: &AgendaEntry) -> Result<(), CallError> {
         let Some(campaign) = Campaign::new(entry.text("campaign")) else { return self.agenda.delete(entry).await };
         let brake = self.brakes.update(&campaign, &ClaimOwner::Tick).await?;
         if brake.state.brake.status == Status::Open && !brake.state.needs_alert() {
@@ -93,7 +94,7 @@ impl Tick<'_> {
         Ok(())
     }
 
-    async fn send_digest(&self, entry: &Entry) -> Result<(), CallError> {
+    async fn send_digest(&self, entry: &AgendaEntry) -> Result<(), CallError> {
         let is_old = entry.due.plus(hours(CLOSED_HOURS)) < self.run.now;
         if entry.item.contains_key("sent") {
             return if is_old { self.agenda.delete(entry).await } else { Ok(()) };
@@ -112,7 +113,7 @@ impl Tick<'_> {
         let about = campaign.as_ref().map_or_else(|| "digest".to_owned(), |campaign| format!("campaign#{campaign}"));
         let expires_at = self.run.now.plus(days(RETENTION_DAYS));
         if self.alerts.send_alert(alert, &about, &ClaimOwner::Tick, expires_at).await? == AlertOutcome::Settled {
-            self.agenda.note_sent(entry).await?;
+            self.agenda.mark_sent(entry).await?;
         }
         Ok(())
     }

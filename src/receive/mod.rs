@@ -3,9 +3,9 @@
 //! A 200 means stored. The other effects of an event, except the suppression written with it, follow from the events
 //! table's stream. So the response does not wait for them.
 
-mod answer;
+mod response;
 pub mod secret;
-mod told;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -17,10 +17,10 @@ use lambda_http::http::{HeaderMap, Method};
 use lambda_http::{Body, Request, Response};
 use tokio::time::Instant;
 
-use self::answer::{Accepted, Stored};
-pub use self::answer::{Outcome, Refusal};
-use self::secret::REREAD_INTERVAL;
-use self::told::{Refusals, log, measure};
+use self::response::{Accepted, StoreResult};
+pub use self::response::{Rejection, WebhookStatus};
+use self::secret::RELOAD_INTERVAL;
+use self::telemetry::{Rejections, log, measure};
 use crate::aws::AwsEnvironment;
 use crate::aws::edge::{self, BodyNotBase64};
 use crate::aws::secret::Secret;
@@ -30,18 +30,18 @@ use crate::policy::suppression::{SuppressionChange, SuppressionEffect, suppressi
 use crate::resend::event::Event;
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::{MessageId, SignatureError, SignedHeaders, SigningSecrets};
-use crate::store::row::{MAX_BODY_BYTES, Row, Stamp};
-use crate::store::write::{MAX_RECIPIENTS, WriteError, Writer, Written};
-use crate::time::{UnixMillis, time_to_work};
+use crate::store::row::{MAX_BODY_BYTES, Row, RowMeta};
+use crate::store::write::{MAX_RECIPIENTS, WebhookWrite, WriteError, Writer};
+use crate::time::{UnixMillis, time_budget};
 
 /// Time limit for storing a webhook. Resend waits 15 s for the response.
 pub const WRITE_BUDGET: Duration = Duration::from_secs(8);
 
 /// Time of the invocation that is reserved for the response.
-const TIME_TO_ANSWER: Duration = Duration::from_millis(500);
+const RESPONSE_RESERVE: Duration = Duration::from_millis(500);
 
 /// A verified webhook, with its time limit.
-struct Delivery<'a> {
+struct VerifiedWebhook<'a> {
     message: &'a MessageId,
     body: &'a [u8],
     received_at: UnixMillis,
@@ -57,7 +57,7 @@ pub struct Receiver {
     metrics: Metrics,
     /// True until this execution environment has handled its first request.
     cold: AtomicBool,
-    refusals: Mutex<Refusals>,
+    refusals: Mutex<Rejections>,
 }
 
 impl Receiver {
@@ -85,7 +85,7 @@ impl Receiver {
         let secrets = async {
             match config.secret {
                 SecretLocation::Environment(secrets) => Secret::fixed(Some(secrets)),
-                SecretLocation::Manager(arn) => secret::from_manager(aws.secrets_manager(), arn, REREAD_INTERVAL).await,
+                SecretLocation::Manager(arn) => secret::from_manager(aws.secrets_manager(), arn, RELOAD_INTERVAL).await,
             }
         };
         let (secrets, ()) = tokio::join!(secrets, writer.warm_up());
@@ -100,7 +100,7 @@ impl Receiver {
     /// Never.
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Infallible> {
         let now = UnixMillis::now();
-        let budget = time_to_work(edge::deadline(&request), now, TIME_TO_ANSWER, WRITE_BUDGET);
+        let budget = time_budget(edge::deadline(&request), now, RESPONSE_RESERVE, WRITE_BUDGET);
         Ok(self.receive(&request, now, Instant::now() + budget).await)
     }
 
@@ -114,42 +114,42 @@ impl Receiver {
         self.metrics.gather(now, |numbers| measure(&result, took, numbers));
         match result {
             Ok(accepted) => accepted.into(),
-            Err(refusal) => refusal.into(),
+            Err(rejection) => rejection.into(),
         }
     }
 
-    async fn accept(&self, request: &Request, now: UnixMillis, deadline: Instant) -> Result<Accepted, Refusal> {
+    async fn accept(&self, request: &Request, now: UnixMillis, deadline: Instant) -> Result<Accepted, Rejection> {
         if request.method() != Method::POST {
-            return Err(Refusal::NotPost);
+            return Err(Rejection::NotPost);
         }
         if request.extensions().get::<BodyNotBase64>().is_some() {
             return Err(BodyNotBase64.into());
         }
         let body: &[u8] = request.body().as_ref();
         if body.len() > MAX_BODY_BYTES {
-            return Err(Refusal::TooLarge);
+            return Err(Rejection::TooLarge);
         }
         let message = self.verified(request.headers(), body, now).await?;
-        let delivery = Delivery { message: &message, body, received_at: now, deadline };
+        let webhook = VerifiedWebhook { message: &message, body, received_at: now, deadline };
         let (stored, event_type) = match Event::read(body) {
-            Ok(event) => (self.store_event(&event, &delivery).await?, Some(event.type_text().to_owned())),
-            Err(unreadable) => (self.quarantine(&delivery, &unreadable.to_string(), BTreeMap::new()).await?, None),
+            Ok(event) => (self.store_event(&event, &webhook).await?, Some(event.type_text().to_owned())),
+            Err(unreadable) => (self.quarantine(&webhook, &unreadable.to_string(), BTreeMap::new()).await?, None),
         };
         Ok(Accepted { message, event_type, stored })
     }
 
     /// Returns the id of a webhook whose signature is valid.
-    async fn verified(&self, headers: &HeaderMap, body: &[u8], now: UnixMillis) -> Result<MessageId, Refusal> {
+    async fn verified(&self, headers: &HeaderMap, body: &[u8], now: UnixMillis) -> Result<MessageId, Rejection> {
         let claim = SignedHeaders::from_headers(|name| edge::header(headers, name))?;
         let now = now.seconds();
         let tried = self.secrets.known();
         let verdict = match &tried {
-            Some(secrets) => claim.verify(secrets, body, now).map_err(Refusal::from),
-            None => Err(Refusal::NoSecret),
+            Some(secrets) => claim.verify(secrets, body, now).map_err(Rejection::from),
+            None => Err(Rejection::NoSecret),
         };
         let message = match verdict {
             // The secret may have been rotated, or just set. A stale webhook proves nothing, so it costs no call.
-            Err(Refusal::Signature(SignatureError::WrongSignature) | Refusal::NoSecret)
+            Err(Rejection::Signature(SignatureError::WrongSignature) | Rejection::NoSecret)
                 if claim.has_fresh_timestamp(now) =>
             {
                 match self.secrets.reload(tried.as_ref()).await {
@@ -162,25 +162,27 @@ impl Receiver {
         Ok(message)
     }
 
-    async fn store_event(&self, event: &Event<'_>, delivery: &Delivery<'_>) -> Result<Stored, Refusal> {
-        let changes = match suppression_effect(event, delivery.message, delivery.received_at) {
+    async fn store_event(&self, event: &Event<'_>, webhook: &VerifiedWebhook<'_>) -> Result<StoreResult, Rejection> {
+        let changes = match suppression_effect(event, webhook.message, webhook.received_at) {
             SuppressionEffect::Changes(changes) => changes,
             SuppressionEffect::Nothing | SuppressionEffect::Ambiguous(_) => BTreeMap::new(),
         };
         if changes.len() > MAX_RECIPIENTS {
             let problem = format!("it suppresses {} recipients; one write can store {MAX_RECIPIENTS}", changes.len());
-            return self.quarantine(delivery, &problem, BTreeMap::new()).await;
+            return self.quarantine(webhook, &problem, BTreeMap::new()).await;
         }
-        let row = match Row::event(event, delivery.message, delivery.body, self.stamp(delivery)) {
+        let row = match Row::event(event, webhook.message, webhook.body, self.stamp(webhook)) {
             Ok(row) => row,
             // Its suppressions count even if it cannot be stored as an event.
-            Err(unstorable) => return self.quarantine(delivery, &unstorable.to_string(), changes).await,
+            Err(unstorable) => return self.quarantine(webhook, &unstorable.to_string(), changes).await,
         };
-        match self.writer.write(&row, &changes, delivery.deadline).await {
-            Ok(Written::New) if event.event_type().is_none() => Ok(Stored::now(Outcome::Ignored, &changes)),
-            Ok(Written::New) => Ok(Stored::now(Outcome::Handled, &changes)),
-            Ok(Written::Duplicate) => Ok(Stored::before()),
-            Err(WriteError::Invalid(problem)) => self.quarantine(delivery, &problem, BTreeMap::new()).await,
+        match self.writer.write(&row, &changes, webhook.deadline).await {
+            Ok(WebhookWrite::New) if event.event_type().is_none() => {
+                Ok(StoreResult::now(WebhookStatus::Ignored, &changes))
+            }
+            Ok(WebhookWrite::New) => Ok(StoreResult::now(WebhookStatus::Handled, &changes)),
+            Ok(WebhookWrite::Duplicate) => Ok(StoreResult::before()),
+            Err(WriteError::Invalid(problem)) => self.quarantine(webhook, &problem, BTreeMap::new()).await,
             Err(error) => Err(error.into()),
         }
     }
@@ -188,18 +190,18 @@ impl Receiver {
     /// Stores a webhook raw that can never be stored as an event, so that Resend does not retry it for a day.
     async fn quarantine(
         &self,
-        delivery: &Delivery<'_>,
+        webhook: &VerifiedWebhook<'_>,
         problem: &str,
         changes: BTreeMap<Recipient, Vec<SuppressionChange>>,
-    ) -> Result<Stored, Refusal> {
-        let row = Row::quarantine(delivery.message, delivery.body, problem, self.stamp(delivery));
-        match self.writer.write(&row, &changes, delivery.deadline).await? {
-            Written::New => Ok(Stored::now(Outcome::Quarantined, &changes)),
-            Written::Duplicate => Ok(Stored::before()),
+    ) -> Result<StoreResult, Rejection> {
+        let row = Row::quarantine(webhook.message, webhook.body, problem, self.stamp(webhook));
+        match self.writer.write(&row, &changes, webhook.deadline).await? {
+            WebhookWrite::New => Ok(StoreResult::now(WebhookStatus::Quarantined, &changes)),
+            WebhookWrite::Duplicate => Ok(StoreResult::before()),
         }
     }
 
-    fn stamp(&self, delivery: &Delivery<'_>) -> Stamp {
-        Stamp { received_at: delivery.received_at, retention_days: self.retention_days }
+    fn stamp(&self, webhook: &VerifiedWebhook<'_>) -> RowMeta {
+        RowMeta { received_at: webhook.received_at, retention_days: self.retention_days }
     }
 }

@@ -9,7 +9,7 @@ use crate::aws::secret::{Manager, Secret};
 use crate::resend::signature::SigningSecrets;
 
 /// Minimum interval between reads of the secret after failed signatures.
-pub const REREAD_INTERVAL: Duration = Duration::from_secs(60);
+pub const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The interval while there is no secret yet: an operator who has just set it is waiting.
 const FIRST_READ_INTERVAL: Duration = Duration::from_secs(5);

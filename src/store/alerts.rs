@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::Update;
 
-use super::agenda::{Agenda, Entry};
-use super::calls::update_item;
+use super::agenda::{Agenda, AgendaEntry};
+use super::client::update_item;
 use super::outbox::{Claim, ClaimOwner, Outbox, Settlement, has_any};
 use super::{Item, event_key, number, string, text};
 use crate::aws::CallError;
@@ -55,9 +55,14 @@ impl Outbox {
 
     /// Groups a claimed alert into the first of these digests that is not closed. Returns true if this call has grouped
     /// it.
-    pub async fn fold_alert(&self, row: &AlertRow, agenda: &Agenda, digests: &[Entry]) -> Result<bool, CallError> {
+    pub async fn fold_alert(
+        &self,
+        row: &AlertRow,
+        agenda: &Agenda,
+        digests: &[AgendaEntry],
+    ) -> Result<bool, CallError> {
         for digest in digests {
-            let mut patience = self.calls.patience();
+            let mut backoff = self.calls.backoff();
             loop {
                 let note = Update::builder()
                     .table_name(&self.table)
@@ -74,7 +79,7 @@ impl Outbox {
                     // or the row was deleted.
                     Ok(Err(refused)) if refused.contains(&0) => return Ok(false),
                     Ok(Err(_)) => break,
-                    Err(failure) => patience.with(failure).await?,
+                    Err(error) => backoff.wait(error).await?,
                 }
             }
         }

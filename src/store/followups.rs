@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 
-use super::calls::Calls;
+use super::client::RetryClient;
 use super::opt_outs::{self, OptOutClick};
 use super::version::SeenVersion;
 use super::{Item, number, string, text};
@@ -22,7 +22,7 @@ const FACT: &str = "followups";
 
 /// Retention of a follow-up after its time. Decisions are made for 14 days after an email by default and for a year at
 /// most. Caps cover a year at most.
-const KEPT: Duration = days(366);
+const RETENTION: Duration = days(366);
 
 /// The follow-ups of a recipient, as last read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,8 +51,12 @@ impl Followups {
 
     /// Returns the follow-ups with one more, and without the expired ones.
     fn with(&self, more: &ProposedFollowup) -> Self {
-        let mut taken: Vec<ProposedFollowup> =
-            self.taken.iter().filter(|taken| taken.id != more.id && taken.at.plus(KEPT) > more.at).cloned().collect();
+        let mut taken: Vec<ProposedFollowup> = self
+            .taken
+            .iter()
+            .filter(|taken| taken.id != more.id && taken.at.plus(RETENTION) > more.at)
+            .cloned()
+            .collect();
         taken.push(more.clone());
         Self { taken, seen: self.seen.clone() }
     }
@@ -62,14 +66,14 @@ impl Followups {
         let last = self.taken.iter().map(|taken| taken.at).max().unwrap_or(UnixMillis(0));
         let mut item = key(recipient);
         item.insert("taken".to_owned(), AttributeValue::Ss(self.taken.iter().map(entry).collect()));
-        item.insert("expires_at".to_owned(), number(last.plus(KEPT).seconds()));
+        item.insert("expires_at".to_owned(), number(last.plus(RETENTION).seconds()));
         item
     }
 }
 
 /// A slot among the recipient's follow-ups, taken together with the decision.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
+pub struct FollowupSlot {
     /// The recipient.
     pub recipient: Recipient,
     /// The follow-ups before, with their version.
@@ -78,7 +82,7 @@ pub struct Place {
     pub taken: ProposedFollowup,
 }
 
-impl Place {
+impl FollowupSlot {
     /// Builds the put that takes the slot, unless the recipient's follow-ups have changed since they were read.
     pub(super) fn put(&self, table: &str) -> PutBuilder {
         let item = self.before.with(&self.taken).to_item(&self.recipient);
@@ -89,7 +93,7 @@ impl Place {
 
 /// The facts in the recipients table that matter for a follow-up.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Known {
+pub struct FollowupFacts {
     /// The recipient's follow-ups.
     pub followups: Followups,
     /// The recipient's newest click on an opt-out or preference link.
@@ -97,12 +101,12 @@ pub struct Known {
 }
 
 /// Reads a recipient's follow-ups and opt-out click in one strongly consistent call.
-pub async fn known(calls: &Calls, table: &str, recipient: &Recipient) -> Result<Known, CallError> {
+pub async fn read_facts(calls: &RetryClient, table: &str, recipient: &Recipient) -> Result<FollowupFacts, CallError> {
     // `followups` comes before `opt_out_click`.
     let facts = ("fact", FACT, opt_outs::FACT);
-    let items = calls.range(table, ("recipient", recipient.as_str()), facts, usize::MAX).await?;
+    let items = calls.query(table, ("recipient", recipient.as_str()), facts, usize::MAX).await?;
     let followups = items.iter().find(|item| string(item, "fact") == FACT);
-    Ok(Known {
+    Ok(FollowupFacts {
         followups: followups.map(Followups::from_item).unwrap_or_default(),
         opt_out_click: items.iter().find_map(OptOutClick::from_item),
     })

@@ -21,7 +21,7 @@ use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::calls::{Calls, check_item};
+use super::client::{RetryClient, check_item};
 use super::{Item, recipient_key};
 use crate::aws::CallError;
 use crate::resend::recipient::Recipient;
@@ -49,9 +49,9 @@ pub fn is_no(item: &Item) -> bool {
 
 /// The key of the hash. Never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ForgottenKey(Vec<u8>);
+pub struct ErasureKey(Vec<u8>);
 
-impl ForgottenKey {
+impl ErasureKey {
     /// Creates a key from these bytes. Returns `None` if there are fewer than 32.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Option<Self> {
         let bytes = bytes.into();
@@ -77,16 +77,16 @@ impl ForgottenKey {
     }
 }
 
-impl fmt::Debug for ForgottenKey {
+impl fmt::Debug for ErasureKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ForgottenKey(…)")
+        f.write_str("ErasureKey(…)")
     }
 }
 
 /// Reads the key. Returns `None` if no recipient was ever forgotten.
-pub async fn key(calls: &Calls, table: &str) -> Result<Option<ForgottenKey>, CallError> {
+pub async fn key(calls: &RetryClient, table: &str) -> Result<Option<ErasureKey>, CallError> {
     let item = calls.get(table, recipient_key(KEY_ITEM)).await?;
-    Ok(item.as_ref().and_then(ForgottenKey::from_item))
+    Ok(item.as_ref().and_then(ErasureKey::from_item))
 }
 
 /// Builds a check as part of a transaction: no forgotten recipient has this key. For [`KEY_ITEM`]: no recipient was
@@ -99,10 +99,10 @@ pub(super) fn check_name(table: &str, name: &str) -> Result<TransactWriteItem, C
 
 /// Builds a check as part of a transaction: the recipient was not forgotten. `key` is the key as last read; without
 /// one, still no recipient may have been forgotten.
-pub(super) fn check_that_not(
+pub(super) fn check_not_forgotten(
     table: &str,
     recipient: &Recipient,
-    key: Option<&ForgottenKey>,
+    key: Option<&ErasureKey>,
 ) -> Result<TransactWriteItem, CallError> {
     check_name(table, &key.map_or_else(|| KEY_ITEM.to_owned(), |key| key.name_of(recipient)))
 }
@@ -113,16 +113,16 @@ mod tests {
 
     #[test]
     fn a_hash_ignores_the_case_and_depends_on_the_key() {
-        let key = ForgottenKey::new([7; 32]).unwrap();
+        let key = ErasureKey::new([7; 32]).unwrap();
         let (ann, same) =
             (Recipient::parse("ann@example.com").unwrap(), Recipient::parse("Ann <ANN@example.com>").unwrap());
         // Frozen: later versions must still find every forgotten recipient.
         let expected = "forgotten#61b55fab9c26d32d104ec34ed67a68f9042c022638ba102c71aeabc6b760fe1d";
         assert_eq!(key.name_of(&ann), expected);
         assert_eq!(key.name_of(&ann), key.name_of(&same));
-        assert_ne!(key.name_of(&ann), ForgottenKey::new([8; 32]).unwrap().name_of(&ann));
-        assert!(ForgottenKey::new([7; 31]).is_none());
-        assert_eq!(format!("{key:?}"), "ForgottenKey(…)");
+        assert_ne!(key.name_of(&ann), ErasureKey::new([8; 32]).unwrap().name_of(&ann));
+        assert!(ErasureKey::new([7; 31]).is_none());
+        assert_eq!(format!("{key:?}"), "ErasureKey(…)");
     }
 
     #[test]

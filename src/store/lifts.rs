@@ -3,8 +3,8 @@
 //! A faulty synchronization of contacts resubscribes everybody within minutes. Each lift is valid, but an unusual
 //! number of them causes an alert, and [`Lift`] has the data to undo them.
 
-use super::agenda::{Agenda, Entry, Kind};
-use super::suppressions::Stored;
+use super::agenda::{Agenda, AgendaEntry, AgendaKind};
+use super::suppressions::SuppressionItem;
 use super::text;
 use crate::aws::CallError;
 use crate::policy::suppression::Reason;
@@ -27,12 +27,12 @@ pub struct Lift {
 
 impl Lift {
     /// Builds the agenda's entry.
-    pub fn entry(&self) -> Entry {
+    pub fn entry(&self) -> AgendaEntry {
         let key = format!("{}#{}", self.recipient, self.reason.as_str());
-        Entry::new(Kind::Lift, self.received_at, key, &[("message_id", text(self.message.as_str()))])
+        AgendaEntry::new(AgendaKind::Lift, self.received_at, key, &[("message_id", text(self.message.as_str()))])
     }
 
-    fn from_entry(entry: &Entry) -> Option<Self> {
+    fn from_entry(entry: &AgendaEntry) -> Option<Self> {
         let (recipient, reason) = entry.key.rsplit_once('#')?;
         Some(Self {
             received_at: entry.due,
@@ -44,7 +44,7 @@ impl Lift {
 
     /// Returns true if this webhook is still the last one that lifted the reason, and the reason had been active and is
     /// not active now.
-    pub fn holds(&self, stored: &Stored) -> bool {
+    pub fn holds(&self, stored: &SuppressionItem) -> bool {
         let record = stored.suppression.records.get(&self.reason);
         record.is_some_and(|record| {
             let is_by_it = record.lifted.as_ref().is_some_and(|lifted| lifted.message == self.message);
@@ -57,7 +57,7 @@ impl Agenda {
     /// Returns at most `at_most` lifts by webhooks that were received from `since` until before `until`, the oldest
     /// first.
     pub async fn lifts(&self, since: UnixMillis, until: UnixMillis, at_most: usize) -> Result<Vec<Lift>, CallError> {
-        let entries = self.between(Kind::Lift, since, until, at_most).await?;
+        let entries = self.between(AgendaKind::Lift, since, until, at_most).await?;
         Ok(entries.iter().filter_map(Lift::from_entry).collect())
     }
 }

@@ -6,7 +6,7 @@
 //! - [`mod@write`]: the write that stores a webhook, with the race and crash cases drawn above it.
 //! - [`counters`]: a campaign's counters, counted exactly once.
 //! - [`state`]: a campaign's brake; an older one never replaces a newer one.
-//! - [`facts`]: facts about a recipient, kept for a limited time.
+//! - [`recipients`]: facts about a recipient, kept for a limited time.
 //! - [`agenda`]: scheduled tasks.
 //! - [`lifts`]: the webhooks that lifted a reason, to list or undo them.
 //! - [`tables`]: names and keys of the tables.
@@ -20,25 +20,25 @@
 //! - [`followups`]: the follow-ups of a recipient.
 //! - [`opt_outs`]: recent clicks on opt-out links.
 //! - [`budget`]: the cost of today's Claude requests.
-//! - [`calls`]: DynamoDB calls with retries.
-//! - [`mod@operator`]: an operator's changes, with an audit note.
-//! - [`failure`]: the meaning of a failed call, and `patience`: the time of the next try.
+//! - [`client`]: DynamoDB calls with retries.
+//! - [`manual_change`]: an operator's changes, with an audit note.
+//! - [`error`]: the meaning of a failed call, and `backoff`: the time of the next try.
 
 pub mod agenda;
 pub mod alerts;
+mod backoff;
 pub mod budget;
-pub mod calls;
+pub mod client;
 pub mod counters;
 pub mod decisions;
-pub mod facts;
-pub mod failure;
+pub mod error;
 pub mod followups;
 pub mod forgotten;
 pub mod lifts;
-pub mod operator;
+pub mod manual_change;
 pub mod opt_outs;
 pub mod outbox;
-mod patience;
+pub mod recipients;
 pub mod row;
 pub mod soft_bounces;
 pub mod state;

@@ -4,7 +4,7 @@
 
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem};
 
-use super::calls::{Calls, Change};
+use super::client::{RetryClient, UpdateExpression};
 use super::{Item, as_number, number, string, text};
 use crate::aws::CallError;
 use crate::resend::recipient::Recipient;
@@ -41,19 +41,28 @@ impl OptOutClick {
 }
 
 /// Stores a recipient's click, unless a newer one is stored. The order of the clicks does not matter.
-pub async fn remember(calls: &Calls, table: &str, recipient: &Recipient, click: OptOutClick) -> Result<(), CallError> {
-    let newer = Change {
+pub async fn store_click(
+    calls: &RetryClient,
+    table: &str,
+    recipient: &Recipient,
+    click: OptOutClick,
+) -> Result<(), CallError> {
+    let newer = UpdateExpression {
         condition: Some("attribute_not_exists(#until) OR #until < :until"),
         names: vec![("#until".to_owned(), "until".to_owned())],
         values: vec![(":until".to_owned(), number(click.until.0))],
-        ..Change::default()
+        ..UpdateExpression::default()
     };
     calls.put(table, &click.to_item(recipient), &newer).await?;
     Ok(())
 }
 
 /// Builds a check as part of a transaction: no click of the recipient blocks a follow-up at `now`.
-pub(super) fn none_stands(table: &str, recipient: &Recipient, now: UnixMillis) -> Result<TransactWriteItem, CallError> {
+pub(super) fn no_click_blocks(
+    table: &str,
+    recipient: &Recipient,
+    now: UnixMillis,
+) -> Result<TransactWriteItem, CallError> {
     let check = ConditionCheck::builder()
         .table_name(table)
         .set_key(Some(key(recipient)))

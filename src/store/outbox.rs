@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::calls::{Calls, Change, Written};
+use super::client::{ConditionalWrite, RetryClient, UpdateExpression};
 use super::row::payload_text;
 use super::{Item, NOT_THERE, THERE, as_number, event_key, number, string, text};
 use crate::aws::CallError;
@@ -76,7 +76,7 @@ pub(super) struct Settlement<S> {
 /// The events table, as an outbox.
 #[derive(Clone, Debug)]
 pub struct Outbox {
-    pub(super) calls: Calls,
+    pub(super) calls: RetryClient,
     pub(super) table: String,
 }
 
@@ -91,17 +91,19 @@ impl ClaimOwner {
 
 impl Outbox {
     /// The outbox in the table of this name.
-    pub fn new(calls: Calls, table: impl Into<String>) -> Self {
+    pub fn new(calls: RetryClient, table: impl Into<String>) -> Self {
         Self { calls, table: table.into() }
     }
 
     /// Puts a row if there is none with its key. Returns the stored row otherwise.
     pub(super) async fn put(&self, row: &Item) -> Result<Option<Item>, CallError> {
-        let absent = Change { condition: Some(NOT_THERE), ..Change::default() };
+        let absent = UpdateExpression { condition: Some(NOT_THERE), ..UpdateExpression::default() };
         match self.calls.put(&self.table, row, &absent).await? {
-            Written::Done(()) => Ok(None),
-            Written::Refused(Some(stored)) => Ok(Some(stored)),
-            Written::Refused(None) => Err(CallError::Transient("the row was deleted while it was claimed".to_owned())),
+            ConditionalWrite::Applied(()) => Ok(None),
+            ConditionalWrite::ConditionFailed(Some(stored)) => Ok(Some(stored)),
+            ConditionalWrite::ConditionFailed(None) => {
+                Err(CallError::Transient("the row was deleted while it was claimed".to_owned()))
+            }
         }
     }
 
@@ -132,7 +134,7 @@ impl Outbox {
         } else if UnixMillis(claimed_at).plus(lease) > now {
             return Ok(Claim::HeldByOther);
         }
-        let change = Change {
+        let change = UpdateExpression {
             update: "SET carrier = :carrier, claimed_at = :now".to_owned(),
             condition: Some(settlement.takeover),
             names: Vec::new(),
@@ -144,8 +146,8 @@ impl Outbox {
         };
         let key = event_key(string(&begun, "email_id"), string(&begun, "event"));
         let refused = match self.calls.update(&self.table, key, &change).await? {
-            Written::Done(_) => return Ok(Claim::Acquired(payload_text(&stored))),
-            Written::Refused(refused) => refused.unwrap_or_default(),
+            ConditionalWrite::Applied(_) => return Ok(Claim::Acquired(payload_text(&stored))),
+            ConditionalWrite::ConditionFailed(refused) => refused.unwrap_or_default(),
         };
         Ok(match (settlement.read)(&refused) {
             Some(settled) => Claim::Settled(settled),
@@ -172,7 +174,7 @@ impl Outbox {
     }
 
     async fn mark(&self, key: Item, update: String, values: Vec<(String, AttributeValue)>) -> Result<(), CallError> {
-        let change = Change { update, condition: Some(THERE), names: Vec::new(), values };
+        let change = UpdateExpression { update, condition: Some(THERE), names: Vec::new(), values };
         self.calls.update(&self.table, key, &change).await?;
         Ok(())
     }

@@ -20,8 +20,8 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::calls::{AsOf, Calls, Written, put_item};
-use super::failure::Failure;
+use super::client::{ConditionalWrite, Consistency, RetryClient, put_item};
+use super::error::DynamoDbError;
 use super::suppressions::Suppressions;
 use super::version::SeenVersion;
 use super::{Item, as_number, number, string, text};
@@ -42,7 +42,7 @@ pub const BATCH: usize = 100;
 
 /// Effect of a change on the suppression list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Followed {
+pub enum ListChange {
     /// No effect.
     Nothing,
     /// The record of `soft_bounce` changed, but it is active, or inactive, as before.
@@ -56,21 +56,21 @@ pub enum Followed {
 /// The part of the recipients table that holds soft bounces, and the suppression list.
 #[derive(Clone, Debug)]
 pub struct SoftBounceTable {
-    calls: Calls,
+    calls: RetryClient,
     table: String,
     list: Suppressions,
 }
 
 impl SoftBounceTable {
     /// Creates a handle for the table `table` and the suppression list.
-    pub fn new(calls: Calls, table: impl Into<String>, list: Suppressions) -> Self {
+    pub fn new(calls: RetryClient, table: impl Into<String>, list: Suppressions) -> Self {
         Self { calls, table: table.into(), list }
     }
 
     /// Returns the recipients that have soft bounces, out of at most [`BATCH`]. Eventually consistent.
     pub async fn among(&self, recipients: &[&Recipient]) -> Result<Vec<Recipient>, CallError> {
         let keys = recipients.iter().map(|recipient| key(recipient)).collect();
-        let items = self.calls.get_all_as_of(AsOf::Lately, &self.table, keys).await?;
+        let items = self.calls.batch_get_with(Consistency::Eventual, &self.table, keys).await?;
         Ok(items.iter().filter_map(|item| Recipient::parse(string(item, "recipient"))).collect())
     }
 
@@ -85,24 +85,26 @@ impl SoftBounceTable {
         policy: &SoftBouncePolicy,
         now: UnixMillis,
         change: impl Fn(Option<SoftBounces>) -> Option<SoftBounces>,
-    ) -> Result<Followed, CallError> {
-        let mut patience = self.calls.patience();
+    ) -> Result<ListChange, CallError> {
+        let mut backoff = self.calls.backoff();
         loop {
             let item = self.calls.get(&self.table, key(recipient)).await?;
             let before = item.as_ref().and_then(from_item);
-            let Some(after) = change(before.clone()) else { return Ok(Followed::Nothing) };
+            let Some(after) = change(before.clone()) else { return Ok(ListChange::Nothing) };
             let known = self.list.find(recipient.as_str()).await?.unwrap_or_default();
             let record = known.suppression.records.get(&Reason::SoftBounce).cloned().unwrap_or_default();
             let merged = known.merged(&after.changes(&record, policy));
             if merged.is_none() && before.as_ref() == Some(&after) {
-                return Ok(Followed::Nothing);
+                return Ok(ListChange::Nothing);
             }
             let (item, condition) =
                 SeenVersion::of(item.as_ref()).overwrite("recipient", to_item(recipient, &after, policy));
             let Some(merged) = merged else {
                 match self.calls.put(&self.table, &item, &condition).await? {
-                    Written::Done(()) => return Ok(Followed::Nothing),
-                    Written::Refused(_) => patience.with(Failure::Busy(OVERTAKEN.to_owned())).await?,
+                    ConditionalWrite::Applied(()) => return Ok(ListChange::Nothing),
+                    ConditionalWrite::ConditionFailed(_) => {
+                        backoff.wait(DynamoDbError::Busy(CONFLICT.to_owned())).await?
+                    }
                 }
                 continue;
             };
@@ -111,18 +113,18 @@ impl SoftBounceTable {
             let (item, condition) = merged.overwrite(recipient);
             let list = condition.put_in_transaction(&self.list.table, item);
             match self.calls.transact(vec![put_item(soft)?, put_item(list)?]).await {
-                Ok(Ok(())) => return Ok(Followed::of(record.is_active(now), is_active)),
-                Ok(Err(_)) => patience.with(Failure::Busy(OVERTAKEN.to_owned())).await?,
-                Err(failure) => patience.with(failure).await?,
+                Ok(Ok(())) => return Ok(ListChange::of(record.is_active(now), is_active)),
+                Ok(Err(_)) => backoff.wait(DynamoDbError::Busy(CONFLICT.to_owned())).await?,
+                Err(error) => backoff.wait(error).await?,
             }
         }
     }
 }
 
 /// Error text when other writers are faster.
-const OVERTAKEN: &str = "other writers kept changing the same soft bounces";
+const CONFLICT: &str = "other writers kept changing the same soft bounces";
 
-impl Followed {
+impl ListChange {
     const fn of(was_active: bool, is_active: bool) -> Self {
         match (was_active, is_active) {
             (false, true) => Self::Suppressed,

@@ -26,7 +26,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::calls::{Change, Written};
+use super::client::{ConditionalWrite, UpdateExpression};
 use super::counters::Campaigns;
 use super::version::SeenVersion;
 use super::{Item, as_number, number, string, text};
@@ -109,12 +109,12 @@ impl Campaigns {
         seen: &SeenVersion,
     ) -> Result<bool, CallError> {
         let (item, condition) = seen.overwrite("campaign", to_item(next, self.key(campaign, STATE)));
-        Ok(self.calls.put(&self.table, &item, &condition).await? == Written::Done(()))
+        Ok(self.calls.put(&self.table, &item, &condition).await? == ConditionalWrite::Applied(()))
     }
 
     /// Marks a change as alerted. Nothing is written if there is a newer change.
-    pub async fn note_told(&self, campaign: &Campaign, state: &BrakeState) -> Result<(), CallError> {
-        let change = Change {
+    pub async fn mark_alerted(&self, campaign: &Campaign, state: &BrakeState) -> Result<(), CallError> {
+        let change = UpdateExpression {
             update: "SET alerted = :change".to_owned(),
             condition: Some("#change = :change"),
             names: vec![("#change".to_owned(), "change".to_owned())],

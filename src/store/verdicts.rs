@@ -6,7 +6,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::calls::{Calls, Change, Written};
+use super::client::{ConditionalWrite, RetryClient, UpdateExpression};
 use super::{Item, NOT_THERE, as_number, number, string, text};
 use crate::aws::CallError;
 use crate::policy::verdict::{ScoredVerdict, Verdict};
@@ -14,14 +14,14 @@ use crate::time::UnixMillis;
 
 /// The verdict on one open or click.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
+pub struct StoredVerdict {
     /// The verdict, with its reasons.
     pub scored: ScoredVerdict,
     /// Reason why no decision is made, if none is.
     pub not_decided: Option<String>,
 }
 
-impl Judged {
+impl StoredVerdict {
     /// Sort key of the verdict on the event with this key.
     pub fn sort_key(event: &str) -> String {
         format!("verdict#{event}")
@@ -62,13 +62,13 @@ impl Judged {
 /// The part of the events table that holds verdicts.
 #[derive(Clone, Debug)]
 pub struct Verdicts {
-    calls: Calls,
+    calls: RetryClient,
     table: String,
 }
 
 impl Verdicts {
     /// Creates a handle for the table `table`.
-    pub fn new(calls: Calls, table: impl Into<String>) -> Self {
+    pub fn new(calls: RetryClient, table: impl Into<String>) -> Self {
         Self { calls, table: table.into() }
     }
 
@@ -77,17 +77,17 @@ impl Verdicts {
         &self,
         email_id: &str,
         event: &str,
-        judged: Judged,
+        verdict: StoredVerdict,
         now: UnixMillis,
         expires_at: UnixMillis,
-    ) -> Result<Judged, CallError> {
-        let mut item = judged.to_item(email_id, event);
+    ) -> Result<StoredVerdict, CallError> {
+        let mut item = verdict.to_item(email_id, event);
         item.insert("at".to_owned(), number(now.0));
         item.insert("expires_at".to_owned(), number(expires_at.seconds()));
-        let absent = Change { condition: Some(NOT_THERE), ..Change::default() };
+        let absent = UpdateExpression { condition: Some(NOT_THERE), ..UpdateExpression::default() };
         Ok(match self.calls.put(&self.table, &item, &absent).await? {
-            Written::Done(()) | Written::Refused(None) => judged,
-            Written::Refused(Some(stored)) => Judged::from_item(&stored).unwrap_or(judged),
+            ConditionalWrite::Applied(()) | ConditionalWrite::ConditionFailed(None) => verdict,
+            ConditionalWrite::ConditionFailed(Some(stored)) => StoredVerdict::from_item(&stored).unwrap_or(verdict),
         })
     }
 }
@@ -104,11 +104,11 @@ mod tests {
             reasons: vec!["5 links clicked within 1 s".to_owned()],
         };
         for not_decided in [None, Some("a machine did it".to_owned())] {
-            let judged = Judged { scored: scored.clone(), not_decided };
-            let item = judged.to_item("e1", "email.clicked#m");
+            let verdict = StoredVerdict { scored: scored.clone(), not_decided };
+            let item = verdict.to_item("e1", "email.clicked#m");
             assert!(crate::store::row::item_size(&item) < 400, "{item:?}");
-            assert_eq!(Judged::among(&[item], "email.clicked#m"), Some(judged));
+            assert_eq!(StoredVerdict::among(&[item], "email.clicked#m"), Some(verdict));
         }
-        assert_eq!(Judged::among(&[], "email.clicked#m"), None);
+        assert_eq!(StoredVerdict::among(&[], "email.clicked#m"), None);
     }
 }

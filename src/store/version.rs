@@ -3,7 +3,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::calls::Change;
+use super::client::UpdateExpression;
 use super::{Item, as_number, number};
 
 /// The attribute.
@@ -32,24 +32,24 @@ impl SeenVersion {
     }
 
     /// The condition that the item has not changed since it was read. `key` is the name of the table's partition key.
-    pub fn unchanged(&self, key: &'static str) -> Change {
+    pub fn unchanged(&self, key: &'static str) -> UpdateExpression {
         let name = |placeholder: &str, attribute: &str| (placeholder.to_owned(), attribute.to_owned());
         match self {
-            Self::Absent => Change {
+            Self::Absent => UpdateExpression {
                 condition: Some("attribute_not_exists(#key)"),
                 names: vec![name("#key", key)],
-                ..Change::default()
+                ..UpdateExpression::default()
             },
-            Self::Unversioned => Change {
+            Self::Unversioned => UpdateExpression {
                 condition: Some("attribute_exists(#key) AND attribute_not_exists(#version)"),
                 names: vec![name("#key", key), name("#version", VERSION)],
-                ..Change::default()
+                ..UpdateExpression::default()
             },
-            Self::Version(seen) => Change {
+            Self::Version(seen) => UpdateExpression {
                 condition: Some("#version = :seen_version"),
                 names: vec![name("#version", VERSION)],
                 values: vec![(":seen_version".to_owned(), seen.clone())],
-                ..Change::default()
+                ..UpdateExpression::default()
             },
         }
     }
@@ -66,7 +66,7 @@ impl SeenVersion {
 
     /// Returns the item to put over the one that was read, with its next version, and the condition of the put. `key`
     /// is the name of the table's partition key.
-    pub fn overwrite(&self, key: &'static str, mut item: Item) -> (Item, Change) {
+    pub fn overwrite(&self, key: &'static str, mut item: Item) -> (Item, UpdateExpression) {
         item.insert(VERSION.to_owned(), self.next());
         (item, self.unchanged(key))
     }

@@ -6,11 +6,11 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use tokio::time::Instant;
 
-use super::calls::{Change as Condition, check_item, put_item};
-use super::failure::Failure;
-use super::patience::{FIRST_PAUSE, LONGEST_PAUSE, UNCLEAR_TRIES};
+use super::backoff::{FIRST_PAUSE, MAX_PAUSE, MAX_UNKNOWN_OUTCOMES};
+use super::client::{UpdateExpression, check_item, put_item};
+use super::error::DynamoDbError;
 use super::row::Row;
-use super::suppressions::Stored;
+use super::suppressions::SuppressionItem;
 use super::{NOT_THERE, recipient_key, text};
 use crate::aws::CallError;
 use crate::aws::backoff::Backoff;
@@ -23,11 +23,11 @@ use crate::resend::recipient::Recipient;
 pub const MAX_RECIPIENTS: usize = 99;
 
 /// Number of immediate retries after a version conflict, before the first pause.
-const OVERTAKEN_AT_ONCE: u32 = 10;
+const MAX_IMMEDIATE_RETRIES: u32 = 10;
 
 /// Result of storing a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
+pub enum WebhookWrite {
     /// This call stored it, with its suppressions.
     New,
     /// The same webhook had been stored before.
@@ -45,10 +45,10 @@ pub enum WriteError {
     Busy(String),
     /// DynamoDB could not be reached, or gave an unclear response.
     #[error("the outcome of the write is unknown, and a retry is safe: {0}")]
-    Unclear(String),
+    OutcomeUnknown(String),
     /// DynamoDB denies access. An operator must check the function's permissions and table names.
     #[error("DynamoDB refuses this function, check its permissions and its table names: {0}")]
-    Denied(String),
+    AccessDenied(String),
 }
 
 /// Writes rows and suppressions.
@@ -60,16 +60,16 @@ pub struct Writer {
 }
 
 /// The effect of an event on a suppression item.
-struct Update<'a> {
+struct ItemUpdate<'a> {
     recipient: &'a Recipient,
-    effect: Effect,
+    effect: ItemEffect,
 }
 
-enum Effect {
+enum ItemEffect {
     /// The item is written over the one that was read.
-    Merge(Stored),
+    Merge(SuppressionItem),
     /// The item needs no change, but it must still be there.
-    Keep(Stored),
+    Keep(SuppressionItem),
 }
 
 impl Writer {
@@ -108,55 +108,57 @@ impl Writer {
     /// before the work: a crash could leave it behind, and the retry would assume that the work is done.
     ///
     /// # Errors
-    /// The webhook is not known to be stored. After [`WriteError::Unclear`] it may be stored; a retry finds out.
+    /// The webhook is not known to be stored. After [`WriteError::OutcomeUnknown`] it may be stored; a retry finds out.
     pub async fn write(
         &self,
         row: &Row,
         changes: &BTreeMap<Recipient, Vec<SuppressionChange>>,
         deadline: Instant,
-    ) -> Result<Written, WriteError> {
-        let mut seen: BTreeMap<&Recipient, Stored> = BTreeMap::new();
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).until(deadline);
-        let (mut unclear, mut overtaken) = (0, 0);
+    ) -> Result<WebhookWrite, WriteError> {
+        let mut seen: BTreeMap<&Recipient, SuppressionItem> = BTreeMap::new();
+        let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE).until(deadline);
+        let (mut unknown, mut conflicts) = (0, 0);
         loop {
-            let updates: Vec<Update<'_>> = changes
+            let updates: Vec<ItemUpdate<'_>> = changes
                 .iter()
                 .filter_map(|(recipient, changes)| update(recipient, seen.get(recipient), changes))
                 .collect();
-            let trial = self.attempt(row, &updates, unclear > 0);
-            let failure = match tokio::time::timeout_at(deadline, trial).await {
-                Ok(Ok(())) => return Ok(Written::New),
-                Ok(Err(failure)) => failure,
-                Err(_) => return Err(WriteError::Unclear("no answer before the deadline".to_owned())),
+            let attempt = self.attempt(row, &updates, unknown > 0);
+            let error = match tokio::time::timeout_at(deadline, attempt).await {
+                Ok(Ok(())) => return Ok(WebhookWrite::New),
+                Ok(Err(error)) => error,
+                Err(_) => return Err(WriteError::OutcomeUnknown("no answer before the deadline".to_owned())),
             };
-            let reason = match failure {
-                Failure::RowExists(Some(stored)) if unclear > 0 && row.is_in(&stored) => return Ok(Written::New),
-                Failure::RowExists(_) => return Ok(Written::Duplicate),
-                Failure::Invalid(why) => return Err(WriteError::Invalid(why)),
-                Failure::Denied(why) => return Err(WriteError::Denied(why)),
-                Failure::Overtaken(items) => {
-                    overtaken += 1;
+            let reason = match error {
+                DynamoDbError::ItemExists(Some(stored)) if unknown > 0 && row.is_in(&stored) => {
+                    return Ok(WebhookWrite::New);
+                }
+                DynamoDbError::ItemExists(_) => return Ok(WebhookWrite::Duplicate),
+                DynamoDbError::Invalid(why) => return Err(WriteError::Invalid(why)),
+                DynamoDbError::AccessDenied(why) => return Err(WriteError::AccessDenied(why)),
+                DynamoDbError::VersionConflict(items) => {
+                    conflicts += 1;
                     for (index, item) in items {
                         let Some(update) = updates.get(index) else { continue };
                         match item {
-                            Some(item) => seen.insert(update.recipient, Stored::from_item(item)),
+                            Some(item) => seen.insert(update.recipient, SuppressionItem::from_item(item)),
                             None => seen.remove(update.recipient),
                         };
                     }
                     // Retried immediately, while the returned items are fresh. Of the writers that collide, one
                     // succeeds each time, and those left with nothing to change drop out.
-                    if overtaken <= OVERTAKEN_AT_ONCE && Instant::now() < deadline {
+                    if conflicts <= MAX_IMMEDIATE_RETRIES && Instant::now() < deadline {
                         continue;
                     }
                     WriteError::Busy("other writers kept changing the same suppression items".to_owned())
                 }
-                Failure::Busy(why) => WriteError::Busy(why),
-                Failure::Unclear(why) => {
-                    unclear += 1;
-                    if unclear == UNCLEAR_TRIES {
-                        return Err(WriteError::Unclear(why));
+                DynamoDbError::Busy(why) => WriteError::Busy(why),
+                DynamoDbError::OutcomeUnknown(why) => {
+                    unknown += 1;
+                    if unknown == MAX_UNKNOWN_OUTCOMES {
+                        return Err(WriteError::OutcomeUnknown(why));
                     }
-                    WriteError::Unclear(why)
+                    WriteError::OutcomeUnknown(why)
                 }
             };
             if backoff.wait().await.is_err() {
@@ -167,7 +169,7 @@ impl Writer {
 
     /// Makes one call. `return_row` requests the event's row if it already exists: after an unclear try it may be our
     /// own.
-    async fn attempt(&self, row: &Row, updates: &[Update<'_>], return_row: bool) -> Result<(), Failure> {
+    async fn attempt(&self, row: &Row, updates: &[ItemUpdate<'_>], return_row: bool) -> Result<(), DynamoDbError> {
         let on_failure = |wanted| {
             if wanted { ReturnValuesOnConditionCheckFailure::AllOld } else { ReturnValuesOnConditionCheckFailure::None }
         };
@@ -175,27 +177,30 @@ impl Writer {
             let put = self.client.put_item().table_name(&self.events_table).set_item(Some(row.item().clone()));
             let put = put.condition_expression(NOT_THERE);
             let put = put.return_values_on_condition_check_failure(on_failure(return_row));
-            return put.send().await.map(|_| ()).map_err(Failure::of_put);
+            return put.send().await.map(|_| ()).map_err(DynamoDbError::of_put);
         }
-        let absent = Condition { condition: Some(NOT_THERE), ..Condition::default() };
+        let absent = UpdateExpression { condition: Some(NOT_THERE), ..UpdateExpression::default() };
         let put = absent.put_in_transaction(&self.events_table, row.item().clone());
         let put = put.return_values_on_condition_check_failure(on_failure(return_row));
         let mut transaction = self.client.transact_write_items().transact_items(put_item(put).map_err(invalid)?);
         for update in updates {
             transaction = transaction.transact_items(self.in_transaction(update).map_err(invalid)?);
         }
-        transaction.send().await.map(|_| ()).map_err(Failure::of_transaction)
+        transaction.send().await.map(|_| ()).map_err(DynamoDbError::of_transaction)
     }
 
-    fn in_transaction(&self, Update { recipient, effect }: &Update<'_>) -> Result<TransactWriteItem, CallError> {
+    fn in_transaction(
+        &self,
+        ItemUpdate { recipient, effect }: &ItemUpdate<'_>,
+    ) -> Result<TransactWriteItem, CallError> {
         let returned = ReturnValuesOnConditionCheckFailure::AllOld;
         match effect {
-            Effect::Merge(merged) => {
+            ItemEffect::Merge(merged) => {
                 let (item, condition) = merged.overwrite(recipient);
                 let put = condition.put_in_transaction(&self.suppressions_table, item);
                 put_item(put.return_values_on_condition_check_failure(returned))
             }
-            Effect::Keep(seen) => {
+            ItemEffect::Keep(seen) => {
                 let key = recipient_key(recipient.as_str());
                 let check = seen.unchanged().check_in_transaction(&self.suppressions_table, key);
                 check_item(check.return_values_on_condition_check_failure(returned))
@@ -214,14 +219,18 @@ impl Writer {
 }
 
 /// Computes the effect of these changes on the item that was read. Returns `None` if there is no effect.
-fn update<'a>(recipient: &'a Recipient, seen: Option<&Stored>, changes: &[SuppressionChange]) -> Option<Update<'a>> {
+fn update<'a>(
+    recipient: &'a Recipient,
+    seen: Option<&SuppressionItem>,
+    changes: &[SuppressionChange],
+) -> Option<ItemUpdate<'a>> {
     let effect = match seen.cloned().unwrap_or_default().merged(changes) {
-        Some(merged) => Effect::Merge(merged),
-        None => Effect::Keep(seen?.clone()),
+        Some(merged) => ItemEffect::Merge(merged),
+        None => ItemEffect::Keep(seen?.clone()),
     };
-    Some(Update { recipient, effect })
+    Some(ItemUpdate { recipient, effect })
 }
 
-fn invalid(trouble: CallError) -> Failure {
-    Failure::Invalid(trouble.to_string())
+fn invalid(error: CallError) -> DynamoDbError {
+    DynamoDbError::Invalid(error.to_string())
 }

@@ -38,9 +38,13 @@ async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
     let measured = |name: &str| metrics.iter().filter_map(|line| line[name].as_f64()).sum::<f64>();
     let measured = ["Accepted", "Duplicates", "EventsComplained", "SuppressedComplaint"].map(measured);
     assert_eq!((metrics.len(), measured), (2, [2.0, 1.0, 1.0, 1.0]), "the first ones at once");
-    let told: Vec<_> =
+    let reported: Vec<_> =
         lines.iter().map(|line| (line["outcome"].as_str().unwrap(), line["cold"].as_bool().unwrap())).collect();
-    assert_eq!(told, [("handled", true), ("duplicate", false)], "one line for the cold start, one for the duplicate");
+    assert_eq!(
+        reported,
+        [("handled", true), ("duplicate", false)],
+        "one line for the cold start, one for the duplicate"
+    );
     assert_eq!((&lines[0]["message_id"], &lines[0]["event_type"]), (&json!(message.id), &json!("email.complained")));
     for personal in ["ann@", "example.com", "email-0001", "svix", "whsec", "v1,"] {
         assert!(!output.contains(personal), "{personal} in {output}");

@@ -20,7 +20,7 @@ const ONCE: [Fault; 6] = [
 ];
 
 /// The three forms of a write, with the number of calls and the expected result of each.
-struct Way {
+struct WriteForm {
     name: &'static str,
     /// The webhook received before.
     before: Option<Vec<u8>>,
@@ -29,7 +29,7 @@ struct Way {
     expected: &'static [(&'static str, &'static [&'static str])],
 }
 
-fn ways() -> [Way; 4] {
+fn ways() -> [WriteForm; 4] {
     let bounce = || {
         event(
             "email.bounced",
@@ -38,28 +38,28 @@ fn ways() -> [Way; 4] {
     };
     let older = json!({ "type": "email.complained", "created_at": "2026-11-01T00:00:00Z", "data": { "to": ["ann@example.com"] } });
     [
-        Way {
+        WriteForm {
             name: "row alone",
             before: None,
             body: event("email.sent", json!({ "email_id": "e1" })),
             calls: 1,
             expected: &[],
         },
-        Way {
+        WriteForm {
             name: "row and suppression",
             before: None,
             body: complaint("ann@example.com", "e1"),
             calls: 1,
             expected: &[("ann@example.com", &["complaint"])],
         },
-        Way {
+        WriteForm {
             name: "merge",
             before: Some(complaint("ann@example.com", "e1")),
             body: bounce(),
             calls: 2,
             expected: &[("ann@example.com", &["complaint", "hard_bounce"])],
         },
-        Way {
+        WriteForm {
             name: "merge that says nothing new",
             before: Some(complaint("ann@example.com", "e1")),
             body: older.to_string().into_bytes(),
@@ -70,7 +70,7 @@ fn ways() -> [Way; 4] {
 }
 
 impl Service {
-    async fn holds(&self, way: &Way, context: &str) {
+    async fn holds(&self, way: &WriteForm, context: &str) {
         let rows = 1 + usize::from(way.before.is_some());
         assert_eq!(self.rows().await.len(), rows, "{context}");
         assert_eq!(self.reasons().await, standing(way.expected), "{context}");

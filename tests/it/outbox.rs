@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_local::faults::{Fault, FaultProxy, Faults, Service};
 use rebound::aws::AwsEnvironment;
 use rebound::store::alerts::{AlertRow, alert_key};
-use rebound::store::calls::Calls;
+use rebound::store::client::RetryClient;
 use rebound::store::outbox::{Claim, ClaimOwner, Outbox};
 use rebound::time::UnixMillis;
 use rebound_dev::stack::{EmbeddedAws, Options};
@@ -31,7 +31,7 @@ impl Scene {
         let proxy = FaultProxy::start(endpoint, any_port(), Service::DynamoDb, faults.clone()).await.unwrap();
         let variable = |other: &str| if other == name { Some(proxy.url()) } else { aws.variable(other) };
         let client = AwsEnvironment::read(variable).unwrap().dynamodb();
-        let calls = Calls::new(client, Instant::now() + Duration::from_secs(60));
+        let calls = RetryClient::new(client, Instant::now() + Duration::from_secs(60));
         let outbox = Outbox::new(calls, aws.variable("EVENTS_TABLE").unwrap());
         Self { outbox, faults, _proxy: proxy, _aws: aws }
     }

@@ -5,7 +5,7 @@
 pub(crate) const PARTS: usize = 8;
 
 /// Number of concurrent cases in a part.
-pub(crate) const AT_ONCE: usize = 2;
+pub(crate) const MAX_CONCURRENT: usize = 2;
 
 /// Creates a test for each part of `$cases`, a function of the part's number.
 macro_rules! in_parts {

@@ -5,9 +5,9 @@ mod function;
 
 use std::time::Duration;
 
-use aws_local::poller::{Options, Poller};
+use aws_local::poller::{Poller, PollerOptions};
 use aws_local::sam::QueueMapping;
-use aws_local::sqs::{Counts, Pace};
+use aws_local::sqs::{QueueDepth, TimeScale};
 use rebound_dev::running::poll;
 use rebound_dev::stack::{self, ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE, EmbeddedAws};
 use rebound_dev::template::template;
@@ -21,8 +21,8 @@ async fn a_failing_message_becomes_a_dead_letter_by_the_template() {
     let options = stack::Options { settle: Duration::ZERO, ..stack::Options::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
     let sqs = aws.sqs.as_ref().unwrap();
-    let pace = Pace::between(Duration::from_secs(90), Duration::ZERO);
-    sqs.set_pace(pace.with_least_visibility(Duration::from_millis(150)));
+    let pace = TimeScale::between(Duration::from_secs(90), Duration::ZERO);
+    sqs.set_time_scale(pace.with_min_visibility(Duration::from_millis(150)));
     let queues = template().unwrap().queues();
     let engage = queues.iter().find(|queue| queue.variable == "ENGAGE_QUEUE_URL").unwrap();
     let tries = engage.max_receive_count.unwrap();
@@ -46,7 +46,7 @@ async fn a_failing_message_becomes_a_dead_letter_by_the_template() {
     assert_eq!(deliveries["message 1"].iter().map(|(_, count)| *count).collect::<Vec<_>>(), Vec::from_iter(1..=tries));
     assert_eq!((deliveries["message 0"].len(), deliveries["message 2"].len()), (1, 1));
     assert_eq!(sqs.messages(ENGAGE_DEAD_LETTERS), ["message 1"]);
-    assert_eq!(sqs.counts(ENGAGE_QUEUE), Counts::default());
+    assert_eq!(sqs.counts(ENGAGE_QUEUE), QueueDepth::default());
 
     let nowhere = QueueMapping { queue: "NO_QUEUE_URL".to_owned(), ..mapping };
     assert!(poll(&aws, &[nowhere], |_| function.invoke()).await.is_err());
@@ -58,7 +58,7 @@ async fn after_a_crash_messages_return_faster_by_the_time_scale() {
     let options = stack::Options { settle, ..stack::Options::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
     let (client, url) = (aws.clients().unwrap().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());
-    let options = Options { visibility: Duration::from_secs(360), ..reporting() };
+    let options = PollerOptions { visibility: Duration::from_secs(360), ..reporting() };
     let function = Function::new(Duration::ZERO, |event| match receives(&records(event)[0]) {
         1 => Err("out of memory".to_owned()),
         _ => Ok(json!({ "batchItemFailures": [] })),
@@ -79,7 +79,7 @@ async fn no_message_returns_while_its_function_still_runs() {
     let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
     let (client, url) = (aws.clients().unwrap().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());
     let function = Function::new(Duration::from_millis(1_500), |_| Ok(json!({ "batchItemFailures": [] })));
-    let options = Options { visibility: Duration::from_secs(720), ..reporting() };
+    let options = PollerOptions { visibility: Duration::from_secs(720), ..reporting() };
     let poller = Poller::start(client.clone(), &url, options, function.invoke()).await.unwrap();
     send(&client, &url, numbered(1)).await;
     idle(&poller).await;

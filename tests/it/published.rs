@@ -7,7 +7,7 @@ use rebound::message::decision::DecisionResult;
 use rebound_dev::claude::Behaviour;
 use serde_json::{Value, json};
 
-use crate::support::engage::{Mail, PHONE, Stage as Engaged};
+use crate::support::engage::{PHONE, Stage as Engaged, StagedEmail};
 use crate::support::protect::{DAY, HOUR, MINUTE, NOW, Stage, after, contact, mail, of};
 use crate::support::schemas::{ALERT, DECISION, Schema};
 use crate::support::secret;
@@ -147,12 +147,12 @@ async fn every_kind_of_decision_is_published_as_its_schema_says_and_nothing_else
     stage.claude.plan(move |asked| answers[asked.index].clone());
     for number in 0..5 {
         let all = [format!("reader{number}@example.com"), format!("other{number}@example.com")];
-        let mail = Mail::to(&format!("e{number}"), &all[0]);
+        let mail = StagedEmail::to(&format!("e{number}"), &all[0]);
         // The fourth is one of two, and nobody knows which.
-        let mail = if number == 3 { Mail { to: all.to_vec(), ..mail } } else { mail };
+        let mail = if number == 3 { StagedEmail { to: all.to_vec(), ..mail } } else { mail };
         stage.happens(&[mail.delivered(), mail.clicked(&format!("c{number}"), after(-10 * MINUTE))]).await;
     }
-    let opts_out = Mail::to("e9", "cho@example.com");
+    let opts_out = StagedEmail::to("e9", "cho@example.com");
     let click = opts_out.clicked_by("c9", after(-10 * MINUTE), PHONE, "https://unsubscribe.resend.com/?token=x");
     stage.happens(&[opts_out.delivered(), click]).await;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_local::secrets_manager::LocalSecretsManager;
 use aws_local::server::Server;
-use rebound::receive::secret::{self as webhook_secret, REREAD_INTERVAL};
+use rebound::receive::secret::{self as webhook_secret, RELOAD_INTERVAL};
 use rebound::receive::{Receiver, WRITE_BUDGET};
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::{SignedMessage, new_message_id};
@@ -58,7 +58,7 @@ fn signed_with(secret: &SigningSecret, age: i64) -> SignedMessage {
 
 #[tokio::test]
 async fn a_rotated_secret_is_found_at_the_first_failed_signature() {
-    let service = Rotating::start(&holding(rebound_dev::LOCAL_SECRET), REREAD_INTERVAL).await;
+    let service = Rotating::start(&holding(rebound_dev::LOCAL_SECRET), RELOAD_INTERVAL).await;
     let new: SigningSecret = NEW_SECRET.parse().unwrap();
     assert_eq!(service.post(&signed_with(&secret(), 0)).await.0, 200);
     assert_eq!(service.manager().reads(), 1, "read in init, and not with each webhook");
@@ -71,7 +71,7 @@ async fn a_rotated_secret_is_found_at_the_first_failed_signature() {
 
 #[tokio::test]
 async fn forgeries_make_it_be_read_again_at_most_once_in_the_interval() {
-    let service = Rotating::start(&holding(rebound_dev::LOCAL_SECRET), REREAD_INTERVAL).await;
+    let service = Rotating::start(&holding(rebound_dev::LOCAL_SECRET), RELOAD_INTERVAL).await;
     let forger: SigningSecret = NEW_SECRET.parse().unwrap();
     for _ in 0..20 {
         let (status, answer) = service.post(&signed_with(&forger, 0)).await;
@@ -106,7 +106,7 @@ async fn until_the_secret_is_set_resend_is_asked_to_try_again() {
 }
 
 #[tokio::test]
-async fn while_the_new_secret_makes_no_sense_the_old_one_stays() {
+async fn while_the_new_secret_is_invalid_the_old_one_stays() {
     let service = Rotating::start(&holding(rebound_dev::LOCAL_SECRET), Duration::ZERO).await;
     service.manager().put(SECRET_NAME, "{}");
     assert_eq!(service.post(&signed_with(&NEW_SECRET.parse().unwrap(), 0)).await.0, 401);

@@ -5,10 +5,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use aws_local::faults::{FaultProxy, Faults, Service};
-use rebound::aws::stream::{BatchAnswer, Invocation};
+use rebound::aws::stream::{BatchResponse, Invocation};
 use rebound::resend::event::Event;
 use rebound::resend::signature::MessageId;
-use rebound::store::row::{Row, Stamp};
+use rebound::store::row::{Row, RowMeta};
 use rebound::time::UnixMillis;
 use rebound_dev::running::runtime_api;
 use rebound_dev::stack::{EmbeddedAws, Options};
@@ -30,8 +30,8 @@ fn message(number: u64) -> MessageId {
     MessageId::from_verified(format!("msg_stream{number:017}"))
 }
 
-fn stamp(at: &str) -> Stamp {
-    Stamp { received_at: UnixMillis::parse(at).unwrap(), retention_days: 90 }
+fn stamp(at: &str) -> RowMeta {
+    RowMeta { received_at: UnixMillis::parse(at).unwrap(), retention_days: 90 }
 }
 
 /// Gives an email an id of its own.
@@ -108,8 +108,8 @@ async fn protect_does_what_the_samples_ask_for() {
     let stage = Stage::start().await;
     store(&stage.aws).await;
     for _ in 0..2 {
-        assert_eq!(stage.deliver(&records("urgent"), NOW).await, BatchAnswer::default());
-        assert_eq!(stage.deliver(&records("bulk"), NOW).await, BatchAnswer::default());
+        assert_eq!(stage.deliver(&records("urgent"), NOW).await, BatchResponse::default());
+        assert_eq!(stage.deliver(&records("bulk"), NOW).await, BatchResponse::default());
         let counters = stage.counters().await;
         let counted: Vec<(&str, i64)> = counters.iter().map(|(name, count)| (name.as_str(), *count)).collect();
         let cohort = "autumn-bulbs/2026-11-20T09";

@@ -9,10 +9,10 @@ use rebound::policy::followup::ProposedFollowup;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
 use rebound::store::Item;
-use rebound::store::calls::Calls;
+use rebound::store::client::RetryClient;
 use rebound::store::counters::Campaigns;
-use rebound::store::decisions::{Decided, Decisions, Happening, Tables};
-use rebound::store::followups::{Place, known};
+use rebound::store::decisions::{DecisionTables, Decisions, Occurrence, StoredDecision};
+use rebound::store::followups::{FollowupSlot, read_facts};
 use rebound::store::outbox::Claim;
 use rebound::time::UnixMillis;
 use serde_json::json;
@@ -79,9 +79,9 @@ async fn complained_while_deleted(before: Item, put_instead: Option<Item>, body:
 async fn a_merge_does_not_bring_a_deleted_item_back() {
     for version in [None, Some(number(3)), Some(text("three"))] {
         let versioned: Vec<_> = version.iter().map(|version| ("version", version.clone())).collect();
-        let stands = complained_while_deleted(by_hand(&versioned), None, complaint(ANN, "e1")).await;
-        assert_eq!(stands["reasons"], AttributeValue::Ss(vec!["complaint".to_owned()]), "{version:?}");
-        assert!(!stands.contains_key("note"), "{version:?}: {stands:#?}");
+        let ann_item = complained_while_deleted(by_hand(&versioned), None, complaint(ANN, "e1")).await;
+        assert_eq!(ann_item["reasons"], AttributeValue::Ss(vec!["complaint".to_owned()]), "{version:?}");
+        assert!(!ann_item.contains_key("note"), "{version:?}: {ann_item:#?}");
     }
 }
 
@@ -93,9 +93,9 @@ async fn a_known_suppression_is_rewritten_if_it_was_deleted() {
         let mut before = by_hand(&[("complaint", newer.clone())]);
         before.insert("reasons".to_owned(), AttributeValue::Ss(vec!["complaint".to_owned()]));
         before.extend(item(&more));
-        let stands = complained_while_deleted(before, None, older.to_string().into_bytes()).await;
-        assert_eq!(stands["reasons"], AttributeValue::Ss(vec!["complaint".to_owned()]));
-        assert!(!stands.contains_key("note"), "{stands:#?}");
+        let ann_item = complained_while_deleted(before, None, older.to_string().into_bytes()).await;
+        assert_eq!(ann_item["reasons"], AttributeValue::Ss(vec!["complaint".to_owned()]));
+        assert!(!ann_item.contains_key("note"), "{ann_item:#?}");
     }
 }
 
@@ -112,11 +112,11 @@ async fn an_item_put_anew_meanwhile_is_merged_and_not_the_old_one() {
     old.insert("note".to_owned(), text("asked on the phone"));
     let bounce = json!({ "email_id": "e2", "to": [ANN], "bounce": { "type": "Permanent" } });
     let new = first(event("email.bounced", bounce)).await;
-    let stands = complained_while_deleted(old, Some(new), complaint(ANN, "e1")).await;
-    let mut reasons = stands["reasons"].as_ss().unwrap().clone();
+    let ann_item = complained_while_deleted(old, Some(new), complaint(ANN, "e1")).await;
+    let mut reasons = ann_item["reasons"].as_ss().unwrap().clone();
     reasons.sort();
     assert_eq!(reasons, ["complaint", "hard_bounce"]);
-    assert!(!stands.contains_key("note"), "{stands:#?}");
+    assert!(!ann_item.contains_key("note"), "{ann_item:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,7 +136,7 @@ async fn an_item_made_by_hand_is_merged_like_any_other() {
 async fn a_brake_deleted_meanwhile_does_not_come_back() {
     let service = Service::start().await;
     let (client, table) = (service.aws.clients().unwrap().dynamodb(), service.aws.variable("CAMPAIGNS_TABLE").unwrap());
-    let campaigns = Campaigns::new(Calls::new(client.clone(), Instant::now() + Duration::from_secs(60)), &table);
+    let campaigns = Campaigns::new(RetryClient::new(client.clone(), Instant::now() + Duration::from_secs(60)), &table);
     let campaign = Campaign::new("spring").unwrap();
     let key = || item(&[("campaign", text("spring")), ("cohort", text("state"))]);
     let brake = Brake { status: Status::Paused, volume: 0.0, reason: "why".into(), until: None, warning: None };
@@ -162,35 +162,35 @@ async fn a_brake_deleted_meanwhile_does_not_come_back() {
 async fn follow_ups_deleted_meanwhile_do_not_come_back() {
     let service = Service::start().await;
     let client = service.aws.clients().unwrap().dynamodb();
-    let calls = Calls::new(client.clone(), Instant::now() + Duration::from_secs(60));
+    let calls = RetryClient::new(client.clone(), Instant::now() + Duration::from_secs(60));
     let table = |name: &str| service.aws.variable(name).unwrap();
     let (recipients, ann) = (table("RECIPIENTS_TABLE"), Recipient::parse(ANN).unwrap());
-    let tables = Tables {
+    let tables = DecisionTables {
         events: table("EVENTS_TABLE"),
         suppressions: table("SUPPRESSIONS_TABLE"),
         recipients: recipients.clone(),
     };
     let decisions = Decisions::new(calls.clone(), tables);
     let now = UnixMillis(1_795_440_600_000);
-    let happening = Happening::new("e1", "email.clicked", std::slice::from_ref(&ann));
-    let claim = decisions.claim(&happening, "m1", now, Duration::from_secs(60), now).await.unwrap();
+    let occurrence = Occurrence::new("e1", "email.clicked", std::slice::from_ref(&ann));
+    let claim = decisions.claim(&occurrence, "m1", now, Duration::from_secs(60), now).await.unwrap();
     assert_eq!(claim, Claim::Acquired(String::new()));
     let key = || item(&[("recipient", text(ANN)), ("fact", text("followups"))]);
     let mut by_hand = key();
     by_hand.insert("taken".to_owned(), AttributeValue::Ss(vec!["1795440000000#f0#e0".to_owned()]));
     put(&client, &recipients, by_hand.clone()).await;
-    let before = known(&calls, &recipients, &ann).await.unwrap().followups;
+    let before = read_facts(&calls, &recipients, &ann).await.unwrap().followups;
     assert_eq!(before.taken.len(), 1);
     delete(&client, &recipients, key()).await;
 
     let taken = ProposedFollowup { at: now, email_id: "e1".to_owned(), id: "f1".to_owned() };
-    let place = Place { recipient: ann.clone(), before, taken };
-    let decided = Decided { receipt: "{}".to_owned(), is_settled: false, owner: "m1".to_owned(), at: now };
-    let decide = async || decisions.decide(&happening, &decided, Some((&place, &[ANN.to_owned()]))).await.unwrap();
+    let place = FollowupSlot { recipient: ann.clone(), before, taken };
+    let decided = StoredDecision { receipt: "{}".to_owned(), is_settled: false, owner: "m1".to_owned(), at: now };
+    let decide = async || decisions.decide(&occurrence, &decided, Some((&place, &[ANN.to_owned()]))).await.unwrap();
     assert_eq!(decide().await, Claim::Acquired(String::new()));
-    assert!(known(&calls, &recipients, &ann).await.unwrap().followups.taken.is_empty());
+    assert!(read_facts(&calls, &recipients, &ann).await.unwrap().followups.taken.is_empty());
 
     put(&client, &recipients, by_hand).await;
     assert_eq!(decide().await, Claim::Settled(decided.clone()));
-    assert_eq!(known(&calls, &recipients, &ann).await.unwrap().followups.taken.len(), 2);
+    assert_eq!(read_facts(&calls, &recipients, &ann).await.unwrap().followups.taken.len(), 2);
 }

@@ -72,10 +72,10 @@ fn of_resends_events() {
 #[test]
 fn of_rows() {
     assert_eq!(words(&[RowKind::Event, RowKind::Quarantine], RowKind::as_str), ["event", "quarantine"]);
-    use agenda::Kind::{Brake, Delay, Digest, Domain, Lift, Publish, Push};
+    use agenda::AgendaKind::{Brake, Delay, Digest, Domain, Lift, Publish, Push};
     let entries = [Delay, Brake, Domain, Digest, Publish, Lift, Push];
     let kinds = ["delay", "brake", "domain", "digest", "publish", "lift", "push"];
-    assert_eq!(words(&entries, agenda::Kind::as_str), kinds);
+    assert_eq!(words(&entries, agenda::AgendaKind::as_str), kinds);
 }
 
 #[test]

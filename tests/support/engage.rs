@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_local::faults::{FaultProxy, Faults, Service};
-use rebound::aws::queue::{Delivery, Engagement};
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::queue::{EngageMessage, QueueMessage};
+use rebound::aws::stream::BatchResponse;
 use rebound::engage::Engager;
 use rebound::message::decision::Receipt;
 use rebound::receive::Receiver;
@@ -31,7 +31,7 @@ pub(crate) const LINK: &str = "https://shop.example/tulips?utm_source=mail&to=an
 
 /// An email to one recipient, of campaign `spring`, created two hours ago and delivered a second later.
 #[derive(Clone)]
-pub(crate) struct Mail {
+pub(crate) struct StagedEmail {
     pub(crate) email_id: String,
     pub(crate) to: Vec<String>,
     pub(crate) subject: String,
@@ -39,7 +39,7 @@ pub(crate) struct Mail {
     pub(crate) created_at: UnixMillis,
 }
 
-impl Mail {
+impl StagedEmail {
     pub(crate) fn to(email_id: &str, to: &str) -> Self {
         Self {
             email_id: email_id.to_owned(),
@@ -147,11 +147,11 @@ impl Stage {
         self.receives(messages).await;
         let ids: Vec<&str> = messages.iter().map(|message| message.id.as_str()).collect();
         let answer = self.delivers(&self.deliveries(&ids, 1).await, NOW).await;
-        assert_eq!(answer, BatchAnswer::default());
+        assert_eq!(answer, BatchResponse::default());
     }
 
     /// The queue messages of these events that are opens or clicks.
-    pub(crate) async fn deliveries(&self, ids: &[&str], deliveries: u32) -> Vec<Delivery> {
+    pub(crate) async fn deliveries(&self, ids: &[&str], deliveries: u32) -> Vec<QueueMessage> {
         let rows = self.rows().await;
         let delivery = |id: &&str| {
             let row = rows.iter().find(|row| {
@@ -159,17 +159,17 @@ impl Stage {
                 ["email.opened#", "email.clicked#"].iter().any(|kind| *event == format!("{kind}{id}"))
             })?;
             let (email_id, event) = (row["email_id"].as_s().unwrap().clone(), row["event"].as_s().unwrap().clone());
-            Some(Delivery {
+            Some(QueueMessage {
                 message_id: format!("sqs-{id}"),
                 receipt_handle: format!("handle-{id}"),
-                body: serde_json::to_string(&Engagement { email_id, event }).unwrap(),
+                body: serde_json::to_string(&EngageMessage { email_id, event }).unwrap(),
                 deliveries,
             })
         };
         ids.iter().filter_map(delivery).collect()
     }
 
-    pub(crate) async fn delivers(&self, deliveries: &[Delivery], now: UnixMillis) -> BatchAnswer {
+    pub(crate) async fn delivers(&self, deliveries: &[QueueMessage], now: UnixMillis) -> BatchResponse {
         self.engager.batch(deliveries, now, Instant::now() + Duration::from_secs(110)).await
     }
 
@@ -221,7 +221,7 @@ impl Stage {
 
 /// Stores a suppression of the recipient.
 pub(crate) async fn suppress(stage: &Stage, recipient: &str) {
-    let mail = Mail::to("another-mail", recipient);
+    let mail = StagedEmail::to("another-mail", recipient);
     let complaint = mail.event(&format!("complaint-{recipient}"), "email.complained", after(-HOUR), &Value::Null);
     stage.receives(&[complaint]).await;
 }

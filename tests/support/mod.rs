@@ -18,7 +18,7 @@ use rebound::receive::Receiver;
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::store::Item;
-use rebound::store::suppressions::Stored;
+use rebound::store::suppressions::SuppressionItem;
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
 use rebound_dev::running::receiving;
@@ -139,7 +139,8 @@ impl Service {
 
     /// The active reasons, by recipient.
     pub(crate) async fn reasons(&self) -> BTreeMap<String, Vec<&'static str>> {
-        let reasons = |item| Stored::from_item(item).suppression.reasons().map(|reason| reason.as_str()).collect();
+        let reasons =
+            |item| SuppressionItem::from_item(item).suppression.reasons().map(|reason| reason.as_str()).collect();
         self.suppressions().await.into_iter().map(|(recipient, item)| (recipient, reasons(item))).collect()
     }
 }

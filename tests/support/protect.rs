@@ -10,13 +10,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rebound::aws::edge::Envelope;
-use rebound::aws::stream::{BatchAnswer, Invocation};
+use rebound::aws::stream::{BatchResponse, Invocation};
 use rebound::message::alert::Alert;
 use rebound::protect::{Protector, TickReport};
 use rebound::receive::Receiver;
 use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
-use rebound::store::suppressions::Stored;
+use rebound::store::suppressions::SuppressionItem;
 use rebound::time::UnixMillis;
 use rebound_dev::stack::{ENGAGE_QUEUE, EmbeddedAws, Options};
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ impl Stage {
             assert_eq!(self.receive_at(message, NOW).await, 200);
         }
         let new: Vec<Value> = self.records().await.into_iter().filter(|record| !before.contains(record)).collect();
-        assert_eq!(self.deliver(&new, now).await, BatchAnswer::default());
+        assert_eq!(self.deliver(&new, now).await, BatchResponse::default());
     }
 
     /// Receives a webhook at this time.
@@ -121,7 +121,7 @@ impl Stage {
         let before = self.records().await;
         self.stores(message, at).await;
         let new: Vec<Value> = self.records().await.into_iter().filter(|record| !before.contains(record)).collect();
-        assert_eq!(self.deliver(&new, at).await, BatchAnswer::default());
+        assert_eq!(self.deliver(&new, at).await, BatchResponse::default());
     }
 
     /// Deletes the items that DynamoDB's TTL would have deleted by then.
@@ -145,13 +145,13 @@ impl Stage {
         rows.iter().filter(is_event).map(record).collect()
     }
 
-    pub(crate) async fn deliver(&self, records: &[Value], now: UnixMillis) -> BatchAnswer {
+    pub(crate) async fn deliver(&self, records: &[Value], now: UnixMillis) -> BatchResponse {
         deliver(&self.protector, records, now).await
     }
 
     pub(crate) async fn tick(&self, now: UnixMillis) -> TickReport {
         let report = self.protector.tick(now, soon()).await;
-        assert_eq!(report.troubles, [], "at {}", now.to_text());
+        assert_eq!(report.errors, [], "at {}", now.to_text());
         report
     }
 
@@ -233,7 +233,8 @@ impl Stage {
     }
 
     pub(crate) async fn reasons(&self) -> BTreeMap<String, Vec<&'static str>> {
-        let reasons = |item| Stored::from_item(item).suppression.reasons().map(|reason| reason.as_str()).collect();
+        let reasons =
+            |item| SuppressionItem::from_item(item).suppression.reasons().map(|reason| reason.as_str()).collect();
         self.suppressions().await.into_iter().map(|(recipient, item)| (recipient, reasons(item))).collect()
     }
 }
@@ -248,7 +249,7 @@ pub(crate) async fn receive(receiver: &Receiver, message: &SignedMessage, now: U
     receiver.receive(&request, now, soon()).await.status().as_u16()
 }
 
-pub(crate) async fn deliver(protector: &Protector, records: &[Value], now: UnixMillis) -> BatchAnswer {
+pub(crate) async fn deliver(protector: &Protector, records: &[Value], now: UnixMillis) -> BatchResponse {
     let Ok(Invocation::Records(records)) = Invocation::read(json!({ "Records": records })) else { panic!("a batch") };
     protector.records(&records, now, soon()).await
 }
@@ -273,7 +274,7 @@ pub(crate) fn message_of(record: &Value) -> String {
 }
 
 /// The sequence numbers in the response.
-pub(crate) fn again(answer: &BatchAnswer) -> Vec<&str> {
+pub(crate) fn again(answer: &BatchResponse) -> Vec<&str> {
     answer.failures.iter().map(|failure| failure.id.as_str()).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use aws_local::server::{HangUp, Reply, Server};
+use aws_local::server::{CloseConnection, Reply, Server};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -18,7 +18,7 @@ const SERVICES: [&str; 7] = ["DYNAMODB", "SECRETS_MANAGER", "SNS", "SQS", "CLOUD
 pub(crate) type Action = (String, String);
 
 #[derive(Default)]
-struct Noted {
+struct RecordedCalls {
     actions: BTreeSet<Action>,
     /// Reads of DynamoDB that are not strongly consistent.
     eventual: Vec<Value>,
@@ -26,7 +26,7 @@ struct Noted {
 
 /// Proxies in front of a whole embedded AWS.
 pub(crate) struct Recorder {
-    noted: Arc<Mutex<Noted>>,
+    noted: Arc<Mutex<RecordedCalls>>,
     variables: BTreeMap<String, String>,
     _servers: Vec<Server>,
 }
@@ -35,7 +35,7 @@ impl Recorder {
     /// Starts proxies for these variables. An eventually consistent read finds nothing here: DynamoDB may respond so
     /// for every item that was written shortly before.
     pub(crate) async fn start(variables: &BTreeMap<String, String>) -> Self {
-        let noted = Arc::new(Mutex::new(Noted::default()));
+        let noted = Arc::new(Mutex::new(RecordedCalls::default()));
         let mut variables = variables.clone();
         let mut servers = Vec::new();
         for service in SERVICES {
@@ -71,7 +71,7 @@ impl Recorder {
 
 async fn pass_on(
     service: &str,
-    noted: &Mutex<Noted>,
+    noted: &Mutex<RecordedCalls>,
     client: &reqwest::Client,
     upstream: &str,
     request: Request<Bytes>,
@@ -100,9 +100,10 @@ async fn pass_on(
     }
     let url =
         format!("{}{}", upstream.trim_end_matches('/'), parts.uri.path_and_query().map_or("/", |path| path.as_str()));
-    let answer = client.request(parts.method, url).headers(headers).body(body).send().await.map_err(|_| HangUp)?;
+    let answer =
+        client.request(parts.method, url).headers(headers).body(body).send().await.map_err(|_| CloseConnection)?;
     let (status, mut headers) = (answer.status(), answer.headers().clone());
-    let mut body = answer.bytes().await.map_err(|_| HangUp)?;
+    let mut body = answer.bytes().await.map_err(|_| CloseConnection)?;
     for of_one_connection in [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
         headers.remove(of_one_connection);
     }

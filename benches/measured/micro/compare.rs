@@ -25,8 +25,9 @@ pub(crate) fn print_summary() {
     println!("| body, signed with | {} | {} | ours ÷ theirs |", Rebound::NAME, StandardWebhooks::NAME);
     println!("| --- | --: | --: | --: |");
     for Compared { case, bytes, ours, theirs } in deliveries::all().iter().map(compared) {
-        let told = |nanoseconds: f64| format!("{nanoseconds:.0} ns, {:.0} MB/s", bytes as f64 * 1_000.0 / nanoseconds);
-        println!("| {case} | {} | {} | {:.2} |", told(ours), told(theirs), ours / theirs);
+        let reported =
+            |nanoseconds: f64| format!("{nanoseconds:.0} ns, {:.0} MB/s", bytes as f64 * 1_000.0 / nanoseconds);
+        println!("| {case} | {} | {} | {:.2} |", reported(ours), reported(theirs), ours / theirs);
     }
 }
 

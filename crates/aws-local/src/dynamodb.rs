@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::dynamodb_api::{Access, DynamoDbApi};
-use super::sam::Table;
+use super::sam::TableDefinition;
 
 /// The embedded DynamoDB could not be started.
 #[derive(Debug, thiserror::Error)]
-pub enum DynamoDbError {
+pub enum EmbeddedDbError {
     /// The address is in use, or cannot be bound.
     #[error("can't listen on {0}: {1}; choose another address")]
     Listen(SocketAddr, io::Error),
@@ -37,8 +37,8 @@ impl EmbeddedDynamoDb {
     ///
     /// # Errors
     /// The address is in use, or the file cannot be opened.
-    pub async fn start(at: SocketAddr, data: Option<&Path>) -> Result<Self, DynamoDbError> {
-        let failed = |error: &dyn std::error::Error| DynamoDbError::Database(error.to_string());
+    pub async fn start(at: SocketAddr, data: Option<&Path>) -> Result<Self, EmbeddedDbError> {
+        let failed = |error: &dyn std::error::Error| EmbeddedDbError::Database(error.to_string());
         let database = match data {
             None => Database::memory().map_err(|error| failed(&error))?,
             Some(file) => {
@@ -47,7 +47,7 @@ impl EmbeddedDynamoDb {
                 database
             }
         };
-        let listening = |error| DynamoDbError::Listen(at, error);
+        let listening = |error| EmbeddedDbError::Listen(at, error);
         let listener = TcpListener::bind(at).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -89,12 +89,12 @@ pub fn is_local(endpoint: &str) -> bool {
 ///
 /// # Errors
 /// The engine does not respond, or rejects a table definition.
-pub async fn make_tables(access: &Access, tables: &[Table]) -> Result<(), DynamoDbError> {
+pub async fn make_tables(access: &Access, tables: &[TableDefinition]) -> Result<(), EmbeddedDbError> {
     let api = DynamoDbApi::new(access);
     let make = async |operation, request: Value| match api.call(operation, &request).await {
         Ok(_) => Ok(true),
         Err(error) if error.is("ResourceInUseException") => Ok(false),
-        Err(error) => Err(DynamoDbError::Database(error.to_string())),
+        Err(error) => Err(EmbeddedDbError::Database(error.to_string())),
     };
     for table in tables {
         let mut definition = table.definition.clone();

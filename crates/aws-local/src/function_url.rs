@@ -32,7 +32,7 @@ pub async fn serve(address: SocketAddr, invoke: Invoke) -> io::Result<Server> {
 /// The result of a function, in payload format 2.0.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct FunctionResponse {
     status_code: u16,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -47,14 +47,14 @@ struct Answer {
 async fn answer(invoke: &Invoke, request: &Request<Bytes>) -> Reply {
     let (method, path) = (request.method().as_str(), request.uri().path());
     let event = event(method, path, &header_texts(request.headers()), request.body());
-    let answered = invoke(event).await.ok().and_then(|answer| serde_json::from_value::<Answer>(answer).ok());
+    let answered = invoke(event).await.ok().and_then(|answer| serde_json::from_value::<FunctionResponse>(answer).ok());
     match answered.and_then(respond) {
         Some(response) => Ok(response),
         None => Ok(json_response(StatusCode::BAD_GATEWAY, "application/json", "Internal Server Error")),
     }
 }
 
-fn respond(answer: Answer) -> Option<Response<Full<Bytes>>> {
+fn respond(answer: FunctionResponse) -> Option<Response<Full<Bytes>>> {
     let body = if answer.is_base64_encoded { STANDARD.decode(answer.body).ok()? } else { answer.body.into_bytes() };
     let response = Response::builder().status(answer.status_code);
     let response = answer.headers.iter().fold(response, |response, (name, value)| response.header(name, value));

@@ -15,7 +15,7 @@
 //! - [`sqs`]: an SQS stub with queues.
 //! - [`journal`]: the storage of both stubs, in memory or in a file.
 //! - [`secrets_manager`]: reads and writes secrets.
-//! - [`control`]: the parts of CloudFormation, Lambda and CloudWatch that an operator's command uses.
+//! - [`control_plane`]: the parts of CloudFormation, Lambda and CloudWatch that an operator's command uses.
 //! - [`faults`]: proxies in front of DynamoDB, SNS, SQS and others that reject, conflict, throttle, delay, or lose
 //!   responses, by a plan.
 //! - [`tls`]: TLS in front of any of them, with its own certificate.
@@ -23,7 +23,7 @@
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 
-pub mod control;
+pub mod control_plane;
 pub mod dynamodb;
 pub mod dynamodb_api;
 pub mod faults;

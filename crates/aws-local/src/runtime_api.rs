@@ -13,10 +13,10 @@ use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::server::{HangUp, Reply, Server, json_response};
+use super::server::{CloseConnection, Reply, Server, json_response};
 
 /// The result of an invocation: the function's response, or the error that it reported.
-pub type Answer = Result<Bytes, Bytes>;
+pub type InvocationResult = Result<Bytes, Bytes>;
 
 /// The Runtime API of one function.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ struct Shared {
     function: String,
     timeout: Duration,
     queue: tokio::sync::Mutex<mpsc::UnboundedReceiver<(String, Bytes)>>,
-    waiting: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    waiting: Mutex<HashMap<String, oneshot::Sender<InvocationResult>>>,
     first_poll: Mutex<Option<Instant>>,
     polled: Notify,
 }
@@ -85,7 +85,7 @@ impl RuntimeApi {
     }
 
     /// Sends the function an event, and waits for its result. Returns `None` if the function is gone.
-    pub async fn invoke(&self, event: impl Into<Bytes>) -> Option<Answer> {
+    pub async fn invoke(&self, event: impl Into<Bytes>) -> Option<InvocationResult> {
         let id = format!("{:032x}", fastrand::u128(..));
         let (answer, answered) = oneshot::channel();
         lock(&self.shared.waiting).insert(id.clone(), answer);
@@ -111,7 +111,7 @@ impl Shared {
     async fn next(&self) -> Reply {
         lock(&self.first_poll).get_or_insert_with(Instant::now);
         self.polled.notify_waiters();
-        let (id, event) = self.queue.lock().await.recv().await.ok_or(HangUp)?;
+        let (id, event) = self.queue.lock().await.recv().await.ok_or(CloseConnection)?;
         let deadline = deadline(self.timeout);
         let arn = format!("arn:aws:lambda:eu-west-1:000000000000:function:{}", self.function);
         Response::builder()
@@ -121,10 +121,10 @@ impl Shared {
             .header("lambda-runtime-invoked-function-arn", arn)
             .header("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0")
             .body(Full::new(event))
-            .map_err(|_| HangUp)
+            .map_err(|_| CloseConnection)
     }
 
-    fn settle(&self, id: &str, answer: Answer) -> Response<Full<Bytes>> {
+    fn settle(&self, id: &str, answer: InvocationResult) -> Response<Full<Bytes>> {
         if let Some(waiting) = lock(&self.waiting).remove(id) {
             let _ = waiting.send(answer);
         }

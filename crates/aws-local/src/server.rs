@@ -17,10 +17,10 @@ use tokio::task::{JoinHandle, JoinSet};
 /// Closes the connection instead of sending a response.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the connection was closed on purpose")]
-pub struct HangUp;
+pub struct CloseConnection;
 
 /// The result of a handler.
-pub type Reply = Result<Response<Full<Bytes>>, HangUp>;
+pub type Reply = Result<Response<Full<Bytes>>, CloseConnection>;
 
 /// A running server. Dropping it stops it and closes all connections.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Server {
                         let handler = handler.clone();
                         async move {
                             let (parts, body) = request.into_parts();
-                            let body = body.collect().await.map_err(|_| HangUp)?.to_bytes();
+                            let body = body.collect().await.map_err(|_| CloseConnection)?.to_bytes();
                             handler(Request::from_parts(parts, body)).await
                         }
                     });

@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
-use rebound::aws::{NotSet, describe};
+use rebound::aws::{MissingVariable, describe};
 use rebound::store::tables::{TABLES, Table};
 use rebound::store::{Item, string};
 use serde_json::Value;
@@ -36,7 +36,7 @@ pub enum OverlayError {
     Start(#[from] StartError),
     /// The environment lacks something.
     #[error(transparent)]
-    Aws(#[from] NotSet),
+    Aws(#[from] MissingVariable),
     /// No port is free, or no file can be made.
     #[error("the copy for the dry run can't be started: {0}")]
     Io(#[from] std::io::Error),
@@ -117,9 +117,10 @@ impl Copier {
         let signed =
             ["authorization", "x-amz-date"].iter().filter_map(|name| Some((*name, request.headers().get(*name)?)));
         let forwarded = signed.fold(forwarded, |forwarded, (name, value)| forwarded.header(name, value.as_bytes()));
-        let answer = forwarded.body(request.body().clone()).send().await.map_err(|_| aws_local::server::HangUp)?;
+        let answer =
+            forwarded.body(request.body().clone()).send().await.map_err(|_| aws_local::server::CloseConnection)?;
         let status = StatusCode::from_u16(answer.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
-        let body = answer.bytes().await.map_err(|_| aws_local::server::HangUp)?;
+        let body = answer.bytes().await.map_err(|_| aws_local::server::CloseConnection)?;
         Ok(json_response(status, CONTENT_TYPE, body))
     }
 

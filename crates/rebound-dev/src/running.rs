@@ -13,7 +13,7 @@ use aws_local::sam::{Mapping, QueueMapping, TemplateError};
 use aws_local::server::Server;
 use lambda_runtime::{Context, LambdaEvent};
 use rebound::aws::edge;
-use rebound::aws::queue::Delivery;
+use rebound::aws::queue::QueueMessage;
 use rebound::aws::stream::Invocation;
 use rebound::config::{EngageConfig, EnvironmentError};
 use rebound::engage::Engager;
@@ -107,7 +107,7 @@ async fn invoke(protector: &Protector, event: Value, clock: Clock, timeout: Dura
         Invocation::Records(records) => {
             serde_json::to_value(protector.records(&records, now, deadline).await).map_err(|error| error.to_string())
         }
-        Invocation::Tick => match protector.tick(now, deadline).await.troubles.first() {
+        Invocation::Tick => match protector.tick(now, deadline).await.errors.first() {
             None => Ok(Value::Null),
             Some(trouble) => Err(trouble.to_string()),
         },
@@ -119,7 +119,7 @@ pub fn engaging(engager: Arc<Engager>, clock: Clock, timeout: Duration) -> Invok
     Arc::new(move |event| {
         let engager = Arc::clone(&engager);
         Box::pin(async move {
-            let deliveries = Delivery::read_all(&event).map_err(|error| error.to_string())?;
+            let deliveries = QueueMessage::read_all(&event).map_err(|error| error.to_string())?;
             // A little less than the function has: it answers before Lambda stops it.
             let deadline = Instant::now() + timeout.mul_f64(0.95);
             let batch = engager.batch(&deliveries, clock.now(), deadline);
@@ -168,7 +168,7 @@ pub async fn runtime_api(function: &str) -> Result<RuntimeApi, StartError> {
 /// The stream can't be read.
 pub async fn feed(
     aws: &EmbeddedAws,
-    options: feeder::Options,
+    options: feeder::FeederOptions,
     invoke: impl Fn(&Mapping) -> Invoke,
 ) -> Result<Feeder, StartError> {
     let events = aws.variable("EVENTS_TABLE").unwrap_or_default();
@@ -192,7 +192,7 @@ pub async fn poll(
         let queue = queues.iter().find(|queue| queue.variable == mapping.queue);
         let queue = queue.ok_or_else(|| TemplateError::Incomplete(mapping.name.clone(), "Queue"))?;
         let url = aws.variable(&mapping.queue).unwrap_or_default();
-        let options = poller::Options::of(mapping, queue);
+        let options = poller::PollerOptions::of(mapping, queue);
         pollers.push(Poller::start(client.clone(), &url, options, invoke(mapping)).await?);
     }
     Ok(pollers)

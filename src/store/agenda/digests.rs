@@ -2,32 +2,32 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Agenda, Entry, Kind, key};
+use super::{Agenda, AgendaEntry, AgendaKind, key};
 use crate::aws::CallError;
 use crate::resend::campaign::{Campaign, Cohort};
-use crate::store::calls::{Change, Written};
+use crate::store::client::{ConditionalWrite, UpdateExpression};
 use crate::store::{number, text};
 use crate::time::{UnixMillis, days, hours};
 
 /// Result of the rate limit check for one alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum RateLimit {
     /// The alert is among the first few of its hour, and is sent on its own.
-    ByItself,
+    Allowed,
     /// The hour's limit is reached: the alert is grouped into a digest.
-    TooMany,
+    Exceeded,
 }
 
 /// Alerts that share one rate limit: one kind, and one campaign.
 #[derive(Clone, Copy, Debug)]
-pub struct Group<'a> {
+pub struct AlertGroup<'a> {
     /// The kind of alert.
     pub kind: &'a str,
     /// The campaign. `None` if the alert is not about a campaign.
     pub campaign: Option<&'a Campaign>,
 }
 
-impl Group<'_> {
+impl AlertGroup<'_> {
     fn key(&self) -> String {
         format!("{}#{}", self.kind, self.campaign.map_or("", Campaign::as_str))
     }
@@ -36,15 +36,15 @@ impl Group<'_> {
 impl Agenda {
     /// Checks if an alert is among the first few of its kind and campaign in this hour. The same alert gets the same
     /// result each time.
-    pub async fn place(
+    pub async fn check_rate_limit(
         &self,
-        group: &Group<'_>,
+        group: &AlertGroup<'_>,
         alert_id: &str,
         now: UnixMillis,
         first_few: usize,
-    ) -> Result<Place, CallError> {
+    ) -> Result<RateLimit, CallError> {
         let hour = this_hour(now);
-        let change = Change {
+        let change = UpdateExpression {
             update: "ADD told :alert SET expires_at = :expires_at".to_owned(),
             condition: Some("attribute_not_exists(told) OR contains(told, :id) OR size(told) < :few"),
             names: Vec::new(),
@@ -57,38 +57,39 @@ impl Agenda {
         };
         let partition = format!("told#{}", group.key());
         match self.calls.update(&self.table, key(&partition, &hour.to_text()), &change).await? {
-            Written::Done(_) => Ok(Place::ByItself),
-            Written::Refused(_) => Ok(Place::TooMany),
+            ConditionalWrite::Applied(_) => Ok(RateLimit::Allowed),
+            ConditionalWrite::ConditionFailed(_) => Ok(RateLimit::Exceeded),
         }
     }
 
     /// Returns the digests that an alert of this hour may be grouped into, in the order to try. The first is sent by
     /// the next tick, the second when the hour is over. The others are for writers that come too late for these.
-    pub fn digests(group: &Group<'_>, now: UnixMillis) -> Vec<Entry> {
+    pub fn digests(group: &AlertGroup<'_>, now: UnixMillis) -> Vec<AgendaEntry> {
         let hour = this_hour(now);
         let attributes = [("of", text(group.kind)), ("campaign", text(group.campaign.map_or("", Campaign::as_str)))];
-        let digest = |hours_later| Entry::new(Kind::Digest, hour.plus(hours(hours_later)), group.key(), &attributes);
+        let digest =
+            |hours_later| AgendaEntry::new(AgendaKind::Digest, hour.plus(hours(hours_later)), group.key(), &attributes);
         (0..4).map(digest).collect()
     }
 
     /// Closes a digest, so that no alert can be added to it, and returns its final state. Returns `None` if the digest
     /// is gone.
-    pub async fn close(&self, digest: &Entry) -> Result<Option<Entry>, CallError> {
-        let change = Change {
+    pub async fn close(&self, digest: &AgendaEntry) -> Result<Option<AgendaEntry>, CallError> {
+        let change = UpdateExpression {
             update: "SET closed = :yes".to_owned(),
             condition: Some("attribute_exists(#kind)"),
             names: vec![("#kind".to_owned(), "kind".to_owned())],
             values: vec![(":yes".to_owned(), AttributeValue::Bool(true))],
         };
         match self.calls.update(&self.table, key(digest.kind.as_str(), &digest.sort()), &change).await? {
-            Written::Done(item) => Ok(Entry::from_item(digest.kind, item)),
-            Written::Refused(_) => Ok(None),
+            ConditionalWrite::Applied(item) => Ok(AgendaEntry::from_item(digest.kind, item)),
+            ConditionalWrite::ConditionFailed(_) => Ok(None),
         }
     }
 
     /// Marks a digest as sent.
-    pub async fn note_sent(&self, digest: &Entry) -> Result<(), CallError> {
-        let change = Change {
+    pub async fn mark_sent(&self, digest: &AgendaEntry) -> Result<(), CallError> {
+        let change = UpdateExpression {
             update: "SET sent = :yes".to_owned(),
             condition: Some("attribute_exists(#kind)"),
             names: vec![("#kind".to_owned(), "kind".to_owned())],
@@ -99,7 +100,7 @@ impl Agenda {
     }
 
     /// Builds the update that adds one alert to a digest that is not closed, as part of a transaction.
-    pub(in crate::store) fn fold(&self, digest: &Entry) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+    pub(in crate::store) fn fold(&self, digest: &AgendaEntry) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
         let attribute = |name: &str| digest.item.get(name).cloned().unwrap_or_else(|| text(""));
         aws_sdk_dynamodb::types::Update::builder()
             .table_name(&self.table)

@@ -23,8 +23,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use strum::IntoStaticStr;
 
-pub use self::digests::{Group, Place};
-use super::calls::{Calls, Change};
+pub use self::digests::{AlertGroup, RateLimit};
+use super::client::{RetryClient, UpdateExpression};
 use super::{Item, as_number, number, string, text};
 use crate::aws::CallError;
 use crate::time::{UnixMillis, days};
@@ -34,7 +34,7 @@ const LIFT_DAYS: u32 = 35;
 
 /// Kind of a task: the attribute `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
-pub enum Kind {
+pub enum AgendaKind {
     /// A delayed email without an outcome.
     #[strum(serialize = "delay")]
     Delay,
@@ -58,7 +58,7 @@ pub enum Kind {
     Push,
 }
 
-impl Kind {
+impl AgendaKind {
     /// The attribute's value.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -75,9 +75,9 @@ impl Kind {
 
 /// A scheduled task.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct AgendaEntry {
     /// The kind of task.
-    pub kind: Kind,
+    pub kind: AgendaKind,
     /// Time at which the task is due.
     pub due: UnixMillis,
     /// Distinguishes the task from others that are due at the same time.
@@ -86,9 +86,14 @@ pub struct Entry {
     pub item: Item,
 }
 
-impl Entry {
+impl AgendaEntry {
     /// Creates an entry with these attributes.
-    pub fn new(kind: Kind, due: UnixMillis, key: impl Into<String>, attributes: &[(&str, AttributeValue)]) -> Self {
+    pub fn new(
+        kind: AgendaKind,
+        due: UnixMillis,
+        key: impl Into<String>,
+        attributes: &[(&str, AttributeValue)],
+    ) -> Self {
         let item = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         Self { kind, due, key: key.into(), item }
     }
@@ -116,7 +121,7 @@ impl Entry {
         item
     }
 
-    fn from_item(kind: Kind, item: Item) -> Option<Self> {
+    fn from_item(kind: AgendaKind, item: Item) -> Option<Self> {
         let (due, key) = string(&item, "due").split_once('#')?;
         Some(Self { kind, due: UnixMillis::parse(due)?, key: key.to_owned(), item })
     }
@@ -125,56 +130,56 @@ impl Entry {
 /// The agenda table.
 #[derive(Clone, Debug)]
 pub struct Agenda {
-    calls: Calls,
+    calls: RetryClient,
     pub(super) table: String,
 }
 
 impl Agenda {
     /// Creates a handle for the table `table`.
-    pub fn new(calls: Calls, table: impl Into<String>) -> Self {
+    pub fn new(calls: RetryClient, table: impl Into<String>) -> Self {
         Self { calls, table: table.into() }
     }
 
     /// Stores an entry. An entry with the same kind, time and key stays as it is.
-    pub async fn put(&self, entry: &Entry) -> Result<(), CallError> {
+    pub async fn put(&self, entry: &AgendaEntry) -> Result<(), CallError> {
         let item = entry.to_item();
-        let condition = Change {
+        let condition = UpdateExpression {
             condition: Some("attribute_not_exists(#kind)"),
             names: vec![("#kind".to_owned(), "kind".to_owned())],
-            ..Change::default()
+            ..UpdateExpression::default()
         };
         self.calls.put(&self.table, &item, &condition).await?;
         Ok(())
     }
 
     /// Returns at most `at_most` entries of a kind that are due at `now`, the oldest first.
-    pub async fn due(&self, kind: Kind, now: UnixMillis, at_most: usize) -> Result<Vec<Entry>, CallError> {
+    pub async fn due(&self, kind: AgendaKind, now: UnixMillis, at_most: usize) -> Result<Vec<AgendaEntry>, CallError> {
         // '$' follows '#', so every entry of this millisecond is included.
         let until = format!("{}$", now.to_text());
-        let items = self.calls.range(&self.table, ("kind", kind.as_str()), ("due", "0", &until), at_most).await?;
-        Ok(items.into_iter().filter_map(|item| Entry::from_item(kind, item)).collect())
+        let items = self.calls.query(&self.table, ("kind", kind.as_str()), ("due", "0", &until), at_most).await?;
+        Ok(items.into_iter().filter_map(|item| AgendaEntry::from_item(kind, item)).collect())
     }
 
     /// Builds the put of an entry, as part of a transaction.
-    pub fn put_of(&self, entry: &Entry) -> PutBuilder {
+    pub fn put_in_transaction(&self, entry: &AgendaEntry) -> PutBuilder {
         PutBuilder::default().table_name(&self.table).set_item(Some(entry.to_item()))
     }
 
     /// Returns at most `at_most` entries of a kind that are due from `from` until before `until`, the oldest first.
     pub(super) async fn between(
         &self,
-        kind: Kind,
+        kind: AgendaKind,
         from: UnixMillis,
         until: UnixMillis,
         at_most: usize,
-    ) -> Result<Vec<Entry>, CallError> {
+    ) -> Result<Vec<AgendaEntry>, CallError> {
         let (from, until) = (from.to_text(), until.to_text());
-        let items = self.calls.range(&self.table, ("kind", kind.as_str()), ("due", &from, &until), at_most).await?;
-        Ok(items.into_iter().filter_map(|item| Entry::from_item(kind, item)).collect())
+        let items = self.calls.query(&self.table, ("kind", kind.as_str()), ("due", &from, &until), at_most).await?;
+        Ok(items.into_iter().filter_map(|item| AgendaEntry::from_item(kind, item)).collect())
     }
 
     /// Deletes an entry that is done.
-    pub async fn delete(&self, entry: &Entry) -> Result<(), CallError> {
+    pub async fn delete(&self, entry: &AgendaEntry) -> Result<(), CallError> {
         self.calls.delete(&self.table, key(entry.kind.as_str(), &entry.sort())).await
     }
 }

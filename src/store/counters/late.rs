@@ -25,7 +25,7 @@ pub(super) fn late_key(hour: Cohort, cohort: Cohort) -> String {
 }
 
 /// Expiry of the sum of an hour, in seconds.
-pub(super) fn forget_late(hour: Cohort) -> i64 {
+pub(super) fn late_expiry(hour: Cohort) -> i64 {
     hour.start().plus(days(LONG_WINDOW_DAYS + LONGER_DAYS)).seconds()
 }
 
@@ -45,7 +45,7 @@ impl Campaigns {
     pub async fn late(&self, campaign: &Campaign, since: UnixMillis) -> Result<LateSends, CallError> {
         let from = format!("{LATE}{}", Cohort::containing(since));
         let partition = ("campaign", campaign.as_str());
-        let items = self.calls.range(&self.table, partition, ("cohort", &from, LATE_END), usize::MAX).await?;
+        let items = self.calls.query(&self.table, partition, ("cohort", &from, LATE_END), usize::MAX).await?;
         let mut late = LateSends::default();
         items.iter().for_each(|item| add_late(item, &mut late));
         Ok(late)

@@ -1,19 +1,19 @@
 //! The counters in the campaigns table. Each webhook is counted exactly once, however often it is delivered.
 
+mod counted_state;
+mod dedup;
 mod late;
-mod memory;
-mod seen;
-mod tally;
+mod pending;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::dedup::{DedupRecord, dedup_records};
 pub use self::late::add_late;
-use self::memory::{Memory, memories};
-use self::tally::Tally;
+use self::pending::PendingWrites;
 pub use self::view::cohort_figures;
-use super::calls::Calls;
-use super::failure::Failure;
+use super::client::RetryClient;
+use super::error::DynamoDbError;
 use super::{Item, text};
 use crate::aws::CallError;
 use crate::policy::counting::{CounterTotals, Increment};
@@ -21,19 +21,19 @@ use crate::resend::campaign::{Campaign, Cohort};
 
 /// Maximum number of cohorts and late sums that one transaction adds to, and of dedup records that it writes. A
 /// transaction holds 100 items at most. A record that moves a count writes two more items, and adds to one more cohort.
-const ADDED_TO: usize = 30;
-const MEMORIES: usize = 16;
+const MAX_TARGETS: usize = 30;
+const MAX_RECORDS: usize = 16;
 
 /// The campaigns table.
 #[derive(Clone, Debug)]
 pub struct Campaigns {
-    pub(super) calls: Calls,
+    pub(super) calls: RetryClient,
     pub(super) table: String,
 }
 
 impl Campaigns {
     /// Creates a handle for the table `table`.
-    pub fn new(calls: Calls, table: impl Into<String>) -> Self {
+    pub fn new(calls: RetryClient, table: impl Into<String>) -> Self {
         Self { calls, table: table.into() }
     }
 
@@ -49,9 +49,9 @@ impl Campaigns {
         added: &mut Vec<(Cohort, CounterTotals)>,
     ) -> Result<(), CallError> {
         for part in parts(counts) {
-            let memories: Vec<(String, Memory)> = memories(part).into_iter().collect();
-            for some in memories.chunks(MEMORIES) {
-                self.count_some(campaign, some, added).await?;
+            let dedup_records: Vec<(String, DedupRecord)> = dedup_records(part).into_iter().collect();
+            for chunk in dedup_records.chunks(MAX_RECORDS) {
+                self.count_some(campaign, chunk, added).await?;
             }
         }
         Ok(())
@@ -60,33 +60,35 @@ impl Campaigns {
     async fn count_some(
         &self,
         campaign: &Campaign,
-        memories: &[(String, Memory)],
+        dedup_records: &[(String, DedupRecord)],
         added: &mut Vec<(Cohort, CounterTotals)>,
     ) -> Result<(), CallError> {
-        let mut patience = self.calls.patience();
+        let mut backoff = self.calls.backoff();
         loop {
-            let mut seen = self.seen(campaign, memories).await?;
-            if let Err(failure) = self.read_missing(campaign, &mut seen).await {
-                patience.with(failure).await?;
+            let mut seen = self.read_state(campaign, dedup_records).await?;
+            if let Err(error) = self.read_missing(campaign, &mut seen).await {
+                backoff.wait(error).await?;
                 continue;
             }
-            let mut tally = Tally::default();
-            for (key, memory) in memories {
-                self.remember(campaign, key, memory, &seen, &mut tally)?;
+            let mut pending = PendingWrites::default();
+            for (key, record) in dedup_records {
+                self.add_record(campaign, key, record, &seen, &mut pending)?;
             }
-            if tally.items.is_empty() {
-                return self.wait_for(campaign, &tally.counted, patience).await;
+            if pending.items.is_empty() {
+                return self.wait_for(campaign, &pending.counted, backoff).await;
             }
-            self.add_all(campaign, &seen, &mut tally)?;
-            match self.calls.transact(tally.items).await {
+            self.add_all(campaign, &seen, &mut pending)?;
+            match self.calls.transact(pending.items).await {
                 Ok(Ok(())) => {
-                    added.extend(tally.cohorts);
-                    return self.wait_for(campaign, &tally.counted, patience).await;
+                    added.extend(pending.cohorts);
+                    return self.wait_for(campaign, &pending.counted, backoff).await;
                 }
                 Ok(Err(_)) => {
-                    patience.with(Failure::Busy("other writers kept changing the same counters".to_owned())).await?
+                    backoff
+                        .wait(DynamoDbError::Busy("other writers kept changing the same counters".to_owned()))
+                        .await?
                 }
-                Err(failure) => patience.with(failure).await?,
+                Err(error) => backoff.wait(error).await?,
             }
         }
     }
@@ -96,7 +98,7 @@ impl Campaigns {
     }
 }
 
-/// Splits the counts into parts, each of which adds to at most [`ADDED_TO`] cohorts and late sums.
+/// Splits the counts into parts, each of which adds to at most [`MAX_TARGETS`] cohorts and late sums.
 fn parts(counts: &[Increment]) -> Vec<Vec<&Increment>> {
     let mut places: BTreeMap<(Cohort, Option<Cohort>), Vec<&Increment>> = BTreeMap::new();
     for count in counts {
@@ -108,7 +110,7 @@ fn parts(counts: &[Increment]) -> Vec<Vec<&Increment>> {
         let these = [(cohort, None), (cohort, late)];
         added_to.extend(these);
         match parts.last_mut() {
-            Some(part) if added_to.len() <= ADDED_TO => part.extend(counts),
+            Some(part) if added_to.len() <= MAX_TARGETS => part.extend(counts),
             _ => {
                 added_to = BTreeSet::from(these);
                 parts.push(counts);

@@ -2,7 +2,7 @@
 
 use super::Campaigns;
 use super::late::{LATE_END, add_late};
-use super::tally::{COMPLAINED_AT, complained_at};
+use super::pending::{COMPLAINED_AT, complained_at};
 use crate::aws::CallError;
 use crate::policy::brake::{BrakeInput, LONG_WINDOW_DAYS, SHORT_WINDOW_HOURS};
 use crate::policy::counting::{Counter, CounterTotals};
@@ -13,13 +13,13 @@ use crate::time::{UnixMillis, days, hours};
 
 /// Maximum number of keys of one BatchGetItem
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
-const AT_ONCE: usize = 100;
+const MAX_KEYS: usize = 100;
 
 impl Campaigns {
     /// Returns all cohorts of a campaign that are still stored, the oldest first.
     pub async fn cohorts(&self, campaign: &Campaign) -> Result<Vec<(Cohort, CounterTotals)>, CallError> {
         let partition = ("campaign", campaign.as_str());
-        let items = self.calls.range(&self.table, partition, ("cohort", "0", ":"), usize::MAX).await?;
+        let items = self.calls.query(&self.table, partition, ("cohort", "0", ":"), usize::MAX).await?;
         Ok(items.iter().filter_map(cohort_figures).collect())
     }
 
@@ -31,8 +31,8 @@ impl Campaigns {
         // ':' follows '9', so the range ends where the cohorts end. The late sums come right after the complaints: read
         // in one range with them, they cost nothing if there are none.
         let from_cohort = from.to_string();
-        let cohorts = self.calls.range(&self.table, partition, ("cohort", &from_cohort, ":"), usize::MAX);
-        let others = self.calls.range(&self.table, partition, ("cohort", &from_complaint, LATE_END), usize::MAX);
+        let cohorts = self.calls.query(&self.table, partition, ("cohort", &from_cohort, ":"), usize::MAX);
+        let others = self.calls.query(&self.table, partition, ("cohort", &from_complaint, LATE_END), usize::MAX);
         let (cohorts, others) = tokio::join!(cohorts, others);
         let (mut cohorts, others) = (cohorts?, others?);
         let mut late = LateSends::default();
@@ -42,8 +42,8 @@ impl Campaigns {
             .filter(|cohort| *cohort < from)
             .map(|cohort| self.key(campaign, &cohort.to_string()))
             .collect();
-        for some in older.chunks(AT_ONCE) {
-            cohorts.extend(self.calls.get_all(&self.table, some.to_vec()).await?);
+        for chunk in older.chunks(MAX_KEYS) {
+            cohorts.extend(self.calls.batch_get(&self.table, chunk.to_vec()).await?);
         }
         Ok(BrakeInput {
             cohorts: cohorts.iter().filter_map(cohort_figures).collect(),

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Decisions of the built-in rules need no claim, and are stored in one write
-//! ([`decide_at_once`](Decisions::decide_at_once)): the second message finds the occurrence decided.
+//! ([`decide_without_claim`](Decisions::decide_without_claim)): the second message finds the occurrence decided.
 //!
 //! A follow-up takes its slot among the recipient's follow-ups in the transaction that stores the decision. That
 //! transaction is rejected if the recipient has been suppressed meanwhile, or has clicked an opt-out link. So a
@@ -32,7 +32,7 @@ mod decide;
 
 use std::time::Duration;
 
-use super::calls::Calls;
+use super::client::RetryClient;
 use super::outbox::{Claim, ClaimOwner, Outbox, Settlement, has_any};
 use super::row::payload_text;
 use super::{Item, as_number, event_key, number, string, text};
@@ -41,44 +41,45 @@ use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
 
 /// A claim ends when the decision is made.
-const SETTLEMENT: Settlement<Decided> =
-    Settlement { read: Decided::from_item, takeover: "claimed_at = :seen AND attribute_not_exists(decided_at)" };
+const SETTLEMENT: Settlement<StoredDecision> =
+    Settlement { read: StoredDecision::from_item, takeover: "claimed_at = :seen AND attribute_not_exists(decided_at)" };
 
 /// Maximum length of the recipients as part of a key, in bytes. An address has at most 320.
-const MAX_WHOM: usize = 400;
+const MAX_RECIPIENTS_BYTES: usize = 400;
 
 /// Used in place of the event type: a click on an opt-out or preference link.
 pub const OPT_OUT_CLICK: &str = "opt_out_click";
 
 /// One occurrence: an email, an event type, and its recipients.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Happening {
+pub struct Occurrence {
     /// The partition.
     pub email_id: String,
     /// `email.opened`, `email.clicked`, or [`OPT_OUT_CLICK`], which does not count as a click of the recipient.
     pub event_type: &'static str,
     /// The recipient. Several recipients are sorted and joined by commas.
-    pub whom: String,
+    pub recipients: String,
 }
 
-impl Happening {
+impl Occurrence {
     /// Creates the occurrence for these recipients.
     pub fn new(email_id: &str, event_type: &'static str, recipients: &[Recipient]) -> Self {
         let mut all: Vec<&str> = recipients.iter().map(Recipient::as_str).collect();
         all.sort_unstable();
-        let whom = all.join(",");
-        let whom = if whom.len() <= MAX_WHOM { whom } else { crate::policy::ids::short_hash(&all) };
-        Self { email_id: email_id.to_owned(), event_type, whom }
+        let recipients = all.join(",");
+        let recipients =
+            if recipients.len() <= MAX_RECIPIENTS_BYTES { recipients } else { crate::policy::ids::short_hash(&all) };
+        Self { email_id: email_id.to_owned(), event_type, recipients }
     }
 
     /// Id of the decision about it: the same each time.
     pub fn decision_id(&self) -> String {
-        format!("decision-{}", crate::policy::ids::short_hash(&[&self.email_id, self.event_type, &self.whom]))
+        format!("decision-{}", crate::policy::ids::short_hash(&[&self.email_id, self.event_type, &self.recipients]))
     }
 
     /// Sort key of its decision.
     pub fn sort_key(&self) -> String {
-        format!("decision#{}#{}", self.event_type, self.whom)
+        format!("decision#{}#{}", self.event_type, self.recipients)
     }
 
     /// Key of its decision's row.
@@ -89,7 +90,7 @@ impl Happening {
 
 /// A stored decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decided {
+pub struct StoredDecision {
     /// The receipt as JSON.
     pub receipt: String,
     /// True if nothing is left to publish.
@@ -100,7 +101,7 @@ pub struct Decided {
     pub at: UnixMillis,
 }
 
-impl Decided {
+impl StoredDecision {
     /// Reads a decision's row. Returns `None` while the decision is only claimed.
     pub fn from_item(item: &Item) -> Option<Self> {
         let at = item.get("decided_at").and_then(as_number).map(UnixMillis)?;
@@ -111,7 +112,7 @@ impl Decided {
 
 /// The names of the tables that decisions use.
 #[derive(Clone, Debug)]
-pub struct Tables {
+pub struct DecisionTables {
     /// `EVENTS_TABLE`.
     pub events: String,
     /// `SUPPRESSIONS_TABLE`, which is only read.
@@ -130,41 +131,41 @@ pub struct Decisions {
 
 impl Decisions {
     /// Creates a handle for these tables.
-    pub fn new(calls: Calls, tables: Tables) -> Self {
-        let Tables { events, suppressions, recipients } = tables;
+    pub fn new(calls: RetryClient, tables: DecisionTables) -> Self {
+        let DecisionTables { events, suppressions, recipients } = tables;
         Self { outbox: Outbox::new(calls, events), suppressions, recipients }
     }
 
-    /// The outbox. Its rows have the key [`Happening::key`].
+    /// The outbox. Its rows have the key [`Occurrence::key`].
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
     }
 
     /// Reads the decision about an occurrence, strongly consistent.
-    pub async fn decided(&self, happening: &Happening) -> Result<Option<Decided>, CallError> {
-        let item = self.outbox.calls.get(&self.outbox.table, happening.key()).await?;
-        Ok(item.as_ref().and_then(Decided::from_item))
+    pub async fn decided(&self, occurrence: &Occurrence) -> Result<Option<StoredDecision>, CallError> {
+        let item = self.outbox.calls.get(&self.outbox.table, occurrence.key()).await?;
+        Ok(item.as_ref().and_then(StoredDecision::from_item))
     }
 
     /// Claims an occurrence for the queue message with this id, before Claude is asked. So only one message asks.
     pub async fn claim(
         &self,
-        happening: &Happening,
+        occurrence: &Occurrence,
         message: &str,
         now: UnixMillis,
         lease: Duration,
         expires_at: UnixMillis,
-    ) -> Result<Claim<Decided>, CallError> {
+    ) -> Result<Claim<StoredDecision>, CallError> {
         let owner = ClaimOwner::Message(message.to_owned());
-        self.outbox.claim(begun(happening, expires_at), &owner, &SETTLEMENT, now, lease).await
+        self.outbox.claim(claimed_item(occurrence, expires_at), &owner, &SETTLEMENT, now, lease).await
     }
 }
 
 /// The first attributes of a decision's row.
-fn begun(happening: &Happening, expires_at: UnixMillis) -> Item {
-    let mut item = happening.key();
+fn claimed_item(occurrence: &Occurrence, expires_at: UnixMillis) -> Item {
+    let mut item = occurrence.key();
     item.insert("kind".to_owned(), text("decision"));
-    item.insert("id".to_owned(), text(happening.decision_id()));
+    item.insert("id".to_owned(), text(occurrence.decision_id()));
     item.insert("expires_at".to_owned(), number(expires_at.seconds()));
     item
 }
@@ -174,17 +175,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_happening_has_one_id_whatever_order_its_recipients_come_in() {
+    fn an_occurrence_has_one_id_in_any_order_of_its_recipients() {
         let recipient = |text: &str| Recipient::parse(text).unwrap();
         let (ann, bob) = (recipient("ann@example.com"), recipient("bob@example.com"));
-        let both = Happening::new("e1", "email.clicked", &[bob.clone(), ann.clone()]);
-        assert_eq!(both, Happening::new("e1", "email.clicked", &[ann.clone(), bob]));
+        let both = Occurrence::new("e1", "email.clicked", &[bob.clone(), ann.clone()]);
+        assert_eq!(both, Occurrence::new("e1", "email.clicked", &[ann.clone(), bob]));
         // Frozen: a later version must not decide again.
         assert_eq!(both.decision_id(), "decision-104cf33abd6c889197892612");
         assert_eq!(both.sort_key(), "decision#email.clicked#ann@example.com,bob@example.com");
         let many: Vec<Recipient> = (0..50).map(|i| recipient(&format!("p{i}@example.com"))).collect();
-        assert!(Happening::new("e1", "email.clicked", &many).sort_key().len() < 1_024);
+        assert!(Occurrence::new("e1", "email.clicked", &many).sort_key().len() < 1_024);
         let ann = std::slice::from_ref(&ann);
-        assert_ne!(Happening::new("e1", "email.opened", ann), Happening::new("e1", "email.clicked", ann));
+        assert_ne!(Occurrence::new("e1", "email.opened", ann), Occurrence::new("e1", "email.clicked", ann));
     }
 }

@@ -35,7 +35,7 @@ const MAX_ID: usize = 256;
 const MAX_SORT_KEY: usize = 1024;
 
 /// Number of bytes kept of a body that is too large for an item, before compression.
-const HEAD: usize = 16 * 1024;
+const HEAD_BYTES: usize = 16 * 1024;
 
 /// zlib's middle level: a higher one takes longer and saves next to nothing on bodies of this size.
 const COMPRESSION_LEVEL: u8 = 6;
@@ -60,7 +60,7 @@ impl RowKind {
 
 /// Reason why an event cannot be stored as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unstorable {
+pub enum RowError {
     /// The type makes the sort key too long.
     #[error("the type is too long for a sort key")]
     TypeTooLong,
@@ -71,7 +71,7 @@ pub enum Unstorable {
 
 /// Attributes that every row has.
 #[derive(Clone, Copy, Debug)]
-pub struct Stamp {
+pub struct RowMeta {
     /// Time of receipt of the webhook.
     pub received_at: UnixMillis,
     /// Retention of the row, in days.
@@ -84,15 +84,15 @@ pub struct Row(Item);
 
 impl Row {
     /// Creates the row of an event.
-    pub fn event(event: &Event<'_>, message: &MessageId, body: &[u8], stamp: Stamp) -> Result<Self, Unstorable> {
+    pub fn event(event: &Event<'_>, message: &MessageId, body: &[u8], meta: RowMeta) -> Result<Self, RowError> {
         let usable = |id: &String| id.len() <= MAX_ID;
         let email_id = event.resource_id().filter(usable).unwrap_or_else(|| partition_of(message));
         let sort = format!("{}#{}", event.type_text(), key_text(message));
         if sort.len() > MAX_SORT_KEY {
-            return Err(Unstorable::TypeTooLong);
+            return Err(RowError::TypeTooLong);
         }
-        let item = with_payload(common(email_id, sort, RowKind::Event, stamp), body);
-        if item_size(&item) > MAX_ITEM { Err(Unstorable::TooLarge) } else { Ok(Self(item)) }
+        let item = with_payload(common(email_id, sort, RowKind::Event, meta), body);
+        if item_size(&item) > MAX_ITEM { Err(RowError::TooLarge) } else { Ok(Self(item)) }
     }
 
     /// Creates the row of a signed webhook that can never be an event: the raw body, or its head and hash if it is too
@@ -101,9 +101,9 @@ impl Row {
     /// Its attributes are those of an event's row, with `kind` = `quarantine`, the sort key `quarantine#<svix-id>`, and
     /// `problem` as text. If the body is too large, `payload` holds its beginning, `payload_bytes` its length, and
     /// `payload_sha256` the hash of the whole body in hex.
-    pub fn quarantine(message: &MessageId, body: &[u8], problem: &str, stamp: Stamp) -> Self {
+    pub fn quarantine(message: &MessageId, body: &[u8], problem: &str, meta: RowMeta) -> Self {
         let sort = format!("quarantine#{}", key_text(message));
-        let mut item = common(partition_of(message), sort, RowKind::Quarantine, stamp);
+        let mut item = common(partition_of(message), sort, RowKind::Quarantine, meta);
         item.insert("problem".to_owned(), text(problem));
         let whole = with_payload(item.clone(), body);
         if item_size(&whole) <= MAX_ITEM {
@@ -111,7 +111,7 @@ impl Row {
         }
         item.insert("payload_bytes".to_owned(), number(i64::try_from(body.len()).unwrap_or(i64::MAX)));
         item.insert("payload_sha256".to_owned(), text(hex::encode(Sha256::digest(body))));
-        Self(with_payload(item, body.get(..HEAD).unwrap_or(body)))
+        Self(with_payload(item, body.get(..HEAD_BYTES).unwrap_or(body)))
     }
 
     /// The attributes.
@@ -153,27 +153,27 @@ pub fn payload_text(item: &Item) -> String {
     payload(item).and_then(|payload| String::from_utf8(payload.into_owned()).ok()).unwrap_or_default()
 }
 
-fn common(email_id: String, sort: String, kind: RowKind, stamp: Stamp) -> Item {
-    let expires_at = stamp.received_at.plus(days(stamp.retention_days));
+fn common(email_id: String, sort: String, kind: RowKind, meta: RowMeta) -> Item {
+    let expires_at = meta.received_at.plus(days(meta.retention_days));
     Item::from([
         ("email_id".to_owned(), text(email_id)),
         ("event".to_owned(), text(sort)),
         ("kind".to_owned(), text(kind.as_str())),
-        ("received_at".to_owned(), number(stamp.received_at.0)),
+        ("received_at".to_owned(), number(meta.received_at.0)),
         ("expires_at".to_owned(), number(expires_at.seconds())),
     ])
 }
 
 fn with_payload(mut item: Item, body: &[u8]) -> Item {
-    let value = payload_beside(item_size(&item), body);
+    let value = encode_payload(item_size(&item), body);
     item.insert("payload".to_owned(), value);
     item
 }
 
-/// Encodes `payload` for an item that has `others` bytes without it: as text if it is text and costs no more than
+/// Encodes `payload` for an item that has `other_bytes` bytes without it: as text if it is text and costs no more than
 /// compressed, else as zlib.
-pub(super) fn payload_beside(others: usize, body: &[u8]) -> AttributeValue {
-    let rest = others + "payload".len();
+pub(super) fn encode_payload(other_bytes: usize, body: &[u8]) -> AttributeValue {
+    let rest = other_bytes + "payload".len();
     let units = |payload_bytes: usize| (rest + payload_bytes).div_ceil(WRITE_UNIT);
     let as_text = std::str::from_utf8(body).ok();
     match as_text {

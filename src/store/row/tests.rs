@@ -2,15 +2,15 @@
 
 use super::*;
 
-const STAMP: Stamp = Stamp { received_at: UnixMillis(1_795_390_873_456), retention_days: 90 };
+const META: RowMeta = RowMeta { received_at: UnixMillis(1_795_390_873_456), retention_days: 90 };
 
 fn message(id: &str) -> MessageId {
     MessageId::from_verified(id)
 }
 
-fn row_of(id: &str, body: &str) -> Result<Row, Unstorable> {
+fn row_of(id: &str, body: &str) -> Result<Row, RowError> {
     let event = Event::read(body.as_bytes()).unwrap();
-    Row::event(&event, &message(id), body.as_bytes(), STAMP)
+    Row::event(&event, &message(id), body.as_bytes(), META)
 }
 
 fn key(row: &Row) -> (String, String) {
@@ -69,7 +69,7 @@ fn the_key_of_a_message_never_changes() {
     let (partition, sort) = key(&row_of(&long, r#"{"type":"email.sent","data":{}}"#).unwrap());
     assert_eq!(partition, hashed);
     assert_eq!(sort, hashed.replace("message#", "email.sent#"));
-    let quarantined = Row::quarantine(&message("m"), b"", "why", STAMP);
+    let quarantined = Row::quarantine(&message("m"), b"", "why", META);
     assert_eq!(key(&quarantined), ("message#m".to_owned(), "quarantine#m".to_owned()));
 }
 
@@ -82,7 +82,7 @@ fn a_resource_id_too_long_for_a_key_is_not_used() {
 #[test]
 fn a_type_too_long_for_a_key_cannot_be_stored_as_an_event() {
     let body = |length: usize| format!(r#"{{"type":"{}","data":{{}}}}"#, "t".repeat(length));
-    assert_eq!(row_of("m", &body(1023)), Err(Unstorable::TypeTooLong));
+    assert_eq!(row_of("m", &body(1023)), Err(RowError::TypeTooLong));
     assert!(row_of("m", &body(1022)).is_ok());
 }
 
@@ -96,7 +96,7 @@ fn every_sample_fits_one_write_unit_and_keeps_every_byte() {
         }
         let body = std::fs::read(&path).unwrap();
         let event = Event::read(&body).unwrap();
-        let row = Row::event(&event, &message("msg_2xKbqF0Zr8dGm5uQWcVYhT3nLpA"), &body, STAMP).unwrap();
+        let row = Row::event(&event, &message("msg_2xKbqF0Zr8dGm5uQWcVYhT3nLpA"), &body, META).unwrap();
         println!("{:4} of {WRITE_UNIT} bytes: {}", row.size(), event.type_text());
         assert!(row.size() <= WRITE_UNIT, "{} takes {} bytes", path.display(), row.size());
         assert_eq!(payload(row.item()).unwrap().as_ref(), body, "{}", path.display());
@@ -112,7 +112,7 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 fn quarantined(body: &[u8]) -> Row {
-    Row::quarantine(&message("m"), body, "why", STAMP)
+    Row::quarantine(&message("m"), body, "why", META)
 }
 
 #[test]
@@ -137,9 +137,9 @@ fn a_body_too_large_for_an_item_leaves_its_head_and_its_hash() {
     let body = noise(1024 * 1024);
     let row = quarantined(&body);
     assert!(row.size() <= MAX_ITEM);
-    assert_eq!(payload(row.item()).unwrap().as_ref(), &body[..HEAD]);
+    assert_eq!(payload(row.item()).unwrap().as_ref(), &body[..HEAD_BYTES]);
     assert_eq!(row.item()["payload_bytes"].as_n().unwrap(), "1048576");
     assert_eq!(*row.item()["payload_sha256"].as_s().unwrap(), hex::encode(Sha256::digest(&body)));
     let text = String::from_utf8(body).unwrap();
-    assert_eq!(row_of("m", &format!(r#"{{"type":"email.sent","data":{{"x":"{text}"}}}}"#)), Err(Unstorable::TooLarge));
+    assert_eq!(row_of("m", &format!(r#"{{"type":"email.sent","data":{{"x":"{text}"}}}}"#)), Err(RowError::TooLarge));
 }

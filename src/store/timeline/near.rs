@@ -1,6 +1,6 @@
 //! Reads of an email for one of its opens or clicks: usually all rows; if there are very many, only those that matter.
 //!
-//! An email's rows are read in one Query, of [`AT_ONCE`] at most. Few emails have more. Such an email has rows by
+//! An email's rows are read in one Query, of [`FIRST_PAGE`] at most. Few emails have more. Such an email has rows by
 //! machines, or by a link that thousands share, and each of its clicks must be classified. So the read for each click
 //! is bounded; otherwise the work would grow with the square of the clicks.
 //!
@@ -28,19 +28,19 @@
 
 use futures_util::{FutureExt, future};
 
-use super::super::calls::{AsOf, Order, Range};
+use super::super::client::{Consistency, Order, Range};
 use super::super::{Item, event_key, string};
 use super::Timeline;
 use crate::aws::CallError;
 
 /// Maximum number of rows in the first read.
-const AT_ONCE: usize = 100;
+const FIRST_PAGE: usize = 100;
 
 /// Number of opens or clicks read before this one, and after it.
-const BESIDE: usize = 40;
+const MAX_NEIGHBOURS: usize = 40;
 
 /// Number of rows of the other type read before, and after.
-const BESIDE_OTHERS: usize = 20;
+const MAX_OTHER_NEIGHBOURS: usize = 20;
 
 /// The sort keys of opens and of clicks, without the webhook's id. '$' follows '#'.
 const OPENED: &str = "email.opened";
@@ -48,7 +48,7 @@ const CLICKED: &str = "email.clicked";
 
 /// The first rows of an email.
 #[derive(Clone, Debug)]
-pub struct Begun {
+pub struct FirstRows {
     /// The rows.
     pub rows: Vec<Item>,
     /// True if these are all rows.
@@ -58,21 +58,24 @@ pub struct Begun {
 impl Timeline {
     /// Reads the first rows of an email, and the row `event` if it exists. Eventually consistent, which costs half as
     /// much; strongly consistent if that row was missing. A writer that depends on these rows must use a condition.
-    pub async fn begin(&self, partition: &str, event: &str) -> Result<Begun, CallError> {
-        let holds = |begun: &Begun| begun.rows.iter().any(|row| string(row, "event") == event);
-        let mut begun = self.first_rows(AsOf::Lately, partition).await?;
-        if begun.is_whole && !holds(&begun) {
-            begun = self.first_rows(AsOf::Now, partition).await?;
+    pub async fn read_first(&self, partition: &str, event: &str) -> Result<FirstRows, CallError> {
+        let holds = |first: &FirstRows| first.rows.iter().any(|row| string(row, "event") == event);
+        let mut first = self.first_rows(Consistency::Eventual, partition).await?;
+        if first.is_whole && !holds(&first) {
+            first = self.first_rows(Consistency::Strong, partition).await?;
         }
-        if !begun.is_whole && !holds(&begun) {
-            begun.rows.extend(self.row(partition, event).await?);
+        if !first.is_whole && !holds(&first) {
+            first.rows.extend(self.row(partition, event).await?);
         }
-        Ok(begun)
+        Ok(first)
     }
 
-    async fn first_rows(&self, as_of: AsOf, partition: &str) -> Result<Begun, CallError> {
-        let page = self.calls.first_page(&self.range(as_of, partition, ("!", "~"), Order::Ascending), AT_ONCE).await?;
-        Ok(Begun { rows: page.items, is_whole: page.next.is_none() })
+    async fn first_rows(&self, consistency: Consistency, partition: &str) -> Result<FirstRows, CallError> {
+        let page = self
+            .calls
+            .first_page(&self.range(consistency, partition, ("!", "~"), Order::Ascending), FIRST_PAGE)
+            .await?;
+        Ok(FirstRows { rows: page.items, is_whole: page.next.is_none() })
     }
 
     /// Reads one row, strongly consistent.
@@ -85,10 +88,10 @@ impl Timeline {
     pub async fn near(&self, partition: &str, event: &str) -> Result<Vec<Item>, CallError> {
         let (kind, message) = event.split_once('#').unwrap_or((event, ""));
         let other = if kind == OPENED { CLICKED } else { OPENED };
-        let beside = [(kind, BESIDE), (other, BESIDE_OTHERS)].map(|(kind, at_most)| async move {
+        let beside = [(kind, MAX_NEIGHBOURS), (other, MAX_OTHER_NEIGHBOURS)].map(|(kind, at_most)| async move {
             let (from, this, to) = (format!("{kind}#"), format!("{kind}#{message}"), format!("{kind}$"));
-            let before = self.range(AsOf::Lately, partition, (&from, &this), Order::Descending);
-            let after = self.range(AsOf::Lately, partition, (&this, &to), Order::Ascending);
+            let before = self.range(Consistency::Eventual, partition, (&from, &this), Order::Descending);
+            let after = self.range(Consistency::Eventual, partition, (&this, &to), Order::Ascending);
             let (before, after) =
                 future::try_join(self.calls.first_page(&before, at_most), self.calls.first_page(&after, at_most))
                     .await?;
@@ -99,14 +102,26 @@ impl Timeline {
         let between = [("email.", to_clicks), (&past_clicks, to_opens), (&past_opens, "email/".to_owned())];
         let outcomes = between.map(|(from, to)| async move {
             let range = (("email_id", partition), ("event", from, to.as_str()));
-            self.calls.range_as_of(AsOf::Lately, &self.table, range.0, range.1, usize::MAX).await
+            self.calls.query_with(Consistency::Eventual, &self.table, range.0, range.1, usize::MAX).await
         });
         let beside = beside.map(FutureExt::boxed).into_iter();
         let found = future::try_join_all(beside.chain(outcomes.map(FutureExt::boxed))).await?;
         Ok(found.concat())
     }
 
-    fn range<'a>(&'a self, as_of: AsOf, partition: &'a str, sort: (&'a str, &'a str), order: Order) -> Range<'a> {
-        Range { as_of, table: &self.table, partition: ("email_id", partition), sort: ("event", sort.0, sort.1), order }
+    fn range<'a>(
+        &'a self,
+        consistency: Consistency,
+        partition: &'a str,
+        sort: (&'a str, &'a str),
+        order: Order,
+    ) -> Range<'a> {
+        Range {
+            consistency,
+            table: &self.table,
+            partition: ("email_id", partition),
+            sort: ("event", sort.0, sort.1),
+            order,
+        }
     }
 }

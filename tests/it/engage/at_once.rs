@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_local::faults::{Call, Fault};
-use rebound::aws::queue::Delivery;
+use rebound::aws::queue::QueueMessage;
 use rebound::message::decision::{DecidedBy, DecisionResult};
 use serde_json::{Value, json};
 
-use super::{LINK, MINUTE, Mail, NOW, PHONE, Stage, after};
+use super::{LINK, MINUTE, NOW, PHONE, Stage, StagedEmail, after};
 
 /// Time after which an unhandled message is visible again, and its claim has expired.
 const LATER: Duration = Duration::from_secs(12 * 60);
@@ -19,7 +19,8 @@ const BATCHES: [&[&str]; 2] = [&["a1", "b1", "c1", "d1"], &["a2", "c2", "c3", "a
 /// Two clicks by one person, an open, a person who clicks three links, and a machine.
 async fn stage() -> Stage {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
-    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| Mail::to(&format!("e-{name}"), &format!("{name}@example.com")));
+    let [a, b, c, d] =
+        ["a", "b", "c", "d"].map(|name| StagedEmail::to(&format!("e-{name}"), &format!("{name}@example.com")));
     let at = |minutes: i64| after(-10 * MINUTE + minutes * MINUTE);
     let link = |name: &str| format!("https://shop.example/{name}");
     stage
@@ -47,7 +48,7 @@ async fn deliver(stage: &Stage) {
         let mut left = batch.to_vec();
         for deliveries in 1.. {
             assert!(deliveries < 5, "{left:?} are never done");
-            let messages: Vec<Delivery> = stage.deliveries(&left, deliveries).await;
+            let messages: Vec<QueueMessage> = stage.deliveries(&left, deliveries).await;
             let answer = tokio::select! {
                 answer = stage.delivers(&messages, now) => Some(answer),
                 () = stage.faults.killed() => None,
@@ -94,10 +95,10 @@ async fn each_is_decided_and_published_once_if_any_call_fails() {
     stage_without.faults.plan(|_| None);
     deliver(&stage_without).await;
     let calls = stage_without.faults.calls();
-    let (expected, told) = (decided(&stage_without).await, published(&stage_without));
+    let (expected, reported) = (decided(&stage_without).await, published(&stage_without));
     assert_eq!(expected.len(), 3);
     assert!(expected.values().any(|done| *done == DecisionResult::HandedToHuman));
-    assert!(told.len() == 3 && told.values().all(|times| times.len() == 1), "{told:#?}");
+    assert!(reported.len() == 3 && reported.values().all(|times| times.len() == 1), "{reported:#?}");
     let operations: BTreeSet<&str> = calls.iter().map(|call| call.operation.as_str()).collect();
     assert_eq!(operations, ["PublishBatch", "PutItem", "Query", "UpdateItem"].into());
 
@@ -120,7 +121,7 @@ async fn each_is_decided_and_published_once_if_any_call_fails() {
             let context = format!("{fault:?} at {operation} {nth}");
             assert_eq!(decided(&stage).await, expected, "{context}");
             let published = published(&stage);
-            assert!(published.keys().eq(told.keys()), "{context}: {published:#?}");
+            assert!(published.keys().eq(reported.keys()), "{context}: {published:#?}");
             let may_be_repeated = fault == Fault::KillAfter || (fault == Fault::LoseAnswer && is_published);
             for (id, times) in published {
                 assert!(times.len() == 1 || may_be_repeated && times.len() == 2, "{context}: {id}");
@@ -139,7 +140,7 @@ fn plan(stage: &Stage, operation: &str, nth: usize, fault: Fault) {
 }
 
 #[tokio::test]
-async fn what_somebody_has_claimed_is_not_decided_over_its_head() {
+async fn a_claimed_occurrence_is_not_decided_by_others() {
     let stage = stage().await;
     let claim = stage.dynamodb.put_item().table_name(stage.aws.variable("EVENTS_TABLE").unwrap());
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());

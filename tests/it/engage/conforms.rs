@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::{MINUTE, Mail, PHONE, Stage, after};
+use super::{MINUTE, PHONE, Stage, StagedEmail, after};
 use crate::support::any_port;
 
 /// If this is set, a missing Python is a failure.
@@ -52,7 +52,7 @@ async fn checked(python: &Path, arguments: &[&str], bodies: &[Value]) -> (bool, 
 async fn asked(variables: &[(&str, &str)]) -> Vec<Value> {
     let stage = Stage::with(&[&[("ANTHROPIC_API_KEY", "sk-ant-test")], variables].concat()).await;
     let to: Vec<String> = ["ann", "bob", "eve"].iter().map(|name| format!("{name}@example.com")).collect();
-    let (one, several) = (Mail::to("e1", "zoe@example.com"), Mail { to, ..Mail::to("e2", "") });
+    let (one, several) = (StagedEmail::to("e1", "zoe@example.com"), StagedEmail { to, ..StagedEmail::to("e2", "") });
     let at = after(-10 * MINUTE);
     let happened = [
         one.delivered(),
@@ -96,7 +96,7 @@ async fn every_question_is_one_that_the_official_package_would_ask() {
 }
 
 #[tokio::test]
-async fn a_question_with_anything_wrong_in_it_is_told() {
+async fn an_invalid_request_is_reported() {
     let Some(python) = python().await else { return };
     let right = asked(&[]).await.remove(0);
     let wrong: [(&str, Change); 14] = [

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_local::feeder::Invoke;
-use aws_local::poller::Figures;
-use aws_local::sqs::Counts;
+use aws_local::poller::PollerStats;
+use aws_local::sqs::QueueDepth;
 use aws_sdk_dynamodb::types::{PutRequest, StreamSpecification, WriteRequest};
-use rebound::aws::queue::{BATCH, Delivery, Engagement, Queue};
+use rebound::aws::queue::{BATCH, EngageMessage, Queue, QueueMessage};
 use rebound::claude::price::Price;
 use rebound::config::EngageConfig;
 use rebound::engage::Engager;
@@ -20,7 +20,7 @@ use rebound::resend::event::Event;
 use rebound::resend::signature::MessageId;
 use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
-use rebound::store::row::{Row, Stamp, payload_text};
+use rebound::store::row::{Row, RowMeta, payload_text};
 use rebound_dev::claude::Behaviour;
 use rebound_dev::running::poll;
 use rebound_dev::stack::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE};
@@ -28,14 +28,14 @@ use rebound_dev::template::template;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use super::{MINUTE, Mail, NOW, Stage, after};
+use super::{MINUTE, NOW, Stage, StagedEmail, after};
 
 /// Emails with several recipients each. For each recipient, Resend sends events of its own, delivered and clicked, with
 /// the same email id.
 pub(super) fn clicked(emails: usize, people: usize) -> (Vec<SignedMessage>, Vec<SignedMessage>) {
     let numbers = (0..emails).flat_map(|email| (0..people).map(move |person| (email, person)));
     let both = numbers.map(|(email, person)| {
-        let mail = Mail::to(&format!("e{email}"), &format!("person-{email}-{person}@example.com"));
+        let mail = StagedEmail::to(&format!("e{email}"), &format!("person-{email}-{person}@example.com"));
         let delivered_at = mail.created_at.plus(Duration::from_secs(1));
         let delivered = mail.event(&format!("d-{email}-{person}"), "email.delivered", delivered_at, &Value::Null);
         (delivered, mail.clicked(&format!("c-{email}-{person}"), after(-10 * MINUTE)))
@@ -45,7 +45,7 @@ pub(super) fn clicked(emails: usize, people: usize) -> (Vec<SignedMessage>, Vec<
 
 /// The row of an event, as `receive` makes it.
 fn row(message: &SignedMessage) -> Row {
-    let stamp = Stamp { received_at: NOW, retention_days: 90 };
+    let stamp = RowMeta { received_at: NOW, retention_days: 90 };
     let id = MessageId::from_verified(message.id.clone());
     Row::event(&Event::read(&message.body).unwrap(), &id, &message.body, stamp).unwrap()
 }
@@ -69,16 +69,16 @@ pub(super) async fn queued(stage: &Stage, messages: &[SignedMessage]) {
     let engagement = |message| {
         let row = row(message);
         let text = |name: &str| row.item()[name].as_s().unwrap().clone();
-        Engagement { email_id: text("email_id"), event: text("event") }
+        EngageMessage { email_id: text("email_id"), event: text("event") }
     };
     for ten in messages.chunks(BATCH) {
-        let ten: Vec<Engagement> = ten.iter().map(engagement).collect();
+        let ten: Vec<EngageMessage> = ten.iter().map(engagement).collect();
         queue.send(&ten, Instant::now() + Duration::from_secs(30)).await.unwrap();
     }
 }
 
 /// Delivers the queue's messages by the template's mapping, optionally with another concurrency, until it is empty.
-pub(super) async fn drained(stage: &Stage, concurrency: Option<usize>, invoke: &Invoke) -> Figures {
+pub(super) async fn drained(stage: &Stage, concurrency: Option<usize>, invoke: &Invoke) -> PollerStats {
     let mut mappings = template().unwrap().queue_mappings().unwrap();
     mappings.retain(|mapping| mapping.function == "engage");
     for mapping in &mut mappings {
@@ -87,13 +87,13 @@ pub(super) async fn drained(stage: &Stage, concurrency: Option<usize>, invoke: &
     let pollers = poll(&stage.aws, &mappings, |_| Arc::clone(invoke)).await.unwrap();
     timeout(Duration::from_secs(1_200), pollers[0].idle()).await.expect("the backlog drains");
     let sqs = stage.aws.sqs.as_ref().unwrap();
-    assert_eq!((pollers.len(), sqs.counts(ENGAGE_QUEUE)), (1, Counts::default()));
+    assert_eq!((pollers.len(), sqs.counts(ENGAGE_QUEUE)), (1, QueueDepth::default()));
     assert_eq!(sqs.messages(ENGAGE_DEAD_LETTERS), Vec::<String>::new());
-    pollers[0].figures()
+    pollers[0].stats()
 }
 
 async fn handled(engager: &Engager, event: &Value) -> Result<Value, String> {
-    let deliveries = Delivery::read_all(event).map_err(|error| error.to_string())?;
+    let deliveries = QueueMessage::read_all(event).map_err(|error| error.to_string())?;
     let answer = engager.batch(&deliveries, NOW, Instant::now() + Duration::from_secs(110)).await;
     Ok(serde_json::to_value(answer).unwrap())
 }
@@ -122,11 +122,11 @@ pub(super) fn apart(make: impl Fn() -> Engager + Send + Sync + 'static) -> Invok
 }
 
 /// A stage whose Claude responds after a varying time.
-pub(super) struct Crowded {
+pub(super) struct CrowdStage {
     pub(super) stage: Stage,
 }
 
-impl Crowded {
+impl CrowdStage {
     /// Starts with these variables. Its events table has no stream, because none is read here, and the embedded engine
     /// becomes slower with a long stream in memory.
     pub(super) async fn with(variables: &[(&str, &str)], ms: RangeInclusive<u64>) -> Self {
@@ -196,9 +196,9 @@ pub(super) async fn decided_once(stage: &Stage, clicks: usize) -> usize {
         let because = receipt.asked.because.as_deref().unwrap();
         assert!(because.starts_with("today's budget of ") && because.ends_with(" is spent"), "{because}");
     }
-    let told: f64 = receipts.iter().map(|receipt| receipt.asked.cost_usd).sum();
+    let reported: f64 = receipts.iter().map(|receipt| receipt.asked.cost_usd).sum();
     let (spent, open) = spent(stage).await;
-    assert_eq!((NanoUsd((told * 1e9).round() as i64), open), (spent, 0), "the sum is that of the receipts");
+    assert_eq!((NanoUsd((reported * 1e9).round() as i64), open), (spent, 0), "the sum is that of the receipts");
     assert_eq!(stage.claude.answered_tokens().answers, by_claude as u64, "nobody is asked about twice");
     by_claude
 }

@@ -1,19 +1,19 @@
 //! Verdicts, decisions, publications, and what is never published.
 
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::stream::BatchResponse;
 use rebound::message::decision::{DecidedBy, DecisionResult};
 use rebound::policy::verdict::Verdict;
 use rebound_dev::claude::Behaviour;
 use serde_json::json;
 
-use super::{DAY, HOUR, MINUTE, Mail, NOW, PHONE, Stage, after, suppress};
+use super::{DAY, HOUR, MINUTE, NOW, PHONE, Stage, StagedEmail, after, suppress};
 
 const GOOGLE: &str = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
 
 #[tokio::test]
 async fn a_humans_click_becomes_a_complete_proposal() {
     let stage = Stage::start().await;
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
 
     let receipt = stage.receipt().await;
@@ -47,7 +47,10 @@ async fn a_humans_click_becomes_a_complete_proposal() {
 #[tokio::test]
 async fn what_claude_is_shown_holds_no_address_no_agent_and_no_query() {
     let stage = Stage::start().await;
-    let mail = Mail { subject: "For Ann@Example.com only".to_owned(), ..Mail::to("e1", "Ann <ann@example.com>") };
+    let mail = StagedEmail {
+        subject: "For Ann@Example.com only".to_owned(),
+        ..StagedEmail::to("e1", "Ann <ann@example.com>")
+    };
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
     let asked = stage.claude.asked();
     assert_eq!(asked.len(), 1);
@@ -66,12 +69,12 @@ async fn what_claude_is_shown_holds_no_address_no_agent_and_no_query() {
 #[tokio::test]
 async fn an_occurrence_has_one_decision_after_any_redelivery() {
     let stage = Stage::start().await;
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     let clicks = [mail.clicked("c1", after(-10 * MINUTE)), mail.clicked("c2", after(-5 * MINUTE))];
     stage.happens(&[mail.delivered(), clicks[0].clone(), clicks[1].clone()]).await;
     for _ in 0..3 {
         let deliveries = stage.deliveries(&["c1", "c2"], 1).await;
-        assert_eq!(stage.delivers(&deliveries, after(HOUR)).await, BatchAnswer::default());
+        assert_eq!(stage.delivers(&deliveries, after(HOUR)).await, BatchResponse::default());
     }
     assert_eq!((stage.claude.asked().len(), stage.published().len()), (1, 1));
     assert_eq!(stage.verdict("c2").await, Some(("human".to_owned(), None)), "every click has its verdict");
@@ -80,7 +83,7 @@ async fn an_occurrence_has_one_decision_after_any_redelivery() {
 #[tokio::test]
 async fn a_scanners_clicks_do_not_use_up_the_readers() {
     let stage = Stage::start().await;
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     let at = mail.created_at.plus(std::time::Duration::from_secs(40));
     let scans: Vec<_> = (0..5)
         .map(|link| mail.clicked_by(&format!("s{link}"), at, "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36", &format!("https://shop.example/{link}")))
@@ -100,7 +103,7 @@ async fn a_scanners_clicks_do_not_use_up_the_readers() {
 #[tokio::test]
 async fn an_open_by_an_image_proxy_is_decided_a_prefetch_is_not() {
     let stage = Stage::start().await;
-    let (gmail, apple) = (Mail::to("e1", "ann@example.com"), Mail::to("e2", "bob@example.com"));
+    let (gmail, apple) = (StagedEmail::to("e1", "ann@example.com"), StagedEmail::to("e2", "bob@example.com"));
     stage
         .happens(&[
             gmail.delivered(),
@@ -120,14 +123,18 @@ async fn an_open_by_an_image_proxy_is_decided_a_prefetch_is_not() {
 #[tokio::test]
 async fn an_ineligible_event_is_not_asked_and_its_verdict_says_why() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("FOLLOWUP_CAMPAIGNS", "spring, summer")]).await;
-    let old = Mail { created_at: after(-15 * DAY), ..Mail::to("old-email", "a@example.com") };
-    let late = Mail { created_at: after(-3 * DAY), ..Mail::to("old-event", "b@example.com") };
-    let untagged = Mail { tags: json!({ "list": "x" }), ..Mail::to("untagged", "c@example.com") };
-    let elsewhere = Mail { tags: json!({ "campaign": "autumn" }), ..Mail::to("elsewhere", "d@example.com") };
-    let followup =
-        Mail { tags: json!({ "campaign": "spring", "followup_of": "e0" }), ..Mail::to("followup", "e@example.com") };
-    let nobody = Mail { to: Vec::new(), ..Mail::to("nobody", "") };
-    let crowd = Mail { to: (0..51).map(|i| format!("p{i}@example.com")).collect(), ..Mail::to("crowd", "") };
+    let old = StagedEmail { created_at: after(-15 * DAY), ..StagedEmail::to("old-email", "a@example.com") };
+    let late = StagedEmail { created_at: after(-3 * DAY), ..StagedEmail::to("old-event", "b@example.com") };
+    let untagged = StagedEmail { tags: json!({ "list": "x" }), ..StagedEmail::to("untagged", "c@example.com") };
+    let elsewhere =
+        StagedEmail { tags: json!({ "campaign": "autumn" }), ..StagedEmail::to("elsewhere", "d@example.com") };
+    let followup = StagedEmail {
+        tags: json!({ "campaign": "spring", "followup_of": "e0" }),
+        ..StagedEmail::to("followup", "e@example.com")
+    };
+    let nobody = StagedEmail { to: Vec::new(), ..StagedEmail::to("nobody", "") };
+    let crowd =
+        StagedEmail { to: (0..51).map(|i| format!("p{i}@example.com")).collect(), ..StagedEmail::to("crowd", "") };
     let mut all = Vec::new();
     for mail in [&old, &untagged, &elsewhere, &followup, &nobody, &crowd] {
         all.extend([mail.delivered(), mail.clicked(&format!("c-{}", mail.email_id), after(-10 * MINUTE))]);
@@ -144,7 +151,7 @@ async fn an_ineligible_event_is_not_asked_and_its_verdict_says_why() {
 #[tokio::test]
 async fn without_a_key_the_rules_decide_and_the_receipt_says_so() {
     let stage = Stage::with(&[]).await;
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
     let receipt = stage.receipt().await;
     assert_eq!(receipt.asked.because.as_deref(), Some("Claude is not configured"));
@@ -155,7 +162,7 @@ async fn without_a_key_the_rules_decide_and_the_receipt_says_so() {
 #[tokio::test]
 async fn off_means_receipts_only() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("FOLLOWUPS", "off")]).await;
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
     assert!(matches!(stage.receipt().await.done, DecisionResult::Nothing(why) if why.contains("off")));
     assert_eq!(stage.published().len(), 0);
@@ -165,7 +172,7 @@ async fn off_means_receipts_only() {
 #[tokio::test]
 async fn a_recipient_suppressed_during_a_request_gets_no_follow_up() {
     let stage = Stage::start().await;
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     stage.receives(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
     let slowly = Behaviour::Default.after(std::time::Duration::from_millis(300));
     stage.claude.plan(move |_| slowly.clone());
@@ -187,16 +194,16 @@ async fn a_recipient_gets_no_more_follow_ups_than_the_caps_allow() {
     let stage = Stage::start().await;
     for (number, now) in [(1, 0), (2, DAY), (3, 4 * DAY), (4, 8 * DAY), (5, 12 * DAY)] {
         let now = after(now);
-        let mail = Mail {
+        let mail = StagedEmail {
             created_at: now.minus(std::time::Duration::from_secs(7200)),
-            ..Mail::to(&format!("e{number}"), "ann@example.com")
+            ..StagedEmail::to(&format!("e{number}"), "ann@example.com")
         };
         let at = now.minus(std::time::Duration::from_secs(600));
         for message in [mail.delivered(), mail.clicked(&format!("c{number}"), at)] {
             assert_eq!(crate::protect::receive(&stage.receiver, &message_at(&message, now), now).await, 200);
         }
         let deliveries = stage.deliveries(&[&format!("c{number}")], 1).await;
-        assert_eq!(stage.delivers(&deliveries, now).await, BatchAnswer::default());
+        assert_eq!(stage.delivers(&deliveries, now).await, BatchResponse::default());
     }
     let proposed: Vec<String> = stage
         .receipts()
@@ -225,7 +232,7 @@ fn message_at(
 #[tokio::test]
 async fn an_open_and_a_click_of_one_mail_never_make_two_follow_ups() {
     let stage = Stage::start().await;
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     stage.claude.plan(|_| {
         let input = json!({ "to": "r1", "subject": "Your bulbs", "message": "Shall we help?", "send_after_hours": 2,
             "campaign_id": "spring", "reason": "a person clicked" });
@@ -248,9 +255,9 @@ async fn an_open_and_a_click_of_one_mail_never_make_two_follow_ups() {
 async fn another_recipients_events_do_not_count_for_this_one() {
     let stage = Stage::start().await;
     // One email id for both, and an event for each of them, as Resend sends them.
-    let (ann, bob) = (Mail::to("e1", "ann@example.com"), Mail::to("e1", "bob@example.com"));
+    let (ann, bob) = (StagedEmail::to("e1", "ann@example.com"), StagedEmail::to("e1", "bob@example.com"));
     let at = after(-10 * MINUTE);
-    let delivered = |mail: &Mail, id: &str| mail.event(id, "email.delivered", mail.created_at, &json!(null));
+    let delivered = |mail: &StagedEmail, id: &str| mail.event(id, "email.delivered", mail.created_at, &json!(null));
     let scan = |link: &str| bob.clicked_by(&format!("scan-{link}"), at, PHONE, &format!("https://shop.example/{link}"));
     stage
         .happens(&[

@@ -2,15 +2,15 @@
 //! again.
 
 use aws_local::faults::{Fault, Service};
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::stream::BatchResponse;
 
-use super::{MINUTE, Mail, NOW, Stage, after};
+use super::{MINUTE, NOW, Stage, StagedEmail, after};
 
 #[tokio::test]
 async fn a_batch_waits_for_sns_once_and_each_is_published_once() {
     let stage = Stage::start().await;
     for number in 1..=3 {
-        let mail = Mail::to(&format!("e{number}"), &format!("ann{number}@example.com"));
+        let mail = StagedEmail::to(&format!("e{number}"), &format!("ann{number}@example.com"));
         stage.receives(&[mail.delivered(), mail.clicked(&format!("c{number}"), after(-10 * MINUTE))]).await;
     }
     let ids = ["c1", "c2", "c3"];
@@ -22,7 +22,7 @@ async fn a_batch_waits_for_sns_once_and_each_is_published_once() {
     stage.faults.plan(|_| None);
     for deliveries in [2, 3] {
         let again = stage.deliveries(&ids, deliveries).await;
-        assert_eq!(stage.delivers(&again, after(MINUTE)).await, BatchAnswer::default());
+        assert_eq!(stage.delivers(&again, after(MINUTE)).await, BatchResponse::default());
     }
     assert_eq!((stage.published().len(), stage.claude.asked().len()), (3, 3));
 }

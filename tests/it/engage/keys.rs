@@ -12,7 +12,7 @@ use rebound_dev::stack::API_KEYS_NAME;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{MINUTE, Mail, NOW, Stage, after};
+use super::{MINUTE, NOW, Stage, StagedEmail, after};
 use crate::support::logged;
 
 fn manager(stage: &Stage) -> &LocalSecretsManager {
@@ -34,7 +34,7 @@ fn engager(stage: &Stage, interval: Duration) -> Engager {
 
 /// The decision of an engager about a click on the email with this id.
 async fn decides(stage: &Stage, engager: &Engager, email_id: &str) -> Receipt {
-    let mail = Mail::to(email_id, &format!("{email_id}@example.com"));
+    let mail = StagedEmail::to(email_id, &format!("{email_id}@example.com"));
     let click = format!("click-{email_id}");
     stage.receives(&[mail.delivered(), mail.clicked(&click, after(-10 * MINUTE))]).await;
     let deliveries = stage.deliveries(&[&click], 1).await;

@@ -8,15 +8,15 @@ use rebound::policy::money::NanoUsd;
 use rebound::resend::signed::SignedMessage;
 
 use super::crowd::{
-    Crowded, apart, clicked, decided_once, drained, is, kept_to_the_budget, queued, spent, stored, together,
+    CrowdStage, apart, clicked, decided_once, drained, is, kept_to_the_budget, queued, spent, stored, together,
 };
-use super::{MINUTE, Mail, PHONE, after};
+use super::{MINUTE, PHONE, StagedEmail, after};
 use crate::support::WHOLE_MACHINE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_thousand_clicks_keep_concurrency_and_budget() {
     let _whole_machine = WHOLE_MACHINE.lock().await;
-    let crowded = Crowded::with(&[("CLAUDE_DAILY_BUDGET_USD", "0.60"), ("CLAUDE_CONCURRENCY", "4")], 0..=10).await;
+    let crowded = CrowdStage::with(&[("CLAUDE_DAILY_BUDGET_USD", "0.60"), ("CLAUDE_CONCURRENCY", "4")], 0..=10).await;
     let stage = &crowded.stage;
     let (delivered, clicks) = clicked(1_000, 5);
     stored(stage, &[delivered, clicks.clone()].concat()).await;
@@ -24,7 +24,7 @@ async fn five_thousand_clicks_keep_concurrency_and_budget() {
     let figures = drained(stage, None, &apart(crowded.engagers())).await;
     assert_eq!((figures.messages, figures.failures), (5_000, 0));
     assert!((2..=4).contains(&stage.claude.most_at_once()), "{}", stage.claude.most_at_once());
-    assert!(figures.most_at_once <= 4, "as the template has it");
+    assert!(figures.max_concurrent <= 4, "as the template has it");
     let by_claude = decided_once(stage, 5_000).await;
     assert!((1_000..4_000).contains(&by_claude), "{by_claude}");
     kept_to_the_budget(stage).await;
@@ -37,13 +37,13 @@ async fn functions_in_one_process_share_the_request_limit() {
     // not asked about later.
     for (at_once, most) in [("4", 4), ("1", 1)] {
         let variables = [("CLAUDE_DAILY_BUDGET_USD", "0.072"), ("CLAUDE_CONCURRENCY", at_once)];
-        let crowded = Crowded::with(&variables, 20..=30).await;
+        let crowded = CrowdStage::with(&variables, 20..=30).await;
         let stage = &crowded.stage;
         let (delivered, clicks) = clicked(120, 5);
         stored(stage, &[delivered, clicks.clone()].concat()).await;
         queued(stage, &clicks).await;
         let figures = drained(stage, Some(12), &together(Arc::new(crowded.engagers()()))).await;
-        assert!(figures.most_at_once > 4, "{figures:?}");
+        assert!(figures.max_concurrent > 4, "{figures:?}");
         assert_eq!(stage.claude.most_at_once(), most);
         decided_once(stage, 600).await;
         kept_to_the_budget(stage).await;
@@ -52,7 +52,7 @@ async fn functions_in_one_process_share_the_request_limit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_budget_the_rules_decide_everything() {
-    let crowded = Crowded::with(&[("CLAUDE_DAILY_BUDGET_USD", "0")], 0..=10).await;
+    let crowded = CrowdStage::with(&[("CLAUDE_DAILY_BUDGET_USD", "0")], 0..=10).await;
     let stage = &crowded.stage;
     let (delivered, clicks) = clicked(20, 5);
     stored(stage, &[delivered, clicks.clone()].concat()).await;
@@ -65,16 +65,16 @@ async fn without_a_budget_the_rules_decide_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clicks_of_machines_cost_a_verdict_each_and_no_request() {
     let _whole_machine = WHOLE_MACHINE.lock().await;
-    let crowded = Crowded::with(&[], 0..=10).await;
+    let crowded = CrowdStage::with(&[], 0..=10).await;
     let stage = &crowded.stage;
-    let mails: Vec<Mail> =
-        (0..200).map(|mail| Mail::to(&format!("e{mail}"), &format!("m{mail}@example.com"))).collect();
-    let scan = |mail: &Mail, link: i64| {
+    let mails: Vec<StagedEmail> =
+        (0..200).map(|mail| StagedEmail::to(&format!("e{mail}"), &format!("m{mail}@example.com"))).collect();
+    let scan = |mail: &StagedEmail, link: i64| {
         let (id, at) = (format!("{}-{link}", mail.email_id), after(-30 * MINUTE + link * 40));
         mail.clicked_by(&id, at, PHONE, &format!("https://shop.example/{link}"))
     };
     let clicks: Vec<SignedMessage> = mails.iter().flat_map(|mail| (0..10).map(move |link| scan(mail, link))).collect();
-    stored(stage, &mails.iter().map(Mail::delivered).chain(clicks.iter().cloned()).collect::<Vec<_>>()).await;
+    stored(stage, &mails.iter().map(StagedEmail::delivered).chain(clicks.iter().cloned()).collect::<Vec<_>>()).await;
     queued(stage, &clicks).await;
     let figures = drained(stage, None, &apart(crowded.engagers())).await;
 

@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use aws_local::feeder::Invoke;
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::stream::BatchResponse;
 use rebound::message::decision::DecisionResult;
 use rebound::resend::signed::SignedMessage;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::crowd::{Crowded, drained, queued, stored, together};
-use super::{DAY, HOUR, LINK, MINUTE, Mail, NOW, PHONE, Stage, after};
+use super::crowd::{CrowdStage, drained, queued, stored, together};
+use super::{DAY, HOUR, LINK, MINUTE, NOW, PHONE, Stage, StagedEmail, after};
 
 /// An id like those of Svix: in the order of time.
 fn id(n: i64) -> String {
@@ -18,7 +18,7 @@ fn id(n: i64) -> String {
 }
 
 /// Clicks on one link, a second apart, from different addresses, an hour after delivery.
-fn clicks(mail: &Mail, n: i64) -> Vec<SignedMessage> {
+fn clicks(mail: &StagedEmail, n: i64) -> Vec<SignedMessage> {
     let click = |n: i64| {
         let at = after(-HOUR + n * 1_000);
         let said = json!({
@@ -39,14 +39,14 @@ async fn price(stage: &Stage, message: &str) -> (f64, usize) {
     stage.faults.plan(|_| None);
     stage.faults.count_capacity(true);
     let before = stage.faults.capacity().read_units;
-    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchResponse::default());
     (stage.faults.capacity().read_units - before, stage.faults.calls().len())
 }
 
 #[tokio::test]
 async fn a_look_costs_the_same_after_500_clicks_as_after_1000() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     let all = clicks(&mail, 1_000);
     stored(&stage, &[vec![mail.delivered()], all[..500].to_vec()].concat()).await;
     let (units_of_one, _) = price(&stage, &id(300)).await;
@@ -64,7 +64,7 @@ async fn a_look_costs_the_same_after_500_clicks_as_after_1000() {
 #[tokio::test]
 async fn among_very_many_clicks_a_burst_is_still_seen() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     let mut all = clicks(&mail, 600);
     // Two links at the same time, in the middle; from another address, with ids of that time.
     let at = after(-HOUR + 350 * 1_000);
@@ -85,7 +85,7 @@ async fn among_very_many_clicks_a_burst_is_still_seen() {
 async fn very_many_clicks_hide_neither_an_outcome_nor_a_decision() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
     // Created long ago, and sent two hours ago.
-    let mail = Mail { created_at: after(-20 * DAY), ..Mail::to("e1", "ann@example.com") };
+    let mail = StagedEmail { created_at: after(-20 * DAY), ..StagedEmail::to("e1", "ann@example.com") };
     let delivered = mail.event("zz-delivered", "email.delivered", after(-2 * HOUR), &Value::Null);
     let sent = mail.event("zz-sent", "email.sent", after(-2 * HOUR - 1_000), &Value::Null);
     stored(&stage, &[clicks(&mail, 400), vec![delivered, sent]].concat()).await;
@@ -111,12 +111,12 @@ fn megabytes() -> u64 {
 }
 
 /// Durations of the batches that contained one of these clicks, in milliseconds, sorted.
-struct Took {
+struct BatchDurations {
     ms: Vec<u128>,
     most_megabytes: u64,
 }
 
-impl Took {
+impl BatchDurations {
     fn at(&self, share: usize) -> u128 {
         self.ms[(self.ms.len() - 1) * share / 100]
     }
@@ -124,17 +124,17 @@ impl Took {
 
 /// Clicks on emails of their own, each among `between` of these, delivered as Lambda does. Returns the durations of
 /// their batches.
-async fn beside(crowded: &Crowded, name: &str, of_one: &[SignedMessage], between: usize) -> Took {
+async fn beside(crowded: &CrowdStage, name: &str, of_one: &[SignedMessage], between: usize) -> BatchDurations {
     let stage = &crowded.stage;
-    let mails: Vec<Mail> = (0..of_one.len() / between)
-        .map(|n| Mail::to(&format!("beside-{name}-{n}"), &format!("{name}{n}@example.com")))
+    let mails: Vec<StagedEmail> = (0..of_one.len() / between)
+        .map(|n| StagedEmail::to(&format!("beside-{name}-{n}"), &format!("{name}{n}@example.com")))
         .collect();
     let clicks: Vec<SignedMessage> =
         mails.iter().map(|mail| mail.clicked(&format!("c-{}", mail.email_id), after(-10 * MINUTE))).collect();
-    stored(stage, &mails.iter().map(Mail::delivered).chain(clicks.iter().cloned()).collect::<Vec<_>>()).await;
+    stored(stage, &mails.iter().map(StagedEmail::delivered).chain(clicks.iter().cloned()).collect::<Vec<_>>()).await;
     let mixed = of_one.chunks(between).zip(&clicks).flat_map(|(some, click)| some.iter().chain([click]));
     queued(stage, &mixed.cloned().collect::<Vec<_>>()).await;
-    let took: Arc<Mutex<Took>> = Arc::new(Mutex::new(Took { ms: Vec::new(), most_megabytes: 0 }));
+    let took: Arc<Mutex<BatchDurations>> = Arc::new(Mutex::new(BatchDurations { ms: Vec::new(), most_megabytes: 0 }));
     let handle = together(Arc::new(crowded.engagers()()));
     let noted = Arc::clone(&took);
     let timed: Invoke = Arc::new(move |event| {
@@ -152,7 +152,7 @@ async fn beside(crowded: &Crowded, name: &str, of_one: &[SignedMessage], between
         })
     });
     drained(stage, None, &timed).await;
-    let mut took = std::mem::replace(&mut *took.lock().unwrap(), Took { ms: vec![0], most_megabytes: 0 });
+    let mut took = std::mem::replace(&mut *took.lock().unwrap(), BatchDurations { ms: vec![0], most_megabytes: 0 });
     took.ms.sort_unstable();
     took
 }
@@ -162,17 +162,17 @@ async fn beside(crowded: &Crowded, name: &str, of_one: &[SignedMessage], between
 async fn what_waits_beside_very_many_clicks_waits_no_longer() {
     let set = std::env::var("REBOUND_CLICKS").ok().and_then(|number| number.parse().ok());
     let number = set.unwrap_or(198);
-    let crowded = Crowded::with(&[("ANTHROPIC_API_KEY", "")], 0..=1).await;
+    let crowded = CrowdStage::with(&[("ANTHROPIC_API_KEY", "")], 0..=1).await;
     let stage = &crowded.stage;
     // Duration of ordinary batches: as many clicks, each on an email of its own.
-    let apart: Vec<Mail> =
-        (0..number.min(2_000)).map(|n| Mail::to(&format!("apart{n}"), &format!("a{n}@example.com"))).collect();
+    let apart: Vec<StagedEmail> =
+        (0..number.min(2_000)).map(|n| StagedEmail::to(&format!("apart{n}"), &format!("a{n}@example.com"))).collect();
     let of_many: Vec<SignedMessage> =
         apart.iter().map(|mail| mail.clicked(&format!("a-{}", mail.email_id), after(-10 * MINUTE))).collect();
-    stored(stage, &apart.iter().map(Mail::delivered).chain(of_many.iter().cloned()).collect::<Vec<_>>()).await;
+    stored(stage, &apart.iter().map(StagedEmail::delivered).chain(of_many.iter().cloned()).collect::<Vec<_>>()).await;
     let ordinary = beside(&crowded, "o", &of_many, 99).await;
 
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     let of_one = clicks(&mail, number);
     stored(stage, &[vec![mail.delivered()], of_one.clone()].concat()).await;
     let before = megabytes();

@@ -1,7 +1,7 @@
 //! A click on an opt-out or preference link shows no interest: it is stored, Claude is not asked, and the recipient
 //! gets no follow-up.
 
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::stream::BatchResponse;
 use rebound::message::decision::{DecidedBy, DecisionResult};
 use rebound::policy::followup::{Guard, Ruling};
 use rebound::store::Item;
@@ -9,7 +9,7 @@ use rebound::time::UnixMillis;
 use rebound_dev::claude::Behaviour;
 use serde_json::{Value, json};
 
-use super::{DAY, LINK, MINUTE, Mail, NOW, PHONE, Stage, after};
+use super::{DAY, LINK, MINUTE, NOW, PHONE, Stage, StagedEmail, after};
 
 const OPT_OUT: &str = "https://unsubscribe.resend.com/?token=eyJhbGciOi";
 const PREFERENCES: &str = "https://shop.example/account/email-preferences?u=9";
@@ -24,7 +24,7 @@ async fn remembered(stage: &Stage, recipient: &str) -> Option<(i64, i64)> {
     facts.iter().find(is_it).map(|item| (number(item, "at"), number(item, "until")))
 }
 
-fn opts_out(mail: &Mail, message: &str, at: UnixMillis) -> rebound::resend::signed::SignedMessage {
+fn opts_out(mail: &StagedEmail, message: &str, at: UnixMillis) -> rebound::resend::signed::SignedMessage {
     mail.clicked_by(message, at, PHONE, OPT_OUT)
 }
 
@@ -44,10 +44,10 @@ fn always_writes(stage: &Stage) {
 }
 
 #[tokio::test]
-async fn an_opt_out_click_is_recorded_and_nobody_is_asked() {
+async fn an_opt_out_click_is_stored_and_claude_is_not_asked() {
     for (link, id) in [(OPT_OUT, "e1"), (PREFERENCES, "e2"), ("https://shop.example/d%C3%A9sinscription", "e3")] {
         let stage = Stage::start().await;
-        let mail = Mail::to(id, "ann@example.com");
+        let mail = StagedEmail::to(id, "ann@example.com");
         let at = after(-10 * MINUTE);
         stage.happens(&[mail.delivered(), mail.clicked_by("c1", at, PHONE, link)]).await;
         assert_eq!(stage.claude.asked().len(), 0, "{link}");
@@ -67,7 +67,7 @@ async fn an_opt_out_click_is_recorded_and_nobody_is_asked() {
 async fn no_followup_goes_to_who_opted_out_whatever_claude_says() {
     let stage = Stage::start().await;
     always_writes(&stage);
-    let (first, second) = (Mail::to("e1", "ann@example.com"), Mail::to("e2", "ann@example.com"));
+    let (first, second) = (StagedEmail::to("e1", "ann@example.com"), StagedEmail::to("e2", "ann@example.com"));
     stage.happens(&[first.delivered(), opts_out(&first, "c1", after(-20 * MINUTE))]).await;
     stage.happens(&[second.delivered(), second.clicked("c2", after(-10 * MINUTE))]).await;
     let refused = &stage.receipts().await["e2 decision#email.clicked#ann@example.com"];
@@ -77,7 +77,7 @@ async fn no_followup_goes_to_who_opted_out_whatever_claude_says() {
     let asked = stage.claude.asked().pop().unwrap().body["messages"][0]["content"].as_str().unwrap().to_owned();
     assert!(asked.contains(r#""must_not_be_written_to_because":["opt_out_click"]"#), "{asked}");
 
-    let other = Mail::to("e3", "bob@example.com");
+    let other = StagedEmail::to("e3", "bob@example.com");
     stage.happens(&[other.delivered(), other.clicked("c3", after(-10 * MINUTE))]).await;
     let receipts = stage.receipts().await;
     assert_eq!(receipts["e3 decision#email.clicked#bob@example.com"].done, DecisionResult::FollowupProposed);
@@ -87,11 +87,11 @@ async fn no_followup_goes_to_who_opted_out_whatever_claude_says() {
 async fn an_opt_out_click_that_is_not_looked_at_yet_counts_too() {
     let stage = Stage::start().await;
     always_writes(&stage);
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     let (interest, no) = (mail.clicked("c1", after(-10 * MINUTE)), opts_out(&mail, "c2", after(-9 * MINUTE)));
     stage.receives(&[mail.delivered(), interest, no]).await;
     let deliveries = stage.deliveries(&["c1"], 1).await;
-    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchResponse::default());
     assert!(matches!(stage.receipt().await.done, DecisionResult::Nothing(_)));
     assert_eq!(remembered(&stage, "ann@example.com").await, None, "its own message remembers it");
 }
@@ -99,7 +99,7 @@ async fn an_opt_out_click_that_is_not_looked_at_yet_counts_too() {
 #[tokio::test]
 async fn an_opt_out_click_uses_up_nobodys_other_click() {
     let stage = Stage::start().await;
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     stage.happens(&[mail.delivered(), opts_out(&mail, "c1", after(-30 * MINUTE))]).await;
     stage.happens(&[mail.clicked("c2", after(-10 * MINUTE))]).await;
     stage.happens(&[opts_out(&mail, "c3", after(-5 * MINUTE))]).await;
@@ -114,7 +114,7 @@ async fn an_opt_out_click_uses_up_nobodys_other_click() {
 async fn clicks_that_come_late_never_move_it_back() {
     let stage = Stage::start().await;
     for (message, minutes) in [("c1", 5), ("c2", 90)] {
-        let mail = Mail::to(message, "ann@example.com");
+        let mail = StagedEmail::to(message, "ann@example.com");
         stage.happens(&[mail.delivered(), opts_out(&mail, message, after(-minutes * MINUTE))]).await;
     }
     let at = after(-5 * MINUTE).0;
@@ -124,7 +124,7 @@ async fn clicks_that_come_late_never_move_it_back() {
 #[tokio::test]
 async fn a_scanner_that_follows_the_opt_out_link_opts_nobody_out() {
     let stage = Stage::start().await;
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     let scan = [LINK, OPT_OUT, PREFERENCES].into_iter().zip(0..);
     let scan = scan.map(|(link, n)| mail.clicked_by(&format!("c{n}"), after(-110 * MINUTE + n * 200), PHONE, link));
     stage.happens(&[vec![mail.delivered()], scan.collect()].concat()).await;
@@ -135,7 +135,7 @@ async fn a_scanner_that_follows_the_opt_out_link_opts_nobody_out() {
 #[tokio::test]
 async fn it_is_remembered_of_an_email_that_is_not_decided_about() {
     let stage = Stage::start().await;
-    let mail = Mail { tags: json!({}), ..Mail::to("e1", "ann@example.com") };
+    let mail = StagedEmail { tags: json!({}), ..StagedEmail::to("e1", "ann@example.com") };
     stage.happens(&[mail.delivered(), opts_out(&mail, "c1", after(-10 * MINUTE))]).await;
     assert_eq!(stage.receipts().await.len(), 0);
     assert!(remembered(&stage, "ann@example.com").await.is_some());
@@ -144,7 +144,7 @@ async fn it_is_remembered_of_an_email_that_is_not_decided_about() {
 #[tokio::test]
 async fn the_rules_count_opt_out_links_as_no_interest() {
     let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
-    let mail = Mail::to("e1", "ann@example.com");
+    let mail = StagedEmail::to("e1", "ann@example.com");
     let click = |id: &str, minutes: i64, link: &str| mail.clicked_by(id, after(-minutes * MINUTE), PHONE, link);
     let clicks = [
         click("c1", 50, OPT_OUT),
@@ -154,7 +154,7 @@ async fn the_rules_count_opt_out_links_as_no_interest() {
     ];
     stage.receives(&[vec![mail.delivered()], clicks.to_vec()].concat()).await;
     let deliveries = stage.deliveries(&["c4"], 1).await;
-    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchResponse::default());
     let receipt = stage.receipt().await;
     assert_eq!(
         (&receipt.done, &receipt.facts["engaged"]["distinct_links"]),

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_local::faults::{Fault, Service};
-use rebound::aws::queue::Delivery;
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::queue::QueueMessage;
+use rebound::aws::stream::BatchResponse;
 use rebound::message::decision::DecisionResult;
 use rebound::time::UnixMillis;
 use rebound_dev::claude::Behaviour;
 use serde_json::json;
 
-use super::{MINUTE, Mail, NOW, Stage, after, suppress};
+use super::{MINUTE, NOW, Stage, StagedEmail, after, suppress};
 
 /// Time after which another message takes over a claim.
 const LEASE: i64 = 3 * MINUTE;
 
 /// Two clicks of one email, stored, with a queue message for each.
-async fn two_clicks(stage: &Stage, mail: &Mail) -> [Vec<Delivery>; 2] {
+async fn two_clicks(stage: &Stage, mail: &StagedEmail) -> [Vec<QueueMessage>; 2] {
     let (one, other) = (format!("{}-1", mail.email_id), format!("{}-2", mail.email_id));
     let clicks = [mail.clicked(&one, after(-10 * MINUTE)), mail.clicked(&other, after(-5 * MINUTE))];
     stage.receives(&[&[mail.delivered()], &clicks[..]].concat()).await;
@@ -27,19 +27,19 @@ async fn two_clicks(stage: &Stage, mail: &Mail) -> [Vec<Delivery>; 2] {
 }
 
 /// Delivers two batches at the same time, as to two functions. Requires that both are done.
-async fn side_by_side(stage: &Arc<Stage>, batches: [Vec<Delivery>; 2], now: UnixMillis) {
-    let deliver = |batch: Vec<Delivery>| {
+async fn side_by_side(stage: &Arc<Stage>, batches: [Vec<QueueMessage>; 2], now: UnixMillis) {
+    let deliver = |batch: Vec<QueueMessage>| {
         let stage = Arc::clone(stage);
         tokio::spawn(async move { stage.delivers(&batch, now).await })
     };
     let both = batches.map(deliver);
     for answer in both {
-        assert_eq!(answer.await.unwrap(), BatchAnswer::default());
+        assert_eq!(answer.await.unwrap(), BatchResponse::default());
     }
 }
 
 /// Delivers a batch to a function that crashes at the `nth` call of this kind, counted from 0.
-async fn dies_at(stage: &Stage, batch: &[Delivery], now: UnixMillis, last: (Service, &'static str, usize)) {
+async fn dies_at(stage: &Stage, batch: &[QueueMessage], now: UnixMillis, last: (Service, &'static str, usize)) {
     let mut before = 0;
     stage.faults.plan(move |call| {
         let is_such = (call.service, call.operation.as_str()) == (last.0, last.1);
@@ -63,7 +63,7 @@ async fn so_far(stage: &Stage) -> [usize; 3] {
 async fn concurrent_messages_of_an_occurrence_make_one_decision() {
     let stage = Arc::new(Stage::start().await);
     for round in 1..=50 {
-        let mail = Mail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
+        let mail = StagedEmail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
         let batches = two_clicks(&stage, &mail).await;
         side_by_side(&stage, batches, NOW).await;
         assert_eq!(so_far(&stage).await, [round; 3]);
@@ -75,7 +75,7 @@ async fn concurrent_messages_of_an_occurrence_make_one_decision() {
 async fn a_message_delivered_twice_concurrently_makes_one_proposal() {
     let stage = Arc::new(Stage::start().await);
     for round in 1..=30 {
-        let mail = Mail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
+        let mail = StagedEmail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
         let [batch, _] = two_clicks(&stage, &mail).await;
         side_by_side(&stage, [batch.clone(), batch], NOW).await;
         assert_eq!(stage.receipts().await.len(), round);
@@ -91,16 +91,16 @@ async fn a_message_delivered_twice_concurrently_makes_one_proposal() {
 #[tokio::test]
 async fn a_claim_is_taken_over_only_after_its_lease() {
     let stage = Stage::start().await;
-    let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
+    let [first, second] = two_clicks(&stage, &StagedEmail::to("e1", "ann@example.com")).await;
     dies_at(&stage, &first, NOW, (Service::DynamoDb, "UpdateItem", 0)).await;
 
-    assert_eq!(stage.delivers(&second, after(LEASE - 1)).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&second, after(LEASE - 1)).await, BatchResponse::default());
     assert_eq!(so_far(&stage).await, [0; 3]);
-    assert_eq!(stage.delivers(&second, after(LEASE)).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&second, after(LEASE)).await, BatchResponse::default());
     assert_eq!(so_far(&stage).await, [1; 3]);
     // The first one returns, soon and late.
     for later in [LEASE + 1, 12 * MINUTE] {
-        assert_eq!(stage.delivers(&first, after(later)).await, BatchAnswer::default());
+        assert_eq!(stage.delivers(&first, after(later)).await, BatchResponse::default());
         assert_eq!(so_far(&stage).await, [1; 3]);
     }
 }
@@ -108,21 +108,21 @@ async fn a_claim_is_taken_over_only_after_its_lease() {
 #[tokio::test]
 async fn a_claim_is_taken_over_though_the_answer_to_that_is_lost() {
     let stage = Stage::start().await;
-    let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
+    let [first, second] = two_clicks(&stage, &StagedEmail::to("e1", "ann@example.com")).await;
     dies_at(&stage, &first, NOW, (Service::DynamoDb, "UpdateItem", 0)).await;
     let mut updates = 0;
     stage.faults.plan(move |call| {
         updates += usize::from(call.operation == "UpdateItem");
         (call.operation == "UpdateItem" && updates == 1).then_some(Fault::LoseAnswer)
     });
-    assert_eq!(stage.delivers(&second, after(LEASE)).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&second, after(LEASE)).await, BatchResponse::default());
     assert_eq!(so_far(&stage).await, [1; 3], "the message is done, so it must be decided");
 }
 
 #[tokio::test]
-async fn whoever_was_slow_finds_the_decision_of_whoever_took_over() {
+async fn a_slow_owner_finds_the_decision_of_the_new_owner() {
     let stage = Stage::start().await;
-    let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
+    let [first, second] = two_clicks(&stage, &StagedEmail::to("e1", "ann@example.com")).await;
     let slow = Behaviour::Default.after(Duration::from_millis(800));
     stage.claude.plan(move |asked| if asked.index == 0 { slow.clone() } else { Behaviour::Default });
     let taken_over = async {
@@ -132,7 +132,7 @@ async fn whoever_was_slow_finds_the_decision_of_whoever_took_over() {
         stage.delivers(&second, after(LEASE)).await
     };
     let (slowly, at_once) = tokio::join!(stage.delivers(&first, NOW), taken_over);
-    assert_eq!((slowly, at_once), (BatchAnswer::default(), BatchAnswer::default()));
+    assert_eq!((slowly, at_once), (BatchResponse::default(), BatchResponse::default()));
     assert_eq!(so_far(&stage).await, [2, 1, 1]);
     assert_eq!(stage.receipt().await.message, "e1-2");
     assert_eq!(stage.scan("RECIPIENTS_TABLE").await[0]["taken"].as_ss().unwrap().len(), 1);
@@ -144,7 +144,7 @@ async fn a_renewed_claim_is_not_taken_over() {
     stage.claude.plan(|_| Behaviour::Status(529, Some(3_600)));
     let mut batches = Vec::new();
     for round in 1..=20 {
-        let mail = Mail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
+        let mail = StagedEmail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
         let both = two_clicks(&stage, &mail).await;
         assert_eq!(stage.delivers(&both[0], NOW).await.failures.len(), 1, "Claude is overloaded");
         batches.push(both);
@@ -159,7 +159,7 @@ async fn a_renewed_claim_is_not_taken_over() {
 #[tokio::test]
 async fn an_unpublished_decision_is_published_unchanged() {
     let stage = Stage::start().await;
-    let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
+    let [first, second] = two_clicks(&stage, &StagedEmail::to("e1", "ann@example.com")).await;
     dies_at(&stage, &first, NOW, (Service::DynamoDb, "TransactWriteItems", 0)).await;
     assert_eq!(so_far(&stage).await, [1, 1, 0]);
     let decided = stage.receipt().await;
@@ -167,24 +167,24 @@ async fn an_unpublished_decision_is_published_unchanged() {
 
     suppress(&stage, "ann@example.com").await;
     stage.claude.plan(|_| Behaviour::Tool("do_nothing".to_owned(), json!({ "reason": "No." })));
-    assert_eq!(stage.delivers(&second, after(MINUTE)).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&second, after(MINUTE)).await, BatchResponse::default());
     assert_eq!(so_far(&stage).await, [1, 1, 0], "its carrier may still be at it");
-    assert_eq!(stage.delivers(&first, after(12 * MINUTE)).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&first, after(12 * MINUTE)).await, BatchResponse::default());
     assert_eq!(so_far(&stage).await, [1; 3]);
     assert_eq!(stage.receipt().await, decided);
     let published = &stage.published()[0];
     assert_eq!(published["followup"], serde_json::to_value(&decided.followup).unwrap());
     assert_eq!((&published["at"], &published["kind"]), (&json!(NOW.to_text()), &json!("followup")));
-    assert_eq!(stage.delivers(&first, after(24 * MINUTE)).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&first, after(24 * MINUTE)).await, BatchResponse::default());
     assert_eq!(so_far(&stage).await, [1; 3]);
 }
 
 #[tokio::test]
 async fn two_messages_in_a_batch_publish_once_after_a_crash() {
     let stage = Stage::start().await;
-    let [first, second] = two_clicks(&stage, &Mail::to("e1", "ann@example.com")).await;
+    let [first, second] = two_clicks(&stage, &StagedEmail::to("e1", "ann@example.com")).await;
     let both = [first, second].concat();
     dies_at(&stage, &both, NOW, (Service::DynamoDb, "TransactWriteItems", 0)).await;
-    assert_eq!(stage.delivers(&both, after(12 * MINUTE)).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&both, after(12 * MINUTE)).await, BatchResponse::default());
     assert_eq!(so_far(&stage).await, [1; 3]);
 }

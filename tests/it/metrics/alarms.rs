@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// A metric, as the template names it: only the text of `!Ref`, `!GetAtt` and `!Sub`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Watched {
+pub(crate) struct WatchedMetric {
     /// The alarm or the dashboard that uses it.
     pub(crate) by: String,
     /// The namespace, such as `AWS/Lambda`.
@@ -29,7 +29,7 @@ pub(crate) struct Alarm {
     /// Its properties.
     pub(crate) properties: Value,
     /// Its metrics.
-    pub(crate) watched: Vec<Watched>,
+    pub(crate) watched: Vec<WatchedMetric>,
     /// The length of a period, in seconds: the longest one of several metrics.
     pub(crate) period: u64,
     /// Number of evaluated periods. `None` if it is a parameter.
@@ -48,7 +48,7 @@ pub(crate) fn alarms() -> Result<Vec<Alarm>, TemplateError> {
 ///
 /// # Errors
 /// The template is not YAML, or the body of a dashboard is not JSON.
-pub(crate) fn on_dashboards() -> Result<Vec<Watched>, TemplateError> {
+pub(crate) fn on_dashboards() -> Result<Vec<WatchedMetric>, TemplateError> {
     let mut watched = Vec::new();
     for (id, resource) in template()?.resources("AWS::CloudWatch::Dashboard") {
         let body = property(&id, &resource, "DashboardBody")?.as_str().unwrap_or_default();
@@ -89,10 +89,10 @@ fn alarm(id: &str, resource: &Value) -> Result<Alarm, TemplateError> {
     Ok(Alarm { id: id.to_owned(), properties, watched, period, periods })
 }
 
-fn metric(by: &str, from: &Value, statistic: &str) -> Watched {
+fn metric(by: &str, from: &Value, statistic: &str) -> WatchedMetric {
     let dimensions = from.get("Dimensions").and_then(Value::as_array);
     let dimension = |dimension: &Value| (text(dimension, "Name"), text(dimension, "Value"));
-    Watched {
+    WatchedMetric {
         by: by.to_owned(),
         namespace: text(from, "Namespace"),
         name: text(from, "MetricName"),
@@ -108,7 +108,7 @@ fn property<'a>(id: &str, resource: &'a Value, name: &'static str) -> Result<&'a
 
 /// Reads a row of a widget: namespace, name, dimensions, options. `.` repeats the value of the previous row
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html>).
-fn on_dashboard(by: &str, row: &Value, before: &[String]) -> Result<(Vec<String>, Watched), TemplateError> {
+fn on_dashboard(by: &str, row: &Value, before: &[String]) -> Result<(Vec<String>, WatchedMetric), TemplateError> {
     let parts = row.as_array().ok_or_else(|| TemplateError::Incomplete(by.to_owned(), "row of a metric"))?;
     let said: Vec<&str> = parts.iter().filter_map(Value::as_str).collect();
     let said: Vec<String> = said
@@ -125,7 +125,7 @@ fn on_dashboard(by: &str, row: &Value, before: &[String]) -> Result<(Vec<String>
     };
     let dimensions = dimensions.chunks(2).filter_map(|pair| Some((pair.first()?.clone(), pair.get(1)?.clone())));
     let options = parts.last().filter(|part| part.is_object()).unwrap_or(&Value::Null);
-    let watched = Watched {
+    let watched = WatchedMetric {
         by: by.to_owned(),
         namespace: namespace.clone(),
         name: name.clone(),

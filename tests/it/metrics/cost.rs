@@ -46,8 +46,8 @@ async fn a_million_events_cost_less_than_two_cents_of_logs() {
     // The first ten, and then one for each minute of the 500 s.
     assert_eq!(written.len(), 10 + 8, "{written:#?}");
     // Less than a minute's metrics are not written yet.
-    let told = sums(&read(&written));
-    assert!((EVENTS - 600..=EVENTS).contains(&(told["Accepted"] as i64)), "{told:#?}");
+    let reported = sums(&read(&written));
+    assert!((EVENTS - 600..=EVENTS).contains(&(reported["Accepted"] as i64)), "{reported:#?}");
     let of_log: usize = log.lines().map(|line| line.len() + OVERHEAD).sum();
     let per_million = |bytes: usize| bytes as f64 / EVENTS as f64;
     let (metrics, all) = (per_million(bytes(&written)), per_million(bytes(&written) + of_log));
@@ -58,7 +58,7 @@ async fn a_million_events_cost_less_than_two_cents_of_logs() {
 }
 
 #[tokio::test]
-async fn a_quiet_sandbox_tells_each_event_at_once() {
+async fn a_quiet_environment_writes_each_event_immediately() {
     let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
     let lines = Lines::default();
     let receiver = aws.receiver().await.unwrap().with_metrics(lines.metrics());
@@ -66,9 +66,9 @@ async fn a_quiet_sandbox_tells_each_event_at_once() {
         // Two within a second, every five minutes.
         let at = after(n / 2 * 300_000 + n % 2 * 1_000);
         assert_eq!(receive(&receiver, &ordinary(n, at), at).await, 200);
-        let told = read(&lines.take());
-        assert_eq!(told.len(), 1, "event {n}");
-        assert_eq!((&told[0]["Accepted"], &told[0]["_aws"]["Timestamp"]), (&json!(1), &json!(at.0)));
+        let reported = read(&lines.take());
+        assert_eq!(reported.len(), 1, "event {n}");
+        assert_eq!((&reported[0]["Accepted"], &reported[0]["_aws"]["Timestamp"]), (&json!(1), &json!(at.0)));
     }
 }
 
@@ -83,9 +83,9 @@ async fn metrics_gathered_before_a_freeze_keep_their_time() {
     assert_eq!(lines.take().len(), 10);
     let later = after(20 * 60_000);
     assert_eq!(receive(&receiver, &ordinary(13, later), later).await, 200);
-    let told = read(&lines.take());
-    let told: Vec<_> = told.iter().map(|line| (&line["_aws"]["Timestamp"], &line["Accepted"])).collect();
-    assert_eq!(told, [(&json!(after(12).0), &json!(3)), (&json!(later.0), &json!(1))]);
+    let reported = read(&lines.take());
+    let reported: Vec<_> = reported.iter().map(|line| (&line["_aws"]["Timestamp"], &line["Accepted"])).collect();
+    assert_eq!(reported, [(&json!(after(12).0), &json!(3)), (&json!(later.0), &json!(1))]);
 }
 
 #[tokio::test]
@@ -118,8 +118,8 @@ async fn a_flood_of_forged_requests_does_not_raise_the_log_bill() {
     assert!(counted > 3_700, "{counted}: a line says how many had none");
     // All are counted, except those of the last minute, which the next request reports.
     assert_eq!(receive(&receiver, &unsigned, after(600_000)).await, 401);
-    let told = sums(&read(&[written, lines.take()].concat()));
-    assert_eq!((told["SignatureFailures"], told["Refused"], told["Accepted"]), (2_500.0, 2_501.0, 0.0));
+    let reported = sums(&read(&[written, lines.take()].concat()));
+    assert_eq!((reported["SignatureFailures"], reported["Refused"], reported["Accepted"]), (2_500.0, 2_501.0, 0.0));
 }
 
 #[tokio::test]

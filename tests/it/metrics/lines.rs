@@ -134,8 +134,8 @@ async fn nothing_from_outside_is_ever_in_a_line() {
             assert!(!line.contains(outside), "{outside} in {line}");
         }
     }
-    let told: usize = read(&written).iter().map(|line| definitions(line).len()).sum();
-    assert!(told > 30, "{told}: the story brought something about");
+    let reported: usize = read(&written).iter().map(|line| definitions(line).len()).sum();
+    assert!(reported > 30, "{reported}: the story brought something about");
 }
 
 #[test]

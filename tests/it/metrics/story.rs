@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::lines::conforms;
 use super::{Lines, definitions, read, sums};
-use crate::engage::{LINK, Mail};
+use crate::engage::{LINK, StagedEmail};
 use crate::protect::{DAY, HOUR, MINUTE, NOW, after, mail, of};
 use crate::support::secret;
 use crate::{engage, protect};
@@ -133,10 +133,10 @@ async fn people_click() -> Vec<String> {
     let count = answers.len();
     stage.claude.plan(move |asked| answers[asked.index].clone());
     for n in 0..count {
-        let mail = Mail::to(&format!("e{n}"), &format!("ann{n}@example.com"));
+        let mail = StagedEmail::to(&format!("e{n}"), &format!("ann{n}@example.com"));
         stage.happens(&[mail.delivered(), mail.clicked(&format!("c{n}"), after(-10 * MINUTE))]).await;
     }
-    let mail = Mail::to("e9", "bob@example.com");
+    let mail = StagedEmail::to("e9", "bob@example.com");
     let scan = mail.clicked_by("c9", after(-10 * MINUTE), "curl/8.5.0", LINK);
     let proxy = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
     let glance = mail.opened_by("o9", mail.created_at.plus(std::time::Duration::from_secs(4)), proxy);
@@ -147,13 +147,13 @@ async fn people_click() -> Vec<String> {
 
     let spent: f64 = stage.receipts().await.values().map(|receipt| receipt.asked.cost_usd).sum();
     let written = lines.take();
-    let told = sums(&read(&written));
-    assert!(spent > 0.0 && (told["ClaudeCost"] - spent).abs() < 1e-9, "{} of {spent}", told["ClaudeCost"]);
+    let reported = sums(&read(&written));
+    assert!(spent > 0.0 && (reported["ClaudeCost"] - spent).abs() < 1e-9, "{} of {spent}", reported["ClaudeCost"]);
     let last = read(&written).iter().filter_map(|line| line["ClaudeSpentToday"].as_f64()).next_back().unwrap();
     assert!((last - spent).abs() < 1e-9, "{last} of {spent}");
     let tokens = stage.claude.answered_tokens();
-    assert_eq!(told["ClaudeInputTokens"], tokens.input as f64);
-    assert_eq!(told["ClaudeOutputTokens"], tokens.output as f64);
+    assert_eq!(reported["ClaudeInputTokens"], tokens.input as f64);
+    assert_eq!(reported["ClaudeOutputTokens"], tokens.output as f64);
     written
 }
 
@@ -171,8 +171,8 @@ async fn each_metric_is_emitted_by_the_catalogues_function() {
         conforms(line);
     }
     let lines = read(&lines);
-    let told = sums(&lines);
-    let names: BTreeSet<&str> = told.keys().map(String::as_str).collect();
+    let reported = sums(&lines);
+    let names: BTreeSet<&str> = reported.keys().map(String::as_str).collect();
     let all: BTreeSet<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
     assert_eq!(all.difference(&names).collect::<Vec<_>>(), Vec::<&&str>::new(), "not in the story");
     assert_eq!(names, all);
@@ -234,10 +234,10 @@ async fn each_metric_is_emitted_by_the_catalogues_function() {
         ("ClaudeRefusals", 1.0),
     ];
     for (name, times) in expected {
-        assert_eq!(told[name], times, "{name} in {told:#?}");
+        assert_eq!(reported[name], times, "{name} in {reported:#?}");
     }
     let decisions = ["DecisionsFollowup", "DecisionsEngagement", "DecisionsHandoff", "DecisionsNothing"];
-    assert_eq!(decisions.map(|name| told[name]).iter().sum::<f64>(), 5.0);
+    assert_eq!(decisions.map(|name| reported[name]).iter().sum::<f64>(), 5.0);
 
     let most = |name: &str| lines.iter().filter_map(|line| line[name].as_f64()).fold(0.0, f64::max);
     assert_eq!(most("ComplaintRate"), 2.8, "7 of 250");
@@ -253,10 +253,10 @@ async fn a_rate_of_complaints_is_one_only_where_there_is_mail_enough() {
     let two = two.map(|(id, kind)| mail(id, kind, id, "ann@example.com", ago, of("tiny")));
     stage.happens(&two).await;
     stage.happens(&[mail("x1", "email.complained", "d1", "ann@example.com", ago, of("tiny"))]).await;
-    let told = read(&lines.take());
-    let rates: Vec<f64> = told.iter().filter_map(|line| line["ComplaintRate"].as_f64()).collect();
+    let reported = read(&lines.take());
+    let rates: Vec<f64> = reported.iter().filter_map(|line| line["ComplaintRate"].as_f64()).collect();
     assert_eq!(rates, [0.0, 0.0], "one of two is no alarm");
-    let brakes: f64 = told.iter().filter_map(|line| line["BrakesSlowed"].as_f64()).sum();
+    let brakes: f64 = reported.iter().filter_map(|line| line["BrakesSlowed"].as_f64()).sum();
     assert_eq!(brakes, 1.0, "but it slows it");
 }
 
@@ -270,8 +270,8 @@ async fn how_late_protect_is_counts_from_the_receipt_of_the_oldest() {
     }
     lines.take();
     stage.deliver(&stage.records().await, NOW).await;
-    let told = read(&lines.take());
-    assert_eq!((told.len(), &told[0]["ProtectLag"]), (1, &json!(180)), "one line for the batch");
+    let reported = read(&lines.take());
+    assert_eq!((reported.len(), &reported[0]["ProtectLag"]), (1, &json!(180)), "one line for the batch");
     stage.tick(NOW).await;
     assert_eq!(lines.take(), Vec::<String>::new(), "a tick that has nothing to tell tells nothing");
 }

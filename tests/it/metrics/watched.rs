@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rebound::metrics::{DIMENSION, Metric, NAMESPACE, Unit};
 
-use super::alarms::{Alarm, Watched, alarms, on_dashboards};
+use super::alarms::{Alarm, WatchedMetric, alarms, on_dashboards};
 use super::story::everything;
 use super::{definitions, read};
 
@@ -26,7 +26,7 @@ const OF_AWS: [(&str, &str, &str, &str); 6] = [
 /// The parts of a composite alarm, which send no notifications themselves.
 const PARTS: [&str; 2] = ["SilentNow", "OftenQuiet"];
 
-fn all_watched() -> Vec<Watched> {
+fn all_watched() -> Vec<WatchedMetric> {
     let of_alarms = alarms().unwrap().into_iter().flat_map(|alarm| alarm.watched);
     of_alarms.chain(on_dashboards().unwrap()).collect()
 }
@@ -45,13 +45,13 @@ async fn every_metric_of_alarms_and_dashboard_is_emitted() {
             emitted.entry(name.to_owned()).or_default().extend(dimensions);
         }
     }
-    let ours: Vec<Watched> = all_watched().into_iter().filter(|watched| watched.namespace == NAMESPACE).collect();
+    let ours: Vec<WatchedMetric> = all_watched().into_iter().filter(|watched| watched.namespace == NAMESPACE).collect();
     assert!(ours.len() > 40, "{ours:#?}");
     for watched in ours {
         let names: Vec<&String> = watched.dimensions.keys().collect();
         let names = serde_json::to_string(&names).unwrap();
-        let told = emitted.get(&watched.name).unwrap_or_else(|| panic!("nobody tells of {watched:?}"));
-        assert!(told.contains(&names), "{watched:?} has other dimensions than {told:?}");
+        let reported = emitted.get(&watched.name).unwrap_or_else(|| panic!("nobody tells of {watched:?}"));
+        assert!(reported.contains(&names), "{watched:?} has other dimensions than {reported:?}");
         let stack = watched.dimensions[DIMENSION].as_str();
         assert!(["AWS::StackName", "${AWS::StackName}"].contains(&stack), "{watched:?}");
     }
@@ -59,7 +59,8 @@ async fn every_metric_of_alarms_and_dashboard_is_emitted() {
 
 #[test]
 fn every_other_metric_is_documented_by_aws_for_this_stack() {
-    let others: Vec<Watched> = all_watched().into_iter().filter(|watched| watched.namespace != NAMESPACE).collect();
+    let others: Vec<WatchedMetric> =
+        all_watched().into_iter().filter(|watched| watched.namespace != NAMESPACE).collect();
     for watched in &others {
         let dimensions: Vec<&str> = watched.dimensions.keys().map(String::as_str).collect();
         let known = OF_AWS.iter().any(|(namespace, name, dimension, _)| {
@@ -111,15 +112,15 @@ fn an_alarm_looks_back_no_longer_than_cloudwatch_allows() {
 }
 
 #[test]
-fn every_alarm_tells_people_what_it_means_and_what_to_do() {
+fn every_alarm_says_what_it_means_and_what_to_do() {
     let all = alarms().unwrap();
     assert_eq!(all.len(), 16);
     for alarm in &all {
         let (id, says) = (alarm.id.as_str(), alarm.properties["AlarmDescription"].as_str().unwrap());
         let is_part = PARTS.contains(&id);
         assert!(says.len() > if is_part { 80 } else { 150 } && says.len() <= 1_024, "{id}: {says}");
-        let told = alarm.properties["AlarmActions"].as_array();
-        match told {
+        let reported = alarm.properties["AlarmActions"].as_array();
+        match reported {
             Some(topics) => assert_eq!((topics.len(), &topics[0], is_part), (1, &"AlertsTopic".into(), false), "{id}"),
             None => assert!(is_part, "{id} tells nobody"),
         }
@@ -159,6 +160,6 @@ fn the_dashboard_has_no_more_metrics_than_are_free() {
     // <https://aws.amazon.com/cloudwatch/pricing/>: three dashboards of up to 50 metrics each.
     let shown = on_dashboards().unwrap();
     assert!((30..=50).contains(&shown.len()), "{}", shown.len());
-    let distinct: BTreeSet<&Watched> = shown.iter().collect();
+    let distinct: BTreeSet<&WatchedMetric> = shown.iter().collect();
     assert_eq!(distinct.len(), shown.len(), "none twice");
 }

@@ -1,6 +1,6 @@
 //! The list of a batch's activities: complete the first time, and without new ones the second time.
 
-use rebound::aws::stream::{BatchAnswer, Invocation};
+use rebound::aws::stream::{BatchResponse, Invocation};
 use rebound::policy::brake::Status;
 use rebound::policy::counting::Counter;
 use rebound::protect::Activity;
@@ -25,7 +25,7 @@ async fn a_batch_says_what_it_did_and_once_more_nothing_new() {
     let Ok(Invocation::Records(records)) = Invocation::read(json!({ "Records": records })) else { panic!("a batch") };
 
     let (answer, did) = stage.protector.records_with_activities(&records, NOW, soon()).await;
-    assert_eq!(answer, BatchAnswer::default());
+    assert_eq!(answer, BatchResponse::default());
     let counted = |counter: Counter| {
         let of_counter = |did: &Activity| match did {
             Activity::Counted { counter: other, number, .. } if *other == counter => *number,

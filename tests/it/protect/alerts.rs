@@ -94,9 +94,9 @@ async fn many_complaints_are_a_few_alerts_and_a_complete_digest() {
         stage.tick(after(later)).await;
     }
     // Delivered again hours later, when the limit allows alerts again: the grouped ones have been reported.
-    let told = stage.alerts().len();
+    let reported = stage.alerts().len();
     stage.deliver(&stage.records().await, after(5 * HOUR)).await;
-    assert_eq!(stage.alerts().len(), told);
+    assert_eq!(stage.alerts().len(), reported);
     let digests: Vec<_> = stage.alerts().into_iter().filter(|alert| alert.kind.as_str() == "digest").collect();
     let folded: Vec<i64> = digests.iter().map(|alert| alert.figures["folded"].as_i64().unwrap()).collect();
     assert_eq!(folded, [7, 3], "one with the next tick, one when the hour is over");
@@ -150,7 +150,7 @@ async fn slow_pause_and_reopening_are_each_alerted_once() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_once_an_hour_for_each_reason() {
+async fn a_failure_is_alerted_once_an_hour_for_each_reason() {
     let stage = Stage::start().await;
     let failed = |id: &str, reason: &str| {
         mail(id, "email.failed", id, "ann@example.com", after(-MINUTE), json!({ "failed": { "reason": reason } }))
@@ -186,7 +186,7 @@ async fn an_ambiguous_bounce_is_alerted_once_and_suppresses_nobody() {
 }
 
 #[tokio::test]
-async fn a_quarantined_message_is_told() {
+async fn a_quarantined_webhook_is_alerted() {
     let stage = Stage::start().await;
     stage.happens(&[SignedMessage::new("m1", NOW.seconds(), r#"{"hello":1}"#, &secret())]).await;
     let alerts = stage.alerts();
@@ -246,7 +246,7 @@ async fn whatever_the_kind_there_are_five_an_hour_and_a_digest() {
 }
 
 #[tokio::test]
-async fn whoever_would_be_suppressed_and_is_not_named_is_an_alert() {
+async fn an_unnamed_recipient_of_a_suppression_is_an_alert() {
     let stage = Stage::start().await;
     let event = |id: &str, kind: &str, data: serde_json::Value| {
         let body = json!({ "type": kind, "created_at": after(-MINUTE).to_text(), "data": data }).to_string();

@@ -5,16 +5,16 @@ use std::future::Future;
 use std::io::Write;
 use std::time::Duration;
 
-use aws_local::faults::{Call, Fault, Half, Service, Told};
+use aws_local::faults::{Call, Fault, Half, HalfResponse, Service};
 use futures_util::stream::{self, StreamExt};
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::stream::BatchResponse;
 use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::{DAY, HOUR, MINUTE, NOW, Stage, after, deliver, mail, message_of, of, receive, soon};
-use crate::parts::{AT_ONCE, PARTS, in_parts};
+use crate::parts::{MAX_CONCURRENT, PARTS, in_parts};
 use crate::support::secret;
 
 const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter];
@@ -23,7 +23,7 @@ const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillA
 const HALVES: [Fault; 2] = [half(0), half(usize::MAX)];
 
 const fn half(late: usize) -> Fault {
-    Fault::ShowHalf(Half { late, span: Duration::from_millis(40), told: Told::Nothing })
+    Fault::ShowHalf(Half { late, span: Duration::from_millis(40), response: HalfResponse::None })
 }
 
 /// Small limits, so that a few events reach every part of the flow.
@@ -61,14 +61,14 @@ fn messages() -> Vec<SignedMessage> {
 
 /// The side effects of the one fault.
 #[derive(Default)]
-struct Death {
+struct CrashState {
     happened: bool,
     /// The alerts that were published, but not yet marked as published, when the function crashed.
     not_noted: BTreeSet<String>,
 }
 
 /// A function's invocation. At its last call it is dropped, as if the process had crashed. There is only one crash.
-async fn invoked<T>(stage: &Stage, death: &mut Death, invocation: impl Future<Output = T>) -> Option<T> {
+async fn invoked<T>(stage: &Stage, death: &mut CrashState, invocation: impl Future<Output = T>) -> Option<T> {
     if death.happened {
         return Some(invocation.await);
     }
@@ -85,18 +85,18 @@ async fn invoked<T>(stage: &Stage, death: &mut Death, invocation: impl Future<Ou
         .filter_map(|row| row["event"].as_s().unwrap().strip_prefix("alert#"))
         .collect();
     let published = stage.alerts().into_iter().map(|alert| alert.id);
-    *death = Death { happened: true, not_noted: published.filter(|id| !noted.contains(id.as_str())).collect() };
+    *death = CrashState { happened: true, not_noted: published.filter(|id| !noted.contains(id.as_str())).collect() };
     None
 }
 
 /// Delivers a batch until all of it is done, as Lambda does: after a failure from the first failed record on, after a
 /// crash the whole batch.
-async fn deliver_all(stage: &Stage, records: &[Value], death: &mut Death) {
+async fn deliver_all(stage: &Stage, records: &[Value], death: &mut CrashState) {
     let mut left = records;
     for _ in 0..10 {
         match invoked(stage, death, deliver(&stage.protector, left, NOW)).await {
             None => {}
-            Some(answer) if answer == BatchAnswer::default() => return,
+            Some(answer) if answer == BatchResponse::default() => return,
             Some(answer) => {
                 let failed: BTreeSet<&str> = super::again(&answer).into_iter().collect();
                 let is_failed =
@@ -109,8 +109,8 @@ async fn deliver_all(stage: &Stage, records: &[Value], death: &mut Death) {
 }
 
 /// Runs everything from the first webhook to the last tick.
-async fn all_of_it(stage: &Stage) -> Death {
-    let mut death = Death::default();
+async fn all_of_it(stage: &Stage) -> CrashState {
+    let mut death = CrashState::default();
     for message in &messages() {
         let mut done = false;
         for _ in 0..5 {
@@ -218,12 +218,12 @@ async fn expected() -> Expected {
     let of_each = |(index, call)| FAULTS.into_iter().chain(halves(call)).map(move |fault| (index, fault));
     let points: Vec<_> = calls.iter().enumerate().flat_map(of_each).collect();
     // Not with `println!`, which the test harness hides if the test passes.
-    let told = format!(
+    let reported = format!(
         "protect: {} points to try, three faults at each of {} calls, two more at each transaction\n",
         points.len(),
         calls.len()
     );
-    std::io::stderr().write_all(told.as_bytes()).unwrap();
+    std::io::stderr().write_all(reported.as_bytes()).unwrap();
     Expected { end, points }
 }
 
@@ -231,7 +231,9 @@ async fn expected() -> Expected {
 async fn any_one_call_may_fail_lose_its_answer_or_be_the_last(part: usize) {
     let expected = EXPECTED.get_or_init(expected).await;
     let ours = expected.points.iter().skip(part).step_by(PARTS);
-    stream::iter(ours).for_each_concurrent(AT_ONCE, |(index, fault)| one_point(*index, *fault, &expected.end)).await;
+    stream::iter(ours)
+        .for_each_concurrent(MAX_CONCURRENT, |(index, fault)| one_point(*index, *fault, &expected.end))
+        .await;
 }
 
 in_parts!(any_one_call_may_fail_lose_its_answer_or_be_the_last);

@@ -53,7 +53,7 @@ async fn a_delay_that_resolves_is_silent_in_either_order() {
 }
 
 #[tokio::test]
-async fn a_delay_that_is_told_of_a_day_late_is_news_at_once() {
+async fn a_delay_reported_a_day_late_is_alerted_immediately() {
     let stage = Stage::start().await;
     let delayed = mail("m1", "email.delivery_delayed", "e1", "ann@example.com", after(-20 * HOUR), created(26));
     stage.happens(std::slice::from_ref(&delayed)).await;

@@ -35,7 +35,7 @@ async fn an_hour_passes(stage: &Stage) {
 }
 
 #[tokio::test]
-async fn a_lost_domain_is_told_immediately_and_a_new_one_never() {
+async fn a_lost_domain_is_alerted_immediately_and_a_new_one_never() {
     let stage = Stage::start().await;
     stage.happens(&[domain("d1", "domain.updated", -9 * MINUTE, "new", "pending")]).await;
     stage.happens(&[domain("d4", "domain.updated", -6 * MINUTE, "old", "temporary_failure")]).await;

@@ -39,7 +39,7 @@ async fn entries(stage: &Stage, kind: &str) -> usize {
 }
 
 #[tokio::test]
-async fn while_sns_hangs_brakes_open_and_later_all_is_told_once() {
+async fn while_sns_hangs_brakes_reopen_and_alerts_follow_once() {
     let stage = Stage::start().await;
     let campaigns: Vec<String> = (0..12).map(|number| format!("c{number}")).collect();
     let complaints: Vec<SignedMessage> = campaigns.iter().map(|campaign| complaint(campaign)).collect();
@@ -53,7 +53,7 @@ async fn while_sns_hangs_brakes_open_and_later_all_is_told_once() {
         hang(&stage, Service::Sns);
         let report = stage.protector.tick(after(later), soon()).await;
         assert_eq!(asked(&stage, Service::Sns), 1);
-        assert!(report.troubles.len() <= 2, "the failure, and how many alerts are left: {:?}", report.troubles);
+        assert!(report.errors.len() <= 2, "the failure, and how many alerts are left: {:?}", report.errors);
     }
     for campaign in &campaigns {
         assert_eq!(stage.brake(campaign).await.0, "open");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_local::faults::Fault;
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::stream::BatchResponse;
 use serde_json::Value;
 
 use super::domains::updated;
@@ -37,7 +37,7 @@ async fn handle(stage: &Stage, records: &[Value]) {
             () = stage.faults.killed() => None,
         };
         match answer {
-            Some(answer) if answer == BatchAnswer::default() => break,
+            Some(answer) if answer == BatchResponse::default() => break,
             Some(_) => {}
             None => stage.faults.plan(|_| None),
         }

@@ -1,7 +1,7 @@
 //! Events that can never be processed are recorded, alerted, and skipped; transient errors are delivered again.
 
 use aws_local::faults::{Fault, Service};
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::stream::BatchResponse;
 use serde_json::{Value, json};
 
 use super::{HOUR, MINUTE, NOW, Stage, after, again, mail, of};
@@ -37,7 +37,7 @@ async fn a_poison_record_blocks_nothing_and_is_alerted() {
     let stage = Stage::with_policy(r#"{"alerts": {"one_by_one_in_an_hour": 100}}"#).await;
     let records = with_poison(&stage).await;
     for _ in 0..2 {
-        assert_eq!(stage.deliver(&records, NOW).await, BatchAnswer::default(), "all of it is passed");
+        assert_eq!(stage.deliver(&records, NOW).await, BatchResponse::default(), "all of it is passed");
     }
     assert_eq!(stage.counters().await["a/2026-11-23T12/delivered"], 2);
     let rows = stage.scan("EVENTS_TABLE").await;
@@ -68,7 +68,7 @@ async fn an_invalid_count_is_poison_and_the_others_are_counted() {
         refused += usize::from(refuse);
         refuse.then_some(Fault::Invalid)
     });
-    assert_eq!(stage.deliver(&good, NOW).await, BatchAnswer::default());
+    assert_eq!(stage.deliver(&good, NOW).await, BatchResponse::default());
     stage.faults.plan(|_| None);
     assert_eq!(stage.counters().await["a/2026-11-23T12/delivered"], 1);
     assert_eq!(stage.kinds()["quarantine"], 1);
@@ -92,7 +92,7 @@ async fn what_may_pass_is_delivered_again_and_only_that() {
     assert_eq!(again(&answer), ["e2/email.opened#m2"]);
     stage.faults.plan(|_| None);
     assert_eq!(stage.engagements().len(), 0);
-    assert_eq!(stage.deliver(&records[1..], NOW).await, BatchAnswer::default());
+    assert_eq!(stage.deliver(&records[1..], NOW).await, BatchResponse::default());
     assert_eq!(stage.engagements().len(), 1);
     let expected = [("a/2026-11-23T12/delivered", 1), ("a/2026-11-23T12/opened", 1), ("b/2026-11-23T12/complained", 1)];
     assert_eq!(stage.counters().await, expected.map(|(name, number)| (name.to_owned(), number)).into());

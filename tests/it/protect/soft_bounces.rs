@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::stream::BatchResponse;
 use rebound::resend::signed::SignedMessage;
 use serde_json::{Value, json};
 
@@ -31,12 +31,12 @@ async fn come(stage: &Stage, all: &[(SignedMessage, i64)]) {
     }
 }
 
-async fn stands(stage: &Stage) -> bool {
+async fn is_suppressed(stage: &Stage) -> bool {
     stage.reasons().await.get(ANN).is_some_and(|reasons| reasons.contains(&"soft_bounce"))
 }
 
 #[tokio::test]
-async fn three_soft_bounces_suppress_and_the_suppression_lapses() {
+async fn three_soft_bounces_suppress_and_the_suppression_expires() {
     let stage = Stage::start().await;
     let days = [("e1", -20 * DAY), ("e2", -10 * DAY), ("e3", -DAY)];
     come(&stage, &days[..2].iter().map(|(email, at)| (full(email, *at), *at)).collect::<Vec<_>>()).await;
@@ -60,7 +60,7 @@ async fn a_mailbox_that_gets_email_in_between_is_not_suppressed() {
         let (email, at) = (format!("e{day}"), -day * DAY);
         let message = if [3, 15, 27].contains(&day) { full(&email, at) } else { delivered(&email, at) };
         stage.comes(&message, after(at)).await;
-        assert!(!stands(&stage).await, "day {day}");
+        assert!(!is_suppressed(&stage).await, "day {day}");
     }
 }
 
@@ -76,7 +76,7 @@ async fn bounces_about_the_content_suppress_nobody() {
         let bounce = json!({ "bounce": bounce });
         stage.happens(&[mail(email, "email.bounced", email, ANN, after(-MINUTE), bounce)]).await;
     }
-    assert!(stands(&stage).await);
+    assert!(is_suppressed(&stage).await);
 }
 
 /// Three newsletters of one hour, delivered before any reply; then the autoresponder replies.
@@ -89,9 +89,9 @@ async fn an_out_of_office_is_no_bounce() {
     assert_eq!(stage.reasons().await, [].into());
     // A neighbour: an email of last month gets a reply too, and the webhook of the delivery arrives a day later.
     come(&stage, &[(full("e4", 0), 0), (full("e5", HOUR), HOUR), (full("e6", 2 * HOUR), 2 * HOUR)]).await;
-    assert!(stands(&stage).await);
+    assert!(is_suppressed(&stage).await);
     stage.comes(&delivered("e5", MINUTE), after(DAY)).await;
-    assert!(!stands(&stage).await);
+    assert!(!is_suppressed(&stage).await);
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn what_does_not_follow_any_more_is_lifted_with_its_own_time() {
     let stage = Stage::start().await;
     let at = |days: i64| days * DAY;
     come(&stage, &[(full("e1", at(0)), at(0)), (full("e2", at(1)), at(1)), (full("e3", at(2)), at(2))]).await;
-    assert!(stands(&stage).await);
+    assert!(is_suppressed(&stage).await);
     stage.comes(&delivered("e9", at(2) + HOUR), after(at(2) + 2 * HOUR)).await;
     let item = &stage.suppressions().await[ANN];
     assert!(!item.contains_key("reasons"), "{item:?}");
@@ -110,18 +110,18 @@ async fn what_does_not_follow_any_more_is_lifted_with_its_own_time() {
     for seed in 0..4 {
         let mut again = records.clone();
         fastrand::Rng::with_seed(seed).shuffle(&mut again);
-        assert_eq!(stage.deliver(&again, after(at(3))).await, BatchAnswer::default());
-        assert!(!stands(&stage).await, "{seed}");
+        assert_eq!(stage.deliver(&again, after(at(3))).await, BatchResponse::default());
+        assert!(!is_suppressed(&stage).await, "{seed}");
     }
     come(&stage, &[(full("e4", at(4)), at(4)), (full("e5", at(5)), at(5))]).await;
-    assert!(!stands(&stage).await);
+    assert!(!is_suppressed(&stage).await);
     stage.comes(&full("e6", at(6)), after(at(6))).await;
-    assert!(stands(&stage).await);
+    assert!(is_suppressed(&stage).await);
 }
 
 /// The stream was not read for hours, and the shard with the delivery is read first.
 #[tokio::test]
-async fn where_protect_is_hours_late_nobody_is_suppressed_wrongly() {
+async fn protect_hours_late_suppresses_nobody_wrongly() {
     let stage = Stage::start().await;
     let hours = [("e1", -4), ("e2", -3), ("e3", -2)];
     for (email, hour) in hours {
@@ -131,18 +131,18 @@ async fn where_protect_is_hours_late_nobody_is_suppressed_wrongly() {
     let mut records = stage.records().await;
     records.sort_by_key(|record| std::cmp::Reverse(message_of(record)));
     for record in &records {
-        assert_eq!(stage.deliver(std::slice::from_ref(record), NOW).await, BatchAnswer::default());
+        assert_eq!(stage.deliver(std::slice::from_ref(record), NOW).await, BatchResponse::default());
     }
-    assert!(!stands(&stage).await);
+    assert!(!is_suppressed(&stage).await);
     for email in ["e4", "e5", "e6"] {
         stage.comes(&full(email, MINUTE), after(MINUTE)).await;
     }
-    assert!(stands(&stage).await, "it may need some more");
+    assert!(is_suppressed(&stage).await, "it may need some more");
 }
 
 /// Two concurrent batches: the last one finds what the other wrote.
 #[tokio::test(flavor = "multi_thread")]
-async fn deliveries_and_bounces_side_by_side_end_in_what_follows() {
+async fn concurrent_deliveries_and_bounces_agree_with_the_policy() {
     for round in 0..6 {
         let stage = Stage::start().await;
         for (email, minutes) in [("e1", 9), ("e2", 8), ("e3", 7)] {
@@ -151,14 +151,14 @@ async fn deliveries_and_bounces_side_by_side_end_in_what_follows() {
         // The first bounce is stored; then the others, and a delivery after all of them, concurrently.
         let mut records = stage.records().await;
         records.sort_by_key(message_of);
-        assert_eq!(stage.deliver(&records[..1], NOW).await, BatchAnswer::default());
+        assert_eq!(stage.deliver(&records[..1], NOW).await, BatchResponse::default());
         assert_eq!(stage.receive_at(&delivered("e9", -MINUTE), NOW).await, 200);
         let mut rest: Vec<Value> =
             stage.records().await.into_iter().filter(|record| message_of(record) != "b-e1").collect();
         fastrand::Rng::with_seed(round).shuffle(&mut rest);
         let all = rest.iter().map(|record| stage.deliver(std::slice::from_ref(record), NOW));
-        assert!(join_all(all).await.iter().all(|answer| *answer == BatchAnswer::default()));
-        assert!(!stands(&stage).await, "round {round}");
+        assert!(join_all(all).await.iter().all(|answer| *answer == BatchResponse::default()));
+        assert!(!is_suppressed(&stage).await, "round {round}");
     }
 }
 
@@ -176,7 +176,7 @@ async fn a_delivery_costs_half_a_read_unit_more() {
     let records = stage.records().await;
     let before = stage.faults.calls().len();
     stage.faults.count_capacity(true);
-    assert_eq!(stage.deliver(&records, NOW).await, BatchAnswer::default());
+    assert_eq!(stage.deliver(&records, NOW).await, BatchResponse::default());
     let calls: BTreeMap<String, usize> =
         stage.faults.calls()[before..].iter().fold(BTreeMap::new(), |mut calls, call| {
             *calls.entry(call.operation.clone()).or_default() += 1;

@@ -32,18 +32,18 @@ async fn soft_bounces_are_remembered_as_long_as_their_window() {
 }
 
 #[tokio::test]
-async fn delays_are_remembered_as_long_as_their_window_and_told_once() {
+async fn delays_are_kept_for_their_window_and_alerted_once() {
     let stage = Stage::with_policy(r#"{"delay": {"repeated_within_days": 180}}"#).await;
-    let told = |stage: &Stage| -> Vec<Option<String>> {
+    let reported = |stage: &Stage| -> Vec<Option<String>> {
         let delays = stage.alerts().into_iter().filter(|alert| alert.figures.contains_key("emails"));
         delays.map(|alert| alert.email_id).collect()
     };
     comes(&stage, &delay("e1", 0), 0).await;
     comes(&stage, &delay("e2", 120 * DAY), 120 * DAY).await;
-    assert_eq!(told(&stage), [Some("e2".to_owned())]);
+    assert_eq!(reported(&stage), [Some("e2".to_owned())]);
     // By then the events have expired, and with them, once, the record of the alert.
     comes(&stage, &delay("e3", 212 * DAY), 212 * DAY).await;
-    assert_eq!(told(&stage), [Some("e2".to_owned()), Some("e3".to_owned())]);
+    assert_eq!(reported(&stage), [Some("e2".to_owned()), Some("e3".to_owned())]);
 }
 
 /// One complaint a day for months, so the campaign is never open in between.

@@ -19,21 +19,21 @@ pub struct Half {
     /// Duration of the half-visible state.
     pub span: Duration,
     /// Response to the caller of the transaction.
-    pub told: Told,
+    pub response: HalfResponse,
 }
 
 /// Response to the caller of a half-visible transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum HalfResponse {
     /// None: the connection is closed immediately.
-    Nothing,
+    None,
     /// The response, once the whole transaction is visible.
-    InTheEnd,
+    AfterCommit,
 }
 
 /// An item that is not visible yet.
 #[derive(Clone, Debug)]
-pub(super) struct Late {
+pub(super) struct LateItem {
     pub(super) table: String,
     pub(super) key: Value,
     /// The item before the transaction. `None` if it did not exist.
@@ -64,7 +64,7 @@ fn table_of(request: &Value) -> String {
     request.get("TableName").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-impl Late {
+impl LateItem {
     /// Returns true if an item, or a request's key, is this item.
     fn is(&self, attributes: Option<&Value>) -> bool {
         let (Some(key), Some(attributes)) = (self.key.as_object(), attributes) else { return false };

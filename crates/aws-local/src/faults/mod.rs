@@ -18,8 +18,8 @@ use std::{fmt, io};
 use tokio::sync::{RwLock, watch};
 
 pub use self::capacity::{ByTable, Capacity};
-use self::half::Late;
-pub use self::half::{Half, Told};
+use self::half::LateItem;
+pub use self::half::{Half, HalfResponse};
 pub use self::kinds::{Call, Fault, Service};
 pub use self::random::{hanging, random};
 use self::upstream::Upstream;
@@ -53,7 +53,7 @@ struct State {
     counts_capacity: bool,
     capacity: ByTable,
     /// The items that are shown as they were before a transaction.
-    late: Vec<Late>,
+    late: Vec<LateItem>,
     /// The key attributes of each table.
     keys: BTreeMap<String, Vec<String>>,
 }
@@ -107,7 +107,7 @@ impl Faults {
     }
 
     /// Stops recording calls: a very long list would fill the memory.
-    pub fn keep_no_calls(&self) {
+    pub fn disable_call_log(&self) {
         self.state().calls = None;
     }
 
@@ -165,7 +165,7 @@ impl Faults {
     }
 
     /// Returns the items that are late now.
-    fn late(&self) -> Vec<Late> {
+    fn late(&self) -> Vec<LateItem> {
         let mut state = self.state();
         let now = Instant::now();
         state.late.retain(|late| late.until > now);

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Call, Fault, Half, Told};
+use super::{Call, Fault, Half, HalfResponse};
 
 /// Maximum delay of a response, in milliseconds.
-const SLOWEST_MILLIS: u64 = 400;
+const MAX_DELAY_MILLIS: u64 = 400;
 
 /// Fails this fraction of the calls, at random from `seed`.
 pub fn random(fraction: f64, seed: u64) -> impl FnMut(&Call) -> Option<Fault> + Send + 'static {
@@ -25,9 +25,9 @@ pub fn hanging(fraction: f64, period: Duration) -> impl FnMut(&Call) -> Option<F
 fn one(call: &Call, dice: &mut fastrand::Rng) -> Fault {
     // A third of the faults of transactions are of the kind that only transactions have.
     if call.operation == "TransactWriteItems" && dice.u8(..3) == 0 {
-        let told = if dice.bool() { Told::Nothing } else { Told::InTheEnd };
-        let span = Duration::from_millis(dice.u64(20..=SLOWEST_MILLIS));
-        return Fault::ShowHalf(Half { late: dice.usize(..8), span, told });
+        let response = if dice.bool() { HalfResponse::None } else { HalfResponse::AfterCommit };
+        let span = Duration::from_millis(dice.u64(20..=MAX_DELAY_MILLIS));
+        return Fault::ShowHalf(Half { late: dice.usize(..8), span, response });
     }
     match dice.u8(..6) {
         0 => Fault::RefuseBefore,
@@ -36,7 +36,7 @@ fn one(call: &Call, dice: &mut fastrand::Rng) -> Fault {
         3 => Fault::ServerError,
         // Only writes conflict.
         4 if is_write(&call.operation) => Fault::Conflict,
-        _ => Fault::Slow(Duration::from_millis(dice.u64(20..=SLOWEST_MILLIS))),
+        _ => Fault::Slow(Duration::from_millis(dice.u64(20..=MAX_DELAY_MILLIS))),
     }
 }
 

@@ -8,9 +8,9 @@ use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::half::{self, Half, Late, Told};
+use super::half::{self, Half, HalfResponse, LateItem};
 use super::{Fault, Faults, Service, answers, capacity};
-use crate::server::{HangUp, Reply, json_response};
+use crate::server::{CloseConnection, Reply, json_response};
 
 /// The service behind a proxy.
 pub(super) struct Upstream {
@@ -38,13 +38,13 @@ impl Upstream {
             None => self.serve(request, &operation).await,
             Some(Fault::ShowHalf(half)) => {
                 let reply = self.serve(request, &operation).await;
-                if half.told == Told::Nothing { Err(HangUp) } else { reply }
+                if half.response == HalfResponse::None { Err(CloseConnection) } else { reply }
             }
-            Some(Fault::RefuseBefore) => Err(HangUp),
+            Some(Fault::RefuseBefore) => Err(CloseConnection),
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::LoseAnswer) => {
                 self.serve(request, &operation).await?;
-                Err(HangUp)
+                Err(CloseConnection)
             }
             Some(Fault::KillAfter) => {
                 self.serve(request, &operation).await?;
@@ -120,9 +120,9 @@ impl Upstream {
             self.faults.state().late.retain(|other| other.table != late.table || other.key != late.key);
         }
         drop(writing);
-        match half.told {
-            Told::Nothing => Err(HangUp),
-            Told::InTheEnd => {
+        match half.response {
+            HalfResponse::None => Err(CloseConnection),
+            HalfResponse::AfterCommit => {
                 if is_done {
                     tokio::time::sleep_until(until.into()).await;
                 }
@@ -132,7 +132,7 @@ impl Upstream {
     }
 
     /// Reads the item of a transaction that is to be late.
-    async fn to_be_late(&self, request: &Request<Bytes>, half: Half) -> Option<Late> {
+    async fn to_be_late(&self, request: &Request<Bytes>, half: Half) -> Option<LateItem> {
         let mut writes = half::writes(request.body());
         let last = writes.len().checked_sub(1)?;
         let (table, write) = writes.swap_remove(half.late.min(last));
@@ -140,15 +140,15 @@ impl Upstream {
         let key = half::key_of(&write, &names)?;
         let get = json!({ "TableName": table, "Key": key, "ConsistentRead": true });
         let before = self.ask(request, "GetItem", &get).await?.get("Item").cloned();
-        Some(Late { table, key, before, until: Instant::now() + half.span })
+        Some(LateItem { table, key, before, until: Instant::now() + half.span })
     }
 
     async fn keys_of(&self, request: &Request<Bytes>, table: &str) -> Option<Vec<String>> {
         if let Some(names) = self.faults.state().keys.get(table) {
             return Some(names.clone());
         }
-        let told = self.ask(request, "DescribeTable", &json!({ "TableName": table })).await?;
-        let schema = told.get("Table")?.get("KeySchema")?.as_array()?;
+        let response = self.ask(request, "DescribeTable", &json!({ "TableName": table })).await?;
+        let schema = response.get("Table")?.get("KeySchema")?.as_array()?;
         let names = schema.iter().map(|key| Some(key.get("AttributeName")?.as_str()?.to_owned()));
         let names: Vec<String> = names.collect::<Option<_>>()?;
         self.faults.state().keys.insert(table.to_owned(), names.clone());
@@ -180,9 +180,9 @@ impl Upstream {
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
         let asked = body.clone();
         let answer = self.client.request(parts.method, url).headers(headers).body(body);
-        let answer = answer.send().await.map_err(|_| HangUp)?;
+        let answer = answer.send().await.map_err(|_| CloseConnection)?;
         let (status, mut headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.map_err(|_| HangUp)?;
+        let body = answer.bytes().await.map_err(|_| CloseConnection)?;
         if counts {
             let cost = match status.is_success() {
                 true => capacity::answered(operation, &body),

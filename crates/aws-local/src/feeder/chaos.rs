@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::progress::Waiting;
+use super::progress::WaitingRecord;
 
 /// Frequency of redeliveries.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Chaos {
+pub struct RedeliveryOptions {
     /// Probability that a batch that was done is delivered again: whole, or from some record on, as after a lost
     /// response; immediately, or after others. Each record at most once.
     pub redeliver: f64,
@@ -19,17 +19,17 @@ pub struct Chaos {
 pub(super) struct Dice {
     redeliver: f64,
     random: fastrand::Rng,
-    late: VecDeque<Waiting>,
+    late: VecDeque<WaitingRecord>,
 }
 
 impl Dice {
-    pub(super) fn new(chaos: Chaos, lane: u64) -> Self {
+    pub(super) fn new(chaos: RedeliveryOptions, lane: u64) -> Self {
         let random = fastrand::Rng::with_seed(chaos.seed.wrapping_add(lane));
         Self { redeliver: chaos.redeliver, random, late: VecDeque::new() }
     }
 
     /// Called when a batch is done: may schedule its redelivery.
-    pub(super) fn roll(&mut self, batch: Vec<Waiting>, waiting: &mut VecDeque<Waiting>) {
+    pub(super) fn roll(&mut self, batch: Vec<WaitingRecord>, waiting: &mut VecDeque<WaitingRecord>) {
         if self.random.bool() {
             put_first(self.late(), waiting);
         }
@@ -38,7 +38,7 @@ impl Dice {
         }
         let from = if self.random.bool() { 0 } else { self.random.usize(..batch.len().max(1)) };
         let again = batch.into_iter().skip(from).filter(|waiting| !waiting.repeat);
-        let again = again.map(|waiting| Waiting { repeat: true, ..waiting }).collect();
+        let again = again.map(|waiting| WaitingRecord { repeat: true, ..waiting }).collect();
         if self.random.bool() {
             put_first(again, waiting);
         } else {
@@ -47,12 +47,12 @@ impl Dice {
     }
 
     /// Returns the redeliveries that are due when there is nothing else to do.
-    pub(super) fn late(&mut self) -> VecDeque<Waiting> {
+    pub(super) fn late(&mut self) -> VecDeque<WaitingRecord> {
         std::mem::take(&mut self.late)
     }
 }
 
-fn put_first(mut these: VecDeque<Waiting>, waiting: &mut VecDeque<Waiting>) {
+fn put_first(mut these: VecDeque<WaitingRecord>, waiting: &mut VecDeque<WaitingRecord>) {
     these.append(waiting);
     *waiting = these;
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// Pause before a server that could not be reached is called again.
-const WHILE_AWAY: Duration = Duration::from_millis(250);
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// Timeout of an invocation. `cargo lambda watch` compiles a function first, and may never respond if it restarts
 /// meanwhile.
-const LONGEST_ANSWER: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Invokes a function with an event. `Err` means that it failed.
 pub type Invoke = Arc<dyn Fn(Value) -> Pin<Box<dyn Future<Output = Result<Value, String>> + Send>> + Send + Sync>;
@@ -29,11 +29,11 @@ pub fn over_http(url: &str, function: &str) -> Invoke {
         Box::pin(async move {
             let request = || {
                 let request = client.post(&url).header("content-type", "application/json").body(event.clone());
-                request.timeout(LONGEST_ANSWER)
+                request.timeout(TIMEOUT)
             };
             let answer = loop {
                 match request().send().await {
-                    Err(error) if error.is_connect() => tokio::time::sleep(WHILE_AWAY).await,
+                    Err(error) if error.is_connect() => tokio::time::sleep(RETRY_PAUSE).await,
                     answer => break answer.map_err(|error| error.to_string())?,
                 }
             };

@@ -10,26 +10,26 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::Counters;
+use super::FeederCounters;
 use super::chaos::Dice;
 use super::invoke::{Invoke, first_failure};
-use super::progress::{Record, Waiting};
+use super::progress::{PendingRecord, WaitingRecord};
 use crate::sam::Mapping;
 
 /// Maximum size of an invocation event on Lambda, minus the part around the records.
-const MOST_BYTES: usize = 6 * 1024 * 1024 - 1024;
+const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024 - 1024;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 pub(super) struct Lane {
     pub(super) mapping: Mapping,
     pub(super) window: Duration,
     pub(super) invoke: Invoke,
-    pub(super) records: UnboundedReceiver<Arc<Record>>,
+    pub(super) records: UnboundedReceiver<Arc<PendingRecord>>,
     pub(super) dice: Option<Dice>,
-    pub(super) counters: Arc<Counters>,
-    pub(super) waiting: VecDeque<Waiting>,
+    pub(super) counters: Arc<FeederCounters>,
+    pub(super) waiting: VecDeque<WaitingRecord>,
     /// Sizes of the next batches, the last one first, if a batch was split.
     pub(super) sizes: Vec<usize>,
     /// Number of failed invocations since the last progress.
@@ -37,7 +37,7 @@ pub(super) struct Lane {
 }
 
 /// Result of a batch.
-enum Outcome {
+enum BatchOutcome {
     Done,
     FailedFrom(usize),
     BrokeOff(String),
@@ -52,13 +52,13 @@ impl Lane {
                 continue;
             }
             match self.deliver(&batch).await {
-                Outcome::Done => {
+                BatchOutcome::Done => {
                     self.failed = 0;
                     if let Some(dice) = &mut self.dice {
                         dice.roll(batch, &mut self.waiting);
                     }
                 }
-                Outcome::FailedFrom(index) => {
+                BatchOutcome::FailedFrom(index) => {
                     if index > 0 {
                         self.failed = 0;
                     }
@@ -68,7 +68,7 @@ impl Lane {
                     self.put_back(batch.into_iter().skip(index));
                     self.pause().await;
                 }
-                Outcome::BrokeOff(error) => {
+                BatchOutcome::BrokeOff(error) => {
                     if self.failed == 0 {
                         let (first, last) = ends(&batch);
                         tracing::warn!(
@@ -109,7 +109,7 @@ impl Lane {
         }
         let deadline = self.waiting.front().map_or_else(Instant::now, |first| first.record.read + self.window);
         let mut bytes: usize = self.waiting.iter().map(|waiting| waiting.record.bytes).sum();
-        while self.waiting.len() < self.mapping.batch_size && bytes < MOST_BYTES {
+        while self.waiting.len() < self.mapping.batch_size && bytes < MAX_EVENT_BYTES {
             // If the time is already over, this takes the available records without waiting.
             let Ok(Some(record)) = timeout_at(deadline, self.records.recv()).await else { break };
             bytes += record.bytes;
@@ -118,30 +118,31 @@ impl Lane {
         true
     }
 
-    fn push(&mut self, record: Arc<Record>) {
-        self.waiting.push_back(Waiting { record, sent: false, repeat: false });
+    fn push(&mut self, record: Arc<PendingRecord>) {
+        self.waiting.push_back(WaitingRecord { record, sent: false, repeat: false });
     }
 
-    fn put_back(&mut self, batch: impl DoubleEndedIterator<Item = Waiting>) {
+    fn put_back(&mut self, batch: impl DoubleEndedIterator<Item = WaitingRecord>) {
         for waiting in batch.rev() {
-            self.waiting.push_front(Waiting { sent: true, ..waiting });
+            self.waiting.push_front(WaitingRecord { sent: true, ..waiting });
         }
     }
 
     /// Takes the next batch, without records that are too old.
-    fn next_batch(&mut self) -> Vec<Waiting> {
+    fn next_batch(&mut self) -> Vec<WaitingRecord> {
         let size = self.sizes.pop().unwrap_or_else(|| {
             let mut bytes = 0;
-            let fits = |waiting: &&Waiting| {
+            let fits = |waiting: &&WaitingRecord| {
                 bytes += waiting.record.bytes + 1;
-                bytes <= MOST_BYTES
+                bytes <= MAX_EVENT_BYTES
             };
             self.waiting.iter().take(self.mapping.batch_size).take_while(fits).count().max(1)
         });
-        let mut batch: Vec<Waiting> = self.waiting.drain(..size.min(self.waiting.len())).collect();
+        let mut batch: Vec<WaitingRecord> = self.waiting.drain(..size.min(self.waiting.len())).collect();
         if let Some(age) = self.mapping.maximum_record_age {
             let oldest = Timestamp::now().as_millisecond() as f64 / 1_000.0 - age.as_secs_f64();
-            let given_up: Vec<Waiting> = batch.extract_if(.., |waiting| waiting.record.written < oldest).collect();
+            let given_up: Vec<WaitingRecord> =
+                batch.extract_if(.., |waiting| waiting.record.written < oldest).collect();
             if !given_up.is_empty() {
                 let (first, last) = ends(&given_up);
                 let (mapping, records) = (&self.mapping.name, given_up.len());
@@ -152,7 +153,7 @@ impl Lane {
         batch
     }
 
-    async fn deliver(&self, batch: &[Waiting]) -> Outcome {
+    async fn deliver(&self, batch: &[WaitingRecord]) -> BatchOutcome {
         self.counters.invocations.add(1);
         self.counters.redelivered.add(batch.iter().filter(|waiting| waiting.sent || waiting.repeat).count());
         let records: Vec<&Value> = batch.iter().map(|waiting| &waiting.record.value).collect();
@@ -162,32 +163,32 @@ impl Lane {
         let mut task = JoinSet::new();
         task.spawn(invocation);
         let outcome = match task.join_next().await {
-            Some(Ok(Ok(_))) if !self.mapping.partial_failures => Outcome::Done,
+            Some(Ok(Ok(_))) if !self.mapping.partial_failures => BatchOutcome::Done,
             Some(Ok(Ok(answer))) => {
                 match first_failure(&answer, batch.iter().map(|waiting| waiting.record.sequence.as_str())) {
-                    None => Outcome::Done,
-                    Some(index) => Outcome::FailedFrom(index),
+                    None => BatchOutcome::Done,
+                    Some(index) => BatchOutcome::FailedFrom(index),
                 }
             }
-            Some(Ok(Err(error))) => Outcome::BrokeOff(error),
-            Some(Err(error)) => Outcome::BrokeOff(error.to_string()),
-            None => Outcome::BrokeOff("stopped".to_owned()),
+            Some(Ok(Err(error))) => BatchOutcome::BrokeOff(error),
+            Some(Err(error)) => BatchOutcome::BrokeOff(error.to_string()),
+            None => BatchOutcome::BrokeOff("stopped".to_owned()),
         };
-        if !matches!(outcome, Outcome::Done) {
+        if !matches!(outcome, BatchOutcome::Done) {
             self.counters.failures.add(1);
         }
         outcome
     }
 
     async fn pause(&mut self) {
-        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.failed)).min(LONGEST_PAUSE);
+        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.failed)).min(MAX_PAUSE);
         self.failed = self.failed.saturating_add(1);
         tokio::time::sleep(pause).await;
     }
 }
 
 /// Sequence numbers of the first and the last record.
-fn ends(batch: &[Waiting]) -> (&str, &str) {
+fn ends(batch: &[WaitingRecord]) -> (&str, &str) {
     match (batch.first(), batch.last()) {
         (Some(first), Some(last)) => (&first.record.sequence, &last.record.sequence),
         _ => ("", ""),

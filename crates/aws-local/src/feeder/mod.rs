@@ -25,8 +25,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-pub use self::chaos::Chaos;
 use self::chaos::Dice;
+pub use self::chaos::RedeliveryOptions;
 use self::checkpoint::Checkpoint;
 pub use self::invoke::{Invoke, over_http};
 use self::lane::Lane;
@@ -58,7 +58,7 @@ pub enum FeedError {
 
 /// Options of a feeder.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct FeederOptions {
     /// Number of lanes that the shard is split into.
     pub shards: usize,
     /// Maximum batching window. `None` means the window of the template.
@@ -66,12 +66,12 @@ pub struct Options {
     /// Pause before the next read if there were no new records.
     pub poll: Duration,
     /// Redelivers some batches.
-    pub chaos: Option<Chaos>,
+    pub chaos: Option<RedeliveryOptions>,
     /// The checkpoint file, from which a restart continues. `None` means from the beginning of the stream.
     pub checkpoint: Option<PathBuf>,
 }
 
-impl Default for Options {
+impl Default for FeederOptions {
     fn default() -> Self {
         Self { shards: 4, longest_window: None, poll: Duration::from_millis(20), chaos: None, checkpoint: None }
     }
@@ -79,7 +79,7 @@ impl Default for Options {
 
 /// Statistics of a feeder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct FeederStats {
     /// Records read from the stream.
     pub read: u64,
     /// Records that matched the filters, counted for each mapping.
@@ -108,7 +108,7 @@ impl Counter {
 }
 
 #[derive(Debug, Default)]
-struct Counters {
+struct FeederCounters {
     read: Counter,
     matched: Counter,
     invocations: Counter,
@@ -123,7 +123,7 @@ struct Counters {
 pub struct Feeder {
     progress: Arc<Progress>,
     reading: Arc<Reading>,
-    counters: Arc<Counters>,
+    counters: Arc<FeederCounters>,
     checkpoint: Option<Arc<Mutex<Checkpoint>>>,
     _tasks: JoinSet<()>,
 }
@@ -137,7 +137,7 @@ impl Feeder {
         access: &Access,
         table: &str,
         mappings: Vec<Mapping>,
-        options: Options,
+        options: FeederOptions,
         invoke: impl Fn(&Mapping) -> Invoke,
     ) -> Result<Self, FeedError> {
         let mut stream = Stream::open(access, table).await?;
@@ -147,10 +147,10 @@ impl Feeder {
             None => None,
         };
         if let Some(sequence) = done_through.clone() {
-            stream.go_on_after(sequence);
+            stream.seek_after(sequence);
         }
         let progress = Progress::from(done_through);
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(FeederCounters::default());
         let reading = Arc::new(Reading::default());
         let mut tasks = JoinSet::new();
         let mut targets = Vec::new();
@@ -198,9 +198,9 @@ impl Feeder {
     }
 
     /// Returns the statistics.
-    pub fn figures(&self) -> Figures {
+    pub fn stats(&self) -> FeederStats {
         let counters = &self.counters;
-        Figures {
+        FeederStats {
             read: counters.read.get(),
             matched: counters.matched.get(),
             invocations: counters.invocations.get(),

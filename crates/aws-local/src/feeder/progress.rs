@@ -17,7 +17,7 @@ pub(super) struct Progress {
 
 #[derive(Debug, Default)]
 struct State {
-    under_way: VecDeque<Entry>,
+    under_way: VecDeque<InFlightRecord>,
     /// Number of the first of them.
     first: u64,
     /// Sequence number of the last record before them.
@@ -26,7 +26,7 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct InFlightRecord {
     sequence: String,
     done: bool,
 }
@@ -44,7 +44,7 @@ impl Progress {
     /// Registers a record. Returns its number, for [`done`](Self::done).
     pub(super) fn begin(&self, sequence: &str) -> u64 {
         let mut state = self.state();
-        state.under_way.push_back(Entry { sequence: sequence.to_owned(), done: false });
+        state.under_way.push_back(InFlightRecord { sequence: sequence.to_owned(), done: false });
         state.first + state.under_way.len() as u64 - 1
     }
 
@@ -88,7 +88,7 @@ impl Progress {
 
 /// A record in flight. It is done when the last mapping that wants it drops it.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct PendingRecord {
     pub(super) value: Value,
     pub(super) sequence: String,
     /// Length of its JSON, in bytes.
@@ -103,15 +103,15 @@ pub(super) struct Record {
 
 /// A record that waits for its invocation.
 #[derive(Clone, Debug)]
-pub(super) struct Waiting {
-    pub(super) record: Arc<Record>,
+pub(super) struct WaitingRecord {
+    pub(super) record: Arc<PendingRecord>,
     /// True if it was in an invocation before.
     pub(super) sent: bool,
     /// True if it was done before, and is a redelivery.
     pub(super) repeat: bool,
 }
 
-impl Drop for Record {
+impl Drop for PendingRecord {
     fn drop(&mut self) {
         self.progress.done(self.number);
     }

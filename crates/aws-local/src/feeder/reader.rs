@@ -10,28 +10,28 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
-use super::Counters;
-use super::progress::{Progress, Record};
-use super::stream::{MOST_RECORDS, Stream, sequence};
+use super::FeederCounters;
+use super::progress::{PendingRecord, Progress};
+use super::stream::{MAX_RECORDS, Stream, sequence};
 use crate::sam::Mapping;
 
 /// Maximum number of records in flight. More would fill the memory while a function is slower than the stream.
-const MOST_UNDER_WAY: usize = 50_000;
+const MAX_IN_FLIGHT: usize = 50_000;
 
 /// Pause before the next call to DynamoDB after an error.
-const WHILE_AWAY: Duration = Duration::from_millis(200);
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Progress of the reading, for tasks that wait for it.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     asked: AtomicU64,
     ask: Notify,
-    answered: watch::Sender<Answered>,
+    answered: watch::Sender<StreamEnd>,
 }
 
 /// The response to a request for the stream's end: the request's number, and the number of records in the stream.
 #[derive(Clone, Copy, Debug, Default)]
-struct Answered {
+struct StreamEnd {
     question: u64,
     records: u64,
 }
@@ -50,21 +50,21 @@ impl Reading {
 }
 
 /// A mapping, with its lane in each shard.
-pub(super) type Target = (Mapping, Vec<UnboundedSender<Arc<Record>>>);
+pub(super) type LaneSenders = (Mapping, Vec<UnboundedSender<Arc<PendingRecord>>>);
 
 pub(super) struct Reader {
     pub(super) stream: Stream,
     pub(super) poll: Duration,
-    pub(super) targets: Vec<Target>,
+    pub(super) targets: Vec<LaneSenders>,
     pub(super) reading: Arc<Reading>,
     pub(super) progress: Arc<Progress>,
-    pub(super) counters: Arc<Counters>,
+    pub(super) counters: Arc<FeederCounters>,
 }
 
 impl Reader {
     /// Reads the stream forever.
     pub(super) async fn run(mut self) {
-        let places = Arc::new(Semaphore::new(MOST_UNDER_WAY));
+        let places = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
         let mut away = false;
         loop {
             let question = self.reading.asked.load(Ordering::SeqCst);
@@ -79,21 +79,21 @@ impl Reader {
                         tracing::info!("the stream can be read again");
                         away = false;
                     }
-                    let all = records.len() < MOST_RECORDS;
+                    let all = records.len() < MAX_RECORDS;
                     for record in records {
                         self.hand_on(record, &places).await;
                     }
                     if !all {
                         continue;
                     }
-                    self.reading.answered.send_replace(Answered { question, records: self.progress.begun() });
+                    self.reading.answered.send_replace(StreamEnd { question, records: self.progress.begun() });
                 }
                 Err(error) => {
                     if !away {
                         tracing::warn!(%error, "the stream can't be read; trying until it can");
                         away = true;
                     }
-                    pause = pause.max(WHILE_AWAY);
+                    pause = pause.max(RETRY_PAUSE);
                 }
             }
             // A task that waits for the stream's end ends the pause, unless reading fails anyway.
@@ -108,7 +108,7 @@ impl Reader {
         self.counters.read.add(1);
         let Some(sequence) = sequence(&value).map(str::to_owned) else { return };
         let number = self.progress.begin(&sequence);
-        let wanting: Vec<&Target> = self.targets.iter().filter(|(mapping, _)| mapping.wants(&value)).collect();
+        let wanting: Vec<&LaneSenders> = self.targets.iter().filter(|(mapping, _)| mapping.wants(&value)).collect();
         // The semaphore is never closed, so a permit becomes available.
         let place = if wanting.is_empty() { None } else { Arc::clone(places).acquire_owned().await.ok() };
         let Some(place) = place else { return self.progress.done(number) };
@@ -121,7 +121,8 @@ impl Reader {
         let written =
             value.pointer("/dynamodb/ApproximateCreationDateTime").and_then(Value::as_f64).unwrap_or(f64::MAX);
         let progress = Arc::clone(&self.progress);
-        let record = Record { value, sequence, bytes, written, read: Instant::now(), number, progress, _place: place };
+        let record =
+            PendingRecord { value, sequence, bytes, written, read: Instant::now(), number, progress, _place: place };
         let record = Arc::new(record);
         for (_, lanes) in wanting {
             let lane = usize::try_from(shard % lanes.len().max(1) as u64).ok().and_then(|index| lanes.get(index));

@@ -6,7 +6,7 @@ use super::FeedError;
 use crate::dynamodb_api::{Access, DynamoDbApi, DynamoDbApiError};
 
 /// DynamoDB's maximum number of records per read.
-pub(super) const MOST_RECORDS: usize = 1_000;
+pub(super) const MAX_RECORDS: usize = 1_000;
 
 /// The stream of a table. The embedded engine's stream has one shard, which never ends.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Stream {
     }
 
     /// Continues after a record, instead of from the oldest one.
-    pub(super) fn go_on_after(&mut self, sequence: String) {
+    pub(super) fn seek_after(&mut self, sequence: String) {
         self.position = Some(sequence);
     }
 
@@ -54,7 +54,7 @@ impl Stream {
             Some(iterator) => iterator,
             None => self.iterator().await?,
         };
-        let request = json!({ "ShardIterator": iterator, "Limit": MOST_RECORDS });
+        let request = json!({ "ShardIterator": iterator, "Limit": MAX_RECORDS });
         let mut answer = self.api.call("DynamoDBStreams_20120810.GetRecords", &request).await?;
         let records = match answer.get_mut("Records").map(Value::take) {
             Some(Value::Array(records)) => records,

@@ -7,7 +7,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use serde_json::{Map, Value, json};
 
-use super::MOST_MESSAGES;
+use super::MAX_MESSAGES;
 use crate::describe;
 use crate::feeder::Invoke;
 
@@ -95,7 +95,7 @@ impl Mapped {
         };
         let is_done = |message: &&Message| !message.message_id().is_some_and(|id| failed.contains(id));
         let done: Vec<&Message> = batch.0.iter().filter(is_done).collect();
-        for done in done.chunks(MOST_MESSAGES) {
+        for done in done.chunks(MAX_MESSAGES) {
             self.delete(done).await;
         }
         !failed.is_empty()

@@ -24,7 +24,7 @@ use super::feeder::Invoke;
 use crate::{describe, sam};
 
 /// Maximum number of messages in one receive or delete call.
-const MOST_MESSAGES: usize = 10;
+const MAX_MESSAGES: usize = 10;
 
 /// Wait time of a receive, in seconds: shorter than the client's timeout, and long enough to avoid busy polling.
 const WAIT_SECONDS: i32 = 1;
@@ -33,7 +33,7 @@ const WAIT_SECONDS: i32 = 1;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// A queue's messages cannot be delivered.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum PollError {
 
 /// Options of a poller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct PollerOptions {
     /// Maximum number of messages in an invocation.
     pub batch_size: usize,
     /// Time for which messages are collected for an invocation.
@@ -58,11 +58,11 @@ pub struct Options {
     pub partial_failures: bool,
 }
 
-impl Default for Options {
+impl Default for PollerOptions {
     /// Defaults of an event source mapping and a queue. Lambda begins with five concurrent invocations.
     fn default() -> Self {
         Self {
-            batch_size: MOST_MESSAGES,
+            batch_size: MAX_MESSAGES,
             window: Duration::ZERO,
             concurrency: 5,
             visibility: Duration::from_secs(30),
@@ -71,9 +71,9 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl PollerOptions {
     /// Reads the options from the template's mapping and queue.
-    pub fn of(mapping: &sam::QueueMapping, queue: &sam::Queue) -> Self {
+    pub fn of(mapping: &sam::QueueMapping, queue: &sam::QueueDefinition) -> Self {
         Self {
             batch_size: mapping.batch_size,
             window: mapping.window,
@@ -86,7 +86,7 @@ impl Options {
 
 /// Statistics of a poller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct PollerStats {
     /// Invocations that ended.
     pub invocations: u64,
     /// Delivered messages, redeliveries counted again.
@@ -94,32 +94,32 @@ pub struct Figures {
     /// Invocations that failed or reported failures.
     pub failures: u64,
     /// Maximum number of concurrent invocations so far.
-    pub most_at_once: usize,
+    pub max_concurrent: usize,
 }
 
 #[derive(Debug, Default)]
-struct Counters {
+struct PollerCounters {
     invocations: AtomicU64,
     messages: AtomicU64,
     failures: AtomicU64,
-    under_way: AtomicUsize,
-    most_at_once: AtomicUsize,
+    in_flight: AtomicUsize,
+    max_concurrent: AtomicUsize,
 }
 
 /// Counts an invocation as in flight until it is dropped.
-struct UnderWay(Arc<Counters>);
+struct InFlightGuard(Arc<PollerCounters>);
 
-impl UnderWay {
-    fn begin(counters: &Arc<Counters>) -> Self {
-        let now = counters.under_way.fetch_add(1, Ordering::SeqCst) + 1;
-        counters.most_at_once.fetch_max(now, Ordering::SeqCst);
+impl InFlightGuard {
+    fn begin(counters: &Arc<PollerCounters>) -> Self {
+        let now = counters.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        counters.max_concurrent.fetch_max(now, Ordering::SeqCst);
         Self(Arc::clone(counters))
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -128,7 +128,7 @@ impl Drop for UnderWay {
 pub struct Poller {
     client: Client,
     url: String,
-    counters: Arc<Counters>,
+    counters: Arc<PollerCounters>,
     _polling: JoinSet<()>,
 }
 
@@ -137,13 +137,13 @@ impl Poller {
     ///
     /// # Errors
     /// SQS does not respond, or does not know the queue.
-    pub async fn start(client: Client, url: &str, options: Options, invoke: Invoke) -> Result<Self, PollError> {
+    pub async fn start(client: Client, url: &str, options: PollerOptions, invoke: Invoke) -> Result<Self, PollError> {
         let attributes = client.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::QueueArn);
         let attributes = attributes.send().await;
         let attributes = attributes.map_err(|error| PollError::Queue(url.to_owned(), describe(&error)))?;
         let arn = attributes.attributes().and_then(|attributes| attributes.get(&QueueAttributeName::QueueArn));
         let arn = arn.ok_or_else(|| PollError::Queue(url.to_owned(), "it has no ARN".to_owned()))?.clone();
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(PollerCounters::default());
         let polling = Polling {
             client: client.clone(),
             url: url.to_owned(),
@@ -168,7 +168,7 @@ impl Poller {
     /// waiting for a retry. Dead letters are in another queue.
     pub async fn idle(&self) {
         // The queue first: a message is deleted before its invocation ends.
-        while self.left().await != Some(0) || self.counters.under_way.load(Ordering::SeqCst) > 0 {
+        while self.left().await != Some(0) || self.counters.in_flight.load(Ordering::SeqCst) > 0 {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
@@ -186,13 +186,13 @@ impl Poller {
     }
 
     /// Returns the statistics.
-    pub fn figures(&self) -> Figures {
+    pub fn stats(&self) -> PollerStats {
         let counters = &self.counters;
-        Figures {
+        PollerStats {
             invocations: counters.invocations.load(Ordering::SeqCst),
             messages: counters.messages.load(Ordering::SeqCst),
             failures: counters.failures.load(Ordering::SeqCst),
-            most_at_once: counters.most_at_once.load(Ordering::SeqCst),
+            max_concurrent: counters.max_concurrent.load(Ordering::SeqCst),
         }
     }
 }
@@ -201,31 +201,31 @@ impl Poller {
 struct Polling {
     client: Client,
     url: String,
-    options: Options,
+    options: PollerOptions,
     mapped: Arc<Mapped>,
     places: Arc<Semaphore>,
-    counters: Arc<Counters>,
+    counters: Arc<PollerCounters>,
 }
 
 impl Polling {
     async fn run(self) {
-        let mut under_way = JoinSet::new();
+        let mut in_flight = JoinSet::new();
         let mut failed = 0;
         // Messages are received only when an invocation can start, because their visibility timeout is running.
         while let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
-            while under_way.try_join_next().is_some() {}
+            while in_flight.try_join_next().is_some() {}
             match self.collect().await {
                 Ok(messages) if messages.is_empty() => failed = 0,
                 Ok(messages) => {
                     failed = 0;
-                    under_way.spawn(work(Arc::clone(&self.mapped), messages, Arc::clone(&self.counters), place));
+                    in_flight.spawn(work(Arc::clone(&self.mapped), messages, Arc::clone(&self.counters), place));
                 }
                 Err(error) => {
                     if failed == 0 {
                         tracing::warn!(error, queue = self.url, "the queue can't be read; it is tried again");
                     }
                     failed += 1;
-                    tokio::time::sleep(LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.pow(failed.min(6)))).await;
+                    tokio::time::sleep(MAX_PAUSE.min(FIRST_PAUSE * 2_u32.pow(failed.min(6)))).await;
                 }
             }
         }
@@ -250,7 +250,7 @@ impl Polling {
     }
 
     async fn receive(&self, at_most: usize, wait: i32) -> Result<Vec<Message>, String> {
-        let at_most = i32::try_from(at_most.clamp(1, MOST_MESSAGES)).unwrap_or(1);
+        let at_most = i32::try_from(at_most.clamp(1, MAX_MESSAGES)).unwrap_or(1);
         let visibility = i32::try_from(self.options.visibility.as_secs()).unwrap_or(i32::MAX);
         let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(at_most);
         let receive = receive.visibility_timeout(visibility).wait_time_seconds(wait);
@@ -260,13 +260,13 @@ impl Polling {
 }
 
 /// Runs one invocation, from its messages to their deletion.
-async fn work(mapped: Arc<Mapped>, messages: Vec<Message>, counters: Arc<Counters>, place: OwnedSemaphorePermit) {
-    let under_way = UnderWay::begin(&counters);
+async fn work(mapped: Arc<Mapped>, messages: Vec<Message>, counters: Arc<PollerCounters>, place: OwnedSemaphorePermit) {
+    let in_flight = InFlightGuard::begin(&counters);
     let batch = Batch::new(messages);
     let failed = mapped.hand_over(&batch).await;
     counters.messages.fetch_add(batch.len() as u64, Ordering::SeqCst);
     counters.failures.fetch_add(u64::from(failed), Ordering::SeqCst);
     counters.invocations.fetch_add(1, Ordering::SeqCst);
-    drop(under_way);
+    drop(in_flight);
     drop(place);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 pub use self::events::{Mapping, Schedule};
-pub use self::queues::{Queue, QueueMapping};
+pub use self::queues::{QueueDefinition, QueueMapping};
 use super::pattern::PatternError;
 
 /// The template cannot be used.
@@ -33,7 +33,7 @@ pub enum TemplateError {
 
 /// A table, as the template defines it.
 #[derive(Clone, Debug)]
-pub struct Table {
+pub struct TableDefinition {
     /// Name of the environment variable with the table's name: `EVENTS_TABLE` for the resource `EventsTable`.
     pub variable: String,
     /// Name of the table.
@@ -77,7 +77,7 @@ impl Template {
     ///
     /// # Errors
     /// A table has no keys.
-    pub fn tables(&self) -> Result<Vec<Table>, TemplateError> {
+    pub fn tables(&self) -> Result<Vec<TableDefinition>, TemplateError> {
         self.resources("AWS::DynamoDB::Table").iter().map(|(id, resource)| table(id, resource, &self.stack)).collect()
     }
 
@@ -110,7 +110,7 @@ impl Template {
     }
 
     /// Reads the queues.
-    pub fn queues(&self) -> Vec<Queue> {
+    pub fn queues(&self) -> Vec<QueueDefinition> {
         queues::queues(&self.value)
     }
 
@@ -157,7 +157,7 @@ fn seconds(id: &str, properties: &Value, name: &'static str) -> Result<Duration,
     seconds.map(Duration::from_secs).ok_or(TemplateError::Incomplete(id.to_owned(), name))
 }
 
-fn table(id: &str, resource: &Value, stack: &str) -> Result<Table, TemplateError> {
+fn table(id: &str, resource: &Value, stack: &str) -> Result<TableDefinition, TemplateError> {
     let property = |name: &'static str| property(id, resource, name);
     let name = property("TableName")?.as_str().unwrap_or_default().replace("${AWS::StackName}", stack);
     let mut definition = Map::new();
@@ -173,7 +173,7 @@ fn table(id: &str, resource: &Value, stack: &str) -> Result<Table, TemplateError
         property("TimeToLiveSpecification").ok().and_then(|ttl| ttl.get("AttributeName")?.as_str().map(str::to_owned));
     let recovery = resource.pointer("/Properties/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled");
     let always_recoverable = recovery == Some(&Value::Bool(true));
-    Ok(Table { variable: variable_of(id), name, definition, ttl_attribute: ttl, always_recoverable })
+    Ok(TableDefinition { variable: variable_of(id), name, definition, ttl_attribute: ttl, always_recoverable })
 }
 
 /// Converts `EventsTable` into `EVENTS_TABLE`.
@@ -212,7 +212,7 @@ Resources:
     #[test]
     fn a_table_is_read_as_the_api_wants_it() {
         let template = Template::read(TEXT, "shop").unwrap();
-        let [table] = <[Table; 1]>::try_from(template.tables().unwrap()).unwrap();
+        let [table] = <[TableDefinition; 1]>::try_from(template.tables().unwrap()).unwrap();
         assert_eq!((table.variable.as_str(), table.name.as_str()), ("EVENTS_TABLE", "shop-events"));
         assert_eq!(table.ttl_attribute.as_deref(), Some("expires_at"));
         assert!(!table.always_recoverable);

@@ -10,7 +10,7 @@ use super::{TemplateError, property, resources, variable_of};
 /// A queue, as the template defines it
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html>).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Queue {
+pub struct QueueDefinition {
     /// Name of the environment variable with its URL: `ENGAGE_QUEUE_URL` for the resource `EngageQueue`.
     pub variable: String,
     /// Delay of a message before it can be received.
@@ -30,7 +30,7 @@ pub struct QueueMapping {
     pub name: String,
     /// The function's binary: `engage`.
     pub function: String,
-    /// The queue's [`variable`](Queue::variable): `ENGAGE_QUEUE_URL`.
+    /// The queue's [`variable`](QueueDefinition::variable): `ENGAGE_QUEUE_URL`.
     pub queue: String,
     /// Maximum number of messages in an invocation.
     pub batch_size: usize,
@@ -46,7 +46,7 @@ pub struct QueueMapping {
 }
 
 /// Reads the queues of a template.
-pub(super) fn queues(template: &Value) -> Vec<Queue> {
+pub(super) fn queues(template: &Value) -> Vec<QueueDefinition> {
     resources(template, "AWS::SQS::Queue").iter().map(|(id, resource)| queue(id, resource)).collect()
 }
 
@@ -55,11 +55,11 @@ pub(super) fn queue_mappings(template: &Value) -> Result<Vec<QueueMapping>, Temp
     events(template, "SQS", |name, function, properties| mapping(template, name, function, properties))
 }
 
-fn queue(id: &str, resource: &Value) -> Queue {
+fn queue(id: &str, resource: &Value) -> QueueDefinition {
     let seconds = |name| property(id, resource, name).ok().and_then(Value::as_u64).map(Duration::from_secs);
     let redrive = property(id, resource, "RedrivePolicy").unwrap_or(&Value::Null);
     let target = redrive.get("deadLetterTargetArn").and_then(Value::as_str);
-    Queue {
+    QueueDefinition {
         variable: format!("{}_URL", variable_of(id)),
         delay: seconds("DelaySeconds").unwrap_or_default(),
         visibility: seconds("VisibilityTimeout").unwrap_or(Duration::from_secs(30)),

@@ -3,22 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Published;
-use super::request::{MAX_BYTES, Refused, read, refused};
+use super::request::{MAX_BYTES, SnsError, read, refused};
 
 /// Maximum number of messages in a call.
-const MOST: usize = 10;
+const MAX_MESSAGES: usize = 10;
 
 /// Prefix of the fields of a message.
 const ENTRIES: &str = "PublishBatchRequestEntries.member.";
 
 /// A message of a batch: its id, and the message to publish, or the error.
-pub(super) struct Entry {
+pub(super) struct PublishEntry {
     pub(super) id: String,
-    pub(super) published: Result<Published, Refused>,
+    pub(super) published: Result<Published, SnsError>,
 }
 
 /// Reads the messages of a call.
-pub(super) fn entries(form: &BTreeMap<String, String>) -> Result<Vec<Entry>, Refused> {
+pub(super) fn entries(form: &BTreeMap<String, String>) -> Result<Vec<PublishEntry>, SnsError> {
     let topic = form.get("TopicArn").cloned();
     let mut entries = Vec::new();
     let (mut ids, mut bytes) = (BTreeSet::new(), 0);
@@ -39,12 +39,12 @@ pub(super) fn entries(form: &BTreeMap<String, String>) -> Result<Vec<Entry>, Ref
             ));
         }
         fields.extend(topic.iter().map(|topic| ("TopicArn".to_owned(), topic.clone())));
-        entries.push(Entry { id, published: read(fields) });
+        entries.push(PublishEntry { id, published: read(fields) });
     }
     match entries.len() {
         0 => Err(refused("EmptyBatchRequest", "The batch request doesn't contain any entries.")),
-        1..=MOST if bytes <= MAX_BYTES => Ok(entries),
-        1..=MOST => Err(refused(
+        1..=MAX_MESSAGES if bytes <= MAX_BYTES => Ok(entries),
+        1..=MAX_MESSAGES => Err(refused(
             "BatchRequestTooLong",
             "The length of all the batch messages put together is more than the limit.",
         )),

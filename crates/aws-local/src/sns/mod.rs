@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 
-use self::request::{Refused, read, refused};
+use self::request::{SnsError, read, refused};
 use self::subscriptions::Subscriptions;
 use super::journal::Journal;
 use super::server::{Server, json_response};
@@ -225,13 +225,13 @@ impl State {
                 let metadata = format!("<ResponseMetadata>{}</ResponseMetadata>", request_id());
                 xml(StatusCode::OK, response, &format!("{result}{metadata}"))
             }
-            Err(Refused { status, code, message }) => error(status, code, &message),
+            Err(SnsError { status, code, message }) => error(status, code, &message),
         }
     }
 
     /// Publishes a message, and returns its id.
-    fn publish(&self, published: Published) -> Result<String, Refused> {
-        self.keep(&published).map_err(|failed| Refused {
+    fn publish(&self, published: Published) -> Result<String, SnsError> {
+        self.keep(&published).map_err(|failed| SnsError {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             code: "InternalFailure",
             message: failed.to_string(),
@@ -242,14 +242,14 @@ impl State {
     }
 
     /// Publishes the valid messages of a batch, and returns the result of each.
-    fn publish_all(&self, entries: Vec<batch::Entry>) -> String {
+    fn publish_all(&self, entries: Vec<batch::PublishEntry>) -> String {
         let (mut successful, mut failed) = (String::new(), String::new());
-        for batch::Entry { id, published } in entries {
+        for batch::PublishEntry { id, published } in entries {
             match published.and_then(|published| self.publish(published)) {
                 Ok(message) => {
                     successful.push_str(&format!("<member><Id>{id}</Id><MessageId>{message}</MessageId></member>"));
                 }
-                Err(Refused { status, code, message }) => {
+                Err(SnsError { status, code, message }) => {
                     let (is_ours, message) = (!status.is_server_error(), escaped(&message));
                     failed.push_str(&format!(
                         "<member><Id>{id}</Id><Code>{code}</Code><Message>{message}</Message><SenderFault>{is_ours}</SenderFault></member>"

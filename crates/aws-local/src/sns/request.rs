@@ -14,21 +14,21 @@ use crate::uuid;
 pub(super) const MAX_BYTES: usize = 256 * 1024;
 
 /// A subject must be shorter than this (<https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>).
-const TOO_LONG_A_SUBJECT: usize = 100;
+const MAX_SUBJECT: usize = 100;
 
 /// An error of SNS.
-pub(super) struct Refused {
+pub(super) struct SnsError {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) message: String,
 }
 
-pub(super) fn refused(code: &'static str, message: impl Into<String>) -> Refused {
-    Refused { status: StatusCode::BAD_REQUEST, code, message: message.into() }
+pub(super) fn refused(code: &'static str, message: impl Into<String>) -> SnsError {
+    SnsError { status: StatusCode::BAD_REQUEST, code, message: message.into() }
 }
 
 /// Parses a message to publish, and rejects it for the same reasons as SNS.
-pub(super) fn read(mut form: BTreeMap<String, String>) -> Result<Published, Refused> {
+pub(super) fn read(mut form: BTreeMap<String, String>) -> Result<Published, SnsError> {
     let invalid = |message: &str| refused("InvalidParameter", format!("Invalid parameter: {message}"));
     let attributes = attributes(&form)?;
     let subject = form.remove("Subject");
@@ -59,12 +59,12 @@ pub(super) fn read(mut form: BTreeMap<String, String>) -> Result<Published, Refu
 }
 
 /// The topic that is asked about.
-pub(super) fn topic_of(form: &BTreeMap<String, String>) -> Result<String, Refused> {
+pub(super) fn topic_of(form: &BTreeMap<String, String>) -> Result<String, SnsError> {
     let missing = "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter";
     let topic = form.get("TopicArn").ok_or_else(|| refused("InvalidParameter", missing))?;
     if !topic.starts_with("arn:aws:sns:") {
         let message = "Topic does not exist".to_owned();
-        return Err(Refused { status: StatusCode::NOT_FOUND, code: "NotFound", message });
+        return Err(SnsError { status: StatusCode::NOT_FOUND, code: "NotFound", message });
     }
     Ok(topic.clone())
 }
@@ -75,7 +75,7 @@ fn now() -> Timestamp {
 }
 
 /// Reads the attributes: name, type and value of each.
-fn attributes(form: &BTreeMap<String, String>) -> Result<Vec<[String; 3]>, Refused> {
+fn attributes(form: &BTreeMap<String, String>) -> Result<Vec<[String; 3]>, SnsError> {
     let mut attributes = Vec::new();
     for number in 1.. {
         let field = |field: &str| form.get(&format!("MessageAttributes.entry.{number}.{field}")).cloned();
@@ -100,6 +100,6 @@ fn attributes(form: &BTreeMap<String, String>) -> Result<Vec<[String; 3]>, Refus
 /// both.
 fn is_subject(subject: &str) -> bool {
     !subject.is_empty()
-        && subject.len() < TOO_LONG_A_SUBJECT
+        && subject.len() < MAX_SUBJECT
         && subject.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::escaped;
-use super::request::{Refused, refused, topic_of};
+use super::request::{SnsError, refused, topic_of};
 use crate::uuid;
 
 /// The protocols whose subscribers have to confirm that they want it
@@ -28,7 +28,7 @@ impl Subscriptions {
     }
 
     /// Subscribes, and answers the result as XML. To subscribe again changes nothing.
-    pub(super) fn subscribe(&self, form: &BTreeMap<String, String>) -> Result<String, Refused> {
+    pub(super) fn subscribe(&self, form: &BTreeMap<String, String>) -> Result<String, SnsError> {
         let topic = topic_of(form)?;
         let field = |name: &str| form.get(name).cloned().unwrap_or_default();
         let (protocol, endpoint) = (field("Protocol"), field("Endpoint"));
@@ -54,7 +54,7 @@ impl Subscriptions {
     }
 
     /// A topic's attributes as XML. So many `listeners` in this process get what is published, too.
-    pub(super) fn attributes(&self, form: &BTreeMap<String, String>, listeners: usize) -> Result<String, Refused> {
+    pub(super) fn attributes(&self, form: &BTreeMap<String, String>, listeners: usize) -> Result<String, SnsError> {
         let topic = topic_of(form)?;
         let (confirmed, pending) = self.lock().iter().filter(|([of, ..], _)| *of == topic).fold(
             (listeners, 0),

@@ -4,9 +4,9 @@
 //! A queue exists as soon as it is named. Messages are received in the order in which they became visible, which SQS
 //! does not promise.
 
-mod pace;
 mod queue;
 mod request;
+mod time_scale;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,12 +22,12 @@ use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
-pub use self::pace::Pace;
-pub use self::queue::Counts;
-use self::queue::{Message, NotChanged, Queues, Receipt, Redrive};
+pub use self::queue::QueueDepth;
+use self::queue::{NotChanged, Queues, ReceiptHandle, Redrive, SqsMessage};
 use self::request::{
-    Entry, INTERNAL, Refused, Visibility, batch, check_batch_size, entries, message, number, queue_name, text,
+    INTERNAL, SendEntry, SqsError, Visibility, batch, check_batch_size, entries, message, number, queue_name, text,
 };
+pub use self::time_scale::TimeScale;
 use super::journal::Journal;
 use super::server::{Server, json_response};
 use super::uuid;
@@ -52,7 +52,7 @@ pub struct LocalSqs {
 #[derive(Debug)]
 struct State {
     default_delay: Duration,
-    pace: Mutex<Pace>,
+    time_scale: Mutex<TimeScale>,
     queues: Queues,
 }
 
@@ -71,17 +71,17 @@ impl LocalSqs {
     /// # Errors
     /// The address cannot be bound.
     pub async fn start_with(address: SocketAddr, default_delay: Duration, journal: Arc<Journal>) -> io::Result<Self> {
-        let state = Arc::new(State { default_delay, pace: Mutex::default(), queues: Queues::new(journal) });
+        let state = Arc::new(State { default_delay, time_scale: Mutex::default(), queues: Queues::new(journal) });
         let shared = Arc::clone(&state);
         let server = Server::start(address, move |request| {
             let shared = Arc::clone(&shared);
             async move {
                 Ok(match shared.answer(&request).await {
                     Ok(answer) => json_response(StatusCode::OK, CONTENT_TYPE, answer.to_string()),
-                    Err(Refused { code, message }) if code == INTERNAL => {
+                    Err(SqsError { code, message }) if code == INTERNAL => {
                         error(StatusCode::INTERNAL_SERVER_ERROR, code, &message)
                     }
-                    Err(Refused { code, message }) => error(StatusCode::BAD_REQUEST, code, &message),
+                    Err(SqsError { code, message }) => error(StatusCode::BAD_REQUEST, code, &message),
                 })
             }
         })
@@ -106,13 +106,13 @@ impl LocalSqs {
     }
 
     /// Returns the number of messages in a queue, by state.
-    pub fn counts(&self, queue: &str) -> Counts {
+    pub fn counts(&self, queue: &str) -> QueueDepth {
         self.state.queues.counts(queue).unwrap_or_default()
     }
 
     /// Shortens all later times by this factor. Responses and attributes still contain the original times.
-    pub fn set_pace(&self, pace: Pace) {
-        *self.state.pace.lock().unwrap_or_else(PoisonError::into_inner) = pace;
+    pub fn set_time_scale(&self, time_scale: TimeScale) {
+        *self.state.time_scale.lock().unwrap_or_else(PoisonError::into_inner) = time_scale;
     }
 
     /// Sets the dead-letter queue: a message of `queue` that was received this often, and is visible again, is moved
@@ -124,11 +124,11 @@ impl LocalSqs {
 }
 
 impl State {
-    fn pace(&self) -> Pace {
-        *self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    fn time_scale(&self) -> TimeScale {
+        *self.time_scale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(&self, request: &Request<Bytes>) -> Result<Value, Refused> {
+    async fn answer(&self, request: &Request<Bytes>) -> Result<Value, SqsError> {
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let operation = header("x-amz-target").strip_prefix("AmazonSQS.").unwrap_or_default();
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
@@ -149,24 +149,24 @@ impl State {
             "DeleteMessageBatch" => Ok(batch(entries(&body)?, |entry| self.delete(queue, entry))),
             "ChangeMessageVisibility" => self.change_visibility(queue, &body),
             "GetQueueAttributes" => self.attributes(queue, &body),
-            _ => Err(Refused::new(
+            _ => Err(SqsError::new(
                 "AWS.SimpleQueueService.UnsupportedOperation",
                 format!("this stub does not support {operation}"),
             )),
         }
     }
 
-    fn send(&self, queue: &str, Entry { body, delay }: Entry) -> Result<Value, Refused> {
+    fn send(&self, queue: &str, SendEntry { body, delay }: SendEntry) -> Result<Value, SqsError> {
         let md5 = md5(&body);
-        let delay = delay.map_or(self.default_delay, |delay| self.pace().shortened(delay));
+        let delay = delay.map_or(self.default_delay, |delay| self.time_scale().shortened(delay));
         let id = self.queues.send(queue, &body, delay)?;
         Ok(json!({ "MessageId": id, "MD5OfMessageBody": md5 }))
     }
 
-    async fn receive(&self, queue: &str, body: &Value) -> Result<Value, Refused> {
+    async fn receive(&self, queue: &str, body: &Value) -> Result<Value, SqsError> {
         let at_most = number(body, "MaxNumberOfMessages", 1..=10)?.unwrap_or(1);
         let Visibility(timeout) = Visibility::of(body)?.unwrap_or(Visibility(Duration::from_secs(VISIBILITY_TIMEOUT)));
-        let timeout = self.pace().visibility(timeout);
+        let timeout = self.time_scale().visibility(timeout);
         let wait = number(body, "WaitTimeSeconds", 0..=20)?.unwrap_or_default();
         let until = Instant::now() + Duration::from_secs(wait);
         loop {
@@ -179,30 +179,30 @@ impl State {
         }
     }
 
-    fn delete(&self, queue: &str, entry: &Value) -> Result<Value, Refused> {
+    fn delete(&self, queue: &str, entry: &Value) -> Result<Value, SqsError> {
         let receipt = receipt(entry)?;
         self.queues.delete(queue, receipt)?;
         Ok(json!({}))
     }
 
-    fn change_visibility(&self, queue: &str, body: &Value) -> Result<Value, Refused> {
+    fn change_visibility(&self, queue: &str, body: &Value) -> Result<Value, SqsError> {
         let receipt = receipt(body)?;
-        let Visibility(timeout) = Visibility::of(body)?.ok_or_else(|| Refused::missing("VisibilityTimeout"))?;
-        let timeout = self.pace().shortened(timeout);
+        let Visibility(timeout) = Visibility::of(body)?.ok_or_else(|| SqsError::missing("VisibilityTimeout"))?;
+        let timeout = self.time_scale().shortened(timeout);
         self.queues.change_visibility(queue, receipt, timeout)?.map_err(|error| match error {
-            NotChanged::Gone => Refused::new(
+            NotChanged::Gone => SqsError::new(
                 "InvalidParameterValue",
                 "Value for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for \
                  visibility timeout change.",
             ),
             NotChanged::NotInFlight => {
-                Refused::new("AWS.SimpleQueueService.MessageNotInflight", "The message is not in flight.")
+                SqsError::new("AWS.SimpleQueueService.MessageNotInflight", "The message is not in flight.")
             }
         })?;
         Ok(json!({}))
     }
 
-    fn attributes(&self, name: &str, body: &Value) -> Result<Value, Refused> {
+    fn attributes(&self, name: &str, body: &Value) -> Result<Value, SqsError> {
         let (counts, redrive) = (self.queues.counts(name)?, self.queues.redrive(name));
         let mut attributes = BTreeMap::from([
             ("ApproximateNumberOfMessages", counts.visible.to_string()),
@@ -219,7 +219,7 @@ impl State {
         let asked_for = request::names(body, "AttributeNames");
         let known = |name: &&str| *name == "All" || *name == "RedrivePolicy" || attributes.contains_key(*name);
         if let Some(unknown) = asked_for.iter().find(|name| !known(name)) {
-            return Err(Refused::new("InvalidAttributeName", format!("Unknown Attribute {unknown}.")));
+            return Err(SqsError::new("InvalidAttributeName", format!("Unknown Attribute {unknown}.")));
         }
         attributes.retain(|name, _| asked_for.iter().any(|asked| asked == name || *asked == "All"));
         Ok(if attributes.is_empty() { json!({}) } else { json!({ "Attributes": attributes }) })
@@ -227,15 +227,15 @@ impl State {
 }
 
 /// Parses a receipt handle of any queue: a message of another queue counts as deleted.
-fn receipt(entry: &Value) -> Result<Receipt<'_>, Refused> {
+fn receipt(entry: &Value) -> Result<ReceiptHandle<'_>, SqsError> {
     let handle = text(entry, "ReceiptHandle")?;
     let invalid =
-        || Refused::new("ReceiptHandleIsInvalid", format!("The input receipt handle \"{handle}\" is not valid."));
-    Receipt::parse(handle).ok_or_else(invalid)
+        || SqsError::new("ReceiptHandleIsInvalid", format!("The input receipt handle \"{handle}\" is not valid."));
+    ReceiptHandle::parse(handle).ok_or_else(invalid)
 }
 
 /// Builds the JSON of a received message, with the requested attributes.
-fn received_json(message: &Message, request: &Value) -> Value {
+fn received_json(message: &SqsMessage, request: &Value) -> Value {
     let asked_for = [request::names(request, "AttributeNames"), request::names(request, "MessageSystemAttributeNames")];
     let attributes: Map<String, Value> = [
         ("ApproximateFirstReceiveTimestamp", message.first_received_at.as_millisecond().to_string()),

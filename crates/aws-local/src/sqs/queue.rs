@@ -13,7 +13,7 @@ use crate::uuid;
 
 /// Number of messages in a queue, by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct QueueDepth {
     /// Ready to be received.
     pub visible: usize,
     /// Received, and neither deleted nor visible again.
@@ -39,7 +39,7 @@ pub(super) struct Redrive {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Message {
+pub(super) struct SqsMessage {
     pub(super) id: String,
     pub(super) body: String,
     pub(super) sent_at: Timestamp,
@@ -49,12 +49,12 @@ pub(super) struct Message {
 
 /// A receipt handle: one receive of one message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Receipt<'a> {
+pub(super) struct ReceiptHandle<'a> {
     id: &'a str,
     receive: i64,
 }
 
-impl<'a> Receipt<'a> {
+impl<'a> ReceiptHandle<'a> {
     pub(super) fn parse(handle: &'a str) -> Option<Self> {
         let (id, receive) = handle.split_once('.')?;
         Some(Self { id, receive: receive.parse().ok()? })
@@ -73,7 +73,7 @@ fn moment(milliseconds: i64) -> Timestamp {
     Timestamp::from_millisecond(milliseconds).unwrap_or_default()
 }
 
-impl Message {
+impl SqsMessage {
     pub(super) fn receipt_handle(&self) -> String {
         format!("{}.{}", self.id, self.receives)
     }
@@ -137,27 +137,27 @@ impl Queues {
 
     /// Receives the messages that have been visible longest, and hides them for `timeout`. A message that was received
     /// too often, and is visible again, becomes a dead letter instead, with the same id.
-    pub(super) fn receive(&self, queue: &str, at_most: i64, timeout: Duration) -> rusqlite::Result<Vec<Message>> {
+    pub(super) fn receive(&self, queue: &str, at_most: i64, timeout: Duration) -> rusqlite::Result<Vec<SqsMessage>> {
         let redrive = self.redrive(queue);
         let mut connection = self.journal.connection();
         let change = connection.transaction()?;
         let now = self.after(Duration::ZERO);
         if let Some(Redrive { dead_letters, max_receive_count }) = redrive {
-            let dead: Vec<(i64, Message)> = change
+            let dead: Vec<(i64, SqsMessage)> = change
                 .prepare_cached("SELECT * FROM messages WHERE queue = ?1 AND receives >= ?2 AND +visible_at <= ?3")?
-                .query_map(params![queue, max_receive_count, now], Message::read)?
+                .query_map(params![queue, max_receive_count, now], SqsMessage::read)?
                 .collect::<Result<_, _>>()?;
             for (number, message) in dead {
                 change.execute("UPDATE messages SET queue = ?1 WHERE number = ?2", params![dead_letters, number])?;
                 self.remember(&change, &dead_letters, &message.body)?;
             }
         }
-        let visible: Vec<(i64, Message)> = change
+        let visible: Vec<(i64, SqsMessage)> = change
             .prepare_cached(
                 "SELECT * FROM messages INDEXED BY messages_visible WHERE queue = ?1 AND visible_at <= ?2
                  ORDER BY visible_at, number LIMIT ?3",
             )?
-            .query_map(params![queue, now, at_most], Message::read)?
+            .query_map(params![queue, now, at_most], SqsMessage::read)?
             .collect::<Result<_, _>>()?;
         let mut received = Vec::new();
         for (number, mut message) in visible {
@@ -183,7 +183,7 @@ impl Queues {
 
     /// Deletes a message. A message that is gone, or was received again, is not changed:
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html>.
-    pub(super) fn delete(&self, queue: &str, receipt: Receipt<'_>) -> rusqlite::Result<()> {
+    pub(super) fn delete(&self, queue: &str, receipt: ReceiptHandle<'_>) -> rusqlite::Result<()> {
         let connection = self.journal.connection();
         let mut delete =
             connection.prepare_cached("DELETE FROM messages WHERE id = ?1 AND receives = ?2 AND queue = ?3")?;
@@ -195,7 +195,7 @@ impl Queues {
     pub(super) fn change_visibility(
         &self,
         queue: &str,
-        receipt: Receipt<'_>,
+        receipt: ReceiptHandle<'_>,
         timeout: Duration,
     ) -> rusqlite::Result<Result<(), NotChanged>> {
         let connection = self.journal.connection();
@@ -213,7 +213,7 @@ impl Queues {
         Ok(Ok(()))
     }
 
-    pub(super) fn counts(&self, queue: &str) -> rusqlite::Result<Counts> {
+    pub(super) fn counts(&self, queue: &str) -> rusqlite::Result<QueueDepth> {
         let connection = self.journal.connection();
         // One time for all three: otherwise a message that becomes visible in between would be in none of them.
         let now = self.after(Duration::ZERO);
@@ -221,7 +221,7 @@ impl Queues {
             let query = format!("SELECT COUNT(*) FROM messages WHERE queue = ?1 AND {rest}");
             connection.prepare_cached(&query)?.query_row(params![queue, now], |row| row.get(0))
         };
-        Ok(Counts {
+        Ok(QueueDepth {
             visible: count("visible_at <= ?2")?,
             not_visible: count("visible_at > ?2 AND receives > 0")?,
             delayed: count("visible_at > ?2 AND receives = 0")?,

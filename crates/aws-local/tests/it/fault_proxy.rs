@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_local::faults::{Call, Capacity, Fault, FaultProxy, Faults, Half, Service, Told};
+use aws_local::faults::{Call, Capacity, Fault, FaultProxy, Faults, Half, HalfResponse, Service};
 use aws_local::sns::LocalSns;
 use aws_local::sqs::LocalSqs;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
@@ -190,7 +190,7 @@ async fn a_transaction_is_shown_half_and_then_whole() {
 
 /// Makes the next transaction half visible, and loses its response.
 fn show_half(aws: &Aws, late: usize, span: Duration) {
-    let half = Half { late, span, told: Told::Nothing };
+    let half = Half { late, span, response: HalfResponse::None };
     aws.faults
         .plan(move |call| (call.operation == "TransactWriteItems" && call.index == 0).then_some(Fault::ShowHalf(half)));
 }
@@ -234,7 +234,7 @@ async fn capacity_is_counted_on_demand_and_twice_for_transactions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_counts_its_faults_without_a_list_of_calls() {
     let aws = Aws::start().await;
-    aws.faults.keep_no_calls();
+    aws.faults.disable_call_log();
     aws.faults.plan(|call| (call.service == Service::DynamoDb).then_some(Fault::Throttle));
     for _ in 0..3 {
         let [dynamodb, sns, sqs] = aws.call_each().await;
@@ -242,7 +242,7 @@ async fn a_proxy_counts_its_faults_without_a_list_of_calls() {
     }
     assert!(aws.faults.calls().is_empty());
     assert_eq!(aws.faults.counted(), (9, [("throttled", 3)].into()));
-    let told = reqwest::get(aws._proxies[0].url()).await.unwrap().text().await.unwrap();
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!(told, serde_json::json!({ "calls": 9, "injected": { "throttled": 3 } }));
+    let reported = reqwest::get(aws._proxies[0].url()).await.unwrap().text().await.unwrap();
+    let reported: serde_json::Value = serde_json::from_str(&reported).unwrap();
+    assert_eq!(reported, serde_json::json!({ "calls": 9, "injected": { "throttled": 3 } }));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_local::journal::Journal;
 use aws_local::sns::LocalSns;
-use aws_local::sqs::{Counts, LocalSqs};
+use aws_local::sqs::{LocalSqs, QueueDepth};
 use aws_sdk_sqs::types::Message;
 use serde_json::Value;
 
@@ -62,7 +62,7 @@ async fn messages_survive_the_process_and_deleted_ones_stay_deleted() {
     first.delete(&received[0]).await;
 
     let second = Life::begin(&file).await;
-    assert_eq!(second.sqs.counts("work"), Counts { visible: 2, not_visible: 0, delayed: 1 });
+    assert_eq!(second.sqs.counts("work"), QueueDepth { visible: 2, not_visible: 0, delayed: 1 });
     let again = second.receive(10).await;
     assert_eq!(bodies(&again), ["in flight", "waiting"]);
     second.delete(&received[1]).await;
@@ -71,7 +71,7 @@ async fn messages_survive_the_process_and_deleted_ones_stay_deleted() {
         second.delete(message).await;
     }
     let third = Life::begin(&file).await;
-    assert_eq!(third.sqs.counts("work"), Counts { visible: 0, not_visible: 0, delayed: 1 });
+    assert_eq!(third.sqs.counts("work"), QueueDepth { visible: 0, not_visible: 0, delayed: 1 });
     assert_eq!(third.sqs.messages("work"), ["delayed"], "in a file only what it still holds is remembered");
 }
 

@@ -50,9 +50,9 @@ fn by_protocol() -> String {
 }
 
 #[tokio::test]
-async fn what_is_published_is_kept_as_it_was_and_told_at_once() {
+async fn published_messages_are_stored_unchanged_and_broadcast() {
     let (sns, client) = start().await;
-    let mut told = sns.subscribe();
+    let mut reported = sns.subscribe();
     let before = Timestamp::now();
     let answer = client
         .publish()
@@ -75,7 +75,7 @@ async fn what_is_published_is_kept_as_it_was_and_told_at_once() {
     assert_eq!(message.attributes.len(), 2);
     assert_eq!((message.attributes["kind"].as_str(), message.attributes["severity"].as_str()), ("paused", "3"));
     assert!(before.as_millisecond() <= message.at.as_millisecond() && message.at <= Timestamp::now());
-    let received = tokio::time::timeout(Duration::from_secs(5), told.recv()).await.unwrap().unwrap();
+    let received = tokio::time::timeout(Duration::from_secs(5), reported.recv()).await.unwrap().unwrap();
     assert_eq!(received, *message);
 }
 
@@ -94,7 +94,7 @@ async fn every_protocol_gets_its_own_text_or_else_the_default() {
 }
 
 #[tokio::test]
-async fn whoever_gets_the_list_reads_what_was_published() {
+async fn a_get_returns_the_published_messages() {
     let (sns, client) = start().await;
     let publish = client.publish().topic_arn(TOPIC).subject("Paused").message(by_protocol()).message_structure("json");
     publish.message_attributes("kind", attribute("String", "paused")).send().await.unwrap();
@@ -126,7 +126,7 @@ async fn whoever_gets_the_list_reads_what_was_published() {
 }
 
 #[tokio::test]
-async fn what_sns_refuses_is_refused_with_its_codes_and_not_kept() {
+async fn invalid_messages_get_the_codes_of_sns_and_are_not_stored() {
     let (sns, client) = start().await;
     let publish = || client.publish().topic_arn(TOPIC).message("x");
     for subject in ["", &"x".repeat(101), "two\nlines", "tab\tin it", "bell\u{7}", "grün"] {

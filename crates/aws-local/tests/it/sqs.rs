@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials;
-use aws_local::sqs::{Counts, LocalSqs};
+use aws_local::sqs::{LocalSqs, QueueDepth};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::{BehaviorVersion, Region};
@@ -69,7 +69,7 @@ impl Queue {
     }
 
     fn counts(&self) -> (usize, usize, usize) {
-        let Counts { visible, not_visible, delayed } = self.sqs.counts("work");
+        let QueueDepth { visible, not_visible, delayed } = self.sqs.counts("work");
         (visible, not_visible, delayed)
     }
 }

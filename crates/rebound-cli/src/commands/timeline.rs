@@ -105,7 +105,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let standing = match &recipient {
         Some(recipient) => {
             let (stored, is_forgotten) = list.find(recipient, list.forgotten_key().await?.as_ref()).await?;
-            Some((stored.map(|stored| stored.standing(now)).unwrap_or_default(), is_forgotten))
+            Some((stored.map(|stored| stored.active_reasons(now)).unwrap_or_default(), is_forgotten))
         }
         None => None,
     };

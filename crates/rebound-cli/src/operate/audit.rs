@@ -13,7 +13,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::aws::CallError;
 use rebound::message::text::one_line;
-use rebound::store::calls::Calls;
+use rebound::store::client::RetryClient;
 use rebound::store::{Item, as_number, number, string, text};
 use rebound::time::{UnixMillis, days};
 
@@ -121,9 +121,9 @@ impl Done {
 ///
 /// # Errors
 /// DynamoDB can't be asked.
-pub async fn of(calls: &Calls, events_table: &str, about: &str) -> Result<Vec<Done>, CallError> {
+pub async fn of(calls: &RetryClient, events_table: &str, about: &str) -> Result<Vec<Done>, CallError> {
     let partition = partition(about);
-    let rows = calls.range(events_table, ("email_id", &partition), ("event", "audit#", "audit$"), usize::MAX).await?;
+    let rows = calls.query(events_table, ("email_id", &partition), ("event", "audit#", "audit$"), usize::MAX).await?;
     Ok(rows.iter().map(Done::from_item).collect())
 }
 

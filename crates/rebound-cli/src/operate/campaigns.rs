@@ -7,12 +7,12 @@ use rebound::policy::brake::BrakeState;
 use rebound::policy::counting::{Counter, CounterTotals};
 use rebound::policy::late::LateSends;
 use rebound::resend::campaign::{Campaign, Cohort};
-use rebound::store::calls::Calls;
+use rebound::store::client::RetryClient;
 use rebound::store::counters::{Campaigns, add_late, cohort_figures};
 use rebound::store::string;
 use rebound::time::{UnixMillis, days};
 
-use super::scan::{Wanted, scan};
+use super::scan::{ScanFilter, scan};
 
 /// A campaign, as far as it is counted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,7 +77,7 @@ pub fn bounce_rate(figures: &CounterTotals) -> Option<f64> {
 /// # Errors
 /// DynamoDB can't be asked.
 pub async fn one(
-    calls: &Calls,
+    calls: &RetryClient,
     table: &str,
     campaign: &Campaign,
     since: UnixMillis,
@@ -98,7 +98,7 @@ pub async fn one(
 /// # Errors
 /// DynamoDB can't be asked.
 pub async fn all(
-    calls: &Calls,
+    calls: &RetryClient,
     table: &str,
     now: UnixMillis,
     since_days: u32,
@@ -106,7 +106,7 @@ pub async fn all(
 ) -> Result<BTreeMap<String, Known>, CallError> {
     let mut found: BTreeMap<String, Known> = BTreeMap::new();
     // Cohorts begin with a digit.
-    let wanted = Wanted {
+    let wanted = ScanFilter {
         filter: Some("#c < :letters OR #c = :state OR begins_with(#c, :late)".to_owned()),
         names: HashMap::from([("#c".to_owned(), "cohort".to_owned())]),
         values: HashMap::from([
@@ -114,7 +114,7 @@ pub async fn all(
             (":state".to_owned(), rebound::store::text("state")),
             (":late".to_owned(), rebound::store::text("late#")),
         ]),
-        ..Wanted::default()
+        ..ScanFilter::default()
     };
     scan(calls, table, &wanted, async |items, number| {
         read(number);

@@ -6,9 +6,9 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use rebound::aws::CallError;
 use rebound::resend::recipient::Recipient;
-use rebound::store::calls::Calls;
-use rebound::store::forgotten::{self, ForgottenKey};
-use rebound::store::suppressions::{Standing, Stored};
+use rebound::store::client::RetryClient;
+use rebound::store::forgotten::{self, ErasureKey};
+use rebound::store::suppressions::{ActiveReason, SuppressionItem};
 use rebound::store::{Item, recipient_key, string};
 use rebound::time::UnixMillis;
 
@@ -25,7 +25,7 @@ pub enum Answer {
     /// Nothing stands against it.
     May,
     /// These reasons stand.
-    MayNot(Vec<Standing>),
+    MayNot(Vec<ActiveReason>),
     /// Whoever has it asked to be forgotten, and must not get email of any kind.
     Forgotten,
     /// It is no address that mail could go to.
@@ -57,7 +57,7 @@ impl Answer {
 /// # Errors
 /// DynamoDB can't be asked.
 pub async fn check(
-    calls: &Calls,
+    calls: &RetryClient,
     table: &str,
     addresses: &[String],
     now: UnixMillis,
@@ -91,7 +91,7 @@ impl Found {
     /// Reads the items of these names, some at a time.
     async fn read(
         &mut self,
-        calls: &Calls,
+        calls: &RetryClient,
         table: &str,
         names: Vec<String>,
         done: impl Fn(usize),
@@ -101,7 +101,7 @@ impl Found {
             .chunks(BATCH)
             .map(|some| {
                 let keys = some.iter().map(|name| recipient_key(name)).collect();
-                async move { (some.len(), calls.get_all(table, keys).await) }.boxed()
+                async move { (some.len(), calls.batch_get(table, keys).await) }.boxed()
             })
             .collect();
         let mut asks = stream::iter(asks).buffer_unordered(AT_ONCE);
@@ -116,14 +116,15 @@ impl Found {
         self.0.extend(items.into_iter().map(|item| (string(&item, "recipient").to_owned(), item)));
     }
 
-    fn answer(&self, recipient: &Recipient, key: Option<&ForgottenKey>, now: UnixMillis) -> Answer {
+    fn answer(&self, recipient: &Recipient, key: Option<&ErasureKey>, now: UnixMillis) -> Answer {
         // First, because nothing that is known of the address itself can soften it.
         let forgotten = key.and_then(|key| self.0.get(&key.name_of(recipient)));
         if forgotten.is_some_and(forgotten::is_no) {
             return Answer::Forgotten;
         }
         let item = self.0.get(recipient.as_str());
-        let standing = item.map(|item| Stored::from_item(item.clone()).standing(now)).unwrap_or_default();
+        let standing =
+            item.map(|item| SuppressionItem::from_item(item.clone()).active_reasons(now)).unwrap_or_default();
         if standing.is_empty() { Answer::May } else { Answer::MayNot(standing) }
     }
 }

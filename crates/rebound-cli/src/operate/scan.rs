@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use rebound::aws::CallError;
 use rebound::store::Item;
-pub use rebound::store::calls::Wanted;
-use rebound::store::calls::{Calls, Page};
+pub use rebound::store::client::ScanFilter;
+use rebound::store::client::{RetryClient, ScanPage};
 use tokio::sync::mpsc;
 
 /// How many segments are read at once.
@@ -23,9 +23,9 @@ const WAITING: usize = 16;
 /// # Errors
 /// DynamoDB can't be asked, or `each` says stop.
 pub async fn scan<E: From<CallError>>(
-    calls: &Calls,
+    calls: &RetryClient,
     table: &str,
-    wanted: &Wanted,
+    wanted: &ScanFilter,
     mut each: impl AsyncFnMut(Vec<Item>, usize) -> Result<(), E>,
 ) -> Result<(), E> {
     let (sender, mut pages) = mpsc::channel(WAITING);
@@ -40,7 +40,7 @@ pub async fn scan<E: From<CallError>>(
         Ok::<(), CallError>(())
     };
     let looking = async {
-        while let Some(Page { items, scanned, .. }) = pages.recv().await {
+        while let Some(ScanPage { items, scanned, .. }) = pages.recv().await {
             each(items, scanned).await?;
         }
         Ok::<(), E>(())
@@ -52,11 +52,11 @@ pub async fn scan<E: From<CallError>>(
 
 /// Reads one segment. That nobody looks at the pages any more is its end too.
 async fn read(
-    calls: &Calls,
+    calls: &RetryClient,
     table: &str,
-    wanted: &Wanted,
+    wanted: &ScanFilter,
     segment: i32,
-    pages: mpsc::Sender<Page>,
+    pages: mpsc::Sender<ScanPage>,
 ) -> Result<(), CallError> {
     let mut start = None;
     loop {

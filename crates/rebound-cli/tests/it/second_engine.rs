@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_local::feeder;
-use aws_local::server::{HangUp, Server, json_response};
+use aws_local::server::{CloseConnection, Server, json_response};
 use rebound::time::UnixMillis;
 use rebound_cli::operate::place::Place;
 use rebound_dev::running::{feed, poll, queue_mappings};
@@ -49,8 +49,8 @@ impl Engine {
                 let forwarded = ["x-amz-target", "authorization", "x-amz-date", "content-type"]
                     .iter()
                     .fold(client.post(&upstream), |forwarded, name| forwarded.header(*name, header(name)));
-                let answer = forwarded.body(request.body().clone()).send().await.map_err(|_| HangUp)?;
-                let (status, body) = (answer.status(), answer.bytes().await.map_err(|_| HangUp)?);
+                let answer = forwarded.body(request.body().clone()).send().await.map_err(|_| CloseConnection)?;
+                let (status, body) = (answer.status(), answer.bytes().await.map_err(|_| CloseConnection)?);
                 Ok(json_response(status, "application/x-amz-json-1.0", body))
             }
         });
@@ -76,11 +76,11 @@ async fn scopes_with(shell: &[(&str, &str)]) -> BTreeMap<String, BTreeSet<String
     let (status, _) = hand_over(&receiver, &signed(complaint("ann@example.com", "e1")), Duration::from_secs(60)).await;
     assert_eq!(status, 200);
     let invoke: feeder::Invoke = Arc::new(|_| Box::pin(async { Ok(json!({ "batchItemFailures": [] })) }));
-    let feeder = feed(&aws, feeder::Options::default(), |_| Arc::clone(&invoke)).await.unwrap();
+    let feeder = feed(&aws, feeder::FeederOptions::default(), |_| Arc::clone(&invoke)).await.unwrap();
     tokio::time::timeout(Duration::from_secs(60), feeder.idle()).await.unwrap();
     let _pollers = poll(&aws, &queue_mappings(&aws).unwrap(), |_| Arc::clone(&invoke)).await.unwrap();
     let report = aws.protector().unwrap().tick(UnixMillis::now(), Instant::now() + Duration::from_secs(60)).await;
-    assert!(report.troubles.is_empty(), "{report:?}");
+    assert!(report.errors.is_empty(), "{report:?}");
     aws.engager().unwrap();
     // And the commands, by the variables that `rebound dev` writes down for them.
     let place = Place::find(&Default::default(), aws.variables().clone()).await.unwrap();

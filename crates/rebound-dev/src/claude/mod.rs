@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, io};
 
-use aws_local::server::{HangUp, Reply, Server, json_response};
+use aws_local::server::{CloseConnection, Reply, Server, json_response};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -207,7 +207,7 @@ impl Shared {
             behaviour = *then;
         }
         let (content, stop_reason) = match behaviour {
-            Behaviour::Reset => return Err(HangUp),
+            Behaviour::Reset => return Err(CloseConnection),
             Behaviour::Raw(status, content_type, body) => return Ok(raw(status, &content_type, body)),
             Behaviour::Status(status, retry_after) => return Ok(error(status, retry_after, "as planned")),
             Behaviour::Slow(..) | Behaviour::Default => decide::by_rote(&body),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_local::server::{HangUp, Reply};
+use aws_local::server::{CloseConnection, Reply};
 use hyper::Request;
 use hyper::body::Bytes;
 use rebound::time::UnixMillis;
@@ -62,7 +62,7 @@ impl State {
             Some(Behaviour::Html(status)) => html(*status, "This page is no answer of the API"),
             Some(Behaviour::LoseAnswer) | None => self.answer(request),
         };
-        let reply = if matches!(planned, Some(Behaviour::LoseAnswer)) { Err(HangUp) } else { Ok(answer) };
+        let reply = if matches!(planned, Some(Behaviour::LoseAnswer)) { Err(CloseConnection) } else { Ok(answer) };
         (reply, std::mem::take(&mut self.webhooks.replays))
     }
 

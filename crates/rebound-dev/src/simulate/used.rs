@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use rebound::aws::CallError;
-use rebound::store::calls::Calls;
+use rebound::store::client::RetryClient;
 use rebound::store::counters::Campaigns;
 use rebound::store::tables::{CAMPAIGNS, EVENTS};
 use rebound::store::timeline::Timeline;
@@ -25,7 +25,7 @@ pub enum Used {
 /// # Errors
 /// A table can't be read.
 pub async fn used(
-    calls: &Calls,
+    calls: &RetryClient,
     variables: &BTreeMap<String, String>,
     story: &Story,
 ) -> Result<Option<Used>, CallError> {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_local::control::LocalControl;
-use aws_local::dynamodb::{DynamoDbError, EmbeddedDynamoDb, is_local, make_tables};
+use aws_local::control_plane::LocalControlPlane;
+use aws_local::dynamodb::{EmbeddedDbError, EmbeddedDynamoDb, is_local, make_tables};
 use aws_local::dynamodb_api::Access;
 use aws_local::faults::{FaultProxy, Faults, Service};
 use aws_local::journal::JournalError;
@@ -20,7 +20,7 @@ use aws_local::sam::TemplateError;
 use aws_local::secrets_manager::LocalSecretsManager;
 use aws_local::sns::LocalSns;
 use aws_local::sqs::LocalSqs;
-use rebound::aws::{AwsEnvironment, NotSet};
+use rebound::aws::{AwsEnvironment, MissingVariable};
 use rebound::config::EnvironmentError;
 use rebound::engage::Engager;
 use rebound::protect::Protector;
@@ -85,7 +85,7 @@ pub enum StartError {
     Listen(SocketAddr, io::Error),
     /// The embedded DynamoDB could not be started.
     #[error(transparent)]
-    DynamoDb(#[from] DynamoDbError),
+    DynamoDb(#[from] EmbeddedDbError),
     /// The file of queues and topics can't be opened.
     #[error("{0}: {1}; remove it to begin with empty queues")]
     Journal(PathBuf, JournalError),
@@ -113,7 +113,7 @@ pub struct EmbeddedAws {
     /// The stand-in for SQS; `None` where the environment names another.
     pub sqs: Option<LocalSqs>,
     /// The stand-in for CloudFormation, Lambda and CloudWatch; `None` where the environment names another of one of them.
-    pub control: Option<LocalControl>,
+    pub control: Option<LocalControlPlane>,
     dynamodb: Option<EmbeddedDynamoDb>,
     /// What stands between the functions and DynamoDB.
     proxy: Option<FaultProxy>,
@@ -213,10 +213,10 @@ impl EmbeddedAws {
         let services = ["CLOUDFORMATION", "CLOUDWATCH", "LAMBDA"].map(|service| format!("AWS_ENDPOINT_URL_{service}"));
         let control = match services.iter().any(|name| is_named(name)) {
             true => None,
-            false => Some(LocalControl::start().await.map_err(listening)?),
+            false => Some(LocalControlPlane::start().await.map_err(listening)?),
         };
         for name in services {
-            or_default(&name, control.as_ref().map(LocalControl::url).unwrap_or_default());
+            or_default(&name, control.as_ref().map(LocalControlPlane::url).unwrap_or_default());
         }
 
         variables.extend(HANDED_ON.into_iter().filter_map(|name| Some((name.to_owned(), variable(name)?))));
@@ -245,7 +245,7 @@ impl EmbeddedAws {
     ///
     /// # Errors
     /// None: region and credentials have defaults here.
-    pub fn clients(&self) -> Result<AwsEnvironment, NotSet> {
+    pub fn clients(&self) -> Result<AwsEnvironment, MissingVariable> {
         AwsEnvironment::read(|name| self.variable(name))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_local::journal::Journal;
 use aws_local::sam::TemplateError;
-use aws_local::sqs::{LocalSqs, Pace};
+use aws_local::sqs::{LocalSqs, TimeScale};
 
 use super::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE, Options, StartError};
 use crate::template::template;
@@ -25,7 +25,7 @@ pub(super) fn set_up(sqs: &LocalSqs, options: &Options) -> Result<(), TemplateEr
     }
     // A function takes as long as ever: what it has in hand must not come back meanwhile.
     let pace =
-        Pace::between(engage.delay, options.settle).with_least_visibility(template()?.function_timeout("engage")?);
-    sqs.set_pace(pace);
+        TimeScale::between(engage.delay, options.settle).with_min_visibility(template()?.function_timeout("engage")?);
+    sqs.set_time_scale(pace);
     Ok(())
 }

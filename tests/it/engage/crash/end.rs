@@ -85,8 +85,8 @@ impl End {
         let key = |row: &Item| format!("{} {}", row["email_id"].as_s().unwrap(), row["event"].as_s().unwrap());
         let kind = |row: &&Item, kind: &str| row["kind"].as_s().unwrap() == kind;
         let verdict = |row: &Item| {
-            let told = ["verdict", "score", "reasons", "not_decided"].map(|name| row.get(name));
-            (key(row), format!("{told:?}"))
+            let reported = ["verdict", "score", "reasons", "not_decided"].map(|name| row.get(name));
+            (key(row), format!("{reported:?}"))
         };
         let id = |one: &Value| format!("{} {}", one["id"].as_str().unwrap(), one["kind"].as_str().unwrap());
         Self {
@@ -141,7 +141,7 @@ pub(super) fn difference(end: &End, expected: &End) -> String {
 
 /// The day's recorded cost, in billionths of a US dollar.
 #[derive(Debug)]
-pub(super) struct Spent {
+pub(super) struct RecordedCost {
     nanos: i64,
     /// Number of reservations that are not settled.
     pub(super) open: usize,
@@ -150,7 +150,7 @@ pub(super) struct Spent {
     answers: i64,
 }
 
-impl Spent {
+impl RecordedCost {
     pub(super) async fn of(scene: &Scene) -> Self {
         let agenda = scene.stage.scan("AGENDA_TABLE").await;
         let days: Vec<&Item> = agenda.iter().filter(|item| item["kind"].as_s().unwrap() == "spent").collect();

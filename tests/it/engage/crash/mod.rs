@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
-use aws_local::faults::{Call, Fault, Half, Service, Told};
+use aws_local::faults::{Call, Fault, Half, HalfResponse, Service};
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::OnceCell;
 
-use self::end::{End, Spent, difference, repeated};
-use self::scene::{Death, Scene};
+use self::end::{End, RecordedCost, difference, repeated};
+use self::scene::{CrashState, Scene};
 use super::Stage;
-use crate::parts::{AT_ONCE, PARTS, in_parts};
+use crate::parts::{MAX_CONCURRENT, PARTS, in_parts};
 
 const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter];
 
@@ -23,14 +23,14 @@ const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillA
 const HALVES: [Fault; 2] = [half(0), half(usize::MAX)];
 
 const fn half(late: usize) -> Fault {
-    Fault::ShowHalf(Half { late, span: Duration::from_millis(40), told: Told::Nothing })
+    Fault::ShowHalf(Half { late, span: Duration::from_millis(40), response: HalfResponse::None })
 }
 
 /// A call: its service, its operation, and the number of such calls before it. Not its position among all calls:
 /// messages are classified concurrently, so the position varies.
-type Which = (Service, String, usize);
+type CallId = (Service, String, usize);
 
-fn each_by_itself(calls: &[Call]) -> Vec<Which> {
+fn each_by_itself(calls: &[Call]) -> Vec<CallId> {
     let mut before = BTreeMap::<(Service, &str), usize>::new();
     let mut nth = |call| {
         let count = before.entry(call).or_default();
@@ -44,7 +44,7 @@ fn each_by_itself(calls: &[Call]) -> Vec<Which> {
 struct Expected {
     end: End,
     questions: BTreeMap<String, usize>,
-    points: Vec<(Which, Fault)>,
+    points: Vec<(CallId, Fault)>,
 }
 
 /// Computed once, by the first part.
@@ -56,21 +56,21 @@ async fn expected() -> Expected {
     let (end, questions) = (End::of(&scene).await, scene.questions());
     scene::is_what_it_is_for(&end, &questions);
     assert_eq!(repeated(&scene), Vec::<String>::new());
-    Spent::of(&scene).await.is_exactly_what_was_answered();
+    RecordedCost::of(&scene).await.is_exactly_what_was_answered();
     let calls = each_by_itself(&scene.stage.faults.calls());
     for service in [Service::DynamoDb, Service::Sns, Service::Sqs, Service::Http] {
         assert!(calls.iter().any(|call| call.0 == service), "{service:?} was never called");
     }
-    let halves = |which: &Which| HALVES.into_iter().filter(|_| which.1 == "TransactWriteItems").collect::<Vec<_>>();
-    let of_each = |which: &Which| FAULTS.into_iter().chain(halves(which));
+    let halves = |which: &CallId| HALVES.into_iter().filter(|_| which.1 == "TransactWriteItems").collect::<Vec<_>>();
+    let of_each = |which: &CallId| FAULTS.into_iter().chain(halves(which));
     let points: Vec<_> = calls.iter().flat_map(|which| of_each(which).map(|fault| (which.clone(), fault))).collect();
     // Not with `println!`, which the test harness hides if the test passes.
-    let told = format!(
+    let reported = format!(
         "engage: {} points to try, three faults at each of {} calls, two more at each transaction\n",
         points.len(),
         calls.len()
     );
-    std::io::stderr().write_all(told.as_bytes()).unwrap();
+    std::io::stderr().write_all(reported.as_bytes()).unwrap();
     Expected { end, questions, points }
 }
 
@@ -78,13 +78,13 @@ async fn expected() -> Expected {
 async fn any_one_call_may_fail_lose_its_answer_or_be_the_last(part: usize) {
     let expected = EXPECTED.get_or_init(expected).await;
     let ours = expected.points.iter().skip(part).step_by(PARTS);
-    stream::iter(ours).for_each_concurrent(AT_ONCE, |(which, fault)| one_point(which, *fault, expected)).await;
+    stream::iter(ours).for_each_concurrent(MAX_CONCURRENT, |(which, fault)| one_point(which, *fault, expected)).await;
 }
 
 in_parts!(any_one_call_may_fail_lose_its_answer_or_be_the_last);
 
 /// Runs the whole flow with one fault.
-async fn one_point(which: &Which, fault: Fault, expected: &Expected) {
+async fn one_point(which: &CallId, fault: Fault, expected: &Expected) {
     let context = format!("{fault:?} at {which:?}");
     let mut scene = Scene::start().await;
     plan(&scene.stage, which.clone(), fault);
@@ -98,7 +98,7 @@ async fn one_point(which: &Which, fault: Fault, expected: &Expected) {
     published_again_only_where_nothing_said_that_it_was(&scene, which, fault, &context);
     asked_again_only_where_no_answer_was_stored(&scene, which, fault, &expected.questions, &context);
 
-    let spent = Spent::of(&scene).await;
+    let spent = RecordedCost::of(&scene).await;
     spent.is_enough_and_not_too_much(&context);
     let (service, operation) = (which.0, which.1.as_str());
     let may_be_open = fault == Fault::KillAfter && ["messages", "UpdateItem"].contains(&operation);
@@ -108,7 +108,7 @@ async fn one_point(which: &Which, fault: Fault, expected: &Expected) {
     }
 }
 
-fn plan(stage: &Stage, which: Which, fault: Fault) {
+fn plan(stage: &Stage, which: CallId, fault: Fault) {
     let (service, operation, nth) = which;
     let mut before = 0;
     stage.faults.plan(move |call| {
@@ -120,9 +120,9 @@ fn plan(stage: &Stage, which: Which, fault: Fault) {
     });
 }
 
-fn published_again_only_where_nothing_said_that_it_was(scene: &Scene, which: &Which, fault: Fault, context: &str) {
+fn published_again_only_where_nothing_said_that_it_was(scene: &Scene, which: &CallId, fault: Fault, context: &str) {
     let lost = which.1 == "Publish" && fault == Fault::LoseAnswer;
-    let not_noted = |id: &String| scene.death.as_ref().is_some_and(|death: &Death| death.not_noted.contains(id));
+    let not_noted = |id: &String| scene.death.as_ref().is_some_and(|death: &CrashState| death.not_noted.contains(id));
     let repeated = repeated(scene);
     assert!(repeated.len() <= 1, "{context}: {repeated:?} were published again");
     for id in repeated {
@@ -132,7 +132,7 @@ fn published_again_only_where_nothing_said_that_it_was(scene: &Scene, which: &Wh
 
 fn asked_again_only_where_no_answer_was_stored(
     scene: &Scene,
-    which: &Which,
+    which: &CallId,
     fault: Fault,
     expected: &BTreeMap<String, usize>,
     context: &str,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use rebound::aws::queue::Delivery;
+use rebound::aws::queue::QueueMessage;
 use rebound_dev::stack::ENGAGE_QUEUE;
 
 use crate::engage::Stage;
@@ -25,7 +25,7 @@ impl Queue {
     }
 
     /// Receives all messages as soon as they are visible. None: the queue is empty.
-    pub(super) async fn receive(&self, stage: &Stage) -> Vec<Delivery> {
+    pub(super) async fn receive(&self, stage: &Stage) -> Vec<QueueMessage> {
         for _ in 0..500 {
             let counts = stage.aws.sqs.as_ref().unwrap().counts(ENGAGE_QUEUE);
             if (counts.not_visible, counts.delayed) == (0, 0) {
@@ -36,13 +36,13 @@ impl Queue {
         panic!("a message is not back");
     }
 
-    async fn receive_now(&self) -> Vec<Delivery> {
+    async fn receive_now(&self) -> Vec<QueueMessage> {
         let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10);
         let receive = receive.message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
         let received = receive.send().await.unwrap().messages.unwrap_or_default();
         let delivery = |message: Message| {
             let attributes = message.attributes.unwrap();
-            Delivery {
+            QueueMessage {
                 message_id: message.message_id.unwrap(),
                 receipt_handle: message.receipt_handle.unwrap(),
                 body: message.body.unwrap(),
@@ -52,7 +52,7 @@ impl Queue {
         received.into_iter().map(delivery).collect()
     }
 
-    pub(super) async fn delete(&self, deliveries: impl Iterator<Item = &Delivery>) {
+    pub(super) async fn delete(&self, deliveries: impl Iterator<Item = &QueueMessage>) {
         for delivery in deliveries {
             let delete = self.client.delete_message().queue_url(&self.url);
             delete.receipt_handle(&delivery.receipt_handle).send().await.unwrap();
@@ -60,7 +60,7 @@ impl Queue {
     }
 
     /// Makes these visible immediately, as if their visibility timeouts were over.
-    pub(super) async fn release(&self, deliveries: &[Delivery]) {
+    pub(super) async fn release(&self, deliveries: &[QueueMessage]) {
         for delivery in deliveries {
             let release = self.client.change_message_visibility().queue_url(&self.url).visibility_timeout(0);
             // A message that was returned before is visible already, and its timeout cannot be changed.

@@ -5,19 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::stream::BatchResponse;
 use rebound::message::decision::{DecisionResult, Receipt};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
-use rebound::store::decisions::Happening;
+use rebound::store::decisions::Occurrence;
 use rebound::time::UnixMillis;
 use rebound_dev::claude::{Asked, Behaviour};
 use serde_json::{Value, json};
 
 use super::end::{End, published_id};
 use super::queue::Queue;
-use crate::engage::{LINK, MINUTE, Mail, NOW, PHONE, Stage, after, suppress};
+use crate::engage::{LINK, MINUTE, NOW, PHONE, Stage, StagedEmail, after, suppress};
 
 /// US dollars: a few times the cost of all requests.
 pub(super) const BUDGET_USD: f64 = 0.01;
@@ -34,11 +34,11 @@ pub(super) struct Scene {
     now: UnixMillis,
     /// The events and the suppressions, before they are processed.
     before: BTreeMap<String, Item>,
-    pub(super) death: Option<Death>,
+    pub(super) death: Option<CrashState>,
 }
 
 /// The state at the crash of the function.
-pub(super) struct Death {
+pub(super) struct CrashState {
     /// The decisions that were published, but not yet marked as published.
     pub(super) not_noted: BTreeSet<String>,
     /// The emails with a decision, and the number of requests to Claude about each.
@@ -48,8 +48,8 @@ pub(super) struct Death {
 }
 
 /// An email with this id and subject, which is all that Claude sees of it.
-fn mail(about: &str, to: &str) -> Mail {
-    Mail { subject: about.to_owned(), ..Mail::to(about, to) }
+fn mail(about: &str, to: &str) -> StagedEmail {
+    StagedEmail { subject: about.to_owned(), ..StagedEmail::to(about, to) }
 }
 
 /// The events that are stored before the first message is delivered, and the batches of messages.
@@ -58,7 +58,7 @@ fn events() -> (Vec<SignedMessage>, [Vec<&'static str>; 3]) {
     let (opened, handed) = (mail("opened", "bob@example.com"), mail("handed", "carl@example.com"));
     let (nothing, suppressed) = (mail("nothing", "dora@example.com"), mail("suppressed", "eva@example.com"));
     let (refused, scanned) = (mail("refused", "fred@example.com"), mail("scanned", "gina@example.com"));
-    let untagged = Mail { tags: json!({}), ..mail("untagged", "hans@example.com") };
+    let untagged = StagedEmail { tags: json!({}), ..mail("untagged", "hans@example.com") };
     let at = after(-10 * MINUTE);
     let mut events = vec![
         followed.clicked("followed-1", at),
@@ -70,7 +70,7 @@ fn events() -> (Vec<SignedMessage>, [Vec<&'static str>; 3]) {
     ];
     events.extend([&capped, &nothing, &suppressed, &refused, &handed].map(|mail| mail.clicked(&mail.email_id, at)));
     let read_by_people = [&followed, &capped, &opened, &handed, &nothing, &suppressed, &refused];
-    events.extend(read_by_people.map(Mail::delivered));
+    events.extend(read_by_people.map(StagedEmail::delivered));
     let batches = [
         vec!["followed-1", "followed-2", "scanned-1", "scanned-2", "untagged"],
         vec!["capped", "opened", "nothing", "suppressed", "refused"],
@@ -177,7 +177,7 @@ impl Scene {
                 Some(answer) => {
                     let again = |id: &str| answer.failures.iter().any(|failure| failure.id == id);
                     self.queue.delete(batch.iter().filter(|delivery| !again(&delivery.message_id))).await;
-                    if answer != BatchAnswer::default() {
+                    if answer != BatchResponse::default() {
                         self.now = self.now.plus(PUT_BACK);
                     }
                 }
@@ -198,7 +198,7 @@ impl Scene {
             let email = row["email_id"].as_s().unwrap().clone();
             (email.clone(), questions.get(&email).copied().unwrap_or_default())
         };
-        self.death = Some(Death {
+        self.death = Some(CrashState {
             not_noted: published.filter(|id| !noted.contains(id)).collect(),
             decided: rows.iter().filter(|row| row.contains_key("decided_at")).map(asked).collect(),
             receipts: self.stage.receipts().await,
@@ -217,11 +217,11 @@ impl Scene {
 
 /// A claim of a message that never returns.
 async fn claimed_by_who_died(stage: &Stage, email_id: &str, to: &str) {
-    let happening = Happening::new(email_id, "email.opened", &[Recipient::parse(to).unwrap()]);
+    let occurrence = Occurrence::new(email_id, "email.opened", &[Recipient::parse(to).unwrap()]);
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let put = stage.dynamodb.put_item().table_name(stage.aws.variable("EVENTS_TABLE").unwrap());
-    let put = put.item("email_id", text(email_id)).item("event", text(&happening.sort_key()));
-    let put = put.item("kind", text("decision")).item("id", text(&happening.decision_id()));
+    let put = put.item("email_id", text(email_id)).item("event", text(&occurrence.sort_key()));
+    let put = put.item("kind", text("decision")).item("id", text(&occurrence.decision_id()));
     let claimed_at = AttributeValue::N(after(-5 * MINUTE).0.to_string());
     put.item("carrier", text("gone")).item("claimed_at", claimed_at).send().await.unwrap();
 }

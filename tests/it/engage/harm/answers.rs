@@ -37,7 +37,7 @@ fn with_raw_delay(delay: &str) -> Behaviour {
 }
 
 #[tokio::test]
-async fn nobody_is_written_to_but_a_recipient_of_the_mail_who_may_be() {
+async fn only_allowed_recipients_of_the_email_get_a_follow_up() {
     let none_of_them = "not one of the offered recipients";
     let mut cases: Vec<Case> = [
         "mallory@evil.example",

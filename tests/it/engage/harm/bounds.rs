@@ -4,7 +4,7 @@ use aws_local::sns::Published;
 use rebound::time::UnixMillis;
 use serde_json::Value;
 
-use super::super::{HOUR, Mail, NOW};
+use super::super::{HOUR, NOW, StagedEmail};
 
 /// The only host in the tests' emails.
 const OWN_HOST: &str = "shop.example";
@@ -13,7 +13,7 @@ const OWN_HOST: &str = "shop.example";
 const MARKS: [&str; 2] = ["mallory", "evil"];
 
 /// Returns the faults of a published message about an email from `from`, some of whose recipients are suppressed.
-pub(super) fn faults(published: &Published, mail: &Mail, from: &str, suppressed: &[String]) -> Vec<String> {
+pub(super) fn faults(published: &Published, mail: &StagedEmail, from: &str, suppressed: &[String]) -> Vec<String> {
     let machines: Value = serde_json::from_str(&published.for_protocol("lambda")).unwrap();
     let campaign = mail.tags.get("campaign").unwrap_or(&mail.tags[0]["value"]).as_str().unwrap();
     let mut faults = Vec::new();

@@ -7,8 +7,8 @@ mod injection;
 mod shown;
 
 use aws_local::sns::Published;
-use rebound::aws::queue::{Delivery, Engagement};
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::queue::{EngageMessage, QueueMessage};
+use rebound::aws::stream::BatchResponse;
 use rebound::message::decision::{DecidedBy, DecisionResult, Receipt};
 use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
@@ -16,7 +16,7 @@ use rebound::store::row::payload_text;
 use rebound_dev::claude::Behaviour;
 use serde_json::{Value, json};
 
-use super::{MINUTE, Mail, Stage, after, suppress};
+use super::{MINUTE, Stage, StagedEmail, after, suppress};
 
 /// The expected result of an answer.
 #[derive(Clone, Copy, Debug)]
@@ -72,39 +72,39 @@ const SUPPRESSED: &str = "bob@example.com";
 pub(super) const KEY: &str = "sk-ant-api03-not-to-be-logged";
 
 /// An email to two recipients, of whom the second is suppressed.
-pub(super) fn mail(number: usize) -> Mail {
+pub(super) fn mail(number: usize) -> StagedEmail {
     let to = vec![format!("ann{number}@example.com"), SUPPRESSED.to_owned()];
-    Mail { to, ..Mail::to(&format!("e{number}"), "") }
+    StagedEmail { to, ..StagedEmail::to(&format!("e{number}"), "") }
 }
 
 /// The result of a click.
-pub(super) struct Became {
-    pub(super) again: BatchAnswer,
+pub(super) struct ClickResult {
+    pub(super) again: BatchResponse,
     pub(super) receipt: Option<Receipt>,
     pub(super) published: Vec<Published>,
     pub(super) log: String,
 }
 
 /// Clicks a link in an email, with Claude's planned answer.
-pub(super) async fn clicked(stage: &Stage, mail: &Mail, click: SignedMessage) -> Became {
+pub(super) async fn clicked(stage: &Stage, mail: &StagedEmail, click: SignedMessage) -> ClickResult {
     let id = click.id.clone();
     stage.receives(&[mail.delivered(), click]).await;
-    let engagement = Engagement { email_id: mail.email_id.clone(), event: format!("email.clicked#{id}") };
-    let delivery = Delivery {
+    let engagement = EngageMessage { email_id: mail.email_id.clone(), event: format!("email.clicked#{id}") };
+    let delivery = QueueMessage {
         message_id: format!("sqs-{id}"),
         receipt_handle: "handle".to_owned(),
         body: serde_json::to_string(&engagement).unwrap(),
         deliveries: 1,
     };
     let before = stage.aws.sns.as_ref().unwrap().messages().len();
-    let mut again = BatchAnswer::default();
+    let mut again = BatchResponse::default();
     let delivers = async { again = stage.delivers(&[delivery], super::NOW).await };
     let log = crate::support::logged(delivers).await;
     let published = stage.aws.sns.as_ref().unwrap().messages().split_off(before);
-    Became { again, receipt: receipt(stage, mail).await, published, log }
+    ClickResult { again, receipt: receipt(stage, mail).await, published, log }
 }
 
-async fn receipt(stage: &Stage, mail: &Mail) -> Option<Receipt> {
+async fn receipt(stage: &Stage, mail: &StagedEmail) -> Option<Receipt> {
     let table = stage.aws.variable("EVENTS_TABLE").unwrap();
     let query = stage.dynamodb.query().table_name(table).key_condition_expression("email_id = :id");
     let id = aws_sdk_dynamodb::types::AttributeValue::S(mail.email_id.clone());
@@ -126,9 +126,9 @@ pub(super) async fn open_reservations(stage: &Stage) -> usize {
 pub(super) const FROM: &str = "Northwind Garden <news@shop.example>";
 
 /// Returns the faults of the result of a click, whatever the answer.
-pub(super) fn harm(mail: &Mail, from: &str, became: &Became) -> Vec<String> {
+pub(super) fn harm(mail: &StagedEmail, from: &str, became: &ClickResult) -> Vec<String> {
     let mut harm = Vec::new();
-    if became.again != BatchAnswer::default() {
+    if became.again != BatchResponse::default() {
         harm.push("the message is not done".to_owned());
     }
     if became.published.len() > 1 {
@@ -147,8 +147,8 @@ pub(super) fn harm(mail: &Mail, from: &str, became: &Became) -> Vec<String> {
         None => harm.push("nothing was decided".to_owned()),
         Some(receipt) => {
             let is_followup = receipt.done == DecisionResult::FollowupProposed;
-            let told = became.published.iter().any(|published| published.attributes["kind"] == "followup");
-            if (is_followup, is_followup) != (told, receipt.followup.is_some()) {
+            let reported = became.published.iter().any(|published| published.attributes["kind"] == "followup");
+            if (is_followup, is_followup) != (reported, receipt.followup.is_some()) {
                 harm.push(format!("decided and published are two things: {receipt:#?}"));
             }
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::bounds::{can_be_seen, plain};
 
 /// Maximum size of a request: the text before the facts has about 8 kB.
-pub(super) const MOST_BYTES: usize = 40_000;
+pub(super) const MAX_REQUEST_BYTES: usize = 40_000;
 
 /// Returns the faults of a request, compared with one about a harmless email. It may contain none of `never`.
 pub(super) fn faults(asked: &Asked, harmless: &Asked, never: &[&str]) -> Vec<String> {
@@ -20,7 +20,7 @@ pub(super) fn faults(asked: &Asked, harmless: &Asked, never: &[&str]) -> Vec<Str
         faults.push(format!("something but the facts has changed: {}", but_messages(asked)));
     }
     let size = asked.body.to_string().len();
-    if size > MOST_BYTES {
+    if size > MAX_REQUEST_BYTES {
         faults.push(format!("{size} bytes were asked"));
     }
     let messages = asked.body["messages"].as_array().unwrap();

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_local::faults::{Fault, Service};
-use rebound::aws::queue::Delivery;
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::queue::QueueMessage;
+use rebound::aws::stream::BatchResponse;
 use rebound::claude::key::ApiKey;
 use rebound::claude::{Charge, Claude, ClaudeError};
 use rebound::engage::Engager;
@@ -15,13 +15,13 @@ use rebound_dev::claude::Behaviour;
 use tokio::time::Instant;
 
 use super::super::harm::open_reservations;
-use super::super::{MINUTE, Mail, NOW, Stage, after};
+use super::super::{MINUTE, NOW, Stage, StagedEmail, after};
 use crate::support::logged;
 
 /// Three clicks on three emails, with this number of deliveries.
-async fn three(stage: &Stage, deliveries: u32) -> Vec<Delivery> {
+async fn three(stage: &Stage, deliveries: u32) -> Vec<QueueMessage> {
     for number in 1..=3 {
-        let mail = Mail::to(&format!("e{number}"), &format!("ann{number}@example.com"));
+        let mail = StagedEmail::to(&format!("e{number}"), &format!("ann{number}@example.com"));
         stage.receives(&[mail.delivered(), mail.clicked(&format!("c{number}"), after(-10 * MINUTE))]).await;
     }
     stage.deliveries(&["c1", "c2", "c3"], deliveries).await
@@ -32,7 +32,7 @@ async fn after_a_retry_after_of_an_hour_all_wait_in_the_queue() {
     let stage = Stage::start().await;
     let deliveries = three(&stage, 1).await;
     stage.claude.plan(|_| Behaviour::Status(429, Some(3_600)));
-    let mut answer = BatchAnswer::default();
+    let mut answer = BatchResponse::default();
     let log = logged(async { answer = stage.delivers(&deliveries, NOW).await }).await;
     assert_eq!((answer.failures.len(), stage.claude.asked().len()), (3, 1));
     // A quarter of an hour, then the rest, if Claude still requests it.
@@ -40,8 +40,8 @@ async fn after_a_retry_after_of_an_hour_all_wait_in_the_queue() {
     assert_eq!(stage.receipts().await.len(), 0, "nothing is decided meanwhile");
 
     stage.claude.plan(|_| Behaviour::Default);
-    let again: Vec<_> = deliveries.into_iter().map(|delivery| Delivery { deliveries: 2, ..delivery }).collect();
-    assert_eq!(stage.delivers(&again, after(15 * MINUTE)).await, BatchAnswer::default());
+    let again: Vec<_> = deliveries.into_iter().map(|delivery| QueueMessage { deliveries: 2, ..delivery }).collect();
+    assert_eq!(stage.delivers(&again, after(15 * MINUTE)).await, BatchResponse::default());
     assert!(stage.receipts().await.values().all(|receipt| receipt.asked.by == DecidedBy::Claude));
 }
 
@@ -55,7 +55,7 @@ async fn after_a_retry_after_of_a_second_the_invocation_asks_again() {
         noted.lock().unwrap().push(Instant::now());
         if asked.index < 2 { Behaviour::Status(429, Some(1)) } else { Behaviour::Default }
     });
-    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchResponse::default());
     let asked = asked.lock().unwrap().clone();
     assert_eq!(asked.len(), 5);
     for pair in asked[..3].windows(2) {
@@ -88,12 +88,12 @@ async fn in_the_last_delivery_claude_gets_all_time_then_the_rules() {
         if stage.claude.asked().is_empty() {
             continue;
         }
-        assert_eq!(answer, BatchAnswer::default());
+        assert_eq!(answer, BatchResponse::default());
         let receipts = stage.receipts().await;
         let because: Vec<String> = receipts.values().filter_map(|receipt| receipt.asked.because.clone()).collect();
         assert_eq!(because.len(), 3);
-        let told = "Claude gave no answer in 6 deliveries; the last: Claude did not respond in time";
-        assert!(because.iter().all(|because| because == told), "{because:?}");
+        let reported = "Claude gave no answer in 6 deliveries; the last: Claude did not respond in time";
+        assert!(because.iter().all(|because| because == reported), "{because:?}");
         assert_eq!(stage.claude.asked().len(), 1, "who has waited in vain does not ask once more, nor for the others");
         assert_eq!(stage.published().len(), 3);
         assert_eq!(open_reservations(&stage).await, 0);
@@ -126,7 +126,7 @@ async fn no_connection_costs_nothing_and_a_lost_answer_is_paid() {
     };
     let nowhere = Engager::from_environment(variable).unwrap();
     let soon = || Instant::now() + Duration::from_secs(110);
-    assert_eq!(nowhere.batch(&deliveries[..1], NOW, soon()).await, BatchAnswer::default());
+    assert_eq!(nowhere.batch(&deliveries[..1], NOW, soon()).await, BatchResponse::default());
     let asked = stage.receipt().await.asked;
     assert!(asked.because.unwrap().ends_with("no connection to Claude"));
     assert_eq!((asked.by, asked.tries, asked.cost_usd), (DecidedBy::Rules, 3, 0.0));
@@ -136,7 +136,7 @@ async fn no_connection_costs_nothing_and_a_lost_answer_is_paid() {
         lost += u32::from(call.service == Service::Http);
         (call.service == Service::Http && lost == 1).then_some(Fault::LoseAnswer)
     });
-    assert_eq!(stage.delivers(&deliveries[1..], NOW).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&deliveries[1..], NOW).await, BatchResponse::default());
     let receipts = stage.receipts().await;
     let of = |tries| receipts.values().find(|receipt| receipt.asked.tries == tries).unwrap().asked.clone();
     let (again, once) = (of(2), of(1));
@@ -160,7 +160,7 @@ async fn an_error_inside_an_answer_is_retried_and_costs_nothing() {
         1 => error_inside("api_error"),
         _ => Behaviour::Default,
     });
-    assert_eq!(stage.delivers(&deliveries[..1], NOW).await, BatchAnswer::default());
+    assert_eq!(stage.delivers(&deliveries[..1], NOW).await, BatchResponse::default());
     let asked = stage.receipt().await.asked;
     assert_eq!((asked.by, asked.tries, asked.refused), (DecidedBy::Claude, 3, None));
     assert_eq!(stage.claude.answered_tokens().answers, 1);
@@ -183,10 +183,10 @@ async fn a_model_that_is_not_there_is_counted_for_the_alarm() {
         stage.engager = Arc::new(stage.engager.as_ref().clone().with_metrics(metrics));
         let deliveries = three(&stage, 1).await;
         stage.claude.plan(move |_| behaviour.clone());
-        assert_eq!(stage.delivers(&deliveries, NOW).await, BatchAnswer::default());
+        assert_eq!(stage.delivers(&deliveries, NOW).await, BatchResponse::default());
         let receipts = stage.receipts().await;
         assert!(receipts.values().all(|receipt| receipt.asked.by == DecidedBy::Rules && receipt.asked.cost_usd == 0.0));
-        let told = lines.lock().unwrap().concat();
-        assert!(told.contains(r#""ClaudeRefusals":3"#), "{number}: {told}");
+        let reported = lines.lock().unwrap().concat();
+        assert!(reported.contains(r#""ClaudeRefusals":3"#), "{number}: {reported}");
     }
 }

@@ -24,7 +24,7 @@ async fn a_complaint_is_processed_while_engage_waits_for_claude() {
     stage.claude.plan(|_| Behaviour::Default.after(HALF_A_MINUTE));
     let protect =
         running::in_process(Arc::new(stage.aws.protector().unwrap()), Clock::new(1.0), timeout_of("protect").unwrap());
-    let options = feeder::Options { longest_window: Some(Duration::ZERO), ..feeder::Options::default() };
+    let options = feeder::FeederOptions { longest_window: Some(Duration::ZERO), ..feeder::FeederOptions::default() };
     let feeder = feed(&stage.aws, options, |_| Arc::clone(&protect)).await.unwrap();
     let poller = polled(&stage, 2, in_process(Arc::clone(&stage.engager))).await;
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_local::feeder::Invoke;
-use aws_local::poller::{Figures, Poller};
+use aws_local::poller::{Poller, PollerStats};
 use aws_local::sam::QueueMapping;
-use aws_local::sqs::Counts;
+use aws_local::sqs::QueueDepth;
 use futures_util::future::join_all;
 use lambda_runtime::{Context, LambdaEvent};
-use rebound::aws::queue::{Engagement, Queue};
+use rebound::aws::queue::{EngageMessage, Queue};
 use rebound::engage::Engager;
 use rebound::message::decision::{DecidedBy, Receipt};
 use rebound::resend::signed::SignedMessage;
@@ -24,16 +24,16 @@ use rebound_dev::stack::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE};
 use rebound_dev::template::template;
 use tokio::time::{Instant, timeout};
 
-use super::{Mail, PHONE, Stage};
+use super::{PHONE, Stage, StagedEmail};
 use crate::support::{hand_over, now, secret};
 
 /// Far longer than anything here takes on a busy machine.
 const GENEROUS: Duration = Duration::from_secs(180);
 
 /// An email of two hours ago, by the real clock, which the function uses.
-fn mail(number: usize) -> Mail {
+fn mail(number: usize) -> StagedEmail {
     let created_at = UnixMillis::now().minus(Duration::from_secs(2 * 60 * 60));
-    Mail { created_at, ..Mail::to(&format!("e{number}"), &format!("ann{number}@example.com")) }
+    StagedEmail { created_at, ..StagedEmail::to(&format!("e{number}"), &format!("ann{number}@example.com")) }
 }
 
 fn minutes_ago(minutes: u64) -> UnixMillis {
@@ -57,7 +57,7 @@ async fn happen(stage: &Stage, mails: usize) {
         let opened = mail.opened_by(&open, minutes_ago(20), PHONE);
         arrive(stage, vec![mail.delivered(), opened, mail.clicked(&click, minutes_ago(10))]).await;
         for event in [format!("email.opened#{open}"), format!("email.clicked#{click}")] {
-            engagements.push(Engagement { email_id: mail.email_id.clone(), event });
+            engagements.push(EngageMessage { email_id: mail.email_id.clone(), event });
         }
     }
     let client = stage.aws.clients().unwrap().sqs();
@@ -89,24 +89,24 @@ async fn polled(stage: &Stage, at_once: usize, invoke: Invoke) -> Poller {
 }
 
 /// Handles this number of opens and of clicks while `plan` controls Claude, and checks the general properties.
-async fn decided(variables: &[(&str, &str)], mails: usize, plan: Plan) -> (Stage, Vec<Receipt>, Figures) {
+async fn decided(variables: &[(&str, &str)], mails: usize, plan: Plan) -> (Stage, Vec<Receipt>, PollerStats) {
     let stage = Stage::with(&[&[("ANTHROPIC_API_KEY", "sk-ant-test")], variables].concat()).await;
     stage.claude.plan(plan);
     happen(&stage, mails).await;
     let poller = polled(&stage, 1, in_process(Arc::clone(&stage.engager))).await;
     timeout(GENEROUS, poller.idle()).await.expect("all are decided in the end");
     let sqs = stage.aws.sqs.as_ref().unwrap();
-    assert_eq!((sqs.counts(ENGAGE_QUEUE), sqs.messages(ENGAGE_DEAD_LETTERS).len()), (Counts::default(), 0));
+    assert_eq!((sqs.counts(ENGAGE_QUEUE), sqs.messages(ENGAGE_DEAD_LETTERS).len()), (QueueDepth::default(), 0));
     assert_eq!(super::harm::open_reservations(&stage).await, 0);
     let receipts: Vec<Receipt> = stage.receipts().await.into_values().collect();
     assert_eq!(receipts.len(), 2 * mails, "each open and each click is decided");
-    let mut told: Vec<String> = stage.published().iter().map(|told| told["id"].to_string()).collect();
-    let all = told.len();
-    told.sort_unstable();
-    told.dedup();
-    assert_eq!(all, told.len(), "nothing is published twice");
+    let mut reported: Vec<String> = stage.published().iter().map(|reported| reported["id"].to_string()).collect();
+    let all = reported.len();
+    reported.sort_unstable();
+    reported.dedup();
+    assert_eq!(all, reported.len(), "nothing is published twice");
     assert_eq!(all, receipts.iter().filter(|receipt| receipt.done.kind().is_some()).count(), "nor not at all");
-    let figures = poller.figures();
+    let figures = poller.stats();
     (stage, receipts, figures)
 }
 

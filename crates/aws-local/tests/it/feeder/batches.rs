@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_local::feeder::{FeedError, Feeder, Invoke, Options, over_http};
+use aws_local::feeder::{FeedError, Feeder, FeederOptions, Invoke, over_http};
 use aws_local::sam::Mapping;
 use aws_local::server::Server;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -37,7 +37,7 @@ async fn each_row_goes_to_the_templates_mapping_and_own_rows_to_none() {
     stage.put("event", "an-email", "email.bounced#1").await; // changed, not inserted
 
     let recorder = Recorder::content();
-    let options = Options { longest_window: Some(Duration::from_millis(20)), ..Options::default() };
+    let options = FeederOptions { longest_window: Some(Duration::from_millis(20)), ..FeederOptions::default() };
     let feeder = stage.feed(mappings(), options, &recorder).await;
     feeder.idle().await;
 
@@ -54,7 +54,7 @@ async fn each_row_goes_to_the_templates_mapping_and_own_rows_to_none() {
     let mut expected = rows("an-email", &counted);
     expected.extend(rows("a-contact", &["contact.updated#1"]));
     assert_eq!(delivered["Bulk"], expected);
-    let figures = feeder.figures();
+    let figures = feeder.stats();
     assert_eq!((figures.matched, figures.redelivered, figures.dropped), (12, 0, 0), "{figures:?}");
     assert_eq!(figures.read, 34, "{figures:?}");
 }
@@ -64,7 +64,7 @@ async fn a_record_is_as_lambda_hands_it_over() {
     let stage = Stage::new().await;
     stage.put("event", "an-email", "email.sent#1").await;
     let recorder = Recorder::content();
-    let feeder = stage.feed(bulk(10), Options::default(), &recorder).await;
+    let feeder = stage.feed(bulk(10), FeederOptions::default(), &recorder).await;
     feeder.idle().await;
     let record = &recorder.invocations()[0].event["Records"][0];
     assert_eq!(record["eventName"], "INSERT");
@@ -84,7 +84,7 @@ async fn one_key_stays_in_order_and_other_keys_are_concurrent() {
         }
     }
     let recorder = Recorder::content();
-    let feeder = stage.feed(bulk(7), Options::default(), &recorder).await;
+    let feeder = stage.feed(bulk(7), FeederOptions::default(), &recorder).await;
     feeder.idle().await;
 
     let mut by_email: HashMap<String, Vec<String>> = HashMap::new();
@@ -125,7 +125,7 @@ async fn a_batch_is_sent_when_it_is_full_or_its_window_is_over() {
     drop(feeder);
 
     let shorter = Recorder::content();
-    let options = Options { longest_window: Some(Duration::from_millis(10)), ..one_shard() };
+    let options = FeederOptions { longest_window: Some(Duration::from_millis(10)), ..one_shard() };
     let begun = Instant::now();
     stage.feed(vec![mapping], options, &shorter).await.idle().await;
     assert_eq!(shorter.rows().len(), 7);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_local::feeder::{Chaos, Feeder, Invoke, Options};
+use aws_local::feeder::{Feeder, FeederOptions, Invoke, RedeliveryOptions};
 use aws_local::sam::Mapping;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -30,7 +30,7 @@ async fn from_the_lowest_failure_on_everything_is_delivered_again() {
     let events: Vec<String> = recorder.rows().into_iter().map(|(_, event)| event).collect();
     let expected: Vec<String> = (0..10).chain(4..10).map(|number| format!("email.delivered#{number:05}")).collect();
     assert_eq!(events, expected);
-    let figures = feeder.figures();
+    let figures = feeder.stats();
     assert_eq!((figures.invocations, figures.failures, figures.redelivered), (2, 1, 6));
 }
 
@@ -73,7 +73,7 @@ async fn a_failing_function_gets_halves_until_the_poison_is_alone() {
     *cured.lock().unwrap() = true;
     feeder.idle().await;
     assert_eq!(recorder.rows().last().unwrap().1, "email.delivered#00007");
-    assert!(feeder.figures().failures >= 4);
+    assert!(feeder.stats().failures >= 4);
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_function_that_panics_has_broken_off() {
     let feeder = Feeder::start(&stage.0.access, EVENTS, bulk(10), one_shard(), invoke).await.unwrap();
     feeder.idle().await;
     assert_eq!(*calls.lock().unwrap(), 2);
-    assert_eq!(feeder.figures().failures, 1);
+    assert_eq!(feeder.stats().failures, 1);
 }
 
 #[tokio::test]
@@ -112,15 +112,15 @@ async fn chaos_delivers_again_what_was_done_and_loses_nothing() {
         stage.deliveries(email, 0..30).await;
     }
     let recorder = Recorder::content();
-    let chaos = Some(Chaos { redeliver: 0.5, seed: 7 });
-    let feeder = stage.feed(bulk(4), Options { chaos, ..Options::default() }, &recorder).await;
+    let chaos = Some(RedeliveryOptions { redeliver: 0.5, seed: 7 });
+    let feeder = stage.feed(bulk(4), FeederOptions { chaos, ..FeederOptions::default() }, &recorder).await;
     feeder.idle().await;
     let rows = recorder.rows();
     let distinct: BTreeSet<_> = rows.iter().collect();
     assert_eq!(distinct.len(), 150);
     assert!(rows.len() > 170, "{}", rows.len());
-    assert_eq!(feeder.figures().redelivered, rows.len() as u64 - 150);
-    assert_eq!(feeder.figures().failures, 0);
+    assert_eq!(feeder.stats().redelivered, rows.len() as u64 - 150);
+    assert_eq!(feeder.stats().failures, 0);
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn what_is_too_old_is_given_up_and_said_so() {
     let mapping = Mapping { maximum_record_age: Some(Duration::from_secs(1)), ..bulk(10).remove(0) };
     let feeder = stage.feed(vec![mapping], one_shard(), &recorder).await;
     feeder.idle().await;
-    assert_eq!(feeder.figures().dropped, 3);
+    assert_eq!(feeder.stats().dropped, 3);
     assert_eq!(recorder.rows(), []);
 }
 
@@ -141,7 +141,7 @@ async fn a_restart_goes_on_where_everything_before_was_delivered() {
     let directory = tempfile::tempdir().unwrap();
     let stage = Stage::at(any_port(), &directory.path().join("db")).await;
     let checkpoint = directory.path().join("checkpoint");
-    let options = || Options { checkpoint: Some(checkpoint.clone()), ..one_shard() };
+    let options = || FeederOptions { checkpoint: Some(checkpoint.clone()), ..one_shard() };
     stage.deliveries("an-email", 0..4).await;
     let first = Recorder::content();
     stage.feed(bulk(10), options(), &first).await.idle().await;

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_local::feeder::{Feeder, Invoke, Options};
+use aws_local::feeder::{Feeder, FeederOptions, Invoke};
 use aws_local::sam::Mapping;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ impl Stage {
         }
     }
 
-    async fn feed(&self, mappings: Vec<Mapping>, options: Options, recorder: &Recorder) -> Feeder {
+    async fn feed(&self, mappings: Vec<Mapping>, options: FeederOptions, recorder: &Recorder) -> Feeder {
         Feeder::start(&self.0.access, EVENTS, mappings, options, |mapping| recorder.invoke(mapping)).await.unwrap()
     }
 }
@@ -118,6 +118,6 @@ fn bulk(batch_size: usize) -> Vec<Mapping> {
     vec![Mapping { batch_size, window: Duration::ZERO, ..bulk }]
 }
 
-fn one_shard() -> Options {
-    Options { shards: 1, ..Options::default() }
+fn one_shard() -> FeederOptions {
+    FeederOptions { shards: 1, ..FeederOptions::default() }
 }

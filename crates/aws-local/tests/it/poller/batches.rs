@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aws_local::faults::{FaultProxy, Faults, Service};
-use aws_local::poller::{Options, Poller};
-use aws_local::sqs::{Counts, Pace};
+use aws_local::poller::{Poller, PollerOptions};
+use aws_local::sqs::{QueueDepth, TimeScale};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ async fn a_message_has_lambdas_form_and_is_deleted_when_done() {
     stage.send(["hello ä".to_owned()]).await;
     let poller = stage.poll(reporting(), &function).await;
     idle(&poller).await;
-    assert_eq!(stage.sqs.counts(QUEUE), Counts::default());
+    assert_eq!(stage.sqs.counts(QUEUE), QueueDepth::default());
 
     let mut record = function.batches()[0][0].clone();
     for time in ["SentTimestamp", "ApproximateFirstReceiveTimestamp"] {
@@ -56,20 +56,20 @@ async fn a_message_has_lambdas_form_and_is_deleted_when_done() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_no_larger_than_it_may_be_and_a_window_fills_it() {
-    let sizes = async |options: Options, messages| {
+    let sizes = async |options: PollerOptions, messages| {
         let stage = Stage::start(NEVER).await;
         stage.send(numbered(messages)).await;
         let function = Function::failing(|_| false);
-        let poller = stage.poll(Options { concurrency: 1, ..options }, &function).await;
+        let poller = stage.poll(PollerOptions { concurrency: 1, ..options }, &function).await;
         idle(&poller).await;
-        assert_eq!(poller.figures().messages, messages as u64);
+        assert_eq!(poller.stats().messages, messages as u64);
         assert_eq!(function.deliveries().len(), messages);
         function.batches().iter().map(Vec::len).collect::<Vec<_>>()
     };
     assert_eq!(sizes(reporting(), 25).await, [10, 10, 5]);
-    assert_eq!(sizes(Options { batch_size: 3, ..reporting() }, 7).await, [3, 3, 1]);
+    assert_eq!(sizes(PollerOptions { batch_size: 3, ..reporting() }, 7).await, [3, 3, 1]);
     let window = Duration::from_millis(800);
-    assert_eq!(sizes(Options { batch_size: 25, window, ..reporting() }, 30).await, [25, 5]);
+    assert_eq!(sizes(PollerOptions { batch_size: 25, window, ..reporting() }, 30).await, [25, 5]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,12 +77,12 @@ async fn concurrency_is_limited_and_every_message_is_delivered() {
     let stage = Stage::start(NEVER).await;
     stage.send(numbered(500)).await;
     let function = Function::new(Duration::from_millis(60), |_| Ok(Value::Null));
-    let poller = stage.poll(Options { concurrency: 4, ..reporting() }, &function).await;
+    let poller = stage.poll(PollerOptions { concurrency: 4, ..reporting() }, &function).await;
     idle(&poller).await;
     assert_eq!(function.most.load(Ordering::SeqCst), 4);
-    assert_eq!(poller.figures().most_at_once, 4);
+    assert_eq!(poller.stats().max_concurrent, 4);
     assert_eq!(function.deliveries().into_keys().collect::<BTreeSet<_>>(), numbered(500).collect());
-    assert_eq!((poller.figures().messages, poller.figures().invocations), (500, 50));
+    assert_eq!((poller.stats().messages, poller.stats().invocations), (500, 50));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,12 +92,12 @@ async fn a_poller_with_delayed_messages_or_invocations_is_not_idle() {
     let poller = stage.poll(reporting(), &function).await;
     idle(&poller).await;
     let delayed = stage.client.send_message().queue_url(&stage.url).message_body("late").delay_seconds(1);
-    stage.sqs.set_pace(Pace::default());
+    stage.sqs.set_time_scale(TimeScale::default());
     delayed.send().await.unwrap();
     let sent = Instant::now();
     idle(&poller).await;
     assert!(sent.elapsed() >= Duration::from_millis(1_300), "{:?}", sent.elapsed());
-    assert_eq!(poller.figures().invocations, 1);
+    assert_eq!(poller.stats().invocations, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_local::faults::{Fault, FaultProxy, Faults, Service};
 use aws_local::feeder::Invoke;
-use aws_local::poller::{Options, PollError, Poller};
+use aws_local::poller::{PollError, Poller, PollerOptions};
 use serde_json::{Value, json};
 
 use super::{Function, NEVER, SOON, Stage, body, idle, numbered, receives, records, reporting};
@@ -25,7 +25,7 @@ async fn only_failed_messages_return_after_the_visibility_timeout() {
         assert_eq!(counts, if body == "message 4" { vec![1, 2, 3] } else { vec![1] }, "{body}");
         assert!(deliveries.is_sorted_by(|one, next| next.0 - one.0 >= SOON - Duration::from_millis(5)));
     }
-    let figures = poller.figures();
+    let figures = poller.stats();
     assert_eq!((figures.invocations, figures.messages, figures.failures), (3, 12, 2));
 }
 
@@ -50,7 +50,7 @@ async fn of_a_function_that_breaks_off_the_whole_batch_comes_back() {
             .map(|deliveries| deliveries.iter().map(|(_, count)| *count).collect())
             .collect();
         assert_eq!(counts, BTreeSet::from([vec![1, 2]]), "{broken}");
-        assert_eq!(poller.figures().failures, 1, "{broken}");
+        assert_eq!(poller.stats().failures, 1, "{broken}");
     }
 }
 
@@ -59,9 +59,9 @@ async fn without_partial_failures_a_batch_is_done_or_failed() {
     let stage = Stage::start(SOON).await;
     stage.send(numbered(3)).await;
     let function = Function::failing(|_| true);
-    let poller = stage.poll(Options::default(), &function).await;
+    let poller = stage.poll(PollerOptions::default(), &function).await;
     idle(&poller).await;
-    assert_eq!((poller.figures().messages, poller.figures().failures), (3, 0));
+    assert_eq!((poller.stats().messages, poller.stats().failures), (3, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_local::feeder::Invoke;
-use aws_local::poller::{Options, Poller};
+use aws_local::poller::{Poller, PollerOptions};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde_json::{Value, json};
@@ -27,8 +27,8 @@ pub(crate) async fn idle(poller: &Poller) {
     timeout(Duration::from_secs(60), poller.idle()).await.expect("idle within a minute");
 }
 
-pub(crate) fn reporting() -> Options {
-    Options { partial_failures: true, ..Options::default() }
+pub(crate) fn reporting() -> PollerOptions {
+    PollerOptions { partial_failures: true, ..PollerOptions::default() }
 }
 
 pub(crate) type Answer = dyn Fn(&Value) -> Result<Value, String> + Send + Sync;

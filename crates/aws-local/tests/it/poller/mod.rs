@@ -6,8 +6,8 @@ mod function;
 
 use std::time::Duration;
 
-use aws_local::poller::{Options, Poller};
-use aws_local::sqs::{LocalSqs, Pace};
+use aws_local::poller::{Poller, PollerOptions};
+use aws_local::sqs::{LocalSqs, TimeScale};
 use aws_sdk_sqs::Client;
 
 use self::function::{Function, body, idle, numbered, receives, records, reporting, send};
@@ -27,7 +27,7 @@ impl Stage {
     /// Starts it with this visibility timeout.
     async fn start(visibility: Duration) -> Self {
         let sqs = LocalSqs::start(any_port(), Duration::ZERO).await.unwrap();
-        sqs.set_pace(Pace::between(Duration::from_secs(90), Duration::ZERO).with_least_visibility(visibility));
+        sqs.set_time_scale(TimeScale::between(Duration::from_secs(90), Duration::ZERO).with_min_visibility(visibility));
         let (client, url) = (client(sqs.url()), sqs.queue_url(QUEUE));
         Self { sqs, client, url }
     }
@@ -36,7 +36,7 @@ impl Stage {
         send(&self.client, &self.url, bodies).await;
     }
 
-    async fn poll(&self, options: Options, function: &Function) -> Poller {
+    async fn poll(&self, options: PollerOptions, function: &Function) -> Poller {
         Poller::start(self.client.clone(), &self.url, options, function.invoke()).await.unwrap()
     }
 }

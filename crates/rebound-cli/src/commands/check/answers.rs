@@ -3,7 +3,7 @@
 use rebound::policy::brake::{Brake, Status};
 use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
-use rebound::store::suppressions::Standing;
+use rebound::store::suppressions::ActiveReason;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::Answer;
 use rebound_dev::output::{self, Cell, Column, Table, moment, shown};
@@ -177,7 +177,7 @@ fn as_json(asked: &Asked, answer: &Answer, brake: Option<&Braked>) -> Value {
     line
 }
 
-fn reason_json(standing: &Standing) -> Value {
+fn reason_json(standing: &ActiveReason) -> Value {
     let time = |at: Option<UnixMillis>| at.map(UnixMillis::to_text);
     json!({
         "reason": standing.reason, "at": time(standing.at), "until": time(standing.until),
@@ -198,7 +198,7 @@ fn why(asked: &Asked, answer: &Answer, between: &str) -> String {
 }
 
 /// A reason in a line.
-pub(crate) fn reason(standing: &Standing) -> String {
+pub(crate) fn reason(standing: &ActiveReason) -> String {
     let mut line = shown(&standing.reason);
     if let Some(at) = standing.at {
         line.push_str(&format!(" since {}", moment(at)));
@@ -224,7 +224,7 @@ mod tests {
             read: Recipient::parse(written).ok_or_else(|| "it is no address that mail could go to".to_owned()),
             odd: None,
         };
-        let standing = Standing {
+        let standing = ActiveReason {
             reason: "complaint".to_owned(),
             at: UnixMillis::parse("2026-11-23T13:05:00Z"),
             until: None,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use rebound::policy::suppression::Reason;
 use rebound::resend::recipient::Recipient;
-use rebound::store::suppressions::Standing;
+use rebound::store::suppressions::ActiveReason;
 use rebound_cli::operate::lists::address::oddity;
 use rebound_cli::operate::suppressions::{Done, Outcome};
 use rebound_dev::commands::Failure;
@@ -90,7 +90,7 @@ pub(super) async fn remove(arguments: &RemoveArguments) -> Result<ExitCode, Fail
     for recipient in &recipients {
         let done = list.remove(recipient, &arguments.only, key.as_ref(), &note).await?;
         say(recipient, "lifted", &done, arguments.json);
-        let is_wanted = |standing: &&Standing| {
+        let is_wanted = |standing: &&ActiveReason| {
             arguments.only.is_empty() || arguments.only.iter().any(|only| only.as_str() == standing.reason)
         };
         all_lifted &= !done.standing.iter().any(|standing| is_wanted(&standing));

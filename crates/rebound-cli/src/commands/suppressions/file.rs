@@ -8,7 +8,7 @@ use rebound::aws::CallError;
 use rebound::policy::suppression::Reason;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::Note;
-use rebound_cli::operate::scan::{Wanted, scan};
+use rebound_cli::operate::scan::{ScanFilter, scan};
 use rebound_cli::operate::suppressions::List;
 use rebound_cli::operate::suppressions::export::{Format, WriteError, Writer, entries, is_recipients};
 use rebound_cli::operate::suppressions::import::{self, Read, Remark, Report};
@@ -275,7 +275,7 @@ pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Fail
     let mut writer = Writer::new(arguments.format, to);
     let progress = output::counting("items");
     let (mut written, mut forgotten) = (0, 0_usize);
-    scan(&list.calls, &list.suppressions, &Wanted::default(), async |items, read| {
+    scan(&list.calls, &list.suppressions, &ScanFilter::default(), async |items, read| {
         progress.inc(read as u64);
         for item in items {
             forgotten += usize::from(!is_recipients(&item));

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use rebound::aws::CallError;
 use rebound::policy::suppression::Reason;
 use rebound::resend::recipient::Recipient;
-use rebound::store::suppressions::{Standing, Stored};
+use rebound::store::suppressions::{ActiveReason, SuppressionItem};
 use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::{self, Done};
-use rebound_cli::operate::scan::{Wanted, scan};
+use rebound_cli::operate::scan::{ScanFilter, scan};
 use rebound_cli::operate::suppressions::export::is_recipients;
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, Column, Table, count, moment, shown};
@@ -39,7 +39,7 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, Failure>
     let progress = output::counting("items read");
     let mut found = Vec::new();
     let mut forgotten = 0;
-    let wanted = Wanted { filter: Some("attribute_exists(reasons)".to_owned()), ..Wanted::default() };
+    let wanted = ScanFilter { filter: Some("attribute_exists(reasons)".to_owned()), ..ScanFilter::default() };
     scan(&list.calls, &list.suppressions, &wanted, async |items, read| {
         progress.inc(read as u64);
         for item in items {
@@ -48,7 +48,7 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, Failure>
                 continue;
             }
             let recipient = item.get("recipient").and_then(|name| name.as_s().ok()).cloned().unwrap_or_default();
-            let standing = Stored::from_item(item).standing(now);
+            let standing = SuppressionItem::from_item(item).active_reasons(now);
             let wanted = |reason: &Reason| standing.iter().any(|standing| standing.reason == reason.as_str());
             if !standing.is_empty() && arguments.reason.as_ref().is_none_or(wanted) {
                 found.push((recipient, standing));
@@ -71,7 +71,7 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(found: &[(String, Vec<Standing>)]) -> Table {
+fn table(found: &[(String, Vec<ActiveReason>)]) -> Table {
     let rows = found.iter().map(|(recipient, standing)| {
         [shown(recipient), standing.iter().map(check::reason).collect::<Vec<_>>().join("\n")]
     });
@@ -113,12 +113,12 @@ pub(super) async fn show(arguments: &ShowArguments) -> Result<ExitCode, Failure>
 
 fn as_json(
     recipient: &Recipient,
-    stored: Option<&Stored>,
+    stored: Option<&SuppressionItem>,
     is_forgotten: bool,
     done: &[Done],
     now: UnixMillis,
 ) -> serde_json::Value {
-    let standing = stored.map(|stored| stored.standing(now)).unwrap_or_default();
+    let standing = stored.map(|stored| stored.active_reasons(now)).unwrap_or_default();
     let record = |(reason, record): (&Reason, &rebound::policy::suppression::ReasonState)| {
         let suppressed = record.suppressed.as_ref();
         let fields = json!({
@@ -145,8 +145,8 @@ fn as_json(
     })
 }
 
-fn print(recipient: &Recipient, stored: Option<&Stored>, is_forgotten: bool, done: &[Done], now: UnixMillis) {
-    let standing = stored.map(|stored| stored.standing(now)).unwrap_or_default();
+fn print(recipient: &Recipient, stored: Option<&SuppressionItem>, is_forgotten: bool, done: &[Done], now: UnixMillis) {
+    let standing = stored.map(|stored| stored.active_reasons(now)).unwrap_or_default();
     let verdict = match (is_forgotten, standing.is_empty()) {
         (true, _) => "must not be written to: whoever has it asked to be forgotten",
         (false, false) => "must not be written to",
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_list_is_good_at_every_width() {
-        let standing = Standing {
+        let standing = ActiveReason {
             reason: "hard_bounce".to_owned(),
             at: UnixMillis::parse("2026-11-23T13:05:00Z"),
             until: UnixMillis::parse("2026-12-23T13:05:00Z"),

@@ -106,9 +106,9 @@ async fn mapping(place: &Place, function: &str, what: &str, lags: bool, now: Uni
         );
     }
     let is_well = |result: &&str| matches!(*result, "OK" | "No records processed" | "");
-    let troubles: Vec<&str> =
+    let errors: Vec<&str> =
         found.iter().filter_map(|mapping| mapping.last_processing_result()).filter(|result| !is_well(result)).collect();
-    if let Some(trouble) = troubles.first() {
+    if let Some(trouble) = errors.first() {
         return Check::warning(
             what,
             format!("the last batch: {trouble}"),

@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::aws::CallError;
-use rebound::store::calls::{Change, Written};
-use rebound::store::forgotten::{ForgottenKey, KEY_ITEM, REASON};
+use rebound::store::client::{ConditionalWrite, UpdateExpression};
+use rebound::store::forgotten::{ErasureKey, KEY_ITEM, REASON};
 use rebound::store::suppressions::Suppressions;
 use rebound::store::{Item, number, recipient_key};
 
@@ -21,12 +21,12 @@ impl Forgetting<'_> {
         item.insert(REASON.to_owned(), AttributeValue::M(Item::from([("at".to_owned(), number(note.at.0))])));
         item.insert("version".to_owned(), number(1));
         let list = Suppressions::new(self.calls.clone(), &self.tables.suppressions);
-        list.keep_forgotten(item, &self.tables.events, &note.row(&name, "forgotten", &[])).await?;
+        list.store_forgotten(item, &self.tables.events, &note.row(&name, "forgotten", &[])).await?;
         Ok(())
     }
 
     /// The key, made now if nobody was ever forgotten.
-    async fn key(&self) -> Result<ForgottenKey, ForgetError> {
+    async fn key(&self) -> Result<ErasureKey, ForgetError> {
         let mut bytes = [0; 32];
         let random = rustls::crypto::ring::default_provider().secure_random;
         random.fill(&mut bytes).map_err(|_| ForgetError::NoRandomness)?;
@@ -34,14 +34,14 @@ impl Forgetting<'_> {
         item.insert("key".to_owned(), AttributeValue::B(Blob::new(bytes)));
         let made = self.calls.put(&self.tables.suppressions, &item, &absent()).await?;
         let stored = match made {
-            Written::Done(()) => item,
-            Written::Refused(stored) => stored.unwrap_or_default(),
+            ConditionalWrite::Applied(()) => item,
+            ConditionalWrite::ConditionFailed(stored) => stored.unwrap_or_default(),
         };
         let unusable = || CallError::Permanent(format!("the item {KEY_ITEM} holds no key of 32 bytes or more"));
-        Ok(ForgottenKey::from_item(&stored).ok_or_else(unusable)?)
+        Ok(ErasureKey::from_item(&stored).ok_or_else(unusable)?)
     }
 }
 
-fn absent() -> Change {
-    Change { condition: Some("attribute_not_exists(recipient)"), ..Change::default() }
+fn absent() -> UpdateExpression {
+    UpdateExpression { condition: Some("attribute_not_exists(recipient)"), ..UpdateExpression::default() }
 }

@@ -8,7 +8,7 @@
 //!
 //! The hash is written first, in one transaction with the note of it, and the address itself goes last from the list, so at no moment may
 //! it be written to. Everything in between is done again by the next run, which finds what is left. A change by hand is refused from the
-//! hash on ([`operator`](rebound::store::operator)). A webhook that comes meanwhile, or later, is stored as any other: run it again.
+//! hash on ([`manual_change`](rebound::store::manual_change)). A webhook that comes meanwhile, or later, is stored as any other: run it again.
 //!
 //! # Why it undoes nothing that others write meanwhile
 //!
@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rebound::aws::CallError;
 use rebound::resend::recipient::Recipient;
-use rebound::store::calls::{Calls, Written};
+use rebound::store::client::{ConditionalWrite, RetryClient};
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, recipient_key, string, text};
 
@@ -40,7 +40,7 @@ use self::cut::Cutter;
 use self::fate::{Fate, cut_attributes, fate, fate_in_list, fate_with_all};
 pub use self::tables::Tables;
 use super::audit::{Note, partition};
-use super::scan::{Wanted, scan};
+use super::scan::{ScanFilter, scan};
 
 /// How many days point-in-time recovery keeps what was there
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html>).
@@ -89,7 +89,7 @@ pub enum Mode {
 }
 
 struct Forgetting<'a> {
-    calls: &'a Calls,
+    calls: &'a RetryClient,
     tables: &'a Tables,
     recipient: &'a Recipient,
     cutter: Cutter,
@@ -101,7 +101,7 @@ struct Forgetting<'a> {
 /// # Errors
 /// It may be done in part. To do it again is safe, and does the rest.
 pub async fn forget(
-    calls: &Calls,
+    calls: &RetryClient,
     tables: &Tables,
     recipient: &Recipient,
     note: &Note,
@@ -132,7 +132,7 @@ pub async fn forget(
 impl Forgetting<'_> {
     async fn recipients(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
         let (table, who) = (&self.tables.recipients, self.recipient.as_str());
-        let facts = self.calls.range(table, ("recipient", who), ("fact", "!", "~"), usize::MAX).await?;
+        let facts = self.calls.query(table, ("recipient", who), ("fact", "!", "~"), usize::MAX).await?;
         let mut counts = Counts { read: facts.len(), ..Counts::default() };
         read(facts.len());
         for fact in &facts {
@@ -154,7 +154,7 @@ impl Forgetting<'_> {
     async fn mentioning(&self, table: &str, read: &impl Fn(usize)) -> Result<(Vec<Item>, Counts), ForgetError> {
         let mut counts = Counts::default();
         let mut found = Vec::new();
-        scan(self.calls, table, &Wanted::default(), async |items, number| {
+        scan(self.calls, table, &ScanFilter::default(), async |items, number| {
             counts.read += number;
             read(number);
             found.extend(items.into_iter().filter(|item| cut_attributes(item, &self.cutter).is_some()));
@@ -173,7 +173,7 @@ impl Forgetting<'_> {
             true => Fate::Deleted,
             false => fate(row, self.recipient, &self.cutter),
         };
-        scan(self.calls, rows_of.0, &Wanted::default(), async |rows, number| {
+        scan(self.calls, rows_of.0, &ScanFilter::default(), async |rows, number| {
             counts.read += number;
             read(number);
             for row in rows {
@@ -246,15 +246,15 @@ impl Forgetting<'_> {
                 *count += 1;
                 return Ok(());
             }
-            row = match self.calls.rewrite(table, keys, &row, &left).await? {
+            row = match self.calls.update_changed(table, keys, &row, &left).await? {
                 // Looked at again: what it has gained meanwhile may have the address in it.
-                Written::Done(now) => {
+                ConditionalWrite::Applied(now) => {
                     *count += usize::from(!is_counted);
                     is_counted = true;
                     now
                 }
-                Written::Refused(Some(now)) => now,
-                Written::Refused(None) => return Ok(()),
+                ConditionalWrite::ConditionFailed(Some(now)) => now,
+                ConditionalWrite::ConditionFailed(None) => return Ok(()),
             };
         }
         Err(CallError::Transient("others kept changing the same row".to_owned()).into())

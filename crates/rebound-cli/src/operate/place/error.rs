@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rebound::aws::NotSet;
+use rebound::aws::MissingVariable;
 
 /// The file that `rebound dev` writes, as errors name it.
 const LOCAL_NAME: &str = ".local/dev.env";
@@ -65,7 +65,7 @@ pub enum PlaceError {
     NoRegion,
     /// The environment lacks something.
     #[error(transparent)]
-    Aws(#[from] NotSet),
+    Aws(#[from] MissingVariable),
     /// The stack can't be described.
     #[error("the stack {stack} can't be read: {why}; name another with --stack, or check --region and --profile")]
     NoStack {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rebound::aws::{AwsEnvironment, describe};
-use rebound::store::calls::Calls;
+use rebound::store::client::RetryClient;
 use rebound::store::tables::TABLES;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -137,8 +137,8 @@ impl Place {
     }
 
     /// DynamoDB's calls, tried again for so long.
-    pub fn calls(&self, within: Duration) -> Calls {
-        Calls::new(self.aws.dynamodb(), Instant::now() + within)
+    pub fn calls(&self, within: Duration) -> RetryClient {
+        RetryClient::new(self.aws.dynamodb(), Instant::now() + within)
     }
 
     /// A table's name, by the variable that names it: `EVENTS_TABLE`.

@@ -13,10 +13,10 @@ pub mod select;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rebound::aws::queue::{BATCH, Engagement, Queue};
-use rebound::aws::stream::Record;
+use rebound::aws::queue::{BATCH, EngageMessage, Queue};
+use rebound::aws::stream::StreamRecord;
 use rebound::aws::topic::Topic;
-use rebound::aws::{AwsEnvironment, CallError, NotSet, describe};
+use rebound::aws::{AwsEnvironment, CallError, MissingVariable, describe};
 use rebound::config::{ConfigError, ProtectConfig};
 use rebound::protect::Protector;
 use rebound::store::{Item, string};
@@ -53,7 +53,7 @@ pub enum ReplayError {
     Config(#[from] ConfigError),
     /// The environment lacks something.
     #[error(transparent)]
-    Aws(#[from] NotSet),
+    Aws(#[from] MissingVariable),
     /// The events can't be read.
     #[error("the events can't be read: {0}")]
     Read(#[from] CallError),
@@ -116,7 +116,7 @@ pub async fn replay(
         Function::Engage => {
             for some in rows.chunks(BATCH) {
                 let deadline = Instant::now() + BATCH_BUDGET;
-                let engagements: Vec<Engagement> = some.iter().map(engagement).collect();
+                let engagements: Vec<EngageMessage> = some.iter().map(engagement).collect();
                 match queue.send(&engagements, deadline).await {
                     Ok(()) => {
                         report.handled += some.len();
@@ -161,7 +161,8 @@ async fn protect(protector: &Protector, rows: &[Item], effects: &mut Effects) ->
         if round > 0 {
             tokio::time::sleep(Duration::from_millis(500 << round)).await;
         }
-        let records: Vec<Record> = left.iter().zip(0..).map(|(row, number): (_, u32)| record(row, number)).collect();
+        let records: Vec<StreamRecord> =
+            left.iter().zip(0..).map(|(row, number): (_, u32)| record(row, number)).collect();
         let deadline = Instant::now() + BATCH_BUDGET;
         let (answer, activities) = protector.records_with_activities(&records, UnixMillis::now(), deadline).await;
         effects.add(activities);
@@ -179,14 +180,14 @@ fn key(row: &Item) -> String {
 }
 
 /// A row as the stream hands it over.
-fn record(row: &Item, number: u32) -> Record {
+fn record(row: &Item, number: u32) -> StreamRecord {
     let keys = ["email_id", "event"];
     let keys = keys.iter().filter_map(|name| Some(((*name).to_owned(), row.get(*name)?.clone())));
-    Record { sequence_number: number.to_string(), keys: keys.collect(), row: row.clone() }
+    StreamRecord { sequence_number: number.to_string(), keys: keys.collect(), row: row.clone() }
 }
 
-fn engagement(row: &Item) -> Engagement {
-    Engagement { email_id: string(row, "email_id").to_owned(), event: string(row, "event").to_owned() }
+fn engagement(row: &Item) -> EngageMessage {
+    EngageMessage { email_id: string(row, "email_id").to_owned(), event: string(row, "event").to_owned() }
 }
 
 /// The environment of `protect`: as deployed, or, for a dry run, on the copy.

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use rebound::aws::CallError;
 use rebound::protect;
-use rebound::store::calls::Calls;
+use rebound::store::client::RetryClient;
 use rebound::store::row::RowKind;
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, as_number, number, string, text};
 use rebound::time::UnixMillis;
 
 use super::{Function, ReplayError};
-use crate::operate::scan::{Wanted, scan};
+use crate::operate::scan::{ScanFilter, scan};
 
 /// What stands in the place of the type where a webhook could not be read as an event.
 pub const QUARANTINE: &str = "quarantine";
@@ -60,7 +60,7 @@ impl Selection {
     /// They can't be read.
     pub async fn rows(
         &self,
-        calls: &Calls,
+        calls: &RetryClient,
         events_table: &str,
         function: Function,
         read: impl Fn(usize),
@@ -92,7 +92,7 @@ impl Selection {
     }
 
     /// What DynamoDB may leave out by itself.
-    fn filter(&self) -> Wanted {
+    fn filter(&self) -> ScanFilter {
         let mut parts = vec!["#kind IN (:event, :quarantine)".to_owned()];
         let mut values =
             HashMap::from([(":event".to_owned(), text("event")), (":quarantine".to_owned(), text("quarantine"))]);
@@ -103,6 +103,6 @@ impl Selection {
             }
         }
         let names = HashMap::from([("#kind".to_owned(), "kind".to_owned())]);
-        Wanted { filter: Some(parts.join(" AND ")), projection: None, names, values }
+        ScanFilter { filter: Some(parts.join(" AND ")), projection: None, names, values }
     }
 }

@@ -9,7 +9,7 @@ use std::io::Write;
 use rebound::message::text::{escaped, one_line_escaped};
 use rebound::policy::suppression::{Reason, ReasonState};
 use rebound::store::forgotten::{self, KEY_ITEM};
-use rebound::store::suppressions::Stored;
+use rebound::store::suppressions::SuppressionItem;
 use rebound::store::{Item, string};
 use rebound::time::UnixMillis;
 
@@ -37,7 +37,7 @@ pub fn entries(item: Item) -> Vec<Entry> {
         return Vec::new();
     }
     let recipient = string(&item, "recipient").to_owned();
-    let stored = Stored::from_item(item);
+    let stored = SuppressionItem::from_item(item);
     let records = stored.suppression.records.iter();
     records.map(|(reason, record)| entry(&recipient, *reason, record)).collect()
 }
@@ -165,16 +165,16 @@ mod tests {
         (local, domain).prop_filter_map("an address", |(local, domain)| Recipient::parse(&format!("{local}@{domain}")))
     }
 
-    fn some_list() -> impl Strategy<Value = BTreeMap<Recipient, Stored>> {
+    fn some_list() -> impl Strategy<Value = BTreeMap<Recipient, SuppressionItem>> {
         let changes = proptest::collection::vec(some_change(), 1..6);
         proptest::collection::btree_map(some_recipient(), changes, 1..5).prop_map(|list| {
-            let stored = |changes: Vec<SuppressionChange>| Stored::default().merged(&changes).unwrap();
+            let stored = |changes: Vec<SuppressionChange>| SuppressionItem::default().merged(&changes).unwrap();
             list.into_iter().map(|(recipient, changes)| (recipient, stored(changes))).collect()
         })
     }
 
     /// A list as it is exported, and how many entries that is.
-    fn exported(list: &BTreeMap<Recipient, Stored>, format: Format) -> (Vec<u8>, usize) {
+    fn exported(list: &BTreeMap<Recipient, SuppressionItem>, format: Format) -> (Vec<u8>, usize) {
         let (mut text, mut number) = (Vec::new(), 0);
         let mut writer = Writer::new(format, &mut text);
         for (recipient, stored) in list {
@@ -188,10 +188,10 @@ mod tests {
     }
 
     /// The list that an import of a text makes, and of how many entries it is.
-    fn imported(text: &[u8]) -> (BTreeMap<Recipient, Stored>, usize) {
+    fn imported(text: &[u8]) -> (BTreeMap<Recipient, SuppressionItem>, usize) {
         let read = read(text, UnixMillis(1_900_000_000_000)).unwrap();
         assert_eq!((&read.unreadable, &read.left_out), (&vec![], &BTreeMap::new()));
-        let (number, mut list) = (read.entries.len(), BTreeMap::<Recipient, Stored>::new());
+        let (number, mut list) = (read.entries.len(), BTreeMap::<Recipient, SuppressionItem>::new());
         for ListEntry { recipient, changes } in read.entries {
             let stored = list.entry(recipient).or_default();
             *stored = stored.merged(&changes).unwrap();
@@ -199,7 +199,7 @@ mod tests {
         (list, number)
     }
 
-    fn contents(list: &BTreeMap<Recipient, Stored>) -> Vec<(&Recipient, &Suppression)> {
+    fn contents(list: &BTreeMap<Recipient, SuppressionItem>) -> Vec<(&Recipient, &Suppression)> {
         list.iter().map(|(recipient, stored)| (recipient, &stored.suppression)).collect()
     }
 
@@ -230,7 +230,7 @@ mod tests {
             let grounds = ReasonDetail { email_id: None, detail: Some(detail), until: None };
             let message = MessageId::from_verified("m1".to_owned());
             let change = SuppressionChange { reason: Reason::Complaint, at: UnixMillis(1), message, effect: ChangeEffect::Suppress(grounds) };
-            let list = BTreeMap::from([(ann, Stored::default().merged(&[change]).unwrap())]);
+            let list = BTreeMap::from([(ann, SuppressionItem::default().merged(&[change]).unwrap())]);
             let (again, _) = imported(&exported(&list, Format::Csv).0);
             prop_assert_eq!(contents(&again), contents(&list));
         }

@@ -10,7 +10,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use rebound::aws::CallError;
 use rebound::policy::suppression::{ChangeEffect, Reason};
 use rebound::resend::recipient::Recipient;
-use rebound::store::calls::Change as Condition;
+use rebound::store::client::UpdateExpression;
 use rebound::store::suppressions::Suppressions;
 use rebound::time::UnixMillis;
 use serde::Serialize;
@@ -86,7 +86,7 @@ pub async fn import(
 /// # Errors
 /// DynamoDB can't be asked.
 pub async fn keep_note(list: &List, note: &Note) -> Result<(), CallError> {
-    list.calls.put(&list.events, &note.row(IMPORT, "imported", &[]), &Condition::default()).await.map(drop)
+    list.calls.put(&list.events, &note.row(IMPORT, "imported", &[]), &UpdateExpression::default()).await.map(drop)
 }
 
 /// Merges a part of a list, whose note is kept already.

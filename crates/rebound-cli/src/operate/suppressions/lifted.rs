@@ -5,9 +5,9 @@
 use rebound::aws::CallError;
 use rebound::policy::suppression::{ChangeEffect, Reason, ReasonState, SuppressionChange};
 use rebound::resend::recipient::Recipient;
-use rebound::store::forgotten::ForgottenKey;
-use rebound::store::operator::{ByHand, Changed};
-use rebound::store::suppressions::{Stored, Suppressions};
+use rebound::store::forgotten::ErasureKey;
+use rebound::store::manual_change::{ManualChange, MergeResult};
+use rebound::store::suppressions::{SuppressionItem, Suppressions};
 use rebound::time::UnixMillis;
 use serde::Serialize;
 
@@ -53,7 +53,7 @@ pub(super) enum Taken {
 pub(super) async fn take(
     list: &List,
     table: &Suppressions,
-    key: Option<&ForgottenKey>,
+    key: Option<&ErasureKey>,
     (recipient, change): (&Recipient, &SuppressionChange),
     has_time: bool,
     by_hand: LiftedByHand,
@@ -79,8 +79,8 @@ pub(super) async fn take(
     }
     let changed = table.merge(recipient, key, Some(stored), change).await?;
     let lifted = match &changed {
-        Changed::Made(_, stored) | Changed::Unchanged(stored) => lifted_later(stored, recipient, change),
-        Changed::Forgotten(_) => None,
+        MergeResult::Made(_, stored) | MergeResult::Unchanged(stored) => lifted_later(stored, recipient, change),
+        MergeResult::Forgotten(_) => None,
     };
     Ok(lifted.map_or_else(|| changed.into(), Taken::Lifted))
 }
@@ -97,12 +97,12 @@ impl Taken {
     }
 }
 
-impl From<Changed> for Taken {
-    fn from(changed: Changed) -> Self {
+impl From<MergeResult> for Taken {
+    fn from(changed: MergeResult) -> Self {
         match changed {
-            Changed::Made(..) => Self::Changed,
-            Changed::Unchanged(_) => Self::Unchanged,
-            Changed::Forgotten(_) => Self::Forgotten,
+            MergeResult::Made(..) => Self::Changed,
+            MergeResult::Unchanged(_) => Self::Unchanged,
+            MergeResult::Forgotten(_) => Self::Forgotten,
         }
     }
 }
@@ -111,17 +111,17 @@ impl From<Changed> for Taken {
 async fn again(
     list: &List,
     table: &Suppressions,
-    key: Option<&ForgottenKey>,
+    key: Option<&ErasureKey>,
     recipient: &Recipient,
     change: &SuppressionChange,
     note: &Note,
 ) -> Result<Taken, CallError> {
-    let changes = |stored: &Stored| {
+    let changes = |stored: &SuppressionItem| {
         let at = stored.suppression.time_by_hand(change.reason, note.at);
         vec![SuppressionChange { at, ..change.clone() }]
     };
     let row = note.row(recipient.as_str(), "added", &[]);
-    let by_hand = ByHand { recipient, key, note: Some((&list.events, row)), also: None };
+    let by_hand = ManualChange { recipient, key, note: Some((&list.events, row)), also: None };
     Ok(table.change(&by_hand, None, changes).await?.into())
 }
 
@@ -146,7 +146,7 @@ async fn lifted_by_hand(
 }
 
 /// The lift that is newer than a change, where the list has one.
-fn lifted_later(stored: &Stored, recipient: &Recipient, change: &SuppressionChange) -> Option<Lifted> {
+fn lifted_later(stored: &SuppressionItem, recipient: &Recipient, change: &SuppressionChange) -> Option<Lifted> {
     let record = stored.suppression.records.get(&change.reason).filter(|record| !record.suppresses())?;
     let said = record.lifted.as_ref()?;
     let (recipient, reason) = (recipient.clone(), change.reason.as_str());

@@ -21,10 +21,10 @@ use rebound::aws::CallError;
 use rebound::policy::suppression::{ChangeEffect, Reason, ReasonDetail, ReasonState, SuppressionChange};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
-use rebound::store::calls::Calls;
-use rebound::store::forgotten::{self, ForgottenKey};
-use rebound::store::operator::{ByHand, Changed};
-use rebound::store::suppressions::{Standing, Stored, Suppressions};
+use rebound::store::client::RetryClient;
+use rebound::store::forgotten::{self, ErasureKey};
+use rebound::store::manual_change::{ManualChange, MergeResult};
+use rebound::store::suppressions::{ActiveReason, SuppressionItem, Suppressions};
 
 use crate::operate::audit::Note;
 
@@ -32,7 +32,7 @@ use crate::operate::audit::Note;
 #[derive(Clone, Debug)]
 pub struct List {
     /// DynamoDB.
-    pub calls: Calls,
+    pub calls: RetryClient,
     /// `SUPPRESSIONS_TABLE`.
     pub suppressions: String,
     /// `EVENTS_TABLE`, which keeps the notes.
@@ -45,7 +45,7 @@ pub struct Done {
     /// What was done.
     pub outcome: Outcome,
     /// The reasons that are active now, as they were written.
-    pub standing: Vec<Standing>,
+    pub standing: Vec<ActiveReason>,
 }
 
 impl Done {
@@ -77,7 +77,7 @@ impl List {
     ///
     /// # Errors
     /// DynamoDB can't be asked.
-    pub async fn forgotten_key(&self) -> Result<Option<ForgottenKey>, CallError> {
+    pub async fn forgotten_key(&self) -> Result<Option<ErasureKey>, CallError> {
         forgotten::key(&self.calls, &self.suppressions).await
     }
 
@@ -88,8 +88,8 @@ impl List {
     pub async fn find(
         &self,
         recipient: &Recipient,
-        key: Option<&ForgottenKey>,
-    ) -> Result<(Option<Stored>, bool), CallError> {
+        key: Option<&ErasureKey>,
+    ) -> Result<(Option<SuppressionItem>, bool), CallError> {
         let known = self.table().find(recipient.as_str()).await?;
         Ok((known, self.table().is_forgotten(recipient, key).await?))
     }
@@ -102,14 +102,14 @@ impl List {
         &self,
         recipient: &Recipient,
         reason: Reason,
-        key: Option<&ForgottenKey>,
+        key: Option<&ErasureKey>,
         note: &Note,
     ) -> Result<Done, CallError> {
         if self.find(recipient, key).await?.1 {
             return Ok(Done { outcome: Outcome::Forgotten, standing: Vec::new() });
         }
         let detail = Some(format!("{}: {}", note.by, note.why)).map(|text| text.chars().take(200).collect());
-        let suppress = |stored: &Stored| {
+        let suppress = |stored: &SuppressionItem| {
             let suppression = &stored.suppression;
             let stands = suppression.records.get(&reason).is_some_and(ReasonState::is_permanent);
             let grounds = ReasonDetail { email_id: None, detail: detail.clone(), until: None };
@@ -128,10 +128,10 @@ impl List {
         &self,
         recipient: &Recipient,
         only: &[Reason],
-        key: Option<&ForgottenKey>,
+        key: Option<&ErasureKey>,
         note: &Note,
     ) -> Result<Done, CallError> {
-        let lift = |stored: &Stored| {
+        let lift = |stored: &SuppressionItem| {
             let suppression = &stored.suppression;
             let wanted = |reason: &Reason| only.is_empty() || only.contains(reason);
             let active =
@@ -143,7 +143,9 @@ impl List {
         };
         // First, because who was forgotten can't be changed under their address.
         let is_recalled = match key.filter(|_| only.is_empty()).map(|key| key.name_of(recipient)) {
-            Some(name) => self.table().recall(&name, &self.events, &note.row(&name, "recalled", &[])).await?,
+            Some(name) => {
+                self.table().restore_forgotten(&name, &self.events, &note.row(&name, "recalled", &[])).await?
+            }
             None => false,
         };
         let done = self.change(recipient, "removed", key, lift, note).await?;
@@ -154,20 +156,20 @@ impl List {
         &self,
         recipient: &Recipient,
         action: &'static str,
-        key: Option<&ForgottenKey>,
-        changes: impl Fn(&Stored) -> Vec<SuppressionChange>,
+        key: Option<&ErasureKey>,
+        changes: impl Fn(&SuppressionItem) -> Vec<SuppressionChange>,
         note: &Note,
     ) -> Result<Done, CallError> {
         let row = note.row(recipient.as_str(), action, &[]);
-        let by_hand = ByHand { recipient, key, note: Some((&self.events, row)), also: None };
+        let by_hand = ManualChange { recipient, key, note: Some((&self.events, row)), also: None };
         let (outcome, stored) = match self.table().change(&by_hand, None, changes).await? {
-            Changed::Made(changes, stored) => {
+            MergeResult::Made(changes, stored) => {
                 (Outcome::Changed(changes.iter().map(|change| change.reason).collect()), stored)
             }
-            Changed::Unchanged(stored) => (Outcome::Unchanged, stored),
-            Changed::Forgotten(stored) => (Outcome::Forgotten, stored),
+            MergeResult::Unchanged(stored) => (Outcome::Unchanged, stored),
+            MergeResult::Forgotten(stored) => (Outcome::Forgotten, stored),
         };
-        Ok(Done { outcome, standing: stored.standing(note.at) })
+        Ok(Done { outcome, standing: stored.active_reasons(note.at) })
     }
 }
 

@@ -2,11 +2,11 @@
 
 use rebound::aws::CallError;
 use rebound::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
-use rebound::store::agenda::{Agenda, Entry, Kind};
-use rebound::store::forgotten::ForgottenKey;
+use rebound::store::agenda::{Agenda, AgendaEntry, AgendaKind};
+use rebound::store::forgotten::ErasureKey;
 use rebound::store::lifts::Lift;
-use rebound::store::operator::{ByHand, Changed};
-use rebound::store::suppressions::{Stored, Suppressions};
+use rebound::store::manual_change::{ManualChange, MergeResult};
+use rebound::store::suppressions::{SuppressionItem, Suppressions};
 use rebound::time::UnixMillis;
 
 use super::{List, change};
@@ -57,7 +57,7 @@ impl List {
         &self,
         agenda_table: &str,
         lift: &Lift,
-        key: Option<&ForgottenKey>,
+        key: Option<&ErasureKey>,
         note: &Note,
         mode: Mode,
     ) -> Result<Restored, CallError> {
@@ -66,7 +66,7 @@ impl List {
         if is_forgotten {
             return Ok(Restored::Forgotten);
         }
-        let wanted = |stored: &Stored| suppression(lift, stored, note.at);
+        let wanted = |stored: &SuppressionItem| suppression(lift, stored, note.at);
         let restored =
             |change: Option<&SuppressionChange>| change.map_or(Restored::Unchanged, |c| Restored::Suppressed(c.reason));
         let Some(change) = wanted(&known.unwrap_or_default()) else { return Ok(Restored::Unchanged) };
@@ -74,22 +74,22 @@ impl List {
             return Ok(restored(Some(&change)));
         }
         let agenda = Agenda::new(self.calls.clone(), agenda_table);
-        let push = Entry::new(Kind::Push, note.at, recipient.as_str(), &[]);
-        let push = (lift.reason == Reason::Unsubscribed).then(|| agenda.put_of(&push));
+        let push = AgendaEntry::new(AgendaKind::Push, note.at, recipient.as_str(), &[]);
+        let push = (lift.reason == Reason::Unsubscribed).then(|| agenda.put_in_transaction(&push));
         let row = note.row(recipient.as_str(), "restored", &[]);
-        let by_hand = ByHand { recipient, key, note: Some((&self.events, row)), also: push };
+        let by_hand = ManualChange { recipient, key, note: Some((&self.events, row)), also: push };
         let table = Suppressions::new(self.calls.clone(), &self.suppressions);
         let changed = table.change(&by_hand, None, |stored| wanted(stored).into_iter().collect()).await?;
         Ok(match changed {
-            Changed::Made(changes, _) => restored(changes.first()),
-            Changed::Unchanged(_) => Restored::Unchanged,
-            Changed::Forgotten(_) => Restored::Forgotten,
+            MergeResult::Made(changes, _) => restored(changes.first()),
+            MergeResult::Unchanged(_) => Restored::Unchanged,
+            MergeResult::Forgotten(_) => Restored::Forgotten,
         })
     }
 }
 
 /// The change that undoes a lift. `None`: there is nothing to undo.
-fn suppression(lift: &Lift, stored: &Stored, now: UnixMillis) -> Option<SuppressionChange> {
+fn suppression(lift: &Lift, stored: &SuppressionItem, now: UnixMillis) -> Option<SuppressionChange> {
     let records = &stored.suppression.records;
     let record = records.get(&lift.reason).filter(|_| lift.holds(stored))?;
     let (_, grounds) = record.suppressed.as_ref()?;

@@ -158,7 +158,7 @@ async fn suppressed(
     now: UnixMillis,
 ) -> Result<Option<(Option<String>, Until)>, TailError> {
     let table = Suppressions::new(list.calls.clone(), &list.suppressions);
-    let standing = table.find(recipient.as_str()).await?.map(|stored| stored.standing(now)).unwrap_or_default();
+    let standing = table.find(recipient.as_str()).await?.map(|stored| stored.active_reasons(now)).unwrap_or_default();
     let of_bounces = standing.into_iter().find(|standing| standing.reason == Reason::SoftBounce.as_str());
     Ok(of_bounces.map(|standing| (standing.email_id, standing.until)))
 }

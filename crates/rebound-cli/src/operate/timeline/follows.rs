@@ -8,7 +8,7 @@ use rebound::resend::event::Event;
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::store::row::{self, RowKind};
-use rebound::store::suppressions::{Stored, Suppressions};
+use rebound::store::suppressions::{SuppressionItem, Suppressions};
 use rebound::store::{Item, as_number, string};
 use rebound::time::UnixMillis;
 
@@ -20,7 +20,7 @@ pub struct Known {
     /// Now.
     pub now: UnixMillis,
     /// The items that there are, by address.
-    pub list: BTreeMap<Recipient, Stored>,
+    pub list: BTreeMap<Recipient, SuppressionItem>,
 }
 
 impl Known {

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 pub use self::follows::Known;
 pub(super) use self::told::entry;
 use super::audit;
-use super::scan::{Wanted, scan};
+use super::scan::{ScanFilter, scan};
 use super::suppressions::List;
 
 /// Something that happened.
@@ -66,7 +66,7 @@ pub async fn of_address(
     read: impl Fn(usize),
 ) -> Result<Vec<Entry>, CallError> {
     let mut partitions = BTreeSet::new();
-    scan(&list.calls, &list.events, &Wanted::default(), async |rows, number| {
+    scan(&list.calls, &list.events, &ScanFilter::default(), async |rows, number| {
         read(number);
         let concerned = rows.iter().filter(|row| concerns(row, recipient));
         partitions.extend(concerned.map(|row| string(row, "email_id").to_owned()));

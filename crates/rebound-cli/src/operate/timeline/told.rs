@@ -3,7 +3,7 @@
 use rebound::message::decision::{DecidedBy, DecisionResult, Receipt};
 use rebound::resend::event::{Event, EventType};
 use rebound::store::row::{self, RowKind, payload_text};
-use rebound::store::verdicts::Judged;
+use rebound::store::verdicts::StoredVerdict;
 use rebound::store::{Item, as_number, string};
 use rebound::time::UnixMillis;
 use serde_json::{Map, Value, json};
@@ -27,7 +27,7 @@ pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
         "event" => webhook(row, key, about, known),
         "verdict" => {
             let event = key.strip_prefix("verdict#")?;
-            let judged = Judged::among(std::slice::from_ref(row), event)?;
+            let judged = StoredVerdict::among(std::slice::from_ref(row), event)?;
             let scored = &judged.scored;
             let (event_type, _) = event.split_once('#').unwrap_or((event, ""));
             let mut text = format!(
@@ -211,8 +211,8 @@ mod tests {
     use rebound::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
     use rebound::resend::recipient::Recipient;
     use rebound::resend::signature::MessageId;
-    use rebound::store::row::{Row, Stamp};
-    use rebound::store::suppressions::Stored;
+    use rebound::store::row::{Row, RowMeta};
+    use rebound::store::suppressions::SuppressionItem;
     use rebound::store::text;
 
     use super::super::entries;
@@ -221,7 +221,7 @@ mod tests {
     fn row(event_type: &str, at: &str, received_at: &str, data: Value) -> Item {
         let body = json!({ "type": event_type, "created_at": at, "data": data }).to_string();
         let event = Event::read(body.as_bytes()).unwrap();
-        let stamp = Stamp { received_at: UnixMillis::parse(received_at).unwrap(), retention_days: 90 };
+        let stamp = RowMeta { received_at: UnixMillis::parse(received_at).unwrap(), retention_days: 90 };
         let message = MessageId::from_verified(format!("msg_{event_type}"));
         Row::event(&event, &message, body.as_bytes(), stamp).unwrap().item().clone()
     }
@@ -254,7 +254,8 @@ mod tests {
         };
         let known = |changes: &[SuppressionChange]| Known {
             now: UnixMillis::parse("2026-11-24T00:00:00Z").unwrap(),
-            list: [(Recipient::parse("ann@example.com").unwrap(), Stored::default().merged(changes).unwrap())].into(),
+            list: [(Recipient::parse("ann@example.com").unwrap(), SuppressionItem::default().merged(changes).unwrap())]
+                .into(),
         };
         let suppressed = known(&[said("2026-11-23T13:05:00Z", ChangeEffect::Suppress(Default::default()))]);
         let told: Vec<(String, String)> =

@@ -94,7 +94,7 @@ async fn ten_thousand_addresses_take_a_hundred_and_one_calls_and_after_somebody_
     let answers = check(&calls, table, &addresses, now, |_| {}).await.unwrap();
     assert_eq!((refused(answers), service.proxy.calls().len()), (vec![7777], 101));
 
-    let key = rebound::store::forgotten::ForgottenKey::new([7; 32]).unwrap();
+    let key = rebound::store::forgotten::ErasureKey::new([7; 32]).unwrap();
     let forgotten = rebound::resend::recipient::Recipient::parse("r42@example.com").unwrap();
     super::forget::put_forgotten(&service.aws, &key, &forgotten).await;
     service.proxy.plan(|_| None);
@@ -119,7 +119,7 @@ async fn who_is_forgotten_while_a_list_is_checked_is_a_no() {
     let (client, of_forget) = (service.aws.clients().unwrap().dynamodb(), table.clone());
     service.proxy.plan(move |call| {
         if call.index == 1 {
-            let key = rebound::store::forgotten::ForgottenKey::new([7; 32]).unwrap();
+            let key = rebound::store::forgotten::ErasureKey::new([7; 32]).unwrap();
             let name = key.name_of(&rebound::resend::recipient::Recipient::parse("zoe@example.com").unwrap());
             let text = |text: &str| AttributeValue::S(text.to_owned());
             let forgets = async {

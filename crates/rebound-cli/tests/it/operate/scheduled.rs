@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use aws_local::faults::{Fault, Half, Told};
+use aws_local::faults::{Fault, Half, HalfResponse};
 use futures_util::future::join_all;
-use rebound::aws::stream::BatchAnswer;
+use rebound::aws::stream::BatchResponse;
 use rebound::policy::brake::{Status, compute_brake};
 use rebound::policy::counting::{Counter, DedupKey, Increment, MessageHash};
 use rebound::policy::limits::BrakePolicy;
 use rebound::resend::campaign::{Campaign, Cohort};
 use rebound::resend::signed::SignedMessage;
-use rebound::store::calls::Calls;
+use rebound::store::client::RetryClient;
 use rebound::store::counters::Campaigns;
 use rebound_cli::operate::campaigns::{all, one};
 use serde_json::json;
@@ -29,9 +29,9 @@ fn told(event_type: &str, number: usize, days_ago: i64, at: i64) -> SignedMessag
     mail(&format!("{event_type}-{number}"), event_type, &email, &to, after(at), more)
 }
 
-fn campaigns(stage: &Stage) -> (Campaigns, Calls, String) {
+fn campaigns(stage: &Stage) -> (Campaigns, RetryClient, String) {
     let table = stage.aws.variable("CAMPAIGNS_TABLE").unwrap();
-    let calls = Calls::new(stage.aws.clients().unwrap().dynamodb(), soon());
+    let calls = RetryClient::new(stage.aws.clients().unwrap().dynamodb(), soon());
     (Campaigns::new(calls.clone(), table.clone()), calls, table)
 }
 
@@ -43,7 +43,7 @@ async fn a_campaign_sent_ten_days_after_its_creation_is_paused() {
     let received = join_all(messages.iter().map(|message| stage.receive_at(message, NOW))).await;
     assert!(received.iter().all(|status| *status == 200));
     for batch in stage.records().await.chunks(100) {
-        assert_eq!(stage.deliver(batch, NOW).await, BatchAnswer::default());
+        assert_eq!(stage.deliver(batch, NOW).await, BatchResponse::default());
     }
     assert_eq!(stage.brake("spring").await, ("paused".to_owned(), 0.0));
     assert_eq!(stage.kinds().get("brake"), Some(&1));
@@ -130,7 +130,7 @@ async fn a_late_sending_that_is_seen_half_pauses_its_campaign() {
         stage.faults.plan(move |call| {
             let is_first = call.operation == "TransactWriteItems" && halves == 0;
             halves += usize::from(is_first);
-            let half = Half { late, span: Duration::from_millis(100), told: Told::Nothing };
+            let half = Half { late, span: Duration::from_millis(100), response: HalfResponse::None };
             is_first.then_some(Fault::ShowHalf(half))
         });
         stage.happens(&[told("email.sent", 0, 10, -HOUR)]).await;

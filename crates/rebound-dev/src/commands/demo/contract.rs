@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rebound::store::suppressions::Stored;
+use rebound::store::suppressions::SuppressionItem;
 use rebound::store::{Item, row};
 use rebound::time::UnixMillis;
 
@@ -72,7 +72,8 @@ pub(super) fn fault(step: &Step, seen: &Seen) -> Option<String> {
 
 /// The reasons that stand, by recipient; recipients with none are listed with none.
 pub(super) fn suppressed(items: &[Item]) -> BTreeMap<String, Vec<&'static str>> {
-    let reasons =
-        |item: &Item| Stored::from_item(item.clone()).suppression.reasons().map(|reason| reason.as_str()).collect();
+    let reasons = |item: &Item| {
+        SuppressionItem::from_item(item.clone()).suppression.reasons().map(|reason| reason.as_str()).collect()
+    };
     items.iter().map(|item| (string(item, "recipient").to_owned(), reasons(item))).collect()
 }

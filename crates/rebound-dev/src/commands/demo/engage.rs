@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_local::feeder::Options;
+use aws_local::feeder::FeederOptions;
 use rebound::engage::Engager;
 use rebound::message::decision::{DecidedBy, DecisionResult, Receipt};
 use rebound::store::Item;
@@ -137,7 +137,7 @@ pub(super) struct Report {
 /// Lets `engage` work off the queue, with a story of its own in it, and then everything once more.
 pub(super) async fn show(stage: &mut Stage, who: Who<'_>) -> Result<Report, Failure> {
     let campaign = who.campaign();
-    let feeder = stage.feed(Options::default()).await?;
+    let feeder = stage.feed(FeederOptions::default()).await?;
     story(stage, campaign).await?;
     stage.settle(&feeder).await?;
     drop(feeder);
@@ -239,7 +239,7 @@ async fn work_off(stage: &Stage, engager: &Arc<Engager>) -> Result<(), Failure> 
     let invoke = engaging(Arc::clone(engager), Clock::new(1.0), timeout_of("engage")?);
     let pollers = poll(&stage.aws, &queue_mappings(&stage.aws)?, |_| Arc::clone(&invoke)).await?;
     for poller in &pollers {
-        let fails_at_all = || is_hopeless(poller.figures().invocations, poller.figures().failures);
+        let fails_at_all = || is_hopeless(poller.stats().invocations, poller.stats().failures);
         until_idle("engage", poller.idle(), fails_at_all, PATIENCE).await?;
     }
     Ok(())

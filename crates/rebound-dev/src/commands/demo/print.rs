@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rebound::message::alert::{AlertKind, Severity};
 use rebound::policy::limits::{BrakePolicy, Limit};
-use rebound::store::suppressions::Stored;
+use rebound::store::suppressions::SuppressionItem;
 use rebound::store::{Item, row};
 use serde_json::json;
 
@@ -77,7 +77,7 @@ fn of_contract(page: &mut Page, report: &contract::Report) {
     items.sort_by_key(|item| string(item, "recipient"));
     let columns = [Column::text("recipient"), Column::text("do not send, because"), Column::text("lifted")];
     page.table(Table::new(columns).with(items.into_iter().map(|item| {
-        let known = Stored::from_item(item.clone()).suppression;
+        let known = SuppressionItem::from_item(item.clone()).suppression;
         let because: Vec<&str> = known.reasons().map(|reason| reason.as_str()).collect();
         let lifted = known.records.iter().filter(|(_, record)| record.lifted.is_some() && !record.suppresses());
         let lifted: Vec<&str> = lifted.map(|(reason, _)| reason.as_str()).collect();

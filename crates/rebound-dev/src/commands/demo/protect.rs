@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_local::feeder::{Chaos, Feeder, Options};
+use aws_local::feeder::{Feeder, FeederOptions, RedeliveryOptions};
 use rebound::policy::counting::Counter;
 use rebound::store::Item;
 use rebound::time::{UnixMillis, days, hours};
@@ -115,7 +115,7 @@ pub(super) struct Report {
 
 /// Lets `protect` work on what is stored, on more, on everything again, and on the passing of time.
 pub(super) async fn show(stage: &mut Stage) -> Result<Report, Failure> {
-    let feeder = stage.feed(Options::default()).await?;
+    let feeder = stage.feed(FeederOptions::default()).await?;
     stage.settle(&feeder).await?;
     let brake = brake(stage, &feeder).await?;
     let soft_bounces = soft_bounces(stage, &feeder).await?;
@@ -254,8 +254,8 @@ async fn ticks(stage: &mut Stage) -> Result<Vec<Ticked>, Failure> {
 /// Delivers the whole stream once more, in other batches, and most of them repeated.
 async fn redeliver(stage: &mut Stage, when: &'static str, shards: usize, seed: u64) -> Result<Redelivery, Failure> {
     let (before, known) = (stage.everything().await?, stage.published().len());
-    let chaos = Some(Chaos { redeliver: 0.8, seed });
-    let feeder = stage.feed(Options { shards, chaos, ..Options::default() }).await?;
+    let chaos = Some(RedeliveryOptions { redeliver: 0.8, seed });
+    let feeder = stage.feed(FeederOptions { shards, chaos, ..FeederOptions::default() }).await?;
     let figures = stage.settle(&feeder).await?;
     drop(feeder);
     let after = stage.everything().await?;

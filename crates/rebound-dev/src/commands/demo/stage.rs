@@ -10,7 +10,7 @@ use aws_local::server::Server;
 use aws_local::sns::{LocalSns, Published};
 use futures_util::{StreamExt, stream};
 use rebound::aws::describe;
-use rebound::aws::queue::{BATCH, Engagement, Queue};
+use rebound::aws::queue::{BATCH, EngageMessage, Queue};
 use rebound::aws::stream::Invocation;
 use rebound::message::alert::Alert;
 use rebound::protect::{Protector, TickReport};
@@ -128,9 +128,10 @@ impl Stage {
     }
 
     /// Feeds the events table's stream to `protect`, from its beginning, by the template's mappings.
-    pub(super) async fn feed(&self, options: feeder::Options) -> Result<Feeder, Failure> {
+    pub(super) async fn feed(&self, options: feeder::FeederOptions) -> Result<Feeder, Failure> {
         let invoke = self.invoke(timeout_of("protect")?);
-        let options = feeder::Options { longest_window: Some(WINDOW), poll: Duration::from_millis(10), ..options };
+        let options =
+            feeder::FeederOptions { longest_window: Some(WINDOW), poll: Duration::from_millis(10), ..options };
         Ok(feed(&self.aws, options, |_| Arc::clone(&invoke)).await?)
     }
 
@@ -151,10 +152,10 @@ impl Stage {
     }
 
     /// Waits until `protect` has done whatever is in the stream.
-    pub(super) async fn settle(&mut self, feeder: &Feeder) -> Result<feeder::Figures, Failure> {
-        let fails_at_all = || is_hopeless(feeder.figures().invocations, feeder.figures().failures);
+    pub(super) async fn settle(&mut self, feeder: &Feeder) -> Result<feeder::FeederStats, Failure> {
+        let fails_at_all = || is_hopeless(feeder.stats().invocations, feeder.stats().failures);
         until_idle("protect", feeder.idle(), fails_at_all, PATIENCE).await?;
-        let figures = feeder.figures();
+        let figures = feeder.stats();
         if figures.failures > 0 || figures.dropped > 0 {
             self.faults.push(format!("protect failed at something in the stream: {figures:?}"));
         }
@@ -166,7 +167,7 @@ impl Stage {
         let now = self.began.plus(ahead);
         self.clock.store(now.0, Ordering::SeqCst);
         let report = self.protector.tick(now, Instant::now() + timeout_of("protect")?).await;
-        for trouble in &report.troubles {
+        for trouble in &report.errors {
             self.faults.push(format!("a tick left something over: {trouble}"));
         }
         Ok(report)
@@ -211,7 +212,7 @@ impl Stage {
         let url = self.aws.variable("ENGAGE_QUEUE_URL").unwrap_or_default();
         let queue = Queue::new(self.aws.clients()?.sqs(), url);
         let (_, messages) = self.queued();
-        let messages: Vec<Engagement> =
+        let messages: Vec<EngageMessage> =
             messages.iter().map(|message| serde_json::from_str(message)).collect::<Result<_, _>>()?;
         for some in messages.chunks(BATCH) {
             queue.send(some, Instant::now() + PATIENCE).await?;

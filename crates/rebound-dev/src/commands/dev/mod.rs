@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_local::dynamodb::DynamoDbError;
+use aws_local::dynamodb::EmbeddedDbError;
 use aws_local::faults::{self, Faults};
-use aws_local::feeder::{self, Chaos, Feeder, Invoke, over_http};
+use aws_local::feeder::{self, Feeder, Invoke, RedeliveryOptions, over_http};
 use aws_local::poller::Poller;
 use aws_local::server::Server;
 use rebound::config::KeyLocation;
@@ -149,7 +149,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut aws = started.map_err(|error| explained(error, "--dynamodb", arguments.data.as_deref()))?;
     let faults = if arguments.faults > 0.0 {
         let faults = Faults::default();
-        faults.keep_no_calls();
+        faults.disable_call_log();
         faults.plan(faults::random(arguments.faults, arguments.seed));
         Some(aws.put_before_dynamodb(faults).await?)
     } else {
@@ -157,7 +157,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     if arguments.sns_hangs > 0.0 {
         let hangs = Faults::default();
-        hangs.keep_no_calls();
+        hangs.disable_call_log();
         hangs.plan(faults::hanging(arguments.sns_hangs, HANGING_PERIOD));
         aws.put_before_sns(hangs).await?;
     }
@@ -177,12 +177,12 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 /// Why it did not start, with the option that helps.
 fn explained(error: StartError, address: &str, data: Option<&Path>) -> Failure {
     match (&error, data) {
-        (StartError::Listen(at, why) | StartError::DynamoDb(DynamoDbError::Listen(at, why)), _)
+        (StartError::Listen(at, why) | StartError::DynamoDb(EmbeddedDbError::Listen(at, why)), _)
             if why.kind() == ErrorKind::AddrInUse =>
         {
             format!("something listens on {at} already, perhaps another `rebound dev`: stop that, or choose another address with {address}").into()
         }
-        (StartError::DynamoDb(DynamoDbError::Database(why)), Some(file)) => {
+        (StartError::DynamoDb(EmbeddedDbError::Database(why)), Some(file)) => {
             let file = file.display();
             format!("{file} can't be opened as tables: {why}; --data names a file that `rebound dev` has written, or a new one in a folder that exists").into()
         }
@@ -293,11 +293,12 @@ async fn work(
     clock: Clock,
     invoke: impl Fn(&str) -> Invoke,
 ) -> Result<Work, Failure> {
-    let options = feeder::Options {
+    let options = feeder::FeederOptions {
         longest_window: Some(Duration::from_secs_f64(arguments.window)),
-        chaos: (arguments.redeliver > 0.0).then_some(Chaos { redeliver: arguments.redeliver, seed: arguments.seed }),
+        chaos: (arguments.redeliver > 0.0)
+            .then_some(RedeliveryOptions { redeliver: arguments.redeliver, seed: arguments.seed }),
         checkpoint: arguments.data.as_ref().map(|file| file.with_extension("stream")),
-        ..feeder::Options::default()
+        ..feeder::FeederOptions::default()
     };
     let feeder = match feed(aws, options, |mapping| invoke(&mapping.function)).await {
         Ok(feeder) => Some(feeder),

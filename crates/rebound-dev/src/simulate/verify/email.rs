@@ -79,7 +79,7 @@ impl Verifier<'_> {
             })
             .collect();
         for some in keys.chunks(100) {
-            rows.extend(self.calls.get_all(table, some.to_vec()).await?);
+            rows.extend(self.calls.batch_get(table, some.to_vec()).await?);
         }
         let key = |row: &Item| (string(row, "email_id").to_owned(), string(row, "event").to_owned());
         Ok(rows.into_iter().map(|row| (key(&row), row)).collect())

@@ -17,7 +17,7 @@ use rebound::policy::soft_bounce;
 use rebound::policy::suppression::Reason;
 use rebound::resend::event::{Event, EventType};
 use rebound::resend::recipient::Recipient;
-use rebound::store::calls::Calls;
+use rebound::store::client::RetryClient;
 use rebound::store::tables::{self, Table};
 use rebound::store::{as_number, text};
 use rebound::time::UnixMillis;
@@ -135,7 +135,7 @@ pub struct Looking {
 }
 
 struct Verifier<'a> {
-    calls: Calls,
+    calls: RetryClient,
     variables: &'a BTreeMap<String, String>,
     story: &'a Story,
     refused: BTreeSet<(u32, u16, Kind)>,
@@ -147,7 +147,7 @@ struct Verifier<'a> {
 /// # Errors
 /// A table can't be read.
 pub async fn verify(
-    calls: Calls,
+    calls: RetryClient,
     variables: &BTreeMap<String, String>,
     story: &Story,
     requests: &[Request],
@@ -232,10 +232,11 @@ impl Verifier<'_> {
         for some in names.chunks(100) {
             let table = self.table(tables::SUPPRESSIONS);
             let keys = some.iter().map(|name| rebound::store::recipient_key(name)).collect();
-            let items = self.calls.get_all(table, keys).await?;
+            let items = self.calls.batch_get(table, keys).await?;
             for name in some {
                 let item = items.iter().find(|item| rebound::store::string(item, "recipient") == name.as_str());
-                let known = item.cloned().map(rebound::store::suppressions::Stored::from_item).unwrap_or_default();
+                let known =
+                    item.cloned().map(rebound::store::suppressions::SuppressionItem::from_item).unwrap_or_default();
                 let stands: BTreeSet<_> = known.suppression.reasons().collect();
                 let wanted = expected.get(*name).cloned().unwrap_or_default();
                 findings.addresses += 1;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aws_local::faults::{Fault, Half, Told};
+use aws_local::faults::{Fault, Half, HalfResponse};
 use rebound::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
-use rebound::store::forgotten::{self, ForgottenKey, KEY_ITEM};
+use rebound::store::forgotten::{self, ErasureKey, KEY_ITEM};
 use rebound::store::lifts::Lift;
 use rebound::store::suppressions::Suppressions;
 use rebound::time::UnixMillis;
@@ -84,7 +84,7 @@ impl Deed {
         }
     }
 
-    async fn done(self, list: &List, place: &Place, key: Option<&ForgottenKey>, ann: &Recipient) -> Came {
+    async fn done(self, list: &List, place: &Place, key: Option<&ErasureKey>, ann: &Recipient) -> Came {
         let of = |outcome| match outcome {
             Outcome::Changed(_) => Came::Changed,
             Outcome::Unchanged => Came::Unchanged,
@@ -125,7 +125,7 @@ async fn a_change_by_hand_does_not_bring_back_who_is_forgotten() {
     for is_first in [true, false] {
         for deed in DEEDS {
             let scene = Scene::start().await;
-            let (key, ann) = (ForgottenKey::new([9; 32]).unwrap(), recipient("ann@example.com"));
+            let (key, ann) = (ErasureKey::new([9; 32]).unwrap(), recipient("ann@example.com"));
             if !is_first {
                 put_forgotten(&scene.aws, &key, &recipient("other@example.com")).await;
             }
@@ -155,13 +155,14 @@ async fn a_change_by_hand_does_not_bring_back_who_is_forgotten() {
     }
 }
 
-fn half(late: usize, span: u64, told: Told) -> Fault {
-    Fault::ShowHalf(Half { late, span: Duration::from_millis(span), told })
+fn half(late: usize, span: u64, response: HalfResponse) -> Fault {
+    Fault::ShowHalf(Half { late, span: Duration::from_millis(span), response })
 }
 
 /// Each way in which the first transaction may fail.
 fn faults() -> [Fault; 7] {
-    let halves = [half(0, 30, Told::Nothing), half(1, 30, Told::Nothing), half(1, 30, Told::InTheEnd)];
+    let halves =
+        [half(0, 30, HalfResponse::None), half(1, 30, HalfResponse::None), half(1, 30, HalfResponse::AfterCommit)];
     let [first, second, third] = halves;
     [Fault::RefuseBefore, Fault::LoseAnswer, Fault::ServerError, Fault::Conflict, first, second, third]
 }
@@ -199,7 +200,7 @@ async fn a_change_whose_answer_is_lost_is_told_and_noted_once() {
 async fn who_is_recalled_is_told_so_though_the_answer_is_lost() {
     let scene = Scene::start().await;
     let list = list(&scene.through_proxy);
-    let key = ForgottenKey::new([9; 32]).unwrap();
+    let key = ErasureKey::new([9; 32]).unwrap();
     for (n, fault) in faults().into_iter().enumerate() {
         let who = recipient(&format!("r{n}@example.com"));
         put_forgotten(&scene.aws, &key, &who).await;
@@ -255,7 +256,7 @@ async fn a_change_shown_half_while_somebody_is_forgotten_is_erased() {
     let mut changes = 0;
     scene.proxy.plan(move |call| {
         changes += usize::from(call.operation == "TransactWriteItems");
-        (call.operation == "TransactWriteItems" && changes == 1).then_some(half(1, span, Told::Nothing))
+        (call.operation == "TransactWriteItems" && changes == 1).then_some(half(1, span, HalfResponse::None))
     });
     let past_proxy = Suppressions::new(scene.place.calls(Duration::from_secs(60)), &scene.tables.suppressions);
     let is_made = async {

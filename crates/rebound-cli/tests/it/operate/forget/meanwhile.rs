@@ -12,9 +12,9 @@ use rebound::policy::suppression::{ChangeEffect, Reason, ReasonDetail, Suppressi
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::store::Item;
-use rebound::store::agenda::{Agenda, Group};
+use rebound::store::agenda::{Agenda, AlertGroup};
 use rebound::store::alerts::{AlertRow, alert_key};
-use rebound::store::decisions::{self, Decided, Decisions, Happening};
+use rebound::store::decisions::{self, Decisions, Occurrence, StoredDecision};
 use rebound::store::outbox::Outbox;
 use rebound::store::suppressions::Suppressions;
 use rebound::store::version::SeenVersion;
@@ -111,12 +111,12 @@ impl Scene {
     }
 
     /// A decision about Bob: claimed, not made yet, and with Ann in whatever else there may be.
-    async fn claimed(&self) -> (Decisions, Happening) {
-        let happening = Happening::new("e1", "email.clicked", &[recipient("bob@example.com")]);
+    async fn claimed(&self) -> (Decisions, Occurrence) {
+        let occurrence = Occurrence::new("e1", "email.clicked", &[recipient("bob@example.com")]);
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let attributes = [
             ("email_id", text("e1")),
-            ("event", text(&happening.sort_key())),
+            ("event", text(&occurrence.sort_key())),
             ("kind", text("decision")),
             ("carrier", text("c1")),
             ("claimed_at", AttributeValue::N("1".to_owned())),
@@ -130,8 +130,8 @@ impl Scene {
         ];
         self.put(&self.tables.events, &attributes).await;
         let (events, suppressions) = (self.tables.events.clone(), self.tables.suppressions.clone());
-        let tables = decisions::Tables { events, suppressions, recipients: self.tables.recipients.clone() };
-        (Decisions::new(self.place.calls(Duration::from_secs(60)), tables), happening)
+        let tables = decisions::DecisionTables { events, suppressions, recipients: self.tables.recipients.clone() };
+        (Decisions::new(self.place.calls(Duration::from_secs(60)), tables), occurrence)
     }
 
     pub(super) async fn no_row_has_the_address(&self) {
@@ -163,24 +163,24 @@ pub(super) fn complaint(detail: &str, at: i64) -> SuppressionChange {
 #[tokio::test]
 async fn what_others_write_meanwhile_is_not_undone_and_the_address_is_gone_out_of_it_too() {
     let scene = Scene::start().await;
-    let (decisions, happening) = scene.claimed().await;
+    let (decisions, occurrence) = scene.claimed().await;
     let list = Suppressions::new(scene.place.calls(Duration::from_secs(60)), &scene.tables.suppressions);
     let carl = recipient("carl@example.com");
     list.merge(&carl, None, None, &complaint("with ann@example.com in copy", 1)).await.unwrap();
     let put = list.find("carl@example.com").await.unwrap().unwrap().seen;
     let receipt = json!({ "why": "ann@example.com clicked too" }).to_string();
-    let decided = Decided { receipt, is_settled: false, owner: "c2".to_owned(), at: UnixMillis(2) };
+    let decided = StoredDecision { receipt, is_settled: false, owner: "c2".to_owned(), at: UnixMillis(2) };
 
     let (mut of_events, mut of_the_list) = (0, 0);
     let report = scene.forgets_while(async |is_the_list| match (is_the_list, of_events, of_the_list) {
         // Another value of what was read, and then attributes that were not there.
         (false, 0, _) => {
-            decisions.outbox().mark_rejected(happening.key(), "still not to ann@example.com").await.unwrap();
+            decisions.outbox().mark_rejected(occurrence.key(), "still not to ann@example.com").await.unwrap();
             of_events += 1;
         }
         (false, 1, _) => {
-            decisions.decide(&happening, &decided, None).await.unwrap();
-            decisions.outbox().mark_published(happening.key(), Some("m1"), UnixMillis(3)).await.unwrap();
+            decisions.decide(&occurrence, &decided, None).await.unwrap();
+            decisions.outbox().mark_published(occurrence.key(), Some("m1"), UnixMillis(3)).await.unwrap();
             of_events += 1;
         }
         (true, _, 0) => {
@@ -191,11 +191,14 @@ async fn what_others_write_meanwhile_is_not_undone_and_the_address_is_gone_out_o
     });
     let report = report.await.unwrap();
 
-    let row = scene.row(&scene.tables.events, &[("email_id", "e1"), ("event", &happening.sort_key())]).await;
+    let row = scene.row(&scene.tables.events, &[("email_id", "e1"), ("event", &occurrence.sort_key())]).await;
     assert_eq!(row["refused"], text("still not to forgotten"));
-    let expected =
-        Decided { receipt: json!({ "why": "forgotten clicked too" }).to_string(), is_settled: true, ..decided.clone() };
-    assert_eq!(Decided::from_item(&row), Some(expected), "{row:#?}");
+    let expected = StoredDecision {
+        receipt: json!({ "why": "forgotten clicked too" }).to_string(),
+        is_settled: true,
+        ..decided.clone()
+    };
+    assert_eq!(StoredDecision::from_item(&row), Some(expected), "{row:#?}");
     assert_eq!((&row["message_id"], &row["claimed_at"]), (&text("m1"), &AttributeValue::N("1".to_owned())));
     assert_eq!(row["list"], AttributeValue::L(vec![text("forgotten"), AttributeValue::Bool(true)]));
     let stands = list.find("carl@example.com").await.unwrap().unwrap();
@@ -204,7 +207,7 @@ async fn what_others_write_meanwhile_is_not_undone_and_the_address_is_gone_out_o
         unversioned => panic!("{unversioned:?}"),
     };
     assert_eq!(version(&stands.seen), version(&put) + 2, "put, merged, and cut");
-    let standing = &stands.standing(UnixMillis(5))[0];
+    let standing = &stands.active_reasons(UnixMillis(5))[0];
     assert_eq!((standing.at, standing.detail.as_deref()), (Some(UnixMillis(2)), Some("again with forgotten")));
     scene.no_row_has_the_address().await;
     assert_eq!((of_events, of_the_list), (2, 1));
@@ -216,16 +219,16 @@ async fn what_others_write_meanwhile_is_not_undone_and_the_address_is_gone_out_o
 #[tokio::test]
 async fn a_row_that_others_keep_changing_is_left_to_the_next_run_and_is_said_to_be() {
     let scene = Scene::start().await;
-    let (decisions, happening) = scene.claimed().await;
+    let (decisions, occurrence) = scene.claimed().await;
     let mut writes = 0;
     let report = scene.forgets_while(async |_| {
         writes += 1;
-        decisions.outbox().mark_rejected(happening.key(), &format!("{writes} to ann@example.com")).await.unwrap();
+        decisions.outbox().mark_rejected(occurrence.key(), &format!("{writes} to ann@example.com")).await.unwrap();
     });
     let error = report.await.unwrap_err();
     assert!(matches!(error, ForgetError::CallError(CallError::Transient(_))), "{error:?}");
     assert!(error.to_string().contains("run it again"), "{error}");
-    let row = scene.row(&scene.tables.events, &[("email_id", "e1"), ("event", &happening.sort_key())]).await;
+    let row = scene.row(&scene.tables.events, &[("email_id", "e1"), ("event", &occurrence.sort_key())]).await;
     assert_eq!(row["refused"], text(&format!("{writes} to ann@example.com")), "nothing is undone");
 
     scene.proxy.plan(|_| None);
@@ -274,9 +277,9 @@ async fn what_is_noted_of_a_row_that_was_deleted_meanwhile_does_not_bring_its_ke
     let scene = Scene::start().await;
     let ann = recipient("ann@example.com");
     let (decisions, _) = scene.claimed().await;
-    let happening = Happening::new("e1", "email.clicked", &[ann]);
-    decisions.outbox().mark_published(happening.key(), Some("m1"), UnixMillis(3)).await.unwrap();
-    decisions.outbox().mark_rejected(happening.key(), "why").await.unwrap();
+    let occurrence = Occurrence::new("e1", "email.clicked", &[ann]);
+    decisions.outbox().mark_published(occurrence.key(), Some("m1"), UnixMillis(3)).await.unwrap();
+    decisions.outbox().mark_rejected(occurrence.key(), "why").await.unwrap();
 
     let calls = scene.place.calls(Duration::from_secs(60));
     let outbox = Outbox::new(calls.clone(), &scene.tables.events);
@@ -289,7 +292,7 @@ async fn what_is_noted_of_a_row_that_was_deleted_meanwhile_does_not_bring_its_ke
     };
     outbox.mark_published(alert_key(&row.about, &row.id), None, UnixMillis(3)).await.unwrap();
     outbox.mark_rejected(alert_key(&row.about, &row.id), "why").await.unwrap();
-    let digests = Agenda::digests(&Group { kind: "complaint", campaign: None }, UnixMillis::now());
+    let digests = Agenda::digests(&AlertGroup { kind: "complaint", campaign: None }, UnixMillis::now());
     outbox.fold_alert(&row, &agenda, &digests).await.unwrap();
 
     let left = everything(&scene.place).await;

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signed::SignedMessage;
-use rebound::store::forgotten::{ForgottenKey, KEY_ITEM};
+use rebound::store::forgotten::{ErasureKey, KEY_ITEM};
 use rebound::store::{Item, row};
 use rebound::time::UnixMillis;
 use rebound_cli::operate::place::Place;
@@ -23,7 +23,7 @@ const TABLES: [&str; 5] = ["EVENTS_TABLE", "SUPPRESSIONS_TABLE", "CAMPAIGNS_TABL
 const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
 
 /// Puts what `forget` leaves of somebody.
-pub(super) async fn put_forgotten(aws: &EmbeddedAws, key: &ForgottenKey, recipient: &Recipient) {
+pub(super) async fn put_forgotten(aws: &EmbeddedAws, key: &ErasureKey, recipient: &Recipient) {
     let (dynamodb, table) = (aws.clients().unwrap().dynamodb(), aws.variable("SUPPRESSIONS_TABLE").unwrap());
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let put = dynamodb.put_item().table_name(&table).item("recipient", text(KEY_ITEM));
@@ -204,12 +204,12 @@ async fn who_was_forgotten_and_clicks_in_a_later_mail_gets_no_follow_up_even_if_
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use crate::support::engage::{Mail, Stage};
+    use crate::support::engage::{Stage, StagedEmail};
     use crate::support::protect::{MINUTE, NOW, after};
-    let key = ForgottenKey::new([9; 32]).unwrap();
+    let key = ErasureKey::new([9; 32]).unwrap();
     let ann = Recipient::parse("ann@example.com").unwrap();
     let clicks = |n: usize, to: &str| {
-        let mail = Mail::to(&format!("e{n}"), to);
+        let mail = StagedEmail::to(&format!("e{n}"), to);
         [mail.delivered(), mail.clicked(&format!("c{n}"), after(-10 * MINUTE))]
     };
     let stage = Stage::start().await;
@@ -232,7 +232,7 @@ async fn who_was_forgotten_and_clicks_in_a_later_mail_gets_no_follow_up_even_if_
     let variables = stage.aws.variables();
     let forget = ["forget", "ann@example.com", "--reason", "request 8", "--yes"];
     assert_eq!(super::command(variables, &forget, "").await.code, 0);
-    assert_eq!(stage.delivers(&deliveries, NOW).await, rebound::aws::stream::BatchAnswer::default());
+    assert_eq!(stage.delivers(&deliveries, NOW).await, rebound::aws::stream::BatchResponse::default());
     assert!(stage.rows().await.iter().all(|row| row["kind"].as_s().unwrap() != "verdict"));
 
     // Forgotten after the guards have looked, and before the decision is stored: the transaction sees it.

@@ -19,11 +19,11 @@
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 
-use super::calls::put_item;
-use super::failure::Failure;
-use super::forgotten::{self, ForgottenKey};
-use super::patience::Patience;
-use super::suppressions::{Stored, Suppressions};
+use super::backoff::CallBackoff;
+use super::client::put_item;
+use super::error::DynamoDbError;
+use super::forgotten::{self, ErasureKey};
+use super::suppressions::{SuppressionItem, Suppressions};
 use super::version::SeenVersion;
 use super::{Item, NOT_THERE, recipient_key};
 use crate::aws::CallError;
@@ -31,18 +31,18 @@ use crate::policy::suppression::SuppressionChange;
 use crate::resend::recipient::Recipient;
 
 /// Error text when other writers are faster.
-const OVERTAKEN: &str = "other writers kept changing the same suppression";
+const CONFLICT: &str = "other writers kept changing the same suppression";
 
 /// Index of the note in a transaction.
-const NOTE: usize = 0;
+const NOTE_INDEX: usize = 0;
 
 /// An operator's change, and the items written with it.
 #[derive(Debug)]
-pub struct ByHand<'a> {
+pub struct ManualChange<'a> {
     /// The recipient.
     pub recipient: &'a Recipient,
     /// The key of the forgotten recipients, as last read.
-    pub key: Option<&'a ForgottenKey>,
+    pub key: Option<&'a ErasureKey>,
     /// The events table, and the audit note without the changed reasons.
     pub note: Option<(&'a str, Item)>,
     /// Another item to put.
@@ -51,22 +51,22 @@ pub struct ByHand<'a> {
 
 /// Result of an operator's change, with the recipient's item after it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Changed {
+pub enum MergeResult {
     /// This call made these changes.
-    Made(Vec<SuppressionChange>, Stored),
+    Made(Vec<SuppressionChange>, SuppressionItem),
     /// There was nothing to change.
-    Unchanged(Stored),
+    Unchanged(SuppressionItem),
     /// The recipient was forgotten. Nothing was written.
-    Forgotten(Stored),
+    Forgotten(SuppressionItem),
 }
 
 /// Result of a transaction.
-enum Settled {
-    Done,
-    /// The conditions of these items do not hold. `after_unclear`: an earlier try may have been applied.
-    Refused {
+enum TransactionResult {
+    Applied,
+    /// The conditions of these items do not hold. `after_unknown`: an earlier try may have been applied.
+    Rejected {
         items: Vec<usize>,
-        after_unclear: bool,
+        after_unknown: bool,
     },
 }
 
@@ -79,12 +79,12 @@ impl Suppressions {
     pub async fn merge(
         &self,
         recipient: &Recipient,
-        key: Option<&ForgottenKey>,
-        known: Option<Stored>,
+        key: Option<&ErasureKey>,
+        known: Option<SuppressionItem>,
         change: &SuppressionChange,
-    ) -> Result<Changed, CallError> {
-        let by_hand = ByHand { recipient, key, note: None, also: None };
-        self.change(&by_hand, known, |_| vec![change.clone()]).await
+    ) -> Result<MergeResult, CallError> {
+        let manual = ManualChange { recipient, key, note: None, also: None };
+        self.change(&manual, known, |_| vec![change.clone()]).await
     }
 
     /// Makes the changes that `changes` derives from the item, with the audit note, unless the recipient was forgotten.
@@ -94,53 +94,53 @@ impl Suppressions {
     /// The changes may not be made. Making them again is safe.
     pub async fn change(
         &self,
-        by_hand: &ByHand<'_>,
-        mut known: Option<Stored>,
-        changes: impl Fn(&Stored) -> Vec<SuppressionChange>,
-    ) -> Result<Changed, CallError> {
-        let recipient = by_hand.recipient;
-        let mut key = by_hand.key.cloned();
-        let mut patience = self.calls.patience();
+        manual: &ManualChange<'_>,
+        mut known: Option<SuppressionItem>,
+        changes: impl Fn(&SuppressionItem) -> Vec<SuppressionChange>,
+    ) -> Result<MergeResult, CallError> {
+        let recipient = manual.recipient;
+        let mut key = manual.key.cloned();
+        let mut backoff = self.calls.backoff();
         loop {
             let stored = match known.take() {
                 Some(stored) => stored,
                 None => self.find(recipient.as_str()).await?.unwrap_or_default(),
             };
             let wanted = changes(&stored);
-            let Some(merged) = stored.merged(&wanted) else { return Ok(Changed::Unchanged(stored)) };
+            let Some(merged) = stored.merged(&wanted) else { return Ok(MergeResult::Unchanged(stored)) };
             let (item, condition) = merged.overwrite(recipient);
             let version = SeenVersion::of(Some(&item));
             let put = condition.put_in_transaction(&self.table, item);
-            let check = forgotten::check_that_not(&self.table, recipient, key.as_ref())?;
-            let note = by_hand.note.as_ref().map(|(table, row)| noted(table, with_reasons(row.clone(), &wanted)));
+            let check = forgotten::check_not_forgotten(&self.table, recipient, key.as_ref())?;
+            let note = manual.note.as_ref().map(|(table, row)| put_note(table, with_reasons(row.clone(), &wanted)));
             let mut items = note.into_iter().collect::<Result<Vec<_>, _>>()?;
             let has_note = !items.is_empty();
             items.push(put_item(put)?);
             let check_at = items.len();
             items.push(check);
-            if let Some(also) = &by_hand.also {
+            if let Some(also) = &manual.also {
                 items.push(put_item(also.clone())?);
             }
-            let (refused, after_unclear) = match self.settle(items, &mut patience).await? {
-                Settled::Done => return Ok(Changed::Made(wanted, merged)),
-                Settled::Refused { items, after_unclear } => (items, after_unclear),
+            let (refused, after_unknown) = match self.settle(items, &mut backoff).await? {
+                TransactionResult::Applied => return Ok(MergeResult::Made(wanted, merged)),
+                TransactionResult::Rejected { items, after_unknown } => (items, after_unknown),
             };
-            if has_note && refused.contains(&NOTE) {
-                return Ok(Changed::Made(wanted, merged));
+            if has_note && refused.contains(&NOTE_INDEX) {
+                return Ok(MergeResult::Made(wanted, merged));
             }
             let now = self.find(recipient.as_str()).await?.unwrap_or_default();
             // Without a note, the version shows that the change is ours.
-            if after_unclear && !has_note && now.seen == version && now.merged(&wanted).is_none() {
-                return Ok(Changed::Made(wanted, now));
+            if after_unknown && !has_note && now.seen == version && now.merged(&wanted).is_none() {
+                return Ok(MergeResult::Made(wanted, now));
             }
             if refused.contains(&check_at) {
                 if key.is_some() {
-                    return Ok(Changed::Forgotten(now));
+                    return Ok(MergeResult::Forgotten(now));
                 }
                 key = self.forgotten_key().await?;
             }
             known = Some(now);
-            patience.with(Failure::Busy(OVERTAKEN.to_owned())).await?;
+            backoff.wait(DynamoDbError::Busy(CONFLICT.to_owned())).await?;
         }
     }
 
@@ -149,42 +149,46 @@ impl Suppressions {
     ///
     /// # Errors
     /// The item may not be removed. Removing it again is safe.
-    pub async fn recall(&self, name: &str, events_table: &str, note: &Item) -> Result<bool, CallError> {
+    pub async fn restore_forgotten(&self, name: &str, events_table: &str, note: &Item) -> Result<bool, CallError> {
         let delete = Delete::builder().table_name(&self.table).set_key(Some(recipient_key(name)));
         let delete = delete.condition_expression("attribute_exists(recipient)").build();
         let delete = delete.map_err(|error| CallError::Permanent(error.to_string()))?;
         let delete = TransactWriteItem::builder().delete(delete).build();
-        self.once(noted(events_table, note.clone())?, delete).await
+        self.write_once(put_note(events_table, note.clone())?, delete).await
     }
 
     /// Stores that a recipient was forgotten, with an audit note. Returns false if it was stored before, with its note.
     ///
     /// # Errors
     /// The item may not be stored. Storing it again is safe.
-    pub async fn keep_forgotten(&self, item: Item, events_table: &str, note: &Item) -> Result<bool, CallError> {
+    pub async fn store_forgotten(&self, item: Item, events_table: &str, note: &Item) -> Result<bool, CallError> {
         let put = PutBuilder::default().table_name(&self.table).set_item(Some(item));
         let put = put_item(put.condition_expression("attribute_not_exists(recipient)"))?;
-        self.once(noted(events_table, note.clone())?, put).await
+        self.write_once(put_note(events_table, note.clone())?, put).await
     }
 
     /// Writes an item with its note. Returns false if the item's condition does not hold.
-    async fn once(&self, note: TransactWriteItem, write: TransactWriteItem) -> Result<bool, CallError> {
-        Ok(match self.settle(vec![note, write], &mut self.calls.patience()).await? {
-            Settled::Done => true,
-            Settled::Refused { items, .. } => items.contains(&NOTE),
+    async fn write_once(&self, note: TransactWriteItem, write: TransactWriteItem) -> Result<bool, CallError> {
+        Ok(match self.settle(vec![note, write], &mut self.calls.backoff()).await? {
+            TransactionResult::Applied => true,
+            TransactionResult::Rejected { items, .. } => items.contains(&NOTE_INDEX),
         })
     }
 
     /// Sends a transaction, and repeats it unchanged until its outcome is known.
-    async fn settle(&self, items: Vec<TransactWriteItem>, patience: &mut Patience) -> Result<Settled, CallError> {
-        let mut after_unclear = false;
+    async fn settle(
+        &self,
+        items: Vec<TransactWriteItem>,
+        backoff: &mut CallBackoff,
+    ) -> Result<TransactionResult, CallError> {
+        let mut after_unknown = false;
         loop {
             match self.calls.transact(items.clone()).await {
-                Ok(Ok(())) => return Ok(Settled::Done),
-                Ok(Err(items)) => return Ok(Settled::Refused { items, after_unclear }),
-                Err(failure) => {
-                    after_unclear |= matches!(failure, Failure::Unclear(_));
-                    patience.with(failure).await?;
+                Ok(Ok(())) => return Ok(TransactionResult::Applied),
+                Ok(Err(items)) => return Ok(TransactionResult::Rejected { items, after_unknown }),
+                Err(error) => {
+                    after_unknown |= matches!(error, DynamoDbError::OutcomeUnknown(_));
+                    backoff.wait(error).await?;
                 }
             }
         }
@@ -193,7 +197,7 @@ impl Suppressions {
 
 /// Builds the put of a note, if it does not exist. Its key is unique, so an existing note proves that an earlier try
 /// was applied.
-fn noted(events_table: &str, note: Item) -> Result<TransactWriteItem, CallError> {
+fn put_note(events_table: &str, note: Item) -> Result<TransactWriteItem, CallError> {
     let put = PutBuilder::default().table_name(events_table).set_item(Some(note));
     put_item(put.condition_expression(NOT_THERE))
 }

@@ -35,7 +35,7 @@ pub struct MappingState {
 
 /// The state that the APIs return.
 #[derive(Clone, Debug)]
-pub struct Controls {
+pub struct ControlPlaneState {
     /// The stack's status. `None` if there is no such stack.
     pub stack_status: Option<String>,
     /// The stack's outputs.
@@ -50,7 +50,7 @@ pub struct Controls {
     pub metrics: BTreeMap<String, Vec<(Timestamp, f64)>>,
 }
 
-impl Default for Controls {
+impl Default for ControlPlaneState {
     fn default() -> Self {
         let mapping = |function: &str| MappingState {
             function: function.to_owned(),
@@ -70,25 +70,25 @@ impl Default for Controls {
 
 /// The server of the three APIs.
 #[derive(Debug)]
-pub struct LocalControl {
+pub struct LocalControlPlane {
     server: Server,
-    controls: Arc<Mutex<Controls>>,
+    state: Arc<Mutex<ControlPlaneState>>,
 }
 
-impl LocalControl {
+impl LocalControlPlane {
     /// Starts the server on a free port.
     ///
     /// # Errors
     /// No port is free.
     pub async fn start() -> io::Result<Self> {
-        let controls = Arc::new(Mutex::new(Controls::default()));
-        let shared = Arc::clone(&controls);
+        let state = Arc::new(Mutex::new(ControlPlaneState::default()));
+        let shared = Arc::clone(&state);
         let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request| {
             let reply = answer(&lock(&shared), &request);
             async move { Ok(reply) }
         })
         .await?;
-        Ok(Self { server, controls })
+        Ok(Self { server, state })
     }
 
     /// URL of the server.
@@ -97,29 +97,30 @@ impl LocalControl {
     }
 
     /// Changes the state that the APIs return.
-    pub fn set(&self, change: impl FnOnce(&mut Controls)) {
-        change(&mut lock(&self.controls));
+    pub fn set(&self, change: impl FnOnce(&mut ControlPlaneState)) {
+        change(&mut lock(&self.state));
     }
 }
 
-fn lock(controls: &Mutex<Controls>) -> MutexGuard<'_, Controls> {
-    controls.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<ControlPlaneState>) -> MutexGuard<'_, ControlPlaneState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn answer(controls: &Controls, request: &Request<Bytes>) -> Response<Full<Bytes>> {
+fn answer(state: &ControlPlaneState, request: &Request<Bytes>) -> Response<Full<Bytes>> {
     let path = request.uri().path().trim_end_matches('/');
     let query: BTreeMap<String, String> =
         form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect();
     if path.ends_with("/operation/GetMetricStatistics") {
-        return metric(controls, request.body());
+        return metric(state, request.body());
     }
     if path == "/2016-08-19/account-settings" {
-        let limit = json!({ "ConcurrentExecutions": controls.concurrency, "UnreservedConcurrentExecutions": controls.concurrency });
+        let limit =
+            json!({ "ConcurrentExecutions": state.concurrency, "UnreservedConcurrentExecutions": state.concurrency });
         return ok(&json!({ "AccountLimit": limit, "AccountUsage": {} }));
     }
     if path == "/2015-03-31/event-source-mappings" {
         let wanted = query.get("FunctionName").map_or("", String::as_str);
-        let of = controls.mappings.iter().filter(|mapping| wanted.is_empty() || mapping.function == wanted);
+        let of = state.mappings.iter().filter(|mapping| wanted.is_empty() || mapping.function == wanted);
         let mappings: Vec<Value> = of
             .map(|mapping| {
                 json!({ "UUID": uuid(), "State": mapping.state, "LastProcessingResult": mapping.last_result, "FunctionArn": mapping.function })
@@ -129,11 +130,11 @@ fn answer(controls: &Controls, request: &Request<Bytes>) -> Response<Full<Bytes>
     }
     if path.starts_with("/2015-03-31/functions/") && path.ends_with("/configuration") {
         let name = path.split('/').nth(3).unwrap_or_default();
-        return ok(&json!({ "FunctionName": name, "Environment": { "Variables": controls.environment } }));
+        return ok(&json!({ "FunctionName": name, "Environment": { "Variables": state.environment } }));
     }
     let form: BTreeMap<String, String> = form_urlencoded::parse(request.body()).into_owned().collect();
     match form.get("Action").map(String::as_str) {
-        Some("DescribeStacks") => stack(controls, form.get("StackName").map_or("", String::as_str)),
+        Some("DescribeStacks") => stack(state, form.get("StackName").map_or("", String::as_str)),
         _ => {
             json_response(StatusCode::NOT_FOUND, "application/json", "{\"message\":\"this stub does not support it\"}")
         }
@@ -144,9 +145,9 @@ fn ok(body: &Value) -> Response<Full<Bytes>> {
     json_response(StatusCode::OK, "application/json", body.to_string())
 }
 
-fn stack(controls: &Controls, name: &str) -> Response<Full<Bytes>> {
+fn stack(state: &ControlPlaneState, name: &str) -> Response<Full<Bytes>> {
     let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let Some(status) = &controls.stack_status else {
+    let Some(status) = &state.stack_status else {
         let message = format!("Stack with id {} does not exist", escape(name));
         let error = format!(
             "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>{message}</Message></Error></ErrorResponse>"
@@ -156,7 +157,7 @@ fn stack(controls: &Controls, name: &str) -> Response<Full<Bytes>> {
     let output = |(key, value): (&String, &String)| {
         format!("<member><OutputKey>{key}</OutputKey><OutputValue>{}</OutputValue></member>", escape(value))
     };
-    let outputs: String = controls.outputs.iter().map(output).collect();
+    let outputs: String = state.outputs.iter().map(output).collect();
     let body = format!(
         "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>{}</StackName>\
          <CreationTime>2026-11-01T00:00:00Z</CreationTime><StackStatus>{status}</StackStatus><Outputs>{outputs}</Outputs>\
@@ -168,7 +169,7 @@ fn stack(controls: &Controls, name: &str) -> Response<Full<Bytes>> {
 
 /// Responds in Smithy's RPC over CBOR, the protocol of CloudWatch's SDK
 /// (<https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>).
-fn metric(controls: &Controls, body: &Bytes) -> Response<Full<Bytes>> {
+fn metric(state: &ControlPlaneState, body: &Bytes) -> Response<Full<Bytes>> {
     let request: Cbor = ciborium::from_reader(body.as_ref()).unwrap_or(Cbor::Null);
     let field = |wanted: &str| {
         let fields = request.as_map()?;
@@ -177,7 +178,7 @@ fn metric(controls: &Controls, body: &Bytes) -> Response<Full<Bytes>> {
     };
     let name = field("MetricName").unwrap_or_default();
     let text = |text: &str| Cbor::Text(text.to_owned());
-    let points = controls.metrics.get(&name).into_iter().flatten().map(|(at, value)| {
+    let points = state.metrics.get(&name).into_iter().flatten().map(|(at, value)| {
         let at = Cbor::Tag(1, Box::new(Cbor::Float(at.as_millisecond() as f64 / 1_000.0)));
         Cbor::Map(vec![
             (text("Timestamp"), at),

@@ -14,7 +14,7 @@ use rebound_dev::stack::{EmbeddedAws, Options};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::Failure;
+use crate::BoxError;
 
 /// Prefix of the variables that differ behind TLS.
 const BEHIND_TLS: &str = "TLS_";
@@ -32,7 +32,7 @@ const READY: &str = "REBOUND_LOCAL=ready";
 pub(crate) type Variables = BTreeMap<String, String>;
 
 /// The other process.
-pub(crate) struct Elsewhere {
+pub(crate) struct AwsProcess {
     /// Dropping this closes the process's standard input.
     _child: Child,
     data: PathBuf,
@@ -40,9 +40,9 @@ pub(crate) struct Elsewhere {
     behind_tls: Variables,
 }
 
-impl Elsewhere {
+impl AwsProcess {
     /// Starts the process, with empty tables in a file in this folder.
-    pub(crate) async fn start(data: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) async fn start(data: Option<&Path>) -> Result<Self, BoxError> {
         let data = data.map_or_else(data_folder, Path::to_owned);
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("aws").arg(&data).env_clear();
@@ -91,12 +91,12 @@ impl Elsewhere {
     }
 
     /// Returns one variable.
-    pub(crate) fn variable(&self, name: &str) -> Result<String, Failure> {
+    pub(crate) fn variable(&self, name: &str) -> Result<String, BoxError> {
         Ok(self.plain.get(name).ok_or_else(|| format!("the embedded AWS has no {name}"))?.clone())
     }
 
     /// Creates a client of its DynamoDB.
-    pub(crate) fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, Failure> {
+    pub(crate) fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, BoxError> {
         Ok(AwsEnvironment::read(|name| self.plain.get(name).cloned())?.dynamodb())
     }
 }
@@ -121,7 +121,7 @@ fn data_folder() -> PathBuf {
 }
 
 /// Runs the other process, with its files in a new folder in `data`, which it deletes at the end.
-pub(crate) async fn serve(data: &Path) -> Result<(), Failure> {
+pub(crate) async fn serve(data: &Path) -> Result<(), BoxError> {
     let failed = |error| format!("{}: {error}; name another folder with --data", data.display());
     let folder = tempfile::Builder::new().prefix("rebound-bench-").tempdir_in(data).map_err(failed)?;
     // In a file, where the engine's writes do not become slower with each write: see `dynamodb` of aws-local.

@@ -3,33 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Campaigns;
-use super::memory::{Memory, ledger};
+use super::dedup::{DedupRecord, ledger};
 use crate::aws::CallError;
 use crate::policy::counting::MessageHash;
 use crate::resend::campaign::{Campaign, Cohort};
-use crate::store::failure::Failure;
-use crate::store::patience::Patience;
+use crate::store::backoff::CallBackoff;
+use crate::store::error::DynamoDbError;
 use crate::store::{Item, string};
 
 /// Number of last additions whose ledger rows a cohort names. So many additions may follow while one is still becoming
 /// visible.
-const NAMED_ADDITIONS: usize = 8;
+const MAX_NAMED_ADDITIONS: usize = 8;
 
 /// Maximum number of keys read in one transaction
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactGetItems.html>).
-const AT_ONE_MOMENT: usize = 100;
+const MAX_TRANSACTION_KEYS: usize = 100;
 
 /// The counters and dedup records as they were read.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct CountedState {
     pub(super) cohorts: BTreeMap<String, Item>,
-    pub(super) happenings: BTreeMap<String, Item>,
+    pub(super) occurrences: BTreeMap<String, Item>,
     pub(super) ledgers: BTreeMap<String, BTreeSet<MessageHash>>,
     /// The ledger rows that were read.
     rows: BTreeSet<String>,
 }
 
-impl Seen {
+impl CountedState {
     /// The ledger rows that a cohort names but that were missing from a ledger that was read.
     fn missing(&self) -> Vec<String> {
         let is_read = |row: &str| {
@@ -51,10 +51,10 @@ impl Seen {
 
 impl Campaigns {
     /// Reads the missing ledger rows in a transaction. A row that is still missing has expired, and so have its counts.
-    pub(super) async fn read_missing(&self, campaign: &Campaign, seen: &mut Seen) -> Result<(), Failure> {
-        for some in seen.missing().chunks(AT_ONE_MOMENT) {
-            let keys = some.iter().map(|row| self.key(campaign, row)).collect();
-            let found = self.calls.get_at_one_moment(&self.table, keys).await?;
+    pub(super) async fn read_missing(&self, campaign: &Campaign, seen: &mut CountedState) -> Result<(), DynamoDbError> {
+        for chunk in seen.missing().chunks(MAX_TRANSACTION_KEYS) {
+            let keys = chunk.iter().map(|row| self.key(campaign, row)).collect();
+            let found = self.calls.transact_get(&self.table, keys).await?;
             found.iter().flatten().for_each(|item| seen.add_row(item));
         }
         Ok(())
@@ -66,42 +66,46 @@ impl Campaigns {
         &self,
         campaign: &Campaign,
         keys: &BTreeSet<String>,
-        mut patience: Patience,
+        mut backoff: CallBackoff,
     ) -> Result<(), CallError> {
         let keys: Vec<Item> = keys.iter().map(|key| self.key(campaign, key)).collect();
-        for some in keys.chunks(AT_ONE_MOMENT) {
-            while let Err(failure) = self.calls.get_at_one_moment(&self.table, some.to_vec()).await {
-                patience.with(failure).await?;
+        for chunk in keys.chunks(MAX_TRANSACTION_KEYS) {
+            while let Err(error) = self.calls.transact_get(&self.table, chunk.to_vec()).await {
+                backoff.wait(error).await?;
             }
         }
         Ok(())
     }
 
     /// Reads the counted state: first the versions, then the ledgers that they guard.
-    pub(super) async fn seen(&self, campaign: &Campaign, memories: &[(String, Memory)]) -> Result<Seen, CallError> {
+    pub(super) async fn read_state(
+        &self,
+        campaign: &Campaign,
+        dedup_records: &[(String, DedupRecord)],
+    ) -> Result<CountedState, CallError> {
         let mut keys: BTreeSet<String> = BTreeSet::new();
-        for (key, memory) in memories {
-            match memory {
-                Memory::Ledger { messages, .. } => {
+        for (key, record) in dedup_records {
+            match record {
+                DedupRecord::Ledger { messages, .. } => {
                     keys.extend(messages.values().map(|message| message.cohort.to_string()))
                 }
-                Memory::Happening { .. } => _ = keys.insert(key.clone()),
+                DedupRecord::Occurrence { .. } => _ = keys.insert(key.clone()),
             }
         }
         let keys = keys.iter().map(|key| self.key(campaign, key)).collect();
-        let mut seen = Seen::default();
-        for item in self.calls.get_all(&self.table, keys).await? {
+        let mut seen = CountedState::default();
+        for item in self.calls.batch_get(&self.table, keys).await? {
             let key = string(&item, "cohort").to_owned();
             match Cohort::parse(&key) {
                 Some(_) => _ = seen.cohorts.insert(key, item),
-                None => _ = seen.happenings.insert(key, item),
+                None => _ = seen.occurrences.insert(key, item),
             }
         }
-        for (key, _) in memories.iter().filter(|(_, memory)| matches!(memory, Memory::Ledger { .. })) {
+        for (key, _) in dedup_records.iter().filter(|(_, record)| matches!(record, DedupRecord::Ledger { .. })) {
             // '$' follows '#'.
             let (from, to) = (format!("{key}#"), format!("{key}$"));
             let partition = ("campaign", campaign.as_str());
-            let rows = self.calls.range(&self.table, partition, ("cohort", &from, &to), usize::MAX).await?;
+            let rows = self.calls.query(&self.table, partition, ("cohort", &from, &to), usize::MAX).await?;
             seen.ledgers.insert(key.clone(), BTreeSet::new());
             rows.iter().for_each(|item| seen.add_row(item));
         }
@@ -125,7 +129,7 @@ pub(super) fn addition_of(row: &str) -> u32 {
 pub(super) fn last_rows(before: Option<&Item>, these: &BTreeSet<String>) -> Vec<String> {
     let rows: Vec<&String> = before.into_iter().flat_map(rows_of).chain(these).collect();
     let additions: BTreeSet<u32> = rows.iter().map(|row| addition_of(row)).collect();
-    let oldest = additions.iter().rev().nth(NAMED_ADDITIONS - 1).copied().unwrap_or(0);
+    let oldest = additions.iter().rev().nth(MAX_NAMED_ADDITIONS - 1).copied().unwrap_or(0);
     rows.into_iter().filter(|row| addition_of(row) >= oldest).cloned().collect()
 }
 
@@ -146,7 +150,7 @@ mod tests {
             // Some additions put several rows.
             let these = BTreeSet::from([row(addition), row(addition).replace("600", "630")]);
             let rows = last_rows(Some(&cohort), &these);
-            assert_eq!(rows.len(), 2 * (addition as usize + 1).min(NAMED_ADDITIONS));
+            assert_eq!(rows.len(), 2 * (addition as usize + 1).min(MAX_NAMED_ADDITIONS));
             assert!(rows.contains(&row(addition)) && !rows.contains(&row(addition.wrapping_sub(8))));
             cohort.insert("rows".to_owned(), AttributeValue::Ss(rows));
         }
@@ -156,7 +160,7 @@ mod tests {
     fn only_rows_of_what_was_read_are_missed() {
         let named = vec![row(1), row(2), "ledger#5#0000000300000000".to_owned()];
         let cohort = Item::from([("rows".to_owned(), AttributeValue::Ss(named))]);
-        let mut seen = Seen { cohorts: BTreeMap::from([("c".to_owned(), cohort)]), ..Seen::default() };
+        let mut seen = CountedState { cohorts: BTreeMap::from([("c".to_owned(), cohort)]), ..CountedState::default() };
         assert_eq!(seen.missing(), Vec::<String>::new());
         seen.ledgers.insert("ledger#1795440600".to_owned(), BTreeSet::new());
         seen.add_row(&Item::from([("cohort".to_owned(), AttributeValue::S(row(1)))]));

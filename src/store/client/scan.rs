@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Calls, Written, failure};
+use super::{ConditionalWrite, RetryClient, classify};
 use crate::aws::CallError;
 use crate::store::Item;
 
 /// Filter and projection of a scan. DynamoDB reads and bills the whole table, but sends only this.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct ScanFilter {
     /// The filter expression.
     pub filter: Option<String>,
     /// The projection expression: the attributes to return.
@@ -24,7 +24,7 @@ pub struct Wanted {
 
 /// A page of a scan.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct ScanPage {
     /// The items that match.
     pub items: Vec<Item>,
     /// Number of items that were read.
@@ -33,16 +33,16 @@ pub struct Page {
     pub next: Option<Item>,
 }
 
-impl Calls {
+impl RetryClient {
     /// Reads one page of one segment of a table, from `start` on. Strongly consistent, so no row that exists when the
     /// scan begins is missed.
     pub async fn scan_page(
         &self,
         table: &str,
-        wanted: &Wanted,
+        wanted: &ScanFilter,
         (segment, segments): (i32, i32),
         start: Option<Item>,
-    ) -> Result<Page, CallError> {
+    ) -> Result<ScanPage, CallError> {
         let call = || async {
             let scan = self.client.scan().table_name(table).segment(segment).total_segments(segments);
             let scan = scan.consistent_read(true);
@@ -50,10 +50,10 @@ impl Calls {
             let scan = scan.set_projection_expression(wanted.projection.clone());
             let scan = scan.set_expression_attribute_names((!wanted.names.is_empty()).then(|| wanted.names.clone()));
             let scan = scan.set_expression_attribute_values((!wanted.values.is_empty()).then(|| wanted.values.clone()));
-            scan.set_exclusive_start_key(start.clone()).send().await.map_err(|error| failure(&error))
+            scan.set_exclusive_start_key(start.clone()).send().await.map_err(|error| classify(&error))
         };
-        let page = self.tried(call).await?;
-        Ok(Page {
+        let page = self.with_retries(call).await?;
+        Ok(ScanPage {
             scanned: usize::try_from(page.scanned_count).unwrap_or(0),
             items: page.items.unwrap_or_default(),
             next: page.last_evaluated_key.filter(|key| !key.is_empty()),
@@ -64,31 +64,31 @@ impl Calls {
     /// the value that was read. So the changes of other writers are kept, even of attributes that were absent. Returns
     /// the item after the write, or the current item if the condition does not hold. `keys` are the names of the key
     /// attributes.
-    pub async fn rewrite(
+    pub async fn update_changed(
         &self,
         table: &str,
         keys: &[&str],
         seen: &Item,
         wanted: &Item,
-    ) -> Result<Written<Item>, CallError> {
-        let rewriting = Rewriting::new(keys, seen, wanted);
-        if rewriting.differing.is_empty() {
-            return Ok(Written::Done(seen.clone()));
+    ) -> Result<ConditionalWrite<Item>, CallError> {
+        let changes = AttributeChanges::new(keys, seen, wanted);
+        if changes.differing.is_empty() {
+            return Ok(ConditionalWrite::Applied(seen.clone()));
         }
         let key = keys.iter().filter_map(|name| Some(((*name).to_owned(), seen.get(*name)?.clone())));
         let key: Item = key.collect();
         let update = || {
             let update = self.client.update_item().table_name(table).set_key(Some(key.clone()));
-            let update = update.update_expression(&rewriting.update).condition_expression(&rewriting.condition);
-            let update = update.set_expression_attribute_names(Some(rewriting.names.clone()));
-            update.set_expression_attribute_values((!rewriting.values.is_empty()).then(|| rewriting.values.clone()))
+            let update = update.update_expression(&changes.update).condition_expression(&changes.condition);
+            let update = update.set_expression_attribute_names(Some(changes.names.clone()));
+            update.set_expression_attribute_values((!changes.values.is_empty()).then(|| changes.values.clone()))
         };
         Ok(match self.update_as(update).await? {
             // The item already has the wanted values: the response to our own try was lost.
-            Written::Refused(Some(now))
-                if rewriting.differing.iter().all(|name| now.get(*name) == wanted.get(*name)) =>
+            ConditionalWrite::ConditionFailed(Some(now))
+                if changes.differing.iter().all(|name| now.get(*name) == wanted.get(*name)) =>
             {
-                Written::Done(now)
+                ConditionalWrite::Applied(now)
             }
             written => written,
         })
@@ -97,7 +97,7 @@ impl Calls {
 
 /// The update that changes one version of an item into another.
 #[derive(Debug, PartialEq)]
-struct Rewriting<'a> {
+struct AttributeChanges<'a> {
     differing: Vec<&'a String>,
     update: String,
     condition: String,
@@ -105,7 +105,7 @@ struct Rewriting<'a> {
     values: HashMap<String, AttributeValue>,
 }
 
-impl<'a> Rewriting<'a> {
+impl<'a> AttributeChanges<'a> {
     fn new(keys: &[&str], seen: &'a Item, wanted: &'a Item) -> Self {
         let attributes: BTreeSet<&String> = seen.keys().chain(wanted.keys()).collect();
         let differs = |name: &&String| !keys.contains(&name.as_str()) && seen.get(*name) != wanted.get(*name);
@@ -155,14 +155,14 @@ mod tests {
         };
         let seen = item(&[("key", text("k")), ("a", text("1")), ("b", text("2")), ("same", text("3"))]);
         let wanted = item(&[("key", text("k")), ("a", text("0")), ("c", number(1)), ("same", text("3"))]);
-        let rewriting = Rewriting::new(&["key"], &seen, &wanted);
-        assert_eq!(rewriting.update, "SET #a0 = :wanted0, #a2 = :wanted2 REMOVE #a1");
+        let changes = AttributeChanges::new(&["key"], &seen, &wanted);
+        assert_eq!(changes.update, "SET #a0 = :wanted0, #a2 = :wanted2 REMOVE #a1");
         assert_eq!(
-            rewriting.condition,
+            changes.condition,
             "attribute_exists(#key) AND #a0 = :seen0 AND #a1 = :seen1 AND attribute_not_exists(#a2)"
         );
-        assert_eq!(rewriting.differing, ["a", "b", "c"]);
-        assert_eq!((rewriting.names.len(), rewriting.values.len()), (4, 4));
-        assert!(Rewriting::new(&["key"], &seen, &seen).differing.is_empty());
+        assert_eq!(changes.differing, ["a", "b", "c"]);
+        assert_eq!((changes.names.len(), changes.values.len()), (4, 4));
+        assert!(AttributeChanges::new(&["key"], &seen, &seen).differing.is_empty());
     }
 }

@@ -7,14 +7,14 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Up
 use sha2::{Digest, Sha256};
 
 use super::Campaigns;
-use super::late::{forget_late, late_key};
-use super::memory::{Counted, Memory, happening};
-use super::seen::{Seen, addition_of, last_rows, rows_of};
+use super::counted_state::{CountedState, addition_of, last_rows, rows_of};
+use super::dedup::{CountTarget, DedupRecord, occurrence};
+use super::late::{late_expiry, late_key};
 use crate::aws::CallError;
 use crate::policy::brake::LONG_WINDOW_DAYS;
 use crate::policy::counting::{Counter, CounterTotals, MessageHash};
 use crate::resend::campaign::{Campaign, Cohort};
-use crate::store::calls::{put_item, update_item};
+use crate::store::client::{put_item, update_item};
 use crate::store::version::SeenVersion;
 use crate::store::{Item, number, text};
 use crate::time::{UnixMillis, days};
@@ -30,7 +30,7 @@ pub(super) const COMPLAINED_AT: &str = "complained_at#";
 
 /// A transaction being built: its items, and the changes of each cohort and late sum.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct PendingWrites {
     pub(super) items: Vec<TransactWriteItem>,
     pub(super) cohorts: BTreeMap<Cohort, CounterTotals>,
     /// By hour and cohort.
@@ -44,59 +44,59 @@ pub(super) struct Tally {
 
 impl Campaigns {
     /// Adds the writes for one dedup record, if any are needed.
-    pub(super) fn remember(
+    pub(super) fn add_record(
         &self,
         campaign: &Campaign,
         key: &str,
-        memory: &Memory,
-        seen: &Seen,
-        tally: &mut Tally,
+        record: &DedupRecord,
+        seen: &CountedState,
+        pending: &mut PendingWrites,
     ) -> Result<(), CallError> {
-        match memory {
-            Memory::Ledger { messages, expires_at } => {
+        match record {
+            DedupRecord::Ledger { messages, expires_at } => {
                 let known = seen.ledgers.get(key);
                 let is_new = |hash: &MessageHash| known.is_none_or(|known| !known.contains(hash));
                 let (new, counted): (Vec<_>, Vec<_>) = messages.iter().partition(|(hash, _)| is_new(hash));
-                tally.counted.extend(counted.iter().flat_map(|(_, counted)| counted.added_to()));
+                pending.counted.extend(counted.iter().flat_map(|(_, counted)| counted.added_to()));
                 if new.is_empty() {
                     return Ok(());
                 }
                 let addition = new.iter().filter_map(|(_, new)| seen.cohorts.get(&new.cohort.to_string()));
                 let addition = addition.flat_map(rows_of).map(|row| addition_of(row)).max().map_or(0, |last| last + 1);
                 let row = format!("{key}#{addition:08x}{:08x}", fastrand::u32(..));
-                for (_, Counted { cohort, counter, late }) in &new {
-                    tally.cohorts.entry(*cohort).or_default().add(*counter, 1);
-                    tally.of_messages.entry(*cohort).or_default().insert(row.clone());
+                for (_, CountTarget { cohort, counter, late }) in &new {
+                    pending.cohorts.entry(*cohort).or_default().add(*counter, 1);
+                    pending.of_messages.entry(*cohort).or_default().insert(row.clone());
                     if let Some(hour) = late {
-                        *tally.late.entry((*hour, *cohort)).or_default() += 1;
+                        *pending.late.entry((*hour, *cohort)).or_default() += 1;
                     }
                 }
                 let hashes: Vec<u8> = new.iter().flat_map(|(hash, _)| hash.0).collect();
                 let mut item = self.key(campaign, &row);
                 item.insert("messages".to_owned(), AttributeValue::B(Blob::new(hashes)));
-                item.insert("expires_at".to_owned(), number(forget(*expires_at)));
+                item.insert("expires_at".to_owned(), number(expiry(*expires_at)));
                 let put = Put::builder().table_name(&self.table).set_item(Some(item));
-                tally.items.push(put_item(put.condition_expression("attribute_not_exists(campaign)"))?);
+                pending.items.push(put_item(put.condition_expression("attribute_not_exists(campaign)"))?);
             }
-            Memory::Happening { counter, at, cohort, expires_at } => {
-                let known = seen.happenings.get(key).and_then(happening);
-                let told = (*at, *cohort);
-                let earliest = known.map_or(told, |known| (known.0.min(told.0), known.1.min(told.1)));
+            DedupRecord::Occurrence { counter, at, cohort, expires_at } => {
+                let known = seen.occurrences.get(key).and_then(occurrence);
+                let reported = (*at, *cohort);
+                let earliest = known.map_or(reported, |known| (known.0.min(reported.0), known.1.min(reported.1)));
                 if known == Some(earliest) {
-                    tally.counted.insert(earliest.1.to_string());
+                    pending.counted.insert(earliest.1.to_string());
                     if *counter == Counter::Complained {
-                        tally.counted.insert(complained_at(earliest.0, key));
+                        pending.counted.insert(complained_at(earliest.0, key));
                     }
                     return Ok(());
                 }
-                tally.cohorts.entry(earliest.1).or_default().add(*counter, 1);
+                pending.cohorts.entry(earliest.1).or_default().add(*counter, 1);
                 if let Some((_, counted_in)) = known {
-                    tally.cohorts.entry(counted_in).or_default().add(*counter, -1);
+                    pending.cohorts.entry(counted_in).or_default().add(*counter, -1);
                 }
                 let mut item = self.key(campaign, key);
                 item.insert("at".to_owned(), number(earliest.0.0));
                 item.insert("counted_in".to_owned(), text(earliest.1.to_string()));
-                item.insert("expires_at".to_owned(), number(forget(*expires_at)));
+                item.insert("expires_at".to_owned(), number(expiry(*expires_at)));
                 let put = Put::builder().table_name(&self.table).set_item(Some(item));
                 let put = match known {
                     Some((at, counted_in)) => put
@@ -106,9 +106,9 @@ impl Campaigns {
                         .expression_attribute_values(":counted_in", text(counted_in.to_string())),
                     None => put.condition_expression("attribute_not_exists(campaign)"),
                 };
-                tally.items.push(put_item(put)?);
+                pending.items.push(put_item(put)?);
                 if *counter == Counter::Complained && known.map(|known| known.0) != Some(earliest.0) {
-                    self.move_complaint(campaign, key, known.map(|known| known.0), earliest.0, tally)?;
+                    self.move_complaint(campaign, key, known.map(|known| known.0), earliest.0, pending)?;
                 }
             }
         }
@@ -122,36 +122,41 @@ impl Campaigns {
         key: &str,
         from: Option<UnixMillis>,
         to: UnixMillis,
-        tally: &mut Tally,
+        pending: &mut PendingWrites,
     ) -> Result<(), CallError> {
         if let Some(from) = from {
             let delete = Delete::builder().table_name(&self.table);
             let delete = delete.set_key(Some(self.key(campaign, &complained_at(from, key)))).build();
             let delete = delete.map_err(|error| CallError::Permanent(error.to_string()))?;
-            tally.items.push(TransactWriteItem::builder().delete(delete).build());
+            pending.items.push(TransactWriteItem::builder().delete(delete).build());
         }
         let mut item = self.key(campaign, &complained_at(to, key));
         // The brake does not need it after a day.
         item.insert("expires_at".to_owned(), number(to.plus(days(LONG_WINDOW_DAYS)).seconds()));
-        tally.items.push(put_item(Put::builder().table_name(&self.table).set_item(Some(item)))?);
+        pending.items.push(put_item(Put::builder().table_name(&self.table).set_item(Some(item)))?);
         Ok(())
     }
 
     /// Adds the changes of each cohort and each late sum.
-    pub(super) fn add_all(&self, campaign: &Campaign, seen: &Seen, tally: &mut Tally) -> Result<(), CallError> {
-        for (cohort, figures) in &tally.cohorts {
+    pub(super) fn add_all(
+        &self,
+        campaign: &Campaign,
+        seen: &CountedState,
+        pending: &mut PendingWrites,
+    ) -> Result<(), CallError> {
+        for (cohort, figures) in &pending.cohorts {
             let before = seen.cohorts.get(&cohort.to_string());
-            let rows = tally.of_messages.get(cohort).map(|rows| (before, rows));
-            tally.items.push(self.add(campaign, *cohort, figures, rows)?);
+            let rows = pending.of_messages.get(cohort).map(|rows| (before, rows));
+            pending.items.push(self.add(campaign, *cohort, figures, rows)?);
         }
-        for ((hour, cohort), sent) in &tally.late {
+        for ((hour, cohort), sent) in &pending.late {
             let update = Update::builder()
                 .table_name(&self.table)
                 .set_key(Some(self.key(campaign, &late_key(*hour, *cohort))))
                 .update_expression("ADD sent :sent SET expires_at = :expires_at")
                 .expression_attribute_values(":sent", number(*sent))
-                .expression_attribute_values(":expires_at", number(forget_late(*hour)));
-            tally.items.push(update_item(update)?);
+                .expression_attribute_values(":expires_at", number(late_expiry(*hour)));
+            pending.items.push(update_item(update)?);
         }
         Ok(())
     }
@@ -197,12 +202,12 @@ impl Campaigns {
 }
 
 /// Fifteen digits last until the year 33658, and keep the order of time.
-pub(super) fn complained_at(at: UnixMillis, happening: &str) -> String {
-    let hash = if happening.is_empty() { String::new() } else { hex::encode(Sha256::digest(happening)) };
+pub(super) fn complained_at(at: UnixMillis, occurrence: &str) -> String {
+    let hash = if occurrence.is_empty() { String::new() } else { hex::encode(Sha256::digest(occurrence)) };
     format!("{COMPLAINED_AT}{:015}#{hash:.16}", at.0.max(0))
 }
 
 /// Expiry of a dedup record, in seconds.
-fn forget(expires_at: UnixMillis) -> i64 {
+fn expiry(expires_at: UnixMillis) -> i64 {
     expires_at.plus(days(LONGER_DAYS)).seconds()
 }

@@ -3,17 +3,17 @@
 use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
 use aws_sdk_dynamodb::types::{Get, KeysAndAttributes, TransactGetItem};
 
-use super::{AsOf, Calls, failure};
+use super::{Consistency, RetryClient, classify};
 use crate::aws::CallError;
-use crate::store::failure::Failure;
-use crate::store::patience::Patience;
+use crate::store::backoff::CallBackoff;
+use crate::store::error::DynamoDbError;
 use crate::store::{Item, text};
 
 /// A range of sort keys in one partition.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) struct Range<'a> {
     /// The read consistency.
-    pub(in crate::store) as_of: AsOf,
+    pub(in crate::store) consistency: Consistency,
     /// The table.
     pub(in crate::store) table: &'a str,
     /// Name and value of the partition key.
@@ -42,36 +42,41 @@ pub(in crate::store) struct RangePage {
     pub(in crate::store) next: Option<Item>,
 }
 
-impl Calls {
+impl RetryClient {
     /// Reads one item, strongly consistent.
     pub async fn get(&self, table: &str, key: Item) -> Result<Option<Item>, CallError> {
         let call = || async {
             let get = self.client.get_item().table_name(table).set_key(Some(key.clone())).consistent_read(true);
-            get.send().await.map(|output| output.item).map_err(|error| failure(&error))
+            get.send().await.map(|output| output.item).map_err(|error| classify(&error))
         };
-        Ok(self.tried(call).await?)
+        Ok(self.with_retries(call).await?)
     }
 
     /// Reads the items with these keys, strongly consistent, in any order. At most 100 keys. Missing items are left
     /// out.
-    pub async fn get_all(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, CallError> {
-        self.get_all_as_of(AsOf::Now, table, keys).await
+    pub async fn batch_get(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, CallError> {
+        self.batch_get_with(Consistency::Strong, table, keys).await
     }
 
-    /// Reads as [`Self::get_all`], with the given consistency.
-    pub async fn get_all_as_of(&self, as_of: AsOf, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, CallError> {
+    /// Reads as [`Self::batch_get`], with the given consistency.
+    pub async fn batch_get_with(
+        &self,
+        consistency: Consistency,
+        table: &str,
+        keys: Vec<Item>,
+    ) -> Result<Vec<Item>, CallError> {
         let mut found = Vec::new();
         let mut left = keys;
-        let mut patience = Patience::until(self.deadline);
+        let mut backoff = CallBackoff::until(self.deadline);
         while !left.is_empty() {
             let call = || async {
                 let wanted = KeysAndAttributes::builder().set_keys(Some(left.clone()));
-                let wanted = wanted.consistent_read(as_of == AsOf::Now).build();
-                let wanted = wanted.map_err(|error| Failure::Invalid(error.to_string()))?;
+                let wanted = wanted.consistent_read(consistency == Consistency::Strong).build();
+                let wanted = wanted.map_err(|error| DynamoDbError::Invalid(error.to_string()))?;
                 let get = self.client.batch_get_item().request_items(table, wanted);
-                get.send().await.map_err(|error| failure(&error))
+                get.send().await.map_err(|error| classify(&error))
             };
-            let output = self.tried(call).await?;
+            let output = self.with_retries(call).await?;
             found.extend(output.responses.unwrap_or_default().remove(table).unwrap_or_default());
             left = output
                 .unprocessed_keys
@@ -80,59 +85,61 @@ impl Calls {
                 .map(|unprocessed| unprocessed.keys)
                 .unwrap_or_default();
             if !left.is_empty() {
-                patience.with(Failure::Busy("DynamoDB left keys unread".to_owned())).await?;
+                backoff.wait(DynamoDbError::Busy("DynamoDB left keys unread".to_owned())).await?;
             }
         }
         Ok(found)
     }
 
     /// Reads the items with these keys as of one moment, in the order of the keys. At most 100 keys. Sent once. While a
-    /// transaction that writes one of them is in flight, the result is a [`Failure::Busy`], so a reader never sees half
+    /// transaction that writes one of them is in flight, the result is a [`DynamoDbError::Busy`], so a reader never sees half
     /// of a transaction.
     ///
     /// # Errors
     /// Nothing was read.
-    pub(in crate::store) async fn get_at_one_moment(
+    pub(in crate::store) async fn transact_get(
         &self,
         table: &str,
         keys: Vec<Item>,
-    ) -> Result<Vec<Option<Item>>, Failure> {
+    ) -> Result<Vec<Option<Item>>, DynamoDbError> {
         let get = |key| {
             let get = Get::builder().table_name(table).set_key(Some(key)).build();
-            let get = get.map_err(|error| Failure::Invalid(error.to_string()))?;
+            let get = get.map_err(|error| DynamoDbError::Invalid(error.to_string()))?;
             Ok(TransactGetItem::builder().get(get).build())
         };
-        let items: Vec<TransactGetItem> = keys.into_iter().map(get).collect::<Result<_, Failure>>()?;
+        let items: Vec<TransactGetItem> = keys.into_iter().map(get).collect::<Result<_, DynamoDbError>>()?;
         let sent = self.client.transact_get_items().set_transact_items(Some(items)).send();
         let sent = tokio::time::timeout_at(self.deadline, sent).await;
-        let Ok(result) = sent else { return Err(Failure::Unclear("no answer before the deadline".to_owned())) };
+        let Ok(result) = sent else {
+            return Err(DynamoDbError::OutcomeUnknown("no answer before the deadline".to_owned()));
+        };
         match result {
             Ok(output) => Ok(output.responses.unwrap_or_default().into_iter().map(|response| response.item).collect()),
             Err(error) => Err(match error.as_service_error() {
                 Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => {
-                    Failure::of_reasons(cancelled.cancellation_reasons())
+                    DynamoDbError::of_reasons(cancelled.cancellation_reasons())
                 }
-                _ => failure(&error),
+                _ => classify(&error),
             }),
         }
     }
 
     /// Returns at most `at_most` items of a partition in a range of sort keys, both ends included, in order. Strongly
     /// consistent.
-    pub async fn range(
+    pub async fn query(
         &self,
         table: &str,
         partition: (&str, &str),
         sort: (&str, &str, &str),
         at_most: usize,
     ) -> Result<Vec<Item>, CallError> {
-        self.range_as_of(AsOf::Now, table, partition, sort, at_most).await
+        self.query_with(Consistency::Strong, table, partition, sort, at_most).await
     }
 
-    /// Reads as [`Self::range`], with the given consistency.
-    pub async fn range_as_of(
+    /// Reads as [`Self::query`], with the given consistency.
+    pub async fn query_with(
         &self,
-        as_of: AsOf,
+        consistency: Consistency,
         table: &str,
         partition: (&str, &str),
         sort: (&str, &str, &str),
@@ -142,7 +149,7 @@ impl Calls {
         let mut start: Option<Item> = None;
         loop {
             let limit = at_most.saturating_sub(found.len());
-            let range = Range { as_of, table, partition, sort, order: Order::Ascending };
+            let range = Range { consistency, table, partition, sort, order: Order::Ascending };
             let page = self.one_page(&range, limit, start).await?;
             found.extend(page.items);
             start = page.next;
@@ -158,10 +165,15 @@ impl Calls {
     }
 
     async fn one_page(&self, range: &Range<'_>, at_most: usize, start: Option<Item>) -> Result<RangePage, CallError> {
-        let Range { as_of, table, partition, sort, order } = range;
+        let Range { consistency, table, partition, sort, order } = range;
         let limit = i32::try_from(at_most.min(1_000)).unwrap_or(1_000);
         let call = || async {
-            let query = self.client.query().table_name(*table).consistent_read(*as_of == AsOf::Now).limit(limit);
+            let query = self
+                .client
+                .query()
+                .table_name(*table)
+                .consistent_read(*consistency == Consistency::Strong)
+                .limit(limit);
             let query = query.key_condition_expression("#p = :p AND #s BETWEEN :from AND :to");
             let query = query.scan_index_forward(*order == Order::Ascending);
             let query = query.expression_attribute_names("#p", partition.0);
@@ -169,9 +181,9 @@ impl Calls {
             let query = query.expression_attribute_values(":p", text(partition.1));
             let query = query.expression_attribute_values(":from", text(sort.1));
             let query = query.expression_attribute_values(":to", text(sort.2));
-            query.set_exclusive_start_key(start.clone()).send().await.map_err(|error| failure(&error))
+            query.set_exclusive_start_key(start.clone()).send().await.map_err(|error| classify(&error))
         };
-        let page = self.tried(call).await?;
+        let page = self.with_retries(call).await?;
         Ok(RangePage {
             items: page.items.unwrap_or_default(),
             next: page.last_evaluated_key.filter(|key| !key.is_empty()),

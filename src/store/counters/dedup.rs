@@ -14,21 +14,21 @@ use crate::time::UnixMillis;
 const LEDGER_SECONDS: i64 = 30;
 
 /// A dedup record to write, with the counts that depend on it.
-pub(super) enum Memory {
-    Ledger { messages: BTreeMap<MessageHash, Counted>, expires_at: UnixMillis },
-    Happening { counter: Counter, at: UnixMillis, cohort: Cohort, expires_at: UnixMillis },
+pub(super) enum DedupRecord {
+    Ledger { messages: BTreeMap<MessageHash, CountTarget>, expires_at: UnixMillis },
+    Occurrence { counter: Counter, at: UnixMillis, cohort: Cohort, expires_at: UnixMillis },
 }
 
 /// The counters that a webhook is added to.
 #[derive(Clone, Copy)]
-pub(super) struct Counted {
+pub(super) struct CountTarget {
     pub(super) cohort: Cohort,
     pub(super) counter: Counter,
     /// Hour of a late sending.
     pub(super) late: Option<Cohort>,
 }
 
-impl Counted {
+impl CountTarget {
     /// The sort keys of the items that the webhook is added to.
     pub(super) fn added_to(&self) -> impl Iterator<Item = String> {
         let late = self.late.map(|hour| late_key(hour, self.cohort));
@@ -37,29 +37,29 @@ impl Counted {
 }
 
 /// Groups counts by the sort key of their dedup record.
-pub(super) fn memories<'a>(counts: impl IntoIterator<Item = &'a Increment>) -> BTreeMap<String, Memory> {
-    let mut memories: BTreeMap<String, Memory> = BTreeMap::new();
+pub(super) fn dedup_records<'a>(counts: impl IntoIterator<Item = &'a Increment>) -> BTreeMap<String, DedupRecord> {
+    let mut dedup_records: BTreeMap<String, DedupRecord> = BTreeMap::new();
     for count in counts {
-        let counted = Counted { cohort: count.cohort, counter: count.counter, late: count.late };
-        let (key, memory) = match &count.dedup_key {
+        let counted = CountTarget { cohort: count.cohort, counter: count.counter, late: count.late };
+        let (key, record) = match &count.dedup_key {
             DedupKey::Webhook { second, hash } => (
                 format!("ledger#{}", second - second.rem_euclid(LEDGER_SECONDS)),
-                Memory::Ledger { messages: BTreeMap::from([(*hash, counted)]), expires_at: count.expires_at },
+                DedupRecord::Ledger { messages: BTreeMap::from([(*hash, counted)]), expires_at: count.expires_at },
             ),
             DedupKey::Occurrence { key, at } => {
                 let (counter, at, cohort) = (count.counter, *at, count.cohort);
-                (key.clone(), Memory::Happening { counter, at, cohort, expires_at: count.expires_at })
+                (key.clone(), DedupRecord::Occurrence { counter, at, cohort, expires_at: count.expires_at })
             }
         };
-        match memories.remove(&key) {
-            Some(before) => memories.insert(key, before.and(memory)),
-            None => memories.insert(key, memory),
+        match dedup_records.remove(&key) {
+            Some(before) => dedup_records.insert(key, before.and(record)),
+            None => dedup_records.insert(key, record),
         };
     }
-    memories
+    dedup_records
 }
 
-impl Memory {
+impl DedupRecord {
     /// Merges two records with the same key.
     fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -68,9 +68,9 @@ impl Memory {
                 Self::Ledger { messages, expires_at: expires_at.max(later) }
             }
             (
-                Self::Happening { counter, at, cohort, expires_at },
-                Self::Happening { at: another, cohort: other, expires_at: later, .. },
-            ) => Self::Happening {
+                Self::Occurrence { counter, at, cohort, expires_at },
+                Self::Occurrence { at: another, cohort: other, expires_at: later, .. },
+            ) => Self::Occurrence {
                 counter,
                 at: at.min(another),
                 cohort: cohort.min(other),
@@ -88,7 +88,7 @@ pub(super) fn ledger(item: &Item) -> impl Iterator<Item = MessageHash> {
 }
 
 /// Time and cohort in which an occurrence is counted.
-pub(super) fn happening(item: &Item) -> Option<(UnixMillis, Cohort)> {
+pub(super) fn occurrence(item: &Item) -> Option<(UnixMillis, Cohort)> {
     let cohort = Cohort::parse(item.get("counted_in")?.as_s().ok()?)?;
     Some((UnixMillis(as_number(item.get("at")?)?), cohort))
 }
@@ -117,12 +117,12 @@ mod tests {
             .zip(1..)
             .map(|(s, m)| delivered(m, s))
             .collect();
-        let memories = memories(&counts);
-        let rows: Vec<(&str, usize, i64)> = memories
+        let dedup_records = dedup_records(&counts);
+        let rows: Vec<(&str, usize, i64)> = dedup_records
             .iter()
-            .map(|(key, memory)| match memory {
-                Memory::Ledger { messages, expires_at } => (key.as_str(), messages.len(), expires_at.0),
-                Memory::Happening { .. } => panic!("a delivery counts per message"),
+            .map(|(key, record)| match record {
+                DedupRecord::Ledger { messages, expires_at } => (key.as_str(), messages.len(), expires_at.0),
+                DedupRecord::Occurrence { .. } => panic!("a delivery counts per message"),
             })
             .collect();
         assert_eq!(rows, [("ledger#1795440570", 1, 2), ("ledger#1795440600", 2, 3), ("ledger#1795440630", 1, 4),]);

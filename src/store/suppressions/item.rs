@@ -5,14 +5,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::policy::suppression::{ChangeStamp, Reason, ReasonDetail, ReasonState, Suppression, SuppressionChange};
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
-use crate::store::calls::Change as Condition;
+use crate::store::client::UpdateExpression;
 use crate::store::version::SeenVersion;
 use crate::store::{Item, as_number, number, text};
 use crate::time::UnixMillis;
 
 /// An active reason.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Standing {
+pub struct ActiveReason {
     /// Its name, which may be one of a later version of this program.
     pub reason: String,
     /// Time of the event that set it.
@@ -26,7 +26,7 @@ pub struct Standing {
 }
 /// The suppression item of one recipient, as last read.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Stored {
+pub struct SuppressionItem {
     /// The suppression state for the policy.
     pub suppression: Suppression,
     /// The version that was read.
@@ -37,7 +37,7 @@ pub struct Stored {
     other_reasons: Vec<String>,
 }
 
-impl Stored {
+impl SuppressionItem {
     /// Reads an item. Invalid attributes are ignored, but a name in `reasons` always counts.
     pub fn from_item(mut item: Item) -> Self {
         let mut stored = Self { seen: SeenVersion::of(Some(&item)), ..Self::default() };
@@ -64,10 +64,10 @@ impl Stored {
     }
 
     /// Returns the reasons that are active at `now`. An empty list: the recipient can receive email.
-    pub fn standing(&self, now: UnixMillis) -> Vec<Standing> {
+    pub fn active_reasons(&self, now: UnixMillis) -> Vec<ActiveReason> {
         let of = |(reason, record): (&Reason, &ReasonState)| {
             let (said, grounds) = record.suppressed.as_ref().filter(|_| record.is_active(now))?;
-            Some(Standing {
+            Some(ActiveReason {
                 reason: reason.as_str().to_owned(),
                 // Added by hand, without a time.
                 at: (said.at.0 > 0).then_some(said.at),
@@ -76,7 +76,7 @@ impl Stored {
                 until: grounds.until,
             })
         };
-        let others = self.other_reasons.iter().map(|reason| Standing {
+        let others = self.other_reasons.iter().map(|reason| ActiveReason {
             reason: reason.clone(),
             at: None,
             email_id: None,
@@ -93,12 +93,12 @@ impl Stored {
     }
 
     /// Returns the item to write over the one that was read, with the condition that it has not changed.
-    pub fn overwrite(&self, recipient: &Recipient) -> (Item, Condition) {
+    pub fn overwrite(&self, recipient: &Recipient) -> (Item, UpdateExpression) {
         self.seen.overwrite("recipient", self.to_item(recipient))
     }
 
     /// The condition that the item has not changed since it was read.
-    pub fn unchanged(&self) -> Condition {
+    pub fn unchanged(&self) -> UpdateExpression {
         self.seen.unchanged("recipient")
     }
 
@@ -190,18 +190,18 @@ mod tests {
             suppress(Reason::SoftBounce, 6, Some(60)),
             change(Reason::Unsubscribed, 7, ChangeEffect::Lift),
         ];
-        let stored = Stored::default().merged(&changes).unwrap();
+        let stored = SuppressionItem::default().merged(&changes).unwrap();
         let item = stored.to_item(&ann());
         assert_eq!(item["reasons"], AttributeValue::Ss(vec!["soft_bounce".into()]));
         assert_eq!(item["until"], number(60));
-        let read = Stored::from_item(item);
+        let read = SuppressionItem::from_item(item);
         assert_eq!(read.suppression, stored.suppression);
         assert_eq!(read.merged(&changes), None, "merging the same again changes nothing");
     }
 
     #[test]
     fn a_tombstone_has_no_reasons_and_expires() {
-        let stored = Stored::default().merged(&[change(Reason::Provider, 0, ChangeEffect::Lift)]).unwrap();
+        let stored = SuppressionItem::default().merged(&[change(Reason::Provider, 0, ChangeEffect::Lift)]).unwrap();
         let item = stored.to_item(&ann());
         assert!(!item.contains_key("reasons") && !item.contains_key("until"));
         assert_eq!(item["expires_at"], number(35 * 24 * 60 * 60));
@@ -214,7 +214,7 @@ mod tests {
             ("reasons".to_owned(), AttributeValue::Ss(vec!["manual".into(), "legal_hold".into()])),
             ("note".to_owned(), text("asked us on the phone")),
         ]);
-        let stored = Stored::from_item(by_hand);
+        let stored = SuppressionItem::from_item(by_hand);
         assert_eq!(stored.seen, SeenVersion::Unversioned);
         let lapsing = stored
             .merged(&[suppress(Reason::SoftBounce, 6, Some(60)), change(Reason::Manual, 7, ChangeEffect::Lift)])

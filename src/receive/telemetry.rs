@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::answer::{Accepted, Outcome, Refusal, Stored};
+use super::response::{Accepted, Rejection, StoreResult, WebhookStatus};
 use crate::metrics::{LogThrottle, Metric, MetricValues};
 use crate::resend::event::EventType;
 use crate::resend::signature::SignatureError;
@@ -17,12 +17,12 @@ const MAX_LOGGED_TYPE: usize = 64;
 /// The rejected requests of an execution environment. Anybody can cause them, so only a few are logged, and one a
 /// minute if there are many. The metrics count them all.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
+pub(super) struct Rejections {
     pace: LogThrottle,
     left_out: u64,
 }
 
-impl Refusals {
+impl Rejections {
     /// Counts one more. If it is to be logged, returns the number of earlier ones without a line.
     pub(super) fn another(&mut self, now: UnixMillis) -> Option<u64> {
         if self.pace.take(now) {
@@ -37,47 +37,47 @@ impl Refusals {
 /// Writes a line for every unusual webhook, and for a sample of the others. `refused` decides if a rejected request is
 /// logged.
 pub(super) fn log(
-    result: &Result<Accepted, Refusal>,
+    result: &Result<Accepted, Rejection>,
     took: Duration,
     cold: bool,
     refused: impl FnOnce() -> Option<u64>,
 ) {
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match result {
-        Ok(Accepted { message, event_type, stored: Stored { outcome, .. } }) => {
+        Ok(Accepted { message, event_type, stored: StoreResult { outcome, .. } }) => {
             let event_type = event_type.as_deref().map(loggable);
             match outcome {
-                Outcome::Quarantined => {
+                WebhookStatus::Quarantined => {
                     tracing::warn!(message_id = %message, event_type, outcome = outcome.as_str(), ms, cold, "webhook");
                 }
-                Outcome::Handled | Outcome::Ignored if !cold && fastrand::u32(..LOG_SAMPLE) > 0 => {}
+                WebhookStatus::Handled | WebhookStatus::Ignored if !cold && fastrand::u32(..LOG_SAMPLE) > 0 => {}
                 _ => tracing::info!(message_id = %message, event_type, outcome = outcome.as_str(), ms, cold, "webhook"),
             }
         }
-        Err(Refusal::NotStored(error)) => tracing::error!(%error, outcome = "not stored", ms, cold, "webhook"),
-        Err(refusal) => {
+        Err(Rejection::NotStored(error)) => tracing::error!(%error, outcome = "not stored", ms, cold, "webhook"),
+        Err(rejection) => {
             if let Some(left_out) = refused() {
-                tracing::warn!(error = %refusal, outcome = "refused", ms, cold, left_out, "webhook");
+                tracing::warn!(error = %rejection, outcome = "refused", ms, cold, left_out, "webhook");
             }
         }
     }
 }
 
 /// Adds a webhook to the metrics.
-pub(super) fn measure(result: &Result<Accepted, Refusal>, took: Duration, numbers: &mut MetricValues) {
+pub(super) fn measure(result: &Result<Accepted, Rejection>, took: Duration, numbers: &mut MetricValues) {
     // A 0 too: metrics that are compared with this one need a value.
     numbers.add(Metric::Accepted, if result.is_ok() { 1.0 } else { 0.0 });
     let accepted = match result {
         Ok(accepted) => accepted,
-        Err(refusal) => return numbers.add(of_refusal(refusal), 1.0),
+        Err(rejection) => return numbers.add(rejection_metric(rejection), 1.0),
     };
     numbers.acknowledged(took);
     let event_type = accepted.event_type.as_deref().and_then(EventType::from_text);
     let (outcome, event) = match accepted.stored.outcome {
-        Outcome::Handled => (None, Some(Metric::of_event(event_type))),
-        Outcome::Ignored => (Some(Metric::Ignored), Some(Metric::of_event(event_type))),
-        Outcome::Duplicate => (Some(Metric::Duplicates), None),
-        Outcome::Quarantined => (Some(Metric::Quarantined), None),
+        WebhookStatus::Handled => (None, Some(Metric::of_event(event_type))),
+        WebhookStatus::Ignored => (Some(Metric::Ignored), Some(Metric::of_event(event_type))),
+        WebhookStatus::Duplicate => (Some(Metric::Duplicates), None),
+        WebhookStatus::Quarantined => (Some(Metric::Quarantined), None),
     };
     for metric in [outcome, event].into_iter().flatten() {
         numbers.add(metric, 1.0);
@@ -91,21 +91,21 @@ pub(super) fn measure(result: &Result<Accepted, Refusal>, took: Duration, number
 
 /// Metric of a rejected request. A wrong signature may mean that Resend uses another secret; a request without any
 /// signature comes from a scanner.
-const fn of_refusal(refusal: &Refusal) -> Metric {
-    match refusal {
-        Refusal::Signature(
+const fn rejection_metric(rejection: &Rejection) -> Metric {
+    match rejection {
+        Rejection::Signature(
             SignatureError::WrongSignature | SignatureError::TooOld { .. } | SignatureError::TooNew { .. },
         ) => Metric::SignatureFailures,
-        Refusal::Signature(
+        Rejection::Signature(
             SignatureError::MissingHeader(_)
             | SignatureError::MalformedId
             | SignatureError::MalformedTimestamp
             | SignatureError::MalformedSignature,
         )
-        | Refusal::NotPost
-        | Refusal::TooLarge
-        | Refusal::Body(_) => Metric::Refused,
-        Refusal::NoSecret | Refusal::NotStored(_) => Metric::NotStored,
+        | Rejection::NotPost
+        | Rejection::TooLarge
+        | Rejection::Body(_) => Metric::Refused,
+        Rejection::NoSecret | Rejection::NotStored(_) => Metric::NotStored,
     }
 }
 

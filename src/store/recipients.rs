@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::calls::{Calls, Change, Written};
+use super::client::{ConditionalWrite, RetryClient, UpdateExpression};
 use super::{Item, number, string, text};
 use crate::aws::CallError;
 use crate::resend::recipient::Recipient;
@@ -13,21 +13,21 @@ use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
 
 /// Maximum number of delayed emails that are read per recipient.
-const AT_MOST: usize = 1_000;
+const MAX_DELAYED: usize = 1_000;
 
 /// Prefix of the sort key of a delayed email.
 const DELAYED: &str = "delayed#";
 
 /// A delayed email of a recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fact {
+pub struct RecordedDelay {
     /// The email's id.
     pub email_id: String,
     /// The times of the delay, each with the webhook that reports it.
     pub moments: BTreeSet<(UnixMillis, MessageId)>,
 }
 
-impl Fact {
+impl RecordedDelay {
     fn from_item(item: &Item) -> Option<Self> {
         let moment = |text: &String| {
             let (at, message) = text.split_once('#')?;
@@ -40,26 +40,26 @@ impl Fact {
 
 /// The recipients table.
 #[derive(Clone, Debug)]
-pub struct Facts {
-    calls: Calls,
+pub struct Recipients {
+    calls: RetryClient,
     table: String,
 }
 
-impl Facts {
+impl Recipients {
     /// Creates a handle for the table `table`.
-    pub fn new(calls: Calls, table: impl Into<String>) -> Self {
+    pub fn new(calls: RetryClient, table: impl Into<String>) -> Self {
         Self { calls, table: table.into() }
     }
 
     /// Records that an email was delayed, and returns all recorded delayed emails of the recipient. Each is kept for
     /// `kept` after its newest moment.
-    pub async fn remember(
+    pub async fn record_delay(
         &self,
         recipient: &Recipient,
         email_id: &str,
         moment: (UnixMillis, &MessageId),
         kept: Duration,
-    ) -> Result<Vec<Fact>, CallError> {
+    ) -> Result<Vec<RecordedDelay>, CallError> {
         let (at, message) = moment;
         let key = Item::from([
             ("recipient".to_owned(), text(recipient.as_str())),
@@ -68,22 +68,22 @@ impl Facts {
         let moment = AttributeValue::Ss(vec![format!("{}#{}", at.0, message.as_str())]);
         let values = vec![(":moment".to_owned(), moment), (":expires_at".to_owned(), number(at.plus(kept).seconds()))];
         // The latest moment sets the expiry, whatever the order.
-        let latest = Change {
+        let latest = UpdateExpression {
             update: "ADD moments :moment SET expires_at = :expires_at".to_owned(),
             condition: Some("attribute_not_exists(expires_at) OR expires_at <= :expires_at"),
             values: values.clone(),
-            ..Change::default()
+            ..UpdateExpression::default()
         };
-        if let Written::Refused(_) = self.calls.update(&self.table, key.clone(), &latest).await? {
-            let earlier = Change {
+        if let ConditionalWrite::ConditionFailed(_) = self.calls.update(&self.table, key.clone(), &latest).await? {
+            let earlier = UpdateExpression {
                 update: "ADD moments :moment".to_owned(),
                 values: values.into_iter().take(1).collect(),
-                ..Change::default()
+                ..UpdateExpression::default()
             };
             self.calls.update(&self.table, key, &earlier).await?;
         }
         let partition = ("recipient", recipient.as_str());
-        let items = self.calls.range(&self.table, partition, ("fact", DELAYED, "delayed$"), AT_MOST).await?;
-        Ok(items.iter().filter_map(Fact::from_item).collect())
+        let items = self.calls.query(&self.table, partition, ("fact", DELAYED, "delayed$"), MAX_DELAYED).await?;
+        Ok(items.iter().filter_map(RecordedDelay::from_item).collect())
     }
 }

@@ -4,7 +4,7 @@
 //! writing the same values again. So a call whose response was lost is simply made again.
 
 mod read;
-mod whole;
+mod scan;
 
 use std::future::Future;
 
@@ -19,44 +19,48 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use tokio::time::Instant;
 
 pub(super) use self::read::{Order, Range};
-pub use self::whole::{Page, Wanted};
+pub use self::scan::{ScanFilter, ScanPage};
 use super::Item;
-use super::failure::Failure;
-use super::patience::Patience;
+use super::backoff::CallBackoff;
+use super::error::DynamoDbError;
 use crate::aws::{CallError, describe};
 
-impl From<Failure> for CallError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Invalid(why) => Self::Permanent(why),
-            Failure::Busy(why) | Failure::Unclear(why) | Failure::Denied(why) => Self::Transient(why),
-            Failure::RowExists(_) | Failure::Overtaken(_) => Self::Transient("a condition failed".to_owned()),
+impl From<DynamoDbError> for CallError {
+    fn from(error: DynamoDbError) -> Self {
+        match error {
+            DynamoDbError::Invalid(why) => Self::Permanent(why),
+            DynamoDbError::Busy(why) | DynamoDbError::OutcomeUnknown(why) | DynamoDbError::AccessDenied(why) => {
+                Self::Transient(why)
+            }
+            DynamoDbError::ItemExists(_) | DynamoDbError::VersionConflict(_) => {
+                Self::Transient("a condition failed".to_owned())
+            }
         }
     }
 }
 
 /// Result of a conditional write.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Written<T> {
+pub enum ConditionalWrite<T> {
     /// The write was applied.
-    Done(T),
+    Applied(T),
     /// The condition did not hold. Contains the current item, if there is one and it was requested.
-    Refused(Option<Item>),
+    ConditionFailed(Option<Item>),
 }
 
 /// Read consistency
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AsOf {
+pub enum Consistency {
     /// Strongly consistent.
-    Now,
+    Strong,
     /// Eventually consistent: mostly less than a second old. Costs half as much.
-    Lately,
+    Eventual,
 }
 
 /// An update: its expression, its condition, and their names and values.
 #[derive(Clone, Debug, Default)]
-pub struct Change {
+pub struct UpdateExpression {
     /// The update expression: `SET …`, `ADD …`.
     pub update: String,
     /// The condition expression. `None` if the write is unconditional.
@@ -69,115 +73,133 @@ pub struct Change {
 
 /// A DynamoDB client with retries until a deadline.
 #[derive(Clone, Debug)]
-pub struct Calls {
+pub struct RetryClient {
     client: Client,
     deadline: Instant,
 }
 
-impl Calls {
+impl RetryClient {
     /// Creates a client with retries until `deadline`. `client` must not retry.
     pub fn new(client: Client, deadline: Instant) -> Self {
         Self { client, deadline }
     }
 
     /// Puts an item if the condition holds.
-    pub async fn put(&self, table: &str, item: &Item, condition: &Change) -> Result<Written<()>, CallError> {
+    pub async fn put(
+        &self,
+        table: &str,
+        item: &Item,
+        condition: &UpdateExpression,
+    ) -> Result<ConditionalWrite<()>, CallError> {
         let call = || async {
             let put = self.client.put_item().table_name(table).set_item(Some(item.clone()));
             let put = put.set_condition_expression(condition.condition.map(str::to_owned));
-            let put = put.set_expression_attribute_names(named(&condition.names));
-            let put = put.set_expression_attribute_values(named(&condition.values));
+            let put = put.set_expression_attribute_names(non_empty(&condition.names));
+            let put = put.set_expression_attribute_values(non_empty(&condition.values));
             let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
             match put.send().await {
-                Ok(_) => Ok(Written::Done(())),
+                Ok(_) => Ok(ConditionalWrite::Applied(())),
                 Err(error) => match error.as_service_error() {
                     Some(PutItemError::ConditionalCheckFailedException(refused)) => {
-                        Ok(Written::Refused(refused.item.clone()))
+                        Ok(ConditionalWrite::ConditionFailed(refused.item.clone()))
                     }
-                    _ => Err(failure(&error)),
+                    _ => Err(classify(&error)),
                 },
             }
         };
-        Ok(self.tried(call).await?)
+        Ok(self.with_retries(call).await?)
     }
 
     /// Updates an item and returns it. If the condition does not hold, the result contains the current item.
-    pub async fn update(&self, table: &str, key: Item, change: &Change) -> Result<Written<Item>, CallError> {
+    pub async fn update(
+        &self,
+        table: &str,
+        key: Item,
+        change: &UpdateExpression,
+    ) -> Result<ConditionalWrite<Item>, CallError> {
         let update = || {
             let update = self.client.update_item().table_name(table).set_key(Some(key.clone()));
             let update = update.update_expression(&change.update);
             let update = update.set_condition_expression(change.condition.map(str::to_owned));
-            let update = update.set_expression_attribute_names(named(&change.names));
-            update.set_expression_attribute_values(named(&change.values))
+            let update = update.set_expression_attribute_names(non_empty(&change.names));
+            update.set_expression_attribute_values(non_empty(&change.values))
         };
         self.update_as(update).await
     }
 
-    async fn update_as(&self, update: impl Fn() -> UpdateItemFluentBuilder) -> Result<Written<Item>, CallError> {
+    async fn update_as(
+        &self,
+        update: impl Fn() -> UpdateItemFluentBuilder,
+    ) -> Result<ConditionalWrite<Item>, CallError> {
         let call = || async {
             let update = update().return_values(ReturnValue::AllNew);
             let update = update.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
             match update.send().await {
-                Ok(output) => Ok(Written::Done(output.attributes.unwrap_or_default())),
+                Ok(output) => Ok(ConditionalWrite::Applied(output.attributes.unwrap_or_default())),
                 Err(error) => match error.as_service_error() {
                     Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                        Ok(Written::Refused(refused.item.clone()))
+                        Ok(ConditionalWrite::ConditionFailed(refused.item.clone()))
                     }
-                    _ => Err(failure(&error)),
+                    _ => Err(classify(&error)),
                 },
             }
         };
-        Ok(self.tried(call).await?)
+        Ok(self.with_retries(call).await?)
     }
 
     /// Deletes an item.
     pub async fn delete(&self, table: &str, key: Item) -> Result<(), CallError> {
         let call = || async {
             let delete = self.client.delete_item().table_name(table).set_key(Some(key.clone()));
-            delete.send().await.map(|_| ()).map_err(|error| failure(&error))
+            delete.send().await.map(|_| ()).map_err(|error| classify(&error))
         };
-        Ok(self.tried(call).await?)
+        Ok(self.with_retries(call).await?)
     }
 
     /// Sends one transaction once. Returns the indexes of the items whose conditions did not hold. A conflict is a
-    /// [`Failure::Busy`]: the caller reads again before the next try.
+    /// [`DynamoDbError::Busy`]: the caller reads again before the next try.
     ///
     /// # Errors
     /// The call failed. The transaction may be applied if the outcome is unclear.
-    pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Result<(), Vec<usize>>, Failure> {
+    pub(super) async fn transact(
+        &self,
+        items: Vec<TransactWriteItem>,
+    ) -> Result<Result<(), Vec<usize>>, DynamoDbError> {
         let transaction = self.client.transact_write_items().set_transact_items(Some(items));
         let sent = tokio::time::timeout_at(self.deadline, transaction.send()).await;
-        let Ok(result) = sent else { return Err(Failure::Unclear("no answer before the deadline".to_owned())) };
+        let Ok(result) = sent else {
+            return Err(DynamoDbError::OutcomeUnknown("no answer before the deadline".to_owned()));
+        };
         let Err(error) = result else { return Ok(Ok(())) };
         let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
-            return Err(failure(&error));
+            return Err(classify(&error));
         };
         let reasons = cancelled.cancellation_reasons();
         let failed = |(index, reason): (usize, &aws_sdk_dynamodb::types::CancellationReason)| {
             (reason.code() == Some("ConditionalCheckFailed")).then_some(index)
         };
         let refused: Vec<usize> = reasons.iter().enumerate().filter_map(failed).collect();
-        if refused.is_empty() { Err(Failure::of_reasons(reasons)) } else { Ok(Err(refused)) }
+        if refused.is_empty() { Err(DynamoDbError::of_reasons(reasons)) } else { Ok(Err(refused)) }
     }
 
     /// Retries a call until it succeeds, fails permanently, or the deadline is over.
-    async fn tried<T, F>(&self, call: impl Fn() -> F) -> Result<T, Failure>
+    async fn with_retries<T, F>(&self, call: impl Fn() -> F) -> Result<T, DynamoDbError>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<T, DynamoDbError>>,
     {
-        let mut patience = Patience::until(self.deadline);
+        let mut backoff = CallBackoff::until(self.deadline);
         loop {
             match tokio::time::timeout_at(self.deadline, call()).await {
                 Ok(Ok(done)) => return Ok(done),
-                Ok(Err(failure)) => patience.with(failure).await?,
-                Err(_) => return Err(Failure::Unclear("no answer before the deadline".to_owned())),
+                Ok(Err(error)) => backoff.wait(error).await?,
+                Err(_) => return Err(DynamoDbError::OutcomeUnknown("no answer before the deadline".to_owned())),
             }
         }
     }
 
     /// Creates the backoff for retries of a transaction.
-    pub(super) fn patience(&self) -> Patience {
-        Patience::until(self.deadline)
+    pub(super) fn backoff(&self) -> CallBackoff {
+        CallBackoff::until(self.deadline)
     }
 }
 
@@ -199,16 +221,16 @@ pub(super) fn update_item(update: UpdateBuilder) -> Result<TransactWriteItem, Ca
     Ok(TransactWriteItem::builder().update(update).build())
 }
 
-impl Change {
+impl UpdateExpression {
     /// Builds this update as part of a transaction.
-    pub(super) fn of_transaction(&self, table: &str, key: Item) -> UpdateBuilder {
+    pub(super) fn update_in_transaction(&self, table: &str, key: Item) -> UpdateBuilder {
         UpdateBuilder::default()
             .table_name(table)
             .set_key(Some(key))
             .update_expression(&self.update)
             .set_condition_expression(self.condition.map(str::to_owned))
-            .set_expression_attribute_names(named(&self.names))
-            .set_expression_attribute_values(named(&self.values))
+            .set_expression_attribute_names(non_empty(&self.names))
+            .set_expression_attribute_values(non_empty(&self.values))
     }
 
     /// Builds a put of an item on this condition, as part of a transaction.
@@ -217,8 +239,8 @@ impl Change {
             .table_name(table)
             .set_item(Some(item))
             .set_condition_expression(self.condition.map(str::to_owned))
-            .set_expression_attribute_names(named(&self.names))
-            .set_expression_attribute_values(named(&self.values))
+            .set_expression_attribute_names(non_empty(&self.names))
+            .set_expression_attribute_values(non_empty(&self.values))
     }
 
     /// Builds a check of this condition alone, as part of a transaction. Nothing is written to the item.
@@ -227,24 +249,24 @@ impl Change {
             .table_name(table)
             .set_key(Some(key))
             .set_condition_expression(self.condition.map(str::to_owned))
-            .set_expression_attribute_names(named(&self.names))
-            .set_expression_attribute_values(named(&self.values))
+            .set_expression_attribute_names(non_empty(&self.names))
+            .set_expression_attribute_values(non_empty(&self.values))
     }
 }
 
 /// Converts pairs into the SDK's map. Returns `None` for no pairs, because DynamoDB rejects an empty map.
-fn named<T: Clone>(pairs: &[(String, T)]) -> Option<std::collections::HashMap<String, T>> {
+fn non_empty<T: Clone>(pairs: &[(String, T)]) -> Option<std::collections::HashMap<String, T>> {
     (!pairs.is_empty()).then(|| pairs.iter().cloned().collect())
 }
 
-fn failure<E, R>(error: &SdkError<E, R>) -> Failure
+fn classify<E, R>(error: &SdkError<E, R>) -> DynamoDbError
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
     R: std::fmt::Debug,
 {
     let described = describe(error);
     match error.as_service_error() {
-        Some(service) => Failure::of_code(service.code(), described),
-        None => Failure::Unclear(described),
+        Some(service) => DynamoDbError::of_code(service.code(), described),
+        None => DynamoDbError::OutcomeUnknown(described),
     }
 }

@@ -12,30 +12,30 @@ use crate::aws::describe;
 
 /// A failed DynamoDB call.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum DynamoDbError {
     /// The event's row already exists. Contains the row if it was requested.
-    RowExists(Option<Item>),
+    ItemExists(Option<Item>),
     /// Suppression items have changed. Contains the index of each expected item and the current item (`None` if it is
     /// gone).
-    Overtaken(Vec<(usize, Option<Item>)>),
+    VersionConflict(Vec<(usize, Option<Item>)>),
     /// Nothing was written because of a conflict or throttling. A retry may succeed within milliseconds.
     Busy(String),
     /// No response, or an unclear one: the write may be applied or not.
-    Unclear(String),
+    OutcomeUnknown(String),
     /// DynamoDB rejects the write as invalid.
     Invalid(String),
     /// Nothing was written, and a retry soon does not help: no permission, or no table.
-    Denied(String),
+    AccessDenied(String),
 }
 
-impl Failure {
+impl DynamoDbError {
     /// Classifies the error of a put of the event's row alone.
     pub(super) fn of_put<R: Debug>(error: SdkError<PutItemError, R>) -> Self {
         let described = describe(&error);
         match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(exists)) => Self::RowExists(exists.item.clone()),
+            Some(PutItemError::ConditionalCheckFailedException(exists)) => Self::ItemExists(exists.item.clone()),
             Some(other) => Self::of_code(other.code(), described),
-            None => Self::Unclear(described),
+            None => Self::OutcomeUnknown(described),
         }
     }
 
@@ -47,28 +47,28 @@ impl Failure {
                 Self::of_reasons(cancelled.cancellation_reasons())
             }
             Some(other) => Self::of_code(other.code(), described),
-            None => Self::Unclear(described),
+            None => Self::OutcomeUnknown(described),
         }
     }
 
     pub(super) fn of_reasons(reasons: &[CancellationReason]) -> Self {
         const FAILED: &str = "ConditionalCheckFailed";
         if let Some(row) = reasons.first().filter(|row| row.code() == Some(FAILED)) {
-            return Self::RowExists(row.item.clone());
+            return Self::ItemExists(row.item.clone());
         }
         if let Some(invalid) = reasons.iter().find(|reason| is_invalid(reason.code())) {
             return Self::Invalid(invalid.message().unwrap_or("the transaction is not valid").to_owned());
         }
         let summary =
             format!("transaction cancelled: {:?}", reasons.iter().map(CancellationReason::code).collect::<Vec<_>>());
-        let overtaken: Vec<_> = reasons
+        let conflicts: Vec<_> = reasons
             .iter()
             .skip(1)
             .enumerate()
             .filter(|(_, reason)| reason.code() == Some(FAILED))
             .map(|(index, reason)| (index, reason.item.clone()))
             .collect();
-        if overtaken.is_empty() { Self::Busy(summary) } else { Self::Overtaken(overtaken) }
+        if conflicts.is_empty() { Self::Busy(summary) } else { Self::VersionConflict(conflicts) }
     }
 
     pub(super) fn of_code(code: Option<&str>, described: String) -> Self {
@@ -89,8 +89,8 @@ impl Failure {
             | "ExpiredTokenException"
             | "InvalidSignatureException"
             | "MissingAuthenticationTokenException"
-            | "IncompleteSignatureException" => Self::Denied(described),
-            _ => Self::Unclear(described),
+            | "IncompleteSignatureException" => Self::AccessDenied(described),
+            _ => Self::OutcomeUnknown(described),
         }
     }
 }

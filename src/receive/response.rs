@@ -18,7 +18,7 @@ use crate::store::write::WriteError;
 
 /// Status of a webhook that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
-pub enum Outcome {
+pub enum WebhookStatus {
     /// Stored now.
     #[strum(serialize = "handled")]
     Handled,
@@ -33,7 +33,7 @@ pub enum Outcome {
     Quarantined,
 }
 
-impl Outcome {
+impl WebhookStatus {
     /// The word in the response and in the logs.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -42,7 +42,7 @@ impl Outcome {
 
 /// Reason why a webhook was not accepted.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum Rejection {
     /// The method is not POST.
     #[error("send a POST; this is a webhook endpoint")]
     NotPost,
@@ -63,16 +63,16 @@ pub enum Refusal {
     NotStored(#[from] WriteError),
 }
 
-impl From<Refusal> for Response<Body> {
-    fn from(refusal: Refusal) -> Self {
-        let status = match &refusal {
-            Refusal::Body(_) => StatusCode::BAD_REQUEST,
-            Refusal::Signature(_) => StatusCode::UNAUTHORIZED,
-            Refusal::NotPost => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::NoSecret | Refusal::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
+impl From<Rejection> for Response<Body> {
+    fn from(rejection: Rejection) -> Self {
+        let status = match &rejection {
+            Rejection::Body(_) => StatusCode::BAD_REQUEST,
+            Rejection::Signature(_) => StatusCode::UNAUTHORIZED,
+            Rejection::NotPost => StatusCode::METHOD_NOT_ALLOWED,
+            Rejection::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Rejection::NoSecret | Rejection::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        let mut response = json_response(status, &json!({ "error": refusal.to_string() }));
+        let mut response = json_response(status, &json!({ "error": rejection.to_string() }));
         if status == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         }
@@ -93,20 +93,20 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Body> {
 pub(super) struct Accepted {
     pub(super) message: MessageId,
     pub(super) event_type: Option<String>,
-    pub(super) stored: Stored,
+    pub(super) stored: StoreResult,
 }
 
 /// Result of storing a webhook.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
-    pub(super) outcome: Outcome,
+pub(super) struct StoreResult {
+    pub(super) outcome: WebhookStatus,
     /// The reasons for which recipients were suppressed, one for each recipient.
     pub(super) suppressed: Vec<Reason>,
 }
 
-impl Stored {
+impl StoreResult {
     /// Result for a webhook that this request stored, with these changes.
-    pub(super) fn now(outcome: Outcome, changes: &BTreeMap<Recipient, Vec<SuppressionChange>>) -> Self {
+    pub(super) fn now(outcome: WebhookStatus, changes: &BTreeMap<Recipient, Vec<SuppressionChange>>) -> Self {
         let suppresses = |change: &&SuppressionChange| matches!(change.effect, ChangeEffect::Suppress(_));
         let suppressed = changes.values().flatten().filter(suppresses).map(|change| change.reason).collect();
         Self { outcome, suppressed }
@@ -114,7 +114,7 @@ impl Stored {
 
     /// Result for a webhook that had been stored before.
     pub(super) fn before() -> Self {
-        Self { outcome: Outcome::Duplicate, suppressed: Vec::new() }
+        Self { outcome: WebhookStatus::Duplicate, suppressed: Vec::new() }
     }
 }
 
