@@ -46,7 +46,7 @@ async fn the_engage_binary_works_and_logs_nothing_personal() {
         assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), json!({ "batchItemFailures": [] }));
     }
     let error = api.invoke(r#"{"neither": "maya@example.com"}"#).await.unwrap().unwrap_err();
-    assert!(String::from_utf8_lossy(&error).contains("no batch of a queue's messages"));
+    assert!(String::from_utf8_lossy(&error).contains("not a batch of queue messages"));
     let asked = claude.asked();
     assert_eq!(asked.len(), 2, "an open and a click, each once");
     assert_eq!(asked[0].headers["x-api-key"], "sk-ant-secret");
