@@ -36,7 +36,7 @@ impl AddressState {
                 "The address was erased on request, and stays suppressed.".to_owned()
             }
             Self::Lifted { at, by } => format!(
-                "The address can receive email: a newer change lifted the complaint: at {}, by {by}. For details run `rebound suppressions show`; to suppress it again, `rebound suppressions add`.",
+                "The address can receive email: a newer change lifted the complaint (at {}, by {by}). For details run `rebound suppressions show`; to suppress it again, `rebound suppressions add`.",
                 at.to_text()
             ),
             Self::NotSuppressed => {

@@ -21,10 +21,10 @@ fn section() -> String {
 
 const TABLES: [&str; 5] = ["events", "suppressions", "campaigns", "recipients", "agenda"];
 
-/// What the page calls the stream of the events table. Requests to a stream name no table.
+/// Name of the events table's stream in the page. Requests to a stream name no table.
 const STREAM: &str = "events' stream";
 
-/// What the page calls a resource, by the last part of its name on the embedded AWS.
+/// Returns the page's name of a resource, given the last part of its name on the embedded AWS.
 fn resource(name: &str) -> &str {
     match name {
         "" => STREAM,
@@ -174,7 +174,7 @@ impl Scene {
         said
     }
 
-    /// What the command asks of AWS when it is run with each of these.
+    /// Returns the AWS calls of the command's runs with each of these arguments.
     async fn asks(&self, runs: &[&[&str]]) -> BTreeSet<Action> {
         self.recorder.take();
         for run in runs {
