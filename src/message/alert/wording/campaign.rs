@@ -132,8 +132,7 @@ pub fn digest(
             count(folded, "more alert"),
             many_of(of)
         ),
-        "The events were processed as usual. Each alert is stored in the events table, as a row `alert#…`."
-            .to_owned(),
+        "The events were processed as usual. Each alert is stored in the events table, as a row `alert#…`.".to_owned(),
     ];
     let mut figures = Map::new();
     if let Some(snapshot) = snapshot {

@@ -59,7 +59,8 @@ fn documented() -> BTreeMap<String, BTreeSet<Action>> {
         let command = commands.entry(command.trim_matches('`').to_owned()).or_default();
         for on in on.split(", ") {
             for action in actions.split(", ").map(|action| action.trim_matches('`')) {
-                let action = if TABLES.contains(&on) || on == STREAM { format!("dynamodb:{action}") } else { action.to_owned() };
+                let action =
+                    if TABLES.contains(&on) || on == STREAM { format!("dynamodb:{action}") } else { action.to_owned() };
                 assert!(command.insert((action, on.to_owned())), "twice: {line}");
             }
         }
