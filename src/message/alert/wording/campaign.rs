@@ -57,9 +57,9 @@ pub(super) fn sending_advice(state: &BrakeState) -> String {
     match brake.status {
         Status::Open => "The campaign has no sending limit.".to_owned(),
         Status::Slowed => {
-            format!("The campaign is slowed: send at most {} % of it ({}).", percent(brake.volume), brake.reason)
+            format!("The campaign is slowed: send at most {} % of it. Reason: {}.", percent(brake.volume), brake.reason)
         }
-        Status::Paused => format!("The campaign is paused: send nothing of it ({}).", brake.reason),
+        Status::Paused => format!("The campaign is paused: send nothing of it. Reason: {}.", brake.reason),
     }
 }
 
