@@ -57,6 +57,14 @@ pub struct Receipt {
     pub followup: Option<Followup>,
 }
 
+impl Receipt {
+    /// Returns the person who opened or clicked, as text. Of several recipients it is not known which one it was.
+    fn who(&self) -> String {
+        let names = self.recipients.join(", ");
+        if self.recipients.len() > 1 { format!("one of {names}") } else { names }
+    }
+}
+
 /// Source of a choice, and its cost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DecisionSource {

@@ -12,9 +12,9 @@ const NAME: usize = 12;
 pub fn render(receipt: &Receipt) -> String {
     let mut lines = ReceiptLines(vec![one_line(&format!("Receipt {}, of {}", receipt.id, receipt.at))]);
     let did = if receipt.event == "email.clicked" { "clicked" } else { "opened" };
-    lines.say("happened", &format!("{} {did} at {}", receipt.recipients.join(", "), receipt.event_at));
+    lines.say("happened", &format!("{} {did} at {}", receipt.who(), receipt.event_at));
     lines.say("", &format!("email {}, campaign {}, message {}", receipt.email_id, receipt.campaign, receipt.message));
-    lines.say("who", &format!("{}, {} of 100", receipt.verdict.as_str(), receipt.score));
+    lines.say("verdict", &format!("{}, score {} of 100", receipt.verdict.as_str(), receipt.score));
     for reason in &receipt.reasons {
         lines.say("", &format!("- {reason}"));
     }
@@ -74,7 +74,7 @@ impl ReceiptLines {
             self.say("answered", answer);
         }
         if let Some(refused) = &asked.refused {
-            self.say("refused", refused);
+            self.say("rejected", refused);
         }
         let by = match asked.by {
             DecidedBy::Claude => "Claude",

@@ -92,10 +92,10 @@ pub fn text(receipt: &Receipt) -> String {
     let mut lines = vec![title(receipt)];
     let did = if receipt.event == "email.clicked" { "clicked" } else { "opened" };
     let mut say = |what: &str, text: &str| lines.push(format!("{what}: {text}"));
-    say("What happened", &format!("{} {did} at {}", receipt.recipients.join(", "), receipt.event_at));
+    say("What happened", &format!("{} {did} at {}", receipt.who(), receipt.event_at));
     let verdict = receipt.verdict.as_str();
-    say("Who did it", &format!("{verdict}, {} of 100: {}", receipt.score, receipt.reasons.join("; ")));
-    say("Why this", receipt.choice.reason());
+    say("Verdict", &format!("{verdict}, score {} of 100: {}", receipt.score, receipt.reasons.join("; ")));
+    say("Reason", receipt.choice.reason());
     match (&receipt.done, &receipt.followup) {
         (_, Some(followup)) => {
             say("Not before", &followup.not_before);
@@ -105,9 +105,9 @@ pub fn text(receipt: &Receipt) -> String {
         }
         (DecisionResult::Nothing(why), None) => say("What was done", &format!("nothing: {why}")),
         (DecisionResult::HandedToHuman, None) => {
-            say("What you can do", "look at this person, and decide for yourself.")
+            say("What you can do", "look at what this recipient did, and decide what to do next.")
         }
-        (_, None) => say("What was done", "engagement recorded and published"),
+        (_, None) => say("What was done", "the engagement was recorded and published"),
     }
     let by = match (receipt.asked.by, &receipt.asked.model, &receipt.asked.because) {
         (DecidedBy::Claude, Some(model), _) => format!("{model}, for {:.5} US dollars", receipt.asked.cost_usd),

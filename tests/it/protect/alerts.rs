@@ -56,7 +56,7 @@ async fn a_complaint_alert_says_suppressed_only_if_it_is_so() {
     let reasons = stage.reasons().await;
     let alerts = stage.alerts();
     for (number, words) in
-        [(1, "a newer change lifted the complaint, at 2026-11-23T13:29:30.000Z by r1"), (2, ""), (3, "")]
+        [(1, "a newer change lifted the complaint (at 2026-11-23T13:29:30.000Z, by r1)"), (2, ""), (3, "")]
     {
         let who = format!("spring{number}@example.com");
         let alert = alerts.iter().find(|alert| alert.recipient.as_ref() == Some(&who)).unwrap();

@@ -40,11 +40,11 @@ impl CampaignSnapshot<'_> {
         let (complained, delivered) = (week.get(Counter::Complained), week.get(Counter::Delivered));
         let of_delivered = if delivered > 0 {
             format!(
-                "{complained} of {delivered} delivered in the last 7 days ({:.2} %)",
+                "{complained} from {delivered} delivered emails in the last 7 days ({:.2} %)",
                 100.0 * complained as f64 / delivered as f64
             )
         } else {
-            format!("{complained} in the last 7 days, with no counted deliveries yet")
+            format!("{complained} in the last 7 days, without a counted delivery")
         };
         let today = count(self.view.complaints_24h(self.now), "complaint");
         format!("The campaign now has {today} in the last 24 hours, and {of_delivered}.")
@@ -57,9 +57,9 @@ pub(super) fn sending_advice(state: &BrakeState) -> String {
     match brake.status {
         Status::Open => "The campaign has no sending limit.".to_owned(),
         Status::Slowed => {
-            format!("The campaign is slowed: send at most {} % of it ({}).", percent(brake.volume), brake.reason)
+            format!("The campaign is slowed: send at most {} % of it. Reason: {}.", percent(brake.volume), brake.reason)
         }
-        Status::Paused => format!("The campaign is paused: send nothing of it ({}).", brake.reason),
+        Status::Paused => format!("The campaign is paused: send nothing of it. Reason: {}.", brake.reason),
     }
 }
 
@@ -76,8 +76,12 @@ pub fn brake_alert(campaign: &Campaign, state: &BrakeState, view: &BrakeInput) -
         Status::Paused => (Severity::Critical, format!("Campaign {campaign} is paused")),
     };
     let why = brake.warning.as_ref().filter(|_| is_warning).unwrap_or(&brake.reason);
-    let mut lines = vec![format!("{title}: {why}."), format!("Before, it was {}.", state.changed_from.as_str())];
+    let before = if is_warning { "It is still" } else { "Before, it was" };
+    let mut lines = vec![format!("{title}: {why}."), format!("{before} {}.", state.changed_from.as_str())];
     lines.push(match brake.status {
+        Status::Open if is_warning => {
+            "What you can do: find out where the campaign's addresses come from, before the limit pauses it.".to_owned()
+        }
         Status::Open => "What you can do: continue sending, and watch the figures.".to_owned(),
         Status::Slowed => format!(
             "What you can do: send at most {} % of what is left, first to people who open your emails.",
@@ -128,8 +132,7 @@ pub fn digest(
             count(folded, "more alert"),
             many_of(of)
         ),
-        "The events behind them were processed as usual. Each alert is stored in the events table, as a row `alert#…`."
-            .to_owned(),
+        "The events were processed as usual. Each alert is stored in the events table, as a row `alert#…`.".to_owned(),
     ];
     let mut figures = Map::new();
     if let Some(snapshot) = snapshot {

@@ -29,14 +29,14 @@ impl AddressState {
     fn summary(&self) -> String {
         match self {
             Self::Suppressed(reasons) => format!(
-                "The address is suppressed ({}): senders that read the suppression list send it no more email.",
+                "The address is suppressed ({}): programs that read the suppression list no longer send to it.",
                 reasons.join(", ")
             ),
             Self::Forgotten => {
-                "The address was erased on request. It stays blocked, and nothing more about it is stored.".to_owned()
+                "The address was erased on request, and stays suppressed.".to_owned()
             }
             Self::Lifted { at, by } => format!(
-                "The address can receive email: a newer change lifted the complaint, at {} by {by}. For details run `rebound suppressions show`; to suppress it again, `rebound suppressions add`.",
+                "The address can receive email: a newer change lifted the complaint (at {}, by {by}). For details run `rebound suppressions show`; to suppress it again, `rebound suppressions add`.",
                 at.to_text()
             ),
             Self::NotSuppressed => {

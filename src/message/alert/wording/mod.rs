@@ -88,7 +88,7 @@ pub fn delay(about: &AlertContext<'_>, recipient: &Recipient, why: Delay) -> Ale
     let (what, figures) = match why {
         Delay::Waiting { since, hours } => (
             format!(
-                "{} to {recipient} was sent at {} and has not been delivered for {}.",
+                "{} to {recipient} was sent at {} and is still not delivered, {} later.",
                 capital(&about.of_campaign()),
                 since.to_text(),
                 count(hours, "hour")
@@ -139,7 +139,7 @@ pub fn failed(about: &AlertContext<'_>, reason: &str, hour: UnixMillis) -> Alert
     alert.title = format!("Resend could not send: {reason}");
     alert.text = [
         format!("Resend could not send {}: {reason}.", about.of_campaign()),
-        "Other emails may have failed for the same reason: this alert is sent once an hour. The campaigns table counts all of them (failed).".to_owned(),
+        "This alert is sent once an hour. Other emails may have failed for the same reason: the campaigns table has their number (failed).".to_owned(),
         format!("What you can do: {}", remedy(reason)),
         format!("Email: {}", about.email_id),
     ]
@@ -155,7 +155,7 @@ fn remedy(reason: &str) -> &'static str {
     } else if reason.contains("domain") {
         "verify the domain at Resend, under Domains; then send the failed emails again."
     } else {
-        "look the email up at Resend, under Emails; then send the failed emails again."
+        "find the email at Resend, under Emails; then send the failed emails again."
     }
 }
 
@@ -171,7 +171,7 @@ pub fn domain(domain_id: &str, status: &DomainStatus, once: &str, since: UnixMil
         title: format!("Domain {name} is no longer verified: {word}"),
         text: [
             format!(
-                "Resend reports the domain {name} as {word} since {since}. Email from it may fail, or be delivered as spam."
+                "Since {since} Resend reports the status {word} for the domain {name}. Email from this domain may fail, or be delivered as spam."
             ),
             "What you can do: compare its DNS records with the records that Resend shows under Domains, and verify it again."
                 .to_owned(),
@@ -224,9 +224,9 @@ pub fn quarantine(place: &str, message: &str, problem: &str, at: UnixMillis) -> 
         title: "A webhook could not be processed".to_owned(),
         text: [
             format!("A correctly signed webhook was stored, but can't be processed: {problem}."),
-            "What was done: it is stored unchanged, and processing of other webhooks continues.".to_owned(),
-            format!("What you can do: look at the rows of partition {place} in the events table. If Resend really sends such events, this version of Rebound is too old, or has a bug."),
-            format!("Message: {message}"),
+            "What was done: it is stored unchanged, and other webhooks are processed as usual.".to_owned(),
+            format!("What you can do: look at the rows of partition {place} in the events table. If it is a valid event, this version of Rebound is too old, or has a bug."),
+            format!("Webhook: {message}"),
         ]
         .join("\n"),
         campaign: None,

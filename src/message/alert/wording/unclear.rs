@@ -73,15 +73,15 @@ pub fn ambiguous(about: &AlertContext<'_>, what: UnclearOutcome, possible: &[Rec
     };
     let done = match possible.len() {
         0 => "What was done: no address was suppressed.",
-        _ => "What was done: no address was suppressed, because the others did nothing wrong.",
+        _ => "What was done: no address was suppressed, because only one of them is concerned.",
     };
     let advice = match (what.is_about_email(), possible.len()) {
         (true, 2..) => "send a separate email to each address, so that each event names its recipient.",
         (true, _) => {
-            "look the email up at Resend, under Emails, and suppress the right address: rebound suppressions add ADDRESS --reason …"
+            "find the email at Resend, under Emails, and suppress the right address: rebound suppressions add ADDRESS --reason …"
         }
         (false, _) => {
-            "look the entry up at Resend, and suppress the right address: rebound suppressions add ADDRESS --reason …"
+            "find the entry at Resend, and suppress the right address: rebound suppressions add ADDRESS --reason …"
         }
     };
     let place = if what.is_about_email() { "Email" } else { "Entry" };

@@ -8,6 +8,7 @@ use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
 use super::connect::{KEY, World};
+use super::tail::Tail;
 use super::{Said, command};
 use crate::support::recorder::{Action, Recorder};
 use crate::support::{now, secret};
@@ -20,9 +21,13 @@ fn section() -> String {
 
 const TABLES: [&str; 5] = ["events", "suppressions", "campaigns", "recipients", "agenda"];
 
-/// What the page calls a resource, by the last part of its name on the embedded AWS.
+/// Name of the events table's stream in the page. Requests to a stream name no table.
+const STREAM: &str = "events' stream";
+
+/// Returns the page's name of a resource, given the last part of its name on the embedded AWS.
 fn resource(name: &str) -> &str {
     match name {
+        "" => STREAM,
         "rebound" => "the stack",
         "webhook" => "WebhookSecret",
         "operator-keys" => "OperatorKeys",
@@ -54,7 +59,8 @@ fn documented() -> BTreeMap<String, BTreeSet<Action>> {
         let command = commands.entry(command.trim_matches('`').to_owned()).or_default();
         for on in on.split(", ") {
             for action in actions.split(", ").map(|action| action.trim_matches('`')) {
-                let action = if TABLES.contains(&on) { format!("dynamodb:{action}") } else { action.to_owned() };
+                let action =
+                    if TABLES.contains(&on) || on == STREAM { format!("dynamodb:{action}") } else { action.to_owned() };
                 assert!(command.insert((action, on.to_owned())), "twice: {line}");
             }
         }
@@ -77,13 +83,29 @@ fn policies() -> Vec<BTreeSet<Action>> {
             for resource in texts(&statement["Resource"]) {
                 let of = resource.trim_end_matches("-*").rsplit([':', '/']).next().unwrap().to_owned();
                 let of = of.strip_prefix("rebound-").unwrap_or(&of).to_owned();
-                let of = if resource.contains(":stack/") { "the stack".to_owned() } else { of };
+                let of = match resource.as_str() {
+                    stack if stack.contains(":stack/") => "the stack".to_owned(),
+                    stream if stream.ends_with(":table/rebound-events/stream/*") => STREAM.to_owned(),
+                    _ => of,
+                };
                 actions.extend(texts(&statement["Action"]).into_iter().map(|action| (action, of.clone())));
             }
         }
         actions
     };
     section().split("```json\n").skip(1).map(|text| parse(text.split("```").next().unwrap())).collect()
+}
+
+/// The environment of a command whose calls are recorded: as on AWS, it names no table and no queue.
+fn as_on_aws(recorder: &Recorder, world: &World) -> BTreeMap<String, String> {
+    let mut variables: BTreeMap<String, String> =
+        recorder.variables().clone().into_iter().filter(|(name, _)| name.starts_with("AWS_")).collect();
+    // The command must not take it for `rebound dev`: that one needs no settings of a deployed function.
+    for value in variables.values_mut().filter(|value| value.starts_with("http://127.0.0.1:")) {
+        *value = value.replacen("127.0.0.1", "0.0.0.0", 1);
+    }
+    variables.insert("RESEND_BASE_URL".to_owned(), world.resend.url());
+    variables
 }
 
 /// A Rebound in which much has happened, and the command's environment: as on AWS, nothing but credentials is set.
@@ -113,6 +135,7 @@ impl Scene {
             ("EngageFunctionName", "rebound-engage".to_owned()),
         ];
         let recorder = Recorder::start(aws.variables()).await;
+        let variables = as_on_aws(&recorder, &world);
         let queue = |name: &str| {
             let sqs = &recorder.variables()["AWS_ENDPOINT_URL_SQS"];
             format!("{sqs}/000000000000/{}", variable(name).rsplit('/').next().unwrap())
@@ -124,14 +147,16 @@ impl Scene {
         ];
         let outputs = outputs.into_iter().chain(queues).map(|(name, value)| (name.to_owned(), value)).collect();
         aws.control.as_ref().unwrap().set(|controls| controls.outputs = outputs);
-        let mut variables: BTreeMap<String, String> =
-            recorder.variables().clone().into_iter().filter(|(name, _)| name.starts_with("AWS_")).collect();
-        // The command must not take it for `rebound dev`: that one needs no settings of a deployed function.
-        for value in variables.values_mut().filter(|value| value.starts_with("http://127.0.0.1:")) {
-            *value = value.replacen("127.0.0.1", "0.0.0.0", 1);
-        }
-        variables.insert("RESEND_BASE_URL".to_owned(), world.resend.url());
         Self { world, recorder, variables }
+    }
+
+    /// Starts `tail` twice behind a recorder of its own: for everything, and for one address.
+    async fn tails(&self) -> (Recorder, [Tail; 2]) {
+        let recorder = Recorder::start(self.world.aws.variables()).await;
+        let variables = as_on_aws(&recorder, &self.world);
+        let all = Tail::start(&variables, &["--json"]).await;
+        let of_ann = Tail::start(&variables, &["--json", "--address", "ann@example.com"]).await;
+        (recorder, [all, of_ann])
     }
 
     async fn post(&self, id: &str, event_type: &str, data: Value) {
@@ -150,7 +175,7 @@ impl Scene {
         said
     }
 
-    /// What the command asks of AWS when it is run with each of these.
+    /// Returns the AWS calls of the command's runs with each of these arguments.
     async fn asks(&self, runs: &[&[&str]]) -> BTreeSet<Action> {
         self.recorder.take();
         for run in runs {
@@ -190,6 +215,7 @@ async fn each_command_needs_the_permissions_that_its_page_names() {
         .as_ref()
         .unwrap()
         .put("rebound/webhook", &json!({ "RESEND_WEBHOOK_SECRET": rebound_dev::LOCAL_SECRET }).to_string());
+    let (asked_by_tail, [mut tail, mut tail_of_ann]) = scene.tails().await;
     let ann =
         |n: u8| json!({ "email_id": format!("e{n}"), "to": ["ann@example.com"], "tags": { "campaign": "spring" } });
     for (id, kind, data) in [
@@ -216,6 +242,11 @@ async fn each_command_needs_the_permissions_that_its_page_names() {
     let replays: [&[&str]; 3] =
         [&["replay", "--all", "--dry-run"], &["replay", "--all"], &["replay", "e1", "--function", "engage"]];
     wrong.push(says("replay", scene.asks(&replays).await));
+    // `replay` counted, set the brake and sent alerts: `tail` has read everything that it ever reads.
+    tail.until(|lines| lines.iter().any(|line| line["what"] == "brake")).await;
+    tail_of_ann.until(|lines| lines.iter().any(|line| line["what"] == "alert")).await;
+    drop((tail, tail_of_ann));
+    wrong.push(says("tail", named(asked_by_tail.take())));
     wrong.push(says("campaigns", scene.asks(&[&["campaigns"], &["campaigns", "spring"]]).await));
     wrong.push(says("check", scene.asks(&[&["check", "ann@example.com", "--campaign", "spring"]]).await));
     wrong.push(says(
@@ -284,8 +315,16 @@ fn the_policies_to_paste_allow_what_the_commands_need_and_no_more() {
             .flat_map(|(_, row)| row.clone())
             .collect()
     };
-    let look =
-        ["check", "timeline", "campaigns", "suppressions list", "suppressions show", "suppressions export", "doctor"];
+    let look = [
+        "check",
+        "timeline",
+        "tail",
+        "campaigns",
+        "suppressions list",
+        "suppressions show",
+        "suppressions export",
+        "doctor",
+    ];
     let [looking, everything] = policies().try_into().unwrap_or_else(|all: Vec<_>| panic!("{} policies", all.len()));
     assert_eq!(looking, union(&look));
     assert_eq!(everything, union(&[]));

@@ -47,7 +47,7 @@ impl Tail {
     }
 
     /// Reads lines of JSON until enough of them are there.
-    async fn until(&mut self, is_enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    pub(super) async fn until(&mut self, is_enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let mut lines = Vec::new();
         while !is_enough(&lines) {
             let Ok(line) = timeout(PATIENCE, self.stdout.next_line()).await else {
