@@ -35,12 +35,12 @@ fn rebound(arguments: &[&str]) -> Command {
 async fn the_demo_finds_everything_as_the_contract_says() {
     let plain = rebound(&["demo"]).output().await.unwrap();
     let text = String::from_utf8(plain.stdout).unwrap();
-    assert!(plain.status.success() && text.contains("Everything is as the contract says."), "{text}");
+    assert!(plain.status.success() && text.contains("Everything matches the contract."), "{text}");
     assert!(!text.contains('\u{1b}'), "colour is for terminals");
     // A pipe has no width: it gets every column, at a width of its own.
     let in_tables = text.lines().filter(|line| line.starts_with(['│', '┌']));
     assert!(in_tables.clone().count() > 100 && in_tables.clone().all(|line| line.chars().count() <= 140), "{text}");
-    assert!(!text.contains("Left out"), "{text}");
+    assert!(!text.contains("Columns omitted"), "{text}");
     let narrow = rebound(&["demo"]).env("COLUMNS", "80").output().await.unwrap();
     let narrow = String::from_utf8(narrow.stdout).unwrap();
     assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");

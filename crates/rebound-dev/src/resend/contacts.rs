@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::http::{Answer, Ask, Pages, created, missing, moment, no_such, not_allowed, ok, page};
 use super::webhooks::with;
 
-/// The fields that a request may set.
+/// The fields that a request can set.
 const FIELDS: [&str; 3] = ["first_name", "last_name", "unsubscribed"];
 
 #[derive(Default)]
 pub(super) struct Contacts {
-    /// The contacts, as they are listed.
+    /// The contacts, in the format of the list.
     all: Vec<Value>,
 }
 
@@ -37,7 +37,7 @@ impl Contacts {
                 }
                 None => no_such("Contact"),
             },
-            // Answered alike for a contact that never was, and with what was asked for.
+            // The response is the same for an unknown contact, and contains the id or address of the request.
             (&Method::DELETE, [which]) => {
                 self.all.retain(|contact| !is(contact, which));
                 ok(json!({ "object": "contact", "contact": which, "deleted": true }))
@@ -46,8 +46,8 @@ impl Contacts {
         }
     }
 
-    /// Makes a contact, or makes one anew that is there: under the same id, and what is not said goes back to how it begins. So it
-    /// subscribes people again.
+    /// Creates a contact, or replaces an existing one under the same id. Fields that the request does not set get their defaults, so it can
+    /// resubscribe a contact.
     fn upsert(&mut self, ask: &Ask<'_>) -> Answer {
         let Some(email) = ask.text("email") else { return missing("email") };
         let known = self.find(email).and_then(|contact| contact.get("id")?.as_str()).map(str::to_owned);

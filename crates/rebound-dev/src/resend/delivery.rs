@@ -1,4 +1,4 @@
-//! A webhook's deliveries, and the log of them (<https://resend.com/docs/api-reference/webhooks/list-events>).
+//! The deliveries of a webhook, and their log (<https://resend.com/docs/api-reference/webhooks/list-events>).
 
 use std::time::Duration;
 
@@ -9,34 +9,34 @@ use serde_json::{Value, json};
 
 use super::webhooks::{Hook, with};
 
-/// Time between the first try and the second.
+/// Time between the first attempt and the second.
 const NEXT_TRY: Duration = Duration::from_secs(5);
 
-/// An event that a webhook was to deliver.
+/// An event in a webhook's log.
 #[derive(Clone, Debug)]
 pub(super) struct Logged {
     pub(super) id: String,
     pub(super) event_type: String,
     pub(super) created_at: UnixMillis,
     pub(super) body: String,
-    /// The newest first.
+    /// The attempts, the newest first.
     pub(super) tries: Vec<Attempt>,
-    /// True if it is tried again after a failure. Nothing here does it by itself.
+    /// True if the status after a failure is `pending`. The stub makes no retry by itself.
     pub(super) goes_on: bool,
 }
 
-/// A try to deliver it.
+/// An attempt to deliver an event.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     pub(super) id: String,
-    /// The status that was answered; 0 without an answer.
+    /// The status of the response; 0 without a response.
     pub(super) status: u16,
     pub(super) response: String,
     pub(super) sent_at: UnixMillis,
 }
 
 impl Logged {
-    /// `pending` between two tries, `attempting` during one, else `success` or `failed`.
+    /// The status: `pending` between two attempts, `attempting` during one, else `success` or `failed`.
     fn status(&self) -> &'static str {
         match self.tries.iter().any(|attempt| (200..300).contains(&attempt.status)) {
             true => "success",
@@ -51,7 +51,7 @@ impl Logged {
         json!({ "id": self.id, "type": self.event_type, "created_at": created_at, "status": self.status() })
     }
 
-    /// With its payload.
+    /// The event with its payload.
     pub(super) fn whole(&self) -> Value {
         let last = self.tries.first().filter(|_| self.status() == "pending");
         let next = last.map(|attempt| attempt.sent_at.plus(NEXT_TRY).to_text());
@@ -72,7 +72,7 @@ impl Logged {
     }
 }
 
-/// A delivery that is to set out.
+/// A delivery that is to be posted.
 #[derive(Clone, Debug)]
 pub(super) struct Delivery {
     pub(super) hook: String,
@@ -82,7 +82,7 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// The delivery of a logged event, signed now, with every secret that signs at `now`. `None`: there is no such event.
+    /// The delivery of a logged event, signed now, with every secret that is valid at `now`. `None` if there is no such event.
     pub(super) fn of(hook: &Hook, event: &str, now: UnixMillis) -> Option<Self> {
         let logged = hook.log.iter().find(|logged| logged.id == event)?;
         let old = hook.old.iter().filter(|(_, until)| *until > now).map(|(old, _)| old);
@@ -97,7 +97,7 @@ impl Delivery {
         Some(Self { hook: hook_id, event: event.to_owned(), endpoint, message })
     }
 
-    /// Posts it.
+    /// Posts the delivery.
     pub(super) async fn post(&self) -> Attempt {
         let sent =
             self.message.request(&rebound::claude::web::client(), reqwest::Method::POST, &self.endpoint).send().await;

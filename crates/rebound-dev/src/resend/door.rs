@@ -1,4 +1,4 @@
-//! The door: a request needs an agent, and a key that may do this, and must not come too often.
+//! Access control: a request needs a user agent and a key with permission, and must stay within the rate limit.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,15 @@ use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, USER_AGENT};
 
 use super::http::{Answer, error, html, with_limit};
 
-/// A key that may only send.
+/// A key with permission only to send.
 pub const SENDING_KEY: &str = "re_sending_only";
 
-/// Requests a second of a team.
+/// Maximum requests per second of a team.
 const PER_SECOND: usize = 10;
 
 pub(super) struct Door {
     key: String,
-    /// The status and the name with which a key is refused that is unknown. Several were seen.
+    /// Status and error name for an unknown key. Resend has used several.
     pub(super) unknown_key: (u16, String),
     pub(super) per_second: usize,
     recent: Vec<Instant>,
@@ -28,7 +28,7 @@ impl Door {
         Self { key: key.to_owned(), unknown_key, per_second: PER_SECOND, recent: Vec::new() }
     }
 
-    /// The refusal of a request, if it is refused.
+    /// The error response to a request that is rejected; else `None`.
     pub(super) fn refuse(&mut self, request: &Request<Bytes>) -> Option<Answer> {
         let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         // This is Cloudflare, before the API (https://resend.com/docs/knowledge-base/403-error-1010).

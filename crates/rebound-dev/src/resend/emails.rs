@@ -1,4 +1,4 @@
-//! Emails, and the memory of idempotency keys (<https://resend.com/docs/dashboard/emails/idempotency-keys>).
+//! Emails and idempotency keys (<https://resend.com/docs/dashboard/emails/idempotency-keys>).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use super::http::{Answer, Ask, Pages, error, invalid, missing, moment, no_such, 
 use super::suppressions::Suppressions;
 use super::webhooks::with;
 
-/// Time for which a key is remembered.
+/// Time for which an idempotency key is stored.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Most characters of a key, and most recipients of an email.
+/// Maximum number of characters of an idempotency key; maximum number of recipients of an email.
 const LONGEST_KEY: usize = 256;
 const MOST_RECIPIENTS: usize = 50;
 
 #[derive(Default)]
 pub(super) struct Emails {
-    /// The emails that were accepted, the newest first, as they are listed, and what was asked for.
+    /// The accepted emails, the newest first: each in the format of the list, and with its request.
     all: Vec<(Value, Value)>,
-    /// The request that came under a key, the email's id, and the time.
+    /// For each idempotency key: the request, the email's id, and the time.
     keys: BTreeMap<String, (Value, String, UnixMillis)>,
 }
 
@@ -88,7 +88,7 @@ impl Emails {
     }
 }
 
-/// The refusal of an email that can't be sent.
+/// The error response to an invalid email; else `None`.
 fn refused(ask: &Ask<'_>) -> Option<Answer> {
     if let Some(field) = ["from", "subject"].into_iter().find(|field| ask.text(field).is_none()) {
         return Some(missing(field));
@@ -112,7 +112,7 @@ fn refused(ask: &Ask<'_>) -> Option<Answer> {
     None
 }
 
-/// One address or several.
+/// The addresses in a string or a list.
 fn addresses(value: Option<&Value>) -> Vec<String> {
     match value {
         Some(Value::String(one)) if !one.is_empty() => vec![one.clone()],
@@ -121,7 +121,7 @@ fn addresses(value: Option<&Value>) -> Vec<String> {
     }
 }
 
-/// An email as it is told by itself: with its texts and tags, and lists that are empty where the list of emails has null.
+/// An email in the format of a single email: with texts and tags, and with empty lists where the list of emails has null.
 fn whole(email: &Value, request: &Value) -> Value {
     let several = |field: &str| json!(addresses(request.get(field)));
     let text = |field: &str| request.get(field).cloned().unwrap_or_default();

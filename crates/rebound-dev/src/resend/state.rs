@@ -1,4 +1,4 @@
-//! All that it holds, and which part answers a request.
+//! All data of the stub, and the routing of requests.
 
 use std::time::Duration;
 
@@ -26,9 +26,9 @@ pub(super) struct State {
     pub(super) emails: Emails,
     pub(super) calls: Vec<String>,
     pub(super) plan: Option<Plan>,
-    /// Time by which its clock is ahead.
+    /// Time by which the stub's clock is ahead.
     pub(super) later: Duration,
-    /// True if a delivery that fails is tried again, some time.
+    /// True if failed deliveries get the status `pending`.
     pub(super) goes_on: bool,
 }
 
@@ -51,7 +51,7 @@ impl State {
         UnixMillis::now().plus(self.later)
     }
 
-    /// Answers a request, and what is to be delivered now.
+    /// Handles a request. Returns the response, and the deliveries that are to be posted now.
     pub(super) fn handle(&mut self, request: &Request<Bytes>) -> (Reply, Vec<Delivery>) {
         let (method, path) = (request.method().as_str().to_owned(), request.uri().path().to_owned());
         self.calls.push(format!("{method} {path}"));
@@ -59,7 +59,7 @@ impl State {
         let answer = match &planned {
             Some(Behaviour::Status(status)) => error(*status, "application_error", "something went wrong on our side"),
             Some(Behaviour::Error { status, name, message }) => error(*status, name, message),
-            Some(Behaviour::Html(status)) => html(*status, "This page is no answer of the API"),
+            Some(Behaviour::Html(status)) => html(*status, "This page does not come from the API"),
             Some(Behaviour::LoseAnswer) | None => self.answer(request),
         };
         let reply = if matches!(planned, Some(Behaviour::LoseAnswer)) { Err(CloseConnection) } else { Ok(answer) };
@@ -81,7 +81,7 @@ impl State {
         self.door.with_limit(answer)
     }
 
-    /// Writes down what came of a delivery.
+    /// Logs an attempt of a delivery.
     pub(super) fn delivered(&mut self, delivery: &Delivery, attempt: Attempt) {
         let hook = self.webhooks.all.iter_mut().find(|hook| hook.id == delivery.hook);
         if let Some(logged) = hook.and_then(|hook| hook.log.iter_mut().find(|logged| logged.id == delivery.event)) {

@@ -1,4 +1,4 @@
-//! The list of suppressions (<https://resend.com/docs/api-reference/suppressions/list-suppressions>).
+//! The suppression list (<https://resend.com/docs/api-reference/suppressions/list-suppressions>).
 
 use aws_local::uuid;
 use hyper::Method;
@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 use super::http::{Answer, Ask, Pages, created, invalid, missing, moment, no_such, not_allowed, ok, page};
 use super::webhooks::with;
 
-/// Most addresses of a batch.
+/// Maximum number of addresses in a batch.
 const BATCH: usize = 100;
 
 #[derive(Default)]
 pub(super) struct Suppressions {
-    /// The entries, as they are listed.
+    /// The entries, in the format of the list.
     all: Vec<Value>,
-    /// True if the list is not open to this team: it was in beta.
+    /// True if the list is not available to this team: it was in beta.
     pub(super) is_closed: bool,
 }
 
 impl Suppressions {
-    /// Puts an address on the list, if it is not there. Answers the entry's id.
+    /// Adds an address to the list unless it is there. Returns the entry's id.
     pub(super) fn add(&mut self, email: &str, origin: &str, created_at: &str) -> String {
         if let Some(known) = self.find(email) {
             return text(known, "id").to_owned();

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use super::delivery::{Delivery, Logged};
 use super::http::{Answer, Ask, Pages, created, invalid, missing, no_such, not_allowed, ok, page};
 
-/// Time for which an old secret still signs.
+/// Time for which a rotated secret still signs.
 const OLD_SIGNS: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The types of event (<https://resend.com/docs/dashboard/webhooks/event-types>), by their families.
+/// The event types (<https://resend.com/docs/dashboard/webhooks/event-types>), by resource.
 const TYPES: [(&str, &str); 6] = [
     ("email", "sent scheduled delivered delivery_delayed complained bounced opened clicked received failed suppressed"),
     ("contact", "created updated deleted topics.updated"),
@@ -35,13 +35,13 @@ pub(super) struct Hook {
     pub(super) id: String,
     created_at: UnixMillis,
     pub(super) endpoint: String,
-    /// `None`: every type.
+    /// The event types. `None`: all types.
     pub(super) events: Option<Vec<String>>,
     pub(super) status: String,
     pub(super) secret: String,
-    /// The secrets before it, and until when they sign.
+    /// The rotated secrets, each with the end of its validity.
     pub(super) old: Vec<(String, UnixMillis)>,
-    /// The events that it was to deliver, the newest first.
+    /// The events of this webhook, the newest first.
     pub(super) log: Vec<Logged>,
 }
 
@@ -63,17 +63,17 @@ impl Hook {
     }
 }
 
-/// All of them, the oldest first.
+/// All webhooks, the oldest first.
 #[derive(Default)]
 pub(super) struct Webhooks {
     pub(super) all: Vec<Hook>,
-    /// True if events about suppressions are not open to this team.
+    /// True if suppression events are not available to this team.
     pub(super) lacks_suppressions: bool,
-    /// True if no secret is told when a webhook is asked for.
+    /// True if a webhook in a response does not contain its secret.
     pub(super) hides_secrets: bool,
-    /// The signing secret of the next webhook; without it, a new one.
+    /// The signing secret of the next webhook. `None`: a random one.
     pub(super) next_secret: Option<String>,
-    /// Deliveries that were asked for once more, and have not set out yet.
+    /// Replays that were requested and are not posted yet.
     pub(super) replays: Vec<Delivery>,
 }
 
@@ -194,7 +194,7 @@ fn events_of(events: &Value, lacks_suppressions: bool) -> Result<Vec<String>, St
     events.iter().map(read).collect()
 }
 
-/// An object with more fields; those that are null are left out.
+/// The object with more fields. Fields that are null are omitted.
 pub(super) fn with(mut object: Value, fields: &[(&str, Value)]) -> Value {
     if let Some(object) = object.as_object_mut() {
         let fields = fields.iter().filter(|(_, value)| !value.is_null());

@@ -1,4 +1,4 @@
-//! In which order the webhooks come, and what comes besides.
+//! The requests: the order of the webhooks, and the deliberate faults.
 
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::SignedMessage;
@@ -7,103 +7,103 @@ use strum::{IntoStaticStr, VariantArray};
 
 use super::story::{Message, Story};
 
-/// What may go wrong on purpose.
+/// A kind of deliberate fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 pub enum Chaos {
-    /// The same message several times, some of them at once; and the same complaint or bounce told by two messages.
+    /// The same webhook several times, sometimes concurrently; and two webhooks about the same complaint or bounce.
     #[strum(serialize = "duplicates")]
     Duplicates,
-    /// Any order.
+    /// Random order.
     #[strum(serialize = "shuffle")]
     Shuffle,
-    /// Messages that were correctly signed long ago.
+    /// Webhooks that were correctly signed long ago.
     #[strum(serialize = "stale")]
     Stale,
-    /// Messages that were changed, or signed with another secret.
+    /// Webhooks that were changed, or signed with another secret.
     #[strum(serialize = "tampered")]
     Tampered,
-    /// Bodies of a content type that the function URL hands over as base64.
+    /// Bodies of a content type that the function URL encodes as base64.
     #[strum(serialize = "base64")]
     Base64,
     /// Bodies with nulls, and odd fields.
     #[strum(serialize = "nulls")]
     Nulls,
-    /// Types that nobody knows.
+    /// Unknown event types.
     #[strum(serialize = "unknown")]
     Unknown,
-    /// What is signed and can't be read as an event.
+    /// Signed bodies that can't be parsed as an event.
     #[strum(serialize = "unreadable")]
     Unreadable,
-    /// Other names of the headers, several signatures.
+    /// Other header names, several signatures.
     #[strum(serialize = "headers")]
     Headers,
     /// Link scanners, in bursts.
     #[strum(serialize = "scanners")]
     Scanners,
-    /// Requests that are no POST.
+    /// Requests with another method than POST.
     #[strum(serialize = "methods")]
     Methods,
 }
 
 impl Chaos {
-    /// Everything.
+    /// Every kind.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// Its name.
+    /// The name on the command line.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// What kind of request.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
 pub enum Kind {
-    /// The message.
+    /// The webhook, for the first time.
     #[strum(serialize = "once")]
     Proper,
-    /// The message once more.
+    /// The same webhook again.
     #[strum(serialize = "again")]
     Again,
-    /// It, signed long ago, under an id of its own.
+    /// The webhook signed long ago, under an id of its own.
     #[strum(serialize = "stale")]
     Stale,
-    /// It, changed after it was signed, under an id of its own.
+    /// The webhook changed after it was signed, under an id of its own.
     #[strum(serialize = "changed")]
     Tampered,
-    /// It, signed with another secret, under an id of its own.
+    /// The webhook signed with another secret, under an id of its own.
     #[strum(serialize = "another's secret")]
     WrongSecret,
-    /// A request that is no POST.
+    /// A request with another method than POST.
     #[strum(serialize = "not a POST")]
     NotPost,
 }
 
 impl Kind {
-    /// In words.
+    /// The name in the report.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Whether it must be refused.
+    /// Returns true if the function must reject the request.
     pub const fn is_refused(self) -> bool {
         !matches!(self, Self::Proper | Self::Again)
     }
 }
 
-/// A request to be made.
+/// A request to the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Request {
-    /// When it comes, in the story's time.
+    /// Time of arrival, in the scenario's time.
     pub comes_at: i64,
-    /// Of which email.
+    /// The number of the email.
     pub email: u32,
-    /// Which of its messages.
+    /// The index of the webhook among the email's.
     pub message: u16,
-    /// What kind.
+    /// The kind of request.
     pub kind: Kind,
 }
 
-/// Every request, in the order in which they come.
+/// All requests, in order of arrival.
 pub fn requests(story: &Story, chaos: &[Chaos]) -> Vec<Request> {
     let has = |one: Chaos| chaos.contains(&one);
     let mut rng = fastrand::Rng::with_seed(story.seed.wrapping_add(1));
@@ -117,7 +117,7 @@ pub fn requests(story: &Story, chaos: &[Chaos]) -> Vec<Request> {
             add(Kind::Proper, 0);
             if has(Chaos::Duplicates) && rng.u8(..10) == 0 {
                 for _ in 0..rng.u8(1..4) {
-                    // At once, or after one of the pauses that Svix makes.
+                    // Immediately, or after one of Svix's retry delays.
                     let pauses = [0, 0, 5_000, 300_000];
                     add(Kind::Again, pauses.get(rng.usize(..4)).copied().unwrap_or(0));
                 }
@@ -141,7 +141,7 @@ pub fn requests(story: &Story, chaos: &[Chaos]) -> Vec<Request> {
     requests
 }
 
-/// The message of a request, signed at `now`, and its method.
+/// The webhook of a request, signed at `now`, and the HTTP method.
 pub fn signed(
     request: &Request,
     message: &Message,
@@ -175,7 +175,8 @@ pub fn signed(
     (signed, method)
 }
 
-/// The names of Standard Webhooks; or signatures of other versions and of old secrets before the right one.
+/// Adds signatures of other versions and of old secrets before the valid one; and, half of the time, uses the header names of Standard
+/// Webhooks.
 fn other_headers(signed: &mut SignedMessage, rng: &mut fastrand::Rng) {
     let signature = signed.headers.get("svix-signature").cloned().unwrap_or_default();
     let others = "v1a,AAAA v2,bm90IHRoaXMgb25l v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
@@ -186,7 +187,7 @@ fn other_headers(signed: &mut SignedMessage, rng: &mut fastrand::Rng) {
     }
 }
 
-/// A secret that is not this one: what it signs, it signs as the right one signs something else.
+/// A valid secret that differs from `secret`.
 fn another_secret(secret: &SigningSecret) -> SigningSecret {
     "whsec_YW5vdGhlciBzZWNyZXQgdGhhbiB0aGUgZW5kcG9pbnQncw==".parse().unwrap_or_else(|_| secret.clone())
 }

@@ -1,5 +1,5 @@
-//! Whether a simulation's campaign and seed are new to the tables: of two simulations with one name, the counts add up, and the second
-//! would take the first one's for webhooks that were counted twice.
+//! Checks that the tables do not contain a simulation's campaign or seed. The counts of two simulations with one campaign name add up, so
+//! the second one would report the first one's counts as duplicates.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,17 @@ use rebound::store::timeline::Timeline;
 
 use super::story::Story;
 
-/// A part of a story that the tables know already.
+/// The part of a scenario that the tables already contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Used {
-    /// A campaign has this name.
+    /// A campaign with this name.
     Campaign,
-    /// Emails were made of this seed: they have the same ids.
+    /// Emails with this seed: they have the same ids.
     Seed,
 }
 
-/// Looks into the tables, which `variables` name as the functions' environment does: two Queries and an item.
-///
-/// # Errors
-/// A table can't be read.
+/// Returns the part of the scenario that the tables already contain. `variables` is the functions' environment. Costs two Queries and a
+/// GetItem.
 pub async fn used(
     calls: &RetryClient,
     variables: &BTreeMap<String, String>,

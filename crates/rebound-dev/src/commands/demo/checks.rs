@@ -1,4 +1,4 @@
-//! Whether people were told of everything, once, and of nothing else.
+//! Checks of the alerts: each one that is expected was sent once, and no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use super::mails::{LARGE, LATE, SMALL, SWIFT};
 use super::stage::{Stage, alert, number, string};
 use crate::commands::Failure;
 
-/// How people were told of a campaign's complaints.
+/// The alerts of a campaign's complaints: sent one by one, or grouped in digests.
 #[derive(Debug, Serialize)]
 pub(super) struct Told {
     pub(super) campaign: String,
@@ -24,14 +24,13 @@ pub(super) struct Told {
     pub(super) in_digests: i64,
 }
 
-/// Checks every alert that was published, and the record of each in the events table. Answers how each campaign's complaints were
-/// told.
+/// Checks every alert that was published, and the record of each in the events table. Returns the alerts of each campaign's complaints.
 pub(super) async fn alerts(stage: &mut Stage, rows: &[Item]) -> Result<Vec<Told>, Failure> {
     let published = stage.published();
     let alerts = stage.alerts();
     for message in &published {
         let Some(alert) = alert(message) else {
-            stage.faults.push(format!("published, but no alert: {}", message.message));
+            stage.faults.push(format!("published, but not an alert: {}", message.message));
             continue;
         };
         let mut attributes = BTreeMap::from([
@@ -49,19 +48,19 @@ pub(super) async fn alerts(stage: &mut Stage, rows: &[Item]) -> Result<Vec<Told>
         let noted = rows.iter().filter(|row| string(row, "kind") == "alert" && row.contains_key(attribute));
         noted.filter_map(|row| Some(string(row, "event").strip_prefix("alert#")?.to_owned())).collect()
     };
-    stage.check(ids == noted("published_at"), "the alerts that were published are not those noted as published");
+    stage.check(ids == noted("published_at"), "the published alerts differ from those recorded as published");
 
     let told = complaints(stage, &alerts).await?;
     let folded: i64 = told.iter().map(|told| told.in_digests).sum();
     let well = usize::try_from(folded) == Ok(noted("folded_into").len());
-    stage.check(well, format!("{folded} alerts in digests, not as many as are noted as folded"));
+    stage.check(well, format!("{folded} alerts in digests, but another number is recorded as grouped"));
 
     brakes(stage, &alerts);
     others(stage, &alerts, rows);
     Ok(told)
 }
 
-/// Checks that no complaint is missing from what people were told, and that there was no storm.
+/// Checks that every complaint has an alert, alone or in a digest, and that alerts were grouped above the limit.
 async fn complaints(stage: &mut Stage, alerts: &[Alert]) -> Result<Vec<Told>, Failure> {
     let items = stage.scan("CAMPAIGNS_TABLE").await?;
     let campaigns: BTreeSet<&str> = items.iter().map(|item| string(item, "campaign")).collect();
@@ -78,13 +77,13 @@ async fn complaints(stage: &mut Stage, alerts: &[Alert]) -> Result<Vec<Told>, Fa
             in_digests: folded.filter_map(|digest| digest.figures.get("folded")?.as_i64()).sum(),
         };
         let well = told.one_by_one + told.in_digests == told.counted && told.one_by_one == told.counted.min(at_most);
-        stage.check(well, format!("the alerts do not add up to the complaints that were counted: {told:?}"));
+        stage.check(well, format!("the alerts do not add up to the counted complaints: {told:?}"));
         all.push(told);
     }
     Ok(all)
 }
 
-/// Checks that each campaign's brake was told of, step by step.
+/// Checks that there is an alert for each change of each campaign's brake.
 fn brakes(stage: &mut Stage, alerts: &[Alert]) {
     let expected = [
         (LARGE, vec!["slowed to 50 %", "halfway to being paused", "paused", "open again"]),
@@ -100,10 +99,10 @@ fn brakes(stage: &mut Stage, alerts: &[Alert]) {
     }
 }
 
-/// Checks the alerts of everything else: one for each happening.
+/// Checks the alerts of everything else: one for each occurrence.
 fn others(stage: &mut Stage, alerts: &[Alert], rows: &[Item]) {
     let hour_of_receipt = |row: &Item| Some(Cohort::containing(UnixMillis(number(row, "received_at")?)));
-    // Of two that failed for the same reason people are told once, unless the clock struck between them.
+    // Two failures with the same reason share one alert, unless they fall into different hours.
     let failed = rows.iter().filter(|row| string(row, "event").starts_with("email.failed#"));
     let failed: BTreeSet<Cohort> = failed.filter_map(hour_of_receipt).collect();
     let expected = [
@@ -116,18 +115,21 @@ fn others(stage: &mut Stage, alerts: &[Alert], rows: &[Item]) {
         let number = alerts.iter().filter(|alert| alert.kind == kind).count();
         stage.check(number == expected, format!("{number} alerts of kind {}, not {expected}", kind.as_str()));
     }
-    for (whom, expected) in [(LATE, 1), (SWIFT, 0), ("tomas@slowmail.example", 1)] {
-        let number = delays(alerts, whom);
-        stage.check(number == expected, format!("{number} delay alerts of {whom}, not {expected}"));
+    for (recipient, expected) in [(LATE, 1), (SWIFT, 0), ("tomas@slowmail.example", 1)] {
+        let number = delays(alerts, recipient);
+        stage.check(number == expected, format!("{number} delay alerts about {recipient}, not {expected}"));
     }
 }
 
-/// How many delay alerts are about a recipient.
-pub(super) fn delays(alerts: &[Alert], whom: &str) -> usize {
-    alerts.iter().filter(|alert| alert.kind == AlertKind::Delay && alert.recipient.as_deref() == Some(whom)).count()
+/// Number of delay alerts about a recipient.
+pub(super) fn delays(alerts: &[Alert], recipient: &str) -> usize {
+    alerts
+        .iter()
+        .filter(|alert| alert.kind == AlertKind::Delay && alert.recipient.as_deref() == Some(recipient))
+        .count()
 }
 
-/// Checks that these are suppressed, for this reason.
+/// Checks that these recipients are suppressed for this reason.
 pub(super) async fn are_suppressed(stage: &mut Stage, recipients: &[String], reason: &str) -> Result<(), Failure> {
     let known = suppressed(&stage.scan("SUPPRESSIONS_TABLE").await?);
     for recipient in recipients {
@@ -137,7 +139,7 @@ pub(super) async fn are_suppressed(stage: &mut Stage, recipients: &[String], rea
     Ok(())
 }
 
-/// A campaign's counters, of all its cohorts.
+/// The sums of a campaign's counters over all its cohorts.
 pub(super) fn counted(items: &[Item], campaign: &str) -> CounterTotals {
     let mut figures = CounterTotals::default();
     let is_cohort = |item: &&Item| Cohort::parse(string(item, "cohort")).is_some();

@@ -1,4 +1,4 @@
-//! The first part: what `receive` answers and stores.
+//! The first part: the responses of `receive`, and the rows that it stores.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,22 +11,22 @@ use super::stage::{Stage, string};
 use super::steps::{self, Step};
 use crate::commands::Failure;
 
-/// What a step came to.
+/// The result of a step: the response, and the stored rows.
 pub(super) struct Seen {
     pub(super) status: u16,
     pub(super) answer: String,
     pub(super) took: Duration,
-    /// The rows that are stored under the step's message now.
+    /// The rows that are stored under the step's webhook id now.
     pub(super) rows: Vec<Item>,
 }
 
-/// Every step, what it came to, and whom `receive` has suppressed in the end.
+/// Every step with its result, and the suppressions at the end.
 pub(super) struct Report {
     pub(super) steps: Vec<(Step, Seen)>,
     pub(super) suppressions: Vec<Item>,
 }
 
-/// Posts everything that the world may send, and reads the tables back.
+/// Posts every request of the demo, and reads the tables back.
 pub(super) async fn show(stage: &mut Stage) -> Result<Report, Failure> {
     let mut steps = Vec::new();
     for step in steps::all(UnixMillis::now().seconds())? {
@@ -50,15 +50,18 @@ pub(super) async fn show(stage: &mut Stage) -> Result<Report, Failure> {
     Ok(Report { steps, suppressions })
 }
 
-/// What is not as the contract says, if anything is.
+/// The first difference from the contract, if there is one.
 pub(super) fn fault(step: &Step, seen: &Seen) -> Option<String> {
     let what = &step.what;
     if seen.status != step.status || !step.answers(&seen.answer) {
-        return Some(format!("{what}: answered {} {}, not {} {}", seen.status, seen.answer, step.status, step.answer));
+        return Some(format!(
+            "{what}: the response is {} {}, not {} {}",
+            seen.status, seen.answer, step.status, step.answer
+        ));
     }
     match (step.stored_as, seen.rows.as_slice()) {
         (None, []) => None,
-        (None, _) => Some(format!("{what}: something was stored")),
+        (None, _) => Some(format!("{what}: a row was stored")),
         (Some(kind), [row]) if string(row, "kind") != kind.as_str() => {
             Some(format!("{what}: stored as {}", string(row, "kind")))
         }
@@ -70,7 +73,7 @@ pub(super) fn fault(step: &Step, seen: &Seen) -> Option<String> {
     }
 }
 
-/// The reasons that stand, by recipient; recipients with none are listed with none.
+/// The active reasons by recipient. A recipient without active reasons has an empty list.
 pub(super) fn suppressed(items: &[Item]) -> BTreeMap<String, Vec<&'static str>> {
     let reasons = |item: &Item| {
         SuppressionItem::from_item(item.clone()).suppression.reasons().map(|reason| reason.as_str()).collect()

@@ -1,4 +1,4 @@
-//! The third part: who opened or clicked, and what is decided about them.
+//! The third part: the verdicts about opens and clicks, and the decisions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,16 +20,16 @@ use crate::claude::ClaudeStub;
 use crate::commands::Failure;
 use crate::running::{Clock, engaging, poll, queue_mappings, timeout_of};
 
-/// Who decides.
+/// The maker of decisions: the built-in rules, the stub, or Claude.
 #[derive(Clone, Copy, IntoStaticStr)]
 pub(super) enum Who<'a> {
-    /// Nobody is asked.
-    #[strum(serialize = "the written rules")]
+    /// The built-in rules, without a Claude request.
+    #[strum(serialize = "the built-in rules")]
     Rules,
-    /// The local stand-in for Claude.
-    #[strum(serialize = "a local stand-in for Claude, which decides by rote")]
-    StandIn(&'a ClaudeStub),
-    /// Claude itself, with the shell's key.
+    /// The local stub of Claude.
+    #[strum(serialize = "a local stub of Claude with fixed answers")]
+    Stub(&'a ClaudeStub),
+    /// Claude, with the shell's key.
     #[strum(serialize = "Claude")]
     Claude,
 }
@@ -38,7 +38,7 @@ impl Who<'_> {
     const fn campaign(self) -> &'static str {
         match self {
             Self::Rules => "tulip-news",
-            Self::StandIn(_) => "rose-news",
+            Self::Stub(_) => "rose-news",
             Self::Claude => "lily-news",
         }
     }
@@ -47,12 +47,12 @@ impl Who<'_> {
         self.into()
     }
 
-    /// An engager that asks it.
+    /// An engager that uses this decider.
     fn engager(self, stage: &Stage) -> Result<Engager, Failure> {
         let variable = |name: &str| match (self, name) {
             (Self::Rules, "ANTHROPIC_API_KEY") => None,
-            (Self::StandIn(_), "ANTHROPIC_API_KEY") => Some("local".to_owned()),
-            (Self::StandIn(claude), "ANTHROPIC_BASE_URL") => Some(claude.url()),
+            (Self::Stub(_), "ANTHROPIC_API_KEY") => Some("local".to_owned()),
+            (Self::Stub(claude), "ANTHROPIC_BASE_URL") => Some(claude.url()),
             (Self::Claude, name) if name.starts_with("ANTHROPIC_") => crate::commands::variable(name),
             _ => stage.aws.variable(name),
         };
@@ -60,7 +60,7 @@ impl Who<'_> {
     }
 }
 
-/// When the queue must have been worked off.
+/// Maximum time until the queue is empty.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 \
@@ -70,8 +70,7 @@ const DESKTOP: &str =
 const GMAIL: &str = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
 const APPLE: &str = "Mozilla/5.0";
 
-/// One open or click of the story: whose, what it is, when (seconds after delivery), by which agent, from where, on which link; and the
-/// verdict that it must get.
+/// One open or click: reader, event type, seconds after delivery, user agent, IP address, link, and the expected verdict.
 struct Act(&'static str, &'static str, i64, &'static str, &'static str, &'static str, &'static str);
 
 const ACTS: [Act; 14] = [
@@ -91,7 +90,7 @@ const ACTS: [Act; 14] = [
     Act("june", "clicked", 1_100, PHONE, "203.0.113.77", "tulips", "human"),
 ];
 
-/// What became of an open or a click.
+/// An open or a click, and its verdict.
 #[derive(Debug, Serialize)]
 pub(super) struct Judged {
     pub(super) who: String,
@@ -103,7 +102,7 @@ pub(super) struct Judged {
     pub(super) not_decided: Option<String>,
 }
 
-/// A decision of the story.
+/// A decision about an open or a click.
 #[derive(Debug, Serialize)]
 pub(super) struct Decision {
     pub(super) who: String,
@@ -114,27 +113,27 @@ pub(super) struct Decision {
     pub(super) done: DecisionResult,
 }
 
-/// The story, as one of them decides.
+/// The verdicts and decisions of one campaign, with one decider.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) who_decides: &'static str,
     pub(super) campaign: &'static str,
     pub(super) judged: Vec<Judged>,
     pub(super) decisions: Vec<Decision>,
-    /// The receipt of a click that was decided about.
+    /// The receipt of the decision about Ann's click.
     pub(super) receipt: Option<Receipt>,
-    /// Opens and clicks in the whole demo so far, verdicts about them, and decisions.
+    /// Number of opens and clicks in the whole demo so far; then the verdicts about them, and the decisions.
     pub(super) opens_and_clicks: usize,
     pub(super) verdicts: usize,
     pub(super) decided: usize,
-    /// What was published about decisions so far.
+    /// Number of decisions that were published so far.
     pub(super) published: usize,
-    /// What changed, and was published, when every message of the queue was handed over once more.
+    /// Number of items that changed when every queue message was delivered again; then the number of publications.
     pub(super) changed_by_repetition: usize,
     pub(super) published_by_repetition: usize,
 }
 
-/// Lets `engage` work off the queue, with a story of its own in it, and then everything once more.
+/// Posts a campaign's opens and clicks, runs `engage` until the queue is empty, and then delivers every message again.
 pub(super) async fn show(stage: &mut Stage, who: Who<'_>) -> Result<Report, Failure> {
     let campaign = who.campaign();
     let feeder = stage.feed(FeederOptions::default()).await?;
@@ -142,7 +141,7 @@ pub(super) async fn show(stage: &mut Stage, who: Who<'_>) -> Result<Report, Fail
     stage.settle(&feeder).await?;
     drop(feeder);
     let engager = Arc::new(who.engager(stage)?);
-    work_off(stage, &engager).await?;
+    empty_queue(stage, &engager).await?;
 
     let rows = stage.scan("EVENTS_TABLE").await?;
     let judged = judged(stage, &rows, campaign);
@@ -154,13 +153,13 @@ pub(super) async fn show(stage: &mut Stage, who: Who<'_>) -> Result<Report, Fail
 
     let (before, known) = (stage.everything().await?, stage.published().len());
     stage.queue_again().await?;
-    work_off(stage, &engager).await?;
+    empty_queue(stage, &engager).await?;
     let after = stage.everything().await?;
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed: Vec<&String> = keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).collect();
     let repeated = stage.published().len() - known;
     let well = changed.is_empty() && repeated == 0;
-    stage.check(well, format!("handed over again: {repeated} published, and changed: {changed:?}"));
+    stage.check(well, format!("delivered again: {repeated} published, and changed: {changed:?}"));
 
     let begins = |row: &Item, kinds: &[&str]| kinds.iter().any(|kind| string(row, "event").starts_with(kind));
     let count = |kinds: &[&str]| rows.iter().filter(|row| begins(row, kinds)).count();
@@ -189,7 +188,7 @@ pub(super) async fn show(stage: &mut Stage, who: Who<'_>) -> Result<Report, Fail
     })
 }
 
-/// Everybody's mail, delivered an hour ago, and what happened to it.
+/// Posts one delivered email for each reader, an hour old, and the opens and clicks of it.
 async fn story(stage: &mut Stage, campaign: &'static str) -> Result<(), Failure> {
     let delivered = UnixMillis::now().minus(Duration::from_secs(3_600));
     let mail = |who: &str| Mail {
@@ -206,8 +205,8 @@ async fn story(stage: &mut Stage, campaign: &'static str) -> Result<(), Failure>
     for (index, act) in ACTS.iter().enumerate() {
         events.push((message(campaign, index), act.event(&mail(act.0), delivered)));
     }
-    // Eve has called another mail spam since.
-    let other = Mail::alone(&format!("{campaign}-another-mail"), &address("eve"), delivered);
+    // Eve reported another email as spam afterwards.
+    let other = Mail::alone(&format!("{campaign}-another-email"), &address("eve"), delivered);
     events.push((format!("msg_{campaign}_complaint"), other.event("email.complained", delivered)));
     stage.post_as(events).await
 }
@@ -216,7 +215,7 @@ fn address(who: &str) -> String {
     format!("{who}@readers.example")
 }
 
-/// The id of the message that tells of an act.
+/// The id of the webhook of an open or a click.
 fn message(campaign: &str, index: usize) -> String {
     format!("msg_{campaign}_act_{index}")
 }
@@ -234,8 +233,8 @@ impl Act {
     }
 }
 
-/// Hands everything in the queue to `engage`.
-async fn work_off(stage: &Stage, engager: &Arc<Engager>) -> Result<(), Failure> {
+/// Runs `engage` until the queue is empty.
+async fn empty_queue(stage: &Stage, engager: &Arc<Engager>) -> Result<(), Failure> {
     let invoke = engaging(Arc::clone(engager), Clock::new(1.0), timeout_of("engage")?);
     let pollers = poll(&stage.aws, &queue_mappings(&stage.aws)?, |_| Arc::clone(&invoke)).await?;
     for poller in &pollers {
@@ -245,13 +244,13 @@ async fn work_off(stage: &Stage, engager: &Arc<Engager>) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The verdicts of the story, each checked.
+/// Checks each verdict of the campaign, and returns them.
 fn judged(stage: &mut Stage, rows: &[Item], campaign: &'static str) -> Vec<Judged> {
     let mut judged = Vec::new();
     for (index, act) in ACTS.iter().enumerate() {
         let key = format!("verdict#email.{}#{}", act.1, message(campaign, index));
         let Some(row) = rows.iter().find(|row| string(row, "event") == key) else {
-            stage.check(false, format!("{key} is not there"));
+            stage.check(false, format!("{key} is missing"));
             continue;
         };
         let verdict = string(row, "verdict").to_owned();
@@ -270,7 +269,7 @@ fn judged(stage: &mut Stage, rows: &[Item], campaign: &'static str) -> Vec<Judge
     judged
 }
 
-/// Every decision, by its keys.
+/// Every decision's receipt, by the keys of its row.
 fn receipts(rows: &[Item]) -> Result<BTreeMap<String, Receipt>, Failure> {
     let decided = rows.iter().filter(|row| row.contains_key("decided_at"));
     let read = |row: &Item| {
@@ -280,24 +279,27 @@ fn receipts(rows: &[Item]) -> Result<BTreeMap<String, Receipt>, Failure> {
     Ok(decided.map(read).collect::<Result<_, _>>()?)
 }
 
-/// What must be decided, whoever decides; by the stand-in and by the rules, to the letter.
+/// Checks the decisions. For the stub and the built-in rules, the proposed follow-ups must match exactly.
 fn check(stage: &mut Stage, receipts: &BTreeMap<String, Receipt>, who: Who<'_>) {
     let about: BTreeSet<String> = receipts.values().flat_map(|receipt| receipt.recipients.clone()).collect();
     let expected: BTreeSet<String> = ["ann", "ben", "dan", "eve", "finn", "june"].map(address).into();
-    stage.check(about == expected && receipts.len() == about.len(), format!("decided about {about:?}, once each"));
+    stage.check(
+        about == expected && receipts.len() == about.len(),
+        format!("there are decisions about {about:?}, not one about each of {expected:?}"),
+    );
     let proposed: BTreeSet<String> =
         receipts.values().filter_map(|receipt| Some(receipt.followup.as_ref()?.recipient.clone())).collect();
-    stage.check(!proposed.contains(&address("eve")), "a follow-up to somebody who complained");
+    stage.check(!proposed.contains(&address("eve")), "a follow-up was proposed to a recipient who complained");
     let of_campaign = |decision: &Value| decision.get("campaign").and_then(Value::as_str) == Some(who.campaign());
     let recipient = |decision: Value| Some(decision.pointer("/followup/recipient")?.as_str()?.to_owned());
     let published: Vec<String> = stage.decisions().into_iter().filter(of_campaign).filter_map(recipient).collect();
     let once = published.len() == proposed.len() && published.iter().all(|who| proposed.contains(who));
     stage.check(once, format!("proposed to {proposed:?}, but published to {published:?}"));
-    let to_the_letter: Option<BTreeSet<String>> = match who {
+    let exact: Option<BTreeSet<String>> = match who {
         Who::Rules => Some(BTreeSet::new()),
-        Who::StandIn(_) => Some(["ann", "dan", "june"].map(address).into()),
+        Who::Stub(_) => Some(["ann", "dan", "june"].map(address).into()),
         Who::Claude => None,
     };
-    let well = to_the_letter.as_ref().is_none_or(|letter| *letter == proposed);
-    stage.check(well, format!("{} proposed follow-ups to {proposed:?}, not to {to_the_letter:?}", who.as_str()));
+    let well = exact.as_ref().is_none_or(|exact| *exact == proposed);
+    stage.check(well, format!("{} proposed follow-ups to {proposed:?}, not to {exact:?}", who.as_str()));
 }

@@ -1,4 +1,4 @@
-//! The second part: what `protect` makes of the stored events, by the stream and by the clock.
+//! The second part: `protect` processes the stored events, by the stream and by the clock.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::mails::{LARGE, LATE, Mail, SMALL, SWIFT};
 use super::stage::{Stage, number, string};
 use crate::commands::Failure;
 
-/// Whose mailbox is full.
+/// The recipient with a full mailbox.
 const FULL: &str = "full.mailbox@example.net";
 
 const DELIVERED: usize = 240;
@@ -29,12 +29,12 @@ type Brake = (&'static str, f64);
 const PAUSED: Brake = ("paused", 0.0);
 const OPEN: Brake = ("open", 1.0);
 
-/// How the brake goes, complaint by complaint: with 5 of 240, 1 % is reached.
+/// The brake after each complaint. 5 complaints of 240 delivered emails are over 1 %, so the campaign is paused.
 const GOES: [Brake; 8] =
     [("slowed", 0.5), ("slowed", 0.25), ("slowed", 0.125), ("slowed", 0.0625), PAUSED, PAUSED, PAUSED, PAUSED];
 
-/// A tick: how much later it is, how the two campaigns must stand then, and how many alerts of the mail that does not arrive there
-/// must be. That was sent two hours before the clock began.
+/// A tick: the time since the start, in words and as a duration; the expected brakes of the two campaigns; and the expected number of
+/// alerts about the email that never arrives. That email was sent two hours before the start.
 type Tick = (&'static str, Duration, Brake, Brake, usize);
 
 const TICKS: [Tick; 6] = [
@@ -46,7 +46,7 @@ const TICKS: [Tick; 6] = [
     ("8 days", days(8), OPEN, OPEN, 1),
 ];
 
-/// A campaign, as its items in the table say.
+/// A campaign's counters and brake, as they are in its items.
 #[derive(Debug, Serialize)]
 pub(super) struct Standing {
     pub(super) after: String,
@@ -61,7 +61,7 @@ pub(super) struct Standing {
     pub(super) until: Option<String>,
 }
 
-/// What is known of the full mailbox after so many soft bounces.
+/// The suppression of the full mailbox after a number of soft bounces.
 #[derive(Debug, Serialize)]
 pub(super) struct SoftBounced {
     pub(super) bounces: usize,
@@ -69,7 +69,7 @@ pub(super) struct SoftBounced {
     pub(super) until: Option<String>,
 }
 
-/// A tick, and what came of it.
+/// A tick and its results.
 #[derive(Debug, Serialize)]
 pub(super) struct Ticked {
     pub(super) later: &'static str,
@@ -79,7 +79,7 @@ pub(super) struct Ticked {
     pub(super) small: Standing,
 }
 
-/// The whole stream delivered once more, and what that changed.
+/// A redelivery of the whole stream, and its changes.
 #[derive(Debug, Serialize)]
 pub(super) struct Redelivery {
     pub(super) when: &'static str,
@@ -91,7 +91,7 @@ pub(super) struct Redelivery {
     pub(super) published: usize,
 }
 
-/// What `engage` has been handed.
+/// The messages in the queue that `engage` reads.
 #[derive(Debug, Serialize)]
 pub(super) struct Queued {
     pub(super) opens_and_clicks: usize,
@@ -100,7 +100,7 @@ pub(super) struct Queued {
     pub(super) different: usize,
 }
 
-/// Everything that the second part shows.
+/// The results of the second part.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) posted: usize,
@@ -113,7 +113,7 @@ pub(super) struct Report {
     pub(super) redeliveries: Vec<Redelivery>,
 }
 
-/// Lets `protect` work on what is stored, on more, on everything again, and on the passing of time.
+/// Runs `protect` on the stored events, on more events, on a redelivery of everything, and on ticks.
 pub(super) async fn show(stage: &mut Stage) -> Result<Report, Failure> {
     let feeder = stage.feed(FeederOptions::default()).await?;
     stage.settle(&feeder).await?;
@@ -124,7 +124,7 @@ pub(super) async fn show(stage: &mut Stage) -> Result<Report, Failure> {
     drop(feeder);
 
     let (sent_at_first, _) = stage.queued();
-    let mut redeliveries = vec![redeliver(stage, "at once", 3, 1).await?];
+    let mut redeliveries = vec![redeliver(stage, "immediately", 3, 1).await?];
     let ticks = ticks(stage).await?;
     redeliveries.push(redeliver(stage, "after 8 days", 4, 2).await?);
 
@@ -140,7 +140,7 @@ pub(super) async fn show(stage: &mut Stage) -> Result<Report, Failure> {
     Ok(Report { posted: stage.posted, brake, soft_bounces, ticks, alerts: stage.alerts(), told, queue, redeliveries })
 }
 
-/// A campaign that people complain about, more and more.
+/// Posts a campaign that draws more and more complaints.
 async fn brake(stage: &mut Stage, feeder: &Feeder) -> Result<Vec<Standing>, Failure> {
     let before = |minutes: u64| stage.began.minus(Duration::from_secs(minutes * 60));
     let (created, arrived, complained) = (before(30), before(29), before(1));
@@ -161,17 +161,17 @@ async fn brake(stage: &mut Stage, feeder: &Feeder) -> Result<Vec<Standing>, Fail
         standings.push(standing(stage, LARGE, format!("complaint {number}")).await?);
         expect(stage, &standings, goes, number);
     }
-    // Told by a second message, and a later time: it is still the same complaint.
+    // A second webhook with a later time about the same complaint.
     stage.post(mails.iter().take(1).map(|mail| mail.event("email.complained", stage.began)).collect()).await?;
     stage.settle(feeder).await?;
-    standings.push(standing(stage, LARGE, "complaint 1, told again".to_owned()).await?);
+    standings.push(standing(stage, LARGE, "complaint 1, reported again".to_owned()).await?);
     expect(stage, &standings, PAUSED, GOES.len());
     let complainers: Vec<String> = mails.iter().take(GOES.len()).map(|mail| mail.to.clone()).collect();
     checks::are_suppressed(stage, &complainers, "complaint").await?;
     Ok(standings)
 }
 
-/// Checks the last standing: its brake, and its counters.
+/// Checks the brake and the counters of the last report.
 fn expect(stage: &mut Stage, standings: &[Standing], (status, volume): Brake, complaints: usize) {
     let Some(last) = standings.last() else { return };
     let counted = |counter: i64, number: usize| usize::try_from(counter) == Ok(number);
@@ -186,10 +186,10 @@ fn expect(stage: &mut Stage, standings: &[Standing], (status, volume): Brake, co
     stage.check(well, fault);
 }
 
-/// Three mails to a mailbox that is full.
+/// Posts three emails to a full mailbox.
 async fn soft_bounces(stage: &mut Stage, feeder: &Feeder) -> Result<Vec<SoftBounced>, Failure> {
     let mut known = Vec::new();
-    // Of the last minutes: what is much older than its receipt would not count.
+    // In the last minutes: a soft bounce that is much older than its receipt does not count.
     for (bounces, ago) in [(1, 8), (2, 5), (3, 2)] {
         let at = stage.began.minus(Duration::from_secs(ago * 60));
         let mail = Mail::alone(&format!("full-{bounces}"), FULL, at.minus(Duration::from_secs(60)));
@@ -210,8 +210,8 @@ async fn soft_bounces(stage: &mut Stage, feeder: &Feeder) -> Result<Vec<SoftBoun
     Ok(known)
 }
 
-/// The rest: a small campaign with an old complaint and a new one, a mail that does not arrive and one that is only late, and a
-/// second mail that fails for the same reason as the sample.
+/// Posts the rest: a small campaign with an old and a new complaint, an email that never arrives, one that arrives late, and a second
+/// email that fails for the same reason as the sample.
 async fn others(stage: &mut Stage) -> Result<(), Failure> {
     let before = |minutes: u64| stage.began.minus(Duration::from_secs(minutes * 60));
     let created = before(21 * 60);
@@ -229,7 +229,7 @@ async fn others(stage: &mut Stage) -> Result<(), Failure> {
     stage.post(events).await
 }
 
-/// The clock moves on.
+/// Moves the clock on, and runs a tick at each step.
 async fn ticks(stage: &mut Stage) -> Result<Vec<Ticked>, Failure> {
     let mut ticks = Vec::new();
     for (later, ahead, large_goes, small_goes, delays) in TICKS {
@@ -242,16 +242,16 @@ async fn ticks(stage: &mut Stage) -> Result<Vec<Ticked>, Failure> {
             let well = standing.status == status && standing.volume == volume;
             stage.check(well, format!("{later} later {campaign} must be {status} at {volume}, but: {standing:?}"));
         }
-        let told = |whom: &str| checks::delays(&alerts, whom);
-        let well = told(LATE) == delays && told(SWIFT) == 0;
-        stage.check(well, format!("{later} later there are {} delay alerts of {LATE}, not {delays}", told(LATE)));
+        let alerted = |recipient: &str| checks::delays(&alerts, recipient);
+        let well = alerted(LATE) == delays && alerted(SWIFT) == 0;
+        stage.check(well, format!("{later} later there are {} delay alerts about {LATE}, not {delays}", alerted(LATE)));
         let published = alerts.iter().skip(known).map(|alert| alert.title.clone()).collect();
         ticks.push(Ticked { later, looked_at: report.looked_at, published, large, small });
     }
     Ok(ticks)
 }
 
-/// Delivers the whole stream once more, in other batches, and most of them repeated.
+/// Delivers the whole stream again, in other batches, most of them repeated.
 async fn redeliver(stage: &mut Stage, when: &'static str, shards: usize, seed: u64) -> Result<Redelivery, Failure> {
     let (before, known) = (stage.everything().await?, stage.published().len());
     let chaos = Some(RedeliveryOptions { redeliver: 0.8, seed });
@@ -268,7 +268,7 @@ async fn redeliver(stage: &mut Stage, when: &'static str, shards: usize, seed: u
     Ok(Redelivery { when, shards, records, repeated, items, changed: changed.len(), published })
 }
 
-/// A campaign's counters, all cohorts together, and its brake.
+/// Reads a campaign's counters, summed over all cohorts, and its brake.
 async fn standing(stage: &Stage, campaign: &str, after: String) -> Result<Standing, Failure> {
     let items = stage.scan("CAMPAIGNS_TABLE").await?;
     let state = items.iter().find(|item| string(item, "campaign") == campaign && string(item, "cohort") == "state");

@@ -1,4 +1,4 @@
-//! What the demo plays on: the embedded AWS with both functions on it, and a clock that goes only where the demo puts it.
+//! The demo's environment: the embedded AWS with the functions, and a clock that only the demo moves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,26 +27,26 @@ use crate::commands::Failure;
 use crate::running::{feed, serve_function_url, timeout_of};
 use crate::stack::{ENGAGE_QUEUE, EmbeddedAws, Options};
 
-/// How many requests are under way at once.
+/// Maximum number of concurrent requests.
 const AT_ONCE: usize = 16;
 
-/// The longest that a mapping waits for a batch to fill. In the stack, it is a minute.
+/// Maximum batching window of an event source mapping. In the stack, it is a minute.
 const WINDOW: Duration = Duration::from_millis(40);
 
-/// How long an open or a click settles. In the stack, it is 90 seconds.
+/// Delivery delay of the queue of opens and clicks. In the stack, it is 90 seconds.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// When the stream must have been worked off, however busy the machine is.
+/// Maximum time until the stream is processed, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often it is looked whether a function fails at everything.
+/// Interval between two checks that a function does not fail at everything.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// The variables that say where another DynamoDB is, and for whom.
+/// The variables with the region and the credentials for another DynamoDB.
 const IDENTITY: [&str; 5] =
     ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
-/// The embedded AWS, with both functions on it.
+/// The embedded AWS with the functions.
 pub(super) struct Stage {
     pub(super) aws: EmbeddedAws,
     server: Server,
@@ -54,20 +54,20 @@ pub(super) struct Stage {
     http: reqwest::Client,
     secret: SigningSecret,
     protector: Arc<Protector>,
-    /// What `protect` takes for now, in milliseconds.
+    /// The current time for `protect`, in milliseconds.
     clock: Arc<AtomicI64>,
-    /// Where that clock began.
+    /// The time at which that clock started.
     pub(super) began: UnixMillis,
-    /// How many events were posted besides the contract's.
+    /// Number of events that were posted, without those of the contract.
     pub(super) posted: usize,
-    /// What is not as it should be.
+    /// The differences from the contract.
     pub(super) faults: Vec<String>,
 }
 
 impl Stage {
-    /// Sets it up, on the embedded DynamoDB or on another.
+    /// Starts everything, on the embedded DynamoDB or on another.
     pub(super) async fn set(dynamodb: Option<&str>) -> Result<Self, Failure> {
-        // Nothing else of the shell's environment: the demo is the same everywhere.
+        // No other variable of the shell is used, so that the demo is the same everywhere.
         let other = |name: &str| match (dynamodb?, name) {
             (url, "AWS_ENDPOINT_URL_DYNAMODB") => Some(url.to_owned()),
             (_, name) if IDENTITY.contains(&name) => crate::commands::variable(name),
@@ -96,19 +96,19 @@ impl Stage {
         })
     }
 
-    /// Sends a message to the function URL. Answers the status and the body.
+    /// Sends a signed webhook to the function URL. Returns the status and the body.
     pub(super) async fn request(&self, method: &str, message: &SignedMessage) -> Result<(u16, String), Failure> {
         let method = reqwest::Method::from_bytes(method.as_bytes())?;
         let answer = message.request(&self.http, method, &self.server.url()).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
-    /// Posts these events, side by side. Each must be stored.
+    /// Posts these events concurrently. Each must be stored.
     pub(super) async fn post(&mut self, events: Vec<Value>) -> Result<(), Failure> {
         self.post_as(events.into_iter().map(|event| (new_message_id(), event)).collect()).await
     }
 
-    /// The same, with the ids of the messages that tell of them.
+    /// Posts these events with these webhook ids.
     pub(super) async fn post_as(&mut self, events: Vec<(String, Value)>) -> Result<(), Failure> {
         self.posted += events.len();
         let now = UnixMillis::now().seconds();
@@ -121,13 +121,13 @@ impl Stage {
             let (status, body) = answer?;
             let word = serde_json::from_str::<Value>(&body).unwrap_or_default();
             if status != 200 || word.get("status") != Some(&json!("handled")) {
-                self.faults.push(format!("an event was answered {status} {body}"));
+                self.faults.push(format!("the response to an event is {status} {body}"));
             }
         }
         Ok(())
     }
 
-    /// Feeds the events table's stream to `protect`, from its beginning, by the template's mappings.
+    /// Feeds the events table's stream to `protect`, from its beginning, by the template's event source mappings.
     pub(super) async fn feed(&self, options: feeder::FeederOptions) -> Result<Feeder, Failure> {
         let invoke = self.invoke(timeout_of("protect")?);
         let options =
@@ -145,41 +145,41 @@ impl Stage {
                         let answer = protector.records(&records, now, Instant::now() + limit).await;
                         serde_json::to_value(answer).map_err(|error| error.to_string())
                     }
-                    Invocation::Tick => Err("a stream does not tick".to_owned()),
+                    Invocation::Tick => Err("a stream sends no tick".to_owned()),
                 }
             })
         })
     }
 
-    /// Waits until `protect` has done whatever is in the stream.
+    /// Waits until `protect` has processed the stream.
     pub(super) async fn settle(&mut self, feeder: &Feeder) -> Result<feeder::FeederStats, Failure> {
         let fails_at_all = || is_hopeless(feeder.stats().invocations, feeder.stats().failures);
         until_idle("protect", feeder.idle(), fails_at_all, PATIENCE).await?;
         let figures = feeder.stats();
         if figures.failures > 0 || figures.dropped > 0 {
-            self.faults.push(format!("protect failed at something in the stream: {figures:?}"));
+            self.faults.push(format!("protect failed to process the stream: {figures:?}"));
         }
         Ok(figures)
     }
 
-    /// Puts the clock so far ahead of where it began, and lets `protect` work off what is due.
+    /// Sets the clock to `ahead` after its start, and runs a tick of `protect`.
     pub(super) async fn tick(&mut self, ahead: Duration) -> Result<TickReport, Failure> {
         let now = self.began.plus(ahead);
         self.clock.store(now.0, Ordering::SeqCst);
         let report = self.protector.tick(now, Instant::now() + timeout_of("protect")?).await;
-        for trouble in &report.errors {
-            self.faults.push(format!("a tick left something over: {trouble}"));
+        for error in &report.errors {
+            self.faults.push(format!("a tick failed: {error}"));
         }
         Ok(report)
     }
 
-    /// Everything in a table, which a variable names.
+    /// All items of the table that a variable names.
     pub(super) async fn scan(&self, variable: &str) -> Result<Vec<Item>, Failure> {
         let table = self.aws.variable(variable).unwrap_or_default();
         Ok(self.dynamodb.scan().table_name(table).into_paginator().items().send().collect::<Result<_, _>>().await?)
     }
 
-    /// Everything in all tables, by table and key.
+    /// All items of all tables, by table and key.
     pub(super) async fn everything(&self) -> Result<BTreeMap<String, Item>, Failure> {
         let mut all = BTreeMap::new();
         for table in TABLES {
@@ -191,23 +191,23 @@ impl Stage {
         Ok(all)
     }
 
-    /// What was published, as it came.
+    /// The published SNS messages, in order.
     pub(super) fn published(&self) -> Vec<Published> {
         self.aws.sns.as_ref().map(LocalSns::messages).unwrap_or_default()
     }
 
-    /// The alerts that were published, as machines get them.
+    /// The published alerts, read from their JSON.
     pub(super) fn alerts(&self) -> Vec<Alert> {
         self.published().iter().filter_map(alert).collect()
     }
 
-    /// The messages in the queue that `engage` reads: how many were sent, and which.
+    /// The messages in the queue that `engage` reads: the number sent, and the distinct ones.
     pub(super) fn queued(&self) -> (usize, BTreeSet<String>) {
         let sent = self.aws.sqs.as_ref().map(|sqs| sqs.messages(ENGAGE_QUEUE)).unwrap_or_default();
         (sent.len(), sent.into_iter().collect())
     }
 
-    /// Puts each message that ever was in the queue into it once more.
+    /// Sends each message that was ever in the queue again.
     pub(super) async fn queue_again(&self) -> Result<(), Failure> {
         let url = self.aws.variable("ENGAGE_QUEUE_URL").unwrap_or_default();
         let queue = Queue::new(self.aws.clients()?.sqs(), url);
@@ -220,13 +220,13 @@ impl Stage {
         Ok(())
     }
 
-    /// The decisions that were published, as machines get them.
+    /// The published decisions, as JSON.
     pub(super) fn decisions(&self) -> Vec<Value> {
         let read = |published: &Published| serde_json::from_str::<Value>(&published.for_protocol("lambda")).ok();
         self.published().iter().filter_map(read).filter(|value| value.get("followup").is_some()).collect()
     }
 
-    /// Notes a fault, unless all is well.
+    /// Records a fault unless `well` is true.
     pub(super) fn check(&mut self, well: bool, fault: impl Into<String>) {
         if !well {
             self.faults.push(fault.into());
@@ -234,18 +234,18 @@ impl Stage {
     }
 }
 
-/// How many invocations, all of which failed, show that the function will fail at every other too.
+/// Number of failed invocations, without a success, after which the function is expected to fail always.
 const FAILED: u64 = 10;
 
-/// Returns true if every invocation failed, of enough.
+/// Returns true if there were enough invocations, and all failed.
 pub(super) fn is_hopeless(invocations: u64, failures: u64) -> bool {
     failures >= FAILED && failures == invocations
 }
 
-/// Waits until a function has done its work.
+/// Waits until a function is idle.
 ///
 /// # Errors
-/// It fails at everything, or it is not idle in time.
+/// Every invocation failed, or the function was not idle within `limit`.
 pub(super) async fn until_idle(
     function: &str,
     idle: impl Future<Output = ()>,
@@ -259,22 +259,22 @@ pub(super) async fn until_idle(
     };
     tokio::select! {
         () = idle => Ok(()),
-        () = failing => Err(format!("{function} fails at everything that it is given; the log of `rebound dev` says why, if it does there too").into()),
-        () = tokio::time::sleep(limit) => Err(format!("{function} is not through with its work after {} s", limit.as_secs()).into()),
+        () = failing => Err(format!("every invocation of {function} failed; run `rebound dev` and read its log").into()),
+        () = tokio::time::sleep(limit) => Err(format!("{function} has not finished its work within {} s", limit.as_secs()).into()),
     }
 }
 
-/// The alert in a published message, if there is one.
+/// The alert in a published SNS message, if there is one.
 pub(super) fn alert(published: &Published) -> Option<Alert> {
     serde_json::from_str(&published.for_protocol("lambda")).ok()
 }
 
-/// A text attribute; empty if it is not there.
+/// A text attribute; empty if it is missing.
 pub(super) fn string<'a>(item: &'a Item, attribute: &str) -> &'a str {
     item.get(attribute).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
 }
 
-/// A number, if it is there.
+/// A number attribute, if the item has it.
 pub(super) fn number<N: std::str::FromStr>(item: &Item, attribute: &str) -> Option<N> {
     item.get(attribute)?.as_n().ok()?.parse().ok()
 }

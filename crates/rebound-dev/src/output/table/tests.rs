@@ -32,7 +32,7 @@ fn the_least_important_column_goes_first_and_it_is_said() {
     let drawn = numbers().render(48, false);
     assert!(!drawn.contains("13:00") && !drawn.contains("2026-11-23T13"), "{drawn}");
     assert!(drawn.contains("hard bounces") && drawn.contains("0.25 %"), "{drawn}");
-    assert!(drawn.ends_with("Left out, for want of room: last created (UTC).\n"), "{drawn}");
+    assert!(drawn.ends_with("Columns omitted for lack of space: last created (UTC).\n"), "{drawn}");
 }
 
 #[test]
@@ -55,8 +55,8 @@ fn a_broken_word_a_lost_word_and_a_line_that_is_too_wide_are_found() {
         "two halves, and the whole that is lost"
     );
     assert_eq!(faults(&format!("delivered it was{}", " ".repeat(70))).len(), 1);
-    assert_eq!(faults("delivered\nLeft out, for want of room: why."), Vec::<String>::new());
-    assert_eq!(table.faults_of("delivered\nLeft out, for want of room: why.", 140).len(), 1, "there is room");
+    assert_eq!(faults("delivered\nColumns omitted for lack of space: why."), Vec::<String>::new());
+    assert_eq!(table.faults_of("delivered\nColumns omitted for lack of space: why.", 140).len(), 1, "there is room");
 }
 
 proptest! {
@@ -81,7 +81,7 @@ proptest! {
             table.add(cells);
         }
         let mut faults = table.faults();
-        // What may be left out, is, even of a wide table, where somebody fills it with such words.
+        // Optional columns are omitted even in a wide table if its texts are too long.
         faults.retain(|fault| !fault.contains(", left out: ") && !fault.contains(", lost: "));
         prop_assert!(faults.is_empty(), "{faults:#?}");
     }

@@ -1,4 +1,4 @@
-//! Sending the webhooks as Svix does, again when they are not taken; and what was answered.
+//! Sends the webhooks as Svix does, with retries, and checks the responses.
 
 mod post;
 mod stop;
@@ -18,62 +18,62 @@ pub use self::stop::{SendError, Stopped};
 use super::chaos::{Chaos, Kind, Request};
 use super::story::{Message, Story};
 
-/// How often a message is sent that is not taken.
+/// Maximum number of attempts to send a webhook.
 const TRIES: u32 = 12;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// How long an answer may take: as long as Svix waits.
+/// Maximum time until the response: as long as Svix waits.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Time without any answer, after which it is certain that nobody answers. One connection may be refused by a busy machine.
+/// Time without any response after which sending stops. A busy machine may refuse single connections.
 const SILENCE: Duration = Duration::from_millis(1_500);
 
-/// How many wrong answers are kept, of however many.
+/// Maximum number of unexpected responses that are kept.
 const MOST_WRONG: usize = 20;
 
-/// Where to, and how.
+/// The target, and the options of sending.
 #[derive(Clone, Debug)]
 pub struct Sending {
-    /// Where to.
+    /// The function URL.
     pub url: String,
-    /// What it is signed with.
+    /// The signing secret.
     pub secret: SigningSecret,
-    /// What goes wrong on purpose.
+    /// The deliberate faults.
     pub chaos: Vec<Chaos>,
-    /// How many are under way at once.
+    /// Maximum number of concurrent requests.
     pub at_once: usize,
-    /// How many are sent in a second; without it, as many as are taken.
+    /// Requests per second. `None`: as fast as possible.
     pub rate: Option<f64>,
-    /// True where the functions are being killed: then nobody answers for a while, and that is no reason to stop.
+    /// True if the functions are killed during the run: a time without a response does not stop sending.
     pub deaths: bool,
 }
 
-/// What came of it.
+/// The results of sending.
 #[derive(Clone, Debug, Default)]
 pub struct Sent {
-    /// How many requests there were of each kind.
+    /// Number of requests of each kind.
     pub kinds: BTreeMap<&'static str, usize>,
-    /// How often each answer was given: a status, and a word.
+    /// Number of responses with each status and word.
     pub answers: BTreeMap<String, usize>,
-    /// How long the answers took, in microseconds, in no order.
+    /// Response times in microseconds, unordered.
     pub micros: Vec<u32>,
-    /// How often something was sent again, because it was not taken, or not answered.
+    /// Number of retries, after an error or without a response.
     pub retries: usize,
-    /// How long all of it took.
+    /// Duration of the whole run.
     pub took: Duration,
-    /// Answers that are not as they must be, in words; of many, some.
+    /// Unexpected responses as text, at most 20.
     pub wrong: Vec<String>,
-    /// How many they are.
+    /// Number of unexpected responses.
     pub wrong_answers: usize,
-    /// Messages that were not taken in the end.
+    /// Number of webhooks that were not accepted after all attempts.
     pub not_taken: usize,
-    /// How often each message was said to be stored now. Where an answer was lost, that may be never.
+    /// Number of responses for each webhook that report it as newly stored. It may be 0 if a response was lost.
     stored: BTreeMap<(u32, u16), Stored>,
 }
 
-/// All that the requests share.
+/// The state that all requests share.
 struct Shared<'a> {
     story: &'a Story,
     sending: &'a Sending,
@@ -82,11 +82,11 @@ struct Shared<'a> {
     heard: Mutex<Heard>,
 }
 
-/// The last signs of life.
+/// The times of the last responses.
 struct Heard {
-    /// When anything was answered.
+    /// Time of the last response.
     answered: Instant,
-    /// When anything but "later" was answered.
+    /// Time of the last response that did not ask for a retry.
     taken: Instant,
 }
 
@@ -97,7 +97,7 @@ struct Stored {
 }
 
 impl Sent {
-    /// The latency below which so many percent of the answers were, in milliseconds.
+    /// A percentile of the response times, in milliseconds.
     pub fn percentile(&self, percent: f64) -> f64 {
         let mut sorted = self.micros.clone();
         sorted.sort_unstable();
@@ -105,7 +105,7 @@ impl Sent {
         sorted.get(index).map_or(0.0, |micros| f64::from(*micros) / 1_000.0)
     }
 
-    /// Number of messages that were stored, or had been before.
+    /// Number of webhooks that are stored.
     fn taken(&self) -> usize {
         self.stored.len()
     }
@@ -117,12 +117,12 @@ impl Sent {
         }
     }
 
-    /// Looks at the answers of each message together: it must have been stored by exactly one of its requests.
+    /// Checks that exactly one of each webhook's requests stored it.
     fn add_up(&mut self) {
         for ((email, message), stored) in std::mem::take(&mut self.stored) {
             if stored.times > 1 || (stored.times == 0 && !stored.unsure) {
                 self.is_wrong(format!(
-                    "message {message} of email {email} was said to be stored {} times",
+                    "webhook {message} of email {email} was reported as stored {} times",
                     stored.times
                 ));
             }
@@ -130,10 +130,10 @@ impl Sent {
     }
 }
 
-/// Sends all requests. `done` hears of each.
+/// Sends all requests. `done` is called once per request.
 ///
 /// # Errors
-/// A failure that explains itself: with it, nothing more is sent.
+/// The cause for which every further request would fail. Then nothing more is sent.
 pub async fn send(
     story: &Story,
     requests: &[Request],
@@ -180,7 +180,7 @@ impl Shared<'_> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends one, until it is answered.
+    /// Sends one request until there is a response that does not ask for a retry.
     async fn one(&self, request: &Request) -> Result<(), SendError> {
         let email = self.story.email(request.email);
         let Some(message) = email.messages.get(usize::from(request.message)) else { return Ok(()) };
@@ -194,9 +194,9 @@ impl Shared<'_> {
             }
             match post(request, message, self.sending, &self.client).await {
                 Some(answered) if answered.is_later() => {
-                    *self.sent().answers.entry(format!("{}, to be sent again", answered.status)).or_default() += 1;
+                    *self.sent().answers.entry(format!("{}, retried", answered.status)).or_default() += 1;
                     self.later(&answered)?;
-                    // A function that broke off may have stored it.
+                    // A function that failed may have stored it.
                     unsure |= answered.status >= 500;
                 }
                 Some(answered) => {
@@ -205,7 +205,7 @@ impl Shared<'_> {
                     return Ok(());
                 }
                 None => {
-                    *self.sent().answers.entry("no answer, to be sent again".to_owned()).or_default() += 1;
+                    *self.sent().answers.entry("no response, retried".to_owned()).or_default() += 1;
                     self.silent()?;
                     unsure = true;
                 }
@@ -215,13 +215,13 @@ impl Shared<'_> {
         Ok(())
     }
 
-    /// Notes that there was no answer; an error, if there has been none for a while.
+    /// Records that there was no response. Fails if there has been none for a while.
     fn silent(&self) -> Result<(), SendError> {
         let is_over = !self.sending.deaths && self.heard().answered.elapsed() > SILENCE;
         if is_over { Err(SendError::Nobody(self.sending.url.clone())) } else { Ok(()) }
     }
 
-    /// Notes an answer that asks to send it again; an error, if that will not help.
+    /// Records a response that asks for a retry. Fails if a retry does not help.
     fn later(&self, answered: &Answered) -> Result<(), SendError> {
         let mut heard = self.heard();
         heard.answered = Instant::now();
@@ -236,7 +236,7 @@ impl Shared<'_> {
         if is_over { Err(SendError::TakesNothing { url, status: answered.status, error }) } else { Ok(()) }
     }
 
-    /// Notes an answer; an error, if it says of a proper message that none will be taken.
+    /// Records a response. Fails if it shows that no valid webhook will be accepted.
     fn explained(&self, request: &Request, answered: &Answered) -> Result<(), SendError> {
         let now = Instant::now();
         *self.heard() = Heard { answered: now, taken: now };
@@ -252,7 +252,7 @@ impl Shared<'_> {
     }
 }
 
-/// Notes an answer, and whether it is what the contract says.
+/// Records a response, and checks it against the contract.
 fn note(request: &Request, message: &Message, answered: &Answered, unsure: bool, sent: &mut Sent) {
     let (word, error, id) = (answered.text("status"), answered.text("error"), answered.text("id"));
     let short = error.split([';', ':', ',']).next().unwrap_or_default();
@@ -273,6 +273,6 @@ fn note(request: &Request, message: &Message, answered: &Answered, unsure: bool,
     };
     if !is_right {
         let what = request.kind.as_str();
-        sent.is_wrong(format!("{} ({what}) was answered {} {}", message.id, answered.status, answered.body));
+        sent.is_wrong(format!("{} ({what}): the response is {} {}", message.id, answered.status, answered.body));
     }
 }

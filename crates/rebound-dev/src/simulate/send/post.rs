@@ -1,4 +1,4 @@
-//! One request, and its answer.
+//! One request and its response.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::Sending;
 use crate::simulate::chaos::{Request, signed};
 use crate::simulate::story::Message;
 
-/// One answer.
+/// A response.
 pub(super) struct Answered {
     pub(super) status: u16,
     pub(super) body: Value,
@@ -18,7 +18,7 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// Returns true if it asks to send the message again.
+    /// Returns true if the response asks for a retry.
     pub(super) fn is_later(&self) -> bool {
         self.status == 429 || self.status >= 500
     }
@@ -28,9 +28,9 @@ impl Answered {
     }
 }
 
-/// Posts a message; `None`, if there is no answer.
+/// Posts a webhook. Returns `None` if there is no response.
 pub(super) async fn post(request: &Request, message: &Message, sending: &Sending, client: &Client) -> Option<Answered> {
-    // Each time it is signed afresh.
+    // Each attempt has a new signature.
     let (signed, method) = signed(request, message, &sending.chaos, &sending.secret, UnixMillis::now());
     let posted = Instant::now();
     let answer = signed.request(client, method, &sending.url).send().await.ok()?;

@@ -1,6 +1,6 @@
-//! What happens to each email of a simulated campaign, and what must follow from it.
+//! The webhooks of each email of a simulated campaign, and the expected results.
 //!
-//! What must follow is said where it happens, from what the story knows, and not found out by the code that is under test.
+//! The scenario derives the expected results itself, where it makes each event, and not with the code that is tested.
 
 mod teller;
 
@@ -16,39 +16,39 @@ use strum::IntoStaticStr;
 
 use self::teller::Teller;
 
-/// Of so many emails, the first three share a mailbox that is full: three soft bounces suppress it.
+/// The first three emails of each group of this size share a full mailbox: three soft bounces suppress it.
 const FULL_EVERY: u32 = 500;
 
-/// The least time that the campaign is spread over.
+/// Minimum time over which the campaign is spread.
 pub const LEAST_SPAN: Duration = Duration::from_secs(600);
 
 /// A simulated campaign.
 #[derive(Clone, Debug)]
 pub struct Story {
-    /// What everything is made of.
+    /// The seed of the random numbers that make everything.
     pub seed: u64,
     /// The campaign's name.
     pub campaign: Campaign,
-    /// How many emails it has.
+    /// Number of emails.
     pub emails: u32,
-    /// The moment until which everything happens.
+    /// The time of the last event.
     pub until: UnixMillis,
-    /// How long before that the first email was created.
+    /// Time from the first email's creation until `until`.
     pub span: Duration,
-    /// Whether there are scanners, in bursts.
+    /// True if link scanners click, in bursts.
     pub scanners: bool,
-    /// Whether there are bodies with nulls and odd fields.
+    /// True if some bodies have nulls and odd fields.
     pub nulls: bool,
-    /// Whether there are types that nobody knows.
+    /// True if some events have an unknown type.
     pub unknown: bool,
-    /// Whether there is what can't be read as an event.
+    /// True if some bodies can't be parsed as an event.
     pub unreadable: bool,
-    /// Whether the same happening is told by two messages, now and then.
+    /// True if two webhooks report some of the occurrences.
     pub retold: bool,
 }
 
 impl Story {
-    /// A story with everything in it, of the hour before `until`.
+    /// A scenario with all of these, spread over the hour before `until`.
     pub fn of_everything(seed: u64, campaign: Campaign, emails: u32, until: UnixMillis) -> Self {
         Self {
             seed,
@@ -65,28 +65,28 @@ impl Story {
     }
 }
 
-/// What a message is answered when it is stored.
+/// The status word in the response when a webhook is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum Stored {
-    /// As an event of a known type.
+    /// Stored as an event of a known type.
     #[strum(serialize = "handled")]
     Handled,
-    /// As an event of an unknown type.
+    /// Stored as an event of an unknown type.
     #[strum(serialize = "ignored")]
     Ignored,
-    /// Raw.
+    /// Stored raw, because it can't be parsed.
     #[strum(serialize = "quarantined")]
     Quarantined,
 }
 
 impl Stored {
-    /// The word in the answer.
+    /// The word in the response.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// A webhook.
+/// A webhook of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The `svix-id`.
@@ -97,40 +97,40 @@ pub struct Message {
     pub event: String,
     /// The body.
     pub body: Vec<u8>,
-    /// What it is answered.
+    /// The expected status word in the response.
     pub stored: Stored,
-    /// When it comes, in the story's time.
+    /// Time of arrival, in the scenario's time.
     pub comes_at: UnixMillis,
 }
 
-/// What must follow from the webhooks about one email.
+/// The expected results of the webhooks about one email.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// Everybody whom they name, and which reasons stand then.
+    /// The recipients that the webhooks name, each with its active reasons.
     pub reasons: BTreeMap<String, BTreeSet<Reason>>,
-    /// What is counted.
+    /// The counters that are incremented, each with its cohort.
     pub counts: Vec<(Cohort, Counter)>,
-    /// When somebody complained.
+    /// The times of the complaints.
     pub complaints: Vec<UnixMillis>,
-    /// The opens and clicks, by the keys of their rows; and whose they are, where that is sure.
+    /// The verdicts about opens and clicks, by the sort keys of their rows. `None` if the verdict is not certain.
     pub verdicts: BTreeMap<String, Option<Verdict>>,
 }
 
-/// An email, everything that happens to it, and what must follow.
+/// An email, its webhooks, and the expected results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
-    /// Its id.
+    /// The email's id.
     pub id: String,
-    /// Its webhooks, in the order of their happening.
+    /// The webhooks about it, in the order of their events.
     pub messages: Vec<Message>,
-    /// What must follow.
+    /// The expected results.
     pub expected: Expected,
 }
 
 impl Story {
-    /// How many emails make so many webhooks.
+    /// Number of emails that produce at least `events` webhooks.
     pub fn emails_of(&self, events: usize) -> u32 {
-        // It knows of each email how many there are, for a mailbox that three share.
+        // The full mailboxes depend on the number of emails, so there must be no last email here.
         let unending = Self { emails: u32::MAX, ..self.clone() };
         let mut total = 0;
         let enough = |number: &u32| {
@@ -140,23 +140,23 @@ impl Story {
         (0..u32::MAX).find(enough).map_or(1, |last| last + 1)
     }
 
-    /// The address of the mailbox that is full, which the email of this number and the two after it go to.
+    /// The address of the full mailbox of three emails, of which `group` is the first one's number.
     pub(super) fn full_mailbox(seed: u64, group: u32) -> String {
         format!("full-{group}-{:x}@example.com", seed as u32)
     }
 
-    /// The first of the three emails that go to a mailbox that is full, if this is the address of one.
+    /// The number of the first of the three emails to a full mailbox, if `address` is a full mailbox.
     pub(super) fn first_to_full_mailbox(&self, address: &str) -> Option<u32> {
         let group = address.strip_prefix("full-")?.split('-').next()?.parse().ok()?;
         (Self::full_mailbox(self.seed, group) == address).then_some(group)
     }
 
-    /// The email of this number.
+    /// The email with this number.
     pub fn email(&self, number: u32) -> Email {
         let mut rng = fastrand::Rng::with_seed(self.seed ^ u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let id = format!("{:08x}-51a0-4000-8000-{number:012x}", self.seed as u32);
         let span = i64::try_from(self.span.max(LEAST_SPAN).as_millis()).unwrap_or(i64::MAX);
-        // The last third is left for what happens to the last ones.
+        // The last third of the time is for the events of the last emails.
         let created_at = UnixMillis(self.until.0 - span + rng.i64(0..span * 2 / 3));
         let who = |name: &str| format!("{name}-{number}-{:x}@example.com", self.seed as u32);
         let mut teller = Teller {

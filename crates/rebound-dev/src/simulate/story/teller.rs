@@ -1,4 +1,4 @@
-//! Telling the story of one email: what happens to it, and at once what must follow from that.
+//! The builder of one email: makes its webhooks, and the expected results together with them.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Email, FULL_EVERY, Message, Stored, Story};
 use crate::simulate::bodies::{self, APPLE, GOOGLE, Mail, PHONE};
 
-/// Tells the story of one email.
+/// Builds one email of a scenario.
 pub(super) struct Teller<'a> {
     pub(super) story: &'a Story,
     pub(super) number: u32,
@@ -24,12 +24,12 @@ pub(super) struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    /// One in so many.
+    /// Returns true with a probability of 1 / `many`.
     fn one_in(&mut self, many: u32) -> bool {
         self.rng.u32(..many) == 0
     }
 
-    /// A moment after `from`, so many seconds later at least, up to the story's end.
+    /// A random time, `at_least` to `at_most` seconds after `from`, but not after the scenario's end.
     fn after(&mut self, from: UnixMillis, at_least: f64, at_most: f64) -> UnixMillis {
         let left = (self.story.until.0 - from.0 - 1_000).max(2);
         let (least, most) = ((at_least * 1_000.0) as i64, (at_most * 1_000.0) as i64);
@@ -78,7 +78,7 @@ impl Teller<'_> {
         self.besides(who);
     }
 
-    /// What people, and machines, do with a mail that arrived.
+    /// Adds the opens, clicks and complaints about a delivered email, by humans and machines.
     fn is_read(&mut self, delivered_at: UnixMillis) {
         if self.one_in(1_000) {
             let at = self.after(delivered_at, 20.0, 1_800.0);
@@ -105,7 +105,7 @@ impl Teller<'_> {
         if self.one_in(4) {
             let at = self.after(delivered_at, 30.0, 2_400.0);
             let agent = if self.rng.bool() { PHONE } else { GOOGLE };
-            // Opens often come without saying by whom.
+            // Many opens have no user agent.
             let (said, verdict) = match self.one_in(3) {
                 true => (json!({}), None),
                 false => (bodies::open(at, agent), Some(Verdict::Human)),
@@ -127,7 +127,7 @@ impl Teller<'_> {
         self.retell(&message, at);
     }
 
-    /// A mail to three, of whom one bounces: the one that the diagnosis names; or nobody knows which.
+    /// An email to three recipients, of which one bounces: the one that the diagnosis names, or an unknown one.
     fn one_of_several(&mut self, sent_at: UnixMillis, who: &dyn Fn(&str) -> String) {
         self.to = vec![who("a"), who("b"), who("c")];
         self.says("email.sent", sent_at, json!({}), Counter::Sent);
@@ -143,11 +143,11 @@ impl Teller<'_> {
         }
     }
 
-    /// One of three mails to a mailbox that is full.
+    /// One of three emails to a full mailbox.
     fn full_mailbox(&mut self, place: u32) {
         let group = self.number - place;
         self.to = vec![Story::full_mailbox(self.story.seed, group)];
-        // In the story's last minute: what is older than its receipt by more than ten does not count.
+        // In the scenario's last minute: a soft bounce that is more than ten minutes older than its receipt does not count.
         self.created_at = self.created_at.max(self.story.until.minus(Duration::from_secs(60)));
         let sent_at = self.after(self.created_at, 0.2, 1.5);
         self.bounces(sent_at, "Transient", "MailboxFull", Counter::BouncedSoft, None);
@@ -155,7 +155,7 @@ impl Teller<'_> {
         self.stands(self.to.clone(), all_three.then_some(Reason::SoftBounce));
     }
 
-    /// What comes besides: contacts, Resend's own list, and what is odd.
+    /// Adds webhooks that are not about the email: contacts, Resend's suppression list, odd and invalid bodies.
     fn besides(&mut self, who: &dyn Fn(&str) -> String) {
         let until = self.story.until;
         if self.one_in(200) {
@@ -200,7 +200,7 @@ impl Teller<'_> {
         }
     }
 
-    /// An event that is counted once for each message.
+    /// Adds an event of which each webhook is counted.
     fn says(&mut self, event_type: &str, at: UnixMillis, besides: serde_json::Value, counter: Counter) {
         self.happens(event_type, at, &besides);
         self.counts(counter);
@@ -212,7 +212,7 @@ impl Teller<'_> {
         self.email.expected.verdicts.insert(message.event, verdict);
     }
 
-    /// An event of the email.
+    /// Adds an event about the email.
     fn happens(&mut self, event_type: &str, at: UnixMillis, besides: &serde_json::Value) -> Message {
         let mail = Mail {
             email_id: &self.email.id,
@@ -234,13 +234,13 @@ impl Teller<'_> {
         self.message(event_type, id.to_owned(), at, bodies::event(event_type, at, data), Stored::Handled);
     }
 
-    /// What has no id of its own, and is kept under the message's.
+    /// Adds a webhook without a resource id, which is stored under the webhook's id.
     fn odd(&mut self, sort: &str, at: UnixMillis, body: Vec<u8>, stored: Stored) {
         let partition = format!("message#{}", self.next_id());
         self.message(sort, partition, at, body, stored);
     }
 
-    /// The same happening, told by another message.
+    /// Adds a second webhook about the same occurrence, now and then.
     fn retell(&mut self, first: &Message, at: UnixMillis) {
         if self.story.retold && self.one_in(3) {
             let event_type = first.event.split('#').next().unwrap_or_default().to_owned();
@@ -254,7 +254,7 @@ impl Teller<'_> {
 
     fn message(&mut self, sort: &str, partition: String, at: UnixMillis, body: Vec<u8>, stored: Stored) -> Message {
         let id = self.next_id();
-        // From the mail server to Resend to here: mostly a moment, sometimes not.
+        // Delay from the mail server to Resend to the function: mostly short, sometimes long.
         let on_its_way = if self.one_in(30) { self.rng.u64(..60_000) } else { self.rng.u64(50..900) };
         let event = format!("{sort}#{id}");
         let comes_at = at.plus(Duration::from_millis(on_its_way));
@@ -267,7 +267,7 @@ impl Teller<'_> {
         self.email.expected.counts.push((Cohort::containing(self.created_at), counter));
     }
 
-    /// Which reason stands for these in the end, as far as this email knows.
+    /// Records the reason that must be active for these recipients at the end, as far as it follows from this email.
     fn stands(&mut self, recipients: Vec<String>, reason: Option<Reason>) {
         for recipient in recipients {
             self.email.expected.reasons.entry(recipient).or_default().extend(reason);

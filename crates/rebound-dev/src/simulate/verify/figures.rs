@@ -1,4 +1,4 @@
-//! The campaign: its numbers, and its brake.
+//! The campaign's counters and brake.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -16,7 +16,7 @@ use rebound::time::UnixMillis;
 use super::{AGAIN, Fault, Findings, Verifier};
 use crate::simulate::story::Story;
 
-/// What must be counted.
+/// The expected counters of the campaign.
 pub(super) fn expected(story: &Story) -> BrakeInput {
     let mut cohorts: BTreeMap<Cohort, CounterTotals> = BTreeMap::new();
     let mut complaints = Vec::new();
@@ -30,7 +30,7 @@ pub(super) fn expected(story: &Story) -> BrakeInput {
     BrakeInput { cohorts: cohorts.into_iter().collect(), complaints, ..BrakeInput::default() }
 }
 
-/// Everybody whom the story names, and which reasons must stand.
+/// The expected active reasons of every recipient of the scenario.
 pub(super) fn reasons(story: &Story) -> BTreeMap<String, BTreeSet<Reason>> {
     let mut all: BTreeMap<String, BTreeSet<Reason>> = BTreeMap::new();
     for number in 0..story.emails {
@@ -41,7 +41,7 @@ pub(super) fn reasons(story: &Story) -> BTreeMap<String, BTreeSet<Reason>> {
     all
 }
 
-/// The numbers that differ: of a cohort, what is counted, and what must be.
+/// The counters that differ: cohort, counter, the actual and the expected value.
 fn differences(expected: &BrakeInput, counted: &[(Cohort, CounterTotals)]) -> Vec<(Cohort, Counter, i64, i64)> {
     let counted: BTreeMap<Cohort, &CounterTotals> =
         counted.iter().map(|(cohort, figures)| (*cohort, figures)).collect();
@@ -62,8 +62,7 @@ impl Verifier<'_> {
         Campaigns::new(self.calls.clone(), self.table(tables::CAMPAIGNS))
     }
 
-    /// Waits until everything is counted, and the brake is computed from all of it; or until patience is over, or something is counted
-    /// too often.
+    /// Waits until all counters and the brake have their expected values; but not after the timeout, nor after a counter is too high.
     pub(super) async fn wait_for_figures(
         &self,
         expected: &BrakeInput,
@@ -92,7 +91,7 @@ impl Verifier<'_> {
         let counted = self.campaigns().cohorts(&self.story.campaign).await?;
         for (cohort, counter, counted, wanted) in differences(expected, &counted) {
             let fault = if counted < wanted { Fault::Lost } else { Fault::Doubled };
-            let what = format!("{} of {cohort}: {counted} are counted, {wanted} happened", counter.as_str());
+            let what = format!("{} of {cohort}: the counter is {counted}, expected {wanted}", counter.as_str());
             findings.add(fault, what);
         }
         findings.numbers = expected.cohorts.iter().map(|(_, figures)| figures.0.len()).sum();
@@ -102,7 +101,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// How the brake is otherwise than the counts make it, if it is.
+    /// The difference between the brake and the one that follows from the expected counters, if there is one.
     async fn brake_differs(&self, expected: &BrakeInput, policy: &Policy) -> Result<Option<String>, CallError> {
         let wanted = compute_brake(expected, &policy.brake, UnixMillis::now());
         let state = self.campaigns().state(&self.story.campaign).await?;
@@ -111,7 +110,11 @@ impl Verifier<'_> {
         let is_right = status == Some(wanted.status) && (volume - wanted.volume).abs() < 1e-9;
         Ok((!is_right).then(|| {
             let status = status.map_or("not computed", |status| status.as_str());
-            format!("the brake is {status}, {volume}; it must be {}, {}", wanted.status.as_str(), wanted.volume)
+            format!(
+                "the brake is {status}, volume {volume}; expected {}, volume {}",
+                wanted.status.as_str(),
+                wanted.volume
+            )
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! What was published: each id once, or, where functions were killed, each id with one content.
+//! Checks the published alerts and decisions: each id once, or, if functions were killed, each id with the same content.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::{Fault, Findings, Verifier};
 
-/// How many messages are asked for at once.
+/// Number of messages in a page.
 const AT_ONCE: usize = 500;
 
 impl Verifier<'_> {
-    /// What the local SNS has published of this campaign. Elsewhere that can't be asked.
+    /// Checks the messages that the local SNS published about this campaign. SNS on AWS cannot list what it published.
     pub(super) async fn published(&self, findings: &mut Findings) {
         let url = self.variables.get("AWS_ENDPOINT_URL_SNS").filter(|url| is_local(url));
         let Some(url) = url else { return };
@@ -49,13 +49,13 @@ impl Verifier<'_> {
             }
             Entry::Occupied(first) if *first.get() == content => findings.repeats += 1,
             Entry::Occupied(_) => {
-                findings.add(Fault::Wrong, format!("{id} was published again, and said something else"));
+                findings.add(Fault::Wrong, format!("{id} was published again with other content"));
             }
         }
     }
 }
 
-/// Everything but what SNS gives each message: its id, and when it came.
+/// A hash of a message, without the fields that SNS sets: its message id and its time.
 fn content(message: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
     for field in ["topic_arn", "subject", "attributes", "message", "texts"] {
