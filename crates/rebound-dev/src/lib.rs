@@ -21,7 +21,7 @@ pub mod commands;
 pub mod overlay;
 pub mod progress;
 pub mod resend;
-pub mod running;
+pub mod runner;
 pub mod samples;
 pub mod simulate;
 pub mod stack;

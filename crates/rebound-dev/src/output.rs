@@ -162,7 +162,7 @@ pub fn counting(what: &'static str) -> Progress {
 
 /// Prints a command's error, and, if the error does not contain it, a hint.
 pub fn failed(program: &str, error: &str, hint: Option<&str>) -> std::process::ExitCode {
-    eprintln!("{program}: {}", shown(error));
+    eprintln!("{program}: {}", sanitize(error));
     if let Some(hint) = hint {
         eprintln!("  {hint}");
     }
@@ -178,7 +178,7 @@ pub fn steps() -> Progress {
 }
 
 /// A text from outside as part of a line: without line breaks and control sequences.
-pub fn shown(text: &str) -> String {
+pub fn sanitize(text: &str) -> String {
     one_line(text)
 }
 

@@ -6,7 +6,7 @@ pub mod sample;
 pub mod values;
 
 /// The error of any command. It is only printed.
-pub type Failure = Box<dyn std::error::Error>;
+pub type CommandError = Box<dyn std::error::Error>;
 
 /// An environment variable, if it is set.
 pub fn variable(name: &str) -> Option<String> {

@@ -1,14 +1,14 @@
 //! A stub of Resend's API, with the parts that Rebound and its tests call (<https://resend.com/docs/api-reference/introduction>): webhooks
 //! with secrets, deliveries and their log; suppressions; contacts; emails with idempotency keys.
 //!
-//! - `door`: access control: user agents, keys, the rate limit.
+//! - `access`: access control: user agents, keys, the rate limit.
 //! - `http`: requests, responses and pages.
 //! - `state`: all data, and the routing of requests.
 //! - `webhooks`, `delivery`, `suppressions`, `contacts`, `emails`: the parts of the API.
 
+mod access;
 mod contacts;
 mod delivery;
-mod door;
 mod emails;
 mod http;
 mod state;
@@ -24,13 +24,13 @@ use aws_local::server::Server;
 use rebound::resend::signed::new_message_id;
 use serde_json::Value;
 
-use self::delivery::{Delivery, Logged};
-pub use self::door::SENDING_KEY;
+pub use self::access::SENDING_KEY;
+use self::delivery::{LoggedEvent, WebhookDelivery};
 use self::state::State;
 
 /// The planned reaction to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Behaviour {
+pub enum ResendBehaviour {
     /// The request fails with this status and has no effect.
     Status(u16),
     /// The request is rejected with this error and has no effect.
@@ -90,18 +90,18 @@ impl LocalResend {
     }
 
     /// Sets the reaction to the following requests, by method and path. `None` from `plan`: the usual response.
-    pub fn plan(&self, plan: impl FnMut(&str, &str) -> Option<Behaviour> + Send + 'static) {
+    pub fn plan(&self, plan: impl FnMut(&str, &str) -> Option<ResendBehaviour> + Send + 'static) {
         self.state().plan = Some(Box::new(plan));
     }
 
     /// Sets status and error name for an unknown key. The default is 401 `validation_error`.
     pub fn refuse_unknown_keys_with(&self, status: u16, name: &str) {
-        self.state().door.unknown_key = (status, name.to_owned());
+        self.state().access.unknown_key = (status, name.to_owned());
     }
 
     /// Sets the maximum requests per second. The default is 10.
     pub fn limit(&self, per_second: usize) {
-        self.state().door.per_second = per_second;
+        self.state().access.per_second = per_second;
     }
 
     /// Sets the signing secret of the next webhook that is created, instead of a random one.
@@ -137,7 +137,7 @@ impl LocalResend {
     }
 
     /// Sets whether a webhook in a response contains its secret.
-    pub fn tell_secrets(&self, are_told: bool) {
+    pub fn expose_secrets(&self, are_told: bool) {
         self.state().webhooks.hides_secrets = !are_told;
     }
 
@@ -168,13 +168,13 @@ impl LocalResend {
     }
 
     /// Moves the stub's clock on.
-    pub fn pass(&self, span: Duration) {
+    pub fn advance_clock(&self, span: Duration) {
         self.state().later += span;
     }
 
     /// Sets the status of the following failed deliveries: `pending` or `failed`. The stub makes no retry by itself.
-    pub fn keep_trying(&self, goes_on: bool) {
-        self.state().goes_on = goes_on;
+    pub fn keep_trying(&self, is_retried: bool) {
+        self.state().is_retried = is_retried;
     }
 
     /// Delivers an event to every webhook that is subscribed to it, with Svix's signature. Returns the statuses.
@@ -187,26 +187,33 @@ impl LocalResend {
     }
 
     /// Logs an event for every webhook that is subscribed to it.
-    fn log(&self, event_type: &str, body: &str) -> Vec<Delivery> {
+    fn log(&self, event_type: &str, body: &str) -> Vec<WebhookDelivery> {
         let mut state = self.state();
-        let (now, goes_on) = (state.now(), state.goes_on);
+        let (now, is_retried) = (state.now(), state.is_retried);
         let wanting = state.webhooks.all.iter_mut().filter(|hook| hook.wants(event_type));
         let deliveries = wanting.filter_map(|hook| {
             let id = new_message_id();
             let (event_type, body) = (event_type.to_owned(), body.to_owned());
-            let logged = Logged { id: id.clone(), event_type, created_at: now, body, tries: Vec::new(), goes_on };
+            let logged = LoggedEvent {
+                id: id.clone(),
+                event_type,
+                created_at: now,
+                body,
+                attempts_made: Vec::new(),
+                is_retried,
+            };
             hook.log.insert(0, logged);
-            Delivery::of(hook, &id, now)
+            WebhookDelivery::of(hook, &id, now)
         });
         deliveries.collect()
     }
 }
 
 /// Posts a delivery, and logs the attempt. Returns the status.
-async fn post(state: &Mutex<State>, delivery: &Delivery) -> u16 {
+async fn post(state: &Mutex<State>, delivery: &WebhookDelivery) -> u16 {
     let attempt = delivery.post().await;
     let status = attempt.status;
-    lock(state).delivered(delivery, attempt);
+    lock(state).log_attempt(delivery, attempt);
     status
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 const REGION: &str = "eu-west-1";
 
 /// The variables that are passed from the shell to the functions unchanged.
-pub(super) const HANDED_ON: [&str; 14] = [
+pub(super) const PASSED_THROUGH: [&str; 14] = [
     "RESEND_WEBHOOK_SECRET",
     "RETENTION_DAYS",
     "WEBHOOK_SECRET_ARN",

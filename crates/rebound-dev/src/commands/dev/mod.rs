@@ -22,12 +22,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::env_file::EnvFile;
 use crate::claude::ClaudeStub;
-use crate::commands::{Failure, variable};
+use crate::commands::{CommandError, variable};
 use crate::resend::LocalResend;
-use crate::running::{
-    Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, serve_function_url, tick, timeout_of,
+use crate::runner::{
+    Clock, Scheduler, engage_invoker, feed, poll, protect_invoker, queue_mappings, serve_function_url, tick, timeout_of,
 };
-use crate::stack::{EmbeddedAws, Options, SETTLE, StartError};
+use crate::stack::{EmbeddedAws, LocalAwsOptions, SETTLE, StartError};
 use crate::{FAULTS_URL, LOCAL_FILE, output};
 
 /// Run the whole service in this process, on an embedded AWS.
@@ -101,7 +101,7 @@ fn number(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, Strin
 }
 
 /// Period of the times in which SNS does not respond.
-const HANGING_PERIOD: Duration = Duration::from_secs(120);
+const SNS_HANG_PERIOD: Duration = Duration::from_secs(120);
 
 /// The API key of the Resend stub.
 const RESEND_KEY: &str = "local";
@@ -111,18 +111,18 @@ struct Running {
     _function_url: Option<Server>,
     _env_file: Option<EnvFile>,
     _resend: Option<LocalResend>,
-    _work: Option<Work>,
+    _work: Option<Workers>,
 }
 
 /// The workers that invoke the functions.
-struct Work {
+struct Workers {
     _feeder: Option<Feeder>,
     _pollers: Vec<Poller>,
-    _ticking: Vec<Ticking>,
+    _ticking: Vec<Scheduler>,
 }
 
 /// Runs the whole service until it is stopped.
-pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if arguments.aws_only {
         // Its output is an environment file.
         rebound::logging::init_to(variable, std::io::stderr);
@@ -133,7 +133,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let folder = tempfile::tempdir()?;
     let data = arguments.data.clone().unwrap_or_else(|| folder.path().join("rebound.db"));
     let settle = Duration::from_secs_f64(arguments.settle);
-    let options = Options { dynamodb: arguments.dynamodb, data: Some(data), settle };
+    let options = LocalAwsOptions { dynamodb: arguments.dynamodb, data: Some(data), settle };
     let claude = if arguments.claude_stub { Some(ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?) } else { None };
     let variable = |name: &str| match (&claude, name) {
         (Some(claude), "ANTHROPIC_BASE_URL") => Some(claude.url()),
@@ -147,15 +147,15 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let faults = Faults::default();
         faults.disable_call_log();
         faults.plan(faults::random(arguments.faults, arguments.seed));
-        Some(aws.put_before_dynamodb(faults).await?)
+        Some(aws.insert_fault_proxy(faults).await?)
     } else {
         None
     };
     if arguments.sns_hangs > 0.0 {
         let hangs = Faults::default();
         hangs.disable_call_log();
-        hangs.plan(faults::hanging(arguments.sns_hangs, HANGING_PERIOD));
-        aws.put_before_sns(hangs).await?;
+        hangs.plan(faults::hanging(arguments.sns_hangs, SNS_HANG_PERIOD));
+        aws.insert_sns_fault_proxy(hangs).await?;
     }
     let _running = if arguments.aws_only {
         serve_elsewhere(&aws, arguments).await?
@@ -171,7 +171,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// The error of a failed start, with the option that helps.
-fn explained(error: StartError, address: &str, data: Option<&Path>) -> Failure {
+fn explained(error: StartError, address: &str, data: Option<&Path>) -> CommandError {
     match (&error, data) {
         (StartError::Listen(at, why) | StartError::DynamoDb(EmbeddedDbError::Listen(at, why)), _)
             if why.kind() == ErrorKind::AddrInUse =>
@@ -187,7 +187,7 @@ fn explained(error: StartError, address: &str, data: Option<&Path>) -> Failure {
 }
 
 /// Runs everything in this process.
-async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -> Result<Running, Failure> {
+async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -> Result<Running, CommandError> {
     let server = serve_function_url(arguments.listen, aws.receiver().await?).await;
     let server = server.map_err(|error| explained(error, "--listen", None))?;
     let address = |name: &str| aws.variable(name).unwrap_or_default();
@@ -231,8 +231,8 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -
     for_each_message(aws, |line| println!("{line}"));
 
     let clock = Clock::new(arguments.clock);
-    let protect = in_process(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
-    let engage = engaging(Arc::new(engager), clock, timeout_of("engage")?);
+    let protect = protect_invoker(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
+    let engage = engage_invoker(Arc::new(engager), clock, timeout_of("engage")?);
     let invoke = |function: &str| Arc::clone(if function == "engage" { &engage } else { &protect });
     let work = work(aws, arguments, clock, invoke).await?;
     let mut more = format!("REBOUND_FUNCTION_URL={}/\n", server.url());
@@ -252,7 +252,7 @@ fn not_from_the_shell(aws: &EmbeddedAws) -> impl Iterator<Item = (&String, &Stri
 }
 
 /// Runs only the embedded AWS, for functions in other processes.
-async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Failure> {
+async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, CommandError> {
     for (name, value) in not_from_the_shell(aws) {
         // An environment file, so nothing may be escaped.
         output::write_as_it_is(std::io::stdout(), &format!("{name}={value}\n"));
@@ -291,7 +291,7 @@ async fn work(
     arguments: &Arguments,
     clock: Clock,
     invoke: impl Fn(&str) -> Invoke,
-) -> Result<Work, Failure> {
+) -> Result<Workers, CommandError> {
     let options = feeder::FeederOptions {
         longest_window: Some(Duration::from_secs_f64(arguments.window)),
         chaos: (arguments.redeliver > 0.0)
@@ -316,7 +316,7 @@ async fn work(
         Err(error) => return Err(error.into()),
     };
     let interval = (arguments.clock == 1.0).then(|| Duration::from_secs_f64(arguments.tick.max(0.05)));
-    Ok(Work { _feeder: feeder, _pollers: pollers, _ticking: tick(clock, interval, invoke)? })
+    Ok(Workers { _feeder: feeder, _pollers: pollers, _ticking: tick(clock, interval, invoke)? })
 }
 
 /// Prints a line for each alert and each decision when it is published.
@@ -328,7 +328,7 @@ fn for_each_message(aws: &EmbeddedAws, say: impl Fn(&str) + Send + 'static) {
             let text = |name: &str| published.get(name).and_then(Value::as_str).unwrap_or_default();
             let (severity, kind, title) = (text("severity"), text("kind"), text("title"));
             let what = if published.get("followup").is_some() { "DECISION" } else { "ALERT   " };
-            say(&format!("{what} {severity:8} {kind:16} {}", output::shown(title)));
+            say(&format!("{what} {severity:8} {kind:16} {}", output::sanitize(title)));
         }
     });
 }

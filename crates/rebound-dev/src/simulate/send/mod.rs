@@ -13,29 +13,29 @@ use rebound::resend::signature::SigningSecret;
 use reqwest::Client;
 
 use self::post::{Answered, post};
-use self::stop::REFUSED_FOR;
+use self::stop::MAX_RETRY_TIME;
 pub use self::stop::{SendError, Stopped};
-use super::chaos::{Chaos, Kind, Request};
-use super::story::{Message, Story};
+use super::chaos::{Chaos, Request, RequestKind};
+use super::scenario::{Scenario, SimulatedWebhook};
 
 /// Maximum number of attempts to send a webhook.
-const TRIES: u32 = 12;
+const MAX_ATTEMPTS: u32 = 12;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// Maximum time until the response: as long as Svix waits.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Time without any response after which sending stops. A busy machine may refuse single connections.
-const SILENCE: Duration = Duration::from_millis(1_500);
+const MAX_SILENCE: Duration = Duration::from_millis(1_500);
 
 /// Maximum number of unexpected responses that are kept.
-const MOST_WRONG: usize = 20;
+const MAX_WRONG_KEPT: usize = 20;
 
 /// The target, and the options of sending.
 #[derive(Clone, Debug)]
-pub struct Sending {
+pub struct SendOptions {
     /// The function URL.
     pub url: String,
     /// The signing secret.
@@ -52,7 +52,7 @@ pub struct Sending {
 
 /// The results of sending.
 #[derive(Clone, Debug, Default)]
-pub struct Sent {
+pub struct SendReport {
     /// Number of requests of each kind.
     pub kinds: BTreeMap<&'static str, usize>,
     /// Number of responses with each status and word.
@@ -70,20 +70,20 @@ pub struct Sent {
     /// Number of webhooks that were not accepted after all attempts.
     pub not_taken: usize,
     /// Number of responses for each webhook that report it as newly stored. It may be 0 if a response was lost.
-    stored: BTreeMap<(u32, u16), Stored>,
+    stored: BTreeMap<(u32, u16), StoreCount>,
 }
 
 /// The state that all requests share.
-struct Shared<'a> {
-    story: &'a Story,
-    sending: &'a Sending,
+struct SendRun<'a> {
+    scenario: &'a Scenario,
+    options: &'a SendOptions,
     client: Client,
-    sent: Mutex<Sent>,
-    heard: Mutex<Heard>,
+    sent: Mutex<SendReport>,
+    heard: Mutex<ResponseTimes>,
 }
 
 /// The times of the last responses.
-struct Heard {
+struct ResponseTimes {
     /// Time of the last response.
     answered: Instant,
     /// Time of the last response that did not ask for a retry.
@@ -91,12 +91,12 @@ struct Heard {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Stored {
+struct StoreCount {
     times: u8,
     unsure: bool,
 }
 
-impl Sent {
+impl SendReport {
     /// A percentile of the response times, in milliseconds.
     pub fn percentile(&self, percent: f64) -> f64 {
         let mut sorted = self.micros.clone();
@@ -110,9 +110,9 @@ impl Sent {
         self.stored.len()
     }
 
-    fn is_wrong(&mut self, what: String) {
+    fn record_wrong(&mut self, what: String) {
         self.wrong_answers += 1;
-        if self.wrong.len() < MOST_WRONG {
+        if self.wrong.len() < MAX_WRONG_KEPT {
             self.wrong.push(what);
         }
     }
@@ -121,7 +121,7 @@ impl Sent {
     fn add_up(&mut self) {
         for ((email, message), stored) in std::mem::take(&mut self.stored) {
             if stored.times > 1 || (stored.times == 0 && !stored.unsure) {
-                self.is_wrong(format!(
+                self.record_wrong(format!(
                     "webhook {message} of email {email} was reported as stored {} times",
                     stored.times
                 ));
@@ -135,25 +135,25 @@ impl Sent {
 /// # Errors
 /// The cause for which every further request would fail. Then nothing more is sent.
 pub async fn send(
-    story: &Story,
+    scenario: &Scenario,
     requests: &[Request],
-    sending: &Sending,
+    options: &SendOptions,
     done: impl Fn(),
-) -> Result<Sent, Box<Stopped>> {
-    let client = rebound::claude::web::builder().pool_max_idle_per_host(sending.at_once).timeout(TIMEOUT);
-    let client = if sending.url.starts_with("http:") { client.tls_certs_only([]) } else { client };
+) -> Result<SendReport, Box<Stopped>> {
+    let client = rebound::claude::web::builder().pool_max_idle_per_host(options.at_once).timeout(TIMEOUT);
+    let client = if options.url.starts_with("http:") { client.tls_certs_only([]) } else { client };
     let client = client.build().unwrap_or_else(|_| rebound::claude::web::client());
     let began = Instant::now();
-    let shared = Shared {
-        story,
-        sending,
+    let shared = SendRun {
+        scenario,
+        options,
         client,
-        sent: Mutex::new(Sent { micros: Vec::with_capacity(requests.len()), ..Sent::default() }),
-        heard: Mutex::new(Heard { answered: began, taken: began }),
+        sent: Mutex::new(SendReport { micros: Vec::with_capacity(requests.len()), ..SendReport::default() }),
+        heard: Mutex::new(ResponseTimes { answered: began, taken: began }),
     };
     let (shared_ref, done) = (&shared, &done);
     let sends = requests.iter().enumerate().map(|(index, request)| async move {
-        if let Some(rate) = sending.rate {
+        if let Some(rate) = options.rate {
             let due = began + Duration::from_secs_f64(index as f64 / rate);
             tokio::time::sleep_until(due.into()).await;
         }
@@ -161,7 +161,7 @@ pub async fn send(
         done();
         Ok(())
     });
-    let ended = stream::iter(sends).buffer_unordered(sending.at_once.max(1)).try_for_each(|()| async { Ok(()) }).await;
+    let ended = stream::iter(sends).buffer_unordered(options.at_once.max(1)).try_for_each(|()| async { Ok(()) }).await;
     let mut sent = shared.sent.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Err(why) = ended {
         return Err(Box::new(Stopped { why, taken: sent.taken() }));
@@ -171,28 +171,28 @@ pub async fn send(
     Ok(sent)
 }
 
-impl Shared<'_> {
-    fn sent(&self) -> MutexGuard<'_, Sent> {
+impl SendRun<'_> {
+    fn sent(&self) -> MutexGuard<'_, SendReport> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn heard(&self) -> MutexGuard<'_, Heard> {
+    fn heard(&self) -> MutexGuard<'_, ResponseTimes> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends one request until there is a response that does not ask for a retry.
     async fn one(&self, request: &Request) -> Result<(), SendError> {
-        let email = self.story.email(request.email);
+        let email = self.scenario.email(request.email);
         let Some(message) = email.messages.get(usize::from(request.message)) else { return Ok(()) };
         *self.sent().kinds.entry(request.kind.as_str()).or_default() += 1;
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
         let mut unsure = false;
-        for attempt in 0..TRIES {
+        for attempt in 0..MAX_ATTEMPTS {
             if attempt > 0 {
                 self.sent().retries += 1;
                 let Ok(()) = backoff.wait().await else { break };
             }
-            match post(request, message, self.sending, &self.client).await {
+            match post(request, message, self.options, &self.client).await {
                 Some(answered) if answered.is_later() => {
                     *self.sent().answers.entry(format!("{}, retried", answered.status)).or_default() += 1;
                     self.later(&answered)?;
@@ -217,33 +217,33 @@ impl Shared<'_> {
 
     /// Records that there was no response. Fails if there has been none for a while.
     fn silent(&self) -> Result<(), SendError> {
-        let is_over = !self.sending.deaths && self.heard().answered.elapsed() > SILENCE;
-        if is_over { Err(SendError::Nobody(self.sending.url.clone())) } else { Ok(()) }
+        let is_over = !self.options.deaths && self.heard().answered.elapsed() > MAX_SILENCE;
+        if is_over { Err(SendError::Nobody(self.options.url.clone())) } else { Ok(()) }
     }
 
     /// Records a response that asks for a retry. Fails if a retry does not help.
     fn later(&self, answered: &Answered) -> Result<(), SendError> {
         let mut heard = self.heard();
         heard.answered = Instant::now();
-        if self.sending.deaths {
+        if self.options.deaths {
             return Ok(());
         }
-        let (url, error) = (self.sending.url.clone(), answered.text("error"));
+        let (url, error) = (self.options.url.clone(), answered.text("error"));
         if error.contains("secret is not set") {
             return Err(SendError::NoSecret(url));
         }
-        let is_over = heard.taken.elapsed() > REFUSED_FOR;
+        let is_over = heard.taken.elapsed() > MAX_RETRY_TIME;
         if is_over { Err(SendError::TakesNothing { url, status: answered.status, error }) } else { Ok(()) }
     }
 
     /// Records a response. Fails if it shows that no valid webhook will be accepted.
     fn explained(&self, request: &Request, answered: &Answered) -> Result<(), SendError> {
         let now = Instant::now();
-        *self.heard() = Heard { answered: now, taken: now };
+        *self.heard() = ResponseTimes { answered: now, taken: now };
         if request.kind.is_refused() || (answered.status == 200 && !answered.text("id").is_empty()) {
             return Ok(());
         }
-        let (url, error) = (self.sending.url.clone(), answered.text("error"));
+        let (url, error) = (self.options.url.clone(), answered.text("error"));
         Err(match answered.status {
             401 if error.starts_with("wrong signature") => SendError::AnotherSecret(url),
             401 if error.starts_with("stale") => SendError::Clock { url, error },
@@ -253,7 +253,7 @@ impl Shared<'_> {
 }
 
 /// Records a response, and checks it against the contract.
-fn note(request: &Request, message: &Message, answered: &Answered, unsure: bool, sent: &mut Sent) {
+fn note(request: &Request, message: &SimulatedWebhook, answered: &Answered, unsure: bool, sent: &mut SendReport) {
     let (word, error, id) = (answered.text("status"), answered.text("error"), answered.text("id"));
     let short = error.split([';', ':', ',']).next().unwrap_or_default();
     let label = if word.is_empty() { short } else { &word };
@@ -261,18 +261,20 @@ fn note(request: &Request, message: &Message, answered: &Answered, unsure: bool,
     sent.micros.push(u32::try_from(answered.took.as_micros()).unwrap_or(u32::MAX));
     let stored_now = word == message.stored.as_str();
     let is_right = match request.kind {
-        Kind::Proper | Kind::Again => {
+        RequestKind::Proper | RequestKind::Again => {
             let stored = sent.stored.entry((request.email, request.message)).or_default();
             stored.times = stored.times.saturating_add(u8::from(stored_now));
             stored.unsure |= unsure;
             answered.status == 200 && id == message.id && (stored_now || word == "duplicate")
         }
-        Kind::Stale => answered.status == 401 && error.starts_with("stale"),
-        Kind::Tampered | Kind::WrongSecret => answered.status == 401 && error.starts_with("wrong signature"),
-        Kind::NotPost => answered.status == 405,
+        RequestKind::Stale => answered.status == 401 && error.starts_with("stale"),
+        RequestKind::Tampered | RequestKind::WrongSecret => {
+            answered.status == 401 && error.starts_with("wrong signature")
+        }
+        RequestKind::NotPost => answered.status == 405,
     };
     if !is_right {
         let what = request.kind.as_str();
-        sent.is_wrong(format!("{} ({what}): the response is {} {}", message.id, answered.status, answered.body));
+        sent.record_wrong(format!("{} ({what}): the response is {} {}", message.id, answered.status, answered.body));
     }
 }

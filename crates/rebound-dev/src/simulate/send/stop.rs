@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Maximum time in which every response asks for a retry.
-pub(super) const REFUSED_FOR: Duration = Duration::from_secs(30);
+pub(super) const MAX_RETRY_TIME: Duration = Duration::from_secs(30);
 
 /// An error with a known cause that every further request would meet, too.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +38,7 @@ pub enum SendError {
         status: u16,
     },
     /// The function accepts no webhook.
-    #[error("every response of {url} has been {status} {error} for {} s; the function's log shows why", REFUSED_FOR.as_secs())]
+    #[error("every response of {url} has been {status} {error} for {} s; the function's log shows why", MAX_RETRY_TIME.as_secs())]
     TakesNothing {
         /// The URL.
         url: String,

@@ -2,8 +2,8 @@
 //!
 //! protect and engage work after the response, so the check waits for missing results. It does not wait if there are too many.
 
+mod counters;
 mod email;
-mod figures;
 mod published;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,20 +23,20 @@ use rebound::store::{as_number, text};
 use rebound::time::UnixMillis;
 
 use self::email::EmailCheck;
-use super::chaos::{Kind, Request};
-use super::story::Story;
+use super::chaos::{Request, RequestKind};
+use super::scenario::Scenario;
 
 /// Maximum number of emails that are checked concurrently.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 
 /// Number of emails that are looked up first, to find out if these are the right tables.
-const FIRST: u32 = 20;
+const FIRST_EMAILS: u32 = 20;
 
 /// Interval between two checks for missing results.
-const AGAIN: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Maximum number of faults in the report.
-const MOST_TOLD: usize = 20;
+const MAX_REPORTED: usize = 20;
 
 /// The tables could not be checked.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,7 @@ pub enum VerifyError {
 
 /// The kind of a difference between the tables and the expected results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub enum Discrepancy {
     /// Something is missing.
     Lost,
     /// Something is there, or was done, too often.
@@ -67,7 +67,7 @@ pub enum Fault {
 
 /// The result of the check.
 #[derive(Clone, Debug, Default)]
-pub struct Findings {
+pub struct VerifyReport {
     /// Number of webhooks that are stored, byte for byte.
     pub stored: usize,
     /// Number of requests that were rejected and are not stored.
@@ -87,7 +87,7 @@ pub struct Findings {
     /// Number of different messages that were published about the campaign. `None` on AWS, where SNS cannot list what it published.
     pub published: Option<usize>,
     /// Number of repeated publications with the same id and content. A repetition is a fault unless
-    /// [functions were killed](Looking::deaths).
+    /// [functions were killed](VerifyOptions::deaths).
     pub repeats: usize,
     /// Time until protect had caught up, after the last response.
     pub counted_after: Duration,
@@ -103,19 +103,19 @@ pub struct Findings {
     pub faults: Vec<String>,
 }
 
-impl Findings {
+impl VerifyReport {
     /// Returns true if there is no fault.
     pub fn is_right(&self) -> bool {
         self.lost + self.doubled + self.wrong == 0
     }
 
-    fn add(&mut self, fault: Fault, what: String) {
+    fn add(&mut self, fault: Discrepancy, what: String) {
         match fault {
-            Fault::Lost => self.lost += 1,
-            Fault::Doubled => self.doubled += 1,
-            Fault::Wrong => self.wrong += 1,
+            Discrepancy::Lost => self.lost += 1,
+            Discrepancy::Doubled => self.doubled += 1,
+            Discrepancy::Wrong => self.wrong += 1,
         }
-        if self.faults.len() < MOST_TOLD {
+        if self.faults.len() < MAX_REPORTED {
             self.faults.push(what);
         }
     }
@@ -123,7 +123,7 @@ impl Findings {
 
 /// Options of the check.
 #[derive(Clone, Copy, Debug)]
-pub struct Looking {
+pub struct VerifyOptions {
     /// Maximum time to wait for missing results.
     pub patience: Duration,
     /// Time to wait for duplicates, after all results are there.
@@ -135,12 +135,12 @@ pub struct Looking {
     pub deaths: bool,
 }
 
-struct Verifier<'a> {
+struct ScenarioVerifier<'a> {
     calls: RetryClient,
     variables: &'a BTreeMap<String, String>,
-    story: &'a Story,
-    refused: BTreeSet<(u32, u16, Kind)>,
-    looking: Looking,
+    scenario: &'a Scenario,
+    refused: BTreeSet<(u32, u16, RequestKind)>,
+    options: VerifyOptions,
 }
 
 /// Checks the tables. `variables` is the functions' environment. `done` is called with the name of each step and its number of emails, and
@@ -148,39 +148,39 @@ struct Verifier<'a> {
 pub async fn verify(
     calls: RetryClient,
     variables: &BTreeMap<String, String>,
-    story: &Story,
+    scenario: &Scenario,
     requests: &[Request],
-    looking: Looking,
+    options: VerifyOptions,
     done: impl Fn(&'static str, usize),
-) -> Result<Findings, VerifyError> {
+) -> Result<VerifyReport, VerifyError> {
     let policy = variables.get("POLICY").map(String::as_str).map_or_else(|| Ok(Policy::default()), Policy::read)?;
-    let refused = requests.iter().filter(|request| request.kind.is_refused() && request.kind != Kind::NotPost);
-    let verifier = Verifier {
+    let refused = requests.iter().filter(|request| request.kind.is_refused() && request.kind != RequestKind::NotPost);
+    let verifier = ScenarioVerifier {
         calls,
         variables,
-        story,
+        scenario,
         refused: refused.map(|request| (request.email, request.message, request.kind)).collect(),
-        looking,
+        options,
     };
-    let mut findings = Findings::default();
+    let mut report = VerifyReport::default();
     let began = Instant::now();
     // A row is stored before the response to its webhook, so there is no need to wait for it.
-    if !verifier.are_its_tables().await? {
+    if !verifier.has_its_tables().await? {
         return Err(VerifyError::OtherTables(verifier.table(tables::EVENTS).to_owned()));
     }
     done("waiting until protect has counted everything", 0);
-    let expected = figures::expected(story);
+    let expected = counters::expected(scenario);
     verifier.wait_for_figures(&expected, &policy, began).await?;
-    findings.counted_after = began.elapsed();
+    report.counted_after = began.elapsed();
 
     // Checks all emails, and then repeats those with missing results.
-    let mut left: Vec<u32> = (0..story.emails).collect();
+    let mut left: Vec<u32> = (0..scenario.emails).collect();
     let mut is_last = false;
     loop {
         done("emails checked", left.len());
         let looks =
             left.iter().map(|email| -> BoxFuture<'_, Result<EmailCheck, CallError>> { verifier.email(*email).boxed() });
-        let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
+        let mut looks = stream::iter(looks).buffer_unordered(MAX_CONCURRENT);
         let mut missing = Vec::new();
         while let Some(check) = looks.next().await {
             let check = check?;
@@ -188,35 +188,35 @@ pub async fn verify(
             if check.is_missing_something && !is_last {
                 missing.push(check.email);
             } else {
-                check.add_to(&mut findings);
+                check.add_to(&mut report);
             }
         }
-        findings.judged_after = began.elapsed();
+        report.judged_after = began.elapsed();
         if missing.is_empty() {
             break;
         }
         drop(looks);
         left = missing;
-        is_last = began.elapsed() > looking.patience;
-        tokio::time::sleep(AGAIN).await;
+        is_last = began.elapsed() > options.patience;
+        tokio::time::sleep(CHECK_INTERVAL).await;
     }
     done("waiting for duplicates", 0);
-    tokio::time::sleep(looking.then).await;
-    verifier.compare_figures(&expected, &policy, &mut findings).await?;
-    verifier.addresses(&mut findings).await?;
-    verifier.published(&mut findings).await;
-    Ok(findings)
+    tokio::time::sleep(options.then).await;
+    verifier.compare_figures(&expected, &policy, &mut report).await?;
+    verifier.addresses(&mut report).await?;
+    verifier.published(&mut report).await;
+    Ok(report)
 }
 
-impl Verifier<'_> {
+impl ScenarioVerifier<'_> {
     /// The name of a table.
     fn table(&self, table: Table) -> &str {
         self.variables.get(table.variable).map_or("", String::as_str)
     }
 
     /// Returns true if at least one of the first emails has a row.
-    async fn are_its_tables(&self) -> Result<bool, CallError> {
-        for number in 0..self.story.emails.min(FIRST) {
+    async fn has_its_tables(&self) -> Result<bool, CallError> {
+        for number in 0..self.scenario.emails.min(FIRST_EMAILS) {
             if self.email(number).await?.stored > 0 {
                 return Ok(true);
             }
@@ -225,8 +225,8 @@ impl Verifier<'_> {
     }
 
     /// Checks that every recipient of the scenario has exactly the expected active reasons.
-    async fn addresses(&self, findings: &mut Findings) -> Result<(), CallError> {
-        let expected = figures::reasons(self.story);
+    async fn addresses(&self, report: &mut VerifyReport) -> Result<(), CallError> {
+        let expected = counters::reasons(self.scenario);
         let names: Vec<&String> = expected.keys().collect();
         for some in names.chunks(100) {
             let table = self.table(tables::SUPPRESSIONS);
@@ -238,19 +238,19 @@ impl Verifier<'_> {
                     item.cloned().map(rebound::store::suppressions::SuppressionItem::from_item).unwrap_or_default();
                 let active: BTreeSet<_> = known.suppression.reasons().collect();
                 let wanted = expected.get(*name).cloned().unwrap_or_default();
-                findings.addresses += 1;
-                findings.suppressed += usize::from(!active.is_empty());
+                report.addresses += 1;
+                report.suppressed += usize::from(!active.is_empty());
                 for reason in wanted.difference(&active) {
-                    if *reason == Reason::SoftBounce && self.came_late(name).await? {
+                    if *reason == Reason::SoftBounce && self.arrived_late(name).await? {
                         continue;
                     }
-                    findings.add(Fault::Lost, format!("{name} is not suppressed for {}", reason.as_str()));
+                    report.add(Discrepancy::Lost, format!("{name} is not suppressed for {}", reason.as_str()));
                 }
                 for reason in active.difference(&wanted) {
-                    findings.add(Fault::Wrong, format!("{name} is suppressed for {}", reason.as_str()));
+                    report.add(Discrepancy::Wrong, format!("{name} is suppressed for {}", reason.as_str()));
                 }
                 if Recipient::parse(name).is_none() {
-                    findings.add(Fault::Wrong, format!("{name} is not a valid address"));
+                    report.add(Discrepancy::Wrong, format!("{name} is not a valid address"));
                 }
             }
         }
@@ -258,12 +258,12 @@ impl Verifier<'_> {
     }
 
     /// Returns true if a soft bounce of this mailbox arrived so late that it does not count.
-    async fn came_late(&self, name: &str) -> Result<bool, CallError> {
-        let Some(first) = self.story.first_to_full_mailbox(name) else { return Ok(false) };
+    async fn arrived_late(&self, name: &str) -> Result<bool, CallError> {
+        let Some(first) = self.scenario.first_to_full_mailbox(name) else { return Ok(false) };
         let key = [("recipient", name), ("fact", "soft")].map(|(key, value)| (key.to_owned(), text(value)));
         let item = self.calls.get(self.table(tables::RECIPIENTS), key.into()).await?.unwrap_or_default();
         let since = item.get("since").and_then(as_number).map(UnixMillis);
-        let messages = (first..first + 3).flat_map(|number| self.story.email(number).messages);
+        let messages = (first..first + 3).flat_map(|number| self.scenario.email(number).messages);
         let bounces = messages.filter(|message| message.event.starts_with(EventType::EmailBounced.as_str()));
         let earliest = bounces.filter_map(|message| Event::read(&message.body).ok()?.at()).min();
         Ok(since.zip(earliest).is_some_and(|(since, earliest)| earliest < since.minus(soft_bounce::EARLIER)))
