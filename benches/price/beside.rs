@@ -167,7 +167,7 @@ pub(crate) async fn asking(
     }
     let claude = ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?;
     let more = [
-        ("ANTHROPIC_API_KEY", "a-stand-in-asks-for-none"),
+        ("ANTHROPIC_API_KEY", "the-stub-needs-no-key"),
         ("ANTHROPIC_BASE_URL", &claude.url()),
         ("CLAUDE_DAILY_BUDGET_USD", NO_LIMIT),
     ];

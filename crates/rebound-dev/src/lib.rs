@@ -2,7 +2,7 @@
 //!
 //! - [`template`]: reads `template.yaml`.
 //! - [`stack`]: the embedded AWS: DynamoDB, Secrets Manager, SNS, SQS, and the functions' environment.
-//! - [`running`]: runs the functions: invokes them for the stream, the queues and the schedules.
+//! - [`runner`]: runs the functions: invokes them for the stream, the queues and the schedules.
 //! - [`resend`]: a stub of Resend's API, which also delivers webhooks.
 //! - [`claude`]: a stub of Claude's Messages API, with fixed or planned answers.
 //! - [`samples`]: a signed sample of every event.

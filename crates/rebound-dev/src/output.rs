@@ -105,7 +105,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A cell with this text. Line breaks are kept, so a text from outside must go through [`shown`] first.
+    /// A cell with this text. Line breaks are kept, so a text from outside must go through [`sanitize`] first.
     pub fn new(text: impl Display) -> Self {
         Self { text: escaped(&text.to_string()).into_owned(), colour: None }
     }

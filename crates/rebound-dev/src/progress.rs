@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_now_and_then_says_where_hidden_work_is_and_the_last_is_before_its_end() {
+    fn hidden_work_prints_lines_until_it_ends() {
         let bar = ProgressBar::hidden();
         bar.set_length(2_000);
         bar.set_message("requests");

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_samples_of_one_email_still_tell_one_story_when_they_are_told_as_of_now() {
+    fn the_recent_samples_of_one_email_stay_one_sequence() {
         let now = UnixMillis(1_900_000_000_000);
         let at = |event_type: &str| {
             let body = recent(event_type, now).unwrap();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sample_happens_within_the_last_minutes_and_none_is_to_come() {
+    fn every_recent_sample_is_at_most_ten_minutes_old() {
         let now = UnixMillis(1_900_000_000_000);
         for event_type in types() {
             let body = recent(event_type, now).unwrap();

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_defines_the_five_tables_that_the_environment_names() {
+    fn the_template_defines_the_five_tables_of_the_environment() {
         let tables = template().unwrap().tables().unwrap();
         let variables: Vec<&str> = tables.iter().map(|table| table.variable.as_str()).collect();
         for variable in ["EVENTS_TABLE", "SUPPRESSIONS_TABLE", "CAMPAIGNS_TABLE", "RECIPIENTS_TABLE", "AGENDA_TABLE"] {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_goes_to_at_most_one_mapping_and_protects_own_to_none() {
+    fn a_row_matches_one_mapping_and_rows_of_protect_none() {
         let mappings = template().unwrap().mappings().unwrap();
         let wanted_by = |record: &Value| -> Vec<&str> {
             mappings.iter().filter(|mapping| mapping.wants(record)).map(|mapping| mapping.name.as_str()).collect()

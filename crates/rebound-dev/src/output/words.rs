@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_wider_than_the_line_is_broken_at_a_seam_and_whole_if_put_together() {
+    fn a_word_wider_than_the_line_is_broken_at_a_seam() {
         let address = format!("somebody.with.a.long.name@{}.example.com", "d".repeat(30));
         let lines = wrap(&address, 30);
         assert!(lines.iter().all(|line| width_of(line) <= 30), "{lines:?}");

@@ -5,7 +5,7 @@ use super::print::page;
 use crate::output::wrap;
 
 #[tokio::test]
-async fn every_table_of_the_demo_is_good_at_every_width_and_it_ends_with_a_next_step() {
+async fn the_demo_fits_every_width_and_ends_with_a_next_step() {
     let (contract, protect, engage, faults) = everything(false, None).await.unwrap();
     assert_eq!(faults, Vec::<String>::new());
     let page = page(&contract, &protect, &engage, &faults);

@@ -45,7 +45,7 @@ fn what_can_neither_fit_nor_go_is_stacked() {
 }
 
 #[test]
-fn a_broken_word_a_lost_word_and_a_line_that_is_too_wide_are_found() {
+fn broken_words_lost_words_and_wide_lines_are_found() {
     let table = Table::new([Column::text("what"), Column::text("why").least(1)]).with([["delivered", "it was"]]);
     let faults = |drawn: &str| table.faults_of(drawn, 80);
     assert_eq!(faults("│ what  why │\n│ delivered  it was │"), Vec::<String>::new());
@@ -61,7 +61,7 @@ fn a_broken_word_a_lost_word_and_a_line_that_is_too_wide_are_found() {
 
 proptest! {
     #[test]
-    fn whatever_is_in_a_table_no_line_is_too_wide_and_no_word_broken_or_lost(
+    fn no_table_has_a_wide_line_or_a_broken_or_lost_word(
         columns in prop::collection::vec(("[a-z]{1,9}( [a-z]{1,9})?", any::<bool>(), 0_u8..3), 1..12),
         words in prop::collection::vec("[a-zA-Z0-9@.:-]{1,40}|[äöüß€漢字]{1,8}", 1..60),
         several in 1_usize..12,
