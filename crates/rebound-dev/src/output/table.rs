@@ -180,7 +180,7 @@ impl Table {
         if heads.is_empty() {
             return String::new();
         }
-        let text = format!("Columns omitted for lack of space: {}.", heads.join(", "));
+        let text = format!("Columns omitted: {}.", heads.join(", "));
         wrap(&text, width).join("\n") + "\n"
     }
 
@@ -221,7 +221,7 @@ impl Table {
             faults.push(format!("at {width}, {} characters: {line}", width_of(line)));
         }
         let is_frame = |c: char| c.is_whitespace() || ('\u{2500}'..='\u{257f}').contains(&c);
-        let (table, note) = drawn.split_once("Columns omitted for lack of space: ").unwrap_or((drawn, ""));
+        let (table, note) = drawn.split_once("Columns omitted: ").unwrap_or((drawn, ""));
         let note: String = note.split_whitespace().collect::<Vec<_>>().join(" ");
         let found: Vec<&str> = table.split(is_frame).filter(|word| !word.is_empty()).collect();
         let all = (0..self.columns.len()).flat_map(|index| self.lines(index));

@@ -24,7 +24,7 @@ async fn the_demo_fits_every_width_and_ends_with_a_next_step() {
         "{texts}"
     );
     assert!(
-        protect.brake.iter().any(|campaign_report| campaign_report.reason.contains("where 1 % pauses")),
+        protect.brake.iter().any(|campaign_report| campaign_report.reason.contains("the limit is 1 %")),
         "{:?}",
         protect.brake
     );
