@@ -51,7 +51,7 @@ pub fn signing_secret(text: &str) -> Result<SigningSecret, String> {
     let failed = |error| {
         match text.trim_start().starts_with("re_") {
         true => {
-            "RESEND_WEBHOOK_SECRET contains a Resend API key (re_…); it must contain the webhook's signing secret (whsec_…)"
+            "RESEND_WEBHOOK_SECRET holds a key of Resend's API (re_…); it must hold the webhook's signing secret (whsec_…)"
                 .to_owned()
         }
         false => format!("RESEND_WEBHOOK_SECRET: {error}"),
