@@ -27,7 +27,7 @@ fn main() -> Result<(), Error> {
     }
 }
 
-/// Answers until standard input ends. Allocates only for the first line.
+/// Writes the allocations so far for each line, until standard input ends. Allocates only for the first line.
 fn answer() {
     let mut line = String::with_capacity(16);
     while stdin().read_line(&mut line).is_ok_and(|bytes| bytes > 0) {

@@ -10,7 +10,7 @@ use rebound::store::Item;
 use rebound::store::row::item_size;
 use rebound::store::tables::TABLES;
 use rebound_dev::claude::{ClaudeStub, Tokens};
-use rebound_dev::running::{poll, queue_mappings};
+use rebound_dev::runner::{poll, queue_mappings};
 use rebound_dev::stack::EmbeddedAws;
 
 use crate::bill::{Bill, Line, MILLION, Used, of_function, seconds};
@@ -167,7 +167,7 @@ pub(crate) async fn asking(
     }
     let claude = ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?;
     let more = [
-        ("ANTHROPIC_API_KEY", "a-stand-in-asks-for-none"),
+        ("ANTHROPIC_API_KEY", "the-stub-needs-no-key"),
         ("ANTHROPIC_BASE_URL", &claude.url()),
         ("CLAUDE_DAILY_BUDGET_USD", NO_LIMIT),
     ];

@@ -78,7 +78,7 @@ pub(crate) fn print(arguments: &Arguments, mix: &Mix, took: Duration, bill: &Bil
     ));
 }
 
-/// What each function uses for a webhook.
+/// The usage of each function per webhook.
 fn for_each_webhook(bill: &Bill, events: f64) -> Table {
     let functions = ["receive", "protect", "engage"].map(Column::number);
     let mut table = Table::new(std::iter::once(Column::text("for each webhook")).chain(functions));

@@ -40,7 +40,7 @@ pub(crate) struct Service {
     ports: [u16; 2],
     child: Option<Child>,
     http: reqwest::Client,
-    /// The id of the running process, for whoever ends all of it. 0: there is none.
+    /// The id of the running process, to end it when the program ends. 0 if none is running.
     pub(crate) process: Arc<AtomicU32>,
     /// Number of starts.
     pub(crate) lives: u64,

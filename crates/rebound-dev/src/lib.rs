@@ -1,17 +1,17 @@
-//! Rebound on one machine: what `rebound dev`, the demo, the tests and the benches run on.
+//! Rebound on one machine: the base of `rebound dev`, the demo, the tests and the benchmarks.
 //!
-//! - [`template`]: `template.yaml`, read.
-//! - [`stack`]: everything together: DynamoDB, Secrets Manager, SNS, SQS, the functions.
-//! - [`running`]: the functions, fed from the stream, from queues and by the clock.
-//! - [`resend`]: a stand-in for Resend's API, with webhooks that can be delivered.
-//! - [`claude`]: a stand-in for Claude's Messages API, which decides by rote.
+//! - [`template`]: reads `template.yaml`.
+//! - [`stack`]: the embedded AWS: DynamoDB, Secrets Manager, SNS, SQS, and the functions' environment.
+//! - [`runner`]: runs the functions: invokes them for the stream, the queues and the schedules.
+//! - [`resend`]: a stub of Resend's API, which also delivers webhooks.
+//! - [`claude`]: a stub of Claude's Messages API, with fixed or planned answers.
 //! - [`samples`]: a signed sample of every event.
-//! - [`stream_records`]: rows as Lambda hands them over from the stream.
-//! - [`overlay`]: a copy of what is touched, for a dry run.
-//! - [`simulate`]: the webhooks of a campaign, sent, and what must have come of them.
-//! - [`commands`]: `demo`, `dev` and `sample`, which the operator's command has too.
-//! - [`output`]: how commands show things.
-//! - [`progress`]: where long work is.
+//! - [`stream_records`]: rows as stream records, in Lambda's format.
+//! - [`overlay`]: a DynamoDB that copies the items that a dry run touches.
+//! - [`simulate`]: sends the webhooks of a simulated campaign, and checks the results.
+//! - [`commands`]: `demo`, `dev` and `sample`, which `rebound` has too.
+//! - [`output`]: the output of commands: tables, colours, progress.
+//! - [`progress`]: the progress of long commands.
 
 #[macro_use]
 pub mod output;
@@ -21,7 +21,7 @@ pub mod commands;
 pub mod overlay;
 pub mod progress;
 pub mod resend;
-pub mod running;
+pub mod runner;
 pub mod samples;
 pub mod simulate;
 pub mod stack;
@@ -35,16 +35,16 @@ use std::path::Path;
 /// The signing secret of local runs, unless the environment names another.
 pub const LOCAL_SECRET: &str = "whsec_cmVib3VuZC1sb2NhbC1zaWduaW5nLXNlY3JldA==";
 
-/// Where `rebound dev` writes what others need to reach it, unless told otherwise.
+/// Default path of the environment file that `rebound dev` writes for other commands.
 pub const LOCAL_FILE: &str = ".local/dev.env";
 
-/// The variable in that file that says where the faults of `rebound dev --faults` are counted.
+/// The variable in that file with the URL that counts the faults of `rebound dev --faults`.
 pub const FAULTS_URL: &str = "REBOUND_FAULTS_URL";
 
-/// Reads such a file: lines like `NAME=value`.
+/// Reads an environment file: lines like `NAME=value`.
 ///
 /// # Errors
-/// It can't be read.
+/// The file can't be read.
 pub fn read_env_file(file: &Path) -> io::Result<BTreeMap<String, String>> {
     let text = std::fs::read_to_string(file)?;
     let pair = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -1,4 +1,4 @@
-//! `rebound-dev`: what needs no account, built without the clients of one: the demo, the whole service in one process, samples.
+//! `rebound-dev`: the commands that need no AWS account, built without its clients: `demo`, `dev`, `sample`.
 
 #![warn(clippy::print_stderr)]
 
@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use rebound_dev::commands::{demo, dev, sample};
 use rebound_dev::output;
 
-/// Rebound on this machine. The operator's command `rebound` has the same commands, and all others.
+/// Rebound on this machine. The command `rebound` has these commands, too, and all others.
 #[derive(Parser)]
 #[command(name = "rebound-dev", version)]
 struct Arguments {

@@ -1,12 +1,12 @@
-//! A copy of what is touched: for a dry run, which runs the very same code, and writes nothing that lasts.
+//! A DynamoDB for a dry run: it copies each item that is touched, so that the same code runs without a change to the real tables.
 //!
 //! ```text
 //!   protect ─▶ this proxy ─▶ an embedded DynamoDB, empty at first
-//!                 │ before a key is touched, or a range is read, for the first time:
-//!                 └─▶ the real table, which is only read; what it holds is copied
+//!                 │ before the first access to a key or a range:
+//!                 └─▶ the real table, which is only read; its items are copied
 //! ```
 //!
-//! What was copied, or written, is never copied again, so the code sees its own writes. SNS and SQS are stand-ins of their own.
+//! An item that was copied or written is never copied again, so the code sees its own writes. SNS and SQS are stubs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -23,26 +23,26 @@ use rebound::store::{Item, string};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::stack::{EmbeddedAws, Options, StartError};
+use crate::stack::{EmbeddedAws, LocalAwsOptions, StartError};
 
-/// What DynamoDB's own protocol is called.
+/// The content type of DynamoDB's protocol.
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 
-/// Why there is no copy.
+/// The overlay could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum OverlayError {
     /// The embedded AWS can't be started.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The environment lacks something.
+    /// An environment variable is missing.
     #[error(transparent)]
     Aws(#[from] MissingVariable),
-    /// No port is free, or no file can be made.
+    /// No port is free, or no file can be created.
     #[error("the copy for the dry run can't be started: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// The proxy, and what stands behind it.
+/// The proxy, and the embedded AWS behind it.
 #[derive(Debug)]
 pub struct Overlay {
     proxy: Server,
@@ -53,10 +53,10 @@ pub struct Overlay {
 struct Copier {
     real: Client,
     copy: Client,
-    /// Where the copy listens.
+    /// The URL of the copy.
     url: String,
     http: reqwest::Client,
-    /// The tables, by their names.
+    /// The tables by their names.
     tables: BTreeMap<String, Table>,
     copied: Mutex<Copied>,
 }
@@ -68,15 +68,12 @@ struct Copied {
 }
 
 impl Overlay {
-    /// Starts one over a DynamoDB, where the tables have the names that `names` looks up by their variables.
-    ///
-    /// # Errors
-    /// It can't be started.
+    /// Starts an overlay over the DynamoDB `real`. `names` returns a table's name there by its variable.
     pub async fn start(real: Client, names: impl Fn(&str) -> String) -> Result<Self, OverlayError> {
         let folder = tempfile::tempdir()?;
         let by_variable: BTreeMap<&str, String> =
             TABLES.iter().map(|table| (table.variable, names(table.variable))).collect();
-        let options = Options { data: Some(folder.path().join("copy.db")), ..Options::in_memory() };
+        let options = LocalAwsOptions { data: Some(folder.path().join("copy.db")), ..LocalAwsOptions::in_memory() };
         let aws = Arc::new(EmbeddedAws::start(&options, |name| by_variable.get(name).cloned()).await?);
         let copier = Arc::new(Copier {
             real,
@@ -94,7 +91,7 @@ impl Overlay {
         Ok(Self { proxy, aws, _folder: folder })
     }
 
-    /// The environment of whoever is to work on it.
+    /// The environment for the code of the dry run.
     pub fn variables(&self) -> BTreeMap<String, String> {
         let mut variables = self.aws.variables().clone();
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), self.proxy.url());
@@ -109,7 +106,7 @@ impl Copier {
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
         if let Err(why) = self.copy_what_is_touched(&operation, &body).await {
-            // As DynamoDB would say it of itself: the code that is run knows what to do then.
+            // As an error of DynamoDB, which the code of the dry run can handle.
             let error = serde_json::json!({ "__type": "com.amazonaws.dynamodb#AccessDeniedException", "message": why });
             return Ok(json_response(StatusCode::BAD_REQUEST, CONTENT_TYPE, error.to_string()));
         }
@@ -125,7 +122,7 @@ impl Copier {
     }
 
     async fn copy_what_is_touched(&self, operation: &str, body: &Value) -> Result<(), String> {
-        // One after another: what one copies, the next must find copied.
+        // One request after another: each must see the copies of those before it.
         let mut copied = self.copied.lock().await;
         if operation == "Query" {
             return self.copy_range(&mut copied, body).await;
@@ -146,7 +143,7 @@ impl Copier {
         Ok(())
     }
 
-    /// The keys that an operation touches.
+    /// The keys that an operation accesses.
     fn touched(&self, operation: &str, body: &Value) -> Vec<(String, Item)> {
         let table = |body: &Value| body.get("TableName").and_then(Value::as_str).unwrap_or_default().to_owned();
         let of_item =
@@ -169,7 +166,7 @@ impl Copier {
         }
     }
 
-    /// The key of an item, or of a key, as the SDK takes it. All keys are text.
+    /// The key attributes of an item, or of a key, in the SDK's type. All keys are strings.
     fn key_of(&self, table: &str, item: &Value) -> Option<Item> {
         let text = |name: &str| {
             let text = item.get(name)?.get("S")?.as_str()?;
@@ -178,7 +175,7 @@ impl Copier {
         self.tables.get(table)?.keys().map(text).collect()
     }
 
-    /// Copies what a query reads, but for what was touched before.
+    /// Copies the items that a query reads, without those that were copied before.
     async fn copy_range(&self, copied: &mut Copied, body: &Value) -> Result<(), String> {
         let field = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let table = field("TableName");

@@ -1,7 +1,7 @@
-//! Where long work is, and what stays of it when it is ended early.
+//! The progress of a long command, and the message when Ctrl-C stops it.
 //!
-//! On a terminal there is a bar. Elsewhere, in a log or behind a pipe, there is a line on standard error, now and then: a command that
-//! says nothing for minutes looks as if it hung.
+//! On a terminal it is a bar. In a log or a pipe it is a line on standard error from time to time, because a command without output for
+//! minutes looks as if it hangs.
 
 use std::io::Write;
 use std::ops::Deref;
@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar};
 
-/// Time until the first line. What takes less needs none.
+/// Time until the first line. Shorter work has none.
 const FIRST_LINE: Duration = Duration::from_secs(5);
 
-/// The longest time between two lines.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Maximum time between two lines.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// The exit code of a program that Ctrl-C ends, as shells have it: 128 and the signal's number.
+/// The exit code after Ctrl-C, as in shells: 128 plus the signal's number.
 const INTERRUPTED: i32 = 130;
 
-/// Where work is: its bar, and, where nobody sees that, its lines. They end when this is dropped.
+/// The progress of work: a bar, or, if the bar is hidden, lines. Both end when this is dropped.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -29,11 +29,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// What this bar shows, in lines where the bar is hidden.
+    /// The progress of this bar, printed as lines if the bar is hidden.
     pub(crate) fn new(bar: ProgressBar) -> Self {
         let lines = bar.is_hidden().then(|| {
-            // Nothing may end the work because nobody reads how far it is.
-            let say = |line: String| _ = writeln!(std::io::stderr(), "{}", crate::output::shown(&line));
+            // A closed standard error must not end the work.
+            let say = |line: String| _ = writeln!(std::io::stderr(), "{}", crate::output::sanitize(&line));
             say_lines(bar.clone(), FIRST_LINE, say)
         });
         Self { bar, _lines: lines }
@@ -48,20 +48,20 @@ impl Deref for Progress {
     }
 }
 
-/// Says lines until the sender that it returns is dropped, the first after a pause, and each pause twice as long.
+/// Prints a line after a first pause, and then after pauses that double each time. Ends when the returned sender is dropped.
 fn say_lines(bar: ProgressBar, first: Duration, say: impl Fn(String) + Send + 'static) -> Sender<()> {
     let (sender, ended): (Sender<()>, Receiver<()>) = channel();
     thread::spawn(move || {
         let mut pause = first;
         while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) && !bar.is_finished() {
             say(line(&bar));
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     });
     sender
 }
 
-/// Where it is, in a line.
+/// The progress as a line.
 fn line(bar: &ProgressBar) -> String {
     let (what, at, seconds) = (bar.message(), bar.position(), bar.elapsed().as_secs());
     let rate = at as f64 / bar.elapsed().as_secs_f64().max(0.001);
@@ -72,27 +72,27 @@ fn line(bar: &ProgressBar) -> String {
             format!("{what}: {} of {} after {seconds} s{left}", HumanCount(at), HumanCount(of))
         }
         _ if at > 0 => format!("{what}: {} after {seconds} s, {rate:.0} a second", HumanCount(at)),
-        _ => format!("{what}: still at it after {seconds} s"),
+        _ => format!("{what}: still running after {seconds} s"),
     }
 }
 
 type Stays = Box<dyn Fn() -> String + Send>;
 
-/// What stays, as the step that is being done says it.
+/// The message after Ctrl-C, from the current step.
 static STAYS: Mutex<Option<Stays>> = Mutex::new(None);
 
-/// Lets Ctrl-C end the command with a word about what stays. A later step may say something else.
+/// Sets the message with which Ctrl-C ends the command: the changes that remain. A later call replaces it.
 pub fn on_ctrl_c(stays: impl Fn() -> String + Send + 'static) {
     let known = || STAYS.lock().unwrap_or_else(PoisonError::into_inner);
     let is_first = known().replace(Box::new(stays)).is_none();
     if !is_first {
         return;
     }
-    // In a task of its own: a command that waits for a file or a pipe hears it too.
+    // In a separate task, so that Ctrl-C also ends a command that waits for a file or a pipe.
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             let stays = known().as_ref().map(|stays| stays()).unwrap_or_default();
-            let _ = writeln!(std::io::stderr(), "\nStopped. {}", crate::output::shown(&stays));
+            let _ = writeln!(std::io::stderr(), "\nStopped. {}", crate::output::sanitize(&stays));
             std::process::exit(INTERRUPTED);
         }
     });
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_now_and_then_says_where_hidden_work_is_and_the_last_is_before_its_end() {
+    fn hidden_work_prints_lines_until_it_ends() {
         let bar = ProgressBar::hidden();
         bar.set_length(2_000);
         bar.set_message("requests");
@@ -127,7 +127,7 @@ mod tests {
     fn a_line_says_what_is_known() {
         let bar = ProgressBar::hidden();
         bar.set_message("waiting");
-        assert_eq!(line(&bar), "waiting: still at it after 0 s");
+        assert_eq!(line(&bar), "waiting: still running after 0 s");
         bar.inc(3);
         assert!(line(&bar).starts_with("waiting: 3 after 0 s"), "{}", line(&bar));
     }

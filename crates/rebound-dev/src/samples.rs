@@ -1,4 +1,4 @@
-//! A signed sample of every event, and of what else functions are invoked with, from `events/`.
+//! The samples in `events/`: a body of every event type, and invocation events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,19 +8,19 @@ use serde_json::Value;
 
 static EVENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../events");
 
-/// The body of the sample of a type, as it would come from Resend. `None` for a type without one.
+/// The body of a type's sample, in Resend's format. `None` if the type has no sample.
 pub fn body(event_type: &str) -> Option<&'static [u8]> {
     Some(EVENTS.get_file(format!("{event_type}.json"))?.contents())
 }
 
-/// Longest time between two moments of a sample's story, where that story is told as of now.
+/// Maximum time between two events of a sequence of samples that is moved to now, in milliseconds.
 const MAX_GAP: i64 = 20_000;
 
-/// A sample's body as if it happened now. `None` for a type without one.
+/// The body of a type's sample, moved to now. `None` if the type has no sample.
 ///
-/// The samples of one email tell one story: sent, delivered, opened, clicked, complained about. The newest of them happens at `now`; the
-/// others happen before it, in their order, with their own gaps where these are short, and else 20 s apart. So none looks late, and what is
-/// judged by gaps is judged as it would be. Any other sample happens at `now`.
+/// The samples about one email form one sequence: sent, delivered, opened, clicked, complained. The last event of the sequence is at `now`.
+/// The others are before it, in their order, with their original gaps, but at most 20 s apart. So no event is late, and verdicts that
+/// depend on gaps are realistic. Any other sample is at `now`.
 pub fn recent(event_type: &str, now: UnixMillis) -> Option<Vec<u8>> {
     let mut sample: Value = serde_json::from_slice(body(event_type)?).ok()?;
     let is_of_email = event_type.starts_with("email.");
@@ -43,7 +43,7 @@ pub fn recent(event_type: &str, now: UnixMillis) -> Option<Vec<u8>> {
     Some(sample.to_string().into_bytes())
 }
 
-/// Collects every time in a value.
+/// Collects all times in a value.
 fn moments_in(value: &Value, moments: &mut BTreeSet<i64>) {
     match value {
         Value::String(text) => moments.extend(UnixMillis::parse(text).map(|at| at.0)),
@@ -53,7 +53,7 @@ fn moments_in(value: &Value, moments: &mut BTreeSet<i64>) {
     }
 }
 
-/// Moves every time in a value to where it is now.
+/// Replaces all times in a value by the moved ones.
 fn move_on(value: &mut Value, moved: &BTreeMap<i64, i64>) {
     match value {
         Value::String(text) => {
@@ -67,12 +67,12 @@ fn move_on(value: &mut Value, moved: &BTreeMap<i64, i64>) {
     }
 }
 
-/// A sample of what a function is invoked with, such as `urgent` of `protect`. `None` where there is none.
+/// A sample of a function's invocation event, such as `urgent` of `protect`. `None` if there is none.
 pub fn invocation(function: &str, name: &str) -> Option<&'static [u8]> {
     Some(EVENTS.get_file(format!("{function}/{name}.json"))?.contents())
 }
 
-/// Every type that there is a sample of, in the order of their names.
+/// The types that have a sample, sorted by name.
 pub fn types() -> Vec<&'static str> {
     let mut types: Vec<&str> =
         EVENTS.files().filter_map(|file| file.path().file_name()?.to_str()?.strip_suffix(".json")).collect();
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_samples_of_one_email_still_tell_one_story_when_they_are_told_as_of_now() {
+    fn the_recent_samples_of_one_email_stay_one_sequence() {
         let now = UnixMillis(1_900_000_000_000);
         let at = |event_type: &str| {
             let body = recent(event_type, now).unwrap();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sample_happens_within_the_last_minutes_and_none_is_to_come() {
+    fn every_recent_sample_is_at_most_ten_minutes_old() {
         let now = UnixMillis(1_900_000_000_000);
         for event_type in types() {
             let body = recent(event_type, now).unwrap();

@@ -1,5 +1,5 @@
-//! Rows of the events table as Lambda hands them over from its stream
-//! (<https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>), for what has rows and no stream.
+//! Rows of the events table as stream records, in the format of Lambda
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>), for tests and benchmarks without a stream.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
@@ -8,16 +8,16 @@ use rebound::store::row::{Row, item_size};
 use rebound::store::{Item, as_number};
 use serde_json::{Map, Value, json};
 
-/// The names that the stack's table and its stream have in an account of nobody's.
+/// The ARN of the stream, with a dummy account.
 const STREAM: &str = "arn:aws:dynamodb:eu-west-1:000000000000:table/rebound-events/stream/2026-11-20T00:00:00.000";
 
-/// What `protect` is invoked with when rows were added: each with its sequence number, counted from `first`.
+/// The invocation event of `protect` for new rows, with sequence numbers from `first` on.
 pub fn batch<'a>(rows: impl IntoIterator<Item = &'a Row>, first: u64) -> Value {
     let records: Vec<Value> = rows.into_iter().zip(first..).map(|(row, number)| record(row, number)).collect();
     json!({ "Records": records })
 }
 
-/// One record: that a row was added, at the time of its receipt.
+/// The stream record of a new row, with the time of its receipt.
 fn record(row: &Row, number: u64) -> Value {
     let item = row.item();
     let keys: Item =
@@ -41,7 +41,7 @@ fn record(row: &Row, number: u64) -> Value {
     })
 }
 
-/// Text, numbers and bytes, which is all that a row of an event has.
+/// An item as JSON. A row of an event has only strings, numbers and bytes.
 fn image(item: &Item) -> Value {
     let attribute = |(name, value): (&String, &AttributeValue)| {
         let value = match value {

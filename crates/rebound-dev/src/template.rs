@@ -1,4 +1,4 @@
-//! What Rebound's `template.yaml` says, so that local runs and the stack have one definition.
+//! Rebound's `template.yaml`, the one definition for local runs and the stack.
 
 use std::sync::OnceLock;
 
@@ -6,13 +6,13 @@ use aws_local::sam::{Template, TemplateError};
 
 const TEXT: &str = include_str!("../../../template.yaml");
 
-/// What stands for `${AWS::StackName}` locally.
+/// The local value of `${AWS::StackName}`.
 pub(crate) const STACK_NAME: &str = "rebound";
 
-/// The template, read once.
+/// The template, parsed once.
 ///
 /// # Errors
-/// It is not YAML.
+/// The template is not valid YAML.
 pub fn template() -> Result<&'static Template, TemplateError> {
     static READ: OnceLock<Template> = OnceLock::new();
     match READ.get() {
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_defines_the_five_tables_that_the_environment_names() {
+    fn the_template_defines_the_five_tables_of_the_environment() {
         let tables = template().unwrap().tables().unwrap();
         let variables: Vec<&str> = tables.iter().map(|table| table.variable.as_str()).collect();
         for variable in ["EVENTS_TABLE", "SUPPRESSIONS_TABLE", "CAMPAIGNS_TABLE", "RECIPIENTS_TABLE", "AGENDA_TABLE"] {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_goes_to_at_most_one_mapping_and_protects_own_to_none() {
+    fn a_row_matches_one_mapping_and_rows_of_protect_none() {
         let mappings = template().unwrap().mappings().unwrap();
         let wanted_by = |record: &Value| -> Vec<&str> {
             mappings.iter().filter(|mapping| mapping.wants(record)).map(|mapping| mapping.name.as_str()).collect()
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn opens_and_clicks_settle_in_the_queue_and_dead_letters_do_not() {
+    fn opens_and_clicks_are_delayed_and_dead_letters_are_not() {
         let queues = template().unwrap().queues();
         let delay = |variable| queues.iter().find(|queue| queue.variable == variable).unwrap().delay;
         assert_eq!(delay("ENGAGE_QUEUE_URL"), Duration::from_secs(90));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_engage_can_not_handle_goes_to_its_dead_letters_and_these_stay() {
+    fn failed_engage_messages_go_to_the_dead_letters_and_stay_there() {
         let queues = template().unwrap().queues();
         let by_variable = |variable| queues.iter().find(|queue| queue.variable == variable).unwrap();
         let engage = by_variable("ENGAGE_QUEUE_URL");

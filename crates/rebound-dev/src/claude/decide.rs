@@ -1,23 +1,23 @@
-//! What the stand-in decides by rote.
+//! The fixed answers of the stub.
 
 use serde_json::{Value, json};
 
 use super::id;
 
-/// A follow-up is sent so much later.
+/// Delay of a proposed follow-up.
 const SEND_AFTER_HOURS: u64 = 4;
 
-/// The content of an answer, and its `stop_reason`.
-type Answer = (Value, String);
+/// The content of a response, and its `stop_reason`.
+type StubReply = (Value, String);
 
-/// A call of a tool (<https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview>).
-pub(super) fn tool_use(name: &str, input: &Value) -> Answer {
+/// A reply with a tool call (<https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview>).
+pub(super) fn tool_use(name: &str, input: &Value) -> StubReply {
     let call = json!({ "type": "tool_use", "id": id("toolu"), "name": name, "input": input });
     (json!([call]), "tool_use".to_owned())
 }
 
-/// Decides by the facts in the last message, with a tool that is offered.
-pub(super) fn by_rote(request: &Value) -> Answer {
+/// The reply that follows from the facts in the last message, with one of the offered tools.
+pub(super) fn scripted_reply(request: &Value) -> StubReply {
     let offered = |name: &str| tools(request).any(|tool| tool == name);
     let facts = facts(request);
     let wanted = wanted(&facts);
@@ -39,7 +39,7 @@ fn tools(request: &Value) -> impl Iterator<Item = &str> {
     tools.into_iter().flatten().filter_map(|tool| tool.get("name")?.as_str())
 }
 
-/// The JSON text of the last message: its content, or the first block of that which is such a text.
+/// The JSON object in the last message: its content, or the first block that is a JSON object.
 fn facts(request: &Value) -> Value {
     let last = request.get("messages").and_then(Value::as_array).and_then(|messages| messages.last());
     let content = last.and_then(|message| message.get("content")).unwrap_or(&Value::Null);

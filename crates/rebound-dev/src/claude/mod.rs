@@ -1,5 +1,5 @@
-//! Claude's Messages API, as far as Rebound calls it (<https://platform.claude.com/docs/en/api/messages>): what it refuses, this
-//! refuses, and what it decides, this decides by rote, or as a test has it.
+//! A stub of Claude's Messages API, with the parts that Rebound calls (<https://platform.claude.com/docs/en/api/messages>). It rejects
+//! the requests that the API rejects. Its answers are fixed, or planned by a test.
 
 mod decide;
 mod request;
@@ -17,112 +17,112 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use self::request::Refused;
+use self::request::ClaudeApiError;
 
 const JSON: &str = "application/json";
 
-/// The header of every answer that names the request, for the support
+/// The response header with the request's id, for the support
 /// (<https://platform.claude.com/docs/en/api/errors#request-id>).
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-/// What ids are made of, after their prefix.
+/// Length of an id after its prefix.
 const ID_LENGTH: usize = 24;
 
-/// A token is about so many bytes.
+/// Approximate number of bytes of an LLM token.
 const BYTES_PER_TOKEN: usize = 4;
 
-/// A request that came.
+/// A request to the stub.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
-    /// How many requests came before it.
+pub struct RecordedRequest {
+    /// Number of requests before this one.
     pub index: usize,
-    /// Its body; null if that is not JSON.
+    /// The body; null if it is not JSON.
     pub body: Value,
-    /// Its headers, by their names in lower case. The key is among them.
+    /// The headers by their names in lower case, including the API key.
     pub headers: BTreeMap<String, String>,
 }
 
-/// What becomes of a request.
+/// The planned reaction to a request.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Behaviour {
-    /// It is answered by rote: a follow-up for a human's click, nothing for an unsure one, a low interest for an open. Refused, if
-    /// it is wrong.
+pub enum ClaudeBehaviour {
+    /// A fixed answer: a follow-up for a human's click, nothing for an unsure one, low interest for an open. An invalid request is
+    /// rejected.
     Default,
-    /// This tool is called with this input, whether it was offered or not. Refused, if it is wrong.
+    /// A call of this tool with this input, even if the tool is not offered. An invalid request is rejected.
     Tool(String, Value),
-    /// It is answered with this content, a list of blocks, and this `stop_reason`. Refused, if it is wrong.
+    /// This content, a list of blocks, and this `stop_reason`. An invalid request is rejected.
     Content(Value, String),
-    /// It fails with this status, and perhaps with a `retry-after` of so many seconds
+    /// This error status, and perhaps a `retry-after` in seconds
     /// (<https://platform.claude.com/docs/en/api/errors>).
     Status(u16, Option<u64>),
-    /// It is answered with this status, content type and body, as some proxy on the way may.
+    /// This status, content type and body, as from a proxy.
     Raw(u16, String, Vec<u8>),
     /// The connection is closed without an answer.
     Reset,
-    /// All that, this much later.
-    Slow(Duration, Box<Behaviour>),
+    /// Another reaction, after this delay.
+    Slow(Duration, Box<ClaudeBehaviour>),
 }
 
-impl Behaviour {
-    /// The same, so much later.
+impl ClaudeBehaviour {
+    /// This reaction, after a delay.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
         Self::Slow(delay, Box::new(self))
     }
 }
 
-/// What the answers cost that were given.
+/// The token usage of all responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
-    /// Answers with status 200 and a usage.
+    /// Number of responses with status 200 and a usage.
     pub answers: u64,
-    /// Tokens read, as the answers say.
+    /// Input tokens in these usages.
     pub input: u64,
-    /// Tokens written, as the answers say.
+    /// Output tokens in these usages.
     pub output: u64,
 }
 
-type Plan = Arc<dyn Fn(&Asked) -> Behaviour + Send + Sync>;
+type Plan = Arc<dyn Fn(&RecordedRequest) -> ClaudeBehaviour + Send + Sync>;
 
-/// A stand-in for Claude. It stops when this is dropped.
+/// The stub of Claude's API. It stops when it is dropped.
 #[derive(Debug)]
 pub struct ClaudeStub {
     server: Server,
-    shared: Arc<Shared>,
+    shared: Arc<ClaudeStubState>,
 }
 
-struct Shared {
+struct ClaudeStubState {
     state: Mutex<State>,
 }
 
 struct State {
     plan: Plan,
-    asked: Vec<Asked>,
+    asked: Vec<RecordedRequest>,
     now: usize,
-    most_at_once: usize,
+    max_in_flight: usize,
     tokens: Tokens,
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ClaudeStubState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("asked", &self.state().asked.len()).finish_non_exhaustive()
     }
 }
 
 impl ClaudeStub {
-    /// Starts one on `address` (port 0: any free one), which answers by rote until it has a plan.
+    /// Starts a stub on `address` (port 0: any free port). Its answers are fixed until it has a plan.
     ///
     /// # Errors
     /// The address can't be bound.
     pub async fn start(address: SocketAddr) -> io::Result<Self> {
         let state = State {
-            plan: Arc::new(|_| Behaviour::Default),
+            plan: Arc::new(|_| ClaudeBehaviour::Default),
             asked: Vec::new(),
             now: 0,
-            most_at_once: 0,
+            max_in_flight: 0,
             tokens: Tokens::default(),
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state) });
+        let shared = Arc::new(ClaudeStubState { state: Mutex::new(state) });
         let answering = Arc::clone(&shared);
         let server = Server::start(address, move |request| {
             let shared = Arc::clone(&answering);
@@ -132,60 +132,60 @@ impl ClaudeStub {
         Ok(Self { server, shared })
     }
 
-    /// Its URL, without a path.
+    /// The URL of the stub, without a path.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// From now on, `plan` says what becomes of each request. What was counted so far stays counted.
-    pub fn plan(&self, plan: impl Fn(&Asked) -> Behaviour + Send + Sync + 'static) {
+    /// Sets the reaction to each following request. Requests and tokens so far stay counted.
+    pub fn plan(&self, plan: impl Fn(&RecordedRequest) -> ClaudeBehaviour + Send + Sync + 'static) {
         self.shared.state().plan = Arc::new(plan);
     }
 
-    /// All requests for messages, as they came, those that were refused too.
-    pub fn asked(&self) -> Vec<Asked> {
+    /// All requests to the Messages API in order, including rejected ones.
+    pub fn asked(&self) -> Vec<RecordedRequest> {
         self.shared.state().asked.clone()
     }
 
-    /// The most requests that were under way at once.
-    pub fn most_at_once(&self) -> usize {
-        self.shared.state().most_at_once
+    /// Maximum number of concurrent requests so far.
+    pub fn max_in_flight(&self) -> usize {
+        self.shared.state().max_in_flight
     }
 
-    /// The tokens of all answers with a usage. Whoever hung up before, paid nothing here.
+    /// The token usage of all responses. A request whose connection was closed before the response does not count.
     pub fn answered_tokens(&self) -> Tokens {
         self.shared.state().tokens
     }
 }
 
-/// Counts a request as under way for as long as it lives, also when its caller hangs up.
-struct UnderWay<'a>(&'a Shared);
+/// Counts a request as in flight until it is dropped, even if its caller closes the connection.
+struct InFlight<'a>(&'a ClaudeStubState);
 
-impl Drop for UnderWay<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.state().now -= 1;
     }
 }
 
-impl Shared {
+impl ClaudeStubState {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a request, and asks the plan about it.
-    fn begin(&self, request: &Request<Bytes>, body: &Value) -> (Behaviour, UnderWay<'_>) {
+    /// Records a request, and gets its reaction from the plan.
+    fn begin(&self, request: &Request<Bytes>, body: &Value) -> (ClaudeBehaviour, InFlight<'_>) {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let (plan, asked) = {
             let mut state = self.state();
             state.now += 1;
-            state.most_at_once = state.most_at_once.max(state.now);
-            let asked = Asked { index: state.asked.len(), body: body.clone(), headers };
+            state.max_in_flight = state.max_in_flight.max(state.now);
+            let asked = RecordedRequest { index: state.asked.len(), body: body.clone(), headers };
             state.asked.push(asked.clone());
             (Arc::clone(&state.plan), asked)
         };
-        let under_way = UnderWay(self);
-        (plan(&asked), under_way)
+        let in_flight = InFlight(self);
+        (plan(&asked), in_flight)
     }
 
     async fn answer(&self, request: Request<Bytes>) -> Reply {
@@ -201,26 +201,26 @@ impl Shared {
             return Ok(error(405, None, "Method Not Allowed"));
         }
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
-        let (mut behaviour, _under_way) = self.begin(&request, &body);
-        while let Behaviour::Slow(delay, then) = behaviour {
+        let (mut behaviour, _in_flight) = self.begin(&request, &body);
+        while let ClaudeBehaviour::Slow(delay, then) = behaviour {
             tokio::time::sleep(delay).await;
             behaviour = *then;
         }
         let (content, stop_reason) = match behaviour {
-            Behaviour::Reset => return Err(CloseConnection),
-            Behaviour::Raw(status, content_type, body) => return Ok(raw(status, &content_type, body)),
-            Behaviour::Status(status, retry_after) => return Ok(error(status, retry_after, "as planned")),
-            Behaviour::Slow(..) | Behaviour::Default => decide::by_rote(&body),
-            Behaviour::Tool(name, input) => decide::tool_use(&name, &input),
-            Behaviour::Content(content, stop_reason) => (content, stop_reason),
+            ClaudeBehaviour::Reset => return Err(CloseConnection),
+            ClaudeBehaviour::Raw(status, content_type, body) => return Ok(raw(status, &content_type, body)),
+            ClaudeBehaviour::Status(status, retry_after) => return Ok(error(status, retry_after, "as planned")),
+            ClaudeBehaviour::Slow(..) | ClaudeBehaviour::Default => decide::scripted_reply(&body),
+            ClaudeBehaviour::Tool(name, input) => decide::tool_use(&name, &input),
+            ClaudeBehaviour::Content(content, stop_reason) => (content, stop_reason),
         };
         Ok(match request::check(&request, &body) {
             Ok(()) => self.message(&request, &body, &content, &stop_reason),
-            Err(Refused { status, message }) => error(status, None, &message),
+            Err(ClaudeApiError { status, message }) => error(status, None, &message),
         })
     }
 
-    /// A model, for a key that is there and is not `refused`: <https://platform.claude.com/docs/en/api/models/retrieve>.
+    /// The response with a model, unless the key is missing or is `refused`: <https://platform.claude.com/docs/en/api/models/retrieve>.
     fn model(&self, request: &Request<Bytes>, model: &str) -> Response<Full<Bytes>> {
         let key = request.headers().get("x-api-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
         if matches!(key, "" | "refused") {
@@ -264,13 +264,13 @@ impl Shared {
     }
 }
 
-/// An id as Claude's API makes them: `msg_01…`.
+/// A random id in the format of Claude's API: `msg_01…`.
 fn id(prefix: &str) -> String {
     let letters = (2..ID_LENGTH).map(|_| fastrand::alphanumeric());
     format!("{prefix}_01{}", letters.collect::<String>())
 }
 
-/// An error, as Claude's API answers it (<https://platform.claude.com/docs/en/api/errors>).
+/// An error response, in the format of Claude's API (<https://platform.claude.com/docs/en/api/errors>).
 pub(super) fn error(status: u16, retry_after: Option<u64>, message: &str) -> Response<Full<Bytes>> {
     let kind = match status {
         401 => "authentication_error",
@@ -299,7 +299,7 @@ fn raw(status: u16, content_type: &str, body: Vec<u8>) -> Response<Full<Bytes>> 
     with_header(json_response(status, JSON, body), CONTENT_TYPE, content_type)
 }
 
-/// A value that no header can have is left out.
+/// The response with one more header. An invalid value is omitted.
 fn with_header(mut response: Response<Full<Bytes>>, name: HeaderName, value: &str) -> Response<Full<Bytes>> {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);

@@ -1,52 +1,52 @@
-//! What of a request the API refuses.
+//! The checks of a request: the errors of Claude's API.
 
 use hyper::Request;
 use hyper::body::Bytes;
 use serde_json::Value;
 
-/// The largest request (<https://platform.claude.com/docs/en/api/errors#request-size-limits>).
+/// Maximum size of a request (<https://platform.claude.com/docs/en/api/errors#request-size-limits>).
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 
-/// The models that can't be told which tool to use, nor not to think, by how their names begin.
+/// Prefixes of the models that accept neither a forced tool nor disabled thinking.
 const FREE_MODELS: [&str; 3] = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-fable-"];
 
-/// How the names of models begin that there are.
+/// Prefixes of all known models.
 const KNOWN_MODELS: [&str; 5] = ["claude-haiku-", "claude-sonnet-", "claude-opus-", "claude-fable-", "claude-mythos-"];
 
-/// The model that can be told which tool to use, if it is told not to think.
+/// Prefix of the model that accepts a forced tool only with disabled thinking.
 const TAME_MODEL: &str = "claude-haiku-5-5";
 
-/// Keywords that a strict tool's schema must not have
+/// Keywords that the schema of a strict tool must not have
 /// (<https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations>).
 const NOT_STRICT: [&str; 4] = ["minimum", "maximum", "minLength", "maxLength"];
 
-/// Why a request is refused.
+/// The error with which a request is rejected.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct ClaudeApiError {
     pub(super) status: u16,
     pub(super) message: String,
 }
 
-fn invalid<T>(message: impl Into<String>) -> Result<T, Refused> {
-    Err(Refused { status: 400, message: message.into() })
+fn invalid<T>(message: impl Into<String>) -> Result<T, ClaudeApiError> {
+    Err(ClaudeApiError { status: 400, message: message.into() })
 }
 
-/// Whether there is a model of this name.
+/// Returns true if a model with this name is known.
 pub(super) fn is_known(model: &str) -> bool {
     KNOWN_MODELS.iter().any(|known| model.starts_with(known))
 }
 
-/// Checks a request, of which `body` is the body.
-pub(super) fn check(request: &Request<Bytes>, body: &Value) -> Result<(), Refused> {
+/// Checks a request; `body` is its parsed body.
+pub(super) fn check(request: &Request<Bytes>, body: &Value) -> Result<(), ClaudeApiError> {
     let is_set = |name| request.headers().get(name).is_some_and(|value| !value.is_empty());
     if !is_set("x-api-key") {
-        return Err(Refused { status: 401, message: "x-api-key header is required".to_owned() });
+        return Err(ClaudeApiError { status: 401, message: "x-api-key header is required".to_owned() });
     }
     if !is_set("anthropic-version") {
         return invalid("anthropic-version: header is required");
     }
     if request.body().len() > MAX_BYTES {
-        return Err(Refused { status: 413, message: "Request exceeds the maximum size".to_owned() });
+        return Err(ClaudeApiError { status: 413, message: "Request exceeds the maximum size".to_owned() });
     }
     if !body.is_object() {
         return invalid("The request body is not valid JSON");
@@ -55,7 +55,7 @@ pub(super) fn check(request: &Request<Bytes>, body: &Value) -> Result<(), Refuse
         return invalid("model: Field required");
     };
     if !is_known(model) {
-        return Err(Refused { status: 404, message: format!("model: {model}") });
+        return Err(ClaudeApiError { status: 404, message: format!("model: {model}") });
     }
     if body.get("max_tokens").and_then(Value::as_u64).unwrap_or_default() == 0 {
         return invalid("max_tokens: Field required");
@@ -66,7 +66,7 @@ pub(super) fn check(request: &Request<Bytes>, body: &Value) -> Result<(), Refuse
     together(model, body)
 }
 
-fn messages(body: &Value) -> Result<(), Refused> {
+fn messages(body: &Value) -> Result<(), ClaudeApiError> {
     let Some(messages) = body.get("messages").and_then(Value::as_array) else {
         return invalid("messages: Field required");
     };
@@ -88,7 +88,7 @@ fn messages(body: &Value) -> Result<(), Refused> {
     }
 }
 
-fn tools(body: &Value) -> Result<(), Refused> {
+fn tools(body: &Value) -> Result<(), ClaudeApiError> {
     let tools = match body.get("tools") {
         None => return Ok(()),
         Some(tools) => tools,
@@ -118,7 +118,7 @@ fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-/// Whether a schema can be kept strictly, it and what is in it.
+/// Checks that a schema and all schemas in it are allowed for a strict tool.
 fn strict(schema: &Value) -> Result<(), String> {
     let keyword = |name: &str| schema.get(name);
     if keyword("type").and_then(Value::as_str) == Some("object")
@@ -130,7 +130,7 @@ fn strict(schema: &Value) -> Result<(), String> {
         let kind = keyword("type").and_then(Value::as_str).unwrap_or_default();
         return Err(format!("For '{kind}' type, property '{name}' is not supported"));
     }
-    // Names of properties are not keywords, so these are looked into one by one.
+    // Names of properties are not keywords, so only their schemas are checked.
     let objects = ["properties", "$defs"].iter().filter_map(|name| keyword(name)?.as_object());
     let lists = ["anyOf", "allOf"].iter().filter_map(|name| keyword(name)?.as_array());
     let within = objects.flat_map(|object| object.values()).chain(lists.flatten()).chain(keyword("items"));
@@ -140,7 +140,7 @@ fn strict(schema: &Value) -> Result<(), String> {
     Ok(())
 }
 
-fn tool_choice(body: &Value) -> Result<(), Refused> {
+fn tool_choice(body: &Value) -> Result<(), ClaudeApiError> {
     let Some(choice) = body.get("tool_choice") else { return Ok(()) };
     let offered = || body.get("tools").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     match choice.get("type").and_then(Value::as_str) {
@@ -163,8 +163,8 @@ fn tool_choice(body: &Value) -> Result<(), Refused> {
     Ok(())
 }
 
-/// What each model bears together.
-fn together(model: &str, body: &Value) -> Result<(), Refused> {
+/// Checks the combinations of `tool_choice` and `thinking` that a model accepts.
+fn together(model: &str, body: &Value) -> Result<(), ClaudeApiError> {
     let kind = |field: &str| body.get(field).and_then(|field| field.get("type")?.as_str());
     let (forced, thinking) = (matches!(kind("tool_choice"), Some("any" | "tool")), kind("thinking"));
     if FREE_MODELS.iter().any(|free| model.starts_with(free)) {

@@ -1,12 +1,12 @@
-//! Commands that need no account: the operator's command has them, and `rebound-dev` has nothing else.
+//! The commands that need no AWS account. `rebound` has them too; `rebound-dev` has only these.
 
 pub mod demo;
 pub mod dev;
 pub mod sample;
 pub mod values;
 
-/// What any command may fail with; it is only ever printed.
-pub type Failure = Box<dyn std::error::Error>;
+/// The error of any command. It is only printed.
+pub type CommandError = Box<dyn std::error::Error>;
 
 /// An environment variable, if it is set.
 pub fn variable(name: &str) -> Option<String> {

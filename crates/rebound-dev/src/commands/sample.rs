@@ -1,6 +1,6 @@
 //! `rebound sample`: one sample event, signed now.
 //!
-//! A sample that was signed once and stored would be stale after five minutes.
+//! A sample with a stored signature would be stale after five minutes.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,39 +11,37 @@ use rebound::time::UnixMillis;
 use serde_json::Value;
 
 use crate::commands::values::{nobody_at, signing_secret, unknown, url};
-use crate::commands::{Failure, variable};
-use crate::output::shown;
+use crate::commands::{CommandError, variable};
+use crate::output::sanitize;
 use crate::{LOCAL_SECRET, samples};
 
-/// How long an answer may take: as long as Svix waits.
+/// Maximum time until the response: as long as Svix waits.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Sign a sample event now, and print it as Lambda's event, or post it.
+/// Sign a sample event now, and print it as Lambda's invocation event, or post it.
 ///
-/// It happens now: the samples of one email tell one story, which ends now. Signs with RESEND_WEBHOOK_SECRET, or, where that is not set, with the signing secret of local runs.
+/// Its time is now: the samples about one email form one sequence, which ends now. Signs with RESEND_WEBHOOK_SECRET; if that is not set,
+/// with the signing secret of local runs.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The event's type, such as email.bounced; without it, the types are listed
     event: Option<String>,
-    /// The message's id (a new one each time)
+    /// The webhook's id (a new one each time)
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// Say that it happened when the sample was written, and not now: a webhook that comes late
+    /// Keep the sample's original time instead of now: a webhook that arrives late
     #[arg(long)]
     late: bool,
-    /// What is done without it, too
+    /// The default; accepted for compatibility
     #[arg(long, hide = true, conflicts_with = "late")]
     recent: bool,
-    /// Post it to this URL and print the answer, instead of printing the event of a function URL
+    /// Post it to this URL and print the response, instead of printing the invocation event
     #[arg(long, value_name = "URL", value_parser = url)]
     post: Option<String>,
 }
 
 /// Prints or posts a sample.
-///
-/// # Errors
-/// It says what went wrong.
-pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let Some(event_type) = &arguments.event else {
         println!("{}", samples::types().join("\n"));
         return Ok(ExitCode::SUCCESS);
@@ -67,14 +65,14 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let nobody = |error| format!("nobody answers at {url}: {error}; {}", nobody_at(url));
     let answer = request.timeout(TIMEOUT).send().await.map_err(nobody)?;
     let (status, body) = (answer.status(), answer.text().await?);
-    println!("{} {}", status.as_u16(), shown(&body));
+    println!("{} {}", status.as_u16(), sanitize(&body));
     if let Some(hint) = hint(status.as_u16(), &body) {
         eprintln!("rebound: {hint}");
     }
     Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What to do about an answer that does not say it.
+/// A hint for a response that does not contain one.
 fn hint(status: u16, body: &str) -> Option<&'static str> {
     let is_rebounds = serde_json::from_str::<Value>(body)
         .is_ok_and(|body| ["status", "error"].iter().any(|name| body.get(name).is_some_and(Value::is_string)));
@@ -86,7 +84,7 @@ fn hint(status: u16, body: &str) -> Option<&'static str> {
             Some("the function has a signing secret of its own: set RESEND_WEBHOOK_SECRET to it")
         }
         200..500 if !is_rebounds => Some(
-            "that is no Rebound: is it the function URL, which `rebound dev` prints and the stack's output WebhookUrl names?",
+            "that is not Rebound: use the function URL, which `rebound dev` prints, and which is the stack's output WebhookUrl",
         ),
         _ => None,
     }

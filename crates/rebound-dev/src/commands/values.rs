@@ -1,4 +1,4 @@
-//! Values of options: what is no such value is refused before anything is done, with how to write it.
+//! Values of options. An invalid value is rejected before the command starts, with an example of a valid one.
 
 use std::io::Read;
 
@@ -6,13 +6,13 @@ use aws_local::dynamodb::is_local;
 use rebound::resend::event::EventType;
 use rebound::resend::signature::{SigningSecret, SigningSecrets};
 
-/// The likeness from which on a word is taken for a typing error of another, as `clap` has it.
+/// Minimum similarity of a word and its typing error, as in `clap`.
 const ALIKE: f64 = 0.7;
 
-/// The one of these words that a text is most like, if it is like any.
+/// The most similar of these words, if one is similar enough.
 pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.trim().to_lowercase().replace([' ', '-'], "_");
-    // `bounced` is meant for `email.bounced`, too.
+    // `bounced` matches `email.bounced`, too.
     let alike = |word: &str| {
         let last = word.rsplit_once('.').map_or(word, |(_, last)| last);
         strsim::jaro(&text, word).max(strsim::jaro(&text, last))
@@ -21,7 +21,7 @@ pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     words.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, word)| word)
 }
 
-/// What to say of a text that is none of these words: the nearest, and where all of them are.
+/// A hint for a text that is none of these words: the nearest word, and where all of them are listed.
 pub fn unknown<'a>(text: &str, known: impl IntoIterator<Item = &'a str>, all: &str) -> String {
     nearest(text, known).map_or_else(|| all.to_owned(), |word| format!("did you mean {word}? {all}"))
 }
@@ -30,11 +30,11 @@ pub fn unknown<'a>(text: &str, known: impl IntoIterator<Item = &'a str>, all: &s
 pub fn event_type(text: &str) -> Result<EventType, String> {
     text.trim().to_ascii_lowercase().parse().map_err(|_| {
         let known = EventType::ALL.iter().map(|event_type| event_type.as_str());
-        format!("there is no such type of event; {}", unknown(text, known, "`rebound sample` lists them"))
+        format!("there is no such event type; {}", unknown(text, known, "`rebound sample` lists them"))
     })
 }
 
-/// A URL of HTTP.
+/// An HTTP or HTTPS URL.
 pub fn url(text: &str) -> Result<String, String> {
     let parsed =
         reqwest::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -46,23 +46,25 @@ pub fn url(text: &str) -> Result<String, String> {
     Err(format!("a URL begins with http:// or https://, such as http://{like}"))
 }
 
-/// The first of the signing secrets in RESEND_WEBHOOK_SECRET. One bad secret among several is worth knowing of.
+/// The first of the signing secrets in RESEND_WEBHOOK_SECRET. Fails if any of them is invalid.
 pub fn signing_secret(text: &str) -> Result<SigningSecret, String> {
-    let failed = |error| match text.trim_start().starts_with("re_") {
+    let failed = |error| {
+        match text.trim_start().starts_with("re_") {
         true => {
-            "RESEND_WEBHOOK_SECRET holds a key of Resend's API (re_…); it takes the webhook's signing secret (whsec_…)"
+            "RESEND_WEBHOOK_SECRET holds a key of Resend's API (re_…); it must hold the webhook's signing secret (whsec_…)"
                 .to_owned()
         }
         false => format!("RESEND_WEBHOOK_SECRET: {error}"),
+    }
     };
     text.parse::<SigningSecrets>().map_err(failed)?;
     text.split_whitespace().next().unwrap_or_default().parse().map_err(failed)
 }
 
-/// What to do where nobody answers at a URL.
+/// A hint for a URL that does not respond.
 pub fn nobody_at(url: &str) -> &'static str {
     if url.starts_with("https:") && is_local(url) {
-        "on this machine it is http:// and not https://"
+        "on this machine, use http:// and not https://"
     } else if is_local(url) {
         "is `rebound dev` running? It prints its function URL"
     } else {
@@ -76,13 +78,13 @@ pub fn more_than_zero(text: &str) -> Result<f64, String> {
     if number.is_finite() && number > 0.0 { Ok(number) } else { Err("more than 0".to_owned()) }
 }
 
-/// The file that stands after `--local` and a space, where it would be taken for something else: an address, a name, an email's id.
+/// The file after `--local` and a space. There it would be read as another argument: an address, a name, an email id.
 pub fn misplaced_file(arguments: impl IntoIterator<Item = String>) -> Option<String> {
     let mut arguments = arguments.into_iter().skip_while(|argument| argument != "--local").skip(1);
     arguments.next().filter(|next| !next.starts_with('-') && is_env_file(next))
 }
 
-/// Tells whether a file is one that `rebound dev` writes, or at least has such a name.
+/// Returns true if a file ends with `.env`, or has the variables that `rebound dev` writes.
 fn is_env_file(file: &str) -> bool {
     let begins_like_one = || {
         let mut begin = Vec::new();
@@ -108,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_the_place_of_the_signing_secret_is_told_so() {
+    fn a_key_instead_of_the_signing_secret_is_named() {
         assert!(signing_secret("re_abc_123").unwrap_err().contains("whsec_"));
         assert!(signing_secret("whsec_???").unwrap_err().starts_with("RESEND_WEBHOOK_SECRET: "));
         assert!(signing_secret(crate::LOCAL_SECRET).is_ok());
     }
 
     #[test]
-    fn a_type_that_nobody_sends_is_refused_with_the_nearest() {
+    fn an_unknown_event_type_is_refused_with_the_nearest() {
         assert_eq!(event_type("Email.Bounced ").unwrap(), EventType::EmailBounced);
         for (typed, meant) in [
             ("email.bounce", "email.bounced"),

@@ -1,14 +1,14 @@
-//! Tables for people: as wide as the terminal, without a broken word.
+//! Tables for people, fitted to the width of the terminal, without broken words.
 //!
-//! Every table of every program is one of these: no other file may name the library that draws them, and a test looks for tables that no
-//! test renders (`crates/rebound-cli/tests/it/tables.rs`).
+//! All programs use these tables: no other file may use the library that draws them, and every table must be rendered by a test
+//! (`crates/rebound-cli/tests/it/tables.rs`).
 //!
 //! ```text
-//! does it fit, if texts are wrapped between words? ── yes ──▶ drawn
+//! does it fit, with texts wrapped between words? ── yes ──▶ drawn
 //!        │ no
-//! is there a column that may be left out? ── yes ──▶ without the least important one, and again; a line says which are left out
+//! is there a column that may be omitted? ── yes ──▶ tried again without the least important one; a line names the omitted columns
 //!        │ no
-//! does it fit, if columns of prose get as narrow as their longest word? ── yes ──▶ drawn
+//! does it fit, with text columns as narrow as their longest word? ── yes ──▶ drawn
 //!        │ no
 //!        └──▶ each row becomes a block: a line for each column
 //! ```
@@ -19,16 +19,16 @@ use comfy_table::{CellAlignment, ContentArrangement, presets};
 use super::words::{LONGEST_WORD, longest_word, pad, width_of, wrap};
 use super::{Cell, WIDE};
 
-/// Narrowest width of a column of prose, unless all of it is shorter.
+/// Minimum width of a column of texts, unless all of them are shorter.
 const MIN_PROSE: usize = 16;
 
-/// Narrowest terminal that is heeded. What does not fit is wrapped by the terminal.
+/// Minimum width of a table. A narrower terminal wraps its lines.
 const MIN_WIDTH: usize = 40;
 
-/// The widths at which every table is tested: a classic terminal, an ordinary window, a wide one.
+/// The widths at which every table is tested: a classic terminal, a usual window, a wide window.
 const TESTED_WIDTHS: [usize; 3] = [80, 100, 140];
 
-/// The width of the terminal that standard output is, in characters. `None`: it does not say.
+/// Width of the terminal on standard output, in characters. `None` if it is unknown.
 pub(super) fn terminal_width() -> Option<u16> {
     comfy_table::Table::new().width()
 }
@@ -42,24 +42,24 @@ pub struct Column {
 }
 
 impl Column {
-    /// A column of texts, on the left. They are wrapped where that is needed.
+    /// A column of texts, aligned left, wrapped if necessary.
     pub fn text(head: impl Into<String>) -> Self {
         Self { head: head.into(), is_number: false, least: 0 }
     }
 
-    /// A column of numbers, on the right. They are never wrapped.
+    /// A column of numbers, aligned right, never wrapped.
     pub fn number(head: impl Into<String>) -> Self {
         Self { head: head.into(), is_number: true, least: 0 }
     }
 
-    /// The same column, which is left out where there is no room: of several, the one with the highest rank first. A rank of 0 means
-    /// never.
+    /// The column with a rank for its omission: if there is too little space, the column with the highest rank is omitted first. A column
+    /// with rank 0 is never omitted.
     pub fn least(self, rank: u8) -> Self {
         Self { least: rank, ..self }
     }
 }
 
-/// A table: its columns, and its rows.
+/// A table: columns and rows.
 #[derive(Clone, Debug)]
 pub struct Table {
     columns: Vec<Column>,
@@ -72,14 +72,14 @@ impl Table {
         Self { columns: columns.into_iter().collect(), rows: Vec::new() }
     }
 
-    /// Adds a row: a cell for each column, from the first on. Cells that are missing are empty.
+    /// Adds a row: a cell for each column, from the first on. Missing cells are empty.
     pub fn add<C: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = C>) {
         let mut row: Vec<Cell> = cells.into_iter().map(Into::into).take(self.columns.len()).collect();
         row.resize_with(self.columns.len(), || Cell::new(""));
         self.rows.push(row);
     }
 
-    /// The table with these rows too.
+    /// The table with these rows added.
     pub fn with<C: Into<Cell>>(mut self, rows: impl IntoIterator<Item = impl IntoIterator<Item = C>>) -> Self {
         rows.into_iter().for_each(|row| self.add(row));
         self
@@ -90,7 +90,7 @@ impl Table {
         super::write_as_it_is(std::io::stdout(), &self.render(super::width(), super::is_coloured()));
     }
 
-    /// The table as text, at most so many characters wide.
+    /// The table as text, at most `width` characters wide.
     pub fn render(&self, width: usize, is_coloured: bool) -> String {
         let width = width.max(MIN_WIDTH);
         let mut shown: Vec<usize> = (0..self.columns.len()).collect();
@@ -107,7 +107,7 @@ impl Table {
         self.draw(&shown, &widths, is_coloured) + &self.left_out(left_out, width)
     }
 
-    /// The lines of a column: its head, and its cells.
+    /// The lines of a column: head and cells.
     fn lines(&self, index: usize) -> impl Iterator<Item = &str> {
         let head = self.columns.get(index).map(|column| column.head.as_str());
         let cells = self.rows.iter().filter_map(move |row| row.get(index)).flat_map(|cell| cell.text.lines());
@@ -118,16 +118,16 @@ impl Table {
         self.columns.get(index).is_some_and(|column| column.is_number)
     }
 
-    /// The width of each of these columns, if they fit, and columns of prose get no narrower than that.
+    /// The width of each of these columns. `None` if they do not fit with text columns of at least `min_prose`.
     fn fit(&self, shown: &[usize], width: usize, min_prose: usize) -> Option<Vec<usize>> {
-        // A border, or a space between columns, on both sides of each column, and a space within.
+        // One border or separator and two spaces for each column, and one more border.
         let room = width.checked_sub(1 + 3 * shown.len())?;
         let wanted: Vec<usize> =
             shown.iter().map(|index| self.lines(*index).map(width_of).max().unwrap_or(0)).collect();
         let least = |(index, wanted): (&usize, &usize)| {
             let lines = || self.lines(*index);
             if self.is_number(*index) {
-                // A number stays whole, whatever is in it; its head may be wrapped.
+                // A number is never wrapped, but its head may be.
                 let head = lines().next().map_or(0, longest_word);
                 lines().skip(1).map(width_of).max().unwrap_or(0).max(head)
             } else {
@@ -137,7 +137,7 @@ impl Table {
         let mut widths: Vec<usize> = shown.iter().zip(&wanted).map(least).collect();
         let mut left = room.checked_sub(widths.iter().sum())?;
         while left > 0 {
-            // To the column that is wrapped most.
+            // The column that lacks most gets the next character.
             let lack = |(width, wanted): (&usize, &usize)| (*wanted > *width).then(|| wanted * 1_000 / (*width).max(1));
             let most = widths.iter().zip(&wanted).map(lack).enumerate().max_by_key(|(_, lack)| *lack);
             let Some((index, Some(_))) = most else { break };
@@ -180,11 +180,11 @@ impl Table {
         if heads.is_empty() {
             return String::new();
         }
-        let text = format!("Left out, for want of room: {}.", heads.join(", "));
+        let text = format!("Columns omitted: {}.", heads.join(", "));
         wrap(&text, width).join("\n") + "\n"
     }
 
-    /// Each row as a block of lines: the head of the column, and the cell.
+    /// Each row as a block of lines: the column's head, and the cell.
     fn stack(&self, width: usize) -> String {
         let heads = self.columns.iter().map(|column| width_of(&column.head)).max().unwrap_or(0).min(width / 3);
         let mut text = String::new();
@@ -208,9 +208,9 @@ impl Table {
         text + &"─".repeat(width) + "\n"
     }
 
-    /// Every fault of the table at the tested widths: a line that is too wide, a word that is broken, a word that is lost. For tests.
+    /// The faults of the table at the tested widths: lines that are too wide, broken words, lost words. For tests.
     ///
-    /// It is found in the text that is drawn, and not by asking whoever has drawn it.
+    /// The check reads only the drawn text.
     pub fn faults(&self) -> Vec<String> {
         TESTED_WIDTHS.iter().flat_map(|width| self.faults_of(&self.render(*width, false), *width)).collect()
     }
@@ -221,7 +221,7 @@ impl Table {
             faults.push(format!("at {width}, {} characters: {line}", width_of(line)));
         }
         let is_frame = |c: char| c.is_whitespace() || ('\u{2500}'..='\u{257f}').contains(&c);
-        let (table, note) = drawn.split_once("Left out, for want of room: ").unwrap_or((drawn, ""));
+        let (table, note) = drawn.split_once("Columns omitted: ").unwrap_or((drawn, ""));
         let note: String = note.split_whitespace().collect::<Vec<_>>().join(" ");
         let found: Vec<&str> = table.split(is_frame).filter(|word| !word.is_empty()).collect();
         let all = (0..self.columns.len()).flat_map(|index| self.lines(index));
@@ -237,7 +237,7 @@ impl Table {
             faults.extend(lost.map(|word| format!("at {width}, lost: {word} of {:?}", column.head)));
         }
         if width >= usize::from(WIDE) && !note.is_empty() {
-            faults.push(format!("at {width}, left out: {note}"));
+            faults.push(format!("at {width}, omitted: {note}"));
         }
         faults
     }

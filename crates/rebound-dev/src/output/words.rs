@@ -1,29 +1,29 @@
-//! Texts in lines: their width on a terminal, and where they are wrapped.
+//! Text wrapping by the width on a terminal.
 
 use unicode_width::UnicodeWidthStr;
 
-/// A word of more characters than this may be broken: no table has room for an address of 320.
+/// Maximum length of a word that is never broken. An address may have 320 characters, too many for a table.
 pub(super) const LONGEST_WORD: usize = 40;
 
-/// The characters after which a word is broken, where it has to be.
+/// The characters after which a long word is broken.
 const SEAMS: [char; 8] = ['@', '.', '-', '_', '/', '#', ',', '='];
 
-/// The number of columns that a text takes on a terminal.
+/// Number of columns of a text on a terminal.
 pub(super) fn width_of(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
-/// The width of the longest word of a text that stays whole.
+/// Width of the longest word of a text, at most that of a word that is never broken.
 pub(super) fn longest_word(text: &str) -> usize {
     text.split(' ').map(|word| width_of(word).min(LONGEST_WORD)).max().unwrap_or(0)
 }
 
-/// A text with spaces at its end, so that it is so wide.
+/// A text, filled up with spaces to this width.
 pub(super) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(width_of(text))))
 }
 
-/// The lines of a text, each at most so wide. They end between words. Only a word that is wider than a whole line is broken.
+/// The lines of a text, each at most `width` wide, wrapped between words. Only a word that is wider than a line is broken.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     text.lines().flat_map(|line| wrap_line(line, width.max(1))).collect()
 }
@@ -57,14 +57,14 @@ fn wrap_line(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Where a word that is too wide is broken: after the last seam in its second half that fits, else where the line is full.
+/// The position at which a long word is broken: after the last fitting seam in its second half, else at the end of the line.
 fn seam(word: &str, width: usize) -> usize {
     let ends = word.char_indices().map(|(at, c)| (at + c.len_utf8(), c));
     let fitting: Vec<(usize, char)> =
         ends.take_while(|(end, _)| word.get(..*end).is_some_and(|begin| width_of(begin) <= width)).collect();
     let full = fitting.last().map(|(end, _)| *end);
     let at_seam = fitting.iter().rev().find(|(end, c)| SEAMS.contains(c) && end * 2 > full.unwrap_or(0));
-    // A character that is wider than the line still has to go somewhere.
+    // A character that is wider than the line gets a line of its own.
     at_seam.map(|(end, _)| *end).or(full).unwrap_or_else(|| word.chars().next().map_or(0, char::len_utf8))
 }
 
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_wider_than_the_line_is_broken_at_a_seam_and_whole_if_put_together() {
+    fn a_word_wider_than_the_line_is_broken_at_a_seam() {
         let address = format!("somebody.with.a.long.name@{}.example.com", "d".repeat(30));
         let lines = wrap(&address, 30);
         assert!(lines.iter().all(|line| width_of(line) <= 30), "{lines:?}");

@@ -1,4 +1,4 @@
-//! A webhook's deliveries, and the log of them (<https://resend.com/docs/api-reference/webhooks/list-events>).
+//! The deliveries of a webhook, and their log (<https://resend.com/docs/api-reference/webhooks/list-events>).
 
 use std::time::Duration;
 
@@ -7,41 +7,41 @@ use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
-use super::webhooks::{Hook, with};
+use super::webhooks::{ResendWebhook, with};
 
-/// Time between the first try and the second.
+/// Time between the first attempt and the second.
 const NEXT_TRY: Duration = Duration::from_secs(5);
 
-/// An event that a webhook was to deliver.
+/// An event in a webhook's log.
 #[derive(Clone, Debug)]
-pub(super) struct Logged {
+pub(super) struct LoggedEvent {
     pub(super) id: String,
     pub(super) event_type: String,
     pub(super) created_at: UnixMillis,
     pub(super) body: String,
-    /// The newest first.
-    pub(super) tries: Vec<Attempt>,
-    /// True if it is tried again after a failure. Nothing here does it by itself.
-    pub(super) goes_on: bool,
+    /// The attempts, the newest first.
+    pub(super) attempts_made: Vec<Attempt>,
+    /// True if the status after a failure is `pending`. The stub makes no retry by itself.
+    pub(super) is_retried: bool,
 }
 
-/// A try to deliver it.
+/// An attempt to deliver an event.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     pub(super) id: String,
-    /// The status that was answered; 0 without an answer.
+    /// The status of the response; 0 without a response.
     pub(super) status: u16,
     pub(super) response: String,
     pub(super) sent_at: UnixMillis,
 }
 
-impl Logged {
-    /// `pending` between two tries, `attempting` during one, else `success` or `failed`.
+impl LoggedEvent {
+    /// The status: `pending` between two attempts, `attempting` during one, else `success` or `failed`.
     fn status(&self) -> &'static str {
-        match self.tries.iter().any(|attempt| (200..300).contains(&attempt.status)) {
+        match self.attempts_made.iter().any(|attempt| (200..300).contains(&attempt.status)) {
             true => "success",
-            false if self.tries.is_empty() => "attempting",
-            false if self.goes_on => "pending",
+            false if self.attempts_made.is_empty() => "attempting",
+            false if self.is_retried => "pending",
             false => "failed",
         }
     }
@@ -51,9 +51,9 @@ impl Logged {
         json!({ "id": self.id, "type": self.event_type, "created_at": created_at, "status": self.status() })
     }
 
-    /// With its payload.
+    /// The event with its payload.
     pub(super) fn whole(&self) -> Value {
-        let last = self.tries.first().filter(|_| self.status() == "pending");
+        let last = self.attempts_made.first().filter(|_| self.status() == "pending");
         let next = last.map(|attempt| attempt.sent_at.plus(NEXT_TRY).to_text());
         let payload: Value = serde_json::from_str(&self.body).unwrap_or_default();
         let mut whole = with(self.json(), &[("object", json!("webhook_event")), ("payload", payload)]);
@@ -68,22 +68,22 @@ impl Logged {
             let Attempt { id, status, response, sent_at } = attempt;
             json!({ "id": id, "http_status_code": status, "response": response, "sent_at": sent_at.to_text() })
         };
-        self.tries.iter().map(attempt).collect()
+        self.attempts_made.iter().map(attempt).collect()
     }
 }
 
-/// A delivery that is to set out.
+/// A delivery that is to be posted.
 #[derive(Clone, Debug)]
-pub(super) struct Delivery {
+pub(super) struct WebhookDelivery {
     pub(super) hook: String,
     pub(super) event: String,
     endpoint: String,
     message: SignedMessage,
 }
 
-impl Delivery {
-    /// The delivery of a logged event, signed now, with every secret that signs at `now`. `None`: there is no such event.
-    pub(super) fn of(hook: &Hook, event: &str, now: UnixMillis) -> Option<Self> {
+impl WebhookDelivery {
+    /// The delivery of a logged event, signed now, with every secret that is valid at `now`. `None` if there is no such event.
+    pub(super) fn of(hook: &ResendWebhook, event: &str, now: UnixMillis) -> Option<Self> {
         let logged = hook.log.iter().find(|logged| logged.id == event)?;
         let old = hook.old.iter().filter(|(_, until)| *until > now).map(|(old, _)| old);
         let secrets: Vec<SigningSecret> =
@@ -97,7 +97,7 @@ impl Delivery {
         Some(Self { hook: hook_id, event: event.to_owned(), endpoint, message })
     }
 
-    /// Posts it.
+    /// Posts the delivery.
     pub(super) async fn post(&self) -> Attempt {
         let sent =
             self.message.request(&rebound::claude::web::client(), reqwest::Method::POST, &self.endpoint).send().await;

@@ -1,4 +1,4 @@
-//! Requests and answers, as Resend's API has them.
+//! Requests and responses, in the format of Resend's API.
 
 use std::collections::BTreeMap;
 
@@ -12,25 +12,25 @@ use serde_json::{Value, json};
 
 const JSON: &str = "application/json; charset=utf-8";
 
-/// Most entries of a page, and how many there are where nothing is said.
-const MOST: usize = 100;
-const USUAL: usize = 20;
+/// Maximum number of entries in a page; and the default.
+const MAX_ENTRIES: usize = 100;
+const DEFAULT_ENTRIES: usize = 20;
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type ResendResponse = Response<Full<Bytes>>;
 
-/// A request, taken apart.
-pub(super) struct Ask<'a> {
+/// A parsed request.
+pub(super) struct ResendRequest<'a> {
     pub(super) method: &'a Method,
-    /// The parts of the path, decoded.
+    /// The decoded parts of the path.
     pub(super) path: Vec<String>,
     pub(super) query: BTreeMap<String, String>,
-    /// The body; null, where it is no JSON.
+    /// The body; null if it is not JSON.
     pub(super) body: Value,
     pub(super) idempotency_key: Option<&'a str>,
     pub(super) now: UnixMillis,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> ResendRequest<'a> {
     pub(super) fn read(request: &'a Request<Bytes>, now: UnixMillis) -> Self {
         let query = request.uri().query().unwrap_or_default().as_bytes();
         let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok());
@@ -44,48 +44,49 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// A text of the body.
+    /// A string field of the body.
     pub(super) fn text(&self, field: &str) -> Option<&str> {
         self.body.get(field)?.as_str().filter(|text| !text.is_empty())
     }
 
-    /// The texts of the body under a name.
+    /// The strings in a list field of the body.
     pub(super) fn texts(&self, field: &str) -> Vec<&str> {
         self.body.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
     }
 }
 
-/// A part of a path without its `%40`.
+/// A part of a path, percent-decoded.
 fn decoded(part: &str) -> String {
-    // A plus is a plus there, other than in a form.
+    // In a path, unlike in a form, a plus is no space.
     let form = part.replace('+', "%2B");
     form_urlencoded::parse(format!("={form}").as_bytes()).next().map_or_else(String::new, |(_, part)| part.into_owned())
 }
 
-/// The pages of a list.
+/// The pagination of a list.
 pub(super) enum Pages {
-    /// 20 entries where no limit is given.
-    Usual,
-    /// Everything, where no limit is given: webhooks.
-    AllAtOnce,
-    /// No `before`: a webhook's events, and their attempts.
-    OnlyForward,
+    /// 20 entries without a limit.
+    Default,
+    /// All entries without a limit: webhooks.
+    Unlimited,
+    /// Without `before`: a webhook's events, and their attempts.
+    ForwardOnly,
 }
 
 /// A page of a list (<https://resend.com/docs/api-reference/pagination>).
-pub(super) fn page(all: &[Value], ask: &Ask<'_>, pages: Pages) -> Answer {
-    let (limit, after, before) = (ask.query.get("limit"), ask.query.get("after"), ask.query.get("before"));
-    if before.is_some() && matches!(pages, Pages::OnlyForward) {
+pub(super) fn page(all: &[Value], api_request: &ResendRequest<'_>, pages: Pages) -> ResendResponse {
+    let (limit, after, before) =
+        (api_request.query.get("limit"), api_request.query.get("after"), api_request.query.get("before"));
+    if before.is_some() && matches!(pages, Pages::ForwardOnly) {
         return invalid("The `before` parameter is not supported for this endpoint.");
     }
     if after.is_some() && before.is_some() {
         return invalid("The `after` and `before` parameters cannot be used together.");
     }
     let limit = match (limit.map(|limit| limit.parse::<usize>()), pages) {
-        (Some(Ok(limit @ 1..=MOST)), _) => limit,
+        (Some(Ok(limit @ 1..=MAX_ENTRIES)), _) => limit,
         (Some(_), _) => return invalid("The `limit` parameter must be a number between 1 and 100."),
-        (None, Pages::AllAtOnce) => all.len(),
-        (None, _) => USUAL,
+        (None, Pages::Unlimited) => all.len(),
+        (None, _) => DEFAULT_ENTRIES,
     };
     let place = |id: &String| all.iter().position(|entry| entry.get("id").and_then(Value::as_str) == Some(id));
     let (from, to) = match (after, before) {
@@ -93,7 +94,7 @@ pub(super) fn page(all: &[Value], ask: &Ask<'_>, pages: Pages) -> Answer {
             let to = place(before).unwrap_or(0);
             (to.saturating_sub(limit), to)
         }
-        // What Resend does where it does not know the entry is unknown. This is the worst for whoever reads.
+        // It is not documented what Resend does for an unknown entry. To begin again is the worst case for a client.
         (after, None) => {
             let from = after.and_then(place).map_or(0, |at| at + 1);
             (from, (from + limit).min(all.len()))
@@ -103,45 +104,45 @@ pub(super) fn page(all: &[Value], ask: &Ask<'_>, pages: Pages) -> Answer {
     ok(json!({ "object": "list", "has_more": has_more, "data": all.get(from..to).unwrap_or_default() }))
 }
 
-pub(super) fn ok(body: Value) -> Answer {
+pub(super) fn ok(body: Value) -> ResendResponse {
     json_response(StatusCode::OK, JSON, body.to_string())
 }
 
-pub(super) fn created(body: Value) -> Answer {
+pub(super) fn created(body: Value) -> ResendResponse {
     json_response(StatusCode::CREATED, JSON, body.to_string())
 }
 
-/// An error, in the form of Resend's (<https://resend.com/docs/api-reference/errors>).
-pub(super) fn error(status: u16, name: &str, message: &str) -> Answer {
+/// An error response, in Resend's format (<https://resend.com/docs/api-reference/errors>).
+pub(super) fn error(status: u16, name: &str, message: &str) -> ResendResponse {
     let body = json!({ "statusCode": status, "name": name, "message": message });
     json_response(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), JSON, body.to_string())
 }
 
-pub(super) fn invalid(message: &str) -> Answer {
+pub(super) fn invalid(message: &str) -> ResendResponse {
     error(422, "validation_error", message)
 }
 
-pub(super) fn missing(field: &str) -> Answer {
+pub(super) fn missing(field: &str) -> ResendResponse {
     error(422, "missing_required_field", &format!("Missing `{field}` field."))
 }
 
-pub(super) fn no_such(what: &str) -> Answer {
+pub(super) fn no_such(what: &str) -> ResendResponse {
     error(404, "not_found", &format!("{what} not found"))
 }
 
-pub(super) fn not_allowed() -> Answer {
+pub(super) fn not_allowed() -> ResendResponse {
     error(405, "method_not_allowed", "Method is not allowed for the requested path")
 }
 
-/// A page of whatever stands before the API.
-pub(super) fn html(status: u16, text: &str) -> Answer {
+/// An HTML page, as from a proxy in front of the API.
+pub(super) fn html(status: u16, text: &str) -> ResendResponse {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     let page = format!("<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{text}</h1></body></html>");
     json_response(status, "text/html; charset=UTF-8", page)
 }
 
-/// Adds the headers of the rate limit (<https://resend.com/docs/api-reference/rate-limit>).
-pub(super) fn with_limit(mut answer: Answer, per_second: usize, left: usize) -> Answer {
+/// Adds the rate limit headers (<https://resend.com/docs/api-reference/rate-limit>).
+pub(super) fn with_limit(mut answer: ResendResponse, per_second: usize, left: usize) -> ResendResponse {
     let headers = [
         ("ratelimit-limit", per_second.to_string()),
         ("ratelimit-remaining", left.to_string()),
@@ -156,7 +157,7 @@ pub(super) fn with_limit(mut answer: Answer, per_second: usize, left: usize) -> 
     answer
 }
 
-/// A moment as the REST API writes it: `2026-10-06 23:47:56.678+00`.
+/// A time in the format of the REST API: `2026-10-06 23:47:56.678+00`.
 pub(super) fn moment(at: UnixMillis) -> String {
     at.to_text().replace('T', " ").replace('Z', "+00")
 }

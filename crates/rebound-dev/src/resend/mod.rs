@@ -1,14 +1,14 @@
-//! Resend's API in memory, as far as Rebound and its tests call it (<https://resend.com/docs/api-reference/introduction>): webhooks, with
-//! their secrets, their deliveries and the log of them; suppressions; contacts; and emails, with the memory of idempotency keys.
+//! A stub of Resend's API, with the parts that Rebound and its tests call (<https://resend.com/docs/api-reference/introduction>): webhooks
+//! with secrets, deliveries and their log; suppressions; contacts; emails with idempotency keys.
 //!
-//! - `door`: agents, keys and the rate.
-//! - `http`: requests, answers and pages.
-//! - `state`: all that it holds, and which of the following answers a request.
-//! - `webhooks`, `delivery`, `suppressions`, `contacts`, `emails`: a part of the API each.
+//! - `access`: access control: user agents, keys, the rate limit.
+//! - `http`: requests, responses and pages.
+//! - `state`: all data, and the routing of requests.
+//! - `webhooks`, `delivery`, `suppressions`, `contacts`, `emails`: the parts of the API.
 
+mod access;
 mod contacts;
 mod delivery;
-mod door;
 mod emails;
 mod http;
 mod state;
@@ -24,31 +24,31 @@ use aws_local::server::Server;
 use rebound::resend::signed::new_message_id;
 use serde_json::Value;
 
-use self::delivery::{Delivery, Logged};
-pub use self::door::SENDING_KEY;
+pub use self::access::SENDING_KEY;
+use self::delivery::{LoggedEvent, WebhookDelivery};
 use self::state::State;
 
-/// What becomes of a request.
+/// The planned reaction to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Behaviour {
-    /// It fails with this status before anything is done.
+pub enum ResendBehaviour {
+    /// The request fails with this status and has no effect.
     Status(u16),
-    /// It is refused with this error, before anything is done.
+    /// The request is rejected with this error and has no effect.
     Error {
         /// The status.
         status: u16,
-        /// The error's name.
+        /// The name of the error.
         name: String,
-        /// Its message.
+        /// The error's message.
         message: String,
     },
-    /// It is answered with a page, by whatever stands before the API.
+    /// The response is an HTML page, as from a proxy in front of the API.
     Html(u16),
-    /// It is done, and the connection is closed without an answer.
+    /// The request takes effect, and the connection is closed without a response.
     LoseAnswer,
 }
 
-/// A Resend in memory.
+/// The stub of Resend's API, in memory.
 pub struct LocalResend {
     server: Server,
     state: Arc<Mutex<State>>,
@@ -61,7 +61,7 @@ impl std::fmt::Debug for LocalResend {
 }
 
 impl LocalResend {
-    /// Starts one on any free port, for this key.
+    /// Starts a stub on any free port, for this key.
     ///
     /// # Errors
     /// No port is free.
@@ -80,7 +80,7 @@ impl LocalResend {
         Ok(Self { server, state })
     }
 
-    /// Its URL.
+    /// The URL of the stub.
     pub fn url(&self) -> String {
         self.server.url()
     }
@@ -89,55 +89,55 @@ impl LocalResend {
         lock(&self.state)
     }
 
-    /// What becomes of requests from now on, by method and path.
-    pub fn plan(&self, plan: impl FnMut(&str, &str) -> Option<Behaviour> + Send + 'static) {
+    /// Sets the reaction to the following requests, by method and path. `None` from `plan`: the usual response.
+    pub fn plan(&self, plan: impl FnMut(&str, &str) -> Option<ResendBehaviour> + Send + 'static) {
         self.state().plan = Some(Box::new(plan));
     }
 
-    /// Refuses a key that is unknown with this status and this name from now on. It is 401 `validation_error`, unless told otherwise.
+    /// Sets status and error name for an unknown key. The default is 401 `validation_error`.
     pub fn refuse_unknown_keys_with(&self, status: u16, name: &str) {
-        self.state().door.unknown_key = (status, name.to_owned());
+        self.state().access.unknown_key = (status, name.to_owned());
     }
 
-    /// Answers so many requests a second from now on. It is 10, unless told otherwise.
+    /// Sets the maximum requests per second. The default is 10.
     pub fn limit(&self, per_second: usize) {
-        self.state().door.per_second = per_second;
+        self.state().access.per_second = per_second;
     }
 
-    /// Gives the next webhook this signing secret, instead of a new one.
+    /// Sets the signing secret of the next webhook that is created, instead of a random one.
     pub fn sign_with(&self, secret: &str) {
         self.state().webhooks.next_secret = Some(secret.to_owned());
     }
 
-    /// The requests that came, `GET /webhooks` and so on.
+    /// The requests so far, such as `GET /webhooks`.
     pub fn calls(&self) -> Vec<String> {
         self.state().calls.clone()
     }
 
-    /// The bodies of the emails that were accepted.
+    /// The request bodies of the accepted emails.
     pub fn emails(&self) -> Vec<Value> {
         self.state().emails.requests()
     }
 
-    /// A contact, by its id or its address.
+    /// The contact with this id or address.
     pub fn contact(&self, id_or_email: &str) -> Option<Value> {
         self.state().contacts.find(id_or_email).cloned()
     }
 
-    /// Puts an address on the list.
+    /// Adds an address to the suppression list.
     pub fn suppress(&self, email: &str, origin: &str, created_at: &str) {
         self.state().suppressions.add(email, origin, created_at);
     }
 
-    /// Opens the list of suppressions, and events about it, to this team, or closes both: they were in beta.
+    /// Turns the suppression list and its events on or off for this team: they were in beta.
     pub fn open_suppressions(&self, are_open: bool) {
         let mut state = self.state();
         state.suppressions.is_closed = !are_open;
         state.webhooks.lacks_suppressions = !are_open;
     }
 
-    /// Whether secrets are told when a webhook is asked for.
-    pub fn tell_secrets(&self, are_told: bool) {
+    /// Sets whether a webhook in a response contains its secret.
+    pub fn expose_secrets(&self, are_told: bool) {
         self.state().webhooks.hides_secrets = !are_told;
     }
 
@@ -146,19 +146,19 @@ impl LocalResend {
         self.state().webhooks.all.iter_mut().for_each(|hook| hook.status = "disabled".to_owned());
     }
 
-    /// Takes a type away from every webhook.
+    /// Removes an event type from every webhook.
     pub fn unsubscribe(&self, event_type: &str) {
         let mut state = self.state();
         let events = state.webhooks.all.iter_mut().filter_map(|hook| hook.events.as_mut());
         events.for_each(|events| events.retain(|event| event != event_type));
     }
 
-    /// Subscribes every webhook to every type, without a list of them.
+    /// Subscribes every webhook to every type, without a list of types.
     pub fn subscribe_to_all(&self) {
         self.state().webhooks.all.iter_mut().for_each(|hook| hook.events = None);
     }
 
-    /// The endpoints of all webhooks, what they are subscribed to, and their status. Nothing, for those that are subscribed to all.
+    /// Endpoint, event types and status of each webhook. The types are empty if the webhook is subscribed to all.
     pub fn webhooks(&self) -> Vec<(String, Vec<String>, String)> {
         let state = self.state();
         let hooks = state.webhooks.all.iter();
@@ -167,17 +167,17 @@ impl LocalResend {
             .collect()
     }
 
-    /// Lets its clock run on.
-    pub fn pass(&self, span: Duration) {
+    /// Moves the stub's clock on.
+    pub fn advance_clock(&self, span: Duration) {
         self.state().later += span;
     }
 
-    /// Sets what a failed delivery is from now on: still to be tried again, or failed for good. Nothing here tries it again by itself.
-    pub fn keep_trying(&self, goes_on: bool) {
-        self.state().goes_on = goes_on;
+    /// Sets the status of the following failed deliveries: `pending` or `failed`. The stub makes no retry by itself.
+    pub fn keep_trying(&self, is_retried: bool) {
+        self.state().is_retried = is_retried;
     }
 
-    /// Delivers an event to every webhook that wants it, signed as Svix signs. Answers the statuses.
+    /// Delivers an event to every webhook that is subscribed to it, with Svix's signature. Returns the statuses.
     pub async fn deliver(&self, event_type: &str, body: &str) -> Vec<u16> {
         let mut statuses = Vec::new();
         for delivery in self.log(event_type, body) {
@@ -186,27 +186,34 @@ impl LocalResend {
         statuses
     }
 
-    /// Writes down an event for every webhook that wants it.
-    fn log(&self, event_type: &str, body: &str) -> Vec<Delivery> {
+    /// Logs an event for every webhook that is subscribed to it.
+    fn log(&self, event_type: &str, body: &str) -> Vec<WebhookDelivery> {
         let mut state = self.state();
-        let (now, goes_on) = (state.now(), state.goes_on);
+        let (now, is_retried) = (state.now(), state.is_retried);
         let wanting = state.webhooks.all.iter_mut().filter(|hook| hook.wants(event_type));
         let deliveries = wanting.filter_map(|hook| {
             let id = new_message_id();
             let (event_type, body) = (event_type.to_owned(), body.to_owned());
-            let logged = Logged { id: id.clone(), event_type, created_at: now, body, tries: Vec::new(), goes_on };
+            let logged = LoggedEvent {
+                id: id.clone(),
+                event_type,
+                created_at: now,
+                body,
+                attempts_made: Vec::new(),
+                is_retried,
+            };
             hook.log.insert(0, logged);
-            Delivery::of(hook, &id, now)
+            WebhookDelivery::of(hook, &id, now)
         });
         deliveries.collect()
     }
 }
 
-/// Posts a delivery, and writes down what came of it. Answers the status.
-async fn post(state: &Mutex<State>, delivery: &Delivery) -> u16 {
+/// Posts a delivery, and logs the attempt. Returns the status.
+async fn post(state: &Mutex<State>, delivery: &WebhookDelivery) -> u16 {
     let attempt = delivery.post().await;
     let status = attempt.status;
-    lock(state).delivered(delivery, attempt);
+    lock(state).log_attempt(delivery, attempt);
     status
 }
 

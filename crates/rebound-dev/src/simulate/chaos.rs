@@ -1,135 +1,135 @@
-//! In which order the webhooks come, and what comes besides.
+//! The requests: the order of the webhooks, and the deliberate faults.
 
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use strum::{IntoStaticStr, VariantArray};
 
-use super::story::{Message, Story};
+use super::scenario::{Scenario, SimulatedWebhook};
 
-/// What may go wrong on purpose.
+/// A kind of deliberate fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 pub enum Chaos {
-    /// The same message several times, some of them at once; and the same complaint or bounce told by two messages.
+    /// The same webhook several times, sometimes concurrently; and two webhooks about the same complaint or bounce.
     #[strum(serialize = "duplicates")]
     Duplicates,
-    /// Any order.
+    /// Random order.
     #[strum(serialize = "shuffle")]
     Shuffle,
-    /// Messages that were correctly signed long ago.
+    /// Webhooks that were correctly signed long ago.
     #[strum(serialize = "stale")]
     Stale,
-    /// Messages that were changed, or signed with another secret.
+    /// Webhooks that were changed, or signed with another secret.
     #[strum(serialize = "tampered")]
     Tampered,
-    /// Bodies of a content type that the function URL hands over as base64.
+    /// Bodies of a content type that the function URL encodes as base64.
     #[strum(serialize = "base64")]
     Base64,
     /// Bodies with nulls, and odd fields.
     #[strum(serialize = "nulls")]
     Nulls,
-    /// Types that nobody knows.
+    /// Unknown event types.
     #[strum(serialize = "unknown")]
     Unknown,
-    /// What is signed and can't be read as an event.
+    /// Signed bodies that can't be parsed as an event.
     #[strum(serialize = "unreadable")]
     Unreadable,
-    /// Other names of the headers, several signatures.
+    /// Other header names, several signatures.
     #[strum(serialize = "headers")]
     Headers,
     /// Link scanners, in bursts.
     #[strum(serialize = "scanners")]
     Scanners,
-    /// Requests that are no POST.
+    /// Requests with another method than POST.
     #[strum(serialize = "methods")]
     Methods,
 }
 
 impl Chaos {
-    /// Everything.
+    /// Every kind.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// Its name.
+    /// The name on the command line.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// What kind of request.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
-pub enum Kind {
-    /// The message.
+pub enum RequestKind {
+    /// The webhook, for the first time.
     #[strum(serialize = "once")]
     Proper,
-    /// The message once more.
+    /// The same webhook again.
     #[strum(serialize = "again")]
     Again,
-    /// It, signed long ago, under an id of its own.
+    /// The webhook signed long ago, under an id of its own.
     #[strum(serialize = "stale")]
     Stale,
-    /// It, changed after it was signed, under an id of its own.
+    /// The webhook changed after it was signed, under an id of its own.
     #[strum(serialize = "changed")]
     Tampered,
-    /// It, signed with another secret, under an id of its own.
+    /// The webhook signed with another secret, under an id of its own.
     #[strum(serialize = "another's secret")]
     WrongSecret,
-    /// A request that is no POST.
+    /// A request with another method than POST.
     #[strum(serialize = "not a POST")]
     NotPost,
 }
 
-impl Kind {
-    /// In words.
+impl RequestKind {
+    /// The name in the report.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Whether it must be refused.
+    /// Returns true if the function must reject the request.
     pub const fn is_refused(self) -> bool {
         !matches!(self, Self::Proper | Self::Again)
     }
 }
 
-/// A request to be made.
+/// A request to the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Request {
-    /// When it comes, in the story's time.
-    pub comes_at: i64,
-    /// Of which email.
+    /// Time of arrival, in the scenario's time.
+    pub arrives_at: i64,
+    /// The number of the email.
     pub email: u32,
-    /// Which of its messages.
+    /// The index of the webhook among the email's.
     pub message: u16,
-    /// What kind.
-    pub kind: Kind,
+    /// The kind of request.
+    pub kind: RequestKind,
 }
 
-/// Every request, in the order in which they come.
-pub fn requests(story: &Story, chaos: &[Chaos]) -> Vec<Request> {
+/// All requests, in order of arrival.
+pub fn requests(scenario: &Scenario, chaos: &[Chaos]) -> Vec<Request> {
     let has = |one: Chaos| chaos.contains(&one);
-    let mut rng = fastrand::Rng::with_seed(story.seed.wrapping_add(1));
+    let mut rng = fastrand::Rng::with_seed(scenario.seed.wrapping_add(1));
     let mut requests = Vec::new();
-    for email in 0..story.emails {
-        for (message, index) in story.email(email).messages.iter().zip(0..) {
-            let comes_at = message.comes_at.0;
+    for email in 0..scenario.emails {
+        for (message, index) in scenario.email(email).messages.iter().zip(0..) {
+            let arrives_at = message.arrives_at.0;
             let mut add = |kind, later: i64| {
-                requests.push(Request { comes_at: comes_at + later, email, message: index, kind });
+                requests.push(Request { arrives_at: arrives_at + later, email, message: index, kind });
             };
-            add(Kind::Proper, 0);
+            add(RequestKind::Proper, 0);
             if has(Chaos::Duplicates) && rng.u8(..10) == 0 {
                 for _ in 0..rng.u8(1..4) {
-                    // At once, or after one of the pauses that Svix makes.
+                    // Immediately, or after one of Svix's retry delays.
                     let pauses = [0, 0, 5_000, 300_000];
-                    add(Kind::Again, pauses.get(rng.usize(..4)).copied().unwrap_or(0));
+                    add(RequestKind::Again, pauses.get(rng.usize(..4)).copied().unwrap_or(0));
                 }
             }
             if has(Chaos::Stale) && rng.u8(..100) == 0 {
-                add(Kind::Stale, 1);
+                add(RequestKind::Stale, 1);
             }
             if has(Chaos::Tampered) && rng.u8(..100) == 0 {
-                add(if rng.bool() { Kind::Tampered } else { Kind::WrongSecret }, 1);
+                add(if rng.bool() { RequestKind::Tampered } else { RequestKind::WrongSecret }, 1);
             }
             if has(Chaos::Methods) && rng.u16(..500) == 0 {
-                add(Kind::NotPost, 1);
+                add(RequestKind::NotPost, 1);
             }
         }
     }
@@ -141,16 +141,16 @@ pub fn requests(story: &Story, chaos: &[Chaos]) -> Vec<Request> {
     requests
 }
 
-/// The message of a request, signed at `now`, and its method.
+/// The webhook of a request, signed at `now`, and the HTTP method.
 pub fn signed(
     request: &Request,
-    message: &Message,
+    message: &SimulatedWebhook,
     chaos: &[Chaos],
     secret: &SigningSecret,
     now: UnixMillis,
 ) -> (SignedMessage, reqwest::Method) {
     let place = u64::from(request.email) << 16 | u64::from(request.message);
-    let mut rng = fastrand::Rng::with_seed(place ^ request.comes_at.unsigned_abs() ^ (request.kind as u64) << 60);
+    let mut rng = fastrand::Rng::with_seed(place ^ request.arrives_at.unsigned_abs() ^ (request.kind as u64) << 60);
     let seconds = now.seconds();
     let id = if request.kind.is_refused() {
         format!("{}-refused-{}", message.id, request.kind as u8)
@@ -158,14 +158,14 @@ pub fn signed(
         message.id.clone()
     };
     let mut signed = match request.kind {
-        Kind::Stale => SignedMessage::new(id, seconds - rng.i64(301..100_000), message.body.clone(), secret),
-        Kind::WrongSecret => SignedMessage::new(id, seconds, message.body.clone(), &another_secret(secret)),
+        RequestKind::Stale => SignedMessage::new(id, seconds - rng.i64(301..100_000), message.body.clone(), secret),
+        RequestKind::WrongSecret => SignedMessage::new(id, seconds, message.body.clone(), &another_secret(secret)),
         _ => SignedMessage::new(id, seconds, message.body.clone(), secret),
     };
-    if request.kind == Kind::Tampered {
+    if request.kind == RequestKind::Tampered {
         signed.body.push(b' ');
     }
-    let method = if request.kind == Kind::NotPost { reqwest::Method::GET } else { reqwest::Method::POST };
+    let method = if request.kind == RequestKind::NotPost { reqwest::Method::GET } else { reqwest::Method::POST };
     if chaos.contains(&Chaos::Base64) && rng.u8(..10) == 0 {
         signed.headers.insert("content-type".to_owned(), "application/octet-stream".to_owned());
     }
@@ -175,7 +175,8 @@ pub fn signed(
     (signed, method)
 }
 
-/// The names of Standard Webhooks; or signatures of other versions and of old secrets before the right one.
+/// Adds signatures of other versions and of old secrets before the valid one; and, half of the time, uses the header names of Standard
+/// Webhooks.
 fn other_headers(signed: &mut SignedMessage, rng: &mut fastrand::Rng) {
     let signature = signed.headers.get("svix-signature").cloned().unwrap_or_default();
     let others = "v1a,AAAA v2,bm90IHRoaXMgb25l v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
@@ -186,7 +187,7 @@ fn other_headers(signed: &mut SignedMessage, rng: &mut fastrand::Rng) {
     }
 }
 
-/// A secret that is not this one: what it signs, it signs as the right one signs something else.
+/// A valid secret that differs from `secret`.
 fn another_secret(secret: &SigningSecret) -> SigningSecret {
     "whsec_YW5vdGhlciBzZWNyZXQgdGhhbiB0aGUgZW5kcG9pbnQncw==".parse().unwrap_or_else(|_| secret.clone())
 }

@@ -1,17 +1,17 @@
-//! A campaign's webhooks, as Resend would send them, with chaos on request; and whether what Rebound made of them is right.
+//! Simulates a campaign: sends its webhooks as Resend would, with deliberate faults on request, and checks Rebound's results.
 //!
-//! - [`story`]: what happens to each email, and what must follow from it. Pure: made of a seed, again whenever it is needed.
-//! - [`bodies`]: the webhooks' bodies, in the shapes that Resend's have.
-//! - [`chaos`]: in which order they come, and what comes besides.
-//! - [`send`]: sending them, and what was answered.
-//! - [`used`]: whether its name and its seed are new to the tables.
-//! - [`verify`]: what the tables must hold, and what they do hold.
+//! - [`scenario`]: the webhooks of each email, and the expected results. Pure: made from a seed, whenever it is needed.
+//! - [`payloads`]: the bodies of the webhooks, in the formats of Resend.
+//! - [`chaos`]: the order of the requests, and the deliberate faults.
+//! - [`send`]: sends the requests, and checks the responses.
+//! - [`used`]: checks that the campaign's name and the seed are new.
+//! - [`verify`]: compares the tables with the expected results.
 //!
-//! Nothing is kept but the seed and what came of each message, so a million events need no more memory than their places in the order.
+//! Only the seed, the order of the requests and the result of each webhook are in memory, so a simulation can have a million events.
 
-pub mod bodies;
 pub mod chaos;
+pub mod payloads;
+pub mod scenario;
 pub mod send;
-pub mod story;
 pub mod used;
 pub mod verify;

@@ -1,5 +1,5 @@
-//! Whether a simulation's campaign and seed are new to the tables: of two simulations with one name, the counts add up, and the second
-//! would take the first one's for webhooks that were counted twice.
+//! Checks that the tables do not contain a simulation's campaign or seed. The counts of two simulations with one campaign name add up, so
+//! the second one would report the first one's counts as duplicates.
 
 use std::collections::BTreeMap;
 
@@ -9,32 +9,30 @@ use rebound::store::counters::Campaigns;
 use rebound::store::tables::{CAMPAIGNS, EVENTS};
 use rebound::store::timeline::Timeline;
 
-use super::story::Story;
+use super::scenario::Scenario;
 
-/// A part of a story that the tables know already.
+/// The part of a scenario that the tables already contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Used {
-    /// A campaign has this name.
+pub enum AlreadyUsed {
+    /// A campaign with this name.
     Campaign,
-    /// Emails were made of this seed: they have the same ids.
+    /// Emails with this seed: they have the same ids.
     Seed,
 }
 
-/// Looks into the tables, which `variables` name as the functions' environment does: two Queries and an item.
-///
-/// # Errors
-/// A table can't be read.
+/// Returns the part of the scenario that the tables already contain. `variables` is the functions' environment. Costs two Queries and a
+/// GetItem.
 pub async fn used(
     calls: &RetryClient,
     variables: &BTreeMap<String, String>,
-    story: &Story,
-) -> Result<Option<Used>, CallError> {
+    scenario: &Scenario,
+) -> Result<Option<AlreadyUsed>, CallError> {
     let name = |variable: &str| variables.get(variable).map_or("", String::as_str);
     let campaigns = Campaigns::new(calls.clone(), name(CAMPAIGNS.variable));
-    let is_counted = !campaigns.cohorts(&story.campaign).await?.is_empty();
-    if is_counted || campaigns.state(&story.campaign).await?.is_some() {
-        return Ok(Some(Used::Campaign));
+    let is_counted = !campaigns.cohorts(&scenario.campaign).await?.is_empty();
+    if is_counted || campaigns.state(&scenario.campaign).await?.is_some() {
+        return Ok(Some(AlreadyUsed::Campaign));
     }
     let events = Timeline::new(calls.clone(), name(EVENTS.variable));
-    Ok((!events.all(&story.email(0).id).await?.is_empty()).then_some(Used::Seed))
+    Ok((!events.all(&scenario.email(0).id).await?.is_empty()).then_some(AlreadyUsed::Seed))
 }

@@ -1,4 +1,4 @@
-//! Everything together, in one process: DynamoDB, Secrets Manager, SNS, SQS, and the functions.
+//! The whole stack in one process: DynamoDB, Secrets Manager, SNS, SQS, and the functions' environment.
 
 mod queues;
 mod shell;
@@ -28,7 +28,7 @@ use rebound::receive::Receiver;
 use serde_json::json;
 
 use self::queues::{journal, set_up};
-use self::shell::{HANDED_ON, identity};
+use self::shell::{PASSED_THROUGH, identity};
 use crate::LOCAL_SECRET;
 use crate::template::{STACK_NAME, template};
 
@@ -41,10 +41,10 @@ pub const ALERTS_TOPIC: &str = "arn:aws:sns:eu-west-1:000000000000:rebound-alert
 /// The queue of opens and clicks in the local SQS.
 pub const ENGAGE_QUEUE: &str = "rebound-engage";
 
-/// The queue of what `engage` could not handle, in the local SQS.
+/// The dead-letter queue of `engage` in the local SQS.
 pub const ENGAGE_DEAD_LETTERS: &str = "rebound-engage-dead";
 
-/// The queue of what `protect` could not do, in the local SQS. Nothing comes into it here.
+/// The queue of the stream records that `protect` failed to process, in the local SQS. It stays empty here.
 pub const PROTECT_FAILURES: &str = "rebound-protect-failures";
 
 /// The topic of decisions in the local SNS.
@@ -53,46 +53,46 @@ pub const DECISIONS_TOPIC: &str = "arn:aws:sns:eu-west-1:000000000000:rebound-de
 /// The name of the secret with Claude's key in the local Secrets Manager.
 pub const API_KEYS_NAME: &str = "rebound/api-keys";
 
-/// The secret that holds the operator's keys, unless `OPERATOR_KEYS_ARN` names another.
+/// The default name of the secret with the operator's keys; `OPERATOR_KEYS_ARN` overrides it.
 pub const OPERATOR_KEYS_NAME: &str = "rebound/operator-keys";
 
-/// How long an open or a click settles locally, unless told otherwise. The stack's queue has 90 s.
+/// Default delivery delay of the local queue of opens and clicks. The stack's queue has 90 s.
 pub const SETTLE: Duration = Duration::from_secs(2);
 
-/// How the embedded AWS is to be started.
+/// Options of the embedded AWS.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// Where DynamoDB listens.
+pub struct LocalAwsOptions {
+    /// The address of DynamoDB.
     pub dynamodb: SocketAddr,
-    /// The file that keeps the tables, and another beside it the queues and what was published; `None`: memory.
+    /// The file with the tables; queues and published messages are in a file beside it. `None`: all are in memory.
     pub data: Option<PathBuf>,
-    /// How long an open or a click settles in the queue before `engage` sees it.
+    /// Delivery delay of the queue of opens and clicks.
     pub settle: Duration,
 }
 
-impl Options {
-    /// In memory, on any free port.
+impl LocalAwsOptions {
+    /// Options for tables in memory, on any free port.
     pub fn in_memory() -> Self {
         Self { dynamodb: SocketAddr::from(([127, 0, 0, 1], 0)), data: None, settle: SETTLE }
     }
 }
 
-/// Why the local stack could not be started.
+/// The local stack could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An address is taken or can't be bound.
+    /// An address is in use, or can't be bound.
     #[error("can't listen on {0}: {1}; choose another address")]
     Listen(SocketAddr, io::Error),
     /// The embedded DynamoDB could not be started.
     #[error(transparent)]
     DynamoDb(#[from] EmbeddedDbError),
-    /// The file of queues and topics can't be opened.
+    /// The file with the queues and topics can't be opened.
     #[error("{0}: {1}; remove it to begin with empty queues")]
     Journal(PathBuf, JournalError),
-    /// `template.yaml` can't be used.
+    /// `template.yaml` is not usable.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// The environment makes no sense.
+    /// The environment is invalid.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
     /// The events table's stream can't be read.
@@ -106,33 +106,36 @@ pub enum StartError {
 /// The embedded AWS, and the environment variables that point the functions at it.
 #[derive(Debug)]
 pub struct EmbeddedAws {
-    /// The stand-in for Secrets Manager; `None` where the environment names another.
+    /// The stub of Secrets Manager; `None` if the environment names another endpoint.
     pub secrets_manager: Option<LocalSecretsManager>,
-    /// The stand-in for SNS; `None` where the environment names another.
+    /// The stub of SNS; `None` if the environment names another endpoint.
     pub sns: Option<LocalSns>,
-    /// The stand-in for SQS; `None` where the environment names another.
+    /// The stub of SQS; `None` if the environment names another endpoint.
     pub sqs: Option<LocalSqs>,
-    /// The stand-in for CloudFormation, Lambda and CloudWatch; `None` where the environment names another of one of them.
+    /// The stub of CloudFormation, Lambda and CloudWatch; `None` if the environment names another endpoint for one of them.
     pub control: Option<LocalControlPlane>,
     dynamodb: Option<EmbeddedDynamoDb>,
-    /// What stands between the functions and DynamoDB.
+    /// The fault proxy between the functions and DynamoDB.
     proxy: Option<FaultProxy>,
-    /// What stands between the functions and SNS.
+    /// The fault proxy between the functions and SNS.
     sns_proxy: Option<FaultProxy>,
     variables: BTreeMap<String, String>,
 }
 
 impl EmbeddedAws {
-    /// Starts what the environment does not name already: where an `AWS_ENDPOINT_URL_…` is set, that one is used and no stand-in
-    /// is started for it. `variable` looks a variable up.
+    /// Starts the services that the environment does not name: if an `AWS_ENDPOINT_URL_…` is set, that endpoint is used instead of a stub.
+    /// `variable` looks up an environment variable.
     ///
     /// # Errors
-    /// An address is taken, or the database can't be opened.
-    pub async fn start(options: &Options, variable: impl Fn(&str) -> Option<String>) -> Result<Self, StartError> {
+    /// An address is in use, or the database can't be opened.
+    pub async fn start(
+        options: &LocalAwsOptions,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, StartError> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let is_named = |name: &str| variable(name).is_some();
         let mut variables = identity(variable);
-        let as_whom = variables.clone();
+        let identity_variables = variables.clone();
         let mut or_default = |name: &str, default: String| {
             let value = variable(name).unwrap_or(default);
             variables.insert(name.to_owned(), value.clone());
@@ -145,17 +148,17 @@ impl EmbeddedAws {
         }
         let dynamodb = match variable("AWS_ENDPOINT_URL_DYNAMODB") {
             Some(url) => {
-                // Somebody's own: no business of ours, unless it is a local one too, which begins without tables.
+                // Tables are created only in a local DynamoDB, which has none at first.
                 if is_local(&url)
-                    && let Err(error) = make_tables(&access(&as_whom, &url), &tables).await
+                    && let Err(error) = make_tables(&access(&identity_variables, &url), &tables).await
                 {
-                    tracing::warn!(%error, "no tables made");
+                    tracing::warn!(%error, "the tables could not be created");
                 }
                 None
             }
             None => {
                 let dynamodb = EmbeddedDynamoDb::start(options.dynamodb, options.data.as_deref()).await?;
-                make_tables(&access(&as_whom, &dynamodb.url()), &tables).await?;
+                make_tables(&access(&identity_variables, &dynamodb.url()), &tables).await?;
                 Some(dynamodb)
             }
         };
@@ -166,13 +169,13 @@ impl EmbeddedAws {
         let secrets_manager = match variable("AWS_ENDPOINT_URL_SECRETS_MANAGER") {
             Some(_) => None,
             None => {
-                let stand_in = LocalSecretsManager::start().await.map_err(listening)?;
+                let stub = LocalSecretsManager::start().await.map_err(listening)?;
                 let arn = or_default("WEBHOOK_SECRET_ARN", SECRET_NAME.to_owned());
-                stand_in.put(&arn, &json!({ "RESEND_WEBHOOK_SECRET": LOCAL_SECRET }).to_string());
-                // Without a key: the written rules decide, unless ANTHROPIC_API_KEY is set.
-                stand_in.put(&or_default("API_KEYS_ARN", API_KEYS_NAME.to_owned()), "{}");
-                stand_in.put(&or_default("OPERATOR_KEYS_ARN", OPERATOR_KEYS_NAME.to_owned()), "{}");
-                Some(stand_in)
+                stub.put(&arn, &json!({ "RESEND_WEBHOOK_SECRET": LOCAL_SECRET }).to_string());
+                // Without a key: the built-in rules decide, unless ANTHROPIC_API_KEY is set.
+                stub.put(&or_default("API_KEYS_ARN", API_KEYS_NAME.to_owned()), "{}");
+                stub.put(&or_default("OPERATOR_KEYS_ARN", OPERATOR_KEYS_NAME.to_owned()), "{}");
+                Some(stub)
             }
         };
         or_default(
@@ -219,51 +222,41 @@ impl EmbeddedAws {
             or_default(&name, control.as_ref().map(LocalControlPlane::url).unwrap_or_default());
         }
 
-        variables.extend(HANDED_ON.into_iter().filter_map(|name| Some((name.to_owned(), variable(name)?))));
+        variables.extend(PASSED_THROUGH.into_iter().filter_map(|name| Some((name.to_owned(), variable(name)?))));
         if let Some(control) = &control {
             control.set(|controls| controls.environment.clone_from(&variables));
         }
         Ok(Self { secrets_manager, sns, sqs, control, dynamodb, proxy: None, sns_proxy: None, variables })
     }
 
-    /// The environment of a function that runs on it.
+    /// The environment variables of the functions.
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
     }
 
-    /// Looks one of those variables up.
+    /// Looks up one of these variables.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.variables.get(name).cloned()
     }
 
-    /// Its DynamoDB.
+    /// Endpoint, region and credentials of the DynamoDB.
     pub fn access(&self) -> Access {
         access(&self.variables, &self.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default())
     }
 
-    /// SDK clients for it.
-    ///
-    /// # Errors
-    /// None: region and credentials have defaults here.
+    /// SDK clients for this environment. Never fails here, because region and credentials have defaults.
     pub fn clients(&self) -> Result<AwsEnvironment, MissingVariable> {
         AwsEnvironment::read(|name| self.variable(name))
     }
 
-    /// From now on, what the functions ask of DynamoDB comes by a proxy, which does with it what `faults` say. Everybody else reaches
-    /// it directly. It answers the proxy's URL.
-    ///
-    /// # Errors
-    /// No port is free.
-    pub async fn put_before_dynamodb(&mut self, faults: Faults) -> Result<String, StartError> {
+    /// Inserts a proxy with these faults between the functions and DynamoDB. Other clients use DynamoDB directly. Returns the proxy's URL.
+    pub async fn insert_fault_proxy(&mut self, faults: Faults) -> Result<String, StartError> {
         let proxy = self.proxy_before("AWS_ENDPOINT_URL_DYNAMODB", Service::DynamoDb, faults).await?;
         Ok(self.proxy.insert(proxy).url())
     }
 
-    /// The same before SNS.
-    ///
-    /// # Errors
-    /// No port is free.
-    pub async fn put_before_sns(&mut self, faults: Faults) -> Result<String, StartError> {
+    /// Inserts a proxy with these faults between the functions and SNS. Returns the proxy's URL.
+    pub async fn insert_sns_fault_proxy(&mut self, faults: Faults) -> Result<String, StartError> {
         let proxy = self.proxy_before("AWS_ENDPOINT_URL_SNS", Service::Sns, faults).await?;
         Ok(self.sns_proxy.insert(proxy).url())
     }
@@ -275,8 +268,8 @@ impl EmbeddedAws {
         proxy.map_err(|error| StartError::Listen(any, error))
     }
 
-    /// A variable as the functions see it.
-    fn seen(&self, name: &str) -> Option<String> {
+    /// A variable with the value that the functions get.
+    fn function_variable(&self, name: &str) -> Option<String> {
         let proxy = match name {
             "AWS_ENDPOINT_URL_DYNAMODB" => &self.proxy,
             "AWS_ENDPOINT_URL_SNS" => &self.sns_proxy,
@@ -285,31 +278,22 @@ impl EmbeddedAws {
         proxy.as_ref().map(FaultProxy::url).or_else(|| self.variable(name))
     }
 
-    /// A receiver on it, wired as the function is.
-    ///
-    /// # Errors
-    /// The environment makes no sense.
+    /// A receiver in this environment, built as in the function.
     pub async fn receiver(&self) -> Result<Receiver, StartError> {
-        Ok(Receiver::from_environment(|name| self.seen(name)).await?)
+        Ok(Receiver::from_environment(|name| self.function_variable(name)).await?)
     }
 
-    /// A protector on it, wired as the function is.
-    ///
-    /// # Errors
-    /// The environment makes no sense.
+    /// A protector in this environment, built as in the function.
     pub fn protector(&self) -> Result<Protector, StartError> {
-        Ok(Protector::from_environment(|name| self.seen(name))?)
+        Ok(Protector::from_environment(|name| self.function_variable(name))?)
     }
 
-    /// An engager on it, wired as the function is.
-    ///
-    /// # Errors
-    /// The environment makes no sense.
+    /// An engager in this environment, built as in the function.
     pub fn engager(&self) -> Result<Engager, StartError> {
-        Ok(Engager::from_environment(|name| self.seen(name))?)
+        Ok(Engager::from_environment(|name| self.function_variable(name))?)
     }
 
-    /// Stops DynamoDB, as if it were out of reach, and waits until it is. The tables are gone with it, unless they are in a file.
+    /// Stops DynamoDB, to simulate an outage, and waits for its end. The tables are lost unless they are in a file.
     pub async fn stop_dynamodb(&mut self) {
         if let Some(dynamodb) = self.dynamodb.take() {
             dynamodb.stop().await;
@@ -317,9 +301,9 @@ impl EmbeddedAws {
     }
 }
 
-/// A DynamoDB at this URL, for whoever these variables name.
-fn access(as_whom: &BTreeMap<String, String>, dynamodb: &str) -> Access {
-    let variable = |name: &str| as_whom.get(name).cloned();
+/// A DynamoDB at this URL, with the region and the credentials in these variables.
+fn access(identity_variables: &BTreeMap<String, String>, dynamodb: &str) -> Access {
+    let variable = |name: &str| identity_variables.get(name).cloned();
     let text = |name: &str| variable(name).unwrap_or_default();
     let token = variable("AWS_SESSION_TOKEN");
     let credentials = Credentials::from_keys(text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"), token);

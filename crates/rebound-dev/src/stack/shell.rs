@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-/// The region of local runs, unless the shell names another.
+/// The default region of local runs.
 const REGION: &str = "eu-west-1";
 
-/// The variables that are handed on to the functions as the shell has them.
-pub(super) const HANDED_ON: [&str; 14] = [
+/// The variables that are passed from the shell to the functions unchanged.
+pub(super) const PASSED_THROUGH: [&str; 14] = [
     "RESEND_WEBHOOK_SECRET",
     "RETENTION_DAYS",
     "WEBHOOK_SECRET_ARN",
@@ -23,13 +23,13 @@ pub(super) const HANDED_ON: [&str; 14] = [
     "CLAUDE_DAILY_BUDGET_USD",
 ];
 
-/// The region and the credentials of every client, ours and the functions': an engine that knows regions, or accounts, keeps the tables
-/// of each apart.
+/// The region and the credentials of every client, the commands' and the functions': some engines have separate tables for each region
+/// or account.
 ///
-/// The credentials of the shell are for endpoints that the shell names. Stand-ins check no credentials, and get none.
+/// The shell's credentials are used only for endpoints that the shell names. The stubs check no credentials, and get dummy ones.
 pub(super) fn identity(variable: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
     let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).unwrap_or_else(|| REGION.to_owned());
-    // Of Amazon's SDKs, that for Python reads the second name only.
+    // The AWS SDK for Python reads only the second name.
     let mut variables =
         BTreeMap::from(["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| (name.to_owned(), region.clone())));
     let services = ["DYNAMODB", "SECRETS_MANAGER", "SNS", "SQS"];

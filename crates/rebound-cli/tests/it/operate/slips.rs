@@ -69,7 +69,7 @@ async fn data_that_holds_no_tables_is_refused_and_left_as_it_is() {
     let ports = ["dev", "--listen", "127.0.0.1:0", "--dynamodb", "127.0.0.1:0", "--data"];
     for file in [list.clone(), folder.path().join("nowhere/rebound.db")] {
         let file = file.display().to_string();
-        let words = [file.as_str(), "can't be opened as tables", "a new one in a folder that exists"];
+        let words = [file.as_str(), "can't be opened as a database", "a new one in a folder that exists"];
         is_refused(&BTreeMap::new(), &[&ports[..], &[&file]].concat(), &words).await;
     }
     assert_eq!(std::fs::read_to_string(&list).unwrap(), "email,reason\n".repeat(400));
@@ -204,7 +204,7 @@ async fn a_sample_that_is_not_taken_says_what_to_do() {
     let none = BTreeMap::new();
     for (variables, url, says) in [
         (&other, &url, "RESEND_WEBHOOK_SECRET in this shell is not the function's"),
-        (&none, &dynamodb, "that is no Rebound"),
+        (&none, &dynamodb, "that is not Rebound"),
     ] {
         let said = soon(variables, &["sample", "email.bounced", "--post", url]).await;
         assert!(said.code == 1 && said.stderr.contains(says), "{said:?}");

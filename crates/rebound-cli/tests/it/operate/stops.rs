@@ -46,8 +46,8 @@ fn spawn(arguments: &[&str]) -> tokio::process::Child {
 async fn simulate_stops_at_the_first_answer_that_explains_itself() {
     let none = BTreeMap::new();
     for (status, body, says) in [
-        (404, "not here", "is no Rebound: it answers 404"),
-        (200, "<h1>It works!</h1>", "is no Rebound: it answers 200"),
+        (404, "not here", "is not Rebound: it answers 404"),
+        (200, "<h1>It works!</h1>", "is not Rebound: it answers 200"),
         (401, r#"{"error":"stale: correctly signed, but 4000 s ago"}"#, "the clock of this machine"),
         (503, r#"{"error":"the signing secret is not set yet; put it there"}"#, "run `rebound connect`"),
     ] {
@@ -81,7 +81,7 @@ async fn simulate_says_that_the_secret_of_the_shell_is_not_the_functions() {
     // The port beside it.
     let dynamodb = dev.variables()["AWS_ENDPOINT_URL_DYNAMODB"].clone();
     let (said, _) = timed(&BTreeMap::new(), &["simulate", &dynamodb, &local(&dev)]).await;
-    assert!(said.code == 2 && said.stderr.contains("is no Rebound"), "{said:?}");
+    assert!(said.code == 2 && said.stderr.contains("is not Rebound"), "{said:?}");
 }
 
 #[tokio::test]

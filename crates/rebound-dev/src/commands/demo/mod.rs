@@ -1,53 +1,49 @@
-//! `rebound demo`: the whole service at work, in memory, on real input, checked against the contract.
+//! `rebound demo`: runs the whole service in memory on real input, and checks it against the contract.
 
 mod checks;
 mod contract;
+mod emails;
 mod engage;
-mod mails;
+mod environment;
 mod page;
 mod print;
 mod print_engage;
 mod protect;
-mod stage;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 use std::process::ExitCode;
 
-use self::engage::Who;
-use self::stage::Stage;
+use self::engage::DemoDecider;
+use self::environment::DemoEnvironment;
 use crate::claude::ClaudeStub;
-use crate::commands::Failure;
+use crate::commands::CommandError;
 
-/// Show the whole service at work, in memory, on a sample of every event.
+/// Run the whole service in memory, on a sample of every event, and check it against the contract.
 ///
-/// Posts one signed sample of every event type to the function, and then what the world sends besides: a duplicate, a
-/// forgery, a stale one, and so on. Then it feeds what was stored to protect, with a campaign that people complain about, delayed
-/// mails and soft bounces, lets the clock move on, and delivers everything again. At last it lets engage judge who opened and clicked,
-/// and decide. All that it shows is read back from the tables, the topics and the queue. Exits with 1 if anything is not as the
-/// contract says.
+/// Posts one signed sample of every event type to receive, then duplicates, forgeries and stale webhooks. Then protect processes the
+/// stored events, with a campaign that draws complaints, delayed emails and soft bounces. The clock moves on by 8 days, and all events
+/// are delivered again. At last engage classifies opens and clicks, and decides about them. All output is read back from the tables, the
+/// topics and the queue. Exits with 1 if anything differs from the contract.
 ///
-/// With ANTHROPIC_API_KEY set, Claude decides, for a fraction of a cent. Without it, the written rules do, and then, with other mails, a
-/// local stand-in for Claude, so that the whole way is seen.
+/// With ANTHROPIC_API_KEY set, Claude decides, for a fraction of a cent. Without it, the built-in rules decide, and then, with other
+/// emails, a local stub of Claude.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Ask the local stand-in for Claude, and nobody else
+    /// Use only the local stub of Claude to decide
     #[arg(long)]
     claude_stub: bool,
-    /// Use this DynamoDB on this machine, which has no tables yet, instead of the embedded one; region and credentials are the shell's
+    /// Use this DynamoDB on this machine, without tables, instead of the embedded one; region and credentials come from the shell
     #[arg(long, value_name = "URL")]
     dynamodb: Option<String>,
 }
 
 /// Runs the demo.
-///
-/// # Errors
-/// It says what went wrong.
-pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let (contract, protect, engage, faults) = everything(arguments.claude_stub, arguments.dynamodb.as_deref()).await?;
     if arguments.json {
         print::json(&contract, &protect, &engage, &faults);
@@ -57,24 +53,24 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Everything that is shown, one part after another, and what is not as it should be.
+/// Runs all parts in order. Returns their reports and the differences from the contract.
 async fn everything(
     claude_stub: bool,
     dynamodb: Option<&str>,
-) -> Result<(contract::Report, protect::Report, Vec<engage::Report>, Vec<String>), Failure> {
-    let mut stage = Stage::set(dynamodb).await?;
-    let contract = contract::show(&mut stage).await?;
-    let protect = protect::show(&mut stage).await?;
-    let stand_in = ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?;
+) -> Result<(contract::ContractReport, protect::ProtectReport, Vec<engage::EngageReport>, Vec<String>), CommandError> {
+    let mut env = DemoEnvironment::set(dynamodb).await?;
+    let contract = contract::show(&mut env).await?;
+    let protect = protect::show(&mut env).await?;
+    let stub = ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?;
     let deciders =
         match (claude_stub, crate::commands::variable("ANTHROPIC_API_KEY").is_some_and(|key| !key.is_empty())) {
-            (true, _) => vec![Who::StandIn(&stand_in)],
-            (false, true) => vec![Who::Claude],
-            (false, false) => vec![Who::Rules, Who::StandIn(&stand_in)],
+            (true, _) => vec![DemoDecider::Stub(&stub)],
+            (false, true) => vec![DemoDecider::Claude],
+            (false, false) => vec![DemoDecider::Rules, DemoDecider::Stub(&stub)],
         };
     let mut engage = Vec::new();
     for who in deciders {
-        engage.push(engage::show(&mut stage, who).await?);
+        engage.push(engage::show(&mut env, who).await?);
     }
-    Ok((contract, protect, engage, std::mem::take(&mut stage.faults)))
+    Ok((contract, protect, engage, std::mem::take(&mut env.faults)))
 }

@@ -1,35 +1,35 @@
-//! What the demo shows, one under another: paragraphs and tables. Nothing of it goes out in another way, so that a test sees all of it.
+//! The demo's output: paragraphs and tables. All output goes through this module, so that a test sees all of it.
 
 use crate::output::{self, Table};
 
 enum Block {
     Paragraph(String),
-    /// A text of several lines that others get, indented and wrapped.
+    /// A text of several lines, indented and wrapped: an alert, a receipt.
     Quote(String),
-    /// Lines that stay as they are.
+    /// Lines that are printed unchanged.
     Lines(String),
     Table(Table),
 }
 
-/// Everything that is shown.
+/// The whole output.
 #[derive(Default)]
 pub(super) struct Page {
     blocks: Vec<Block>,
 }
 
 impl Page {
-    /// Adds a paragraph, which is wrapped where it has to be.
+    /// Adds a paragraph, wrapped to the width of the output.
     pub(super) fn say(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Paragraph(text.into()));
     }
 
-    /// Adds a text that others get, and an empty line.
+    /// Adds a quoted text, and an empty line.
     pub(super) fn quote(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Quote(text.into()));
         self.lines("");
     }
 
-    /// Adds lines as they are.
+    /// Adds lines, printed unchanged.
     pub(super) fn lines(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Lines(text.into()));
     }
@@ -40,7 +40,7 @@ impl Page {
         self.lines("");
     }
 
-    /// Prints all of it.
+    /// Prints the page.
     pub(super) fn print(&self) {
         for block in &self.blocks {
             match block {
@@ -61,7 +61,7 @@ impl Page {
         })
     }
 
-    /// All that is not in a table: what may be wrapped, and what is printed as it is. For tests.
+    /// The texts outside of tables: first those that may be wrapped, then those printed unchanged. For tests.
     #[cfg(test)]
     pub(super) fn texts(&self) -> [String; 2] {
         let (mut wrapped, mut as_it_is) = (String::new(), String::new());

@@ -1,4 +1,4 @@
-//! What the demo prints.
+//! The demo's output as text and as JSON.
 
 use std::time::Duration;
 
@@ -9,47 +9,47 @@ use rebound::store::{Item, row};
 use serde_json::json;
 
 use super::contract::{self, fault, suppressed};
-use super::mails::{LARGE, SMALL};
+use super::emails::{LARGE, SMALL};
+use super::environment::string;
 use super::page::Page;
-use super::protect::{self, Standing};
-use super::stage::string;
+use super::protect::{self, CampaignReport};
 use super::steps::Step;
 use super::{engage, print_engage};
 use crate::output::{Cell, Color, Column, Table, count};
 
-/// What to do after the demo.
+/// The next steps after the demo.
 const NEXT: &str = "
-Next: keep it running, and try it yourself.
+Next: keep it running, and send events to it.
   make dev                      # the whole service in one process
 In another terminal:
   make install                  # puts the command `rebound` into your path
-  rebound tail --local          # what comes in, and what is done about it, live
+  rebound tail --local          # webhooks, alerts and decisions, live
 And in a third:
   rebound sample email.bounced --post http://127.0.0.1:9000/
   rebound suppressions list --local
-`make deploy` puts it into your AWS account.";
+`make deploy` deploys it to your AWS account.";
 
-/// All that the demo shows.
+/// The whole output of the demo.
 pub(super) fn page(
-    contract: &contract::Report,
-    protect: &protect::Report,
-    engage: &[engage::Report],
+    contract: &contract::ContractReport,
+    protect: &protect::ProtectReport,
+    engage: &[engage::EngageReport],
     faults: &[String],
 ) -> Page {
     let mut page = Page::default();
-    of_contract(&mut page, contract);
-    of_protect(&mut page, protect);
+    add_contract(&mut page, contract);
+    add_protect(&mut page, protect);
     print_engage::engage(&mut page, engage);
     verdict(&mut page, faults);
     page
 }
 
-/// What `receive` answered and stored.
-fn of_contract(page: &mut Page, report: &contract::Report) {
-    page.say("receive: every request, and what is stored because of it.");
+/// The responses of `receive`, and the rows that it stored.
+fn add_contract(page: &mut Page, report: &contract::ContractReport) {
+    page.say("receive: every request, its response, and the row that is stored.");
     let columns = [
-        Column::text("came in"),
-        Column::number("answered"),
+        Column::text("request"),
+        Column::number("status"),
         Column::text(""),
         Column::number("ms").least(2),
         Column::text("stored"),
@@ -72,17 +72,17 @@ fn of_contract(page: &mut Page, report: &contract::Report) {
         ]
     })));
 
-    page.say("receive: who must not be written to any more, in the same transaction.");
+    page.say("receive: the suppressed addresses, written in the same transaction as the event.");
     let mut items: Vec<&Item> = report.suppressions.iter().collect();
     items.sort_by_key(|item| string(item, "recipient"));
-    let columns = [Column::text("recipient"), Column::text("do not send, because"), Column::text("lifted")];
+    let columns = [Column::text("recipient"), Column::text("suppressed because of"), Column::text("lifted")];
     page.table(Table::new(columns).with(items.into_iter().map(|item| {
         let known = SuppressionItem::from_item(item.clone()).suppression;
         let because: Vec<&str> = known.reasons().map(|reason| reason.as_str()).collect();
         let lifted = known.records.iter().filter(|(_, record)| record.lifted.is_some() && !record.suppresses());
         let lifted: Vec<&str> = lifted.map(|(reason, _)| reason.as_str()).collect();
         let color = if because.is_empty() { Color::Green } else { Color::Red };
-        let because = if because.is_empty() { "(nothing: send)".to_owned() } else { because.join(", ") };
+        let because = if because.is_empty() { "(not suppressed)".to_owned() } else { because.join(", ") };
         [Cell::new(string(item, "recipient")), Cell::new(because).fg(color), Cell::new(lifted.join(", "))]
     })));
 
@@ -93,29 +93,29 @@ fn of_contract(page: &mut Page, report: &contract::Report) {
     page.lines(format!("{requests}, median {median:.1} ms, {rows} stored.\n"));
 }
 
-fn stored(report: &contract::Report) -> usize {
+fn stored(report: &contract::ContractReport) -> usize {
     report.steps.iter().filter(|(step, _)| step.is_first_to_be_stored()).count()
 }
 
-/// The limits that pause, as the policy has them, and which of them the demo's campaign meets.
+/// The policy's limits that pause a campaign, and the one that applies to the demo's campaign.
 fn limits() -> String {
     let of = |limit: &Limit| {
         let rate = (limit.rate * 1e4).round() / 1e2;
-        format!("{rate} % where {} or more were delivered ({} at least)", limit.of, count(limit.least, "complaint"))
+        format!("{rate} % of {} or more delivered emails (at least {})", limit.of, count(limit.least, "complaint"))
     };
     let mut limits = BrakePolicy::default().complaint_limits;
     limits.sort_by_key(|limit| std::cmp::Reverse(limit.of));
     let limits: Vec<String> = limits.iter().map(of).collect();
     format!(
-        "Complaints pause a campaign at {}. This campaign is small: the last limit is its own.",
+        "Complaints pause a campaign at {}. This campaign is small: the last limit applies.",
         limits.join(", and at ")
     )
 }
 
-/// What `protect` made of it.
-fn of_protect(page: &mut Page, report: &protect::Report) {
+/// The results of `protect`: counters, brakes, suppressions, alerts.
+fn add_protect(page: &mut Page, report: &protect::ProtectReport) {
     page.say(format!(
-        "protect, from the events table's stream: campaign {LARGE}, as a sender reads it after each complaint. {}",
+        "protect, from the events table's stream: the state of campaign {LARGE} after each complaint, as your program reads it. {}",
         limits()
     ));
     let columns = [
@@ -127,35 +127,35 @@ fn of_protect(page: &mut Page, report: &protect::Report) {
         Column::number("volume"),
         Column::text("because").least(1),
     ];
-    page.table(Table::new(columns).with(report.brake.iter().map(|standing| {
-        let reason = standing.reason.split([';', '(']).next().unwrap_or_default().trim();
+    page.table(Table::new(columns).with(report.brake.iter().map(|campaign_report| {
+        let reason = campaign_report.reason.split([';', '(']).next().unwrap_or_default().trim();
         [
-            Cell::new(&standing.after),
-            Cell::new(standing.delivered),
-            Cell::new(standing.bounced_hard),
-            Cell::new(standing.complained),
-            status(standing),
-            Cell::new(standing.volume),
+            Cell::new(&campaign_report.after),
+            Cell::new(campaign_report.delivered),
+            Cell::new(campaign_report.bounced_hard),
+            Cell::new(campaign_report.complained),
+            status(campaign_report),
+            Cell::new(campaign_report.volume),
             Cell::new(reason),
         ]
     })));
 
-    page.say("A mailbox that is full: three soft bounces suppress it for 30 days.");
-    let columns = [Column::number("soft bounces"), Column::text("do not send, because"), Column::text("until")];
+    page.say("A full mailbox: three soft bounces suppress it for 30 days.");
+    let columns = [Column::number("soft bounces"), Column::text("suppressed because of"), Column::text("until")];
     page.table(Table::new(columns).with(report.soft_bounces.iter().map(|known| {
-        let because = if known.reasons.is_empty() { "(nothing: send)".to_owned() } else { known.reasons.join(", ") };
+        let because = if known.reasons.is_empty() { "(not suppressed)".to_owned() } else { known.reasons.join(", ") };
         [Cell::new(known.bounces), Cell::new(because), Cell::new(known.until.as_deref().unwrap_or_default())]
     })));
 
     page.say(
-        "protect, by its clock: what becomes of both campaigns, and of a mail that was sent two hours before, if nothing \
-         more comes in. A mail that was delayed and then arrived is never mentioned.",
+        "protect, by its clock: both campaigns, and an email that was sent two hours ago and does not arrive, if there are no \
+        more events. A delayed email that is delivered causes no alert.",
     );
-    let columns = [Column::text("later"), Column::text(LARGE), Column::text(SMALL), Column::text("told")];
+    let columns = [Column::text("later"), Column::text(LARGE), Column::text(SMALL), Column::text("alerts")];
     page.table(Table::new(columns).with(report.ticks.iter().map(|tick| {
-        let [large, small] = [&tick.large, &tick.small].map(|standing| {
-            let text = format!("{} {}", standing.status, standing.volume);
-            Cell::new(text).fg(color_of(&standing.status))
+        let [large, small] = [&tick.large, &tick.small].map(|campaign_report| {
+            let text = format!("{} {}", campaign_report.status, campaign_report.volume);
+            Cell::new(text).fg(color_of(&campaign_report.status))
         });
         [Cell::new(tick.later), large, small, Cell::new(tick.published.join("\n"))]
     })));
@@ -173,12 +173,12 @@ fn of_protect(page: &mut Page, report: &protect::Report) {
         [severity, Cell::new(alert.kind.as_str()), Cell::new(&alert.title), Cell::new(id)]
     })));
 
-    page.say("No storm, and no complaint is missing.");
+    page.say("Many similar alerts are grouped in digests, and every complaint is in one alert.");
     let columns = [
         Column::text("campaign"),
         Column::number("complaints counted"),
-        Column::number("told one by one"),
-        Column::number("told in digests"),
+        Column::number("single alerts"),
+        Column::number("in digests"),
     ];
     page.table(Table::new(columns).with(report.told.iter().map(|told| {
         [told.campaign.clone(), told.counted.to_string(), told.one_by_one.to_string(), told.in_digests.to_string()]
@@ -187,16 +187,16 @@ fn of_protect(page: &mut Page, report: &protect::Report) {
     if let Some(alert) =
         report.alerts.iter().find(|alert| alert.kind == AlertKind::Brake && alert.severity == Severity::Critical)
     {
-        page.say("As a person gets it:");
+        page.say("The alert as an operator gets it by email:");
         page.quote(&alert.text);
     }
 
-    page.say("The whole stream again, in other batches, some of them twice: nothing may change.");
+    page.say("The whole stream is delivered again, in other batches, some of them twice: nothing may change.");
     let columns = [
         Column::text("delivered again"),
         Column::number("shards"),
         Column::number("records"),
-        Column::number("and repeated"),
+        Column::number("repeated"),
         Column::number("items changed"),
         Column::number("alerts"),
     ];
@@ -213,7 +213,7 @@ fn of_protect(page: &mut Page, report: &protect::Report) {
 
     let queue = &report.queue;
     page.say(format!(
-        "{} posted. {} opens and clicks, handed on to the queue: {}, and with the redeliveries {}, of which {} differ.",
+        "{} posted. {} opens and clicks, sent to the queue: {}; with the redeliveries {}, of which {} are different.",
         count(report.posted, "event"),
         queue.opens_and_clicks,
         count(queue.sent_at_first, "message"),
@@ -222,8 +222,8 @@ fn of_protect(page: &mut Page, report: &protect::Report) {
     ));
 }
 
-fn status(standing: &Standing) -> Cell {
-    Cell::new(&standing.status).fg(color_of(&standing.status))
+fn status(campaign_report: &CampaignReport) -> Cell {
+    Cell::new(&campaign_report.status).fg(color_of(&campaign_report.status))
 }
 
 fn color_of(status: &str) -> Color {
@@ -234,24 +234,24 @@ fn color_of(status: &str) -> Color {
     }
 }
 
-/// Whether everything is as it should be.
+/// Adds the final result, and the next steps.
 fn verdict(page: &mut Page, faults: &[String]) {
     if faults.is_empty() {
-        page.say("Everything is as the contract says.");
+        page.say("Everything matches the contract.");
     } else {
-        page.lines(format!("NOT as the contract says:\n- {}", faults.join("\n- ")));
+        page.lines(format!("DOES NOT match the contract:\n- {}", faults.join("\n- ")));
     }
     page.lines(NEXT);
 }
 
-/// All of it, for programs.
+/// Prints everything as JSON.
 pub(super) fn json(
-    contract: &contract::Report,
-    protect: &protect::Report,
-    engage: &[engage::Report],
+    contract: &contract::ContractReport,
+    protect: &protect::ProtectReport,
+    engage: &[engage::EngageReport],
     faults: &[String],
 ) {
-    let request = |(step, seen): &(Step, contract::Seen)| {
+    let request = |(step, seen): &(Step, contract::StepResult)| {
         json!({
             "what": step.what,
             "id": step.message.id,

@@ -1,15 +1,15 @@
-//! What the demo prints of verdicts and decisions.
+//! The demo's output of verdicts and decisions.
 
 use rebound::message::decision::{DecisionResult, receipt};
 
-use super::engage::Report;
+use super::engage::EngageReport;
 use super::page::Page;
 use crate::output::{Cell, Color, Column, Table, count};
 
-/// Who it was, what was decided, and one receipt.
-pub(super) fn engage(page: &mut Page, reports: &[Report]) {
+/// Adds the verdicts, the decisions, and one receipt.
+pub(super) fn engage(page: &mut Page, reports: &[EngageReport]) {
     if let Some(report) = reports.first() {
-        page.say("engage, from the queue: who opened or clicked, by the email's own timeline.");
+        page.say("engage, from the queue: the verdict about each open and click, from the email's timeline.");
         let columns = ["who", "what", "verdict", "because"].map(Column::text);
         let rows = report.judged.iter().map(|judged| {
             let color = match judged.verdict.as_str() {
@@ -27,7 +27,7 @@ pub(super) fn engage(page: &mut Page, reports: &[Report]) {
         page.table(Table::new(columns).with(rows));
     }
     for report in reports {
-        page.say(format!("engage: what is decided about campaign {}, by {}.", report.campaign, report.who_decides));
+        page.say(format!("engage: the decisions about campaign {}, made by {}.", report.campaign, report.who_decides));
         let columns = [
             Column::text("who"),
             Column::text("event").least(1),
@@ -37,9 +37,11 @@ pub(super) fn engage(page: &mut Page, reports: &[Report]) {
         ];
         let rows = report.decisions.iter().map(|decision| {
             let (done, color) = match &decision.done {
-                DecisionResult::FollowupProposed => ("a follow-up is proposed".to_owned(), Color::Green),
-                DecisionResult::EngagementLogged => ("the interest is told".to_owned(), Color::Green),
-                DecisionResult::HandedToHuman => ("people are asked to look".to_owned(), Color::Yellow),
+                DecisionResult::FollowupProposed => ("a follow-up is proposed and published".to_owned(), Color::Green),
+                DecisionResult::EngagementLogged => {
+                    ("the engagement is recorded and published".to_owned(), Color::Green)
+                }
+                DecisionResult::HandedToHuman => ("a person should look".to_owned(), Color::Yellow),
                 DecisionResult::Nothing(why) => (format!("nothing: {why}"), Color::Reset),
             };
             [
@@ -54,11 +56,11 @@ pub(super) fn engage(page: &mut Page, reports: &[Report]) {
     }
     let Some(report) = reports.last() else { return };
     if let Some(kept) = &report.receipt {
-        page.say("The receipt of one of them, as it is kept in the email's partition:");
+        page.say("The receipt of one decision, as it is stored in the email's partition:");
         page.quote(receipt::render(kept));
     }
     page.say(format!(
-        "{} opens and clicks, {}, {}, {} published. Every message handed over once more: {} changed, {} published.",
+        "{} opens and clicks, {}, {}, {} published. After every queue message was delivered again: {} changed, {} published.",
         report.opens_and_clicks,
         count(report.verdicts, "verdict"),
         count(report.decided, "decision"),

@@ -1,4 +1,4 @@
-//! What the demo posts, and what must come of it.
+//! The requests of the demo, with the expected results.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::store::row::{MAX_BODY_BYTES, RowKind};
 use serde_json::{Value, json};
 
-use crate::commands::Failure;
+use crate::commands::CommandError;
 use crate::{LOCAL_SECRET, samples};
 
-/// One request, and what must come of it.
+/// One request, with the expected response and row.
 pub(super) struct Step {
     pub(super) what: String,
     pub(super) method: &'static str,
     pub(super) message: SignedMessage,
     pub(super) status: u16,
-    /// The `status` in the answer, or, for a refusal, what its `error` begins with.
+    /// The expected `status` in the response; for a rejection, the beginning of its `error`.
     pub(super) answer: &'static str,
-    /// What the message is stored as in the end, whichever request did it.
+    /// The kind of the row that is stored for the webhook, by this request or by an earlier one.
     pub(super) stored_as: Option<RowKind>,
 }
 
@@ -31,14 +31,14 @@ impl Step {
         body.get("error").and_then(Value::as_str).is_some_and(|error| error.starts_with(self.answer))
     }
 
-    /// Whether a row must be there because of this very request.
+    /// Returns true if this request itself must store a row.
     pub(super) fn is_first_to_be_stored(&self) -> bool {
         self.stored_as.is_some() && self.answer != "duplicate"
     }
 }
 
 /// Every request of the demo, signed at `now`, in seconds since the epoch.
-pub(super) fn all(now: i64) -> Result<Vec<Step>, Failure> {
+pub(super) fn all(now: i64) -> Result<Vec<Step>, CommandError> {
     let secret: SigningSecret = LOCAL_SECRET.parse()?;
     let sign = |body: &[u8]| SignedMessage::new(new_message_id(), now, body, &secret);
     let sample =
@@ -61,7 +61,7 @@ pub(super) fn all(now: i64) -> Result<Vec<Step>, Failure> {
 
     let complaint = steps.iter().find(|step| step.what == "email.complained").map(|step| step.message.clone());
     let again = complaint.ok_or("there is no sample of email.complained")?;
-    steps.push(Step { answer: "duplicate", ..handled("the same complaint again", again) });
+    steps.push(Step { answer: "duplicate", ..handled("the same complaint, sent again", again) });
 
     let mut forged = sign(sample("email.delivered")?);
     forged.body = String::from_utf8_lossy(&forged.body).replace("maya.lindqvist", "mallory").into_bytes();
@@ -75,7 +75,7 @@ pub(super) fn all(now: i64) -> Result<Vec<Step>, Failure> {
     steps.push(refused("without a signature", 401, "missing header", unsigned));
 
     let unknown = br#"{"type":"email.teleported","created_at":"2026-11-20T09:00:00.000Z","data":{"email_id":"e-1"}}"#;
-    steps.push(Step { answer: "ignored", ..handled("a type that nobody knows yet", sign(unknown)) });
+    steps.push(Step { answer: "ignored", ..handled("an unknown event type", sign(unknown)) });
 
     steps.push(handled(
         "a bounce of one of three, named",
@@ -88,7 +88,7 @@ pub(super) fn all(now: i64) -> Result<Vec<Step>, Failure> {
         stored_as: Some(RowKind::Quarantine),
         ..handled(what, sign(body))
     };
-    steps.push(quarantined("signed, but no event", br#"{"hello":"world"}"#));
+    steps.push(quarantined("signed, but not an event", br#"{"hello":"world"}"#));
 
     steps.push(refused("over 1 MiB", 413, "the body is over", sign(&vec![b' '; MAX_BODY_BYTES + 1])));
     steps.push(Step { method: "GET", ..refused("a GET", 405, "send a POST", sign(b"")) });
@@ -104,8 +104,8 @@ fn bounce(diagnostic_code: Value) -> Vec<u8> {
     json!({ "type": "email.bounced", "created_at": "2026-11-20T09:00:09.000Z", "data": data }).to_string().into_bytes()
 }
 
-/// Everybody that the suppressions table must hold in the end, with the reasons that stand. Two hold none: what they had
-/// was lifted, which is remembered for a while, so that an older event can't bring it back.
+/// The expected recipients in the suppressions table at the end, with their active reasons. Two have no active reason: theirs was
+/// lifted. The table keeps lifted reasons for a while, so that an older event can't restore them.
 pub(super) fn expected_suppressions() -> BTreeMap<String, Vec<&'static str>> {
     let expected: [(&str, &[&str]); 8] = [
         ("back.again@example.com", &[]),

@@ -1,11 +1,11 @@
-//! What the demo shows, whole.
+//! Tests of the demo's whole output.
 
 use super::everything;
 use super::print::page;
 use crate::output::wrap;
 
 #[tokio::test]
-async fn every_table_of_the_demo_is_good_at_every_width_and_it_ends_with_a_next_step() {
+async fn the_demo_fits_every_width_and_ends_with_a_next_step() {
     let (contract, protect, engage, faults) = everything(false, None).await.unwrap();
     assert_eq!(faults, Vec::<String>::new());
     let page = page(&contract, &protect, &engage, &faults);
@@ -20,9 +20,13 @@ async fn every_table_of_the_demo_is_good_at_every_width_and_it_ends_with_a_next_
     assert!(as_it_is.contains("Next: ") && as_it_is.contains("rebound tail --local"), "the next step");
     // Which limit is which: the large one is README's, the small one is the demo's.
     assert!(
-        texts.contains("at 0.3 % where 1000 or more were delivered (10 complaints at least), and at 1 % where 200"),
+        texts.contains("at 0.3 % of 1000 or more delivered emails (at least 10 complaints), and at 1 % of 200"),
         "{texts}"
     );
-    assert!(protect.brake.iter().any(|standing| standing.reason.contains("where 1 % pauses")), "{:?}", protect.brake);
+    assert!(
+        protect.brake.iter().any(|campaign_report| campaign_report.reason.contains("the limit is 1 %")),
+        "{:?}",
+        protect.brake
+    );
     assert!(!texts.contains(" 1 events") && !texts.contains(" 1 requests"));
 }

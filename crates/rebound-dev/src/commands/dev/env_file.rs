@@ -1,18 +1,18 @@
-//! How other commands reach `rebound dev`.
+//! The file with which other commands reach `rebound dev`.
 
 use std::path::{Path, PathBuf};
 
 use aws_local::dynamodb::is_local;
 
-use crate::commands::{Failure, variable};
+use crate::commands::{CommandError, variable};
 use crate::stack::EmbeddedAws;
 
-/// The file that tells other commands how to reach this Rebound. It goes when this does.
+/// The environment file for other commands. It is deleted when this is dropped.
 pub(super) struct EnvFile(PathBuf);
 
 impl EnvFile {
-    /// Writes it, with these lines first.
-    pub(super) fn write(file: &Path, aws: &EmbeddedAws, mut lines: String) -> Result<Self, Failure> {
+    /// Writes the file, with these lines first.
+    pub(super) fn write(file: &Path, aws: &EmbeddedAws, mut lines: String) -> Result<Self, CommandError> {
         let failed = |error| format!("{}: {error}; name another file with --env-file", file.display());
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(failed)?;
@@ -20,7 +20,7 @@ impl EnvFile {
         for (name, value) in shared(aws) {
             lines.push_str(&format!("{name}={value}\n"));
         }
-        // Whoever waits for it finds it whole.
+        // A program that waits for the file never reads a part of it.
         let mut new = file.as_os_str().to_owned();
         new.push(".new");
         std::fs::write(&new, lines).and_then(|()| std::fs::rename(&new, file)).map_err(failed)?;
@@ -34,11 +34,11 @@ impl Drop for EnvFile {
     }
 }
 
-/// The variables for other commands. Secrets of the shell's own are not copied to a file.
+/// The variables for other commands. The shell's secrets are not copied to the file.
 ///
-/// Credentials go together, or not at all: half of them is worth nothing. Where every endpoint is on this machine, nobody checks the
-/// secret, but some engines keep the tables of each key apart: so the key stays, with a secret that is none. Where one is elsewhere,
-/// other commands look for credentials as they do for AWS.
+/// Key id and secret are written together, or not at all. If every endpoint is on this machine, no endpoint checks the secret, but some
+/// engines have separate tables for each key id: so the file has the key id, with a dummy secret. If an endpoint is elsewhere, other
+/// commands find their credentials as they do for AWS.
 fn shared(aws: &EmbeddedAws) -> Vec<(&str, &str)> {
     let is_shells = |name: &str, value: &str| variable(name).as_deref() == Some(value);
     let all = || aws.variables().iter().map(|(name, value)| (name.as_str(), value.as_str()));

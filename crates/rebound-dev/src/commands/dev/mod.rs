@@ -22,64 +22,63 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::env_file::EnvFile;
 use crate::claude::ClaudeStub;
-use crate::commands::{Failure, variable};
+use crate::commands::{CommandError, variable};
 use crate::resend::LocalResend;
-use crate::running::{
-    Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, serve_function_url, tick, timeout_of,
+use crate::runner::{
+    Clock, Scheduler, engage_invoker, feed, poll, protect_invoker, queue_mappings, serve_function_url, tick, timeout_of,
 };
-use crate::stack::{EmbeddedAws, Options, SETTLE, StartError};
+use crate::stack::{EmbeddedAws, LocalAwsOptions, SETTLE, StartError};
 use crate::{FAULTS_URL, LOCAL_FILE, output};
 
 /// Run the whole service in this process, on an embedded AWS.
 ///
-/// It honours the environment variables of the functions. Where an AWS_ENDPOINT_URL_… is set, that one is used instead of the
-/// embedded one.
+/// It uses the environment variables of the functions. If an AWS_ENDPOINT_URL_… is set, that endpoint is used instead of the embedded
+/// one.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Where the function URL listens
+    /// Address on which the function URL listens
     #[arg(long, default_value = "127.0.0.1:9000", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// Where the embedded DynamoDB listens
+    /// Address on which the embedded DynamoDB listens
     #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     dynamodb: SocketAddr,
-    /// Keep the tables in this file, and what waits in queues and was published in one beside it; without it they are gone when this ends
+    /// Store the tables in this file, and queues and published messages in a file beside it; without it, all data is lost at the end
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Seconds that an open or a click settles in the queue (90 in the stack)
+    /// Delivery delay of the queue of opens and clicks, in seconds (90 in the stack)
     #[arg(long, default_value_t = SETTLE.as_secs_f64(), value_name = "SECONDS", value_parser = seconds)]
     settle: f64,
-    /// The longest that the stream's mappings wait for a batch to fill, in seconds (60 in the stack)
+    /// Maximum batching window of the stream's event source mappings, in seconds (60 in the stack)
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
     window: f64,
-    /// Seconds between two ticks (300 in the stack)
+    /// Interval between two ticks, in seconds (300 in the stack)
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
     tick: f64,
-    /// Let the clock of protect and engage run so many times as fast, so that a day passes while you wait; ticks keep their 300 seconds of it
+    /// Factor by which the clock of protect and engage is faster, so that a day passes in minutes; the interval of ticks stays 300 seconds on it
     #[arg(long, default_value_t = 1.0, value_name = "SPEED", value_parser = speed, conflicts_with = "tick")]
     clock: f64,
-    /// Deliver this fraction of the stream's batches once more, some time later, as Lambda may
+    /// Deliver this fraction of the stream's batches again, some time later, as Lambda may
     #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction)]
     redeliver: f64,
-    /// Let this fraction of the functions' calls of DynamoDB fail: refused, throttled, conflicting, slow, or done and not answered
+    /// Fraction of the functions' DynamoDB calls that fail: rejected, throttled, in conflict, slow, or done without a response
     #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction, conflicts_with = "aws_only")]
     faults: f64,
-    /// Let SNS hang for this fraction of the time, at the end of every two minutes
+    /// Fraction of the time in which SNS does not respond, at the end of every two minutes
     #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction, conflicts_with = "aws_only")]
     sns_hangs: f64,
-    /// Where the dice of --redeliver and --faults begin
+    /// Seed of the random numbers of --redeliver and --faults
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     seed: u64,
-    /// Ask a local stand-in for Claude, which decides by rote; without it, ANTHROPIC_API_KEY says whether the real one is asked, or the
-    /// written rules decide
+    /// Use a local stub of Claude with fixed answers; without it, Claude decides if ANTHROPIC_API_KEY is set, else the built-in rules
     #[arg(long)]
     claude_stub: bool,
-    /// Write to this file how other commands reach this Rebound (their --local=FILE)
+    /// Write the environment for other commands to this file (their --local=FILE)
     #[arg(long, value_name = "FILE", default_value = LOCAL_FILE)]
     env_file: PathBuf,
-    /// Start only the embedded AWS, for functions that run elsewhere, and print their environment
+    /// Start only the embedded AWS, for functions that run in other processes, and print their environment
     #[arg(long)]
     aws_only: bool,
-    /// With --aws-only: feed the functions that are served here, as `cargo lambda watch` serves them
+    /// With --aws-only: invoke the functions at this URL, as `cargo lambda watch` serves them
     #[arg(long, value_name = "URL", requires = "aws_only", value_parser = crate::commands::values::url)]
     invoke: Option<String>,
 }
@@ -98,50 +97,47 @@ fn speed(text: &str) -> Result<f64, String> {
 
 fn number(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if range.contains(&number) { Ok(number) } else { Err(format!("from {} to {}", range.start(), range.end())) }
+    if range.contains(&number) { Ok(number) } else { Err(format!("must be from {} to {}", range.start(), range.end())) }
 }
 
-/// How often SNS hangs, where it is to.
-const HANGING_PERIOD: Duration = Duration::from_secs(120);
+/// Period of the times in which SNS does not respond.
+const SNS_HANG_PERIOD: Duration = Duration::from_secs(120);
 
-/// The key of the stand-in for Resend.
+/// The API key of the Resend stub.
 const RESEND_KEY: &str = "local";
 
-/// What runs until Ctrl-C.
+/// The servers and workers that run until Ctrl-C.
 struct Running {
     _function_url: Option<Server>,
     _env_file: Option<EnvFile>,
     _resend: Option<LocalResend>,
-    _work: Option<Work>,
+    _work: Option<Workers>,
 }
 
-/// What feeds the functions.
-struct Work {
+/// The workers that invoke the functions.
+struct Workers {
     _feeder: Option<Feeder>,
     _pollers: Vec<Poller>,
-    _ticking: Vec<Ticking>,
+    _ticking: Vec<Scheduler>,
 }
 
 /// Runs the whole service until it is stopped.
-///
-/// # Errors
-/// It says what went wrong.
-pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if arguments.aws_only {
-        // What it prints is an environment file.
+        // Its output is an environment file.
         rebound::logging::init_to(variable, std::io::stderr);
     } else {
         rebound::logging::init(variable);
     }
-    // In a file even if it is only for a while: in memory, the engine's stream gets slower with every event.
+    // In a file even without --data: in memory, the engine's stream gets slower with every event.
     let folder = tempfile::tempdir()?;
     let data = arguments.data.clone().unwrap_or_else(|| folder.path().join("rebound.db"));
     let settle = Duration::from_secs_f64(arguments.settle);
-    let options = Options { dynamodb: arguments.dynamodb, data: Some(data), settle };
+    let options = LocalAwsOptions { dynamodb: arguments.dynamodb, data: Some(data), settle };
     let claude = if arguments.claude_stub { Some(ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?) } else { None };
     let variable = |name: &str| match (&claude, name) {
         (Some(claude), "ANTHROPIC_BASE_URL") => Some(claude.url()),
-        // Nobody's real key is for the stand-in.
+        // The stub gets no real key.
         (Some(_), "ANTHROPIC_API_KEY") => Some("local".to_owned()),
         _ => variable(name),
     };
@@ -151,15 +147,15 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let faults = Faults::default();
         faults.disable_call_log();
         faults.plan(faults::random(arguments.faults, arguments.seed));
-        Some(aws.put_before_dynamodb(faults).await?)
+        Some(aws.insert_fault_proxy(faults).await?)
     } else {
         None
     };
     if arguments.sns_hangs > 0.0 {
         let hangs = Faults::default();
         hangs.disable_call_log();
-        hangs.plan(faults::hanging(arguments.sns_hangs, HANGING_PERIOD));
-        aws.put_before_sns(hangs).await?;
+        hangs.plan(faults::hanging(arguments.sns_hangs, SNS_HANG_PERIOD));
+        aws.insert_sns_fault_proxy(hangs).await?;
     }
     let _running = if arguments.aws_only {
         serve_elsewhere(&aws, arguments).await?
@@ -174,24 +170,24 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Why it did not start, with the option that helps.
-fn explained(error: StartError, address: &str, data: Option<&Path>) -> Failure {
+/// The error of a failed start, with the option that helps.
+fn explained(error: StartError, address: &str, data: Option<&Path>) -> CommandError {
     match (&error, data) {
         (StartError::Listen(at, why) | StartError::DynamoDb(EmbeddedDbError::Listen(at, why)), _)
             if why.kind() == ErrorKind::AddrInUse =>
         {
-            format!("something listens on {at} already, perhaps another `rebound dev`: stop that, or choose another address with {address}").into()
+            format!("something listens on {at} already, perhaps another `rebound dev`: stop it, or choose another address with {address}").into()
         }
         (StartError::DynamoDb(EmbeddedDbError::Database(why)), Some(file)) => {
             let file = file.display();
-            format!("{file} can't be opened as tables: {why}; --data names a file that `rebound dev` has written, or a new one in a folder that exists").into()
+            format!("{file} can't be opened as a database: {why}; --data takes a file that `rebound dev` wrote, or a new one in a folder that exists").into()
         }
         _ => error.into(),
     }
 }
 
-/// Everything in this process.
-async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -> Result<Running, Failure> {
+/// Runs everything in this process.
+async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -> Result<Running, CommandError> {
     let server = serve_function_url(arguments.listen, aws.receiver().await?).await;
     let server = server.map_err(|error| explained(error, "--listen", None))?;
     let address = |name: &str| aws.variable(name).unwrap_or_default();
@@ -199,9 +195,9 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -
     println!("DynamoDB         {}", address("AWS_ENDPOINT_URL_DYNAMODB"));
     if let Some(faults) = faults {
         let percent = arguments.faults * 100.0;
-        println!("faults           in {percent} % of the functions' calls of it  (GET {faults} to see how many)");
+        println!("faults           in {percent} % of the functions' DynamoDB calls  (GET {faults} for their number)");
     }
-    println!("SNS              {}  (GET it to see what was published)", address("AWS_ENDPOINT_URL_SNS"));
+    println!("SNS              {}  (GET it to read the published messages)", address("AWS_ENDPOINT_URL_SNS"));
     println!("SQS              {}", address("AWS_ENDPOINT_URL_SQS"));
     println!("Secrets Manager  {}", address("AWS_ENDPOINT_URL_SECRETS_MANAGER"));
     let resend = match variable("RESEND_BASE_URL").or(variable("RESEND_API_KEY")) {
@@ -209,18 +205,18 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -
         None => Some(LocalResend::start(RESEND_KEY).await?),
     };
     if let Some(resend) = &resend {
-        // So that what signs with the secret of local runs is still accepted when the webhook is registered.
+        // A webhook signed with the secret of local runs is still accepted after `rebound connect`.
         resend.sign_with(crate::LOCAL_SECRET);
     }
     match &resend {
-        Some(resend) => println!("Resend           {}  (a stand-in, for `rebound connect`)", resend.url()),
-        None => println!("Resend           as the environment says"),
+        Some(resend) => println!("Resend           {}  (a stub, for `rebound connect`)", resend.url()),
+        None => println!("Resend           from the environment"),
     }
     println!("tables           {}", TABLES.map(|table| address(table.variable)).join(" "));
     let secret = match (variable("RESEND_WEBHOOK_SECRET"), &aws.secrets_manager) {
         (Some(_), _) => "RESEND_WEBHOOK_SECRET, from the environment",
         (None, Some(_)) => crate::LOCAL_SECRET,
-        (None, None) => "the one that WEBHOOK_SECRET_ARN names",
+        (None, None) => "from the secret WEBHOOK_SECRET_ARN",
     };
     println!("signing secret   {secret}");
     let engager = aws.engager()?;
@@ -231,12 +227,12 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -
     };
     println!("\nIn another terminal: rebound simulate {}/ {local}", server.url());
     println!("                     rebound sample email.bounced --post {}/", server.url());
-    println!("Ctrl-C stops it.");
+    println!("Press Ctrl-C to stop.");
     for_each_message(aws, |line| println!("{line}"));
 
     let clock = Clock::new(arguments.clock);
-    let protect = in_process(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
-    let engage = engaging(Arc::new(engager), clock, timeout_of("engage")?);
+    let protect = protect_invoker(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
+    let engage = engage_invoker(Arc::new(engager), clock, timeout_of("engage")?);
     let invoke = |function: &str| Arc::clone(if function == "engage" { &engage } else { &protect });
     let work = work(aws, arguments, clock, invoke).await?;
     let mut more = format!("REBOUND_FUNCTION_URL={}/\n", server.url());
@@ -250,15 +246,15 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -
     Ok(Running { _function_url: Some(server), _env_file: Some(env_file), _resend: resend, _work: Some(work) })
 }
 
-/// The variables that the shell does not have.
+/// The variables that are not set in the shell with the same value.
 fn not_from_the_shell(aws: &EmbeddedAws) -> impl Iterator<Item = (&String, &String)> {
     aws.variables().iter().filter(|(name, value)| variable(name).as_ref() != Some(*value))
 }
 
-/// The embedded AWS only, for functions that run elsewhere.
-async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Failure> {
+/// Runs only the embedded AWS, for functions in other processes.
+async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, CommandError> {
     for (name, value) in not_from_the_shell(aws) {
-        // An environment file: it has to be what it is.
+        // An environment file, so nothing may be escaped.
         output::write_as_it_is(std::io::stdout(), &format!("{name}={value}\n"));
     }
     println!("REBOUND_LOCAL=ready");
@@ -270,29 +266,32 @@ async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Run
     Ok(Running { _function_url: None, _env_file: None, _resend: None, _work: Some(work) })
 }
 
-/// Who decides what to do about a person, in a line.
+/// The line about the maker of decisions: Claude, its stub, or the built-in rules.
 fn who_decides(engager: &Engager, arguments: &Arguments) -> String {
     let config = engager.config();
     match &config.key {
-        _ if arguments.claude_stub => "a local stand-in, which decides by rote".to_owned(),
+        _ if arguments.claude_stub => "a local stub with fixed answers".to_owned(),
         KeyLocation::Environment(_) => {
             let budget = config.daily_budget.usd();
-            format!("{} at {}, for at most {budget} US dollars a day", config.model, config.base_url)
+            format!("{} at {}, at most {budget} US dollars a day", config.model, config.base_url)
         }
         KeyLocation::Manager(arn) => {
-            format!("the key in the secret {arn}, if there is one; else the written rules decide")
+            format!("with the key in the secret {arn}; without a key there, the built-in rules decide")
         }
-        KeyLocation::None => "the written rules decide; set ANTHROPIC_API_KEY, or use --claude-stub".to_owned(),
+        KeyLocation::None => {
+            "not used: the built-in rules decide; set ANTHROPIC_API_KEY, or use --claude-stub".to_owned()
+        }
     }
 }
 
-/// Feeds the functions from the stream, from the queue and by the clock. What is somebody else's, and can't be read, is passed over.
+/// Starts the workers that invoke the functions: for the stream, the queue and the schedules. A stream or queue of another endpoint is
+/// left out if it can't be read.
 async fn work(
     aws: &EmbeddedAws,
     arguments: &Arguments,
     clock: Clock,
     invoke: impl Fn(&str) -> Invoke,
-) -> Result<Work, Failure> {
+) -> Result<Workers, CommandError> {
     let options = feeder::FeederOptions {
         longest_window: Some(Duration::from_secs_f64(arguments.window)),
         chaos: (arguments.redeliver > 0.0)
@@ -303,7 +302,7 @@ async fn work(
     let feeder = match feed(aws, options, |mapping| invoke(&mapping.function)).await {
         Ok(feeder) => Some(feeder),
         Err(error) if variable("AWS_ENDPOINT_URL_DYNAMODB").is_some() => {
-            eprintln!("rebound: the stream is not fed to protect: {error}");
+            eprintln!("rebound: protect gets no stream records: {error}");
             None
         }
         Err(error) => return Err(error.into()),
@@ -311,16 +310,16 @@ async fn work(
     let pollers = match poll(aws, &queue_mappings(aws)?, |mapping| invoke(&mapping.function)).await {
         Ok(pollers) => pollers,
         Err(error) if variable("AWS_ENDPOINT_URL_SQS").is_some() => {
-            eprintln!("rebound: the queue is not handed to engage: {error}");
+            eprintln!("rebound: engage gets no queue messages: {error}");
             Vec::new()
         }
         Err(error) => return Err(error.into()),
     };
     let interval = (arguments.clock == 1.0).then(|| Duration::from_secs_f64(arguments.tick.max(0.05)));
-    Ok(Work { _feeder: feeder, _pollers: pollers, _ticking: tick(clock, interval, invoke)? })
+    Ok(Workers { _feeder: feeder, _pollers: pollers, _ticking: tick(clock, interval, invoke)? })
 }
 
-/// Says a line of each alert and each decision as it is published, for whoever watches.
+/// Prints a line for each alert and each decision when it is published.
 fn for_each_message(aws: &EmbeddedAws, say: impl Fn(&str) + Send + 'static) {
     let Some(mut published) = aws.sns.as_ref().map(aws_local::sns::LocalSns::subscribe) else { return };
     tokio::spawn(async move {
@@ -329,7 +328,7 @@ fn for_each_message(aws: &EmbeddedAws, say: impl Fn(&str) + Send + 'static) {
             let text = |name: &str| published.get(name).and_then(Value::as_str).unwrap_or_default();
             let (severity, kind, title) = (text("severity"), text("kind"), text("title"));
             let what = if published.get("followup").is_some() { "DECISION" } else { "ALERT   " };
-            say(&format!("{what} {severity:8} {kind:16} {}", output::shown(title)));
+            say(&format!("{what} {severity:8} {kind:16} {}", output::sanitize(title)));
         }
     });
 }

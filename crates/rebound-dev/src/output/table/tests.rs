@@ -32,7 +32,7 @@ fn the_least_important_column_goes_first_and_it_is_said() {
     let drawn = numbers().render(48, false);
     assert!(!drawn.contains("13:00") && !drawn.contains("2026-11-23T13"), "{drawn}");
     assert!(drawn.contains("hard bounces") && drawn.contains("0.25 %"), "{drawn}");
-    assert!(drawn.ends_with("Left out, for want of room: last created (UTC).\n"), "{drawn}");
+    assert!(drawn.ends_with("Columns omitted: last created (UTC).\n"), "{drawn}");
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn what_can_neither_fit_nor_go_is_stacked() {
 }
 
 #[test]
-fn a_broken_word_a_lost_word_and_a_line_that_is_too_wide_are_found() {
+fn broken_words_lost_words_and_wide_lines_are_found() {
     let table = Table::new([Column::text("what"), Column::text("why").least(1)]).with([["delivered", "it was"]]);
     let faults = |drawn: &str| table.faults_of(drawn, 80);
     assert_eq!(faults("│ what  why │\n│ delivered  it was │"), Vec::<String>::new());
@@ -55,13 +55,13 @@ fn a_broken_word_a_lost_word_and_a_line_that_is_too_wide_are_found() {
         "two halves, and the whole that is lost"
     );
     assert_eq!(faults(&format!("delivered it was{}", " ".repeat(70))).len(), 1);
-    assert_eq!(faults("delivered\nLeft out, for want of room: why."), Vec::<String>::new());
-    assert_eq!(table.faults_of("delivered\nLeft out, for want of room: why.", 140).len(), 1, "there is room");
+    assert_eq!(faults("delivered\nColumns omitted: why."), Vec::<String>::new());
+    assert_eq!(table.faults_of("delivered\nColumns omitted: why.", 140).len(), 1, "there is room");
 }
 
 proptest! {
     #[test]
-    fn whatever_is_in_a_table_no_line_is_too_wide_and_no_word_broken_or_lost(
+    fn no_table_has_a_wide_line_or_a_broken_or_lost_word(
         columns in prop::collection::vec(("[a-z]{1,9}( [a-z]{1,9})?", any::<bool>(), 0_u8..3), 1..12),
         words in prop::collection::vec("[a-zA-Z0-9@.:-]{1,40}|[äöüß€漢字]{1,8}", 1..60),
         several in 1_usize..12,
@@ -81,8 +81,8 @@ proptest! {
             table.add(cells);
         }
         let mut faults = table.faults();
-        // What may be left out, is, even of a wide table, where somebody fills it with such words.
-        faults.retain(|fault| !fault.contains(", left out: ") && !fault.contains(", lost: "));
+        // Optional columns are omitted even in a wide table if its texts are too long.
+        faults.retain(|fault| !fault.contains(", omitted: ") && !fault.contains(", lost: "));
         prop_assert!(faults.is_empty(), "{faults:#?}");
     }
 }

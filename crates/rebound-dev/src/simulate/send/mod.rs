@@ -1,4 +1,4 @@
-//! Sending the webhooks as Svix does, again when they are not taken; and what was answered.
+//! Sends the webhooks as Svix does, with retries, and checks the responses.
 
 mod post;
 mod stop;
@@ -13,91 +13,91 @@ use rebound::resend::signature::SigningSecret;
 use reqwest::Client;
 
 use self::post::{Answered, post};
-use self::stop::REFUSED_FOR;
+use self::stop::MAX_RETRY_TIME;
 pub use self::stop::{SendError, Stopped};
-use super::chaos::{Chaos, Kind, Request};
-use super::story::{Message, Story};
+use super::chaos::{Chaos, Request, RequestKind};
+use super::scenario::{Scenario, SimulatedWebhook};
 
-/// How often a message is sent that is not taken.
-const TRIES: u32 = 12;
+/// Maximum number of attempts to send a webhook.
+const MAX_ATTEMPTS: u32 = 12;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// How long an answer may take: as long as Svix waits.
+/// Maximum time until the response: as long as Svix waits.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Time without any answer, after which it is certain that nobody answers. One connection may be refused by a busy machine.
-const SILENCE: Duration = Duration::from_millis(1_500);
+/// Time without any response after which sending stops. A busy machine may refuse single connections.
+const MAX_SILENCE: Duration = Duration::from_millis(1_500);
 
-/// How many wrong answers are kept, of however many.
-const MOST_WRONG: usize = 20;
+/// Maximum number of unexpected responses that are kept.
+const MAX_WRONG_KEPT: usize = 20;
 
-/// Where to, and how.
+/// The target, and the options of sending.
 #[derive(Clone, Debug)]
-pub struct Sending {
-    /// Where to.
+pub struct SendOptions {
+    /// The function URL.
     pub url: String,
-    /// What it is signed with.
+    /// The signing secret.
     pub secret: SigningSecret,
-    /// What goes wrong on purpose.
+    /// The deliberate faults.
     pub chaos: Vec<Chaos>,
-    /// How many are under way at once.
+    /// Maximum number of concurrent requests.
     pub at_once: usize,
-    /// How many are sent in a second; without it, as many as are taken.
+    /// Requests per second. `None`: as fast as possible.
     pub rate: Option<f64>,
-    /// True where the functions are being killed: then nobody answers for a while, and that is no reason to stop.
+    /// True if the functions are killed during the run: a time without a response does not stop sending.
     pub deaths: bool,
 }
 
-/// What came of it.
+/// The results of sending.
 #[derive(Clone, Debug, Default)]
-pub struct Sent {
-    /// How many requests there were of each kind.
+pub struct SendReport {
+    /// Number of requests of each kind.
     pub kinds: BTreeMap<&'static str, usize>,
-    /// How often each answer was given: a status, and a word.
+    /// Number of responses with each status and word.
     pub answers: BTreeMap<String, usize>,
-    /// How long the answers took, in microseconds, in no order.
+    /// Response times in microseconds, unordered.
     pub micros: Vec<u32>,
-    /// How often something was sent again, because it was not taken, or not answered.
+    /// Number of retries, after an error or without a response.
     pub retries: usize,
-    /// How long all of it took.
+    /// Duration of the whole run.
     pub took: Duration,
-    /// Answers that are not as they must be, in words; of many, some.
+    /// Unexpected responses as text, at most 20.
     pub wrong: Vec<String>,
-    /// How many they are.
+    /// Number of unexpected responses.
     pub wrong_answers: usize,
-    /// Messages that were not taken in the end.
+    /// Number of webhooks that were not accepted after all attempts.
     pub not_taken: usize,
-    /// How often each message was said to be stored now. Where an answer was lost, that may be never.
-    stored: BTreeMap<(u32, u16), Stored>,
+    /// Number of responses for each webhook that report it as newly stored. It may be 0 if a response was lost.
+    stored: BTreeMap<(u32, u16), StoreCount>,
 }
 
-/// All that the requests share.
-struct Shared<'a> {
-    story: &'a Story,
-    sending: &'a Sending,
+/// The state that all requests share.
+struct SendRun<'a> {
+    scenario: &'a Scenario,
+    options: &'a SendOptions,
     client: Client,
-    sent: Mutex<Sent>,
-    heard: Mutex<Heard>,
+    sent: Mutex<SendReport>,
+    heard: Mutex<ResponseTimes>,
 }
 
-/// The last signs of life.
-struct Heard {
-    /// When anything was answered.
+/// The times of the last responses.
+struct ResponseTimes {
+    /// Time of the last response.
     answered: Instant,
-    /// When anything but "later" was answered.
+    /// Time of the last response that did not ask for a retry.
     taken: Instant,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Stored {
+struct StoreCount {
     times: u8,
     unsure: bool,
 }
 
-impl Sent {
-    /// The latency below which so many percent of the answers were, in milliseconds.
+impl SendReport {
+    /// A percentile of the response times, in milliseconds.
     pub fn percentile(&self, percent: f64) -> f64 {
         let mut sorted = self.micros.clone();
         sorted.sort_unstable();
@@ -105,24 +105,24 @@ impl Sent {
         sorted.get(index).map_or(0.0, |micros| f64::from(*micros) / 1_000.0)
     }
 
-    /// Number of messages that were stored, or had been before.
+    /// Number of webhooks that are stored.
     fn taken(&self) -> usize {
         self.stored.len()
     }
 
-    fn is_wrong(&mut self, what: String) {
+    fn record_wrong(&mut self, what: String) {
         self.wrong_answers += 1;
-        if self.wrong.len() < MOST_WRONG {
+        if self.wrong.len() < MAX_WRONG_KEPT {
             self.wrong.push(what);
         }
     }
 
-    /// Looks at the answers of each message together: it must have been stored by exactly one of its requests.
+    /// Checks that exactly one of each webhook's requests stored it.
     fn add_up(&mut self) {
         for ((email, message), stored) in std::mem::take(&mut self.stored) {
             if stored.times > 1 || (stored.times == 0 && !stored.unsure) {
-                self.is_wrong(format!(
-                    "message {message} of email {email} was said to be stored {} times",
+                self.record_wrong(format!(
+                    "webhook {message} of email {email} was reported as stored {} times",
                     stored.times
                 ));
             }
@@ -130,30 +130,30 @@ impl Sent {
     }
 }
 
-/// Sends all requests. `done` hears of each.
+/// Sends all requests. `done` is called once per request.
 ///
 /// # Errors
-/// A failure that explains itself: with it, nothing more is sent.
+/// The cause for which every further request would fail. Then nothing more is sent.
 pub async fn send(
-    story: &Story,
+    scenario: &Scenario,
     requests: &[Request],
-    sending: &Sending,
+    options: &SendOptions,
     done: impl Fn(),
-) -> Result<Sent, Box<Stopped>> {
-    let client = rebound::claude::web::builder().pool_max_idle_per_host(sending.at_once).timeout(TIMEOUT);
-    let client = if sending.url.starts_with("http:") { client.tls_certs_only([]) } else { client };
+) -> Result<SendReport, Box<Stopped>> {
+    let client = rebound::claude::web::builder().pool_max_idle_per_host(options.at_once).timeout(TIMEOUT);
+    let client = if options.url.starts_with("http:") { client.tls_certs_only([]) } else { client };
     let client = client.build().unwrap_or_else(|_| rebound::claude::web::client());
     let began = Instant::now();
-    let shared = Shared {
-        story,
-        sending,
+    let shared = SendRun {
+        scenario,
+        options,
         client,
-        sent: Mutex::new(Sent { micros: Vec::with_capacity(requests.len()), ..Sent::default() }),
-        heard: Mutex::new(Heard { answered: began, taken: began }),
+        sent: Mutex::new(SendReport { micros: Vec::with_capacity(requests.len()), ..SendReport::default() }),
+        heard: Mutex::new(ResponseTimes { answered: began, taken: began }),
     };
     let (shared_ref, done) = (&shared, &done);
     let sends = requests.iter().enumerate().map(|(index, request)| async move {
-        if let Some(rate) = sending.rate {
+        if let Some(rate) = options.rate {
             let due = began + Duration::from_secs_f64(index as f64 / rate);
             tokio::time::sleep_until(due.into()).await;
         }
@@ -161,7 +161,7 @@ pub async fn send(
         done();
         Ok(())
     });
-    let ended = stream::iter(sends).buffer_unordered(sending.at_once.max(1)).try_for_each(|()| async { Ok(()) }).await;
+    let ended = stream::iter(sends).buffer_unordered(options.at_once.max(1)).try_for_each(|()| async { Ok(()) }).await;
     let mut sent = shared.sent.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Err(why) = ended {
         return Err(Box::new(Stopped { why, taken: sent.taken() }));
@@ -171,32 +171,32 @@ pub async fn send(
     Ok(sent)
 }
 
-impl Shared<'_> {
-    fn sent(&self) -> MutexGuard<'_, Sent> {
+impl SendRun<'_> {
+    fn sent(&self) -> MutexGuard<'_, SendReport> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn heard(&self) -> MutexGuard<'_, Heard> {
+    fn heard(&self) -> MutexGuard<'_, ResponseTimes> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends one, until it is answered.
+    /// Sends one request until there is a response that does not ask for a retry.
     async fn one(&self, request: &Request) -> Result<(), SendError> {
-        let email = self.story.email(request.email);
+        let email = self.scenario.email(request.email);
         let Some(message) = email.messages.get(usize::from(request.message)) else { return Ok(()) };
         *self.sent().kinds.entry(request.kind.as_str()).or_default() += 1;
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
         let mut unsure = false;
-        for attempt in 0..TRIES {
+        for attempt in 0..MAX_ATTEMPTS {
             if attempt > 0 {
                 self.sent().retries += 1;
                 let Ok(()) = backoff.wait().await else { break };
             }
-            match post(request, message, self.sending, &self.client).await {
+            match post(request, message, self.options, &self.client).await {
                 Some(answered) if answered.is_later() => {
-                    *self.sent().answers.entry(format!("{}, to be sent again", answered.status)).or_default() += 1;
+                    *self.sent().answers.entry(format!("{}, retried", answered.status)).or_default() += 1;
                     self.later(&answered)?;
-                    // A function that broke off may have stored it.
+                    // A function that failed may have stored it.
                     unsure |= answered.status >= 500;
                 }
                 Some(answered) => {
@@ -205,7 +205,7 @@ impl Shared<'_> {
                     return Ok(());
                 }
                 None => {
-                    *self.sent().answers.entry("no answer, to be sent again".to_owned()).or_default() += 1;
+                    *self.sent().answers.entry("no response, retried".to_owned()).or_default() += 1;
                     self.silent()?;
                     unsure = true;
                 }
@@ -215,35 +215,35 @@ impl Shared<'_> {
         Ok(())
     }
 
-    /// Notes that there was no answer; an error, if there has been none for a while.
+    /// Records that there was no response. Fails if there has been none for a while.
     fn silent(&self) -> Result<(), SendError> {
-        let is_over = !self.sending.deaths && self.heard().answered.elapsed() > SILENCE;
-        if is_over { Err(SendError::Nobody(self.sending.url.clone())) } else { Ok(()) }
+        let is_over = !self.options.deaths && self.heard().answered.elapsed() > MAX_SILENCE;
+        if is_over { Err(SendError::Nobody(self.options.url.clone())) } else { Ok(()) }
     }
 
-    /// Notes an answer that asks to send it again; an error, if that will not help.
+    /// Records a response that asks for a retry. Fails if a retry does not help.
     fn later(&self, answered: &Answered) -> Result<(), SendError> {
         let mut heard = self.heard();
         heard.answered = Instant::now();
-        if self.sending.deaths {
+        if self.options.deaths {
             return Ok(());
         }
-        let (url, error) = (self.sending.url.clone(), answered.text("error"));
+        let (url, error) = (self.options.url.clone(), answered.text("error"));
         if error.contains("secret is not set") {
             return Err(SendError::NoSecret(url));
         }
-        let is_over = heard.taken.elapsed() > REFUSED_FOR;
+        let is_over = heard.taken.elapsed() > MAX_RETRY_TIME;
         if is_over { Err(SendError::TakesNothing { url, status: answered.status, error }) } else { Ok(()) }
     }
 
-    /// Notes an answer; an error, if it says of a proper message that none will be taken.
+    /// Records a response. Fails if it shows that no valid webhook will be accepted.
     fn explained(&self, request: &Request, answered: &Answered) -> Result<(), SendError> {
         let now = Instant::now();
-        *self.heard() = Heard { answered: now, taken: now };
+        *self.heard() = ResponseTimes { answered: now, taken: now };
         if request.kind.is_refused() || (answered.status == 200 && !answered.text("id").is_empty()) {
             return Ok(());
         }
-        let (url, error) = (self.sending.url.clone(), answered.text("error"));
+        let (url, error) = (self.options.url.clone(), answered.text("error"));
         Err(match answered.status {
             401 if error.starts_with("wrong signature") => SendError::AnotherSecret(url),
             401 if error.starts_with("stale") => SendError::Clock { url, error },
@@ -252,8 +252,8 @@ impl Shared<'_> {
     }
 }
 
-/// Notes an answer, and whether it is what the contract says.
-fn note(request: &Request, message: &Message, answered: &Answered, unsure: bool, sent: &mut Sent) {
+/// Records a response, and checks it against the contract.
+fn note(request: &Request, message: &SimulatedWebhook, answered: &Answered, unsure: bool, sent: &mut SendReport) {
     let (word, error, id) = (answered.text("status"), answered.text("error"), answered.text("id"));
     let short = error.split([';', ':', ',']).next().unwrap_or_default();
     let label = if word.is_empty() { short } else { &word };
@@ -261,18 +261,20 @@ fn note(request: &Request, message: &Message, answered: &Answered, unsure: bool,
     sent.micros.push(u32::try_from(answered.took.as_micros()).unwrap_or(u32::MAX));
     let stored_now = word == message.stored.as_str();
     let is_right = match request.kind {
-        Kind::Proper | Kind::Again => {
+        RequestKind::Proper | RequestKind::Again => {
             let stored = sent.stored.entry((request.email, request.message)).or_default();
             stored.times = stored.times.saturating_add(u8::from(stored_now));
             stored.unsure |= unsure;
             answered.status == 200 && id == message.id && (stored_now || word == "duplicate")
         }
-        Kind::Stale => answered.status == 401 && error.starts_with("stale"),
-        Kind::Tampered | Kind::WrongSecret => answered.status == 401 && error.starts_with("wrong signature"),
-        Kind::NotPost => answered.status == 405,
+        RequestKind::Stale => answered.status == 401 && error.starts_with("stale"),
+        RequestKind::Tampered | RequestKind::WrongSecret => {
+            answered.status == 401 && error.starts_with("wrong signature")
+        }
+        RequestKind::NotPost => answered.status == 405,
     };
     if !is_right {
         let what = request.kind.as_str();
-        sent.is_wrong(format!("{} ({what}) was answered {} {}", message.id, answered.status, answered.body));
+        sent.record_wrong(format!("{} ({what}): the response is {} {}", message.id, answered.status, answered.body));
     }
 }

@@ -1,4 +1,4 @@
-//! One request, and its answer.
+//! One request and its response.
 
 use std::time::{Duration, Instant};
 
@@ -6,11 +6,11 @@ use rebound::time::UnixMillis;
 use reqwest::Client;
 use serde_json::Value;
 
-use super::Sending;
+use super::SendOptions;
 use crate::simulate::chaos::{Request, signed};
-use crate::simulate::story::Message;
+use crate::simulate::scenario::SimulatedWebhook;
 
-/// One answer.
+/// A response.
 pub(super) struct Answered {
     pub(super) status: u16,
     pub(super) body: Value,
@@ -18,7 +18,7 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// Returns true if it asks to send the message again.
+    /// Returns true if the response asks for a retry.
     pub(super) fn is_later(&self) -> bool {
         self.status == 429 || self.status >= 500
     }
@@ -28,12 +28,17 @@ impl Answered {
     }
 }
 
-/// Posts a message; `None`, if there is no answer.
-pub(super) async fn post(request: &Request, message: &Message, sending: &Sending, client: &Client) -> Option<Answered> {
-    // Each time it is signed afresh.
-    let (signed, method) = signed(request, message, &sending.chaos, &sending.secret, UnixMillis::now());
+/// Posts a webhook. Returns `None` if there is no response.
+pub(super) async fn post(
+    request: &Request,
+    message: &SimulatedWebhook,
+    options: &SendOptions,
+    client: &Client,
+) -> Option<Answered> {
+    // Each attempt has a new signature.
+    let (signed, method) = signed(request, message, &options.chaos, &options.secret, UnixMillis::now());
     let posted = Instant::now();
-    let answer = signed.request(client, method, &sending.url).send().await.ok()?;
+    let answer = signed.request(client, method, &options.url).send().await.ok()?;
     let status = answer.status().as_u16();
     let body = answer.bytes().await.ok()?;
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);

@@ -1,60 +1,60 @@
-//! What ends sending early.
+//! The errors that stop sending early.
 
 use std::time::Duration;
 
-/// Time in which nothing is taken and everything is answered "later", after which that is not going to pass.
-pub(super) const REFUSED_FOR: Duration = Duration::from_secs(30);
+/// Maximum time in which every response asks for a retry.
+pub(super) const MAX_RETRY_TIME: Duration = Duration::from_secs(30);
 
-/// A failure that explains itself, and that every further request would meet.
+/// An error with a known cause that every further request would meet, too.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// Nobody takes a connection, or answers one.
+    /// No connection, or no response.
     #[error("nobody answers at {0}")]
     Nobody(String),
     /// The function has another signing secret.
     #[error(
-        "{0} answers 401, wrong signature: the function has another signing secret than the one that this was signed with"
+        "{0} answers 401, wrong signature: the function has another signing secret than the one that signed this webhook"
     )]
     AnotherSecret(String),
     /// The function has no signing secret yet.
     #[error("{0} answers 503: the function has no signing secret yet")]
     NoSecret(String),
     /// The clocks differ.
-    #[error("{url} answers 401, {error}; the clock of this machine, or the other's, is wrong: set it")]
+    #[error("{url} answers 401, {error}; the clock of this machine or of the server is wrong: set it")]
     Clock {
-        /// Where.
+        /// The URL.
         url: String,
-        /// What it says of the time.
+        /// The error in the response.
         error: String,
     },
-    /// Something else answers.
+    /// The response does not come from Rebound.
     #[error(
-        "{url} is no Rebound: it answers {status}; is it the function URL, which `rebound dev` prints and the stack's output WebhookUrl names?"
+        "{url} is not Rebound: it answers {status}; use the function URL, which `rebound dev` prints, and which is the stack's output WebhookUrl"
     )]
     NotRebound {
-        /// Where.
+        /// The URL.
         url: String,
-        /// What it answers.
+        /// The status of the response.
         status: u16,
     },
-    /// Nothing is taken.
-    #[error("{url} has answered nothing but {status} {error} for {} s; its log says why", REFUSED_FOR.as_secs())]
+    /// The function accepts no webhook.
+    #[error("every response of {url} has been {status} {error} for {} s; the function's log shows why", MAX_RETRY_TIME.as_secs())]
     TakesNothing {
-        /// Where.
+        /// The URL.
         url: String,
-        /// What it answers.
+        /// The status of the response.
         status: u16,
-        /// What it says.
+        /// The error in the response.
         error: String,
     },
 }
 
-/// Sending that came to its end early.
+/// Sending was stopped early.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
 pub struct Stopped {
     /// The reason.
     pub why: SendError,
-    /// Number of webhooks that were taken before: their rows stay.
+    /// Number of webhooks that were accepted before. Their rows stay.
     pub taken: usize,
 }

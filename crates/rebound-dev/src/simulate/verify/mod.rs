@@ -1,9 +1,9 @@
-//! What the tables must hold after a simulated campaign, and what they do hold.
+//! Compares the tables with the expected results of a simulated campaign.
 //!
-//! What protect and engage do comes a while after the answer, so what is missing is waited for. What is there once too often is not.
+//! protect and engage work after the response, so the check waits for missing results. It does not wait if there are too many.
 
+mod counters;
 mod email;
-mod figures;
 mod published;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,165 +23,164 @@ use rebound::store::{as_number, text};
 use rebound::time::UnixMillis;
 
 use self::email::EmailCheck;
-use super::chaos::{Kind, Request};
-use super::story::Story;
+use super::chaos::{Request, RequestKind};
+use super::scenario::Scenario;
 
-/// How many emails are looked at at once.
-const AT_ONCE: usize = 16;
+/// Maximum number of emails that are checked concurrently.
+const MAX_CONCURRENT: usize = 16;
 
-/// Number of emails that are looked for first, to see whether these are the tables.
-const FIRST: u32 = 20;
+/// Number of emails that are looked up first, to find out if these are the right tables.
+const FIRST_EMAILS: u32 = 20;
 
-/// How often what is missing is looked for again.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Interval between two checks for missing results.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many faults are told, of however many.
-const MOST_TOLD: usize = 20;
+/// Maximum number of faults in the report.
+const MAX_REPORTED: usize = 20;
 
-/// Why it could not be found out.
+/// The tables could not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// A table can't be read.
     #[error("a table can't be read: {0}; check the credentials, or pass --no-verify")]
     Table(#[from] CallError),
-    /// Nothing that was taken is there: these are other tables than those of the function.
+    /// None of the accepted webhooks is stored: the tables do not belong to the function.
     #[error(
-        "none of the webhooks that were taken is in the table {0}: is it that of the Rebound at this URL? Name that one (--local, --stack, --region)"
+        "none of the webhooks that were taken is in the table {0}: does it belong to the function at this URL? Name its target (--local, --stack, --region)"
     )]
     OtherTables(String),
-    /// The policy is none.
+    /// The policy is invalid.
     #[error(transparent)]
     Policy(#[from] PolicyError),
 }
 
-/// What a fault is.
+/// The kind of a difference between the tables and the expected results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
-    /// Something is not there.
+pub enum Discrepancy {
+    /// Something is missing.
     Lost,
-    /// Something is there, or was done, once too often.
+    /// Something is there, or was done, too often.
     Doubled,
-    /// Something is otherwise than it must be.
+    /// A value is incorrect.
     Wrong,
 }
 
-/// What was found.
+/// The result of the check.
 #[derive(Clone, Debug, Default)]
-pub struct Findings {
-    /// How many webhooks are stored, byte for byte.
+pub struct VerifyReport {
+    /// Number of webhooks that are stored, byte for byte.
     pub stored: usize,
-    /// How many requests were refused, and are not stored.
+    /// Number of requests that were rejected and are not stored.
     pub refused: usize,
-    /// How many addresses stand as they must, suppressed or not.
+    /// Number of addresses that were checked, suppressed or not.
     pub addresses: usize,
-    /// How many of them are suppressed.
+    /// Number of these addresses that are suppressed.
     pub suppressed: usize,
-    /// How many numbers of the campaign are as they must be, over all cohorts.
+    /// Number of the campaign's counters that were checked, over all cohorts.
     pub numbers: usize,
-    /// How many complaints people were told of.
+    /// Number of complaints with an alert that was published or grouped.
     pub alerts: usize,
-    /// How many opens and clicks have a verdict.
+    /// Number of opens and clicks with a verdict.
     pub verdicts: usize,
-    /// How many decisions there are.
+    /// Number of decisions.
     pub decisions: usize,
-    /// How many messages of the campaign were published, each id once. `None`: SNS can't be asked, as on AWS.
+    /// Number of different messages that were published about the campaign. `None` on AWS, where SNS cannot list what it published.
     pub published: Option<usize>,
-    /// How many of them were published again, the very same. Only where [deaths](Looking::deaths) are to be expected; else that is a
-    /// fault.
+    /// Number of repeated publications with the same id and content. A repetition is a fault unless
+    /// [functions were killed](VerifyOptions::deaths).
     pub repeats: usize,
-    /// How long protect took to catch up, after the last answer.
+    /// Time until protect had caught up, after the last response.
     pub counted_after: Duration,
-    /// And engage.
+    /// Time until engage had caught up, after the last response.
     pub judged_after: Duration,
-    /// What is lost.
+    /// Number of missing items.
     pub lost: usize,
-    /// What is there too often.
+    /// Number of duplicated items.
     pub doubled: usize,
-    /// What is otherwise.
+    /// Number of incorrect values.
     pub wrong: usize,
-    /// All that, in words; of much, some.
+    /// The faults as text, at most 20.
     pub faults: Vec<String>,
 }
 
-impl Findings {
-    /// Whether everything is as it must be.
+impl VerifyReport {
+    /// Returns true if there is no fault.
     pub fn is_right(&self) -> bool {
         self.lost + self.doubled + self.wrong == 0
     }
 
-    fn add(&mut self, fault: Fault, what: String) {
+    fn add(&mut self, fault: Discrepancy, what: String) {
         match fault {
-            Fault::Lost => self.lost += 1,
-            Fault::Doubled => self.doubled += 1,
-            Fault::Wrong => self.wrong += 1,
+            Discrepancy::Lost => self.lost += 1,
+            Discrepancy::Doubled => self.doubled += 1,
+            Discrepancy::Wrong => self.wrong += 1,
         }
-        if self.faults.len() < MOST_TOLD {
+        if self.faults.len() < MAX_REPORTED {
             self.faults.push(what);
         }
     }
 }
 
-/// How to look.
+/// Options of the check.
 #[derive(Clone, Copy, Debug)]
-pub struct Looking {
-    /// How long what is missing is waited for.
+pub struct VerifyOptions {
+    /// Maximum time to wait for missing results.
     pub patience: Duration,
-    /// How much longer, once all is there, it is watched whether anything is done twice.
+    /// Time to wait for duplicates, after all results are there.
     pub then: Duration,
-    /// Whether verdicts are known beforehand: not where events come in any order.
+    /// True if verdicts are checked. They are not certain if events arrive in random order.
     pub knows_verdicts: bool,
-    /// Whether functions were killed. Between publishing and noting it, that makes SNS get the same message, with the same id, again.
+    /// True if functions were killed. A function that is killed after it publishes, and before it records that, publishes again, with the
+    /// same id.
     pub deaths: bool,
 }
 
-struct Verifier<'a> {
+struct ScenarioVerifier<'a> {
     calls: RetryClient,
     variables: &'a BTreeMap<String, String>,
-    story: &'a Story,
-    refused: BTreeSet<(u32, u16, Kind)>,
-    looking: Looking,
+    scenario: &'a Scenario,
+    refused: BTreeSet<(u32, u16, RequestKind)>,
+    options: VerifyOptions,
 }
 
-/// Looks at the tables, which `variables` name as the functions' environment does. `done` hears of each email that is looked at, and of what is waited for.
-///
-/// # Errors
-/// A table can't be read.
+/// Checks the tables. `variables` is the functions' environment. `done` is called with the name of each step and its number of emails, and
+/// with an empty name for each email that was checked.
 pub async fn verify(
     calls: RetryClient,
     variables: &BTreeMap<String, String>,
-    story: &Story,
+    scenario: &Scenario,
     requests: &[Request],
-    looking: Looking,
+    options: VerifyOptions,
     done: impl Fn(&'static str, usize),
-) -> Result<Findings, VerifyError> {
+) -> Result<VerifyReport, VerifyError> {
     let policy = variables.get("POLICY").map(String::as_str).map_or_else(|| Ok(Policy::default()), Policy::read)?;
-    let refused = requests.iter().filter(|request| request.kind.is_refused() && request.kind != Kind::NotPost);
-    let verifier = Verifier {
+    let refused = requests.iter().filter(|request| request.kind.is_refused() && request.kind != RequestKind::NotPost);
+    let verifier = ScenarioVerifier {
         calls,
         variables,
-        story,
+        scenario,
         refused: refused.map(|request| (request.email, request.message, request.kind)).collect(),
-        looking,
+        options,
     };
-    let mut findings = Findings::default();
+    let mut report = VerifyReport::default();
     let began = Instant::now();
-    // A row is there before its webhook is answered: what is missing now is not waited for.
-    if !verifier.are_its_tables().await? {
+    // A row is stored before the response to its webhook, so there is no need to wait for it.
+    if !verifier.has_its_tables().await? {
         return Err(VerifyError::OtherTables(verifier.table(tables::EVENTS).to_owned()));
     }
     done("waiting until protect has counted everything", 0);
-    let expected = figures::expected(story);
+    let expected = counters::expected(scenario);
     verifier.wait_for_figures(&expected, &policy, began).await?;
-    findings.counted_after = began.elapsed();
+    report.counted_after = began.elapsed();
 
-    // Everything about the emails; and those again that lack something which comes later.
-    let mut left: Vec<u32> = (0..story.emails).collect();
+    // Checks all emails, and then repeats those with missing results.
+    let mut left: Vec<u32> = (0..scenario.emails).collect();
     let mut is_last = false;
     loop {
-        done("looking", left.len());
+        done("emails checked", left.len());
         let looks =
             left.iter().map(|email| -> BoxFuture<'_, Result<EmailCheck, CallError>> { verifier.email(*email).boxed() });
-        let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
+        let mut looks = stream::iter(looks).buffer_unordered(MAX_CONCURRENT);
         let mut missing = Vec::new();
         while let Some(check) = looks.next().await {
             let check = check?;
@@ -189,35 +188,35 @@ pub async fn verify(
             if check.is_missing_something && !is_last {
                 missing.push(check.email);
             } else {
-                check.add_to(&mut findings);
+                check.add_to(&mut report);
             }
         }
-        findings.judged_after = began.elapsed();
+        report.judged_after = began.elapsed();
         if missing.is_empty() {
             break;
         }
         drop(looks);
         left = missing;
-        is_last = began.elapsed() > looking.patience;
-        tokio::time::sleep(AGAIN).await;
+        is_last = began.elapsed() > options.patience;
+        tokio::time::sleep(CHECK_INTERVAL).await;
     }
-    done("watching whether anything is done twice", 0);
-    tokio::time::sleep(looking.then).await;
-    verifier.compare_figures(&expected, &policy, &mut findings).await?;
-    verifier.addresses(&mut findings).await?;
-    verifier.published(&mut findings).await;
-    Ok(findings)
+    done("waiting for duplicates", 0);
+    tokio::time::sleep(options.then).await;
+    verifier.compare_figures(&expected, &policy, &mut report).await?;
+    verifier.addresses(&mut report).await?;
+    verifier.published(&mut report).await;
+    Ok(report)
 }
 
-impl Verifier<'_> {
-    /// A table's name.
+impl ScenarioVerifier<'_> {
+    /// The name of a table.
     fn table(&self, table: Table) -> &str {
         self.variables.get(table.variable).map_or("", String::as_str)
     }
 
-    /// Returns true if any of the first emails has a row.
-    async fn are_its_tables(&self) -> Result<bool, CallError> {
-        for number in 0..self.story.emails.min(FIRST) {
+    /// Returns true if at least one of the first emails has a row.
+    async fn has_its_tables(&self) -> Result<bool, CallError> {
+        for number in 0..self.scenario.emails.min(FIRST_EMAILS) {
             if self.email(number).await?.stored > 0 {
                 return Ok(true);
             }
@@ -225,9 +224,9 @@ impl Verifier<'_> {
         Ok(false)
     }
 
-    /// Everybody whom the story names stands as it says, and for the very reasons.
-    async fn addresses(&self, findings: &mut Findings) -> Result<(), CallError> {
-        let expected = figures::reasons(self.story);
+    /// Checks that every recipient of the scenario has exactly the expected active reasons.
+    async fn addresses(&self, report: &mut VerifyReport) -> Result<(), CallError> {
+        let expected = counters::reasons(self.scenario);
         let names: Vec<&String> = expected.keys().collect();
         for some in names.chunks(100) {
             let table = self.table(tables::SUPPRESSIONS);
@@ -237,34 +236,34 @@ impl Verifier<'_> {
                 let item = items.iter().find(|item| rebound::store::string(item, "recipient") == name.as_str());
                 let known =
                     item.cloned().map(rebound::store::suppressions::SuppressionItem::from_item).unwrap_or_default();
-                let stands: BTreeSet<_> = known.suppression.reasons().collect();
+                let active: BTreeSet<_> = known.suppression.reasons().collect();
                 let wanted = expected.get(*name).cloned().unwrap_or_default();
-                findings.addresses += 1;
-                findings.suppressed += usize::from(!stands.is_empty());
-                for reason in wanted.difference(&stands) {
-                    if *reason == Reason::SoftBounce && self.came_late(name).await? {
+                report.addresses += 1;
+                report.suppressed += usize::from(!active.is_empty());
+                for reason in wanted.difference(&active) {
+                    if *reason == Reason::SoftBounce && self.arrived_late(name).await? {
                         continue;
                     }
-                    findings.add(Fault::Lost, format!("{name} is not suppressed for {}", reason.as_str()));
+                    report.add(Discrepancy::Lost, format!("{name} is not suppressed for {}", reason.as_str()));
                 }
-                for reason in stands.difference(&wanted) {
-                    findings.add(Fault::Wrong, format!("{name} is suppressed for {}", reason.as_str()));
+                for reason in active.difference(&wanted) {
+                    report.add(Discrepancy::Wrong, format!("{name} is suppressed for {}", reason.as_str()));
                 }
                 if Recipient::parse(name).is_none() {
-                    findings.add(Fault::Wrong, format!("{name} is no address"));
+                    report.add(Discrepancy::Wrong, format!("{name} is not a valid address"));
                 }
             }
         }
         Ok(())
     }
 
-    /// Whether a soft bounce of this mailbox came so late that it need not count.
-    async fn came_late(&self, name: &str) -> Result<bool, CallError> {
-        let Some(first) = self.story.first_to_full_mailbox(name) else { return Ok(false) };
+    /// Returns true if a soft bounce of this mailbox arrived so late that it does not count.
+    async fn arrived_late(&self, name: &str) -> Result<bool, CallError> {
+        let Some(first) = self.scenario.first_to_full_mailbox(name) else { return Ok(false) };
         let key = [("recipient", name), ("fact", "soft")].map(|(key, value)| (key.to_owned(), text(value)));
         let item = self.calls.get(self.table(tables::RECIPIENTS), key.into()).await?.unwrap_or_default();
         let since = item.get("since").and_then(as_number).map(UnixMillis);
-        let messages = (first..first + 3).flat_map(|number| self.story.email(number).messages);
+        let messages = (first..first + 3).flat_map(|number| self.scenario.email(number).messages);
         let bounces = messages.filter(|message| message.event.starts_with(EventType::EmailBounced.as_str()));
         let earliest = bounces.filter_map(|message| Event::read(&message.body).ok()?.at()).min();
         Ok(since.zip(earliest).is_some_and(|(since, earliest)| earliest < since.minus(soft_bounce::EARLIER)))

@@ -1,5 +1,5 @@
-//! The functions, running on the embedded AWS: fed from the events table's stream and from queues by the template's mappings, and by
-//! its schedules.
+//! Runs the functions on the embedded AWS: invokes them for the events table's stream, the queues and the schedules, as the template's
+//! event source mappings define it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use crate::stack::{EmbeddedAws, StartError};
 use crate::template::template;
 
-/// How a function's clock runs: as the world's, or faster.
+/// A function's clock: real time, or faster.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     began: UnixMillis,
@@ -36,40 +36,40 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that runs so many times as fast as the world's, beginning now.
+    /// A clock that starts now, and is faster than real time by the factor `speed`.
     pub fn new(speed: f64) -> Self {
         Self { began: UnixMillis::now(), started: Instant::now(), speed }
     }
 
-    /// What it shows now.
+    /// The current time on this clock.
     pub fn now(&self) -> UnixMillis {
         self.began.plus(self.started.elapsed().mul_f64(self.speed))
     }
 
-    /// How long a span of its time takes in the world.
+    /// The real duration of a time span on this clock.
     pub fn takes(&self, span: Duration) -> Duration {
         span.div_f64(self.speed)
     }
 }
 
-/// Something that invokes functions at intervals. It stops when this is dropped.
+/// Invokes a scheduled function at its interval. Stops when it is dropped.
 #[derive(Debug)]
-pub struct Ticking(JoinHandle<()>);
+pub struct Scheduler(JoinHandle<()>);
 
-impl Drop for Ticking {
+impl Drop for Scheduler {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// Invokes a receiver in this process, as Lambda does with a request to its function URL.
-pub fn receiving(receiver: Arc<Receiver>, timeout: Duration) -> Invoke {
+/// Invokes a receiver in this process, as Lambda does for a request to its function URL.
+pub fn receive_invoker(receiver: Arc<Receiver>, timeout: Duration) -> Invoke {
     Arc::new(move |event| {
         let receiver = Arc::clone(&receiver);
         Box::pin(async move {
             let mut context = Context::default();
             context.deadline = UnixMillis::now().plus(timeout).0.unsigned_abs();
-            // By way of its text, as Lambda hands it over: the function reads that, and not a value.
+            // Through the JSON text, as in Lambda: the function parses a text, and not a value.
             let envelope = serde_json::from_str(&event.to_string()).map_err(|error| error.to_string())?;
             let Ok(reply) = edge::serve(LambdaEvent::new(envelope, context), |request| receiver.handle(request)).await;
             serde_json::to_value(reply).map_err(|error| error.to_string())
@@ -83,12 +83,12 @@ pub fn receiving(receiver: Arc<Receiver>, timeout: Duration) -> Invoke {
 /// The address is taken.
 pub async fn serve_function_url(address: SocketAddr, receiver: Receiver) -> Result<Server, StartError> {
     let timeout = template()?.function_timeout("receive")?;
-    let serving = function_url::serve(address, receiving(Arc::new(receiver), timeout)).await;
+    let serving = function_url::serve(address, receive_invoker(Arc::new(receiver), timeout)).await;
     serving.map_err(|error| StartError::Listen(address, error))
 }
 
 /// Invokes a protector in this process, as Lambda does, with the time of `clock`.
-pub fn in_process(protector: Arc<Protector>, clock: Clock, timeout: Duration) -> Invoke {
+pub fn protect_invoker(protector: Arc<Protector>, clock: Clock, timeout: Duration) -> Invoke {
     Arc::new(move |event| {
         let protector = Arc::clone(&protector);
         Box::pin(async move { invoke(&protector, event, clock, timeout).await })
@@ -100,7 +100,7 @@ async fn invoke(protector: &Protector, event: Value, clock: Clock, timeout: Dura
         let mut context = Context::default();
         context.deadline = UnixMillis::now().plus(timeout).0.unsigned_abs();
         let answer = tokio::time::timeout(timeout, protector.handle(LambdaEvent::new(event, context))).await;
-        return answer.map_err(|_| "the function took too long".to_owned())?.map_err(|error| error.to_string());
+        return answer.map_err(|_| "the function timed out".to_owned())?.map_err(|error| error.to_string());
     }
     let (now, deadline) = (clock.now(), Instant::now() + timeout);
     match Invocation::read(event).map_err(|error| error.to_string())? {
@@ -109,31 +109,31 @@ async fn invoke(protector: &Protector, event: Value, clock: Clock, timeout: Dura
         }
         Invocation::Tick => match protector.tick(now, deadline).await.errors.first() {
             None => Ok(Value::Null),
-            Some(trouble) => Err(trouble.to_string()),
+            Some(error) => Err(error.to_string()),
         },
     }
 }
 
 /// Invokes an engager in this process, as Lambda does, with the time of `clock`.
-pub fn engaging(engager: Arc<Engager>, clock: Clock, timeout: Duration) -> Invoke {
+pub fn engage_invoker(engager: Arc<Engager>, clock: Clock, timeout: Duration) -> Invoke {
     Arc::new(move |event| {
         let engager = Arc::clone(&engager);
         Box::pin(async move {
             let deliveries = QueueMessage::read_all(&event).map_err(|error| error.to_string())?;
-            // A little less than the function has: it answers before Lambda stops it.
+            // A little less than the function's timeout: the function returns before Lambda stops it.
             let deadline = Instant::now() + timeout.mul_f64(0.95);
             let batch = engager.batch(&deliveries, clock.now(), deadline);
             let answer = tokio::time::timeout(timeout, batch).await;
-            let answer = answer.map_err(|_| "the function took too long".to_owned())?;
+            let answer = answer.map_err(|_| "the function timed out".to_owned())?;
             serde_json::to_value(answer).map_err(|error| error.to_string())
         })
     })
 }
 
-/// The mappings of the queues, with as many questions at once as the environment says.
+/// The queues' event source mappings, with the maximum concurrency of the environment.
 ///
 /// # Errors
-/// The template can't be used, or the environment makes no sense.
+/// The template is not usable, or the environment is invalid.
 pub fn queue_mappings(aws: &EmbeddedAws) -> Result<Vec<QueueMapping>, StartError> {
     let config = EngageConfig::read(|name| aws.variable(name)).map_err(EnvironmentError::from)?;
     let mut mappings = template()?.queue_mappings()?;
@@ -145,15 +145,12 @@ pub fn queue_mappings(aws: &EmbeddedAws) -> Result<Vec<QueueMapping>, StartError
     Ok(mappings)
 }
 
-/// The function's time limit, from the template.
-///
-/// # Errors
-/// The template can't be used.
+/// The function's timeout in the template.
 pub fn timeout_of(function: &str) -> Result<Duration, StartError> {
     Ok(template()?.function_timeout(function)?)
 }
 
-/// Starts Lambda's Runtime API for a function's program, with its time limit from the template.
+/// Starts Lambda's Runtime API for a function's program, with the timeout in the template.
 ///
 /// # Errors
 /// No port is free, or the template has no such function.
@@ -162,7 +159,7 @@ pub async fn runtime_api(function: &str) -> Result<RuntimeApi, StartError> {
     RuntimeApi::start(function, timeout_of(function)?).await.map_err(|error| StartError::Listen(any, error))
 }
 
-/// Feeds the events table's stream to the functions, by the template's mappings.
+/// Feeds the events table's stream to the functions, by the template's event source mappings.
 ///
 /// # Errors
 /// The stream can't be read.
@@ -176,8 +173,8 @@ pub async fn feed(
     Ok(Feeder::start(&aws.access(), &events, mappings, options, invoke).await?)
 }
 
-/// Hands the queues' messages to the functions, by these mappings: those of [`queue_mappings`], perhaps with another
-/// concurrency.
+/// Feeds the queues' messages to the functions, by these event source mappings: those of [`queue_mappings`], perhaps with another
+/// maximum concurrency.
 ///
 /// # Errors
 /// The template has no such queue, or a queue can't be read.
@@ -198,19 +195,16 @@ pub async fn poll(
     Ok(pollers)
 }
 
-/// Invokes each scheduled function at its interval, or, where one is given, every `interval`.
-///
-/// # Errors
-/// The template can't be used.
+/// Invokes each scheduled function at `interval`, or, without one, at the template's interval.
 pub fn tick(
     clock: Clock,
     interval: Option<Duration>,
     invoke: impl Fn(&str) -> Invoke,
-) -> Result<Vec<Ticking>, StartError> {
+) -> Result<Vec<Scheduler>, StartError> {
     let ticking = template()?.schedules()?.into_iter().map(|schedule| {
         let every = interval.unwrap_or_else(|| clock.takes(schedule.every));
         let (invoke, name) = (invoke(&schedule.function), schedule.function.clone());
-        Ticking(tokio::spawn(async move {
+        Scheduler(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(every).await;
                 if let Err(error) = invoke(schedule.input.clone()).await {

@@ -1,4 +1,4 @@
-//! The mails of the demo, and what Resend says of them.
+//! The emails of the demo, and Resend's events about them.
 
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
@@ -9,21 +9,21 @@ pub(super) const LARGE: &str = "spring-bulbs";
 /// The campaign that is only slowed.
 pub(super) const SMALL: &str = "winter-seeds";
 
-/// The mail that does not arrive, and the one that is only late.
+/// The recipient of the email that never arrives; and the recipient of the email that arrives late.
 pub(super) const LATE: &str = "never@slowmail.example";
 pub(super) const SWIFT: &str = "late@slowmail.example";
 
-/// A mail.
+/// An email of the demo.
 #[derive(Clone, Debug)]
-pub(super) struct Mail {
+pub(super) struct DemoEmail {
     pub(super) id: String,
     pub(super) to: String,
     pub(super) campaign: Option<&'static str>,
     pub(super) created: UnixMillis,
 }
 
-impl Mail {
-    /// Mail number so-and-so of a campaign.
+impl DemoEmail {
+    /// The email with this number in a campaign.
     pub(super) fn of_campaign(campaign: &'static str, number: usize, created: UnixMillis) -> Self {
         Self {
             id: format!("{campaign}-{number:04}"),
@@ -33,12 +33,12 @@ impl Mail {
         }
     }
 
-    /// A mail that belongs to no campaign.
+    /// An email without a campaign.
     pub(super) fn alone(id: &str, to: &str, created: UnixMillis) -> Self {
         Self { id: id.to_owned(), to: to.to_owned(), campaign: None, created }
     }
 
-    /// An event of it, as Resend sends it.
+    /// An event about the email, as Resend sends it.
     pub(super) fn event(&self, event_type: &str, at: UnixMillis) -> Value {
         let mut data = json!({
             "email_id": self.id,
@@ -72,7 +72,7 @@ impl Mail {
     }
 }
 
-/// An event with one more thing in its data.
+/// The event with one more field in its data.
 pub(super) fn with(mut event: Value, name: &str, value: Value) -> Value {
     if let Some(data) = event.get_mut("data").and_then(Value::as_object_mut) {
         data.insert(name.to_owned(), value);
