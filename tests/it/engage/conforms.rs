@@ -16,7 +16,7 @@ use crate::support::any_port;
 const REQUIRED: &str = "REQUIRE_ANTHROPIC";
 
 /// A change that makes a request invalid.
-type Change = fn(&mut Value);
+type Corruption = fn(&mut Value);
 
 /// A Python with the package. Returns `None` if there is none, and prints that.
 async fn python() -> Option<PathBuf> {
@@ -99,7 +99,7 @@ async fn every_question_is_one_that_the_official_package_would_ask() {
 async fn an_invalid_request_is_reported() {
     let Some(python) = python().await else { return };
     let right = asked(&[]).await.remove(0);
-    let wrong: [(&str, Change); 14] = [
+    let wrong: [(&str, Corruption); 14] = [
         ("request.tool_choise is not known", |body| body["tool_choise"] = body["tool_choice"].take()),
         ("request.tools.0.strict: 'yes' is no bool", |body| body["tools"][0]["strict"] = json!("yes")),
         ("request.tools.0.input_schema is missing", |body| {

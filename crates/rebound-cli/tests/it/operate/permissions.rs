@@ -8,7 +8,7 @@ use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
 use super::connect::{KEY, World};
-use super::{Said, command};
+use super::{CommandOutput, command};
 use crate::support::recorder::{Action, Recorder};
 use crate::support::{now, secret};
 
@@ -20,7 +20,7 @@ fn section() -> String {
 
 const TABLES: [&str; 5] = ["events", "suppressions", "campaigns", "recipients", "agenda"];
 
-/// What the page calls a resource, by the last part of its name on the embedded AWS.
+/// The page's name of a resource, by the last part of its name on the embedded AWS.
 fn resource(name: &str) -> &str {
     match name {
         "rebound" => "the stack",
@@ -144,13 +144,13 @@ impl Scene {
         assert_eq!(request.send().await.unwrap().status(), 200);
     }
 
-    async fn says(&self, arguments: &[&str]) -> Said {
+    async fn says(&self, arguments: &[&str]) -> CommandOutput {
         let said = command(&self.variables, arguments, "").await;
         assert!(said.code != 2, "{arguments:?}: {said:#?}");
         said
     }
 
-    /// What the command asks of AWS when it is run with each of these.
+    /// The arguments of each run of the command, whose AWS requests are recorded.
     async fn asks(&self, runs: &[&[&str]]) -> BTreeSet<Action> {
         self.recorder.take();
         for run in runs {

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::support::protect::{DAY, HOUR, MINUTE, NOW, Stage, after, mail, soon};
 
-/// An event of an email of the campaign `spring` that was created so many days ago.
+/// Returns an event of an email of the campaign `spring`, which was created the given number of days ago.
 fn told(event_type: &str, number: usize, days_ago: i64, at: i64) -> SignedMessage {
     let mut more = json!({
         "created_at": after(-days_ago * DAY).to_text(), "tags": { "campaign": "spring" }, "bounce": { "type": "Permanent" },
@@ -67,7 +67,7 @@ async fn a_campaign_sent_ten_days_after_its_creation_is_paused() {
     assert!(!is_left().await);
 }
 
-/// Counts so many of an old cohort in each of so many hours before now.
+/// Counts the given number of emails of an old cohort, in each of the last hours.
 async fn count(campaigns: &Campaigns, counter: Counter, hours: i64, each: u8) {
     let spring = Campaign::new("spring").unwrap();
     let count = |hour: i64, n: u8| Increment {

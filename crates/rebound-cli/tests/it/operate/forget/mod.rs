@@ -59,7 +59,7 @@ fn sorted(item: &Item) -> Value {
     item.iter().map(|(name, attribute)| (name.clone(), value(attribute))).collect::<serde_json::Map<_, _>>().into()
 }
 
-/// Whether a text has Ann's address in it, looked for as simply as can be.
+/// Returns true if a text contains Ann's address. The search is as simple as possible.
 fn has_ann(text: &str) -> bool {
     let text = text.to_lowercase();
     ["ann@example.com", "ann%40example.com", "ann=example.com", "ann\\u0040example.com"].iter().any(|one| {
