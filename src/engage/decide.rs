@@ -65,7 +65,8 @@ impl<'a> Decider<'a> {
             None => self.advisor.skip_reason().await,
         };
         if let Some(because) = because
-            && let OutboxClaim::Settled(decided) = self.decide_without_claim(candidate, &delivery.message_id, because).await?
+            && let OutboxClaim::Settled(decided) =
+                self.decide_without_claim(candidate, &delivery.message_id, because).await?
         {
             return Ok(DecideOutcome::PublishWithOthers(decided));
         }

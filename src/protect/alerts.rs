@@ -9,7 +9,7 @@ use crate::aws::topic::Topic;
 use crate::message::alert::Alert;
 use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind, AlertGroup, RateLimit};
 use crate::store::alerts::{AlertRow, alert_key};
-use crate::store::outbox::{OutboxClaim, ClaimOwner, Outbox};
+use crate::store::outbox::{ClaimOwner, Outbox, OutboxClaim};
 use crate::store::text;
 use crate::time::UnixMillis;
 

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::Update;
 
 use super::agenda::{Agenda, AgendaEntry};
 use super::client::update_item;
-use super::outbox::{OutboxClaim, ClaimOwner, Outbox, Settlement, has_any};
+use super::outbox::{ClaimOwner, Outbox, OutboxClaim, Settlement, has_any};
 use super::{Item, event_key, number, string, text};
 use crate::aws::CallError;
 use crate::time::UnixMillis;

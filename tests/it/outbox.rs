@@ -6,7 +6,7 @@ use aws_local::faults::{Fault, FaultProxy, Faults, Service};
 use rebound::aws::AwsEnvironment;
 use rebound::store::alerts::{AlertRow, alert_key};
 use rebound::store::client::RetryClient;
-use rebound::store::outbox::{OutboxClaim, ClaimOwner, Outbox};
+use rebound::store::outbox::{ClaimOwner, Outbox, OutboxClaim};
 use rebound::time::UnixMillis;
 use rebound_dev::stack::{EmbeddedAws, Options};
 use tokio::time::Instant;

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
 
-use super::{OutboxClaim, Decisions, Occurrence, Outbox, StoredDecision, claimed_item};
+use super::{Decisions, Occurrence, Outbox, OutboxClaim, StoredDecision, claimed_item};
 use crate::aws::CallError;
 use crate::store::client::{ConditionalWrite, UpdateExpression, put_item, update_item};
 use crate::store::followups::FollowupSlot;

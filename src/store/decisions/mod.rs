@@ -33,7 +33,7 @@ mod decide;
 use std::time::Duration;
 
 use super::client::RetryClient;
-use super::outbox::{OutboxClaim, ClaimOwner, Outbox, Settlement, has_any};
+use super::outbox::{ClaimOwner, Outbox, OutboxClaim, Settlement, has_any};
 use super::row::payload_text;
 use super::{Item, as_number, event_key, number, string, text};
 use crate::aws::CallError;

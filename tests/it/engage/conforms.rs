@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::{MINUTE, PHONE, Stage, StagedEmail, after};
+use super::{EngageHarness, MINUTE, PHONE, StagedEmail, after};
 use crate::support::any_port;
 
 /// If this is set, a missing Python is a failure.
@@ -50,7 +50,7 @@ async fn checked(python: &Path, arguments: &[&str], bodies: &[Value]) -> (bool, 
 
 /// The requests to Claude with these variables set: about a click by one and by several people, and about an open.
 async fn asked(variables: &[(&str, &str)]) -> Vec<Value> {
-    let stage = Stage::with(&[&[("ANTHROPIC_API_KEY", "sk-ant-test")], variables].concat()).await;
+    let stage = EngageHarness::with(&[&[("ANTHROPIC_API_KEY", "sk-ant-test")], variables].concat()).await;
     let to: Vec<String> = ["ann", "bob", "eve"].iter().map(|name| format!("{name}@example.com")).collect();
     let (one, several) = (StagedEmail::to("e1", "zoe@example.com"), StagedEmail { to, ..StagedEmail::to("e2", "") });
     let at = after(-10 * MINUTE);

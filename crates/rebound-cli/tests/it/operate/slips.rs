@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rebound::time::{UnixMillis, hours};
 
 use super::connect::World;
-use super::{Dev, CommandOutput, command};
+use super::{CommandOutput, Dev, command};
 use crate::support::{Service, complaint, signed};
 
 /// The longest that an answer may take.

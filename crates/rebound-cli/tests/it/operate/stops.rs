@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::connect::World;
-use super::{Dev, CommandOutput, command};
+use super::{CommandOutput, Dev, command};
 use crate::support::{Service, any_port, complaint, signed};
 
 /// Starts a server that gives this response to every request.

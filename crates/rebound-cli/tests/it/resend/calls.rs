@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use rebound_cli::resend_api::{Resend, ResendError};
 use serde_json::{Value, json};
 
-use super::{Came, ScriptedResponse, Scripted};
+use super::{Came, Scripted, ScriptedResponse};
 
 const KEY: &str = "re_123";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

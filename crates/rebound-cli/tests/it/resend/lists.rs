@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rebound_cli::operate::connect::NEEDED;
 use serde_json::{Value, json};
 
-use super::{ScriptedResponse, Scripted};
+use super::{Scripted, ScriptedResponse};
 use crate::operate::connect::World;
 use crate::operate::{CommandOutput, command};
 
@@ -26,7 +26,10 @@ fn with(world: &World, resend: &Scripted) -> BTreeMap<String, String> {
 }
 
 /// `import --from-resend`, where the list of suppressions is answered so: for the entry after which a page begins, the page.
-async fn imported(world: &World, mut answer: impl FnMut(Option<&str>) -> ScriptedResponse + Send + 'static) -> (CommandOutput, usize) {
+async fn imported(
+    world: &World,
+    mut answer: impl FnMut(Option<&str>) -> ScriptedResponse + Send + 'static,
+) -> (CommandOutput, usize) {
     let resend = Scripted::start(move |came| {
         let after = came.path.split_once("after=").map(|(_, after)| after.to_owned());
         answer(after.as_deref())
