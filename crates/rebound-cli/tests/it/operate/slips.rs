@@ -133,9 +133,9 @@ async fn an_id_of_which_nothing_is_stored_is_named_and_a_webhooks_id_told_apart(
     let service = Service::start().await;
     assert_eq!(service.post(&signed(complaint("ann@example.com", "e1"))).await.0, 200);
     let variables = service.aws.variables();
-    for (id, hint) in [("e2", "is it the id that Resend gave the email?"), ("msg_2x", "a webhook's id")] {
+    for (id, hint) in [("e2", "is it the email id from Resend?"), ("msg_2x", "the id of a webhook")] {
         let said = soon(variables, &["replay", id]).await;
-        assert!(said.code == 1 && said.stderr.contains(&format!("nothing is stored of {id}")), "{said:?}");
+        assert!(said.code == 1 && said.stderr.contains(&format!("no event of {id} is stored")), "{said:?}");
         assert!(said.stderr.contains(hint) && said.stdout.is_empty(), "{said:?}");
     }
     let said = soon(variables, &["replay", "e1", "e2", "--dry-run"]).await;
@@ -174,7 +174,7 @@ async fn a_region_or_a_stack_that_can_not_be_one_is_refused_before_it_is_asked()
     for region in ["eu-west", "Frankfurt"] {
         is_refused(&none, &["check", "ann@example.com", "--region", region], &["such as eu-west-1"]).await;
     }
-    is_refused(&none, &["check", "ann@example.com", "--stack", ""], &["it is empty", "leave it out"]).await;
+    is_refused(&none, &["check", "ann@example.com", "--stack", ""], &["is empty", "leave it out"]).await;
     is_refused(&none, &["check", "ann@example.com", "--stack", "my_stack"], &["letters, digits and hyphens"]).await;
     let variables = BTreeMap::from([("REBOUND_STACK".to_owned(), "my_stack".to_owned())]);
     is_refused(&variables, &["check", "ann@example.com"], &["REBOUND_STACK is my_stack"]).await;
