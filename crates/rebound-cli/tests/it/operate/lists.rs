@@ -156,7 +156,7 @@ async fn a_row_without_an_address_is_named_and_is_a_no() {
 async fn a_list_with_nobody_in_it_is_no_success() {
     let service = Service::start().await;
     for (text, words) in
-        [("", "the list is empty"), ("email,name\n", "only names of columns"), ("# nobody\n\n", "comments")]
+        [("", "the list is empty"), ("email,name\n", "only column names"), ("# nobody\n\n", "comments")]
     {
         for arguments in [&["suppressions", "import", "-"][..], &["check", "--file", "-"]] {
             let said = command(service.aws.variables(), arguments, text).await;

@@ -174,7 +174,7 @@ async fn a_region_or_a_stack_that_can_not_be_one_is_refused_before_it_is_asked()
     for region in ["eu-west", "Frankfurt"] {
         is_refused(&none, &["check", "ann@example.com", "--region", region], &["such as eu-west-1"]).await;
     }
-    is_refused(&none, &["check", "ann@example.com", "--stack", ""], &["is empty", "leave it out"]).await;
+    is_refused(&none, &["check", "ann@example.com", "--stack", ""], &["is empty", "omit the flag"]).await;
     is_refused(&none, &["check", "ann@example.com", "--stack", "my_stack"], &["letters, digits and hyphens"]).await;
     let variables = BTreeMap::from([("REBOUND_STACK".to_owned(), "my_stack".to_owned())]);
     is_refused(&variables, &["check", "ann@example.com"], &["REBOUND_STACK is my_stack"]).await;
