@@ -2,7 +2,7 @@
 //!
 //! - [`template`]: `template.yaml`, read.
 //! - [`stack`]: everything together: DynamoDB, Secrets Manager, SNS, SQS, the functions.
-//! - [`running`]: the functions, fed from the stream, from queues and by the clock.
+//! - [`runner`]: the functions, fed from the stream, from queues and by the clock.
 //! - [`resend`]: a stand-in for Resend's API, with webhooks that can be delivered.
 //! - [`claude`]: a stand-in for Claude's Messages API, which decides by rote.
 //! - [`samples`]: a signed sample of every event.
@@ -21,7 +21,7 @@ pub mod commands;
 pub mod overlay;
 pub mod progress;
 pub mod resend;
-pub mod running;
+pub mod runner;
 pub mod samples;
 pub mod simulate;
 pub mod stack;

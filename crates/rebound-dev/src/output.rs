@@ -105,7 +105,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A cell with this text. Its line breaks are the command's own: a text from outside is [`shown`] first.
+    /// A cell with this text. Its line breaks are the command's own: a text from outside is [`sanitize`] first.
     pub fn new(text: impl Display) -> Self {
         Self { text: escaped(&text.to_string()).into_owned(), colour: None }
     }
@@ -162,7 +162,7 @@ pub fn counting(what: &'static str) -> Progress {
 
 /// Says why a command failed, and, where the error itself does not say it, what to do.
 pub fn failed(program: &str, error: &str, hint: Option<&str>) -> std::process::ExitCode {
-    eprintln!("{program}: {}", shown(error));
+    eprintln!("{program}: {}", sanitize(error));
     if let Some(hint) = hint {
         eprintln!("  {hint}");
     }
@@ -178,7 +178,7 @@ pub fn steps() -> Progress {
 }
 
 /// A text from outside as part of a line: without line breaks, and without what could steer the terminal.
-pub fn shown(text: &str) -> String {
+pub fn sanitize(text: &str) -> String {
     one_line(text)
 }
 

@@ -23,7 +23,7 @@ use rebound::store::{Item, string};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::stack::{EmbeddedAws, Options, StartError};
+use crate::stack::{EmbeddedAws, LocalAwsOptions, StartError};
 
 /// What DynamoDB's own protocol is called.
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
@@ -76,7 +76,7 @@ impl Overlay {
         let folder = tempfile::tempdir()?;
         let by_variable: BTreeMap<&str, String> =
             TABLES.iter().map(|table| (table.variable, names(table.variable))).collect();
-        let options = Options { data: Some(folder.path().join("copy.db")), ..Options::in_memory() };
+        let options = LocalAwsOptions { data: Some(folder.path().join("copy.db")), ..LocalAwsOptions::in_memory() };
         let aws = Arc::new(EmbeddedAws::start(&options, |name| by_variable.get(name).cloned()).await?);
         let copier = Arc::new(Copier {
             real,

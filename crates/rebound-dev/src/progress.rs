@@ -16,7 +16,7 @@ use indicatif::{HumanCount, ProgressBar};
 const FIRST_LINE: Duration = Duration::from_secs(5);
 
 /// The longest time between two lines.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// The exit code of a program that Ctrl-C ends, as shells have it: 128 and the signal's number.
 const INTERRUPTED: i32 = 130;
@@ -33,7 +33,7 @@ impl Progress {
     pub(crate) fn new(bar: ProgressBar) -> Self {
         let lines = bar.is_hidden().then(|| {
             // Nothing may end the work because nobody reads how far it is.
-            let say = |line: String| _ = writeln!(std::io::stderr(), "{}", crate::output::shown(&line));
+            let say = |line: String| _ = writeln!(std::io::stderr(), "{}", crate::output::sanitize(&line));
             say_lines(bar.clone(), FIRST_LINE, say)
         });
         Self { bar, _lines: lines }
@@ -55,7 +55,7 @@ fn say_lines(bar: ProgressBar, first: Duration, say: impl Fn(String) + Send + 's
         let mut pause = first;
         while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) && !bar.is_finished() {
             say(line(&bar));
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     });
     sender
@@ -92,7 +92,7 @@ pub fn on_ctrl_c(stays: impl Fn() -> String + Send + 'static) {
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             let stays = known().as_ref().map(|stays| stays()).unwrap_or_default();
-            let _ = writeln!(std::io::stderr(), "\nStopped. {}", crate::output::shown(&stays));
+            let _ = writeln!(std::io::stderr(), "\nStopped. {}", crate::output::sanitize(&stays));
             std::process::exit(INTERRUPTED);
         }
     });

@@ -7,8 +7,8 @@ use rebound_cli::operate::connect::probe::Proof;
 use rebound_cli::operate::connect::{ConnectError, Connected, Done, connect};
 use rebound_cli::operate::place::Place;
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
-use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, shown};
+use rebound_dev::commands::CommandError;
+use rebound_dev::output::{self, sanitize};
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     target: TargetArguments,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let target = arguments.target.find().await?;
     let url = match &arguments.url {
         Some(url) => url.clone(),
@@ -82,7 +82,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 print!("Resend's suppression list: ");
                 report.print();
             }
-            Some(Err(why)) => println!("Resend's suppression list was not imported: {}", shown(&why.to_string())),
+            Some(Err(why)) => println!("Resend's suppression list was not imported: {}", sanitize(&why.to_string())),
             None => {}
         }
     }
@@ -90,14 +90,14 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn print(connected: &Connected, target: &Place) {
-    let (url, webhook) = (shown(&connected.url), shown(&connected.webhook));
+    let (url, webhook) = (sanitize(&connected.url), sanitize(&connected.webhook));
     match connected.done {
         Done::Created => println!("The webhook {webhook} was registered at Resend, for {url}"),
         Done::Updated => println!("The settings of the webhook {webhook} were corrected, for {url}"),
         Done::Unchanged => println!("The webhook {webhook} is already configured correctly, for {url}"),
     }
     if !connected.subscribed.is_empty() {
-        println!("Subscribed to {}", shown(&connected.subscribed.join(", ")));
+        println!("Subscribed to {}", sanitize(&connected.subscribed.join(", ")));
     }
     if !connected.not_offered.is_empty() {
         println!(
@@ -116,10 +116,10 @@ fn print(connected: &Connected, target: &Place) {
         println!("The signing secret was already stored.");
     }
     if !connected.others.is_empty() {
-        println!("Other webhooks at Resend, not changed: {}", shown(&connected.others.join(", ")));
+        println!("Other webhooks at Resend, not changed: {}", sanitize(&connected.others.join(", ")));
     }
     for unread in &connected.unread {
-        println!("A webhook at Resend could not be read, and was not changed: {}", shown(unread));
+        println!("A webhook at Resend could not be read, and was not changed: {}", sanitize(unread));
     }
     match &connected.proof {
         Proof::Proved => println!("The function uses this secret: it was verified."),
@@ -128,7 +128,7 @@ fn print(connected: &Connected, target: &Place) {
             target.command("doctor")
         ),
         Proof::NotRebound(why) => {
-            println!("There is no Rebound at {url}: {}. Is it the stack's output WebhookUrl?", shown(why));
+            println!("There is no Rebound at {url}: {}. Is it the stack's output WebhookUrl?", sanitize(why));
         }
     }
 }

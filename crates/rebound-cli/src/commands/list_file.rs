@@ -8,8 +8,8 @@ use rebound_cli::operate::lists::encoding::{self, Encoding};
 use rebound_cli::operate::lists::file::ListError;
 use rebound_cli::operate::lists::{Asked, Line, LineCounts, ListReader};
 use rebound_cli::operate::suppressions::meaning::Meaning;
-use rebound_dev::commands::Failure;
-use rebound_dev::output::shown;
+use rebound_dev::commands::CommandError;
+use rebound_dev::output::sanitize;
 
 /// Options for reading a list. They replace what is detected.
 #[derive(clap::Args)]
@@ -42,7 +42,7 @@ pub(crate) struct ListFile {
 
 impl ListFile {
     /// Opens a file, or, if it is called `-`, standard input.
-    pub(crate) fn open(file: &str, reading: &ReadingArguments) -> Result<Self, Failure> {
+    pub(crate) fn open(file: &str, reading: &ReadingArguments) -> Result<Self, CommandError> {
         let (name, from): (&str, Box<dyn Read>) = match file {
             "-" => ("standard input", Box::new(std::io::stdin())),
             file => {
@@ -56,7 +56,7 @@ impl ListFile {
     }
 
     /// Returns the meaning of the lines: detected, or as the arguments say.
-    pub(crate) fn meaning(&self, only: Option<Reason>, time_column: Option<String>) -> Result<Meaning, Failure> {
+    pub(crate) fn meaning(&self, only: Option<Reason>, time_column: Option<String>) -> Result<Meaning, CommandError> {
         let meaning = Meaning::of(&self.reader).with(only, time_column, &self.reader);
         Ok(meaning.map_err(|error| with_name(&self.name, &error))?)
     }
@@ -69,13 +69,13 @@ impl ListFile {
             (None, false) => String::new(),
         };
         let sources = meaning.map(|meaning| format!(", {}", meaning.sources())).unwrap_or_default();
-        let how = shown(&format!("{kind}{}{sources}", self.reader.form()));
+        let how = sanitize(&format!("{kind}{}{sources}", self.reader.form()));
         eprintln!("{} is read as {how}.", self.name);
         how
     }
 
     /// Returns the next line that is not empty.
-    pub(crate) fn next(&mut self) -> Result<Option<Line>, Failure> {
+    pub(crate) fn next(&mut self) -> Result<Option<Line>, CommandError> {
         Ok(self.reader.next().transpose().map_err(|error| with_name(&self.name, &error))?)
     }
 
@@ -83,7 +83,7 @@ impl ListFile {
     ///
     /// # Errors
     /// The list contains no address.
-    pub(crate) fn counts(&self) -> Result<LineCounts, Failure> {
+    pub(crate) fn counts(&self) -> Result<LineCounts, CommandError> {
         let (counts, guessed) = (self.reader.counts(), self.reader.guessed());
         if guessed.lines > 0 {
             eprintln!(

@@ -9,9 +9,9 @@ use rebound_cli::operate::place::flags::quoted;
 use rebound_cli::operate::replay::effects::Effects;
 use rebound_cli::operate::replay::select::{QUARANTINE, Selection};
 use rebound_cli::operate::replay::{Function, On, Report, replay};
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::commands::values::event_type;
-use rebound_dev::output::{self, count, count_were, shown};
+use rebound_dev::output::{self, count, count_were, sanitize};
 use rebound_dev::overlay::Overlay;
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
@@ -67,9 +67,9 @@ fn stored_type(text: &str) -> Result<String, String> {
     if text == QUARANTINE { Ok(text.to_owned()) } else { event_type(text).map(|known| known.as_str().to_owned()) }
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if let Some(address) = arguments.emails.iter().find(|id| Recipient::parse(id).is_some()) {
-        let address = shown(address);
+        let address = sanitize(address);
         let timeline = arguments.target.command(&format!("timeline --address {}", quoted(&address)));
         return Err(format!("{address} is an address, not the id of an email: {timeline} lists the ids").into());
     }
@@ -110,7 +110,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         } else {
             "is it the email id from Resend?"
         };
-        eprintln!("rebound: no event of {} is stored that {} processes; {hint}", shown(id), arguments.function);
+        eprintln!("rebound: no event of {} is stored that {} processes; {hint}", sanitize(id), arguments.function);
     }
     if !unknown.is_empty() && rows.is_empty() {
         return Ok(ExitCode::FAILURE);
@@ -135,7 +135,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let causes: Vec<String> = report.why.clone().into_iter().chain(log.causes()).collect();
     if arguments.json {
         let Report { handled, left_over, effects, .. } = &report;
-        causes.iter().for_each(|cause| eprintln!("rebound: {}", shown(cause)));
+        causes.iter().for_each(|cause| eprintln!("rebound: {}", sanitize(cause)));
         println!(
             "{:#}",
             json!({ "dry_run": arguments.dry_run, "handled": handled, "left_over": left_over, "new": effects })
@@ -160,7 +160,7 @@ fn print(arguments: &Arguments, report: &Report, causes: &[String]) {
         }
         println!("{what}, {} in all:", all.len());
         for one in all.iter().take(MAX_SHOWN) {
-            println!("  {}", shown(one));
+            println!("  {}", sanitize(one));
         }
         if all.len() > MAX_SHOWN {
             println!("  … and {} more (--json shows all)", all.len() - MAX_SHOWN);
@@ -183,11 +183,11 @@ fn print(arguments: &Arguments, report: &Report, causes: &[String]) {
         println!("opens and clicks {would}sent to engage, which makes one decision per occurrence: {handed_on}");
     }
     for event in report.left_over.iter().take(MAX_SHOWN) {
-        println!("LEFT OVER {}", shown(event));
+        println!("LEFT OVER {}", sanitize(event));
     }
     if !report.left_over.is_empty() {
         for cause in causes {
-            println!("BECAUSE {}", shown(cause));
+            println!("BECAUSE {}", sanitize(cause));
         }
         let again = "Remove the cause, then run the command again: finished events do not change.";
         println!("{} left over. {again}", count_were(report.left_over.len(), "event"));

@@ -6,7 +6,7 @@ use clap::{ArgMatches, FromArgMatches};
 use rebound_cli::operate::place::flags::Flags;
 use rebound_cli::operate::place::{Options, Place, STACK};
 use rebound_dev::LOCAL_FILE;
-use rebound_dev::commands::{Failure, variable};
+use rebound_dev::commands::{CommandError, variable};
 
 /// The variable that names the stack if no flag does.
 const STACK_VARIABLE: &str = "REBOUND_STACK";
@@ -83,7 +83,7 @@ impl TargetArguments {
     }
 
     /// Finds the target. If it is on this machine, also checks that it runs.
-    pub(crate) async fn find(&self) -> Result<Place, Failure> {
+    pub(crate) async fn find(&self) -> Result<Place, CommandError> {
         let from_shell = || variable(STACK_VARIABLE).filter(|name| self.local.is_none() && !name.trim().is_empty());
         let named = match (&self.stack, from_shell()) {
             (Some(name), _) => name.clone(),

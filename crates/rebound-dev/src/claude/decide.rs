@@ -8,16 +8,16 @@ use super::id;
 const SEND_AFTER_HOURS: u64 = 4;
 
 /// The content of an answer, and its `stop_reason`.
-type Answer = (Value, String);
+type StubReply = (Value, String);
 
 /// A call of a tool (<https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview>).
-pub(super) fn tool_use(name: &str, input: &Value) -> Answer {
+pub(super) fn tool_use(name: &str, input: &Value) -> StubReply {
     let call = json!({ "type": "tool_use", "id": id("toolu"), "name": name, "input": input });
     (json!([call]), "tool_use".to_owned())
 }
 
 /// Decides by the facts in the last message, with a tool that is offered.
-pub(super) fn by_rote(request: &Value) -> Answer {
+pub(super) fn scripted_reply(request: &Value) -> StubReply {
     let offered = |name: &str| tools(request).any(|tool| tool == name);
     let facts = facts(request);
     let wanted = wanted(&facts);

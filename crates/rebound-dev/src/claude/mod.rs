@@ -17,7 +17,7 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use self::request::Refused;
+use self::request::ClaudeApiError;
 
 const JSON: &str = "application/json";
 
@@ -33,7 +33,7 @@ const BYTES_PER_TOKEN: usize = 4;
 
 /// A request that came.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
+pub struct RecordedRequest {
     /// How many requests came before it.
     pub index: usize,
     /// Its body; null if that is not JSON.
@@ -44,7 +44,7 @@ pub struct Asked {
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Behaviour {
+pub enum ClaudeBehaviour {
     /// It is answered by rote: a follow-up for a human's click, nothing for an unsure one, a low interest for an open. Refused, if
     /// it is wrong.
     Default,
@@ -60,10 +60,10 @@ pub enum Behaviour {
     /// The connection is closed without an answer.
     Reset,
     /// All that, this much later.
-    Slow(Duration, Box<Behaviour>),
+    Slow(Duration, Box<ClaudeBehaviour>),
 }
 
-impl Behaviour {
+impl ClaudeBehaviour {
     /// The same, so much later.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
@@ -82,28 +82,28 @@ pub struct Tokens {
     pub output: u64,
 }
 
-type Plan = Arc<dyn Fn(&Asked) -> Behaviour + Send + Sync>;
+type Plan = Arc<dyn Fn(&RecordedRequest) -> ClaudeBehaviour + Send + Sync>;
 
 /// A stand-in for Claude. It stops when this is dropped.
 #[derive(Debug)]
 pub struct ClaudeStub {
     server: Server,
-    shared: Arc<Shared>,
+    shared: Arc<ClaudeStubState>,
 }
 
-struct Shared {
+struct ClaudeStubState {
     state: Mutex<State>,
 }
 
 struct State {
     plan: Plan,
-    asked: Vec<Asked>,
+    asked: Vec<RecordedRequest>,
     now: usize,
-    most_at_once: usize,
+    max_in_flight: usize,
     tokens: Tokens,
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ClaudeStubState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("asked", &self.state().asked.len()).finish_non_exhaustive()
     }
@@ -116,13 +116,13 @@ impl ClaudeStub {
     /// The address can't be bound.
     pub async fn start(address: SocketAddr) -> io::Result<Self> {
         let state = State {
-            plan: Arc::new(|_| Behaviour::Default),
+            plan: Arc::new(|_| ClaudeBehaviour::Default),
             asked: Vec::new(),
             now: 0,
-            most_at_once: 0,
+            max_in_flight: 0,
             tokens: Tokens::default(),
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state) });
+        let shared = Arc::new(ClaudeStubState { state: Mutex::new(state) });
         let answering = Arc::clone(&shared);
         let server = Server::start(address, move |request| {
             let shared = Arc::clone(&answering);
@@ -138,18 +138,18 @@ impl ClaudeStub {
     }
 
     /// From now on, `plan` says what becomes of each request. What was counted so far stays counted.
-    pub fn plan(&self, plan: impl Fn(&Asked) -> Behaviour + Send + Sync + 'static) {
+    pub fn plan(&self, plan: impl Fn(&RecordedRequest) -> ClaudeBehaviour + Send + Sync + 'static) {
         self.shared.state().plan = Arc::new(plan);
     }
 
     /// All requests for messages, as they came, those that were refused too.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<RecordedRequest> {
         self.shared.state().asked.clone()
     }
 
     /// The most requests that were under way at once.
-    pub fn most_at_once(&self) -> usize {
-        self.shared.state().most_at_once
+    pub fn max_in_flight(&self) -> usize {
+        self.shared.state().max_in_flight
     }
 
     /// The tokens of all answers with a usage. Whoever hung up before, paid nothing here.
@@ -159,33 +159,33 @@ impl ClaudeStub {
 }
 
 /// Counts a request as under way for as long as it lives, also when its caller hangs up.
-struct UnderWay<'a>(&'a Shared);
+struct InFlight<'a>(&'a ClaudeStubState);
 
-impl Drop for UnderWay<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.state().now -= 1;
     }
 }
 
-impl Shared {
+impl ClaudeStubState {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a request, and asks the plan about it.
-    fn begin(&self, request: &Request<Bytes>, body: &Value) -> (Behaviour, UnderWay<'_>) {
+    fn begin(&self, request: &Request<Bytes>, body: &Value) -> (ClaudeBehaviour, InFlight<'_>) {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let (plan, asked) = {
             let mut state = self.state();
             state.now += 1;
-            state.most_at_once = state.most_at_once.max(state.now);
-            let asked = Asked { index: state.asked.len(), body: body.clone(), headers };
+            state.max_in_flight = state.max_in_flight.max(state.now);
+            let asked = RecordedRequest { index: state.asked.len(), body: body.clone(), headers };
             state.asked.push(asked.clone());
             (Arc::clone(&state.plan), asked)
         };
-        let under_way = UnderWay(self);
-        (plan(&asked), under_way)
+        let in_flight = InFlight(self);
+        (plan(&asked), in_flight)
     }
 
     async fn answer(&self, request: Request<Bytes>) -> Reply {
@@ -201,22 +201,22 @@ impl Shared {
             return Ok(error(405, None, "Method Not Allowed"));
         }
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
-        let (mut behaviour, _under_way) = self.begin(&request, &body);
-        while let Behaviour::Slow(delay, then) = behaviour {
+        let (mut behaviour, _in_flight) = self.begin(&request, &body);
+        while let ClaudeBehaviour::Slow(delay, then) = behaviour {
             tokio::time::sleep(delay).await;
             behaviour = *then;
         }
         let (content, stop_reason) = match behaviour {
-            Behaviour::Reset => return Err(CloseConnection),
-            Behaviour::Raw(status, content_type, body) => return Ok(raw(status, &content_type, body)),
-            Behaviour::Status(status, retry_after) => return Ok(error(status, retry_after, "as planned")),
-            Behaviour::Slow(..) | Behaviour::Default => decide::by_rote(&body),
-            Behaviour::Tool(name, input) => decide::tool_use(&name, &input),
-            Behaviour::Content(content, stop_reason) => (content, stop_reason),
+            ClaudeBehaviour::Reset => return Err(CloseConnection),
+            ClaudeBehaviour::Raw(status, content_type, body) => return Ok(raw(status, &content_type, body)),
+            ClaudeBehaviour::Status(status, retry_after) => return Ok(error(status, retry_after, "as planned")),
+            ClaudeBehaviour::Slow(..) | ClaudeBehaviour::Default => decide::scripted_reply(&body),
+            ClaudeBehaviour::Tool(name, input) => decide::tool_use(&name, &input),
+            ClaudeBehaviour::Content(content, stop_reason) => (content, stop_reason),
         };
         Ok(match request::check(&request, &body) {
             Ok(()) => self.message(&request, &body, &content, &stop_reason),
-            Err(Refused { status, message }) => error(status, None, &message),
+            Err(ClaudeApiError { status, message }) => error(status, None, &message),
         })
     }
 

@@ -22,13 +22,13 @@ const NOT_STRICT: [&str; 4] = ["minimum", "maximum", "minLength", "maxLength"];
 
 /// Why a request is refused.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct ClaudeApiError {
     pub(super) status: u16,
     pub(super) message: String,
 }
 
-fn invalid<T>(message: impl Into<String>) -> Result<T, Refused> {
-    Err(Refused { status: 400, message: message.into() })
+fn invalid<T>(message: impl Into<String>) -> Result<T, ClaudeApiError> {
+    Err(ClaudeApiError { status: 400, message: message.into() })
 }
 
 /// Whether there is a model of this name.
@@ -37,16 +37,16 @@ pub(super) fn is_known(model: &str) -> bool {
 }
 
 /// Checks a request, of which `body` is the body.
-pub(super) fn check(request: &Request<Bytes>, body: &Value) -> Result<(), Refused> {
+pub(super) fn check(request: &Request<Bytes>, body: &Value) -> Result<(), ClaudeApiError> {
     let is_set = |name| request.headers().get(name).is_some_and(|value| !value.is_empty());
     if !is_set("x-api-key") {
-        return Err(Refused { status: 401, message: "x-api-key header is required".to_owned() });
+        return Err(ClaudeApiError { status: 401, message: "x-api-key header is required".to_owned() });
     }
     if !is_set("anthropic-version") {
         return invalid("anthropic-version: header is required");
     }
     if request.body().len() > MAX_BYTES {
-        return Err(Refused { status: 413, message: "Request exceeds the maximum size".to_owned() });
+        return Err(ClaudeApiError { status: 413, message: "Request exceeds the maximum size".to_owned() });
     }
     if !body.is_object() {
         return invalid("The request body is not valid JSON");
@@ -55,7 +55,7 @@ pub(super) fn check(request: &Request<Bytes>, body: &Value) -> Result<(), Refuse
         return invalid("model: Field required");
     };
     if !is_known(model) {
-        return Err(Refused { status: 404, message: format!("model: {model}") });
+        return Err(ClaudeApiError { status: 404, message: format!("model: {model}") });
     }
     if body.get("max_tokens").and_then(Value::as_u64).unwrap_or_default() == 0 {
         return invalid("max_tokens: Field required");
@@ -66,7 +66,7 @@ pub(super) fn check(request: &Request<Bytes>, body: &Value) -> Result<(), Refuse
     together(model, body)
 }
 
-fn messages(body: &Value) -> Result<(), Refused> {
+fn messages(body: &Value) -> Result<(), ClaudeApiError> {
     let Some(messages) = body.get("messages").and_then(Value::as_array) else {
         return invalid("messages: Field required");
     };
@@ -88,7 +88,7 @@ fn messages(body: &Value) -> Result<(), Refused> {
     }
 }
 
-fn tools(body: &Value) -> Result<(), Refused> {
+fn tools(body: &Value) -> Result<(), ClaudeApiError> {
     let tools = match body.get("tools") {
         None => return Ok(()),
         Some(tools) => tools,
@@ -140,7 +140,7 @@ fn strict(schema: &Value) -> Result<(), String> {
     Ok(())
 }
 
-fn tool_choice(body: &Value) -> Result<(), Refused> {
+fn tool_choice(body: &Value) -> Result<(), ClaudeApiError> {
     let Some(choice) = body.get("tool_choice") else { return Ok(()) };
     let offered = || body.get("tools").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     match choice.get("type").and_then(Value::as_str) {
@@ -164,7 +164,7 @@ fn tool_choice(body: &Value) -> Result<(), Refused> {
 }
 
 /// What each model bears together.
-fn together(model: &str, body: &Value) -> Result<(), Refused> {
+fn together(model: &str, body: &Value) -> Result<(), ClaudeApiError> {
     let kind = |field: &str| body.get(field).and_then(|field| field.get("type")?.as_str());
     let (forced, thinking) = (matches!(kind("tool_choice"), Some("any" | "tool")), kind("thinking"));
     if FREE_MODELS.iter().any(|free| model.starts_with(free)) {

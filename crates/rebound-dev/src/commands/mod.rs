@@ -6,7 +6,7 @@ pub mod sample;
 pub mod values;
 
 /// What any command may fail with; it is only ever printed.
-pub type Failure = Box<dyn std::error::Error>;
+pub type CommandError = Box<dyn std::error::Error>;
 
 /// An environment variable, if it is set.
 pub fn variable(name: &str) -> Option<String> {

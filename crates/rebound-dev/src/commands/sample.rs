@@ -11,8 +11,8 @@ use rebound::time::UnixMillis;
 use serde_json::Value;
 
 use crate::commands::values::{nobody_at, signing_secret, unknown, url};
-use crate::commands::{Failure, variable};
-use crate::output::shown;
+use crate::commands::{CommandError, variable};
+use crate::output::sanitize;
 use crate::{LOCAL_SECRET, samples};
 
 /// How long an answer may take: as long as Svix waits.
@@ -43,7 +43,7 @@ pub struct Arguments {
 ///
 /// # Errors
 /// It says what went wrong.
-pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let Some(event_type) = &arguments.event else {
         println!("{}", samples::types().join("\n"));
         return Ok(ExitCode::SUCCESS);
@@ -67,7 +67,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let nobody = |error| format!("nobody answers at {url}: {error}; {}", nobody_at(url));
     let answer = request.timeout(TIMEOUT).send().await.map_err(nobody)?;
     let (status, body) = (answer.status(), answer.text().await?);
-    println!("{} {}", status.as_u16(), shown(&body));
+    println!("{} {}", status.as_u16(), sanitize(&body));
     if let Some(hint) = hint(status.as_u16(), &body) {
         eprintln!("rebound: {hint}");
     }

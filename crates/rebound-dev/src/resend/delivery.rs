@@ -7,22 +7,22 @@ use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
-use super::webhooks::{Hook, with};
+use super::webhooks::{ResendWebhook, with};
 
 /// Time between the first try and the second.
 const NEXT_TRY: Duration = Duration::from_secs(5);
 
 /// An event that a webhook was to deliver.
 #[derive(Clone, Debug)]
-pub(super) struct Logged {
+pub(super) struct LoggedEvent {
     pub(super) id: String,
     pub(super) event_type: String,
     pub(super) created_at: UnixMillis,
     pub(super) body: String,
     /// The newest first.
-    pub(super) tries: Vec<Attempt>,
+    pub(super) attempts_made: Vec<Attempt>,
     /// True if it is tried again after a failure. Nothing here does it by itself.
-    pub(super) goes_on: bool,
+    pub(super) is_retried: bool,
 }
 
 /// A try to deliver it.
@@ -35,13 +35,13 @@ pub(super) struct Attempt {
     pub(super) sent_at: UnixMillis,
 }
 
-impl Logged {
+impl LoggedEvent {
     /// `pending` between two tries, `attempting` during one, else `success` or `failed`.
     fn status(&self) -> &'static str {
-        match self.tries.iter().any(|attempt| (200..300).contains(&attempt.status)) {
+        match self.attempts_made.iter().any(|attempt| (200..300).contains(&attempt.status)) {
             true => "success",
-            false if self.tries.is_empty() => "attempting",
-            false if self.goes_on => "pending",
+            false if self.attempts_made.is_empty() => "attempting",
+            false if self.is_retried => "pending",
             false => "failed",
         }
     }
@@ -53,7 +53,7 @@ impl Logged {
 
     /// With its payload.
     pub(super) fn whole(&self) -> Value {
-        let last = self.tries.first().filter(|_| self.status() == "pending");
+        let last = self.attempts_made.first().filter(|_| self.status() == "pending");
         let next = last.map(|attempt| attempt.sent_at.plus(NEXT_TRY).to_text());
         let payload: Value = serde_json::from_str(&self.body).unwrap_or_default();
         let mut whole = with(self.json(), &[("object", json!("webhook_event")), ("payload", payload)]);
@@ -68,22 +68,22 @@ impl Logged {
             let Attempt { id, status, response, sent_at } = attempt;
             json!({ "id": id, "http_status_code": status, "response": response, "sent_at": sent_at.to_text() })
         };
-        self.tries.iter().map(attempt).collect()
+        self.attempts_made.iter().map(attempt).collect()
     }
 }
 
 /// A delivery that is to set out.
 #[derive(Clone, Debug)]
-pub(super) struct Delivery {
+pub(super) struct WebhookDelivery {
     pub(super) hook: String,
     pub(super) event: String,
     endpoint: String,
     message: SignedMessage,
 }
 
-impl Delivery {
+impl WebhookDelivery {
     /// The delivery of a logged event, signed now, with every secret that signs at `now`. `None`: there is no such event.
-    pub(super) fn of(hook: &Hook, event: &str, now: UnixMillis) -> Option<Self> {
+    pub(super) fn of(hook: &ResendWebhook, event: &str, now: UnixMillis) -> Option<Self> {
         let logged = hook.log.iter().find(|logged| logged.id == event)?;
         let old = hook.old.iter().filter(|(_, until)| *until > now).map(|(old, _)| old);
         let secrets: Vec<SigningSecret> =

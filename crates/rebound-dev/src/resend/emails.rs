@@ -8,7 +8,9 @@ use hyper::Method;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
-use super::http::{Answer, Ask, Pages, error, invalid, missing, moment, no_such, not_allowed, ok, page};
+use super::http::{
+    Pages, ResendRequest, ResendResponse, error, invalid, missing, moment, no_such, not_allowed, ok, page,
+};
 use super::suppressions::Suppressions;
 use super::webhooks::with;
 
@@ -16,8 +18,8 @@ use super::webhooks::with;
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Most characters of a key, and most recipients of an email.
-const LONGEST_KEY: usize = 256;
-const MOST_RECIPIENTS: usize = 50;
+const MAX_KEY_LENGTH: usize = 256;
+const MAX_RECIPIENTS: usize = 50;
 
 #[derive(Default)]
 pub(super) struct Emails {
@@ -33,12 +35,12 @@ impl Emails {
         self.all.iter().rev().map(|(_, request)| request.clone()).collect()
     }
 
-    pub(super) fn answer(&mut self, ask: &Ask<'_>, suppressions: &Suppressions) -> Answer {
-        let path: Vec<&str> = ask.path.iter().skip(1).map(String::as_str).collect();
-        match (ask.method, path.as_slice()) {
-            (&Method::POST, []) => self.send(ask, suppressions),
+    pub(super) fn answer(&mut self, api_request: &ResendRequest<'_>, suppressions: &Suppressions) -> ResendResponse {
+        let path: Vec<&str> = api_request.path.iter().skip(1).map(String::as_str).collect();
+        match (api_request.method, path.as_slice()) {
+            (&Method::POST, []) => self.send(api_request, suppressions),
             (&Method::GET, []) => {
-                page(&self.all.iter().map(|(email, _)| email.clone()).collect::<Vec<_>>(), ask, Pages::Usual)
+                page(&self.all.iter().map(|(email, _)| email.clone()).collect::<Vec<_>>(), api_request, Pages::Default)
             }
             (&Method::GET, [id]) => {
                 match self.all.iter().find(|(email, _)| email.get("id").and_then(Value::as_str) == Some(id)) {
@@ -50,13 +52,13 @@ impl Emails {
         }
     }
 
-    fn send(&mut self, ask: &Ask<'_>, suppressions: &Suppressions) -> Answer {
-        if ask.idempotency_key.is_some_and(|key| !(1..=LONGEST_KEY).contains(&key.chars().count())) {
+    fn send(&mut self, api_request: &ResendRequest<'_>, suppressions: &Suppressions) -> ResendResponse {
+        if api_request.idempotency_key.is_some_and(|key| !(1..=MAX_KEY_LENGTH).contains(&key.chars().count())) {
             return error(400, "invalid_idempotency_key", "The idempotency key must be between 1 and 256 characters.");
         }
-        self.keys.retain(|_, (.., at)| at.plus(REMEMBERED) > ask.now);
-        match ask.idempotency_key.and_then(|key| self.keys.get(key)) {
-            Some((request, id, _)) if *request == ask.body => return ok(json!({ "id": id })),
+        self.keys.retain(|_, (.., at)| at.plus(REMEMBERED) > api_request.now);
+        match api_request.idempotency_key.and_then(|key| self.keys.get(key)) {
+            Some((request, id, _)) if *request == api_request.body => return ok(json!({ "id": id })),
             Some(_) => {
                 let message =
                     "This idempotency key has been used already on this endpoint with a different request payload.";
@@ -64,47 +66,47 @@ impl Emails {
             }
             None => {}
         }
-        if let Some(refused) = refused(ask) {
+        if let Some(refused) = refused(api_request) {
             return refused;
         }
-        let (id, to) = (uuid(), addresses(ask.body.get("to")));
+        let (id, to) = (uuid(), addresses(api_request.body.get("to")));
         let last_event = if to.iter().any(|to| suppressions.has(to)) {
             "suppressed"
-        } else if ask.body.get("scheduled_at").is_some() {
+        } else if api_request.body.get("scheduled_at").is_some() {
             "scheduled"
         } else {
             "sent"
         };
         let email = json!({
-            "id": id, "message_id": format!("<{id}@email.amazonses.com>"), "to": to, "from": ask.body.get("from"),
-            "created_at": moment(ask.now), "subject": ask.body.get("subject"), "cc": null, "bcc": null, "reply_to": null,
-            "last_event": last_event, "scheduled_at": ask.body.get("scheduled_at"),
+            "id": id, "message_id": format!("<{id}@email.amazonses.com>"), "to": to, "from": api_request.body.get("from"),
+            "created_at": moment(api_request.now), "subject": api_request.body.get("subject"), "cc": null, "bcc": null, "reply_to": null,
+            "last_event": last_event, "scheduled_at": api_request.body.get("scheduled_at"),
         });
-        self.all.insert(0, (email, ask.body.clone()));
-        if let Some(key) = ask.idempotency_key {
-            self.keys.insert(key.to_owned(), (ask.body.clone(), id.clone(), ask.now));
+        self.all.insert(0, (email, api_request.body.clone()));
+        if let Some(key) = api_request.idempotency_key {
+            self.keys.insert(key.to_owned(), (api_request.body.clone(), id.clone(), api_request.now));
         }
         ok(json!({ "id": id }))
     }
 }
 
 /// The refusal of an email that can't be sent.
-fn refused(ask: &Ask<'_>) -> Option<Answer> {
-    if let Some(field) = ["from", "subject"].into_iter().find(|field| ask.text(field).is_none()) {
+fn refused(api_request: &ResendRequest<'_>) -> Option<ResendResponse> {
+    if let Some(field) = ["from", "subject"].into_iter().find(|field| api_request.text(field).is_none()) {
         return Some(missing(field));
     }
-    let count = |field: &str| addresses(ask.body.get(field)).len();
+    let count = |field: &str| addresses(api_request.body.get(field)).len();
     if count("to") == 0 {
         return Some(missing("to"));
     }
-    if count("to") + count("cc") + count("bcc") > MOST_RECIPIENTS {
+    if count("to") + count("cc") + count("bcc") > MAX_RECIPIENTS {
         return Some(invalid("The `to` field must not have more than 50 items."));
     }
     let is_word = |text: &Value| {
         let text = text.as_str().unwrap_or_default();
         (1..=256).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
     };
-    let mut tags = ask.body.get("tags").and_then(Value::as_array).into_iter().flatten();
+    let mut tags = api_request.body.get("tags").and_then(Value::as_array).into_iter().flatten();
     let has_word = |tag: &Value, field: &str| tag.get(field).is_some_and(is_word);
     if tags.any(|tag| !has_word(tag, "name") || !has_word(tag, "value")) {
         return Some(invalid("Tags should only contain ASCII letters, numbers, underscores, or dashes."));

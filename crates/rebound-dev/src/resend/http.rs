@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 const JSON: &str = "application/json; charset=utf-8";
 
 /// Most entries of a page, and how many there are where nothing is said.
-const MOST: usize = 100;
-const USUAL: usize = 20;
+const MAX_ENTRIES: usize = 100;
+const DEFAULT_ENTRIES: usize = 20;
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type ResendResponse = Response<Full<Bytes>>;
 
 /// A request, taken apart.
-pub(super) struct Ask<'a> {
+pub(super) struct ResendRequest<'a> {
     pub(super) method: &'a Method,
     /// The parts of the path, decoded.
     pub(super) path: Vec<String>,
@@ -30,7 +30,7 @@ pub(super) struct Ask<'a> {
     pub(super) now: UnixMillis,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> ResendRequest<'a> {
     pub(super) fn read(request: &'a Request<Bytes>, now: UnixMillis) -> Self {
         let query = request.uri().query().unwrap_or_default().as_bytes();
         let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok());
@@ -65,27 +65,28 @@ fn decoded(part: &str) -> String {
 /// The pages of a list.
 pub(super) enum Pages {
     /// 20 entries where no limit is given.
-    Usual,
+    Default,
     /// Everything, where no limit is given: webhooks.
-    AllAtOnce,
+    Unlimited,
     /// No `before`: a webhook's events, and their attempts.
-    OnlyForward,
+    ForwardOnly,
 }
 
 /// A page of a list (<https://resend.com/docs/api-reference/pagination>).
-pub(super) fn page(all: &[Value], ask: &Ask<'_>, pages: Pages) -> Answer {
-    let (limit, after, before) = (ask.query.get("limit"), ask.query.get("after"), ask.query.get("before"));
-    if before.is_some() && matches!(pages, Pages::OnlyForward) {
+pub(super) fn page(all: &[Value], api_request: &ResendRequest<'_>, pages: Pages) -> ResendResponse {
+    let (limit, after, before) =
+        (api_request.query.get("limit"), api_request.query.get("after"), api_request.query.get("before"));
+    if before.is_some() && matches!(pages, Pages::ForwardOnly) {
         return invalid("The `before` parameter is not supported for this endpoint.");
     }
     if after.is_some() && before.is_some() {
         return invalid("The `after` and `before` parameters cannot be used together.");
     }
     let limit = match (limit.map(|limit| limit.parse::<usize>()), pages) {
-        (Some(Ok(limit @ 1..=MOST)), _) => limit,
+        (Some(Ok(limit @ 1..=MAX_ENTRIES)), _) => limit,
         (Some(_), _) => return invalid("The `limit` parameter must be a number between 1 and 100."),
-        (None, Pages::AllAtOnce) => all.len(),
-        (None, _) => USUAL,
+        (None, Pages::Unlimited) => all.len(),
+        (None, _) => DEFAULT_ENTRIES,
     };
     let place = |id: &String| all.iter().position(|entry| entry.get("id").and_then(Value::as_str) == Some(id));
     let (from, to) = match (after, before) {
@@ -103,45 +104,45 @@ pub(super) fn page(all: &[Value], ask: &Ask<'_>, pages: Pages) -> Answer {
     ok(json!({ "object": "list", "has_more": has_more, "data": all.get(from..to).unwrap_or_default() }))
 }
 
-pub(super) fn ok(body: Value) -> Answer {
+pub(super) fn ok(body: Value) -> ResendResponse {
     json_response(StatusCode::OK, JSON, body.to_string())
 }
 
-pub(super) fn created(body: Value) -> Answer {
+pub(super) fn created(body: Value) -> ResendResponse {
     json_response(StatusCode::CREATED, JSON, body.to_string())
 }
 
 /// An error, in the form of Resend's (<https://resend.com/docs/api-reference/errors>).
-pub(super) fn error(status: u16, name: &str, message: &str) -> Answer {
+pub(super) fn error(status: u16, name: &str, message: &str) -> ResendResponse {
     let body = json!({ "statusCode": status, "name": name, "message": message });
     json_response(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), JSON, body.to_string())
 }
 
-pub(super) fn invalid(message: &str) -> Answer {
+pub(super) fn invalid(message: &str) -> ResendResponse {
     error(422, "validation_error", message)
 }
 
-pub(super) fn missing(field: &str) -> Answer {
+pub(super) fn missing(field: &str) -> ResendResponse {
     error(422, "missing_required_field", &format!("Missing `{field}` field."))
 }
 
-pub(super) fn no_such(what: &str) -> Answer {
+pub(super) fn no_such(what: &str) -> ResendResponse {
     error(404, "not_found", &format!("{what} not found"))
 }
 
-pub(super) fn not_allowed() -> Answer {
+pub(super) fn not_allowed() -> ResendResponse {
     error(405, "method_not_allowed", "Method is not allowed for the requested path")
 }
 
 /// A page of whatever stands before the API.
-pub(super) fn html(status: u16, text: &str) -> Answer {
+pub(super) fn html(status: u16, text: &str) -> ResendResponse {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     let page = format!("<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{text}</h1></body></html>");
     json_response(status, "text/html; charset=UTF-8", page)
 }
 
 /// Adds the headers of the rate limit (<https://resend.com/docs/api-reference/rate-limit>).
-pub(super) fn with_limit(mut answer: Answer, per_second: usize, left: usize) -> Answer {
+pub(super) fn with_limit(mut answer: ResendResponse, per_second: usize, left: usize) -> ResendResponse {
     let headers = [
         ("ratelimit-limit", per_second.to_string()),
         ("ratelimit-remaining", left.to_string()),

@@ -1,14 +1,14 @@
 //! Resend's API in memory, as far as Rebound and its tests call it (<https://resend.com/docs/api-reference/introduction>): webhooks, with
 //! their secrets, their deliveries and the log of them; suppressions; contacts; and emails, with the memory of idempotency keys.
 //!
-//! - `door`: agents, keys and the rate.
+//! - `access`: agents, keys and the rate.
 //! - `http`: requests, answers and pages.
 //! - `state`: all that it holds, and which of the following answers a request.
 //! - `webhooks`, `delivery`, `suppressions`, `contacts`, `emails`: a part of the API each.
 
+mod access;
 mod contacts;
 mod delivery;
-mod door;
 mod emails;
 mod http;
 mod state;
@@ -24,13 +24,13 @@ use aws_local::server::Server;
 use rebound::resend::signed::new_message_id;
 use serde_json::Value;
 
-use self::delivery::{Delivery, Logged};
-pub use self::door::SENDING_KEY;
+pub use self::access::SENDING_KEY;
+use self::delivery::{LoggedEvent, WebhookDelivery};
 use self::state::State;
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Behaviour {
+pub enum ResendBehaviour {
     /// It fails with this status before anything is done.
     Status(u16),
     /// It is refused with this error, before anything is done.
@@ -90,18 +90,18 @@ impl LocalResend {
     }
 
     /// What becomes of requests from now on, by method and path.
-    pub fn plan(&self, plan: impl FnMut(&str, &str) -> Option<Behaviour> + Send + 'static) {
+    pub fn plan(&self, plan: impl FnMut(&str, &str) -> Option<ResendBehaviour> + Send + 'static) {
         self.state().plan = Some(Box::new(plan));
     }
 
     /// Refuses a key that is unknown with this status and this name from now on. It is 401 `validation_error`, unless told otherwise.
     pub fn refuse_unknown_keys_with(&self, status: u16, name: &str) {
-        self.state().door.unknown_key = (status, name.to_owned());
+        self.state().access.unknown_key = (status, name.to_owned());
     }
 
     /// Answers so many requests a second from now on. It is 10, unless told otherwise.
     pub fn limit(&self, per_second: usize) {
-        self.state().door.per_second = per_second;
+        self.state().access.per_second = per_second;
     }
 
     /// Gives the next webhook this signing secret, instead of a new one.
@@ -137,7 +137,7 @@ impl LocalResend {
     }
 
     /// Whether secrets are told when a webhook is asked for.
-    pub fn tell_secrets(&self, are_told: bool) {
+    pub fn expose_secrets(&self, are_told: bool) {
         self.state().webhooks.hides_secrets = !are_told;
     }
 
@@ -168,13 +168,13 @@ impl LocalResend {
     }
 
     /// Lets its clock run on.
-    pub fn pass(&self, span: Duration) {
+    pub fn advance_clock(&self, span: Duration) {
         self.state().later += span;
     }
 
     /// Sets what a failed delivery is from now on: still to be tried again, or failed for good. Nothing here tries it again by itself.
-    pub fn keep_trying(&self, goes_on: bool) {
-        self.state().goes_on = goes_on;
+    pub fn keep_trying(&self, is_retried: bool) {
+        self.state().is_retried = is_retried;
     }
 
     /// Delivers an event to every webhook that wants it, signed as Svix signs. Answers the statuses.
@@ -187,26 +187,33 @@ impl LocalResend {
     }
 
     /// Writes down an event for every webhook that wants it.
-    fn log(&self, event_type: &str, body: &str) -> Vec<Delivery> {
+    fn log(&self, event_type: &str, body: &str) -> Vec<WebhookDelivery> {
         let mut state = self.state();
-        let (now, goes_on) = (state.now(), state.goes_on);
+        let (now, is_retried) = (state.now(), state.is_retried);
         let wanting = state.webhooks.all.iter_mut().filter(|hook| hook.wants(event_type));
         let deliveries = wanting.filter_map(|hook| {
             let id = new_message_id();
             let (event_type, body) = (event_type.to_owned(), body.to_owned());
-            let logged = Logged { id: id.clone(), event_type, created_at: now, body, tries: Vec::new(), goes_on };
+            let logged = LoggedEvent {
+                id: id.clone(),
+                event_type,
+                created_at: now,
+                body,
+                attempts_made: Vec::new(),
+                is_retried,
+            };
             hook.log.insert(0, logged);
-            Delivery::of(hook, &id, now)
+            WebhookDelivery::of(hook, &id, now)
         });
         deliveries.collect()
     }
 }
 
 /// Posts a delivery, and writes down what came of it. Answers the status.
-async fn post(state: &Mutex<State>, delivery: &Delivery) -> u16 {
+async fn post(state: &Mutex<State>, delivery: &WebhookDelivery) -> u16 {
     let attempt = delivery.post().await;
     let status = attempt.status;
-    lock(state).delivered(delivery, attempt);
+    lock(state).log_attempt(delivery, attempt);
     status
 }
 

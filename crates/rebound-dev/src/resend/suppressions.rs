@@ -5,7 +5,9 @@ use hyper::Method;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
-use super::http::{Answer, Ask, Pages, created, invalid, missing, moment, no_such, not_allowed, ok, page};
+use super::http::{
+    Pages, ResendRequest, ResendResponse, created, invalid, missing, moment, no_such, not_allowed, ok, page,
+};
 use super::webhooks::with;
 
 /// Most addresses of a batch.
@@ -50,31 +52,31 @@ impl Suppressions {
         json!({ "object": "suppression", "id": id })
     }
 
-    pub(super) fn answer(&mut self, ask: &Ask<'_>) -> Answer {
+    pub(super) fn answer(&mut self, api_request: &ResendRequest<'_>) -> ResendResponse {
         if self.is_closed {
             return no_such("The requested endpoint");
         }
-        let path: Vec<&str> = ask.path.iter().skip(1).map(String::as_str).collect();
-        match (ask.method, path.as_slice()) {
+        let path: Vec<&str> = api_request.path.iter().skip(1).map(String::as_str).collect();
+        match (api_request.method, path.as_slice()) {
             (&Method::GET, []) => {
-                let origin = ask.query.get("origin");
+                let origin = api_request.query.get("origin");
                 let of_origin = |entry: &&Value| origin.is_none_or(|origin| text(entry, "origin") == origin);
-                page(&self.all.iter().filter(of_origin).cloned().collect::<Vec<_>>(), ask, Pages::Usual)
+                page(&self.all.iter().filter(of_origin).cloned().collect::<Vec<_>>(), api_request, Pages::Default)
             }
-            (&Method::POST, []) => match ask.text("email") {
-                Some(email) => created(self.add_now(email, ask.now)),
+            (&Method::POST, []) => match api_request.text("email") {
+                Some(email) => created(self.add_now(email, api_request.now)),
                 None => missing("email"),
             },
             (&Method::POST, ["batch", "add"]) => {
-                let emails = ask.texts("emails");
+                let emails = api_request.texts("emails");
                 if !(1..=BATCH).contains(&emails.len()) {
                     return invalid("The `emails` field must have between 1 and 100 items");
                 }
-                let added: Vec<Value> = emails.iter().map(|email| self.add_now(email, ask.now)).collect();
+                let added: Vec<Value> = emails.iter().map(|email| self.add_now(email, api_request.now)).collect();
                 created(json!({ "data": added }))
             }
             (&Method::POST, ["batch", "remove"]) => {
-                let (emails, ids) = (ask.texts("emails"), ask.texts("ids"));
+                let (emails, ids) = (api_request.texts("emails"), api_request.texts("ids"));
                 let which = if ids.is_empty() {
                     emails
                 } else if emails.is_empty() {

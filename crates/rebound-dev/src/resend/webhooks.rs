@@ -9,8 +9,8 @@ use hyper::Method;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
-use super::delivery::{Delivery, Logged};
-use super::http::{Answer, Ask, Pages, created, invalid, missing, no_such, not_allowed, ok, page};
+use super::delivery::{LoggedEvent, WebhookDelivery};
+use super::http::{Pages, ResendRequest, ResendResponse, created, invalid, missing, no_such, not_allowed, ok, page};
 
 /// Time for which an old secret still signs.
 const OLD_SIGNS: Duration = Duration::from_secs(24 * 60 * 60);
@@ -31,7 +31,7 @@ const TYPES: [(&str, &str); 6] = [
 
 /// A webhook.
 #[derive(Clone, Debug)]
-pub(super) struct Hook {
+pub(super) struct ResendWebhook {
     pub(super) id: String,
     created_at: UnixMillis,
     pub(super) endpoint: String,
@@ -42,10 +42,10 @@ pub(super) struct Hook {
     /// The secrets before it, and until when they sign.
     pub(super) old: Vec<(String, UnixMillis)>,
     /// The events that it was to deliver, the newest first.
-    pub(super) log: Vec<Logged>,
+    pub(super) log: Vec<LoggedEvent>,
 }
 
-impl Hook {
+impl ResendWebhook {
     pub(super) fn is_enabled(&self) -> bool {
         self.status == "enabled"
     }
@@ -66,7 +66,7 @@ impl Hook {
 /// All of them, the oldest first.
 #[derive(Default)]
 pub(super) struct Webhooks {
-    pub(super) all: Vec<Hook>,
+    pub(super) all: Vec<ResendWebhook>,
     /// True if events about suppressions are not open to this team.
     pub(super) lacks_suppressions: bool,
     /// True if no secret is told when a webhook is asked for.
@@ -74,27 +74,33 @@ pub(super) struct Webhooks {
     /// The signing secret of the next webhook; without it, a new one.
     pub(super) next_secret: Option<String>,
     /// Deliveries that were asked for once more, and have not set out yet.
-    pub(super) replays: Vec<Delivery>,
+    pub(super) replays: Vec<WebhookDelivery>,
 }
 
 impl Webhooks {
-    pub(super) fn answer(&mut self, ask: &Ask<'_>) -> Answer {
-        let path: Vec<&str> = ask.path.iter().skip(1).map(String::as_str).collect();
-        match (ask.method, path.as_slice()) {
+    pub(super) fn answer(&mut self, api_request: &ResendRequest<'_>) -> ResendResponse {
+        let path: Vec<&str> = api_request.path.iter().skip(1).map(String::as_str).collect();
+        match (api_request.method, path.as_slice()) {
             (&Method::GET, []) => {
-                let all: Vec<Value> = self.all.iter().map(Hook::json).collect();
-                page(&all, ask, Pages::AllAtOnce)
+                let all: Vec<Value> = self.all.iter().map(ResendWebhook::json).collect();
+                page(&all, api_request, Pages::Unlimited)
             }
-            (&Method::POST, []) => self.create(ask),
+            (&Method::POST, []) => self.create(api_request),
             (_, []) => not_allowed(),
             (method, [id, rest @ ..]) => {
                 let Some(place) = self.all.iter().position(|hook| hook.id == *id) else { return no_such("Webhook") };
-                self.of_one(ask, method, place, rest)
+                self.one_webhook(api_request, method, place, rest)
             }
         }
     }
 
-    fn of_one(&mut self, ask: &Ask<'_>, method: &Method, place: usize, rest: &[&str]) -> Answer {
+    fn one_webhook(
+        &mut self,
+        api_request: &ResendRequest<'_>,
+        method: &Method,
+        place: usize,
+        rest: &[&str],
+    ) -> ResendResponse {
         if (method, rest) == (&Method::DELETE, &[]) {
             let gone = self.all.remove(place);
             return ok(json!({ "object": "webhook", "id": gone.id, "deleted": true }));
@@ -106,18 +112,18 @@ impl Webhooks {
                 let secret = if hides { Value::Null } else { json!(hook.secret) };
                 ok(with(hook.json(), &[("object", json!("webhook")), ("signing_secret", secret)]))
             }
-            (&Method::PATCH, []) => match change(hook, ask, lacks) {
+            (&Method::PATCH, []) => match change(hook, api_request, lacks) {
                 Ok(()) => ok(json!({ "object": "webhook", "id": hook.id })),
                 Err(why) => invalid(&why),
             },
             (&Method::POST, ["signing-secret", "rotate"]) => {
                 let old = std::mem::replace(&mut hook.secret, new_secret());
-                hook.old.push((old, ask.now.plus(OLD_SIGNS)));
+                hook.old.push((old, api_request.now.plus(OLD_SIGNS)));
                 ok(json!({ "object": "webhook", "id": hook.id, "signing_secret": hook.secret }))
             }
             (&Method::GET, ["events"]) => {
-                let log: Vec<Value> = hook.log.iter().map(Logged::json).collect();
-                page(&log, ask, Pages::OnlyForward)
+                let log: Vec<Value> = hook.log.iter().map(LoggedEvent::json).collect();
+                page(&log, api_request, Pages::ForwardOnly)
             }
             (method, ["events", event, rest @ ..]) => {
                 let Some(logged) = hook.log.iter().find(|logged| logged.id == *event) else {
@@ -125,13 +131,13 @@ impl Webhooks {
                 };
                 match (method, rest) {
                     (&Method::GET, []) => ok(logged.whole()),
-                    (&Method::GET, ["attempts"]) => page(&logged.attempts(), ask, Pages::OnlyForward),
+                    (&Method::GET, ["attempts"]) => page(&logged.attempts(), api_request, Pages::ForwardOnly),
                     (&Method::POST, ["replay"]) if !hook.is_enabled() => {
                         invalid("The webhook is disabled. Enable it before replaying events.")
                     }
                     (&Method::POST, ["replay"]) => {
                         let id = logged.id.clone();
-                        self.replays.extend(Delivery::of(hook, &id, ask.now));
+                        self.replays.extend(WebhookDelivery::of(hook, &id, api_request.now));
                         ok(json!({ "object": "webhook_event", "id": id }))
                     }
                     _ => not_allowed(),
@@ -141,19 +147,19 @@ impl Webhooks {
         }
     }
 
-    fn create(&mut self, ask: &Ask<'_>) -> Answer {
-        let Some(endpoint) = ask.text("endpoint") else { return missing("endpoint") };
+    fn create(&mut self, api_request: &ResendRequest<'_>) -> ResendResponse {
+        let Some(endpoint) = api_request.text("endpoint") else { return missing("endpoint") };
         if !endpoint.starts_with("http") {
             return invalid("The `endpoint` field must be a URL");
         }
-        let Some(events) = ask.body.get("events") else { return missing("events") };
+        let Some(events) = api_request.body.get("events") else { return missing("events") };
         let events = match events_of(events, self.lacks_suppressions) {
             Ok(events) => events,
             Err(why) => return invalid(&why),
         };
-        let hook = Hook {
+        let hook = ResendWebhook {
             id: uuid(),
-            created_at: ask.now,
+            created_at: api_request.now,
             endpoint: endpoint.to_owned(),
             events: Some(events),
             status: "enabled".to_owned(),
@@ -167,13 +173,13 @@ impl Webhooks {
     }
 }
 
-fn change(hook: &mut Hook, ask: &Ask<'_>, lacks_suppressions: bool) -> Result<(), String> {
-    let events = ask.body.get("events").map(|events| events_of(events, lacks_suppressions)).transpose()?;
-    let status = ask.text("status");
+fn change(hook: &mut ResendWebhook, api_request: &ResendRequest<'_>, lacks_suppressions: bool) -> Result<(), String> {
+    let events = api_request.body.get("events").map(|events| events_of(events, lacks_suppressions)).transpose()?;
+    let status = api_request.text("status");
     if status.is_some_and(|status| !["enabled", "disabled"].contains(&status)) {
         return Err("The `status` field must be `enabled` or `disabled`".to_owned());
     }
-    hook.endpoint = ask.text("endpoint").unwrap_or(&hook.endpoint).to_owned();
+    hook.endpoint = api_request.text("endpoint").unwrap_or(&hook.endpoint).to_owned();
     hook.status = status.unwrap_or(&hook.status).to_owned();
     hook.events = events.or_else(|| hook.events.take());
     Ok(())

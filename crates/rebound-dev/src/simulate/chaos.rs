@@ -5,7 +5,7 @@ use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use strum::{IntoStaticStr, VariantArray};
 
-use super::story::{Message, Story};
+use super::scenario::{Scenario, SimulatedWebhook};
 
 /// What may go wrong on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
@@ -57,7 +57,7 @@ impl Chaos {
 
 /// What kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
-pub enum Kind {
+pub enum RequestKind {
     /// The message.
     #[strum(serialize = "once")]
     Proper,
@@ -78,7 +78,7 @@ pub enum Kind {
     NotPost,
 }
 
-impl Kind {
+impl RequestKind {
     /// In words.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -94,42 +94,42 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Request {
     /// When it comes, in the story's time.
-    pub comes_at: i64,
+    pub arrives_at: i64,
     /// Of which email.
     pub email: u32,
     /// Which of its messages.
     pub message: u16,
     /// What kind.
-    pub kind: Kind,
+    pub kind: RequestKind,
 }
 
 /// Every request, in the order in which they come.
-pub fn requests(story: &Story, chaos: &[Chaos]) -> Vec<Request> {
+pub fn requests(scenario: &Scenario, chaos: &[Chaos]) -> Vec<Request> {
     let has = |one: Chaos| chaos.contains(&one);
-    let mut rng = fastrand::Rng::with_seed(story.seed.wrapping_add(1));
+    let mut rng = fastrand::Rng::with_seed(scenario.seed.wrapping_add(1));
     let mut requests = Vec::new();
-    for email in 0..story.emails {
-        for (message, index) in story.email(email).messages.iter().zip(0..) {
-            let comes_at = message.comes_at.0;
+    for email in 0..scenario.emails {
+        for (message, index) in scenario.email(email).messages.iter().zip(0..) {
+            let arrives_at = message.arrives_at.0;
             let mut add = |kind, later: i64| {
-                requests.push(Request { comes_at: comes_at + later, email, message: index, kind });
+                requests.push(Request { arrives_at: arrives_at + later, email, message: index, kind });
             };
-            add(Kind::Proper, 0);
+            add(RequestKind::Proper, 0);
             if has(Chaos::Duplicates) && rng.u8(..10) == 0 {
                 for _ in 0..rng.u8(1..4) {
                     // At once, or after one of the pauses that Svix makes.
                     let pauses = [0, 0, 5_000, 300_000];
-                    add(Kind::Again, pauses.get(rng.usize(..4)).copied().unwrap_or(0));
+                    add(RequestKind::Again, pauses.get(rng.usize(..4)).copied().unwrap_or(0));
                 }
             }
             if has(Chaos::Stale) && rng.u8(..100) == 0 {
-                add(Kind::Stale, 1);
+                add(RequestKind::Stale, 1);
             }
             if has(Chaos::Tampered) && rng.u8(..100) == 0 {
-                add(if rng.bool() { Kind::Tampered } else { Kind::WrongSecret }, 1);
+                add(if rng.bool() { RequestKind::Tampered } else { RequestKind::WrongSecret }, 1);
             }
             if has(Chaos::Methods) && rng.u16(..500) == 0 {
-                add(Kind::NotPost, 1);
+                add(RequestKind::NotPost, 1);
             }
         }
     }
@@ -144,13 +144,13 @@ pub fn requests(story: &Story, chaos: &[Chaos]) -> Vec<Request> {
 /// The message of a request, signed at `now`, and its method.
 pub fn signed(
     request: &Request,
-    message: &Message,
+    message: &SimulatedWebhook,
     chaos: &[Chaos],
     secret: &SigningSecret,
     now: UnixMillis,
 ) -> (SignedMessage, reqwest::Method) {
     let place = u64::from(request.email) << 16 | u64::from(request.message);
-    let mut rng = fastrand::Rng::with_seed(place ^ request.comes_at.unsigned_abs() ^ (request.kind as u64) << 60);
+    let mut rng = fastrand::Rng::with_seed(place ^ request.arrives_at.unsigned_abs() ^ (request.kind as u64) << 60);
     let seconds = now.seconds();
     let id = if request.kind.is_refused() {
         format!("{}-refused-{}", message.id, request.kind as u8)
@@ -158,14 +158,14 @@ pub fn signed(
         message.id.clone()
     };
     let mut signed = match request.kind {
-        Kind::Stale => SignedMessage::new(id, seconds - rng.i64(301..100_000), message.body.clone(), secret),
-        Kind::WrongSecret => SignedMessage::new(id, seconds, message.body.clone(), &another_secret(secret)),
+        RequestKind::Stale => SignedMessage::new(id, seconds - rng.i64(301..100_000), message.body.clone(), secret),
+        RequestKind::WrongSecret => SignedMessage::new(id, seconds, message.body.clone(), &another_secret(secret)),
         _ => SignedMessage::new(id, seconds, message.body.clone(), secret),
     };
-    if request.kind == Kind::Tampered {
+    if request.kind == RequestKind::Tampered {
         signed.body.push(b' ');
     }
-    let method = if request.kind == Kind::NotPost { reqwest::Method::GET } else { reqwest::Method::POST };
+    let method = if request.kind == RequestKind::NotPost { reqwest::Method::GET } else { reqwest::Method::POST };
     if chaos.contains(&Chaos::Base64) && rng.u8(..10) == 0 {
         signed.headers.insert("content-type".to_owned(), "application/octet-stream".to_owned());
     }

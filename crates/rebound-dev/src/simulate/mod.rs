@@ -1,7 +1,7 @@
 //! A campaign's webhooks, as Resend would send them, with chaos on request; and whether what Rebound made of them is right.
 //!
-//! - [`story`]: what happens to each email, and what must follow from it. Pure: made of a seed, again whenever it is needed.
-//! - [`bodies`]: the webhooks' bodies, in the shapes that Resend's have.
+//! - [`scenario`]: what happens to each email, and what must follow from it. Pure: made of a seed, again whenever it is needed.
+//! - [`payloads`]: the webhooks' bodies, in the shapes that Resend's have.
 //! - [`chaos`]: in which order they come, and what comes besides.
 //! - [`send`]: sending them, and what was answered.
 //! - [`used`]: whether its name and its seed are new to the tables.
@@ -9,9 +9,9 @@
 //!
 //! Nothing is kept but the seed and what came of each message, so a million events need no more memory than their places in the order.
 
-pub mod bodies;
 pub mod chaos;
+pub mod payloads;
+pub mod scenario;
 pub mod send;
-pub mod story;
 pub mod used;
 pub mod verify;

@@ -9,11 +9,11 @@ use rebound::store::counters::Campaigns;
 use rebound::store::tables::{CAMPAIGNS, EVENTS};
 use rebound::store::timeline::Timeline;
 
-use super::story::Story;
+use super::scenario::Scenario;
 
 /// A part of a story that the tables know already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Used {
+pub enum AlreadyUsed {
     /// A campaign has this name.
     Campaign,
     /// Emails were made of this seed: they have the same ids.
@@ -27,14 +27,14 @@ pub enum Used {
 pub async fn used(
     calls: &RetryClient,
     variables: &BTreeMap<String, String>,
-    story: &Story,
-) -> Result<Option<Used>, CallError> {
+    scenario: &Scenario,
+) -> Result<Option<AlreadyUsed>, CallError> {
     let name = |variable: &str| variables.get(variable).map_or("", String::as_str);
     let campaigns = Campaigns::new(calls.clone(), name(CAMPAIGNS.variable));
-    let is_counted = !campaigns.cohorts(&story.campaign).await?.is_empty();
-    if is_counted || campaigns.state(&story.campaign).await?.is_some() {
-        return Ok(Some(Used::Campaign));
+    let is_counted = !campaigns.cohorts(&scenario.campaign).await?.is_empty();
+    if is_counted || campaigns.state(&scenario.campaign).await?.is_some() {
+        return Ok(Some(AlreadyUsed::Campaign));
     }
     let events = Timeline::new(calls.clone(), name(EVENTS.variable));
-    Ok((!events.all(&story.email(0).id).await?.is_empty()).then_some(Used::Seed))
+    Ok((!events.all(&scenario.email(0).id).await?.is_empty()).then_some(AlreadyUsed::Seed))
 }

@@ -28,7 +28,7 @@ use rebound::receive::Receiver;
 use serde_json::json;
 
 use self::queues::{journal, set_up};
-use self::shell::{HANDED_ON, identity};
+use self::shell::{PASSED_THROUGH, identity};
 use crate::LOCAL_SECRET;
 use crate::template::{STACK_NAME, template};
 
@@ -61,7 +61,7 @@ pub const SETTLE: Duration = Duration::from_secs(2);
 
 /// How the embedded AWS is to be started.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct LocalAwsOptions {
     /// Where DynamoDB listens.
     pub dynamodb: SocketAddr,
     /// The file that keeps the tables, and another beside it the queues and what was published; `None`: memory.
@@ -70,7 +70,7 @@ pub struct Options {
     pub settle: Duration,
 }
 
-impl Options {
+impl LocalAwsOptions {
     /// In memory, on any free port.
     pub fn in_memory() -> Self {
         Self { dynamodb: SocketAddr::from(([127, 0, 0, 1], 0)), data: None, settle: SETTLE }
@@ -128,11 +128,14 @@ impl EmbeddedAws {
     ///
     /// # Errors
     /// An address is taken, or the database can't be opened.
-    pub async fn start(options: &Options, variable: impl Fn(&str) -> Option<String>) -> Result<Self, StartError> {
+    pub async fn start(
+        options: &LocalAwsOptions,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, StartError> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let is_named = |name: &str| variable(name).is_some();
         let mut variables = identity(variable);
-        let as_whom = variables.clone();
+        let identity_variables = variables.clone();
         let mut or_default = |name: &str, default: String| {
             let value = variable(name).unwrap_or(default);
             variables.insert(name.to_owned(), value.clone());
@@ -147,7 +150,7 @@ impl EmbeddedAws {
             Some(url) => {
                 // Somebody's own: no business of ours, unless it is a local one too, which begins without tables.
                 if is_local(&url)
-                    && let Err(error) = make_tables(&access(&as_whom, &url), &tables).await
+                    && let Err(error) = make_tables(&access(&identity_variables, &url), &tables).await
                 {
                     tracing::warn!(%error, "no tables made");
                 }
@@ -155,7 +158,7 @@ impl EmbeddedAws {
             }
             None => {
                 let dynamodb = EmbeddedDynamoDb::start(options.dynamodb, options.data.as_deref()).await?;
-                make_tables(&access(&as_whom, &dynamodb.url()), &tables).await?;
+                make_tables(&access(&identity_variables, &dynamodb.url()), &tables).await?;
                 Some(dynamodb)
             }
         };
@@ -219,7 +222,7 @@ impl EmbeddedAws {
             or_default(&name, control.as_ref().map(LocalControlPlane::url).unwrap_or_default());
         }
 
-        variables.extend(HANDED_ON.into_iter().filter_map(|name| Some((name.to_owned(), variable(name)?))));
+        variables.extend(PASSED_THROUGH.into_iter().filter_map(|name| Some((name.to_owned(), variable(name)?))));
         if let Some(control) = &control {
             control.set(|controls| controls.environment.clone_from(&variables));
         }
@@ -254,7 +257,7 @@ impl EmbeddedAws {
     ///
     /// # Errors
     /// No port is free.
-    pub async fn put_before_dynamodb(&mut self, faults: Faults) -> Result<String, StartError> {
+    pub async fn insert_fault_proxy(&mut self, faults: Faults) -> Result<String, StartError> {
         let proxy = self.proxy_before("AWS_ENDPOINT_URL_DYNAMODB", Service::DynamoDb, faults).await?;
         Ok(self.proxy.insert(proxy).url())
     }
@@ -263,7 +266,7 @@ impl EmbeddedAws {
     ///
     /// # Errors
     /// No port is free.
-    pub async fn put_before_sns(&mut self, faults: Faults) -> Result<String, StartError> {
+    pub async fn insert_sns_fault_proxy(&mut self, faults: Faults) -> Result<String, StartError> {
         let proxy = self.proxy_before("AWS_ENDPOINT_URL_SNS", Service::Sns, faults).await?;
         Ok(self.sns_proxy.insert(proxy).url())
     }
@@ -276,7 +279,7 @@ impl EmbeddedAws {
     }
 
     /// A variable as the functions see it.
-    fn seen(&self, name: &str) -> Option<String> {
+    fn function_variable(&self, name: &str) -> Option<String> {
         let proxy = match name {
             "AWS_ENDPOINT_URL_DYNAMODB" => &self.proxy,
             "AWS_ENDPOINT_URL_SNS" => &self.sns_proxy,
@@ -290,7 +293,7 @@ impl EmbeddedAws {
     /// # Errors
     /// The environment makes no sense.
     pub async fn receiver(&self) -> Result<Receiver, StartError> {
-        Ok(Receiver::from_environment(|name| self.seen(name)).await?)
+        Ok(Receiver::from_environment(|name| self.function_variable(name)).await?)
     }
 
     /// A protector on it, wired as the function is.
@@ -298,7 +301,7 @@ impl EmbeddedAws {
     /// # Errors
     /// The environment makes no sense.
     pub fn protector(&self) -> Result<Protector, StartError> {
-        Ok(Protector::from_environment(|name| self.seen(name))?)
+        Ok(Protector::from_environment(|name| self.function_variable(name))?)
     }
 
     /// An engager on it, wired as the function is.
@@ -306,7 +309,7 @@ impl EmbeddedAws {
     /// # Errors
     /// The environment makes no sense.
     pub fn engager(&self) -> Result<Engager, StartError> {
-        Ok(Engager::from_environment(|name| self.seen(name))?)
+        Ok(Engager::from_environment(|name| self.function_variable(name))?)
     }
 
     /// Stops DynamoDB, as if it were out of reach, and waits until it is. The tables are gone with it, unless they are in a file.
@@ -318,8 +321,8 @@ impl EmbeddedAws {
 }
 
 /// A DynamoDB at this URL, for whoever these variables name.
-fn access(as_whom: &BTreeMap<String, String>, dynamodb: &str) -> Access {
-    let variable = |name: &str| as_whom.get(name).cloned();
+fn access(identity_variables: &BTreeMap<String, String>, dynamodb: &str) -> Access {
+    let variable = |name: &str| identity_variables.get(name).cloned();
     let text = |name: &str| variable(name).unwrap_or_default();
     let token = variable("AWS_SESSION_TOKEN");
     let credentials = Credentials::from_keys(text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"), token);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 const REGION: &str = "eu-west-1";
 
 /// The variables that are handed on to the functions as the shell has them.
-pub(super) const HANDED_ON: [&str; 14] = [
+pub(super) const PASSED_THROUGH: [&str; 14] = [
     "RESEND_WEBHOOK_SECRET",
     "RETENTION_DAYS",
     "WEBHOOK_SECRET_ARN",

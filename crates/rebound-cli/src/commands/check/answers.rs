@@ -6,7 +6,7 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::ActiveReason;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::Answer;
-use rebound_dev::output::{self, Cell, Column, Table, moment, shown};
+use rebound_dev::output::{self, Cell, Column, Table, moment, sanitize};
 use serde_json::{Value, json};
 
 /// Maximum number of addresses that are shown in a table. If there are more, each "no" is printed on a line of its own.
@@ -32,7 +32,7 @@ impl CheckedAddress {
 
     fn name(&self) -> String {
         match (&self.written, self.line) {
-            (Some(written), _) => shown(written),
+            (Some(written), _) => sanitize(written),
             (None, Some(line)) => format!("line {line}"),
             (None, None) => String::new(),
         }
@@ -73,7 +73,7 @@ impl Answers {
             self.odd += 1;
             if self.odd <= MAX_ODD_NAMED {
                 let line = asked.line.map(|line| format!("line {line}: ")).unwrap_or_default();
-                eprintln!("{line}{:?}: {odd}", shown(asked.written.as_deref().unwrap_or_default()));
+                eprintln!("{line}{:?}: {odd}", sanitize(asked.written.as_deref().unwrap_or_default()));
             }
         }
         if self.json {
@@ -135,14 +135,14 @@ fn table(answers: impl Iterator<Item = (CheckedAddress, Answer)>) -> Table {
 }
 
 fn print_brake(campaign: &Campaign, brake: Option<&Brake>) {
-    let campaign = shown(campaign.as_str());
+    let campaign = sanitize(campaign.as_str());
     let Some(brake) = brake else { return println!("Campaign {campaign}: no sending limit is set.") };
     let volume = match brake.status {
         Status::Open => "all of it may be sent".to_owned(),
         Status::Slowed => format!("send at most {} % of it", (brake.volume * 100.0).round()),
         Status::Paused => "send nothing".to_owned(),
     };
-    println!("Campaign {campaign} is {}: {volume}. {}", brake.status.as_str(), shown(&brake.reason));
+    println!("Campaign {campaign} is {}: {volume}. {}", brake.status.as_str(), sanitize(&brake.reason));
 }
 
 /// Returns the share of the campaign that may be sent, 0 to 1. Returns `None` without `--campaign`.
@@ -190,7 +190,7 @@ fn why(asked: &CheckedAddress, answer: &Answer, between: &str) -> String {
     let prefix =
         asked.line.filter(|_| asked.written.is_some()).map(|line| format!("line {line}: ")).unwrap_or_default();
     match (&asked.read, answer) {
-        (Err(why), _) => format!("{prefix}{}", shown(why)),
+        (Err(why), _) => format!("{prefix}{}", sanitize(why)),
         (_, Answer::May) => String::new(),
         (_, Answer::NotAnAddress) => "this is not a valid email address".to_owned(),
         (_, Answer::Forgotten) => "forgotten: erased on request, and must not get email of any kind".to_owned(),
@@ -200,7 +200,7 @@ fn why(asked: &CheckedAddress, answer: &Answer, between: &str) -> String {
 
 /// Returns a reason as one line of text.
 pub(crate) fn reason(standing: &ActiveReason) -> String {
-    let mut line = shown(&standing.reason);
+    let mut line = sanitize(&standing.reason);
     if let Some(at) = standing.at {
         line.push_str(&format!(" since {}", moment(at)));
     }
@@ -208,7 +208,7 @@ pub(crate) fn reason(standing: &ActiveReason) -> String {
         line.push_str(&format!(", until {}", moment(until)));
     }
     if let Some(detail) = &standing.detail {
-        line.push_str(&format!(": {}", shown(detail)));
+        line.push_str(&format!(": {}", sanitize(detail)));
     }
     line
 }

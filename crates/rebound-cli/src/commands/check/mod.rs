@@ -14,8 +14,8 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::check::check;
 use rebound_cli::operate::lists::address::oddity;
 use rebound_cli::operate::lists::{Line, Remark};
-use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, shown};
+use rebound_dev::commands::CommandError;
+use rebound_dev::output::{self, sanitize};
 
 pub(crate) use self::answers::reason;
 use self::answers::{Answers, CheckedAddress};
@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
     target: TargetArguments,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let mut asked: Vec<CheckedAddress> =
         arguments.addresses.iter().filter(|address| *address != "-").map(given).collect();
     // If no address and no file is named, the piped input is read.
@@ -87,7 +87,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let mut answers = Answers::new(arguments.all, arguments.json, brake);
     let progress = output::counting("addresses");
-    let mut look = async |asked: &mut Vec<CheckedAddress>| -> Result<(), Failure> {
+    let mut look = async |asked: &mut Vec<CheckedAddress>| -> Result<(), CommandError> {
         let addresses: Vec<String> = asked.iter().filter_map(CheckedAddress::address).collect();
         let found =
             check(&calls, target.table("SUPPRESSIONS_TABLE"), &addresses, now, |done| progress.inc(done as u64));
@@ -116,7 +116,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 /// Reads an address of the command line.
 fn given(text: &String) -> CheckedAddress {
     let read = Recipient::parse(text).ok_or_else(|| match Path::new(text).is_file() {
-        true => format!("this is a file, not an address; to read it: --file {}", shown(text)),
+        true => format!("this is a file, not an address; to read it: --file {}", sanitize(text)),
         false if why_no_address(text).contains("several") => format!("it {}", why_no_address(text)),
         false => "this is not a valid email address".to_owned(),
     });

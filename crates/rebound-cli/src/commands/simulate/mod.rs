@@ -13,15 +13,15 @@ use clap::builder::PossibleValuesParser;
 use rebound::resend::campaign::Campaign;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::place::{Place, is_local};
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::commands::values::{more_than_zero, nobody_at, url};
 use rebound_dev::output;
 use rebound_dev::progress::on_ctrl_c;
 use rebound_dev::simulate::chaos::{self, Chaos, Request};
-use rebound_dev::simulate::send::{SendError, Sending, Stopped, send};
-use rebound_dev::simulate::story::{LEAST_SPAN, Story};
-use rebound_dev::simulate::used::{Used, used};
-use rebound_dev::simulate::verify::{Findings, Looking, VerifyError, verify};
+use rebound_dev::simulate::scenario::{MIN_SPAN, Scenario};
+use rebound_dev::simulate::send::{SendError, SendOptions, Stopped, send};
+use rebound_dev::simulate::used::{AlreadyUsed, used};
+use rebound_dev::simulate::verify::{VerifyError, VerifyOptions, VerifyReport, verify};
 
 use self::signing::Signing;
 use crate::commands::target::TargetArguments;
@@ -85,7 +85,7 @@ fn kinds() -> PossibleValuesParser {
     PossibleValuesParser::new(Chaos::ALL.iter().map(|kind| kind.as_str()).chain(["all"]))
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let url = &arguments.url;
     if !arguments.deaths && !takes_connections(url).await {
         return Err(format!("nobody answers at {url}; {}", nobody_at(url)).into());
@@ -117,7 +117,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let at_once = usize::from(arguments.at_once);
     let secret = signing.secret.clone();
     let (chaos, rate, deaths) = (chaos, arguments.rate, arguments.deaths);
-    let sending = Sending { url: url.clone(), secret, chaos: chaos.clone(), at_once, rate, deaths };
+    let sending = SendOptions { url: url.clone(), secret, chaos: chaos.clone(), at_once, rate, deaths };
     let sent = send(&story, &requests, &sending, || progress.inc(1)).await;
     progress.finish_and_clear();
     let sent = sent.map_err(|stopped| because(&stopped, &story, &signing, &at))?;
@@ -161,11 +161,11 @@ async fn takes_connections(url: &str) -> bool {
 async fn check_tables(
     arguments: &Arguments,
     target: &Place,
-    story: &Story,
+    story: &Scenario,
     requests: &[Request],
     chaos: &[Chaos],
-) -> Result<Findings, VerifyError> {
-    let looking = Looking {
+) -> Result<VerifyReport, VerifyError> {
+    let looking = VerifyOptions {
         patience: Duration::from_secs(arguments.patience),
         then: if target.is_near() { Duration::from_secs(3) } else { Duration::from_secs(75) },
         knows_verdicts: !chaos.contains(&Chaos::Shuffle),
@@ -188,7 +188,7 @@ async fn check_tables(
 }
 
 /// Refuses a campaign that is already in the tables.
-async fn check_is_new(arguments: &Arguments, target: &Place, story: &Story) -> Result<(), Failure> {
+async fn check_is_new(arguments: &Arguments, target: &Place, story: &Scenario) -> Result<(), CommandError> {
     let known = used(&target.calls(Duration::from_secs(10)), target.variables(), story).await;
     let used = match known {
         Ok(used) => used,
@@ -198,9 +198,9 @@ async fn check_is_new(arguments: &Arguments, target: &Place, story: &Story) -> R
     let seed = || format!("the seed {} was used before; omit --seed, or choose another", story.seed);
     match used {
         None => Ok(()),
-        Some(Used::Campaign) if arguments.campaign.is_none() => Err(seed().into()),
-        Some(Used::Seed) => Err(seed().into()),
-        Some(Used::Campaign) => Err(format!(
+        Some(AlreadyUsed::Campaign) if arguments.campaign.is_none() => Err(seed().into()),
+        Some(AlreadyUsed::Seed) => Err(seed().into()),
+        Some(AlreadyUsed::Campaign) => Err(format!(
             "a campaign {} exists already, and the simulation would be counted for it; choose a new name, or omit --campaign",
             story.campaign
         )
@@ -209,7 +209,7 @@ async fn check_is_new(arguments: &Arguments, target: &Place, story: &Story) -> R
 }
 
 /// Describes the data that a simulation leaves in the tables.
-fn stays(story: &Story) -> String {
+fn stays(story: &Scenario) -> String {
     format!(
         "The accepted webhooks stay: rows, counts and suppressed addresses of example.com, under the campaign {}, as long as events are kept. The next run gets a new name",
         story.campaign
@@ -217,7 +217,7 @@ fn stays(story: &Story) -> String {
 }
 
 /// Describes why sending stopped, what to do, and what stays in the tables.
-fn because(stopped: &Stopped, story: &Story, signing: &Signing, target: &TargetArguments) -> String {
+fn because(stopped: &Stopped, story: &Scenario, signing: &Signing, target: &TargetArguments) -> String {
     let (why, doctor) = (&stopped.why, target.command("doctor"));
     let to_do = match why {
         SendError::Nobody(url) if stopped.taken > 0 && is_local(url) => "start `rebound dev` again".to_owned(),
@@ -240,17 +240,17 @@ fn because(stopped: &Stopped, story: &Story, signing: &Signing, target: &TargetA
     }
 }
 
-fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
+fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Scenario, CommandError> {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
     let name = arguments.campaign.clone().unwrap_or_else(|| format!("simulate-{seed:016x}"));
-    let mut story = Story {
+    let mut story = Scenario {
         seed,
         campaign: Campaign::new(&name).ok_or(
             "this is not a valid campaign name: 1 to 256 characters; Resend's tags allow letters, digits, - and _",
         )?,
         emails: arguments.emails,
         until: UnixMillis::now(),
-        span: Duration::from_secs(arguments.over * 60).max(LEAST_SPAN),
+        span: Duration::from_secs(arguments.over * 60).max(MIN_SPAN),
         scanners: chaos.contains(&Chaos::Scanners),
         nulls: chaos.contains(&Chaos::Nulls),
         unknown: chaos.contains(&Chaos::Unknown),
@@ -258,7 +258,7 @@ fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
         retold: chaos.contains(&Chaos::Duplicates),
     };
     if let Some(events) = arguments.events {
-        story.emails = story.emails_of(events as usize);
+        story.emails = story.emails_for(events as usize);
     }
     Ok(story)
 }

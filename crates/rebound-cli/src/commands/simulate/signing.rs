@@ -7,7 +7,7 @@ use rebound::resend::signature::SigningSecret;
 use rebound_cli::operate::place::{Place, is_local};
 use rebound_dev::LOCAL_SECRET;
 use rebound_dev::commands::values::signing_secret;
-use rebound_dev::commands::{Failure, variable};
+use rebound_dev::commands::{CommandError, variable};
 
 /// The secret that signs the webhooks.
 pub(super) struct Signing {
@@ -18,7 +18,7 @@ pub(super) struct Signing {
 
 impl Signing {
     /// Returns the secret of the environment, else that of the target, else that of local runs.
-    pub(super) async fn of(target: Option<&Place>, url: &str) -> Result<Self, Failure> {
+    pub(super) async fn of(target: Option<&Place>, url: &str) -> Result<Self, CommandError> {
         if let Some(text) = variable("RESEND_WEBHOOK_SECRET") {
             return Ok(Self { secret: signing_secret(&text)?, is_from_environment: true });
         }
@@ -26,7 +26,7 @@ impl Signing {
     }
 }
 
-async fn stored(target: Option<&Place>, url: &str) -> Result<SigningSecret, Failure> {
+async fn stored(target: Option<&Place>, url: &str) -> Result<SigningSecret, CommandError> {
     let Some(target) = target else {
         if is_local(url) {
             return Ok(LOCAL_SECRET.parse()?);

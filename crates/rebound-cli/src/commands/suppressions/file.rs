@@ -14,7 +14,7 @@ use rebound_cli::operate::suppressions::export::{Format, WriteError, Writer, ent
 use rebound_cli::operate::suppressions::import::{self, Read, Remark, Report};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::operate::suppressions::meaning::Meaning;
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::commands::values::unknown;
 use rebound_dev::output::{self, count, count_were};
 use rebound_dev::progress::on_ctrl_c;
@@ -74,7 +74,7 @@ const MERGE_BATCH: usize = 5_000;
 /// Maximum number of refused lines that the JSON report names.
 const MAX_JSON_NAMED: usize = 1_000;
 
-pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, Failure> {
+pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, CommandError> {
     let note = note(arguments.by.as_deref(), &arguments.why)?;
     let by_hand = if arguments.again { LiftedByHand::Again } else { LiftedByHand::Stay };
     let open = |file: &str| ListFile::open(file, &arguments.reading);
@@ -96,7 +96,7 @@ async fn import_file(
     by_hand: LiftedByHand,
     note: &Note,
     json: bool,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandError> {
     let how = file.describe(Some(meaning));
     let progress = output::counting("entries");
     let bar = (*progress).clone();
@@ -111,7 +111,7 @@ async fn import_file(
         )
     });
     let (mut report, mut refused, mut odd, mut is_noted) = (Report::default(), 0, 0, false);
-    let mut merge = async |part: Read| -> Result<(), Failure> {
+    let mut merge = async |part: Read| -> Result<(), CommandError> {
         if !part.entries.is_empty() && !is_noted {
             import::keep_note(list, note).await?;
             is_noted = true;
@@ -163,7 +163,7 @@ async fn import_file(
 }
 
 fn say_remark(remark: &Remark) {
-    println!("line {}: {}", remark.line, output::shown(&remark.why));
+    println!("line {}: {}", remark.line, output::sanitize(&remark.why));
 }
 
 /// Maximum number of unusual lines that are named.
@@ -225,9 +225,9 @@ pub(super) fn print(report: &Report, json: bool) {
         println!("{} of forgotten addresses: they stay suppressed", report.forgotten);
     }
     for lifted in report.lifted.iter().take(MAX_LIFTED_SHOWN) {
-        let (who, reason, at) = (output::shown(lifted.recipient.as_str()), lifted.reason, output::moment(lifted.at));
-        let why = lifted.why.as_ref().map(|why| format!(": {}", output::shown(why))).unwrap_or_default();
-        println!("not suppressed: {who}, whose {reason} was lifted at {at} by {}{why}", output::shown(&lifted.by));
+        let (who, reason, at) = (output::sanitize(lifted.recipient.as_str()), lifted.reason, output::moment(lifted.at));
+        let why = lifted.why.as_ref().map(|why| format!(": {}", output::sanitize(why))).unwrap_or_default();
+        println!("not suppressed: {who}, whose {reason} was lifted at {at} by {}{why}", output::sanitize(&lifted.by));
     }
     if report.lifted.len() > MAX_LIFTED_SHOWN {
         println!("and {} more; --json names all of them", report.lifted.len() - MAX_LIFTED_SHOWN);
@@ -267,7 +267,7 @@ fn format(text: &str) -> Result<Format, String> {
     }
 }
 
-pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
+pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, CommandError> {
     let target = arguments.target.find().await?;
     let list = list(&target);
     let output = arguments.output.as_deref().map(NewFile::create).transpose()?;

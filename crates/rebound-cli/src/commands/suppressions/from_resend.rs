@@ -7,7 +7,7 @@ use rebound_cli::operate::place::Place;
 use rebound_cli::operate::suppressions::import::{Read, Remark, Report, import as merge};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::resend_api::{Listed, ResendError, Unread};
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, count_were};
 use rebound_dev::progress::on_ctrl_c;
 use serde::Serialize;
@@ -36,7 +36,7 @@ impl ResendImport {
         file::print(&Report { unreadable: Vec::new(), ..self.report.clone() }, false);
         let unreadable = &self.report.unreadable;
         for entry in unreadable {
-            println!("{}", output::shown(&entry.why));
+            println!("{}", output::sanitize(&entry.why));
         }
         if !unreadable.is_empty() {
             println!(
@@ -45,13 +45,13 @@ impl ResendImport {
             );
         }
         if let Some(why) = &self.cut_short {
-            println!("Resend's list was not read to its end: {}", output::shown(why));
+            println!("Resend's list was not read to its end: {}", output::sanitize(why));
         }
     }
 }
 
 /// `import --from-resend`.
-pub(super) async fn import(target: &Place, by_hand: LiftedByHand, json: bool) -> Result<ExitCode, Failure> {
+pub(super) async fn import(target: &Place, by_hand: LiftedByHand, json: bool) -> Result<ExitCode, CommandError> {
     let imported = import_from_resend(target, by_hand).await?;
     if json {
         println!("{}", json!(imported));
@@ -62,7 +62,7 @@ pub(super) async fn import(target: &Place, by_hand: LiftedByHand, json: bool) ->
 }
 
 /// Imports the addresses that Resend suppresses.
-pub(crate) async fn import_from_resend(target: &Place, by_hand: LiftedByHand) -> Result<ResendImport, Failure> {
+pub(crate) async fn import_from_resend(target: &Place, by_hand: LiftedByHand) -> Result<ResendImport, CommandError> {
     let resend = resend_of(target).await?;
     let Listed { entries, unread, cut_short } = match resend.suppressions().await {
         Err(ResendError::NotFound(_)) => {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::progress::on_ctrl_c;
 
 /// An incomplete file.
@@ -16,10 +16,10 @@ pub(super) struct NewFile {
 
 impl NewFile {
     /// Creates the file.
-    pub(super) fn create(name: &Path) -> Result<Self, Failure> {
+    pub(super) fn create(name: &Path) -> Result<Self, CommandError> {
         // A symbolic link stays a link.
         let target = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
-        let failed = |error: std::io::Error| -> Failure {
+        let failed = |error: std::io::Error| -> CommandError {
             let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
             match (error.kind(), folder) {
                 (ErrorKind::NotFound, Some(folder)) => {
@@ -48,7 +48,7 @@ impl NewFile {
     }
 
     /// Moves the complete file to its place.
-    pub(super) fn keep(mut self) -> Result<(), Failure> {
+    pub(super) fn keep(mut self) -> Result<(), CommandError> {
         if let Some((beside, target)) = self.beside.take() {
             let failed = |error| format!("{}: {error}; the list is in {}", target.display(), beside.display());
             fs::rename(&beside, &target).map_err(failed)?;

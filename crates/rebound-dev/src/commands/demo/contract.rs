@@ -7,12 +7,12 @@ use rebound::store::suppressions::SuppressionItem;
 use rebound::store::{Item, row};
 use rebound::time::UnixMillis;
 
-use super::stage::{Stage, string};
+use super::environment::{DemoEnvironment, string};
 use super::steps::{self, Step};
-use crate::commands::Failure;
+use crate::commands::CommandError;
 
 /// What a step came to.
-pub(super) struct Seen {
+pub(super) struct StepResult {
     pub(super) status: u16,
     pub(super) answer: String,
     pub(super) took: Duration,
@@ -21,37 +21,37 @@ pub(super) struct Seen {
 }
 
 /// Every step, what it came to, and whom `receive` has suppressed in the end.
-pub(super) struct Report {
-    pub(super) steps: Vec<(Step, Seen)>,
+pub(super) struct ContractReport {
+    pub(super) steps: Vec<(Step, StepResult)>,
     pub(super) suppressions: Vec<Item>,
 }
 
 /// Posts everything that the world may send, and reads the tables back.
-pub(super) async fn show(stage: &mut Stage) -> Result<Report, Failure> {
+pub(super) async fn show(env: &mut DemoEnvironment) -> Result<ContractReport, CommandError> {
     let mut steps = Vec::new();
     for step in steps::all(UnixMillis::now().seconds())? {
         let started = Instant::now();
-        let (status, answer) = stage.request(step.method, &step.message).await?;
-        steps.push((step, Seen { status, answer, took: started.elapsed(), rows: Vec::new() }));
+        let (status, answer) = env.request(step.method, &step.message).await?;
+        steps.push((step, StepResult { status, answer, took: started.elapsed(), rows: Vec::new() }));
     }
 
-    let rows = stage.scan("EVENTS_TABLE").await?;
-    let suppressions = stage.scan("SUPPRESSIONS_TABLE").await?;
+    let rows = env.scan("EVENTS_TABLE").await?;
+    let suppressions = env.scan("SUPPRESSIONS_TABLE").await?;
     for (step, seen) in &mut steps {
         let of_step = |row: &&Item| string(row, "event").rsplit('#').next() == Some(step.message.id.as_str());
         seen.rows = rows.iter().filter(of_step).cloned().collect();
     }
 
-    stage.faults.extend(steps.iter().filter_map(|(step, seen)| fault(step, seen)));
+    env.faults.extend(steps.iter().filter_map(|(step, seen)| fault(step, seen)));
     let expected = steps.iter().filter(|(step, _)| step.is_first_to_be_stored()).count();
-    stage.check(rows.len() == expected, format!("the events table holds {} rows, not {expected}", rows.len()));
+    env.check(rows.len() == expected, format!("the events table holds {} rows, not {expected}", rows.len()));
     let expected = steps::expected_suppressions();
-    stage.check(suppressed(&suppressions) == expected, format!("the suppressions are not {expected:?}"));
-    Ok(Report { steps, suppressions })
+    env.check(suppressed(&suppressions) == expected, format!("the suppressions are not {expected:?}"));
+    Ok(ContractReport { steps, suppressions })
 }
 
 /// What is not as the contract says, if anything is.
-pub(super) fn fault(step: &Step, seen: &Seen) -> Option<String> {
+pub(super) fn fault(step: &Step, seen: &StepResult) -> Option<String> {
     let what = &step.what;
     if seen.status != step.status || !step.answers(&seen.answer) {
         return Some(format!("{what}: answered {} {}, not {} {}", seen.status, seen.answer, step.status, step.answer));

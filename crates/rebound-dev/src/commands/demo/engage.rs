@@ -14,15 +14,15 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use strum::IntoStaticStr;
 
-use super::mails::{Mail, with};
-use super::stage::{Stage, is_hopeless, string, until_idle};
+use super::emails::{DemoEmail, with};
+use super::environment::{DemoEnvironment, is_hopeless, string, until_idle};
 use crate::claude::ClaudeStub;
-use crate::commands::Failure;
-use crate::running::{Clock, engaging, poll, queue_mappings, timeout_of};
+use crate::commands::CommandError;
+use crate::runner::{Clock, engage_invoker, poll, queue_mappings, timeout_of};
 
 /// Who decides.
 #[derive(Clone, Copy, IntoStaticStr)]
-pub(super) enum Who<'a> {
+pub(super) enum DemoDecider<'a> {
     /// Nobody is asked.
     #[strum(serialize = "the written rules")]
     Rules,
@@ -34,7 +34,7 @@ pub(super) enum Who<'a> {
     Claude,
 }
 
-impl Who<'_> {
+impl DemoDecider<'_> {
     const fn campaign(self) -> &'static str {
         match self {
             Self::Rules => "tulip-news",
@@ -48,20 +48,20 @@ impl Who<'_> {
     }
 
     /// An engager that asks it.
-    fn engager(self, stage: &Stage) -> Result<Engager, Failure> {
+    fn engager(self, env: &DemoEnvironment) -> Result<Engager, CommandError> {
         let variable = |name: &str| match (self, name) {
             (Self::Rules, "ANTHROPIC_API_KEY") => None,
             (Self::StandIn(_), "ANTHROPIC_API_KEY") => Some("local".to_owned()),
             (Self::StandIn(claude), "ANTHROPIC_BASE_URL") => Some(claude.url()),
             (Self::Claude, name) if name.starts_with("ANTHROPIC_") => crate::commands::variable(name),
-            _ => stage.aws.variable(name),
+            _ => env.aws.variable(name),
         };
         Ok(Engager::from_environment(variable)?)
     }
 }
 
 /// When the queue must have been worked off.
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 \
                      Mobile/15E148 Safari/604.1";
@@ -93,7 +93,7 @@ const ACTS: [Act; 14] = [
 
 /// What became of an open or a click.
 #[derive(Debug, Serialize)]
-pub(super) struct Judged {
+pub(super) struct ClassifiedEvent {
     pub(super) who: String,
     pub(super) what: &'static str,
     pub(super) seconds: i64,
@@ -105,7 +105,7 @@ pub(super) struct Judged {
 
 /// A decision of the story.
 #[derive(Debug, Serialize)]
-pub(super) struct Decision {
+pub(super) struct DemoDecision {
     pub(super) who: String,
     pub(super) event: String,
     pub(super) by: DecidedBy,
@@ -116,11 +116,11 @@ pub(super) struct Decision {
 
 /// The story, as one of them decides.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct EngageReport {
     pub(super) who_decides: &'static str,
     pub(super) campaign: &'static str,
-    pub(super) judged: Vec<Judged>,
-    pub(super) decisions: Vec<Decision>,
+    pub(super) judged: Vec<ClassifiedEvent>,
+    pub(super) decisions: Vec<DemoDecision>,
     /// The receipt of a click that was decided about.
     pub(super) receipt: Option<Receipt>,
     /// Opens and clicks in the whole demo so far, verdicts about them, and decisions.
@@ -135,38 +135,38 @@ pub(super) struct Report {
 }
 
 /// Lets `engage` work off the queue, with a story of its own in it, and then everything once more.
-pub(super) async fn show(stage: &mut Stage, who: Who<'_>) -> Result<Report, Failure> {
+pub(super) async fn show(env: &mut DemoEnvironment, who: DemoDecider<'_>) -> Result<EngageReport, CommandError> {
     let campaign = who.campaign();
-    let feeder = stage.feed(FeederOptions::default()).await?;
-    story(stage, campaign).await?;
-    stage.settle(&feeder).await?;
+    let feeder = env.feed(FeederOptions::default()).await?;
+    post_events(env, campaign).await?;
+    env.settle(&feeder).await?;
     drop(feeder);
-    let engager = Arc::new(who.engager(stage)?);
-    work_off(stage, &engager).await?;
+    let engager = Arc::new(who.engager(env)?);
+    work_off(env, &engager).await?;
 
-    let rows = stage.scan("EVENTS_TABLE").await?;
-    let judged = judged(stage, &rows, campaign);
+    let rows = env.scan("EVENTS_TABLE").await?;
+    let judged = verdicts(env, &rows, campaign);
     let receipts = receipts(&rows)?;
     let decided = receipts.len();
     let own: BTreeMap<String, Receipt> =
         receipts.into_iter().filter(|(_, receipt)| receipt.campaign.as_str() == campaign).collect();
-    check(stage, &own, who);
+    check(env, &own, who);
 
-    let (before, known) = (stage.everything().await?, stage.published().len());
-    stage.queue_again().await?;
-    work_off(stage, &engager).await?;
-    let after = stage.everything().await?;
+    let (before, known) = (env.everything().await?, env.published().len());
+    env.requeue_all().await?;
+    work_off(env, &engager).await?;
+    let after = env.everything().await?;
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed: Vec<&String> = keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).collect();
-    let repeated = stage.published().len() - known;
+    let repeated = env.published().len() - known;
     let well = changed.is_empty() && repeated == 0;
-    stage.check(well, format!("handed over again: {repeated} published, and changed: {changed:?}"));
+    env.check(well, format!("handed over again: {repeated} published, and changed: {changed:?}"));
 
     let begins = |row: &Item, kinds: &[&str]| kinds.iter().any(|kind| string(row, "event").starts_with(kind));
     let count = |kinds: &[&str]| rows.iter().filter(|row| begins(row, kinds)).count();
     let (opens_and_clicks, verdicts) = (count(&["email.opened#", "email.clicked#"]), count(&["verdict#"]));
-    stage.check(opens_and_clicks == verdicts, format!("{opens_and_clicks} opens and clicks, {verdicts} verdicts"));
-    let decisions = own.values().map(|receipt| Decision {
+    env.check(opens_and_clicks == verdicts, format!("{opens_and_clicks} opens and clicks, {verdicts} verdicts"));
+    let decisions = own.values().map(|receipt| DemoDecision {
         who: receipt.recipients.join(", "),
         event: receipt.event.clone(),
         by: receipt.asked.by,
@@ -174,7 +174,7 @@ pub(super) async fn show(stage: &mut Stage, who: Who<'_>) -> Result<Report, Fail
         reason: receipt.choice.reason().to_owned(),
         done: receipt.done.clone(),
     });
-    Ok(Report {
+    Ok(EngageReport {
         who_decides: who.as_str(),
         campaign,
         judged,
@@ -183,16 +183,16 @@ pub(super) async fn show(stage: &mut Stage, who: Who<'_>) -> Result<Report, Fail
         opens_and_clicks,
         verdicts,
         decided,
-        published: stage.decisions().len(),
+        published: env.decisions().len(),
         changed_by_repetition: changed.len(),
         published_by_repetition: repeated,
     })
 }
 
 /// Everybody's mail, delivered an hour ago, and what happened to it.
-async fn story(stage: &mut Stage, campaign: &'static str) -> Result<(), Failure> {
+async fn post_events(env: &mut DemoEnvironment, campaign: &'static str) -> Result<(), CommandError> {
     let delivered = UnixMillis::now().minus(Duration::from_secs(3_600));
-    let mail = |who: &str| Mail {
+    let email = |who: &str| DemoEmail {
         id: format!("{campaign}-{who}"),
         to: address(who),
         campaign: Some(campaign),
@@ -201,15 +201,15 @@ async fn story(stage: &mut Stage, campaign: &'static str) -> Result<(), Failure>
     let people: BTreeSet<&str> = ACTS.iter().map(|act| act.0).collect();
     let mut events: Vec<(String, Value)> = people
         .iter()
-        .map(|who| (format!("msg_{campaign}_{who}"), mail(who).event("email.delivered", delivered)))
+        .map(|who| (format!("msg_{campaign}_{who}"), email(who).event("email.delivered", delivered)))
         .collect();
     for (index, act) in ACTS.iter().enumerate() {
-        events.push((message(campaign, index), act.event(&mail(act.0), delivered)));
+        events.push((message(campaign, index), act.event(&email(act.0), delivered)));
     }
     // Eve has called another mail spam since.
-    let other = Mail::alone(&format!("{campaign}-another-mail"), &address("eve"), delivered);
+    let other = DemoEmail::alone(&format!("{campaign}-another-mail"), &address("eve"), delivered);
     events.push((format!("msg_{campaign}_complaint"), other.event("email.complained", delivered)));
-    stage.post_as(events).await
+    env.post_as(events).await
 }
 
 fn address(who: &str) -> String {
@@ -222,42 +222,42 @@ fn message(campaign: &str, index: usize) -> String {
 }
 
 impl Act {
-    fn event(&self, mail: &Mail, delivered: UnixMillis) -> Value {
+    fn event(&self, email: &DemoEmail, delivered: UnixMillis) -> Value {
         let Self(_, what, seconds, agent, ip, link, _) = self;
         let at = UnixMillis(delivered.0 + seconds * 1_000);
         let mut said = json!({ "ipAddress": ip, "timestamp": at.to_text(), "userAgent": agent });
         if let (false, Some(said)) = (link.is_empty(), said.as_object_mut()) {
-            said.insert("link".to_owned(), format!("https://northwindgarden.example/{link}?to={}", mail.to).into());
+            said.insert("link".to_owned(), format!("https://northwindgarden.example/{link}?to={}", email.to).into());
         }
         let name = if *what == "clicked" { "click" } else { "open" };
-        with(mail.event(&format!("email.{what}"), at), name, said)
+        with(email.event(&format!("email.{what}"), at), name, said)
     }
 }
 
 /// Hands everything in the queue to `engage`.
-async fn work_off(stage: &Stage, engager: &Arc<Engager>) -> Result<(), Failure> {
-    let invoke = engaging(Arc::clone(engager), Clock::new(1.0), timeout_of("engage")?);
-    let pollers = poll(&stage.aws, &queue_mappings(&stage.aws)?, |_| Arc::clone(&invoke)).await?;
+async fn work_off(env: &DemoEnvironment, engager: &Arc<Engager>) -> Result<(), CommandError> {
+    let invoke = engage_invoker(Arc::clone(engager), Clock::new(1.0), timeout_of("engage")?);
+    let pollers = poll(&env.aws, &queue_mappings(&env.aws)?, |_| Arc::clone(&invoke)).await?;
     for poller in &pollers {
         let fails_at_all = || is_hopeless(poller.stats().invocations, poller.stats().failures);
-        until_idle("engage", poller.idle(), fails_at_all, PATIENCE).await?;
+        until_idle("engage", poller.idle(), fails_at_all, TIMEOUT).await?;
     }
     Ok(())
 }
 
 /// The verdicts of the story, each checked.
-fn judged(stage: &mut Stage, rows: &[Item], campaign: &'static str) -> Vec<Judged> {
+fn verdicts(env: &mut DemoEnvironment, rows: &[Item], campaign: &'static str) -> Vec<ClassifiedEvent> {
     let mut judged = Vec::new();
     for (index, act) in ACTS.iter().enumerate() {
         let key = format!("verdict#email.{}#{}", act.1, message(campaign, index));
         let Some(row) = rows.iter().find(|row| string(row, "event") == key) else {
-            stage.check(false, format!("{key} is not there"));
+            env.check(false, format!("{key} is not there"));
             continue;
         };
         let verdict = string(row, "verdict").to_owned();
-        stage.check(verdict == act.6, format!("{} {} after {} s: {verdict}, not {}", act.0, act.1, act.2, act.6));
+        env.check(verdict == act.6, format!("{} {} after {} s: {verdict}, not {}", act.0, act.1, act.2, act.6));
         let reasons = row.get("reasons").and_then(|list| list.as_l().ok());
-        judged.push(Judged {
+        judged.push(ClassifiedEvent {
             who: address(act.0),
             what: act.1,
             seconds: act.2,
@@ -271,7 +271,7 @@ fn judged(stage: &mut Stage, rows: &[Item], campaign: &'static str) -> Vec<Judge
 }
 
 /// Every decision, by its keys.
-fn receipts(rows: &[Item]) -> Result<BTreeMap<String, Receipt>, Failure> {
+fn receipts(rows: &[Item]) -> Result<BTreeMap<String, Receipt>, CommandError> {
     let decided = rows.iter().filter(|row| row.contains_key("decided_at"));
     let read = |row: &Item| {
         let key = format!("{} {}", string(row, "email_id"), string(row, "event"));
@@ -281,23 +281,23 @@ fn receipts(rows: &[Item]) -> Result<BTreeMap<String, Receipt>, Failure> {
 }
 
 /// What must be decided, whoever decides; by the stand-in and by the rules, to the letter.
-fn check(stage: &mut Stage, receipts: &BTreeMap<String, Receipt>, who: Who<'_>) {
+fn check(env: &mut DemoEnvironment, receipts: &BTreeMap<String, Receipt>, who: DemoDecider<'_>) {
     let about: BTreeSet<String> = receipts.values().flat_map(|receipt| receipt.recipients.clone()).collect();
     let expected: BTreeSet<String> = ["ann", "ben", "dan", "eve", "finn", "june"].map(address).into();
-    stage.check(about == expected && receipts.len() == about.len(), format!("decided about {about:?}, once each"));
+    env.check(about == expected && receipts.len() == about.len(), format!("decided about {about:?}, once each"));
     let proposed: BTreeSet<String> =
         receipts.values().filter_map(|receipt| Some(receipt.followup.as_ref()?.recipient.clone())).collect();
-    stage.check(!proposed.contains(&address("eve")), "a follow-up to somebody who complained");
+    env.check(!proposed.contains(&address("eve")), "a follow-up to somebody who complained");
     let of_campaign = |decision: &Value| decision.get("campaign").and_then(Value::as_str) == Some(who.campaign());
     let recipient = |decision: Value| Some(decision.pointer("/followup/recipient")?.as_str()?.to_owned());
-    let published: Vec<String> = stage.decisions().into_iter().filter(of_campaign).filter_map(recipient).collect();
+    let published: Vec<String> = env.decisions().into_iter().filter(of_campaign).filter_map(recipient).collect();
     let once = published.len() == proposed.len() && published.iter().all(|who| proposed.contains(who));
-    stage.check(once, format!("proposed to {proposed:?}, but published to {published:?}"));
+    env.check(once, format!("proposed to {proposed:?}, but published to {published:?}"));
     let to_the_letter: Option<BTreeSet<String>> = match who {
-        Who::Rules => Some(BTreeSet::new()),
-        Who::StandIn(_) => Some(["ann", "dan", "june"].map(address).into()),
-        Who::Claude => None,
+        DemoDecider::Rules => Some(BTreeSet::new()),
+        DemoDecider::StandIn(_) => Some(["ann", "dan", "june"].map(address).into()),
+        DemoDecider::Claude => None,
     };
     let well = to_the_letter.as_ref().is_none_or(|letter| *letter == proposed);
-    stage.check(well, format!("{} proposed follow-ups to {proposed:?}, not to {to_the_letter:?}", who.as_str()));
+    env.check(well, format!("{} proposed follow-ups to {proposed:?}, not to {to_the_letter:?}", who.as_str()));
 }

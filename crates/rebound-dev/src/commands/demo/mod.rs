@@ -2,23 +2,23 @@
 
 mod checks;
 mod contract;
+mod emails;
 mod engage;
-mod mails;
+mod environment;
 mod page;
 mod print;
 mod print_engage;
 mod protect;
-mod stage;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 use std::process::ExitCode;
 
-use self::engage::Who;
-use self::stage::Stage;
+use self::engage::DemoDecider;
+use self::environment::DemoEnvironment;
 use crate::claude::ClaudeStub;
-use crate::commands::Failure;
+use crate::commands::CommandError;
 
 /// Show the whole service at work, in memory, on a sample of every event.
 ///
@@ -47,7 +47,7 @@ pub struct Arguments {
 ///
 /// # Errors
 /// It says what went wrong.
-pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let (contract, protect, engage, faults) = everything(arguments.claude_stub, arguments.dynamodb.as_deref()).await?;
     if arguments.json {
         print::json(&contract, &protect, &engage, &faults);
@@ -61,20 +61,20 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 async fn everything(
     claude_stub: bool,
     dynamodb: Option<&str>,
-) -> Result<(contract::Report, protect::Report, Vec<engage::Report>, Vec<String>), Failure> {
-    let mut stage = Stage::set(dynamodb).await?;
-    let contract = contract::show(&mut stage).await?;
-    let protect = protect::show(&mut stage).await?;
+) -> Result<(contract::ContractReport, protect::ProtectReport, Vec<engage::EngageReport>, Vec<String>), CommandError> {
+    let mut env = DemoEnvironment::set(dynamodb).await?;
+    let contract = contract::show(&mut env).await?;
+    let protect = protect::show(&mut env).await?;
     let stand_in = ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?;
     let deciders =
         match (claude_stub, crate::commands::variable("ANTHROPIC_API_KEY").is_some_and(|key| !key.is_empty())) {
-            (true, _) => vec![Who::StandIn(&stand_in)],
-            (false, true) => vec![Who::Claude],
-            (false, false) => vec![Who::Rules, Who::StandIn(&stand_in)],
+            (true, _) => vec![DemoDecider::StandIn(&stand_in)],
+            (false, true) => vec![DemoDecider::Claude],
+            (false, false) => vec![DemoDecider::Rules, DemoDecider::StandIn(&stand_in)],
         };
     let mut engage = Vec::new();
     for who in deciders {
-        engage.push(engage::show(&mut stage, who).await?);
+        engage.push(engage::show(&mut env, who).await?);
     }
-    Ok((contract, protect, engage, std::mem::take(&mut stage.faults)))
+    Ok((contract, protect, engage, std::mem::take(&mut env.faults)))
 }

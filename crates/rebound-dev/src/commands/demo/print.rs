@@ -9,10 +9,10 @@ use rebound::store::{Item, row};
 use serde_json::json;
 
 use super::contract::{self, fault, suppressed};
-use super::mails::{LARGE, SMALL};
+use super::emails::{LARGE, SMALL};
+use super::environment::string;
 use super::page::Page;
-use super::protect::{self, Standing};
-use super::stage::string;
+use super::protect::{self, CampaignReport};
 use super::steps::Step;
 use super::{engage, print_engage};
 use crate::output::{Cell, Color, Column, Table, count};
@@ -31,21 +31,21 @@ And in a third:
 
 /// All that the demo shows.
 pub(super) fn page(
-    contract: &contract::Report,
-    protect: &protect::Report,
-    engage: &[engage::Report],
+    contract: &contract::ContractReport,
+    protect: &protect::ProtectReport,
+    engage: &[engage::EngageReport],
     faults: &[String],
 ) -> Page {
     let mut page = Page::default();
-    of_contract(&mut page, contract);
-    of_protect(&mut page, protect);
+    add_contract(&mut page, contract);
+    add_protect(&mut page, protect);
     print_engage::engage(&mut page, engage);
     verdict(&mut page, faults);
     page
 }
 
 /// What `receive` answered and stored.
-fn of_contract(page: &mut Page, report: &contract::Report) {
+fn add_contract(page: &mut Page, report: &contract::ContractReport) {
     page.say("receive: every request, and what is stored because of it.");
     let columns = [
         Column::text("came in"),
@@ -93,7 +93,7 @@ fn of_contract(page: &mut Page, report: &contract::Report) {
     page.lines(format!("{requests}, median {median:.1} ms, {rows} stored.\n"));
 }
 
-fn stored(report: &contract::Report) -> usize {
+fn stored(report: &contract::ContractReport) -> usize {
     report.steps.iter().filter(|(step, _)| step.is_first_to_be_stored()).count()
 }
 
@@ -113,7 +113,7 @@ fn limits() -> String {
 }
 
 /// What `protect` made of it.
-fn of_protect(page: &mut Page, report: &protect::Report) {
+fn add_protect(page: &mut Page, report: &protect::ProtectReport) {
     page.say(format!(
         "protect, from the events table's stream: campaign {LARGE}, as a sender reads it after each complaint. {}",
         limits()
@@ -127,15 +127,15 @@ fn of_protect(page: &mut Page, report: &protect::Report) {
         Column::number("volume"),
         Column::text("because").least(1),
     ];
-    page.table(Table::new(columns).with(report.brake.iter().map(|standing| {
-        let reason = standing.reason.split([';', '(']).next().unwrap_or_default().trim();
+    page.table(Table::new(columns).with(report.brake.iter().map(|campaign_report| {
+        let reason = campaign_report.reason.split([';', '(']).next().unwrap_or_default().trim();
         [
-            Cell::new(&standing.after),
-            Cell::new(standing.delivered),
-            Cell::new(standing.bounced_hard),
-            Cell::new(standing.complained),
-            status(standing),
-            Cell::new(standing.volume),
+            Cell::new(&campaign_report.after),
+            Cell::new(campaign_report.delivered),
+            Cell::new(campaign_report.bounced_hard),
+            Cell::new(campaign_report.complained),
+            status(campaign_report),
+            Cell::new(campaign_report.volume),
             Cell::new(reason),
         ]
     })));
@@ -153,9 +153,9 @@ fn of_protect(page: &mut Page, report: &protect::Report) {
     );
     let columns = [Column::text("later"), Column::text(LARGE), Column::text(SMALL), Column::text("told")];
     page.table(Table::new(columns).with(report.ticks.iter().map(|tick| {
-        let [large, small] = [&tick.large, &tick.small].map(|standing| {
-            let text = format!("{} {}", standing.status, standing.volume);
-            Cell::new(text).fg(color_of(&standing.status))
+        let [large, small] = [&tick.large, &tick.small].map(|campaign_report| {
+            let text = format!("{} {}", campaign_report.status, campaign_report.volume);
+            Cell::new(text).fg(color_of(&campaign_report.status))
         });
         [Cell::new(tick.later), large, small, Cell::new(tick.published.join("\n"))]
     })));
@@ -222,8 +222,8 @@ fn of_protect(page: &mut Page, report: &protect::Report) {
     ));
 }
 
-fn status(standing: &Standing) -> Cell {
-    Cell::new(&standing.status).fg(color_of(&standing.status))
+fn status(campaign_report: &CampaignReport) -> Cell {
+    Cell::new(&campaign_report.status).fg(color_of(&campaign_report.status))
 }
 
 fn color_of(status: &str) -> Color {
@@ -246,12 +246,12 @@ fn verdict(page: &mut Page, faults: &[String]) {
 
 /// All of it, for programs.
 pub(super) fn json(
-    contract: &contract::Report,
-    protect: &protect::Report,
-    engage: &[engage::Report],
+    contract: &contract::ContractReport,
+    protect: &protect::ProtectReport,
+    engage: &[engage::EngageReport],
     faults: &[String],
 ) {
-    let request = |(step, seen): &(Step, contract::Seen)| {
+    let request = |(step, seen): &(Step, contract::StepResult)| {
         json!({
             "what": step.what,
             "id": step.message.id,

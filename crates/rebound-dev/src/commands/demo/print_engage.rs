@@ -2,12 +2,12 @@
 
 use rebound::message::decision::{DecisionResult, receipt};
 
-use super::engage::Report;
+use super::engage::EngageReport;
 use super::page::Page;
 use crate::output::{Cell, Color, Column, Table, count};
 
 /// Who it was, what was decided, and one receipt.
-pub(super) fn engage(page: &mut Page, reports: &[Report]) {
+pub(super) fn engage(page: &mut Page, reports: &[EngageReport]) {
     if let Some(report) = reports.first() {
         page.say("engage, from the queue: who opened or clicked, by the email's own timeline.");
         let columns = ["who", "what", "verdict", "because"].map(Column::text);

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::checks;
 use super::contract::suppressed;
-use super::mails::{LARGE, LATE, Mail, SMALL, SWIFT};
-use super::stage::{Stage, number, string};
-use crate::commands::Failure;
+use super::emails::{DemoEmail, LARGE, LATE, SMALL, SWIFT};
+use super::environment::{DemoEnvironment, number, string};
+use crate::commands::CommandError;
 
 /// Whose mailbox is full.
 const FULL: &str = "full.mailbox@example.net";
@@ -24,20 +24,20 @@ const OPENED: usize = 12;
 const CLICKED: usize = 4;
 
 /// A brake: its status and volume.
-type Brake = (&'static str, f64);
+type ExpectedBrake = (&'static str, f64);
 
-const PAUSED: Brake = ("paused", 0.0);
-const OPEN: Brake = ("open", 1.0);
+const PAUSED: ExpectedBrake = ("paused", 0.0);
+const OPEN: ExpectedBrake = ("open", 1.0);
 
 /// How the brake goes, complaint by complaint: with 5 of 240, 1 % is reached.
-const GOES: [Brake; 8] =
+const EXPECTED_BRAKES: [ExpectedBrake; 8] =
     [("slowed", 0.5), ("slowed", 0.25), ("slowed", 0.125), ("slowed", 0.0625), PAUSED, PAUSED, PAUSED, PAUSED];
 
 /// A tick: how much later it is, how the two campaigns must stand then, and how many alerts of the mail that does not arrive there
 /// must be. That was sent two hours before the clock began.
-type Tick = (&'static str, Duration, Brake, Brake, usize);
+type ExpectedTick = (&'static str, Duration, ExpectedBrake, ExpectedBrake, usize);
 
-const TICKS: [Tick; 6] = [
+const TICKS: [ExpectedTick; 6] = [
     ("5 minutes", Duration::from_secs(300), PAUSED, ("slowed", 0.25), 0),
     ("5 hours", hours(5), PAUSED, ("slowed", 0.5), 0),
     ("21 h 59 min", Duration::from_secs((21 * 60 + 59) * 60), PAUSED, ("slowed", 0.5), 0),
@@ -48,7 +48,7 @@ const TICKS: [Tick; 6] = [
 
 /// A campaign, as its items in the table say.
 #[derive(Debug, Serialize)]
-pub(super) struct Standing {
+pub(super) struct CampaignReport {
     pub(super) after: String,
     pub(super) delivered: i64,
     pub(super) bounced_hard: i64,
@@ -63,7 +63,7 @@ pub(super) struct Standing {
 
 /// What is known of the full mailbox after so many soft bounces.
 #[derive(Debug, Serialize)]
-pub(super) struct SoftBounced {
+pub(super) struct SoftBounceReport {
     pub(super) bounces: usize,
     pub(super) reasons: Vec<&'static str>,
     pub(super) until: Option<String>,
@@ -71,12 +71,12 @@ pub(super) struct SoftBounced {
 
 /// A tick, and what came of it.
 #[derive(Debug, Serialize)]
-pub(super) struct Ticked {
+pub(super) struct TickResult {
     pub(super) later: &'static str,
     pub(super) looked_at: usize,
     pub(super) published: Vec<String>,
-    pub(super) large: Standing,
-    pub(super) small: Standing,
+    pub(super) large: CampaignReport,
+    pub(super) small: CampaignReport,
 }
 
 /// The whole stream delivered once more, and what that changed.
@@ -93,7 +93,7 @@ pub(super) struct Redelivery {
 
 /// What `engage` has been handed.
 #[derive(Debug, Serialize)]
-pub(super) struct Queued {
+pub(super) struct QueueReport {
     pub(super) opens_and_clicks: usize,
     pub(super) sent_at_first: usize,
     pub(super) sent_in_the_end: usize,
@@ -102,78 +102,91 @@ pub(super) struct Queued {
 
 /// Everything that the second part shows.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct ProtectReport {
     pub(super) posted: usize,
-    pub(super) brake: Vec<Standing>,
-    pub(super) soft_bounces: Vec<SoftBounced>,
-    pub(super) ticks: Vec<Ticked>,
+    pub(super) brake: Vec<CampaignReport>,
+    pub(super) soft_bounces: Vec<SoftBounceReport>,
+    pub(super) ticks: Vec<TickResult>,
     pub(super) alerts: Vec<rebound::message::alert::Alert>,
-    pub(super) told: Vec<checks::Told>,
-    pub(super) queue: Queued,
+    pub(super) told: Vec<checks::ComplaintAlerts>,
+    pub(super) queue: QueueReport,
     pub(super) redeliveries: Vec<Redelivery>,
 }
 
 /// Lets `protect` work on what is stored, on more, on everything again, and on the passing of time.
-pub(super) async fn show(stage: &mut Stage) -> Result<Report, Failure> {
-    let feeder = stage.feed(FeederOptions::default()).await?;
-    stage.settle(&feeder).await?;
-    let brake = brake(stage, &feeder).await?;
-    let soft_bounces = soft_bounces(stage, &feeder).await?;
-    others(stage).await?;
-    stage.settle(&feeder).await?;
+pub(super) async fn show(env: &mut DemoEnvironment) -> Result<ProtectReport, CommandError> {
+    let feeder = env.feed(FeederOptions::default()).await?;
+    env.settle(&feeder).await?;
+    let brake = brake(env, &feeder).await?;
+    let soft_bounces = soft_bounces(env, &feeder).await?;
+    others(env).await?;
+    env.settle(&feeder).await?;
     drop(feeder);
 
-    let (sent_at_first, _) = stage.queued();
-    let mut redeliveries = vec![redeliver(stage, "at once", 3, 1).await?];
-    let ticks = ticks(stage).await?;
-    redeliveries.push(redeliver(stage, "after 8 days", 4, 2).await?);
+    let (sent_at_first, _) = env.queued();
+    let mut redeliveries = vec![redeliver(env, "at once", 3, 1).await?];
+    let ticks = ticks(env).await?;
+    redeliveries.push(redeliver(env, "after 8 days", 4, 2).await?);
 
-    let (sent_in_the_end, different) = stage.queued();
+    let (sent_in_the_end, different) = env.queued();
     let different = different.len();
-    let rows = stage.scan("EVENTS_TABLE").await?;
+    let rows = env.scan("EVENTS_TABLE").await?;
     let engages = |row: &&Item| ["email.opened#", "email.clicked#"].iter().any(|t| string(row, "event").starts_with(t));
-    let queue =
-        Queued { opens_and_clicks: rows.iter().filter(engages).count(), sent_at_first, sent_in_the_end, different };
+    let queue = QueueReport {
+        opens_and_clicks: rows.iter().filter(engages).count(),
+        sent_at_first,
+        sent_in_the_end,
+        different,
+    };
     let handed = queue.sent_at_first == queue.opens_and_clicks && different == queue.opens_and_clicks;
-    stage.check(handed, format!("not every open and click is in the queue, once: {queue:?}"));
-    let told = checks::alerts(stage, &rows).await?;
-    Ok(Report { posted: stage.posted, brake, soft_bounces, ticks, alerts: stage.alerts(), told, queue, redeliveries })
+    env.check(handed, format!("not every open and click is in the queue, once: {queue:?}"));
+    let told = checks::alerts(env, &rows).await?;
+    Ok(ProtectReport {
+        posted: env.posted,
+        brake,
+        soft_bounces,
+        ticks,
+        alerts: env.alerts(),
+        told,
+        queue,
+        redeliveries,
+    })
 }
 
 /// A campaign that people complain about, more and more.
-async fn brake(stage: &mut Stage, feeder: &Feeder) -> Result<Vec<Standing>, Failure> {
-    let before = |minutes: u64| stage.began.minus(Duration::from_secs(minutes * 60));
+async fn brake(env: &mut DemoEnvironment, feeder: &Feeder) -> Result<Vec<CampaignReport>, CommandError> {
+    let before = |minutes: u64| env.began.minus(Duration::from_secs(minutes * 60));
     let (created, arrived, complained) = (before(30), before(29), before(1));
-    let mails: Vec<Mail> = (1..=DELIVERED).map(|number| Mail::of_campaign(LARGE, number, created)).collect();
-    let mut events: Vec<Value> = mails.iter().map(|mail| mail.event("email.delivered", arrived)).collect();
-    events.extend(mails.iter().take(OPENED).map(|mail| mail.event("email.opened", before(5))));
-    events.extend(mails.iter().take(CLICKED).map(|mail| mail.event("email.clicked", before(4))));
-    let unknown = (1..=BOUNCED).map(|number| Mail::of_campaign(LARGE, DELIVERED + number, created));
-    events.extend(unknown.map(|mail| mail.hard_bounce(arrived)));
-    stage.post(events).await?;
-    stage.settle(feeder).await?;
-    let mut standings = vec![standing(stage, LARGE, format!("{DELIVERED} delivered")).await?];
-    expect(stage, &standings, OPEN, 0);
+    let emails: Vec<DemoEmail> = (1..=DELIVERED).map(|number| DemoEmail::of_campaign(LARGE, number, created)).collect();
+    let mut events: Vec<Value> = emails.iter().map(|email| email.event("email.delivered", arrived)).collect();
+    events.extend(emails.iter().take(OPENED).map(|email| email.event("email.opened", before(5))));
+    events.extend(emails.iter().take(CLICKED).map(|email| email.event("email.clicked", before(4))));
+    let unknown = (1..=BOUNCED).map(|number| DemoEmail::of_campaign(LARGE, DELIVERED + number, created));
+    events.extend(unknown.map(|email| email.hard_bounce(arrived)));
+    env.post(events).await?;
+    env.settle(feeder).await?;
+    let mut reports = vec![campaign_report(env, LARGE, format!("{DELIVERED} delivered")).await?];
+    expect(env, &reports, OPEN, 0);
 
-    for (number, (mail, goes)) in (1..).zip(mails.iter().zip(GOES)) {
-        stage.post(vec![mail.event("email.complained", complained)]).await?;
-        stage.settle(feeder).await?;
-        standings.push(standing(stage, LARGE, format!("complaint {number}")).await?);
-        expect(stage, &standings, goes, number);
+    for (number, (email, goes)) in (1..).zip(emails.iter().zip(EXPECTED_BRAKES)) {
+        env.post(vec![email.event("email.complained", complained)]).await?;
+        env.settle(feeder).await?;
+        reports.push(campaign_report(env, LARGE, format!("complaint {number}")).await?);
+        expect(env, &reports, goes, number);
     }
     // Told by a second message, and a later time: it is still the same complaint.
-    stage.post(mails.iter().take(1).map(|mail| mail.event("email.complained", stage.began)).collect()).await?;
-    stage.settle(feeder).await?;
-    standings.push(standing(stage, LARGE, "complaint 1, told again".to_owned()).await?);
-    expect(stage, &standings, PAUSED, GOES.len());
-    let complainers: Vec<String> = mails.iter().take(GOES.len()).map(|mail| mail.to.clone()).collect();
-    checks::are_suppressed(stage, &complainers, "complaint").await?;
-    Ok(standings)
+    env.post(emails.iter().take(1).map(|email| email.event("email.complained", env.began)).collect()).await?;
+    env.settle(feeder).await?;
+    reports.push(campaign_report(env, LARGE, "complaint 1, told again".to_owned()).await?);
+    expect(env, &reports, PAUSED, EXPECTED_BRAKES.len());
+    let complainers: Vec<String> = emails.iter().take(EXPECTED_BRAKES.len()).map(|email| email.to.clone()).collect();
+    checks::are_suppressed(env, &complainers, "complaint").await?;
+    Ok(reports)
 }
 
 /// Checks the last standing: its brake, and its counters.
-fn expect(stage: &mut Stage, standings: &[Standing], (status, volume): Brake, complaints: usize) {
-    let Some(last) = standings.last() else { return };
+fn expect(env: &mut DemoEnvironment, reports: &[CampaignReport], (status, volume): ExpectedBrake, complaints: usize) {
+    let Some(last) = reports.last() else { return };
     let counted = |counter: i64, number: usize| usize::try_from(counter) == Ok(number);
     let well = last.status == status
         && last.volume == volume
@@ -183,19 +196,19 @@ fn expect(stage: &mut Stage, standings: &[Standing], (status, volume): Brake, co
         && counted(last.clicked, CLICKED)
         && counted(last.complained, complaints);
     let fault = format!("{LARGE} must be {status} at volume {volume} with {complaints} complaints, but: {last:?}");
-    stage.check(well, fault);
+    env.check(well, fault);
 }
 
 /// Three mails to a mailbox that is full.
-async fn soft_bounces(stage: &mut Stage, feeder: &Feeder) -> Result<Vec<SoftBounced>, Failure> {
+async fn soft_bounces(env: &mut DemoEnvironment, feeder: &Feeder) -> Result<Vec<SoftBounceReport>, CommandError> {
     let mut known = Vec::new();
     // Of the last minutes: what is much older than its receipt would not count.
     for (bounces, ago) in [(1, 8), (2, 5), (3, 2)] {
-        let at = stage.began.minus(Duration::from_secs(ago * 60));
-        let mail = Mail::alone(&format!("full-{bounces}"), FULL, at.minus(Duration::from_secs(60)));
-        stage.post(vec![mail.soft_bounce(at)]).await?;
-        stage.settle(feeder).await?;
-        let items = stage.scan("SUPPRESSIONS_TABLE").await?;
+        let at = env.began.minus(Duration::from_secs(ago * 60));
+        let email = DemoEmail::alone(&format!("full-{bounces}"), FULL, at.minus(Duration::from_secs(60)));
+        env.post(vec![email.soft_bounce(at)]).await?;
+        env.settle(feeder).await?;
+        let items = env.scan("SUPPRESSIONS_TABLE").await?;
         let item = items.iter().find(|item| string(item, "recipient") == FULL);
         let reasons = suppressed(&items).remove(FULL).unwrap_or_default();
         let until = item.and_then(|item| number(item, "until")).map(UnixMillis);
@@ -203,78 +216,83 @@ async fn soft_bounces(stage: &mut Stage, feeder: &Feeder) -> Result<Vec<SoftBoun
             3 => reasons == ["soft_bounce"] && until == Some(at.plus(days(30))),
             _ => item.is_none(),
         };
-        stage
-            .check(well, format!("after {bounces} soft bounces, {FULL} is suppressed for {reasons:?} until {until:?}"));
-        known.push(SoftBounced { bounces, reasons, until: until.map(UnixMillis::to_text) });
+        env.check(well, format!("after {bounces} soft bounces, {FULL} is suppressed for {reasons:?} until {until:?}"));
+        known.push(SoftBounceReport { bounces, reasons, until: until.map(UnixMillis::to_text) });
     }
     Ok(known)
 }
 
 /// The rest: a small campaign with an old complaint and a new one, a mail that does not arrive and one that is only late, and a
 /// second mail that fails for the same reason as the sample.
-async fn others(stage: &mut Stage) -> Result<(), Failure> {
-    let before = |minutes: u64| stage.began.minus(Duration::from_secs(minutes * 60));
+async fn others(env: &mut DemoEnvironment) -> Result<(), CommandError> {
+    let before = |minutes: u64| env.began.minus(Duration::from_secs(minutes * 60));
     let created = before(21 * 60);
-    let mails: Vec<Mail> = (1..=40).map(|number| Mail::of_campaign(SMALL, number, created)).collect();
-    let mut events: Vec<Value> = mails.iter().map(|mail| mail.event("email.delivered", created)).collect();
-    let complaints = mails.iter().zip([before(20 * 60), before(1)]);
-    events.extend(complaints.map(|(mail, at)| mail.event("email.complained", at)));
+    let emails: Vec<DemoEmail> = (1..=40).map(|number| DemoEmail::of_campaign(SMALL, number, created)).collect();
+    let mut events: Vec<Value> = emails.iter().map(|email| email.event("email.delivered", created)).collect();
+    let complaints = emails.iter().zip([before(20 * 60), before(1)]);
+    events.extend(complaints.map(|(email, at)| email.event("email.complained", at)));
     for (id, to) in [("never-arrives", LATE), ("arrives-late", SWIFT)] {
-        let mail = Mail::alone(id, to, before(120));
-        events.push(mail.event("email.sent", before(120)));
-        events.push(mail.event("email.delivery_delayed", before(60)));
-        events.extend((to == SWIFT).then(|| mail.event("email.delivered", before(30))));
+        let email = DemoEmail::alone(id, to, before(120));
+        events.push(email.event("email.sent", before(120)));
+        events.push(email.event("email.delivery_delayed", before(60)));
+        events.extend((to == SWIFT).then(|| email.event("email.delivered", before(30))));
     }
-    events.push(Mail::alone("fails-too", "nils@example.com", before(3)).failed(before(3), "reached_daily_quota"));
-    stage.post(events).await
+    events.push(DemoEmail::alone("fails-too", "nils@example.com", before(3)).failed(before(3), "reached_daily_quota"));
+    env.post(events).await
 }
 
 /// The clock moves on.
-async fn ticks(stage: &mut Stage) -> Result<Vec<Ticked>, Failure> {
+async fn ticks(env: &mut DemoEnvironment) -> Result<Vec<TickResult>, CommandError> {
     let mut ticks = Vec::new();
     for (later, ahead, large_goes, small_goes, delays) in TICKS {
-        let known = stage.alerts().len();
-        let report = stage.tick(ahead).await?;
-        let alerts = stage.alerts();
-        let large = standing(stage, LARGE, later.to_owned()).await?;
-        let small = standing(stage, SMALL, later.to_owned()).await?;
-        for (campaign, standing, (status, volume)) in [(LARGE, &large, large_goes), (SMALL, &small, small_goes)] {
-            let well = standing.status == status && standing.volume == volume;
-            stage.check(well, format!("{later} later {campaign} must be {status} at {volume}, but: {standing:?}"));
+        let known = env.alerts().len();
+        let report = env.tick(ahead).await?;
+        let alerts = env.alerts();
+        let large = campaign_report(env, LARGE, later.to_owned()).await?;
+        let small = campaign_report(env, SMALL, later.to_owned()).await?;
+        for (campaign, campaign_report, (status, volume)) in [(LARGE, &large, large_goes), (SMALL, &small, small_goes)]
+        {
+            let well = campaign_report.status == status && campaign_report.volume == volume;
+            env.check(well, format!("{later} later {campaign} must be {status} at {volume}, but: {campaign_report:?}"));
         }
         let told = |whom: &str| checks::delays(&alerts, whom);
         let well = told(LATE) == delays && told(SWIFT) == 0;
-        stage.check(well, format!("{later} later there are {} delay alerts of {LATE}, not {delays}", told(LATE)));
+        env.check(well, format!("{later} later there are {} delay alerts of {LATE}, not {delays}", told(LATE)));
         let published = alerts.iter().skip(known).map(|alert| alert.title.clone()).collect();
-        ticks.push(Ticked { later, looked_at: report.looked_at, published, large, small });
+        ticks.push(TickResult { later, looked_at: report.looked_at, published, large, small });
     }
     Ok(ticks)
 }
 
 /// Delivers the whole stream once more, in other batches, and most of them repeated.
-async fn redeliver(stage: &mut Stage, when: &'static str, shards: usize, seed: u64) -> Result<Redelivery, Failure> {
-    let (before, known) = (stage.everything().await?, stage.published().len());
+async fn redeliver(
+    env: &mut DemoEnvironment,
+    when: &'static str,
+    shards: usize,
+    seed: u64,
+) -> Result<Redelivery, CommandError> {
+    let (before, known) = (env.everything().await?, env.published().len());
     let chaos = Some(RedeliveryOptions { redeliver: 0.8, seed });
-    let feeder = stage.feed(FeederOptions { shards, chaos, ..FeederOptions::default() }).await?;
-    let figures = stage.settle(&feeder).await?;
+    let feeder = env.feed(FeederOptions { shards, chaos, ..FeederOptions::default() }).await?;
+    let figures = env.settle(&feeder).await?;
     drop(feeder);
-    let after = stage.everything().await?;
+    let after = env.everything().await?;
     let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed: Vec<&String> = keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).collect();
-    let published = stage.published().len() - known;
+    let published = env.published().len() - known;
     let well = changed.is_empty() && published == 0;
-    stage.check(well, format!("delivered again {when}: {published} alerts published, and changed: {changed:?}"));
+    env.check(well, format!("delivered again {when}: {published} alerts published, and changed: {changed:?}"));
     let (records, repeated, items) = (figures.matched, figures.redelivered, before.len());
     Ok(Redelivery { when, shards, records, repeated, items, changed: changed.len(), published })
 }
 
 /// A campaign's counters, all cohorts together, and its brake.
-async fn standing(stage: &Stage, campaign: &str, after: String) -> Result<Standing, Failure> {
-    let items = stage.scan("CAMPAIGNS_TABLE").await?;
+async fn campaign_report(env: &DemoEnvironment, campaign: &str, after: String) -> Result<CampaignReport, CommandError> {
+    let items = env.scan("CAMPAIGNS_TABLE").await?;
     let state = items.iter().find(|item| string(item, "campaign") == campaign && string(item, "cohort") == "state");
     let words = |attribute| state.map_or("", |state| string(state, attribute)).to_owned();
     let figures = checks::counted(&items, campaign);
-    Ok(Standing {
+    Ok(CampaignReport {
         after,
         delivered: figures.get(Counter::Delivered),
         bounced_hard: figures.get(Counter::BouncedHard),

@@ -7,7 +7,7 @@ use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::store::row::{MAX_BODY_BYTES, RowKind};
 use serde_json::{Value, json};
 
-use crate::commands::Failure;
+use crate::commands::CommandError;
 use crate::{LOCAL_SECRET, samples};
 
 /// One request, and what must come of it.
@@ -38,7 +38,7 @@ impl Step {
 }
 
 /// Every request of the demo, signed at `now`, in seconds since the epoch.
-pub(super) fn all(now: i64) -> Result<Vec<Step>, Failure> {
+pub(super) fn all(now: i64) -> Result<Vec<Step>, CommandError> {
     let secret: SigningSecret = LOCAL_SECRET.parse()?;
     let sign = |body: &[u8]| SignedMessage::new(new_message_id(), now, body, &secret);
     let sample =

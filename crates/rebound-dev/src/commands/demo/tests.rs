@@ -23,6 +23,10 @@ async fn every_table_of_the_demo_is_good_at_every_width_and_it_ends_with_a_next_
         texts.contains("at 0.3 % where 1000 or more were delivered (10 complaints at least), and at 1 % where 200"),
         "{texts}"
     );
-    assert!(protect.brake.iter().any(|standing| standing.reason.contains("where 1 % pauses")), "{:?}", protect.brake);
+    assert!(
+        protect.brake.iter().any(|campaign_report| campaign_report.reason.contains("where 1 % pauses")),
+        "{:?}",
+        protect.brake
+    );
     assert!(!texts.contains(" 1 events") && !texts.contains(" 1 requests"));
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aws_local::dynamodb::is_local;
 
-use crate::commands::{Failure, variable};
+use crate::commands::{CommandError, variable};
 use crate::stack::EmbeddedAws;
 
 /// The file that tells other commands how to reach this Rebound. It goes when this does.
@@ -12,7 +12,7 @@ pub(super) struct EnvFile(PathBuf);
 
 impl EnvFile {
     /// Writes it, with these lines first.
-    pub(super) fn write(file: &Path, aws: &EmbeddedAws, mut lines: String) -> Result<Self, Failure> {
+    pub(super) fn write(file: &Path, aws: &EmbeddedAws, mut lines: String) -> Result<Self, CommandError> {
         let failed = |error| format!("{}: {error}; name another file with --env-file", file.display());
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(failed)?;

@@ -22,12 +22,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::env_file::EnvFile;
 use crate::claude::ClaudeStub;
-use crate::commands::{Failure, variable};
+use crate::commands::{CommandError, variable};
 use crate::resend::LocalResend;
-use crate::running::{
-    Clock, Ticking, engaging, feed, in_process, poll, queue_mappings, serve_function_url, tick, timeout_of,
+use crate::runner::{
+    Clock, Scheduler, engage_invoker, feed, poll, protect_invoker, queue_mappings, serve_function_url, tick, timeout_of,
 };
-use crate::stack::{EmbeddedAws, Options, SETTLE, StartError};
+use crate::stack::{EmbeddedAws, LocalAwsOptions, SETTLE, StartError};
 use crate::{FAULTS_URL, LOCAL_FILE, output};
 
 /// Run the whole service in this process, on an embedded AWS.
@@ -102,7 +102,7 @@ fn number(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, Strin
 }
 
 /// How often SNS hangs, where it is to.
-const HANGING_PERIOD: Duration = Duration::from_secs(120);
+const SNS_HANG_PERIOD: Duration = Duration::from_secs(120);
 
 /// The key of the stand-in for Resend.
 const RESEND_KEY: &str = "local";
@@ -112,21 +112,21 @@ struct Running {
     _function_url: Option<Server>,
     _env_file: Option<EnvFile>,
     _resend: Option<LocalResend>,
-    _work: Option<Work>,
+    _work: Option<Workers>,
 }
 
 /// What feeds the functions.
-struct Work {
+struct Workers {
     _feeder: Option<Feeder>,
     _pollers: Vec<Poller>,
-    _ticking: Vec<Ticking>,
+    _ticking: Vec<Scheduler>,
 }
 
 /// Runs the whole service until it is stopped.
 ///
 /// # Errors
 /// It says what went wrong.
-pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if arguments.aws_only {
         // What it prints is an environment file.
         rebound::logging::init_to(variable, std::io::stderr);
@@ -137,7 +137,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let folder = tempfile::tempdir()?;
     let data = arguments.data.clone().unwrap_or_else(|| folder.path().join("rebound.db"));
     let settle = Duration::from_secs_f64(arguments.settle);
-    let options = Options { dynamodb: arguments.dynamodb, data: Some(data), settle };
+    let options = LocalAwsOptions { dynamodb: arguments.dynamodb, data: Some(data), settle };
     let claude = if arguments.claude_stub { Some(ClaudeStub::start(([127, 0, 0, 1], 0).into()).await?) } else { None };
     let variable = |name: &str| match (&claude, name) {
         (Some(claude), "ANTHROPIC_BASE_URL") => Some(claude.url()),
@@ -151,15 +151,15 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let faults = Faults::default();
         faults.disable_call_log();
         faults.plan(faults::random(arguments.faults, arguments.seed));
-        Some(aws.put_before_dynamodb(faults).await?)
+        Some(aws.insert_fault_proxy(faults).await?)
     } else {
         None
     };
     if arguments.sns_hangs > 0.0 {
         let hangs = Faults::default();
         hangs.disable_call_log();
-        hangs.plan(faults::hanging(arguments.sns_hangs, HANGING_PERIOD));
-        aws.put_before_sns(hangs).await?;
+        hangs.plan(faults::hanging(arguments.sns_hangs, SNS_HANG_PERIOD));
+        aws.insert_sns_fault_proxy(hangs).await?;
     }
     let _running = if arguments.aws_only {
         serve_elsewhere(&aws, arguments).await?
@@ -175,7 +175,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// Why it did not start, with the option that helps.
-fn explained(error: StartError, address: &str, data: Option<&Path>) -> Failure {
+fn explained(error: StartError, address: &str, data: Option<&Path>) -> CommandError {
     match (&error, data) {
         (StartError::Listen(at, why) | StartError::DynamoDb(EmbeddedDbError::Listen(at, why)), _)
             if why.kind() == ErrorKind::AddrInUse =>
@@ -191,7 +191,7 @@ fn explained(error: StartError, address: &str, data: Option<&Path>) -> Failure {
 }
 
 /// Everything in this process.
-async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -> Result<Running, Failure> {
+async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -> Result<Running, CommandError> {
     let server = serve_function_url(arguments.listen, aws.receiver().await?).await;
     let server = server.map_err(|error| explained(error, "--listen", None))?;
     let address = |name: &str| aws.variable(name).unwrap_or_default();
@@ -235,8 +235,8 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -
     for_each_message(aws, |line| println!("{line}"));
 
     let clock = Clock::new(arguments.clock);
-    let protect = in_process(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
-    let engage = engaging(Arc::new(engager), clock, timeout_of("engage")?);
+    let protect = protect_invoker(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
+    let engage = engage_invoker(Arc::new(engager), clock, timeout_of("engage")?);
     let invoke = |function: &str| Arc::clone(if function == "engage" { &engage } else { &protect });
     let work = work(aws, arguments, clock, invoke).await?;
     let mut more = format!("REBOUND_FUNCTION_URL={}/\n", server.url());
@@ -256,7 +256,7 @@ fn not_from_the_shell(aws: &EmbeddedAws) -> impl Iterator<Item = (&String, &Stri
 }
 
 /// The embedded AWS only, for functions that run elsewhere.
-async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, Failure> {
+async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, CommandError> {
     for (name, value) in not_from_the_shell(aws) {
         // An environment file: it has to be what it is.
         output::write_as_it_is(std::io::stdout(), &format!("{name}={value}\n"));
@@ -292,7 +292,7 @@ async fn work(
     arguments: &Arguments,
     clock: Clock,
     invoke: impl Fn(&str) -> Invoke,
-) -> Result<Work, Failure> {
+) -> Result<Workers, CommandError> {
     let options = feeder::FeederOptions {
         longest_window: Some(Duration::from_secs_f64(arguments.window)),
         chaos: (arguments.redeliver > 0.0)
@@ -317,7 +317,7 @@ async fn work(
         Err(error) => return Err(error.into()),
     };
     let interval = (arguments.clock == 1.0).then(|| Duration::from_secs_f64(arguments.tick.max(0.05)));
-    Ok(Work { _feeder: feeder, _pollers: pollers, _ticking: tick(clock, interval, invoke)? })
+    Ok(Workers { _feeder: feeder, _pollers: pollers, _ticking: tick(clock, interval, invoke)? })
 }
 
 /// Says a line of each alert and each decision as it is published, for whoever watches.
@@ -329,7 +329,7 @@ fn for_each_message(aws: &EmbeddedAws, say: impl Fn(&str) + Send + 'static) {
             let text = |name: &str| published.get(name).and_then(Value::as_str).unwrap_or_default();
             let (severity, kind, title) = (text("severity"), text("kind"), text("title"));
             let what = if published.get("followup").is_some() { "DECISION" } else { "ALERT   " };
-            say(&format!("{what} {severity:8} {kind:16} {}", output::shown(title)));
+            say(&format!("{what} {severity:8} {kind:16} {}", output::sanitize(title)));
         }
     });
 }

@@ -13,29 +13,29 @@ use rebound::resend::signature::SigningSecret;
 use reqwest::Client;
 
 use self::post::{Answered, post};
-use self::stop::REFUSED_FOR;
+use self::stop::MAX_RETRY_TIME;
 pub use self::stop::{SendError, Stopped};
-use super::chaos::{Chaos, Kind, Request};
-use super::story::{Message, Story};
+use super::chaos::{Chaos, Request, RequestKind};
+use super::scenario::{Scenario, SimulatedWebhook};
 
 /// How often a message is sent that is not taken.
-const TRIES: u32 = 12;
+const MAX_ATTEMPTS: u32 = 12;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// How long an answer may take: as long as Svix waits.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Time without any answer, after which it is certain that nobody answers. One connection may be refused by a busy machine.
-const SILENCE: Duration = Duration::from_millis(1_500);
+const MAX_SILENCE: Duration = Duration::from_millis(1_500);
 
 /// How many wrong answers are kept, of however many.
-const MOST_WRONG: usize = 20;
+const MAX_WRONG_KEPT: usize = 20;
 
 /// Where to, and how.
 #[derive(Clone, Debug)]
-pub struct Sending {
+pub struct SendOptions {
     /// Where to.
     pub url: String,
     /// What it is signed with.
@@ -52,7 +52,7 @@ pub struct Sending {
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
-pub struct Sent {
+pub struct SendReport {
     /// How many requests there were of each kind.
     pub kinds: BTreeMap<&'static str, usize>,
     /// How often each answer was given: a status, and a word.
@@ -70,20 +70,20 @@ pub struct Sent {
     /// Messages that were not taken in the end.
     pub not_taken: usize,
     /// How often each message was said to be stored now. Where an answer was lost, that may be never.
-    stored: BTreeMap<(u32, u16), Stored>,
+    stored: BTreeMap<(u32, u16), StoreCount>,
 }
 
 /// All that the requests share.
-struct Shared<'a> {
-    story: &'a Story,
-    sending: &'a Sending,
+struct SendRun<'a> {
+    scenario: &'a Scenario,
+    options: &'a SendOptions,
     client: Client,
-    sent: Mutex<Sent>,
-    heard: Mutex<Heard>,
+    sent: Mutex<SendReport>,
+    heard: Mutex<ResponseTimes>,
 }
 
 /// The last signs of life.
-struct Heard {
+struct ResponseTimes {
     /// When anything was answered.
     answered: Instant,
     /// When anything but "later" was answered.
@@ -91,12 +91,12 @@ struct Heard {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Stored {
+struct StoreCount {
     times: u8,
     unsure: bool,
 }
 
-impl Sent {
+impl SendReport {
     /// The latency below which so many percent of the answers were, in milliseconds.
     pub fn percentile(&self, percent: f64) -> f64 {
         let mut sorted = self.micros.clone();
@@ -110,9 +110,9 @@ impl Sent {
         self.stored.len()
     }
 
-    fn is_wrong(&mut self, what: String) {
+    fn record_wrong(&mut self, what: String) {
         self.wrong_answers += 1;
-        if self.wrong.len() < MOST_WRONG {
+        if self.wrong.len() < MAX_WRONG_KEPT {
             self.wrong.push(what);
         }
     }
@@ -121,7 +121,7 @@ impl Sent {
     fn add_up(&mut self) {
         for ((email, message), stored) in std::mem::take(&mut self.stored) {
             if stored.times > 1 || (stored.times == 0 && !stored.unsure) {
-                self.is_wrong(format!(
+                self.record_wrong(format!(
                     "message {message} of email {email} was said to be stored {} times",
                     stored.times
                 ));
@@ -135,25 +135,25 @@ impl Sent {
 /// # Errors
 /// A failure that explains itself: with it, nothing more is sent.
 pub async fn send(
-    story: &Story,
+    scenario: &Scenario,
     requests: &[Request],
-    sending: &Sending,
+    options: &SendOptions,
     done: impl Fn(),
-) -> Result<Sent, Box<Stopped>> {
-    let client = rebound::claude::web::builder().pool_max_idle_per_host(sending.at_once).timeout(TIMEOUT);
-    let client = if sending.url.starts_with("http:") { client.tls_certs_only([]) } else { client };
+) -> Result<SendReport, Box<Stopped>> {
+    let client = rebound::claude::web::builder().pool_max_idle_per_host(options.at_once).timeout(TIMEOUT);
+    let client = if options.url.starts_with("http:") { client.tls_certs_only([]) } else { client };
     let client = client.build().unwrap_or_else(|_| rebound::claude::web::client());
     let began = Instant::now();
-    let shared = Shared {
-        story,
-        sending,
+    let shared = SendRun {
+        scenario,
+        options,
         client,
-        sent: Mutex::new(Sent { micros: Vec::with_capacity(requests.len()), ..Sent::default() }),
-        heard: Mutex::new(Heard { answered: began, taken: began }),
+        sent: Mutex::new(SendReport { micros: Vec::with_capacity(requests.len()), ..SendReport::default() }),
+        heard: Mutex::new(ResponseTimes { answered: began, taken: began }),
     };
     let (shared_ref, done) = (&shared, &done);
     let sends = requests.iter().enumerate().map(|(index, request)| async move {
-        if let Some(rate) = sending.rate {
+        if let Some(rate) = options.rate {
             let due = began + Duration::from_secs_f64(index as f64 / rate);
             tokio::time::sleep_until(due.into()).await;
         }
@@ -161,7 +161,7 @@ pub async fn send(
         done();
         Ok(())
     });
-    let ended = stream::iter(sends).buffer_unordered(sending.at_once.max(1)).try_for_each(|()| async { Ok(()) }).await;
+    let ended = stream::iter(sends).buffer_unordered(options.at_once.max(1)).try_for_each(|()| async { Ok(()) }).await;
     let mut sent = shared.sent.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Err(why) = ended {
         return Err(Box::new(Stopped { why, taken: sent.taken() }));
@@ -171,28 +171,28 @@ pub async fn send(
     Ok(sent)
 }
 
-impl Shared<'_> {
-    fn sent(&self) -> MutexGuard<'_, Sent> {
+impl SendRun<'_> {
+    fn sent(&self) -> MutexGuard<'_, SendReport> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn heard(&self) -> MutexGuard<'_, Heard> {
+    fn heard(&self) -> MutexGuard<'_, ResponseTimes> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends one, until it is answered.
     async fn one(&self, request: &Request) -> Result<(), SendError> {
-        let email = self.story.email(request.email);
+        let email = self.scenario.email(request.email);
         let Some(message) = email.messages.get(usize::from(request.message)) else { return Ok(()) };
         *self.sent().kinds.entry(request.kind.as_str()).or_default() += 1;
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
         let mut unsure = false;
-        for attempt in 0..TRIES {
+        for attempt in 0..MAX_ATTEMPTS {
             if attempt > 0 {
                 self.sent().retries += 1;
                 let Ok(()) = backoff.wait().await else { break };
             }
-            match post(request, message, self.sending, &self.client).await {
+            match post(request, message, self.options, &self.client).await {
                 Some(answered) if answered.is_later() => {
                     *self.sent().answers.entry(format!("{}, to be sent again", answered.status)).or_default() += 1;
                     self.later(&answered)?;
@@ -217,33 +217,33 @@ impl Shared<'_> {
 
     /// Notes that there was no answer; an error, if there has been none for a while.
     fn silent(&self) -> Result<(), SendError> {
-        let is_over = !self.sending.deaths && self.heard().answered.elapsed() > SILENCE;
-        if is_over { Err(SendError::Nobody(self.sending.url.clone())) } else { Ok(()) }
+        let is_over = !self.options.deaths && self.heard().answered.elapsed() > MAX_SILENCE;
+        if is_over { Err(SendError::Nobody(self.options.url.clone())) } else { Ok(()) }
     }
 
     /// Notes an answer that asks to send it again; an error, if that will not help.
     fn later(&self, answered: &Answered) -> Result<(), SendError> {
         let mut heard = self.heard();
         heard.answered = Instant::now();
-        if self.sending.deaths {
+        if self.options.deaths {
             return Ok(());
         }
-        let (url, error) = (self.sending.url.clone(), answered.text("error"));
+        let (url, error) = (self.options.url.clone(), answered.text("error"));
         if error.contains("secret is not set") {
             return Err(SendError::NoSecret(url));
         }
-        let is_over = heard.taken.elapsed() > REFUSED_FOR;
+        let is_over = heard.taken.elapsed() > MAX_RETRY_TIME;
         if is_over { Err(SendError::TakesNothing { url, status: answered.status, error }) } else { Ok(()) }
     }
 
     /// Notes an answer; an error, if it says of a proper message that none will be taken.
     fn explained(&self, request: &Request, answered: &Answered) -> Result<(), SendError> {
         let now = Instant::now();
-        *self.heard() = Heard { answered: now, taken: now };
+        *self.heard() = ResponseTimes { answered: now, taken: now };
         if request.kind.is_refused() || (answered.status == 200 && !answered.text("id").is_empty()) {
             return Ok(());
         }
-        let (url, error) = (self.sending.url.clone(), answered.text("error"));
+        let (url, error) = (self.options.url.clone(), answered.text("error"));
         Err(match answered.status {
             401 if error.starts_with("wrong signature") => SendError::AnotherSecret(url),
             401 if error.starts_with("stale") => SendError::Clock { url, error },
@@ -253,7 +253,7 @@ impl Shared<'_> {
 }
 
 /// Notes an answer, and whether it is what the contract says.
-fn note(request: &Request, message: &Message, answered: &Answered, unsure: bool, sent: &mut Sent) {
+fn note(request: &Request, message: &SimulatedWebhook, answered: &Answered, unsure: bool, sent: &mut SendReport) {
     let (word, error, id) = (answered.text("status"), answered.text("error"), answered.text("id"));
     let short = error.split([';', ':', ',']).next().unwrap_or_default();
     let label = if word.is_empty() { short } else { &word };
@@ -261,18 +261,20 @@ fn note(request: &Request, message: &Message, answered: &Answered, unsure: bool,
     sent.micros.push(u32::try_from(answered.took.as_micros()).unwrap_or(u32::MAX));
     let stored_now = word == message.stored.as_str();
     let is_right = match request.kind {
-        Kind::Proper | Kind::Again => {
+        RequestKind::Proper | RequestKind::Again => {
             let stored = sent.stored.entry((request.email, request.message)).or_default();
             stored.times = stored.times.saturating_add(u8::from(stored_now));
             stored.unsure |= unsure;
             answered.status == 200 && id == message.id && (stored_now || word == "duplicate")
         }
-        Kind::Stale => answered.status == 401 && error.starts_with("stale"),
-        Kind::Tampered | Kind::WrongSecret => answered.status == 401 && error.starts_with("wrong signature"),
-        Kind::NotPost => answered.status == 405,
+        RequestKind::Stale => answered.status == 401 && error.starts_with("stale"),
+        RequestKind::Tampered | RequestKind::WrongSecret => {
+            answered.status == 401 && error.starts_with("wrong signature")
+        }
+        RequestKind::NotPost => answered.status == 405,
     };
     if !is_right {
         let what = request.kind.as_str();
-        sent.is_wrong(format!("{} ({what}) was answered {} {}", message.id, answered.status, answered.body));
+        sent.record_wrong(format!("{} ({what}) was answered {} {}", message.id, answered.status, answered.body));
     }
 }

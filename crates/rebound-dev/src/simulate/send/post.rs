@@ -6,9 +6,9 @@ use rebound::time::UnixMillis;
 use reqwest::Client;
 use serde_json::Value;
 
-use super::Sending;
+use super::SendOptions;
 use crate::simulate::chaos::{Request, signed};
-use crate::simulate::story::Message;
+use crate::simulate::scenario::SimulatedWebhook;
 
 /// One answer.
 pub(super) struct Answered {
@@ -29,11 +29,16 @@ impl Answered {
 }
 
 /// Posts a message; `None`, if there is no answer.
-pub(super) async fn post(request: &Request, message: &Message, sending: &Sending, client: &Client) -> Option<Answered> {
+pub(super) async fn post(
+    request: &Request,
+    message: &SimulatedWebhook,
+    options: &SendOptions,
+    client: &Client,
+) -> Option<Answered> {
     // Each time it is signed afresh.
-    let (signed, method) = signed(request, message, &sending.chaos, &sending.secret, UnixMillis::now());
+    let (signed, method) = signed(request, message, &options.chaos, &options.secret, UnixMillis::now());
     let posted = Instant::now();
-    let answer = signed.request(client, method, &sending.url).send().await.ok()?;
+    let answer = signed.request(client, method, &options.url).send().await.ok()?;
     let status = answer.status().as_u16();
     let body = answer.bytes().await.ok()?;
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);

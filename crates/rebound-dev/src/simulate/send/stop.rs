@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Time in which nothing is taken and everything is answered "later", after which that is not going to pass.
-pub(super) const REFUSED_FOR: Duration = Duration::from_secs(30);
+pub(super) const MAX_RETRY_TIME: Duration = Duration::from_secs(30);
 
 /// A failure that explains itself, and that every further request would meet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +38,7 @@ pub enum SendError {
         status: u16,
     },
     /// Nothing is taken.
-    #[error("{url} has answered nothing but {status} {error} for {} s; its log says why", REFUSED_FOR.as_secs())]
+    #[error("{url} has answered nothing but {status} {error} for {} s; its log says why", MAX_RETRY_TIME.as_secs())]
     TakesNothing {
         /// Where.
         url: String,

@@ -6,9 +6,9 @@ use rebound::aws::CallError;
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, row, string, tables, text};
 
-use super::{Fault, Findings, Verifier};
-use crate::simulate::chaos::Kind;
-use crate::simulate::story::{Email, Message};
+use super::{Discrepancy, ScenarioVerifier, VerifyReport};
+use crate::simulate::chaos::RequestKind;
+use crate::simulate::scenario::{Email, SimulatedWebhook};
 
 /// What was found of one email.
 pub(super) struct EmailCheck {
@@ -20,31 +20,31 @@ pub(super) struct EmailCheck {
     alerts: usize,
     verdicts: usize,
     decisions: usize,
-    faults: Vec<(Fault, String)>,
+    faults: Vec<(Discrepancy, String)>,
 }
 
 impl EmailCheck {
-    pub(super) fn add_to(self, findings: &mut Findings) {
-        findings.stored += self.stored;
-        findings.refused += self.refused;
-        findings.alerts += self.alerts;
-        findings.verdicts += self.verdicts;
-        findings.decisions += self.decisions;
+    pub(super) fn add_to(self, report: &mut VerifyReport) {
+        report.stored += self.stored;
+        report.refused += self.refused;
+        report.alerts += self.alerts;
+        report.verdicts += self.verdicts;
+        report.decisions += self.decisions;
         for (fault, what) in self.faults {
-            findings.add(fault, what);
+            report.add(fault, what);
         }
     }
 
-    fn add(&mut self, fault: Fault, what: String) {
+    fn add(&mut self, fault: Discrepancy, what: String) {
         self.faults.push((fault, what));
     }
 }
 
 type Rows = BTreeMap<(String, String), Item>;
 
-impl Verifier<'_> {
+impl ScenarioVerifier<'_> {
     pub(super) async fn email(&self, number: u32) -> Result<EmailCheck, CallError> {
-        let email = self.story.email(number);
+        let email = self.scenario.email(number);
         let mut check = EmailCheck {
             email: number,
             is_missing_something: false,
@@ -86,10 +86,10 @@ impl Verifier<'_> {
     }
 
     /// Under which keys what was refused would have been stored.
-    fn refused_keys(&self, number: u32, index: u16, message: &Message) -> Vec<(String, String)> {
-        let kinds = [Kind::Stale, Kind::Tampered, Kind::WrongSecret];
+    fn refused_keys(&self, number: u32, index: u16, message: &SimulatedWebhook) -> Vec<(String, String)> {
+        let kinds = [RequestKind::Stale, RequestKind::Tampered, RequestKind::WrongSecret];
         let refused = kinds.into_iter().filter(|kind| self.refused.contains(&(number, index, *kind)));
-        let key = |kind: Kind| {
+        let key = |kind: RequestKind| {
             let id = format!("{}-refused-{}", message.id, kind as u8);
             let renamed = |text: &str| text.replace(&message.id, &id);
             (renamed(&message.partition), renamed(&message.event))
@@ -102,9 +102,9 @@ impl Verifier<'_> {
         for (message, index) in email.messages.iter().zip(0..) {
             let key = (message.partition.clone(), message.event.clone());
             match rows.get(&key) {
-                None => check.add(Fault::Lost, format!("{} is not stored: {} {}", message.id, key.0, key.1)),
+                None => check.add(Discrepancy::Lost, format!("{} is not stored: {} {}", message.id, key.0, key.1)),
                 Some(row) if row::payload(row).as_deref() != Some(message.body.as_slice()) => {
-                    check.add(Fault::Wrong, format!("{} is not stored byte for byte", message.id));
+                    check.add(Discrepancy::Wrong, format!("{} is not stored byte for byte", message.id));
                 }
                 Some(_) => check.stored += 1,
             }
@@ -112,13 +112,13 @@ impl Verifier<'_> {
             for key in self.refused_keys(number, index, message) {
                 check.refused += 1;
                 if rows.contains_key(&key) {
-                    check.add(Fault::Wrong, format!("{} was refused, and is stored", message.id));
+                    check.add(Discrepancy::Wrong, format!("{} was refused, and is stored", message.id));
                 }
             }
         }
         let is_message = |row: &Item| matches!(string(row, "kind"), "event" | "quarantine");
         for (key, _) in rows.iter().filter(|(key, row)| is_message(row) && !expected.contains(*key)) {
-            check.add(Fault::Doubled, format!("{} {} is stored, and nobody sent it", key.0, key.1));
+            check.add(Discrepancy::Doubled, format!("{} {} is stored, and nobody sent it", key.0, key.1));
         }
     }
 
@@ -131,10 +131,10 @@ impl Verifier<'_> {
         check.alerts = alerts.iter().filter(settled).count();
         if check.alerts < expected {
             check.is_missing_something = true;
-            check.add(Fault::Lost, format!("nobody was told of a complaint about {}", email.id));
+            check.add(Discrepancy::Lost, format!("nobody was told of a complaint about {}", email.id));
         }
         if alerts.len() > expected {
-            check.add(Fault::Doubled, format!("{} alerts of a complaint about {}", alerts.len(), email.id));
+            check.add(Discrepancy::Doubled, format!("{} alerts of a complaint about {}", alerts.len(), email.id));
         }
     }
 
@@ -143,26 +143,27 @@ impl Verifier<'_> {
         for (event, expected) in &email.expected.verdicts {
             let Some(row) = rows.get(&(email.id.clone(), format!("verdict#{event}"))) else {
                 check.is_missing_something = true;
-                check.add(Fault::Lost, format!("{event} of {} has no verdict", email.id));
+                check.add(Discrepancy::Lost, format!("{event} of {} has no verdict", email.id));
                 continue;
             };
             check.verdicts += 1;
             let verdict = string(row, "verdict");
-            let expected = expected.filter(|_| self.looking.knows_verdicts);
+            let expected = expected.filter(|_| self.options.knows_verdicts);
             if let Some(expected) = expected.filter(|expected| expected.as_str() != verdict) {
                 let expected = expected.as_str();
-                check.add(Fault::Wrong, format!("{event} of {} is by {expected}, and judged {verdict}", email.id));
+                check
+                    .add(Discrepancy::Wrong, format!("{event} of {} is by {expected}, and judged {verdict}", email.id));
             }
         }
         for (key, row) in rows {
             if string(row, "kind") == "verdict" && !email.expected.verdicts.keys().any(|event| key.1.ends_with(event)) {
-                check.add(Fault::Doubled, format!("{} is a verdict about nothing", key.1));
+                check.add(Discrepancy::Doubled, format!("{} is a verdict about nothing", key.1));
             }
             if string(row, "kind") == "decision" {
                 check.decisions += 1;
                 if !row.contains_key("decided_at") {
                     check.is_missing_something = true;
-                    check.add(Fault::Lost, format!("{} of {} is not decided", key.1, email.id));
+                    check.add(Discrepancy::Lost, format!("{} of {} is not decided", key.1, email.id));
                 }
             }
         }

@@ -2,8 +2,8 @@
 //!
 //! What protect and engage do comes a while after the answer, so what is missing is waited for. What is there once too often is not.
 
+mod counters;
 mod email;
-mod figures;
 mod published;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,20 +23,20 @@ use rebound::store::{as_number, text};
 use rebound::time::UnixMillis;
 
 use self::email::EmailCheck;
-use super::chaos::{Kind, Request};
-use super::story::Story;
+use super::chaos::{Request, RequestKind};
+use super::scenario::Scenario;
 
 /// How many emails are looked at at once.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 
 /// Number of emails that are looked for first, to see whether these are the tables.
-const FIRST: u32 = 20;
+const FIRST_EMAILS: u32 = 20;
 
 /// How often what is missing is looked for again.
-const AGAIN: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many faults are told, of however many.
-const MOST_TOLD: usize = 20;
+const MAX_REPORTED: usize = 20;
 
 /// Why it could not be found out.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,7 @@ pub enum VerifyError {
 
 /// What a fault is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub enum Discrepancy {
     /// Something is not there.
     Lost,
     /// Something is there, or was done, once too often.
@@ -67,7 +67,7 @@ pub enum Fault {
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
-pub struct Findings {
+pub struct VerifyReport {
     /// How many webhooks are stored, byte for byte.
     pub stored: usize,
     /// How many requests were refused, and are not stored.
@@ -103,19 +103,19 @@ pub struct Findings {
     pub faults: Vec<String>,
 }
 
-impl Findings {
+impl VerifyReport {
     /// Whether everything is as it must be.
     pub fn is_right(&self) -> bool {
         self.lost + self.doubled + self.wrong == 0
     }
 
-    fn add(&mut self, fault: Fault, what: String) {
+    fn add(&mut self, fault: Discrepancy, what: String) {
         match fault {
-            Fault::Lost => self.lost += 1,
-            Fault::Doubled => self.doubled += 1,
-            Fault::Wrong => self.wrong += 1,
+            Discrepancy::Lost => self.lost += 1,
+            Discrepancy::Doubled => self.doubled += 1,
+            Discrepancy::Wrong => self.wrong += 1,
         }
-        if self.faults.len() < MOST_TOLD {
+        if self.faults.len() < MAX_REPORTED {
             self.faults.push(what);
         }
     }
@@ -123,7 +123,7 @@ impl Findings {
 
 /// How to look.
 #[derive(Clone, Copy, Debug)]
-pub struct Looking {
+pub struct VerifyOptions {
     /// How long what is missing is waited for.
     pub patience: Duration,
     /// How much longer, once all is there, it is watched whether anything is done twice.
@@ -134,12 +134,12 @@ pub struct Looking {
     pub deaths: bool,
 }
 
-struct Verifier<'a> {
+struct ScenarioVerifier<'a> {
     calls: RetryClient,
     variables: &'a BTreeMap<String, String>,
-    story: &'a Story,
-    refused: BTreeSet<(u32, u16, Kind)>,
-    looking: Looking,
+    scenario: &'a Scenario,
+    refused: BTreeSet<(u32, u16, RequestKind)>,
+    options: VerifyOptions,
 }
 
 /// Looks at the tables, which `variables` name as the functions' environment does. `done` hears of each email that is looked at, and of what is waited for.
@@ -149,39 +149,39 @@ struct Verifier<'a> {
 pub async fn verify(
     calls: RetryClient,
     variables: &BTreeMap<String, String>,
-    story: &Story,
+    scenario: &Scenario,
     requests: &[Request],
-    looking: Looking,
+    options: VerifyOptions,
     done: impl Fn(&'static str, usize),
-) -> Result<Findings, VerifyError> {
+) -> Result<VerifyReport, VerifyError> {
     let policy = variables.get("POLICY").map(String::as_str).map_or_else(|| Ok(Policy::default()), Policy::read)?;
-    let refused = requests.iter().filter(|request| request.kind.is_refused() && request.kind != Kind::NotPost);
-    let verifier = Verifier {
+    let refused = requests.iter().filter(|request| request.kind.is_refused() && request.kind != RequestKind::NotPost);
+    let verifier = ScenarioVerifier {
         calls,
         variables,
-        story,
+        scenario,
         refused: refused.map(|request| (request.email, request.message, request.kind)).collect(),
-        looking,
+        options,
     };
-    let mut findings = Findings::default();
+    let mut report = VerifyReport::default();
     let began = Instant::now();
     // A row is there before its webhook is answered: what is missing now is not waited for.
-    if !verifier.are_its_tables().await? {
+    if !verifier.has_its_tables().await? {
         return Err(VerifyError::OtherTables(verifier.table(tables::EVENTS).to_owned()));
     }
     done("waiting until protect has counted everything", 0);
-    let expected = figures::expected(story);
+    let expected = counters::expected(scenario);
     verifier.wait_for_figures(&expected, &policy, began).await?;
-    findings.counted_after = began.elapsed();
+    report.counted_after = began.elapsed();
 
     // Everything about the emails; and those again that lack something which comes later.
-    let mut left: Vec<u32> = (0..story.emails).collect();
+    let mut left: Vec<u32> = (0..scenario.emails).collect();
     let mut is_last = false;
     loop {
         done("looking", left.len());
         let looks =
             left.iter().map(|email| -> BoxFuture<'_, Result<EmailCheck, CallError>> { verifier.email(*email).boxed() });
-        let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
+        let mut looks = stream::iter(looks).buffer_unordered(MAX_CONCURRENT);
         let mut missing = Vec::new();
         while let Some(check) = looks.next().await {
             let check = check?;
@@ -189,35 +189,35 @@ pub async fn verify(
             if check.is_missing_something && !is_last {
                 missing.push(check.email);
             } else {
-                check.add_to(&mut findings);
+                check.add_to(&mut report);
             }
         }
-        findings.judged_after = began.elapsed();
+        report.judged_after = began.elapsed();
         if missing.is_empty() {
             break;
         }
         drop(looks);
         left = missing;
-        is_last = began.elapsed() > looking.patience;
-        tokio::time::sleep(AGAIN).await;
+        is_last = began.elapsed() > options.patience;
+        tokio::time::sleep(CHECK_INTERVAL).await;
     }
     done("watching whether anything is done twice", 0);
-    tokio::time::sleep(looking.then).await;
-    verifier.compare_figures(&expected, &policy, &mut findings).await?;
-    verifier.addresses(&mut findings).await?;
-    verifier.published(&mut findings).await;
-    Ok(findings)
+    tokio::time::sleep(options.then).await;
+    verifier.compare_figures(&expected, &policy, &mut report).await?;
+    verifier.addresses(&mut report).await?;
+    verifier.published(&mut report).await;
+    Ok(report)
 }
 
-impl Verifier<'_> {
+impl ScenarioVerifier<'_> {
     /// A table's name.
     fn table(&self, table: Table) -> &str {
         self.variables.get(table.variable).map_or("", String::as_str)
     }
 
     /// Returns true if any of the first emails has a row.
-    async fn are_its_tables(&self) -> Result<bool, CallError> {
-        for number in 0..self.story.emails.min(FIRST) {
+    async fn has_its_tables(&self) -> Result<bool, CallError> {
+        for number in 0..self.scenario.emails.min(FIRST_EMAILS) {
             if self.email(number).await?.stored > 0 {
                 return Ok(true);
             }
@@ -226,8 +226,8 @@ impl Verifier<'_> {
     }
 
     /// Everybody whom the story names stands as it says, and for the very reasons.
-    async fn addresses(&self, findings: &mut Findings) -> Result<(), CallError> {
-        let expected = figures::reasons(self.story);
+    async fn addresses(&self, report: &mut VerifyReport) -> Result<(), CallError> {
+        let expected = counters::reasons(self.scenario);
         let names: Vec<&String> = expected.keys().collect();
         for some in names.chunks(100) {
             let table = self.table(tables::SUPPRESSIONS);
@@ -237,21 +237,21 @@ impl Verifier<'_> {
                 let item = items.iter().find(|item| rebound::store::string(item, "recipient") == name.as_str());
                 let known =
                     item.cloned().map(rebound::store::suppressions::SuppressionItem::from_item).unwrap_or_default();
-                let stands: BTreeSet<_> = known.suppression.reasons().collect();
+                let expect_reason: BTreeSet<_> = known.suppression.reasons().collect();
                 let wanted = expected.get(*name).cloned().unwrap_or_default();
-                findings.addresses += 1;
-                findings.suppressed += usize::from(!stands.is_empty());
-                for reason in wanted.difference(&stands) {
-                    if *reason == Reason::SoftBounce && self.came_late(name).await? {
+                report.addresses += 1;
+                report.suppressed += usize::from(!expect_reason.is_empty());
+                for reason in wanted.difference(&expect_reason) {
+                    if *reason == Reason::SoftBounce && self.arrived_late(name).await? {
                         continue;
                     }
-                    findings.add(Fault::Lost, format!("{name} is not suppressed for {}", reason.as_str()));
+                    report.add(Discrepancy::Lost, format!("{name} is not suppressed for {}", reason.as_str()));
                 }
-                for reason in stands.difference(&wanted) {
-                    findings.add(Fault::Wrong, format!("{name} is suppressed for {}", reason.as_str()));
+                for reason in expect_reason.difference(&wanted) {
+                    report.add(Discrepancy::Wrong, format!("{name} is suppressed for {}", reason.as_str()));
                 }
                 if Recipient::parse(name).is_none() {
-                    findings.add(Fault::Wrong, format!("{name} is no address"));
+                    report.add(Discrepancy::Wrong, format!("{name} is no address"));
                 }
             }
         }
@@ -259,12 +259,12 @@ impl Verifier<'_> {
     }
 
     /// Whether a soft bounce of this mailbox came so late that it need not count.
-    async fn came_late(&self, name: &str) -> Result<bool, CallError> {
-        let Some(first) = self.story.first_to_full_mailbox(name) else { return Ok(false) };
+    async fn arrived_late(&self, name: &str) -> Result<bool, CallError> {
+        let Some(first) = self.scenario.first_to_full_mailbox(name) else { return Ok(false) };
         let key = [("recipient", name), ("fact", "soft")].map(|(key, value)| (key.to_owned(), text(value)));
         let item = self.calls.get(self.table(tables::RECIPIENTS), key.into()).await?.unwrap_or_default();
         let since = item.get("since").and_then(as_number).map(UnixMillis);
-        let messages = (first..first + 3).flat_map(|number| self.story.email(number).messages);
+        let messages = (first..first + 3).flat_map(|number| self.scenario.email(number).messages);
         let bounces = messages.filter(|message| message.event.starts_with(EventType::EmailBounced.as_str()));
         let earliest = bounces.filter_map(|message| Event::read(&message.body).ok()?.at()).min();
         Ok(since.zip(earliest).is_some_and(|(since, earliest)| earliest < since.minus(soft_bounce::EARLIER)))

@@ -7,49 +7,49 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use aws_local::dynamodb::is_local;
 use serde_json::Value;
 
-use super::{Fault, Findings, Verifier};
+use super::{Discrepancy, ScenarioVerifier, VerifyReport};
 
 /// How many messages are asked for at once.
-const AT_ONCE: usize = 500;
+const PAGE_SIZE: usize = 500;
 
-impl Verifier<'_> {
+impl ScenarioVerifier<'_> {
     /// What the local SNS has published of this campaign. Elsewhere that can't be asked.
-    pub(super) async fn published(&self, findings: &mut Findings) {
+    pub(super) async fn published(&self, report: &mut VerifyReport) {
         let url = self.variables.get("AWS_ENDPOINT_URL_SNS").filter(|url| is_local(url));
         let Some(url) = url else { return };
         let (client, mut after) = (rebound::claude::web::client(), 0);
         let mut known = BTreeMap::new();
         loop {
-            let url = format!("{}/?after={after}&most={AT_ONCE}", url.trim_end_matches('/'));
+            let url = format!("{}/?after={after}&most={PAGE_SIZE}", url.trim_end_matches('/'));
             let Ok(answer) = client.get(url).send().await else { return };
             let Ok(body) = answer.bytes().await else { return };
             let Ok(messages) = serde_json::from_slice::<Vec<Value>>(&body) else { return };
             for message in &messages {
-                self.message(message, &mut known, findings);
+                self.message(message, &mut known, report);
             }
             after += messages.len();
-            if messages.len() < AT_ONCE {
+            if messages.len() < PAGE_SIZE {
                 break;
             }
         }
-        findings.published = Some(known.len());
+        report.published = Some(known.len());
     }
 
-    fn message(&self, message: &Value, known: &mut BTreeMap<String, u64>, findings: &mut Findings) {
+    fn message(&self, message: &Value, known: &mut BTreeMap<String, u64>, report: &mut VerifyReport) {
         let text = |at: &str| message.pointer(at).and_then(Value::as_str).unwrap_or_default();
-        if text("/message/campaign") != self.story.campaign.as_str() {
+        if text("/message/campaign") != self.scenario.campaign.as_str() {
             return;
         }
         let id = text("/message/id");
         let content = content(message);
         match known.entry(id.to_owned()) {
             Entry::Vacant(new) => _ = new.insert(content),
-            Entry::Occupied(_) if !self.looking.deaths => {
-                findings.add(Fault::Doubled, format!("{id} was published twice"));
+            Entry::Occupied(_) if !self.options.deaths => {
+                report.add(Discrepancy::Doubled, format!("{id} was published twice"));
             }
-            Entry::Occupied(first) if *first.get() == content => findings.repeats += 1,
+            Entry::Occupied(first) if *first.get() == content => report.repeats += 1,
             Entry::Occupied(_) => {
-                findings.add(Fault::Wrong, format!("{id} was published again, and said something else"));
+                report.add(Discrepancy::Wrong, format!("{id} was published again, and said something else"));
             }
         }
     }

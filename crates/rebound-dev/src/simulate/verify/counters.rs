@@ -13,15 +13,15 @@ use rebound::store::counters::Campaigns;
 use rebound::store::tables;
 use rebound::time::UnixMillis;
 
-use super::{AGAIN, Fault, Findings, Verifier};
-use crate::simulate::story::Story;
+use super::{CHECK_INTERVAL, Discrepancy, ScenarioVerifier, VerifyReport};
+use crate::simulate::scenario::Scenario;
 
 /// What must be counted.
-pub(super) fn expected(story: &Story) -> BrakeInput {
+pub(super) fn expected(scenario: &Scenario) -> BrakeInput {
     let mut cohorts: BTreeMap<Cohort, CounterTotals> = BTreeMap::new();
     let mut complaints = Vec::new();
-    for number in 0..story.emails {
-        let expected = story.email(number).expected;
+    for number in 0..scenario.emails {
+        let expected = scenario.email(number).expected;
         for (cohort, counter) in expected.counts {
             cohorts.entry(cohort).or_default().add(counter, 1);
         }
@@ -31,10 +31,10 @@ pub(super) fn expected(story: &Story) -> BrakeInput {
 }
 
 /// Everybody whom the story names, and which reasons must stand.
-pub(super) fn reasons(story: &Story) -> BTreeMap<String, BTreeSet<Reason>> {
+pub(super) fn reasons(scenario: &Scenario) -> BTreeMap<String, BTreeSet<Reason>> {
     let mut all: BTreeMap<String, BTreeSet<Reason>> = BTreeMap::new();
-    for number in 0..story.emails {
-        for (recipient, reasons) in story.email(number).expected.reasons {
+    for number in 0..scenario.emails {
+        for (recipient, reasons) in scenario.email(number).expected.reasons {
             all.entry(recipient).or_default().extend(reasons);
         }
     }
@@ -44,12 +44,12 @@ pub(super) fn reasons(story: &Story) -> BTreeMap<String, BTreeSet<Reason>> {
 /// The numbers that differ: of a cohort, what is counted, and what must be.
 fn differences(expected: &BrakeInput, counted: &[(Cohort, CounterTotals)]) -> Vec<(Cohort, Counter, i64, i64)> {
     let counted: BTreeMap<Cohort, &CounterTotals> =
-        counted.iter().map(|(cohort, figures)| (*cohort, figures)).collect();
+        counted.iter().map(|(cohort, counters)| (*cohort, counters)).collect();
     let wanted: BTreeMap<Cohort, &CounterTotals> =
-        expected.cohorts.iter().map(|(cohort, figures)| (*cohort, figures)).collect();
+        expected.cohorts.iter().map(|(cohort, counters)| (*cohort, counters)).collect();
     let cohorts: BTreeSet<Cohort> = counted.keys().chain(wanted.keys()).copied().collect();
     let of = |from: &BTreeMap<Cohort, &CounterTotals>, cohort, counter| {
-        from.get(&cohort).map_or(0, |figures| figures.get(counter))
+        from.get(&cohort).map_or(0, |counters| counters.get(counter))
     };
     let all = cohorts.into_iter().flat_map(|cohort| Counter::ALL.iter().map(move |counter| (cohort, *counter)));
     let all =
@@ -57,7 +57,7 @@ fn differences(expected: &BrakeInput, counted: &[(Cohort, CounterTotals)]) -> Ve
     all.filter(|(_, _, counted, wanted)| counted != wanted).collect()
 }
 
-impl Verifier<'_> {
+impl ScenarioVerifier<'_> {
     fn campaigns(&self) -> Campaigns {
         Campaigns::new(self.calls.clone(), self.table(tables::CAMPAIGNS))
     }
@@ -71,15 +71,15 @@ impl Verifier<'_> {
         began: Instant,
     ) -> Result<(), CallError> {
         loop {
-            let counted = self.campaigns().cohorts(&self.story.campaign).await?;
+            let counted = self.campaigns().cohorts(&self.scenario.campaign).await?;
             let differences = differences(expected, &counted);
             let too_many = differences.iter().any(|(_, _, counted, wanted)| counted > wanted);
-            let is_over = began.elapsed() > self.looking.patience;
+            let is_over = began.elapsed() > self.options.patience;
             if too_many || is_over || (differences.is_empty() && self.brake_differs(expected, policy).await?.is_none())
             {
                 return Ok(());
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
     }
 
@@ -87,17 +87,17 @@ impl Verifier<'_> {
         &self,
         expected: &BrakeInput,
         policy: &Policy,
-        findings: &mut Findings,
+        report: &mut VerifyReport,
     ) -> Result<(), CallError> {
-        let counted = self.campaigns().cohorts(&self.story.campaign).await?;
+        let counted = self.campaigns().cohorts(&self.scenario.campaign).await?;
         for (cohort, counter, counted, wanted) in differences(expected, &counted) {
-            let fault = if counted < wanted { Fault::Lost } else { Fault::Doubled };
+            let fault = if counted < wanted { Discrepancy::Lost } else { Discrepancy::Doubled };
             let what = format!("{} of {cohort}: {counted} are counted, {wanted} happened", counter.as_str());
-            findings.add(fault, what);
+            report.add(fault, what);
         }
-        findings.numbers = expected.cohorts.iter().map(|(_, figures)| figures.0.len()).sum();
+        report.numbers = expected.cohorts.iter().map(|(_, counters)| counters.0.len()).sum();
         if let Some(what) = self.brake_differs(expected, policy).await? {
-            findings.add(Fault::Wrong, what);
+            report.add(Discrepancy::Wrong, what);
         }
         Ok(())
     }
@@ -105,7 +105,7 @@ impl Verifier<'_> {
     /// How the brake is otherwise than the counts make it, if it is.
     async fn brake_differs(&self, expected: &BrakeInput, policy: &Policy) -> Result<Option<String>, CallError> {
         let wanted = compute_brake(expected, &policy.brake, UnixMillis::now());
-        let state = self.campaigns().state(&self.story.campaign).await?;
+        let state = self.campaigns().state(&self.scenario.campaign).await?;
         let (status, volume) =
             state.as_ref().map_or((None, 1.0), |state| (Some(state.brake.status), state.brake.volume));
         let is_right = status == Some(wanted.status) && (volume - wanted.volume).abs() < 1e-9;

@@ -15,7 +15,7 @@ pub const APPLE: &str = "Mozilla/5.0";
 
 /// What all webhooks about an email say of it.
 #[derive(Clone, Debug)]
-pub struct Mail<'a> {
+pub struct EmailFields<'a> {
     /// The email.
     pub email_id: &'a str,
     /// When it was created.
@@ -28,9 +28,9 @@ pub struct Mail<'a> {
     pub old_tags: bool,
 }
 
-impl Mail<'_> {
+impl EmailFields<'_> {
     /// The body of an event of this type at this moment, with what its `data` holds besides.
-    pub fn event(&self, event_type: &str, at: UnixMillis, besides: Value) -> Vec<u8> {
+    pub fn event(&self, event_type: &str, at: UnixMillis, extra: Value) -> Vec<u8> {
         let tags = if self.old_tags {
             json!([{ "name": "campaign", "value": self.campaign }, { "name": "kind", "value": "newsletter" }])
         } else {
@@ -44,8 +44,8 @@ impl Mail<'_> {
             "subject": "Your bulbs are on their way — \"two\" for one",
             "tags": tags,
         });
-        if let (Some(data), Value::Object(besides)) = (data.as_object_mut(), besides) {
-            data.extend(besides);
+        if let (Some(data), Value::Object(extra)) = (data.as_object_mut(), extra) {
+            data.extend(extra);
         }
         event(event_type, at, data)
     }

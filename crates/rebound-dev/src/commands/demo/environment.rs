@@ -23,31 +23,31 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::LOCAL_SECRET;
-use crate::commands::Failure;
-use crate::running::{feed, serve_function_url, timeout_of};
-use crate::stack::{ENGAGE_QUEUE, EmbeddedAws, Options};
+use crate::commands::CommandError;
+use crate::runner::{feed, serve_function_url, timeout_of};
+use crate::stack::{ENGAGE_QUEUE, EmbeddedAws, LocalAwsOptions};
 
 /// How many requests are under way at once.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 
 /// The longest that a mapping waits for a batch to fill. In the stack, it is a minute.
-const WINDOW: Duration = Duration::from_millis(40);
+const BATCHING_WINDOW: Duration = Duration::from_millis(40);
 
 /// How long an open or a click settles. In the stack, it is 90 seconds.
-const SETTLE: Duration = Duration::from_millis(200);
+const QUEUE_DELAY: Duration = Duration::from_millis(200);
 
 /// When the stream must have been worked off, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether a function fails at everything.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The variables that say where another DynamoDB is, and for whom.
 const IDENTITY: [&str; 5] =
     ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 /// The embedded AWS, with both functions on it.
-pub(super) struct Stage {
+pub(super) struct DemoEnvironment {
     pub(super) aws: EmbeddedAws,
     server: Server,
     dynamodb: aws_sdk_dynamodb::Client,
@@ -64,16 +64,16 @@ pub(super) struct Stage {
     pub(super) faults: Vec<String>,
 }
 
-impl Stage {
+impl DemoEnvironment {
     /// Sets it up, on the embedded DynamoDB or on another.
-    pub(super) async fn set(dynamodb: Option<&str>) -> Result<Self, Failure> {
+    pub(super) async fn set(dynamodb: Option<&str>) -> Result<Self, CommandError> {
         // Nothing else of the shell's environment: the demo is the same everywhere.
         let other = |name: &str| match (dynamodb?, name) {
             (url, "AWS_ENDPOINT_URL_DYNAMODB") => Some(url.to_owned()),
             (_, name) if IDENTITY.contains(&name) => crate::commands::variable(name),
             _ => None,
         };
-        let options = Options { settle: SETTLE, ..Options::in_memory() };
+        let options = LocalAwsOptions { settle: QUEUE_DELAY, ..LocalAwsOptions::in_memory() };
         let aws = EmbeddedAws::start(&options, other).await?;
         if let Some(url) = dynamodb {
             let asked = aws.clients()?.dynamodb().list_tables().send().await;
@@ -97,26 +97,26 @@ impl Stage {
     }
 
     /// Sends a message to the function URL. Answers the status and the body.
-    pub(super) async fn request(&self, method: &str, message: &SignedMessage) -> Result<(u16, String), Failure> {
+    pub(super) async fn request(&self, method: &str, message: &SignedMessage) -> Result<(u16, String), CommandError> {
         let method = reqwest::Method::from_bytes(method.as_bytes())?;
         let answer = message.request(&self.http, method, &self.server.url()).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
     /// Posts these events, side by side. Each must be stored.
-    pub(super) async fn post(&mut self, events: Vec<Value>) -> Result<(), Failure> {
+    pub(super) async fn post(&mut self, events: Vec<Value>) -> Result<(), CommandError> {
         self.post_as(events.into_iter().map(|event| (new_message_id(), event)).collect()).await
     }
 
     /// The same, with the ids of the messages that tell of them.
-    pub(super) async fn post_as(&mut self, events: Vec<(String, Value)>) -> Result<(), Failure> {
+    pub(super) async fn post_as(&mut self, events: Vec<(String, Value)>) -> Result<(), CommandError> {
         self.posted += events.len();
         let now = UnixMillis::now().seconds();
         let sign = |(id, event): (String, Value)| SignedMessage::new(id, now, event.to_string(), &self.secret);
         let messages: Vec<SignedMessage> = events.into_iter().map(sign).collect();
         let this = &*self;
         let requests = messages.iter().map(|message| async move { this.request("POST", message).await });
-        let answers: Vec<_> = stream::iter(requests).buffer_unordered(AT_ONCE).collect().await;
+        let answers: Vec<_> = stream::iter(requests).buffer_unordered(MAX_CONCURRENT).collect().await;
         for answer in answers {
             let (status, body) = answer?;
             let word = serde_json::from_str::<Value>(&body).unwrap_or_default();
@@ -128,10 +128,10 @@ impl Stage {
     }
 
     /// Feeds the events table's stream to `protect`, from its beginning, by the template's mappings.
-    pub(super) async fn feed(&self, options: feeder::FeederOptions) -> Result<Feeder, Failure> {
+    pub(super) async fn feed(&self, options: feeder::FeederOptions) -> Result<Feeder, CommandError> {
         let invoke = self.invoke(timeout_of("protect")?);
         let options =
-            feeder::FeederOptions { longest_window: Some(WINDOW), poll: Duration::from_millis(10), ..options };
+            feeder::FeederOptions { longest_window: Some(BATCHING_WINDOW), poll: Duration::from_millis(10), ..options };
         Ok(feed(&self.aws, options, |_| Arc::clone(&invoke)).await?)
     }
 
@@ -152,9 +152,9 @@ impl Stage {
     }
 
     /// Waits until `protect` has done whatever is in the stream.
-    pub(super) async fn settle(&mut self, feeder: &Feeder) -> Result<feeder::FeederStats, Failure> {
+    pub(super) async fn settle(&mut self, feeder: &Feeder) -> Result<feeder::FeederStats, CommandError> {
         let fails_at_all = || is_hopeless(feeder.stats().invocations, feeder.stats().failures);
-        until_idle("protect", feeder.idle(), fails_at_all, PATIENCE).await?;
+        until_idle("protect", feeder.idle(), fails_at_all, TIMEOUT).await?;
         let figures = feeder.stats();
         if figures.failures > 0 || figures.dropped > 0 {
             self.faults.push(format!("protect failed at something in the stream: {figures:?}"));
@@ -163,7 +163,7 @@ impl Stage {
     }
 
     /// Puts the clock so far ahead of where it began, and lets `protect` work off what is due.
-    pub(super) async fn tick(&mut self, ahead: Duration) -> Result<TickReport, Failure> {
+    pub(super) async fn tick(&mut self, ahead: Duration) -> Result<TickReport, CommandError> {
         let now = self.began.plus(ahead);
         self.clock.store(now.0, Ordering::SeqCst);
         let report = self.protector.tick(now, Instant::now() + timeout_of("protect")?).await;
@@ -174,13 +174,13 @@ impl Stage {
     }
 
     /// Everything in a table, which a variable names.
-    pub(super) async fn scan(&self, variable: &str) -> Result<Vec<Item>, Failure> {
+    pub(super) async fn scan(&self, variable: &str) -> Result<Vec<Item>, CommandError> {
         let table = self.aws.variable(variable).unwrap_or_default();
         Ok(self.dynamodb.scan().table_name(table).into_paginator().items().send().collect::<Result<_, _>>().await?)
     }
 
     /// Everything in all tables, by table and key.
-    pub(super) async fn everything(&self) -> Result<BTreeMap<String, Item>, Failure> {
+    pub(super) async fn everything(&self) -> Result<BTreeMap<String, Item>, CommandError> {
         let mut all = BTreeMap::new();
         for table in TABLES {
             for item in self.scan(table.variable).await? {
@@ -208,14 +208,14 @@ impl Stage {
     }
 
     /// Puts each message that ever was in the queue into it once more.
-    pub(super) async fn queue_again(&self) -> Result<(), Failure> {
+    pub(super) async fn requeue_all(&self) -> Result<(), CommandError> {
         let url = self.aws.variable("ENGAGE_QUEUE_URL").unwrap_or_default();
         let queue = Queue::new(self.aws.clients()?.sqs(), url);
         let (_, messages) = self.queued();
         let messages: Vec<EngageMessage> =
             messages.iter().map(|message| serde_json::from_str(message)).collect::<Result<_, _>>()?;
         for some in messages.chunks(BATCH) {
-            queue.send(some, Instant::now() + PATIENCE).await?;
+            queue.send(some, Instant::now() + TIMEOUT).await?;
         }
         Ok(())
     }
@@ -235,11 +235,11 @@ impl Stage {
 }
 
 /// How many invocations, all of which failed, show that the function will fail at every other too.
-const FAILED: u64 = 10;
+const HOPELESS_AFTER: u64 = 10;
 
 /// Returns true if every invocation failed, of enough.
 pub(super) fn is_hopeless(invocations: u64, failures: u64) -> bool {
-    failures >= FAILED && failures == invocations
+    failures >= HOPELESS_AFTER && failures == invocations
 }
 
 /// Waits until a function has done its work.
@@ -251,10 +251,10 @@ pub(super) async fn until_idle(
     idle: impl Future<Output = ()>,
     fails_at_all: impl Fn() -> bool,
     limit: Duration,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let failing = async {
         while !fails_at_all() {
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
     };
     tokio::select! {

@@ -2,7 +2,7 @@
 //!
 //! What must follow is said where it happens, from what the story knows, and not found out by the code that is under test.
 
-mod teller;
+mod builder;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,17 +14,17 @@ use rebound::resend::campaign::{Campaign, Cohort};
 use rebound::time::{UnixMillis, hours};
 use strum::IntoStaticStr;
 
-use self::teller::Teller;
+use self::builder::ScenarioBuilder;
 
 /// Of so many emails, the first three share a mailbox that is full: three soft bounces suppress it.
 const FULL_EVERY: u32 = 500;
 
 /// The least time that the campaign is spread over.
-pub const LEAST_SPAN: Duration = Duration::from_secs(600);
+pub const MIN_SPAN: Duration = Duration::from_secs(600);
 
 /// A simulated campaign.
 #[derive(Clone, Debug)]
-pub struct Story {
+pub struct Scenario {
     /// What everything is made of.
     pub seed: u64,
     /// The campaign's name.
@@ -47,9 +47,9 @@ pub struct Story {
     pub retold: bool,
 }
 
-impl Story {
+impl Scenario {
     /// A story with everything in it, of the hour before `until`.
-    pub fn of_everything(seed: u64, campaign: Campaign, emails: u32, until: UnixMillis) -> Self {
+    pub fn with_everything(seed: u64, campaign: Campaign, emails: u32, until: UnixMillis) -> Self {
         Self {
             seed,
             campaign,
@@ -67,7 +67,7 @@ impl Story {
 
 /// What a message is answered when it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
-pub enum Stored {
+pub enum ExpectedStatus {
     /// As an event of a known type.
     #[strum(serialize = "handled")]
     Handled,
@@ -79,7 +79,7 @@ pub enum Stored {
     Quarantined,
 }
 
-impl Stored {
+impl ExpectedStatus {
     /// The word in the answer.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -88,7 +88,7 @@ impl Stored {
 
 /// A webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct SimulatedWebhook {
     /// The `svix-id`.
     pub id: String,
     /// The partition of its row.
@@ -98,14 +98,14 @@ pub struct Message {
     /// The body.
     pub body: Vec<u8>,
     /// What it is answered.
-    pub stored: Stored,
+    pub stored: ExpectedStatus,
     /// When it comes, in the story's time.
-    pub comes_at: UnixMillis,
+    pub arrives_at: UnixMillis,
 }
 
 /// What must follow from the webhooks about one email.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedResults {
     /// Everybody whom they name, and which reasons stand then.
     pub reasons: BTreeMap<String, BTreeSet<Reason>>,
     /// What is counted.
@@ -122,14 +122,14 @@ pub struct Email {
     /// Its id.
     pub id: String,
     /// Its webhooks, in the order of their happening.
-    pub messages: Vec<Message>,
+    pub messages: Vec<SimulatedWebhook>,
     /// What must follow.
-    pub expected: Expected,
+    pub expected: ExpectedResults,
 }
 
-impl Story {
+impl Scenario {
     /// How many emails make so many webhooks.
-    pub fn emails_of(&self, events: usize) -> u32 {
+    pub fn emails_for(&self, events: usize) -> u32 {
         // It knows of each email how many there are, for a mailbox that three share.
         let unending = Self { emails: u32::MAX, ..self.clone() };
         let mut total = 0;
@@ -155,20 +155,20 @@ impl Story {
     pub fn email(&self, number: u32) -> Email {
         let mut rng = fastrand::Rng::with_seed(self.seed ^ u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let id = format!("{:08x}-51a0-4000-8000-{number:012x}", self.seed as u32);
-        let span = i64::try_from(self.span.max(LEAST_SPAN).as_millis()).unwrap_or(i64::MAX);
+        let span = i64::try_from(self.span.max(MIN_SPAN).as_millis()).unwrap_or(i64::MAX);
         // The last third is left for what happens to the last ones.
         let created_at = UnixMillis(self.until.0 - span + rng.i64(0..span * 2 / 3));
         let who = |name: &str| format!("{name}-{number}-{:x}@example.com", self.seed as u32);
-        let mut teller = Teller {
-            story: self,
+        let mut builder = ScenarioBuilder {
+            scenario: self,
             number,
             to: vec![who("r")],
             old_tags: rng.u8(..10) == 0,
             created_at,
-            email: Email { id, messages: Vec::new(), expected: Expected::default() },
+            email: Email { id, messages: Vec::new(), expected: ExpectedResults::default() },
             rng,
         };
-        teller.tell(&who);
-        teller.email
+        builder.build(&who);
+        builder.email
     }
 }

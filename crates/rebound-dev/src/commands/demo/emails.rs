@@ -15,14 +15,14 @@ pub(super) const SWIFT: &str = "late@slowmail.example";
 
 /// A mail.
 #[derive(Clone, Debug)]
-pub(super) struct Mail {
+pub(super) struct DemoEmail {
     pub(super) id: String,
     pub(super) to: String,
     pub(super) campaign: Option<&'static str>,
     pub(super) created: UnixMillis,
 }
 
-impl Mail {
+impl DemoEmail {
     /// Mail number so-and-so of a campaign.
     pub(super) fn of_campaign(campaign: &'static str, number: usize, created: UnixMillis) -> Self {
         Self {

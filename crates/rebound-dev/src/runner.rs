@@ -54,16 +54,16 @@ impl Clock {
 
 /// Something that invokes functions at intervals. It stops when this is dropped.
 #[derive(Debug)]
-pub struct Ticking(JoinHandle<()>);
+pub struct Scheduler(JoinHandle<()>);
 
-impl Drop for Ticking {
+impl Drop for Scheduler {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 /// Invokes a receiver in this process, as Lambda does with a request to its function URL.
-pub fn receiving(receiver: Arc<Receiver>, timeout: Duration) -> Invoke {
+pub fn receive_invoker(receiver: Arc<Receiver>, timeout: Duration) -> Invoke {
     Arc::new(move |event| {
         let receiver = Arc::clone(&receiver);
         Box::pin(async move {
@@ -83,12 +83,12 @@ pub fn receiving(receiver: Arc<Receiver>, timeout: Duration) -> Invoke {
 /// The address is taken.
 pub async fn serve_function_url(address: SocketAddr, receiver: Receiver) -> Result<Server, StartError> {
     let timeout = template()?.function_timeout("receive")?;
-    let serving = function_url::serve(address, receiving(Arc::new(receiver), timeout)).await;
+    let serving = function_url::serve(address, receive_invoker(Arc::new(receiver), timeout)).await;
     serving.map_err(|error| StartError::Listen(address, error))
 }
 
 /// Invokes a protector in this process, as Lambda does, with the time of `clock`.
-pub fn in_process(protector: Arc<Protector>, clock: Clock, timeout: Duration) -> Invoke {
+pub fn protect_invoker(protector: Arc<Protector>, clock: Clock, timeout: Duration) -> Invoke {
     Arc::new(move |event| {
         let protector = Arc::clone(&protector);
         Box::pin(async move { invoke(&protector, event, clock, timeout).await })
@@ -115,7 +115,7 @@ async fn invoke(protector: &Protector, event: Value, clock: Clock, timeout: Dura
 }
 
 /// Invokes an engager in this process, as Lambda does, with the time of `clock`.
-pub fn engaging(engager: Arc<Engager>, clock: Clock, timeout: Duration) -> Invoke {
+pub fn engage_invoker(engager: Arc<Engager>, clock: Clock, timeout: Duration) -> Invoke {
     Arc::new(move |event| {
         let engager = Arc::clone(&engager);
         Box::pin(async move {
@@ -206,11 +206,11 @@ pub fn tick(
     clock: Clock,
     interval: Option<Duration>,
     invoke: impl Fn(&str) -> Invoke,
-) -> Result<Vec<Ticking>, StartError> {
+) -> Result<Vec<Scheduler>, StartError> {
     let ticking = template()?.schedules()?.into_iter().map(|schedule| {
         let every = interval.unwrap_or_else(|| clock.takes(schedule.every));
         let (invoke, name) = (invoke(&schedule.function), schedule.function.clone());
-        Ticking(tokio::spawn(async move {
+        Scheduler(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(every).await;
                 if let Err(error) = invoke(schedule.input.clone()).await {

@@ -6,7 +6,7 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, USER_AGENT};
 
-use super::http::{Answer, error, html, with_limit};
+use super::http::{ResendResponse, error, html, with_limit};
 
 /// A key that may only send.
 pub const SENDING_KEY: &str = "re_sending_only";
@@ -14,7 +14,7 @@ pub const SENDING_KEY: &str = "re_sending_only";
 /// Requests a second of a team.
 const PER_SECOND: usize = 10;
 
-pub(super) struct Door {
+pub(super) struct AccessControl {
     key: String,
     /// The status and the name with which a key is refused that is unknown. Several were seen.
     pub(super) unknown_key: (u16, String),
@@ -22,14 +22,14 @@ pub(super) struct Door {
     recent: Vec<Instant>,
 }
 
-impl Door {
+impl AccessControl {
     pub(super) fn new(key: &str) -> Self {
         let unknown_key = (401, "validation_error".to_owned());
         Self { key: key.to_owned(), unknown_key, per_second: PER_SECOND, recent: Vec::new() }
     }
 
     /// The refusal of a request, if it is refused.
-    pub(super) fn refuse(&mut self, request: &Request<Bytes>) -> Option<Answer> {
+    pub(super) fn refuse(&mut self, request: &Request<Bytes>) -> Option<ResendResponse> {
         let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         // This is Cloudflare, before the API (https://resend.com/docs/knowledge-base/403-error-1010).
         if header(USER_AGENT).is_none_or(|agent| agent.trim().is_empty()) {
@@ -56,7 +56,7 @@ impl Door {
         None
     }
 
-    pub(super) fn with_limit(&self, answer: Answer) -> Answer {
+    pub(super) fn with_limit(&self, answer: ResendResponse) -> ResendResponse {
         with_limit(answer, self.per_second, self.per_second.saturating_sub(self.recent.len()))
     }
 }
