@@ -1,7 +1,7 @@
-//! Tells the command which commit it is of: `rebound --version`.
+//! Builds the commit into the command, for `rebound --version`.
 //!
-//! The commit is the only thing that it takes from outside, so two builds of one commit are the same. Outside of a checkout, as in an archive of
-//! the sources, even one that is unpacked within another checkout, there is none, and the version says so.
+//! The commit is the only input from outside, so two builds of one commit are identical. Outside a checkout (for example in an archive of the
+//! sources, even if it is unpacked inside another checkout) the version says "no commit".
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,13 +18,13 @@ fn root() -> Option<PathBuf> {
     Path::new(&package).ancestors().nth(2)?.canonicalize().ok()
 }
 
-/// The commit that is checked out in this folder, if it is a checkout of its own.
+/// Returns the commit that is checked out in this folder. Returns `None` if the folder is not the top of a checkout.
 fn commit(root: &Path) -> Option<String> {
     let top = PathBuf::from(git(root, &["rev-parse", "--show-toplevel"])?).canonicalize().ok()?;
     if top != root {
         return None;
     }
-    // What changes when another commit is checked out, or made.
+    // These files change when another commit is checked out or made.
     for name in ["HEAD", "logs/HEAD", "packed-refs"] {
         let file = root.join(git(root, &["rev-parse", "--git-path", name])?);
         if file.exists() {
@@ -34,12 +34,12 @@ fn commit(root: &Path) -> Option<String> {
     git(root, &["rev-parse", "--short=12", "HEAD"])
 }
 
-/// What `git` answers, if it is there and knows.
+/// Returns the output of `git`. Returns `None` if `git` is missing, fails or prints nothing.
 fn git(root: &Path, arguments: &[&str]) -> Option<String> {
     let mut git = Command::new("git");
-    // Git's hooks set these for a repository of their own.
+    // Git's hooks set these variables, for their own repository.
     git.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE").arg("-C").arg(root).args(arguments);
     let output = git.output().ok()?;
-    let answer = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !answer.is_empty()).then_some(answer)
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
 }

@@ -46,10 +46,7 @@ impl Backoff {
     }
 
     /// Waits for the time that a server requests in `retry-after`, plus up to a fifth of it. Without that header, waits
-    /// as [`Self::wait`]. No wait is longer than the maximum pause.
-    ///
-    /// # Errors
-    /// The next try would begin after the deadline. Returns without waiting.
+    /// as [`Self::wait`], with the same error. No wait is longer than the maximum pause.
     pub async fn wait_as_asked(&mut self, retry_after: Option<Duration>) -> Result<(), OutOfTime> {
         match retry_after {
             Some(asked) => self.sleep(self.asked(asked, fastrand::f64())).await,

@@ -16,7 +16,7 @@ use crate::message::decision::{DecidedBy, DecisionResult, DecisionSource, Receip
 use crate::policy::answer::Choice;
 use crate::policy::rules;
 use crate::store::decisions::{Decisions, StoredDecision};
-use crate::store::outbox::Claim;
+use crate::store::outbox::OutboxClaim;
 
 /// Maximum number of tries to store a decision, if the input of the guards changes meanwhile.
 const MAX_ATTEMPTS: u32 = 5;
@@ -65,7 +65,8 @@ impl<'a> Decider<'a> {
             None => self.advisor.skip_reason().await,
         };
         if let Some(because) = because
-            && let Claim::Settled(decided) = self.decide_without_claim(candidate, &delivery.message_id, because).await?
+            && let OutboxClaim::Settled(decided) =
+                self.decide_without_claim(candidate, &delivery.message_id, because).await?
         {
             return Ok(DecideOutcome::PublishWithOthers(decided));
         }
@@ -82,9 +83,9 @@ impl<'a> Decider<'a> {
         let (owner, now) = (delivery.message_id.as_str(), self.run.now);
         match self.decisions.claim(occurrence, owner, now, LEASE, candidate.email.expires_at(now)).await? {
             // The owner's message is redelivered until it is done.
-            Claim::HeldByOther => return Ok(DecideOutcome::Finished(MessageOutcome::Done)),
-            Claim::Settled(decided) => return Ok(DecideOutcome::Publish(decided)),
-            Claim::Acquired(_) => {}
+            OutboxClaim::HeldByOther => return Ok(DecideOutcome::Finished(MessageOutcome::Done)),
+            OutboxClaim::Settled(decided) => return Ok(DecideOutcome::Publish(decided)),
+            OutboxClaim::Acquired(_) => {}
         }
         let mut recipients = Vec::new();
         for recipient in &candidate.recipients {
@@ -102,11 +103,11 @@ impl<'a> Decider<'a> {
             let decided = self.decided(&mut receipt, &guarded, owner)?;
             let slot = guarded.proposal.as_ref().map(|proposal| (&proposal.slot, proposal.keys.as_slice()));
             match self.decisions.decide(occurrence, &decided, slot).await? {
-                Claim::Settled(stored) => {
+                OutboxClaim::Settled(stored) => {
                     self.record_if_new(&receipt, stored == decided);
                     return Ok(DecideOutcome::Publish(stored));
                 }
-                Claim::Acquired(_) | Claim::HeldByOther => {
+                OutboxClaim::Acquired(_) | OutboxClaim::HeldByOther => {
                     recipients.clear();
                     self.dossier.drop_forgotten_key().await;
                 }
@@ -122,7 +123,7 @@ impl<'a> Decider<'a> {
         candidate: &Candidate,
         owner: &str,
         because: String,
-    ) -> Result<Claim<StoredDecision>, CallError> {
+    ) -> Result<OutboxClaim<StoredDecision>, CallError> {
         let facts = json!({ "engaged": candidate.engaged });
         let asked = DecisionSource { by: DecidedBy::Rules, because: Some(because), ..DecisionSource::default() };
         let choice = candidate.opts_out.map_or_else(|| rules::decide(&candidate.engaged), rules::opted_out);
@@ -131,7 +132,7 @@ impl<'a> Decider<'a> {
         let decided = self.decided(&mut receipt, &guarded, owner)?;
         let expires_at = candidate.email.expires_at(self.run.now);
         let stored = self.decisions.decide_without_claim(&candidate.occurrence, &decided, expires_at).await?;
-        self.record_if_new(&receipt, stored == Claim::Settled(decided));
+        self.record_if_new(&receipt, stored == OutboxClaim::Settled(decided));
         Ok(stored)
     }
 

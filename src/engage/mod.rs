@@ -143,9 +143,6 @@ impl Engager {
     }
 
     /// Creates an engager from the environment variables, which `variable` looks up.
-    ///
-    /// # Errors
-    /// A variable is missing or invalid.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
         let config = EngageConfig::read(&variable)?;
         let engager = Self::new(&AwsEnvironment::read(&variable)?, config)?;
@@ -178,9 +175,6 @@ impl Engager {
     }
 
     /// Handles one invocation: a batch of queue messages.
-    ///
-    /// # Errors
-    /// The event is not a batch of queue messages.
     pub async fn handle(&self, invocation: LambdaEvent<Value>) -> Result<Value, Error> {
         let now = UnixMillis::now();
         let deadline = Instant::now() + time_budget(invocation.context.deadline, now, RESPONSE_RESERVE, BUDGET);

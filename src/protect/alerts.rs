@@ -9,7 +9,7 @@ use crate::aws::topic::Topic;
 use crate::message::alert::Alert;
 use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind, AlertGroup, RateLimit};
 use crate::store::alerts::{AlertRow, alert_key};
-use crate::store::outbox::{Claim, ClaimOwner, Outbox};
+use crate::store::outbox::{ClaimOwner, Outbox, OutboxClaim};
 use crate::store::text;
 use crate::time::UnixMillis;
 
@@ -47,9 +47,9 @@ impl Alerts<'_> {
         let payload = serde_json::to_string(&alert).map_err(|error| CallError::Permanent(error.to_string()))?;
         let row = AlertRow { about: about.to_owned(), id: alert.id.clone(), payload, expires_at };
         let payload = match self.outbox.claim_alert(&row, owner, self.run.now, LEASE).await? {
-            Claim::Settled(()) => return Ok(AlertOutcome::Settled),
-            Claim::HeldByOther => return Ok(AlertOutcome::HeldByOther),
-            Claim::Acquired(payload) => payload,
+            OutboxClaim::Settled(()) => return Ok(AlertOutcome::Settled),
+            OutboxClaim::HeldByOther => return Ok(AlertOutcome::HeldByOther),
+            OutboxClaim::Acquired(payload) => payload,
         };
         // The text of the first claim, so that a repeat has the same text.
         let alert = serde_json::from_str(&payload).unwrap_or(alert);

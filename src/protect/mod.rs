@@ -117,9 +117,6 @@ impl Protector {
     }
 
     /// Creates a protector from the environment variables, which `variable` looks up.
-    ///
-    /// # Errors
-    /// A variable is missing or invalid.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
         let config = ProtectConfig::read(&variable)?;
         let aws = AwsEnvironment::read(&variable)?;

@@ -121,10 +121,10 @@ impl StoreResult {
 impl From<Accepted> for Response<Body> {
     fn from(accepted: Accepted) -> Self {
         #[derive(Serialize)]
-        struct Answer {
+        struct AcceptedBody {
             status: &'static str,
             id: MessageId,
         }
-        json_response(StatusCode::OK, &Answer { status: accepted.stored.outcome.as_str(), id: accepted.message })
+        json_response(StatusCode::OK, &AcceptedBody { status: accepted.stored.outcome.as_str(), id: accepted.message })
     }
 }

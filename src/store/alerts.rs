@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::Update;
 
 use super::agenda::{Agenda, AgendaEntry};
 use super::client::update_item;
-use super::outbox::{Claim, ClaimOwner, Outbox, Settlement, has_any};
+use super::outbox::{ClaimOwner, Outbox, OutboxClaim, Settlement, has_any};
 use super::{Item, event_key, number, string, text};
 use crate::aws::CallError;
 use crate::time::UnixMillis;
@@ -39,7 +39,7 @@ impl Outbox {
         owner: &ClaimOwner,
         now: UnixMillis,
         lease: Duration,
-    ) -> Result<Claim<()>, CallError> {
+    ) -> Result<OutboxClaim<()>, CallError> {
         let mut begun = alert_key(&row.about, &row.id);
         begun.insert("kind".to_owned(), text("alert"));
         begun.insert("payload".to_owned(), text(&row.payload));

@@ -56,7 +56,7 @@ pub enum ClaimOwner {
 
 /// Result of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim<S> {
+pub enum OutboxClaim<S> {
     /// The caller holds the claim. Contains the row's payload, which is empty if the payload is added later.
     Acquired(String),
     /// Another owner holds the claim.
@@ -115,12 +115,12 @@ impl Outbox {
         settlement: &Settlement<S>,
         now: UnixMillis,
         lease: Duration,
-    ) -> Result<Claim<S>, CallError> {
+    ) -> Result<OutboxClaim<S>, CallError> {
         begun.insert("carrier".to_owned(), text(owner.as_str()));
         begun.insert("claimed_at".to_owned(), number(now.0));
-        let Some(stored) = self.put(&begun).await? else { return Ok(Claim::Acquired(payload_text(&begun))) };
+        let Some(stored) = self.put(&begun).await? else { return Ok(OutboxClaim::Acquired(payload_text(&begun))) };
         if let Some(settled) = (settlement.read)(&stored) {
-            return Ok(Claim::Settled(settled));
+            return Ok(OutboxClaim::Settled(settled));
         }
         let since = |row: &Item| row.get("claimed_at").and_then(as_number).unwrap_or(0);
         let is_own = |row: &Item| {
@@ -129,10 +129,10 @@ impl Outbox {
         let claimed_at = since(&stored);
         if is_own(&stored) {
             if claimed_at == now.0 || matches!(owner, ClaimOwner::Event(_)) {
-                return Ok(Claim::Acquired(payload_text(&stored)));
+                return Ok(OutboxClaim::Acquired(payload_text(&stored)));
             }
         } else if UnixMillis(claimed_at).plus(lease) > now {
-            return Ok(Claim::HeldByOther);
+            return Ok(OutboxClaim::HeldByOther);
         }
         let change = UpdateExpression {
             update: "SET carrier = :carrier, claimed_at = :now".to_owned(),
@@ -146,14 +146,14 @@ impl Outbox {
         };
         let key = event_key(string(&begun, "email_id"), string(&begun, "event"));
         let refused = match self.calls.update(&self.table, key, &change).await? {
-            ConditionalWrite::Applied(_) => return Ok(Claim::Acquired(payload_text(&stored))),
+            ConditionalWrite::Applied(_) => return Ok(OutboxClaim::Acquired(payload_text(&stored))),
             ConditionalWrite::ConditionFailed(refused) => refused.unwrap_or_default(),
         };
         Ok(match (settlement.read)(&refused) {
-            Some(settled) => Claim::Settled(settled),
+            Some(settled) => OutboxClaim::Settled(settled),
             // The response to our own try was lost.
-            None if is_own(&refused) => Claim::Acquired(payload_text(&refused)),
-            None => Claim::HeldByOther,
+            None if is_own(&refused) => OutboxClaim::Acquired(payload_text(&refused)),
+            None => OutboxClaim::HeldByOther,
         })
     }
 

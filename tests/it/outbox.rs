@@ -6,7 +6,7 @@ use aws_local::faults::{Fault, FaultProxy, Faults, Service};
 use rebound::aws::AwsEnvironment;
 use rebound::store::alerts::{AlertRow, alert_key};
 use rebound::store::client::RetryClient;
-use rebound::store::outbox::{Claim, ClaimOwner, Outbox};
+use rebound::store::outbox::{ClaimOwner, Outbox, OutboxClaim};
 use rebound::time::UnixMillis;
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use tokio::time::Instant;
@@ -37,7 +37,7 @@ impl Scene {
     }
 
     /// Claims the alert `id` at a time in milliseconds.
-    async fn claims(&self, id: &str, owner: &ClaimOwner, now: i64) -> Claim<()> {
+    async fn claims(&self, id: &str, owner: &ClaimOwner, now: i64) -> OutboxClaim<()> {
         let payload = format!("by {owner:?}");
         let row = AlertRow { about: "e1".to_owned(), id: id.to_owned(), payload, expires_at: UnixMillis(0) };
         self.outbox.claim_alert(&row, owner, UnixMillis(now), LEASE).await.unwrap()
@@ -51,16 +51,16 @@ fn event(key: &str) -> ClaimOwner {
 #[tokio::test]
 async fn an_event_continues_its_claim_and_others_wait_for_the_lease() {
     let scene = Scene::start().await;
-    let by_a = || Claim::Acquired(r#"by Event("a")"#.to_owned());
+    let by_a = || OutboxClaim::Acquired(r#"by Event("a")"#.to_owned());
     assert_eq!(scene.claims("1", &event("a"), 1_000).await, by_a());
     assert_eq!(scene.claims("1", &event("a"), 1_001).await, by_a());
-    assert_eq!(scene.claims("1", &event("b"), 1_099).await, Claim::HeldByOther);
+    assert_eq!(scene.claims("1", &event("b"), 1_099).await, OutboxClaim::HeldByOther);
     assert_eq!(scene.claims("1", &ClaimOwner::Tick, 1_100).await, by_a(), "with the payload of the first claim");
     assert_eq!(scene.claims("1", &ClaimOwner::Tick, 1_100).await, by_a());
-    assert_eq!(scene.claims("1", &ClaimOwner::Tick, 1_101).await, Claim::HeldByOther, "another tick");
+    assert_eq!(scene.claims("1", &ClaimOwner::Tick, 1_101).await, OutboxClaim::HeldByOther, "another tick");
     assert_eq!(scene.outbox.pending_alert("e1", "1").await.unwrap().as_deref(), Some(r#"by Event("a")"#));
     scene.outbox.mark_published(alert_key("e1", "1"), None, UnixMillis(1_102)).await.unwrap();
-    assert_eq!(scene.claims("1", &event("b"), 2_000).await, Claim::Settled(()));
+    assert_eq!(scene.claims("1", &event("b"), 2_000).await, OutboxClaim::Settled(()));
     assert_eq!(scene.outbox.pending_alert("e1", "1").await.unwrap(), None);
 }
 
@@ -75,6 +75,6 @@ async fn an_alert_is_taken_over_though_the_answer_to_that_is_lost() {
             (call.operation == "UpdateItem" && updates == 1).then_some(Fault::LoseAnswer)
         });
         assert_eq!(scene.claims(id, &owner, 1_100).await, first, "{owner:?} has to publish it");
-        assert_eq!(scene.claims(id, &event("a"), 1_101).await, Claim::HeldByOther);
+        assert_eq!(scene.claims(id, &event("a"), 1_101).await, OutboxClaim::HeldByOther);
     }
 }

@@ -7,8 +7,8 @@ use rebound::message::decision::DecisionResult;
 use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::{Value, json};
 
-use crate::support::engage::{PHONE, Stage as Engaged, StagedEmail};
-use crate::support::protect::{DAY, HOUR, MINUTE, NOW, Stage, after, contact, mail, of};
+use crate::support::engage::{EngageHarness, PHONE, StagedEmail};
+use crate::support::protect::{DAY, HOUR, MINUTE, NOW, ProtectHarness, after, contact, mail, of};
 use crate::support::schemas::{ALERT, DECISION, Schema};
 use crate::support::secret;
 
@@ -84,7 +84,7 @@ fn one_of_each(published: Vec<Value>) -> Vec<Value> {
 
 #[tokio::test]
 async fn every_kind_of_alert_is_published_as_its_schema_says_and_nothing_else_is() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let complaint = |number: usize| {
         let (id, to) = (format!("c{number}"), format!("spring{number}@example.com"));
         mail(&id, "email.complained", &id, &to, after(-MINUTE), of("spring"))
@@ -135,7 +135,7 @@ async fn every_kind_of_alert_is_published_as_its_schema_says_and_nothing_else_is
 
 #[tokio::test]
 async fn every_kind_of_decision_is_published_as_its_schema_says_and_nothing_else_is() {
-    let stage = Engaged::start().await;
+    let stage = EngageHarness::start().await;
     let tool = |name: &str, input: Value| ClaudeBehaviour::Tool(name.to_owned(), input);
     let answers = [
         ClaudeBehaviour::Default,

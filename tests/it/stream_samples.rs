@@ -15,7 +15,7 @@ use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use rebound_dev::{samples, stream_records};
 use serde_json::{Value, json};
 
-use crate::protect::{NOW, Stage};
+use crate::protect::{NOW, ProtectHarness};
 use crate::support::{any_port, program};
 
 /// The row of a sample, changed by `edit`.
@@ -105,7 +105,7 @@ async fn store(aws: &EmbeddedAws) {
 
 #[tokio::test]
 async fn protect_does_what_the_samples_ask_for() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     store(&stage.aws).await;
     for _ in 0..2 {
         assert_eq!(stage.deliver(&records("urgent"), NOW).await, BatchResponse::default());

@@ -13,7 +13,7 @@ use rebound::store::client::RetryClient;
 use rebound::store::counters::Campaigns;
 use rebound::store::decisions::{DecisionTables, Decisions, Occurrence, StoredDecision};
 use rebound::store::followups::{FollowupSlot, read_facts};
-use rebound::store::outbox::Claim;
+use rebound::store::outbox::OutboxClaim;
 use rebound::time::UnixMillis;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -174,7 +174,7 @@ async fn follow_ups_deleted_meanwhile_do_not_come_back() {
     let now = UnixMillis(1_795_440_600_000);
     let occurrence = Occurrence::new("e1", "email.clicked", std::slice::from_ref(&ann));
     let claim = decisions.claim(&occurrence, "m1", now, Duration::from_secs(60), now).await.unwrap();
-    assert_eq!(claim, Claim::Acquired(String::new()));
+    assert_eq!(claim, OutboxClaim::Acquired(String::new()));
     let key = || item(&[("recipient", text(ANN)), ("fact", text("followups"))]);
     let mut by_hand = key();
     by_hand.insert("taken".to_owned(), AttributeValue::Ss(vec!["1795440000000#f0#e0".to_owned()]));
@@ -187,10 +187,10 @@ async fn follow_ups_deleted_meanwhile_do_not_come_back() {
     let place = FollowupSlot { recipient: ann.clone(), before, taken };
     let decided = StoredDecision { receipt: "{}".to_owned(), is_settled: false, owner: "m1".to_owned(), at: now };
     let decide = async || decisions.decide(&occurrence, &decided, Some((&place, &[ANN.to_owned()]))).await.unwrap();
-    assert_eq!(decide().await, Claim::Acquired(String::new()));
+    assert_eq!(decide().await, OutboxClaim::Acquired(String::new()));
     assert!(read_facts(&calls, &recipients, &ann).await.unwrap().followups.taken.is_empty());
 
     put(&client, &recipients, by_hand).await;
-    assert_eq!(decide().await, Claim::Settled(decided.clone()));
+    assert_eq!(decide().await, OutboxClaim::Settled(decided.clone()));
     assert_eq!(read_facts(&calls, &recipients, &ann).await.unwrap().followups.taken.len(), 2);
 }

@@ -86,7 +86,7 @@ impl StagedEmail {
     }
 }
 
-pub(crate) struct Stage {
+pub(crate) struct EngageHarness {
     pub(crate) aws: EmbeddedAws,
     pub(crate) claude: ClaudeStub,
     /// One fault plan for DynamoDB, SNS, SQS and Claude.
@@ -97,7 +97,7 @@ pub(crate) struct Stage {
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
 }
 
-impl Stage {
+impl EngageHarness {
     /// Starts with an API key for Claude.
     pub(crate) async fn start() -> Self {
         Self::with(&[("ANTHROPIC_API_KEY", "sk-ant-test")]).await
@@ -220,7 +220,7 @@ impl Stage {
 }
 
 /// Stores a suppression of the recipient.
-pub(crate) async fn suppress(stage: &Stage, recipient: &str) {
+pub(crate) async fn suppress(stage: &EngageHarness, recipient: &str) {
     let mail = StagedEmail::to("another-mail", recipient);
     let complaint = mail.event(&format!("complaint-{recipient}"), "email.complained", after(-HOUR), &Value::Null);
     stage.receives(&[complaint]).await;

@@ -51,7 +51,7 @@ pub(crate) fn of(campaign: &str) -> Value {
     json!({ "tags": { "campaign": campaign } })
 }
 
-pub(crate) struct Stage {
+pub(crate) struct ProtectHarness {
     pub(crate) aws: EmbeddedAws,
     /// One fault plan for DynamoDB, SNS and SQS.
     pub(crate) faults: Faults,
@@ -61,7 +61,7 @@ pub(crate) struct Stage {
     dynamodb: aws_sdk_dynamodb::Client,
 }
 
-impl Stage {
+impl ProtectHarness {
     pub(crate) async fn start() -> Self {
         Self::with_policy("").await
     }

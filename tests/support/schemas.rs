@@ -1,4 +1,4 @@
-//! What is published, held against `docs/schemas`.
+//! Checks published messages against `docs/schemas`.
 
 use std::sync::LazyLock;
 

@@ -77,9 +77,6 @@ pub struct LocalControlPlane {
 
 impl LocalControlPlane {
     /// Starts the server on a free port.
-    ///
-    /// # Errors
-    /// No port is free.
     pub async fn start() -> io::Result<Self> {
         let state = Arc::new(Mutex::new(ControlPlaneState::default()));
         let shared = Arc::clone(&state);

@@ -18,9 +18,6 @@ use super::feeder::Invoke;
 use super::server::{Reply, Server, json_response};
 
 /// Serves a function's URL.
-///
-/// # Errors
-/// The address cannot be bound.
 pub async fn serve(address: SocketAddr, invoke: Invoke) -> io::Result<Server> {
     Server::start(address, move |request| {
         let invoke = Invoke::clone(&invoke);

@@ -45,9 +45,6 @@ impl Version {
 
 impl LocalSecretsManager {
     /// Starts the stub on a free port.
-    ///
-    /// # Errors
-    /// No port is free.
     pub async fn start() -> io::Result<Self> {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);

@@ -78,9 +78,6 @@ pub struct Terminator {
 
 impl Terminator {
     /// Starts TLS on a free port, in front of `upstream`: `http://127.0.0.1:8000`.
-    ///
-    /// # Errors
-    /// No port is free.
     pub async fn start(upstream: &str, certificate: &Certificate) -> Result<Self, TlsError> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = TcpListener::bind(any).await.map_err(TlsError::Listen)?;

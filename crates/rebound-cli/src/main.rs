@@ -14,15 +14,15 @@ use rebound_dev::commands::{demo, dev, sample, values};
 use rebound_dev::output;
 
 use crate::commands::hints::hint;
-use crate::commands::place::PlaceArguments;
+use crate::commands::target::TargetArguments;
 use crate::commands::{
     campaigns, check, completions, connect, doctor, forget, replay, simulate, suppressions, tail, timeline,
 };
 
-/// The version, and the commit that it is of.
+/// The version, and the commit of the build.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("REBOUND_COMMIT"), ")");
 
-/// Receives every Resend webhook, makes it durable, and stops mail to addresses that must not get any.
+/// Stores every Resend webhook durably, and protects your sending: suppression list, campaign brakes, alerts.
 #[derive(Parser)]
 #[command(name = "rebound", version = VERSION)]
 struct Arguments {
@@ -49,8 +49,8 @@ enum Command {
 }
 
 impl Command {
-    /// Returns true if it has the options that say which Rebound is meant.
-    fn is_about_a_place(&self) -> bool {
+    /// Returns true if the command has the options that name a target.
+    fn has_target(&self) -> bool {
         !matches!(self, Self::Demo(_) | Self::Dev(_) | Self::Sample(_))
     }
 }
@@ -59,17 +59,17 @@ impl Command {
 async fn main() -> ExitCode {
     sigpipe::reset();
     if let Some(file) = values::misplaced_file(std::env::args()) {
-        eprintln!("rebound: the file of --local stands after an equals sign: --local={}", output::sanitize(&file));
+        eprintln!("rebound: write the file of --local after an equals sign: --local={}", output::sanitize(&file));
         return ExitCode::from(2);
     }
     let parsed = Arguments::command().try_get_matches().and_then(|matches| {
         let arguments = Arguments::from_arg_matches(&matches)?;
-        let place = arguments.command.is_about_a_place().then(|| PlaceArguments::of(&matches)).flatten();
-        Ok((arguments, place))
+        let target = arguments.command.has_target().then(|| TargetArguments::of(&matches)).flatten();
+        Ok((arguments, target))
     });
-    let (arguments, place) = match parsed {
+    let (arguments, target) = match parsed {
         Ok(parsed) => parsed,
-        // It repeats what was given, and that may come from outside.
+        // The error repeats the arguments, and these may come from outside.
         Err(error) if error.use_stderr() => {
             let given = std::env::args().map(|argument| output::sanitize(&argument));
             eprintln!("{}", Arguments::try_parse_from(given).err().unwrap_or(error).to_string().trim_end());
@@ -95,6 +95,6 @@ async fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         let error = error.to_string();
-        output::failed("rebound", &error, hint(&error, place.as_ref()).as_deref())
+        output::failed("rebound", &error, hint(&error, target.as_ref()).as_deref())
     })
 }

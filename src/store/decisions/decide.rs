@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
 
-use super::{Claim, Decisions, Occurrence, Outbox, StoredDecision, claimed_item};
+use super::{Decisions, Occurrence, Outbox, OutboxClaim, StoredDecision, claimed_item};
 use crate::aws::CallError;
 use crate::store::client::{ConditionalWrite, UpdateExpression, put_item, update_item};
 use crate::store::followups::FollowupSlot;
@@ -26,7 +26,7 @@ impl Decisions {
         occurrence: &Occurrence,
         decided: &StoredDecision,
         expires_at: UnixMillis,
-    ) -> Result<Claim<StoredDecision>, CallError> {
+    ) -> Result<OutboxClaim<StoredDecision>, CallError> {
         let mut item = claimed_item(occurrence, expires_at);
         item.insert("carrier".to_owned(), text(&decided.owner));
         item.insert("decided_at".to_owned(), number(decided.at.0));
@@ -35,9 +35,9 @@ impl Decisions {
         }
         item.insert("payload".to_owned(), encode_receipt(item_size(&item), decided));
         Ok(match self.outbox.put(&item).await? {
-            None => Claim::Settled(decided.clone()),
+            None => OutboxClaim::Settled(decided.clone()),
             // Stored by another writer, or by our own first try, whose response was lost.
-            Some(stored) => StoredDecision::from_item(&stored).map_or(Claim::HeldByOther, Claim::Settled),
+            Some(stored) => StoredDecision::from_item(&stored).map_or(OutboxClaim::HeldByOther, OutboxClaim::Settled),
         })
     }
 
@@ -45,18 +45,18 @@ impl Decisions {
     /// follow-ups. The transaction requires that the recipient is not suppressed under any of `names`, and that no
     /// opt-out click blocks a follow-up.
     ///
-    /// Returns the decision that counts: this one, or the one stored before. [`Claim::Acquired`] means that the input
+    /// Returns the decision that counts: this one, or the one stored before. [`OutboxClaim::Acquired`] means that the input
     /// of the guards has changed: the claim stays, and the guards must check again.
     pub async fn decide(
         &self,
         occurrence: &Occurrence,
         decided: &StoredDecision,
         slot: Option<(&FollowupSlot, &[String])>,
-    ) -> Result<Claim<StoredDecision>, CallError> {
+    ) -> Result<OutboxClaim<StoredDecision>, CallError> {
         let (Outbox { calls, table }, change) = (&self.outbox, store_expression(occurrence, decided));
         let Some((slot, names)) = slot else {
             return match calls.update(table, occurrence.key(), &change).await? {
-                ConditionalWrite::Applied(_) => Ok(Claim::Settled(decided.clone())),
+                ConditionalWrite::Applied(_) => Ok(OutboxClaim::Settled(decided.clone())),
                 // Decided before: by another writer, or by the try whose response was lost.
                 ConditionalWrite::ConditionFailed(stored) => {
                     stored_before(stored.as_ref().and_then(StoredDecision::from_item))
@@ -74,9 +74,9 @@ impl Decisions {
                 items.push(self.not_suppressed(name, decided.at)?);
             }
             match calls.transact(items).await {
-                Ok(Ok(())) => return Ok(Claim::Settled(decided.clone())),
+                Ok(Ok(())) => return Ok(OutboxClaim::Settled(decided.clone())),
                 Ok(Err(refused)) if refused.contains(&0) => return stored_before(self.decided(occurrence).await?),
-                Ok(Err(_)) => return Ok(Claim::Acquired(String::new())),
+                Ok(Err(_)) => return Ok(OutboxClaim::Acquired(String::new())),
                 Err(error) => backoff.wait(error).await?,
             }
         }
@@ -128,6 +128,6 @@ fn store_expression(occurrence: &Occurrence, decided: &StoredDecision) -> Update
 }
 
 /// Returns the decision that was stored before.
-fn stored_before(decided: Option<StoredDecision>) -> Result<Claim<StoredDecision>, CallError> {
-    decided.map(Claim::Settled).ok_or_else(|| CallError::Transient("the decision's row was deleted".to_owned()))
+fn stored_before(decided: Option<StoredDecision>) -> Result<OutboxClaim<StoredDecision>, CallError> {
+    decided.map(OutboxClaim::Settled).ok_or_else(|| CallError::Transient("the decision's row was deleted".to_owned()))
 }

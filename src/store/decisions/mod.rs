@@ -33,7 +33,7 @@ mod decide;
 use std::time::Duration;
 
 use super::client::RetryClient;
-use super::outbox::{Claim, ClaimOwner, Outbox, Settlement, has_any};
+use super::outbox::{ClaimOwner, Outbox, OutboxClaim, Settlement, has_any};
 use super::row::payload_text;
 use super::{Item, as_number, event_key, number, string, text};
 use crate::aws::CallError;
@@ -155,7 +155,7 @@ impl Decisions {
         now: UnixMillis,
         lease: Duration,
         expires_at: UnixMillis,
-    ) -> Result<Claim<StoredDecision>, CallError> {
+    ) -> Result<OutboxClaim<StoredDecision>, CallError> {
         let owner = ClaimOwner::Message(message.to_owned());
         self.outbox.claim(claimed_item(occurrence, expires_at), &owner, &SETTLEMENT, now, lease).await
     }

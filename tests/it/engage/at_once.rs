@@ -9,7 +9,7 @@ use rebound::aws::queue::QueueMessage;
 use rebound::message::decision::{DecidedBy, DecisionResult};
 use serde_json::{Value, json};
 
-use super::{LINK, MINUTE, NOW, PHONE, Stage, StagedEmail, after};
+use super::{EngageHarness, LINK, MINUTE, NOW, PHONE, StagedEmail, after};
 
 /// Time after which an unhandled message is visible again, and its claim has expired.
 const LATER: Duration = Duration::from_secs(12 * 60);
@@ -17,8 +17,8 @@ const LATER: Duration = Duration::from_secs(12 * 60);
 const BATCHES: [&[&str]; 2] = [&["a1", "b1", "c1", "d1"], &["a2", "c2", "c3", "a1"]];
 
 /// Two clicks by one person, an open, a person who clicks three links, and a machine.
-async fn stage() -> Stage {
-    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
+async fn stage() -> EngageHarness {
+    let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "")]).await;
     let [a, b, c, d] =
         ["a", "b", "c", "d"].map(|name| StagedEmail::to(&format!("e-{name}"), &format!("{name}@example.com")));
     let at = |minutes: i64| after(-10 * MINUTE + minutes * MINUTE);
@@ -42,7 +42,7 @@ async fn stage() -> Stage {
 }
 
 /// Delivers everything until all of it is done. A function that crashes gets no results.
-async fn deliver(stage: &Stage) {
+async fn deliver(stage: &EngageHarness) {
     let mut now = NOW;
     for batch in BATCHES {
         let mut left = batch.to_vec();
@@ -69,7 +69,7 @@ async fn deliver(stage: &Stage) {
 }
 
 /// The decisions, all of which must be marked as published.
-async fn decided(stage: &Stage) -> BTreeMap<String, DecisionResult> {
+async fn decided(stage: &EngageHarness) -> BTreeMap<String, DecisionResult> {
     let rows = stage.rows().await;
     for row in rows.iter().filter(|row| row["event"].as_s().unwrap().starts_with("decision#")) {
         assert!(row.contains_key("decided_at") && row.contains_key("published_at"), "{row:?}");
@@ -81,7 +81,7 @@ async fn decided(stage: &Stage) -> BTreeMap<String, DecisionResult> {
 }
 
 /// The published messages: by id, with repetitions.
-fn published(stage: &Stage) -> BTreeMap<String, Vec<Value>> {
+fn published(stage: &EngageHarness) -> BTreeMap<String, Vec<Value>> {
     let mut all = BTreeMap::<String, Vec<Value>>::new();
     for message in stage.published() {
         all.entry(message["id"].as_str().unwrap().to_owned()).or_default().push(message);
@@ -131,7 +131,7 @@ async fn each_is_decided_and_published_once_if_any_call_fails() {
     }
 }
 
-fn plan(stage: &Stage, operation: &str, nth: usize, fault: Fault) {
+fn plan(stage: &EngageHarness, operation: &str, nth: usize, fault: Fault) {
     let (operation, mut before) = (operation.to_owned(), 0);
     stage.faults.plan(move |call: &Call| {
         before += usize::from(call.operation == operation);

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::{MINUTE, PHONE, Stage, StagedEmail, after};
+use super::{EngageHarness, MINUTE, PHONE, StagedEmail, after};
 use crate::support::any_port;
 
 /// If this is set, a missing Python is a failure.
 const REQUIRED: &str = "REQUIRE_ANTHROPIC";
 
 /// A change that makes a request invalid.
-type Change = fn(&mut Value);
+type Corruption = fn(&mut Value);
 
 /// A Python with the package. Returns `None` if there is none, and prints that.
 async fn python() -> Option<PathBuf> {
@@ -50,7 +50,7 @@ async fn checked(python: &Path, arguments: &[&str], bodies: &[Value]) -> (bool, 
 
 /// The requests to Claude with these variables set: about a click by one and by several people, and about an open.
 async fn asked(variables: &[(&str, &str)]) -> Vec<Value> {
-    let stage = Stage::with(&[&[("ANTHROPIC_API_KEY", "sk-ant-test")], variables].concat()).await;
+    let stage = EngageHarness::with(&[&[("ANTHROPIC_API_KEY", "sk-ant-test")], variables].concat()).await;
     let to: Vec<String> = ["ann", "bob", "eve"].iter().map(|name| format!("{name}@example.com")).collect();
     let (one, several) = (StagedEmail::to("e1", "zoe@example.com"), StagedEmail { to, ..StagedEmail::to("e2", "") });
     let at = after(-10 * MINUTE);
@@ -99,7 +99,7 @@ async fn every_question_is_one_that_the_official_package_would_ask() {
 async fn an_invalid_request_is_reported() {
     let Some(python) = python().await else { return };
     let right = asked(&[]).await.remove(0);
-    let wrong: [(&str, Change); 14] = [
+    let wrong: [(&str, Corruption); 14] = [
         ("request.tool_choise is not known", |body| body["tool_choise"] = body["tool_choice"].take()),
         ("request.tools.0.strict: 'yes' is no bool", |body| body["tools"][0]["strict"] = json!("yes")),
         ("request.tools.0.input_schema is missing", |body| {

@@ -6,10 +6,10 @@ use aws_local::faults::Service;
 use rebound::aws::stream::BatchResponse;
 use rebound::message::decision::{DecidedBy, DecisionResult};
 
-use super::{LINK, MINUTE, NOW, Stage, StagedEmail, after};
+use super::{EngageHarness, LINK, MINUTE, NOW, StagedEmail, after};
 
 /// Number of calls by operation while these stored events are handled.
-async fn calls(stage: &Stage, ids: &[&str]) -> BTreeMap<String, usize> {
+async fn calls(stage: &EngageHarness, ids: &[&str]) -> BTreeMap<String, usize> {
     let deliveries = stage.deliveries(ids, 1).await;
     stage.faults.plan(|_| None);
     assert_eq!(stage.delivers(&deliveries, NOW).await, BatchResponse::default());
@@ -26,7 +26,7 @@ fn counts(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
 
 #[tokio::test]
 async fn a_proposal_takes_eleven_calls_of_dynamodb_and_a_repeat_two() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     stage.receives(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
     // The email's rows; the verdict; the claim; for the facts and the guards: the suppression, the follow-ups with the
@@ -52,7 +52,7 @@ async fn a_proposal_takes_eleven_calls_of_dynamodb_and_a_repeat_two() {
 
 #[tokio::test]
 async fn a_machines_click_takes_two_calls() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     let scan = mail.clicked_by("c1", after(-10 * MINUTE), "curl/8.5.0", LINK);
     stage.receives(&[mail.delivered(), scan]).await;
@@ -62,7 +62,7 @@ async fn a_machines_click_takes_two_calls() {
 
 #[tokio::test]
 async fn a_click_over_budget_costs_nine_calls_and_later_ones_four() {
-    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("CLAUDE_DAILY_BUDGET_USD", "0.0015")]).await;
+    let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "k"), ("CLAUDE_DAILY_BUDGET_USD", "0.0015")]).await;
     for (email, to) in [("e1", "ann@example.com"), ("e2", "bob@example.com"), ("e3", "eve@example.com")] {
         let mail = StagedEmail::to(email, to);
         stage.receives(&[mail.delivered(), mail.clicked(&format!("c-{email}"), after(-10 * MINUTE))]).await;
@@ -80,7 +80,7 @@ async fn a_click_over_budget_costs_nine_calls_and_later_ones_four() {
 
 #[tokio::test]
 async fn rule_decisions_are_published_in_one_call_at_one_unit_each() {
-    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
+    let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "")]).await;
     let ids: Vec<String> = (0..10).map(|index| format!("c{index}")).collect();
     for id in &ids {
         let mail = StagedEmail::to(&format!("e-{id}"), &format!("{id}@example.com"));
@@ -106,7 +106,7 @@ async fn rule_decisions_are_published_in_one_call_at_one_unit_each() {
 
 #[tokio::test]
 async fn a_request_over_a_days_budget_does_not_block_the_next_one() {
-    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("CLAUDE_DAILY_BUDGET_USD", "0.0015")]).await;
+    let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "k"), ("CLAUDE_DAILY_BUDGET_USD", "0.0015")]).await;
     let (long, short) = (StagedEmail::to("long", "ann@example.com"), StagedEmail::to("short", "bob@example.com"));
     let before =
         (0..40).map(|index| long.clicked(&format!("before-{index}"), after(-40 * MINUTE + index * MINUTE / 2)));

@@ -28,7 +28,7 @@ use rebound_dev::template::template;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use super::{MINUTE, NOW, Stage, StagedEmail, after};
+use super::{EngageHarness, MINUTE, NOW, StagedEmail, after};
 
 /// Emails with several recipients each. For each recipient, Resend sends events of its own, delivered and clicked, with
 /// the same email id.
@@ -51,7 +51,7 @@ fn row(message: &SignedMessage) -> Row {
 }
 
 /// Stores these events.
-pub(super) async fn stored(stage: &Stage, messages: &[SignedMessage]) {
+pub(super) async fn stored(stage: &EngageHarness, messages: &[SignedMessage]) {
     let (dynamodb, table) = (stage.aws.clients().unwrap().dynamodb(), stage.aws.variable("EVENTS_TABLE").unwrap());
     for some in messages.chunks(25) {
         let put = |message| {
@@ -64,7 +64,7 @@ pub(super) async fn stored(stage: &Stage, messages: &[SignedMessage]) {
 }
 
 /// Sends these opens and clicks to the queue, as `protect` does.
-pub(super) async fn queued(stage: &Stage, messages: &[SignedMessage]) {
+pub(super) async fn queued(stage: &EngageHarness, messages: &[SignedMessage]) {
     let queue = Queue::new(stage.aws.clients().unwrap().sqs(), stage.aws.variable("ENGAGE_QUEUE_URL").unwrap());
     let engagement = |message| {
         let row = row(message);
@@ -78,7 +78,7 @@ pub(super) async fn queued(stage: &Stage, messages: &[SignedMessage]) {
 }
 
 /// Delivers the queue's messages by the template's mapping, optionally with another concurrency, until it is empty.
-pub(super) async fn drained(stage: &Stage, concurrency: Option<usize>, invoke: &Invoke) -> PollerStats {
+pub(super) async fn drained(stage: &EngageHarness, concurrency: Option<usize>, invoke: &Invoke) -> PollerStats {
     let mut mappings = template().unwrap().queue_mappings().unwrap();
     mappings.retain(|mapping| mapping.function == "engage");
     for mapping in &mut mappings {
@@ -123,14 +123,14 @@ pub(super) fn apart(make: impl Fn() -> Engager + Send + Sync + 'static) -> Invok
 
 /// A stage whose Claude responds after a varying time.
 pub(super) struct CrowdStage {
-    pub(super) stage: Stage,
+    pub(super) stage: EngageHarness,
 }
 
 impl CrowdStage {
     /// Starts with these variables. Its events table has no stream, because none is read here, and the embedded engine
     /// becomes slower with a long stream in memory.
     pub(super) async fn with(variables: &[(&str, &str)], ms: RangeInclusive<u64>) -> Self {
-        let stage = Stage::with(&[&[("ANTHROPIC_API_KEY", "k")], variables].concat()).await;
+        let stage = EngageHarness::with(&[&[("ANTHROPIC_API_KEY", "k")], variables].concat()).await;
         let update = stage.aws.clients().unwrap().dynamodb().update_table();
         let no_stream = StreamSpecification::builder().stream_enabled(false).build().unwrap();
         let update = update.table_name(stage.aws.variable("EVENTS_TABLE").unwrap()).stream_specification(no_stream);
@@ -148,7 +148,7 @@ impl CrowdStage {
 }
 
 /// Cost of the answers, by their own usage data.
-fn answered(stage: &Stage) -> NanoUsd {
+fn answered(stage: &EngageHarness) -> NanoUsd {
     let tokens = stage.claude.answered_tokens();
     let usage = Usage {
         input_tokens: tokens.input,
@@ -161,7 +161,7 @@ fn answered(stage: &Stage) -> NanoUsd {
 }
 
 /// The day's sum in the table, and the number of open reservations.
-pub(super) async fn spent(stage: &Stage) -> (NanoUsd, usize) {
+pub(super) async fn spent(stage: &EngageHarness) -> (NanoUsd, usize) {
     let agenda = stage.scan("AGENDA_TABLE").await;
     let Some(day) = agenda.iter().find(|item| item["kind"].as_s().unwrap() == "spent") else {
         return (NanoUsd(0), 0);
@@ -176,7 +176,7 @@ pub(super) fn is(row: &Item, kind: &str) -> bool {
 
 /// Requires a verdict on each click, and one decision per occurrence, published once: by Claude, or by the rules once
 /// the budget is exhausted. Returns the number of Claude's decisions.
-pub(super) async fn decided_once(stage: &Stage, clicks: usize) -> usize {
+pub(super) async fn decided_once(stage: &EngageHarness, clicks: usize) -> usize {
     let rows = stage.rows().await;
     assert_eq!(rows.iter().filter(|row| is(row, "verdict")).count(), clicks);
     let decisions: Vec<&Item> = rows.iter().filter(|row| is(row, "decision")).collect();
@@ -204,7 +204,7 @@ pub(super) async fn decided_once(stage: &Stage, clicks: usize) -> usize {
 }
 
 /// Requires that the budget was kept, and used.
-pub(super) async fn kept_to_the_budget(stage: &Stage) {
+pub(super) async fn kept_to_the_budget(stage: &EngageHarness) {
     let (budget, (spent, _), answered) = (stage.engager.config().daily_budget, spent(stage).await, answered(stage));
     assert!(answered <= spent && spent <= budget, "{answered:?} {spent:?} {budget:?}");
     assert!(answered.0 >= budget.0 / 10 * 8, "{answered:?} of {budget:?}");

@@ -6,13 +6,13 @@ use rebound::policy::verdict::Verdict;
 use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::json;
 
-use super::{DAY, HOUR, MINUTE, NOW, PHONE, Stage, StagedEmail, after, suppress};
+use super::{DAY, EngageHarness, HOUR, MINUTE, NOW, PHONE, StagedEmail, after, suppress};
 
 const GOOGLE: &str = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
 
 #[tokio::test]
 async fn a_humans_click_becomes_a_complete_proposal() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
 
@@ -46,7 +46,7 @@ async fn a_humans_click_becomes_a_complete_proposal() {
 
 #[tokio::test]
 async fn what_claude_is_shown_holds_no_address_no_agent_and_no_query() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let mail = StagedEmail {
         subject: "For Ann@Example.com only".to_owned(),
         ..StagedEmail::to("e1", "Ann <ann@example.com>")
@@ -68,7 +68,7 @@ async fn what_claude_is_shown_holds_no_address_no_agent_and_no_query() {
 
 #[tokio::test]
 async fn an_occurrence_has_one_decision_after_any_redelivery() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     let clicks = [mail.clicked("c1", after(-10 * MINUTE)), mail.clicked("c2", after(-5 * MINUTE))];
     stage.happens(&[mail.delivered(), clicks[0].clone(), clicks[1].clone()]).await;
@@ -82,7 +82,7 @@ async fn an_occurrence_has_one_decision_after_any_redelivery() {
 
 #[tokio::test]
 async fn a_scanners_clicks_do_not_use_up_the_readers() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     let at = mail.created_at.plus(std::time::Duration::from_secs(40));
     let scans: Vec<_> = (0..5)
@@ -102,7 +102,7 @@ async fn a_scanners_clicks_do_not_use_up_the_readers() {
 
 #[tokio::test]
 async fn an_open_by_an_image_proxy_is_decided_a_prefetch_is_not() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let (gmail, apple) = (StagedEmail::to("e1", "ann@example.com"), StagedEmail::to("e2", "bob@example.com"));
     stage
         .happens(&[
@@ -122,7 +122,7 @@ async fn an_open_by_an_image_proxy_is_decided_a_prefetch_is_not() {
 
 #[tokio::test]
 async fn an_ineligible_event_is_not_asked_and_its_verdict_says_why() {
-    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("FOLLOWUP_CAMPAIGNS", "spring, summer")]).await;
+    let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "k"), ("FOLLOWUP_CAMPAIGNS", "spring, summer")]).await;
     let old = StagedEmail { created_at: after(-15 * DAY), ..StagedEmail::to("old-email", "a@example.com") };
     let late = StagedEmail { created_at: after(-3 * DAY), ..StagedEmail::to("old-event", "b@example.com") };
     let untagged = StagedEmail { tags: json!({ "list": "x" }), ..StagedEmail::to("untagged", "c@example.com") };
@@ -150,7 +150,7 @@ async fn an_ineligible_event_is_not_asked_and_its_verdict_says_why() {
 
 #[tokio::test]
 async fn without_a_key_the_rules_decide_and_the_receipt_says_so() {
-    let stage = Stage::with(&[]).await;
+    let stage = EngageHarness::with(&[]).await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
     let receipt = stage.receipt().await;
@@ -161,7 +161,7 @@ async fn without_a_key_the_rules_decide_and_the_receipt_says_so() {
 
 #[tokio::test]
 async fn off_means_receipts_only() {
-    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "k"), ("FOLLOWUPS", "off")]).await;
+    let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "k"), ("FOLLOWUPS", "off")]).await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     stage.happens(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
     assert!(matches!(stage.receipt().await.done, DecisionResult::Nothing(why) if why.contains("off")));
@@ -171,7 +171,7 @@ async fn off_means_receipts_only() {
 
 #[tokio::test]
 async fn a_recipient_suppressed_during_a_request_gets_no_follow_up() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     stage.receives(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
     let slowly = ClaudeBehaviour::Default.after(std::time::Duration::from_millis(300));
@@ -191,7 +191,7 @@ async fn a_recipient_suppressed_during_a_request_gets_no_follow_up() {
 
 #[tokio::test]
 async fn a_recipient_gets_no_more_follow_ups_than_the_caps_allow() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     for (number, now) in [(1, 0), (2, DAY), (3, 4 * DAY), (4, 8 * DAY), (5, 12 * DAY)] {
         let now = after(now);
         let mail = StagedEmail {
@@ -231,7 +231,7 @@ fn message_at(
 
 #[tokio::test]
 async fn an_open_and_a_click_of_one_mail_never_make_two_follow_ups() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     stage.claude.plan(|_| {
         let input = json!({ "to": "r1", "subject": "Your bulbs", "message": "Shall we help?", "send_after_hours": 2,
@@ -253,7 +253,7 @@ async fn an_open_and_a_click_of_one_mail_never_make_two_follow_ups() {
 
 #[tokio::test]
 async fn another_recipients_events_do_not_count_for_this_one() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     // One email id for both, and an event for each of them, as Resend sends them.
     let (ann, bob) = (StagedEmail::to("e1", "ann@example.com"), StagedEmail::to("e1", "bob@example.com"));
     let at = after(-10 * MINUTE);

@@ -4,11 +4,11 @@
 use aws_local::faults::{Fault, Service};
 use rebound::aws::stream::BatchResponse;
 
-use super::{MINUTE, NOW, Stage, StagedEmail, after};
+use super::{EngageHarness, MINUTE, NOW, StagedEmail, after};
 
 #[tokio::test]
 async fn a_batch_waits_for_sns_once_and_each_is_published_once() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     for number in 1..=3 {
         let mail = StagedEmail::to(&format!("e{number}"), &format!("ann{number}@example.com"));
         stage.receives(&[mail.delivered(), mail.clicked(&format!("c{number}"), after(-10 * MINUTE))]).await;

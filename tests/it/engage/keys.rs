@@ -12,28 +12,28 @@ use rebound_dev::stack::API_KEYS_NAME;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{MINUTE, NOW, Stage, StagedEmail, after};
+use super::{EngageHarness, MINUTE, NOW, StagedEmail, after};
 use crate::support::logged;
 
-fn manager(stage: &Stage) -> &LocalSecretsManager {
+fn manager(stage: &EngageHarness) -> &LocalSecretsManager {
     stage.aws.secrets_manager.as_ref().unwrap()
 }
 
-fn put(stage: &Stage, key: &str) {
+fn put(stage: &EngageHarness, key: &str) {
     manager(stage).put(API_KEYS_NAME, &json!({ "ANTHROPIC_API_KEY": key, "OTHER_API_KEY": "x" }).to_string());
 }
 
 /// The key in that secret, which is read at most once per interval.
-fn key(stage: &Stage, interval: Duration) -> Secret<ApiKey> {
+fn key(stage: &EngageHarness, interval: Duration) -> Secret<ApiKey> {
     key::from_manager(stage.aws.clients().unwrap().secrets_manager(), API_KEYS_NAME.to_owned(), interval)
 }
 
-fn engager(stage: &Stage, interval: Duration) -> Engager {
+fn engager(stage: &EngageHarness, interval: Duration) -> Engager {
     Engager::clone(&stage.engager).with_key(key(stage, interval))
 }
 
 /// The decision of an engager about a click on the email with this id.
-async fn decides(stage: &Stage, engager: &Engager, email_id: &str) -> Receipt {
+async fn decides(stage: &EngageHarness, engager: &Engager, email_id: &str) -> Receipt {
     let mail = StagedEmail::to(email_id, &format!("{email_id}@example.com"));
     let click = format!("click-{email_id}");
     stage.receives(&[mail.delivered(), mail.clicked(&click, after(-10 * MINUTE))]).await;
@@ -45,12 +45,12 @@ async fn decides(stage: &Stage, engager: &Engager, email_id: &str) -> Receipt {
 }
 
 /// The keys of the requests to Claude, in order.
-fn asked_with(stage: &Stage) -> Vec<String> {
+fn asked_with(stage: &EngageHarness) -> Vec<String> {
     stage.claude.asked().iter().map(|asked| asked.headers["x-api-key"].clone()).collect()
 }
 
 /// Makes Claude accept only this key.
-fn accepts(stage: &Stage, key: &'static str) {
+fn accepts(stage: &EngageHarness, key: &'static str) {
     stage.claude.plan(move |asked| match asked.headers["x-api-key"] == key {
         true => ClaudeBehaviour::Default,
         false => ClaudeBehaviour::Status(401, None),
@@ -60,7 +60,7 @@ fn accepts(stage: &Stage, key: &'static str) {
 #[tokio::test]
 async fn a_key_stored_later_is_used_without_a_deployment() {
     for nothing_yet in ["{}", r#"{"ANTHROPIC_API_KEY":""}"#, r#"{"ANTHROPIC_API_KEY":null}"#, "not json"] {
-        let stage = Stage::with(&[]).await;
+        let stage = EngageHarness::with(&[]).await;
         manager(&stage).put(API_KEYS_NAME, nothing_yet);
         let engager = engager(&stage, Duration::ZERO);
         let first = decides(&stage, &engager, "e1").await.asked;
@@ -73,7 +73,7 @@ async fn a_key_stored_later_is_used_without_a_deployment() {
 
 #[tokio::test]
 async fn without_a_key_the_secret_is_not_read_for_each_request() {
-    let stage = Stage::with(&[]).await;
+    let stage = EngageHarness::with(&[]).await;
     let before = manager(&stage).reads();
     for email_id in ["e1", "e2", "e3"] {
         assert_eq!(decides(&stage, &stage.engager, email_id).await.asked.by, DecidedBy::Rules);
@@ -91,7 +91,7 @@ async fn without_a_key_the_secret_is_not_read_for_each_request() {
 
 #[tokio::test]
 async fn after_a_rejected_key_the_request_uses_the_new_one() {
-    let stage = Stage::with(&[]).await;
+    let stage = EngageHarness::with(&[]).await;
     let before = manager(&stage).reads();
     put(&stage, "sk-old");
     let engager = engager(&stage, Duration::ZERO);
@@ -113,7 +113,7 @@ async fn a_second_rejected_key_lets_the_rules_decide() {
     for (second, expected) in
         [("sk-worse", vec!["sk-bad", "sk-worse"]), ("sk-bad", vec!["sk-bad"]), ("", vec!["sk-bad"])]
     {
-        let stage = Stage::with(&[]).await;
+        let stage = EngageHarness::with(&[]).await;
         accepts(&stage, "sk-good");
         put(&stage, "sk-bad");
         let secret = key(&stage, Duration::ZERO);
@@ -131,7 +131,7 @@ async fn a_second_rejected_key_lets_the_rules_decide() {
 
 #[tokio::test]
 async fn while_the_secret_is_unreadable_the_known_key_is_kept() {
-    let stage = Stage::with(&[]).await;
+    let stage = EngageHarness::with(&[]).await;
     put(&stage, "sk-1");
     let secret = key(&stage, Duration::ZERO);
     let known = secret.get().await;

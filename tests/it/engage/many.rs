@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::crowd::{CrowdStage, drained, queued, stored, together};
-use super::{DAY, HOUR, LINK, MINUTE, NOW, PHONE, Stage, StagedEmail, after};
+use super::{DAY, EngageHarness, HOUR, LINK, MINUTE, NOW, PHONE, StagedEmail, after};
 
 /// An id like those of Svix: in the order of time.
 fn id(n: i64) -> String {
@@ -33,7 +33,7 @@ fn clicks(mail: &StagedEmail, n: i64) -> Vec<SignedMessage> {
 }
 
 /// Cost of one click, in read units and in calls to DynamoDB.
-async fn price(stage: &Stage, message: &str) -> (f64, usize) {
+async fn price(stage: &EngageHarness, message: &str) -> (f64, usize) {
     let deliveries = stage.deliveries(&[message], 1).await;
     assert_eq!(deliveries.len(), 1, "{message}");
     stage.faults.plan(|_| None);
@@ -45,7 +45,7 @@ async fn price(stage: &Stage, message: &str) -> (f64, usize) {
 
 #[tokio::test]
 async fn a_look_costs_the_same_after_500_clicks_as_after_1000() {
-    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
+    let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "")]).await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     let all = clicks(&mail, 1_000);
     stored(&stage, &[vec![mail.delivered()], all[..500].to_vec()].concat()).await;
@@ -63,7 +63,7 @@ async fn a_look_costs_the_same_after_500_clicks_as_after_1000() {
 
 #[tokio::test]
 async fn among_very_many_clicks_a_burst_is_still_seen() {
-    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
+    let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "")]).await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     let mut all = clicks(&mail, 600);
     // Two links at the same time, in the middle; from another address, with ids of that time.
@@ -83,7 +83,7 @@ async fn among_very_many_clicks_a_burst_is_still_seen() {
 
 #[tokio::test]
 async fn very_many_clicks_hide_neither_an_outcome_nor_a_decision() {
-    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
+    let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "")]).await;
     // Created long ago, and sent two hours ago.
     let mail = StagedEmail { created_at: after(-20 * DAY), ..StagedEmail::to("e1", "ann@example.com") };
     let delivered = mail.event("zz-delivered", "email.delivered", after(-2 * HOUR), &Value::Null);

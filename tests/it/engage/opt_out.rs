@@ -9,13 +9,13 @@ use rebound::time::UnixMillis;
 use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::{Value, json};
 
-use super::{DAY, LINK, MINUTE, NOW, PHONE, Stage, StagedEmail, after};
+use super::{DAY, EngageHarness, LINK, MINUTE, NOW, PHONE, StagedEmail, after};
 
 const OPT_OUT: &str = "https://unsubscribe.resend.com/?token=eyJhbGciOi";
 const PREFERENCES: &str = "https://shop.example/account/email-preferences?u=9";
 
 /// The stored opt-out click of a recipient: its time, and its end.
-async fn remembered(stage: &Stage, recipient: &str) -> Option<(i64, i64)> {
+async fn remembered(stage: &EngageHarness, recipient: &str) -> Option<(i64, i64)> {
     let facts = stage.scan("RECIPIENTS_TABLE").await;
     let is_it = |item: &&Item| {
         item["fact"].as_s().unwrap() == "opt_out_click" && item["recipient"].as_s().unwrap() == recipient
@@ -29,7 +29,7 @@ fn opts_out(mail: &StagedEmail, message: &str, at: UnixMillis) -> rebound::resen
 }
 
 /// Claude proposes an email, whoever the recipient is.
-fn always_writes(stage: &Stage) {
+fn always_writes(stage: &EngageHarness) {
     stage.claude.plan(|_| {
         let input = json!({
             "to": "r1",
@@ -46,7 +46,7 @@ fn always_writes(stage: &Stage) {
 #[tokio::test]
 async fn an_opt_out_click_is_stored_and_claude_is_not_asked() {
     for (link, id) in [(OPT_OUT, "e1"), (PREFERENCES, "e2"), ("https://shop.example/d%C3%A9sinscription", "e3")] {
-        let stage = Stage::start().await;
+        let stage = EngageHarness::start().await;
         let mail = StagedEmail::to(id, "ann@example.com");
         let at = after(-10 * MINUTE);
         stage.happens(&[mail.delivered(), mail.clicked_by("c1", at, PHONE, link)]).await;
@@ -65,7 +65,7 @@ async fn an_opt_out_click_is_stored_and_claude_is_not_asked() {
 
 #[tokio::test]
 async fn no_followup_goes_to_who_opted_out_whatever_claude_says() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     always_writes(&stage);
     let (first, second) = (StagedEmail::to("e1", "ann@example.com"), StagedEmail::to("e2", "ann@example.com"));
     stage.happens(&[first.delivered(), opts_out(&first, "c1", after(-20 * MINUTE))]).await;
@@ -85,7 +85,7 @@ async fn no_followup_goes_to_who_opted_out_whatever_claude_says() {
 
 #[tokio::test]
 async fn an_opt_out_click_that_is_not_looked_at_yet_counts_too() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     always_writes(&stage);
     let mail = StagedEmail::to("e1", "ann@example.com");
     let (interest, no) = (mail.clicked("c1", after(-10 * MINUTE)), opts_out(&mail, "c2", after(-9 * MINUTE)));
@@ -98,7 +98,7 @@ async fn an_opt_out_click_that_is_not_looked_at_yet_counts_too() {
 
 #[tokio::test]
 async fn an_opt_out_click_uses_up_nobodys_other_click() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     stage.happens(&[mail.delivered(), opts_out(&mail, "c1", after(-30 * MINUTE))]).await;
     stage.happens(&[mail.clicked("c2", after(-10 * MINUTE))]).await;
@@ -112,7 +112,7 @@ async fn an_opt_out_click_uses_up_nobodys_other_click() {
 
 #[tokio::test]
 async fn clicks_that_come_late_never_move_it_back() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     for (message, minutes) in [("c1", 5), ("c2", 90)] {
         let mail = StagedEmail::to(message, "ann@example.com");
         stage.happens(&[mail.delivered(), opts_out(&mail, message, after(-minutes * MINUTE))]).await;
@@ -123,7 +123,7 @@ async fn clicks_that_come_late_never_move_it_back() {
 
 #[tokio::test]
 async fn a_scanner_that_follows_the_opt_out_link_opts_nobody_out() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     let scan = [LINK, OPT_OUT, PREFERENCES].into_iter().zip(0..);
     let scan = scan.map(|(link, n)| mail.clicked_by(&format!("c{n}"), after(-110 * MINUTE + n * 200), PHONE, link));
@@ -134,7 +134,7 @@ async fn a_scanner_that_follows_the_opt_out_link_opts_nobody_out() {
 
 #[tokio::test]
 async fn it_is_remembered_of_an_email_that_is_not_decided_about() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let mail = StagedEmail { tags: json!({}), ..StagedEmail::to("e1", "ann@example.com") };
     stage.happens(&[mail.delivered(), opts_out(&mail, "c1", after(-10 * MINUTE))]).await;
     assert_eq!(stage.receipts().await.len(), 0);
@@ -143,7 +143,7 @@ async fn it_is_remembered_of_an_email_that_is_not_decided_about() {
 
 #[tokio::test]
 async fn the_rules_count_opt_out_links_as_no_interest() {
-    let stage = Stage::with(&[("ANTHROPIC_API_KEY", "")]).await;
+    let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "")]).await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     let click = |id: &str, minutes: i64, link: &str| mail.clicked_by(id, after(-minutes * MINUTE), PHONE, link);
     let clicks = [

@@ -9,11 +9,11 @@ use rebound::aws::stream::BatchResponse;
 use rebound::message::decision::DecisionResult;
 use rebound::policy::followup::{Guard, Ruling};
 
-use super::{MINUTE, NOW, Stage, StagedEmail, after};
+use super::{EngageHarness, MINUTE, NOW, StagedEmail, after};
 
 #[tokio::test]
 async fn a_recipient_suppressed_after_the_guards_gets_no_follow_up() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     stage.receives(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
     let deliveries = stage.deliveries(&["c1"], 1).await;
@@ -45,7 +45,7 @@ async fn a_recipient_suppressed_after_the_guards_gets_no_follow_up() {
 
 #[tokio::test]
 async fn the_first_who_is_forgotten_gets_no_follow_up_either() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let (ann, bob) = (StagedEmail::to("e1", "ann@example.com"), StagedEmail::to("e2", "bob@example.com"));
     stage.receives(&[bob.delivered(), bob.clicked("c2", after(-10 * MINUTE))]).await;
     stage.receives(&[ann.delivered(), ann.clicked("c1", after(-10 * MINUTE))]).await;
@@ -71,7 +71,7 @@ async fn the_first_who_is_forgotten_gets_no_follow_up_either() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_concurrent_decisions_make_one_follow_up() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     for round in 0..20 {
         let to = format!("ann{round}@example.com");
         let mails = [StagedEmail::to(&format!("a{round}"), &to), StagedEmail::to(&format!("b{round}"), &to)];

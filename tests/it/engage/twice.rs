@@ -13,13 +13,13 @@ use rebound::time::UnixMillis;
 use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::json;
 
-use super::{MINUTE, NOW, Stage, StagedEmail, after, suppress};
+use super::{EngageHarness, MINUTE, NOW, StagedEmail, after, suppress};
 
 /// Time after which another message takes over a claim.
 const LEASE: i64 = 3 * MINUTE;
 
 /// Two clicks of one email, stored, with a queue message for each.
-async fn two_clicks(stage: &Stage, mail: &StagedEmail) -> [Vec<QueueMessage>; 2] {
+async fn two_clicks(stage: &EngageHarness, mail: &StagedEmail) -> [Vec<QueueMessage>; 2] {
     let (one, other) = (format!("{}-1", mail.email_id), format!("{}-2", mail.email_id));
     let clicks = [mail.clicked(&one, after(-10 * MINUTE)), mail.clicked(&other, after(-5 * MINUTE))];
     stage.receives(&[&[mail.delivered()], &clicks[..]].concat()).await;
@@ -27,7 +27,7 @@ async fn two_clicks(stage: &Stage, mail: &StagedEmail) -> [Vec<QueueMessage>; 2]
 }
 
 /// Delivers two batches at the same time, as to two functions. Requires that both are done.
-async fn side_by_side(stage: &Arc<Stage>, batches: [Vec<QueueMessage>; 2], now: UnixMillis) {
+async fn side_by_side(stage: &Arc<EngageHarness>, batches: [Vec<QueueMessage>; 2], now: UnixMillis) {
     let deliver = |batch: Vec<QueueMessage>| {
         let stage = Arc::clone(stage);
         tokio::spawn(async move { stage.delivers(&batch, now).await })
@@ -39,7 +39,7 @@ async fn side_by_side(stage: &Arc<Stage>, batches: [Vec<QueueMessage>; 2], now: 
 }
 
 /// Delivers a batch to a function that crashes at the `nth` call of this kind, counted from 0.
-async fn dies_at(stage: &Stage, batch: &[QueueMessage], now: UnixMillis, last: (Service, &'static str, usize)) {
+async fn dies_at(stage: &EngageHarness, batch: &[QueueMessage], now: UnixMillis, last: (Service, &'static str, usize)) {
     let mut before = 0;
     stage.faults.plan(move |call| {
         let is_such = (call.service, call.operation.as_str()) == (last.0, last.1);
@@ -55,13 +55,13 @@ async fn dies_at(stage: &Stage, batch: &[QueueMessage], now: UnixMillis, last: (
 }
 
 /// Number of requests, decisions and publications so far.
-async fn so_far(stage: &Stage) -> [usize; 3] {
+async fn so_far(stage: &EngageHarness) -> [usize; 3] {
     [stage.claude.asked().len(), stage.receipts().await.len(), stage.published().len()]
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_messages_of_an_occurrence_make_one_decision() {
-    let stage = Arc::new(Stage::start().await);
+    let stage = Arc::new(EngageHarness::start().await);
     for round in 1..=50 {
         let mail = StagedEmail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
         let batches = two_clicks(&stage, &mail).await;
@@ -73,7 +73,7 @@ async fn concurrent_messages_of_an_occurrence_make_one_decision() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_delivered_twice_concurrently_makes_one_proposal() {
-    let stage = Arc::new(Stage::start().await);
+    let stage = Arc::new(EngageHarness::start().await);
     for round in 1..=30 {
         let mail = StagedEmail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
         let [batch, _] = two_clicks(&stage, &mail).await;
@@ -90,7 +90,7 @@ async fn a_message_delivered_twice_concurrently_makes_one_proposal() {
 
 #[tokio::test]
 async fn a_claim_is_taken_over_only_after_its_lease() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let [first, second] = two_clicks(&stage, &StagedEmail::to("e1", "ann@example.com")).await;
     dies_at(&stage, &first, NOW, (Service::DynamoDb, "UpdateItem", 0)).await;
 
@@ -107,7 +107,7 @@ async fn a_claim_is_taken_over_only_after_its_lease() {
 
 #[tokio::test]
 async fn a_claim_is_taken_over_though_the_answer_to_that_is_lost() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let [first, second] = two_clicks(&stage, &StagedEmail::to("e1", "ann@example.com")).await;
     dies_at(&stage, &first, NOW, (Service::DynamoDb, "UpdateItem", 0)).await;
     let mut updates = 0;
@@ -121,7 +121,7 @@ async fn a_claim_is_taken_over_though_the_answer_to_that_is_lost() {
 
 #[tokio::test]
 async fn a_slow_owner_finds_the_decision_of_the_new_owner() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let [first, second] = two_clicks(&stage, &StagedEmail::to("e1", "ann@example.com")).await;
     let slow = ClaudeBehaviour::Default.after(Duration::from_millis(800));
     stage.claude.plan(move |asked| if asked.index == 0 { slow.clone() } else { ClaudeBehaviour::Default });
@@ -140,7 +140,7 @@ async fn a_slow_owner_finds_the_decision_of_the_new_owner() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewed_claim_is_not_taken_over() {
-    let stage = Arc::new(Stage::start().await);
+    let stage = Arc::new(EngageHarness::start().await);
     stage.claude.plan(|_| ClaudeBehaviour::Status(529, Some(3_600)));
     let mut batches = Vec::new();
     for round in 1..=20 {
@@ -158,7 +158,7 @@ async fn a_renewed_claim_is_not_taken_over() {
 
 #[tokio::test]
 async fn an_unpublished_decision_is_published_unchanged() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let [first, second] = two_clicks(&stage, &StagedEmail::to("e1", "ann@example.com")).await;
     dies_at(&stage, &first, NOW, (Service::DynamoDb, "TransactWriteItems", 0)).await;
     assert_eq!(so_far(&stage).await, [1, 1, 0]);
@@ -181,7 +181,7 @@ async fn an_unpublished_decision_is_published_unchanged() {
 
 #[tokio::test]
 async fn two_messages_in_a_batch_publish_once_after_a_crash() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let [first, second] = two_clicks(&stage, &StagedEmail::to("e1", "ann@example.com")).await;
     let both = [first, second].concat();
     dies_at(&stage, &both, NOW, (Service::DynamoDb, "TransactWriteItems", 0)).await;

@@ -5,7 +5,7 @@ use rebound::resend::signed::SignedMessage;
 use serde_json::{Value, json};
 
 use super::{Lines, STACK, definitions, read};
-use crate::protect::{MINUTE, NOW, Stage, after, deliver, receive};
+use crate::protect::{MINUTE, NOW, ProtectHarness, after, deliver, receive};
 use crate::support::secret;
 
 /// CloudWatch's units (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>),
@@ -87,7 +87,7 @@ fn is_a_target(value: &Value) {
 #[tokio::test]
 async fn nothing_from_outside_is_ever_in_a_line() {
     let lines = Lines::default();
-    let mut stage = Stage::start().await;
+    let mut stage = ProtectHarness::start().await;
     let receiver = std::sync::Arc::into_inner(stage.receiver).unwrap();
     stage.receiver = std::sync::Arc::new(receiver.with_metrics(lines.metrics()));
     let protector = stage.protector.as_ref().clone().with_metrics(lines.metrics());

@@ -17,8 +17,8 @@ use crate::support::secret;
 use crate::{engage, protect};
 
 /// A service whose metrics are written to `lines`.
-async fn protected(lines: &Lines) -> protect::Stage {
-    let mut stage = protect::Stage::start().await;
+async fn protected(lines: &Lines) -> protect::ProtectHarness {
+    let mut stage = protect::ProtectHarness::start().await;
     let receiver = Arc::into_inner(stage.receiver).unwrap();
     stage.receiver = Arc::new(receiver.with_metrics(lines.metrics()));
     stage.protector = Arc::new(stage.protector.as_ref().clone().with_metrics(lines.metrics()));
@@ -120,7 +120,7 @@ async fn mails_go_out() -> Vec<String> {
 /// Produces the metrics of `engage`. Returns the lines.
 async fn people_click() -> Vec<String> {
     let lines = Lines::default();
-    let mut stage = engage::Stage::start().await;
+    let mut stage = engage::EngageHarness::start().await;
     stage.engager = Arc::new(stage.engager.as_ref().clone().with_metrics(lines.metrics()));
     let tool = |name: &str, input: Value| ClaudeBehaviour::Tool(name.to_owned(), input);
     let answers = [

@@ -6,11 +6,12 @@ use rebound::policy::counting::Counter;
 use rebound::protect::Activity;
 use serde_json::json;
 
-use super::{MINUTE, NOW, Stage, after, mail, of, soon};
+use super::{MINUTE, NOW, ProtectHarness, after, mail, of, soon};
 
 #[tokio::test]
 async fn a_batch_says_what_it_did_and_once_more_nothing_new() {
-    let stage = Stage::with_policy(r#"{"alerts": {"one_by_one_in_an_hour": 1}, "soft_bounces": {"emails": 1}}"#).await;
+    let stage =
+        ProtectHarness::with_policy(r#"{"alerts": {"one_by_one_in_an_hour": 1}, "soft_bounces": {"emails": 1}}"#).await;
     let bounce = json!({ "tags": { "campaign": "a" }, "bounce": { "type": "Transient", "subType": "MailboxFull" } });
     for message in [
         mail("m1", "email.complained", "e1", "ann@example.com", after(-MINUTE), of("a")),

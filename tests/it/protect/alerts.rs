@@ -4,7 +4,7 @@ use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use serde_json::json;
 
-use super::{DAY, HOUR, MINUTE, NOW, Stage, after, mail, of};
+use super::{DAY, HOUR, MINUTE, NOW, ProtectHarness, after, mail, of};
 use crate::support::secret;
 
 fn complaint(number: usize, campaign: &str) -> SignedMessage {
@@ -14,7 +14,7 @@ fn complaint(number: usize, campaign: &str) -> SignedMessage {
 
 #[tokio::test]
 async fn a_complaint_alert_has_recipient_campaign_count_and_effect() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     stage.happens(&[complaint(1, "spring")]).await;
     let alerts = stage.alerts();
     let alert = alerts.iter().find(|alert| alert.kind.as_str() == "complaint").unwrap();
@@ -36,7 +36,7 @@ async fn a_complaint_alert_has_recipient_campaign_count_and_effect() {
 /// complaint is sent.
 #[tokio::test]
 async fn a_complaint_alert_says_suppressed_only_if_it_is_so() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let lifted = |number: usize, at: UnixMillis, signed_at: UnixMillis| {
         let data = json!({ "id": "s", "email": format!("spring{number}@example.com"), "origin": "complaint" });
         let body = json!({ "type": "suppression.removed", "created_at": at.to_text(), "data": data }).to_string();
@@ -69,7 +69,7 @@ async fn a_complaint_alert_says_suppressed_only_if_it_is_so() {
 
 #[tokio::test]
 async fn an_occurrence_reported_twice_is_one_alert_and_one_count() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let mut again = complaint(1, "spring");
     again = SignedMessage::new("another-message", NOW.seconds(), again.body, &secret());
     stage.happens(&[complaint(1, "spring")]).await;
@@ -80,7 +80,7 @@ async fn an_occurrence_reported_twice_is_one_alert_and_one_count() {
 
 #[tokio::test]
 async fn many_complaints_are_a_few_alerts_and_a_complete_digest() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     for number in 0..12 {
         stage.happens(&[complaint(number, "spring")]).await;
     }
@@ -110,7 +110,7 @@ async fn many_complaints_are_a_few_alerts_and_a_complete_digest() {
 
 #[tokio::test]
 async fn slow_pause_and_reopening_are_each_alerted_once() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let delivered: Vec<SignedMessage> = (0..250)
         .map(|number| {
             let to = format!("reader{number}@example.com");
@@ -151,7 +151,7 @@ async fn slow_pause_and_reopening_are_each_alerted_once() {
 
 #[tokio::test]
 async fn a_failure_is_alerted_once_an_hour_for_each_reason() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let failed = |id: &str, reason: &str| {
         mail(id, "email.failed", id, "ann@example.com", after(-MINUTE), json!({ "failed": { "reason": reason } }))
     };
@@ -171,7 +171,7 @@ async fn a_failure_is_alerted_once_an_hour_for_each_reason() {
 
 #[tokio::test]
 async fn an_ambiguous_bounce_is_alerted_once_and_suppresses_nobody() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let mut data = of("spring");
     data["to"] = json!(["ann@example.com", "bob@example.com"]);
     data["bounce"] = json!({ "type": "Permanent", "diagnosticCode": ["554 5.7.1\r\nblocked"] });
@@ -187,7 +187,7 @@ async fn an_ambiguous_bounce_is_alerted_once_and_suppresses_nobody() {
 
 #[tokio::test]
 async fn a_quarantined_webhook_is_alerted() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     stage.happens(&[SignedMessage::new("m1", NOW.seconds(), r#"{"hello":1}"#, &secret())]).await;
     let alerts = stage.alerts();
     assert_eq!((alerts.len(), alerts[0].kind.as_str()), (1, "quarantine"));
@@ -195,7 +195,7 @@ async fn a_quarantined_webhook_is_alerted() {
 }
 
 /// The numbers in the published digests, with their kinds.
-fn digests(stage: &Stage) -> Vec<(String, i64)> {
+fn digests(stage: &ProtectHarness) -> Vec<(String, i64)> {
     let digests = stage.alerts().into_iter().filter(|alert| alert.kind.as_str() == "digest");
     let figures = |alert: rebound::message::alert::Alert| {
         (alert.figures["of"].as_str().unwrap().to_owned(), alert.figures["folded"].as_i64().unwrap())
@@ -205,7 +205,7 @@ fn digests(stage: &Stage) -> Vec<(String, i64)> {
 
 #[tokio::test]
 async fn sixty_failures_are_five_alerts_and_a_digest() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let failed = |number: i64| {
         let (id, campaign) = (format!("f{number}"), if number % 2 == 0 { "spring" } else { "autumn" });
         let mut more = of(campaign);
@@ -223,7 +223,7 @@ async fn sixty_failures_are_five_alerts_and_a_digest() {
 
 #[tokio::test]
 async fn whatever_the_kind_there_are_five_an_hour_and_a_digest() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let deleted = |number: i64| {
         let data = json!({ "id": format!("d{number}"), "name": format!("d{number}.example"), "status": "verified" });
         let body = json!({ "type": "domain.deleted", "created_at": after(-MINUTE).to_text(), "data": data });
@@ -247,7 +247,7 @@ async fn whatever_the_kind_there_are_five_an_hour_and_a_digest() {
 
 #[tokio::test]
 async fn an_unnamed_recipient_of_a_suppression_is_an_alert() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let event = |id: &str, kind: &str, data: serde_json::Value| {
         let body = json!({ "type": kind, "created_at": after(-MINUTE).to_text(), "data": data }).to_string();
         SignedMessage::new(id, NOW.seconds(), body, &secret())
@@ -264,7 +264,7 @@ async fn an_unnamed_recipient_of_a_suppression_is_an_alert() {
 
 #[tokio::test]
 async fn half_an_emoji_in_a_name_costs_no_complaint() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let body = format!(
         r#"{{"type":"email.complained","created_at":"{}","data":{{"email_id":"e1","to":["Ann \ud83d <ann@example.com>"]}}}}"#,
         after(-MINUTE).to_text()

@@ -16,11 +16,11 @@ use rebound::store::version::SeenVersion;
 use serde_json::Value;
 
 use super::order::{ReportedWebhook, model};
-use super::{HOUR, MINUTE, NOW, Stage, after, soon};
+use super::{HOUR, MINUTE, NOW, ProtectHarness, after, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_batches_lose_and_duplicate_no_count() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let reported: Vec<ReportedWebhook> = (0..60)
         .map(|index| ReportedWebhook {
             id: format!("m{index}"),
@@ -46,7 +46,7 @@ async fn concurrent_batches_lose_and_duplicate_no_count() {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_complaints_end_in_the_brake_of_all() {
     for _ in 0..4 {
-        let stage = Stage::start().await;
+        let stage = ProtectHarness::start().await;
         let complaint = |index: u8| ReportedWebhook {
             id: format!("m{index}"),
             counter: Counter::Complained,
@@ -74,7 +74,7 @@ fn half(late: usize, millis: u64) -> Fault {
 async fn who_sees_half_of_a_transaction_counts_nothing_twice() {
     // The ledger's row is the first item of its transaction, the cohort the last.
     for late in [0, usize::MAX] {
-        let stage = Stage::start().await;
+        let stage = ProtectHarness::start().await;
         let reported: Vec<ReportedWebhook> = (0..60)
             .map(|index| ReportedWebhook {
                 id: format!("m{index}"),
@@ -111,7 +111,7 @@ async fn who_sees_half_of_a_transaction_counts_nothing_twice() {
 async fn a_complaint_that_is_seen_half_slows_its_campaign() {
     // The complaint, its time, and the cohort.
     for late in 0..3 {
-        let stage = Stage::start().await;
+        let stage = ProtectHarness::start().await;
         let complaint = ReportedWebhook {
             id: "m0".to_owned(),
             counter: Counter::Complained,
@@ -137,7 +137,7 @@ async fn a_complaint_that_is_seen_half_slows_its_campaign() {
 
 #[tokio::test]
 async fn a_state_is_never_written_over_one_that_was_not_seen() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let table = stage.aws.variable("CAMPAIGNS_TABLE").unwrap();
     let campaigns = Campaigns::new(RetryClient::new(stage.aws.clients().unwrap().dynamodb(), soon()), table);
     let campaign = Campaign::new("spring").unwrap();
@@ -162,7 +162,7 @@ async fn a_state_is_never_written_over_one_that_was_not_seen() {
 
 #[tokio::test]
 async fn a_batch_of_more_cohorts_than_a_transaction_holds_is_counted() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let reported: Vec<ReportedWebhook> = (0..130)
         .map(|index| ReportedWebhook {
             id: format!("m{index}"),

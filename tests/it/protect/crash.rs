@@ -13,7 +13,7 @@ use rebound::store::Item;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{DAY, HOUR, MINUTE, NOW, Stage, after, deliver, mail, message_of, of, receive, soon};
+use super::{DAY, HOUR, MINUTE, NOW, ProtectHarness, after, deliver, mail, message_of, of, receive, soon};
 use crate::parts::{MAX_CONCURRENT, PARTS, in_parts};
 use crate::support::secret;
 
@@ -68,7 +68,7 @@ struct CrashState {
 }
 
 /// A function's invocation. At its last call it is dropped, as if the process had crashed. There is only one crash.
-async fn invoked<T>(stage: &Stage, death: &mut CrashState, invocation: impl Future<Output = T>) -> Option<T> {
+async fn invoked<T>(stage: &ProtectHarness, death: &mut CrashState, invocation: impl Future<Output = T>) -> Option<T> {
     if death.happened {
         return Some(invocation.await);
     }
@@ -91,7 +91,7 @@ async fn invoked<T>(stage: &Stage, death: &mut CrashState, invocation: impl Futu
 
 /// Delivers a batch until all of it is done, as Lambda does: after a failure from the first failed record on, after a
 /// crash the whole batch.
-async fn deliver_all(stage: &Stage, records: &[Value], death: &mut CrashState) {
+async fn deliver_all(stage: &ProtectHarness, records: &[Value], death: &mut CrashState) {
     let mut left = records;
     for _ in 0..10 {
         match invoked(stage, death, deliver(&stage.protector, left, NOW)).await {
@@ -109,7 +109,7 @@ async fn deliver_all(stage: &Stage, records: &[Value], death: &mut CrashState) {
 }
 
 /// Runs everything from the first webhook to the last tick.
-async fn all_of_it(stage: &Stage) -> CrashState {
+async fn all_of_it(stage: &ProtectHarness) -> CrashState {
     let mut death = CrashState::default();
     for message in &messages() {
         let mut done = false;
@@ -152,7 +152,7 @@ struct End {
     agenda: Vec<String>,
 }
 
-async fn end(stage: &Stage) -> End {
+async fn end(stage: &ProtectHarness) -> End {
     let agenda = stage.scan("AGENDA_TABLE").await;
     let waiting = |item: &&Item| !item["kind"].as_s().unwrap().starts_with("told#") && !item.contains_key("sent");
     let folded = |alert: rebound::message::alert::Alert| Some((alert.id, alert.figures.get("folded")?.as_i64()?));
@@ -180,7 +180,7 @@ fn alert_key(alert: &rebound::message::alert::Alert) -> String {
 }
 
 /// The alerts that were published more than once.
-fn repeated(stage: &Stage) -> Vec<String> {
+fn repeated(stage: &ProtectHarness) -> Vec<String> {
     let mut seen = BTreeMap::<String, Vec<rebound::message::alert::Alert>>::new();
     for alert in stage.alerts() {
         seen.entry(alert.id.clone()).or_default().push(alert);
@@ -201,7 +201,7 @@ struct Expected {
 static EXPECTED: OnceCell<Expected> = OnceCell::const_new();
 
 async fn expected() -> Expected {
-    let stage = Stage::with_policy(POLICY).await;
+    let stage = ProtectHarness::with_policy(POLICY).await;
     all_of_it(&stage).await;
     let end = end(&stage).await;
     let calls = stage.faults.calls();
@@ -240,7 +240,7 @@ in_parts!(any_one_call_may_fail_lose_its_answer_or_be_the_last);
 
 /// Runs the whole flow with one fault.
 async fn one_point(index: usize, fault: Fault, expected: &End) {
-    let stage = Stage::with_policy(POLICY).await;
+    let stage = ProtectHarness::with_policy(POLICY).await;
     stage.faults.plan(move |call| (call.index == index).then_some(fault));
     let death = all_of_it(&stage).await;
     let calls = stage.faults.calls();

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{DAY, HOUR, MINUTE, NOW, Stage, after, mail};
+use super::{DAY, HOUR, MINUTE, NOW, ProtectHarness, after, mail};
 
 fn created(hours_ago: i64) -> Value {
     json!({ "created_at": after(-hours_ago * HOUR).to_text(), "tags": { "campaign": "a" } })
@@ -11,7 +11,7 @@ fn created(hours_ago: i64) -> Value {
 
 #[tokio::test]
 async fn an_email_delayed_for_a_day_is_alerted_once_without_events() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let sent = mail("m1", "email.sent", "e1", "ann@example.com", after(-2 * HOUR), created(3));
     let delayed = mail("m2", "email.delivery_delayed", "e1", "ann@example.com", after(-HOUR), created(3));
     stage.happens(&[sent, delayed]).await;
@@ -35,7 +35,7 @@ async fn an_email_delayed_for_a_day_is_alerted_once_without_events() {
 #[tokio::test]
 async fn a_delay_that_resolves_is_silent_in_either_order() {
     for outcome_first in [false, true] {
-        let stage = Stage::start().await;
+        let stage = ProtectHarness::start().await;
         let delayed = mail("m1", "email.delivery_delayed", "e1", "ann@example.com", after(-2 * HOUR), created(3));
         let outcome = mail("m2", "email.delivered", "e1", "ann@example.com", after(-HOUR), created(3));
         if outcome_first {
@@ -54,7 +54,7 @@ async fn a_delay_that_resolves_is_silent_in_either_order() {
 
 #[tokio::test]
 async fn a_delay_reported_a_day_late_is_alerted_immediately() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let delayed = mail("m1", "email.delivery_delayed", "e1", "ann@example.com", after(-20 * HOUR), created(26));
     stage.happens(std::slice::from_ref(&delayed)).await;
     assert_eq!(stage.kinds()["delay"], 1);
@@ -62,7 +62,7 @@ async fn a_delay_reported_a_day_late_is_alerted_immediately() {
 
 #[tokio::test]
 async fn a_second_delay_within_seven_days_is_alerted_once() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let delay = |id: &str, email: &str, hours_ago: i64| {
         mail(id, "email.delivery_delayed", email, "ann@example.com", after(-hours_ago * HOUR), created(hours_ago + 1))
     };
@@ -83,7 +83,7 @@ async fn a_second_delay_within_seven_days_is_alerted_once() {
 
 #[tokio::test]
 async fn a_scheduled_mail_does_not_wait_from_its_creation_on() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let scheduled = mail("m1", "email.scheduled", "e1", "ann@example.com", after(-72 * HOUR), created(72));
     let delayed = mail("m2", "email.delivery_delayed", "e1", "ann@example.com", after(-HOUR), created(72));
     stage.happens(&[scheduled, delayed]).await;

@@ -3,7 +3,7 @@
 use rebound::resend::signed::SignedMessage;
 use serde_json::json;
 
-use super::{HOUR, MINUTE, NOW, Stage, after, mail, of};
+use super::{HOUR, MINUTE, NOW, ProtectHarness, after, mail, of};
 use crate::support::secret;
 
 const SECOND: i64 = 1_000;
@@ -19,16 +19,16 @@ pub(crate) fn updated(id: &str, millis: i64, status: &str) -> SignedMessage {
     domain(id, "domain.updated", millis, "d", status)
 }
 
-fn titles(stage: &Stage) -> Vec<String> {
+fn titles(stage: &ProtectHarness) -> Vec<String> {
     stage.alerts().into_iter().map(|alert| alert.title).collect()
 }
 
-async fn entries(stage: &Stage) -> usize {
+async fn entries(stage: &ProtectHarness) -> usize {
     stage.scan("AGENDA_TABLE").await.iter().filter(|item| item["kind"].as_s().unwrap() == "domain").count()
 }
 
 /// Ticks for an hour.
-async fn an_hour_passes(stage: &Stage) {
+async fn an_hour_passes(stage: &ProtectHarness) {
     for minutes in (0..=60).step_by(10) {
         stage.tick(after(minutes * MINUTE)).await;
     }
@@ -36,7 +36,7 @@ async fn an_hour_passes(stage: &Stage) {
 
 #[tokio::test]
 async fn a_lost_domain_is_alerted_immediately_and_a_new_one_never() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     stage.happens(&[domain("d1", "domain.updated", -9 * MINUTE, "new", "pending")]).await;
     stage.happens(&[domain("d4", "domain.updated", -6 * MINUTE, "old", "temporary_failure")]).await;
     stage.happens(&[domain("d5", "domain.updated", -5 * MINUTE, "old", "temporary_failure")]).await;
@@ -59,7 +59,7 @@ async fn pending_for_three_seconds_is_no_alert_in_any_order() {
         updated("d3", -MINUTE + 3 * SECOND, "partially_verified"),
     ];
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        let stage = Stage::start().await;
+        let stage = ProtectHarness::start().await;
         for index in order {
             stage.happens(std::slice::from_ref(&events[index])).await;
         }
@@ -78,7 +78,7 @@ async fn pending_for_half_an_hour_is_one_alert_in_any_order() {
         updated("d3", -30 * SECOND, "not_started"),
     ];
     for order in [[0, 1, 2], [1, 2, 0], [2, 1, 0]] {
-        let stage = Stage::start().await;
+        let stage = ProtectHarness::start().await;
         for index in order {
             stage.happens(std::slice::from_ref(&events[index])).await;
         }
@@ -95,7 +95,7 @@ async fn pending_for_half_an_hour_is_one_alert_in_any_order() {
 
 #[tokio::test]
 async fn a_verification_that_comes_last_completes_an_old_pending() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     stage.happens(&[updated("d2", -2 * HOUR, "not_started")]).await;
     stage.tick(NOW).await;
     assert_eq!((titles(&stage).len(), entries(&stage).await), (0, 0), "as far as is known, it is being set up");
@@ -106,7 +106,7 @@ async fn a_verification_that_comes_last_completes_an_old_pending() {
 
 #[tokio::test]
 async fn a_failure_that_was_mended_before_it_came_is_no_alert() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     stage.happens(&[updated("d2", -MINUTE, "verified")]).await;
     stage.happens(&[updated("d1", -HOUR, "failed")]).await;
     assert_eq!(titles(&stage), [""; 0]);
@@ -116,7 +116,7 @@ async fn a_failure_that_was_mended_before_it_came_is_no_alert() {
 
 #[tokio::test]
 async fn how_long_a_domain_may_be_pending_is_configured() {
-    let stage = Stage::with_policy(r#"{"domain": {"pending_minutes": 90}}"#).await;
+    let stage = ProtectHarness::with_policy(r#"{"domain": {"pending_minutes": 90}}"#).await;
     let other = mail("m1", "email.delivered", "e1", "ann@example.com", after(-MINUTE), of("a"));
     stage.happens(&[updated("d1", -2 * HOUR, "verified"), updated("d2", -MINUTE, "pending"), other]).await;
     an_hour_passes(&stage).await;

@@ -9,24 +9,24 @@ use std::collections::BTreeMap;
 use aws_local::faults::{Fault, Service};
 use rebound::resend::signed::SignedMessage;
 
-use super::{DAY, MINUTE, NOW, Stage, after, again, mail, of, soon};
+use super::{DAY, MINUTE, NOW, ProtectHarness, after, again, mail, of, soon};
 
 fn complaint(campaign: &str) -> SignedMessage {
     let to = format!("{campaign}@example.com");
     mail(&format!("m-{campaign}"), "email.complained", campaign, &to, after(-MINUTE), of(campaign))
 }
 
-fn hang(stage: &Stage, service: Service) {
+fn hang(stage: &ProtectHarness, service: Service) {
     stage.faults.plan(move |call| (call.service == service).then_some(Fault::Hang));
 }
 
 /// Number of calls to a service since it stopped responding.
-fn asked(stage: &Stage, service: Service) -> usize {
+fn asked(stage: &ProtectHarness, service: Service) -> usize {
     stage.faults.calls().iter().filter(|call| call.service == service).count()
 }
 
 /// Number of publications of each alert, by its id.
-fn published(stage: &Stage) -> BTreeMap<String, usize> {
+fn published(stage: &ProtectHarness) -> BTreeMap<String, usize> {
     let mut published = BTreeMap::new();
     for alert in stage.alerts() {
         *published.entry(alert.id).or_default() += 1;
@@ -34,13 +34,13 @@ fn published(stage: &Stage) -> BTreeMap<String, usize> {
     published
 }
 
-async fn entries(stage: &Stage, kind: &str) -> usize {
+async fn entries(stage: &ProtectHarness, kind: &str) -> usize {
     stage.scan("AGENDA_TABLE").await.iter().filter(|item| item["kind"].as_s().unwrap() == kind).count()
 }
 
 #[tokio::test]
 async fn while_sns_hangs_brakes_reopen_and_alerts_follow_once() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let campaigns: Vec<String> = (0..12).map(|number| format!("c{number}")).collect();
     let complaints: Vec<SignedMessage> = campaigns.iter().map(|campaign| complaint(campaign)).collect();
     hang(&stage, Service::Sns);
@@ -75,7 +75,7 @@ async fn while_sns_hangs_brakes_reopen_and_alerts_follow_once() {
 
 #[tokio::test]
 async fn a_batch_waits_for_sns_once_and_leaves_the_rest_to_a_tick() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     for campaign in ["a", "b"] {
         assert_eq!(stage.receive_at(&complaint(campaign), NOW).await, 200);
     }
@@ -91,7 +91,7 @@ async fn a_batch_waits_for_sns_once_and_leaves_the_rest_to_a_tick() {
 
 #[tokio::test]
 async fn while_sqs_hangs_a_batch_waits_once_and_counts_all_the_same() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let opened = (0..170).map(|n| {
         let email = format!("e{n}");
         mail(&format!("m{n}"), "email.opened", &email, "ann@example.com", after(-MINUTE), of("a"))

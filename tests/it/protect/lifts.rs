@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::{HOUR, MINUTE, NOW, Stage, after, contact, listed, mail};
+use super::{HOUR, MINUTE, NOW, ProtectHarness, after, contact, listed, mail};
 
 fn people(number: usize) -> Vec<String> {
     (0..number).map(|n| format!("p{n}")).collect()
 }
 
-async fn entries(stage: &Stage) -> Vec<String> {
+async fn entries(stage: &ProtectHarness) -> Vec<String> {
     let items = stage.scan("AGENDA_TABLE").await;
     let lifts = items.iter().filter(|item| item["kind"].as_s().unwrap() == "lift");
     lifts.map(|item| item["due"].as_s().unwrap().clone()).collect()
@@ -16,7 +16,7 @@ async fn entries(stage: &Stage) -> Vec<String> {
 
 #[tokio::test]
 async fn a_sync_that_resubscribes_everybody_is_one_alert() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let people = people(25);
     let unsubscribed: Vec<_> = people.iter().map(|who| contact(who, -HOUR, true)).collect();
     let lifted: Vec<_> = people.iter().map(|who| contact(who, -MINUTE, false)).collect();
@@ -40,7 +40,7 @@ async fn a_sync_that_resubscribes_everybody_is_one_alert() {
 
 #[tokio::test]
 async fn people_are_counted_and_not_the_reasons_that_are_lifted() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let bounce = json!({ "bounce": { "type": "Permanent" } });
     let mut all = Vec::new();
     for who in people(15) {
@@ -55,7 +55,7 @@ async fn people_are_counted_and_not_the_reasons_that_are_lifted() {
 
 #[tokio::test]
 async fn what_lifts_nothing_that_was_active_is_not_noted() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let never: Vec<_> = people(30).iter().map(|who| contact(who, -MINUTE, false)).collect();
     stage.happens(&never).await;
     // Suppressed again after the lift, before the lift is handled.

@@ -7,12 +7,12 @@ use rebound::aws::stream::BatchResponse;
 use serde_json::Value;
 
 use super::domains::updated;
-use super::{HOUR, MINUTE, NOW, Stage, after, contact, message_of, soon};
+use super::{HOUR, MINUTE, NOW, ProtectHarness, after, contact, message_of, soon};
 
 /// A domain that is pending after it was verified, and two recipients whose suppressions webhooks lifted, with an alert
 /// limit of one.
-async fn stored() -> (Stage, Vec<Value>) {
-    let stage = Stage::with_policy(r#"{"alerts": {"lifted_in_an_hour": 1}}"#).await;
+async fn stored() -> (ProtectHarness, Vec<Value>) {
+    let stage = ProtectHarness::with_policy(r#"{"alerts": {"lifted_in_an_hour": 1}}"#).await;
     for message in [
         contact("ann", -HOUR, true),
         contact("bob", -HOUR, true),
@@ -30,7 +30,7 @@ async fn stored() -> (Stage, Vec<Value>) {
 }
 
 /// Delivers and ticks until all is done, whatever crashes in between.
-async fn handle(stage: &Stage, records: &[Value]) {
+async fn handle(stage: &ProtectHarness, records: &[Value]) {
     for _ in 0..3 {
         let answer = tokio::select! {
             answer = stage.deliver(records, NOW) => Some(answer),
@@ -51,7 +51,7 @@ async fn handle(stage: &Stage, records: &[Value]) {
 }
 
 /// The alerts without repetitions, and the remaining agenda.
-async fn end(stage: &Stage) -> (BTreeSet<String>, BTreeSet<String>) {
+async fn end(stage: &ProtectHarness) -> (BTreeSet<String>, BTreeSet<String>) {
     let agenda = stage.scan("AGENDA_TABLE").await;
     let left = agenda.iter().map(|item| item["kind"].as_s().unwrap().clone() + item["due"].as_s().unwrap());
     let left = left.filter(|entry| !entry.starts_with("told#")).collect();

@@ -15,7 +15,7 @@ use rebound::store::Item;
 use rebound::time::UnixMillis;
 use serde_json::{Value, json};
 
-use super::{HOUR, MINUTE, NOW, Stage, after, message_of};
+use super::{HOUR, MINUTE, NOW, ProtectHarness, after, message_of};
 use crate::support::secret;
 
 /// One webhook.
@@ -117,7 +117,7 @@ struct End {
 }
 
 async fn end_of(reported: &[ReportedWebhook], way: &ArrivalOrder) -> End {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let mut received: Vec<&str> = Vec::new();
     for (turn, index) in way.order.iter().enumerate() {
         let reported = &reported[*index];
@@ -141,7 +141,7 @@ async fn end_of(reported: &[ReportedWebhook], way: &ArrivalOrder) -> End {
     End { suppressions: stage.suppressions().await, counters: stage.counters().await, brakes: stage.brakes().await }
 }
 
-async fn deliver_shard(stage: &Stage, records: &[Value], way: &ArrivalOrder) {
+async fn deliver_shard(stage: &ProtectHarness, records: &[Value], way: &ArrivalOrder) {
     let now = after(5 * MINUTE);
     let (mut from, mut batch) = (0, 0);
     while from < records.len() {

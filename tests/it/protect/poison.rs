@@ -4,10 +4,10 @@ use aws_local::faults::{Fault, Service};
 use rebound::aws::stream::BatchResponse;
 use serde_json::{Value, json};
 
-use super::{HOUR, MINUTE, NOW, Stage, after, again, mail, of};
+use super::{HOUR, MINUTE, NOW, ProtectHarness, after, again, mail, of};
 
 /// Records that no version can process, between two valid ones.
-async fn with_poison(stage: &Stage) -> Vec<Value> {
+async fn with_poison(stage: &ProtectHarness) -> Vec<Value> {
     for message in [
         mail("m1", "email.delivered", "e1", "ann@example.com", after(-MINUTE), of("a")),
         mail("m2", "email.delivered", "e2", "bob@example.com", after(-MINUTE), of("a")),
@@ -34,7 +34,7 @@ async fn with_poison(stage: &Stage) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_poison_record_blocks_nothing_and_is_alerted() {
-    let stage = Stage::with_policy(r#"{"alerts": {"one_by_one_in_an_hour": 100}}"#).await;
+    let stage = ProtectHarness::with_policy(r#"{"alerts": {"one_by_one_in_an_hour": 100}}"#).await;
     let records = with_poison(&stage).await;
     for _ in 0..2 {
         assert_eq!(stage.deliver(&records, NOW).await, BatchResponse::default(), "all of it is passed");
@@ -58,7 +58,7 @@ async fn a_poison_record_blocks_nothing_and_is_alerted() {
 
 #[tokio::test]
 async fn an_invalid_count_is_poison_and_the_others_are_counted() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let records = with_poison(&stage).await;
     let good: Vec<Value> = vec![records[0].clone(), records[7].clone()];
     // The transaction of both, and then that of the first one alone.
@@ -76,7 +76,7 @@ async fn an_invalid_count_is_poison_and_the_others_are_counted() {
 
 #[tokio::test]
 async fn what_may_pass_is_delivered_again_and_only_that() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let messages = [
         mail("m1", "email.delivered", "e1", "ann@example.com", after(-MINUTE), of("a")),
         mail("m2", "email.opened", "e2", "bob@example.com", after(-MINUTE), of("a")),
@@ -101,7 +101,7 @@ async fn what_may_pass_is_delivered_again_and_only_that() {
 
 #[tokio::test]
 async fn without_sns_counting_continues_and_the_tick_publishes_later() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     stage.faults.plan(|call| (call.service == Service::Sns).then_some(Fault::ServerError));
     let complaint = mail("m1", "email.complained", "e1", "ann@example.com", after(-HOUR), of("a"));
     stage.happens(&[complaint]).await;
@@ -115,7 +115,7 @@ async fn without_sns_counting_continues_and_the_tick_publishes_later() {
 
 #[tokio::test]
 async fn what_sns_will_never_take_is_noted_and_holds_up_no_tick() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     stage.faults.plan(|call| (call.service == Service::Sns).then_some(Fault::Invalid));
     stage.happens(&[mail("m1", "email.complained", "e1", "ann@example.com", after(-HOUR), of("a"))]).await;
     stage.tick(after(5 * MINUTE)).await;

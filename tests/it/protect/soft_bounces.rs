@@ -7,7 +7,7 @@ use rebound::aws::stream::BatchResponse;
 use rebound::resend::signed::SignedMessage;
 use serde_json::{Value, json};
 
-use super::{DAY, HOUR, MINUTE, NOW, Stage, after, mail, message_of};
+use super::{DAY, HOUR, MINUTE, NOW, ProtectHarness, after, mail, message_of};
 
 const ANN: &str = "ann@example.com";
 
@@ -25,19 +25,19 @@ fn delivered(email: &str, at: i64) -> SignedMessage {
 }
 
 /// Each arrives when it happens.
-async fn come(stage: &Stage, all: &[(SignedMessage, i64)]) {
+async fn come(stage: &ProtectHarness, all: &[(SignedMessage, i64)]) {
     for (message, at) in all {
         stage.comes(message, after(*at)).await;
     }
 }
 
-async fn is_suppressed(stage: &Stage) -> bool {
+async fn is_suppressed(stage: &ProtectHarness) -> bool {
     stage.reasons().await.get(ANN).is_some_and(|reasons| reasons.contains(&"soft_bounce"))
 }
 
 #[tokio::test]
 async fn three_soft_bounces_suppress_and_the_suppression_expires() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let days = [("e1", -20 * DAY), ("e2", -10 * DAY), ("e3", -DAY)];
     come(&stage, &days[..2].iter().map(|(email, at)| (full(email, *at), *at)).collect::<Vec<_>>()).await;
     assert_eq!(stage.reasons().await, [].into());
@@ -55,7 +55,7 @@ async fn three_soft_bounces_suppress_and_the_suppression_expires() {
 /// `MailboxFull` on days 27, 15 and 3, among daily emails that were delivered.
 #[tokio::test]
 async fn a_mailbox_that_gets_email_in_between_is_not_suppressed() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     for day in (0..28).rev() {
         let (email, at) = (format!("e{day}"), -day * DAY);
         let message = if [3, 15, 27].contains(&day) { full(&email, at) } else { delivered(&email, at) };
@@ -66,7 +66,7 @@ async fn a_mailbox_that_gets_email_in_between_is_not_suppressed() {
 
 #[tokio::test]
 async fn bounces_about_the_content_suppress_nobody() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     for (index, sub_type) in ["MessageTooLarge", "ContentRejected", "AttachmentRejected"].into_iter().enumerate() {
         stage.happens(&[bounced(&format!("e{index}"), -MINUTE, sub_type)]).await;
     }
@@ -82,7 +82,7 @@ async fn bounces_about_the_content_suppress_nobody() {
 /// Three newsletters of one hour, delivered before any reply; then the autoresponder replies.
 #[tokio::test]
 async fn an_out_of_office_is_no_bounce() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let mails = ["e1", "e2", "e3"];
     come(&stage, &mails.map(|email| (delivered(email, -2 * HOUR), -2 * HOUR))).await;
     come(&stage, &mails.map(|email| (bounced(email, -HOUR, "General"), -HOUR))).await;
@@ -96,7 +96,7 @@ async fn an_out_of_office_is_no_bounce() {
 
 #[tokio::test]
 async fn what_does_not_follow_any_more_is_lifted_with_its_own_time() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let at = |days: i64| days * DAY;
     come(&stage, &[(full("e1", at(0)), at(0)), (full("e2", at(1)), at(1)), (full("e3", at(2)), at(2))]).await;
     assert!(is_suppressed(&stage).await);
@@ -122,7 +122,7 @@ async fn what_does_not_follow_any_more_is_lifted_with_its_own_time() {
 /// The stream was not read for hours, and the shard with the delivery is read first.
 #[tokio::test]
 async fn protect_hours_late_suppresses_nobody_wrongly() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let hours = [("e1", -4), ("e2", -3), ("e3", -2)];
     for (email, hour) in hours {
         stage.stores(&full(email, hour * HOUR), after(hour * HOUR)).await;
@@ -144,7 +144,7 @@ async fn protect_hours_late_suppresses_nobody_wrongly() {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_deliveries_and_bounces_agree_with_the_policy() {
     for round in 0..6 {
-        let stage = Stage::start().await;
+        let stage = ProtectHarness::start().await;
         for (email, minutes) in [("e1", 9), ("e2", 8), ("e3", 7)] {
             assert_eq!(stage.receive_at(&full(email, -minutes * MINUTE), NOW).await, 200);
         }
@@ -165,7 +165,7 @@ async fn concurrent_deliveries_and_bounces_agree_with_the_policy() {
 /// A batch of deliveries reads all its recipients together, at half a read unit for each.
 #[tokio::test]
 async fn a_delivery_costs_half_a_read_unit_more() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let delivered = |number: usize| {
         let (id, to) = (format!("d{number}"), format!("r{number}@example.com"));
         mail(&id, "email.delivered", &id, &to, after(-MINUTE), json!({}))

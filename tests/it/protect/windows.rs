@@ -3,7 +3,7 @@
 use rebound::resend::signed::SignedMessage;
 use serde_json::{Value, json};
 
-use super::{DAY, HOUR, MINUTE, Stage, after, mail, of};
+use super::{DAY, HOUR, MINUTE, ProtectHarness, after, mail, of};
 
 fn soft(email: &str, at: i64) -> SignedMessage {
     let bounce = json!({ "bounce": { "type": "Transient", "subType": "MailboxFull" } });
@@ -16,14 +16,14 @@ fn delay(email: &str, at: i64) -> SignedMessage {
 }
 
 /// Receives a webhook when it happens, after all expired items are deleted.
-async fn comes(stage: &Stage, message: &SignedMessage, at: i64) {
+async fn comes(stage: &ProtectHarness, message: &SignedMessage, at: i64) {
     stage.expire(after(at)).await;
     stage.comes(message, after(at)).await;
 }
 
 #[tokio::test]
 async fn soft_bounces_are_remembered_as_long_as_their_window() {
-    let stage = Stage::with_policy(r#"{"soft_bounces": {"within_days": 180}}"#).await;
+    let stage = ProtectHarness::with_policy(r#"{"soft_bounces": {"within_days": 180}}"#).await;
     for (email, day) in [("e1", 0), ("e2", 80), ("e3", 160)] {
         assert_eq!(stage.reasons().await, [].into(), "before day {day}");
         comes(&stage, &soft(email, day * DAY), day * DAY).await;
@@ -33,8 +33,8 @@ async fn soft_bounces_are_remembered_as_long_as_their_window() {
 
 #[tokio::test]
 async fn delays_are_kept_for_their_window_and_alerted_once() {
-    let stage = Stage::with_policy(r#"{"delay": {"repeated_within_days": 180}}"#).await;
-    let reported = |stage: &Stage| -> Vec<Option<String>> {
+    let stage = ProtectHarness::with_policy(r#"{"delay": {"repeated_within_days": 180}}"#).await;
+    let reported = |stage: &ProtectHarness| -> Vec<Option<String>> {
         let delays = stage.alerts().into_iter().filter(|alert| alert.figures.contains_key("emails"));
         delays.map(|alert| alert.email_id).collect()
     };
@@ -49,7 +49,7 @@ async fn delays_are_kept_for_their_window_and_alerted_once() {
 /// One complaint a day for months, so the campaign is never open in between.
 #[tokio::test]
 async fn a_brake_that_lasts_for_months_ends_all_the_same() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let mut last = 0;
     for number in 0..100 {
         last = number * 23 * HOUR;
@@ -67,7 +67,7 @@ async fn a_brake_that_lasts_for_months_ends_all_the_same() {
 /// A neighbour: a scheduled task stays until it is done, however long no tick runs.
 #[tokio::test]
 async fn what_waits_for_a_tick_never_expires() {
-    let stage = Stage::with_policy(r#"{"alerts": {"one_by_one_in_an_hour": 1}}"#).await;
+    let stage = ProtectHarness::with_policy(r#"{"alerts": {"one_by_one_in_an_hour": 1}}"#).await;
     let complaint = |number: usize| {
         let (email, to) = (format!("e{number}"), format!("r{number}@example.com"));
         mail(&format!("m{number}"), "email.complained", &email, &to, after(-MINUTE), of("spring"))

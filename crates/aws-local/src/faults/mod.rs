@@ -189,9 +189,6 @@ pub struct FaultProxy {
 
 impl FaultProxy {
     /// Starts a proxy in front of the URL `upstream`, on `address` (port 0: any free port).
-    ///
-    /// # Errors
-    /// The address cannot be bound.
     pub async fn start(upstream: String, address: SocketAddr, service: Service, faults: Faults) -> io::Result<Self> {
         let upstream = Arc::new(Upstream {
             client: crate::http_client(&upstream),

@@ -114,10 +114,7 @@ impl Template {
         queues::queues(&self.value)
     }
 
-    /// Reads the mappings of queues to functions.
-    ///
-    /// # Errors
-    /// A property of a mapping is missing, or not supported locally.
+    /// Reads the mappings of queues to functions. Its errors are those of [`Self::mappings`].
     pub fn queue_mappings(&self) -> Result<Vec<QueueMapping>, TemplateError> {
         queues::queue_mappings(&self.value)
     }

@@ -119,17 +119,11 @@ struct State {
 
 impl LocalSns {
     /// Starts the stub in memory on `address` (port 0: any free port).
-    ///
-    /// # Errors
-    /// The address cannot be bound.
     pub async fn start(address: SocketAddr) -> io::Result<Self> {
         Self::start_with(address, Journal::in_memory().map_err(io::Error::other)?).await
     }
 
     /// Starts the stub with this journal as storage.
-    ///
-    /// # Errors
-    /// The address cannot be bound.
     pub async fn start_with(address: SocketAddr, journal: Arc<Journal>) -> io::Result<Self> {
         let state = Arc::new(State {
             journal,

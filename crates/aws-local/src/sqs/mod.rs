@@ -59,17 +59,11 @@ struct State {
 impl LocalSqs {
     /// Starts the stub in memory on `address` (port 0: any free port). Messages without their own delay get
     /// `default_delay`, in every queue.
-    ///
-    /// # Errors
-    /// The address cannot be bound.
     pub async fn start(address: SocketAddr, default_delay: Duration) -> io::Result<Self> {
         Self::start_with(address, default_delay, Journal::in_memory().map_err(io::Error::other)?).await
     }
 
     /// Starts the stub with this journal as storage.
-    ///
-    /// # Errors
-    /// The address cannot be bound.
     pub async fn start_with(address: SocketAddr, default_delay: Duration, journal: Arc<Journal>) -> io::Result<Self> {
         let state = Arc::new(State { default_delay, time_scale: Mutex::default(), queues: Queues::new(journal) });
         let shared = Arc::clone(&state);

@@ -1,4 +1,4 @@
-//! `rebound completions`: what a shell completes.
+//! `rebound completions`: completions for shells.
 
 use std::process::ExitCode;
 
@@ -6,13 +6,13 @@ use clap_complete::{Shell, generate};
 use rebound_dev::commands::CommandError;
 use rebound_dev::output;
 
-/// Print what makes your shell complete commands and flags.
+/// Print a script with which your shell completes commands and flags.
 ///
 /// bash: `source <(rebound completions bash)` in ~/.bashrc. zsh: `rebound completions zsh > "${fpath[1]}/_rebound"`. fish: `rebound completions
 /// fish > ~/.config/fish/completions/rebound.fish`. PowerShell: `rebound completions powershell | Out-String | Invoke-Expression` in $PROFILE.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The shell
+    /// Name of the shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }

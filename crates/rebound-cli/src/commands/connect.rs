@@ -1,4 +1,4 @@
-//! `rebound connect`: the webhook at Resend.
+//! `rebound connect`: registers the webhook at Resend.
 
 use std::process::ExitCode;
 
@@ -12,41 +12,43 @@ use rebound_dev::output::{self, sanitize};
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
-use crate::commands::place::PlaceArguments;
 use crate::commands::suppressions::from_resend;
+use crate::commands::target::TargetArguments;
 
-/// Register the webhook at Resend, put its signing secret in place, and take over whom Resend suppresses.
+/// Register the webhook at Resend, store its signing secret, and import Resend's suppression list.
 ///
-/// It proves that the function has the secret. It is safe to run again: what is as it must be stays as it is. It needs a key of Resend's API with full access, in RESEND_API_KEY or
-/// in the secret that the stack's output OperatorKeysArn names.
-/// --rotate gives the webhook a new secret without a gap: for 24 hours both are good; a later run drops the old one.
+/// The command verifies that the function uses the secret. It can be run again at any time: correct settings are not changed.
+/// It needs a Resend API key with full access, in RESEND_API_KEY or in the secret that the stack's output OperatorKeysArn names.
+/// --rotate gives the webhook a new signing secret without a gap: both secrets are valid for 24 hours. Run the command again after that to
+/// remove the old secret.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The webhook's URL; without it, that of the stack
+    /// URL of the webhook [default: the function URL of the target]
     #[arg(value_parser = rebound_dev::commands::values::url)]
     url: Option<String>,
     /// Give the webhook a new signing secret
     #[arg(long)]
     rotate: bool,
-    /// Don't take over whom Resend suppresses
+    /// Do not import Resend's suppression list
     #[arg(long)]
     no_import: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let place = arguments.place.find().await?;
+    let target = arguments.target.find().await?;
     let url = match &arguments.url {
         Some(url) => url.clone(),
-        None => place.named("REBOUND_FUNCTION_URL").await?,
+        None => target.named("REBOUND_FUNCTION_URL").await?,
     };
     let progress = output::steps();
-    on_ctrl_c(|| "What was done, at Resend and here, stays. Run it again: it goes on from there".to_owned());
-    let connected = connect(&place, &url, arguments.rotate, UnixMillis::now(), |step| progress.set_message(step)).await;
+    on_ctrl_c(|| "The changes so far, at Resend and here, stay. Run the command again to continue".to_owned());
+    let connected =
+        connect(&target, &url, arguments.rotate, UnixMillis::now(), |step| progress.set_message(step)).await;
     progress.finish_and_clear();
     let connected = match connected {
         Err(error @ ConnectError::NotThere { .. }) if !arguments.json => {
@@ -60,8 +62,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         }
         connected => connected?,
     };
-    let imported =
-        if arguments.no_import { None } else { Some(from_resend::take_over(&place, LiftedByHand::Stay).await) };
+    let imported = if arguments.no_import {
+        None
+    } else {
+        Some(from_resend::import_from_resend(&target, LiftedByHand::Stay).await)
+    };
     let is_proved = connected.proof == Proof::Proved;
     if arguments.json {
         let (report, why) = match &imported {
@@ -71,56 +76,56 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         };
         println!("{:#}", json!({ "connected": connected, "imported": report, "not_imported": why }));
     } else {
-        print(&connected, &place);
+        print(&connected, &target);
         match imported {
             Some(Ok(report)) => {
-                print!("Resend's own list: ");
+                print!("Resend's suppression list: ");
                 report.print();
             }
-            Some(Err(why)) => println!("Resend's own list was not taken over: {}", sanitize(&why.to_string())),
+            Some(Err(why)) => println!("Resend's suppression list was not imported: {}", sanitize(&why.to_string())),
             None => {}
         }
     }
     Ok(if is_proved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(connected: &Connected, place: &Place) {
+fn print(connected: &Connected, target: &Place) {
     let (url, webhook) = (sanitize(&connected.url), sanitize(&connected.webhook));
     match connected.done {
-        Done::Created => println!("The webhook {webhook} is registered at Resend, for {url}"),
-        Done::Updated => println!("The webhook {webhook} was brought into order, for {url}"),
-        Done::Unchanged => println!("The webhook {webhook} is as it must be, for {url}"),
+        Done::Created => println!("The webhook {webhook} was registered at Resend, for {url}"),
+        Done::Updated => println!("The settings of the webhook {webhook} were corrected, for {url}"),
+        Done::Unchanged => println!("The webhook {webhook} is already configured correctly, for {url}"),
     }
     if !connected.subscribed.is_empty() {
         println!("Subscribed to {}", sanitize(&connected.subscribed.join(", ")));
     }
     if !connected.not_offered.is_empty() {
         println!(
-            "Resend does not offer {} to this team yet; email.suppressed tells of the same",
+            "Resend does not offer {} to this team yet; email.suppressed reports the same",
             connected.not_offered.join(", ")
         );
     }
     if connected.rotated {
         println!(
-            "It has a new signing secret. The old one is good for 24 hours; run {} after that to drop it.",
-            place.command("connect")
+            "The webhook has a new signing secret. The old secret is valid for 24 more hours; run {} after that to remove it.",
+            target.command("connect")
         );
     } else if connected.secret_stored {
-        println!("Its signing secret is in place.");
+        println!("The signing secret was stored.");
     } else {
-        println!("The signing secret was in place already.");
+        println!("The signing secret was already stored.");
     }
     if !connected.others.is_empty() {
-        println!("Other webhooks at Resend, left alone: {}", sanitize(&connected.others.join(", ")));
+        println!("Other webhooks at Resend, not changed: {}", sanitize(&connected.others.join(", ")));
     }
     for unread in &connected.unread {
-        println!("A webhook at Resend can't be read, and was left alone: {}", sanitize(unread));
+        println!("A webhook at Resend could not be read, and was not changed: {}", sanitize(unread));
     }
     match &connected.proof {
-        Proof::Proved => println!("The function has proved that it has the secret."),
+        Proof::Proved => println!("The function uses this secret: it was verified."),
         Proof::Wrong | Proof::NoSecret => println!(
-            "The function does not have the secret yet. Wait a minute and run it again; if that does not help, {} looks further.",
-            place.command("doctor")
+            "The function does not use the secret yet. Wait a minute and run the command again; if that does not help, run {}.",
+            target.command("doctor")
         ),
         Proof::NotRebound(why) => {
             println!("There is no Rebound at {url}: {}. Is it the stack's output WebhookUrl?", sanitize(why));

@@ -9,29 +9,30 @@ use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, Cell, Color, Column, Table, count, sanitize};
 use serde_json::json;
 
-use crate::commands::place::PlaceArguments;
+use crate::commands::target::TargetArguments;
 
-/// Check whether everything works, and say what to do where it doesn't.
+/// Check that everything works, and show what to do if not.
 ///
-/// It looks at the credentials, the stack, the tables, the function URL and its signing secret (by a correctly signed, stale message, which
-/// stores nothing), the webhook at Resend, Claude's key (without spending), the last event, the mappings and their lag, dead
-/// letters, and the account's concurrency. Nothing is changed. Exits with 0 if nothing is at fault, with 1 if something is, and with 2 if
-/// nothing could be looked at.
+/// The command checks the credentials, the stack, the tables, the function URL and its signing secret. For the secret, it sends a correctly
+/// signed but stale webhook, which is not stored.
+/// It also checks the webhook at Resend, the Claude API key (at no cost), the time of the last event, the event source mappings and their lag,
+/// the dead-letter queues, and the concurrency limit of the account. It changes nothing.
+/// Exits with 0 if no check found a fault, with 1 if one did, and with 2 if no check was possible.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The webhook's URL, if it is not that of the stack
+    /// URL of the webhook [default: the function URL of the target]
     #[arg(long, value_name = "URL", value_parser = rebound_dev::commands::values::url)]
     url: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let place = match arguments.place.find().await {
-        Ok(place) => place,
+    let target = match arguments.target.find().await {
+        Ok(target) => target,
         Err(error) if arguments.json => {
             let is_local = matches!(
                 error.downcast_ref::<PlaceError>(),
@@ -51,8 +52,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         Err(error) => return Err(error),
     };
     let progress = output::steps();
-    progress.set_message("looking");
-    let checks = examine(&place, arguments.url.as_deref(), UnixMillis::now()).await;
+    progress.set_message("checking");
+    let checks = examine(&target, arguments.url.as_deref(), UnixMillis::now()).await;
     progress.finish_and_clear();
     if arguments.json {
         println!("{:#}", json!({ "checks": checks }));
@@ -74,7 +75,7 @@ fn print(checks: &[Check]) {
     println!("{}", summary(checks));
 }
 
-/// The sum of it, in a line.
+/// Returns the number of checks per result, as one line.
 fn summary(checks: &[Check]) -> String {
     let number = |verdict: Verdict| checks.iter().filter(|check| check.verdict == verdict).count();
     format!(
@@ -101,7 +102,7 @@ fn table(checks: &[Check]) -> Table {
             Cell::new(format!("{}{to_do}", sanitize(&check.found))),
         ]
     });
-    Table::new([Column::text("what"), Column::text("verdict"), Column::text("found")]).with(rows)
+    Table::new([Column::text("check"), Column::text("result"), Column::text("details")]).with(rows)
 }
 
 #[cfg(test)]
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_checks_is_good_at_every_width_and_one_fault_is_singular() {
+    fn the_table_of_checks_fits_every_width() {
         let check = |name: &str, verdict: Verdict, found: &str, to_do: Option<&str>| Check {
             name: name.to_owned(),
             verdict,

@@ -11,23 +11,24 @@ use rebound_dev::output::{self, Column, Table};
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
-use crate::commands::place::PlaceArguments;
 use crate::commands::suppressions::{NoteArguments, recipient};
+use crate::commands::target::TargetArguments;
 
-/// Erase everything about an address, in every table, but that it must not get email of any kind.
+/// Erase everything about an address, in every table. The address stays suppressed.
 ///
-/// That stays under a keyed hash, from which the address can't be read, and which `check` knows. Webhooks about the address alone
-/// are emptied: only their keys stay, so that the same message, sent again, is not stored or counted again. Out of what is about
-/// others too, the address is cut. It reads all tables, which costs a read unit for each 4 KB of them, and may be broken off
-/// and run again. `rebound suppressions remove` lets the address be written to again.
+/// The suppression is kept under a keyed hash. The address cannot be read from the hash, but `rebound check` knows it.
+/// Webhooks about this address only are emptied: their keys stay, so that a redelivery is not stored or counted a second time.
+/// Webhooks that also name other addresses are kept, without this address.
+/// The command reads all tables: one read unit per 4 KB. It can be interrupted and run again.
+/// `rebound suppressions remove` ends the suppression.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The address
     address: String,
-    /// Don't ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Say what would be erased, and erase nothing
+    /// Show what would be erased, and erase nothing
     #[arg(long)]
     dry_run: bool,
     /// Print JSON
@@ -36,25 +37,24 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     note: NoteArguments,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let recipient = recipient(&arguments.address)?;
     let note = arguments.note.note()?;
-    let place = arguments.place.find().await?;
+    let target = arguments.target.find().await?;
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Forget };
-    if mode == Mode::Forget && !arguments.yes && !is_sure(&recipient, place.table("EVENTS_TABLE"))? {
+    if mode == Mode::Forget && !arguments.yes && !is_confirmed(&recipient, target.table("EVENTS_TABLE"))? {
         println!("Nothing was erased.");
         return Ok(ExitCode::FAILURE);
     }
-    let tables = Tables::of(&place);
-    let calls = place.calls(Duration::from_secs(6 * 3_600));
+    let tables = Tables::of(&target);
+    let calls = target.calls(Duration::from_secs(6 * 3_600));
     let progress = output::counting("rows read");
     if mode == Mode::Forget {
         on_ctrl_c(|| {
-            "The address is erased in part, and must not be written to already. Run it again: it does the rest"
-                .to_owned()
+            "The address is partly erased, and already suppressed. Run the command again to erase the rest".to_owned()
         });
     }
     let report = forget(&calls, &tables, &recipient, &note, mode, |rows| progress.inc(rows as u64)).await?;
@@ -69,25 +69,27 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         println!("Nothing was erased.");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("The address must not be written to, and {} says so.", place.command("check"));
+    println!("The address is suppressed, and {} shows it.", target.command("check"));
     println!(
-        "What was there can be brought back from point-in-time recovery, where a table has it, for {RECOVERABLE_DAYS} days, and is gone then."
+        "Tables with point-in-time recovery can restore the erased data for {RECOVERABLE_DAYS} days. After that it is gone."
     );
     println!(
-        "Logs hold no addresses. At Resend nothing was changed: it keeps mails and events for 30 days, and its contacts"
+        "Logs hold no addresses. Nothing was changed at Resend: it keeps emails and events for 30 days. Its contacts and"
     );
-    println!("and its suppressions until you remove them there. Who gets the alerts has those that were sent.");
+    println!(
+        "suppressions stay until you remove them there. Alerts that were already sent stay with those who received them."
+    );
     Ok(ExitCode::SUCCESS)
 }
 
-/// A row for each table, with the numbers of its rows.
+/// One row per table, with its row counts.
 fn table<'a>(counts: impl IntoIterator<Item = (&'a str, [usize; 4])>) -> Table {
     let columns = [
         Column::text("table"),
         Column::number("rows read"),
         Column::number("deleted"),
         Column::number("emptied"),
-        Column::number("address cut out"),
+        Column::number("redacted"),
     ];
     let row = |(table, numbers): (&str, [usize; 4])| {
         std::iter::once(table.to_owned()).chain(numbers.map(|number| number.to_string())).collect::<Vec<_>>()
@@ -95,17 +97,14 @@ fn table<'a>(counts: impl IntoIterator<Item = (&'a str, [usize; 4])>) -> Table {
     Table::new(columns).with(counts.into_iter().map(row))
 }
 
-/// Asks whoever sits at the terminal.
-fn is_sure(recipient: &Recipient, events_table: &str) -> Result<bool, CommandError> {
+/// Asks for confirmation at the terminal.
+fn is_confirmed(recipient: &Recipient, events_table: &str) -> Result<bool, CommandError> {
     if !std::io::stdin().is_terminal() {
         return Err(
-            "there is no terminal to ask at; add --yes if you are sure, or --dry-run to see what would be erased"
-                .into(),
+            "there is no terminal to ask for confirmation; add --yes, or --dry-run to see what would be erased".into(),
         );
     }
-    print!(
-        "Everything about {recipient} will be erased, from {events_table} and the four tables beside it. Type yes: "
-    );
+    print!("Everything about {recipient} will be erased from {events_table} and the four other tables. Type yes: ");
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_tables_is_good_at_every_width() {
+    fn the_table_of_row_counts_fits_every_width() {
         let counts = [("rebound-events", [1_234_567, 12, 3, 4]), ("rebound-suppressions", [1, 0, 0, 0])];
         assert_eq!(table(counts).faults(), Vec::<String>::new());
     }

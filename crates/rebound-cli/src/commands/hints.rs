@@ -1,35 +1,33 @@
-//! What to do about a failure of AWS's, which says only what went wrong.
+//! Hints for errors of AWS, which say what went wrong, but not what to do.
 
-use crate::commands::place::PlaceArguments;
+use crate::commands::target::TargetArguments;
 
-/// The words of a failure of AWS's, and what to do then.
-pub(crate) fn hint(error: &str, place: Option<&PlaceArguments>) -> Option<String> {
-    let place = place?;
+/// Returns what to do about an error, if its text is known.
+pub(crate) fn hint(error: &str, target: Option<&TargetArguments>) -> Option<String> {
+    let target = target?;
     let has = |sign: &str| error.contains(sign);
-    let is_local = place.is_local();
+    let is_local = target.is_local();
     if has("dispatch failure") && is_local {
-        return Some("`rebound dev` does not answer any more: it has stopped, or crashed; start it again".to_owned());
+        return Some("`rebound dev` does not respond: it was stopped, or crashed; start it again".to_owned());
     }
     if has("ResourceNotFoundException") && is_local {
-        let doctor = place.command("doctor");
-        return Some(format!("another `rebound dev` answers there, or it was started again; {doctor} looks further"));
+        let doctor = target.command("doctor");
+        return Some(format!("another `rebound dev` runs there, or it was restarted; run {doctor}"));
     }
     if has("ResourceNotFoundException") {
-        let doctor = place.command("doctor");
-        return Some(format!(
-            "is it another stack, or another region? Name it with --stack and --region; {doctor} looks further"
-        ));
+        let doctor = target.command("doctor");
+        return Some(format!("is it another stack or region? Name it with --stack and --region; or run {doctor}"));
     }
     let hints = [
-        ("dns error", "AWS can't be reached: is the region spelled right (--region), and is there a network?"),
+        ("dns error", "AWS can't be reached: is the region spelled correctly (--region), and is there a network?"),
         ("dispatch failure", "AWS can't be reached: check the network and --region"),
         (
             "AccessDenied",
-            "these credentials may not do that: name others with --profile; --help says which permissions the command needs",
+            "these credentials lack a permission: name others with --profile; --help lists the permissions of the command",
         ),
-        ("ExpiredToken", "the credentials have run out: log in again"),
+        ("ExpiredToken", "the credentials have expired: log in again"),
         ("UnrecognizedClient", "AWS does not know these credentials: log in again, or name a profile with --profile"),
-        ("InvalidSignature", "AWS does not accept these credentials: is the secret key right, and the clock?"),
+        ("InvalidSignature", "AWS does not accept these credentials: are the secret key and the clock correct?"),
     ];
     hints.into_iter().find(|(sign, _)| has(sign)).map(|(_, hint)| hint.to_owned())
 }

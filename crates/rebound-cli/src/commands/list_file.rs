@@ -11,16 +11,16 @@ use rebound_cli::operate::suppressions::meaning::Meaning;
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::sanitize;
 
-/// How a list is to be read, where what is found out is wrong.
+/// Options for reading a list. They replace what is detected.
 #[derive(clap::Args)]
 pub(crate) struct ReadingArguments {
-    /// The character between cells, such as ; or | or tab, if it is another than is found out
+    /// Character between cells, such as ; or | or tab, if the detected one is wrong
     #[arg(long, value_name = "CHARACTER", value_parser = separator)]
     separator: Option<char>,
-    /// The encoding, such as windows-1250 or shift_jis, if it is another than is found out
+    /// Encoding, such as windows-1250 or shift_jis, if the detected one is wrong
     #[arg(long, value_name = "NAME", value_parser = encoding::named)]
     encoding: Option<&'static Encoding>,
-    /// The column of addresses: its name, or its number from 1, if it is another than is found out
+    /// Column of addresses: its name, or its number from 1, if the detected one is wrong
     #[arg(long, value_name = "COLUMN")]
     column: Option<String>,
 }
@@ -30,11 +30,11 @@ fn separator(text: &str) -> Result<char, String> {
     match (text, characters.next(), characters.next()) {
         ("tab" | "\\t", ..) => Ok('\t'),
         (_, Some(one), None) if !one.is_alphanumeric() && !matches!(one, '"' | '@' | '.' | '\r' | '\n') => Ok(one),
-        _ => Err("give one character that stands between cells, or the word tab".to_owned()),
+        _ => Err("give the one character between cells, or the word tab".to_owned()),
     }
 }
 
-/// A list that is open.
+/// An open list.
 pub(crate) struct ListFile {
     name: String,
     reader: ListReader<'static>,
@@ -51,18 +51,18 @@ impl ListFile {
             }
         };
         let asked = Asked { encoding: reading.encoding, separator: reading.separator, column: reading.column.clone() };
-        let reader = ListReader::new(from, asked).map_err(|error| named(name, &error))?;
+        let reader = ListReader::new(from, asked).map_err(|error| with_name(name, &error))?;
         Ok(Self { name: name.to_owned(), reader })
     }
 
-    /// What its lines mean: as far as it shows, or as somebody says.
+    /// Returns the meaning of the lines: detected, or as the arguments say.
     pub(crate) fn meaning(&self, only: Option<Reason>, time_column: Option<String>) -> Result<Meaning, CommandError> {
         let meaning = Meaning::of(&self.reader).with(only, time_column, &self.reader);
-        Ok(meaning.map_err(|error| named(&self.name, &error))?)
+        Ok(meaning.map_err(|error| with_name(&self.name, &error))?)
     }
 
-    /// How it is read, in words. Says it on standard error, too.
-    pub(crate) fn say_how(&self, meaning: Option<&Meaning>) -> String {
+    /// Describes how the list is read, on standard error. Returns the same text.
+    pub(crate) fn describe(&self, meaning: Option<&Meaning>) -> String {
         let kind = match (Meaning::of(&self.reader).name(), self.reader.is_table()) {
             (Some(name), _) => format!("{name}: "),
             (None, true) => "a CSV: ".to_owned(),
@@ -74,15 +74,15 @@ impl ListFile {
         how
     }
 
-    /// The next line that says something.
+    /// Returns the next line that is not empty.
     pub(crate) fn next(&mut self) -> Result<Option<Line>, CommandError> {
-        Ok(self.reader.next().transpose().map_err(|error| named(&self.name, &error))?)
+        Ok(self.reader.next().transpose().map_err(|error| with_name(&self.name, &error))?)
     }
 
-    /// What its lines came to, once all are read. Says on standard error which were read in an encoding that was guessed.
+    /// Returns the line counts, after all lines were read. Reports on standard error the lines whose encoding was guessed.
     ///
     /// # Errors
-    /// Nobody is in it.
+    /// The list contains no address.
     pub(crate) fn counts(&self) -> Result<LineCounts, CommandError> {
         let (counts, guessed) = (self.reader.counts(), self.reader.guessed());
         if guessed.lines > 0 {
@@ -94,9 +94,11 @@ impl ListFile {
             );
         }
         match counts {
-            LineCounts { lines: 0, .. } => Err(format!("{}: it is empty; is it the right file?", self.name).into()),
+            LineCounts { lines: 0, .. } => {
+                Err(format!("{}: the list is empty; is it the right file?", self.name).into())
+            }
             LineCounts { read: 0, refused: 0, .. } => {
-                Err(format!("{}: there is no address in it, only names of columns, comments or empty lines", self.name)
+                Err(format!("{}: the list has no address, only column names, comments or empty lines", self.name)
                     .into())
             }
             counts => Ok(counts),
@@ -104,6 +106,6 @@ impl ListFile {
     }
 }
 
-fn named(name: &str, error: &ListError) -> String {
+fn with_name(name: &str, error: &ListError) -> String {
     format!("{name}: {error}")
 }

@@ -1,26 +1,26 @@
-//! What a function says in its log while a command runs it: the causes of what it could not do.
+//! The warnings and errors that a function logs while a command runs it.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::Dispatch;
 
-/// How many different causes are kept.
-const MOST: usize = 3;
+/// Maximum number of different causes that are kept.
+const MAX_CAUSES: usize = 3;
 
-/// The first lines of warnings and errors, of each cause one.
+/// The first warnings and errors, one line per cause.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
-    /// What writes the lines here, for as long as it is the default.
+    /// Returns a dispatcher that writes the log lines here, as long as it is the default.
     pub(crate) fn dispatch(&self) -> Dispatch {
         let log = self.clone();
         let level = |name: &str| (name == "AWS_LAMBDA_LOG_LEVEL").then(|| "WARN".to_owned());
         rebound::logging::dispatch(level, move || log.clone())
     }
 
-    /// The causes.
+    /// Returns the causes.
     pub(crate) fn causes(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -30,7 +30,7 @@ impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let cause = cause(&String::from_utf8_lossy(line));
         let mut causes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if causes.len() < MOST && !cause.is_empty() && !causes.contains(&cause) {
+        if causes.len() < MAX_CAUSES && !cause.is_empty() && !causes.contains(&cause) {
             causes.push(cause);
         }
         Ok(line.len())
@@ -41,7 +41,7 @@ impl Write for Log {
     }
 }
 
-/// A line without its level, and without the number that each record has of its own.
+/// Returns a line without its level and without the sequence number of its record.
 fn cause(line: &str) -> String {
     let line = line.trim().trim_start_matches(|c: char| c.is_ascii_uppercase()).trim();
     let words = line.split(' ').filter(|word| !word.starts_with("sequence_number="));
@@ -56,9 +56,9 @@ mod tests {
     fn a_cause_is_kept_once_however_many_records_it_stops() {
         let mut log = Log::default();
         for number in 0..400 {
-            let line = format!(" WARN to be delivered again error=no such table sequence_number=\"{number}\"\n");
+            let line = format!(" WARN retry later error=no such table sequence_number=\"{number}\"\n");
             log.write_all(line.as_bytes()).unwrap();
         }
-        assert_eq!(log.causes(), ["to be delivered again error=no such table"]);
+        assert_eq!(log.causes(), ["retry later error=no such table"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The commands: what they take, and what they print.
+//! The commands: their arguments and their output.
 
 pub(crate) mod campaigns;
 pub(crate) mod check;
@@ -9,9 +9,9 @@ pub(crate) mod forget;
 pub(crate) mod hints;
 pub(crate) mod list_file;
 pub(crate) mod log;
-pub(crate) mod place;
 pub(crate) mod replay;
 pub(crate) mod simulate;
 pub(crate) mod suppressions;
 pub(crate) mod tail;
+pub(crate) mod target;
 pub(crate) mod timeline;

@@ -1,4 +1,4 @@
-//! `rebound tail`: what comes in, and what is done about it, live.
+//! `rebound tail`: webhooks and their effects, live.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,65 +15,66 @@ use rebound_dev::output::{hanging, moment, sanitize};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::commands::place::PlaceArguments;
+use crate::commands::target::TargetArguments;
 use crate::commands::timeline::as_json;
 
-/// Pause between two looks at the stream of a Rebound on this machine.
+/// Pause between two reads of the stream of `rebound dev`.
 const NEAR_PAUSE: Duration = Duration::from_millis(200);
 
-/// The same, of a stack: long, since the stream has its two readers already.
+/// Pause between two reads of the stream of a stack. It is long because the stream already has two readers.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// First and longest pause after AWS has said that the stream is read too often.
+/// First and maximum pause after AWS throttled a read of the stream.
 const SLOWED_PAUSES: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(60)];
 
-/// How long looks may fail, one after another, before that is the end: a laptop may lose its network for a moment.
+/// Maximum time of failing reads before the command ends. A laptop may lose its network for a moment.
 const FAILING: Duration = Duration::from_secs(30);
 
-/// The same on this machine, where a Rebound that is gone is gone.
+/// Maximum time of failing reads with `rebound dev`, where a lost connection means that it has ended.
 const NEAR_FAILING: Duration = Duration::from_secs(2);
 
-/// Price of a read of the stream, in US dollars, in us-east-1: <https://aws.amazon.com/dynamodb/pricing/on-demand/>. The first 2.5 million
-/// in a month are free.
+/// Price of one read of the stream, in US dollars, in us-east-1: <https://aws.amazon.com/dynamodb/pricing/on-demand/>. The first 2.5 million
+/// reads in a month are free.
 const USD_A_READ: f64 = 0.02 / 100_000.0;
 
-/// Longest name of a kind of line that is common.
+/// Length of the longest common name of a line type.
 const KIND: usize = 22;
 
-/// Show what comes in and what is done about it, live, a line each.
+/// Show new webhooks and their effects, live, one per line.
 ///
-/// A line for each webhook, with what it does to the list of suppressions; and for what follows: what was counted, the brake, suppressions
-/// for soft bounces, verdicts, decisions, alerts, changes by hand. It begins now, and Ctrl-C ends it; `rebound timeline` has what was before.
+/// There is one line for each webhook, with its effect on the suppression list. There is also one line for each count, brake, suppression for soft
+/// bounces, verdict, decision, alert and change by an operator.
+/// The output begins now, and Ctrl-C ends it. `rebound timeline` shows earlier events.
 ///
-/// It reads the stream of the events table once in two seconds (dynamodb:DescribeTable, DescribeStream, GetShardIterator, GetRecords: 0.02
-/// dollars for 100,000 reads, after 2.5 million a month that are free), and what a line needs of the other tables (dynamodb:GetItem, Query):
-/// for each campaign that webhooks come in of, three calls every five seconds. The stream has two readers already, as many as AWS promises
-/// to serve: where it is busy, tail waits, and protect may be served later for a moment. So don't let it run for days. The functions log
-/// nothing more for it.
+/// The command reads the stream of the events table every two seconds (dynamodb:DescribeTable, DescribeStream, GetShardIterator, GetRecords).
+/// AWS charges 0.02 dollars for 100,000 reads; 2.5 million reads per month are free.
+/// It also looks up details in the other tables (dynamodb:GetItem, Query): three calls every five seconds for each campaign with new webhooks.
+/// AWS promises to serve two readers, and the stream already has two. If AWS throttles the stream, tail waits, and protect may be slower for a
+/// moment. So do not run tail for days. The functions log nothing more because of it.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Only lines of these types, separated by commas: types of events, or counted, brake, suppressed, verdict, decision, alert, quarantine,
+    /// Only lines of these types, separated by commas: event types, or counted, brake, suppressed, verdict, decision, alert, quarantine,
     /// poison, audit
     #[arg(long = "type", value_name = "TYPES", value_delimiter = ',', value_parser = types(), hide_possible_values = true)]
     types: Vec<String>,
-    /// Only what is about this campaign
+    /// Only lines about this campaign
     #[arg(long, value_name = "NAME")]
     campaign: Option<String>,
-    /// Only what is about this address
+    /// Only lines about this address
     #[arg(long, value_name = "ADDRESS")]
     address: Option<String>,
-    /// Print JSON, an object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
 fn types() -> PossibleValuesParser {
     PossibleValuesParser::new(EventType::ALL.iter().map(|known| known.as_str()).chain(KINDS))
 }
 
-/// What was shown so far.
+/// Number of webhooks and lines so far.
 #[derive(Default)]
 struct Shown {
     webhooks: usize,
@@ -81,19 +82,19 @@ struct Shown {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let named = |name: &String| Campaign::new(name).ok_or("that is no name of a campaign");
-    let read = |text: &String| Recipient::parse(text).ok_or("that is no address; write it as ann@example.com");
+    let named = |name: &String| Campaign::new(name).ok_or("this is not a valid campaign name");
+    let read = |text: &String| Recipient::parse(text).ok_or("this is not an address; write it as ann@example.com");
     let filter = Filter {
         types: arguments.types.clone(),
         campaign: arguments.campaign.as_ref().map(named).transpose()?,
         recipient: arguments.address.as_ref().map(read).transpose()?,
     };
-    let place = arguments.place.find().await?;
-    let mut tail = Tail::start(&place, filter).await?;
-    eprintln!("{}", begin(&place, tail.shards()));
+    let target = arguments.target.find().await?;
+    let mut tail = Tail::start(&target, filter).await?;
+    eprintln!("{}", begin(&target, tail.shards()));
     let mut so_far = Shown::default();
     let ended = tokio::select! {
-        ended = follow(arguments.json, &place, &mut tail, &mut so_far) => ended,
+        ended = follow(arguments.json, &target, &mut tail, &mut so_far) => ended,
         signal = tokio::signal::ctrl_c() => signal.map_err(CommandError::from),
     };
     let (webhooks, lines) = (count(so_far.webhooks, "webhook"), count(so_far.lines, "line"));
@@ -101,26 +102,26 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-/// What is said once, before the first line.
-fn begin(place: &Place, shards: usize) -> String {
+/// Returns the text that is printed once, before the first line.
+fn begin(target: &Place, shards: usize) -> String {
     let ends = "Ctrl-C ends it";
-    if place.is_near() {
-        return format!("What comes in from now on, and what is done about it. {ends}.");
+    if target.is_near() {
+        return format!("New webhooks and their effects, from now on. {ends}.");
     }
     let reads = shards as f64 * 3_600.0 / PAUSE.as_secs_f64();
     format!(
-        "What comes in to {} from now on, and what is done about it. {ends}.\nIt reads {} of the stream every {} s: {:.4} dollars an hour at \
-         most, and what it looks up. protect reads the stream too: where AWS slows both down, tail waits.",
-        place.stack(),
+        "New webhooks of {} and their effects, from now on. {ends}.\nIt reads {} of the stream every {} s: at most {:.4} dollars per \
+         hour, and the lookups. protect reads the stream too: if AWS throttles both, tail waits.",
+        target.stack(),
         count(shards, "shard"),
         PAUSE.as_secs(),
         reads * USD_A_READ,
     )
 }
 
-/// Looks until looking fails for too long.
-async fn follow(json: bool, place: &Place, tail: &mut Tail<'_>, so_far: &mut Shown) -> Result<(), CommandError> {
-    let (pause, may_fail) = if place.is_near() { (NEAR_PAUSE, NEAR_FAILING) } else { (PAUSE, FAILING) };
+/// Reads the stream until reads have failed for too long.
+async fn follow(json: bool, target: &Place, tail: &mut Tail<'_>, so_far: &mut Shown) -> Result<(), CommandError> {
+    let (pause, may_fail) = if target.is_near() { (NEAR_PAUSE, NEAR_FAILING) } else { (PAUSE, FAILING) };
     let [first, longest] = SLOWED_PAUSES;
     let mut slowed_pause = first;
     let mut failing: Option<Instant> = None;
@@ -128,13 +129,13 @@ async fn follow(json: bool, place: &Place, tail: &mut Tail<'_>, so_far: &mut Sho
         match tail.look().await {
             Ok(seen) => {
                 if failing.take().is_some() {
-                    eprintln!("It can be read again.");
+                    eprintln!("The stream can be read again.");
                 }
                 print(json, &seen, so_far);
                 match &seen.slowed {
                     Some(why) => {
                         eprintln!(
-                            "AWS slows the readers of the stream down; the next look is in {} s: {}",
+                            "AWS throttles the readers of the stream; the next read is in {} s: {}",
                             slowed_pause.as_secs(),
                             sanitize(why)
                         );
@@ -182,7 +183,7 @@ fn line_json(line: &Line) -> serde_json::Value {
     fields
 }
 
-/// A line for people: when and what, and the rest.
+/// Returns a line for people: its time and type, and the rest.
 fn words(line: &Line) -> (String, String) {
     let entry = &line.entry;
     let at = moment(entry.received_at.unwrap_or(entry.at));

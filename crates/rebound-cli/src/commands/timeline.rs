@@ -1,4 +1,4 @@
-//! `rebound timeline`: everything that happened.
+//! `rebound timeline`: the history of an email or an address.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,42 +14,42 @@ use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, Column, Table, count, moment, sanitize};
 use serde_json::{Map, Value, json};
 
-use crate::commands::place::PlaceArguments;
+use crate::commands::target::TargetArguments;
 use crate::commands::{check, suppressions};
 
-/// Tell everything that happened to an email, or to an address, in order of happening.
+/// Show the history of an email, or of an address, in order of time.
 ///
-/// That is webhooks and what followed from them, verdicts, decisions, alerts, and what was done by hand.
-/// An email takes one Query. For an address the whole table of events is read, which costs a read unit for each 4 KB of it.
-/// Exits with 1 if nothing is known.
+/// The history contains webhooks and their effects, verdicts, decisions, alerts, and changes by operators.
+/// For an email, the command makes one Query. For an address, it reads the whole events table: one read unit per 4 KB.
+/// Exits with 1 if nothing is stored.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The email's id, as Resend gave it
+    /// Id of the email, from Resend
     #[arg(required_unless_present = "address")]
     email_id: Option<String>,
-    /// Everything about this address instead
+    /// Show the history of this address instead
     #[arg(long, value_name = "ADDRESS", conflicts_with = "email_id")]
     address: Option<String>,
-    /// Only what happened from then on, such as 2026-11-23T00:00:00Z
+    /// Only entries at this time or later, such as 2026-11-23T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<UnixMillis>,
-    /// Only what happened before
+    /// Only entries before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<UnixMillis>,
-    /// Print the receipt of each decision whole
+    /// Also print the full receipt of each decision: the record of how it was made
     #[arg(long)]
     receipts: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
-/// The beginning of the ids of webhooks, as Svix makes them.
+/// Prefix of webhook ids, which Svix makes.
 pub(crate) const WEBHOOK_ID: &str = "msg_";
 
-/// A time as an argument.
+/// Reads a time.
 pub(crate) fn time(text: &str) -> Result<UnixMillis, String> {
     let day = format!("{text}T00:00:00Z");
     UnixMillis::parse(text)
@@ -57,7 +57,7 @@ pub(crate) fn time(text: &str) -> Result<UnixMillis, String> {
         .ok_or_else(|| "write it as 2026-11-23, or 2026-11-23T13:05:00Z".to_owned())
 }
 
-/// Refuses a span that nothing can lie in.
+/// Refuses an empty time span.
 pub(crate) fn check_span(since: Option<UnixMillis>, until: Option<UnixMillis>) -> Result<(), CommandError> {
     match (since, until) {
         (Some(since), Some(until)) if since >= until => {
@@ -68,11 +68,11 @@ pub(crate) fn check_span(since: Option<UnixMillis>, until: Option<UnixMillis>) -
     }
 }
 
-/// Refuses a beginning that is still to come: of what was received, nothing is later than now.
+/// Refuses an empty time span, or one that begins in the future.
 pub(crate) fn check_received(since: Option<UnixMillis>, until: Option<UnixMillis>) -> Result<(), CommandError> {
     match since {
         Some(since) if since > UnixMillis::now() => {
-            Err(format!("--since {} (UTC) is in the future, and nothing was received then", moment(since)).into())
+            Err(format!("--since {} (UTC) is in the future, so nothing can match", moment(since)).into())
         }
         _ => check_span(since, until),
     }
@@ -81,13 +81,13 @@ pub(crate) fn check_received(since: Option<UnixMillis>, until: Option<UnixMillis
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if let Some(address) = arguments.email_id.as_deref().filter(|id| Recipient::parse(id).is_some()) {
         let address = sanitize(address);
-        let timeline = arguments.place.command(&format!("timeline --address {}", quoted(&address)));
-        return Err(format!("{address} is an address, and not an email's id: {timeline}").into());
+        let timeline = arguments.target.command(&format!("timeline --address {}", quoted(&address)));
+        return Err(format!("{address} is an address, not the id of an email: {timeline}").into());
     }
     check_span(arguments.since, arguments.until)?;
     let recipient = arguments.address.as_deref().map(suppressions::recipient).transpose()?;
-    let place = arguments.place.find().await?;
-    let list = List { calls: place.calls(Duration::from_secs(6 * 3_600)), ..suppressions::list(&place) };
+    let target = arguments.target.find().await?;
+    let list = List { calls: target.calls(Duration::from_secs(6 * 3_600)), ..suppressions::list(&target) };
     let now = UnixMillis::now();
     let mut entries = match (&recipient, &arguments.email_id) {
         (Some(recipient), _) => {
@@ -119,11 +119,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         print(arguments, &entries);
         if let (Some((standing, is_forgotten)), Some(recipient)) = (standing, &recipient) {
             match (standing.is_empty(), is_forgotten) {
-                (_, true) => println!("{recipient} asked to be forgotten, and must not be written to."),
-                (true, false) => println!("{recipient} may be written to."),
+                (_, true) => println!("{recipient} is suppressed: it was forgotten on request."),
+                (true, false) => println!("{recipient} can receive email."),
                 (false, false) => {
                     let reasons: Vec<String> = standing.iter().map(check::reason).collect();
-                    println!("{recipient} must not be written to: {}", reasons.join("; "));
+                    println!("{recipient} is suppressed: {}", reasons.join("; "));
                 }
             }
         }
@@ -131,7 +131,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     Ok(if is_known { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// An entry for programs.
+/// Converts an entry to JSON.
 pub(crate) fn as_json(entry: &Entry) -> Value {
     let mut fields = Map::from_iter([
         ("at".to_owned(), json!(entry.at.to_text())),
@@ -146,12 +146,10 @@ pub(crate) fn as_json(entry: &Entry) -> Value {
 
 fn print(arguments: &Arguments, entries: &[Entry]) {
     if entries.is_empty() {
-        println!(
-            "Nothing is known of it. Events stay as long as RETENTION_DAYS says; the id is the one that Resend gave the email."
-        );
+        println!("Nothing is stored about it. Events are kept for RETENTION_DAYS days. Use the email id from Resend.");
         if arguments.email_id.as_deref().is_some_and(|id| id.starts_with(WEBHOOK_ID)) {
             println!(
-                "An id that begins with {WEBHOOK_ID} is a webhook's (its svix-id); the email's is in its body, as email_id."
+                "An id that begins with {WEBHOOK_ID} is the id of a webhook (svix-id). The id of the email is in the body of the webhook, as email_id."
             );
         }
         return;
@@ -186,7 +184,7 @@ fn table(entries: &[Entry], by_address: bool) -> Table {
     Table::new(columns).with(rows)
 }
 
-/// A span, in words: the largest unit that it has.
+/// Returns a time span as text, in its largest unit.
 fn gap(millis: i64) -> String {
     let seconds = millis / 1_000;
     match seconds {
@@ -203,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_timeline_is_good_at_every_width() {
+    fn the_timeline_fits_every_width() {
         let entry = |at: &str, what: &str, text: &str| Entry {
             at: UnixMillis::parse(at).unwrap(),
             received_at: None,

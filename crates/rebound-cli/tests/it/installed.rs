@@ -1,12 +1,12 @@
-//! What an installed command says of itself: to the shell, and to whoever asks which version it is.
+//! Completions and version of an installed command.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use crate::operate::{Said, command};
+use crate::operate::{CommandOutput, command};
 
-async fn rebound(arguments: &[&str]) -> Said {
+async fn rebound(arguments: &[&str]) -> CommandOutput {
     command(&BTreeMap::new(), arguments, "").await
 }
 

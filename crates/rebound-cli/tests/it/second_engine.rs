@@ -63,7 +63,7 @@ impl Engine {
     }
 }
 
-/// Runs on an engine what `rebound dev` runs, with these variables in the shell. Answers as whom each operation was asked for.
+/// Runs the service of `rebound dev` on another engine, with these variables in the shell. Returns the identity of each request.
 async fn scopes_with(shell: &[(&str, &str)]) -> BTreeMap<String, BTreeSet<String>> {
     let engine = Engine::start().await;
     let url = engine.server.url();
@@ -122,7 +122,7 @@ async fn python() -> Option<PathBuf> {
     panic!("{REQUIRED} is set, and no Python has the package moto with its server");
 }
 
-/// Starts moto. Answers its process, which ends when that is dropped, and its URL.
+/// Starts moto. Returns its process, which ends when it is dropped, and its URL.
 async fn moto(python: &Path, folder: &Path) -> (Child, String) {
     let script = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("scripts/second_dynamodb.py");
     let log = folder.join("moto.log");

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use self::end::{End, RecordedCost, difference, repeated};
 use self::scene::{CrashState, Scene};
-use super::Stage;
+use super::EngageHarness;
 use crate::parts::{MAX_CONCURRENT, PARTS, in_parts};
 
 const FAULTS: [Fault; 3] = [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter];
@@ -108,7 +108,7 @@ async fn one_point(which: &CallId, fault: Fault, expected: &Expected) {
     }
 }
 
-fn plan(stage: &Stage, which: CallId, fault: Fault) {
+fn plan(stage: &EngageHarness, which: CallId, fault: Fault) {
     let (service, operation, nth) = which;
     let mut before = 0;
     stage.faults.plan(move |call| {

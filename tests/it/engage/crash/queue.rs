@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use rebound::aws::queue::QueueMessage;
 use rebound_dev::stack::ENGAGE_QUEUE;
 
-use crate::engage::Stage;
+use crate::engage::EngageHarness;
 
 /// Not through the proxies: Lambda's own calls do not fail here.
 pub(super) struct Queue {
@@ -16,7 +16,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn of(stage: &Stage) -> Self {
+    pub(super) fn of(stage: &EngageHarness) -> Self {
         Self { client: stage.aws.clients().unwrap().sqs(), url: stage.aws.variable("ENGAGE_QUEUE_URL").unwrap() }
     }
 
@@ -25,7 +25,7 @@ impl Queue {
     }
 
     /// Receives all messages as soon as they are visible. None: the queue is empty.
-    pub(super) async fn receive(&self, stage: &Stage) -> Vec<QueueMessage> {
+    pub(super) async fn receive(&self, stage: &EngageHarness) -> Vec<QueueMessage> {
         for _ in 0..500 {
             let counts = stage.aws.sqs.as_ref().unwrap().counts(ENGAGE_QUEUE);
             if (counts.not_visible, counts.delayed) == (0, 0) {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::end::{End, published_id};
 use super::queue::Queue;
-use crate::engage::{LINK, MINUTE, NOW, PHONE, Stage, StagedEmail, after, suppress};
+use crate::engage::{EngageHarness, LINK, MINUTE, NOW, PHONE, StagedEmail, after, suppress};
 
 /// US dollars: a few times the cost of all requests.
 pub(super) const BUDGET_USD: f64 = 0.01;
@@ -29,7 +29,7 @@ const VISIBILITY: Duration = Duration::from_secs(12 * 60);
 const PUT_BACK: Duration = Duration::from_secs(15 * 60);
 
 pub(super) struct Scene {
-    pub(super) stage: Stage,
+    pub(super) stage: EngageHarness,
     queue: Queue,
     now: UnixMillis,
     /// The events and the suppressions, before they are processed.
@@ -123,7 +123,8 @@ impl Scene {
     pub(super) async fn start() -> Self {
         let budget = BUDGET_USD.to_string();
         let stage =
-            Stage::with(&[("ANTHROPIC_API_KEY", "sk-ant-test"), ("CLAUDE_DAILY_BUDGET_USD", budget.as_str())]).await;
+            EngageHarness::with(&[("ANTHROPIC_API_KEY", "sk-ant-test"), ("CLAUDE_DAILY_BUDGET_USD", budget.as_str())])
+                .await;
         let was_overloaded = AtomicBool::new(false);
         stage.claude.plan(move |asked| answers(asked, &was_overloaded));
         suppress(&stage, "eva@example.com").await;
@@ -216,7 +217,7 @@ impl Scene {
 }
 
 /// A claim of a message that never returns.
-async fn claimed_by_who_died(stage: &Stage, email_id: &str, to: &str) {
+async fn claimed_by_who_died(stage: &EngageHarness, email_id: &str, to: &str) {
     let occurrence = Occurrence::new(email_id, "email.opened", &[Recipient::parse(to).unwrap()]);
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let put = stage.dynamodb.put_item().table_name(stage.aws.variable("EVENTS_TABLE").unwrap());
@@ -227,7 +228,7 @@ async fn claimed_by_who_died(stage: &Stage, email_id: &str, to: &str) {
 }
 
 /// The rows that only `receive` writes.
-async fn as_it_was(stage: &Stage) -> BTreeMap<String, Item> {
+async fn as_it_was(stage: &EngageHarness) -> BTreeMap<String, Item> {
     let events = stage.rows().await.into_iter().filter(|row| row["kind"].as_s().unwrap() == "event");
     let events = events.map(|row| (row["event"].as_s().unwrap().clone(), row));
     let suppressions = stage.scan("SUPPRESSIONS_TABLE").await.into_iter();

@@ -133,7 +133,7 @@ async fn what_is_in_order_gets_out_so_that_the_check_is_no_wall() {
         ("lines in a message", json!({ "message": "Hello,\r\n\r\nthe bulbs are here.\n\nNorthwind" })),
         ("a break that is trimmed", json!({ "subject": "\r\nYour bulbs\u{2028}" })),
         ("another language", json!({ "subject": "Ваші тюльпани, 您的郁金香", "message": "Grüße – bis bald…" })),
-        ("a token in the reason", json!({ "reason": "r1 has clicked, r2 must not be written to." })),
+        ("a token in the reason", json!({ "reason": "r1 has clicked, r2 must not get email." })),
         ("the shortest delay", json!({ "send_after_hours": 1 })),
         ("the longest delay", json!({ "send_after_hours": 168 })),
         ("a part of an hour", json!({ "send_after_hours": 1.5 })),

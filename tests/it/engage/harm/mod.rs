@@ -16,7 +16,7 @@ use rebound::store::row::payload_text;
 use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::{Value, json};
 
-use super::{MINUTE, Stage, StagedEmail, after, suppress};
+use super::{EngageHarness, MINUTE, StagedEmail, after, suppress};
 
 /// The expected result of an answer.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +61,8 @@ pub(super) fn followup_input(changes: &Value) -> Value {
 }
 
 /// A stage with a budget for all cases, and a suppressed recipient.
-pub(super) async fn stage() -> Stage {
-    let stage = Stage::with(&[("ANTHROPIC_API_KEY", KEY), ("CLAUDE_DAILY_BUDGET_USD", "1000")]).await;
+pub(super) async fn stage() -> EngageHarness {
+    let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", KEY), ("CLAUDE_DAILY_BUDGET_USD", "1000")]).await;
     suppress(&stage, SUPPRESSED).await;
     stage
 }
@@ -86,7 +86,7 @@ pub(super) struct ClickResult {
 }
 
 /// Clicks a link in an email, with Claude's planned answer.
-pub(super) async fn clicked(stage: &Stage, mail: &StagedEmail, click: SignedMessage) -> ClickResult {
+pub(super) async fn clicked(stage: &EngageHarness, mail: &StagedEmail, click: SignedMessage) -> ClickResult {
     let id = click.id.clone();
     stage.receives(&[mail.delivered(), click]).await;
     let engagement = EngageMessage { email_id: mail.email_id.clone(), event: format!("email.clicked#{id}") };
@@ -104,7 +104,7 @@ pub(super) async fn clicked(stage: &Stage, mail: &StagedEmail, click: SignedMess
     ClickResult { again, receipt: receipt(stage, mail).await, published, log }
 }
 
-async fn receipt(stage: &Stage, mail: &StagedEmail) -> Option<Receipt> {
+async fn receipt(stage: &EngageHarness, mail: &StagedEmail) -> Option<Receipt> {
     let table = stage.aws.variable("EVENTS_TABLE").unwrap();
     let query = stage.dynamodb.query().table_name(table).key_condition_expression("email_id = :id");
     let id = aws_sdk_dynamodb::types::AttributeValue::S(mail.email_id.clone());
@@ -116,7 +116,7 @@ async fn receipt(stage: &Stage, mail: &StagedEmail) -> Option<Receipt> {
 }
 
 /// Number of reservations that are not settled.
-pub(super) async fn open_reservations(stage: &Stage) -> usize {
+pub(super) async fn open_reservations(stage: &EngageHarness) -> usize {
     let agenda = stage.scan("AGENDA_TABLE").await;
     let days = agenda.iter().filter(|item| item["kind"].as_s().unwrap() == "spent");
     days.filter_map(|day| day.get("open")?.as_ss().ok()).map(Vec::len).sum()

@@ -15,11 +15,11 @@ use rebound_dev::claude::ClaudeBehaviour;
 use tokio::time::Instant;
 
 use super::super::harm::open_reservations;
-use super::super::{MINUTE, NOW, Stage, StagedEmail, after};
+use super::super::{EngageHarness, MINUTE, NOW, StagedEmail, after};
 use crate::support::logged;
 
 /// Three clicks on three emails, with this number of deliveries.
-async fn three(stage: &Stage, deliveries: u32) -> Vec<QueueMessage> {
+async fn three(stage: &EngageHarness, deliveries: u32) -> Vec<QueueMessage> {
     for number in 1..=3 {
         let mail = StagedEmail::to(&format!("e{number}"), &format!("ann{number}@example.com"));
         stage.receives(&[mail.delivered(), mail.clicked(&format!("c{number}"), after(-10 * MINUTE))]).await;
@@ -29,7 +29,7 @@ async fn three(stage: &Stage, deliveries: u32) -> Vec<QueueMessage> {
 
 #[tokio::test]
 async fn after_a_retry_after_of_an_hour_all_wait_in_the_queue() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let deliveries = three(&stage, 1).await;
     stage.claude.plan(|_| ClaudeBehaviour::Status(429, Some(3_600)));
     let mut answer = BatchResponse::default();
@@ -47,7 +47,7 @@ async fn after_a_retry_after_of_an_hour_all_wait_in_the_queue() {
 
 #[tokio::test]
 async fn after_a_retry_after_of_a_second_the_invocation_asks_again() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let deliveries = three(&stage, 1).await;
     let asked: Arc<Mutex<Vec<Instant>>> = Arc::default();
     let noted = Arc::clone(&asked);
@@ -69,7 +69,7 @@ async fn after_a_retry_after_of_a_second_the_invocation_asks_again() {
 
 #[tokio::test]
 async fn a_request_without_time_is_not_sent_and_waits_in_the_queue() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let deliveries = three(&stage, 1).await;
     let answer = stage.engager.batch(&deliveries, NOW, Instant::now() + Duration::from_secs(45)).await;
     assert_eq!((answer.failures.len(), stage.claude.asked().len()), (3, 0));
@@ -79,7 +79,7 @@ async fn a_request_without_time_is_not_sent_and_waits_in_the_queue() {
 #[tokio::test]
 async fn in_the_last_delivery_claude_gets_all_time_then_the_rules() {
     for seconds in [1, 3, 9, 27] {
-        let stage = Stage::start().await;
+        let stage = EngageHarness::start().await;
         let deliveries = three(&stage, 6).await;
         stage.claude.plan(|_| ClaudeBehaviour::Default.after(Duration::from_secs(600)));
         // In addition to the time reserved for storing and publishing.
@@ -104,7 +104,7 @@ async fn in_the_last_delivery_claude_gets_all_time_then_the_rules() {
 
 #[tokio::test]
 async fn a_request_waiting_for_a_permit_is_bounded_and_costs_nothing() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     stage.claude.plan(|_| ClaudeBehaviour::Default.after(Duration::from_secs(600)));
     let (claude, key) = (Claude::new(&stage.claude.url(), 1).unwrap(), ApiKey::parse("sk-ant-test").unwrap());
     let (slow, soon) = (Duration::from_secs(2), Duration::from_millis(300));
@@ -116,7 +116,7 @@ async fn a_request_waiting_for_a_permit_is_bounded_and_costs_nothing() {
 
 #[tokio::test]
 async fn no_connection_costs_nothing_and_a_lost_answer_is_paid() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let deliveries = three(&stage, 6).await;
     let variable = |name: &str| match name {
         // No server listens there.
@@ -153,7 +153,7 @@ fn error_inside(kind: &str) -> ClaudeBehaviour {
 
 #[tokio::test]
 async fn an_error_inside_an_answer_is_retried_and_costs_nothing() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let deliveries = three(&stage, 1).await;
     stage.claude.plan(|asked| match asked.index {
         0 => error_inside("overloaded_error"),
@@ -176,7 +176,7 @@ async fn a_model_that_is_not_there_is_counted_for_the_alarm() {
             .into_iter()
             .enumerate()
     {
-        let mut stage = Stage::start().await;
+        let mut stage = EngageHarness::start().await;
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let noted = Arc::clone(&lines);
         let metrics = Metrics::new("rebound", move |line| noted.lock().unwrap().push(line.to_owned()));

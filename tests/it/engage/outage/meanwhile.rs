@@ -11,7 +11,7 @@ use rebound_dev::stack::ALERTS_TOPIC;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::super::Stage;
+use super::super::EngageHarness;
 use super::{GENEROUS, arrive, in_process, mail, minutes_ago, polled};
 use crate::support::eventually;
 
@@ -20,7 +20,7 @@ const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_complaint_is_processed_while_engage_waits_for_claude() {
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     stage.claude.plan(|_| ClaudeBehaviour::Default.after(HALF_A_MINUTE));
     let protect = runner::protect_invoker(
         Arc::new(stage.aws.protector().unwrap()),

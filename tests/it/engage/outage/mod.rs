@@ -24,7 +24,7 @@ use rebound_dev::stack::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE};
 use rebound_dev::template::template;
 use tokio::time::{Instant, timeout};
 
-use super::{PHONE, Stage, StagedEmail};
+use super::{EngageHarness, PHONE, StagedEmail};
 use crate::support::{hand_over, now, secret};
 
 /// Far longer than anything here takes on a busy machine.
@@ -41,7 +41,7 @@ fn minutes_ago(minutes: u64) -> UnixMillis {
 }
 
 /// Receives these events now.
-async fn arrive(stage: &Stage, messages: Vec<SignedMessage>) {
+async fn arrive(stage: &EngageHarness, messages: Vec<SignedMessage>) {
     for message in messages {
         let message = SignedMessage::new(message.id, now(), message.body, &secret());
         assert_eq!(hand_over(&stage.receiver, &message, GENEROUS).await.0, 200);
@@ -49,7 +49,7 @@ async fn arrive(stage: &Stage, messages: Vec<SignedMessage>) {
 }
 
 /// Receives an open and a click of each of this number of emails, and puts them into the queue.
-async fn happen(stage: &Stage, mails: usize) {
+async fn happen(stage: &EngageHarness, mails: usize) {
     let mut engagements = Vec::new();
     for number in 0..mails {
         let mail = mail(number);
@@ -81,7 +81,7 @@ fn in_process(engager: Arc<Engager>) -> Invoke {
 }
 
 /// Delivers the queue's messages to `invoke`, with this concurrency.
-async fn polled(stage: &Stage, at_once: usize, invoke: Invoke) -> Poller {
+async fn polled(stage: &EngageHarness, at_once: usize, invoke: Invoke) -> Poller {
     let mappings = template().unwrap().queue_mappings().unwrap();
     let engage = mappings.into_iter().find(|mapping| mapping.function == "engage").unwrap();
     let mapping = QueueMapping { concurrency: Some(at_once), ..engage };
@@ -89,8 +89,8 @@ async fn polled(stage: &Stage, at_once: usize, invoke: Invoke) -> Poller {
 }
 
 /// Handles this number of opens and of clicks while `plan` controls Claude, and checks the general properties.
-async fn decided(variables: &[(&str, &str)], mails: usize, plan: Plan) -> (Stage, Vec<Receipt>, PollerStats) {
-    let stage = Stage::with(&[&[("ANTHROPIC_API_KEY", "sk-ant-test")], variables].concat()).await;
+async fn decided(variables: &[(&str, &str)], mails: usize, plan: Plan) -> (EngageHarness, Vec<Receipt>, PollerStats) {
+    let stage = EngageHarness::with(&[&[("ANTHROPIC_API_KEY", "sk-ant-test")], variables].concat()).await;
     stage.claude.plan(plan);
     happen(&stage, mails).await;
     let poller = polled(&stage, 1, in_process(Arc::clone(&stage.engager))).await;

@@ -11,12 +11,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Recorder, Stage, bulk, one_shard};
+use super::{FeederEngine, Recorder, bulk, one_shard};
 use crate::support::{EVENTS, SUPPRESSIONS, any_port, eventually, mappings};
 
 #[tokio::test]
 async fn each_row_goes_to_the_templates_mapping_and_own_rows_to_none() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     let urgent = ["email.complained#1", "email.bounced#1", "email.failed#1", "domain.updated#1"];
     let counted = [
         "email.sent#1",
@@ -61,7 +61,7 @@ async fn each_row_goes_to_the_templates_mapping_and_own_rows_to_none() {
 
 #[tokio::test]
 async fn a_record_is_as_lambda_hands_it_over() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     stage.put("event", "an-email", "email.sent#1").await;
     let recorder = Recorder::content();
     let feeder = stage.feed(bulk(10), FeederOptions::default(), &recorder).await;
@@ -76,7 +76,7 @@ async fn a_record_is_as_lambda_hands_it_over() {
 
 #[tokio::test]
 async fn one_key_stays_in_order_and_other_keys_are_concurrent() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     let emails: Vec<String> = (0..12).map(|number| format!("email-{number}")).collect();
     for number in 0..20 {
         for email in &emails {
@@ -108,7 +108,7 @@ async fn one_key_stays_in_order_and_other_keys_are_concurrent() {
 
 #[tokio::test]
 async fn a_batch_is_sent_when_it_is_full_or_its_window_is_over() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     let recorder = Recorder::content();
     let window = Duration::from_millis(1_500);
     let mapping = Mapping { window, ..bulk(5).remove(0) };
@@ -134,7 +134,7 @@ async fn a_batch_is_sent_when_it_is_full_or_its_window_is_over() {
 
 #[tokio::test]
 async fn a_batch_is_no_larger_than_lambda_takes() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     let large = "x".repeat(380_000);
     for number in 0..40 {
         let text = |text: &str| AttributeValue::S(text.to_owned());
@@ -153,7 +153,7 @@ async fn a_batch_is_no_larger_than_lambda_takes() {
 
 #[tokio::test]
 async fn idle_waits_for_what_is_under_way() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     let done = Arc::new(Mutex::new(0));
     let count = Arc::clone(&done);
     let invoke = move |_: &Mapping| -> Invoke {
@@ -178,7 +178,7 @@ async fn idle_waits_for_what_is_under_way() {
 
 #[tokio::test]
 async fn a_table_without_a_stream_is_refused() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     let recorder = Recorder::content();
     let refused =
         Feeder::start(&stage.0.access, SUPPRESSIONS, bulk(1), one_shard(), |mapping| recorder.invoke(mapping)).await;

@@ -9,12 +9,12 @@ use aws_local::sam::Mapping;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Recorder, Stage, bulk, one_shard, sequence_of};
+use super::{FeederEngine, Recorder, bulk, one_shard, sequence_of};
 use crate::support::{EVENTS, any_port, eventually};
 
 #[tokio::test]
 async fn from_the_lowest_failure_on_everything_is_delivered_again() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     stage.deliveries("an-email", 0..10).await;
     let failed_once = Mutex::new(false);
     let recorder = Recorder::new(move |invocation| {
@@ -36,7 +36,7 @@ async fn from_the_lowest_failure_on_everything_is_delivered_again() {
 
 #[tokio::test]
 async fn an_unknown_failure_repeats_the_whole_batch_with_pauses() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     stage.deliveries("an-email", 0..3).await;
     let tries = Mutex::new(0);
     let recorder = Recorder::new(move |_| {
@@ -57,7 +57,7 @@ async fn an_unknown_failure_repeats_the_whole_batch_with_pauses() {
 
 #[tokio::test]
 async fn a_failing_function_gets_halves_until_the_poison_is_alone() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     stage.deliveries("an-email", 0..8).await;
     let cured = Arc::new(Mutex::new(false));
     let is_cured = Arc::clone(&cured);
@@ -78,7 +78,7 @@ async fn a_failing_function_gets_halves_until_the_poison_is_alone() {
 
 #[tokio::test]
 async fn a_function_that_panics_has_broken_off() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     stage.deliveries("an-email", 0..1).await;
     let calls = Arc::new(Mutex::new(0));
     let invoke = {
@@ -107,7 +107,7 @@ async fn a_function_that_panics_has_broken_off() {
 
 #[tokio::test]
 async fn chaos_delivers_again_what_was_done_and_loses_nothing() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     for email in ["a", "b", "c", "d", "e"] {
         stage.deliveries(email, 0..30).await;
     }
@@ -125,7 +125,7 @@ async fn chaos_delivers_again_what_was_done_and_loses_nothing() {
 
 #[tokio::test]
 async fn what_is_too_old_is_given_up_and_said_so() {
-    let stage = Stage::new().await;
+    let stage = FeederEngine::new().await;
     stage.deliveries("an-email", 0..3).await;
     tokio::time::sleep(Duration::from_millis(2_100)).await; // the engine notes whole seconds
     let recorder = Recorder::content();
@@ -139,7 +139,7 @@ async fn what_is_too_old_is_given_up_and_said_so() {
 #[tokio::test]
 async fn a_restart_goes_on_where_everything_before_was_delivered() {
     let directory = tempfile::tempdir().unwrap();
-    let stage = Stage::at(any_port(), &directory.path().join("db")).await;
+    let stage = FeederEngine::at(any_port(), &directory.path().join("db")).await;
     let checkpoint = directory.path().join("checkpoint");
     let options = || FeederOptions { checkpoint: Some(checkpoint.clone()), ..one_shard() };
     stage.deliveries("an-email", 0..4).await;
@@ -162,7 +162,7 @@ async fn a_restart_goes_on_where_everything_before_was_delivered() {
     assert_eq!(events, ["email.delivered#00004", "email.delivered#00005", "email.delivered#00006"]);
 
     // The checkpoint of another stream is ignored.
-    let other = Stage::new().await;
+    let other = FeederEngine::new().await;
     other.deliveries("an-email", 0..1).await;
     let third = Recorder::content();
     other.feed(bulk(10), options(), &third).await.idle().await;
@@ -174,14 +174,14 @@ async fn while_dynamodb_is_away_it_keeps_trying() {
     let directory = tempfile::tempdir().unwrap();
     let port = tokio::net::TcpListener::bind(any_port()).await.unwrap().local_addr().unwrap();
     let data = directory.path().join("db");
-    let stage = Stage::at(port, &data).await;
+    let stage = FeederEngine::at(port, &data).await;
     let recorder = Recorder::content();
     let feeder = stage.feed(bulk(10), one_shard(), &recorder).await;
     stage.deliveries("an-email", 0..1).await;
     feeder.idle().await;
     stage.0.engine.stop().await;
     tokio::time::sleep(Duration::from_millis(700)).await;
-    let stage = Stage::at(port, &data).await;
+    let stage = FeederEngine::at(port, &data).await;
     stage.deliveries("an-email", 1..2).await;
     feeder.idle().await;
     assert_eq!(recorder.rows().len(), 2);

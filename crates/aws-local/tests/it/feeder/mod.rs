@@ -26,13 +26,13 @@ struct Invocation {
     event: Value,
 }
 
-type Answer = dyn Fn(&Invocation) -> Result<Value, String> + Send + Sync;
+type Respond = dyn Fn(&Invocation) -> Result<Value, String> + Send + Sync;
 
 /// A function that records its invocations, and returns the given results.
 #[derive(Clone)]
 struct Recorder {
     seen: Arc<Mutex<Vec<Invocation>>>,
-    answer: Arc<Answer>,
+    answer: Arc<Respond>,
 }
 
 fn text(record: &Value, pointer: &str) -> String {
@@ -82,9 +82,9 @@ impl Recorder {
     }
 }
 
-struct Stage(Engine);
+struct FeederEngine(Engine);
 
-impl Stage {
+impl FeederEngine {
     async fn new() -> Self {
         Self(Engine::start().await)
     }

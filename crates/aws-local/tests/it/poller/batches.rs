@@ -11,13 +11,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Function, NEVER, QUEUE, SOON, Stage, idle, numbered, reporting};
+use super::{Function, NEVER, PollerQueue, QUEUE, SOON, idle, numbered, reporting};
 use crate::sqs::client;
 use crate::support::{any_port, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_has_lambdas_form_and_is_deleted_when_done() {
-    let stage = Stage::start(NEVER).await;
+    let stage = PollerQueue::start(NEVER).await;
     let function = Function::failing(|_| false);
     let before = Timestamp::now().as_millisecond();
     stage.send(["hello ä".to_owned()]).await;
@@ -57,7 +57,7 @@ async fn a_message_has_lambdas_form_and_is_deleted_when_done() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_no_larger_than_it_may_be_and_a_window_fills_it() {
     let sizes = async |options: PollerOptions, messages| {
-        let stage = Stage::start(NEVER).await;
+        let stage = PollerQueue::start(NEVER).await;
         stage.send(numbered(messages)).await;
         let function = Function::failing(|_| false);
         let poller = stage.poll(PollerOptions { concurrency: 1, ..options }, &function).await;
@@ -74,7 +74,7 @@ async fn a_batch_is_no_larger_than_it_may_be_and_a_window_fills_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrency_is_limited_and_every_message_is_delivered() {
-    let stage = Stage::start(NEVER).await;
+    let stage = PollerQueue::start(NEVER).await;
     stage.send(numbered(500)).await;
     let function = Function::new(Duration::from_millis(60), |_| Ok(Value::Null));
     let poller = stage.poll(PollerOptions { concurrency: 4, ..reporting() }, &function).await;
@@ -87,7 +87,7 @@ async fn concurrency_is_limited_and_every_message_is_delivered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poller_with_delayed_messages_or_invocations_is_not_idle() {
-    let stage = Stage::start(NEVER).await;
+    let stage = PollerQueue::start(NEVER).await;
     let function = Function::new(Duration::from_millis(300), |_| Ok(Value::Null));
     let poller = stage.poll(reporting(), &function).await;
     idle(&poller).await;
@@ -102,7 +102,7 @@ async fn a_poller_with_delayed_messages_or_invocations_is_not_idle() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poller_that_is_dropped_stops_and_another_goes_on() {
-    let stage = Stage::start(SOON).await;
+    let stage = PollerQueue::start(SOON).await;
     stage.send(numbered(10)).await;
     let stuck = Function::new(NEVER, |_| Ok(Value::Null));
     let poller = stage.poll(reporting(), &stuck).await;
@@ -118,7 +118,7 @@ async fn a_poller_that_is_dropped_stops_and_another_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_queue_is_asked_about_once_a_second() {
-    let stage = Stage::start(NEVER).await;
+    let stage = PollerQueue::start(NEVER).await;
     let proxy = FaultProxy::start(stage.sqs.url(), any_port(), Service::Sqs, Faults::default()).await.unwrap();
     let function = Function::failing(|_| false);
     let _poller = Poller::start(client(proxy.url()), &stage.url, reporting(), function.invoke()).await.unwrap();

@@ -9,13 +9,13 @@ use aws_local::feeder::Invoke;
 use aws_local::poller::{PollError, Poller, PollerOptions};
 use serde_json::{Value, json};
 
-use super::{Function, NEVER, SOON, Stage, body, idle, numbered, receives, records, reporting};
+use super::{Function, NEVER, PollerQueue, SOON, body, idle, numbered, receives, records, reporting};
 use crate::sqs::client;
 use crate::support::any_port;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_failed_messages_return_after_the_visibility_timeout() {
-    let stage = Stage::start(SOON).await;
+    let stage = PollerQueue::start(SOON).await;
     stage.send(numbered(10)).await;
     let function = Function::failing(|record| body(record) == "message 4" && receives(record) < 3);
     let poller = stage.poll(reporting(), &function).await;
@@ -36,7 +36,7 @@ async fn of_a_function_that_breaks_off_the_whole_batch_comes_back() {
         ("names nobody", Ok(json!({ "batchItemFailures": [{ "itemIdentifier": "" }] }))),
         ("is not in its shape", Ok(json!({ "batchItemFailures": "message 4" }))),
     ] {
-        let stage = Stage::start(SOON).await;
+        let stage = PollerQueue::start(SOON).await;
         stage.send(numbered(10)).await;
         let first = |event: &Value| records(event).iter().any(|record| receives(record) == 1);
         let function = Function::new(Duration::ZERO, move |event| {
@@ -56,7 +56,7 @@ async fn of_a_function_that_breaks_off_the_whole_batch_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_partial_failures_a_batch_is_done_or_failed() {
-    let stage = Stage::start(SOON).await;
+    let stage = PollerQueue::start(SOON).await;
     stage.send(numbered(3)).await;
     let function = Function::failing(|_| true);
     let poller = stage.poll(PollerOptions::default(), &function).await;
@@ -66,7 +66,7 @@ async fn without_partial_failures_a_batch_is_done_or_failed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_visibility_that_the_function_changed_is_left_as_it_is() {
-    let stage = Stage::start(NEVER).await;
+    let stage = PollerQueue::start(NEVER).await;
     stage.send(["later".to_owned()]).await;
     let (client, url) = (stage.client.clone(), stage.url.clone());
     let function = Function::failing(|record| receives(record) == 1);
@@ -92,7 +92,7 @@ async fn an_unreadable_queue_is_an_error_at_start_and_retried_later() {
     let started = Poller::start(nowhere, "http://127.0.0.1:9/0/work", reporting(), nothing).await;
     assert!(matches!(started, Err(PollError::Queue(..))));
 
-    let stage = Stage::start(SOON).await;
+    let stage = PollerQueue::start(SOON).await;
     let proxy = FaultProxy::start(stage.sqs.url(), any_port(), Service::Sqs, Faults::default()).await.unwrap();
     let function = Function::failing(|_| false);
     let poller = Poller::start(client(proxy.url()), &stage.url, reporting(), function.invoke()).await.unwrap();

@@ -31,13 +31,13 @@ pub(crate) fn reporting() -> PollerOptions {
     PollerOptions { partial_failures: true, ..PollerOptions::default() }
 }
 
-pub(crate) type Answer = dyn Fn(&Value) -> Result<Value, String> + Send + Sync;
+pub(crate) type Respond = dyn Fn(&Value) -> Result<Value, String> + Send + Sync;
 
 /// A function that takes some time, records its invocations, and returns the given results.
 #[derive(Clone)]
 pub(crate) struct Function {
     takes: Duration,
-    answer: Arc<Answer>,
+    answer: Arc<Respond>,
     seen: Arc<Mutex<Vec<(Instant, Value)>>>,
     now: Arc<AtomicUsize>,
     pub(crate) most: Arc<AtomicUsize>,

@@ -17,13 +17,13 @@ use crate::support::any_port;
 const QUEUE: &str = "work";
 
 /// An SQS stub with short times, and a queue in it.
-struct Stage {
+struct PollerQueue {
     sqs: LocalSqs,
     client: Client,
     url: String,
 }
 
-impl Stage {
+impl PollerQueue {
     /// Starts it with this visibility timeout.
     async fn start(visibility: Duration) -> Self {
         let sqs = LocalSqs::start(any_port(), Duration::ZERO).await.unwrap();

@@ -1,4 +1,4 @@
-//! `rebound campaigns`: what became of a campaign's mail.
+//! `rebound campaigns`: results, rates and brakes of campaigns.
 
 mod plot;
 
@@ -15,39 +15,40 @@ use rebound_dev::commands::{CommandError, variable};
 use rebound_dev::output::{self, Cell, Color, Column, Table, count, moment, sanitize};
 use serde_json::{Value, json};
 
-use crate::commands::place::PlaceArguments;
+use crate::commands::target::TargetArguments;
 
-/// How many hours are shown one by one; of more, days.
-const MANY: usize = 48;
+/// Maximum number of rows by hour. If there are more hours, the rows are days.
+const MAX_HOUR_ROWS: usize = 48;
 
-/// Show what became of a campaign's mail, its rates against their limits, and its brake.
+/// Show the results of a campaign, its rates against their limits, and its brake.
 ///
-/// Without a name, all campaigns are shown.
-/// A cohort is the mails that were created in an hour; what happens to them days later counts for it. Those
-/// of which at least a tenth was sent in these days count too, where that is known: of the last eight days. One campaign takes three calls. For
-/// all of them the whole table is read, which costs a read unit for each 4 KB of it. The limits are those of POLICY, where that is set.
+/// Without a name, the command shows all campaigns.
+/// The brake is the sending limit of a campaign. A cohort is the set of emails of a campaign that were created in the same hour.
+/// Later events count for the cohort of their email. The period also includes older cohorts of the last eight days, if it is known that at
+/// least a tenth of the cohort was sent in the period. The limits come from POLICY if it is set.
+/// One campaign takes three calls. Without a name, the command reads the whole campaigns table: one read unit per 4 KB.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The campaign's name
+    /// Name of the campaign
     name: Option<String>,
-    /// How many days back
+    /// Number of days to look back
     #[arg(long, value_name = "NUMBER", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     days: u32,
-    /// Add up by hour, or by day; without it, as fits
+    /// One row per hour or per day [default: hour, or day if there are more than 48 hours]
     #[arg(long, value_name = "WHAT", value_parser = ["hour", "day"])]
     by: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let place = arguments.place.find().await?;
-    let calls = place.calls(Duration::from_secs(3_600));
-    let table = place.table("CAMPAIGNS_TABLE");
-    let policy = variable("POLICY").or_else(|| place.variable("POLICY"));
+    let target = arguments.target.find().await?;
+    let calls = target.calls(Duration::from_secs(3_600));
+    let table = target.table("CAMPAIGNS_TABLE");
+    let policy = variable("POLICY").or_else(|| target.variable("POLICY"));
     let policy = policy.as_deref().map_or_else(|| Ok(Policy::default()), Policy::read)?.brake;
     let now = UnixMillis::now();
     let Some(name) = &arguments.name else {
@@ -66,7 +67,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         return Ok(ExitCode::SUCCESS);
     };
     let campaign = Campaign::new(name).ok_or(
-        "that is no name of a campaign: it has 1 to 256 characters; Resend's tags have letters, digits, - and _",
+        "this is not a valid campaign name: 1 to 256 characters; Resend's tags allow letters, digits, - and _",
     )?;
     let since = now.minus(days(arguments.days));
     match one(&calls, table, &campaign, since).await? {
@@ -75,9 +76,10 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         None => {
             let known = all(&calls, table, now, 400, |_| {}).await?;
             let like = like(name, known.keys()).join(", ");
-            let all = arguments.place.command("campaigns");
-            let like = if like.is_empty() { format!("{all} lists them") } else { format!("there are {like}") };
-            eprintln!("rebound: nothing is known of a campaign {}; {}", sanitize(name), sanitize(&like));
+            let all = arguments.target.command("campaigns");
+            let like =
+                if like.is_empty() { format!("{all} lists the campaigns") } else { format!("similar names: {like}") };
+            eprintln!("rebound: there is no campaign {} in the table; {}", sanitize(name), sanitize(&like));
             return Ok(ExitCode::FAILURE);
         }
     }
@@ -138,14 +140,14 @@ fn status(state: Option<&BrakeState>) -> Cell {
 fn print_all(arguments: &Arguments, known: &[(String, Known)]) {
     if known.is_empty() {
         println!(
-            "No campaign has mails of the last {}. Tag them: a tag `campaign`, or what CAMPAIGN_TAG names.",
+            "No campaign has emails of the last {}. Give emails a tag: `campaign`, or the tag that CAMPAIGN_TAG names.",
             count(arguments.days, "day")
         );
         return;
     }
     table_of_all(known).print();
     output::paragraph(&format!(
-        "Of the mails created in the last {}, or scheduled and sent in them. Opens and clicks are what Resend tells, machines included.",
+        "These are emails that were created in the last {}, or were scheduled and sent in this time. Opens and clicks are as Resend reports them, including those by machines.",
         count(arguments.days, "day")
     ));
 }
@@ -187,7 +189,7 @@ fn table_of_all(known: &[(String, Known)]) -> Table {
 fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePolicy, now: UnixMillis) {
     let is_by_day = match arguments.by.as_deref() {
         Some(by) => by == "day",
-        None => known.cohorts.len() > MANY,
+        None => known.cohorts.len() > MAX_HOUR_ROWS,
     };
     let parts: Vec<(String, CounterTotals)> = match is_by_day {
         true => known.by_day(),
@@ -196,7 +198,7 @@ fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePol
     println!("Campaign {}", sanitize(name));
     print_brake(known.state.as_ref());
     table_of_one(&parts, is_by_day, known, arguments.days, now).print();
-    plot::mails(&parts);
+    plot::emails(&parts);
     plot::rates(
         &known.since(now.minus(hours(24))),
         &known.total(),
@@ -206,7 +208,7 @@ fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePol
     );
 }
 
-/// A row for each hour or day, and two for the sums that the brake looks at.
+/// One row per hour or day, and two rows with the sums that the brake uses.
 fn table_of_one(
     parts: &[(String, CounterTotals)],
     is_by_day: bool,
@@ -240,18 +242,18 @@ fn table_of_one(
     Table::new(columns).with(rows)
 }
 
-/// The lowest rate that pauses.
+/// Returns the lowest rate that pauses a campaign.
 fn limit(limits: &[Limit]) -> f64 {
     limits.iter().map(|limit| limit.rate).fold(f64::INFINITY, f64::min)
 }
 
 fn print_brake(state: Option<&BrakeState>) {
-    let Some(state) = state else { return println!("Nothing stands against it.\n") };
+    let Some(state) = state else { return println!("No sending limit is set.\n") };
     let brake = &state.brake;
     let volume = (brake.volume * 100.0).round();
-    println!("{}: {volume} % of it may be sent. {}", brake.status.as_str(), sanitize(&brake.reason));
+    println!("{}: {volume} % of the campaign may be sent. {}", brake.status.as_str(), sanitize(&brake.reason));
     if let Some(until) = brake.until {
-        println!("It opens again at {} UTC, if nothing more happens.", moment(until));
+        println!("It reopens automatically at {} UTC if there are no more complaints or bounces.", moment(until));
     }
     if let Some(warning) = &brake.warning {
         println!("Warning: {}", sanitize(warning));
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tables_of_campaigns_are_good_at_every_width() {
+    fn the_campaign_tables_fit_every_width() {
         let names = ["launch", "spring-bulbs-2026-the-second-mail-of-three", "c"];
         let all: Vec<(String, Known)> = names.iter().map(|name| ((*name).to_owned(), known())).collect();
         assert_eq!(table_of_all(&all).faults(), Vec::<String>::new());

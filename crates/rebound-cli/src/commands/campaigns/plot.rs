@@ -4,25 +4,25 @@ use rebound::policy::counting::{Counter, CounterTotals};
 use rebound_cli::operate::campaigns::{bounce_rate, complaint_rate};
 use rebound_dev::output::count;
 
-/// How wide a whole bar is, in characters.
+/// Width of a full bar, in characters.
 const WIDTH: usize = 40;
 
-/// An eighth of a character, two of them, and so on.
+/// One eighth of a character, two eighths, and so on.
 const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
-/// A bar that is a fraction of a whole one.
+/// Returns a bar that is `fraction` of a full bar.
 fn bar(fraction: f64) -> String {
     let eighths = (fraction.clamp(0.0, 1.0) * WIDTH as f64 * 8.0).round() as usize;
     let mut bar: String = std::iter::repeat_n('█', eighths / 8).collect();
     bar.extend((eighths % 8).checked_sub(1).and_then(|left| EIGHTHS.get(left)));
-    // What is not nothing is seen.
+    // A value above zero is always visible.
     if bar.is_empty() && fraction > 0.0 { "▏".to_owned() } else { bar }
 }
 
-/// How many mails were delivered of those that were sent, over time.
-pub(super) fn mails(parts: &[(String, CounterTotals)]) {
+/// Prints the number of delivered emails out of the sent ones, over time.
+pub(super) fn emails(parts: &[(String, CounterTotals)]) {
     let most = parts.iter().map(|(_, figures)| figures.attempted()).max().unwrap_or(0).max(1);
-    println!("delivered; a whole bar is {most} sent, the most of all");
+    println!("delivered emails; a full bar is {most} sent emails, the maximum of all rows");
     for (when, figures) in parts {
         let delivered = figures.get(Counter::Delivered);
         println!("{when:13} {:WIDTH$} {delivered} of {}", bar(delivered as f64 / most as f64), figures.attempted());
@@ -30,9 +30,9 @@ pub(super) fn mails(parts: &[(String, CounterTotals)]) {
     println!();
 }
 
-/// The rates of a day and of all, each against the limit that pauses, which is a whole bar.
+/// Prints the rates of the last day and of the whole period. A full bar is the limit that pauses the campaign.
 pub(super) fn rates(day: &CounterTotals, all: &CounterTotals, bounce_limit: f64, complaint_limit: f64, days: u32) {
-    println!("rates; a whole bar pauses the campaign");
+    println!("rates; a full bar is the limit that pauses the campaign");
     let all_name = count(days, "day");
     for (what, rate, limit) in [
         ("hard bounces", bounce_rate as fn(&CounterTotals) -> Option<f64>, bounce_limit),
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_is_as_long_as_its_fraction_and_what_is_not_nothing_is_seen() {
+    fn a_bar_shows_its_fraction_and_any_value_above_zero() {
         assert_eq!(bar(1.0).chars().count(), WIDTH);
         assert_eq!(bar(7.0).chars().count(), WIDTH);
         assert_eq!(bar(0.5), "█".repeat(WIDTH / 2));

@@ -1,4 +1,4 @@
-//! What is said of each address.
+//! The result for each address.
 
 use rebound::policy::brake::{Brake, Status};
 use rebound::resend::campaign::Campaign;
@@ -9,23 +9,23 @@ use rebound_cli::operate::check::Answer;
 use rebound_dev::output::{self, Cell, Column, Table, moment, sanitize};
 use serde_json::{Value, json};
 
-/// So many answers are shown in a table; of more, those that are no, a line each.
-const MANY: usize = 50;
+/// Maximum number of addresses that are shown in a table. If there are more, each "no" is printed on a line of its own.
+const MAX_TABLE_ROWS: usize = 50;
 
-/// What is asked about.
-pub(super) struct Asked {
-    /// The address as it was written; `None` for a line without one.
+/// An address to check.
+pub(super) struct CheckedAddress {
+    /// The address as it was written. `None` for a line without an address.
     pub(super) written: Option<String>,
-    /// The line of the file that it is from.
+    /// The line number in the file.
     pub(super) line: Option<u64>,
-    /// The address that was read in it, or why there is none.
+    /// The parsed address, or the reason for which there is none.
     pub(super) read: Result<Recipient, String>,
-    /// What is odd about the address.
+    /// The remark about an unusual address, such as a probable typing error.
     pub(super) odd: Option<&'static str>,
 }
 
-impl Asked {
-    /// The address, if there is one.
+impl CheckedAddress {
+    /// Returns the parsed address, if there is one.
     pub(super) fn address(&self) -> Option<String> {
         self.read.as_ref().ok().map(|recipient| recipient.as_str().to_owned())
     }
@@ -39,39 +39,39 @@ impl Asked {
     }
 }
 
-/// A campaign that was asked about, and its brake, if it was computed.
-type Braked = (Campaign, Option<Brake>);
+/// The campaign of `--campaign`, and its brake if one was computed.
+type RequestedCampaign = (Campaign, Option<Brake>);
 
-/// Says answers, one after another: as they come, where there are many.
+/// Prints the results. If there are many, each is printed as it arrives.
 pub(super) struct Answers {
     says_all: bool,
     json: bool,
-    brake: Option<Braked>,
-    /// The first answers, while there are few enough for a table.
-    first: Vec<(Asked, Answer)>,
+    brake: Option<RequestedCampaign>,
+    /// The first results, as long as they fit in a table.
+    first: Vec<(CheckedAddress, Answer)>,
     asked: usize,
     refused: usize,
     without_address: usize,
     odd: usize,
 }
 
-/// So many odd addresses are named.
-const MOST_ODD: usize = 20;
+/// Maximum number of unusual addresses that are named.
+const MAX_ODD_NAMED: usize = 20;
 
 impl Answers {
-    pub(super) fn new(says_all: bool, json: bool, brake: Option<Braked>) -> Self {
+    pub(super) fn new(says_all: bool, json: bool, brake: Option<RequestedCampaign>) -> Self {
         Self { says_all, json, brake, first: Vec::new(), asked: 0, refused: 0, without_address: 0, odd: 0 }
     }
 
-    /// Adds an answer: for what is no address, without looking for one.
-    pub(super) fn add(&mut self, asked: Asked, answer: impl FnOnce() -> Option<Answer>) {
+    /// Adds a result. An invalid address gets its result without a call of `answer`.
+    pub(super) fn add(&mut self, asked: CheckedAddress, answer: impl FnOnce() -> Option<Answer>) {
         let answer = asked.read.as_ref().ok().and_then(|_| answer()).unwrap_or(Answer::NotAnAddress);
         self.asked += 1;
         self.refused += usize::from(!answer.may_send());
         self.without_address += usize::from(asked.read.is_err() && asked.line.is_some());
         if let Some(odd) = asked.odd {
             self.odd += 1;
-            if self.odd <= MOST_ODD {
+            if self.odd <= MAX_ODD_NAMED {
                 let line = asked.line.map(|line| format!("line {line}: ")).unwrap_or_default();
                 eprintln!("{line}{:?}: {odd}", sanitize(asked.written.as_deref().unwrap_or_default()));
             }
@@ -81,19 +81,19 @@ impl Answers {
             return;
         }
         self.first.push((asked, answer));
-        if self.asked > MANY {
-            self.say_lines();
+        if self.asked > MAX_TABLE_ROWS {
+            self.print_lines();
         }
     }
 
-    fn say_lines(&mut self) {
+    fn print_lines(&mut self) {
         for (asked, answer) in self.first.drain(..).filter(|(_, answer)| self.says_all || !answer.may_send()) {
             let word = if answer.may_send() { "yes" } else { "no" };
             println!("{word:3} {}  {}", asked.name(), why(&asked, &answer, "; "));
         }
     }
 
-    /// Says what is still to be said.
+    /// Prints the rest: the table and the sums.
     pub(super) fn finish(&mut self) {
         if self.json {
             return;
@@ -102,55 +102,55 @@ impl Answers {
             table(self.first.drain(..)).print();
         }
         if self.asked > 1 {
-            println!("{} of {} may be written to, {} may not.", self.asked - self.refused, self.asked, self.refused);
+            println!("{} of {} can receive email, {} must not.", self.asked - self.refused, self.asked, self.refused);
         }
         match self.without_address {
             0 => {}
-            1 => println!("1 line has no address that can be read, and counts as no."),
-            lines => println!("{lines} lines have no address that can be read, and count as no."),
+            1 => println!("1 line has no readable address and counts as \"no\"."),
+            lines => println!("{lines} lines have no readable address and count as \"no\"."),
         }
         match self.odd {
             0 => {}
-            1 => println!("1 address is odd; look at it."),
-            odd => println!("{odd} addresses are odd; look at them."),
+            1 => println!("1 address looks wrong; check it."),
+            odd => println!("{odd} addresses look wrong; check them."),
         }
         if let Some((campaign, brake)) = &self.brake {
             print_brake(campaign, brake.as_ref());
         }
     }
 
-    /// Tells whether everybody may be written to.
+    /// Returns true if every address can receive email, and the campaign is not paused.
     pub(super) fn may_all_be_sent(&self) -> bool {
         self.refused == 0 && volume(self.brake.as_ref()).is_none_or(|volume| volume > 0.0)
     }
 }
 
-fn table(answers: impl Iterator<Item = (Asked, Answer)>) -> Table {
+fn table(answers: impl Iterator<Item = (CheckedAddress, Answer)>) -> Table {
     let rows = answers.map(|(asked, answer)| {
         let word = if answer.may_send() { "yes" } else { "no" };
         let why = why(&asked, &answer, "\n");
         [Cell::new(asked.name()), output::verdict(word, answer.may_send()), Cell::new(why)]
     });
-    Table::new([Column::text("address"), Column::text("may be written to"), Column::text("why not")]).with(rows)
+    Table::new([Column::text("address"), Column::text("send?"), Column::text("reasons")]).with(rows)
 }
 
 fn print_brake(campaign: &Campaign, brake: Option<&Brake>) {
     let campaign = sanitize(campaign.as_str());
-    let Some(brake) = brake else { return println!("Campaign {campaign}: nothing stands against it.") };
+    let Some(brake) = brake else { return println!("Campaign {campaign}: no sending limit is set.") };
     let volume = match brake.status {
         Status::Open => "all of it may be sent".to_owned(),
-        Status::Slowed => format!("send {} % of it at most", (brake.volume * 100.0).round()),
+        Status::Slowed => format!("send at most {} % of it", (brake.volume * 100.0).round()),
         Status::Paused => "send nothing".to_owned(),
     };
     println!("Campaign {campaign} is {}: {volume}. {}", brake.status.as_str(), sanitize(&brake.reason));
 }
 
-/// How much of a campaign may be sent. `None`: no campaign was asked about.
-fn volume(brake: Option<&Braked>) -> Option<f64> {
+/// Returns the share of the campaign that may be sent, 0 to 1. Returns `None` without `--campaign`.
+fn volume(brake: Option<&RequestedCampaign>) -> Option<f64> {
     brake.map(|(_, brake)| brake.as_ref().map_or(1.0, |brake| brake.volume))
 }
 
-fn as_json(asked: &Asked, answer: &Answer, brake: Option<&Braked>) -> Value {
+fn as_json(asked: &CheckedAddress, answer: &Answer, brake: Option<&RequestedCampaign>) -> Value {
     let reasons: Vec<Value> = match (&asked.read, answer) {
         (Err(why), _) => {
             answer.reasons().into_iter().map(|reason| json!({ "reason": reason, "detail": why })).collect()
@@ -185,19 +185,20 @@ fn reason_json(standing: &ActiveReason) -> Value {
     })
 }
 
-/// Why not, in words.
-fn why(asked: &Asked, answer: &Answer, between: &str) -> String {
-    let place = asked.line.filter(|_| asked.written.is_some()).map(|line| format!("line {line}: ")).unwrap_or_default();
+/// Returns the reasons against sending, as text.
+fn why(asked: &CheckedAddress, answer: &Answer, between: &str) -> String {
+    let prefix =
+        asked.line.filter(|_| asked.written.is_some()).map(|line| format!("line {line}: ")).unwrap_or_default();
     match (&asked.read, answer) {
-        (Err(why), _) => format!("{place}{}", sanitize(why)),
+        (Err(why), _) => format!("{prefix}{}", sanitize(why)),
         (_, Answer::May) => String::new(),
-        (_, Answer::NotAnAddress) => "it is no address that mail could go to".to_owned(),
+        (_, Answer::NotAnAddress) => "this is not a valid email address".to_owned(),
         (_, Answer::Forgotten) => "forgotten: erased on request, and must not get email of any kind".to_owned(),
         (_, Answer::MayNot(standing)) => standing.iter().map(reason).collect::<Vec<_>>().join(between),
     }
 }
 
-/// A reason in a line.
+/// Returns a reason as one line of text.
 pub(crate) fn reason(standing: &ActiveReason) -> String {
     let mut line = sanitize(&standing.reason);
     if let Some(at) = standing.at {
@@ -217,11 +218,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_answers_is_good_at_every_width() {
-        let asked = |written: &str| Asked {
+    fn the_result_table_fits_every_width() {
+        let asked = |written: &str| CheckedAddress {
             written: Some(written.to_owned()),
             line: Some(1_234_567),
-            read: Recipient::parse(written).ok_or_else(|| "it is no address that mail could go to".to_owned()),
+            read: Recipient::parse(written).ok_or_else(|| "this is not a valid email address".to_owned()),
             odd: None,
         };
         let standing = ActiveReason {

@@ -1,4 +1,4 @@
-//! `rebound simulate`: a campaign's webhooks, and chaos, to any Rebound.
+//! `rebound simulate`: sends the webhooks of a simulated campaign, with faults, and checks the results.
 
 mod report;
 mod signing;
@@ -24,60 +24,61 @@ use rebound_dev::simulate::used::{AlreadyUsed, used};
 use rebound_dev::simulate::verify::{VerifyError, VerifyOptions, VerifyReport, verify};
 
 use self::signing::Signing;
-use crate::commands::place::PlaceArguments;
+use crate::commands::target::TargetArguments;
 
-/// Send a campaign's signed webhooks, and chaos, to any Rebound, and check what it makes of them.
+/// Send the signed webhooks of a simulated campaign, with faults if you want, and check the results.
 ///
-/// The campaign has realistic rates, order and timing: sent, delivered, delayed, bounced, complained, opened, clicked; contacts that
-/// unsubscribe and come back; mails to several people of whom one bounces. Everything is made of a seed, so a run can be repeated.
-/// Where it can read the tables (--local, or credentials for the stack), it then looks whether all of it is right: every
-/// webhook stored once, byte for byte; exactly those suppressed who must be; every number and the brake; every alert, every verdict.
-/// Exits with 0 if so, with 1 if something is wrong, with 2 if it could not be found out.
+/// The campaign has realistic rates, order and timing: emails are sent, delivered, delayed, bounced, reported as spam, opened and clicked.
+/// Some contacts unsubscribe and subscribe again. Some emails go to several recipients, of whom one bounces.
+/// The seed decides everything, so a run can be repeated.
+/// If the command can read the tables (--local, or credentials for the stack), it then checks that the results are correct:
+/// each webhook is stored once, byte for byte; the right addresses are suppressed, and no others; every count, brake, alert and verdict is correct.
+/// Exits with 0 if everything is correct, with 1 if something is wrong, and with 2 if the check was not possible.
 ///
-/// It leaves its rows in the tables, for as long as events are kept. Its addresses are of example.com, and nobody is written to.
+/// The rows stay in the tables as long as events are kept. All addresses are of example.com, and no email is sent.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The webhook's URL
+    /// URL of the webhook
     #[arg(value_parser = url)]
     url: String,
-    /// How many emails the campaign has
+    /// Number of emails in the campaign
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     emails: u32,
-    /// As many emails as make so many webhooks, not counting those that chaos repeats or forges
+    /// Number of webhooks, instead of --emails; webhooks that --chaos repeats or forges do not count
     #[arg(long, value_name = "NUMBER", conflicts_with = "emails", value_parser = clap::value_parser!(u32).range(1..))]
     events: Option<u32>,
-    /// What goes wrong on purpose, separated by commas, or all
+    /// Faults to cause, separated by commas, or all
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kinds())]
     chaos: Vec<String>,
-    /// The campaign's name; it must be a new one
+    /// Name of the campaign; it must be new [default: made from the seed]
     #[arg(long, value_name = "NAME")]
     campaign: Option<String>,
-    /// The seed that everything is made of; without one, a new one
+    /// Seed of the campaign; the same seed makes the same campaign [default: random]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// How many are sent in a second; without it, as many as are taken
+    /// Maximum number of requests per second [default: no limit]
     #[arg(long, value_name = "NUMBER", value_parser = more_than_zero)]
     rate: Option<f64>,
-    /// How many are under way at once
+    /// Maximum number of concurrent requests
     #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     at_once: u16,
-    /// Over how many minutes the campaign is spread, in the story's time
+    /// Duration of the campaign in simulated time, in minutes
     #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=1_440))]
     over: u64,
-    /// How many seconds what comes later is waited for: protect's work, engage's verdicts
+    /// Maximum time to wait for protect and engage after the last request, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     patience: u64,
-    /// The functions are being killed while it runs: what is published may come again, the very same. Everything else must be as ever
+    /// Allow crashes of the functions during the run: an alert or decision may be published twice with the same id. All other checks stay
     #[arg(long)]
     deaths: bool,
-    /// Only send
+    /// Only send; do not check the tables
     #[arg(long)]
     no_verify: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
 fn kinds() -> PossibleValuesParser {
@@ -89,18 +90,18 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     if !arguments.deaths && !takes_connections(url).await {
         return Err(format!("nobody answers at {url}; {}", nobody_at(url)).into());
     }
-    let at = arguments.place.at(url);
-    let place = at.find().await;
-    let signing = Signing::of(place.as_ref().ok(), url).await?;
+    let at = arguments.target.at(url);
+    let target = at.find().await;
+    let signing = Signing::of(target.as_ref().ok(), url).await?;
     let chaos: Vec<Chaos> = Chaos::ALL
         .iter()
         .copied()
         .filter(|kind| arguments.chaos.iter().any(|name| name == "all" || name == kind.as_str()))
         .collect();
     let story = story(arguments, &chaos)?;
-    match &place {
-        Ok(place) => is_new(arguments, place, &story).await?,
-        Err(error) if !arguments.no_verify => eprintln!("rebound: the tables can't be looked at afterwards: {error}"),
+    match &target {
+        Ok(target) => check_is_new(arguments, target, &story).await?,
+        Err(error) if !arguments.no_verify => eprintln!("rebound: the tables cannot be checked afterwards: {error}"),
         Err(_) => {}
     }
     let requests = chaos::requests(&story, &chaos);
@@ -110,7 +111,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     let (bar, of, is_sent) = ((*progress).clone(), requests.len(), Arc::new(AtomicBool::new(false)));
     let all_sent = Arc::clone(&is_sent);
     on_ctrl_c(move || match all_sent.load(Ordering::SeqCst) {
-        true => format!("All {of} requests were sent, and the tables were not looked at to the end. {stays}"),
+        true => format!("All {of} requests were sent; the check of the tables did not finish. {stays}"),
         false => format!("{} of {of} requests were sent. {stays}", bar.position()),
     });
     let at_once = usize::from(arguments.at_once);
@@ -122,17 +123,17 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     let sent = sent.map_err(|stopped| because(&stopped, &story, &signing, &at))?;
     is_sent.store(true, Ordering::SeqCst);
 
-    // A Rebound that was started again meanwhile is reached elsewhere.
-    let place = match place {
+    // A `rebound dev` that was restarted during the run has new addresses.
+    let target = match target {
         Ok(_) if arguments.deaths => at.find().await,
-        place => place,
+        target => target,
     };
-    let findings = match place {
-        _ if arguments.no_verify => Err("as asked, the tables were not looked at".to_owned()),
-        Err(error) => Err(format!("the tables were not looked at: {error}")),
-        Ok(place) => look(arguments, &place, &story, &requests, &chaos)
+    let findings = match target {
+        _ if arguments.no_verify => Err("the tables were not checked (--no-verify)".to_owned()),
+        Err(error) => Err(format!("the tables were not checked: {error}")),
+        Ok(target) => check_tables(arguments, &target, &story, &requests, &chaos)
             .await
-            .map_err(|error| format!("the tables were not looked at to the end: {error}")),
+            .map_err(|error| format!("the check of the tables did not finish: {error}")),
     };
     report::print(arguments.json, &story, &sent, &findings);
     let is_right =
@@ -150,23 +151,23 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     })
 }
 
-/// Returns false if nobody takes a connection at a URL. What is answered to a GET is not looked at.
+/// Returns false if no connection to the URL is possible. The response to the GET is ignored.
 async fn takes_connections(url: &str) -> bool {
     let asked = rebound::claude::web::client_for(url).get(url).timeout(Duration::from_secs(5)).send().await;
     !asked.is_err_and(|error| error.is_connect())
 }
 
-/// Looks at the tables, and shows how far that is.
-async fn look(
+/// Checks the tables, and shows the progress.
+async fn check_tables(
     arguments: &Arguments,
-    place: &Place,
+    target: &Place,
     story: &Scenario,
     requests: &[Request],
     chaos: &[Chaos],
 ) -> Result<VerifyReport, VerifyError> {
     let looking = VerifyOptions {
         patience: Duration::from_secs(arguments.patience),
-        then: if place.is_near() { Duration::from_secs(3) } else { Duration::from_secs(75) },
+        then: if target.is_near() { Duration::from_secs(3) } else { Duration::from_secs(75) },
         knows_verdicts: !chaos.contains(&Chaos::Shuffle),
         deaths: arguments.deaths,
     };
@@ -180,44 +181,44 @@ async fn look(
         next.set_message(what);
         progress.replace(next);
     };
-    let calls = place.calls(Duration::from_secs(6 * 3_600));
-    let findings = verify(calls, place.variables(), story, requests, looking, done).await;
+    let calls = target.calls(Duration::from_secs(6 * 3_600));
+    let findings = verify(calls, target.variables(), story, requests, looking, done).await;
     progress.borrow().finish_and_clear();
     findings
 }
 
-/// Refuses a campaign that the tables know already.
-async fn is_new(arguments: &Arguments, place: &Place, story: &Scenario) -> Result<(), CommandError> {
-    let known = used(&place.calls(Duration::from_secs(10)), place.variables(), story).await;
+/// Refuses a campaign that is already in the tables.
+async fn check_is_new(arguments: &Arguments, target: &Place, story: &Scenario) -> Result<(), CommandError> {
+    let known = used(&target.calls(Duration::from_secs(10)), target.variables(), story).await;
     let used = match known {
         Ok(used) => used,
         Err(_) if arguments.no_verify => return Ok(()),
         Err(error) => return Err(VerifyError::Table(error).into()),
     };
-    let seed = || format!("the seed {} was used before; leave --seed out, or take another", story.seed);
+    let seed = || format!("the seed {} was used before; omit --seed, or choose another", story.seed);
     match used {
         None => Ok(()),
         Some(AlreadyUsed::Campaign) if arguments.campaign.is_none() => Err(seed().into()),
         Some(AlreadyUsed::Seed) => Err(seed().into()),
         Some(AlreadyUsed::Campaign) => Err(format!(
-            "there is a campaign {} already, and what is simulated would be counted for it; choose a name that is new, or leave --campaign out",
+            "a campaign {} exists already, and the simulation would be counted for it; choose a new name, or omit --campaign",
             story.campaign
         )
         .into()),
     }
 }
 
-/// What a simulation leaves in the tables.
+/// Describes the data that a simulation leaves in the tables.
 fn stays(story: &Scenario) -> String {
     format!(
-        "What was taken stays: rows, counts and suppressed addresses of example.com, under the campaign {}, for as long as events are kept. The next run takes a name of its own",
+        "The accepted webhooks stay: rows, counts and suppressed addresses of example.com, under the campaign {}, as long as events are kept. The next run gets a new name",
         story.campaign
     )
 }
 
-/// Why sending was stopped, what to do, and what stays.
-fn because(stopped: &Stopped, story: &Scenario, signing: &Signing, place: &PlaceArguments) -> String {
-    let (why, doctor) = (&stopped.why, place.command("doctor"));
+/// Describes why sending stopped, what to do, and what stays in the tables.
+fn because(stopped: &Stopped, story: &Scenario, signing: &Signing, target: &TargetArguments) -> String {
+    let (why, doctor) = (&stopped.why, target.command("doctor"));
     let to_do = match why {
         SendError::Nobody(url) if stopped.taken > 0 && is_local(url) => "start `rebound dev` again".to_owned(),
         SendError::Nobody(url) => nobody_at(url).to_owned(),
@@ -226,11 +227,11 @@ fn because(stopped: &Stopped, story: &Scenario, signing: &Signing, place: &Place
                 .to_owned()
         }
         SendError::AnotherSecret(_) => {
-            format!("if it was changed just now, wait a minute; else {doctor} looks further")
+            format!("if the secret was changed just now, wait a minute; else run {doctor}")
         }
-        SendError::NoSecret(_) => format!("run {}", place.command("connect")),
+        SendError::NoSecret(_) => format!("run {}", target.command("connect")),
         SendError::Clock { .. } | SendError::NotRebound { .. } => String::new(),
-        SendError::TakesNothing { .. } => format!("{doctor} looks further"),
+        SendError::TakesNothing { .. } => format!("run {doctor}"),
     };
     let to_do = if to_do.is_empty() { to_do } else { format!("; {to_do}") };
     match stopped.taken {
@@ -245,7 +246,7 @@ fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Scenario, CommandErro
     let mut story = Scenario {
         seed,
         campaign: Campaign::new(&name).ok_or(
-            "that is no name for a campaign: it has 1 to 256 characters; Resend's tags have letters, digits, - and _",
+            "this is not a valid campaign name: 1 to 256 characters; Resend's tags allow letters, digits, - and _",
         )?,
         emails: arguments.emails,
         until: UnixMillis::now(),

@@ -1,4 +1,4 @@
-//! What came of a simulation.
+//! The report of a simulation.
 
 use rebound_dev::output::{Column, Table, count, sanitize};
 use rebound_dev::simulate::scenario::Scenario;
@@ -15,17 +15,17 @@ pub(super) fn print(json: bool, story: &Scenario, sent: &SendReport, findings: &
     let seconds = sent.took.as_secs_f64();
     let [p50, p90, p99, most] = [50.0, 90.0, 99.0, 100.0].map(|percent| sent.percentile(percent));
     println!(
-        "{} in {seconds:.1} s, {:.0} a second; {p50:.1} ms (p50), {p90:.1} (p90), {p99:.1} (p99), {most:.1} (the slowest); {} sent again",
-        count(sent.micros.len(), "answer"),
+        "{} in {seconds:.1} s, {:.0} per second; {p50:.1} ms (p50), {p90:.1} (p90), {p99:.1} (p99), {most:.1} (maximum); {} retries",
+        count(sent.micros.len(), "response"),
         sent.micros.len() as f64 / seconds.max(0.001),
         sent.retries,
     );
     for wrong in &sent.wrong {
-        println!("WRONG ANSWER {}", sanitize(wrong));
+        println!("WRONG RESPONSE {}", sanitize(wrong));
     }
     match sent.wrong_answers + sent.not_taken {
-        0 => println!("Every answer is as the contract says.\n"),
-        _ => println!("{}, {} not taken in the end.\n", count(sent.wrong_answers, "wrong answer"), sent.not_taken),
+        0 => println!("Every response is correct.\n"),
+        _ => println!("{}, {} not accepted in the end.\n", count(sent.wrong_answers, "wrong response"), sent.not_taken),
     }
     let findings = match findings {
         Ok(findings) => findings,
@@ -34,38 +34,40 @@ pub(super) fn print(json: bool, story: &Scenario, sent: &SendReport, findings: &
     table_of_findings(findings).print();
     match findings.published {
         Some(number) if findings.repeats > 0 => println!(
-            "Alerts and decisions that were published: {number}; {} of them again, the very same, as after a death they may be.",
+            "Published alerts and decisions: {number}; {} of them were published twice with the same id, which is allowed after a crash.",
             findings.repeats
         ),
-        Some(number) => println!("Alerts and decisions that were published, each id once: {number}."),
+        Some(number) => println!("Published alerts and decisions, each id once: {number}."),
         None => println!(
-            "Whether anything was published twice can't be asked of SNS; its record in the table is there once."
+            "SNS cannot list what it published, so duplicates were checked in the table only: each alert and decision has one record."
         ),
     }
     let (counted, judged) = (findings.counted_after.as_secs_f64(), findings.judged_after.as_secs_f64());
-    println!("Everything was counted {counted:.1} s after the last answer, and judged {judged:.1} s after it.");
+    println!(
+        "All events were counted {counted:.1} s, and all opens and clicks classified {judged:.1} s, after the last response."
+    );
     for fault in &findings.faults {
         println!("FAULT {}", sanitize(fault));
     }
-    println!("{} lost, {} doubled, {} otherwise wrong.", findings.lost, findings.doubled, findings.wrong);
+    println!("{} lost, {} duplicated, {} with other errors.", findings.lost, findings.doubled, findings.wrong);
 }
 
 fn table_of_requests(sent: &SendReport) -> Table {
     let kinds = sent.kinds.iter().map(|(kind, number)| [format!("sent, {kind}"), number.to_string()]);
     let answers =
-        sent.answers.iter().map(|(answer, number)| [format!("answered {}", sanitize(answer)), number.to_string()]);
+        sent.answers.iter().map(|(answer, number)| [format!("response {}", sanitize(answer)), number.to_string()]);
     Table::new([Column::text("requests"), Column::number("")]).with(kinds.chain(answers))
 }
 
 fn table_of_findings(findings: &VerifyReport) -> Table {
     let rows = [
         ("webhooks stored, byte for byte", findings.stored),
-        ("forgeries and stale ones refused, and not stored", findings.refused),
-        ("addresses that stand as they must", findings.addresses),
+        ("forged and stale webhooks, refused and not stored", findings.refused),
+        ("addresses with the correct suppressions", findings.addresses),
         ("of them suppressed", findings.suppressed),
-        ("numbers of the campaign, and its brake", findings.numbers),
-        ("complaints that people were told of, once", findings.alerts),
-        ("opens and clicks judged", findings.verdicts),
+        ("counts of the campaign, and its brake", findings.numbers),
+        ("complaints with exactly one alert", findings.alerts),
+        ("opens and clicks with a verdict", findings.verdicts),
         ("decisions", findings.decisions),
     ];
     let columns = [Column::text("in the tables"), Column::number("")];
@@ -101,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tables_of_a_simulation_are_good_at_every_width() {
+    fn the_tables_of_a_simulation_fit_every_width() {
         let mut sent = SendReport::default();
         sent.kinds.insert("once", 1_234_567);
         sent.answers.insert("401 wrong signature; is the signing secret that of the webhook at Resend?".to_owned(), 7);

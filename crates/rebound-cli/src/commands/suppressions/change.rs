@@ -12,26 +12,26 @@ use rebound_dev::output::sanitize;
 use serde_json::json;
 
 use super::{NoteArguments, list, recipients};
-use crate::commands::place::PlaceArguments;
+use crate::commands::target::TargetArguments;
 
-/// Suppress addresses: nothing may be sent to them until that is lifted.
+/// Suppress addresses: they must not get email until the reason is lifted.
 ///
-/// What is added is newer than whatever is stored, so it holds. Exits with 1 if an address is not suppressed after it.
+/// The new reason is newer than everything that is stored, so it applies. Exits with 1 if an address is not suppressed afterwards.
 #[derive(clap::Args)]
 pub(crate) struct AddArguments {
     /// The addresses
     #[arg(required = true)]
     addresses: Vec<String>,
-    /// The kind of reason: manual, opted_out, unsubscribed, complaint …
+    /// Kind of the reason: manual, opted_out, unsubscribed, complaint …
     #[arg(long = "as", value_name = "REASON", default_value = "manual", value_parser = super::reason)]
     reason: Reason,
-    /// Print a JSON object for each, a line each
+    /// Print one JSON object per address, one per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     note: NoteArguments,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
 pub(super) async fn add(arguments: &AddArguments) -> Result<ExitCode, CommandError> {
@@ -41,11 +41,11 @@ pub(super) async fn add(arguments: &AddArguments) -> Result<ExitCode, CommandErr
     {
         let (named, given) = (named.as_str(), arguments.reason.as_str());
         eprintln!(
-            "rebound: --reason {named} is kept as a text, and the address suppressed as {given}; the kind of reason is --as {named}"
+            "rebound: --reason {named} is stored as a note, and the address is suppressed as {given}; the kind of reason is --as {named}"
         );
     }
-    let place = arguments.place.find().await?;
-    let list = list(&place);
+    let target = arguments.target.find().await?;
+    let list = list(&target);
     let key = list.forgotten_key().await?;
     let mut all_suppressed = true;
     for recipient in &recipients {
@@ -53,60 +53,62 @@ pub(super) async fn add(arguments: &AddArguments) -> Result<ExitCode, CommandErr
             eprintln!("{}: {odd}", sanitize(recipient.as_str()));
         }
         let done = list.add(recipient, arguments.reason, key.as_ref(), &note).await?;
-        say(recipient, "added", &done, arguments.json);
+        report(recipient, "added", &done, arguments.json);
         all_suppressed &= done.is_suppressed();
     }
     Ok(if all_suppressed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Lift what stands against addresses, so that they may be written to again.
+/// Lift the reasons of addresses, so that they can receive email again.
 ///
-/// What is lifted is told from what comes later by time: an older bounce that arrives late changes nothing, a new one suppresses again.
-/// Exits with 1 if a reason that was to be lifted still stands.
-/// Resend keeps a list of its own: what is lifted here is still skipped there, until it is removed there too.
+/// Times decide what follows: an older bounce that arrives late changes nothing, but a new bounce suppresses the address again.
+/// Exits with 1 if one of the reasons to lift is still active.
+/// Resend has its own suppression list: it still skips the address until you remove it there too.
 #[derive(clap::Args)]
 pub(crate) struct RemoveArguments {
     /// The addresses
     #[arg(required = true)]
     addresses: Vec<String>,
-    /// Lift only this reason; may be given several times
+    /// Lift only this reason; can be given several times
     #[arg(long, value_name = "REASON", value_parser = super::reason)]
     only: Vec<Reason>,
-    /// Print a JSON object for each, a line each
+    /// Print one JSON object per address, one per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     note: NoteArguments,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
 pub(super) async fn remove(arguments: &RemoveArguments) -> Result<ExitCode, CommandError> {
     let (recipients, note) = (recipients(&arguments.addresses)?, arguments.note.note()?);
-    let place = arguments.place.find().await?;
-    let list = list(&place);
+    let target = arguments.target.find().await?;
+    let list = list(&target);
     let key = list.forgotten_key().await?;
     let mut all_lifted = true;
     for recipient in &recipients {
         let done = list.remove(recipient, &arguments.only, key.as_ref(), &note).await?;
-        say(recipient, "lifted", &done, arguments.json);
+        report(recipient, "lifted", &done, arguments.json);
         let is_wanted = |standing: &&ActiveReason| {
             arguments.only.is_empty() || arguments.only.iter().any(|only| only.as_str() == standing.reason)
         };
         all_lifted &= !done.standing.iter().any(|standing| is_wanted(&standing));
         let left: Vec<&str> = done.standing.iter().map(|standing| standing.reason.as_str()).collect();
         if !left.is_empty() && !arguments.json {
-            println!("  still stands: {}", left.join(", "));
+            println!("  still active: {}", left.join(", "));
         }
         let at_resend = [Reason::Provider, Reason::HardBounce, Reason::Complaint];
         if matches!(&done.outcome, Outcome::Changed(lifted) if lifted.iter().any(|reason| at_resend.contains(reason))) {
-            eprintln!("  Resend may still skip {recipient}: remove it there too, under Suppressions, or by its API");
+            eprintln!(
+                "  Resend may still skip {recipient}: remove the address there too, under Suppressions, or with its API"
+            );
         }
     }
     Ok(if all_lifted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn say(recipient: &Recipient, word: &str, done: &Done, json: bool) {
+fn report(recipient: &Recipient, word: &str, done: &Done, json: bool) {
     let outcome = &done.outcome;
     let names = |reasons: &[Reason]| reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>();
     if json {
@@ -122,7 +124,7 @@ fn say(recipient: &Recipient, word: &str, done: &Done, json: bool) {
     match outcome {
         Outcome::Changed(reasons) => println!("{recipient}: {word} {}", names(reasons).join(", ")),
         Outcome::Unchanged => println!("{recipient}: nothing to change"),
-        Outcome::Forgotten => println!("{recipient}: was forgotten, and is not written to; nothing was changed"),
-        Outcome::Recalled => println!("{recipient}: was forgotten, and may be written to again"),
+        Outcome::Forgotten => println!("{recipient}: was forgotten and stays suppressed; nothing was changed"),
+        Outcome::Recalled => println!("{recipient}: was forgotten, and can now receive email again"),
     }
 }

@@ -23,55 +23,56 @@ use serde_json::json;
 use super::new_file::NewFile;
 use super::{from_resend, list, note};
 use crate::commands::list_file::{ListFile, ReadingArguments};
-use crate::commands::place::PlaceArguments;
+use crate::commands::target::TargetArguments;
 
-/// Take over a list: a CSV, JSON lines, bare addresses, or Resend's own list.
+/// Import a list: a CSV, JSON lines, bare addresses, or Resend's suppression list.
 ///
-/// It says how it reads the file, and knows the exports of SendGrid, Mailgun, Postmark, SES, Mailchimp and Resend. Any other CSV has a
-/// header (recipient, reason, at, until, detail, email_id); only `recipient`, or `email`, must be in it. Cells may be parted by commas,
-/// semicolons or tabs; the encoding may be UTF-8, UTF-16 or Windows-1252. JSON lines are as `export` writes them.
-/// A time may be 2026-11-23, 2026-11-23T13:05:00Z, or seconds or milliseconds since 1970; without a zone it is UTC.
-/// Each entry is merged, so to import a list twice changes nothing. Whoever was lifted since is named, and stays lifted; --again
-/// suppresses those again whom an operator lifted. A time of the future is refused.
-/// Exits with 1 if a line can't be read, or somebody on the list is not suppressed; the others are taken over.
-/// --from-resend takes over those whom Resend itself suppresses, as the reason `provider`.
+/// The command describes how it reads the file. It detects the exports of SendGrid, Mailgun, Postmark, SES, Mailchimp and Resend.
+/// Any other CSV has a header (recipient, reason, at, until, detail, email_id); only `recipient`, or `email`, is required.
+/// Commas, semicolons or tabs may separate the cells. The encoding may be UTF-8, UTF-16 or Windows-1252. JSON lines have the format of `export`.
+/// A time may be 2026-11-23, 2026-11-23T13:05:00Z, or seconds or milliseconds since 1970; without a time zone it is UTC. A time in the future is
+/// refused.
+/// Entries are merged, so a second import of the same list changes nothing. If a reason was lifted after the time in the list, it stays
+/// lifted, and the address is named. --again also suppresses addresses whose reason an operator lifted.
+/// Exits with 1 if a line can't be read, or if an address on the list is not suppressed. All other lines are imported.
+/// --from-resend imports Resend's suppression list, with the reason `provider`.
 #[derive(clap::Args)]
 pub(crate) struct ImportArguments {
     /// The file, or - for standard input
     #[arg(required_unless_present = "from_resend")]
     file: Option<String>,
-    /// Take over Resend's own list, with the key in RESEND_API_KEY or in the secret OperatorKeysArn
+    /// Import Resend's suppression list, with the key in RESEND_API_KEY or in the secret OperatorKeysArn
     #[arg(long, conflicts_with = "file")]
     from_resend: bool,
-    /// Take every address on it for this reason, whatever the list says
+    /// Suppress every address on the list for this reason, and ignore the reasons in the list
     #[arg(long = "as", value_name = "REASON", value_parser = super::reason, conflicts_with = "from_resend")]
     only: Option<Reason>,
-    /// The column that says since when, if it is another than is found out
+    /// Column with the time since when the address is suppressed, if the detected one is wrong
     #[arg(long, value_name = "COLUMN", conflicts_with = "from_resend")]
     time_column: Option<String>,
     #[command(flatten)]
     reading: ReadingArguments,
-    /// Suppress those again whom an operator has lifted since
+    /// Also suppress addresses whose reason an operator has lifted since
     #[arg(long)]
     again: bool,
-    /// Why; it is kept
+    /// Why you make the change; stored with it
     #[arg(long = "reason", value_name = "TEXT", default_value = "import")]
     why: String,
-    /// Who you are; it is kept
+    /// Your name; stored with the change [default: the user of the shell]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
-/// So many entries are merged together: no more than these are held in memory, however long a file is.
-const TOGETHER: usize = 5_000;
+/// Number of entries that are merged together, and so the maximum that is held in memory.
+const MERGE_BATCH: usize = 5_000;
 
-/// So many refused lines are named in the JSON report.
-const NAMED: usize = 1_000;
+/// Maximum number of refused lines that the JSON report names.
+const MAX_JSON_NAMED: usize = 1_000;
 
 pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, CommandError> {
     let note = note(arguments.by.as_deref(), &arguments.why)?;
@@ -80,11 +81,11 @@ pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, Comm
     let file = arguments.file.as_deref().map(open).transpose()?;
     let meaning = |file: &ListFile| file.meaning(arguments.only, arguments.time_column.clone());
     let meaning = file.as_ref().map(meaning).transpose()?;
-    let place = arguments.place.find().await?;
+    let target = arguments.target.find().await?;
     let Some((file, meaning)) = file.zip(meaning) else {
-        return from_resend::import(&place, by_hand, arguments.json).await;
+        return from_resend::import(&target, by_hand, arguments.json).await;
     };
-    import_file(&list(&place), file, &meaning, by_hand, &note, arguments.json).await
+    import_file(&list(&target), file, &meaning, by_hand, &note, arguments.json).await
 }
 
 /// Imports a file, part by part.
@@ -96,7 +97,7 @@ async fn import_file(
     note: &Note,
     json: bool,
 ) -> Result<ExitCode, CommandError> {
-    let how = file.say_how(Some(meaning));
+    let how = file.describe(Some(meaning));
     let progress = output::counting("entries");
     let bar = (*progress).clone();
     on_ctrl_c(move || {
@@ -105,7 +106,7 @@ async fn import_file(
             return "Nothing was imported yet".to_owned();
         }
         format!(
-            "{} imported, and stay. Import the file again for the rest: that changes nothing else",
+            "{} imported and stay. Import the file again for the rest: imported entries do not change",
             count_were(at, "entry")
         )
     });
@@ -117,20 +118,20 @@ async fn import_file(
         }
         let mut part = import::import_part(list, part, by_hand, note, || progress.inc(1)).await?;
         if !json {
-            let shown = part.odd.iter().take(MOST_ODD.saturating_sub(odd));
+            let shown = part.odd.iter().take(MAX_ODD_NAMED.saturating_sub(odd));
             progress.suspend(|| part.unreadable.iter().chain(shown).for_each(say_remark));
         }
         refused += part.unreadable.len();
         odd += part.odd.len();
-        part.unreadable.truncate(if json { NAMED.saturating_sub(report.unreadable.len()) } else { 0 });
-        part.odd.truncate(if json { NAMED.saturating_sub(report.odd.len()) } else { 0 });
+        part.unreadable.truncate(if json { MAX_JSON_NAMED.saturating_sub(report.unreadable.len()) } else { 0 });
+        part.odd.truncate(if json { MAX_JSON_NAMED.saturating_sub(report.odd.len()) } else { 0 });
         report.add(part);
         Ok(())
     };
     let mut part = Read::default();
     while let Some(line) = file.next()? {
         part.add(line, meaning, note.at);
-        if part.len() >= TOGETHER {
+        if part.len() >= MERGE_BATCH {
             merge(std::mem::take(&mut part)).await?;
         }
     }
@@ -139,7 +140,7 @@ async fn import_file(
     let counts = file.counts()?;
     if report.entries() == 0 && refused == 0 {
         return Err(
-            format!("nobody on it is to be suppressed ({}); --as suppresses all of them", left_out(&report)).into()
+            format!("the list suppresses no address ({}); --as suppresses all of them", left_out(&report)).into()
         );
     }
     if json {
@@ -165,27 +166,27 @@ fn say_remark(remark: &Remark) {
     println!("line {}: {}", remark.line, output::sanitize(&remark.why));
 }
 
-/// So many odd lines are named.
-const MOST_ODD: usize = 20;
+/// Maximum number of unusual lines that are named.
+const MAX_ODD_NAMED: usize = 20;
 
 fn say_odd(odd: usize) {
     match odd {
         0 => {}
-        1 => println!("1 line is odd, and was taken as it is; look at it, and remove the address if it is mistyped"),
+        1 => println!("1 address looks wrong, and was imported unchanged; check it, and remove it if it is mistyped"),
         odd => {
-            let named = if odd > MOST_ODD {
-                format!(" (the first {MOST_ODD} are named; --json names more)")
+            let named = if odd > MAX_ODD_NAMED {
+                format!(" (the first {MAX_ODD_NAMED} are named; --json names more)")
             } else {
                 String::new()
             };
             println!(
-                "{odd} lines are odd, and were taken as they are{named}; look at them, and remove addresses that are mistyped"
+                "{odd} addresses look wrong, and were imported unchanged{named}; check them, and remove those that are mistyped"
             );
         }
     }
 }
 
-/// What the lines say that are left out, and how many say so.
+/// Returns the statuses of the skipped lines, with their counts.
 fn left_out(report: &Report) -> String {
     let words: Vec<String> = report.left_out.iter().map(|(word, number)| format!("{word}: {number}")).collect();
     words.join(", ")
@@ -194,19 +195,21 @@ fn left_out(report: &Report) -> String {
 fn say_refused(refused: usize, lines: u64) {
     match refused {
         0 => {}
-        1 => println!("1 of {lines} lines was not read; mend it and import the file again: that changes nothing else"),
+        1 => println!(
+            "1 of {lines} lines was not read; correct it and import the file again: imported entries do not change"
+        ),
         refused => {
             println!(
-                "{refused} of {lines} lines were not read; mend them and import the file again: that changes nothing else"
+                "{refused} of {lines} lines were not read; correct them and import the file again: imported entries do not change"
             );
         }
     }
 }
 
-/// How many of those who were lifted since are shown.
-const MOST_LIFTED: usize = 20;
+/// Maximum number of lifted addresses that are shown.
+const MAX_LIFTED_SHOWN: usize = 20;
 
-/// What became of a list.
+/// Prints the report of an import.
 pub(super) fn print(report: &Report, json: bool) {
     if json {
         println!("{}", json!(report));
@@ -216,44 +219,44 @@ pub(super) fn print(report: &Report, json: bool) {
     let entries = if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
     println!("{entries}: {} new or newer, {} known already", report.changed, report.unchanged);
     if !report.left_out.is_empty() {
-        println!("left out, because they say nothing against the address: {}", left_out(report));
+        println!("skipped, because this status suppresses nobody: {}", left_out(report));
     }
     if report.forgotten > 0 {
-        println!("{} of people who were forgotten, and stay so", report.forgotten);
+        println!("{} of forgotten addresses: they stay suppressed", report.forgotten);
     }
-    for lifted in report.lifted.iter().take(MOST_LIFTED) {
+    for lifted in report.lifted.iter().take(MAX_LIFTED_SHOWN) {
         let (who, reason, at) = (output::sanitize(lifted.recipient.as_str()), lifted.reason, output::moment(lifted.at));
         let why = lifted.why.as_ref().map(|why| format!(": {}", output::sanitize(why))).unwrap_or_default();
         println!("not suppressed: {who}, whose {reason} was lifted at {at} by {}{why}", output::sanitize(&lifted.by));
     }
-    if report.lifted.len() > MOST_LIFTED {
-        println!("and {} more; --json names all of them", report.lifted.len() - MOST_LIFTED);
+    if report.lifted.len() > MAX_LIFTED_SHOWN {
+        println!("and {} more; --json names all of them", report.lifted.len() - MAX_LIFTED_SHOWN);
     }
     if report.lifted.iter().any(|lifted| lifted.why.is_some()) {
-        println!("import it with --again to suppress those again whom an operator lifted");
+        println!("import the list with --again to also suppress addresses that an operator lifted");
     }
     report.unreadable.iter().for_each(say_remark);
     if !report.unreadable.is_empty() {
         println!(
-            "{} not read; mend the file and import it again: that changes nothing else",
+            "{} not read; correct the file and import it again: imported entries do not change",
             count_were(report.unreadable.len(), "line")
         );
     }
 }
 
-/// Write the list down: an entry for each address and reason, those that were lifted too.
+/// Write the suppression list: one entry per address and reason, including lifted reasons.
 ///
-/// It reads the whole table, which costs a read unit for each 4 KB of it. Who was forgotten is not in it.
+/// The command reads the whole table: one read unit per 4 KB. Forgotten addresses are not in the list.
 #[derive(clap::Args)]
 pub(crate) struct ExportArguments {
-    /// The form
+    /// Format: csv or jsonl
     #[arg(long, value_name = "FORMAT", default_value = "csv", value_parser = format)]
     format: Format,
-    /// The file; without it, standard output
+    /// File to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
 fn format(text: &str) -> Result<Format, String> {
@@ -265,8 +268,8 @@ fn format(text: &str) -> Result<Format, String> {
 }
 
 pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, CommandError> {
-    let place = arguments.place.find().await?;
-    let list = list(&place);
+    let target = arguments.target.find().await?;
+    let list = list(&target);
     let output = arguments.output.as_deref().map(NewFile::create).transpose()?;
     let to: Box<dyn Write> = match &output {
         Some(output) => Box::new(BufWriter::new(output.file.try_clone()?)),
@@ -290,14 +293,14 @@ pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Comm
     writer.finish()?;
     output.map_or(Ok(()), NewFile::keep)?;
     progress.finish_and_clear();
-    // One of them is the key.
+    // One of these items is the key of the hashes.
     let besides =
-        if forgotten > 1 { format!("; {} who were forgotten are not in it", forgotten - 1) } else { String::new() };
+        if forgotten > 1 { format!("; {} forgotten addresses are not included", forgotten - 1) } else { String::new() };
     eprintln!("{} at {}{besides}", count(written, "entry"), UnixMillis::now().to_text());
     Ok(ExitCode::SUCCESS)
 }
 
-/// Why a list was not written.
+/// A failed export.
 #[derive(Debug, thiserror::Error)]
 enum ExportError {
     #[error(transparent)]

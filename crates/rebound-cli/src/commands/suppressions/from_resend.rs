@@ -1,4 +1,4 @@
-//! Resend's own list.
+//! Import of Resend's suppression list.
 
 use std::process::ExitCode;
 
@@ -15,31 +15,34 @@ use serde_json::json;
 
 use super::{file, list, note};
 
-/// The result of taking over Resend's list.
+/// Result of the import of Resend's list.
 #[derive(Serialize)]
-pub(crate) struct TakenOver {
+pub(crate) struct ResendImport {
     #[serde(flatten)]
     report: Report,
-    /// The reason for which the list was not read to its end. Absent if it was.
+    /// The reason for which the list was not read to its end. Absent if all of it was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     cut_short: Option<String>,
 }
 
-impl TakenOver {
-    /// Returns true if every entry was taken over.
+impl ResendImport {
+    /// Returns true if every entry was imported.
     pub(crate) fn is_whole(&self) -> bool {
         self.report.unreadable.is_empty() && self.report.lifted.is_empty() && self.cut_short.is_none()
     }
 
     pub(crate) fn print(&self) {
-        // Its entries are no lines of a file.
+        // The entries are not lines of a file, so they are printed here.
         file::print(&Report { unreadable: Vec::new(), ..self.report.clone() }, false);
         let unreadable = &self.report.unreadable;
         for entry in unreadable {
             println!("{}", output::sanitize(&entry.why));
         }
         if !unreadable.is_empty() {
-            println!("{} left out; look at Resend, under Suppressions", count_were(unreadable.len(), "entry"));
+            println!(
+                "{} not imported; check them at Resend, under Suppressions",
+                count_were(unreadable.len(), "entry")
+            );
         }
         if let Some(why) = &self.cut_short {
             println!("Resend's list was not read to its end: {}", output::sanitize(why));
@@ -48,23 +51,23 @@ impl TakenOver {
 }
 
 /// `import --from-resend`.
-pub(super) async fn import(place: &Place, by_hand: LiftedByHand, json: bool) -> Result<ExitCode, CommandError> {
-    let taken = take_over(place, by_hand).await?;
+pub(super) async fn import(target: &Place, by_hand: LiftedByHand, json: bool) -> Result<ExitCode, CommandError> {
+    let imported = import_from_resend(target, by_hand).await?;
     if json {
-        println!("{}", json!(taken));
+        println!("{}", json!(imported));
     } else {
-        taken.print();
+        imported.print();
     }
-    Ok(if taken.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if imported.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Takes over whom Resend suppresses.
-pub(crate) async fn take_over(place: &Place, by_hand: LiftedByHand) -> Result<TakenOver, CommandError> {
-    let resend = resend_of(place).await?;
+/// Imports the addresses that Resend suppresses.
+pub(crate) async fn import_from_resend(target: &Place, by_hand: LiftedByHand) -> Result<ResendImport, CommandError> {
+    let resend = resend_of(target).await?;
     let Listed { entries, unread, cut_short } = match resend.suppressions().await {
         Err(ResendError::NotFound(_)) => {
             return Err(
-                "Resend does not offer its list to this team yet; what it skips from now on is told by its webhooks"
+                "Resend does not offer its list to this team yet; its webhooks report each address that it skips from now on"
                     .into(),
             );
         }
@@ -77,9 +80,9 @@ pub(crate) async fn take_over(place: &Place, by_hand: LiftedByHand) -> Result<Ta
     let progress = output::progress(read.entries.len() as u64, "entries");
     let bar = (*progress).clone();
     on_ctrl_c(move || {
-        format!("{} of Resend's entries were imported, and stay. Run it again: it does the rest", bar.position())
+        format!("{} of Resend's entries were imported and stay. Run the command again for the rest", bar.position())
     });
-    let report = merge(&list(place), read, by_hand, &note, || progress.inc(1)).await;
+    let report = merge(&list(target), read, by_hand, &note, || progress.inc(1)).await;
     progress.finish_and_clear();
-    Ok(TakenOver { report: report?, cut_short: cut_short.map(|why| why.to_string()) })
+    Ok(ResendImport { report: report?, cut_short: cut_short.map(|why| why.to_string()) })
 }

@@ -16,26 +16,26 @@ use serde_json::json;
 
 use super::{list as list_of, recipients};
 use crate::commands::check;
-use crate::commands::place::PlaceArguments;
+use crate::commands::target::TargetArguments;
 
-/// List who must not be written to.
+/// List the suppressed addresses.
 ///
-/// It reads the whole table, which costs a read unit for each 4 KB of it.
+/// The command reads the whole table: one read unit per 4 KB.
 #[derive(clap::Args)]
 pub(crate) struct ListArguments {
-    /// Only those for whom this reason stands
+    /// Only addresses for which this reason is active
     #[arg(long, value_name = "REASON", value_parser = super::reason)]
     reason: Option<Reason>,
-    /// Print a JSON object for each, a line each
+    /// Print one JSON object per address, one per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
 pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandError> {
-    let place = arguments.place.find().await?;
-    let (list, now) = (list_of(&place), UnixMillis::now());
+    let target = arguments.target.find().await?;
+    let (list, now) = (list_of(&target), UnixMillis::now());
     let progress = output::counting("items read");
     let mut found = Vec::new();
     let mut forgotten = 0;
@@ -66,7 +66,7 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandE
         return Ok(ExitCode::SUCCESS);
     }
     table(&found).print();
-    let besides = if forgotten > 0 { format!(", and {forgotten} more, forgotten") } else { String::new() };
+    let besides = if forgotten > 0 { format!(", and {forgotten} more that were forgotten") } else { String::new() };
     println!("{}{besides}", count(found.len(), "address"));
     Ok(ExitCode::SUCCESS)
 }
@@ -75,26 +75,26 @@ fn table(found: &[(String, Vec<ActiveReason>)]) -> Table {
     let rows = found.iter().map(|(recipient, standing)| {
         [sanitize(recipient), standing.iter().map(check::reason).collect::<Vec<_>>().join("\n")]
     });
-    Table::new([Column::text("must not be written to"), Column::text("why")]).with(rows)
+    Table::new([Column::text("suppressed address"), Column::text("reasons")]).with(rows)
 }
 
-/// Show what is known of addresses.
+/// Show everything that is stored about addresses: reasons, and changes by operators.
 #[derive(clap::Args)]
 pub(crate) struct ShowArguments {
     /// The addresses
     #[arg(required = true)]
     addresses: Vec<String>,
-    /// Print a JSON object for each, a line each
+    /// Print one JSON object per address, one per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
 pub(super) async fn show(arguments: &ShowArguments) -> Result<ExitCode, CommandError> {
     let recipients = recipients(&arguments.addresses)?;
-    let place = arguments.place.find().await?;
-    let (list, now) = (list_of(&place), UnixMillis::now());
+    let target = arguments.target.find().await?;
+    let (list, now) = (list_of(&target), UnixMillis::now());
     let key = list.forgotten_key().await?;
     for recipient in &recipients {
         let (stored, is_forgotten) = list.find(recipient, key.as_ref()).await?;
@@ -148,9 +148,9 @@ fn as_json(
 fn print(recipient: &Recipient, stored: Option<&SuppressionItem>, is_forgotten: bool, done: &[Done], now: UnixMillis) {
     let standing = stored.map(|stored| stored.active_reasons(now)).unwrap_or_default();
     let verdict = match (is_forgotten, standing.is_empty()) {
-        (true, _) => "must not be written to: whoever has it asked to be forgotten",
-        (false, false) => "must not be written to",
-        (false, true) => "may be written to",
+        (true, _) => "is suppressed: it was forgotten on request",
+        (false, false) => "is suppressed",
+        (false, true) => "can receive email",
     };
     println!("{} {verdict}", sanitize(recipient.as_str()));
     for standing in &standing {
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_good_at_every_width() {
+    fn the_list_fits_every_width() {
         let standing = ActiveReason {
             reason: "hard_bounce".to_owned(),
             at: UnixMillis::parse("2026-11-23T13:05:00Z"),

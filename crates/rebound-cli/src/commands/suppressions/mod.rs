@@ -1,4 +1,4 @@
-//! `rebound suppressions`: who must not be written to.
+//! `rebound suppressions`: the suppression list.
 
 mod change;
 mod file;
@@ -20,9 +20,9 @@ use rebound_cli::operate::suppressions::List;
 use rebound_dev::commands::values::unknown;
 use rebound_dev::commands::{CommandError, variable};
 
-/// List, show, add, remove, restore, import and export who must not be written to.
+/// List, show, add, remove, restore, import and export suppressed addresses.
 ///
-/// Every change by hand is kept, for 400 days, with who made it, when, and why.
+/// Every change by an operator is recorded for 400 days: who made it, when, and why.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -52,13 +52,13 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     }
 }
 
-/// Who does something, and why.
+/// Options for the record of a change: who makes it, and why.
 #[derive(clap::Args)]
 pub(crate) struct NoteArguments {
-    /// Why; it is kept
+    /// Why you make the change; stored with it
     #[arg(long = "reason", value_name = "TEXT")]
     why: String,
-    /// Who you are; it is kept
+    /// Your name; stored with the change [default: the user of the shell]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 }
@@ -69,31 +69,31 @@ impl NoteArguments {
     }
 }
 
-/// Who did it, where neither the command line nor the shell says: it is read as "by an operator".
+/// Name for the record if neither the command line nor the shell gives one. It is printed as "by an operator".
 const UNNAMED: &str = "an operator";
 
-/// A note of whoever calls, as the shell names them, unless they name themselves.
+/// Returns a note with the name from `by`, else the user of the shell.
 pub(crate) fn note(by: Option<&str>, why: &str) -> Result<Note, CommandError> {
     let named = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(variable).filter(|name| !name.trim().is_empty());
     let by = by.map(str::to_owned).or(named).unwrap_or_else(|| UNNAMED.to_owned());
     Ok(Note::new(&by, why, UnixMillis::now())?)
 }
 
-pub(crate) fn list(place: &Place) -> List {
+pub(crate) fn list(target: &Place) -> List {
     List {
-        calls: place.calls(Duration::from_secs(3_600)),
-        suppressions: place.table("SUPPRESSIONS_TABLE").to_owned(),
-        events: place.table("EVENTS_TABLE").to_owned(),
+        calls: target.calls(Duration::from_secs(3_600)),
+        suppressions: target.table("SUPPRESSIONS_TABLE").to_owned(),
+        events: target.table("EVENTS_TABLE").to_owned(),
     }
 }
 
-/// The addresses of the command line.
+/// Reads the addresses of the command line.
 pub(crate) fn recipients(addresses: &[String]) -> Result<Vec<Recipient>, CommandError> {
     let mut recipients: Vec<Recipient> = Vec::new();
     for text in addresses {
         let recipient = recipient(text)?;
         if recipients.contains(&recipient) {
-            eprintln!("rebound: {recipient} is named more than once, and taken once");
+            eprintln!("rebound: {recipient} is named more than once, and used once");
         } else {
             recipients.push(recipient);
         }
@@ -101,23 +101,23 @@ pub(crate) fn recipients(addresses: &[String]) -> Result<Vec<Recipient>, Command
     Ok(recipients)
 }
 
-/// One address of the command line.
+/// Reads one address of the command line.
 pub(crate) fn recipient(text: &str) -> Result<Recipient, CommandError> {
     Recipient::parse(text).ok_or_else(|| format!("{text:?} {}", why_no_address(text)).into())
 }
 
-/// Why a text is no address, and how to write it.
+/// Explains why a text is not an address, and how to write it.
 pub(crate) fn why_no_address(text: &str) -> &'static str {
     let parts = text.split(|c: char| c.is_whitespace() || c == ',' || c == ';').filter(|part| !part.is_empty());
     let parts: Vec<&str> = parts.collect();
     if parts.len() > 1 && parts.iter().all(|part| Recipient::parse(part).is_some()) {
         "has several addresses: write them without quotes, separated by spaces"
     } else {
-        "is no address; write it as ann@example.com"
+        "is not an address; write it as ann@example.com"
     }
 }
 
-/// A reason by its name.
+/// Reads the name of a reason.
 pub(crate) fn reason(name: &str) -> Result<Reason, String> {
     Reason::from_text(&name.trim().to_ascii_lowercase()).ok_or_else(|| {
         let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();

@@ -1,4 +1,4 @@
-//! A file that is written beside the one that it replaces: what was there stays until all of the new one is written.
+//! A file that is written next to the file that it replaces. The old file stays until the new one is complete.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use rebound_dev::commands::CommandError;
 use rebound_dev::progress::on_ctrl_c;
 
-/// A file that is being written.
+/// An incomplete file.
 pub(super) struct NewFile {
     pub(super) file: File,
-    /// Where it is written, until it is whole, and what it replaces then. `None`: it is no regular file, and is written in place.
+    /// The temporary path, and the path that it replaces at the end. `None` if the target is not a regular file: it is written in place.
     beside: Option<(PathBuf, PathBuf)>,
 }
 
 impl NewFile {
-    /// Begins it.
+    /// Creates the file.
     pub(super) fn create(name: &Path) -> Result<Self, CommandError> {
-        // A link stays one.
+        // A symbolic link stays a link.
         let target = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
         let failed = |error: std::io::Error| -> CommandError {
             let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -42,12 +42,12 @@ impl NewFile {
         let (half, whole) = (beside.clone(), name.display().to_string());
         on_ctrl_c(move || {
             let _ = fs::remove_file(&half);
-            format!("{whole} is as it was")
+            format!("{whole} was not changed")
         });
         Ok(Self { file, beside: Some((beside, target)) })
     }
 
-    /// Puts it in its place, whole.
+    /// Moves the complete file to its place.
     pub(super) fn keep(mut self) -> Result<(), CommandError> {
         if let Some((beside, target)) = self.beside.take() {
             let failed = |error| format!("{}: {error}; the list is in {}", target.display(), beside.display());
@@ -57,7 +57,7 @@ impl NewFile {
     }
 }
 
-/// What was not written to its end is of no use.
+/// Removes an incomplete file.
 impl Drop for NewFile {
     fn drop(&mut self) {
         if let Some((beside, _)) = &self.beside {

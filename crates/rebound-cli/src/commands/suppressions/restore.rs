@@ -9,47 +9,48 @@ use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
 use super::{list, note};
-use crate::commands::place::PlaceArguments;
+use crate::commands::target::TargetArguments;
 use crate::commands::timeline::{check_received, time};
 
-/// Suppress again whom webhooks lifted since then: after a synchronization of contacts that resubscribed everybody.
+/// Suppress addresses again that webhooks lifted, for example after a contact sync that resubscribed everybody.
 ///
-/// It takes only what is still as the webhook left it. Each reason comes back as it was, with a note of it; who was unsubscribed comes back as
-/// opted_out, so that the next synchronization does not lift them again. Lifts are known for 35 days.
+/// The command restores a reason only if nothing changed it after the webhook. The reason comes back unchanged, with a note of the restore.
+/// An address that was unsubscribed comes back as opted_out, so that the next sync does not lift it again.
+/// Lifts are recorded for 35 days.
 #[derive(clap::Args)]
 pub(crate) struct RestoreArguments {
-    /// Only lifts by webhooks that were received from then on, such as 2026-11-23T00:00:00Z
+    /// Only reasons that were lifted by webhooks received at this time or later, such as 2026-11-23T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: UnixMillis,
-    /// Only those that were received before
+    /// Only reasons that were lifted by webhooks received before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<UnixMillis>,
-    /// Say who would be suppressed again, and change nothing
+    /// Show which addresses would be suppressed again, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Why; it is kept
+    /// Why you make the change; stored with it
     #[arg(long = "reason", value_name = "TEXT", default_value = "lifted by webhooks; undone")]
     why: String,
-    /// Who you are; it is kept
+    /// Your name; stored with the change [default: the user of the shell]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
-    /// Print a JSON object for each, a line each
+    /// Print one JSON object per address, one per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    target: TargetArguments,
 }
 
 pub(super) async fn restore(arguments: &RestoreArguments) -> Result<ExitCode, CommandError> {
     check_received(Some(arguments.since), arguments.until)?;
     let note = note(arguments.by.as_deref(), &arguments.why)?;
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Restore };
-    let place = arguments.place.find().await?;
-    let (list, agenda) = (list(&place), place.table("AGENDA_TABLE"));
+    let target = arguments.target.find().await?;
+    let (list, agenda) = (list(&target), target.table("AGENDA_TABLE"));
     let key = list.forgotten_key().await?;
     let until = arguments.until.unwrap_or(UnixMillis(i64::MAX));
     if mode == Mode::Restore {
-        on_ctrl_c(|| "Whoever was restored is suppressed, and stays so. Run it again: it does the rest".to_owned());
+        on_ctrl_c(|| "The restored addresses stay suppressed. Run the command again for the rest".to_owned());
     }
     let (mut restored, mut unchanged, mut forgotten) = (0, 0, 0);
     for lift in list.lifts(agenda, arguments.since, until).await? {
@@ -75,7 +76,7 @@ pub(super) async fn restore(arguments: &RestoreArguments) -> Result<ExitCode, Co
     }
     if !arguments.json {
         let done = if arguments.dry_run { "would be restored" } else { "restored" };
-        println!("{restored} {done}, {unchanged} with nothing to undo, {forgotten} of people who were forgotten");
+        println!("{restored} {done}, {unchanged} with nothing to undo, {forgotten} of forgotten addresses");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{place, rebound};
 use crate::support::Service;
 
-/// Counts so many, created so many hours ago.
+/// Counts `number` emails that were created `hours` ago.
 async fn count(campaigns: &Campaigns, name: &str, hours_ago: u64, counter: Counter, number: u8) {
     count_sent(campaigns, name, hours_ago, counter, number, false).await;
 }

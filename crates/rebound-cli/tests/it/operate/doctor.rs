@@ -78,7 +78,7 @@ async fn what_is_well_is_said_to_be_and_the_exit_code_says_so_too() {
     assert_eq!(said.code, 2, "{}", said.stdout);
 }
 
-/// What a check says: its verdict, what it found, and what to do.
+/// The result of a check: its status, its details, and what to do.
 async fn says(world: &World, claude: &ClaudeStub, name: &str) -> (Verdict, String) {
     says_with(variables(world, claude), name).await
 }

@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use super::connect::World;
 use super::tail::Tail;
-use super::{Said, command};
+use super::{CommandOutput, command};
 use crate::support::{Service, signed};
 
 /// A window's title, a bell, colours in two spellings, a direction that turns, what nobody sees, and a line of its own.
@@ -29,14 +29,14 @@ fn is_harmful(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// What is wrong with what a command said, if anything is.
-fn harm(what: &[&str], said: &Said) -> Option<String> {
+/// Returns the faults of a command's output, if there are any.
+fn harm(what: &[&str], said: &CommandOutput) -> Option<String> {
     let text = [said.stdout.as_str(), said.stderr.as_str()].concat();
     let is_forged = text.lines().any(|line| line.starts_with("FORGED"));
     (is_forged || text.contains(is_harmful)).then(|| format!("{what:?}: {text:?}"))
 }
 
-fn is_harmless(what: &[&str], said: &Said) {
+fn is_harmless(what: &[&str], said: &CommandOutput) {
     assert_eq!(harm(what, said), None);
 }
 
@@ -233,7 +233,7 @@ async fn nothing_that_comes_in_live_steers_a_terminal() {
             stdout += &(tail.next().await + "\n");
         }
         assert!(stdout.lines().count() >= 8 && stdout.contains("owned"), "{stdout:?}");
-        is_harmless(arguments, &Said { code: 0, stdout, stderr: String::new() });
+        is_harmless(arguments, &CommandOutput { code: 0, stdout, stderr: String::new() });
     }
 }
 
@@ -327,6 +327,6 @@ async fn dev_says_a_line_of_an_alert_whatever_is_in_its_title() {
             break;
         }
     }
-    is_harmless(&["dev"], &Said { code: 0, stdout: said.clone(), stderr: String::new() });
+    is_harmless(&["dev"], &CommandOutput { code: 0, stdout: said.clone(), stderr: String::new() });
     assert!(said.contains("nameend"), "{said}");
 }

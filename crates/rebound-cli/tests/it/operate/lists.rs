@@ -16,7 +16,7 @@ struct Expected {
     text: String,
     /// An address, with `~` if `import` leaves it out, `!`, `-` or `+`, in the order of the lines.
     lines: Vec<&'static str>,
-    /// What the refusal of the whole file says.
+    /// The error that refuses the whole file.
     refused: Option<&'static str>,
 }
 
@@ -56,7 +56,7 @@ fn unescaped(raw: &str) -> String {
     text
 }
 
-/// What the lines of a list come to, and how many there are of each kind.
+/// Reads the lines of a list. Returns them, and the number of each kind.
 fn lines(text: &str) -> (Vec<(u64, String)>, LineCounts) {
     let mut reader = ListReader::new(text.as_bytes(), Asked::default()).unwrap();
     let read = reader.by_ref().map(|line| match line.unwrap() {
@@ -116,8 +116,12 @@ async fn an_open_quote_hides_nobody_who_complained() {
         "email,name\nzoe@example.com,Zoe\nx@example.com,\"Bob\nann@example.com,Ann\nbob@example.com,\"Eve\"\n";
     let said = command(service.aws.variables(), &["check", "--file", "-"], swallowing).await;
     assert_eq!(said.code, 1);
-    assert!(said.stdout.contains("1 of 4 may be written to, 3 may not."), "{}", said.stdout);
-    assert!(said.stdout.contains("line 3") && said.stdout.contains("1 line has no address"), "{}", said.stdout);
+    assert!(said.stdout.contains("1 of 4 can receive email, 3 must not."), "{}", said.stdout);
+    assert!(
+        said.stdout.contains("line 3") && said.stdout.contains("1 line has no readable address"),
+        "{}",
+        said.stdout
+    );
     assert!(said.stderr.contains("address in `email` (column 1)"), "it says which column: {}", said.stderr);
     let json = command(service.aws.variables(), &["check", "--file", "-", "--json"], swallowing).await.lines();
     let may: Vec<_> = json.iter().map(|line| (line["line"].as_u64().unwrap(), line["may_send"] == true)).collect();
@@ -138,7 +142,7 @@ async fn a_row_without_an_address_is_named_and_is_a_no() {
     let text = "name,email\nAnn,ann@example.com\nBob,\nCho,cho@@example.com\n";
     let said = command(service.aws.variables(), &["check", "--file", "-"], text).await;
     assert_eq!(said.code, 1);
-    for words in ["line 3", "line 4", "1 of 3 may be written to, 2 may not.", "2 lines have no address"] {
+    for words in ["line 3", "line 4", "1 of 3 can receive email, 2 must not.", "2 lines have no readable address"] {
         assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
     }
     let many: String = (0..60).map(|n| format!("r{n}@example.com\n")).chain(["nobody\n".to_owned()]).collect();
@@ -151,7 +155,8 @@ async fn a_row_without_an_address_is_named_and_is_a_no() {
 #[tokio::test]
 async fn a_list_with_nobody_in_it_is_no_success() {
     let service = Service::start().await;
-    for (text, words) in [("", "it is empty"), ("email,name\n", "only names of columns"), ("# nobody\n\n", "comments")]
+    for (text, words) in
+        [("", "the list is empty"), ("email,name\n", "only column names"), ("# nobody\n\n", "comments")]
     {
         for arguments in [&["suppressions", "import", "-"][..], &["check", "--file", "-"]] {
             let said = command(service.aws.variables(), arguments, text).await;
@@ -212,7 +217,7 @@ async fn an_import_says_what_it_took_the_file_for_and_a_flag_overrides_it() {
     // A list of those who may get email suppresses nobody by mistake, and all of them where that is said.
     let subscribed = "Email Address,MEMBER_RATING,LEID,EUID\ncho@example.com,2,1,a\n";
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], subscribed).await;
-    assert!(said.code == 2 && said.stderr.contains("nobody on it is to be suppressed (subscribed: 1)"), "{said:?}");
+    assert!(said.code == 2 && said.stderr.contains("the list suppresses no address (subscribed: 1)"), "{said:?}");
     assert!(!service.reasons().await.contains_key("cho@example.com"));
     let said = command(service.aws.variables(), &["suppressions", "import", "-", "--as", "manual"], subscribed).await;
     assert!(said.code == 0 && service.reasons().await.contains_key("cho@example.com"), "{said:?}");
@@ -251,7 +256,7 @@ async fn a_list_in_utf_16_or_an_older_encoding_is_read_from_a_file() {
         let arguments = [&["check", "--file", file.to_str().unwrap()][..], flags].concat();
         let said = rebound(&service.aws, &arguments).await;
         assert!(said.stderr.contains(words) && said.stderr.contains("separator ';'"), "{said:?}");
-        assert!(said.code == 1 && said.stdout.contains("line 3") && said.stdout.contains("1 of 2 may"), "{said:?}");
+        assert!(said.code == 1 && said.stdout.contains("line 3") && said.stdout.contains("1 of 2 can"), "{said:?}");
         let told = said.stderr.contains("line 2 is not UTF-8");
         assert_eq!(told, words == "Windows-1252", "{said:?}");
     }
@@ -263,7 +268,9 @@ async fn an_address_without_a_dot_is_taken_and_told_with_its_line() {
     let text = "email\r\nann@exmaple\r\nbob@example.com\r\n";
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], text).await;
     assert_eq!(said.code, 0, "it is allowed");
-    for words in ["line 2: \"ann@exmaple\" is taken as it is: its domain has no dot", "1 line is odd", "2 entries"] {
+    for words in
+        ["line 2: \"ann@exmaple\" is taken as it is: its domain has no dot", "1 address looks wrong", "2 entries"]
+    {
         assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
     }
     let said = command(service.aws.variables(), &["suppressions", "import", "-", "--json"], text).await.json();
@@ -272,7 +279,7 @@ async fn an_address_without_a_dot_is_taken_and_told_with_its_line() {
 
     let said = command(service.aws.variables(), &["check", "--file", "-"], "ann@exmpale\nbob@example.org\n").await;
     assert!(said.code == 0 && said.stderr.contains("line 1: \"ann@exmpale\": its domain has no dot"), "{said:?}");
-    assert!(said.stdout.contains("1 address is odd"), "{said:?}");
+    assert!(said.stdout.contains("1 address looks wrong"), "{said:?}");
     let said = command(service.aws.variables(), &["check", "ann@exmpale", "--json"], "").await;
     assert!(said.lines()[0]["odd"].as_str().unwrap().contains("no dot"), "{said:?}");
     let add = ["suppressions", "add", "cho@exmaple", "--reason", "asked on the phone"];

@@ -45,15 +45,15 @@ pub(crate) fn list(place: &Place) -> List {
     }
 }
 
-/// What the command said.
+/// Exit code and output of a command.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct CommandOutput {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Said {
+impl CommandOutput {
     /// Each line of standard output, as JSON.
     pub(crate) fn lines(&self) -> Vec<Value> {
         let lines = self.stdout.lines();
@@ -66,7 +66,7 @@ impl Said {
 }
 
 /// Runs the real command with these variables and no others, and with this on standard input.
-pub(crate) async fn command(variables: &BTreeMap<String, String>, arguments: &[&str], input: &str) -> Said {
+pub(crate) async fn command(variables: &BTreeMap<String, String>, arguments: &[&str], input: &str) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rebound"));
     command.args(arguments).env_clear().envs(variables).env("USER", "tester");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -78,7 +78,7 @@ pub(crate) async fn command(variables: &BTreeMap<String, String>, arguments: &[&
     };
     let ((), output) = tokio::join!(write, running.wait_with_output());
     let output = output.unwrap();
-    Said {
+    CommandOutput {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
@@ -86,7 +86,7 @@ pub(crate) async fn command(variables: &BTreeMap<String, String>, arguments: &[&
 }
 
 /// The same, on an embedded AWS.
-pub(crate) async fn rebound(aws: &EmbeddedAws, arguments: &[&str]) -> Said {
+pub(crate) async fn rebound(aws: &EmbeddedAws, arguments: &[&str]) -> CommandOutput {
     command(aws.variables(), arguments, "").await
 }
 
@@ -139,7 +139,7 @@ impl Dev {
     }
 
     /// Runs the command on it.
-    pub(crate) async fn rebound(&self, arguments: &[&str]) -> Said {
+    pub(crate) async fn rebound(&self, arguments: &[&str]) -> CommandOutput {
         command(&self.variables(), arguments, "").await
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::connect::{KEY, World};
 use super::tail::Tail;
-use super::{Said, command};
+use super::{CommandOutput, command};
 use crate::support::recorder::{Action, Recorder};
 use crate::support::{now, secret};
 
@@ -169,7 +169,7 @@ impl Scene {
         assert_eq!(request.send().await.unwrap().status(), 200);
     }
 
-    async fn says(&self, arguments: &[&str]) -> Said {
+    async fn says(&self, arguments: &[&str]) -> CommandOutput {
         let said = command(&self.variables, arguments, "").await;
         assert!(said.code != 2, "{arguments:?}: {said:#?}");
         said

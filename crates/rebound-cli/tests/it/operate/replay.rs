@@ -48,15 +48,15 @@ async fn received(story: &Scenario) -> (Service, Place) {
 }
 
 #[derive(PartialEq)]
-enum Mode {
+enum RunMode {
     Replay,
     DryRun,
 }
 
-async fn again(place: &Place, mode: Mode) -> Report {
+async fn again(place: &Place, mode: RunMode) -> Report {
     let calls = place.calls(Duration::from_secs(60));
     let rows = Selection::default().rows(&calls, place.table("EVENTS_TABLE"), Function::Protect, |_| {}).await.unwrap();
-    if mode == Mode::Replay {
+    if mode == RunMode::Replay {
         return replay(place, &rows, Function::Protect, On::ThePlace, |_| {}).await.unwrap();
     }
     let name = |variable: &str| place.table(variable).to_owned();
@@ -75,10 +75,10 @@ async fn what_was_lost_is_done_once_as_a_dry_run_says_it_will_be_and_again_nothi
     let story = story();
     let (service, place) = received(&story).await;
     let before = everything(&place).await;
-    let predicted = again(&place, Mode::DryRun).await;
+    let predicted = again(&place, RunMode::DryRun).await;
     assert!(everything(&place).await == before, "a dry run writes nothing");
     assert!(service.aws.sns.as_ref().unwrap().messages().is_empty(), "and publishes nothing");
-    let done = again(&place, Mode::Replay).await;
+    let done = again(&place, RunMode::Replay).await;
     assert_eq!(done, predicted);
     assert_eq!(service.aws.sns.as_ref().unwrap().messages().len(), done.effects.published.len());
 
@@ -97,7 +97,7 @@ async fn what_was_lost_is_done_once_as_a_dry_run_says_it_will_be_and_again_nothi
     assert!(done.effects.handed_on > 50 && done.left_over.is_empty());
 
     let after = everything(&place).await;
-    let once_more = again(&place, Mode::Replay).await;
+    let once_more = again(&place, RunMode::Replay).await;
     assert!(once_more.effects.is_nothing_new(), "{:?}", once_more.effects);
     assert!(everything(&place).await == after);
 
@@ -125,8 +125,8 @@ async fn what_was_lost_is_done_once_as_a_dry_run_says_it_will_be_and_again_nothi
     );
     assert_eq!(lose("SUPPRESSIONS_TABLE", ["recipient", ""], &soft).await, 2);
     assert!(lose("CAMPAIGNS_TABLE", ["campaign", "cohort"], &|_| true).await > 10);
-    let predicted = again(&place, Mode::DryRun).await;
-    let done = again(&place, Mode::Replay).await;
+    let predicted = again(&place, RunMode::DryRun).await;
+    let done = again(&place, RunMode::Replay).await;
     assert_eq!(done, predicted);
     assert_eq!((done.effects.suppressions.len(), done.effects.counted.is_empty()), (2, false));
     assert_eq!(cohorts(&place, &story).await, counted);
@@ -138,10 +138,10 @@ async fn throttles_are_waited_out_and_what_fails_for_good_is_left_over_by_name()
     story.emails = 30;
     let (service, place) = received(&story).await;
     service.proxy.plan(|call| (call.index % 3 == 0 && call.operation != "Scan").then_some(Fault::Throttle));
-    let report = again(&place, Mode::Replay).await;
+    let report = again(&place, RunMode::Replay).await;
     assert_eq!(report.left_over, Vec::<String>::new());
     service.proxy.plan(|_| None);
-    assert!(again(&place, Mode::Replay).await.effects.is_nothing_new());
+    assert!(again(&place, RunMode::Replay).await.effects.is_nothing_new());
 }
 
 #[tokio::test]

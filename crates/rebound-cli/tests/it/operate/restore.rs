@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::rebound;
-use crate::support::protect::{DAY, HOUR, MINUTE, Stage, after, contact, listed, mail};
+use crate::support::protect::{DAY, HOUR, MINUTE, ProtectHarness, after, contact, listed, mail};
 
 const SINCE: [&str; 4] = ["suppressions", "restore", "--since", "2026-11-23T13:30:00Z"];
 
@@ -15,8 +15,8 @@ fn sorted(lines: Vec<serde_json::Value>) -> Vec<String> {
 }
 
 /// Ann was unsubscribed, Bob bounced and is on Resend's list, Cem is unsubscribed again since; then a synchronization lifts all.
-async fn lifted() -> Stage {
-    let stage = Stage::start().await;
+async fn lifted() -> ProtectHarness {
+    let stage = ProtectHarness::start().await;
     let bounce = json!({ "bounce": { "type": "Permanent", "subType": "NoEmail" } });
     stage
         .happens(&[

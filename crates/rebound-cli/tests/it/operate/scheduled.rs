@@ -15,9 +15,9 @@ use rebound::store::counters::Campaigns;
 use rebound_cli::operate::campaigns::{all, one};
 use serde_json::json;
 
-use crate::support::protect::{DAY, HOUR, MINUTE, NOW, Stage, after, mail, soon};
+use crate::support::protect::{DAY, HOUR, MINUTE, NOW, ProtectHarness, after, mail, soon};
 
-/// An event of an email of the campaign `spring` that was created so many days ago.
+/// Returns an event of an email of the campaign `spring`, which was created the given number of days ago.
 fn told(event_type: &str, number: usize, days_ago: i64, at: i64) -> SignedMessage {
     let mut more = json!({
         "created_at": after(-days_ago * DAY).to_text(), "tags": { "campaign": "spring" }, "bounce": { "type": "Permanent" },
@@ -29,7 +29,7 @@ fn told(event_type: &str, number: usize, days_ago: i64, at: i64) -> SignedMessag
     mail(&format!("{event_type}-{number}"), event_type, &email, &to, after(at), more)
 }
 
-fn campaigns(stage: &Stage) -> (Campaigns, RetryClient, String) {
+fn campaigns(stage: &ProtectHarness) -> (Campaigns, RetryClient, String) {
     let table = stage.aws.variable("CAMPAIGNS_TABLE").unwrap();
     let calls = RetryClient::new(stage.aws.clients().unwrap().dynamodb(), soon());
     (Campaigns::new(calls.clone(), table.clone()), calls, table)
@@ -37,7 +37,7 @@ fn campaigns(stage: &Stage) -> (Campaigns, RetryClient, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_campaign_sent_ten_days_after_its_creation_is_paused() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let mut messages: Vec<SignedMessage> = (0..250).map(|number| told("email.sent", number, 10, -HOUR)).collect();
     messages.extend((0..60).map(|number| told("email.bounced", number, 10, -MINUTE)));
     let received = join_all(messages.iter().map(|message| stage.receive_at(message, NOW))).await;
@@ -67,7 +67,7 @@ async fn a_campaign_sent_ten_days_after_its_creation_is_paused() {
     assert!(!is_left().await);
 }
 
-/// Counts so many of an old cohort in each of so many hours before now.
+/// Counts the given number of emails of an old cohort, in each of the last hours.
 async fn count(campaigns: &Campaigns, counter: Counter, hours: i64, each: u8) {
     let spring = Campaign::new("spring").unwrap();
     let count = |hour: i64, n: u8| Increment {
@@ -89,7 +89,7 @@ async fn count(campaigns: &Campaigns, counter: Counter, hours: i64, each: u8) {
 
 #[tokio::test]
 async fn what_is_sent_over_many_hours_of_one_batch_adds_up_once() {
-    let stage = Stage::start().await;
+    let stage = ProtectHarness::start().await;
     let (campaigns, ..) = campaigns(&stage);
     count(&campaigns, Counter::Sent, 100, 2).await;
     count(&campaigns, Counter::Complained, 1, 5).await;
@@ -107,7 +107,7 @@ const STRICT: &str = r#"{"brake": {"bounce_limits": [{"rate": 0.5, "least": 1, "
 
 #[tokio::test]
 async fn an_old_cohort_of_which_less_than_a_tenth_is_sent_late_is_left_out() {
-    let stage = Stage::with_policy(STRICT).await;
+    let stage = ProtectHarness::with_policy(STRICT).await;
     let mut messages: Vec<SignedMessage> = (0..10).map(|number| told("email.sent", number, 10, -10 * DAY)).collect();
     messages.extend((0..10).map(|number| told("email.bounced", number, 10, -9 * DAY)));
     stage.happens(&messages).await;
@@ -123,7 +123,7 @@ async fn an_old_cohort_of_which_less_than_a_tenth_is_sent_late_is_left_out() {
 async fn a_late_sending_that_is_seen_half_pauses_its_campaign() {
     // The ledger's row, the cohort, and what was sent late.
     for late in 0..3 {
-        let stage = Stage::with_policy(STRICT).await;
+        let stage = ProtectHarness::with_policy(STRICT).await;
         stage.happens(&[told("email.bounced", 0, 10, -MINUTE)]).await;
         assert_eq!(stage.brake("spring").await.0, "open");
         let mut halves = 0;

@@ -24,7 +24,7 @@ pub(super) fn story(seed: u64, emails: u32) -> Scenario {
     Scenario::with_everything(seed, Campaign::new(&format!("campaign-{seed}")).unwrap(), emails, UnixMillis::now())
 }
 
-/// What the pure policy makes of all webhooks of a story, in an order of its own: the reasons by recipient, and the counts.
+/// Applies the pure policy to all webhooks of a scenario, in an order of its own. Returns the reasons by recipient, and the counts.
 fn by_policy(story: &Scenario, seed: u64) -> (BTreeMap<String, BTreeSet<&'static str>>, BTreeMap<String, i64>) {
     let mut messages: Vec<_> = (0..story.emails).flat_map(|number| story.email(number).messages).collect();
     fastrand::Rng::with_seed(seed).shuffle(&mut messages);
@@ -167,7 +167,7 @@ async fn what_is_lost_doubled_or_wrong_in_the_tables_is_found() {
     let found = look(0).await;
     assert_eq!((found.lost, found.doubled, found.wrong), (1, 1, 1), "{:#?}", found.faults);
 
-    // Of what SNS gets again, the very same is no fault where functions were killed; what says something else always is one.
+    // If functions were killed, an identical duplicate at SNS is allowed. A duplicate with other content is always a fault.
     let publish = async |text: &str| {
         let id = json!({ "id": "alert-of-two-lives", "campaign": story.campaign.as_str(), "text": text });
         let topic = "arn:aws:sns:eu-west-1:000000000000:rebound-alerts";

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use rebound::time::{UnixMillis, hours};
 
 use super::connect::World;
-use super::{Dev, Said, command};
+use super::{CommandOutput, Dev, command};
 use crate::support::{Service, complaint, signed};
 
 /// The longest that an answer may take.
 const SOON: Duration = Duration::from_secs(2);
 
 /// Runs it, and holds it to its time.
-async fn soon(variables: &BTreeMap<String, String>, arguments: &[&str]) -> Said {
+async fn soon(variables: &BTreeMap<String, String>, arguments: &[&str]) -> CommandOutput {
     let began = Instant::now();
     let said = command(variables, arguments, "").await;
     assert!(began.elapsed() < SOON, "{arguments:?} took {:?}", began.elapsed());
@@ -96,7 +96,7 @@ async fn an_address_named_twice_is_taken_once_and_several_in_one_are_told_apart(
     let add = ["suppressions", "add", "ann@example.com", "Ann <ANN@example.com>", "--reason", "asked", "--json"];
     let said = soon(variables, &add).await;
     assert_eq!((said.code, said.lines().len(), &said.lines()[0]["outcome"]), (0, 1, &"added".into()), "{said:?}");
-    assert!(said.stderr.contains("ann@example.com is named more than once, and taken once"), "{said:?}");
+    assert!(said.stderr.contains("ann@example.com is named more than once, and used once"), "{said:?}");
     let several = "bob@example.com, cleo@example.com";
     let words = ["several addresses", "separated by spaces"];
     is_refused(variables, &["suppressions", "add", several, "--reason", "asked"], &words).await;
@@ -119,11 +119,11 @@ async fn a_kind_of_reason_given_as_the_text_is_pointed_out() {
 async fn a_campaign_that_nobody_counted_is_no_silent_yes() {
     let service = Service::start().await;
     let said = soon(service.aws.variables(), &["check", "ann@example.com", "--campaign", "sprng-sale"]).await;
-    assert_eq!(said.code, 0, "nothing stands against what was never sent: {said:?}");
+    assert_eq!(said.code, 0, "an unknown campaign has no sending limit: {said:?}");
     assert!(said.stderr.contains("a campaign sprng-sale yet"), "{said:?}");
     assert!(said.stderr.contains("`rebound campaigns` lists"), "{said:?}");
     let long = "x".repeat(300);
-    let words = ["that is no name", "1 to 256 characters"];
+    let words = ["not a valid campaign name", "1 to 256 characters"];
     is_refused(service.aws.variables(), &["campaigns", &long], &words).await;
     is_refused(service.aws.variables(), &["check", "ann@example.com", "--campaign", &long], &words).await;
 }
@@ -133,9 +133,9 @@ async fn an_id_of_which_nothing_is_stored_is_named_and_a_webhooks_id_told_apart(
     let service = Service::start().await;
     assert_eq!(service.post(&signed(complaint("ann@example.com", "e1"))).await.0, 200);
     let variables = service.aws.variables();
-    for (id, hint) in [("e2", "is it the id that Resend gave the email?"), ("msg_2x", "a webhook's id")] {
+    for (id, hint) in [("e2", "is it the email id from Resend?"), ("msg_2x", "the id of a webhook")] {
         let said = soon(variables, &["replay", id]).await;
-        assert!(said.code == 1 && said.stderr.contains(&format!("nothing is stored of {id}")), "{said:?}");
+        assert!(said.code == 1 && said.stderr.contains(&format!("no event of {id} is stored")), "{said:?}");
         assert!(said.stderr.contains(hint) && said.stdout.is_empty(), "{said:?}");
     }
     let said = soon(variables, &["replay", "e1", "e2", "--dry-run"]).await;
@@ -174,7 +174,7 @@ async fn a_region_or_a_stack_that_can_not_be_one_is_refused_before_it_is_asked()
     for region in ["eu-west", "Frankfurt"] {
         is_refused(&none, &["check", "ann@example.com", "--region", region], &["such as eu-west-1"]).await;
     }
-    is_refused(&none, &["check", "ann@example.com", "--stack", ""], &["it is empty", "leave it out"]).await;
+    is_refused(&none, &["check", "ann@example.com", "--stack", ""], &["is empty", "omit the flag"]).await;
     is_refused(&none, &["check", "ann@example.com", "--stack", "my_stack"], &["letters, digits and hyphens"]).await;
     let variables = BTreeMap::from([("REBOUND_STACK".to_owned(), "my_stack".to_owned())]);
     is_refused(&variables, &["check", "ann@example.com"], &["REBOUND_STACK is my_stack"]).await;

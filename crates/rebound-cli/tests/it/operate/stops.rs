@@ -12,10 +12,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::connect::World;
-use super::{Dev, Said, command};
+use super::{CommandOutput, Dev, command};
 use crate::support::{Service, any_port, complaint, signed};
 
-/// What answers everything with this.
+/// Starts a server that gives this response to every request.
 async fn always(status: u16, body: &'static str) -> Server {
     let invoke: aws_local::feeder::Invoke = Arc::new(move |_| {
         Box::pin(
@@ -26,7 +26,7 @@ async fn always(status: u16, body: &'static str) -> Server {
 }
 
 /// Runs it and says how long it took.
-async fn timed(variables: &BTreeMap<String, String>, arguments: &[&str]) -> (Said, Duration) {
+async fn timed(variables: &BTreeMap<String, String>, arguments: &[&str]) -> (CommandOutput, Duration) {
     let began = Instant::now();
     (command(variables, arguments, "").await, began.elapsed())
 }

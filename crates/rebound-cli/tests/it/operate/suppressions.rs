@@ -52,7 +52,7 @@ async fn an_address_is_added_once_with_its_note_and_only_what_is_named_is_lifted
     assert_eq!(service.reasons().await, standing(&[("bob@example.com", &["opted_out", "manual"])]));
     let only = ["suppressions", "remove", "bob@example.com", "--only", "manual", "--reason", "came back"];
     let said = rebound(&service.aws, &only).await;
-    assert!(said.stdout.contains("still stands: opted_out"), "{}", said.stdout);
+    assert!(said.stdout.contains("still active: opted_out"), "{}", said.stdout);
     assert_eq!(service.reasons().await, standing(&[("bob@example.com", &["opted_out"])]));
     let rows = service.rows().await;
     let notes: Vec<&str> = rows.iter().map(|row| row["action"].as_s().unwrap().as_str()).collect();

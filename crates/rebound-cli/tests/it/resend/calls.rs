@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use rebound_cli::resend_api::{Resend, ResendError};
 use serde_json::{Value, json};
 
-use super::{Came, Said, Scripted};
+use super::{Came, Scripted, ScriptedResponse};
 
 const KEY: &str = "re_123";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -131,7 +131,7 @@ fn calls() -> Vec<Call> {
 
 /// The client's reading of an answer without a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Made {
+enum ExpectedError {
     Key,
     SendingOnly,
     Blocked,
@@ -142,16 +142,16 @@ enum Made {
     Busy,
 }
 
-fn made(error: &ResendError) -> Option<Made> {
+fn made(error: &ResendError) -> Option<ExpectedError> {
     Some(match error {
-        ResendError::Key(_) => Made::Key,
-        ResendError::SendingOnly => Made::SendingOnly,
-        ResendError::Blocked(_) => Made::Blocked,
-        ResendError::NotResend(_) => Made::NotResend,
-        ResendError::NotFound(_) => Made::NotFound,
-        ResendError::Refused { .. } => Made::Refused,
-        ResendError::Quota(_) => Made::Quota,
-        ResendError::Busy(_) => Made::Busy,
+        ResendError::Key(_) => ExpectedError::Key,
+        ResendError::SendingOnly => ExpectedError::SendingOnly,
+        ResendError::Blocked(_) => ExpectedError::Blocked,
+        ResendError::NotResend(_) => ExpectedError::NotResend,
+        ResendError::NotFound(_) => ExpectedError::NotFound,
+        ResendError::Refused { .. } => ExpectedError::Refused,
+        ResendError::Quota(_) => ExpectedError::Quota,
+        ResendError::Busy(_) => ExpectedError::Busy,
         _ => return None,
     })
 }
@@ -163,66 +163,66 @@ enum Post {
     Once,
 }
 
-/// Every refusal that is known: its status, its name, its message, what is made of it, and what becomes of a POST.
-fn refusals() -> Vec<(u16, &'static str, &'static str, Made, Post)> {
+/// Every known error response: its status, name and message, the expected error, and the expected result of a POST.
+fn refusals() -> Vec<(u16, &'static str, &'static str, ExpectedError, Post)> {
     use Post::{Once, Repeats};
     let unknown = "API key is invalid";
     vec![
-        (400, "invalid_idempotency_key", "", Made::Refused, Once),
-        (400, "validation_error", "", Made::Refused, Once),
-        (400, "validation_error", unknown, Made::Key, Once),
-        (401, "missing_api_key", "Missing API Key", Made::Key, Once),
-        (401, "restricted_api_key", "This API key is restricted to only send emails", Made::SendingOnly, Once),
-        (401, "validation_error", unknown, Made::Key, Once),
-        (401, "", "", Made::Key, Once),
-        (403, "invalid_api_key", unknown, Made::Key, Once),
-        (403, "restricted_api_key", "", Made::Key, Once),
-        (403, "suspended_api_key", "", Made::Key, Once),
-        (403, "invalid_permission", "", Made::Key, Once),
-        (403, "validation_error", unknown, Made::Key, Once),
-        (403, "validation_error", "The a.example domain is not verified", Made::Refused, Once),
-        (403, "email_above_quota", "", Made::Quota, Once),
-        (404, "not_found", "Webhook not found", Made::NotFound, Once),
-        (405, "method_not_allowed", "", Made::Refused, Once),
-        (409, "concurrent_idempotent_requests", "", Made::Busy, Repeats),
-        (409, "invalid_idempotent_request", "", Made::Refused, Once),
-        (409, "resource_locked", "", Made::Busy, Repeats),
-        (422, "invalid_access", "", Made::Refused, Once),
-        (422, "invalid_attachment", "", Made::Refused, Once),
-        (422, "invalid_from_address", "", Made::Refused, Once),
-        (422, "invalid_parameter", "", Made::Refused, Once),
-        (422, "invalid_region", "", Made::Refused, Once),
-        (422, "missing_required_field", "Missing `endpoint` field.", Made::Refused, Once),
-        (422, "missing_required_parameter", "", Made::Refused, Once),
-        (422, "validation_error", "", Made::Refused, Once),
-        (429, "daily_quota_exceeded", "", Made::Quota, Once),
-        (429, "monthly_quota_exceeded", "", Made::Quota, Once),
-        (429, "rate_limit_exceeded", "Too many requests", Made::Busy, Repeats),
-        (451, "security_error", "", Made::Refused, Once),
-        (500, "application_error", "", Made::Busy, Once),
-        (500, "internal_server_error", "", Made::Busy, Once),
-        (503, "service_unavailable", "", Made::Busy, Once),
-        (418, "a_name_of_next_year", "", Made::Refused, Once),
+        (400, "invalid_idempotency_key", "", ExpectedError::Refused, Once),
+        (400, "validation_error", "", ExpectedError::Refused, Once),
+        (400, "validation_error", unknown, ExpectedError::Key, Once),
+        (401, "missing_api_key", "Missing API Key", ExpectedError::Key, Once),
+        (401, "restricted_api_key", "This API key is restricted to only send emails", ExpectedError::SendingOnly, Once),
+        (401, "validation_error", unknown, ExpectedError::Key, Once),
+        (401, "", "", ExpectedError::Key, Once),
+        (403, "invalid_api_key", unknown, ExpectedError::Key, Once),
+        (403, "restricted_api_key", "", ExpectedError::Key, Once),
+        (403, "suspended_api_key", "", ExpectedError::Key, Once),
+        (403, "invalid_permission", "", ExpectedError::Key, Once),
+        (403, "validation_error", unknown, ExpectedError::Key, Once),
+        (403, "validation_error", "The a.example domain is not verified", ExpectedError::Refused, Once),
+        (403, "email_above_quota", "", ExpectedError::Quota, Once),
+        (404, "not_found", "Webhook not found", ExpectedError::NotFound, Once),
+        (405, "method_not_allowed", "", ExpectedError::Refused, Once),
+        (409, "concurrent_idempotent_requests", "", ExpectedError::Busy, Repeats),
+        (409, "invalid_idempotent_request", "", ExpectedError::Refused, Once),
+        (409, "resource_locked", "", ExpectedError::Busy, Repeats),
+        (422, "invalid_access", "", ExpectedError::Refused, Once),
+        (422, "invalid_attachment", "", ExpectedError::Refused, Once),
+        (422, "invalid_from_address", "", ExpectedError::Refused, Once),
+        (422, "invalid_parameter", "", ExpectedError::Refused, Once),
+        (422, "invalid_region", "", ExpectedError::Refused, Once),
+        (422, "missing_required_field", "Missing `endpoint` field.", ExpectedError::Refused, Once),
+        (422, "missing_required_parameter", "", ExpectedError::Refused, Once),
+        (422, "validation_error", "", ExpectedError::Refused, Once),
+        (429, "daily_quota_exceeded", "", ExpectedError::Quota, Once),
+        (429, "monthly_quota_exceeded", "", ExpectedError::Quota, Once),
+        (429, "rate_limit_exceeded", "Too many requests", ExpectedError::Busy, Repeats),
+        (451, "security_error", "", ExpectedError::Refused, Once),
+        (500, "application_error", "", ExpectedError::Busy, Once),
+        (500, "internal_server_error", "", ExpectedError::Busy, Once),
+        (503, "service_unavailable", "", ExpectedError::Busy, Once),
+        (418, "a_name_of_next_year", "", ExpectedError::Refused, Once),
     ]
 }
 
 /// Pages of whatever stands between, which may come with any status: the page, and what is made of it.
-fn pages() -> Vec<(u16, &'static str, Made, Post)> {
+fn pages() -> Vec<(u16, &'static str, ExpectedError, Post)> {
     vec![
-        (403, "<html><h1>Access denied</h1><p>error code: 1010</p></html>", Made::Blocked, Post::Once),
-        (403, "", Made::Blocked, Post::Once),
-        (404, "<html>404 Not Found</html>", Made::NotResend, Post::Once),
-        (301, "", Made::NotResend, Post::Once),
-        (408, "", Made::Busy, Post::Once),
-        (413, "<html>Request Entity Too Large</html>", Made::NotResend, Post::Once),
-        (502, "<html>Bad Gateway</html>", Made::Busy, Post::Once),
-        (524, "<html>A timeout occurred</html>", Made::Busy, Post::Once),
+        (403, "<html><h1>Access denied</h1><p>error code: 1010</p></html>", ExpectedError::Blocked, Post::Once),
+        (403, "", ExpectedError::Blocked, Post::Once),
+        (404, "<html>404 Not Found</html>", ExpectedError::NotResend, Post::Once),
+        (301, "", ExpectedError::NotResend, Post::Once),
+        (408, "", ExpectedError::Busy, Post::Once),
+        (413, "<html>Request Entity Too Large</html>", ExpectedError::NotResend, Post::Once),
+        (502, "<html>Bad Gateway</html>", ExpectedError::Busy, Post::Once),
+        (524, "<html>A timeout occurred</html>", ExpectedError::Busy, Post::Once),
     ]
 }
 
 /// A server that answers what is put here, and a client for it.
-async fn client() -> (Scripted, Resend, Arc<Mutex<Said>>) {
-    let next: Arc<Mutex<Said>> = Arc::default();
+async fn client() -> (Scripted, Resend, Arc<Mutex<ScriptedResponse>>) {
+    let next: Arc<Mutex<ScriptedResponse>> = Arc::default();
     let said = Arc::clone(&next);
     let server = Scripted::start(move |_| said.lock().unwrap().clone()).await;
     let resend = Resend::new(Some(&server.url()), KEY).unwrap();
@@ -272,8 +272,8 @@ async fn every_known_refusal_of_every_call_means_what_it_says() {
             let error = (call.make)(&resend).await.unwrap_err();
             assert_eq!(made(&error), Some(expected), "{status} {body}: {error:?}");
             let tries = match (expected, call.method) {
-                (Made::Busy, "POST") if post == Post::Once => ONCE,
-                (Made::Busy, _) => SIX_TIMES,
+                (ExpectedError::Busy, "POST") if post == Post::Once => ONCE,
+                (ExpectedError::Busy, _) => SIX_TIMES,
                 _ => ONCE,
             };
             assert_eq!(server.came().len(), tries, "{} after {status} {body}", call.method);

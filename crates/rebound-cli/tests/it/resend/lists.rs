@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use rebound_cli::operate::connect::NEEDED;
 use serde_json::{Value, json};
 
-use super::{Said, Scripted};
+use super::{Scripted, ScriptedResponse};
 use crate::operate::connect::World;
-use crate::operate::{Said as Printed, command};
+use crate::operate::{CommandOutput, command};
 
-fn page(entries: &[Value], has_more: bool) -> Said {
+fn page(entries: &[Value], has_more: bool) -> ScriptedResponse {
     (200, json!({ "object": "list", "has_more": has_more, "data": entries }).to_string())
 }
 
@@ -26,7 +26,10 @@ fn with(world: &World, resend: &Scripted) -> BTreeMap<String, String> {
 }
 
 /// `import --from-resend`, where the list of suppressions is answered so: for the entry after which a page begins, the page.
-async fn imported(world: &World, mut answer: impl FnMut(Option<&str>) -> Said + Send + 'static) -> (Printed, usize) {
+async fn imported(
+    world: &World,
+    mut answer: impl FnMut(Option<&str>) -> ScriptedResponse + Send + 'static,
+) -> (CommandOutput, usize) {
     let resend = Scripted::start(move |came| {
         let after = came.path.split_once("after=").map(|(_, after)| after.to_owned());
         answer(after.as_deref())

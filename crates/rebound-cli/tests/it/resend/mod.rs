@@ -33,7 +33,7 @@ impl Came {
 }
 
 /// A status and a body, in place of Resend's answer.
-pub(crate) type Said = (u16, String);
+pub(crate) type ScriptedResponse = (u16, String);
 
 /// A server that answers what it is told to, and keeps what came.
 pub(crate) struct Scripted {
@@ -42,7 +42,7 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    pub(crate) async fn start(answer: impl FnMut(&Came) -> Said + Send + 'static) -> Self {
+    pub(crate) async fn start(answer: impl FnMut(&Came) -> ScriptedResponse + Send + 'static) -> Self {
         let came: Arc<Mutex<Vec<Came>>> = Arc::default();
         let keeping = Arc::clone(&came);
         let answer = Arc::new(Mutex::new(answer));

@@ -20,7 +20,7 @@ use rebound_dev::runner::receive_invoker;
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions, SECRET_NAME};
 use serde_json::{Value, json};
 
-use super::{Said, command};
+use super::{CommandOutput, command};
 use crate::support::{any_port, complaint};
 
 pub(crate) const KEY: &str = "re_full_access";
@@ -65,7 +65,7 @@ impl World {
         Place::find(&Default::default(), self.variables()).await.unwrap()
     }
 
-    pub(crate) async fn rebound(&self, arguments: &[&str]) -> Said {
+    pub(crate) async fn rebound(&self, arguments: &[&str]) -> CommandOutput {
         command(&self.variables(), arguments, "").await
     }
 

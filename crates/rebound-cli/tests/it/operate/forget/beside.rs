@@ -27,7 +27,7 @@ use crate::operate::list;
 const MANUAL: &str = "ann@example.com\n";
 const OLD: &str = "email,reason,at\nann@example.com,complaint,2026-01-01T00:00:00Z\n";
 
-/// What an operator does to the list.
+/// A change of the list by an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
     Add,
@@ -45,7 +45,7 @@ const DEEDS: [Deed; 6] = [
     Deed::Import(OLD, LiftedByHand::Again),
 ];
 
-/// What a deed says that it came to.
+/// Returns the outcome that a change reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Came {
     Changed,
@@ -63,7 +63,7 @@ fn lift_of(ann: &Recipient) -> Lift {
 }
 
 impl Deed {
-    /// What has to be there before.
+    /// The state that must exist before the change.
     async fn prepare(self, place: &Place, ann: &Recipient) {
         let list = list(place);
         let table = Suppressions::new(list.calls.clone(), &list.suppressions);

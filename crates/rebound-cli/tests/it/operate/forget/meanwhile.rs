@@ -1,4 +1,4 @@
-//! What others write while somebody is forgotten.
+//! Writes by others while an address is forgotten.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use super::{everything, has_ann};
 use crate::operate::place;
 use crate::support::any_port;
 
-type Report = Result<BTreeMap<&'static str, Counts>, ForgetError>;
+type ForgetResult = Result<BTreeMap<&'static str, Counts>, ForgetError>;
 
 /// The writes of whoever forgets: none until it is asked for one, then one at a time, each after others have written.
 const CLOSED: u8 = 0;
@@ -74,14 +74,14 @@ impl Scene {
         get.send().await.unwrap().item.unwrap()
     }
 
-    pub(super) async fn forgets(&self, mode: Mode) -> Report {
+    pub(super) async fn forgets(&self, mode: Mode) -> ForgetResult {
         let note = Note { by: "tester".to_owned(), why: "asked".to_owned(), at: UnixMillis::now() };
         let calls = self.through_proxy.calls(Duration::from_secs(60));
         forget(&calls, &self.tables, &recipient("ann@example.com"), &note, mode, |_| ()).await
     }
 
     /// Forgets, while others write, before each change to a row that was read. They are told whether it is one of the list.
-    async fn forgets_while(&self, mut others: impl AsyncFnMut(bool)) -> Report {
+    async fn forgets_while(&self, mut others: impl AsyncFnMut(bool)) -> ForgetResult {
         let gate = Arc::new(AtomicU8::new(CLOSED));
         let (at_gate, mut scans) = (Arc::clone(&gate), 0);
         self.proxy.plan(move |call| {

@@ -59,7 +59,7 @@ fn sorted(item: &Item) -> Value {
     item.iter().map(|(name, attribute)| (name.clone(), value(attribute))).collect::<serde_json::Map<_, _>>().into()
 }
 
-/// Whether a text has Ann's address in it, looked for as simply as can be.
+/// Returns true if a text contains Ann's address. The search is as simple as possible.
 fn has_ann(text: &str) -> bool {
     let text = text.to_lowercase();
     ["ann@example.com", "ann%40example.com", "ann=example.com", "ann\\u0040example.com"].iter().any(|one| {
@@ -204,7 +204,7 @@ async fn who_was_forgotten_and_clicks_in_a_later_mail_gets_no_follow_up_even_if_
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use crate::support::engage::{Stage, StagedEmail};
+    use crate::support::engage::{EngageHarness, StagedEmail};
     use crate::support::protect::{MINUTE, NOW, after};
     let key = ErasureKey::new([9; 32]).unwrap();
     let ann = Recipient::parse("ann@example.com").unwrap();
@@ -212,7 +212,7 @@ async fn who_was_forgotten_and_clicks_in_a_later_mail_gets_no_follow_up_even_if_
         let mail = StagedEmail::to(&format!("e{n}"), to);
         [mail.delivered(), mail.clicked(&format!("c{n}"), after(-10 * MINUTE))]
     };
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     put_forgotten(&stage.aws, &key, &ann).await;
     stage.happens(&clicks(1, "ann@example.com")).await;
     stage.happens(&clicks(2, "bob@example.com")).await;
@@ -225,7 +225,7 @@ async fn who_was_forgotten_and_clicks_in_a_later_mail_gets_no_follow_up_even_if_
     assert_eq!(proposed, [("ann@example.com".to_owned(), false), ("bob@example.com".to_owned(), true)]);
 
     // Forgotten while her click waits in the queue: there is nothing to decide about, and nothing that fails.
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let messages = clicks(1, "ann@example.com");
     stage.receives(&messages).await;
     let deliveries = stage.deliveries(&["c1"], 1).await;
@@ -236,7 +236,7 @@ async fn who_was_forgotten_and_clicks_in_a_later_mail_gets_no_follow_up_even_if_
     assert!(stage.rows().await.iter().all(|row| row["kind"].as_s().unwrap() != "verdict"));
 
     // Forgotten after the guards have looked, and before the decision is stored: the transaction sees it.
-    let stage = Stage::start().await;
+    let stage = EngageHarness::start().await;
     let other = Recipient::parse("other@example.com").unwrap();
     put_forgotten(&stage.aws, &key, &other).await;
     let messages = clicks(1, "ann@example.com");

@@ -1,4 +1,4 @@
-//! What `forget` and its neighbours promise: that nothing is passed over, and that the no is for all email and for good.
+//! The promises of `forget` and related commands: nothing is skipped, and the suppression is permanent and covers all email.
 
 use serde_json::{Value, json};
 

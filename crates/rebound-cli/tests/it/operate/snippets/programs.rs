@@ -89,7 +89,7 @@ impl Program {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
     }
 
-    /// What the program answers to a JSON array of texts.
+    /// Returns the program's output for a JSON array of texts.
     pub(super) async fn answers(
         &self,
         question: &str,

@@ -58,7 +58,7 @@ impl Tail {
         lines
     }
 
-    /// Ends it as Ctrl-C does. Answers the exit code, what else was on standard output, and what on standard error.
+    /// Ends the command as Ctrl-C does. Returns the exit code, the rest of standard output, and standard error.
     async fn interrupt(self) -> (Option<i32>, String, String) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());

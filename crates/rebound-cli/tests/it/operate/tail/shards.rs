@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 const JSON: &str = "application/x-amz-json-1.0";
 const ARN: &str = "arn:aws:dynamodb:eu-west-1:000000000000:table/rebound-events/stream/2026-11-23T00:00:00.000";
 
-/// What the stream answers, and what it was asked.
+/// The responses of the stream, and the requests to it.
 #[derive(Default)]
 struct Stream {
     /// Shards, each with the one that it follows.
     shards: Vec<(&'static str, Option<&'static str>)>,
-    /// Answers to `GetRecords`, by iterator.
+    /// Responses to `GetRecords`, by iterator.
     reads: Vec<(&'static str, StatusCode, Value)>,
     asked: Vec<String>,
 }
@@ -103,7 +103,7 @@ async fn place(stream: &Arc<Mutex<Stream>>) -> (Server, EmbeddedAws, Place) {
     (server, aws, place)
 }
 
-/// Looks until so many lines were seen; what they are about.
+/// Reads until the given number of lines was seen. Returns the subjects of the lines.
 async fn abouts(tail: &mut Tail<'_>, number: usize) -> Vec<String> {
     let mut abouts = Vec::new();
     for _ in 0..20 {

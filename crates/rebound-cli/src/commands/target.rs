@@ -1,4 +1,4 @@
-//! Which Rebound a command is about: the options that all such commands have.
+//! The options that name the target of a command: a stack, or `rebound dev`.
 
 use std::path::{Path, PathBuf};
 
@@ -8,39 +8,39 @@ use rebound_cli::operate::place::{Options, Place, STACK};
 use rebound_dev::LOCAL_FILE;
 use rebound_dev::commands::{CommandError, variable};
 
-/// The variable that names the stack where no flag does.
+/// The variable that names the stack if no flag does.
 const STACK_VARIABLE: &str = "REBOUND_STACK";
 
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Which Rebound")]
-pub(crate) struct PlaceArguments {
-    /// The name of the stack; without it, what the variable REBOUND_STACK says, else `rebound`
+#[command(next_help_heading = "Target")]
+pub(crate) struct TargetArguments {
+    /// Name of the stack [default: the variable REBOUND_STACK, else `rebound`]
     #[arg(long, value_name = "NAME", value_parser = stack, conflicts_with = "local")]
     stack: Option<String>,
-    /// The one that `rebound dev` runs on this machine; after an equals sign, the file that it writes, if it is another
+    /// Use `rebound dev` on this machine. If it writes another file than the default, name the file after an equals sign
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = LOCAL_FILE)]
     local: Option<PathBuf>,
-    /// The AWS profile to take credentials from
+    /// AWS profile of the credentials
     #[arg(long, value_name = "NAME", conflicts_with = "local")]
     profile: Option<String>,
-    /// The AWS region
+    /// AWS region
     #[arg(long, value_name = "REGION", value_parser = region, conflicts_with = "local")]
     region: Option<String>,
 }
 
-/// The name of a stack (<https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>).
+/// Reads the name of a stack (<https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>).
 fn stack(name: &str) -> Result<String, String> {
     let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.len() <= 128
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     match name {
         _ if is_name => Ok(name.to_owned()),
-        "" => Err(format!("it is empty: name a stack, or leave it out for `{STACK}`")),
-        _ => Err("a stack's name has letters, digits and hyphens, a letter first".to_owned()),
+        "" => Err(format!("the name is empty: name a stack, or omit the flag for `{STACK}`")),
+        _ => Err("a stack name has letters, digits and hyphens, and begins with a letter".to_owned()),
     }
 }
 
-/// A region, by its form: which ones there are changes every year.
+/// Reads a region. Only its form is checked: new regions appear every year.
 fn region(name: &str) -> Result<String, String> {
     let parts: Vec<&str> = name.split('-').collect();
     let is_word = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase());
@@ -48,12 +48,12 @@ fn region(name: &str) -> Result<String, String> {
         [words @ .., number] if words.len() >= 2 && words.iter().all(is_word) && number.parse::<u8>().is_ok() => {
             Ok(name.to_owned())
         }
-        _ => Err("a region has a number at its end, such as eu-west-1".to_owned()),
+        _ => Err("a region ends with a number, such as eu-west-1".to_owned()),
     }
 }
 
-impl PlaceArguments {
-    /// Those of a whole command line, of whatever command that has them.
+impl TargetArguments {
+    /// Returns the options of a whole command line, if its command has them.
     pub(crate) fn of(mut matches: &ArgMatches) -> Option<Self> {
         while let Some((_, inner)) = matches.subcommand() {
             matches = inner;
@@ -61,12 +61,12 @@ impl PlaceArguments {
         Self::from_arg_matches(matches).ok()
     }
 
-    /// Returns true if it is about the one on this machine.
+    /// Returns true if the target is `rebound dev` on this machine.
     pub(crate) fn is_local(&self) -> bool {
         self.local.is_some()
     }
 
-    /// The flags, as they were given.
+    /// Returns the flags as they were given.
     pub(crate) fn flags(&self) -> Flags {
         let local = self.local.as_deref().map(|file| match file == Path::new(LOCAL_FILE) {
             true => "--local".to_owned(),
@@ -77,12 +77,12 @@ impl PlaceArguments {
         Flags::new(local.into_iter().chain(named.flatten()))
     }
 
-    /// A command about the same Rebound, for a hint: `` `rebound connect --local` ``.
+    /// Returns a command with the same target, for a hint: `` `rebound connect --local` ``.
     pub(crate) fn command(&self, command: &str) -> String {
         self.flags().command(command)
     }
 
-    /// Finds it, and looks whether it is there, where it is on this machine.
+    /// Finds the target. If it is on this machine, also checks that it runs.
     pub(crate) async fn find(&self) -> Result<Place, CommandError> {
         let from_shell = || variable(STACK_VARIABLE).filter(|name| self.local.is_none() && !name.trim().is_empty());
         let named = match (&self.stack, from_shell()) {
@@ -97,20 +97,20 @@ impl PlaceArguments {
             region: self.region.clone(),
             flags: self.flags(),
         };
-        // What is no text is for others.
+        // Variables that are not valid text belong to other programs.
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let place = Place::find(&options, variables).await?;
-        place.look().await?;
-        Ok(place)
+        let target = Place::find(&options, variables).await?;
+        target.look().await?;
+        Ok(target)
     }
 
-    /// The same, or that of `rebound dev`, if this URL is its function URL, and it is running in this folder.
+    /// Returns these options, or `--local` if `url` is the function URL of the `rebound dev` that runs in this folder.
     pub(crate) fn at(&self, url: &str) -> Self {
-        let is_told = self.local.is_some() || self.stack.is_some() || self.profile.is_some() || self.region.is_some();
+        let is_named = self.local.is_some() || self.stack.is_some() || self.profile.is_some() || self.region.is_some();
         let line = format!("REBOUND_FUNCTION_URL={}", url.trim_end_matches('/'));
         let is_its = |text: String| text.lines().any(|known| known.trim_end_matches('/') == line);
-        match !is_told && std::fs::read_to_string(LOCAL_FILE).is_ok_and(is_its) {
+        match !is_named && std::fs::read_to_string(LOCAL_FILE).is_ok_and(is_its) {
             true => Self { local: Some(LOCAL_FILE.into()), ..self.clone() },
             false => self.clone(),
         }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_no_stack_or_region_can_have_is_refused_with_how_to_write_it() {
+    fn an_impossible_stack_or_region_is_refused_with_a_hint() {
         assert!(stack("rebound-2").is_ok());
         for wrong in ["", "my_stack", "2nd", "a b"] {
             assert!(stack(wrong).is_err(), "{wrong}");
