@@ -1,12 +1,12 @@
-//! What operators did to the list, kept: who, when, what, and why. Rows of the events table, which no function reads.
+//! The audit entries: who changed the suppression list, when, how, and why. They are rows of the events table that no function reads.
 //!
 //! | attribute | value |
 //! | --- | --- |
-//! | `email_id` | `audit#<recipient>`; of an import, which is about many, `audit#import` |
+//! | `email_id` | `audit#<recipient>`; for an import, which concerns many recipients, `audit#import` |
 //! | `event` | `audit#<when>#<random>` |
 //! | `kind` | `audit` |
-//! | `action`, `by`, `why` | what was done, by whom as they say themselves, and the reason that they gave |
-//! | `reasons` | the reasons that were added or lifted; where there are any |
+//! | `action`, `by`, `why` | the action, the operator's name as they gave it, and the reason that they gave |
+//! | `reasons` | the reasons that were added or lifted, if there are any |
 //! | `at` | milliseconds |
 //! | `expires_at` | seconds, DynamoDB's TTL: after 400 days |
 
@@ -17,45 +17,45 @@ use rebound::store::client::RetryClient;
 use rebound::store::{Item, as_number, number, string, text};
 use rebound::time::{UnixMillis, days};
 
-/// How long what was done is kept.
+/// Days for which an audit entry is stored.
 pub const KEPT_DAYS: u32 = 400;
 
-/// What an import is about.
+/// The subject of the audit entry of an import.
 pub const IMPORT: &str = "import";
 
-/// The longest reason that somebody may give, in characters.
+/// Maximum length of the operator's reason, in characters.
 const MAX_WHY: usize = 500;
 
-/// Why a reason is not taken.
+/// An invalid reason of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WhyError {
-    /// There is nothing in it.
-    #[error("say why, with --reason: it is kept with what was done")]
+    /// The reason is empty.
+    #[error("give a reason with --reason; it is stored with the change")]
     Empty,
-    /// It is too long.
+    /// The reason is too long.
     #[error("the reason has more than {MAX_WHY} characters; shorten it")]
     TooLong,
-    /// It has line breaks or the like.
+    /// The reason has line breaks or other control characters.
     #[error("the reason has line breaks or other control characters; write it as one line")]
     Control,
 }
 
-/// Who did something, when, and why.
+/// The operator, the time and the reason of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// Who, as they say themselves.
+    /// The operator's name, as they gave it.
     pub by: String,
-    /// Why.
+    /// The reason that the operator gave.
     pub why: String,
-    /// When.
+    /// Time of the change.
     pub at: UnixMillis,
-}
+    }
 
 impl Note {
-    /// A note, if the reason is one.
+    /// Creates a note with a valid reason.
     ///
     /// # Errors
-    /// It is empty, too long, or not one line.
+    /// The reason is empty, too long, or not one line.
     pub fn new(by: &str, why: &str, at: UnixMillis) -> Result<Self, WhyError> {
         let clean = |c: char| !c.is_control();
         match why.trim() {
@@ -66,7 +66,7 @@ impl Note {
         }
     }
 
-    /// The row that says that `action` was done to `about`.
+    /// The row that records `action` on `about`.
     pub fn row(&self, about: &str, action: &str, reasons: &[&str]) -> Item {
         let mut item = Item::from([
             ("email_id".to_owned(), text(partition(about))),
@@ -86,28 +86,28 @@ impl Note {
     }
 }
 
-/// The partition of what is about somebody.
+/// The partition of the audit entries about a recipient.
 pub fn partition(about: &str) -> String {
     format!("audit#{about}")
 }
 
-/// Something that was done.
+/// A recorded change.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Done {
-    /// When.
+    /// Time of the change.
     pub at: UnixMillis,
-    /// What.
+    /// The action, such as `added` or `removed`.
     pub action: String,
-    /// Which reasons it added or lifted.
+    /// The reasons that were added or lifted.
     pub reasons: Vec<String>,
-    /// By whom.
+    /// The operator's name, as they gave it.
     pub by: String,
-    /// Why.
+    /// The reason that the operator gave.
     pub why: String,
 }
 
 impl Done {
-    /// Reads a row.
+    /// Reads an entry from its row.
     pub fn from_item(item: &Item) -> Self {
         let words = |name: &str| string(item, name).to_owned();
         let mut reasons = item.get("reasons").and_then(|set| set.as_ss().ok()).cloned().unwrap_or_default();
@@ -117,10 +117,7 @@ impl Done {
     }
 }
 
-/// What was done to somebody, the oldest first.
-///
-/// # Errors
-/// DynamoDB can't be asked.
+/// The audit entries about a recipient, the oldest first.
 pub async fn of(calls: &RetryClient, events_table: &str, about: &str) -> Result<Vec<Done>, CallError> {
     let partition = partition(about);
     let rows = calls.query(events_table, ("email_id", &partition), ("event", "audit#", "audit$"), usize::MAX).await?;

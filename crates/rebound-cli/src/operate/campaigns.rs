@@ -1,4 +1,4 @@
-//! What became of a campaign's mail: its cohorts, its rates, its brake; and which campaigns there are.
+//! The campaigns: their cohorts, their rates and their brakes.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,24 +14,24 @@ use rebound::time::{UnixMillis, days};
 
 use super::scan::{ScanFilter, scan};
 
-/// A campaign, as far as it is counted.
+/// The counters and the brake of a campaign.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
     /// Its cohorts, the oldest first.
     pub cohorts: Vec<(Cohort, CounterTotals)>,
-    /// Its brake; `None`: nothing was computed yet.
+    /// The campaign's brake. `None` if no brake was computed yet.
     pub state: Option<BrakeState>,
-    /// What was sent late of them, as far as is known: see [`Campaigns::late`].
+    /// The cohorts of which emails were sent late: see [`Campaigns::late`].
     pub late: LateSends,
 }
 
 impl Known {
-    /// Everything together.
+    /// The sum of all cohorts.
     pub fn total(&self) -> CounterTotals {
         sum(self.cohorts.iter().map(|(_, figures)| figures))
     }
 
-    /// What its cohorts add up to that were created from a moment on, or sent since at least by a tenth.
+    /// The sum of the cohorts that were created at `since` or later, or of which at least a tenth was sent since then.
     pub fn since(&self, since: UnixMillis) -> CounterTotals {
         sum(self.late.within(&self.cohorts, Cohort::containing(since)).map(|(_, figures)| figures))
     }
@@ -50,32 +50,30 @@ impl Known {
     }
 }
 
-/// What several add up to.
+/// The sum of several totals.
 pub fn sum<'a>(all: impl IntoIterator<Item = &'a CounterTotals>) -> CounterTotals {
     let mut sum = CounterTotals::default();
     all.into_iter().for_each(|figures| sum.add_all(figures));
     sum
 }
 
-/// A rate, as a fraction. `None`, where there is nothing that it would be a part of.
+/// A rate, as a fraction. `None` if `of` is zero.
 pub fn rate(number: i64, of: i64) -> Option<f64> {
     (of > 0).then(|| number as f64 / of as f64)
 }
 
-/// Complaints, of what was delivered.
+/// Complaints, as a fraction of the delivered emails.
 pub fn complaint_rate(figures: &CounterTotals) -> Option<f64> {
     rate(figures.get(Counter::Complained), figures.get(Counter::Delivered))
 }
 
-/// Hard bounces, of what was sent.
+/// Hard bounces, as a fraction of the sent emails.
 pub fn bounce_rate(figures: &CounterTotals) -> Option<f64> {
     rate(figures.get(Counter::BouncedHard), figures.attempted())
 }
 
-/// A campaign, its cohorts that were created or sent from a moment on: two Queries, and one item. `None`: nothing is known of it.
-///
-/// # Errors
-/// DynamoDB can't be asked.
+/// Reads a campaign, with the cohorts that were created or sent at `since` or later: two Queries and one GetItem. Returns `None` if the
+/// campaign has no items.
 pub async fn one(
     calls: &RetryClient,
     table: &str,
@@ -92,11 +90,8 @@ pub async fn one(
     Ok(is_known.then_some(known))
 }
 
-/// Every campaign of which any email was created in the last days, or a tenth of an hour's sent in them. The whole table is read, what
-/// keeps the counting exact included. `read` hears of each item.
-///
-/// # Errors
-/// DynamoDB can't be asked.
+/// Reads every campaign with a cohort that was created in the last `since_days` days, or of which a tenth was sent in them. The whole
+/// table is scanned, the ledger items included. `read` is called with the number of items of each page.
 pub async fn all(
     calls: &RetryClient,
     table: &str,
@@ -137,7 +132,7 @@ pub async fn all(
     Ok(found)
 }
 
-/// The names that are most like one that is not known.
+/// The known names that are most similar to an unknown name, at most five.
 pub fn like<'a>(name: &str, known: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
     let lower = name.to_lowercase();
     let shared = |other: &str| {

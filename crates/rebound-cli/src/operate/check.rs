@@ -1,4 +1,4 @@
-//! May I send? For one address or for very many, in the fewest calls.
+//! Checks which addresses can receive email: one address or very many, in the fewest calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,28 +12,28 @@ use rebound::store::suppressions::{ActiveReason, SuppressionItem};
 use rebound::store::{Item, recipient_key, string};
 use rebound::time::UnixMillis;
 
-/// The most keys that one call takes
+/// Maximum number of keys of one call
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
 const BATCH: usize = 100;
 
-/// How many calls are under way at once.
+/// Maximum number of concurrent calls.
 const AT_ONCE: usize = 16;
 
-/// Whether an address may be written to.
+/// The result of the check of one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Nothing stands against it.
+    /// The address can receive email.
     May,
-    /// These reasons stand.
+    /// The address is suppressed, for these active reasons.
     MayNot(Vec<ActiveReason>),
-    /// Whoever has it asked to be forgotten, and must not get email of any kind.
+    /// The address was erased on request, and must not get email of any kind.
     Forgotten,
-    /// It is no address that mail could go to.
+    /// The text is not a valid address.
     NotAnAddress,
 }
 
 impl Answer {
-    /// Whether mail may be sent.
+    /// Returns true if email can be sent.
     pub fn may_send(&self) -> bool {
         *self == Self::May
     }
@@ -49,13 +49,10 @@ impl Answer {
     }
 }
 
-/// What is said about each address, in the order in which they were asked about, duplicates included.
+/// Checks addresses, and returns the results in the order of `addresses`, duplicates included.
 ///
-/// While nobody was ever forgotten, 10,000 addresses take 101 calls. After that it is twice as many, since each has two keys.
-/// `done` hears how many more addresses are answered.
-///
-/// # Errors
-/// DynamoDB can't be asked.
+/// While no address was ever erased, 10,000 addresses take 101 calls. After that it is twice the number, since each address has two keys.
+/// `done` is called with the number of addresses of each call.
 pub async fn check(
     calls: &RetryClient,
     table: &str,
@@ -68,7 +65,7 @@ pub async fn check(
     let distinct: Vec<&Recipient> = distinct.into_iter().collect();
     let mut found = Found::default();
 
-    // The addresses first, the forgotten after them: `forget` writes them in the other order, so nobody is missed by both looks.
+    // The addresses first, the erased ones after them: `forget` writes in the other order, so no address is missed by both reads.
     let addresses = distinct.iter().map(|one| one.as_str().to_owned()).collect();
     found.read(calls, table, addresses, &done).await?;
     let key = forgotten::key(calls, table).await?;
@@ -83,12 +80,12 @@ pub async fn check(
     Ok(parsed.iter().map(answer).collect())
 }
 
-/// What the table holds, by its key.
+/// The items of the table, by recipient.
 #[derive(Default)]
 struct Found(BTreeMap<String, Item>);
 
 impl Found {
-    /// Reads the items of these names, some at a time.
+    /// Reads the items of these names, in batches.
     async fn read(
         &mut self,
         calls: &RetryClient,
@@ -117,7 +114,7 @@ impl Found {
     }
 
     fn answer(&self, recipient: &Recipient, key: Option<&ErasureKey>, now: UnixMillis) -> Answer {
-        // First, because nothing that is known of the address itself can soften it.
+        // Checked first: no item of the address itself can change this result.
         let forgotten = key.and_then(|key| self.0.get(&key.name_of(recipient)));
         if forgotten.is_some_and(forgotten::is_no) {
             return Answer::Forgotten;

@@ -13,29 +13,29 @@ const MOST_WORDS: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResendError {
     /// The text can't be a key.
-    #[error("RESEND_API_KEY is no key; copy it whole from Resend, under API Keys")]
+    #[error("RESEND_API_KEY is not a valid key; copy the whole key from Resend, under API Keys")]
     NoKey,
     /// The key is unknown, revoked, suspended, or may not do this.
-    #[error("Resend refuses the key: {0}; make one under API Keys, with full access, and set RESEND_API_KEY")]
+    #[error("Resend refuses the key: {0}; create one under API Keys, with full access, and set RESEND_API_KEY")]
     Key(String),
     /// The key may only send.
-    #[error("this key may only send; make one with full access at Resend, under API Keys, and set RESEND_API_KEY")]
+    #[error("this key can only send; create one with full access at Resend, under API Keys, and set RESEND_API_KEY")]
     SendingOnly,
     /// A gate before the API refuses the request: the key was not looked at.
     #[error(
-        "a gate before Resend's API refuses the request ({0}), and nobody looked at the key; try from another network, and check the proxy or firewall between"
+        "a firewall in front of Resend's API refused the request ({0}) before the key was checked; try from another network, and check your proxy and firewall"
     )]
     Blocked(String),
     /// Something answers that is not Resend's API.
     #[error(
-        "what answers is not Resend's API ({0}, and no JSON); check RESEND_BASE_URL if it is set, and the proxy between"
+        "the response is not from Resend's API ({0}, not JSON); check RESEND_BASE_URL if it is set, and your proxy"
     )]
     NotResend(String),
     /// Resend has no such thing.
-    #[error("Resend does not know it: {0}")]
+    #[error("Resend did not find it: {0}")]
     NotFound(String),
     /// Resend accepts the key, and refuses this request.
-    #[error("Resend refuses it ({status} {name}): {message}")]
+    #[error("Resend refused the request ({status} {name}): {message}")]
     Refused {
         /// The status.
         status: u16,
@@ -45,7 +45,7 @@ pub enum ResendError {
         message: String,
     },
     /// The team has used up what it may send or ask.
-    #[error("the quota at Resend is used up: {0}; see Settings, Usage, or wait until it begins anew")]
+    #[error("the quota at Resend is used up: {0}; see Settings, Usage, or wait until it resets")]
     Quota(String),
     /// Too many requests, or a failure of Resend's, again and again.
     #[error("Resend is busy: {0}; try again in a minute")]
@@ -54,7 +54,7 @@ pub enum ResendError {
     #[error("Resend can't be reached: {0}; check the network, and RESEND_BASE_URL if it is set")]
     Unreachable(String),
     /// The answer is a success, and can't be read.
-    #[error("Resend's answer can't be read: {0}; try again, and if that does not help, update rebound")]
+    #[error("Resend's response can't be parsed: {0}; try again, and if that does not help, update rebound")]
     Unreadable(String),
 }
 

@@ -35,13 +35,13 @@ pub struct Unread {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CutShort {
     /// There is more, and no page that begins with it.
-    #[error("there is more, and its pages don't move on; run it again")]
+    #[error("there are more entries, but the pages do not advance; run the command again")]
     Stuck,
     /// It is longer than a million entries.
     #[error("it is longer than a million entries")]
     TooLong,
     /// A page was not answered.
-    #[error("a page was not answered: {0}")]
+    #[error("a page could not be read: {0}")]
     Page(ResendError),
 }
 

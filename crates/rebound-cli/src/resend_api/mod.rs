@@ -251,7 +251,7 @@ fn read<T: Entry>(value: &Value) -> Result<T, ResendError> {
 /// An id, as a part of a path. Resend's are of letters, digits, `-` and `_`.
 fn segment(id: &str) -> Result<&str, ResendError> {
     let is_plain = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if is_plain { Ok(id) } else { Err(ResendError::Unreadable("an id that is none".to_owned())) }
+    if is_plain { Ok(id) } else { Err(ResendError::Unreadable("an invalid id".to_owned())) }
 }
 
 /// An error of the connection, with its causes, and without the URL, which may be somebody's own.

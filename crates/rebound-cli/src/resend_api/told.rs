@@ -138,7 +138,7 @@ pub(super) struct Made(pub(super) String, pub(super) Option<SecretText>);
 
 impl Entry for Made {
     fn read(entry: &Value) -> Result<Self, &'static str> {
-        Ok(Self(text(entry, "id").ok_or("an answer without an id")?, secret(entry)))
+        Ok(Self(text(entry, "id").ok_or("a response without an id")?, secret(entry)))
     }
 }
 

@@ -1,13 +1,13 @@
-//! Whether everything works: one check after another, each with a verdict, and what to do where it is not well.
+//! The health checks of `rebound doctor`: each has a status, a finding and, if something is wrong, an instruction.
 //!
-//! - [`tables`]: the tables, as the template has them.
-//! - [`alerts`]: whoever gets the alerts.
+//! - [`tables`]: the tables, compared with the template.
+//! - [`alerts`]: the subscriptions to alerts.
 //! - [`front`]: the function URL, and the signing secret.
 //! - [`outside`]: Resend's key and its webhook.
 //! - [`claude`]: Claude's key and its model.
-//! - [`work`]: what protect and engage have to do, and whether they keep up.
+//! - [`work`]: the event source mappings, lags, failure queues and concurrency of protect and engage.
 //!
-//! The checks are made side by side, and none stops another. Nothing is changed, and nothing is spent.
+//! The checks run in parallel; a failed check does not stop the others. Nothing is changed, and nothing is spent.
 
 pub mod alerts;
 pub mod claude;
@@ -28,44 +28,44 @@ use strum::IntoStaticStr;
 use super::place::Place;
 use crate::operate::clients;
 
-/// How long a check may take.
+/// Maximum time of a check.
 const TIMEOUT: Duration = Duration::from_secs(25);
 
-/// How a check came out.
+/// The status of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It is well.
+    /// Nothing is wrong.
     #[strum(serialize = "ok")]
     Ok,
-    /// It can't be looked at from here.
+    /// The check could not run from here.
     #[strum(serialize = "not checked")]
     NotChecked,
-    /// It will do, and should be looked at.
+    /// It works, but needs attention.
     #[strum(serialize = "warning")]
     Warning,
-    /// It is not well.
+    /// Something is broken.
     #[strum(serialize = "fault")]
     Fault,
 }
 
 impl Verdict {
-    /// The verdict as it is shown.
+    /// The status as it is printed.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// A check, as it came out.
+/// A check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at.
+    /// Name of the check.
     pub name: String,
-    /// How it came out.
+    /// The status.
     pub verdict: Verdict,
-    /// What was found.
+    /// The finding.
     pub found: String,
-    /// What to do, where something is to be done.
+    /// The instruction, if something is to be done.
     pub to_do: Option<String>,
 }
 
@@ -96,11 +96,11 @@ impl Check {
     }
 }
 
-/// Makes every check. `url` is the function URL, where it is not that of the place.
+/// Runs every check. `url` is the function URL, if it is not the target's own.
 pub async fn examine(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
     if let Some(why) = tables::out_of_reach(place).await {
-        // Every check would say it for itself, after tries of its own.
-        let to_do = "is the region spelled right (--region), and is there a network? Then look again";
+        // Otherwise every check would report it, after retries of its own.
+        let to_do = "check the region (--region) and the network, and run the command again";
         return vec![credentials(place), Check::not_checked("AWS", why).with_to_do(to_do)];
     }
     let checks: Vec<(&'static str, BoxFuture<'_, Vec<Check>>)> = vec![
@@ -123,12 +123,12 @@ pub async fn examine(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<C
     join_all(made).await.into_iter().flatten().collect()
 }
 
-/// Whose they are, as far as it can be said without another permission.
+/// The access key and its kind, which need no permission.
 fn credentials(place: &Place) -> Check {
     let variable = |name: &str| place.variable(name).unwrap_or_default();
     let (key, region) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_REGION"));
     let last: String = key.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
-    let kind = if place.variable("AWS_SESSION_TOKEN").is_some() { "for a session" } else { "lasting" };
+    let kind = if place.variable("AWS_SESSION_TOKEN").is_some() { "temporary" } else { "long-term" };
     Check::ok("credentials", format!("access key …{last}, {kind}, in {region}"))
 }
 
@@ -141,7 +141,7 @@ async fn stack(place: &Place) -> Check {
             let why = describe(&error);
             return if why.contains("does not exist") {
                 let to_do = "deploy it with `make deploy`, or name the right one with --stack and --region";
-                Check::fault(name, format!("there is no stack {}", place.stack()), to_do)
+                Check::fault(name, format!("the stack {} does not exist", place.stack()), to_do)
             } else {
                 Check::not_checked(name, why)
             };
@@ -152,12 +152,12 @@ async fn stack(place: &Place) -> Check {
     let found = format!("{}: {status}", place.stack());
     match status.as_str() {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Check::ok(name, found),
-        other if other.ends_with("IN_PROGRESS") => Check::warning(name, found, "wait until the deployment is through"),
+        other if other.ends_with("IN_PROGRESS") => Check::warning(name, found, "wait until the deployment has finished"),
         "UPDATE_ROLLBACK_COMPLETE" => Check::warning(
             name,
             found,
-            "the last deployment was rolled back: look at the stack's events, and deploy again",
+            "the last deployment was rolled back: see the stack's events, and deploy again",
         ),
-        _ => Check::fault(name, found, "look at the stack's events in CloudFormation, and deploy again"),
+        _ => Check::fault(name, found, "see the stack's events in CloudFormation, and deploy again"),
     }
 }

@@ -1,4 +1,4 @@
-//! What protect and engage have to do, and whether they keep up.
+//! The work of protect and engage: their event source mappings, their lags, their failure queues, and the account's concurrency.
 
 use rebound::policy::count::count;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::operate::place::Place;
 
 const EVENTS: &str = "last event received";
 
-/// A lag beyond which brakes and alerts are late, as the alarm ProtectIsBehind has it.
+/// Lag above which brakes and alerts are late: the threshold of the alarm ProtectIsBehind.
 const LONGEST_LAG: Duration = Duration::from_secs(600);
 
-/// How many functions a new account may run at once.
+/// Concurrency limit of a new account.
 const NEW_ACCOUNT: i32 = 10;
 
-/// One of a function's figures: when, and how much, the oldest first.
+/// The data points of a function's metric, the oldest first.
 async fn figures(
     place: &Place,
     function: &str,
@@ -45,7 +45,7 @@ async fn figures(
     Ok(points)
 }
 
-/// When `receive` was last invoked, by CloudWatch, to the hour.
+/// Checks when `receive` was last invoked: CloudWatch's hourly sums.
 pub(super) async fn last_event(place: &Place, now: UnixMillis) -> Check {
     let function = match place.named("RECEIVE_FUNCTION").await {
         Ok(function) => function,
@@ -59,12 +59,12 @@ pub(super) async fn last_event(place: &Place, now: UnixMillis) -> Check {
     let in_a_day: f64 = points.iter().filter(|(at, _)| *at >= now.minus(hours(24))).map(|(_, number)| number).sum();
     match points.iter().rev().find(|(_, number)| *number > 0.0) {
         Some((at, _)) => Check::ok(EVENTS, format!("{}; {} in 24 hours", ago(*at, now), count(in_a_day, "request"))),
-        None if place.is_near() => Check::not_checked(EVENTS, "there are no metrics here"),
+        None if place.is_near() => Check::not_checked(EVENTS, "local runs have no metrics"),
         None => Check::warning(
             EVENTS,
             "none in 14 days",
             format!(
-                "is the webhook registered ({})? Send a mail to delivered@resend.dev, and look again",
+                "check that the webhook is registered ({}), send an email to delivered@resend.dev, and run the check again",
                 place.command("connect")
             ),
         ),
@@ -91,7 +91,7 @@ async fn mapping(place: &Place, function: &str, what: &str, lags: bool, now: Uni
         Err(error) => return Check::not_checked(what, describe(&error)),
     };
     if found.is_empty() {
-        return Check::fault(what, "there are none, so it is never invoked", "deploy the stack again");
+        return Check::fault(what, "there is no event source mapping, so the function is never invoked", "deploy the stack again");
     }
     let off: Vec<&str> = found
         .iter()
@@ -101,8 +101,8 @@ async fn mapping(place: &Place, function: &str, what: &str, lags: bool, now: Uni
     if !off.is_empty() {
         return Check::fault(
             what,
-            format!("one of them is {}", off.join(", ")),
-            "enable it: in Lambda, under the function's triggers",
+            format!("a mapping is {}", off.join(", ")),
+            "enable it in Lambda, under the function's triggers",
         );
     }
     let is_well = |result: &&str| matches!(*result, "OK" | "No records processed" | "");
@@ -112,7 +112,7 @@ async fn mapping(place: &Place, function: &str, what: &str, lags: bool, now: Uni
         return Check::warning(
             what,
             format!("the last batch: {trouble}"),
-            "look at the function's log; what failed is tried again",
+            "see the function's log; failed records are retried",
         );
     }
     if !lags {
@@ -126,14 +126,14 @@ async fn mapping(place: &Place, function: &str, what: &str, lags: bool, now: Uni
             Check::fault(
                 what,
                 found,
-                "look at protect's log for what fails, and at its throttles; it catches up by itself",
+                "see protect's log for errors, and its metric Throttles; it catches up automatically",
             )
         }
         Ok(Some((_, age))) => {
             Check::ok(what, format!("{} enabled, {} s behind at most", found.len(), (age / 1_000.0).round()))
         }
-        Ok(None) => Check::ok(what, format!("{} enabled, and nothing to do lately", found.len())),
-        Err(why) => Check::ok(what, format!("{} enabled; the lag is not told: {why}", found.len())),
+        Ok(None) => Check::ok(what, format!("{} enabled, no records recently", found.len())),
+        Err(why) => Check::ok(what, format!("{} enabled; the lag is unknown: {why}", found.len())),
     }
 }
 
@@ -145,13 +145,13 @@ pub(super) async fn dead_letters(place: &Place) -> Vec<Check> {
             "PROTECT_FAILURES_URL",
             "what protect gave up",
             format!(
-                "remove the cause that protect's log names; the messages say from when to when: {replay}, and delete them"
+                "fix the cause that protect's log names; each queue message says which time range failed: {replay}, and then delete the messages"
             ),
         ),
         (
             "ENGAGE_DEAD_LETTERS_URL",
             "what engage gave up",
-            "remove the cause that engage's log names, and start a redrive of the queue in SQS".to_owned(),
+            "fix the cause that engage's log names, and start a redrive of the queue in SQS".to_owned(),
         ),
     ] {
         checks.push(match place.named(variable).await {
@@ -182,9 +182,9 @@ pub(super) async fn concurrency(place: &Place) -> Check {
         Ok(settings) => settings.account_limit.map_or(0, |limit| limit.concurrent_executions),
         Err(error) => return Check::not_checked(what, describe(&error)),
     };
-    let found = format!("{} may run at once", count(limit, "function"));
+    let found = format!("{} may run concurrently", count(limit, "function"));
     if limit <= NEW_ACCOUNT {
-        let to_do = "a campaign's webhooks come faster than that, and are answered 429 until Resend tries again: ask for 1,000, in Service Quotas, under AWS Lambda, Concurrent executions";
+        let to_do = "a campaign's webhooks can arrive faster than that, and the excess gets a 429 until Resend retries it: request 1,000 in Service Quotas, under AWS Lambda, Concurrent executions";
         return Check::warning(what, found, to_do);
     }
     Check::ok(what, found)

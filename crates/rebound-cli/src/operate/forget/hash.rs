@@ -37,7 +37,7 @@ impl Forgetting<'_> {
             ConditionalWrite::Applied(()) => item,
             ConditionalWrite::ConditionFailed(stored) => stored.unwrap_or_default(),
         };
-        let unusable = || CallError::Permanent(format!("the item {KEY_ITEM} holds no key of 32 bytes or more"));
+        let unusable = || CallError::Permanent(format!("the item {KEY_ITEM} does not hold a key of at least 32 bytes"));
         Ok(ErasureKey::from_item(&stored).ok_or_else(unusable)?)
     }
 }

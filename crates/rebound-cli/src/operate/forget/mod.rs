@@ -53,16 +53,16 @@ const TRIES: u32 = 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ForgetError {
     /// A table can't be read or written.
-    #[error("{0}; what is done is done: run it again for the rest")]
+    #[error("{0}; some rows may be erased already: run the command again for the rest")]
     CallError(#[from] CallError),
     /// The note would keep what is to be forgotten.
-    #[error("the reason has the address in it, and is kept: write it without")]
+    #[error("the reason contains the address, and the reason is stored: write it without the address")]
     NoteHasIt,
     /// No random numbers are to be had.
-    #[error("this machine gives no random numbers, so no key can be made")]
+    #[error("this machine provides no random numbers, so no key can be created")]
     NoRandomness,
     /// The address can't be looked for.
-    #[error("the address can't be looked for: {0}")]
+    #[error("the address can't be searched for: {0}")]
     Pattern(#[from] regex::Error),
 }
 
@@ -257,7 +257,7 @@ impl Forgetting<'_> {
                 ConditionalWrite::ConditionFailed(None) => return Ok(()),
             };
         }
-        Err(CallError::Transient("others kept changing the same row".to_owned()).into())
+        Err(CallError::Transient("other writers kept changing the same row".to_owned()).into())
     }
 
     async fn delete(

@@ -27,7 +27,7 @@ pub fn recipient(cell: &str) -> Result<Recipient, String> {
         return Err(format!("{} is a link, as Markdown writes it: write the address alone", quoted(bare)));
     }
     if are_several(bare) {
-        return Err(format!("there are several addresses in {}: write one a line", quoted(bare)));
+        return Err(format!("there are several addresses in {}: write one per line", quoted(bare)));
     }
     let recipient = Recipient::in_cell(bare).map_err(|why| format!("{}: {why}", quoted(bare)))?;
     if recipient.as_str().contains(TYPOGRAPHIC) {
@@ -35,7 +35,7 @@ pub fn recipient(cell: &str) -> Result<Recipient, String> {
     }
     if recipient.as_str().contains(REPLACEMENT) {
         return Err(format!(
-            "{} has a character that can't be read: name the file's encoding (--encoding)",
+            "{} has a character that can't be read: set the file's encoding (--encoding)",
             quoted(bare)
         ));
     }

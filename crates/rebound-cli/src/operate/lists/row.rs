@@ -60,7 +60,7 @@ pub(super) fn of_cells(cells: Vec<String>, column: usize, names: &[String]) -> R
     let surplus = cells.iter().skip(names.len()).filter(|cell| !cell.trim().is_empty()).count();
     if !names.is_empty() && surplus > 0 {
         return Err(format!(
-            "it has {}, and there are names for {}: is a separator in it not quoted?",
+            "it has {}, but the header has {}: is a separator in a cell not quoted?",
             count(cells.len(), "cell"),
             names.len()
         ));
@@ -88,11 +88,11 @@ pub(super) fn names_of_json(text: &str) -> Vec<String> {
 /// The entry in a JSON object.
 pub(super) fn of_json(text: &str, asked: &Asked) -> Result<Row, String> {
     let fields: Map<String, Value> =
-        serde_json::from_str(text).map_err(|error| format!("it is no JSON object: {error}"))?;
+        serde_json::from_str(text).map_err(|error| format!("it is not a JSON object: {error}"))?;
     let (names, values): (Vec<String>, Vec<Value>) = fields.into_iter().unzip();
     let column = asked.column_of(&names).ok_or_else(|| match &asked.column {
-        Some(name) => format!("no field of it is named {name:?}"),
-        None => "no field of it is named `recipient`, `email` or `address`".to_owned(),
+        Some(name) => format!("it has no field {name:?}"),
+        None => "it has no field `recipient`, `email` or `address`".to_owned(),
     })?;
     let values = values.into_iter().map(|value| match value {
         Value::String(text) => text,

@@ -89,7 +89,7 @@ impl Shape {
     /// How a list is written, for people, with the name of its encoding.
     pub(super) fn told(&self, encoding: &str) -> String {
         let Self::Table { separator, column, names } = self else {
-            let what = if *self == Self::Bare { "an address a line" } else { "a JSON object a line" };
+            let what = if *self == Self::Bare { "one address per line" } else { "one JSON object per line" };
             return format!("{what}, {encoding}");
         };
         let separator = if *separator == '\t' { "tab".to_owned() } else { format!("'{separator}'") };

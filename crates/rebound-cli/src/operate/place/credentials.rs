@@ -66,8 +66,8 @@ fn check_profile(profile: &str, known: &BTreeSet<String>) -> Result<(), PlaceErr
         return Ok(());
     }
     let known = match known.len() {
-        0 => "there are none at all".to_owned(),
-        _ => format!("there are {}", known.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+        0 => "no profile is configured".to_owned(),
+        _ => format!("the profiles are {}", known.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
     };
     Err(PlaceError::NoProfile { profile: profile.to_owned(), known })
 }

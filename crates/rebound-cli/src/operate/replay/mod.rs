@@ -59,7 +59,7 @@ pub enum ReplayError {
     Read(#[from] CallError),
     /// What the deployed function is set to is not known.
     #[error(
-        "what protect is set to can't be read: {0}; allow lambda:GetFunctionConfiguration, or set CAMPAIGN_TAG and POLICY as the stack has them"
+        "protect's settings can't be read: {0}; allow lambda:GetFunctionConfiguration, or set CAMPAIGN_TAG and POLICY to the stack's values"
     )]
     Settings(String),
 }

@@ -89,7 +89,7 @@ impl Read {
         };
         match entry {
             Ok(changes) => {
-                let odd = row.odd.map(|why| format!("{} is taken as it is: {why}", quoted(&row.written)));
+                let odd = row.odd.map(|why| format!("{} is read as it is: {why}", quoted(&row.written)));
                 self.odd.extend(odd.map(|why| Remark { line: number, why }));
                 self.entries.push(ListEntry { recipient: row.recipient, changes });
             }
@@ -156,7 +156,7 @@ impl Entry {
             }),
         };
         let past = |name: &str, text: &Option<String>| match moment(text)? {
-            Some(at) if at > now => Err(format!("its {name} is {}, which is yet to come", at.to_text())),
+            Some(at) if at > now => Err(format!("its {name} is {}, which is in the future", at.to_text())),
             at => Ok(at),
         };
         let (at, until, lifted_at) = (past("at", &self.at)?, moment(&self.until)?, past("lifted_at", &self.lifted_at)?);
@@ -192,7 +192,7 @@ fn reason(text: &str) -> Result<(Reason, Option<String>), String> {
         None if text.contains(char::is_whitespace) => Ok((Reason::Manual, Some(text.to_owned()))),
         None => {
             let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-            Err(format!("there is no reason {}; there are {}", quoted(text), known.join(", ")))
+            Err(format!("there is no reason {}; the reasons are {}", quoted(text), known.join(", ")))
         }
     }
 }
@@ -245,7 +245,7 @@ mod tests {
                     c@b.c,2026-11-28T12:00:00Z,2099-01-01T00:00:00Z,\n";
         let read = read(text.as_bytes(), now).unwrap();
         let why: Vec<(u64, bool)> =
-            read.unreadable.iter().map(|line| (line.line, line.why.contains("yet to come"))).collect();
+            read.unreadable.iter().map(|line| (line.line, line.why.contains("in the future"))).collect();
         assert_eq!(why, [(2, true), (3, true)]);
         assert_eq!((read.entries.len(), read.entries[0].changes[0].at), (1, now), "a reason may lapse in the future");
     }

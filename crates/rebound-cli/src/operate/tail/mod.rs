@@ -53,7 +53,7 @@ pub enum TailError {
     },
     /// The table has no stream.
     #[error(
-        "the table {0} has no stream, and without it protect does nothing either: deploy the stack again; `rebound doctor` looks further"
+        "the table {0} has no stream, and without a stream protect is not invoked either: deploy the stack again; `rebound doctor` checks the rest"
     )]
     NoStream(String),
     /// The stream can't be read.

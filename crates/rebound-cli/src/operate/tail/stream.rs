@@ -181,7 +181,7 @@ impl Reader {
             let described = describe_stream.set_exclusive_start_shard_id(start).send().await;
             let failed = |why: String| TailError::Stream { table: self.table.clone(), why };
             let described = described.map_err(|error| failed(describe(&error)))?.stream_description;
-            let described = described.ok_or_else(|| failed("it is not described".to_owned()))?;
+            let described = described.ok_or_else(|| failed("DynamoDB returned no description".to_owned()))?;
             shards.extend(described.shards.unwrap_or_default());
             start = described.last_evaluated_shard_id;
             if start.is_none() {

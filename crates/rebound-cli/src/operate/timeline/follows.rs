@@ -54,7 +54,7 @@ fn concerned(row: &Item) -> Vec<Recipient> {
 pub(super) fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis, known: &Known) -> Vec<String> {
     match suppression_effect(event, &MessageId::from_verified(message), received_at) {
         SuppressionEffect::Nothing => Vec::new(),
-        SuppressionEffect::Ambiguous(_) => vec!["nobody is suppressed: nothing says which of them it was".to_owned()],
+        SuppressionEffect::Ambiguous(_) => vec!["no address is suppressed: the event does not say which recipient it is about".to_owned()],
         SuppressionEffect::Changes(changes) => {
             let all =
                 changes.iter().flat_map(|(recipient, changes)| changes.iter().map(move |change| (recipient, change)));
@@ -74,10 +74,10 @@ fn one(recipient: &Recipient, change: &SuppressionChange, known: &Known) -> Stri
         (ChangeEffect::Suppress(_), false, Some(lifted), _) if record.is_some_and(|record| !record.suppresses()) => {
             format!("{reason} of {recipient} was lifted at {} by {}", lifted.at.to_text(), lifted.message)
         }
-        (ChangeEffect::Suppress(_), false, ..) => format!("the list has no {reason} of {recipient} any more"),
+        (ChangeEffect::Suppress(_), false, ..) => format!("the list no longer has {reason} for {recipient}"),
         (ChangeEffect::Lift, false, ..) => format!("{reason} is lifted for {recipient}"),
         (ChangeEffect::Lift, true, _, Some((said, _))) => {
-            format!("{reason} of {recipient} is not lifted: it stands since {}", said.at.to_text())
+            format!("{reason} of {recipient} is not lifted: it is active since {}", said.at.to_text())
         }
         (ChangeEffect::Lift, true, _, None) => format!("{reason} of {recipient} is not lifted"),
     }

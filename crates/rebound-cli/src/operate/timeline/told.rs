@@ -31,13 +31,13 @@ pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
             let scored = &judged.scored;
             let (event_type, _) = event.split_once('#').unwrap_or((event, ""));
             let mut text = format!(
-                "{event_type} is by {}, {} of 100: {}",
+                "{event_type}: verdict {}, score {} of 100: {}",
                 scored.verdict.as_str(),
                 scored.score,
                 scored.reasons.join("; ")
             );
             if let Some(why) = &judged.not_decided {
-                text.push_str(&format!(". Nothing is decided about it: {why}"));
+                text.push_str(&format!(". No decision is made: {why}"));
             }
             let fields = json!({
                 "of": event, "verdict": scored.verdict, "score": scored.score, "reasons": scored.reasons,
@@ -47,7 +47,7 @@ pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
         }
         "decision" => {
             let Some(decided_at) = millis("decided_at") else {
-                return made(millis("claimed_at")?, "being decided".to_owned(), json!({ "decided": false }));
+                return made(millis("claimed_at")?, "a decision is in progress".to_owned(), json!({ "decided": false }));
             };
             let receipt: Receipt = serde_json::from_str(&payload_text(row)).ok()?;
             made(decided_at, decision(&receipt), json!({ "decided": true, "receipt": receipt }))
@@ -69,11 +69,11 @@ pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
             made(at, text, json!({ "alert": alert, "state": state }))
         }
         "poison" => {
-            let text = format!("{} can't be handled: {}", key.trim_start_matches("poison#"), string(row, "problem"));
+            let text = format!("{} can't be processed: {}", key.trim_start_matches("poison#"), string(row, "problem"));
             made(millis("at")?, text, json!({ "problem": string(row, "problem") }))
         }
         "quarantine" => {
-            let text = format!("a signed webhook that can't be read: {}", string(row, "problem"));
+            let text = format!("a signed webhook that can't be parsed: {}", string(row, "problem"));
             made(millis("received_at")?, text, json!({ "problem": string(row, "problem") }))
         }
         "audit" => {
@@ -82,7 +82,7 @@ pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
             let text = format!("{}{reasons}, by {}: {}", done.action, done.by, done.why);
             made(done.at, text, json!(done))
         }
-        "forgotten" => made(millis("received_at")?, format!("{key}, about somebody who was forgotten"), json!({})),
+        "forgotten" => made(millis("received_at")?, format!("{key}, about an erased address"), json!({})),
         _ => None,
     }
 }
@@ -107,7 +107,7 @@ fn webhook(row: &Item, key: &str, about: String, known: &Known) -> Option<Entry>
         fields: as_map(json!({ "message_id": message, "kind": RowKind::Event.as_str() })),
     };
     let Ok(event) = Event::read(body.as_deref().unwrap_or_default()) else {
-        entry.text = "its payload can't be read".to_owned();
+        entry.text = "its payload can't be parsed".to_owned();
         return Some(entry);
     };
     entry.at = event.happened_at(received_at);
@@ -116,7 +116,7 @@ fn webhook(row: &Item, key: &str, about: String, known: &Known) -> Option<Entry>
     parts.extend((!follows.is_empty()).then(|| format!("→ {}", follows.join(", "))));
     let late = received_at.0 - entry.at.0;
     if late > LATE {
-        parts.push(format!("(came {} h later)", late / LATE));
+        parts.push(format!("(received {} h later)", late / LATE));
     }
     parts.retain(|part| !part.is_empty());
     entry.text = parts.join(" ");
@@ -194,13 +194,13 @@ fn meaning(event: &Event<'_>) -> String {
 fn decision(receipt: &Receipt) -> String {
     let by = match receipt.asked.by {
         DecidedBy::Claude => "Claude",
-        DecidedBy::Rules => "the written rules",
+        DecidedBy::Rules => "the built-in rules",
     };
     let done = match &receipt.done {
         DecisionResult::FollowupProposed => "a follow-up is proposed".to_owned(),
-        DecisionResult::EngagementLogged => "the interest is told".to_owned(),
-        DecisionResult::HandedToHuman => "people are asked to look".to_owned(),
-        DecisionResult::Nothing(why) => format!("nothing, because {why}"),
+        DecisionResult::EngagementLogged => "the engagement is recorded and published".to_owned(),
+        DecisionResult::HandedToHuman => "handed off to a person".to_owned(),
+        DecisionResult::Nothing(why) => format!("no action, because {why}"),
     };
     let (event, choice, reason) = (&receipt.event, receipt.choice.as_str(), receipt.choice.reason());
     format!("about {event} by {}: {by} chose {choice} ({reason}) → {done}", receipt.recipients.join(", "))
@@ -266,7 +266,7 @@ mod tests {
                 ("email.sent".to_owned(), "to ann@example.com: hello".to_owned()),
                 (
                     "email.bounced".to_owned(),
-                    "ann@example.com (Permanent / General): no such user → ann@example.com is suppressed as hard_bounce (came 2 h later)".to_owned()
+                    "ann@example.com (Permanent / General): no such user → ann@example.com is suppressed as hard_bounce (received 2 h later)".to_owned()
                 ),
                 ("alert".to_owned(), "complaint (warning): Complaint; not published yet".to_owned()),
             ]
@@ -280,13 +280,13 @@ mod tests {
         let bounced = entries(&rows, &lifted).into_iter().nth(1).unwrap();
         assert!(
             bounced.text.contains(
-                "→ hard_bounce of ann@example.com was lifted at 2026-11-23T14:00:00.000Z by operator-1 (came"
+                "→ hard_bounce of ann@example.com was lifted at 2026-11-23T14:00:00.000Z by operator-1 (received"
             ),
             "{}",
             bounced.text
         );
         let nothing = Known { list: Default::default(), ..suppressed };
         let bounced = entries(&rows, &nothing).into_iter().nth(1).unwrap();
-        assert!(bounced.text.contains("the list has no hard_bounce of ann@example.com any more"), "{}", bounced.text);
+        assert!(bounced.text.contains("the list no longer has hard_bounce for ann@example.com"), "{}", bounced.text);
     }
 }

@@ -101,14 +101,14 @@ async fn while_nobody_has_confirmed_the_subscription_to_alerts_doctor_warns() {
     let name = "who gets the alerts";
     is(&says(&world, &claude, name).await, Verdict::Warning, "make deploy PARAMETERS=AlertEmail=");
     subscribe(&world, "email", "ann@example.com").await;
-    is(&says(&world, &claude, name).await, Verdict::Warning, "nobody yet: 1 not confirmed");
+    is(&says(&world, &claude, name).await, Verdict::Warning, "no one yet: 1 not confirmed");
     world.aws.sns.as_ref().unwrap().confirm_all();
     is(&says(&world, &claude, name).await, Verdict::Ok, "1 confirmed");
     subscribe(&world, "email", "bob@example.com").await;
     is(&says(&world, &claude, name).await, Verdict::Ok, "1 confirmed; 1 not confirmed yet");
     let mut elsewhere = variables(&world, &claude);
     elsewhere.insert("ALERTS_TOPIC_ARN".to_owned(), "no topic".to_owned());
-    is(&says_with(elsewhere, name).await, Verdict::Fault, "there is no topic");
+    is(&says_with(elsewhere, name).await, Verdict::Fault, "the topic no topic does not exist");
 }
 
 #[tokio::test]
@@ -138,10 +138,10 @@ async fn a_secret_that_is_missing_or_wrong_and_a_url_that_is_no_rebound_are_told
     let secrets = world.aws.secrets_manager.as_ref().unwrap();
     secrets.put(SECRET_NAME, &json!({ "RESEND_WEBHOOK_SECRET": "whsec_YW5vdGhlciBvbmU" }).to_string());
     is(&says(&world, &claude, "webhook at Resend").await, Verdict::Fault, "was it rotated at Resend?");
-    is(&says(&world, &claude, "signing secret").await, Verdict::Ok, "the one that is stored");
+    is(&says(&world, &claude, "signing secret").await, Verdict::Ok, "the function has the stored secret");
     let mut with_another = variables(&world, &claude);
     with_another.insert("RESEND_WEBHOOK_SECRET".to_owned(), rebound_dev::LOCAL_SECRET.to_owned());
-    is(&says_with(with_another, "signing secret").await, Verdict::Fault, "another than the one that is stored");
+    is(&says_with(with_another, "signing secret").await, Verdict::Fault, "another secret than the stored one");
     secrets.clear(SECRET_NAME);
     is(&says(&world, &claude, "signing secret").await, Verdict::Fault, "rebound connect");
     let at = |url: &str| {
@@ -149,9 +149,9 @@ async fn a_secret_that_is_missing_or_wrong_and_a_url_that_is_no_rebound_are_told
         variables.insert("REBOUND_FUNCTION_URL".to_owned(), url.to_owned());
         variables
     };
-    is(&says_with(at("http://127.0.0.1:9/"), "function URL").await, Verdict::Fault, "nobody answers");
-    is(&says_with(at(&world.resend.url()), "function URL").await, Verdict::Fault, "no Rebound");
-    is(&says_with(at("http://127.0.0.1:9/"), "webhook at Resend").await, Verdict::Fault, "there is none for");
+    is(&says_with(at("http://127.0.0.1:9/"), "function URL").await, Verdict::Fault, "the connection to http");
+    is(&says_with(at(&world.resend.url()), "function URL").await, Verdict::Fault, "is not a Rebound function URL");
+    is(&says_with(at("http://127.0.0.1:9/"), "webhook at Resend").await, Verdict::Fault, "no webhook has the URL");
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn a_webhook_that_is_disabled_or_lacks_a_type_and_keys_that_are_refused_ar
     world.resend.unsubscribe("email.bounced");
     is(&says(&world, &claude, "webhook at Resend").await, Verdict::Fault, "email.bounced");
     world.resend.disable_all();
-    is(&says(&world, &claude, "webhook at Resend").await, Verdict::Fault, "it is disabled");
+    is(&says(&world, &claude, "webhook at Resend").await, Verdict::Fault, "the webhook is disabled");
     let with = |name: &str, value: &str| {
         let mut variables = variables(&world, &claude);
         variables.insert(name.to_owned(), value.to_owned());
@@ -184,7 +184,7 @@ async fn a_webhook_that_is_disabled_or_lacks_a_type_and_keys_that_are_refused_ar
     without.remove("RESEND_API_KEY");
     is(&says_with(without.clone(), "Resend's key").await, Verdict::NotChecked, "RESEND_API_KEY");
     without.remove("ANTHROPIC_API_KEY");
-    is(&says_with(without, "Claude's key").await, Verdict::Ok, "the written rules decide");
+    is(&says_with(without, "Claude's key").await, Verdict::Ok, "the built-in rules decide");
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn deliveries_that_fail_are_a_fault_until_they_succeed_again() {
     is(&says(&world, &claude, "deliveries at Resend").await, Verdict::Fault, "1 of the last 2 failed");
     assert_eq!(world.rebound(&["connect", "--no-import"]).await.code, 0);
     assert_eq!(world.resend.deliver("email.complained", &body).await, [200]);
-    is(&says(&world, &claude, "deliveries at Resend").await, Verdict::Warning, "replay the failed ones");
+    is(&says(&world, &claude, "deliveries at Resend").await, Verdict::Warning, "replay the failed events");
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ async fn after_a_crash_of_dev_one_line_within_a_second_says_that_nobody_is_there
         let said = command(&BTreeMap::new(), &[arguments, &[&local]].concat(), "").await;
         let took = began.elapsed();
         assert!(said.code == 2 && said.stdout.is_empty(), "{said:?}");
-        assert!(said.stderr.lines().count() == 1 && said.stderr.contains("nobody answers at"), "{said:?}");
+        assert!(said.stderr.lines().count() == 1 && said.stderr.contains("nothing listens at"), "{said:?}");
         assert!(said.stderr.contains("left.env") && said.stderr.contains("start it again"), "{said:?}");
         assert!(took < Duration::from_secs(1), "{arguments:?} took {took:?}");
     }

@@ -168,7 +168,7 @@ async fn other_files_are_refused_with_what_to_do() {
         ("list.xlsx", b"PK\x03\x04\x14\x00\x06\x00".to_vec(), "save the sheet"),
         ("list.xls", b"\xd0\xcf\x11\xe0\xa1\xb1".to_vec(), "save the sheet"),
         ("list.html", b"<html><td>ann@example.com</td></html>".to_vec(), "save it as CSV"),
-        ("list.json", b"[\"ann@example.com\"]".to_vec(), "an object a line"),
+        ("list.json", b"[\"ann@example.com\"]".to_vec(), "one object per line"),
         ("list.bin", b"ann\x00@example.com".to_vec(), "not text"),
     ] {
         let file = folder.path().join(name);
@@ -263,7 +263,7 @@ async fn an_address_without_a_dot_is_taken_and_told_with_its_line() {
     let text = "email\r\nann@exmaple\r\nbob@example.com\r\n";
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], text).await;
     assert_eq!(said.code, 0, "it is allowed");
-    for words in ["line 2: \"ann@exmaple\" is taken as it is: its domain has no dot", "1 line is odd", "2 entries"] {
+    for words in ["line 2: \"ann@exmaple\" is read as it is: its domain has no dot", "1 line is odd", "2 entries"] {
         assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
     }
     let said = command(service.aws.variables(), &["suppressions", "import", "-", "--json"], text).await.json();

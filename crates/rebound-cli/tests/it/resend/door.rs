@@ -71,9 +71,9 @@ async fn the_commands_say_which_refusal_it_was() {
             assert!(said.contains("refuses the key: API key is invalid"), "{status} {name}: {said}");
         }
     }
-    assert!(said(SENDING_KEY).await.iter().all(|said| said.contains("may only send")));
+    assert!(said(SENDING_KEY).await.iter().all(|said| said.contains("can only send")));
     for (behaviour, words) in [
-        (Behaviour::Html(403), "gate before Resend"),
+        (Behaviour::Html(403), "firewall in front of Resend"),
         (Behaviour::Html(404), "not Resend's API"),
         (
             Behaviour::Error { status: 429, name: "monthly_quota_exceeded".to_owned(), message: "Used up".to_owned() },

@@ -147,7 +147,7 @@ static EXPORTS: [Export; 16] = [
         columns: &["memberrating", "leid", "euid"],
         is_exact: false,
         time: None,
-        reasons: "nobody is suppressed by it: the archive has files of unsubscribed and cleaned contacts too",
+        reasons: "no address is suppressed: import the archive's files of unsubscribed and cleaned contacts",
         read: |_| Ok(Said::Nothing("subscribed")),
     },
     Export {
@@ -224,7 +224,7 @@ fn or_word(row: &Row, reason: Reason, detail: &str, time: &str) -> Said {
 
 fn unknown(column: &str, word: &str, known: &str) -> String {
     format!(
-        "there is no {word:?} in the column {column:?}; there are {known}; --as takes the whole list for one reason"
+        "{word:?} is not a known value of the column {column:?}; the known values are {known}; --as imports the whole list with one reason"
     )
 }
 

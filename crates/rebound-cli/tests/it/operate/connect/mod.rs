@@ -266,7 +266,7 @@ async fn a_key_that_does_not_do_is_told_with_what_to_do_and_a_wrong_url_too() {
         variables.insert("RESEND_API_KEY".to_owned(), key.to_owned());
         command(&variables, &["connect"], "").await
     };
-    for (key, words) in [("re_wrong", "refuses the key"), ("re_sending_only", "may only send")] {
+    for (key, words) in [("re_wrong", "refuses the key"), ("re_sending_only", "can only send")] {
         let said = with_key(key).await;
         assert_eq!(said.code, 2);
         assert!(

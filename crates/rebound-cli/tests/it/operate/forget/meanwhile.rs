@@ -227,7 +227,7 @@ async fn a_row_that_others_keep_changing_is_left_to_the_next_run_and_is_said_to_
     });
     let error = report.await.unwrap_err();
     assert!(matches!(error, ForgetError::CallError(CallError::Transient(_))), "{error:?}");
-    assert!(error.to_string().contains("run it again"), "{error}");
+    assert!(error.to_string().contains("run the command again"), "{error}");
     let row = scene.row(&scene.tables.events, &[("email_id", "e1"), ("event", &occurrence.sort_key())]).await;
     assert_eq!(row["refused"], text(&format!("{writes} to ann@example.com")), "nothing is undone");
 
