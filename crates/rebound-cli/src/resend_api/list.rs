@@ -1,5 +1,5 @@
-//! A list in pages (<https://resend.com/docs/api-reference/pagination>). What Resend answers is data: an entry that can't be read is named,
-//! and pages that don't move on end the list.
+//! A list in pages (<https://resend.com/docs/api-reference/pagination>). Resend's responses are untrusted data: an entry that can't be read
+//! is reported, and pages that do not advance end the list.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ pub(super) const PAGE: usize = 100;
 /// Most pages that are read: a million entries.
 const MOST_PAGES: usize = 10_000;
 
-/// Something that a list has entries of.
+/// An entry of a list.
 pub(super) trait Entry: Sized {
     /// Reads an entry, or says what is wrong with it.
     fn read(entry: &Value) -> Result<Self, &'static str>;
@@ -34,7 +34,7 @@ pub struct Unread {
 /// A reason for which a list was not read to its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CutShort {
-    /// There is more, and no page that begins with it.
+    /// There are more entries, but the pages do not advance.
     #[error("there are more entries, but the pages do not advance; run the command again")]
     Stuck,
     /// It is longer than a million entries.

@@ -1,9 +1,9 @@
 //! Resend's REST API (<https://resend.com/docs/api-reference/introduction>), as far as the operator's command calls it: webhooks, and the
 //! list of suppressions. Behind the feature `cli`.
 //!
-//! - `answer`: the meaning of an answer.
+//! - `answer`: the errors of a response.
 //! - `list`: lists, page after page.
-//! - `told`: what is in an answer.
+//! - `told`: the types of the responses.
 
 mod answer;
 mod list;
@@ -25,13 +25,13 @@ use self::list::{Entry, PAGE, Reader};
 use self::told::Made;
 pub use self::told::{Delivered, SecretText, Suppressed, Webhook};
 
-/// Where it is, unless the environment names another.
+/// The default base URL.
 pub const BASE_URL: &str = "https://api.resend.com";
 
-/// How often a call is tried that is refused for now.
+/// Maximum number of attempts at a call that fails transiently.
 const TRIES: u32 = 6;
 
-/// How often a connection is tried that nobody takes. That there is no network does not pass in a minute.
+/// Maximum number of attempts at a connection. A missing network does not come back within a minute.
 const TRIES_TO_CONNECT: u32 = 3;
 
 /// Bytes of an answer that are read. A page of 100 entries has a few ten thousand.
@@ -75,10 +75,10 @@ impl Resend {
         crate::operate::place::is_local(&self.base)
     }
 
-    /// Every webhook. Half of the list is none: whoever does not find a webhook makes it.
+    /// Every webhook. A partial list is an error: a caller that does not find its webhook would create it.
     ///
     /// # Errors
-    /// `Unreadable`, too, where the list was not read to its end.
+    /// `Unreadable`: the list was not read to its end.
     pub async fn webhooks(&self) -> Result<(Vec<Webhook>, Vec<Unread>), ResendError> {
         let Listed { entries, unread, cut_short } = self.all("/webhooks").await?;
         match cut_short {
@@ -96,10 +96,10 @@ impl Resend {
         read(&self.call(Method::GET, &format!("/webhooks/{}", segment(id)?), None).await?)
     }
 
-    /// Makes one. Answers its id and its signing secret.
+    /// Creates a webhook. Returns its id and its signing secret.
     ///
     /// # Errors
-    /// It may be made all the same, where the answer was lost.
+    /// The webhook may exist nevertheless, if the response was lost.
     pub async fn create_webhook(
         &self,
         endpoint: &str,

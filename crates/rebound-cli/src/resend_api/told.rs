@@ -1,4 +1,4 @@
-//! What Resend tells.
+//! The types of Resend's responses.
 
 use std::fmt;
 
@@ -51,12 +51,12 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Whether it posts to this URL.
+    /// Returns true if the webhook posts to this URL.
     pub fn is_for(&self, url: &str) -> bool {
         self.endpoint.trim_end_matches('/') == url.trim_end_matches('/')
     }
 
-    /// Whether it is enabled.
+    /// Returns true if the webhook is enabled.
     pub fn is_enabled(&self) -> bool {
         self.status.eq_ignore_ascii_case("enabled")
     }
@@ -90,9 +90,9 @@ pub struct Suppressed {
     pub recipient: Recipient,
     /// `bounce`, `complaint` or `manual`.
     pub origin: Option<String>,
-    /// The email that brought it about.
+    /// The email that caused it.
     pub source_id: Option<String>,
-    /// Since when.
+    /// Time at which it was added.
     pub created_at: Option<String>,
 }
 
@@ -115,7 +115,7 @@ pub struct Delivered {
     pub id: String,
     /// Its type.
     pub event_type: String,
-    /// When it came about.
+    /// Time at which the event was created.
     pub created_at: String,
     /// `success`, `failed`, or `attempting` or `pending`, while Resend still tries.
     pub status: String,

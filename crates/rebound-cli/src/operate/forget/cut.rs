@@ -1,4 +1,4 @@
-//! Finding an address in texts, however it is written there, and cutting it out.
+//! Finds an address in texts, in every spelling, and redacts it.
 
 use rebound::resend::json::mended;
 use rebound::resend::recipient::{NamedRecipients, Recipient};
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::folded::Folded;
 
-/// What is left where an address was.
+/// The replacement of a redacted address.
 pub const CUT: &str = "forgotten";
 
-/// Finds one address, and no other that it is a part of.
+/// Finds one address, but no longer address that contains it.
 #[derive(Clone, Debug)]
 pub struct Cutter {
     recipient: Recipient,
@@ -18,11 +18,11 @@ pub struct Cutter {
 }
 
 impl Cutter {
-    /// A cutter for this address, in any spelling: with its domain in either form; with its signs as they stand in links (`%40`), in
-    /// HTML (`&#64;`), and in the return addresses that name a recipient (`bounce-ann=example.com@…`).
+    /// A redactor of this address in any spelling: with its domain in either form; with its characters as in links (`%40`), in HTML
+    /// (`&#64;`), and in return addresses that name a recipient (`bounce-ann=example.com@…`).
     ///
     /// # Errors
-    /// None that is known: every sign is escaped.
+    /// The pattern is invalid. No such address is known, since every character is escaped.
     pub fn new(recipient: &Recipient) -> Result<Self, regex::Error> {
         let readable = recipient.readable();
         let forms: Vec<String> =
@@ -31,12 +31,12 @@ impl Cutter {
         Ok(Self { recipient: recipient.clone(), pattern })
     }
 
-    /// Whether a text has the address in it.
+    /// Returns true if a text contains the address.
     pub fn is_in(&self, text: &str) -> bool {
         self.cut(text).is_some()
     }
 
-    /// A text without the address. `None`: it is not in it.
+    /// Redacts the address in a text. Returns `None` if the text does not contain it.
     pub fn cut(&self, text: &str) -> Option<String> {
         let places = self.places(text);
         if places.is_empty() {
@@ -60,8 +60,8 @@ impl Cutter {
         Some(cut)
     }
 
-    /// A list of addresses without this one, where it is written so that only whoever reads addresses finds it: `ann (x) @example.com`.
-    /// `None`: it is no such list, or not in it.
+    /// Redacts the address in a list of addresses, where only a parser of addresses finds it: `ann (x) @example.com`. Returns `None` if the
+    /// text is no such list, or does not contain it.
     fn cut_list(&self, text: &str) -> Option<String> {
         if !text.contains(['@', '＠', '﹫']) {
             return None;
@@ -75,7 +75,7 @@ impl Cutter {
         })
     }
 
-    /// A JSON value without the address: in every text, and in every name of a field. `None`: it is not in it.
+    /// Redacts the address in every text and field name of a JSON value. Returns `None` if the value does not contain it.
     pub fn cut_json(&self, value: &Value) -> Option<Value> {
         match value {
             Value::String(text) => self.cut(text).map(Value::String),
@@ -99,7 +99,7 @@ impl Cutter {
         }
     }
 
-    /// A body without the address: as JSON, where it is that; else as text. `None`: it is not in it.
+    /// Redacts the address in a body: as JSON if it is JSON, else as text. Returns `None` if the body does not contain it.
     pub fn cut_body(&self, body: &[u8]) -> Option<Vec<u8>> {
         match serde_json::from_slice::<Value>(mended(body).as_deref().unwrap_or(body)) {
             Ok(value) => self.cut_json(&value).map(|value| value.to_string().into_bytes()),
@@ -107,7 +107,7 @@ impl Cutter {
         }
     }
 
-    /// From where to where the address is.
+    /// The ranges of the address in a text.
     fn places(&self, text: &str) -> Vec<(usize, usize)> {
         let folded = Folded::of(text);
         let text = folded.text();
@@ -133,7 +133,7 @@ fn pattern_of(address: &str) -> String {
     local + &sign('@') + &domain.chars().map(sign).collect::<String>()
 }
 
-/// A pattern for one sign of an address.
+/// A pattern for one character of an address.
 fn sign(c: char) -> String {
     let plain = regex::escape(c.encode_utf8(&mut [0; 4]));
     if c.is_ascii_alphanumeric() {
@@ -151,7 +151,7 @@ fn sign(c: char) -> String {
     format!("(?:{plain}|{once}|{twice}{besides}){joiners}")
 }
 
-/// Whether an address can begin after this text: whether it is not the end of a longer one's local part.
+/// Returns true if an address can begin after this text: the text does not end in the local part of a longer address.
 fn begins(before: &str) -> bool {
     let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '+');
     match escaped_at_end(before) {
@@ -171,7 +171,7 @@ fn escaped_at_end(before: &str) -> Option<char> {
     u8::from_str_radix(digits, 16).ok().map(char::from)
 }
 
-/// Whether an address can end before this text: whether its domain doesn't go on.
+/// Returns true if an address can end before this text: the text does not continue its domain.
 fn ends(after: &str) -> bool {
     let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
     let mut next = after.chars();

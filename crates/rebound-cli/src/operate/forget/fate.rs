@@ -1,4 +1,4 @@
-//! What becomes of a row of the events table, or of the list, when somebody is forgotten. Pure.
+//! The action on each row of the events table, and each item of the list, when an address is erased. Pure.
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -9,24 +9,24 @@ use rebound::store::{Item, as_number, number, string, text};
 
 use super::cut::Cutter;
 
-/// The value of `kind` of what is left of a webhook about somebody who was forgotten: its key, so that the same message, sent again, is
-/// still a duplicate and is not counted again.
+/// The value of `kind` of a tombstone: the key that remains of a webhook about an erased address, so that a redelivery of the webhook is
+/// still a duplicate and is not counted twice.
 pub const TOMBSTONE: &str = "forgotten";
 
-/// What becomes of a row.
+/// The action on a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fate {
-    /// It has nothing to do with them.
+    /// The row does not concern the address.
     Kept,
-    /// It is about them alone: only its key and its times stay. So is everything else in its partition.
+    /// The row concerns only this address, as does its partition: only its key and its times remain.
     Emptied(Item),
-    /// It is about others too: they are cut out of it.
+    /// The row concerns other addresses too: the address is redacted in it.
     Cut(Item),
-    /// It goes.
+    /// The row is deleted.
     Deleted,
 }
 
-/// What becomes of a row.
+/// The action on a row of the events table.
 pub fn fate(row: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate {
     let kind = string(row, "kind");
     if cutter.is_in(string(row, "email_id")) || cutter.is_in(string(row, "event")) {
@@ -53,7 +53,7 @@ pub fn fate(row: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate {
     }
 }
 
-/// What becomes of a row whose email went to them alone.
+/// The action on a row whose email went to this recipient alone.
 pub fn fate_with_all(row: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate {
     match string(row, "kind") {
         "event" | "quarantine" => match fate(row, recipient, cutter) {
@@ -65,7 +65,7 @@ pub fn fate_with_all(row: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate
     }
 }
 
-/// What becomes of an item of the suppressions table. With what is cut out of it, its version goes up, as with each write.
+/// The action on an item of the suppressions table. A redacted item gets a new version, as with each write.
 pub fn fate_in_list(item: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate {
     let name = string(item, "recipient");
     if cutter.is_in(name) {
@@ -100,7 +100,7 @@ fn tombstone(row: &Item) -> Item {
     left
 }
 
-/// An item with the address cut out of whatever it holds. `None`: it is not in it.
+/// Redacts the address in every attribute of an item. Returns `None` if the item does not contain it.
 pub fn cut_attributes(item: &Item, cutter: &Cutter) -> Option<Item> {
     let mut cut = item.clone();
     let mut changes = false;

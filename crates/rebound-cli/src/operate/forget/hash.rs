@@ -1,4 +1,4 @@
-//! What is kept of whoever is forgotten: the hash, under the one key.
+//! The keyed hash that remains of an erased address.
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -12,7 +12,7 @@ use super::{ForgetError, Forgetting};
 use crate::operate::audit::Note;
 
 impl Forgetting<'_> {
-    /// That it must not be written to, before anything goes; with the note of it.
+    /// Stores that the address is suppressed, with the audit entry, before anything is erased.
     pub(super) async fn keep_the_hash(&self, note: &Note) -> Result<(), ForgetError> {
         let key = self.key().await?;
         let name = key.name_of(self.recipient);
@@ -25,7 +25,7 @@ impl Forgetting<'_> {
         Ok(())
     }
 
-    /// The key, made now if nobody was ever forgotten.
+    /// The key of the hashes; it is created if no address was ever erased.
     async fn key(&self) -> Result<ErasureKey, ForgetError> {
         let mut bytes = [0; 32];
         let random = rustls::crypto::ring::default_provider().secure_random;

@@ -1,26 +1,27 @@
-//! Erasing everything about an address, on request: every row about it, in every table. What stays is that it must not be written to,
-//! under a keyed hash ([`forgotten`](rebound::store::forgotten)).
+//! Erases an address on request: every row about it, in every table. Only a keyed hash remains, which suppresses the address
+//! ([`forgotten`](rebound::store::forgotten)).
 //!
-//! - [`cut`]: finding an address in texts, and cutting it out.
-//! - [`mod@fate`]: what becomes of a row.
+//! - [`cut`]: finds an address in texts, and redacts it.
+//! - [`fate`]: the action on each row.
 //!
-//! # Why it may be broken off
+//! # Why it may be interrupted
 //!
-//! The hash is written first, in one transaction with the note of it, and the address itself goes last from the list, so at no moment may
-//! it be written to. Everything in between is done again by the next run, which finds what is left. A change by hand is refused from the
-//! hash on ([`manual_change`](rebound::store::manual_change)). A webhook that comes meanwhile, or later, is stored as any other: run it again.
+//! The hash is written first, in one transaction with its audit entry, and the address itself is deleted last from the list: so the
+//! address is suppressed at every moment. The next run repeats everything in between, and finds the rows that are left. After the hash is
+//! written, a change by hand is refused ([`manual_change`](rebound::store::manual_change)). A webhook that arrives during the run, or
+//! later, is stored as any other: run the command again.
 //!
-//! # Why it undoes nothing that others write meanwhile
+//! # Why it undoes no concurrent write
 //!
-//! Of a row that is not about them alone, only the attributes are written that have the address in them, and only if each is as it was
-//! read. If one is not, the row is looked at again as it is by then; and so it is after it was written, for what it has gained:
+//! In a row that concerns other addresses too, only the attributes that contain the address are written, and only if each is unchanged
+//! since it was read. If one has changed, the new row is checked. After a write, the row is checked once more for new attributes:
 //!
 //! ```text
 //!   forget:  reads {carrier: c1, refused: "… ann@…"}                    refused = "… forgotten", if it is as read ✓
 //!   engage:                                           carrier = c2 ✓     stays
 //! ```
 //!
-//! A row that goes, goes whatever was written to it meanwhile: its key says whom it is about, or an attribute that never changes.
+//! A row that is to be deleted is deleted whatever was written to it since: its key, or an attribute that never changes, names the address.
 
 pub mod cut;
 pub mod fate;
@@ -42,49 +43,49 @@ pub use self::tables::Tables;
 use super::audit::{Note, partition};
 use super::scan::{ScanFilter, scan};
 
-/// How many days point-in-time recovery keeps what was there
+/// Days for which point-in-time recovery can restore erased data
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html>).
 pub const RECOVERABLE_DAYS: u32 = 35;
 
-/// How often a row is looked at again that others keep changing.
+/// Maximum number of attempts at a row that other writers keep changing.
 const TRIES: u32 = 20;
 
-/// Why somebody can't be forgotten.
+/// A failure of `forget`.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgetError {
     /// A table can't be read or written.
     #[error("{0}; some rows may be erased already: run the command again for the rest")]
     CallError(#[from] CallError),
-    /// The note would keep what is to be forgotten.
+    /// The note contains the address, which it would keep.
     #[error("the reason contains the address, and the reason is stored: write it without the address")]
     NoteHasIt,
-    /// No random numbers are to be had.
+    /// The machine provides no random numbers.
     #[error("this machine provides no random numbers, so no key can be created")]
     NoRandomness,
-    /// The address can't be looked for.
+    /// The address can't be searched for.
     #[error("the address can't be searched for: {0}")]
     Pattern(#[from] regex::Error),
 }
 
-/// What became of a table's rows.
+/// Numbers of rows of a table, by action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
-    /// How many were read.
+    /// Number of rows that were read.
     pub read: usize,
-    /// How many are gone.
+    /// Number of rows that were deleted.
     pub deleted: usize,
-    /// Of how many only the key is left.
+    /// Number of rows of which only the key remains.
     pub emptied: usize,
-    /// Of how many the address was cut out.
+    /// Number of rows in which the address was redacted.
     pub cut: usize,
 }
 
-/// Whether it is done, or only looked what would be.
+/// The mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// It is done.
+    /// The address is erased.
     Forget,
-    /// It is only looked.
+    /// The rows are only counted.
     DryRun,
 }
 
@@ -96,10 +97,10 @@ struct Forgetting<'a> {
     mode: Mode,
 }
 
-/// Forgets an address. Answers what became of the rows of each table. `read` hears of each row that is read.
+/// Erases an address. Returns the row counts of each table. `read` is called with the number of rows that were read.
 ///
 /// # Errors
-/// It may be done in part. To do it again is safe, and does the rest.
+/// After an error some rows may be erased. Running it again is safe, and erases the rest.
 pub async fn forget(
     calls: &RetryClient,
     tables: &Tables,
@@ -141,7 +142,7 @@ impl Forgetting<'_> {
         Ok(counts)
     }
 
-    /// A table whose rows about somebody have the address in their keys, or among few attributes: they go.
+    /// Deletes the rows of a table that mention the address, in their keys or in their few attributes.
     async fn keyed(&self, table: &str, keys: [&str; 2], read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
         let (found, mut counts) = self.mentioning(table, read).await?;
         for item in &found {
@@ -150,7 +151,7 @@ impl Forgetting<'_> {
         Ok(counts)
     }
 
-    /// The items of a table that have the address in them.
+    /// The items of a table that contain the address.
     async fn mentioning(&self, table: &str, read: &impl Fn(usize)) -> Result<(Vec<Item>, Counts), ForgetError> {
         let mut counts = Counts::default();
         let mut found = Vec::new();
@@ -185,11 +186,11 @@ impl Forgetting<'_> {
             Ok::<(), ForgetError>(())
         })
         .await?;
-        // What was made of a mail that went to nobody else has not always the address in it: verdicts, what could not be handled.
+        // Rows about an email that went to this recipient alone do not always contain the address: verdicts, poison events.
         for email in alone {
             for row in Timeline::new(self.calls.clone(), rows_of.0).all(&email).await? {
                 let row = match (self.mode, fate_of(&row)) {
-                    // A dry run finds it as it was.
+                    // In a dry run the row is unchanged.
                     (Mode::DryRun, Fate::Deleted) => continue,
                     (Mode::DryRun, Fate::Emptied(left) | Fate::Cut(left)) => left,
                     _ => row,
@@ -201,7 +202,7 @@ impl Forgetting<'_> {
         Ok(counts)
     }
 
-    /// The notes of changes by hand that the scan has not seen, because they were put the moment before the hash was.
+    /// Deletes the audit entries that the scan has missed, because they were stored just before the hash.
     async fn notes(&self, counts: &mut Counts) -> Result<(), ForgetError> {
         let table = self.tables.events.as_str();
         for note in Timeline::new(self.calls.clone(), table).all(&partition(self.recipient.as_str())).await? {
@@ -210,7 +211,7 @@ impl Forgetting<'_> {
         Ok(())
     }
 
-    /// The list itself, last: the address, and whatever mentions it.
+    /// Erases the address from the list itself, last: its item, and every mention of it.
     async fn suppressions(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
         let table = self.tables.suppressions.as_str();
         let (found, mut counts) = self.mentioning(table, read).await?;
@@ -219,14 +220,14 @@ impl Forgetting<'_> {
             self.meets((table, &["recipient"]), item, fate_of, &mut counts).await?;
         }
         if self.mode == Mode::Forget {
-            // By its key: a scan may not have seen it yet, if it was put the moment before the hash was.
+            // By its key: the scan may have missed it, if it was stored just before the hash.
             self.calls.delete(table, recipient_key(self.recipient.as_str())).await?;
         }
         Ok(counts)
     }
 
-    /// Lets a row of a table meet its fate: the one that it has by then, where others change it meanwhile. It is counted when it is
-    /// done; in a dry run, when it would be.
+    /// Applies the action to a row. If another writer changes the row, the action on the new row is applied. The row is counted once, in
+    /// a dry run too.
     async fn meets(
         &self,
         (table, keys): (&str, &[&str]),
@@ -247,7 +248,7 @@ impl Forgetting<'_> {
                 return Ok(());
             }
             row = match self.calls.update_changed(table, keys, &row, &left).await? {
-                // Looked at again: what it has gained meanwhile may have the address in it.
+                // Checked again: new attributes may contain the address.
                 ConditionalWrite::Applied(now) => {
                     *count += usize::from(!is_counted);
                     is_counted = true;

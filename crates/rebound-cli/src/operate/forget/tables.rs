@@ -1,4 +1,4 @@
-//! The tables that somebody may be in.
+//! The tables that may contain an address.
 
 use crate::operate::place::Place;
 
@@ -18,7 +18,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Those of a place.
+    /// The tables of a target.
     pub fn of(place: &Place) -> Self {
         let table = |variable: &str| place.table(variable).to_owned();
         Self {

@@ -2,7 +2,7 @@
 
 use super::encoding;
 
-/// Why a file is no list.
+/// A file that is not a list.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// The file can't be read.
@@ -52,7 +52,7 @@ impl ListError {
     }
 }
 
-/// How many bytes of a file tell what it is.
+/// Number of bytes at the beginning of a file that are checked for its format.
 pub(super) const HEAD: usize = 1_024;
 
 /// Looks at the beginning of a file, and tells what is no text.

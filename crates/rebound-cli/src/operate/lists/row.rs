@@ -1,4 +1,4 @@
-//! An entry of a list: the address in a line, and what else the line says.
+//! An entry of a list: the address in a line, and the other cells of the line.
 
 use rebound::policy::count::count;
 use rebound::resend::recipient::Recipient;
@@ -11,13 +11,13 @@ use super::shape::{Asked, plain};
 /// An entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Whom it is about.
+    /// The recipient.
     pub recipient: Recipient,
     /// The address as it is written.
     pub written: String,
-    /// What is odd about the address, which is taken nevertheless.
+    /// An oddity of the address, which is read nevertheless.
     pub odd: Option<&'static str>,
-    /// What its columns hold, by their names; where no line names them, by their numbers, from 1.
+    /// The cells, by the names of their columns; without a header, by their numbers, from 1.
     cells: Vec<(String, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! How a list is written: bare addresses, a table, or JSON lines; and in which column the addresses are.
+//! The format of a list: bare addresses, a table, or JSON lines; and the column of the addresses.
 //!
 //! There is one rule, for every command: the column with the best known name; where no line names columns, the one column with an
 //! address in it.
@@ -38,14 +38,14 @@ const NAMES: [&str; 22] = [
 /// The characters that may part cells.
 const SEPARATORS: [char; 3] = [',', ';', '\t'];
 
-/// How a list is written.
+/// The format of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// An address a line.
     Bare,
     /// Cells, of which one is the address.
     Table {
-        /// What parts the cells.
+        /// The separator of the cells.
         separator: char,
         /// The place of the address among them, from 0.
         column: usize,
@@ -56,7 +56,7 @@ pub enum Shape {
     JsonLines,
 }
 
-/// How a list is to be read, where somebody says so. What is not said is found out.
+/// The options with which a list is read. An option that is not given is detected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// The encoding.
@@ -86,7 +86,7 @@ impl Asked {
 }
 
 impl Shape {
-    /// How a list is written, for people, with the name of its encoding.
+    /// The format as text, with the name of the encoding.
     pub(super) fn told(&self, encoding: &str) -> String {
         let Self::Table { separator, column, names } = self else {
             let what = if *self == Self::Bare { "one address per line" } else { "one JSON object per line" };
@@ -112,11 +112,11 @@ fn column_of(names: &[String]) -> Option<usize> {
     NAMES.iter().find_map(|known| names.iter().position(|name| name == known))
 }
 
-/// Decides how a list is written, by its first lines, those left out that say nothing, and by what was asked for. Also answers the place
-/// of the line among them that names the columns.
+/// Detects the format of a list from its first lines with content, and from the options. Also returns the index of the header among these
+/// lines.
 ///
 /// # Errors
-/// It is no list, or has no such column.
+/// The file is not a list, or has no such column.
 pub(super) fn decide(lines: &[&str], asked: &Asked) -> Result<(Shape, Option<usize>), ListError> {
     let Some(first) = lines.first() else { return Ok((Shape::Bare, None)) };
     let is_object = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok();
@@ -181,8 +181,8 @@ fn column_with_address(line: &str, asked: &Asked) -> Option<(char, usize, usize)
     found.max_by_key(|(.., width)| *width)
 }
 
-/// Tells whether a line is an entry of its own, rather than the rest of a cell that was begun in a line before: whether one of its
-/// cells is an address and nothing else.
+/// Returns true if a line is an entry of its own, and not the rest of a cell that began in an earlier line: one of its cells is an address
+/// and nothing else.
 pub(super) fn looks_like_an_entry(line: &str, separator: char) -> bool {
     let is_address = |cell: &str| {
         let cell = cell.trim().trim_matches('"').trim();

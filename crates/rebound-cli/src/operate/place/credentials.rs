@@ -1,4 +1,4 @@
-//! Region and credentials: as whom a place is asked.
+//! The region and the credentials of a target.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,8 @@ use super::{Options, PlaceError, is_local, profiles};
 /// The region of local runs, which have none.
 pub(super) const LOCAL_REGION: &str = "eu-west-1";
 
-/// Adds region and credentials, where they are not there: for AWS, as the `aws` command finds them; for stand-ins on this machine,
-/// which check none, any.
+/// Adds region and credentials, if they are missing: for AWS, as the `aws` command finds them; for stubs on this machine, which check
+/// none, fixed ones.
 pub(super) async fn add(variables: &mut BTreeMap<String, String>, options: &Options) -> Result<(), PlaceError> {
     if variables.contains_key("AWS_ACCESS_KEY_ID") && options.profile.is_none() {
         let region = variables.get("AWS_REGION").or_else(|| variables.get("AWS_DEFAULT_REGION"));
@@ -60,7 +60,7 @@ pub(super) async fn add(variables: &mut BTreeMap<String, String>, options: &Opti
     Ok(())
 }
 
-/// Refuses a profile that is not among those that there are.
+/// Refuses a profile that is not configured.
 fn check_profile(profile: &str, known: &BTreeSet<String>) -> Result<(), PlaceError> {
     if known.contains(profile) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What may be wrong with what an operator says of the place.
+//! The errors of selecting a target.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use rebound::aws::MissingVariable;
 /// The file that `rebound dev` writes, as errors name it.
 const LOCAL_NAME: &str = ".local/dev.env";
 
-/// Why it can't be said which Rebound is meant, or where.
+/// A target that can't be resolved or reached.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// There is no file of `rebound dev`.
@@ -25,7 +25,7 @@ pub enum PlaceError {
         "{0} is not a file that `rebound dev` writes: it names no DynamoDB endpoint; --local=FILE names that file, which is {LOCAL_NAME} by default"
     )]
     NotLocal(PathBuf),
-    /// The file of `rebound dev` is there, and nobody listens where it says.
+    /// The file of `rebound dev` exists, but nothing listens at its endpoint.
     #[error(
         "nothing listens at {url}, the address of `rebound dev` in {file}: it has crashed or was killed; start it again"
     )]
@@ -35,7 +35,7 @@ pub enum PlaceError {
         /// Where its DynamoDB was.
         url: String,
     },
-    /// Nobody listens at an endpoint on this machine that the environment names.
+    /// Nothing listens at a local endpoint that the environment names.
     #[error(
         "nothing listens at {url}, which AWS_ENDPOINT_URL_DYNAMODB names; check that `rebound dev` is running, or unset the variable"
     )]
@@ -50,7 +50,7 @@ pub enum PlaceError {
     NoProfile {
         /// Its name.
         profile: String,
-        /// Those that there are, in words.
+        /// The configured profiles, as text.
         known: String,
     },
     /// There are no credentials.
@@ -71,7 +71,7 @@ pub enum PlaceError {
     NoStack {
         /// Its name.
         stack: String,
-        /// What CloudFormation says.
+        /// The message of CloudFormation.
         why: String,
     },
     /// Neither the environment nor the stack has it.

@@ -1,12 +1,12 @@
-//! Which Rebound is meant: a stack on AWS, or the one that `rebound dev` runs on this machine.
+//! The target of a command: a stack on AWS, or `rebound dev` on this machine.
 //!
-//! What it is made of is looked up in this order: the environment variables that the functions have too; with `--local`, the file that
-//! `rebound dev` writes, first; for the names of tables, the name of the stack; for everything else, the outputs of the stack.
+//! The names of its resources are looked up in this order: with `--local`, the file that `rebound dev` writes; the environment variables
+//! that the functions have too; for tables, the name of the stack; for everything else, the outputs of the stack.
 //!
-//! - [`flags`]: the flags that name it, which hints repeat.
-//! - `credentials`: as whom.
-//! - `error`: what may be wrong with what an operator says of it.
-//! - `profiles`: the AWS profiles that there are.
+//! - [`flags`]: the flags that select the target, which hints repeat.
+//! - `credentials`: the region and the credentials.
+//! - `error`: the errors of selecting a target.
+//! - `profiles`: the configured AWS profiles.
 
 mod credentials;
 mod error;
@@ -27,13 +27,13 @@ pub use self::error::PlaceError;
 use self::flags::Flags;
 use crate::operate::clients;
 
-/// The name of the stack, unless told otherwise: as in `samconfig.toml`.
+/// Default name of the stack, as in `samconfig.toml`.
 pub const STACK: &str = "rebound";
 
-/// Time in which a port of this machine takes a connection.
+/// Maximum time of a connection to a port of this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// Which output of the stack holds what a variable holds.
+/// The output of the stack for each environment variable.
 const OUTPUTS: [(&str, &str); 12] = [
     ("REBOUND_FUNCTION_URL", "WebhookUrl"),
     ("WEBHOOK_SECRET_ARN", "WebhookSecretArn"),
@@ -49,18 +49,18 @@ const OUTPUTS: [(&str, &str); 12] = [
     ("ENGAGE_FUNCTION", "EngageFunctionName"),
 ];
 
-/// What an operator says of the place.
+/// The flags with which an operator selects the target.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The name of the stack.
     pub stack: String,
-    /// The file that `rebound dev` has written, where that one is meant.
+    /// The file that `rebound dev` has written, if `--local` is given.
     pub local: Option<PathBuf>,
     /// The profile to take credentials from.
     pub profile: Option<String>,
     /// The region.
     pub region: Option<String>,
-    /// The flags that said so.
+    /// The flags as they were given.
     pub flags: Flags,
 }
 
@@ -70,7 +70,7 @@ impl Default for Options {
     }
 }
 
-/// A Rebound, and how to reach what it is made of.
+/// The target of a command, with the names of its resources.
 #[derive(Debug)]
 pub struct Place {
     variables: BTreeMap<String, String>,
@@ -80,10 +80,10 @@ pub struct Place {
 }
 
 impl Place {
-    /// Finds it. `variables` are the environment's.
+    /// Resolves the target. `variables` are the environment's.
     ///
     /// # Errors
-    /// There are no credentials, no region, or no file of `rebound dev`.
+    /// There are no credentials, no region, or no readable file of `rebound dev`.
     pub async fn find(
         options: &Options,
         variables: impl IntoIterator<Item = (String, String)>,
@@ -114,16 +114,16 @@ impl Place {
         &self.options.stack
     }
 
-    /// A command about the same Rebound, for a hint: `` `rebound connect --local` ``.
+    /// A command for the same target, for a hint: `` `rebound connect --local` ``.
     pub fn command(&self, command: &str) -> String {
         self.options.flags.command(command)
     }
 
-    /// Looks whether anybody is there, where it is on this machine: of what has crashed, its file is left over, and every call would
-    /// fail for itself. An endpoint elsewhere is not asked.
+    /// Checks that a local DynamoDB endpoint accepts connections: a crash leaves the file of `rebound dev` behind, and every call would fail
+    /// on its own. An endpoint elsewhere is not checked.
     ///
     /// # Errors
-    /// Nobody takes a connection at the endpoint of DynamoDB.
+    /// `DevIsGone` or `NobodyThere`: nothing listens at the endpoint.
     pub async fn look(&self) -> Result<(), PlaceError> {
         let url = self.variable("AWS_ENDPOINT_URL_DYNAMODB").filter(|url| is_local(url));
         let Some(url) = url else { return Ok(()) };
@@ -136,7 +136,7 @@ impl Place {
         })
     }
 
-    /// DynamoDB's calls, tried again for so long.
+    /// A client of DynamoDB that retries until `within` has passed.
     pub fn calls(&self, within: Duration) -> RetryClient {
         RetryClient::new(self.aws.dynamodb(), Instant::now() + within)
     }
@@ -161,10 +161,10 @@ impl Place {
         self.variables.get(name).cloned()
     }
 
-    /// The same; and, if it is not set, the output of the stack that holds it, such as `WebhookSecretArn` for `WEBHOOK_SECRET_ARN`.
+    /// A variable, or, if it is not set, the output of the stack for it, such as `WebhookSecretArn` for `WEBHOOK_SECRET_ARN`.
     ///
     /// # Errors
-    /// There is no such output, or the stack can't be described.
+    /// `NoOutput`: the stack has no such output. `NoStack`: the stack can't be described.
     pub async fn named(&self, variable: &str) -> Result<String, PlaceError> {
         if let Some(value) = self.variables.get(variable) {
             return Ok(value.clone());
@@ -191,7 +191,7 @@ impl Place {
     }
 }
 
-/// Whether a URL is on this machine.
+/// Returns true if a URL is on this machine.
 pub fn is_local(url: &str) -> bool {
     let host = url.parse::<reqwest::Url>().ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
     host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())

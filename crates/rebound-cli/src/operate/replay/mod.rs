@@ -1,11 +1,11 @@
-//! Handling stored events again, through the same code that the stream feeds; what happened does not happen again.
+//! Replays stored events through the code that the stream invokes; effects that exist already are not repeated.
 //!
 //! - [`select`]: which events.
-//! - [`effects`]: what was new, by the list of what `protect` did.
+//! - [`effects`]: the new effects, from the activities of `protect`.
 //!
-//! `protect` runs in this process, with the settings of the deployed function: to count for another campaign, because another tag names it
-//! here, would be a disaster. Opens and clicks are put into the queue again, so that the deployed `engage` decides about them, with its
-//! own key, budget and concurrency.
+//! `protect` runs in this process, with the settings of the deployed function: with another campaign tag it would count for another
+//! campaign. Opens and clicks are sent to the queue again, so that the deployed `engage` decides about them, with its own key, budget and
+//! concurrency.
 
 pub mod effects;
 pub mod select;
@@ -27,28 +27,28 @@ use self::effects::Effects;
 use super::place::{Place, PlaceError};
 use crate::operate::clients;
 
-/// How many events are handled at once: as many as the stream's mapping for single ones hands over.
+/// Number of events of a batch: the batch size of the event source mapping for single events.
 const AT_ONCE: usize = 100;
 
-/// How often what fails for now is tried.
+/// Maximum number of attempts at an event.
 const ROUNDS: u32 = 4;
 
-/// How long a batch may take: as long as the function has.
+/// Maximum time of a batch: the time that the function has.
 const BATCH_BUDGET: Duration = Duration::from_secs(55);
 
 /// The settings that the deployed function has, and that must be the same here. One of them in the environment says that all are there.
 const SETTINGS: [&str; 2] = ["CAMPAIGN_TAG", "POLICY"];
 
-/// What the policy is checked against there.
+/// The variable against which the policy is checked.
 const RETENTION: &str = "RETENTION_DAYS";
 
-/// Why nothing can be replayed.
+/// A failure of `replay`.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The place can't be found out.
+    /// The target can't be resolved.
     #[error(transparent)]
     Place(#[from] PlaceError),
-    /// The settings make no sense.
+    /// The settings are invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The environment lacks something.
@@ -57,7 +57,7 @@ pub enum ReplayError {
     /// The events can't be read.
     #[error("the events can't be read: {0}")]
     Read(#[from] CallError),
-    /// What the deployed function is set to is not known.
+    /// The settings of the deployed function can't be read.
     #[error(
         "protect's settings can't be read: {0}; allow lambda:GetFunctionConfiguration, or set CAMPAIGN_TAG and POLICY to the stack's values"
     )]
@@ -69,36 +69,36 @@ pub enum ReplayError {
 pub enum Function {
     /// Counts, brakes, alerts; and hands opens and clicks on.
     Protect,
-    /// Judges and decides about opens and clicks.
+    /// Classifies opens and clicks, and decides about them.
     Engage,
 }
 
-/// On what the events are handled again.
+/// The tables on which the events are replayed.
 #[derive(Clone, Debug)]
 pub enum On {
-    /// The place itself: it is done.
+    /// The target's own tables: the effects happen.
     ThePlace,
-    /// A copy, whose environment this is: it is only found out what would be.
+    /// A copy, with this environment: the effects are only reported.
     ACopy(BTreeMap<String, String>),
 }
 
-/// What came of it.
+/// The result of a replay.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
-    /// How many events were handled.
+    /// Number of events that were processed.
     pub handled: usize,
     /// The keys of those that were not, after several tries.
     pub left_over: Vec<String>,
-    /// What was new.
+    /// The new effects.
     pub effects: Effects,
-    /// Why the queue did not take them, where that is the cause.
+    /// The error of the queue, if it is the cause.
     pub why: Option<String>,
 }
 
-/// Handles events again, until nothing of a whole batch can be handled. `done` hears how many more are handled.
+/// Replays events, until every event of a batch fails. `done` is called with the number of events of each batch.
 ///
 /// # Errors
-/// It can't be begun.
+/// The settings can't be read, or are invalid.
 pub async fn replay(
     place: &Place,
     rows: &[Item],
@@ -205,7 +205,7 @@ async fn variables(place: &Place, on: On) -> Result<BTreeMap<String, String>, Re
     Ok(variables)
 }
 
-/// What the deployed function is set to, where the environment does not say it.
+/// The settings of the deployed function, unless the environment has them.
 async fn settings(place: &Place) -> Result<BTreeMap<String, String>, ReplayError> {
     let are_set = SETTINGS.iter().any(|name| place.variable(name).is_some());
     if are_set || place.is_near() {

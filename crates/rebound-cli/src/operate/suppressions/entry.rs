@@ -1,4 +1,4 @@
-//! An entry of a list as it stands in a file, and the changes that it makes.
+//! An entry of a list, as it is written in a file, and the changes that it makes.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::operate::lists::address::quoted;
 use crate::operate::lists::file::ListError;
 use crate::operate::lists::{Asked, Line, ListReader, Remark, Row, time};
 
-/// An entry of a list as it stands in a file, one for each recipient and reason.
+/// An entry of a list, as it is written in a file: one for each recipient and reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Entry {
@@ -23,48 +23,48 @@ pub struct Entry {
     pub recipient: String,
     /// The reason's name; `manual` where there is none.
     pub reason: Option<String>,
-    /// Since when, `2026-11-23T13:05:00.126Z`.
+    /// Time of the suppression, such as `2026-11-23T13:05:00.126Z`.
     pub at: Option<String>,
-    /// When it lapses.
+    /// Time at which the reason expires.
     pub until: Option<String>,
     /// The circumstances.
     pub detail: Option<String>,
-    /// The email that brought it about.
+    /// The email that caused it.
     pub email_id: Option<String>,
-    /// The message that said so.
+    /// The webhook that reported it.
     pub message_id: Option<String>,
-    /// When it was lifted.
+    /// Time at which it was lifted.
     pub lifted_at: Option<String>,
-    /// The message that lifted it.
+    /// The webhook that lifted it.
     pub lifted_by: Option<String>,
 }
 
 /// An entry of a list, and the changes that it makes: one that suppresses, one that lifts, or both, all for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListEntry {
-    /// Whom it is about.
+    /// The recipient.
     pub recipient: Recipient,
     /// The changes.
     pub changes: Vec<SuppressionChange>,
 }
 
-/// What a list holds.
+/// A list, as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Read {
     /// Its entries.
     pub entries: Vec<ListEntry>,
-    /// What of it can't be read.
+    /// The lines that can't be read.
     pub unreadable: Vec<Remark>,
-    /// What of it is odd, and was taken nevertheless.
+    /// The lines that are odd, and were read nevertheless.
     pub odd: Vec<Remark>,
-    /// How many of its lines say nothing against their addresses, by what they say.
+    /// Numbers of lines that suppress no address, by their meaning.
     pub left_out: BTreeMap<&'static str, usize>,
 }
 
-/// Reads a whole list. What has no time of its own is of `now`.
+/// Reads a whole list. An entry without a time gets `now`.
 ///
 /// # Errors
-/// It can't be read, or is no list.
+/// The file can't be read or is not a list: see [`ListReader::new`].
 pub fn read(from: impl std::io::Read, now: UnixMillis) -> Result<Read, ListError> {
     let reader = ListReader::new(from, Asked::default())?;
     let meaning = Meaning::of(&reader);
@@ -97,7 +97,7 @@ impl Read {
         }
     }
 
-    /// How many lines it is of, those left out that say nothing at all.
+    /// Number of lines, without the empty ones.
     pub fn len(&self) -> usize {
         self.entries.len() + self.unreadable.len() + self.left_out.values().sum::<usize>()
     }

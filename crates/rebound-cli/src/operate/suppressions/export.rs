@@ -1,4 +1,4 @@
-//! Writing the list down: an entry for each recipient and reason, those that were lifted too, so that an import gives the same list.
+//! Exports the list: an entry for each recipient and reason, lifted ones included, so that an import creates the same list.
 //!
 //! Whoever opens it with a spreadsheet, or prints it on a terminal, gets text and nothing else: in a CSV no cell is a formula
 //! ([`guarded`]), and in both forms nothing steers a terminal ([`text`](rebound::message::text)). JSON lines lose nothing by that. In a CSV the
@@ -25,7 +25,7 @@ pub enum Format {
     JsonLines,
 }
 
-/// Whether an item is about a recipient, and not about one who was forgotten or their key.
+/// Returns true if an item is about a recipient; false for the hash of an erased address, and for the key of these hashes.
 pub fn is_recipients(item: &Item) -> bool {
     let name = string(item, "recipient");
     name != KEY_ITEM && !forgotten::is_name(name)
@@ -60,7 +60,7 @@ fn entry(recipient: &str, reason: Reason, record: &ReasonState) -> Entry {
     entry
 }
 
-/// Why a list can't be written.
+/// A list that can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// As CSV.
@@ -94,10 +94,10 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Writes one.
+    /// Writes an entry.
     ///
     /// # Errors
-    /// It can't be written.
+    /// The variant says which of the CSV, the JSON and the file failed.
     pub fn write(&mut self, entry: &Entry) -> Result<(), WriteError> {
         match self {
             Self::Csv(csv) => csv.serialize(entry.map(|cell| guarded(one_line_escaped(&cell))))?,
@@ -106,10 +106,10 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes what is still held back.
+    /// Flushes the buffer.
     ///
     /// # Errors
-    /// It can't be written.
+    /// `Io`: the file can't be written.
     pub fn finish(mut self) -> Result<(), WriteError> {
         match &mut self {
             Self::Csv(csv) => csv.flush()?,

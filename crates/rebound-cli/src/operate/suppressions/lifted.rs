@@ -1,6 +1,6 @@
-//! Whoever is on a list that is imported, and was lifted since: not suppressed again in silence.
+//! The recipients of an imported list who were lifted since: they are not suppressed again silently.
 //!
-//! A tombstone in the list tells of a lift for some weeks, the notes of operators tell of one by hand for 400 days.
+//! The suppression list records a lift for some weeks; the audit entries record a lift by hand for 400 days.
 
 use rebound::aws::CallError;
 use rebound::policy::suppression::{ChangeEffect, Reason, ReasonState, SuppressionChange};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::List;
 use crate::operate::audit::{self, Note};
 
-/// What a list does about whoever was lifted by hand since.
+/// The effect of a list on recipients who were lifted by hand since.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LiftedByHand {
     /// They stay lifted, and are named.
@@ -24,14 +24,14 @@ pub enum LiftedByHand {
     Again,
 }
 
-/// Somebody on a list who is not suppressed by it, because the reason was lifted since.
+/// A recipient of a list whom it does not suppress, because the reason was lifted since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lifted {
     /// The address.
     pub recipient: Recipient,
     /// The name of the reason.
     pub reason: &'static str,
-    /// When it was lifted.
+    /// Time of the lift.
     pub at: UnixMillis,
     /// Who lifted it: an operator by name, else the id of a webhook.
     pub by: String,
@@ -39,7 +39,7 @@ pub struct Lifted {
     pub why: Option<String>,
 }
 
-/// What became of one entry of a list.
+/// The result of one entry of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Taken {
     Changed,

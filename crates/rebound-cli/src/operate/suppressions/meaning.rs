@@ -1,4 +1,4 @@
-//! What the lines of a list mean: those of an export that is known, or of any other list; or what somebody says that they mean.
+//! The meaning of the lines of a list: of a known export, or of any other list; flags can override it.
 
 use rebound::policy::suppression::Reason;
 use rebound::time::UnixMillis;
@@ -12,7 +12,7 @@ use crate::operate::lists::{ListReader, Row};
 /// The columns of Rebound's own export by which it is told.
 const OWN: [&str; 4] = ["recipient", "reason", "liftedat", "liftedby"];
 
-/// What the lines of a list mean.
+/// The meaning of the lines of a list.
 #[derive(Debug, Default)]
 pub struct Meaning {
     /// The export that it is, if it is one that is known.
@@ -83,10 +83,10 @@ impl Meaning {
         format!("{time}, {reason}")
     }
 
-    /// What a line says of its address.
+    /// Reads the meaning of a line.
     ///
     /// # Errors
-    /// It can't be understood: why, in words.
+    /// The line is invalid: the reason, as text.
     pub(super) fn read(&self, row: &Row) -> Result<Said, String> {
         let mut said = match self.export {
             // With a reason for all of them, nothing that an export says is against it.

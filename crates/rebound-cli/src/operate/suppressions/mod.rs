@@ -1,13 +1,13 @@
-//! The list of who must not be written to, changed by an operator: each change with a note of who made it and why, in one transaction.
+//! The suppression list, changed by an operator: each change with an audit entry, in one transaction.
 //!
 //! - [`mod@import`]: from a file, or from Resend's own list.
 //! - [`export`]: to a file.
 //! - [`meaning`]: the lists of other services, and what their lines say.
-//! - [`restore`]: what webhooks lifted, undone.
-//! - [`lifted`]: whoever was lifted since, and is on a list that is imported.
+//! - [`restore`]: undoes lifts by webhooks.
+//! - [`lifted`]: the recipients of an imported list who were lifted since.
 //!
-//! A change of an operator's is a change like an event's: the newest counts, by its time, and a change by hand is newer than whatever is
-//! stored. So what somebody removes stays removed when an older bounce arrives late, and comes back when the address bounces again.
+//! An operator's change is merged like an event's: the newest wins, by its time, and a change by hand is newer than every stored change.
+//! So a removed reason stays removed when an older bounce arrives late, and comes back when the address bounces again.
 
 mod entry;
 pub mod export;
@@ -39,10 +39,10 @@ pub struct List {
     pub events: String,
 }
 
-/// What an address came to, and what the list says of it after the write.
+/// The result of a change, and the active reasons after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// What was done.
+    /// The result.
     pub outcome: Outcome,
     /// The reasons that are active now, as they were written.
     pub standing: Vec<ActiveReason>,
@@ -55,16 +55,16 @@ impl Done {
     }
 }
 
-/// What was done about an address.
+/// The result of a change of one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The list is another now: these reasons were added or lifted.
+    /// These reasons were added or lifted.
     Changed(Vec<Reason>),
-    /// The list said so already.
+    /// The list was not changed.
     Unchanged,
-    /// Whoever has it was forgotten, and stays so.
+    /// The address was erased, and stays suppressed.
     Forgotten,
-    /// Whoever has it was forgotten, and may be written to again.
+    /// The address was erased, and can receive email again.
     Recalled,
 }
 
@@ -73,18 +73,12 @@ impl List {
         Suppressions::new(self.calls.clone(), &self.suppressions)
     }
 
-    /// The key of those who were forgotten, if there are any.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// The key of the hashes of erased addresses. `None` if no address was ever erased.
     pub async fn forgotten_key(&self) -> Result<Option<ErasureKey>, CallError> {
         forgotten::key(&self.calls, &self.suppressions).await
     }
 
-    /// What is known of a recipient: under the address, and whether it was forgotten.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// The item of a recipient, and true if the address was erased.
     pub async fn find(
         &self,
         recipient: &Recipient,
@@ -94,10 +88,7 @@ impl List {
         Ok((known, self.table().is_forgotten(recipient, key).await?))
     }
 
-    /// Suppresses a recipient for this reason until it is lifted, if the list does not say so already.
-    ///
-    /// # Errors
-    /// It may not be done; to do it again is safe.
+    /// Suppresses a recipient for this reason until it is lifted, unless the list has it already. Running it again after an error is safe.
     pub async fn add(
         &self,
         recipient: &Recipient,
@@ -119,11 +110,8 @@ impl List {
         self.change(recipient, "added", key, suppress, note).await
     }
 
-    /// Lifts the reasons that are active, or those of them that are named. Only a change that names none brings back a recipient who was
-    /// forgotten: what they had said before is erased, so no named reason can be all that is against them.
-    ///
-    /// # Errors
-    /// It may not be done; to do it again is safe.
+    /// Lifts the active reasons, or the named ones of them. Only a change that names no reason restores an erased address: its earlier reasons
+    /// are erased, so no named reason is known to be the only one. Running it again after an error is safe.
     pub async fn remove(
         &self,
         recipient: &Recipient,
@@ -141,7 +129,7 @@ impl List {
             };
             active.map(lift).collect()
         };
-        // First, because who was forgotten can't be changed under their address.
+        // First, because an erased address can't be changed under its name.
         let is_recalled = match key.filter(|_| only.is_empty()).map(|key| key.name_of(recipient)) {
             Some(name) => {
                 self.table().restore_forgotten(&name, &self.events, &note.row(&name, "recalled", &[])).await?

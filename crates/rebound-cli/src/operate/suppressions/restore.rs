@@ -1,4 +1,4 @@
-//! Undoing what webhooks lifted: a synchronization of contacts that resubscribed everybody.
+//! Undoes lifts by webhooks, such as those of a contact synchronization that resubscribed everybody.
 
 use rebound::aws::CallError;
 use rebound::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
@@ -12,7 +12,7 @@ use rebound::time::UnixMillis;
 use super::{List, change};
 use crate::operate::audit::Note;
 
-/// What became of a lift.
+/// The result for one lift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restored {
     /// The recipient is suppressed again, for this reason; in a dry run: would be.
@@ -23,20 +23,17 @@ pub enum Restored {
     Forgotten,
 }
 
-/// Whether it is done, or only looked what would be.
+/// The mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// It is done.
+    /// The lifts are undone.
     Restore,
-    /// It is only looked.
+    /// The lifts are only reported.
     DryRun,
 }
 
 impl List {
-    /// The lifts by webhooks that were received from `since` until before `until`, the oldest first.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// The lifts by webhooks that were received at `since` or later and before `until`, the oldest first.
     pub async fn lifts(
         &self,
         agenda_table: &str,
@@ -51,8 +48,7 @@ impl List {
     /// Who was unsubscribed comes back as opted out, which no webhook lifts, and is to be unsubscribed at Resend too: else the next
     /// synchronization would lift them again.
     ///
-    /// # Errors
-    /// It may not be done; to do it again is safe.
+    /// Running it again after an error is safe.
     pub async fn restore(
         &self,
         agenda_table: &str,

@@ -1,4 +1,4 @@
-//! What is done about webhooks in tables without a stream: looked up while webhooks come in that bring it about.
+//! The effects of webhooks in tables without a stream: they are polled while webhooks arrive that cause them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,14 +43,14 @@ struct Standing {
 #[derive(Debug)]
 struct Bounced {
     last_webhook: UnixMillis,
-    /// How they were suppressed for earlier bounces when the webhook was seen: until when, if they were.
+    /// The suppression for earlier bounces when the webhook was seen: its end, if there was one.
     before: Option<Until>,
 }
 
-/// When a suppression ends. `None`: never.
+/// Time at which a suppression ends. `None` if it never does.
 type Until = Option<UnixMillis>;
 
-/// What is followed.
+/// The campaigns and recipients that are polled.
 #[derive(Debug)]
 pub(super) struct Followed {
     campaigns: BTreeMap<Campaign, Standing>,
@@ -163,7 +163,7 @@ async fn suppressed(
     Ok(of_bounces.map(|standing| (standing.email_id, standing.until)))
 }
 
-/// What was counted, with how much more it is than before. `None`: no more than before.
+/// The counters as text, with their increases. Returns `None` if nothing has changed.
 fn counted(before: Option<&CounterTotals>, now: &CounterTotals) -> Option<(String, Value)> {
     let more = |counter: Counter| now.get(counter) - before.map_or(0, |before| before.get(counter));
     let counters: Vec<Counter> = Counter::ALL.iter().copied().filter(|counter| now.get(*counter) > 0).collect();

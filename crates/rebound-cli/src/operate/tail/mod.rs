@@ -1,4 +1,4 @@
-//! What comes in, and what is done about it, live: `rebound tail`.
+//! Webhooks and their effects, live: `rebound tail`.
 //!
 //! ```text
 //!   events table ──its stream──▶ webhooks, and what the list says of whoever they suppress; verdicts, decisions, alerts, changes by hand
@@ -40,7 +40,7 @@ const CALLS: Duration = Duration::from_secs(30);
 /// Lines that are remembered, so that a row that is changed without saying anything new is not told again.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// Why nothing more can be shown.
+/// A failure of `tail`.
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {
     /// The table can't be described.
@@ -48,7 +48,7 @@ pub enum TailError {
     Table {
         /// Its name.
         table: String,
-        /// What DynamoDB says.
+        /// The message of DynamoDB.
         why: String,
     },
     /// The table has no stream.
@@ -61,7 +61,7 @@ pub enum TailError {
     Stream {
         /// The table's name.
         table: String,
-        /// What DynamoDB says.
+        /// The message of DynamoDB.
         why: String,
     },
     /// A table can't be read.
@@ -69,7 +69,7 @@ pub enum TailError {
     Call(#[from] CallError),
 }
 
-/// What reading the stream takes.
+/// The permissions that reading the stream needs.
 const STREAM_PERMISSIONS: &str = "dynamodb:DescribeStream, dynamodb:GetShardIterator and dynamodb:GetRecords on it";
 
 /// The permissions that a call needs, where it is refused for want of them.
@@ -77,27 +77,27 @@ fn needed(why: &str, permissions: &str) -> String {
     if why.contains("AccessDenied") { format!("; it needs {permissions}") } else { String::new() }
 }
 
-/// What is shown. Without any of these, everything.
+/// The lines to show. An empty filter shows all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Types of events, and [`KINDS`].
     pub types: Vec<String>,
-    /// What is about this campaign.
+    /// Only lines about this campaign.
     pub campaign: Option<Campaign>,
-    /// What is about this address.
+    /// Only lines about this address.
     pub recipient: Option<Recipient>,
 }
 
 /// A line: what happened, and in which campaign, where that is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// What happened.
+    /// The entry.
     pub entry: Entry,
     /// The campaign.
     pub campaign: Option<Campaign>,
 }
 
-/// What one look found.
+/// The result of one poll.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// The lines, the oldest first.
@@ -108,7 +108,7 @@ pub struct Seen {
     pub slowed: Option<String>,
 }
 
-/// Whoever looks.
+/// The reader of the stream and of the polled tables.
 #[derive(Debug)]
 pub struct Tail<'a> {
     place: &'a Place,
@@ -275,7 +275,7 @@ impl<'a> Tail<'a> {
         Ok(is_about_them && theirs.iter().any(|theirs| key(theirs) == key(row)) && names(entry, recipient))
     }
 
-    /// What was followed in another table, if somebody wants to see it.
+    /// A line about a change in another table, if the filter passes it.
     fn shown_if_wanted(&self, (entry, campaign): (Entry, Option<Campaign>)) -> Option<Line> {
         let Filter { types, campaign: wanted, recipient } = &self.filter;
         let is_type = types.is_empty() || types.contains(&entry.what);

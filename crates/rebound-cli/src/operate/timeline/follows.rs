@@ -1,4 +1,4 @@
-//! What a webhook means for the list: told from what the list says now, and not from what the webhook asked for.
+//! The effect of a webhook on the suppression list, by the present state of the list, and not by the webhook alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,17 +14,17 @@ use rebound::time::UnixMillis;
 
 use crate::operate::suppressions::List;
 
-/// What the list says now of whoever the rows are about.
+/// The present state of the suppression list, for the recipients of some rows.
 #[derive(Clone, Debug)]
 pub struct Known {
-    /// Now.
+    /// The present time.
     pub now: UnixMillis,
     /// The items that there are, by address.
     pub list: BTreeMap<Recipient, SuppressionItem>,
 }
 
 impl Known {
-    /// Reads what the list says of everybody whom webhooks among these rows suppress or lift.
+    /// Reads the items of all recipients whom webhooks among these rows suppress or lift.
     pub(in crate::operate) async fn of(list: &List, rows: &[Item], now: UnixMillis) -> Result<Self, CallError> {
         let table = Suppressions::new(list.calls.clone(), &list.suppressions);
         let concerned: BTreeSet<Recipient> = rows.iter().flat_map(concerned).collect();
@@ -50,7 +50,7 @@ fn concerned(row: &Item) -> Vec<Recipient> {
     }
 }
 
-/// What follows from a webhook for the list.
+/// The effects of a webhook on the suppression list, as text.
 pub(super) fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis, known: &Known) -> Vec<String> {
     match suppression_effect(event, &MessageId::from_verified(message), received_at) {
         SuppressionEffect::Nothing => Vec::new(),

@@ -1,4 +1,4 @@
-//! A row, told.
+//! Describes a row as an entry of the history.
 
 use rebound::message::decision::{DecidedBy, DecisionResult, Receipt};
 use rebound::resend::event::{Event, EventType};
@@ -12,10 +12,10 @@ use super::Entry;
 use super::follows::{Known, follows};
 use crate::operate::audit::Done as Noted;
 
-/// How much later than it happened a webhook may come without being called late.
+/// Delay of a webhook above which it is reported as late, in milliseconds.
 const LATE: i64 = 60 * 60 * 1_000;
 
-/// A row as an entry. `None`: it says nothing that is to be told.
+/// A row as an entry. Returns `None` for a row that is not shown.
 pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
     let millis = |name: &str| row.get(name).and_then(as_number).map(UnixMillis);
     let (about, key) = (string(row, "email_id").to_owned(), string(row, "event"));
@@ -132,7 +132,7 @@ fn webhook(row: &Item, key: &str, about: String, known: &Known) -> Option<Entry>
     Some(entry)
 }
 
-/// What the receiving server said: whether it blocks, or the mailbox is gone.
+/// The answer of the receiving server: does it block the sender, or does the mailbox not exist?
 fn server_said(event: &Event<'_>) -> String {
     let said = event.servers_said();
     if said.is_empty() { String::new() } else { format!("; the server said: {}", said.join("; ")) }
@@ -142,7 +142,7 @@ fn recipients(event: &Event<'_>) -> Vec<String> {
     super::recipients(event).iter().map(|one| one.as_str().to_owned()).collect()
 }
 
-/// What a webhook says.
+/// The content of a webhook as text.
 fn meaning(event: &Event<'_>) -> String {
     let to = recipients(event).join(", ");
     let bounce = event.bounce();

@@ -1,4 +1,4 @@
-//! The lists that other services export: told by the names of their columns, and what each says of an address.
+//! The lists that other services export: recognized by the names of their columns; and the meaning of their lines.
 //!
 //! Names and words are those of the exports as they are, in 2026. Where two services use the same names, both mean the same.
 
@@ -7,12 +7,12 @@ use rebound::policy::suppression::Reason;
 use super::entry::Entry;
 use crate::operate::lists::Row;
 
-/// What a line of an export says of its address.
+/// The meaning of a line of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said {
-    /// It must not get email.
+    /// The address is suppressed.
     Suppressed(Entry),
-    /// Nothing against it, in this word: an email arrived, a bounce was soft.
+    /// The address is not suppressed, for this reason: an email arrived, a bounce was soft.
     Nothing(&'static str),
 }
 
@@ -23,13 +23,13 @@ pub(super) struct Export {
     pub(super) name: &'static str,
     /// The names of columns by which it is told, without capitals, spaces, hyphens and underscores.
     columns: &'static [&'static str],
-    /// Whether there are no other columns.
+    /// True if the export has no other columns.
     is_exact: bool,
     /// The column that says since when, for people. `None`: nothing says so.
     pub(super) time: Option<&'static str>,
     /// The reasons that it gives, for people.
     pub(super) reasons: &'static str,
-    /// What a line says.
+    /// Reads the meaning of a line.
     read: fn(&Row) -> Result<Said, String>,
 }
 
@@ -77,7 +77,7 @@ static EXPORTS: [Export; 16] = [
         reasons: "reason hard_bounce",
         read: |row| Ok(always(row, Reason::HardBounce, "error", "createdat")),
     },
-    // Of one tag too: the list knows no tags, and who left one must not be written to by mistake.
+    // For one tag too: the suppression list has no tags, and a recipient who left one tag must not get email by mistake.
     Export {
         name: "Mailgun unsubscribes",
         columns: &["address", "tags", "createdat"],
@@ -197,10 +197,10 @@ impl Export {
         EXPORTS.iter().find(fits)
     }
 
-    /// What a line says of its address.
+    /// Reads the meaning of a line.
     ///
     /// # Errors
-    /// A word in it is none of this export: why, in words.
+    /// A value is unknown in this export: the reason, as text.
     pub(super) fn read(&self, row: &Row) -> Result<Said, String> {
         (self.read)(row)
     }
@@ -259,7 +259,7 @@ fn postmark_bounce(row: &Row) -> Result<Said, String> {
     }
 }
 
-/// As `--from-resend` takes it over, with the same name for the message, so that the two are one.
+/// The entry as `--from-resend` imports it, with the same message id, so that both are one change.
 fn resend_suppression(row: &Row) -> Said {
     let said = always(row, Reason::Provider, "origin", "createdat");
     let Said::Suppressed(entry) = said else { return said };
