@@ -86,7 +86,7 @@ pub(super) async fn take(
 }
 
 impl Taken {
-    /// What became of an entry of which this change was made, and then another.
+    /// The result of an entry after this change and the next one.
     pub(super) fn and(self, next: Self) -> Self {
         match (self, next) {
             (Self::Unchanged, next) => next,
