@@ -14,7 +14,7 @@ use rebound_dev::commands::{demo, dev, sample, values};
 use rebound_dev::output;
 
 use crate::commands::hints::hint;
-use crate::commands::place::PlaceArguments;
+use crate::commands::place::TargetArguments;
 use crate::commands::{
     campaigns, check, completions, connect, doctor, forget, replay, simulate, suppressions, tail, timeline,
 };
@@ -64,7 +64,7 @@ async fn main() -> ExitCode {
     }
     let parsed = Arguments::command().try_get_matches().and_then(|matches| {
         let arguments = Arguments::from_arg_matches(&matches)?;
-        let place = arguments.command.is_about_a_place().then(|| PlaceArguments::of(&matches)).flatten();
+        let place = arguments.command.is_about_a_place().then(|| TargetArguments::of(&matches)).flatten();
         Ok((arguments, place))
     });
     let (arguments, place) = match parsed {

@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 
 use rebound::time::UnixMillis;
-use rebound_cli::operate::connect::probe::Proof;
-use rebound_cli::operate::connect::{ConnectError, Connected, Done, connect};
-use rebound_cli::operate::place::Place;
+use rebound_cli::operate::connect::probe::ProbeResult;
+use rebound_cli::operate::connect::{ConnectError, Connected, WebhookChange, connect};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
+use rebound_cli::operate::target::Target;
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, shown};
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
-use crate::commands::place::PlaceArguments;
+use crate::commands::place::TargetArguments;
 use crate::commands::suppressions::from_resend;
 
 /// Register the webhook at Resend, put its signing secret in place, and take over whom Resend suppresses.
@@ -35,14 +35,14 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    place: TargetArguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let place = arguments.place.find().await?;
     let url = match &arguments.url {
         Some(url) => url.clone(),
-        None => place.named("REBOUND_FUNCTION_URL").await?,
+        None => place.lookup("REBOUND_FUNCTION_URL").await?,
     };
     let progress = output::steps();
     on_ctrl_c(|| "What was done, at Resend and here, stays. Run it again: it goes on from there".to_owned());
@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::FAILURE);
         }
         Err(ConnectError::NotThere { url, why }) => {
-            let connected = json!({ "url": url, "webhook": null, "done": null, "proof": Proof::NotRebound(why) });
+            let connected = json!({ "url": url, "webhook": null, "done": null, "proof": ProbeResult::NotRebound(why) });
             println!("{:#}", json!({ "connected": connected, "imported": null, "not_imported": null }));
             return Ok(ExitCode::FAILURE);
         }
@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let imported =
         if arguments.no_import { None } else { Some(from_resend::take_over(&place, LiftedByHand::Stay).await) };
-    let is_proved = connected.proof == Proof::Proved;
+    let is_proved = connected.proof == ProbeResult::Proved;
     if arguments.json {
         let (report, why) = match &imported {
             Some(Ok(report)) => (Some(report), None),
@@ -84,12 +84,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(if is_proved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(connected: &Connected, place: &Place) {
+fn print(connected: &Connected, place: &Target) {
     let (url, webhook) = (shown(&connected.url), shown(&connected.webhook));
     match connected.done {
-        Done::Created => println!("The webhook {webhook} is registered at Resend, for {url}"),
-        Done::Updated => println!("The webhook {webhook} was brought into order, for {url}"),
-        Done::Unchanged => println!("The webhook {webhook} is as it must be, for {url}"),
+        WebhookChange::Created => println!("The webhook {webhook} is registered at Resend, for {url}"),
+        WebhookChange::Updated => println!("The webhook {webhook} was brought into order, for {url}"),
+        WebhookChange::Unchanged => println!("The webhook {webhook} is as it must be, for {url}"),
     }
     if !connected.subscribed.is_empty() {
         println!("Subscribed to {}", shown(&connected.subscribed.join(", ")));
@@ -117,12 +117,12 @@ fn print(connected: &Connected, place: &Place) {
         println!("A webhook at Resend can't be read, and was left alone: {}", shown(unread));
     }
     match &connected.proof {
-        Proof::Proved => println!("The function has proved that it has the secret."),
-        Proof::Wrong | Proof::NoSecret => println!(
+        ProbeResult::Proved => println!("The function has proved that it has the secret."),
+        ProbeResult::Wrong | ProbeResult::NoSecret => println!(
             "The function does not have the secret yet. Wait a minute and run it again; if that does not help, {} looks further.",
             place.command("doctor")
         ),
-        Proof::NotRebound(why) => {
+        ProbeResult::NotRebound(why) => {
             println!("There is no Rebound at {url}: {}. Is it the stack's output WebhookUrl?", shown(why));
         }
     }

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use rebound::resend::recipient::Recipient;
-use rebound_cli::operate::forget::{Mode, RECOVERABLE_DAYS, Tables, forget};
+use rebound_cli::operate::forget::{ForgetMode, ForgetTables, RECOVERABLE_DAYS, forget};
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, Column, Table};
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
-use crate::commands::place::PlaceArguments;
+use crate::commands::place::TargetArguments;
 use crate::commands::suppressions::{NoteArguments, recipient};
 
 /// Erase everything about an address, in every table, but that it must not get email of any kind.
@@ -36,22 +36,22 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     note: NoteArguments,
     #[command(flatten)]
-    place: PlaceArguments,
+    place: TargetArguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let recipient = recipient(&arguments.address)?;
     let note = arguments.note.note()?;
     let place = arguments.place.find().await?;
-    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Forget };
-    if mode == Mode::Forget && !arguments.yes && !is_sure(&recipient, place.table("EVENTS_TABLE"))? {
+    let mode = if arguments.dry_run { ForgetMode::DryRun } else { ForgetMode::Forget };
+    if mode == ForgetMode::Forget && !arguments.yes && !is_sure(&recipient, place.table("EVENTS_TABLE"))? {
         println!("Nothing was erased.");
         return Ok(ExitCode::FAILURE);
     }
-    let tables = Tables::of(&place);
+    let tables = ForgetTables::of(&place);
     let calls = place.calls(Duration::from_secs(6 * 3_600));
     let progress = output::counting("rows read");
-    if mode == Mode::Forget {
+    if mode == ForgetMode::Forget {
         on_ctrl_c(|| {
             "The address is erased in part, and must not be written to already. Run it again: it does the rest"
                 .to_owned()

@@ -1,9 +1,9 @@
 //! What to do about a failure of AWS's, which says only what went wrong.
 
-use crate::commands::place::PlaceArguments;
+use crate::commands::place::TargetArguments;
 
 /// The words of a failure of AWS's, and what to do then.
-pub(crate) fn hint(error: &str, place: Option<&PlaceArguments>) -> Option<String> {
+pub(crate) fn hint(error: &str, place: Option<&TargetArguments>) -> Option<String> {
     let place = place?;
     let has = |sign: &str| error.contains(sign);
     let is_local = place.is_local();

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, FromArgMatches};
-use rebound_cli::operate::place::flags::Flags;
-use rebound_cli::operate::place::{Options, Place, STACK};
+use rebound_cli::operate::target::flags::Flags;
+use rebound_cli::operate::target::{STACK, Target, TargetOptions};
 use rebound_dev::LOCAL_FILE;
 use rebound_dev::commands::{Failure, variable};
 
@@ -13,7 +13,7 @@ const STACK_VARIABLE: &str = "REBOUND_STACK";
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Which Rebound")]
-pub(crate) struct PlaceArguments {
+pub(crate) struct TargetArguments {
     /// The name of the stack; without it, what the variable REBOUND_STACK says, else `rebound`
     #[arg(long, value_name = "NAME", value_parser = stack, conflicts_with = "local")]
     stack: Option<String>,
@@ -52,7 +52,7 @@ fn region(name: &str) -> Result<String, String> {
     }
 }
 
-impl PlaceArguments {
+impl TargetArguments {
     /// Those of a whole command line, of whatever command that has them.
     pub(crate) fn of(mut matches: &ArgMatches) -> Option<Self> {
         while let Some((_, inner)) = matches.subcommand() {
@@ -83,14 +83,14 @@ impl PlaceArguments {
     }
 
     /// Finds it, and looks whether it is there, where it is on this machine.
-    pub(crate) async fn find(&self) -> Result<Place, Failure> {
+    pub(crate) async fn find(&self) -> Result<Target, Failure> {
         let from_shell = || variable(STACK_VARIABLE).filter(|name| self.local.is_none() && !name.trim().is_empty());
         let named = match (&self.stack, from_shell()) {
             (Some(name), _) => name.clone(),
             (None, Some(name)) => stack(name.trim()).map_err(|why| format!("{STACK_VARIABLE} is {name}: {why}"))?,
             (None, None) => STACK.to_owned(),
         };
-        let options = Options {
+        let options = TargetOptions {
             stack: named,
             local: self.local.clone(),
             profile: self.profile.clone(),
@@ -100,7 +100,7 @@ impl PlaceArguments {
         // What is no text is for others.
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let place = Place::find(&options, variables).await?;
+        let place = Target::find(&options, variables).await?;
         place.look().await?;
         Ok(place)
     }

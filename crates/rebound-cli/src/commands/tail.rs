@@ -8,14 +8,14 @@ use rebound::policy::count::count;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::event::EventType;
 use rebound::resend::recipient::Recipient;
-use rebound_cli::operate::place::Place;
-use rebound_cli::operate::tail::{Filter, KINDS, Line, Seen, Tail};
+use rebound_cli::operate::tail::{Filter, KINDS, Line, Tail, TailUpdate};
+use rebound_cli::operate::target::Target;
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{hanging, moment, shown};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::commands::place::PlaceArguments;
+use crate::commands::place::TargetArguments;
 use crate::commands::timeline::as_json;
 
 /// Pause between two looks at the stream of a Rebound on this machine.
@@ -66,7 +66,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    place: TargetArguments,
 }
 
 fn types() -> PossibleValuesParser {
@@ -102,9 +102,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// What is said once, before the first line.
-fn begin(place: &Place, shards: usize) -> String {
+fn begin(place: &Target, shards: usize) -> String {
     let ends = "Ctrl-C ends it";
-    if place.is_near() {
+    if place.is_local() {
         return format!("What comes in from now on, and what is done about it. {ends}.");
     }
     let reads = shards as f64 * 3_600.0 / PAUSE.as_secs_f64();
@@ -119,8 +119,8 @@ fn begin(place: &Place, shards: usize) -> String {
 }
 
 /// Looks until looking fails for too long.
-async fn follow(json: bool, place: &Place, tail: &mut Tail<'_>, so_far: &mut Shown) -> Result<(), Failure> {
-    let (pause, may_fail) = if place.is_near() { (NEAR_PAUSE, NEAR_FAILING) } else { (PAUSE, FAILING) };
+async fn follow(json: bool, place: &Target, tail: &mut Tail<'_>, so_far: &mut Shown) -> Result<(), Failure> {
+    let (pause, may_fail) = if place.is_local() { (NEAR_PAUSE, NEAR_FAILING) } else { (PAUSE, FAILING) };
     let [first, longest] = SLOWED_PAUSES;
     let mut slowed_pause = first;
     let mut failing: Option<Instant> = None;
@@ -161,7 +161,7 @@ async fn follow(json: bool, place: &Place, tail: &mut Tail<'_>, so_far: &mut Sho
     }
 }
 
-fn print(json: bool, seen: &Seen, so_far: &mut Shown) {
+fn print(json: bool, seen: &TailUpdate, so_far: &mut Shown) {
     so_far.webhooks += seen.webhooks;
     so_far.lines += seen.lines.len();
     for line in &seen.lines {
@@ -202,7 +202,7 @@ fn words(line: &Line) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use rebound::time::UnixMillis;
-    use rebound_cli::operate::timeline::Entry;
+    use rebound_cli::operate::timeline::TimelineEntry;
     use serde_json::Map;
 
     use super::*;
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_line_says_when_what_and_about_which_email_and_campaign() {
         let at = UnixMillis::parse("2026-11-23T13:05:00Z").unwrap();
-        let entry = |what: &str, about: &str| Entry {
+        let entry = |what: &str, about: &str| TimelineEntry {
             at,
             received_at: Some(at.plus(Duration::from_secs(2))),
             what: what.to_owned(),

@@ -7,14 +7,14 @@ use rebound::message::decision::Receipt;
 use rebound::message::decision::receipt::render;
 use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::place::flags::quoted;
 use rebound_cli::operate::suppressions::List;
-use rebound_cli::operate::timeline::{Entry, of_address, of_email};
+use rebound_cli::operate::target::flags::quoted;
+use rebound_cli::operate::timeline::{TimelineEntry, of_address, of_email};
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, Column, Table, count, moment, shown};
 use serde_json::{Map, Value, json};
 
-use crate::commands::place::PlaceArguments;
+use crate::commands::place::TargetArguments;
 use crate::commands::{check, suppressions};
 
 /// Tell everything that happened to an email, or to an address, in order of happening.
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    place: TargetArguments,
 }
 
 /// The beginning of the ids of webhooks, as Svix makes them.
@@ -132,7 +132,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// An entry for programs.
-pub(crate) fn as_json(entry: &Entry) -> Value {
+pub(crate) fn as_json(entry: &TimelineEntry) -> Value {
     let mut fields = Map::from_iter([
         ("at".to_owned(), json!(entry.at.to_text())),
         ("received_at".to_owned(), json!(entry.received_at.map(UnixMillis::to_text))),
@@ -144,7 +144,7 @@ pub(crate) fn as_json(entry: &Entry) -> Value {
     fields.into()
 }
 
-fn print(arguments: &Arguments, entries: &[Entry]) {
+fn print(arguments: &Arguments, entries: &[TimelineEntry]) {
     if entries.is_empty() {
         println!(
             "Nothing is known of it. Events stay as long as RETENTION_DAYS says; the id is the one that Resend gave the email."
@@ -167,7 +167,7 @@ fn print(arguments: &Arguments, entries: &[Entry]) {
     }
 }
 
-fn table(entries: &[Entry], by_address: bool) -> Table {
+fn table(entries: &[TimelineEntry], by_address: bool) -> Table {
     let mut before = None;
     let rows = entries.iter().map(|entry| {
         let since = before.map(|before: UnixMillis| gap(entry.at.0 - before.0)).unwrap_or_default();
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_timeline_is_good_at_every_width() {
-        let entry = |at: &str, what: &str, text: &str| Entry {
+        let entry = |at: &str, what: &str, text: &str| TimelineEntry {
             at: UnixMillis::parse(at).unwrap(),
             received_at: None,
             what: what.to_owned(),

@@ -18,7 +18,7 @@ use rebound::store::{Item, as_number, number, string, text};
 use rebound::time::{UnixMillis, days};
 
 /// Days for which an audit entry is stored.
-pub const KEPT_DAYS: u32 = 400;
+pub const RETENTION_DAYS: u32 = 400;
 
 /// The subject of the audit entry of an import.
 pub const IMPORT: &str = "import";
@@ -28,7 +28,7 @@ const MAX_WHY: usize = 500;
 
 /// An invalid reason of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WhyError {
+pub enum NoteError {
     /// The reason is empty.
     #[error("give a reason with --reason; it is stored with the change")]
     Empty,
@@ -42,26 +42,26 @@ pub enum WhyError {
 
 /// The operator, the time and the reason of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub struct AuditNote {
     /// The operator's name, as they gave it.
     pub by: String,
     /// The reason that the operator gave.
     pub why: String,
     /// Time of the change.
     pub at: UnixMillis,
-    }
+}
 
-impl Note {
+impl AuditNote {
     /// Creates a note with a valid reason.
     ///
     /// # Errors
     /// The reason is empty, too long, or not one line.
-    pub fn new(by: &str, why: &str, at: UnixMillis) -> Result<Self, WhyError> {
+    pub fn new(by: &str, why: &str, at: UnixMillis) -> Result<Self, NoteError> {
         let clean = |c: char| !c.is_control();
         match why.trim() {
-            "" => Err(WhyError::Empty),
-            why if why.chars().count() > MAX_WHY => Err(WhyError::TooLong),
-            why if !why.chars().all(clean) => Err(WhyError::Control),
+            "" => Err(NoteError::Empty),
+            why if why.chars().count() > MAX_WHY => Err(NoteError::TooLong),
+            why if !why.chars().all(clean) => Err(NoteError::Control),
             why => Ok(Self { by: one_line(by).chars().take(100).collect(), why: why.to_owned(), at }),
         }
     }
@@ -76,7 +76,7 @@ impl Note {
             ("by".to_owned(), text(&self.by)),
             ("why".to_owned(), text(&self.why)),
             ("at".to_owned(), number(self.at.0)),
-            ("expires_at".to_owned(), number(self.at.plus(days(KEPT_DAYS)).seconds())),
+            ("expires_at".to_owned(), number(self.at.plus(days(RETENTION_DAYS)).seconds())),
         ]);
         if !reasons.is_empty() {
             let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
@@ -93,7 +93,7 @@ pub fn partition(about: &str) -> String {
 
 /// A recorded change.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Done {
+pub struct AuditEntry {
     /// Time of the change.
     pub at: UnixMillis,
     /// The action, such as `added` or `removed`.
@@ -106,7 +106,7 @@ pub struct Done {
     pub why: String,
 }
 
-impl Done {
+impl AuditEntry {
     /// Reads an entry from its row.
     pub fn from_item(item: &Item) -> Self {
         let words = |name: &str| string(item, name).to_owned();
@@ -118,10 +118,10 @@ impl Done {
 }
 
 /// The audit entries about a recipient, the oldest first.
-pub async fn of(calls: &RetryClient, events_table: &str, about: &str) -> Result<Vec<Done>, CallError> {
+pub async fn entries(calls: &RetryClient, events_table: &str, about: &str) -> Result<Vec<AuditEntry>, CallError> {
     let partition = partition(about);
     let rows = calls.query(events_table, ("email_id", &partition), ("event", "audit#", "audit$"), usize::MAX).await?;
-    Ok(rows.iter().map(Done::from_item).collect())
+    Ok(rows.iter().map(AuditEntry::from_item).collect())
 }
 
 #[cfg(test)]
@@ -130,19 +130,19 @@ mod tests {
 
     #[test]
     fn a_reason_is_one_line_that_says_something() {
-        let note = |why: &str| Note::new("ann", why, UnixMillis(5)).map(|note| note.why);
+        let note = |why: &str| AuditNote::new("ann", why, UnixMillis(5)).map(|note| note.why);
         assert_eq!(note(" asked us on the phone "), Ok("asked us on the phone".to_owned()));
-        assert_eq!(note("  "), Err(WhyError::Empty));
-        assert_eq!(note("a\nb"), Err(WhyError::Control));
-        assert_eq!(note(&"x".repeat(501)), Err(WhyError::TooLong));
-        let row = Note::new("ann", "why", UnixMillis(5)).unwrap().row("a@b.c", "removed", &["complaint"]);
-        let done = Done {
+        assert_eq!(note("  "), Err(NoteError::Empty));
+        assert_eq!(note("a\nb"), Err(NoteError::Control));
+        assert_eq!(note(&"x".repeat(501)), Err(NoteError::TooLong));
+        let row = AuditNote::new("ann", "why", UnixMillis(5)).unwrap().row("a@b.c", "removed", &["complaint"]);
+        let done = AuditEntry {
             at: UnixMillis(5),
             action: "removed".into(),
             reasons: vec!["complaint".into()],
             by: "ann".into(),
             why: "why".into(),
         };
-        assert_eq!(Done::from_item(&row), done);
+        assert_eq!(AuditEntry::from_item(&row), done);
     }
 }

@@ -16,7 +16,7 @@ use super::scan::{ScanFilter, scan};
 
 /// The counters and the brake of a campaign.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Known {
+pub struct CampaignSummary {
     /// Its cohorts, the oldest first.
     pub cohorts: Vec<(Cohort, CounterTotals)>,
     /// The campaign's brake. `None` if no brake was computed yet.
@@ -25,7 +25,7 @@ pub struct Known {
     pub late: LateSends,
 }
 
-impl Known {
+impl CampaignSummary {
     /// The sum of all cohorts.
     pub fn total(&self) -> CounterTotals {
         sum(self.cohorts.iter().map(|(_, figures)| figures))
@@ -74,32 +74,32 @@ pub fn bounce_rate(figures: &CounterTotals) -> Option<f64> {
 
 /// Reads a campaign, with the cohorts that were created or sent at `since` or later: two Queries and one GetItem. Returns `None` if the
 /// campaign has no items.
-pub async fn one(
+pub async fn load_campaign(
     calls: &RetryClient,
     table: &str,
     campaign: &Campaign,
     since: UnixMillis,
-) -> Result<Option<Known>, CallError> {
+) -> Result<Option<CampaignSummary>, CallError> {
     let campaigns = Campaigns::new(calls.clone(), table);
     let cohorts = campaigns.cohorts(campaign).await?;
     let late = campaigns.late(campaign, since).await?;
     let state = campaigns.state(campaign).await?;
     let is_known = !cohorts.is_empty() || state.is_some();
-    let mut known = Known { cohorts, state, late };
+    let mut known = CampaignSummary { cohorts, state, late };
     known.keep_since(since);
     Ok(is_known.then_some(known))
 }
 
 /// Reads every campaign with a cohort that was created in the last `since_days` days, or of which a tenth was sent in them. The whole
 /// table is scanned, the ledger items included. `read` is called with the number of items of each page.
-pub async fn all(
+pub async fn load_campaigns(
     calls: &RetryClient,
     table: &str,
     now: UnixMillis,
     since_days: u32,
     read: impl Fn(usize),
-) -> Result<BTreeMap<String, Known>, CallError> {
-    let mut found: BTreeMap<String, Known> = BTreeMap::new();
+) -> Result<BTreeMap<String, CampaignSummary>, CallError> {
+    let mut found: BTreeMap<String, CampaignSummary> = BTreeMap::new();
     // Cohorts begin with a digit.
     let wanted = ScanFilter {
         filter: Some("#c < :letters OR #c = :state OR begins_with(#c, :late)".to_owned()),
@@ -133,7 +133,7 @@ pub async fn all(
 }
 
 /// The known names that are most similar to an unknown name, at most five.
-pub fn like<'a>(name: &str, known: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
+pub fn similar_names<'a>(name: &str, known: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
     let lower = name.to_lowercase();
     let shared = |other: &str| {
         let other = other.to_lowercase();
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_name_that_is_not_known_is_answered_with_those_like_it() {
         let known = ["spring-sale".to_owned(), "spring".to_owned(), "autumn".to_owned()];
-        assert_eq!(like("Spring-sal", &known), ["spring-sale", "spring"]);
-        assert!(like("xyz", &known).is_empty());
+        assert_eq!(similar_names("Spring-sal", &known), ["spring-sale", "spring"]);
+        assert!(similar_names("xyz", &known).is_empty());
     }
 }

@@ -17,34 +17,34 @@ use rebound::time::UnixMillis;
 const BATCH: usize = 100;
 
 /// Maximum number of concurrent calls.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 
 /// The result of the check of one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum SendCheck {
     /// The address can receive email.
-    May,
+    Allowed,
     /// The address is suppressed, for these active reasons.
-    MayNot(Vec<ActiveReason>),
+    Suppressed(Vec<ActiveReason>),
     /// The address was erased on request, and must not get email of any kind.
     Forgotten,
     /// The text is not a valid address.
-    NotAnAddress,
+    InvalidAddress,
 }
 
-impl Answer {
+impl SendCheck {
     /// Returns true if email can be sent.
     pub fn may_send(&self) -> bool {
-        *self == Self::May
+        *self == Self::Allowed
     }
 
     /// The names of the reasons.
     pub fn reasons(&self) -> Vec<&str> {
         match self {
-            Self::May => Vec::new(),
-            Self::MayNot(standing) => standing.iter().map(|standing| standing.reason.as_str()).collect(),
+            Self::Allowed => Vec::new(),
+            Self::Suppressed(standing) => standing.iter().map(|standing| standing.reason.as_str()).collect(),
             Self::Forgotten => vec![forgotten::REASON],
-            Self::NotAnAddress => vec!["not_an_address"],
+            Self::InvalidAddress => vec!["not_an_address"],
         }
     }
 }
@@ -59,7 +59,7 @@ pub async fn check(
     addresses: &[String],
     now: UnixMillis,
     done: impl Fn(usize),
-) -> Result<Vec<Answer>, CallError> {
+) -> Result<Vec<SendCheck>, CallError> {
     let parsed: Vec<Option<Recipient>> = addresses.iter().map(|address| Recipient::parse(address)).collect();
     let distinct: BTreeSet<&Recipient> = parsed.iter().flatten().collect();
     let distinct: Vec<&Recipient> = distinct.into_iter().collect();
@@ -75,7 +75,7 @@ pub async fn check(
     }
     let answer = |recipient: &Option<Recipient>| match recipient {
         Some(recipient) => found.answer(recipient, key.as_ref(), now),
-        None => Answer::NotAnAddress,
+        None => SendCheck::InvalidAddress,
     };
     Ok(parsed.iter().map(answer).collect())
 }
@@ -93,15 +93,15 @@ impl Found {
         names: Vec<String>,
         done: impl Fn(usize),
     ) -> Result<(), CallError> {
-        type Asked = (usize, Result<Vec<Item>, CallError>);
-        let asks: Vec<BoxFuture<'_, Asked>> = names
+        type BatchRead = (usize, Result<Vec<Item>, CallError>);
+        let asks: Vec<BoxFuture<'_, BatchRead>> = names
             .chunks(BATCH)
             .map(|some| {
                 let keys = some.iter().map(|name| recipient_key(name)).collect();
                 async move { (some.len(), calls.batch_get(table, keys).await) }.boxed()
             })
             .collect();
-        let mut asks = stream::iter(asks).buffer_unordered(AT_ONCE);
+        let mut asks = stream::iter(asks).buffer_unordered(MAX_CONCURRENT);
         while let Some((number, items)) = asks.next().await {
             self.add(items?);
             done(number);
@@ -113,15 +113,15 @@ impl Found {
         self.0.extend(items.into_iter().map(|item| (string(&item, "recipient").to_owned(), item)));
     }
 
-    fn answer(&self, recipient: &Recipient, key: Option<&ErasureKey>, now: UnixMillis) -> Answer {
+    fn answer(&self, recipient: &Recipient, key: Option<&ErasureKey>, now: UnixMillis) -> SendCheck {
         // Checked first: no item of the address itself can change this result.
         let forgotten = key.and_then(|key| self.0.get(&key.name_of(recipient)));
         if forgotten.is_some_and(forgotten::is_no) {
-            return Answer::Forgotten;
+            return SendCheck::Forgotten;
         }
         let item = self.0.get(recipient.as_str());
         let standing =
             item.map(|item| SuppressionItem::from_item(item.clone()).active_reasons(now)).unwrap_or_default();
-        if standing.is_empty() { Answer::May } else { Answer::MayNot(standing) }
+        if standing.is_empty() { SendCheck::Allowed } else { SendCheck::Suppressed(standing) }
     }
 }

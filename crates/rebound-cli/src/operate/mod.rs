@@ -1,6 +1,6 @@
 //! The operator's commands: everything behind `rebound` except the printing.
 //!
-//! - [`place`]: what a command acts on: a stack, or `rebound dev` on this machine.
+//! - [`target`]: what a command acts on: a stack, or `rebound dev` on this machine.
 //! - [`mod@scan`]: reading a whole table.
 //! - [`mod@check`]: which addresses can receive email.
 //! - [`lists`]: addresses from a file.
@@ -22,9 +22,9 @@ pub mod connect;
 pub mod doctor;
 pub mod forget;
 pub mod lists;
-pub mod place;
 pub mod replay;
 pub mod scan;
 pub mod suppressions;
 pub mod tail;
+pub mod target;
 pub mod timeline;

@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::{Map, Value};
 
 /// Characters of Resend's own words that are kept.
-const MOST_WORDS: usize = 200;
+const MAX_MESSAGE_CHARS: usize = 200;
 
 /// A call of Resend's API that was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +67,7 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> Option<ResendError> {
     let text = |field: &str| json.as_ref().and_then(|json| json.get(field)?.as_str()).unwrap_or_default();
     let name: String = text("name").chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(60).collect();
     let message = match words(text("message")) {
-        message if message.is_empty() => shown(status),
+        message if message.is_empty() => status_text(status),
         message => message,
     };
     let is_about_the_key = message.to_ascii_lowercase().contains("api key");
@@ -86,7 +86,7 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> Option<ResendError> {
         (400 | 403, "validation_error") if is_about_the_key => ResendError::Key(message),
         (401, _) => ResendError::Key(message),
         (403, _) if json.is_none() => ResendError::Blocked(gate(status, body)),
-        _ if json.is_none() => ResendError::NotResend(shown(status)),
+        _ if json.is_none() => ResendError::NotResend(status_text(status)),
         (404, _) => ResendError::NotFound(message),
         (status, _) => ResendError::Refused { status, name, message },
     })
@@ -97,18 +97,18 @@ fn gate(status: StatusCode, body: &[u8]) -> String {
     let page = String::from_utf8_lossy(body).to_ascii_lowercase();
     let code = page.split_once("error code:").map(|(_, rest)| rest.trim_start().chars());
     let code: String = code.into_iter().flatten().take_while(char::is_ascii_digit).take(6).collect();
-    if code.is_empty() { shown(status) } else { format!("{}, Cloudflare's code {code}", shown(status)) }
+    if code.is_empty() { status_text(status) } else { format!("{}, Cloudflare's code {code}", status_text(status)) }
 }
 
 /// A status, with its words where it has some: `404 Not Found`.
-fn shown(status: StatusCode) -> String {
+fn status_text(status: StatusCode) -> String {
     status.canonical_reason().map_or_else(|| status.as_str().to_owned(), |words| format!("{} {words}", status.as_str()))
 }
 
 /// Outsiders' words, on one line, and not too many.
 fn words(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    plain.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MOST_WORDS).collect()
+    plain.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_MESSAGE_CHARS).collect()
 }
 
 /// Time to wait before the next try: `retry-after`, or `ratelimit-reset`, in seconds
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn outsiders_words_are_one_short_line() {
         let long = format!("\u{1b}[31mAPI\nkey {}", "x".repeat(500));
-        assert_eq!(words(&long).chars().count(), MOST_WORDS);
+        assert_eq!(words(&long).chars().count(), MAX_MESSAGE_CHARS);
         assert!(words(&long).starts_with("[31mAPI key x"));
     }
 }

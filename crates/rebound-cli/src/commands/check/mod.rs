@@ -20,7 +20,7 @@ use rebound_dev::output::{self, shown};
 pub(crate) use self::answers::reason;
 use self::answers::{Answers, Asked};
 use crate::commands::list_file::{ListFile, ReadingArguments};
-use crate::commands::place::PlaceArguments;
+use crate::commands::place::TargetArguments;
 use crate::commands::suppressions::why_no_address;
 
 /// So many addresses are looked up together: no more than these are held in memory, however long a file is.
@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    place: TargetArguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use rebound::resend::campaign::Campaign;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::place::{Place, is_local};
+use rebound_cli::operate::target::{Target, is_local};
 use rebound_dev::commands::Failure;
 use rebound_dev::commands::values::{more_than_zero, nobody_at, url};
 use rebound_dev::output;
@@ -24,7 +24,7 @@ use rebound_dev::simulate::used::{Used, used};
 use rebound_dev::simulate::verify::{Findings, Looking, VerifyError, verify};
 
 use self::signing::Signing;
-use crate::commands::place::PlaceArguments;
+use crate::commands::place::TargetArguments;
 
 /// Send a campaign's signed webhooks, and chaos, to any Rebound, and check what it makes of them.
 ///
@@ -77,7 +77,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    place: TargetArguments,
 }
 
 fn kinds() -> PossibleValuesParser {
@@ -159,14 +159,14 @@ async fn takes_connections(url: &str) -> bool {
 /// Looks at the tables, and shows how far that is.
 async fn look(
     arguments: &Arguments,
-    place: &Place,
+    place: &Target,
     story: &Story,
     requests: &[Request],
     chaos: &[Chaos],
 ) -> Result<Findings, VerifyError> {
     let looking = Looking {
         patience: Duration::from_secs(arguments.patience),
-        then: if place.is_near() { Duration::from_secs(3) } else { Duration::from_secs(75) },
+        then: if place.is_local() { Duration::from_secs(3) } else { Duration::from_secs(75) },
         knows_verdicts: !chaos.contains(&Chaos::Shuffle),
         deaths: arguments.deaths,
     };
@@ -187,7 +187,7 @@ async fn look(
 }
 
 /// Refuses a campaign that the tables know already.
-async fn is_new(arguments: &Arguments, place: &Place, story: &Story) -> Result<(), Failure> {
+async fn is_new(arguments: &Arguments, place: &Target, story: &Story) -> Result<(), Failure> {
     let known = used(&place.calls(Duration::from_secs(10)), place.variables(), story).await;
     let used = match known {
         Ok(used) => used,
@@ -216,7 +216,7 @@ fn stays(story: &Story) -> String {
 }
 
 /// Why sending was stopped, what to do, and what stays.
-fn because(stopped: &Stopped, story: &Story, signing: &Signing, place: &PlaceArguments) -> String {
+fn because(stopped: &Stopped, story: &Story, signing: &Signing, place: &TargetArguments) -> String {
     let (why, doctor) = (&stopped.why, place.command("doctor"));
     let to_do = match why {
         SendError::Nobody(url) if stopped.taken > 0 && is_local(url) => "start `rebound dev` again".to_owned(),

@@ -6,13 +6,13 @@ use rebound::policy::suppression::Reason;
 use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::ActiveReason;
 use rebound_cli::operate::lists::address::oddity;
-use rebound_cli::operate::suppressions::{Done, Outcome};
+use rebound_cli::operate::suppressions::{ChangeResult, ListChange};
 use rebound_dev::commands::Failure;
 use rebound_dev::output::shown;
 use serde_json::json;
 
 use super::{NoteArguments, list, recipients};
-use crate::commands::place::PlaceArguments;
+use crate::commands::place::TargetArguments;
 
 /// Suppress addresses: nothing may be sent to them until that is lifted.
 ///
@@ -31,7 +31,7 @@ pub(crate) struct AddArguments {
     #[command(flatten)]
     note: NoteArguments,
     #[command(flatten)]
-    place: PlaceArguments,
+    place: TargetArguments,
 }
 
 pub(super) async fn add(arguments: &AddArguments) -> Result<ExitCode, Failure> {
@@ -78,7 +78,7 @@ pub(crate) struct RemoveArguments {
     #[command(flatten)]
     note: NoteArguments,
     #[command(flatten)]
-    place: PlaceArguments,
+    place: TargetArguments,
 }
 
 pub(super) async fn remove(arguments: &RemoveArguments) -> Result<ExitCode, Failure> {
@@ -99,30 +99,31 @@ pub(super) async fn remove(arguments: &RemoveArguments) -> Result<ExitCode, Fail
             println!("  still stands: {}", left.join(", "));
         }
         let at_resend = [Reason::Provider, Reason::HardBounce, Reason::Complaint];
-        if matches!(&done.outcome, Outcome::Changed(lifted) if lifted.iter().any(|reason| at_resend.contains(reason))) {
+        if matches!(&done.outcome, ChangeResult::Changed(lifted) if lifted.iter().any(|reason| at_resend.contains(reason)))
+        {
             eprintln!("  Resend may still skip {recipient}: remove it there too, under Suppressions, or by its API");
         }
     }
     Ok(if all_lifted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn say(recipient: &Recipient, word: &str, done: &Done, json: bool) {
+fn say(recipient: &Recipient, word: &str, done: &ListChange, json: bool) {
     let outcome = &done.outcome;
     let names = |reasons: &[Reason]| reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>();
     if json {
         let (outcome, reasons) = match outcome {
-            Outcome::Changed(reasons) => (word, names(reasons)),
-            Outcome::Unchanged => ("unchanged", Vec::new()),
-            Outcome::Forgotten => ("forgotten", Vec::new()),
-            Outcome::Recalled => ("recalled", Vec::new()),
+            ChangeResult::Changed(reasons) => (word, names(reasons)),
+            ChangeResult::Unchanged => ("unchanged", Vec::new()),
+            ChangeResult::Forgotten => ("forgotten", Vec::new()),
+            ChangeResult::Restored => ("recalled", Vec::new()),
         };
         println!("{}", json!({ "recipient": recipient, "outcome": outcome, "reasons": reasons }));
         return;
     }
     match outcome {
-        Outcome::Changed(reasons) => println!("{recipient}: {word} {}", names(reasons).join(", ")),
-        Outcome::Unchanged => println!("{recipient}: nothing to change"),
-        Outcome::Forgotten => println!("{recipient}: was forgotten, and is not written to; nothing was changed"),
-        Outcome::Recalled => println!("{recipient}: was forgotten, and may be written to again"),
+        ChangeResult::Changed(reasons) => println!("{recipient}: {word} {}", names(reasons).join(", ")),
+        ChangeResult::Unchanged => println!("{recipient}: nothing to change"),
+        ChangeResult::Forgotten => println!("{recipient}: was forgotten, and is not written to; nothing was changed"),
+        ChangeResult::Restored => println!("{recipient}: was forgotten, and may be written to again"),
     }
 }

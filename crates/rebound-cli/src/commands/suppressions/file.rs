@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use rebound::aws::CallError;
 use rebound::policy::suppression::Reason;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::audit::Note;
+use rebound_cli::operate::audit::AuditNote;
 use rebound_cli::operate::scan::{ScanFilter, scan};
 use rebound_cli::operate::suppressions::List;
-use rebound_cli::operate::suppressions::export::{Format, WriteError, Writer, entries, is_recipients};
-use rebound_cli::operate::suppressions::import::{self, Read, Remark, Report};
+use rebound_cli::operate::suppressions::export::{Format, ListWriteError, ListWriter, entries, is_recipients};
+use rebound_cli::operate::suppressions::import::{self, ImportReport, ParsedList, Remark};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::operate::suppressions::meaning::Meaning;
 use rebound_dev::commands::Failure;
@@ -23,7 +23,7 @@ use serde_json::json;
 use super::new_file::NewFile;
 use super::{from_resend, list, note};
 use crate::commands::list_file::{ListFile, ReadingArguments};
-use crate::commands::place::PlaceArguments;
+use crate::commands::place::TargetArguments;
 
 /// Take over a list: a CSV, JSON lines, bare addresses, or Resend's own list.
 ///
@@ -64,7 +64,7 @@ pub(crate) struct ImportArguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    place: TargetArguments,
 }
 
 /// So many entries are merged together: no more than these are held in memory, however long a file is.
@@ -93,7 +93,7 @@ async fn import_file(
     mut file: ListFile,
     meaning: &Meaning,
     by_hand: LiftedByHand,
-    note: &Note,
+    note: &AuditNote,
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let how = file.say_how(Some(meaning));
@@ -109,8 +109,8 @@ async fn import_file(
             count_were(at, "entry")
         )
     });
-    let (mut report, mut refused, mut odd, mut is_noted) = (Report::default(), 0, 0, false);
-    let mut merge = async |part: Read| -> Result<(), Failure> {
+    let (mut report, mut refused, mut odd, mut is_noted) = (ImportReport::default(), 0, 0, false);
+    let mut merge = async |part: ParsedList| -> Result<(), Failure> {
         if !part.entries.is_empty() && !is_noted {
             import::keep_note(list, note).await?;
             is_noted = true;
@@ -127,7 +127,7 @@ async fn import_file(
         report.add(part);
         Ok(())
     };
-    let mut part = Read::default();
+    let mut part = ParsedList::default();
     while let Some(line) = file.next()? {
         part.add(line, meaning, note.at);
         if part.len() >= TOGETHER {
@@ -186,7 +186,7 @@ fn say_odd(odd: usize) {
 }
 
 /// What the lines say that are left out, and how many say so.
-fn left_out(report: &Report) -> String {
+fn left_out(report: &ImportReport) -> String {
     let words: Vec<String> = report.left_out.iter().map(|(word, number)| format!("{word}: {number}")).collect();
     words.join(", ")
 }
@@ -207,7 +207,7 @@ fn say_refused(refused: usize, lines: u64) {
 const MOST_LIFTED: usize = 20;
 
 /// What became of a list.
-pub(super) fn print(report: &Report, json: bool) {
+pub(super) fn print(report: &ImportReport, json: bool) {
     if json {
         println!("{}", json!(report));
         return;
@@ -253,7 +253,7 @@ pub(crate) struct ExportArguments {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    place: PlaceArguments,
+    place: TargetArguments,
 }
 
 fn format(text: &str) -> Result<Format, String> {
@@ -272,7 +272,7 @@ pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Fail
         Some(output) => Box::new(BufWriter::new(output.file.try_clone()?)),
         None => Box::new(std::io::stdout().lock()),
     };
-    let mut writer = Writer::new(arguments.format, to);
+    let mut writer = ListWriter::new(arguments.format, to);
     let progress = output::counting("items");
     let (mut written, mut forgotten) = (0, 0_usize);
     scan(&list.calls, &list.suppressions, &ScanFilter::default(), async |items, read| {
@@ -301,7 +301,7 @@ pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Fail
 #[derive(Debug, thiserror::Error)]
 enum ExportError {
     #[error(transparent)]
-    Read(#[from] CallError),
+    ParsedList(#[from] CallError),
     #[error(transparent)]
-    Write(#[from] WriteError),
+    Write(#[from] ListWriteError),
 }

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use rebound_cli::operate::connect::{changes, resend_of};
-use rebound_cli::operate::place::Place;
-use rebound_cli::operate::suppressions::import::{Read, Remark, Report, import as merge};
+use rebound_cli::operate::suppressions::import::{ImportReport, ParsedList, Remark, import as merge};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
+use rebound_cli::operate::target::Target;
 use rebound_cli::resend_api::{Listed, ResendError, Unread};
 use rebound_dev::commands::Failure;
 use rebound_dev::output::{self, count_were};
@@ -19,7 +19,7 @@ use super::{file, list, note};
 #[derive(Serialize)]
 pub(crate) struct TakenOver {
     #[serde(flatten)]
-    report: Report,
+    report: ImportReport,
     /// The reason for which the list was not read to its end. Absent if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     cut_short: Option<String>,
@@ -33,7 +33,7 @@ impl TakenOver {
 
     pub(crate) fn print(&self) {
         // Its entries are no lines of a file.
-        file::print(&Report { unreadable: Vec::new(), ..self.report.clone() }, false);
+        file::print(&ImportReport { unreadable: Vec::new(), ..self.report.clone() }, false);
         let unreadable = &self.report.unreadable;
         for entry in unreadable {
             println!("{}", output::shown(&entry.why));
@@ -48,7 +48,7 @@ impl TakenOver {
 }
 
 /// `import --from-resend`.
-pub(super) async fn import(place: &Place, by_hand: LiftedByHand, json: bool) -> Result<ExitCode, Failure> {
+pub(super) async fn import(place: &Target, by_hand: LiftedByHand, json: bool) -> Result<ExitCode, Failure> {
     let taken = take_over(place, by_hand).await?;
     if json {
         println!("{}", json!(taken));
@@ -59,7 +59,7 @@ pub(super) async fn import(place: &Place, by_hand: LiftedByHand, json: bool) -> 
 }
 
 /// Takes over whom Resend suppresses.
-pub(crate) async fn take_over(place: &Place, by_hand: LiftedByHand) -> Result<TakenOver, Failure> {
+pub(crate) async fn take_over(place: &Target, by_hand: LiftedByHand) -> Result<TakenOver, Failure> {
     let resend = resend_of(place).await?;
     let Listed { entries, unread, cut_short } = match resend.suppressions().await {
         Err(ResendError::NotFound(_)) => {
@@ -73,7 +73,7 @@ pub(crate) async fn take_over(place: &Place, by_hand: LiftedByHand) -> Result<Ta
     let note = note(None, "taken over from Resend")?;
     let left_out = |entry: Unread| Remark { line: entry.place, why: entry.to_string() };
     let unreadable = unread.into_iter().map(left_out).collect();
-    let read = Read { entries: changes(entries, note.at), unreadable, ..Read::default() };
+    let read = ParsedList { entries: changes(entries, note.at), unreadable, ..ParsedList::default() };
     let progress = output::progress(read.entries.len() as u64, "entries");
     let bar = (*progress).clone();
     on_ctrl_c(move || {

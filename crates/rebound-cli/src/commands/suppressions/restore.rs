@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use rebound::time::UnixMillis;
-use rebound_cli::operate::suppressions::restore::{Mode, Restored};
+use rebound_cli::operate::suppressions::restore::{RestoreMode, RestoreResult};
 use rebound_dev::commands::Failure;
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
 use super::{list, note};
-use crate::commands::place::PlaceArguments;
+use crate::commands::place::TargetArguments;
 use crate::commands::timeline::{check_received, time};
 
 /// Suppress again whom webhooks lifted since then: after a synchronization of contacts that resubscribed everybody.
@@ -37,18 +37,18 @@ pub(crate) struct RestoreArguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: PlaceArguments,
+    place: TargetArguments,
 }
 
 pub(super) async fn restore(arguments: &RestoreArguments) -> Result<ExitCode, Failure> {
     check_received(Some(arguments.since), arguments.until)?;
     let note = note(arguments.by.as_deref(), &arguments.why)?;
-    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Restore };
+    let mode = if arguments.dry_run { RestoreMode::DryRun } else { RestoreMode::Restore };
     let place = arguments.place.find().await?;
     let (list, agenda) = (list(&place), place.table("AGENDA_TABLE"));
     let key = list.forgotten_key().await?;
     let until = arguments.until.unwrap_or(UnixMillis(i64::MAX));
-    if mode == Mode::Restore {
+    if mode == RestoreMode::Restore {
         on_ctrl_c(|| "Whoever was restored is suppressed, and stays so. Run it again: it does the rest".to_owned());
     }
     let (mut restored, mut unchanged, mut forgotten) = (0, 0, 0);
@@ -56,9 +56,9 @@ pub(super) async fn restore(arguments: &RestoreArguments) -> Result<ExitCode, Fa
         let recipient = &lift.recipient;
         let outcome = list.restore(agenda, &lift, key.as_ref(), &note, mode).await?;
         let (word, reason, count) = match outcome {
-            Restored::Suppressed(reason) => ("restored", Some(reason.as_str()), &mut restored),
-            Restored::Unchanged => ("unchanged", None, &mut unchanged),
-            Restored::Forgotten => ("forgotten", None, &mut forgotten),
+            RestoreResult::Suppressed(reason) => ("restored", Some(reason.as_str()), &mut restored),
+            RestoreResult::Unchanged => ("unchanged", None, &mut unchanged),
+            RestoreResult::Forgotten => ("forgotten", None, &mut forgotten),
         };
         *count += 1;
         if arguments.json {

@@ -17,11 +17,11 @@ use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
 use serde::Serialize;
 
-use self::probe::Proof;
-use self::secret::SecretError;
-use super::place::{Place, PlaceError, is_local};
+use self::probe::ProbeResult;
+use self::secret::SecretStoreError;
+use super::target::{Target, TargetError, is_local};
 use crate::operate::suppressions::import::ListEntry;
-use crate::resend_api::{Resend, ResendError, SecretText, Suppressed, Webhook};
+use crate::resend_api::{Resend, ResendError, ResendSuppression, SecretText, Webhook};
 
 /// The event types that Rebound acts on: they suppress or lift, are counted, send alerts, or lead to decisions. Other types are stored, if
 /// a webhook is subscribed to them.
@@ -52,13 +52,13 @@ pub const NEEDED_WHERE_OFFERED: [&str; 2] = ["suppression.added", "suppression.r
 pub enum ConnectError {
     /// The target can't be resolved.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Target(#[from] TargetError),
     /// A call of Resend's API failed.
     #[error(transparent)]
     Resend(#[from] ResendError),
     /// The secret can't be read or written.
     #[error(transparent)]
-    Secret(#[from] SecretError),
+    Secret(#[from] SecretStoreError),
     /// No Resend API key is set.
     #[error(
         "no Resend API key is set: set RESEND_API_KEY to a key with full access, or store it in the secret that OperatorKeysArn names"
@@ -70,15 +70,19 @@ pub enum ConnectError {
     )]
     NotAKey,
     /// Resend does not return the secret of an existing webhook, and the stored secret does not match.
-    #[error("Resend did not return the webhook's signing secret; run the command with --rotate, which creates a new secret")]
-    SecretNotTold,
+    #[error(
+        "Resend did not return the webhook's signing secret; run the command with --rotate, which creates a new secret"
+    )]
+    SecretHidden,
     /// No readable webhook at Resend has this URL, and some webhooks can't be read.
     #[error(
         "no webhook at Resend has this URL, but not every webhook could be read ({0}); look at it at Resend, under Webhooks, and delete it if it is not needed"
     )]
     UnreadWebhook(String),
     /// The URL is not a Rebound function URL.
-    #[error("{url} is not a Rebound function URL: {why}. Nothing was changed at Resend; use the stack's output WebhookUrl")]
+    #[error(
+        "{url} is not a Rebound function URL: {why}. Nothing was changed at Resend; use the stack's output WebhookUrl"
+    )]
     NotThere {
         /// The URL.
         url: String,
@@ -98,7 +102,7 @@ pub enum ConnectError {
 /// The change that was made to the webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Done {
+pub enum WebhookChange {
     /// The webhook was created.
     Created,
     /// The webhook was subscribed to more types, or enabled.
@@ -115,7 +119,7 @@ pub struct Connected {
     /// The webhook's id at Resend.
     pub webhook: String,
     /// The change that was made to the webhook.
-    pub done: Done,
+    pub done: WebhookChange,
     /// The types that were not subscribed to before.
     pub subscribed: Vec<String>,
     /// The types that Resend does not offer to this team.
@@ -131,19 +135,19 @@ pub struct Connected {
     /// Webhooks at Resend that can't be read, and were left alone.
     pub unread: Vec<String>,
     /// The result of the probe: does the function have the secret?
-    pub proof: Proof,
+    pub proof: ProbeResult,
 }
 
 /// A client of Resend's API, with the key of the environment, or else of the stack's secret that no function can read.
 ///
 /// # Errors
 /// `NoKey`: no key is set. `NotAKey`: the key is a signing secret.
-pub async fn resend_of(place: &Place) -> Result<Resend, ConnectError> {
+pub async fn resend_of(place: &Target) -> Result<Resend, ConnectError> {
     let base = place.variable("RESEND_BASE_URL");
     let key = match place.variable("RESEND_API_KEY") {
         Some(key) => key,
         None => {
-            let arn = place.named("OPERATOR_KEYS_ARN").await?;
+            let arn = place.lookup("OPERATOR_KEYS_ARN").await?;
             secret::field(place, &arn, "RESEND_API_KEY").await?.ok_or(ConnectError::NoKey)?
         }
     };
@@ -158,7 +162,7 @@ pub async fn resend_of(place: &Place) -> Result<Resend, ConnectError> {
 /// # Errors
 /// After an error some steps may be done. Running it again is safe.
 pub async fn connect(
-    place: &Place,
+    place: &Target,
     url: &str,
     rotate: bool,
     now: UnixMillis,
@@ -167,9 +171,9 @@ pub async fn connect(
     if !(url.starts_with("https://") || url.starts_with("http://")) {
         return Err(ConnectError::NoUrl(url.to_owned()));
     }
-    let arn = place.named("WEBHOOK_SECRET_ARN").await?;
+    let arn = place.lookup("WEBHOOK_SECRET_ARN").await?;
     let resend = resend_of(place).await?;
-    if is_local(url) && !resend.is_near() {
+    if is_local(url) && !resend.is_local() {
         return Err(ConnectError::OnlyHere(url.to_owned()));
     }
     // Before anything is changed: a webhook with a mistyped URL would be registered, and disabled after five days of failures.
@@ -183,7 +187,7 @@ pub async fn connect(
     step("configuring the webhook");
     let ours: Vec<&Webhook> = all.iter().filter(|webhook| webhook.is_for(url)).collect();
     let (webhook, current, done, subscribed, not_offered) = match ours.first() {
-        Some(found) => in_order(&resend, found).await?,
+        Some(found) => ensure_subscribed(&resend, found).await?,
         // A webhook that can't be read may be the one: two webhooks for one URL would deliver everything twice.
         None if !unread.is_empty() => return Err(ConnectError::UnreadWebhook(unread.join("; "))),
         None => create(&resend, url).await?,
@@ -193,14 +197,18 @@ pub async fn connect(
     for other in ours.iter().skip(1) {
         good.extend(resend.webhook(&other.id).await?.signing_secret);
     }
-    let rotated = rotate && done != Done::Created;
+    let rotated = rotate && done != WebhookChange::Created;
     if good.is_empty() {
         // A rotation returns the new secret in any case.
         if !rotated {
             step("verifying the stored secret");
-            let proof = if stored.secrets.is_empty() { Proof::Wrong } else { probe::prove(url, &stored, &step).await };
-            if proof != Proof::Proved {
-                return Err(ConnectError::SecretNotTold);
+            let proof = if stored.secrets.is_empty() {
+                ProbeResult::Wrong
+            } else {
+                probe::verify_secret(url, &stored, &step).await
+            };
+            if proof != ProbeResult::Proved {
+                return Err(ConnectError::SecretHidden);
             }
         }
         // For a single webhook, the newest stored secret is the valid one; the one before the last rotation still signs for a day.
@@ -213,7 +221,7 @@ pub async fn connect(
         step("rotating the signing secret");
         let new = match resend.rotate(&webhook).await? {
             Some(new) => new,
-            None => resend.webhook(&webhook).await?.signing_secret.ok_or(ConnectError::SecretNotTold)?,
+            None => resend.webhook(&webhook).await?.signing_secret.ok_or(ConnectError::SecretHidden)?,
         };
         next = next.rotated(&new, now);
     }
@@ -222,7 +230,7 @@ pub async fn connect(
         step("storing the signing secret");
         secret::write(place, &arn, &next).await?;
     }
-    let proof = probe::prove(url, &next, &step).await;
+    let proof = probe::verify_secret(url, &next, &step).await;
     let (url, secrets) = (url.to_owned(), next.secrets.len());
     Ok(Connected {
         url,
@@ -239,10 +247,10 @@ pub async fn connect(
     })
 }
 
-type InOrder = (String, Option<SecretText>, Done, Vec<String>, Vec<String>);
+type WebhookState = (String, Option<SecretText>, WebhookChange, Vec<String>, Vec<String>);
 
 /// Subscribes an existing webhook to every needed type, besides its present types, and enables it.
-async fn in_order(resend: &Resend, found: &Webhook) -> Result<InOrder, ConnectError> {
+async fn ensure_subscribed(resend: &Resend, found: &Webhook) -> Result<WebhookState, ConnectError> {
     let webhook = resend.webhook(&found.id).await?;
     let has = |event: &&str| webhook.is_subscribed_to(event);
     let missing: Vec<String> = NEEDED.iter().filter(|event| !has(event)).map(|event| (*event).to_owned()).collect();
@@ -257,20 +265,20 @@ async fn in_order(resend: &Resend, found: &Webhook) -> Result<InOrder, ConnectEr
         match resend.update_webhook(&webhook.id, events(&[&missing, &offered]).as_deref()).await {
             Ok(()) => {
                 let subscribed = [missing, offered].concat();
-                return Ok((webhook.id, secret, Done::Updated, subscribed, Vec::new()));
+                return Ok((webhook.id, secret, WebhookChange::Updated, subscribed, Vec::new()));
             }
             Err(ResendError::Refused { status: 400 | 422, .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
     if missing.is_empty() && webhook.is_enabled() {
-        return Ok((webhook.id, secret, Done::Unchanged, Vec::new(), offered));
+        return Ok((webhook.id, secret, WebhookChange::Unchanged, Vec::new(), offered));
     }
     resend.update_webhook(&webhook.id, events(&[&missing]).as_deref()).await?;
-    Ok((webhook.id, secret, Done::Updated, missing, offered))
+    Ok((webhook.id, secret, WebhookChange::Updated, missing, offered))
 }
 
-async fn create(resend: &Resend, url: &str) -> Result<InOrder, ConnectError> {
+async fn create(resend: &Resend, url: &str) -> Result<WebhookState, ConnectError> {
     let owned = |events: &[&str]| events.iter().map(|event| (*event).to_owned()).collect::<Vec<String>>();
     let (needed, offered) = (owned(&NEEDED), owned(&NEEDED_WHERE_OFFERED));
     let all = [needed.clone(), offered.clone()].concat();
@@ -281,12 +289,12 @@ async fn create(resend: &Resend, url: &str) -> Result<InOrder, ConnectError> {
         }
         Err(error) => return Err(error.into()),
     };
-    Ok((made.0, made.1, Done::Created, subscribed, not_offered))
+    Ok((made.0, made.1, WebhookChange::Created, subscribed, not_offered))
 }
 
 /// The changes that import Resend's own suppression list. An entry without a time gets `now`.
-pub fn changes(list: Vec<Suppressed>, now: UnixMillis) -> Vec<ListEntry> {
-    let change = |entry: Suppressed| {
+pub fn changes(list: Vec<ResendSuppression>, now: UnixMillis) -> Vec<ListEntry> {
+    let change = |entry: ResendSuppression| {
         let at = entry.created_at.as_deref().and_then(UnixMillis::parse).map_or(now, |at| at.min(now));
         let id = entry.id.unwrap_or_else(|| short_hash(&[entry.recipient.as_str()]));
         let message = MessageId::from_verified(format!("resend-{id}"));

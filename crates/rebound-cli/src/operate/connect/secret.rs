@@ -4,7 +4,7 @@ use rebound::aws::describe;
 use rebound::time::{UnixMillis, hours};
 use serde_json::{Map, Value, json};
 
-use crate::operate::place::Place;
+use crate::operate::target::Target;
 use crate::resend_api::SecretText;
 
 /// The field with the secrets, the newest first, separated by spaces.
@@ -18,7 +18,7 @@ const BOTH_SIGN_HOURS: u32 = 24;
 
 /// A secret that can't be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SecretError {
+pub enum SecretStoreError {
     /// Secrets Manager refuses the call.
     #[error("the secret {arn}: {why}; check the credentials")]
     Refused {
@@ -34,7 +34,7 @@ pub enum SecretError {
 
 /// The stored signing secrets.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Stored {
+pub struct StoredSecrets {
     /// The secrets, the newest first.
     pub secrets: Vec<SecretText>,
     /// Time of the rotation that created the first of them.
@@ -43,7 +43,7 @@ pub struct Stored {
     others: Map<String, Value>,
 }
 
-impl Stored {
+impl StoredSecrets {
     fn from_json(mut json: Map<String, Value>) -> Self {
         let text = |value: Option<Value>| value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
         let secrets = text(json.remove(SECRETS));
@@ -80,17 +80,17 @@ impl Stored {
 }
 
 /// Reads the stored secrets. A secret without a value has none.
-pub async fn read(place: &Place, arn: &str) -> Result<Stored, SecretError> {
-    Ok(Stored::from_json(json_of(place, arn).await?))
+pub async fn read(place: &Target, arn: &str) -> Result<StoredSecrets, SecretStoreError> {
+    Ok(StoredSecrets::from_json(json_of(place, arn).await?))
 }
 
 /// Reads a field of a secret. Returns `None` if the field is missing or empty.
-pub async fn field(place: &Place, arn: &str, name: &str) -> Result<Option<String>, SecretError> {
+pub async fn field(place: &Target, arn: &str, name: &str) -> Result<Option<String>, SecretStoreError> {
     let json = json_of(place, arn).await?;
     Ok(json.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned))
 }
 
-async fn json_of(place: &Place, arn: &str) -> Result<Map<String, Value>, SecretError> {
+async fn json_of(place: &Target, arn: &str) -> Result<Map<String, Value>, SecretStoreError> {
     let asked = place.aws().secrets_manager().get_secret_value().secret_id(arn).send().await;
     let answer = match asked {
         Ok(answer) => answer,
@@ -98,19 +98,19 @@ async fn json_of(place: &Place, arn: &str) -> Result<Map<String, Value>, SecretE
         Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
             return Ok(Map::new());
         }
-        Err(error) => return Err(SecretError::Refused { arn: arn.to_owned(), why: describe(&error) }),
+        Err(error) => return Err(SecretStoreError::Refused { arn: arn.to_owned(), why: describe(&error) }),
     };
     match answer.secret_string().unwrap_or_default() {
         "" => Ok(Map::new()),
-        text => serde_json::from_str(text).map_err(|_| SecretError::NotJson(arn.to_owned())),
+        text => serde_json::from_str(text).map_err(|_| SecretStoreError::NotJson(arn.to_owned())),
     }
 }
 
 /// Stores the secrets.
-pub async fn write(place: &Place, arn: &str, stored: &Stored) -> Result<(), SecretError> {
+pub async fn write(place: &Target, arn: &str, stored: &StoredSecrets) -> Result<(), SecretStoreError> {
     let put = place.aws().secrets_manager().put_secret_value().secret_id(arn);
     let put = put.secret_string(stored.to_json().to_string()).send().await;
-    put.map(|_| ()).map_err(|error| SecretError::Refused { arn: arn.to_owned(), why: describe(&error) })
+    put.map(|_| ()).map_err(|error| SecretStoreError::Refused { arn: arn.to_owned(), why: describe(&error) })
 }
 
 #[cfg(test)]
@@ -121,8 +121,8 @@ mod tests {
         SecretText::new(&format!("whsec_{}", letter.to_string().repeat(32))).unwrap()
     }
 
-    fn stored(text: &str) -> Stored {
-        Stored::from_json(serde_json::from_str(text).unwrap())
+    fn stored(text: &str) -> StoredSecrets {
+        StoredSecrets::from_json(serde_json::from_str(text).unwrap())
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
         assert!(!format!("{:?}", before()).contains("aaaa"));
     }
 
-    fn before() -> Stored {
+    fn before() -> StoredSecrets {
         stored(&json!({ SECRETS: secret('a').expose() }).to_string())
     }
 }

@@ -3,14 +3,14 @@
 use rebound::aws::describe;
 
 use super::Check;
-use crate::operate::place::{Place, STACK};
+use crate::operate::target::{STACK, Target};
 
 const NAME: &str = "who gets the alerts";
 
 /// Counts the subscriptions. A subscription that is not confirmed gets nothing
 /// (<https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html>).
-pub(super) async fn check(place: &Place) -> Check {
-    let topic = match place.named("ALERTS_TOPIC_ARN").await {
+pub(super) async fn check(place: &Target) -> Check {
+    let topic = match place.lookup("ALERTS_TOPIC_ARN").await {
         Ok(topic) => topic,
         Err(error) => return Check::not_checked(NAME, error.to_string()),
     };
@@ -18,7 +18,11 @@ pub(super) async fn check(place: &Place) -> Check {
     let attributes = match asked {
         Ok(answer) => answer.attributes.unwrap_or_default(),
         Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found_exception()) => {
-            return Check::fault(NAME, format!("the topic {topic} does not exist"), "deploy the stack again, which creates it");
+            return Check::fault(
+                NAME,
+                format!("the topic {topic} does not exist"),
+                "deploy the stack again, which creates it",
+            );
         }
         Err(error) => return Check::not_checked(NAME, describe(&error)),
     };

@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use super::Check;
 use crate::operate::clients;
 use crate::operate::connect::secret;
-use crate::operate::place::Place;
+use crate::operate::target::Target;
 
 const KEY: &str = "Claude's key";
 const MODEL: &str = "Claude's model";
@@ -17,13 +17,13 @@ const MODEL: &str = "Claude's model";
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Retrieves the model, which costs nothing (<https://platform.claude.com/docs/en/api/models/retrieve>).
-pub(super) async fn check(place: &Place) -> Vec<Check> {
+pub(super) async fn check(place: &Target) -> Vec<Check> {
     let rules = "no key is stored: the built-in rules decide, and never propose an email";
     let model = model(place).await;
     let key = match place.variable("ANTHROPIC_API_KEY") {
         Some(key) => key,
         None => {
-            let arn = match place.named("API_KEYS_ARN").await {
+            let arn = match place.lookup("API_KEYS_ARN").await {
                 Ok(arn) => arn,
                 Err(error) => return vec![Check::not_checked(KEY, error.to_string())],
             };
@@ -57,7 +57,8 @@ pub(super) async fn check(place: &Place) -> Vec<Check> {
             vec![Check::ok(KEY, "the key is valid"), Check::fault(MODEL, found, to_do)]
         }
         (StatusCode::NOT_FOUND, _) => {
-            let to_do = "check that ANTHROPIC_BASE_URL is the address of Claude's API; until then the built-in rules decide";
+            let to_do =
+                "check that ANTHROPIC_BASE_URL is the address of Claude's API; until then the built-in rules decide";
             vec![Check::fault(MODEL, format!("{base} does not know the path of the model (404)"), to_do)]
         }
         (status, _) => {
@@ -68,12 +69,12 @@ pub(super) async fn check(place: &Place) -> Vec<Check> {
 }
 
 /// The model that `engage` uses: from the environment, or else from the deployed function's configuration, or else the default.
-async fn model(place: &Place) -> String {
+async fn model(place: &Target) -> String {
     const VARIABLE: &str = "ANTHROPIC_MODEL";
     if let Some(model) = place.variable(VARIABLE) {
         return model.trim().to_owned();
     }
-    let Ok(function) = place.named("ENGAGE_FUNCTION").await else { return DEFAULT_MODEL.to_owned() };
+    let Ok(function) = place.lookup("ENGAGE_FUNCTION").await else { return DEFAULT_MODEL.to_owned() };
     let asked = clients::lambda(place.aws()).get_function_configuration().function_name(function).send().await;
     let set = asked.ok().and_then(|found| found.environment?.variables?.remove(VARIABLE));
     set.filter(|model| !model.trim().is_empty()).unwrap_or_else(|| DEFAULT_MODEL.to_owned())

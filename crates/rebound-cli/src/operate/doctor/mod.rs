@@ -2,19 +2,19 @@
 //!
 //! - [`tables`]: the tables, compared with the template.
 //! - [`alerts`]: the subscriptions to alerts.
-//! - [`front`]: the function URL, and the signing secret.
-//! - [`outside`]: Resend's key and its webhook.
+//! - [`endpoint`]: the function URL, and the signing secret.
+//! - [`external`]: Resend's key and its webhook.
 //! - [`claude`]: Claude's key and its model.
-//! - [`work`]: the event source mappings, lags, failure queues and concurrency of protect and engage.
+//! - [`processing`]: the event source mappings, lags, failure queues and concurrency of protect and engage.
 //!
 //! The checks run in parallel; a failed check does not stop the others. Nothing is changed, and nothing is spent.
 
 pub mod alerts;
 pub mod claude;
-pub mod front;
-pub mod outside;
+pub mod endpoint;
+pub mod external;
+pub mod processing;
 pub mod tables;
-pub mod work;
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use rebound::time::UnixMillis;
 use serde::Serialize;
 use strum::IntoStaticStr;
 
-use super::place::Place;
+use super::target::Target;
 use crate::operate::clients;
 
 /// Maximum time of a check.
@@ -34,7 +34,7 @@ const TIMEOUT: Duration = Duration::from_secs(25);
 /// The status of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum CheckStatus {
     /// Nothing is wrong.
     #[strum(serialize = "ok")]
     Ok,
@@ -49,7 +49,7 @@ pub enum Verdict {
     Fault,
 }
 
-impl Verdict {
+impl CheckStatus {
     /// The status as it is printed.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -62,7 +62,7 @@ pub struct Check {
     /// Name of the check.
     pub name: String,
     /// The status.
-    pub verdict: Verdict,
+    pub verdict: CheckStatus,
     /// The finding.
     pub found: String,
     /// The instruction, if something is to be done.
@@ -70,24 +70,24 @@ pub struct Check {
 }
 
 impl Check {
-    pub(crate) fn new(name: &str, verdict: Verdict, found: impl Into<String>) -> Self {
+    pub(crate) fn new(name: &str, verdict: CheckStatus, found: impl Into<String>) -> Self {
         Self { name: name.to_owned(), verdict, found: found.into(), to_do: None }
     }
 
     pub(crate) fn ok(name: &str, found: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Ok, found)
+        Self::new(name, CheckStatus::Ok, found)
     }
 
     pub(crate) fn fault(name: &str, found: impl Into<String>, to_do: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Fault, found).with_to_do(to_do)
+        Self::new(name, CheckStatus::Fault, found).with_to_do(to_do)
     }
 
     pub(crate) fn warning(name: &str, found: impl Into<String>, to_do: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Warning, found).with_to_do(to_do)
+        Self::new(name, CheckStatus::Warning, found).with_to_do(to_do)
     }
 
     pub(crate) fn not_checked(name: &str, why: impl Into<String>) -> Self {
-        Self::new(name, Verdict::NotChecked, why)
+        Self::new(name, CheckStatus::NotChecked, why)
     }
 
     pub(crate) fn with_to_do(mut self, to_do: impl Into<String>) -> Self {
@@ -97,7 +97,7 @@ impl Check {
 }
 
 /// Runs every check. `url` is the function URL, if it is not the target's own.
-pub async fn examine(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
+pub async fn run_checks(place: &Target, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
     if let Some(why) = tables::out_of_reach(place).await {
         // Otherwise every check would report it, after retries of its own.
         let to_do = "check the region (--region) and the network, and run the command again";
@@ -107,14 +107,14 @@ pub async fn examine(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<C
         ("credentials", async { vec![credentials(place)] }.boxed()),
         ("stack", async { vec![stack(place).await] }.boxed()),
         ("tables", tables::check(place).boxed()),
-        ("function URL", front::check(place, url).boxed()),
-        ("Resend", outside::resend(place, url, now).boxed()),
+        ("function URL", endpoint::check(place, url).boxed()),
+        ("Resend", external::resend(place, url, now).boxed()),
         ("Claude", claude::check(place).boxed()),
         ("alerts", async { vec![alerts::check(place).await] }.boxed()),
-        ("events", async { vec![work::last_event(place, now).await] }.boxed()),
-        ("mappings", work::mappings(place, now).boxed()),
-        ("dead letters", work::dead_letters(place).boxed()),
-        ("concurrency", async { vec![work::concurrency(place).await] }.boxed()),
+        ("events", async { vec![processing::last_event(place, now).await] }.boxed()),
+        ("mappings", processing::mappings(place, now).boxed()),
+        ("dead letters", processing::dead_letters(place).boxed()),
+        ("concurrency", async { vec![processing::concurrency(place).await] }.boxed()),
     ];
     let made = checks.into_iter().map(|(name, check)| async move {
         let late = |_| vec![Check::not_checked(name, format!("no answer within {} s", TIMEOUT.as_secs()))];
@@ -124,7 +124,7 @@ pub async fn examine(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<C
 }
 
 /// The access key and its kind, which need no permission.
-fn credentials(place: &Place) -> Check {
+fn credentials(place: &Target) -> Check {
     let variable = |name: &str| place.variable(name).unwrap_or_default();
     let (key, region) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_REGION"));
     let last: String = key.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
@@ -132,7 +132,7 @@ fn credentials(place: &Place) -> Check {
     Check::ok("credentials", format!("access key …{last}, {kind}, in {region}"))
 }
 
-async fn stack(place: &Place) -> Check {
+async fn stack(place: &Target) -> Check {
     let name = "stack";
     let asked = clients::cloudformation(place.aws()).describe_stacks().stack_name(place.stack()).send().await;
     let described = match asked {
@@ -152,12 +152,12 @@ async fn stack(place: &Place) -> Check {
     let found = format!("{}: {status}", place.stack());
     match status.as_str() {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Check::ok(name, found),
-        other if other.ends_with("IN_PROGRESS") => Check::warning(name, found, "wait until the deployment has finished"),
-        "UPDATE_ROLLBACK_COMPLETE" => Check::warning(
-            name,
-            found,
-            "the last deployment was rolled back: see the stack's events, and deploy again",
-        ),
+        other if other.ends_with("IN_PROGRESS") => {
+            Check::warning(name, found, "wait until the deployment has finished")
+        }
+        "UPDATE_ROLLBACK_COMPLETE" => {
+            Check::warning(name, found, "the last deployment was rolled back: see the stack's events, and deploy again")
+        }
         _ => Check::fault(name, found, "see the stack's events in CloudFormation, and deploy again"),
     }
 }

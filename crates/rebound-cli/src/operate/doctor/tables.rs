@@ -8,23 +8,23 @@ use rebound::policy::count::count;
 use rebound::store::tables::{TABLES, TTL_ATTRIBUTE, Table};
 
 use super::Check;
-use crate::operate::place::Place;
+use crate::operate::target::Target;
 
 const DEPLOY: &str = "deploy the stack again; if the table was created by hand, create it as template.yaml defines it";
 
-pub(super) async fn check(place: &Place) -> Vec<Check> {
+pub(super) async fn check(place: &Target) -> Vec<Check> {
     join_all(TABLES.iter().map(|table| one(place, table))).await
 }
 
 /// Returns the error if DynamoDB can't be reached: no connection, or an unknown host. `None` after any response.
-pub(super) async fn out_of_reach(place: &Place) -> Option<String> {
+pub(super) async fn out_of_reach(place: &Target) -> Option<String> {
     let table = place.table(TABLES[0].variable);
     let error = place.aws().dynamodb().describe_table().table_name(table).send().await.err()?;
     let is_out_of_reach = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_io());
     is_out_of_reach.then(|| describe(&error))
 }
 
-async fn one(place: &Place, table: &Table) -> Check {
+async fn one(place: &Target, table: &Table) -> Check {
     let name = place.table(table.variable);
     let title = format!("table {name}");
     let dynamodb = place.aws().dynamodb();
@@ -55,7 +55,9 @@ async fn one(place: &Place, table: &Table) -> Check {
         match stream.and_then(|stream| stream.stream_view_type()) {
             Some(StreamViewType::NewImage) => found.push("its stream is on".to_owned()),
             Some(_) => return Check::fault(&title, "its stream does not contain the new image of a row", DEPLOY),
-            None => return Check::fault(&title, "its stream is off, so nothing is counted and no alerts are sent", DEPLOY),
+            None => {
+                return Check::fault(&title, "its stream is off, so nothing is counted and no alerts are sent", DEPLOY);
+            }
         }
     }
     let asked = dynamodb.describe_time_to_live().table_name(name).send().await;
@@ -70,7 +72,7 @@ async fn one(place: &Place, table: &Table) -> Check {
         return Check::fault(&title, said, DEPLOY);
     }
     found.push("rows expire".to_owned());
-    if place.is_near() {
+    if place.is_local() {
         return Check::ok(&title, found.join(", "));
     }
     let asked = dynamodb.describe_continuous_backups().table_name(name).send().await;

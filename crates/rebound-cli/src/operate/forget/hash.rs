@@ -9,11 +9,11 @@ use rebound::store::suppressions::Suppressions;
 use rebound::store::{Item, number, recipient_key};
 
 use super::{ForgetError, Forgetting};
-use crate::operate::audit::Note;
+use crate::operate::audit::AuditNote;
 
 impl Forgetting<'_> {
     /// Stores that the address is suppressed, with the audit entry, before anything is erased.
-    pub(super) async fn keep_the_hash(&self, note: &Note) -> Result<(), ForgetError> {
+    pub(super) async fn keep_the_hash(&self, note: &AuditNote) -> Result<(), ForgetError> {
         let key = self.key().await?;
         let name = key.name_of(self.recipient);
         let mut item = recipient_key(&name);

@@ -1,8 +1,8 @@
 //! Erases an address on request: every row about it, in every table. Only a keyed hash remains, which suppresses the address
 //! ([`forgotten`](rebound::store::forgotten)).
 //!
-//! - [`cut`]: finds an address in texts, and redacts it.
-//! - [`fate`]: the action on each row.
+//! - [`redact`]: finds an address in texts, and redacts it.
+//! - [`action`]: the action on each row.
 //!
 //! # Why it may be interrupted
 //!
@@ -23,10 +23,10 @@
 //!
 //! A row that is to be deleted is deleted whatever was written to it since: its key, or an attribute that never changes, names the address.
 
-pub mod cut;
-pub mod fate;
+pub mod action;
 mod folded;
 mod hash;
+pub mod redact;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,10 +37,10 @@ use rebound::store::client::{ConditionalWrite, RetryClient};
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, recipient_key, string, text};
 
-use self::cut::Cutter;
-use self::fate::{Fate, cut_attributes, fate, fate_in_list, fate_with_all};
-pub use self::tables::Tables;
-use super::audit::{Note, partition};
+use self::action::{EraseAction, action, action_if_alone, action_in_list, redact_attributes};
+use self::redact::Redactor;
+pub use self::tables::ForgetTables;
+use super::audit::{AuditNote, partition};
 use super::scan::{ScanFilter, scan};
 
 /// Days for which point-in-time recovery can restore erased data
@@ -48,7 +48,7 @@ use super::scan::{ScanFilter, scan};
 pub const RECOVERABLE_DAYS: u32 = 35;
 
 /// Maximum number of attempts at a row that other writers keep changing.
-const TRIES: u32 = 20;
+const MAX_ATTEMPTS: u32 = 20;
 
 /// A failure of `forget`.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +58,7 @@ pub enum ForgetError {
     CallError(#[from] CallError),
     /// The note contains the address, which it would keep.
     #[error("the reason contains the address, and the reason is stored: write it without the address")]
-    NoteHasIt,
+    NoteContainsAddress,
     /// The machine provides no random numbers.
     #[error("this machine provides no random numbers, so no key can be created")]
     NoRandomness,
@@ -69,7 +69,7 @@ pub enum ForgetError {
 
 /// Numbers of rows of a table, by action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
+pub struct EraseCounts {
     /// Number of rows that were read.
     pub read: usize,
     /// Number of rows that were deleted.
@@ -82,7 +82,7 @@ pub struct Counts {
 
 /// The mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum ForgetMode {
     /// The address is erased.
     Forget,
     /// The rows are only counted.
@@ -91,10 +91,10 @@ pub enum Mode {
 
 struct Forgetting<'a> {
     calls: &'a RetryClient,
-    tables: &'a Tables,
+    tables: &'a ForgetTables,
     recipient: &'a Recipient,
-    cutter: Cutter,
-    mode: Mode,
+    redactor: Redactor,
+    mode: ForgetMode,
 }
 
 /// Erases an address. Returns the row counts of each table. `read` is called with the number of rows that were read.
@@ -103,18 +103,18 @@ struct Forgetting<'a> {
 /// After an error some rows may be erased. Running it again is safe, and erases the rest.
 pub async fn forget(
     calls: &RetryClient,
-    tables: &Tables,
+    tables: &ForgetTables,
     recipient: &Recipient,
-    note: &Note,
-    mode: Mode,
+    note: &AuditNote,
+    mode: ForgetMode,
     read: impl Fn(usize),
-) -> Result<BTreeMap<&'static str, Counts>, ForgetError> {
-    let cutter = Cutter::new(recipient)?;
-    if cutter.is_in(&note.why) || cutter.is_in(&note.by) {
-        return Err(ForgetError::NoteHasIt);
+) -> Result<BTreeMap<&'static str, EraseCounts>, ForgetError> {
+    let redactor = Redactor::new(recipient)?;
+    if redactor.is_in(&note.why) || redactor.is_in(&note.by) {
+        return Err(ForgetError::NoteContainsAddress);
     }
-    let forgetting = Forgetting { calls, tables, recipient, cutter, mode };
-    if mode == Mode::Forget {
+    let forgetting = Forgetting { calls, tables, recipient, redactor, mode };
+    if mode == ForgetMode::Forget {
         forgetting.keep_the_hash(note).await?;
     }
     let mut report = BTreeMap::new();
@@ -123,7 +123,7 @@ pub async fn forget(
     report.insert("campaigns", forgetting.keyed(&tables.campaigns, ["campaign", "cohort"], &read).await?);
     let mut events = forgetting.events(&read).await?;
     report.insert("suppressions", forgetting.suppressions(&read).await?);
-    if mode == Mode::Forget {
+    if mode == ForgetMode::Forget {
         forgetting.notes(&mut events).await?;
     }
     report.insert("events", events);
@@ -131,10 +131,10 @@ pub async fn forget(
 }
 
 impl Forgetting<'_> {
-    async fn recipients(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
+    async fn recipients(&self, read: &impl Fn(usize)) -> Result<EraseCounts, ForgetError> {
         let (table, who) = (&self.tables.recipients, self.recipient.as_str());
         let facts = self.calls.query(table, ("recipient", who), ("fact", "!", "~"), usize::MAX).await?;
-        let mut counts = Counts { read: facts.len(), ..Counts::default() };
+        let mut counts = EraseCounts { read: facts.len(), ..EraseCounts::default() };
         read(facts.len());
         for fact in &facts {
             self.delete((table, &["recipient", "fact"]), fact, &mut counts).await?;
@@ -143,7 +143,7 @@ impl Forgetting<'_> {
     }
 
     /// Deletes the rows of a table that mention the address, in their keys or in their few attributes.
-    async fn keyed(&self, table: &str, keys: [&str; 2], read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
+    async fn keyed(&self, table: &str, keys: [&str; 2], read: &impl Fn(usize)) -> Result<EraseCounts, ForgetError> {
         let (found, mut counts) = self.mentioning(table, read).await?;
         for item in &found {
             self.delete((table, &keys), item, &mut counts).await?;
@@ -152,36 +152,36 @@ impl Forgetting<'_> {
     }
 
     /// The items of a table that contain the address.
-    async fn mentioning(&self, table: &str, read: &impl Fn(usize)) -> Result<(Vec<Item>, Counts), ForgetError> {
-        let mut counts = Counts::default();
+    async fn mentioning(&self, table: &str, read: &impl Fn(usize)) -> Result<(Vec<Item>, EraseCounts), ForgetError> {
+        let mut counts = EraseCounts::default();
         let mut found = Vec::new();
         scan(self.calls, table, &ScanFilter::default(), async |items, number| {
             counts.read += number;
             read(number);
-            found.extend(items.into_iter().filter(|item| cut_attributes(item, &self.cutter).is_some()));
+            found.extend(items.into_iter().filter(|item| redact_attributes(item, &self.redactor).is_some()));
             Ok::<(), ForgetError>(())
         })
         .await?;
         Ok((found, counts))
     }
 
-    async fn events(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
+    async fn events(&self, read: &impl Fn(usize)) -> Result<EraseCounts, ForgetError> {
         let rows_of = (self.tables.events.as_str(), ["email_id", "event"].as_slice());
-        let mut counts = Counts::default();
+        let mut counts = EraseCounts::default();
         let mut alone = BTreeSet::new();
         let audit = partition(self.recipient.as_str());
-        let fate_of = |row: &Item| match string(row, "email_id") == audit {
-            true => Fate::Deleted,
-            false => fate(row, self.recipient, &self.cutter),
+        let action_of = |row: &Item| match string(row, "email_id") == audit {
+            true => EraseAction::Delete,
+            false => action(row, self.recipient, &self.redactor),
         };
         scan(self.calls, rows_of.0, &ScanFilter::default(), async |rows, number| {
             counts.read += number;
             read(number);
             for row in rows {
-                if matches!(fate_of(&row), Fate::Emptied(_)) {
+                if matches!(action_of(&row), EraseAction::Empty(_)) {
                     alone.insert(string(&row, "email_id").to_owned());
                 }
-                self.meets(rows_of, row, fate_of, &mut counts).await?;
+                self.apply_action(rows_of, row, action_of, &mut counts).await?;
             }
             Ok::<(), ForgetError>(())
         })
@@ -189,21 +189,21 @@ impl Forgetting<'_> {
         // Rows about an email that went to this recipient alone do not always contain the address: verdicts, poison events.
         for email in alone {
             for row in Timeline::new(self.calls.clone(), rows_of.0).all(&email).await? {
-                let row = match (self.mode, fate_of(&row)) {
+                let row = match (self.mode, action_of(&row)) {
                     // In a dry run the row is unchanged.
-                    (Mode::DryRun, Fate::Deleted) => continue,
-                    (Mode::DryRun, Fate::Emptied(left) | Fate::Cut(left)) => left,
+                    (ForgetMode::DryRun, EraseAction::Delete) => continue,
+                    (ForgetMode::DryRun, EraseAction::Empty(left) | EraseAction::Redact(left)) => left,
                     _ => row,
                 };
-                let fate_of = |row: &Item| fate_with_all(row, self.recipient, &self.cutter);
-                self.meets(rows_of, row, fate_of, &mut counts).await?;
+                let action_of = |row: &Item| action_if_alone(row, self.recipient, &self.redactor);
+                self.apply_action(rows_of, row, action_of, &mut counts).await?;
             }
         }
         Ok(counts)
     }
 
     /// Deletes the audit entries that the scan has missed, because they were stored just before the hash.
-    async fn notes(&self, counts: &mut Counts) -> Result<(), ForgetError> {
+    async fn notes(&self, counts: &mut EraseCounts) -> Result<(), ForgetError> {
         let table = self.tables.events.as_str();
         for note in Timeline::new(self.calls.clone(), table).all(&partition(self.recipient.as_str())).await? {
             self.delete((table, &["email_id", "event"]), &note, counts).await?;
@@ -212,14 +212,14 @@ impl Forgetting<'_> {
     }
 
     /// Erases the address from the list itself, last: its item, and every mention of it.
-    async fn suppressions(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
+    async fn suppressions(&self, read: &impl Fn(usize)) -> Result<EraseCounts, ForgetError> {
         let table = self.tables.suppressions.as_str();
         let (found, mut counts) = self.mentioning(table, read).await?;
         for item in found {
-            let fate_of = |item: &Item| fate_in_list(item, self.recipient, &self.cutter);
-            self.meets((table, &["recipient"]), item, fate_of, &mut counts).await?;
+            let action_of = |item: &Item| action_in_list(item, self.recipient, &self.redactor);
+            self.apply_action((table, &["recipient"]), item, action_of, &mut counts).await?;
         }
-        if self.mode == Mode::Forget {
+        if self.mode == ForgetMode::Forget {
             // By its key: the scan may have missed it, if it was stored just before the hash.
             self.calls.delete(table, recipient_key(self.recipient.as_str())).await?;
         }
@@ -228,22 +228,22 @@ impl Forgetting<'_> {
 
     /// Applies the action to a row. If another writer changes the row, the action on the new row is applied. The row is counted once, in
     /// a dry run too.
-    async fn meets(
+    async fn apply_action(
         &self,
         (table, keys): (&str, &[&str]),
         mut row: Item,
-        fate_of: impl Fn(&Item) -> Fate,
-        counts: &mut Counts,
+        action_of: impl Fn(&Item) -> EraseAction,
+        counts: &mut EraseCounts,
     ) -> Result<(), ForgetError> {
         let mut is_counted = false;
-        for _ in 0..TRIES {
-            let (left, count) = match fate_of(&row) {
-                Fate::Kept => return Ok(()),
-                Fate::Deleted => return self.delete((table, keys), &row, counts).await,
-                Fate::Emptied(left) => (left, &mut counts.emptied),
-                Fate::Cut(left) => (left, &mut counts.cut),
+        for _ in 0..MAX_ATTEMPTS {
+            let (left, count) = match action_of(&row) {
+                EraseAction::Keep => return Ok(()),
+                EraseAction::Delete => return self.delete((table, keys), &row, counts).await,
+                EraseAction::Empty(left) => (left, &mut counts.emptied),
+                EraseAction::Redact(left) => (left, &mut counts.cut),
             };
-            if self.mode == Mode::DryRun {
+            if self.mode == ForgetMode::DryRun {
                 *count += 1;
                 return Ok(());
             }
@@ -265,9 +265,9 @@ impl Forgetting<'_> {
         &self,
         (table, keys): (&str, &[&str]),
         item: &Item,
-        counts: &mut Counts,
+        counts: &mut EraseCounts,
     ) -> Result<(), ForgetError> {
-        if self.mode == Mode::Forget {
+        if self.mode == ForgetMode::Forget {
             let key = keys.iter().map(|name| ((*name).to_owned(), text(string(item, name)))).collect();
             self.calls.delete(table, key).await?;
         }

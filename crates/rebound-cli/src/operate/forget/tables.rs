@@ -1,10 +1,10 @@
 //! The tables that may contain an address.
 
-use crate::operate::place::Place;
+use crate::operate::target::Target;
 
 /// The tables' names.
 #[derive(Clone, Debug)]
-pub struct Tables {
+pub struct ForgetTables {
     /// `EVENTS_TABLE`.
     pub events: String,
     /// `SUPPRESSIONS_TABLE`.
@@ -17,9 +17,9 @@ pub struct Tables {
     pub agenda: String,
 }
 
-impl Tables {
+impl ForgetTables {
     /// The tables of a target.
-    pub fn of(place: &Place) -> Self {
+    pub fn of(place: &Target) -> Self {
         let table = |variable: &str| place.table(variable).to_owned();
         Self {
             events: table("EVENTS_TABLE"),

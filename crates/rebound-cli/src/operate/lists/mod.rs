@@ -33,14 +33,14 @@ pub use self::lines::Guessed;
 use self::lines::{Lines, MAX_LINE, TextLine};
 pub use self::row::Row;
 use self::row::{names_of_json, of_cells, of_json};
-pub use self::shape::Asked;
+pub use self::shape::ListOptions;
 use self::shape::{Shape, decide, looks_like_an_entry, plain};
 
 /// Number of lines from which the format of a list is detected.
 const FIRST_LINES: usize = 20;
 
 /// Maximum number of lines of a cell.
-const MOST_LINES: usize = 30;
+const MAX_CELL_LINES: usize = 30;
 
 const BAD_QUOTE: &str = "a quote in it is opened and not closed, or closed in the middle of a cell";
 
@@ -85,7 +85,7 @@ pub struct LineCounts {
 /// Reads a list, line by line.
 pub struct ListReader<'a> {
     lines: Lines<Box<dyn BufRead + 'a>>,
-    asked: Asked,
+    asked: ListOptions,
     shape: Shape,
     encoding: Option<&'static Encoding>,
     /// The names of the columns: of a table, or of the first JSON object.
@@ -100,7 +100,7 @@ impl<'a> ListReader<'a> {
     ///
     /// # Errors
     /// The file can't be read, or is not a list.
-    pub fn new(mut from: impl Read + 'a, asked: Asked) -> Result<Self, ListError> {
+    pub fn new(mut from: impl Read + 'a, asked: ListOptions) -> Result<Self, ListError> {
         let mut head = Vec::new();
         from.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
         file::refuse(&head)?;
@@ -134,7 +134,7 @@ impl<'a> ListReader<'a> {
             (None, 0) => "UTF-8",
             (None, _) => "Windows-1252",
         };
-        self.shape.told(encoding)
+        self.shape.describe(encoding)
     }
 
     /// The names of its columns, without capitals, spaces, hyphens and underscores. Empty where nothing names them.
@@ -256,7 +256,7 @@ impl<R: BufRead> Lines<R> {
         loop {
             match cells(&text, separator) {
                 Ok(cells) => return Ok(Some((cells, more.len() as u64 + 1))),
-                Err(Broken::Open) if more.len() < MOST_LINES && text.len() < MAX_LINE => {}
+                Err(Broken::Open) if more.len() < MAX_CELL_LINES && text.len() < MAX_LINE => {}
                 Err(_) => break,
             }
             let Some(next) = self.next()? else { break };

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::address::{oddity, recipient};
 use super::cells::unguarded;
-use super::shape::{Asked, plain};
+use super::shape::{ListOptions, plain};
 
 /// An entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub(super) fn names_of_json(text: &str) -> Vec<String> {
 }
 
 /// The entry in a JSON object.
-pub(super) fn of_json(text: &str, asked: &Asked) -> Result<Row, String> {
+pub(super) fn of_json(text: &str, asked: &ListOptions) -> Result<Row, String> {
     let fields: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| format!("it is not a JSON object: {error}"))?;
     let (names, values): (Vec<String>, Vec<Value>) = fields.into_iter().unzip();

@@ -24,17 +24,17 @@ use rebound::time::UnixMillis;
 use tokio::time::Instant;
 
 use self::effects::Effects;
-use super::place::{Place, PlaceError};
+use super::target::{Target, TargetError};
 use crate::operate::clients;
 
 /// Number of events of a batch: the batch size of the event source mapping for single events.
-const AT_ONCE: usize = 100;
+const BATCH_SIZE: usize = 100;
 
 /// Maximum number of attempts at an event.
-const ROUNDS: u32 = 4;
+const MAX_ATTEMPTS: u32 = 4;
 
 /// Maximum time of a batch: the time that the function has.
-const BATCH_BUDGET: Duration = Duration::from_secs(55);
+const BATCH_TIMEOUT: Duration = Duration::from_secs(55);
 
 /// The settings that the deployed function has, and that must be the same here. One of them in the environment says that all are there.
 const SETTINGS: [&str; 2] = ["CAMPAIGN_TAG", "POLICY"];
@@ -47,7 +47,7 @@ const RETENTION: &str = "RETENTION_DAYS";
 pub enum ReplayError {
     /// The target can't be resolved.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Target(#[from] TargetError),
     /// The settings are invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -77,14 +77,14 @@ pub enum Function {
 #[derive(Clone, Debug)]
 pub enum On {
     /// The target's own tables: the effects happen.
-    ThePlace,
+    Target,
     /// A copy, with this environment: the effects are only reported.
-    ACopy(BTreeMap<String, String>),
+    Copy(BTreeMap<String, String>),
 }
 
 /// The result of a replay.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Report {
+pub struct ReplayReport {
     /// Number of events that were processed.
     pub handled: usize,
     /// The keys of those that were not, after several tries.
@@ -100,22 +100,22 @@ pub struct Report {
 /// # Errors
 /// The settings can't be read, or are invalid.
 pub async fn replay(
-    place: &Place,
+    place: &Target,
     rows: &[Item],
     function: Function,
     on: On,
     done: impl Fn(usize),
-) -> Result<Report, ReplayError> {
+) -> Result<ReplayReport, ReplayError> {
     let variables = variables(place, on).await?;
     let variable = |name: &str| variables.get(name).cloned();
     let aws = AwsEnvironment::read(variable)?;
     let config = ProtectConfig::read(variable)?;
     let queue = Queue::new(aws.sqs(), &config.engage_queue);
-    let mut report = Report::default();
+    let mut report = ReplayReport::default();
     match function {
         Function::Engage => {
             for some in rows.chunks(BATCH) {
-                let deadline = Instant::now() + BATCH_BUDGET;
+                let deadline = Instant::now() + BATCH_TIMEOUT;
                 let engagements: Vec<EngageMessage> = some.iter().map(engagement).collect();
                 match queue.send(&engagements, deadline).await {
                     Ok(()) => {
@@ -135,7 +135,7 @@ pub async fn replay(
             let topic = Topic::new(aws.sns(), &config.alerts_topic);
             let protector = Protector::new(aws.dynamodb(), topic, queue, config);
             let mut seen = 0;
-            for some in rows.chunks(AT_ONCE) {
+            for some in rows.chunks(BATCH_SIZE) {
                 let left = protect(&protector, some, &mut report.effects).await;
                 let is_nothing_handled = left.len() == some.len();
                 report.handled += some.len() - left.len();
@@ -157,13 +157,13 @@ pub async fn replay(
 /// is left over.
 async fn protect(protector: &Protector, rows: &[Item], effects: &mut Effects) -> Vec<String> {
     let mut left: Vec<&Item> = rows.iter().collect();
-    for round in 0..ROUNDS {
+    for round in 0..MAX_ATTEMPTS {
         if round > 0 {
             tokio::time::sleep(Duration::from_millis(500 << round)).await;
         }
         let records: Vec<StreamRecord> =
             left.iter().zip(0..).map(|(row, number): (_, u32)| record(row, number)).collect();
-        let deadline = Instant::now() + BATCH_BUDGET;
+        let deadline = Instant::now() + BATCH_TIMEOUT;
         let (answer, activities) = protector.records_with_activities(&records, UnixMillis::now(), deadline).await;
         effects.add(activities);
         let failed = |number: &u32| answer.failures.iter().any(|failure| failure.id == number.to_string());
@@ -191,14 +191,14 @@ fn engagement(row: &Item) -> EngageMessage {
 }
 
 /// The environment of `protect`: as deployed, or, for a dry run, on the copy.
-async fn variables(place: &Place, on: On) -> Result<BTreeMap<String, String>, ReplayError> {
+async fn variables(place: &Target, on: On) -> Result<BTreeMap<String, String>, ReplayError> {
     let mut variables = place.variables().clone();
     variables.extend(settings(place).await?);
     match on {
-        On::ACopy(copy) => variables.extend(copy),
-        On::ThePlace => {
+        On::Copy(copy) => variables.extend(copy),
+        On::Target => {
             for name in ["ALERTS_TOPIC_ARN", "ENGAGE_QUEUE_URL"] {
-                variables.insert(name.to_owned(), place.named(name).await?);
+                variables.insert(name.to_owned(), place.lookup(name).await?);
             }
         }
     }
@@ -206,12 +206,12 @@ async fn variables(place: &Place, on: On) -> Result<BTreeMap<String, String>, Re
 }
 
 /// The settings of the deployed function, unless the environment has them.
-async fn settings(place: &Place) -> Result<BTreeMap<String, String>, ReplayError> {
+async fn settings(place: &Target) -> Result<BTreeMap<String, String>, ReplayError> {
     let are_set = SETTINGS.iter().any(|name| place.variable(name).is_some());
-    if are_set || place.is_near() {
+    if are_set || place.is_local() {
         return Ok(BTreeMap::new());
     }
-    let function = place.named("PROTECT_FUNCTION").await?;
+    let function = place.lookup("PROTECT_FUNCTION").await?;
     let asked = clients::lambda(place.aws()).get_function_configuration().function_name(function).send().await;
     let configuration = asked.map_err(|error| ReplayError::Settings(describe(&error)))?;
     let set = configuration.environment.and_then(|environment| environment.variables).unwrap_or_default();

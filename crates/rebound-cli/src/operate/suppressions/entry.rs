@@ -9,16 +9,16 @@ use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-use super::exports::Said;
+use super::exports::LineMeaning;
 use super::meaning::Meaning;
 use crate::operate::lists::address::quoted;
 use crate::operate::lists::file::ListError;
-use crate::operate::lists::{Asked, Line, ListReader, Remark, Row, time};
+use crate::operate::lists::{Line, ListOptions, ListReader, Remark, Row, time};
 
 /// An entry of a list, as it is written in a file: one for each recipient and reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Entry {
+pub struct ListRow {
     /// The address.
     pub recipient: String,
     /// The reason's name; `manual` where there is none.
@@ -50,7 +50,7 @@ pub struct ListEntry {
 
 /// A list, as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Read {
+pub struct ParsedList {
     /// Its entries.
     pub entries: Vec<ListEntry>,
     /// The lines that can't be read.
@@ -65,17 +65,17 @@ pub struct Read {
 ///
 /// # Errors
 /// The file can't be read or is not a list: see [`ListReader::new`].
-pub fn read(from: impl std::io::Read, now: UnixMillis) -> Result<Read, ListError> {
-    let reader = ListReader::new(from, Asked::default())?;
+pub fn read(from: impl std::io::Read, now: UnixMillis) -> Result<ParsedList, ListError> {
+    let reader = ListReader::new(from, ListOptions::default())?;
     let meaning = Meaning::of(&reader);
-    let mut read = Read::default();
+    let mut read = ParsedList::default();
     for line in reader {
         read.add(line?, &meaning, now);
     }
     Ok(read)
 }
 
-impl Read {
+impl ParsedList {
     /// Adds what a line says.
     pub fn add(&mut self, line: Line, meaning: &Meaning, now: UnixMillis) {
         let (number, row) = match line {
@@ -83,8 +83,8 @@ impl Read {
             Line::Entry { number, row } => (number, row),
         };
         let entry = match meaning.read(&row) {
-            Ok(Said::Nothing(word)) => return *self.left_out.entry(word).or_default() += 1,
-            Ok(Said::Suppressed(entry)) => entry.changes(&row.recipient, now),
+            Ok(LineMeaning::Nothing(word)) => return *self.left_out.entry(word).or_default() += 1,
+            Ok(LineMeaning::Suppressed(entry)) => entry.changes(&row.recipient, now),
             Err(why) => Err(why),
         };
         match entry {
@@ -108,7 +108,7 @@ impl Read {
     }
 }
 
-impl Entry {
+impl ListRow {
     /// The entry of an address of which nothing else is said.
     pub(super) fn bare(row: &Row) -> Self {
         Self { recipient: row.recipient.as_str().to_owned(), ..Self::default() }

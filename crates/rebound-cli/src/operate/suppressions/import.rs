@@ -16,18 +16,18 @@ use rebound::time::UnixMillis;
 use serde::Serialize;
 
 use super::List;
-pub use super::entry::{Entry, ListEntry, Read, read};
-use super::lifted::{Lifted, LiftedByHand, Taken, take};
-use crate::operate::audit::{IMPORT, Note};
-use crate::operate::check::{Answer, check};
+pub use super::entry::{ListEntry, ListRow, ParsedList, read};
+use super::lifted::{EntryResult, Lifted, LiftedByHand, take};
+use crate::operate::audit::{AuditNote, IMPORT};
+use crate::operate::check::{SendCheck, check};
 pub use crate::operate::lists::Remark;
 
 /// Maximum number of concurrent merges.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 
 /// The result of an import. It is counted in entries, as an export is: an address and a reason, lifted or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct ImportReport {
     /// Number of entries that are new, or newer.
     pub changed: usize,
     /// Number of entries that were stored already.
@@ -44,7 +44,7 @@ pub struct Report {
     pub left_out: BTreeMap<&'static str, usize>,
 }
 
-impl Report {
+impl ImportReport {
     /// Adds the result of another part of the same list.
     pub fn add(&mut self, part: Self) {
         self.changed += part.changed;
@@ -70,11 +70,11 @@ impl Report {
 /// After an error some entries may be merged. Importing the list again is safe.
 pub async fn import(
     list: &List,
-    read: Read,
+    read: ParsedList,
     by_hand: LiftedByHand,
-    note: &Note,
+    note: &AuditNote,
     done: impl Fn(),
-) -> Result<Report, CallError> {
+) -> Result<ImportReport, CallError> {
     if !read.entries.is_empty() {
         keep_note(list, note).await?;
     }
@@ -82,20 +82,20 @@ pub async fn import(
 }
 
 /// Stores the audit entry of an import, before its entries are merged.
-pub async fn keep_note(list: &List, note: &Note) -> Result<(), CallError> {
+pub async fn keep_note(list: &List, note: &AuditNote) -> Result<(), CallError> {
     list.calls.put(&list.events, &note.row(IMPORT, "imported", &[]), &UpdateExpression::default()).await.map(drop)
 }
 
 /// Merges a part of a list, whose audit entry is stored already.
 pub async fn import_part(
     list: &List,
-    read: Read,
+    read: ParsedList,
     by_hand: LiftedByHand,
-    note: &Note,
+    note: &AuditNote,
     done: impl Fn(),
-) -> Result<Report, CallError> {
-    let Read { mut entries, unreadable, odd, left_out } = read;
-    let mut report = Report { unreadable, odd, left_out, ..Report::default() };
+) -> Result<ImportReport, CallError> {
+    let ParsedList { mut entries, unreadable, odd, left_out } = read;
+    let mut report = ImportReport { unreadable, odd, left_out, ..ImportReport::default() };
     if entries.is_empty() {
         return Ok(report);
     }
@@ -115,12 +115,12 @@ pub async fn import_part(
         .collect();
     let lifts = &lifts;
     let table = &Suppressions::new(list.calls.clone(), &list.suppressions);
-    let merges: Vec<BoxFuture<'_, Result<Taken, CallError>>> = entries
+    let merges: Vec<BoxFuture<'_, Result<EntryResult, CallError>>> = entries
         .iter()
         .map(|entry| {
             async move {
                 let recipient = &entry.recipient;
-                let mut taken = Taken::Unchanged;
+                let mut taken = EntryResult::Unchanged;
                 for change in &entry.changes {
                     let next = if lifts.contains(&(recipient, change.reason)) {
                         table.merge(recipient, key, None, change).await?.into()
@@ -134,13 +134,13 @@ pub async fn import_part(
             .boxed()
         })
         .collect();
-    let mut merges = stream::iter(merges).buffer_unordered(AT_ONCE);
+    let mut merges = stream::iter(merges).buffer_unordered(MAX_CONCURRENT);
     while let Some(taken) = merges.next().await {
         match taken? {
-            Taken::Changed => report.changed += 1,
-            Taken::Unchanged => report.unchanged += 1,
-            Taken::Lifted(lifted) => report.lifted.push(lifted),
-            Taken::Forgotten => report.forgotten += 1,
+            EntryResult::Changed => report.changed += 1,
+            EntryResult::Unchanged => report.unchanged += 1,
+            EntryResult::Lifted(lifted) => report.lifted.push(lifted),
+            EntryResult::Forgotten => report.forgotten += 1,
         }
         done();
     }
@@ -153,6 +153,6 @@ async fn forgotten(list: &List, entries: &[ListEntry], now: UnixMillis) -> Resul
     let all: Vec<&Recipient> = entries.iter().map(|entry| &entry.recipient).collect();
     let addresses: Vec<String> = all.iter().map(|recipient| recipient.as_str().to_owned()).collect();
     let answers = check(&list.calls, &list.suppressions, &addresses, now, |_| {}).await?;
-    let forgotten = all.into_iter().zip(answers).filter(|(_, answer)| *answer == Answer::Forgotten);
+    let forgotten = all.into_iter().zip(answers).filter(|(_, answer)| *answer == SendCheck::Forgotten);
     Ok(forgotten.map(|(recipient, _)| recipient.clone()).collect())
 }

@@ -26,7 +26,7 @@ use rebound::store::forgotten::{self, ErasureKey};
 use rebound::store::manual_change::{ManualChange, MergeResult};
 use rebound::store::suppressions::{ActiveReason, SuppressionItem, Suppressions};
 
-use crate::operate::audit::Note;
+use crate::operate::audit::AuditNote;
 
 /// The tables that are changed.
 #[derive(Clone, Debug)]
@@ -41,23 +41,23 @@ pub struct List {
 
 /// The result of a change, and the active reasons after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done {
+pub struct ListChange {
     /// The result.
-    pub outcome: Outcome,
+    pub outcome: ChangeResult,
     /// The reasons that are active now, as they were written.
     pub standing: Vec<ActiveReason>,
 }
 
-impl Done {
+impl ListChange {
     /// Returns true if no email may be sent to the address now.
     pub fn is_suppressed(&self) -> bool {
-        self.outcome == Outcome::Forgotten || !self.standing.is_empty()
+        self.outcome == ChangeResult::Forgotten || !self.standing.is_empty()
     }
 }
 
 /// The result of a change of one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ChangeResult {
     /// These reasons were added or lifted.
     Changed(Vec<Reason>),
     /// The list was not changed.
@@ -65,7 +65,7 @@ pub enum Outcome {
     /// The address was erased, and stays suppressed.
     Forgotten,
     /// The address was erased, and can receive email again.
-    Recalled,
+    Restored,
 }
 
 impl List {
@@ -94,10 +94,10 @@ impl List {
         recipient: &Recipient,
         reason: Reason,
         key: Option<&ErasureKey>,
-        note: &Note,
-    ) -> Result<Done, CallError> {
+        note: &AuditNote,
+    ) -> Result<ListChange, CallError> {
         if self.find(recipient, key).await?.1 {
-            return Ok(Done { outcome: Outcome::Forgotten, standing: Vec::new() });
+            return Ok(ListChange { outcome: ChangeResult::Forgotten, standing: Vec::new() });
         }
         let detail = Some(format!("{}: {}", note.by, note.why)).map(|text| text.chars().take(200).collect());
         let suppress = |stored: &SuppressionItem| {
@@ -117,8 +117,8 @@ impl List {
         recipient: &Recipient,
         only: &[Reason],
         key: Option<&ErasureKey>,
-        note: &Note,
-    ) -> Result<Done, CallError> {
+        note: &AuditNote,
+    ) -> Result<ListChange, CallError> {
         let lift = |stored: &SuppressionItem| {
             let suppression = &stored.suppression;
             let wanted = |reason: &Reason| only.is_empty() || only.contains(reason);
@@ -137,7 +137,7 @@ impl List {
             None => false,
         };
         let done = self.change(recipient, "removed", key, lift, note).await?;
-        Ok(if is_recalled { Done { outcome: Outcome::Recalled, ..done } } else { done })
+        Ok(if is_recalled { ListChange { outcome: ChangeResult::Restored, ..done } } else { done })
     }
 
     async fn change(
@@ -146,18 +146,18 @@ impl List {
         action: &'static str,
         key: Option<&ErasureKey>,
         changes: impl Fn(&SuppressionItem) -> Vec<SuppressionChange>,
-        note: &Note,
-    ) -> Result<Done, CallError> {
+        note: &AuditNote,
+    ) -> Result<ListChange, CallError> {
         let row = note.row(recipient.as_str(), action, &[]);
         let by_hand = ManualChange { recipient, key, note: Some((&self.events, row)), also: None };
         let (outcome, stored) = match self.table().change(&by_hand, None, changes).await? {
             MergeResult::Made(changes, stored) => {
-                (Outcome::Changed(changes.iter().map(|change| change.reason).collect()), stored)
+                (ChangeResult::Changed(changes.iter().map(|change| change.reason).collect()), stored)
             }
-            MergeResult::Unchanged(stored) => (Outcome::Unchanged, stored),
-            MergeResult::Forgotten(stored) => (Outcome::Forgotten, stored),
+            MergeResult::Unchanged(stored) => (ChangeResult::Unchanged, stored),
+            MergeResult::Forgotten(stored) => (ChangeResult::Forgotten, stored),
         };
-        Ok(Done { outcome, standing: stored.active_reasons(note.at) })
+        Ok(ListChange { outcome, standing: stored.active_reasons(note.at) })
     }
 }
 

@@ -10,11 +10,11 @@ use rebound::store::suppressions::{SuppressionItem, Suppressions};
 use rebound::time::UnixMillis;
 
 use super::{List, change};
-use crate::operate::audit::Note;
+use crate::operate::audit::AuditNote;
 
 /// The result for one lift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Restored {
+pub enum RestoreResult {
     /// The recipient is suppressed again, for this reason; in a dry run: would be.
     Suppressed(Reason),
     /// Nothing is to be undone: the lift is not the last word any more, or the recipient is suppressed for this reason already.
@@ -25,7 +25,7 @@ pub enum Restored {
 
 /// The mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum RestoreMode {
     /// The lifts are undone.
     Restore,
     /// The lifts are only reported.
@@ -54,19 +54,20 @@ impl List {
         agenda_table: &str,
         lift: &Lift,
         key: Option<&ErasureKey>,
-        note: &Note,
-        mode: Mode,
-    ) -> Result<Restored, CallError> {
+        note: &AuditNote,
+        mode: RestoreMode,
+    ) -> Result<RestoreResult, CallError> {
         let recipient = &lift.recipient;
         let (known, is_forgotten) = self.find(recipient, key).await?;
         if is_forgotten {
-            return Ok(Restored::Forgotten);
+            return Ok(RestoreResult::Forgotten);
         }
         let wanted = |stored: &SuppressionItem| suppression(lift, stored, note.at);
-        let restored =
-            |change: Option<&SuppressionChange>| change.map_or(Restored::Unchanged, |c| Restored::Suppressed(c.reason));
-        let Some(change) = wanted(&known.unwrap_or_default()) else { return Ok(Restored::Unchanged) };
-        if mode == Mode::DryRun {
+        let restored = |change: Option<&SuppressionChange>| {
+            change.map_or(RestoreResult::Unchanged, |c| RestoreResult::Suppressed(c.reason))
+        };
+        let Some(change) = wanted(&known.unwrap_or_default()) else { return Ok(RestoreResult::Unchanged) };
+        if mode == RestoreMode::DryRun {
             return Ok(restored(Some(&change)));
         }
         let agenda = Agenda::new(self.calls.clone(), agenda_table);
@@ -78,8 +79,8 @@ impl List {
         let changed = table.change(&by_hand, None, |stored| wanted(stored).into_iter().collect()).await?;
         Ok(match changed {
             MergeResult::Made(changes, _) => restored(changes.first()),
-            MergeResult::Unchanged(_) => Restored::Unchanged,
-            MergeResult::Forgotten(_) => Restored::Forgotten,
+            MergeResult::Unchanged(_) => RestoreResult::Unchanged,
+            MergeResult::Forgotten(_) => RestoreResult::Forgotten,
         })
     }
 }

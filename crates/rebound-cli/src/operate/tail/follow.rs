@@ -18,9 +18,9 @@ use tokio::time::Instant;
 
 use super::TailError;
 use crate::operate::campaigns;
-use crate::operate::place::Place;
 use crate::operate::suppressions::List;
-use crate::operate::timeline::Entry;
+use crate::operate::target::Target;
+use crate::operate::timeline::TimelineEntry;
 
 /// Time after a webhook in which its effects are looked for: protect takes a minute at most to gather a batch.
 const FOLLOWED_FOR: Duration = Duration::from_secs(180);
@@ -33,7 +33,7 @@ const WINDOW_DAYS: u32 = 7;
 
 /// A campaign, as it was when it was looked at last.
 #[derive(Debug)]
-struct Standing {
+struct FollowedCampaign {
     last_webhook: UnixMillis,
     counted: Option<CounterTotals>,
     brake: Option<Brake>,
@@ -53,7 +53,7 @@ type Until = Option<UnixMillis>;
 /// The campaigns and recipients that are polled.
 #[derive(Debug)]
 pub(super) struct Followed {
-    campaigns: BTreeMap<Campaign, Standing>,
+    campaigns: BTreeMap<Campaign, FollowedCampaign>,
     bounced: BTreeMap<Recipient, Bounced>,
     pause: Duration,
     next: Instant,
@@ -67,7 +67,7 @@ impl Followed {
 
     /// A webhook of a campaign came in.
     pub(super) fn campaign(&mut self, campaign: &Campaign, now: UnixMillis) {
-        let fresh = Standing { last_webhook: now, counted: None, brake: None };
+        let fresh = FollowedCampaign { last_webhook: now, counted: None, brake: None };
         self.campaigns.entry(campaign.clone()).or_insert(fresh).last_webhook = now;
         while self.campaigns.len() > MAX_FOLLOWED {
             let oldest = self.campaigns.iter().min_by_key(|(_, standing)| standing.last_webhook);
@@ -98,10 +98,10 @@ impl Followed {
     /// Looks, if it is time.
     pub(super) async fn look(
         &mut self,
-        place: &Place,
+        place: &Target,
         list: &List,
         now: UnixMillis,
-    ) -> Result<Vec<(Entry, Option<Campaign>)>, TailError> {
+    ) -> Result<Vec<(TimelineEntry, Option<Campaign>)>, TailError> {
         if Instant::now() < self.next {
             return Ok(Vec::new());
         }
@@ -109,7 +109,7 @@ impl Followed {
         let since = now.minus(days(WINDOW_DAYS));
         for (campaign, standing) in &mut self.campaigns {
             let table = place.table("CAMPAIGNS_TABLE");
-            let Some(known) = campaigns::one(&list.calls, table, campaign, since).await? else { continue };
+            let Some(known) = campaigns::load_campaign(&list.calls, table, campaign, since).await? else { continue };
             let total = known.total();
             if let Some((text, fields)) = counted(standing.counted.as_ref(), &total) {
                 entries.push((made("counted", campaign.as_str(), now, text, fields), Some(campaign.clone())));
@@ -143,12 +143,12 @@ impl Followed {
     }
 }
 
-fn made(what: &str, about: &str, at: UnixMillis, text: String, fields: Value) -> Entry {
+fn made(what: &str, about: &str, at: UnixMillis, text: String, fields: Value) -> TimelineEntry {
     let fields = match fields {
         Value::Object(fields) => fields,
         _ => Map::new(),
     };
-    Entry { at, received_at: None, what: what.to_owned(), text, about: about.to_owned(), fields }
+    TimelineEntry { at, received_at: None, what: what.to_owned(), text, about: about.to_owned(), fields }
 }
 
 /// The email for which an address is suppressed for soft bounces, and until when. `None`: it is not.

@@ -25,10 +25,10 @@ use rebound::store::{Item, string};
 use rebound::time::UnixMillis;
 
 use self::follow::Followed;
-use self::stream::{Change, Reader};
-use super::place::Place;
+use self::stream::{ChangedRow, StreamReader};
 use super::suppressions::List;
-use super::timeline::{Entry, Known, concerns, entry, theirs};
+use super::target::Target;
+use super::timeline::{ListSnapshot, TimelineEntry, concerns, entry, theirs};
 
 /// Kinds of lines that are not types of events.
 pub const KINDS: [&str; 9] =
@@ -92,14 +92,14 @@ pub struct Filter {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
     /// The entry.
-    pub entry: Entry,
+    pub entry: TimelineEntry,
     /// The campaign.
     pub campaign: Option<Campaign>,
 }
 
 /// The result of one poll.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct TailUpdate {
     /// The lines, the oldest first.
     pub lines: Vec<Line>,
     /// The number of webhooks that came in, shown or not.
@@ -111,10 +111,10 @@ pub struct Seen {
 /// The reader of the stream and of the polled tables.
 #[derive(Debug)]
 pub struct Tail<'a> {
-    place: &'a Place,
+    place: &'a Target,
     filter: Filter,
     tags: CampaignTags,
-    reader: Reader,
+    reader: StreamReader,
     followed: Followed,
     remembered: VecDeque<(String, String)>,
     /// The campaign of each email, as far as it was looked up.
@@ -126,10 +126,10 @@ impl<'a> Tail<'a> {
     ///
     /// # Errors
     /// The table or its stream can't be read.
-    pub async fn start(place: &'a Place, filter: Filter) -> Result<Self, TailError> {
-        let reader = Reader::open(place, place.table("EVENTS_TABLE")).await?;
+    pub async fn start(place: &'a Target, filter: Filter) -> Result<Self, TailError> {
+        let reader = StreamReader::open(place, place.table("EVENTS_TABLE")).await?;
         let tags = CampaignTags::new(place.variable("CAMPAIGN_TAG").as_deref());
-        let followed = Followed::new(if place.is_near() { Duration::from_secs(1) } else { Duration::from_secs(5) });
+        let followed = Followed::new(if place.is_local() { Duration::from_secs(1) } else { Duration::from_secs(5) });
         Ok(Self { place, filter, tags, reader, followed, remembered: VecDeque::new(), campaigns: HashMap::new() })
     }
 
@@ -142,12 +142,12 @@ impl<'a> Tail<'a> {
     ///
     /// # Errors
     /// The stream or a table can't be read.
-    pub async fn look(&mut self) -> Result<Seen, TailError> {
+    pub async fn look(&mut self) -> Result<TailUpdate, TailError> {
         let look = self.reader.look().await?;
         let (list, now) = (self.list(), UnixMillis::now());
-        let mut seen = Seen { slowed: look.slowed, ..Seen::default() };
+        let mut seen = TailUpdate { slowed: look.slowed, ..TailUpdate::default() };
         let rows: Vec<Item> = look.changes.iter().map(|change| change.row.clone()).collect();
-        let known = if rows.is_empty() { None } else { Some(Known::of(&list, &rows, now).await?) };
+        let known = if rows.is_empty() { None } else { Some(ListSnapshot::of(&list, &rows, now).await?) };
         for (number, change) in look.changes.iter().enumerate() {
             let Some(known) = &known else { break };
             seen.webhooks += usize::from(change.is_new && is_webhook(&change.row));
@@ -177,7 +177,12 @@ impl<'a> Tail<'a> {
     }
 
     /// A change as a line. `None`: it says nothing new, or nobody wants to see it.
-    async fn line(&mut self, list: &List, change: &Change, known: &Known) -> Result<Option<Line>, TailError> {
+    async fn line(
+        &mut self,
+        list: &List,
+        change: &ChangedRow,
+        known: &ListSnapshot,
+    ) -> Result<Option<Line>, TailError> {
         let row = &change.row;
         // A webhook's row is changed only when somebody is forgotten.
         let Some(entry) = entry(row, known).filter(|_| change.is_new || !is_webhook(row)) else { return Ok(None) };
@@ -202,7 +207,7 @@ impl<'a> Tail<'a> {
         list: &List,
         row: &Item,
         campaign: Option<&Campaign>,
-        known: &Known,
+        known: &ListSnapshot,
     ) -> Result<(), TailError> {
         let wants = |wanted: &Campaign| Some(wanted) == campaign;
         let is_wanted = self.filter.campaign.as_ref().is_none_or(wants) && self.filter.recipient.is_none();
@@ -217,7 +222,12 @@ impl<'a> Tail<'a> {
     }
 
     /// The campaign that a row belongs to: the webhook's own, the alert's, or that of the email's webhooks.
-    async fn campaign(&mut self, list: &List, row: &Item, entry: &Entry) -> Result<Option<Campaign>, TailError> {
+    async fn campaign(
+        &mut self,
+        list: &List,
+        row: &Item,
+        entry: &TimelineEntry,
+    ) -> Result<Option<Campaign>, TailError> {
         if is_webhook(row) {
             let campaign = self.campaign_of(row);
             self.keep(&entry.about, campaign.clone());
@@ -257,7 +267,7 @@ impl<'a> Tail<'a> {
         &self,
         list: &List,
         row: &Item,
-        entry: &Entry,
+        entry: &TimelineEntry,
         campaign: Option<&Campaign>,
     ) -> Result<bool, TailError> {
         let Filter { types, campaign: wanted, recipient } = &self.filter;
@@ -276,7 +286,7 @@ impl<'a> Tail<'a> {
     }
 
     /// A line about a change in another table, if the filter passes it.
-    fn shown_if_wanted(&self, (entry, campaign): (Entry, Option<Campaign>)) -> Option<Line> {
+    fn shown_if_wanted(&self, (entry, campaign): (TimelineEntry, Option<Campaign>)) -> Option<Line> {
         let Filter { types, campaign: wanted, recipient } = &self.filter;
         let is_type = types.is_empty() || types.contains(&entry.what);
         let is_theirs = recipient.as_ref().is_none_or(|recipient| entry.about == recipient.as_str());
@@ -286,7 +296,7 @@ impl<'a> Tail<'a> {
 }
 
 /// Returns true unless the entry is an operator's, about somebody else.
-fn names(entry: &Entry, recipient: &Recipient) -> bool {
+fn names(entry: &TimelineEntry, recipient: &Recipient) -> bool {
     entry.what != "audit" || entry.about == super::audit::partition(recipient.as_str())
 }
 

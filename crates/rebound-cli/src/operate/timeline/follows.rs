@@ -16,14 +16,14 @@ use crate::operate::suppressions::List;
 
 /// The present state of the suppression list, for the recipients of some rows.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct ListSnapshot {
     /// The present time.
     pub now: UnixMillis,
     /// The items that there are, by address.
     pub list: BTreeMap<Recipient, SuppressionItem>,
 }
 
-impl Known {
+impl ListSnapshot {
     /// Reads the items of all recipients whom webhooks among these rows suppress or lift.
     pub(in crate::operate) async fn of(list: &List, rows: &[Item], now: UnixMillis) -> Result<Self, CallError> {
         let table = Suppressions::new(list.calls.clone(), &list.suppressions);
@@ -51,10 +51,12 @@ fn concerned(row: &Item) -> Vec<Recipient> {
 }
 
 /// The effects of a webhook on the suppression list, as text.
-pub(super) fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis, known: &Known) -> Vec<String> {
+pub(super) fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis, known: &ListSnapshot) -> Vec<String> {
     match suppression_effect(event, &MessageId::from_verified(message), received_at) {
         SuppressionEffect::Nothing => Vec::new(),
-        SuppressionEffect::Ambiguous(_) => vec!["no address is suppressed: the event does not say which recipient it is about".to_owned()],
+        SuppressionEffect::Ambiguous(_) => {
+            vec!["no address is suppressed: the event does not say which recipient it is about".to_owned()]
+        }
         SuppressionEffect::Changes(changes) => {
             let all =
                 changes.iter().flat_map(|(recipient, changes)| changes.iter().map(move |change| (recipient, change)));
@@ -63,7 +65,7 @@ pub(super) fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis,
     }
 }
 
-fn one(recipient: &Recipient, change: &SuppressionChange, known: &Known) -> String {
+fn one(recipient: &Recipient, change: &SuppressionChange, known: &ListSnapshot) -> String {
     let reason = change.reason.as_str();
     let record = known.list.get(recipient).and_then(|stored| stored.suppression.records.get(&change.reason));
     let is_active = record.is_some_and(|record| record.is_active(known.now));

@@ -1,7 +1,7 @@
 //! The history of an email, or of an address, in order of time, as text for people.
 
+mod describe;
 mod follows;
-mod told;
 
 use std::collections::BTreeSet;
 
@@ -15,15 +15,15 @@ use rebound::store::{Item, string};
 use rebound::time::UnixMillis;
 use serde_json::{Map, Value};
 
-pub use self::follows::Known;
-pub(super) use self::told::entry;
+pub(super) use self::describe::entry;
+pub use self::follows::ListSnapshot;
 use super::audit;
 use super::scan::{ScanFilter, scan};
 use super::suppressions::List;
 
 /// An entry of the history.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct TimelineEntry {
     /// Time of the occurrence.
     pub at: UnixMillis,
     /// Time of receipt, for a webhook.
@@ -39,17 +39,17 @@ pub struct Entry {
 }
 
 /// The rows of the events table, as entries, in order of happening, with what the list says now.
-pub fn entries(rows: &[Item], known: &Known) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = rows.iter().filter_map(|row| entry(row, known)).collect();
+pub fn entries(rows: &[Item], known: &ListSnapshot) -> Vec<TimelineEntry> {
+    let mut entries: Vec<TimelineEntry> = rows.iter().filter_map(|row| entry(row, known)).collect();
     // Of what happened at once, a webhook comes before what was made of it.
     entries.sort_by_key(|entry| (entry.at, entry.received_at.is_none(), entry.what.clone()));
     entries
 }
 
 /// The history of an email: one Query, and the list's items of the recipients whom it suppresses or lifts.
-pub async fn of_email(list: &List, email_id: &str, now: UnixMillis) -> Result<Vec<Entry>, CallError> {
+pub async fn of_email(list: &List, email_id: &str, now: UnixMillis) -> Result<Vec<TimelineEntry>, CallError> {
     let rows = Timeline::new(list.calls.clone(), &list.events).all(email_id).await?;
-    Ok(entries(&rows, &Known::of(list, &rows, now).await?))
+    Ok(entries(&rows, &ListSnapshot::of(list, &rows, now).await?))
 }
 
 /// The history of an address: the whole events table is scanned, since no key contains the address. `read` is called with the number of
@@ -59,7 +59,7 @@ pub async fn of_address(
     recipient: &Recipient,
     now: UnixMillis,
     read: impl Fn(usize),
-) -> Result<Vec<Entry>, CallError> {
+) -> Result<Vec<TimelineEntry>, CallError> {
     let mut partitions = BTreeSet::new();
     scan(&list.calls, &list.events, &ScanFilter::default(), async |rows, number| {
         read(number);
@@ -74,7 +74,7 @@ pub async fn of_address(
     for partition in partitions {
         rows.extend(theirs(timeline.all(&partition).await?, recipient));
     }
-    Ok(entries(&rows, &Known::of(list, &rows, now).await?))
+    Ok(entries(&rows, &ListSnapshot::of(list, &rows, now).await?))
 }
 
 /// The recipients that a webhook names: those of an email, or a contact.

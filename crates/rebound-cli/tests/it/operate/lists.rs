@@ -1,8 +1,8 @@
 //! Lists as people have them, read by `check` and by `import`.
 
 use rebound::time::UnixMillis;
-use rebound_cli::operate::lists::{Asked, Line, LineCounts, ListReader};
-use rebound_cli::operate::suppressions::import::{Read, read};
+use rebound_cli::operate::lists::{Line, LineCounts, ListOptions, ListReader};
+use rebound_cli::operate::suppressions::import::{ParsedList, read};
 use serde_json::json;
 
 use super::{command, rebound};
@@ -58,7 +58,7 @@ fn unescaped(raw: &str) -> String {
 
 /// What the lines of a list come to, and how many there are of each kind.
 fn lines(text: &str) -> (Vec<(u64, String)>, LineCounts) {
-    let mut reader = ListReader::new(text.as_bytes(), Asked::default()).unwrap();
+    let mut reader = ListReader::new(text.as_bytes(), ListOptions::default()).unwrap();
     let read = reader.by_ref().map(|line| match line.unwrap() {
         Line::Entry { number, row } => (number, row.recipient.to_string()),
         Line::Refused(refused) => {
@@ -75,7 +75,7 @@ fn each_line_of_sixty_lists_is_an_address_or_a_refusal() {
     assert!(lists.len() >= 60, "{}", lists.len());
     for Expected { name, text, lines: expected, refused } in lists {
         if let Some(words) = refused {
-            let why = ListReader::new(text.as_bytes(), Asked::default()).map(drop).unwrap_err().to_string();
+            let why = ListReader::new(text.as_bytes(), ListOptions::default()).map(drop).unwrap_err().to_string();
             assert!(why.contains(words), "{name}: {why}");
             assert!(read(text.as_bytes(), UnixMillis(0)).is_err(), "{name}");
             continue;
@@ -93,7 +93,7 @@ fn each_line_of_sixty_lists_is_an_address_or_a_refusal() {
         assert_eq!(counts, LineCounts { lines, refused, empty, read: lines - refused - empty }, "{name}: they add up");
 
         let now = UnixMillis::parse("2026-11-28T00:00:00Z").unwrap();
-        let Read { entries, unreadable, left_out, .. } = read(text.as_bytes(), now).unwrap();
+        let ParsedList { entries, unreadable, left_out, .. } = read(text.as_bytes(), now).unwrap();
         let imported: Vec<&str> = entries.iter().map(|entry| entry.recipient.as_str()).collect();
         let addresses = saying.iter().map(|(_, line)| *line).filter(|line| *line != "!");
         let (out, taken): (Vec<&str>, Vec<&str>) = addresses.partition(|line| line.starts_with('~'));

@@ -291,7 +291,11 @@ async fn an_error_says_what_it_was_and_what_to_do() {
         resend.webhooks().await.unwrap_err().to_string()
     };
     let gate = said(403, "<html>error code: 1010</html>").await;
-    assert!(gate.contains("firewall in front of Resend") && gate.contains("1010") && gate.contains("before the key was checked"));
+    assert!(
+        gate.contains("firewall in front of Resend")
+            && gate.contains("1010")
+            && gate.contains("before the key was checked")
+    );
     assert!(said(404, "<html>").await.contains("check RESEND_BASE_URL"));
     let key = said(400, r#"{"name":"validation_error","message":"API key is invalid"}"#).await;
     assert!(key.contains("refuses the key: API key is invalid") && key.contains("API Keys"), "{key}");

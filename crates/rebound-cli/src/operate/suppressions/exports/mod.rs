@@ -4,14 +4,14 @@
 
 use rebound::policy::suppression::Reason;
 
-use super::entry::Entry;
+use super::entry::ListRow;
 use crate::operate::lists::Row;
 
 /// The meaning of a line of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum LineMeaning {
     /// The address is suppressed.
-    Suppressed(Entry),
+    Suppressed(ListRow),
     /// The address is not suppressed, for this reason: an email arrived, a bounce was soft.
     Nothing(&'static str),
 }
@@ -30,7 +30,7 @@ pub(super) struct Export {
     /// The reasons that it gives, for people.
     pub(super) reasons: &'static str,
     /// Reads the meaning of a line.
-    read: fn(&Row) -> Result<Said, String>,
+    read: fn(&Row) -> Result<LineMeaning, String>,
 }
 
 /// The exports that are known. The first that fits counts.
@@ -148,7 +148,7 @@ static EXPORTS: [Export; 16] = [
         is_exact: false,
         time: None,
         reasons: "no address is suppressed: import the archive's files of unsubscribed and cleaned contacts",
-        read: |_| Ok(Said::Nothing("subscribed")),
+        read: |_| Ok(LineMeaning::Nothing("subscribed")),
     },
     Export {
         name: "Resend suppressions",
@@ -169,7 +169,7 @@ static EXPORTS: [Export; 16] = [
             "bounced" => Ok(always(row, Reason::HardBounce, "", "createdat")),
             "complained" => Ok(always(row, Reason::Complaint, "", "createdat")),
             "suppressed" => Ok(always(row, Reason::Provider, "", "createdat")),
-            _ => Ok(Said::Nothing("neither bounced nor complained")),
+            _ => Ok(LineMeaning::Nothing("neither bounced nor complained")),
         },
     },
     // When a contact was created is not when they left.
@@ -181,7 +181,7 @@ static EXPORTS: [Export; 16] = [
         reasons: "reason unsubscribed, where `unsubscribed` is true",
         read: |row| match row.find("unsubscribed").unwrap_or("false").to_lowercase().as_str() {
             "true" | "1" | "yes" => Ok(always(row, Reason::Unsubscribed, "", "")),
-            "false" | "0" | "no" => Ok(Said::Nothing("subscribed")),
+            "false" | "0" | "no" => Ok(LineMeaning::Nothing("subscribed")),
             word => Err(unknown("unsubscribed", word, "true and false")),
         },
     },
@@ -201,20 +201,20 @@ impl Export {
     ///
     /// # Errors
     /// A value is unknown in this export: the reason, as text.
-    pub(super) fn read(&self, row: &Row) -> Result<Said, String> {
+    pub(super) fn read(&self, row: &Row) -> Result<LineMeaning, String> {
         (self.read)(row)
     }
 }
 
 /// The address is suppressed for this reason, with what these columns say of the circumstances and of the time.
-fn always(row: &Row, reason: Reason, detail: &str, time: &str) -> Said {
+fn always(row: &Row, reason: Reason, detail: &str, time: &str) -> LineMeaning {
     let cell = |name: &str| row.find(name).map(str::to_owned);
     let reason = Some(reason.as_str().to_owned());
-    Said::Suppressed(Entry { reason, at: cell(time), detail: cell(detail), ..Entry::bare(row) })
+    LineMeaning::Suppressed(ListRow { reason, at: cell(time), detail: cell(detail), ..ListRow::bare(row) })
 }
 
 /// The same, where the column of the circumstances may also have the word for a reason: in a list with the same names that somebody made.
-fn or_word(row: &Row, reason: Reason, detail: &str, time: &str) -> Said {
+fn or_word(row: &Row, reason: Reason, detail: &str, time: &str) -> LineMeaning {
     let word = row.find(detail).and_then(super::entry::known_reason);
     match word {
         Some(word) => always(row, word, "", time),
@@ -229,7 +229,7 @@ fn unknown(column: &str, word: &str, known: &str) -> String {
 }
 
 /// Who unsubscribed is in Postmark's list as a manual suppression, of the recipient's own.
-fn postmark_suppression(row: &Row) -> Result<Said, String> {
+fn postmark_suppression(row: &Row) -> Result<LineMeaning, String> {
     let is_recipients = row.find("origin").is_some_and(|origin| origin.eq_ignore_ascii_case("Recipient"));
     let reason = match row.find("suppressionreason").unwrap_or_default() {
         "HardBounce" => Reason::HardBounce,
@@ -245,7 +245,7 @@ fn postmark_suppression(row: &Row) -> Result<Said, String> {
 
 /// Bounces of other types are soft, or no bounces. Where Postmark sends nothing more to the address (`Inactive`), it is suppressed
 /// nevertheless.
-fn postmark_bounce(row: &Row) -> Result<Said, String> {
+fn postmark_bounce(row: &Row) -> Result<LineMeaning, String> {
     let suppressed = |reason| Ok(always(row, reason, "details", "bouncedat"));
     match row.find("type").unwrap_or_default() {
         "HardBounce" | "BadEmailAddress" => suppressed(Reason::HardBounce),
@@ -254,17 +254,17 @@ fn postmark_bounce(row: &Row) -> Result<Said, String> {
         "ManuallyDeactivated" => suppressed(Reason::Manual),
         _ if row.find("inactive").is_some_and(|cell| cell.eq_ignore_ascii_case("true")) => suppressed(Reason::Manual),
         "" => Err(unknown("Type", "", "HardBounce, SpamComplaint, SoftBounce and others")),
-        "SoftBounce" | "Transient" | "DnsError" => Ok(Said::Nothing("soft bounce")),
-        _ => Ok(Said::Nothing("no bounce")),
+        "SoftBounce" | "Transient" | "DnsError" => Ok(LineMeaning::Nothing("soft bounce")),
+        _ => Ok(LineMeaning::Nothing("no bounce")),
     }
 }
 
 /// The entry as `--from-resend` imports it, with the same message id, so that both are one change.
-fn resend_suppression(row: &Row) -> Said {
+fn resend_suppression(row: &Row) -> LineMeaning {
     let said = always(row, Reason::Provider, "origin", "createdat");
-    let Said::Suppressed(entry) = said else { return said };
+    let LineMeaning::Suppressed(entry) = said else { return said };
     let email_id = row.find("sourceid").map(str::to_owned);
-    Said::Suppressed(Entry { email_id, message_id: row.find("id").map(|id| format!("resend-{id}")), ..entry })
+    LineMeaning::Suppressed(ListRow { email_id, message_id: row.find("id").map(|id| format!("resend-{id}")), ..entry })
 }
 
 #[cfg(test)]

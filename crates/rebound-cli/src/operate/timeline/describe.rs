@@ -8,20 +8,27 @@ use rebound::store::{Item, as_number, string};
 use rebound::time::UnixMillis;
 use serde_json::{Map, Value, json};
 
-use super::Entry;
-use super::follows::{Known, follows};
-use crate::operate::audit::Done as Noted;
+use super::TimelineEntry;
+use super::follows::{ListSnapshot, follows};
+use crate::operate::audit::AuditEntry;
 
 /// Delay of a webhook above which it is reported as late, in milliseconds.
-const LATE: i64 = 60 * 60 * 1_000;
+const LATE_MS: i64 = 60 * 60 * 1_000;
 
 /// A row as an entry. Returns `None` for a row that is not shown.
-pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
+pub(in crate::operate) fn entry(row: &Item, known: &ListSnapshot) -> Option<TimelineEntry> {
     let millis = |name: &str| row.get(name).and_then(as_number).map(UnixMillis);
     let (about, key) = (string(row, "email_id").to_owned(), string(row, "event"));
     let kind = string(row, "kind");
     let made = |at: UnixMillis, text: String, fields: Value| {
-        Some(Entry { at, received_at: None, what: kind.to_owned(), text, about: about.clone(), fields: as_map(fields) })
+        Some(TimelineEntry {
+            at,
+            received_at: None,
+            what: kind.to_owned(),
+            text,
+            about: about.clone(),
+            fields: as_map(fields),
+        })
     };
     match kind {
         "event" => webhook(row, key, about, known),
@@ -47,7 +54,11 @@ pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
         }
         "decision" => {
             let Some(decided_at) = millis("decided_at") else {
-                return made(millis("claimed_at")?, "a decision is in progress".to_owned(), json!({ "decided": false }));
+                return made(
+                    millis("claimed_at")?,
+                    "a decision is in progress".to_owned(),
+                    json!({ "decided": false }),
+                );
             };
             let receipt: Receipt = serde_json::from_str(&payload_text(row)).ok()?;
             made(decided_at, decision(&receipt), json!({ "decided": true, "receipt": receipt }))
@@ -77,7 +88,7 @@ pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
             made(millis("received_at")?, text, json!({ "problem": string(row, "problem") }))
         }
         "audit" => {
-            let done = Noted::from_item(row);
+            let done = AuditEntry::from_item(row);
             let reasons = if done.reasons.is_empty() { String::new() } else { format!(" {}", done.reasons.join(", ")) };
             let text = format!("{}{reasons}, by {}: {}", done.action, done.by, done.why);
             made(done.at, text, json!(done))
@@ -94,11 +105,11 @@ fn as_map(value: Value) -> Map<String, Value> {
     }
 }
 
-fn webhook(row: &Item, key: &str, about: String, known: &Known) -> Option<Entry> {
+fn webhook(row: &Item, key: &str, about: String, known: &ListSnapshot) -> Option<TimelineEntry> {
     let received_at = row.get("received_at").and_then(as_number).map(UnixMillis)?;
     let (event_type, message) = key.split_once('#').unwrap_or((key, ""));
     let body = row::payload(row);
-    let mut entry = Entry {
+    let mut entry = TimelineEntry {
         at: received_at,
         received_at: Some(received_at),
         what: event_type.to_owned(),
@@ -115,8 +126,8 @@ fn webhook(row: &Item, key: &str, about: String, known: &Known) -> Option<Entry>
     let follows = follows(&event, message, received_at, known);
     parts.extend((!follows.is_empty()).then(|| format!("→ {}", follows.join(", "))));
     let late = received_at.0 - entry.at.0;
-    if late > LATE {
-        parts.push(format!("(received {} h later)", late / LATE));
+    if late > LATE_MS {
+        parts.push(format!("(received {} h later)", late / LATE_MS));
     }
     parts.retain(|part| !part.is_empty());
     entry.text = parts.join(" ");
@@ -252,7 +263,7 @@ mod tests {
             message: MessageId::from_verified("operator-1"),
             effect,
         };
-        let known = |changes: &[SuppressionChange]| Known {
+        let known = |changes: &[SuppressionChange]| ListSnapshot {
             now: UnixMillis::parse("2026-11-24T00:00:00Z").unwrap(),
             list: [(Recipient::parse("ann@example.com").unwrap(), SuppressionItem::default().merged(changes).unwrap())]
                 .into(),
@@ -285,7 +296,7 @@ mod tests {
             "{}",
             bounced.text
         );
-        let nothing = Known { list: Default::default(), ..suppressed };
+        let nothing = ListSnapshot { list: Default::default(), ..suppressed };
         let bounced = entries(&rows, &nothing).into_iter().nth(1).unwrap();
         assert!(bounced.text.contains("the list no longer has hard_bounce for ann@example.com"), "{}", bounced.text);
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rebound::time::UnixMillis;
 
-use super::{Check, Verdict};
+use super::{Check, CheckStatus};
 use crate::operate::connect::{ConnectError, NEEDED, NEEDED_WHERE_OFFERED, resend_of, secret};
-use crate::operate::place::Place;
-use crate::resend_api::{Delivered, Resend, ResendError, Webhook};
+use crate::operate::target::Target;
+use crate::resend_api::{DeliveryAttempt, Resend, ResendError, Webhook};
 
 const KEY: &str = "Resend's key";
 const WEBHOOK: &str = "webhook at Resend";
@@ -17,7 +17,7 @@ const DELIVERIES: &str = "deliveries at Resend";
 /// Time after which the first attempt of a delivery has ended: Resend waits 15 s for a response.
 const FIRST_TRY: Duration = Duration::from_secs(60);
 
-pub(super) async fn resend(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
+pub(super) async fn resend(place: &Target, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
     let resend = match resend_of(place).await {
         Ok(resend) => resend,
         Err(ConnectError::NoKey) => {
@@ -49,7 +49,7 @@ pub(super) async fn resend(place: &Place, url: Option<&str>, now: UnixMillis) ->
     };
     let url = match url {
         Some(url) => url.to_owned(),
-        None => match place.named("REBOUND_FUNCTION_URL").await {
+        None => match place.lookup("REBOUND_FUNCTION_URL").await {
             Ok(url) => url,
             Err(error) => return vec![key, Check::not_checked(WEBHOOK, error.to_string())],
         },
@@ -62,20 +62,21 @@ pub(super) async fn resend(place: &Place, url: Option<&str>, now: UnixMillis) ->
 }
 
 /// Returns true if the secret that Resend signs with is stored, and `None` if either is unknown.
-async fn fits(place: &Place, webhook: &Webhook) -> Option<bool> {
-    let arn = place.named("WEBHOOK_SECRET_ARN").await.ok()?;
+async fn secret_matches(place: &Target, webhook: &Webhook) -> Option<bool> {
+    let arn = place.lookup("WEBHOOK_SECRET_ARN").await.ok()?;
     let stored = secret::read(place, &arn).await.ok()?;
     let signs = webhook.signing_secret.as_ref()?;
     // If none is stored, another check reports it.
     (!stored.secrets.is_empty()).then(|| stored.secrets.contains(signs))
 }
 
-async fn registered(place: &Place, resend: &Resend, found: &Webhook) -> Check {
+async fn registered(place: &Target, resend: &Resend, found: &Webhook) -> Check {
     let connect = place.command("connect");
     // The list may omit the event types.
     let webhook = resend.webhook(&found.id).await.unwrap_or_else(|_| found.clone());
     if !webhook.is_enabled() {
-        let found = "the webhook is disabled, so nothing arrives: Resend disables a webhook after five days of failures";
+        let found =
+            "the webhook is disabled, so nothing arrives: Resend disables a webhook after five days of failures";
         let to_do =
             format!("fix the cause (see the other checks), run {connect}, and replay the failed events at Resend");
         return Check::fault(WEBHOOK, found, to_do);
@@ -86,9 +87,10 @@ async fn registered(place: &Place, resend: &Resend, found: &Webhook) -> Check {
         let found = format!("the webhook is not subscribed to {}", missing.join(", "));
         return Check::fault(WEBHOOK, found, format!("run {connect}, which subscribes it"));
     }
-    if fits(place, &webhook).await == Some(false) {
+    if secret_matches(place, &webhook).await == Some(false) {
         let found = "the webhook's signing secret is not the stored one: was it rotated at Resend?";
-        let to_do = format!("run {connect}, which stores the new secret; for 24 hours Resend signs with the old one too");
+        let to_do =
+            format!("run {connect}, which stores the new secret; for 24 hours Resend signs with the old one too");
         return Check::fault(WEBHOOK, found, to_do);
     }
     let beta: Vec<&str> = NEEDED_WHERE_OFFERED.iter().filter(|event| !has(event)).copied().collect();
@@ -109,7 +111,7 @@ async fn deliveries(resend: &Resend, webhook: &Webhook, now: UnixMillis) -> Chec
     };
     let Some(last) = events.first() else {
         let to_do = "send an email to delivered@resend.dev, and run the check again";
-        return Check::new(DELIVERIES, Verdict::Warning, "no event yet").with_to_do(to_do);
+        return Check::new(DELIVERIES, CheckStatus::Warning, "no event yet").with_to_do(to_do);
     };
     let ago = UnixMillis::parse(&last.created_at).map_or_else(|| last.created_at.clone(), |at| ago(at, now));
     let failed = events.iter().filter(|event| event.status == "failed").count();
@@ -125,7 +127,8 @@ async fn deliveries(resend: &Resend, webhook: &Webhook, now: UnixMillis) -> Chec
         return Check::ok(DELIVERIES, found);
     }
     if failed == 0 {
-        let to_do = "fix the cause (see the other checks): Resend retries each event for about 27 hours, and then stops";
+        let to_do =
+            "fix the cause (see the other checks): Resend retries each event for about 27 hours, and then stops";
         return Check::warning(DELIVERIES, found, to_do);
     }
     let to_do = "when the cause is fixed, replay the failed events at Resend, under Webhooks: events that are stored already are not stored again";
@@ -138,7 +141,7 @@ async fn deliveries(resend: &Resend, webhook: &Webhook, now: UnixMillis) -> Chec
 
 /// Returns true if the first attempt, which is immediate, did not succeed: Resend retries for 27.5 hours before it reports `failed`
 /// (<https://resend.com/docs/webhooks/retries-and-replays>).
-fn is_still_tried(event: &Delivered, now: UnixMillis) -> bool {
+fn is_still_tried(event: &DeliveryAttempt, now: UnixMillis) -> bool {
     let is_old = UnixMillis::parse(&event.created_at).is_none_or(|at| at.plus(FIRST_TRY) < now);
     matches!(event.status.as_str(), "attempting" | "pending") && is_old
 }

@@ -9,7 +9,7 @@ const LOCAL_NAME: &str = ".local/dev.env";
 
 /// A target that can't be resolved or reached.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
+pub enum TargetError {
     /// There is no file of `rebound dev`.
     #[error(
         "{0} does not exist, so `rebound dev` is not running in this folder; start it first, or name its file: --local=FILE"
@@ -59,9 +59,7 @@ pub enum PlaceError {
     )]
     NoCredentials(String),
     /// There is no region.
-    #[error(
-        "no region: set AWS_REGION, or name one with --region; or add --local to use `rebound dev`"
-    )]
+    #[error("no region: set AWS_REGION, or name one with --region; or add --local to use `rebound dev`")]
     NoRegion,
     /// The environment lacks something.
     #[error(transparent)]

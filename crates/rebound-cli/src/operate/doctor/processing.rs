@@ -9,21 +9,21 @@ use rebound::aws::describe;
 use rebound::time::{UnixMillis, days, hours};
 
 use super::Check;
-use super::outside::ago;
+use super::external::ago;
 use crate::operate::clients;
-use crate::operate::place::Place;
+use crate::operate::target::Target;
 
 const EVENTS: &str = "last event received";
 
 /// Lag above which brakes and alerts are late: the threshold of the alarm ProtectIsBehind.
-const LONGEST_LAG: Duration = Duration::from_secs(600);
+const MAX_LAG: Duration = Duration::from_secs(600);
 
 /// Concurrency limit of a new account.
 const NEW_ACCOUNT: i32 = 10;
 
 /// The data points of a function's metric, the oldest first.
 async fn figures(
-    place: &Place,
+    place: &Target,
     function: &str,
     metric: &str,
     statistic: Statistic,
@@ -46,8 +46,8 @@ async fn figures(
 }
 
 /// Checks when `receive` was last invoked: CloudWatch's hourly sums.
-pub(super) async fn last_event(place: &Place, now: UnixMillis) -> Check {
-    let function = match place.named("RECEIVE_FUNCTION").await {
+pub(super) async fn last_event(place: &Target, now: UnixMillis) -> Check {
+    let function = match place.lookup("RECEIVE_FUNCTION").await {
         Ok(function) => function,
         Err(error) => return Check::not_checked(EVENTS, error.to_string()),
     };
@@ -59,7 +59,7 @@ pub(super) async fn last_event(place: &Place, now: UnixMillis) -> Check {
     let in_a_day: f64 = points.iter().filter(|(at, _)| *at >= now.minus(hours(24))).map(|(_, number)| number).sum();
     match points.iter().rev().find(|(_, number)| *number > 0.0) {
         Some((at, _)) => Check::ok(EVENTS, format!("{}; {} in 24 hours", ago(*at, now), count(in_a_day, "request"))),
-        None if place.is_near() => Check::not_checked(EVENTS, "local runs have no metrics"),
+        None if place.is_local() => Check::not_checked(EVENTS, "local runs have no metrics"),
         None => Check::warning(
             EVENTS,
             "none in 14 days",
@@ -71,12 +71,12 @@ pub(super) async fn last_event(place: &Place, now: UnixMillis) -> Check {
     }
 }
 
-pub(super) async fn mappings(place: &Place, now: UnixMillis) -> Vec<Check> {
+pub(super) async fn mappings(place: &Target, now: UnixMillis) -> Vec<Check> {
     let mut checks = Vec::new();
     for (variable, what, lags) in
         [("PROTECT_FUNCTION", "protect's mappings", true), ("ENGAGE_FUNCTION", "engage's mapping", false)]
     {
-        checks.push(match place.named(variable).await {
+        checks.push(match place.lookup(variable).await {
             Ok(function) => mapping(place, &function, what, lags, now).await,
             Err(error) => Check::not_checked(what, error.to_string()),
         });
@@ -84,14 +84,18 @@ pub(super) async fn mappings(place: &Place, now: UnixMillis) -> Vec<Check> {
     checks
 }
 
-async fn mapping(place: &Place, function: &str, what: &str, lags: bool, now: UnixMillis) -> Check {
+async fn mapping(place: &Target, function: &str, what: &str, lags: bool, now: UnixMillis) -> Check {
     let asked = clients::lambda(place.aws()).list_event_source_mappings().function_name(function).send().await;
     let found = match asked {
         Ok(found) => found.event_source_mappings.unwrap_or_default(),
         Err(error) => return Check::not_checked(what, describe(&error)),
     };
     if found.is_empty() {
-        return Check::fault(what, "there is no event source mapping, so the function is never invoked", "deploy the stack again");
+        return Check::fault(
+            what,
+            "there is no event source mapping, so the function is never invoked",
+            "deploy the stack again",
+        );
     }
     let off: Vec<&str> = found
         .iter()
@@ -120,7 +124,7 @@ async fn mapping(place: &Place, function: &str, what: &str, lags: bool, now: Uni
     }
     let lag = figures(place, function, "IteratorAge", Statistic::Maximum, (Duration::from_secs(900), 300), now).await;
     match lag.as_ref().map(|points| points.last()) {
-        Ok(Some((_, age))) if *age > LONGEST_LAG.as_millis() as f64 => {
+        Ok(Some((_, age))) if *age > MAX_LAG.as_millis() as f64 => {
             let found =
                 format!("events wait for {}, so brakes and alerts are late", count((age / 60_000.0).round(), "minute"));
             Check::fault(
@@ -137,7 +141,7 @@ async fn mapping(place: &Place, function: &str, what: &str, lags: bool, now: Uni
     }
 }
 
-pub(super) async fn dead_letters(place: &Place) -> Vec<Check> {
+pub(super) async fn dead_letters(place: &Target) -> Vec<Check> {
     let mut checks = Vec::new();
     let replay = place.command("replay --since … --until …");
     for (variable, what, to_do) in [
@@ -154,7 +158,7 @@ pub(super) async fn dead_letters(place: &Place) -> Vec<Check> {
             "fix the cause that engage's log names, and start a redrive of the queue in SQS".to_owned(),
         ),
     ] {
-        checks.push(match place.named(variable).await {
+        checks.push(match place.lookup(variable).await {
             Ok(url) => waiting(place, &url, what, &to_do).await,
             Err(error) => Check::not_checked(what, error.to_string()),
         });
@@ -162,7 +166,7 @@ pub(super) async fn dead_letters(place: &Place) -> Vec<Check> {
     checks
 }
 
-async fn waiting(place: &Place, url: &str, what: &str, to_do: &str) -> Check {
+async fn waiting(place: &Target, url: &str, what: &str, to_do: &str) -> Check {
     let attribute = QueueAttributeName::ApproximateNumberOfMessages;
     let asked = place.aws().sqs().get_queue_attributes().queue_url(url).attribute_names(attribute.clone()).send().await;
     let number = match asked {
@@ -175,7 +179,7 @@ async fn waiting(place: &Place, url: &str, what: &str, to_do: &str) -> Check {
     }
 }
 
-pub(super) async fn concurrency(place: &Place) -> Check {
+pub(super) async fn concurrency(place: &Target) -> Check {
     let what = "the account's concurrency";
     let asked = clients::lambda(place.aws()).get_account_settings().send().await;
     let limit = match asked {

@@ -23,7 +23,7 @@ use rebound::store::tables::TABLES;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-pub use self::error::PlaceError;
+pub use self::error::TargetError;
 use self::flags::Flags;
 use crate::operate::clients;
 
@@ -51,7 +51,7 @@ const OUTPUTS: [(&str, &str); 12] = [
 
 /// The flags with which an operator selects the target.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct TargetOptions {
     /// The name of the stack.
     pub stack: String,
     /// The file that `rebound dev` has written, if `--local` is given.
@@ -64,7 +64,7 @@ pub struct Options {
     pub flags: Flags,
 }
 
-impl Default for Options {
+impl Default for TargetOptions {
     fn default() -> Self {
         Self { stack: STACK.to_owned(), local: None, profile: None, region: None, flags: Flags::default() }
     }
@@ -72,22 +72,22 @@ impl Default for Options {
 
 /// The target of a command, with the names of its resources.
 #[derive(Debug)]
-pub struct Place {
+pub struct Target {
     variables: BTreeMap<String, String>,
-    options: Options,
+    options: TargetOptions,
     aws: AwsEnvironment,
     outputs: OnceCell<BTreeMap<String, String>>,
 }
 
-impl Place {
+impl Target {
     /// Resolves the target. `variables` are the environment's.
     ///
     /// # Errors
     /// There are no credentials, no region, or no readable file of `rebound dev`.
     pub async fn find(
-        options: &Options,
+        options: &TargetOptions,
         variables: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, PlaceError> {
+    ) -> Result<Self, TargetError> {
         let mut variables: BTreeMap<String, String> =
             variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
         if let Some(file) = &options.local {
@@ -124,15 +124,15 @@ impl Place {
     ///
     /// # Errors
     /// `DevIsGone` or `NobodyThere`: nothing listens at the endpoint.
-    pub async fn look(&self) -> Result<(), PlaceError> {
+    pub async fn look(&self) -> Result<(), TargetError> {
         let url = self.variable("AWS_ENDPOINT_URL_DYNAMODB").filter(|url| is_local(url));
         let Some(url) = url else { return Ok(()) };
         if is_answered(&url).await {
             return Ok(());
         }
         Err(match &self.options.local {
-            Some(file) => PlaceError::DevIsGone { file: file.clone(), url },
-            None => PlaceError::NobodyThere { url },
+            Some(file) => TargetError::DevIsGone { file: file.clone(), url },
+            None => TargetError::NobodyThere { url },
         })
     }
 
@@ -147,7 +147,7 @@ impl Place {
     }
 
     /// True if it runs on this machine.
-    pub fn is_near(&self) -> bool {
+    pub fn is_local(&self) -> bool {
         self.variable("AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|url| is_local(&url))
     }
 
@@ -165,21 +165,21 @@ impl Place {
     ///
     /// # Errors
     /// `NoOutput`: the stack has no such output. `NoStack`: the stack can't be described.
-    pub async fn named(&self, variable: &str) -> Result<String, PlaceError> {
+    pub async fn lookup(&self, variable: &str) -> Result<String, TargetError> {
         if let Some(value) = self.variables.get(variable) {
             return Ok(value.clone());
         }
         let output = OUTPUTS.iter().find(|(known, _)| *known == variable).map_or(variable, |(_, output)| output);
         let outputs = self.outputs.get_or_try_init(|| self.describe_stack()).await?;
-        outputs.get(output).cloned().ok_or_else(|| PlaceError::NoOutput {
+        outputs.get(output).cloned().ok_or_else(|| TargetError::NoOutput {
             variable: variable.to_owned(),
             stack: self.options.stack.clone(),
             output: output.to_owned(),
         })
     }
 
-    async fn describe_stack(&self) -> Result<BTreeMap<String, String>, PlaceError> {
-        let failed = |why: String| PlaceError::NoStack { stack: self.options.stack.clone(), why };
+    async fn describe_stack(&self) -> Result<BTreeMap<String, String>, TargetError> {
+        let failed = |why: String| TargetError::NoStack { stack: self.options.stack.clone(), why };
         let described =
             clients::cloudformation(&self.aws).describe_stacks().stack_name(&self.options.stack).send().await;
         let described = described.map_err(|error| failed(describe(&error)))?;
@@ -205,17 +205,17 @@ async fn is_answered(url: &str) -> bool {
 }
 
 /// Reads a file of lines like `NAME=value`, which `rebound dev` has written.
-fn read_local(file: &Path) -> Result<BTreeMap<String, String>, PlaceError> {
+fn read_local(file: &Path) -> Result<BTreeMap<String, String>, TargetError> {
     let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => PlaceError::NoLocal(file.to_owned()),
-        _ => PlaceError::UnreadLocal(file.to_owned(), error),
+        std::io::ErrorKind::NotFound => TargetError::NoLocal(file.to_owned()),
+        _ => TargetError::UnreadLocal(file.to_owned(), error),
     })?;
     let pair = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let variables: BTreeMap<String, String> = text.lines().filter_map(pair).collect();
     if variables.contains_key("AWS_ENDPOINT_URL_DYNAMODB") {
         Ok(variables)
     } else {
-        Err(PlaceError::NotLocal(file.to_owned()))
+        Err(TargetError::NotLocal(file.to_owned()))
     }
 }
 
@@ -224,9 +224,9 @@ mod tests {
     use super::credentials::LOCAL_REGION;
     use super::*;
 
-    async fn found(variables: &[(&str, &str)]) -> Result<Place, PlaceError> {
+    async fn found(variables: &[(&str, &str)]) -> Result<Target, TargetError> {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Place::find(&Options::default(), variables).await
+        Target::find(&TargetOptions::default(), variables).await
     }
 
     #[tokio::test]
@@ -253,8 +253,8 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_file_of_rebound_dev_it_says_what_to_start() {
-        let options = Options { local: Some("/nowhere/dev.env".into()), ..Options::default() };
-        let error = Place::find(&options, []).await.unwrap_err().to_string();
+        let options = TargetOptions { local: Some("/nowhere/dev.env".into()), ..TargetOptions::default() };
+        let error = Target::find(&options, []).await.unwrap_err().to_string();
         assert!(error.contains("rebound dev") && error.contains("/nowhere/dev.env"), "{error}");
     }
 }

@@ -5,19 +5,19 @@ use std::time::Duration;
 use rebound::resend::signature::SigningSecrets;
 
 use super::Check;
-use crate::operate::connect::probe::{Proof, nudge, probe};
+use crate::operate::connect::probe::{ProbeResult, probe, trigger_reload};
 use crate::operate::connect::secret;
-use crate::operate::place::Place;
+use crate::operate::target::Target;
 
 const URL: &str = "function URL";
 const SECRET: &str = "signing secret";
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-pub(super) async fn check(place: &Place, url: Option<&str>) -> Vec<Check> {
+pub(super) async fn check(place: &Target, url: Option<&str>) -> Vec<Check> {
     let url = match url {
         Some(url) => url.to_owned(),
-        None => match place.named("REBOUND_FUNCTION_URL").await {
+        None => match place.lookup("REBOUND_FUNCTION_URL").await {
             Ok(url) => url,
             Err(error) => return vec![Check::not_checked(URL, format!("{error}; or name it with --url"))],
         },
@@ -49,22 +49,22 @@ async fn answers(url: &str) -> Check {
             "the function is throttled (429)",
             "raise the account's concurrency, or the parameter ReservedConcurrency",
         ),
-        (502 | 500, _) => Check::fault(
-            URL,
-            "the function fails",
-            "receive's log says which variable or permission is missing",
-        ),
-        (status, _) => Check::fault(URL, format!("{url} is not a Rebound function URL: it returned HTTP {status}"), to_do),
+        (502 | 500, _) => {
+            Check::fault(URL, "the function fails", "receive's log says which variable or permission is missing")
+        }
+        (status, _) => {
+            Check::fault(URL, format!("{url} is not a Rebound function URL: it returned HTTP {status}"), to_do)
+        }
     }
 }
 
-async fn signing_secret(place: &Place, url: &str) -> Check {
+async fn signing_secret(place: &Target, url: &str) -> Check {
     let connect =
         format!("run {}, which stores the secret; or copy it from Resend, under Webhooks", place.command("connect"));
     let text = match place.variable("RESEND_WEBHOOK_SECRET") {
         Some(text) => text,
         None => {
-            let arn = match place.named("WEBHOOK_SECRET_ARN").await {
+            let arn = match place.lookup("WEBHOOK_SECRET_ARN").await {
                 Ok(arn) => arn,
                 Err(error) => return Check::not_checked(SECRET, error.to_string()),
             };
@@ -85,17 +85,21 @@ async fn signing_secret(place: &Place, url: &str) -> Check {
         return Check::fault(SECRET, "the stored value is not a signing secret", connect);
     };
     let mut proof = probe(url, first).await;
-    if matches!(proof, Proof::Wrong | Proof::NoSecret) {
+    if matches!(proof, ProbeResult::Wrong | ProbeResult::NoSecret) {
         // The function may not have loaded the stored secret yet.
-        nudge(url, first).await;
+        trigger_reload(url, first).await;
         proof = probe(url, first).await;
     }
     let to_do = "the function reloads the stored secret at most once a minute: run the check again in a minute; if that does not help, see receive's log";
     match proof {
-        Proof::Proved if number > 1 => Check::ok(SECRET, format!("the function has the stored secret, and {} older", number - 1)),
-        Proof::Proved => Check::ok(SECRET, "the function has the stored secret"),
-        Proof::Wrong => Check::fault(SECRET, "the function has another secret than the stored one", to_do),
-        Proof::NoSecret => Check::fault(SECRET, "a secret is stored, but the function has not loaded it yet", to_do),
-        Proof::NotRebound(why) => Check::not_checked(SECRET, why),
+        ProbeResult::Proved if number > 1 => {
+            Check::ok(SECRET, format!("the function has the stored secret, and {} older", number - 1))
+        }
+        ProbeResult::Proved => Check::ok(SECRET, "the function has the stored secret"),
+        ProbeResult::Wrong => Check::fault(SECRET, "the function has another secret than the stored one", to_do),
+        ProbeResult::NoSecret => {
+            Check::fault(SECRET, "a secret is stored, but the function has not loaded it yet", to_do)
+        }
+        ProbeResult::NotRebound(why) => Check::not_checked(SECRET, why),
     }
 }
