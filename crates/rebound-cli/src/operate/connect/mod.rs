@@ -142,13 +142,13 @@ pub struct Connected {
 ///
 /// # Errors
 /// `NoKey`: no key is set. `NotAKey`: the key is a signing secret.
-pub async fn resend_of(place: &Target) -> Result<Resend, ConnectError> {
-    let base = place.variable("RESEND_BASE_URL");
-    let key = match place.variable("RESEND_API_KEY") {
+pub async fn resend_of(target: &Target) -> Result<Resend, ConnectError> {
+    let base = target.variable("RESEND_BASE_URL");
+    let key = match target.variable("RESEND_API_KEY") {
         Some(key) => key,
         None => {
-            let arn = place.lookup("OPERATOR_KEYS_ARN").await?;
-            secret::field(place, &arn, "RESEND_API_KEY").await?.ok_or(ConnectError::NoKey)?
+            let arn = target.lookup("OPERATOR_KEYS_ARN").await?;
+            secret::field(target, &arn, "RESEND_API_KEY").await?.ok_or(ConnectError::NoKey)?
         }
     };
     if key.trim().starts_with("whsec_") {
@@ -162,7 +162,7 @@ pub async fn resend_of(place: &Target) -> Result<Resend, ConnectError> {
 /// # Errors
 /// After an error some steps may be done. Running it again is safe.
 pub async fn connect(
-    place: &Target,
+    target: &Target,
     url: &str,
     rotate: bool,
     now: UnixMillis,
@@ -171,8 +171,8 @@ pub async fn connect(
     if !(url.starts_with("https://") || url.starts_with("http://")) {
         return Err(ConnectError::NoUrl(url.to_owned()));
     }
-    let arn = place.lookup("WEBHOOK_SECRET_ARN").await?;
-    let resend = resend_of(place).await?;
+    let arn = target.lookup("WEBHOOK_SECRET_ARN").await?;
+    let resend = resend_of(target).await?;
     if is_local(url) && !resend.is_local() {
         return Err(ConnectError::OnlyHere(url.to_owned()));
     }
@@ -183,7 +183,7 @@ pub async fn connect(
     let (all, unread) = resend.webhooks().await?;
     let unread: Vec<String> = unread.iter().map(ToString::to_string).collect();
     let others = all.iter().filter(|webhook| !webhook.is_for(url)).map(|webhook| webhook.endpoint.clone()).collect();
-    let stored = secret::read(place, &arn).await?;
+    let stored = secret::read(target, &arn).await?;
     step("configuring the webhook");
     let ours: Vec<&Webhook> = all.iter().filter(|webhook| webhook.is_for(url)).collect();
     let (webhook, current, done, subscribed, not_offered) = match ours.first() {
@@ -228,7 +228,7 @@ pub async fn connect(
     let secret_stored = next != stored;
     if secret_stored {
         step("storing the signing secret");
-        secret::write(place, &arn, &next).await?;
+        secret::write(target, &arn, &next).await?;
     }
     let proof = probe::verify_secret(url, &next, &step).await;
     let (url, secrets) = (url.to_owned(), next.secrets.len());

@@ -80,18 +80,18 @@ impl StoredSecrets {
 }
 
 /// Reads the stored secrets. A secret without a value has none.
-pub async fn read(place: &Target, arn: &str) -> Result<StoredSecrets, SecretStoreError> {
-    Ok(StoredSecrets::from_json(json_of(place, arn).await?))
+pub async fn read(target: &Target, arn: &str) -> Result<StoredSecrets, SecretStoreError> {
+    Ok(StoredSecrets::from_json(json_of(target, arn).await?))
 }
 
 /// Reads a field of a secret. Returns `None` if the field is missing or empty.
-pub async fn field(place: &Target, arn: &str, name: &str) -> Result<Option<String>, SecretStoreError> {
-    let json = json_of(place, arn).await?;
+pub async fn field(target: &Target, arn: &str, name: &str) -> Result<Option<String>, SecretStoreError> {
+    let json = json_of(target, arn).await?;
     Ok(json.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned))
 }
 
-async fn json_of(place: &Target, arn: &str) -> Result<Map<String, Value>, SecretStoreError> {
-    let asked = place.aws().secrets_manager().get_secret_value().secret_id(arn).send().await;
+async fn json_of(target: &Target, arn: &str) -> Result<Map<String, Value>, SecretStoreError> {
+    let asked = target.aws().secrets_manager().get_secret_value().secret_id(arn).send().await;
     let answer = match asked {
         Ok(answer) => answer,
         // The secret exists, but has no value yet.
@@ -107,8 +107,8 @@ async fn json_of(place: &Target, arn: &str) -> Result<Map<String, Value>, Secret
 }
 
 /// Stores the secrets.
-pub async fn write(place: &Target, arn: &str, stored: &StoredSecrets) -> Result<(), SecretStoreError> {
-    let put = place.aws().secrets_manager().put_secret_value().secret_id(arn);
+pub async fn write(target: &Target, arn: &str, stored: &StoredSecrets) -> Result<(), SecretStoreError> {
+    let put = target.aws().secrets_manager().put_secret_value().secret_id(arn);
     let put = put.secret_string(stored.to_json().to_string()).send().await;
     put.map(|_| ()).map_err(|error| SecretStoreError::Refused { arn: arn.to_owned(), why: describe(&error) })
 }

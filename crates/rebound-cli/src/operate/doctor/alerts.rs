@@ -9,12 +9,12 @@ const NAME: &str = "who gets the alerts";
 
 /// Counts the subscriptions. A subscription that is not confirmed gets nothing
 /// (<https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html>).
-pub(super) async fn check(place: &Target) -> Check {
-    let topic = match place.lookup("ALERTS_TOPIC_ARN").await {
+pub(super) async fn check(target: &Target) -> Check {
+    let topic = match target.lookup("ALERTS_TOPIC_ARN").await {
         Ok(topic) => topic,
         Err(error) => return Check::not_checked(NAME, error.to_string()),
     };
-    let asked = place.aws().sns().get_topic_attributes().topic_arn(&topic).send().await;
+    let asked = target.aws().sns().get_topic_attributes().topic_arn(&topic).send().await;
     let attributes = match asked {
         Ok(answer) => answer.attributes.unwrap_or_default(),
         Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found_exception()) => {
@@ -31,7 +31,7 @@ pub(super) async fn check(place: &Target) -> Check {
     else {
         return Check::not_checked(NAME, "SNS did not return the number of subscriptions");
     };
-    let of_stack = if place.stack() == STACK { String::new() } else { format!(" STACK={}", place.stack()) };
+    let of_stack = if target.stack() == STACK { String::new() } else { format!(" STACK={}", target.stack()) };
     match (confirmed, pending) {
         (0, 0) => Check::warning(
             NAME,

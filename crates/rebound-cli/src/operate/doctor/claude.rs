@@ -17,24 +17,24 @@ const MODEL: &str = "Claude's model";
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Retrieves the model, which costs nothing (<https://platform.claude.com/docs/en/api/models/retrieve>).
-pub(super) async fn check(place: &Target) -> Vec<Check> {
+pub(super) async fn check(target: &Target) -> Vec<Check> {
     let rules = "no key is stored: the built-in rules decide, and never propose an email";
-    let model = model(place).await;
-    let key = match place.variable("ANTHROPIC_API_KEY") {
+    let model = model(target).await;
+    let key = match target.variable("ANTHROPIC_API_KEY") {
         Some(key) => key,
         None => {
-            let arn = match place.lookup("API_KEYS_ARN").await {
+            let arn = match target.lookup("API_KEYS_ARN").await {
                 Ok(arn) => arn,
                 Err(error) => return vec![Check::not_checked(KEY, error.to_string())],
             };
-            match secret::field(place, &arn, "ANTHROPIC_API_KEY").await {
+            match secret::field(target, &arn, "ANTHROPIC_API_KEY").await {
                 Ok(Some(key)) => key,
                 Ok(None) => return vec![Check::ok(KEY, rules)],
                 Err(error) => return vec![Check::not_checked(KEY, error.to_string())],
             }
         }
     };
-    let base = place.variable("ANTHROPIC_BASE_URL").unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
+    let base = target.variable("ANTHROPIC_BASE_URL").unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
     let url = format!("{}/v1/models/{model}", base.trim_end_matches('/'));
     let request = rebound::claude::web::client().get(url).timeout(TIMEOUT);
     let asked = request.header("anthropic-version", VERSION).header("x-api-key", key.trim()).send().await;
@@ -69,13 +69,13 @@ pub(super) async fn check(place: &Target) -> Vec<Check> {
 }
 
 /// The model that `engage` uses: from the environment, or else from the deployed function's configuration, or else the default.
-async fn model(place: &Target) -> String {
+async fn model(target: &Target) -> String {
     const VARIABLE: &str = "ANTHROPIC_MODEL";
-    if let Some(model) = place.variable(VARIABLE) {
+    if let Some(model) = target.variable(VARIABLE) {
         return model.trim().to_owned();
     }
-    let Ok(function) = place.lookup("ENGAGE_FUNCTION").await else { return DEFAULT_MODEL.to_owned() };
-    let asked = clients::lambda(place.aws()).get_function_configuration().function_name(function).send().await;
+    let Ok(function) = target.lookup("ENGAGE_FUNCTION").await else { return DEFAULT_MODEL.to_owned() };
+    let asked = clients::lambda(target.aws()).get_function_configuration().function_name(function).send().await;
     let set = asked.ok().and_then(|found| found.environment?.variables?.remove(VARIABLE));
     set.filter(|model| !model.trim().is_empty()).unwrap_or_else(|| DEFAULT_MODEL.to_owned())
 }

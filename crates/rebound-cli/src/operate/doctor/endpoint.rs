@@ -14,16 +14,16 @@ const SECRET: &str = "signing secret";
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-pub(super) async fn check(place: &Target, url: Option<&str>) -> Vec<Check> {
+pub(super) async fn check(target: &Target, url: Option<&str>) -> Vec<Check> {
     let url = match url {
         Some(url) => url.to_owned(),
-        None => match place.lookup("REBOUND_FUNCTION_URL").await {
+        None => match target.lookup("REBOUND_FUNCTION_URL").await {
             Ok(url) => url,
             Err(error) => return vec![Check::not_checked(URL, format!("{error}; or name it with --url"))],
         },
     };
     let answers = answers(&url).await;
-    let secret = signing_secret(place, &url).await;
+    let secret = signing_secret(target, &url).await;
     vec![answers, secret]
 }
 
@@ -58,17 +58,17 @@ async fn answers(url: &str) -> Check {
     }
 }
 
-async fn signing_secret(place: &Target, url: &str) -> Check {
+async fn signing_secret(target: &Target, url: &str) -> Check {
     let connect =
-        format!("run {}, which stores the secret; or copy it from Resend, under Webhooks", place.command("connect"));
-    let text = match place.variable("RESEND_WEBHOOK_SECRET") {
+        format!("run {}, which stores the secret; or copy it from Resend, under Webhooks", target.command("connect"));
+    let text = match target.variable("RESEND_WEBHOOK_SECRET") {
         Some(text) => text,
         None => {
-            let arn = match place.lookup("WEBHOOK_SECRET_ARN").await {
+            let arn = match target.lookup("WEBHOOK_SECRET_ARN").await {
                 Ok(arn) => arn,
                 Err(error) => return Check::not_checked(SECRET, error.to_string()),
             };
-            match secret::field(place, &arn, "RESEND_WEBHOOK_SECRET").await {
+            match secret::field(target, &arn, "RESEND_WEBHOOK_SECRET").await {
                 Ok(Some(text)) => text,
                 Ok(None) => {
                     return Check::fault(SECRET, "no signing secret is stored, so every webhook gets a 503", connect);

@@ -17,8 +17,8 @@ const DELIVERIES: &str = "deliveries at Resend";
 /// Time after which the first attempt of a delivery has ended: Resend waits 15 s for a response.
 const FIRST_TRY: Duration = Duration::from_secs(60);
 
-pub(super) async fn resend(place: &Target, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
-    let resend = match resend_of(place).await {
+pub(super) async fn resend(target: &Target, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
+    let resend = match resend_of(target).await {
         Ok(resend) => resend,
         Err(ConnectError::NoKey) => {
             let found = "no key is set, so nothing at Resend can be checked";
@@ -49,29 +49,29 @@ pub(super) async fn resend(place: &Target, url: Option<&str>, now: UnixMillis) -
     };
     let url = match url {
         Some(url) => url.to_owned(),
-        None => match place.lookup("REBOUND_FUNCTION_URL").await {
+        None => match target.lookup("REBOUND_FUNCTION_URL").await {
             Ok(url) => url,
             Err(error) => return vec![key, Check::not_checked(WEBHOOK, error.to_string())],
         },
     };
     let Some(webhook) = all.iter().find(|webhook| webhook.is_for(&url)) else {
         let found = format!("no webhook has the URL {url}");
-        return vec![key, Check::fault(WEBHOOK, found, format!("run {}", place.command("connect")))];
+        return vec![key, Check::fault(WEBHOOK, found, format!("run {}", target.command("connect")))];
     };
-    vec![key, registered(place, &resend, webhook).await, deliveries(&resend, webhook, now).await]
+    vec![key, registered(target, &resend, webhook).await, deliveries(&resend, webhook, now).await]
 }
 
 /// Returns true if the secret that Resend signs with is stored, and `None` if either is unknown.
-async fn secret_matches(place: &Target, webhook: &Webhook) -> Option<bool> {
-    let arn = place.lookup("WEBHOOK_SECRET_ARN").await.ok()?;
-    let stored = secret::read(place, &arn).await.ok()?;
+async fn secret_matches(target: &Target, webhook: &Webhook) -> Option<bool> {
+    let arn = target.lookup("WEBHOOK_SECRET_ARN").await.ok()?;
+    let stored = secret::read(target, &arn).await.ok()?;
     let signs = webhook.signing_secret.as_ref()?;
     // If none is stored, another check reports it.
     (!stored.secrets.is_empty()).then(|| stored.secrets.contains(signs))
 }
 
-async fn registered(place: &Target, resend: &Resend, found: &Webhook) -> Check {
-    let connect = place.command("connect");
+async fn registered(target: &Target, resend: &Resend, found: &Webhook) -> Check {
+    let connect = target.command("connect");
     // The list may omit the event types.
     let webhook = resend.webhook(&found.id).await.unwrap_or_else(|_| found.clone());
     if !webhook.is_enabled() {
@@ -87,7 +87,7 @@ async fn registered(place: &Target, resend: &Resend, found: &Webhook) -> Check {
         let found = format!("the webhook is not subscribed to {}", missing.join(", "));
         return Check::fault(WEBHOOK, found, format!("run {connect}, which subscribes it"));
     }
-    if secret_matches(place, &webhook).await == Some(false) {
+    if secret_matches(target, &webhook).await == Some(false) {
         let found = "the webhook's signing secret is not the stored one: was it rotated at Resend?";
         let to_do =
             format!("run {connect}, which stores the new secret; for 24 hours Resend signs with the old one too");

@@ -97,24 +97,24 @@ impl Check {
 }
 
 /// Runs every check. `url` is the function URL, if it is not the target's own.
-pub async fn run_checks(place: &Target, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
-    if let Some(why) = tables::out_of_reach(place).await {
+pub async fn run_checks(target: &Target, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
+    if let Some(why) = tables::out_of_reach(target).await {
         // Otherwise every check would report it, after retries of its own.
         let to_do = "check the region (--region) and the network, and run the command again";
-        return vec![credentials(place), Check::not_checked("AWS", why).with_to_do(to_do)];
+        return vec![credentials(target), Check::not_checked("AWS", why).with_to_do(to_do)];
     }
     let checks: Vec<(&'static str, BoxFuture<'_, Vec<Check>>)> = vec![
-        ("credentials", async { vec![credentials(place)] }.boxed()),
-        ("stack", async { vec![stack(place).await] }.boxed()),
-        ("tables", tables::check(place).boxed()),
-        ("function URL", endpoint::check(place, url).boxed()),
-        ("Resend", external::resend(place, url, now).boxed()),
-        ("Claude", claude::check(place).boxed()),
-        ("alerts", async { vec![alerts::check(place).await] }.boxed()),
-        ("events", async { vec![processing::last_event(place, now).await] }.boxed()),
-        ("mappings", processing::mappings(place, now).boxed()),
-        ("dead letters", processing::dead_letters(place).boxed()),
-        ("concurrency", async { vec![processing::concurrency(place).await] }.boxed()),
+        ("credentials", async { vec![credentials(target)] }.boxed()),
+        ("stack", async { vec![stack(target).await] }.boxed()),
+        ("tables", tables::check(target).boxed()),
+        ("function URL", endpoint::check(target, url).boxed()),
+        ("Resend", external::resend(target, url, now).boxed()),
+        ("Claude", claude::check(target).boxed()),
+        ("alerts", async { vec![alerts::check(target).await] }.boxed()),
+        ("events", async { vec![processing::last_event(target, now).await] }.boxed()),
+        ("mappings", processing::mappings(target, now).boxed()),
+        ("dead letters", processing::dead_letters(target).boxed()),
+        ("concurrency", async { vec![processing::concurrency(target).await] }.boxed()),
     ];
     let made = checks.into_iter().map(|(name, check)| async move {
         let late = |_| vec![Check::not_checked(name, format!("no answer within {} s", TIMEOUT.as_secs()))];
@@ -124,24 +124,24 @@ pub async fn run_checks(place: &Target, url: Option<&str>, now: UnixMillis) -> V
 }
 
 /// The access key and its kind, which need no permission.
-fn credentials(place: &Target) -> Check {
-    let variable = |name: &str| place.variable(name).unwrap_or_default();
+fn credentials(target: &Target) -> Check {
+    let variable = |name: &str| target.variable(name).unwrap_or_default();
     let (key, region) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_REGION"));
     let last: String = key.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
-    let kind = if place.variable("AWS_SESSION_TOKEN").is_some() { "temporary" } else { "long-term" };
+    let kind = if target.variable("AWS_SESSION_TOKEN").is_some() { "temporary" } else { "long-term" };
     Check::ok("credentials", format!("access key …{last}, {kind}, in {region}"))
 }
 
-async fn stack(place: &Target) -> Check {
+async fn stack(target: &Target) -> Check {
     let name = "stack";
-    let asked = clients::cloudformation(place.aws()).describe_stacks().stack_name(place.stack()).send().await;
+    let asked = clients::cloudformation(target.aws()).describe_stacks().stack_name(target.stack()).send().await;
     let described = match asked {
         Ok(described) => described,
         Err(error) => {
             let why = describe(&error);
             return if why.contains("does not exist") {
                 let to_do = "deploy it with `make deploy`, or name the right one with --stack and --region";
-                Check::fault(name, format!("the stack {} does not exist", place.stack()), to_do)
+                Check::fault(name, format!("the stack {} does not exist", target.stack()), to_do)
             } else {
                 Check::not_checked(name, why)
             };
@@ -149,7 +149,7 @@ async fn stack(place: &Target) -> Check {
     };
     let status = described.stacks().first().and_then(|stack| stack.stack_status());
     let status = status.map_or("unknown", |status| status.as_str()).to_owned();
-    let found = format!("{}: {status}", place.stack());
+    let found = format!("{}: {status}", target.stack());
     match status.as_str() {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Check::ok(name, found),
         other if other.ends_with("IN_PROGRESS") => {

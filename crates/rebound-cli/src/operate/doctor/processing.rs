@@ -23,7 +23,7 @@ const NEW_ACCOUNT: i32 = 10;
 
 /// The data points of a function's metric, the oldest first.
 async fn figures(
-    place: &Target,
+    target: &Target,
     function: &str,
     metric: &str,
     statistic: Statistic,
@@ -32,7 +32,7 @@ async fn figures(
 ) -> Result<Vec<(UnixMillis, f64)>, String> {
     let function = Dimension::builder().name("FunctionName").value(function).build();
     let at = |moment: UnixMillis| aws_sdk_cloudwatch::primitives::DateTime::from_secs(moment.seconds());
-    let asked = clients::cloudwatch(place.aws()).get_metric_statistics().namespace("AWS/Lambda").metric_name(metric);
+    let asked = clients::cloudwatch(target.aws()).get_metric_statistics().namespace("AWS/Lambda").metric_name(metric);
     let asked = asked.dimensions(function).statistics(statistic.clone()).period(period);
     let asked = asked.start_time(at(now.minus(span))).end_time(at(now)).send().await;
     let points = asked.map_err(|error| describe(&error))?.datapoints.unwrap_or_default();
@@ -46,46 +46,46 @@ async fn figures(
 }
 
 /// Checks when `receive` was last invoked: CloudWatch's hourly sums.
-pub(super) async fn last_event(place: &Target, now: UnixMillis) -> Check {
-    let function = match place.lookup("RECEIVE_FUNCTION").await {
+pub(super) async fn last_event(target: &Target, now: UnixMillis) -> Check {
+    let function = match target.lookup("RECEIVE_FUNCTION").await {
         Ok(function) => function,
         Err(error) => return Check::not_checked(EVENTS, error.to_string()),
     };
     let spans = (days(14), 3_600);
-    let points = match figures(place, &function, "Invocations", Statistic::Sum, spans, now).await {
+    let points = match figures(target, &function, "Invocations", Statistic::Sum, spans, now).await {
         Ok(points) => points,
         Err(why) => return Check::not_checked(EVENTS, why),
     };
     let in_a_day: f64 = points.iter().filter(|(at, _)| *at >= now.minus(hours(24))).map(|(_, number)| number).sum();
     match points.iter().rev().find(|(_, number)| *number > 0.0) {
         Some((at, _)) => Check::ok(EVENTS, format!("{}; {} in 24 hours", ago(*at, now), count(in_a_day, "request"))),
-        None if place.is_local() => Check::not_checked(EVENTS, "local runs have no metrics"),
+        None if target.is_local() => Check::not_checked(EVENTS, "local runs have no metrics"),
         None => Check::warning(
             EVENTS,
             "none in 14 days",
             format!(
                 "check that the webhook is registered ({}), send an email to delivered@resend.dev, and run the check again",
-                place.command("connect")
+                target.command("connect")
             ),
         ),
     }
 }
 
-pub(super) async fn mappings(place: &Target, now: UnixMillis) -> Vec<Check> {
+pub(super) async fn mappings(target: &Target, now: UnixMillis) -> Vec<Check> {
     let mut checks = Vec::new();
     for (variable, what, lags) in
         [("PROTECT_FUNCTION", "protect's mappings", true), ("ENGAGE_FUNCTION", "engage's mapping", false)]
     {
-        checks.push(match place.lookup(variable).await {
-            Ok(function) => mapping(place, &function, what, lags, now).await,
+        checks.push(match target.lookup(variable).await {
+            Ok(function) => mapping(target, &function, what, lags, now).await,
             Err(error) => Check::not_checked(what, error.to_string()),
         });
     }
     checks
 }
 
-async fn mapping(place: &Target, function: &str, what: &str, lags: bool, now: UnixMillis) -> Check {
-    let asked = clients::lambda(place.aws()).list_event_source_mappings().function_name(function).send().await;
+async fn mapping(target: &Target, function: &str, what: &str, lags: bool, now: UnixMillis) -> Check {
+    let asked = clients::lambda(target.aws()).list_event_source_mappings().function_name(function).send().await;
     let found = match asked {
         Ok(found) => found.event_source_mappings.unwrap_or_default(),
         Err(error) => return Check::not_checked(what, describe(&error)),
@@ -122,7 +122,7 @@ async fn mapping(place: &Target, function: &str, what: &str, lags: bool, now: Un
     if !lags {
         return Check::ok(what, format!("{} enabled", found.len()));
     }
-    let lag = figures(place, function, "IteratorAge", Statistic::Maximum, (Duration::from_secs(900), 300), now).await;
+    let lag = figures(target, function, "IteratorAge", Statistic::Maximum, (Duration::from_secs(900), 300), now).await;
     match lag.as_ref().map(|points| points.last()) {
         Ok(Some((_, age))) if *age > MAX_LAG.as_millis() as f64 => {
             let found =
@@ -141,9 +141,9 @@ async fn mapping(place: &Target, function: &str, what: &str, lags: bool, now: Un
     }
 }
 
-pub(super) async fn dead_letters(place: &Target) -> Vec<Check> {
+pub(super) async fn dead_letters(target: &Target) -> Vec<Check> {
     let mut checks = Vec::new();
-    let replay = place.command("replay --since … --until …");
+    let replay = target.command("replay --since … --until …");
     for (variable, what, to_do) in [
         (
             "PROTECT_FAILURES_URL",
@@ -158,17 +158,18 @@ pub(super) async fn dead_letters(place: &Target) -> Vec<Check> {
             "fix the cause that engage's log names, and start a redrive of the queue in SQS".to_owned(),
         ),
     ] {
-        checks.push(match place.lookup(variable).await {
-            Ok(url) => waiting(place, &url, what, &to_do).await,
+        checks.push(match target.lookup(variable).await {
+            Ok(url) => waiting(target, &url, what, &to_do).await,
             Err(error) => Check::not_checked(what, error.to_string()),
         });
     }
     checks
 }
 
-async fn waiting(place: &Target, url: &str, what: &str, to_do: &str) -> Check {
+async fn waiting(target: &Target, url: &str, what: &str, to_do: &str) -> Check {
     let attribute = QueueAttributeName::ApproximateNumberOfMessages;
-    let asked = place.aws().sqs().get_queue_attributes().queue_url(url).attribute_names(attribute.clone()).send().await;
+    let asked =
+        target.aws().sqs().get_queue_attributes().queue_url(url).attribute_names(attribute.clone()).send().await;
     let number = match asked {
         Ok(answer) => answer.attributes.and_then(|attributes| attributes.get(&attribute)?.parse::<u64>().ok()),
         Err(error) => return Check::not_checked(what, describe(&error)),
@@ -179,9 +180,9 @@ async fn waiting(place: &Target, url: &str, what: &str, to_do: &str) -> Check {
     }
 }
 
-pub(super) async fn concurrency(place: &Target) -> Check {
+pub(super) async fn concurrency(target: &Target) -> Check {
     let what = "the account's concurrency";
-    let asked = clients::lambda(place.aws()).get_account_settings().send().await;
+    let asked = clients::lambda(target.aws()).get_account_settings().send().await;
     let limit = match asked {
         Ok(settings) => settings.account_limit.map_or(0, |limit| limit.concurrent_executions),
         Err(error) => return Check::not_checked(what, describe(&error)),

@@ -12,22 +12,22 @@ use crate::operate::target::Target;
 
 const DEPLOY: &str = "deploy the stack again; if the table was created by hand, create it as template.yaml defines it";
 
-pub(super) async fn check(place: &Target) -> Vec<Check> {
-    join_all(TABLES.iter().map(|table| one(place, table))).await
+pub(super) async fn check(target: &Target) -> Vec<Check> {
+    join_all(TABLES.iter().map(|table| one(target, table))).await
 }
 
 /// Returns the error if DynamoDB can't be reached: no connection, or an unknown host. `None` after any response.
-pub(super) async fn out_of_reach(place: &Target) -> Option<String> {
-    let table = place.table(TABLES[0].variable);
-    let error = place.aws().dynamodb().describe_table().table_name(table).send().await.err()?;
+pub(super) async fn out_of_reach(target: &Target) -> Option<String> {
+    let table = target.table(TABLES[0].variable);
+    let error = target.aws().dynamodb().describe_table().table_name(table).send().await.err()?;
     let is_out_of_reach = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_io());
     is_out_of_reach.then(|| describe(&error))
 }
 
-async fn one(place: &Target, table: &Table) -> Check {
-    let name = place.table(table.variable);
+async fn one(target: &Target, table: &Table) -> Check {
+    let name = target.table(table.variable);
     let title = format!("table {name}");
-    let dynamodb = place.aws().dynamodb();
+    let dynamodb = target.aws().dynamodb();
     let described = match dynamodb.describe_table().table_name(name).send().await {
         Ok(described) => described.table,
         Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
@@ -72,7 +72,7 @@ async fn one(place: &Target, table: &Table) -> Check {
         return Check::fault(&title, said, DEPLOY);
     }
     found.push("rows expire".to_owned());
-    if place.is_local() {
+    if target.is_local() {
         return Check::ok(&title, found.join(", "));
     }
     let asked = dynamodb.describe_continuous_backups().table_name(name).send().await;

@@ -2,7 +2,7 @@
 //! ([`forgotten`](rebound::store::forgotten)).
 //!
 //! - [`redact`]: finds an address in texts, and redacts it.
-//! - [`action`]: the action on each row.
+//! - [`mod@action`]: the action on each row.
 //!
 //! # Why it may be interrupted
 //!

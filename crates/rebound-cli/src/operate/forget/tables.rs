@@ -19,8 +19,8 @@ pub struct ForgetTables {
 
 impl ForgetTables {
     /// The tables of a target.
-    pub fn of(place: &Target) -> Self {
-        let table = |variable: &str| place.table(variable).to_owned();
+    pub fn of(target: &Target) -> Self {
+        let table = |variable: &str| target.table(variable).to_owned();
         Self {
             events: table("EVENTS_TABLE"),
             suppressions: table("SUPPRESSIONS_TABLE"),

@@ -100,13 +100,13 @@ pub struct ReplayReport {
 /// # Errors
 /// The settings can't be read, or are invalid.
 pub async fn replay(
-    place: &Target,
+    target: &Target,
     rows: &[Item],
     function: Function,
     on: On,
     done: impl Fn(usize),
 ) -> Result<ReplayReport, ReplayError> {
-    let variables = variables(place, on).await?;
+    let variables = variables(target, on).await?;
     let variable = |name: &str| variables.get(name).cloned();
     let aws = AwsEnvironment::read(variable)?;
     let config = ProtectConfig::read(variable)?;
@@ -191,14 +191,14 @@ fn engagement(row: &Item) -> EngageMessage {
 }
 
 /// The environment of `protect`: as deployed, or, for a dry run, on the copy.
-async fn variables(place: &Target, on: On) -> Result<BTreeMap<String, String>, ReplayError> {
-    let mut variables = place.variables().clone();
-    variables.extend(settings(place).await?);
+async fn variables(target: &Target, on: On) -> Result<BTreeMap<String, String>, ReplayError> {
+    let mut variables = target.variables().clone();
+    variables.extend(settings(target).await?);
     match on {
         On::Copy(copy) => variables.extend(copy),
         On::Target => {
             for name in ["ALERTS_TOPIC_ARN", "ENGAGE_QUEUE_URL"] {
-                variables.insert(name.to_owned(), place.lookup(name).await?);
+                variables.insert(name.to_owned(), target.lookup(name).await?);
             }
         }
     }
@@ -206,13 +206,13 @@ async fn variables(place: &Target, on: On) -> Result<BTreeMap<String, String>, R
 }
 
 /// The settings of the deployed function, unless the environment has them.
-async fn settings(place: &Target) -> Result<BTreeMap<String, String>, ReplayError> {
-    let are_set = SETTINGS.iter().any(|name| place.variable(name).is_some());
-    if are_set || place.is_local() {
+async fn settings(target: &Target) -> Result<BTreeMap<String, String>, ReplayError> {
+    let are_set = SETTINGS.iter().any(|name| target.variable(name).is_some());
+    if are_set || target.is_local() {
         return Ok(BTreeMap::new());
     }
-    let function = place.lookup("PROTECT_FUNCTION").await?;
-    let asked = clients::lambda(place.aws()).get_function_configuration().function_name(function).send().await;
+    let function = target.lookup("PROTECT_FUNCTION").await?;
+    let asked = clients::lambda(target.aws()).get_function_configuration().function_name(function).send().await;
     let configuration = asked.map_err(|error| ReplayError::Settings(describe(&error)))?;
     let set = configuration.environment.and_then(|environment| environment.variables).unwrap_or_default();
     let is_one = |name: &str| SETTINGS.contains(&name) || name == RETENTION;

@@ -98,7 +98,7 @@ impl Followed {
     /// Looks, if it is time.
     pub(super) async fn look(
         &mut self,
-        place: &Target,
+        target: &Target,
         list: &List,
         now: UnixMillis,
     ) -> Result<Vec<(TimelineEntry, Option<Campaign>)>, TailError> {
@@ -108,7 +108,7 @@ impl Followed {
         let mut entries = Vec::new();
         let since = now.minus(days(WINDOW_DAYS));
         for (campaign, standing) in &mut self.campaigns {
-            let table = place.table("CAMPAIGNS_TABLE");
+            let table = target.table("CAMPAIGNS_TABLE");
             let Some(known) = campaigns::load_campaign(&list.calls, table, campaign, since).await? else { continue };
             let total = known.total();
             if let Some((text, fields)) = counted(standing.counted.as_ref(), &total) {

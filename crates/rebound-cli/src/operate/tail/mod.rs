@@ -111,7 +111,7 @@ pub struct TailUpdate {
 /// The reader of the stream and of the polled tables.
 #[derive(Debug)]
 pub struct Tail<'a> {
-    place: &'a Target,
+    target: &'a Target,
     filter: Filter,
     tags: CampaignTags,
     reader: StreamReader,
@@ -126,11 +126,11 @@ impl<'a> Tail<'a> {
     ///
     /// # Errors
     /// The table or its stream can't be read.
-    pub async fn start(place: &'a Target, filter: Filter) -> Result<Self, TailError> {
-        let reader = StreamReader::open(place, place.table("EVENTS_TABLE")).await?;
-        let tags = CampaignTags::new(place.variable("CAMPAIGN_TAG").as_deref());
-        let followed = Followed::new(if place.is_local() { Duration::from_secs(1) } else { Duration::from_secs(5) });
-        Ok(Self { place, filter, tags, reader, followed, remembered: VecDeque::new(), campaigns: HashMap::new() })
+    pub async fn start(target: &'a Target, filter: Filter) -> Result<Self, TailError> {
+        let reader = StreamReader::open(target, target.table("EVENTS_TABLE")).await?;
+        let tags = CampaignTags::new(target.variable("CAMPAIGN_TAG").as_deref());
+        let followed = Followed::new(if target.is_local() { Duration::from_secs(1) } else { Duration::from_secs(5) });
+        Ok(Self { target, filter, tags, reader, followed, remembered: VecDeque::new(), campaigns: HashMap::new() })
     }
 
     /// The number of shards of the stream, each of which is read in each look.
@@ -160,7 +160,7 @@ impl<'a> Tail<'a> {
                 seen.lines.push(line);
             }
         }
-        for entry in self.followed.look(self.place, &list, now).await? {
+        for entry in self.followed.look(self.target, &list, now).await? {
             if let Some(line) = self.shown_if_wanted(entry) {
                 seen.lines.push(line);
             }
@@ -170,9 +170,9 @@ impl<'a> Tail<'a> {
 
     fn list(&self) -> List {
         List {
-            calls: self.place.calls(CALLS),
-            suppressions: self.place.table("SUPPRESSIONS_TABLE").to_owned(),
-            events: self.place.table("EVENTS_TABLE").to_owned(),
+            calls: self.target.calls(CALLS),
+            suppressions: self.target.table("SUPPRESSIONS_TABLE").to_owned(),
+            events: self.target.table("EVENTS_TABLE").to_owned(),
         }
     }
 

@@ -73,13 +73,13 @@ pub(super) struct StreamReader {
 
 impl StreamReader {
     /// Opens the stream of a table, at its end.
-    pub(super) async fn open(place: &Target, table: &str) -> Result<Self, TailError> {
-        let described = place.aws().dynamodb().describe_table().table_name(table).send().await;
+    pub(super) async fn open(target: &Target, table: &str) -> Result<Self, TailError> {
+        let described = target.aws().dynamodb().describe_table().table_name(table).send().await;
         let described =
             described.map_err(|error| TailError::Table { table: table.to_owned(), why: describe(&error) })?;
         let arn = described.table().and_then(|table| table.latest_stream_arn()).filter(|arn| !arn.is_empty());
         let arn = arn.ok_or_else(|| TailError::NoStream(table.to_owned()))?.to_owned();
-        let client = clients::dynamodb_streams(place.aws());
+        let client = clients::dynamodb_streams(target.aws());
         let look_again = Instant::now() + LOOK_FOR_SHARDS;
         let mut reader =
             Self { client, table: table.to_owned(), arn, shards: Vec::new(), seen: BTreeSet::new(), look_again };

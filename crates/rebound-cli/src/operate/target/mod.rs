@@ -233,10 +233,10 @@ mod tests {
     async fn tables_are_named_by_the_environment_else_by_the_stack() {
         let local =
             [("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1"), ("EVENTS_TABLE", "mine"), ("AGENDA_TABLE", " ")];
-        let place = found(&local).await.unwrap();
-        assert_eq!(place.table("EVENTS_TABLE"), "mine");
-        assert_eq!(place.table("AGENDA_TABLE"), "rebound-agenda", "an empty variable counts as not set");
-        assert_eq!(place.variable("AWS_REGION").as_deref(), Some(LOCAL_REGION), "a stand-in needs no region");
+        let target = found(&local).await.unwrap();
+        assert_eq!(target.table("EVENTS_TABLE"), "mine");
+        assert_eq!(target.table("AGENDA_TABLE"), "rebound-agenda", "an empty variable counts as not set");
+        assert_eq!(target.variable("AWS_REGION").as_deref(), Some(LOCAL_REGION), "a stand-in needs no region");
     }
 
     #[tokio::test]
