@@ -52,9 +52,7 @@ pub enum TailError {
         why: String,
     },
     /// The table has no stream.
-    #[error(
-        "the table {0} has no stream, and without a stream protect is not invoked either: deploy the stack again; `rebound doctor` checks the rest"
-    )]
+    #[error("the table {0} has no stream, and without a stream protect is not invoked either: deploy the stack again")]
     NoStream(String),
     /// The stream can't be read.
     #[error("the stream of {table} can't be read: {why}{}", needed(why, STREAM_PERMISSIONS))]

@@ -67,7 +67,7 @@ async fn what_is_well_is_said_to_be_and_the_exit_code_says_so_too() {
     assert_eq!((said.code, said.json()["checks"].as_array().unwrap().len()), (0, 21));
     world.resend.disable_all();
     let said = command(&variables(&world, &claude), &["doctor"], "").await;
-    assert!(said.code == 1 && said.stdout.contains("To do: remove the cause"), "{}", said.stdout);
+    assert!(said.code == 1 && said.stdout.contains("To do: fix the cause"), "{}", said.stdout);
     for secret in ["whsec_", super::connect::KEY, "sk-ant-test"] {
         assert!(!said.stdout.contains(secret));
     }
@@ -172,14 +172,18 @@ async fn a_webhook_that_is_disabled_or_lacks_a_type_and_keys_that_are_refused_ar
     is(
         &says_with(with("ANTHROPIC_MODEL", "claude-hiaku-5-5"), "Claude's model").await,
         CheckStatus::Fault,
-        "no model claude-hiaku",
+        "the model claude-hiaku-5-5 does not exist",
     );
-    is(&says(&world, &claude, "Claude's model").await, CheckStatus::Ok, "claude-haiku-5-5 is there");
+    is(&says(&world, &claude, "Claude's model").await, CheckStatus::Ok, "claude-haiku-5-5 is available");
     // As the deployed function is set, where the environment does not say it.
     world.aws.control.as_ref().unwrap().set(|controls| {
         controls.environment.insert("ANTHROPIC_MODEL".to_owned(), "claude-of-last-year".to_owned());
     });
-    is(&says(&world, &claude, "Claude's model").await, CheckStatus::Fault, "no model claude-of-last-year");
+    is(
+        &says(&world, &claude, "Claude's model").await,
+        CheckStatus::Fault,
+        "the model claude-of-last-year does not exist",
+    );
     let mut without = variables(&world, &claude);
     without.remove("RESEND_API_KEY");
     is(&says_with(without.clone(), "Resend's key").await, CheckStatus::NotChecked, "RESEND_API_KEY");
@@ -225,7 +229,7 @@ async fn a_delivery_that_is_still_tried_is_no_success() {
     };
     assert_eq!(at(Duration::ZERO).await.verdict, CheckStatus::Ok, "the first try may be under way");
     let later = at(Duration::from_secs(300)).await;
-    assert!(later.verdict == CheckStatus::Warning && later.found.contains("1 are still being tried"), "{later:?}");
+    assert!(later.verdict == CheckStatus::Warning && later.found.contains("1 are being retried"), "{later:?}");
     world.resend.keep_trying(false);
     assert_eq!(world.resend.deliver("email.complained", &body).await, [401]);
     assert_eq!(at(Duration::from_secs(300)).await.verdict, CheckStatus::Fault);

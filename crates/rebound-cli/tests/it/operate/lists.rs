@@ -220,7 +220,7 @@ async fn an_import_says_what_it_took_the_file_for_and_a_flag_overrides_it() {
     for (flags, words) in [
         (["--column", "kontakt"], "no column \"kontakt\"; there are status, reason, email, created"),
         (["--time-column", "wann"], "no column \"wann\""),
-        (["--encoding", "klingon"], "none of that name"),
+        (["--encoding", "klingon"], "no encoding of that name"),
         (["--separator", "ab"], "one character"),
         (["--as", "tired"], "there are complaint"),
     ] {
