@@ -168,7 +168,11 @@ async fn a_webhook_that_is_disabled_or_lacks_a_type_and_keys_that_are_refused_ar
     };
     is(&says_with(with("RESEND_API_KEY", "re_sending_only"), "Resend's key").await, CheckStatus::Fault, "full access");
     is(&says_with(with("RESEND_API_KEY", "re_wrong"), "Resend's key").await, CheckStatus::Fault, "refuses the key");
-    is(&says_with(with("ANTHROPIC_API_KEY", "refused"), "Claude's key").await, CheckStatus::Fault, "refused (401)");
+    is(
+        &says_with(with("ANTHROPIC_API_KEY", "refused"), "Claude's key").await,
+        CheckStatus::Fault,
+        "refuses the key (401)",
+    );
     is(
         &says_with(with("ANTHROPIC_MODEL", "claude-hiaku-5-5"), "Claude's model").await,
         CheckStatus::Fault,

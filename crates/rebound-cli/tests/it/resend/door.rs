@@ -74,7 +74,7 @@ async fn the_commands_say_which_refusal_it_was() {
     assert!(said(SENDING_KEY).await.iter().all(|said| said.contains("can only send")));
     for (behaviour, words) in [
         (Behaviour::Html(403), "firewall in front of Resend"),
-        (Behaviour::Html(404), "not Resend's API"),
+        (Behaviour::Html(404), "not from Resend's API"),
         (
             Behaviour::Error { status: 429, name: "monthly_quota_exceeded".to_owned(), message: "Used up".to_owned() },
             "quota at Resend is used up",
