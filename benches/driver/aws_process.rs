@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use aws_local::tls::{Certificate, Terminator};
 use rebound::aws::AwsEnvironment;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -125,7 +125,7 @@ pub(crate) async fn serve(data: &Path) -> Result<(), BoxError> {
     let failed = |error| format!("{}: {error}; name another folder with --data", data.display());
     let folder = tempfile::Builder::new().prefix("rebound-bench-").tempdir_in(data).map_err(failed)?;
     // In a file, where the engine's writes do not become slower with each write: see `dynamodb` of aws-local.
-    let options = Options { data: Some(folder.path().join("bench.db")), ..Options::in_memory() };
+    let options = LocalAwsOptions { data: Some(folder.path().join("bench.db")), ..LocalAwsOptions::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await?;
     for (name, value) in aws.variables() {
         println!("{name}={value}");

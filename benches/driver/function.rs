@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aws_local::runtime_api::RuntimeApi;
-use rebound_dev::running::runtime_api;
+use rebound_dev::runner::runtime_api;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::receive::{Memory, Times};
+use crate::receive::{MemoryGrowth, Times};
 use crate::sizes::Size;
 use crate::starts::Starts;
 
@@ -26,7 +26,7 @@ impl Goal {
 }
 
 /// Returns all goals.
-pub(crate) fn goals(starts: &Starts, times: &Times, memory: Option<&Memory>, sizes: &[Size]) -> Vec<Goal> {
+pub(crate) fn goals(starts: &Starts, times: &Times, memory: Option<&MemoryGrowth>, sizes: &[Size]) -> Vec<Goal> {
     let start = 1.5 * starts.hello.first_poll + 3.0;
     let mut goals = vec![
         Goal::new("an event's CPU, receive ÷ floor", times.cpu.ratio, 1.25),

@@ -6,7 +6,7 @@ use rebound::aws::queue::EngageMessage;
 use rebound::resend::signed::new_message_id;
 use rebound::store::row::Row;
 use rebound::time::UnixMillis;
-use rebound_dev::simulate::bodies::{APPLE, GOOGLE, Mail, PHONE, bounce, click, open};
+use rebound_dev::simulate::payloads::{APPLE, EmailFields, GOOGLE, PHONE, bounce, click, open};
 use rebound_dev::stream_records;
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ fn story(what: EventMix, number: usize, campaign: &str, at: UnixMillis) -> Resul
     let email_id = email_id();
     let to = [format!("somebody-{:012x}@example.com", fastrand::u64(..1 << 48))];
     let before = if what == EventMix::Engaged { Duration::from_secs(2 * 60 * 60) } else { Duration::from_secs(3) };
-    let mail = Mail { email_id: &email_id, created_at: at.minus(before), to: &to, campaign, old_tags: false };
+    let mail = EmailFields { email_id: &email_id, created_at: at.minus(before), to: &to, campaign, old_tags: false };
     let store = |event_type: &str, at: UnixMillis, besides: Value| {
         let received_at = at.plus(Duration::from_millis(500));
         row(&mail.event(event_type, at, besides), &new_message_id(), received_at)

@@ -116,7 +116,7 @@ async fn allocated(
 
 /// Resident memory after very many events.
 #[derive(Debug, Serialize)]
-pub(crate) struct Memory {
+pub(crate) struct MemoryGrowth {
     /// Number of events.
     pub(crate) events: usize,
     /// Before the first event.
@@ -126,7 +126,7 @@ pub(crate) struct Memory {
 }
 
 /// Sends `receive` very many events, and measures its memory afterwards.
-pub(crate) async fn memory(program: &Program, variables: &Variables, events: usize) -> Result<Memory, BoxError> {
+pub(crate) async fn memory(program: &Program, variables: &Variables, events: usize) -> Result<MemoryGrowth, BoxError> {
     let everyday = Everyday::new()?;
     let function = Function::start(program, variables).await?.0;
     let first_mb = function.resident()?;
@@ -136,7 +136,7 @@ pub(crate) async fn memory(program: &Program, variables: &Variables, events: usi
         progress.inc(1);
     }
     progress.finish_and_clear();
-    Ok(Memory { events, first_mb, resident_mb: function.resident()? })
+    Ok(MemoryGrowth { events, first_mb, resident_mb: function.resident()? })
 }
 
 /// A progress bar with its unit and the remaining time.

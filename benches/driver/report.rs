@@ -10,7 +10,7 @@ use crate::aws_process::AwsProcess;
 use crate::batches::{Batches, batches};
 use crate::figures::Pair;
 use crate::goals::{Goal, goals};
-use crate::receive::{Allocations, Memory, Times, allocations, memory, programs, times};
+use crate::receive::{Allocations, MemoryGrowth, Times, allocations, memory, programs, times};
 use crate::sizes::{Size, sizes};
 use crate::starts::{Starts, starts};
 
@@ -33,12 +33,12 @@ pub(crate) struct Arguments {
 
 /// All results.
 #[derive(Debug, Serialize)]
-struct Report {
+struct BenchReport {
     engines_file_in: PathBuf,
     starts: Starts,
     times: Times,
     allocations: Allocations,
-    memory: Option<Memory>,
+    memory: Option<MemoryGrowth>,
     sizes: Vec<Size>,
     batches: Vec<Batches>,
     goals: Vec<Goal>,
@@ -62,8 +62,16 @@ pub(crate) async fn run(
         events => Some(memory(&pair[0], aws.variables(), events).await?),
     };
     let goals = goals(&starts, &times, memory.as_ref(), &sizes);
-    let report =
-        Report { engines_file_in: aws.data().to_owned(), starts, times, allocations, memory, sizes, batches, goals };
+    let report = BenchReport {
+        engines_file_in: aws.data().to_owned(),
+        starts,
+        times,
+        allocations,
+        memory,
+        sizes,
+        batches,
+        goals,
+    };
     if as_json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -72,7 +80,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-fn print(report: &Report) {
+fn print(report: &BenchReport) {
     of_receive(report).print();
     of_sizes(&report.sizes).print();
     of_batches(&report.batches).print();
@@ -99,8 +107,8 @@ fn table(heads: &[&str]) -> Table {
     Table::new(columns)
 }
 
-fn of_receive(report: &Report) -> Table {
-    let Report { starts, times, allocations, memory, .. } = report;
+fn of_receive(report: &BenchReport) -> Table {
+    let BenchReport { starts, times, allocations, memory, .. } = report;
     let mut table = table(&["", "receive", "floor", "hello", "receive ÷ floor"]);
     let mut row = |what: &str, pair: &Pair, hello: Option<f64>, digits: usize| {
         let show = |value: f64| format!("{value:.digits$}");
@@ -186,12 +194,12 @@ mod tests {
     fn the_tables_of_the_bench_are_good_at_every_width() {
         let pair = Pair { receive: 12_345.678, floor: 1_234.5, ratio: 10.0 };
         let start = Start { first_poll: pair, cpu: pair, first_event: pair };
-        let report = Report {
+        let report = BenchReport {
             engines_file_in: PathBuf::from("/var/tmp"),
             starts: Starts { starts: 21, plain: start, tls: start, hello: Start::default() },
             times: Times { events: 10_000, turns: 10, p50: pair, p99: pair, cpu: pair },
             allocations: Allocations { count: pair, bytes: pair },
-            memory: Some(Memory { events: 1_000_000, first_mb: 12.3, resident_mb: 45.6 }),
+            memory: Some(MemoryGrowth { events: 1_000_000, first_mb: 12.3, resident_mb: 45.6 }),
             sizes: vec![Size { program: "receive", binary_mb: 12.34, zip_mb: 5.67, built_zip_mb: None }],
             batches: vec![Batches {
                 function: "protect",

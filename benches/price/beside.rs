@@ -10,7 +10,7 @@ use rebound::store::Item;
 use rebound::store::row::item_size;
 use rebound::store::tables::TABLES;
 use rebound_dev::claude::{ClaudeStub, Tokens};
-use rebound_dev::running::{poll, queue_mappings};
+use rebound_dev::runner::{poll, queue_mappings};
 use rebound_dev::stack::EmbeddedAws;
 
 use crate::bill::{Bill, Line, MILLION, Used, of_function, seconds};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_local::feeder::Invoke;
 use aws_local::runtime_api::RuntimeApi;
-use rebound_dev::running::runtime_api;
+use rebound_dev::runner::runtime_api;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};

@@ -26,8 +26,8 @@ use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
-use rebound_dev::running::{feed, poll, queue_mappings};
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::runner::{feed, poll, queue_mappings};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 
 use self::beside::ExtraCosts;
 use self::bill::{Bill, Used};
@@ -126,11 +126,11 @@ impl CountedFunction {
 async fn main() -> Result<(), BoxError> {
     let arguments = Arguments::parse();
     let folder = tempfile::tempdir()?;
-    let options = Options {
+    let options = LocalAwsOptions {
         data: Some(folder.path().join("price.db")),
         // As long as in the stack: events that become due together are delivered together.
         settle: Duration::from_secs(90),
-        ..Options::in_memory()
+        ..LocalAwsOptions::in_memory()
     };
     let aws = EmbeddedAws::start(&options, |_| None).await?;
     let receive = CountedFunction::start("receive", &arguments, &aws, &[]).await?;

@@ -9,7 +9,7 @@ use rebound::resend::campaign::Campaign;
 use rebound::resend::event::Event;
 use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
-use rebound_dev::simulate::story::{Message, Story};
+use rebound_dev::simulate::scenario::{Scenario, SimulatedWebhook};
 use serde_json::Value;
 
 use crate::BoxError;
@@ -49,7 +49,7 @@ impl Class {
         }
     }
 
-    fn of(message: &Message) -> Self {
+    fn of(message: &SimulatedWebhook) -> Self {
         match message.event.split('#').next() {
             Some("email.sent") => Self::Sent,
             Some("email.delivered") => Self::Delivered,
@@ -60,15 +60,15 @@ impl Class {
     }
 }
 
-fn suppresses(message: &Message) -> bool {
+fn suppresses(message: &SimulatedWebhook) -> bool {
     let Ok(event) = Event::read(&message.body) else { return false };
     let id = MessageId::from_verified(message.id.clone());
-    matches!(suppression_effect(&event, &id, message.comes_at), SuppressionEffect::Changes(changes) if !changes.is_empty())
+    matches!(suppression_effect(&event, &id, message.arrives_at), SuppressionEffect::Changes(changes) if !changes.is_empty())
 }
 
 /// The webhooks, in the order of their arrival.
 pub(crate) struct Mix {
-    pub(crate) messages: Vec<Message>,
+    pub(crate) messages: Vec<SimulatedWebhook>,
     pub(crate) emails: usize,
     pub(crate) counts: BTreeMap<Class, usize>,
 }
@@ -76,7 +76,7 @@ pub(crate) struct Mix {
 impl Mix {
     /// Creates at least this number of webhooks.
     pub(crate) fn new(seed: u64, events: usize) -> Result<Self, BoxError> {
-        let story = Story {
+        let scenario = Scenario {
             seed,
             campaign: Campaign::new(CAMPAIGN).ok_or("no campaign")?,
             emails: u32::MAX,
@@ -90,7 +90,7 @@ impl Mix {
         };
         let mut mix = Self { messages: Vec::with_capacity(events), emails: 0, counts: BTreeMap::new() };
         for number in 0.. {
-            let email = story.email(number);
+            let email = scenario.email(number);
             let classes: Vec<Class> = email.messages.iter().map(Class::of).collect();
             let has = |class| classes.contains(&class);
             // Skipped: an email with opens and clicks while there are too many of them; and, while too few have
@@ -114,11 +114,11 @@ impl Mix {
                 break;
             }
         }
-        mix.messages.sort_by_key(|message| message.comes_at);
+        mix.messages.sort_by_key(|message| message.arrives_at);
         Ok(mix)
     }
 
-    fn add(&mut self, message: Message) {
+    fn add(&mut self, message: SimulatedWebhook) {
         *self.counts.entry(Class::of(&message)).or_default() += 1;
         self.messages.push(message);
     }
@@ -131,19 +131,19 @@ impl Mix {
 }
 
 /// Creates the webhook that the email was scheduled, a minute before it was sent.
-fn scheduled(sent: &Message) -> Result<Message, BoxError> {
+fn scheduled(sent: &SimulatedWebhook) -> Result<SimulatedWebhook, BoxError> {
     let mut body: Value = serde_json::from_slice(&sent.body)?;
-    let at = sent.comes_at.minus(Duration::from_secs(60));
+    let at = sent.arrives_at.minus(Duration::from_secs(60));
     for (place, value) in [("/type", "email.scheduled".to_owned()), ("/created_at", at.to_text())] {
         *body.pointer_mut(place).ok_or("the story's webhook lacks a field")? = value.into();
     }
     let id = format!("{}s", sent.id);
-    Ok(Message {
+    Ok(SimulatedWebhook {
         event: format!("email.scheduled#{id}"),
         id,
         partition: sent.partition.clone(),
         body: body.to_string().into_bytes(),
         stored: sent.stored,
-        comes_at: at,
+        arrives_at: at,
     })
 }

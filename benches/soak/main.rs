@@ -24,13 +24,13 @@ use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
 use rebound_dev::progress::on_ctrl_c;
 use rebound_dev::simulate::chaos::{self, Chaos, Request};
-use rebound_dev::simulate::send::{Sending, Sent, send};
-use rebound_dev::simulate::story::Story;
-use rebound_dev::simulate::verify::{Findings, Looking, verify};
+use rebound_dev::simulate::scenario::Scenario;
+use rebound_dev::simulate::send::{SendOptions, SendReport, send};
+use rebound_dev::simulate::verify::{VerifyOptions, VerifyReport, verify};
 
 use self::memory::Phase;
 use self::service::{Service, Setting};
-use self::watch::{Observations, Watch};
+use self::watch::{Observations, ServiceWatch};
 
 type BoxError = Box<dyn Error>;
 
@@ -89,8 +89,8 @@ struct Arguments {
 
 /// The result.
 struct SoakResult {
-    sent: Sent,
-    findings: Findings,
+    sent: SendReport,
+    findings: VerifyReport,
     recorded: Observations,
     bytes: u64,
 }
@@ -101,14 +101,14 @@ async fn main() -> Result<ExitCode, BoxError> {
     let temporary = tempfile::tempdir()?;
     let folder = arguments.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&folder)?;
-    let story = story(&arguments)?;
+    let scenario = scenario(&arguments)?;
     eprintln!(
         "{} emails make {} webhooks; the log of `rebound dev` is {}",
-        story.emails,
+        scenario.emails,
         arguments.events,
         folder.join("dev.log").display()
     );
-    let requests = chaos::requests(&story, Chaos::ALL);
+    let requests = chaos::requests(&scenario, Chaos::ALL);
     let mut service = Service::new(Setting {
         program: program(&arguments)?,
         folder: folder.clone(),
@@ -138,11 +138,11 @@ async fn main() -> Result<ExitCode, BoxError> {
         }
         false => format!("Its tables and its log stay, in {}; begin again with another folder", own.display()),
     });
-    let watch = Watch::new(&arguments, requests.len(), &watched);
+    let watch = ServiceWatch::new(&arguments, requests.len(), &watched);
     let (url, env_file) = (service.url(), service.env_file());
     let (recorded, simulated) = {
         let mut watching = std::pin::pin!(watch.run(&mut service));
-        let mut simulating = std::pin::pin!(simulate(&arguments, &story, &requests, url, env_file, &watched));
+        let mut simulating = std::pin::pin!(simulate(&arguments, &scenario, &requests, url, env_file, &watched));
         tokio::select! {
             // Before the end, this finishes only if the process cannot be restarted.
             recorded = &mut watching => (recorded, Err("`rebound dev` is gone".into())),
@@ -157,7 +157,7 @@ async fn main() -> Result<ExitCode, BoxError> {
     let recorded = recorded?;
     let (sent, findings) = simulated?;
     let outcome = SoakResult { sent, findings, recorded, bytes };
-    report::print(&arguments, &story, requests.len(), &outcome);
+    report::print(&arguments, &scenario, requests.len(), &outcome);
     Ok(if outcome.is_right() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -180,11 +180,11 @@ impl WatcherMessage {
     }
 }
 
-fn story(arguments: &Arguments) -> Result<Story, BoxError> {
+fn scenario(arguments: &Arguments) -> Result<Scenario, BoxError> {
     let campaign = Campaign::new(&format!("soak-{}", arguments.seed)).ok_or("that is no name for a campaign")?;
-    let mut story = Story::of_everything(arguments.seed, campaign, 1, UnixMillis::now());
-    story.emails = story.emails_of(arguments.events);
-    Ok(story)
+    let mut scenario = Scenario::with_everything(arguments.seed, campaign, 1, UnixMillis::now());
+    scenario.emails = scenario.emails_for(arguments.events);
+    Ok(scenario)
 }
 
 fn program(arguments: &Arguments) -> Result<PathBuf, BoxError> {
@@ -203,13 +203,13 @@ fn program(arguments: &Arguments) -> Result<PathBuf, BoxError> {
 /// Runs `rebound simulate --chaos all --deaths`.
 async fn simulate(
     arguments: &Arguments,
-    story: &Story,
+    scenario: &Scenario,
     requests: &[Request],
     url: String,
     env_file: PathBuf,
     watched: &WatcherMessage,
-) -> Result<(Sent, Findings), BoxError> {
-    let sending = Sending {
+) -> Result<(SendReport, VerifyReport), BoxError> {
+    let sending = SendOptions {
         url,
         secret: LOCAL_SECRET.parse()?,
         chaos: Chaos::ALL.to_vec(),
@@ -217,13 +217,13 @@ async fn simulate(
         rate: None,
         deaths: true,
     };
-    let sent = send(story, requests, &sending, || _ = watched.answered.fetch_add(1, Ordering::SeqCst)).await?;
+    let sent = send(scenario, requests, &sending, || _ = watched.answered.fetch_add(1, Ordering::SeqCst)).await?;
     watched.enter(Phase::Verifying);
     // Read now: the addresses of the stubs change with every start.
     let variables = rebound_dev::read_env_file(&env_file)?;
     let aws = AwsEnvironment::read(|name| variables.get(name).cloned())?;
     let calls = RetryClient::new(aws.dynamodb(), tokio::time::Instant::now() + Duration::from_secs(6 * 3_600));
-    let looking = Looking {
+    let options = VerifyOptions {
         patience: Duration::from_secs(arguments.patience),
         then: Duration::from_secs(5),
         knows_verdicts: false,
@@ -235,6 +235,6 @@ async fn simulate(
             *said = if number == 0 { what.to_owned() } else { format!("{what} at {number} emails") };
         }
     };
-    let findings = verify(calls, &variables, story, requests, looking, done).await?;
+    let findings = verify(calls, &variables, scenario, requests, options, done).await?;
     Ok((sent, findings))
 }

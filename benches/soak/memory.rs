@@ -16,7 +16,7 @@ impl Phase {
 
 /// A process's memory, in KiB.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Memory {
+pub(crate) struct ProcessMemory {
     /// Resident memory.
     pub(crate) resident: u64,
     /// The part of it that belongs to no file: heap and stacks.
@@ -33,18 +33,18 @@ pub(crate) struct Sample {
     pub(crate) life: u64,
     /// Age of the process, in seconds.
     pub(crate) age: f64,
-    pub(crate) dev: Memory,
+    pub(crate) dev: ProcessMemory,
     pub(crate) own: u64,
 }
 
 /// Reads a process's memory, if the system provides it.
-pub(crate) fn of(pid: u32) -> Option<Memory> {
+pub(crate) fn of(pid: u32) -> Option<ProcessMemory> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().next()?.parse().ok()
     };
-    Some(Memory { resident: field("VmRSS:")?, anonymous: field("RssAnon:")? })
+    Some(ProcessMemory { resident: field("VmRSS:")?, anonymous: field("RssAnon:")? })
 }
 
 /// Growth of the memory while one process lives and webhooks arrive.
@@ -166,7 +166,7 @@ mod tests {
             phase: Phase::Sending,
             life,
             age: number as f64 * 2.0,
-            dev: Memory { resident: resident(number), anonymous: 0 },
+            dev: ProcessMemory { resident: resident(number), anonymous: 0 },
             own: 0,
         };
         lives.enumerate().map(sample).collect()

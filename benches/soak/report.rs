@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use rebound_dev::output::{Column, Table, paragraph};
-use rebound_dev::simulate::story::Story;
+use rebound_dev::simulate::scenario::Scenario;
 use serde_json::{Value, json};
 
 use crate::memory::{Flatness, Phase, median, plot};
 use crate::{Arguments, SoakResult};
 
-pub(crate) fn print(arguments: &Arguments, story: &Story, requests: usize, outcome: &SoakResult) {
+pub(crate) fn print(arguments: &Arguments, scenario: &Scenario, requests: usize, outcome: &SoakResult) {
     if arguments.json {
-        println!("{:#}", as_json(arguments, story, requests, outcome));
+        println!("{:#}", as_json(arguments, scenario, requests, outcome));
         return;
     }
-    table(rows(arguments, story, requests, outcome)).print();
+    table(rows(arguments, scenario, requests, outcome)).print();
     paragraph("resident memory of `rebound dev` over time; below, how often it was killed (· after the last answer)");
     for line in plot(&outcome.recorded.samples) {
         println!("{line}");
@@ -28,12 +28,12 @@ fn table(rows: Vec<[String; 2]>) -> Table {
     Table::new([Column::text(""), Column::number("")]).with(rows)
 }
 
-fn rows(arguments: &Arguments, story: &Story, requests: usize, outcome: &SoakResult) -> Vec<[String; 2]> {
+fn rows(arguments: &Arguments, scenario: &Scenario, requests: usize, outcome: &SoakResult) -> Vec<[String; 2]> {
     let SoakResult { sent, findings, recorded, bytes } = outcome;
     let mut rows: Vec<[String; 2]> = Vec::new();
     let mut row = |what: &str, number: String| rows.push([what.to_owned(), number]);
     row("webhooks", findings_total(outcome).to_string());
-    row("number of emails", story.emails.to_string());
+    row("number of emails", scenario.emails.to_string());
     row("requests, with those that chaos adds", requests.to_string());
     row("sent again, because of kills and faults", sent.retries.to_string());
     for (answer, number) in &sent.answers {
@@ -97,7 +97,7 @@ fn back(starts: &[Duration]) -> f64 {
     median(starts.iter().skip(1).map(|start| u64::try_from(start.as_millis()).unwrap_or(u64::MAX)))
 }
 
-fn as_json(arguments: &Arguments, story: &Story, requests: usize, outcome: &SoakResult) -> Value {
+fn as_json(arguments: &Arguments, scenario: &Scenario, requests: usize, outcome: &SoakResult) -> Value {
     let SoakResult { sent, findings, recorded, bytes } = outcome;
     let samples: Vec<Value> = recorded
         .samples
@@ -117,7 +117,7 @@ fn as_json(arguments: &Arguments, story: &Story, requests: usize, outcome: &Soak
         })
     });
     json!({
-        "right": outcome.is_right(), "events": findings_total(outcome), "emails": story.emails, "requests": requests,
+        "right": outcome.is_right(), "events": findings_total(outcome), "emails": scenario.emails, "requests": requests,
         "seed": arguments.seed, "retries": sent.retries, "answers": sent.answers, "seconds": sent.took.as_secs_f64(),
         "latency_ms": { "p50": sent.percentile(50.0), "p99": sent.percentile(99.0), "max": sent.percentile(100.0) },
         "kills": recorded.kills, "ended_by_itself": recorded.own_deaths, "back_ms": back(&recorded.starts),

@@ -35,7 +35,7 @@ pub(crate) struct Observations {
     pub(crate) injected: BTreeMap<String, u64>,
 }
 
-pub(crate) struct Watch<'a> {
+pub(crate) struct ServiceWatch<'a> {
     began: Instant,
     kill_every: f64,
     kills_until: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Watch<'a> {
     bar: Option<ProgressBar>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> ServiceWatch<'a> {
     pub(crate) fn new(arguments: &Arguments, requests: usize, watched: &'a WatcherMessage) -> Self {
         let style =
             ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} requests, {per_sec}, {eta} left; {msg}");

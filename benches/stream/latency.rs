@@ -14,8 +14,8 @@ use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
 use rebound_dev::output::{Column, Table, count};
-use rebound_dev::running::{Clock, feed, in_process, serve_function_url, tick, timeout_of};
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::runner::{Clock, feed, protect_invoker, serve_function_url, tick, timeout_of};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 
@@ -49,11 +49,11 @@ struct Measured {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     let folder = tempfile::tempdir()?;
-    let options = Options { data: Some(folder.path().join("rebound.db")), ..Options::in_memory() };
+    let options = LocalAwsOptions { data: Some(folder.path().join("rebound.db")), ..LocalAwsOptions::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await?;
     let server = serve_function_url(SocketAddr::from(([127, 0, 0, 1], 0)), aws.receiver().await?).await?;
     let clock = Clock::new(1.0);
-    let protect = in_process(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
+    let protect = protect_invoker(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
     let longest_window = Some(Duration::from_secs_f64(arguments.window));
     let feeding = feeder::FeederOptions { longest_window, ..feeder::FeederOptions::default() };
     let _feeder = feed(&aws, feeding, |_| Arc::clone(&protect)).await?;

@@ -15,7 +15,7 @@ use rebound::resend::campaign::Cohort;
 use rebound::time::UnixMillis;
 use rebound_dev::output::{Column, Table, count, paragraph};
 use rebound_dev::samples;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use rebound_dev::template::template;
 use serde_json::{Value, json};
 
@@ -93,7 +93,7 @@ impl Bench {
     async fn start(counts_units: bool) -> Result<Self, BoxError> {
         // In a file, where the engine does not become slower: see `dynamodb` of aws-local.
         let folder = tempfile::tempdir()?;
-        let options = Options { data: Some(folder.path().join("bench.db")), ..Options::in_memory() };
+        let options = LocalAwsOptions { data: Some(folder.path().join("bench.db")), ..LocalAwsOptions::in_memory() };
         let aws = EmbeddedAws::start(&options, |_| None).await?;
         let faults = Faults::default();
         let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_default();

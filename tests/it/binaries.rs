@@ -7,15 +7,15 @@ use aws_local::function_url;
 use aws_local::runtime_api::RuntimeApi;
 use aws_local::tls::{Certificate, Terminator};
 use rebound::resend::signed::SignedMessage;
-use rebound_dev::running::runtime_api;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::runner::runtime_api;
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::{Value, json};
 
 use crate::support::{complaint, log_line, now, program, secret, signed};
 
 #[tokio::test]
 async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let api = runtime_api("receive").await.unwrap();
     let mut receive = program(env!("CARGO_BIN_EXE_receive"));
     let mut receive = receive.envs(aws.variables()).envs(api.variables()).stdout(Stdio::piped()).spawn().unwrap();
@@ -53,7 +53,7 @@ async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
 
 #[tokio::test]
 async fn the_receive_binary_opens_tls_in_init_and_keeps_it() {
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("authority.pem");
     let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use aws_local::faults::{Call, Fault, FaultProxy, Faults, Service};
 use futures_util::future::join_all;
-use rebound_dev::claude::{Behaviour, ClaudeStub, Tokens};
+use rebound_dev::claude::{ClaudeBehaviour, ClaudeStub, Tokens};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
@@ -234,12 +234,12 @@ async fn a_plan_says_what_becomes_of_each_request() {
     let good = request(&facts("email.opened", "human"));
     let ask = async || post(&client, &stub.url(), &good).send().await;
     stub.plan(|asked| match asked.index {
-        0 => Behaviour::Tool("do_nothing".to_owned(), json!({ "reason": 1 })),
-        1 => Behaviour::Content(json!([{ "type": "text", "text": "I won't." }]), "refusal".to_owned()),
-        2 => Behaviour::Raw(502, "text/html".to_owned(), b"<html>".to_vec()),
-        3 => Behaviour::Reset,
-        4 => Behaviour::Status(429, Some(7)).after(Duration::from_millis(200)),
-        _ => Behaviour::Default,
+        0 => ClaudeBehaviour::Tool("do_nothing".to_owned(), json!({ "reason": 1 })),
+        1 => ClaudeBehaviour::Content(json!([{ "type": "text", "text": "I won't." }]), "refusal".to_owned()),
+        2 => ClaudeBehaviour::Raw(502, "text/html".to_owned(), b"<html>".to_vec()),
+        3 => ClaudeBehaviour::Reset,
+        4 => ClaudeBehaviour::Status(429, Some(7)).after(Duration::from_millis(200)),
+        _ => ClaudeBehaviour::Default,
     });
     let (_, answer) = json_of(ask().await.unwrap()).await;
     assert_eq!(
@@ -282,7 +282,7 @@ async fn every_status_has_the_apis_own_name_for_it() {
         (504, "timeout_error"),
         (529, "overloaded_error"),
     ] {
-        stub.plan(move |_| Behaviour::Status(status, None));
+        stub.plan(move |_| ClaudeBehaviour::Status(status, None));
         let answer = post(&client, &stub.url(), "{}").send().await.unwrap();
         assert!(!answer.headers().contains_key("retry-after"));
         let (answered, answer) = json_of(answer).await;
@@ -293,16 +293,16 @@ async fn every_status_has_the_apis_own_name_for_it() {
 #[tokio::test]
 async fn the_maximum_of_concurrent_requests_is_counted() {
     let (stub, client) = stub().await;
-    stub.plan(|_| Behaviour::Default.after(Duration::from_millis(300)));
+    stub.plan(|_| ClaudeBehaviour::Default.after(Duration::from_millis(300)));
     let good = request(&facts("email.opened", "human"));
     let impatient = post(&client, &stub.url(), &good).timeout(Duration::from_millis(50));
     assert!(impatient.send().await.is_err());
     let asking = (0..5).map(|_| post(&client, &stub.url(), &good).send());
     assert!(join_all(asking).await.into_iter().all(|answer| answer.unwrap().status() == 200));
-    assert!((5..=6).contains(&stub.most_at_once()), "{}", stub.most_at_once());
+    assert!((5..=6).contains(&stub.max_in_flight()), "{}", stub.max_in_flight());
     assert_eq!((stub.asked().len(), stub.answered_tokens().answers), (6, 5));
     post(&client, &stub.url(), &good).send().await.unwrap();
-    assert!(stub.most_at_once() <= 6);
+    assert!(stub.max_in_flight() <= 6);
 }
 
 #[tokio::test]
@@ -331,7 +331,7 @@ async fn behind_a_proxy_it_fails_by_plan_and_else_is_unchanged() {
         assert_eq!(stub.asked().len(), asked, "{fault:?}");
     }
     proxy.plan(|_| None);
-    stub.plan(|_| Behaviour::Status(529, Some(3)));
+    stub.plan(|_| ClaudeBehaviour::Status(529, Some(3)));
     let answer = ask().await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].to_str().unwrap()), (529, "3"));
     assert_eq!(stub.asked()[1].headers["x-api-key"], "sk-ant-1");

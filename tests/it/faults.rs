@@ -5,7 +5,7 @@ use std::time::{Duration, Instant as Clock};
 
 use aws_local::faults::Fault;
 use rebound::receive::Receiver;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::json;
 
 use crate::support::{Service, complaint, event, hand_over, signed, standing};
@@ -178,7 +178,7 @@ async fn denied_access_quarantines_nothing_and_is_a_503() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_not_there_is_503() {
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let elsewhere = |name: &str| if name == "EVENTS_TABLE" { Some("nowhere".to_owned()) } else { aws.variable(name) };
     let receiver = Receiver::from_environment(elsewhere).await.unwrap();
     let message = signed(complaint("ann@example.com", "e1"));
@@ -191,10 +191,10 @@ async fn a_table_that_is_not_there_is_503() {
 async fn without_dynamodb_the_status_is_503_until_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let options = Options {
+    let options = LocalAwsOptions {
         dynamodb: SocketAddr::from(([127, 0, 0, 1], port)),
         data: Some(folder.path().join("rebound.db")),
-        ..Options::in_memory()
+        ..LocalAwsOptions::in_memory()
     };
     let mut service = Service::start_with(&options).await;
     let earlier = signed(complaint("ann@example.com", "e1"));
@@ -217,10 +217,10 @@ async fn without_dynamodb_the_status_is_503_until_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_functions_calls_pass_the_fault_proxy() {
-    let mut aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let mut aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let faults = aws_local::faults::Faults::default();
     let (direct, proxy) =
-        (aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), aws.put_before_dynamodb(faults.clone()).await.unwrap());
+        (aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), aws.insert_fault_proxy(faults.clone()).await.unwrap());
     assert_ne!(proxy, direct);
     assert_eq!(aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), direct, "what other commands are told");
     let scan = aws.clients().unwrap().dynamodb().scan().table_name(aws.variable("EVENTS_TABLE").unwrap());

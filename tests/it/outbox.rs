@@ -8,7 +8,7 @@ use rebound::store::alerts::{AlertRow, alert_key};
 use rebound::store::client::RetryClient;
 use rebound::store::outbox::{Claim, ClaimOwner, Outbox};
 use rebound::time::UnixMillis;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use tokio::time::Instant;
 
 use crate::support::any_port;
@@ -25,7 +25,7 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Self {
-        let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+        let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
         let (name, faults) = ("AWS_ENDPOINT_URL_DYNAMODB", Faults::default());
         let endpoint = aws.variable(name).unwrap();
         let proxy = FaultProxy::start(endpoint, any_port(), Service::DynamoDb, faults.clone()).await.unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_local::poller::{Poller, PollerOptions};
 use aws_local::sam::QueueMapping;
 use aws_local::sqs::{QueueDepth, TimeScale};
-use rebound_dev::running::poll;
+use rebound_dev::runner::poll;
 use rebound_dev::stack::{self, ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE, EmbeddedAws};
 use rebound_dev::template::template;
 use serde_json::json;
@@ -18,7 +18,7 @@ use self::function::{Function, body, idle, numbered, receives, records, reportin
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_message_becomes_a_dead_letter_by_the_template() {
-    let options = stack::Options { settle: Duration::ZERO, ..stack::Options::in_memory() };
+    let options = stack::LocalAwsOptions { settle: Duration::ZERO, ..stack::LocalAwsOptions::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
     let sqs = aws.sqs.as_ref().unwrap();
     let pace = TimeScale::between(Duration::from_secs(90), Duration::ZERO);
@@ -55,7 +55,7 @@ async fn a_failing_message_becomes_a_dead_letter_by_the_template() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_crash_messages_return_faster_by_the_time_scale() {
     let settle = Duration::from_millis(250);
-    let options = stack::Options { settle, ..stack::Options::in_memory() };
+    let options = stack::LocalAwsOptions { settle, ..stack::LocalAwsOptions::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
     let (client, url) = (aws.clients().unwrap().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());
     let options = PollerOptions { visibility: Duration::from_secs(360), ..reporting() };
@@ -75,7 +75,7 @@ async fn after_a_crash_messages_return_faster_by_the_time_scale() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_message_returns_while_its_function_still_runs() {
-    let options = stack::Options { settle: Duration::ZERO, ..stack::Options::in_memory() };
+    let options = stack::LocalAwsOptions { settle: Duration::ZERO, ..stack::LocalAwsOptions::in_memory() };
     let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
     let (client, url) = (aws.clients().unwrap().sqs(), aws.variable("ENGAGE_QUEUE_URL").unwrap());
     let function = Function::new(Duration::from_millis(1_500), |_| Ok(json!({ "batchItemFailures": [] })));

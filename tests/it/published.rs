@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rebound::message::alert::AlertKind;
 use rebound::message::decision::DecisionResult;
-use rebound_dev::claude::Behaviour;
+use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::{Value, json};
 
 use crate::support::engage::{PHONE, Stage as Engaged, StagedEmail};
@@ -136,13 +136,13 @@ async fn every_kind_of_alert_is_published_as_its_schema_says_and_nothing_else_is
 #[tokio::test]
 async fn every_kind_of_decision_is_published_as_its_schema_says_and_nothing_else_is() {
     let stage = Engaged::start().await;
-    let tool = |name: &str, input: Value| Behaviour::Tool(name.to_owned(), input);
+    let tool = |name: &str, input: Value| ClaudeBehaviour::Tool(name.to_owned(), input);
     let answers = [
-        Behaviour::Default,
+        ClaudeBehaviour::Default,
         tool("log_engagement", json!({ "interest": "high", "reason": "A person clicked." })),
         tool("hand_to_human", json!({ "reason": "Odd." })),
         tool("hand_to_human", json!({ "reason": "Odd." })),
-        Behaviour::Status(400, None),
+        ClaudeBehaviour::Status(400, None),
     ];
     stage.claude.plan(move |asked| answers[asked.index].clone());
     for number in 0..5 {

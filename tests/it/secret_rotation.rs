@@ -9,7 +9,7 @@ use rebound::receive::{Receiver, WRITE_BUDGET};
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::store::write::Writer;
-use rebound_dev::stack::{EmbeddedAws, Options, SECRET_NAME};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions, SECRET_NAME};
 use serde_json::{Value, json};
 
 use crate::support::{complaint, hand_over, now, secret};
@@ -24,7 +24,7 @@ struct Rotating {
 impl Rotating {
     /// Starts with this in the secret; empty: the secret has no value.
     async fn start(first: &str, interval: Duration) -> Self {
-        let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+        let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
         match (aws.secrets_manager.as_ref().unwrap(), first) {
             (manager, "") => manager.clear(SECRET_NAME),
             (manager, first) => manager.put(SECRET_NAME, first),
@@ -121,7 +121,7 @@ async fn an_unreadable_response_does_not_log_the_secret() {
     };
     let server = Server::start(crate::support::any_port(), garbled).await.unwrap();
     let garbled = |name: &str| (name == "AWS_ENDPOINT_URL_SECRETS_MANAGER").then(|| server.url());
-    let aws = EmbeddedAws::start(&Options::in_memory(), garbled).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), garbled).await.unwrap();
     let client = aws.clients().unwrap().secrets_manager();
     let log = crate::support::logged(webhook_secret::from_manager(client, "arn".to_owned(), Duration::ZERO)).await;
     assert!(log.contains("no signing secret yet"), "{log}");

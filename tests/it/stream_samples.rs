@@ -10,8 +10,8 @@ use rebound::resend::event::Event;
 use rebound::resend::signature::MessageId;
 use rebound::store::row::{Row, RowMeta};
 use rebound::time::UnixMillis;
-use rebound_dev::running::runtime_api;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::runner::runtime_api;
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use rebound_dev::{samples, stream_records};
 use serde_json::{Value, json};
 
@@ -128,7 +128,7 @@ async fn protect_does_what_the_samples_ask_for() {
 
 #[tokio::test]
 async fn the_protect_binary_works_and_logs_nothing_personal() {
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     store(&aws).await;
     let api = runtime_api("protect").await.unwrap();
     let mut protect = program(env!("CARGO_BIN_EXE_protect"));

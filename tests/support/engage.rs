@@ -15,7 +15,7 @@ use rebound::store::Item;
 use rebound::store::row::payload_text;
 use rebound::time::UnixMillis;
 use rebound_dev::claude::ClaudeStub;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -105,7 +105,7 @@ impl Stage {
 
     /// Starts with these variables, and those of the embedded AWS.
     pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
-        let options = Options { settle: Duration::ZERO, ..Options::in_memory() };
+        let options = LocalAwsOptions { settle: Duration::ZERO, ..LocalAwsOptions::in_memory() };
         let aws = EmbeddedAws::start(&options, |_| None).await.unwrap();
         let claude = ClaudeStub::start(any_port()).await.unwrap();
         let faults = Faults::default();

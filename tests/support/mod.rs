@@ -21,8 +21,8 @@ use rebound::store::Item;
 use rebound::store::suppressions::SuppressionItem;
 use rebound::time::UnixMillis;
 use rebound_dev::LOCAL_SECRET;
-use rebound_dev::running::receiving;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::runner::receive_invoker;
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::instrument::WithSubscriber;
@@ -67,10 +67,10 @@ pub(crate) fn complaint(recipient: &str, email_id: &str) -> Vec<u8> {
 
 impl Service {
     pub(crate) async fn start() -> Self {
-        Self::start_with(&Options::in_memory()).await
+        Self::start_with(&LocalAwsOptions::in_memory()).await
     }
 
-    pub(crate) async fn start_with(options: &Options) -> Self {
+    pub(crate) async fn start_with(options: &LocalAwsOptions) -> Self {
         let aws = EmbeddedAws::start(options, |_| None).await.unwrap();
         let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
         let proxy =
@@ -81,8 +81,9 @@ impl Service {
         };
         let receiver = Arc::new(Receiver::from_environment(through_proxy).await.unwrap());
         proxy.plan(|_| None); // the warm-up call is not counted
-        let server =
-            function_url::serve(any_port(), receiving(Arc::clone(&receiver), Duration::from_secs(10))).await.unwrap();
+        let server = function_url::serve(any_port(), receive_invoker(Arc::clone(&receiver), Duration::from_secs(10)))
+            .await
+            .unwrap();
         Self { aws, proxy, receiver, server, client: rebound::claude::web::client_for("http:") }
     }
 

@@ -18,7 +18,7 @@ use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use rebound::store::suppressions::SuppressionItem;
 use rebound::time::UnixMillis;
-use rebound_dev::stack::{ENGAGE_QUEUE, EmbeddedAws, Options};
+use rebound_dev::stack::{ENGAGE_QUEUE, EmbeddedAws, LocalAwsOptions};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -67,7 +67,7 @@ impl Stage {
     }
 
     pub(crate) async fn with_policy(policy: &str) -> Self {
-        let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+        let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
         let faults = Faults::default();
         let before = async |variable: &str, service| {
             FaultProxy::start(aws.variable(variable).unwrap(), any_port(), service, faults.clone()).await.unwrap()

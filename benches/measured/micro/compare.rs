@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use crate::deliveries::{self, Delivery};
+use crate::deliveries::{self, SignedDelivery};
 use crate::verify::{Rebound, StandardWebhooks, Verifier};
 
 /// Approximate duration of a turn.
@@ -41,7 +41,7 @@ pub(crate) fn print_json() {
     }
 }
 
-fn compared(delivery: &Delivery) -> Compared {
+fn compared(delivery: &SignedDelivery) -> Compared {
     let (ours, theirs) = (Rebound::new(delivery.secrets()), StandardWebhooks::new(delivery.secrets()));
     let (ours, theirs) = (|| ours.accepts(delivery), || theirs.accepts(delivery));
     assert!([ours(), theirs()] == [delivery.is_right(); 2], "{delivery}");

@@ -30,13 +30,13 @@ pub(crate) enum Signed {
 
 /// One webhook: its headers, once for each verifier, and its body.
 #[derive(Debug)]
-pub(crate) struct Delivery {
+pub(crate) struct SignedDelivery {
     pub(crate) signed: Signed,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 
-impl Delivery {
+impl SignedDelivery {
     fn new(signed: Signed, body: String) -> Self {
         let timestamp = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
         let sign = |secret: &str| secret.parse::<SigningSecret>().unwrap().sign(ID, timestamp, body.as_bytes());
@@ -73,7 +73,7 @@ impl Delivery {
     }
 }
 
-impl fmt::Display for Delivery {
+impl fmt::Display for SignedDelivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let signed = match self.signed {
             Signed::Once => "one signature",
@@ -97,10 +97,10 @@ pub(crate) fn event_of(bytes: usize) -> String {
 pub(crate) const SIZES: [usize; 4] = [0, 10_000, 100_000, 350_000];
 
 /// Every webhook to measure.
-pub(crate) fn all() -> Vec<Delivery> {
+pub(crate) fn all() -> Vec<SignedDelivery> {
     let of = |size: &usize| {
         let signed = [Signed::Once, Signed::Thrice, Signed::WithTheSecond, Signed::Wrongly];
-        signed.map(|signed| Delivery::new(signed, event_of(*size)))
+        signed.map(|signed| SignedDelivery::new(signed, event_of(*size)))
     };
     SIZES.iter().flat_map(of).collect()
 }

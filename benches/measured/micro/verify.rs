@@ -7,7 +7,7 @@ use divan::counter::BytesCount;
 use rebound::resend::signature::{SignedHeaders, SigningSecrets};
 use rebound::time::UnixMillis;
 
-use crate::deliveries::{self, Delivery};
+use crate::deliveries::{self, SignedDelivery};
 
 /// A verifier, set up with the valid secrets.
 pub(crate) trait Verifier {
@@ -16,7 +16,7 @@ pub(crate) trait Verifier {
     /// Creates a verifier for these secrets.
     fn new(secrets: &[&str]) -> Self;
     /// Returns true if a webhook is signed with one of the secrets, and fresh.
-    fn accepts(&self, delivery: &Delivery) -> bool;
+    fn accepts(&self, delivery: &SignedDelivery) -> bool;
 }
 
 /// Rebound's verifier.
@@ -29,7 +29,7 @@ impl Verifier for Rebound {
         Self(secrets.join(" ").parse().unwrap())
     }
 
-    fn accepts(&self, delivery: &Delivery) -> bool {
+    fn accepts(&self, delivery: &SignedDelivery) -> bool {
         let header = |name: &str| delivery.headers.get(name).and_then(|value| value.to_str().ok());
         let claim = SignedHeaders::from_headers(header);
         let now = UnixMillis::now().seconds();
@@ -47,13 +47,13 @@ impl Verifier for StandardWebhooks {
         Self(secrets.iter().map(|secret| standardwebhooks::Webhook::new(secret).unwrap()).collect())
     }
 
-    fn accepts(&self, delivery: &Delivery) -> bool {
+    fn accepts(&self, delivery: &SignedDelivery) -> bool {
         self.0.iter().any(|webhook| webhook.verify(delivery.body.as_bytes(), &delivery.headers).is_ok())
     }
 }
 
 #[divan::bench(types = [Rebound, StandardWebhooks], args = deliveries::all())]
-fn verify<V: Verifier>(bencher: Bencher<'_, '_>, delivery: &Delivery) {
+fn verify<V: Verifier>(bencher: Bencher<'_, '_>, delivery: &SignedDelivery) {
     let verifier = V::new(delivery.secrets());
     assert_eq!(verifier.accepts(delivery), delivery.is_right(), "{} at {delivery}", V::NAME);
     bencher.counter(BytesCount::new(delivery.body.len())).bench_local(|| verifier.accepts(divan::black_box(delivery)));

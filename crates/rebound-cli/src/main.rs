@@ -59,7 +59,7 @@ impl Command {
 async fn main() -> ExitCode {
     sigpipe::reset();
     if let Some(file) = values::misplaced_file(std::env::args()) {
-        eprintln!("rebound: the file of --local stands after an equals sign: --local={}", output::shown(&file));
+        eprintln!("rebound: the file of --local stands after an equals sign: --local={}", output::sanitize(&file));
         return ExitCode::from(2);
     }
     let parsed = Arguments::command().try_get_matches().and_then(|matches| {
@@ -71,7 +71,7 @@ async fn main() -> ExitCode {
         Ok(parsed) => parsed,
         // It repeats what was given, and that may come from outside.
         Err(error) if error.use_stderr() => {
-            let given = std::env::args().map(|argument| output::shown(&argument));
+            let given = std::env::args().map(|argument| output::sanitize(&argument));
             eprintln!("{}", Arguments::try_parse_from(given).err().unwrap_or(error).to_string().trim_end());
             return ExitCode::from(2);
         }

@@ -7,9 +7,9 @@ use aws_local::tls::{Certificate, Terminator};
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use rebound_dev::claude::ClaudeStub;
-use rebound_dev::running::runtime_api;
+use rebound_dev::runner::runtime_api;
 use rebound_dev::samples;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::{Value, json};
 
 use crate::support::{any_port, hand_over, log_line, now, program, secret};
@@ -26,7 +26,7 @@ fn story() -> Vec<SignedMessage> {
 
 #[tokio::test]
 async fn the_engage_binary_works_and_logs_nothing_personal() {
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let receiver = aws.receiver().await.unwrap();
     for message in &story() {
         assert_eq!(hand_over(&receiver, message, Duration::from_secs(30)).await.0, 200);
@@ -68,7 +68,7 @@ async fn the_engage_binary_works_and_logs_nothing_personal() {
 
 #[tokio::test]
 async fn claude_needs_tls_with_a_trusted_certificate() {
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let receiver = aws.receiver().await.unwrap();
     let story = story();
     assert_eq!(hand_over(&receiver, &story[0], Duration::from_secs(30)).await.0, 200);

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use rebound_dev::claude::{Behaviour, ClaudeStub};
+use rebound_dev::claude::{ClaudeBehaviour, ClaudeStub};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -141,7 +141,7 @@ async fn the_official_package_reads_every_answer_of_the_stub() {
     let bodies = all_asked().await;
     let text = json!([{ "type": "text", "text": "I would rather not." }]);
     let mut answers = Vec::new();
-    for behaviour in [Behaviour::Default, Behaviour::Content(text, "end_turn".to_owned())] {
+    for behaviour in [ClaudeBehaviour::Default, ClaudeBehaviour::Content(text, "end_turn".to_owned())] {
         claude.plan(move |_| behaviour.clone());
         for body in &bodies {
             let post =

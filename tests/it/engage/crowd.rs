@@ -21,8 +21,8 @@ use rebound::resend::signature::MessageId;
 use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use rebound::store::row::{Row, RowMeta, payload_text};
-use rebound_dev::claude::Behaviour;
-use rebound_dev::running::poll;
+use rebound_dev::claude::ClaudeBehaviour;
+use rebound_dev::runner::poll;
 use rebound_dev::stack::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE};
 use rebound_dev::template::template;
 use serde_json::Value;
@@ -135,7 +135,7 @@ impl CrowdStage {
         let no_stream = StreamSpecification::builder().stream_enabled(false).build().unwrap();
         let update = update.table_name(stage.aws.variable("EVENTS_TABLE").unwrap()).stream_specification(no_stream);
         update.send().await.unwrap();
-        stage.claude.plan(move |_| Behaviour::Default.after(Duration::from_millis(fastrand::u64(ms.clone()))));
+        stage.claude.plan(move |_| ClaudeBehaviour::Default.after(Duration::from_millis(fastrand::u64(ms.clone()))));
         Self { stage }
     }
 

@@ -3,7 +3,7 @@
 use rebound::aws::stream::BatchResponse;
 use rebound::message::decision::{DecidedBy, DecisionResult};
 use rebound::policy::verdict::Verdict;
-use rebound_dev::claude::Behaviour;
+use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::json;
 
 use super::{DAY, HOUR, MINUTE, NOW, PHONE, Stage, StagedEmail, after, suppress};
@@ -174,7 +174,7 @@ async fn a_recipient_suppressed_during_a_request_gets_no_follow_up() {
     let stage = Stage::start().await;
     let mail = StagedEmail::to("e1", "ann@example.com");
     stage.receives(&[mail.delivered(), mail.clicked("c1", after(-10 * MINUTE))]).await;
-    let slowly = Behaviour::Default.after(std::time::Duration::from_millis(300));
+    let slowly = ClaudeBehaviour::Default.after(std::time::Duration::from_millis(300));
     stage.claude.plan(move |_| slowly.clone());
     let deliveries = stage.deliveries(&["c1"], 1).await;
     let complaint = async {
@@ -236,7 +236,7 @@ async fn an_open_and_a_click_of_one_mail_never_make_two_follow_ups() {
     stage.claude.plan(|_| {
         let input = json!({ "to": "r1", "subject": "Your bulbs", "message": "Shall we help?", "send_after_hours": 2,
             "campaign_id": "spring", "reason": "a person clicked" });
-        Behaviour::Tool("schedule_followup".to_owned(), input)
+        ClaudeBehaviour::Tool("schedule_followup".to_owned(), input)
     });
     stage
         .happens(&[

@@ -7,7 +7,7 @@ use rebound::aws::secret::Secret;
 use rebound::claude::key::{self, ApiKey, INTERVAL};
 use rebound::engage::Engager;
 use rebound::message::decision::{DecidedBy, Receipt};
-use rebound_dev::claude::Behaviour;
+use rebound_dev::claude::ClaudeBehaviour;
 use rebound_dev::stack::API_KEYS_NAME;
 use serde_json::json;
 use tokio::time::Instant;
@@ -52,8 +52,8 @@ fn asked_with(stage: &Stage) -> Vec<String> {
 /// Makes Claude accept only this key.
 fn accepts(stage: &Stage, key: &'static str) {
     stage.claude.plan(move |asked| match asked.headers["x-api-key"] == key {
-        true => Behaviour::Default,
-        false => Behaviour::Status(401, None),
+        true => ClaudeBehaviour::Default,
+        false => ClaudeBehaviour::Status(401, None),
     });
 }
 

@@ -23,7 +23,7 @@ async fn five_thousand_clicks_keep_concurrency_and_budget() {
     queued(stage, &clicks).await;
     let figures = drained(stage, None, &apart(crowded.engagers())).await;
     assert_eq!((figures.messages, figures.failures), (5_000, 0));
-    assert!((2..=4).contains(&stage.claude.most_at_once()), "{}", stage.claude.most_at_once());
+    assert!((2..=4).contains(&stage.claude.max_in_flight()), "{}", stage.claude.max_in_flight());
     assert!(figures.max_concurrent <= 4, "as the template has it");
     let by_claude = decided_once(stage, 5_000).await;
     assert!((1_000..4_000).contains(&by_claude), "{by_claude}");
@@ -44,7 +44,7 @@ async fn functions_in_one_process_share_the_request_limit() {
         queued(stage, &clicks).await;
         let figures = drained(stage, Some(12), &together(Arc::new(crowded.engagers()()))).await;
         assert!(figures.max_concurrent > 4, "{figures:?}");
-        assert_eq!(stage.claude.most_at_once(), most);
+        assert_eq!(stage.claude.max_in_flight(), most);
         decided_once(stage, 600).await;
         kept_to_the_budget(stage).await;
     }

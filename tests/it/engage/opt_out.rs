@@ -6,7 +6,7 @@ use rebound::message::decision::{DecidedBy, DecisionResult};
 use rebound::policy::followup::{Guard, Ruling};
 use rebound::store::Item;
 use rebound::time::UnixMillis;
-use rebound_dev::claude::Behaviour;
+use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::{Value, json};
 
 use super::{DAY, LINK, MINUTE, NOW, PHONE, Stage, StagedEmail, after};
@@ -39,7 +39,7 @@ fn always_writes(stage: &Stage) {
             "campaign_id": "spring",
             "reason": "A person clicked.",
         });
-        Behaviour::Tool("schedule_followup".to_owned(), input)
+        ClaudeBehaviour::Tool("schedule_followup".to_owned(), input)
     });
 }
 

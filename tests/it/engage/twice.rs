@@ -10,7 +10,7 @@ use rebound::aws::queue::QueueMessage;
 use rebound::aws::stream::BatchResponse;
 use rebound::message::decision::DecisionResult;
 use rebound::time::UnixMillis;
-use rebound_dev::claude::Behaviour;
+use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::json;
 
 use super::{MINUTE, NOW, Stage, StagedEmail, after, suppress};
@@ -123,8 +123,8 @@ async fn a_claim_is_taken_over_though_the_answer_to_that_is_lost() {
 async fn a_slow_owner_finds_the_decision_of_the_new_owner() {
     let stage = Stage::start().await;
     let [first, second] = two_clicks(&stage, &StagedEmail::to("e1", "ann@example.com")).await;
-    let slow = Behaviour::Default.after(Duration::from_millis(800));
-    stage.claude.plan(move |asked| if asked.index == 0 { slow.clone() } else { Behaviour::Default });
+    let slow = ClaudeBehaviour::Default.after(Duration::from_millis(800));
+    stage.claude.plan(move |asked| if asked.index == 0 { slow.clone() } else { ClaudeBehaviour::Default });
     let taken_over = async {
         while stage.claude.asked().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -141,7 +141,7 @@ async fn a_slow_owner_finds_the_decision_of_the_new_owner() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewed_claim_is_not_taken_over() {
     let stage = Arc::new(Stage::start().await);
-    stage.claude.plan(|_| Behaviour::Status(529, Some(3_600)));
+    stage.claude.plan(|_| ClaudeBehaviour::Status(529, Some(3_600)));
     let mut batches = Vec::new();
     for round in 1..=20 {
         let mail = StagedEmail::to(&format!("e{round}"), &format!("reader-{round}@example.com"));
@@ -149,7 +149,7 @@ async fn a_renewed_claim_is_not_taken_over() {
         assert_eq!(stage.delivers(&both[0], NOW).await.failures.len(), 1, "Claude is overloaded");
         batches.push(both);
     }
-    stage.claude.plan(|_| Behaviour::Default);
+    stage.claude.plan(|_| ClaudeBehaviour::Default);
     for (round, batches) in (1..).zip(batches) {
         side_by_side(&stage, batches, after(15 * MINUTE)).await;
         assert_eq!(so_far(&stage).await, [20 + round, round, round]);
@@ -166,7 +166,7 @@ async fn an_unpublished_decision_is_published_unchanged() {
     assert_eq!(decided.done, DecisionResult::FollowupProposed);
 
     suppress(&stage, "ann@example.com").await;
-    stage.claude.plan(|_| Behaviour::Tool("do_nothing".to_owned(), json!({ "reason": "No." })));
+    stage.claude.plan(|_| ClaudeBehaviour::Tool("do_nothing".to_owned(), json!({ "reason": "No." })));
     assert_eq!(stage.delivers(&second, after(MINUTE)).await, BatchResponse::default());
     assert_eq!(so_far(&stage).await, [1, 1, 0], "its carrier may still be at it");
     assert_eq!(stage.delivers(&first, after(12 * MINUTE)).await, BatchResponse::default());

@@ -2,7 +2,7 @@
 
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::json;
 
 use super::lines::conforms;
@@ -30,7 +30,7 @@ fn ordinary(n: i64, at: UnixMillis) -> SignedMessage {
 #[tokio::test]
 async fn a_million_events_cost_less_than_two_cents_of_logs() {
     const EVENTS: i64 = 5_000;
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let lines = Lines::default();
     let receiver = aws.receiver().await.unwrap().with_metrics(lines.metrics());
     // Ten a second, in the time of the execution environment.
@@ -59,7 +59,7 @@ async fn a_million_events_cost_less_than_two_cents_of_logs() {
 
 #[tokio::test]
 async fn a_quiet_environment_writes_each_event_immediately() {
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let lines = Lines::default();
     let receiver = aws.receiver().await.unwrap().with_metrics(lines.metrics());
     for n in 0..20 {
@@ -74,7 +74,7 @@ async fn a_quiet_environment_writes_each_event_immediately() {
 
 #[tokio::test]
 async fn metrics_gathered_before_a_freeze_keep_their_time() {
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let lines = Lines::default();
     let receiver = aws.receiver().await.unwrap().with_metrics(lines.metrics());
     for n in 0..13 {
@@ -90,7 +90,7 @@ async fn metrics_gathered_before_a_freeze_keep_their_time() {
 
 #[tokio::test]
 async fn a_flood_of_forged_requests_does_not_raise_the_log_bill() {
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let lines = Lines::default();
     let receiver = aws.receiver().await.unwrap().with_metrics(lines.metrics());
     let mut forged = ordinary(0, NOW);

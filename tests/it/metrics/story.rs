@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_local::faults::Fault;
 use rebound::metrics::{Emitter, Metric};
 use rebound::resend::signed::SignedMessage;
-use rebound_dev::claude::Behaviour;
+use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::{Value, json};
 
 use super::lines::conforms;
@@ -122,13 +122,13 @@ async fn people_click() -> Vec<String> {
     let lines = Lines::default();
     let mut stage = engage::Stage::start().await;
     stage.engager = Arc::new(stage.engager.as_ref().clone().with_metrics(lines.metrics()));
-    let tool = |name: &str, input: Value| Behaviour::Tool(name.to_owned(), input);
+    let tool = |name: &str, input: Value| ClaudeBehaviour::Tool(name.to_owned(), input);
     let answers = [
-        Behaviour::Default,
+        ClaudeBehaviour::Default,
         tool("log_engagement", json!({ "interest": "high", "reason": "A person clicked." })),
         tool("hand_to_human", json!({ "reason": "Odd." })),
         tool("do_nothing", json!({ "reason": "No." })),
-        Behaviour::Status(400, None),
+        ClaudeBehaviour::Status(400, None),
     ];
     let count = answers.len();
     stage.claude.plan(move |asked| answers[asked.index].clone());

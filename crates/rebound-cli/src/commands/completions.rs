@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap_complete::{Shell, generate};
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::output;
 
 /// Print what makes your shell complete commands and flags.
@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: &Arguments, mut command: clap::Command) -> Result<ExitCode, Failure> {
+pub(crate) fn run(arguments: &Arguments, mut command: clap::Command) -> Result<ExitCode, CommandError> {
     let mut script = Vec::new();
     generate(arguments.shell, &mut command, "rebound", &mut script);
     output::write_as_it_is(std::io::stdout(), &String::from_utf8(script)?);

@@ -7,8 +7,8 @@ use rebound_cli::operate::connect::probe::ProbeResult;
 use rebound_cli::operate::connect::{ConnectError, Connected, WebhookChange, connect};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::operate::target::Target;
-use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, shown};
+use rebound_dev::commands::CommandError;
+use rebound_dev::output::{self, sanitize};
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     place: TargetArguments,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let place = arguments.place.find().await?;
     let url = match &arguments.url {
         Some(url) => url.clone(),
@@ -77,7 +77,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 print!("Resend's own list: ");
                 report.print();
             }
-            Some(Err(why)) => println!("Resend's own list was not taken over: {}", shown(&why.to_string())),
+            Some(Err(why)) => println!("Resend's own list was not taken over: {}", sanitize(&why.to_string())),
             None => {}
         }
     }
@@ -85,14 +85,14 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn print(connected: &Connected, place: &Target) {
-    let (url, webhook) = (shown(&connected.url), shown(&connected.webhook));
+    let (url, webhook) = (sanitize(&connected.url), sanitize(&connected.webhook));
     match connected.done {
         WebhookChange::Created => println!("The webhook {webhook} is registered at Resend, for {url}"),
         WebhookChange::Updated => println!("The webhook {webhook} was brought into order, for {url}"),
         WebhookChange::Unchanged => println!("The webhook {webhook} is as it must be, for {url}"),
     }
     if !connected.subscribed.is_empty() {
-        println!("Subscribed to {}", shown(&connected.subscribed.join(", ")));
+        println!("Subscribed to {}", sanitize(&connected.subscribed.join(", ")));
     }
     if !connected.not_offered.is_empty() {
         println!(
@@ -111,10 +111,10 @@ fn print(connected: &Connected, place: &Target) {
         println!("The signing secret was in place already.");
     }
     if !connected.others.is_empty() {
-        println!("Other webhooks at Resend, left alone: {}", shown(&connected.others.join(", ")));
+        println!("Other webhooks at Resend, left alone: {}", sanitize(&connected.others.join(", ")));
     }
     for unread in &connected.unread {
-        println!("A webhook at Resend can't be read, and was left alone: {}", shown(unread));
+        println!("A webhook at Resend can't be read, and was left alone: {}", sanitize(unread));
     }
     match &connected.proof {
         ProbeResult::Proved => println!("The function has proved that it has the secret."),
@@ -123,7 +123,7 @@ fn print(connected: &Connected, place: &Target) {
             place.command("doctor")
         ),
         ProbeResult::NotRebound(why) => {
-            println!("There is no Rebound at {url}: {}. Is it the stack's output WebhookUrl?", shown(why));
+            println!("There is no Rebound at {url}: {}. Is it the stack's output WebhookUrl?", sanitize(why));
         }
     }
 }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::doctor::{Check, CheckStatus, run_checks};
 use rebound_cli::operate::target::TargetError;
-use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, Cell, Color, Column, Table, count, shown};
+use rebound_dev::commands::CommandError;
+use rebound_dev::output::{self, Cell, Color, Column, Table, count, sanitize};
 use serde_json::json;
 
 use crate::commands::place::TargetArguments;
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     place: TargetArguments,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let place = match arguments.place.find().await {
         Ok(place) => place,
         Err(error) if arguments.json => {
@@ -94,11 +94,11 @@ fn table(checks: &[Check]) -> Table {
             CheckStatus::Warning => Color::Yellow,
             CheckStatus::Fault => Color::Red,
         };
-        let to_do = check.to_do.as_ref().map(|to_do| format!("\nTo do: {}", shown(to_do))).unwrap_or_default();
+        let to_do = check.to_do.as_ref().map(|to_do| format!("\nTo do: {}", sanitize(to_do))).unwrap_or_default();
         [
-            Cell::new(shown(&check.name)),
+            Cell::new(sanitize(&check.name)),
             Cell::new(check.verdict.as_str()).fg(colour),
-            Cell::new(format!("{}{to_do}", shown(&check.found))),
+            Cell::new(format!("{}{to_do}", sanitize(&check.found))),
         ]
     });
     Table::new([Column::text("what"), Column::text("verdict"), Column::text("found")]).with(rows)

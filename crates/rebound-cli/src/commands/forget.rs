@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rebound::resend::recipient::Recipient;
 use rebound_cli::operate::forget::{ForgetMode, ForgetTables, RECOVERABLE_DAYS, forget};
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, Column, Table};
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     place: TargetArguments,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let recipient = recipient(&arguments.address)?;
     let note = arguments.note.note()?;
     let place = arguments.place.find().await?;
@@ -96,7 +96,7 @@ fn table<'a>(counts: impl IntoIterator<Item = (&'a str, [usize; 4])>) -> Table {
 }
 
 /// Asks whoever sits at the terminal.
-fn is_sure(recipient: &Recipient, events_table: &str) -> Result<bool, Failure> {
+fn is_sure(recipient: &Recipient, events_table: &str) -> Result<bool, CommandError> {
     if !std::io::stdin().is_terminal() {
         return Err(
             "there is no terminal to ask at; add --yes if you are sure, or --dry-run to see what would be erased"

@@ -8,8 +8,8 @@ use rebound_cli::operate::lists::encoding::{self, Encoding};
 use rebound_cli::operate::lists::file::ListError;
 use rebound_cli::operate::lists::{Line, LineCounts, ListOptions, ListReader};
 use rebound_cli::operate::suppressions::meaning::Meaning;
-use rebound_dev::commands::Failure;
-use rebound_dev::output::shown;
+use rebound_dev::commands::CommandError;
+use rebound_dev::output::sanitize;
 
 /// How a list is to be read, where what is found out is wrong.
 #[derive(clap::Args)]
@@ -42,7 +42,7 @@ pub(crate) struct ListFile {
 
 impl ListFile {
     /// Opens a file, or, if it is called `-`, standard input.
-    pub(crate) fn open(file: &str, reading: &ReadingArguments) -> Result<Self, Failure> {
+    pub(crate) fn open(file: &str, reading: &ReadingArguments) -> Result<Self, CommandError> {
         let (name, from): (&str, Box<dyn Read>) = match file {
             "-" => ("standard input", Box::new(std::io::stdin())),
             file => {
@@ -57,7 +57,7 @@ impl ListFile {
     }
 
     /// What its lines mean: as far as it shows, or as somebody says.
-    pub(crate) fn meaning(&self, only: Option<Reason>, time_column: Option<String>) -> Result<Meaning, Failure> {
+    pub(crate) fn meaning(&self, only: Option<Reason>, time_column: Option<String>) -> Result<Meaning, CommandError> {
         let meaning = Meaning::of(&self.reader).with(only, time_column, &self.reader);
         Ok(meaning.map_err(|error| named(&self.name, &error))?)
     }
@@ -70,13 +70,13 @@ impl ListFile {
             (None, false) => String::new(),
         };
         let sources = meaning.map(|meaning| format!(", {}", meaning.sources())).unwrap_or_default();
-        let how = shown(&format!("{kind}{}{sources}", self.reader.form()));
+        let how = sanitize(&format!("{kind}{}{sources}", self.reader.form()));
         eprintln!("{} is read as {how}.", self.name);
         how
     }
 
     /// The next line that says something.
-    pub(crate) fn next(&mut self) -> Result<Option<Line>, Failure> {
+    pub(crate) fn next(&mut self) -> Result<Option<Line>, CommandError> {
         Ok(self.reader.next().transpose().map_err(|error| named(&self.name, &error))?)
     }
 
@@ -84,7 +84,7 @@ impl ListFile {
     ///
     /// # Errors
     /// Nobody is in it.
-    pub(crate) fn counts(&self) -> Result<LineCounts, Failure> {
+    pub(crate) fn counts(&self) -> Result<LineCounts, CommandError> {
         let (counts, guessed) = (self.reader.counts(), self.reader.guessed());
         if guessed.lines > 0 {
             eprintln!(

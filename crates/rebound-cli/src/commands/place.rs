@@ -6,7 +6,7 @@ use clap::{ArgMatches, FromArgMatches};
 use rebound_cli::operate::target::flags::Flags;
 use rebound_cli::operate::target::{STACK, Target, TargetOptions};
 use rebound_dev::LOCAL_FILE;
-use rebound_dev::commands::{Failure, variable};
+use rebound_dev::commands::{CommandError, variable};
 
 /// The variable that names the stack where no flag does.
 const STACK_VARIABLE: &str = "REBOUND_STACK";
@@ -83,7 +83,7 @@ impl TargetArguments {
     }
 
     /// Finds it, and looks whether it is there, where it is on this machine.
-    pub(crate) async fn find(&self) -> Result<Target, Failure> {
+    pub(crate) async fn find(&self) -> Result<Target, CommandError> {
         let from_shell = || variable(STACK_VARIABLE).filter(|name| self.local.is_none() && !name.trim().is_empty());
         let named = match (&self.stack, from_shell()) {
             (Some(name), _) => name.clone(),

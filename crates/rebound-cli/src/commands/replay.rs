@@ -9,9 +9,9 @@ use rebound_cli::operate::replay::effects::Effects;
 use rebound_cli::operate::replay::select::{QUARANTINE, Selection};
 use rebound_cli::operate::replay::{Function, On, ReplayReport, replay};
 use rebound_cli::operate::target::flags::quoted;
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::commands::values::event_type;
-use rebound_dev::output::{self, count, count_were, shown};
+use rebound_dev::output::{self, count, count_were, sanitize};
 use rebound_dev::overlay::Overlay;
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
@@ -66,9 +66,9 @@ fn stored_type(text: &str) -> Result<String, String> {
     if text == QUARANTINE { Ok(text.to_owned()) } else { event_type(text).map(|known| known.as_str().to_owned()) }
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if let Some(address) = arguments.emails.iter().find(|id| Recipient::parse(id).is_some()) {
-        let address = shown(address);
+        let address = sanitize(address);
         let timeline = arguments.place.command(&format!("timeline --address {}", quoted(&address)));
         return Err(format!("{address} is an address, and not an email's id: {timeline} has the ids").into());
     }
@@ -109,7 +109,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         } else {
             "is it the id that Resend gave the email?"
         };
-        eprintln!("rebound: nothing is stored of {} that {} handles; {hint}", shown(id), arguments.function);
+        eprintln!("rebound: nothing is stored of {} that {} handles; {hint}", sanitize(id), arguments.function);
     }
     if !unknown.is_empty() && rows.is_empty() {
         return Ok(ExitCode::FAILURE);
@@ -134,7 +134,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let causes: Vec<String> = report.why.clone().into_iter().chain(log.causes()).collect();
     if arguments.json {
         let ReplayReport { handled, left_over, effects, .. } = &report;
-        causes.iter().for_each(|cause| eprintln!("rebound: {}", shown(cause)));
+        causes.iter().for_each(|cause| eprintln!("rebound: {}", sanitize(cause)));
         println!(
             "{:#}",
             json!({ "dry_run": arguments.dry_run, "handled": handled, "left_over": left_over, "new": effects })
@@ -159,7 +159,7 @@ fn print(arguments: &Arguments, report: &ReplayReport, causes: &[String]) {
         }
         println!("{what}, {} in all:", all.len());
         for one in all.iter().take(MOST) {
-            println!("  {}", shown(one));
+            println!("  {}", sanitize(one));
         }
         if all.len() > MOST {
             println!("  … and {} more (--json has them all)", all.len() - MOST);
@@ -182,11 +182,11 @@ fn print(arguments: &Arguments, report: &ReplayReport, causes: &[String]) {
         println!("opens and clicks {would}handed on to engage, which decides about each happening once: {handed_on}");
     }
     for event in report.left_over.iter().take(MOST) {
-        println!("LEFT OVER {}", shown(event));
+        println!("LEFT OVER {}", sanitize(event));
     }
     if !report.left_over.is_empty() {
         for cause in causes {
-            println!("BECAUSE {}", shown(cause));
+            println!("BECAUSE {}", sanitize(cause));
         }
         let again = "When the cause is gone, run it again: what was done before stays as it is.";
         println!("{} left over. {again}", count_were(report.left_over.len(), "event"));

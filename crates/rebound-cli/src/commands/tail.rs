@@ -10,8 +10,8 @@ use rebound::resend::event::EventType;
 use rebound::resend::recipient::Recipient;
 use rebound_cli::operate::tail::{Filter, KINDS, Line, Tail, TailUpdate};
 use rebound_cli::operate::target::Target;
-use rebound_dev::commands::Failure;
-use rebound_dev::output::{hanging, moment, shown};
+use rebound_dev::commands::CommandError;
+use rebound_dev::output::{hanging, moment, sanitize};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -80,7 +80,7 @@ struct Shown {
     lines: usize,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let named = |name: &String| Campaign::new(name).ok_or("that is no name of a campaign");
     let read = |text: &String| Recipient::parse(text).ok_or("that is no address; write it as ann@example.com");
     let filter = Filter {
@@ -94,7 +94,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut so_far = Shown::default();
     let ended = tokio::select! {
         ended = follow(arguments.json, &place, &mut tail, &mut so_far) => ended,
-        signal = tokio::signal::ctrl_c() => signal.map_err(Failure::from),
+        signal = tokio::signal::ctrl_c() => signal.map_err(CommandError::from),
     };
     let (webhooks, lines) = (count(so_far.webhooks, "webhook"), count(so_far.lines, "line"));
     eprintln!("Ended: {webhooks} came in, {lines} shown.");
@@ -119,7 +119,7 @@ fn begin(place: &Target, shards: usize) -> String {
 }
 
 /// Looks until looking fails for too long.
-async fn follow(json: bool, place: &Target, tail: &mut Tail<'_>, so_far: &mut Shown) -> Result<(), Failure> {
+async fn follow(json: bool, place: &Target, tail: &mut Tail<'_>, so_far: &mut Shown) -> Result<(), CommandError> {
     let (pause, may_fail) = if place.is_local() { (NEAR_PAUSE, NEAR_FAILING) } else { (PAUSE, FAILING) };
     let [first, longest] = SLOWED_PAUSES;
     let mut slowed_pause = first;
@@ -136,7 +136,7 @@ async fn follow(json: bool, place: &Target, tail: &mut Tail<'_>, so_far: &mut Sh
                         eprintln!(
                             "AWS slows the readers of the stream down; the next look is in {} s: {}",
                             slowed_pause.as_secs(),
-                            shown(why)
+                            sanitize(why)
                         );
                         sleep(slowed_pause).await;
                         slowed_pause = (slowed_pause * 2).min(longest);
@@ -149,7 +149,7 @@ async fn follow(json: bool, place: &Target, tail: &mut Tail<'_>, so_far: &mut Sh
             }
             Err(error) => {
                 let since = *failing.get_or_insert_with(|| {
-                    eprintln!("{}; trying again for {} s", shown(&error.to_string()), may_fail.as_secs());
+                    eprintln!("{}; trying again for {} s", sanitize(&error.to_string()), may_fail.as_secs());
                     Instant::now()
                 });
                 if since.elapsed() >= may_fail {
@@ -187,16 +187,16 @@ fn words(line: &Line) -> (String, String) {
     let entry = &line.entry;
     let at = moment(entry.received_at.unwrap_or(entry.at));
     let time = at.split_once(' ').map_or(at.as_str(), |(_, time)| time);
-    let first = format!("{time}  {:KIND$}  ", shown(&entry.what));
-    let campaign = line.campaign.as_ref().map(|campaign| shown(campaign.as_str()));
+    let first = format!("{time}  {:KIND$}  ", sanitize(&entry.what));
+    let campaign = line.campaign.as_ref().map(|campaign| sanitize(campaign.as_str()));
     let is_of_list = matches!(entry.what.as_str(), "suppressed" | "audit");
     let about = match campaign {
         Some(campaign) if campaign == entry.about => format!("  [campaign {campaign}]"),
-        Some(campaign) => format!("  [{}, campaign {campaign}]", shown(&entry.about)),
+        Some(campaign) => format!("  [{}, campaign {campaign}]", sanitize(&entry.about)),
         None if entry.about.is_empty() || is_of_list => String::new(),
-        None => format!("  [{}]", shown(&entry.about)),
+        None => format!("  [{}]", sanitize(&entry.about)),
     };
-    (first, format!("{}{about}", shown(&entry.text)))
+    (first, format!("{}{about}", sanitize(&entry.text)))
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::suppressions::List;
 use rebound_cli::operate::target::flags::quoted;
 use rebound_cli::operate::timeline::{TimelineEntry, of_address, of_email};
-use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, Column, Table, count, moment, shown};
+use rebound_dev::commands::CommandError;
+use rebound_dev::output::{self, Column, Table, count, moment, sanitize};
 use serde_json::{Map, Value, json};
 
 use crate::commands::place::TargetArguments;
@@ -58,7 +58,7 @@ pub(crate) fn time(text: &str) -> Result<UnixMillis, String> {
 }
 
 /// Refuses a span that nothing can lie in.
-pub(crate) fn check_span(since: Option<UnixMillis>, until: Option<UnixMillis>) -> Result<(), Failure> {
+pub(crate) fn check_span(since: Option<UnixMillis>, until: Option<UnixMillis>) -> Result<(), CommandError> {
     match (since, until) {
         (Some(since), Some(until)) if since >= until => {
             let (since, until) = (moment(since), moment(until));
@@ -69,7 +69,7 @@ pub(crate) fn check_span(since: Option<UnixMillis>, until: Option<UnixMillis>) -
 }
 
 /// Refuses a beginning that is still to come: of what was received, nothing is later than now.
-pub(crate) fn check_received(since: Option<UnixMillis>, until: Option<UnixMillis>) -> Result<(), Failure> {
+pub(crate) fn check_received(since: Option<UnixMillis>, until: Option<UnixMillis>) -> Result<(), CommandError> {
     match since {
         Some(since) if since > UnixMillis::now() => {
             Err(format!("--since {} (UTC) is in the future, and nothing was received then", moment(since)).into())
@@ -78,9 +78,9 @@ pub(crate) fn check_received(since: Option<UnixMillis>, until: Option<UnixMillis
     }
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if let Some(address) = arguments.email_id.as_deref().filter(|id| Recipient::parse(id).is_some()) {
-        let address = shown(address);
+        let address = sanitize(address);
         let timeline = arguments.place.command(&format!("timeline --address {}", quoted(&address)));
         return Err(format!("{address} is an address, and not an email's id: {timeline}").into());
     }
@@ -172,9 +172,9 @@ fn table(entries: &[TimelineEntry], by_address: bool) -> Table {
     let rows = entries.iter().map(|entry| {
         let since = before.map(|before: UnixMillis| gap(entry.at.0 - before.0)).unwrap_or_default();
         before = Some(entry.at);
-        let mut row = vec![moment(entry.at), since, shown(&entry.what), shown(&entry.text)];
+        let mut row = vec![moment(entry.at), since, sanitize(&entry.what), sanitize(&entry.text)];
         if by_address {
-            row.insert(2, shown(&entry.about));
+            row.insert(2, sanitize(&entry.about));
         }
         row
     });

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use aws_local::server::{Server, json_response};
-use rebound_dev::resend::{Behaviour, LocalResend};
+use rebound_dev::resend::{LocalResend, ResendBehaviour};
 use rebound_dev::samples;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use tokio::process::Command;
 
 use crate::support::any_port;
@@ -119,7 +119,11 @@ impl Driven {
             let (status, name) = path.strip_prefix("/emails/")?.split_once('-')?;
             let status = status.parse().ok().filter(|status| *status < 600)?;
             let (name, message) = (name.to_owned(), "Because.".to_owned());
-            Some(if name == "html" { Behaviour::Html(status) } else { Behaviour::Error { status, name, message } })
+            Some(if name == "html" {
+                ResendBehaviour::Html(status)
+            } else {
+                ResendBehaviour::Error { status, name, message }
+            })
         });
         Self { resend, endpoint, webhook }
     }
@@ -175,7 +179,7 @@ async fn resends_package_for_node_finds_what_it_expects() {
 #[tokio::test]
 async fn boto3_finds_the_local_aws_as_amazon_describes_it() {
     let Some(python) = python("boto3").await else { return missing("boto3") };
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let mut command = Command::new(python);
     command.arg(root("scripts/drive_aws.py")).envs(aws.variables()).env("AWS_EC2_METADATA_DISABLED", "true");
     says_ok(command).await;

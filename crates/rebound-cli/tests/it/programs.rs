@@ -8,7 +8,7 @@ use std::time::Duration;
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use rebound_dev::samples;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -237,7 +237,7 @@ async fn dev_copies_no_secret_of_the_shells_and_gives_the_stand_ins_no_real_cred
     );
 
     let named = |name: &str| mine.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    let aws = EmbeddedAws::start(&Options::in_memory(), named).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), named).await.unwrap();
     assert_eq!(
         (aws.variable("AWS_SECRET_ACCESS_KEY").unwrap(), aws.variable("AWS_SESSION_TOKEN")),
         ("local".to_owned(), None)
@@ -246,20 +246,20 @@ async fn dev_copies_no_secret_of_the_shells_and_gives_the_stand_ins_no_real_cred
         "AWS_ENDPOINT_URL_SECRETS_MANAGER" => Some("https://secrets.example".to_owned()),
         _ => named(name),
     };
-    let aws = EmbeddedAws::start(&Options::in_memory(), theirs).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), theirs).await.unwrap();
     assert_eq!(aws.variable("AWS_SESSION_TOKEN").unwrap(), "my-token", "an endpoint of one's own gets one's own");
 }
 
 #[tokio::test]
 async fn dev_uses_the_dynamodb_that_the_environment_names_and_makes_its_tables_if_it_is_local() {
-    let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let endpoint = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
     let named = |name: &str| match name {
         "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.clone()),
         "EVENTS_TABLE" => Some("elsewhere".to_owned()),
         _ => None,
     };
-    let dev = EmbeddedAws::start(&Options::in_memory(), named).await.unwrap();
+    let dev = EmbeddedAws::start(&LocalAwsOptions::in_memory(), named).await.unwrap();
     assert_eq!(dev.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap(), endpoint);
     let scanned = aws.clients().unwrap().dynamodb().scan().table_name("elsewhere").send().await;
     assert_eq!(scanned.unwrap().count(), 0);

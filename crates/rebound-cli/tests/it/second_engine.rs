@@ -10,8 +10,8 @@ use aws_local::feeder;
 use aws_local::server::{CloseConnection, Server, json_response};
 use rebound::time::UnixMillis;
 use rebound_cli::operate::target::Target;
-use rebound_dev::running::{feed, poll, queue_mappings};
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::runner::{feed, poll, queue_mappings};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::json;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ struct Engine {
 
 impl Engine {
     async fn start() -> Self {
-        let behind = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+        let behind = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
         let upstream = behind.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
         let scopes: Arc<Mutex<BTreeMap<String, BTreeSet<String>>>> = Arc::default();
         let (noting, client) = (Arc::clone(&scopes), rebound::claude::web::client());
@@ -71,7 +71,7 @@ async fn scopes_with(shell: &[(&str, &str)]) -> BTreeMap<String, BTreeSet<String
         "AWS_ENDPOINT_URL_DYNAMODB" => Some(url.clone()),
         _ => shell.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),
     };
-    let aws = EmbeddedAws::start(&Options::in_memory(), variable).await.unwrap();
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), variable).await.unwrap();
     let receiver = aws.receiver().await.unwrap();
     let (status, _) = hand_over(&receiver, &signed(complaint("ann@example.com", "e1")), Duration::from_secs(60)).await;
     assert_eq!(status, 200);

@@ -12,7 +12,7 @@ use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use rebound::store::decisions::Occurrence;
 use rebound::time::UnixMillis;
-use rebound_dev::claude::{Asked, Behaviour};
+use rebound_dev::claude::{ClaudeBehaviour, RecordedRequest};
 use serde_json::{Value, json};
 
 use super::end::{End, published_id};
@@ -80,14 +80,14 @@ fn events() -> (Vec<SignedMessage>, [Vec<&'static str>; 3]) {
 }
 
 /// Claude's response to a request: always the same, except that it is overloaded once.
-fn answers(asked: &Asked, was_overloaded: &AtomicBool) -> Behaviour {
-    let tool = |name: &str, input: Value| Behaviour::Tool(name.to_owned(), input);
+fn answers(asked: &RecordedRequest, was_overloaded: &AtomicBool) -> ClaudeBehaviour {
+    let tool = |name: &str, input: Value| ClaudeBehaviour::Tool(name.to_owned(), input);
     match about(&asked.body).as_str() {
-        "handed" if !was_overloaded.swap(true, Ordering::SeqCst) => Behaviour::Status(529, Some(3_600)),
+        "handed" if !was_overloaded.swap(true, Ordering::SeqCst) => ClaudeBehaviour::Status(529, Some(3_600)),
         "handed" => tool("hand_to_human", json!({ "reason": "Odd." })),
         "nothing" => tool("do_nothing", json!({ "reason": "It is not worth it." })),
         "refused" => tool("hand_to_human", json!({ "reason": "Odd.", "and": "more" })),
-        _ => Behaviour::Default,
+        _ => ClaudeBehaviour::Default,
     }
 }
 

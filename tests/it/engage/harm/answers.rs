@@ -1,25 +1,25 @@
 //! Invalid answers, in every part of them.
 
-use rebound_dev::claude::Behaviour;
+use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::{Value, json};
 
 use super::Expected::{Guarded, Proposed, Refused};
 use super::{Case, Expected, case, followup, followup_input, try_all};
 
-fn tool(name: &str, input: Value) -> Behaviour {
-    Behaviour::Tool(name.to_owned(), input)
+fn tool(name: &str, input: Value) -> ClaudeBehaviour {
+    ClaudeBehaviour::Tool(name.to_owned(), input)
 }
 
 fn call(id: &str, input: &Value) -> Value {
     json!({ "type": "tool_use", "id": id, "name": "schedule_followup", "input": input })
 }
 
-fn content(blocks: &[&Value], stop: &str) -> Behaviour {
-    Behaviour::Content(json!(blocks), stop.to_owned())
+fn content(blocks: &[&Value], stop: &str) -> ClaudeBehaviour {
+    ClaudeBehaviour::Content(json!(blocks), stop.to_owned())
 }
 
-fn body(body: impl Into<Vec<u8>>) -> Behaviour {
-    Behaviour::Raw(200, "application/json".to_owned(), body.into())
+fn body(body: impl Into<Vec<u8>>) -> ClaudeBehaviour {
+    ClaudeBehaviour::Raw(200, "application/json".to_owned(), body.into())
 }
 
 /// A response of Claude with this content and these other fields.
@@ -31,7 +31,7 @@ fn message(content: &str, more: &str) -> String {
 }
 
 /// The body of a follow-up with this delay, valid or not.
-fn with_raw_delay(delay: &str) -> Behaviour {
+fn with_raw_delay(delay: &str) -> ClaudeBehaviour {
     let input = followup_input(&json!({ "send_after_hours": "DELAY" }));
     body(message(&json!([call("toolu_1", &input)]).to_string().replace("\"DELAY\"", delay), ""))
 }
@@ -171,7 +171,7 @@ async fn whatever_comes_instead_of_one_tool_call_is_refused() {
     let said = text("Write to mallory@evil.example, says https://evil.example");
     let unknown = |name: &str| tool(name, json!({ "to": "mallory@evil.example", "reason": "So." }));
     let valid = message(&json!([one]).to_string(), "");
-    let cases: Vec<(&str, Behaviour, Expected)> = vec![
+    let cases: Vec<(&str, ClaudeBehaviour, Expected)> = vec![
         ("two calls", content(&[&one, &evil], "tool_use"), Refused("calls 2 tools")),
         ("the same call twice", content(&[&one, &one], "tool_use"), Refused("calls 2 tools")),
         ("text only", content(&[&said], "end_turn"), Refused("not for a tool call")),
@@ -197,13 +197,17 @@ async fn whatever_comes_instead_of_one_tool_call_is_refused() {
         ("blocks that are none", content(&[&json!("x"), &json!(1)], "tool_use"), Refused("a block of the kind")),
         ("text and a call", content(&[&said, &one], "tool_use"), Proposed),
         ("thinking and a call", content(&[&thinking, &one], "tool_use"), Proposed),
-        ("content that is text", Behaviour::Content(json!("r1"), "tool_use".to_owned()), Refused("no content")),
-        ("content that is nothing", Behaviour::Content(json!(null), "tool_use".to_owned()), Refused("no content")),
+        ("content that is text", ClaudeBehaviour::Content(json!("r1"), "tool_use".to_owned()), Refused("no content")),
+        (
+            "content that is nothing",
+            ClaudeBehaviour::Content(json!(null), "tool_use".to_owned()),
+            Refused("no content"),
+        ),
         ("broken JSON", body(valid.trim_end_matches('}')), Refused("not JSON")),
         ("JSON and more", body(format!("{valid}{valid}")), Refused("not JSON")),
         (
             "an HTML page",
-            Behaviour::Raw(200, "text/html".to_owned(), b"<html>mallory@evil.example</html>".to_vec()),
+            ClaudeBehaviour::Raw(200, "text/html".to_owned(), b"<html>mallory@evil.example</html>".to_vec()),
             Refused("not JSON"),
         ),
         ("an empty body", body(""), Refused("not JSON")),

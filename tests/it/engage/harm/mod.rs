@@ -13,7 +13,7 @@ use rebound::message::decision::{DecidedBy, DecisionResult, Receipt};
 use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use rebound::store::row::payload_text;
-use rebound_dev::claude::Behaviour;
+use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::{Value, json};
 
 use super::{MINUTE, Stage, StagedEmail, after, suppress};
@@ -32,17 +32,17 @@ pub(super) enum Expected {
 /// An answer, with its expected result.
 pub(super) struct Case {
     name: String,
-    answer: Behaviour,
+    answer: ClaudeBehaviour,
     expected: Expected,
 }
 
-pub(super) fn case(name: impl Into<String>, answer: Behaviour, expected: Expected) -> Case {
+pub(super) fn case(name: impl Into<String>, answer: ClaudeBehaviour, expected: Expected) -> Case {
     Case { name: name.into(), answer, expected }
 }
 
 /// The tool call of a valid follow-up, with these fields changed.
-pub(super) fn followup(changes: &Value) -> Behaviour {
-    Behaviour::Tool("schedule_followup".to_owned(), followup_input(changes))
+pub(super) fn followup(changes: &Value) -> ClaudeBehaviour {
+    ClaudeBehaviour::Tool("schedule_followup".to_owned(), followup_input(changes))
 }
 
 pub(super) fn followup_input(changes: &Value) -> Value {

@@ -1,6 +1,6 @@
 //! The parts of an email that Claude may see, whatever others have written into it.
 
-use rebound_dev::claude::Asked;
+use rebound_dev::claude::RecordedRequest;
 use serde_json::Value;
 
 use super::bounds::{can_be_seen, plain};
@@ -9,9 +9,9 @@ use super::bounds::{can_be_seen, plain};
 pub(super) const MAX_REQUEST_BYTES: usize = 40_000;
 
 /// Returns the faults of a request, compared with one about a harmless email. It may contain none of `never`.
-pub(super) fn faults(asked: &Asked, harmless: &Asked, never: &[&str]) -> Vec<String> {
+pub(super) fn faults(asked: &RecordedRequest, harmless: &RecordedRequest, never: &[&str]) -> Vec<String> {
     let mut faults = Vec::new();
-    let but_messages = |asked: &Asked| {
+    let but_messages = |asked: &RecordedRequest| {
         let mut body = asked.body.clone();
         body.as_object_mut().unwrap().remove("messages");
         body.to_string()

@@ -11,7 +11,7 @@ use rebound::claude::{Charge, Claude, ClaudeError};
 use rebound::engage::Engager;
 use rebound::message::decision::DecidedBy;
 use rebound::metrics::Metrics;
-use rebound_dev::claude::Behaviour;
+use rebound_dev::claude::ClaudeBehaviour;
 use tokio::time::Instant;
 
 use super::super::harm::open_reservations;
@@ -31,7 +31,7 @@ async fn three(stage: &Stage, deliveries: u32) -> Vec<QueueMessage> {
 async fn after_a_retry_after_of_an_hour_all_wait_in_the_queue() {
     let stage = Stage::start().await;
     let deliveries = three(&stage, 1).await;
-    stage.claude.plan(|_| Behaviour::Status(429, Some(3_600)));
+    stage.claude.plan(|_| ClaudeBehaviour::Status(429, Some(3_600)));
     let mut answer = BatchResponse::default();
     let log = logged(async { answer = stage.delivers(&deliveries, NOW).await }).await;
     assert_eq!((answer.failures.len(), stage.claude.asked().len()), (3, 1));
@@ -39,7 +39,7 @@ async fn after_a_retry_after_of_an_hour_all_wait_in_the_queue() {
     assert_eq!(log.matches("\"seconds\":900").count(), 3, "{log}");
     assert_eq!(stage.receipts().await.len(), 0, "nothing is decided meanwhile");
 
-    stage.claude.plan(|_| Behaviour::Default);
+    stage.claude.plan(|_| ClaudeBehaviour::Default);
     let again: Vec<_> = deliveries.into_iter().map(|delivery| QueueMessage { deliveries: 2, ..delivery }).collect();
     assert_eq!(stage.delivers(&again, after(15 * MINUTE)).await, BatchResponse::default());
     assert!(stage.receipts().await.values().all(|receipt| receipt.asked.by == DecidedBy::Claude));
@@ -53,7 +53,7 @@ async fn after_a_retry_after_of_a_second_the_invocation_asks_again() {
     let noted = Arc::clone(&asked);
     stage.claude.plan(move |asked| {
         noted.lock().unwrap().push(Instant::now());
-        if asked.index < 2 { Behaviour::Status(429, Some(1)) } else { Behaviour::Default }
+        if asked.index < 2 { ClaudeBehaviour::Status(429, Some(1)) } else { ClaudeBehaviour::Default }
     });
     assert_eq!(stage.delivers(&deliveries, NOW).await, BatchResponse::default());
     let asked = asked.lock().unwrap().clone();
@@ -81,7 +81,7 @@ async fn in_the_last_delivery_claude_gets_all_time_then_the_rules() {
     for seconds in [1, 3, 9, 27] {
         let stage = Stage::start().await;
         let deliveries = three(&stage, 6).await;
-        stage.claude.plan(|_| Behaviour::Default.after(Duration::from_secs(600)));
+        stage.claude.plan(|_| ClaudeBehaviour::Default.after(Duration::from_secs(600)));
         // In addition to the time reserved for storing and publishing.
         let deadline = Instant::now() + Duration::from_secs(10 + seconds);
         let answer = stage.engager.batch(&deliveries, NOW, deadline).await;
@@ -105,7 +105,7 @@ async fn in_the_last_delivery_claude_gets_all_time_then_the_rules() {
 #[tokio::test]
 async fn a_request_waiting_for_a_permit_is_bounded_and_costs_nothing() {
     let stage = Stage::start().await;
-    stage.claude.plan(|_| Behaviour::Default.after(Duration::from_secs(600)));
+    stage.claude.plan(|_| ClaudeBehaviour::Default.after(Duration::from_secs(600)));
     let (claude, key) = (Claude::new(&stage.claude.url(), 1).unwrap(), ApiKey::parse("sk-ant-test").unwrap());
     let (slow, soon) = (Duration::from_secs(2), Duration::from_millis(300));
     let (first, second) = tokio::join!(claude.ask(&key, b"{}".to_vec(), slow), claude.ask(&key, b"{}".to_vec(), soon));
@@ -146,9 +146,9 @@ async fn no_connection_costs_nothing_and_a_lost_answer_is_paid() {
 }
 
 /// An error with status 200.
-fn error_inside(kind: &str) -> Behaviour {
+fn error_inside(kind: &str) -> ClaudeBehaviour {
     let body = format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"x"}},"request_id":"req_1"}}"#);
-    Behaviour::Raw(200, "application/json".to_owned(), body.into_bytes())
+    ClaudeBehaviour::Raw(200, "application/json".to_owned(), body.into_bytes())
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn an_error_inside_an_answer_is_retried_and_costs_nothing() {
     stage.claude.plan(|asked| match asked.index {
         0 => error_inside("overloaded_error"),
         1 => error_inside("api_error"),
-        _ => Behaviour::Default,
+        _ => ClaudeBehaviour::Default,
     });
     assert_eq!(stage.delivers(&deliveries[..1], NOW).await, BatchResponse::default());
     let asked = stage.receipt().await.asked;
@@ -172,7 +172,7 @@ async fn an_error_inside_an_answer_is_retried_and_costs_nothing() {
 #[tokio::test]
 async fn a_model_that_is_not_there_is_counted_for_the_alarm() {
     for (number, behaviour) in
-        [Behaviour::Status(404, None), error_inside("not_found_error"), Behaviour::Status(401, None)]
+        [ClaudeBehaviour::Status(404, None), error_inside("not_found_error"), ClaudeBehaviour::Status(401, None)]
             .into_iter()
             .enumerate()
     {

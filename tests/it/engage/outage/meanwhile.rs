@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aws_local::feeder;
 use rebound::message::decision::{DecidedBy, DecisionResult};
-use rebound_dev::claude::Behaviour;
-use rebound_dev::running::{self, Clock, feed, timeout_of};
+use rebound_dev::claude::ClaudeBehaviour;
+use rebound_dev::runner::{self, Clock, feed, timeout_of};
 use rebound_dev::stack::ALERTS_TOPIC;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -21,9 +21,12 @@ const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_complaint_is_processed_while_engage_waits_for_claude() {
     let stage = Stage::start().await;
-    stage.claude.plan(|_| Behaviour::Default.after(HALF_A_MINUTE));
-    let protect =
-        running::in_process(Arc::new(stage.aws.protector().unwrap()), Clock::new(1.0), timeout_of("protect").unwrap());
+    stage.claude.plan(|_| ClaudeBehaviour::Default.after(HALF_A_MINUTE));
+    let protect = runner::protect_invoker(
+        Arc::new(stage.aws.protector().unwrap()),
+        Clock::new(1.0),
+        timeout_of("protect").unwrap(),
+    );
     let options = feeder::FeederOptions { longest_window: Some(Duration::ZERO), ..feeder::FeederOptions::default() };
     let feeder = feed(&stage.aws, options, |_| Arc::clone(&protect)).await.unwrap();
     let poller = polled(&stage, 2, in_process(Arc::clone(&stage.engager))).await;

@@ -18,8 +18,8 @@ use rebound::engage::Engager;
 use rebound::message::decision::{DecidedBy, Receipt};
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
-use rebound_dev::claude::Behaviour;
-use rebound_dev::running::{poll, timeout_of};
+use rebound_dev::claude::ClaudeBehaviour;
+use rebound_dev::runner::{poll, timeout_of};
 use rebound_dev::stack::{ENGAGE_DEAD_LETTERS, ENGAGE_QUEUE};
 use rebound_dev::template::template;
 use tokio::time::{Instant, timeout};
@@ -110,27 +110,27 @@ async fn decided(variables: &[(&str, &str)], mails: usize, plan: Plan) -> (Stage
     (stage, receipts, figures)
 }
 
-type Plan = Box<dyn Fn(&rebound_dev::claude::Asked) -> Behaviour + Send + Sync>;
+type Plan = Box<dyn Fn(&rebound_dev::claude::RecordedRequest) -> ClaudeBehaviour + Send + Sync>;
 
 /// Returns this failure for the first `questions` requests.
-fn at_first(failure: Behaviour, questions: usize) -> Plan {
-    Box::new(move |asked| if asked.index < questions { failure.clone() } else { Behaviour::Default })
+fn at_first(failure: ClaudeBehaviour, questions: usize) -> Plan {
+    Box::new(move |asked| if asked.index < questions { failure.clone() } else { ClaudeBehaviour::Default })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn claude_decides_everything_if_it_is_back_in_time() {
-    let slowly = Behaviour::Default.after(Duration::from_millis(300));
+    let slowly = ClaudeBehaviour::Default.after(Duration::from_millis(300));
     // Number of failed requests: as many as two or three invocations send before they give up.
     let outages = [
         ("slow", slowly, 1_000, false),
-        ("slow, and then overloaded", Behaviour::Status(529, None).after(Duration::from_millis(300)), 7, true),
-        ("overloaded", Behaviour::Status(529, None), 7, true),
-        ("an error", Behaviour::Status(500, None), 7, true),
-        ("unavailable", Behaviour::Status(503, None), 7, true),
-        ("a gateway's page", Behaviour::Raw(502, "text/html".to_owned(), b"<html>Bad gateway".to_vec()), 7, true),
-        ("too many requests, for a second", Behaviour::Status(429, Some(1)), 4, true),
-        ("too many requests, for an hour", Behaviour::Status(429, Some(3_600)), 4, true),
-        ("reset", Behaviour::Reset, 7, true),
+        ("slow, and then overloaded", ClaudeBehaviour::Status(529, None).after(Duration::from_millis(300)), 7, true),
+        ("overloaded", ClaudeBehaviour::Status(529, None), 7, true),
+        ("an error", ClaudeBehaviour::Status(500, None), 7, true),
+        ("unavailable", ClaudeBehaviour::Status(503, None), 7, true),
+        ("a gateway's page", ClaudeBehaviour::Raw(502, "text/html".to_owned(), b"<html>Bad gateway".to_vec()), 7, true),
+        ("too many requests, for a second", ClaudeBehaviour::Status(429, Some(1)), 4, true),
+        ("too many requests, for an hour", ClaudeBehaviour::Status(429, Some(3_600)), 4, true),
+        ("reset", ClaudeBehaviour::Reset, 7, true),
     ];
     let each = outages.map(async |(name, failure, questions, comes_again)| {
         let (stage, receipts, figures) = decided(&[], 3, at_first(failure, questions)).await;
@@ -151,15 +151,15 @@ async fn claude_decides_everything_if_it_is_back_in_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_claude_the_rules_decide_and_the_receipts_say_why() {
     let outages = [
-        ("overloaded", Behaviour::Status(529, Some(0)), "Claude answered 529, overloaded_error"),
-        ("an error", Behaviour::Status(500, Some(0)), "Claude answered 500, api_error"),
-        ("unavailable", Behaviour::Status(503, None), "Claude answered 503"),
+        ("overloaded", ClaudeBehaviour::Status(529, Some(0)), "Claude answered 529, overloaded_error"),
+        ("an error", ClaudeBehaviour::Status(500, Some(0)), "Claude answered 500, api_error"),
+        ("unavailable", ClaudeBehaviour::Status(503, None), "Claude answered 503"),
         (
             "too many requests, for an hour",
-            Behaviour::Status(429, Some(3_600)),
+            ClaudeBehaviour::Status(429, Some(3_600)),
             "Claude answered 429, rate_limit_error",
         ),
-        ("reset", Behaviour::Reset, "the connection to Claude was lost"),
+        ("reset", ClaudeBehaviour::Reset, "the connection to Claude was lost"),
     ];
     let policy = [("POLICY", r#"{"claude": {"deliveries": 3}}"#)];
     let each = outages.map(async |(name, failure, why)| {
@@ -176,13 +176,13 @@ async fn without_claude_the_rules_decide_and_the_receipts_say_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn permanent_errors_are_decided_by_the_rules_immediately() {
-    let page = |status, body: &str| Behaviour::Raw(status, "text/html".to_owned(), body.as_bytes().to_vec());
+    let page = |status, body: &str| ClaudeBehaviour::Raw(status, "text/html".to_owned(), body.as_bytes().to_vec());
     let outages = [
-        ("a wrong key", Behaviour::Status(401, None), "401, authentication_error"),
-        ("a key that may not", Behaviour::Status(403, None), "403, permission_error"),
-        ("no money", Behaviour::Status(402, None), "402, billing_error"),
-        ("another path", Behaviour::Status(404, None), "404, not_found_error"),
-        ("a bad request", Behaviour::Status(400, None), "400, invalid_request_error"),
+        ("a wrong key", ClaudeBehaviour::Status(401, None), "401, authentication_error"),
+        ("a key that may not", ClaudeBehaviour::Status(403, None), "403, permission_error"),
+        ("no money", ClaudeBehaviour::Status(402, None), "402, billing_error"),
+        ("another path", ClaudeBehaviour::Status(404, None), "404, not_found_error"),
+        ("a bad request", ClaudeBehaviour::Status(400, None), "400, invalid_request_error"),
         ("moved", page(302, ""), "302"),
         ("another's page", page(200, "<html>Welcome to our hotel's network"), "refused"),
         ("an empty page", page(200, ""), "refused"),

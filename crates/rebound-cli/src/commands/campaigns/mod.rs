@@ -13,8 +13,8 @@ use rebound::time::{UnixMillis, days, hours};
 use rebound_cli::operate::campaigns::{
     CampaignSummary, bounce_rate, complaint_rate, load_campaign, load_campaigns, rate, similar_names,
 };
-use rebound_dev::commands::{Failure, variable};
-use rebound_dev::output::{self, Cell, Color, Column, Table, count, moment, shown};
+use rebound_dev::commands::{CommandError, variable};
+use rebound_dev::output::{self, Cell, Color, Column, Table, count, moment, sanitize};
 use serde_json::{Value, json};
 
 use crate::commands::place::TargetArguments;
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     place: TargetArguments,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let place = arguments.place.find().await?;
     let calls = place.calls(Duration::from_secs(3_600));
     let table = place.table("CAMPAIGNS_TABLE");
@@ -79,7 +79,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             let like = similar_names(name, known.keys()).join(", ");
             let all = arguments.place.command("campaigns");
             let like = if like.is_empty() { format!("{all} lists them") } else { format!("there are {like}") };
-            eprintln!("rebound: nothing is known of a campaign {}; {}", shown(name), shown(&like));
+            eprintln!("rebound: nothing is known of a campaign {}; {}", sanitize(name), sanitize(&like));
             return Ok(ExitCode::FAILURE);
         }
     }
@@ -170,7 +170,7 @@ fn table_of_all(known: &[(String, CampaignSummary)]) -> Table {
         let number = |counter| total.get(counter);
         let of_delivered = |counter| percent(rate(number(counter), number(Counter::Delivered)));
         let last = known.cohorts.last().map(|(cohort, _)| cohort.to_string()).unwrap_or_default();
-        let mut row: Vec<Cell> = vec![Cell::new(shown(name)), status(known.state.as_ref())];
+        let mut row: Vec<Cell> = vec![Cell::new(sanitize(name)), status(known.state.as_ref())];
         let texts = [
             number(Counter::Sent).to_string(),
             number(Counter::Delivered).to_string(),
@@ -195,7 +195,7 @@ fn print_one(arguments: &Arguments, name: &str, known: &CampaignSummary, policy:
         true => known.by_day(),
         false => known.cohorts.iter().map(|(cohort, figures)| (cohort.to_string(), figures.clone())).collect(),
     };
-    println!("Campaign {}", shown(name));
+    println!("Campaign {}", sanitize(name));
     print_brake(known.state.as_ref());
     table_of_one(&parts, is_by_day, known, arguments.days, now).print();
     plot::mails(&parts);
@@ -251,12 +251,12 @@ fn print_brake(state: Option<&BrakeState>) {
     let Some(state) = state else { return println!("Nothing stands against it.\n") };
     let brake = &state.brake;
     let volume = (brake.volume * 100.0).round();
-    println!("{}: {volume} % of it may be sent. {}", brake.status.as_str(), shown(&brake.reason));
+    println!("{}: {volume} % of it may be sent. {}", brake.status.as_str(), sanitize(&brake.reason));
     if let Some(until) = brake.until {
         println!("It opens again at {} UTC, if nothing more happens.", moment(until));
     }
     if let Some(warning) = &brake.warning {
-        println!("Warning: {}", shown(warning));
+        println!("Warning: {}", sanitize(warning));
     }
     println!();
 }

@@ -6,7 +6,7 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::ActiveReason;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::SendCheck;
-use rebound_dev::output::{self, Cell, Column, Table, moment, shown};
+use rebound_dev::output::{self, Cell, Column, Table, moment, sanitize};
 use serde_json::{Value, json};
 
 /// So many answers are shown in a table; of more, those that are no, a line each.
@@ -32,7 +32,7 @@ impl Asked {
 
     fn name(&self) -> String {
         match (&self.written, self.line) {
-            (Some(written), _) => shown(written),
+            (Some(written), _) => sanitize(written),
             (None, Some(line)) => format!("line {line}"),
             (None, None) => String::new(),
         }
@@ -73,7 +73,7 @@ impl Answers {
             self.odd += 1;
             if self.odd <= MOST_ODD {
                 let line = asked.line.map(|line| format!("line {line}: ")).unwrap_or_default();
-                eprintln!("{line}{:?}: {odd}", shown(asked.written.as_deref().unwrap_or_default()));
+                eprintln!("{line}{:?}: {odd}", sanitize(asked.written.as_deref().unwrap_or_default()));
             }
         }
         if self.json {
@@ -135,14 +135,14 @@ fn table(answers: impl Iterator<Item = (Asked, SendCheck)>) -> Table {
 }
 
 fn print_brake(campaign: &Campaign, brake: Option<&Brake>) {
-    let campaign = shown(campaign.as_str());
+    let campaign = sanitize(campaign.as_str());
     let Some(brake) = brake else { return println!("Campaign {campaign}: nothing stands against it.") };
     let volume = match brake.status {
         Status::Open => "all of it may be sent".to_owned(),
         Status::Slowed => format!("send {} % of it at most", (brake.volume * 100.0).round()),
         Status::Paused => "send nothing".to_owned(),
     };
-    println!("Campaign {campaign} is {}: {volume}. {}", brake.status.as_str(), shown(&brake.reason));
+    println!("Campaign {campaign} is {}: {volume}. {}", brake.status.as_str(), sanitize(&brake.reason));
 }
 
 /// How much of a campaign may be sent. `None`: no campaign was asked about.
@@ -189,7 +189,7 @@ fn reason_json(standing: &ActiveReason) -> Value {
 fn why(asked: &Asked, answer: &SendCheck, between: &str) -> String {
     let place = asked.line.filter(|_| asked.written.is_some()).map(|line| format!("line {line}: ")).unwrap_or_default();
     match (&asked.read, answer) {
-        (Err(why), _) => format!("{place}{}", shown(why)),
+        (Err(why), _) => format!("{place}{}", sanitize(why)),
         (_, SendCheck::Allowed) => String::new(),
         (_, SendCheck::InvalidAddress) => "it is no address that mail could go to".to_owned(),
         (_, SendCheck::Forgotten) => "forgotten: erased on request, and must not get email of any kind".to_owned(),
@@ -199,7 +199,7 @@ fn why(asked: &Asked, answer: &SendCheck, between: &str) -> String {
 
 /// A reason in a line.
 pub(crate) fn reason(standing: &ActiveReason) -> String {
-    let mut line = shown(&standing.reason);
+    let mut line = sanitize(&standing.reason);
     if let Some(at) = standing.at {
         line.push_str(&format!(" since {}", moment(at)));
     }
@@ -207,7 +207,7 @@ pub(crate) fn reason(standing: &ActiveReason) -> String {
         line.push_str(&format!(", until {}", moment(until)));
     }
     if let Some(detail) = &standing.detail {
-        line.push_str(&format!(": {}", shown(detail)));
+        line.push_str(&format!(": {}", sanitize(detail)));
     }
     line
 }

@@ -14,8 +14,8 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::check::check;
 use rebound_cli::operate::lists::address::oddity;
 use rebound_cli::operate::lists::{Line, Remark};
-use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, shown};
+use rebound_dev::commands::CommandError;
+use rebound_dev::output::{self, sanitize};
 
 pub(crate) use self::answers::reason;
 use self::answers::{Answers, Asked};
@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
     place: TargetArguments,
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let mut asked: Vec<Asked> = arguments.addresses.iter().filter(|address| *address != "-").map(given).collect();
     // What is piped into it is asked about, where nothing else is.
     let is_piped = asked.is_empty() && arguments.file.is_none() && !std::io::stdin().is_terminal();
@@ -84,7 +84,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let mut answers = Answers::new(arguments.all, arguments.json, brake);
     let progress = output::counting("addresses");
-    let mut look = async |asked: &mut Vec<Asked>| -> Result<(), Failure> {
+    let mut look = async |asked: &mut Vec<Asked>| -> Result<(), CommandError> {
         let addresses: Vec<String> = asked.iter().filter_map(Asked::address).collect();
         let found = check(&calls, place.table("SUPPRESSIONS_TABLE"), &addresses, now, |done| progress.inc(done as u64));
         let mut found = found.await?.into_iter();
@@ -112,7 +112,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 /// An address of the command line.
 fn given(text: &String) -> Asked {
     let read = Recipient::parse(text).ok_or_else(|| match Path::new(text).is_file() {
-        true => format!("it is no address, but a file; to read it: --file {}", shown(text)),
+        true => format!("it is no address, but a file; to read it: --file {}", sanitize(text)),
         false if why_no_address(text).contains("several") => format!("it {}", why_no_address(text)),
         false => "it is no address that mail could go to".to_owned(),
     });

@@ -13,15 +13,15 @@ use clap::builder::PossibleValuesParser;
 use rebound::resend::campaign::Campaign;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::target::{Target, is_local};
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::commands::values::{more_than_zero, nobody_at, url};
 use rebound_dev::output;
 use rebound_dev::progress::on_ctrl_c;
 use rebound_dev::simulate::chaos::{self, Chaos, Request};
-use rebound_dev::simulate::send::{SendError, Sending, Stopped, send};
-use rebound_dev::simulate::story::{LEAST_SPAN, Story};
-use rebound_dev::simulate::used::{Used, used};
-use rebound_dev::simulate::verify::{Findings, Looking, VerifyError, verify};
+use rebound_dev::simulate::scenario::{MIN_SPAN, Scenario};
+use rebound_dev::simulate::send::{SendError, SendOptions, Stopped, send};
+use rebound_dev::simulate::used::{AlreadyUsed, used};
+use rebound_dev::simulate::verify::{VerifyError, VerifyOptions, VerifyReport, verify};
 
 use self::signing::Signing;
 use crate::commands::place::TargetArguments;
@@ -84,7 +84,7 @@ fn kinds() -> PossibleValuesParser {
     PossibleValuesParser::new(Chaos::ALL.iter().map(|kind| kind.as_str()).chain(["all"]))
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let url = &arguments.url;
     if !arguments.deaths && !takes_connections(url).await {
         return Err(format!("nobody answers at {url}; {}", nobody_at(url)).into());
@@ -116,7 +116,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let at_once = usize::from(arguments.at_once);
     let secret = signing.secret.clone();
     let (chaos, rate, deaths) = (chaos, arguments.rate, arguments.deaths);
-    let sending = Sending { url: url.clone(), secret, chaos: chaos.clone(), at_once, rate, deaths };
+    let sending = SendOptions { url: url.clone(), secret, chaos: chaos.clone(), at_once, rate, deaths };
     let sent = send(&story, &requests, &sending, || progress.inc(1)).await;
     progress.finish_and_clear();
     let sent = sent.map_err(|stopped| because(&stopped, &story, &signing, &at))?;
@@ -160,11 +160,11 @@ async fn takes_connections(url: &str) -> bool {
 async fn look(
     arguments: &Arguments,
     place: &Target,
-    story: &Story,
+    story: &Scenario,
     requests: &[Request],
     chaos: &[Chaos],
-) -> Result<Findings, VerifyError> {
-    let looking = Looking {
+) -> Result<VerifyReport, VerifyError> {
+    let looking = VerifyOptions {
         patience: Duration::from_secs(arguments.patience),
         then: if place.is_local() { Duration::from_secs(3) } else { Duration::from_secs(75) },
         knows_verdicts: !chaos.contains(&Chaos::Shuffle),
@@ -187,7 +187,7 @@ async fn look(
 }
 
 /// Refuses a campaign that the tables know already.
-async fn is_new(arguments: &Arguments, place: &Target, story: &Story) -> Result<(), Failure> {
+async fn is_new(arguments: &Arguments, place: &Target, story: &Scenario) -> Result<(), CommandError> {
     let known = used(&place.calls(Duration::from_secs(10)), place.variables(), story).await;
     let used = match known {
         Ok(used) => used,
@@ -197,9 +197,9 @@ async fn is_new(arguments: &Arguments, place: &Target, story: &Story) -> Result<
     let seed = || format!("the seed {} was used before; leave --seed out, or take another", story.seed);
     match used {
         None => Ok(()),
-        Some(Used::Campaign) if arguments.campaign.is_none() => Err(seed().into()),
-        Some(Used::Seed) => Err(seed().into()),
-        Some(Used::Campaign) => Err(format!(
+        Some(AlreadyUsed::Campaign) if arguments.campaign.is_none() => Err(seed().into()),
+        Some(AlreadyUsed::Seed) => Err(seed().into()),
+        Some(AlreadyUsed::Campaign) => Err(format!(
             "there is a campaign {} already, and what is simulated would be counted for it; choose a name that is new, or leave --campaign out",
             story.campaign
         )
@@ -208,7 +208,7 @@ async fn is_new(arguments: &Arguments, place: &Target, story: &Story) -> Result<
 }
 
 /// What a simulation leaves in the tables.
-fn stays(story: &Story) -> String {
+fn stays(story: &Scenario) -> String {
     format!(
         "What was taken stays: rows, counts and suppressed addresses of example.com, under the campaign {}, for as long as events are kept. The next run takes a name of its own",
         story.campaign
@@ -216,7 +216,7 @@ fn stays(story: &Story) -> String {
 }
 
 /// Why sending was stopped, what to do, and what stays.
-fn because(stopped: &Stopped, story: &Story, signing: &Signing, place: &TargetArguments) -> String {
+fn because(stopped: &Stopped, story: &Scenario, signing: &Signing, place: &TargetArguments) -> String {
     let (why, doctor) = (&stopped.why, place.command("doctor"));
     let to_do = match why {
         SendError::Nobody(url) if stopped.taken > 0 && is_local(url) => "start `rebound dev` again".to_owned(),
@@ -239,17 +239,17 @@ fn because(stopped: &Stopped, story: &Story, signing: &Signing, place: &TargetAr
     }
 }
 
-fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
+fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Scenario, CommandError> {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
     let name = arguments.campaign.clone().unwrap_or_else(|| format!("simulate-{seed:016x}"));
-    let mut story = Story {
+    let mut story = Scenario {
         seed,
         campaign: Campaign::new(&name).ok_or(
             "that is no name for a campaign: it has 1 to 256 characters; Resend's tags have letters, digits, - and _",
         )?,
         emails: arguments.emails,
         until: UnixMillis::now(),
-        span: Duration::from_secs(arguments.over * 60).max(LEAST_SPAN),
+        span: Duration::from_secs(arguments.over * 60).max(MIN_SPAN),
         scanners: chaos.contains(&Chaos::Scanners),
         nulls: chaos.contains(&Chaos::Nulls),
         unknown: chaos.contains(&Chaos::Unknown),
@@ -257,7 +257,7 @@ fn story(arguments: &Arguments, chaos: &[Chaos]) -> Result<Story, Failure> {
         retold: chaos.contains(&Chaos::Duplicates),
     };
     if let Some(events) = arguments.events {
-        story.emails = story.emails_of(events as usize);
+        story.emails = story.emails_for(events as usize);
     }
     Ok(story)
 }

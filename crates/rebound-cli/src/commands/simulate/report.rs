@@ -1,12 +1,12 @@
 //! What came of a simulation.
 
-use rebound_dev::output::{Column, Table, count, shown};
-use rebound_dev::simulate::send::Sent;
-use rebound_dev::simulate::story::Story;
-use rebound_dev::simulate::verify::Findings;
+use rebound_dev::output::{Column, Table, count, sanitize};
+use rebound_dev::simulate::scenario::Scenario;
+use rebound_dev::simulate::send::SendReport;
+use rebound_dev::simulate::verify::VerifyReport;
 use serde_json::json;
 
-pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Findings, String>) {
+pub(super) fn print(json: bool, story: &Scenario, sent: &SendReport, findings: &Result<VerifyReport, String>) {
     if json {
         return print_json(story, sent, findings);
     }
@@ -21,7 +21,7 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
         sent.retries,
     );
     for wrong in &sent.wrong {
-        println!("WRONG ANSWER {}", shown(wrong));
+        println!("WRONG ANSWER {}", sanitize(wrong));
     }
     match sent.wrong_answers + sent.not_taken {
         0 => println!("Every answer is as the contract says.\n"),
@@ -29,7 +29,7 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
     }
     let findings = match findings {
         Ok(findings) => findings,
-        Err(why) => return println!("{}", shown(why)),
+        Err(why) => return println!("{}", sanitize(why)),
     };
     table_of_findings(findings).print();
     match findings.published {
@@ -45,19 +45,19 @@ pub(super) fn print(json: bool, story: &Story, sent: &Sent, findings: &Result<Fi
     let (counted, judged) = (findings.counted_after.as_secs_f64(), findings.judged_after.as_secs_f64());
     println!("Everything was counted {counted:.1} s after the last answer, and judged {judged:.1} s after it.");
     for fault in &findings.faults {
-        println!("FAULT {}", shown(fault));
+        println!("FAULT {}", sanitize(fault));
     }
     println!("{} lost, {} doubled, {} otherwise wrong.", findings.lost, findings.doubled, findings.wrong);
 }
 
-fn table_of_requests(sent: &Sent) -> Table {
+fn table_of_requests(sent: &SendReport) -> Table {
     let kinds = sent.kinds.iter().map(|(kind, number)| [format!("sent, {kind}"), number.to_string()]);
     let answers =
-        sent.answers.iter().map(|(answer, number)| [format!("answered {}", shown(answer)), number.to_string()]);
+        sent.answers.iter().map(|(answer, number)| [format!("answered {}", sanitize(answer)), number.to_string()]);
     Table::new([Column::text("requests"), Column::number("")]).with(kinds.chain(answers))
 }
 
-fn table_of_findings(findings: &Findings) -> Table {
+fn table_of_findings(findings: &VerifyReport) -> Table {
     let rows = [
         ("webhooks stored, byte for byte", findings.stored),
         ("forgeries and stale ones refused, and not stored", findings.refused),
@@ -72,7 +72,7 @@ fn table_of_findings(findings: &Findings) -> Table {
     Table::new(columns).with(rows.map(|(what, number)| [what.to_owned(), number.to_string()]))
 }
 
-fn print_json(story: &Story, sent: &Sent, findings: &Result<Findings, String>) {
+fn print_json(story: &Scenario, sent: &SendReport, findings: &Result<VerifyReport, String>) {
     let percentiles = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("max", 100.0)];
     let latency: serde_json::Map<_, _> =
         percentiles.iter().map(|(name, percent)| ((*name).to_owned(), json!(sent.percentile(*percent)))).collect();
@@ -102,11 +102,11 @@ mod tests {
 
     #[test]
     fn the_tables_of_a_simulation_are_good_at_every_width() {
-        let mut sent = Sent::default();
+        let mut sent = SendReport::default();
         sent.kinds.insert("once", 1_234_567);
         sent.answers.insert("401 wrong signature; is the signing secret that of the webhook at Resend?".to_owned(), 7);
         assert_eq!(table_of_requests(&sent).faults(), Vec::<String>::new());
-        let findings = Findings { stored: 1_234_567, ..Findings::default() };
+        let findings = VerifyReport { stored: 1_234_567, ..VerifyReport::default() };
         assert_eq!(table_of_findings(&findings).faults(), Vec::<String>::new());
     }
 }

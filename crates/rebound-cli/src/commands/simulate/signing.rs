@@ -7,7 +7,7 @@ use rebound::resend::signature::SigningSecret;
 use rebound_cli::operate::target::{Target, is_local};
 use rebound_dev::LOCAL_SECRET;
 use rebound_dev::commands::values::signing_secret;
-use rebound_dev::commands::{Failure, variable};
+use rebound_dev::commands::{CommandError, variable};
 
 /// What the webhooks are signed with.
 pub(super) struct Signing {
@@ -18,7 +18,7 @@ pub(super) struct Signing {
 
 impl Signing {
     /// The environment's, else that of the place, else that of local runs.
-    pub(super) async fn of(place: Option<&Target>, url: &str) -> Result<Self, Failure> {
+    pub(super) async fn of(place: Option<&Target>, url: &str) -> Result<Self, CommandError> {
         if let Some(text) = variable("RESEND_WEBHOOK_SECRET") {
             return Ok(Self { secret: signing_secret(&text)?, is_from_environment: true });
         }
@@ -26,7 +26,7 @@ impl Signing {
     }
 }
 
-async fn stored(place: Option<&Target>, url: &str) -> Result<SigningSecret, Failure> {
+async fn stored(place: Option<&Target>, url: &str) -> Result<SigningSecret, CommandError> {
     let Some(place) = place else {
         if is_local(url) {
             return Ok(LOCAL_SECRET.parse()?);

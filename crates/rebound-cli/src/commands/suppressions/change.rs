@@ -7,8 +7,8 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::ActiveReason;
 use rebound_cli::operate::lists::address::oddity;
 use rebound_cli::operate::suppressions::{ChangeResult, ListChange};
-use rebound_dev::commands::Failure;
-use rebound_dev::output::shown;
+use rebound_dev::commands::CommandError;
+use rebound_dev::output::sanitize;
 use serde_json::json;
 
 use super::{NoteArguments, list, recipients};
@@ -34,7 +34,7 @@ pub(crate) struct AddArguments {
     place: TargetArguments,
 }
 
-pub(super) async fn add(arguments: &AddArguments) -> Result<ExitCode, Failure> {
+pub(super) async fn add(arguments: &AddArguments) -> Result<ExitCode, CommandError> {
     let (recipients, note) = (recipients(&arguments.addresses)?, arguments.note.note()?);
     if let Ok(named) = super::reason(&note.why)
         && named != arguments.reason
@@ -50,7 +50,7 @@ pub(super) async fn add(arguments: &AddArguments) -> Result<ExitCode, Failure> {
     let mut all_suppressed = true;
     for recipient in &recipients {
         if let Some(odd) = oddity(recipient) {
-            eprintln!("{}: {odd}", shown(recipient.as_str()));
+            eprintln!("{}: {odd}", sanitize(recipient.as_str()));
         }
         let done = list.add(recipient, arguments.reason, key.as_ref(), &note).await?;
         say(recipient, "added", &done, arguments.json);
@@ -81,7 +81,7 @@ pub(crate) struct RemoveArguments {
     place: TargetArguments,
 }
 
-pub(super) async fn remove(arguments: &RemoveArguments) -> Result<ExitCode, Failure> {
+pub(super) async fn remove(arguments: &RemoveArguments) -> Result<ExitCode, CommandError> {
     let (recipients, note) = (recipients(&arguments.addresses)?, arguments.note.note()?);
     let place = arguments.place.find().await?;
     let list = list(&place);

@@ -14,7 +14,7 @@ use rebound_cli::operate::suppressions::export::{Format, ListWriteError, ListWri
 use rebound_cli::operate::suppressions::import::{self, ImportReport, ParsedList, Remark};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::operate::suppressions::meaning::Meaning;
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::commands::values::unknown;
 use rebound_dev::output::{self, count, count_were};
 use rebound_dev::progress::on_ctrl_c;
@@ -73,7 +73,7 @@ const TOGETHER: usize = 5_000;
 /// So many refused lines are named in the JSON report.
 const NAMED: usize = 1_000;
 
-pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, Failure> {
+pub(super) async fn import(arguments: &ImportArguments) -> Result<ExitCode, CommandError> {
     let note = note(arguments.by.as_deref(), &arguments.why)?;
     let by_hand = if arguments.again { LiftedByHand::Again } else { LiftedByHand::Stay };
     let open = |file: &str| ListFile::open(file, &arguments.reading);
@@ -95,7 +95,7 @@ async fn import_file(
     by_hand: LiftedByHand,
     note: &AuditNote,
     json: bool,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandError> {
     let how = file.say_how(Some(meaning));
     let progress = output::counting("entries");
     let bar = (*progress).clone();
@@ -110,7 +110,7 @@ async fn import_file(
         )
     });
     let (mut report, mut refused, mut odd, mut is_noted) = (ImportReport::default(), 0, 0, false);
-    let mut merge = async |part: ParsedList| -> Result<(), Failure> {
+    let mut merge = async |part: ParsedList| -> Result<(), CommandError> {
         if !part.entries.is_empty() && !is_noted {
             import::keep_note(list, note).await?;
             is_noted = true;
@@ -162,7 +162,7 @@ async fn import_file(
 }
 
 fn say_remark(remark: &Remark) {
-    println!("line {}: {}", remark.line, output::shown(&remark.why));
+    println!("line {}: {}", remark.line, output::sanitize(&remark.why));
 }
 
 /// So many odd lines are named.
@@ -222,9 +222,9 @@ pub(super) fn print(report: &ImportReport, json: bool) {
         println!("{} of people who were forgotten, and stay so", report.forgotten);
     }
     for lifted in report.lifted.iter().take(MOST_LIFTED) {
-        let (who, reason, at) = (output::shown(lifted.recipient.as_str()), lifted.reason, output::moment(lifted.at));
-        let why = lifted.why.as_ref().map(|why| format!(": {}", output::shown(why))).unwrap_or_default();
-        println!("not suppressed: {who}, whose {reason} was lifted at {at} by {}{why}", output::shown(&lifted.by));
+        let (who, reason, at) = (output::sanitize(lifted.recipient.as_str()), lifted.reason, output::moment(lifted.at));
+        let why = lifted.why.as_ref().map(|why| format!(": {}", output::sanitize(why))).unwrap_or_default();
+        println!("not suppressed: {who}, whose {reason} was lifted at {at} by {}{why}", output::sanitize(&lifted.by));
     }
     if report.lifted.len() > MOST_LIFTED {
         println!("and {} more; --json names all of them", report.lifted.len() - MOST_LIFTED);
@@ -264,7 +264,7 @@ fn format(text: &str) -> Result<Format, String> {
     }
 }
 
-pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Failure> {
+pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, CommandError> {
     let place = arguments.place.find().await?;
     let list = list(&place);
     let output = arguments.output.as_deref().map(NewFile::create).transpose()?;

@@ -7,7 +7,7 @@ use rebound_cli::operate::suppressions::import::{ImportReport, ParsedList, Remar
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::operate::target::Target;
 use rebound_cli::resend_api::{Listed, ResendError, Unread};
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, count_were};
 use rebound_dev::progress::on_ctrl_c;
 use serde::Serialize;
@@ -36,19 +36,19 @@ impl TakenOver {
         file::print(&ImportReport { unreadable: Vec::new(), ..self.report.clone() }, false);
         let unreadable = &self.report.unreadable;
         for entry in unreadable {
-            println!("{}", output::shown(&entry.why));
+            println!("{}", output::sanitize(&entry.why));
         }
         if !unreadable.is_empty() {
             println!("{} left out; look at Resend, under Suppressions", count_were(unreadable.len(), "entry"));
         }
         if let Some(why) = &self.cut_short {
-            println!("Resend's list was not read to its end: {}", output::shown(why));
+            println!("Resend's list was not read to its end: {}", output::sanitize(why));
         }
     }
 }
 
 /// `import --from-resend`.
-pub(super) async fn import(place: &Target, by_hand: LiftedByHand, json: bool) -> Result<ExitCode, Failure> {
+pub(super) async fn import(place: &Target, by_hand: LiftedByHand, json: bool) -> Result<ExitCode, CommandError> {
     let taken = take_over(place, by_hand).await?;
     if json {
         println!("{}", json!(taken));
@@ -59,7 +59,7 @@ pub(super) async fn import(place: &Target, by_hand: LiftedByHand, json: bool) ->
 }
 
 /// Takes over whom Resend suppresses.
-pub(crate) async fn take_over(place: &Target, by_hand: LiftedByHand) -> Result<TakenOver, Failure> {
+pub(crate) async fn take_over(place: &Target, by_hand: LiftedByHand) -> Result<TakenOver, CommandError> {
     let resend = resend_of(place).await?;
     let Listed { entries, unread, cut_short } = match resend.suppressions().await {
         Err(ResendError::NotFound(_)) => {

@@ -10,8 +10,8 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::{self, AuditEntry};
 use rebound_cli::operate::scan::{ScanFilter, scan};
 use rebound_cli::operate::suppressions::export::is_recipients;
-use rebound_dev::commands::Failure;
-use rebound_dev::output::{self, Column, Table, count, moment, shown};
+use rebound_dev::commands::CommandError;
+use rebound_dev::output::{self, Column, Table, count, moment, sanitize};
 use serde_json::json;
 
 use super::{list as list_of, recipients};
@@ -33,7 +33,7 @@ pub(crate) struct ListArguments {
     place: TargetArguments,
 }
 
-pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, Failure> {
+pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandError> {
     let place = arguments.place.find().await?;
     let (list, now) = (list_of(&place), UnixMillis::now());
     let progress = output::counting("items read");
@@ -73,7 +73,7 @@ pub(super) async fn list(arguments: &ListArguments) -> Result<ExitCode, Failure>
 
 fn table(found: &[(String, Vec<ActiveReason>)]) -> Table {
     let rows = found.iter().map(|(recipient, standing)| {
-        [shown(recipient), standing.iter().map(check::reason).collect::<Vec<_>>().join("\n")]
+        [sanitize(recipient), standing.iter().map(check::reason).collect::<Vec<_>>().join("\n")]
     });
     Table::new([Column::text("must not be written to"), Column::text("why")]).with(rows)
 }
@@ -91,7 +91,7 @@ pub(crate) struct ShowArguments {
     place: TargetArguments,
 }
 
-pub(super) async fn show(arguments: &ShowArguments) -> Result<ExitCode, Failure> {
+pub(super) async fn show(arguments: &ShowArguments) -> Result<ExitCode, CommandError> {
     let recipients = recipients(&arguments.addresses)?;
     let place = arguments.place.find().await?;
     let (list, now) = (list_of(&place), UnixMillis::now());
@@ -158,9 +158,9 @@ fn print(
         (false, false) => "must not be written to",
         (false, true) => "may be written to",
     };
-    println!("{} {verdict}", shown(recipient.as_str()));
+    println!("{} {verdict}", sanitize(recipient.as_str()));
     for standing in &standing {
-        let email = standing.email_id.as_ref().map(|email| format!(" (email {})", shown(email))).unwrap_or_default();
+        let email = standing.email_id.as_ref().map(|email| format!(" (email {})", sanitize(email))).unwrap_or_default();
         println!("  {}{email}", check::reason(standing));
     }
     let lifted = stored.into_iter().flat_map(|stored| stored.suppression.records.iter());
@@ -171,8 +171,8 @@ fn print(
     }
     for done in done {
         let reasons = if done.reasons.is_empty() { String::new() } else { format!(" {}", done.reasons.join(", ")) };
-        let (action, by, why) = (shown(&done.action), shown(&done.by), shown(&done.why));
-        println!("  {}: {action}{}, by {by}: {why}", moment(done.at), shown(&reasons));
+        let (action, by, why) = (sanitize(&done.action), sanitize(&done.by), sanitize(&done.why));
+        println!("  {}: {action}{}, by {by}: {why}", moment(done.at), sanitize(&reasons));
     }
 }
 

@@ -18,7 +18,7 @@ use rebound_cli::operate::audit::AuditNote;
 use rebound_cli::operate::suppressions::List;
 use rebound_cli::operate::target::Target;
 use rebound_dev::commands::values::unknown;
-use rebound_dev::commands::{Failure, variable};
+use rebound_dev::commands::{CommandError, variable};
 
 /// List, show, add, remove, restore, import and export who must not be written to.
 ///
@@ -40,7 +40,7 @@ enum Command {
     Export(file::ExportArguments),
 }
 
-pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     match &arguments.command {
         Command::List(arguments) => look::list(arguments).await,
         Command::Show(arguments) => look::show(arguments).await,
@@ -64,7 +64,7 @@ pub(crate) struct NoteArguments {
 }
 
 impl NoteArguments {
-    pub(crate) fn note(&self) -> Result<AuditNote, Failure> {
+    pub(crate) fn note(&self) -> Result<AuditNote, CommandError> {
         note(self.by.as_deref(), &self.why)
     }
 }
@@ -73,7 +73,7 @@ impl NoteArguments {
 const UNNAMED: &str = "an operator";
 
 /// A note of whoever calls, as the shell names them, unless they name themselves.
-pub(crate) fn note(by: Option<&str>, why: &str) -> Result<AuditNote, Failure> {
+pub(crate) fn note(by: Option<&str>, why: &str) -> Result<AuditNote, CommandError> {
     let named = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(variable).filter(|name| !name.trim().is_empty());
     let by = by.map(str::to_owned).or(named).unwrap_or_else(|| UNNAMED.to_owned());
     Ok(AuditNote::new(&by, why, UnixMillis::now())?)
@@ -88,7 +88,7 @@ pub(crate) fn list(place: &Target) -> List {
 }
 
 /// The addresses of the command line.
-pub(crate) fn recipients(addresses: &[String]) -> Result<Vec<Recipient>, Failure> {
+pub(crate) fn recipients(addresses: &[String]) -> Result<Vec<Recipient>, CommandError> {
     let mut recipients: Vec<Recipient> = Vec::new();
     for text in addresses {
         let recipient = recipient(text)?;
@@ -102,7 +102,7 @@ pub(crate) fn recipients(addresses: &[String]) -> Result<Vec<Recipient>, Failure
 }
 
 /// One address of the command line.
-pub(crate) fn recipient(text: &str) -> Result<Recipient, Failure> {
+pub(crate) fn recipient(text: &str) -> Result<Recipient, CommandError> {
     Recipient::parse(text).ok_or_else(|| format!("{text:?} {}", why_no_address(text)).into())
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::progress::on_ctrl_c;
 
 /// A file that is being written.
@@ -16,10 +16,10 @@ pub(super) struct NewFile {
 
 impl NewFile {
     /// Begins it.
-    pub(super) fn create(name: &Path) -> Result<Self, Failure> {
+    pub(super) fn create(name: &Path) -> Result<Self, CommandError> {
         // A link stays one.
         let target = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
-        let failed = |error: std::io::Error| -> Failure {
+        let failed = |error: std::io::Error| -> CommandError {
             let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
             match (error.kind(), folder) {
                 (ErrorKind::NotFound, Some(folder)) => {
@@ -48,7 +48,7 @@ impl NewFile {
     }
 
     /// Puts it in its place, whole.
-    pub(super) fn keep(mut self) -> Result<(), Failure> {
+    pub(super) fn keep(mut self) -> Result<(), CommandError> {
         if let Some((beside, target)) = self.beside.take() {
             let failed = |error| format!("{}: {error}; the list is in {}", target.display(), beside.display());
             fs::rename(&beside, &target).map_err(failed)?;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use rebound::time::UnixMillis;
 use rebound_cli::operate::suppressions::restore::{RestoreMode, RestoreResult};
-use rebound_dev::commands::Failure;
+use rebound_dev::commands::CommandError;
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
 
@@ -40,7 +40,7 @@ pub(crate) struct RestoreArguments {
     place: TargetArguments,
 }
 
-pub(super) async fn restore(arguments: &RestoreArguments) -> Result<ExitCode, Failure> {
+pub(super) async fn restore(arguments: &RestoreArguments) -> Result<ExitCode, CommandError> {
     check_received(Some(arguments.since), arguments.until)?;
     let note = note(arguments.by.as_deref(), &arguments.why)?;
     let mode = if arguments.dry_run { RestoreMode::DryRun } else { RestoreMode::Restore };

@@ -223,7 +223,7 @@ async fn a_delivery_that_is_still_tried_is_no_success() {
     resend.rotate(&webhooks[0].id).await.unwrap();
     // From now on Resend signs with the new secret alone, which nobody has put in place.
     let day = Duration::from_secs(25 * 3_600);
-    world.resend.pass(day);
+    world.resend.advance_clock(day);
     let body = String::from_utf8(complaint("bob@example.com", "e2")).unwrap();
     assert_eq!(world.resend.deliver("email.complained", &body).await, [401]);
     let place = Target::find(&Default::default(), variables(&world, &claude)).await.unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use tokio::process::Command;
 
 use super::{Dev, command, rebound};
@@ -84,7 +84,7 @@ async fn where_dev_has_died_simulate_says_so() {
 
 #[tokio::test]
 async fn dev_with_an_outside_dynamodb_is_reached_from_elsewhere() {
-    let outside = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+    let outside = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dev.env");
     let mut dev = Command::new(env!("CARGO_BIN_EXE_rebound"));

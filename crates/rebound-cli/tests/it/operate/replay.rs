@@ -14,7 +14,7 @@ use rebound_cli::operate::replay::select::Selection;
 use rebound_cli::operate::replay::{Function, On, ReplayReport, replay};
 use rebound_cli::operate::target::{Target, TargetOptions};
 use rebound_dev::overlay::Overlay;
-use rebound_dev::simulate::story::Story;
+use rebound_dev::simulate::scenario::Scenario;
 use serde_json::json;
 
 use super::forget::everything;
@@ -22,17 +22,18 @@ use super::{rebound, simulate};
 use crate::support::{Service, now, secret};
 
 /// A story in which somebody complains, which few do.
-fn story() -> Story {
-    let complaints = |story: &Story| (0..story.emails).map(|n| story.email(n).expected.complaints.len()).sum::<usize>();
+fn story() -> Scenario {
+    let complaints =
+        |story: &Scenario| (0..story.emails).map(|n| story.email(n).expected.complaints.len()).sum::<usize>();
     (0..).map(seeded).find(|story| complaints(story) > 1).unwrap()
 }
 
-fn seeded(seed: u64) -> Story {
-    Story { campaign: Campaign::new("spring").unwrap(), ..simulate::story(seed, 700) }
+fn seeded(seed: u64) -> Scenario {
+    Scenario { campaign: Campaign::new("spring").unwrap(), ..simulate::story(seed, 700) }
 }
 
 /// A service that has received a story, and whose stream nobody has read.
-async fn received(story: &Story) -> (Service, Target) {
+async fn received(story: &Scenario) -> (Service, Target) {
     let service = Service::start().await;
     for number in 0..story.emails {
         for message in story.email(number).messages {
@@ -63,7 +64,7 @@ async fn again(place: &Target, mode: Mode) -> ReplayReport {
     replay(place, &rows, Function::Protect, On::Copy(copy.variables()), |_| {}).await.unwrap()
 }
 
-async fn cohorts(place: &Target, story: &Story) -> Vec<(Cohort, CounterTotals)> {
+async fn cohorts(place: &Target, story: &Scenario) -> Vec<(Cohort, CounterTotals)> {
     let campaigns = Campaigns::new(place.calls(Duration::from_secs(60)), place.table("CAMPAIGNS_TABLE"));
     campaigns.cohorts(&story.campaign).await.unwrap()
 }

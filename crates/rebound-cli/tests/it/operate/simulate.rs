@@ -12,20 +12,20 @@ use rebound::resend::event::Event;
 use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
 use rebound_dev::simulate::chaos::{Chaos, requests};
-use rebound_dev::simulate::send::{Sending, send};
-use rebound_dev::simulate::story::Story;
-use rebound_dev::simulate::verify::{Findings, Looking, verify};
+use rebound_dev::simulate::scenario::Scenario;
+use rebound_dev::simulate::send::{SendOptions, send};
+use rebound_dev::simulate::verify::{VerifyOptions, VerifyReport, verify};
 use serde_json::json;
 
 use super::{Dev, command};
 
 /// A story of a campaign of its own, with everything in it.
-pub(super) fn story(seed: u64, emails: u32) -> Story {
-    Story::of_everything(seed, Campaign::new(&format!("campaign-{seed}")).unwrap(), emails, UnixMillis::now())
+pub(super) fn story(seed: u64, emails: u32) -> Scenario {
+    Scenario::with_everything(seed, Campaign::new(&format!("campaign-{seed}")).unwrap(), emails, UnixMillis::now())
 }
 
 /// What the pure policy makes of all webhooks of a story, in an order of its own: the reasons by recipient, and the counts.
-fn by_policy(story: &Story, seed: u64) -> (BTreeMap<String, BTreeSet<&'static str>>, BTreeMap<String, i64>) {
+fn by_policy(story: &Scenario, seed: u64) -> (BTreeMap<String, BTreeSet<&'static str>>, BTreeMap<String, i64>) {
     let mut messages: Vec<_> = (0..story.emails).flat_map(|number| story.email(number).messages).collect();
     fastrand::Rng::with_seed(seed).shuffle(&mut messages);
     let mut known: BTreeMap<String, Suppression> = BTreeMap::new();
@@ -124,7 +124,7 @@ async fn what_is_lost_doubled_or_wrong_in_the_tables_is_found() {
     let story = story(11, 120);
     let chaos = [Chaos::Stale, Chaos::Tampered];
     let requests = requests(&story, &chaos);
-    let sending = Sending {
+    let sending = SendOptions {
         url: place.variable("REBOUND_FUNCTION_URL").unwrap(),
         secret: rebound_dev::LOCAL_SECRET.parse().unwrap(),
         chaos: chaos.to_vec(),
@@ -134,9 +134,9 @@ async fn what_is_lost_doubled_or_wrong_in_the_tables_is_found() {
     };
     let sent = send(&story, &requests, &sending, || {}).await.unwrap();
     assert_eq!((sent.wrong_answers, sent.not_taken), (0, 0), "{:?}", sent.wrong);
-    let look_as = async |patience: u64, deaths: bool| -> Findings {
+    let look_as = async |patience: u64, deaths: bool| -> VerifyReport {
         let patience = Duration::from_secs(patience);
-        let looking = Looking { patience, then: Duration::from_millis(100), knows_verdicts: true, deaths };
+        let looking = VerifyOptions { patience, then: Duration::from_millis(100), knows_verdicts: true, deaths };
         verify(place.calls(Duration::from_secs(600)), place.variables(), &story, &requests, looking, |_, _| {})
             .await
             .unwrap()

@@ -2,7 +2,7 @@
 
 use rebound::claude::Claude;
 use rebound::claude::key::ApiKey;
-use rebound_dev::resend::{Behaviour, LocalResend, SENDING_KEY};
+use rebound_dev::resend::{LocalResend, ResendBehaviour, SENDING_KEY};
 use serde_json::{Value, json};
 
 use super::Scripted;
@@ -73,10 +73,14 @@ async fn the_commands_say_which_refusal_it_was() {
     }
     assert!(said(SENDING_KEY).await.iter().all(|said| said.contains("can only send")));
     for (behaviour, words) in [
-        (Behaviour::Html(403), "firewall in front of Resend"),
-        (Behaviour::Html(404), "not from Resend's API"),
+        (ResendBehaviour::Html(403), "firewall in front of Resend"),
+        (ResendBehaviour::Html(404), "not from Resend's API"),
         (
-            Behaviour::Error { status: 429, name: "monthly_quota_exceeded".to_owned(), message: "Used up".to_owned() },
+            ResendBehaviour::Error {
+                status: 429,
+                name: "monthly_quota_exceeded".to_owned(),
+                message: "Used up".to_owned(),
+            },
             "quota at Resend is used up",
         ),
     ] {

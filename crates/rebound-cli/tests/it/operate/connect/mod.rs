@@ -15,9 +15,9 @@ use rebound::time::UnixMillis;
 use rebound_cli::operate::connect::probe::ProbeResult;
 use rebound_cli::operate::connect::{Connected, NEEDED, WebhookChange, connect};
 use rebound_cli::operate::target::Target;
-use rebound_dev::resend::{Behaviour, LocalResend};
-use rebound_dev::running::receiving;
-use rebound_dev::stack::{EmbeddedAws, Options, SECRET_NAME};
+use rebound_dev::resend::{LocalResend, ResendBehaviour};
+use rebound_dev::runner::receive_invoker;
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions, SECRET_NAME};
 use serde_json::{Value, json};
 
 use super::{Said, command};
@@ -35,7 +35,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
-        let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+        let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
         aws.secrets_manager.as_ref().unwrap().clear(SECRET_NAME);
         let clients = aws.clients().unwrap();
         let interval = Duration::from_millis(20);
@@ -44,7 +44,7 @@ impl World {
         let writer = Writer::new(clients.dynamodb(), table("EVENTS_TABLE"), table("SUPPRESSIONS_TABLE"));
         let server = function_url::serve(
             any_port(),
-            receiving(Arc::new(Receiver::new(secrets, writer, 90)), Duration::from_secs(10)),
+            receive_invoker(Arc::new(Receiver::new(secrets, writer, 90)), Duration::from_secs(10)),
         )
         .await
         .unwrap();
@@ -150,7 +150,7 @@ async fn a_webhook_for_every_type_stays_one() {
 async fn a_refusal_of_the_account_is_not_taken_for_one_of_the_types() {
     let world = World::start().await;
     let name = "validation_error".to_owned();
-    let refused = Behaviour::Error { status: 403, name, message: "You have no webhooks left".to_owned() };
+    let refused = ResendBehaviour::Error { status: 403, name, message: "You have no webhooks left".to_owned() };
     world.resend.plan(move |method, _| (method == "POST").then(|| refused.clone()));
     let said = world.rebound(&["connect"]).await;
     assert!(said.code == 2 && said.stderr.contains("no webhooks left"), "{said:#?}");
@@ -190,7 +190,7 @@ async fn a_rotation_refuses_no_webhook_and_a_day_later_only_the_new_secret_is_le
 
     let day = Duration::from_secs(25 * 3_600);
     assert_eq!(world.connect(false, now).await.secrets, 2, "the old one still signs");
-    world.resend.pass(day);
+    world.resend.advance_clock(day);
     let later = world.connect(false, now.plus(day)).await;
     assert_eq!((later.secrets, later.secret_stored), (1, true));
     assert_eq!(world.delivers().await, 200);
@@ -209,7 +209,7 @@ async fn of_two_webhooks_that_post_to_one_url_a_rotation_of_one_leaves_the_secre
     assert_eq!(world.connect(true, now).await.secrets, 3);
     assert_eq!(world.resend.deliver("email.complained", &body).await, [200, 200]);
     let day = Duration::from_secs(25 * 3_600);
-    world.resend.pass(day);
+    world.resend.advance_clock(day);
     assert_eq!(world.connect(false, now.plus(day)).await.secrets, 2);
     assert_eq!(world.resend.deliver("email.complained", &body).await, [200, 200]);
 }
@@ -218,12 +218,12 @@ async fn of_two_webhooks_that_post_to_one_url_a_rotation_of_one_leaves_the_secre
 async fn where_secrets_are_told_only_by_a_rotation_the_old_one_is_dropped_a_day_later_too() {
     let world = World::start().await;
     world.connect(false, UnixMillis::now()).await;
-    world.resend.tell_secrets(false);
+    world.resend.expose_secrets(false);
     let now = UnixMillis::now();
     assert_eq!(world.connect(true, now).await.secrets, 2);
     assert_eq!(world.connect(false, now).await.secrets, 2);
     let day = Duration::from_secs(25 * 3_600);
-    world.resend.pass(day);
+    world.resend.advance_clock(day);
     assert_eq!(world.connect(false, now.plus(day)).await.secrets, 1);
     assert_eq!(world.delivers().await, 200);
 }
@@ -232,7 +232,7 @@ async fn where_secrets_are_told_only_by_a_rotation_the_old_one_is_dropped_a_day_
 async fn whatever_breaks_off_the_next_run_brings_it_into_order() {
     let world = World::start().await;
     // The webhook was made, and the answer got lost: with it the secret.
-    world.resend.plan(|method, _| (method == "POST").then_some(Behaviour::LoseAnswer));
+    world.resend.plan(|method, _| (method == "POST").then_some(ResendBehaviour::LoseAnswer));
     let lost = world.rebound(&["connect"]).await;
     assert_eq!(lost.code, 2);
     assert!(lost.stderr.contains("can't be reached"), "{}", lost.stderr);
@@ -247,7 +247,7 @@ async fn whatever_breaks_off_the_next_run_brings_it_into_order() {
     let resend = rebound_cli::resend_api::Resend::new(Some(&world.resend.url()), KEY).unwrap();
     resend.rotate(&next.webhook).await.unwrap();
     assert_eq!(world.delivers().await, 200, "signed with both");
-    world.resend.pass(Duration::from_secs(25 * 3_600));
+    world.resend.advance_clock(Duration::from_secs(25 * 3_600));
     assert_eq!(world.delivers().await, 401);
     world.connect(false, UnixMillis::now()).await;
     assert_eq!(world.delivers().await, 200);
@@ -256,7 +256,7 @@ async fn whatever_breaks_off_the_next_run_brings_it_into_order() {
     let mut left = 3;
     world.resend.plan(move |_, _| {
         left -= 1;
-        (left >= 0).then_some(Behaviour::Status(503))
+        (left >= 0).then_some(ResendBehaviour::Status(503))
     });
     assert_eq!(world.connect(false, UnixMillis::now()).await.done, WebhookChange::Unchanged);
 }

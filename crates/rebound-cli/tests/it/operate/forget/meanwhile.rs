@@ -23,7 +23,7 @@ use rebound_cli::operate::audit::AuditNote;
 use rebound_cli::operate::forget::{EraseCounts, ForgetError, ForgetMode, ForgetTables, forget};
 use rebound_cli::operate::scan::SEGMENTS;
 use rebound_cli::operate::target::Target;
-use rebound_dev::stack::{EmbeddedAws, Options};
+use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::json;
 
 use super::{everything, has_ann};
@@ -50,7 +50,7 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) async fn start() -> Self {
-        let aws = EmbeddedAws::start(&Options::in_memory(), |_| None).await.unwrap();
+        let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
         let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
         let faults = Faults::default();
         let proxy = FaultProxy::start(upstream, any_port(), Service::DynamoDb, faults.clone()).await.unwrap();

@@ -96,7 +96,7 @@ async fn place(stream: &Arc<Mutex<Stream>>) -> (Server, EmbeddedAws, Target) {
         async move { Ok(json_response(status, JSON, answer.to_string())) }
     });
     let server = server.await.unwrap();
-    let aws = EmbeddedAws::start(&rebound_dev::stack::Options::in_memory(), |_| None).await.unwrap();
+    let aws = EmbeddedAws::start(&rebound_dev::stack::LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let mut variables = aws.variables().clone();
     variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), server.url());
     let place = Target::find(&TargetOptions::default(), variables).await.unwrap();

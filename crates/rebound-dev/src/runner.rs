@@ -1,0 +1,223 @@
+//! The functions, running on the embedded AWS: fed from the events table's stream and from queues by the template's mappings, and by
+//! its schedules.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_local::feeder::{self, Feeder, Invoke};
+use aws_local::function_url;
+use aws_local::poller::{self, Poller};
+use aws_local::runtime_api::RuntimeApi;
+use aws_local::sam::{Mapping, QueueMapping, TemplateError};
+use aws_local::server::Server;
+use lambda_runtime::{Context, LambdaEvent};
+use rebound::aws::edge;
+use rebound::aws::queue::QueueMessage;
+use rebound::aws::stream::Invocation;
+use rebound::config::{EngageConfig, EnvironmentError};
+use rebound::engage::Engager;
+use rebound::protect::Protector;
+use rebound::receive::Receiver;
+use rebound::time::UnixMillis;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::stack::{EmbeddedAws, StartError};
+use crate::template::template;
+
+/// How a function's clock runs: as the world's, or faster.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    began: UnixMillis,
+    started: Instant,
+    speed: f64,
+}
+
+impl Clock {
+    /// A clock that runs so many times as fast as the world's, beginning now.
+    pub fn new(speed: f64) -> Self {
+        Self { began: UnixMillis::now(), started: Instant::now(), speed }
+    }
+
+    /// What it shows now.
+    pub fn now(&self) -> UnixMillis {
+        self.began.plus(self.started.elapsed().mul_f64(self.speed))
+    }
+
+    /// How long a span of its time takes in the world.
+    pub fn takes(&self, span: Duration) -> Duration {
+        span.div_f64(self.speed)
+    }
+}
+
+/// Something that invokes functions at intervals. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Scheduler(JoinHandle<()>);
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Invokes a receiver in this process, as Lambda does with a request to its function URL.
+pub fn receive_invoker(receiver: Arc<Receiver>, timeout: Duration) -> Invoke {
+    Arc::new(move |event| {
+        let receiver = Arc::clone(&receiver);
+        Box::pin(async move {
+            let mut context = Context::default();
+            context.deadline = UnixMillis::now().plus(timeout).0.unsigned_abs();
+            // By way of its text, as Lambda hands it over: the function reads that, and not a value.
+            let envelope = serde_json::from_str(&event.to_string()).map_err(|error| error.to_string())?;
+            let Ok(reply) = edge::serve(LambdaEvent::new(envelope, context), |request| receiver.handle(request)).await;
+            serde_json::to_value(reply).map_err(|error| error.to_string())
+        })
+    })
+}
+
+/// Serves a receiver's function URL.
+///
+/// # Errors
+/// The address is taken.
+pub async fn serve_function_url(address: SocketAddr, receiver: Receiver) -> Result<Server, StartError> {
+    let timeout = template()?.function_timeout("receive")?;
+    let serving = function_url::serve(address, receive_invoker(Arc::new(receiver), timeout)).await;
+    serving.map_err(|error| StartError::Listen(address, error))
+}
+
+/// Invokes a protector in this process, as Lambda does, with the time of `clock`.
+pub fn protect_invoker(protector: Arc<Protector>, clock: Clock, timeout: Duration) -> Invoke {
+    Arc::new(move |event| {
+        let protector = Arc::clone(&protector);
+        Box::pin(async move { invoke(&protector, event, clock, timeout).await })
+    })
+}
+
+async fn invoke(protector: &Protector, event: Value, clock: Clock, timeout: Duration) -> Result<Value, String> {
+    if clock.speed == 1.0 {
+        let mut context = Context::default();
+        context.deadline = UnixMillis::now().plus(timeout).0.unsigned_abs();
+        let answer = tokio::time::timeout(timeout, protector.handle(LambdaEvent::new(event, context))).await;
+        return answer.map_err(|_| "the function took too long".to_owned())?.map_err(|error| error.to_string());
+    }
+    let (now, deadline) = (clock.now(), Instant::now() + timeout);
+    match Invocation::read(event).map_err(|error| error.to_string())? {
+        Invocation::Records(records) => {
+            serde_json::to_value(protector.records(&records, now, deadline).await).map_err(|error| error.to_string())
+        }
+        Invocation::Tick => match protector.tick(now, deadline).await.errors.first() {
+            None => Ok(Value::Null),
+            Some(trouble) => Err(trouble.to_string()),
+        },
+    }
+}
+
+/// Invokes an engager in this process, as Lambda does, with the time of `clock`.
+pub fn engage_invoker(engager: Arc<Engager>, clock: Clock, timeout: Duration) -> Invoke {
+    Arc::new(move |event| {
+        let engager = Arc::clone(&engager);
+        Box::pin(async move {
+            let deliveries = QueueMessage::read_all(&event).map_err(|error| error.to_string())?;
+            // A little less than the function has: it answers before Lambda stops it.
+            let deadline = Instant::now() + timeout.mul_f64(0.95);
+            let batch = engager.batch(&deliveries, clock.now(), deadline);
+            let answer = tokio::time::timeout(timeout, batch).await;
+            let answer = answer.map_err(|_| "the function took too long".to_owned())?;
+            serde_json::to_value(answer).map_err(|error| error.to_string())
+        })
+    })
+}
+
+/// The mappings of the queues, with as many questions at once as the environment says.
+///
+/// # Errors
+/// The template can't be used, or the environment makes no sense.
+pub fn queue_mappings(aws: &EmbeddedAws) -> Result<Vec<QueueMapping>, StartError> {
+    let config = EngageConfig::read(|name| aws.variable(name)).map_err(EnvironmentError::from)?;
+    let mut mappings = template()?.queue_mappings()?;
+    for mapping in &mut mappings {
+        if mapping.concurrency_parameter.as_deref() == Some("ClaudeConcurrency") {
+            mapping.concurrency = Some(config.concurrency);
+        }
+    }
+    Ok(mappings)
+}
+
+/// The function's time limit, from the template.
+///
+/// # Errors
+/// The template can't be used.
+pub fn timeout_of(function: &str) -> Result<Duration, StartError> {
+    Ok(template()?.function_timeout(function)?)
+}
+
+/// Starts Lambda's Runtime API for a function's program, with its time limit from the template.
+///
+/// # Errors
+/// No port is free, or the template has no such function.
+pub async fn runtime_api(function: &str) -> Result<RuntimeApi, StartError> {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    RuntimeApi::start(function, timeout_of(function)?).await.map_err(|error| StartError::Listen(any, error))
+}
+
+/// Feeds the events table's stream to the functions, by the template's mappings.
+///
+/// # Errors
+/// The stream can't be read.
+pub async fn feed(
+    aws: &EmbeddedAws,
+    options: feeder::FeederOptions,
+    invoke: impl Fn(&Mapping) -> Invoke,
+) -> Result<Feeder, StartError> {
+    let events = aws.variable("EVENTS_TABLE").unwrap_or_default();
+    let mappings = template()?.mappings()?.into_iter().filter(|mapping| mapping.table == "EVENTS_TABLE").collect();
+    Ok(Feeder::start(&aws.access(), &events, mappings, options, invoke).await?)
+}
+
+/// Hands the queues' messages to the functions, by these mappings: those of [`queue_mappings`], perhaps with another
+/// concurrency.
+///
+/// # Errors
+/// The template has no such queue, or a queue can't be read.
+pub async fn poll(
+    aws: &EmbeddedAws,
+    mappings: &[QueueMapping],
+    invoke: impl Fn(&QueueMapping) -> Invoke,
+) -> Result<Vec<Poller>, StartError> {
+    let (queues, client) = (template()?.queues(), aws.clients().map_err(EnvironmentError::from)?.sqs());
+    let mut pollers = Vec::new();
+    for mapping in mappings {
+        let queue = queues.iter().find(|queue| queue.variable == mapping.queue);
+        let queue = queue.ok_or_else(|| TemplateError::Incomplete(mapping.name.clone(), "Queue"))?;
+        let url = aws.variable(&mapping.queue).unwrap_or_default();
+        let options = poller::PollerOptions::of(mapping, queue);
+        pollers.push(Poller::start(client.clone(), &url, options, invoke(mapping)).await?);
+    }
+    Ok(pollers)
+}
+
+/// Invokes each scheduled function at its interval, or, where one is given, every `interval`.
+///
+/// # Errors
+/// The template can't be used.
+pub fn tick(
+    clock: Clock,
+    interval: Option<Duration>,
+    invoke: impl Fn(&str) -> Invoke,
+) -> Result<Vec<Scheduler>, StartError> {
+    let ticking = template()?.schedules()?.into_iter().map(|schedule| {
+        let every = interval.unwrap_or_else(|| clock.takes(schedule.every));
+        let (invoke, name) = (invoke(&schedule.function), schedule.function.clone());
+        Scheduler(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                if let Err(error) = invoke(schedule.input.clone()).await {
+                    tracing::error!(error, function = name, "a scheduled invocation failed");
+                }
+            }
+        }))
+    });
+    Ok(ticking.collect())
+}
