@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use rebound::time::UnixMillis;
-use rebound_cli::operate::connect::probe::Proof;
-use rebound_cli::operate::connect::{ConnectError, Connected, Done, connect};
-use rebound_cli::operate::place::Place;
+use rebound_cli::operate::connect::probe::ProbeResult;
+use rebound_cli::operate::connect::{ConnectError, Connected, WebhookChange, connect};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
+use rebound_cli::operate::target::Target;
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, sanitize};
 use rebound_dev::progress::on_ctrl_c;
@@ -43,7 +43,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     let target = arguments.target.find().await?;
     let url = match &arguments.url {
         Some(url) => url.clone(),
-        None => target.named("REBOUND_FUNCTION_URL").await?,
+        None => target.lookup("REBOUND_FUNCTION_URL").await?,
     };
     let progress = output::steps();
     on_ctrl_c(|| "The changes so far, at Resend and here, stay. Run the command again to continue".to_owned());
@@ -56,7 +56,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
             return Ok(ExitCode::FAILURE);
         }
         Err(ConnectError::NotThere { url, why }) => {
-            let connected = json!({ "url": url, "webhook": null, "done": null, "proof": Proof::NotRebound(why) });
+            let connected = json!({ "url": url, "webhook": null, "done": null, "proof": ProbeResult::NotRebound(why) });
             println!("{:#}", json!({ "connected": connected, "imported": null, "not_imported": null }));
             return Ok(ExitCode::FAILURE);
         }
@@ -67,7 +67,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     } else {
         Some(from_resend::import_from_resend(&target, LiftedByHand::Stay).await)
     };
-    let is_proved = connected.proof == Proof::Proved;
+    let is_proved = connected.proof == ProbeResult::Proved;
     if arguments.json {
         let (report, why) = match &imported {
             Some(Ok(report)) => (Some(report), None),
@@ -89,12 +89,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     Ok(if is_proved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(connected: &Connected, target: &Place) {
+fn print(connected: &Connected, target: &Target) {
     let (url, webhook) = (sanitize(&connected.url), sanitize(&connected.webhook));
     match connected.done {
-        Done::Created => println!("The webhook {webhook} was registered at Resend, for {url}"),
-        Done::Updated => println!("The settings of the webhook {webhook} were corrected, for {url}"),
-        Done::Unchanged => println!("The webhook {webhook} is already configured correctly, for {url}"),
+        WebhookChange::Created => println!("The webhook {webhook} was registered at Resend, for {url}"),
+        WebhookChange::Updated => println!("The settings of the webhook {webhook} were corrected, for {url}"),
+        WebhookChange::Unchanged => println!("The webhook {webhook} is already configured correctly, for {url}"),
     }
     if !connected.subscribed.is_empty() {
         println!("Subscribed to {}", sanitize(&connected.subscribed.join(", ")));
@@ -122,12 +122,12 @@ fn print(connected: &Connected, target: &Place) {
         println!("A webhook at Resend could not be read, and was not changed: {}", sanitize(unread));
     }
     match &connected.proof {
-        Proof::Proved => println!("The function uses this secret: it was verified."),
-        Proof::Wrong | Proof::NoSecret => println!(
+        ProbeResult::Proved => println!("The function uses this secret: it was verified."),
+        ProbeResult::Wrong | ProbeResult::NoSecret => println!(
             "The function does not use the secret yet. Wait a minute and run the command again; if that does not help, run {}.",
             target.command("doctor")
         ),
-        Proof::NotRebound(why) => {
+        ProbeResult::NotRebound(why) => {
             println!("There is no Rebound at {url}: {}. Is it the stack's output WebhookUrl?", sanitize(why));
         }
     }

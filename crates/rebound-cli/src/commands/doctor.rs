@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use rebound::time::UnixMillis;
-use rebound_cli::operate::doctor::{Check, Verdict, examine};
-use rebound_cli::operate::place::PlaceError;
+use rebound_cli::operate::doctor::{Check, CheckStatus, run_checks};
+use rebound_cli::operate::target::TargetError;
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, Cell, Color, Column, Table, count, sanitize};
 use serde_json::json;
@@ -35,13 +35,13 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         Ok(target) => target,
         Err(error) if arguments.json => {
             let is_local = matches!(
-                error.downcast_ref::<PlaceError>(),
+                error.downcast_ref::<TargetError>(),
                 Some(
-                    PlaceError::DevIsGone { .. }
-                        | PlaceError::NobodyThere { .. }
-                        | PlaceError::NoLocal(..)
-                        | PlaceError::UnreadLocal(..)
-                        | PlaceError::NotLocal(..)
+                    TargetError::DevIsGone { .. }
+                        | TargetError::NobodyThere { .. }
+                        | TargetError::NoLocal(..)
+                        | TargetError::UnreadLocal(..)
+                        | TargetError::NotLocal(..)
                 )
             );
             let name = if is_local { "rebound dev" } else { "credentials" };
@@ -53,17 +53,17 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     };
     let progress = output::steps();
     progress.set_message("checking");
-    let checks = examine(&target, arguments.url.as_deref(), UnixMillis::now()).await;
+    let checks = run_checks(&target, arguments.url.as_deref(), UnixMillis::now()).await;
     progress.finish_and_clear();
     if arguments.json {
         println!("{:#}", json!({ "checks": checks }));
     } else {
         print(&checks);
     }
-    let is = |verdict: Verdict| move |check: &Check| check.verdict == verdict;
+    let is = |verdict: CheckStatus| move |check: &Check| check.verdict == verdict;
     let looked_at =
-        checks.iter().filter(|check| check.verdict != Verdict::NotChecked && check.name != "credentials").count();
-    Ok(match (looked_at, checks.iter().any(is(Verdict::Fault))) {
+        checks.iter().filter(|check| check.verdict != CheckStatus::NotChecked && check.name != "credentials").count();
+    Ok(match (looked_at, checks.iter().any(is(CheckStatus::Fault))) {
         (0, _) => ExitCode::from(2),
         (_, true) => ExitCode::FAILURE,
         (_, false) => ExitCode::SUCCESS,
@@ -77,23 +77,23 @@ fn print(checks: &[Check]) {
 
 /// Returns the number of checks per result, as one line.
 fn summary(checks: &[Check]) -> String {
-    let number = |verdict: Verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+    let number = |verdict: CheckStatus| checks.iter().filter(|check| check.verdict == verdict).count();
     format!(
         "{} ok, {}, {}, {} not checked.",
-        number(Verdict::Ok),
-        count(number(Verdict::Warning), "warning"),
-        count(number(Verdict::Fault), "fault"),
-        number(Verdict::NotChecked)
+        number(CheckStatus::Ok),
+        count(number(CheckStatus::Warning), "warning"),
+        count(number(CheckStatus::Fault), "fault"),
+        number(CheckStatus::NotChecked)
     )
 }
 
 fn table(checks: &[Check]) -> Table {
     let rows = checks.iter().map(|check| {
         let colour = match check.verdict {
-            Verdict::Ok => Color::Green,
-            Verdict::NotChecked => Color::Grey,
-            Verdict::Warning => Color::Yellow,
-            Verdict::Fault => Color::Red,
+            CheckStatus::Ok => Color::Green,
+            CheckStatus::NotChecked => Color::Grey,
+            CheckStatus::Warning => Color::Yellow,
+            CheckStatus::Fault => Color::Red,
         };
         let to_do = check.to_do.as_ref().map(|to_do| format!("\nTo do: {}", sanitize(to_do))).unwrap_or_default();
         [
@@ -111,17 +111,17 @@ mod tests {
 
     #[test]
     fn the_table_of_checks_fits_every_width() {
-        let check = |name: &str, verdict: Verdict, found: &str, to_do: Option<&str>| Check {
+        let check = |name: &str, verdict: CheckStatus, found: &str, to_do: Option<&str>| Check {
             name: name.to_owned(),
             verdict,
             found: found.to_owned(),
             to_do: to_do.map(str::to_owned),
         };
         let checks = [
-            check("credentials", Verdict::Ok, "of the account 123456789012, in eu-west-1", None),
+            check("credentials", CheckStatus::Ok, "of the account 123456789012, in eu-west-1", None),
             check(
                 "function URL",
-                Verdict::Fault,
+                CheckStatus::Fault,
                 "https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-west-1.on.aws/ does not answer within 15 s",
                 Some("look at the log of receive: aws logs tail /aws/lambda/receive --since 10m"),
             ),

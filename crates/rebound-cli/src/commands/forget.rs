@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use rebound::resend::recipient::Recipient;
-use rebound_cli::operate::forget::{Mode, RECOVERABLE_DAYS, Tables, forget};
+use rebound_cli::operate::forget::{ForgetMode, ForgetTables, RECOVERABLE_DAYS, forget};
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, Column, Table};
 use rebound_dev::progress::on_ctrl_c;
@@ -44,15 +44,15 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     let recipient = recipient(&arguments.address)?;
     let note = arguments.note.note()?;
     let target = arguments.target.find().await?;
-    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Forget };
-    if mode == Mode::Forget && !arguments.yes && !is_confirmed(&recipient, target.table("EVENTS_TABLE"))? {
+    let mode = if arguments.dry_run { ForgetMode::DryRun } else { ForgetMode::Forget };
+    if mode == ForgetMode::Forget && !arguments.yes && !is_confirmed(&recipient, target.table("EVENTS_TABLE"))? {
         println!("Nothing was erased.");
         return Ok(ExitCode::FAILURE);
     }
-    let tables = Tables::of(&target);
+    let tables = ForgetTables::of(&target);
     let calls = target.calls(Duration::from_secs(6 * 3_600));
     let progress = output::counting("rows read");
-    if mode == Mode::Forget {
+    if mode == ForgetMode::Forget {
         on_ctrl_c(|| {
             "The address is partly erased, and already suppressed. Run the command again to erase the rest".to_owned()
         });
@@ -71,7 +71,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     }
     println!("The address is suppressed, and {} shows it.", target.command("check"));
     println!(
-        "Tables with point-in-time recovery can restore the erased data for {RECOVERABLE_DAYS} days. After that it is gone."
+        "ForgetTables with point-in-time recovery can restore the erased data for {RECOVERABLE_DAYS} days. After that it is gone."
     );
     println!(
         "Logs hold no addresses. Nothing was changed at Resend: it keeps emails and events for 30 days. Its contacts and"

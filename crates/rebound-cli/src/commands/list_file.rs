@@ -6,7 +6,7 @@ use std::io::Read;
 use rebound::policy::suppression::Reason;
 use rebound_cli::operate::lists::encoding::{self, Encoding};
 use rebound_cli::operate::lists::file::ListError;
-use rebound_cli::operate::lists::{Asked, Line, LineCounts, ListReader};
+use rebound_cli::operate::lists::{Line, LineCounts, ListOptions, ListReader};
 use rebound_cli::operate::suppressions::meaning::Meaning;
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::sanitize;
@@ -50,7 +50,8 @@ impl ListFile {
                 (file, Box::new(File::open(file).map_err(failed)?))
             }
         };
-        let asked = Asked { encoding: reading.encoding, separator: reading.separator, column: reading.column.clone() };
+        let asked =
+            ListOptions { encoding: reading.encoding, separator: reading.separator, column: reading.column.clone() };
         let reader = ListReader::new(from, asked).map_err(|error| with_name(name, &error))?;
         Ok(Self { name: name.to_owned(), reader })
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::place::flags::quoted;
 use rebound_cli::operate::replay::effects::Effects;
 use rebound_cli::operate::replay::select::{QUARANTINE, Selection};
-use rebound_cli::operate::replay::{Function, On, Report, replay};
+use rebound_cli::operate::replay::{Function, On, ReplayReport, replay};
+use rebound_cli::operate::target::flags::quoted;
 use rebound_dev::commands::CommandError;
 use rebound_dev::commands::values::event_type;
 use rebound_dev::output::{self, count, count_were, sanitize};
@@ -119,7 +119,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         true => Some(Overlay::start(target.aws().dynamodb(), |variable| target.table(variable).to_owned()).await?),
         false => None,
     };
-    let on = copy.as_ref().map_or(On::ThePlace, |copy| On::ACopy(copy.variables()));
+    let on = copy.as_ref().map_or(On::Target, |copy| On::Copy(copy.variables()));
     let progress = output::progress(rows.len() as u64, "events");
     if !arguments.dry_run {
         let (bar, of) = ((*progress).clone(), rows.len());
@@ -134,7 +134,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     progress.finish_and_clear();
     let causes: Vec<String> = report.why.clone().into_iter().chain(log.causes()).collect();
     if arguments.json {
-        let Report { handled, left_over, effects, .. } = &report;
+        let ReplayReport { handled, left_over, effects, .. } = &report;
         causes.iter().for_each(|cause| eprintln!("rebound: {}", sanitize(cause)));
         println!(
             "{:#}",
@@ -146,7 +146,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     Ok(if report.left_over.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print(arguments: &Arguments, report: &Report, causes: &[String]) {
+fn print(arguments: &Arguments, report: &ReplayReport, causes: &[String]) {
     let would = if arguments.dry_run { "would be " } else { "" };
     let verb = if arguments.dry_run { "checked" } else { "processed again" };
     println!("{} {verb}, by {}.", count(report.handled, "event"), arguments.function);

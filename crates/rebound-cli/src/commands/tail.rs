@@ -8,8 +8,8 @@ use rebound::policy::count::count;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::event::EventType;
 use rebound::resend::recipient::Recipient;
-use rebound_cli::operate::place::Place;
-use rebound_cli::operate::tail::{Filter, KINDS, Line, Seen, Tail};
+use rebound_cli::operate::tail::{Filter, KINDS, Line, Tail, TailUpdate};
+use rebound_cli::operate::target::Target;
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{hanging, moment, sanitize};
 use serde_json::json;
@@ -103,9 +103,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
 }
 
 /// Returns the text that is printed once, before the first line.
-fn begin(target: &Place, shards: usize) -> String {
+fn begin(target: &Target, shards: usize) -> String {
     let ends = "Ctrl-C ends it";
-    if target.is_near() {
+    if target.is_local() {
         return format!("New webhooks and their effects, from now on. {ends}.");
     }
     let reads = shards as f64 * 3_600.0 / PAUSE.as_secs_f64();
@@ -120,8 +120,8 @@ fn begin(target: &Place, shards: usize) -> String {
 }
 
 /// Reads the stream until reads have failed for too long.
-async fn follow(json: bool, target: &Place, tail: &mut Tail<'_>, so_far: &mut Shown) -> Result<(), CommandError> {
-    let (pause, may_fail) = if target.is_near() { (NEAR_PAUSE, NEAR_FAILING) } else { (PAUSE, FAILING) };
+async fn follow(json: bool, target: &Target, tail: &mut Tail<'_>, so_far: &mut Shown) -> Result<(), CommandError> {
+    let (pause, may_fail) = if target.is_local() { (NEAR_PAUSE, NEAR_FAILING) } else { (PAUSE, FAILING) };
     let [first, longest] = SLOWED_PAUSES;
     let mut slowed_pause = first;
     let mut failing: Option<Instant> = None;
@@ -162,7 +162,7 @@ async fn follow(json: bool, target: &Place, tail: &mut Tail<'_>, so_far: &mut Sh
     }
 }
 
-fn print(json: bool, seen: &Seen, so_far: &mut Shown) {
+fn print(json: bool, seen: &TailUpdate, so_far: &mut Shown) {
     so_far.webhooks += seen.webhooks;
     so_far.lines += seen.lines.len();
     for line in &seen.lines {
@@ -203,7 +203,7 @@ fn words(line: &Line) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use rebound::time::UnixMillis;
-    use rebound_cli::operate::timeline::Entry;
+    use rebound_cli::operate::timeline::TimelineEntry;
     use serde_json::Map;
 
     use super::*;
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_line_says_when_what_and_about_which_email_and_campaign() {
         let at = UnixMillis::parse("2026-11-23T13:05:00Z").unwrap();
-        let entry = |what: &str, about: &str| Entry {
+        let entry = |what: &str, about: &str| TimelineEntry {
             at,
             received_at: Some(at.plus(Duration::from_secs(2))),
             what: what.to_owned(),

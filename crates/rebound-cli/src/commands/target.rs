@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, FromArgMatches};
-use rebound_cli::operate::place::flags::Flags;
-use rebound_cli::operate::place::{Options, Place, STACK};
+use rebound_cli::operate::target::flags::Flags;
+use rebound_cli::operate::target::{STACK, Target, TargetOptions};
 use rebound_dev::LOCAL_FILE;
 use rebound_dev::commands::{CommandError, variable};
 
@@ -83,14 +83,14 @@ impl TargetArguments {
     }
 
     /// Finds the target. If it is on this machine, also checks that it runs.
-    pub(crate) async fn find(&self) -> Result<Place, CommandError> {
+    pub(crate) async fn find(&self) -> Result<Target, CommandError> {
         let from_shell = || variable(STACK_VARIABLE).filter(|name| self.local.is_none() && !name.trim().is_empty());
         let named = match (&self.stack, from_shell()) {
             (Some(name), _) => name.clone(),
             (None, Some(name)) => stack(name.trim()).map_err(|why| format!("{STACK_VARIABLE} is {name}: {why}"))?,
             (None, None) => STACK.to_owned(),
         };
-        let options = Options {
+        let options = TargetOptions {
             stack: named,
             local: self.local.clone(),
             profile: self.profile.clone(),
@@ -100,7 +100,7 @@ impl TargetArguments {
         // Variables that are not valid text belong to other programs.
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let target = Place::find(&options, variables).await?;
+        let target = Target::find(&options, variables).await?;
         target.look().await?;
         Ok(target)
     }

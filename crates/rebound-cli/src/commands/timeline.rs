@@ -7,9 +7,9 @@ use rebound::message::decision::Receipt;
 use rebound::message::decision::receipt::render;
 use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::place::flags::quoted;
 use rebound_cli::operate::suppressions::List;
-use rebound_cli::operate::timeline::{Entry, of_address, of_email};
+use rebound_cli::operate::target::flags::quoted;
+use rebound_cli::operate::timeline::{TimelineEntry, of_address, of_email};
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, Column, Table, count, moment, sanitize};
 use serde_json::{Map, Value, json};
@@ -132,7 +132,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
 }
 
 /// Converts an entry to JSON.
-pub(crate) fn as_json(entry: &Entry) -> Value {
+pub(crate) fn as_json(entry: &TimelineEntry) -> Value {
     let mut fields = Map::from_iter([
         ("at".to_owned(), json!(entry.at.to_text())),
         ("received_at".to_owned(), json!(entry.received_at.map(UnixMillis::to_text))),
@@ -144,7 +144,7 @@ pub(crate) fn as_json(entry: &Entry) -> Value {
     fields.into()
 }
 
-fn print(arguments: &Arguments, entries: &[Entry]) {
+fn print(arguments: &Arguments, entries: &[TimelineEntry]) {
     if entries.is_empty() {
         println!("Nothing is stored about it. Events are kept for RETENTION_DAYS days. Use the email id from Resend.");
         if arguments.email_id.as_deref().is_some_and(|id| id.starts_with(WEBHOOK_ID)) {
@@ -165,7 +165,7 @@ fn print(arguments: &Arguments, entries: &[Entry]) {
     }
 }
 
-fn table(entries: &[Entry], by_address: bool) -> Table {
+fn table(entries: &[TimelineEntry], by_address: bool) -> Table {
     let mut before = None;
     let rows = entries.iter().map(|entry| {
         let since = before.map(|before: UnixMillis| gap(entry.at.0 - before.0)).unwrap_or_default();
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_timeline_fits_every_width() {
-        let entry = |at: &str, what: &str, text: &str| Entry {
+        let entry = |at: &str, what: &str, text: &str| TimelineEntry {
             at: UnixMillis::parse(at).unwrap(),
             received_at: None,
             what: what.to_owned(),

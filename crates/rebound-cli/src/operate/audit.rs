@@ -1,12 +1,12 @@
-//! What operators did to the list, kept: who, when, what, and why. Rows of the events table, which no function reads.
+//! The audit entries: who changed the suppression list, when, how, and why. They are rows of the events table that no function reads.
 //!
 //! | attribute | value |
 //! | --- | --- |
-//! | `email_id` | `audit#<recipient>`; of an import, which is about many, `audit#import` |
+//! | `email_id` | `audit#<recipient>`; for an import, which concerns many recipients, `audit#import` |
 //! | `event` | `audit#<when>#<random>` |
 //! | `kind` | `audit` |
-//! | `action`, `by`, `why` | what was done, by whom as they say themselves, and the reason that they gave |
-//! | `reasons` | the reasons that were added or lifted; where there are any |
+//! | `action`, `by`, `why` | the action, the operator's name as they gave it, and the reason that they gave |
+//! | `reasons` | the reasons that were added or lifted, if there are any |
 //! | `at` | milliseconds |
 //! | `expires_at` | seconds, DynamoDB's TTL: after 400 days |
 
@@ -17,56 +17,56 @@ use rebound::store::client::RetryClient;
 use rebound::store::{Item, as_number, number, string, text};
 use rebound::time::{UnixMillis, days};
 
-/// How long what was done is kept.
-pub const KEPT_DAYS: u32 = 400;
+/// Days for which an audit entry is stored.
+pub const RETENTION_DAYS: u32 = 400;
 
-/// What an import is about.
+/// The subject of the audit entry of an import.
 pub const IMPORT: &str = "import";
 
-/// The longest reason that somebody may give, in characters.
+/// Maximum length of the operator's reason, in characters.
 const MAX_WHY: usize = 500;
 
-/// Why a reason is not taken.
+/// An invalid reason of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WhyError {
-    /// There is nothing in it.
-    #[error("say why, with --reason: it is kept with what was done")]
+pub enum NoteError {
+    /// The reason is empty.
+    #[error("give a reason with --reason; it is stored with the change")]
     Empty,
-    /// It is too long.
+    /// The reason is too long.
     #[error("the reason has more than {MAX_WHY} characters; shorten it")]
     TooLong,
-    /// It has line breaks or the like.
+    /// The reason has line breaks or other control characters.
     #[error("the reason has line breaks or other control characters; write it as one line")]
     Control,
 }
 
-/// Who did something, when, and why.
+/// The operator, the time and the reason of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// Who, as they say themselves.
+pub struct AuditNote {
+    /// The operator's name, as they gave it.
     pub by: String,
-    /// Why.
+    /// The reason that the operator gave.
     pub why: String,
-    /// When.
+    /// Time of the change.
     pub at: UnixMillis,
 }
 
-impl Note {
-    /// A note, if the reason is one.
+impl AuditNote {
+    /// Creates a note with a valid reason.
     ///
     /// # Errors
-    /// It is empty, too long, or not one line.
-    pub fn new(by: &str, why: &str, at: UnixMillis) -> Result<Self, WhyError> {
+    /// The reason is empty, too long, or not one line.
+    pub fn new(by: &str, why: &str, at: UnixMillis) -> Result<Self, NoteError> {
         let clean = |c: char| !c.is_control();
         match why.trim() {
-            "" => Err(WhyError::Empty),
-            why if why.chars().count() > MAX_WHY => Err(WhyError::TooLong),
-            why if !why.chars().all(clean) => Err(WhyError::Control),
+            "" => Err(NoteError::Empty),
+            why if why.chars().count() > MAX_WHY => Err(NoteError::TooLong),
+            why if !why.chars().all(clean) => Err(NoteError::Control),
             why => Ok(Self { by: one_line(by).chars().take(100).collect(), why: why.to_owned(), at }),
         }
     }
 
-    /// The row that says that `action` was done to `about`.
+    /// The row that records `action` on `about`.
     pub fn row(&self, about: &str, action: &str, reasons: &[&str]) -> Item {
         let mut item = Item::from([
             ("email_id".to_owned(), text(partition(about))),
@@ -76,7 +76,7 @@ impl Note {
             ("by".to_owned(), text(&self.by)),
             ("why".to_owned(), text(&self.why)),
             ("at".to_owned(), number(self.at.0)),
-            ("expires_at".to_owned(), number(self.at.plus(days(KEPT_DAYS)).seconds())),
+            ("expires_at".to_owned(), number(self.at.plus(days(RETENTION_DAYS)).seconds())),
         ]);
         if !reasons.is_empty() {
             let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
@@ -86,28 +86,28 @@ impl Note {
     }
 }
 
-/// The partition of what is about somebody.
+/// The partition of the audit entries about a recipient.
 pub fn partition(about: &str) -> String {
     format!("audit#{about}")
 }
 
-/// Something that was done.
+/// A recorded change.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Done {
-    /// When.
+pub struct AuditEntry {
+    /// Time of the change.
     pub at: UnixMillis,
-    /// What.
+    /// The action, such as `added` or `removed`.
     pub action: String,
-    /// Which reasons it added or lifted.
+    /// The reasons that were added or lifted.
     pub reasons: Vec<String>,
-    /// By whom.
+    /// The operator's name, as they gave it.
     pub by: String,
-    /// Why.
+    /// The reason that the operator gave.
     pub why: String,
 }
 
-impl Done {
-    /// Reads a row.
+impl AuditEntry {
+    /// Reads an entry from its row.
     pub fn from_item(item: &Item) -> Self {
         let words = |name: &str| string(item, name).to_owned();
         let mut reasons = item.get("reasons").and_then(|set| set.as_ss().ok()).cloned().unwrap_or_default();
@@ -117,14 +117,11 @@ impl Done {
     }
 }
 
-/// What was done to somebody, the oldest first.
-///
-/// # Errors
-/// DynamoDB can't be asked.
-pub async fn of(calls: &RetryClient, events_table: &str, about: &str) -> Result<Vec<Done>, CallError> {
+/// The audit entries about a recipient, the oldest first.
+pub async fn entries(calls: &RetryClient, events_table: &str, about: &str) -> Result<Vec<AuditEntry>, CallError> {
     let partition = partition(about);
     let rows = calls.query(events_table, ("email_id", &partition), ("event", "audit#", "audit$"), usize::MAX).await?;
-    Ok(rows.iter().map(Done::from_item).collect())
+    Ok(rows.iter().map(AuditEntry::from_item).collect())
 }
 
 #[cfg(test)]
@@ -133,19 +130,19 @@ mod tests {
 
     #[test]
     fn a_reason_is_one_line_that_says_something() {
-        let note = |why: &str| Note::new("ann", why, UnixMillis(5)).map(|note| note.why);
+        let note = |why: &str| AuditNote::new("ann", why, UnixMillis(5)).map(|note| note.why);
         assert_eq!(note(" asked us on the phone "), Ok("asked us on the phone".to_owned()));
-        assert_eq!(note("  "), Err(WhyError::Empty));
-        assert_eq!(note("a\nb"), Err(WhyError::Control));
-        assert_eq!(note(&"x".repeat(501)), Err(WhyError::TooLong));
-        let row = Note::new("ann", "why", UnixMillis(5)).unwrap().row("a@b.c", "removed", &["complaint"]);
-        let done = Done {
+        assert_eq!(note("  "), Err(NoteError::Empty));
+        assert_eq!(note("a\nb"), Err(NoteError::Control));
+        assert_eq!(note(&"x".repeat(501)), Err(NoteError::TooLong));
+        let row = AuditNote::new("ann", "why", UnixMillis(5)).unwrap().row("a@b.c", "removed", &["complaint"]);
+        let done = AuditEntry {
             at: UnixMillis(5),
             action: "removed".into(),
             reasons: vec!["complaint".into()],
             by: "ann".into(),
             why: "why".into(),
         };
-        assert_eq!(Done::from_item(&row), done);
+        assert_eq!(AuditEntry::from_item(&row), done);
     }
 }

@@ -1,4 +1,4 @@
-//! What became of a campaign's mail: its cohorts, its rates, its brake; and which campaigns there are.
+//! The campaigns: their cohorts, their rates and their brakes.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,24 +14,24 @@ use rebound::time::{UnixMillis, days};
 
 use super::scan::{ScanFilter, scan};
 
-/// A campaign, as far as it is counted.
+/// The counters and the brake of a campaign.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Known {
+pub struct CampaignSummary {
     /// Its cohorts, the oldest first.
     pub cohorts: Vec<(Cohort, CounterTotals)>,
-    /// Its brake; `None`: nothing was computed yet.
+    /// The campaign's brake. `None` if no brake was computed yet.
     pub state: Option<BrakeState>,
-    /// What was sent late of them, as far as is known: see [`Campaigns::late`].
+    /// The cohorts of which emails were sent late: see [`Campaigns::late`].
     pub late: LateSends,
 }
 
-impl Known {
-    /// Everything together.
+impl CampaignSummary {
+    /// The sum of all cohorts.
     pub fn total(&self) -> CounterTotals {
         sum(self.cohorts.iter().map(|(_, figures)| figures))
     }
 
-    /// What its cohorts add up to that were created from a moment on, or sent since at least by a tenth.
+    /// The sum of the cohorts that were created at `since` or later, or of which at least a tenth was sent since then.
     pub fn since(&self, since: UnixMillis) -> CounterTotals {
         sum(self.late.within(&self.cohorts, Cohort::containing(since)).map(|(_, figures)| figures))
     }
@@ -50,61 +50,56 @@ impl Known {
     }
 }
 
-/// What several add up to.
+/// The sum of several totals.
 pub fn sum<'a>(all: impl IntoIterator<Item = &'a CounterTotals>) -> CounterTotals {
     let mut sum = CounterTotals::default();
     all.into_iter().for_each(|figures| sum.add_all(figures));
     sum
 }
 
-/// A rate, as a fraction. `None`, where there is nothing that it would be a part of.
+/// A rate, as a fraction. `None` if `of` is zero.
 pub fn rate(number: i64, of: i64) -> Option<f64> {
     (of > 0).then(|| number as f64 / of as f64)
 }
 
-/// Complaints, of what was delivered.
+/// Complaints, as a fraction of the delivered emails.
 pub fn complaint_rate(figures: &CounterTotals) -> Option<f64> {
     rate(figures.get(Counter::Complained), figures.get(Counter::Delivered))
 }
 
-/// Hard bounces, of what was sent.
+/// Hard bounces, as a fraction of the sent emails.
 pub fn bounce_rate(figures: &CounterTotals) -> Option<f64> {
     rate(figures.get(Counter::BouncedHard), figures.attempted())
 }
 
-/// A campaign, its cohorts that were created or sent from a moment on: two Queries, and one item. `None`: nothing is known of it.
-///
-/// # Errors
-/// DynamoDB can't be asked.
-pub async fn one(
+/// Reads a campaign, with the cohorts that were created or sent at `since` or later: two Queries and one GetItem. Returns `None` if the
+/// campaign has no items.
+pub async fn load_campaign(
     calls: &RetryClient,
     table: &str,
     campaign: &Campaign,
     since: UnixMillis,
-) -> Result<Option<Known>, CallError> {
+) -> Result<Option<CampaignSummary>, CallError> {
     let campaigns = Campaigns::new(calls.clone(), table);
     let cohorts = campaigns.cohorts(campaign).await?;
     let late = campaigns.late(campaign, since).await?;
     let state = campaigns.state(campaign).await?;
     let is_known = !cohorts.is_empty() || state.is_some();
-    let mut known = Known { cohorts, state, late };
+    let mut known = CampaignSummary { cohorts, state, late };
     known.keep_since(since);
     Ok(is_known.then_some(known))
 }
 
-/// Every campaign of which any email was created in the last days, or a tenth of an hour's sent in them. The whole table is read, what
-/// keeps the counting exact included. `read` hears of each item.
-///
-/// # Errors
-/// DynamoDB can't be asked.
-pub async fn all(
+/// Reads every campaign with a cohort that was created in the last `since_days` days, or of which a tenth was sent in them. The whole
+/// table is scanned, the ledger items included. `read` is called with the number of items of each page.
+pub async fn load_campaigns(
     calls: &RetryClient,
     table: &str,
     now: UnixMillis,
     since_days: u32,
     read: impl Fn(usize),
-) -> Result<BTreeMap<String, Known>, CallError> {
-    let mut found: BTreeMap<String, Known> = BTreeMap::new();
+) -> Result<BTreeMap<String, CampaignSummary>, CallError> {
+    let mut found: BTreeMap<String, CampaignSummary> = BTreeMap::new();
     // Cohorts begin with a digit.
     let wanted = ScanFilter {
         filter: Some("#c < :letters OR #c = :state OR begins_with(#c, :late)".to_owned()),
@@ -137,8 +132,8 @@ pub async fn all(
     Ok(found)
 }
 
-/// The names that are most like one that is not known.
-pub fn like<'a>(name: &str, known: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
+/// The known names that are most similar to an unknown name, at most five.
+pub fn similar_names<'a>(name: &str, known: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
     let lower = name.to_lowercase();
     let shared = |other: &str| {
         let other = other.to_lowercase();
@@ -168,7 +163,7 @@ mod tests {
     #[test]
     fn a_name_that_is_not_known_is_answered_with_those_like_it() {
         let known = ["spring-sale".to_owned(), "spring".to_owned(), "autumn".to_owned()];
-        assert_eq!(like("Spring-sal", &known), ["spring-sale", "spring"]);
-        assert!(like("xyz", &known).is_empty());
+        assert_eq!(similar_names("Spring-sal", &known), ["spring-sale", "spring"]);
+        assert!(similar_names("xyz", &known).is_empty());
     }
 }

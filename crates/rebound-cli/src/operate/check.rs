@@ -1,4 +1,4 @@
-//! May I send? For one address or for very many, in the fewest calls.
+//! Checks which addresses can receive email: one address or very many, in the fewest calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,63 +12,60 @@ use rebound::store::suppressions::{ActiveReason, SuppressionItem};
 use rebound::store::{Item, recipient_key, string};
 use rebound::time::UnixMillis;
 
-/// The most keys that one call takes
+/// Maximum number of keys of one call
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
 const BATCH: usize = 100;
 
-/// How many calls are under way at once.
-const AT_ONCE: usize = 16;
+/// Maximum number of concurrent calls.
+const MAX_CONCURRENT: usize = 16;
 
-/// Whether an address may be written to.
+/// The result of the check of one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Nothing stands against it.
-    May,
-    /// These reasons stand.
-    MayNot(Vec<ActiveReason>),
-    /// Whoever has it asked to be forgotten, and must not get email of any kind.
+pub enum SendCheck {
+    /// The address can receive email.
+    Allowed,
+    /// The address is suppressed, for these active reasons.
+    Suppressed(Vec<ActiveReason>),
+    /// The address was erased on request, and must not get email of any kind.
     Forgotten,
-    /// It is no address that mail could go to.
-    NotAnAddress,
+    /// The text is not a valid address.
+    InvalidAddress,
 }
 
-impl Answer {
-    /// Whether mail may be sent.
+impl SendCheck {
+    /// Returns true if email can be sent.
     pub fn may_send(&self) -> bool {
-        *self == Self::May
+        *self == Self::Allowed
     }
 
     /// The names of the reasons.
     pub fn reasons(&self) -> Vec<&str> {
         match self {
-            Self::May => Vec::new(),
-            Self::MayNot(standing) => standing.iter().map(|standing| standing.reason.as_str()).collect(),
+            Self::Allowed => Vec::new(),
+            Self::Suppressed(standing) => standing.iter().map(|standing| standing.reason.as_str()).collect(),
             Self::Forgotten => vec![forgotten::REASON],
-            Self::NotAnAddress => vec!["not_an_address"],
+            Self::InvalidAddress => vec!["not_an_address"],
         }
     }
 }
 
-/// What is said about each address, in the order in which they were asked about, duplicates included.
+/// Checks addresses, and returns the results in the order of `addresses`, duplicates included.
 ///
-/// While nobody was ever forgotten, 10,000 addresses take 101 calls. After that it is twice as many, since each has two keys.
-/// `done` hears how many more addresses are answered.
-///
-/// # Errors
-/// DynamoDB can't be asked.
+/// While no address was ever erased, 10,000 addresses take 101 calls. After that it is twice the number, since each address has two keys.
+/// `done` is called with the number of addresses of each call.
 pub async fn check(
     calls: &RetryClient,
     table: &str,
     addresses: &[String],
     now: UnixMillis,
     done: impl Fn(usize),
-) -> Result<Vec<Answer>, CallError> {
+) -> Result<Vec<SendCheck>, CallError> {
     let parsed: Vec<Option<Recipient>> = addresses.iter().map(|address| Recipient::parse(address)).collect();
     let distinct: BTreeSet<&Recipient> = parsed.iter().flatten().collect();
     let distinct: Vec<&Recipient> = distinct.into_iter().collect();
     let mut found = Found::default();
 
-    // The addresses first, the forgotten after them: `forget` writes them in the other order, so nobody is missed by both looks.
+    // The addresses first, the erased ones after them: `forget` writes in the other order, so no address is missed by both reads.
     let addresses = distinct.iter().map(|one| one.as_str().to_owned()).collect();
     found.read(calls, table, addresses, &done).await?;
     let key = forgotten::key(calls, table).await?;
@@ -78,17 +75,17 @@ pub async fn check(
     }
     let answer = |recipient: &Option<Recipient>| match recipient {
         Some(recipient) => found.answer(recipient, key.as_ref(), now),
-        None => Answer::NotAnAddress,
+        None => SendCheck::InvalidAddress,
     };
     Ok(parsed.iter().map(answer).collect())
 }
 
-/// What the table holds, by its key.
+/// The items of the table, by recipient.
 #[derive(Default)]
 struct Found(BTreeMap<String, Item>);
 
 impl Found {
-    /// Reads the items of these names, some at a time.
+    /// Reads the items of these names, in batches.
     async fn read(
         &mut self,
         calls: &RetryClient,
@@ -96,15 +93,15 @@ impl Found {
         names: Vec<String>,
         done: impl Fn(usize),
     ) -> Result<(), CallError> {
-        type Asked = (usize, Result<Vec<Item>, CallError>);
-        let asks: Vec<BoxFuture<'_, Asked>> = names
+        type BatchRead = (usize, Result<Vec<Item>, CallError>);
+        let asks: Vec<BoxFuture<'_, BatchRead>> = names
             .chunks(BATCH)
             .map(|some| {
                 let keys = some.iter().map(|name| recipient_key(name)).collect();
                 async move { (some.len(), calls.batch_get(table, keys).await) }.boxed()
             })
             .collect();
-        let mut asks = stream::iter(asks).buffer_unordered(AT_ONCE);
+        let mut asks = stream::iter(asks).buffer_unordered(MAX_CONCURRENT);
         while let Some((number, items)) = asks.next().await {
             self.add(items?);
             done(number);
@@ -116,15 +113,15 @@ impl Found {
         self.0.extend(items.into_iter().map(|item| (string(&item, "recipient").to_owned(), item)));
     }
 
-    fn answer(&self, recipient: &Recipient, key: Option<&ErasureKey>, now: UnixMillis) -> Answer {
-        // First, because nothing that is known of the address itself can soften it.
+    fn answer(&self, recipient: &Recipient, key: Option<&ErasureKey>, now: UnixMillis) -> SendCheck {
+        // Checked first: no item of the address itself can change this result.
         let forgotten = key.and_then(|key| self.0.get(&key.name_of(recipient)));
         if forgotten.is_some_and(forgotten::is_no) {
-            return Answer::Forgotten;
+            return SendCheck::Forgotten;
         }
         let item = self.0.get(recipient.as_str());
         let standing =
             item.map(|item| SuppressionItem::from_item(item.clone()).active_reasons(now)).unwrap_or_default();
-        if standing.is_empty() { Answer::May } else { Answer::MayNot(standing) }
+        if standing.is_empty() { SendCheck::Allowed } else { SendCheck::Suppressed(standing) }
     }
 }

@@ -1,4 +1,4 @@
-//! SDK clients that only the operator's command needs.
+//! SDK clients that only the operator's commands need.
 
 use rebound::aws::AwsEnvironment;
 use rebound::client_config;
@@ -13,8 +13,7 @@ pub(super) fn cloudwatch(aws: &AwsEnvironment) -> aws_sdk_cloudwatch::Client {
     aws_sdk_cloudwatch::Client::from_conf(client_config!(aws, aws_sdk_cloudwatch, "CLOUDWATCH").build())
 }
 
-/// A client of DynamoDB's streams, with the SDK's own retries. Where DynamoDB itself has another endpoint, its streams are there too, as on
-/// the embedded engine.
+/// A DynamoDB Streams client, with the SDK's own retries. It uses the endpoint of DynamoDB, as the embedded engine serves both.
 pub(super) fn dynamodb_streams(aws: &AwsEnvironment) -> aws_sdk_dynamodbstreams::Client {
     aws_sdk_dynamodbstreams::Client::from_conf(client_config!(aws, aws_sdk_dynamodbstreams, "DYNAMODB").build())
 }

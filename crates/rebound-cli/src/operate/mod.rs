@@ -1,18 +1,18 @@
-//! What the operator's command does: everything behind `rebound` that is not printing.
+//! The operator's commands: everything behind `rebound` except the printing.
 //!
-//! - [`place`]: which Rebound is meant: the stack, or the one that `rebound dev` runs on this machine.
+//! - [`target`]: what a command acts on: a stack, or `rebound dev` on this machine.
 //! - [`mod@scan`]: reading a whole table.
-//! - [`mod@check`]: may I send?
+//! - [`mod@check`]: which addresses can receive email.
 //! - [`lists`]: addresses from a file.
-//! - [`suppressions`]: the list, changed by an operator.
+//! - [`suppressions`]: the suppression list, changed by an operator.
 //! - [`forget`]: erasing everything about an address.
-//! - [`timeline`]: everything that happened to an email, or to an address.
-//! - [`tail`]: what comes in, and what is done about it, live.
-//! - [`campaigns`]: what became of a campaign's mail.
-//! - [`mod@replay`]: handling stored events again.
+//! - [`timeline`]: the history of an email or of an address.
+//! - [`tail`]: webhooks and their effects, live.
+//! - [`campaigns`]: the cohorts, rates and brake of a campaign.
+//! - [`mod@replay`]: processing stored events again.
 //! - [`mod@connect`]: the webhook at Resend, and its secret.
-//! - [`doctor`]: whether everything works.
-//! - [`audit`]: who changed it, when, and why.
+//! - [`doctor`]: the health checks.
+//! - [`audit`]: the record of changes by operators.
 
 pub mod audit;
 pub mod campaigns;
@@ -22,9 +22,9 @@ pub mod connect;
 pub mod doctor;
 pub mod forget;
 pub mod lists;
-pub mod place;
 pub mod replay;
 pub mod scan;
 pub mod suppressions;
 pub mod tail;
+pub mod target;
 pub mod timeline;

@@ -1,8 +1,8 @@
-//! Reading a whole table, for the few questions of an operator that no key answers: side by side in segments, page by page.
+//! Scans a whole table, for the few commands that no key serves: in parallel segments, page by page.
 //!
-//! Every scan is strongly consistent: an eventually consistent one may pass over a row that is there, and then "erased", "exported" or
-//! "nothing new" would not be so. It costs a read unit for each 4 KB of the table, whatever is looked for
-//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html>). Nothing that handles a webhook does it.
+//! Every scan is strongly consistent: an eventually consistent scan may miss an existing row, and then the reports "erased", "exported"
+//! or "nothing new" could be wrong. A scan costs one read unit for each 4 KB of the table, whatever its filter
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html>). No function that processes webhooks scans.
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
@@ -12,16 +12,16 @@ pub use rebound::store::client::ScanFilter;
 use rebound::store::client::{RetryClient, ScanPage};
 use tokio::sync::mpsc;
 
-/// How many segments are read at once.
+/// Number of segments that are read concurrently.
 pub const SEGMENTS: i32 = 8;
 
-/// How many pages may wait to be looked at.
+/// Maximum number of pages that are buffered for `each`.
 const WAITING: usize = 16;
 
-/// Reads a whole table, and hands over page after page, in no order: the items that are wanted, and how many were read for them.
+/// Scans a whole table, and calls `each` once per page, in no order: with the items that pass the filter, and the number of items read.
 ///
 /// # Errors
-/// DynamoDB can't be asked, or `each` says stop.
+/// The error of a DynamoDB call, or the error that `each` returns, which stops the scan.
 pub async fn scan<E: From<CallError>>(
     calls: &RetryClient,
     table: &str,
@@ -45,12 +45,12 @@ pub async fn scan<E: From<CallError>>(
         }
         Ok::<(), E>(())
     };
-    // Whichever fails first ends both.
+    // The first error stops both.
     let reading = async { reading.await.map_err(E::from) };
     tokio::try_join!(reading, looking).map(|_| ())
 }
 
-/// Reads one segment. That nobody looks at the pages any more is its end too.
+/// Reads one segment, until its end or until the receiver of the pages is dropped.
 async fn read(
     calls: &RetryClient,
     table: &str,

@@ -7,35 +7,35 @@ use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::{Map, Value};
 
 /// Characters of Resend's own words that are kept.
-const MOST_WORDS: usize = 200;
+const MAX_MESSAGE_CHARS: usize = 200;
 
 /// A call of Resend's API that was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResendError {
     /// The text can't be a key.
-    #[error("RESEND_API_KEY is no key; copy it whole from Resend, under API Keys")]
+    #[error("RESEND_API_KEY is not a valid key; copy the whole key from Resend, under API Keys")]
     NoKey,
     /// The key is unknown, revoked, suspended, or may not do this.
-    #[error("Resend refuses the key: {0}; make one under API Keys, with full access, and set RESEND_API_KEY")]
+    #[error("Resend refuses the key: {0}; create one under API Keys, with full access, and set RESEND_API_KEY")]
     Key(String),
     /// The key may only send.
-    #[error("this key may only send; make one with full access at Resend, under API Keys, and set RESEND_API_KEY")]
+    #[error("this key can only send; create one with full access at Resend, under API Keys, and set RESEND_API_KEY")]
     SendingOnly,
     /// A gate before the API refuses the request: the key was not looked at.
     #[error(
-        "a gate before Resend's API refuses the request ({0}), and nobody looked at the key; try from another network, and check the proxy or firewall between"
+        "a firewall in front of Resend's API refused the request ({0}) before the key was checked; try from another network, and check your proxy and firewall"
     )]
     Blocked(String),
     /// Something answers that is not Resend's API.
     #[error(
-        "what answers is not Resend's API ({0}, and no JSON); check RESEND_BASE_URL if it is set, and the proxy between"
+        "the response is not from Resend's API ({0}, not JSON); check RESEND_BASE_URL if it is set, and your proxy"
     )]
     NotResend(String),
     /// Resend has no such thing.
-    #[error("Resend does not know it: {0}")]
+    #[error("Resend did not find it: {0}")]
     NotFound(String),
     /// Resend accepts the key, and refuses this request.
-    #[error("Resend refuses it ({status} {name}): {message}")]
+    #[error("Resend refused the request ({status} {name}): {message}")]
     Refused {
         /// The status.
         status: u16,
@@ -45,7 +45,7 @@ pub enum ResendError {
         message: String,
     },
     /// The team has used up what it may send or ask.
-    #[error("the quota at Resend is used up: {0}; see Settings, Usage, or wait until it begins anew")]
+    #[error("the quota at Resend is used up: {0}; see Settings, Usage, or wait until it resets")]
     Quota(String),
     /// Too many requests, or a failure of Resend's, again and again.
     #[error("Resend is busy: {0}; try again in a minute")]
@@ -54,7 +54,7 @@ pub enum ResendError {
     #[error("Resend can't be reached: {0}; check the network, and RESEND_BASE_URL if it is set")]
     Unreachable(String),
     /// The answer is a success, and can't be read.
-    #[error("Resend's answer can't be read: {0}; try again, and if that does not help, update rebound")]
+    #[error("Resend's response can't be parsed: {0}; try again, and if that does not help, update rebound")]
     Unreadable(String),
 }
 
@@ -67,7 +67,7 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> Option<ResendError> {
     let text = |field: &str| json.as_ref().and_then(|json| json.get(field)?.as_str()).unwrap_or_default();
     let name: String = text("name").chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(60).collect();
     let message = match words(text("message")) {
-        message if message.is_empty() => shown(status),
+        message if message.is_empty() => status_text(status),
         message => message,
     };
     let is_about_the_key = message.to_ascii_lowercase().contains("api key");
@@ -86,7 +86,7 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> Option<ResendError> {
         (400 | 403, "validation_error") if is_about_the_key => ResendError::Key(message),
         (401, _) => ResendError::Key(message),
         (403, _) if json.is_none() => ResendError::Blocked(gate(status, body)),
-        _ if json.is_none() => ResendError::NotResend(shown(status)),
+        _ if json.is_none() => ResendError::NotResend(status_text(status)),
         (404, _) => ResendError::NotFound(message),
         (status, _) => ResendError::Refused { status, name, message },
     })
@@ -97,18 +97,18 @@ fn gate(status: StatusCode, body: &[u8]) -> String {
     let page = String::from_utf8_lossy(body).to_ascii_lowercase();
     let code = page.split_once("error code:").map(|(_, rest)| rest.trim_start().chars());
     let code: String = code.into_iter().flatten().take_while(char::is_ascii_digit).take(6).collect();
-    if code.is_empty() { shown(status) } else { format!("{}, Cloudflare's code {code}", shown(status)) }
+    if code.is_empty() { status_text(status) } else { format!("{}, Cloudflare's code {code}", status_text(status)) }
 }
 
 /// A status, with its words where it has some: `404 Not Found`.
-fn shown(status: StatusCode) -> String {
+fn status_text(status: StatusCode) -> String {
     status.canonical_reason().map_or_else(|| status.as_str().to_owned(), |words| format!("{} {words}", status.as_str()))
 }
 
 /// Outsiders' words, on one line, and not too many.
 fn words(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    plain.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MOST_WORDS).collect()
+    plain.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_MESSAGE_CHARS).collect()
 }
 
 /// Time to wait before the next try: `retry-after`, or `ratelimit-reset`, in seconds
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn outsiders_words_are_one_short_line() {
         let long = format!("\u{1b}[31mAPI\nkey {}", "x".repeat(500));
-        assert_eq!(words(&long).chars().count(), MOST_WORDS);
+        assert_eq!(words(&long).chars().count(), MAX_MESSAGE_CHARS);
         assert!(words(&long).starts_with("[31mAPI key x"));
     }
 }

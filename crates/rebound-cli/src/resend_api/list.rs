@@ -1,5 +1,5 @@
-//! A list in pages (<https://resend.com/docs/api-reference/pagination>). What Resend answers is data: an entry that can't be read is named,
-//! and pages that don't move on end the list.
+//! A list in pages (<https://resend.com/docs/api-reference/pagination>). Resend's responses are untrusted data: an entry that can't be read
+//! is reported, and pages that do not advance end the list.
 
 use std::collections::HashSet;
 
@@ -11,10 +11,10 @@ use super::answer::ResendError;
 pub(super) const PAGE: usize = 100;
 
 /// Most pages that are read: a million entries.
-const MOST_PAGES: usize = 10_000;
+const MAX_PAGES: usize = 10_000;
 
-/// Something that a list has entries of.
-pub(super) trait Entry: Sized {
+/// An entry of a list.
+pub(super) trait ListItem: Sized {
     /// Reads an entry, or says what is wrong with it.
     fn read(entry: &Value) -> Result<Self, &'static str>;
 }
@@ -34,14 +34,14 @@ pub struct Unread {
 /// A reason for which a list was not read to its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CutShort {
-    /// There is more, and no page that begins with it.
-    #[error("there is more, and its pages don't move on; run it again")]
+    /// There are more entries, but the pages do not advance.
+    #[error("there are more entries, but the pages do not advance; run the command again")]
     Stuck,
     /// It is longer than a million entries.
     #[error("it is longer than a million entries")]
     TooLong,
     /// A page was not answered.
-    #[error("a page was not answered: {0}")]
+    #[error("a page could not be read: {0}")]
     Page(ResendError),
 }
 
@@ -56,17 +56,17 @@ pub struct Listed<T> {
     pub cut_short: Option<CutShort>,
 }
 
-/// Puts pages together. It ends, whatever the pages are: no page is asked for twice, and there are not more than [`MOST_PAGES`].
+/// Puts pages together. It ends, whatever the pages are: no page is asked for twice, and there are not more than [`MAX_PAGES`].
 ///
 /// A list may change while it is read, so an entry that comes twice, by its id, is taken once.
-pub(super) struct Reader<T> {
+pub(super) struct PageReader<T> {
     listed: Listed<T>,
     seen: HashSet<String>,
     asked: HashSet<String>,
     place: u64,
 }
 
-impl<T: Entry> Reader<T> {
+impl<T: ListItem> PageReader<T> {
     pub(super) fn new() -> Self {
         let listed = Listed { entries: Vec::new(), unread: Vec::new(), cut_short: None };
         Self { listed, seen: HashSet::new(), asked: HashSet::new(), place: 0 }
@@ -101,7 +101,7 @@ impl<T: Entry> Reader<T> {
             self.listed.cut_short = Some(CutShort::Stuck);
             return Ok(None);
         };
-        if self.asked.len() + 1 >= MOST_PAGES {
+        if self.asked.len() + 1 >= MAX_PAGES {
             self.listed.cut_short = Some(CutShort::TooLong);
             return Ok(None);
         }
@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    impl Entry for u64 {
+    impl ListItem for u64 {
         fn read(entry: &Value) -> Result<Self, &'static str> {
             entry.get("n").and_then(Value::as_u64).ok_or("no number")
         }
@@ -139,8 +139,8 @@ mod tests {
 
     /// Reads a list of which every page is answered by `page`. Panics if that goes on for ever.
     fn read(mut page: impl FnMut(Option<&str>) -> Value) -> Listed<u64> {
-        let (mut reader, mut after) = (Reader::new(), None);
-        for _ in 0..=MOST_PAGES {
+        let (mut reader, mut after) = (PageReader::new(), None);
+        for _ in 0..=MAX_PAGES {
             after = reader.take(&page(after.as_deref())).unwrap();
             if after.is_none() {
                 return reader.listed();
@@ -170,7 +170,7 @@ mod tests {
             n += 1;
             json!({ "has_more": true, "data": [{ "id": n.to_string(), "n": n }] })
         });
-        assert_eq!((listed.entries.len(), listed.cut_short), (MOST_PAGES, Some(CutShort::TooLong)));
+        assert_eq!((listed.entries.len(), listed.cut_short), (MAX_PAGES, Some(CutShort::TooLong)));
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
         let full: Vec<Value> = (0..PAGE).map(|n| json!({ "id": n.to_string(), "n": n })).collect();
         let silent = read(|after| json!({ "data": if after.is_none() { full.clone() } else { Vec::new() } }));
         assert_eq!((silent.entries.len(), silent.cut_short), (PAGE, None), "a full page is not taken for the last");
-        assert!(Reader::<u64>::new().take(&json!({ "object": "list" })).is_err());
+        assert!(PageReader::<u64>::new().take(&json!({ "object": "list" })).is_err());
     }
 
     proptest! {

@@ -1,13 +1,13 @@
 //! Resend's REST API (<https://resend.com/docs/api-reference/introduction>), as far as the operator's command calls it: webhooks, and the
 //! list of suppressions. Behind the feature `cli`.
 //!
-//! - `answer`: the meaning of an answer.
+//! - `answer`: the errors of a response.
 //! - `list`: lists, page after page.
-//! - `told`: what is in an answer.
+//! - `types`: the types of the responses.
 
 mod answer;
 mod list;
-mod told;
+mod types;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,25 +21,25 @@ use serde_json::{Value, json};
 pub use self::answer::ResendError;
 use self::answer::{refused, retry_after};
 pub use self::list::{CutShort, Listed, Unread};
-use self::list::{Entry, PAGE, Reader};
-use self::told::Made;
-pub use self::told::{Delivered, SecretText, Suppressed, Webhook};
+use self::list::{ListItem, PAGE, PageReader};
+use self::types::CreatedWebhook;
+pub use self::types::{DeliveryAttempt, ResendSuppression, SecretText, Webhook};
 
-/// Where it is, unless the environment names another.
+/// The default base URL.
 pub const BASE_URL: &str = "https://api.resend.com";
 
-/// How often a call is tried that is refused for now.
-const TRIES: u32 = 6;
+/// Maximum number of attempts at a call that fails transiently.
+const MAX_ATTEMPTS: u32 = 6;
 
-/// How often a connection is tried that nobody takes. That there is no network does not pass in a minute.
-const TRIES_TO_CONNECT: u32 = 3;
+/// Maximum number of attempts at a connection. A missing network does not come back within a minute.
+const MAX_CONNECT_ATTEMPTS: u32 = 3;
 
 /// Bytes of an answer that are read. A page of 100 entries has a few ten thousand.
-const MOST_BYTES: usize = 8 * 1024 * 1024;
+const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// The API.
 #[derive(Clone)]
@@ -71,14 +71,14 @@ impl Resend {
     }
 
     /// Returns true if it is a stand-in on this machine.
-    pub fn is_near(&self) -> bool {
-        crate::operate::place::is_local(&self.base)
+    pub fn is_local(&self) -> bool {
+        crate::operate::target::is_local(&self.base)
     }
 
-    /// Every webhook. Half of the list is none: whoever does not find a webhook makes it.
+    /// Every webhook. A partial list is an error: a caller that does not find its webhook would create it.
     ///
     /// # Errors
-    /// `Unreadable`, too, where the list was not read to its end.
+    /// `Unreadable`: the list was not read to its end.
     pub async fn webhooks(&self) -> Result<(Vec<Webhook>, Vec<Unread>), ResendError> {
         let Listed { entries, unread, cut_short } = self.all("/webhooks").await?;
         match cut_short {
@@ -96,17 +96,17 @@ impl Resend {
         read(&self.call(Method::GET, &format!("/webhooks/{}", segment(id)?), None).await?)
     }
 
-    /// Makes one. Answers its id and its signing secret.
+    /// Creates a webhook. Returns its id and its signing secret.
     ///
     /// # Errors
-    /// It may be made all the same, where the answer was lost.
+    /// The webhook may exist nevertheless, if the response was lost.
     pub async fn create_webhook(
         &self,
         endpoint: &str,
         events: &[String],
     ) -> Result<(String, Option<SecretText>), ResendError> {
         let body = json!({ "endpoint": endpoint, "events": events });
-        let Made(id, secret) = read(&self.call(Method::POST, "/webhooks", Some(&body)).await?)?;
+        let CreatedWebhook(id, secret) = read(&self.call(Method::POST, "/webhooks", Some(&body)).await?)?;
         Ok((id, secret))
     }
 
@@ -129,7 +129,7 @@ impl Resend {
     /// It may be done all the same, where the answer was lost.
     pub async fn rotate(&self, id: &str) -> Result<Option<SecretText>, ResendError> {
         let path = format!("/webhooks/{}/signing-secret/rotate", segment(id)?);
-        let Made(_, secret) = read(&self.call(Method::POST, &path, None).await?)?;
+        let CreatedWebhook(_, secret) = read(&self.call(Method::POST, &path, None).await?)?;
         Ok(secret)
     }
 
@@ -137,9 +137,9 @@ impl Resend {
     ///
     /// # Errors
     /// They are not told.
-    pub async fn events(&self, id: &str) -> Result<Vec<Delivered>, ResendError> {
+    pub async fn events(&self, id: &str) -> Result<Vec<DeliveryAttempt>, ResendError> {
         let page = self.call(Method::GET, &format!("/webhooks/{}/events", segment(id)?), None).await?;
-        let mut newest = Reader::new();
+        let mut newest = PageReader::new();
         newest.take(&page)?;
         Ok(newest.listed().entries)
     }
@@ -148,13 +148,13 @@ impl Resend {
     ///
     /// # Errors
     /// Nothing of it is told.
-    pub async fn suppressions(&self) -> Result<Listed<Suppressed>, ResendError> {
+    pub async fn suppressions(&self) -> Result<Listed<ResendSuppression>, ResendError> {
         self.all("/suppressions").await
     }
 
     /// A list, page after page. Where a later page fails, what came before it is answered.
-    async fn all<T: Entry>(&self, path: &str) -> Result<Listed<T>, ResendError> {
-        let mut reader = Reader::new();
+    async fn all<T: ListItem>(&self, path: &str) -> Result<Listed<T>, ResendError> {
+        let mut reader = PageReader::new();
         let mut query = format!("limit={PAGE}");
         loop {
             let page = self.call(Method::GET, &format!("{path}?{query}"), None).await;
@@ -175,7 +175,7 @@ impl Resend {
     /// One call, tried again while that helps; where its answer was lost, only if it can be made twice without harm.
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ResendError> {
         let may_repeat = method != Method::POST;
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -185,7 +185,7 @@ impl Resend {
             };
             let is_passing = matches!(error, ResendError::Busy(_) | ResendError::Unreachable(_));
             let is_refused = matches!(error, ResendError::Unreachable(_)) && was_done == WasDone::No;
-            let most = if is_refused { TRIES_TO_CONNECT } else { TRIES };
+            let most = if is_refused { MAX_CONNECT_ATTEMPTS } else { MAX_ATTEMPTS };
             if !is_passing || tries >= most || (was_done == WasDone::Unknown && !may_repeat) {
                 return Err(error);
             }
@@ -212,7 +212,7 @@ impl Resend {
         let mut body = Vec::new();
         while let Some(some) = answer.chunk().await.map_err(|error| lost(&error))? {
             body.extend_from_slice(&some);
-            if body.len() > MOST_BYTES {
+            if body.len() > MAX_RESPONSE_BYTES {
                 break;
             }
         }
@@ -244,14 +244,14 @@ enum WasDone {
     Unknown,
 }
 
-fn read<T: Entry>(value: &Value) -> Result<T, ResendError> {
+fn read<T: ListItem>(value: &Value) -> Result<T, ResendError> {
     T::read(value).map_err(|why| ResendError::Unreadable(why.to_owned()))
 }
 
 /// An id, as a part of a path. Resend's are of letters, digits, `-` and `_`.
 fn segment(id: &str) -> Result<&str, ResendError> {
     let is_plain = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if is_plain { Ok(id) } else { Err(ResendError::Unreadable("an id that is none".to_owned())) }
+    if is_plain { Ok(id) } else { Err(ResendError::Unreadable("an invalid id".to_owned())) }
 }
 
 /// An error of the connection, with its causes, and without the URL, which may be somebody's own.

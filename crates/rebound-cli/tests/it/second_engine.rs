@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_local::feeder;
 use aws_local::server::{CloseConnection, Server, json_response};
 use rebound::time::UnixMillis;
-use rebound_cli::operate::place::Place;
+use rebound_cli::operate::target::Target;
 use rebound_dev::runner::{feed, poll, queue_mappings};
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::json;
@@ -83,7 +83,7 @@ async fn scopes_with(shell: &[(&str, &str)]) -> BTreeMap<String, BTreeSet<String
     assert!(report.errors.is_empty(), "{report:?}");
     aws.engager().unwrap();
     // And the commands, by the variables that `rebound dev` writes down for them.
-    let place = Place::find(&Default::default(), aws.variables().clone()).await.unwrap();
+    let place = Target::find(&Default::default(), aws.variables().clone()).await.unwrap();
     place.aws().dynamodb().describe_table().table_name(place.table("EVENTS_TABLE")).send().await.unwrap();
     engine.scopes()
 }

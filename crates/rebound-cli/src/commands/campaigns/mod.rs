@@ -10,7 +10,9 @@ use rebound::policy::counting::{Counter, CounterTotals};
 use rebound::policy::limits::{BrakePolicy, Limit, Policy};
 use rebound::resend::campaign::Campaign;
 use rebound::time::{UnixMillis, days, hours};
-use rebound_cli::operate::campaigns::{Known, all, bounce_rate, complaint_rate, like, one, rate};
+use rebound_cli::operate::campaigns::{
+    CampaignSummary, bounce_rate, complaint_rate, load_campaign, load_campaigns, rate, similar_names,
+};
 use rebound_dev::commands::{CommandError, variable};
 use rebound_dev::output::{self, Cell, Color, Column, Table, count, moment, sanitize};
 use serde_json::{Value, json};
@@ -53,10 +55,10 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     let now = UnixMillis::now();
     let Some(name) = &arguments.name else {
         let progress = output::counting("items read");
-        let known = all(&calls, table, now, arguments.days, |items| progress.inc(items as u64)).await?;
+        let known = load_campaigns(&calls, table, now, arguments.days, |items| progress.inc(items as u64)).await?;
         progress.finish_and_clear();
-        let mut known: Vec<(String, Known)> = known.into_iter().collect();
-        let latest = |known: &Known| known.cohorts.last().map(|(cohort, _)| *cohort);
+        let mut known: Vec<(String, CampaignSummary)> = known.into_iter().collect();
+        let latest = |known: &CampaignSummary| known.cohorts.last().map(|(cohort, _)| *cohort);
         known.sort_by_key(|(_, known)| std::cmp::Reverse(latest(known)));
         if arguments.json {
             let all: Vec<Value> = known.iter().map(|(name, known)| as_json(name, known, now)).collect();
@@ -70,12 +72,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         "this is not a valid campaign name: 1 to 256 characters; Resend's tags allow letters, digits, - and _",
     )?;
     let since = now.minus(days(arguments.days));
-    match one(&calls, table, &campaign, since).await? {
+    match load_campaign(&calls, table, &campaign, since).await? {
         Some(known) if arguments.json => println!("{:#}", as_json(name, &known, now)),
         Some(known) => print_one(arguments, name, &known, &policy, now),
         None => {
-            let known = all(&calls, table, now, 400, |_| {}).await?;
-            let like = like(name, known.keys()).join(", ");
+            let known = load_campaigns(&calls, table, now, 400, |_| {}).await?;
+            let like = similar_names(name, known.keys()).join(", ");
             let all = arguments.target.command("campaigns");
             let like =
                 if like.is_empty() { format!("{all} lists the campaigns") } else { format!("similar names: {like}") };
@@ -94,7 +96,7 @@ fn figures_json(figures: &CounterTotals) -> Value {
     counts.into()
 }
 
-fn as_json(name: &str, known: &Known, now: UnixMillis) -> Value {
+fn as_json(name: &str, known: &CampaignSummary, now: UnixMillis) -> Value {
     let cohorts = known.cohorts.iter().map(|(cohort, figures)| {
         let mut line = figures_json(figures);
         if let Some(line) = line.as_object_mut() {
@@ -137,7 +139,7 @@ fn status(state: Option<&BrakeState>) -> Cell {
     }
 }
 
-fn print_all(arguments: &Arguments, known: &[(String, Known)]) {
+fn print_all(arguments: &Arguments, known: &[(String, CampaignSummary)]) {
     if known.is_empty() {
         println!(
             "No campaign has emails of the last {}. Give emails a tag: `campaign`, or the tag that CAMPAIGN_TAG names.",
@@ -153,7 +155,7 @@ fn print_all(arguments: &Arguments, known: &[(String, Known)]) {
 }
 
 /// A row for each campaign.
-fn table_of_all(known: &[(String, Known)]) -> Table {
+fn table_of_all(known: &[(String, CampaignSummary)]) -> Table {
     let columns = [
         Column::text("campaign"),
         Column::text("brake"),
@@ -186,7 +188,7 @@ fn table_of_all(known: &[(String, Known)]) -> Table {
     Table::new(columns).with(rows)
 }
 
-fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePolicy, now: UnixMillis) {
+fn print_one(arguments: &Arguments, name: &str, known: &CampaignSummary, policy: &BrakePolicy, now: UnixMillis) {
     let is_by_day = match arguments.by.as_deref() {
         Some(by) => by == "day",
         None => known.cohorts.len() > MAX_HOUR_ROWS,
@@ -212,7 +214,7 @@ fn print_one(arguments: &Arguments, name: &str, known: &Known, policy: &BrakePol
 fn table_of_one(
     parts: &[(String, CounterTotals)],
     is_by_day: bool,
-    known: &Known,
+    known: &CampaignSummary,
     days: u32,
     now: UnixMillis,
 ) -> Table {
@@ -267,7 +269,7 @@ mod tests {
 
     use super::*;
 
-    fn known() -> Known {
+    fn known() -> CampaignSummary {
         let mut figures = CounterTotals::default();
         for (counter, number) in
             Counter::ALL.iter().zip([1_234_567, 1_200_001, 31, 12_345, 4, 321, 1, 0, 654_321, 98_765])
@@ -278,13 +280,13 @@ mod tests {
         let cohorts = [Cohort::containing(at), Cohort::containing(at.plus(hours(1)))]
             .map(|cohort| (cohort, figures.clone()))
             .to_vec();
-        Known { cohorts, ..Known::default() }
+        CampaignSummary { cohorts, ..CampaignSummary::default() }
     }
 
     #[test]
     fn the_campaign_tables_fit_every_width() {
         let names = ["launch", "spring-bulbs-2026-the-second-mail-of-three", "c"];
-        let all: Vec<(String, Known)> = names.iter().map(|name| ((*name).to_owned(), known())).collect();
+        let all: Vec<(String, CampaignSummary)> = names.iter().map(|name| ((*name).to_owned(), known())).collect();
         assert_eq!(table_of_all(&all).faults(), Vec::<String>::new());
         let known = known();
         let parts: Vec<(String, CounterTotals)> =

@@ -5,7 +5,7 @@ use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::ActiveReason;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::check::Answer;
+use rebound_cli::operate::check::SendCheck;
 use rebound_dev::output::{self, Cell, Column, Table, moment, sanitize};
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ pub(super) struct Answers {
     json: bool,
     brake: Option<RequestedCampaign>,
     /// The first results, as long as they fit in a table.
-    first: Vec<(CheckedAddress, Answer)>,
+    first: Vec<(CheckedAddress, SendCheck)>,
     asked: usize,
     refused: usize,
     without_address: usize,
@@ -64,8 +64,8 @@ impl Answers {
     }
 
     /// Adds a result. An invalid address gets its result without a call of `answer`.
-    pub(super) fn add(&mut self, asked: CheckedAddress, answer: impl FnOnce() -> Option<Answer>) {
-        let answer = asked.read.as_ref().ok().and_then(|_| answer()).unwrap_or(Answer::NotAnAddress);
+    pub(super) fn add(&mut self, asked: CheckedAddress, answer: impl FnOnce() -> Option<SendCheck>) {
+        let answer = asked.read.as_ref().ok().and_then(|_| answer()).unwrap_or(SendCheck::InvalidAddress);
         self.asked += 1;
         self.refused += usize::from(!answer.may_send());
         self.without_address += usize::from(asked.read.is_err() && asked.line.is_some());
@@ -125,7 +125,7 @@ impl Answers {
     }
 }
 
-fn table(answers: impl Iterator<Item = (CheckedAddress, Answer)>) -> Table {
+fn table(answers: impl Iterator<Item = (CheckedAddress, SendCheck)>) -> Table {
     let rows = answers.map(|(asked, answer)| {
         let word = if answer.may_send() { "yes" } else { "no" };
         let why = why(&asked, &answer, "\n");
@@ -150,12 +150,12 @@ fn volume(brake: Option<&RequestedCampaign>) -> Option<f64> {
     brake.map(|(_, brake)| brake.as_ref().map_or(1.0, |brake| brake.volume))
 }
 
-fn as_json(asked: &CheckedAddress, answer: &Answer, brake: Option<&RequestedCampaign>) -> Value {
+fn as_json(asked: &CheckedAddress, answer: &SendCheck, brake: Option<&RequestedCampaign>) -> Value {
     let reasons: Vec<Value> = match (&asked.read, answer) {
         (Err(why), _) => {
             answer.reasons().into_iter().map(|reason| json!({ "reason": reason, "detail": why })).collect()
         }
-        (_, Answer::MayNot(standing)) => standing.iter().map(reason_json).collect(),
+        (_, SendCheck::Suppressed(standing)) => standing.iter().map(reason_json).collect(),
         _ => answer.reasons().into_iter().map(|reason| json!({ "reason": reason })).collect(),
     };
     let volume = volume(brake);
@@ -186,15 +186,15 @@ fn reason_json(standing: &ActiveReason) -> Value {
 }
 
 /// Returns the reasons against sending, as text.
-fn why(asked: &CheckedAddress, answer: &Answer, between: &str) -> String {
+fn why(asked: &CheckedAddress, answer: &SendCheck, between: &str) -> String {
     let prefix =
         asked.line.filter(|_| asked.written.is_some()).map(|line| format!("line {line}: ")).unwrap_or_default();
     match (&asked.read, answer) {
         (Err(why), _) => format!("{prefix}{}", sanitize(why)),
-        (_, Answer::May) => String::new(),
-        (_, Answer::NotAnAddress) => "this is not a valid email address".to_owned(),
-        (_, Answer::Forgotten) => "forgotten: erased on request, and must not get email of any kind".to_owned(),
-        (_, Answer::MayNot(standing)) => standing.iter().map(reason).collect::<Vec<_>>().join(between),
+        (_, SendCheck::Allowed) => String::new(),
+        (_, SendCheck::InvalidAddress) => "this is not a valid email address".to_owned(),
+        (_, SendCheck::Forgotten) => "forgotten: erased on request, and must not get email of any kind".to_owned(),
+        (_, SendCheck::Suppressed(standing)) => standing.iter().map(reason).collect::<Vec<_>>().join(between),
     }
 }
 
@@ -233,9 +233,9 @@ mod tests {
             detail: Some("reported as spam by the recipient, as the provider says".to_owned()),
         };
         let answers = [
-            (asked("Ann Lee <ann.lee.of.the.long.name@mail.example.com>"), Answer::MayNot(vec![standing])),
-            (asked("bob@example.com"), Answer::May),
-            (asked("nobody"), Answer::NotAnAddress),
+            (asked("Ann Lee <ann.lee.of.the.long.name@mail.example.com>"), SendCheck::Suppressed(vec![standing])),
+            (asked("bob@example.com"), SendCheck::Allowed),
+            (asked("nobody"), SendCheck::InvalidAddress),
         ];
         assert_eq!(table(answers.into_iter()).faults(), Vec::<String>::new());
     }

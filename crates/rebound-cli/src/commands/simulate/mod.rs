@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use rebound::resend::campaign::Campaign;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::place::{Place, is_local};
+use rebound_cli::operate::target::{Target, is_local};
 use rebound_dev::commands::CommandError;
 use rebound_dev::commands::values::{more_than_zero, nobody_at, url};
 use rebound_dev::output;
@@ -160,14 +160,14 @@ async fn takes_connections(url: &str) -> bool {
 /// Checks the tables, and shows the progress.
 async fn check_tables(
     arguments: &Arguments,
-    target: &Place,
+    target: &Target,
     story: &Scenario,
     requests: &[Request],
     chaos: &[Chaos],
 ) -> Result<VerifyReport, VerifyError> {
     let looking = VerifyOptions {
         patience: Duration::from_secs(arguments.patience),
-        then: if target.is_near() { Duration::from_secs(3) } else { Duration::from_secs(75) },
+        then: if target.is_local() { Duration::from_secs(3) } else { Duration::from_secs(75) },
         knows_verdicts: !chaos.contains(&Chaos::Shuffle),
         deaths: arguments.deaths,
     };
@@ -188,7 +188,7 @@ async fn check_tables(
 }
 
 /// Refuses a campaign that is already in the tables.
-async fn check_is_new(arguments: &Arguments, target: &Place, story: &Scenario) -> Result<(), CommandError> {
+async fn check_is_new(arguments: &Arguments, target: &Target, story: &Scenario) -> Result<(), CommandError> {
     let known = used(&target.calls(Duration::from_secs(10)), target.variables(), story).await;
     let used = match known {
         Ok(used) => used,

@@ -6,7 +6,7 @@ use rebound::policy::suppression::Reason;
 use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::ActiveReason;
 use rebound_cli::operate::lists::address::oddity;
-use rebound_cli::operate::suppressions::{Done, Outcome};
+use rebound_cli::operate::suppressions::{ChangeResult, ListChange};
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::sanitize;
 use serde_json::json;
@@ -99,7 +99,8 @@ pub(super) async fn remove(arguments: &RemoveArguments) -> Result<ExitCode, Comm
             println!("  still active: {}", left.join(", "));
         }
         let at_resend = [Reason::Provider, Reason::HardBounce, Reason::Complaint];
-        if matches!(&done.outcome, Outcome::Changed(lifted) if lifted.iter().any(|reason| at_resend.contains(reason))) {
+        if matches!(&done.outcome, ChangeResult::Changed(lifted) if lifted.iter().any(|reason| at_resend.contains(reason)))
+        {
             eprintln!(
                 "  Resend may still skip {recipient}: remove the address there too, under Suppressions, or with its API"
             );
@@ -108,23 +109,23 @@ pub(super) async fn remove(arguments: &RemoveArguments) -> Result<ExitCode, Comm
     Ok(if all_lifted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn report(recipient: &Recipient, word: &str, done: &Done, json: bool) {
+fn report(recipient: &Recipient, word: &str, done: &ListChange, json: bool) {
     let outcome = &done.outcome;
     let names = |reasons: &[Reason]| reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>();
     if json {
         let (outcome, reasons) = match outcome {
-            Outcome::Changed(reasons) => (word, names(reasons)),
-            Outcome::Unchanged => ("unchanged", Vec::new()),
-            Outcome::Forgotten => ("forgotten", Vec::new()),
-            Outcome::Recalled => ("recalled", Vec::new()),
+            ChangeResult::Changed(reasons) => (word, names(reasons)),
+            ChangeResult::Unchanged => ("unchanged", Vec::new()),
+            ChangeResult::Forgotten => ("forgotten", Vec::new()),
+            ChangeResult::Restored => ("recalled", Vec::new()),
         };
         println!("{}", json!({ "recipient": recipient, "outcome": outcome, "reasons": reasons }));
         return;
     }
     match outcome {
-        Outcome::Changed(reasons) => println!("{recipient}: {word} {}", names(reasons).join(", ")),
-        Outcome::Unchanged => println!("{recipient}: nothing to change"),
-        Outcome::Forgotten => println!("{recipient}: was forgotten and stays suppressed; nothing was changed"),
-        Outcome::Recalled => println!("{recipient}: was forgotten, and can now receive email again"),
+        ChangeResult::Changed(reasons) => println!("{recipient}: {word} {}", names(reasons).join(", ")),
+        ChangeResult::Unchanged => println!("{recipient}: nothing to change"),
+        ChangeResult::Forgotten => println!("{recipient}: was forgotten and stays suppressed; nothing was changed"),
+        ChangeResult::Restored => println!("{recipient}: was forgotten, and can now receive email again"),
     }
 }

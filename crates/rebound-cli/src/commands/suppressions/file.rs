@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use rebound::aws::CallError;
 use rebound::policy::suppression::Reason;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::audit::Note;
+use rebound_cli::operate::audit::AuditNote;
 use rebound_cli::operate::scan::{ScanFilter, scan};
 use rebound_cli::operate::suppressions::List;
-use rebound_cli::operate::suppressions::export::{Format, WriteError, Writer, entries, is_recipients};
-use rebound_cli::operate::suppressions::import::{self, Read, Remark, Report};
+use rebound_cli::operate::suppressions::export::{Format, ListWriteError, ListWriter, entries, is_recipients};
+use rebound_cli::operate::suppressions::import::{self, ImportReport, ParsedList, Remark};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use rebound_cli::operate::suppressions::meaning::Meaning;
 use rebound_dev::commands::CommandError;
@@ -94,7 +94,7 @@ async fn import_file(
     mut file: ListFile,
     meaning: &Meaning,
     by_hand: LiftedByHand,
-    note: &Note,
+    note: &AuditNote,
     json: bool,
 ) -> Result<ExitCode, CommandError> {
     let how = file.describe(Some(meaning));
@@ -110,8 +110,8 @@ async fn import_file(
             count_were(at, "entry")
         )
     });
-    let (mut report, mut refused, mut odd, mut is_noted) = (Report::default(), 0, 0, false);
-    let mut merge = async |part: Read| -> Result<(), CommandError> {
+    let (mut report, mut refused, mut odd, mut is_noted) = (ImportReport::default(), 0, 0, false);
+    let mut merge = async |part: ParsedList| -> Result<(), CommandError> {
         if !part.entries.is_empty() && !is_noted {
             import::keep_note(list, note).await?;
             is_noted = true;
@@ -128,7 +128,7 @@ async fn import_file(
         report.add(part);
         Ok(())
     };
-    let mut part = Read::default();
+    let mut part = ParsedList::default();
     while let Some(line) = file.next()? {
         part.add(line, meaning, note.at);
         if part.len() >= MERGE_BATCH {
@@ -187,7 +187,7 @@ fn say_odd(odd: usize) {
 }
 
 /// Returns the statuses of the skipped lines, with their counts.
-fn left_out(report: &Report) -> String {
+fn left_out(report: &ImportReport) -> String {
     let words: Vec<String> = report.left_out.iter().map(|(word, number)| format!("{word}: {number}")).collect();
     words.join(", ")
 }
@@ -210,7 +210,7 @@ fn say_refused(refused: usize, lines: u64) {
 const MAX_LIFTED_SHOWN: usize = 20;
 
 /// Prints the report of an import.
-pub(super) fn print(report: &Report, json: bool) {
+pub(super) fn print(report: &ImportReport, json: bool) {
     if json {
         println!("{}", json!(report));
         return;
@@ -275,7 +275,7 @@ pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Comm
         Some(output) => Box::new(BufWriter::new(output.file.try_clone()?)),
         None => Box::new(std::io::stdout().lock()),
     };
-    let mut writer = Writer::new(arguments.format, to);
+    let mut writer = ListWriter::new(arguments.format, to);
     let progress = output::counting("items");
     let (mut written, mut forgotten) = (0, 0_usize);
     scan(&list.calls, &list.suppressions, &ScanFilter::default(), async |items, read| {
@@ -304,7 +304,7 @@ pub(super) async fn export(arguments: &ExportArguments) -> Result<ExitCode, Comm
 #[derive(Debug, thiserror::Error)]
 enum ExportError {
     #[error(transparent)]
-    Read(#[from] CallError),
+    ParsedList(#[from] CallError),
     #[error(transparent)]
-    Write(#[from] WriteError),
+    Write(#[from] ListWriteError),
 }

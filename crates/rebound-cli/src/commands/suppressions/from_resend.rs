@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use rebound_cli::operate::connect::{changes, resend_of};
-use rebound_cli::operate::place::Place;
-use rebound_cli::operate::suppressions::import::{Read, Remark, Report, import as merge};
+use rebound_cli::operate::suppressions::import::{ImportReport, ParsedList, Remark, import as merge};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
+use rebound_cli::operate::target::Target;
 use rebound_cli::resend_api::{Listed, ResendError, Unread};
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, count_were};
@@ -19,7 +19,7 @@ use super::{file, list, note};
 #[derive(Serialize)]
 pub(crate) struct ResendImport {
     #[serde(flatten)]
-    report: Report,
+    report: ImportReport,
     /// The reason for which the list was not read to its end. Absent if all of it was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     cut_short: Option<String>,
@@ -33,7 +33,7 @@ impl ResendImport {
 
     pub(crate) fn print(&self) {
         // The entries are not lines of a file, so they are printed here.
-        file::print(&Report { unreadable: Vec::new(), ..self.report.clone() }, false);
+        file::print(&ImportReport { unreadable: Vec::new(), ..self.report.clone() }, false);
         let unreadable = &self.report.unreadable;
         for entry in unreadable {
             println!("{}", output::sanitize(&entry.why));
@@ -51,7 +51,7 @@ impl ResendImport {
 }
 
 /// `import --from-resend`.
-pub(super) async fn import(target: &Place, by_hand: LiftedByHand, json: bool) -> Result<ExitCode, CommandError> {
+pub(super) async fn import(target: &Target, by_hand: LiftedByHand, json: bool) -> Result<ExitCode, CommandError> {
     let imported = import_from_resend(target, by_hand).await?;
     if json {
         println!("{}", json!(imported));
@@ -62,7 +62,7 @@ pub(super) async fn import(target: &Place, by_hand: LiftedByHand, json: bool) ->
 }
 
 /// Imports the addresses that Resend suppresses.
-pub(crate) async fn import_from_resend(target: &Place, by_hand: LiftedByHand) -> Result<ResendImport, CommandError> {
+pub(crate) async fn import_from_resend(target: &Target, by_hand: LiftedByHand) -> Result<ResendImport, CommandError> {
     let resend = resend_of(target).await?;
     let Listed { entries, unread, cut_short } = match resend.suppressions().await {
         Err(ResendError::NotFound(_)) => {
@@ -76,7 +76,7 @@ pub(crate) async fn import_from_resend(target: &Place, by_hand: LiftedByHand) ->
     let note = note(None, "taken over from Resend")?;
     let left_out = |entry: Unread| Remark { line: entry.place, why: entry.to_string() };
     let unreadable = unread.into_iter().map(left_out).collect();
-    let read = Read { entries: changes(entries, note.at), unreadable, ..Read::default() };
+    let read = ParsedList { entries: changes(entries, note.at), unreadable, ..ParsedList::default() };
     let progress = output::progress(read.entries.len() as u64, "entries");
     let bar = (*progress).clone();
     on_ctrl_c(move || {

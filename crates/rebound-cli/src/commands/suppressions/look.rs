@@ -7,7 +7,7 @@ use rebound::policy::suppression::Reason;
 use rebound::resend::recipient::Recipient;
 use rebound::store::suppressions::{ActiveReason, SuppressionItem};
 use rebound::time::UnixMillis;
-use rebound_cli::operate::audit::{self, Done};
+use rebound_cli::operate::audit::{self, AuditEntry};
 use rebound_cli::operate::scan::{ScanFilter, scan};
 use rebound_cli::operate::suppressions::export::is_recipients;
 use rebound_dev::commands::CommandError;
@@ -98,9 +98,9 @@ pub(super) async fn show(arguments: &ShowArguments) -> Result<ExitCode, CommandE
     let key = list.forgotten_key().await?;
     for recipient in &recipients {
         let (stored, is_forgotten) = list.find(recipient, key.as_ref()).await?;
-        let mut done = audit::of(&list.calls, &list.events, recipient.as_str()).await?;
+        let mut done = audit::entries(&list.calls, &list.events, recipient.as_str()).await?;
         if let Some(key) = key.as_ref().filter(|_| is_forgotten) {
-            done.extend(audit::of(&list.calls, &list.events, &key.name_of(recipient)).await?);
+            done.extend(audit::entries(&list.calls, &list.events, &key.name_of(recipient)).await?);
         }
         if arguments.json {
             println!("{}", as_json(recipient, stored.as_ref(), is_forgotten, &done, now));
@@ -115,7 +115,7 @@ fn as_json(
     recipient: &Recipient,
     stored: Option<&SuppressionItem>,
     is_forgotten: bool,
-    done: &[Done],
+    done: &[AuditEntry],
     now: UnixMillis,
 ) -> serde_json::Value {
     let standing = stored.map(|stored| stored.active_reasons(now)).unwrap_or_default();
@@ -145,7 +145,13 @@ fn as_json(
     })
 }
 
-fn print(recipient: &Recipient, stored: Option<&SuppressionItem>, is_forgotten: bool, done: &[Done], now: UnixMillis) {
+fn print(
+    recipient: &Recipient,
+    stored: Option<&SuppressionItem>,
+    is_forgotten: bool,
+    done: &[AuditEntry],
+    now: UnixMillis,
+) {
     let standing = stored.map(|stored| stored.active_reasons(now)).unwrap_or_default();
     let verdict = match (is_forgotten, standing.is_empty()) {
         (true, _) => "is suppressed: it was forgotten on request",

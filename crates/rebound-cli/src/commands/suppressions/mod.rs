@@ -14,9 +14,9 @@ use clap::Subcommand;
 use rebound::policy::suppression::Reason;
 use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::audit::Note;
-use rebound_cli::operate::place::Place;
+use rebound_cli::operate::audit::AuditNote;
 use rebound_cli::operate::suppressions::List;
+use rebound_cli::operate::target::Target;
 use rebound_dev::commands::values::unknown;
 use rebound_dev::commands::{CommandError, variable};
 
@@ -64,7 +64,7 @@ pub(crate) struct NoteArguments {
 }
 
 impl NoteArguments {
-    pub(crate) fn note(&self) -> Result<Note, CommandError> {
+    pub(crate) fn note(&self) -> Result<AuditNote, CommandError> {
         note(self.by.as_deref(), &self.why)
     }
 }
@@ -73,13 +73,13 @@ impl NoteArguments {
 const UNNAMED: &str = "an operator";
 
 /// Returns a note with the name from `by`, else the user of the shell.
-pub(crate) fn note(by: Option<&str>, why: &str) -> Result<Note, CommandError> {
+pub(crate) fn note(by: Option<&str>, why: &str) -> Result<AuditNote, CommandError> {
     let named = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(variable).filter(|name| !name.trim().is_empty());
     let by = by.map(str::to_owned).or(named).unwrap_or_else(|| UNNAMED.to_owned());
-    Ok(Note::new(&by, why, UnixMillis::now())?)
+    Ok(AuditNote::new(&by, why, UnixMillis::now())?)
 }
 
-pub(crate) fn list(target: &Place) -> List {
+pub(crate) fn list(target: &Target) -> List {
     List {
         calls: target.calls(Duration::from_secs(3_600)),
         suppressions: target.table("SUPPRESSIONS_TABLE").to_owned(),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use rebound::time::UnixMillis;
-use rebound_cli::operate::suppressions::restore::{Mode, Restored};
+use rebound_cli::operate::suppressions::restore::{RestoreMode, RestoreResult};
 use rebound_dev::commands::CommandError;
 use rebound_dev::progress::on_ctrl_c;
 use serde_json::json;
@@ -44,12 +44,12 @@ pub(crate) struct RestoreArguments {
 pub(super) async fn restore(arguments: &RestoreArguments) -> Result<ExitCode, CommandError> {
     check_received(Some(arguments.since), arguments.until)?;
     let note = note(arguments.by.as_deref(), &arguments.why)?;
-    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Restore };
+    let mode = if arguments.dry_run { RestoreMode::DryRun } else { RestoreMode::Restore };
     let target = arguments.target.find().await?;
     let (list, agenda) = (list(&target), target.table("AGENDA_TABLE"));
     let key = list.forgotten_key().await?;
     let until = arguments.until.unwrap_or(UnixMillis(i64::MAX));
-    if mode == Mode::Restore {
+    if mode == RestoreMode::Restore {
         on_ctrl_c(|| "The restored addresses stay suppressed. Run the command again for the rest".to_owned());
     }
     let (mut restored, mut unchanged, mut forgotten) = (0, 0, 0);
@@ -57,9 +57,9 @@ pub(super) async fn restore(arguments: &RestoreArguments) -> Result<ExitCode, Co
         let recipient = &lift.recipient;
         let outcome = list.restore(agenda, &lift, key.as_ref(), &note, mode).await?;
         let (word, reason, count) = match outcome {
-            Restored::Suppressed(reason) => ("restored", Some(reason.as_str()), &mut restored),
-            Restored::Unchanged => ("unchanged", None, &mut unchanged),
-            Restored::Forgotten => ("forgotten", None, &mut forgotten),
+            RestoreResult::Suppressed(reason) => ("restored", Some(reason.as_str()), &mut restored),
+            RestoreResult::Unchanged => ("unchanged", None, &mut unchanged),
+            RestoreResult::Forgotten => ("forgotten", None, &mut forgotten),
         };
         *count += 1;
         if arguments.json {

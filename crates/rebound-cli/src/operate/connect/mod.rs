@@ -1,12 +1,12 @@
-//! Connecting a Rebound with Resend: the webhook there, its signing secret here, and the proof that the two fit.
+//! Connects a stack with Resend: the webhook there, its signing secret here, and a check that the two match.
 //!
 //! ```text
-//!   webhook ─▶ subscribed, enabled ─▶ (rotated) ─▶ its secret into Secrets Manager ─▶ proof ─▶ Resend's list taken over
-//!      ✗ broken off anywhere: the next run finds what is there, and goes on
+//!   webhook ─▶ subscribed, enabled ─▶ (rotated) ─▶ its secret into Secrets Manager ─▶ probe ─▶ Resend's list imported
+//!      ✗ interrupted anywhere: the next run continues from the stored state
 //! ```
 //!
-//! A rotation has no gap: for 24 hours Resend signs with both secrets. The new one is stored with the old one behind it; the function,
-//! which knows the old one, accepts what is signed with it until it reads the secret again. A later run drops what is older than that.
+//! A rotation has no gap: for 24 hours Resend signs with both secrets. The new secret is stored in front of the old one. The function
+//! knows the old secret, and accepts its signatures until it reloads. A later run drops secrets that are older than 24 hours.
 
 pub mod probe;
 pub mod secret;
@@ -17,14 +17,14 @@ use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
 use serde::Serialize;
 
-use self::probe::Proof;
-use self::secret::SecretError;
-use super::place::{Place, PlaceError, is_local};
+use self::probe::ProbeResult;
+use self::secret::SecretStoreError;
+use super::target::{Target, TargetError, is_local};
 use crate::operate::suppressions::import::ListEntry;
-use crate::resend_api::{Resend, ResendError, SecretText, Suppressed, Webhook};
+use crate::resend_api::{Resend, ResendError, ResendSuppression, SecretText, Webhook};
 
-/// The types of event that Rebound acts on: they suppress or lift, are counted, tell people, or are decided about. Others are stored, if a
-/// webhook is subscribed to them.
+/// The event types that Rebound acts on: they suppress or lift, are counted, send alerts, or lead to decisions. Other types are stored, if
+/// a webhook is subscribed to them.
 pub const NEEDED: [&str; 16] = [
     "email.sent",
     "email.scheduled",
@@ -44,107 +44,111 @@ pub const NEEDED: [&str; 16] = [
     "domain.deleted",
 ];
 
-/// Those of them that Resend does not offer to everybody yet. Without them, `email.suppressed` tells of the same a mail later.
+/// The needed event types that Resend does not offer to every team yet. Without them, `email.suppressed` reports the same one email later.
 pub const NEEDED_WHERE_OFFERED: [&str; 2] = ["suppression.added", "suppression.removed"];
 
-/// Why it is not connected.
+/// A failure of `connect`.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The place can't be found out.
+    /// The target can't be resolved.
     #[error(transparent)]
-    Place(#[from] PlaceError),
-    /// Resend does not answer, or refuses.
+    Target(#[from] TargetError),
+    /// A call of Resend's API failed.
     #[error(transparent)]
     Resend(#[from] ResendError),
     /// The secret can't be read or written.
     #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// There is no key.
+    Secret(#[from] SecretStoreError),
+    /// No Resend API key is set.
     #[error(
-        "no key of Resend's API: set RESEND_API_KEY to one with full access, or put it into the secret that OperatorKeysArn names"
+        "no Resend API key is set: set RESEND_API_KEY to a key with full access, or store it in the secret that OperatorKeysArn names"
     )]
     NoKey,
-    /// What stands in the place of the key is a signing secret.
+    /// The key is a signing secret.
     #[error(
-        "RESEND_API_KEY holds a webhook's signing secret (whsec_…); it takes a key of Resend's API with full access (re_…)"
+        "RESEND_API_KEY holds a webhook's signing secret (whsec_…); it must be a Resend API key with full access (re_…)"
     )]
     NotAKey,
-    /// The secret of a webhook that exists is not told, and the one that is stored does not fit.
-    #[error("Resend does not tell the secret of the webhook; run it with --rotate, which gives it a new one")]
-    SecretNotTold,
-    /// No webhook at Resend is for this URL, as far as they can be read.
+    /// Resend does not return the secret of an existing webhook, and the stored secret does not match.
     #[error(
-        "no webhook at Resend is for this URL, but of one it can't be said ({0}); look at it under Webhooks, and remove it if it is of no use"
+        "Resend did not return the webhook's signing secret; run the command with --rotate, which creates a new secret"
+    )]
+    SecretHidden,
+    /// No readable webhook at Resend has this URL, and some webhooks can't be read.
+    #[error(
+        "no webhook at Resend has this URL, but not every webhook could be read ({0}); look at it at Resend, under Webhooks, and delete it if it is not needed"
     )]
     UnreadWebhook(String),
-    /// Nobody answers at the URL, or something else does.
-    #[error("there is no Rebound at {url}: {why}. Nothing was changed at Resend; is it the stack's output WebhookUrl?")]
+    /// The URL is not a Rebound function URL.
+    #[error(
+        "{url} is not a Rebound function URL: {why}. Nothing was changed at Resend; use the stack's output WebhookUrl"
+    )]
     NotThere {
         /// The URL.
         url: String,
-        /// What was found there.
+        /// The response to the probe.
         why: String,
     },
     /// Resend can't reach this machine.
     #[error(
-        "{0} is on this machine, where Resend can't reach it; for the Rebound that `rebound dev` runs, and its stand-in for Resend, add --local"
+        "{0} is on this machine, where Resend can't reach it; to use `rebound dev` and its Resend stub, add --local"
     )]
     OnlyHere(String),
-    /// It is no URL of a webhook.
-    #[error("{0} is no URL; it begins with https://, and is the stack's output WebhookUrl")]
+    /// The URL is invalid.
+    #[error("{0} is not a valid URL; use the stack's output WebhookUrl, which begins with https://")]
     NoUrl(String),
 }
 
-/// What became of the webhook.
+/// The change that was made to the webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Done {
-    /// It was made.
+pub enum WebhookChange {
+    /// The webhook was created.
     Created,
-    /// It was subscribed to more, or enabled.
+    /// The webhook was subscribed to more types, or enabled.
     Updated,
-    /// It was as it must be.
+    /// The webhook was configured correctly already.
     Unchanged,
 }
 
-/// What came of it.
+/// The result of `connect`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Connected {
     /// The webhook's URL.
     pub url: String,
     /// The webhook's id at Resend.
     pub webhook: String,
-    /// What became of it.
-    pub done: Done,
+    /// The change that was made to the webhook.
+    pub done: WebhookChange,
     /// The types that were not subscribed to before.
     pub subscribed: Vec<String>,
     /// The types that Resend does not offer to this team.
     pub not_offered: Vec<String>,
-    /// Whether it has a new secret now.
+    /// True if the webhook has a new secret now.
     pub rotated: bool,
-    /// Whether the stored secret was changed.
+    /// True if the stored secret was changed.
     pub secret_stored: bool,
-    /// How many secrets are good now: two, for a day after a rotation.
+    /// Number of valid secrets: two, for a day after a rotation.
     pub secrets: usize,
     /// Other webhooks at Resend, for other URLs, which were left alone.
     pub others: Vec<String>,
     /// Webhooks at Resend that can't be read, and were left alone.
     pub unread: Vec<String>,
-    /// Whether the function proved that it has the secret.
-    pub proof: Proof,
+    /// The result of the probe: does the function have the secret?
+    pub proof: ProbeResult,
 }
 
-/// A client for Resend's API, with the key of the environment, else of the stack's secret that no function may read.
+/// A client of Resend's API, with the key of the environment, or else of the stack's secret that no function can read.
 ///
 /// # Errors
-/// There is no key.
-pub async fn resend_of(place: &Place) -> Result<Resend, ConnectError> {
-    let base = place.variable("RESEND_BASE_URL");
-    let key = match place.variable("RESEND_API_KEY") {
+/// `NoKey`: no key is set. `NotAKey`: the key is a signing secret.
+pub async fn resend_of(target: &Target) -> Result<Resend, ConnectError> {
+    let base = target.variable("RESEND_BASE_URL");
+    let key = match target.variable("RESEND_API_KEY") {
         Some(key) => key,
         None => {
-            let arn = place.named("OPERATOR_KEYS_ARN").await?;
-            secret::field(place, &arn, "RESEND_API_KEY").await?.ok_or(ConnectError::NoKey)?
+            let arn = target.lookup("OPERATOR_KEYS_ARN").await?;
+            secret::field(target, &arn, "RESEND_API_KEY").await?.ok_or(ConnectError::NoKey)?
         }
     };
     if key.trim().starts_with("whsec_") {
@@ -153,12 +157,12 @@ pub async fn resend_of(place: &Place) -> Result<Resend, ConnectError> {
     Ok(Resend::new(base.as_deref(), &key)?)
 }
 
-/// Connects the Rebound at `url`, or brings what is connected into order. `step` hears what is being done.
+/// Connects the Rebound at `url`, or corrects an existing connection. `step` is called at the start of each step, with its description.
 ///
 /// # Errors
-/// It may be done in part; to do it again is safe.
+/// After an error some steps may be done. Running it again is safe.
 pub async fn connect(
-    place: &Place,
+    target: &Target,
     url: &str,
     rotate: bool,
     now: UnixMillis,
@@ -167,24 +171,24 @@ pub async fn connect(
     if !(url.starts_with("https://") || url.starts_with("http://")) {
         return Err(ConnectError::NoUrl(url.to_owned()));
     }
-    let arn = place.named("WEBHOOK_SECRET_ARN").await?;
-    let resend = resend_of(place).await?;
-    if is_local(url) && !resend.is_near() {
+    let arn = target.lookup("WEBHOOK_SECRET_ARN").await?;
+    let resend = resend_of(target).await?;
+    if is_local(url) && !resend.is_local() {
         return Err(ConnectError::OnlyHere(url.to_owned()));
     }
-    // Before anything is changed: a webhook for a URL with a typing error would be registered, and disabled after five days of failures.
-    step("looking whether a Rebound answers there");
+    // Before anything is changed: a webhook with a mistyped URL would be registered, and disabled after five days of failures.
+    step("checking that the URL is a Rebound function URL");
     probe::find(url).await.map_err(|why| ConnectError::NotThere { url: url.to_owned(), why })?;
     step("looking for the webhook at Resend");
     let (all, unread) = resend.webhooks().await?;
     let unread: Vec<String> = unread.iter().map(ToString::to_string).collect();
     let others = all.iter().filter(|webhook| !webhook.is_for(url)).map(|webhook| webhook.endpoint.clone()).collect();
-    let stored = secret::read(place, &arn).await?;
-    step("bringing the webhook into order");
+    let stored = secret::read(target, &arn).await?;
+    step("configuring the webhook");
     let ours: Vec<&Webhook> = all.iter().filter(|webhook| webhook.is_for(url)).collect();
     let (webhook, current, done, subscribed, not_offered) = match ours.first() {
-        Some(found) => in_order(&resend, found).await?,
-        // One that can't be read may be the one: two for one URL would bring everything twice.
+        Some(found) => ensure_subscribed(&resend, found).await?,
+        // A webhook that can't be read may be the one: two webhooks for one URL would deliver everything twice.
         None if !unread.is_empty() => return Err(ConnectError::UnreadWebhook(unread.join("; "))),
         None => create(&resend, url).await?,
     };
@@ -193,36 +197,40 @@ pub async fn connect(
     for other in ours.iter().skip(1) {
         good.extend(resend.webhook(&other.id).await?.signing_secret);
     }
-    let rotated = rotate && done != Done::Created;
+    let rotated = rotate && done != WebhookChange::Created;
     if good.is_empty() {
-        // A rotation tells the new secret, whatever was told before.
+        // A rotation returns the new secret in any case.
         if !rotated {
-            step("proving the secret that is stored");
-            let proof = if stored.secrets.is_empty() { Proof::Wrong } else { probe::prove(url, &stored, &step).await };
-            if proof != Proof::Proved {
-                return Err(ConnectError::SecretNotTold);
+            step("verifying the stored secret");
+            let proof = if stored.secrets.is_empty() {
+                ProbeResult::Wrong
+            } else {
+                probe::verify_secret(url, &stored, &step).await
+            };
+            if proof != ProbeResult::Proved {
+                return Err(ConnectError::SecretHidden);
             }
         }
-        // Of a single webhook, the newest is the one that is good; what was before the last rotation still signs for a day.
+        // For a single webhook, the newest stored secret is the valid one; the one before the last rotation still signs for a day.
         let newest = if stored.rotated_at.is_some() && ours.len() == 1 { 1 } else { stored.secrets.len() };
         good.extend(stored.secrets.iter().take(newest).cloned());
     }
-    // What the function may have until it reads the secret again stays behind a new one.
+    // The secret that the function may have until it reloads stays behind a new one.
     let mut next = stored.with(&good, now);
     if rotated {
         step("rotating the signing secret");
         let new = match resend.rotate(&webhook).await? {
             Some(new) => new,
-            None => resend.webhook(&webhook).await?.signing_secret.ok_or(ConnectError::SecretNotTold)?,
+            None => resend.webhook(&webhook).await?.signing_secret.ok_or(ConnectError::SecretHidden)?,
         };
         next = next.rotated(&new, now);
     }
     let secret_stored = next != stored;
     if secret_stored {
-        step("putting the signing secret in place");
-        secret::write(place, &arn, &next).await?;
+        step("storing the signing secret");
+        secret::write(target, &arn, &next).await?;
     }
-    let proof = probe::prove(url, &next, &step).await;
+    let proof = probe::verify_secret(url, &next, &step).await;
     let (url, secrets) = (url.to_owned(), next.secrets.len());
     Ok(Connected {
         url,
@@ -239,38 +247,38 @@ pub async fn connect(
     })
 }
 
-type InOrder = (String, Option<SecretText>, Done, Vec<String>, Vec<String>);
+type WebhookState = (String, Option<SecretText>, WebhookChange, Vec<String>, Vec<String>);
 
-/// A webhook that exists, subscribed to all that is needed, besides what it has already, and enabled.
-async fn in_order(resend: &Resend, found: &Webhook) -> Result<InOrder, ConnectError> {
+/// Subscribes an existing webhook to every needed type, besides its present types, and enables it.
+async fn ensure_subscribed(resend: &Resend, found: &Webhook) -> Result<WebhookState, ConnectError> {
     let webhook = resend.webhook(&found.id).await?;
     let has = |event: &&str| webhook.is_subscribed_to(event);
     let missing: Vec<String> = NEEDED.iter().filter(|event| !has(event)).map(|event| (*event).to_owned()).collect();
     let offered: Vec<String> =
         NEEDED_WHERE_OFFERED.iter().filter(|event| !has(event)).map(|event| (*event).to_owned()).collect();
     let secret = webhook.signing_secret.clone();
-    // What is subscribed to every type stays so.
+    // A webhook that is subscribed to every type stays so.
     let events =
         |more: &[&[String]]| webhook.events.as_ref().map(|events| [events.as_slice(), &more.concat()].concat());
     if !offered.is_empty() {
-        // Of these it is not known whether Resend offers them to this team.
+        // Resend may not offer these types to this team.
         match resend.update_webhook(&webhook.id, events(&[&missing, &offered]).as_deref()).await {
             Ok(()) => {
                 let subscribed = [missing, offered].concat();
-                return Ok((webhook.id, secret, Done::Updated, subscribed, Vec::new()));
+                return Ok((webhook.id, secret, WebhookChange::Updated, subscribed, Vec::new()));
             }
             Err(ResendError::Refused { status: 400 | 422, .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
     if missing.is_empty() && webhook.is_enabled() {
-        return Ok((webhook.id, secret, Done::Unchanged, Vec::new(), offered));
+        return Ok((webhook.id, secret, WebhookChange::Unchanged, Vec::new(), offered));
     }
     resend.update_webhook(&webhook.id, events(&[&missing]).as_deref()).await?;
-    Ok((webhook.id, secret, Done::Updated, missing, offered))
+    Ok((webhook.id, secret, WebhookChange::Updated, missing, offered))
 }
 
-async fn create(resend: &Resend, url: &str) -> Result<InOrder, ConnectError> {
+async fn create(resend: &Resend, url: &str) -> Result<WebhookState, ConnectError> {
     let owned = |events: &[&str]| events.iter().map(|event| (*event).to_owned()).collect::<Vec<String>>();
     let (needed, offered) = (owned(&NEEDED), owned(&NEEDED_WHERE_OFFERED));
     let all = [needed.clone(), offered.clone()].concat();
@@ -281,12 +289,12 @@ async fn create(resend: &Resend, url: &str) -> Result<InOrder, ConnectError> {
         }
         Err(error) => return Err(error.into()),
     };
-    Ok((made.0, made.1, Done::Created, subscribed, not_offered))
+    Ok((made.0, made.1, WebhookChange::Created, subscribed, not_offered))
 }
 
-/// Changes that Resend's own list comes to. What has no time of its own is of `now`.
-pub fn changes(list: Vec<Suppressed>, now: UnixMillis) -> Vec<ListEntry> {
-    let change = |entry: Suppressed| {
+/// The changes that import Resend's own suppression list. An entry without a time gets `now`.
+pub fn changes(list: Vec<ResendSuppression>, now: UnixMillis) -> Vec<ListEntry> {
+    let change = |entry: ResendSuppression| {
         let at = entry.created_at.as_deref().and_then(UnixMillis::parse).map_or(now, |at| at.min(now));
         let id = entry.id.unwrap_or_else(|| short_hash(&[entry.recipient.as_str()]));
         let message = MessageId::from_verified(format!("resend-{id}"));

@@ -1,5 +1,5 @@
-//! The proof that a function has a signing secret: a message that is correctly signed and an hour old is answered `stale`, since the
-//! signature is checked before the age. Nothing is stored.
+//! Probes whether a function has a signing secret: a webhook that is correctly signed and an hour old is answered `stale`, since the
+//! function checks the signature before the age. Nothing is stored.
 
 use std::time::{Duration, Instant};
 
@@ -9,100 +9,101 @@ use rebound::time::UnixMillis;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::secret::Stored;
+use super::secret::StoredSecrets;
 use crate::resend_api::SecretText;
 
-/// How long the function may take to read its secret again: it does so at most once a minute.
-const PATIENCE: Duration = Duration::from_secs(80);
+/// Maximum time until the function reloads its secret: it reloads at most once a minute.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(80);
 
-const AGAIN: Duration = Duration::from_secs(3);
+const RETRY_PAUSE: Duration = Duration::from_secs(3);
 
-/// How old a probe is, in seconds. Five minutes are accepted.
+/// Age of a probe, in seconds. The function accepts five minutes.
 const AGE: i64 = 3_600;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What a probe came to.
+/// The result of a probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "proof", content = "why")]
-pub enum Proof {
+pub enum ProbeResult {
     /// The function has the secret.
     Proved,
-    /// It has another.
+    /// The function has another secret.
     Wrong,
-    /// It has none yet.
+    /// The function has no secret yet.
     NoSecret,
-    /// Something else answers, or nobody.
+    /// The URL does not answer as a Rebound function does.
     NotRebound(String),
 }
 
-/// Looks whether a Rebound answers at a URL. What may pass is no reason to say that there is none: it is busy, or fails for now.
+/// Checks that a URL is a Rebound function URL. Throttling (429) and server errors (5xx) count as one, since they may be transient.
 ///
 /// # Errors
-/// What is there instead, in words.
+/// The response of the URL, as text.
 pub async fn find(url: &str) -> Result<(), String> {
     let asked = rebound::claude::web::client_for(url).get(url).timeout(TIMEOUT).send().await;
     let answer = match asked {
         Ok(answer) => answer,
         Err(error) if error.is_timeout() => return Err("no answer within 15 s".to_owned()),
-        Err(_) => return Err("nobody answers there".to_owned()),
+        Err(_) => return Err("the connection failed".to_owned()),
     };
     match (answer.status().as_u16(), answer.headers().get("allow").map(|value| value.as_bytes())) {
         (405, Some(b"POST")) | (429 | 500.., _) => Ok(()),
         (403, _) => {
-            Err("it refuses everybody (403): deploy the stack again, which lets the public invoke it".to_owned())
+            Err("every request is refused (403): deploy the stack again, which makes the function URL public"
+                .to_owned())
         }
-        (status, _) => Err(format!("it answers {status} to a GET")),
+        (status, _) => Err(format!("a GET returned HTTP {status}")),
     }
 }
 
 /// Sends a probe that is signed with a secret.
-pub async fn probe(url: &str, secret: &SigningSecret) -> Proof {
+pub async fn probe(url: &str, secret: &SigningSecret) -> ProbeResult {
     let now = UnixMillis::now().seconds();
     answered(url, &SignedMessage::new(new_message_id(), now - AGE, "{}", secret)).await
 }
 
-async fn answered(url: &str, message: &SignedMessage) -> Proof {
+async fn answered(url: &str, message: &SignedMessage) -> ProbeResult {
     let client = rebound::claude::web::client();
     let request = message.request(&client, reqwest::Method::POST, url).timeout(TIMEOUT);
     let answer = match request.send().await {
         Ok(answer) => answer,
-        Err(error) if error.is_timeout() => return Proof::NotRebound("no answer within 15 s".to_owned()),
-        Err(_) => return Proof::NotRebound("nobody answers there".to_owned()),
+        Err(error) if error.is_timeout() => return ProbeResult::NotRebound("no answer within 15 s".to_owned()),
+        Err(_) => return ProbeResult::NotRebound("the connection failed".to_owned()),
     };
     let status = answer.status().as_u16();
     let body: Value = answer.bytes().await.ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
     let error = body.get("error").and_then(Value::as_str).unwrap_or_default();
     match status {
-        401 if error.starts_with("stale") => Proof::Proved,
-        401 if error.starts_with("wrong signature") => Proof::Wrong,
-        503 if error.contains("secret is not set") => Proof::NoSecret,
-        _ => Proof::NotRebound(format!("it answers {status}")),
+        401 if error.starts_with("stale") => ProbeResult::Proved,
+        401 if error.starts_with("wrong signature") => ProbeResult::Wrong,
+        503 if error.contains("secret is not set") => ProbeResult::NoSecret,
+        _ => ProbeResult::NotRebound(format!("it returned HTTP {status}")),
     }
 }
 
-/// Proves the first of the secrets, and waits until the function has read it. `step` hears that it is waited.
-pub async fn prove(url: &str, stored: &Stored, step: &impl Fn(&'static str)) -> Proof {
-    let Some(secret) = stored.secrets.first().and_then(parsed) else { return Proof::NoSecret };
+/// Probes with the first of the secrets, and waits until the function has loaded it. `step` is called before the probe and while waiting.
+pub async fn verify_secret(url: &str, stored: &StoredSecrets, step: &impl Fn(&'static str)) -> ProbeResult {
+    let Some(secret) = stored.secrets.first().and_then(parsed) else { return ProbeResult::NoSecret };
     let began = Instant::now();
-    step("proving that the function has the secret");
+    step("verifying that the function has the secret");
     loop {
         let proof = probe(url, &secret).await;
-        if matches!(proof, Proof::Proved | Proof::NotRebound(_)) || began.elapsed() > PATIENCE {
+        if matches!(proof, ProbeResult::Proved | ProbeResult::NotRebound(_)) || began.elapsed() > RELOAD_TIMEOUT {
             return proof;
         }
-        step("waiting until the function reads the secret again, a minute at most");
-        nudge(url, &secret).await;
-        if probe(url, &secret).await == Proof::Proved {
-            return Proof::Proved;
+        step("waiting until the function reloads the secret, at most a minute");
+        trigger_reload(url, &secret).await;
+        if probe(url, &secret).await == ProbeResult::Proved {
+            return ProbeResult::Proved;
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
 
-/// Makes the function read its secret again, if it has not within a minute: only a message that claims to be fresh does. This one is
-/// wrongly signed, and stores nothing.
-pub(crate) async fn nudge(url: &str, secret: &SigningSecret) {
+/// Makes the function reload its secret, if it has not within a minute: only a webhook with a fresh timestamp and a wrong signature does.
+/// Nothing is stored.
+pub(crate) async fn trigger_reload(url: &str, secret: &SigningSecret) {
     let message = SignedMessage::new(new_message_id(), UnixMillis::now().seconds(), "{}", secret);
     answered(url, &SignedMessage { body: b"{ }".to_vec(), ..message }).await;
 }

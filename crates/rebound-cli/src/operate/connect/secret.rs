@@ -1,49 +1,49 @@
-//! The signing secret where the function reads it: a secret of Secrets Manager, JSON, of which only our own fields are touched.
+//! The stored signing secret, where the function reads it: a JSON secret in Secrets Manager, of which only Rebound's own fields change.
 
 use rebound::aws::describe;
 use rebound::time::{UnixMillis, hours};
 use serde_json::{Map, Value, json};
 
-use crate::operate::place::Place;
+use crate::operate::target::Target;
 use crate::resend_api::SecretText;
 
 /// The field with the secrets, the newest first, separated by spaces.
 const SECRETS: &str = "RESEND_WEBHOOK_SECRET";
 
-/// The field that says since when there are two.
+/// The field with the time of the last rotation.
 const ROTATED_AT: &str = "ROTATED_AT";
 
-/// For how long Resend signs with the old secret too.
+/// Hours for which Resend signs with the old secret too.
 const BOTH_SIGN_HOURS: u32 = 24;
 
-/// Why a secret can't be read or written.
+/// A secret that can't be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SecretError {
-    /// Secrets Manager refuses.
+pub enum SecretStoreError {
+    /// Secrets Manager refuses the call.
     #[error("the secret {arn}: {why}; check the credentials")]
     Refused {
-        /// Which secret.
+        /// The secret.
         arn: String,
-        /// What Secrets Manager says.
+        /// The message of Secrets Manager.
         why: String,
     },
-    /// It holds something else.
-    #[error("the secret {0} is no JSON object; it holds something that is not Rebound's, and is left as it is")]
+    /// The secret's value is not a JSON object.
+    #[error("the secret {0} is not a JSON object, so its value is not Rebound's; it was not changed")]
     NotJson(String),
 }
 
-/// What is stored.
+/// The stored signing secrets.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Stored {
+pub struct StoredSecrets {
     /// The secrets, the newest first.
     pub secrets: Vec<SecretText>,
-    /// When the first of them came to be, by a rotation.
+    /// Time of the rotation that created the first of them.
     pub rotated_at: Option<UnixMillis>,
-    /// Whatever else is in it.
+    /// The other fields of the secret.
     others: Map<String, Value>,
 }
 
-impl Stored {
+impl StoredSecrets {
     fn from_json(mut json: Map<String, Value>) -> Self {
         let text = |value: Option<Value>| value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
         let secrets = text(json.remove(SECRETS));
@@ -62,14 +62,14 @@ impl Stored {
         json.into()
     }
 
-    /// The same after a rotation: the new one, and all before it, which sign for a day, or are those of other webhooks.
+    /// The secrets after a rotation: the new one, and all earlier ones, which sign for a day or belong to other webhooks.
     pub fn rotated(&self, new: &SecretText, now: UnixMillis) -> Self {
         let old = self.secrets.iter().filter(|old| *old != new);
         let secrets = std::iter::once(new).chain(old).cloned().collect();
         Self { secrets, rotated_at: Some(now), others: self.others.clone() }
     }
 
-    /// The same with the secrets that are good at `now`: those, and within a day of a rotation the ones that were stored.
+    /// The secrets that are valid at `now`: `good`, and within a day of a rotation the stored ones too.
     pub fn with(&self, good: &[SecretText], now: UnixMillis) -> Self {
         let still_signs = self.rotated_at.is_some_and(|at| at.plus(hours(BOTH_SIGN_HOURS)) > now);
         let mut secrets = good.to_vec();
@@ -79,47 +79,38 @@ impl Stored {
     }
 }
 
-/// What is stored; nothing, where nobody has put anything yet.
-///
-/// # Errors
-/// It can't be read.
-pub async fn read(place: &Place, arn: &str) -> Result<Stored, SecretError> {
-    Ok(Stored::from_json(json_of(place, arn).await?))
+/// Reads the stored secrets. A secret without a value has none.
+pub async fn read(target: &Target, arn: &str) -> Result<StoredSecrets, SecretStoreError> {
+    Ok(StoredSecrets::from_json(json_of(target, arn).await?))
 }
 
-/// A field of a secret. `None`: it is not there.
-///
-/// # Errors
-/// It can't be read.
-pub async fn field(place: &Place, arn: &str, name: &str) -> Result<Option<String>, SecretError> {
-    let json = json_of(place, arn).await?;
+/// Reads a field of a secret. Returns `None` if the field is missing or empty.
+pub async fn field(target: &Target, arn: &str, name: &str) -> Result<Option<String>, SecretStoreError> {
+    let json = json_of(target, arn).await?;
     Ok(json.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned))
 }
 
-async fn json_of(place: &Place, arn: &str) -> Result<Map<String, Value>, SecretError> {
-    let asked = place.aws().secrets_manager().get_secret_value().secret_id(arn).send().await;
+async fn json_of(target: &Target, arn: &str) -> Result<Map<String, Value>, SecretStoreError> {
+    let asked = target.aws().secrets_manager().get_secret_value().secret_id(arn).send().await;
     let answer = match asked {
         Ok(answer) => answer,
-        // There is a secret, and no value in it yet.
+        // The secret exists, but has no value yet.
         Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
             return Ok(Map::new());
         }
-        Err(error) => return Err(SecretError::Refused { arn: arn.to_owned(), why: describe(&error) }),
+        Err(error) => return Err(SecretStoreError::Refused { arn: arn.to_owned(), why: describe(&error) }),
     };
     match answer.secret_string().unwrap_or_default() {
         "" => Ok(Map::new()),
-        text => serde_json::from_str(text).map_err(|_| SecretError::NotJson(arn.to_owned())),
+        text => serde_json::from_str(text).map_err(|_| SecretStoreError::NotJson(arn.to_owned())),
     }
 }
 
-/// Stores it.
-///
-/// # Errors
-/// It is not stored.
-pub async fn write(place: &Place, arn: &str, stored: &Stored) -> Result<(), SecretError> {
-    let put = place.aws().secrets_manager().put_secret_value().secret_id(arn);
+/// Stores the secrets.
+pub async fn write(target: &Target, arn: &str, stored: &StoredSecrets) -> Result<(), SecretStoreError> {
+    let put = target.aws().secrets_manager().put_secret_value().secret_id(arn);
     let put = put.secret_string(stored.to_json().to_string()).send().await;
-    put.map(|_| ()).map_err(|error| SecretError::Refused { arn: arn.to_owned(), why: describe(&error) })
+    put.map(|_| ()).map_err(|error| SecretStoreError::Refused { arn: arn.to_owned(), why: describe(&error) })
 }
 
 #[cfg(test)]
@@ -130,8 +121,8 @@ mod tests {
         SecretText::new(&format!("whsec_{}", letter.to_string().repeat(32))).unwrap()
     }
 
-    fn stored(text: &str) -> Stored {
-        Stored::from_json(serde_json::from_str(text).unwrap())
+    fn stored(text: &str) -> StoredSecrets {
+        StoredSecrets::from_json(serde_json::from_str(text).unwrap())
     }
 
     #[test]
@@ -156,7 +147,7 @@ mod tests {
         assert!(!format!("{:?}", before()).contains("aaaa"));
     }
 
-    fn before() -> Stored {
+    fn before() -> StoredSecrets {
         stored(&json!({ SECRETS: secret('a').expose() }).to_string())
     }
 }

@@ -1,20 +1,20 @@
-//! Whether everything works: one check after another, each with a verdict, and what to do where it is not well.
+//! The health checks of `rebound doctor`: each has a status, a finding and, if something is wrong, an instruction.
 //!
-//! - [`tables`]: the tables, as the template has them.
-//! - [`alerts`]: whoever gets the alerts.
-//! - [`front`]: the function URL, and the signing secret.
-//! - [`outside`]: Resend's key and its webhook.
+//! - [`tables`]: the tables, compared with the template.
+//! - [`alerts`]: the subscriptions to alerts.
+//! - [`endpoint`]: the function URL, and the signing secret.
+//! - [`external`]: Resend's key and its webhook.
 //! - [`claude`]: Claude's key and its model.
-//! - [`work`]: what protect and engage have to do, and whether they keep up.
+//! - [`processing`]: the event source mappings, lags, failure queues and concurrency of protect and engage.
 //!
-//! The checks are made side by side, and none stops another. Nothing is changed, and nothing is spent.
+//! The checks run in parallel; a failed check does not stop the others. Nothing is changed, and nothing is spent.
 
 pub mod alerts;
 pub mod claude;
-pub mod front;
-pub mod outside;
+pub mod endpoint;
+pub mod external;
+pub mod processing;
 pub mod tables;
-pub mod work;
 
 use std::time::Duration;
 
@@ -25,69 +25,69 @@ use rebound::time::UnixMillis;
 use serde::Serialize;
 use strum::IntoStaticStr;
 
-use super::place::Place;
+use super::target::Target;
 use crate::operate::clients;
 
-/// How long a check may take.
+/// Maximum time of a check.
 const TIMEOUT: Duration = Duration::from_secs(25);
 
-/// How a check came out.
+/// The status of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It is well.
+pub enum CheckStatus {
+    /// Nothing is wrong.
     #[strum(serialize = "ok")]
     Ok,
-    /// It can't be looked at from here.
+    /// The check could not run from here.
     #[strum(serialize = "not checked")]
     NotChecked,
-    /// It will do, and should be looked at.
+    /// It works, but needs attention.
     #[strum(serialize = "warning")]
     Warning,
-    /// It is not well.
+    /// Something is broken.
     #[strum(serialize = "fault")]
     Fault,
 }
 
-impl Verdict {
-    /// The verdict as it is shown.
+impl CheckStatus {
+    /// The status as it is printed.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// A check, as it came out.
+/// A check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at.
+    /// Name of the check.
     pub name: String,
-    /// How it came out.
-    pub verdict: Verdict,
-    /// What was found.
+    /// The status.
+    pub verdict: CheckStatus,
+    /// The finding.
     pub found: String,
-    /// What to do, where something is to be done.
+    /// The instruction, if something is to be done.
     pub to_do: Option<String>,
 }
 
 impl Check {
-    pub(crate) fn new(name: &str, verdict: Verdict, found: impl Into<String>) -> Self {
+    pub(crate) fn new(name: &str, verdict: CheckStatus, found: impl Into<String>) -> Self {
         Self { name: name.to_owned(), verdict, found: found.into(), to_do: None }
     }
 
     pub(crate) fn ok(name: &str, found: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Ok, found)
+        Self::new(name, CheckStatus::Ok, found)
     }
 
     pub(crate) fn fault(name: &str, found: impl Into<String>, to_do: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Fault, found).with_to_do(to_do)
+        Self::new(name, CheckStatus::Fault, found).with_to_do(to_do)
     }
 
     pub(crate) fn warning(name: &str, found: impl Into<String>, to_do: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Warning, found).with_to_do(to_do)
+        Self::new(name, CheckStatus::Warning, found).with_to_do(to_do)
     }
 
     pub(crate) fn not_checked(name: &str, why: impl Into<String>) -> Self {
-        Self::new(name, Verdict::NotChecked, why)
+        Self::new(name, CheckStatus::NotChecked, why)
     }
 
     pub(crate) fn with_to_do(mut self, to_do: impl Into<String>) -> Self {
@@ -96,25 +96,25 @@ impl Check {
     }
 }
 
-/// Makes every check. `url` is the function URL, where it is not that of the place.
-pub async fn examine(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
-    if let Some(why) = tables::out_of_reach(place).await {
-        // Every check would say it for itself, after tries of its own.
-        let to_do = "is the region spelled right (--region), and is there a network? Then look again";
-        return vec![credentials(place), Check::not_checked("AWS", why).with_to_do(to_do)];
+/// Runs every check. `url` is the function URL, if it is not the target's own.
+pub async fn run_checks(target: &Target, url: Option<&str>, now: UnixMillis) -> Vec<Check> {
+    if let Some(why) = tables::out_of_reach(target).await {
+        // Otherwise every check would report it, after retries of its own.
+        let to_do = "check the region (--region) and the network, and run the command again";
+        return vec![credentials(target), Check::not_checked("AWS", why).with_to_do(to_do)];
     }
     let checks: Vec<(&'static str, BoxFuture<'_, Vec<Check>>)> = vec![
-        ("credentials", async { vec![credentials(place)] }.boxed()),
-        ("stack", async { vec![stack(place).await] }.boxed()),
-        ("tables", tables::check(place).boxed()),
-        ("function URL", front::check(place, url).boxed()),
-        ("Resend", outside::resend(place, url, now).boxed()),
-        ("Claude", claude::check(place).boxed()),
-        ("alerts", async { vec![alerts::check(place).await] }.boxed()),
-        ("events", async { vec![work::last_event(place, now).await] }.boxed()),
-        ("mappings", work::mappings(place, now).boxed()),
-        ("dead letters", work::dead_letters(place).boxed()),
-        ("concurrency", async { vec![work::concurrency(place).await] }.boxed()),
+        ("credentials", async { vec![credentials(target)] }.boxed()),
+        ("stack", async { vec![stack(target).await] }.boxed()),
+        ("tables", tables::check(target).boxed()),
+        ("function URL", endpoint::check(target, url).boxed()),
+        ("Resend", external::resend(target, url, now).boxed()),
+        ("Claude", claude::check(target).boxed()),
+        ("alerts", async { vec![alerts::check(target).await] }.boxed()),
+        ("events", async { vec![processing::last_event(target, now).await] }.boxed()),
+        ("mappings", processing::mappings(target, now).boxed()),
+        ("dead letters", processing::dead_letters(target).boxed()),
+        ("concurrency", async { vec![processing::concurrency(target).await] }.boxed()),
     ];
     let made = checks.into_iter().map(|(name, check)| async move {
         let late = |_| vec![Check::not_checked(name, format!("no answer within {} s", TIMEOUT.as_secs()))];
@@ -123,25 +123,25 @@ pub async fn examine(place: &Place, url: Option<&str>, now: UnixMillis) -> Vec<C
     join_all(made).await.into_iter().flatten().collect()
 }
 
-/// Whose they are, as far as it can be said without another permission.
-fn credentials(place: &Place) -> Check {
-    let variable = |name: &str| place.variable(name).unwrap_or_default();
+/// The access key and its kind, which need no permission.
+fn credentials(target: &Target) -> Check {
+    let variable = |name: &str| target.variable(name).unwrap_or_default();
     let (key, region) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_REGION"));
     let last: String = key.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
-    let kind = if place.variable("AWS_SESSION_TOKEN").is_some() { "for a session" } else { "lasting" };
+    let kind = if target.variable("AWS_SESSION_TOKEN").is_some() { "temporary" } else { "long-term" };
     Check::ok("credentials", format!("access key …{last}, {kind}, in {region}"))
 }
 
-async fn stack(place: &Place) -> Check {
+async fn stack(target: &Target) -> Check {
     let name = "stack";
-    let asked = clients::cloudformation(place.aws()).describe_stacks().stack_name(place.stack()).send().await;
+    let asked = clients::cloudformation(target.aws()).describe_stacks().stack_name(target.stack()).send().await;
     let described = match asked {
         Ok(described) => described,
         Err(error) => {
             let why = describe(&error);
             return if why.contains("does not exist") {
                 let to_do = "deploy it with `make deploy`, or name the right one with --stack and --region";
-                Check::fault(name, format!("there is no stack {}", place.stack()), to_do)
+                Check::fault(name, format!("the stack {} does not exist", target.stack()), to_do)
             } else {
                 Check::not_checked(name, why)
             };
@@ -149,15 +149,15 @@ async fn stack(place: &Place) -> Check {
     };
     let status = described.stacks().first().and_then(|stack| stack.stack_status());
     let status = status.map_or("unknown", |status| status.as_str()).to_owned();
-    let found = format!("{}: {status}", place.stack());
+    let found = format!("{}: {status}", target.stack());
     match status.as_str() {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Check::ok(name, found),
-        other if other.ends_with("IN_PROGRESS") => Check::warning(name, found, "wait until the deployment is through"),
-        "UPDATE_ROLLBACK_COMPLETE" => Check::warning(
-            name,
-            found,
-            "the last deployment was rolled back: look at the stack's events, and deploy again",
-        ),
-        _ => Check::fault(name, found, "look at the stack's events in CloudFormation, and deploy again"),
+        other if other.ends_with("IN_PROGRESS") => {
+            Check::warning(name, found, "wait until the deployment has finished")
+        }
+        "UPDATE_ROLLBACK_COMPLETE" => {
+            Check::warning(name, found, "the last deployment was rolled back: see the stack's events, and deploy again")
+        }
+        _ => Check::fault(name, found, "see the stack's events in CloudFormation, and deploy again"),
     }
 }

@@ -1,4 +1,4 @@
-//! The tables, as the template has them.
+//! The tables, compared with the template.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{KeyType, StreamViewType, TableStatus, TimeToLiveStatus};
@@ -8,26 +8,26 @@ use rebound::policy::count::count;
 use rebound::store::tables::{TABLES, TTL_ATTRIBUTE, Table};
 
 use super::Check;
-use crate::operate::place::Place;
+use crate::operate::target::Target;
 
-const DEPLOY: &str = "deploy the stack again; if the table was made by hand, make it as template.yaml has it";
+const DEPLOY: &str = "deploy the stack again; if the table was created by hand, create it as template.yaml defines it";
 
-pub(super) async fn check(place: &Place) -> Vec<Check> {
-    join_all(TABLES.iter().map(|table| one(place, table))).await
+pub(super) async fn check(target: &Target) -> Vec<Check> {
+    join_all(TABLES.iter().map(|table| one(target, table))).await
 }
 
-/// Why DynamoDB can't be reached, if it can't: nobody takes the connection, or there is no such host. Whatever it answers, it is there.
-pub(super) async fn out_of_reach(place: &Place) -> Option<String> {
-    let table = place.table(TABLES[0].variable);
-    let error = place.aws().dynamodb().describe_table().table_name(table).send().await.err()?;
+/// Returns the error if DynamoDB can't be reached: no connection, or an unknown host. `None` after any response.
+pub(super) async fn out_of_reach(target: &Target) -> Option<String> {
+    let table = target.table(TABLES[0].variable);
+    let error = target.aws().dynamodb().describe_table().table_name(table).send().await.err()?;
     let is_out_of_reach = matches!(&error, SdkError::DispatchFailure(failure) if failure.is_io());
     is_out_of_reach.then(|| describe(&error))
 }
 
-async fn one(place: &Place, table: &Table) -> Check {
-    let name = place.table(table.variable);
+async fn one(target: &Target, table: &Table) -> Check {
+    let name = target.table(table.variable);
     let title = format!("table {name}");
-    let dynamodb = place.aws().dynamodb();
+    let dynamodb = target.aws().dynamodb();
     let described = match dynamodb.describe_table().table_name(name).send().await {
         Ok(described) => described.table,
         Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
@@ -36,10 +36,10 @@ async fn one(place: &Place, table: &Table) -> Check {
         }
         Err(error) => return Check::not_checked(&title, describe(&error)),
     };
-    let Some(described) = described else { return Check::not_checked(&title, "DynamoDB said nothing of it") };
+    let Some(described) = described else { return Check::not_checked(&title, "DynamoDB returned no description") };
     if !matches!(described.table_status(), Some(TableStatus::Active)) {
         let status = described.table_status().map_or("unknown", TableStatus::as_str);
-        return Check::warning(&title, format!("it is {status}"), "wait until it is active");
+        return Check::warning(&title, format!("its status is {status}"), "wait until it is active");
     }
     let key = |kind: &KeyType| {
         let found = described.key_schema().iter().find(|key| key.key_type() == kind);
@@ -47,15 +47,17 @@ async fn one(place: &Place, table: &Table) -> Check {
     };
     if key(&KeyType::Hash).as_deref() != Some(table.partition_key) || key(&KeyType::Range).as_deref() != table.sort_key
     {
-        return Check::fault(&title, "it has other keys than it must have", DEPLOY);
+        return Check::fault(&title, "its keys are not those that template.yaml defines", DEPLOY);
     }
     let mut found = vec![count(described.item_count().unwrap_or(0), "item")];
     if table.has_stream {
         let stream = described.stream_specification().filter(|stream| stream.stream_enabled());
         match stream.and_then(|stream| stream.stream_view_type()) {
             Some(StreamViewType::NewImage) => found.push("its stream is on".to_owned()),
-            Some(_) => return Check::fault(&title, "its stream does not hold the new rows", DEPLOY),
-            None => return Check::fault(&title, "its stream is off, so nothing is counted and nobody is told", DEPLOY),
+            Some(_) => return Check::fault(&title, "its stream does not contain the new image of a row", DEPLOY),
+            None => {
+                return Check::fault(&title, "its stream is off, so nothing is counted and no alerts are sent", DEPLOY);
+            }
         }
     }
     let asked = dynamodb.describe_time_to_live().table_name(name).send().await;
@@ -66,11 +68,11 @@ async fn one(place: &Place, table: &Table) -> Check {
     let on = [TimeToLiveStatus::Enabled, TimeToLiveStatus::Enabling];
     let is_on = ttl.as_ref().and_then(|ttl| ttl.time_to_live_status()).is_some_and(|status| on.contains(status));
     if !is_on || ttl.and_then(|ttl| ttl.attribute_name).as_deref() != Some(TTL_ATTRIBUTE) {
-        let said = format!("nothing in it expires: its time to live is not on for {TTL_ATTRIBUTE}");
+        let said = format!("nothing in it expires: time to live is not enabled for {TTL_ATTRIBUTE}");
         return Check::fault(&title, said, DEPLOY);
     }
     found.push("rows expire".to_owned());
-    if place.is_near() {
+    if target.is_local() {
         return Check::ok(&title, found.join(", "));
     }
     let asked = dynamodb.describe_continuous_backups().table_name(name).send().await;
@@ -85,13 +87,13 @@ async fn one(place: &Place, table: &Table) -> Check {
     Check::ok(&title, found.join(", "))
 }
 
-/// What is said of a table's point-in-time recovery; an error where it is off and must be on.
+/// The finding about a table's point-in-time recovery; an error if it is off and must be on.
 fn recovery(is_on: Option<bool>, must_be_on: bool) -> Result<&'static str, &'static str> {
     match (is_on, must_be_on) {
-        (Some(true), _) => Ok("it can be recovered"),
+        (Some(true), _) => Ok("point-in-time recovery is on"),
         (Some(false), true) => Err("point-in-time recovery is off"),
-        (Some(false), false) => Ok("point-in-time recovery is off, as PointInTimeRecovery has it"),
-        (None, _) => Ok("whether it can be recovered was not told"),
+        (Some(false), false) => Ok("point-in-time recovery is off, as the parameter PointInTimeRecovery says"),
+        (None, _) => Ok("point-in-time recovery is unknown"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A text as addresses are looked for in it, and where in the text itself each part of that is.
+//! A case-folded text in which addresses are searched, and the position of each part in the source text.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use rebound::resend::recipient::fold;
 /// A folded text that knows its source.
 pub(super) struct Folded<'a> {
     text: Cow<'a, str>,
-    /// For each byte of the folded text, from where to where in the source that is which it was made of. Empty: it is the source.
+    /// For each byte of the folded text, its range in the source. Empty if the folded text is the source.
     sources: Vec<(usize, usize)>,
 }
 
@@ -30,7 +30,7 @@ impl<'a> Folded<'a> {
         &self.text
     }
 
-    /// From where to where in the source a part of the folded text is.
+    /// The range in the source of a part of the folded text.
     pub(super) fn source(&self, start: usize, end: usize) -> (usize, usize) {
         let of = |at: usize| self.sources.get(at).copied();
         match (of(start), end.checked_sub(1).and_then(of)) {
@@ -39,7 +39,7 @@ impl<'a> Folded<'a> {
         }
     }
 
-    /// Adds a part of the source that is folded by itself; sign by sign, where that makes no difference.
+    /// Adds a part of the source that is folded on its own; character by character, if the result is the same.
     fn add(&mut self, part: &str, at: usize) {
         let whole = fold(part);
         let signs: Vec<(usize, String)> =
@@ -57,7 +57,7 @@ impl<'a> Folded<'a> {
     }
 }
 
-/// How long a part of a text is that is folded as one: a sign of ASCII, with what is not ASCII and may change it after it.
+/// Length of the first part of a text that is folded as one: a character, with the non-ASCII characters after it that may change it.
 fn cluster(text: &str) -> usize {
     let mut signs = text.char_indices().skip(1);
     signs.find(|(_, c)| c.is_ascii()).map_or(text.len(), |(at, _)| at)

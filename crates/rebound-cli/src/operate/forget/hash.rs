@@ -1,4 +1,4 @@
-//! What is kept of whoever is forgotten: the hash, under the one key.
+//! The keyed hash that remains of an erased address.
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -9,11 +9,11 @@ use rebound::store::suppressions::Suppressions;
 use rebound::store::{Item, number, recipient_key};
 
 use super::{ForgetError, Forgetting};
-use crate::operate::audit::Note;
+use crate::operate::audit::AuditNote;
 
 impl Forgetting<'_> {
-    /// That it must not be written to, before anything goes; with the note of it.
-    pub(super) async fn keep_the_hash(&self, note: &Note) -> Result<(), ForgetError> {
+    /// Stores that the address is suppressed, with the audit entry, before anything is erased.
+    pub(super) async fn keep_the_hash(&self, note: &AuditNote) -> Result<(), ForgetError> {
         let key = self.key().await?;
         let name = key.name_of(self.recipient);
         let mut item = recipient_key(&name);
@@ -25,7 +25,7 @@ impl Forgetting<'_> {
         Ok(())
     }
 
-    /// The key, made now if nobody was ever forgotten.
+    /// The key of the hashes; it is created if no address was ever erased.
     async fn key(&self) -> Result<ErasureKey, ForgetError> {
         let mut bytes = [0; 32];
         let random = rustls::crypto::ring::default_provider().secure_random;
@@ -37,7 +37,7 @@ impl Forgetting<'_> {
             ConditionalWrite::Applied(()) => item,
             ConditionalWrite::ConditionFailed(stored) => stored.unwrap_or_default(),
         };
-        let unusable = || CallError::Permanent(format!("the item {KEY_ITEM} holds no key of 32 bytes or more"));
+        let unusable = || CallError::Permanent(format!("the item {KEY_ITEM} does not hold a key of at least 32 bytes"));
         Ok(ErasureKey::from_item(&stored).ok_or_else(unusable)?)
     }
 }

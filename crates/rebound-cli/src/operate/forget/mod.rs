@@ -1,31 +1,32 @@
-//! Erasing everything about an address, on request: every row about it, in every table. What stays is that it must not be written to,
-//! under a keyed hash ([`forgotten`](rebound::store::forgotten)).
+//! Erases an address on request: every row about it, in every table. Only a keyed hash remains, which suppresses the address
+//! ([`forgotten`](rebound::store::forgotten)).
 //!
-//! - [`cut`]: finding an address in texts, and cutting it out.
-//! - [`mod@fate`]: what becomes of a row.
+//! - [`redact`]: finds an address in texts, and redacts it.
+//! - [`mod@action`]: the action on each row.
 //!
-//! # Why it may be broken off
+//! # Why it may be interrupted
 //!
-//! The hash is written first, in one transaction with the note of it, and the address itself goes last from the list, so at no moment may
-//! it be written to. Everything in between is done again by the next run, which finds what is left. A change by hand is refused from the
-//! hash on ([`manual_change`](rebound::store::manual_change)). A webhook that comes meanwhile, or later, is stored as any other: run it again.
+//! The hash is written first, in one transaction with its audit entry, and the address itself is deleted last from the list: so the
+//! address is suppressed at every moment. The next run repeats everything in between, and finds the rows that are left. After the hash is
+//! written, a change by hand is refused ([`manual_change`](rebound::store::manual_change)). A webhook that arrives during the run, or
+//! later, is stored as any other: run the command again.
 //!
-//! # Why it undoes nothing that others write meanwhile
+//! # Why it undoes no concurrent write
 //!
-//! Of a row that is not about them alone, only the attributes are written that have the address in them, and only if each is as it was
-//! read. If one is not, the row is looked at again as it is by then; and so it is after it was written, for what it has gained:
+//! In a row that concerns other addresses too, only the attributes that contain the address are written, and only if each is unchanged
+//! since it was read. If one has changed, the new row is checked. After a write, the row is checked once more for new attributes:
 //!
 //! ```text
 //!   forget:  reads {carrier: c1, refused: "… ann@…"}                    refused = "… forgotten", if it is as read ✓
 //!   engage:                                           carrier = c2 ✓     stays
 //! ```
 //!
-//! A row that goes, goes whatever was written to it meanwhile: its key says whom it is about, or an attribute that never changes.
+//! A row that is to be deleted is deleted whatever was written to it since: its key, or an attribute that never changes, names the address.
 
-pub mod cut;
-pub mod fate;
+pub mod action;
 mod folded;
 mod hash;
+pub mod redact;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,84 +37,84 @@ use rebound::store::client::{ConditionalWrite, RetryClient};
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, recipient_key, string, text};
 
-use self::cut::Cutter;
-use self::fate::{Fate, cut_attributes, fate, fate_in_list, fate_with_all};
-pub use self::tables::Tables;
-use super::audit::{Note, partition};
+use self::action::{EraseAction, action, action_if_alone, action_in_list, redact_attributes};
+use self::redact::Redactor;
+pub use self::tables::ForgetTables;
+use super::audit::{AuditNote, partition};
 use super::scan::{ScanFilter, scan};
 
-/// How many days point-in-time recovery keeps what was there
+/// Days for which point-in-time recovery can restore erased data
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Point-in-time-recovery.html>).
 pub const RECOVERABLE_DAYS: u32 = 35;
 
-/// How often a row is looked at again that others keep changing.
-const TRIES: u32 = 20;
+/// Maximum number of attempts at a row that other writers keep changing.
+const MAX_ATTEMPTS: u32 = 20;
 
-/// Why somebody can't be forgotten.
+/// A failure of `forget`.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgetError {
     /// A table can't be read or written.
-    #[error("{0}; what is done is done: run it again for the rest")]
+    #[error("{0}; some rows may be erased already: run the command again for the rest")]
     CallError(#[from] CallError),
-    /// The note would keep what is to be forgotten.
-    #[error("the reason has the address in it, and is kept: write it without")]
-    NoteHasIt,
-    /// No random numbers are to be had.
-    #[error("this machine gives no random numbers, so no key can be made")]
+    /// The note contains the address, which it would keep.
+    #[error("the reason contains the address, and the reason is stored: write it without the address")]
+    NoteContainsAddress,
+    /// The machine provides no random numbers.
+    #[error("this machine provides no random numbers, so no key can be created")]
     NoRandomness,
-    /// The address can't be looked for.
-    #[error("the address can't be looked for: {0}")]
+    /// The address can't be searched for.
+    #[error("the address can't be searched for: {0}")]
     Pattern(#[from] regex::Error),
 }
 
-/// What became of a table's rows.
+/// Numbers of rows of a table, by action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
-    /// How many were read.
+pub struct EraseCounts {
+    /// Number of rows that were read.
     pub read: usize,
-    /// How many are gone.
+    /// Number of rows that were deleted.
     pub deleted: usize,
-    /// Of how many only the key is left.
+    /// Number of rows of which only the key remains.
     pub emptied: usize,
-    /// Of how many the address was cut out.
+    /// Number of rows in which the address was redacted.
     pub cut: usize,
 }
 
-/// Whether it is done, or only looked what would be.
+/// The mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It is done.
+pub enum ForgetMode {
+    /// The address is erased.
     Forget,
-    /// It is only looked.
+    /// The rows are only counted.
     DryRun,
 }
 
 struct Forgetting<'a> {
     calls: &'a RetryClient,
-    tables: &'a Tables,
+    tables: &'a ForgetTables,
     recipient: &'a Recipient,
-    cutter: Cutter,
-    mode: Mode,
+    redactor: Redactor,
+    mode: ForgetMode,
 }
 
-/// Forgets an address. Answers what became of the rows of each table. `read` hears of each row that is read.
+/// Erases an address. Returns the row counts of each table. `read` is called with the number of rows that were read.
 ///
 /// # Errors
-/// It may be done in part. To do it again is safe, and does the rest.
+/// After an error some rows may be erased. Running it again is safe, and erases the rest.
 pub async fn forget(
     calls: &RetryClient,
-    tables: &Tables,
+    tables: &ForgetTables,
     recipient: &Recipient,
-    note: &Note,
-    mode: Mode,
+    note: &AuditNote,
+    mode: ForgetMode,
     read: impl Fn(usize),
-) -> Result<BTreeMap<&'static str, Counts>, ForgetError> {
-    let cutter = Cutter::new(recipient)?;
-    if cutter.is_in(&note.why) || cutter.is_in(&note.by) {
-        return Err(ForgetError::NoteHasIt);
+) -> Result<BTreeMap<&'static str, EraseCounts>, ForgetError> {
+    let redactor = Redactor::new(recipient)?;
+    if redactor.is_in(&note.why) || redactor.is_in(&note.by) {
+        return Err(ForgetError::NoteContainsAddress);
     }
-    let forgetting = Forgetting { calls, tables, recipient, cutter, mode };
-    if mode == Mode::Forget {
+    let forgetting = Forgetting { calls, tables, recipient, redactor, mode };
+    if mode == ForgetMode::Forget {
         forgetting.keep_the_hash(note).await?;
     }
     let mut report = BTreeMap::new();
@@ -122,7 +123,7 @@ pub async fn forget(
     report.insert("campaigns", forgetting.keyed(&tables.campaigns, ["campaign", "cohort"], &read).await?);
     let mut events = forgetting.events(&read).await?;
     report.insert("suppressions", forgetting.suppressions(&read).await?);
-    if mode == Mode::Forget {
+    if mode == ForgetMode::Forget {
         forgetting.notes(&mut events).await?;
     }
     report.insert("events", events);
@@ -130,10 +131,10 @@ pub async fn forget(
 }
 
 impl Forgetting<'_> {
-    async fn recipients(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
+    async fn recipients(&self, read: &impl Fn(usize)) -> Result<EraseCounts, ForgetError> {
         let (table, who) = (&self.tables.recipients, self.recipient.as_str());
         let facts = self.calls.query(table, ("recipient", who), ("fact", "!", "~"), usize::MAX).await?;
-        let mut counts = Counts { read: facts.len(), ..Counts::default() };
+        let mut counts = EraseCounts { read: facts.len(), ..EraseCounts::default() };
         read(facts.len());
         for fact in &facts {
             self.delete((table, &["recipient", "fact"]), fact, &mut counts).await?;
@@ -141,8 +142,8 @@ impl Forgetting<'_> {
         Ok(counts)
     }
 
-    /// A table whose rows about somebody have the address in their keys, or among few attributes: they go.
-    async fn keyed(&self, table: &str, keys: [&str; 2], read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
+    /// Deletes the rows of a table that mention the address, in their keys or in their few attributes.
+    async fn keyed(&self, table: &str, keys: [&str; 2], read: &impl Fn(usize)) -> Result<EraseCounts, ForgetError> {
         let (found, mut counts) = self.mentioning(table, read).await?;
         for item in &found {
             self.delete((table, &keys), item, &mut counts).await?;
@@ -150,59 +151,59 @@ impl Forgetting<'_> {
         Ok(counts)
     }
 
-    /// The items of a table that have the address in them.
-    async fn mentioning(&self, table: &str, read: &impl Fn(usize)) -> Result<(Vec<Item>, Counts), ForgetError> {
-        let mut counts = Counts::default();
+    /// The items of a table that contain the address.
+    async fn mentioning(&self, table: &str, read: &impl Fn(usize)) -> Result<(Vec<Item>, EraseCounts), ForgetError> {
+        let mut counts = EraseCounts::default();
         let mut found = Vec::new();
         scan(self.calls, table, &ScanFilter::default(), async |items, number| {
             counts.read += number;
             read(number);
-            found.extend(items.into_iter().filter(|item| cut_attributes(item, &self.cutter).is_some()));
+            found.extend(items.into_iter().filter(|item| redact_attributes(item, &self.redactor).is_some()));
             Ok::<(), ForgetError>(())
         })
         .await?;
         Ok((found, counts))
     }
 
-    async fn events(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
+    async fn events(&self, read: &impl Fn(usize)) -> Result<EraseCounts, ForgetError> {
         let rows_of = (self.tables.events.as_str(), ["email_id", "event"].as_slice());
-        let mut counts = Counts::default();
+        let mut counts = EraseCounts::default();
         let mut alone = BTreeSet::new();
         let audit = partition(self.recipient.as_str());
-        let fate_of = |row: &Item| match string(row, "email_id") == audit {
-            true => Fate::Deleted,
-            false => fate(row, self.recipient, &self.cutter),
+        let action_of = |row: &Item| match string(row, "email_id") == audit {
+            true => EraseAction::Delete,
+            false => action(row, self.recipient, &self.redactor),
         };
         scan(self.calls, rows_of.0, &ScanFilter::default(), async |rows, number| {
             counts.read += number;
             read(number);
             for row in rows {
-                if matches!(fate_of(&row), Fate::Emptied(_)) {
+                if matches!(action_of(&row), EraseAction::Empty(_)) {
                     alone.insert(string(&row, "email_id").to_owned());
                 }
-                self.meets(rows_of, row, fate_of, &mut counts).await?;
+                self.apply_action(rows_of, row, action_of, &mut counts).await?;
             }
             Ok::<(), ForgetError>(())
         })
         .await?;
-        // What was made of a mail that went to nobody else has not always the address in it: verdicts, what could not be handled.
+        // Rows about an email that went to this recipient alone do not always contain the address: verdicts, poison events.
         for email in alone {
             for row in Timeline::new(self.calls.clone(), rows_of.0).all(&email).await? {
-                let row = match (self.mode, fate_of(&row)) {
-                    // A dry run finds it as it was.
-                    (Mode::DryRun, Fate::Deleted) => continue,
-                    (Mode::DryRun, Fate::Emptied(left) | Fate::Cut(left)) => left,
+                let row = match (self.mode, action_of(&row)) {
+                    // In a dry run the row is unchanged.
+                    (ForgetMode::DryRun, EraseAction::Delete) => continue,
+                    (ForgetMode::DryRun, EraseAction::Empty(left) | EraseAction::Redact(left)) => left,
                     _ => row,
                 };
-                let fate_of = |row: &Item| fate_with_all(row, self.recipient, &self.cutter);
-                self.meets(rows_of, row, fate_of, &mut counts).await?;
+                let action_of = |row: &Item| action_if_alone(row, self.recipient, &self.redactor);
+                self.apply_action(rows_of, row, action_of, &mut counts).await?;
             }
         }
         Ok(counts)
     }
 
-    /// The notes of changes by hand that the scan has not seen, because they were put the moment before the hash was.
-    async fn notes(&self, counts: &mut Counts) -> Result<(), ForgetError> {
+    /// Deletes the audit entries that the scan has missed, because they were stored just before the hash.
+    async fn notes(&self, counts: &mut EraseCounts) -> Result<(), ForgetError> {
         let table = self.tables.events.as_str();
         for note in Timeline::new(self.calls.clone(), table).all(&partition(self.recipient.as_str())).await? {
             self.delete((table, &["email_id", "event"]), &note, counts).await?;
@@ -210,44 +211,44 @@ impl Forgetting<'_> {
         Ok(())
     }
 
-    /// The list itself, last: the address, and whatever mentions it.
-    async fn suppressions(&self, read: &impl Fn(usize)) -> Result<Counts, ForgetError> {
+    /// Erases the address from the list itself, last: its item, and every mention of it.
+    async fn suppressions(&self, read: &impl Fn(usize)) -> Result<EraseCounts, ForgetError> {
         let table = self.tables.suppressions.as_str();
         let (found, mut counts) = self.mentioning(table, read).await?;
         for item in found {
-            let fate_of = |item: &Item| fate_in_list(item, self.recipient, &self.cutter);
-            self.meets((table, &["recipient"]), item, fate_of, &mut counts).await?;
+            let action_of = |item: &Item| action_in_list(item, self.recipient, &self.redactor);
+            self.apply_action((table, &["recipient"]), item, action_of, &mut counts).await?;
         }
-        if self.mode == Mode::Forget {
-            // By its key: a scan may not have seen it yet, if it was put the moment before the hash was.
+        if self.mode == ForgetMode::Forget {
+            // By its key: the scan may have missed it, if it was stored just before the hash.
             self.calls.delete(table, recipient_key(self.recipient.as_str())).await?;
         }
         Ok(counts)
     }
 
-    /// Lets a row of a table meet its fate: the one that it has by then, where others change it meanwhile. It is counted when it is
-    /// done; in a dry run, when it would be.
-    async fn meets(
+    /// Applies the action to a row. If another writer changes the row, the action on the new row is applied. The row is counted once, in
+    /// a dry run too.
+    async fn apply_action(
         &self,
         (table, keys): (&str, &[&str]),
         mut row: Item,
-        fate_of: impl Fn(&Item) -> Fate,
-        counts: &mut Counts,
+        action_of: impl Fn(&Item) -> EraseAction,
+        counts: &mut EraseCounts,
     ) -> Result<(), ForgetError> {
         let mut is_counted = false;
-        for _ in 0..TRIES {
-            let (left, count) = match fate_of(&row) {
-                Fate::Kept => return Ok(()),
-                Fate::Deleted => return self.delete((table, keys), &row, counts).await,
-                Fate::Emptied(left) => (left, &mut counts.emptied),
-                Fate::Cut(left) => (left, &mut counts.cut),
+        for _ in 0..MAX_ATTEMPTS {
+            let (left, count) = match action_of(&row) {
+                EraseAction::Keep => return Ok(()),
+                EraseAction::Delete => return self.delete((table, keys), &row, counts).await,
+                EraseAction::Empty(left) => (left, &mut counts.emptied),
+                EraseAction::Redact(left) => (left, &mut counts.cut),
             };
-            if self.mode == Mode::DryRun {
+            if self.mode == ForgetMode::DryRun {
                 *count += 1;
                 return Ok(());
             }
             row = match self.calls.update_changed(table, keys, &row, &left).await? {
-                // Looked at again: what it has gained meanwhile may have the address in it.
+                // Checked again: new attributes may contain the address.
                 ConditionalWrite::Applied(now) => {
                     *count += usize::from(!is_counted);
                     is_counted = true;
@@ -257,16 +258,16 @@ impl Forgetting<'_> {
                 ConditionalWrite::ConditionFailed(None) => return Ok(()),
             };
         }
-        Err(CallError::Transient("others kept changing the same row".to_owned()).into())
+        Err(CallError::Transient("other writers kept changing the same row".to_owned()).into())
     }
 
     async fn delete(
         &self,
         (table, keys): (&str, &[&str]),
         item: &Item,
-        counts: &mut Counts,
+        counts: &mut EraseCounts,
     ) -> Result<(), ForgetError> {
-        if self.mode == Mode::Forget {
+        if self.mode == ForgetMode::Forget {
             let key = keys.iter().map(|name| ((*name).to_owned(), text(string(item, name)))).collect();
             self.calls.delete(table, key).await?;
         }

@@ -1,10 +1,10 @@
-//! The tables that somebody may be in.
+//! The tables that may contain an address.
 
-use crate::operate::place::Place;
+use crate::operate::target::Target;
 
 /// The tables' names.
 #[derive(Clone, Debug)]
-pub struct Tables {
+pub struct ForgetTables {
     /// `EVENTS_TABLE`.
     pub events: String,
     /// `SUPPRESSIONS_TABLE`.
@@ -17,10 +17,10 @@ pub struct Tables {
     pub agenda: String,
 }
 
-impl Tables {
-    /// Those of a place.
-    pub fn of(place: &Place) -> Self {
-        let table = |variable: &str| place.table(variable).to_owned();
+impl ForgetTables {
+    /// The tables of a target.
+    pub fn of(target: &Target) -> Self {
+        let table = |variable: &str| target.table(variable).to_owned();
         Self {
             events: table("EVENTS_TABLE"),
             suppressions: table("SUPPRESSIONS_TABLE"),

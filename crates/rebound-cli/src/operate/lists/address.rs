@@ -5,7 +5,7 @@ use rebound::resend::recipient::Recipient;
 use super::cells::unguarded;
 use super::encoding::REPLACEMENT;
 
-/// How many characters of a cell are repeated in a message.
+/// Maximum number of characters of a cell that an error repeats.
 const SHOWN: usize = 80;
 
 /// Quotes that a word processor makes of others.
@@ -15,7 +15,7 @@ const TYPOGRAPHIC: [char; 12] = ['“', '”', '„', '‟', '‘', '’', '‚'
 /// after it.
 ///
 /// # Errors
-/// There is not exactly one address in it: why, in words.
+/// The cell does not contain exactly one address: the reason, as text.
 pub fn recipient(cell: &str) -> Result<Recipient, String> {
     let written = cell.trim().trim_end_matches([',', ';']).trim_end();
     let is_quoted = written.starts_with('\'') && written.ends_with('\'');
@@ -27,7 +27,7 @@ pub fn recipient(cell: &str) -> Result<Recipient, String> {
         return Err(format!("{} is a link, as Markdown writes it: write the address alone", quoted(bare)));
     }
     if are_several(bare) {
-        return Err(format!("there are several addresses in {}: write one a line", quoted(bare)));
+        return Err(format!("there are several addresses in {}: write one per line", quoted(bare)));
     }
     let recipient = Recipient::in_cell(bare).map_err(|why| format!("{}: {why}", quoted(bare)))?;
     if recipient.as_str().contains(TYPOGRAPHIC) {
@@ -35,7 +35,7 @@ pub fn recipient(cell: &str) -> Result<Recipient, String> {
     }
     if recipient.as_str().contains(REPLACEMENT) {
         return Err(format!(
-            "{} has a character that can't be read: name the file's encoding (--encoding)",
+            "{} has a character that can't be read: set the file's encoding (--encoding)",
             quoted(bare)
         ));
     }
@@ -55,7 +55,7 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("{begin:?}{}", if begin.len() < text.len() { " …" } else { "" })
 }
 
-/// Tells whether a text names several people: in several pairs of brackets, or separated by commas or semicolons.
+/// Returns true if a text contains several addresses: in several pairs of brackets, or separated by commas or semicolons.
 fn are_several(text: &str) -> bool {
     let in_brackets =
         text.split('<').skip(1).filter_map(|part| part.split_once('>')).filter(|(one, _)| one.contains('@'));

@@ -1,6 +1,6 @@
 //! The cells of a line of a CSV, and what keeps a spreadsheet from calculating one.
 
-/// Why a line can't be parted into cells.
+/// A line that can't be split into cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
     /// A quote is opened and not closed: the cell may go on in the next line.
@@ -55,7 +55,7 @@ fn quoted_cell(text: &str) -> Result<(String, &str), Broken> {
     }
 }
 
-/// What makes a spreadsheet take a cell for a formula (<https://owasp.org/www-community/attacks/CSV_Injection>).
+/// The first characters of a cell that a spreadsheet reads as a formula (<https://owasp.org/www-community/attacks/CSV_Injection>).
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// A cell as it is written, so that a spreadsheet calculates nothing: with an apostrophe before what it would take for a formula.

@@ -20,7 +20,7 @@ pub(super) const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 /// There is none of that name.
 pub fn named(label: &str) -> Result<&'static Encoding, String> {
     Encoding::for_label(label.as_bytes()).ok_or_else(|| {
-        "there is none of that name; some are utf-8, utf-16le, windows-1252, windows-1250, shift_jis".to_owned()
+        "there is no encoding of that name; some are utf-8, utf-16le, windows-1252, windows-1250, shift_jis".to_owned()
     })
 }
 

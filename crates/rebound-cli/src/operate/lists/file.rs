@@ -2,7 +2,7 @@
 
 use super::encoding;
 
-/// Why a file is no list.
+/// A file that is not a list.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// The file can't be read.
@@ -14,18 +14,18 @@ pub enum ListError {
     )]
     Workbook,
     /// A document.
-    #[error("it is a document, and not a list: copy the addresses into a text file, one a line")]
+    #[error("it is a document, and not a list: copy the addresses into a text file, one per line")]
     Document,
     /// A web page, or a spreadsheet's XML.
     #[error(
-        "it is HTML or XML, and not a list: save it as CSV (UTF-8), or copy the addresses into a text file, one a line"
+        "it is HTML or XML, and not a list: save it as CSV (UTF-8), or copy the addresses into a text file, one per line"
     )]
     Markup,
     /// JSON that is not a line for each entry.
     #[error(
-        "it is one JSON document, and not a list: write an object a line, such as {{\"recipient\": \"ann@example.com\"}} \
-         (jq -c '.[]' FILE for an array of objects, as SendGrid answers; jq -c '.SuppressedDestinationSummaries[]' FILE for what SES \
-         answers, .Suppressions[] for Postmark, .data[] for Resend, .items[] for Mailgun)"
+        "it is one JSON document, and not a list: write one object per line, such as {{\"recipient\": \"ann@example.com\"}} \
+         (jq -c '.[]' FILE for an array of objects, as SendGrid returns; jq -c '.SuppressedDestinationSummaries[]' FILE for what SES \
+         returns, .Suppressions[] for Postmark, .data[] for Resend, .items[] for Mailgun)"
     )]
     Json,
     /// The column that was asked for is not there.
@@ -37,7 +37,7 @@ pub enum ListError {
         known: String,
     },
     /// Anything else that is no text.
-    #[error("it is not text: name a CSV, JSON lines, or a file with an address a line")]
+    #[error("it is not text: name a CSV, JSON lines, or a file with one address per line")]
     Binary,
 }
 
@@ -52,7 +52,7 @@ impl ListError {
     }
 }
 
-/// How many bytes of a file tell what it is.
+/// Number of bytes at the beginning of a file that are checked for its format.
 pub(super) const HEAD: usize = 1_024;
 
 /// Looks at the beginning of a file, and tells what is no text.

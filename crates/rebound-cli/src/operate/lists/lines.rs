@@ -15,7 +15,7 @@ pub(super) struct TextLine {
     pub(super) number: u64,
     /// Its text, without its end; or why it can't be read.
     pub(super) text: Result<String, &'static str>,
-    /// Whether it was not UTF-8, and was read as Windows-1252.
+    /// True if the line was not UTF-8, and was read as Windows-1252.
     pub(super) is_guessed: bool,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Lines<R> {
 /// The lines that were not UTF-8, and were read as Windows-1252.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Guessed {
-    /// How many there are.
+    /// Number of these lines.
     pub lines: u64,
     /// The number of the first.
     pub first: u64,

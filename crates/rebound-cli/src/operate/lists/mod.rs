@@ -7,8 +7,8 @@
 //! - [`time`]: the time in a cell.
 //! - [`mod@file`]: files that are no lists.
 //!
-//! Every line is accounted for: it names one address, or it is refused with its number, or it says nothing (it is empty, a comment, or
-//! it names the columns). So nobody of whom a list says something is passed over in silence.
+//! Every line is accounted for: it contains one address, or it is refused with its number, or it has no entry (it is empty, a comment, or
+//! the header). So no address of a list is skipped silently.
 //!
 //! A cell in quotes may go on in the next lines. A quote that is never closed must not swallow the entries after it: where such a cell
 //! does not end, or a line of it looks like an entry, the line that opens it is refused, and the next ones are read on their own.
@@ -33,43 +33,43 @@ pub use self::lines::Guessed;
 use self::lines::{Lines, MAX_LINE, TextLine};
 pub use self::row::Row;
 use self::row::{names_of_json, of_cells, of_json};
-pub use self::shape::Asked;
+pub use self::shape::ListOptions;
 use self::shape::{Shape, decide, looks_like_an_entry, plain};
 
-/// How many lines tell how a list is written.
+/// Number of lines from which the format of a list is detected.
 const FIRST_LINES: usize = 20;
 
-/// How many lines a cell may go over.
-const MOST_LINES: usize = 30;
+/// Maximum number of lines of a cell.
+const MAX_CELL_LINES: usize = 30;
 
 const BAD_QUOTE: &str = "a quote in it is opened and not closed, or closed in the middle of a cell";
 
 const UNCLEAR: &str = "is it a comment, or an address that begins with #? For a comment write a space after the #";
 
-/// A line, and what is to be said about it: why it is refused, or what is odd about it.
+/// A remark on a line: the reason why it is refused, or an oddity.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Remark {
     /// Its number, from 1.
     pub line: u64,
-    /// What is to be said.
+    /// The remark.
     pub why: String,
 }
 
-/// What a line of a list comes to.
+/// A line of a list, as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
     /// It names an address.
     Entry {
         /// Its number, from 1: of several lines, that of the first.
         number: u64,
-        /// What it says.
+        /// The entry.
         row: Row,
     },
     /// It is refused.
     Refused(Remark),
 }
 
-/// How many lines a list has had so far, and what they came to.
+/// Numbers of lines that were read so far, by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineCounts {
     /// All of them.
@@ -78,14 +78,14 @@ pub struct LineCounts {
     pub read: u64,
     /// Those that were refused.
     pub refused: u64,
-    /// Those that say nothing: empty ones, comments, and the names of the columns.
+    /// Those without an entry: empty lines, comments, and the header.
     pub empty: u64,
 }
 
 /// Reads a list, line by line.
 pub struct ListReader<'a> {
     lines: Lines<Box<dyn BufRead + 'a>>,
-    asked: Asked,
+    asked: ListOptions,
     shape: Shape,
     encoding: Option<&'static Encoding>,
     /// The names of the columns: of a table, or of the first JSON object.
@@ -96,11 +96,11 @@ pub struct ListReader<'a> {
 }
 
 impl<'a> ListReader<'a> {
-    /// Looks at the beginning of a file, and decides how it is written.
+    /// Reads the beginning of a file, and detects its format.
     ///
     /// # Errors
-    /// It can't be read, or is no list.
-    pub fn new(mut from: impl Read + 'a, asked: Asked) -> Result<Self, ListError> {
+    /// The file can't be read, or is not a list.
+    pub fn new(mut from: impl Read + 'a, asked: ListOptions) -> Result<Self, ListError> {
         let mut head = Vec::new();
         from.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
         file::refuse(&head)?;
@@ -127,14 +127,14 @@ impl<'a> ListReader<'a> {
         Ok(Self { lines, asked, shape, encoding, columns, header, counts: LineCounts::default() })
     }
 
-    /// How it is written: what parts its cells, the encoding, and where the addresses are.
+    /// The format as text: the separator, the encoding, and the column of addresses.
     pub fn form(&self) -> String {
         let encoding = match (self.encoding, self.lines.guessed().lines) {
             (Some(encoding), _) => encoding.name(),
             (None, 0) => "UTF-8",
             (None, _) => "Windows-1252",
         };
-        self.shape.told(encoding)
+        self.shape.describe(encoding)
     }
 
     /// The names of its columns, without capitals, spaces, hyphens and underscores. Empty where nothing names them.
@@ -162,12 +162,12 @@ impl<'a> ListReader<'a> {
         self.lines.guessed()
     }
 
-    /// What its lines came to so far.
+    /// The numbers of lines that were read so far.
     pub fn counts(&self) -> LineCounts {
         self.counts
     }
 
-    /// The next line that says something.
+    /// The next line that has an entry or is refused.
     fn read_next(&mut self) -> Result<Option<Line>, ListError> {
         loop {
             let Some(line) = self.lines.next()? else { return Ok(None) };
@@ -195,7 +195,7 @@ impl<'a> ListReader<'a> {
         }
     }
 
-    /// What a line comes to, and how many lines that takes.
+    /// The entry that begins in a line, and the number of lines that it takes.
     fn row(&mut self, text: String) -> Result<(u64, Option<Result<Row, String>>), ListError> {
         match Empty::of(&text) {
             Some(Empty::Nothing) => return Ok((1, None)),
@@ -227,7 +227,7 @@ impl Iterator for ListReader<'_> {
     }
 }
 
-/// Why a line is no entry.
+/// A line without an entry.
 enum Empty {
     /// There is nothing in it, or it is a comment.
     Nothing,
@@ -249,14 +249,14 @@ impl Empty {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// The cells of a line that was read, and of those that its last cell goes on in; and how many lines these are. `None`: its quotes
-    /// are not as they must be, and the lines after it are still to be read.
+    /// The cells of a line and of the lines in which its last cell continues, and the number of these lines. Returns `None` if the quotes are
+    /// wrong; then the lines after it are still to be read.
     fn cells_from(&mut self, line: String, separator: char) -> Result<Option<(Vec<String>, u64)>, ListError> {
         let (mut text, mut more) = (line, Vec::new());
         loop {
             match cells(&text, separator) {
                 Ok(cells) => return Ok(Some((cells, more.len() as u64 + 1))),
-                Err(Broken::Open) if more.len() < MOST_LINES && text.len() < MAX_LINE => {}
+                Err(Broken::Open) if more.len() < MAX_CELL_LINES && text.len() < MAX_LINE => {}
                 Err(_) => break,
             }
             let Some(next) = self.next()? else { break };

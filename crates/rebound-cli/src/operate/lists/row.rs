@@ -1,4 +1,4 @@
-//! An entry of a list: the address in a line, and what else the line says.
+//! An entry of a list: the address in a line, and the other cells of the line.
 
 use rebound::policy::count::count;
 use rebound::resend::recipient::Recipient;
@@ -6,18 +6,18 @@ use serde_json::{Map, Value};
 
 use super::address::{oddity, recipient};
 use super::cells::unguarded;
-use super::shape::{Asked, plain};
+use super::shape::{ListOptions, plain};
 
 /// An entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Whom it is about.
+    /// The recipient.
     pub recipient: Recipient,
     /// The address as it is written.
     pub written: String,
-    /// What is odd about the address, which is taken nevertheless.
+    /// An oddity of the address, which is read nevertheless.
     pub odd: Option<&'static str>,
-    /// What its columns hold, by their names; where no line names them, by their numbers, from 1.
+    /// The cells, by the names of their columns; without a header, by their numbers, from 1.
     cells: Vec<(String, String)>,
 }
 
@@ -60,7 +60,7 @@ pub(super) fn of_cells(cells: Vec<String>, column: usize, names: &[String]) -> R
     let surplus = cells.iter().skip(names.len()).filter(|cell| !cell.trim().is_empty()).count();
     if !names.is_empty() && surplus > 0 {
         return Err(format!(
-            "it has {}, and there are names for {}: is a separator in it not quoted?",
+            "it has {}, but the header has {}: is a separator in a cell not quoted?",
             count(cells.len(), "cell"),
             names.len()
         ));
@@ -86,13 +86,13 @@ pub(super) fn names_of_json(text: &str) -> Vec<String> {
 }
 
 /// The entry in a JSON object.
-pub(super) fn of_json(text: &str, asked: &Asked) -> Result<Row, String> {
+pub(super) fn of_json(text: &str, asked: &ListOptions) -> Result<Row, String> {
     let fields: Map<String, Value> =
-        serde_json::from_str(text).map_err(|error| format!("it is no JSON object: {error}"))?;
+        serde_json::from_str(text).map_err(|error| format!("it is not a JSON object: {error}"))?;
     let (names, values): (Vec<String>, Vec<Value>) = fields.into_iter().unzip();
     let column = asked.column_of(&names).ok_or_else(|| match &asked.column {
-        Some(name) => format!("no field of it is named {name:?}"),
-        None => "no field of it is named `recipient`, `email` or `address`".to_owned(),
+        Some(name) => format!("it has no field {name:?}"),
+        None => "it has no field `recipient`, `email` or `address`".to_owned(),
     })?;
     let values = values.into_iter().map(|value| match value {
         Value::String(text) => text,

@@ -1,4 +1,4 @@
-//! How a list is written: bare addresses, a table, or JSON lines; and in which column the addresses are.
+//! The format of a list: bare addresses, a table, or JSON lines; and the column of the addresses.
 //!
 //! There is one rule, for every command: the column with the best known name; where no line names columns, the one column with an
 //! address in it.
@@ -38,14 +38,14 @@ const NAMES: [&str; 22] = [
 /// The characters that may part cells.
 const SEPARATORS: [char; 3] = [',', ';', '\t'];
 
-/// How a list is written.
+/// The format of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// An address a line.
     Bare,
     /// Cells, of which one is the address.
     Table {
-        /// What parts the cells.
+        /// The separator of the cells.
         separator: char,
         /// The place of the address among them, from 0.
         column: usize,
@@ -56,9 +56,9 @@ pub enum Shape {
     JsonLines,
 }
 
-/// How a list is to be read, where somebody says so. What is not said is found out.
+/// The options with which a list is read. An option that is not given is detected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct ListOptions {
     /// The encoding.
     pub encoding: Option<&'static Encoding>,
     /// The character that parts cells.
@@ -67,7 +67,7 @@ pub struct Asked {
     pub column: Option<String>,
 }
 
-impl Asked {
+impl ListOptions {
     /// The characters that may part cells.
     fn separators(&self) -> Vec<char> {
         self.separator.map_or_else(|| SEPARATORS.to_vec(), |separator| vec![separator])
@@ -86,10 +86,10 @@ impl Asked {
 }
 
 impl Shape {
-    /// How a list is written, for people, with the name of its encoding.
-    pub(super) fn told(&self, encoding: &str) -> String {
+    /// The format as text, with the name of the encoding.
+    pub(super) fn describe(&self, encoding: &str) -> String {
         let Self::Table { separator, column, names } = self else {
-            let what = if *self == Self::Bare { "an address a line" } else { "a JSON object a line" };
+            let what = if *self == Self::Bare { "one address per line" } else { "one JSON object per line" };
             return format!("{what}, {encoding}");
         };
         let separator = if *separator == '\t' { "tab".to_owned() } else { format!("'{separator}'") };
@@ -112,12 +112,12 @@ fn column_of(names: &[String]) -> Option<usize> {
     NAMES.iter().find_map(|known| names.iter().position(|name| name == known))
 }
 
-/// Decides how a list is written, by its first lines, those left out that say nothing, and by what was asked for. Also answers the place
-/// of the line among them that names the columns.
+/// Detects the format of a list from its first lines with content, and from the options. Also returns the index of the header among these
+/// lines.
 ///
 /// # Errors
-/// It is no list, or has no such column.
-pub(super) fn decide(lines: &[&str], asked: &Asked) -> Result<(Shape, Option<usize>), ListError> {
+/// The file is not a list, or has no such column.
+pub(super) fn decide(lines: &[&str], asked: &ListOptions) -> Result<(Shape, Option<usize>), ListError> {
     let Some(first) = lines.first() else { return Ok((Shape::Bare, None)) };
     let is_object = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok();
     if first.trim_start().starts_with('{') && is_object(first) {
@@ -157,7 +157,7 @@ pub(super) fn decide(lines: &[&str], asked: &Asked) -> Result<(Shape, Option<usi
 }
 
 /// The table whose column of addresses was given by its number. Its first line names the columns if no address is in it.
-fn by_number(parted: Vec<(char, Vec<String>)>, asked: &Asked) -> Result<(Shape, Option<usize>), ListError> {
+fn by_number(parted: Vec<(char, Vec<String>)>, asked: &ListOptions) -> Result<(Shape, Option<usize>), ListError> {
     let widest = parted.into_iter().max_by_key(|(_, cells)| cells.len());
     let (separator, names) = widest.unwrap_or_default();
     let has_address = names.iter().any(|cell| cell.contains('@'));
@@ -171,7 +171,7 @@ fn by_number(parted: Vec<(char, Vec<String>)>, asked: &Asked) -> Result<(Shape, 
 }
 
 /// The column of a line that is the only one with an address in it: what parts the line, its place, and how many cells there are.
-fn column_with_address(line: &str, asked: &Asked) -> Option<(char, usize, usize)> {
+fn column_with_address(line: &str, asked: &ListOptions) -> Option<(char, usize, usize)> {
     let found = asked.separators().into_iter().filter_map(|separator| {
         let cells = cells(line, separator).ok()?;
         let mut with_address = cells.iter().enumerate().filter(|(_, cell)| recipient(cell).is_ok());
@@ -181,8 +181,8 @@ fn column_with_address(line: &str, asked: &Asked) -> Option<(char, usize, usize)
     found.max_by_key(|(.., width)| *width)
 }
 
-/// Tells whether a line is an entry of its own, rather than the rest of a cell that was begun in a line before: whether one of its
-/// cells is an address and nothing else.
+/// Returns true if a line is an entry of its own, and not the rest of a cell that began in an earlier line: one of its cells is an address
+/// and nothing else.
 pub(super) fn looks_like_an_entry(line: &str, separator: char) -> bool {
     let is_address = |cell: &str| {
         let cell = cell.trim().trim_matches('"').trim();
@@ -207,12 +207,12 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_goes_before_what_was_found_out() {
-        let asked = |separator, column: &str| Asked {
+        let asked = |separator, column: &str| ListOptions {
             separator,
             column: (!column.is_empty()).then(|| column.to_owned()),
             encoding: None,
         };
-        let shape = |text: &str, asked: &Asked| decide(&text.lines().collect::<Vec<_>>(), asked);
+        let shape = |text: &str, asked: &ListOptions| decide(&text.lines().collect::<Vec<_>>(), asked);
         let two = "email|backup,email\nann@example.com|ann@old.example";
         let (found, _) = shape(two, &asked(Some('|'), "")).unwrap();
         assert!(matches!(found, Shape::Table { separator: '|', column: 0, .. }), "{found:?}");
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn without_names_the_column_is_the_one_with_an_address() {
-        let shape = |text: &str| decide(&text.lines().collect::<Vec<_>>(), &Asked::default()).unwrap();
+        let shape = |text: &str| decide(&text.lines().collect::<Vec<_>>(), &ListOptions::default()).unwrap();
         let table = |separator, column, names: &[&str]| Shape::Table {
             separator,
             column,

@@ -1,11 +1,11 @@
-//! Handling stored events again, through the same code that the stream feeds; what happened does not happen again.
+//! Replays stored events through the code that the stream invokes; effects that exist already are not repeated.
 //!
 //! - [`select`]: which events.
-//! - [`effects`]: what was new, by the list of what `protect` did.
+//! - [`effects`]: the new effects, from the activities of `protect`.
 //!
-//! `protect` runs in this process, with the settings of the deployed function: to count for another campaign, because another tag names it
-//! here, would be a disaster. Opens and clicks are put into the queue again, so that the deployed `engage` decides about them, with its
-//! own key, budget and concurrency.
+//! `protect` runs in this process, with the settings of the deployed function: with another campaign tag it would count for another
+//! campaign. Opens and clicks are sent to the queue again, so that the deployed `engage` decides about them, with its own key, budget and
+//! concurrency.
 
 pub mod effects;
 pub mod select;
@@ -24,31 +24,31 @@ use rebound::time::UnixMillis;
 use tokio::time::Instant;
 
 use self::effects::Effects;
-use super::place::{Place, PlaceError};
+use super::target::{Target, TargetError};
 use crate::operate::clients;
 
-/// How many events are handled at once: as many as the stream's mapping for single ones hands over.
-const AT_ONCE: usize = 100;
+/// Number of events of a batch: the batch size of the event source mapping for single events.
+const BATCH_SIZE: usize = 100;
 
-/// How often what fails for now is tried.
-const ROUNDS: u32 = 4;
+/// Maximum number of attempts at an event.
+const MAX_ATTEMPTS: u32 = 4;
 
-/// How long a batch may take: as long as the function has.
-const BATCH_BUDGET: Duration = Duration::from_secs(55);
+/// Maximum time of a batch: the time that the function has.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(55);
 
 /// The settings that the deployed function has, and that must be the same here. One of them in the environment says that all are there.
 const SETTINGS: [&str; 2] = ["CAMPAIGN_TAG", "POLICY"];
 
-/// What the policy is checked against there.
+/// The variable against which the policy is checked.
 const RETENTION: &str = "RETENTION_DAYS";
 
-/// Why nothing can be replayed.
+/// A failure of `replay`.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The place can't be found out.
+    /// The target can't be resolved.
     #[error(transparent)]
-    Place(#[from] PlaceError),
-    /// The settings make no sense.
+    Target(#[from] TargetError),
+    /// The settings are invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The environment lacks something.
@@ -57,9 +57,9 @@ pub enum ReplayError {
     /// The events can't be read.
     #[error("the events can't be read: {0}")]
     Read(#[from] CallError),
-    /// What the deployed function is set to is not known.
+    /// The settings of the deployed function can't be read.
     #[error(
-        "what protect is set to can't be read: {0}; allow lambda:GetFunctionConfiguration, or set CAMPAIGN_TAG and POLICY as the stack has them"
+        "protect's settings can't be read: {0}; allow lambda:GetFunctionConfiguration, or set CAMPAIGN_TAG and POLICY to the stack's values"
     )]
     Settings(String),
 }
@@ -69,53 +69,53 @@ pub enum ReplayError {
 pub enum Function {
     /// Counts, brakes, alerts; and hands opens and clicks on.
     Protect,
-    /// Judges and decides about opens and clicks.
+    /// Classifies opens and clicks, and decides about them.
     Engage,
 }
 
-/// On what the events are handled again.
+/// The tables on which the events are replayed.
 #[derive(Clone, Debug)]
 pub enum On {
-    /// The place itself: it is done.
-    ThePlace,
-    /// A copy, whose environment this is: it is only found out what would be.
-    ACopy(BTreeMap<String, String>),
+    /// The target's own tables: the effects happen.
+    Target,
+    /// A copy, with this environment: the effects are only reported.
+    Copy(BTreeMap<String, String>),
 }
 
-/// What came of it.
+/// The result of a replay.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Report {
-    /// How many events were handled.
+pub struct ReplayReport {
+    /// Number of events that were processed.
     pub handled: usize,
     /// The keys of those that were not, after several tries.
     pub left_over: Vec<String>,
-    /// What was new.
+    /// The new effects.
     pub effects: Effects,
-    /// Why the queue did not take them, where that is the cause.
+    /// The error of the queue, if it is the cause.
     pub why: Option<String>,
 }
 
-/// Handles events again, until nothing of a whole batch can be handled. `done` hears how many more are handled.
+/// Replays events, until every event of a batch fails. `done` is called with the number of events of each batch.
 ///
 /// # Errors
-/// It can't be begun.
+/// The settings can't be read, or are invalid.
 pub async fn replay(
-    place: &Place,
+    target: &Target,
     rows: &[Item],
     function: Function,
     on: On,
     done: impl Fn(usize),
-) -> Result<Report, ReplayError> {
-    let variables = variables(place, on).await?;
+) -> Result<ReplayReport, ReplayError> {
+    let variables = variables(target, on).await?;
     let variable = |name: &str| variables.get(name).cloned();
     let aws = AwsEnvironment::read(variable)?;
     let config = ProtectConfig::read(variable)?;
     let queue = Queue::new(aws.sqs(), &config.engage_queue);
-    let mut report = Report::default();
+    let mut report = ReplayReport::default();
     match function {
         Function::Engage => {
             for some in rows.chunks(BATCH) {
-                let deadline = Instant::now() + BATCH_BUDGET;
+                let deadline = Instant::now() + BATCH_TIMEOUT;
                 let engagements: Vec<EngageMessage> = some.iter().map(engagement).collect();
                 match queue.send(&engagements, deadline).await {
                     Ok(()) => {
@@ -135,7 +135,7 @@ pub async fn replay(
             let topic = Topic::new(aws.sns(), &config.alerts_topic);
             let protector = Protector::new(aws.dynamodb(), topic, queue, config);
             let mut seen = 0;
-            for some in rows.chunks(AT_ONCE) {
+            for some in rows.chunks(BATCH_SIZE) {
                 let left = protect(&protector, some, &mut report.effects).await;
                 let is_nothing_handled = left.len() == some.len();
                 report.handled += some.len() - left.len();
@@ -157,13 +157,13 @@ pub async fn replay(
 /// is left over.
 async fn protect(protector: &Protector, rows: &[Item], effects: &mut Effects) -> Vec<String> {
     let mut left: Vec<&Item> = rows.iter().collect();
-    for round in 0..ROUNDS {
+    for round in 0..MAX_ATTEMPTS {
         if round > 0 {
             tokio::time::sleep(Duration::from_millis(500 << round)).await;
         }
         let records: Vec<StreamRecord> =
             left.iter().zip(0..).map(|(row, number): (_, u32)| record(row, number)).collect();
-        let deadline = Instant::now() + BATCH_BUDGET;
+        let deadline = Instant::now() + BATCH_TIMEOUT;
         let (answer, activities) = protector.records_with_activities(&records, UnixMillis::now(), deadline).await;
         effects.add(activities);
         let failed = |number: &u32| answer.failures.iter().any(|failure| failure.id == number.to_string());
@@ -191,28 +191,28 @@ fn engagement(row: &Item) -> EngageMessage {
 }
 
 /// The environment of `protect`: as deployed, or, for a dry run, on the copy.
-async fn variables(place: &Place, on: On) -> Result<BTreeMap<String, String>, ReplayError> {
-    let mut variables = place.variables().clone();
-    variables.extend(settings(place).await?);
+async fn variables(target: &Target, on: On) -> Result<BTreeMap<String, String>, ReplayError> {
+    let mut variables = target.variables().clone();
+    variables.extend(settings(target).await?);
     match on {
-        On::ACopy(copy) => variables.extend(copy),
-        On::ThePlace => {
+        On::Copy(copy) => variables.extend(copy),
+        On::Target => {
             for name in ["ALERTS_TOPIC_ARN", "ENGAGE_QUEUE_URL"] {
-                variables.insert(name.to_owned(), place.named(name).await?);
+                variables.insert(name.to_owned(), target.lookup(name).await?);
             }
         }
     }
     Ok(variables)
 }
 
-/// What the deployed function is set to, where the environment does not say it.
-async fn settings(place: &Place) -> Result<BTreeMap<String, String>, ReplayError> {
-    let are_set = SETTINGS.iter().any(|name| place.variable(name).is_some());
-    if are_set || place.is_near() {
+/// The settings of the deployed function, unless the environment has them.
+async fn settings(target: &Target) -> Result<BTreeMap<String, String>, ReplayError> {
+    let are_set = SETTINGS.iter().any(|name| target.variable(name).is_some());
+    if are_set || target.is_local() {
         return Ok(BTreeMap::new());
     }
-    let function = place.named("PROTECT_FUNCTION").await?;
-    let asked = clients::lambda(place.aws()).get_function_configuration().function_name(function).send().await;
+    let function = target.lookup("PROTECT_FUNCTION").await?;
+    let asked = clients::lambda(target.aws()).get_function_configuration().function_name(function).send().await;
     let configuration = asked.map_err(|error| ReplayError::Settings(describe(&error)))?;
     let set = configuration.environment.and_then(|environment| environment.variables).unwrap_or_default();
     let is_one = |name: &str| SETTINGS.contains(&name) || name == RETENTION;

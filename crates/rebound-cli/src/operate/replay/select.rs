@@ -1,4 +1,4 @@
-//! Which of the stored events are handled again.
+//! The selection of the stored events to replay.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use rebound::time::UnixMillis;
 use super::{Function, ReplayError};
 use crate::operate::scan::{ScanFilter, scan};
 
-/// What stands in the place of the type where a webhook could not be read as an event.
+/// The type of a webhook that could not be parsed as an event.
 pub const QUARANTINE: &str = "quarantine";
 
-/// What is wanted. Nothing in it: everything.
+/// The selected events. An empty selection selects all.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// Of these emails, or other partitions.
@@ -53,11 +53,10 @@ impl Selection {
             && self.until.is_none_or(|until| received_at.is_some_and(|at| at < until))
     }
 
-    /// The rows that are wanted and that the function handles, in the order in which they were received. `read` hears of each row that
-    /// is read.
+    /// The selected rows that the function processes, in the order of receipt. `read` is called with the number of rows that were read.
     ///
     /// # Errors
-    /// They can't be read.
+    /// The events can't be read.
     pub async fn rows(
         &self,
         calls: &RetryClient,
@@ -91,7 +90,7 @@ impl Selection {
         self.partitions.iter().filter(|partition| !has_one(partition)).collect()
     }
 
-    /// What DynamoDB may leave out by itself.
+    /// The part of the selection that DynamoDB can filter.
     fn filter(&self) -> ScanFilter {
         let mut parts = vec!["#kind IN (:event, :quarantine)".to_owned()];
         let mut values =

@@ -1,4 +1,4 @@
-//! An entry of a list as it stands in a file, and the changes that it makes.
+//! An entry of a list, as it is written in a file, and the changes that it makes.
 
 use std::collections::BTreeMap;
 
@@ -9,73 +9,73 @@ use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
-use super::exports::Said;
+use super::exports::LineMeaning;
 use super::meaning::Meaning;
 use crate::operate::lists::address::quoted;
 use crate::operate::lists::file::ListError;
-use crate::operate::lists::{Asked, Line, ListReader, Remark, Row, time};
+use crate::operate::lists::{Line, ListOptions, ListReader, Remark, Row, time};
 
-/// An entry of a list as it stands in a file, one for each recipient and reason.
+/// An entry of a list, as it is written in a file: one for each recipient and reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Entry {
+pub struct ListRow {
     /// The address.
     pub recipient: String,
     /// The reason's name; `manual` where there is none.
     pub reason: Option<String>,
-    /// Since when, `2026-11-23T13:05:00.126Z`.
+    /// Time of the suppression, such as `2026-11-23T13:05:00.126Z`.
     pub at: Option<String>,
-    /// When it lapses.
+    /// Time at which the reason expires.
     pub until: Option<String>,
     /// The circumstances.
     pub detail: Option<String>,
-    /// The email that brought it about.
+    /// The email that caused it.
     pub email_id: Option<String>,
-    /// The message that said so.
+    /// The webhook that reported it.
     pub message_id: Option<String>,
-    /// When it was lifted.
+    /// Time at which it was lifted.
     pub lifted_at: Option<String>,
-    /// The message that lifted it.
+    /// The webhook that lifted it.
     pub lifted_by: Option<String>,
 }
 
 /// An entry of a list, and the changes that it makes: one that suppresses, one that lifts, or both, all for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListEntry {
-    /// Whom it is about.
+    /// The recipient.
     pub recipient: Recipient,
     /// The changes.
     pub changes: Vec<SuppressionChange>,
 }
 
-/// What a list holds.
+/// A list, as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Read {
+pub struct ParsedList {
     /// Its entries.
     pub entries: Vec<ListEntry>,
-    /// What of it can't be read.
+    /// The lines that can't be read.
     pub unreadable: Vec<Remark>,
-    /// What of it is odd, and was taken nevertheless.
+    /// The lines that are odd, and were read nevertheless.
     pub odd: Vec<Remark>,
-    /// How many of its lines say nothing against their addresses, by what they say.
+    /// Numbers of lines that suppress no address, by their meaning.
     pub left_out: BTreeMap<&'static str, usize>,
 }
 
-/// Reads a whole list. What has no time of its own is of `now`.
+/// Reads a whole list. An entry without a time gets `now`.
 ///
 /// # Errors
-/// It can't be read, or is no list.
-pub fn read(from: impl std::io::Read, now: UnixMillis) -> Result<Read, ListError> {
-    let reader = ListReader::new(from, Asked::default())?;
+/// The file can't be read or is not a list: see [`ListReader::new`].
+pub fn read(from: impl std::io::Read, now: UnixMillis) -> Result<ParsedList, ListError> {
+    let reader = ListReader::new(from, ListOptions::default())?;
     let meaning = Meaning::of(&reader);
-    let mut read = Read::default();
+    let mut read = ParsedList::default();
     for line in reader {
         read.add(line?, &meaning, now);
     }
     Ok(read)
 }
 
-impl Read {
+impl ParsedList {
     /// Adds what a line says.
     pub fn add(&mut self, line: Line, meaning: &Meaning, now: UnixMillis) {
         let (number, row) = match line {
@@ -83,13 +83,13 @@ impl Read {
             Line::Entry { number, row } => (number, row),
         };
         let entry = match meaning.read(&row) {
-            Ok(Said::Nothing(word)) => return *self.left_out.entry(word).or_default() += 1,
-            Ok(Said::Suppressed(entry)) => entry.changes(&row.recipient, now),
+            Ok(LineMeaning::Nothing(word)) => return *self.left_out.entry(word).or_default() += 1,
+            Ok(LineMeaning::Suppressed(entry)) => entry.changes(&row.recipient, now),
             Err(why) => Err(why),
         };
         match entry {
             Ok(changes) => {
-                let odd = row.odd.map(|why| format!("{} is taken as it is: {why}", quoted(&row.written)));
+                let odd = row.odd.map(|why| format!("{} is read as it is: {why}", quoted(&row.written)));
                 self.odd.extend(odd.map(|why| Remark { line: number, why }));
                 self.entries.push(ListEntry { recipient: row.recipient, changes });
             }
@@ -97,7 +97,7 @@ impl Read {
         }
     }
 
-    /// How many lines it is of, those left out that say nothing at all.
+    /// Number of lines, without the empty ones.
     pub fn len(&self) -> usize {
         self.entries.len() + self.unreadable.len() + self.left_out.values().sum::<usize>()
     }
@@ -108,7 +108,7 @@ impl Read {
     }
 }
 
-impl Entry {
+impl ListRow {
     /// The entry of an address of which nothing else is said.
     pub(super) fn bare(row: &Row) -> Self {
         Self { recipient: row.recipient.as_str().to_owned(), ..Self::default() }
@@ -156,7 +156,7 @@ impl Entry {
             }),
         };
         let past = |name: &str, text: &Option<String>| match moment(text)? {
-            Some(at) if at > now => Err(format!("its {name} is {}, which is yet to come", at.to_text())),
+            Some(at) if at > now => Err(format!("its {name} is {}, which is in the future", at.to_text())),
             at => Ok(at),
         };
         let (at, until, lifted_at) = (past("at", &self.at)?, moment(&self.until)?, past("lifted_at", &self.lifted_at)?);
@@ -192,7 +192,7 @@ fn reason(text: &str) -> Result<(Reason, Option<String>), String> {
         None if text.contains(char::is_whitespace) => Ok((Reason::Manual, Some(text.to_owned()))),
         None => {
             let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-            Err(format!("there is no reason {}; there are {}", quoted(text), known.join(", ")))
+            Err(format!("there is no reason {}; the reasons are {}", quoted(text), known.join(", ")))
         }
     }
 }
@@ -245,7 +245,7 @@ mod tests {
                     c@b.c,2026-11-28T12:00:00Z,2099-01-01T00:00:00Z,\n";
         let read = read(text.as_bytes(), now).unwrap();
         let why: Vec<(u64, bool)> =
-            read.unreadable.iter().map(|line| (line.line, line.why.contains("yet to come"))).collect();
+            read.unreadable.iter().map(|line| (line.line, line.why.contains("in the future"))).collect();
         assert_eq!(why, [(2, true), (3, true)]);
         assert_eq!((read.entries.len(), read.entries[0].changes[0].at), (1, now), "a reason may lapse in the future");
     }

@@ -1,4 +1,4 @@
-//! Writing the list down: an entry for each recipient and reason, those that were lifted too, so that an import gives the same list.
+//! Exports the list: an entry for each recipient and reason, lifted ones included, so that an import creates the same list.
 //!
 //! Whoever opens it with a spreadsheet, or prints it on a terminal, gets text and nothing else: in a CSV no cell is a formula
 //! ([`guarded`]), and in both forms nothing steers a terminal ([`text`](rebound::message::text)). JSON lines lose nothing by that. In a CSV the
@@ -13,7 +13,7 @@ use rebound::store::suppressions::SuppressionItem;
 use rebound::store::{Item, string};
 use rebound::time::UnixMillis;
 
-use super::entry::Entry;
+use super::entry::ListRow;
 use crate::operate::lists::cells::guarded;
 
 /// The form of a list.
@@ -25,14 +25,14 @@ pub enum Format {
     JsonLines,
 }
 
-/// Whether an item is about a recipient, and not about one who was forgotten or their key.
+/// Returns true if an item is about a recipient; false for the hash of an erased address, and for the key of these hashes.
 pub fn is_recipients(item: &Item) -> bool {
     let name = string(item, "recipient");
     name != KEY_ITEM && !forgotten::is_name(name)
 }
 
 /// The entries of an item: none, if it is not about a recipient.
-pub fn entries(item: Item) -> Vec<Entry> {
+pub fn entries(item: Item) -> Vec<ListRow> {
     if !is_recipients(&item) {
         return Vec::new();
     }
@@ -42,10 +42,10 @@ pub fn entries(item: Item) -> Vec<Entry> {
     records.map(|(reason, record)| entry(&recipient, *reason, record)).collect()
 }
 
-fn entry(recipient: &str, reason: Reason, record: &ReasonState) -> Entry {
+fn entry(recipient: &str, reason: Reason, record: &ReasonState) -> ListRow {
     let time = |at: UnixMillis| Some(at.to_text());
     let mut entry =
-        Entry { recipient: recipient.to_owned(), reason: Some(reason.as_str().to_owned()), ..Entry::default() };
+        ListRow { recipient: recipient.to_owned(), reason: Some(reason.as_str().to_owned()), ..ListRow::default() };
     if let Some((said, grounds)) = &record.suppressed {
         entry.at = time(said.at);
         entry.message_id = Some(said.message.as_str().to_owned());
@@ -60,9 +60,9 @@ fn entry(recipient: &str, reason: Reason, record: &ReasonState) -> Entry {
     entry
 }
 
-/// Why a list can't be written.
+/// A list that can't be written.
 #[derive(Debug, thiserror::Error)]
-pub enum WriteError {
+pub enum ListWriteError {
     /// As CSV.
     #[error("the list can't be written: {0}; is the disk full?")]
     Csv(#[from] csv::Error),
@@ -75,14 +75,14 @@ pub enum WriteError {
 }
 
 /// Writes entries, one after another.
-pub enum Writer<W: Write> {
+pub enum ListWriter<W: Write> {
     /// As CSV.
     Csv(Box<csv::Writer<W>>),
     /// As JSON lines.
     JsonLines(W),
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Write> ListWriter<W> {
     /// A writer to `to`.
     pub fn new(format: Format, to: W) -> Self {
         match format {
@@ -94,11 +94,11 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Writes one.
+    /// Writes an entry.
     ///
     /// # Errors
-    /// It can't be written.
-    pub fn write(&mut self, entry: &Entry) -> Result<(), WriteError> {
+    /// The variant says which of the CSV, the JSON and the file failed.
+    pub fn write(&mut self, entry: &ListRow) -> Result<(), ListWriteError> {
         match self {
             Self::Csv(csv) => csv.serialize(entry.map(|cell| guarded(one_line_escaped(&cell))))?,
             Self::JsonLines(to) => writeln!(to, "{}", escaped(&serde_json::to_string(entry)?))?,
@@ -106,11 +106,11 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes what is still held back.
+    /// Flushes the buffer.
     ///
     /// # Errors
-    /// It can't be written.
-    pub fn finish(mut self) -> Result<(), WriteError> {
+    /// `Io`: the file can't be written.
+    pub fn finish(mut self) -> Result<(), ListWriteError> {
         match &mut self {
             Self::Csv(csv) => csv.flush()?,
             Self::JsonLines(to) => to.flush()?,
@@ -176,7 +176,7 @@ mod tests {
     /// A list as it is exported, and how many entries that is.
     fn exported(list: &BTreeMap<Recipient, SuppressionItem>, format: Format) -> (Vec<u8>, usize) {
         let (mut text, mut number) = (Vec::new(), 0);
-        let mut writer = Writer::new(format, &mut text);
+        let mut writer = ListWriter::new(format, &mut text);
         for (recipient, stored) in list {
             for entry in entries(stored.to_item(recipient)) {
                 writer.write(&entry).unwrap();

@@ -1,7 +1,7 @@
-//! Taking over a list: what [`export`](super::export) wrote, what [other services](super::meaning) export, or bare addresses.
+//! Imports a list: one that [`export`](super::export) wrote, one of [another service](super::meaning), or bare addresses.
 //!
-//! Each entry is merged, as an event is; so to import the same list twice changes nothing. Whoever was lifted by hand in between stays
-//! lifted, and is named.
+//! Each entry is merged, as an event is, so importing the same list twice changes nothing. A recipient who was lifted by hand in between
+//! stays lifted, and is reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,36 +16,36 @@ use rebound::time::UnixMillis;
 use serde::Serialize;
 
 use super::List;
-pub use super::entry::{Entry, ListEntry, Read, read};
-use super::lifted::{Lifted, LiftedByHand, Taken, take};
-use crate::operate::audit::{IMPORT, Note};
-use crate::operate::check::{Answer, check};
+pub use super::entry::{ListEntry, ListRow, ParsedList, read};
+use super::lifted::{EntryResult, Lifted, LiftedByHand, take};
+use crate::operate::audit::{AuditNote, IMPORT};
+use crate::operate::check::{SendCheck, check};
 pub use crate::operate::lists::Remark;
 
-/// How many entries are merged at once.
-const AT_ONCE: usize = 16;
+/// Maximum number of concurrent merges.
+const MAX_CONCURRENT: usize = 16;
 
-/// What became of a list. It is counted in entries, as an export is: an address and a reason, whether the reason was lifted or not.
+/// The result of an import. It is counted in entries, as an export is: an address and a reason, lifted or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// So many entries are new, or newer.
+pub struct ImportReport {
+    /// Number of entries that are new, or newer.
     pub changed: usize,
-    /// So many entries were known.
+    /// Number of entries that were stored already.
     pub unchanged: usize,
-    /// So many entries are of people who were forgotten, and stay so.
+    /// Number of entries of erased addresses, which stay erased.
     pub forgotten: usize,
-    /// Those who were lifted since, and are not suppressed.
+    /// The entries that were lifted since, and are not suppressed.
     pub lifted: Vec<Lifted>,
     /// The lines that can't be read.
     pub unreadable: Vec<Remark>,
-    /// The lines that are odd, and were taken over nevertheless.
+    /// The lines that are odd, and were imported nevertheless.
     pub odd: Vec<Remark>,
-    /// How many lines say nothing against their addresses, and were left out, by what they say.
+    /// Numbers of lines that suppress no address, by their meaning.
     pub left_out: BTreeMap<&'static str, usize>,
 }
 
-impl Report {
-    /// Adds what became of another part of the same list.
+impl ImportReport {
+    /// Adds the result of another part of the same list.
     pub fn add(&mut self, part: Self) {
         self.changed += part.changed;
         self.unchanged += part.unchanged;
@@ -58,50 +58,44 @@ impl Report {
         }
     }
 
-    /// How many entries the list had.
+    /// Number of entries of the list.
     pub fn entries(&self) -> usize {
         self.changed + self.unchanged + self.forgotten + self.lifted.len()
     }
 }
 
-/// Merges the entries of a list, with one note for all of them, which is kept first. `done` hears of each.
+/// Merges the entries of a list, with one audit entry for all of them, which is stored first. `done` is called after each entry.
 ///
 /// # Errors
-/// Some may not be merged. To import the list again is safe.
+/// After an error some entries may be merged. Importing the list again is safe.
 pub async fn import(
     list: &List,
-    read: Read,
+    read: ParsedList,
     by_hand: LiftedByHand,
-    note: &Note,
+    note: &AuditNote,
     done: impl Fn(),
-) -> Result<Report, CallError> {
+) -> Result<ImportReport, CallError> {
     if !read.entries.is_empty() {
         keep_note(list, note).await?;
     }
     import_part(list, read, by_hand, note, done).await
 }
 
-/// Keeps the note of an import. It comes before what is imported.
-///
-/// # Errors
-/// DynamoDB can't be asked.
-pub async fn keep_note(list: &List, note: &Note) -> Result<(), CallError> {
+/// Stores the audit entry of an import, before its entries are merged.
+pub async fn keep_note(list: &List, note: &AuditNote) -> Result<(), CallError> {
     list.calls.put(&list.events, &note.row(IMPORT, "imported", &[]), &UpdateExpression::default()).await.map(drop)
 }
 
-/// Merges a part of a list, whose note is kept already.
-///
-/// # Errors
-/// Some may not be merged. To import the list again is safe.
+/// Merges a part of a list, whose audit entry is stored already.
 pub async fn import_part(
     list: &List,
-    read: Read,
+    read: ParsedList,
     by_hand: LiftedByHand,
-    note: &Note,
+    note: &AuditNote,
     done: impl Fn(),
-) -> Result<Report, CallError> {
-    let Read { mut entries, unreadable, odd, left_out } = read;
-    let mut report = Report { unreadable, odd, left_out, ..Report::default() };
+) -> Result<ImportReport, CallError> {
+    let ParsedList { mut entries, unreadable, odd, left_out } = read;
+    let mut report = ImportReport { unreadable, odd, left_out, ..ImportReport::default() };
     if entries.is_empty() {
         return Ok(report);
     }
@@ -112,7 +106,7 @@ pub async fn import_part(
     entries.retain(|entry| !forgotten.contains(&entry.recipient));
     report.forgotten = before - entries.len();
 
-    // What the list itself says to be lifted is as it should be.
+    // A reason that the list itself lifts needs no check.
     let lifts: BTreeSet<(&Recipient, Reason)> = entries
         .iter()
         .flat_map(|entry| entry.changes.iter().map(move |change| (&entry.recipient, change)))
@@ -121,12 +115,12 @@ pub async fn import_part(
         .collect();
     let lifts = &lifts;
     let table = &Suppressions::new(list.calls.clone(), &list.suppressions);
-    let merges: Vec<BoxFuture<'_, Result<Taken, CallError>>> = entries
+    let merges: Vec<BoxFuture<'_, Result<EntryResult, CallError>>> = entries
         .iter()
         .map(|entry| {
             async move {
                 let recipient = &entry.recipient;
-                let mut taken = Taken::Unchanged;
+                let mut taken = EntryResult::Unchanged;
                 for change in &entry.changes {
                     let next = if lifts.contains(&(recipient, change.reason)) {
                         table.merge(recipient, key, None, change).await?.into()
@@ -140,13 +134,13 @@ pub async fn import_part(
             .boxed()
         })
         .collect();
-    let mut merges = stream::iter(merges).buffer_unordered(AT_ONCE);
+    let mut merges = stream::iter(merges).buffer_unordered(MAX_CONCURRENT);
     while let Some(taken) = merges.next().await {
         match taken? {
-            Taken::Changed => report.changed += 1,
-            Taken::Unchanged => report.unchanged += 1,
-            Taken::Lifted(lifted) => report.lifted.push(lifted),
-            Taken::Forgotten => report.forgotten += 1,
+            EntryResult::Changed => report.changed += 1,
+            EntryResult::Unchanged => report.unchanged += 1,
+            EntryResult::Lifted(lifted) => report.lifted.push(lifted),
+            EntryResult::Forgotten => report.forgotten += 1,
         }
         done();
     }
@@ -154,11 +148,11 @@ pub async fn import_part(
     Ok(report)
 }
 
-/// Those of a list who were forgotten.
+/// The recipients of a list that were erased.
 async fn forgotten(list: &List, entries: &[ListEntry], now: UnixMillis) -> Result<BTreeSet<Recipient>, CallError> {
     let all: Vec<&Recipient> = entries.iter().map(|entry| &entry.recipient).collect();
     let addresses: Vec<String> = all.iter().map(|recipient| recipient.as_str().to_owned()).collect();
     let answers = check(&list.calls, &list.suppressions, &addresses, now, |_| {}).await?;
-    let forgotten = all.into_iter().zip(answers).filter(|(_, answer)| *answer == Answer::Forgotten);
+    let forgotten = all.into_iter().zip(answers).filter(|(_, answer)| *answer == SendCheck::Forgotten);
     Ok(forgotten.map(|(recipient, _)| recipient.clone()).collect())
 }

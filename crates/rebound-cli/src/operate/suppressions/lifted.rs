@@ -1,6 +1,6 @@
-//! Whoever is on a list that is imported, and was lifted since: not suppressed again in silence.
+//! The recipients of an imported list who were lifted since: they are not suppressed again silently.
 //!
-//! A tombstone in the list tells of a lift for some weeks, the notes of operators tell of one by hand for 400 days.
+//! The suppression list records a lift for some weeks; the audit entries record a lift by hand for 400 days.
 
 use rebound::aws::CallError;
 use rebound::policy::suppression::{ChangeEffect, Reason, ReasonState, SuppressionChange};
@@ -12,9 +12,9 @@ use rebound::time::UnixMillis;
 use serde::Serialize;
 
 use super::List;
-use crate::operate::audit::{self, Note};
+use crate::operate::audit::{self, AuditNote};
 
-/// What a list does about whoever was lifted by hand since.
+/// The effect of a list on recipients who were lifted by hand since.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LiftedByHand {
     /// They stay lifted, and are named.
@@ -24,14 +24,14 @@ pub enum LiftedByHand {
     Again,
 }
 
-/// Somebody on a list who is not suppressed by it, because the reason was lifted since.
+/// A recipient of a list whom it does not suppress, because the reason was lifted since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lifted {
     /// The address.
     pub recipient: Recipient,
     /// The name of the reason.
     pub reason: &'static str,
-    /// When it was lifted.
+    /// Time of the lift.
     pub at: UnixMillis,
     /// Who lifted it: an operator by name, else the id of a webhook.
     pub by: String,
@@ -39,9 +39,9 @@ pub struct Lifted {
     pub why: Option<String>,
 }
 
-/// What became of one entry of a list.
+/// The result of one entry of a list.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Taken {
+pub(super) enum EntryResult {
     Changed,
     Unchanged,
     Lifted(Lifted),
@@ -57,8 +57,8 @@ pub(super) async fn take(
     (recipient, change): (&Recipient, &SuppressionChange),
     has_time: bool,
     by_hand: LiftedByHand,
-    note: &Note,
-) -> Result<Taken, CallError> {
+    note: &AuditNote,
+) -> Result<EntryResult, CallError> {
     if change.effect == ChangeEffect::Lift {
         return Ok(table.merge(recipient, key, None, change).await?.into());
     }
@@ -66,14 +66,14 @@ pub(super) async fn take(
     let record = stored.suppression.records.get(&change.reason).cloned().unwrap_or_default();
     // What has no time of its own says no more than that it stands.
     if !has_time && record.is_permanent() {
-        return Ok(Taken::Unchanged);
+        return Ok(EntryResult::Unchanged);
     }
     if !record.is_active(note.at)
         && let Some(lifted) = lifted_by_hand(list, recipient, change.reason, &record).await?
         && (!has_time || change.at <= lifted.at)
     {
         return match by_hand {
-            LiftedByHand::Stay => Ok(Taken::Lifted(lifted)),
+            LiftedByHand::Stay => Ok(EntryResult::Lifted(lifted)),
             LiftedByHand::Again => again(list, table, key, recipient, change, note).await,
         };
     }
@@ -82,11 +82,11 @@ pub(super) async fn take(
         MergeResult::Made(_, stored) | MergeResult::Unchanged(stored) => lifted_later(stored, recipient, change),
         MergeResult::Forgotten(_) => None,
     };
-    Ok(lifted.map_or_else(|| changed.into(), Taken::Lifted))
+    Ok(lifted.map_or_else(|| changed.into(), EntryResult::Lifted))
 }
 
-impl Taken {
-    /// What became of an entry of which this change was made, and then another.
+impl EntryResult {
+    /// The result of an entry after this change and the next one.
     pub(super) fn and(self, next: Self) -> Self {
         match (self, next) {
             (Self::Unchanged, next) => next,
@@ -97,7 +97,7 @@ impl Taken {
     }
 }
 
-impl From<MergeResult> for Taken {
+impl From<MergeResult> for EntryResult {
     fn from(changed: MergeResult) -> Self {
         match changed {
             MergeResult::Made(..) => Self::Changed,
@@ -114,8 +114,8 @@ async fn again(
     key: Option<&ErasureKey>,
     recipient: &Recipient,
     change: &SuppressionChange,
-    note: &Note,
-) -> Result<Taken, CallError> {
+    note: &AuditNote,
+) -> Result<EntryResult, CallError> {
     let changes = |stored: &SuppressionItem| {
         let at = stored.suppression.time_by_hand(change.reason, note.at);
         vec![SuppressionChange { at, ..change.clone() }]
@@ -132,8 +132,8 @@ async fn lifted_by_hand(
     reason: Reason,
     record: &ReasonState,
 ) -> Result<Option<Lifted>, CallError> {
-    let done = audit::of(&list.calls, &list.events, recipient.as_str()).await?;
-    let of_reason = |done: &&audit::Done| done.reasons.iter().any(|name| name == reason.as_str());
+    let done = audit::entries(&list.calls, &list.events, recipient.as_str()).await?;
+    let of_reason = |done: &&audit::AuditEntry| done.reasons.iter().any(|name| name == reason.as_str());
     let last = done.iter().rfind(of_reason).filter(|done| done.action == "removed");
     Ok(last.map(|done| Lifted {
         recipient: recipient.clone(),

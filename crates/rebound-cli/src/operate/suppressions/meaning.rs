@@ -1,10 +1,10 @@
-//! What the lines of a list mean: those of an export that is known, or of any other list; or what somebody says that they mean.
+//! The meaning of the lines of a list: of a known export, or of any other list; flags can override it.
 
 use rebound::policy::suppression::Reason;
 use rebound::time::UnixMillis;
 
-use super::entry::{Entry, known_reason};
-use super::exports::{Export, Said};
+use super::entry::{ListRow, known_reason};
+use super::exports::{Export, LineMeaning};
 use crate::operate::lists::file::ListError;
 use crate::operate::lists::shape::plain;
 use crate::operate::lists::{ListReader, Row};
@@ -12,7 +12,7 @@ use crate::operate::lists::{ListReader, Row};
 /// The columns of Rebound's own export by which it is told.
 const OWN: [&str; 4] = ["recipient", "reason", "liftedat", "liftedby"];
 
-/// What the lines of a list mean.
+/// The meaning of the lines of a list.
 #[derive(Debug, Default)]
 pub struct Meaning {
     /// The export that it is, if it is one that is known.
@@ -83,21 +83,21 @@ impl Meaning {
         format!("{time}, {reason}")
     }
 
-    /// What a line says of its address.
+    /// Reads the meaning of a line.
     ///
     /// # Errors
-    /// It can't be understood: why, in words.
-    pub(super) fn read(&self, row: &Row) -> Result<Said, String> {
+    /// The line is invalid: the reason, as text.
+    pub(super) fn read(&self, row: &Row) -> Result<LineMeaning, String> {
         let mut said = match self.export {
             // With a reason for all of them, nothing that an export says is against it.
             Some(export) if self.only.is_some() => match export.read(row) {
-                Ok(Said::Suppressed(entry)) => Said::Suppressed(entry),
-                _ => Said::Suppressed(Entry::bare(row)),
+                Ok(LineMeaning::Suppressed(entry)) => LineMeaning::Suppressed(entry),
+                _ => LineMeaning::Suppressed(ListRow::bare(row)),
             },
             Some(export) => export.read(row)?,
-            None => Said::Suppressed(without_names(row)),
+            None => LineMeaning::Suppressed(without_names(row)),
         };
-        if let Said::Suppressed(entry) = &mut said {
+        if let LineMeaning::Suppressed(entry) = &mut said {
             if let Some(reason) = self.only {
                 entry.reason = Some(reason.as_str().to_owned());
             }
@@ -110,9 +110,9 @@ impl Meaning {
 }
 
 /// The entry of a line whose columns have no names: a cell that is a word for a reason is the reason, one that is a whole time is the time.
-fn without_names(row: &Row) -> Entry {
-    let entry = Entry::of(row);
+fn without_names(row: &Row) -> ListRow {
+    let entry = ListRow::of(row);
     let reason = row.unnamed().map(str::trim).find(|cell| known_reason(cell).is_some());
     let at = row.unnamed().map(str::trim).find(|cell| UnixMillis::parse(cell).is_some());
-    Entry { reason: entry.reason.or(reason.map(str::to_owned)), at: entry.at.or(at.map(str::to_owned)), ..entry }
+    ListRow { reason: entry.reason.or(reason.map(str::to_owned)), at: entry.at.or(at.map(str::to_owned)), ..entry }
 }

@@ -1,13 +1,13 @@
-//! The list of who must not be written to, changed by an operator: each change with a note of who made it and why, in one transaction.
+//! The suppression list, changed by an operator: each change with an audit entry, in one transaction.
 //!
 //! - [`mod@import`]: from a file, or from Resend's own list.
 //! - [`export`]: to a file.
 //! - [`meaning`]: the lists of other services, and what their lines say.
-//! - [`restore`]: what webhooks lifted, undone.
-//! - [`lifted`]: whoever was lifted since, and is on a list that is imported.
+//! - [`restore`]: undoes lifts by webhooks.
+//! - [`lifted`]: the recipients of an imported list who were lifted since.
 //!
-//! A change of an operator's is a change like an event's: the newest counts, by its time, and a change by hand is newer than whatever is
-//! stored. So what somebody removes stays removed when an older bounce arrives late, and comes back when the address bounces again.
+//! An operator's change is merged like an event's: the newest wins, by its time, and a change by hand is newer than every stored change.
+//! So a removed reason stays removed when an older bounce arrives late, and comes back when the address bounces again.
 
 mod entry;
 pub mod export;
@@ -26,7 +26,7 @@ use rebound::store::forgotten::{self, ErasureKey};
 use rebound::store::manual_change::{ManualChange, MergeResult};
 use rebound::store::suppressions::{ActiveReason, SuppressionItem, Suppressions};
 
-use crate::operate::audit::Note;
+use crate::operate::audit::AuditNote;
 
 /// The tables that are changed.
 #[derive(Clone, Debug)]
@@ -39,33 +39,33 @@ pub struct List {
     pub events: String,
 }
 
-/// What an address came to, and what the list says of it after the write.
+/// The result of a change, and the active reasons after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done {
-    /// What was done.
-    pub outcome: Outcome,
+pub struct ListChange {
+    /// The result.
+    pub outcome: ChangeResult,
     /// The reasons that are active now, as they were written.
     pub standing: Vec<ActiveReason>,
 }
 
-impl Done {
+impl ListChange {
     /// Returns true if no email may be sent to the address now.
     pub fn is_suppressed(&self) -> bool {
-        self.outcome == Outcome::Forgotten || !self.standing.is_empty()
+        self.outcome == ChangeResult::Forgotten || !self.standing.is_empty()
     }
 }
 
-/// What was done about an address.
+/// The result of a change of one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The list is another now: these reasons were added or lifted.
+pub enum ChangeResult {
+    /// These reasons were added or lifted.
     Changed(Vec<Reason>),
-    /// The list said so already.
+    /// The list was not changed.
     Unchanged,
-    /// Whoever has it was forgotten, and stays so.
+    /// The address was erased, and stays suppressed.
     Forgotten,
-    /// Whoever has it was forgotten, and may be written to again.
-    Recalled,
+    /// The address was erased, and can receive email again.
+    Restored,
 }
 
 impl List {
@@ -73,18 +73,12 @@ impl List {
         Suppressions::new(self.calls.clone(), &self.suppressions)
     }
 
-    /// The key of those who were forgotten, if there are any.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// The key of the hashes of erased addresses. `None` if no address was ever erased.
     pub async fn forgotten_key(&self) -> Result<Option<ErasureKey>, CallError> {
         forgotten::key(&self.calls, &self.suppressions).await
     }
 
-    /// What is known of a recipient: under the address, and whether it was forgotten.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// The item of a recipient, and true if the address was erased.
     pub async fn find(
         &self,
         recipient: &Recipient,
@@ -94,19 +88,16 @@ impl List {
         Ok((known, self.table().is_forgotten(recipient, key).await?))
     }
 
-    /// Suppresses a recipient for this reason until it is lifted, if the list does not say so already.
-    ///
-    /// # Errors
-    /// It may not be done; to do it again is safe.
+    /// Suppresses a recipient for this reason until it is lifted, unless the list has it already. Running it again after an error is safe.
     pub async fn add(
         &self,
         recipient: &Recipient,
         reason: Reason,
         key: Option<&ErasureKey>,
-        note: &Note,
-    ) -> Result<Done, CallError> {
+        note: &AuditNote,
+    ) -> Result<ListChange, CallError> {
         if self.find(recipient, key).await?.1 {
-            return Ok(Done { outcome: Outcome::Forgotten, standing: Vec::new() });
+            return Ok(ListChange { outcome: ChangeResult::Forgotten, standing: Vec::new() });
         }
         let detail = Some(format!("{}: {}", note.by, note.why)).map(|text| text.chars().take(200).collect());
         let suppress = |stored: &SuppressionItem| {
@@ -119,18 +110,15 @@ impl List {
         self.change(recipient, "added", key, suppress, note).await
     }
 
-    /// Lifts the reasons that are active, or those of them that are named. Only a change that names none brings back a recipient who was
-    /// forgotten: what they had said before is erased, so no named reason can be all that is against them.
-    ///
-    /// # Errors
-    /// It may not be done; to do it again is safe.
+    /// Lifts the active reasons, or the named ones of them. Only a change that names no reason restores an erased address: its earlier reasons
+    /// are erased, so no named reason is known to be the only one. Running it again after an error is safe.
     pub async fn remove(
         &self,
         recipient: &Recipient,
         only: &[Reason],
         key: Option<&ErasureKey>,
-        note: &Note,
-    ) -> Result<Done, CallError> {
+        note: &AuditNote,
+    ) -> Result<ListChange, CallError> {
         let lift = |stored: &SuppressionItem| {
             let suppression = &stored.suppression;
             let wanted = |reason: &Reason| only.is_empty() || only.contains(reason);
@@ -141,7 +129,7 @@ impl List {
             };
             active.map(lift).collect()
         };
-        // First, because who was forgotten can't be changed under their address.
+        // First, because an erased address can't be changed under its name.
         let is_recalled = match key.filter(|_| only.is_empty()).map(|key| key.name_of(recipient)) {
             Some(name) => {
                 self.table().restore_forgotten(&name, &self.events, &note.row(&name, "recalled", &[])).await?
@@ -149,7 +137,7 @@ impl List {
             None => false,
         };
         let done = self.change(recipient, "removed", key, lift, note).await?;
-        Ok(if is_recalled { Done { outcome: Outcome::Recalled, ..done } } else { done })
+        Ok(if is_recalled { ListChange { outcome: ChangeResult::Restored, ..done } } else { done })
     }
 
     async fn change(
@@ -158,18 +146,18 @@ impl List {
         action: &'static str,
         key: Option<&ErasureKey>,
         changes: impl Fn(&SuppressionItem) -> Vec<SuppressionChange>,
-        note: &Note,
-    ) -> Result<Done, CallError> {
+        note: &AuditNote,
+    ) -> Result<ListChange, CallError> {
         let row = note.row(recipient.as_str(), action, &[]);
         let by_hand = ManualChange { recipient, key, note: Some((&self.events, row)), also: None };
         let (outcome, stored) = match self.table().change(&by_hand, None, changes).await? {
             MergeResult::Made(changes, stored) => {
-                (Outcome::Changed(changes.iter().map(|change| change.reason).collect()), stored)
+                (ChangeResult::Changed(changes.iter().map(|change| change.reason).collect()), stored)
             }
-            MergeResult::Unchanged(stored) => (Outcome::Unchanged, stored),
-            MergeResult::Forgotten(stored) => (Outcome::Forgotten, stored),
+            MergeResult::Unchanged(stored) => (ChangeResult::Unchanged, stored),
+            MergeResult::Forgotten(stored) => (ChangeResult::Forgotten, stored),
         };
-        Ok(Done { outcome, standing: stored.active_reasons(note.at) })
+        Ok(ListChange { outcome, standing: stored.active_reasons(note.at) })
     }
 }
 

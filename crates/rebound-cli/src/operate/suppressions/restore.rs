@@ -1,4 +1,4 @@
-//! Undoing what webhooks lifted: a synchronization of contacts that resubscribed everybody.
+//! Undoes lifts by webhooks, such as those of a contact synchronization that resubscribed everybody.
 
 use rebound::aws::CallError;
 use rebound::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
@@ -10,11 +10,11 @@ use rebound::store::suppressions::{SuppressionItem, Suppressions};
 use rebound::time::UnixMillis;
 
 use super::{List, change};
-use crate::operate::audit::Note;
+use crate::operate::audit::AuditNote;
 
-/// What became of a lift.
+/// The result for one lift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Restored {
+pub enum RestoreResult {
     /// The recipient is suppressed again, for this reason; in a dry run: would be.
     Suppressed(Reason),
     /// Nothing is to be undone: the lift is not the last word any more, or the recipient is suppressed for this reason already.
@@ -23,20 +23,17 @@ pub enum Restored {
     Forgotten,
 }
 
-/// Whether it is done, or only looked what would be.
+/// The mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It is done.
+pub enum RestoreMode {
+    /// The lifts are undone.
     Restore,
-    /// It is only looked.
+    /// The lifts are only reported.
     DryRun,
 }
 
 impl List {
-    /// The lifts by webhooks that were received from `since` until before `until`, the oldest first.
-    ///
-    /// # Errors
-    /// DynamoDB can't be asked.
+    /// The lifts by webhooks that were received at `since` or later and before `until`, the oldest first.
     pub async fn lifts(
         &self,
         agenda_table: &str,
@@ -51,26 +48,26 @@ impl List {
     /// Who was unsubscribed comes back as opted out, which no webhook lifts, and is to be unsubscribed at Resend too: else the next
     /// synchronization would lift them again.
     ///
-    /// # Errors
-    /// It may not be done; to do it again is safe.
+    /// Running it again after an error is safe.
     pub async fn restore(
         &self,
         agenda_table: &str,
         lift: &Lift,
         key: Option<&ErasureKey>,
-        note: &Note,
-        mode: Mode,
-    ) -> Result<Restored, CallError> {
+        note: &AuditNote,
+        mode: RestoreMode,
+    ) -> Result<RestoreResult, CallError> {
         let recipient = &lift.recipient;
         let (known, is_forgotten) = self.find(recipient, key).await?;
         if is_forgotten {
-            return Ok(Restored::Forgotten);
+            return Ok(RestoreResult::Forgotten);
         }
         let wanted = |stored: &SuppressionItem| suppression(lift, stored, note.at);
-        let restored =
-            |change: Option<&SuppressionChange>| change.map_or(Restored::Unchanged, |c| Restored::Suppressed(c.reason));
-        let Some(change) = wanted(&known.unwrap_or_default()) else { return Ok(Restored::Unchanged) };
-        if mode == Mode::DryRun {
+        let restored = |change: Option<&SuppressionChange>| {
+            change.map_or(RestoreResult::Unchanged, |c| RestoreResult::Suppressed(c.reason))
+        };
+        let Some(change) = wanted(&known.unwrap_or_default()) else { return Ok(RestoreResult::Unchanged) };
+        if mode == RestoreMode::DryRun {
             return Ok(restored(Some(&change)));
         }
         let agenda = Agenda::new(self.calls.clone(), agenda_table);
@@ -82,8 +79,8 @@ impl List {
         let changed = table.change(&by_hand, None, |stored| wanted(stored).into_iter().collect()).await?;
         Ok(match changed {
             MergeResult::Made(changes, _) => restored(changes.first()),
-            MergeResult::Unchanged(_) => Restored::Unchanged,
-            MergeResult::Forgotten(_) => Restored::Forgotten,
+            MergeResult::Unchanged(_) => RestoreResult::Unchanged,
+            MergeResult::Forgotten(_) => RestoreResult::Forgotten,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What is done about webhooks in tables without a stream: looked up while webhooks come in that bring it about.
+//! The effects of webhooks in tables without a stream: they are polled while webhooks arrive that cause them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,9 +18,9 @@ use tokio::time::Instant;
 
 use super::TailError;
 use crate::operate::campaigns;
-use crate::operate::place::Place;
 use crate::operate::suppressions::List;
-use crate::operate::timeline::Entry;
+use crate::operate::target::Target;
+use crate::operate::timeline::TimelineEntry;
 
 /// Time after a webhook in which its effects are looked for: protect takes a minute at most to gather a batch.
 const FOLLOWED_FOR: Duration = Duration::from_secs(180);
@@ -33,7 +33,7 @@ const WINDOW_DAYS: u32 = 7;
 
 /// A campaign, as it was when it was looked at last.
 #[derive(Debug)]
-struct Standing {
+struct FollowedCampaign {
     last_webhook: UnixMillis,
     counted: Option<CounterTotals>,
     brake: Option<Brake>,
@@ -43,17 +43,17 @@ struct Standing {
 #[derive(Debug)]
 struct Bounced {
     last_webhook: UnixMillis,
-    /// How they were suppressed for earlier bounces when the webhook was seen: until when, if they were.
+    /// The suppression for earlier bounces when the webhook was seen: its end, if there was one.
     before: Option<Until>,
 }
 
-/// When a suppression ends. `None`: never.
+/// Time at which a suppression ends. `None` if it never does.
 type Until = Option<UnixMillis>;
 
-/// What is followed.
+/// The campaigns and recipients that are polled.
 #[derive(Debug)]
 pub(super) struct Followed {
-    campaigns: BTreeMap<Campaign, Standing>,
+    campaigns: BTreeMap<Campaign, FollowedCampaign>,
     bounced: BTreeMap<Recipient, Bounced>,
     pause: Duration,
     next: Instant,
@@ -67,7 +67,7 @@ impl Followed {
 
     /// A webhook of a campaign came in.
     pub(super) fn campaign(&mut self, campaign: &Campaign, now: UnixMillis) {
-        let fresh = Standing { last_webhook: now, counted: None, brake: None };
+        let fresh = FollowedCampaign { last_webhook: now, counted: None, brake: None };
         self.campaigns.entry(campaign.clone()).or_insert(fresh).last_webhook = now;
         while self.campaigns.len() > MAX_FOLLOWED {
             let oldest = self.campaigns.iter().min_by_key(|(_, standing)| standing.last_webhook);
@@ -98,18 +98,18 @@ impl Followed {
     /// Looks, if it is time.
     pub(super) async fn look(
         &mut self,
-        place: &Place,
+        target: &Target,
         list: &List,
         now: UnixMillis,
-    ) -> Result<Vec<(Entry, Option<Campaign>)>, TailError> {
+    ) -> Result<Vec<(TimelineEntry, Option<Campaign>)>, TailError> {
         if Instant::now() < self.next {
             return Ok(Vec::new());
         }
         let mut entries = Vec::new();
         let since = now.minus(days(WINDOW_DAYS));
         for (campaign, standing) in &mut self.campaigns {
-            let table = place.table("CAMPAIGNS_TABLE");
-            let Some(known) = campaigns::one(&list.calls, table, campaign, since).await? else { continue };
+            let table = target.table("CAMPAIGNS_TABLE");
+            let Some(known) = campaigns::load_campaign(&list.calls, table, campaign, since).await? else { continue };
             let total = known.total();
             if let Some((text, fields)) = counted(standing.counted.as_ref(), &total) {
                 entries.push((made("counted", campaign.as_str(), now, text, fields), Some(campaign.clone())));
@@ -143,12 +143,12 @@ impl Followed {
     }
 }
 
-fn made(what: &str, about: &str, at: UnixMillis, text: String, fields: Value) -> Entry {
+fn made(what: &str, about: &str, at: UnixMillis, text: String, fields: Value) -> TimelineEntry {
     let fields = match fields {
         Value::Object(fields) => fields,
         _ => Map::new(),
     };
-    Entry { at, received_at: None, what: what.to_owned(), text, about: about.to_owned(), fields }
+    TimelineEntry { at, received_at: None, what: what.to_owned(), text, about: about.to_owned(), fields }
 }
 
 /// The email for which an address is suppressed for soft bounces, and until when. `None`: it is not.
@@ -163,7 +163,7 @@ async fn suppressed(
     Ok(of_bounces.map(|standing| (standing.email_id, standing.until)))
 }
 
-/// What was counted, with how much more it is than before. `None`: no more than before.
+/// The counters as text, with their increases. Returns `None` if nothing has changed.
 fn counted(before: Option<&CounterTotals>, now: &CounterTotals) -> Option<(String, Value)> {
     let more = |counter: Counter| now.get(counter) - before.map_or(0, |before| before.get(counter));
     let counters: Vec<Counter> = Counter::ALL.iter().copied().filter(|counter| now.get(*counter) > 0).collect();

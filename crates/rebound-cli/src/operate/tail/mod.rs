@@ -1,4 +1,4 @@
-//! What comes in, and what is done about it, live: `rebound tail`.
+//! Webhooks and their effects, live: `rebound tail`.
 //!
 //! ```text
 //!   events table ──its stream──▶ webhooks, and what the list says of whoever they suppress; verdicts, decisions, alerts, changes by hand
@@ -25,10 +25,10 @@ use rebound::store::{Item, string};
 use rebound::time::UnixMillis;
 
 use self::follow::Followed;
-use self::stream::{Change, Reader};
-use super::place::Place;
+use self::stream::{ChangedRow, StreamReader};
 use super::suppressions::List;
-use super::timeline::{Entry, Known, concerns, entry, theirs};
+use super::target::Target;
+use super::timeline::{ListSnapshot, TimelineEntry, concerns, entry, theirs};
 
 /// Kinds of lines that are not types of events.
 pub const KINDS: [&str; 9] =
@@ -40,7 +40,7 @@ const CALLS: Duration = Duration::from_secs(30);
 /// Lines that are remembered, so that a row that is changed without saying anything new is not told again.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// Why nothing more can be shown.
+/// A failure of `tail`.
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {
     /// The table can't be described.
@@ -48,20 +48,18 @@ pub enum TailError {
     Table {
         /// Its name.
         table: String,
-        /// What DynamoDB says.
+        /// The message of DynamoDB.
         why: String,
     },
     /// The table has no stream.
-    #[error(
-        "the table {0} has no stream, and without it protect does nothing either: deploy the stack again; `rebound doctor` looks further"
-    )]
+    #[error("the table {0} has no stream, and without a stream protect is not invoked either: deploy the stack again")]
     NoStream(String),
     /// The stream can't be read.
     #[error("the stream of {table} can't be read: {why}{}", needed(why, STREAM_PERMISSIONS))]
     Stream {
         /// The table's name.
         table: String,
-        /// What DynamoDB says.
+        /// The message of DynamoDB.
         why: String,
     },
     /// A table can't be read.
@@ -69,7 +67,7 @@ pub enum TailError {
     Call(#[from] CallError),
 }
 
-/// What reading the stream takes.
+/// The permissions that reading the stream needs.
 const STREAM_PERMISSIONS: &str = "dynamodb:DescribeStream, dynamodb:GetShardIterator and dynamodb:GetRecords on it";
 
 /// The permissions that a call needs, where it is refused for want of them.
@@ -77,29 +75,29 @@ fn needed(why: &str, permissions: &str) -> String {
     if why.contains("AccessDenied") { format!("; it needs {permissions}") } else { String::new() }
 }
 
-/// What is shown. Without any of these, everything.
+/// The lines to show. An empty filter shows all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Types of events, and [`KINDS`].
     pub types: Vec<String>,
-    /// What is about this campaign.
+    /// Only lines about this campaign.
     pub campaign: Option<Campaign>,
-    /// What is about this address.
+    /// Only lines about this address.
     pub recipient: Option<Recipient>,
 }
 
 /// A line: what happened, and in which campaign, where that is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// What happened.
-    pub entry: Entry,
+    /// The entry.
+    pub entry: TimelineEntry,
     /// The campaign.
     pub campaign: Option<Campaign>,
 }
 
-/// What one look found.
+/// The result of one poll.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct TailUpdate {
     /// The lines, the oldest first.
     pub lines: Vec<Line>,
     /// The number of webhooks that came in, shown or not.
@@ -108,13 +106,13 @@ pub struct Seen {
     pub slowed: Option<String>,
 }
 
-/// Whoever looks.
+/// The reader of the stream and of the polled tables.
 #[derive(Debug)]
 pub struct Tail<'a> {
-    place: &'a Place,
+    target: &'a Target,
     filter: Filter,
     tags: CampaignTags,
-    reader: Reader,
+    reader: StreamReader,
     followed: Followed,
     remembered: VecDeque<(String, String)>,
     /// The campaign of each email, as far as it was looked up.
@@ -126,11 +124,11 @@ impl<'a> Tail<'a> {
     ///
     /// # Errors
     /// The table or its stream can't be read.
-    pub async fn start(place: &'a Place, filter: Filter) -> Result<Self, TailError> {
-        let reader = Reader::open(place, place.table("EVENTS_TABLE")).await?;
-        let tags = CampaignTags::new(place.variable("CAMPAIGN_TAG").as_deref());
-        let followed = Followed::new(if place.is_near() { Duration::from_secs(1) } else { Duration::from_secs(5) });
-        Ok(Self { place, filter, tags, reader, followed, remembered: VecDeque::new(), campaigns: HashMap::new() })
+    pub async fn start(target: &'a Target, filter: Filter) -> Result<Self, TailError> {
+        let reader = StreamReader::open(target, target.table("EVENTS_TABLE")).await?;
+        let tags = CampaignTags::new(target.variable("CAMPAIGN_TAG").as_deref());
+        let followed = Followed::new(if target.is_local() { Duration::from_secs(1) } else { Duration::from_secs(5) });
+        Ok(Self { target, filter, tags, reader, followed, remembered: VecDeque::new(), campaigns: HashMap::new() })
     }
 
     /// The number of shards of the stream, each of which is read in each look.
@@ -142,12 +140,12 @@ impl<'a> Tail<'a> {
     ///
     /// # Errors
     /// The stream or a table can't be read.
-    pub async fn look(&mut self) -> Result<Seen, TailError> {
+    pub async fn look(&mut self) -> Result<TailUpdate, TailError> {
         let look = self.reader.look().await?;
         let (list, now) = (self.list(), UnixMillis::now());
-        let mut seen = Seen { slowed: look.slowed, ..Seen::default() };
+        let mut seen = TailUpdate { slowed: look.slowed, ..TailUpdate::default() };
         let rows: Vec<Item> = look.changes.iter().map(|change| change.row.clone()).collect();
-        let known = if rows.is_empty() { None } else { Some(Known::of(&list, &rows, now).await?) };
+        let known = if rows.is_empty() { None } else { Some(ListSnapshot::of(&list, &rows, now).await?) };
         for (number, change) in look.changes.iter().enumerate() {
             let Some(known) = &known else { break };
             seen.webhooks += usize::from(change.is_new && is_webhook(&change.row));
@@ -160,7 +158,7 @@ impl<'a> Tail<'a> {
                 seen.lines.push(line);
             }
         }
-        for entry in self.followed.look(self.place, &list, now).await? {
+        for entry in self.followed.look(self.target, &list, now).await? {
             if let Some(line) = self.shown_if_wanted(entry) {
                 seen.lines.push(line);
             }
@@ -170,14 +168,19 @@ impl<'a> Tail<'a> {
 
     fn list(&self) -> List {
         List {
-            calls: self.place.calls(CALLS),
-            suppressions: self.place.table("SUPPRESSIONS_TABLE").to_owned(),
-            events: self.place.table("EVENTS_TABLE").to_owned(),
+            calls: self.target.calls(CALLS),
+            suppressions: self.target.table("SUPPRESSIONS_TABLE").to_owned(),
+            events: self.target.table("EVENTS_TABLE").to_owned(),
         }
     }
 
     /// A change as a line. `None`: it says nothing new, or nobody wants to see it.
-    async fn line(&mut self, list: &List, change: &Change, known: &Known) -> Result<Option<Line>, TailError> {
+    async fn line(
+        &mut self,
+        list: &List,
+        change: &ChangedRow,
+        known: &ListSnapshot,
+    ) -> Result<Option<Line>, TailError> {
         let row = &change.row;
         // A webhook's row is changed only when somebody is forgotten.
         let Some(entry) = entry(row, known).filter(|_| change.is_new || !is_webhook(row)) else { return Ok(None) };
@@ -202,7 +205,7 @@ impl<'a> Tail<'a> {
         list: &List,
         row: &Item,
         campaign: Option<&Campaign>,
-        known: &Known,
+        known: &ListSnapshot,
     ) -> Result<(), TailError> {
         let wants = |wanted: &Campaign| Some(wanted) == campaign;
         let is_wanted = self.filter.campaign.as_ref().is_none_or(wants) && self.filter.recipient.is_none();
@@ -217,7 +220,12 @@ impl<'a> Tail<'a> {
     }
 
     /// The campaign that a row belongs to: the webhook's own, the alert's, or that of the email's webhooks.
-    async fn campaign(&mut self, list: &List, row: &Item, entry: &Entry) -> Result<Option<Campaign>, TailError> {
+    async fn campaign(
+        &mut self,
+        list: &List,
+        row: &Item,
+        entry: &TimelineEntry,
+    ) -> Result<Option<Campaign>, TailError> {
         if is_webhook(row) {
             let campaign = self.campaign_of(row);
             self.keep(&entry.about, campaign.clone());
@@ -257,7 +265,7 @@ impl<'a> Tail<'a> {
         &self,
         list: &List,
         row: &Item,
-        entry: &Entry,
+        entry: &TimelineEntry,
         campaign: Option<&Campaign>,
     ) -> Result<bool, TailError> {
         let Filter { types, campaign: wanted, recipient } = &self.filter;
@@ -275,8 +283,8 @@ impl<'a> Tail<'a> {
         Ok(is_about_them && theirs.iter().any(|theirs| key(theirs) == key(row)) && names(entry, recipient))
     }
 
-    /// What was followed in another table, if somebody wants to see it.
-    fn shown_if_wanted(&self, (entry, campaign): (Entry, Option<Campaign>)) -> Option<Line> {
+    /// A line about a change in another table, if the filter passes it.
+    fn shown_if_wanted(&self, (entry, campaign): (TimelineEntry, Option<Campaign>)) -> Option<Line> {
         let Filter { types, campaign: wanted, recipient } = &self.filter;
         let is_type = types.is_empty() || types.contains(&entry.what);
         let is_theirs = recipient.as_ref().is_none_or(|recipient| entry.about == recipient.as_str());
@@ -286,7 +294,7 @@ impl<'a> Tail<'a> {
 }
 
 /// Returns true unless the entry is an operator's, about somebody else.
-fn names(entry: &Entry, recipient: &Recipient) -> bool {
+fn names(entry: &TimelineEntry, recipient: &Recipient) -> bool {
     entry.what != "audit" || entry.about == super::audit::partition(recipient.as_str())
 }
 

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::TailError;
 use crate::operate::clients;
-use crate::operate::place::Place;
+use crate::operate::target::Target;
 
 /// Time between two looks for shards that are new, where none has ended.
 const LOOK_FOR_SHARDS: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ const LOOK_FOR_CHILDREN: Duration = Duration::from_secs(5);
 
 /// A row that was put or changed.
 #[derive(Clone, Debug)]
-pub(super) struct Change {
+pub(super) struct ChangedRow {
     /// True if there was no row of this key.
     pub(super) is_new: bool,
     /// When, as far as the stream says.
@@ -41,9 +41,9 @@ pub(super) struct Change {
 
 /// The answer to one look.
 #[derive(Debug, Default)]
-pub(super) struct Look {
+pub(super) struct StreamRead {
     /// The changes, the oldest first.
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Vec<ChangedRow>,
     /// AWS slows its readers down: it says why.
     pub(super) slowed: Option<String>,
 }
@@ -61,7 +61,7 @@ struct Shard {
 
 /// The reader of a table's stream.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct StreamReader {
     client: Client,
     table: String,
     arn: String,
@@ -71,15 +71,15 @@ pub(super) struct Reader {
     look_again: Instant,
 }
 
-impl Reader {
+impl StreamReader {
     /// Opens the stream of a table, at its end.
-    pub(super) async fn open(place: &Place, table: &str) -> Result<Self, TailError> {
-        let described = place.aws().dynamodb().describe_table().table_name(table).send().await;
+    pub(super) async fn open(target: &Target, table: &str) -> Result<Self, TailError> {
+        let described = target.aws().dynamodb().describe_table().table_name(table).send().await;
         let described =
             described.map_err(|error| TailError::Table { table: table.to_owned(), why: describe(&error) })?;
         let arn = described.table().and_then(|table| table.latest_stream_arn()).filter(|arn| !arn.is_empty());
         let arn = arn.ok_or_else(|| TailError::NoStream(table.to_owned()))?.to_owned();
-        let client = clients::dynamodb_streams(place.aws());
+        let client = clients::dynamodb_streams(target.aws());
         let look_again = Instant::now() + LOOK_FOR_SHARDS;
         let mut reader =
             Self { client, table: table.to_owned(), arn, shards: Vec::new(), seen: BTreeSet::new(), look_again };
@@ -106,7 +106,7 @@ impl Reader {
     }
 
     /// Reads once what is new in each shard.
-    pub(super) async fn look(&mut self) -> Result<Look, TailError> {
+    pub(super) async fn look(&mut self) -> Result<StreamRead, TailError> {
         if Instant::now() >= self.look_again {
             self.look_for_shards().await?;
         }
@@ -118,7 +118,7 @@ impl Reader {
         let reads =
             self.shards.iter().map(|shard| self.client.get_records().set_shard_iterator(shard.iterator.clone()).send());
         let reads = join_all(reads).await;
-        let mut look = Look::default();
+        let mut look = StreamRead::default();
         let mut ended = false;
         for (shard, read) in self.shards.iter_mut().zip(reads) {
             match read {
@@ -181,7 +181,7 @@ impl Reader {
             let described = describe_stream.set_exclusive_start_shard_id(start).send().await;
             let failed = |why: String| TailError::Stream { table: self.table.clone(), why };
             let described = described.map_err(|error| failed(describe(&error)))?.stream_description;
-            let described = described.ok_or_else(|| failed("it is not described".to_owned()))?;
+            let described = described.ok_or_else(|| failed("DynamoDB returned no description".to_owned()))?;
             shards.extend(described.shards.unwrap_or_default());
             start = described.last_evaluated_shard_id;
             if start.is_none() {
@@ -214,12 +214,12 @@ impl Shard {
 }
 
 /// A record as a change. `None`: a row that was deleted.
-fn change(record: Record) -> Option<Change> {
+fn change(record: Record) -> Option<ChangedRow> {
     let is_new = record.event_name == Some(OperationType::Insert);
     let changed = record.dynamodb?;
     let at = changed.approximate_creation_date_time.and_then(|at| at.to_millis().ok()).unwrap_or(0);
     let row = changed.new_image?.into_iter().filter_map(|(name, value)| Some((name, attribute(value)?))).collect();
-    Some(Change { is_new, at: UnixMillis(at), row })
+    Some(ChangedRow { is_new, at: UnixMillis(at), row })
 }
 
 /// An attribute, as DynamoDB's own client has it.

@@ -1,4 +1,4 @@
-//! What a webhook means for the list: told from what the list says now, and not from what the webhook asked for.
+//! The effect of a webhook on the suppression list, by the present state of the list, and not by the webhook alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,17 +14,17 @@ use rebound::time::UnixMillis;
 
 use crate::operate::suppressions::List;
 
-/// What the list says now of whoever the rows are about.
+/// The present state of the suppression list, for the recipients of some rows.
 #[derive(Clone, Debug)]
-pub struct Known {
-    /// Now.
+pub struct ListSnapshot {
+    /// The present time.
     pub now: UnixMillis,
     /// The items that there are, by address.
     pub list: BTreeMap<Recipient, SuppressionItem>,
 }
 
-impl Known {
-    /// Reads what the list says of everybody whom webhooks among these rows suppress or lift.
+impl ListSnapshot {
+    /// Reads the items of all recipients whom webhooks among these rows suppress or lift.
     pub(in crate::operate) async fn of(list: &List, rows: &[Item], now: UnixMillis) -> Result<Self, CallError> {
         let table = Suppressions::new(list.calls.clone(), &list.suppressions);
         let concerned: BTreeSet<Recipient> = rows.iter().flat_map(concerned).collect();
@@ -50,11 +50,13 @@ fn concerned(row: &Item) -> Vec<Recipient> {
     }
 }
 
-/// What follows from a webhook for the list.
-pub(super) fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis, known: &Known) -> Vec<String> {
+/// The effects of a webhook on the suppression list, as text.
+pub(super) fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis, known: &ListSnapshot) -> Vec<String> {
     match suppression_effect(event, &MessageId::from_verified(message), received_at) {
         SuppressionEffect::Nothing => Vec::new(),
-        SuppressionEffect::Ambiguous(_) => vec!["nobody is suppressed: nothing says which of them it was".to_owned()],
+        SuppressionEffect::Ambiguous(_) => {
+            vec!["no address is suppressed: the event does not say which recipient it is about".to_owned()]
+        }
         SuppressionEffect::Changes(changes) => {
             let all =
                 changes.iter().flat_map(|(recipient, changes)| changes.iter().map(move |change| (recipient, change)));
@@ -63,7 +65,7 @@ pub(super) fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis,
     }
 }
 
-fn one(recipient: &Recipient, change: &SuppressionChange, known: &Known) -> String {
+fn one(recipient: &Recipient, change: &SuppressionChange, known: &ListSnapshot) -> String {
     let reason = change.reason.as_str();
     let record = known.list.get(recipient).and_then(|stored| stored.suppression.records.get(&change.reason));
     let is_active = record.is_some_and(|record| record.is_active(known.now));
@@ -74,10 +76,10 @@ fn one(recipient: &Recipient, change: &SuppressionChange, known: &Known) -> Stri
         (ChangeEffect::Suppress(_), false, Some(lifted), _) if record.is_some_and(|record| !record.suppresses()) => {
             format!("{reason} of {recipient} was lifted at {} by {}", lifted.at.to_text(), lifted.message)
         }
-        (ChangeEffect::Suppress(_), false, ..) => format!("the list has no {reason} of {recipient} any more"),
+        (ChangeEffect::Suppress(_), false, ..) => format!("the list no longer has {reason} for {recipient}"),
         (ChangeEffect::Lift, false, ..) => format!("{reason} is lifted for {recipient}"),
         (ChangeEffect::Lift, true, _, Some((said, _))) => {
-            format!("{reason} of {recipient} is not lifted: it stands since {}", said.at.to_text())
+            format!("{reason} of {recipient} is not lifted: it is active since {}", said.at.to_text())
         }
         (ChangeEffect::Lift, true, _, None) => format!("{reason} of {recipient} is not lifted"),
     }

@@ -1,7 +1,7 @@
-//! Everything that happened to an email, or to an address, in order of happening, as a person would want to read it.
+//! The history of an email, or of an address, in order of time, as text for people.
 
+mod describe;
 mod follows;
-mod told;
 
 use std::collections::BTreeSet;
 
@@ -15,56 +15,51 @@ use rebound::store::{Item, string};
 use rebound::time::UnixMillis;
 use serde_json::{Map, Value};
 
-pub use self::follows::Known;
-pub(super) use self::told::entry;
+pub(super) use self::describe::entry;
+pub use self::follows::ListSnapshot;
 use super::audit;
 use super::scan::{ScanFilter, scan};
 use super::suppressions::List;
 
-/// Something that happened.
+/// An entry of the history.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// When, by its own time.
+pub struct TimelineEntry {
+    /// Time of the occurrence.
     pub at: UnixMillis,
-    /// When it was received, for a webhook.
+    /// Time of receipt, for a webhook.
     pub received_at: Option<UnixMillis>,
-    /// What: a type of event, or `verdict`, `decision`, `alert`, `poison`, `quarantine`, `audit`, `forgotten`.
+    /// The kind: an event type, or `verdict`, `decision`, `alert`, `poison`, `quarantine`, `audit`, `forgotten`.
     pub what: String,
-    /// What it says, and what follows, in a line or a few.
+    /// The content and its effects, in a few lines.
     pub text: String,
-    /// Which email, or which other partition.
+    /// The email id, or another partition.
     pub about: String,
-    /// The same for machines.
+    /// The content as JSON.
     pub fields: Map<String, Value>,
 }
 
 /// The rows of the events table, as entries, in order of happening, with what the list says now.
-pub fn entries(rows: &[Item], known: &Known) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = rows.iter().filter_map(|row| entry(row, known)).collect();
+pub fn entries(rows: &[Item], known: &ListSnapshot) -> Vec<TimelineEntry> {
+    let mut entries: Vec<TimelineEntry> = rows.iter().filter_map(|row| entry(row, known)).collect();
     // Of what happened at once, a webhook comes before what was made of it.
     entries.sort_by_key(|entry| (entry.at, entry.received_at.is_none(), entry.what.clone()));
     entries
 }
 
-/// Everything about an email: one Query, and what the list says of whoever it suppresses or lifts.
-///
-/// # Errors
-/// DynamoDB can't be asked.
-pub async fn of_email(list: &List, email_id: &str, now: UnixMillis) -> Result<Vec<Entry>, CallError> {
+/// The history of an email: one Query, and the list's items of the recipients whom it suppresses or lifts.
+pub async fn of_email(list: &List, email_id: &str, now: UnixMillis) -> Result<Vec<TimelineEntry>, CallError> {
     let rows = Timeline::new(list.calls.clone(), &list.events).all(email_id).await?;
-    Ok(entries(&rows, &Known::of(list, &rows, now).await?))
+    Ok(entries(&rows, &ListSnapshot::of(list, &rows, now).await?))
 }
 
-/// Everything about an address: the whole events table is read, since no key knows it. `read` hears of each row.
-///
-/// # Errors
-/// DynamoDB can't be asked.
+/// The history of an address: the whole events table is scanned, since no key contains the address. `read` is called with the number of
+/// rows that were read.
 pub async fn of_address(
     list: &List,
     recipient: &Recipient,
     now: UnixMillis,
     read: impl Fn(usize),
-) -> Result<Vec<Entry>, CallError> {
+) -> Result<Vec<TimelineEntry>, CallError> {
     let mut partitions = BTreeSet::new();
     scan(&list.calls, &list.events, &ScanFilter::default(), async |rows, number| {
         read(number);
@@ -79,16 +74,16 @@ pub async fn of_address(
     for partition in partitions {
         rows.extend(theirs(timeline.all(&partition).await?, recipient));
     }
-    Ok(entries(&rows, &Known::of(list, &rows, now).await?))
+    Ok(entries(&rows, &ListSnapshot::of(list, &rows, now).await?))
 }
 
-/// Whom a webhook is about, as far as it says: those of an email, or a contact.
+/// The recipients that a webhook names: those of an email, or a contact.
 pub(super) fn recipients(event: &Event<'_>) -> Vec<Recipient> {
     let of_email = AffectedRecipients::by_outcome(event).possible();
     if of_email.is_empty() { event.contact().into_vec() } else { of_email }
 }
 
-/// Whether a webhook is about an address.
+/// Returns true if a webhook is about an address.
 pub(super) fn concerns(row: &Item, recipient: &Recipient) -> bool {
     if string(row, "kind") != RowKind::Event.as_str() {
         return false;
@@ -98,8 +93,8 @@ pub(super) fn concerns(row: &Item, recipient: &Recipient) -> bool {
     recipients(&event).contains(recipient)
 }
 
-/// Of the rows of a partition those about an address: its webhooks, the verdicts about them, and what does not say that it is about
-/// somebody else.
+/// Keeps the rows about `recipient`: its webhooks, their verdicts, and decisions and alerts that name this address or no address. Rows of
+/// other kinds are always kept.
 pub(super) fn theirs(rows: Vec<Item>, recipient: &Recipient) -> Vec<Item> {
     let webhooks: BTreeSet<String> =
         rows.iter().filter(|row| concerns(row, recipient)).map(|row| string(row, "event").to_owned()).collect();

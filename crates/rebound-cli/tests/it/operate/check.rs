@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::check::{Answer, check};
+use rebound_cli::operate::check::{SendCheck, check};
 use rebound_cli::operate::suppressions::import::{import, read};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
 use serde_json::json;
@@ -26,7 +26,7 @@ async fn every_address_gets_the_answer_that_the_list_gives_whatever_its_spelling
     let place = place(&service.aws).await;
     let lapsing = "recipient,reason,at,until\nold@example.com,soft_bounce,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n";
     let list = list(&place);
-    let note = rebound_cli::operate::audit::Note::new("ann", "a test", UnixMillis::now()).unwrap();
+    let note = rebound_cli::operate::audit::AuditNote::new("ann", "a test", UnixMillis::now()).unwrap();
     let read = read(lapsing.as_bytes(), note.at).unwrap();
     import(&list, read, LiftedByHand::Stay, &note, || {}).await.unwrap();
 
@@ -39,7 +39,7 @@ async fn every_address_gets_the_answer_that_the_list_gives_whatever_its_spelling
         " ann@example.com ",
     ]);
     let answers = check(&list.calls, &list.suppressions, &asked, UnixMillis::now(), |_| {}).await.unwrap();
-    let reasons: Vec<Vec<&str>> = answers.iter().map(Answer::reasons).collect();
+    let reasons: Vec<Vec<&str>> = answers.iter().map(SendCheck::reasons).collect();
     assert_eq!(
         reasons,
         [vec!["complaint"], vec![], vec!["hard_bounce"], vec!["not_an_address"], vec![], vec!["complaint"]]
@@ -70,7 +70,7 @@ async fn every_address_gets_the_answer_that_the_list_gives_whatever_its_spelling
     assert!(said.code == 2 && said.stderr.contains("Name it with --stack"), "{}", said.stderr);
     elsewhere.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), "http://127.0.0.1:9".to_owned());
     let said = command(&elsewhere, &["check", "bob@example.com"], "").await;
-    assert!(said.code == 2 && said.stderr.contains("`rebound dev` is still running"), "{}", said.stderr);
+    assert!(said.code == 2 && said.stderr.contains("`rebound dev` is running"), "{}", said.stderr);
 }
 
 #[tokio::test]
@@ -80,13 +80,13 @@ async fn ten_thousand_addresses_take_a_hundred_and_one_calls_and_after_somebody_
         "AWS_ENDPOINT_URL_DYNAMODB" => (name.clone(), service.proxy.url()),
         _ => (name.clone(), value.clone()),
     });
-    let place = rebound_cli::operate::place::Place::find(&Default::default(), through_proxy).await.unwrap();
+    let place = rebound_cli::operate::target::Target::find(&Default::default(), through_proxy).await.unwrap();
     let calls = place.calls(Duration::from_secs(60));
     let table = place.table("SUPPRESSIONS_TABLE");
     let addresses: Vec<String> = (0..10_000).map(|n| format!("r{n}@example.com")).collect();
     service.accepts(&signed(complaint("r7777@example.com", "e1")), "handled").await;
     let now = UnixMillis::now();
-    let refused = |answers: Vec<Answer>| -> Vec<usize> {
+    let refused = |answers: Vec<SendCheck>| -> Vec<usize> {
         answers.iter().enumerate().filter(|(_, answer)| !answer.may_send()).map(|(index, _)| index).collect()
     };
 
@@ -99,7 +99,7 @@ async fn ten_thousand_addresses_take_a_hundred_and_one_calls_and_after_somebody_
     super::forget::put_forgotten(&service.aws, &key, &forgotten).await;
     service.proxy.plan(|_| None);
     let answers = check(&calls, table, &addresses, now, |_| {}).await.unwrap();
-    assert_eq!(answers[42], Answer::Forgotten);
+    assert_eq!(answers[42], SendCheck::Forgotten);
     assert_eq!((refused(answers), service.proxy.calls().len()), (vec![42, 7777], 2 + 199));
 }
 
@@ -110,7 +110,7 @@ async fn who_is_forgotten_while_a_list_is_checked_is_a_no() {
         "AWS_ENDPOINT_URL_DYNAMODB" => (name.clone(), service.proxy.url()),
         _ => (name.clone(), value.clone()),
     });
-    let place = rebound_cli::operate::place::Place::find(&Default::default(), through_proxy).await.unwrap();
+    let place = rebound_cli::operate::target::Target::find(&Default::default(), through_proxy).await.unwrap();
     let table = place.table("SUPPRESSIONS_TABLE").to_owned();
     // More than one call asks about.
     let mut addresses: Vec<String> = (0..150).map(|n| format!("a{n:03}@example.com")).collect();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{StreamSpecification, TimeToLiveSpecification};
 use rebound::time::UnixMillis;
-use rebound_cli::operate::doctor::{Check, Verdict, examine};
-use rebound_cli::operate::place::Place;
+use rebound_cli::operate::doctor::{Check, CheckStatus, run_checks};
+use rebound_cli::operate::target::Target;
 use rebound_dev::claude::ClaudeStub;
 use rebound_dev::stack::SECRET_NAME;
 use serde_json::json;
@@ -49,8 +49,8 @@ fn variables(world: &World, claude: &ClaudeStub) -> BTreeMap<String, String> {
 }
 
 async fn checks(variables: BTreeMap<String, String>) -> BTreeMap<String, Check> {
-    let place = Place::find(&Default::default(), variables).await.unwrap();
-    let checks = examine(&place, None, UnixMillis::now()).await;
+    let place = Target::find(&Default::default(), variables).await.unwrap();
+    let checks = run_checks(&place, None, UnixMillis::now()).await;
     checks.into_iter().map(|check| (check.name.clone(), check)).collect()
 }
 
@@ -58,7 +58,7 @@ async fn checks(variables: BTreeMap<String, String>) -> BTreeMap<String, Check> 
 async fn what_is_well_is_said_to_be_and_the_exit_code_says_so_too() {
     let (world, claude) = well().await;
     let all = checks(variables(&world, &claude)).await;
-    let not_ok: Vec<&Check> = all.values().filter(|check| check.verdict != Verdict::Ok).collect();
+    let not_ok: Vec<&Check> = all.values().filter(|check| check.verdict != CheckStatus::Ok).collect();
     assert!(not_ok.is_empty() && all.len() == 21, "{} {not_ok:#?}", all.len());
     assert!(all["last event received"].found.contains("30 minutes ago"), "{:?}", all["last event received"]);
     assert!(claude.asked().is_empty(), "nothing is spent");
@@ -67,7 +67,7 @@ async fn what_is_well_is_said_to_be_and_the_exit_code_says_so_too() {
     assert_eq!((said.code, said.json()["checks"].as_array().unwrap().len()), (0, 21));
     world.resend.disable_all();
     let said = command(&variables(&world, &claude), &["doctor"], "").await;
-    assert!(said.code == 1 && said.stdout.contains("To do: remove the cause"), "{}", said.stdout);
+    assert!(said.code == 1 && said.stdout.contains("To do: fix the cause"), "{}", said.stdout);
     for secret in ["whsec_", super::connect::KEY, "sk-ant-test"] {
         assert!(!said.stdout.contains(secret));
     }
@@ -79,19 +79,19 @@ async fn what_is_well_is_said_to_be_and_the_exit_code_says_so_too() {
 }
 
 /// The result of a check: its status, its details, and what to do.
-async fn says(world: &World, claude: &ClaudeStub, name: &str) -> (Verdict, String) {
+async fn says(world: &World, claude: &ClaudeStub, name: &str) -> (CheckStatus, String) {
     says_with(variables(world, claude), name).await
 }
 
-async fn says_with(variables: BTreeMap<String, String>, name: &str) -> (Verdict, String) {
+async fn says_with(variables: BTreeMap<String, String>, name: &str) -> (CheckStatus, String) {
     let check = checks(variables).await.remove(name).unwrap_or_else(|| panic!("no check {name}"));
-    if matches!(check.verdict, Verdict::Fault | Verdict::Warning) {
+    if matches!(check.verdict, CheckStatus::Fault | CheckStatus::Warning) {
         assert!(check.to_do.as_ref().is_some_and(|to_do| to_do.len() > 10), "it says what to do: {check:?}");
     }
     (check.verdict, format!("{} {}", check.found, check.to_do.unwrap_or_default()))
 }
 
-fn is(said: &(Verdict, String), verdict: Verdict, words: &str) {
+fn is(said: &(CheckStatus, String), verdict: CheckStatus, words: &str) {
     assert!(said.0 == verdict && said.1.contains(words), "{said:?} is not {verdict:?} {words}");
 }
 
@@ -99,16 +99,16 @@ fn is(said: &(Verdict, String), verdict: Verdict, words: &str) {
 async fn while_nobody_has_confirmed_the_subscription_to_alerts_doctor_warns() {
     let (world, claude) = (World::start().await, ClaudeStub::start(any_port()).await.unwrap());
     let name = "who gets the alerts";
-    is(&says(&world, &claude, name).await, Verdict::Warning, "make deploy PARAMETERS=AlertEmail=");
+    is(&says(&world, &claude, name).await, CheckStatus::Warning, "make deploy PARAMETERS=AlertEmail=");
     subscribe(&world, "email", "ann@example.com").await;
-    is(&says(&world, &claude, name).await, Verdict::Warning, "nobody yet: 1 not confirmed");
+    is(&says(&world, &claude, name).await, CheckStatus::Warning, "no one yet: 1 not confirmed");
     world.aws.sns.as_ref().unwrap().confirm_all();
-    is(&says(&world, &claude, name).await, Verdict::Ok, "1 confirmed");
+    is(&says(&world, &claude, name).await, CheckStatus::Ok, "1 confirmed");
     subscribe(&world, "email", "bob@example.com").await;
-    is(&says(&world, &claude, name).await, Verdict::Ok, "1 confirmed; 1 not confirmed yet");
+    is(&says(&world, &claude, name).await, CheckStatus::Ok, "1 confirmed; 1 not confirmed yet");
     let mut elsewhere = variables(&world, &claude);
     elsewhere.insert("ALERTS_TOPIC_ARN".to_owned(), "no topic".to_owned());
-    is(&says_with(elsewhere, name).await, Verdict::Fault, "there is no topic");
+    is(&says_with(elsewhere, name).await, CheckStatus::Fault, "the topic no topic does not exist");
 }
 
 #[tokio::test]
@@ -124,12 +124,12 @@ async fn a_table_that_is_not_as_the_template_has_it_is_a_fault() {
     let (dynamodb, table) = (world.aws.clients().unwrap().dynamodb(), "rebound-recipients");
     let off = TimeToLiveSpecification::builder().attribute_name("expires_at").enabled(false).build().unwrap();
     dynamodb.update_time_to_live().table_name(table).time_to_live_specification(off).send().await.unwrap();
-    is(&says(&world, &claude, "table rebound-recipients").await, Verdict::Fault, "expires");
+    is(&says(&world, &claude, "table rebound-recipients").await, CheckStatus::Fault, "expires");
     let off = StreamSpecification::builder().stream_enabled(false).build().unwrap();
     dynamodb.update_table().table_name("rebound-events").stream_specification(off).send().await.unwrap();
-    is(&says(&world, &claude, "table rebound-events").await, Verdict::Fault, "its stream is off");
+    is(&says(&world, &claude, "table rebound-events").await, CheckStatus::Fault, "its stream is off");
     dynamodb.delete_table().table_name("rebound-agenda").send().await.unwrap();
-    is(&says(&world, &claude, "table rebound-agenda").await, Verdict::Fault, "does not exist");
+    is(&says(&world, &claude, "table rebound-agenda").await, CheckStatus::Fault, "does not exist");
 }
 
 #[tokio::test]
@@ -137,54 +137,62 @@ async fn a_secret_that_is_missing_or_wrong_and_a_url_that_is_no_rebound_are_told
     let (world, claude) = well().await;
     let secrets = world.aws.secrets_manager.as_ref().unwrap();
     secrets.put(SECRET_NAME, &json!({ "RESEND_WEBHOOK_SECRET": "whsec_YW5vdGhlciBvbmU" }).to_string());
-    is(&says(&world, &claude, "webhook at Resend").await, Verdict::Fault, "was it rotated at Resend?");
-    is(&says(&world, &claude, "signing secret").await, Verdict::Ok, "the one that is stored");
+    is(&says(&world, &claude, "webhook at Resend").await, CheckStatus::Fault, "was it rotated at Resend?");
+    is(&says(&world, &claude, "signing secret").await, CheckStatus::Ok, "the function has the stored secret");
     let mut with_another = variables(&world, &claude);
     with_another.insert("RESEND_WEBHOOK_SECRET".to_owned(), rebound_dev::LOCAL_SECRET.to_owned());
-    is(&says_with(with_another, "signing secret").await, Verdict::Fault, "another than the one that is stored");
+    is(&says_with(with_another, "signing secret").await, CheckStatus::Fault, "another secret than the stored one");
     secrets.clear(SECRET_NAME);
-    is(&says(&world, &claude, "signing secret").await, Verdict::Fault, "rebound connect");
+    is(&says(&world, &claude, "signing secret").await, CheckStatus::Fault, "rebound connect");
     let at = |url: &str| {
         let mut variables = variables(&world, &claude);
         variables.insert("REBOUND_FUNCTION_URL".to_owned(), url.to_owned());
         variables
     };
-    is(&says_with(at("http://127.0.0.1:9/"), "function URL").await, Verdict::Fault, "nobody answers");
-    is(&says_with(at(&world.resend.url()), "function URL").await, Verdict::Fault, "no Rebound");
-    is(&says_with(at("http://127.0.0.1:9/"), "webhook at Resend").await, Verdict::Fault, "there is none for");
+    is(&says_with(at("http://127.0.0.1:9/"), "function URL").await, CheckStatus::Fault, "the connection to http");
+    is(&says_with(at(&world.resend.url()), "function URL").await, CheckStatus::Fault, "is not a Rebound function URL");
+    is(&says_with(at("http://127.0.0.1:9/"), "webhook at Resend").await, CheckStatus::Fault, "no webhook has the URL");
 }
 
 #[tokio::test]
 async fn a_webhook_that_is_disabled_or_lacks_a_type_and_keys_that_are_refused_are_faults() {
     let (world, claude) = well().await;
     world.resend.unsubscribe("email.bounced");
-    is(&says(&world, &claude, "webhook at Resend").await, Verdict::Fault, "email.bounced");
+    is(&says(&world, &claude, "webhook at Resend").await, CheckStatus::Fault, "email.bounced");
     world.resend.disable_all();
-    is(&says(&world, &claude, "webhook at Resend").await, Verdict::Fault, "it is disabled");
+    is(&says(&world, &claude, "webhook at Resend").await, CheckStatus::Fault, "the webhook is disabled");
     let with = |name: &str, value: &str| {
         let mut variables = variables(&world, &claude);
         variables.insert(name.to_owned(), value.to_owned());
         variables
     };
-    is(&says_with(with("RESEND_API_KEY", "re_sending_only"), "Resend's key").await, Verdict::Fault, "full access");
-    is(&says_with(with("RESEND_API_KEY", "re_wrong"), "Resend's key").await, Verdict::Fault, "refuses the key");
-    is(&says_with(with("ANTHROPIC_API_KEY", "refused"), "Claude's key").await, Verdict::Fault, "refused (401)");
+    is(&says_with(with("RESEND_API_KEY", "re_sending_only"), "Resend's key").await, CheckStatus::Fault, "full access");
+    is(&says_with(with("RESEND_API_KEY", "re_wrong"), "Resend's key").await, CheckStatus::Fault, "refuses the key");
+    is(
+        &says_with(with("ANTHROPIC_API_KEY", "refused"), "Claude's key").await,
+        CheckStatus::Fault,
+        "refuses the key (401)",
+    );
     is(
         &says_with(with("ANTHROPIC_MODEL", "claude-hiaku-5-5"), "Claude's model").await,
-        Verdict::Fault,
-        "no model claude-hiaku",
+        CheckStatus::Fault,
+        "the model claude-hiaku-5-5 does not exist",
     );
-    is(&says(&world, &claude, "Claude's model").await, Verdict::Ok, "claude-haiku-5-5 is there");
+    is(&says(&world, &claude, "Claude's model").await, CheckStatus::Ok, "claude-haiku-5-5 is available");
     // As the deployed function is set, where the environment does not say it.
     world.aws.control.as_ref().unwrap().set(|controls| {
         controls.environment.insert("ANTHROPIC_MODEL".to_owned(), "claude-of-last-year".to_owned());
     });
-    is(&says(&world, &claude, "Claude's model").await, Verdict::Fault, "no model claude-of-last-year");
+    is(
+        &says(&world, &claude, "Claude's model").await,
+        CheckStatus::Fault,
+        "the model claude-of-last-year does not exist",
+    );
     let mut without = variables(&world, &claude);
     without.remove("RESEND_API_KEY");
-    is(&says_with(without.clone(), "Resend's key").await, Verdict::NotChecked, "RESEND_API_KEY");
+    is(&says_with(without.clone(), "Resend's key").await, CheckStatus::NotChecked, "RESEND_API_KEY");
     without.remove("ANTHROPIC_API_KEY");
-    is(&says_with(without, "Claude's key").await, Verdict::Ok, "the written rules decide");
+    is(&says_with(without, "Claude's key").await, CheckStatus::Ok, "the built-in rules decide");
 }
 
 #[tokio::test]
@@ -200,10 +208,10 @@ async fn deliveries_that_fail_are_a_fault_until_they_succeed_again() {
     let asked = forged.request(&client, reqwest::Method::POST, &world.url).send().await.unwrap();
     assert_eq!(asked.status().as_u16(), 200, "signed with the secret of local runs, and quarantined");
     assert_eq!(world.resend.deliver("email.complained", &body).await, [401]);
-    is(&says(&world, &claude, "deliveries at Resend").await, Verdict::Fault, "1 of the last 2 failed");
+    is(&says(&world, &claude, "deliveries at Resend").await, CheckStatus::Fault, "1 of the last 2 failed");
     assert_eq!(world.rebound(&["connect", "--no-import"]).await.code, 0);
     assert_eq!(world.resend.deliver("email.complained", &body).await, [200]);
-    is(&says(&world, &claude, "deliveries at Resend").await, Verdict::Warning, "replay the failed ones");
+    is(&says(&world, &claude, "deliveries at Resend").await, CheckStatus::Warning, "replay the failed events");
 }
 
 #[tokio::test]
@@ -218,17 +226,17 @@ async fn a_delivery_that_is_still_tried_is_no_success() {
     world.resend.advance_clock(day);
     let body = String::from_utf8(complaint("bob@example.com", "e2")).unwrap();
     assert_eq!(world.resend.deliver("email.complained", &body).await, [401]);
-    let place = Place::find(&Default::default(), variables(&world, &claude)).await.unwrap();
+    let place = Target::find(&Default::default(), variables(&world, &claude)).await.unwrap();
     let at = async |after: Duration| {
-        let checks = examine(&place, None, UnixMillis::now().plus(day + after)).await;
+        let checks = run_checks(&place, None, UnixMillis::now().plus(day + after)).await;
         checks.into_iter().find(|check| check.name == "deliveries at Resend").unwrap()
     };
-    assert_eq!(at(Duration::ZERO).await.verdict, Verdict::Ok, "the first try may be under way");
+    assert_eq!(at(Duration::ZERO).await.verdict, CheckStatus::Ok, "the first try may be under way");
     let later = at(Duration::from_secs(300)).await;
-    assert!(later.verdict == Verdict::Warning && later.found.contains("1 are still being tried"), "{later:?}");
+    assert!(later.verdict == CheckStatus::Warning && later.found.contains("1 are being retried"), "{later:?}");
     world.resend.keep_trying(false);
     assert_eq!(world.resend.deliver("email.complained", &body).await, [401]);
-    assert_eq!(at(Duration::from_secs(300)).await.verdict, Verdict::Fault);
+    assert_eq!(at(Duration::from_secs(300)).await.verdict, CheckStatus::Fault);
 }
 
 #[tokio::test]
@@ -241,21 +249,21 @@ async fn a_lag_dead_letters_a_stack_that_is_not_there_and_a_low_limit_are_told()
         controls.metrics.remove("Invocations");
         controls.stack_status = Some("UPDATE_ROLLBACK_COMPLETE".to_owned());
     });
-    is(&says(&world, &claude, "the account's concurrency").await, Verdict::Warning, "Service Quotas");
-    is(&says(&world, &claude, "protect's mappings").await, Verdict::Fault, "20 minutes");
-    is(&says(&world, &claude, "stack").await, Verdict::Warning, "rolled back");
+    is(&says(&world, &claude, "the account's concurrency").await, CheckStatus::Warning, "Service Quotas");
+    is(&says(&world, &claude, "protect's mappings").await, CheckStatus::Fault, "20 minutes");
+    is(&says(&world, &claude, "stack").await, CheckStatus::Warning, "rolled back");
     let last = says(&world, &claude, "last event received").await;
-    assert_eq!(last.0, Verdict::NotChecked, "here there are no metrics: {last:?}");
+    assert_eq!(last.0, CheckStatus::NotChecked, "here there are no metrics: {last:?}");
     control.set(|controls| {
         controls.stack_status = None;
         controls.mappings.iter_mut().for_each(|mapping| mapping.state = "Disabled".to_owned());
     });
-    is(&says(&world, &claude, "stack").await, Verdict::Fault, "make deploy");
-    is(&says(&world, &claude, "engage's mapping").await, Verdict::Fault, "Disabled");
+    is(&says(&world, &claude, "stack").await, CheckStatus::Fault, "make deploy");
+    is(&says(&world, &claude, "engage's mapping").await, CheckStatus::Fault, "Disabled");
     control.set(|controls| controls.mappings.clear());
-    is(&says(&world, &claude, "protect's mappings").await, Verdict::Fault, "never invoked");
+    is(&says(&world, &claude, "protect's mappings").await, CheckStatus::Fault, "never invoked");
     let sqs = world.aws.clients().unwrap().sqs();
     let queue = world.aws.variable("ENGAGE_DEAD_LETTERS_URL").unwrap();
     sqs.send_message().queue_url(queue).message_body("{}").delay_seconds(0).send().await.unwrap();
-    is(&says(&world, &claude, "what engage gave up").await, Verdict::Fault, "redrive");
+    is(&says(&world, &claude, "what engage gave up").await, CheckStatus::Fault, "redrive");
 }

@@ -1,8 +1,8 @@
 //! Lists as people have them, read by `check` and by `import`.
 
 use rebound::time::UnixMillis;
-use rebound_cli::operate::lists::{Asked, Line, LineCounts, ListReader};
-use rebound_cli::operate::suppressions::import::{Read, read};
+use rebound_cli::operate::lists::{Line, LineCounts, ListOptions, ListReader};
+use rebound_cli::operate::suppressions::import::{ParsedList, read};
 use serde_json::json;
 
 use super::{command, rebound};
@@ -58,7 +58,7 @@ fn unescaped(raw: &str) -> String {
 
 /// Reads the lines of a list. Returns them, and the number of each kind.
 fn lines(text: &str) -> (Vec<(u64, String)>, LineCounts) {
-    let mut reader = ListReader::new(text.as_bytes(), Asked::default()).unwrap();
+    let mut reader = ListReader::new(text.as_bytes(), ListOptions::default()).unwrap();
     let read = reader.by_ref().map(|line| match line.unwrap() {
         Line::Entry { number, row } => (number, row.recipient.to_string()),
         Line::Refused(refused) => {
@@ -75,7 +75,7 @@ fn each_line_of_sixty_lists_is_an_address_or_a_refusal() {
     assert!(lists.len() >= 60, "{}", lists.len());
     for Expected { name, text, lines: expected, refused } in lists {
         if let Some(words) = refused {
-            let why = ListReader::new(text.as_bytes(), Asked::default()).map(drop).unwrap_err().to_string();
+            let why = ListReader::new(text.as_bytes(), ListOptions::default()).map(drop).unwrap_err().to_string();
             assert!(why.contains(words), "{name}: {why}");
             assert!(read(text.as_bytes(), UnixMillis(0)).is_err(), "{name}");
             continue;
@@ -93,7 +93,7 @@ fn each_line_of_sixty_lists_is_an_address_or_a_refusal() {
         assert_eq!(counts, LineCounts { lines, refused, empty, read: lines - refused - empty }, "{name}: they add up");
 
         let now = UnixMillis::parse("2026-11-28T00:00:00Z").unwrap();
-        let Read { entries, unreadable, left_out, .. } = read(text.as_bytes(), now).unwrap();
+        let ParsedList { entries, unreadable, left_out, .. } = read(text.as_bytes(), now).unwrap();
         let imported: Vec<&str> = entries.iter().map(|entry| entry.recipient.as_str()).collect();
         let addresses = saying.iter().map(|(_, line)| *line).filter(|line| *line != "!");
         let (out, taken): (Vec<&str>, Vec<&str>) = addresses.partition(|line| line.starts_with('~'));
@@ -173,7 +173,7 @@ async fn other_files_are_refused_with_what_to_do() {
         ("list.xlsx", b"PK\x03\x04\x14\x00\x06\x00".to_vec(), "save the sheet"),
         ("list.xls", b"\xd0\xcf\x11\xe0\xa1\xb1".to_vec(), "save the sheet"),
         ("list.html", b"<html><td>ann@example.com</td></html>".to_vec(), "save it as CSV"),
-        ("list.json", b"[\"ann@example.com\"]".to_vec(), "an object a line"),
+        ("list.json", b"[\"ann@example.com\"]".to_vec(), "one object per line"),
         ("list.bin", b"ann\x00@example.com".to_vec(), "not text"),
     ] {
         let file = folder.path().join(name);
@@ -225,7 +225,7 @@ async fn an_import_says_what_it_took_the_file_for_and_a_flag_overrides_it() {
     for (flags, words) in [
         (["--column", "kontakt"], "no column \"kontakt\"; there are status, reason, email, created"),
         (["--time-column", "wann"], "no column \"wann\""),
-        (["--encoding", "klingon"], "none of that name"),
+        (["--encoding", "klingon"], "no encoding of that name"),
         (["--separator", "ab"], "one character"),
         (["--as", "tired"], "there are complaint"),
     ] {

@@ -25,19 +25,19 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rebound_cli::operate::place::{Options, Place};
 use rebound_cli::operate::suppressions::List;
+use rebound_cli::operate::target::{Target, TargetOptions};
 use rebound_dev::stack::EmbeddedAws;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 /// The place that an embedded AWS is.
-pub(crate) async fn place(aws: &EmbeddedAws) -> Place {
-    Place::find(&Options::default(), aws.variables().clone()).await.unwrap()
+pub(crate) async fn place(aws: &EmbeddedAws) -> Target {
+    Target::find(&TargetOptions::default(), aws.variables().clone()).await.unwrap()
 }
 
-pub(crate) fn list(place: &Place) -> List {
+pub(crate) fn list(place: &Target) -> List {
     List {
         calls: place.calls(Duration::from_secs(60)),
         suppressions: place.table("SUPPRESSIONS_TABLE").to_owned(),
@@ -143,9 +143,9 @@ impl Dev {
         command(&self.variables(), arguments, "").await
     }
 
-    pub(crate) async fn place(&self) -> Place {
+    pub(crate) async fn place(&self) -> Target {
         let local = Some(self.folder.path().join("dev.env"));
-        Place::find(&Options { local, ..Options::default() }, []).await.unwrap()
+        Target::find(&TargetOptions { local, ..TargetOptions::default() }, []).await.unwrap()
     }
 }
 

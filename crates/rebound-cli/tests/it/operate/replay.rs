@@ -10,9 +10,9 @@ use rebound::resend::campaign::{Campaign, Cohort};
 use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use rebound::store::counters::Campaigns;
-use rebound_cli::operate::place::{Options, Place};
 use rebound_cli::operate::replay::select::Selection;
-use rebound_cli::operate::replay::{Function, On, Report, replay};
+use rebound_cli::operate::replay::{Function, On, ReplayReport, replay};
+use rebound_cli::operate::target::{Target, TargetOptions};
 use rebound_dev::overlay::Overlay;
 use rebound_dev::simulate::scenario::Scenario;
 use serde_json::json;
@@ -33,7 +33,7 @@ fn seeded(seed: u64) -> Scenario {
 }
 
 /// A service that has received a story, and whose stream nobody has read.
-async fn received(story: &Scenario) -> (Service, Place) {
+async fn received(story: &Scenario) -> (Service, Target) {
     let service = Service::start().await;
     for number in 0..story.emails {
         for message in story.email(number).messages {
@@ -43,7 +43,7 @@ async fn received(story: &Scenario) -> (Service, Place) {
     }
     let mut variables = service.aws.variables().clone();
     variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), service.proxy.url());
-    let place = Place::find(&Options::default(), variables).await.unwrap();
+    let place = Target::find(&TargetOptions::default(), variables).await.unwrap();
     (service, place)
 }
 
@@ -53,18 +53,18 @@ enum RunMode {
     DryRun,
 }
 
-async fn again(place: &Place, mode: RunMode) -> Report {
+async fn again(place: &Target, mode: RunMode) -> ReplayReport {
     let calls = place.calls(Duration::from_secs(60));
     let rows = Selection::default().rows(&calls, place.table("EVENTS_TABLE"), Function::Protect, |_| {}).await.unwrap();
     if mode == RunMode::Replay {
-        return replay(place, &rows, Function::Protect, On::ThePlace, |_| {}).await.unwrap();
+        return replay(place, &rows, Function::Protect, On::Target, |_| {}).await.unwrap();
     }
     let name = |variable: &str| place.table(variable).to_owned();
     let copy = Overlay::start(place.aws().dynamodb(), name).await.unwrap();
-    replay(place, &rows, Function::Protect, On::ACopy(copy.variables()), |_| {}).await.unwrap()
+    replay(place, &rows, Function::Protect, On::Copy(copy.variables()), |_| {}).await.unwrap()
 }
 
-async fn cohorts(place: &Place, story: &Scenario) -> Vec<(Cohort, CounterTotals)> {
+async fn cohorts(place: &Target, story: &Scenario) -> Vec<(Cohort, CounterTotals)> {
     let campaigns = Campaigns::new(place.calls(Duration::from_secs(60)), place.table("CAMPAIGNS_TABLE"));
     campaigns.cohorts(&story.campaign).await.unwrap()
 }

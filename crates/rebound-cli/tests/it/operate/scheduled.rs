@@ -12,7 +12,7 @@ use rebound::resend::campaign::{Campaign, Cohort};
 use rebound::resend::signed::SignedMessage;
 use rebound::store::client::RetryClient;
 use rebound::store::counters::Campaigns;
-use rebound_cli::operate::campaigns::{all, one};
+use rebound_cli::operate::campaigns::{load_campaign, load_campaigns};
 use serde_json::json;
 
 use crate::support::protect::{DAY, HOUR, MINUTE, NOW, ProtectHarness, after, mail, soon};
@@ -49,12 +49,12 @@ async fn a_campaign_sent_ten_days_after_its_creation_is_paused() {
     assert_eq!(stage.kinds().get("brake"), Some(&1));
 
     let (_, calls, table) = campaigns(&stage);
-    let listed = all(&calls, &table, NOW, 7, |_| {}).await.unwrap();
+    let listed = load_campaigns(&calls, &table, NOW, 7, |_| {}).await.unwrap();
     let known = &listed["spring"];
     assert_eq!((known.total().get(Counter::Sent), known.total().get(Counter::BouncedHard)), (250, 60));
     assert_eq!(known.state.as_ref().unwrap().brake.status, Status::Paused);
     let spring = Campaign::new("spring").unwrap();
-    assert_eq!(one(&calls, &table, &spring, after(-DAY)).await.unwrap().as_ref(), Some(known));
+    assert_eq!(load_campaign(&calls, &table, &spring, after(-DAY)).await.unwrap().as_ref(), Some(known));
 
     // It opens by itself, a week after it was sent; what was counted of its lateness is not needed any more, and goes.
     stage.tick(after(7 * DAY - HOUR)).await;
@@ -114,7 +114,7 @@ async fn an_old_cohort_of_which_less_than_a_tenth_is_sent_late_is_left_out() {
     stage.happens(&[told("email.sent", 10, 10, -HOUR)]).await;
     assert_eq!(stage.brake("spring").await.0, "open", "one of eleven");
     let (_, calls, table) = campaigns(&stage);
-    assert!(all(&calls, &table, NOW, 7, |_| {}).await.unwrap().is_empty());
+    assert!(load_campaigns(&calls, &table, NOW, 7, |_| {}).await.unwrap().is_empty());
     stage.happens(&[told("email.sent", 11, 10, -HOUR)]).await;
     assert_eq!(stage.brake("spring").await.0, "paused", "two of twelve");
 }

@@ -42,7 +42,7 @@ async fn a_file_that_dev_has_not_written_never_leads_to_the_real_stack() {
     std::fs::write(&file, b"\xff\xfeA\0W\0S\0").unwrap();
     is_refused(&none, &["check", "ann@example.com", &local(&file)], &["can't be read", "UTF-8"]).await;
     let nowhere = folder.path().join("gone.env");
-    is_refused(&none, &["check", "ann@example.com", &local(&nowhere)], &["no such file", "start it first"]).await;
+    is_refused(&none, &["check", "ann@example.com", &local(&nowhere)], &["does not exist", "start it first"]).await;
 }
 
 #[tokio::test]

@@ -153,8 +153,8 @@ async fn connect_changes_nothing_at_resend_where_no_rebound_answers() {
     let world = World::start().await;
     let other = always(404, "not here").await;
     for (url, says) in [
-        ("http://127.0.0.1:9/", "there is no Rebound at http://127.0.0.1:9/: nobody answers there"),
-        (other.url().as_str(), "it answers 404"),
+        ("http://127.0.0.1:9/", "http://127.0.0.1:9/ is not a Rebound function URL: the connection failed"),
+        (other.url().as_str(), "a GET returned HTTP 404"),
     ] {
         let (said, took) = timed(&world.variables(), &["connect", url]).await;
         assert!(said.code == 1 && said.stderr.contains(says), "{said:?}");

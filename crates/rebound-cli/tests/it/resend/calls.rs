@@ -110,7 +110,7 @@ fn calls() -> Vec<Call> {
             success: (
                 200,
                 list(json!([event])),
-                r#"[Delivered { id: "msg_1", event_type: "email.bounced", created_at: "2026-11-20T10:00:00.000Z", status: "pending" }]"#,
+                r#"[DeliveryAttempt { id: "msg_1", event_type: "email.bounced", created_at: "2026-11-20T10:00:00.000Z", status: "pending" }]"#,
             ),
             lacking: json!({ "data": "none" }),
         },
@@ -122,7 +122,7 @@ fn calls() -> Vec<Call> {
             success: (
                 200,
                 list(json!([entry, { "id": "s2", "email": "nobody" }])),
-                r#"Listed { entries: [Suppressed { id: Some("s1"), recipient: Recipient("ann@example.com"), origin: Some("bounce"), source_id: None, created_at: Some("2026-10-06 23:47:56.678+00") }], unread: [Unread { place: 2, id: Some("s2"), why: "no address in it" }], cut_short: None }"#,
+                r#"Listed { entries: [ResendSuppression { id: Some("s1"), recipient: Recipient("ann@example.com"), origin: Some("bounce"), source_id: None, created_at: Some("2026-10-06 23:47:56.678+00") }], unread: [Unread { place: 2, id: Some("s2"), why: "no address in it" }], cut_short: None }"#,
             ),
             lacking: json!({}),
         },
@@ -291,7 +291,11 @@ async fn an_error_says_what_it_was_and_what_to_do() {
         resend.webhooks().await.unwrap_err().to_string()
     };
     let gate = said(403, "<html>error code: 1010</html>").await;
-    assert!(gate.contains("gate before Resend") && gate.contains("1010") && gate.contains("nobody looked at the key"));
+    assert!(
+        gate.contains("firewall in front of Resend")
+            && gate.contains("1010")
+            && gate.contains("before the key was checked")
+    );
     assert!(said(404, "<html>").await.contains("check RESEND_BASE_URL"));
     let key = said(400, r#"{"name":"validation_error","message":"API key is invalid"}"#).await;
     assert!(key.contains("refuses the key: API key is invalid") && key.contains("API Keys"), "{key}");

@@ -71,7 +71,7 @@ async fn the_commands_say_which_refusal_it_was() {
             assert!(said.contains("refuses the key: API key is invalid"), "{status} {name}: {said}");
         }
     }
-    assert!(said(SENDING_KEY).await.iter().all(|said| said.contains("may only send")));
+    assert!(said(SENDING_KEY).await.iter().all(|said| said.contains("can only send")));
     for (behaviour, words) in [
         (ResendBehaviour::Html(403), "gate before Resend"),
         (ResendBehaviour::Html(404), "not Resend's API"),

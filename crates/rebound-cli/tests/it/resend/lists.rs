@@ -111,6 +111,6 @@ async fn an_answer_without_an_end_is_not_read_for_ever() {
     let world = World::start().await;
     let long = format!("{{\"data\":[],\"more\":\"{}", "x".repeat(9 * 1024 * 1024));
     let (said, asked) = imported(&world, move |_| (200, long.clone())).await;
-    assert!(said.code == 2 && said.stderr.contains("can't be read"), "{}", said.stderr);
+    assert!(said.code == 2 && said.stderr.contains("can't be parsed"), "{}", said.stderr);
     assert_eq!(asked, 1);
 }

@@ -1,18 +1,18 @@
-//! The lists that other services export: told by the names of their columns, and what each says of an address.
+//! The lists that other services export: recognized by the names of their columns; and the meaning of their lines.
 //!
 //! Names and words are those of the exports as they are, in 2026. Where two services use the same names, both mean the same.
 
 use rebound::policy::suppression::Reason;
 
-use super::entry::Entry;
+use super::entry::ListRow;
 use crate::operate::lists::Row;
 
-/// What a line of an export says of its address.
+/// The meaning of a line of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
-    /// It must not get email.
-    Suppressed(Entry),
-    /// Nothing against it, in this word: an email arrived, a bounce was soft.
+pub(super) enum LineMeaning {
+    /// The address is suppressed.
+    Suppressed(ListRow),
+    /// The address is not suppressed, for this reason: an email arrived, a bounce was soft.
     Nothing(&'static str),
 }
 
@@ -23,14 +23,14 @@ pub(super) struct Export {
     pub(super) name: &'static str,
     /// The names of columns by which it is told, without capitals, spaces, hyphens and underscores.
     columns: &'static [&'static str],
-    /// Whether there are no other columns.
+    /// True if the export has no other columns.
     is_exact: bool,
     /// The column that says since when, for people. `None`: nothing says so.
     pub(super) time: Option<&'static str>,
     /// The reasons that it gives, for people.
     pub(super) reasons: &'static str,
-    /// What a line says.
-    read: fn(&Row) -> Result<Said, String>,
+    /// Reads the meaning of a line.
+    read: fn(&Row) -> Result<LineMeaning, String>,
 }
 
 /// The exports that are known. The first that fits counts.
@@ -77,7 +77,7 @@ static EXPORTS: [Export; 16] = [
         reasons: "reason hard_bounce",
         read: |row| Ok(always(row, Reason::HardBounce, "error", "createdat")),
     },
-    // Of one tag too: the list knows no tags, and who left one must not be written to by mistake.
+    // For one tag too: the suppression list has no tags, and a recipient who left one tag must not get email by mistake.
     Export {
         name: "Mailgun unsubscribes",
         columns: &["address", "tags", "createdat"],
@@ -147,8 +147,8 @@ static EXPORTS: [Export; 16] = [
         columns: &["memberrating", "leid", "euid"],
         is_exact: false,
         time: None,
-        reasons: "nobody is suppressed by it: the archive has files of unsubscribed and cleaned contacts too",
-        read: |_| Ok(Said::Nothing("subscribed")),
+        reasons: "no address is suppressed: import the archive's files of unsubscribed and cleaned contacts",
+        read: |_| Ok(LineMeaning::Nothing("subscribed")),
     },
     Export {
         name: "Resend suppressions",
@@ -169,7 +169,7 @@ static EXPORTS: [Export; 16] = [
             "bounced" => Ok(always(row, Reason::HardBounce, "", "createdat")),
             "complained" => Ok(always(row, Reason::Complaint, "", "createdat")),
             "suppressed" => Ok(always(row, Reason::Provider, "", "createdat")),
-            _ => Ok(Said::Nothing("neither bounced nor complained")),
+            _ => Ok(LineMeaning::Nothing("neither bounced nor complained")),
         },
     },
     // When a contact was created is not when they left.
@@ -181,7 +181,7 @@ static EXPORTS: [Export; 16] = [
         reasons: "reason unsubscribed, where `unsubscribed` is true",
         read: |row| match row.find("unsubscribed").unwrap_or("false").to_lowercase().as_str() {
             "true" | "1" | "yes" => Ok(always(row, Reason::Unsubscribed, "", "")),
-            "false" | "0" | "no" => Ok(Said::Nothing("subscribed")),
+            "false" | "0" | "no" => Ok(LineMeaning::Nothing("subscribed")),
             word => Err(unknown("unsubscribed", word, "true and false")),
         },
     },
@@ -197,24 +197,24 @@ impl Export {
         EXPORTS.iter().find(fits)
     }
 
-    /// What a line says of its address.
+    /// Reads the meaning of a line.
     ///
     /// # Errors
-    /// A word in it is none of this export: why, in words.
-    pub(super) fn read(&self, row: &Row) -> Result<Said, String> {
+    /// A value is unknown in this export: the reason, as text.
+    pub(super) fn read(&self, row: &Row) -> Result<LineMeaning, String> {
         (self.read)(row)
     }
 }
 
 /// The address is suppressed for this reason, with what these columns say of the circumstances and of the time.
-fn always(row: &Row, reason: Reason, detail: &str, time: &str) -> Said {
+fn always(row: &Row, reason: Reason, detail: &str, time: &str) -> LineMeaning {
     let cell = |name: &str| row.find(name).map(str::to_owned);
     let reason = Some(reason.as_str().to_owned());
-    Said::Suppressed(Entry { reason, at: cell(time), detail: cell(detail), ..Entry::bare(row) })
+    LineMeaning::Suppressed(ListRow { reason, at: cell(time), detail: cell(detail), ..ListRow::bare(row) })
 }
 
 /// The same, where the column of the circumstances may also have the word for a reason: in a list with the same names that somebody made.
-fn or_word(row: &Row, reason: Reason, detail: &str, time: &str) -> Said {
+fn or_word(row: &Row, reason: Reason, detail: &str, time: &str) -> LineMeaning {
     let word = row.find(detail).and_then(super::entry::known_reason);
     match word {
         Some(word) => always(row, word, "", time),
@@ -224,12 +224,12 @@ fn or_word(row: &Row, reason: Reason, detail: &str, time: &str) -> Said {
 
 fn unknown(column: &str, word: &str, known: &str) -> String {
     format!(
-        "there is no {word:?} in the column {column:?}; there are {known}; --as takes the whole list for one reason"
+        "{word:?} is not a known value of the column {column:?}; the known values are {known}; --as imports the whole list with one reason"
     )
 }
 
 /// Who unsubscribed is in Postmark's list as a manual suppression, of the recipient's own.
-fn postmark_suppression(row: &Row) -> Result<Said, String> {
+fn postmark_suppression(row: &Row) -> Result<LineMeaning, String> {
     let is_recipients = row.find("origin").is_some_and(|origin| origin.eq_ignore_ascii_case("Recipient"));
     let reason = match row.find("suppressionreason").unwrap_or_default() {
         "HardBounce" => Reason::HardBounce,
@@ -245,7 +245,7 @@ fn postmark_suppression(row: &Row) -> Result<Said, String> {
 
 /// Bounces of other types are soft, or no bounces. Where Postmark sends nothing more to the address (`Inactive`), it is suppressed
 /// nevertheless.
-fn postmark_bounce(row: &Row) -> Result<Said, String> {
+fn postmark_bounce(row: &Row) -> Result<LineMeaning, String> {
     let suppressed = |reason| Ok(always(row, reason, "details", "bouncedat"));
     match row.find("type").unwrap_or_default() {
         "HardBounce" | "BadEmailAddress" => suppressed(Reason::HardBounce),
@@ -254,17 +254,17 @@ fn postmark_bounce(row: &Row) -> Result<Said, String> {
         "ManuallyDeactivated" => suppressed(Reason::Manual),
         _ if row.find("inactive").is_some_and(|cell| cell.eq_ignore_ascii_case("true")) => suppressed(Reason::Manual),
         "" => Err(unknown("Type", "", "HardBounce, SpamComplaint, SoftBounce and others")),
-        "SoftBounce" | "Transient" | "DnsError" => Ok(Said::Nothing("soft bounce")),
-        _ => Ok(Said::Nothing("no bounce")),
+        "SoftBounce" | "Transient" | "DnsError" => Ok(LineMeaning::Nothing("soft bounce")),
+        _ => Ok(LineMeaning::Nothing("no bounce")),
     }
 }
 
-/// As `--from-resend` takes it over, with the same name for the message, so that the two are one.
-fn resend_suppression(row: &Row) -> Said {
+/// The entry as `--from-resend` imports it, with the same message id, so that both are one change.
+fn resend_suppression(row: &Row) -> LineMeaning {
     let said = always(row, Reason::Provider, "origin", "createdat");
-    let Said::Suppressed(entry) = said else { return said };
+    let LineMeaning::Suppressed(entry) = said else { return said };
     let email_id = row.find("sourceid").map(str::to_owned);
-    Said::Suppressed(Entry { email_id, message_id: row.find("id").map(|id| format!("resend-{id}")), ..entry })
+    LineMeaning::Suppressed(ListRow { email_id, message_id: row.find("id").map(|id| format!("resend-{id}")), ..entry })
 }
 
 #[cfg(test)]

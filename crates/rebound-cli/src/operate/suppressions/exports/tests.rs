@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use rebound::policy::suppression::ChangeEffect;
 use rebound::time::UnixMillis;
 
-use crate::operate::lists::{Asked, ListReader};
-use crate::operate::suppressions::import::{Read, read};
+use crate::operate::lists::{ListOptions, ListReader};
+use crate::operate::suppressions::import::{ParsedList, read};
 use crate::operate::suppressions::meaning::Meaning;
 
 const AT: &str = "2026-11-23T13:05:00.000Z";
 /// Now, for whatever has no time of its own.
 const NOW: &str = "2026-11-28T00:00:00.000Z";
 
-fn read_at_now(bytes: &[u8]) -> Read {
+fn read_at_now(bytes: &[u8]) -> ParsedList {
     read(bytes, UnixMillis::parse(NOW).unwrap()).unwrap()
 }
 
 /// Each entry: the address, the reason, the time, the circumstances.
-fn entries(read: &Read) -> Vec<(String, &'static str, String, String)> {
+fn entries(read: &ParsedList) -> Vec<(String, &'static str, String, String)> {
     let told = |entry: &crate::operate::suppressions::entry::ListEntry| {
         let change = &entry.changes[0];
         let ChangeEffect::Suppress(grounds) = &change.effect else { panic!("{entry:?}") };
@@ -29,7 +29,7 @@ fn entries(read: &Read) -> Vec<(String, &'static str, String, String)> {
 }
 
 fn name_of(text: &str) -> Option<&'static str> {
-    Meaning::of(&ListReader::new(text.as_bytes(), Asked::default()).unwrap()).name()
+    Meaning::of(&ListReader::new(text.as_bytes(), ListOptions::default()).unwrap()).name()
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_word_that_an_export_does_not_have_and_a_time_that_is_none_are_refused_with_
     assert_eq!(why.keys().copied().collect::<Vec<_>>(), [3, 4, 5]);
     assert!(why[&3].contains("BOUNCE and COMPLAINT"), "{}", why[&3]);
     assert!(why[&4].contains("\"11/12/2026\" is not a time"), "{}", why[&4]);
-    assert!(why[&5].contains("yet to come"), "{}", why[&5]);
+    assert!(why[&5].contains("in the future"), "{}", why[&5]);
     assert_eq!(read.entries.len(), 1);
 }
 

@@ -12,9 +12,9 @@ use aws_local::server::Server;
 use rebound::receive::{Receiver, secret as webhook_secret};
 use rebound::store::write::Writer;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::connect::probe::Proof;
-use rebound_cli::operate::connect::{Connected, Done, NEEDED, connect};
-use rebound_cli::operate::place::Place;
+use rebound_cli::operate::connect::probe::ProbeResult;
+use rebound_cli::operate::connect::{Connected, NEEDED, WebhookChange, connect};
+use rebound_cli::operate::target::Target;
 use rebound_dev::resend::{LocalResend, ResendBehaviour};
 use rebound_dev::runner::receive_invoker;
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions, SECRET_NAME};
@@ -61,8 +61,8 @@ impl World {
         variables
     }
 
-    pub(crate) async fn place(&self) -> Place {
-        Place::find(&Default::default(), self.variables()).await.unwrap()
+    pub(crate) async fn place(&self) -> Target {
+        Target::find(&Default::default(), self.variables()).await.unwrap()
     }
 
     pub(crate) async fn rebound(&self, arguments: &[&str]) -> CommandOutput {
@@ -119,14 +119,14 @@ async fn what_is_disabled_or_not_subscribed_is_brought_into_order_and_what_resen
     let world = World::start().await;
     world.resend.open_suppressions(false);
     let first = world.connect(false, UnixMillis::now()).await;
-    assert_eq!((first.done, first.not_offered.len()), (Done::Created, 2));
+    assert_eq!((first.done, first.not_offered.len()), (WebhookChange::Created, 2));
     let said = world.rebound(&["connect", "--json"]).await.json();
     assert!(said["not_imported"].as_str().unwrap().contains("does not offer its list"), "{said:#}");
 
     world.resend.disable_all();
     world.resend.unsubscribe("email.complained");
     let again = world.connect(false, UnixMillis::now()).await;
-    assert_eq!((again.done, again.subscribed), (Done::Updated, vec!["email.complained".to_owned()]));
+    assert_eq!((again.done, again.subscribed), (WebhookChange::Updated, vec!["email.complained".to_owned()]));
     let (_, events, status) = world.resend.webhooks().remove(0);
     assert!(status == "enabled" && events.iter().any(|event| event == "email.complained"));
     world.resend.open_suppressions(true);
@@ -139,9 +139,9 @@ async fn a_webhook_for_every_type_stays_one() {
     world.connect(false, UnixMillis::now()).await;
     world.resend.subscribe_to_all();
     let again = world.connect(false, UnixMillis::now()).await;
-    assert_eq!((again.done, again.subscribed.len(), again.not_offered.len()), (Done::Unchanged, 0, 0));
+    assert_eq!((again.done, again.subscribed.len(), again.not_offered.len()), (WebhookChange::Unchanged, 0, 0));
     world.resend.disable_all();
-    assert_eq!(world.connect(false, UnixMillis::now()).await.done, Done::Updated);
+    assert_eq!(world.connect(false, UnixMillis::now()).await.done, WebhookChange::Updated);
     assert_eq!(world.resend.webhooks()[0].1, Vec::<String>::new(), "no list of types");
     assert_eq!((world.resend.webhooks()[0].2.as_str(), world.delivers().await), ("enabled", 200));
 }
@@ -182,7 +182,7 @@ async fn a_rotation_refuses_no_webhook_and_a_day_later_only_the_new_secret_is_le
     some_more().await;
     let now = UnixMillis::now();
     let rotated = world.connect(true, now).await;
-    assert_eq!((rotated.rotated, rotated.secrets, &rotated.proof), (true, 2, &Proof::Proved));
+    assert_eq!((rotated.rotated, rotated.secrets, &rotated.proof), (true, 2, &ProbeResult::Proved));
     some_more().await;
     stop.store(true, Ordering::SeqCst);
     let statuses = posts.await.unwrap();
@@ -238,7 +238,10 @@ async fn whatever_breaks_off_the_next_run_brings_it_into_order() {
     assert!(lost.stderr.contains("can't be reached"), "{}", lost.stderr);
     world.resend.plan(|_, _| None);
     let next = world.connect(false, UnixMillis::now()).await;
-    assert_eq!((next.done, world.resend.webhooks().len(), &next.proof), (Done::Unchanged, 1, &Proof::Proved));
+    assert_eq!(
+        (next.done, world.resend.webhooks().len(), &next.proof),
+        (WebhookChange::Unchanged, 1, &ProbeResult::Proved)
+    );
 
     // It was rotated, and then this program died.
     let resend = rebound_cli::resend_api::Resend::new(Some(&world.resend.url()), KEY).unwrap();
@@ -255,7 +258,7 @@ async fn whatever_breaks_off_the_next_run_brings_it_into_order() {
         left -= 1;
         (left >= 0).then_some(ResendBehaviour::Status(503))
     });
-    assert_eq!(world.connect(false, UnixMillis::now()).await.done, Done::Unchanged);
+    assert_eq!(world.connect(false, UnixMillis::now()).await.done, WebhookChange::Unchanged);
 }
 
 #[tokio::test]
@@ -266,7 +269,7 @@ async fn a_key_that_does_not_do_is_told_with_what_to_do_and_a_wrong_url_too() {
         variables.insert("RESEND_API_KEY".to_owned(), key.to_owned());
         command(&variables, &["connect"], "").await
     };
-    for (key, words) in [("re_wrong", "refuses the key"), ("re_sending_only", "may only send")] {
+    for (key, words) in [("re_wrong", "refuses the key"), ("re_sending_only", "can only send")] {
         let said = with_key(key).await;
         assert_eq!(said.code, 2);
         assert!(

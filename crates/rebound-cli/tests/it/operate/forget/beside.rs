@@ -12,13 +12,13 @@ use rebound::store::forgotten::{self, ErasureKey, KEY_ITEM};
 use rebound::store::lifts::Lift;
 use rebound::store::suppressions::Suppressions;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::audit::{self, Note};
-use rebound_cli::operate::forget::Mode;
-use rebound_cli::operate::place::Place;
+use rebound_cli::operate::audit::{self, AuditNote};
+use rebound_cli::operate::forget::ForgetMode;
 use rebound_cli::operate::suppressions::import::{import, read};
 use rebound_cli::operate::suppressions::lifted::LiftedByHand;
-use rebound_cli::operate::suppressions::restore::{Mode as Restore, Restored};
-use rebound_cli::operate::suppressions::{List, Outcome};
+use rebound_cli::operate::suppressions::restore::{RestoreMode as Restore, RestoreResult};
+use rebound_cli::operate::suppressions::{ChangeResult, List};
+use rebound_cli::operate::target::Target;
 
 use super::meanwhile::{Scene, complaint, recipient};
 use super::{everything, put_forgotten};
@@ -53,8 +53,8 @@ enum Came {
     Forgotten,
 }
 
-fn note() -> Note {
-    Note { by: "tester".to_owned(), why: "asked".to_owned(), at: UnixMillis::now() }
+fn note() -> AuditNote {
+    AuditNote { by: "tester".to_owned(), why: "asked".to_owned(), at: UnixMillis::now() }
 }
 
 fn lift_of(ann: &Recipient) -> Lift {
@@ -64,7 +64,7 @@ fn lift_of(ann: &Recipient) -> Lift {
 
 impl Deed {
     /// The state that must exist before the change.
-    async fn prepare(self, place: &Place, ann: &Recipient) {
+    async fn prepare(self, place: &Target, ann: &Recipient) {
         let list = list(place);
         let table = Suppressions::new(list.calls.clone(), &list.suppressions);
         let put = async |change: &SuppressionChange| table.merge(ann, None, None, change).await.map(drop).unwrap();
@@ -78,18 +78,18 @@ impl Deed {
             Self::Import(_, LiftedByHand::Again) => {
                 put(&complaint("once", 1)).await;
                 let removed = list.remove(ann, &[], None, &note()).await.unwrap();
-                assert_eq!(removed.outcome, Outcome::Changed(vec![Reason::Complaint]));
+                assert_eq!(removed.outcome, ChangeResult::Changed(vec![Reason::Complaint]));
             }
             Self::Add | Self::Import(..) => {}
         }
     }
 
-    async fn done(self, list: &List, place: &Place, key: Option<&ErasureKey>, ann: &Recipient) -> Came {
+    async fn done(self, list: &List, place: &Target, key: Option<&ErasureKey>, ann: &Recipient) -> Came {
         let of = |outcome| match outcome {
-            Outcome::Changed(_) => Came::Changed,
-            Outcome::Unchanged => Came::Unchanged,
-            Outcome::Forgotten => Came::Forgotten,
-            Outcome::Recalled => panic!("nobody was to be recalled"),
+            ChangeResult::Changed(_) => Came::Changed,
+            ChangeResult::Unchanged => Came::Unchanged,
+            ChangeResult::Forgotten => Came::Forgotten,
+            ChangeResult::Restored => panic!("nobody was to be recalled"),
         };
         match self {
             Self::Add => of(list.add(ann, Reason::Manual, key, &note()).await.unwrap().outcome),
@@ -97,9 +97,9 @@ impl Deed {
             Self::Restore => {
                 let agenda = place.table("AGENDA_TABLE");
                 match list.restore(agenda, &lift_of(ann), key, &note(), Restore::Restore).await.unwrap() {
-                    Restored::Suppressed(_) => Came::Changed,
-                    Restored::Unchanged => Came::Unchanged,
-                    Restored::Forgotten => Came::Forgotten,
+                    RestoreResult::Suppressed(_) => Came::Changed,
+                    RestoreResult::Unchanged => Came::Unchanged,
+                    RestoreResult::Forgotten => Came::Forgotten,
                 }
             }
             Self::Import(text, by_hand) => {
@@ -185,7 +185,7 @@ async fn a_change_whose_answer_is_lost_is_told_and_noted_once() {
         for (n, fault) in faults().into_iter().enumerate() {
             let who = recipient(&format!("d{d}-{n}@example.com"));
             deed.prepare(&scene.place, &who).await;
-            let notes = async || audit::of(&list.calls, &list.events, who.as_str()).await.unwrap().len();
+            let notes = async || audit::entries(&list.calls, &list.events, who.as_str()).await.unwrap().len();
             let before = notes().await;
             first_meets(&scene, fault);
             assert_eq!(deed.done(&list, &scene.place, None, &who).await, Came::Changed, "{deed:?} {fault:?}");
@@ -205,9 +205,13 @@ async fn who_is_recalled_is_told_so_though_the_answer_is_lost() {
         let who = recipient(&format!("r{n}@example.com"));
         put_forgotten(&scene.aws, &key, &who).await;
         first_meets(&scene, fault);
-        assert_eq!(list.remove(&who, &[], Some(&key), &note()).await.unwrap().outcome, Outcome::Recalled, "{fault:?}");
-        assert_eq!(audit::of(&list.calls, &list.events, &key.name_of(&who)).await.unwrap().len(), 1, "{fault:?}");
-        assert_eq!(list.remove(&who, &[], Some(&key), &note()).await.unwrap().outcome, Outcome::Unchanged);
+        assert_eq!(
+            list.remove(&who, &[], Some(&key), &note()).await.unwrap().outcome,
+            ChangeResult::Restored,
+            "{fault:?}"
+        );
+        assert_eq!(audit::entries(&list.calls, &list.events, &key.name_of(&who)).await.unwrap().len(), 1, "{fault:?}");
+        assert_eq!(list.remove(&who, &[], Some(&key), &note()).await.unwrap().outcome, ChangeResult::Unchanged);
     }
 }
 
@@ -215,7 +219,7 @@ async fn notes_of_ann(scene: &Scene) -> usize {
     let calls = scene.place.calls(Duration::from_secs(60));
     let key = forgotten::key(&calls, &scene.tables.suppressions).await.unwrap().unwrap();
     let name = key.name_of(&recipient("ann@example.com"));
-    audit::of(&calls, &scene.tables.events, &name).await.unwrap().len()
+    audit::entries(&calls, &scene.tables.events, &name).await.unwrap().len()
 }
 
 #[tokio::test]
@@ -223,9 +227,9 @@ async fn forget_is_noted_once_whatever_fails_and_if_it_dies() {
     for fault in faults() {
         let scene = Scene::start().await;
         first_meets(&scene, fault);
-        scene.forgets(Mode::Forget).await.unwrap();
+        scene.forgets(ForgetMode::Forget).await.unwrap();
         assert_eq!(notes_of_ann(&scene).await, 1, "{fault:?}");
-        scene.forgets(Mode::Forget).await.unwrap();
+        scene.forgets(ForgetMode::Forget).await.unwrap();
         assert_eq!(notes_of_ann(&scene).await, 1, "{fault:?}, and again");
     }
     // It dies after each of its writes before it reads anything.
@@ -238,11 +242,11 @@ async fn forget_is_noted_once_whatever_fails_and_if_it_dies() {
             (is_write && writes == write + 1).then_some(Fault::KillAfter)
         });
         tokio::select! {
-            report = scene.forgets(Mode::Forget) => panic!("{report:?}"),
+            report = scene.forgets(ForgetMode::Forget) => panic!("{report:?}"),
             () = scene.faults.killed() => {}
         }
         scene.proxy.plan(|_| None);
-        scene.forgets(Mode::Forget).await.unwrap();
+        scene.forgets(ForgetMode::Forget).await.unwrap();
         assert_eq!(notes_of_ann(&scene).await, 1, "after {write}");
     }
 }
@@ -270,7 +274,7 @@ async fn a_change_shown_half_while_somebody_is_forgotten_is_erased() {
         done = list.add(&ann, Reason::Manual, None, &note) => panic!("{done:?}"),
         () = is_made => {}
     }
-    scene.forgets(Mode::Forget).await.unwrap();
+    scene.forgets(ForgetMode::Forget).await.unwrap();
     scene.no_row_has_the_address().await;
     let left: Vec<String> = everything(&scene.place).await.into_iter().map(|(_, row)| row).collect();
     assert!(left.iter().any(|row| row.contains(KEY_ITEM)), "{left:#?}");

@@ -19,10 +19,10 @@ use rebound::store::outbox::Outbox;
 use rebound::store::suppressions::Suppressions;
 use rebound::store::version::SeenVersion;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::audit::Note;
-use rebound_cli::operate::forget::{Counts, ForgetError, Mode, Tables, forget};
-use rebound_cli::operate::place::Place;
+use rebound_cli::operate::audit::AuditNote;
+use rebound_cli::operate::forget::{EraseCounts, ForgetError, ForgetMode, ForgetTables, forget};
 use rebound_cli::operate::scan::SEGMENTS;
+use rebound_cli::operate::target::Target;
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::json;
 
@@ -30,7 +30,7 @@ use super::{everything, has_ann};
 use crate::operate::place;
 use crate::support::any_port;
 
-type ForgetResult = Result<BTreeMap<&'static str, Counts>, ForgetError>;
+type ForgetResult = Result<BTreeMap<&'static str, EraseCounts>, ForgetError>;
 
 /// The writes of whoever forgets: none until it is asked for one, then one at a time, each after others have written.
 const CLOSED: u8 = 0;
@@ -40,12 +40,12 @@ const OPEN: u8 = 2;
 pub(super) struct Scene {
     pub(super) aws: EmbeddedAws,
     /// Others write here, past the proxy.
-    pub(super) place: Place,
+    pub(super) place: Target,
     pub(super) proxy: FaultProxy,
     pub(super) faults: Faults,
     /// Whoever forgets writes here.
-    pub(super) through_proxy: Place,
-    pub(super) tables: Tables,
+    pub(super) through_proxy: Target,
+    pub(super) tables: ForgetTables,
 }
 
 impl Scene {
@@ -57,8 +57,8 @@ impl Scene {
         let place = place(&aws).await;
         let mut variables = aws.variables().clone();
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), proxy.url());
-        let through_proxy = Place::find(&Default::default(), variables).await.unwrap();
-        let tables = Tables::of(&place);
+        let through_proxy = Target::find(&Default::default(), variables).await.unwrap();
+        let tables = ForgetTables::of(&place);
         Self { aws, place, proxy, faults, through_proxy, tables }
     }
 
@@ -74,8 +74,8 @@ impl Scene {
         get.send().await.unwrap().item.unwrap()
     }
 
-    pub(super) async fn forgets(&self, mode: Mode) -> ForgetResult {
-        let note = Note { by: "tester".to_owned(), why: "asked".to_owned(), at: UnixMillis::now() };
+    pub(super) async fn forgets(&self, mode: ForgetMode) -> ForgetResult {
+        let note = AuditNote { by: "tester".to_owned(), why: "asked".to_owned(), at: UnixMillis::now() };
         let calls = self.through_proxy.calls(Duration::from_secs(60));
         forget(&calls, &self.tables, &recipient("ann@example.com"), &note, mode, |_| ()).await
     }
@@ -105,7 +105,7 @@ impl Scene {
             }
         };
         tokio::select! {
-            report = self.forgets(Mode::Forget) => report,
+            report = self.forgets(ForgetMode::Forget) => report,
             () = writing => unreachable!("it never ends"),
         }
     }
@@ -211,9 +211,9 @@ async fn what_others_write_meanwhile_is_not_undone_and_the_address_is_gone_out_o
     assert_eq!((standing.at, standing.detail.as_deref()), (Some(UnixMillis(2)), Some("again with forgotten")));
     scene.no_row_has_the_address().await;
     assert_eq!((of_events, of_the_list), (2, 1));
-    let cut = |table: &str| Counts { read: 0, ..report[table] };
-    assert_eq!(cut("events"), Counts { cut: 1, ..Counts::default() });
-    assert_eq!(cut("suppressions"), Counts { cut: 1, ..Counts::default() });
+    let cut = |table: &str| EraseCounts { read: 0, ..report[table] };
+    assert_eq!(cut("events"), EraseCounts { cut: 1, ..EraseCounts::default() });
+    assert_eq!(cut("suppressions"), EraseCounts { cut: 1, ..EraseCounts::default() });
 }
 
 #[tokio::test]
@@ -227,12 +227,12 @@ async fn a_row_that_others_keep_changing_is_left_to_the_next_run_and_is_said_to_
     });
     let error = report.await.unwrap_err();
     assert!(matches!(error, ForgetError::CallError(CallError::Transient(_))), "{error:?}");
-    assert!(error.to_string().contains("run it again"), "{error}");
+    assert!(error.to_string().contains("run the command again"), "{error}");
     let row = scene.row(&scene.tables.events, &[("email_id", "e1"), ("event", &occurrence.sort_key())]).await;
     assert_eq!(row["refused"], text(&format!("{writes} to ann@example.com")), "nothing is undone");
 
     scene.proxy.plan(|_| None);
-    assert_eq!(scene.forgets(Mode::Forget).await.unwrap()["events"].cut, 1);
+    assert_eq!(scene.forgets(ForgetMode::Forget).await.unwrap()["events"].cut, 1);
     scene.no_row_has_the_address().await;
 }
 
@@ -254,7 +254,7 @@ async fn what_was_done_counts_once_though_answers_are_lost_and_a_dry_run_counts_
     }
 
     let before = everything(&scene.place).await;
-    let dry = scene.forgets(Mode::DryRun).await.unwrap();
+    let dry = scene.forgets(ForgetMode::DryRun).await.unwrap();
     assert_eq!(everything(&scene.place).await, before, "a dry run writes nothing");
     let mut writes = 0;
     scene.proxy.plan(move |call| {
@@ -262,14 +262,14 @@ async fn what_was_done_counts_once_though_answers_are_lost_and_a_dry_run_counts_
         writes += usize::from(is_write);
         (is_write && writes % 2 == 1).then_some(Fault::LoseAnswer)
     });
-    let done = scene.forgets(Mode::Forget).await.unwrap();
+    let done = scene.forgets(ForgetMode::Forget).await.unwrap();
     scene.no_row_has_the_address().await;
-    let events = Counts { read: 4, deleted: 2, emptied: 1, cut: 1 };
+    let events = EraseCounts { read: 4, deleted: 2, emptied: 1, cut: 1 };
     assert_eq!(dry["events"], events);
     // Its own note is among what it reads.
-    assert_eq!(done["events"], Counts { read: 5, ..events });
-    let list = Counts { read: 2, deleted: 1, emptied: 0, cut: 1 };
-    assert_eq!((dry["suppressions"], done["suppressions"]), (list, Counts { read: 4, ..list }));
+    assert_eq!(done["events"], EraseCounts { read: 5, ..events });
+    let list = EraseCounts { read: 2, deleted: 1, emptied: 0, cut: 1 };
+    assert_eq!((dry["suppressions"], done["suppressions"]), (list, EraseCounts { read: 4, ..list }));
 }
 
 #[tokio::test]

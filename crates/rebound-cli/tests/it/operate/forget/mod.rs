@@ -11,7 +11,7 @@ use rebound::resend::signed::SignedMessage;
 use rebound::store::forgotten::{ErasureKey, KEY_ITEM};
 use rebound::store::{Item, row};
 use rebound::time::UnixMillis;
-use rebound_cli::operate::place::Place;
+use rebound_cli::operate::target::Target;
 use rebound_dev::stack::EmbeddedAws;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ pub(super) async fn put_forgotten(aws: &EmbeddedAws, key: &ErasureKey, recipient
 }
 
 /// Every row of every table, each as text, with what it holds compressed beside it.
-pub(super) async fn everything(place: &Place) -> Vec<(String, String)> {
+pub(super) async fn everything(place: &Target) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for table in TABLES {
         let scan = place.aws().dynamodb().scan().table_name(place.table(table)).into_paginator().items().send();

@@ -1,4 +1,4 @@
-//! A row, told.
+//! Describes a row as an entry of the history.
 
 use rebound::message::decision::{DecidedBy, DecisionResult, Receipt};
 use rebound::resend::event::{Event, EventType};
@@ -8,20 +8,27 @@ use rebound::store::{Item, as_number, string};
 use rebound::time::UnixMillis;
 use serde_json::{Map, Value, json};
 
-use super::Entry;
-use super::follows::{Known, follows};
-use crate::operate::audit::Done as Noted;
+use super::TimelineEntry;
+use super::follows::{ListSnapshot, follows};
+use crate::operate::audit::AuditEntry;
 
-/// How much later than it happened a webhook may come without being called late.
-const LATE: i64 = 60 * 60 * 1_000;
+/// Delay of a webhook above which it is reported as late, in milliseconds.
+const LATE_MS: i64 = 60 * 60 * 1_000;
 
-/// A row as an entry. `None`: it says nothing that is to be told.
-pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
+/// A row as an entry. Returns `None` for a row that is not shown.
+pub(in crate::operate) fn entry(row: &Item, known: &ListSnapshot) -> Option<TimelineEntry> {
     let millis = |name: &str| row.get(name).and_then(as_number).map(UnixMillis);
     let (about, key) = (string(row, "email_id").to_owned(), string(row, "event"));
     let kind = string(row, "kind");
     let made = |at: UnixMillis, text: String, fields: Value| {
-        Some(Entry { at, received_at: None, what: kind.to_owned(), text, about: about.clone(), fields: as_map(fields) })
+        Some(TimelineEntry {
+            at,
+            received_at: None,
+            what: kind.to_owned(),
+            text,
+            about: about.clone(),
+            fields: as_map(fields),
+        })
     };
     match kind {
         "event" => webhook(row, key, about, known),
@@ -31,13 +38,13 @@ pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
             let scored = &judged.scored;
             let (event_type, _) = event.split_once('#').unwrap_or((event, ""));
             let mut text = format!(
-                "{event_type} is by {}, {} of 100: {}",
+                "{event_type}: verdict {}, score {} of 100: {}",
                 scored.verdict.as_str(),
                 scored.score,
                 scored.reasons.join("; ")
             );
             if let Some(why) = &judged.not_decided {
-                text.push_str(&format!(". Nothing is decided about it: {why}"));
+                text.push_str(&format!(". No decision is made: {why}"));
             }
             let fields = json!({
                 "of": event, "verdict": scored.verdict, "score": scored.score, "reasons": scored.reasons,
@@ -47,7 +54,11 @@ pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
         }
         "decision" => {
             let Some(decided_at) = millis("decided_at") else {
-                return made(millis("claimed_at")?, "being decided".to_owned(), json!({ "decided": false }));
+                return made(
+                    millis("claimed_at")?,
+                    "a decision is in progress".to_owned(),
+                    json!({ "decided": false }),
+                );
             };
             let receipt: Receipt = serde_json::from_str(&payload_text(row)).ok()?;
             made(decided_at, decision(&receipt), json!({ "decided": true, "receipt": receipt }))
@@ -69,20 +80,20 @@ pub(in crate::operate) fn entry(row: &Item, known: &Known) -> Option<Entry> {
             made(at, text, json!({ "alert": alert, "state": state }))
         }
         "poison" => {
-            let text = format!("{} can't be handled: {}", key.trim_start_matches("poison#"), string(row, "problem"));
+            let text = format!("{} can't be processed: {}", key.trim_start_matches("poison#"), string(row, "problem"));
             made(millis("at")?, text, json!({ "problem": string(row, "problem") }))
         }
         "quarantine" => {
-            let text = format!("a signed webhook that can't be read: {}", string(row, "problem"));
+            let text = format!("a signed webhook that can't be parsed: {}", string(row, "problem"));
             made(millis("received_at")?, text, json!({ "problem": string(row, "problem") }))
         }
         "audit" => {
-            let done = Noted::from_item(row);
+            let done = AuditEntry::from_item(row);
             let reasons = if done.reasons.is_empty() { String::new() } else { format!(" {}", done.reasons.join(", ")) };
             let text = format!("{}{reasons}, by {}: {}", done.action, done.by, done.why);
             made(done.at, text, json!(done))
         }
-        "forgotten" => made(millis("received_at")?, format!("{key}, about somebody who was forgotten"), json!({})),
+        "forgotten" => made(millis("received_at")?, format!("{key}, about an erased address"), json!({})),
         _ => None,
     }
 }
@@ -94,11 +105,11 @@ fn as_map(value: Value) -> Map<String, Value> {
     }
 }
 
-fn webhook(row: &Item, key: &str, about: String, known: &Known) -> Option<Entry> {
+fn webhook(row: &Item, key: &str, about: String, known: &ListSnapshot) -> Option<TimelineEntry> {
     let received_at = row.get("received_at").and_then(as_number).map(UnixMillis)?;
     let (event_type, message) = key.split_once('#').unwrap_or((key, ""));
     let body = row::payload(row);
-    let mut entry = Entry {
+    let mut entry = TimelineEntry {
         at: received_at,
         received_at: Some(received_at),
         what: event_type.to_owned(),
@@ -107,7 +118,7 @@ fn webhook(row: &Item, key: &str, about: String, known: &Known) -> Option<Entry>
         fields: as_map(json!({ "message_id": message, "kind": RowKind::Event.as_str() })),
     };
     let Ok(event) = Event::read(body.as_deref().unwrap_or_default()) else {
-        entry.text = "its payload can't be read".to_owned();
+        entry.text = "its payload can't be parsed".to_owned();
         return Some(entry);
     };
     entry.at = event.happened_at(received_at);
@@ -115,8 +126,8 @@ fn webhook(row: &Item, key: &str, about: String, known: &Known) -> Option<Entry>
     let follows = follows(&event, message, received_at, known);
     parts.extend((!follows.is_empty()).then(|| format!("→ {}", follows.join(", "))));
     let late = received_at.0 - entry.at.0;
-    if late > LATE {
-        parts.push(format!("(came {} h later)", late / LATE));
+    if late > LATE_MS {
+        parts.push(format!("(received {} h later)", late / LATE_MS));
     }
     parts.retain(|part| !part.is_empty());
     entry.text = parts.join(" ");
@@ -132,7 +143,7 @@ fn webhook(row: &Item, key: &str, about: String, known: &Known) -> Option<Entry>
     Some(entry)
 }
 
-/// What the receiving server said: whether it blocks, or the mailbox is gone.
+/// The answer of the receiving server: does it block the sender, or does the mailbox not exist?
 fn server_said(event: &Event<'_>) -> String {
     let said = event.servers_said();
     if said.is_empty() { String::new() } else { format!("; the server said: {}", said.join("; ")) }
@@ -142,7 +153,7 @@ fn recipients(event: &Event<'_>) -> Vec<String> {
     super::recipients(event).iter().map(|one| one.as_str().to_owned()).collect()
 }
 
-/// What a webhook says.
+/// The content of a webhook as text.
 fn meaning(event: &Event<'_>) -> String {
     let to = recipients(event).join(", ");
     let bounce = event.bounce();
@@ -194,13 +205,13 @@ fn meaning(event: &Event<'_>) -> String {
 fn decision(receipt: &Receipt) -> String {
     let by = match receipt.asked.by {
         DecidedBy::Claude => "Claude",
-        DecidedBy::Rules => "the written rules",
+        DecidedBy::Rules => "the built-in rules",
     };
     let done = match &receipt.done {
         DecisionResult::FollowupProposed => "a follow-up is proposed".to_owned(),
-        DecisionResult::EngagementLogged => "the interest is told".to_owned(),
-        DecisionResult::HandedToHuman => "people are asked to look".to_owned(),
-        DecisionResult::Nothing(why) => format!("nothing, because {why}"),
+        DecisionResult::EngagementLogged => "the engagement is recorded and published".to_owned(),
+        DecisionResult::HandedToHuman => "handed off to a person".to_owned(),
+        DecisionResult::Nothing(why) => format!("no action, because {why}"),
     };
     let (event, choice, reason) = (&receipt.event, receipt.choice.as_str(), receipt.choice.reason());
     format!("about {event} by {}: {by} chose {choice} ({reason}) → {done}", receipt.recipients.join(", "))
@@ -252,7 +263,7 @@ mod tests {
             message: MessageId::from_verified("operator-1"),
             effect,
         };
-        let known = |changes: &[SuppressionChange]| Known {
+        let known = |changes: &[SuppressionChange]| ListSnapshot {
             now: UnixMillis::parse("2026-11-24T00:00:00Z").unwrap(),
             list: [(Recipient::parse("ann@example.com").unwrap(), SuppressionItem::default().merged(changes).unwrap())]
                 .into(),
@@ -266,7 +277,7 @@ mod tests {
                 ("email.sent".to_owned(), "to ann@example.com: hello".to_owned()),
                 (
                     "email.bounced".to_owned(),
-                    "ann@example.com (Permanent / General): no such user → ann@example.com is suppressed as hard_bounce (came 2 h later)".to_owned()
+                    "ann@example.com (Permanent / General): no such user → ann@example.com is suppressed as hard_bounce (received 2 h later)".to_owned()
                 ),
                 ("alert".to_owned(), "complaint (warning): Complaint; not published yet".to_owned()),
             ]
@@ -280,13 +291,13 @@ mod tests {
         let bounced = entries(&rows, &lifted).into_iter().nth(1).unwrap();
         assert!(
             bounced.text.contains(
-                "→ hard_bounce of ann@example.com was lifted at 2026-11-23T14:00:00.000Z by operator-1 (came"
+                "→ hard_bounce of ann@example.com was lifted at 2026-11-23T14:00:00.000Z by operator-1 (received"
             ),
             "{}",
             bounced.text
         );
-        let nothing = Known { list: Default::default(), ..suppressed };
+        let nothing = ListSnapshot { list: Default::default(), ..suppressed };
         let bounced = entries(&rows, &nothing).into_iter().nth(1).unwrap();
-        assert!(bounced.text.contains("the list has no hard_bounce of ann@example.com any more"), "{}", bounced.text);
+        assert!(bounced.text.contains("the list no longer has hard_bounce for ann@example.com"), "{}", bounced.text);
     }
 }

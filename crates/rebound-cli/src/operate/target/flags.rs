@@ -1,10 +1,10 @@
-//! The flags that name a Rebound: every hint that names a command repeats them.
+//! The flags that select the target: every hint that names a command repeats them.
 
 use std::fmt;
 
-/// The flags that name a Rebound, as they were given: `--local`, or `--stack staging --region eu-west-1`.
+/// The flags that select the target, as they were given: `--local`, or `--stack staging --region eu-west-1`.
 ///
-/// A hint without them would send the operator to another Rebound: `rebound connect` is about the real stack, and `rebound connect
+/// A hint without them would name another target: `rebound connect` is about the real stack, and `rebound connect
 /// --local` is not. So a hint is never a text that names a command, but comes from [`Flags::command`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flags(Vec<String>);
@@ -15,7 +15,7 @@ impl Flags {
         Self(words.into_iter().collect())
     }
 
-    /// A command about the same Rebound, as it is typed and as it stands in a sentence: `` `rebound connect --local` ``.
+    /// A command for the same target, as it is typed and as it is quoted in a sentence: `` `rebound connect --local` ``.
     pub fn command(&self, command: &str) -> String {
         format!("`rebound {command}{self}`")
     }

@@ -1,18 +1,18 @@
-//! Region and credentials: as whom a place is asked.
+//! The region and the credentials of a target.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials;
 
-use super::{Options, PlaceError, is_local, profiles};
+use super::{TargetError, TargetOptions, is_local, profiles};
 
 /// The region of local runs, which have none.
 pub(super) const LOCAL_REGION: &str = "eu-west-1";
 
-/// Adds region and credentials, where they are not there: for AWS, as the `aws` command finds them; for stand-ins on this machine,
-/// which check none, any.
-pub(super) async fn add(variables: &mut BTreeMap<String, String>, options: &Options) -> Result<(), PlaceError> {
+/// Adds region and credentials, if they are missing: for AWS, as the `aws` command finds them; for stubs on this machine, which check
+/// none, fixed ones.
+pub(super) async fn add(variables: &mut BTreeMap<String, String>, options: &TargetOptions) -> Result<(), TargetError> {
     if variables.contains_key("AWS_ACCESS_KEY_ID") && options.profile.is_none() {
         let region = variables.get("AWS_REGION").or_else(|| variables.get("AWS_DEFAULT_REGION"));
         if region.is_some() {
@@ -41,14 +41,14 @@ pub(super) async fn add(variables: &mut BTreeMap<String, String>, options: &Opti
     }
     let found = loader.load().await;
     if !variables.contains_key("AWS_REGION") {
-        let region = found.region().ok_or(PlaceError::NoRegion)?.to_string();
+        let region = found.region().ok_or(TargetError::NoRegion)?.to_string();
         variables.insert("AWS_REGION".to_owned(), region);
     }
-    let provider = found.credentials_provider().ok_or_else(|| PlaceError::NoCredentials("none found".to_owned()))?;
+    let provider = found.credentials_provider().ok_or_else(|| TargetError::NoCredentials("none found".to_owned()))?;
     let credentials = provider.provide_credentials().await;
     let credentials = credentials.map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        PlaceError::NoCredentials(format!("{error}{cause}"))
+        TargetError::NoCredentials(format!("{error}{cause}"))
     })?;
     let mut set = |name: &str, value: &str| variables.insert(name.to_owned(), value.to_owned());
     set("AWS_ACCESS_KEY_ID", credentials.access_key_id());
@@ -60,14 +60,14 @@ pub(super) async fn add(variables: &mut BTreeMap<String, String>, options: &Opti
     Ok(())
 }
 
-/// Refuses a profile that is not among those that there are.
-fn check_profile(profile: &str, known: &BTreeSet<String>) -> Result<(), PlaceError> {
+/// Refuses a profile that is not configured.
+fn check_profile(profile: &str, known: &BTreeSet<String>) -> Result<(), TargetError> {
     if known.contains(profile) {
         return Ok(());
     }
     let known = match known.len() {
-        0 => "there are none at all".to_owned(),
-        _ => format!("there are {}", known.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+        0 => "no profile is configured".to_owned(),
+        _ => format!("the profiles are {}", known.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
     };
-    Err(PlaceError::NoProfile { profile: profile.to_owned(), known })
+    Err(TargetError::NoProfile { profile: profile.to_owned(), known })
 }

@@ -1,4 +1,4 @@
-//! Finding an address in texts, however it is written there, and cutting it out.
+//! Finds an address in texts, in every spelling, and redacts it.
 
 use rebound::resend::json::mended;
 use rebound::resend::recipient::{NamedRecipients, Recipient};
@@ -7,22 +7,22 @@ use serde_json::Value;
 
 use super::folded::Folded;
 
-/// What is left where an address was.
-pub const CUT: &str = "forgotten";
+/// The replacement of a redacted address.
+pub const REDACTED: &str = "forgotten";
 
-/// Finds one address, and no other that it is a part of.
+/// Finds one address, but no longer address that contains it.
 #[derive(Clone, Debug)]
-pub struct Cutter {
+pub struct Redactor {
     recipient: Recipient,
     pattern: Regex,
 }
 
-impl Cutter {
-    /// A cutter for this address, in any spelling: with its domain in either form; with its signs as they stand in links (`%40`), in
-    /// HTML (`&#64;`), and in the return addresses that name a recipient (`bounce-ann=example.com@…`).
+impl Redactor {
+    /// A redactor of this address in any spelling: with its domain in either form; with its characters as in links (`%40`), in HTML
+    /// (`&#64;`), and in return addresses that name a recipient (`bounce-ann=example.com@…`).
     ///
     /// # Errors
-    /// None that is known: every sign is escaped.
+    /// The pattern is invalid. No such address is known, since every character is escaped.
     pub fn new(recipient: &Recipient) -> Result<Self, regex::Error> {
         let readable = recipient.readable();
         let forms: Vec<String> =
@@ -31,21 +31,21 @@ impl Cutter {
         Ok(Self { recipient: recipient.clone(), pattern })
     }
 
-    /// Whether a text has the address in it.
+    /// Returns true if a text contains the address.
     pub fn is_in(&self, text: &str) -> bool {
-        self.cut(text).is_some()
+        self.redact(text).is_some()
     }
 
-    /// A text without the address. `None`: it is not in it.
-    pub fn cut(&self, text: &str) -> Option<String> {
+    /// Redacts the address in a text. Returns `None` if the text does not contain it.
+    pub fn redact(&self, text: &str) -> Option<String> {
         let places = self.places(text);
         if places.is_empty() {
-            return self.cut_list(text);
+            return self.redact_list(text);
         }
         let ends_with_it = text.trim_end().ends_with('>') || places == [(0, text.len())];
         let is_one_address = ends_with_it && text.matches('@').count() == 1;
         if is_one_address && Recipient::parse(text).as_ref() == Some(&self.recipient) {
-            return Some(CUT.to_owned());
+            return Some(REDACTED.to_owned());
         }
         let mut cut = String::with_capacity(text.len());
         let mut from = 0;
@@ -53,16 +53,16 @@ impl Cutter {
             let (start, end) = with_name(text, start, end);
             let start = start.max(from);
             cut.push_str(text.get(from..start).unwrap_or_default());
-            cut.push_str(CUT);
+            cut.push_str(REDACTED);
             from = end;
         }
         cut.push_str(text.get(from..).unwrap_or_default());
         Some(cut)
     }
 
-    /// A list of addresses without this one, where it is written so that only whoever reads addresses finds it: `ann (x) @example.com`.
-    /// `None`: it is no such list, or not in it.
-    fn cut_list(&self, text: &str) -> Option<String> {
+    /// Redacts the address in a list of addresses, where only a parser of addresses finds it: `ann (x) @example.com`. Returns `None` if the
+    /// text is no such list, or does not contain it.
+    fn redact_list(&self, text: &str) -> Option<String> {
         if !text.contains(['@', '＠', '﹫']) {
             return None;
         }
@@ -71,16 +71,16 @@ impl Cutter {
         let others = named.recipients.iter().filter(|one| **one != self.recipient).map(Recipient::as_str);
         named.recipients.contains(&self.recipient).then(|| {
             let others: Vec<&str> = others.collect();
-            std::iter::once(CUT).chain(others).collect::<Vec<_>>().join(", ")
+            std::iter::once(REDACTED).chain(others).collect::<Vec<_>>().join(", ")
         })
     }
 
-    /// A JSON value without the address: in every text, and in every name of a field. `None`: it is not in it.
-    pub fn cut_json(&self, value: &Value) -> Option<Value> {
+    /// Redacts the address in every text and field name of a JSON value. Returns `None` if the value does not contain it.
+    pub fn redact_json(&self, value: &Value) -> Option<Value> {
         match value {
-            Value::String(text) => self.cut(text).map(Value::String),
+            Value::String(text) => self.redact(text).map(Value::String),
             Value::Array(values) => {
-                let cut: Vec<Option<Value>> = values.iter().map(|value| self.cut_json(value)).collect();
+                let cut: Vec<Option<Value>> = values.iter().map(|value| self.redact_json(value)).collect();
                 let changes = cut.iter().any(Option::is_some);
                 let values = cut.into_iter().zip(values).map(|(cut, value)| cut.unwrap_or_else(|| value.clone()));
                 changes.then(|| Value::Array(values.collect()))
@@ -88,7 +88,7 @@ impl Cutter {
             Value::Object(fields) => {
                 let mut changes = false;
                 let fields = fields.iter().map(|(name, value)| {
-                    let (cut_name, cut_value) = (self.cut(name), self.cut_json(value));
+                    let (cut_name, cut_value) = (self.redact(name), self.redact_json(value));
                     changes |= cut_name.is_some() || cut_value.is_some();
                     (cut_name.unwrap_or_else(|| name.clone()), cut_value.unwrap_or_else(|| value.clone()))
                 });
@@ -99,15 +99,15 @@ impl Cutter {
         }
     }
 
-    /// A body without the address: as JSON, where it is that; else as text. `None`: it is not in it.
-    pub fn cut_body(&self, body: &[u8]) -> Option<Vec<u8>> {
+    /// Redacts the address in a body: as JSON if it is JSON, else as text. Returns `None` if the body does not contain it.
+    pub fn redact_body(&self, body: &[u8]) -> Option<Vec<u8>> {
         match serde_json::from_slice::<Value>(mended(body).as_deref().unwrap_or(body)) {
-            Ok(value) => self.cut_json(&value).map(|value| value.to_string().into_bytes()),
-            Err(_) => self.cut(&String::from_utf8_lossy(body)).map(String::into_bytes),
+            Ok(value) => self.redact_json(&value).map(|value| value.to_string().into_bytes()),
+            Err(_) => self.redact(&String::from_utf8_lossy(body)).map(String::into_bytes),
         }
     }
 
-    /// From where to where the address is.
+    /// The ranges of the address in a text.
     fn places(&self, text: &str) -> Vec<(usize, usize)> {
         let folded = Folded::of(text);
         let text = folded.text();
@@ -133,7 +133,7 @@ fn pattern_of(address: &str) -> String {
     local + &sign('@') + &domain.chars().map(sign).collect::<String>()
 }
 
-/// A pattern for one sign of an address.
+/// A pattern for one character of an address.
 fn sign(c: char) -> String {
     let plain = regex::escape(c.encode_utf8(&mut [0; 4]));
     if c.is_ascii_alphanumeric() {
@@ -151,7 +151,7 @@ fn sign(c: char) -> String {
     format!("(?:{plain}|{once}|{twice}{besides}){joiners}")
 }
 
-/// Whether an address can begin after this text: whether it is not the end of a longer one's local part.
+/// Returns true if an address can begin after this text: the text does not end in the local part of a longer address.
 fn begins(before: &str) -> bool {
     let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '+');
     match escaped_at_end(before) {
@@ -171,7 +171,7 @@ fn escaped_at_end(before: &str) -> Option<char> {
     u8::from_str_radix(digits, 16).ok().map(char::from)
 }
 
-/// Whether an address can end before this text: whether its domain doesn't go on.
+/// Returns true if an address can end before this text: the text does not continue its domain.
 fn ends(after: &str) -> bool {
     let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
     let mut next = after.chars();
@@ -207,8 +207,8 @@ mod tests {
 
     use super::*;
 
-    fn cutter() -> Cutter {
-        Cutter::new(&Recipient::parse("ann.lee+x@example.com").unwrap()).unwrap()
+    fn redactor() -> Redactor {
+        Redactor::new(&Recipient::parse("ann.lee+x@example.com").unwrap()).unwrap()
     }
 
     #[test]
@@ -233,32 +233,32 @@ mod tests {
             ("ann.lee+x (Ann) @example.com", "forgotten"),
             ("bob@example.com, ann.lee+x (Ann) @example.com", "forgotten, bob@example.com"),
         ] {
-            assert_eq!(cutter().cut(text).as_deref(), Some(cut), "{text}");
+            assert_eq!(redactor().redact(text).as_deref(), Some(cut), "{text}");
         }
     }
 
     #[test]
     fn both_forms_of_a_domain_are_cut_out() {
-        let cutter = Cutter::new(&Recipient::parse("ann@bücher.example").unwrap()).unwrap();
+        let redactor = Redactor::new(&Recipient::parse("ann@bücher.example").unwrap()).unwrap();
         for (text, cut) in [
             ("550 <Ann@BÜCHER.example>: unknown", "forgotten: unknown"),
             ("550 <ann@XN--BCHER-KVA.example>: unknown", "forgotten: unknown"),
             ("write to ann@bu\u{308}cher.example!", "write to forgotten!"),
             ("https://a.example/?who=ann%40b%C3%BCcher.example", "https://a.example/?who=forgotten"),
         ] {
-            assert_eq!(cutter.cut(text).as_deref(), Some(cut), "{text}");
+            assert_eq!(redactor.redact(text).as_deref(), Some(cut), "{text}");
         }
         for other in ["joann@bücher.example", "ann@bücher.example.com", "ann@bucher.example"] {
-            assert_eq!(cutter.cut(other), None, "{other}");
+            assert_eq!(redactor.redact(other), None, "{other}");
         }
-        let greek = Cutter::new(&Recipient::parse("ΆΝΝΑΣ@example.com").unwrap()).unwrap();
-        assert_eq!(greek.cut("to άννας@example.com").as_deref(), Some("to forgotten"));
+        let greek = Redactor::new(&Recipient::parse("ΆΝΝΑΣ@example.com").unwrap()).unwrap();
+        assert_eq!(greek.redact("to άννας@example.com").as_deref(), Some("to forgotten"));
     }
 
     #[test]
     fn a_body_with_half_an_emoji_is_json_too() {
         let body = br#"{"to":["A \ud83d <ann.lee\u002bx@example.com>"],"n":1}"#;
-        assert_eq!(cutter().cut_body(body).unwrap(), br#"{"n":1,"to":["forgotten"]}"#);
+        assert_eq!(redactor().redact_body(body).unwrap(), br#"{"n":1,"to":["forgotten"]}"#);
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
             "https://a.example/?who=jo%2Eann.lee%2Bx%40example.com",
             "",
         ] {
-            assert_eq!(cutter().cut(other), None, "{other}");
+            assert_eq!(redactor().redact(other), None, "{other}");
         }
     }
 
@@ -288,8 +288,8 @@ mod tests {
             // Between blanks it begins and ends in any case.
             let text = format!("{before} {address} {after}");
             let value = serde_json::json!({ "a": [1, null, { "b": text }], address: true, "c": "other" });
-            let cut = cutter().cut_json(&value).unwrap();
-            prop_assert!(cutter().cut_json(&cut).is_none());
+            let cut = redactor().redact_json(&value).unwrap();
+            prop_assert!(redactor().redact_json(&cut).is_none());
             prop_assert_eq!(&cut["c"], &value["c"]);
             prop_assert!(!cut.to_string().to_lowercase().contains("ann.lee+x@example.com"));
         }

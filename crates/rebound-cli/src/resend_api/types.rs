@@ -1,4 +1,4 @@
-//! What Resend tells.
+//! The types of Resend's responses.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::SigningSecretError;
 use serde_json::Value;
 
-use super::list::Entry;
+use super::list::ListItem;
 
 /// A webhook's signing secret, as text. Never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,12 +51,12 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Whether it posts to this URL.
+    /// Returns true if the webhook posts to this URL.
     pub fn is_for(&self, url: &str) -> bool {
         self.endpoint.trim_end_matches('/') == url.trim_end_matches('/')
     }
 
-    /// Whether it is enabled.
+    /// Returns true if the webhook is enabled.
     pub fn is_enabled(&self) -> bool {
         self.status.eq_ignore_ascii_case("enabled")
     }
@@ -67,7 +67,7 @@ impl Webhook {
     }
 }
 
-impl Entry for Webhook {
+impl ListItem for Webhook {
     fn read(entry: &Value) -> Result<Self, &'static str> {
         let events = entry.get("events").and_then(Value::as_array);
         let events = events.map(|events| events.iter().filter_map(Value::as_str).map(str::to_owned).collect());
@@ -83,20 +83,20 @@ impl Entry for Webhook {
 
 /// An address on Resend's own list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Suppressed {
+pub struct ResendSuppression {
     /// Its id, where it has one.
     pub id: Option<String>,
     /// The address, in its one spelling.
     pub recipient: Recipient,
     /// `bounce`, `complaint` or `manual`.
     pub origin: Option<String>,
-    /// The email that brought it about.
+    /// The email that caused it.
     pub source_id: Option<String>,
-    /// Since when.
+    /// Time at which it was added.
     pub created_at: Option<String>,
 }
 
-impl Entry for Suppressed {
+impl ListItem for ResendSuppression {
     fn read(entry: &Value) -> Result<Self, &'static str> {
         Ok(Self {
             id: text(entry, "id"),
@@ -110,18 +110,18 @@ impl Entry for Suppressed {
 
 /// An event that a webhook was to deliver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivered {
+pub struct DeliveryAttempt {
     /// The message's id.
     pub id: String,
     /// Its type.
     pub event_type: String,
-    /// When it came about.
+    /// Time at which the event was created.
     pub created_at: String,
     /// `success`, `failed`, or `attempting` or `pending`, while Resend still tries.
     pub status: String,
 }
 
-impl Entry for Delivered {
+impl ListItem for DeliveryAttempt {
     fn read(entry: &Value) -> Result<Self, &'static str> {
         let or_empty = |field: &str| text(entry, field).unwrap_or_default();
         Ok(Self {
@@ -134,11 +134,11 @@ impl Entry for Delivered {
 }
 
 /// A webhook that was made, or given a new secret: its id and its signing secret.
-pub(super) struct Made(pub(super) String, pub(super) Option<SecretText>);
+pub(super) struct CreatedWebhook(pub(super) String, pub(super) Option<SecretText>);
 
-impl Entry for Made {
+impl ListItem for CreatedWebhook {
     fn read(entry: &Value) -> Result<Self, &'static str> {
-        Ok(Self(text(entry, "id").ok_or("an answer without an id")?, secret(entry)))
+        Ok(Self(text(entry, "id").ok_or("a response without an id")?, secret(entry)))
     }
 }
 

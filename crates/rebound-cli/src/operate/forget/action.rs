@@ -1,4 +1,4 @@
-//! What becomes of a row of the events table, or of the list, when somebody is forgotten. Pure.
+//! The action on each row of the events table, and each item of the list, when an address is erased. Pure.
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -7,75 +7,75 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::row::{self, RowKind};
 use rebound::store::{Item, as_number, number, string, text};
 
-use super::cut::Cutter;
+use super::redact::Redactor;
 
-/// The value of `kind` of what is left of a webhook about somebody who was forgotten: its key, so that the same message, sent again, is
-/// still a duplicate and is not counted again.
+/// The value of `kind` of a tombstone: the key that remains of a webhook about an erased address, so that a redelivery of the webhook is
+/// still a duplicate and is not counted twice.
 pub const TOMBSTONE: &str = "forgotten";
 
-/// What becomes of a row.
+/// The action on a row.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Fate {
-    /// It has nothing to do with them.
-    Kept,
-    /// It is about them alone: only its key and its times stay. So is everything else in its partition.
-    Emptied(Item),
-    /// It is about others too: they are cut out of it.
-    Cut(Item),
-    /// It goes.
-    Deleted,
+pub enum EraseAction {
+    /// The row does not concern the address.
+    Keep,
+    /// The row concerns only this address, as does its partition: only its key and its times remain.
+    Empty(Item),
+    /// The row concerns other addresses too: the address is redacted in it.
+    Redact(Item),
+    /// The row is deleted.
+    Delete,
 }
 
-/// What becomes of a row.
-pub fn fate(row: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate {
+/// The action on a row of the events table.
+pub fn action(row: &Item, recipient: &Recipient, redactor: &Redactor) -> EraseAction {
     let kind = string(row, "kind");
-    if cutter.is_in(string(row, "email_id")) || cutter.is_in(string(row, "event")) {
-        return Fate::Deleted;
+    if redactor.is_in(string(row, "email_id")) || redactor.is_in(string(row, "event")) {
+        return EraseAction::Delete;
     }
     let is_webhook = [RowKind::Event, RowKind::Quarantine].iter().any(|known| known.as_str() == kind);
     if is_webhook {
         let body = row::payload(row);
         let body = body.as_deref().unwrap_or_default();
         if kind == RowKind::Event.as_str() && is_about_alone(body, recipient) {
-            return Fate::Emptied(tombstone(row));
+            return EraseAction::Empty(tombstone(row));
         }
         if kind == RowKind::Quarantine.as_str() {
-            let is_in_it = cutter.cut_body(body).is_some() || cut_attributes(row, cutter).is_some();
-            return if is_in_it { Fate::Emptied(tombstone(row)) } else { Fate::Kept };
+            let is_in_it = redactor.redact_body(body).is_some() || redact_attributes(row, redactor).is_some();
+            return if is_in_it { EraseAction::Empty(tombstone(row)) } else { EraseAction::Keep };
         }
     }
     if kind == "alert" && is_alert_about(row, recipient) {
-        return Fate::Deleted;
+        return EraseAction::Delete;
     }
-    match cut_attributes(row, cutter) {
-        Some(cut) => Fate::Cut(cut),
-        None => Fate::Kept,
+    match redact_attributes(row, redactor) {
+        Some(cut) => EraseAction::Redact(cut),
+        None => EraseAction::Keep,
     }
 }
 
-/// What becomes of a row whose email went to them alone.
-pub fn fate_with_all(row: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate {
+/// The action on a row whose email went to this recipient alone.
+pub fn action_if_alone(row: &Item, recipient: &Recipient, redactor: &Redactor) -> EraseAction {
     match string(row, "kind") {
-        "event" | "quarantine" => match fate(row, recipient, cutter) {
-            Fate::Kept => Fate::Emptied(tombstone(row)),
-            fate => fate,
+        "event" | "quarantine" => match action(row, recipient, redactor) {
+            EraseAction::Keep => EraseAction::Empty(tombstone(row)),
+            other => other,
         },
-        TOMBSTONE => Fate::Kept,
-        _ => Fate::Deleted,
+        TOMBSTONE => EraseAction::Keep,
+        _ => EraseAction::Delete,
     }
 }
 
-/// What becomes of an item of the suppressions table. With what is cut out of it, its version goes up, as with each write.
-pub fn fate_in_list(item: &Item, recipient: &Recipient, cutter: &Cutter) -> Fate {
+/// The action on an item of the suppressions table. A redacted item gets a new version, as with each write.
+pub fn action_in_list(item: &Item, recipient: &Recipient, redactor: &Redactor) -> EraseAction {
     let name = string(item, "recipient");
-    if cutter.is_in(name) {
+    if redactor.is_in(name) {
         let is_theirs = Recipient::parse(name).as_ref() == Some(recipient);
-        return if is_theirs { Fate::Deleted } else { Fate::Kept };
+        return if is_theirs { EraseAction::Delete } else { EraseAction::Keep };
     }
-    let Some(mut cut) = cut_attributes(item, cutter) else { return Fate::Kept };
+    let Some(mut cut) = redact_attributes(item, redactor) else { return EraseAction::Keep };
     let version = item.get("version").and_then(as_number).unwrap_or(0).saturating_add(1);
     cut.insert("version".to_owned(), number(version));
-    Fate::Cut(cut)
+    EraseAction::Redact(cut)
 }
 
 fn is_about_alone(body: &[u8], recipient: &Recipient) -> bool {
@@ -100,12 +100,12 @@ fn tombstone(row: &Item) -> Item {
     left
 }
 
-/// An item with the address cut out of whatever it holds. `None`: it is not in it.
-pub fn cut_attributes(item: &Item, cutter: &Cutter) -> Option<Item> {
+/// Redacts the address in every attribute of an item. Returns `None` if the item does not contain it.
+pub fn redact_attributes(item: &Item, redactor: &Redactor) -> Option<Item> {
     let mut cut = item.clone();
     let mut changes = false;
     for (name, value) in item {
-        if let Some(value) = cut_attribute(name, value, cutter) {
+        if let Some(value) = redact_attribute(name, value, redactor) {
             cut.insert(name.clone(), value);
             changes = true;
         }
@@ -113,13 +113,13 @@ pub fn cut_attributes(item: &Item, cutter: &Cutter) -> Option<Item> {
     changes.then_some(cut)
 }
 
-fn cut_attribute(name: &str, value: &AttributeValue, cutter: &Cutter) -> Option<AttributeValue> {
-    let in_text = |text: &String| cutter.cut_body(text.as_bytes()).and_then(|body| String::from_utf8(body).ok());
+fn redact_attribute(name: &str, value: &AttributeValue, redactor: &Redactor) -> Option<AttributeValue> {
+    let in_text = |text: &String| redactor.redact_body(text.as_bytes()).and_then(|body| String::from_utf8(body).ok());
     match value {
         AttributeValue::S(text) => in_text(text).map(AttributeValue::S),
         AttributeValue::B(_) if name == "payload" => {
             let row = Item::from([(name.to_owned(), value.clone())]);
-            let cut = cutter.cut_body(row::payload(&row)?.as_ref())?;
+            let cut = redactor.redact_body(row::payload(&row)?.as_ref())?;
             Some(AttributeValue::B(Blob::new(row::compressed(&cut))))
         }
         AttributeValue::Ss(texts) => {
@@ -128,9 +128,9 @@ fn cut_attribute(name: &str, value: &AttributeValue, cutter: &Cutter) -> Option<
             let changes = texts.iter().any(|text| !cut.contains(text));
             changes.then(|| AttributeValue::Ss(cut.into_iter().collect()))
         }
-        AttributeValue::M(map) => cut_attributes(map, cutter).map(AttributeValue::M),
+        AttributeValue::M(map) => redact_attributes(map, redactor).map(AttributeValue::M),
         AttributeValue::L(list) => {
-            let cut: Vec<Option<AttributeValue>> = list.iter().map(|one| cut_attribute("", one, cutter)).collect();
+            let cut: Vec<Option<AttributeValue>> = list.iter().map(|one| redact_attribute("", one, redactor)).collect();
             let changes = cut.iter().any(Option::is_some);
             let all = cut.into_iter().zip(list).map(|(cut, one)| cut.unwrap_or_else(|| one.clone()));
             changes.then(|| AttributeValue::L(all.collect()))

@@ -1,12 +1,12 @@
-//! Which Rebound is meant: a stack on AWS, or the one that `rebound dev` runs on this machine.
+//! The target of a command: a stack on AWS, or `rebound dev` on this machine.
 //!
-//! What it is made of is looked up in this order: the environment variables that the functions have too; with `--local`, the file that
-//! `rebound dev` writes, first; for the names of tables, the name of the stack; for everything else, the outputs of the stack.
+//! The names of its resources are looked up in this order: with `--local`, the file that `rebound dev` writes; the environment variables
+//! that the functions have too; for tables, the name of the stack; for everything else, the outputs of the stack.
 //!
-//! - [`flags`]: the flags that name it, which hints repeat.
-//! - `credentials`: as whom.
-//! - `error`: what may be wrong with what an operator says of it.
-//! - `profiles`: the AWS profiles that there are.
+//! - [`flags`]: the flags that select the target, which hints repeat.
+//! - `credentials`: the region and the credentials.
+//! - `error`: the errors of selecting a target.
+//! - `profiles`: the configured AWS profiles.
 
 mod credentials;
 mod error;
@@ -23,17 +23,17 @@ use rebound::store::tables::TABLES;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-pub use self::error::PlaceError;
+pub use self::error::TargetError;
 use self::flags::Flags;
 use crate::operate::clients;
 
-/// The name of the stack, unless told otherwise: as in `samconfig.toml`.
+/// Default name of the stack, as in `samconfig.toml`.
 pub const STACK: &str = "rebound";
 
-/// Time in which a port of this machine takes a connection.
+/// Maximum time of a connection to a port of this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// Which output of the stack holds what a variable holds.
+/// The output of the stack for each environment variable.
 const OUTPUTS: [(&str, &str); 12] = [
     ("REBOUND_FUNCTION_URL", "WebhookUrl"),
     ("WEBHOOK_SECRET_ARN", "WebhookSecretArn"),
@@ -49,45 +49,45 @@ const OUTPUTS: [(&str, &str); 12] = [
     ("ENGAGE_FUNCTION", "EngageFunctionName"),
 ];
 
-/// What an operator says of the place.
+/// The flags with which an operator selects the target.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct TargetOptions {
     /// The name of the stack.
     pub stack: String,
-    /// The file that `rebound dev` has written, where that one is meant.
+    /// The file that `rebound dev` has written, if `--local` is given.
     pub local: Option<PathBuf>,
     /// The profile to take credentials from.
     pub profile: Option<String>,
     /// The region.
     pub region: Option<String>,
-    /// The flags that said so.
+    /// The flags as they were given.
     pub flags: Flags,
 }
 
-impl Default for Options {
+impl Default for TargetOptions {
     fn default() -> Self {
         Self { stack: STACK.to_owned(), local: None, profile: None, region: None, flags: Flags::default() }
     }
 }
 
-/// A Rebound, and how to reach what it is made of.
+/// The target of a command, with the names of its resources.
 #[derive(Debug)]
-pub struct Place {
+pub struct Target {
     variables: BTreeMap<String, String>,
-    options: Options,
+    options: TargetOptions,
     aws: AwsEnvironment,
     outputs: OnceCell<BTreeMap<String, String>>,
 }
 
-impl Place {
-    /// Finds it. `variables` are the environment's.
+impl Target {
+    /// Resolves the target. `variables` are the environment's.
     ///
     /// # Errors
-    /// There are no credentials, no region, or no file of `rebound dev`.
+    /// There are no credentials, no region, or no readable file of `rebound dev`.
     pub async fn find(
-        options: &Options,
+        options: &TargetOptions,
         variables: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, PlaceError> {
+    ) -> Result<Self, TargetError> {
         let mut variables: BTreeMap<String, String> =
             variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
         if let Some(file) = &options.local {
@@ -114,29 +114,29 @@ impl Place {
         &self.options.stack
     }
 
-    /// A command about the same Rebound, for a hint: `` `rebound connect --local` ``.
+    /// A command for the same target, for a hint: `` `rebound connect --local` ``.
     pub fn command(&self, command: &str) -> String {
         self.options.flags.command(command)
     }
 
-    /// Looks whether anybody is there, where it is on this machine: of what has crashed, its file is left over, and every call would
-    /// fail for itself. An endpoint elsewhere is not asked.
+    /// Checks that a local DynamoDB endpoint accepts connections: a crash leaves the file of `rebound dev` behind, and every call would fail
+    /// on its own. An endpoint elsewhere is not checked.
     ///
     /// # Errors
-    /// Nobody takes a connection at the endpoint of DynamoDB.
-    pub async fn look(&self) -> Result<(), PlaceError> {
+    /// `DevIsGone` or `NobodyThere`: nothing listens at the endpoint.
+    pub async fn look(&self) -> Result<(), TargetError> {
         let url = self.variable("AWS_ENDPOINT_URL_DYNAMODB").filter(|url| is_local(url));
         let Some(url) = url else { return Ok(()) };
         if is_answered(&url).await {
             return Ok(());
         }
         Err(match &self.options.local {
-            Some(file) => PlaceError::DevIsGone { file: file.clone(), url },
-            None => PlaceError::NobodyThere { url },
+            Some(file) => TargetError::DevIsGone { file: file.clone(), url },
+            None => TargetError::NobodyThere { url },
         })
     }
 
-    /// DynamoDB's calls, tried again for so long.
+    /// A client of DynamoDB that retries until `within` has passed.
     pub fn calls(&self, within: Duration) -> RetryClient {
         RetryClient::new(self.aws.dynamodb(), Instant::now() + within)
     }
@@ -147,7 +147,7 @@ impl Place {
     }
 
     /// True if it runs on this machine.
-    pub fn is_near(&self) -> bool {
+    pub fn is_local(&self) -> bool {
         self.variable("AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|url| is_local(&url))
     }
 
@@ -161,25 +161,25 @@ impl Place {
         self.variables.get(name).cloned()
     }
 
-    /// The same; and, if it is not set, the output of the stack that holds it, such as `WebhookSecretArn` for `WEBHOOK_SECRET_ARN`.
+    /// A variable, or, if it is not set, the output of the stack for it, such as `WebhookSecretArn` for `WEBHOOK_SECRET_ARN`.
     ///
     /// # Errors
-    /// There is no such output, or the stack can't be described.
-    pub async fn named(&self, variable: &str) -> Result<String, PlaceError> {
+    /// `NoOutput`: the stack has no such output. `NoStack`: the stack can't be described.
+    pub async fn lookup(&self, variable: &str) -> Result<String, TargetError> {
         if let Some(value) = self.variables.get(variable) {
             return Ok(value.clone());
         }
         let output = OUTPUTS.iter().find(|(known, _)| *known == variable).map_or(variable, |(_, output)| output);
         let outputs = self.outputs.get_or_try_init(|| self.describe_stack()).await?;
-        outputs.get(output).cloned().ok_or_else(|| PlaceError::NoOutput {
+        outputs.get(output).cloned().ok_or_else(|| TargetError::NoOutput {
             variable: variable.to_owned(),
             stack: self.options.stack.clone(),
             output: output.to_owned(),
         })
     }
 
-    async fn describe_stack(&self) -> Result<BTreeMap<String, String>, PlaceError> {
-        let failed = |why: String| PlaceError::NoStack { stack: self.options.stack.clone(), why };
+    async fn describe_stack(&self) -> Result<BTreeMap<String, String>, TargetError> {
+        let failed = |why: String| TargetError::NoStack { stack: self.options.stack.clone(), why };
         let described =
             clients::cloudformation(&self.aws).describe_stacks().stack_name(&self.options.stack).send().await;
         let described = described.map_err(|error| failed(describe(&error)))?;
@@ -191,7 +191,7 @@ impl Place {
     }
 }
 
-/// Whether a URL is on this machine.
+/// Returns true if a URL is on this machine.
 pub fn is_local(url: &str) -> bool {
     let host = url.parse::<reqwest::Url>().ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
     host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
@@ -205,17 +205,17 @@ async fn is_answered(url: &str) -> bool {
 }
 
 /// Reads a file of lines like `NAME=value`, which `rebound dev` has written.
-fn read_local(file: &Path) -> Result<BTreeMap<String, String>, PlaceError> {
+fn read_local(file: &Path) -> Result<BTreeMap<String, String>, TargetError> {
     let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => PlaceError::NoLocal(file.to_owned()),
-        _ => PlaceError::UnreadLocal(file.to_owned(), error),
+        std::io::ErrorKind::NotFound => TargetError::NoLocal(file.to_owned()),
+        _ => TargetError::UnreadLocal(file.to_owned(), error),
     })?;
     let pair = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let variables: BTreeMap<String, String> = text.lines().filter_map(pair).collect();
     if variables.contains_key("AWS_ENDPOINT_URL_DYNAMODB") {
         Ok(variables)
     } else {
-        Err(PlaceError::NotLocal(file.to_owned()))
+        Err(TargetError::NotLocal(file.to_owned()))
     }
 }
 
@@ -224,19 +224,19 @@ mod tests {
     use super::credentials::LOCAL_REGION;
     use super::*;
 
-    async fn found(variables: &[(&str, &str)]) -> Result<Place, PlaceError> {
+    async fn found(variables: &[(&str, &str)]) -> Result<Target, TargetError> {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Place::find(&Options::default(), variables).await
+        Target::find(&TargetOptions::default(), variables).await
     }
 
     #[tokio::test]
     async fn tables_are_named_by_the_environment_else_by_the_stack() {
         let local =
             [("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1"), ("EVENTS_TABLE", "mine"), ("AGENDA_TABLE", " ")];
-        let place = found(&local).await.unwrap();
-        assert_eq!(place.table("EVENTS_TABLE"), "mine");
-        assert_eq!(place.table("AGENDA_TABLE"), "rebound-agenda", "an empty variable counts as not set");
-        assert_eq!(place.variable("AWS_REGION").as_deref(), Some(LOCAL_REGION), "a stand-in needs no region");
+        let target = found(&local).await.unwrap();
+        assert_eq!(target.table("EVENTS_TABLE"), "mine");
+        assert_eq!(target.table("AGENDA_TABLE"), "rebound-agenda", "an empty variable counts as not set");
+        assert_eq!(target.variable("AWS_REGION").as_deref(), Some(LOCAL_REGION), "a stand-in needs no region");
     }
 
     #[tokio::test]
@@ -253,8 +253,8 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_file_of_rebound_dev_it_says_what_to_start() {
-        let options = Options { local: Some("/nowhere/dev.env".into()), ..Options::default() };
-        let error = Place::find(&options, []).await.unwrap_err().to_string();
+        let options = TargetOptions { local: Some("/nowhere/dev.env".into()), ..TargetOptions::default() };
+        let error = Target::find(&options, []).await.unwrap_err().to_string();
         assert!(error.contains("rebound dev") && error.contains("/nowhere/dev.env"), "{error}");
     }
 }

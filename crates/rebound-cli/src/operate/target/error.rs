@@ -1,4 +1,4 @@
-//! What may be wrong with what an operator says of the place.
+//! The errors of selecting a target.
 
 use std::path::PathBuf;
 
@@ -7,27 +7,27 @@ use rebound::aws::MissingVariable;
 /// The file that `rebound dev` writes, as errors name it.
 const LOCAL_NAME: &str = ".local/dev.env";
 
-/// Why it can't be said which Rebound is meant, or where.
+/// A target that can't be resolved or reached.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
+pub enum TargetError {
     /// There is no file of `rebound dev`.
     #[error(
-        "{0}: there is no such file, so no `rebound dev` runs in this folder; start it first, or name its file: --local=FILE"
+        "{0} does not exist, so `rebound dev` is not running in this folder; start it first, or name its file: --local=FILE"
     )]
     NoLocal(PathBuf),
     /// The file of `rebound dev` is there and can't be read.
     #[error(
-        "{0} can't be read: {1}; --local=FILE names the file that `rebound dev` writes, which is {LOCAL_NAME} unless told otherwise"
+        "{0} can't be read: {1}; --local=FILE names the file that `rebound dev` writes, which is {LOCAL_NAME} by default"
     )]
     UnreadLocal(PathBuf, std::io::Error),
     /// The file is not one that `rebound dev` writes. Without this, a command that was meant for this machine would go to AWS.
     #[error(
-        "{0} is not a file that `rebound dev` writes: it names no endpoint of DynamoDB; --local=FILE names that file, which is {LOCAL_NAME} unless told otherwise"
+        "{0} is not a file that `rebound dev` writes: it names no DynamoDB endpoint; --local=FILE names that file, which is {LOCAL_NAME} by default"
     )]
     NotLocal(PathBuf),
-    /// The file of `rebound dev` is there, and nobody listens where it says.
+    /// The file of `rebound dev` exists, but nothing listens at its endpoint.
     #[error(
-        "nobody answers at {url}, where {file} says that `rebound dev` listens: it has crashed, or was killed; start it again"
+        "nothing listens at {url}, the address of `rebound dev` in {file}: it has crashed or was killed; start it again"
     )]
     DevIsGone {
         /// The file.
@@ -35,9 +35,9 @@ pub enum PlaceError {
         /// Where its DynamoDB was.
         url: String,
     },
-    /// Nobody listens at an endpoint on this machine that the environment names.
+    /// Nothing listens at a local endpoint that the environment names.
     #[error(
-        "nobody answers at {url}, which AWS_ENDPOINT_URL_DYNAMODB names; look whether `rebound dev` is still running, or unset the variable"
+        "nothing listens at {url}, which AWS_ENDPOINT_URL_DYNAMODB names; check that `rebound dev` is running, or unset the variable"
     )]
     NobodyThere {
         /// The endpoint.
@@ -45,23 +45,21 @@ pub enum PlaceError {
     },
     /// There is no such profile.
     #[error(
-        "there is no AWS profile {profile}: {known}; name another with --profile, or make it with `aws configure sso --profile {profile}`"
+        "there is no AWS profile {profile}: {known}; name another with --profile, or create it with `aws configure sso --profile {profile}`"
     )]
     NoProfile {
         /// Its name.
         profile: String,
-        /// Those that there are, in words.
+        /// The configured profiles, as text.
         known: String,
     },
     /// There are no credentials.
     #[error(
-        "no credentials for AWS: {0}; log in (`aws sso login`), name a profile (--profile), or, for the Rebound that `rebound dev` runs here, add --local"
+        "no AWS credentials: {0}; log in (`aws sso login`), name a profile (--profile), or add --local to use `rebound dev`"
     )]
     NoCredentials(String),
     /// There is no region.
-    #[error(
-        "no region: set AWS_REGION, or name one with --region; or, for the Rebound that `rebound dev` runs here, add --local"
-    )]
+    #[error("no region: set AWS_REGION, or name one with --region; or add --local to use `rebound dev`")]
     NoRegion,
     /// The environment lacks something.
     #[error(transparent)]
@@ -71,7 +69,7 @@ pub enum PlaceError {
     NoStack {
         /// Its name.
         stack: String,
-        /// What CloudFormation says.
+        /// The message of CloudFormation.
         why: String,
     },
     /// Neither the environment nor the stack has it.

@@ -1,4 +1,4 @@
-//! The AWS profiles that there are, by the files that the `aws` command keeps.
+//! The configured AWS profiles, from the files of the `aws` command.
 //!
 //! Only their names are read here: whether one exists is asked before the SDK looks for its region, which would blame the region.
 
