@@ -21,9 +21,9 @@ use self::response::Accepted;
 pub use self::response::{Rejection, WebhookStatus};
 use self::secret::RELOAD_INTERVAL;
 use self::telemetry::{Rejections, log, measure};
-use crate::aws::AwsEnvironment;
 use crate::aws::edge::{self, BodyNotBase64};
 use crate::aws::secret::Secret;
+use crate::aws::{AwsEnvironment, CallError};
 use crate::config::{EnvironmentError, ReceiveConfig, SecretLocation};
 use crate::metrics::Metrics;
 use crate::policy::suppression::{SuppressionChange, SuppressionEffect, suppression_effect};
@@ -31,7 +31,7 @@ use crate::resend::event::Event;
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::{MessageId, SignatureError, SignedHeaders, SigningSecrets};
 use crate::store::row::{MAX_BODY_BYTES, Row, RowMeta};
-use crate::store::write::{MAX_RECIPIENTS, WebhookWrite, WriteError, Writer};
+use crate::store::write::{MAX_RECIPIENTS, WebhookWrite, Writer};
 use crate::time::{UnixMillis, time_budget};
 
 /// Time limit for storing a webhook. Resend waits 15 s for the response.
@@ -185,7 +185,7 @@ impl Receiver {
                 Ok(Accepted::now(webhook.message, status, &changes))
             }
             Ok(WebhookWrite::Duplicate) => Ok(Accepted::before(webhook.message)),
-            Err(WriteError::Invalid(problem)) => self.quarantine(webhook, &problem, BTreeMap::new()).await,
+            Err(CallError::Permanent(problem)) => self.quarantine(webhook, &problem, BTreeMap::new()).await,
             Err(error) => Err(error.into()),
         }
     }

@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde_json::json;
 use strum::IntoStaticStr;
 
+use crate::aws::CallError;
 use crate::aws::edge::BodyNotBase64;
 use crate::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::{MessageId, SignatureError};
 use crate::store::row::MAX_BODY_BYTES;
-use crate::store::write::WriteError;
 
 /// Status of a webhook that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
@@ -60,7 +60,7 @@ pub enum Rejection {
     NoSecret,
     /// The webhook could not be stored. The details are logged, but not sent to the caller.
     #[error("the webhook could not be stored now; send it again")]
-    NotStored(#[from] WriteError),
+    NotStored(#[from] CallError),
 }
 
 impl From<Rejection> for Response<Body> {
