@@ -69,7 +69,7 @@ pub(super) fn measure(result: &Result<Accepted, Rejection>, took: Duration, numb
     numbers.add(Metric::Accepted, if result.is_ok() { 1.0 } else { 0.0 });
     let accepted = match result {
         Ok(accepted) => accepted,
-        Err(rejection) => return numbers.add(rejection_metric(rejection), 1.0),
+        Err(rejection) => return numbers.increment(rejection_metric(rejection)),
     };
     numbers.acknowledged(took);
     let event_type = accepted.event_type.as_deref().and_then(EventType::from_text);
@@ -80,11 +80,11 @@ pub(super) fn measure(result: &Result<Accepted, Rejection>, took: Duration, numb
         WebhookStatus::Quarantined => (Some(Metric::Quarantined), None),
     };
     for metric in [outcome, event].into_iter().flatten() {
-        numbers.add(metric, 1.0);
+        numbers.increment(metric);
     }
     for reason in &accepted.suppressed {
         if let Some(metric) = Metric::of_suppression(*reason) {
-            numbers.add(metric, 1.0);
+            numbers.increment(metric);
         }
     }
 }
