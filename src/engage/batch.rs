@@ -17,7 +17,7 @@ use super::publish::Publisher;
 use super::step::{BatchMessage, MessageOutcome, NextStep};
 use crate::aws::CallError;
 use crate::aws::queue::QueueMessage;
-use crate::aws::stream::{BatchItemFailure, BatchResponse};
+use crate::aws::stream::BatchResponse;
 
 /// The steps of a batch.
 pub(super) struct Steps<'a> {
@@ -48,7 +48,7 @@ impl Steps<'_> {
                 }
             };
             self.later.retry_later(delivery, &why, wait).await;
-            answer.failures.push(BatchItemFailure { id: delivery.message_id.clone() });
+            answer.retry(&delivery.message_id);
         }
         answer
     }

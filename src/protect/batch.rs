@@ -13,7 +13,7 @@ use super::run::{Activity, ProtectRun};
 use super::soft_bounces::SoftBounceTracker;
 use crate::aws::CallError;
 use crate::aws::breaker::Breaker;
-use crate::aws::stream::{BatchItemFailure, BatchResponse, StreamRecord};
+use crate::aws::stream::{BatchResponse, StreamRecord};
 use crate::policy::counting::{Increment, increments};
 use crate::policy::suppression::{SuppressionEffect, suppression_effect};
 use crate::resend::campaign::{Campaign, CampaignTags};
@@ -80,7 +80,7 @@ impl Protector {
         soft_bounces.delivered(&batch).await;
         lifts.alert(&batch).await;
         engage.enqueue(&batch).await;
-        let mut failures = Vec::new();
+        let mut answer = BatchResponse::default();
         for BatchRecord { record, error, .. } in &batch {
             let error = match error.get() {
                 Some(CallError::Permanent(problem)) => poison.record(record, problem).await.err(),
@@ -88,10 +88,10 @@ impl Protector {
             };
             if let Some(error) = error {
                 tracing::warn!(%error, sequence_number = record.sequence_number, "the record will be delivered again");
-                failures.push(BatchItemFailure { id: record.sequence_number.clone() });
+                answer.retry(&record.sequence_number);
             }
         }
-        BatchResponse { failures }
+        answer
     }
 }
 
