@@ -8,7 +8,7 @@ use crate::aws::breaker::Breaker;
 use crate::aws::topic::Topic;
 use crate::message::alert::Alert;
 use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind, AlertGroup, RateLimit};
-use crate::store::alerts::{AlertRow, alert_key};
+use crate::store::alerts::alert_key;
 use crate::store::outbox::{Claim, ClaimOwner, Outbox};
 use crate::store::text;
 use crate::time::UnixMillis;
@@ -45,8 +45,8 @@ impl Alerts<'_> {
         expires_at: UnixMillis,
     ) -> Result<AlertOutcome, CallError> {
         let payload = serde_json::to_string(&alert).map_err(|error| CallError::Permanent(error.to_string()))?;
-        let row = AlertRow { about: about.to_owned(), id: alert.id.clone(), payload, expires_at };
-        let payload = match self.outbox.claim_alert(&row, owner, self.run.now, LEASE).await? {
+        let claim = self.outbox.claim_alert(alert_key(about, &alert.id), &payload, expires_at, owner, self.run.now, LEASE);
+        let payload = match claim.await? {
             Claim::Settled(()) => return Ok(AlertOutcome::Settled),
             Claim::HeldByOther => return Ok(AlertOutcome::HeldByOther),
             Claim::Acquired(payload) => payload,
@@ -54,7 +54,7 @@ impl Alerts<'_> {
         // The text of the first claim, so that a repeat has the same text.
         let alert = serde_json::from_str(&payload).unwrap_or(alert);
         if self.is_one_too_many(&alert).await? {
-            self.group(&alert, &row).await?;
+            self.group(&alert, about).await?;
         } else {
             self.publish(&alert, about).await?;
         }
@@ -93,9 +93,9 @@ impl Alerts<'_> {
         Ok(place == RateLimit::Exceeded)
     }
 
-    async fn group(&self, alert: &Alert, row: &AlertRow) -> Result<(), CallError> {
+    async fn group(&self, alert: &Alert, about: &str) -> Result<(), CallError> {
         let digests = Agenda::digests(&group_of(alert), self.run.now);
-        if self.outbox.fold_alert(row, self.agenda, &digests).await? {
+        if self.outbox.fold_alert(&alert_key(about, &alert.id), self.agenda, &digests).await? {
             self.run.did.add(Activity::AlertGrouped { id: alert.id.clone() });
         }
         Ok(())
