@@ -7,7 +7,7 @@ use crate::aws::CallError;
 use crate::aws::breaker::Breaker;
 use crate::aws::topic::Topic;
 use crate::message::alert::Alert;
-use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind, AlertGroup, RateLimit};
+use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind};
 use crate::store::alerts::alert_key;
 use crate::store::outbox::{Claim, ClaimOwner, Outbox};
 use crate::store::text;
@@ -45,7 +45,8 @@ impl Alerts<'_> {
         expires_at: UnixMillis,
     ) -> Result<AlertOutcome, CallError> {
         let payload = serde_json::to_string(&alert).map_err(|error| CallError::Permanent(error.to_string()))?;
-        let claim = self.outbox.claim_alert(alert_key(about, &alert.id), &payload, expires_at, owner, self.run.now, LEASE);
+        let claim =
+            self.outbox.claim_alert(alert_key(about, &alert.id), &payload, expires_at, owner, self.run.now, LEASE);
         let payload = match claim.await? {
             Claim::Settled(()) => return Ok(AlertOutcome::Settled),
             Claim::HeldByOther => return Ok(AlertOutcome::HeldByOther),
@@ -88,13 +89,11 @@ impl Alerts<'_> {
         if !alert.kind.is_rate_limited() {
             return Ok(false);
         }
-        let place =
-            self.agenda.check_rate_limit(&group_of(alert), &alert.id, self.run.now, self.one_by_one_in_an_hour).await?;
-        Ok(place == RateLimit::Exceeded)
+        Ok(!self.agenda.is_among_first(alert, self.run.now, self.one_by_one_in_an_hour).await?)
     }
 
     async fn group(&self, alert: &Alert, about: &str) -> Result<(), CallError> {
-        let digests = Agenda::digests(&group_of(alert), self.run.now);
+        let digests = Agenda::digests(alert, self.run.now);
         if self.outbox.fold_alert(&alert_key(about, &alert.id), self.agenda, &digests).await? {
             self.run.did.add(Activity::AlertGrouped { id: alert.id.clone() });
         }
@@ -131,8 +130,4 @@ impl Alerts<'_> {
             }
         }
     }
-}
-
-fn group_of(alert: &Alert) -> AlertGroup<'_> {
-    AlertGroup { kind: alert.kind.as_str(), campaign: alert.counted_in() }
 }

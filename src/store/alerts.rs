@@ -45,12 +45,7 @@ impl Outbox {
 
     /// Groups a claimed alert into the first of these digests that is not closed. Returns true if this call has grouped
     /// it.
-    pub async fn fold_alert(
-        &self,
-        key: &Item,
-        agenda: &Agenda,
-        digests: &[AgendaEntry],
-    ) -> Result<bool, CallError> {
+    pub async fn fold_alert(&self, key: &Item, agenda: &Agenda, digests: &[AgendaEntry]) -> Result<bool, CallError> {
         for digest in digests {
             let mut backoff = self.calls.backoff();
             loop {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use aws_local::faults::{Fault, FaultProxy, Faults, Service};
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::aws::CallError;
+use rebound::message::alert::wording;
 use rebound::policy::suppression::{ChangeEffect, Reason, ReasonDetail, SuppressionChange};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::store::Item;
-use rebound::store::agenda::{Agenda, AlertGroup};
+use rebound::store::agenda::Agenda;
 use rebound::store::alerts::alert_key;
 use rebound::store::decisions::{self, Decisions, Occurrence, StoredDecision};
 use rebound::store::outbox::Outbox;
@@ -287,7 +288,8 @@ async fn what_is_noted_of_a_row_that_was_deleted_meanwhile_does_not_bring_its_ke
     let key = alert_key("e1", "complaint-1");
     outbox.mark_published(key.clone(), None, UnixMillis(3)).await.unwrap();
     outbox.mark_rejected(key.clone(), "why").await.unwrap();
-    let digests = Agenda::digests(&AlertGroup { kind: "complaint", campaign: None }, UnixMillis::now());
+    let alert = wording::quarantine("e1", "m1", "a problem", UnixMillis::now());
+    let digests = Agenda::digests(&alert, UnixMillis::now());
     outbox.fold_alert(&key, &agenda, &digests).await.unwrap();
 
     let left = everything(&scene.place).await;
