@@ -19,7 +19,6 @@ use crate::policy::suppression::{SuppressionEffect, suppression_effect};
 use crate::resend::campaign::{Campaign, CampaignTags};
 use crate::resend::event::Event;
 use crate::store::outbox::ClaimOwner;
-use crate::store::row::RowKind;
 
 /// Maximum number of campaigns, or of calls to the queue, that are in flight at the same time.
 pub(super) const MAX_CONCURRENT: usize = 8;
@@ -133,7 +132,7 @@ pub(super) fn pending<'b, 'a>(
 
 impl<'a> ParsedEvent<'a> {
     fn read(row: &'a EventRow, tags: &CampaignTags) -> Result<Self, CallError> {
-        if row.kind == RowKind::Quarantine {
+        let Some(body) = &row.body else {
             return Ok(Self {
                 row,
                 event: None,
@@ -141,8 +140,8 @@ impl<'a> ParsedEvent<'a> {
                 protection: SuppressionEffect::Nothing,
                 counts: Vec::new(),
             });
-        }
-        let event = Event::read(&row.body).map_err(|error| CallError::Permanent(error.to_string()))?;
+        };
+        let event = Event::read(body).map_err(|error| CallError::Permanent(error.to_string()))?;
         let protection = suppression_effect(&event, &row.received.message, row.received.at);
         let counts = increments(&event, &row.received, &protection, tags);
         Ok(Self { row, campaign: tags.counted_for(&event), event: Some(event), protection, counts })
