@@ -178,9 +178,9 @@ impl<'a> Advisor<'a> {
             longest_delay_hours: briefing.longest_delay_hours,
         };
         match answer::check(body, &bounds) {
-            Ok(checked) => {
+            Ok(choice) => {
                 asked.by = DecidedBy::Claude;
-                (checked.into_choice(), asked)
+                (choice, asked)
             }
             Err(refusal) => {
                 // The error quotes the answer, which may repeat an address: that belongs into the receipt, not into the
