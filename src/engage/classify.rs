@@ -113,7 +113,7 @@ impl<'a> Classifier<'a> {
             occurrence,
             event,
             engaged: self.engaged(&context, &verdict.scored),
-            newest_opt_out: self.opt_outs.newest(&context),
+            opted_out_until: self.opt_outs.newest(&context),
             recipients: context.recipients,
             campaign,
             scored: verdict.scored,
