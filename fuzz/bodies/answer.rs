@@ -72,7 +72,7 @@ fn judged(body: &[u8]) {
     let bounds =
         AnswerLimits { tokens: &tokens, campaign: &campaign, hosts: &hosts, longest_delay_hours: MAX_DELAY_HOURS };
     let (choice, refused) = match check(body, &bounds) {
-        Ok(checked) => (checked.into_choice(), None),
+        Ok(choice) => (choice, None),
         Err(refusal) => {
             let reported = refusal.to_string();
             assert!(reported.chars().count() < 300 && !reported.contains(char::is_control), "{reported:?}");

@@ -95,6 +95,13 @@ pub struct BatchResponse {
     pub failures: Vec<BatchItemFailure>,
 }
 
+impl BatchResponse {
+    /// Adds an item to deliver again: a record's sequence number, or a queue message's id.
+    pub fn retry(&mut self, id: &str) {
+        self.failures.push(BatchItemFailure { id: id.to_owned() });
+    }
+}
+
 /// A stream record or queue message to deliver again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchItemFailure {
@@ -132,7 +139,8 @@ mod tests {
 
     #[test]
     fn the_answer_is_as_lambda_wants_it() {
-        let answer = BatchResponse { failures: vec![BatchItemFailure { id: "7".to_owned() }] };
+        let mut answer = BatchResponse::default();
+        answer.retry("7");
         assert_eq!(serde_json::to_value(answer).unwrap(), json!({ "batchItemFailures": [{ "itemIdentifier": "7" }] }));
     }
 }

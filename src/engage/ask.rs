@@ -8,7 +8,7 @@ use super::candidate::Candidate;
 use super::facts::Briefing;
 use super::purse::Purse;
 use super::run::{EngageActivity, EngageRun};
-use crate::aws::CallError;
+use super::step::Retry;
 use crate::aws::queue::QueueMessage;
 use crate::aws::secret::Secret;
 use crate::claude::key::ApiKey;
@@ -47,35 +47,9 @@ pub(super) struct Advisor<'a> {
     /// Number of deliveries of a message after which the rules decide.
     max_deliveries: u32,
     purse: Purse<'a>,
-    outage: Option<ClaudeOutage>,
+    /// A failure of Claude in this invocation. After it, Claude is not asked again.
+    outage: Option<Retry>,
     run: EngageRun<'a>,
-}
-
-/// The result of asking.
-pub(super) enum Advice {
-    /// Claude or the rules have chosen.
-    Chosen(Box<(Choice, DecisionSource)>),
-    /// Claude may answer later.
-    Retry {
-        /// Reason why Claude has not answered.
-        why: String,
-        /// Minimum wait before the next delivery.
-        wait: Duration,
-    },
-}
-
-/// A failure of Claude in this invocation. After it, Claude is not asked again.
-struct ClaudeOutage {
-    why: String,
-    /// Minimum wait before the next delivery.
-    wait: Duration,
-}
-
-/// The result of one try.
-enum AttemptResult {
-    Answered(Vec<u8>, Reservation),
-    OverBudget,
-    Failed(ClaudeError),
 }
 
 impl<'a> Advisor<'a> {
@@ -99,13 +73,17 @@ impl<'a> Advisor<'a> {
         self.purse.is_spent().then(|| self.purse.over_budget())
     }
 
-    /// Asks Claude about a candidate, unless it has failed in this invocation.
+    /// Asks Claude about a candidate, unless it has failed in this invocation. Returns the choice of Claude or of the
+    /// rules.
+    ///
+    /// # Errors
+    /// Claude may answer later.
     pub(super) async fn advise(
         &mut self,
         candidate: &Candidate,
         briefing: &Briefing,
         delivery: &QueueMessage,
-    ) -> Result<Advice, CallError> {
+    ) -> Result<(Choice, DecisionSource), Retry> {
         let mut asked = DecisionSource::default();
         let Some(mut key) = self.keys.get().await else {
             return Ok(decide_by_rules(candidate, asked, NO_KEY));
@@ -114,7 +92,7 @@ impl<'a> Advisor<'a> {
         let is_last = delivery.deliveries >= self.max_deliveries;
         // The other messages of the batch do not ask again.
         if let Some(outage) = &self.outage {
-            return Ok(outage.advice(candidate, asked, delivery, is_last));
+            return unanswered(outage, candidate, asked, delivery, is_last);
         }
         let question = build_request(self.model, self.guide, &briefing.facts, &briefing.tokens);
         let mut has_new_key = false;
@@ -122,20 +100,18 @@ impl<'a> Advisor<'a> {
         let (why, wait) = loop {
             let left = self.run.deadline.saturating_duration_since(Instant::now()).saturating_sub(DECISION_RESERVE);
             if left < ANSWER_TIMEOUT && asked.tries == 0 && !is_last {
-                return Ok(Advice::Retry { why: "there was no time left to ask Claude".to_owned(), wait: NO_TIME });
+                return Err(Retry { why: "there was no time left to ask Claude".to_owned(), wait: NO_TIME });
             }
             let timeout = left.min(ANSWER_TIMEOUT);
             if timeout.is_zero() {
                 break ("there was no time left to ask Claude".to_owned(), NO_TIME);
             }
-            let failure = match self.try_to_ask(&key, &question, timeout, &mut asked).await? {
-                AttemptResult::Answered(body, reservation) => {
-                    return Ok(self.read(candidate, briefing, &body, &reservation, asked).await);
-                }
-                AttemptResult::OverBudget => {
-                    return Ok(decide_by_rules(candidate, asked, &self.purse.over_budget()));
-                }
-                AttemptResult::Failed(failure) => failure,
+            let Some(reservation) = self.purse.reserve(&question).await? else {
+                return Ok(decide_by_rules(candidate, asked, &self.purse.over_budget()));
+            };
+            let failure = match self.try_to_ask(&key, &question, timeout, &reservation, &mut asked).await {
+                Ok(body) => return Ok(self.read(candidate, briefing, &body, &reservation, asked).await),
+                Err(failure) => failure,
             };
             tracing::warn!(error = %failure, tries = asked.tries, "Claude gave no answer");
             match failure {
@@ -156,31 +132,28 @@ impl<'a> Advisor<'a> {
                 }
             }
         };
-        let outage = self.outage.insert(ClaudeOutage { why, wait });
-        Ok(outage.advice(candidate, asked, delivery, is_last))
+        let outage = self.outage.insert(Retry { why, wait });
+        unanswered(outage, candidate, asked, delivery, is_last)
     }
 
-    /// Reserves the maximum cost of the request, and sends it once.
+    /// Sends the request once. Its maximum cost is reserved.
     async fn try_to_ask(
         &self,
         key: &ApiKey,
         question: &ClaudeRequest,
         timeout: Duration,
+        reservation: &Reservation,
         asked: &mut DecisionSource,
-    ) -> Result<AttemptResult, CallError> {
-        let Some(reservation) = self.purse.reserve(question).await? else { return Ok(AttemptResult::OverBudget) };
+    ) -> Result<Vec<u8>, ClaudeError> {
         asked.tries += 1;
         let began = Instant::now();
         let answer = self.claude.ask(key, question.body.clone(), timeout).await;
         asked.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match answer {
-            Ok(body) => Ok(AttemptResult::Answered(body, reservation)),
-            Err(failure) => {
-                self.run.record(EngageActivity::Unanswered);
-                asked.cost_usd += self.purse.pay_failed(&reservation, &failure).await;
-                Ok(AttemptResult::Failed(failure))
-            }
+        if let Err(failure) = &answer {
+            self.run.record(EngageActivity::Unanswered);
+            asked.cost_usd += self.purse.pay_failed(reservation, failure).await;
         }
+        answer
     }
 
     /// Reads and checks an answer.
@@ -191,7 +164,7 @@ impl<'a> Advisor<'a> {
         body: &[u8],
         reservation: &Reservation,
         mut asked: DecisionSource,
-    ) -> Advice {
+    ) -> (Choice, DecisionSource) {
         asked.usage = answer::usage(body);
         if let Some(usage) = asked.usage {
             self.run.record(EngageActivity::Answered(usage));
@@ -205,9 +178,9 @@ impl<'a> Advisor<'a> {
             longest_delay_hours: briefing.longest_delay_hours,
         };
         match answer::check(body, &bounds) {
-            Ok(checked) => {
+            Ok(choice) => {
                 asked.by = DecidedBy::Claude;
-                Advice::Chosen(Box::new((checked.into_choice(), asked)))
+                (choice, asked)
             }
             Err(refusal) => {
                 // The error quotes the answer, which may repeat an address: that belongs into the receipt, not into the
@@ -222,31 +195,31 @@ impl<'a> Advisor<'a> {
 
     /// Claude rejects the key, the model, the account or the request, until an operator changes a setting. An alarm
     /// reports it.
-    fn refused_for_good(&self, candidate: &Candidate, asked: DecisionSource, why: &str) -> Advice {
+    fn refused_for_good(&self, candidate: &Candidate, asked: DecisionSource, why: &str) -> (Choice, DecisionSource) {
         self.run.record(EngageActivity::Refused);
         decide_by_rules(candidate, asked, why)
     }
 }
 
-impl ClaudeOutage {
-    /// The advice without an answer: retry later, or, in the last delivery, the choice of the rules.
-    fn advice(&self, candidate: &Candidate, asked: DecisionSource, delivery: &QueueMessage, is_last: bool) -> Advice {
-        let Self { why, wait } = self;
-        if !is_last {
-            return Advice::Retry { why: why.clone(), wait: *wait };
-        }
-        let because = format!("Claude gave no answer in {}; the last: {why}", count(delivery.deliveries, "delivery"));
-        decide_by_rules(candidate, asked, &because)
+/// The result without an answer: retry later, or, in the last delivery, the choice of the rules.
+fn unanswered(
+    outage: &Retry,
+    candidate: &Candidate,
+    asked: DecisionSource,
+    delivery: &QueueMessage,
+    is_last: bool,
+) -> Result<(Choice, DecisionSource), Retry> {
+    if !is_last {
+        return Err(outage.clone());
     }
+    let (deliveries, why) = (count(delivery.deliveries, "delivery"), &outage.why);
+    Ok(decide_by_rules(candidate, asked, &format!("Claude gave no answer in {deliveries}; the last: {why}")))
 }
 
-fn decide_by_rules(candidate: &Candidate, mut asked: DecisionSource, because: &str) -> Advice {
+fn decide_by_rules(candidate: &Candidate, mut asked: DecisionSource, because: &str) -> (Choice, DecisionSource) {
     if asked.tries == 0 {
         asked.model = None;
     }
     let choice = rules::decide(&candidate.engaged);
-    Advice::Chosen(Box::new((
-        choice,
-        DecisionSource { by: DecidedBy::Rules, because: Some(because.to_owned()), ..asked },
-    )))
+    (choice, DecisionSource { by: DecidedBy::Rules, because: Some(because.to_owned()), ..asked })
 }

@@ -9,7 +9,6 @@ use crate::resend::campaign::Campaign;
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
 use crate::store::decisions::Occurrence;
-use crate::store::opt_outs::OptOutClick;
 use crate::time::UnixMillis;
 
 /// An open or click that a decision is made about.
@@ -25,8 +24,8 @@ pub(super) struct Candidate {
     pub(super) engaged: EngagementSummary,
     /// Time until which it blocks follow-ups, if it is a click on an opt-out or preference link.
     pub(super) opts_out: Option<UnixMillis>,
-    /// The newest such click in the email's own rows.
-    pub(super) newest_opt_out: Option<OptOutClick>,
+    /// Time until which the newest such click in the email's own rows blocks them.
+    pub(super) opted_out_until: Option<UnixMillis>,
     /// The email's rows, from which the facts for Claude are built.
     pub(super) email: EmailRows,
 }

@@ -9,7 +9,7 @@ use super::candidate::{Candidate, EventDetails};
 use super::eligibility::Eligibility;
 use super::opt_out::OptOuts;
 use super::run::{EngageActivity, EngageRun};
-use super::step::NextStep;
+use super::step::{NextStep, Retry};
 use super::timeline::{EmailRows, OpenOrClickContext, TimelineEvent};
 use crate::aws::CallError;
 use crate::aws::queue::{EngageMessage, QueueMessage};
@@ -53,7 +53,7 @@ impl<'a> Classifier<'a> {
     }
 
     /// Classifies an open or a click, stores the verdict, and returns the next step.
-    pub(super) async fn classify(&self, delivery: &QueueMessage) -> Result<NextStep, CallError> {
+    pub(super) async fn classify(&self, delivery: &QueueMessage) -> Result<NextStep, Retry> {
         let engagement: EngageMessage = serde_json::from_str(&delivery.body)
             .map_err(|_| CallError::Permanent("the message does not have the form that protect sends".to_owned()))?;
         let EngageMessage { email_id, event: key } = &engagement;
@@ -113,7 +113,7 @@ impl<'a> Classifier<'a> {
             occurrence,
             event,
             engaged: self.engaged(&context, &verdict.scored),
-            newest_opt_out: self.opt_outs.newest(&context),
+            opted_out_until: self.opt_outs.newest(&context),
             recipients: context.recipients,
             campaign,
             scored: verdict.scored,

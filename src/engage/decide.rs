@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::LEASE;
-use super::ask::{Advice, Advisor};
+use super::ask::Advisor;
 use super::candidate::Candidate;
 use super::dossier::Dossier;
 use super::facts::Briefing;
 use super::guards::{FollowupLimits, GuardedChoice, Guards};
+use super::publish::Publisher;
 use super::run::{EngageActivity, EngageRun};
-use super::step::MessageOutcome;
+use super::step::{NextStep, Retry};
 use crate::aws::CallError;
 use crate::aws::queue::QueueMessage;
 use crate::message::decision::{DecidedBy, DecisionResult, DecisionSource, Receipt};
@@ -27,18 +28,9 @@ pub(super) struct Decider<'a> {
     dossier: &'a Dossier<'a>,
     guards: &'a Guards<'a>,
     advisor: Advisor<'a>,
+    publisher: &'a Publisher<'a>,
     limits: FollowupLimits<'a>,
     run: EngageRun<'a>,
-}
-
-/// The result of deciding about a candidate.
-pub(super) enum DecideOutcome {
-    /// There is nothing to publish, or not in this delivery.
-    Finished(MessageOutcome),
-    /// Publish immediately: the other messages of the batch may take the rest of the time.
-    Publish(StoredDecision),
-    /// Publish together with the others of the batch.
-    PublishWithOthers(StoredDecision),
 }
 
 impl<'a> Decider<'a> {
@@ -48,18 +40,15 @@ impl<'a> Decider<'a> {
         dossier: &'a Dossier<'a>,
         guards: &'a Guards<'a>,
         advisor: Advisor<'a>,
+        publisher: &'a Publisher<'a>,
         limits: FollowupLimits<'a>,
         run: EngageRun<'a>,
     ) -> Self {
-        Self { decisions, dossier, guards, advisor, limits, run }
+        Self { decisions, dossier, guards, advisor, publisher, limits, run }
     }
 
     /// Decides about a candidate, unless there is a decision, or another message holds the claim.
-    pub(super) async fn decide(
-        &mut self,
-        candidate: &Candidate,
-        delivery: &QueueMessage,
-    ) -> Result<DecideOutcome, CallError> {
+    pub(super) async fn decide(&mut self, candidate: &Candidate, delivery: &QueueMessage) -> Result<NextStep, Retry> {
         let because = match candidate.opts_out {
             Some(_) => Some("a click on an opt-out or preference link does not show interest".to_owned()),
             None => self.advisor.skip_reason().await,
@@ -68,23 +57,30 @@ impl<'a> Decider<'a> {
             && let OutboxClaim::Settled(decided) =
                 self.decide_without_claim(candidate, &delivery.message_id, because).await?
         {
-            return Ok(DecideOutcome::PublishWithOthers(decided));
+            return Ok(match self.publisher.notification(&decided, delivery)? {
+                Some(notice) => NextStep::Publish(candidate.occurrence.clone(), Box::new(notice)),
+                None => NextStep::DONE,
+            });
         }
         if candidate.opts_out.is_some() {
             // Such clicks are never claimed. If one is claimed anyway, the owner of the claim decides.
-            return Ok(DecideOutcome::Finished(MessageOutcome::Done));
+            return Ok(NextStep::DONE);
         }
-        self.ask(candidate, delivery).await
+        if let Some(decided) = self.ask(candidate, delivery).await? {
+            // Immediately: the other messages of the batch may take the rest of the time.
+            self.publisher.publish(&candidate.occurrence, &decided, delivery).await?;
+        }
+        Ok(NextStep::DONE)
     }
 
-    /// Decides about a candidate by asking Claude.
-    async fn ask(&mut self, candidate: &Candidate, delivery: &QueueMessage) -> Result<DecideOutcome, CallError> {
+    /// Decides about a candidate by asking Claude. Returns `None` if another message holds the claim.
+    async fn ask(&mut self, candidate: &Candidate, delivery: &QueueMessage) -> Result<Option<StoredDecision>, Retry> {
         let occurrence = &candidate.occurrence;
         let (owner, now) = (delivery.message_id.as_str(), self.run.now);
         match self.decisions.claim(occurrence, owner, now, LEASE, candidate.email.expires_at(now)).await? {
             // The owner's message is redelivered until it is done.
-            OutboxClaim::HeldByOther => return Ok(DecideOutcome::Finished(MessageOutcome::Done)),
-            OutboxClaim::Settled(decided) => return Ok(DecideOutcome::Publish(decided)),
+            OutboxClaim::HeldByOther => return Ok(None),
+            OutboxClaim::Settled(decided) => return Ok(Some(decided)),
             OutboxClaim::Acquired(_) => {}
         }
         let mut recipients = Vec::new();
@@ -93,10 +89,7 @@ impl<'a> Decider<'a> {
         }
         let brake = self.dossier.brake(&candidate.campaign).await?;
         let briefing = Briefing::new(candidate, &recipients, brake.as_ref(), self.limits, now)?;
-        let (choice, asked) = match self.advisor.advise(candidate, &briefing, delivery).await? {
-            Advice::Chosen(chosen) => *chosen,
-            Advice::Retry { why, wait } => return Ok(DecideOutcome::Finished(MessageOutcome::Retry { why, wait })),
-        };
+        let (choice, asked) = self.advisor.advise(candidate, &briefing, delivery).await?;
         let mut receipt = self.receipt(candidate, briefing.facts, choice, asked);
         for _ in 0..MAX_ATTEMPTS {
             let guarded = self.guards.apply(candidate, &receipt.choice, &recipients).await?;
@@ -105,7 +98,7 @@ impl<'a> Decider<'a> {
             match self.decisions.decide(occurrence, &decided, slot).await? {
                 OutboxClaim::Settled(stored) => {
                     self.record_if_new(&receipt, stored == decided);
-                    return Ok(DecideOutcome::Publish(stored));
+                    return Ok(Some(stored));
                 }
                 OutboxClaim::Acquired(_) | OutboxClaim::HeldByOther => {
                     recipients.clear();
@@ -113,7 +106,7 @@ impl<'a> Decider<'a> {
                 }
             }
         }
-        Err(CallError::Transient("the input of the guards kept changing".to_owned()))
+        Err(CallError::Transient("the input of the guards kept changing".to_owned()).into())
     }
 
     /// Lets the built-in rules decide if Claude would not be asked anyway. They use only the email's own rows and

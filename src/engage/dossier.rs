@@ -14,7 +14,6 @@ use crate::store::client::RetryClient;
 use crate::store::counters::Campaigns;
 use crate::store::followups::{Followups, read_facts};
 use crate::store::forgotten::{ErasureKey, KEY_ITEM};
-use crate::store::opt_outs::OptOutClick;
 use crate::store::suppressions::{Suppressions, lookup_keys};
 use crate::time::UnixMillis;
 
@@ -40,8 +39,8 @@ pub(super) struct Dossier<'a> {
 pub(super) struct RecipientStatus {
     /// The reasons why the recipient is suppressed.
     pub(super) suppressed: Vec<String>,
-    /// The recipient's newest click on an opt-out or preference link.
-    pub(super) opt_out_click: Option<OptOutClick>,
+    /// Time until which the recipient's clicks on opt-out and preference links block follow-ups.
+    pub(super) opted_out_until: Option<UnixMillis>,
     /// The recipient's follow-ups, with the version that was read.
     pub(super) followups: Followups,
     /// The keys in the suppressions table that must not be suppressed when a follow-up is stored.
@@ -76,7 +75,7 @@ impl<'a> Dossier<'a> {
             // Up to a minute ago, no recipient had been forgotten: this must still be so.
             keys.push(KEY_ITEM.to_owned());
         }
-        Ok(RecipientStatus { suppressed, opt_out_click: known.opt_out_click, followups: known.followups, keys })
+        Ok(RecipientStatus { suppressed, opted_out_until: known.opted_out_until, followups: known.followups, keys })
     }
 
     /// Reads a campaign's brake, strongly consistent.

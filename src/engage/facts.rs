@@ -101,7 +101,7 @@ fn of_email(context: &OpenOrClickContext<'_>, scored: &ScoredVerdict, now: UnixM
 /// Builds the facts of each recipient, by token.
 fn of_recipients(candidate: &Candidate, recipients: &[RecipientStatus], now: UnixMillis) -> Value {
     let of_one = |status: &RecipientStatus| {
-        let opted_out = candidate.newest_opt_out.max(status.opt_out_click).filter(|click| click.until > now);
+        let opted_out = candidate.opted_out_until.max(status.opted_out_until).filter(|until| *until > now);
         let mut because = status.suppressed.clone();
         because.extend(opted_out.map(|_| Guard::OptOutClick.as_str().to_owned()));
         let email_id = &candidate.occurrence.email_id;

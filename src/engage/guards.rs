@@ -121,9 +121,9 @@ impl<'a> Guards<'a> {
         let (not_before, quiet) = followup::not_before(self.now, draft.send_after_hours, zone, policy);
         let (id, email_id) = (candidate.occurrence.decision_id(), candidate.occurrence.email_id.clone());
         let suppressed: Vec<&str> = status.suppressed.iter().map(String::as_str).collect();
-        let opt_out_click = candidate.newest_opt_out.max(status.opt_out_click);
+        let opted_out_until = candidate.opted_out_until.max(status.opted_out_until);
         guards.push(followup::suppressed(&suppressed));
-        guards.push(followup::opt_out_click(opt_out_click.map(|click| click.until), self.now));
+        guards.push(followup::opt_out_click(opted_out_until, self.now));
         guards.push(followup::brake(brake.map(|brake| brake.status), brake.map(|brake| brake.reason.as_str())));
         guards.push(quiet);
         guards.extend(followup::caps(&status.followups.taken, &email_id, &id, not_before, policy));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::step::Retry;
 use crate::aws::breaker::Breaker;
 use crate::aws::queue::{Queue, QueueMessage};
 
@@ -24,13 +25,13 @@ impl<'a> Later<'a> {
         Self { queue, sqs: Breaker::default(), wait_seconds, deadline }
     }
 
-    /// Returns a message to the queue for at least `wait`.
-    pub(super) async fn retry_later(&self, delivery: &QueueMessage, why: &str, wait: Duration) {
-        let wait = self.wait(delivery).max(wait).min(MAX_WAIT);
+    /// Returns a message to the queue.
+    pub(super) async fn retry_later(&self, delivery: &QueueMessage, retry: &Retry) {
+        let wait = self.wait(delivery).max(retry.wait).min(MAX_WAIT);
         // A field `message` would appear twice in the line: it is also the name of the log text.
         let (queue_message, seconds) = (delivery.message_id.as_str(), wait.as_secs());
         tracing::warn!(
-            error = why,
+            error = retry.why,
             queue_message,
             deliveries = delivery.deliveries,
             seconds,

@@ -24,7 +24,7 @@
 //! | `Guards` | accept a choice, delay it, or refuse it | the dossier |
 //! | `Purse` | reserves and settles | the budget |
 //! | `Advisor` | asks Claude, or lets the rules choose | Claude, its key, the purse |
-//! | `Decider` | claims, and stores the decision | decisions, the dossier, the guards, the advisor |
+//! | `Decider` | claims, and stores the decision | decisions, the dossier, the guards, the advisor, the publisher |
 //! | `Publisher` | publishes, and marks as published | SNS, decisions |
 //! | `Later` | returns a message to the queue | SQS |
 //!
@@ -211,10 +211,12 @@ impl Engager {
         let advisor = Advisor::new(&self.claude, &self.key, config, purse, run);
         let dossier = Dossier::new(&calls, config, &self.forgotten, run.now);
         let guards = Guards::new(&dossier, config, run.now);
+        let publisher = Publisher::new(&self.topic, &decisions, run);
+        let limits = FollowupLimits::new(config);
         let steps = Steps {
             classifier: Classifier::new(&calls, config, run),
-            decider: Decider::new(&decisions, &dossier, &guards, advisor, FollowupLimits::new(config), run),
-            publisher: Publisher::new(&self.topic, &decisions, run),
+            decider: Decider::new(&decisions, &dossier, &guards, advisor, &publisher, limits, run),
+            publisher: &publisher,
             later: Later::new(&self.queue, config.policy.claude.wait_seconds, run.deadline),
         };
         steps.handle(deliveries).await

@@ -8,7 +8,7 @@ use crate::config::EngageConfig;
 use crate::policy::limits::VerdictPolicy;
 use crate::policy::verdict::{ScoredVerdict, Verdict, verdicts};
 use crate::store::client::RetryClient;
-use crate::store::opt_outs::{self, OptOutClick};
+use crate::store::opt_outs;
 use crate::time::{UnixMillis, days};
 
 /// The opt-out clicks of recipients.
@@ -44,26 +44,28 @@ impl<'a> OptOuts<'a> {
         if scored.verdict == Verdict::Machine || !context.this.is_opt_out_click() {
             return Ok(None);
         }
-        let click = self.click(context.this.at);
-        if click.until > self.run.now {
+        let at = context.this.at;
+        let until = self.until(at);
+        if until > self.run.now {
             for recipient in context.recipients.iter().take(MAX_RECIPIENTS) {
-                opt_outs::store_click(&self.calls, self.recipients_table, recipient, click).await?;
+                opt_outs::store_click(&self.calls, self.recipients_table, recipient, at, until).await?;
             }
         }
-        Ok(Some(click.until))
+        Ok(Some(until))
     }
 
-    /// Returns the newest click on an opt-out or preference link in the email's rows that no machine made.
-    pub(super) fn newest(&self, context: &OpenOrClickContext<'_>) -> Option<OptOutClick> {
+    /// Returns the time until which the newest click on an opt-out or preference link in the email's rows that no machine
+    /// made blocks follow-ups.
+    pub(super) fn newest(&self, context: &OpenOrClickContext<'_>) -> Option<UnixMillis> {
         let mut clicks = context.opt_out_clicks();
         clicks.sort_by_key(|seen| std::cmp::Reverse(seen.at));
         clicks.truncate(MAX_CLASSIFIED);
         let verdicts = verdicts(clicks.iter().copied(), &context.history, self.policy);
         let (newest, _) = clicks.into_iter().zip(verdicts).find(|(_, verdict)| *verdict != Verdict::Machine)?;
-        Some(self.click(newest.at))
+        Some(self.until(newest.at))
     }
 
-    fn click(&self, at: UnixMillis) -> OptOutClick {
-        OptOutClick { at, until: at.plus(days(self.days)) }
+    fn until(&self, at: UnixMillis) -> UnixMillis {
+        at.plus(days(self.days))
     }
 }

@@ -1,11 +1,9 @@
 //! Publication of stored decisions.
 
-use std::time::Duration;
-
 use futures_util::{FutureExt, StreamExt, stream};
 
 use super::run::EngageRun;
-use super::step::{BatchMessage, MessageOutcome, NextStep};
+use super::step::{BatchMessage, NextStep, Retry};
 use super::{LEASE, MAX_CONCURRENT};
 use crate::aws::CallError;
 use crate::aws::breaker::Breaker;
@@ -31,15 +29,9 @@ impl<'a> Publisher<'a> {
 
     /// Publishes a decision that was found unpublished. It is read again first: another message, even of this batch,
     /// may have published it.
-    pub(super) async fn publish_pending(
-        &self,
-        occurrence: &Occurrence,
-        delivery: &QueueMessage,
-    ) -> Result<MessageOutcome, CallError> {
-        match self.decisions.decided(occurrence).await? {
-            Some(decided) => self.publish(occurrence, &decided, delivery).await,
-            None => Ok(MessageOutcome::Done),
-        }
+    pub(super) async fn publish_pending(&self, occurrence: &Occurrence, delivery: &QueueMessage) -> Result<(), Retry> {
+        let Some(decided) = self.decisions.decided(occurrence).await? else { return Ok(()) };
+        self.publish(occurrence, &decided, delivery).await
     }
 
     /// Publishes a stored decision, and marks it as published.
@@ -48,8 +40,8 @@ impl<'a> Publisher<'a> {
         occurrence: &Occurrence,
         decided: &StoredDecision,
         delivery: &QueueMessage,
-    ) -> Result<MessageOutcome, CallError> {
-        let Some(notice) = self.notification(decided, delivery)? else { return Ok(MessageOutcome::Done) };
+    ) -> Result<(), Retry> {
+        let Some(notice) = self.notification(decided, delivery)? else { return Ok(()) };
         let published = self.sns.call(self.topic.publish(&notice, self.run.deadline)).await;
         self.note(occurrence, published).await
     }
@@ -68,7 +60,7 @@ impl<'a> Publisher<'a> {
         let noted = waiting.zip(published).map(|(message, published)| {
             async move {
                 if let NextStep::Publish(occurrence, _) = &message.step {
-                    message.step = self.note(occurrence, published).await.into();
+                    message.step = NextStep::Finish(self.note(occurrence, published).await);
                 }
             }
             .boxed()
@@ -93,21 +85,17 @@ impl<'a> Publisher<'a> {
     }
 
     /// Marks a decision as published, or as rejected for good.
-    async fn note(
-        &self,
-        occurrence: &Occurrence,
-        published: Result<String, CallError>,
-    ) -> Result<MessageOutcome, CallError> {
+    async fn note(&self, occurrence: &Occurrence, published: Result<String, CallError>) -> Result<(), Retry> {
         let outbox = self.decisions.outbox();
         match published {
             Ok(message) => outbox.mark_published(occurrence.key(), Some(&message), self.run.now).await?,
-            Err(CallError::Transient(why)) => return Ok(MessageOutcome::Retry { why, wait: Duration::ZERO }),
+            Err(error @ CallError::Transient(_)) => return Err(error.into()),
             Err(CallError::Permanent(why)) => {
                 let decision = occurrence.decision_id();
                 tracing::error!(error = why, decision, "never published; the decision is in the events table");
                 outbox.mark_rejected(occurrence.key(), &why).await?;
             }
         }
-        Ok(MessageOutcome::Done)
+        Ok(())
     }
 }

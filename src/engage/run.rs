@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use crate::message::decision::{DecidedBy, Receipt};
-use crate::metrics::{Metric, MetricBatch};
+use crate::metrics::{Metric, MetricValues};
 use crate::policy::answer::Usage;
 use crate::policy::money::NanoUsd;
 use crate::policy::verdict::Verdict;
@@ -60,28 +60,28 @@ impl<'a> EngageRun<'a> {
 
 impl EngageActivities {
     /// Computes the metrics of the activities, for an invocation at `now`.
-    pub(super) fn metrics(&self, now: UnixMillis) -> MetricBatch {
-        let tally = MetricBatch::default();
+    pub(super) fn metrics(&self, now: UnixMillis) -> MetricValues {
+        let mut numbers = MetricValues::default();
         for activity in self.list().iter() {
             match activity {
-                EngageActivity::Read(received_at) => tally.peak(Metric::EngageLag, now.seconds_since(*received_at)),
-                EngageActivity::Classified(verdict) => tally.increment(Metric::of_verdict(*verdict)),
+                EngageActivity::Read(received_at) => numbers.peak(Metric::EngageLag, now.seconds_since(*received_at)),
+                EngageActivity::Classified(verdict) => numbers.increment(Metric::of_verdict(*verdict)),
                 EngageActivity::Decided(result, by) => {
-                    tally.increment(*result);
-                    tally.increment(Metric::of_chooser(*by));
+                    numbers.increment(*result);
+                    numbers.increment(Metric::of_chooser(*by));
                 }
                 EngageActivity::Answered(usage) => {
                     let cached = usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
-                    tally.add(Metric::ClaudeInputTokens, (usage.input_tokens + cached) as f64);
-                    tally.add(Metric::ClaudeOutputTokens, usage.output_tokens as f64);
+                    numbers.add(Metric::ClaudeInputTokens, (usage.input_tokens + cached) as f64);
+                    numbers.add(Metric::ClaudeOutputTokens, usage.output_tokens as f64);
                 }
-                EngageActivity::Unanswered => tally.increment(Metric::ClaudeFailures),
-                EngageActivity::Refused => tally.increment(Metric::ClaudeRefusals),
-                EngageActivity::Paid(cost) => tally.add(Metric::ClaudeCost, cost.usd()),
-                EngageActivity::SpentToday(spent) => tally.set(Metric::ClaudeSpentToday, spent.usd()),
+                EngageActivity::Unanswered => numbers.increment(Metric::ClaudeFailures),
+                EngageActivity::Refused => numbers.increment(Metric::ClaudeRefusals),
+                EngageActivity::Paid(cost) => numbers.add(Metric::ClaudeCost, cost.usd()),
+                EngageActivity::SpentToday(spent) => numbers.set(Metric::ClaudeSpentToday, spent.usd()),
             }
         }
-        tally
+        numbers
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<EngageActivity>> {

@@ -17,7 +17,7 @@ pub(super) struct BatchMessage<'a> {
 /// The next step of a message. Each step sets the following one.
 pub(super) enum NextStep {
     /// No further step: the message is handled, or is retried later.
-    Finish(MessageOutcome),
+    Finish(Result<(), Retry>),
     /// Publish a decision that an earlier delivery stored.
     PublishPending(Occurrence),
     /// Decide about a candidate.
@@ -26,33 +26,28 @@ pub(super) enum NextStep {
     Publish(Occurrence, Box<Notification>),
 }
 
-/// The result of a message.
+/// A message that the queue delivers again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum MessageOutcome {
-    /// There is nothing more to do.
-    Done,
-    /// The queue delivers the message again.
-    Retry {
-        /// The reason, for the log.
-        why: String,
-        /// Minimum wait before that.
-        wait: Duration,
-    },
+pub(super) struct Retry {
+    /// The reason, for the log.
+    pub(super) why: String,
+    /// Minimum wait before that.
+    pub(super) wait: Duration,
 }
 
 impl NextStep {
     /// The final step of a message that is handled.
-    pub(super) const DONE: Self = Self::Finish(MessageOutcome::Done);
+    pub(super) const DONE: Self = Self::Finish(Ok(()));
 }
 
-impl From<CallError> for MessageOutcome {
+impl From<CallError> for Retry {
     fn from(error: CallError) -> Self {
-        Self::Retry { why: error.to_string(), wait: Duration::ZERO }
+        Self { why: error.to_string(), wait: Duration::ZERO }
     }
 }
 
-impl From<Result<MessageOutcome, CallError>> for NextStep {
-    fn from(result: Result<MessageOutcome, CallError>) -> Self {
-        Self::Finish(result.unwrap_or_else(MessageOutcome::from))
+impl From<Result<Self, Retry>> for NextStep {
+    fn from(result: Result<Self, Retry>) -> Self {
+        result.unwrap_or_else(|retry| Self::Finish(Err(retry)))
     }
 }

@@ -48,7 +48,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use self::catalogue::{Emitter, Metric, Unit};
 pub use self::throttle::LogThrottle;
-pub use self::values::{MetricBatch, MetricValues};
+pub use self::values::MetricValues;
 use crate::time::UnixMillis;
 
 /// Namespace of all metrics.
@@ -128,11 +128,10 @@ impl Metrics {
     }
 
     /// Writes the values of one invocation, if there are any.
-    pub(crate) fn write(&self, now: UnixMillis, tally: &MetricBatch) {
+    pub(crate) fn write(&self, now: UnixMillis, numbers: &MetricValues) {
         let Some(on) = &self.0 else { return };
-        let numbers = tally.numbers();
         if !numbers.is_empty() {
-            (on.write)(&line::line(&numbers, &on.stack, now));
+            (on.write)(&line::line(numbers, &on.stack, now));
         }
     }
 }

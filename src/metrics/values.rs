@@ -1,6 +1,5 @@
 //! Measured values that are not written yet, in fixed arrays, so that measuring allocates nothing.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::catalogue::{METRICS, Metric};
@@ -28,6 +27,11 @@ impl Default for MetricValues {
 }
 
 impl MetricValues {
+    /// Adds 1 to a metric that is a sum.
+    pub fn increment(&mut self, metric: Metric) {
+        self.add(metric, 1.0);
+    }
+
     /// Adds to a metric that is a sum. Adding 0 makes the metric appear in the line.
     pub fn add(&mut self, metric: Metric, number: f64) {
         self.change(metric, |known| known.unwrap_or(0.0) + number);
@@ -93,41 +97,6 @@ fn middle_of(bucket: usize) -> f64 {
     match bucket.checked_sub(FINE) {
         None => bucket as f64,
         Some(above) => (FINE as f64 * WIDER.powf(above as f64 + 0.5)).round(),
-    }
-}
-
-/// Values to which the parts of one invocation add.
-#[derive(Debug, Default)]
-pub struct MetricBatch(Mutex<MetricValues>);
-
-impl MetricBatch {
-    /// Adds 1 to a metric.
-    pub fn increment(&self, metric: Metric) {
-        self.add(metric, 1.0);
-    }
-
-    /// See [`MetricValues::add`].
-    pub fn add(&self, metric: Metric, number: f64) {
-        self.lock().add(metric, number);
-    }
-
-    /// See [`MetricValues::peak`].
-    pub fn peak(&self, metric: Metric, number: f64) {
-        self.lock().peak(metric, number);
-    }
-
-    /// See [`MetricValues::set`].
-    pub fn set(&self, metric: Metric, number: f64) {
-        self.lock().set(metric, number);
-    }
-
-    /// Returns a copy of the values.
-    pub(super) fn numbers(&self) -> MetricValues {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, MetricValues> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

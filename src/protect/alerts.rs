@@ -7,8 +7,8 @@ use crate::aws::CallError;
 use crate::aws::breaker::Breaker;
 use crate::aws::topic::Topic;
 use crate::message::alert::Alert;
-use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind, AlertGroup, RateLimit};
-use crate::store::alerts::{AlertRow, alert_key};
+use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind};
+use crate::store::alerts::alert_key;
 use crate::store::outbox::{ClaimOwner, Outbox, OutboxClaim};
 use crate::store::text;
 use crate::time::UnixMillis;
@@ -45,8 +45,9 @@ impl Alerts<'_> {
         expires_at: UnixMillis,
     ) -> Result<AlertOutcome, CallError> {
         let payload = serde_json::to_string(&alert).map_err(|error| CallError::Permanent(error.to_string()))?;
-        let row = AlertRow { about: about.to_owned(), id: alert.id.clone(), payload, expires_at };
-        let payload = match self.outbox.claim_alert(&row, owner, self.run.now, LEASE).await? {
+        let claim =
+            self.outbox.claim_alert(alert_key(about, &alert.id), &payload, expires_at, owner, self.run.now, LEASE);
+        let payload = match claim.await? {
             OutboxClaim::Settled(()) => return Ok(AlertOutcome::Settled),
             OutboxClaim::HeldByOther => return Ok(AlertOutcome::HeldByOther),
             OutboxClaim::Acquired(payload) => payload,
@@ -54,7 +55,7 @@ impl Alerts<'_> {
         // The text of the first claim, so that a repeat has the same text.
         let alert = serde_json::from_str(&payload).unwrap_or(alert);
         if self.is_one_too_many(&alert).await? {
-            self.group(&alert, &row).await?;
+            self.group(&alert, about).await?;
         } else {
             self.publish(&alert, about).await?;
         }
@@ -88,14 +89,12 @@ impl Alerts<'_> {
         if !alert.kind.is_rate_limited() {
             return Ok(false);
         }
-        let place =
-            self.agenda.check_rate_limit(&group_of(alert), &alert.id, self.run.now, self.one_by_one_in_an_hour).await?;
-        Ok(place == RateLimit::Exceeded)
+        Ok(!self.agenda.is_among_first(alert, self.run.now, self.one_by_one_in_an_hour).await?)
     }
 
-    async fn group(&self, alert: &Alert, row: &AlertRow) -> Result<(), CallError> {
-        let digests = Agenda::digests(&group_of(alert), self.run.now);
-        if self.outbox.fold_alert(row, self.agenda, &digests).await? {
+    async fn group(&self, alert: &Alert, about: &str) -> Result<(), CallError> {
+        let digests = Agenda::digests(alert, self.run.now);
+        if self.outbox.fold_alert(&alert_key(about, &alert.id), self.agenda, &digests).await? {
             self.run.did.add(Activity::AlertGrouped { id: alert.id.clone() });
         }
         Ok(())
@@ -131,8 +130,4 @@ impl Alerts<'_> {
             }
         }
     }
-}
-
-fn group_of(alert: &Alert) -> AlertGroup<'_> {
-    AlertGroup { kind: alert.kind.as_str(), campaign: alert.counted_in() }
 }

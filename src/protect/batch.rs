@@ -13,13 +13,12 @@ use super::run::{Activity, ProtectRun};
 use super::soft_bounces::SoftBounceTracker;
 use crate::aws::CallError;
 use crate::aws::breaker::Breaker;
-use crate::aws::stream::{BatchItemFailure, BatchResponse, StreamRecord};
+use crate::aws::stream::{BatchResponse, StreamRecord};
 use crate::policy::counting::{Increment, increments};
 use crate::policy::suppression::{SuppressionEffect, suppression_effect};
 use crate::resend::campaign::{Campaign, CampaignTags};
 use crate::resend::event::Event;
 use crate::store::outbox::ClaimOwner;
-use crate::store::row::RowKind;
 
 /// Maximum number of campaigns, or of calls to the queue, that are in flight at the same time.
 pub(super) const MAX_CONCURRENT: usize = 8;
@@ -80,7 +79,7 @@ impl Protector {
         soft_bounces.delivered(&batch).await;
         lifts.alert(&batch).await;
         engage.enqueue(&batch).await;
-        let mut failures = Vec::new();
+        let mut answer = BatchResponse::default();
         for BatchRecord { record, error, .. } in &batch {
             let error = match error.get() {
                 Some(CallError::Permanent(problem)) => poison.record(record, problem).await.err(),
@@ -88,10 +87,10 @@ impl Protector {
             };
             if let Some(error) = error {
                 tracing::warn!(%error, sequence_number = record.sequence_number, "the record will be delivered again");
-                failures.push(BatchItemFailure { id: record.sequence_number.clone() });
+                answer.retry(&record.sequence_number);
             }
         }
-        BatchResponse { failures }
+        answer
     }
 }
 
@@ -133,7 +132,7 @@ pub(super) fn pending<'b, 'a>(
 
 impl<'a> ParsedEvent<'a> {
     fn read(row: &'a EventRow, tags: &CampaignTags) -> Result<Self, CallError> {
-        if row.kind == RowKind::Quarantine {
+        let Some(body) = &row.body else {
             return Ok(Self {
                 row,
                 event: None,
@@ -141,8 +140,8 @@ impl<'a> ParsedEvent<'a> {
                 protection: SuppressionEffect::Nothing,
                 counts: Vec::new(),
             });
-        }
-        let event = Event::read(&row.body).map_err(|error| CallError::Permanent(error.to_string()))?;
+        };
+        let event = Event::read(body).map_err(|error| CallError::Permanent(error.to_string()))?;
         let protection = suppression_effect(&event, &row.received.message, row.received.at);
         let counts = increments(&event, &row.received, &protection, tags);
         Ok(Self { row, campaign: tags.counted_for(&event), event: Some(event), protection, counts })

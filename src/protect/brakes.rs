@@ -3,7 +3,7 @@
 use super::alerts::{AlertOutcome, Alerts};
 use super::run::{Activity, ProtectRun};
 use crate::aws::CallError;
-use crate::message::alert::wording;
+use crate::message::alert::wording::{self, CampaignSnapshot};
 use crate::policy::brake::{BrakeInput, BrakeState, Status, complaint_percent, compute_brake};
 use crate::policy::limits::BrakePolicy;
 use crate::resend::campaign::Campaign;
@@ -27,17 +27,10 @@ pub(super) struct Brakes<'a> {
     pub(super) run: ProtectRun<'a>,
 }
 
-/// A campaign's brake, and the counters that it was computed from.
-#[derive(Clone, Debug)]
-pub(super) struct CampaignBrake {
-    pub(super) view: BrakeInput,
-    pub(super) state: BrakeState,
-}
-
 impl Brakes<'_> {
     /// Computes a campaign's brake from its current counters, and writes it if it has changed. Sends an alert for a
     /// change that has none yet: its own, or one that an earlier run could not send.
-    pub(super) async fn update(&self, campaign: &Campaign, owner: &ClaimOwner) -> Result<CampaignBrake, CallError> {
+    pub(super) async fn update(&self, campaign: &Campaign, owner: &ClaimOwner) -> Result<CampaignSnapshot, CallError> {
         for _ in 0..MAX_ATTEMPTS {
             // The state first, the counters after it: see `store::state`.
             let (mut before, seen) = self.campaigns.state_to_write(campaign).await?;
@@ -50,7 +43,7 @@ impl Brakes<'_> {
             let computed = compute_brake(&view, self.policy, self.run.now);
             let Some(mut next) = BrakeState::next(before.as_ref(), computed, self.run.now) else {
                 match before {
-                    Some(state) => return Ok(CampaignBrake { view, state }),
+                    Some(state) => return Ok(CampaignSnapshot { view, state, now: self.run.now }),
                     None => continue,
                 }
             };
@@ -65,7 +58,7 @@ impl Brakes<'_> {
             if self.campaigns.write_state(campaign, &next, &seen).await? {
                 self.run.did.add(Activity::BrakeSet { campaign: campaign.clone(), before: was, status });
                 self.alert_brake_change(campaign, &mut next, &view, owner).await?;
-                return Ok(CampaignBrake { view, state: next });
+                return Ok(CampaignSnapshot { view, state: next, now: self.run.now });
             }
         }
         Err(CallError::Transient("other runs kept changing the same brake".to_owned()))

@@ -6,9 +6,10 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
 use super::batch::{BatchRecord, MAX_CONCURRENT, pending};
-use super::brakes::{Brakes, CampaignBrake};
+use super::brakes::Brakes;
 use super::run::{Activity, ProtectRun};
 use crate::aws::CallError;
+use crate::message::alert::wording::CampaignSnapshot;
 use crate::policy::counting::{Counter, Increment};
 use crate::resend::campaign::Campaign;
 use crate::store::counters::Campaigns;
@@ -22,7 +23,7 @@ pub(super) struct Counting<'a> {
 
 impl Counting<'_> {
     /// Counts the batch, campaign by campaign, and returns the brakes that the counts may have changed.
-    pub(super) async fn count(&self, batch: &[BatchRecord<'_>]) -> BTreeMap<Campaign, CampaignBrake> {
+    pub(super) async fn count(&self, batch: &[BatchRecord<'_>]) -> BTreeMap<Campaign, CampaignSnapshot> {
         let mut by_campaign: BTreeMap<&Campaign, Vec<(&BatchRecord<'_>, &Increment)>> = BTreeMap::new();
         for (record, event) in pending(batch) {
             for count in &event.counts {
@@ -40,7 +41,7 @@ impl Counting<'_> {
         &self,
         campaign: &Campaign,
         counts: Vec<(&BatchRecord<'_>, &Increment)>,
-    ) -> Option<(Campaign, CampaignBrake)> {
+    ) -> Option<(Campaign, CampaignSnapshot)> {
         let fail_all = |error| counts.iter().for_each(|(record, _)| record.fail(&error));
         let all: Vec<Increment> = counts.iter().map(|(_, count)| (*count).clone()).collect();
         match self.add(campaign, &all).await {

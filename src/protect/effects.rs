@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::alerts::Alerts;
 use super::batch::ParsedEvent;
-use super::brakes::CampaignBrake;
 use super::delays::Delays;
 use super::domains::Domains;
 use super::lifts::Lifts;
@@ -36,7 +35,7 @@ impl Effects<'_> {
     pub(super) async fn apply(
         &self,
         parsed: &ParsedEvent<'_>,
-        brakes: &BTreeMap<Campaign, CampaignBrake>,
+        brakes: &BTreeMap<Campaign, CampaignSnapshot>,
     ) -> Result<(), CallError> {
         let Some(event) = &parsed.event else { return self.quarantined(parsed).await };
         match event.event_type() {
@@ -74,17 +73,16 @@ impl Effects<'_> {
         &self,
         parsed: &ParsedEvent<'_>,
         event: &Event<'_>,
-        brakes: &BTreeMap<Campaign, CampaignBrake>,
+        brakes: &BTreeMap<Campaign, CampaignSnapshot>,
     ) -> Result<(), CallError> {
         let brake = parsed.campaign.as_ref().and_then(|campaign| brakes.get(campaign));
-        let active = brake.map(|brake| CampaignSnapshot { view: &brake.view, state: &brake.state, now: self.now });
         match &parsed.protection {
             SuppressionEffect::Ambiguous(_) => self.ambiguous(parsed, event, UnclearOutcome::Complained).await,
             SuppressionEffect::Nothing => Ok(()),
             SuppressionEffect::Changes(changes) => {
                 for recipient in changes.keys() {
                     let listed = self.listed(recipient).await?;
-                    let alert = wording::complaint(&about(parsed, event), (recipient, &listed), active);
+                    let alert = wording::complaint(&about(parsed, event), (recipient, &listed), brake);
                     self.alerts.alert_for_event(parsed.row, alert).await?;
                 }
                 Ok(())

@@ -42,35 +42,27 @@ pub fn wants(row: &Item) -> bool {
 /// A row that was added to the events table.
 #[derive(Clone, Debug)]
 pub(super) struct EventRow {
-    pub(super) kind: RowKind,
     /// The sort key: `<type>#<webhook>`.
     pub(super) event: String,
     pub(super) received: EventMeta,
-    pub(super) body: Vec<u8>,
+    /// The body of the webhook. `None` for a row in quarantine.
+    pub(super) body: Option<Vec<u8>>,
     /// Reason of the quarantine.
     pub(super) problem: String,
 }
 
-/// The key of a record's row, even if the row cannot be read.
-#[derive(Clone, Debug)]
-pub(super) struct RowKey {
-    pub(super) partition: String,
-    pub(super) event: String,
-}
-
-impl RowKey {
-    pub(super) fn of(record: &StreamRecord) -> Self {
-        let key = |name: &str| {
-            let key = string(&record.keys, name);
-            if key.is_empty() { string(&record.row, name).to_owned() } else { key.to_owned() }
-        };
-        let (partition, event) = (key("email_id"), key("event"));
-        if partition.is_empty() || event.is_empty() {
-            let sequence = &record.sequence_number;
-            return Self { partition: format!("message#stream-{sequence}"), event: format!("unreadable#{sequence}") };
-        }
-        Self { partition, event }
+/// Returns the partition and the sort key of a record's row, even if the row cannot be read.
+pub(super) fn row_key(record: &StreamRecord) -> (String, String) {
+    let key = |name: &str| {
+        let key = string(&record.keys, name);
+        if key.is_empty() { string(&record.row, name).to_owned() } else { key.to_owned() }
+    };
+    let (partition, event) = (key("email_id"), key("event"));
+    if partition.is_empty() || event.is_empty() {
+        let sequence = &record.sequence_number;
+        return (format!("message#stream-{sequence}"), format!("unreadable#{sequence}"));
     }
+    (partition, event)
 }
 
 impl EventRow {
@@ -79,29 +71,26 @@ impl EventRow {
     /// # Errors
     /// Returns the reason why it is not the row of an event.
     pub(super) fn read(record: &StreamRecord, now: UnixMillis) -> Result<Self, String> {
-        let key = RowKey::of(record);
-        let kind = match string(&record.row, "kind") {
-            kind if kind == RowKind::Event.as_str() => RowKind::Event,
-            kind if kind == RowKind::Quarantine.as_str() => RowKind::Quarantine,
+        let (partition, event) = row_key(record);
+        let body = match string(&record.row, "kind") {
+            kind if kind == RowKind::Event.as_str() => {
+                Some(row::payload(&record.row).ok_or("it has no readable payload")?.into_owned())
+            }
+            kind if kind == RowKind::Quarantine.as_str() => None,
             kind => return Err(format!("its kind is {kind:?}, not event")),
         };
-        let (_, message) = key.event.split_once('#').ok_or("its key has no webhook id")?;
+        let (_, message) = event.split_once('#').ok_or("its key has no webhook id")?;
         let millis = |name: &str| record.row.get(name).and_then(as_number);
         let at = UnixMillis(millis("received_at").ok_or("it has no received_at")?);
         let expires_at = millis("expires_at").map(|seconds| UnixMillis(seconds.saturating_mul(1000)));
-        let body = match kind {
-            RowKind::Event => row::payload(&record.row).ok_or("it has no readable payload")?.into_owned(),
-            RowKind::Quarantine => Vec::new(),
-        };
         Ok(Self {
-            kind,
             received: EventMeta {
                 message: MessageId::from_verified(message),
-                partition: key.partition,
+                partition,
                 at,
                 expires_at: expires_at.unwrap_or_else(|| now.plus(days(RETENTION_DAYS))),
             },
-            event: key.event,
+            event,
             body,
             problem: string(&record.row, "problem").to_owned(),
         })

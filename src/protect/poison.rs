@@ -1,7 +1,7 @@
 //! Events that can never be processed.
 
 use super::alerts::Alerts;
-use super::event_row::RowKey;
+use super::event_row::row_key;
 use super::run::{Activity, ProtectRun};
 use crate::aws::CallError;
 use crate::aws::stream::StreamRecord;
@@ -44,7 +44,7 @@ impl Poison<'_> {
     }
 
     async fn record_and_alert(&self, record: &StreamRecord, problem: &str) -> Result<(), CallError> {
-        let RowKey { partition, event } = RowKey::of(record);
+        let (partition, event) = row_key(record);
         let kept = record.row.get("expires_at").and_then(as_number).map(|at| UnixMillis(at.saturating_mul(1_000)));
         let at_least = self.run.now.plus(days(RETENTION_DAYS));
         let expires_at = kept.map_or(at_least, |kept| kept.max(at_least));

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
 use crate::message::alert;
-use crate::metrics::{Metric, MetricBatch};
+use crate::metrics::{Metric, MetricValues};
 use crate::policy::brake::Status;
 use crate::policy::counting::Counter;
 use crate::resend::campaign::{Campaign, Cohort};
@@ -105,15 +105,17 @@ impl ProtectActivities {
 }
 
 /// Returns the metrics of a run.
-pub(super) fn metrics(activities: &[Activity]) -> MetricBatch {
-    let tally = MetricBatch::default();
+pub(super) fn metrics(activities: &[Activity]) -> MetricValues {
+    let mut numbers = MetricValues::default();
     for activity in activities {
         match activity {
-            Activity::RecordsRead { lag_seconds } => tally.peak(Metric::ProtectLag, *lag_seconds),
-            Activity::BrakeComputed { complaint_percent } => tally.peak(Metric::ComplaintRate, *complaint_percent),
-            Activity::BrakeSet { before, status, .. } if before != status => tally.increment(Metric::of_brake(*status)),
-            Activity::SuppressionChanged { is_new: true, .. } => tally.increment(Metric::SuppressedSoftBounce),
-            Activity::AlertPublished { kind, .. } => tally.increment(Metric::of_alert(*kind)),
+            Activity::RecordsRead { lag_seconds } => numbers.peak(Metric::ProtectLag, *lag_seconds),
+            Activity::BrakeComputed { complaint_percent } => numbers.peak(Metric::ComplaintRate, *complaint_percent),
+            Activity::BrakeSet { before, status, .. } if before != status => {
+                numbers.increment(Metric::of_brake(*status))
+            }
+            Activity::SuppressionChanged { is_new: true, .. } => numbers.increment(Metric::SuppressedSoftBounce),
+            Activity::AlertPublished { kind, .. } => numbers.increment(Metric::of_alert(*kind)),
             Activity::BrakeSet { .. }
             | Activity::SuppressionChanged { .. }
             | Activity::Counted { .. }
@@ -122,5 +124,5 @@ pub(super) fn metrics(activities: &[Activity]) -> MetricBatch {
             | Activity::SentToEngage { .. } => {}
         }
     }
-    tally
+    numbers
 }

@@ -9,7 +9,7 @@ use super::delays::Delays;
 use super::domains::Domains;
 use super::run::ProtectRun;
 use crate::aws::CallError;
-use crate::message::alert::wording::{self, CampaignSnapshot};
+use crate::message::alert::wording;
 use crate::policy::brake::Status;
 use crate::policy::count::count;
 use crate::resend::campaign::Campaign;
@@ -106,10 +106,8 @@ impl Tick<'_> {
             Some(campaign) => Some(self.brakes.update(campaign, &ClaimOwner::Tick).await?),
             None => None,
         };
-        let standing =
-            brake.as_ref().map(|brake| CampaignSnapshot { view: &brake.view, state: &brake.state, now: self.run.now });
         let folded = closed.number("folded").unwrap_or(0);
-        let alert = wording::digest(closed.text("of"), campaign.as_ref(), folded, closed.due, standing);
+        let alert = wording::digest(closed.text("of"), campaign.as_ref(), folded, closed.due, brake.as_ref());
         let about = campaign.as_ref().map_or_else(|| "digest".to_owned(), |campaign| format!("campaign#{campaign}"));
         let expires_at = self.run.now.plus(days(RETENTION_DAYS));
         if self.alerts.send_alert(alert, &about, &ClaimOwner::Tick, expires_at).await? == AlertOutcome::Settled {

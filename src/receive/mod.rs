@@ -17,13 +17,13 @@ use lambda_http::http::{HeaderMap, Method};
 use lambda_http::{Body, Request, Response};
 use tokio::time::Instant;
 
-use self::response::{Accepted, StoreResult};
+use self::response::Accepted;
 pub use self::response::{Rejection, WebhookStatus};
 use self::secret::RELOAD_INTERVAL;
 use self::telemetry::{Rejections, log, measure};
-use crate::aws::AwsEnvironment;
 use crate::aws::edge::{self, BodyNotBase64};
 use crate::aws::secret::Secret;
+use crate::aws::{AwsEnvironment, CallError};
 use crate::config::{EnvironmentError, ReceiveConfig, SecretLocation};
 use crate::metrics::Metrics;
 use crate::policy::suppression::{SuppressionChange, SuppressionEffect, suppression_effect};
@@ -31,7 +31,7 @@ use crate::resend::event::Event;
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::{MessageId, SignatureError, SignedHeaders, SigningSecrets};
 use crate::store::row::{MAX_BODY_BYTES, Row, RowMeta};
-use crate::store::write::{MAX_RECIPIENTS, WebhookWrite, WriteError, Writer};
+use crate::store::write::{MAX_RECIPIENTS, WebhookWrite, Writer};
 use crate::time::{UnixMillis, time_budget};
 
 /// Time limit for storing a webhook. Resend waits 15 s for the response.
@@ -131,11 +131,13 @@ impl Receiver {
         }
         let message = self.verified(request.headers(), body, now).await?;
         let webhook = VerifiedWebhook { message: &message, body, received_at: now, deadline };
-        let (stored, event_type) = match Event::read(body) {
-            Ok(event) => (self.store_event(&event, &webhook).await?, Some(event.type_text().to_owned())),
-            Err(unreadable) => (self.quarantine(&webhook, &unreadable.to_string(), BTreeMap::new()).await?, None),
-        };
-        Ok(Accepted { message, event_type, stored })
+        match Event::read(body) {
+            Ok(event) => {
+                let accepted = self.store_event(&event, &webhook).await?;
+                Ok(Accepted { event_type: Some(event.type_text().to_owned()), ..accepted })
+            }
+            Err(unreadable) => self.quarantine(&webhook, &unreadable.to_string(), BTreeMap::new()).await,
+        }
     }
 
     /// Returns the id of a webhook whose signature is valid.
@@ -162,7 +164,7 @@ impl Receiver {
         Ok(message)
     }
 
-    async fn store_event(&self, event: &Event<'_>, webhook: &VerifiedWebhook<'_>) -> Result<StoreResult, Rejection> {
+    async fn store_event(&self, event: &Event<'_>, webhook: &VerifiedWebhook<'_>) -> Result<Accepted, Rejection> {
         let changes = match suppression_effect(event, webhook.message, webhook.received_at) {
             SuppressionEffect::Changes(changes) => changes,
             SuppressionEffect::Nothing | SuppressionEffect::Ambiguous(_) => BTreeMap::new(),
@@ -177,12 +179,13 @@ impl Receiver {
             Err(unstorable) => return self.quarantine(webhook, &unstorable.to_string(), changes).await,
         };
         match self.writer.write(&row, &changes, webhook.deadline).await {
-            Ok(WebhookWrite::New) if event.event_type().is_none() => {
-                Ok(StoreResult::now(WebhookStatus::Ignored, &changes))
+            Ok(WebhookWrite::New) => {
+                let is_known = event.event_type().is_some();
+                let status = if is_known { WebhookStatus::Handled } else { WebhookStatus::Ignored };
+                Ok(Accepted::now(webhook.message, status, &changes))
             }
-            Ok(WebhookWrite::New) => Ok(StoreResult::now(WebhookStatus::Handled, &changes)),
-            Ok(WebhookWrite::Duplicate) => Ok(StoreResult::before()),
-            Err(WriteError::Invalid(problem)) => self.quarantine(webhook, &problem, BTreeMap::new()).await,
+            Ok(WebhookWrite::Duplicate) => Ok(Accepted::before(webhook.message)),
+            Err(CallError::Permanent(problem)) => self.quarantine(webhook, &problem, BTreeMap::new()).await,
             Err(error) => Err(error.into()),
         }
     }
@@ -193,11 +196,11 @@ impl Receiver {
         webhook: &VerifiedWebhook<'_>,
         problem: &str,
         changes: BTreeMap<Recipient, Vec<SuppressionChange>>,
-    ) -> Result<StoreResult, Rejection> {
+    ) -> Result<Accepted, Rejection> {
         let row = Row::quarantine(webhook.message, webhook.body, problem, self.stamp(webhook));
         match self.writer.write(&row, &changes, webhook.deadline).await? {
-            WebhookWrite::New => Ok(StoreResult::now(WebhookStatus::Quarantined, &changes)),
-            WebhookWrite::Duplicate => Ok(StoreResult::before()),
+            WebhookWrite::New => Ok(Accepted::now(webhook.message, WebhookStatus::Quarantined, &changes)),
+            WebhookWrite::Duplicate => Ok(Accepted::before(webhook.message)),
         }
     }
 

@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde_json::json;
 use strum::IntoStaticStr;
 
+use crate::aws::CallError;
 use crate::aws::edge::BodyNotBase64;
 use crate::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::{MessageId, SignatureError};
 use crate::store::row::MAX_BODY_BYTES;
-use crate::store::write::WriteError;
 
 /// Status of a webhook that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
@@ -60,7 +60,7 @@ pub enum Rejection {
     NoSecret,
     /// The webhook could not be stored. The details are logged, but not sent to the caller.
     #[error("the webhook could not be stored now; send it again")]
-    NotStored(#[from] WriteError),
+    NotStored(#[from] CallError),
 }
 
 impl From<Rejection> for Response<Body> {
@@ -92,29 +92,28 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Body> {
 #[derive(Clone, Debug)]
 pub(super) struct Accepted {
     pub(super) message: MessageId,
+    /// `None` if the body cannot be read.
     pub(super) event_type: Option<String>,
-    pub(super) stored: StoreResult,
-}
-
-/// Result of storing a webhook.
-#[derive(Clone, Debug)]
-pub(super) struct StoreResult {
-    pub(super) outcome: WebhookStatus,
+    pub(super) status: WebhookStatus,
     /// The reasons for which recipients were suppressed, one for each recipient.
     pub(super) suppressed: Vec<Reason>,
 }
 
-impl StoreResult {
-    /// Result for a webhook that this request stored, with these changes.
-    pub(super) fn now(outcome: WebhookStatus, changes: &BTreeMap<Recipient, Vec<SuppressionChange>>) -> Self {
+impl Accepted {
+    /// A webhook that this request stored, with these changes.
+    pub(super) fn now(
+        message: &MessageId,
+        status: WebhookStatus,
+        changes: &BTreeMap<Recipient, Vec<SuppressionChange>>,
+    ) -> Self {
         let suppresses = |change: &&SuppressionChange| matches!(change.effect, ChangeEffect::Suppress(_));
         let suppressed = changes.values().flatten().filter(suppresses).map(|change| change.reason).collect();
-        Self { outcome, suppressed }
+        Self { message: message.clone(), event_type: None, status, suppressed }
     }
 
-    /// Result for a webhook that had been stored before.
-    pub(super) fn before() -> Self {
-        Self { outcome: WebhookStatus::Duplicate, suppressed: Vec::new() }
+    /// A webhook that had been stored before.
+    pub(super) fn before(message: &MessageId) -> Self {
+        Self::now(message, WebhookStatus::Duplicate, &BTreeMap::new())
     }
 }
 
@@ -125,6 +124,6 @@ impl From<Accepted> for Response<Body> {
             status: &'static str,
             id: MessageId,
         }
-        json_response(StatusCode::OK, &AcceptedBody { status: accepted.stored.outcome.as_str(), id: accepted.message })
+        json_response(StatusCode::OK, &AcceptedBody { status: accepted.status.as_str(), id: accepted.message })
     }
 }

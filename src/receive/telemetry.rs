@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::response::{Accepted, Rejection, StoreResult, WebhookStatus};
+use super::response::{Accepted, Rejection, WebhookStatus};
 use crate::metrics::{LogThrottle, Metric, MetricValues};
 use crate::resend::event::EventType;
 use crate::resend::signature::SignatureError;
@@ -44,14 +44,14 @@ pub(super) fn log(
 ) {
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match result {
-        Ok(Accepted { message, event_type, stored: StoreResult { outcome, .. } }) => {
+        Ok(Accepted { message, event_type, status, .. }) => {
             let event_type = event_type.as_deref().map(loggable);
-            match outcome {
+            match status {
                 WebhookStatus::Quarantined => {
-                    tracing::warn!(message_id = %message, event_type, outcome = outcome.as_str(), ms, cold, "webhook");
+                    tracing::warn!(message_id = %message, event_type, outcome = status.as_str(), ms, cold, "webhook");
                 }
                 WebhookStatus::Handled | WebhookStatus::Ignored if !cold && fastrand::u32(..LOG_SAMPLE) > 0 => {}
-                _ => tracing::info!(message_id = %message, event_type, outcome = outcome.as_str(), ms, cold, "webhook"),
+                _ => tracing::info!(message_id = %message, event_type, outcome = status.as_str(), ms, cold, "webhook"),
             }
         }
         Err(Rejection::NotStored(error)) => tracing::error!(%error, outcome = "not stored", ms, cold, "webhook"),
@@ -69,22 +69,22 @@ pub(super) fn measure(result: &Result<Accepted, Rejection>, took: Duration, numb
     numbers.add(Metric::Accepted, if result.is_ok() { 1.0 } else { 0.0 });
     let accepted = match result {
         Ok(accepted) => accepted,
-        Err(rejection) => return numbers.add(rejection_metric(rejection), 1.0),
+        Err(rejection) => return numbers.increment(rejection_metric(rejection)),
     };
     numbers.acknowledged(took);
     let event_type = accepted.event_type.as_deref().and_then(EventType::from_text);
-    let (outcome, event) = match accepted.stored.outcome {
+    let (outcome, event) = match accepted.status {
         WebhookStatus::Handled => (None, Some(Metric::of_event(event_type))),
         WebhookStatus::Ignored => (Some(Metric::Ignored), Some(Metric::of_event(event_type))),
         WebhookStatus::Duplicate => (Some(Metric::Duplicates), None),
         WebhookStatus::Quarantined => (Some(Metric::Quarantined), None),
     };
     for metric in [outcome, event].into_iter().flatten() {
-        numbers.add(metric, 1.0);
+        numbers.increment(metric);
     }
-    for reason in &accepted.stored.suppressed {
+    for reason in &accepted.suppressed {
         if let Some(metric) = Metric::of_suppression(*reason) {
-            numbers.add(metric, 1.0);
+            numbers.increment(metric);
         }
     }
 }

@@ -18,32 +18,22 @@ const SETTLEMENT: Settlement<()> = Settlement {
     takeover: "claimed_at = :seen AND attribute_not_exists(published_at) AND attribute_not_exists(folded_into)",
 };
 
-/// A new row for an alert.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AlertRow {
-    /// The partition: the subject of the alert.
-    pub about: String,
-    /// The alert's id.
-    pub id: String,
-    /// The alert as JSON.
-    pub payload: String,
-    /// Time at which DynamoDB may delete the record.
-    pub expires_at: UnixMillis,
-}
-
 impl Outbox {
-    /// Claims an alert for `owner`. A claim older than `lease` is taken over.
+    /// Claims an alert for `owner`, with its JSON as payload. A claim older than `lease` is taken over. DynamoDB may
+    /// delete the row at `expires_at`.
     pub async fn claim_alert(
         &self,
-        row: &AlertRow,
+        key: Item,
+        payload: &str,
+        expires_at: UnixMillis,
         owner: &ClaimOwner,
         now: UnixMillis,
         lease: Duration,
     ) -> Result<OutboxClaim<()>, CallError> {
-        let mut begun = alert_key(&row.about, &row.id);
+        let mut begun = key;
         begun.insert("kind".to_owned(), text("alert"));
-        begun.insert("payload".to_owned(), text(&row.payload));
-        begun.insert("expires_at".to_owned(), number(row.expires_at.seconds()));
+        begun.insert("payload".to_owned(), text(payload));
+        begun.insert("expires_at".to_owned(), number(expires_at.seconds()));
         self.claim(begun, owner, &SETTLEMENT, now, lease).await
     }
 
@@ -55,18 +45,13 @@ impl Outbox {
 
     /// Groups a claimed alert into the first of these digests that is not closed. Returns true if this call has grouped
     /// it.
-    pub async fn fold_alert(
-        &self,
-        row: &AlertRow,
-        agenda: &Agenda,
-        digests: &[AgendaEntry],
-    ) -> Result<bool, CallError> {
+    pub async fn fold_alert(&self, key: &Item, agenda: &Agenda, digests: &[AgendaEntry]) -> Result<bool, CallError> {
         for digest in digests {
             let mut backoff = self.calls.backoff();
             loop {
                 let note = Update::builder()
                     .table_name(&self.table)
-                    .set_key(Some(alert_key(&row.about, &row.id)))
+                    .set_key(Some(key.clone()))
                     .update_expression("SET folded_into = :digest")
                     .condition_expression(
                         "attribute_exists(email_id) AND attribute_not_exists(folded_into) AND attribute_not_exists(published_at)",

@@ -8,10 +8,10 @@ use super::error::DynamoDbError;
 use crate::aws::backoff::{Backoff, OutOfTime};
 
 /// Maximum number of tries with an unclear outcome.
-pub(super) const MAX_UNKNOWN_OUTCOMES: u32 = 4;
+const MAX_UNKNOWN_OUTCOMES: u32 = 4;
 
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(10);
-pub(super) const MAX_PAUSE: Duration = Duration::from_millis(500);
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const MAX_PAUSE: Duration = Duration::from_millis(500);
 
 /// Increasing pauses, until a deadline.
 #[derive(Debug)]

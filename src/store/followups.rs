@@ -9,9 +9,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 
 use super::client::RetryClient;
-use super::opt_outs::{self, OptOutClick};
+use super::opt_outs;
 use super::version::SeenVersion;
-use super::{Item, number, string, text};
+use super::{Item, fact_key, number, string};
 use crate::aws::CallError;
 use crate::policy::followup::ProposedFollowup;
 use crate::resend::recipient::Recipient;
@@ -64,7 +64,7 @@ impl Followups {
     fn to_item(&self, recipient: &Recipient) -> Item {
         let entry = |taken: &ProposedFollowup| format!("{}#{}#{}", taken.at.0, taken.id, taken.email_id);
         let last = self.taken.iter().map(|taken| taken.at).max().unwrap_or(UnixMillis(0));
-        let mut item = key(recipient);
+        let mut item = fact_key(recipient, FACT);
         item.insert("taken".to_owned(), AttributeValue::Ss(self.taken.iter().map(entry).collect()));
         item.insert("expires_at".to_owned(), number(last.plus(RETENTION).seconds()));
         item
@@ -96,8 +96,8 @@ impl FollowupSlot {
 pub struct FollowupFacts {
     /// The recipient's follow-ups.
     pub followups: Followups,
-    /// The recipient's newest click on an opt-out or preference link.
-    pub opt_out_click: Option<OptOutClick>,
+    /// Time until which a click on an opt-out or preference link blocks follow-ups.
+    pub opted_out_until: Option<UnixMillis>,
 }
 
 /// Reads a recipient's follow-ups and opt-out click in one strongly consistent call.
@@ -108,12 +108,8 @@ pub async fn read_facts(calls: &RetryClient, table: &str, recipient: &Recipient)
     let followups = items.iter().find(|item| string(item, "fact") == FACT);
     Ok(FollowupFacts {
         followups: followups.map(Followups::from_item).unwrap_or_default(),
-        opt_out_click: items.iter().find_map(OptOutClick::from_item),
+        opted_out_until: items.iter().find_map(opt_outs::until),
     })
-}
-
-fn key(recipient: &Recipient) -> Item {
-    Item::from([("recipient".to_owned(), text(recipient.as_str())), ("fact".to_owned(), text(FACT))])
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ pub mod write;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use crate::aws::Item;
+use crate::resend::recipient::Recipient;
 
 /// Condition: the events table has a row with this key. A mark must not recreate a deleted row.
 const THERE: &str = "attribute_exists(email_id)";
@@ -67,6 +68,11 @@ pub fn text(value: impl Into<String>) -> AttributeValue {
 /// Key of an item of the suppressions table: a recipient, or another name.
 pub fn recipient_key(name: &str) -> Item {
     Item::from([("recipient".to_owned(), text(name))])
+}
+
+/// Key of an item of the recipients table.
+fn fact_key(recipient: &Recipient, fact: &str) -> Item {
+    Item::from([("recipient".to_owned(), text(recipient.as_str())), ("fact".to_owned(), text(fact))])
 }
 
 /// Key of a row of the events table.

@@ -24,7 +24,7 @@ use super::client::{ConditionalWrite, Consistency, RetryClient, put_item};
 use super::error::DynamoDbError;
 use super::suppressions::Suppressions;
 use super::version::SeenVersion;
-use super::{Item, as_number, number, string, text};
+use super::{Item, as_number, fact_key, number, string, text};
 use crate::aws::CallError;
 use crate::policy::limits::SoftBouncePolicy;
 use crate::policy::soft_bounce::{SoftBounce, SoftBounces};
@@ -69,7 +69,7 @@ impl SoftBounceTable {
 
     /// Returns the recipients that have soft bounces, out of at most [`BATCH`]. Eventually consistent.
     pub async fn among(&self, recipients: &[&Recipient]) -> Result<Vec<Recipient>, CallError> {
-        let keys = recipients.iter().map(|recipient| key(recipient)).collect();
+        let keys = recipients.iter().map(|recipient| fact_key(recipient, FACT)).collect();
         let items = self.calls.batch_get_with(Consistency::Eventual, &self.table, keys).await?;
         Ok(items.iter().filter_map(|item| Recipient::parse(string(item, "recipient"))).collect())
     }
@@ -88,7 +88,7 @@ impl SoftBounceTable {
     ) -> Result<ListChange, CallError> {
         let mut backoff = self.calls.backoff();
         loop {
-            let item = self.calls.get(&self.table, key(recipient)).await?;
+            let item = self.calls.get(&self.table, fact_key(recipient, FACT)).await?;
             let before = item.as_ref().and_then(from_item);
             let Some(after) = change(before.clone()) else { return Ok(ListChange::Nothing) };
             let known = self.list.find(recipient.as_str()).await?.unwrap_or_default();
@@ -134,10 +134,6 @@ impl ListChange {
     }
 }
 
-fn key(recipient: &Recipient) -> Item {
-    Item::from([("recipient".to_owned(), text(recipient.as_str())), ("fact".to_owned(), text(FACT))])
-}
-
 /// Reads an item. Returns `None` if it is invalid: it is then replaced.
 fn from_item(item: &Item) -> Option<SoftBounces> {
     let bounce = |(email, value): (&String, &AttributeValue)| {
@@ -165,7 +161,7 @@ fn to_item(recipient: &Recipient, known: &SoftBounces, policy: &SoftBouncePolicy
         }
         (email.clone(), AttributeValue::M(map))
     };
-    let mut item = key(recipient);
+    let mut item = fact_key(recipient, FACT);
     item.insert("since".to_owned(), number(known.since.0));
     item.insert("bounces".to_owned(), AttributeValue::M(known.bounces.iter().map(bounce).collect()));
     item.extend(known.delivered_at.map(|at| ("delivered_at".to_owned(), number(at.0))));

@@ -6,14 +6,13 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use tokio::time::Instant;
 
-use super::backoff::{FIRST_PAUSE, MAX_PAUSE, MAX_UNKNOWN_OUTCOMES};
+use super::backoff::CallBackoff;
 use super::client::{UpdateExpression, check_item, put_item};
 use super::error::DynamoDbError;
 use super::row::Row;
 use super::suppressions::SuppressionItem;
 use super::{NOT_THERE, recipient_key, text};
 use crate::aws::CallError;
-use crate::aws::backoff::Backoff;
 use crate::policy::suppression::SuppressionChange;
 use crate::resend::recipient::Recipient;
 
@@ -32,23 +31,6 @@ pub enum WebhookWrite {
     New,
     /// The same webhook had been stored before.
     Duplicate,
-}
-
-/// A webhook could not be stored.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// DynamoDB rejects the write as invalid.
-    #[error("DynamoDB rejects the write as invalid: {0}")]
-    Invalid(String),
-    /// Conflicts or throttling continued until the deadline.
-    #[error("DynamoDB was busy until the deadline: {0}")]
-    Busy(String),
-    /// DynamoDB could not be reached, or gave an unclear response.
-    #[error("the outcome of the write is unknown, and a retry is safe: {0}")]
-    OutcomeUnknown(String),
-    /// DynamoDB denies access. An operator must check the function's permissions and table names.
-    #[error("DynamoDB refuses this function, check its permissions and its table names: {0}")]
-    AccessDenied(String),
 }
 
 /// Writes rows and suppressions.
@@ -108,34 +90,32 @@ impl Writer {
     /// before the work: a crash could leave it behind, and the retry would assume that the work is done.
     ///
     /// # Errors
-    /// The webhook is not known to be stored. After [`WriteError::OutcomeUnknown`] it may be stored; a retry finds out.
+    /// The webhook is not known to be stored. After [`CallError::Transient`] it may be stored; a retry finds out.
     pub async fn write(
         &self,
         row: &Row,
         changes: &BTreeMap<Recipient, Vec<SuppressionChange>>,
         deadline: Instant,
-    ) -> Result<WebhookWrite, WriteError> {
+    ) -> Result<WebhookWrite, CallError> {
         let mut seen: BTreeMap<&Recipient, SuppressionItem> = BTreeMap::new();
-        let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE).until(deadline);
-        let (mut unknown, mut conflicts) = (0, 0);
+        let mut backoff = CallBackoff::until(deadline);
+        let (mut is_unclear, mut conflicts) = (false, 0);
         loop {
             let updates: Vec<ItemUpdate<'_>> = changes
                 .iter()
                 .filter_map(|(recipient, changes)| update(recipient, seen.get(recipient), changes))
                 .collect();
-            let attempt = self.attempt(row, &updates, unknown > 0);
+            let attempt = self.attempt(row, &updates, is_unclear);
             let error = match tokio::time::timeout_at(deadline, attempt).await {
                 Ok(Ok(())) => return Ok(WebhookWrite::New),
                 Ok(Err(error)) => error,
-                Err(_) => return Err(WriteError::OutcomeUnknown("no answer before the deadline".to_owned())),
+                Err(_) => DynamoDbError::OutcomeUnknown("no answer before the deadline".to_owned()),
             };
-            let reason = match error {
-                DynamoDbError::ItemExists(Some(stored)) if unknown > 0 && row.is_in(&stored) => {
+            let error = match error {
+                DynamoDbError::ItemExists(Some(stored)) if is_unclear && row.is_in(&stored) => {
                     return Ok(WebhookWrite::New);
                 }
                 DynamoDbError::ItemExists(_) => return Ok(WebhookWrite::Duplicate),
-                DynamoDbError::Invalid(why) => return Err(WriteError::Invalid(why)),
-                DynamoDbError::AccessDenied(why) => return Err(WriteError::AccessDenied(why)),
                 DynamoDbError::VersionConflict(items) => {
                     conflicts += 1;
                     for (index, item) in items {
@@ -150,20 +130,12 @@ impl Writer {
                     if conflicts <= MAX_IMMEDIATE_RETRIES && Instant::now() < deadline {
                         continue;
                     }
-                    WriteError::Busy("other writers kept changing the same suppression items".to_owned())
+                    DynamoDbError::Busy("other writers kept changing the same suppression items".to_owned())
                 }
-                DynamoDbError::Busy(why) => WriteError::Busy(why),
-                DynamoDbError::OutcomeUnknown(why) => {
-                    unknown += 1;
-                    if unknown == MAX_UNKNOWN_OUTCOMES {
-                        return Err(WriteError::OutcomeUnknown(why));
-                    }
-                    WriteError::OutcomeUnknown(why)
-                }
+                error => error,
             };
-            if backoff.wait().await.is_err() {
-                return Err(reason);
-            }
+            is_unclear |= matches!(error, DynamoDbError::OutcomeUnknown(_));
+            backoff.wait(error).await.map_err(explained)?;
         }
     }
 
@@ -233,4 +205,18 @@ fn update<'a>(
 
 fn invalid(error: CallError) -> DynamoDbError {
     DynamoDbError::Invalid(error.to_string())
+}
+
+/// Returns the error of a webhook that is not stored, with a text for the operator.
+fn explained(error: DynamoDbError) -> CallError {
+    match error {
+        DynamoDbError::Busy(why) => CallError::Transient(format!("DynamoDB was busy until the deadline: {why}")),
+        DynamoDbError::OutcomeUnknown(why) => {
+            CallError::Transient(format!("the outcome of the write is unknown, and a retry is safe: {why}"))
+        }
+        DynamoDbError::AccessDenied(why) => CallError::Transient(format!(
+            "DynamoDB refuses this function, check its permissions and its table names: {why}"
+        )),
+        error => error.into(),
+    }
 }

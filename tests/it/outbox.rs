@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_local::faults::{Fault, FaultProxy, Faults, Service};
 use rebound::aws::AwsEnvironment;
-use rebound::store::alerts::{AlertRow, alert_key};
+use rebound::store::alerts::alert_key;
 use rebound::store::client::RetryClient;
 use rebound::store::outbox::{ClaimOwner, Outbox, OutboxClaim};
 use rebound::time::UnixMillis;
@@ -39,8 +39,9 @@ impl Scene {
     /// Claims the alert `id` at a time in milliseconds.
     async fn claims(&self, id: &str, owner: &ClaimOwner, now: i64) -> OutboxClaim<()> {
         let payload = format!("by {owner:?}");
-        let row = AlertRow { about: "e1".to_owned(), id: id.to_owned(), payload, expires_at: UnixMillis(0) };
-        self.outbox.claim_alert(&row, owner, UnixMillis(now), LEASE).await.unwrap()
+        let claim =
+            self.outbox.claim_alert(alert_key("e1", id), &payload, UnixMillis(0), owner, UnixMillis(now), LEASE);
+        claim.await.unwrap()
     }
 }
 

@@ -5,7 +5,7 @@
 //! corrected. In doubt, it is rejected.
 //!
 //! ```text
-//! body ── json ── message ── one tool call ── fields and types ── each value ──> CheckedChoice
+//! body ── json ── message ── one tool call ── fields and types ── each value ──> Choice
 //!           │        │              │                │                 │
 //!           └────────┴──────────────┴────────────────┴─────────────────┴───────> AnswerError
 //! ```
@@ -157,33 +157,17 @@ pub struct AnswerLimits<'a> {
     pub longest_delay_hours: u32,
 }
 
-/// A choice within the limits. Only [`check`] creates it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CheckedChoice(Choice);
-
-impl CheckedChoice {
-    /// Returns the choice.
-    pub fn choice(&self) -> &Choice {
-        &self.0
-    }
-
-    /// Returns the choice by value.
-    pub fn into_choice(self) -> Choice {
-        self.0
-    }
-}
-
 /// Parses and checks the body of a 200 response of the Messages API. It must be one call of one of the [`tools()`],
 /// with exactly its fields, and each field within the limits. Texts are returned trimmed, and messages with `\n` at the
 /// ends of lines.
 ///
 /// # Errors
 /// Any other response is an error.
-pub fn check(body: &[u8], bounds: &AnswerLimits<'_>) -> Result<CheckedChoice, AnswerError> {
+pub fn check(body: &[u8], bounds: &AnswerLimits<'_>) -> Result<Choice, AnswerError> {
     let call = message::call(body)?;
     let tool = Tool::named(&call.name).ok_or_else(|| AnswerError::UnknownTool(Excerpt::new(&call.name)))?;
     let input = Input::of(tool, &call.input, bounds)?;
-    let choice = match tool {
+    Ok(match tool {
         Tool::ScheduleFollowup => Choice::ScheduleFollowup {
             to: input.recipient()?,
             send_after_hours: input.in_campaign().and_then(|()| input.delay())?,
@@ -194,8 +178,7 @@ pub fn check(body: &[u8], bounds: &AnswerLimits<'_>) -> Result<CheckedChoice, An
         Tool::LogEngagement => Choice::LogEngagement { interest: input.interest()?, reason: input.reason()? },
         Tool::HandToHuman => Choice::HandToHuman { reason: input.reason()? },
         Tool::DoNothing => Choice::DoNothing { reason: input.reason()? },
-    };
-    Ok(CheckedChoice(choice))
+    })
 }
 
 /// A tool's input with exactly the tool's fields.

@@ -4,71 +4,41 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Agenda, AgendaEntry, AgendaKind, key};
 use crate::aws::CallError;
+use crate::message::alert::Alert;
 use crate::resend::campaign::{Campaign, Cohort};
 use crate::store::client::{ConditionalWrite, UpdateExpression};
 use crate::store::{number, text};
 use crate::time::{UnixMillis, days, hours};
 
-/// Result of the rate limit check for one alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RateLimit {
-    /// The alert is among the first few of its hour, and is sent on its own.
-    Allowed,
-    /// The hour's limit is reached: the alert is grouped into a digest.
-    Exceeded,
-}
-
-/// Alerts that share one rate limit: one kind, and one campaign.
-#[derive(Clone, Copy, Debug)]
-pub struct AlertGroup<'a> {
-    /// The kind of alert.
-    pub kind: &'a str,
-    /// The campaign. `None` if the alert is not about a campaign.
-    pub campaign: Option<&'a Campaign>,
-}
-
-impl AlertGroup<'_> {
-    fn key(&self) -> String {
-        format!("{}#{}", self.kind, self.campaign.map_or("", Campaign::as_str))
-    }
-}
-
 impl Agenda {
-    /// Checks if an alert is among the first few of its kind and campaign in this hour. The same alert gets the same
-    /// result each time.
-    pub async fn check_rate_limit(
-        &self,
-        group: &AlertGroup<'_>,
-        alert_id: &str,
-        now: UnixMillis,
-        first_few: usize,
-    ) -> Result<RateLimit, CallError> {
+    /// Returns true if an alert is among the first few of its kind and campaign in this hour. The same alert gets the
+    /// same result each time.
+    pub async fn is_among_first(&self, alert: &Alert, now: UnixMillis, first_few: usize) -> Result<bool, CallError> {
         let hour = this_hour(now);
         let change = UpdateExpression {
             update: "ADD told :alert SET expires_at = :expires_at".to_owned(),
             condition: Some("attribute_not_exists(told) OR contains(told, :id) OR size(told) < :few"),
             names: Vec::new(),
             values: vec![
-                (":alert".to_owned(), AttributeValue::Ss(vec![alert_id.to_owned()])),
-                (":id".to_owned(), text(alert_id)),
+                (":alert".to_owned(), AttributeValue::Ss(vec![alert.id.clone()])),
+                (":id".to_owned(), text(&alert.id)),
                 (":few".to_owned(), number(i64::try_from(first_few).unwrap_or(i64::MAX))),
                 (":expires_at".to_owned(), number(hour.plus(days(2)).seconds())),
             ],
         };
-        let partition = format!("told#{}", group.key());
-        match self.calls.update(&self.table, key(&partition, &hour.to_text()), &change).await? {
-            ConditionalWrite::Applied(_) => Ok(RateLimit::Allowed),
-            ConditionalWrite::ConditionFailed(_) => Ok(RateLimit::Exceeded),
-        }
+        let partition = format!("told#{}", group_key(alert));
+        let counted = self.calls.update(&self.table, key(&partition, &hour.to_text()), &change).await?;
+        Ok(matches!(counted, ConditionalWrite::Applied(_)))
     }
 
     /// Returns the digests that an alert of this hour may be grouped into, in the order to try. The first is sent by
     /// the next tick, the second when the hour is over. The others are for writers that come too late for these.
-    pub fn digests(group: &AlertGroup<'_>, now: UnixMillis) -> Vec<AgendaEntry> {
+    pub fn digests(alert: &Alert, now: UnixMillis) -> Vec<AgendaEntry> {
         let hour = this_hour(now);
-        let attributes = [("of", text(group.kind)), ("campaign", text(group.campaign.map_or("", Campaign::as_str)))];
-        let digest =
-            |hours_later| AgendaEntry::new(AgendaKind::Digest, hour.plus(hours(hours_later)), group.key(), &attributes);
+        let attributes = [("of", text(alert.kind.as_str())), ("campaign", text(campaign_of(alert)))];
+        let digest = |hours_later| {
+            AgendaEntry::new(AgendaKind::Digest, hour.plus(hours(hours_later)), group_key(alert), &attributes)
+        };
         (0..4).map(digest).collect()
     }
 
@@ -112,6 +82,15 @@ impl Agenda {
             .expression_attribute_values(":of", attribute("of"))
             .expression_attribute_values(":campaign", attribute("campaign"))
     }
+}
+
+/// The key of the alerts that share a rate limit: one kind, and one campaign.
+fn group_key(alert: &Alert) -> String {
+    format!("{}#{}", alert.kind.as_str(), campaign_of(alert))
+}
+
+fn campaign_of(alert: &Alert) -> &str {
+    alert.counted_in().map_or("", Campaign::as_str)
 }
 
 /// Start of the hour that contains `now`.

@@ -23,7 +23,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use strum::IntoStaticStr;
 
-pub use self::digests::{AlertGroup, RateLimit};
 use super::client::{RetryClient, UpdateExpression};
 use super::{Item, as_number, number, string, text};
 use crate::aws::CallError;

@@ -9,30 +9,20 @@ use crate::policy::counting::Counter;
 use crate::resend::campaign::Campaign;
 use crate::time::UnixMillis;
 
-/// A campaign's current state, for an alert about one of its emails.
-#[derive(Clone, Copy, Debug)]
-pub struct CampaignSnapshot<'a> {
+/// A campaign's brake, and the counters that it was computed from.
+#[derive(Clone, Debug)]
+pub struct CampaignSnapshot {
     /// The campaign's counters.
-    pub view: &'a BrakeInput,
+    pub view: BrakeInput,
     /// The campaign's brake.
-    pub state: &'a BrakeState,
-    /// The current time.
+    pub state: BrakeState,
+    /// The time at which they were read.
     pub now: UnixMillis,
 }
 
-impl CampaignSnapshot<'_> {
+impl CampaignSnapshot {
     pub(super) fn figures(&self) -> Map<String, Value> {
-        let week = self.view.last_7_days(self.now);
-        let brake = &self.state.brake;
-        let figures = json!({
-            "complaints_24h": self.view.complaints_24h(self.now),
-            "complaints_7d": week.get(Counter::Complained),
-            "delivered_7d": week.get(Counter::Delivered),
-            "bounced_hard_7d": week.get(Counter::BouncedHard),
-            "status": brake.status.as_str(),
-            "volume": brake.volume,
-        });
-        figures.as_object().cloned().unwrap_or_default()
+        figures(&self.view, &self.state, self.now)
     }
 
     pub(super) fn summary(&self) -> String {
@@ -49,6 +39,20 @@ impl CampaignSnapshot<'_> {
         let today = count(self.view.complaints_24h(self.now), "complaint");
         format!("The campaign now has {today} in the last 24 hours, and {of_delivered}.")
     }
+}
+
+/// Returns the numbers in an alert about a campaign.
+fn figures(view: &BrakeInput, state: &BrakeState, now: UnixMillis) -> Map<String, Value> {
+    let week = view.last_7_days(now);
+    let figures = json!({
+        "complaints_24h": view.complaints_24h(now),
+        "complaints_7d": week.get(Counter::Complained),
+        "delivered_7d": week.get(Counter::Delivered),
+        "bounced_hard_7d": week.get(Counter::BouncedHard),
+        "status": state.brake.status.as_str(),
+        "volume": state.brake.volume,
+    });
+    figures.as_object().cloned().unwrap_or_default()
 }
 
 /// Returns a sentence that says how much of the campaign may be sent.
@@ -97,7 +101,7 @@ pub fn brake_alert(campaign: &Campaign, state: &BrakeState, view: &BrakeInput) -
             until.to_text()
         ));
     }
-    let mut figures = CampaignSnapshot { view, state, now: state.at }.figures();
+    let mut figures = figures(view, state, state.at);
     figures.insert("reason".to_owned(), json!(why));
     figures.insert("from".to_owned(), json!(state.changed_from.as_str()));
     figures.insert("until".to_owned(), json!(brake.until.map(UnixMillis::to_text)));
@@ -121,7 +125,7 @@ pub fn digest(
     campaign: Option<&Campaign>,
     folded: i64,
     due: UnixMillis,
-    snapshot: Option<CampaignSnapshot<'_>>,
+    snapshot: Option<&CampaignSnapshot>,
 ) -> Alert {
     let of_campaign = campaign.map(|campaign| format!(" of campaign {campaign}")).unwrap_or_default();
     let title = format!("{folded} more: {}{of_campaign}", many_of(of));
@@ -137,7 +141,7 @@ pub fn digest(
     let mut figures = Map::new();
     if let Some(snapshot) = snapshot {
         lines.push(snapshot.summary());
-        lines.push(sending_advice(snapshot.state));
+        lines.push(sending_advice(&snapshot.state));
         figures = snapshot.figures();
     }
     figures.insert("of".to_owned(), json!(of));

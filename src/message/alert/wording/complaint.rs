@@ -50,7 +50,7 @@ impl AddressState {
 pub fn complaint(
     about: &AlertContext<'_>,
     (who, listed): (&Recipient, &AddressState),
-    snapshot: Option<CampaignSnapshot<'_>>,
+    snapshot: Option<&CampaignSnapshot>,
 ) -> Alert {
     let mut alert = about.alert(AlertKind::Complaint, &[who.as_str()], Some(who));
     let campaign = about.campaign.map(|campaign| format!(", campaign {campaign}")).unwrap_or_default();
@@ -60,7 +60,7 @@ pub fn complaint(
         format!("What was done: {}", listed.summary()),
     ];
     if let Some(snapshot) = snapshot {
-        lines.push(campaign::sending_advice(snapshot.state));
+        lines.push(campaign::sending_advice(&snapshot.state));
         lines.push(snapshot.summary());
         alert.figures = snapshot.figures();
     }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use aws_local::faults::{Fault, FaultProxy, Faults, Service};
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::aws::CallError;
+use rebound::message::alert::wording;
 use rebound::policy::suppression::{ChangeEffect, Reason, ReasonDetail, SuppressionChange};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::store::Item;
-use rebound::store::agenda::{Agenda, AlertGroup};
-use rebound::store::alerts::{AlertRow, alert_key};
+use rebound::store::agenda::Agenda;
+use rebound::store::alerts::alert_key;
 use rebound::store::decisions::{self, Decisions, Occurrence, StoredDecision};
 use rebound::store::outbox::Outbox;
 use rebound::store::suppressions::Suppressions;
@@ -284,16 +285,12 @@ async fn what_is_noted_of_a_row_that_was_deleted_meanwhile_does_not_bring_its_ke
     let calls = scene.place.calls(Duration::from_secs(60));
     let outbox = Outbox::new(calls.clone(), &scene.tables.events);
     let agenda = Agenda::new(calls, &scene.tables.agenda);
-    let row = AlertRow {
-        about: "e1".to_owned(),
-        id: "complaint-1".to_owned(),
-        payload: "{}".to_owned(),
-        expires_at: UnixMillis::now(),
-    };
-    outbox.mark_published(alert_key(&row.about, &row.id), None, UnixMillis(3)).await.unwrap();
-    outbox.mark_rejected(alert_key(&row.about, &row.id), "why").await.unwrap();
-    let digests = Agenda::digests(&AlertGroup { kind: "complaint", campaign: None }, UnixMillis::now());
-    outbox.fold_alert(&row, &agenda, &digests).await.unwrap();
+    let key = alert_key("e1", "complaint-1");
+    outbox.mark_published(key.clone(), None, UnixMillis(3)).await.unwrap();
+    outbox.mark_rejected(key.clone(), "why").await.unwrap();
+    let alert = wording::quarantine("e1", "m1", "a problem", UnixMillis::now());
+    let digests = Agenda::digests(&alert, UnixMillis::now());
+    outbox.fold_alert(&key, &agenda, &digests).await.unwrap();
 
     let left = everything(&scene.place).await;
     assert_eq!(left.len(), 1, "only the claim about Bob: {left:#?}");
