@@ -126,7 +126,7 @@ update: $(BIN)/sam $(BIN)/cargo-lambda ## put new code into one function of the 
 
 delete: $(BIN)/sam ## remove the stack, and what it made but for the tables: STACK=staging
 	$(SAM) delete $(if $(STACK),--stack-name $(STACK))
-	@echo "The tables stay: they hold who must not be written to. The next make deploy takes them in."
+	@echo "The tables stay: they hold the suppression list. The next make deploy takes them in."
 
 bench: benched ## receive next to the floor, the same runtime doing one bare PutItem; protect and engage by the batch: JSON=1
 	@$(BUILT)/tools/bench --binaries $(BUILT)/release $(AS_JSON)

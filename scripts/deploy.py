@@ -206,7 +206,7 @@ def tables_that_stayed(aws, stack_name, template):
 def agree_to_take_in(tables, stack_name, is_asked):
     names = ", ".join(table["Properties"]["TableName"] for table in tables.values())
     print(f"There is no stack {stack_name}, but tables of one that was deleted: {names}.")
-    print("They hold who must not be written to. The new stack takes them in, with all that is in them.")
+    print("They hold the suppression list. The new stack takes them in, with all that is in them.")
     if is_asked and input("Take them in? [Y/n] ").strip().lower() not in ("", "y", "yes"):
         stop(f"nothing was changed. To begin with empty tables, delete these first (what is in them is gone then): {names};"
              " or name the stack otherwise: make deploy STACK=NAME")

@@ -40,7 +40,7 @@ impl RuntimeApi {
     /// Starts the API on a free port, for the function with this name and this timeout.
     ///
     /// # Errors
-    /// No port is free.
+    /// The operating system has no free port.
     pub async fn start(function: &str, timeout: Duration) -> io::Result<Self> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (queue, receiver) = mpsc::unbounded_channel();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, FromArgMatches};
 use rebound_cli::operate::target::flags::Flags;
-use rebound_cli::operate::target::{STACK, Target, TargetOptions};
+use rebound_cli::operate::target::{STACK, Target, TargetOptions, is_local};
 use rebound_dev::LOCAL_FILE;
 use rebound_dev::commands::{CommandError, variable};
 
@@ -61,9 +61,9 @@ impl TargetArguments {
         Self::from_arg_matches(matches).ok()
     }
 
-    /// Returns true if the target is `rebound dev` on this machine.
+    /// Returns true if the target is `rebound dev` on this machine: by `--local`, or by its variables in the shell.
     pub(crate) fn is_local(&self) -> bool {
-        self.local.is_some()
+        self.local.is_some() || variable("AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|url| is_local(&url))
     }
 
     /// Returns the flags as they were given.

@@ -64,7 +64,7 @@ impl LocalResend {
     /// Starts a stub on any free port, for this key.
     ///
     /// # Errors
-    /// No port is free.
+    /// The stub can't listen on this machine.
     pub async fn start(key: &str) -> io::Result<Self> {
         let state = Arc::new(Mutex::new(State::new(key)));
         let shared = Arc::clone(&state);

@@ -50,10 +50,10 @@ impl<R: BufRead> Lines<R> {
         Self { from, read: 0, ends_with_cr: false, pushed_back: VecDeque::new(), guessed: Guessed::default() }
     }
 
-    /// The next line; `None` at the end.
+    /// Returns the next line, or `None` at the end.
     ///
     /// # Errors
-    /// The file can't be read.
+    /// Reading the list failed.
     pub(super) fn next(&mut self) -> io::Result<Option<TextLine>> {
         match self.pushed_back.pop_front() {
             Some(line) => Ok(Some(line)),
