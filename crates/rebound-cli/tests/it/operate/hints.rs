@@ -68,7 +68,7 @@ async fn a_hint_carries_the_flags_that_were_given() {
     let said = command(&none, &["timeline", "ann@example.com", &local], "").await;
     assert!(said.stderr.contains(&format!("`rebound timeline --address ann@example.com {local}`")), "{said:?}");
     let said = command(&none, &["campaigns", "nobody", &local], "").await;
-    assert!(said.stderr.contains(&format!("`rebound campaigns {local}` lists them")), "{said:?}");
+    assert!(said.stderr.contains(&format!("`rebound campaigns {local}` lists the campaigns")), "{said:?}");
 
     let elsewhere = ["--stack", "staging", "--region", "eu-west-1"];
     let service = Service::start().await;

@@ -269,7 +269,7 @@ async fn an_address_without_a_dot_is_taken_and_told_with_its_line() {
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], text).await;
     assert_eq!(said.code, 0, "it is allowed");
     for words in
-        ["line 2: \"ann@exmaple\" is taken as it is: its domain has no dot", "1 address looks wrong", "2 entries"]
+        ["line 2: \"ann@exmaple\" is read as it is: its domain has no dot", "1 address looks wrong", "2 entries"]
     {
         assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
     }

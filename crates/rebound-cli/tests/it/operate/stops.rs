@@ -111,8 +111,8 @@ async fn a_campaign_or_a_seed_that_was_used_is_refused_before_anything_is_sent()
     let said = command(&BTreeMap::new(), &first, "").await;
     assert_eq!(said.code, 0, "{said:?}");
     for (again, says) in [
-        (&["--campaign", "spring"][..], "there is a campaign spring already"),
-        (&["--campaign", "spring", "--no-verify"], "there is a campaign spring already"),
+        (&["--campaign", "spring"][..], "a campaign spring exists already"),
+        (&["--campaign", "spring", "--no-verify"], "a campaign spring exists already"),
         (&["--seed", "7"], "the seed 7 was used before"),
     ] {
         let (said, took) =

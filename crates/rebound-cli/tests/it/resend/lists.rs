@@ -54,7 +54,9 @@ async fn an_entry_without_an_address_is_named_and_the_rest_taken() {
     let entries = [&[suppressed(1)][..], &odd, &[json!({ "email": "p9@example.com" })]].concat();
     let (said, _) = imported(&world, move |_| page(&entries, false)).await;
     assert_eq!(said.code, 1);
-    for words in ["2 new or newer", "entry 2 (s2): no address", "entry 3 (s3)", "entry 4:", "3 entries were left out"] {
+    for words in
+        ["2 new or newer", "entry 2 (s2): no address", "entry 3 (s3)", "entry 4:", "3 entries were not imported"]
+    {
         assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
     }
     let check = world.rebound(&["check", "p9@example.com", "--json"]).await.lines();

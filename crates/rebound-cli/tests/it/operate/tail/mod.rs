@@ -262,7 +262,7 @@ async fn a_rebound_that_is_gone_is_said_to_be_gone() {
     let began = Instant::now();
     let said = command(&variables, &["tail"], "").await;
     assert_eq!((said.code, said.stdout.as_str()), (2, ""), "{said:#?}");
-    assert!(said.stderr.contains("`rebound dev` does not respond"), "{said:#?}");
+    assert!(said.stderr.contains("check that `rebound dev` is running"), "{said:#?}");
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
@@ -271,7 +271,10 @@ async fn a_type_that_there_is_not_is_refused_with_the_nearest() {
     let said = command(&BTreeMap::new(), &["tail", "--type", "email.bounce"], "").await;
     assert_eq!(said.code, 2);
     assert!(said.stderr.contains("email.bounced"), "{}", said.stderr);
-    for (arguments, what) in [(["--address", "nobody"], "no address"), (["--campaign", " "], "no name of a campaign")] {
+    for (arguments, what) in [
+        (["--address", "nobody"], "this is not an address"),
+        (["--campaign", " "], "this is not a valid campaign name"),
+    ] {
         let said = command(&BTreeMap::new(), &[&["tail"][..], &arguments].concat(), "").await;
         assert!(said.code == 2 && said.stderr.contains(what), "{said:#?}");
     }
