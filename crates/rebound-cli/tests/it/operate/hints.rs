@@ -73,7 +73,10 @@ async fn a_hint_carries_the_flags_that_were_given() {
     let elsewhere = ["--stack", "staging", "--region", "eu-west-1"];
     let service = Service::start().await;
     let said = rebound(&service.aws, &[&["campaigns", "nobody"][..], &elsewhere].concat()).await;
-    assert!(said.stderr.contains("`rebound campaigns --stack staging --region eu-west-1` lists them"), "{said:?}");
+    assert!(
+        said.stderr.contains("`rebound campaigns --stack staging --region eu-west-1` lists the campaigns"),
+        "{said:?}"
+    );
     // Tables of another stack: no table, and the hint looks at that very stack.
     let mut variables = service.aws.variables().clone();
     variables.retain(|name, _| !name.ends_with("_TABLE"));

@@ -74,7 +74,7 @@ async fn the_commands_say_which_refusal_it_was() {
     assert!(said(SENDING_KEY).await.iter().all(|said| said.contains("can only send")));
     for (behaviour, words) in [
         (ResendBehaviour::Html(403), "firewall in front of Resend's API"),
-        (ResendBehaviour::Html(404), "not Resend's API"),
+        (ResendBehaviour::Html(404), "not from Resend's API"),
         (
             ResendBehaviour::Error {
                 status: 429,
