@@ -11,7 +11,7 @@ use rebound_dev::claude::ClaudeStub;
 use rebound_dev::stack::SECRET_NAME;
 use serde_json::json;
 
-use super::connect::World;
+use super::connect::{RELOAD_INTERVAL, World};
 use super::{Dev, command};
 use crate::support::{any_port, complaint};
 
@@ -202,7 +202,8 @@ async fn deliveries_that_fail_are_a_fault_until_they_succeed_again() {
     let secrets = world.aws.secrets_manager.as_ref().unwrap();
     let wrong = json!({ "RESEND_WEBHOOK_SECRET": rebound_dev::LOCAL_SECRET }).to_string();
     secrets.put(SECRET_NAME, &wrong);
-    // The function reads it with the first signature that fails.
+    // The function reads it with the first signature that fails, but not twice in an interval: `connect` made it read before.
+    tokio::time::sleep(RELOAD_INTERVAL).await;
     let forged = crate::support::signed("{}");
     let client = rebound::claude::web::client();
     let asked = forged.request(&client, reqwest::Method::POST, &world.url).send().await.unwrap();

@@ -33,13 +33,16 @@ pub(crate) struct World {
     _server: Server,
 }
 
+/// The interval at which the function may read its secret again.
+pub(crate) const RELOAD_INTERVAL: Duration = Duration::from_millis(20);
+
 impl World {
     pub(crate) async fn start() -> Self {
         let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
         aws.secrets_manager.as_ref().unwrap().clear(SECRET_NAME);
         let clients = aws.clients().unwrap();
-        let interval = Duration::from_millis(20);
-        let secrets = webhook_secret::from_manager(clients.secrets_manager(), SECRET_NAME.to_owned(), interval).await;
+        let secrets =
+            webhook_secret::from_manager(clients.secrets_manager(), SECRET_NAME.to_owned(), RELOAD_INTERVAL).await;
         let table = |name: &str| aws.variable(name).unwrap();
         let writer = Writer::new(clients.dynamodb(), table("EVENTS_TABLE"), table("SUPPRESSIONS_TABLE"));
         let server = function_url::serve(
