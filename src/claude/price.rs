@@ -21,12 +21,13 @@ const PRICES: [(&str, f64, f64); 12] = [
     ("", 15.0, 75.0),
 ];
 
-/// Cost of a cache write and of a cache read, as multiples of the input price.
-const CACHE_WRITE: f64 = 1.25;
-const CACHE_READ: f64 = 0.1;
+/// Cost of an input token, of a cache write and of a cache read, in hundredths of the input price.
+const INPUT: i128 = 100;
+const CACHE_WRITE: i128 = 125;
+const CACHE_READ: i128 = 10;
 
 /// Upper bound of the tokens that the API adds to a request with tools.
-const ADDED_TOKENS: f64 = 1_000.0;
+const ADDED_TOKENS: i128 = 1_000;
 
 /// Token prices of a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,20 +50,28 @@ impl Price {
     /// Returns the maximum cost of a request with this body. A token has at least one byte, and all input may be
     /// charged as a cache write.
     pub fn most(&self, body_bytes: usize, max_tokens: u32) -> NanoUsd {
-        let input = (body_bytes as f64 + ADDED_TOKENS) * CACHE_WRITE;
-        self.usd(input, f64::from(max_tokens))
+        let tokens = i128::try_from(body_bytes).unwrap_or(i128::MAX).saturating_add(ADDED_TOKENS);
+        self.nano_usd(tokens.saturating_mul(CACHE_WRITE), max_tokens.into())
     }
 
     /// Returns the cost of a response.
     pub fn cost(&self, usage: &Usage) -> NanoUsd {
-        let input = usage.input_tokens as f64
-            + usage.cache_creation_input_tokens as f64 * CACHE_WRITE
-            + usage.cache_read_input_tokens as f64 * CACHE_READ;
-        self.usd(input, usage.output_tokens as f64)
+        let input = i128::from(usage.input_tokens) * INPUT
+            + i128::from(usage.cache_creation_input_tokens) * CACHE_WRITE
+            + i128::from(usage.cache_read_input_tokens) * CACHE_READ;
+        self.nano_usd(input, usage.output_tokens.into())
     }
 
-    fn usd(&self, input: f64, output: f64) -> NanoUsd {
-        NanoUsd::of_usd((input * self.input_usd + output * self.output_usd) / 1e6)
+    /// Returns the cost of `input` hundredths of input tokens and of `output` tokens, rounded up. The sum is one of whole
+    /// numbers: floating point can round a sum up that needs no rounding, so that many answers together cost more than
+    /// each for itself.
+    fn nano_usd(&self, input: i128, output: i128) -> NanoUsd {
+        // Rust's `as` saturates, and turns NaN into 0.
+        let a_million = |usd: f64| (usd * 1e9).round() as i128;
+        let input = input.saturating_mul(a_million(self.input_usd));
+        let output = output.saturating_mul(100).saturating_mul(a_million(self.output_usd));
+        let rounded_up = input.saturating_add(output).saturating_add(99_999_999) / 100_000_000;
+        NanoUsd(i64::try_from(rounded_up).unwrap_or(i64::MAX))
     }
 }
 
@@ -99,5 +108,9 @@ mod tests {
         let all_written = Usage { cache_creation_input_tokens: 9_000, ..usage(0, 1_024) };
         assert!(price.cost(&all_written) <= price.most(9_000, 1_024));
         assert!(price.cost(&usage(u64::MAX, u64::MAX)) > NanoUsd(0), "no overflow");
+        // In floating point some of these are a nano-dollar more.
+        for tokens in 0..100_000 {
+            assert_eq!(price.cost(&usage(tokens, tokens)), NanoUsd(600 * tokens as i64), "{tokens} tokens");
+        }
     }
 }
