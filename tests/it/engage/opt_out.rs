@@ -1,6 +1,7 @@
 //! A click on an opt-out or preference link shows no interest: it is stored, Claude is not asked, and the recipient
 //! gets no follow-up.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::aws::stream::BatchResponse;
 use rebound::message::decision::{DecidedBy, DecisionResult};
 use rebound::policy::followup::{Guard, Ruling};
@@ -9,7 +10,7 @@ use rebound::time::UnixMillis;
 use rebound_dev::claude::ClaudeBehaviour;
 use serde_json::{Value, json};
 
-use super::{DAY, EngageHarness, LINK, MINUTE, NOW, PHONE, StagedEmail, after};
+use super::{DAY, EngageHarness, HOUR, LINK, MINUTE, NOW, PHONE, StagedEmail, after};
 
 const OPT_OUT: &str = "https://unsubscribe.resend.com/?token=eyJhbGciOi";
 const PREFERENCES: &str = "https://shop.example/account/email-preferences?u=9";
@@ -160,4 +161,25 @@ async fn the_rules_count_opt_out_links_as_no_interest() {
         (&receipt.done, &receipt.facts["engaged"]["distinct_links"]),
         (&DecisionResult::EngagementLogged, &json!(2))
     );
+}
+
+#[tokio::test]
+async fn after_fewer_opt_out_days_the_click_that_blocks_longest_counts() {
+    let policy = r#"{"followups": {"opt_out_days": 1}}"#;
+    let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "k"), ("POLICY", policy)]).await;
+    always_writes(&stage);
+    // Stored when the policy still had 30 days; and a newer click, whose one day is over.
+    let (at, until) = (after(-20 * DAY), after(10 * DAY));
+    let number = |time: UnixMillis| AttributeValue::N(time.0.to_string());
+    let put = stage.dynamodb.put_item().table_name(stage.aws.variable("RECIPIENTS_TABLE").unwrap());
+    let put = put.item("recipient", AttributeValue::S("ann@example.com".to_owned()));
+    let put = put.item("fact", AttributeValue::S("opt_out_click".to_owned()));
+    put.item("at", number(at)).item("until", number(until)).send().await.unwrap();
+    let mail = StagedEmail { created_at: after(-30 * HOUR), ..StagedEmail::to("e1", "ann@example.com") };
+    let (no, interest) = (opts_out(&mail, "c1", after(-25 * HOUR)), mail.clicked("c2", after(-10 * MINUTE)));
+    stage.receives(&[mail.delivered(), no, interest]).await;
+    let deliveries = stage.deliveries(&["c2"], 1).await;
+    assert_eq!(stage.delivers(&deliveries, NOW).await, BatchResponse::default(), "it is not tried again");
+    let done = stage.receipt().await.done;
+    assert!(matches!(&done, DecisionResult::Nothing(why) if why.contains("opt-out")), "{done:?}");
 }
