@@ -11,7 +11,7 @@ use strum::IntoStaticStr;
 
 use crate::aws::CallError;
 use crate::aws::edge::BodyNotBase64;
-use crate::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
+use crate::policy::suppression::{ChangeEffect, ItemChange, Reason, SuppressionChange};
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::{MessageId, SignatureError};
 use crate::store::row::MAX_BODY_BYTES;
@@ -95,7 +95,7 @@ pub(super) struct Accepted {
     /// `None` if the body cannot be read.
     pub(super) event_type: Option<String>,
     pub(super) status: WebhookStatus,
-    /// The reasons for which recipients were suppressed, one for each recipient.
+    /// The reasons for which recipients were suppressed, one for each recipient. An opt-out of a topic is no reason.
     pub(super) suppressed: Vec<Reason>,
 }
 
@@ -104,10 +104,11 @@ impl Accepted {
     pub(super) fn now(
         message: &MessageId,
         status: WebhookStatus,
-        changes: &BTreeMap<Recipient, Vec<SuppressionChange>>,
+        changes: &BTreeMap<Recipient, Vec<ItemChange>>,
     ) -> Self {
         let suppresses = |change: &&SuppressionChange| matches!(change.effect, ChangeEffect::Suppress(_));
-        let suppressed = changes.values().flatten().filter(suppresses).map(|change| change.reason).collect();
+        let reasons = changes.values().flatten().filter_map(ItemChange::reason);
+        let suppressed = reasons.filter(suppresses).map(|change| change.reason).collect();
         Self { message: message.clone(), event_type: None, status, suppressed }
     }
 

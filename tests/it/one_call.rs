@@ -25,6 +25,7 @@ async fn a_webhook_of_any_type_is_one_call() {
                 | "email.suppressed"
                 | "contact.created"
                 | "contact.updated"
+                | "contact.topics.updated"
                 | "suppression.added"
                 | "suppression.removed"
         );
