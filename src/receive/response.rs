@@ -128,3 +128,25 @@ impl From<Accepted> for Response<Body> {
         json_response(StatusCode::OK, &AcceptedBody { status: accepted.status.as_str(), id: accepted.message })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::suppression::{ReasonDetail, TopicChange};
+    use crate::resend::event::Subscription;
+    use crate::time::UnixMillis;
+
+    #[test]
+    fn only_an_active_reason_counts_as_a_suppression() {
+        let (at, message) = (UnixMillis(1), MessageId::from_verified("m"));
+        let of = |effect| SuppressionChange { reason: Reason::Complaint, at, message: message.clone(), effect };
+        let topic = TopicChange { topic: "t".into(), at, message: message.clone(), subscription: Subscription::OptOut };
+        let counted = |change: ItemChange| {
+            let changes = BTreeMap::from([(Recipient::parse("ann@example.com").unwrap(), vec![change])]);
+            Accepted::now(&message, WebhookStatus::Handled, &changes).suppressed
+        };
+        assert_eq!(counted(of(ChangeEffect::Suppress(ReasonDetail::default())).into()), [Reason::Complaint]);
+        assert_eq!(counted(of(ChangeEffect::Lift).into()), []);
+        assert_eq!(counted(ItemChange::Topic(topic)), []);
+    }
+}
