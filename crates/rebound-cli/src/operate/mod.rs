@@ -12,6 +12,7 @@
 //! - [`mod@replay`]: processing stored events again.
 //! - [`mod@connect`]: the webhook at Resend, and its secret.
 //! - [`doctor`]: the health checks.
+//! - [`unsubscribe`]: links with which a recipient stops email.
 //! - [`audit`]: the record of changes by operators.
 
 pub mod audit;
@@ -28,3 +29,4 @@ pub mod suppressions;
 pub mod tail;
 pub mod target;
 pub mod timeline;
+pub mod unsubscribe;
