@@ -1,9 +1,9 @@
-//! Log line and metrics of a request. A path, a token, an address or an email's id is never logged.
+//! Log line and metric of a request. A path, a token, an address or an email's id is never logged.
 
 use std::time::Duration;
 
 use super::response::{ConsentRejection, Handled};
-use crate::metrics::{Metric, MetricValues};
+use crate::metrics::Metric;
 
 /// Writes a line for every opt-out. `refused` decides if a refused request is logged. Looking at a page, which scanners
 /// do for every link, writes no line.
@@ -29,13 +29,13 @@ pub(super) fn log(
     }
 }
 
-/// Adds a request to the metrics.
-pub(super) fn measure(result: &Result<Handled, ConsentRejection>, numbers: &mut MetricValues) {
-    let metric = match result {
-        Ok(Handled::OptedOut(..)) => Metric::OptOuts,
-        Err(ConsentRejection::Token(_)) => Metric::WrongLinks,
+/// Returns the metric of a request, if it has one. A page that is only looked at has none.
+pub(super) fn metric(result: &Result<Handled, ConsentRejection>) -> Option<Metric> {
+    match result {
+        Ok(Handled::OptedOut(..)) => Some(Metric::OptOuts),
+        Err(ConsentRejection::Token(_)) => Some(Metric::WrongLinks),
         Err(ConsentRejection::NoKey | ConsentRejection::KeysTooOld | ConsentRejection::NotStored(_)) => {
-            Metric::OptOutsNotStored
+            Some(Metric::OptOutsNotStored)
         }
         Ok(_)
         | Err(
@@ -43,7 +43,6 @@ pub(super) fn measure(result: &Result<Handled, ConsentRejection>, numbers: &mut 
             | ConsentRejection::Method
             | ConsentRejection::TooLarge
             | ConsentRejection::Action(_),
-        ) => return,
-    };
-    numbers.increment(metric);
+        ) => None,
+    }
 }
