@@ -4,6 +4,7 @@ TOOLS := $(CURDIR)/.tools
 BIN := $(TOOLS)/venv/bin
 LISTEN ?= 127.0.0.1:9000
 DYNAMODB ?= 127.0.0.1:8000
+CONSENT ?= 127.0.0.1:9001
 FUNCTION ?= receive
 EVENT ?= email.bounced
 RATE ?= 300
@@ -63,7 +64,7 @@ lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-
 	cargo clippy --lib $(FUNCTIONS) -- -D warnings
 	scripts/linked_crates.py --check
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml docs/cloudfront.yaml
 	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint
 	$(BIN)/python3 scripts/check_deploy.py
 	REQUIRE_ANTHROPIC=1 cargo test --test it engage::conforms
@@ -85,23 +86,24 @@ deps: ## build the functions with line numbers, and write down which crates are 
 fmt: ## format the code
 	cargo fmt
 
-dev: ## the whole service in one process: LISTEN=127.0.0.1:9000 DYNAMODB=127.0.0.1:8000
-	@$(DEV_COMMAND) dev --listen $(LISTEN) --dynamodb $(DYNAMODB)
+dev: ## the whole service in one process: LISTEN=127.0.0.1:9000 DYNAMODB=127.0.0.1:8000 CONSENT=127.0.0.1:9001
+	@$(DEV_COMMAND) dev --listen $(LISTEN) --dynamodb $(DYNAMODB) --consent $(CONSENT)
 
 watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on the embedded AWS, fed from its stream and by the clock
 	@cargo build --package rebound-dev
 	@mkdir -p .local && rm -f .local/aws.env
-	@$(BUILT)/debug/rebound-dev dev --aws-only --dynamodb $(DYNAMODB) --invoke http://$(LISTEN) > .local/aws.env & aws=$$!; \
+	@$(BUILT)/debug/rebound-dev dev --aws-only --dynamodb $(DYNAMODB) --consent $(CONSENT) --invoke http://$(LISTEN) > .local/aws.env & aws=$$!; \
 	trap 'kill $$aws 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
 	until grep -qs REBOUND_LOCAL .local/aws.env; do kill -0 $$aws 2>/dev/null || exit 1; sleep 0.1; done; \
 	echo "the function URL: http://$(LISTEN)/lambda-url/receive/ (once it is built)"; \
+	echo "links to unsubscribe: http://$(CONSENT)/u/TOKEN; make invoke FUNCTION=consent EVENT=visit has one"; \
 	echo "what was published: GET $$(sed -n 's/^AWS_ENDPOINT_URL_SNS=//p' .local/aws.env)"; \
 	$(CARGO_LAMBDA) watch --invoke-address $(word 1,$(subst :, ,$(LISTEN))) --invoke-port $(word 2,$(subst :, ,$(LISTEN))) \
 		--env-file .local/aws.env
 
-invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bounced, signed now; or FUNCTION=protect EVENT=urgent; or FUNCTION=engage EVENT=batch
+invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bounced, signed now; or FUNCTION=protect EVENT=urgent, FUNCTION=engage EVENT=batch, FUNCTION=consent EVENT=one_click
 	@mkdir -p .local
-	@if [ $(FUNCTION) = receive ]; then $(DEV_COMMAND) sample $(EVENT) > .local/event.json; \
+	@if [ $(FUNCTION) = receive ] || [ $(FUNCTION) = consent ]; then $(DEV_COMMAND) sample $(EVENT) > .local/event.json; \
 	else cp events/$(FUNCTION)/$(EVENT).json .local/event.json; fi
 	@if [ $(FUNCTION) = engage ]; then for what in delivered opened clicked; do $(DEV_COMMAND) sample email.$$what \
 		--id msg_sample_$$what --post http://$(LISTEN)/lambda-url/receive/ || exit 1; done; fi
