@@ -89,33 +89,54 @@ impl ConsentLink {
         let token = signed_token(keys, purpose.as_str(), self.recipient.as_str(), email_id);
         if token.len() > MAX_TOKEN_CHARS { Err(TokenTooLong(token.len())) } else { Ok(ConsentToken(token)) }
     }
+}
 
-    /// Reads a token that holds for this purpose: it was signed with one of the keys. The address is normalized again.
+/// The parts of a token, of which nothing is trustworthy before [`SignedLink::verify`].
+pub struct SignedLink {
+    address: String,
+    email_id: String,
+    mac: [u8; MAC_BYTES],
+}
+
+impl SignedLink {
+    /// Reads the parts of a token. No key is needed.
     ///
     /// # Errors
-    /// The token does not hold.
-    pub fn verify(token: &str, purpose: ConsentPurpose, keys: &ConsentKeys) -> Result<Self, InvalidToken> {
+    /// [`InvalidToken::Malformed`].
+    pub fn read(token: &str) -> Result<Self, InvalidToken> {
+        Self::parts_of(token).ok_or(InvalidToken::Malformed)
+    }
+
+    fn parts_of(token: &str) -> Option<Self> {
         if token.len() > MAX_TOKEN_CHARS {
-            return Err(InvalidToken::Malformed);
+            return None;
         }
         let mut parts = token.split('.').map(decode);
-        let (Some(address), Some(email_id), Some(mac), None) =
-            (parts.next().flatten(), parts.next().flatten(), parts.next().flatten(), parts.next())
-        else {
-            return Err(InvalidToken::Malformed);
-        };
-        let mac: [u8; MAC_BYTES] = mac.try_into().map_err(|_| InvalidToken::Malformed)?;
-        let text = |bytes| String::from_utf8(bytes).map_err(|_| InvalidToken::Malformed);
-        let (address, email_id) = (text(address)?, text(email_id)?);
+        let (address, email_id, mac) = (parts.next()??, parts.next()??, parts.next()??);
+        let is_whole = parts.next().is_none();
+        let (address, email_id) = (String::from_utf8(address).ok()?, String::from_utf8(email_id).ok()?);
         // A line break here would move the border between the two, under the same signature. No address has one.
-        if address.contains('\n') {
-            return Err(InvalidToken::Malformed);
-        }
-        if !keys.verify(&signed_text(purpose.as_str(), &address, &email_id), &mac) {
+        let is_whole = is_whole && !address.contains('\n');
+        is_whole.then_some(Self { address, email_id, mac: mac.try_into().ok()? })
+    }
+
+    /// Returns the link if one of the keys signed it for this purpose. The address is normalized again.
+    ///
+    /// # Errors
+    /// [`InvalidToken::UnknownKey`] or [`InvalidToken::NotAnAddress`].
+    pub fn verify(&self, purpose: ConsentPurpose, keys: &ConsentKeys) -> Result<ConsentLink, InvalidToken> {
+        if !keys.verify(&signed_text(purpose.as_str(), &self.address, &self.email_id), &self.mac) {
             return Err(InvalidToken::UnknownKey);
         }
-        let recipient = Recipient::parse(&address).ok_or(InvalidToken::NotAnAddress)?;
-        Ok(Self { recipient, email_id: Some(email_id).filter(|id| !id.is_empty()) })
+        let recipient = Recipient::parse(&self.address).ok_or(InvalidToken::NotAnAddress)?;
+        let email_id = Some(self.email_id.clone()).filter(|id| !id.is_empty());
+        Ok(ConsentLink { recipient, email_id })
+    }
+}
+
+impl fmt::Debug for SignedLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignedLink(…)")
     }
 }
 

@@ -17,7 +17,7 @@ fn link(address: &str, email_id: &str) -> ConsentLink {
 }
 
 fn verify(token: &str, key: &str) -> Result<ConsentLink, InvalidToken> {
-    ConsentLink::verify(token, ConsentPurpose::OptOut, &keys(key))
+    SignedLink::read(token)?.verify(ConsentPurpose::OptOut, &keys(key))
 }
 
 fn sign(link: &ConsentLink) -> String {

@@ -13,9 +13,8 @@
 //! - [`mod@connect`]: the webhook at Resend, and its secret.
 //! - [`doctor`]: the health checks.
 //! - [`unsubscribe`]: links with which a recipient stops email.
-//! - [`audit`]: the record of changes by operators.
+//! - [`audit`]: the record of changes by operators, as the store keeps it.
 
-pub mod audit;
 pub mod campaigns;
 pub mod check;
 mod clients;
@@ -30,3 +29,5 @@ pub mod tail;
 pub mod target;
 pub mod timeline;
 pub mod unsubscribe;
+
+pub use rebound::store::audit;
