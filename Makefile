@@ -20,6 +20,10 @@ OFFICIAL = $(BIN)/boto3 $(BIN)/resend $(if $(shell command -v npm),$(TOOLS)/node
 REQUIRE_OFFICIAL ?= boto3 resend-python $(if $(shell command -v npm),resend-node)
 FUNCTIONS := --bin receive --bin protect --bin engage
 # The database of advisories is at GitHub, which not every machine can ask: then that one check is left out, and says so.
+# The browser that visits the pages of consent, and whether it has to be there.
+CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome))
+BROWSER = $(TOOLS)/node/installed $(TOOLS)/node/browser
+REQUIRE_BROWSER ?= $(if $(shell command -v npm),$(if $(CHROMIUM),1))
 ADVISORIES ?= if-reachable
 # JSON=1 where a bench is to be read by a program: `make --silent bench JSON=1`.
 AS_JSON = $(if $(JSON),--json)
@@ -34,7 +38,7 @@ SAM := $(WITH_TOOLS) sam
 DEPLOY := $(WITH_TOOLS) $(BIN)/python3 scripts/deploy.py
 OF_STACK = $(if $(STACK),--stack $(STACK))
 
-.PHONY: help demo test lint fmt dev watch invoke build install package deploy update delete bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched
+.PHONY: help demo test lint fmt dev watch invoke build install package deploy update delete bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched browse
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +58,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes
 	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target -- \
 		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
-lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-lambda $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, vocabulary, dependencies, the template and how it is deployed, the pages and their code, the questions to Claude, the demo on another engine, the stand-ins by others' packages
+lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-lambda $(OFFICIAL) $(SNIPPETS) $(if $(REQUIRE_BROWSER),$(BROWSER)) ## formatting, clippy, vocabulary, dependencies, the template and how it is deployed, the pages and their code, the questions to Claude, the demo on another engine, the stand-ins by others' packages, the pages of consent in a browser
 	cargo fmt --check
 	scripts/arrows.py
 	scripts/words.py
@@ -71,6 +75,11 @@ lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-
 	REQUIRE_SNIPPETS="$(REQUIRE_SNIPPETS)" cargo test --package rebound-cli --test it operate::snippets
 	REQUIRE_MOTO=1 cargo test --package rebound-cli --test it second_engine
 	REQUIRE_OFFICIAL="$(REQUIRE_OFFICIAL)" cargo test --package rebound-cli --test it official::
+	REQUIRE_BROWSER="$(REQUIRE_BROWSER)" CHROMIUM="$(CHROMIUM)" cargo test --package rebound-cli --test it browse:: -- --nocapture
+
+browse: $(BROWSER) ## the pages of consent in Chromium, in each language, by keyboard alone: the pictures are in .local/pages
+	REQUIRE_BROWSER=1 CHROMIUM="$(CHROMIUM)" PICTURES="$(CURDIR)/.local/pages" \
+		cargo test --package rebound-cli --test it browse:: -- --nocapture
 
 # A debug build of the tool: it is built in a minute, and checks in seconds.
 deny: $(TOOLS)/bin/cargo-deny ## licences, duplicates and sources of every dependency, and the advisories about them: ADVISORIES=required
@@ -152,7 +161,7 @@ bench-price: benched ## what a million webhooks of the everyday mix cost on AWS,
 bench-protect: ## what protect costs for each of 100,000 delivered events, in DynamoDB's units and in time: RATE=300
 	cargo run --release --package rebound-bench --bin bench-stream -- protect --rate $(RATE)
 
-bench-latency: ## from a complaint's POST to its alert, in the service as `make dev` runs it
+bench-latency: ## from a complaint's POST to its alert, and of an opt-out's POST to its answer, in the service as `make dev` runs it
 	cargo run --release --package rebound-bench --bin bench-stream -- latency
 
 soak: ## very many webhooks to a service that is killed again and again, and whose calls fail: EVENTS=1000000, SOAK="--kill-every 30 --faults 0.02"
@@ -187,6 +196,10 @@ $(TOOLS)/node/installed:
 
 $(TOOLS)/node/resend:
 	npm install --silent --no-audit --no-fund --prefix $(TOOLS)/node resend
+	@touch $@
+
+$(TOOLS)/node/browser:
+	npm install --silent --no-audit --no-fund --prefix $(TOOLS)/node puppeteer-core axe-core
 	@touch $@
 
 $(BIN)/sam: $(BIN)/python3

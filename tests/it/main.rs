@@ -13,6 +13,7 @@
 mod binaries;
 mod claude_stub;
 mod concurrency;
+mod consent_scanners;
 mod contract;
 mod corpora;
 mod engage;

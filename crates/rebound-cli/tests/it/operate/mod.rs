@@ -98,6 +98,11 @@ pub(crate) struct Dev {
 
 impl Dev {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with these variables of the shell.
+    pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("dev.env");
         let mut command = Command::new(env!("CARGO_BIN_EXE_rebound"));
@@ -114,7 +119,8 @@ impl Dev {
             "--redeliver",
             "0.3",
         ]);
-        command.arg("--env-file").arg(&file).env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+        command.arg("--env-file").arg(&file).env_clear().envs(variables.iter().copied());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.kill_on_drop(true).spawn().unwrap();
         for _ in 0..600 {
             if std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
