@@ -9,7 +9,7 @@ use crate::aws::AwsEnvironment;
 use crate::aws::secret::{Manager, Secret};
 use crate::policy::consent_link::ConsentKeys;
 
-/// Minimum interval between reads of the secret.
+/// Minimum interval between reads of the secret by a function.
 pub const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The interval while there is no key yet: an operator who has just put one there is waiting.
@@ -46,12 +46,12 @@ impl ConsentKeyLocation {
         }
     }
 
-    /// Returns the keys, which are read on first use.
-    pub fn into_secret(self, aws: &AwsEnvironment) -> Secret<ConsentKeys> {
+    /// Returns the keys, which are read on first use, and later at most once per `interval`.
+    pub fn into_secret(self, aws: &AwsEnvironment, interval: Duration) -> Secret<ConsentKeys> {
         match self {
             Self::Environment(keys) => Secret::fixed(Some(keys)),
             Self::Manager(arn) => {
-                let manager = Manager::new(aws.secrets_manager(), arn, RELOAD_INTERVAL, parse);
+                let manager = Manager::new(aws.secrets_manager(), arn, interval, parse);
                 Secret::from_manager(manager.while_absent(FIRST_READ_INTERVAL))
             }
         }

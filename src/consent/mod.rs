@@ -26,15 +26,14 @@ use lambda_http::{Body, Request, Response};
 use tokio::time::Instant;
 
 use self::form::opt_out_way;
+use self::keys::{LinkKeys, MAX_KEY_AGE};
 use self::pages::Language;
 use self::response::{Handled, Refusal, response};
 use self::telemetry::{log, measure};
-use crate::aws::AwsEnvironment;
-use crate::aws::edge;
-use crate::aws::secret::Secret;
-use crate::config::{ConsentConfig, EnvironmentError};
+use crate::aws::{AwsEnvironment, edge};
+use crate::config::{ConsentConfig, EnvironmentError, RELOAD_INTERVAL};
 use crate::metrics::{Metrics, Refusals};
-use crate::policy::consent_link::{ConsentKeys, ConsentLink, ConsentPurpose};
+use crate::policy::consent_link::{ConsentLink, ConsentPurpose};
 use crate::store::opt_out_write::{OptOut, OptOutResult, OptOutState, OptOutWriter};
 use crate::time::{UnixMillis, time_budget};
 
@@ -53,7 +52,7 @@ const ROBOTS_PATH: &str = "/robots.txt";
 /// The use case, with everything that it needs.
 #[derive(Debug)]
 pub struct Consent {
-    keys: Secret<ConsentKeys>,
+    keys: LinkKeys,
     writer: OptOutWriter,
     /// The sender's name on the pages.
     sender_name: String,
@@ -65,7 +64,7 @@ pub struct Consent {
 
 impl Consent {
     /// Creates a handler that verifies with `keys` and stores with `writer`. The pages name the sender `sender_name`.
-    pub fn new(keys: Secret<ConsentKeys>, writer: OptOutWriter, sender_name: impl Into<String>) -> Self {
+    pub fn new(keys: LinkKeys, writer: OptOutWriter, sender_name: impl Into<String>) -> Self {
         let (cold, refusals) = (AtomicBool::new(true), Mutex::default());
         Self { keys, writer, sender_name: sender_name.into(), metrics: Metrics::off(), cold, refusals }
     }
@@ -86,10 +85,8 @@ impl Consent {
         let aws = AwsEnvironment::read(&variable)?;
         let tables = (config.events_table, config.suppressions_table, config.agenda_table);
         let writer = OptOutWriter::new(aws.dynamodb(), tables.0, tables.1, tables.2);
-        let keys = config.keys.into_secret(&aws);
-        if let Err(error) = keys.read_ahead().await {
-            tracing::error!(error, "no key for links yet");
-        }
+        let keys = LinkKeys::new(config.keys.into_secret(&aws, RELOAD_INTERVAL), MAX_KEY_AGE);
+        keys.read_ahead().await;
         Ok(Self::new(keys, writer, config.sender_name).with_metrics(Metrics::from_environment(&variable)))
     }
 
@@ -123,7 +120,7 @@ impl Consent {
         let segments = path.strip_prefix('/').and_then(|path| path.split_once('/'));
         let token = segments.filter(|(purpose, _)| *purpose == ConsentPurpose::OptOut.as_str());
         let (_, token) = token.ok_or(Refusal::OtherPath)?;
-        let link = keys::verified(token, ConsentPurpose::OptOut, &self.keys).await?;
+        let link = self.keys.verified(token, ConsentPurpose::OptOut).await?;
         match *method {
             Method::GET => self.look_up(link, deadline).await,
             Method::HEAD => Ok(Handled::Probed),

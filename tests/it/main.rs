@@ -14,6 +14,7 @@ mod binaries;
 mod claude_stub;
 mod concurrency;
 mod consent_scanners;
+mod consent;
 mod contract;
 mod corpora;
 mod engage;
