@@ -16,7 +16,7 @@ const ONE_CLICK: &str = "List-Unsubscribe";
 /// A form that asks for something else than an opt-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the form's action is not {OPT_OUT}")]
-pub struct OtherAction;
+pub(super) struct OtherAction;
 
 /// Returns how the recipient opts out. A mail provider may send any body, in any type, or none. Only a form that names
 /// another action is not an opt-out.

@@ -13,8 +13,8 @@
 mod binaries;
 mod claude_stub;
 mod concurrency;
-mod consent_scanners;
 mod consent;
+mod consent_scanners;
 mod contract;
 mod corpora;
 mod engage;

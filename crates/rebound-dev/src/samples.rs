@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use include_dir::{Dir, include_dir};
-use rebound::policy::consent_link::{ConsentKeys, ConsentLink, ConsentPurpose};
+use rebound::policy::consent_link::{ConsentKeys, ConsentPurpose, SignedLink};
 use rebound::time::UnixMillis;
 use serde_json::Value;
 
@@ -80,7 +80,8 @@ pub fn invocation(function: &str, name: &str) -> Option<&'static [u8]> {
 pub fn consent_request(sample: &[u8], keys: &ConsentKeys) -> Option<Value> {
     let mut event: Value = serde_json::from_slice(sample).ok()?;
     let token = event.get("rawPath")?.as_str()?.strip_prefix("/u/")?;
-    let link = ConsentLink::verify(token, ConsentPurpose::OptOut, &LOCAL_CONSENT_KEY.parse().ok()?).ok()?;
+    let local = LOCAL_CONSENT_KEY.parse().ok()?;
+    let link = SignedLink::read(token).ok()?.verify(ConsentPurpose::OptOut, &local).ok()?;
     let path = format!("/u/{}", link.sign(ConsentPurpose::OptOut, keys).ok()?.as_str());
     *event.pointer_mut("/requestContext/http/path")? = path.clone().into();
     *event.pointer_mut("/rawPath")? = path.into();
