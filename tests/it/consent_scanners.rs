@@ -184,7 +184,10 @@ async fn behind_cloudfront_the_pages_and_the_opt_out_are_the_same() {
             let through = seen(&front.url(), method.clone(), path).await;
             assert_eq!(direct, through, "{method} {path}");
             assert!(direct.0 != 200 || direct.1["cache-control"] == "no-store", "{method} {path}");
-            assert!(direct.0 != 200 || path == "/robots.txt" || direct.1["content-language"] == "fr", "{method} {path}");
+            assert!(
+                direct.0 != 200 || path == "/robots.txt" || direct.1["content-language"] == "fr",
+                "{method} {path}"
+            );
         }
     }
     let one_click = client.post(format!("{}{link}", front.url()));

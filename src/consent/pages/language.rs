@@ -6,7 +6,9 @@ use std::cmp::Ordering;
 const MAX_RANGES: usize = 32;
 
 /// A language in which the pages are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, strum::EnumIter, strum::EnumString, strum::IntoStaticStr)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, strum::EnumIter, strum::EnumString, strum::IntoStaticStr,
+)]
 #[strum(serialize_all = "lowercase", ascii_case_insensitive)]
 pub enum Language {
     /// English: the default.

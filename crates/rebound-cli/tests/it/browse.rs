@@ -41,7 +41,9 @@ async fn a_person_opts_out_in_a_browser_by_keyboard_alone() {
     let modules = root(".tools/node/node_modules");
     let (Some(chromium), true) = (chromium(), is_here(&modules).await) else {
         assert_ne!(std::env::var(REQUIRED).as_deref(), Ok("1"), "Chromium, node or a package is not here");
-        return eprintln!("skipped: Chromium, node, puppeteer-core or axe-core is not here; `make browse` installs the packages");
+        return eprintln!(
+            "skipped: Chromium, node, puppeteer-core or axe-core is not here; `make browse` installs the packages"
+        );
     };
     let dev = Dev::start().await;
     // The local Secrets Manager has no such secret: there is no key yet.

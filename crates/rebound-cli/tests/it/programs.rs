@@ -180,7 +180,8 @@ impl Dev {
     async fn start(listen: SocketAddr, dynamodb: SocketAddr, data: &Path) -> Self {
         let (listen, dynamodb) = (listen.to_string(), dynamodb.to_string());
         let data = data.to_str().unwrap();
-        let mut command = rebound(&["dev", "--listen", &listen, "--dynamodb", &dynamodb, "--consent", "127.0.0.1:0", "--data", data]);
+        let mut command =
+            rebound(&["dev", "--listen", &listen, "--dynamodb", &dynamodb, "--consent", "127.0.0.1:0", "--data", data]);
         let child = command.stdout(Stdio::null()).spawn().unwrap();
         let url = format!("http://{listen}/");
         crate::support::eventually("it listens", async || reqwest::get(&url).await.is_ok()).await;
@@ -268,7 +269,16 @@ async fn dev_uses_the_dynamodb_that_the_environment_names_and_makes_its_tables_i
 #[tokio::test]
 async fn rebound_dev_decides_about_a_click_that_is_posted_to_it() {
     let mut dev = program(env!("CARGO_BIN_EXE_rebound"));
-    dev.args(["dev", "--listen", "127.0.0.1:0", "--dynamodb", "127.0.0.1:0", "--consent", "127.0.0.1:0", "--claude-stub"]);
+    dev.args([
+        "dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--dynamodb",
+        "127.0.0.1:0",
+        "--consent",
+        "127.0.0.1:0",
+        "--claude-stub",
+    ]);
     dev.args(["--settle", "0.1", "--window", "0.1"]);
     let mut dev = dev.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(dev.stdout.take().unwrap()).lines();

@@ -30,8 +30,8 @@ use serde_json::json;
 
 use self::queues::{journal, set_up};
 use self::shell::{PASSED_THROUGH, identity};
-use crate::{LOCAL_CONSENT_KEY, LOCAL_SECRET};
 use crate::template::{STACK_NAME, template};
+use crate::{LOCAL_CONSENT_KEY, LOCAL_SECRET};
 
 /// The name of the webhook secret in the local Secrets Manager.
 pub const SECRET_NAME: &str = "rebound/webhook";

@@ -13,9 +13,9 @@ pub(super) static TEXTS: Texts = Texts {
     on_its_way: "An email that is already on its way can still arrive in the next two days.",
     requested: "Emails that you ask for yourself are not affected, for example to reset your password.",
     by_mistake: "By mistake? Ask {sender}.",
-    stopped_title: "You already get no more email from {sender}",
+    stopped_title: "You no longer get email from {sender}",
     stopped_status: "Email to this address is stopped:",
-    nothing_to_do: "There is nothing more that you need to do.",
+    nothing_to_do: "You don’t need to do anything else.",
     email_again: "Would you like to get email again? Ask {sender}.",
     not_found: Problem {
         title: "This link does not work",

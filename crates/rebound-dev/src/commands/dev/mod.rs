@@ -12,8 +12,8 @@ use std::time::Duration;
 use aws_local::dynamodb::EmbeddedDbError;
 use aws_local::faults::{self, Faults};
 use aws_local::feeder::{self, Feeder, Invoke, RedeliveryOptions, over_http};
-use aws_local::poller::Poller;
 use aws_local::function_url;
+use aws_local::poller::Poller;
 use aws_local::server::Server;
 use rebound::config::KeyLocation;
 use rebound::engage::Engager;
@@ -26,7 +26,8 @@ use crate::claude::ClaudeStub;
 use crate::commands::{CommandError, variable};
 use crate::resend::LocalResend;
 use crate::runner::{
-    Clock, Scheduler, engage_invoker, feed, poll, protect_invoker, queue_mappings, serve_consent, serve_function_url, tick, timeout_of,
+    Clock, Scheduler, engage_invoker, feed, poll, protect_invoker, queue_mappings, serve_consent, serve_function_url,
+    tick, timeout_of,
 };
 use crate::stack::{EmbeddedAws, LocalAwsOptions, SETTLE, StartError};
 use crate::{FAULTS_URL, LOCAL_FILE, output};
@@ -253,7 +254,13 @@ async fn serve(aws: &mut EmbeddedAws, arguments: &Arguments, faults: Option<&str
         more.push_str(&format!("{FAULTS_URL}={faults}\n"));
     }
     let env_file = EnvFile::write(&arguments.env_file, aws, more)?;
-    Ok(Running { _function_url: Some(server), _consent: Some(consent), _env_file: Some(env_file), _resend: resend, _work: Some(work) })
+    Ok(Running {
+        _function_url: Some(server),
+        _consent: Some(consent),
+        _env_file: Some(env_file),
+        _resend: resend,
+        _work: Some(work),
+    })
 }
 
 /// The variables that are not set in the shell with the same value.

@@ -9,8 +9,8 @@ use rebound::policy::consent_link::{ConsentLink, ConsentPurpose, ConsentUrl};
 use rebound::resend::recipient::Recipient;
 use serde_json::{Value, json};
 
-use super::programs::{GO_PATH, PAGE, Program, SPELLING_GO, SPELLING_PY, SPELLING_TS, block, python_with, runs, tools};
 use super::REQUIRED;
+use super::programs::{GO_PATH, PAGE, Program, SPELLING_GO, SPELLING_PY, SPELLING_TS, block, python_with, runs, tools};
 use crate::support::any_port;
 
 const URL: &str = "https://mail.example.com";
@@ -36,8 +36,7 @@ fn pairs() -> Vec<[String; 2]> {
     let wrong = ["", "ann", "ann@", "*@example.com"];
     let long = format!("{}@example.com", "a".repeat(300));
     let ids = ["", EMAIL_ID, "ü", "two\nlines"].map(str::to_owned);
-    let addresses: Vec<String> =
-        addresses.into_iter().chain(wrong).map(str::to_owned).chain([long.clone()]).collect();
+    let addresses: Vec<String> = addresses.into_iter().chain(wrong).map(str::to_owned).chain([long.clone()]).collect();
     let all = addresses.iter().flat_map(|address| ids.iter().map(|id| [address.clone(), id.clone()]));
     // A token of 700 characters is the longest: 312 bytes and 190 are 416 and 254, a signature 22, and two dots.
     all.chain([188, 189, 190, 191, 192, 193, 194, 195].map(|length| [long.clone(), "x".repeat(length)])).collect()
@@ -60,7 +59,10 @@ enum Rule {
 async fn python(rule: Rule) -> Option<Program> {
     let program = Program::new(python_with("import boto3").await?, &["main.py"]);
     let code = block(PAGE, HEADING, "python");
-    program.write("links.py", &if rule == Rule::Whole { code.replace("suppressions import", "spelling import") } else { code.to_owned() });
+    program.write(
+        "links.py",
+        &if rule == Rule::Whole { code.replace("suppressions import", "spelling import") } else { code.to_owned() },
+    );
     program.write("suppressions.py", block(PAGE, "## The code", "python"));
     program.write("spelling.py", SPELLING_PY);
     program.write(
@@ -83,7 +85,10 @@ async fn typescript(rule: Rule) -> Option<Program> {
     let program = Program::new("node", &["main.js"]);
     std::os::unix::fs::symlink(modules, program.folder.path().join("node_modules")).unwrap();
     let code = block(PAGE, HEADING, "ts");
-    program.write("links.ts", &if rule == Rule::Whole { code.replace("./suppressions.js", "./spelling.js") } else { code.to_owned() });
+    program.write(
+        "links.ts",
+        &if rule == Rule::Whole { code.replace("./suppressions.js", "./spelling.js") } else { code.to_owned() },
+    );
     program.write("suppressions.ts", block(PAGE, "## The code", "ts"));
     program.write("spelling.ts", SPELLING_TS);
     let main = "import { readFileSync } from \"node:fs\";\n\
@@ -158,7 +163,9 @@ async fn programs(rule: Rule) -> Vec<(&'static str, Program)> {
             None => {
                 let is_required = required.split_whitespace().any(|name| name == language);
                 assert!(!is_required, "{REQUIRED} names {language}, and its runtime or a package is not here");
-                eprintln!("skipped: links in {language}, whose runtime or packages are not here; `make lint` installs most");
+                eprintln!(
+                    "skipped: links in {language}, whose runtime or packages are not here; `make lint` installs most"
+                );
             }
         }
     }
@@ -190,7 +197,8 @@ async fn the_pages_links_are_those_that_rebound_makes() {
 async fn the_command_makes_the_same_links() {
     let shell = [("CONSENT_URL", URL), ("CONSENT_KEY", KEY)].map(|(name, value)| (name.to_owned(), value.to_owned()));
     let shell = shell.into_iter().collect();
-    let made = super::super::command(&shell, &["unsubscribe-link", " Ann@Example.com", "--email-id", EMAIL_ID], "").await;
+    let made =
+        super::super::command(&shell, &["unsubscribe-link", " Ann@Example.com", "--email-id", EMAIL_ID], "").await;
     assert_eq!((made.code, made.stdout, made.stderr), (0, format!("{KNOWN}\n"), String::new()));
     let json = super::super::command(&shell, &["unsubscribe-link", "ann@example.com", "--json"], "").await.json();
     let url = link(&["ann@example.com".to_owned(), String::new()]).unwrap();
