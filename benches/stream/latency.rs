@@ -14,10 +14,10 @@ use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::time::UnixMillis;
-use rebound_dev::{LOCAL_CONSENT_KEY, LOCAL_SECRET};
 use rebound_dev::output::{Column, Table, count};
 use rebound_dev::runner::{Clock, feed, protect_invoker, serve_consent, serve_function_url, tick, timeout_of};
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
+use rebound_dev::{LOCAL_CONSENT_KEY, LOCAL_SECRET};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 
