@@ -105,7 +105,7 @@ watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on 
 	trap 'kill $$aws 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
 	until grep -qs REBOUND_LOCAL .local/aws.env; do kill -0 $$aws 2>/dev/null || exit 1; sleep 0.1; done; \
 	echo "the function URL: http://$(LISTEN)/lambda-url/receive/ (once it is built)"; \
-	echo "links to unsubscribe: http://$(CONSENT)/u/TOKEN; make invoke FUNCTION=consent EVENT=visit has one"; \
+	echo "unsubscribe links: http://$(CONSENT)/u/TOKEN; make invoke FUNCTION=consent EVENT=visit has one"; \
 	echo "what was published: GET $$(sed -n 's/^AWS_ENDPOINT_URL_SNS=//p' .local/aws.env)"; \
 	$(CARGO_LAMBDA) watch --invoke-address $(word 1,$(subst :, ,$(LISTEN))) --invoke-port $(word 2,$(subst :, ,$(LISTEN))) \
 		--env-file .local/aws.env

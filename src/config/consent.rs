@@ -90,7 +90,7 @@ impl ConsentConfig {
             events_table: needed("EVENTS_TABLE")?,
             suppressions_table: needed("SUPPRESSIONS_TABLE")?,
             agenda_table: needed("AGENDA_TABLE")?,
-            keys: ConsentKeyLocation::read(&variable)?.ok_or(ConfigError::NoConsentKey)?,
+            keys: ConsentKeyLocation::read(variable)?.ok_or(ConfigError::NoConsentKey)?,
             sender_name: sender_name.map_or_else(|| UNNAMED.to_owned(), |name| name.trim().to_owned()),
         })
     }

@@ -10,13 +10,14 @@ mod tokens;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_local::faults::{FaultProxy, Faults, Service};
+use aws_local::faults::{Fault, FaultProxy, Faults, Service};
 use aws_local::function_url;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use rebound::aws::edge::Envelope;
 use rebound::consent::Consent;
+use rebound::metrics::Metrics;
 use rebound::store::Item;
 use rebound::time::UnixMillis;
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
@@ -156,4 +157,19 @@ async fn consent(aws: &EmbeddedAws, dynamodb: &str) -> Consent {
         _ => aws.variable(name),
     };
     Consent::from_environment(variable).await.unwrap()
+}
+
+/// Produces the metrics of `consent` with this destination.
+pub(crate) async fn people_opt_out(metrics: Metrics) {
+    let mut stage = ConsentHarness::start().await;
+    stage.consent = stage.consent.with_metrics(metrics);
+    let (ann, bob) = (link_of(ANN), link_of("bob@example.com"));
+    for asked in [Asked::get(&ann), Asked::one_click(&ann), Asked::one_click(&ann), Asked::button(&bob)] {
+        assert_eq!(stage.ask(asked).await.status, 200);
+    }
+    for wrong in ["/u/x", "/favicon.ico"] {
+        assert_eq!(stage.ask(Asked::get(wrong)).await.status, 404);
+    }
+    stage.proxy.plan(|_| Some(Fault::Invalid));
+    assert_eq!(stage.ask(Asked::one_click(&link_of("cem@example.com"))).await.status, 503);
 }

@@ -21,10 +21,10 @@ fn names(item: &Item, name: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn an_opt_out_is_the_suppression_its_audit_row_and_its_push() {
-    for (asked, detail) in [(Asked::one_click as fn(&str) -> Asked<'_>, "one_click"), (Asked::button, "page")] {
+    let link = link_of(ANN);
+    for (asked, detail) in [(Asked::one_click(&link), "one_click"), (Asked::button(&link), "page")] {
         let stage = ConsentHarness::start().await;
-        let link = link_of(ANN);
-        assert_eq!(stage.ask(asked(&link)).await.status, 200);
+        assert_eq!(stage.ask(asked).await.status, 200);
 
         let suppressions = stage.scan("SUPPRESSIONS_TABLE").await;
         let [item] = &suppressions[..] else { panic!("{suppressions:#?}") };
@@ -58,6 +58,25 @@ async fn an_opt_out_is_the_suppression_its_audit_row_and_its_push() {
             ("due".to_owned(), text(format!("{}#{ANN}", NOW.to_text()))),
         ]);
         assert_eq!(stage.scan("AGENDA_TABLE").await, [push]);
+    }
+}
+
+/// The figures of docs/cost.md.
+#[tokio::test]
+async fn a_page_costs_two_reads_and_an_opt_out_a_transaction_of_four() {
+    let stage = ConsentHarness::start().await;
+    let link = link_of(ANN);
+    for (asked, read_units, write_units) in [
+        (Asked::get("/u/x"), 0.0, 0.0),
+        (Asked { method: "HEAD", ..Asked::get(&link) }, 0.0, 0.0),
+        (Asked::get(&link), 2.0, 0.0),
+        (Asked::one_click(&link), 2.0, 8.0),
+        (Asked::one_click(&link), 2.0, 0.0),
+    ] {
+        stage.faults.count_capacity(true);
+        stage.ask(asked).await;
+        let cost = stage.faults.capacity();
+        assert_eq!((cost.read_units, cost.write_units), (read_units, write_units), "{asked:?}");
     }
 }
 
@@ -169,12 +188,11 @@ async fn the_answers_do_not_tell_a_forgotten_address_from_one_that_opted_out() {
     }
     let bob = "bob@example.com";
     stage.ask(Asked::one_click(&link_of(bob))).await;
-    for asked in [Asked::get as fn(&str) -> Asked<'_>, Asked::one_click, Asked::button] {
-        let answer_to = async |address: &str| {
-            let answer = stage.ask(asked(&link_of(address))).await;
-            (answer.status, answer.body.replace(address, "ADDRESS"))
-        };
-        assert_eq!(answer_to(ANN).await, answer_to(bob).await);
+    let (of_ann, of_bob) = (link_of(ANN), link_of(bob));
+    let asked = |link| [Asked::get(link), Asked::one_click(link), Asked::button(link)];
+    for (to_ann, to_bob) in asked(&of_ann).into_iter().zip(asked(&of_bob)) {
+        let (ann, other) = (stage.ask(to_ann).await, stage.ask(to_bob).await);
+        assert_eq!((ann.status, ann.body.replace(ANN, "x")), (other.status, other.body.replace(bob, "x")));
     }
 }
 

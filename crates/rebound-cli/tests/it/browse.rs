@@ -45,7 +45,7 @@ async fn a_person_opts_out_in_a_browser_by_keyboard_alone() {
             "skipped: Chromium, node, puppeteer-core or axe-core is not here; `make browse` installs the packages"
         );
     };
-    let dev = Dev::start().await;
+    let dev = Dev::start_with(&[("SENDER_NAME", "Bloom & Søn")]).await;
     // The local Secrets Manager has no such secret: there is no key yet.
     let keyless = Dev::start_with(&[("CONSENT_KEYS_ARN", "rebound/nothing")]).await;
     let folder = tempfile::tempdir().unwrap();

@@ -293,7 +293,7 @@ impl EmbeddedAws {
         Ok(Consent::from_environment(|name| self.function_variable(name)).await?)
     }
 
-    /// Sets the origin of the links to unsubscribe, `CONSENT_URL`, unless the environment names one.
+    /// Sets the origin of the unsubscribe links, `CONSENT_URL`, unless the environment names one.
     pub fn set_consent_url(&mut self, url: &str) {
         let variables = &mut self.variables;
         variables.entry("CONSENT_URL".to_owned()).or_insert_with(|| url.to_owned());

@@ -4,6 +4,7 @@ mod campaigns;
 mod check;
 pub(crate) mod connect;
 mod doctor;
+mod doctor_consent;
 mod forget;
 mod hints;
 mod hostile;

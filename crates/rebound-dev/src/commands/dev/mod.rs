@@ -41,7 +41,7 @@ pub struct Arguments {
     /// Address on which the function URL listens
     #[arg(long, default_value = "127.0.0.1:9000", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// Address on which the function URL of consent listens: the pages behind links to unsubscribe
+    /// Address on which the function URL of consent listens: the pages behind unsubscribe links
     #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDRESS")]
     consent: SocketAddr,
     /// Address on which the embedded DynamoDB listens
