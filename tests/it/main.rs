@@ -37,5 +37,6 @@ mod stream_samples;
 #[path = "../support/mod.rs"]
 mod support;
 mod template;
+mod topics;
 mod versions;
 mod words;

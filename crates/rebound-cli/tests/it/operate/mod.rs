@@ -21,6 +21,7 @@ mod stops;
 mod suppressions;
 mod tail;
 mod timeline;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
