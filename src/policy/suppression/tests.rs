@@ -51,7 +51,9 @@ fn short(protection: SuppressionEffect) -> String {
 fn too_long_an_email_id_does_not_prevent_suppression() {
     let kept = |event_type: &str, data: &str| match protection_of(event_type, data) {
         SuppressionEffect::Changes(changes) => match &changes[&recipient("a@x.io")][..] {
-            [ItemChange::Reason(SuppressionChange { effect: ChangeEffect::Suppress(grounds), .. })] => grounds.email_id.clone(),
+            [ItemChange::Reason(SuppressionChange { effect: ChangeEffect::Suppress(grounds), .. })] => {
+                grounds.email_id.clone()
+            }
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -213,7 +215,9 @@ fn a_change_has_the_time_and_the_details_of_its_event() {
 fn a_change_keeps_the_servers_reply_about_its_recipient() {
     let detail = |event_type: &str, data: &str, who: &str| match protection_of(event_type, data) {
         SuppressionEffect::Changes(changes) => match &changes[&recipient(who)][..] {
-            [ItemChange::Reason(SuppressionChange { effect: ChangeEffect::Suppress(grounds), .. })] => grounds.detail.clone().unwrap(),
+            [ItemChange::Reason(SuppressionChange { effect: ChangeEffect::Suppress(grounds), .. })] => {
+                grounds.detail.clone().unwrap()
+            }
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),

@@ -74,7 +74,8 @@ impl SuppressionItem {
                 until: grounds.until,
             })
         };
-        let until = |reason: &str| self.others.get(reason)?.as_m().ok()?.get("until").and_then(as_number).map(UnixMillis);
+        let until =
+            |reason: &str| self.others.get(reason)?.as_m().ok()?.get("until").and_then(as_number).map(UnixMillis);
         let others = self.other_reasons.iter().map(|reason| ActiveReason {
             reason: reason.clone(),
             at: None,

@@ -47,12 +47,7 @@ pub const NOT_AN_ADDRESS: &str = "not_an_address";
 impl SendCheck {
     /// Applies the rule at `now` to what was read: the item of the address, and, after it, the item of its hash
     /// ([`forgotten::is_no`]).
-    pub fn of(
-        own: Option<&SuppressionItem>,
-        is_forgotten: bool,
-        email: EmailKind<'_>,
-        now: UnixMillis,
-    ) -> Self {
+    pub fn of(own: Option<&SuppressionItem>, is_forgotten: bool, email: EmailKind<'_>, now: UnixMillis) -> Self {
         // First: no item of the address itself can change this answer.
         if is_forgotten {
             return Self::Forgotten;

@@ -3,9 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::*;
-use crate::policy::suppression::{
-    ChangeEffect, ItemChange, Reason, ReasonDetail, SuppressionChange, TopicChange,
-};
+use crate::policy::suppression::{ChangeEffect, ItemChange, Reason, ReasonDetail, SuppressionChange, TopicChange};
 use crate::resend::event::Subscription;
 use crate::resend::signature::MessageId;
 use crate::store::row::item_size;
@@ -123,7 +121,10 @@ fn what_this_version_does_not_know_of_topics_survives() {
     assert!(stored.suppression.topics["t"].is_out(), "a topic without a webhook counts");
     let item = stored.merged(&[suppress(Reason::Complaint, 1, None)]).unwrap().to_item(&ann());
     let topics = map(&item["topics"]);
-    assert_eq!((map(&topics["t"])["asked"].clone(), topics["later"].clone()), (text("by phone"), text("of a later version")));
+    assert_eq!(
+        (map(&topics["t"])["asked"].clone(), topics["later"].clone()),
+        (text("by phone"), text("of a later version"))
+    );
     assert!(topics.contains_key("empty"));
     let read = SuppressionItem::from_item(stored.merged(&changes).unwrap().to_item(&ann()));
     assert!(!read.suppression.topics["t"].is_out() && read.suppression.topics["later"].is_out());
@@ -152,7 +153,12 @@ fn five_hundred_topics_with_the_longest_ids_fit_in_an_item() {
     let name = |n: usize| format!("{n:064}");
     let message = |n: usize| MessageId::from_verified(format!("{n:0256}"));
     let change = |n: usize, subscription| {
-        ItemChange::Topic(TopicChange { topic: name(n), at: UnixMillis(1_795_000_000_000), message: message(n), subscription })
+        ItemChange::Topic(TopicChange {
+            topic: name(n),
+            at: UnixMillis(1_795_000_000_000),
+            message: message(n),
+            subscription,
+        })
     };
     let changes: Vec<ItemChange> =
         (0..600).flat_map(|n| [change(n, Subscription::OptOut), change(n, Subscription::OptIn)]).collect();

@@ -106,7 +106,7 @@ async fn consent_request(arguments: &Arguments, request: &[u8]) -> Result<ExitCo
 }
 
 /// The title of a page.
-fn title(html: &str) -> &str {
+pub(super) fn title(html: &str) -> &str {
     let rest = html.split_once("<title>").map(|(_, rest)| rest);
     rest.and_then(|rest| rest.split_once("</title>")).map_or("", |(title, _)| title)
 }

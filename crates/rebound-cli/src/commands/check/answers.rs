@@ -60,12 +60,7 @@ pub(super) struct Answers<'a> {
 const MAX_ODD_NAMED: usize = 20;
 
 impl<'a> Answers<'a> {
-    pub(super) fn new(
-        says_all: bool,
-        json: bool,
-        email: EmailKind<'a>,
-        brake: Option<RequestedCampaign>,
-    ) -> Self {
+    pub(super) fn new(says_all: bool, json: bool, email: EmailKind<'a>, brake: Option<RequestedCampaign>) -> Self {
         Self { says_all, json, email, brake, first: Vec::new(), asked: 0, refused: 0, without_address: 0, odd: 0 }
     }
 

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use rebound::policy::suppression::MAX_TOPIC_ID;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
-use rebound::policy::suppression::MAX_TOPIC_ID;
 use rebound::store::counters::Campaigns;
 use rebound::store::suppressions::EmailKind;
 use rebound::time::UnixMillis;

@@ -270,15 +270,22 @@ mod tests {
         let why: Vec<(u64, bool)> =
             read.unreadable.iter().map(|line| (line.line, line.why.contains("in the future"))).collect();
         assert_eq!(why, [(2, true), (3, true)]);
-        assert_eq!((read.entries.len(), read.entries[0].changes[0].reason().unwrap().at), (1, now), "a reason may lapse in the future");
+        assert_eq!(
+            (read.entries.len(), read.entries[0].changes[0].reason().unwrap().at),
+            (1, now),
+            "a reason may lapse in the future"
+        );
     }
 
     #[test]
     fn an_entry_that_was_lifted_is_taken_over_as_lifted() {
         let text = "recipient,reason,at,lifted_at\na@b.c,complaint,2026-11-23T13:05:00Z,2026-11-24T00:00:00Z\n";
         let read = read(text.as_bytes(), UnixMillis(1_900_000_000_000)).unwrap();
-        let effects: Vec<bool> =
-            read.entries[0].changes.iter().map(|change| change.reason().unwrap().effect == ChangeEffect::Lift).collect();
+        let effects: Vec<bool> = read.entries[0]
+            .changes
+            .iter()
+            .map(|change| change.reason().unwrap().effect == ChangeEffect::Lift)
+            .collect();
         assert_eq!((read.entries.len(), effects), (1, vec![false, true]), "it is one entry");
     }
 }

@@ -148,14 +148,16 @@ mod tests {
     const TEXT: &str = "[ -~é\n\r\t\"',;=+@\u{1b}\u{202e}\u{feff}]{0,12}";
 
     fn some_topic_change() -> impl Strategy<Value = ItemChange> {
-        ("[a-z=+0-9é\t'-]{0,30}", 1_i64..1_900_000_000_000, TEXT, any::<bool>()).prop_map(|(topic, at, message, is_out)| {
-            ItemChange::Topic(TopicChange {
-                topic: format!("t{topic}t"),
-                at: UnixMillis(at),
-                message: MessageId::from_verified(format!("m{message}m")),
-                subscription: if is_out { Subscription::OptOut } else { Subscription::OptIn },
-            })
-        })
+        ("[a-z=+0-9é\t'-]{0,30}", 1_i64..1_900_000_000_000, TEXT, any::<bool>()).prop_map(
+            |(topic, at, message, is_out)| {
+                ItemChange::Topic(TopicChange {
+                    topic: format!("t{topic}t"),
+                    at: UnixMillis(at),
+                    message: MessageId::from_verified(format!("m{message}m")),
+                    subscription: if is_out { Subscription::OptOut } else { Subscription::OptIn },
+                })
+            },
+        )
     }
 
     fn some_item_change() -> impl Strategy<Value = ItemChange> {

@@ -39,7 +39,8 @@ async fn every_address_gets_the_answer_that_the_list_gives_whatever_its_spelling
         "old@example.com",
         " ann@example.com ",
     ]);
-    let answers = check(&list.calls, &list.suppressions, &asked, EmailKind::default(), UnixMillis::now(), |_| {}).await.unwrap();
+    let answers =
+        check(&list.calls, &list.suppressions, &asked, EmailKind::default(), UnixMillis::now(), |_| {}).await.unwrap();
     let reasons: Vec<Vec<&str>> = answers.iter().map(SendCheck::reasons).collect();
     assert_eq!(
         reasons,

@@ -80,7 +80,11 @@ async fn show_has_the_topics_and_what_transactional_email_may_do() {
     let offers = json!({ "out": false, "out_at": null, "out_by": null, "in_at": at, "in_by": message.id });
     assert_eq!(shown["topics"], json!({ "news": news, "offers": offers }));
     let shown = rebound(&service.aws, &["suppressions", "show", ANN]).await.stdout;
-    for line in ["is suppressed; transactional email can be sent", "opted out of the topic news at", "opted in to the topic offers at"] {
+    for line in [
+        "is suppressed; transactional email can be sent",
+        "opted out of the topic news at",
+        "opted in to the topic offers at",
+    ] {
         assert!(shown.contains(line), "{shown}");
     }
 }

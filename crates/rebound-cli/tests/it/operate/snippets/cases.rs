@@ -96,9 +96,7 @@ impl Batch {
     }
 
     fn questions(&self) -> Vec<Value> {
-        let question = |case: &Case| {
-            json!({ "address": case.address, "transactional": case.transactional, "topic": case.topic, "now": case.now })
-        };
+        let question = |case: &Case| json!({ "address": case.address, "transactional": case.transactional, "topic": case.topic, "now": case.now });
         self.cases.iter().map(question).collect()
     }
 }

@@ -28,7 +28,8 @@ fn everybody() -> Vec<(&'static str, Option<Item>, [bool; 2])> {
     let with = |reasons: &[&str], until: Option<AttributeValue>| {
         let mut item = Item::from([("version".to_owned(), AttributeValue::N("1".to_owned()))]);
         if let Some(until) = &until {
-            let map = |reason: &&str| ((*reason).to_owned(), AttributeValue::M([("until".to_owned(), until.clone())].into()));
+            let map =
+                |reason: &&str| ((*reason).to_owned(), AttributeValue::M([("until".to_owned(), until.clone())].into()));
             item.extend(reasons.iter().map(map));
         }
         if !reasons.is_empty() {
