@@ -105,9 +105,6 @@ pub fn consent_invoker(consent: Arc<Consent>, clock: Clock, timeout: Duration) -
 }
 
 /// Serves the function URL of `consent`, with the time of `clock`.
-///
-/// # Errors
-/// The address is taken.
 pub async fn serve_consent(address: SocketAddr, consent: Consent, clock: Clock) -> Result<Server, StartError> {
     let invoke = consent_invoker(Arc::new(consent), clock, timeout_of("consent")?);
     function_url::serve(address, invoke).await.map_err(|error| StartError::Listen(address, error))

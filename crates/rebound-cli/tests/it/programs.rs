@@ -218,7 +218,8 @@ async fn dev_copies_no_secret_of_the_shells_and_gives_the_stand_ins_no_real_cred
     let mut command = rebound(&["dev", "--aws-only", "--dynamodb", "127.0.0.1:0"]);
     let mine =
         [("AWS_ACCESS_KEY_ID", "AKIAMINE"), ("AWS_SECRET_ACCESS_KEY", "my-key"), ("AWS_SESSION_TOKEN", "my-token")];
-    command.envs(mine).env("RESEND_WEBHOOK_SECRET", "whsec_bXktc2VjcmV0").stdout(Stdio::piped());
+    command.envs(mine).env("CONSENT_KEY", "my-key-for-links-my-key-for-links");
+    command.env("RESEND_WEBHOOK_SECRET", "whsec_bXktc2VjcmV0").stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut printed = Vec::new();
@@ -229,7 +230,7 @@ async fn dev_copies_no_secret_of_the_shells_and_gives_the_stand_ins_no_real_cred
         printed.push(line);
     }
     let printed = printed.join("\n");
-    for secret in ["AKIAMINE", "my-key", "my-token", "bXktc2VjcmV0"] {
+    for secret in ["AKIAMINE", "my-key", "my-token", "bXktc2VjcmV0", "my-key-for-links"] {
         assert!(!printed.contains(secret), "{printed}");
     }
     assert!(

@@ -21,6 +21,7 @@ mod stops;
 mod suppressions;
 mod tail;
 mod timeline;
+mod unsubscribe;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -176,6 +177,7 @@ async fn the_help_of_every_command_says_what_it_is_for_and_more_than_its_options
         "doctor",
         "simulate",
         "dev",
+        "unsubscribe-link",
     ] {
         assert!(commands.contains(&name), "{name} of {commands:?}");
         let help = command(&BTreeMap::new(), &[name, "--help"], "").await.stdout;

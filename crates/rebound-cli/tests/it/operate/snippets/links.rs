@@ -21,7 +21,7 @@ const HEADING: &str = "## Unsubscribe links";
 const EMAIL_ID: &str = "0b6f3d52-7a1e-4c55-9c1d-2f6f6f0a7c11";
 const KNOWN: &str = "https://mail.example.com/u/YW5uQGV4YW1wbGUuY29t.MGI2ZjNkNTItN2ExZS00YzU1LTljMWQtMmY2ZjZmMGE3YzEx.pyDopnch-c-F9tm3lREURQ";
 
-/// What the programs get: the first key signs, and a slash at the end of the URL does not count.
+/// Variables of the programs: the first key signs, and a slash at the end of the URL does not count.
 fn variables() -> Vec<(&'static str, String)> {
     vec![
         ("CONSENT_KEY", format!(" {KEY} {}", "f".repeat(32))),
