@@ -78,7 +78,7 @@ impl Tick<'_> {
                 AgendaKind::Delay => self.delays.recheck(&entry).await,
                 AgendaKind::Domain => self.domains.recheck(&entry).await,
                 // These are never due.
-                AgendaKind::Lift | AgendaKind::Push => Ok(()),
+                AgendaKind::Lift | AgendaKind::Push | AgendaKind::Followup | AgendaKind::FollowupDone => Ok(()),
             };
             report.errors.extend(done.err());
         }

@@ -38,6 +38,15 @@ pub enum AlertKind {
     /// Webhooks lifted the suppressions of many addresses.
     #[strum(serialize = "lifted")]
     Lifted,
+    /// Resend refused a follow-up, or it could not be sent in time.
+    #[strum(serialize = "send_failed")]
+    SendFailed,
+    /// It is unknown if a follow-up was sent, or it was sent under two ids.
+    #[strum(serialize = "send_unknown")]
+    SendUnknown,
+    /// Resend refuses the API key.
+    #[strum(serialize = "resend_key")]
+    ResendKey,
     /// A summary of alerts that were not sent individually.
     #[strum(serialize = "digest")]
     Digest,
@@ -113,7 +122,7 @@ impl Alert {
     /// campaign at the same time.
     pub const fn counted_in(&self) -> Option<&Campaign> {
         match self.kind {
-            AlertKind::Failed => None,
+            AlertKind::Failed | AlertKind::SendFailed => None,
             _ => self.campaign.as_ref(),
         }
     }

@@ -13,6 +13,8 @@
 mod caps;
 mod eligibility;
 mod quiet;
+pub mod sending;
+mod trial;
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
@@ -20,6 +22,7 @@ use strum::{EnumString, IntoStaticStr};
 pub use self::caps::{ProposedFollowup, caps};
 pub use self::eligibility::{AllowedCampaigns, EligibilityInput, Ineligible, check_eligibility};
 pub use self::quiet::{Zone, ZoneError, not_before};
+pub use self::trial::{AllowedRecipients, TrialError};
 use super::brake::Status;
 use crate::time::UnixMillis;
 
