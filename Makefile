@@ -17,7 +17,7 @@ SNIPPETS = $(BIN)/boto3 $(if $(shell command -v npm),$(TOOLS)/node/installed)
 # Whose packages look at the stand-ins: Resend's own for Python and Node, and Amazon's.
 OFFICIAL = $(BIN)/boto3 $(BIN)/resend $(if $(shell command -v npm),$(TOOLS)/node/installed $(TOOLS)/node/resend)
 REQUIRE_OFFICIAL ?= boto3 resend-python $(if $(shell command -v npm),resend-node)
-FUNCTIONS := --bin receive --bin protect --bin engage
+FUNCTIONS := --bin receive --bin protect --bin engage --bin consent
 # The database of advisories is at GitHub, which not every machine can ask: then that one check is left out, and says so.
 ADVISORIES ?= if-reachable
 # JSON=1 where a bench is to be read by a program: `make --silent bench JSON=1`.

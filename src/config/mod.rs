@@ -1,11 +1,14 @@
 //! Configuration from environment variables, read once at start.
 
+mod consent;
 mod engage;
 
 use std::str::FromStr;
 
+pub use self::consent::{ConsentConfig, ConsentKeyLocation, RELOAD_INTERVAL};
 pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyLocation};
 use crate::aws::MissingVariable;
+use crate::policy::consent_link::ConsentKeyError;
 use crate::policy::limits::{Policy, PolicyError};
 use crate::resend::campaign::CampaignTags;
 use crate::resend::signature::{SigningSecretError, SigningSecrets};
@@ -30,6 +33,12 @@ pub enum ConfigError {
     /// `RESEND_WEBHOOK_SECRET` is not a valid signing secret.
     #[error("RESEND_WEBHOOK_SECRET: {0}")]
     Secret(#[from] SigningSecretError),
+    /// Both variables for the keys of links are missing.
+    #[error("set CONSENT_KEY to the key that signs unsubscribe links, or CONSENT_KEYS_ARN to the secret that holds it")]
+    NoConsentKey,
+    /// `CONSENT_KEY` has no usable keys.
+    #[error("CONSENT_KEY: {0}")]
+    ConsentKey(#[from] ConsentKeyError),
     /// `POLICY` is not valid JSON, or a number in it is out of range.
     #[error(transparent)]
     Policy(#[from] PolicyError),

@@ -45,6 +45,8 @@ pub enum Emitter {
     Protect,
     /// `engage`, a line for each batch.
     Engage,
+    /// `consent`: collected in each execution environment.
+    Consent,
 }
 
 /// Defines each metric once: its name (the variant), its unit, the function that writes it, and its description.
@@ -123,6 +125,11 @@ metrics! {
     SuppressedUnsubscribed, Count, Receive, "Recipients suppressed because they unsubscribed at Resend.";
     SuppressedProvider, Count, Receive, "Recipients suppressed because Resend suppresses them.";
     SuppressedSoftBounce, Count, Protect, "Recipients suppressed because of too many soft bounces.";
+
+    // Unsubscribe links.
+    OptOuts, Count, Consent, "Recipients who opted out through a link.";
+    WrongLinks, Count, Consent, "Requests whose unsubscribe link is not valid: answered with 404.";
+    OptOutsNotStored, Count, Consent, "Requests answered with 503: DynamoDB or the key of the links is not available.";
 
     ProtectLag, Seconds, Protect, "Age of the oldest event of a batch, since it was received.";
     ComplaintRate, Percent, Protect, "Complaints per delivered email in 24 hours or 7 days, of the campaign with the highest rate. 0 \
@@ -281,7 +288,7 @@ mod tests {
         }
         // Each metric costs 0.30 US dollars a month, if it is written in every hour (docs/cost.md has their number and price). A line can
         // hold 100.
-        assert_eq!(METRICS, 56);
+        assert_eq!(METRICS, 59);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 mod binaries;
 mod claude_stub;
 mod concurrency;
+mod consent;
 mod contract;
 mod corpora;
 mod engage;

@@ -17,6 +17,7 @@ use crate::commands::hints::hint;
 use crate::commands::target::TargetArguments;
 use crate::commands::{
     campaigns, check, completions, connect, doctor, forget, replay, simulate, suppressions, tail, timeline,
+    unsubscribe_link,
 };
 
 /// The version, and the commit of the build.
@@ -44,6 +45,7 @@ enum Command {
     Forget(forget::Arguments),
     Connect(connect::Arguments),
     Doctor(doctor::Arguments),
+    UnsubscribeLink(unsubscribe_link::Arguments),
     Simulate(simulate::Arguments),
     Completions(completions::Arguments),
 }
@@ -90,6 +92,7 @@ async fn main() -> ExitCode {
         Command::Forget(arguments) => forget::run(&arguments).await,
         Command::Connect(arguments) => connect::run(&arguments).await,
         Command::Doctor(arguments) => doctor::run(&arguments).await,
+        Command::UnsubscribeLink(arguments) => unsubscribe_link::run(&arguments).await,
         Command::Simulate(arguments) => simulate::run(&arguments).await,
         Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
     };

@@ -14,7 +14,7 @@ use super::{Lines, definitions, read, sums};
 use crate::engage::{LINK, StagedEmail};
 use crate::protect::{DAY, HOUR, MINUTE, NOW, after, mail, of};
 use crate::support::secret;
-use crate::{engage, protect};
+use crate::{consent, engage, protect};
 
 /// A service whose metrics are written to `lines`.
 async fn protected(lines: &Lines) -> protect::ProtectHarness {
@@ -159,8 +159,11 @@ async fn people_click() -> Vec<String> {
 
 /// Every line of the whole scenario.
 pub(super) async fn everything() -> Vec<String> {
-    let (mut lines, clicks) = tokio::join!(mails_go_out(), people_click());
+    let opt_outs = Lines::default();
+    let (mut lines, clicks, ()) =
+        tokio::join!(mails_go_out(), people_click(), consent::people_opt_out(opt_outs.metrics()));
     lines.extend(clicks);
+    lines.extend(opt_outs.take());
     lines
 }
 
@@ -211,6 +214,9 @@ async fn each_metric_is_emitted_by_the_catalogues_function() {
         ("SuppressedUnsubscribed", 22.0),
         ("SuppressedProvider", 2.0),
         ("SuppressedSoftBounce", 1.0),
+        ("OptOuts", 2.0),
+        ("WrongLinks", 1.0),
+        ("OptOutsNotStored", 1.0),
         ("BrakesSlowed", 1.0),
         ("BrakesPaused", 1.0),
         ("BrakesOpened", 1.0),

@@ -15,3 +15,4 @@ pub(crate) mod suppressions;
 pub(crate) mod tail;
 pub(crate) mod target;
 pub(crate) mod timeline;
+pub(crate) mod unsubscribe_link;

@@ -12,9 +12,9 @@
 //! - [`mod@replay`]: processing stored events again.
 //! - [`mod@connect`]: the webhook at Resend, and its secret.
 //! - [`doctor`]: the health checks.
-//! - [`audit`]: the record of changes by operators.
+//! - [`unsubscribe`]: links with which a recipient stops email.
+//! - [`audit`]: the record of changes by operators, as the store keeps it.
 
-pub mod audit;
 pub mod campaigns;
 pub mod check;
 mod clients;
@@ -28,3 +28,6 @@ pub mod suppressions;
 pub mod tail;
 pub mod target;
 pub mod timeline;
+pub mod unsubscribe;
+
+pub use rebound::store::audit;

@@ -33,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rebound::aws::CallError;
 use rebound::resend::recipient::Recipient;
+use rebound::store::agenda::AgendaKind;
 use rebound::store::client::{ConditionalWrite, RetryClient};
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, recipient_key, string, text};
@@ -119,13 +120,15 @@ pub async fn forget(
     }
     let mut report = BTreeMap::new();
     report.insert("recipients", forgetting.recipients(&read).await?);
-    report.insert("agenda", forgetting.keyed(&tables.agenda, ["kind", "due"], &read).await?);
+    let mut agenda = forgetting.keyed(&tables.agenda, ["kind", "due"], &read).await?;
     report.insert("campaigns", forgetting.keyed(&tables.campaigns, ["campaign", "cohort"], &read).await?);
     let mut events = forgetting.events(&read).await?;
     report.insert("suppressions", forgetting.suppressions(&read).await?);
     if mode == ForgetMode::Forget {
         forgetting.notes(&mut events).await?;
+        forgetting.pushes(&mut agenda).await?;
     }
+    report.insert("agenda", agenda);
     report.insert("events", events);
     Ok(report)
 }
@@ -207,6 +210,19 @@ impl Forgetting<'_> {
         let table = self.tables.events.as_str();
         for note in Timeline::new(self.calls.clone(), table).all(&partition(self.recipient.as_str())).await? {
             self.delete((table, &["email_id", "event"]), &note, counts).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the tasks to unsubscribe the contact at Resend that the scan has missed, because they were stored just before the hash.
+    async fn pushes(&self, counts: &mut EraseCounts) -> Result<(), ForgetError> {
+        let table = self.tables.agenda.as_str();
+        let waiting =
+            self.calls.query(table, ("kind", AgendaKind::Push.as_str()), ("due", "0", "~"), usize::MAX).await?;
+        let is_theirs =
+            |task: &&Item| string(task, "due").split_once('#').is_some_and(|(_, key)| key == self.recipient.as_str());
+        for task in waiting.iter().filter(is_theirs) {
+            self.delete((table, &["kind", "due"]), task, counts).await?;
         }
         Ok(())
     }

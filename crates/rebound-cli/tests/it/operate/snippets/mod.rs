@@ -1,6 +1,7 @@
 //! The code that README and docs/reading-the-list.md give to other programs, in each language, unchanged, run on the service of
 //! `make dev`, with the variables of its file and no others.
 
+mod links;
 mod programs;
 mod spelling;
 
