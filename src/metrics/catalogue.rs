@@ -256,7 +256,7 @@ impl Metric {
     /// Returns the metric of a decision's result.
     pub const fn of_decision(done: &DecisionResult) -> Self {
         match done {
-            DecisionResult::FollowupProposed => Self::DecisionsFollowup,
+            DecisionResult::FollowupProposed | DecisionResult::FollowupScheduled => Self::DecisionsFollowup,
             DecisionResult::EngagementLogged => Self::DecisionsEngagement,
             DecisionResult::HandedToHuman => Self::DecisionsHandoff,
             DecisionResult::Nothing(_) => Self::DecisionsNothing,

@@ -17,7 +17,7 @@ mod write;
 
 pub use self::look::{LastLook, TryResult};
 pub use self::read::FollowupEntry;
-pub use self::row::{FollowupRow, followup_id, followup_key};
+pub use self::row::{FollowupRow, followup_key};
 pub use self::slots::{FollowupFacts, FollowupSlot, Followups, read_facts};
 pub use self::switch::{Switch, SwitchOf};
 pub use self::write::{FollowupWrite, NewFollowup};

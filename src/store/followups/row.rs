@@ -46,11 +46,6 @@ pub struct FollowupRow {
     pub seen: SeenVersion,
 }
 
-/// Returns the id of the follow-up of a decision.
-pub fn followup_id(decision: &str) -> String {
-    decision.replacen("decision", "followup", 1)
-}
-
 /// The key of a follow-up's row.
 pub fn followup_key(email_id: &str, id: &str) -> Item {
     event_key(email_id, &format!("{PREFIX}{id}"))

@@ -22,6 +22,7 @@ use super::{FollowupStore, Followups};
 use crate::aws::CallError;
 use crate::message::alert::wording::{Once, RefusalEffect, resend_key, send_failed, send_unknown, sent_twice};
 use crate::message::alert::{Alert, AlertKind};
+use crate::message::decision::Followup;
 use crate::policy::followup::ProposedFollowup;
 use crate::policy::followup::sending::{
     AcceptedChange, Answer, AnswerMeaning, BegunTry, DropReason, FollowupState, FollowupStatus, LookRefusal, SendMode,
@@ -82,7 +83,7 @@ impl NewFollowup {
     ) -> Self {
         Self(FollowupRow {
             email_id: email_id.to_owned(),
-            id: super::followup_id(decision),
+            id: Followup::id(decision),
             decision: decision.to_owned(),
             mode: SendMode::Send,
             recipient: Some(recipient.clone()),

@@ -209,6 +209,7 @@ fn decision(receipt: &Receipt) -> String {
     };
     let done = match &receipt.done {
         DecisionResult::FollowupProposed => "a follow-up is proposed".to_owned(),
+        DecisionResult::FollowupScheduled => "a follow-up is scheduled".to_owned(),
         DecisionResult::EngagementLogged => "the engagement is recorded and published".to_owned(),
         DecisionResult::HandedToHuman => "handed off to a person".to_owned(),
         DecisionResult::Nothing(why) => format!("no action, because {why}"),
