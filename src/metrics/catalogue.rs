@@ -147,6 +147,7 @@ metrics! {
     AlertsDomain, Count, Protect, "Alerts about a domain that is no longer verified.";
     AlertsQuarantine, Count, Protect, "Alerts about a webhook that could not be parsed or processed.";
     AlertsLifted, Count, Protect, "Alerts about webhooks that lifted many suppressions.";
+    FollowupsOverdue, Count, Protect, "Minutes by which the oldest follow-up is overdue. Not written while all sending is paused.";
     AlertsSendFailed, Count, Protect, "Alerts published: Resend refused a follow-up, or it could not be sent in time.";
     AlertsSendUnknown, Count, Protect, "Alerts published: it is unknown if a follow-up was sent, or it was sent twice.";
     AlertsResendKey, Count, Protect, "Alerts published: Resend refuses the API key of act.";

@@ -58,6 +58,11 @@ impl AlertKind {
         self.into()
     }
 
+    /// Returns true if alerts of this kind are stored in another transaction, and the tick is the first to publish them.
+    pub const fn is_stored_for_tick(self) -> bool {
+        matches!(self, Self::SendFailed | Self::SendUnknown | Self::ResendKey)
+    }
+
     /// Returns true if too many alerts of this kind are grouped into a digest: every kind but the digest itself.
     pub const fn is_rate_limited(self) -> bool {
         !matches!(self, Self::Digest)

@@ -15,6 +15,9 @@ use crate::resend::campaign::Campaign;
 /// the email that it follows.
 pub const FOLLOWUP_TAG: &str = "followup_of";
 
+/// Name of the tag with the id of the follow-up itself, on emails that Rebound sends.
+pub const FOLLOWUP_ID_TAG: &str = "followup";
+
 /// A decision with everything that led to it. Its JSON form is the row's `payload`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
