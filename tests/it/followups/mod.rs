@@ -2,13 +2,17 @@
 
 mod crash;
 mod look;
+mod protect;
 mod transitions;
+
+pub(crate) use self::protect::{alerts_with, published_alerts};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_local::faults::{FaultProxy, Faults, Service};
 use aws_sdk_dynamodb::types::AttributeValue;
+use rebound::metrics::Metrics;
 use rebound::policy::followup::sending::{Answer, AnswerMeaning, BegunTry};
 use rebound::policy::followup::{AllowedRecipients, ProposedFollowup, Zone};
 use rebound::policy::limits::FollowupPolicy;
@@ -46,6 +50,7 @@ struct FollowupHarness {
     aws: EmbeddedAws,
     proxy: FaultProxy,
     faults: Faults,
+    metrics: Metrics,
 }
 
 impl FollowupHarness {
@@ -54,7 +59,7 @@ impl FollowupHarness {
         let faults = Faults::default();
         let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
         let proxy = FaultProxy::start(upstream, any_port(), Service::DynamoDb, faults.clone()).await.unwrap();
-        Self { aws, proxy, faults }
+        Self { aws, proxy, faults, metrics: Metrics::off() }
     }
 
     /// A stage with a follow-up that is due now, and with the lock of [`HOLDER`].
@@ -93,12 +98,7 @@ impl FollowupHarness {
         self.try_to_decide(email_id, to, at).await.unwrap()
     }
 
-    async fn try_to_decide(
-        &self,
-        email_id: &str,
-        to: &str,
-        at: UnixMillis,
-    ) -> Result<String, rebound::aws::CallError> {
+    async fn try_to_decide(&self, email_id: &str, to: &str, at: UnixMillis) -> Result<String, rebound::aws::CallError> {
         let recipient = Recipient::parse(to).unwrap();
         let tables = DecisionTables {
             events: self.table("EVENTS_TABLE"),
@@ -117,8 +117,7 @@ impl FollowupHarness {
         let campaign = Campaign::new("spring").unwrap();
         let scheduled = NewFollowup::scheduled(email_id, &id, &recipient, &campaign, at, at, expires_at);
         let names = [to.to_owned()];
-        let decided =
-            StoredDecision { receipt: "{}".to_owned(), is_settled: false, owner: "m1".to_owned(), at };
+        let decided = StoredDecision { receipt: "{}".to_owned(), is_settled: false, owner: "m1".to_owned(), at };
         let followup = DecidedFollowup { slot: &slot, names: &names, scheduled: Some(&scheduled) };
         let stored = decisions.decide(&occurrence, &decided, Some(followup)).await?;
         assert!(matches!(stored, OutboxClaim::Settled(_)), "{stored:?}");
@@ -251,6 +250,18 @@ fn answer(meaning: AnswerMeaning, status: u16, name: &str) -> Answer {
     Answer { meaning, status: Some(status), name: name.to_owned() }
 }
 
+/// A value as text, with the fields of a map in order.
+fn shown(value: AttributeValue) -> String {
+    match value {
+        AttributeValue::M(map) => {
+            let fields: BTreeMap<String, String> = map.into_iter().map(|(name, value)| (name, shown(value))).collect();
+            format!("{fields:?}")
+        }
+        AttributeValue::L(list) => format!("{:?}", list.into_iter().map(shown).collect::<Vec<_>>()),
+        other => format!("{other:?}"),
+    }
+}
+
 /// Everything that is stored, without random versions.
 async fn everything(stage: &FollowupHarness) -> Vec<BTreeMap<String, String>> {
     let mut all = Vec::new();
@@ -259,7 +270,7 @@ async fn everything(stage: &FollowupHarness) -> Vec<BTreeMap<String, String>> {
             item.remove("version");
             item.remove("until");
             item.remove("next_request_at");
-            all.push(item.into_iter().map(|(name, value)| (name, format!("{value:?}"))).collect());
+            all.push(item.into_iter().map(|(name, value)| (name, shown(value))).collect());
         }
     }
     all.sort();
