@@ -2,11 +2,13 @@
 
 mod consent;
 mod engage;
+mod links;
 
 use std::str::FromStr;
 
 pub use self::consent::{ConsentConfig, ConsentKeyLocation, RELOAD_INTERVAL};
 pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyLocation};
+pub use self::links::LinkConfig;
 use crate::aws::MissingVariable;
 use crate::policy::consent_link::ConsentKeyError;
 use crate::policy::limits::{Policy, PolicyError};
@@ -48,6 +50,14 @@ pub enum ConfigError {
     /// `FOLLOWUPS` is not a known mode.
     #[error("FOLLOWUPS: {0}")]
     Followups(String),
+    /// Follow-ups shall be sent, but there is no unsubscribe link for them.
+    #[error(
+        "FOLLOWUPS=send needs CONSENT_URL, and CONSENT_KEY or CONSENT_KEYS_ARN: each follow-up has an unsubscribe link. Deploy with Consent=on, or set FOLLOWUPS=propose"
+    )]
+    NoLinks,
+    /// `FOLLOWUP_RECIPIENTS` has an invalid entry.
+    #[error("FOLLOWUP_RECIPIENTS: {0}")]
+    Trial(#[from] crate::policy::followup::TrialError),
     /// `FOLLOWUP_TIMEZONE` is not a known time zone.
     #[error("FOLLOWUP_TIMEZONE: {0}")]
     Timezone(String),

@@ -147,6 +147,10 @@ metrics! {
     AlertsDomain, Count, Protect, "Alerts about a domain that is no longer verified.";
     AlertsQuarantine, Count, Protect, "Alerts about a webhook that could not be parsed or processed.";
     AlertsLifted, Count, Protect, "Alerts about webhooks that lifted many suppressions.";
+    FollowupsOverdue, Count, Protect, "Minutes by which the oldest follow-up is overdue. Not written while all sending is paused.";
+    AlertsSendFailed, Count, Protect, "Alerts published: Resend refused a follow-up, or it could not be sent in time.";
+    AlertsSendUnknown, Count, Protect, "Alerts published: it is unknown if a follow-up was sent, or it was sent twice.";
+    AlertsResendKey, Count, Protect, "Alerts published: Resend refuses the API key of act.";
     AlertsDigest, Count, Protect, "Digests of alerts that were not sent individually.";
 
     EngageLag, Seconds, Engage, "Age of the oldest open or click of a batch, since it was received. 90 s of it are an intended delay.";
@@ -225,6 +229,9 @@ impl Metric {
             alert::AlertKind::Domain => Self::AlertsDomain,
             alert::AlertKind::Quarantine => Self::AlertsQuarantine,
             alert::AlertKind::Lifted => Self::AlertsLifted,
+            alert::AlertKind::SendFailed => Self::AlertsSendFailed,
+            alert::AlertKind::SendUnknown => Self::AlertsSendUnknown,
+            alert::AlertKind::ResendKey => Self::AlertsResendKey,
             alert::AlertKind::Digest => Self::AlertsDigest,
         }
     }
@@ -250,7 +257,7 @@ impl Metric {
     /// Returns the metric of a decision's result.
     pub const fn of_decision(done: &DecisionResult) -> Self {
         match done {
-            DecisionResult::FollowupProposed => Self::DecisionsFollowup,
+            DecisionResult::FollowupProposed | DecisionResult::FollowupScheduled => Self::DecisionsFollowup,
             DecisionResult::EngagementLogged => Self::DecisionsEngagement,
             DecisionResult::HandedToHuman => Self::DecisionsHandoff,
             DecisionResult::Nothing(_) => Self::DecisionsNothing,
