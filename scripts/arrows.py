@@ -21,7 +21,7 @@ LAYERS = {
     "config": ["claude", "policy", "resend", "aws"],
     "metrics": ["message", "policy", "resend", "time"],
 }
-USE_CASES = ["receive", "protect", "engage"]
+USE_CASES = ["receive", "protect", "engage", "consent"]
 
 # Which packages the others may name, by the folder that a line is in: the longest that matches.
 PACKAGES = {

@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod claude;
 pub mod config;
+pub mod consent;
 pub mod engage;
 pub mod logging;
 pub mod message;

@@ -1,5 +1,5 @@
-//! A value in Secrets Manager. It is read once, kept, and read again when another service rejects it, so a rotation
-//! needs no deployment.
+//! A value in Secrets Manager. It is read once, kept, and read again when another service rejects it, or when it is too
+//! old, so a rotation needs no deployment.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -24,6 +24,8 @@ struct KnownValue<T> {
     /// The secret's text, which shows whether the secret has changed.
     text: String,
     value: Arc<T>,
+    /// Time of the last read. `None` for a value that never changes.
+    read_at: Option<Instant>,
 }
 
 /// Location of a secret, and the interval of its reads.
@@ -49,18 +51,19 @@ impl<T> Manager<T> {
 
     /// Reads the secret's text, and parses its value.
     async fn read(&self) -> Result<Option<KnownValue<T>>, String> {
+        let read_at = Some(Instant::now());
         let answer = self.client.get_secret_value().secret_id(&self.arn).send().await;
         let answer = answer.map_err(|error| describe(&error))?;
         let text = answer.secret_string().unwrap_or_default();
         let value = (self.parse)(text)?;
-        Ok(value.map(|value| KnownValue { text: text.to_owned(), value: Arc::new(value) }))
+        Ok(value.map(|value| KnownValue { text: text.to_owned(), value: Arc::new(value), read_at }))
     }
 }
 
 impl<T> Secret<T> {
     /// Creates a value that never changes, or none.
     pub fn fixed(value: Option<T>) -> Self {
-        let held = value.map(|value| KnownValue { text: String::new(), value: Arc::new(value) });
+        let held = value.map(|value| KnownValue { text: String::new(), value: Arc::new(value), read_at: None });
         Self { held: RwLock::new(held), manager: None }
     }
 
@@ -94,6 +97,21 @@ impl<T> Secret<T> {
         }
     }
 
+    /// Reads the secret again if the known value is older than `max_age`, at most once per interval. Returns true if the
+    /// known value is not older now. If the read fails, the error is logged, and the known value stays.
+    pub async fn refresh(&self, max_age: Duration) -> bool {
+        if self.is_older_than(max_age) {
+            self.reload(self.known().as_ref()).await;
+        }
+        !self.is_older_than(max_age)
+    }
+
+    /// Returns true if there is no value, or if it was read longer than `max_age` ago.
+    fn is_older_than(&self, max_age: Duration) -> bool {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().is_none_or(|held| held.read_at.is_some_and(|at| at.elapsed() > max_age))
+    }
+
     /// Reads the secret again, at most once per interval, after `refused` was rejected (`None`: there was no value).
     /// Returns a value that differs from `refused`: just read, or read by another request meanwhile. If the read fails,
     /// the error is logged, and the known value stays.
@@ -117,8 +135,10 @@ impl<T> Secret<T> {
             }
         };
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        let is_same = matches!((&*held, &read), (Some(old), Some(new)) if old.text == new.text);
-        if is_same {
+        if let (Some(old), Some(new)) = (&mut *held, &read)
+            && old.text == new.text
+        {
+            old.read_at = new.read_at;
             return None;
         }
         *held = read;

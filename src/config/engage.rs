@@ -1,7 +1,7 @@
 //! Environment variables of `engage`.
 
-use super::ConfigError;
-use crate::policy::followup::{AllowedCampaigns, FollowupMode, Zone};
+use super::{ConfigError, LinkConfig};
+use crate::policy::followup::{AllowedCampaigns, AllowedRecipients, FollowupMode, Zone};
 use crate::policy::limits::Policy;
 use crate::policy::money::NanoUsd;
 use crate::resend::campaign::CampaignTags;
@@ -58,8 +58,10 @@ pub struct EngageConfig {
     pub campaign_tags: CampaignTags,
     /// `POLICY`: limits that differ from the defaults.
     pub policy: Policy,
-    /// `FOLLOWUPS`: determines if decisions are published.
+    /// `FOLLOWUPS`: determines if follow-ups are proposed, or sent.
     pub followups: FollowupMode,
+    /// `FOLLOWUP_RECIPIENTS`: recipients to whom follow-ups are sent; for others they are proposed.
+    pub allowed: AllowedRecipients,
     /// `FOLLOWUP_CAMPAIGNS`: campaigns in which decisions are made.
     pub campaigns: AllowedCampaigns,
     /// `FOLLOWUP_TIMEZONE`: time zone of the quiet hours.
@@ -108,6 +110,10 @@ impl EngageConfig {
             };
         let mode = FollowupMode::parse(variable("FOLLOWUPS").as_deref());
         let mode = mode.map_err(|error| ConfigError::Followups(error.to_string()))?;
+        if mode == FollowupMode::Send {
+            LinkConfig::read(&variable)?;
+        }
+        let allowed = AllowedRecipients::parse(variable("FOLLOWUP_RECIPIENTS").as_deref().unwrap_or("*"))?;
         let zone = trimmed("FOLLOWUP_TIMEZONE").map_or_else(|| Ok(Zone::default()), |zone| Zone::parse(&zone));
         let zone = zone.map_err(|error| ConfigError::Timezone(error.to_string()))?;
         Ok(Self {
@@ -121,6 +127,7 @@ impl EngageConfig {
             campaign_tags: CampaignTags::new(variable("CAMPAIGN_TAG").as_deref()),
             policy: super::policy(&variable)?,
             followups: mode,
+            allowed,
             campaigns: AllowedCampaigns::parse(variable("FOLLOWUP_CAMPAIGNS").as_deref().unwrap_or("*")),
             zone,
             guide: variable("DECISION_GUIDE").unwrap_or_default(),
@@ -166,6 +173,21 @@ mod tests {
     }
 
     #[test]
+    fn sending_needs_links() {
+        let key = ("CONSENT_KEY", "0123456789abcdef0123456789abcdef");
+        let url = ("CONSENT_URL", "https://mail.example.com/");
+        let send = ("FOLLOWUPS", "send");
+        assert_eq!(read(&[send, url, key]).unwrap().followups, FollowupMode::Send);
+        assert_eq!(read(&[send, url, ("CONSENT_KEYS_ARN", "arn")]).unwrap().allowed, AllowedRecipients::All);
+        for incomplete in [vec![send], vec![send, url], vec![send, key]] {
+            assert_eq!(read(&incomplete).unwrap_err(), ConfigError::NoLinks);
+        }
+        let path = ("CONSENT_URL", "https://mail.example.com/path");
+        assert!(read(&[send, path, key]).unwrap_err().to_string().contains("CONSENT_URL"));
+        assert!(read(&[send, url, ("CONSENT_KEY", "short")]).is_err());
+    }
+
+    #[test]
     fn an_invalid_variable_is_named() {
         for (name, value) in [
             ("CLAUDE_CONCURRENCY", "0"),
@@ -173,6 +195,8 @@ mod tests {
             ("CLAUDE_DAILY_BUDGET_USD", "-1"),
             ("CLAUDE_DAILY_BUDGET_USD", "NaN"),
             ("FOLLOWUPS", "send"),
+            ("FOLLOWUPS", "all"),
+            ("FOLLOWUP_RECIPIENTS", "nobody"),
             ("FOLLOWUP_TIMEZONE", "Mars/Olympus"),
             ("POLICY", "{"),
             ("POLICY", r#"{"followups": {"email_days": 91}}"#),

@@ -1,11 +1,16 @@
 //! Configuration from environment variables, read once at start.
 
+mod consent;
 mod engage;
+mod links;
 
 use std::str::FromStr;
 
+pub use self::consent::{ConsentConfig, ConsentKeyLocation, RELOAD_INTERVAL};
 pub use self::engage::{DEFAULT_BASE_URL, DEFAULT_MODEL, EngageConfig, KeyLocation};
+pub use self::links::LinkConfig;
 use crate::aws::MissingVariable;
+use crate::policy::consent_link::ConsentKeyError;
 use crate::policy::limits::{Policy, PolicyError};
 use crate::resend::campaign::CampaignTags;
 use crate::resend::signature::{SigningSecretError, SigningSecrets};
@@ -30,6 +35,12 @@ pub enum ConfigError {
     /// `RESEND_WEBHOOK_SECRET` is not a valid signing secret.
     #[error("RESEND_WEBHOOK_SECRET: {0}")]
     Secret(#[from] SigningSecretError),
+    /// Both variables for the keys of links are missing.
+    #[error("set CONSENT_KEY to the key that signs unsubscribe links, or CONSENT_KEYS_ARN to the secret that holds it")]
+    NoConsentKey,
+    /// `CONSENT_KEY` has no usable keys.
+    #[error("CONSENT_KEY: {0}")]
+    ConsentKey(#[from] ConsentKeyError),
     /// `POLICY` is not valid JSON, or a number in it is out of range.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -39,6 +50,14 @@ pub enum ConfigError {
     /// `FOLLOWUPS` is not a known mode.
     #[error("FOLLOWUPS: {0}")]
     Followups(String),
+    /// Follow-ups shall be sent, but there is no unsubscribe link for them.
+    #[error(
+        "FOLLOWUPS=send needs CONSENT_URL, and CONSENT_KEY or CONSENT_KEYS_ARN: each follow-up has an unsubscribe link. Deploy with Consent=on, or set FOLLOWUPS=propose"
+    )]
+    NoLinks,
+    /// `FOLLOWUP_RECIPIENTS` has an invalid entry.
+    #[error("FOLLOWUP_RECIPIENTS: {0}")]
+    Trial(#[from] crate::policy::followup::TrialError),
     /// `FOLLOWUP_TIMEZONE` is not a known time zone.
     #[error("FOLLOWUP_TIMEZONE: {0}")]
     Timezone(String),

@@ -16,7 +16,7 @@ use crate::aws::queue::QueueMessage;
 use crate::message::decision::{DecidedBy, DecisionResult, DecisionSource, Receipt};
 use crate::policy::answer::Choice;
 use crate::policy::rules;
-use crate::store::decisions::{Decisions, StoredDecision};
+use crate::store::decisions::{DecidedFollowup, Decisions, StoredDecision};
 use crate::store::outbox::OutboxClaim;
 
 /// Maximum number of tries to store a decision, if the input of the guards changes meanwhile.
@@ -94,7 +94,11 @@ impl<'a> Decider<'a> {
         for _ in 0..MAX_ATTEMPTS {
             let guarded = self.guards.apply(candidate, &receipt.choice, &recipients).await?;
             let decided = self.decided(&mut receipt, &guarded, owner)?;
-            let slot = guarded.proposal.as_ref().map(|proposal| (&proposal.slot, proposal.keys.as_slice()));
+            let slot = guarded.proposal.as_ref().map(|proposal| DecidedFollowup {
+                slot: &proposal.slot,
+                names: &proposal.keys,
+                scheduled: proposal.scheduled.as_ref(),
+            });
             match self.decisions.decide(occurrence, &decided, slot).await? {
                 OutboxClaim::Settled(stored) => {
                     self.record_if_new(&receipt, stored == decided);

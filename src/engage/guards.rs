@@ -7,16 +7,18 @@ use crate::config::EngageConfig;
 use crate::message::decision::{DecisionResult, Followup};
 use crate::policy::answer::{Choice, RecipientToken};
 use crate::policy::brake::Brake;
-use crate::policy::followup::{self, FollowupMode, GuardResult, ProposedFollowup, Ruling, Zone};
+use crate::policy::followup::{self, AllowedRecipients, FollowupMode, GuardResult, ProposedFollowup, Ruling, Zone};
 use crate::policy::limits::FollowupPolicy;
 use crate::resend::recipient::Recipient;
-use crate::store::followups::FollowupSlot;
+use crate::store::followups::{FollowupSlot, NewFollowup};
 use crate::time::UnixMillis;
 
 /// The guards of follow-ups.
 pub(super) struct Guards<'a> {
     dossier: &'a Dossier<'a>,
     mode: FollowupMode,
+    /// Recipients to whom follow-ups are sent.
+    allowed: &'a AllowedRecipients,
     limits: FollowupLimits<'a>,
     /// The tag with a follow-up's campaign.
     tag: &'a str,
@@ -52,6 +54,8 @@ pub(super) struct Proposal {
     pub(super) slot: FollowupSlot,
     /// The table keys of the recipient, which must not be suppressed.
     pub(super) keys: Vec<String>,
+    /// Its row, if Rebound sends it.
+    pub(super) scheduled: Option<NewFollowup>,
 }
 
 impl<'a> FollowupLimits<'a> {
@@ -65,7 +69,8 @@ impl<'a> Guards<'a> {
     /// Creates the guards, which read from `dossier` at `now`.
     pub(super) fn new(dossier: &'a Dossier<'a>, config: &'a EngageConfig, now: UnixMillis) -> Self {
         let limits = FollowupLimits::new(config);
-        Self { dossier, mode: config.followups, limits, tag: config.campaign_tags.first(), now }
+        let (mode, allowed) = (config.followups, &config.allowed);
+        Self { dossier, mode, allowed, limits, tag: config.campaign_tags.first(), now }
     }
 
     /// Applies the guards to a choice. `read` is the status of the candidate's recipients before the choice.
@@ -131,6 +136,7 @@ impl<'a> Guards<'a> {
             return GuardedChoice::nothing(guards, why);
         }
         let recipient = draft.recipient;
+        let is_sent = self.is_sent(candidate, recipient, &mut guards);
         let followup = Followup {
             recipient: recipient.as_str().to_owned(),
             from: candidate.event.from.clone(),
@@ -141,10 +147,28 @@ impl<'a> Guards<'a> {
             idempotency_key: Followup::idempotency_key(&email_id, recipient.as_str()),
             tags: Followup::tags(&email_id, self.tag, &candidate.campaign),
         };
+        let scheduled = is_sent.then(|| {
+            let campaign = &candidate.campaign;
+            let expires_at = candidate.email.expires_at(self.now);
+            NewFollowup::scheduled(&email_id, &id, recipient, campaign, not_before, self.now, expires_at)
+        });
+        let done = if is_sent { DecisionResult::FollowupScheduled } else { DecisionResult::FollowupProposed };
         let taken = ProposedFollowup { at: not_before, email_id, id };
         let slot = FollowupSlot { recipient: recipient.clone(), before: status.followups, taken };
-        let proposal = Proposal { followup, slot, keys: status.keys };
-        GuardedChoice { guards, done: DecisionResult::FollowupProposed, proposal: Some(proposal) }
+        let proposal = Proposal { followup, slot, keys: status.keys, scheduled };
+        GuardedChoice { guards, done, proposal: Some(proposal) }
+    }
+
+    /// Returns true if Rebound sends this follow-up; if not, it is proposed.
+    fn is_sent(&self, candidate: &Candidate, recipient: &Recipient, guards: &mut Vec<GuardResult>) -> bool {
+        if self.mode != FollowupMode::Send || !self.allowed.allows(recipient) {
+            return false;
+        }
+        let is_tag = Followup::is_tag_value(&candidate.occurrence.email_id);
+        let sender = followup::sender(candidate.event.from.as_deref(), is_tag);
+        let is_sent = sender.ruling == Ruling::Passed;
+        guards.push(sender);
+        is_sent
     }
 }
 

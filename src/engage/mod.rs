@@ -204,6 +204,7 @@ impl Engager {
             events: config.events_table.clone(),
             suppressions: config.suppressions_table.clone(),
             recipients: config.recipients_table.clone(),
+            agenda: config.agenda_table.clone(),
         };
         let decisions = Decisions::new(calls.clone(), tables);
         let budget = Budget::new(calls.clone(), &config.agenda_table);

@@ -45,6 +45,8 @@ pub enum Emitter {
     Protect,
     /// `engage`, a line for each batch.
     Engage,
+    /// `consent`: collected in each execution environment.
+    Consent,
 }
 
 /// Defines each metric once: its name (the variant), its unit, the function that writes it, and its description.
@@ -124,6 +126,11 @@ metrics! {
     SuppressedProvider, Count, Receive, "Recipients suppressed because Resend suppresses them.";
     SuppressedSoftBounce, Count, Protect, "Recipients suppressed because of too many soft bounces.";
 
+    // Unsubscribe links.
+    OptOuts, Count, Consent, "Recipients who opted out through a link.";
+    WrongLinks, Count, Consent, "Requests whose unsubscribe link is not valid: answered with 404.";
+    OptOutsNotStored, Count, Consent, "Requests answered with 503: DynamoDB or the key of the links is not available.";
+
     ProtectLag, Seconds, Protect, "Age of the oldest event of a batch, since it was received.";
     ComplaintRate, Percent, Protect, "Complaints per delivered email in 24 hours or 7 days, of the campaign with the highest rate. 0 \
         if the campaign is too small for a rate.";
@@ -140,6 +147,10 @@ metrics! {
     AlertsDomain, Count, Protect, "Alerts about a domain that is no longer verified.";
     AlertsQuarantine, Count, Protect, "Alerts about a webhook that could not be parsed or processed.";
     AlertsLifted, Count, Protect, "Alerts about webhooks that lifted many suppressions.";
+    FollowupsOverdue, Count, Protect, "Minutes by which the oldest follow-up is overdue. Not written while all sending is paused.";
+    AlertsSendFailed, Count, Protect, "Alerts published: Resend refused a follow-up, or it could not be sent in time.";
+    AlertsSendUnknown, Count, Protect, "Alerts published: it is unknown if a follow-up was sent, or it was sent twice.";
+    AlertsResendKey, Count, Protect, "Alerts published: Resend refuses the API key of act.";
     AlertsDigest, Count, Protect, "Digests of alerts that were not sent individually.";
 
     EngageLag, Seconds, Engage, "Age of the oldest open or click of a batch, since it was received. 90 s of it are an intended delay.";
@@ -218,6 +229,9 @@ impl Metric {
             alert::AlertKind::Domain => Self::AlertsDomain,
             alert::AlertKind::Quarantine => Self::AlertsQuarantine,
             alert::AlertKind::Lifted => Self::AlertsLifted,
+            alert::AlertKind::SendFailed => Self::AlertsSendFailed,
+            alert::AlertKind::SendUnknown => Self::AlertsSendUnknown,
+            alert::AlertKind::ResendKey => Self::AlertsResendKey,
             alert::AlertKind::Digest => Self::AlertsDigest,
         }
     }
@@ -243,7 +257,7 @@ impl Metric {
     /// Returns the metric of a decision's result.
     pub const fn of_decision(done: &DecisionResult) -> Self {
         match done {
-            DecisionResult::FollowupProposed => Self::DecisionsFollowup,
+            DecisionResult::FollowupProposed | DecisionResult::FollowupScheduled => Self::DecisionsFollowup,
             DecisionResult::EngagementLogged => Self::DecisionsEngagement,
             DecisionResult::HandedToHuman => Self::DecisionsHandoff,
             DecisionResult::Nothing(_) => Self::DecisionsNothing,
@@ -275,7 +289,7 @@ mod tests {
         }
         // Each metric costs 0.30 US dollars a month, if it is written in every hour (docs/cost.md has their number and price). A line can
         // hold 100.
-        assert_eq!(METRICS, 56);
+        assert_eq!(METRICS, 59);
     }
 
     #[test]

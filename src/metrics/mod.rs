@@ -47,7 +47,7 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use self::catalogue::{Emitter, Metric, Unit};
-pub use self::throttle::LogThrottle;
+pub use self::throttle::{LogThrottle, Refusals};
 pub use self::values::MetricValues;
 use crate::time::UnixMillis;
 

@@ -40,6 +40,26 @@ impl LogThrottle {
     }
 }
 
+/// The refused requests of an execution environment. Anybody can cause them, so only a few are logged, and one a
+/// minute if there are many. The metrics count them all.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    pace: LogThrottle,
+    left_out: u64,
+}
+
+impl Refusals {
+    /// Counts one more. If it is to be logged, returns the number of earlier ones without a line.
+    pub fn another(&mut self, now: UnixMillis) -> Option<u64> {
+        if self.pace.take(now) {
+            Some(std::mem::take(&mut self.left_out))
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
+            None
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -3,6 +3,7 @@
 //!
 //! - [`affected`]: recipients that an event is about.
 //! - [`suppression`]: suppressed addresses, with the reasons.
+//! - [`consent_link`]: signed links by which a recipient opts out.
 //! - [`mod@count`]: a number with its noun.
 //! - [`counting`]: counters that an event increments, and the keys that make it count only once.
 //! - [`brake`]: the sending limit of a campaign.
@@ -20,6 +21,7 @@
 pub mod affected;
 pub mod answer;
 pub mod brake;
+pub mod consent_link;
 pub mod count;
 pub mod counting;
 pub mod delay;

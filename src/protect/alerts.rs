@@ -75,7 +75,12 @@ impl Alerts<'_> {
         if let Some(payload) = self.outbox.pending_alert(about, id).await? {
             let alert: Alert =
                 serde_json::from_str(&payload).map_err(|error| CallError::Permanent(error.to_string()))?;
-            self.try_to_publish(&alert, about).await?.map_err(CallError::Transient)?;
+            // An alert of a follow-up's transaction was not counted yet.
+            if alert.kind.is_stored_for_tick() && self.is_one_too_many(&alert).await? {
+                self.group(&alert, about).await?;
+            } else {
+                self.try_to_publish(&alert, about).await?.map_err(CallError::Transient)?;
+            }
         }
         self.agenda.delete(entry).await
     }

@@ -7,6 +7,7 @@ use super::counting::Counting;
 use super::effects::Effects;
 use super::engage_queue::EngageQueue;
 use super::event_row::EventRow;
+use super::followups::Followups;
 use super::lifts::Lifts;
 use super::poison::Poison;
 use super::run::{Activity, ProtectRun};
@@ -66,7 +67,8 @@ impl Protector {
         let lifts = &Lifts { suppressions, agenda, alerts, lifted_in_an_hour, run };
         let table = &stores.soft_bounces;
         let soft_bounces = &SoftBounceTracker { table, timeline, policy: &policy.soft_bounces, run };
-        let effects = Effects { suppressions, alerts, soft_bounces, delays, domains, lifts, now: run.now };
+        let followups = &Followups { store: &stores.followups, run };
+        let effects = Effects { suppressions, alerts, soft_bounces, delays, domains, lifts, followups, now: run.now };
         let counting = Counting { campaigns: &stores.campaigns, brakes, run };
         let engage = EngageQueue { queue: &self.queue, breaker: Breaker::default(), run };
         let poison = Poison { timeline, alerts, run };

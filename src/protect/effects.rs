@@ -6,6 +6,7 @@ use super::alerts::Alerts;
 use super::batch::ParsedEvent;
 use super::delays::Delays;
 use super::domains::Domains;
+use super::followups::Followups;
 use super::lifts::Lifts;
 use super::soft_bounces::SoftBounceTracker;
 use crate::aws::CallError;
@@ -27,6 +28,7 @@ pub(super) struct Effects<'a> {
     pub(super) delays: &'a Delays<'a>,
     pub(super) domains: &'a Domains<'a>,
     pub(super) lifts: &'a Lifts<'a>,
+    pub(super) followups: &'a Followups<'a>,
     pub(super) now: UnixMillis,
 }
 
@@ -38,6 +40,7 @@ impl Effects<'_> {
         brakes: &BTreeMap<Campaign, CampaignSnapshot>,
     ) -> Result<(), CallError> {
         let Some(event) = &parsed.event else { return self.quarantined(parsed).await };
+        self.followups.record(parsed, event).await?;
         match event.event_type() {
             Some(EventType::EmailComplained) => self.complained(parsed, event, brakes).await,
             Some(EventType::EmailBounced) => match soft_bounce(event) {

@@ -9,13 +9,13 @@
 //!   records ─▶ read ─▶ count, by campaign ─▶ compute its brake ─▶ the effects of each event ─▶ opens and clicks to the queue
 //!               │                                                   (alerts, facts, agenda)
 //!               └─ can never be processed: recorded, alerted, and skipped
-//!   tick    ─▶ brakes that are not open ─▶ delayed emails ─▶ domains ─▶ digests ─▶ alerts left over
+//!   tick    ─▶ brakes that are not open ─▶ delayed emails ─▶ domains ─▶ digests ─▶ alerts left over ─▶ overdue follow-ups
 //! ```
 //!
 //! Transient errors are reported, so that Lambda delivers the record again, and everything after it.
 //!
 //! Each step is a type that holds only what it needs: `Counting`, `Effects`, `EngageQueue`, `Poison` and `Tick`, built
-//! on `Brakes`, `SoftBounceTracker`, `Delays`, `Domains`, `Lifts` and `Alerts`. [`Protector`] holds everything, and
+//! on `Brakes`, `SoftBounceTracker`, `Delays`, `Domains`, `Lifts`, `Followups` and `Alerts`. [`Protector`] holds everything, and
 //! builds them for each run. Their actions form one list of [`Activity`], from which the metrics are computed.
 
 mod alerts;
@@ -27,6 +27,7 @@ mod domains;
 mod effects;
 mod engage_queue;
 mod event_row;
+mod followups;
 mod lifts;
 mod poison;
 mod run;
@@ -44,6 +45,7 @@ use self::brakes::Brakes;
 use self::delays::Delays;
 use self::domains::Domains;
 pub use self::event_row::wants;
+use self::followups::Followups;
 pub use self::run::Activity;
 use self::run::{ProtectActivities, ProtectRun, metrics};
 use self::tick::Tick;
@@ -57,6 +59,7 @@ use crate::metrics::Metrics;
 use crate::store::agenda::Agenda;
 use crate::store::client::RetryClient;
 use crate::store::counters::Campaigns;
+use crate::store::followups::{FollowupStore, FollowupTables};
 use crate::store::outbox::Outbox;
 use crate::store::recipients::Recipients;
 use crate::store::soft_bounces::SoftBounceTable;
@@ -93,6 +96,7 @@ struct Stores {
     soft_bounces: SoftBounceTable,
     agenda: Agenda,
     suppressions: Suppressions,
+    followups: FollowupStore,
 }
 
 /// Result of a tick.
@@ -189,7 +193,8 @@ impl Protector {
         let brakes = &self.brakes(&stores, alerts, run);
         let delays = &self.delays(&stores, alerts, run);
         let domains = &self.domains(&stores, alerts, run);
-        let tick = Tick { agenda: &stores.agenda, alerts, brakes, delays, domains, run };
+        let followups = &Followups { store: &stores.followups, run };
+        let tick = Tick { agenda: &stores.agenda, alerts, brakes, delays, domains, followups, run };
         let report = Box::pin(tick.process()).await;
         self.metrics.write(now, &metrics(&did.into_activities()));
         for error in &report.errors {
@@ -202,7 +207,15 @@ impl Protector {
         let calls = RetryClient::new(self.dynamodb.clone(), deadline);
         let suppressions = Suppressions::new(calls.clone(), &self.config.suppressions_table);
         let recipients_table = &self.config.recipients_table;
+        let followup_tables = FollowupTables {
+            events: self.config.events_table.clone(),
+            suppressions: self.config.suppressions_table.clone(),
+            campaigns: self.config.campaigns_table.clone(),
+            recipients: recipients_table.clone(),
+            agenda: self.config.agenda_table.clone(),
+        };
         Stores {
+            followups: FollowupStore::new(calls.clone(), followup_tables),
             outbox: Outbox::new(calls.clone(), &self.config.events_table),
             timeline: Timeline::new(calls.clone(), &self.config.events_table),
             campaigns: Campaigns::new(calls.clone(), &self.config.campaigns_table),

@@ -82,6 +82,11 @@ pub enum Activity {
         /// The alert's id.
         id: String,
     },
+    /// The oldest follow-up that is due has not been sent.
+    FollowupOverdue {
+        /// Time since it was to be looked at.
+        minutes: f64,
+    },
     /// An event that can never be processed was recorded.
     PoisonRecorded {
         /// The event's sort key: `<type>#<webhook>`.
@@ -115,6 +120,7 @@ pub(super) fn metrics(activities: &[Activity]) -> MetricValues {
                 numbers.increment(Metric::of_brake(*status))
             }
             Activity::SuppressionChanged { is_new: true, .. } => numbers.increment(Metric::SuppressedSoftBounce),
+            Activity::FollowupOverdue { minutes } => numbers.peak(Metric::FollowupsOverdue, *minutes),
             Activity::AlertPublished { kind, .. } => numbers.increment(Metric::of_alert(*kind)),
             Activity::BrakeSet { .. }
             | Activity::SuppressionChanged { .. }

@@ -7,6 +7,7 @@ use super::alerts::{AlertOutcome, Alerts};
 use super::brakes::Brakes;
 use super::delays::Delays;
 use super::domains::Domains;
+use super::followups::Followups;
 use super::run::ProtectRun;
 use crate::aws::CallError;
 use crate::message::alert::wording;
@@ -37,6 +38,7 @@ pub(super) struct Tick<'a> {
     pub(super) brakes: &'a Brakes<'a>,
     pub(super) delays: &'a Delays<'a>,
     pub(super) domains: &'a Domains<'a>,
+    pub(super) followups: &'a Followups<'a>,
     pub(super) run: ProtectRun<'a>,
 }
 
@@ -49,6 +51,7 @@ impl Tick<'_> {
                 report.errors.push(error);
             }
         }
+        report.errors.extend(self.followups.measure().await.err());
         report
     }
 
@@ -78,7 +81,7 @@ impl Tick<'_> {
                 AgendaKind::Delay => self.delays.recheck(&entry).await,
                 AgendaKind::Domain => self.domains.recheck(&entry).await,
                 // These are never due.
-                AgendaKind::Lift | AgendaKind::Push => Ok(()),
+                AgendaKind::Lift | AgendaKind::Push | AgendaKind::Followup | AgendaKind::FollowupDone => Ok(()),
             };
             report.errors.extend(done.err());
         }

@@ -20,12 +20,12 @@ use tokio::time::Instant;
 use self::response::Accepted;
 pub use self::response::{Rejection, WebhookStatus};
 use self::secret::RELOAD_INTERVAL;
-use self::telemetry::{Rejections, log, measure};
+use self::telemetry::{log, measure};
 use crate::aws::edge::{self, BodyNotBase64};
 use crate::aws::secret::Secret;
 use crate::aws::{AwsEnvironment, CallError};
 use crate::config::{EnvironmentError, ReceiveConfig, SecretLocation};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Refusals};
 use crate::policy::suppression::{ItemChange, SuppressionEffect, suppression_effect};
 use crate::resend::event::Event;
 use crate::resend::recipient::Recipient;
@@ -57,7 +57,7 @@ pub struct Receiver {
     metrics: Metrics,
     /// True until this execution environment has handled its first request.
     cold: AtomicBool,
-    refusals: Mutex<Rejections>,
+    refusals: Mutex<Refusals>,
 }
 
 impl Receiver {

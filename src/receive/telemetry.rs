@@ -3,36 +3,15 @@
 use std::time::Duration;
 
 use super::response::{Accepted, Rejection, WebhookStatus};
-use crate::metrics::{LogThrottle, Metric, MetricValues};
+use crate::metrics::{Metric, MetricValues};
 use crate::resend::event::EventType;
 use crate::resend::signature::SignatureError;
-use crate::time::UnixMillis;
 
 /// One of this many ordinary webhooks is logged.
 const LOG_SAMPLE: u32 = 100;
 
 /// Maximum length of a type that is logged. The longest known type has 27 characters.
 const MAX_LOGGED_TYPE: usize = 64;
-
-/// The rejected requests of an execution environment. Anybody can cause them, so only a few are logged, and one a
-/// minute if there are many. The metrics count them all.
-#[derive(Debug, Default)]
-pub(super) struct Rejections {
-    pace: LogThrottle,
-    left_out: u64,
-}
-
-impl Rejections {
-    /// Counts one more. If it is to be logged, returns the number of earlier ones without a line.
-    pub(super) fn another(&mut self, now: UnixMillis) -> Option<u64> {
-        if self.pace.take(now) {
-            Some(std::mem::take(&mut self.left_out))
-        } else {
-            self.left_out = self.left_out.saturating_add(1);
-            None
-        }
-    }
-}
 
 /// Writes a line for every unusual webhook, and for a sample of the others. `refused` decides if a rejected request is
 /// logged.

@@ -22,10 +22,13 @@
 //! - [`budget`]: the cost of today's Claude requests.
 //! - [`client`]: DynamoDB calls with retries.
 //! - [`manual_change`]: an operator's changes, with an audit note.
+//! - [`audit`]: the audit entries of changes.
+//! - [`opt_out_write`]: a recipient's own opt-out.
 //! - [`error`]: the meaning of a failed call, and `backoff`: the time of the next try.
 
 pub mod agenda;
 pub mod alerts;
+pub mod audit;
 mod backoff;
 pub mod budget;
 pub mod client;
@@ -36,6 +39,7 @@ pub mod followups;
 pub mod forgotten;
 pub mod lifts;
 pub mod manual_change;
+pub mod opt_out_write;
 pub mod opt_outs;
 pub mod outbox;
 pub mod recipients;

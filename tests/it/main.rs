@@ -13,11 +13,14 @@
 mod binaries;
 mod claude_stub;
 mod concurrency;
+mod consent;
+mod consent_scanners;
 mod contract;
 mod corpora;
 mod engage;
 mod engage_verdicts;
 mod faults;
+mod followups;
 mod leniency;
 mod makefile;
 mod metrics;

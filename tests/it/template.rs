@@ -1,6 +1,6 @@
 //! Properties of the template: money, recovery, secrets and false alarms.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::protect::wants;
@@ -157,8 +157,12 @@ fn the_stream_hands_over_what_protect_wants() {
 }
 
 /// The functions, by their logical ids, and the binary of each.
-const FUNCTIONS: [(&str, &str); 3] =
-    [("ReceiveFunction", "receive"), ("ProtectFunction", "protect"), ("EngageFunction", "engage")];
+const FUNCTIONS: [(&str, &str); 4] = [
+    ("ReceiveFunction", "receive"),
+    ("ProtectFunction", "protect"),
+    ("EngageFunction", "engage"),
+    ("ConsentFunction", "consent"),
+];
 
 #[test]
 fn two_stacks_in_one_account_have_no_function_and_no_log_in_common() {
@@ -187,25 +191,28 @@ fn two_stacks_in_one_account_have_no_function_and_no_log_in_common() {
 /// Frozen: a URL is another one when its own id, its function's id or its function's name is another.
 #[test]
 fn an_update_keeps_the_function_url() {
-    let urls = resources("AWS::Lambda::Url");
-    let [(id, url)] = &urls[..] else { panic!("{urls:?}") };
-    assert_eq!(id, "ReceiveFunctionUrl");
-    assert_eq!(*url, json!({ "TargetFunctionArn": "ReceiveFunction", "AuthType": "NONE" }));
+    let urls: BTreeMap<String, Value> = resources("AWS::Lambda::Url").into_iter().collect();
+    let url = |function: &str| json!({ "TargetFunctionArn": function, "AuthType": "NONE" });
+    let expected = ["ReceiveFunction", "ConsentFunction"].map(|function| (format!("{function}Url"), url(function)));
+    assert_eq!(urls, expected.into());
     assert_eq!(template()["Outputs"]["WebhookUrl"]["Value"], "ReceiveFunctionUrl.FunctionUrl");
+    assert_eq!(template()["Outputs"]["ConsentUrl"]["Value"], "ConsentFunctionUrl.FunctionUrl");
 }
 
 #[test]
-fn everybody_may_invoke_receive_by_its_url_and_sam_has_nothing_to_ask_about_that() {
+fn everybody_may_invoke_by_url_and_sam_asks_nothing_about_that() {
     let allowed: Vec<Value> =
         resources("AWS::Lambda::Permission").into_iter().map(|(_, permission)| permission).collect();
     for (action, only) in [
         ("lambda:InvokeFunctionUrl", ("FunctionUrlAuthType", json!("NONE"))),
         ("lambda:InvokeFunction", ("InvokedViaFunctionUrl", json!(true))),
     ] {
-        let expected = json!({ "Action": action, "FunctionName": "ReceiveFunction", "Principal": "*", only.0: only.1 });
-        assert!(allowed.contains(&expected), "{expected} of {allowed:?}");
+        for function in ["ReceiveFunction", "ConsentFunction"] {
+            let expected = json!({ "Action": action, "FunctionName": function, "Principal": "*", only.0: only.1 });
+            assert!(allowed.contains(&expected), "{expected} of {allowed:?}");
+        }
     }
-    assert_eq!(allowed.len(), 2);
+    assert_eq!(allowed.len(), 4);
     // Of a function that has it, sam asks whether it may be without authentication, and no setting answers that.
     assert!(!TEXT.lines().any(|line| line.trim_start().starts_with("FunctionUrlConfig:")));
 }
@@ -223,7 +230,7 @@ fn what_is_asked_is_in_groups_in_their_order_and_has_a_default_each() {
     assert_eq!(asked, grouped);
     assert_eq!(asked[0], "AlertEmail", "what concerns everybody comes first");
     assert!(groups.iter().all(|group| !group["Label"]["default"].as_str().unwrap().is_empty()));
-    assert!(asked.len() <= 19, "a further one is a further question to everybody: {asked:?}");
+    assert!(asked.len() <= 22, "a further one is a further question to everybody: {asked:?}");
     for (name, parameter) in template["Parameters"].as_object().unwrap() {
         assert!(parameter.get("Default").is_some() && parameter.get("Description").is_some(), "{name}");
     }
@@ -241,4 +248,27 @@ fn the_stack_says_which_version_it_is_and_where_its_dashboard_is() {
         "{url}"
     );
     assert!(url.ends_with("/${Overview}"), "{url}");
+}
+
+/// The function `consent` and its parts are made only where it is on, so that it costs nothing where it is off.
+#[test]
+fn nothing_of_consent_is_made_where_it_is_off() {
+    let template = template();
+    assert_eq!(template["Parameters"]["Consent"]["Default"], "off");
+    assert_eq!(template["Parameters"]["ConsentConcurrency"]["Default"], 0);
+    let mut ours = 0;
+    for (section, of_consent) in [("Resources", "Consent"), ("Outputs", "Consent")] {
+        for (id, made) in template[section].as_object().unwrap() {
+            let is_ours = id.starts_with(of_consent);
+            assert_eq!(made.get("Condition").is_some_and(|condition| condition == "HasConsent"), is_ours, "{id}");
+            ours += usize::from(is_ours);
+            // What is always there must not refer to what may not be.
+            assert!(is_ours || !made.to_string().contains("ConsentFunction"), "{id}");
+        }
+    }
+    assert_eq!(ours, 9 + 3);
+    let key = &template["Resources"]["ConsentKeys"];
+    assert_eq!((&key["DeletionPolicy"], &key["UpdateReplacePolicy"]), (&json!("Retain"), &json!("Retain")));
+    assert!(key["Properties"].get("SecretString").is_none(), "a value here could be written over the real one");
+    assert!(key["Properties"].get("GenerateSecretString").is_none(), "nor a generated one");
 }

@@ -1,16 +1,19 @@
 //! The words that are stored and published. Other programs and later versions read them, so none may change.
 
 use rebound::message::alert::{self, Severity};
+use rebound::metrics::Metric;
 use rebound::policy::answer::{Choice, Interest, RecipientToken};
 use rebound::policy::brake::Status;
+use rebound::policy::consent_link::ConsentPurpose;
 use rebound::policy::counting::Counter;
 use rebound::policy::followup::{FollowupMode, Guard, Ineligible, Ruling};
 use rebound::policy::suppression::Reason;
 use rebound::policy::verdict::user_agent::Class;
 use rebound::policy::verdict::{Action, Verdict};
 use rebound::resend::event::EventType;
-use rebound::store::agenda;
+use rebound::store::opt_out_write::OptOutWay;
 use rebound::store::row::RowKind;
+use rebound::store::{agenda, audit};
 use serde::Serialize;
 
 fn words<T: Copy>(all: &[T], word: fn(T) -> &'static str) -> Vec<&'static str> {
@@ -87,6 +90,15 @@ fn of_suppressions() {
 }
 
 #[test]
+fn of_consent() {
+    assert_eq!(words(&[OptOutWay::OneClick, OptOutWay::Page], OptOutWay::as_str), ["one_click", "page"]);
+    assert_eq!(ConsentPurpose::OptOut.as_str(), "u");
+    assert_eq!(audit::RECIPIENT, "recipient");
+    let metrics = [Metric::OptOuts, Metric::WrongLinks, Metric::OptOutsNotStored];
+    assert_eq!(words(&metrics, Metric::name), ["OptOuts", "WrongLinks", "OptOutsNotStored"]);
+}
+
+#[test]
 fn of_campaigns() {
     let counters = [
         "sent",
@@ -109,10 +121,16 @@ fn of_campaigns() {
 
 #[test]
 fn of_alerts() {
-    use alert::AlertKind::{AmbiguousBounce, Brake, Complaint, Delay, Digest, Domain, Failed, Lifted, Quarantine};
+    use alert::AlertKind::{
+        AmbiguousBounce, Brake, Complaint, Delay, Digest, Domain, Failed, Lifted, Quarantine, ResendKey, SendFailed,
+        SendUnknown,
+    };
     let all = [Complaint, Brake, Delay, AmbiguousBounce, Failed, Domain, Quarantine, Lifted, Digest];
     let kinds =
         ["complaint", "brake", "delay", "ambiguous_bounce", "failed", "domain", "quarantine", "lifted", "digest"];
+    assert_eq!(names(&all, alert::AlertKind::as_str), kinds);
+    let all = [SendFailed, SendUnknown, ResendKey];
+    let kinds = ["send_failed", "send_unknown", "resend_key"];
     assert_eq!(names(&all, alert::AlertKind::as_str), kinds);
     let all = [Severity::Info, Severity::Warning, Severity::Critical];
     assert_eq!(names(&all, Severity::as_str), ["info", "warning", "critical"]);
@@ -197,7 +215,10 @@ fn of_guards() {
         names(&[Ruling::Passed, Ruling::Moved, Ruling::Refused], Ruling::as_str),
         ["passed", "moved", "refused"]
     );
-    assert_eq!(names(&[FollowupMode::Off, FollowupMode::Propose], FollowupMode::as_str), ["off", "propose"]);
+    assert_eq!(
+        names(&[FollowupMode::Off, FollowupMode::Propose, FollowupMode::Send], FollowupMode::as_str),
+        ["off", "propose", "send"]
+    );
 
     use Ineligible::{CampaignNotAllowed, EmailTooOld, EventTooOld, IsFollowup, NoCampaign};
     let in_json = [EventTooOld, EmailTooOld, IsFollowup, NoCampaign, CampaignNotAllowed];

@@ -20,6 +20,8 @@ pub(crate) type Action = (String, String);
 #[derive(Default)]
 struct RecordedCalls {
     actions: BTreeSet<Action>,
+    /// Operation and body of each call.
+    calls: Vec<(String, Value)>,
     /// Reads of DynamoDB that are not strongly consistent.
     eventual: Vec<Value>,
 }
@@ -63,6 +65,11 @@ impl Recorder {
         std::mem::take(&mut self.noted.lock().unwrap().actions)
     }
 
+    /// Operation (`DYNAMODB.GetItem`) and body of each call since the last use of this function.
+    pub(crate) fn take_calls(&self) -> Vec<(String, Value)> {
+        std::mem::take(&mut self.noted.lock().unwrap().calls)
+    }
+
     /// The reads of DynamoDB that were not strongly consistent.
     pub(crate) fn eventual(&self) -> Vec<Value> {
         self.noted.lock().unwrap().eventual.clone()
@@ -92,6 +99,7 @@ async fn pass_on(
     {
         let mut noted = noted.lock().unwrap();
         noted.actions.extend(actions(service, &operation, &json, path, &body));
+        noted.calls.push((format!("{service}.{operation}"), json.clone()));
         noted.eventual.extend(is_eventual.then(|| json.clone()));
     }
     let mut headers = parts.headers.clone();

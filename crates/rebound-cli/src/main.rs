@@ -16,7 +16,8 @@ use rebound_dev::output;
 use crate::commands::hints::hint;
 use crate::commands::target::TargetArguments;
 use crate::commands::{
-    campaigns, check, completions, connect, doctor, forget, replay, simulate, suppressions, tail, timeline,
+    campaigns, check, completions, connect, doctor, followups, forget, replay, simulate, suppressions, tail, timeline,
+    unsubscribe_link,
 };
 
 /// The version, and the commit of the build.
@@ -40,10 +41,12 @@ enum Command {
     Timeline(timeline::Arguments),
     Tail(tail::Arguments),
     Campaigns(campaigns::Arguments),
+    Followups(followups::Arguments),
     Replay(replay::Arguments),
     Forget(forget::Arguments),
     Connect(connect::Arguments),
     Doctor(doctor::Arguments),
+    UnsubscribeLink(unsubscribe_link::Arguments),
     Simulate(simulate::Arguments),
     Completions(completions::Arguments),
 }
@@ -86,10 +89,12 @@ async fn main() -> ExitCode {
         Command::Timeline(arguments) => timeline::run(&arguments).await,
         Command::Tail(arguments) => tail::run(&arguments).await,
         Command::Campaigns(arguments) => campaigns::run(&arguments).await,
+        Command::Followups(arguments) => followups::run(&arguments).await,
         Command::Replay(arguments) => replay::run(&arguments).await,
         Command::Forget(arguments) => forget::run(&arguments).await,
         Command::Connect(arguments) => connect::run(&arguments).await,
         Command::Doctor(arguments) => doctor::run(&arguments).await,
+        Command::UnsubscribeLink(arguments) => unsubscribe_link::run(&arguments).await,
         Command::Simulate(arguments) => simulate::run(&arguments).await,
         Command::Completions(arguments) => completions::run(&arguments, Arguments::command()),
     };

@@ -38,6 +38,15 @@ pub enum AlertKind {
     /// Webhooks lifted the suppressions of many addresses.
     #[strum(serialize = "lifted")]
     Lifted,
+    /// Resend refused a follow-up, or it could not be sent in time.
+    #[strum(serialize = "send_failed")]
+    SendFailed,
+    /// It is unknown if a follow-up was sent, or it was sent under two ids.
+    #[strum(serialize = "send_unknown")]
+    SendUnknown,
+    /// Resend refuses the API key.
+    #[strum(serialize = "resend_key")]
+    ResendKey,
     /// A summary of alerts that were not sent individually.
     #[strum(serialize = "digest")]
     Digest,
@@ -47,6 +56,11 @@ impl AlertKind {
     /// Returns the attribute's value.
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    /// Returns true if alerts of this kind are stored in another transaction, and the tick is the first to publish them.
+    pub const fn is_stored_for_tick(self) -> bool {
+        matches!(self, Self::SendFailed | Self::SendUnknown | Self::ResendKey)
     }
 
     /// Returns true if too many alerts of this kind are grouped into a digest: every kind but the digest itself.
@@ -113,7 +127,7 @@ impl Alert {
     /// campaign at the same time.
     pub const fn counted_in(&self) -> Option<&Campaign> {
         match self.kind {
-            AlertKind::Failed => None,
+            AlertKind::Failed | AlertKind::SendFailed => None,
             _ => self.campaign.as_ref(),
         }
     }

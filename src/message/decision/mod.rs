@@ -15,6 +15,9 @@ use crate::resend::campaign::Campaign;
 /// the email that it follows.
 pub const FOLLOWUP_TAG: &str = "followup_of";
 
+/// Name of the tag with the id of the follow-up itself, on emails that Rebound sends.
+pub const FOLLOWUP_ID_TAG: &str = "followup";
+
 /// A decision with everything that led to it. Its JSON form is the row's `payload`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -105,6 +108,8 @@ pub enum DecidedBy {
 pub enum DecisionResult {
     /// A follow-up is proposed.
     FollowupProposed,
+    /// A follow-up is scheduled: Rebound sends it.
+    FollowupScheduled,
     /// The engagement is recorded and published.
     EngagementLogged,
     /// A person is asked to look.
@@ -118,6 +123,7 @@ impl DecisionResult {
     pub const fn kind(&self) -> Option<&'static str> {
         match self {
             Self::FollowupProposed => Some("followup"),
+            Self::FollowupScheduled => Some("followup_scheduled"),
             Self::EngagementLogged => Some("engagement"),
             Self::HandedToHuman => Some("handoff"),
             Self::Nothing(_) => None,
@@ -125,8 +131,8 @@ impl DecisionResult {
     }
 }
 
-/// Everything that another program needs to send the follow-up. Before it sends, it must check the suppression list
-/// again.
+/// A follow-up: everything that a program needs to send it. Before it sends, it must check the suppression list again. One
+/// that Rebound sends itself is published without `idempotency_key` and `tags`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Followup {
     /// The recipient.
@@ -171,6 +177,17 @@ impl Followup {
             value: value.chars().map(allowed).take(256).collect(),
         };
         vec![tag(campaign_tag, campaign.as_str()), tag(FOLLOWUP_TAG, email_id)]
+    }
+
+    /// Returns true if an email's id is the value of a tag as it is.
+    pub fn is_tag_value(email_id: &str) -> bool {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        !email_id.is_empty() && email_id.len() <= 256 && email_id.chars().all(allowed)
+    }
+
+    /// Returns the id of the follow-up of a decision: `followup-<hash>`.
+    pub fn id(decision: &str) -> String {
+        decision.replacen("decision", "followup", 1)
     }
 }
 

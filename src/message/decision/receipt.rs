@@ -26,6 +26,7 @@ pub fn render(receipt: &Receipt) -> String {
     }
     let done = match &receipt.done {
         DecisionResult::FollowupProposed => "follow-up proposed",
+        DecisionResult::FollowupScheduled => "follow-up scheduled: Rebound sends it",
         DecisionResult::EngagementLogged => "engagement recorded and published",
         DecisionResult::HandedToHuman => "handed to a person",
         DecisionResult::Nothing(_) => "nothing",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{DecidedBy, DecisionResult, Receipt};
+use super::{DecidedBy, DecisionResult, Followup, Receipt};
 use crate::message::notification::{Notification, sms, subject};
 use crate::policy::answer::{Choice, Interest};
 
@@ -22,7 +22,7 @@ pub fn notification(receipt: &Receipt) -> Result<Option<Notification>, serde_jso
         "recipient": recipient(receipt),
         "email_id": receipt.email_id,
         "figures": figures(receipt),
-        "followup": receipt.followup,
+        "followup": followup(receipt)?,
     });
     Ok(Some(Notification {
         subject: subject(&title),
@@ -35,6 +35,21 @@ pub fn notification(receipt: &Receipt) -> Result<Option<Notification>, serde_jso
             ("campaign", receipt.campaign.as_str().to_owned()),
         ],
     }))
+}
+
+/// Returns the follow-up as it is published. One that Rebound sends itself has no `idempotency_key` and no `tags`: a program
+/// that obeys proposals must not send it too.
+fn followup(receipt: &Receipt) -> Result<Value, serde_json::Error> {
+    let mut json = serde_json::to_value(&receipt.followup)?;
+    if receipt.done == DecisionResult::FollowupScheduled
+        && let Some(followup) = json.as_object_mut()
+    {
+        followup.remove("idempotency_key");
+        followup.remove("tags");
+        followup.insert("id".to_owned(), Followup::id(&receipt.id).into());
+        followup.insert("mode".to_owned(), "send".into());
+    }
+    Ok(json)
 }
 
 /// Returns the published id: the decision's own, with the kind in front.
@@ -78,6 +93,7 @@ pub fn title(receipt: &Receipt) -> String {
             format!("Opt-out click: {who}, campaign {campaign}")
         }
         (DecisionResult::FollowupProposed, _) => format!("Follow-up proposed: {who}, campaign {campaign}"),
+        (DecisionResult::FollowupScheduled, _) => format!("Follow-up scheduled: {who}, campaign {campaign}"),
         (DecisionResult::EngagementLogged, Choice::LogEngagement { interest: Interest::High, .. }) => {
             format!("High interest: {who}, campaign {campaign}")
         }
@@ -97,6 +113,13 @@ pub fn text(receipt: &Receipt) -> String {
     say("Verdict", &format!("{verdict}, score {} of 100: {}", receipt.score, receipt.reasons.join("; ")));
     say("Reason", receipt.choice.reason());
     match (&receipt.done, &receipt.followup) {
+        (DecisionResult::FollowupScheduled, Some(followup)) => {
+            say("Sent", &format!("by Rebound, not before {}", followup.not_before));
+            say("Subject", &followup.subject);
+            say("Text", &format!("\n\n{}\n", followup.text));
+            let stop = format!("To stop it: `rebound followups reject {}`.", Followup::id(&receipt.id));
+            say("What you can do", &format!("nothing: Rebound sends it. {stop}"));
+        }
         (_, Some(followup)) => {
             say("Not before", &followup.not_before);
             say("Subject", &followup.subject);

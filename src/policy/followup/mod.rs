@@ -5,14 +5,17 @@
 //! mode, suppressed, opt_out_click, brake                                     before a follow-up is proposed
 //! not_before         quiet_hours                                             the time of sending
 //! caps               one_for_each_email, per_recipient, gap                  the number of earlier follow-ups
+//! sender             no_sender                                               the sender, where Rebound sends itself
 //! ```
 //!
 //! Each guard returns a result, and all results are stored in the receipt. A follow-up is proposed only if no result is
-//! [`Ruling::Refused`].
+//! [`Ruling::Refused`]; `no_sender` alone refuses only that Rebound sends it. [`sending`] says how it is sent.
 
 mod caps;
 mod eligibility;
 mod quiet;
+pub mod sending;
+mod trial;
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
@@ -20,6 +23,7 @@ use strum::{EnumString, IntoStaticStr};
 pub use self::caps::{ProposedFollowup, caps};
 pub use self::eligibility::{AllowedCampaigns, EligibilityInput, Ineligible, check_eligibility};
 pub use self::quiet::{Zone, ZoneError, not_before};
+pub use self::trial::{AllowedRecipients, TrialError};
 use super::brake::Status;
 use crate::time::UnixMillis;
 
@@ -63,6 +67,9 @@ pub enum Guard {
     /// No other follow-up is too close in time.
     #[strum(serialize = "gap")]
     Gap,
+    /// The email has a sender and an id with which Rebound can send the follow-up. If not, it remains a proposal.
+    #[strum(serialize = "no_sender")]
+    NoSender,
 }
 
 impl Guard {
@@ -128,13 +135,16 @@ pub enum FollowupMode {
     #[default]
     #[strum(serialize = "propose")]
     Propose,
+    /// Rebound sends follow-ups.
+    #[strum(serialize = "send")]
+    Send,
 }
 
 /// An unusable mode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModeError {
     /// The mode is unknown.
-    #[error("{0:?} is not a mode of follow-ups; use off or propose")]
+    #[error("{0:?} is not a mode of follow-ups; use off, propose or send")]
     Unknown(String),
 }
 
@@ -158,6 +168,19 @@ pub fn mode(mode: FollowupMode) -> GuardResult {
     match mode {
         FollowupMode::Off => Guard::Mode.refuses("follow-ups are switched off"),
         FollowupMode::Propose => Guard::Mode.passes("follow-ups are proposed"),
+        FollowupMode::Send => Guard::Mode.passes("follow-ups are sent"),
+    }
+}
+
+/// Checks that Rebound can send a follow-up itself: from the sender of the email that it answers, whose id is the value of
+/// a tag as it is. If not, the follow-up remains a proposal, so this guard alone refuses nothing else.
+pub fn sender(from: Option<&str>, email_id_is_a_tag: bool) -> GuardResult {
+    match (from, email_id_is_a_tag) {
+        (Some(_), true) => Guard::NoSender.passes("the sender of the email is known"),
+        (None, _) => Guard::NoSender.refuses("the email names no usable sender: the follow-up remains a proposal"),
+        (Some(_), false) => {
+            Guard::NoSender.refuses("the id of the email can't be a tag: the follow-up remains a proposal")
+        }
     }
 }
 

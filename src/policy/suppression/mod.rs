@@ -39,7 +39,7 @@ const MAX_DETAIL_CHARS: usize = 400;
 
 /// Maximum length of an email id stored with a reason, in bytes; Resend's ids have 36. A longer id is left out. Otherwise it
 /// could make an item, or a transaction, too large for DynamoDB, and the recipient would not be suppressed.
-const MAX_EMAIL_ID: usize = 256;
+pub const MAX_EMAIL_ID: usize = 256;
 
 /// Reason why an address is suppressed. Each reason is active or lifted independently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumString, VariantArray)]

@@ -9,6 +9,11 @@
 //! | `publish` | `<when>#<alert>` | publishes an alert that could not be published immediately |
 //! | `lift` | `<received at>#<recipient>#<reason>` | nothing: records a reason that a webhook lifted, for 35 days; see [`lifts`](super::lifts) |
 //! | `push` | `<when>#<recipient>` | nothing yet: a contact to unsubscribe at Resend; stays until that is done |
+//! | `followup` | `<when>#<follow-up>` | nothing: a follow-up to look at then; see [`followups`](super::followups) |
+//! | `followup_done` | `<when>#<follow-up>` | nothing: a follow-up that was sent or dropped, or is unknown, for 30 days |
+//! | `lock` | `act` | nothing: who sends now |
+//! | `switch` | `all`, or `campaign#<name>` | nothing: sending is paused by a person |
+//! | `handed_over` | `<day>` | nothing: number of follow-ups of which a first try began that day |
 //! | `spent` | `<day>` | nothing: the cost of that day's Claude requests; see [`budget`](super::budget) |
 //! | `told#<kind of alert>#<campaign>` | `<hour>` | nothing: the alerts that were sent one by one in that hour |
 //!
@@ -30,6 +35,9 @@ use crate::time::{UnixMillis, days};
 
 /// Retention of the record of a lift, in days: as long as the tombstone of a lifted reason.
 const LIFT_DAYS: u32 = 35;
+
+/// Retention of the entry of a settled follow-up, in days.
+pub(super) const FOLLOWUP_DONE_DAYS: u32 = 30;
 
 /// Kind of a task: the attribute `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
@@ -55,6 +63,12 @@ pub enum AgendaKind {
     /// A contact to be unsubscribed at Resend.
     #[strum(serialize = "push")]
     Push,
+    /// A follow-up that waits, is due, or may have been sent.
+    #[strum(serialize = "followup")]
+    Followup,
+    /// A follow-up that was sent or dropped, or is unknown.
+    #[strum(serialize = "followup_done")]
+    FollowupDone,
 }
 
 impl AgendaKind {
@@ -67,7 +81,10 @@ impl AgendaKind {
     const fn kept_days(self) -> Option<u32> {
         match self {
             Self::Lift => Some(LIFT_DAYS),
-            Self::Delay | Self::Brake | Self::Domain | Self::Digest | Self::Publish | Self::Push => None,
+            Self::FollowupDone => Some(FOLLOWUP_DONE_DAYS),
+            Self::Delay | Self::Brake | Self::Domain | Self::Digest | Self::Publish | Self::Push | Self::Followup => {
+                None
+            }
         }
     }
 }
@@ -111,6 +128,16 @@ impl AgendaEntry {
         sort(self.due, &self.key)
     }
 
+    /// The key in the table.
+    pub(super) fn table_key(&self) -> Item {
+        key(self.kind.as_str(), &self.sort())
+    }
+
+    /// Builds the put of this entry in the table `table`, as part of a transaction.
+    pub(super) fn put_in(&self, table: &str) -> PutBuilder {
+        PutBuilder::default().table_name(table).set_item(Some(self.to_item()))
+    }
+
     fn to_item(&self) -> Item {
         let mut item = self.item.clone();
         item.extend(key(self.kind.as_str(), &self.sort()));
@@ -129,7 +156,7 @@ impl AgendaEntry {
 /// The agenda table.
 #[derive(Clone, Debug)]
 pub struct Agenda {
-    calls: RetryClient,
+    pub(super) calls: RetryClient,
     pub(super) table: String,
 }
 
@@ -161,7 +188,7 @@ impl Agenda {
 
     /// Builds the put of an entry, as part of a transaction.
     pub fn put_in_transaction(&self, entry: &AgendaEntry) -> PutBuilder {
-        PutBuilder::default().table_name(&self.table).set_item(Some(entry.to_item()))
+        entry.put_in(&self.table)
     }
 
     /// Returns at most `at_most` entries of a kind that are due from `from` until before `until`, the oldest first.
@@ -187,6 +214,6 @@ fn sort(due: UnixMillis, rest: &str) -> String {
     format!("{}#{rest}", due.to_text())
 }
 
-fn key(kind: &str, due: &str) -> Item {
+pub(super) fn key(kind: &str, due: &str) -> Item {
     Item::from([("kind".to_owned(), text(kind)), ("due".to_owned(), text(due))])
 }

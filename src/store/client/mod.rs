@@ -165,6 +165,16 @@ impl RetryClient {
         &self,
         items: Vec<TransactWriteItem>,
     ) -> Result<Result<(), Vec<usize>>, DynamoDbError> {
+        let sent = self.transact_with_items(items).await?;
+        Ok(sent.map_err(|refused| refused.into_iter().map(|(index, _)| index).collect()))
+    }
+
+    /// Sends one transaction once, as [`Self::transact`]. Also returns the current item of each condition that did not
+    /// hold, if it was requested and there is one.
+    pub(super) async fn transact_with_items(
+        &self,
+        items: Vec<TransactWriteItem>,
+    ) -> Result<Result<(), Vec<(usize, Option<Item>)>>, DynamoDbError> {
         let transaction = self.client.transact_write_items().set_transact_items(Some(items));
         let sent = tokio::time::timeout_at(self.deadline, transaction.send()).await;
         let Ok(result) = sent else {
@@ -176,9 +186,9 @@ impl RetryClient {
         };
         let reasons = cancelled.cancellation_reasons();
         let failed = |(index, reason): (usize, &aws_sdk_dynamodb::types::CancellationReason)| {
-            (reason.code() == Some("ConditionalCheckFailed")).then_some(index)
+            (reason.code() == Some("ConditionalCheckFailed")).then(|| (index, reason.item.clone()))
         };
-        let refused: Vec<usize> = reasons.iter().enumerate().filter_map(failed).collect();
+        let refused: Vec<(usize, Option<Item>)> = reasons.iter().enumerate().filter_map(failed).collect();
         if refused.is_empty() { Err(DynamoDbError::of_reasons(reasons)) } else { Ok(Err(refused)) }
     }
 

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem}
 use super::{Decisions, Occurrence, Outbox, OutboxClaim, StoredDecision, claimed_item};
 use crate::aws::CallError;
 use crate::store::client::{ConditionalWrite, UpdateExpression, put_item, update_item};
-use crate::store::followups::FollowupSlot;
+use crate::store::followups::{FollowupSlot, NewFollowup};
 use crate::store::forgotten::{self, KEY_ITEM};
 use crate::store::opt_outs::no_click_blocks;
 use crate::store::row::{encode_payload, item_size};
@@ -17,6 +17,17 @@ const MARK_BYTES: usize = 70;
 
 /// Bytes that `claimed_at`, `decided_at` and `nothing_to_publish` add to a row.
 const TIME_BYTES: usize = 60;
+
+/// A follow-up that is stored with its decision.
+#[derive(Clone, Copy, Debug)]
+pub struct DecidedFollowup<'a> {
+    /// Its place among the recipient's follow-ups.
+    pub slot: &'a FollowupSlot,
+    /// The table keys under which the recipient must not be suppressed.
+    pub names: &'a [String],
+    /// Its row, if Rebound sends it.
+    pub scheduled: Option<&'a NewFollowup>,
+}
 
 impl Decisions {
     /// Stores a decision of the built-in rules in one write, without a claim. Nothing is written if the occurrence is
@@ -42,8 +53,8 @@ impl Decisions {
     }
 
     /// Stores a decision if there is none. A follow-up is stored together with its slot among the recipient's
-    /// follow-ups. The transaction requires that the recipient is not suppressed under any of `names`, and that no
-    /// opt-out click blocks a follow-up.
+    /// follow-ups, and with its row if Rebound sends it. The transaction requires that the recipient is not suppressed
+    /// under any of its names, and that no opt-out click blocks a follow-up.
     ///
     /// Returns the decision that counts: this one, or the one stored before. [`OutboxClaim::Acquired`] means that the input
     /// of the guards has changed: the claim stays, and the guards must check again.
@@ -51,10 +62,10 @@ impl Decisions {
         &self,
         occurrence: &Occurrence,
         decided: &StoredDecision,
-        slot: Option<(&FollowupSlot, &[String])>,
+        followup: Option<DecidedFollowup<'_>>,
     ) -> Result<OutboxClaim<StoredDecision>, CallError> {
         let (Outbox { calls, table }, change) = (&self.outbox, store_expression(occurrence, decided));
-        let Some((slot, names)) = slot else {
+        let Some(DecidedFollowup { slot, names, scheduled }) = followup else {
             return match calls.update(table, occurrence.key(), &change).await? {
                 ConditionalWrite::Applied(_) => Ok(OutboxClaim::Settled(decided.clone())),
                 // Decided before: by another writer, or by the try whose response was lost.
@@ -70,6 +81,9 @@ impl Decisions {
                 put_item(slot.put(&self.recipients))?,
                 no_click_blocks(&self.recipients, &slot.recipient, decided.at)?,
             ];
+            if let Some(scheduled) = scheduled {
+                items.extend(scheduled.puts(&self.outbox.table, &self.agenda)?);
+            }
             for name in names {
                 items.push(self.not_suppressed(name, decided.at)?);
             }

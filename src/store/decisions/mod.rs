@@ -26,10 +26,11 @@
 //!
 //! A follow-up takes its slot among the recipient's follow-ups in the transaction that stores the decision. That
 //! transaction is rejected if the recipient has been suppressed meanwhile, or has clicked an opt-out link. So a
-//! follow-up is never stored without its slot.
+//! follow-up is never stored without its slot. If Rebound sends it, its row and its agenda entry are in that transaction too.
 
 mod decide;
 
+pub use self::decide::DecidedFollowup;
 use std::time::Duration;
 
 use super::client::RetryClient;
@@ -119,6 +120,8 @@ pub struct DecisionTables {
     pub suppressions: String,
     /// `RECIPIENTS_TABLE`.
     pub recipients: String,
+    /// `AGENDA_TABLE`.
+    pub agenda: String,
 }
 
 /// The part of the outbox that holds decisions.
@@ -127,13 +130,14 @@ pub struct Decisions {
     outbox: Outbox,
     suppressions: String,
     recipients: String,
+    agenda: String,
 }
 
 impl Decisions {
     /// Creates a handle for these tables.
     pub fn new(calls: RetryClient, tables: DecisionTables) -> Self {
-        let DecisionTables { events, suppressions, recipients } = tables;
-        Self { outbox: Outbox::new(calls, events), suppressions, recipients }
+        let DecisionTables { events, suppressions, recipients, agenda } = tables;
+        Self { outbox: Outbox::new(calls, events), suppressions, recipients, agenda }
     }
 
     /// The outbox. Its rows have the key [`Occurrence::key`].

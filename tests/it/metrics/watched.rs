@@ -114,7 +114,7 @@ fn an_alarm_looks_back_no_longer_than_cloudwatch_allows() {
 #[test]
 fn every_alarm_says_what_it_means_and_what_to_do() {
     let all = alarms().unwrap();
-    assert_eq!(all.len(), 16);
+    assert_eq!(all.len(), 18);
     for alarm in &all {
         let (id, says) = (alarm.id.as_str(), alarm.properties["AlarmDescription"].as_str().unwrap());
         let is_part = PARTS.contains(&id);
@@ -128,7 +128,7 @@ fn every_alarm_says_what_it_means_and_what_to_do() {
         assert_eq!(alarm.properties["TreatMissingData"], missing, "{id}");
     }
     // The cost in docs/cost.md and the template: 0.10 US dollars a month for each metric.
-    assert_eq!(all.iter().map(|alarm| alarm.watched.len()).sum::<usize>(), 17);
+    assert_eq!(all.iter().map(|alarm| alarm.watched.len()).sum::<usize>(), 19);
 }
 
 #[test]
@@ -139,6 +139,8 @@ fn what_the_issue_of_a_silent_service_needs_has_an_alarm() {
         ("ReceiveIsThrottled", "Throttles"),
         ("ProtectIsThrottled", "Throttles"),
         ("EngageIsThrottled", "Throttles"),
+        ("ConsentFails", "Url5xxCount"),
+        ("ConsentIsThrottled", "Throttles"),
         ("SignaturesFail", "SignatureFailures"),
         ("SignaturesFail", "Accepted"),
         ("ProtectIsBehind", "IteratorAge"),

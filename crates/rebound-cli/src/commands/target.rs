@@ -66,6 +66,11 @@ impl TargetArguments {
         self.local.is_some() || variable("AWS_ENDPOINT_URL_DYNAMODB").is_some_and(|url| is_local(&url))
     }
 
+    /// Returns true if `--local` is given.
+    pub(crate) const fn names_local(&self) -> bool {
+        self.local.is_some()
+    }
+
     /// Returns the flags as they were given.
     pub(crate) fn flags(&self) -> Flags {
         let local = self.local.as_deref().map(|file| match file == Path::new(LOCAL_FILE) {

@@ -2,6 +2,7 @@
 
 mod campaign;
 mod complaint;
+mod sending;
 mod unclear;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use serde_json::{Map, json};
 
 pub use self::campaign::{CampaignSnapshot, brake_alert, digest};
 pub use self::complaint::{AddressState, complaint};
+pub use self::sending::{FollowupContext, Once, RefusalEffect, resend_key, send_failed, send_unknown, sent_twice};
 pub use self::unclear::{UnclearOutcome, ambiguous};
 use super::{Alert, AlertKind, Severity};
 use crate::message::text::one_line;

@@ -5,12 +5,14 @@
 //! - [`endpoint`]: the function URL, and the signing secret.
 //! - [`external`]: Resend's key and its webhook.
 //! - [`claude`]: Claude's key and its model.
+//! - [`consent`]: the unsubscribe links, their key, and the opt-outs that Resend does not know yet.
 //! - [`processing`]: the event source mappings, lags, failure queues and concurrency of protect and engage.
 //!
 //! The checks run in parallel; a failed check does not stop the others. Nothing is changed, and nothing is spent.
 
 pub mod alerts;
 pub mod claude;
+pub mod consent;
 pub mod endpoint;
 pub mod external;
 pub mod processing;
@@ -110,6 +112,7 @@ pub async fn run_checks(target: &Target, url: Option<&str>, now: UnixMillis) -> 
         ("function URL", endpoint::check(target, url).boxed()),
         ("Resend", external::resend(target, url, now).boxed()),
         ("Claude", claude::check(target).boxed()),
+        ("unsubscribe links", consent::check(target, now).boxed()),
         ("alerts", async { vec![alerts::check(target).await] }.boxed()),
         ("events", async { vec![processing::last_event(target, now).await] }.boxed()),
         ("mappings", processing::mappings(target, now).boxed()),

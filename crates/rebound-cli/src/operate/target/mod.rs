@@ -34,11 +34,13 @@ pub const STACK: &str = "rebound";
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// The output of the stack for each environment variable.
-const OUTPUTS: [(&str, &str); 12] = [
+const OUTPUTS: [(&str, &str); 14] = [
     ("REBOUND_FUNCTION_URL", "WebhookUrl"),
     ("WEBHOOK_SECRET_ARN", "WebhookSecretArn"),
     ("API_KEYS_ARN", "ApiKeysArn"),
     ("OPERATOR_KEYS_ARN", "OperatorKeysArn"),
+    ("CONSENT_URL", "ConsentUrl"),
+    ("CONSENT_KEYS_ARN", "ConsentKeysArn"),
     ("ALERTS_TOPIC_ARN", "AlertsTopicArn"),
     ("DECISIONS_TOPIC_ARN", "DecisionsTopicArn"),
     ("ENGAGE_QUEUE_URL", "EngageQueueUrl"),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::TimelineEntry;
 use super::follows::{ListSnapshot, follows};
+use super::followup::followup;
 use crate::operate::audit::AuditEntry;
 
 /// Delay of a webhook above which it is reported as late, in milliseconds.
@@ -62,6 +63,10 @@ pub(in crate::operate) fn entry(row: &Item, known: &ListSnapshot) -> Option<Time
             };
             let receipt: Receipt = serde_json::from_str(&payload_text(row)).ok()?;
             made(decided_at, decision(&receipt), json!({ "decided": true, "receipt": receipt }))
+        }
+        "followup" => {
+            let (at, text, fields) = followup(row)?;
+            made(at, text, fields)
         }
         "alert" => {
             let alert: Value = serde_json::from_str(&payload_text(row)).ok()?;
@@ -209,6 +214,7 @@ fn decision(receipt: &Receipt) -> String {
     };
     let done = match &receipt.done {
         DecisionResult::FollowupProposed => "a follow-up is proposed".to_owned(),
+        DecisionResult::FollowupScheduled => "a follow-up is scheduled".to_owned(),
         DecisionResult::EngagementLogged => "the engagement is recorded and published".to_owned(),
         DecisionResult::HandedToHuman => "handed off to a person".to_owned(),
         DecisionResult::Nothing(why) => format!("no action, because {why}"),

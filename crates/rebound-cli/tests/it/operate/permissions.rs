@@ -32,6 +32,7 @@ fn resource(name: &str) -> &str {
         "webhook" => "WebhookSecret",
         "operator-keys" => "OperatorKeys",
         "api-keys" => "ApiKeys",
+        "consent-keys" => "ConsentKeys",
         "rebound-alerts" => "AlertsTopic",
         "rebound-engage" => "EngageQueue",
         "rebound-engage-dead" => "EngageDeadLetters",
@@ -123,12 +124,17 @@ impl Scene {
             .as_ref()
             .unwrap()
             .put("rebound/operator-keys", &json!({ "RESEND_API_KEY": KEY }).to_string());
+        let key = json!({ "CONSENT_KEY": "0123456789abcdef0123456789abcdef" }).to_string();
+        aws.secrets_manager.as_ref().unwrap().put("rebound/consent-keys", &key);
         let variable = |name: &str| aws.variable(name).unwrap();
         let outputs = [
             ("WebhookUrl", world.url.clone()),
             ("WebhookSecretArn", variable("WEBHOOK_SECRET_ARN")),
             ("ApiKeysArn", variable("API_KEYS_ARN")),
             ("OperatorKeysArn", variable("OPERATOR_KEYS_ARN")),
+            // Nothing answers there.
+            ("ConsentUrl", "http://127.0.0.1:1/".to_owned()),
+            ("ConsentKeysArn", "rebound/consent-keys".to_owned()),
             ("AlertsTopicArn", variable("ALERTS_TOPIC_ARN")),
             ("ReceiveFunctionName", "rebound-receive".to_owned()),
             ("ProtectFunctionName", "rebound-protect".to_owned()),

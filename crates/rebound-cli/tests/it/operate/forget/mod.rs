@@ -2,6 +2,7 @@
 
 mod beside;
 mod meanwhile;
+mod opt_out;
 mod promises;
 
 use aws_sdk_dynamodb::primitives::Blob;

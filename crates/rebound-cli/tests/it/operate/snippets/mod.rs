@@ -2,6 +2,7 @@
 //! `make dev`, with the variables of its file and no others.
 
 mod cases;
+mod links;
 mod programs;
 mod spelling;
 

@@ -12,13 +12,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 const README: &str = include_str!("../../../../../../README.md");
-const PAGE: &str = include_str!("../../../../../../docs/reading-the-list.md");
-const SPELLING_PY: &str = include_str!("../../../../../../docs/spelling/spelling.py");
-const SPELLING_TS: &str = include_str!("../../../../../../docs/spelling/spelling.ts");
-const SPELLING_GO: &str = include_str!("../../../../../../docs/spelling/spelling.go");
+pub(super) const PAGE: &str = include_str!("../../../../../../docs/reading-the-list.md");
+pub(super) const SPELLING_PY: &str = include_str!("../../../../../../docs/spelling/spelling.py");
+pub(super) const SPELLING_TS: &str = include_str!("../../../../../../docs/spelling/spelling.ts");
+pub(super) const SPELLING_GO: &str = include_str!("../../../../../../docs/spelling/spelling.go");
 
 /// Where Debian has Go's packages, which is the only place that they are looked for.
-const GO_PATH: &str = "/usr/share/gocode";
+pub(super) const GO_PATH: &str = "/usr/share/gocode";
 
 /// Which code is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Code {
 }
 
 /// The first block of this language after the section's heading.
-fn block<'a>(page: &'a str, heading: &str, language: &str) -> &'a str {
+pub(super) fn block<'a>(page: &'a str, heading: &str, language: &str) -> &'a str {
     let section = page.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no section {heading}")).1;
     let section = section.split("\n## ").next().unwrap_or_default();
     let start = format!("```{language}\n");
@@ -62,27 +62,27 @@ pub(super) fn pythons_of_both_pages() -> [&'static str; 2] {
 
 /// Code, ready to run.
 pub(super) struct Program {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     arguments: Vec<String>,
-    variables: BTreeMap<&'static str, String>,
-    folder: tempfile::TempDir,
+    pub(super) variables: BTreeMap<&'static str, String>,
+    pub(super) folder: tempfile::TempDir,
 }
 
 impl Program {
-    fn new(path: impl Into<PathBuf>, arguments: &[&str]) -> Self {
+    pub(super) fn new(path: impl Into<PathBuf>, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
         Self { path: path.into(), arguments, variables: BTreeMap::new(), folder }
     }
 
-    fn write(&self, file: &str, text: &str) {
+    pub(super) fn write(&self, file: &str, text: &str) {
         let file = self.folder.path().join(file);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, text).unwrap();
     }
 
     /// Runs a tool in the folder, before the program. Panics with what it says if it fails.
-    async fn prepare(&self, tool: impl AsRef<OsStr>, arguments: &[&str]) {
+    pub(super) async fn prepare(&self, tool: impl AsRef<OsStr>, arguments: &[&str]) {
         let mut command = Command::new(tool);
         command.args(arguments).current_dir(self.folder.path()).envs(&self.variables);
         let output = command.kill_on_drop(true).output().await.unwrap();
@@ -113,12 +113,12 @@ impl Program {
     }
 }
 
-async fn runs(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
+pub(super) async fn runs(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
     let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status().await;
     status.is_ok_and(|status| status.success())
 }
 
-fn tools(path: &str) -> PathBuf {
+pub(super) fn tools(path: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(".tools").join(path)
 }
 
@@ -149,7 +149,7 @@ pub(super) async fn brake_in_python() -> Option<Program> {
 }
 
 /// A Python in which this statement works.
-async fn python_with(needed: &str) -> Option<PathBuf> {
+pub(super) async fn python_with(needed: &str) -> Option<PathBuf> {
     for python in [tools("venv/bin/python3"), PathBuf::from("python3")] {
         if runs(&python, &["-c", needed]).await {
             return Some(python);

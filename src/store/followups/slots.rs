@@ -8,17 +8,17 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 
-use super::client::RetryClient;
-use super::opt_outs;
-use super::version::SeenVersion;
-use super::{Item, fact_key, number, string};
 use crate::aws::CallError;
 use crate::policy::followup::ProposedFollowup;
 use crate::resend::recipient::Recipient;
+use crate::store::client::RetryClient;
+use crate::store::opt_outs;
+use crate::store::version::SeenVersion;
+use crate::store::{Item, fact_key, number, string};
 use crate::time::{UnixMillis, days};
 
 /// The sort key.
-const FACT: &str = "followups";
+pub(super) const FACT: &str = "followups";
 
 /// Retention of a follow-up after its time. Decisions are made for 14 days after an email by default and for a year at
 /// most. Caps cover a year at most.
@@ -35,7 +35,7 @@ pub struct Followups {
 
 impl Followups {
     /// Reads an item.
-    fn from_item(item: &Item) -> Self {
+    pub(super) fn from_item(item: &Item) -> Self {
         let read = |entry: &String| {
             let mut parts = entry.splitn(3, '#');
             let (at, id, email_id) = (parts.next()?, parts.next()?, parts.next()?);
@@ -50,7 +50,7 @@ impl Followups {
     }
 
     /// Returns the follow-ups with one more, and without the expired ones.
-    fn with(&self, more: &ProposedFollowup) -> Self {
+    pub(super) fn with(&self, more: &ProposedFollowup) -> Self {
         let mut taken: Vec<ProposedFollowup> = self
             .taken
             .iter()
@@ -61,11 +61,26 @@ impl Followups {
         Self { taken, seen: self.seen.clone() }
     }
 
+    /// Returns the follow-ups without the one of this decision. Returns `None` if it has no place.
+    pub(super) fn without(&self, decision: &str) -> Option<Self> {
+        let taken: Vec<ProposedFollowup> = self.taken.iter().filter(|taken| taken.id != decision).cloned().collect();
+        (taken.len() < self.taken.len()).then(|| Self { taken, seen: self.seen.clone() })
+    }
+
+    /// Builds the put of these follow-ups over those that were read, unless they have changed since.
+    pub(super) fn overwrite(&self, table: &str, recipient: &Recipient) -> PutBuilder {
+        let (item, condition) = self.seen.overwrite("recipient", self.to_item(recipient));
+        condition.put_in_transaction(table, item)
+    }
+
     fn to_item(&self, recipient: &Recipient) -> Item {
         let entry = |taken: &ProposedFollowup| format!("{}#{}#{}", taken.at.0, taken.id, taken.email_id);
         let last = self.taken.iter().map(|taken| taken.at).max().unwrap_or(UnixMillis(0));
         let mut item = fact_key(recipient, FACT);
-        item.insert("taken".to_owned(), AttributeValue::Ss(self.taken.iter().map(entry).collect()));
+        // DynamoDB has no empty sets.
+        if !self.taken.is_empty() {
+            item.insert("taken".to_owned(), AttributeValue::Ss(self.taken.iter().map(entry).collect()));
+        }
         item.insert("expires_at".to_owned(), number(last.plus(RETENTION).seconds()));
         item
     }
@@ -84,10 +99,8 @@ pub struct FollowupSlot {
 
 impl FollowupSlot {
     /// Builds the put that takes the slot, unless the recipient's follow-ups have changed since they were read.
-    pub(super) fn put(&self, table: &str) -> PutBuilder {
-        let item = self.before.with(&self.taken).to_item(&self.recipient);
-        let (item, condition) = self.before.seen.overwrite("recipient", item);
-        condition.put_in_transaction(table, item)
+    pub(in crate::store) fn put(&self, table: &str) -> PutBuilder {
+        self.before.with(&self.taken).overwrite(table, &self.recipient)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The audit entries: who changed the suppression list, when, how, and why. They are rows of the events table that no function reads.
+//! The audit entries: who changed the suppression list, when, how, and why. They are rows of the events table that no
+//! function reads.
 //!
 //! | attribute | value |
 //! | --- | --- |
@@ -9,19 +10,25 @@
 //! | `reasons` | the reasons that were added or lifted, if there are any |
 //! | `at` | milliseconds |
 //! | `expires_at` | seconds, DynamoDB's TTL: after 400 days |
+//!
+//! Of an opt-out through a link, `by` is [`RECIPIENT`].
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use rebound::aws::CallError;
-use rebound::message::text::one_line;
-use rebound::store::client::RetryClient;
-use rebound::store::{Item, as_number, number, string, text};
-use rebound::time::{UnixMillis, days};
+
+use super::client::RetryClient;
+use super::{Item, as_number, number, string, text};
+use crate::aws::CallError;
+use crate::message::text::one_line;
+use crate::time::{UnixMillis, days};
 
 /// Days for which an audit entry is stored.
 pub const RETENTION_DAYS: u32 = 400;
 
 /// The subject of the audit entry of an import.
 pub const IMPORT: &str = "import";
+
+/// Value of `by` for a change that the recipient made.
+pub const RECIPIENT: &str = "recipient";
 
 /// Maximum length of the operator's reason, in characters.
 const MAX_WHY: usize = 500;

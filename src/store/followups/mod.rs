@@ -1,0 +1,53 @@
+//! Follow-ups: the places among a recipient's follow-ups, and the row of each follow-up that Rebound sends.
+//!
+//! - `slots`: one item of the recipients table for each recipient, `fact` = `followups`.
+//! - `row`: a follow-up's row in its email's partition of the events table, `followup#<id>`, and its agenda entry.
+//! - `write`: each transition, one transaction on the row's `version`, with the entry, the alert and the place.
+//! - `look`: the last look, the transaction with which a try begins.
+//! - `switch`: what a person has paused.
+//!
+//! The states are drawn in [`sending`](crate::policy::followup::sending).
+
+mod look;
+mod read;
+mod row;
+mod slots;
+mod switch;
+mod write;
+
+pub use self::look::{LastLook, TryResult};
+pub use self::read::FollowupEntry;
+pub use self::row::{FollowupRow, followup_key};
+pub use self::slots::{FollowupFacts, FollowupSlot, Followups, read_facts};
+pub use self::switch::{Switch, SwitchOf};
+pub use self::write::{FollowupWrite, NewFollowup};
+use super::client::RetryClient;
+
+/// The names of the tables that follow-ups use.
+#[derive(Clone, Debug)]
+pub struct FollowupTables {
+    /// `EVENTS_TABLE`.
+    pub events: String,
+    /// `SUPPRESSIONS_TABLE`, which is only checked.
+    pub suppressions: String,
+    /// `CAMPAIGNS_TABLE`, which is only checked.
+    pub campaigns: String,
+    /// `RECIPIENTS_TABLE`.
+    pub recipients: String,
+    /// `AGENDA_TABLE`.
+    pub agenda: String,
+}
+
+/// The follow-ups that Rebound sends.
+#[derive(Clone, Debug)]
+pub struct FollowupStore {
+    calls: RetryClient,
+    tables: FollowupTables,
+}
+
+impl FollowupStore {
+    /// Creates a handle for these tables.
+    pub const fn new(calls: RetryClient, tables: FollowupTables) -> Self {
+        Self { calls, tables }
+    }
+}
