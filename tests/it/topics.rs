@@ -13,7 +13,8 @@ const ANN: &str = "ann@example.com";
 fn news(id: &str, minute: u8, subscription: &str) -> SignedMessage {
     let topics = json!([{ "id": "news", "subscription": subscription }]);
     let at = format!("2026-11-20T09:0{minute}:00Z");
-    let body = json!({ "type": "contact.topics.updated", "created_at": at, "data": { "email": ANN, "topics": topics } });
+    let body =
+        json!({ "type": "contact.topics.updated", "created_at": at, "data": { "email": ANN, "topics": topics } });
     SignedMessage::new(id, now(), body.to_string(), &secret())
 }
 
