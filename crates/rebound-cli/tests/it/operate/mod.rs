@@ -21,8 +21,8 @@ mod stops;
 mod suppressions;
 mod tail;
 mod timeline;
-mod unsubscribe;
 mod topics;
+mod unsubscribe;
 
 use std::collections::BTreeMap;
 use std::process::Stdio;

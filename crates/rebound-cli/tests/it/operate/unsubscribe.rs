@@ -59,7 +59,11 @@ async fn a_link_that_cannot_be_made_is_refused_with_the_reason() {
     for (variables, arguments, words) in [
         (vec![("CONSENT_URL", URL), ("CONSENT_KEY", "short")], vec![], "CONSENT_KEY: a key has 5 characters"),
         (vec![("CONSENT_URL", "mail.example.com"), ("CONSENT_KEY", KEY)], vec![], "CONSENT_URL: it must be https://"),
-        (vec![("CONSENT_URL", "http://mail.example.com"), ("CONSENT_KEY", KEY)], vec![], "CONSENT_URL: it must be https://"),
+        (
+            vec![("CONSENT_URL", "http://mail.example.com"), ("CONSENT_KEY", KEY)],
+            vec![],
+            "CONSENT_URL: it must be https://",
+        ),
         (both.to_vec(), vec!["--email-id", &long], "use a shorter email id, or none"),
     ] {
         let said = link(&shell(&variables), &arguments).await;
