@@ -258,7 +258,10 @@ async fn an_unnamed_recipient_of_a_suppression_is_an_alert() {
     stage.happens(&[event("m2", "email.bounced", soft)]).await;
     stage.happens(&[event("m3", "contact.updated", json!({ "id": "c1", "unsubscribed": true }))]).await;
     stage.happens(&[event("m4", "suppression.added", json!({ "id": "s1", "email": "nobody" }))]).await;
-    assert_eq!(stage.kinds(), [("ambiguous_bounce", 4)].into());
+    let topics = |subscription: &str| json!({ "topics": [{ "id": "news", "subscription": subscription }] });
+    stage.happens(&[event("m5", "contact.topics.updated", topics("opt_out"))]).await;
+    stage.happens(&[event("m6", "contact.topics.updated", topics("opt_in"))]).await;
+    assert_eq!(stage.kinds(), [("ambiguous_bounce", 5)].into(), "an opt-in without an address harms nobody");
     assert_eq!(stage.reasons().await, [].into());
 }
 

@@ -92,10 +92,10 @@ impl Meaning {
             // With a reason for all of them, nothing that an export says is against it.
             Some(export) if self.only.is_some() => match export.read(row) {
                 Ok(LineMeaning::Suppressed(entry)) => LineMeaning::Suppressed(entry),
-                _ => LineMeaning::Suppressed(ListRow::bare(row)),
+                _ => LineMeaning::Suppressed(Box::new(ListRow::bare(row))),
             },
             Some(export) => export.read(row)?,
-            None => LineMeaning::Suppressed(without_names(row)),
+            None => LineMeaning::Suppressed(Box::new(without_names(row))),
         };
         if let LineMeaning::Suppressed(entry) = &mut said {
             if let Some(reason) = self.only {

@@ -26,7 +26,7 @@ async fn check(service: &Service, flags: &[&str]) -> (i32, Value) {
 #[tokio::test]
 async fn check_without_flags_says_what_it_always_said() {
     let service = Service::start().await;
-    service.accepts(&signed(topics(ANN, &[("news", "opt_out")])), "handled").await;
+    service.accepts(&signed(topics(ANN, &[("monthly", "opt_out")])), "handled").await;
     let allowed = json!({ "address": ANN, "recipient": ANN, "may_send": true, "reasons": [] });
     assert_eq!(check(&service, &[]).await, (0, allowed), "an opt-out of a topic is about the topic");
     service.accepts(&signed(complaint(ANN, "e1")), "handled").await;
@@ -39,15 +39,18 @@ async fn check_without_flags_says_what_it_always_said() {
 #[tokio::test]
 async fn check_answers_for_a_topic_and_for_transactional_email() {
     let service = Service::start().await;
-    service.accepts(&signed(topics(ANN, &[("news", "opt_out"), ("offers", "opt_in")])), "handled").await;
-    let (code, line) = check(&service, &["--topic", "news"]).await;
-    assert_eq!((code, &line["may_send"], &line["topic"]), (1, &json!(false), &json!("news")));
-    let out = json!([{ "reason": "topic_out", "at": "2026-11-20T09:00:00.000Z", "topic": "news" }]);
+    service.accepts(&signed(topics(ANN, &[("monthly", "opt_out"), ("offers", "opt_in")])), "handled").await;
+    let (code, line) = check(&service, &["--topic", "monthly"]).await;
+    assert_eq!((code, &line["may_send"], &line["topic"]), (1, &json!(false), &json!("monthly")));
+    let out = json!([{ "reason": "topic_out", "at": "2026-11-20T09:00:00.000Z", "topic": "monthly" }]);
     assert_eq!(line["reasons"], out);
-    let shown = rebound(&service.aws, &["check", ANN, "--topic", "news"]).await.stdout;
-    assert!(shown.contains("opted out of the topic news at") && shown.contains("Checked for email of the topic news."));
+    let shown = rebound(&service.aws, &["check", ANN, "--topic", "monthly"]).await.stdout;
+    assert!(
+        shown.contains("opted out of the topic monthly at")
+            && shown.contains("Checked for email of the topic monthly.")
+    );
     assert_eq!(check(&service, &["--topic", "offers"]).await.0, 0);
-    assert_eq!(check(&service, &["--topic", "news", "--transactional"]).await.0, 0);
+    assert_eq!(check(&service, &["--topic", "monthly", "--transactional"]).await.0, 0);
 
     service.accepts(&signed(contact(ANN, true)), "handled").await;
     assert_eq!(check(&service, &[]).await.0, 1);
@@ -70,19 +73,19 @@ async fn check_answers_for_a_topic_and_for_transactional_email() {
 #[tokio::test]
 async fn show_has_the_topics_and_what_transactional_email_may_do() {
     let service = Service::start().await;
-    let message = signed(topics(ANN, &[("news", "opt_out"), ("offers", "opt_in")]));
+    let message = signed(topics(ANN, &[("monthly", "opt_out"), ("offers", "opt_in")]));
     service.accepts(&message, "handled").await;
     service.accepts(&signed(contact(ANN, true)), "handled").await;
     let shown = rebound(&service.aws, &["suppressions", "show", ANN, "--json"]).await.json();
     assert_eq!((&shown["may_send"], &shown["may_send_transactional"]), (&json!(false), &json!(true)));
     let at = 1_795_165_200_000_i64; // 2026-11-20T09:00:00Z
-    let news = json!({ "out": true, "out_at": at, "out_by": message.id, "in_at": null, "in_by": null });
+    let monthly = json!({ "out": true, "out_at": at, "out_by": message.id, "in_at": null, "in_by": null });
     let offers = json!({ "out": false, "out_at": null, "out_by": null, "in_at": at, "in_by": message.id });
-    assert_eq!(shown["topics"], json!({ "news": news, "offers": offers }));
+    assert_eq!(shown["topics"], json!({ "monthly": monthly, "offers": offers }));
     let shown = rebound(&service.aws, &["suppressions", "show", ANN]).await.stdout;
     for line in [
         "is suppressed; transactional email can be sent",
-        "opted out of the topic news at",
+        "opted out of the topic monthly at",
         "opted in to the topic offers at",
     ] {
         assert!(shown.contains(line), "{shown}");
@@ -98,11 +101,11 @@ fn without_version(mut item: Item) -> Item {
 async fn a_list_that_is_exported_and_imported_has_the_same_topics() {
     let service = Service::start().await;
     for body in [
-        topics(ANN, &[("news", "opt_out"), ("offers", "opt_in")]),
+        topics(ANN, &[("monthly", "opt_out"), ("offers", "opt_in")]),
         contact(ANN, true),
         complaint("bob@example.com", "e1"),
         topics("carol@example.com", &[("=1+1, \"quoted\"", "opt_out")]),
-        topics("dave@example.com", &[("news", "opt_in")]),
+        topics("dave@example.com", &[("monthly", "opt_in")]),
     ] {
         service.accepts(&signed(body), "handled").await;
     }
@@ -130,7 +133,7 @@ async fn a_list_that_is_exported_and_imported_has_the_same_topics() {
 #[tokio::test]
 async fn a_change_by_hand_loses_no_topic_and_forget_leaves_none() {
     let service = Service::start().await;
-    service.accepts(&signed(topics(ANN, &[("news", "opt_out")])), "handled").await;
+    service.accepts(&signed(topics(ANN, &[("monthly", "opt_out")])), "handled").await;
     let topics_of = |item: &Item| item["topics"].clone();
     let before = topics_of(&service.suppressions().await[ANN]);
     for command in [
@@ -146,7 +149,7 @@ async fn a_change_by_hand_loses_no_topic_and_forget_leaves_none() {
     assert_eq!(forget.code, 0, "{forget:#?}");
     let items = service.suppressions().await;
     assert!(!items.contains_key(ANN) && items.values().all(|item| !item.contains_key("topics")), "{items:?}");
-    for flags in [&[][..], &["--transactional"], &["--topic", "news"]] {
+    for flags in [&[][..], &["--transactional"], &["--topic", "monthly"]] {
         assert_eq!(check(&service, flags).await.0, 1, "{flags:?}");
     }
 }
@@ -158,7 +161,7 @@ async fn a_change_by_hand_of_somebody_forgotten_is_refused() {
     let ann = rebound::resend::recipient::Recipient::parse(ANN).unwrap();
     let key = rebound::store::forgotten::ErasureKey::new([7; 32]).unwrap();
     super::forget::put_forgotten(&service.aws, &key, &ann).await;
-    let line = "recipient,reason,at,lifted_at,lifted_by,topic\nann@example.com,topic,,,,news\n";
+    let line = "recipient,reason,at,lifted_at,lifted_by,topic\nann@example.com,topic,,,,monthly\n";
     let import = ["suppressions", "import", "-", "--reason", "a move", "--json"];
     let said = command(service.aws.variables(), &import, line).await;
     assert_eq!(said.json()["forgotten"], json!(1), "{said:#?}");

@@ -11,7 +11,7 @@ use crate::operate::lists::Row;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LineMeaning {
     /// The address is suppressed.
-    Suppressed(ListRow),
+    Suppressed(Box<ListRow>),
     /// The address is not suppressed, for this reason: an email arrived, a bounce was soft.
     Nothing(&'static str),
 }
@@ -210,7 +210,7 @@ impl Export {
 fn always(row: &Row, reason: Reason, detail: &str, time: &str) -> LineMeaning {
     let cell = |name: &str| row.find(name).map(str::to_owned);
     let reason = Some(reason.as_str().to_owned());
-    LineMeaning::Suppressed(ListRow { reason, at: cell(time), detail: cell(detail), ..ListRow::bare(row) })
+    LineMeaning::Suppressed(Box::new(ListRow { reason, at: cell(time), detail: cell(detail), ..ListRow::bare(row) }))
 }
 
 /// The same, where the column of the circumstances may also have the word for a reason: in a list with the same names that somebody made.
@@ -264,7 +264,8 @@ fn resend_suppression(row: &Row) -> LineMeaning {
     let said = always(row, Reason::Provider, "origin", "createdat");
     let LineMeaning::Suppressed(entry) = said else { return said };
     let email_id = row.find("sourceid").map(str::to_owned);
-    LineMeaning::Suppressed(ListRow { email_id, message_id: row.find("id").map(|id| format!("resend-{id}")), ..entry })
+    let message_id = row.find("id").map(|id| format!("resend-{id}"));
+    LineMeaning::Suppressed(Box::new(ListRow { email_id, message_id, ..*entry }))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_local::faults::{FaultProxy, Faults, Service};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use super::programs::Code;
 use super::{ask_may, of_aws, programs, put};
 use crate::operate::Dev;
+use crate::support::any_port;
 
 const CASES: &str = include_str!("../../../../../../tests/reader_cases.json");
 
@@ -147,4 +149,42 @@ async fn every_reader_answers_every_case_alike() {
     assert_eq!(answered, cases().len());
     let languages: Vec<&str> = short.iter().chain(&whole).map(|(language, _)| *language).collect();
     println!("{answered} cases: the command, {}", languages.join(", "));
+}
+
+/// Does what `forget` does with somebody who complained: the key, the hash, and then the item goes.
+async fn forget(dynamodb: &aws_sdk_dynamodb::Client, recipient: &Recipient) {
+    let key = ErasureKey::new([7; 32]).unwrap();
+    let put = |name: &str| {
+        dynamodb.put_item().table_name("rebound-suppressions").item("recipient", AttributeValue::S(name.to_owned()))
+    };
+    put(KEY_ITEM).item("key", AttributeValue::B(Blob::new(key.bytes()))).send().await.unwrap();
+    let reasons = AttributeValue::Ss(vec!["forgotten".to_owned()]);
+    put(&key.name_of(recipient)).item("reasons", reasons).send().await.unwrap();
+    let delete = dynamodb.delete_item().table_name("rebound-suppressions");
+    delete.set_key(Some(recipient_key(recipient.as_str()))).send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_says_no_while_somebody_is_being_forgotten() {
+    let zoe = Recipient::parse("zoe@example.com").unwrap();
+    for (language, program) in programs(Code::Page).await {
+        let dev = Dev::start().await;
+        put(&dev, zoe.as_str(), item(&json!({ "reasons": { "SS": ["complaint"] } }))).await;
+        let mut variables = of_aws(&dev);
+        let endpoint = variables.iter_mut().find(|(name, _)| name == "AWS_ENDPOINT_URL_DYNAMODB").unwrap();
+        let proxy =
+            FaultProxy::start(endpoint.1.clone(), any_port(), Service::DynamoDb, Faults::default()).await.unwrap();
+        endpoint.1 = proxy.url();
+        let (dynamodb, who) = (dev.place().await.aws().dynamodb(), zoe.clone());
+        // Before its second call is answered. Whoever reads the item of the address after that one misses both.
+        proxy.plan(move |call| {
+            if call.index == 1 {
+                tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(forget(&dynamodb, &who)));
+            }
+            None
+        });
+        let questions = json!([{ "address": zoe }]).to_string();
+        assert_eq!(program.answers("may", &variables, &questions).await, [false], "{language}");
+        assert!(proxy.calls().len() >= 2, "{language}: it read the key");
+    }
 }
