@@ -42,9 +42,9 @@ struct FunctionResponse {
 /// Handles a request to the URL as Lambda does: builds the event, passes it to the function as JSON, and returns the
 /// function's response, or 502 if it fails.
 async fn answer(invoke: &Invoke, request: &Request<Bytes>) -> Reply {
-    let (method, path) = (request.method().as_str(), request.uri().path());
-    let mut event = event(method, path, &header_texts(request.headers()), request.body());
-    event["rawQueryString"] = json!(request.uri().query().unwrap_or_default());
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let method = request.method().as_str();
+    let event = event(method, path, &header_texts(request.headers()), request.body());
     let answered = invoke(event).await.ok().and_then(|answer| serde_json::from_value::<FunctionResponse>(answer).ok());
     match answered.and_then(respond) {
         Some(response) => Ok(response),
@@ -67,8 +67,9 @@ fn header_texts(headers: &HeaderMap) -> BTreeMap<String, String> {
 }
 
 /// Builds the event of a request to a function URL: payload format 2.0, with the body in base64 unless its content type
-/// is text.
+/// is text. `path` may have a query.
 pub fn event(method: &str, path: &str, headers: &BTreeMap<String, String>, body: &[u8]) -> Value {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let now = Timestamp::now();
     let content_type = headers.get("content-type").map_or("", String::as_str);
     let text = is_text(content_type).then(|| std::str::from_utf8(body).ok()).flatten();
@@ -77,7 +78,7 @@ pub fn event(method: &str, path: &str, headers: &BTreeMap<String, String>, body:
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": query,
         "headers": headers,
         "requestContext": {
             "accountId": "anonymous",

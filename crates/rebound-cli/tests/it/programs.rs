@@ -91,6 +91,21 @@ async fn the_demo_shows_what_engage_decided_by_the_rules_and_by_the_stand_in() {
 }
 
 #[tokio::test]
+async fn the_demo_shows_an_opt_out_and_a_reset_that_may_still_go() {
+    let json = rebound(&["demo", "--json"]).output().await.unwrap();
+    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let consent = &report["consent"];
+    let requests = consent["requests"].as_array().unwrap();
+    let seen: Vec<Value> = requests.iter().map(|it| json!([it["status"], it["reasons"]])).collect();
+    let (none, out) = (json!([]), json!(["opted_out"]));
+    assert_eq!(seen, [json!([200, none]), json!([200, out]), json!([200, out]), json!([200, out]), json!([404, out])]);
+    let emails = consent["emails"].as_array().unwrap();
+    let may: Vec<Value> = emails.iter().map(|it| json!([it["email"], it["may_send"]])).collect();
+    assert_eq!(may, [json!(["a newsletter", false]), json!(["a password reset", true])]);
+    assert_eq!((&consent["audit_rows"], &consent["pushes"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
 async fn the_demo_shows_what_protect_did_by_the_stream_and_by_the_clock() {
     let json = rebound(&["demo", "--json"]).output().await.unwrap();
     let report: Value = serde_json::from_slice(&json.stdout).unwrap();

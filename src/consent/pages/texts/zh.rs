@@ -8,7 +8,7 @@ pub(super) static TEXTS: Texts = Texts {
     ask_button: "退订邮件",
     takes_effect: "立即生效。已经在途中的邮件可能仍会在两天内送达。",
     unchanged: "如果直接关闭此页面，则不会有任何改变。",
-    done_title: "{sender} 不会再给您发送邮件",
+    done_title: "已退订 {sender} 的邮件",
     done_status: "以下地址现已退订：",
     on_its_way: "已经在途中的邮件可能仍会在两天内送达。",
     requested: "您自己请求的邮件不受影响，例如用于重置密码的邮件。",
