@@ -112,6 +112,20 @@ async fn while_nobody_has_confirmed_the_subscription_to_alerts_doctor_warns() {
 }
 
 #[tokio::test]
+async fn the_hint_to_deploy_names_another_stack() {
+    let world = World::start().await;
+    for (stack, command) in [
+        ("staging", "`make deploy PARAMETERS=AlertEmail=you@example.com STACK=staging`"),
+        ("rebound", "`make deploy PARAMETERS=AlertEmail=you@example.com`"),
+    ] {
+        let said = self::command(&world.variables(), &["doctor", "--stack", stack, "--json"], "").await.json();
+        let checks = said["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == "who gets the alerts").unwrap();
+        assert!(check["to_do"].as_str().unwrap().contains(command), "{check}");
+    }
+}
+
+#[tokio::test]
 async fn who_watches_rebound_dev_gets_its_alerts() {
     let said = Dev::start().await.rebound(&["doctor", "--json"]).await.json();
     let check = said["checks"].as_array().unwrap().iter().find(|check| check["name"] == "who gets the alerts").unwrap();
