@@ -18,6 +18,7 @@ use rebound::aws::stream::StreamRecord;
 use rebound::aws::topic::Topic;
 use rebound::aws::{AwsEnvironment, CallError, MissingVariable, describe};
 use rebound::config::{ConfigError, ProtectConfig};
+use rebound::metrics::STACK_VARIABLE;
 use rebound::protect::Protector;
 use rebound::store::{Item, string};
 use rebound::time::UnixMillis;
@@ -194,6 +195,7 @@ fn engagement(row: &Item) -> EngageMessage {
 async fn variables(target: &Target, on: On) -> Result<BTreeMap<String, String>, ReplayError> {
     let mut variables = target.variables().clone();
     variables.extend(settings(target).await?);
+    variables.insert(STACK_VARIABLE.to_owned(), target.stack().to_owned());
     match on {
         On::Copy(copy) => variables.extend(copy),
         On::Target => {
