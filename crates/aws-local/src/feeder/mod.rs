@@ -52,7 +52,7 @@ pub enum FeedError {
     #[error("the stream of {0} has more than one shard, or none: only the embedded DynamoDB's can be read here")]
     NotOneShard(String),
     /// The checkpoint cannot be read.
-    #[error("the checkpoint {0}: {1}; remove it to begin anew")]
+    #[error("the checkpoint {0}: {1}; remove it to begin again")]
     Checkpoint(PathBuf, std::io::Error),
 }
 

@@ -23,13 +23,13 @@ use crate::commands::timeline::{WEBHOOK_ID, check_received, time};
 /// Maximum number of lines that are shown of a list.
 const MAX_SHOWN: usize = 20;
 
-/// Process stored events again, with the same code. Nothing is counted, published or decided twice.
+/// Process stored events again, with the same code. What was counted, published or decided before stays as it is.
 ///
 /// The code of protect runs in this process, with the settings of the deployed function: it counts, sets brakes and sends alerts.
 /// It sends opens and clicks to the queue of engage. With --function engage, the command only sends opens and clicks to this queue.
 /// --dry-run runs the same code on a copy of the data, shows what would be new, and writes nothing.
 ///
-/// Each email takes one Query. Without ids of emails, the command reads the whole events table.
+/// The command makes one Query for each email. Without ids of emails, it reads the whole events table.
 /// It needs the permissions of protect's role, and dynamodb:Scan on the events table. For protect's settings it also needs
 /// lambda:GetFunctionConfiguration and cloudformation:DescribeStacks, unless CAMPAIGN_TAG or POLICY is set in the shell.
 /// docs/operations.md lists these permissions as a policy.

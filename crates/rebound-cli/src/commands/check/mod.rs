@@ -28,7 +28,7 @@ const LOOKUP_BATCH: usize = 10_000;
 
 /// Check whether addresses can receive email, and show the reasons if not.
 ///
-/// Exits with 0 if all of them can, with 1 if at least one must not get email, and with 2 if the check failed.
+/// Exits with 0 if all addresses can receive email, with 1 if at least one must not, and with 2 if the check failed.
 /// An invalid address counts as "no". A line of a file without an address also counts as "no", and is shown with its line number.
 /// One call looks up 100 addresses, so tens of thousands take seconds.
 /// The command needs the permission dynamodb:BatchGetItem on the suppressions table, and with --campaign dynamodb:GetItem on the campaigns table.
@@ -36,8 +36,8 @@ const LOOKUP_BATCH: usize = 10_000;
 pub(crate) struct Arguments {
     /// The addresses, such as ann@example.com or "Ann Lee <ann@example.com>"; - reads standard input
     addresses: Vec<String>,
-    /// Also read addresses from this file: one per line, CSV or JSON lines; - is standard input. In a CSV, the column is the one with a name
-    /// such as `recipient`, `email` or `address`. Without column names, it is the column that contains addresses
+    /// Also read addresses from this file: one per line, CSV or JSON lines; - is standard input. In a CSV, the addresses are read from the
+    /// column that is named `recipient`, `email`, `address` or similar. Without column names, it is the column that contains addresses
     #[arg(long, value_name = "FILE")]
     file: Option<String>,
     #[command(flatten)]

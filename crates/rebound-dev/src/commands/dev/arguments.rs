@@ -19,7 +19,7 @@ pub struct Arguments {
     /// Address on which the embedded DynamoDB listens
     #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     pub(super) dynamodb: SocketAddr,
-    /// Store the tables in this file, and queues and published messages in a file beside it; without it, all data is lost at the end
+    /// Store the tables in this file, and queues and published messages in a file beside it; without a file, all data is lost at the end
     #[arg(long, value_name = "FILE")]
     pub(super) data: Option<PathBuf>,
     /// Delivery delay of the queue of opens and clicks, in seconds (90 in the stack)
@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Interval between two ticks, in seconds (300 in the stack)
     #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
     pub(super) tick: f64,
-    /// Factor by which the clock of protect and engage is faster, so that a day passes in minutes; the interval of ticks stays 300 seconds on it
+    /// Speed of the clock of protect and engage: with 600, a day passes in two and a half minutes; a tick comes every 300 seconds of this clock
     #[arg(long, default_value_t = 1.0, value_name = "SPEED", value_parser = speed, conflicts_with = "tick")]
     pub(super) clock: f64,
     /// Deliver this fraction of the stream's batches again, some time later, as Lambda may
@@ -40,7 +40,7 @@ pub struct Arguments {
     /// Fraction of the functions' DynamoDB calls that fail: rejected, throttled, in conflict, slow, or done without a response
     #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction, conflicts_with = "aws_only")]
     pub(super) faults: f64,
-    /// Fraction of the time in which SNS does not respond, at the end of every two minutes
+    /// Fraction of each two minutes in which SNS does not respond, at their end
     #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction, conflicts_with = "aws_only")]
     pub(super) sns_hangs: f64,
     /// Seed of the random numbers of --redeliver and --faults
@@ -49,7 +49,7 @@ pub struct Arguments {
     /// Use a local stub of Claude with fixed answers; without it, Claude decides if ANTHROPIC_API_KEY is set, else the built-in rules
     #[arg(long)]
     pub(super) claude_stub: bool,
-    /// Write the environment for other commands to this file (their --local=FILE)
+    /// Write the environment for other commands to this file; they read it with --local=FILE
     #[arg(long, value_name = "FILE", default_value = LOCAL_FILE)]
     pub(super) env_file: PathBuf,
     /// Start only the embedded AWS, for functions that run in other processes, and print their environment
