@@ -164,7 +164,7 @@ async fn the_rules_count_opt_out_links_as_no_interest() {
 }
 
 #[tokio::test]
-async fn after_fewer_opt_out_days_the_click_that_blocks_longest_counts() {
+async fn after_fewer_opt_out_days_the_longest_block_counts() {
     let policy = r#"{"followups": {"opt_out_days": 1}}"#;
     let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "k"), ("POLICY", policy)]).await;
     always_writes(&stage);

@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_of_what_was_delivered_or_sent_and_of_nothing_there_is_none() {
+    fn a_rate_of_zero_emails_is_none() {
         let mut figures = CounterTotals::default();
         assert_eq!((complaint_rate(&figures), bounce_rate(&figures)), (None, None));
         figures.add(Counter::Delivered, 200);

@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_as_csv_as_json_lines_and_as_bare_addresses_and_nothing_is_lost_silently() {
+    fn csv_json_lines_and_bare_addresses_are_read_without_loss() {
         let now = UnixMillis::parse("2026-11-28T12:00:00Z").unwrap();
         let read = |text: &str| read(text.as_bytes(), now).unwrap();
         let csv = read(

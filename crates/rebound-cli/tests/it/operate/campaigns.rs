@@ -37,7 +37,7 @@ async fn count_sent(campaigns: &Campaigns, name: &str, hours_ago: u64, counter: 
 }
 
 #[tokio::test]
-async fn a_campaign_is_shown_by_its_cohorts_rates_and_limits_and_an_unknown_one_with_those_like_it() {
+async fn a_campaign_is_shown_and_an_unknown_one_gets_similar_names() {
     let service = Service::start().await;
     let table = service.aws.variable("CAMPAIGNS_TABLE").unwrap();
     let campaigns = Campaigns::new(place(&service.aws).await.calls(Duration::from_secs(60)), table);

@@ -137,7 +137,7 @@ async fn flags_of_two_rebounds_are_refused_and_a_variable_is_no_flag() {
 }
 
 #[tokio::test]
-async fn a_profile_that_does_not_exist_is_said_to_and_others_are_named() {
+async fn an_unknown_profile_is_an_error_that_names_the_others() {
     let home = tempfile::tempdir().unwrap();
     std::fs::create_dir(home.path().join(".aws")).unwrap();
     std::fs::write(home.path().join(".aws/config"), "[default]\nregion = eu-west-1\n[profile staging]\n").unwrap();
@@ -154,7 +154,7 @@ async fn a_profile_that_does_not_exist_is_said_to_and_others_are_named() {
 }
 
 #[tokio::test]
-async fn after_a_crash_of_dev_one_line_within_a_second_says_that_nobody_is_there() {
+async fn after_a_crash_of_dev_one_line_says_so_within_a_second() {
     let dev = Dev::start().await;
     let file = dev.folder.path().join("left.env");
     std::fs::copy(dev.folder.path().join("dev.env"), &file).unwrap();

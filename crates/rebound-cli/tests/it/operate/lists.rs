@@ -194,7 +194,7 @@ async fn other_files_are_refused_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn an_import_says_what_it_took_the_file_for_and_a_flag_overrides_it() {
+async fn an_import_says_how_it_reads_the_file_and_flags_override_it() {
     let service = Service::start().await;
     let bounces = "status,reason,email,created\n5.1.1,550 no such user,ann@example.com,1795439100\n";
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], bounces).await;

@@ -150,7 +150,7 @@ impl Dev {
 }
 
 #[tokio::test]
-async fn the_help_of_every_command_says_what_it_is_for_and_more_than_its_options() {
+async fn the_help_of_every_command_has_a_purpose_and_details() {
     let all = command(&BTreeMap::new(), &["--help"], "").await.stdout;
     let commands = all.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
     let commands: Vec<&str> = commands.skip_while(|name| *name != "demo").take_while(|name| *name != "help").collect();

@@ -70,7 +70,7 @@ async fn cohorts(place: &Target, story: &Scenario) -> Vec<(Cohort, CounterTotals
 }
 
 #[tokio::test]
-async fn what_was_lost_is_done_once_as_a_dry_run_says_it_will_be_and_again_nothing_is_new() {
+async fn a_replay_does_once_what_its_dry_run_says() {
     let _alone = crate::support::WHOLE_MACHINE.lock().await;
     let story = story();
     let (service, place) = received(&story).await;
@@ -133,7 +133,7 @@ async fn what_was_lost_is_done_once_as_a_dry_run_says_it_will_be_and_again_nothi
 }
 
 #[tokio::test]
-async fn throttles_are_waited_out_and_what_fails_for_good_is_left_over_by_name() {
+async fn throttling_is_waited_out_and_permanent_errors_are_named() {
     let mut story = story();
     story.emails = 30;
     let (service, place) = received(&story).await;
@@ -145,7 +145,7 @@ async fn throttles_are_waited_out_and_what_fails_for_good_is_left_over_by_name()
 }
 
 #[tokio::test]
-async fn the_command_replays_an_email_or_a_type_and_never_everything_by_mistake() {
+async fn replay_takes_emails_or_a_type_and_never_all_by_mistake() {
     let mut story = story();
     story.emails = 20;
     let (service, _) = received(&story).await;

@@ -116,7 +116,7 @@ async fn abouts(tail: &mut Tail<'_>, number: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_shard_that_ends_is_followed_by_the_next_from_its_beginning_and_nothing_is_told_twice() {
+async fn after_a_shard_ends_the_next_is_read_from_its_beginning() {
     let read = |records: Vec<Value>, next: Value| json!({ "Records": records, "NextShardIterator": next });
     let stream = Arc::new(Mutex::new(Stream {
         shards: vec![("old", None), ("one", Some("old")), ("two", Some("long gone"))],
@@ -171,7 +171,7 @@ async fn a_reader_that_is_slowed_down_says_so_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_read_is_said_with_the_permission_that_it_needs() {
+async fn a_failed_read_names_the_permission_that_it_needs() {
     let denied = ("one LATEST", StatusCode::BAD_REQUEST, error("AccessDeniedException"));
     let stream = Arc::new(Mutex::new(Stream { shards: vec![("one", None)], reads: vec![denied], asked: Vec::new() }));
     let (_server, aws, place) = place(&stream).await;
