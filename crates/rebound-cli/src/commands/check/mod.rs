@@ -13,7 +13,7 @@ use rebound::store::counters::Campaigns;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::check;
 use rebound_cli::operate::lists::address::oddity;
-use rebound_cli::operate::lists::{Line, Remark};
+use rebound_cli::operate::lists::{ListLine, Remark};
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, sanitize};
 
@@ -125,12 +125,12 @@ fn given(text: &String) -> CheckedAddress {
 }
 
 /// Converts a line of a file.
-fn listed(line: Line) -> CheckedAddress {
+fn listed(line: ListLine) -> CheckedAddress {
     match line {
-        Line::Entry { number, row } => {
+        ListLine::Entry { number, row } => {
             CheckedAddress { written: Some(row.written), line: Some(number), read: Ok(row.recipient), odd: row.odd }
         }
-        Line::Refused(Remark { line, why }) => {
+        ListLine::Refused(Remark { line, why }) => {
             CheckedAddress { written: None, line: Some(line), read: Err(why), odd: None }
         }
     }

@@ -13,7 +13,7 @@ use super::exports::LineMeaning;
 use super::meaning::Meaning;
 use crate::operate::lists::address::quoted;
 use crate::operate::lists::file::ListError;
-use crate::operate::lists::{Line, ListOptions, ListReader, Remark, Row, time};
+use crate::operate::lists::{ListLine, ListOptions, ListReader, Remark, Row, time};
 
 /// An entry of a list, as it is written in a file: one for each recipient and reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,10 +77,10 @@ pub fn read(from: impl std::io::Read, now: UnixMillis) -> Result<ParsedList, Lis
 
 impl ParsedList {
     /// Adds what a line says.
-    pub fn add(&mut self, line: Line, meaning: &Meaning, now: UnixMillis) {
+    pub fn add(&mut self, line: ListLine, meaning: &Meaning, now: UnixMillis) {
         let (number, row) = match line {
-            Line::Refused(refused) => return self.unreadable.push(refused),
-            Line::Entry { number, row } => (number, row),
+            ListLine::Refused(refused) => return self.unreadable.push(refused),
+            ListLine::Entry { number, row } => (number, row),
         };
         let entry = match meaning.read(&row) {
             Ok(LineMeaning::Nothing(word)) => return *self.left_out.entry(word).or_default() += 1,

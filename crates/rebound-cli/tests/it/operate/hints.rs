@@ -51,7 +51,7 @@ async fn no_hint_names_a_command_without_the_flags() {
                 .map(|before| format!("{before}{name}"))
                 .into_iter()
                 .find(|it| code.contains(it));
-            assert_eq!(found, None, "{file} has a hint of its own: take it from `Flags::command`");
+            assert_eq!(found, None, "{file} has a hint of its own: take it from `TargetArguments::command`");
         }
     }
 }

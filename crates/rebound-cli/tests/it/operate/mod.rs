@@ -26,7 +26,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rebound_cli::operate::suppressions::List;
-use rebound_cli::operate::target::{Target, TargetOptions};
+use rebound_cli::operate::target::{Target, TargetArguments};
 use rebound_dev::stack::EmbeddedAws;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
@@ -34,7 +34,7 @@ use tokio::process::{Child, Command};
 
 /// The place that an embedded AWS is.
 pub(crate) async fn place(aws: &EmbeddedAws) -> Target {
-    Target::find(&TargetOptions::default(), aws.variables().clone()).await.unwrap()
+    Target::find(&TargetArguments::default(), aws.variables().clone()).await.unwrap()
 }
 
 pub(crate) fn list(place: &Target) -> List {
@@ -145,7 +145,7 @@ impl Dev {
 
     pub(crate) async fn place(&self) -> Target {
         let local = Some(self.folder.path().join("dev.env"));
-        Target::find(&TargetOptions { local, ..TargetOptions::default() }, []).await.unwrap()
+        Target::find(&TargetArguments { local, ..TargetArguments::default() }, []).await.unwrap()
     }
 }
 
