@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::BoxError;
 use crate::aws_process::{AwsProcess, Variables};
-use crate::figures::{Counting, Units};
+use crate::figures::{CountingDynamoDb, Units};
 use crate::function::{Function, Program};
 use crate::mail::{self, EventMix};
 use crate::receive::bar;
@@ -72,7 +72,7 @@ pub(crate) async fn batches(binaries: &Path, aws: &AwsProcess, scale: f64) -> Re
         plan.events = ((plan.events as f64 * scale) as usize).max(plan.size * 2).next_multiple_of(plan.size);
         let program = Program { path: binaries.join(plan.function), argument: None, function: plan.function };
         let timed = run(&program, aws.variables(), &storage, &plan).await?;
-        let counting = Counting::start(aws.variable("AWS_ENDPOINT_URL_DYNAMODB")?).await?;
+        let counting = CountingDynamoDb::start(aws.variable("AWS_ENDPOINT_URL_DYNAMODB")?).await?;
         let units = count(&program, &aws.with_dynamodb(counting.url()), &storage, &plan, &counting).await?;
         measured.push(Batches { units, ..timed });
     }
@@ -112,7 +112,7 @@ async fn count(
     variables: &Variables,
     storage: &Storage,
     plan: &Plan,
-    counting: &Counting,
+    counting: &CountingDynamoDb,
 ) -> Result<Units, BoxError> {
     let (function, _) = Function::start(program, variables).await?;
     let mut batches = prepared(storage, plan).await?.into_iter();

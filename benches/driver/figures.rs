@@ -58,12 +58,12 @@ pub(crate) struct Units {
 }
 
 /// A counting proxy in front of DynamoDB.
-pub(crate) struct Counting {
+pub(crate) struct CountingDynamoDb {
     proxy: FaultProxy,
     faults: Faults,
 }
 
-impl Counting {
+impl CountingDynamoDb {
     /// Starts a proxy in front of this DynamoDB.
     pub(crate) async fn start(dynamodb: String) -> Result<Self, BoxError> {
         let faults = Faults::default();

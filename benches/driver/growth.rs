@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::BoxError;
 use crate::aws_process::{AwsProcess, Variables};
 use crate::events::Everyday;
-use crate::figures::{Counting, Pair, Units};
+use crate::figures::{CountingDynamoDb, Pair, Units};
 use crate::function::{Function, Program};
 use crate::receive::{Times, bar, programs, times};
 use crate::stored::{MAX_ROWS, Storage};
@@ -50,7 +50,7 @@ pub(crate) async fn run(
     as_json: bool,
 ) -> Result<(), BoxError> {
     let (storage, everyday) = (Storage::new(aws)?, Everyday::new()?);
-    let counting = Counting::start(aws.variable("AWS_ENDPOINT_URL_DYNAMODB")?).await?;
+    let counting = CountingDynamoDb::start(aws.variable("AWS_ENDPOINT_URL_DYNAMODB")?).await?;
     let (pair, through_proxy) = (programs(binaries), aws.with_dynamodb(counting.url()));
     let (mut stored, mut all) = (0, Vec::new());
     for size in &arguments.stored {
@@ -91,7 +91,7 @@ async fn counted(
     program: &Program,
     variables: &Variables,
     everyday: &Everyday,
-    counting: &Counting,
+    counting: &CountingDynamoDb,
 ) -> Result<Units, BoxError> {
     let (function, _) = Function::start(program, variables).await?;
     function.webhook(everyday.webhook()).await?;

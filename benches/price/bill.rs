@@ -1,6 +1,6 @@
 //! The bill: usage at AWS's list prices, for a million webhooks.
 
-use crate::mix::{Class, Mix};
+use crate::mix::{Mix, MixClass};
 
 /// A million, the unit of the prices.
 pub(crate) const MILLION: f64 = 1e6;
@@ -101,7 +101,7 @@ impl Bill {
 
     /// Shares of the webhooks that were sent, in percent.
     pub(crate) fn shares(mix: &Mix) -> Vec<(&'static str, f64)> {
-        Class::ALL.iter().map(|class| (class.as_str(), mix.share(*class) * 100.0)).collect()
+        MixClass::ALL.iter().map(|class| (class.as_str(), mix.share(*class) * 100.0)).collect()
     }
 }
 

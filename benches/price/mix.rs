@@ -28,7 +28,7 @@ const OTHER: f64 = 0.04;
 
 /// Class of a webhook in the mix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Class {
+pub(crate) enum MixClass {
     Sent,
     Delivered,
     Engaged,
@@ -36,7 +36,7 @@ pub(crate) enum Class {
     Other,
 }
 
-impl Class {
+impl MixClass {
     pub(crate) const ALL: [Self; 5] = [Self::Sent, Self::Delivered, Self::Engaged, Self::Suppressing, Self::Other];
 
     pub(crate) const fn as_str(self) -> &'static str {
@@ -70,7 +70,7 @@ fn suppresses(message: &SimulatedWebhook) -> bool {
 pub(crate) struct Mix {
     pub(crate) messages: Vec<SimulatedWebhook>,
     pub(crate) emails: usize,
-    pub(crate) counts: BTreeMap<Class, usize>,
+    pub(crate) counts: BTreeMap<MixClass, usize>,
 }
 
 impl Mix {
@@ -91,19 +91,20 @@ impl Mix {
         let mut mix = Self { messages: Vec::with_capacity(events), emails: 0, counts: BTreeMap::new() };
         for number in 0.. {
             let email = scenario.email(number);
-            let classes: Vec<Class> = email.messages.iter().map(Class::of).collect();
+            let classes: Vec<MixClass> = email.messages.iter().map(MixClass::of).collect();
             let has = |class| classes.contains(&class);
             // Skipped: an email with opens and clicks while there are too many of them; and, while too few have
             // suppressions, an email with no special event.
-            let is_one_too_many = has(Class::Engaged) && mix.share(Class::Engaged) > ENGAGED;
-            let is_plain = !has(Class::Engaged) && !has(Class::Suppressing);
-            let waits = is_plain && mix.share(Class::Suppressing) < SUPPRESSING && mix.share(Class::Engaged) < ENGAGED;
+            let is_one_too_many = has(MixClass::Engaged) && mix.share(MixClass::Engaged) > ENGAGED;
+            let is_plain = !has(MixClass::Engaged) && !has(MixClass::Suppressing);
+            let waits =
+                is_plain && mix.share(MixClass::Suppressing) < SUPPRESSING && mix.share(MixClass::Engaged) < ENGAGED;
             if is_one_too_many || waits {
                 continue;
             }
             mix.emails += 1;
-            if let Some(sent) = email.messages.iter().find(|message| Class::of(message) == Class::Sent)
-                && mix.share(Class::Other) < OTHER
+            if let Some(sent) = email.messages.iter().find(|message| MixClass::of(message) == MixClass::Sent)
+                && mix.share(MixClass::Other) < OTHER
             {
                 mix.add(scheduled(sent)?);
             }
@@ -119,12 +120,12 @@ impl Mix {
     }
 
     fn add(&mut self, message: SimulatedWebhook) {
-        *self.counts.entry(Class::of(&message)).or_default() += 1;
+        *self.counts.entry(MixClass::of(&message)).or_default() += 1;
         self.messages.push(message);
     }
 
     /// Share of a class in all webhooks, from 0 to 1.
-    pub(crate) fn share(&self, class: Class) -> f64 {
+    pub(crate) fn share(&self, class: MixClass) -> f64 {
         let count = self.counts.get(&class).copied().unwrap_or(0);
         if self.messages.is_empty() { 0.0 } else { count as f64 / self.messages.len() as f64 }
     }

@@ -20,14 +20,14 @@ pub(crate) struct Batch {
 }
 
 /// The campaign: its start, and the form of its events.
-pub(crate) struct Campaign<'a> {
+pub(crate) struct BenchCampaign<'a> {
     pub(crate) name: &'a str,
     pub(crate) began: UnixMillis,
     pub(crate) rate: f64,
     pub(crate) sample: &'a str,
 }
 
-impl Campaign<'_> {
+impl BenchCampaign<'_> {
     fn received_at(&self, index: usize) -> UnixMillis {
         self.began.plus(Duration::from_secs_f64(index as f64 / self.rate))
     }

@@ -20,7 +20,7 @@ use rebound_dev::template::template;
 use serde_json::{Value, json};
 
 use crate::BoxError;
-use crate::campaign::{Batch, Campaign};
+use crate::campaign::{Batch, BenchCampaign};
 
 const CAMPAIGN: &str = "autumn-bulbs";
 
@@ -110,7 +110,7 @@ impl Bench {
     }
 
     /// Delivers a batch. Lambda's own work is not measured.
-    async fn hand_over(&self, campaign: &Campaign<'_>, batch: &Batch) -> Result<Cost, BoxError> {
+    async fn hand_over(&self, campaign: &BenchCampaign<'_>, batch: &Batch) -> Result<Cost, BoxError> {
         let invocation = campaign.invocation(batch)?;
         self.faults.plan(|_| None);
         self.faults.count_capacity(self.proxy.is_some());
@@ -195,13 +195,13 @@ async fn measure(arguments: &Arguments, counts_units: bool) -> Result<Run, BoxEr
     let sample = std::str::from_utf8(samples::body("email.delivered").ok_or("no sample")?)?;
     let took = Duration::from_secs_f64(arguments.events as f64 / arguments.rate);
     let began = UnixMillis::now().minus(took + bulk.window);
-    let campaign = Campaign { name: CAMPAIGN, began, rate: arguments.rate, sample };
+    let campaign = BenchCampaign { name: CAMPAIGN, began, rate: arguments.rate, sample };
     let size = arguments.batch.unwrap_or(bulk.batch_size).max(1);
     let batches = campaign.batches(arguments.events, arguments.shards, size, bulk.window);
     let bench = Bench::start(counts_units).await?;
 
     // Another campaign: connections are opened and caches filled before the measurement.
-    let before = Campaign { name: "before", ..campaign };
+    let before = BenchCampaign { name: "before", ..campaign };
     bench.hand_over(&before, &Batch { events: (0..500).collect(), at: began }).await?;
 
     let progress = ProgressBar::new(arguments.events as u64);

@@ -119,6 +119,7 @@ fn scene() -> Scene {
         engage_queue: "https://sqs.eu-west-1.amazonaws.com/000000000000/engage".to_owned(),
         campaign_tags: CampaignTags::new(None),
         policy: Policy::default(),
+        stack: None,
     };
     let topic = Topic::new(aws.sns.clone(), &config.alerts_topic);
     let queue = Queue::new(aws.sqs.clone(), &config.engage_queue);

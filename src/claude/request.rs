@@ -33,7 +33,7 @@ open is a hint only; a click is a signal.
 - email: the subject, its tags, when it was created and delivered.
 - timeline: earlier and later events of this email and these recipients, the oldest first.
 - campaign: its id, and its brake: open, slowed or paused. In a paused campaign nothing may be sent.
-- recipients: for each token, the reasons why it is suppressed (nothing may be sent if there is a reason), and its earlier follow-ups.
+- recipients: for each token, the reasons not to send to it (nothing may be sent if there is a reason), and its earlier follow-ups.
 - limits: the maximum delay of a follow-up, and the hours in which no email is sent.
 
 The tools:

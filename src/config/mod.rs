@@ -158,6 +158,8 @@ pub struct ProtectConfig {
     pub campaign_tags: CampaignTags,
     /// `POLICY`: limits that differ from the defaults.
     pub policy: Policy,
+    /// `REBOUND_STACK`: the stack's name, for the commands in alerts.
+    pub stack: Option<String>,
 }
 
 impl ProtectConfig {
@@ -175,6 +177,7 @@ impl ProtectConfig {
             engage_queue: needed("ENGAGE_QUEUE_URL")?,
             campaign_tags: CampaignTags::new(variable("CAMPAIGN_TAG").as_deref()),
             policy: policy(&variable)?,
+            stack: variable("REBOUND_STACK"),
         })
     }
 }

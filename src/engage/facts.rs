@@ -111,7 +111,7 @@ fn of_recipients(candidate: &Candidate, recipients: &[RecipientStatus], now: Uni
             .iter()
             .map(|taken| json!({ "at": taken.at.to_text(), "is_to_this_email": taken.email_id == *email_id }));
         json!({
-            "must_not_be_written_to_because": because,
+            "do_not_send_reasons": because,
             "followups": followups.collect::<Vec<_>>(),
         })
     };
@@ -130,7 +130,7 @@ fn of_limits(limits: FollowupLimits<'_>, now: UnixMillis) -> Value {
     let FollowupLimits { policy, zone } = limits;
     json!({
         "send_after_hours": format!("from 1 to {}", policy.longest_delay_hours),
-        "no_mail": format!("from {}:00 to {}:00, {}", policy.quiet_from, policy.quiet_until, zone),
+        "no_email": format!("from {}:00 to {}:00, {}", policy.quiet_from, policy.quiet_until, zone),
         "local_time": zone.local(now),
     })
 }

@@ -18,6 +18,8 @@ pub(super) struct Alerts<'a> {
     pub(super) outbox: &'a Outbox,
     pub(super) agenda: &'a Agenda,
     pub(super) topic: &'a Topic,
+    /// Name of the stack, for the commands in texts.
+    pub(super) stack: Option<&'a str>,
     /// The topic's breaker: after a failed call, no other call is made in this run.
     pub(super) breaker: Breaker,
     /// Number of alerts of a kind and a campaign that are sent one by one in an hour. The others are grouped.

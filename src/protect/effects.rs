@@ -86,7 +86,8 @@ impl Effects<'_> {
             SuppressionEffect::Changes(changes) => {
                 for recipient in changes.keys() {
                     let listed = self.listed(recipient).await?;
-                    let alert = wording::complaint(&about(parsed, event), (recipient, &listed), brake);
+                    let alert =
+                        wording::complaint(&about(parsed, event), (recipient, &listed), brake, self.alerts.stack);
                     self.alerts.alert_for_event(parsed.row, alert).await?;
                 }
                 Ok(())
@@ -121,7 +122,7 @@ impl Effects<'_> {
         what: UnclearOutcome,
     ) -> Result<(), CallError> {
         let SuppressionEffect::Ambiguous(recipients) = &parsed.protection else { return Ok(()) };
-        let alert = wording::ambiguous(&about(parsed, event), what, recipients);
+        let alert = wording::ambiguous(&about(parsed, event), what, recipients, self.alerts.stack);
         let alert = wording::with_diagnosis(alert, &event.servers_said());
         self.alerts.alert_for_event(parsed.row, alert).await
     }

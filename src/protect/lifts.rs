@@ -69,7 +69,7 @@ impl Lifts<'_> {
         for lift in &lifts {
             *reasons.entry(lift.reason.as_str()).or_default() += 1;
         }
-        let alert = wording::lifted(hour.start(), first.received_at, people.len(), &reasons);
+        let alert = wording::lifted(hour.start(), first.received_at, people.len(), &reasons, self.alerts.stack);
         self.alerts.send_alert(alert, "lifted", owner, self.run.now.plus(days(RETENTION_DAYS))).await?;
         Ok(())
     }

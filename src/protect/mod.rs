@@ -229,7 +229,8 @@ impl Protector {
     fn alerts<'a>(&'a self, stores: &'a Stores, run: ProtectRun<'a>) -> Alerts<'a> {
         let Stores { outbox, agenda, .. } = stores;
         let one_by_one_in_an_hour = self.config.policy.alerts.one_by_one_in_an_hour;
-        Alerts { outbox, agenda, topic: &self.topic, breaker: Breaker::default(), one_by_one_in_an_hour, run }
+        let (topic, stack) = (&self.topic, self.config.stack.as_deref());
+        Alerts { outbox, agenda, topic, stack, breaker: Breaker::default(), one_by_one_in_an_hour, run }
     }
 
     fn brakes<'a>(&'a self, stores: &'a Stores, alerts: &'a Alerts<'a>, run: ProtectRun<'a>) -> Brakes<'a> {

@@ -12,7 +12,7 @@ use crate::policy::limits::SoftBouncePolicy;
 use crate::policy::soft_bounce::{EARLIER, SoftBounces, soft_bounced};
 use crate::resend::event::{Event, EventType};
 use crate::resend::recipient::Recipient;
-use crate::store::soft_bounces::{BATCH, ListChange, SoftBounceTable};
+use crate::store::soft_bounces::{BATCH, SoftBounceChange, SoftBounceTable};
 use crate::store::timeline::Timeline;
 use crate::store::{as_number, row};
 use crate::time::UnixMillis;
@@ -42,7 +42,7 @@ impl SoftBounceTracker<'_> {
                 Some(deliveries.iter().fold(known, |known, at| known.delivered(email_id, *at)))
             };
             let followed = self.change(&recipient, |known| bounced(known, &deliveries)).await?;
-            if followed == ListChange::Suppressed {
+            if followed == SoftBounceChange::Suppressed {
                 // If the email was delivered meanwhile, its bounce was not known yet.
                 deliveries = self.deliveries(email_id, &recipient).await?;
                 self.change(&recipient, |known| bounced(known, &deliveries)).await?;
@@ -55,10 +55,10 @@ impl SoftBounceTracker<'_> {
         &self,
         recipient: &Recipient,
         change: impl Fn(Option<SoftBounces>) -> Option<SoftBounces>,
-    ) -> Result<ListChange, CallError> {
+    ) -> Result<SoftBounceChange, CallError> {
         let followed = self.table.change(recipient, self.policy, self.run.now, change).await?;
-        if followed != ListChange::Nothing {
-            let is_new = followed == ListChange::Suppressed;
+        if followed != SoftBounceChange::Nothing {
+            let is_new = followed == SoftBounceChange::Suppressed;
             self.run.did.add(Activity::SuppressionChanged { recipient: recipient.clone(), is_new });
         }
         Ok(followed)

@@ -42,7 +42,7 @@ pub const BATCH: usize = 100;
 
 /// Effect of a change on the suppression list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListChange {
+pub enum SoftBounceChange {
     /// No effect.
     Nothing,
     /// The record of `soft_bounce` changed, but it is active, or inactive, as before.
@@ -85,23 +85,23 @@ impl SoftBounceTable {
         policy: &SoftBouncePolicy,
         now: UnixMillis,
         change: impl Fn(Option<SoftBounces>) -> Option<SoftBounces>,
-    ) -> Result<ListChange, CallError> {
+    ) -> Result<SoftBounceChange, CallError> {
         let mut backoff = self.calls.backoff();
         loop {
             let item = self.calls.get(&self.table, fact_key(recipient, FACT)).await?;
             let before = item.as_ref().and_then(from_item);
-            let Some(after) = change(before.clone()) else { return Ok(ListChange::Nothing) };
+            let Some(after) = change(before.clone()) else { return Ok(SoftBounceChange::Nothing) };
             let known = self.list.find(recipient.as_str()).await?.unwrap_or_default();
             let record = known.suppression.records.get(&Reason::SoftBounce).cloned().unwrap_or_default();
             let merged = known.merged(&after.changes(&record, policy));
             if merged.is_none() && before.as_ref() == Some(&after) {
-                return Ok(ListChange::Nothing);
+                return Ok(SoftBounceChange::Nothing);
             }
             let (item, condition) =
                 SeenVersion::of(item.as_ref()).overwrite("recipient", to_item(recipient, &after, policy));
             let Some(merged) = merged else {
                 match self.calls.put(&self.table, &item, &condition).await? {
-                    ConditionalWrite::Applied(()) => return Ok(ListChange::Nothing),
+                    ConditionalWrite::Applied(()) => return Ok(SoftBounceChange::Nothing),
                     ConditionalWrite::ConditionFailed(_) => {
                         backoff.wait(DynamoDbError::Busy(CONFLICT.to_owned())).await?
                     }
@@ -113,7 +113,7 @@ impl SoftBounceTable {
             let (item, condition) = merged.overwrite(recipient);
             let list = condition.put_in_transaction(&self.list.table, item);
             match self.calls.transact(vec![put_item(soft)?, put_item(list)?]).await {
-                Ok(Ok(())) => return Ok(ListChange::of(record.is_active(now), is_active)),
+                Ok(Ok(())) => return Ok(SoftBounceChange::of(record.is_active(now), is_active)),
                 Ok(Err(_)) => backoff.wait(DynamoDbError::Busy(CONFLICT.to_owned())).await?,
                 Err(error) => backoff.wait(error).await?,
             }
@@ -124,7 +124,7 @@ impl SoftBounceTable {
 /// Error text when other writers are faster.
 const CONFLICT: &str = "other writers kept changing the same soft bounces";
 
-impl ListChange {
+impl SoftBounceChange {
     const fn of(was_active: bool, is_active: bool) -> Self {
         match (was_active, is_active) {
             (false, true) => Self::Suppressed,

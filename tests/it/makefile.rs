@@ -74,7 +74,7 @@ fn every_make_that_a_page_names_is_there() {
 }
 
 #[test]
-fn no_page_has_a_line_to_run_that_needs_a_tool_of_the_projects_own_folder() {
+fn no_page_has_a_command_that_needs_the_projects_own_tools() {
     for (page, text) in pages() {
         for line in lines_to_run(&text) {
             assert!(!OWN_TOOLS.iter().any(|tool| line.starts_with(tool)), "{}: {line}", page.display());

@@ -83,7 +83,7 @@ fn one_of_each(published: Vec<Value>) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_kind_of_alert_is_published_as_its_schema_says_and_nothing_else_is() {
+async fn every_alert_is_published_as_its_schema_says() {
     let stage = ProtectHarness::start().await;
     let complaint = |number: usize| {
         let (id, to) = (format!("c{number}"), format!("spring{number}@example.com"));
@@ -148,7 +148,7 @@ async fn scheduled() -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_kind_of_decision_is_published_as_its_schema_says_and_nothing_else_is() {
+async fn every_decision_is_published_as_its_schema_says() {
     let stage = EngageHarness::start().await;
     let tool = |name: &str, input: Value| ClaudeBehaviour::Tool(name.to_owned(), input);
     let answers = [

@@ -165,7 +165,7 @@ const FUNCTIONS: [(&str, &str); 4] = [
 ];
 
 #[test]
-fn two_stacks_in_one_account_have_no_function_and_no_log_in_common() {
+fn two_stacks_in_one_account_share_no_function_and_no_log() {
     let functions = resources("AWS::Serverless::Function");
     assert_eq!(functions.len(), FUNCTIONS.len());
     for (id, binary) in FUNCTIONS {
@@ -200,7 +200,7 @@ fn an_update_keeps_the_function_url() {
 }
 
 #[test]
-fn everybody_may_invoke_by_url_and_sam_asks_nothing_about_that() {
+fn anybody_may_invoke_both_urls_and_sam_asks_nothing() {
     let allowed: Vec<Value> =
         resources("AWS::Lambda::Permission").into_iter().map(|(_, permission)| permission).collect();
     for (action, only) in [
@@ -218,7 +218,7 @@ fn everybody_may_invoke_by_url_and_sam_asks_nothing_about_that() {
 }
 
 #[test]
-fn what_is_asked_is_in_groups_in_their_order_and_has_a_default_each() {
+fn parameters_are_in_groups_in_order_and_have_defaults() {
     // `sam deploy --guided` asks in the order of the text, which a map of the values does not keep.
     let section = TEXT.split_once("\nParameters:\n").unwrap().1.split_once("\nConditions:\n").unwrap().0;
     let name = |line: &str| Some(line.strip_prefix("  ")?.strip_suffix(':')?.to_owned());
@@ -237,7 +237,7 @@ fn what_is_asked_is_in_groups_in_their_order_and_has_a_default_each() {
 }
 
 #[test]
-fn the_stack_says_which_version_it_is_and_where_its_dashboard_is() {
+fn the_stack_outputs_its_version_and_its_dashboard() {
     let outputs = &template()["Outputs"];
     assert_eq!(outputs["Version"]["Value"], env!("CARGO_PKG_VERSION"), "as in Cargo.toml");
     let dashboard = &outputs["DashboardUrl"];

@@ -67,6 +67,11 @@ impl ProtectHarness {
     }
 
     pub(crate) async fn with_policy(policy: &str) -> Self {
+        Self::with(&[("POLICY", policy)]).await
+    }
+
+    /// The same, with these variables.
+    pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
         let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
         let faults = Faults::default();
         let before = async |variable: &str, service| {
@@ -81,8 +86,10 @@ impl ProtectHarness {
             "AWS_ENDPOINT_URL_DYNAMODB" => Some(proxies[0].url()),
             "AWS_ENDPOINT_URL_SNS" => Some(proxies[1].url()),
             "AWS_ENDPOINT_URL_SQS" => Some(proxies[2].url()),
-            "POLICY" => Some(policy.to_owned()),
-            _ => aws.variable(name),
+            _ => match variables.iter().find(|(known, _)| *known == name) {
+                Some((_, value)) => Some((*value).to_owned()),
+                None => aws.variable(name),
+            },
         };
         let receiver = Arc::new(Receiver::from_environment(variable).await.unwrap());
         let protector = Arc::new(Protector::from_environment(variable).unwrap());

@@ -27,7 +27,7 @@ pub enum TlsError {
     #[error("{0}: {1}; name a file that can be written")]
     Write(PathBuf, io::Error),
     /// No port is free.
-    #[error("no port is free on 127.0.0.1: {0}; end what holds them")]
+    #[error("no port is free on 127.0.0.1: {0}; stop a program that uses them")]
     Listen(io::Error),
 }
 

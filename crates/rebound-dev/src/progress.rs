@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar};
+use rebound::message::text::one_line;
 
 /// Time until the first line. Shorter work has none.
 const FIRST_LINE: Duration = Duration::from_secs(5);
@@ -33,7 +34,7 @@ impl Progress {
     pub(crate) fn new(bar: ProgressBar) -> Self {
         let lines = bar.is_hidden().then(|| {
             // A closed standard error must not end the work.
-            let say = |line: String| _ = writeln!(std::io::stderr(), "{}", crate::output::sanitize(&line));
+            let say = |line: String| _ = writeln!(std::io::stderr(), "{}", one_line(&line));
             say_lines(bar.clone(), FIRST_LINE, say)
         });
         Self { bar, _lines: lines }
@@ -92,7 +93,7 @@ pub fn on_ctrl_c(stays: impl Fn() -> String + Send + 'static) {
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             let stays = known().as_ref().map(|stays| stays()).unwrap_or_default();
-            let _ = writeln!(std::io::stderr(), "\nStopped. {}", crate::output::sanitize(&stays));
+            let _ = writeln!(std::io::stderr(), "\nStopped. {}", one_line(&stays));
             std::process::exit(INTERRUPTED);
         }
     });

@@ -76,7 +76,7 @@ async fn no_followup_goes_to_who_opted_out_whatever_claude_says() {
     assert_eq!(guard.ruling, Ruling::Refused);
     assert!(matches!(&refused.done, DecisionResult::Nothing(why) if why.contains("opt-out")), "{:?}", refused.done);
     let asked = stage.claude.asked().pop().unwrap().body["messages"][0]["content"].as_str().unwrap().to_owned();
-    assert!(asked.contains(r#""must_not_be_written_to_because":["opt_out_click"]"#), "{asked}");
+    assert!(asked.contains(r#""do_not_send_reasons":["opt_out_click"]"#), "{asked}");
 
     let other = StagedEmail::to("e3", "bob@example.com");
     stage.happens(&[other.delivered(), other.clicked("c3", after(-10 * MINUTE))]).await;
@@ -164,7 +164,7 @@ async fn the_rules_count_opt_out_links_as_no_interest() {
 }
 
 #[tokio::test]
-async fn after_fewer_opt_out_days_the_click_that_blocks_longest_counts() {
+async fn after_fewer_opt_out_days_the_longest_block_counts() {
     let policy = r#"{"followups": {"opt_out_days": 1}}"#;
     let stage = EngageHarness::with(&[("ANTHROPIC_API_KEY", "k"), ("POLICY", policy)]).await;
     always_writes(&stage);

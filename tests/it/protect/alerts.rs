@@ -218,7 +218,7 @@ async fn sixty_failures_are_five_alerts_and_a_digest() {
     stage.tick(after(5 * MINUTE)).await;
     assert_eq!((stage.kinds()["failed"], digests(&stage)), (5, vec![("failed".to_owned(), 55)]));
     let digest = stage.alerts().into_iter().next_back().unwrap();
-    assert_eq!(digest.title, "55 more: emails that Resend could not send");
+    assert_eq!(digest.title, "55 more alerts: emails that Resend could not send");
 }
 
 #[tokio::test]

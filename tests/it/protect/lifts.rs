@@ -39,6 +39,24 @@ async fn a_sync_that_resubscribes_everybody_is_one_alert() {
 }
 
 #[tokio::test]
+async fn commands_in_alerts_name_another_stack_than_the_default() {
+    let stage = ProtectHarness::with(&[("REBOUND_STACK", "staging")]).await;
+    let people = people(21);
+    let bounce = json!({ "bounce": { "type": "Permanent" } });
+    let mut all = vec![mail("b", "email.bounced", "e1", "nobody", after(-HOUR), bounce)];
+    all.extend(people.iter().map(|who| contact(who, -HOUR, true)));
+    all.extend(people.iter().map(|who| contact(who, -MINUTE, false)));
+    stage.happens(&all).await;
+    let texts: Vec<String> = stage.alerts().into_iter().map(|alert| alert.text).collect();
+    for command in [
+        "`rebound suppressions add ADDRESS --reason … --stack staging`".to_owned(),
+        format!("`rebound suppressions restore --since {} --stack staging`", NOW.to_text()),
+    ] {
+        assert!(texts.iter().any(|text| text.contains(&command)), "{command}: {texts:#?}");
+    }
+}
+
+#[tokio::test]
 async fn people_are_counted_and_not_the_reasons_that_are_lifted() {
     let stage = ProtectHarness::start().await;
     let bounce = json!({ "bounce": { "type": "Permanent" } });

@@ -30,7 +30,7 @@ pub use self::chaos::RedeliveryOptions;
 use self::checkpoint::Checkpoint;
 pub use self::invoke::{Invoke, over_http};
 use self::lane::Lane;
-use self::progress::Progress;
+use self::progress::FeederProgress;
 use self::reader::{Reader, Reading};
 use self::stream::Stream;
 use super::dynamodb_api::{Access, DynamoDbApiError};
@@ -52,7 +52,7 @@ pub enum FeedError {
     #[error("the stream of {0} has more than one shard, or none: only the embedded DynamoDB's can be read here")]
     NotOneShard(String),
     /// The checkpoint cannot be read.
-    #[error("the checkpoint {0}: {1}; remove it to begin anew")]
+    #[error("the checkpoint {0}: {1}; remove it to begin again")]
     Checkpoint(PathBuf, std::io::Error),
 }
 
@@ -121,7 +121,7 @@ struct FeederCounters {
 /// restart.
 #[derive(Debug)]
 pub struct Feeder {
-    progress: Arc<Progress>,
+    progress: Arc<FeederProgress>,
     reading: Arc<Reading>,
     counters: Arc<FeederCounters>,
     checkpoint: Option<Arc<Mutex<Checkpoint>>>,
@@ -149,7 +149,7 @@ impl Feeder {
         if let Some(sequence) = done_through.clone() {
             stream.seek_after(sequence);
         }
-        let progress = Progress::from(done_through);
+        let progress = FeederProgress::from(done_through);
         let counters = Arc::new(FeederCounters::default());
         let reading = Arc::new(Reading::default());
         let mut tasks = JoinSet::new();
@@ -222,14 +222,14 @@ impl Drop for Feeder {
 }
 
 /// Writes the checkpoint at intervals.
-async fn note(checkpoint: Arc<Mutex<Checkpoint>>, progress: Arc<Progress>) {
+async fn note(checkpoint: Arc<Mutex<Checkpoint>>, progress: Arc<FeederProgress>) {
     loop {
         tokio::time::sleep(BETWEEN_CHECKPOINTS).await;
         write(&checkpoint, &progress);
     }
 }
 
-fn write(checkpoint: &Mutex<Checkpoint>, progress: &Progress) {
+fn write(checkpoint: &Mutex<Checkpoint>, progress: &FeederProgress) {
     let mut checkpoint = checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(error) = checkpoint.write(progress.done_through()) {
         tracing::warn!(%error, "the checkpoint can't be written");

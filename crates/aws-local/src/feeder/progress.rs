@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// The records in flight, in the order of the stream.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct FeederProgress {
     state: Mutex<State>,
     /// Number of records from the beginning on that are done without a gap.
     done: watch::Sender<u64>,
@@ -31,7 +31,7 @@ struct InFlightRecord {
     done: bool,
 }
 
-impl Progress {
+impl FeederProgress {
     pub(super) fn from(done_through: Option<String>) -> Arc<Self> {
         let state = Mutex::new(State { done_through, ..State::default() });
         Arc::new(Self { state, done: watch::Sender::new(0) })
@@ -97,7 +97,7 @@ pub(super) struct PendingRecord {
     pub(super) written: f64,
     pub(super) read: Instant,
     pub(super) number: u64,
-    pub(super) progress: Arc<Progress>,
+    pub(super) progress: Arc<FeederProgress>,
     pub(super) _place: OwnedSemaphorePermit,
 }
 
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn done_is_what_has_no_gap_before_it() {
-        let progress = Progress::from(None);
+        let progress = FeederProgress::from(None);
         let numbers: Vec<u64> = ["a", "b", "c", "d"].iter().map(|sequence| progress.begin(sequence)).collect();
         progress.done(numbers[1]);
         assert_eq!(progress.done_through(), None);

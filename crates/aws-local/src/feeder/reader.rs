@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::FeederCounters;
-use super::progress::{PendingRecord, Progress};
+use super::progress::{FeederProgress, PendingRecord};
 use super::stream::{MAX_RECORDS, Stream, sequence};
 use crate::sam::Mapping;
 
@@ -57,7 +57,7 @@ pub(super) struct Reader {
     pub(super) poll: Duration,
     pub(super) targets: Vec<LaneSenders>,
     pub(super) reading: Arc<Reading>,
-    pub(super) progress: Arc<Progress>,
+    pub(super) progress: Arc<FeederProgress>,
     pub(super) counters: Arc<FeederCounters>,
 }
 

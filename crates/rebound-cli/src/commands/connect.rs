@@ -19,8 +19,8 @@ use crate::commands::target::TargetArguments;
 ///
 /// The command verifies that the function uses the secret. It can be run again at any time: correct settings are not changed.
 /// It needs a Resend API key with full access, in RESEND_API_KEY or in the secret that the stack's output OperatorKeysArn names.
-/// --rotate gives the webhook a new signing secret without a gap: both secrets are valid for 24 hours. Run the command again after that to
-/// remove the old secret.
+/// --rotate gives the webhook a new signing secret without a gap: both secrets are valid for 24 hours. After that, run the command again: it
+/// removes the old secret.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// URL of the webhook [default: the function URL of the target]

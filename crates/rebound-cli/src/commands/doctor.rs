@@ -35,21 +35,19 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         Ok(target) => target,
         Err(error) if arguments.json => {
             let is_local = matches!(
-                error.downcast_ref::<TargetError>(),
-                Some(
-                    TargetError::DevIsGone { .. }
-                        | TargetError::NobodyThere { .. }
-                        | TargetError::NoLocal(..)
-                        | TargetError::UnreadLocal(..)
-                        | TargetError::NotLocal(..)
-                )
+                error,
+                TargetError::DevIsGone { .. }
+                    | TargetError::NobodyThere { .. }
+                    | TargetError::NoLocal(..)
+                    | TargetError::UnreadLocal(..)
+                    | TargetError::NotLocal(..)
             );
             let name = if is_local { "rebound dev" } else { "credentials" };
             let check = json!({ "name": name, "verdict": "fault", "found": error.to_string(), "to_do": null });
             println!("{:#}", json!({ "checks": [check] }));
             return Ok(ExitCode::from(2));
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let progress = output::steps();
     progress.set_message("checking");

@@ -16,9 +16,9 @@ use crate::commands::target::TargetArguments;
 
 /// Erase everything about an address, in every table. The address stays suppressed.
 ///
-/// The suppression is kept under a keyed hash. The address cannot be read from the hash, but `rebound check` knows it.
-/// Webhooks about this address only are emptied: their keys stay, so that a redelivery is not stored or counted a second time.
-/// Webhooks that also name other addresses are kept, without this address.
+/// The suppression is kept under a keyed hash. The address cannot be read from the hash, but `rebound check` still answers "no" for it.
+/// A webhook about this address alone is emptied: its key stays, so that a redelivery is not stored or counted a second time.
+/// A webhook that also names other addresses is kept, without this address.
 /// The command reads all tables: one read unit per 4 KB. It can be interrupted and run again.
 /// `rebound suppressions remove` ends the suppression.
 #[derive(clap::Args)]

@@ -6,7 +6,7 @@ use std::io::Read;
 use rebound::policy::suppression::Reason;
 use rebound_cli::operate::lists::encoding::{self, Encoding};
 use rebound_cli::operate::lists::file::ListError;
-use rebound_cli::operate::lists::{Line, LineCounts, ListOptions, ListReader};
+use rebound_cli::operate::lists::{LineCounts, ListLine, ListOptions, ListReader};
 use rebound_cli::operate::suppressions::meaning::Meaning;
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::sanitize;
@@ -76,7 +76,7 @@ impl ListFile {
     }
 
     /// Returns the next line that is not empty.
-    pub(crate) fn next(&mut self) -> Result<Option<Line>, CommandError> {
+    pub(crate) fn next(&mut self) -> Result<Option<ListLine>, CommandError> {
         Ok(self.reader.next().transpose().map_err(|error| with_name(&self.name, &error))?)
     }
 

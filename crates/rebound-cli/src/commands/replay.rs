@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rebound::resend::recipient::Recipient;
 use rebound::time::UnixMillis;
-use rebound_cli::operate::replay::effects::Effects;
+use rebound_cli::operate::replay::effects::ReplayEffects;
 use rebound_cli::operate::replay::select::{QUARANTINE, Selection};
-use rebound_cli::operate::replay::{Function, On, ReplayReport, replay};
+use rebound_cli::operate::replay::{On, ReplayFunction, ReplayReport, replay};
 use rebound_cli::operate::target::flags::quoted;
 use rebound_dev::commands::CommandError;
 use rebound_dev::commands::values::event_type;
@@ -23,13 +23,13 @@ use crate::commands::timeline::{WEBHOOK_ID, check_received, time};
 /// Maximum number of lines that are shown of a list.
 const MAX_SHOWN: usize = 20;
 
-/// Process stored events again, with the same code. Nothing is counted, published or decided twice.
+/// Process stored events again, with the same code. What was counted, published or decided before stays as it is.
 ///
 /// The code of protect runs in this process, with the settings of the deployed function: it counts, sets brakes and sends alerts.
 /// It sends opens and clicks to the queue of engage. With --function engage, the command only sends opens and clicks to this queue.
 /// --dry-run runs the same code on a copy of the data, shows what would be new, and writes nothing.
 ///
-/// Each email takes one Query. Without ids of emails, the command reads the whole events table.
+/// The command makes one Query for each email. Without ids of emails, it reads the whole events table.
 /// It needs the permissions of protect's role, and dynamodb:Scan on the events table. For protect's settings it also needs
 /// lambda:GetFunctionConfiguration and cloudformation:DescribeStacks, unless CAMPAIGN_TAG or POLICY is set in the shell.
 /// docs/operations.md lists these permissions as a policy.
@@ -86,11 +86,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     if !is_bounded && !arguments.all {
         return Err("which events? Name emails, --type, --since or --until; or --all for every event".into());
     }
-    let function = if arguments.function == "engage" { Function::Engage } else { Function::Protect };
+    let function = if arguments.function == "engage" { ReplayFunction::Engage } else { ReplayFunction::Protect };
     if let Some(of_no_use) = arguments.types.iter().find(|event_type| !function.handles_type(event_type)) {
         let handles = match function {
-            Function::Engage => "it handles email.opened and email.clicked",
-            Function::Protect => "it only stores them",
+            ReplayFunction::Engage => "it handles email.opened and email.clicked",
+            ReplayFunction::Protect => "it only stores them",
         };
         return Err(
             format!("{} does nothing about events of the type {of_no_use}: {handles}", arguments.function).into()
@@ -166,7 +166,7 @@ fn print(arguments: &Arguments, report: &ReplayReport, causes: &[String]) {
             println!("  … and {} more (--json shows all)", all.len() - MAX_SHOWN);
         }
     };
-    let Effects { published, folded, suppressions, counted, brakes, poison, handed_on } = effects.clone();
+    let ReplayEffects { published, folded, suppressions, counted, brakes, poison, handed_on } = effects.clone();
     some(&format!("alerts {would}published"), published);
     some(&format!("alerts {would}grouped into digests"), folded.into_iter().collect());
     some(&format!("suppressions {would}changed"), suppressions.into_iter().collect());

@@ -8,7 +8,7 @@ use rebound::policy::count::count;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::event::EventType;
 use rebound::resend::recipient::Recipient;
-use rebound_cli::operate::tail::{Filter, KINDS, Line, Tail, TailUpdate};
+use rebound_cli::operate::tail::{Filter, KINDS, Tail, TailLine, TailUpdate};
 use rebound_cli::operate::target::Target;
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{hanging, moment, sanitize};
@@ -49,8 +49,8 @@ const KIND: usize = 22;
 /// The command reads the stream of the events table every two seconds (dynamodb:DescribeTable, DescribeStream, GetShardIterator, GetRecords).
 /// AWS charges 0.02 dollars for 100,000 reads; 2.5 million reads per month are free.
 /// It also looks up details in the other tables (dynamodb:GetItem, Query): three calls every five seconds for each campaign with new webhooks.
-/// AWS promises to serve two readers, and the stream already has two. If AWS throttles the stream, tail waits, and protect may be slower for a
-/// moment. So do not run tail for days. The functions log nothing more because of it.
+/// AWS promises to serve two readers of a stream, and protect already has two. If AWS throttles the stream, tail waits, and protect may be slower
+/// for a moment. So do not run tail for days. It does not change what the functions log.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Only lines of these types, separated by commas: event types, or counted, brake, suppressed, verdict, decision, alert, quarantine,
@@ -175,7 +175,7 @@ fn print(json: bool, seen: &TailUpdate, so_far: &mut Shown) {
     }
 }
 
-fn line_json(line: &Line) -> serde_json::Value {
+fn line_json(line: &TailLine) -> serde_json::Value {
     let mut fields = as_json(&line.entry);
     if let Some(fields) = fields.as_object_mut() {
         fields.insert("campaign".to_owned(), json!(line.campaign));
@@ -184,7 +184,7 @@ fn line_json(line: &Line) -> serde_json::Value {
 }
 
 /// Returns a line for people: its time and type, and the rest.
-fn words(line: &Line) -> (String, String) {
+fn words(line: &TailLine) -> (String, String) {
     let entry = &line.entry;
     let at = moment(entry.received_at.unwrap_or(entry.at));
     let time = at.split_once(' ').map_or(at.as_str(), |(_, time)| time);
@@ -220,7 +220,8 @@ mod tests {
             fields: Map::new(),
         };
         let said = |what: &str, about: &str, campaign: Option<&str>| {
-            let (first, text) = words(&Line { entry: entry(what, about), campaign: campaign.and_then(Campaign::new) });
+            let (first, text) =
+                words(&TailLine { entry: entry(what, about), campaign: campaign.and_then(Campaign::new) });
             first + &text
         };
         let email = said("email.sent", "e1", Some("launch"));

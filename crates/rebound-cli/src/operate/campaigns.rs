@@ -67,9 +67,10 @@ pub fn complaint_rate(figures: &CounterTotals) -> Option<f64> {
     rate(figures.get(Counter::Complained), figures.get(Counter::Delivered))
 }
 
-/// Hard bounces, as a fraction of the sent emails.
+/// Hard bounces, as a fraction of the sent emails. `None` if no email was reported as sent or delivered: a bounce alone is no rate of 100 %.
 pub fn bounce_rate(figures: &CounterTotals) -> Option<f64> {
-    rate(figures.get(Counter::BouncedHard), figures.attempted())
+    let is_sent = [Counter::Sent, Counter::Delivered].iter().any(|counter| figures.get(*counter) > 0);
+    if is_sent { rate(figures.get(Counter::BouncedHard), figures.attempted()) } else { None }
 }
 
 /// Reads a campaign, with the cohorts that were created or sent at `since` or later: two Queries and one GetItem. Returns `None` if the
@@ -151,13 +152,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_of_what_was_delivered_or_sent_and_of_nothing_there_is_none() {
+    fn a_rate_of_zero_emails_is_none() {
         let mut figures = CounterTotals::default();
         assert_eq!((complaint_rate(&figures), bounce_rate(&figures)), (None, None));
         figures.add(Counter::Delivered, 200);
         figures.add(Counter::Complained, 1);
         figures.add(Counter::BouncedHard, 50);
         assert_eq!((complaint_rate(&figures), bounce_rate(&figures)), (Some(0.005), Some(0.2)));
+    }
+
+    #[test]
+    fn bounces_alone_have_no_rate() {
+        let mut figures = CounterTotals::default();
+        figures.add(Counter::BouncedHard, 3);
+        assert_eq!(bounce_rate(&figures), None, "nothing was sent, so 100 % would be false");
+        figures.add(Counter::Sent, 4);
+        assert_eq!(bounce_rate(&figures), Some(0.75));
     }
 
     #[test]

@@ -72,7 +72,7 @@ async fn the_version_has_the_commit_that_was_built() {
 
 /// The build script itself, in folders as they are after unpacking an archive, and after a clone.
 #[test]
-fn sources_from_an_archive_have_no_commit_even_within_another_checkout() {
+fn sources_from_an_archive_have_no_commit() {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("script");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("build.rs");

@@ -70,7 +70,7 @@ async fn the_demo_prints_the_lines_that_readme_shows() {
 }
 
 #[tokio::test]
-async fn the_demo_shows_what_engage_decided_by_the_rules_and_by_the_stand_in() {
+async fn the_demo_shows_decisions_of_the_rules_and_of_the_stub() {
     let json = rebound(&["demo", "--json"]).output().await.unwrap();
     let report: Value = serde_json::from_slice(&json.stdout).unwrap();
     let [rules, stand_in] = &report["engage"].as_array().unwrap()[..] else { panic!("{report:#}") };
@@ -106,7 +106,7 @@ async fn the_demo_shows_an_opt_out_and_a_reset_that_may_still_go() {
 }
 
 #[tokio::test]
-async fn the_demo_shows_what_protect_did_by_the_stream_and_by_the_clock() {
+async fn the_demo_shows_what_protect_did_by_stream_and_by_tick() {
     let json = rebound(&["demo", "--json"]).output().await.unwrap();
     let report: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(report["faults"], json!([]));
@@ -164,7 +164,7 @@ async fn the_demo_shows_what_protect_did_by_the_stream_and_by_the_clock() {
 }
 
 #[tokio::test]
-async fn a_sample_is_signed_anew_each_time_and_an_unknown_one_is_an_error_that_helps() {
+async fn each_sample_is_newly_signed_and_an_unknown_type_gets_a_hint() {
     let list = rebound(&["sample"]).output().await.unwrap();
     assert_eq!(String::from_utf8(list.stdout).unwrap().lines().count(), 37);
     let late = rebound(&["sample", "email.bounced", "--id", "msg_1", "--late"]).output().await.unwrap();
@@ -229,7 +229,7 @@ async fn what_dev_has_acknowledged_outlives_a_kill() {
 }
 
 #[tokio::test]
-async fn dev_copies_no_secret_of_the_shells_and_gives_the_stand_ins_no_real_credentials() {
+async fn dev_copies_no_secret_of_the_shell_and_gives_stubs_none() {
     let mut command = rebound(&["dev", "--aws-only", "--dynamodb", "127.0.0.1:0"]);
     let mine =
         [("AWS_ACCESS_KEY_ID", "AKIAMINE"), ("AWS_SECRET_ACCESS_KEY", "my-key"), ("AWS_SESSION_TOKEN", "my-token")];
@@ -268,7 +268,7 @@ async fn dev_copies_no_secret_of_the_shells_and_gives_the_stand_ins_no_real_cred
 }
 
 #[tokio::test]
-async fn dev_uses_the_dynamodb_that_the_environment_names_and_makes_its_tables_if_it_is_local() {
+async fn dev_uses_the_named_dynamodb_and_creates_local_tables() {
     let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let endpoint = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
     let named = |name: &str| match name {

@@ -22,14 +22,14 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Sign a sample event now, and print it as Lambda's invocation event, or post it.
 ///
-/// Its time is now: the samples about one email form one sequence, which ends now. Signs with RESEND_WEBHOOK_SECRET; if that is not set,
-/// with the signing secret of local runs. For consent there are one_click (a mail provider's POST), visit (a GET of the page) and button
-/// (the page's POST): they are signed with CONSENT_KEY, or with the key of local runs.
+/// The samples about one email are some time apart, and the last of them happens now. The signature is made with RESEND_WEBHOOK_SECRET, or,
+/// if that is not set, with the signing secret of local runs. For consent there are one_click (a mail provider's POST), visit (a GET of the
+/// page) and button (the page's POST): they are signed with CONSENT_KEY, or with the key of local runs.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The event's type, such as email.bounced, or a request to consent, such as one_click; without it, the types are listed
     event: Option<String>,
-    /// The webhook's id (a new one each time)
+    /// The webhook's id [default: a new one each time]
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// Keep the sample's original time instead of now: a webhook that arrives late

@@ -128,7 +128,7 @@ pub fn digest(
     snapshot: Option<&CampaignSnapshot>,
 ) -> Alert {
     let of_campaign = campaign.map(|campaign| format!(" of campaign {campaign}")).unwrap_or_default();
-    let title = format!("{folded} more: {}{of_campaign}", many_of(of));
+    let title = format!("{}: {}{of_campaign}", count(folded, "more alert"), many_of(of));
     let mut lines = vec![
         format!(
             "Besides the alerts that were sent individually, there {} {} about {}{of_campaign}.",

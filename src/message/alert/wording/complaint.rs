@@ -1,7 +1,7 @@
 //! Text of an alert about a complaint: the recipient, the email, and the state of the address on the suppression list
 //! after the write.
 
-use super::{AlertContext, CampaignSnapshot, campaign};
+use super::{AlertContext, CampaignSnapshot, campaign, command};
 use crate::message::alert::{Alert, AlertKind};
 use crate::resend::recipient::Recipient;
 use crate::time::UnixMillis;
@@ -25,39 +25,42 @@ pub enum AddressState {
 }
 
 impl AddressState {
-    /// Returns one or two sentences about what was done.
-    fn summary(&self) -> String {
+    /// Returns one or more sentences about what was done, with commands on the stack of this name.
+    fn summary(&self, stack: Option<&str>) -> String {
+        // Without the address: others chose it, and a shell would run what is in it.
+        let add = command(stack, "suppressions add ADDRESS --reason …");
         match self {
             Self::Suppressed(reasons) => format!(
                 "The address is suppressed ({}): programs that read the suppression list no longer send to it.",
                 reasons.join(", ")
             ),
-            Self::Forgotten => {
-                "The address was erased on request, and stays suppressed.".to_owned()
-            }
+            Self::Forgotten => "The address was erased on request, and stays suppressed.".to_owned(),
             Self::Lifted { at, by } => format!(
-                "The address can receive email: a newer change lifted the complaint (at {}, by {by}). For details run `rebound suppressions show`; to suppress it again, `rebound suppressions add`.",
-                at.to_text()
+                "The address can receive email: a newer change lifted the complaint (at {}, by {by}). For details, run `{}`. To suppress it again, run `{add}`.",
+                at.to_text(),
+                command(stack, "suppressions show ADDRESS")
             ),
-            Self::NotSuppressed => {
-                "The address can receive email: it has no active reason on the suppression list. To suppress it again, run `rebound suppressions add`.".to_owned()
-            }
+            Self::NotSuppressed => format!(
+                "The address can receive email: it has no active reason on the suppression list. To suppress it again, run `{add}`."
+            ),
         }
     }
 }
 
-/// Returns the alert for a complaint by `who`, whose state on the suppression list is `listed`.
+/// Returns the alert for a complaint by `who`, whose state on the suppression list is `listed`. `stack` is the stack's
+/// name, if it is known.
 pub fn complaint(
     about: &AlertContext<'_>,
     (who, listed): (&Recipient, &AddressState),
     snapshot: Option<&CampaignSnapshot>,
+    stack: Option<&str>,
 ) -> Alert {
     let mut alert = about.alert(AlertKind::Complaint, &[who.as_str()], Some(who));
     let campaign = about.campaign.map(|campaign| format!(", campaign {campaign}")).unwrap_or_default();
     alert.title = format!("Complaint: {who}{campaign}");
     let mut lines = vec![
         format!("{who} reported {} as spam.", about.of_campaign()),
-        format!("What was done: {}", listed.summary()),
+        format!("What was done: {}", listed.summary(stack)),
     ];
     if let Some(snapshot) = snapshot {
         lines.push(campaign::sending_advice(&snapshot.state));

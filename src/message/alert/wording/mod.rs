@@ -1,6 +1,7 @@
 //! Texts of each alert: what happened, what was done, what to do.
 
 mod campaign;
+mod command;
 mod complaint;
 mod sending;
 mod unclear;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, json};
 
 pub use self::campaign::{CampaignSnapshot, brake_alert, digest};
+use self::command::command;
 pub use self::complaint::{AddressState, complaint};
 pub use self::sending::{FollowupContext, Once, RefusalEffect, resend_key, send_failed, send_unknown, sent_twice};
 pub use self::unclear::{UnclearOutcome, ambiguous};
@@ -141,7 +143,7 @@ pub fn failed(about: &AlertContext<'_>, reason: &str, hour: UnixMillis) -> Alert
     alert.title = format!("Resend could not send: {reason}");
     alert.text = [
         format!("Resend could not send {}: {reason}.", about.of_campaign()),
-        "This alert is sent once an hour. Other emails may have failed for the same reason: the campaigns table has their number (failed).".to_owned(),
+        "This alert is sent once an hour. Other emails may have failed for the same reason: the campaigns table counts them (`failed`).".to_owned(),
         format!("What you can do: {}", remedy(reason)),
         format!("Email: {}", about.email_id),
     ]
@@ -187,9 +189,16 @@ pub fn domain(domain_id: &str, status: &DomainStatus, once: &str, since: UnixMil
 }
 
 /// Returns the alert for webhooks that lifted the suppressions of many people within an hour. `since` is the receipt of
-/// the first one.
-pub fn lifted(hour: UnixMillis, since: UnixMillis, people: usize, reasons: &BTreeMap<&str, usize>) -> Alert {
+/// the first one, `stack` the stack's name, if it is known.
+pub fn lifted(
+    hour: UnixMillis,
+    since: UnixMillis,
+    people: usize,
+    reasons: &BTreeMap<&str, usize>,
+    stack: Option<&str>,
+) -> Alert {
     let since = since.to_text();
+    let restore = command(stack, &format!("suppressions restore --since {since}"));
     let counted: Vec<String> = reasons.iter().map(|(reason, number)| format!("{reason} {number}")).collect();
     Alert {
         id: Alert::id_of(AlertKind::Lifted, &[&hour.to_text()]),
@@ -204,7 +213,7 @@ pub fn lifted(hour: UnixMillis, since: UnixMillis, people: usize, reasons: &BTre
             ),
             "What was done: the suppression list follows Resend, so these people can receive email again.".to_owned(),
             format!(
-                "What you can do: if a contact synchronization did this, stop it, and restore the suppressions with `rebound suppressions restore --since {since}`. With --dry-run the command only lists the addresses."
+                "What you can do: if a contact synchronization did this, stop it, and restore the suppressions with `{restore}`. With --dry-run the command only lists the addresses."
             ),
         ]
         .join("\n"),
@@ -227,7 +236,7 @@ pub fn quarantine(place: &str, message: &str, problem: &str, at: UnixMillis) -> 
         text: [
             format!("A correctly signed webhook was stored, but can't be processed: {problem}."),
             "What was done: it is stored unchanged, and other webhooks are processed as usual.".to_owned(),
-            format!("What you can do: look at the rows of partition {place} in the events table. If it is a valid event, this version of Rebound is too old, or has a bug."),
+            format!("What you can do: look at the rows of partition {place} in the events table. If the webhook is a valid event, this version of Rebound is too old, or has a bug."),
             format!("Webhook: {message}"),
         ]
         .join("\n"),

@@ -3,7 +3,7 @@
 use serde_json::json;
 use strum::IntoStaticStr;
 
-use super::{AlertContext, capital};
+use super::{AlertContext, capital, command};
 use crate::message::alert::{Alert, AlertKind};
 use crate::resend::recipient::Recipient;
 
@@ -47,8 +47,8 @@ impl UnclearOutcome {
 }
 
 /// Returns the alert for an outcome whose recipient is unknown: one of `possible`, or, if `possible` is empty, an
-/// address that can't be parsed.
-pub fn ambiguous(about: &AlertContext<'_>, what: UnclearOutcome, possible: &[Recipient]) -> Alert {
+/// address that can't be parsed. `stack` is the stack's name, if it is known.
+pub fn ambiguous(about: &AlertContext<'_>, what: UnclearOutcome, possible: &[Recipient], stack: Option<&str>) -> Alert {
     let mut alert = about.alert(AlertKind::AmbiguousBounce, &[what.as_str()], None);
     let names: Vec<&str> = possible.iter().take(SHOWN).map(Recipient::as_str).collect();
     let rest = possible.len().saturating_sub(SHOWN);
@@ -76,15 +76,16 @@ pub fn ambiguous(about: &AlertContext<'_>, what: UnclearOutcome, possible: &[Rec
     };
     let done = match possible.len() {
         0 => "What was done: no address was suppressed.",
-        _ => "What was done: no address was suppressed, because only one of them is concerned.",
+        _ => "What was done: no address was suppressed, because only one of them is affected.",
     };
+    let add = command(stack, "suppressions add ADDRESS --reason …");
     let advice = match (what.is_about_email(), possible.len()) {
-        (true, 2..) => "send a separate email to each address, so that each event names its recipient.",
+        (true, 2..) => "send a separate email to each address, so that each event names its recipient.".to_owned(),
         (true, _) => {
-            "find the email at Resend, under Emails, and suppress the right address: rebound suppressions add ADDRESS --reason …"
+            format!("find the email at Resend, under Emails, and suppress the right address with `{add}`.")
         }
         (false, _) => {
-            "find the entry at Resend, and suppress the right address: rebound suppressions add ADDRESS --reason …"
+            format!("find the entry at Resend, and suppress the right address with `{add}`.")
         }
     };
     let place = if what.is_about_email() { "Email" } else { "Entry" };

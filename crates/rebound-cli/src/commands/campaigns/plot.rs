@@ -39,13 +39,10 @@ pub(super) fn rates(day: &CounterTotals, all: &CounterTotals, bounce_limit: f64,
         ("complaints", complaint_rate, complaint_limit),
     ] {
         for (when, figures) in [("24 hours", day), (all_name.as_str(), all)] {
-            let rate = rate(figures).unwrap_or(0.0);
-            println!(
-                "{what:12} {when:9} |{:WIDTH$}| {:.3} % of {} %",
-                bar(rate / limit),
-                rate * 100.0,
-                (limit * 1e5).round() / 1e3
-            );
+            let rate = rate(figures);
+            let is = rate.map_or_else(|| "–".to_owned(), |rate| format!("{:.3} %", rate * 100.0));
+            let bar = bar(rate.unwrap_or(0.0) / limit);
+            println!("{what:12} {when:9} |{bar:WIDTH$}| {is} of {} %", (limit * 1e5).round() / 1e3);
         }
     }
 }

@@ -15,7 +15,7 @@ use rebound::store::suppressions::EmailKind;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::check;
 use rebound_cli::operate::lists::address::oddity;
-use rebound_cli::operate::lists::{Line, Remark};
+use rebound_cli::operate::lists::{ListLine, Remark};
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, sanitize};
 
@@ -30,7 +30,7 @@ const LOOKUP_BATCH: usize = 10_000;
 
 /// Check whether addresses can receive email, and show the reasons if not.
 ///
-/// Exits with 0 if all of them can, with 1 if at least one must not get email, and with 2 if the check failed.
+/// Exits with 0 if all addresses can receive email, with 1 if at least one must not, and with 2 if the check failed.
 /// An invalid address counts as "no". A line of a file without an address also counts as "no", and is shown with its line number.
 /// One call looks up 100 addresses, so tens of thousands take seconds.
 /// The command needs the permission dynamodb:BatchGetItem on the suppressions table, and with --campaign dynamodb:GetItem on the campaigns table.
@@ -38,8 +38,8 @@ const LOOKUP_BATCH: usize = 10_000;
 pub(crate) struct Arguments {
     /// The addresses, such as ann@example.com or "Ann Lee <ann@example.com>"; - reads standard input
     addresses: Vec<String>,
-    /// Also read addresses from this file: one per line, CSV or JSON lines; - is standard input. In a CSV, the column is the one with a name
-    /// such as `recipient`, `email` or `address`. Without column names, it is the column that contains addresses
+    /// Also read addresses from this file: one per line, CSV or JSON lines; - is standard input. In a CSV, the addresses are read from the
+    /// column that is named `recipient`, `email`, `address` or similar. Without column names, it is the column that contains addresses
     #[arg(long, value_name = "FILE")]
     file: Option<String>,
     #[command(flatten)]
@@ -144,12 +144,12 @@ fn given(text: &String) -> CheckedAddress {
 }
 
 /// Converts a line of a file.
-fn listed(line: Line) -> CheckedAddress {
+fn listed(line: ListLine) -> CheckedAddress {
     match line {
-        Line::Entry { number, row } => {
+        ListLine::Entry { number, row } => {
             CheckedAddress { written: Some(row.written), line: Some(number), read: Ok(row.recipient), odd: row.odd }
         }
-        Line::Refused(Remark { line, why }) => {
+        ListLine::Refused(Remark { line, why }) => {
             CheckedAddress { written: None, line: Some(line), read: Err(why), odd: None }
         }
     }

@@ -29,8 +29,8 @@ use crate::commands::target::TargetArguments;
 /// Send the signed webhooks of a simulated campaign, with faults if you want, and check the results.
 ///
 /// The campaign has realistic rates, order and timing: emails are sent, delivered, delayed, bounced, reported as spam, opened and clicked.
-/// Some contacts unsubscribe and subscribe again. Some emails go to several recipients, of whom one bounces.
-/// The seed decides everything, so a run can be repeated.
+/// Some contacts unsubscribe and subscribe again. Some emails have several recipients, and one of these bounces.
+/// The same seed makes the same campaign.
 /// If the command can read the tables (--local, or credentials for the stack), it then checks that the results are correct:
 /// each webhook is stored once, byte for byte; the right addresses are suppressed, and no others; every count, brake, alert and verdict is correct.
 /// Exits with 0 if everything is correct, with 1 if something is wrong, and with 2 if the check was not possible.
@@ -68,7 +68,7 @@ pub(crate) struct Arguments {
     /// Maximum time to wait for protect and engage after the last request, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     patience: u64,
-    /// Allow crashes of the functions during the run: an alert or decision may be published twice with the same id. All other checks stay
+    /// Allow crashes of the functions during the run: an alert or decision may be published twice with the same id. Nothing else may be wrong
     #[arg(long)]
     deaths: bool,
     /// Only send; do not check the tables

@@ -16,7 +16,7 @@ use crate::commands::target::TargetArguments;
 
 /// Suppress addresses: they must not get email until the reason is lifted.
 ///
-/// The new reason is newer than everything that is stored, so it applies. Exits with 1 if an address is not suppressed afterwards.
+/// The change is newer than everything that is stored, so it has priority. Exits with 1 if an address is not suppressed afterwards.
 #[derive(clap::Args)]
 pub(crate) struct AddArguments {
     /// The addresses
@@ -61,9 +61,9 @@ pub(super) async fn add(arguments: &AddArguments) -> Result<ExitCode, CommandErr
 
 /// Lift the reasons of addresses, so that they can receive email again.
 ///
-/// Times decide what follows: an older bounce that arrives late changes nothing, but a new bounce suppresses the address again.
+/// An older bounce that arrives late changes nothing. A new bounce suppresses the address again.
 /// Exits with 1 if one of the reasons to lift is still active.
-/// Resend has its own suppression list: it still skips the address until you remove it there too.
+/// Resend has its own suppression list: it does not send to the address until you remove it there too.
 #[derive(clap::Args)]
 pub(crate) struct RemoveArguments {
     /// The addresses

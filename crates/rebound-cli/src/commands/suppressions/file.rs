@@ -27,13 +27,15 @@ use crate::commands::target::TargetArguments;
 
 /// Import a list: a CSV, JSON lines, bare addresses, or Resend's suppression list.
 ///
-/// The command describes how it reads the file. It detects the exports of SendGrid, Mailgun, Postmark, SES, Mailchimp and Resend.
+/// The command prints how it reads the file. It detects the exports of SendGrid, Mailgun, Postmark, SES, Mailchimp and Resend.
 /// Any other CSV has a header (recipient, reason, at, until, detail, email_id); only `recipient`, or `email`, is required.
 /// Commas, semicolons or tabs may separate the cells. The encoding may be UTF-8, UTF-16 or Windows-1252. JSON lines have the format of `export`.
 /// A time may be 2026-11-23, 2026-11-23T13:05:00Z, or seconds or milliseconds since 1970; without a time zone it is UTC. A time in the future is
 /// refused.
+///
 /// Entries are merged, so a second import of the same list changes nothing. If a reason was lifted after the time in the list, it stays
-/// lifted, and the address is named. --again also suppresses addresses whose reason an operator lifted.
+/// lifted, and the command names the address. --again also suppresses addresses whose reason an operator lifted.
+///
 /// Exits with 1 if a line can't be read, or if an address on the list is not suppressed. All other lines are imported.
 /// --from-resend imports Resend's suppression list, with the reason `provider`.
 #[derive(clap::Args)]
@@ -47,7 +49,7 @@ pub(crate) struct ImportArguments {
     /// Suppress every address on the list for this reason, and ignore the reasons in the list
     #[arg(long = "as", value_name = "REASON", value_parser = super::reason, conflicts_with = "from_resend")]
     only: Option<Reason>,
-    /// Column with the time since when the address is suppressed, if the detected one is wrong
+    /// Column with the time of the suppression, if the detected one is wrong
     #[arg(long, value_name = "COLUMN", conflicts_with = "from_resend")]
     time_column: Option<String>,
     #[command(flatten)]

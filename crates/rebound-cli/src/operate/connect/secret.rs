@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_keeps_the_old_secret_for_a_day_and_whatever_else_is_in_the_secret() {
+    fn a_rotation_keeps_the_old_secret_for_a_day_and_other_keys() {
         let before = stored(&json!({ SECRETS: secret('a').expose(), "note": "ours" }).to_string());
         let now = UnixMillis(1_795_440_600_000);
         let rotated = before.rotated(&secret('b'), now);

@@ -281,7 +281,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_left_of_it_in_any_json_and_everything_else_is_as_it_was(
+        fn the_address_is_removed_from_any_json_and_nothing_else_is(
             before in "[ -~]{0,12}", after in "[ -~]{0,12}", upper in any::<bool>(),
         ) {
             let address = if upper { "ANN.LEE+X@EXAMPLE.COM" } else { "ann.lee+x@example.com" };

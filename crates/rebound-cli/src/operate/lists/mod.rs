@@ -57,7 +57,7 @@ pub struct Remark {
 
 /// A line of a list, as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum ListLine {
     /// It names an address.
     Entry {
         /// Its number, from 1: of several lines, that of the first.
@@ -168,7 +168,7 @@ impl<'a> ListReader<'a> {
     }
 
     /// The next line that has an entry or is refused.
-    fn read_next(&mut self) -> Result<Option<Line>, ListError> {
+    fn read_next(&mut self) -> Result<Option<ListLine>, ListError> {
         loop {
             let Some(line) = self.lines.next()? else { return Ok(None) };
             let (number, is_guessed) = (line.number, line.is_guessed);
@@ -185,11 +185,11 @@ impl<'a> ListReader<'a> {
                     if is_guessed && !row.written.is_ascii() {
                         row.odd = Some("it is not UTF-8, and was read as Windows-1252; --encoding names another");
                     }
-                    return Ok(Some(Line::Entry { number, row }));
+                    return Ok(Some(ListLine::Entry { number, row }));
                 }
                 Some(Err(why)) => {
                     self.counts.refused += lines;
-                    return Ok(Some(Line::Refused(Remark { line: number, why })));
+                    return Ok(Some(ListLine::Refused(Remark { line: number, why })));
                 }
             }
         }
@@ -220,7 +220,7 @@ impl<'a> ListReader<'a> {
 }
 
 impl Iterator for ListReader<'_> {
-    type Item = Result<Line, ListError>;
+    type Item = Result<ListLine, ListError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.read_next().transpose()

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// The effects that were new.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Effects {
+pub struct ReplayEffects {
     /// The titles of the alerts that were published.
     pub published: Vec<String>,
     /// The ids of the alerts that were grouped into a digest.
@@ -24,7 +24,7 @@ pub struct Effects {
     pub handed_on: usize,
 }
 
-impl Effects {
+impl ReplayEffects {
     /// Returns true if nothing was new. Opens and clicks that are sent to `engage` again are nothing new.
     pub fn is_nothing_new(&self) -> bool {
         Self { handed_on: 0, ..self.clone() } == Self::default()

@@ -18,12 +18,13 @@ use rebound::aws::stream::StreamRecord;
 use rebound::aws::topic::Topic;
 use rebound::aws::{AwsEnvironment, CallError, MissingVariable, describe};
 use rebound::config::{ConfigError, ProtectConfig};
+use rebound::metrics::STACK_VARIABLE;
 use rebound::protect::Protector;
 use rebound::store::{Item, string};
 use rebound::time::UnixMillis;
 use tokio::time::Instant;
 
-use self::effects::Effects;
+use self::effects::ReplayEffects;
 use super::target::{Target, TargetError};
 use crate::operate::clients;
 
@@ -66,7 +67,7 @@ pub enum ReplayError {
 
 /// Who handles the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
+pub enum ReplayFunction {
     /// Counts, brakes, alerts; and hands opens and clicks on.
     Protect,
     /// Classifies opens and clicks, and decides about them.
@@ -90,7 +91,7 @@ pub struct ReplayReport {
     /// The keys of those that were not, after several tries.
     pub left_over: Vec<String>,
     /// The new effects.
-    pub effects: Effects,
+    pub effects: ReplayEffects,
     /// The error of the queue, if it is the cause.
     pub why: Option<String>,
 }
@@ -102,7 +103,7 @@ pub struct ReplayReport {
 pub async fn replay(
     target: &Target,
     rows: &[Item],
-    function: Function,
+    function: ReplayFunction,
     on: On,
     done: impl Fn(usize),
 ) -> Result<ReplayReport, ReplayError> {
@@ -113,7 +114,7 @@ pub async fn replay(
     let queue = Queue::new(aws.sqs(), &config.engage_queue);
     let mut report = ReplayReport::default();
     match function {
-        Function::Engage => {
+        ReplayFunction::Engage => {
             for some in rows.chunks(BATCH) {
                 let deadline = Instant::now() + BATCH_TIMEOUT;
                 let engagements: Vec<EngageMessage> = some.iter().map(engagement).collect();
@@ -131,7 +132,7 @@ pub async fn replay(
                 done(some.len());
             }
         }
-        Function::Protect => {
+        ReplayFunction::Protect => {
             let topic = Topic::new(aws.sns(), &config.alerts_topic);
             let protector = Protector::new(aws.dynamodb(), topic, queue, config);
             let mut seen = 0;
@@ -155,7 +156,7 @@ pub async fn replay(
 
 /// Handles a batch until nothing of it fails, or it has failed often enough. Adds what was new to the effects, and returns the keys of what
 /// is left over.
-async fn protect(protector: &Protector, rows: &[Item], effects: &mut Effects) -> Vec<String> {
+async fn protect(protector: &Protector, rows: &[Item], effects: &mut ReplayEffects) -> Vec<String> {
     let mut left: Vec<&Item> = rows.iter().collect();
     for round in 0..MAX_ATTEMPTS {
         if round > 0 {
@@ -194,6 +195,7 @@ fn engagement(row: &Item) -> EngageMessage {
 async fn variables(target: &Target, on: On) -> Result<BTreeMap<String, String>, ReplayError> {
     let mut variables = target.variables().clone();
     variables.extend(settings(target).await?);
+    variables.insert(STACK_VARIABLE.to_owned(), target.stack().to_owned());
     match on {
         On::Copy(copy) => variables.extend(copy),
         On::Target => {

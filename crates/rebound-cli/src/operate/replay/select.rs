@@ -10,7 +10,7 @@ use rebound::store::timeline::Timeline;
 use rebound::store::{Item, as_number, number, string, text};
 use rebound::time::UnixMillis;
 
-use super::{Function, ReplayError};
+use super::{ReplayError, ReplayFunction};
 use crate::operate::scan::{ScanFilter, scan};
 
 /// The type of a webhook that could not be parsed as an event.
@@ -29,7 +29,7 @@ pub struct Selection {
     pub until: Option<UnixMillis>,
 }
 
-impl Function {
+impl ReplayFunction {
     fn handles(self, row: &Item) -> bool {
         let is_engaged =
             ["email.opened#", "email.clicked#"].iter().any(|prefix| string(row, "event").starts_with(prefix));
@@ -61,7 +61,7 @@ impl Selection {
         &self,
         calls: &RetryClient,
         events_table: &str,
-        function: Function,
+        function: ReplayFunction,
         read: impl Fn(usize),
     ) -> Result<Vec<Item>, ReplayError> {
         let mut rows = Vec::new();

@@ -16,7 +16,7 @@ use super::exports::LineMeaning;
 use super::meaning::Meaning;
 use crate::operate::lists::address::quoted;
 use crate::operate::lists::file::ListError;
-use crate::operate::lists::{Line, ListOptions, ListReader, Remark, Row, time};
+use crate::operate::lists::{ListLine, ListOptions, ListReader, Remark, Row, time};
 
 /// The word in `reason` of an entry about a topic. It is no reason, so a version that does not know topics refuses the line.
 pub(super) const TOPIC: &str = "topic";
@@ -87,10 +87,10 @@ pub fn read(from: impl std::io::Read, now: UnixMillis) -> Result<ParsedList, Lis
 
 impl ParsedList {
     /// Adds what a line says.
-    pub fn add(&mut self, line: Line, meaning: &Meaning, now: UnixMillis) {
+    pub fn add(&mut self, line: ListLine, meaning: &Meaning, now: UnixMillis) {
         let (number, row) = match line {
-            Line::Refused(refused) => return self.unreadable.push(refused),
-            Line::Entry { number, row } => (number, row),
+            ListLine::Refused(refused) => return self.unreadable.push(refused),
+            ListLine::Entry { number, row } => (number, row),
         };
         let entry = match meaning.read(&row) {
             Ok(LineMeaning::Nothing(word)) => return *self.left_out.entry(word).or_default() += 1,
@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_as_csv_as_json_lines_and_as_bare_addresses_and_nothing_is_lost_silently() {
+    fn csv_json_lines_and_bare_addresses_are_read_without_loss() {
         let now = UnixMillis::parse("2026-11-28T12:00:00Z").unwrap();
         let read = |text: &str| read(text.as_bytes(), now).unwrap();
         let csv = read(

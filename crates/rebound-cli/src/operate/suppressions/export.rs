@@ -235,7 +235,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn json_lines_that_are_exported_are_imported_with_the_same_content(list in some_list()) {
+        fn exported_json_lines_are_imported_with_the_same_content(list in some_list()) {
             let (text, number) = exported(&list, Format::JsonLines);
             let (again, entries) = imported(&text);
             prop_assert_eq!(contents(&again), contents(&list));

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_is_told_with_how_much_more_it_is_and_only_if_it_is_more() {
+    fn a_count_is_shown_with_its_increase_only_if_it_increased() {
         let first = figures(&[(Counter::Sent, 5), (Counter::Delivered, 3)]);
         let text = |before, now| counted(before, now).map(|(text, _)| text);
         assert_eq!(text(None, &first).unwrap(), "5 sent, 3 delivered, in 7 days", "nobody knows what is new of it");

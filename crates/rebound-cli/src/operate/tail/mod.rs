@@ -88,7 +88,7 @@ pub struct Filter {
 
 /// A line: what happened, and in which campaign, where that is known.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Line {
+pub struct TailLine {
     /// The entry.
     pub entry: TimelineEntry,
     /// The campaign.
@@ -99,7 +99,7 @@ pub struct Line {
 #[derive(Clone, Debug, Default)]
 pub struct TailUpdate {
     /// The lines, the oldest first.
-    pub lines: Vec<Line>,
+    pub lines: Vec<TailLine>,
     /// The number of webhooks that came in, shown or not.
     pub webhooks: usize,
     /// AWS slows the readers of the stream down: it says why. The next look should be later.
@@ -180,7 +180,7 @@ impl<'a> Tail<'a> {
         list: &List,
         change: &ChangedRow,
         known: &ListSnapshot,
-    ) -> Result<Option<Line>, TailError> {
+    ) -> Result<Option<TailLine>, TailError> {
         let row = &change.row;
         // A webhook's row is changed only when somebody is forgotten.
         let Some(entry) = entry(row, known).filter(|_| change.is_new || !is_webhook(row)) else { return Ok(None) };
@@ -196,7 +196,7 @@ impl<'a> Tail<'a> {
         if self.remembered.len() > MAX_REMEMBERED {
             self.remembered.pop_front();
         }
-        Ok(Some(Line { entry, campaign }))
+        Ok(Some(TailLine { entry, campaign }))
     }
 
     /// Follows what will be done about a webhook in other tables, as far as somebody wants to see it.
@@ -284,12 +284,12 @@ impl<'a> Tail<'a> {
     }
 
     /// A line about a change in another table, if the filter passes it.
-    fn shown_if_wanted(&self, (entry, campaign): (TimelineEntry, Option<Campaign>)) -> Option<Line> {
+    fn shown_if_wanted(&self, (entry, campaign): (TimelineEntry, Option<Campaign>)) -> Option<TailLine> {
         let Filter { types, campaign: wanted, recipient } = &self.filter;
         let is_type = types.is_empty() || types.contains(&entry.what);
         let is_theirs = recipient.as_ref().is_none_or(|recipient| entry.about == recipient.as_str());
         let is_of_campaign = wanted.is_none() || *wanted == campaign;
-        (is_type && is_theirs && is_of_campaign).then_some(Line { entry, campaign })
+        (is_type && is_theirs && is_of_campaign).then_some(TailLine { entry, campaign })
     }
 }
 

@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials;
 
-use super::{TargetError, TargetOptions, is_local, profiles};
+use super::{TargetArguments, TargetError, is_local, profiles};
 
 /// The region of local runs, which have none.
 pub(super) const LOCAL_REGION: &str = "eu-west-1";
 
 /// Adds region and credentials, if they are missing: for AWS, as the `aws` command finds them; for stubs on this machine, which check
 /// none, fixed ones.
-pub(super) async fn add(variables: &mut BTreeMap<String, String>, options: &TargetOptions) -> Result<(), TargetError> {
-    if variables.contains_key("AWS_ACCESS_KEY_ID") && options.profile.is_none() {
+pub(super) async fn add(
+    variables: &mut BTreeMap<String, String>,
+    arguments: &TargetArguments,
+) -> Result<(), TargetError> {
+    if variables.contains_key("AWS_ACCESS_KEY_ID") && arguments.profile.is_none() {
         let region = variables.get("AWS_REGION").or_else(|| variables.get("AWS_DEFAULT_REGION"));
         if region.is_some() {
             return Ok(());
@@ -31,12 +34,12 @@ pub(super) async fn add(variables: &mut BTreeMap<String, String>, options: &Targ
         default("AWS_SECRET_ACCESS_KEY", "local");
         return Ok(());
     }
-    let named = options.profile.as_ref().or_else(|| variables.get("AWS_PROFILE"));
+    let named = arguments.profile.as_ref().or_else(|| variables.get("AWS_PROFILE"));
     if let Some(profile) = named {
         check_profile(profile, &profiles::known(variables))?;
     }
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(rebound::aws::any_https());
-    if let Some(profile) = &options.profile {
+    if let Some(profile) = &arguments.profile {
         loader = loader.profile_name(profile);
     }
     let found = loader.load().await;

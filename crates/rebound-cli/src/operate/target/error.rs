@@ -4,12 +4,21 @@ use std::path::PathBuf;
 
 use rebound::aws::MissingVariable;
 
-/// The file that `rebound dev` writes, as errors name it.
-const LOCAL_NAME: &str = ".local/dev.env";
+use super::LOCAL_FILE;
 
 /// A target that can't be resolved or reached.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
+    /// A variable names an impossible stack.
+    #[error("{variable} is {name}: {why}")]
+    InvalidStack {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        name: String,
+        /// Why it is impossible.
+        why: String,
+    },
     /// There is no file of `rebound dev`.
     #[error(
         "{0} does not exist, so `rebound dev` is not running in this folder; start it first, or name its file: --local=FILE"
@@ -17,12 +26,12 @@ pub enum TargetError {
     NoLocal(PathBuf),
     /// The file of `rebound dev` is there and can't be read.
     #[error(
-        "{0} can't be read: {1}; --local=FILE names the file that `rebound dev` writes, which is {LOCAL_NAME} by default"
+        "{0} can't be read: {1}; --local=FILE names the file that `rebound dev` writes, which is {LOCAL_FILE} by default"
     )]
     UnreadLocal(PathBuf, std::io::Error),
     /// The file is not one that `rebound dev` writes. Without this, a command that was meant for this machine would go to AWS.
     #[error(
-        "{0} is not a file that `rebound dev` writes: it names no DynamoDB endpoint; --local=FILE names that file, which is {LOCAL_NAME} by default"
+        "{0} is not a file that `rebound dev` writes: it names no DynamoDB endpoint; --local=FILE names that file, which is {LOCAL_FILE} by default"
     )]
     NotLocal(PathBuf),
     /// The file of `rebound dev` exists, but nothing listens at its endpoint.

@@ -3,18 +3,20 @@
 //! The names of its resources are looked up in this order: with `--local`, the file that `rebound dev` writes; the environment variables
 //! that the functions have too; for tables, the name of the stack; for everything else, the outputs of the stack.
 //!
-//! - [`flags`]: the flags that select the target, which hints repeat.
+//! - `arguments`: the options that select the target, which hints repeat.
 //! - `credentials`: the region and the credentials.
 //! - `error`: the errors of selecting a target.
+//! - [`flags`]: words of a command line.
 //! - `profiles`: the configured AWS profiles.
 
+mod arguments;
 mod credentials;
 mod error;
 pub mod flags;
 mod profiles;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rebound::aws::{AwsEnvironment, describe};
@@ -23,12 +25,15 @@ use rebound::store::tables::TABLES;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+pub use self::arguments::TargetArguments;
 pub use self::error::TargetError;
-use self::flags::Flags;
 use crate::operate::clients;
 
 /// Default name of the stack, as in `samconfig.toml`.
 pub const STACK: &str = "rebound";
+
+/// Default path of the file that `rebound dev` writes.
+pub const LOCAL_FILE: &str = ".local/dev.env";
 
 /// Maximum time of a connection to a port of this machine.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(800);
@@ -51,32 +56,12 @@ const OUTPUTS: [(&str, &str); 14] = [
     ("ENGAGE_FUNCTION", "EngageFunctionName"),
 ];
 
-/// The flags with which an operator selects the target.
-#[derive(Clone, Debug)]
-pub struct TargetOptions {
-    /// The name of the stack.
-    pub stack: String,
-    /// The file that `rebound dev` has written, if `--local` is given.
-    pub local: Option<PathBuf>,
-    /// The profile to take credentials from.
-    pub profile: Option<String>,
-    /// The region.
-    pub region: Option<String>,
-    /// The flags as they were given.
-    pub flags: Flags,
-}
-
-impl Default for TargetOptions {
-    fn default() -> Self {
-        Self { stack: STACK.to_owned(), local: None, profile: None, region: None, flags: Flags::default() }
-    }
-}
-
 /// The target of a command, with the names of its resources.
 #[derive(Debug)]
 pub struct Target {
     variables: BTreeMap<String, String>,
-    options: TargetOptions,
+    arguments: TargetArguments,
+    stack: String,
     aws: AwsEnvironment,
     outputs: OnceCell<BTreeMap<String, String>>,
 }
@@ -87,23 +72,24 @@ impl Target {
     /// # Errors
     /// There are no credentials, no region, or no readable file of `rebound dev`.
     pub async fn find(
-        options: &TargetOptions,
+        arguments: &TargetArguments,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, TargetError> {
         let mut variables: BTreeMap<String, String> =
             variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
-        if let Some(file) = &options.local {
+        let stack = arguments.stack_name(&variables)?;
+        if let Some(file) = &arguments.local {
             variables.extend(read_local(file)?);
         }
-        if let Some(region) = &options.region {
+        if let Some(region) = &arguments.region {
             variables.insert("AWS_REGION".to_owned(), region.clone());
         }
         for table in TABLES {
-            variables.entry(table.variable.to_owned()).or_insert_with(|| table.name_in(&options.stack));
+            variables.entry(table.variable.to_owned()).or_insert_with(|| table.name_in(&stack));
         }
-        credentials::add(&mut variables, options).await?;
+        credentials::add(&mut variables, arguments).await?;
         let aws = AwsEnvironment::read(|name| variables.get(name).cloned())?;
-        Ok(Self { variables, options: options.clone(), aws, outputs: OnceCell::new() })
+        Ok(Self { variables, arguments: arguments.clone(), stack, aws, outputs: OnceCell::new() })
     }
 
     /// SDK clients for it.
@@ -113,12 +99,12 @@ impl Target {
 
     /// The name of the stack.
     pub fn stack(&self) -> &str {
-        &self.options.stack
+        &self.stack
     }
 
     /// A command for the same target, for a hint: `` `rebound connect --local` ``.
     pub fn command(&self, command: &str) -> String {
-        self.options.flags.command(command)
+        self.arguments.command(command)
     }
 
     /// Checks that a local DynamoDB endpoint accepts connections: a crash leaves the file of `rebound dev` behind, and every call would fail
@@ -132,7 +118,7 @@ impl Target {
         if is_answered(&url).await {
             return Ok(());
         }
-        Err(match &self.options.local {
+        Err(match &self.arguments.local {
             Some(file) => TargetError::DevIsGone { file: file.clone(), url },
             None => TargetError::NobodyThere { url },
         })
@@ -175,15 +161,14 @@ impl Target {
         let outputs = self.outputs.get_or_try_init(|| self.describe_stack()).await?;
         outputs.get(output).cloned().ok_or_else(|| TargetError::NoOutput {
             variable: variable.to_owned(),
-            stack: self.options.stack.clone(),
+            stack: self.stack.clone(),
             output: output.to_owned(),
         })
     }
 
     async fn describe_stack(&self) -> Result<BTreeMap<String, String>, TargetError> {
-        let failed = |why: String| TargetError::NoStack { stack: self.options.stack.clone(), why };
-        let described =
-            clients::cloudformation(&self.aws).describe_stacks().stack_name(&self.options.stack).send().await;
+        let failed = |why: String| TargetError::NoStack { stack: self.stack.clone(), why };
+        let described = clients::cloudformation(&self.aws).describe_stacks().stack_name(&self.stack).send().await;
         let described = described.map_err(|error| failed(describe(&error)))?;
         let stack = described.stacks().first().ok_or_else(|| failed("it does not exist".to_owned()))?;
         let pair = |output: &aws_sdk_cloudformation::types::Output| {
@@ -228,7 +213,7 @@ mod tests {
 
     async fn found(variables: &[(&str, &str)]) -> Result<Target, TargetError> {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Target::find(&TargetOptions::default(), variables).await
+        Target::find(&TargetArguments::default(), variables).await
     }
 
     #[tokio::test]
@@ -255,8 +240,8 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_file_of_rebound_dev_it_says_what_to_start() {
-        let options = TargetOptions { local: Some("/nowhere/dev.env".into()), ..TargetOptions::default() };
-        let error = Target::find(&options, []).await.unwrap_err().to_string();
+        let arguments = TargetArguments { local: Some("/nowhere/dev.env".into()), ..TargetArguments::default() };
+        let error = Target::find(&arguments, []).await.unwrap_err().to_string();
         assert!(error.contains("rebound dev") && error.contains("/nowhere/dev.env"), "{error}");
     }
 }

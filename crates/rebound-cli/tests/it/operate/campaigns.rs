@@ -37,7 +37,7 @@ async fn count_sent(campaigns: &Campaigns, name: &str, hours_ago: u64, counter: 
 }
 
 #[tokio::test]
-async fn a_campaign_is_shown_by_its_cohorts_rates_and_limits_and_an_unknown_one_with_those_like_it() {
+async fn a_campaign_is_shown_and_an_unknown_one_gets_similar_names() {
     let service = Service::start().await;
     let table = service.aws.variable("CAMPAIGNS_TABLE").unwrap();
     let campaigns = Campaigns::new(place(&service.aws).await.calls(Duration::from_secs(60)), table);
@@ -89,4 +89,18 @@ async fn a_campaign_scheduled_weeks_ago_and_sent_now_is_listed() {
     assert_eq!(all[0]["last_24_hours"]["hard_bounce_rate"], json!(0.15));
     let one = rebound(&service.aws, &["campaigns", "scheduled", "--json"]).await.json();
     assert_eq!(one["total"], all[0]["total"]);
+}
+
+#[tokio::test]
+async fn a_bounce_without_a_sent_email_is_no_rate() {
+    let service = Service::start().await;
+    let table = service.aws.variable("CAMPAIGNS_TABLE").unwrap();
+    let campaigns = Campaigns::new(place(&service.aws).await.calls(Duration::from_secs(60)), table);
+    count(&campaigns, "spring", 2, Counter::BouncedHard, 3).await;
+    for arguments in [&["campaigns"][..], &["campaigns", "spring"]] {
+        let shown = rebound(&service.aws, arguments).await.stdout;
+        assert!(shown.contains('–') && !shown.contains("100"), "{shown}");
+    }
+    let total = &rebound(&service.aws, &["campaigns", "spring", "--json"]).await.json()["total"];
+    assert_eq!((&total["hard_bounce_rate"], &total["bounced_hard"]), (&json!(null), &json!(3)));
 }

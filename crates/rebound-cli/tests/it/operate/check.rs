@@ -18,7 +18,7 @@ fn texts(addresses: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_address_gets_the_answer_that_the_list_gives_whatever_its_spelling() {
+async fn every_spelling_of_an_address_gets_the_same_answer() {
     let service = Service::start().await;
     service.accepts(&signed(complaint("ann@example.com", "e1")), "handled").await;
     let bounce =
@@ -77,7 +77,7 @@ async fn every_address_gets_the_answer_that_the_list_gives_whatever_its_spelling
 }
 
 #[tokio::test]
-async fn ten_thousand_addresses_take_a_hundred_and_one_calls_and_after_somebody_was_forgotten_twice_as_many() {
+async fn ten_thousand_addresses_take_101_calls_and_later_202() {
     let service = Service::start().await;
     let through_proxy = service.aws.variables().iter().map(|(name, value)| match name.as_str() {
         "AWS_ENDPOINT_URL_DYNAMODB" => (name.clone(), service.proxy.url()),

@@ -96,7 +96,7 @@ fn is(said: &(CheckStatus, String), verdict: CheckStatus, words: &str) {
 }
 
 #[tokio::test]
-async fn while_nobody_has_confirmed_the_subscription_to_alerts_doctor_warns() {
+async fn doctor_warns_until_a_subscription_to_alerts_is_confirmed() {
     let (world, claude) = (World::start().await, ClaudeStub::start(any_port()).await.unwrap());
     let name = "who gets the alerts";
     is(&says(&world, &claude, name).await, CheckStatus::Warning, "make deploy PARAMETERS=AlertEmail=");
@@ -109,6 +109,20 @@ async fn while_nobody_has_confirmed_the_subscription_to_alerts_doctor_warns() {
     let mut elsewhere = variables(&world, &claude);
     elsewhere.insert("ALERTS_TOPIC_ARN".to_owned(), "no topic".to_owned());
     is(&says_with(elsewhere, name).await, CheckStatus::Fault, "the topic no topic does not exist");
+}
+
+#[tokio::test]
+async fn the_hint_to_deploy_names_another_stack() {
+    let world = World::start().await;
+    for (stack, command) in [
+        ("staging", "`make deploy PARAMETERS=AlertEmail=you@example.com STACK=staging`"),
+        ("rebound", "`make deploy PARAMETERS=AlertEmail=you@example.com`"),
+    ] {
+        let said = self::command(&world.variables(), &["doctor", "--stack", stack, "--json"], "").await.json();
+        let checks = said["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == "who gets the alerts").unwrap();
+        assert!(check["to_do"].as_str().unwrap().contains(command), "{check}");
+    }
 }
 
 #[tokio::test]
@@ -133,7 +147,7 @@ async fn a_table_that_is_not_as_the_template_has_it_is_a_fault() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_missing_or_wrong_and_a_url_that_is_no_rebound_are_told() {
+async fn doctor_reports_a_wrong_secret_and_a_url_of_another_service() {
     let (world, claude) = well().await;
     let secrets = world.aws.secrets_manager.as_ref().unwrap();
     secrets.put(SECRET_NAME, &json!({ "RESEND_WEBHOOK_SECRET": "whsec_YW5vdGhlciBvbmU" }).to_string());
@@ -155,7 +169,7 @@ async fn a_secret_that_is_missing_or_wrong_and_a_url_that_is_no_rebound_are_told
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_disabled_or_lacks_a_type_and_keys_that_are_refused_are_faults() {
+async fn a_disabled_webhook_a_missing_type_and_a_wrong_key_are_faults() {
     let (world, claude) = well().await;
     world.resend.unsubscribe("email.bounced");
     is(&says(&world, &claude, "webhook at Resend").await, CheckStatus::Fault, "email.bounced");
@@ -241,7 +255,7 @@ async fn a_delivery_that_is_still_tried_is_no_success() {
 }
 
 #[tokio::test]
-async fn a_lag_dead_letters_a_stack_that_is_not_there_and_a_low_limit_are_told() {
+async fn doctor_reports_lag_dead_letters_no_stack_and_a_low_limit() {
     let (world, claude) = well().await;
     let control = world.aws.control.as_ref().unwrap();
     control.set(|controls| {

@@ -51,7 +51,7 @@ async fn no_hint_names_a_command_without_the_flags() {
                 .map(|before| format!("{before}{name}"))
                 .into_iter()
                 .find(|it| code.contains(it));
-            assert_eq!(found, None, "{file} has a hint of its own: take it from `Flags::command`");
+            assert_eq!(found, None, "{file} has a hint of its own: take it from `TargetArguments::command`");
         }
     }
 }
@@ -102,6 +102,29 @@ async fn dev_with_a_file_of_its_own_says_how_to_name_it() {
 }
 
 #[tokio::test]
+async fn a_second_dev_does_not_take_the_first_ones_file() {
+    let dev = Dev::start().await;
+    let file = dev.folder.path().join("dev.env");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let named = file.display().to_string();
+    let second = ["dev", "--listen", "127.0.0.1:0", "--dynamodb", "127.0.0.1:0", "--env-file", &named];
+    let said = command(&BTreeMap::new(), &second, "").await;
+    assert!(said.code == 2 && said.stderr.contains("another file with --env-file"), "{said:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+
+    // After a crash of the first one, its file is replaced.
+    let folder = dev.kill().await;
+    let mut third = Command::new(env!("CARGO_BIN_EXE_rebound"));
+    let third = third.args(second).env_clear().stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let began = Instant::now();
+    while std::fs::read_to_string(&file).unwrap() == before {
+        assert!(began.elapsed() < Duration::from_secs(30), "the third one starts");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop((third, folder));
+}
+
+#[tokio::test]
 async fn flags_of_two_rebounds_are_refused_and_a_variable_is_no_flag() {
     for other in [["--stack", "staging"], ["--profile", "work"], ["--region", "eu-west-1"]] {
         let said =
@@ -116,7 +139,7 @@ async fn flags_of_two_rebounds_are_refused_and_a_variable_is_no_flag() {
 }
 
 #[tokio::test]
-async fn a_profile_that_does_not_exist_is_said_to_and_others_are_named() {
+async fn an_unknown_profile_is_an_error_that_names_the_others() {
     let home = tempfile::tempdir().unwrap();
     std::fs::create_dir(home.path().join(".aws")).unwrap();
     std::fs::write(home.path().join(".aws/config"), "[default]\nregion = eu-west-1\n[profile staging]\n").unwrap();
@@ -133,7 +156,7 @@ async fn a_profile_that_does_not_exist_is_said_to_and_others_are_named() {
 }
 
 #[tokio::test]
-async fn after_a_crash_of_dev_one_line_within_a_second_says_that_nobody_is_there() {
+async fn after_a_crash_of_dev_one_line_says_so_within_a_second() {
     let dev = Dev::start().await;
     let file = dev.folder.path().join("left.env");
     std::fs::copy(dev.folder.path().join("dev.env"), &file).unwrap();

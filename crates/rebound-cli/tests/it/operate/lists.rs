@@ -1,7 +1,7 @@
 //! Lists as people have them, read by `check` and by `import`.
 
 use rebound::time::UnixMillis;
-use rebound_cli::operate::lists::{Line, LineCounts, ListOptions, ListReader};
+use rebound_cli::operate::lists::{LineCounts, ListLine, ListOptions, ListReader};
 use rebound_cli::operate::suppressions::import::{ParsedList, read};
 use serde_json::json;
 
@@ -60,8 +60,8 @@ fn unescaped(raw: &str) -> String {
 fn lines(text: &str) -> (Vec<(u64, String)>, LineCounts) {
     let mut reader = ListReader::new(text.as_bytes(), ListOptions::default()).unwrap();
     let read = reader.by_ref().map(|line| match line.unwrap() {
-        Line::Entry { number, row } => (number, row.recipient.to_string()),
-        Line::Refused(refused) => {
+        ListLine::Entry { number, row } => (number, row.recipient.to_string()),
+        ListLine::Refused(refused) => {
             assert!(!refused.why.is_empty());
             (refused.line, "!".to_owned())
         }
@@ -194,7 +194,7 @@ async fn other_files_are_refused_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn an_import_says_what_it_took_the_file_for_and_a_flag_overrides_it() {
+async fn an_import_says_how_it_reads_the_file_and_flags_override_it() {
     let service = Service::start().await;
     let bounces = "status,reason,email,created\n5.1.1,550 no such user,ann@example.com,1795439100\n";
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], bounces).await;

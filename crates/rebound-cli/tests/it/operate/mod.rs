@@ -29,7 +29,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rebound_cli::operate::suppressions::List;
-use rebound_cli::operate::target::{Target, TargetOptions};
+use rebound_cli::operate::target::{Target, TargetArguments};
 use rebound_dev::stack::EmbeddedAws;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
@@ -37,7 +37,7 @@ use tokio::process::{Child, Command};
 
 /// The place that an embedded AWS is.
 pub(crate) async fn place(aws: &EmbeddedAws) -> Target {
-    Target::find(&TargetOptions::default(), aws.variables().clone()).await.unwrap()
+    Target::find(&TargetArguments::default(), aws.variables().clone()).await.unwrap()
 }
 
 pub(crate) fn list(place: &Target) -> List {
@@ -156,12 +156,12 @@ impl Dev {
 
     pub(crate) async fn place(&self) -> Target {
         let local = Some(self.folder.path().join("dev.env"));
-        Target::find(&TargetOptions { local, ..TargetOptions::default() }, []).await.unwrap()
+        Target::find(&TargetArguments { local, ..TargetArguments::default() }, []).await.unwrap()
     }
 }
 
 #[tokio::test]
-async fn the_help_of_every_command_says_what_it_is_for_and_more_than_its_options() {
+async fn the_help_of_every_command_has_a_purpose_and_details() {
     let all = command(&BTreeMap::new(), &["--help"], "").await.stdout;
     let commands = all.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
     let commands: Vec<&str> = commands.skip_while(|name| *name != "demo").take_while(|name| *name != "help").collect();

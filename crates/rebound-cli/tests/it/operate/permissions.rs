@@ -312,7 +312,7 @@ fn replay_needs_what_protects_role_has_and_to_scan() {
 }
 
 #[test]
-fn the_policies_to_paste_allow_what_the_commands_need_and_no_more() {
+fn the_policies_to_paste_allow_what_commands_need_and_no_more() {
     let documented = documented();
     let union = |names: &[&str]| -> BTreeSet<Action> {
         documented

@@ -11,8 +11,8 @@ use rebound::resend::signed::SignedMessage;
 use rebound::store::Item;
 use rebound::store::counters::Campaigns;
 use rebound_cli::operate::replay::select::Selection;
-use rebound_cli::operate::replay::{Function, On, ReplayReport, replay};
-use rebound_cli::operate::target::{Target, TargetOptions};
+use rebound_cli::operate::replay::{On, ReplayFunction, ReplayReport, replay};
+use rebound_cli::operate::target::{Target, TargetArguments};
 use rebound_dev::overlay::Overlay;
 use rebound_dev::simulate::scenario::Scenario;
 use serde_json::json;
@@ -43,7 +43,7 @@ async fn received(story: &Scenario) -> (Service, Target) {
     }
     let mut variables = service.aws.variables().clone();
     variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), service.proxy.url());
-    let place = Target::find(&TargetOptions::default(), variables).await.unwrap();
+    let place = Target::find(&TargetArguments::default(), variables).await.unwrap();
     (service, place)
 }
 
@@ -55,13 +55,14 @@ enum RunMode {
 
 async fn again(place: &Target, mode: RunMode) -> ReplayReport {
     let calls = place.calls(Duration::from_secs(60));
-    let rows = Selection::default().rows(&calls, place.table("EVENTS_TABLE"), Function::Protect, |_| {}).await.unwrap();
+    let rows =
+        Selection::default().rows(&calls, place.table("EVENTS_TABLE"), ReplayFunction::Protect, |_| {}).await.unwrap();
     if mode == RunMode::Replay {
-        return replay(place, &rows, Function::Protect, On::Target, |_| {}).await.unwrap();
+        return replay(place, &rows, ReplayFunction::Protect, On::Target, |_| {}).await.unwrap();
     }
     let name = |variable: &str| place.table(variable).to_owned();
     let copy = Overlay::start(place.aws().dynamodb(), name).await.unwrap();
-    replay(place, &rows, Function::Protect, On::Copy(copy.variables()), |_| {}).await.unwrap()
+    replay(place, &rows, ReplayFunction::Protect, On::Copy(copy.variables()), |_| {}).await.unwrap()
 }
 
 async fn cohorts(place: &Target, story: &Scenario) -> Vec<(Cohort, CounterTotals)> {
@@ -70,7 +71,7 @@ async fn cohorts(place: &Target, story: &Scenario) -> Vec<(Cohort, CounterTotals
 }
 
 #[tokio::test]
-async fn what_was_lost_is_done_once_as_a_dry_run_says_it_will_be_and_again_nothing_is_new() {
+async fn a_replay_does_once_what_its_dry_run_says() {
     let _alone = crate::support::WHOLE_MACHINE.lock().await;
     let story = story();
     let (service, place) = received(&story).await;
@@ -133,7 +134,7 @@ async fn what_was_lost_is_done_once_as_a_dry_run_says_it_will_be_and_again_nothi
 }
 
 #[tokio::test]
-async fn throttles_are_waited_out_and_what_fails_for_good_is_left_over_by_name() {
+async fn throttling_is_waited_out_and_permanent_errors_are_named() {
     let mut story = story();
     story.emails = 30;
     let (service, place) = received(&story).await;
@@ -145,7 +146,7 @@ async fn throttles_are_waited_out_and_what_fails_for_good_is_left_over_by_name()
 }
 
 #[tokio::test]
-async fn the_command_replays_an_email_or_a_type_and_never_everything_by_mistake() {
+async fn replay_takes_emails_or_a_type_and_never_all_by_mistake() {
     let mut story = story();
     story.emails = 20;
     let (service, _) = received(&story).await;

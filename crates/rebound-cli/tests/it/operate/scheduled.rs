@@ -106,7 +106,7 @@ async fn what_is_sent_over_many_hours_of_one_batch_adds_up_once() {
 const STRICT: &str = r#"{"brake": {"bounce_limits": [{"rate": 0.5, "least": 1, "of": 1}]}}"#;
 
 #[tokio::test]
-async fn an_old_cohort_of_which_less_than_a_tenth_is_sent_late_is_left_out() {
+async fn an_old_cohort_with_less_than_a_tenth_sent_late_is_left_out() {
     let stage = ProtectHarness::with_policy(STRICT).await;
     let mut messages: Vec<SignedMessage> = (0..10).map(|number| told("email.sent", number, 10, -10 * DAY)).collect();
     messages.extend((0..10).map(|number| told("email.bounced", number, 10, -9 * DAY)));

@@ -77,7 +77,7 @@ fn by_policy(story: &Scenario, seed: u64) -> (BTreeMap<String, BTreeSet<&'static
 }
 
 #[test]
-fn what_the_story_says_must_follow_is_what_the_policy_makes_of_its_webhooks_in_any_order() {
+fn a_scenario_expects_what_the_policy_computes_in_any_order() {
     for seed in [1, 2, 3, fastrand::u64(..), fastrand::u64(..)] {
         let story = story(seed, 3_001);
         let (reasons, counted) = by_policy(&story, seed ^ 5);
@@ -100,7 +100,7 @@ fn what_the_story_says_must_follow_is_what_the_policy_makes_of_its_webhooks_in_a
 }
 
 #[tokio::test]
-async fn all_chaos_at_once_loses_nothing_and_doubles_nothing_and_the_report_says_so() {
+async fn all_chaos_together_loses_and_duplicates_nothing() {
     let _alone = crate::support::WHOLE_MACHINE.lock().await;
     let dev = Dev::start().await;
     let url = dev.place().await.variable("REBOUND_FUNCTION_URL").unwrap();

@@ -30,7 +30,7 @@ async fn is_refused(variables: &BTreeMap<String, String>, arguments: &[&str], wo
 }
 
 #[tokio::test]
-async fn a_file_that_dev_has_not_written_never_leads_to_the_real_stack() {
+async fn a_file_that_dev_did_not_write_never_leads_to_a_real_stack() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("notes.env");
     std::fs::write(&file, "AWS_REGION=eu-west-1\nAWS_ACCESS_KEY_ID=AKIAMINE\nAWS_SECRET_ACCESS_KEY=mine\n").unwrap();
@@ -92,7 +92,7 @@ async fn a_span_that_nothing_lies_in_is_refused() {
 }
 
 #[tokio::test]
-async fn an_address_named_twice_is_taken_once_and_several_in_one_are_told_apart() {
+async fn a_repeated_address_counts_once_and_joined_ones_are_split() {
     let service = Service::start().await;
     let variables = service.aws.variables();
     let add = ["suppressions", "add", "ann@example.com", "Ann <ANN@example.com>", "--reason", "asked", "--json"];
@@ -131,7 +131,7 @@ async fn a_campaign_that_nobody_counted_is_no_silent_yes() {
 }
 
 #[tokio::test]
-async fn an_id_of_which_nothing_is_stored_is_named_and_a_webhooks_id_told_apart() {
+async fn an_unknown_id_is_named_and_a_webhook_id_is_recognized() {
     let service = Service::start().await;
     assert_eq!(service.post(&signed(complaint("ann@example.com", "e1"))).await.0, 200);
     let variables = service.aws.variables();
@@ -171,7 +171,7 @@ async fn an_export_that_fails_leaves_the_last_one_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_region_or_a_stack_that_can_not_be_one_is_refused_before_it_is_asked() {
+async fn an_impossible_region_or_stack_is_refused_before_any_call() {
     let none = BTreeMap::new();
     for region in ["eu-west", "Frankfurt"] {
         is_refused(&none, &["check", "ann@example.com", "--region", region], &["such as eu-west-1"]).await;

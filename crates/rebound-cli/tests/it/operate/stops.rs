@@ -60,7 +60,7 @@ async fn simulate_stops_at_the_first_answer_that_explains_itself() {
 }
 
 #[tokio::test]
-async fn simulate_says_at_once_that_nobody_is_there_be_it_on_this_machine_or_elsewhere() {
+async fn simulate_says_immediately_that_nothing_listens() {
     let variables = BTreeMap::from([("RESEND_WEBHOOK_SECRET".to_owned(), rebound_dev::LOCAL_SECRET.to_owned())]);
     for (url, hint) in [("http://127.0.0.1:9/", "`rebound dev`"), ("https://nowhere.invalid/", "WebhookUrl")] {
         let (said, took) = timed(&variables, &["simulate", url]).await;
@@ -70,7 +70,7 @@ async fn simulate_says_at_once_that_nobody_is_there_be_it_on_this_machine_or_els
 }
 
 #[tokio::test]
-async fn simulate_says_that_the_secret_of_the_shell_is_not_the_functions() {
+async fn simulate_says_that_the_shells_secret_is_wrong() {
     let dev = Dev::start().await;
     let url = dev.variables()["REBOUND_FUNCTION_URL"].clone();
     let variables = BTreeMap::from([("RESEND_WEBHOOK_SECRET".to_owned(), "whsec_YW5vdGhlciBvbmU".to_owned())]);
@@ -104,7 +104,7 @@ async fn simulate_stops_when_dev_dies_and_says_what_stays() {
 }
 
 #[tokio::test]
-async fn a_campaign_or_a_seed_that_was_used_is_refused_before_anything_is_sent() {
+async fn a_used_campaign_or_seed_is_refused_before_anything_is_sent() {
     let dev = Dev::start().await;
     let (url, local) = (dev.variables()["REBOUND_FUNCTION_URL"].clone(), local(&dev));
     let first = ["simulate", &url, &local, "--emails", "20", "--seed", "7", "--campaign", "spring"];
@@ -192,7 +192,7 @@ async fn doctor_says_once_that_aws_is_out_of_reach() {
 }
 
 #[tokio::test]
-async fn replay_stops_at_a_batch_of_which_nothing_can_be_handled_and_says_why() {
+async fn replay_stops_at_a_batch_that_fails_completely_and_says_why() {
     let service = Service::start().await;
     for n in 0..250 {
         let id = format!("e{n}");
@@ -211,7 +211,7 @@ async fn replay_stops_at_a_batch_of_which_nothing_can_be_handled_and_says_why() 
 }
 
 #[tokio::test]
-async fn an_import_that_waits_for_a_pipe_is_stopped_by_ctrl_c_and_says_what_stays() {
+async fn ctrl_c_stops_an_import_that_waits_and_says_what_stays() {
     let dev = Dev::start().await;
     let mut running = Command::new(env!("CARGO_BIN_EXE_rebound"));
     running.args(["suppressions", "import", "-", &local(&dev)]).env_clear().env("USER", "tester");

@@ -7,7 +7,7 @@ use super::{command, rebound};
 use crate::support::{Service, complaint, event, signed, standing};
 
 #[tokio::test]
-async fn what_an_operator_lifts_stays_lifted_whatever_arrives_late_and_comes_back_with_what_is_new() {
+async fn a_lift_by_hand_survives_late_events_but_not_new_ones() {
     let service = Service::start().await;
     service.accepts(&signed(complaint("ann@example.com", "e1")), "handled").await;
     let remove = ["suppressions", "remove", "Ann@example.com", "--reason", "asked to get mail again", "--json"];
@@ -42,7 +42,7 @@ async fn what_an_operator_lifts_stays_lifted_whatever_arrives_late_and_comes_bac
 }
 
 #[tokio::test]
-async fn an_address_is_added_once_with_its_note_and_only_what_is_named_is_lifted() {
+async fn an_address_is_added_once_and_only_named_reasons_are_lifted() {
     let service = Service::start().await;
     let add = ["suppressions", "add", "bob@example.com", "--reason", "left the company", "--by", "Eve", "--json"];
     assert_eq!(rebound(&service.aws, &add).await.json()["outcome"], "added");
@@ -68,7 +68,7 @@ async fn an_address_is_added_once_with_its_note_and_only_what_is_named_is_lifted
 }
 
 #[tokio::test]
-async fn a_list_that_is_exported_and_imported_elsewhere_is_the_same_list_and_a_second_time_changes_nothing() {
+async fn an_exported_list_imports_unchanged_and_twice_changes_nothing() {
     let (from, to) = (Service::start().await, Service::start().await);
     from.accepts(&signed(complaint("ann@example.com", "e1")), "handled").await;
     let unsubscribed = json!({ "id": "c1", "email": "bob@example.com", "unsubscribed": true });
@@ -94,7 +94,7 @@ async fn a_list_that_is_exported_and_imported_elsewhere_is_the_same_list_and_a_s
 }
 
 #[tokio::test]
-async fn lines_that_are_no_entries_are_named_and_the_others_are_taken_over() {
+async fn invalid_lines_are_named_and_the_others_are_imported() {
     let service = Service::start().await;
     let text = "recipient,reason\nann@example.com,manual\nnobody,manual\nbob@example.com,tired\n";
     let said = command(service.aws.variables(), &["suppressions", "import", "-"], text).await;

@@ -10,7 +10,7 @@ fn body(event_type: &str, at: &str, data: Value) -> String {
 }
 
 #[tokio::test]
-async fn an_email_and_an_address_are_told_in_order_of_happening_and_nobody_elses_part_with_them() {
+async fn a_timeline_is_in_order_of_time_and_shows_nobody_else() {
     let service = Service::start().await;
     let mail =
         |to: &[&str]| json!({ "email_id": "e1", "to": to, "subject": "one\u{1b}[31mtwo", "tags": { "campaign": "a" } });

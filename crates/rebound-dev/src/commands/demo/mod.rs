@@ -25,13 +25,13 @@ use crate::commands::CommandError;
 /// Run the whole service in memory, on a sample of every event, and check it against the contract.
 ///
 /// Posts one signed sample of every event type to receive, then duplicates, forgeries and stale webhooks. Then protect processes the
-/// stored events, with a campaign that draws complaints, delayed emails and soft bounces. The clock moves on by 8 days, and all events
-/// are delivered again. Then engage classifies opens and clicks, and decides about them. At last somebody unsubscribes with
-/// one click, and a password reset may still be sent. All output is read back from the tables, the
+/// stored events, with a campaign that gets complaints, delayed emails and soft bounces. The clock moves on by 8 days, and all events
+/// are delivered again. Then engage classifies opens and clicks, and decides about them. Finally somebody unsubscribes with
+/// one click, and a password reset may still be sent. All output is read from the tables, the
 /// topics and the queue. Exits with 1 if anything differs from the contract.
 ///
-/// With ANTHROPIC_API_KEY set, Claude decides, for a fraction of a cent. Without it, the built-in rules decide, and then, with other
-/// emails, a local stub of Claude.
+/// If ANTHROPIC_API_KEY is set, Claude decides, for a fraction of a cent. If not, the built-in rules decide about one campaign, and a local
+/// stub of Claude about another.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Print JSON
@@ -40,7 +40,7 @@ pub struct Arguments {
     /// Use only the local stub of Claude to decide
     #[arg(long)]
     claude_stub: bool,
-    /// Use this DynamoDB on this machine, without tables, instead of the embedded one; region and credentials come from the shell
+    /// Use this DynamoDB instead of the embedded one: on this machine, without tables; region and credentials come from the shell
     #[arg(long, value_name = "URL")]
     dynamodb: Option<String>,
 }

@@ -136,7 +136,7 @@ fn add_protect(page: &mut Page, report: &protect::ProtectReport) {
         ]
     })));
 
-    page.say("A full mailbox: three soft bounces suppress it for 30 days.");
+    page.say("A full mailbox: three soft bounces suppress the address for 30 days.");
     let columns = [Column::number("soft bounces"), Column::text("suppressed because of"), Column::text("until")];
     page.table(Table::new(columns).with(report.soft_bounces.iter().map(|known| {
         let because = if known.reasons.is_empty() { "(not suppressed)".to_owned() } else { known.reasons.join(", ") };
@@ -144,8 +144,8 @@ fn add_protect(page: &mut Page, report: &protect::ProtectReport) {
     })));
 
     page.say(
-        "protect, by its clock: both campaigns, and an email that was sent two hours ago and does not arrive, if there are no \
-        more events. A delayed email that is delivered causes no alert.",
+        "protect, as time passes without new events: both campaigns, and an email that was sent two hours ago and does not \
+        arrive. A delayed email that is delivered causes no alert.",
     );
     let columns = [Column::text("later"), Column::text(LARGE), Column::text(SMALL), Column::text("alerts")];
     page.table(Table::new(columns).with(report.ticks.iter().map(|tick| {
@@ -209,7 +209,8 @@ fn add_protect(page: &mut Page, report: &protect::ProtectReport) {
 
     let queue = &report.queue;
     page.say(format!(
-        "{} posted. {} opens and clicks, sent to the queue: {}; with the redeliveries {}, of which {} are different.",
+        "{} posted. {} of them are opens and clicks, which protect sent to the queue: {}. With the redeliveries it sent {}, of \
+        which {} are different.",
         count(report.posted, "event"),
         queue.opens_and_clicks,
         count(queue.sent_at_first, "message"),

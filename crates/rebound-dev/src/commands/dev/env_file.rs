@@ -1,18 +1,44 @@
 //! The file with which other commands reach `rebound dev`.
 
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aws_local::dynamodb::is_local;
 
 use crate::commands::{CommandError, variable};
+use crate::read_env_file;
 use crate::stack::EmbeddedAws;
+
+/// The variable with the function URL of the `rebound dev` that wrote the file.
+const FUNCTION_URL: &str = "REBOUND_FUNCTION_URL";
+
+/// Maximum time to connect to a function URL of this machine.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The environment file for other commands. It is deleted when this is dropped.
 pub(super) struct EnvFile(PathBuf);
 
 impl EnvFile {
-    /// Writes the file, with these lines first.
-    pub(super) fn write(file: &Path, aws: &EmbeddedAws, mut lines: String) -> Result<Self, CommandError> {
+    /// Refuses a file whose `rebound dev` still runs: a second one would replace the file, and delete it at its end. The file that a crash
+    /// left behind is not refused.
+    pub(super) fn check_unused(file: &Path) -> Result<(), CommandError> {
+        let url = read_env_file(file).ok().and_then(|variables| variables.get(FUNCTION_URL).cloned());
+        let address = |url: &String| url.strip_prefix("http://")?.trim_end_matches('/').parse::<SocketAddr>().ok();
+        let is_running = |address| TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).is_ok();
+        match url.filter(|url| address(url).is_some_and(is_running)) {
+            None => Ok(()),
+            Some(url) => Err(format!(
+                "{} is the file of a `rebound dev` that runs at {url}: use that one, stop it, or give this one another file with --env-file, and other addresses with --listen and --dynamodb",
+                file.display()
+            )
+            .into()),
+        }
+    }
+
+    /// Writes the file: the function URL, these lines, and the variables for other commands.
+    pub(super) fn write(file: &Path, aws: &EmbeddedAws, url: &str, more: &str) -> Result<Self, CommandError> {
+        let mut lines = format!("{FUNCTION_URL}={url}\n{more}");
         let failed = |error| format!("{}: {error}; name another file with --env-file", file.display());
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(failed)?;

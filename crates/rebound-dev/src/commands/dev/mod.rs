@@ -1,19 +1,19 @@
 //! `rebound dev`: the whole service in one process.
 
+mod arguments;
 mod env_file;
+mod workers;
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_local::dynamodb::EmbeddedDbError;
 use aws_local::faults::{self, Faults};
-use aws_local::feeder::{self, Feeder, Invoke, RedeliveryOptions, over_http};
+use aws_local::feeder::over_http;
 use aws_local::function_url;
-use aws_local::poller::Poller;
 use aws_local::server::Server;
 use rebound::config::KeyLocation;
 use rebound::engage::Engager;
@@ -21,89 +21,15 @@ use rebound::store::tables::TABLES;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use self::arguments::Arguments;
 use self::env_file::EnvFile;
+use self::workers::{Workers, work};
 use crate::claude::ClaudeStub;
 use crate::commands::{CommandError, variable};
 use crate::resend::LocalResend;
-use crate::runner::{
-    Clock, Scheduler, engage_invoker, feed, poll, protect_invoker, queue_mappings, serve_consent, serve_function_url,
-    tick, timeout_of,
-};
-use crate::stack::{EmbeddedAws, LocalAwsOptions, SETTLE, StartError};
+use crate::runner::{Clock, engage_invoker, protect_invoker, serve_consent, serve_function_url, timeout_of};
+use crate::stack::{EmbeddedAws, LocalAwsOptions, StartError};
 use crate::{FAULTS_URL, LOCAL_FILE, output};
-
-/// Run the whole service in this process, on an embedded AWS.
-///
-/// It uses the environment variables of the functions. If an AWS_ENDPOINT_URL_… is set, that endpoint is used instead of the embedded
-/// one.
-#[derive(clap::Args)]
-pub struct Arguments {
-    /// Address on which the function URL listens
-    #[arg(long, default_value = "127.0.0.1:9000", value_name = "ADDRESS")]
-    listen: SocketAddr,
-    /// Address on which the function URL of consent listens: the pages behind unsubscribe links
-    #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDRESS")]
-    consent: SocketAddr,
-    /// Address on which the embedded DynamoDB listens
-    #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
-    dynamodb: SocketAddr,
-    /// Store the tables in this file, and queues and published messages in a file beside it; without it, all data is lost at the end
-    #[arg(long, value_name = "FILE")]
-    data: Option<PathBuf>,
-    /// Delivery delay of the queue of opens and clicks, in seconds (90 in the stack)
-    #[arg(long, default_value_t = SETTLE.as_secs_f64(), value_name = "SECONDS", value_parser = seconds)]
-    settle: f64,
-    /// Maximum batching window of the stream's event source mappings, in seconds (60 in the stack)
-    #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
-    window: f64,
-    /// Interval between two ticks, in seconds (300 in the stack)
-    #[arg(long, default_value_t = 5.0, value_name = "SECONDS", value_parser = seconds)]
-    tick: f64,
-    /// Factor by which the clock of protect and engage is faster, so that a day passes in minutes; the interval of ticks stays 300 seconds on it
-    #[arg(long, default_value_t = 1.0, value_name = "SPEED", value_parser = speed, conflicts_with = "tick")]
-    clock: f64,
-    /// Deliver this fraction of the stream's batches again, some time later, as Lambda may
-    #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction)]
-    redeliver: f64,
-    /// Fraction of the functions' DynamoDB calls that fail: rejected, throttled, in conflict, slow, or done without a response
-    #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction, conflicts_with = "aws_only")]
-    faults: f64,
-    /// Fraction of the time in which SNS does not respond, at the end of every two minutes
-    #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction, conflicts_with = "aws_only")]
-    sns_hangs: f64,
-    /// Seed of the random numbers of --redeliver and --faults
-    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
-    seed: u64,
-    /// Use a local stub of Claude with fixed answers; without it, Claude decides if ANTHROPIC_API_KEY is set, else the built-in rules
-    #[arg(long)]
-    claude_stub: bool,
-    /// Write the environment for other commands to this file (their --local=FILE)
-    #[arg(long, value_name = "FILE", default_value = LOCAL_FILE)]
-    env_file: PathBuf,
-    /// Start only the embedded AWS, for functions that run in other processes, and print their environment
-    #[arg(long)]
-    aws_only: bool,
-    /// With --aws-only: invoke the functions at this URL, as `cargo lambda watch` serves them
-    #[arg(long, value_name = "URL", requires = "aws_only", value_parser = crate::commands::values::url)]
-    invoke: Option<String>,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    number(text, 0.0..=86_400.0)
-}
-
-fn fraction(text: &str) -> Result<f64, String> {
-    number(text, 0.0..=1.0)
-}
-
-fn speed(text: &str) -> Result<f64, String> {
-    number(text, 1.0..=100_000.0)
-}
-
-fn number(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if range.contains(&number) { Ok(number) } else { Err(format!("must be from {} to {}", range.start(), range.end())) }
-}
 
 /// Period of the times in which SNS does not respond.
 const SNS_HANG_PERIOD: Duration = Duration::from_secs(120);
@@ -120,13 +46,6 @@ struct Running {
     _work: Option<Workers>,
 }
 
-/// The workers that invoke the functions.
-struct Workers {
-    _feeder: Option<Feeder>,
-    _pollers: Vec<Poller>,
-    _ticking: Vec<Scheduler>,
-}
-
 /// Runs the whole service until it is stopped.
 pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if arguments.aws_only {
@@ -134,6 +53,9 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         rebound::logging::init_to(variable, std::io::stderr);
     } else {
         rebound::logging::init(variable);
+    }
+    if !arguments.aws_only {
+        EnvFile::check_unused(&arguments.env_file)?;
     }
     // In a file even without --data: in memory, the engine's stream gets slower with every event.
     let folder = tempfile::tempdir()?;
@@ -246,14 +168,14 @@ async fn serve(aws: &mut EmbeddedAws, arguments: &Arguments, faults: Option<&str
     let engage = engage_invoker(Arc::new(engager), clock, timeout_of("engage")?);
     let invoke = |function: &str| Arc::clone(if function == "engage" { &engage } else { &protect });
     let work = work(aws, arguments, clock, invoke).await?;
-    let mut more = format!("REBOUND_FUNCTION_URL={}/\n", server.url());
+    let mut more = String::new();
     if let Some(resend) = &resend {
         more.push_str(&format!("RESEND_BASE_URL={}\nRESEND_API_KEY={RESEND_KEY}\n", resend.url()));
     }
     if let Some(faults) = faults {
         more.push_str(&format!("{FAULTS_URL}={faults}\n"));
     }
-    let env_file = EnvFile::write(&arguments.env_file, aws, more)?;
+    let env_file = EnvFile::write(&arguments.env_file, aws, &format!("{}/", server.url()), &more)?;
     Ok(Running {
         _function_url: Some(server),
         _consent: Some(consent),
@@ -310,41 +232,6 @@ fn who_decides(engager: &Engager, arguments: &Arguments) -> String {
             "not used: the built-in rules decide; set ANTHROPIC_API_KEY, or use --claude-stub".to_owned()
         }
     }
-}
-
-/// Starts the workers that invoke the functions: for the stream, the queue and the schedules. A stream or queue of another endpoint is
-/// left out if it can't be read.
-async fn work(
-    aws: &EmbeddedAws,
-    arguments: &Arguments,
-    clock: Clock,
-    invoke: impl Fn(&str) -> Invoke,
-) -> Result<Workers, CommandError> {
-    let options = feeder::FeederOptions {
-        longest_window: Some(Duration::from_secs_f64(arguments.window)),
-        chaos: (arguments.redeliver > 0.0)
-            .then_some(RedeliveryOptions { redeliver: arguments.redeliver, seed: arguments.seed }),
-        checkpoint: arguments.data.as_ref().map(|file| file.with_extension("stream")),
-        ..feeder::FeederOptions::default()
-    };
-    let feeder = match feed(aws, options, |mapping| invoke(&mapping.function)).await {
-        Ok(feeder) => Some(feeder),
-        Err(error) if variable("AWS_ENDPOINT_URL_DYNAMODB").is_some() => {
-            eprintln!("rebound: protect gets no stream records: {error}");
-            None
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let pollers = match poll(aws, &queue_mappings(aws)?, |mapping| invoke(&mapping.function)).await {
-        Ok(pollers) => pollers,
-        Err(error) if variable("AWS_ENDPOINT_URL_SQS").is_some() => {
-            eprintln!("rebound: engage gets no queue messages: {error}");
-            Vec::new()
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let interval = (arguments.clock == 1.0).then(|| Duration::from_secs_f64(arguments.tick.max(0.05)));
-    Ok(Workers { _feeder: feeder, _pollers: pollers, _ticking: tick(clock, interval, invoke)? })
 }
 
 /// Prints a line for each alert and each decision when it is published.

@@ -12,9 +12,7 @@ pub enum SendError {
     #[error("nobody answers at {0}")]
     Nobody(String),
     /// The function has another signing secret.
-    #[error(
-        "{0} answers 401, wrong signature: the function has another signing secret than the one that signed this webhook"
-    )]
+    #[error("{0} answers 401, wrong signature: this webhook was not signed with the function's signing secret")]
     AnotherSecret(String),
     /// The function has no signing secret yet.
     #[error("{0} answers 503: the function has no signing secret yet")]

@@ -151,7 +151,7 @@ fn a_list_that_somebody_made_keeps_its_own_words() {
 }
 
 #[test]
-fn without_names_a_word_for_a_reason_is_one_and_a_whole_time_is_one() {
+fn unnamed_columns_may_hold_a_reason_and_a_time() {
     let bulk = read_at_now(b"a@example.com,BOUNCE\nb@example.com,COMPLAINT\nc@example.com,\n");
     let reasons: Vec<&str> = entries(&bulk).iter().map(|(_, reason, ..)| *reason).collect();
     assert_eq!(reasons, ["hard_bounce", "complaint", "manual"]);
@@ -160,7 +160,7 @@ fn without_names_a_word_for_a_reason_is_one_and_a_whole_time_is_one() {
 }
 
 #[test]
-fn a_word_that_an_export_does_not_have_and_a_time_that_is_none_are_refused_with_their_lines() {
+fn an_unknown_word_or_an_invalid_time_is_refused_with_its_line() {
     let ses = "EmailAddress,Reason,LastUpdateTime\r\na@example.com,BOUNCE,2026-11-23\r\nb@example.com,TIRED,2026-11-23\r\n\
                c@example.com,BOUNCE,11/12/2026\r\nd@example.com,BOUNCE,2099-01-01\r\n";
     let read = read_at_now(ses.as_bytes());

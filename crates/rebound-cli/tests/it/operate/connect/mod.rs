@@ -84,7 +84,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_new_stack_is_connected_by_one_command_and_a_second_run_changes_nothing() {
+async fn one_command_connects_a_stack_and_a_second_changes_nothing() {
     let world = World::start().await;
     for n in 0..250 {
         world.resend.suppress(&format!("Listed{n}@example.com"), "bounce", "2026-10-06 23:47:56.678+00");
@@ -118,7 +118,7 @@ async fn a_new_stack_is_connected_by_one_command_and_a_second_run_changes_nothin
 }
 
 #[tokio::test]
-async fn what_is_disabled_or_not_subscribed_is_brought_into_order_and_what_resend_does_not_offer_is_said() {
+async fn a_disabled_webhook_is_repaired_and_missing_types_are_named() {
     let world = World::start().await;
     world.resend.open_suppressions(false);
     let first = world.connect(false, UnixMillis::now()).await;
@@ -161,7 +161,7 @@ async fn a_refusal_of_the_account_is_not_taken_for_one_of_the_types() {
 }
 
 #[tokio::test]
-async fn a_rotation_refuses_no_webhook_and_a_day_later_only_the_new_secret_is_left() {
+async fn a_rotation_refuses_no_webhook_and_ends_a_day_later() {
     let world = Arc::new(World::start().await);
     world.connect(false, UnixMillis::now()).await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -200,7 +200,7 @@ async fn a_rotation_refuses_no_webhook_and_a_day_later_only_the_new_secret_is_le
 }
 
 #[tokio::test]
-async fn of_two_webhooks_that_post_to_one_url_a_rotation_of_one_leaves_the_secret_of_the_other_good() {
+async fn rotating_one_of_two_webhooks_keeps_the_other_ones_secret() {
     let world = World::start().await;
     world.connect(false, UnixMillis::now()).await;
     let resend = rebound_cli::resend_api::Resend::new(Some(&world.resend.url()), KEY).unwrap();
@@ -218,7 +218,7 @@ async fn of_two_webhooks_that_post_to_one_url_a_rotation_of_one_leaves_the_secre
 }
 
 #[tokio::test]
-async fn where_secrets_are_told_only_by_a_rotation_the_old_one_is_dropped_a_day_later_too() {
+async fn an_old_secret_is_dropped_even_if_resend_hides_secrets() {
     let world = World::start().await;
     world.connect(false, UnixMillis::now()).await;
     world.resend.expose_secrets(false);
@@ -265,7 +265,7 @@ async fn whatever_breaks_off_the_next_run_brings_it_into_order() {
 }
 
 #[tokio::test]
-async fn a_key_that_does_not_do_is_told_with_what_to_do_and_a_wrong_url_too() {
+async fn a_wrong_key_or_url_is_refused_with_what_to_do() {
     let world = World::start().await;
     let with_key = async |key: &str| {
         let mut variables = world.variables();

@@ -163,7 +163,7 @@ pub(super) fn complaint(detail: &str, at: i64) -> SuppressionChange {
 }
 
 #[tokio::test]
-async fn what_others_write_meanwhile_is_not_undone_and_the_address_is_gone_out_of_it_too() {
+async fn concurrent_writes_are_kept_without_the_address() {
     let scene = Scene::start().await;
     let (decisions, occurrence) = scene.claimed().await;
     let list = Suppressions::new(scene.place.calls(Duration::from_secs(60)), &scene.tables.suppressions);
@@ -219,7 +219,7 @@ async fn what_others_write_meanwhile_is_not_undone_and_the_address_is_gone_out_o
 }
 
 #[tokio::test]
-async fn a_row_that_others_keep_changing_is_left_to_the_next_run_and_is_said_to_be() {
+async fn a_row_that_keeps_changing_is_left_to_the_next_run() {
     let scene = Scene::start().await;
     let (decisions, occurrence) = scene.claimed().await;
     let mut writes = 0;
@@ -239,7 +239,7 @@ async fn a_row_that_others_keep_changing_is_left_to_the_next_run_and_is_said_to_
 }
 
 #[tokio::test]
-async fn what_was_done_counts_once_though_answers_are_lost_and_a_dry_run_counts_the_same() {
+async fn rows_count_once_after_lost_responses_and_in_a_dry_run() {
     let scene = Scene::start().await;
     scene.claimed().await;
     let body = json!({ "type": "email.clicked", "created_at": "2026-11-20T09:00:00.000Z", "data": { "email_id": "e2", "to": ["ann@example.com"] } });
@@ -275,7 +275,7 @@ async fn what_was_done_counts_once_though_answers_are_lost_and_a_dry_run_counts_
 }
 
 #[tokio::test]
-async fn what_is_noted_of_a_row_that_was_deleted_meanwhile_does_not_bring_its_key_back() {
+async fn a_note_about_a_deleted_row_does_not_bring_its_key_back() {
     let scene = Scene::start().await;
     let ann = recipient("ann@example.com");
     let (decisions, _) = scene.claimed().await;

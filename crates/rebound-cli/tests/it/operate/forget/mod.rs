@@ -133,7 +133,7 @@ async fn takes_part(post: &Post, who: &str, other: &str, prefix: &str) -> Vec<Si
 }
 
 #[tokio::test]
-async fn after_it_no_table_holds_the_address_anywhere_check_still_says_no_and_nobody_elses_rows_have_changed() {
+async fn forget_erases_the_address_everywhere_and_changes_nobody_else() {
     let _alone = crate::support::WHOLE_MACHINE.lock().await;
     let dev = Dev::start().await;
     let place = dev.place().await;
@@ -201,7 +201,7 @@ async fn after_it_no_table_holds_the_address_anywhere_check_still_says_no_and_no
 }
 
 #[tokio::test]
-async fn who_was_forgotten_and_clicks_in_a_later_mail_gets_no_follow_up_even_if_it_was_while_claude_was_thinking() {
+async fn a_person_forgotten_while_claude_thinks_gets_no_follow_up() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 

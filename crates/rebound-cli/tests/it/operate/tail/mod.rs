@@ -101,7 +101,7 @@ fn whats(lines: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn each_webhook_is_a_line_and_so_is_what_is_done_about_it_and_ctrl_c_ends_it() {
+async fn each_webhook_and_each_effect_is_a_line_until_ctrl_c() {
     let dev = Dev::start().await;
     let variables = dev.variables();
     post(&variables, &webhook("email.sent", "before", "early@example.com", "launch", &json!({}))).await;
@@ -230,7 +230,7 @@ async fn whom_protect_suppresses_for_soft_bounces_is_a_line_too() {
 }
 
 #[tokio::test]
-async fn for_people_a_line_is_wrapped_between_words_and_steers_no_terminal() {
+async fn a_line_is_wrapped_between_words_and_controls_no_terminal() {
     let dev = Dev::start().await;
     let mut variables = dev.variables();
     variables.insert("COLUMNS".to_owned(), "80".to_owned());

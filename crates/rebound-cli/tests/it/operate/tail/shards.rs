@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use aws_local::server::{Server, json_response};
 use hyper::StatusCode;
 use rebound_cli::operate::tail::{Filter, Tail, TailError};
-use rebound_cli::operate::target::{Target, TargetOptions};
+use rebound_cli::operate::target::{Target, TargetArguments};
 use rebound_dev::stack::EmbeddedAws;
 use serde_json::{Value, json};
 
@@ -99,7 +99,7 @@ async fn place(stream: &Arc<Mutex<Stream>>) -> (Server, EmbeddedAws, Target) {
     let aws = EmbeddedAws::start(&rebound_dev::stack::LocalAwsOptions::in_memory(), |_| None).await.unwrap();
     let mut variables = aws.variables().clone();
     variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), server.url());
-    let place = Target::find(&TargetOptions::default(), variables).await.unwrap();
+    let place = Target::find(&TargetArguments::default(), variables).await.unwrap();
     (server, aws, place)
 }
 
@@ -116,7 +116,7 @@ async fn abouts(tail: &mut Tail<'_>, number: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_shard_that_ends_is_followed_by_the_next_from_its_beginning_and_nothing_is_told_twice() {
+async fn after_a_shard_ends_the_next_is_read_from_its_beginning() {
     let read = |records: Vec<Value>, next: Value| json!({ "Records": records, "NextShardIterator": next });
     let stream = Arc::new(Mutex::new(Stream {
         shards: vec![("old", None), ("one", Some("old")), ("two", Some("long gone"))],
@@ -171,7 +171,7 @@ async fn a_reader_that_is_slowed_down_says_so_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_read_is_said_with_the_permission_that_it_needs() {
+async fn a_failed_read_names_the_permission_that_it_needs() {
     let denied = ("one LATEST", StatusCode::BAD_REQUEST, error("AccessDeniedException"));
     let stream = Arc::new(Mutex::new(Stream { shards: vec![("one", None)], reads: vec![denied], asked: Vec::new() }));
     let (_server, aws, place) = place(&stream).await;
@@ -181,7 +181,7 @@ async fn what_can_not_be_read_is_said_with_the_permission_that_it_needs() {
 
     let other = [("EVENTS_TABLE".to_owned(), "rebound-agenda".to_owned())];
     let variables = aws.variables().clone().into_iter().chain(other);
-    let without = Target::find(&TargetOptions::default(), variables).await.unwrap();
+    let without = Target::find(&TargetArguments::default(), variables).await.unwrap();
     let error = Tail::start(&without, Filter::default()).await.unwrap_err();
     assert!(matches!(error, TailError::NoStream(_)) && error.to_string().contains("deploy"), "{error}");
 }
