@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 const DRAWS: &str = "crates/rebound-dev/src/output/table";
 
 /// Files whose tables are all on one page, which is tested whole, and the file that tests it.
-const PAGES: [(&str, &str); 2] = [
+const PAGES: [(&str, &str); 3] = [
     ("crates/rebound-dev/src/commands/demo/print.rs", "crates/rebound-dev/src/commands/demo/tests.rs"),
+    ("crates/rebound-dev/src/commands/demo/print_consent.rs", "crates/rebound-dev/src/commands/demo/tests.rs"),
     ("crates/rebound-dev/src/commands/demo/print_engage.rs", "crates/rebound-dev/src/commands/demo/tests.rs"),
 ];
 

@@ -27,13 +27,11 @@ struct Served {
 
 impl Served {
     async fn start(secret: &str) -> Self {
-        let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
+        // With a secret of its own, the local stack has no key in the environment.
+        let named = |name: &str| (name == "CONSENT_KEYS_ARN").then(|| SECRET.to_owned());
+        let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), named).await.unwrap();
         aws.secrets_manager.as_ref().unwrap().put(SECRET, secret);
-        let variable = |name: &str| match name {
-            "CONSENT_KEYS_ARN" => Some(SECRET.to_owned()),
-            _ => aws.variable(name),
-        };
-        let consent = Arc::new(Consent::from_environment(variable).await.unwrap());
+        let consent = Arc::new(Consent::from_environment(|name| aws.variable(name)).await.unwrap());
         let invoke: aws_local::feeder::Invoke = Arc::new(move |event| {
             let consent = Arc::clone(&consent);
             Box::pin(async move {
@@ -50,7 +48,6 @@ impl Served {
     async fn says(&self, url: &str) -> BTreeMap<String, (CheckStatus, String)> {
         let mut variables = self.aws.variables().clone();
         variables.insert("CONSENT_URL".to_owned(), url.to_owned());
-        variables.insert("CONSENT_KEYS_ARN".to_owned(), SECRET.to_owned());
         let target = Target::find(&Default::default(), variables).await.unwrap();
         let checks = run_checks(&target, None, UnixMillis::now()).await;
         let said = |check: rebound_cli::operate::doctor::Check| {

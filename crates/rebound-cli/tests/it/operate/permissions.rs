@@ -259,6 +259,7 @@ async fn each_command_needs_the_permissions_that_its_page_names() {
         "timeline",
         scene.asks(&[&["timeline", "e1"], &["timeline", "--address", "ann@example.com"]]).await,
     ));
+    wrong.push(says("unsubscribe-link", scene.asks(&[&["unsubscribe-link", "ann@example.com"]]).await));
     wrong.push(says("suppressions list", scene.asks(&[&["suppressions", "list"]]).await));
     wrong.push(says("suppressions export", scene.asks(&[&["suppressions", "export"]]).await));
     let forget = with(&["forget", "ann@example.com", "--yes"]);
@@ -329,6 +330,7 @@ fn the_policies_to_paste_allow_what_commands_need_and_no_more() {
         "suppressions list",
         "suppressions show",
         "suppressions export",
+        "unsubscribe-link",
         "doctor",
     ];
     let [looking, everything] = policies().try_into().unwrap_or_else(|all: Vec<_>| panic!("{} policies", all.len()));
