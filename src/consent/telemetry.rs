@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::response::{Handled, Refusal};
+use super::response::{ConsentRejection, Handled};
 use crate::metrics::{Metric, MetricValues};
 
 /// Writes a line for every opt-out. `refused` decides if a refused request is logged. Looking at a page, which scanners
 /// do for every link, writes no line.
 pub(super) fn log(
-    result: &Result<Handled, Refusal>,
+    result: &Result<Handled, ConsentRejection>,
     took: Duration,
     cold: bool,
     refused: impl FnOnce() -> Option<u64>,
@@ -20,7 +20,7 @@ pub(super) fn log(
         }
         Ok(Handled::WasStopped(_)) => tracing::info!(outcome = "unchanged", ms, cold, "opt-out"),
         Ok(Handled::Robots | Handled::Probed | Handled::Asked(_) | Handled::SeenStopped(_)) => {}
-        Err(Refusal::NotStored(error)) => tracing::error!(%error, outcome = "not stored", ms, cold, "opt-out"),
+        Err(ConsentRejection::NotStored(error)) => tracing::error!(%error, outcome = "not stored", ms, cold, "opt-out"),
         Err(refusal) => {
             if let Some(left_out) = refused() {
                 tracing::warn!(error = %refusal, outcome = "refused", ms, cold, left_out, "opt-out");
@@ -30,12 +30,20 @@ pub(super) fn log(
 }
 
 /// Adds a request to the metrics.
-pub(super) fn measure(result: &Result<Handled, Refusal>, numbers: &mut MetricValues) {
+pub(super) fn measure(result: &Result<Handled, ConsentRejection>, numbers: &mut MetricValues) {
     let metric = match result {
         Ok(Handled::OptedOut(..)) => Metric::OptOuts,
-        Err(Refusal::Token(_)) => Metric::WrongLinks,
-        Err(Refusal::NoKey | Refusal::KeysTooOld | Refusal::NotStored(_)) => Metric::OptOutsNotStored,
-        Ok(_) | Err(Refusal::OtherPath | Refusal::Method | Refusal::TooLarge | Refusal::Action(_)) => return,
+        Err(ConsentRejection::Token(_)) => Metric::WrongLinks,
+        Err(ConsentRejection::NoKey | ConsentRejection::KeysTooOld | ConsentRejection::NotStored(_)) => {
+            Metric::OptOutsNotStored
+        }
+        Ok(_)
+        | Err(
+            ConsentRejection::OtherPath
+            | ConsentRejection::Method
+            | ConsentRejection::TooLarge
+            | ConsentRejection::Action(_),
+        ) => return,
     };
     numbers.increment(metric);
 }

@@ -1,7 +1,7 @@
 //! Any one call of an opt-out may fail before it is applied, lose its response, be shown half, or be the last one: an
 //! opt-out that was answered 200 is there, with its audit row and its push, once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
@@ -69,8 +69,10 @@ async fn stored(stage: &ConsentHarness) -> BTreeSet<String> {
         if let Some(AttributeValue::S(event)) = item.get_mut("event") {
             event.truncate(event.rfind('#').unwrap());
         }
-        let sorted: std::collections::BTreeMap<_, _> = item.into_iter().collect();
-        assert!(all.insert(format!("{sorted:?}")), "twice: {sorted:?}");
+        let sorted = |item: Item| item.into_iter().collect::<BTreeMap<_, _>>();
+        let reason = item.remove("opted_out").map(|reason| sorted(reason.as_m().unwrap().clone()));
+        let line = format!("{:?} {reason:?}", sorted(item));
+        assert!(all.insert(line.clone()), "twice: {line}");
     }
     all
 }

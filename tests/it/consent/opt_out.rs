@@ -61,6 +61,25 @@ async fn an_opt_out_is_the_suppression_its_audit_row_and_its_push() {
     }
 }
 
+/// The figures of docs/cost.md.
+#[tokio::test]
+async fn a_page_costs_two_reads_and_an_opt_out_a_transaction_of_four() {
+    let stage = ConsentHarness::start().await;
+    let link = link_of(ANN);
+    for (asked, read_units, write_units) in [
+        (Asked::get("/u/x"), 0.0, 0.0),
+        (Asked { method: "HEAD", ..Asked::get(&link) }, 0.0, 0.0),
+        (Asked::get(&link), 2.0, 0.0),
+        (Asked::one_click(&link), 2.0, 8.0),
+        (Asked::one_click(&link), 2.0, 0.0),
+    ] {
+        stage.faults.count_capacity(true);
+        stage.ask(asked).await;
+        let cost = stage.faults.capacity();
+        assert_eq!((cost.read_units, cost.write_units), (read_units, write_units), "{asked:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_mail_provider_may_send_any_body_and_type() {
     let multipart = b"--x\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--x--\r\n";

@@ -51,7 +51,7 @@ fn attacks() -> Vec<String> {
 fn same_page(answer: &Answer, page: &mut Option<String>, why: &str) {
     let page = page.get_or_insert_with(|| answer.body.clone());
     assert_eq!(answer.body, *page, "{why}");
-    assert!(!answer.body.contains("example.com") && !answer.body.contains("@"), "{why}");
+    assert!(!answer.body.contains("example.com") && !answer.body.contains("ann@"), "{why}");
 }
 
 #[tokio::test]
