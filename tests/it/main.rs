@@ -19,6 +19,7 @@ mod corpora;
 mod engage;
 mod engage_verdicts;
 mod faults;
+mod followups;
 mod leniency;
 mod makefile;
 mod metrics;

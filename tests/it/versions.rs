@@ -11,7 +11,7 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::Item;
 use rebound::store::client::RetryClient;
 use rebound::store::counters::Campaigns;
-use rebound::store::decisions::{DecisionTables, Decisions, Occurrence, StoredDecision};
+use rebound::store::decisions::{DecidedFollowup, DecisionTables, Decisions, Occurrence, StoredDecision};
 use rebound::store::followups::{FollowupSlot, read_facts};
 use rebound::store::outbox::OutboxClaim;
 use rebound::time::UnixMillis;
@@ -169,6 +169,7 @@ async fn follow_ups_deleted_meanwhile_do_not_come_back() {
         events: table("EVENTS_TABLE"),
         suppressions: table("SUPPRESSIONS_TABLE"),
         recipients: recipients.clone(),
+        agenda: table("AGENDA_TABLE"),
     };
     let decisions = Decisions::new(calls.clone(), tables);
     let now = UnixMillis(1_795_440_600_000);
@@ -186,7 +187,8 @@ async fn follow_ups_deleted_meanwhile_do_not_come_back() {
     let taken = ProposedFollowup { at: now, email_id: "e1".to_owned(), id: "f1".to_owned() };
     let place = FollowupSlot { recipient: ann.clone(), before, taken };
     let decided = StoredDecision { receipt: "{}".to_owned(), is_settled: false, owner: "m1".to_owned(), at: now };
-    let decide = async || decisions.decide(&occurrence, &decided, Some((&place, &[ANN.to_owned()]))).await.unwrap();
+    let followup = DecidedFollowup { slot: &place, names: &[ANN.to_owned()], scheduled: None };
+    let decide = async || decisions.decide(&occurrence, &decided, Some(followup)).await.unwrap();
     assert_eq!(decide().await, OutboxClaim::Acquired(String::new()));
     assert!(read_facts(&calls, &recipients, &ann).await.unwrap().followups.taken.is_empty());
 

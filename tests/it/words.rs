@@ -109,10 +109,16 @@ fn of_campaigns() {
 
 #[test]
 fn of_alerts() {
-    use alert::AlertKind::{AmbiguousBounce, Brake, Complaint, Delay, Digest, Domain, Failed, Lifted, Quarantine};
+    use alert::AlertKind::{
+        AmbiguousBounce, Brake, Complaint, Delay, Digest, Domain, Failed, Lifted, Quarantine, ResendKey, SendFailed,
+        SendUnknown,
+    };
     let all = [Complaint, Brake, Delay, AmbiguousBounce, Failed, Domain, Quarantine, Lifted, Digest];
     let kinds =
         ["complaint", "brake", "delay", "ambiguous_bounce", "failed", "domain", "quarantine", "lifted", "digest"];
+    assert_eq!(names(&all, alert::AlertKind::as_str), kinds);
+    let all = [SendFailed, SendUnknown, ResendKey];
+    let kinds = ["send_failed", "send_unknown", "resend_key"];
     assert_eq!(names(&all, alert::AlertKind::as_str), kinds);
     let all = [Severity::Info, Severity::Warning, Severity::Critical];
     assert_eq!(names(&all, Severity::as_str), ["info", "warning", "critical"]);
@@ -197,7 +203,7 @@ fn of_guards() {
         names(&[Ruling::Passed, Ruling::Moved, Ruling::Refused], Ruling::as_str),
         ["passed", "moved", "refused"]
     );
-    assert_eq!(names(&[FollowupMode::Off, FollowupMode::Propose], FollowupMode::as_str), ["off", "propose"]);
+    assert_eq!(names(&[FollowupMode::Off, FollowupMode::Propose, FollowupMode::Send], FollowupMode::as_str), ["off", "propose", "send"]);
 
     use Ineligible::{CampaignNotAllowed, EmailTooOld, EventTooOld, IsFollowup, NoCampaign};
     let in_json = [EventTooOld, EmailTooOld, IsFollowup, NoCampaign, CampaignNotAllowed];

@@ -16,7 +16,7 @@ use rebound_dev::output;
 use crate::commands::hints::hint;
 use crate::commands::target::TargetArguments;
 use crate::commands::{
-    campaigns, check, completions, connect, doctor, forget, replay, simulate, suppressions, tail, timeline,
+    campaigns, check, completions, connect, doctor, followups, forget, replay, simulate, suppressions, tail, timeline,
     unsubscribe_link,
 };
 
@@ -41,6 +41,7 @@ enum Command {
     Timeline(timeline::Arguments),
     Tail(tail::Arguments),
     Campaigns(campaigns::Arguments),
+    Followups(followups::Arguments),
     Replay(replay::Arguments),
     Forget(forget::Arguments),
     Connect(connect::Arguments),
@@ -88,6 +89,7 @@ async fn main() -> ExitCode {
         Command::Timeline(arguments) => timeline::run(&arguments).await,
         Command::Tail(arguments) => tail::run(&arguments).await,
         Command::Campaigns(arguments) => campaigns::run(&arguments).await,
+        Command::Followups(arguments) => followups::run(&arguments).await,
         Command::Replay(arguments) => replay::run(&arguments).await,
         Command::Forget(arguments) => forget::run(&arguments).await,
         Command::Connect(arguments) => connect::run(&arguments).await,

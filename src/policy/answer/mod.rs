@@ -36,6 +36,11 @@ use self::tools::Tool;
 pub use self::tools::tools;
 use crate::resend::campaign::Campaign;
 
+/// Returns true if a text may contain an address, however it is encoded.
+pub fn may_name_an_address(text: &str) -> bool {
+    normalize::views(text).is_none_or(|views| views.iter().any(|view| view.contains('@')))
+}
+
 /// The choice for an open or click.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]

@@ -133,6 +133,9 @@ impl FollowupStore {
         request: &str,
         look: &LastLook<'_>,
     ) -> Result<TryResult, CallError> {
+        if row.state.status.is_settled() {
+            return Ok(TryResult::Changed);
+        }
         if let Some(settlement) = row.state.settlement(look.now, Some(look.asked_with)) {
             return Ok(TryResult::Over(settlement));
         }

@@ -6,8 +6,11 @@ use crate::aws::CallError;
 use crate::policy::followup::sending::{DropReason, FollowupStatus};
 use crate::resend::recipient::Recipient;
 use crate::store::agenda::{Agenda, AgendaEntry, AgendaKind};
-use crate::store::fact_key;
+use crate::store::{Item, fact_key};
 use crate::time::UnixMillis;
+
+/// Maximum number of rows of one read.
+const MAX_KEYS: usize = 100;
 
 /// A follow-up's entry in the agenda.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +46,36 @@ impl FollowupStore {
     pub async fn find(&self, email_id: &str, id: &str) -> Result<Option<FollowupRow>, CallError> {
         let item = self.calls.get(&self.tables.events, followup_key(email_id, id)).await?;
         Ok(item.as_ref().and_then(FollowupRow::from_item))
+    }
+
+    /// Reads the attributes of a follow-up's row, strongly consistent.
+    pub async fn attributes(&self, email_id: &str, id: &str) -> Result<Option<Item>, CallError> {
+        self.calls.get(&self.tables.events, followup_key(email_id, id)).await
+    }
+
+    /// Reads the rows of these entries, in their order. Rows that are gone are left out.
+    pub async fn rows(&self, entries: &[FollowupEntry]) -> Result<Vec<FollowupRow>, CallError> {
+        let mut rows = Vec::new();
+        for part in entries.chunks(MAX_KEYS) {
+            let keys = part.iter().map(|entry| followup_key(&entry.email_id, &entry.id)).collect();
+            let found = self.calls.batch_get(&self.tables.events, keys).await?;
+            let mut found: Vec<FollowupRow> = found.iter().filter_map(FollowupRow::from_item).collect();
+            let place = |row: &FollowupRow| part.iter().position(|entry| entry.id == row.id);
+            found.sort_by_key(place);
+            rows.extend(found);
+        }
+        Ok(rows)
+    }
+
+    /// Finds the entry of a follow-up by its id: among those that are not settled, and those that were settled within the
+    /// last 30 days.
+    pub async fn find_entry(&self, id: &str) -> Result<Option<FollowupEntry>, CallError> {
+        let open = self.open(usize::MAX).await?;
+        if let Some(entry) = open.into_iter().find(|entry| entry.id == id) {
+            return Ok(Some(entry));
+        }
+        let done = self.done(UnixMillis(0), usize::MAX).await?;
+        Ok(done.into_iter().find(|entry| entry.id == id))
     }
 
     /// Returns at most `at_most` entries of follow-ups that must be looked at by `now`, the oldest first.

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod connect;
 pub(crate) mod doctor;
+pub(crate) mod followups;
 pub(crate) mod forget;
 pub(crate) mod hints;
 pub(crate) mod list_file;

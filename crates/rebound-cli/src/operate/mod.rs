@@ -5,6 +5,7 @@
 //! - [`mod@check`]: which addresses can receive email.
 //! - [`lists`]: addresses from a file.
 //! - [`suppressions`]: the suppression list, changed by an operator.
+//! - [`followups`]: the follow-ups that Rebound sends.
 //! - [`forget`]: erasing everything about an address.
 //! - [`timeline`]: the history of an email or of an address.
 //! - [`tail`]: webhooks and their effects, live.
@@ -20,6 +21,7 @@ pub mod check;
 mod clients;
 pub mod connect;
 pub mod doctor;
+pub mod followups;
 pub mod forget;
 pub mod lists;
 pub mod replay;

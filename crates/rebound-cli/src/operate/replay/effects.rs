@@ -48,7 +48,7 @@ impl Effects {
                 }
                 Activity::PoisonRecorded { key } => _ = self.poison.insert(key),
                 Activity::SentToEngage { number } => self.handed_on += number,
-                Activity::RecordsRead { .. } | Activity::BrakeComputed { .. } => {}
+                Activity::RecordsRead { .. } | Activity::BrakeComputed { .. } | Activity::FollowupOverdue { .. } => {}
             }
         }
         self.published.sort();

@@ -131,7 +131,8 @@ impl Scene {
         ];
         self.put(&self.tables.events, &attributes).await;
         let (events, suppressions) = (self.tables.events.clone(), self.tables.suppressions.clone());
-        let tables = decisions::DecisionTables { events, suppressions, recipients: self.tables.recipients.clone() };
+        let (recipients, agenda) = (self.tables.recipients.clone(), self.tables.agenda.clone());
+        let tables = decisions::DecisionTables { events, suppressions, recipients, agenda };
         (Decisions::new(self.place.calls(Duration::from_secs(60)), tables), occurrence)
     }
 
