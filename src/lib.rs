@@ -1,6 +1,6 @@
 //! Rebound stores every webhook that Resend sends, and suppresses addresses that must not get email.
 
-// act
+pub mod act;
 pub mod aws;
 pub mod claude;
 pub mod config;
