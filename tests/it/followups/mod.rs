@@ -90,6 +90,15 @@ impl FollowupHarness {
 
     /// Stores the decision about a click at `at`, with its follow-up. Returns the follow-up's id.
     async fn decide(&self, email_id: &str, to: &str, at: UnixMillis) -> String {
+        self.try_to_decide(email_id, to, at).await.unwrap()
+    }
+
+    async fn try_to_decide(
+        &self,
+        email_id: &str,
+        to: &str,
+        at: UnixMillis,
+    ) -> Result<String, rebound::aws::CallError> {
         let recipient = Recipient::parse(to).unwrap();
         let tables = DecisionTables {
             events: self.table("EVENTS_TABLE"),
@@ -100,8 +109,8 @@ impl FollowupHarness {
         let decisions = Decisions::new(self.calls(), tables);
         let occurrence = Occurrence::new(email_id, "email.clicked", std::slice::from_ref(&recipient));
         let expires_at = at.plus(days(90));
-        decisions.claim(&occurrence, "m1", at, Duration::from_secs(180), expires_at).await.unwrap();
-        let facts = read_facts(&self.calls(), &self.table("RECIPIENTS_TABLE"), &recipient).await.unwrap();
+        decisions.claim(&occurrence, "m1", at, Duration::from_secs(180), expires_at).await?;
+        let facts = read_facts(&self.calls(), &self.table("RECIPIENTS_TABLE"), &recipient).await?;
         let id = occurrence.decision_id();
         let taken = ProposedFollowup { at, email_id: email_id.to_owned(), id: id.clone() };
         let slot = FollowupSlot { recipient: recipient.clone(), before: facts.followups, taken };
@@ -111,9 +120,9 @@ impl FollowupHarness {
         let decided =
             StoredDecision { receipt: "{}".to_owned(), is_settled: false, owner: "m1".to_owned(), at };
         let followup = DecidedFollowup { slot: &slot, names: &names, scheduled: Some(&scheduled) };
-        let stored = decisions.decide(&occurrence, &decided, Some(followup)).await.unwrap();
+        let stored = decisions.decide(&occurrence, &decided, Some(followup)).await?;
         assert!(matches!(stored, OutboxClaim::Settled(_)), "{stored:?}");
-        id.replacen("decision", "followup", 1)
+        Ok(id.replacen("decision", "followup", 1))
     }
 
     async fn lock(&self, holder: &str) {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use rebound::resend::recipient::Recipient;
-use rebound_cli::operate::forget::{ForgetMode, ForgetTables, RECOVERABLE_DAYS, forget};
+use rebound_cli::operate::forget::{ForgetMode, ForgetTables, RECOVERABLE_DAYS, forget, waiting_pushes};
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{self, Column, Table};
 use rebound_dev::progress::on_ctrl_c;
@@ -57,10 +57,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
             "The address is partly erased, and already suppressed. Run the command again to erase the rest".to_owned()
         });
     }
+    let contact_waits = !waiting_pushes(&calls, &tables, &recipient).await?.is_empty();
     let report = forget(&calls, &tables, &recipient, &note, mode, |rows| progress.inc(rows as u64)).await?;
     progress.finish_and_clear();
     if arguments.json {
-        println!("{}", json!({ "dry_run": arguments.dry_run, "tables": report }));
+        println!("{}", json!({ "dry_run": arguments.dry_run, "tables": report, "contact_left": contact_waits }));
         return Ok(ExitCode::SUCCESS);
     }
     table(report.iter().map(|(table, counts)| (*table, [counts.read, counts.deleted, counts.emptied, counts.cut])))
@@ -73,6 +74,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     println!(
         "ForgetTables with point-in-time recovery can restore the erased data for {RECOVERABLE_DAYS} days. After that it is gone."
     );
+    if contact_waits {
+        println!("The contact at Resend was to be unsubscribed, and is left as it is: unsubscribe or delete it there.");
+    }
     println!(
         "Logs hold no addresses. Nothing was changed at Resend: it keeps emails and events for 30 days. Its contacts and"
     );

@@ -8,6 +8,7 @@ use rebound::policy::followup::sending::{DropReason, FollowupStatus};
 use rebound::resend::recipient::Recipient;
 use rebound::store::followups::{FollowupRow, FollowupStore, FollowupTables, FollowupWrite};
 use rebound::time::UnixMillis;
+use serde_json::{Map, Value, json};
 
 use super::audit::AuditNote;
 use super::target::Target;
@@ -114,4 +115,28 @@ pub async fn stop_all(
         }
     }
     Ok(results)
+}
+
+/// A follow-up as JSON, for a list. Absent fields are left out; `at` is the time of the last change.
+pub fn line(row: &FollowupRow) -> Value {
+    let state = &row.state;
+    let mut fields = Map::new();
+    let mut set = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            fields.insert(name.to_owned(), value);
+        }
+    };
+    set("id", Some(json!(row.id)));
+    set("email_id", Some(json!(row.email_id)));
+    set("status", Some(json!(state.status.as_str())));
+    set("mode", Some(json!(row.mode.as_str())));
+    set("recipient", row.recipient.as_ref().map(|recipient| json!(recipient.as_str())));
+    set("campaign", row.campaign.as_ref().map(|campaign| json!(campaign.as_str())));
+    set("not_before", Some(json!(state.not_before.to_text())));
+    set("tries", Some(json!(state.tries)));
+    set("reason", state.reason.as_ref().map(|reason| json!(reason.to_string())));
+    set("unclear", state.is_unclear().then_some(json!(true)));
+    set("resend_id", state.resend_id.as_ref().map(|id| json!(id)));
+    set("at", state.history.last().map(|line| json!(line.at.to_text())));
+    Value::Object(fields)
 }

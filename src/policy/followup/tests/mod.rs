@@ -71,18 +71,19 @@ fn an_opt_out_click_blocks_followups_until_it_expires() {
 }
 
 #[test]
-fn a_mode_is_off_or_propose() {
+fn a_mode_is_off_propose_or_send() {
     for (text, mode) in [
         (None, FollowupMode::Propose),
         (Some(""), FollowupMode::Propose),
         (Some(" propose "), FollowupMode::Propose),
         (Some("off"), FollowupMode::Off),
+        (Some("send"), FollowupMode::Send),
     ] {
         assert_eq!(FollowupMode::parse(text), Ok(mode));
     }
-    for text in ["on", "Off", "send"] {
+    for text in ["on", "Off", "approved"] {
         let error = FollowupMode::parse(Some(text)).unwrap_err().to_string();
-        assert!(error.contains("off or propose") && error.contains(text), "{error}");
+        assert!(error.contains("off, propose or send") && error.contains(text), "{error}");
     }
 }
 

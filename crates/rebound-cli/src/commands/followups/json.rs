@@ -2,35 +2,11 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::store::Item;
-use rebound::store::followups::{FollowupRow, SwitchOf};
-use serde_json::{Map, Value, json};
+use rebound::store::followups::SwitchOf;
+use serde_json::{Value, json};
 
 /// Attributes that hold JSON as text.
 const PARSED: [&str; 2] = ["request", "guards"];
-
-/// A follow-up in a list. Absent fields are left out; `at` is the time of the last change.
-pub(super) fn line(row: &FollowupRow) -> Value {
-    let state = &row.state;
-    let mut fields = Map::new();
-    let mut set = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            fields.insert(name.to_owned(), value);
-        }
-    };
-    set("id", Some(json!(row.id)));
-    set("email_id", Some(json!(row.email_id)));
-    set("status", Some(json!(state.status.as_str())));
-    set("mode", Some(json!(row.mode.as_str())));
-    set("recipient", row.recipient.as_ref().map(|recipient| json!(recipient.as_str())));
-    set("campaign", row.campaign.as_ref().map(|campaign| json!(campaign.as_str())));
-    set("not_before", Some(json!(state.not_before.to_text())));
-    set("tries", Some(json!(state.tries)));
-    set("reason", state.reason.as_ref().map(|reason| json!(reason.to_string())));
-    set("unclear", state.is_unclear().then_some(json!(true)));
-    set("resend_id", state.resend_id.as_ref().map(|id| json!(id)));
-    set("at", state.history.last().map(|line| json!(line.at.to_text())));
-    Value::Object(fields)
-}
 
 /// The attributes of a row, with `request` and `guards` parsed.
 pub(super) fn row(item: &Item) -> Value {

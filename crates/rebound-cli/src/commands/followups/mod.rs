@@ -10,7 +10,7 @@ use rebound::policy::followup::sending::{DropReason, FollowupStatus};
 use rebound::resend::campaign::Campaign;
 use rebound::store::followups::{FollowupRow, Switch, SwitchOf};
 use rebound::time::{UnixMillis, days};
-use rebound_cli::operate::followups::{StopResult, find, list, stop_all, stop_one, store};
+use rebound_cli::operate::followups::{StopResult, find, line, list, stop_all, stop_one, store};
 use rebound_dev::commands::CommandError;
 use rebound_dev::output::{Column, Table, sanitize};
 
@@ -151,7 +151,7 @@ async fn list_all(arguments: &ListArguments) -> Result<ExitCode, CommandError> {
     let rows = list(&store, since, arguments.limit).await?;
     if arguments.json {
         for row in &rows {
-            println!("{}", json::line(row));
+            println!("{}", line(row));
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -291,7 +291,7 @@ impl WhoArguments {
 
     fn say(&self, result: StopResult, row: &FollowupRow) {
         if self.json {
-            println!("{}", json::line(row));
+            println!("{}", line(row));
             return;
         }
         let (id, who) = (sanitize(&row.id), sanitize(&who(row)));

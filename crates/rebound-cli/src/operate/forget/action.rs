@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::resend::event::{Event, EventRecipients};
 use rebound::resend::recipient::Recipient;
+use rebound::store::followups::FollowupRow;
 use rebound::store::row::{self, RowKind};
 use rebound::store::{Item, as_number, number, string, text};
 
@@ -12,6 +13,9 @@ use super::redact::Redactor;
 /// The value of `kind` of a tombstone: the key that remains of a webhook about an erased address, so that a redelivery of the webhook is
 /// still a duplicate and is not counted twice.
 pub const TOMBSTONE: &str = "forgotten";
+
+/// The value of `kind` of a follow-up.
+const FOLLOWUP: &str = "followup";
 
 /// The action on a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +48,10 @@ pub fn action(row: &Item, recipient: &Recipient, redactor: &Redactor) -> EraseAc
             return if is_in_it { EraseAction::Empty(tombstone(row)) } else { EraseAction::Keep };
         }
     }
+    if is_followup_to(row, recipient) {
+        // Emptied by a transition of its own.
+        return EraseAction::Keep;
+    }
     if kind == "alert" && is_alert_about(row, recipient) {
         return EraseAction::Delete;
     }
@@ -60,7 +68,7 @@ pub fn action_if_alone(row: &Item, recipient: &Recipient, redactor: &Redactor) -
             EraseAction::Keep => EraseAction::Empty(tombstone(row)),
             other => other,
         },
-        TOMBSTONE => EraseAction::Keep,
+        TOMBSTONE | FOLLOWUP => EraseAction::Keep,
         _ => EraseAction::Delete,
     }
 }
@@ -86,6 +94,12 @@ fn is_about_alone(body: &[u8], recipient: &Recipient) -> bool {
         EventRecipients::Many(_) => false,
         EventRecipients::None => event.address().as_ref() == Some(recipient),
     }
+}
+
+/// Returns true if a row is a follow-up to this recipient.
+pub fn is_followup_to(row: &Item, recipient: &Recipient) -> bool {
+    let is_followup = string(row, "kind") == FOLLOWUP;
+    is_followup && FollowupRow::from_item(row).is_some_and(|row| row.recipient.as_ref() == Some(recipient))
 }
 
 fn is_alert_about(row: &Item, recipient: &Recipient) -> bool {

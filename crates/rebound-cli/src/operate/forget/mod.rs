@@ -4,6 +4,11 @@
 //! - [`redact`]: finds an address in texts, and redacts it.
 //! - [`mod@action`]: the action on each row.
 //!
+//! # Why no follow-up goes out
+//!
+//! A try of a follow-up checks the hash in the transaction with which it begins. After the hash, and again at the end, each follow-up of
+//! the recipient is emptied by a transition of its own: one that may have been accepted is still recorded as sent, without the address.
+//!
 //! # Why it may be interrupted
 //!
 //! The hash is written first, in one transaction with its audit entry, and the address itself is deleted last from the list: so the
@@ -25,6 +30,7 @@
 
 pub mod action;
 mod folded;
+mod followups;
 mod hash;
 pub mod redact;
 mod tables;
@@ -38,7 +44,7 @@ use rebound::store::client::{ConditionalWrite, RetryClient};
 use rebound::store::timeline::Timeline;
 use rebound::store::{Item, recipient_key, string, text};
 
-use self::action::{EraseAction, action, action_if_alone, action_in_list, redact_attributes};
+use self::action::{EraseAction, action, action_if_alone, action_in_list, is_followup_to, redact_attributes};
 use self::redact::Redactor;
 pub use self::tables::ForgetTables;
 use super::audit::{AuditNote, partition};
@@ -81,6 +87,15 @@ pub struct EraseCounts {
     pub cut: usize,
 }
 
+impl EraseCounts {
+    fn add(&mut self, more: Self) {
+        self.read += more.read;
+        self.deleted += more.deleted;
+        self.emptied += more.emptied;
+        self.cut += more.cut;
+    }
+}
+
 /// The mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForgetMode {
@@ -117,20 +132,40 @@ pub async fn forget(
     let forgetting = Forgetting { calls, tables, recipient, redactor, mode };
     if mode == ForgetMode::Forget {
         forgetting.keep_the_hash(note).await?;
+        // First of all: what is still to be sent.
+        forgetting.stop_followups(note).await?;
     }
     let mut report = BTreeMap::new();
-    report.insert("recipients", forgetting.recipients(&read).await?);
-    let mut agenda = forgetting.keyed(&tables.agenda, ["kind", "due"], &read).await?;
+    let mut recipients = forgetting.recipients(&read).await?;
+    let mut agenda = forgetting.agenda(&read).await?;
     report.insert("campaigns", forgetting.keyed(&tables.campaigns, ["campaign", "cohort"], &read).await?);
-    let mut events = forgetting.events(&read).await?;
+    let mut events = forgetting.events(note, &read).await?;
     report.insert("suppressions", forgetting.suppressions(&read).await?);
     if mode == ForgetMode::Forget {
         forgetting.notes(&mut events).await?;
         forgetting.pushes(&mut agenda).await?;
+        // Once more: one that was decided just before the hash.
+        forgetting.stop_followups(note).await?;
+        let mut late = forgetting.recipients(&|_| {}).await?;
+        late.read = 0;
+        recipients.add(late);
     }
+    report.insert("recipients", recipients);
     report.insert("agenda", agenda);
     report.insert("events", events);
     Ok(report)
+}
+
+/// Reads the tasks to unsubscribe the recipient's contact at Resend. They are erased: the contact is left as it is.
+pub async fn waiting_pushes(
+    calls: &RetryClient,
+    tables: &ForgetTables,
+    recipient: &Recipient,
+) -> Result<Vec<Item>, CallError> {
+    let pushes = ("kind", AgendaKind::Push.as_str());
+    let mut waiting = calls.query(&tables.agenda, pushes, ("due", "0", "~"), usize::MAX).await?;
+    waiting.retain(|task| string(task, "due").split_once('#').is_some_and(|(_, key)| key == recipient.as_str()));
+    Ok(waiting)
 }
 
 impl Forgetting<'_> {
@@ -141,6 +176,24 @@ impl Forgetting<'_> {
         read(facts.len());
         for fact in &facts {
             self.delete((table, &["recipient", "fact"]), fact, &mut counts).await?;
+        }
+        Ok(counts)
+    }
+
+    /// Deletes the tasks that mention the address. What a person has paused, and the lock of `act`, stay: the address is redacted
+    /// in them.
+    async fn agenda(&self, read: &impl Fn(usize)) -> Result<EraseCounts, ForgetError> {
+        let (table, keys) = (self.tables.agenda.as_str(), ["kind", "due"]);
+        let (found, mut counts) = self.mentioning(table, read).await?;
+        for item in found {
+            let stays = |item: &Item| ["switch", "lock"].contains(&string(item, "kind"));
+            if !stays(&item) || self.redactor.is_in(string(&item, "due")) {
+                self.delete((table, &keys), &item, &mut counts).await?;
+                continue;
+            }
+            let action_of =
+                |item: &Item| redact_attributes(item, &self.redactor).map_or(EraseAction::Keep, EraseAction::Redact);
+            self.apply_action((table, &keys), item, action_of, &mut counts).await?;
         }
         Ok(counts)
     }
@@ -168,7 +221,7 @@ impl Forgetting<'_> {
         Ok((found, counts))
     }
 
-    async fn events(&self, read: &impl Fn(usize)) -> Result<EraseCounts, ForgetError> {
+    async fn events(&self, note: &AuditNote, read: &impl Fn(usize)) -> Result<EraseCounts, ForgetError> {
         let rows_of = (self.tables.events.as_str(), ["email_id", "event"].as_slice());
         let mut counts = EraseCounts::default();
         let mut alone = BTreeSet::new();
@@ -181,6 +234,11 @@ impl Forgetting<'_> {
             counts.read += number;
             read(number);
             for row in rows {
+                if is_followup_to(&row, self.recipient) {
+                    self.empty_followup(&row, note).await?;
+                    counts.emptied += 1;
+                    continue;
+                }
                 if matches!(action_of(&row), EraseAction::Empty(_)) {
                     alone.insert(string(&row, "email_id").to_owned());
                 }
@@ -217,12 +275,8 @@ impl Forgetting<'_> {
     /// Deletes the tasks to unsubscribe the contact at Resend that the scan has missed, because they were stored just before the hash.
     async fn pushes(&self, counts: &mut EraseCounts) -> Result<(), ForgetError> {
         let table = self.tables.agenda.as_str();
-        let waiting =
-            self.calls.query(table, ("kind", AgendaKind::Push.as_str()), ("due", "0", "~"), usize::MAX).await?;
-        let is_theirs =
-            |task: &&Item| string(task, "due").split_once('#').is_some_and(|(_, key)| key == self.recipient.as_str());
-        for task in waiting.iter().filter(is_theirs) {
-            self.delete((table, &["kind", "due"]), task, counts).await?;
+        for task in waiting_pushes(self.calls, self.tables, self.recipient).await? {
+            self.delete((table, &["kind", "due"]), &task, counts).await?;
         }
         Ok(())
     }

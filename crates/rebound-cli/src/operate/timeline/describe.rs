@@ -9,6 +9,7 @@ use rebound::time::UnixMillis;
 use serde_json::{Map, Value, json};
 
 use super::TimelineEntry;
+use super::followup::followup;
 use super::follows::{ListSnapshot, follows};
 use crate::operate::audit::AuditEntry;
 
@@ -62,6 +63,10 @@ pub(in crate::operate) fn entry(row: &Item, known: &ListSnapshot) -> Option<Time
             };
             let receipt: Receipt = serde_json::from_str(&payload_text(row)).ok()?;
             made(decided_at, decision(&receipt), json!({ "decided": true, "receipt": receipt }))
+        }
+        "followup" => {
+            let (at, text, fields) = followup(row)?;
+            made(at, text, fields)
         }
         "alert" => {
             let alert: Value = serde_json::from_str(&payload_text(row)).ok()?;

@@ -1,6 +1,7 @@
 //! The history of an email, or of an address, in order of time, as text for people.
 
 mod describe;
+mod followup;
 mod follows;
 
 use std::collections::BTreeSet;
@@ -28,7 +29,7 @@ pub struct TimelineEntry {
     pub at: UnixMillis,
     /// Time of receipt, for a webhook.
     pub received_at: Option<UnixMillis>,
-    /// The kind: an event type, or `verdict`, `decision`, `alert`, `poison`, `quarantine`, `audit`, `forgotten`.
+    /// The kind: an event type, or `verdict`, `decision`, `followup`, `alert`, `poison`, `quarantine`, `audit`, `forgotten`.
     pub what: String,
     /// The content and its effects, in a few lines.
     pub text: String,
@@ -105,6 +106,7 @@ pub(super) fn theirs(rows: Vec<Item>, recipient: &Recipient) -> Vec<Item> {
             let payload = payload_text(row).to_lowercase();
             payload.contains(recipient.as_str()) || !payload.contains('@')
         }
+        "followup" => ["", recipient.as_str()].contains(&string(row, "recipient")),
         _ => true,
     };
     rows.into_iter().filter(is_theirs).collect()
