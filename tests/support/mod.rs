@@ -1,5 +1,6 @@
 //! The service under test: the function behind its URL, on the embedded DynamoDB, with the fault proxy in between.
 
+pub(crate) mod act;
 pub(crate) mod engage;
 pub(crate) mod protect;
 pub(crate) mod recorder;
