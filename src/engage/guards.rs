@@ -152,8 +152,7 @@ impl<'a> Guards<'a> {
             let expires_at = candidate.email.expires_at(self.now);
             NewFollowup::scheduled(&email_id, &id, recipient, campaign, not_before, self.now, expires_at)
         });
-        let done =
-            if is_sent { DecisionResult::FollowupScheduled } else { DecisionResult::FollowupProposed };
+        let done = if is_sent { DecisionResult::FollowupScheduled } else { DecisionResult::FollowupProposed };
         let taken = ProposedFollowup { at: not_before, email_id, id };
         let slot = FollowupSlot { recipient: recipient.clone(), before: status.followups, taken };
         let proposal = Proposal { followup, slot, keys: status.keys, scheduled };

@@ -68,8 +68,7 @@ impl Protector {
         let table = &stores.soft_bounces;
         let soft_bounces = &SoftBounceTracker { table, timeline, policy: &policy.soft_bounces, run };
         let followups = &Followups { store: &stores.followups, run };
-        let effects =
-            Effects { suppressions, alerts, soft_bounces, delays, domains, lifts, followups, now: run.now };
+        let effects = Effects { suppressions, alerts, soft_bounces, delays, domains, lifts, followups, now: run.now };
         let counting = Counting { campaigns: &stores.campaigns, brakes, run };
         let engage = EngageQueue { queue: &self.queue, breaker: Breaker::default(), run };
         let poison = Poison { timeline, alerts, run };

@@ -203,7 +203,10 @@ fn of_guards() {
         names(&[Ruling::Passed, Ruling::Moved, Ruling::Refused], Ruling::as_str),
         ["passed", "moved", "refused"]
     );
-    assert_eq!(names(&[FollowupMode::Off, FollowupMode::Propose, FollowupMode::Send], FollowupMode::as_str), ["off", "propose", "send"]);
+    assert_eq!(
+        names(&[FollowupMode::Off, FollowupMode::Propose, FollowupMode::Send], FollowupMode::as_str),
+        ["off", "propose", "send"]
+    );
 
     use Ineligible::{CampaignNotAllowed, EmailTooOld, EventTooOld, IsFollowup, NoCampaign};
     let in_json = [EventTooOld, EmailTooOld, IsFollowup, NoCampaign, CampaignNotAllowed];

@@ -17,9 +17,7 @@ use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
 use rebound::store::client::RetryClient;
 use rebound::store::decisions::{DecidedFollowup, DecisionTables, Decisions, Occurrence, StoredDecision};
-use rebound::store::followups::{
-    FollowupRow, FollowupSlot, FollowupStore, FollowupTables, NewFollowup, read_facts,
-};
+use rebound::store::followups::{FollowupRow, FollowupSlot, FollowupStore, FollowupTables, NewFollowup, read_facts};
 use rebound::store::outbox::OutboxClaim;
 use rebound::store::{Item, as_number, number, string, text};
 use rebound::time::{UnixMillis, days};
@@ -142,9 +140,8 @@ impl ActHarness {
     pub(crate) async fn end_rests(&self) {
         let update = self.aws.clients().unwrap().dynamodb().update_item().table_name(self.table("AGENDA_TABLE"));
         let update = update.key("kind", text("lock")).key("due", text("act"));
-        let update = update.update_expression(
-            "REMOVE resting_until, push_resting_until, next_request_at, holder, #until",
-        );
+        let update =
+            update.update_expression("REMOVE resting_until, push_resting_until, next_request_at, holder, #until");
         update.expression_attribute_names("#until", "until").send().await.unwrap();
     }
 
@@ -211,7 +208,8 @@ impl ActHarness {
     /// Suppresses an address.
     pub(crate) async fn suppress(&self, address: &str) {
         let reasons = AttributeValue::Ss(vec!["complaint".to_owned()]);
-        let record = AttributeValue::M(Item::from([("at".to_owned(), number(1)), ("message_id".to_owned(), text("m"))]));
+        let record =
+            AttributeValue::M(Item::from([("at".to_owned(), number(1)), ("message_id".to_owned(), text("m"))]));
         self.put("SUPPRESSIONS_TABLE", &[("recipient", text(address)), ("reasons", reasons), ("complaint", record)])
             .await;
     }

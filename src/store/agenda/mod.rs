@@ -82,13 +82,9 @@ impl AgendaKind {
         match self {
             Self::Lift => Some(LIFT_DAYS),
             Self::FollowupDone => Some(FOLLOWUP_DONE_DAYS),
-            Self::Delay
-            | Self::Brake
-            | Self::Domain
-            | Self::Digest
-            | Self::Publish
-            | Self::Push
-            | Self::Followup => None,
+            Self::Delay | Self::Brake | Self::Domain | Self::Digest | Self::Publish | Self::Push | Self::Followup => {
+                None
+            }
         }
     }
 }

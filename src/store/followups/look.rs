@@ -143,7 +143,10 @@ impl FollowupStore {
             return Ok(TryResult::No(DropReason::Unreadable, vec![refusal("row", "the row names no recipient")]));
         };
         if !look.allowed.allows(recipient) {
-            return Ok(TryResult::No(DropReason::Stopped, vec![refusal("trial", "the recipient is not part of the trial")]));
+            return Ok(TryResult::No(
+                DropReason::Stopped,
+                vec![refusal("trial", "the recipient is not part of the trial")],
+            ));
         }
         if let Some(until) = quiet_until(look.now, look.zone, look.policy) {
             let why = format!("quiet hours until {}", until.to_text());

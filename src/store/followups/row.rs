@@ -133,11 +133,8 @@ impl FollowupRow {
     pub fn entry(&self) -> AgendaEntry {
         let state = &self.state;
         let kind = if state.status.is_settled() { AgendaKind::FollowupDone } else { AgendaKind::Followup };
-        let mut attributes = vec![
-            ("email_id", text(&self.email_id)),
-            ("id", text(&self.id)),
-            ("status", text(state.status.as_str())),
-        ];
+        let mut attributes =
+            vec![("email_id", text(&self.email_id)), ("id", text(&self.id)), ("status", text(state.status.as_str()))];
         attributes.extend(state.reason.as_ref().map(|reason| ("reason", text(reason.to_string()))));
         AgendaEntry::new(kind, state.entry_at, &self.id, &attributes)
     }

@@ -8,13 +8,13 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 
+use crate::aws::CallError;
+use crate::policy::followup::ProposedFollowup;
+use crate::resend::recipient::Recipient;
 use crate::store::client::RetryClient;
 use crate::store::opt_outs;
 use crate::store::version::SeenVersion;
 use crate::store::{Item, fact_key, number, string};
-use crate::aws::CallError;
-use crate::policy::followup::ProposedFollowup;
-use crate::resend::recipient::Recipient;
 use crate::time::{UnixMillis, days};
 
 /// The sort key.
@@ -63,8 +63,7 @@ impl Followups {
 
     /// Returns the follow-ups without the one of this decision. Returns `None` if it has no place.
     pub(super) fn without(&self, decision: &str) -> Option<Self> {
-        let taken: Vec<ProposedFollowup> =
-            self.taken.iter().filter(|taken| taken.id != decision).cloned().collect();
+        let taken: Vec<ProposedFollowup> = self.taken.iter().filter(|taken| taken.id != decision).cloned().collect();
         (taken.len() < self.taken.len()).then(|| Self { taken, seen: self.seen.clone() })
     }
 

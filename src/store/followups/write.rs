@@ -155,9 +155,7 @@ impl FollowupStore {
                 let why = format!("another request had the same key and another body ({})", answer.name);
                 Some(about_email(row, send_unknown(&about, state.tries, state.open_since, &why)))
             }
-            AnswerMeaning::Key => {
-                Some(about_name(resend_key(&answer.name, answer.status, waiting, now), now))
-            }
+            AnswerMeaning::Key => Some(about_name(resend_key(&answer.name, answer.status, waiting, now), now)),
             AnswerMeaning::Quota => failed(&answer.name, Once::Day),
             AnswerMeaning::AboutThisEmail { name } | AnswerMeaning::Otherwise { name } => failed(name, Once::Hour),
             AnswerMeaning::Accepted { .. } | AnswerMeaning::Unclear | AnswerMeaning::TooFast { .. } => None,
@@ -324,11 +322,7 @@ impl FollowupStore {
     }
 
     /// The recipient's places, if the transition frees the follow-up's place or takes it again.
-    async fn place(
-        &self,
-        before: &FollowupRow,
-        after: &FollowupRow,
-    ) -> Result<Option<TransactWriteItem>, CallError> {
+    async fn place(&self, before: &FollowupRow, after: &FollowupRow) -> Result<Option<TransactWriteItem>, CallError> {
         let Some(recipient) = after.recipient.as_ref() else { return Ok(None) };
         let changed = match (before.state.keeps_place(), after.state.keeps_place()) {
             (true, false) => self.places(recipient).await?.without(&after.decision),

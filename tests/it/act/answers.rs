@@ -148,10 +148,15 @@ async fn another_body_under_the_key_is_unknown_and_never_repeated() {
     let key = stage.row().await.idempotency_key().unwrap();
     let client = rebound::web::client_for("http:");
     let theirs = client.post(format!("{}/emails", stage.resend.url())).bearer_auth(crate::support::act::KEY);
-    let theirs = theirs.header("Idempotency-Key", key).body(r#"{"from":"a@shop.example","to":"ann@example.com","subject":"Hi","text":"x"}"#);
+    let theirs = theirs
+        .header("Idempotency-Key", key)
+        .body(r#"{"from":"a@shop.example","to":"ann@example.com","subject":"Hi","text":"x"}"#);
     assert_eq!(theirs.send().await.unwrap().status(), 200);
     stage.act().await;
-    assert_eq!((stage.status().await, stage.alerts().await), (FollowupStatus::Unknown, vec!["send_unknown".to_owned()]));
+    assert_eq!(
+        (stage.status().await, stage.alerts().await),
+        (FollowupStatus::Unknown, vec!["send_unknown".to_owned()])
+    );
     stage.advance(hours(2));
     stage.act().await;
     assert_eq!(stage.resend.accepted().len(), 1, "theirs");

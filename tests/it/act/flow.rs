@@ -25,11 +25,17 @@ async fn a_follow_up_that_is_due_is_sent_once() {
     let accepted = stage.resend.accepted();
     let request = &accepted[0].request;
     assert_eq!((accepted.len(), request["to"].as_str()), (1, Some(ANN)));
-    assert_eq!((tag(request, "followup"), tag(request, "followup_of"), tag(request, "campaign")), (id, EMAIL.to_owned(), "spring".to_owned()));
+    assert_eq!(
+        (tag(request, "followup"), tag(request, "followup_of"), tag(request, "campaign")),
+        (id, EMAIL.to_owned(), "spring".to_owned())
+    );
     assert!(request["headers"]["List-Unsubscribe"].as_str().unwrap().starts_with("<https://mail.example.com/u/"));
     assert_eq!(accepted[0].idempotency_key.as_deref().unwrap(), stage.row().await.idempotency_key().unwrap());
     let row = stage.row().await;
-    assert_eq!((row.state.status, row.state.resend_id.as_deref()), (FollowupStatus::Sent, Some(accepted[0].id.as_str())));
+    assert_eq!(
+        (row.state.status, row.state.resend_id.as_deref()),
+        (FollowupStatus::Sent, Some(accepted[0].id.as_str()))
+    );
     assert_eq!(string(&stage.lock().await, "holder"), "", "the lock is released");
 }
 
@@ -59,12 +65,12 @@ async fn a_lock_whose_holder_is_dead_is_taken_over_later() {
     let stage = ActHarness::start().await;
     stage.decide(EMAIL, ANN).await;
     let until = rebound::time::UnixMillis::now().plus(Duration::from_secs(55));
-    stage.put("AGENDA_TABLE", &[
-        ("kind", text("lock")),
-        ("due", text("act")),
-        ("holder", text("dead")),
-        ("until", number(until.0)),
-    ]).await;
+    stage
+        .put(
+            "AGENDA_TABLE",
+            &[("kind", text("lock")), ("due", text("act")), ("holder", text("dead")), ("until", number(until.0))],
+        )
+        .await;
     assert_eq!(sent(&stage.act().await), 0);
     stage.end_rests().await;
     assert_eq!(sent(&stage.act().await), 1);
@@ -87,7 +93,10 @@ async fn the_night_postpones_until_morning() {
     stage.decide(EMAIL, ANN).await;
     assert_eq!(sent(&stage.act().await), 0);
     let row = stage.row().await;
-    assert_eq!((row.state.status, row.state.entry_at.to_text().as_str()), (FollowupStatus::Due, "2026-11-25T08:00:00.000Z"));
+    assert_eq!(
+        (row.state.status, row.state.entry_at.to_text().as_str()),
+        (FollowupStatus::Due, "2026-11-25T08:00:00.000Z")
+    );
     stage.set_clock(row.state.entry_at);
     assert_eq!(sent(&stage.act().await), 1);
 }
@@ -214,7 +223,9 @@ async fn a_key_that_may_only_send_rests_pushes_and_sends_on() {
 async fn a_push_that_fails_for_now_comes_later() {
     let stage = ActHarness::start().await;
     opt_out(&stage, ANN).await;
-    stage.resend.plan(|_, path| path.starts_with("/contacts").then_some(rebound_dev::resend::ResendBehaviour::Status(503)));
+    stage
+        .resend
+        .plan(|_, path| path.starts_with("/contacts").then_some(rebound_dev::resend::ResendBehaviour::Status(503)));
     stage.act().await;
     assert_eq!(pushes(&stage).await, 1);
     stage.resend.plan(|_, _| None);

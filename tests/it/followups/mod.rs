@@ -93,12 +93,7 @@ impl FollowupHarness {
         self.try_to_decide(email_id, to, at).await.unwrap()
     }
 
-    async fn try_to_decide(
-        &self,
-        email_id: &str,
-        to: &str,
-        at: UnixMillis,
-    ) -> Result<String, rebound::aws::CallError> {
+    async fn try_to_decide(&self, email_id: &str, to: &str, at: UnixMillis) -> Result<String, rebound::aws::CallError> {
         let recipient = Recipient::parse(to).unwrap();
         let tables = DecisionTables {
             events: self.table("EVENTS_TABLE"),
@@ -117,8 +112,7 @@ impl FollowupHarness {
         let campaign = Campaign::new("spring").unwrap();
         let scheduled = NewFollowup::scheduled(email_id, &id, &recipient, &campaign, at, at, expires_at);
         let names = [to.to_owned()];
-        let decided =
-            StoredDecision { receipt: "{}".to_owned(), is_settled: false, owner: "m1".to_owned(), at };
+        let decided = StoredDecision { receipt: "{}".to_owned(), is_settled: false, owner: "m1".to_owned(), at };
         let followup = DecidedFollowup { slot: &slot, names: &names, scheduled: Some(&scheduled) };
         let stored = decisions.decide(&occurrence, &decided, Some(followup)).await?;
         assert!(matches!(stored, OutboxClaim::Settled(_)), "{stored:?}");

@@ -58,7 +58,10 @@ async fn an_unclear_try_then_a_quota_for_a_day_keeps_the_key() {
         let quota = answer(AnswerMeaning::Quota, 429, "daily_quota_exceeded");
         stage.store().record_answer(&row, begun, &quota, 0, at).await.unwrap();
         let row = stage.row().await;
-        assert_eq!((row.state.status, row.state.refusals, row.state.open_since), (FollowupStatus::Sending, 0, Some(NOW)));
+        assert_eq!(
+            (row.state.status, row.state.refusals, row.state.open_since),
+            (FollowupStatus::Sending, 0, Some(NOW))
+        );
         assert_eq!(row.state.entry_at, at.plus(hours(1)));
     }
     assert_eq!(stage.waiting_alerts().await, ["send_failed"], "once a day");

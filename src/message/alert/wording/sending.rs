@@ -83,8 +83,7 @@ pub fn send_failed(
     let name = sanitize(name);
     let is_dropped = effect == RefusalEffect::Dropped;
     let figures = json!({ "name": name, "status": status, "dropped": is_dropped });
-    let mut alert =
-        about.alert(AlertKind::SendFailed, &[&name, &once.of(about.at)], Severity::Warning, &figures);
+    let mut alert = about.alert(AlertKind::SendFailed, &[&name, &once.of(about.at)], Severity::Warning, &figures);
     // Which follow-up comes first is random: the alert is about all with this name.
     alert.campaign = None;
     alert.recipient = None;

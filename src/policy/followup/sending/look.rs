@@ -187,9 +187,10 @@ pub fn cap_time(check: &CapCheck<'_>, now: UnixMillis, policy: &FollowupPolicy) 
     };
     let Some(refused) = refusal(now) else { return CapTime::Now };
     // A cap can begin to allow it only when another one becomes old enough.
-    let ends = check.taken.iter().flat_map(|other| {
-        [other.at.plus(hours(policy.gap_hours)), other.at.plus(days(policy.within_days))]
-    });
+    let ends = check
+        .taken
+        .iter()
+        .flat_map(|other| [other.at.plus(hours(policy.gap_hours)), other.at.plus(days(policy.within_days))]);
     let mut times: Vec<UnixMillis> = ends.filter(|at| *at > now && *at < check.deadline).collect();
     times.sort_unstable();
     match times.into_iter().find(|at| refusal(*at).is_none()) {

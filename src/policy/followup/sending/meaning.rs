@@ -148,7 +148,9 @@ mod tests {
             assert_eq!(of(status, r#"{"id":"e1"}"#), accepted, "{status}");
         }
         let huge = format!(r#"{{"id":"{}"#, "x".repeat(64 * 1024));
-        for body in ["", "{}", "null", "[]", r#"{"id":""}"#, r#"{"id":5}"#, r#"{"id":null}"#, "<html>", "{\"id\":", &huge] {
+        for body in
+            ["", "{}", "null", "[]", r#"{"id":""}"#, r#"{"id":5}"#, r#"{"id":null}"#, "<html>", "{\"id\":", &huge]
+        {
             assert_eq!(of(200, body), AnswerMeaning::Unclear, "{body:.40}");
         }
         assert_ne!(of(302, r#"{"id":"e1"}"#), AnswerMeaning::Accepted { id: "e1".to_owned() });
@@ -173,7 +175,10 @@ mod tests {
 
     #[test]
     fn an_unusable_key_is_known_by_status_name_or_message() {
-        assert_eq!((of(401, ""), of(401, "<html>"), named(401, "x")), (AnswerMeaning::Key, AnswerMeaning::Key, AnswerMeaning::Key));
+        assert_eq!(
+            (of(401, ""), of(401, "<html>"), named(401, "x")),
+            (AnswerMeaning::Key, AnswerMeaning::Key, AnswerMeaning::Key)
+        );
         for name in ABOUT_KEY {
             for status in [400, 401, 403, 422, 429] {
                 assert_eq!(named(status, name), AnswerMeaning::Key, "{status} {name}");

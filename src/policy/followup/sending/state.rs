@@ -163,7 +163,8 @@ impl FollowupState {
     /// ```
     pub fn answered(&self, begun: BegunTry, answer: &Answer, at: UnixMillis) -> Self {
         let mut next = self.clone();
-        let why = format!("{}{}", answer.name, answer.status.map(|status| format!(", HTTP {status}")).unwrap_or_default());
+        let why =
+            format!("{}{}", answer.name, answer.status.map(|status| format!(", HTTP {status}")).unwrap_or_default());
         let rest = match &answer.meaning {
             AnswerMeaning::Accepted { .. } => return next,
             AnswerMeaning::KeyConflict => {

@@ -29,8 +29,7 @@ pub enum FollowupStatus {
 
 impl FollowupStatus {
     /// All statuses.
-    pub const ALL: [Self; 6] =
-        [Self::Waiting, Self::Due, Self::Sending, Self::Sent, Self::Dropped, Self::Unknown];
+    pub const ALL: [Self; 6] = [Self::Waiting, Self::Due, Self::Sending, Self::Sent, Self::Dropped, Self::Unknown];
 
     /// Returns the stored word.
     pub fn as_str(self) -> &'static str {

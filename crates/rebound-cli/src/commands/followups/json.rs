@@ -14,7 +14,8 @@ pub(super) fn row(item: &Item) -> Value {
     names.sort();
     let fields = names.into_iter().filter_map(|name| {
         let value = value(item.get(name)?);
-        let parsed = value.as_str().filter(|_| PARSED.contains(&name.as_str())).and_then(|text| serde_json::from_str(text).ok());
+        let parsed =
+            value.as_str().filter(|_| PARSED.contains(&name.as_str())).and_then(|text| serde_json::from_str(text).ok());
         Some((name.clone(), parsed.unwrap_or(value)))
     });
     Value::Object(fields.collect())

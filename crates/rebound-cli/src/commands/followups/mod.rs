@@ -244,7 +244,10 @@ async fn stop(arguments: &StopArguments) -> Result<ExitCode, CommandError> {
         arguments.who.say(*result, row);
     }
     if results.is_empty() && !arguments.who.json {
-        println!("There are no follow-ups to {recipient}. To prevent later ones: {}.", target.command("suppressions add"));
+        println!(
+            "There are no follow-ups to {recipient}. To prevent later ones: {}.",
+            target.command("suppressions add")
+        );
     }
     let worst = results.iter().map(|(result, _)| *result).max().unwrap_or(StopResult::Stopped);
     Ok(ExitCode::from(worst.code()))
@@ -253,7 +256,9 @@ async fn stop(arguments: &StopArguments) -> Result<ExitCode, CommandError> {
 async fn pause(arguments: &PauseArguments) -> Result<ExitCode, CommandError> {
     let of = switch_of(arguments.campaign.as_deref())?;
     if may_name_an_address(&arguments.who.why) {
-        return Err("the reason contains an address, or an @: it is stored for as long as the pause; write it without".into());
+        return Err(
+            "the reason contains an address, or an @: it is stored for as long as the pause; write it without".into()
+        );
     }
     let note = arguments.who.note("paused")?;
     let target = arguments.target.find().await?;
@@ -299,7 +304,10 @@ impl WhoArguments {
             StopResult::Stopped => println!("{id} to {who} is not sent: {}", sanitize(&status(row))),
             StopResult::Sent => println!("{id} to {who} is sent already: it was too late"),
             StopResult::Unclear => {
-                println!("{id} to {who} is not sent any more, but Resend may have accepted it before: {}", sanitize(&status(row)));
+                println!(
+                    "{id} to {who} is not sent any more, but Resend may have accepted it before: {}",
+                    sanitize(&status(row))
+                );
             }
         }
     }

@@ -9,8 +9,8 @@ use rebound::time::UnixMillis;
 use serde_json::{Map, Value, json};
 
 use super::TimelineEntry;
-use super::followup::followup;
 use super::follows::{ListSnapshot, follows};
+use super::followup::followup;
 use crate::operate::audit::AuditEntry;
 
 /// Delay of a webhook above which it is reported as late, in milliseconds.

@@ -1,8 +1,8 @@
 //! The history of an email, or of an address, in order of time, as text for people.
 
 mod describe;
-mod followup;
 mod follows;
+mod followup;
 
 use std::collections::BTreeSet;
 

@@ -38,7 +38,9 @@ pub(super) fn engage(page: &mut Page, reports: &[EngageReport]) {
         let rows = report.decisions.iter().map(|decision| {
             let (done, color) = match &decision.done {
                 DecisionResult::FollowupProposed => ("a follow-up is proposed and published".to_owned(), Color::Green),
-                DecisionResult::FollowupScheduled => ("a follow-up is scheduled and published".to_owned(), Color::Green),
+                DecisionResult::FollowupScheduled => {
+                    ("a follow-up is scheduled and published".to_owned(), Color::Green)
+                }
                 DecisionResult::EngagementLogged => {
                     ("the engagement is recorded and published".to_owned(), Color::Green)
                 }
