@@ -16,7 +16,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::response::Refusal;
+use super::response::ConsentRejection;
 use crate::aws::secret::Secret;
 use crate::policy::consent_link::{ConsentKeys, ConsentLink, ConsentPurpose, InvalidToken, SignedLink};
 
@@ -45,15 +45,15 @@ impl LinkKeys {
     }
 
     /// Returns the link of a token that holds. DynamoDB is not called.
-    pub(super) async fn verified(&self, token: &str, purpose: ConsentPurpose) -> Result<ConsentLink, Refusal> {
+    pub(super) async fn verified(&self, token: &str, purpose: ConsentPurpose) -> Result<ConsentLink, ConsentRejection> {
         let signed = SignedLink::read(token)?;
         let is_current = self.secret.refresh(self.max_age).await;
-        let known: Arc<ConsentKeys> = self.secret.known().ok_or(Refusal::NoKey)?;
+        let known: Arc<ConsentKeys> = self.secret.known().ok_or(ConsentRejection::NoKey)?;
         match signed.verify(purpose, &known) {
             Err(InvalidToken::UnknownKey) => match self.secret.reload(Some(&known)).await {
                 Some(renewed) => Ok(signed.verify(purpose, &renewed)?),
                 None if is_current => Err(InvalidToken::UnknownKey.into()),
-                None => Err(Refusal::KeysTooOld),
+                None => Err(ConsentRejection::KeysTooOld),
             },
             result => Ok(result?),
         }

@@ -8,7 +8,7 @@
 //! - [`keys`]: the keys of the links, and their rotation.
 //! - [`pages`]: the pages, in the reader's language.
 //! - `response`: the response to a request.
-//! - `telemetry`: the log line and the metrics of a request. A path, a token or an address is never logged.
+//! - `telemetry`: the log line and the metric of a request. A path, a token or an address is never logged.
 
 mod form;
 pub mod keys;
@@ -28,8 +28,8 @@ use tokio::time::Instant;
 use self::form::opt_out_way;
 use self::keys::{LinkKeys, MAX_KEY_AGE};
 use self::pages::Language;
-use self::response::{Handled, Refusal, response};
-use self::telemetry::{log, measure};
+use self::response::{ConsentRejection, Handled, response};
+use self::telemetry::{log, metric};
 use crate::aws::{AwsEnvironment, edge};
 use crate::config::{ConsentConfig, EnvironmentError, RELOAD_INTERVAL};
 use crate::metrics::{Metrics, Refusals};
@@ -76,10 +76,7 @@ impl Consent {
     }
 
     /// Creates a handler from the environment variables, which `variable` looks up. Reads the keys. DynamoDB is not
-    /// called before a token holds.
-    ///
-    /// # Errors
-    /// A variable is missing or invalid.
+    /// called before a token holds. The error names the variable that is missing or invalid.
     pub async fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
         let config = ConsentConfig::read(&variable)?;
         let aws = AwsEnvironment::read(&variable)?;
@@ -91,9 +88,6 @@ impl Consent {
     }
 
     /// Handles one invocation. Always returns a response: an expected failure is a page.
-    ///
-    /// # Errors
-    /// Never.
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Infallible> {
         let now = UnixMillis::now();
         let budget = time_budget(edge::deadline(&request), now, RESPONSE_RESERVE, WRITE_BUDGET);
@@ -107,29 +101,31 @@ impl Consent {
         let result = self.answer(request, now, deadline).await;
         let took = started.elapsed();
         log(&result, took, cold, || self.refusals.lock().unwrap_or_else(PoisonError::into_inner).another(now));
-        self.metrics.gather(now, |numbers| measure(&result, numbers));
+        if let Some(metric) = metric(&result) {
+            self.metrics.gather(now, |numbers| numbers.increment(metric));
+        }
         let language = Language::preferred(edge::header(request.headers(), "accept-language"));
         response(&result, request.method(), language, &self.sender_name)
     }
 
-    async fn answer(&self, request: &Request, now: UnixMillis, deadline: Instant) -> Result<Handled, Refusal> {
+    async fn answer(&self, request: &Request, now: UnixMillis, deadline: Instant) -> Result<Handled, ConsentRejection> {
         let (path, method) = (request.uri().path(), request.method());
         if path == ROBOTS_PATH && (method == Method::GET || method == Method::HEAD) {
             return Ok(Handled::Robots);
         }
         let segments = path.strip_prefix('/').and_then(|path| path.split_once('/'));
         let token = segments.filter(|(purpose, _)| *purpose == ConsentPurpose::OptOut.as_str());
-        let (_, token) = token.ok_or(Refusal::OtherPath)?;
+        let (_, token) = token.ok_or(ConsentRejection::OtherPath)?;
         let link = self.keys.verified(token, ConsentPurpose::OptOut).await?;
         match *method {
             Method::GET => self.look_up(link, deadline).await,
             Method::HEAD => Ok(Handled::Probed),
             Method::POST => self.opt_out(link, request, now, deadline).await,
-            _ => Err(Refusal::Method),
+            _ => Err(ConsentRejection::Method),
         }
     }
 
-    async fn look_up(&self, link: ConsentLink, deadline: Instant) -> Result<Handled, Refusal> {
+    async fn look_up(&self, link: ConsentLink, deadline: Instant) -> Result<Handled, ConsentRejection> {
         Ok(match self.writer.state(&link.recipient, deadline).await? {
             OptOutState::Open => Handled::Asked(link.recipient),
             OptOutState::Stopped => Handled::SeenStopped(link.recipient),
@@ -142,10 +138,10 @@ impl Consent {
         request: &Request,
         now: UnixMillis,
         deadline: Instant,
-    ) -> Result<Handled, Refusal> {
+    ) -> Result<Handled, ConsentRejection> {
         let body: &[u8] = request.body().as_ref();
         if body.len() > MAX_BODY_BYTES {
-            return Err(Refusal::TooLarge);
+            return Err(ConsentRejection::TooLarge);
         }
         let way = opt_out_way(request.headers(), body)?;
         let opt_out = OptOut { recipient: link.recipient, email_id: link.email_id, way, at: now };

@@ -40,7 +40,7 @@ pub(super) enum Handled {
 
 /// Reason why a request was not handled. A visitor sees only the page of the status.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum ConsentRejection {
     /// There is no such path.
     #[error("there is no such path")]
     OtherPath,
@@ -72,15 +72,15 @@ impl Handled {
         match self {
             Self::Robots | Self::Probed => None,
             Self::Asked(recipient) => Some(Page::Ask { address: recipient.as_str() }),
-            Self::SeenStopped(recipient) => Some(Page::Stopped { address: recipient.as_str() }),
-            Self::OptedOut(recipient, _) | Self::WasStopped(recipient) => {
-                Some(Page::Done { address: recipient.as_str() })
+            Self::SeenStopped(recipient) | Self::WasStopped(recipient) => {
+                Some(Page::Stopped { address: recipient.as_str() })
             }
+            Self::OptedOut(recipient, _) => Some(Page::Done { address: recipient.as_str() }),
         }
     }
 }
 
-impl Refusal {
+impl ConsentRejection {
     fn status(&self) -> StatusCode {
         match self {
             Self::OtherPath | Self::Token(_) => StatusCode::NOT_FOUND,
@@ -104,7 +104,7 @@ impl Refusal {
 
 /// Builds the response to a request with this method. A response to HEAD has no body.
 pub(super) fn response(
-    result: &Result<Handled, Refusal>,
+    result: &Result<Handled, ConsentRejection>,
     method: &Method,
     language: Language,
     sender_name: &str,

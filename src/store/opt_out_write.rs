@@ -25,7 +25,7 @@ use crate::time::UnixMillis;
 /// Prefix of the id of an opt-out's change.
 const ID_PREFIX: &str = "consent-";
 
-/// How a recipient opted out.
+/// Means by which a recipient opted out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 pub enum OptOutWay {
     /// One-click unsubscription, by the recipient's mail provider (RFC 8058).
@@ -58,7 +58,7 @@ pub struct OptOut {
     pub recipient: Recipient,
     /// The email whose link was used, if it is known.
     pub email_id: Option<String>,
-    /// How the recipient opted out.
+    /// Means by which the recipient opted out.
     pub way: OptOutWay,
     /// Time of the request.
     pub at: UnixMillis,
