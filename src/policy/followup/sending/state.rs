@@ -62,7 +62,7 @@ pub struct FollowupState {
     pub refusals: u32,
     /// Time since which Resend may have accepted a request.
     pub open_since: Option<UnixMillis>,
-    /// What the open request was made with; see [`asked_with`].
+    /// Fingerprint of the URL and the API key of the open request; see [`asked_with`].
     pub asked_with: Option<String>,
     /// Resend's id, if it is sent.
     pub resend_id: Option<String>,
