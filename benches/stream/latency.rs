@@ -63,7 +63,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     let _ticking = tick(clock, Some(Duration::from_secs(5)), |_| Arc::clone(&protect))?;
 
     let secret: SigningSecret = LOCAL_SECRET.parse()?;
-    let client = rebound::claude::web::client();
+    let client = rebound::web::client();
     let mut published = aws.sns.as_ref().ok_or("the environment names another SNS")?.subscribe();
     let mut measured = Measured::default();
     let progress = ProgressBar::new(arguments.complaints as u64);

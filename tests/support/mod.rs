@@ -86,7 +86,7 @@ impl Service {
         let server = function_url::serve(any_port(), receive_invoker(Arc::clone(&receiver), Duration::from_secs(10)))
             .await
             .unwrap();
-        Self { aws, proxy, receiver, server, client: rebound::claude::web::client_for("http:") }
+        Self { aws, proxy, receiver, server, client: rebound::web::client_for("http:") }
     }
 
     pub(crate) fn url(&self) -> String {

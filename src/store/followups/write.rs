@@ -163,6 +163,27 @@ impl FollowupStore {
         self.apply(row, FollowupRow { state, ..row.clone() }, alert, now).await
     }
 
+    /// Stores the alert that Resend refuses act's API key, once a day. The next tick publishes it. `waiting` is the number
+    /// of tasks that wait for the key.
+    pub async fn alert_key(
+        &self,
+        name: &str,
+        status: Option<u16>,
+        waiting: usize,
+        now: UnixMillis,
+    ) -> Result<(), CallError> {
+        let alert = about_name(resend_key(name, status, waiting, now), now);
+        let mut backoff = self.calls.backoff();
+        while !self.is_stored(&alert).await? {
+            match self.calls.transact(self.alert_puts(&alert, now)?.into()).await {
+                // Refused: stored by another run meanwhile.
+                Ok(_) => return Ok(()),
+                Err(error) => backoff.wait(error).await?,
+            }
+        }
+        Ok(())
+    }
+
     /// Postpones the next look, with the parts of the last look that refused.
     pub async fn postpone(
         &self,

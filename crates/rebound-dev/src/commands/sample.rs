@@ -67,7 +67,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         println!("{:#}", function_url::event("POST", "/", &message.headers, &message.body));
         return Ok(ExitCode::SUCCESS);
     };
-    let request = message.request(&rebound::claude::web::client(), reqwest::Method::POST, url);
+    let request = message.request(&rebound::web::client(), reqwest::Method::POST, url);
     let nobody = |error| format!("nobody answers at {url}: {error}; {}", nobody_at(url));
     let answer = request.timeout(TIMEOUT).send().await.map_err(nobody)?;
     let (status, body) = (answer.status(), answer.text().await?);

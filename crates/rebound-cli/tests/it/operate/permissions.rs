@@ -172,7 +172,7 @@ impl Scene {
         let at = UnixMillis::now().minus(ago).to_text();
         let body = json!({ "type": event_type, "created_at": at, "data": data }).to_string();
         let message = SignedMessage::new(id, now(), body, &secret());
-        let request = message.request(&rebound::claude::web::client(), reqwest::Method::POST, &self.world.url);
+        let request = message.request(&rebound::web::client(), reqwest::Method::POST, &self.world.url);
         assert_eq!(request.send().await.unwrap().status(), 200);
     }
 

@@ -137,7 +137,7 @@ async fn after_it_no_table_holds_the_address_anywhere_check_still_says_no_and_no
     let _alone = crate::support::WHOLE_MACHINE.lock().await;
     let dev = Dev::start().await;
     let place = dev.place().await;
-    let post = Post { client: rebound::claude::web::client(), url: place.variable("REBOUND_FUNCTION_URL").unwrap() };
+    let post = Post { client: rebound::web::client(), url: place.variable("REBOUND_FUNCTION_URL").unwrap() };
     let anns = takes_part(&post, "ann@example.com", "carl@example.com", "a").await;
     takes_part(&post, "joann@example.com", "dora@example.com", "b").await;
     dev.rebound(&["suppressions", "add", "ann@example.com", "--reason", "she asked"]).await;
