@@ -94,7 +94,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
 /// Posts one-click unsubscriptions, each of another recipient.
 async fn opt_outs(aws: &EmbeddedAws, arguments: &Arguments, clock: Clock) -> Result<Vec<Duration>, BoxError> {
     let server = serve_consent(SocketAddr::from(([127, 0, 0, 1], 0)), aws.consent().await?, clock).await?;
-    let (keys, client) = (LOCAL_CONSENT_KEY.parse()?, rebound::claude::web::client());
+    let (keys, client) = (LOCAL_CONSENT_KEY.parse()?, rebound::web::client());
     let mut answered = Vec::new();
     for index in 0..arguments.complaints {
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=arguments.pause))).await;

@@ -166,13 +166,8 @@ mod tests {
     fn build(answered: &AnsweredEmail, reply_to: Option<&str>, address: Option<&str>) -> Result<Value, EmailError> {
         let keys = "0123456789abcdef0123456789abcdef".parse().unwrap();
         let url = "https://mail.example.com".parse().unwrap();
-        let letterhead = Letterhead {
-            consent_url: &url,
-            keys: &keys,
-            reply_to,
-            sender_address: address,
-            campaign_tag: "campaign",
-        };
+        let letterhead =
+            Letterhead { consent_url: &url, keys: &keys, reply_to, sender_address: address, campaign_tag: "campaign" };
         let ann = Recipient::parse("ann@example.com").unwrap();
         let body = request_body("e-1", "followup-1", &ann, answered, &letterhead)?;
         Ok(serde_json::from_str(&body).unwrap())
@@ -185,7 +180,10 @@ mod tests {
         let link = headers["List-Unsubscribe"].as_str().unwrap().trim_matches(['<', '>']).to_owned();
         assert!(link.starts_with("https://mail.example.com/u/"), "{link}");
         assert_eq!(headers["List-Unsubscribe-Post"], "List-Unsubscribe=One-Click");
-        assert_eq!((&headers["In-Reply-To"], &headers["References"]), (&json!("<0100@email.amazonses.com>"), &headers["In-Reply-To"]));
+        assert_eq!(
+            (&headers["In-Reply-To"], &headers["References"]),
+            (&json!("<0100@email.amazonses.com>"), &headers["In-Reply-To"])
+        );
         let text = format!("Hello.\nTulips?\n\n-- \nUnsubscribe: {link}\n1 Garden Row, Bloomville");
         assert_eq!(body["text"], text);
         assert_eq!(

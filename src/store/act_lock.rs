@@ -150,12 +150,7 @@ fn lock_key() -> Item {
     key("lock", "act")
 }
 
-fn change(
-    update: &str,
-    condition: &'static str,
-    holder: &str,
-    values: &[(&str, AttributeValue)],
-) -> UpdateExpression {
+fn change(update: &str, condition: &'static str, holder: &str, values: &[(&str, AttributeValue)]) -> UpdateExpression {
     let mut all = vec![(":me".to_owned(), text(holder))];
     all.extend(values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     UpdateExpression {

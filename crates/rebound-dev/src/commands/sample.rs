@@ -93,7 +93,7 @@ async fn consent_request(arguments: &Arguments, request: &[u8]) -> Result<ExitCo
     let request = serde_json::from_value::<Envelope>(event)?.into_request();
     let body: &[u8] = request.body().as_ref();
     let url = format!("{}{}", url.trim_end_matches('/'), request.uri().path());
-    let client = rebound::claude::web::client();
+    let client = rebound::web::client();
     let mut sent = client.request(request.method().clone(), &url).body(body.to_vec());
     for name in ["accept-language", "content-type"] {
         sent = request.headers().get(name).into_iter().fold(sent, |sent, value| sent.header(name, value));

@@ -49,7 +49,8 @@ impl AcceptedEmail {
             "from": field("from"), "to": to, "subject": field("subject"), "tags": tags, "headers": headers,
         });
         if event_type == "email.suppressed" {
-            data["suppressed"] = json!({ "message": "The address is on the suppression list.", "type": "OnAccountSuppressionList" });
+            data["suppressed"] =
+                json!({ "message": "The address is on the suppression list.", "type": "OnAccountSuppressionList" });
         }
         json!({ "type": event_type, "created_at": at, "data": data }).to_string()
     }

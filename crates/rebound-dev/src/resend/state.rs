@@ -91,9 +91,7 @@ impl State {
                 limited.headers_mut().insert(RETRY_AFTER, (*seconds).into());
                 Some(limited)
             }
-            Some(
-                ResendBehaviour::LoseAnswer | ResendBehaviour::AnswerLate(_) | ResendBehaviour::EffectLate(_),
-            )
+            Some(ResendBehaviour::LoseAnswer | ResendBehaviour::AnswerLate(_) | ResendBehaviour::EffectLate(_))
             | None => None,
         };
         let answer = match failure {
@@ -117,7 +115,8 @@ impl State {
         if (api_request.method, request.uri().path()) != (&Method::POST, "/emails") {
             return failure;
         }
-        let is_remembered = failure.headers().get("content-type").is_some_and(|kind| kind != "text/html; charset=UTF-8");
+        let is_remembered =
+            failure.headers().get("content-type").is_some_and(|kind| kind != "text/html; charset=UTF-8");
         if is_remembered {
             self.emails.keys.remember_error(&api_request, &failure);
         }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Answer, AnswerMeaning};
+use super::{AnswerMeaning, SendAnswer};
 use crate::resend::api::{NoResponse, ResendResponse};
 
 /// Names of errors that are about the API key, whatever the status.
@@ -61,16 +61,16 @@ pub enum PushMeaning {
 }
 
 /// Returns the meaning of an answer to `POST /emails`.
-pub fn email_answer(response: &Result<ResendResponse, NoResponse>) -> Answer {
+pub fn email_answer(response: &Result<ResendResponse, NoResponse>) -> SendAnswer {
     let response = match response {
         Ok(response) => response,
-        Err(error) => return Answer { meaning: AnswerMeaning::Unclear, status: None, name: error.to_string() },
+        Err(error) => return SendAnswer { meaning: AnswerMeaning::Unclear, status: None, name: error.to_string() },
     };
     let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
     let name = error_name(&body);
     let known = name.clone().unwrap_or_else(|| format!("http_{}", response.status));
     let meaning = meaning(response, &body, name.as_deref(), &known);
-    Answer { meaning, status: Some(response.status), name: known }
+    SendAnswer { meaning, status: Some(response.status), name: known }
 }
 
 fn meaning(response: &ResendResponse, body: &Value, name: Option<&str>, known: &str) -> AnswerMeaning {
@@ -148,7 +148,9 @@ mod tests {
             assert_eq!(of(status, r#"{"id":"e1"}"#), accepted, "{status}");
         }
         let huge = format!(r#"{{"id":"{}"#, "x".repeat(64 * 1024));
-        for body in ["", "{}", "null", "[]", r#"{"id":""}"#, r#"{"id":5}"#, r#"{"id":null}"#, "<html>", "{\"id\":", &huge] {
+        for body in
+            ["", "{}", "null", "[]", r#"{"id":""}"#, r#"{"id":5}"#, r#"{"id":null}"#, "<html>", "{\"id\":", &huge]
+        {
             assert_eq!(of(200, body), AnswerMeaning::Unclear, "{body:.40}");
         }
         assert_ne!(of(302, r#"{"id":"e1"}"#), AnswerMeaning::Accepted { id: "e1".to_owned() });
@@ -173,7 +175,10 @@ mod tests {
 
     #[test]
     fn an_unusable_key_is_known_by_status_name_or_message() {
-        assert_eq!((of(401, ""), of(401, "<html>"), named(401, "x")), (AnswerMeaning::Key, AnswerMeaning::Key, AnswerMeaning::Key));
+        assert_eq!(
+            (of(401, ""), of(401, "<html>"), named(401, "x")),
+            (AnswerMeaning::Key, AnswerMeaning::Key, AnswerMeaning::Key)
+        );
         for name in ABOUT_KEY {
             for status in [400, 401, 403, 422, 429] {
                 assert_eq!(named(status, name), AnswerMeaning::Key, "{status} {name}");

@@ -17,11 +17,11 @@ fn due() -> FollowupState {
     FollowupState::scheduled(NOW, NOW, "decided")
 }
 
-fn said(meaning: AnswerMeaning) -> Answer {
-    Answer { meaning, status: Some(400), name: "a_name".to_owned() }
+fn said(meaning: AnswerMeaning) -> SendAnswer {
+    SendAnswer { meaning, status: Some(400), name: "a_name".to_owned() }
 }
 
-fn about_it() -> Answer {
+fn about_it() -> SendAnswer {
     said(AnswerMeaning::AboutThisEmail { name: "validation_error".to_owned() })
 }
 

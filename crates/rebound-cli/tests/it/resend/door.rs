@@ -13,8 +13,7 @@ use crate::operate::connect::{KEY, World};
 async fn asked(url: &str, method: &str, headers: &[(&str, &str)], body: &str) -> (u16, String, String) {
     let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
     // An agent that is empty is as good as none.
-    let request =
-        rebound::web::builder().user_agent("").build().unwrap().request(method, url).body(body.to_owned());
+    let request = rebound::web::builder().user_agent("").build().unwrap().request(method, url).body(body.to_owned());
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     let answer = request.send().await.unwrap();
     let content_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
