@@ -3,6 +3,7 @@
 mod crash;
 mod look;
 mod protect;
+mod stops;
 mod transitions;
 
 pub(crate) use self::protect::{alerts_with, published_alerts};
