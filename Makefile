@@ -4,6 +4,7 @@ TOOLS := $(CURDIR)/.tools
 BIN := $(TOOLS)/venv/bin
 LISTEN ?= 127.0.0.1:9000
 DYNAMODB ?= 127.0.0.1:8000
+CONSENT ?= 127.0.0.1:9001
 FUNCTION ?= receive
 EVENT ?= email.bounced
 RATE ?= 300
@@ -19,6 +20,10 @@ OFFICIAL = $(BIN)/boto3 $(BIN)/resend $(if $(shell command -v npm),$(TOOLS)/node
 REQUIRE_OFFICIAL ?= boto3 resend-python $(if $(shell command -v npm),resend-node)
 FUNCTIONS := --bin receive --bin protect --bin engage --bin consent
 # The database of advisories is at GitHub, which not every machine can ask: then that one check is left out, and says so.
+# The browser that visits the pages of consent, and whether it has to be there.
+CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome))
+BROWSER = $(TOOLS)/node/installed $(TOOLS)/node/browser
+REQUIRE_BROWSER ?= $(if $(shell command -v npm),$(if $(CHROMIUM),1))
 ADVISORIES ?= if-reachable
 # JSON=1 where a bench is to be read by a program: `make --silent bench JSON=1`.
 AS_JSON = $(if $(JSON),--json)
@@ -33,7 +38,7 @@ SAM := $(WITH_TOOLS) sam
 DEPLOY := $(WITH_TOOLS) $(BIN)/python3 scripts/deploy.py
 OF_STACK = $(if $(STACK),--stack $(STACK))
 
-.PHONY: help demo test lint fmt dev watch invoke build install package deploy update delete bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched
+.PHONY: help demo test lint fmt dev watch invoke build install package deploy update delete bench bench-protect bench-latency soak clean fuzz deny deps bench-growth bench-micro bench-price benched browse
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,7 +58,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## libFuzzer on each target in turn, after minutes
 	PATH="$(TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $$target fuzz/found/$$target -- \
 		-max_total_time=$(TIME) -max_len=8192 -timeout=10 -dict=fuzz/dictionary -print_final_stats=1 || exit 1; done
 
-lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-lambda $(OFFICIAL) $(SNIPPETS) ## formatting, clippy, vocabulary, dependencies, the template and how it is deployed, the pages and their code, the questions to Claude, the demo on another engine, the stand-ins by others' packages
+lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-lambda $(OFFICIAL) $(SNIPPETS) $(if $(REQUIRE_BROWSER),$(BROWSER)) ## formatting, clippy, vocabulary, dependencies, the template and how it is deployed, the pages and their code, the questions to Claude, the demo on another engine, the stand-ins by others' packages, the pages of consent in a browser
 	cargo fmt --check
 	scripts/arrows.py
 	scripts/words.py
@@ -63,13 +68,18 @@ lint: deny $(BIN)/cfn-lint $(BIN)/sam $(BIN)/anthropic $(BIN)/moto $(BIN)/cargo-
 	cargo clippy --lib $(FUNCTIONS) -- -D warnings
 	scripts/linked_crates.py --check
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml docs/cloudfront.yaml
 	AWS_DEFAULT_REGION=eu-west-1 $(SAM) validate --lint
 	$(BIN)/python3 scripts/check_deploy.py
 	REQUIRE_ANTHROPIC=1 cargo test --test it engage::conforms
 	REQUIRE_SNIPPETS="$(REQUIRE_SNIPPETS)" cargo test --package rebound-cli --test it operate::snippets
 	REQUIRE_MOTO=1 cargo test --package rebound-cli --test it second_engine
 	REQUIRE_OFFICIAL="$(REQUIRE_OFFICIAL)" cargo test --package rebound-cli --test it official::
+	REQUIRE_BROWSER="$(REQUIRE_BROWSER)" CHROMIUM="$(CHROMIUM)" cargo test --package rebound-cli --test it browse:: -- --nocapture
+
+browse: $(BROWSER) ## the pages of consent in Chromium, in each language, by keyboard alone: the pictures are in .local/pages
+	REQUIRE_BROWSER=1 CHROMIUM="$(CHROMIUM)" PICTURES="$(CURDIR)/.local/pages" \
+		cargo test --package rebound-cli --test it browse:: -- --nocapture
 
 # A debug build of the tool: it is built in a minute, and checks in seconds.
 deny: $(TOOLS)/bin/cargo-deny ## licences, duplicates and sources of every dependency, and the advisories about them: ADVISORIES=required
@@ -85,23 +95,24 @@ deps: ## build the functions with line numbers, and write down which crates are 
 fmt: ## format the code
 	cargo fmt
 
-dev: ## the whole service in one process: LISTEN=127.0.0.1:9000 DYNAMODB=127.0.0.1:8000
-	@$(DEV_COMMAND) dev --listen $(LISTEN) --dynamodb $(DYNAMODB)
+dev: ## the whole service in one process: LISTEN=127.0.0.1:9000 DYNAMODB=127.0.0.1:8000 CONSENT=127.0.0.1:9001
+	@$(DEV_COMMAND) dev --listen $(LISTEN) --dynamodb $(DYNAMODB) --consent $(CONSENT)
 
 watch: $(BIN)/cargo-lambda ## the real functions under `cargo lambda watch`, on the embedded AWS, fed from its stream and by the clock
 	@cargo build --package rebound-dev
 	@mkdir -p .local && rm -f .local/aws.env
-	@$(BUILT)/debug/rebound-dev dev --aws-only --dynamodb $(DYNAMODB) --invoke http://$(LISTEN) > .local/aws.env & aws=$$!; \
+	@$(BUILT)/debug/rebound-dev dev --aws-only --dynamodb $(DYNAMODB) --consent $(CONSENT) --invoke http://$(LISTEN) > .local/aws.env & aws=$$!; \
 	trap 'kill $$aws 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
 	until grep -qs REBOUND_LOCAL .local/aws.env; do kill -0 $$aws 2>/dev/null || exit 1; sleep 0.1; done; \
 	echo "the function URL: http://$(LISTEN)/lambda-url/receive/ (once it is built)"; \
+	echo "unsubscribe links: http://$(CONSENT)/u/TOKEN; make invoke FUNCTION=consent EVENT=visit has one"; \
 	echo "what was published: GET $$(sed -n 's/^AWS_ENDPOINT_URL_SNS=//p' .local/aws.env)"; \
 	$(CARGO_LAMBDA) watch --invoke-address $(word 1,$(subst :, ,$(LISTEN))) --invoke-port $(word 2,$(subst :, ,$(LISTEN))) \
 		--env-file .local/aws.env
 
-invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bounced, signed now; or FUNCTION=protect EVENT=urgent; or FUNCTION=engage EVENT=batch
+invoke: $(BIN)/cargo-lambda ## invoke a function of `make watch`: EVENT=email.bounced, signed now; or FUNCTION=protect EVENT=urgent, FUNCTION=engage EVENT=batch, FUNCTION=consent EVENT=one_click
 	@mkdir -p .local
-	@if [ $(FUNCTION) = receive ]; then $(DEV_COMMAND) sample $(EVENT) > .local/event.json; \
+	@if [ $(FUNCTION) = receive ] || [ $(FUNCTION) = consent ]; then $(DEV_COMMAND) sample $(EVENT) > .local/event.json; \
 	else cp events/$(FUNCTION)/$(EVENT).json .local/event.json; fi
 	@if [ $(FUNCTION) = engage ]; then for what in delivered opened clicked; do $(DEV_COMMAND) sample email.$$what \
 		--id msg_sample_$$what --post http://$(LISTEN)/lambda-url/receive/ || exit 1; done; fi
@@ -150,7 +161,7 @@ bench-price: benched ## what a million webhooks of the everyday mix cost on AWS,
 bench-protect: ## what protect costs for each of 100,000 delivered events, in DynamoDB's units and in time: RATE=300
 	cargo run --release --package rebound-bench --bin bench-stream -- protect --rate $(RATE)
 
-bench-latency: ## from a complaint's POST to its alert, in the service as `make dev` runs it
+bench-latency: ## from a complaint's POST to its alert, and of an opt-out's POST to its answer, in the service as `make dev` runs it
 	cargo run --release --package rebound-bench --bin bench-stream -- latency
 
 soak: ## very many webhooks to a service that is killed again and again, and whose calls fail: EVENTS=1000000, SOAK="--kill-every 30 --faults 0.02"
@@ -185,6 +196,10 @@ $(TOOLS)/node/installed:
 
 $(TOOLS)/node/resend:
 	npm install --silent --no-audit --no-fund --prefix $(TOOLS)/node resend
+	@touch $@
+
+$(TOOLS)/node/browser:
+	npm install --silent --no-audit --no-fund --prefix $(TOOLS)/node puppeteer-core axe-core
 	@touch $@
 
 $(BIN)/sam: $(BIN)/python3

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Lists the crates that are really linked into each of the three functions: docs/dependencies.md.
+"""Lists the crates that are really linked into each of the functions: docs/dependencies.md.
 
-`cargo tree` knows packages, not programs: all three functions are one package, so it names for each of them what any of
+`cargo tree` knows packages, not programs: all functions are one package, so it names for each of them what any of
 them needs, and what never makes an instruction. So the functions are built as they are deployed, but with line tables, and
 disassembled: of each instruction that is left, inlined or not, the table says from which file it is, and the file's path
 names the crate and its version. Rust's own standard library is not counted, nor is what is data alone.
@@ -72,7 +72,7 @@ def written(programs):
         "| function | crates |",
         "| --- | --: |",
         *(f"| `{function}` | {len(crates[function])} |" for function in FUNCTIONS),
-        f"| all three together | {len(everywhere)} |",
+        f"| all together | {len(everywhere)} |",
         "",
         "| crate | version | " + " | ".join(f"`{function}`" for function in FUNCTIONS) + " |",
         "| --- | --- |" + " :-: |" * len(FUNCTIONS),

@@ -213,7 +213,7 @@ def wrong_template_names(page, root):
         if not section:
             yield f"has no section {heading}"
             continue
-        named = set(re.findall(r"`((?:[A-Z][a-z]+){2,}|Architecture|Policy|Followups|Dashboard|Version)`", section.group(1)))
+        named = set(re.findall(r"`((?:[A-Z][a-z]+){2,}|Architecture|Consent|Policy|Followups|Dashboard|Version)`", section.group(1)))
         block = re.search(rf"^{part}:$(.*?)(?=^\w|\Z)", template, re.MULTILINE | re.DOTALL).group(1)
         for missing in sorted(set(re.findall(rf"^  (\w+):{kind}", block, re.MULTILINE)) - named):
             yield f"says nothing of {missing} under {heading}, and the template has it"

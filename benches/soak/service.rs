@@ -102,7 +102,7 @@ impl Service {
         let mut command = Command::new(&setting.program);
         // Without the shell's variables, which may name a real account.
         command.env_clear().env("NO_COLOR", "1").arg("dev");
-        command.args(["--listen", &listen, "--dynamodb", &dynamodb]);
+        command.args(["--listen", &listen, "--dynamodb", &dynamodb, "--consent", "127.0.0.1:0"]);
         command.arg("--data").arg(setting.folder.join("soak.db"));
         command.arg("--env-file").arg(&env_file);
         command.args(["--faults", &setting.faults.to_string(), "--redeliver", &setting.redeliver.to_string()]);

@@ -1,4 +1,4 @@
-//! Time from a complaint's POST to its alert, in the service as `rebound dev` runs it.
+//! Time from a complaint's POST to its alert, and of an opt-out's POST to its answer, in the service as `rebound dev` runs it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,13 +9,15 @@ use aws_local::feeder;
 use aws_local::sns::Published;
 use indicatif::ProgressBar;
 use rebound::message::alert::{Alert, AlertKind};
+use rebound::policy::consent_link::{ConsentLink, ConsentPurpose};
+use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::SigningSecret;
 use rebound::resend::signed::{SignedMessage, new_message_id};
 use rebound::time::UnixMillis;
-use rebound_dev::LOCAL_SECRET;
 use rebound_dev::output::{Column, Table, count};
-use rebound_dev::runner::{Clock, feed, protect_invoker, serve_function_url, tick, timeout_of};
+use rebound_dev::runner::{Clock, feed, protect_invoker, serve_consent, serve_function_url, tick, timeout_of};
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
+use rebound_dev::{LOCAL_CONSENT_KEY, LOCAL_SECRET};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 
@@ -26,7 +28,7 @@ const OF_A_CAMPAIGN: usize = 4;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Number of complaints to post
+    /// Number of complaints to post, and of opt-outs
     #[arg(long, default_value_t = 100)]
     complaints: usize,
     /// Maximum pause between two complaints, in milliseconds
@@ -45,6 +47,7 @@ pub(crate) struct Arguments {
 struct Measured {
     answered: Vec<Duration>,
     reported: Vec<Duration>,
+    opted_out: Vec<Duration>,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
@@ -83,8 +86,27 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         progress.inc(1);
     }
     progress.finish_and_clear();
+    measured.opted_out = opt_outs(&aws, arguments, clock).await?;
     print(arguments, measured);
     Ok(())
+}
+
+/// Posts one-click unsubscriptions, each of another recipient.
+async fn opt_outs(aws: &EmbeddedAws, arguments: &Arguments, clock: Clock) -> Result<Vec<Duration>, BoxError> {
+    let server = serve_consent(SocketAddr::from(([127, 0, 0, 1], 0)), aws.consent().await?, clock).await?;
+    let (keys, client) = (LOCAL_CONSENT_KEY.parse()?, rebound::web::client());
+    let mut answered = Vec::new();
+    for index in 0..arguments.complaints {
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=arguments.pause))).await;
+        let recipient = Recipient::parse(&format!("reader-{index}@example.com")).ok_or("this is no address")?;
+        let token = ConsentLink { recipient, email_id: None }.sign(ConsentPurpose::OptOut, &keys)?;
+        let request = client.post(format!("{}/u/{}", server.url(), token.as_str()));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let posted = Instant::now();
+        request.body("List-Unsubscribe=One-Click").send().await?.error_for_status()?.text().await?;
+        answered.push(posted.elapsed());
+    }
+    Ok(answered)
 }
 
 fn complaint(email_id: &str, index: usize) -> String {
@@ -118,8 +140,11 @@ fn print(arguments: &Arguments, measured: Measured) {
         let at = |percent: usize| times.get((times.len() * percent).div_ceil(100).saturating_sub(1));
         [50, 90, 100].map(|percent| at(percent).map_or(0.0, |time| time.as_secs_f64() * 1_000.0))
     };
-    let rows =
-        BTreeMap::from([("POST to answer", figures(measured.answered)), ("POST to alert", figures(measured.reported))]);
+    let rows = BTreeMap::from([
+        ("POST to answer", figures(measured.answered)),
+        ("POST to alert", figures(measured.reported)),
+        ("opt-out to answer", figures(measured.opted_out)),
+    ]);
     if arguments.json {
         let named = |[median, p90, worst]: &[f64; 3]| json!({ "median_ms": median, "p90_ms": p90, "worst_ms": worst });
         let rows: BTreeMap<_, _> = rows.iter().map(|(name, figures)| (*name, named(figures))).collect();

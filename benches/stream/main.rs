@@ -23,7 +23,7 @@ struct Arguments {
 enum Command {
     /// Cost of protect for each of very many delivered events of one campaign, in DynamoDB units and time
     Protect(protect::Arguments),
-    /// Time from a complaint's POST to its alert, in the service as `rebound dev` runs it
+    /// Time from a complaint's POST to its alert, and from an opt-out's POST to its answer, in the service as `rebound dev` runs it
     Latency(latency::Arguments),
 }
 

@@ -4,7 +4,7 @@
 //! filled with the rest of the input, or, without a rest, with incompressible bytes.
 
 use rebound::policy::counting::{DedupKey, EventMeta, increments};
-use rebound::policy::suppression::{SuppressionChange, SuppressionEffect, suppression_effect};
+use rebound::policy::suppression::{ItemChange, SuppressionEffect, suppression_effect};
 use rebound::resend::campaign::CampaignTags;
 use rebound::resend::event::Event;
 use rebound::resend::recipient::Recipient;
@@ -136,12 +136,17 @@ fn what_follows_can_be_stored(event: &Event<'_>, message: &MessageId) {
     }
 }
 
-fn suppression_can_be_stored(recipient: &Recipient, changes: &[SuppressionChange]) {
+fn suppression_can_be_stored(recipient: &Recipient, changes: &[ItemChange]) {
     assert!(!changes.is_empty());
     let Some(stored) = SuppressionItem::default().merged(changes) else { panic!("what is new changes something") };
     let size = item_size(&stored.to_item(recipient));
     // A hundred of them, each this large, are one transaction of at most 4 MB; and they are read before every email.
-    let most = 2048 + changes.iter().map(|change| change.message.as_str().len()).sum::<usize>();
+    let most = changes.iter().map(|change| match change {
+        ItemChange::Reason(change) => change.message.as_str().len(),
+        // A recipient has at most 500 topics, and an event of topics is about one recipient.
+        ItemChange::Topic(change) => change.topic.len() + change.message.as_str().len() + 64,
+    });
+    let most = 2048 + most.sum::<usize>();
     assert!(size <= most, "a suppression of {size} bytes");
     assert!(stored.merged(changes).is_none(), "the same again changes nothing");
 }

@@ -10,6 +10,7 @@
 //! | `event` | the body of a signed webhook | it has a row that DynamoDB can hold, with the body byte for byte |
 //! | `address` | text in place of an address | a parsed address is a key, and the key of a key is itself |
 //! | `envelope` | an event of the function URL | a response of the contract; a 200 only if it is stored |
+//! | `link` | an address, an email's id, a token | it holds if and only if signed; it reads as what was signed |
 //! | `stream` | a batch of the events table's stream | each record is done, or reported by its own number |
 //! | `answer` | an answer of Claude | rejected, or within every limit: no address, no foreign link, no text too long |
 
@@ -18,6 +19,7 @@ pub mod answer;
 mod aws;
 pub mod envelope;
 pub mod event;
+pub mod link;
 mod second_look;
 pub mod signature;
 pub mod stream;
@@ -28,11 +30,12 @@ use rebound::store::Item;
 pub type Body = fn(&[u8]);
 
 /// Every target, by its name, which is also the name of its folder in `corpus/`.
-pub const ALL: [(&str, Body); 6] = [
+pub const ALL: [(&str, Body); 7] = [
     ("address", address::run),
     ("answer", answer::run),
     ("envelope", envelope::run),
     ("event", event::run),
+    ("link", link::run),
     ("signature", signature::run),
     ("stream", stream::run),
 ];

@@ -10,7 +10,7 @@ use super::email::{self, AnsweredEmail, EmailError, Letterhead};
 use super::run::{Halt, Run};
 use crate::aws::CallError;
 use crate::policy::followup::sending::{
-    Answer, AnswerMeaning, BegunTry, DropReason, FollowupStatus, LookRefusal, NotNow, Settlement, asked_with,
+    AnswerMeaning, BegunTry, DropReason, FollowupStatus, LookRefusal, NotNow, SendAnswer, Settlement, asked_with,
     email_answer,
 };
 use crate::resend::api::key::ResendKey;
@@ -177,7 +177,7 @@ impl Run<'_> {
         &mut self,
         row: &FollowupRow,
         begun: BegunTry,
-        answer: &Answer,
+        answer: &SendAnswer,
         key: &Arc<ResendKey>,
     ) -> Result<Option<Halt>, CallError> {
         tracing::warn!(id = row.id, answer = answer.name, status = answer.status, "not accepted");

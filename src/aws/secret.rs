@@ -1,5 +1,5 @@
-//! A value in Secrets Manager. It is read once, kept, and read again when another service rejects it, so a rotation
-//! needs no deployment.
+//! A value in Secrets Manager. It is read once, kept, and read again when another service rejects it, or when it is too
+//! old, so a rotation needs no deployment.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -101,7 +101,7 @@ impl ActConfig {
         let trimmed = |name: &str| variable(name).map(|value| value.trim().to_owned());
         let followups = FollowupMode::parse(variable("FOLLOWUPS").as_deref());
         let followups = followups.map_err(|error| ConfigError::Followups(error.to_string()))?;
-        let links = if followups == FollowupMode::Send { Some(LinkConfig::read(&variable)?) } else { None };
+        let links = if followups == FollowupMode::Send { Some(LinkConfig::read(variable)?) } else { None };
         let key = match (variable("RESEND_API_KEY"), variable("ACT_KEYS_ARN")) {
             (Some(key), _) => ResendKeyLocation::Environment(
                 ResendKey::parse(&key).ok_or(ConfigError::Invalid("RESEND_API_KEY", "a key (re_…)"))?,

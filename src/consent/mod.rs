@@ -8,7 +8,7 @@
 //! - [`keys`]: the keys of the links, and their rotation.
 //! - [`pages`]: the pages, in the reader's language.
 //! - `response`: the response to a request.
-//! - `telemetry`: the log line and the metrics of a request. A path, a token or an address is never logged.
+//! - `telemetry`: the log line and the metric of a request. A path, a token or an address is never logged.
 
 mod form;
 pub mod keys;
@@ -29,7 +29,7 @@ use self::form::opt_out_way;
 use self::keys::{LinkKeys, MAX_KEY_AGE};
 use self::pages::Language;
 use self::response::{ConsentRejection, Handled, response};
-use self::telemetry::{log, measure};
+use self::telemetry::{log, metric};
 use crate::aws::{AwsEnvironment, edge};
 use crate::config::{ConsentConfig, EnvironmentError, RELOAD_INTERVAL};
 use crate::metrics::{Metrics, Refusals};
@@ -101,7 +101,9 @@ impl Consent {
         let result = self.answer(request, now, deadline).await;
         let took = started.elapsed();
         log(&result, took, cold, || self.refusals.lock().unwrap_or_else(PoisonError::into_inner).another(now));
-        self.metrics.gather(now, |numbers| measure(&result, numbers));
+        if let Some(metric) = metric(&result) {
+            self.metrics.gather(now, |numbers| numbers.increment(metric));
+        }
         let language = Language::preferred(edge::header(request.headers(), "accept-language"));
         response(&result, request.method(), language, &self.sender_name)
     }

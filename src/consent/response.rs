@@ -72,10 +72,10 @@ impl Handled {
         match self {
             Self::Robots | Self::Probed => None,
             Self::Asked(recipient) => Some(Page::Ask { address: recipient.as_str() }),
-            Self::SeenStopped(recipient) => Some(Page::Stopped { address: recipient.as_str() }),
-            Self::OptedOut(recipient, _) | Self::WasStopped(recipient) => {
-                Some(Page::Done { address: recipient.as_str() })
+            Self::SeenStopped(recipient) | Self::WasStopped(recipient) => {
+                Some(Page::Stopped { address: recipient.as_str() })
             }
+            Self::OptedOut(recipient, _) => Some(Page::Done { address: recipient.as_str() }),
         }
     }
 }

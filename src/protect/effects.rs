@@ -58,6 +58,7 @@ impl Effects<'_> {
                 self.ambiguous(parsed, event, UnclearOutcome::Unsubscribed).await?;
                 self.lifts.note(parsed).await
             }
+            Some(EventType::ContactTopicsUpdated) => self.ambiguous(parsed, event, UnclearOutcome::OutOfTopic).await,
             Some(EventType::SuppressionAdded | EventType::SuppressionRemoved) => {
                 self.ambiguous(parsed, event, UnclearOutcome::Listed).await?;
                 self.lifts.note(parsed).await

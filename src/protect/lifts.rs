@@ -7,7 +7,7 @@ use super::batch::{BatchRecord, ParsedEvent, pending};
 use super::run::ProtectRun;
 use crate::aws::CallError;
 use crate::message::alert::wording;
-use crate::policy::suppression::{ChangeEffect, SuppressionEffect};
+use crate::policy::suppression::{ChangeEffect, ItemChange, SuppressionEffect};
 use crate::resend::campaign::Cohort;
 use crate::resend::recipient::Recipient;
 use crate::store::agenda::Agenda;
@@ -82,7 +82,8 @@ fn lifts<'a>(parsed: &'a ParsedEvent<'_>) -> impl Iterator<Item = Lift> + 'a {
         _ => None,
     };
     changes.into_iter().flatten().flat_map(|(recipient, changes)| {
-        let lifting = changes.iter().filter(|change| change.effect == ChangeEffect::Lift);
+        let lifting = changes.iter().filter_map(ItemChange::reason);
+        let lifting = lifting.filter(|change| change.effect == ChangeEffect::Lift);
         lifting.map(|change| Lift {
             received_at: parsed.row.received.at,
             recipient: recipient.clone(),

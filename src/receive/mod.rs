@@ -26,7 +26,7 @@ use crate::aws::secret::Secret;
 use crate::aws::{AwsEnvironment, CallError};
 use crate::config::{EnvironmentError, ReceiveConfig, SecretLocation};
 use crate::metrics::{Metrics, Refusals};
-use crate::policy::suppression::{SuppressionChange, SuppressionEffect, suppression_effect};
+use crate::policy::suppression::{ItemChange, SuppressionEffect, suppression_effect};
 use crate::resend::event::Event;
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::{MessageId, SignatureError, SignedHeaders, SigningSecrets};
@@ -195,7 +195,7 @@ impl Receiver {
         &self,
         webhook: &VerifiedWebhook<'_>,
         problem: &str,
-        changes: BTreeMap<Recipient, Vec<SuppressionChange>>,
+        changes: BTreeMap<Recipient, Vec<ItemChange>>,
     ) -> Result<Accepted, Rejection> {
         let row = Row::quarantine(webhook.message, webhook.body, problem, self.stamp(webhook));
         match self.writer.write(&row, &changes, webhook.deadline).await? {

@@ -11,7 +11,7 @@ use strum::IntoStaticStr;
 
 use crate::aws::CallError;
 use crate::aws::edge::BodyNotBase64;
-use crate::policy::suppression::{ChangeEffect, Reason, SuppressionChange};
+use crate::policy::suppression::{ChangeEffect, ItemChange, Reason, SuppressionChange};
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::{MessageId, SignatureError};
 use crate::store::row::MAX_BODY_BYTES;
@@ -95,7 +95,7 @@ pub(super) struct Accepted {
     /// `None` if the body cannot be read.
     pub(super) event_type: Option<String>,
     pub(super) status: WebhookStatus,
-    /// The reasons for which recipients were suppressed, one for each recipient.
+    /// The reasons for which recipients were suppressed, one for each recipient. An opt-out of a topic is no reason.
     pub(super) suppressed: Vec<Reason>,
 }
 
@@ -104,10 +104,11 @@ impl Accepted {
     pub(super) fn now(
         message: &MessageId,
         status: WebhookStatus,
-        changes: &BTreeMap<Recipient, Vec<SuppressionChange>>,
+        changes: &BTreeMap<Recipient, Vec<ItemChange>>,
     ) -> Self {
         let suppresses = |change: &&SuppressionChange| matches!(change.effect, ChangeEffect::Suppress(_));
-        let suppressed = changes.values().flatten().filter(suppresses).map(|change| change.reason).collect();
+        let reasons = changes.values().flatten().filter_map(ItemChange::reason);
+        let suppressed = reasons.filter(suppresses).map(|change| change.reason).collect();
         Self { message: message.clone(), event_type: None, status, suppressed }
     }
 
@@ -125,5 +126,27 @@ impl From<Accepted> for Response<Body> {
             id: MessageId,
         }
         json_response(StatusCode::OK, &AcceptedBody { status: accepted.status.as_str(), id: accepted.message })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::suppression::{ReasonDetail, TopicChange};
+    use crate::resend::event::Subscription;
+    use crate::time::UnixMillis;
+
+    #[test]
+    fn only_an_active_reason_counts_as_a_suppression() {
+        let (at, message) = (UnixMillis(1), MessageId::from_verified("m"));
+        let of = |effect| SuppressionChange { reason: Reason::Complaint, at, message: message.clone(), effect };
+        let topic = TopicChange { topic: "t".into(), at, message: message.clone(), subscription: Subscription::OptOut };
+        let counted = |change: ItemChange| {
+            let changes = BTreeMap::from([(Recipient::parse("ann@example.com").unwrap(), vec![change])]);
+            Accepted::now(&message, WebhookStatus::Handled, &changes).suppressed
+        };
+        assert_eq!(counted(of(ChangeEffect::Suppress(ReasonDetail::default())).into()), [Reason::Complaint]);
+        assert_eq!(counted(of(ChangeEffect::Lift).into()), []);
+        assert_eq!(counted(ItemChange::Topic(topic)), []);
     }
 }

@@ -27,7 +27,7 @@ use super::suppressions::{SuppressionItem, Suppressions};
 use super::version::SeenVersion;
 use super::{Item, NOT_THERE, recipient_key};
 use crate::aws::CallError;
-use crate::policy::suppression::SuppressionChange;
+use crate::policy::suppression::{ItemChange, SuppressionChange};
 use crate::resend::recipient::Recipient;
 
 /// Error text when other writers are faster.
@@ -51,9 +51,9 @@ pub struct ManualChange<'a> {
 
 /// Result of an operator's change, with the recipient's item after it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum MergeResult {
+pub enum MergeResult<C = SuppressionChange> {
     /// This call made these changes.
-    Made(Vec<SuppressionChange>, SuppressionItem),
+    Made(Vec<C>, SuppressionItem),
     /// There was nothing to change.
     Unchanged(SuppressionItem),
     /// The recipient was forgotten. Nothing was written.
@@ -76,13 +76,13 @@ impl Suppressions {
     ///
     /// # Errors
     /// The change may not be merged. Merging it again is safe.
-    pub async fn merge(
+    pub async fn merge<C: Clone + Into<ItemChange>>(
         &self,
         recipient: &Recipient,
         key: Option<&ErasureKey>,
         known: Option<SuppressionItem>,
-        change: &SuppressionChange,
-    ) -> Result<MergeResult, CallError> {
+        change: &C,
+    ) -> Result<MergeResult<C>, CallError> {
         let manual = ManualChange { recipient, key, note: None, also: None };
         self.change(&manual, known, |_| vec![change.clone()]).await
     }
@@ -92,12 +92,12 @@ impl Suppressions {
     ///
     /// # Errors
     /// The changes may not be made. Making them again is safe.
-    pub async fn change(
+    pub async fn change<C: Clone + Into<ItemChange>>(
         &self,
         manual: &ManualChange<'_>,
         mut known: Option<SuppressionItem>,
-        changes: impl Fn(&SuppressionItem) -> Vec<SuppressionChange>,
-    ) -> Result<MergeResult, CallError> {
+        changes: impl Fn(&SuppressionItem) -> Vec<C>,
+    ) -> Result<MergeResult<C>, CallError> {
         let recipient = manual.recipient;
         let mut key = manual.key.cloned();
         let mut backoff = self.calls.backoff();
@@ -203,8 +203,10 @@ fn put_note(events_table: &str, note: Item) -> Result<TransactWriteItem, CallErr
 }
 
 /// Adds the changed reasons to a note.
-fn with_reasons(mut note: Item, changes: &[SuppressionChange]) -> Item {
-    let reasons: Vec<String> = changes.iter().map(|change| change.reason.as_str().to_owned()).collect();
+fn with_reasons<C: Clone + Into<ItemChange>>(mut note: Item, changes: &[C]) -> Item {
+    let changes: Vec<ItemChange> = changes.iter().cloned().map(Into::into).collect();
+    let reasons = changes.iter().filter_map(ItemChange::reason);
+    let reasons: Vec<String> = reasons.map(|change| change.reason.as_str().to_owned()).collect();
     if !reasons.is_empty() {
         note.insert("reasons".to_owned(), AttributeValue::Ss(reasons));
     }

@@ -13,7 +13,7 @@ use super::row::Row;
 use super::suppressions::SuppressionItem;
 use super::{NOT_THERE, recipient_key, text};
 use crate::aws::CallError;
-use crate::policy::suppression::SuppressionChange;
+use crate::policy::suppression::ItemChange;
 use crate::resend::recipient::Recipient;
 
 /// Maximum number of suppression items that one webhook can change. A transaction has at most 100 items, and one is the
@@ -94,7 +94,7 @@ impl Writer {
     pub async fn write(
         &self,
         row: &Row,
-        changes: &BTreeMap<Recipient, Vec<SuppressionChange>>,
+        changes: &BTreeMap<Recipient, Vec<ItemChange>>,
         deadline: Instant,
     ) -> Result<WebhookWrite, CallError> {
         let mut seen: BTreeMap<&Recipient, SuppressionItem> = BTreeMap::new();
@@ -194,7 +194,7 @@ impl Writer {
 fn update<'a>(
     recipient: &'a Recipient,
     seen: Option<&SuppressionItem>,
-    changes: &[SuppressionChange],
+    changes: &[ItemChange],
 ) -> Option<ItemUpdate<'a>> {
     let effect = match seen.cloned().unwrap_or_default().merged(changes) {
         Some(merged) => ItemEffect::Merge(merged),

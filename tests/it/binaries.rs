@@ -1,5 +1,6 @@
 //! The functions' binaries, as Lambda runs them.
 
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use rebound_dev::runner::runtime_api;
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::{Value, json};
 
+use crate::consent;
 use crate::support::{complaint, log_line, now, program, secret, signed};
 
 #[tokio::test]
@@ -47,6 +49,41 @@ async fn the_receive_binary_handles_events_from_lambdas_runtime_api() {
     );
     assert_eq!((&lines[0]["message_id"], &lines[0]["event_type"]), (&json!(message.id), &json!("email.complained")));
     for personal in ["ann@", "example.com", "email-0001", "svix", "whsec", "v1,"] {
+        assert!(!output.contains(personal), "{personal} in {output}");
+    }
+}
+
+#[tokio::test]
+async fn the_consent_binary_opts_out_and_logs_nobody() {
+    let aws = EmbeddedAws::start(&LocalAwsOptions::in_memory(), |_| None).await.unwrap();
+    let api = runtime_api("consent").await.unwrap();
+    let mut function = program(env!("CARGO_BIN_EXE_consent"));
+    function.envs(aws.variables()).envs(api.variables()).env("CONSENT_KEY", consent::KEY).stdout(Stdio::piped());
+    let mut function = function.spawn().unwrap();
+    tokio::time::timeout(Duration::from_secs(10), api.first_poll()).await.unwrap();
+
+    let token = consent::token(consent::KEY, "u", "ann@example.com", consent::EMAIL_ID);
+    for (method, path, status) in [
+        ("GET", format!("/u/{token}"), 200),
+        ("POST", format!("/u/{token}"), 200),
+        ("POST", format!("/u/{token}x"), 404),
+    ] {
+        let event = function_url::event(method, &path, &BTreeMap::new(), b"").to_string();
+        let answer: Value = serde_json::from_slice(&api.invoke(event).await.unwrap().unwrap()).unwrap();
+        assert_eq!(answer["statusCode"], status, "{method}");
+        assert_eq!(answer["headers"]["cache-control"], "no-store");
+    }
+
+    function.start_kill().unwrap();
+    let output = String::from_utf8(function.wait_with_output().await.unwrap().stdout).unwrap();
+    let (metrics, lines): (Vec<Value>, Vec<Value>) =
+        output.lines().map(log_line).partition(|line: &Value| line.get("_aws").is_some());
+    let outcomes: Vec<_> = lines.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["opted out", "refused"]);
+    let measured = |name: &str| metrics.iter().filter_map(|line| line[name].as_f64()).sum::<f64>();
+    assert_eq!(["OptOuts", "WrongLinks"].map(measured), [1.0, 1.0]);
+    let parts = token.split('.');
+    for personal in parts.chain(["ann@", "example.com", consent::KEY, consent::EMAIL_ID, "/u/"]) {
         assert!(!output.contains(personal), "{personal} in {output}");
     }
 }

@@ -48,6 +48,11 @@ fn every_event_body_is_stored_without_loss() {
 }
 
 #[test]
+fn every_link_holds_only_if_it_is_signed() {
+    replay("link");
+}
+
+#[test]
 fn every_signature_is_accepted_only_if_it_is_right() {
     replay("signature");
 }

@@ -29,7 +29,7 @@ struct WriteForm {
     expected: &'static [(&'static str, &'static [&'static str])],
 }
 
-fn ways() -> [WriteForm; 4] {
+fn ways() -> [WriteForm; 6] {
     let bounce = || {
         event(
             "email.bounced",
@@ -37,6 +37,10 @@ fn ways() -> [WriteForm; 4] {
         )
     };
     let older = json!({ "type": "email.complained", "created_at": "2026-11-01T00:00:00Z", "data": { "to": ["ann@example.com"] } });
+    let topic = |subscription: &str| {
+        let topics = json!([{ "id": "t1", "subscription": subscription }]);
+        event("contact.topics.updated", json!({ "email": "ann@example.com", "topics": topics }))
+    };
     [
         WriteForm {
             name: "row alone",
@@ -66,6 +70,20 @@ fn ways() -> [WriteForm; 4] {
             calls: 2,
             expected: &[("ann@example.com", &["complaint"])],
         },
+        WriteForm {
+            name: "row and topic",
+            before: None,
+            body: topic("opt_out"),
+            calls: 1,
+            expected: &[("ann@example.com", &[])],
+        },
+        WriteForm {
+            name: "topic merged into reasons",
+            before: Some(complaint("ann@example.com", "e1")),
+            body: topic("opt_out"),
+            calls: 2,
+            expected: &[("ann@example.com", &["complaint"])],
+        },
     ]
 }
 
@@ -74,6 +92,11 @@ impl Service {
         let rows = 1 + usize::from(way.before.is_some());
         assert_eq!(self.rows().await.len(), rows, "{context}");
         assert_eq!(self.reasons().await, standing(way.expected), "{context}");
+        if way.name.contains("topic") {
+            let item = &self.suppressions().await["ann@example.com"];
+            let topic = &item["topics"].as_m().unwrap()["t1"];
+            assert!(topic.as_m().unwrap().contains_key("out_at"), "{context}");
+        }
     }
 }
 
@@ -105,7 +128,7 @@ async fn a_webhook_is_handled_although_any_one_call_fails() {
         }
     }
     println!("{points} points of failure tried");
-    assert_eq!(points, 36);
+    assert_eq!(points, 54);
 }
 
 #[tokio::test(flavor = "multi_thread")]

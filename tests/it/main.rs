@@ -15,6 +15,7 @@ mod binaries;
 mod claude_stub;
 mod concurrency;
 mod consent;
+mod consent_scanners;
 mod contract;
 mod corpora;
 mod engage;
@@ -38,5 +39,6 @@ mod stream_samples;
 #[path = "../support/mod.rs"]
 mod support;
 mod template;
+mod topics;
 mod versions;
 mod words;

@@ -25,10 +25,14 @@ async fn a_webhook_of_any_type_is_one_call() {
                 | "email.suppressed"
                 | "contact.created"
                 | "contact.updated"
+                | "contact.topics.updated"
                 | "suppression.added"
                 | "suppression.removed"
         );
         let operation = if suppression { "TransactWriteItems" } else { "PutItem" };
+        // Several samples are about one person, who would have an item already.
+        let fresh = if suppression { Some(Service::start().await) } else { None };
+        let service = fresh.as_ref().unwrap_or(&service);
         assert_eq!(service.calls_for(samples::body(event_type).unwrap(), "handled").await, [operation], "{event_type}");
     }
     assert_eq!(service.calls_for(event("email.teleported", json!({})), "ignored").await, ["PutItem"]);

@@ -12,7 +12,7 @@ use crate::support::{Service, now, secret};
 fn an_event() -> impl Strategy<Value = Value> {
     let recipients =
         prop::sample::subsequence(vec!["ann@example.com", "bob@example.com", "Carol <CAROL@example.com>"], 1..=2);
-    (0..8_usize, recipients, 0..4_u8, 0..3_u8).prop_map(|(kind, to, minute, email)| {
+    (0..10_usize, recipients, 0..4_u8, 0..3_u8).prop_map(|(kind, to, minute, email)| {
         let (event_type, data) = match kind {
             0 => ("email.complained", json!({ "to": [to[0]] })),
             1 => ("email.bounced", json!({ "to": [to[0]], "bounce": { "type": "Permanent" } })),
@@ -21,12 +21,20 @@ fn an_event() -> impl Strategy<Value = Value> {
             4 => ("suppression.added", json!({ "email": to[0], "origin": "bounce" })),
             5 => ("suppression.removed", json!({ "email": to[0], "origin": "bounce" })),
             6 => ("contact.updated", json!({ "email": to[0], "unsubscribed": true })),
+            7 => ("contact.topics.updated", json!({ "email": to[0], "topics": topics(&["opt_out", "opt_in"]) })),
+            8 => ("contact.topics.updated", json!({ "email": to[0], "topics": topics(&["opt_in"]) })),
             _ => ("contact.updated", json!({ "email": to[0], "unsubscribed": false })),
         };
         let mut data = data;
         data["email_id"] = json!(format!("e{email}"));
         json!({ "type": event_type, "created_at": format!("2026-11-20T09:0{minute}:00Z"), "data": data })
     })
+}
+
+/// Subscriptions to the topics `t0`, `t1` and so on.
+fn topics(subscriptions: &[&str]) -> Value {
+    let topic = |(n, subscription): (usize, &&str)| json!({ "id": format!("t{n}"), "subscription": subscription });
+    subscriptions.iter().enumerate().map(topic).collect()
 }
 
 /// The suppressions after these webhooks, sent one after the other, without the versions.

@@ -117,7 +117,12 @@ async fn every_kind_of_alert_is_published_as_its_schema_says_and_nothing_else_is
         stage.tick(after(later)).await;
     }
 
-    let published = stage.published();
+    let mut published = stage.published();
+    let mut alerts = stage.alerts();
+    for alert in crate::followups::published_alerts().await {
+        alerts.push(serde_json::from_value(alert.clone()).unwrap());
+        published.push(alert);
+    }
     let all: BTreeSet<String> = ALERT.kinds().into_iter().collect();
     assert_eq!(kinds(&published), all);
     let known = |kind: AlertKind| match kind {
@@ -128,10 +133,18 @@ async fn every_kind_of_alert_is_published_as_its_schema_says_and_nothing_else_is
         AlertKind::Domain | AlertKind::Quarantine | AlertKind::Lifted | AlertKind::Digest => true,
         AlertKind::SendFailed | AlertKind::SendUnknown | AlertKind::ResendKey => true,
     };
-    assert!(stage.alerts().iter().all(|alert| known(alert.kind)));
+    assert!(alerts.iter().all(|alert| known(alert.kind)));
     let severities: BTreeSet<&str> = published.iter().map(|alert| alert["severity"].as_str().unwrap()).collect();
     assert_eq!(severities, ["critical", "info", "warning"].into());
     refuses_spoilt(&ALERT, &one_of_each(published));
+}
+
+/// The decision about a click where Rebound sends follow-ups.
+async fn scheduled() -> Vec<Value> {
+    let stage = EngageHarness::with(&crate::engage::SENDING).await;
+    let mail = StagedEmail::to("e7", "dan@example.com");
+    stage.happens(&[mail.delivered(), mail.clicked("c7", after(-10 * MINUTE))]).await;
+    stage.published()
 }
 
 #[tokio::test]
@@ -157,13 +170,20 @@ async fn every_kind_of_decision_is_published_as_its_schema_says_and_nothing_else
     let click = opts_out.clicked_by("c9", after(-10 * MINUTE), PHONE, "https://unsubscribe.resend.com/?token=x");
     stage.happens(&[opts_out.delivered(), click]).await;
 
-    let published = stage.published();
+    let mut published = stage.published();
+    published.extend(scheduled().await);
     let all: BTreeSet<String> = DECISION.kinds().into_iter().collect();
     assert_eq!(kinds(&published), all);
     let kind = |done: DecisionResult| done.kind();
     assert_eq!(
-        [DecisionResult::FollowupProposed, DecisionResult::EngagementLogged, DecisionResult::HandedToHuman].map(kind),
-        [Some("followup"), Some("engagement"), Some("handoff")]
+        [
+            DecisionResult::FollowupProposed,
+            DecisionResult::FollowupScheduled,
+            DecisionResult::EngagementLogged,
+            DecisionResult::HandedToHuman
+        ]
+        .map(kind),
+        [Some("followup"), Some("followup_scheduled"), Some("engagement"), Some("handoff")]
     );
     let of =
         |pointer: &str| published.iter().map(|one| one.pointer(pointer).unwrap().to_string()).collect::<BTreeSet<_>>();

@@ -250,7 +250,7 @@ fn the_stack_says_which_version_it_is_and_where_its_dashboard_is() {
     assert!(url.ends_with("/${Overview}"), "{url}");
 }
 
-/// Everything of the function `consent` is made only where it is on, so that it costs nothing where it is off.
+/// The function `consent` and its parts are made only where it is on, so that it costs nothing where it is off.
 #[test]
 fn nothing_of_consent_is_made_where_it_is_off() {
     let template = template();

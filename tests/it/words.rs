@@ -1,16 +1,19 @@
 //! The words that are stored and published. Other programs and later versions read them, so none may change.
 
 use rebound::message::alert::{self, Severity};
+use rebound::metrics::Metric;
 use rebound::policy::answer::{Choice, Interest, RecipientToken};
 use rebound::policy::brake::Status;
+use rebound::policy::consent_link::ConsentPurpose;
 use rebound::policy::counting::Counter;
 use rebound::policy::followup::{FollowupMode, Guard, Ineligible, Ruling};
 use rebound::policy::suppression::Reason;
 use rebound::policy::verdict::user_agent::Class;
 use rebound::policy::verdict::{Action, Verdict};
 use rebound::resend::event::EventType;
-use rebound::store::agenda;
+use rebound::store::opt_out_write::OptOutWay;
 use rebound::store::row::RowKind;
+use rebound::store::{agenda, audit};
 use serde::Serialize;
 
 fn words<T: Copy>(all: &[T], word: fn(T) -> &'static str) -> Vec<&'static str> {
@@ -84,6 +87,15 @@ fn of_suppressions() {
     assert_eq!(words(Reason::ALL, Reason::as_str), reasons);
     assert!(Reason::ALL.iter().all(|reason| Reason::from_text(reason.as_str()) == Some(*reason)));
     assert_eq!(Reason::from_text("Complaint"), None);
+}
+
+#[test]
+fn of_consent() {
+    assert_eq!(words(&[OptOutWay::OneClick, OptOutWay::Page], OptOutWay::as_str), ["one_click", "page"]);
+    assert_eq!(ConsentPurpose::OptOut.as_str(), "u");
+    assert_eq!(audit::RECIPIENT, "recipient");
+    let metrics = [Metric::OptOuts, Metric::WrongLinks, Metric::OptOutsNotStored];
+    assert_eq!(words(&metrics, Metric::name), ["OptOuts", "WrongLinks", "OptOutsNotStored"]);
 }
 
 #[test]

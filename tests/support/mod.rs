@@ -8,7 +8,7 @@ pub(crate) mod schemas;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use aws_local::faults::{self, FaultProxy, Faults};
@@ -26,7 +26,9 @@ use rebound_dev::runner::receive_invoker;
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 pub(crate) struct Service {
     pub(crate) aws: EmbeddedAws,
@@ -228,6 +230,11 @@ pub(crate) async fn logged<T>(future: impl Future<Output = T>) -> String {
             Ok(())
         }
     }
+
+    // With one dispatcher alone, tracing asks the thread that comes to a line first, which may be another test's, if
+    // anybody wants the line.
+    static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+    LazyLock::force(&SECOND);
 
     let lines = Lines::default();
     let writer = lines.clone();

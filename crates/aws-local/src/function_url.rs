@@ -43,7 +43,8 @@ struct FunctionResponse {
 /// function's response, or 502 if it fails.
 async fn answer(invoke: &Invoke, request: &Request<Bytes>) -> Reply {
     let (method, path) = (request.method().as_str(), request.uri().path());
-    let event = event(method, path, &header_texts(request.headers()), request.body());
+    let mut event = event(method, path, &header_texts(request.headers()), request.body());
+    event["rawQueryString"] = json!(request.uri().query().unwrap_or_default());
     let answered = invoke(event).await.ok().and_then(|answer| serde_json::from_value::<FunctionResponse>(answer).ok());
     match answered.and_then(respond) {
         Some(response) => Ok(response),

@@ -35,6 +35,9 @@ use std::path::Path;
 /// The signing secret of local runs, unless the environment names another.
 pub const LOCAL_SECRET: &str = "whsec_cmVib3VuZC1sb2NhbC1zaWduaW5nLXNlY3JldA==";
 
+/// The key that signs links in local runs, unless the environment names another, or a secret.
+pub const LOCAL_CONSENT_KEY: &str = "key-of-local-runs-for-links-to-unsubscribe";
+
 /// Default path of the environment file that `rebound dev` writes for other commands.
 pub const LOCAL_FILE: &str = ".local/dev.env";
 

@@ -1,6 +1,7 @@
 //! Runs the functions on the embedded AWS: invokes them for the events table's stream, the queues and the schedules, as the template's
 //! event source mappings define it.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use rebound::aws::edge;
 use rebound::aws::queue::QueueMessage;
 use rebound::aws::stream::Invocation;
 use rebound::config::{EngageConfig, EnvironmentError};
+use rebound::consent::Consent;
 use rebound::engage::Engager;
 use rebound::protect::Protector;
 use rebound::receive::Receiver;
@@ -85,6 +87,27 @@ pub async fn serve_function_url(address: SocketAddr, receiver: Receiver) -> Resu
     let timeout = template()?.function_timeout("receive")?;
     let serving = function_url::serve(address, receive_invoker(Arc::new(receiver), timeout)).await;
     serving.map_err(|error| StartError::Listen(address, error))
+}
+
+/// Invokes the function `consent` in this process, as Lambda does for a request to its function URL, with the time of `clock`.
+pub fn consent_invoker(consent: Arc<Consent>, clock: Clock, timeout: Duration) -> Invoke {
+    Arc::new(move |event| {
+        let consent = Arc::clone(&consent);
+        Box::pin(async move {
+            // Through the JSON text, as in Lambda.
+            let envelope = serde_json::from_str(&event.to_string()).map_err(|error| error.to_string())?;
+            let deadline = Instant::now() + timeout;
+            let handle = async |request| Ok::<_, Infallible>(consent.respond(&request, clock.now(), deadline).await);
+            let Ok(reply) = edge::serve(LambdaEvent::new(envelope, Context::default()), handle).await;
+            serde_json::to_value(reply).map_err(|error| error.to_string())
+        })
+    })
+}
+
+/// Serves the function URL of `consent`, with the time of `clock`.
+pub async fn serve_consent(address: SocketAddr, consent: Consent, clock: Clock) -> Result<Server, StartError> {
+    let invoke = consent_invoker(Arc::new(consent), clock, timeout_of("consent")?);
+    function_url::serve(address, invoke).await.map_err(|error| StartError::Listen(address, error))
 }
 
 /// Invokes a protector in this process, as Lambda does, with the time of `clock`.

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use include_dir::{Dir, include_dir};
+use rebound::policy::consent_link::{ConsentKeys, ConsentPurpose, SignedLink};
 use rebound::time::UnixMillis;
 use serde_json::Value;
+
+use crate::LOCAL_CONSENT_KEY;
 
 static EVENTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../events");
 
@@ -72,6 +75,19 @@ pub fn invocation(function: &str, name: &str) -> Option<&'static [u8]> {
     Some(EVENTS.get_file(format!("{function}/{name}.json"))?.contents())
 }
 
+/// A sample of a request to `consent`, with its link signed by the first of these keys. `None` if it has no link that is signed with the
+/// key of local runs.
+pub fn consent_request(sample: &[u8], keys: &ConsentKeys) -> Option<Value> {
+    let mut event: Value = serde_json::from_slice(sample).ok()?;
+    let token = event.get("rawPath")?.as_str()?.strip_prefix("/u/")?;
+    let local = LOCAL_CONSENT_KEY.parse().ok()?;
+    let link = SignedLink::read(token).ok()?.verify(ConsentPurpose::OptOut, &local).ok()?;
+    let path = format!("/u/{}", link.sign(ConsentPurpose::OptOut, keys).ok()?.as_str());
+    *event.pointer_mut("/requestContext/http/path")? = path.clone().into();
+    *event.pointer_mut("/rawPath")? = path.into();
+    Some(event)
+}
+
 /// The types that have a sample, sorted by name.
 pub fn types() -> Vec<&'static str> {
     let mut types: Vec<&str> =
@@ -99,6 +115,19 @@ mod tests {
             (at("email.delivered"), at("email.opened"), at("email.clicked"));
         assert!(created == same && created < delivered && delivered < opened && opened < clicked && clicked < now);
         assert!(opened.0 - delivered.0 >= 15_000, "no machine is that slow");
+    }
+
+    #[test]
+    fn the_requests_to_consent_are_signed_with_the_local_key() {
+        let [local, other] = [LOCAL_CONSENT_KEY, "0123456789abcdef0123456789abcdef"].map(|key| key.parse().unwrap());
+        for name in ["one_click", "visit", "button"] {
+            let sample = invocation("consent", name).unwrap();
+            let read: Value = serde_json::from_slice(sample).unwrap();
+            assert_eq!(consent_request(sample, &local), Some(read.clone()), "{name}");
+            let renewed = consent_request(sample, &other).unwrap();
+            assert_eq!(renewed["rawPath"], renewed["requestContext"]["http"]["path"]);
+            assert_ne!(renewed["rawPath"], read["rawPath"]);
+        }
     }
 
     #[test]

@@ -142,8 +142,9 @@ fn problem<'a>(problem: &'a Problem, again: Option<&str>, sender_name: &str) -> 
     (problem.title, content)
 }
 
+/// The address, isolated from the text around it. Its base direction is from left to right, so that its domain stays at its end.
 fn shown(address: &str) -> Markup {
-    html! { p.address { bdi dir="auto" { (address) } } }
+    html! { p.address { bdi dir="ltr" { (address) } } }
 }
 
 fn notes(paragraphs: &[&str], sender_name: &str) -> Markup {
@@ -159,9 +160,14 @@ fn with_sender(text: &str, sender_name: &str) -> Markup {
     html! {
         @for (n, part) in text.split(SENDER).enumerate() {
             @if n > 0 { bdi { (sender_name) } }
-            (part)
+            (unbroken(part))
         }
     }
+}
+
+/// A text with a word joiner in each "e-mail", so that no line ends after its hyphen.
+fn unbroken(text: &str) -> String {
+    text.replace("-mail", "-\u{2060}mail").replace("-Mail", "-\u{2060}Mail")
 }
 
 fn check_mark() -> Markup {

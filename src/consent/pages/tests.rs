@@ -54,7 +54,11 @@ fn a_page_has_its_language_a_title_and_one_heading() {
         assert!(html.contains(r#"<meta name="viewport" content="width=device-width, initial-scale=1">"#), "{why}");
         let (titles, headings) = (between(&html, "<title>", "</title>"), between(&html, "<h1>", "</h1>"));
         assert_eq!((titles.len(), headings.len()), (1, 1), "{why}");
-        assert_eq!(titles[0], headings[0].replace("<bdi>", "").replace("</bdi>", ""), "{why}");
+        assert_eq!(
+            titles[0],
+            ["<bdi>", "</bdi>", "\u{2060}"].iter().fold(headings[0].to_owned(), |text, mark| text.replace(mark, "")),
+            "{why}"
+        );
         assert!(!html.contains(SENDER) && !html.contains("Bloom & Co"), "{why}");
     }
 }
@@ -97,7 +101,7 @@ fn every_language_has_texts_of_its_own() {
 #[test]
 fn an_address_from_right_to_left_is_isolated() {
     let html = Page::Ask { address: "\u{5d0}\u{202e}@example.com" }.html(Language::En, "\u{202e}evil");
-    assert!(html.contains("<bdi dir=\"auto\">\u{5d0}\u{202e}@example.com</bdi>"));
+    assert!(html.contains("<bdi dir=\"ltr\">\u{5d0}\u{202e}@example.com</bdi>"));
 }
 
 proptest! {

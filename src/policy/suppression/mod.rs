@@ -1,14 +1,15 @@
 //! Suppressed addresses, with the reasons.
 //!
-//! Two pure functions do the work. [`suppression_effect`] returns the changes that an event makes. [`Suppression::merge`] adds
-//! one change to the stored state of a recipient.
+//! Two pure functions do the work. [`suppression_effect`] returns the changes that an event makes.
+//! [`Suppression::merge_change`] adds one change to the stored state of a recipient.
 //!
 //! # Why order doesn't matter
 //!
 //! Webhooks arrive at least once and in any order. So each reason has two registers: the newest suppressing change and
 //! the newest lifting change ever seen. A change only moves its own register forward, to the greater of `(time of the
 //! event, webhook id)`. A maximum is associative, commutative and idempotent. So any permutation of a set of changes,
-//! with any duplicates, ends in the same registers. A reason is active depending on the two registers only.
+//! with any duplicates, ends in the same registers. A reason is active depending on the two registers only. A topic has two
+//! such registers as well: the newest opt-out and the newest opt-in.
 //!
 //! ```text
 //!   unsubscribed at 10:00 ─┐                      suppressed 10:00, lifted 11:00 → lifted
@@ -17,15 +18,17 @@
 //! ```
 
 mod record;
+mod topics;
 
 use std::collections::BTreeMap;
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 pub use self::record::{ChangeStamp, ReasonState, Suppression};
+pub use self::topics::{MAX_TOPIC_ID, MAX_TOPICS, TopicChange, TopicState};
 use super::affected::AffectedRecipients;
 use super::soft_bounce::soft_bounce;
-use crate::resend::event::{Event, EventType};
+use crate::resend::event::{Event, EventType, Subscription};
 use crate::resend::recipient::Recipient;
 use crate::resend::signature::MessageId;
 use crate::time::UnixMillis;
@@ -92,6 +95,31 @@ pub struct SuppressionChange {
     pub effect: ChangeEffect,
 }
 
+/// A change of a recipient's item, by one webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemChange {
+    /// Of a reason.
+    Reason(SuppressionChange),
+    /// Of the subscription to a topic.
+    Topic(TopicChange),
+}
+
+impl ItemChange {
+    /// Returns the change of a reason, if it is one.
+    pub const fn reason(&self) -> Option<&SuppressionChange> {
+        match self {
+            Self::Reason(change) => Some(change),
+            Self::Topic(_) => None,
+        }
+    }
+}
+
+impl From<SuppressionChange> for ItemChange {
+    fn from(change: SuppressionChange) -> Self {
+        Self::Reason(change)
+    }
+}
+
 /// Effect of a change on its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeEffect {
@@ -118,7 +146,7 @@ pub enum SuppressionEffect {
     /// No effect.
     Nothing,
     /// Changes, by recipient.
-    Changes(BTreeMap<Recipient, Vec<SuppressionChange>>),
+    Changes(BTreeMap<Recipient, Vec<ItemChange>>),
     /// The event would suppress a recipient, but does not say which: one of these, or one without a valid address. No
     /// address is suppressed, because a bounce must never suppress other recipients. A person has to look.
     Ambiguous(Vec<Recipient>),
@@ -138,7 +166,10 @@ pub fn suppression_effect(event: &Event<'_>, message: &MessageId, received_at: U
         change(reason, ChangeEffect::Suppress(ReasonDetail { email_id, detail, until: None }))
     };
     let lifted = |changes: Vec<SuppressionChange>| match event.address() {
-        Some(recipient) => SuppressionEffect::Changes(BTreeMap::from([(recipient, changes)])),
+        Some(recipient) => {
+            let changes = changes.into_iter().map(ItemChange::Reason).collect();
+            SuppressionEffect::Changes(BTreeMap::from([(recipient, changes)]))
+        }
         None => SuppressionEffect::Nothing,
     };
     match event_type {
@@ -180,7 +211,26 @@ pub fn suppression_effect(event: &Event<'_>, message: &MessageId, received_at: U
                 (Some(false), _) => lifted(vec![change(Reason::Unsubscribed, ChangeEffect::Lift)]),
             }
         }
+        EventType::ContactTopicsUpdated => topics_effect(event, message, at),
         _ => SuppressionEffect::Nothing,
+    }
+}
+
+/// Returns the effect of a contact's new subscriptions to topics.
+fn topics_effect(event: &Event<'_>, message: &MessageId, at: UnixMillis) -> SuppressionEffect {
+    let subscriptions = event.topics().into_iter().filter(|(topic, _)| topic.len() <= MAX_TOPIC_ID);
+    let changes: Vec<TopicChange> = subscriptions
+        .map(|(topic, subscription)| TopicChange { topic, at, message: message.clone(), subscription })
+        .collect();
+    let opts_out = changes.iter().any(|change| change.subscription == Subscription::OptOut);
+    let changes: Vec<ItemChange> = changes.into_iter().map(ItemChange::Topic).collect();
+    match AffectedRecipients::by_contact(event) {
+        _ if changes.is_empty() => SuppressionEffect::Nothing,
+        AffectedRecipients::Known(all) => {
+            SuppressionEffect::Changes(all.into_iter().map(|recipient| (recipient, changes.clone())).collect())
+        }
+        AffectedRecipients::Unclear(possible) if opts_out => SuppressionEffect::Ambiguous(possible),
+        AffectedRecipients::Unclear(_) => SuppressionEffect::Nothing,
     }
 }
 
@@ -198,7 +248,7 @@ fn with_diagnosis(mut change: SuppressionChange, event: &Event<'_>, recipient: &
 fn for_those(event: &Event<'_>, concerned: AffectedRecipients, change: &SuppressionChange) -> SuppressionEffect {
     let theirs = |recipient: Recipient| {
         let change = with_diagnosis(change.clone(), event, &recipient);
-        (recipient, vec![change])
+        (recipient, vec![ItemChange::Reason(change)])
     };
     match concerned {
         AffectedRecipients::Known(all) => SuppressionEffect::Changes(all.into_iter().map(theirs).collect()),

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{ChangeEffect, Reason, ReasonDetail, SuppressionChange};
+use super::topics::{self, TopicState};
+use super::{ChangeEffect, ItemChange, Reason, ReasonDetail, SuppressionChange};
 use crate::resend::signature::MessageId;
 use crate::time::{UnixMillis, days};
 
-/// Time for which a lift is stored after no reason is active, in days. Older events can't arrive any more: Resend
+/// Time for which a lift or an opt-in is stored after no reason is active and no topic is out, in days. Older events can't arrive any more: Resend
 /// replays webhooks up to 30 days old, and retries for 28 hours.
 const TOMBSTONE_DAYS: u32 = 35;
 
@@ -55,6 +56,15 @@ impl ReasonState {
 pub struct Suppression {
     /// State of each reason with at least one change.
     pub records: BTreeMap<Reason, ReasonState>,
+    /// State of each topic with at least one change, by its id.
+    pub topics: BTreeMap<String, TopicState>,
+}
+
+/// Replaces a stamp by a newer one.
+pub(super) fn move_forward(known: &mut Option<ChangeStamp>, stamp: ChangeStamp) {
+    if known.as_ref().is_none_or(|known| *known < stamp) {
+        *known = Some(stamp);
+    }
 }
 
 impl Suppression {
@@ -69,13 +79,22 @@ impl Suppression {
                     record.suppressed = Some((said, grounds.clone()));
                 }
             }
-            ChangeEffect::Lift => {
-                if record.lifted.as_ref().is_none_or(|known| *known < said) {
-                    record.lifted = Some(said);
-                }
-            }
+            ChangeEffect::Lift => move_forward(&mut record.lifted, said),
         }
         self
+    }
+
+    /// Returns the state after this change, of a reason or of a topic. Merging in any order, or twice, gives the same
+    /// result.
+    #[must_use]
+    pub fn merge_change(mut self, change: &ItemChange) -> Self {
+        match change {
+            ItemChange::Reason(change) => self.merge(change),
+            ItemChange::Topic(change) => {
+                topics::merge(&mut self.topics, change);
+                self
+            }
+        }
     }
 
     /// Returns the time of an operator's change of a reason: `now`, or 1 ms after the newest stored change, if that is
@@ -103,13 +122,15 @@ impl Suppression {
     }
 
     /// Returns the time at which the item may be deleted. All reasons have expired then, and no event can arrive that
-    /// is older than a lift, or that would renew a lifted suppression. Returns `None` while a reason never expires.
+    /// is older than a lift or an opt-in, or that would renew a lifted suppression. Returns `None` while a reason never
+    /// expires, or while a topic is out.
     pub fn expires_at(&self) -> Option<UnixMillis> {
         let until = self.until();
-        if until.is_none() && self.reasons().next().is_some() {
+        if (until.is_none() && self.reasons().next().is_some()) || self.topics.values().any(TopicState::is_out) {
             return None;
         }
-        let lifts = self.records.values().filter_map(|record| record.lifted.as_ref());
+        let opt_ins = self.topics.values().filter_map(|topic| topic.opted_in.as_ref());
+        let lifts = self.records.values().filter_map(|record| record.lifted.as_ref()).chain(opt_ins);
         let lapse = |record: &ReasonState| record.suppressed.as_ref().and_then(|(_, grounds)| grounds.until);
         let lifted_until = self.records.values().filter(|record| record.lifted.is_some()).filter_map(lapse);
         lifts.map(|lifted| lifted.at.plus(days(TOMBSTONE_DAYS))).chain(lifted_until).chain(until).max()

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::time::days;
 
+mod topics;
+
 const RECEIVED: UnixMillis = UnixMillis(1_795_000_000_000);
 const EVENT: UnixMillis = UnixMillis(1_794_999_600_000); // 2026-11-18T11:00:00Z
 
@@ -27,10 +29,16 @@ fn short(protection: SuppressionEffect) -> String {
         SuppressionEffect::Nothing => String::new(),
         SuppressionEffect::Ambiguous(_) => "?".to_owned(),
         SuppressionEffect::Changes(changes) => {
-            let one = |(recipient, changes): (Recipient, Vec<SuppressionChange>)| {
-                let signs = changes.iter().map(|change| match change.effect {
-                    ChangeEffect::Suppress(_) => format!(" +{}", change.reason.as_str()),
-                    ChangeEffect::Lift => format!(" -{}", change.reason.as_str()),
+            let one = |(recipient, changes): (Recipient, Vec<ItemChange>)| {
+                let signs = changes.iter().map(|change| match change {
+                    ItemChange::Reason(change) => match change.effect {
+                        ChangeEffect::Suppress(_) => format!(" +{}", change.reason.as_str()),
+                        ChangeEffect::Lift => format!(" -{}", change.reason.as_str()),
+                    },
+                    ItemChange::Topic(change) => match change.subscription {
+                        Subscription::OptOut => format!(" out:{}", change.topic),
+                        Subscription::OptIn => format!(" in:{}", change.topic),
+                    },
                 });
                 format!("{recipient}{}", signs.collect::<String>())
             };
@@ -43,7 +51,9 @@ fn short(protection: SuppressionEffect) -> String {
 fn too_long_an_email_id_does_not_prevent_suppression() {
     let kept = |event_type: &str, data: &str| match protection_of(event_type, data) {
         SuppressionEffect::Changes(changes) => match &changes[&recipient("a@x.io")][..] {
-            [SuppressionChange { effect: ChangeEffect::Suppress(grounds), .. }] => grounds.email_id.clone(),
+            [ItemChange::Reason(SuppressionChange { effect: ChangeEffect::Suppress(grounds), .. })] => {
+                grounds.email_id.clone()
+            }
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -130,7 +140,20 @@ fn each_event_suppresses_or_lifts_what_the_policy_says() {
         ("contact.updated", r#"{"unsubscribed":false}"#, ""),
         ("contact.deleted", r#"{"email":"a@x.io","unsubscribed":false}"#, ""),
         ("contact.deleted", r#"{"email":"a@x.io","unsubscribed":true}"#, "a@x.io +unsubscribed"),
-        ("contact.topics.updated", r#"{"email":"a@x.io","topics":[{"id":"t","subscription":"opt_out"}]}"#, ""),
+        (
+            "contact.topics.updated",
+            r#"{"email":"A@x.io","topics":[{"id":"t","subscription":"opt_out"},{"id":"u","subscription":" OPT_IN"}]}"#,
+            "a@x.io out:t in:u",
+        ),
+        ("contact.topics.updated", r#"{"email":"a@x.io","topics":{"id":"t","subscription":"opt_in"}}"#, "a@x.io in:t"),
+        (
+            "contact.topics.updated",
+            r#"{"email":"a@x.io","topics":[null,7,{},{"id":"t"},{"subscription":"opt_out"},{"id":"","subscription":"opt_out"},{"id":"t","subscription":"maybe"}]}"#,
+            "",
+        ),
+        ("contact.topics.updated", r#"{"email":"a@x.io"}"#, ""),
+        ("contact.topics.updated", r#"{"topics":[{"id":"t","subscription":"opt_out"}]}"#, "?"),
+        ("contact.topics.updated", r#"{"topics":[{"id":"t","subscription":"opt_in"}]}"#, ""),
         ("email.delivered", r#"{"to":["a@x.io"]}"#, ""),
         ("email.failed", r#"{"to":["a@x.io"],"failed":{"reason":"reached_daily_quota"}}"#, ""),
         ("email.delivery_delayed", r#"{"to":["a@x.io"]}"#, ""),
@@ -185,14 +208,16 @@ fn a_change_has_the_time_and_the_details_of_its_event() {
         message: message("msg_1"),
         effect: ChangeEffect::Suppress(grounds),
     };
-    assert_eq!(changes[&recipient("a@x.io")], [expected]);
+    assert_eq!(changes[&recipient("a@x.io")], [expected.into()]);
 }
 
 #[test]
 fn a_change_keeps_the_servers_reply_about_its_recipient() {
     let detail = |event_type: &str, data: &str, who: &str| match protection_of(event_type, data) {
         SuppressionEffect::Changes(changes) => match &changes[&recipient(who)][..] {
-            [SuppressionChange { effect: ChangeEffect::Suppress(grounds), .. }] => grounds.detail.clone().unwrap(),
+            [ItemChange::Reason(SuppressionChange { effect: ChangeEffect::Suppress(grounds), .. })] => {
+                grounds.detail.clone().unwrap()
+            }
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -205,13 +230,20 @@ fn a_change_keeps_the_servers_reply_about_its_recipient() {
     assert_eq!(detail("email.suppressed", skipped, "a@x.io"), "550 no (OnAccountSuppressionList)");
 }
 
+const fn at_of(change: &ItemChange) -> UnixMillis {
+    match change {
+        ItemChange::Reason(change) => change.at,
+        ItemChange::Topic(change) => change.at,
+    }
+}
+
 #[test]
 fn an_event_without_a_time_happened_when_it_was_received() {
     let event = Event::read(br#"{"type":"email.complained","data":{"to":["a@x.io"]}}"#).unwrap();
     let SuppressionEffect::Changes(changes) = suppression_effect(&event, &message("m"), RECEIVED) else {
         panic!("nothing changed")
     };
-    assert_eq!(changes[&recipient("a@x.io")][0].at, RECEIVED);
+    assert_eq!(at_of(&changes[&recipient("a@x.io")][0]), RECEIVED);
 }
 
 #[test]
@@ -221,13 +253,14 @@ fn a_change_with_a_future_time_counts_at_its_receipt() {
         ("suppression.added", r#"{"email":"a@x.io","origin":"manual"}"#),
         ("contact.updated", r#"{"email":"a@x.io","unsubscribed":false}"#),
         ("contact.created", r#"{"email":"a@x.io","unsubscribed":true}"#),
+        ("contact.topics.updated", r#"{"email":"a@x.io","topics":[{"id":"t","subscription":"opt_in"}]}"#),
         ("email.complained", r#"{"to":["a@x.io"]}"#),
         ("email.suppressed", r#"{"to":["a@x.io"]}"#),
     ] {
         let body = format!(r#"{{"type":"{event_type}","created_at":"2099-01-01T00:00:00Z","data":{data}}}"#);
         let protection = suppression_effect(&Event::read(body.as_bytes()).unwrap(), &message("m"), RECEIVED);
         let SuppressionEffect::Changes(changes) = protection else { panic!("{event_type} changes nothing") };
-        assert!(changes.values().flatten().all(|change| change.at == RECEIVED), "{event_type}: {changes:?}");
+        assert!(changes.values().flatten().all(|change| at_of(change) == RECEIVED), "{event_type}: {changes:?}");
     }
 }
 

@@ -12,6 +12,8 @@ mod types;
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
+
 pub(crate) use self::object::Object;
 use self::object::text_of;
 pub use self::recipients::EventRecipients;
@@ -69,6 +71,16 @@ pub struct OpenOrClickData {
     pub agent: Option<String>,
     /// The network address of the client.
     pub ip: Option<String>,
+}
+
+/// Subscription of a contact to a topic
+/// (<https://resend.com/docs/dashboard/topics/introduction>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscription {
+    /// The contact gets the topic's emails.
+    OptIn,
+    /// The contact does not.
+    OptOut,
 }
 
 impl<'a> Event<'a> {
@@ -253,6 +265,21 @@ impl<'a> Event<'a> {
     /// Returns true if a contact has unsubscribed from everything, and `None` if the event does not say.
     pub fn unsubscribed(&self) -> Option<bool> {
         self.data.get("unsubscribed")
+    }
+
+    /// Returns the changed subscriptions of a contact, by the topics' ids. Entries without an id, or with an unknown
+    /// subscription, are left out.
+    pub fn topics(&self) -> Vec<(String, Subscription)> {
+        let one = |entry: &RawValue| {
+            let entry = Object::parse(entry.get()).ok()?;
+            let subscription = match entry.text("subscription")?.trim().to_ascii_lowercase().as_str() {
+                "opt_in" => Subscription::OptIn,
+                "opt_out" => Subscription::OptOut,
+                _ => return None,
+            };
+            Some((entry.id("id")?, subscription))
+        };
+        self.data.list("topics").into_iter().filter_map(one).collect()
     }
 
     /// Returns the origin of an entry in Resend's suppression list: `bounce`, `complaint` or `manual`.

@@ -20,13 +20,13 @@ use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 use super::row::FollowupRow;
 use super::{FollowupStore, Followups};
 use crate::aws::CallError;
-use crate::message::alert::wording::{Once, RefusalEffect, resend_key, send_failed, send_unknown, sent_twice};
+use crate::message::alert::wording::{AlertPeriod, RefusalEffect, resend_key, send_failed, send_unknown, sent_twice};
 use crate::message::alert::{Alert, AlertKind};
 use crate::message::decision::Followup;
 use crate::policy::followup::ProposedFollowup;
 use crate::policy::followup::sending::{
-    AcceptedChange, Answer, AnswerMeaning, BegunTry, DropReason, FollowupState, FollowupStatus, LookRefusal, SendMode,
-    Settlement,
+    AcceptedChange, AnswerMeaning, BegunTry, DropReason, FollowupState, FollowupStatus, LookRefusal, SendAnswer,
+    SendMode, Settlement,
 };
 use crate::resend::campaign::Campaign;
 use crate::resend::recipient::Recipient;
@@ -139,7 +139,7 @@ impl FollowupStore {
         &self,
         row: &FollowupRow,
         begun: BegunTry,
-        answer: &Answer,
+        answer: &SendAnswer,
         waiting: usize,
         now: UnixMillis,
     ) -> Result<FollowupWrite, CallError> {
@@ -156,8 +156,10 @@ impl FollowupStore {
                 Some(about_email(row, send_unknown(&about, state.tries, state.open_since, &why)))
             }
             AnswerMeaning::Key => Some(about_name(resend_key(&answer.name, answer.status, waiting, now), now)),
-            AnswerMeaning::Quota => failed(&answer.name, Once::Day),
-            AnswerMeaning::AboutThisEmail { name } | AnswerMeaning::Otherwise { name } => failed(name, Once::Hour),
+            AnswerMeaning::Quota => failed(&answer.name, AlertPeriod::Day),
+            AnswerMeaning::AboutThisEmail { name } | AnswerMeaning::Otherwise { name } => {
+                failed(name, AlertPeriod::Hour)
+            }
             AnswerMeaning::Accepted { .. } | AnswerMeaning::Unclear | AnswerMeaning::TooFast { .. } => None,
         };
         self.apply(row, FollowupRow { state, ..row.clone() }, alert, now).await
@@ -224,7 +226,7 @@ impl FollowupStore {
         let (state, alert) = match settlement {
             Settlement::TooLate => {
                 let state = row.state.dropped(DropReason::TooLate, now, CARRIER, settlement.why());
-                let alert = send_failed(&about, TOO_LATE, None, RefusalEffect::Dropped, Once::Hour);
+                let alert = send_failed(&about, TOO_LATE, None, RefusalEffect::Dropped, AlertPeriod::Hour);
                 (state, about_name(alert, now))
             }
             Settlement::OpenTooLong | Settlement::AskedOtherwise => {

@@ -2,9 +2,9 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::policy::suppression::{ChangeStamp, Reason, ReasonDetail, ReasonState, Suppression, SuppressionChange};
+use super::maps::{TOPICS, as_listed, record_from, record_to, topic_to, topics_of};
+use crate::policy::suppression::{ItemChange, Reason, ReasonState, Suppression};
 use crate::resend::recipient::Recipient;
-use crate::resend::signature::MessageId;
 use crate::store::client::UpdateExpression;
 use crate::store::version::SeenVersion;
 use crate::store::{Item, as_number, number, text};
@@ -47,18 +47,16 @@ impl SuppressionItem {
         let reasons = item.remove("reasons").and_then(|set| set.as_ss().cloned().ok()).unwrap_or_default();
         for &reason in Reason::ALL {
             let map = item.remove(reason.as_str()).and_then(|map| map.as_m().cloned().ok());
-            let mut record = map.as_ref().map(record_from).unwrap_or_default();
-            if record == ReasonState::default() && reasons.iter().any(|name| name == reason.as_str()) {
-                // Added by hand, without a time: it is active, and every newer change outranks it.
-                let said = ChangeStamp { at: UnixMillis(0), message: MessageId::from_verified("") };
-                record.suppressed = Some((said, ReasonDetail::default()));
-            }
+            let is_listed = reasons.iter().any(|name| name == reason.as_str());
+            let record = map.as_ref().map(record_from).unwrap_or_default();
+            let record = as_listed(record, is_listed, map.as_ref());
             if record != ReasonState::default() {
                 stored.suppression.records.insert(reason, record);
             }
         }
         let known = |name: &String| Reason::ALL.iter().any(|reason| reason.as_str() == name);
         stored.other_reasons = reasons.into_iter().filter(|name| !known(name)).collect();
+        stored.suppression.topics = topics_of(&item);
         stored.others = item;
         stored
     }
@@ -76,19 +74,23 @@ impl SuppressionItem {
                 until: grounds.until,
             })
         };
+        let until =
+            |reason: &str| self.others.get(reason)?.as_m().ok()?.get("until").and_then(as_number).map(UnixMillis);
         let others = self.other_reasons.iter().map(|reason| ActiveReason {
             reason: reason.clone(),
             at: None,
             email_id: None,
             detail: None,
-            until: None,
+            until: until(reason),
         });
+        let others = others.filter(|active| active.until.is_none_or(|until| until > now));
         self.suppression.records.iter().filter_map(of).chain(others).collect()
     }
 
     /// Returns the item with these changes merged in. Returns `None` if they change nothing.
-    pub fn merged(&self, changes: &[SuppressionChange]) -> Option<Self> {
-        let suppression = changes.iter().fold(self.suppression.clone(), Suppression::merge);
+    pub fn merged<C: Clone + Into<ItemChange>>(&self, changes: &[C]) -> Option<Self> {
+        let merge = |known: Suppression, change: &C| known.merge_change(&change.clone().into());
+        let suppression = changes.iter().fold(self.suppression.clone(), merge);
         (suppression != self.suppression).then(|| Self { suppression, ..self.clone() })
     }
 
@@ -109,6 +111,7 @@ impl SuppressionItem {
         for (reason, record) in &self.suppression.records {
             item.insert(reason.as_str().to_owned(), AttributeValue::M(record_to(record)));
         }
+        self.insert_topics(&mut item);
         let names = self.suppression.reasons().map(|reason| reason.as_str().to_owned());
         let reasons: Vec<String> = names.chain(self.other_reasons.iter().cloned()).collect();
         // DynamoDB has no empty sets. A reason that this version does not know may be permanent, so the item never
@@ -126,102 +129,26 @@ impl SuppressionItem {
         }
         item
     }
-}
 
-fn record_from(map: &Item) -> ReasonState {
-    let millis = |name: &str| map.get(name).and_then(as_number).map(UnixMillis);
-    let string = |name: &str| map.get(name).and_then(|value| value.as_s().ok()).cloned();
-    let said = |at: UnixMillis, by: &str| ChangeStamp {
-        at,
-        message: MessageId::from_verified(string(by).unwrap_or_default()),
-    };
-    let grounds = || ReasonDetail { email_id: string("email_id"), detail: string("detail"), until: millis("until") };
-    ReasonState {
-        suppressed: millis("at").map(|at| (said(at, "message_id"), grounds())),
-        lifted: millis("lifted_at").map(|at| said(at, "lifted_by")),
-    }
-}
-
-fn record_to(record: &ReasonState) -> Item {
-    let mut map = Item::new();
-    let mut set = |name: &str, value: Option<AttributeValue>| {
-        if let Some(value) = value {
-            map.insert(name.to_owned(), value);
+    /// Writes the topics. What this version does not know of a topic, or in its place, is written back unchanged.
+    fn insert_topics(&self, item: &mut Item) {
+        let read = topics_of(item);
+        if self.suppression.topics.is_empty() && read.is_empty() {
+            return;
         }
-    };
-    if let Some((said, grounds)) = &record.suppressed {
-        set("at", Some(number(said.at.0)));
-        set("message_id", Some(text(said.message.as_str())));
-        set("email_id", grounds.email_id.as_ref().map(text));
-        set("detail", grounds.detail.as_ref().map(text));
-        set("until", grounds.until.map(|until| number(until.0)));
-    }
-    if let Some(lifted) = &record.lifted {
-        set("lifted_at", Some(number(lifted.at.0)));
-        set("lifted_by", Some(text(lifted.message.as_str())));
-    }
-    map
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::suppression::ChangeEffect;
-
-    fn change(reason: Reason, at: i64, effect: ChangeEffect) -> SuppressionChange {
-        SuppressionChange { reason, at: UnixMillis(at), message: MessageId::from_verified(format!("msg_{at}")), effect }
-    }
-
-    fn suppress(reason: Reason, at: i64, until: Option<i64>) -> SuppressionChange {
-        let grounds =
-            ReasonDetail { email_id: Some("e1".into()), detail: Some("why".into()), until: until.map(UnixMillis) };
-        change(reason, at, ChangeEffect::Suppress(grounds))
-    }
-
-    fn ann() -> Recipient {
-        Recipient::parse("ann@example.com").unwrap()
-    }
-
-    #[test]
-    fn what_is_written_reads_back_the_same() {
-        let changes = [
-            suppress(Reason::Complaint, 5, None),
-            change(Reason::Complaint, 9, ChangeEffect::Lift),
-            suppress(Reason::SoftBounce, 6, Some(60)),
-            change(Reason::Unsubscribed, 7, ChangeEffect::Lift),
-        ];
-        let stored = SuppressionItem::default().merged(&changes).unwrap();
-        let item = stored.to_item(&ann());
-        assert_eq!(item["reasons"], AttributeValue::Ss(vec!["soft_bounce".into()]));
-        assert_eq!(item["until"], number(60));
-        let read = SuppressionItem::from_item(item);
-        assert_eq!(read.suppression, stored.suppression);
-        assert_eq!(read.merged(&changes), None, "merging the same again changes nothing");
-    }
-
-    #[test]
-    fn a_tombstone_has_no_reasons_and_expires() {
-        let stored = SuppressionItem::default().merged(&[change(Reason::Provider, 0, ChangeEffect::Lift)]).unwrap();
-        let item = stored.to_item(&ann());
-        assert!(!item.contains_key("reasons") && !item.contains_key("until"));
-        assert_eq!(item["expires_at"], number(35 * 24 * 60 * 60));
-    }
-
-    #[test]
-    fn what_this_version_does_not_know_survives_a_merge() {
-        let by_hand = Item::from([
-            ("recipient".to_owned(), text("ann@example.com")),
-            ("reasons".to_owned(), AttributeValue::Ss(vec!["manual".into(), "legal_hold".into()])),
-            ("note".to_owned(), text("asked us on the phone")),
-        ]);
-        let stored = SuppressionItem::from_item(by_hand);
-        assert_eq!(stored.seen, SeenVersion::Unversioned);
-        let lapsing = stored
-            .merged(&[suppress(Reason::SoftBounce, 6, Some(60)), change(Reason::Manual, 7, ChangeEffect::Lift)])
-            .unwrap();
-        let item = lapsing.to_item(&ann());
-        assert_eq!(item["note"], text("asked us on the phone"));
-        assert_eq!(item["reasons"], AttributeValue::Ss(vec!["soft_bounce".into(), "legal_hold".into()]));
-        assert!(!item.contains_key("expires_at"), "a reason that is not known may be permanent");
+        let mut topics = match item.remove(TOPICS) {
+            Some(AttributeValue::M(topics)) => topics,
+            _ => Item::new(),
+        };
+        topics.retain(|topic, _| self.suppression.topics.contains_key(topic) || !read.contains_key(topic));
+        for (topic, state) in &self.suppression.topics {
+            let mut map = match topics.remove(topic) {
+                Some(AttributeValue::M(map)) => map,
+                _ => Item::new(),
+            };
+            map.extend(topic_to(state));
+            topics.insert(topic.clone(), AttributeValue::M(map));
+        }
+        item.insert(TOPICS.to_owned(), AttributeValue::M(topics));
     }
 }

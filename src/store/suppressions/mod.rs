@@ -1,8 +1,11 @@
 //! A suppression item: the suppression state of one recipient, as DynamoDB holds it.
 
 mod item;
+mod maps;
+mod send_check;
 
 pub use self::item::{ActiveReason, SuppressionItem};
+pub use self::send_check::{EmailKind, NOT_AN_ADDRESS, SendCheck, TOPIC_OUT};
 use super::client::RetryClient;
 use super::forgotten::{self, ErasureKey};
 use super::recipient_key;
@@ -23,20 +26,18 @@ impl Suppressions {
         Self { calls, table: table.into() }
     }
 
-    /// Returns the reasons that are active at `now`, as stored. An empty list: the recipient can receive email. With a
-    /// `key`, forgotten recipients are checked too.
+    /// Returns the reasons against an email that is not transactional, at `now`. An empty list: the recipient can receive
+    /// it. With a `key`, forgotten recipients are checked too.
     pub async fn active_reasons(
         &self,
         recipient: &Recipient,
         key: Option<&ErasureKey>,
         now: UnixMillis,
     ) -> Result<Vec<String>, CallError> {
-        let stored = self.find(recipient.as_str()).await?.unwrap_or_default();
-        let mut active: Vec<String> = stored.active_reasons(now).into_iter().map(|active| active.reason).collect();
-        if self.is_forgotten(recipient, key).await? {
-            active.push(forgotten::REASON.to_owned());
-        }
-        Ok(active)
+        let own = self.find(recipient.as_str()).await?;
+        let is_forgotten = self.is_forgotten(recipient, key).await?;
+        let answer = SendCheck::of(own.as_ref(), is_forgotten, EmailKind::default(), now);
+        Ok(answer.reasons().into_iter().map(str::to_owned).collect())
     }
 
     /// Returns the key of the forgotten recipients, if there is one.
@@ -62,3 +63,6 @@ pub fn lookup_keys(recipient: &Recipient, key: Option<&ErasureKey>) -> Vec<Strin
     let hash = key.map(|key| key.name_of(recipient));
     std::iter::once(recipient.as_str().to_owned()).chain(hash).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,11 @@
 
 use aws_local::faults::Fault;
 
-use super::{ANN, Answer, Asked, ConsentHarness, FORM, ONE_CLICK, link_of};
+use super::{ANN, ConsentHarness, ConsentRequest, ConsentResponse, FORM, ONE_CLICK, link_of};
 use crate::support::logged;
 
 /// The headers of every answer.
-fn has_the_headers(answer: &Answer, why: &str) {
+fn has_the_headers(answer: &ConsentResponse, why: &str) {
     for (name, value) in [
         ("cache-control", "no-store"),
         ("referrer-policy", "no-referrer"),
@@ -52,7 +52,7 @@ async fn each_request_has_its_status_and_every_answer_the_headers() {
         ("POST", &link, FORM, b"action=opt_out", 200),
     ] {
         let why = format!("{method} {path} with {} bytes", body.len());
-        let answer = stage.ask(Asked { method, path, content_type, body }).await;
+        let answer = stage.ask(ConsentRequest { method, path, content_type, body }).await;
         assert_eq!(answer.status, status, "{why}");
         has_the_headers(&answer, &why);
         assert_eq!(answer.header("allow"), if status == 405 { "GET, HEAD, POST" } else { "" }, "{why}");
@@ -65,7 +65,7 @@ async fn each_request_has_its_status_and_every_answer_the_headers() {
             assert_eq!(stage.everything().await, [], "{why} writes nothing");
         }
     }
-    assert_eq!(stage.ask(Asked::get("/robots.txt")).await.body, "User-agent: *\nDisallow: /\n");
+    assert_eq!(stage.ask(ConsentRequest::get("/robots.txt")).await.body, "User-agent: *\nDisallow: /\n");
 }
 
 #[tokio::test]
@@ -73,11 +73,11 @@ async fn the_page_says_if_email_is_stopped_and_has_a_button_only_if_not() {
     let stage = ConsentHarness::start().await;
     let link = link_of(ANN);
     let button = "name=\"action\" value=\"opt_out\"";
-    let asked = stage.ask(Asked::get(&link)).await;
+    let asked = stage.ask(ConsentRequest::get(&link)).await;
     assert!(asked.body.contains(button) && asked.body.contains(ANN) && asked.body.contains("Bloom &amp; Co"));
-    let done = stage.ask(Asked::button(&link)).await;
+    let done = stage.ask(ConsentRequest::button(&link)).await;
     assert!(!done.body.contains(button) && done.body.contains(ANN), "{}", done.body);
-    let seen = stage.ask(Asked::get(&link)).await;
+    let seen = stage.ask(ConsentRequest::get(&link)).await;
     assert!(!seen.body.contains(button) && seen.body.contains(ANN), "{}", seen.body);
     assert_ne!(seen.body, asked.body);
 }
@@ -87,14 +87,14 @@ async fn a_failure_to_store_is_503_and_the_next_try_holds() {
     let stage = ConsentHarness::start().await;
     let link = link_of(ANN);
     stage.proxy.plan(|_| Some(Fault::Invalid));
-    for asked in [Asked::one_click(&link), Asked::get(&link)] {
+    for asked in [ConsentRequest::one_click(&link), ConsentRequest::get(&link)] {
         let answer = stage.ask(asked).await;
         assert_eq!((answer.status, answer.header("retry-after")), (503, "60"), "{asked:?}");
         has_the_headers(&answer, "503");
     }
     stage.proxy.plan(|_| None);
     assert_eq!(stage.everything().await, []);
-    assert_eq!(stage.ask(Asked::one_click(&link)).await.status, 200);
+    assert_eq!(stage.ask(ConsentRequest::one_click(&link)).await.status, 200);
     assert_eq!(stage.everything().await.len(), 3);
 }
 
@@ -103,13 +103,16 @@ async fn no_log_line_has_an_address_a_token_or_a_path() {
     let stage = ConsentHarness::start().await;
     let link = link_of(ANN);
     let log = logged(async {
-        for asked in
-            [Asked::get(&link), Asked::one_click(&link), Asked::button(&link), Asked::one_click("/u/secret.a.b")]
-        {
+        for asked in [
+            ConsentRequest::get(&link),
+            ConsentRequest::one_click(&link),
+            ConsentRequest::button(&link),
+            ConsentRequest::one_click("/u/secret.a.b"),
+        ] {
             stage.ask(asked).await;
         }
         stage.proxy.plan(|_| Some(Fault::Invalid));
-        stage.ask(Asked::one_click(&link)).await;
+        stage.ask(ConsentRequest::one_click(&link)).await;
     })
     .await;
     let outcomes: Vec<&str> = ["opted out", "unchanged", "refused", "not stored"]

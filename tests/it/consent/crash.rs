@@ -9,7 +9,7 @@ use aws_local::faults::{Call, Fault, Half, HalfResponse};
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::store::{Item, number, text};
 
-use super::{ANN, Answer, Asked, ConsentHarness, link_of};
+use super::{ANN, ConsentHarness, ConsentRequest, ConsentResponse, link_of};
 
 const FAULTS: [Fault; 6] =
     [Fault::RefuseBefore, Fault::LoseAnswer, Fault::KillAfter, Fault::Conflict, Fault::Throttle, Fault::ServerError];
@@ -30,7 +30,7 @@ const HALVES: [Fault; 8] = [
     half(3, HalfResponse::AfterCommit),
 ];
 
-/// What is stored before.
+/// State of the tables before the opt-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     Nothing,
@@ -81,8 +81,8 @@ async fn stored(stage: &ConsentHarness) -> BTreeSet<String> {
 async fn until_done(stage: &ConsentHarness) -> usize {
     let link = link_of(ANN);
     for tries in 1..=5 {
-        let answer: Option<Answer> = tokio::select! {
-            answer = stage.ask(Asked::one_click(&link)) => Some(answer),
+        let answer: Option<ConsentResponse> = tokio::select! {
+            answer = stage.ask(ConsentRequest::one_click(&link)) => Some(answer),
             () = stage.faults.killed(), if tries == 1 => None,
         };
         match answer {
@@ -114,7 +114,7 @@ async fn any_one_call_may_fail_lose_its_answer_be_shown_half_or_be_the_last() {
                 let why = format!("{before:?}, {fault:?} at {call:?}");
                 assert_eq!(stored(&stage).await, expected, "{why}");
                 stage.proxy.plan(|_| None);
-                assert_eq!(stage.ask(Asked::button(&link_of(ANN))).await.status, 200);
+                assert_eq!(stage.ask(ConsentRequest::button(&link_of(ANN))).await.status, 200);
                 assert_eq!(stored(&stage).await, expected, "{why}, and again");
                 points += 1;
             }
@@ -128,9 +128,9 @@ async fn what_is_never_answered_200_is_not_claimed_to_be_stored() {
     for fault in [Fault::RefuseBefore, Fault::LoseAnswer, Fault::ServerError] {
         let stage = Before::Nothing.stage().await;
         stage.proxy.plan(move |call| (call.operation == "TransactWriteItems").then_some(fault));
-        assert_eq!(stage.ask(Asked::one_click(&link_of(ANN))).await.status, 503, "{fault:?}");
+        assert_eq!(stage.ask(ConsentRequest::one_click(&link_of(ANN))).await.status, 503, "{fault:?}");
         stage.proxy.plan(|_| None);
-        assert_eq!(stage.ask(Asked::one_click(&link_of(ANN))).await.status, 200, "{fault:?}");
+        assert_eq!(stage.ask(ConsentRequest::one_click(&link_of(ANN))).await.status, 200, "{fault:?}");
         assert_eq!(stage.everything().await.len(), 3, "{fault:?}");
     }
 }

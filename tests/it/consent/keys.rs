@@ -10,7 +10,7 @@ use rebound::store::opt_out_write::OptOutWriter;
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::json;
 
-use super::{ANN, Asked, KEY, NOW, OTHER_KEY, ask, token};
+use super::{ANN, ConsentRequest, KEY, NOW, OTHER_KEY, ask, token};
 
 const SECRET: &str = "rebound/consent-keys";
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -47,7 +47,7 @@ impl Rotating {
     /// The status of a link that this key signed.
     async fn status(&self, key: &str) -> u16 {
         let path = format!("/u/{}", token(key, "u", ANN, ""));
-        ask(&self.consent, Asked::get(&path), NOW).await.status
+        ask(&self.consent, ConsentRequest::get(&path), NOW).await.status
     }
 }
 
@@ -97,7 +97,7 @@ async fn forged_tokens_cause_no_constant_reads_of_the_secret() {
     for n in 0..200 {
         assert_eq!(stage.status(&format!("{n:032}")).await, 404);
         let malformed = format!("/u/{n}");
-        assert_eq!(ask(&stage.consent, Asked::get(&malformed), NOW).await.status, 404);
+        assert_eq!(ask(&stage.consent, ConsentRequest::get(&malformed), NOW).await.status, 404);
     }
     assert!(stage.manager().reads() <= reads + 1, "{} reads", stage.manager().reads() - reads);
 }
@@ -106,9 +106,9 @@ async fn forged_tokens_cause_no_constant_reads_of_the_secret() {
 async fn without_a_key_it_is_503_until_one_is_there() {
     let stage = Rotating::start("", HOUR, Duration::ZERO).await;
     let path = format!("/u/{}", token(KEY, "u", ANN, ""));
-    let answer = ask(&stage.consent, Asked::one_click(&path), NOW).await;
+    let answer = ask(&stage.consent, ConsentRequest::one_click(&path), NOW).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "60"));
-    assert_eq!(ask(&stage.consent, Asked::get("/u/x"), NOW).await.status, 404, "no key is needed to see that");
+    assert_eq!(ask(&stage.consent, ConsentRequest::get("/u/x"), NOW).await.status, 404, "no key is needed to see that");
     for useless in ["{}", "no JSON", &holding("short"), &holding(&format!("{KEY} short"))] {
         stage.manager().put(SECRET, useless);
         assert_eq!(stage.status(KEY).await, 503, "{useless}");

@@ -52,13 +52,13 @@ fn link_of(address: &str) -> String {
 
 /// A response, as the visitor gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Answer {
+struct ConsentResponse {
     status: u16,
     headers: BTreeMap<String, String>,
     body: String,
 }
 
-impl Answer {
+impl ConsentResponse {
     fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(String::as_str).unwrap_or_default()
     }
@@ -66,14 +66,14 @@ impl Answer {
 
 /// A request.
 #[derive(Clone, Copy, Debug)]
-struct Asked<'a> {
+struct ConsentRequest<'a> {
     method: &'a str,
     path: &'a str,
     content_type: &'a str,
     body: &'a [u8],
 }
 
-impl<'a> Asked<'a> {
+impl<'a> ConsentRequest<'a> {
     fn get(path: &'a str) -> Self {
         Self { method: "GET", path, content_type: "", body: b"" }
     }
@@ -88,7 +88,7 @@ impl<'a> Asked<'a> {
 }
 
 /// Passes a request to the function as Lambda's event, in the text that Lambda sends.
-async fn ask(consent: &Consent, asked: Asked<'_>, now: UnixMillis) -> Answer {
+async fn ask(consent: &Consent, asked: ConsentRequest<'_>, now: UnixMillis) -> ConsentResponse {
     let content_type =
         (!asked.content_type.is_empty()).then(|| ("content-type".to_owned(), asked.content_type.to_owned()));
     let headers: BTreeMap<String, String> = content_type.into_iter().collect();
@@ -98,7 +98,7 @@ async fn ask(consent: &Consent, asked: Asked<'_>, now: UnixMillis) -> Answer {
     let request = serde_json::from_str::<Envelope>(&event.to_string()).unwrap().into_request();
     let response = consent.respond(&request, now, Instant::now() + Duration::from_secs(60)).await;
     let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
-    Answer {
+    ConsentResponse {
         status: response.status().as_u16(),
         headers: response.headers().iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect(),
         body: text(response.body()),
@@ -123,7 +123,7 @@ impl ConsentHarness {
         Self { aws, proxy, faults, consent }
     }
 
-    async fn ask(&self, asked: Asked<'_>) -> Answer {
+    async fn ask(&self, asked: ConsentRequest<'_>) -> ConsentResponse {
         ask(&self.consent, asked, NOW).await
     }
 
@@ -164,12 +164,17 @@ pub(crate) async fn people_opt_out(metrics: Metrics) {
     let mut stage = ConsentHarness::start().await;
     stage.consent = stage.consent.with_metrics(metrics);
     let (ann, bob) = (link_of(ANN), link_of("bob@example.com"));
-    for asked in [Asked::get(&ann), Asked::one_click(&ann), Asked::one_click(&ann), Asked::button(&bob)] {
+    for asked in [
+        ConsentRequest::get(&ann),
+        ConsentRequest::one_click(&ann),
+        ConsentRequest::one_click(&ann),
+        ConsentRequest::button(&bob),
+    ] {
         assert_eq!(stage.ask(asked).await.status, 200);
     }
     for wrong in ["/u/x", "/favicon.ico"] {
-        assert_eq!(stage.ask(Asked::get(wrong)).await.status, 404);
+        assert_eq!(stage.ask(ConsentRequest::get(wrong)).await.status, 404);
     }
     stage.proxy.plan(|_| Some(Fault::Invalid));
-    assert_eq!(stage.ask(Asked::one_click(&link_of("cem@example.com"))).await.status, 503);
+    assert_eq!(stage.ask(ConsentRequest::one_click(&link_of("cem@example.com"))).await.status, 503);
 }

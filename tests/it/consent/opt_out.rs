@@ -1,4 +1,4 @@
-//! What an opt-out writes: once, for whatever body, and nothing for whoever is stopped already or was forgotten.
+//! The writes of an opt-out: once, for whatever body, and nothing for whoever is stopped already or was forgotten.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use rebound::resend::recipient::Recipient;
 use rebound::store::forgotten::{ErasureKey, KEY_ITEM};
 use rebound::store::{Item, number, text};
 
-use super::{ANN, Asked, ConsentHarness, EMAIL_ID, FORM, KEY, NOW, link_of, token};
+use super::{ANN, ConsentHarness, ConsentRequest, EMAIL_ID, FORM, KEY, NOW, link_of, token};
 use crate::support::{complaint, eventually, signed};
 
 fn map(item: &Item, name: &str) -> Item {
@@ -22,7 +22,7 @@ fn names(item: &Item, name: &str) -> Vec<String> {
 #[tokio::test]
 async fn an_opt_out_is_the_suppression_its_audit_row_and_its_push() {
     let link = link_of(ANN);
-    for (asked, detail) in [(Asked::one_click(&link), "one_click"), (Asked::button(&link), "page")] {
+    for (asked, detail) in [(ConsentRequest::one_click(&link), "one_click"), (ConsentRequest::button(&link), "page")] {
         let stage = ConsentHarness::start().await;
         assert_eq!(stage.ask(asked).await.status, 200);
 
@@ -67,11 +67,11 @@ async fn a_page_costs_two_reads_and_an_opt_out_a_transaction_of_four() {
     let stage = ConsentHarness::start().await;
     let link = link_of(ANN);
     for (asked, read_units, write_units) in [
-        (Asked::get("/u/x"), 0.0, 0.0),
-        (Asked { method: "HEAD", ..Asked::get(&link) }, 0.0, 0.0),
-        (Asked::get(&link), 2.0, 0.0),
-        (Asked::one_click(&link), 2.0, 8.0),
-        (Asked::one_click(&link), 2.0, 0.0),
+        (ConsentRequest::get("/u/x"), 0.0, 0.0),
+        (ConsentRequest { method: "HEAD", ..ConsentRequest::get(&link) }, 0.0, 0.0),
+        (ConsentRequest::get(&link), 2.0, 0.0),
+        (ConsentRequest::one_click(&link), 2.0, 8.0),
+        (ConsentRequest::one_click(&link), 2.0, 0.0),
     ] {
         stage.faults.count_capacity(true);
         stage.ask(asked).await;
@@ -96,7 +96,7 @@ async fn a_mail_provider_may_send_any_body_and_type() {
     {
         let stage = ConsentHarness::start().await;
         let link = link_of(&format!("r{n}@example.com"));
-        let asked = Asked { method: "POST", path: &link, content_type, body };
+        let asked = ConsentRequest { method: "POST", path: &link, content_type, body };
         assert_eq!(stage.ask(asked).await.status, 200, "{content_type} {body:?}");
         let items = stage.scan("SUPPRESSIONS_TABLE").await;
         assert_eq!(map(&items[0], "opted_out")["detail"], text("one_click"), "{content_type} {body:?}");
@@ -107,13 +107,13 @@ async fn a_mail_provider_may_send_any_body_and_type() {
 async fn a_second_time_changes_nothing() {
     let stage = ConsentHarness::start().await;
     let link = link_of(ANN);
-    assert_eq!(stage.ask(Asked::one_click(&link)).await.status, 200);
+    assert_eq!(stage.ask(ConsentRequest::one_click(&link)).await.status, 200);
     let once = stage.everything().await;
-    for asked in [Asked::one_click(&link), Asked::button(&link), Asked::get(&link)] {
+    for asked in [ConsentRequest::one_click(&link), ConsentRequest::button(&link), ConsentRequest::get(&link)] {
         assert_eq!(stage.ask(asked).await.status, 200);
     }
     let other_email = format!("/u/{}", token(KEY, "u", ANN, "another email"));
-    assert_eq!(stage.ask(Asked::one_click(&other_email)).await.status, 200);
+    assert_eq!(stage.ask(ConsentRequest::one_click(&other_email)).await.status, 200);
     assert_eq!(stage.everything().await, once);
 }
 
@@ -136,9 +136,9 @@ async fn an_opt_out_joins_what_is_known_and_outranks_every_lift() {
         ("version".to_owned(), number(7)),
     ]);
     stage.put("SUPPRESSIONS_TABLE", item).await;
-    let asks = stage.ask(Asked::get(&link_of(ANN))).await;
+    let asks = stage.ask(ConsentRequest::get(&link_of(ANN))).await;
     assert!(asks.body.contains("value=\"opt_out\""), "a bounce may be lifted; an opt-out is still to be had");
-    assert_eq!(stage.ask(Asked::one_click(&link_of(ANN))).await.status, 200);
+    assert_eq!(stage.ask(ConsentRequest::one_click(&link_of(ANN))).await.status, 200);
     let items = stage.scan("SUPPRESSIONS_TABLE").await;
     let item = &items[0];
     let mut reasons = names(item, "reasons");
@@ -164,19 +164,19 @@ async fn of_a_forgotten_address_nothing_is_written() {
     let stage = ConsentHarness::start().await;
     let link = link_of(ANN);
     // The function is warm, and has seen that nobody was ever forgotten.
-    assert_eq!(stage.ask(Asked::get(&link)).await.status, 200);
+    assert_eq!(stage.ask(ConsentRequest::get(&link)).await.status, 200);
     for item in forgotten(&ErasureKey::new([9; 32]).unwrap(), ANN) {
         stage.put("SUPPRESSIONS_TABLE", item).await;
     }
     let before = stage.everything().await;
-    for asked in [Asked::one_click(&link), Asked::button(&link), Asked::get(&link)] {
+    for asked in [ConsentRequest::one_click(&link), ConsentRequest::button(&link), ConsentRequest::get(&link)] {
         let answer = stage.ask(asked).await;
         assert_eq!(answer.status, 200);
         assert!(!answer.body.contains("value=\"opt_out\""));
     }
     assert_eq!(stage.everything().await, before);
     // Others are opted out as ever.
-    assert_eq!(stage.ask(Asked::one_click(&link_of("bob@example.com"))).await.status, 200);
+    assert_eq!(stage.ask(ConsentRequest::one_click(&link_of("bob@example.com"))).await.status, 200);
     assert_eq!(stage.everything().await.len(), before.len() + 3);
 }
 
@@ -187,9 +187,9 @@ async fn the_answers_do_not_tell_a_forgotten_address_from_one_that_opted_out() {
         stage.put("SUPPRESSIONS_TABLE", item).await;
     }
     let bob = "bob@example.com";
-    stage.ask(Asked::one_click(&link_of(bob))).await;
+    stage.ask(ConsentRequest::one_click(&link_of(bob))).await;
     let (of_ann, of_bob) = (link_of(ANN), link_of(bob));
-    let asked = |link| [Asked::get(link), Asked::one_click(link), Asked::button(link)];
+    let asked = |link| [ConsentRequest::get(link), ConsentRequest::one_click(link), ConsentRequest::button(link)];
     for (to_ann, to_bob) in asked(&of_ann).into_iter().zip(asked(&of_bob)) {
         let (ann, other) = (stage.ask(to_ann).await, stage.ask(to_bob).await);
         assert_eq!((ann.status, ann.body.replace(ANN, "x")), (other.status, other.body.replace(bob, "x")));
@@ -207,7 +207,7 @@ async fn many_at_once_are_one_opt_out_beside_a_webhook() {
         let request = serde_json::from_str::<rebound::aws::edge::Envelope>(&event).unwrap().into_request();
         receiver.handle(request).await.unwrap().status().as_u16()
     };
-    let asked = (0..8).map(|_| stage.ask(Asked::one_click(&link)));
+    let asked = (0..8).map(|_| stage.ask(ConsentRequest::one_click(&link)));
     let (answers, status) = tokio::join!(futures_util::future::join_all(asked), webhook);
     assert!(answers.iter().all(|answer| answer.status == 200) && status == 200);
     eventually("the webhook is stored", async || stage.scan("EVENTS_TABLE").await.len() == 2).await;

@@ -10,7 +10,7 @@ use rebound::store::forgotten::{ErasureKey, KEY_ITEM};
 use rebound_dev::stack::{EmbeddedAws, LocalAwsOptions};
 use serde_json::{Value, json};
 
-use super::{ANN, Asked, KEY, NOW, ask, link_of};
+use super::{ANN, ConsentRequest, KEY, NOW, ask, link_of};
 use crate::support::recorder::Recorder;
 use crate::template::resources;
 
@@ -18,7 +18,7 @@ const SECRET: &str = "rebound/consent-keys";
 
 /// An action on an item, or on a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Wanted {
+struct NeededAction {
     action: String,
     /// The resource's logical id in the template.
     resource: String,
@@ -26,8 +26,8 @@ struct Wanted {
     key: String,
 }
 
-fn wanted(action: &str, resource: &str, key: &str) -> Wanted {
-    Wanted { action: action.to_owned(), resource: resource.to_owned(), key: key.to_owned() }
+fn wanted(action: &str, resource: &str, key: &str) -> NeededAction {
+    NeededAction { action: action.to_owned(), resource: resource.to_owned(), key: key.to_owned() }
 }
 
 fn statements() -> Vec<Value> {
@@ -67,7 +67,7 @@ fn conditions_hold(statement: &Value, key: &str) -> bool {
 }
 
 /// Evaluates the role as IAM does: one statement must allow it, and none may deny it.
-fn is_allowed(wanted: &Wanted) -> bool {
+fn is_allowed(wanted: &NeededAction) -> bool {
     let applies = |statement: &&Value| {
         let resources = all(&statement["Resource"]);
         let resource = resources.iter().any(|resource| resource.trim_end_matches(".Arn") == wanted.resource);
@@ -79,8 +79,8 @@ fn is_allowed(wanted: &Wanted) -> bool {
     effects.contains(&"Allow") && !effects.contains(&"Deny")
 }
 
-/// What a call needs (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html>).
-fn needs((operation, body): &(String, Value)) -> Vec<Wanted> {
+/// The actions that a call needs (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html>).
+fn needs((operation, body): &(String, Value)) -> Vec<NeededAction> {
     let key = |item: &Value| {
         let names = ["recipient", "email_id", "kind"];
         let table = item["TableName"].as_str().unwrap();
@@ -137,7 +137,7 @@ async fn the_role_allows_each_call_of_consent() {
     };
     let asks = async |address: &str| {
         let link = link_of(address);
-        for asked in [Asked::get(&link), Asked::button(&link), Asked::one_click(&link)] {
+        for asked in [ConsentRequest::get(&link), ConsentRequest::button(&link), ConsentRequest::one_click(&link)] {
             assert_eq!(ask(&consent, asked, NOW).await.status, 200, "{address}");
         }
     };
@@ -147,7 +147,7 @@ async fn the_role_allows_each_call_of_consent() {
     for address in ["bob@example.com", "cem@example.com", "#1@example.com", "forgotten#1@example.com"] {
         asks(address).await;
     }
-    ask(&consent, Asked::get("/u/x.y.z"), NOW).await;
+    ask(&consent, ConsentRequest::get("/u/x.y.z"), NOW).await;
 
     let calls = recorder.take_calls();
     let mut asked = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! Whoever has no valid token gets one and the same page, and causes no call.
 
-use super::{ANN, Answer, Asked, ConsentHarness, EMAIL_ID, FORM, KEY, OTHER_KEY, link_of, token};
+use super::{ANN, ConsentHarness, ConsentRequest, ConsentResponse, EMAIL_ID, FORM, KEY, OTHER_KEY, link_of, token};
 
 /// Everything that somebody may try with a link of Ann's at hand, and without one.
 fn attacks() -> Vec<String> {
@@ -48,7 +48,7 @@ fn attacks() -> Vec<String> {
 }
 
 /// The same page for whatever is wrong.
-fn same_page(answer: &Answer, page: &mut Option<String>, why: &str) {
+fn same_page(answer: &ConsentResponse, page: &mut Option<String>, why: &str) {
     let page = page.get_or_insert_with(|| answer.body.clone());
     assert_eq!(answer.body, *page, "{why}");
     assert!(!answer.body.contains("example.com") && !answer.body.contains("ann@"), "{why}");
@@ -58,7 +58,7 @@ fn same_page(answer: &Answer, page: &mut Option<String>, why: &str) {
 async fn a_wrong_token_is_404_whatever_is_asked_and_causes_no_call() {
     let stage = ConsentHarness::start().await;
     // Ann is known, and opted out.
-    assert_eq!(stage.ask(Asked::one_click(&link_of(ANN))).await.status, 200);
+    assert_eq!(stage.ask(ConsentRequest::one_click(&link_of(ANN))).await.status, 200);
     stage.proxy.plan(|_| None);
     let before = stage.everything().await.len();
     let (mut page, large) = (None, vec![b'x'; 20_000]);
@@ -73,11 +73,11 @@ async fn a_wrong_token_is_404_whatever_is_asked_and_causes_no_call() {
             ("OPTIONS", "", b""),
         ] {
             let why = format!("{method} {path}");
-            let answer = stage.ask(Asked { method, path: &path, content_type, body }).await;
+            let answer = stage.ask(ConsentRequest { method, path: &path, content_type, body }).await;
             assert_eq!(answer.status, 404, "{why}");
             same_page(&answer, &mut page, &why);
         }
-        let head = stage.ask(Asked { method: "HEAD", ..Asked::get(&path) }).await;
+        let head = stage.ask(ConsentRequest { method: "HEAD", ..ConsentRequest::get(&path) }).await;
         assert_eq!((head.status, head.body.as_str()), (404, ""), "HEAD {path}");
     }
     assert_eq!(stage.faults.calls(), [], "DynamoDB is not called");
@@ -93,7 +93,7 @@ async fn no_character_of_a_token_can_be_changed() {
         for put in ["A", "z", "_", ".", "", "AA"] {
             let changed = format!("{before}{put}{}", &after[1..]);
             if changed != valid {
-                assert_eq!(stage.ask(Asked::one_click(&changed)).await.status, 404, "{changed}");
+                assert_eq!(stage.ask(ConsentRequest::one_click(&changed)).await.status, 404, "{changed}");
             }
         }
     }
@@ -104,8 +104,8 @@ async fn no_character_of_a_token_can_be_changed() {
 async fn a_query_after_the_token_is_ignored() {
     let stage = ConsentHarness::start().await;
     let path = format!("{}?utm_source=x&action=keep", link_of(ANN));
-    assert_eq!(stage.ask(Asked::get(&path)).await.status, 200);
-    assert_eq!(stage.ask(Asked::one_click(&path)).await.status, 200);
+    assert_eq!(stage.ask(ConsentRequest::get(&path)).await.status, 200);
+    assert_eq!(stage.ask(ConsentRequest::one_click(&path)).await.status, 200);
     assert_eq!(stage.scan("SUPPRESSIONS_TABLE").await.len(), 1);
 }
 
@@ -114,7 +114,7 @@ async fn an_address_that_was_signed_unspelled_is_opted_out_by_its_one_key() {
     let stage = ConsentHarness::start().await;
     for unspelled in ["Ann@Example.com", " \"ann\"@EXAMPLE.com. ", "Ann Lee <ann@example.com>"] {
         let path = format!("/u/{}", token(KEY, "u", unspelled, ""));
-        assert_eq!(stage.ask(Asked::one_click(&path)).await.status, 200, "{unspelled}");
+        assert_eq!(stage.ask(ConsentRequest::one_click(&path)).await.status, 200, "{unspelled}");
     }
     let items = stage.scan("SUPPRESSIONS_TABLE").await;
     assert_eq!(items.len(), 1);

@@ -15,7 +15,9 @@ mod many;
 mod opt_out;
 mod outage;
 mod races;
+mod sending;
 mod twice;
 
+pub(crate) use self::sending::SENDING;
 pub(crate) use crate::support::engage::*;
 pub(crate) use crate::support::protect::{DAY, HOUR, MINUTE, NOW, after};

@@ -2,14 +2,19 @@
 
 mod crash;
 mod look;
+mod protect;
+mod stops;
 mod transitions;
+
+pub(crate) use self::protect::{alerts_with, published_alerts};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_local::faults::{FaultProxy, Faults, Service};
 use aws_sdk_dynamodb::types::AttributeValue;
-use rebound::policy::followup::sending::{Answer, AnswerMeaning, BegunTry};
+use rebound::metrics::Metrics;
+use rebound::policy::followup::sending::{AnswerMeaning, BegunTry, SendAnswer};
 use rebound::policy::followup::{AllowedRecipients, ProposedFollowup, Zone};
 use rebound::policy::limits::FollowupPolicy;
 use rebound::resend::campaign::Campaign;
@@ -46,6 +51,7 @@ struct FollowupHarness {
     aws: EmbeddedAws,
     proxy: FaultProxy,
     faults: Faults,
+    metrics: Metrics,
 }
 
 impl FollowupHarness {
@@ -54,7 +60,7 @@ impl FollowupHarness {
         let faults = Faults::default();
         let upstream = aws.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap();
         let proxy = FaultProxy::start(upstream, any_port(), Service::DynamoDb, faults.clone()).await.unwrap();
-        Self { aws, proxy, faults }
+        Self { aws, proxy, faults, metrics: Metrics::off() }
     }
 
     /// A stage with a follow-up that is due now, and with the lock of [`HOLDER`].
@@ -241,8 +247,20 @@ impl Default for Setting {
     }
 }
 
-fn answer(meaning: AnswerMeaning, status: u16, name: &str) -> Answer {
-    Answer { meaning, status: Some(status), name: name.to_owned() }
+fn answer(meaning: AnswerMeaning, status: u16, name: &str) -> SendAnswer {
+    SendAnswer { meaning, status: Some(status), name: name.to_owned() }
+}
+
+/// A value as text, with the fields of a map in order.
+fn shown(value: AttributeValue) -> String {
+    match value {
+        AttributeValue::M(map) => {
+            let fields: BTreeMap<String, String> = map.into_iter().map(|(name, value)| (name, shown(value))).collect();
+            format!("{fields:?}")
+        }
+        AttributeValue::L(list) => format!("{:?}", list.into_iter().map(shown).collect::<Vec<_>>()),
+        other => format!("{other:?}"),
+    }
 }
 
 /// Everything that is stored, without random versions.
@@ -253,7 +271,7 @@ async fn everything(stage: &FollowupHarness) -> Vec<BTreeMap<String, String>> {
             item.remove("version");
             item.remove("until");
             item.remove("next_request_at");
-            all.push(item.into_iter().map(|(name, value)| (name, format!("{value:?}"))).collect());
+            all.push(item.into_iter().map(|(name, value)| (name, shown(value))).collect());
         }
     }
     all.sort();

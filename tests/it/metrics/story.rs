@@ -14,7 +14,7 @@ use super::{Lines, definitions, read, sums};
 use crate::engage::{LINK, StagedEmail};
 use crate::protect::{DAY, HOUR, MINUTE, NOW, after, mail, of};
 use crate::support::secret;
-use crate::{consent, engage, protect};
+use crate::{consent, engage, followups, protect};
 
 /// A service whose metrics are written to `lines`.
 async fn protected(lines: &Lines) -> protect::ProtectHarness {
@@ -159,11 +159,16 @@ async fn people_click() -> Vec<String> {
 
 /// Every line of the whole scenario.
 pub(super) async fn everything() -> Vec<String> {
-    let opt_outs = Lines::default();
-    let (mut lines, clicks, ()) =
-        tokio::join!(mails_go_out(), people_click(), consent::people_opt_out(opt_outs.metrics()));
+    let (opt_outs, followups) = (Lines::default(), Lines::default());
+    let (mut lines, clicks, (), _) = tokio::join!(
+        mails_go_out(),
+        people_click(),
+        consent::people_opt_out(opt_outs.metrics()),
+        followups::alerts_with(followups.metrics())
+    );
     lines.extend(clicks);
     lines.extend(opt_outs.take());
+    lines.extend(followups.take());
     lines
 }
 
@@ -229,6 +234,9 @@ async fn each_metric_is_emitted_by_the_catalogues_function() {
         ("AlertsDomain", 1.0),
         ("AlertsQuarantine", 1.0),
         ("AlertsLifted", 1.0),
+        ("AlertsSendFailed", 1.0),
+        ("AlertsSendUnknown", 2.0),
+        ("AlertsResendKey", 1.0),
         ("AlertsDigest", 1.0),
         ("VerdictsHuman", 5.0),
         ("VerdictsMachine", 1.0),
@@ -247,6 +255,7 @@ async fn each_metric_is_emitted_by_the_catalogues_function() {
 
     let most = |name: &str| lines.iter().filter_map(|line| line[name].as_f64()).fold(0.0, f64::max);
     assert_eq!(most("ComplaintRate"), 2.8, "7 of 250");
+    assert_eq!(most("FollowupsOverdue"), 5.0, "minutes");
     assert_eq!((most("ProtectLag"), most("EngageLag")), (0.0, 0.0), "received and handled at the same moment");
 }
 

@@ -8,7 +8,8 @@ use rebound::aws::CallError;
 use rebound::resend::recipient::Recipient;
 use rebound::store::client::RetryClient;
 use rebound::store::forgotten::{self, ErasureKey};
-use rebound::store::suppressions::{ActiveReason, SuppressionItem};
+pub use rebound::store::suppressions::SendCheck;
+use rebound::store::suppressions::{EmailKind, SuppressionItem};
 use rebound::store::{Item, recipient_key, string};
 use rebound::time::UnixMillis;
 
@@ -19,37 +20,7 @@ const BATCH: usize = 100;
 /// Maximum number of concurrent calls.
 const MAX_CONCURRENT: usize = 16;
 
-/// The result of the check of one address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SendCheck {
-    /// The address can receive email.
-    Allowed,
-    /// The address is suppressed, for these active reasons.
-    Suppressed(Vec<ActiveReason>),
-    /// The address was erased on request, and must not get email of any kind.
-    Forgotten,
-    /// The text is not a valid address.
-    InvalidAddress,
-}
-
-impl SendCheck {
-    /// Returns true if email can be sent.
-    pub fn may_send(&self) -> bool {
-        *self == Self::Allowed
-    }
-
-    /// The names of the reasons.
-    pub fn reasons(&self) -> Vec<&str> {
-        match self {
-            Self::Allowed => Vec::new(),
-            Self::Suppressed(standing) => standing.iter().map(|standing| standing.reason.as_str()).collect(),
-            Self::Forgotten => vec![forgotten::REASON],
-            Self::InvalidAddress => vec!["not_an_address"],
-        }
-    }
-}
-
-/// Checks addresses, and returns the results in the order of `addresses`, duplicates included.
+/// Checks whether such an email can be sent to these addresses, and returns the results in the order of `addresses`, duplicates included.
 ///
 /// While no address was ever erased, 10,000 addresses take 101 calls. After that it is twice the number, since each address has two keys.
 /// `done` is called with the number of addresses of each call.
@@ -57,6 +28,7 @@ pub async fn check(
     calls: &RetryClient,
     table: &str,
     addresses: &[String],
+    email: EmailKind<'_>,
     now: UnixMillis,
     done: impl Fn(usize),
 ) -> Result<Vec<SendCheck>, CallError> {
@@ -74,7 +46,7 @@ pub async fn check(
         found.read(calls, table, names, |_| ()).await?;
     }
     let answer = |recipient: &Option<Recipient>| match recipient {
-        Some(recipient) => found.answer(recipient, key.as_ref(), now),
+        Some(recipient) => found.answer(recipient, key.as_ref(), email, now),
         None => SendCheck::InvalidAddress,
     };
     Ok(parsed.iter().map(answer).collect())
@@ -113,15 +85,15 @@ impl Found {
         self.0.extend(items.into_iter().map(|item| (string(&item, "recipient").to_owned(), item)));
     }
 
-    fn answer(&self, recipient: &Recipient, key: Option<&ErasureKey>, now: UnixMillis) -> SendCheck {
-        // Checked first: no item of the address itself can change this result.
+    fn answer(
+        &self,
+        recipient: &Recipient,
+        key: Option<&ErasureKey>,
+        email: EmailKind<'_>,
+        now: UnixMillis,
+    ) -> SendCheck {
+        let own = self.0.get(recipient.as_str()).map(|item| SuppressionItem::from_item(item.clone()));
         let forgotten = key.and_then(|key| self.0.get(&key.name_of(recipient)));
-        if forgotten.is_some_and(forgotten::is_no) {
-            return SendCheck::Forgotten;
-        }
-        let item = self.0.get(recipient.as_str());
-        let standing =
-            item.map(|item| SuppressionItem::from_item(item.clone()).active_reasons(now)).unwrap_or_default();
-        if standing.is_empty() { SendCheck::Allowed } else { SendCheck::Suppressed(standing) }
+        SendCheck::of(own.as_ref(), forgotten.is_some_and(forgotten::is_no), email, now)
     }
 }

@@ -29,7 +29,7 @@ pub enum UnsubscribeLinkError {
     #[error("the secret {0} has no {KEY}; put one into it, as JSON, or set the variable {KEY}")]
     NoKey(String),
     /// The stack has no function `consent`.
-    #[error("{0}; or turn on the parameter Consent")]
+    #[error("{0}; or turn the function on, with the parameter Consent=on")]
     NotOn(TargetError),
     /// The target can't be resolved.
     #[error(transparent)]

@@ -10,6 +10,7 @@
     reason = "a test that fails, fails"
 )]
 
+mod browse;
 mod installed;
 mod official;
 mod operate;

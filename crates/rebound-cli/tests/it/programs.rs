@@ -180,7 +180,8 @@ impl Dev {
     async fn start(listen: SocketAddr, dynamodb: SocketAddr, data: &Path) -> Self {
         let (listen, dynamodb) = (listen.to_string(), dynamodb.to_string());
         let data = data.to_str().unwrap();
-        let mut command = rebound(&["dev", "--listen", &listen, "--dynamodb", &dynamodb, "--data", data]);
+        let mut command =
+            rebound(&["dev", "--listen", &listen, "--dynamodb", &dynamodb, "--consent", "127.0.0.1:0", "--data", data]);
         let child = command.stdout(Stdio::null()).spawn().unwrap();
         let url = format!("http://{listen}/");
         crate::support::eventually("it listens", async || reqwest::get(&url).await.is_ok()).await;
@@ -217,7 +218,8 @@ async fn dev_copies_no_secret_of_the_shells_and_gives_the_stand_ins_no_real_cred
     let mut command = rebound(&["dev", "--aws-only", "--dynamodb", "127.0.0.1:0"]);
     let mine =
         [("AWS_ACCESS_KEY_ID", "AKIAMINE"), ("AWS_SECRET_ACCESS_KEY", "my-key"), ("AWS_SESSION_TOKEN", "my-token")];
-    command.envs(mine).env("RESEND_WEBHOOK_SECRET", "whsec_bXktc2VjcmV0").stdout(Stdio::piped());
+    command.envs(mine).env("CONSENT_KEY", "my-key-for-links-my-key-for-links");
+    command.env("RESEND_WEBHOOK_SECRET", "whsec_bXktc2VjcmV0").stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut printed = Vec::new();
@@ -228,7 +230,7 @@ async fn dev_copies_no_secret_of_the_shells_and_gives_the_stand_ins_no_real_cred
         printed.push(line);
     }
     let printed = printed.join("\n");
-    for secret in ["AKIAMINE", "my-key", "my-token", "bXktc2VjcmV0"] {
+    for secret in ["AKIAMINE", "my-key", "my-token", "bXktc2VjcmV0", "my-key-for-links"] {
         assert!(!printed.contains(secret), "{printed}");
     }
     assert!(
@@ -268,7 +270,16 @@ async fn dev_uses_the_dynamodb_that_the_environment_names_and_makes_its_tables_i
 #[tokio::test]
 async fn rebound_dev_decides_about_a_click_that_is_posted_to_it() {
     let mut dev = program(env!("CARGO_BIN_EXE_rebound"));
-    dev.args(["dev", "--listen", "127.0.0.1:0", "--dynamodb", "127.0.0.1:0", "--claude-stub"]);
+    dev.args([
+        "dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--dynamodb",
+        "127.0.0.1:0",
+        "--consent",
+        "127.0.0.1:0",
+        "--claude-stub",
+    ]);
     dev.args(["--settle", "0.1", "--window", "0.1"]);
     let mut dev = dev.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(dev.stdout.take().unwrap()).lines();

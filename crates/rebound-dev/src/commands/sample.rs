@@ -1,4 +1,4 @@
-//! `rebound sample`: one sample event, signed now.
+//! `rebound sample`: one sample event or request, signed now.
 //!
 //! A sample with a stored signature would be stale after five minutes.
 
@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aws_local::function_url;
+use rebound::aws::edge::Envelope;
+use rebound::policy::consent_link::ConsentKeys;
 use rebound::resend::signed::SignedMessage;
 use rebound::time::UnixMillis;
 use serde_json::Value;
@@ -13,7 +15,7 @@ use serde_json::Value;
 use crate::commands::values::{nobody_at, signing_secret, unknown, url};
 use crate::commands::{CommandError, variable};
 use crate::output::sanitize;
-use crate::{LOCAL_SECRET, samples};
+use crate::{LOCAL_CONSENT_KEY, LOCAL_SECRET, samples};
 
 /// Maximum time until the response: as long as Svix waits.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -21,10 +23,11 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Sign a sample event now, and print it as Lambda's invocation event, or post it.
 ///
 /// Its time is now: the samples about one email form one sequence, which ends now. Signs with RESEND_WEBHOOK_SECRET; if that is not set,
-/// with the signing secret of local runs.
+/// with the signing secret of local runs. For consent there are one_click (a mail provider's POST), visit (a GET of the page) and button
+/// (the page's POST): they are signed with CONSENT_KEY, or with the key of local runs.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The event's type, such as email.bounced; without it, the types are listed
+    /// The event's type, such as email.bounced, or a request to consent, such as one_click; without it, the types are listed
     event: Option<String>,
     /// The webhook's id (a new one each time)
     #[arg(long, value_name = "ID")]
@@ -46,6 +49,9 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         println!("{}", samples::types().join("\n"));
         return Ok(ExitCode::SUCCESS);
     };
+    if let Some(request) = samples::invocation("consent", event_type) {
+        return consent_request(arguments, request).await;
+    }
     let body = match arguments.late {
         true => samples::body(event_type).map(<[u8]>::to_vec),
         false => samples::recent(event_type, UnixMillis::now()),
@@ -70,6 +76,39 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         eprintln!("rebound: {hint}");
     }
     Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints or posts a request to `consent`.
+async fn consent_request(arguments: &Arguments, request: &[u8]) -> Result<ExitCode, CommandError> {
+    if arguments.id.is_some() || arguments.late {
+        return Err("--id and --late are for webhooks, and this is a request to consent".into());
+    }
+    let keys = variable("CONSENT_KEY").unwrap_or_else(|| LOCAL_CONSENT_KEY.to_owned());
+    let keys: ConsentKeys = keys.parse().map_err(|error| format!("CONSENT_KEY: {error}"))?;
+    let event = samples::consent_request(request, &keys).ok_or("the sample is not a request with a link")?;
+    let Some(url) = &arguments.post else {
+        println!("{event:#}");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let request = serde_json::from_value::<Envelope>(event)?.into_request();
+    let body: &[u8] = request.body().as_ref();
+    let url = format!("{}{}", url.trim_end_matches('/'), request.uri().path());
+    let client = rebound::web::client();
+    let mut sent = client.request(request.method().clone(), &url).body(body.to_vec());
+    for name in ["accept-language", "content-type"] {
+        sent = request.headers().get(name).into_iter().fold(sent, |sent, value| sent.header(name, value));
+    }
+    let nobody = |error| format!("nobody answers at {url}: {error}; {}", nobody_at(&url));
+    let answer = sent.timeout(TIMEOUT).send().await.map_err(nobody)?;
+    let (status, body) = (answer.status(), answer.text().await?);
+    println!("{} {}", status.as_u16(), sanitize(title(&body)));
+    Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The title of a page.
+pub(super) fn title(html: &str) -> &str {
+    let rest = html.split_once("<title>").map(|(_, rest)| rest);
+    rest.and_then(|rest| rest.split_once("</title>")).map_or("", |(title, _)| title)
 }
 
 /// A hint for a response that does not contain one.

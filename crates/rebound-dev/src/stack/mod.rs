@@ -22,6 +22,7 @@ use aws_local::sns::LocalSns;
 use aws_local::sqs::LocalSqs;
 use rebound::aws::{AwsEnvironment, MissingVariable};
 use rebound::config::EnvironmentError;
+use rebound::consent::Consent;
 use rebound::engage::Engager;
 use rebound::protect::Protector;
 use rebound::receive::Receiver;
@@ -29,8 +30,8 @@ use serde_json::json;
 
 use self::queues::{journal, set_up};
 use self::shell::{PASSED_THROUGH, identity};
-use crate::LOCAL_SECRET;
 use crate::template::{STACK_NAME, template};
+use crate::{LOCAL_CONSENT_KEY, LOCAL_SECRET};
 
 /// The name of the webhook secret in the local Secrets Manager.
 pub const SECRET_NAME: &str = "rebound/webhook";
@@ -222,6 +223,10 @@ impl EmbeddedAws {
             or_default(&name, control.as_ref().map(LocalControlPlane::url).unwrap_or_default());
         }
 
+        if variable("CONSENT_KEYS_ARN").is_none() {
+            or_default("CONSENT_KEY", LOCAL_CONSENT_KEY.to_owned());
+        }
+        or_default("SENDER_NAME", STACK_NAME.to_owned());
         variables.extend(PASSED_THROUGH.into_iter().filter_map(|name| Some((name.to_owned(), variable(name)?))));
         if let Some(control) = &control {
             control.set(|controls| controls.environment.clone_from(&variables));
@@ -281,6 +286,20 @@ impl EmbeddedAws {
     /// A receiver in this environment, built as in the function.
     pub async fn receiver(&self) -> Result<Receiver, StartError> {
         Ok(Receiver::from_environment(|name| self.function_variable(name)).await?)
+    }
+
+    /// The function `consent` in this environment, built as in the function.
+    pub async fn consent(&self) -> Result<Consent, StartError> {
+        Ok(Consent::from_environment(|name| self.function_variable(name)).await?)
+    }
+
+    /// Sets the origin of the unsubscribe links, `CONSENT_URL`, unless the environment names one.
+    pub fn set_consent_url(&mut self, url: &str) {
+        let variables = &mut self.variables;
+        variables.entry("CONSENT_URL".to_owned()).or_insert_with(|| url.to_owned());
+        if let Some(control) = &self.control {
+            control.set(|controls| controls.environment.clone_from(variables));
+        }
     }
 
     /// A protector in this environment, built as in the function.

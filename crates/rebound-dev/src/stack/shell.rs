@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 const REGION: &str = "eu-west-1";
 
 /// The variables that are passed from the shell to the functions unchanged.
-pub(super) const PASSED_THROUGH: [&str; 14] = [
+pub(super) const PASSED_THROUGH: [&str; 18] = [
     "RESEND_WEBHOOK_SECRET",
     "RETENTION_DAYS",
     "WEBHOOK_SECRET_ARN",
@@ -21,6 +21,10 @@ pub(super) const PASSED_THROUGH: [&str; 14] = [
     "DECISION_GUIDE",
     "CLAUDE_CONCURRENCY",
     "CLAUDE_DAILY_BUDGET_USD",
+    "CONSENT_URL",
+    "CONSENT_KEY",
+    "CONSENT_KEYS_ARN",
+    "SENDER_NAME",
 ];
 
 /// The region and the credentials of every client, the commands' and the functions': some engines have separate tables for each region

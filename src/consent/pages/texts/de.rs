@@ -4,14 +4,14 @@ use super::{Problem, Texts};
 
 pub(super) static TEXTS: Texts = Texts {
     ask_title: "Keine E-Mails mehr von {sender}?",
-    ask_status: "Zurzeit kann {sender} E-Mails an diese Adresse senden:",
+    ask_status: "Für diese Adresse sind E-Mails noch nicht abbestellt:",
     ask_button: "E-Mails abbestellen",
     takes_effect: "Das gilt sofort. Eine E-Mail, die schon unterwegs ist, kann in den nächsten zwei Tagen noch ankommen.",
     unchanged: "Wenn Sie diese Seite einfach schließen, ändert sich nichts.",
     done_title: "{sender} schickt Ihnen keine E-Mails mehr",
     done_status: "Für diese Adresse sind die E-Mails jetzt abbestellt:",
     on_its_way: "Eine E-Mail, die schon unterwegs ist, kann in den nächsten zwei Tagen noch ankommen.",
-    requested: "E-Mails, die Sie selbst anfordern, bekommen Sie weiterhin, zum Beispiel um Ihr Passwort zurückzusetzen.",
+    requested: "E-Mails, die Sie selbst anfordern, sind nicht betroffen, zum Beispiel um Ihr Passwort zurückzusetzen.",
     by_mistake: "Das war ein Versehen? Wenden Sie sich an {sender}.",
     stopped_title: "Sie bekommen bereits keine E-Mails mehr von {sender}",
     stopped_status: "An diese Adresse gehen keine E-Mails mehr:",

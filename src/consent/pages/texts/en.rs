@@ -3,19 +3,19 @@
 use super::{Problem, Texts};
 
 pub(super) static TEXTS: Texts = Texts {
-    ask_title: "Stop email from {sender}?",
-    ask_status: "At the moment, {sender} can send email to this address:",
-    ask_button: "Stop email",
+    ask_title: "No more email from {sender}?",
+    ask_status: "This address is not unsubscribed yet:",
+    ask_button: "Unsubscribe",
     takes_effect: "It takes effect immediately. An email that is already on its way can still arrive in the next two days.",
     unchanged: "If you just close this page, nothing changes.",
     done_title: "{sender} sends you no more email",
     done_status: "Email to this address is now stopped:",
     on_its_way: "An email that is already on its way can still arrive in the next two days.",
-    requested: "You still get the emails that you ask for yourself, for example to reset your password.",
+    requested: "Emails that you ask for yourself are not affected, for example to reset your password.",
     by_mistake: "By mistake? Ask {sender}.",
-    stopped_title: "You already get no more email from {sender}",
+    stopped_title: "You no longer get email from {sender}",
     stopped_status: "Email to this address is stopped:",
-    nothing_to_do: "There is nothing more that you need to do.",
+    nothing_to_do: "You don’t need to do anything else.",
     email_again: "Would you like to get email again? Ask {sender}.",
     not_found: Problem {
         title: "This link does not work",

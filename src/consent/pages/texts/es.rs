@@ -4,17 +4,17 @@ use super::{Problem, Texts};
 
 pub(super) static TEXTS: Texts = Texts {
     ask_title: "¿Dejar de recibir correos de {sender}?",
-    ask_status: "Actualmente, {sender} puede enviar correos a esta dirección:",
-    ask_button: "Dejar de recibir correos",
+    ask_status: "Esta dirección todavía no está dada de baja:",
+    ask_button: "Darme de baja",
     takes_effect: "El cambio es inmediato. Un correo que ya esté en camino todavía puede llegar en los próximos dos días.",
     unchanged: "Si simplemente cierra esta página, no cambia nada.",
     done_title: "{sender} ya no le enviará más correos",
-    done_status: "Los correos a esta dirección quedan cancelados:",
+    done_status: "Esta dirección queda dada de baja:",
     on_its_way: "Un correo que ya esté en camino todavía puede llegar en los próximos dos días.",
-    requested: "Seguirá recibiendo los correos que usted solicite, por ejemplo para restablecer su contraseña.",
+    requested: "Los correos que usted solicite no se ven afectados, por ejemplo para restablecer su contraseña.",
     by_mistake: "¿Ha sido un error? Póngase en contacto con {sender}.",
     stopped_title: "Ya no recibe correos de {sender}",
-    stopped_status: "Los correos a esta dirección están cancelados:",
+    stopped_status: "Ya no se envían correos a esta dirección:",
     nothing_to_do: "No tiene que hacer nada más.",
     email_again: "¿Quiere volver a recibir correos? Póngase en contacto con {sender}.",
     not_found: Problem {

@@ -4,14 +4,14 @@ use super::{Problem, Texts};
 
 pub(super) static TEXTS: Texts = Texts {
     ask_title: "Ne plus recevoir d’e-mails de {sender}\u{202f}?",
-    ask_status: "Actuellement, {sender} peut envoyer des e-mails à cette adresse\u{a0}:",
-    ask_button: "Ne plus recevoir d’e-mails",
+    ask_status: "Cette adresse n’est pas encore désabonnée\u{a0}:",
+    ask_button: "Me désabonner",
     takes_effect: "Votre choix prend effet immédiatement. Un e-mail déjà en route peut encore arriver dans les deux prochains jours.",
     unchanged: "Si vous fermez simplement cette page, rien ne change.",
     done_title: "{sender} ne vous enverra plus d’e-mails",
     done_status: "L’envoi d’e-mails à cette adresse est désormais arrêté\u{a0}:",
     on_its_way: "Un e-mail déjà en route peut encore arriver dans les deux prochains jours.",
-    requested: "Vous recevrez toujours les e-mails que vous demandez vous-même, par exemple pour réinitialiser votre mot de passe.",
+    requested: "Les e-mails que vous demandez vous-même ne sont pas concernés, par exemple pour réinitialiser votre mot de passe.",
     by_mistake: "C’était une erreur\u{202f}? Adressez-vous à {sender}.",
     stopped_title: "Vous ne recevez déjà plus d’e-mails de {sender}",
     stopped_status: "L’envoi d’e-mails à cette adresse est arrêté\u{a0}:",

@@ -13,7 +13,7 @@ use super::language::Language;
 pub(super) struct Texts {
     /// Pages about an address: the question.
     pub(super) ask_title: &'static str,
-    /// The line above the address: it can get email.
+    /// The line above the address: it has not opted out.
     pub(super) ask_status: &'static str,
     /// The label of the button.
     pub(super) ask_button: &'static str,
@@ -27,7 +27,7 @@ pub(super) struct Texts {
     pub(super) done_status: &'static str,
     /// Last emails, which are already on their way.
     pub(super) on_its_way: &'static str,
-    /// An email that the recipient asks for still comes.
+    /// An email that the recipient asks for is not affected.
     pub(super) requested: &'static str,
     /// Whom to ask after a mistake.
     pub(super) by_mistake: &'static str,

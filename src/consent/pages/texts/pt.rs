@@ -4,17 +4,17 @@ use super::{Problem, Texts};
 
 pub(super) static TEXTS: Texts = Texts {
     ask_title: "Deixar de receber e-mails de {sender}?",
-    ask_status: "No momento, {sender} pode enviar e-mails para este endereço:",
-    ask_button: "Deixar de receber e-mails",
+    ask_status: "A inscrição deste endereço ainda não foi cancelada:",
+    ask_button: "Cancelar inscrição",
     takes_effect: "A mudança é imediata. Um e-mail que já está a caminho ainda pode chegar nos próximos dois dias.",
     unchanged: "Se você simplesmente fechar esta página, nada muda.",
     done_title: "{sender} não enviará mais e-mails para você",
-    done_status: "O envio de e-mails para este endereço foi cancelado:",
+    done_status: "A inscrição deste endereço foi cancelada:",
     on_its_way: "Um e-mail que já está a caminho ainda pode chegar nos próximos dois dias.",
-    requested: "Você continuará recebendo os e-mails que solicitar, por exemplo para redefinir sua senha.",
+    requested: "Os e-mails que você solicitar não são afetados, por exemplo para redefinir sua senha.",
     by_mistake: "Foi por engano? Fale com {sender}.",
     stopped_title: "Você já não recebe e-mails de {sender}",
-    stopped_status: "O envio de e-mails para este endereço está cancelado:",
+    stopped_status: "Não são mais enviados e-mails para este endereço:",
     nothing_to_do: "Você não precisa fazer mais nada.",
     email_again: "Quer voltar a receber e-mails? Fale com {sender}.",
     not_found: Problem {

@@ -4,14 +4,14 @@ use super::{Problem, Texts};
 
 pub(super) static TEXTS: Texts = Texts {
     ask_title: "不再接收 {sender} 的邮件？",
-    ask_status: "目前，{sender} 可以向以下地址发送邮件：",
-    ask_button: "停止接收邮件",
+    ask_status: "以下地址尚未退订：",
+    ask_button: "退订邮件",
     takes_effect: "立即生效。已经在途中的邮件可能仍会在两天内送达。",
     unchanged: "如果直接关闭此页面，则不会有任何改变。",
     done_title: "{sender} 不会再给您发送邮件",
-    done_status: "现已停止向以下地址发送邮件：",
+    done_status: "以下地址现已退订：",
     on_its_way: "已经在途中的邮件可能仍会在两天内送达。",
-    requested: "您自己请求的邮件仍会照常收到，例如用于重置密码的邮件。",
+    requested: "您自己请求的邮件不受影响，例如用于重置密码的邮件。",
     by_mistake: "操作有误？请联系 {sender}。",
     stopped_title: "您已不再收到 {sender} 的邮件",
     stopped_status: "已停止向以下地址发送邮件：",

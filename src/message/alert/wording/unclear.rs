@@ -28,6 +28,9 @@ pub enum UnclearOutcome {
     /// A contact unsubscribed at Resend.
     #[strum(serialize = "unsubscribed at Resend")]
     Unsubscribed,
+    /// A contact opted out of a topic at Resend.
+    #[strum(serialize = "opted out of a topic at Resend")]
+    OutOfTopic,
     /// An address was added to Resend's own suppression list.
     #[strum(serialize = "is on Resend's suppression list now")]
     Listed,
@@ -39,7 +42,7 @@ impl UnclearOutcome {
     }
 
     const fn is_about_email(self) -> bool {
-        !matches!(self, Self::Unsubscribed | Self::Listed)
+        !matches!(self, Self::Unsubscribed | Self::OutOfTopic | Self::Listed)
     }
 }
 
@@ -102,14 +105,15 @@ mod tests {
     /// Alert ids are made of these words: other words would send the same alerts again.
     #[test]
     fn the_words_in_ids_never_change() {
-        use UnclearOutcome::{Bounced, BouncedSoftly, Complained, Listed, Skipped, Unsubscribed};
-        let all = [Bounced, BouncedSoftly, Complained, Skipped, Unsubscribed, Listed];
+        use UnclearOutcome::{Bounced, BouncedSoftly, Complained, Listed, OutOfTopic, Skipped, Unsubscribed};
+        let all = [Bounced, BouncedSoftly, Complained, Skipped, Unsubscribed, OutOfTopic, Listed];
         let words = [
             "bounced",
             "bounced softly",
             "complained",
             "was skipped by Resend",
             "unsubscribed at Resend",
+            "opted out of a topic at Resend",
             "is on Resend's suppression list now",
         ];
         assert_eq!(all.map(UnclearOutcome::as_str), words);

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Answer, AnswerMeaning};
+use super::{AnswerMeaning, SendAnswer};
 use crate::resend::api::{NoResponse, ResendResponse};
 
 /// Names of errors that are about the API key, whatever the status.
@@ -61,16 +61,16 @@ pub enum PushMeaning {
 }
 
 /// Returns the meaning of an answer to `POST /emails`.
-pub fn email_answer(response: &Result<ResendResponse, NoResponse>) -> Answer {
+pub fn email_answer(response: &Result<ResendResponse, NoResponse>) -> SendAnswer {
     let response = match response {
         Ok(response) => response,
-        Err(error) => return Answer { meaning: AnswerMeaning::Unclear, status: None, name: error.to_string() },
+        Err(error) => return SendAnswer { meaning: AnswerMeaning::Unclear, status: None, name: error.to_string() },
     };
     let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
     let name = error_name(&body);
     let known = name.clone().unwrap_or_else(|| format!("http_{}", response.status));
     let meaning = meaning(response, &body, name.as_deref(), &known);
-    Answer { meaning, status: Some(response.status), name: known }
+    SendAnswer { meaning, status: Some(response.status), name: known }
 }
 
 fn meaning(response: &ResendResponse, body: &Value, name: Option<&str>, known: &str) -> AnswerMeaning {

@@ -3,7 +3,7 @@
 use rebound::policy::brake::{Brake, Status};
 use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
-use rebound::store::suppressions::ActiveReason;
+use rebound::store::suppressions::{ActiveReason, EmailKind, TOPIC_OUT};
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::SendCheck;
 use rebound_dev::output::{self, Cell, Column, Table, moment, sanitize};
@@ -43,9 +43,10 @@ impl CheckedAddress {
 type RequestedCampaign = (Campaign, Option<Brake>);
 
 /// Prints the results. If there are many, each is printed as it arrives.
-pub(super) struct Answers {
+pub(super) struct Answers<'a> {
     says_all: bool,
     json: bool,
+    email: EmailKind<'a>,
     brake: Option<RequestedCampaign>,
     /// The first results, as long as they fit in a table.
     first: Vec<(CheckedAddress, SendCheck)>,
@@ -58,9 +59,9 @@ pub(super) struct Answers {
 /// Maximum number of unusual addresses that are named.
 const MAX_ODD_NAMED: usize = 20;
 
-impl Answers {
-    pub(super) fn new(says_all: bool, json: bool, brake: Option<RequestedCampaign>) -> Self {
-        Self { says_all, json, brake, first: Vec::new(), asked: 0, refused: 0, without_address: 0, odd: 0 }
+impl<'a> Answers<'a> {
+    pub(super) fn new(says_all: bool, json: bool, email: EmailKind<'a>, brake: Option<RequestedCampaign>) -> Self {
+        Self { says_all, json, email, brake, first: Vec::new(), asked: 0, refused: 0, without_address: 0, odd: 0 }
     }
 
     /// Adds a result. An invalid address gets its result without a call of `answer`.
@@ -77,7 +78,7 @@ impl Answers {
             }
         }
         if self.json {
-            println!("{}", as_json(&asked, &answer, self.brake.as_ref()));
+            println!("{}", as_json(&asked, &answer, self.email, self.brake.as_ref()));
             return;
         }
         self.first.push((asked, answer));
@@ -103,6 +104,9 @@ impl Answers {
         }
         if self.asked > 1 {
             println!("{} of {} can receive email, {} must not.", self.asked - self.refused, self.asked, self.refused);
+        }
+        if let Some(kind) = checked_for(self.email) {
+            println!("Checked for {kind}.");
         }
         match self.without_address {
             0 => {}
@@ -150,12 +154,30 @@ fn volume(brake: Option<&RequestedCampaign>) -> Option<f64> {
     brake.map(|(_, brake)| brake.as_ref().map_or(1.0, |brake| brake.volume))
 }
 
-fn as_json(asked: &CheckedAddress, answer: &SendCheck, brake: Option<&RequestedCampaign>) -> Value {
+/// Returns the kind of email that was asked about, as text. `None` without `--transactional` and `--topic`.
+fn checked_for(email: EmailKind<'_>) -> Option<String> {
+    let topic = email.topic.map(|topic| format!(" of the topic {}", sanitize(topic))).unwrap_or_default();
+    match (email.transactional, email.topic) {
+        (false, None) => None,
+        (true, _) => Some(format!("transactional email{topic}")),
+        (false, Some(_)) => Some(format!("email{topic}")),
+    }
+}
+
+fn as_json(
+    asked: &CheckedAddress,
+    answer: &SendCheck,
+    email: EmailKind<'_>,
+    brake: Option<&RequestedCampaign>,
+) -> Value {
     let reasons: Vec<Value> = match (&asked.read, answer) {
         (Err(why), _) => {
             answer.reasons().into_iter().map(|reason| json!({ "reason": reason, "detail": why })).collect()
         }
         (_, SendCheck::Suppressed(standing)) => standing.iter().map(reason_json).collect(),
+        (_, SendCheck::OutOfTopic { topic, at }) => {
+            vec![json!({ "reason": TOPIC_OUT, "at": at.to_text(), "topic": topic })]
+        }
         _ => answer.reasons().into_iter().map(|reason| json!({ "reason": reason })).collect(),
     };
     let volume = volume(brake);
@@ -167,6 +189,8 @@ fn as_json(asked: &CheckedAddress, answer: &SendCheck, brake: Option<&RequestedC
     });
     let Some(fields) = line.as_object_mut() else { return line };
     fields.extend(asked.odd.map(|odd| ("odd".to_owned(), json!(odd))));
+    fields.extend(email.transactional.then(|| ("transactional".to_owned(), json!(true))));
+    fields.extend(email.topic.map(|topic| ("topic".to_owned(), json!(topic))));
     fields.extend(asked.line.map(|number| ("line".to_owned(), json!(number))));
     if let Some((campaign, brake)) = brake {
         let status = brake.as_ref().map_or(Status::Open, |brake| brake.status);
@@ -195,6 +219,9 @@ fn why(asked: &CheckedAddress, answer: &SendCheck, between: &str) -> String {
         (_, SendCheck::InvalidAddress) => "this is not a valid email address".to_owned(),
         (_, SendCheck::Forgotten) => "forgotten: erased on request, and must not get email of any kind".to_owned(),
         (_, SendCheck::Suppressed(standing)) => standing.iter().map(reason).collect::<Vec<_>>().join(between),
+        (_, SendCheck::OutOfTopic { topic, at }) => {
+            format!("opted out of the topic {} at {}", sanitize(topic), moment(*at))
+        }
     }
 }
 

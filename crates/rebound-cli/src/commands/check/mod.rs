@@ -7,9 +7,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use rebound::policy::suppression::MAX_TOPIC_ID;
 use rebound::resend::campaign::Campaign;
 use rebound::resend::recipient::Recipient;
 use rebound::store::counters::Campaigns;
+use rebound::store::suppressions::EmailKind;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::check;
 use rebound_cli::operate::lists::address::oddity;
@@ -42,6 +44,14 @@ pub(crate) struct Arguments {
     file: Option<String>,
     #[command(flatten)]
     reading: ReadingArguments,
+    /// The email is transactional: its recipient asked for it or needs it, such as a password reset. Unsubscribed and opted-out
+    /// recipients can receive it
+    #[arg(long)]
+    transactional: bool,
+    /// The email is about the topic with this id at Resend. Recipients who opted out of the topic must not receive it, unless it is
+    /// transactional
+    #[arg(long, value_name = "ID", value_parser = topic_id)]
+    topic: Option<String>,
     /// Also check the brake of this campaign
     #[arg(long, value_name = "NAME")]
     campaign: Option<String>,
@@ -85,12 +95,13 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         }
         None => None,
     };
-    let mut answers = Answers::new(arguments.all, arguments.json, brake);
+    let email = EmailKind { transactional: arguments.transactional, topic: arguments.topic.as_deref() };
+    let mut answers = Answers::new(arguments.all, arguments.json, email, brake);
     let progress = output::counting("addresses");
     let mut look = async |asked: &mut Vec<CheckedAddress>| -> Result<(), CommandError> {
         let addresses: Vec<String> = asked.iter().filter_map(CheckedAddress::address).collect();
         let found =
-            check(&calls, target.table("SUPPRESSIONS_TABLE"), &addresses, now, |done| progress.inc(done as u64));
+            check(&calls, target.table("SUPPRESSIONS_TABLE"), &addresses, email, now, |done| progress.inc(done as u64));
         let mut found = found.await?.into_iter();
         progress.suspend(|| asked.drain(..).for_each(|asked| answers.add(asked, || found.next())));
         Ok(())
@@ -111,6 +122,14 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         file.counts()?;
     }
     Ok(if answers.may_all_be_sent() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Reads a topic's id. A longer one is never stored, so nobody could be out of it.
+fn topic_id(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=MAX_TOPIC_ID => Ok(text.to_owned()),
+        _ => Err(format!("a topic's id has 1 to {MAX_TOPIC_ID} bytes; Resend shows it under Topics")),
+    }
 }
 
 /// Reads an address of the command line.

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use rebound::aws::CallError;
-use rebound::policy::suppression::Reason;
+use rebound::policy::suppression::{Reason, TopicState};
 use rebound::resend::recipient::Recipient;
-use rebound::store::suppressions::{ActiveReason, SuppressionItem};
+use rebound::store::suppressions::{ActiveReason, EmailKind, SendCheck, SuppressionItem};
 use rebound::time::UnixMillis;
 use rebound_cli::operate::audit::{self, AuditEntry};
 use rebound_cli::operate::scan::{ScanFilter, scan};
@@ -78,7 +78,7 @@ fn table(found: &[(String, Vec<ActiveReason>)]) -> Table {
     Table::new([Column::text("suppressed address"), Column::text("reasons")]).with(rows)
 }
 
-/// Show everything that is stored about addresses: reasons, and changes by operators.
+/// Show everything that is stored about addresses: reasons, topics, and changes by operators.
 #[derive(clap::Args)]
 pub(crate) struct ShowArguments {
     /// The addresses
@@ -133,16 +133,35 @@ fn as_json(
         });
         (reason.as_str().to_owned(), fields)
     };
+    let topic = |(topic, state): (&String, &TopicState)| {
+        let fields = json!({
+            "out": state.is_out(),
+            "out_at": state.opted_out.as_ref().map(|stamp| stamp.at),
+            "out_by": state.opted_out.as_ref().map(|stamp| stamp.message.as_str()),
+            "in_at": state.opted_in.as_ref().map(|stamp| stamp.at),
+            "in_by": state.opted_in.as_ref().map(|stamp| stamp.message.as_str()),
+        });
+        (topic.clone(), fields)
+    };
+    let topics: serde_json::Map<_, _> =
+        stored.into_iter().flat_map(|stored| stored.suppression.topics.iter()).map(topic).collect();
     let records: serde_json::Map<_, _> =
         stored.into_iter().flat_map(|stored| stored.suppression.records.iter()).map(record).collect();
     json!({
         "recipient": recipient,
         "may_send": standing.is_empty() && !is_forgotten,
+        "may_send_transactional": may_send_transactional(stored, is_forgotten, now),
         "forgotten": is_forgotten,
         "reasons": standing,
         "records": records,
+        "topics": topics,
         "audit": done,
     })
+}
+
+fn may_send_transactional(stored: Option<&SuppressionItem>, is_forgotten: bool, now: UnixMillis) -> bool {
+    let email = EmailKind { transactional: true, ..EmailKind::default() };
+    SendCheck::of(stored, is_forgotten, email, now).may_send()
 }
 
 fn print(
@@ -155,6 +174,9 @@ fn print(
     let standing = stored.map(|stored| stored.active_reasons(now)).unwrap_or_default();
     let verdict = match (is_forgotten, standing.is_empty()) {
         (true, _) => "is suppressed: it was forgotten on request",
+        (false, false) if may_send_transactional(stored, is_forgotten, now) => {
+            "is suppressed; transactional email can be sent"
+        }
         (false, false) => "is suppressed",
         (false, true) => "can receive email",
     };
@@ -167,6 +189,14 @@ fn print(
     for (reason, record) in lifted.filter(|(_, record)| !record.suppresses()) {
         if let Some(lifted) = &record.lifted {
             println!("  {} was lifted at {}", reason.as_str(), moment(lifted.at));
+        }
+    }
+    for (topic, state) in stored.into_iter().flat_map(|stored| stored.suppression.topics.iter()) {
+        let topic = sanitize(topic);
+        match (&state.opted_out, &state.opted_in) {
+            (Some(stamp), _) if state.is_out() => println!("  opted out of the topic {topic} at {}", moment(stamp.at)),
+            (_, Some(stamp)) => println!("  opted in to the topic {topic} at {}", moment(stamp.at)),
+            _ => {}
         }
     }
     for done in done {

@@ -301,7 +301,7 @@ pub fn changes(list: Vec<ResendSuppression>, now: UnixMillis) -> Vec<ListEntry> 
         let grounds = ReasonDetail { email_id: entry.source_id, detail: entry.origin, until: None };
         let change =
             SuppressionChange { reason: Reason::Provider, at, message, effect: ChangeEffect::Suppress(grounds) };
-        ListEntry { recipient: entry.recipient, changes: vec![change] }
+        ListEntry { recipient: entry.recipient, changes: vec![change.into()] }
     };
     list.into_iter().map(change).collect()
 }

@@ -39,10 +39,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rebound::aws::CallError;
 use rebound::resend::recipient::Recipient;
-use rebound::store::agenda::AgendaKind;
+use rebound::store::agenda::{Agenda, AgendaEntry, AgendaKind};
 use rebound::store::client::{ConditionalWrite, RetryClient};
 use rebound::store::timeline::Timeline;
-use rebound::store::{Item, recipient_key, string, text};
+use rebound::store::{Item, as_number, recipient_key, string, text};
+use rebound::time::UnixMillis;
 
 use self::action::{EraseAction, action, action_if_alone, action_in_list, is_followup_to, redact_attributes};
 use self::redact::Redactor;
@@ -137,13 +138,12 @@ pub async fn forget(
     }
     let mut report = BTreeMap::new();
     let mut recipients = forgetting.recipients(&read).await?;
-    let mut agenda = forgetting.agenda(&read).await?;
+    let agenda = forgetting.agenda(&read).await?;
     report.insert("campaigns", forgetting.keyed(&tables.campaigns, ["campaign", "cohort"], &read).await?);
     let mut events = forgetting.events(note, &read).await?;
     report.insert("suppressions", forgetting.suppressions(&read).await?);
     if mode == ForgetMode::Forget {
         forgetting.notes(&mut events).await?;
-        forgetting.pushes(&mut agenda).await?;
         // Once more: one that was decided just before the hash.
         forgetting.stop_followups(note).await?;
         let mut late = forgetting.recipients(&|_| {}).await?;
@@ -239,6 +239,9 @@ impl Forgetting<'_> {
                     counts.emptied += 1;
                     continue;
                 }
+                if string(&row, "email_id") == audit {
+                    self.push_of(&row).await?;
+                }
                 if matches!(action_of(&row), EraseAction::Empty(_)) {
                     alone.insert(string(&row, "email_id").to_owned());
                 }
@@ -267,18 +270,21 @@ impl Forgetting<'_> {
     async fn notes(&self, counts: &mut EraseCounts) -> Result<(), ForgetError> {
         let table = self.tables.events.as_str();
         for note in Timeline::new(self.calls.clone(), table).all(&partition(self.recipient.as_str())).await? {
+            self.push_of(&note).await?;
             self.delete((table, &["email_id", "event"]), &note, counts).await?;
         }
         Ok(())
     }
 
-    /// Deletes the tasks to unsubscribe the contact at Resend that the scan has missed, because they were stored just before the hash.
-    async fn pushes(&self, counts: &mut EraseCounts) -> Result<(), ForgetError> {
-        let table = self.tables.agenda.as_str();
-        for task in waiting_pushes(self.calls, self.tables, self.recipient).await? {
-            self.delete((table, &["kind", "due"]), &task, counts).await?;
+    /// Deletes the task to unsubscribe the contact at Resend that was stored with an audit entry. By its key: reads may not show it yet, if
+    /// both were stored just before the hash.
+    async fn push_of(&self, note: &Item) -> Result<(), CallError> {
+        if self.mode == ForgetMode::DryRun {
+            return Ok(());
         }
-        Ok(())
+        let at = UnixMillis(note.get("at").and_then(as_number).unwrap_or(0));
+        let push = AgendaEntry::new(AgendaKind::Push, at, self.recipient.as_str(), &[]);
+        Agenda::new(self.calls.clone(), &self.tables.agenda).delete(&push).await
     }
 
     /// Erases the address from the list itself, last: its item, and every mention of it.

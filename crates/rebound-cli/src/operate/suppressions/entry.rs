@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use rebound::policy::ids::short_hash;
-use rebound::policy::suppression::{ChangeEffect, Reason, ReasonDetail, SuppressionChange};
+use rebound::policy::suppression::{
+    ChangeEffect, ItemChange, MAX_TOPIC_ID, Reason, ReasonDetail, SuppressionChange, TopicChange,
+};
+use rebound::resend::event::Subscription;
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::time::UnixMillis;
@@ -15,13 +18,17 @@ use crate::operate::lists::address::quoted;
 use crate::operate::lists::file::ListError;
 use crate::operate::lists::{Line, ListOptions, ListReader, Remark, Row, time};
 
-/// An entry of a list, as it is written in a file: one for each recipient and reason.
+/// The word in `reason` of an entry about a topic. It is no reason, so a version that does not know topics refuses the line.
+pub(super) const TOPIC: &str = "topic";
+
+/// An entry of a list, as it is written in a file: one for each recipient and reason, or topic. Of a topic, `at` and `message_id` are those
+/// of the opt-out, and `lifted_at` and `lifted_by` those of the opt-in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListRow {
     /// The address.
     pub recipient: String,
-    /// The reason's name; `manual` where there is none.
+    /// The reason's name; `manual` where there is none; `topic` for a topic.
     pub reason: Option<String>,
     /// Time of the suppression, such as `2026-11-23T13:05:00.126Z`.
     pub at: Option<String>,
@@ -37,15 +44,18 @@ pub struct ListRow {
     pub lifted_at: Option<String>,
     /// The webhook that lifted it.
     pub lifted_by: Option<String>,
+    /// The id of the topic, in an entry about one.
+    pub topic: Option<String>,
 }
 
-/// An entry of a list, and the changes that it makes: one that suppresses, one that lifts, or both, all for one reason.
+/// An entry of a list, and the changes that it makes: one that suppresses, one that lifts, or both, all for one reason; or the same for a
+/// topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListEntry {
     /// The recipient.
     pub recipient: Recipient,
     /// The changes.
-    pub changes: Vec<SuppressionChange>,
+    pub changes: Vec<ItemChange>,
 }
 
 /// A list, as it was read.
@@ -126,6 +136,7 @@ impl ListRow {
             message_id: cell("message_id"),
             lifted_at: cell("lifted_at"),
             lifted_by: cell("lifted_by"),
+            topic: cell("topic"),
             ..Self::bare(row)
         }
     }
@@ -143,12 +154,12 @@ impl ListRow {
             message_id: some(&self.message_id),
             lifted_at: some(&self.lifted_at),
             lifted_by: some(&self.lifted_by),
+            topic: some(&self.topic),
         }
     }
 
     /// The changes that it makes: a suppressing one, a lifting one, or both.
-    fn changes(self, recipient: &Recipient, now: UnixMillis) -> Result<Vec<SuppressionChange>, String> {
-        let (reason, said) = reason(self.reason.as_deref().unwrap_or_default())?;
+    fn changes(self, recipient: &Recipient, now: UnixMillis) -> Result<Vec<ItemChange>, String> {
         let moment = |text: &Option<String>| match text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
             None => Ok(None),
             Some(text) => time::parse(text).map(Some).ok_or_else(|| {
@@ -160,24 +171,35 @@ impl ListRow {
             at => Ok(at),
         };
         let (at, until, lifted_at) = (past("at", &self.at)?, moment(&self.until)?, past("lifted_at", &self.lifted_at)?);
-        let message = |given: Option<String>, at: UnixMillis| {
-            let made = || format!("import-{}", short_hash(&[recipient.as_str(), reason.as_str(), &at.to_text()]));
+        let message = |given: Option<String>, what: &str, at: UnixMillis| {
+            let made = || format!("import-{}", short_hash(&[recipient.as_str(), what, &at.to_text()]));
             MessageId::from_verified(given.unwrap_or_else(made))
         };
+        if self.reason.as_deref().is_some_and(|reason| reason.trim() == TOPIC) {
+            let topic = self.topic.unwrap_or_default();
+            if !(1..=MAX_TOPIC_ID).contains(&topic.len()) {
+                return Err(format!("a topic needs its id in `topic`, of 1 to {MAX_TOPIC_ID} bytes"));
+            }
+            let change = |at: UnixMillis, message: MessageId, subscription| {
+                ItemChange::Topic(TopicChange { topic: topic.clone(), at, message, subscription })
+            };
+            let opted_out = (at.is_some() || lifted_at.is_none()).then(|| at.unwrap_or(now));
+            let opted_out = opted_out.map(|at| change(at, message(self.message_id, &topic, at), Subscription::OptOut));
+            let opted_in = lifted_at.map(|at| change(at, message(self.lifted_by, &topic, at), Subscription::OptIn));
+            return Ok(opted_out.into_iter().chain(opted_in).collect());
+        }
+        let (reason, said) = reason(self.reason.as_deref().unwrap_or_default())?;
         let mut changes = Vec::new();
         if at.is_some() || lifted_at.is_none() {
             let at = at.unwrap_or(now);
             let grounds = ReasonDetail { email_id: self.email_id, detail: self.detail.or(said), until };
-            let message = message(self.message_id, at);
-            changes.push(SuppressionChange { reason, at, message, effect: ChangeEffect::Suppress(grounds) });
+            let message = message(self.message_id, reason.as_str(), at);
+            let effect = ChangeEffect::Suppress(grounds);
+            changes.push(SuppressionChange { reason, at, message, effect }.into());
         }
         if let Some(at) = lifted_at {
-            changes.push(SuppressionChange {
-                reason,
-                at,
-                message: message(self.lifted_by, at),
-                effect: ChangeEffect::Lift,
-            });
+            let message = message(self.lifted_by, reason.as_str(), at);
+            changes.push(SuppressionChange { reason, at, message, effect: ChangeEffect::Lift }.into());
         }
         Ok(changes)
     }
@@ -227,7 +249,8 @@ mod tests {
         let reasons: Vec<(&str, Reason, i64)> = csv
             .entries
             .iter()
-            .map(|entry| (entry.recipient.as_str(), entry.changes[0].reason, entry.changes[0].at.0))
+            .map(|entry| (entry.recipient.as_str(), entry.changes[0].reason().unwrap()))
+            .map(|(recipient, change)| (recipient, change.reason, change.at.0))
             .collect();
         assert_eq!(reasons, [("ann@b.c", Reason::Complaint, 1_795_439_100_000), ("g@h.i", Reason::Manual, now.0)]);
         let lines: Vec<u64> = csv.unreadable.iter().map(|unreadable| unreadable.line).collect();
@@ -247,15 +270,22 @@ mod tests {
         let why: Vec<(u64, bool)> =
             read.unreadable.iter().map(|line| (line.line, line.why.contains("in the future"))).collect();
         assert_eq!(why, [(2, true), (3, true)]);
-        assert_eq!((read.entries.len(), read.entries[0].changes[0].at), (1, now), "a reason may lapse in the future");
+        assert_eq!(
+            (read.entries.len(), read.entries[0].changes[0].reason().unwrap().at),
+            (1, now),
+            "a reason may lapse in the future"
+        );
     }
 
     #[test]
     fn an_entry_that_was_lifted_is_taken_over_as_lifted() {
         let text = "recipient,reason,at,lifted_at\na@b.c,complaint,2026-11-23T13:05:00Z,2026-11-24T00:00:00Z\n";
         let read = read(text.as_bytes(), UnixMillis(1_900_000_000_000)).unwrap();
-        let effects: Vec<bool> =
-            read.entries[0].changes.iter().map(|change| change.effect == ChangeEffect::Lift).collect();
+        let effects: Vec<bool> = read.entries[0]
+            .changes
+            .iter()
+            .map(|change| change.reason().unwrap().effect == ChangeEffect::Lift)
+            .collect();
         assert_eq!((read.entries.len(), effects), (1, vec![false, true]), "it is one entry");
     }
 }

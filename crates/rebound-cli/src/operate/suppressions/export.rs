@@ -1,4 +1,4 @@
-//! Exports the list: an entry for each recipient and reason, lifted ones included, so that an import creates the same list.
+//! Exports the list: an entry for each recipient and reason, or topic, lifted ones included, so that an import creates the same list.
 //!
 //! Whoever opens it with a spreadsheet, or prints it on a terminal, gets text and nothing else: in a CSV no cell is a formula
 //! ([`guarded`]), and in both forms nothing steers a terminal ([`text`](rebound::message::text)). JSON lines lose nothing by that. In a CSV the
@@ -7,13 +7,13 @@
 use std::io::Write;
 
 use rebound::message::text::{escaped, one_line_escaped};
-use rebound::policy::suppression::{Reason, ReasonState};
+use rebound::policy::suppression::{ChangeStamp, Reason, ReasonState, TopicState};
 use rebound::store::forgotten::{self, KEY_ITEM};
 use rebound::store::suppressions::SuppressionItem;
 use rebound::store::{Item, string};
 use rebound::time::UnixMillis;
 
-use super::entry::ListRow;
+use super::entry::{ListRow, TOPIC};
 use crate::operate::lists::cells::guarded;
 
 /// The form of a list.
@@ -38,8 +38,9 @@ pub fn entries(item: Item) -> Vec<ListRow> {
     }
     let recipient = string(&item, "recipient").to_owned();
     let stored = SuppressionItem::from_item(item);
-    let records = stored.suppression.records.iter();
-    records.map(|(reason, record)| entry(&recipient, *reason, record)).collect()
+    let records = stored.suppression.records.iter().map(|(reason, record)| entry(&recipient, *reason, record));
+    let topics = stored.suppression.topics.iter().map(|(topic, state)| topic_entry(&recipient, topic, state));
+    records.chain(topics).collect()
 }
 
 fn entry(recipient: &str, reason: Reason, record: &ReasonState) -> ListRow {
@@ -58,6 +59,15 @@ fn entry(recipient: &str, reason: Reason, record: &ReasonState) -> ListRow {
         entry.lifted_by = Some(lifted.message.as_str().to_owned());
     }
     entry
+}
+
+fn topic_entry(recipient: &str, topic: &str, state: &TopicState) -> ListRow {
+    let stamp = |stamp: &Option<ChangeStamp>| {
+        stamp.as_ref().map(|stamp| (stamp.at.to_text(), stamp.message.as_str().to_owned())).unzip()
+    };
+    let ((at, message_id), (lifted_at, lifted_by)) = (stamp(&state.opted_out), stamp(&state.opted_in));
+    let (recipient, reason, topic) = (recipient.to_owned(), Some(TOPIC.to_owned()), Some(topic.to_owned()));
+    ListRow { recipient, reason, at, message_id, lifted_at, lifted_by, topic, ..ListRow::default() }
 }
 
 /// A list that can't be written.
@@ -124,7 +134,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
-    use rebound::policy::suppression::{ChangeEffect, ReasonDetail, Suppression, SuppressionChange};
+    use rebound::policy::suppression::{
+        ChangeEffect, ItemChange, ReasonDetail, Suppression, SuppressionChange, TopicChange,
+    };
+    use rebound::resend::event::Subscription;
     use rebound::resend::recipient::Recipient;
     use rebound::resend::signature::MessageId;
 
@@ -133,6 +146,23 @@ mod tests {
 
     /// Texts as they may come from outside: quotes, separators, line breaks, spaces at the ends, what steers a terminal.
     const TEXT: &str = "[ -~é\n\r\t\"',;=+@\u{1b}\u{202e}\u{feff}]{0,12}";
+
+    fn some_topic_change() -> impl Strategy<Value = ItemChange> {
+        ("[a-z=+0-9é\t'-]{0,30}", 1_i64..1_900_000_000_000, TEXT, any::<bool>()).prop_map(
+            |(topic, at, message, is_out)| {
+                ItemChange::Topic(TopicChange {
+                    topic: format!("t{topic}t"),
+                    at: UnixMillis(at),
+                    message: MessageId::from_verified(format!("m{message}m")),
+                    subscription: if is_out { Subscription::OptOut } else { Subscription::OptIn },
+                })
+            },
+        )
+    }
+
+    fn some_item_change() -> impl Strategy<Value = ItemChange> {
+        prop_oneof![3 => some_change().prop_map(ItemChange::Reason), 1 => some_topic_change()]
+    }
 
     fn some_change() -> impl Strategy<Value = SuppressionChange> {
         let reason = proptest::sample::select(Reason::ALL.to_vec());
@@ -166,9 +196,9 @@ mod tests {
     }
 
     fn some_list() -> impl Strategy<Value = BTreeMap<Recipient, SuppressionItem>> {
-        let changes = proptest::collection::vec(some_change(), 1..6);
+        let changes = proptest::collection::vec(some_item_change(), 1..6);
         proptest::collection::btree_map(some_recipient(), changes, 1..5).prop_map(|list| {
-            let stored = |changes: Vec<SuppressionChange>| SuppressionItem::default().merged(&changes).unwrap();
+            let stored = |changes: Vec<ItemChange>| SuppressionItem::default().merged(&changes).unwrap();
             list.into_iter().map(|(recipient, changes)| (recipient, stored(changes))).collect()
         })
     }

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use rebound::aws::CallError;
-use rebound::policy::suppression::{ChangeEffect, Reason};
+use rebound::policy::suppression::{ChangeEffect, ItemChange, Reason};
 use rebound::resend::recipient::Recipient;
 use rebound::store::client::UpdateExpression;
-use rebound::store::suppressions::Suppressions;
+use rebound::store::suppressions::{EmailKind, Suppressions};
 use rebound::time::UnixMillis;
 use serde::Serialize;
 
@@ -110,6 +110,7 @@ pub async fn import_part(
     let lifts: BTreeSet<(&Recipient, Reason)> = entries
         .iter()
         .flat_map(|entry| entry.changes.iter().map(move |change| (&entry.recipient, change)))
+        .filter_map(|(recipient, change)| Some((recipient, change.reason()?)))
         .filter(|(_, change)| change.effect == ChangeEffect::Lift)
         .map(|(recipient, change)| (recipient, change.reason))
         .collect();
@@ -122,10 +123,11 @@ pub async fn import_part(
                 let recipient = &entry.recipient;
                 let mut taken = EntryResult::Unchanged;
                 for change in &entry.changes {
-                    let next = if lifts.contains(&(recipient, change.reason)) {
-                        table.merge(recipient, key, None, change).await?.into()
-                    } else {
-                        take(list, table, key, (recipient, change), change.at != note.at, by_hand, note).await?
+                    let next = match change {
+                        ItemChange::Reason(change) if !lifts.contains(&(recipient, change.reason)) => {
+                            take(list, table, key, (recipient, change), change.at != note.at, by_hand, note).await?
+                        }
+                        change => table.merge(recipient, key, None, change).await?.into(),
                     };
                     taken = taken.and(next);
                 }
@@ -152,7 +154,7 @@ pub async fn import_part(
 async fn forgotten(list: &List, entries: &[ListEntry], now: UnixMillis) -> Result<BTreeSet<Recipient>, CallError> {
     let all: Vec<&Recipient> = entries.iter().map(|entry| &entry.recipient).collect();
     let addresses: Vec<String> = all.iter().map(|recipient| recipient.as_str().to_owned()).collect();
-    let answers = check(&list.calls, &list.suppressions, &addresses, now, |_| {}).await?;
+    let answers = check(&list.calls, &list.suppressions, &addresses, EmailKind::default(), now, |_| {}).await?;
     let forgotten = all.into_iter().zip(answers).filter(|(_, answer)| *answer == SendCheck::Forgotten);
     Ok(forgotten.map(|(recipient, _)| recipient.clone()).collect())
 }

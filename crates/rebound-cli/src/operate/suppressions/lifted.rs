@@ -97,8 +97,8 @@ impl EntryResult {
     }
 }
 
-impl From<MergeResult> for EntryResult {
-    fn from(changed: MergeResult) -> Self {
+impl<C> From<MergeResult<C>> for EntryResult {
+    fn from(changed: MergeResult<C>) -> Self {
         match changed {
             MergeResult::Made(..) => Self::Changed,
             MergeResult::Unchanged(_) => Self::Unchanged,

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rebound::aws::CallError;
-use rebound::policy::suppression::{ChangeEffect, SuppressionChange, SuppressionEffect, suppression_effect};
-use rebound::resend::event::Event;
+use rebound::policy::suppression::{
+    ChangeEffect, ItemChange, SuppressionChange, SuppressionEffect, TopicChange, suppression_effect,
+};
+use rebound::resend::event::{Event, Subscription};
 use rebound::resend::recipient::Recipient;
 use rebound::resend::signature::MessageId;
 use rebound::store::row::{self, RowKind};
@@ -60,7 +62,11 @@ pub(super) fn follows(event: &Event<'_>, message: &str, received_at: UnixMillis,
         SuppressionEffect::Changes(changes) => {
             let all =
                 changes.iter().flat_map(|(recipient, changes)| changes.iter().map(move |change| (recipient, change)));
-            all.map(|(recipient, change)| one(recipient, change, known)).collect()
+            let text = |(recipient, change): (&Recipient, &ItemChange)| match change {
+                ItemChange::Reason(change) => one(recipient, change, known),
+                ItemChange::Topic(change) => of_topic(recipient, change, known),
+            };
+            all.map(text).collect()
         }
     }
 }
@@ -82,5 +88,24 @@ fn one(recipient: &Recipient, change: &SuppressionChange, known: &ListSnapshot) 
             format!("{reason} of {recipient} is not lifted: it is active since {}", said.at.to_text())
         }
         (ChangeEffect::Lift, true, _, None) => format!("{reason} of {recipient} is not lifted"),
+    }
+}
+
+/// The effect of a webhook on a topic, by the present state of the topic.
+fn of_topic(recipient: &Recipient, change: &TopicChange, known: &ListSnapshot) -> String {
+    let topic = &change.topic;
+    let state = known.list.get(recipient).and_then(|stored| stored.suppression.topics.get(topic));
+    let opted_out = state.filter(|state| state.is_out()).and_then(|state| state.opted_out.as_ref());
+    let opted_in = state.and_then(|state| state.opted_in.as_ref());
+    match (change.subscription, opted_out, opted_in) {
+        (Subscription::OptOut, Some(_), _) => format!("{recipient} is out of the topic {topic}"),
+        (Subscription::OptOut, None, Some(stamp)) => {
+            format!("{recipient} opted in to the topic {topic} again at {} by {}", stamp.at.to_text(), stamp.message)
+        }
+        (Subscription::OptOut, None, None) => format!("the list no longer has the topic {topic} for {recipient}"),
+        (Subscription::OptIn, None, _) => format!("{recipient} is not out of the topic {topic}"),
+        (Subscription::OptIn, Some(stamp), _) => {
+            format!("{recipient} is still out of the topic {topic}, since {}", stamp.at.to_text())
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use rebound::store::suppressions::EmailKind;
 use rebound::time::UnixMillis;
 use rebound_cli::operate::check::{SendCheck, check};
 use rebound_cli::operate::suppressions::import::{import, read};
@@ -38,14 +39,16 @@ async fn every_address_gets_the_answer_that_the_list_gives_whatever_its_spelling
         "old@example.com",
         " ann@example.com ",
     ]);
-    let answers = check(&list.calls, &list.suppressions, &asked, UnixMillis::now(), |_| {}).await.unwrap();
+    let answers =
+        check(&list.calls, &list.suppressions, &asked, EmailKind::default(), UnixMillis::now(), |_| {}).await.unwrap();
     let reasons: Vec<Vec<&str>> = answers.iter().map(SendCheck::reasons).collect();
     assert_eq!(
         reasons,
         [vec!["complaint"], vec![], vec!["hard_bounce"], vec!["not_an_address"], vec![], vec!["complaint"]]
     );
     let long_ago = UnixMillis::parse("2026-01-15T00:00:00Z").unwrap();
-    let then = check(&list.calls, &list.suppressions, &texts(&["old@example.com"]), long_ago, |_| {}).await.unwrap();
+    let old = texts(&["old@example.com"]);
+    let then = check(&list.calls, &list.suppressions, &old, EmailKind::default(), long_ago, |_| {}).await.unwrap();
     assert_eq!(then[0].reasons(), ["soft_bounce"], "it had not lapsed then");
 
     let said = rebound(&service.aws, &["check", "ann@example.com", "zoe@example.com", "--json"]).await;
@@ -91,14 +94,14 @@ async fn ten_thousand_addresses_take_a_hundred_and_one_calls_and_after_somebody_
     };
 
     service.proxy.plan(|_| None);
-    let answers = check(&calls, table, &addresses, now, |_| {}).await.unwrap();
+    let answers = check(&calls, table, &addresses, EmailKind::default(), now, |_| {}).await.unwrap();
     assert_eq!((refused(answers), service.proxy.calls().len()), (vec![7777], 101));
 
     let key = rebound::store::forgotten::ErasureKey::new([7; 32]).unwrap();
     let forgotten = rebound::resend::recipient::Recipient::parse("r42@example.com").unwrap();
     super::forget::put_forgotten(&service.aws, &key, &forgotten).await;
     service.proxy.plan(|_| None);
-    let answers = check(&calls, table, &addresses, now, |_| {}).await.unwrap();
+    let answers = check(&calls, table, &addresses, EmailKind::default(), now, |_| {}).await.unwrap();
     assert_eq!(answers[42], SendCheck::Forgotten);
     assert_eq!((refused(answers), service.proxy.calls().len()), (vec![42, 7777], 2 + 199));
 }
@@ -135,7 +138,8 @@ async fn who_is_forgotten_while_a_list_is_checked_is_a_no() {
         }
         None
     });
-    let answers = check(&place.calls(Duration::from_secs(60)), &table, &addresses, UnixMillis::now(), |_| ()).await;
+    let calls = place.calls(Duration::from_secs(60));
+    let answers = check(&calls, &table, &addresses, EmailKind::default(), UnixMillis::now(), |_| ()).await;
     let no: Vec<usize> =
         answers.unwrap().iter().enumerate().filter(|(_, one)| !one.may_send()).map(|(n, _)| n).collect();
     assert_eq!(no, [150]);

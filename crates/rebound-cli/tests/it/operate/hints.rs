@@ -89,7 +89,9 @@ async fn dev_with_a_file_of_its_own_says_how_to_name_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.env");
     let mut dev = Command::new(env!("CARGO_BIN_EXE_rebound"));
-    dev.args(["dev", "--listen", "127.0.0.1:0", "--dynamodb", "127.0.0.1:0", "--env-file"]).arg(&file).env_clear();
+    dev.args(["dev", "--listen", "127.0.0.1:0", "--dynamodb", "127.0.0.1:0", "--consent", "127.0.0.1:0", "--env-file"])
+        .arg(&file)
+        .env_clear();
     let mut dev = dev.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(dev.stdout.take().unwrap()).lines();
     let mut hint = String::new();

@@ -294,7 +294,19 @@ async fn dev_says_a_line_of_an_alert_whatever_is_in_its_title() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dev.env");
     let mut dev = Command::new(env!("CARGO_BIN_EXE_rebound"));
-    dev.args(["dev", "--listen", "127.0.0.1:0", "--dynamodb", "127.0.0.1:0", "--window", "0.1", "--tick", "0.5"]);
+    dev.args([
+        "dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--dynamodb",
+        "127.0.0.1:0",
+        "--consent",
+        "127.0.0.1:0",
+        "--window",
+        "0.1",
+        "--tick",
+        "0.5",
+    ]);
     dev.arg("--env-file").arg(&file).env_clear().stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut dev = dev.spawn().unwrap();
     let mut lines = BufReader::new(dev.stdout.take().unwrap()).lines();

@@ -88,7 +88,7 @@ async fn dev_with_an_outside_dynamodb_is_reached_from_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dev.env");
     let mut dev = Command::new(env!("CARGO_BIN_EXE_rebound"));
-    dev.args(["dev", "--listen", "127.0.0.1:0", "--env-file"]).arg(&file).env_clear();
+    dev.args(["dev", "--listen", "127.0.0.1:0", "--consent", "127.0.0.1:0", "--env-file"]).arg(&file).env_clear();
     dev.env("AWS_ENDPOINT_URL_DYNAMODB", outside.variable("AWS_ENDPOINT_URL_DYNAMODB").unwrap());
     dev.envs([
         ("AWS_ACCESS_KEY_ID", "AKIAMINE"),

@@ -4,6 +4,8 @@ mod campaigns;
 mod check;
 pub(crate) mod connect;
 mod doctor;
+mod doctor_consent;
+mod followups;
 mod forget;
 mod hints;
 mod hostile;
@@ -20,6 +22,8 @@ mod stops;
 mod suppressions;
 mod tail;
 mod timeline;
+mod topics;
+mod unsubscribe;
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -98,6 +102,11 @@ pub(crate) struct Dev {
 
 impl Dev {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with these variables of the shell.
+    pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("dev.env");
         let mut command = Command::new(env!("CARGO_BIN_EXE_rebound"));
@@ -107,12 +116,15 @@ impl Dev {
             "127.0.0.1:0",
             "--dynamodb",
             "127.0.0.1:0",
+            "--consent",
+            "127.0.0.1:0",
             "--window",
             "0.2",
             "--redeliver",
             "0.3",
         ]);
-        command.arg("--env-file").arg(&file).env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+        command.arg("--env-file").arg(&file).env_clear().envs(variables.iter().copied());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.kill_on_drop(true).spawn().unwrap();
         for _ in 0..600 {
             if std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
@@ -166,6 +178,7 @@ async fn the_help_of_every_command_says_what_it_is_for_and_more_than_its_options
         "doctor",
         "simulate",
         "dev",
+        "unsubscribe-link",
     ] {
         assert!(commands.contains(&name), "{name} of {commands:?}");
         let help = command(&BTreeMap::new(), &[name, "--help"], "").await.stdout;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rebound::policy::counting::{DedupKey, EventMeta, increments};
 use rebound::policy::soft_bounce::{SoftBounces, soft_bounced};
-use rebound::policy::suppression::{Suppression, SuppressionChange, SuppressionEffect, suppression_effect};
+use rebound::policy::suppression::{ItemChange, Suppression, SuppressionEffect, suppression_effect};
 use rebound::resend::campaign::{Campaign, CampaignTags};
 use rebound::resend::event::Event;
 use rebound::resend::signature::MessageId;
@@ -32,9 +32,9 @@ fn by_policy(story: &Scenario, seed: u64) -> (BTreeMap<String, BTreeSet<&'static
     let mut soft: BTreeMap<String, SoftBounces> = BTreeMap::new();
     let mut once = BTreeSet::new();
     let mut counted: BTreeMap<String, i64> = BTreeMap::new();
-    let merge = |known: &mut BTreeMap<String, Suppression>, recipient: &str, change: &SuppressionChange| {
+    let merge = |known: &mut BTreeMap<String, Suppression>, recipient: &str, change: &ItemChange| {
         let before = known.remove(recipient).unwrap_or_default();
-        known.insert(recipient.to_owned(), before.merge(change));
+        known.insert(recipient.to_owned(), before.merge_change(change));
     };
     for message in &messages {
         let Ok(event) = Event::read(&message.body) else { continue };
@@ -68,7 +68,7 @@ fn by_policy(story: &Scenario, seed: u64) -> (BTreeMap<String, BTreeSet<&'static
     }
     for (recipient, bounces) in soft {
         if let Some(change) = bounces.suppression(&Default::default()) {
-            merge(&mut known, &recipient, &change);
+            merge(&mut known, &recipient, &change.into());
         }
     }
     let reasons = |known: Suppression| known.reasons().map(|reason| reason.as_str()).collect::<BTreeSet<_>>();

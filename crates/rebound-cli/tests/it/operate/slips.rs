@@ -52,8 +52,10 @@ async fn a_port_in_use_is_said_with_the_option_that_chooses_another() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("dev.env").display().to_string();
     let any = "127.0.0.1:0";
-    for (listen, dynamodb, option) in [(taken.as_str(), any, "--listen"), (any, taken.as_str(), "--dynamodb")] {
-        let arguments = ["dev", "--listen", listen, "--dynamodb", dynamodb, "--env-file", &file];
+    for option in ["--listen", "--dynamodb", "--consent"] {
+        let [listen, dynamodb, consent] = ["--listen", "--dynamodb", "--consent"]
+            .map(|flag| format!("{flag}={}", if flag == option { taken.as_str() } else { any }));
+        let arguments = ["dev", &listen, &dynamodb, &consent, "--env-file", &file];
         let said = soon(&BTreeMap::new(), &arguments).await;
         assert!(said.code == 2 && said.stderr.contains(&format!("something listens on {taken} already")), "{said:?}");
         assert!(said.stderr.contains(&format!("another address with {option}")), "{said:?}");
@@ -66,7 +68,7 @@ async fn data_that_holds_no_tables_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("list.csv");
     std::fs::write(&list, "email,reason\n".repeat(400)).unwrap();
-    let ports = ["dev", "--listen", "127.0.0.1:0", "--dynamodb", "127.0.0.1:0", "--data"];
+    let ports = ["dev", "--listen", "127.0.0.1:0", "--dynamodb", "127.0.0.1:0", "--consent", "127.0.0.1:0", "--data"];
     for file in [list.clone(), folder.path().join("nowhere/rebound.db")] {
         let file = file.display().to_string();
         let words = [file.as_str(), "can't be opened as a database", "a new one in a folder that exists"];

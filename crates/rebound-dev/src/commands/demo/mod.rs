@@ -1,12 +1,14 @@
 //! `rebound demo`: runs the whole service in memory on real input, and checks it against the contract.
 
 mod checks;
+mod consent;
 mod contract;
 mod emails;
 mod engage;
 mod environment;
 mod page;
 mod print;
+mod print_consent;
 mod print_engage;
 mod protect;
 mod steps;
@@ -24,7 +26,8 @@ use crate::commands::CommandError;
 ///
 /// Posts one signed sample of every event type to receive, then duplicates, forgeries and stale webhooks. Then protect processes the
 /// stored events, with a campaign that draws complaints, delayed emails and soft bounces. The clock moves on by 8 days, and all events
-/// are delivered again. At last engage classifies opens and clicks, and decides about them. All output is read back from the tables, the
+/// are delivered again. Then engage classifies opens and clicks, and decides about them. At last somebody unsubscribes with
+/// one click, and a password reset may still be sent. All output is read back from the tables, the
 /// topics and the queue. Exits with 1 if anything differs from the contract.
 ///
 /// With ANTHROPIC_API_KEY set, Claude decides, for a fraction of a cent. Without it, the built-in rules decide, and then, with other
@@ -44,20 +47,27 @@ pub struct Arguments {
 
 /// Runs the demo.
 pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let (contract, protect, engage, faults) = everything(arguments.claude_stub, arguments.dynamodb.as_deref()).await?;
+    let reports = everything(arguments.claude_stub, arguments.dynamodb.as_deref()).await?;
     if arguments.json {
-        print::json(&contract, &protect, &engage, &faults);
+        print::json(&reports);
     } else {
-        print::page(&contract, &protect, &engage, &faults).print();
+        print::page(&reports).print();
     }
-    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if reports.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs all parts in order. Returns their reports and the differences from the contract.
-async fn everything(
-    claude_stub: bool,
-    dynamodb: Option<&str>,
-) -> Result<(contract::ContractReport, protect::ProtectReport, Vec<engage::EngageReport>, Vec<String>), CommandError> {
+/// The reports of all parts.
+struct Reports {
+    contract: contract::ContractReport,
+    protect: protect::ProtectReport,
+    engage: Vec<engage::EngageReport>,
+    consent: consent::ConsentReport,
+    /// The differences from the contract.
+    faults: Vec<String>,
+}
+
+/// Runs all parts in order.
+async fn everything(claude_stub: bool, dynamodb: Option<&str>) -> Result<Reports, CommandError> {
     let mut env = DemoEnvironment::set(dynamodb).await?;
     let contract = contract::show(&mut env).await?;
     let protect = protect::show(&mut env).await?;
@@ -72,5 +82,6 @@ async fn everything(
     for who in deciders {
         engage.push(engage::show(&mut env, who).await?);
     }
-    Ok((contract, protect, engage, std::mem::take(&mut env.faults)))
+    let consent = consent::show(&mut env).await?;
+    Ok(Reports { contract, protect, engage, consent, faults: std::mem::take(&mut env.faults) })
 }

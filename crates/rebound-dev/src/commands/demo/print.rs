@@ -14,7 +14,7 @@ use super::environment::string;
 use super::page::Page;
 use super::protect::{self, CampaignReport};
 use super::steps::Step;
-use super::{engage, print_engage};
+use super::{Reports, print_consent, print_engage};
 use crate::output::{Cell, Color, Column, Table, count};
 
 /// The next steps after the demo.
@@ -30,17 +30,13 @@ And in a third:
 `make deploy` deploys it to your AWS account.";
 
 /// The whole output of the demo.
-pub(super) fn page(
-    contract: &contract::ContractReport,
-    protect: &protect::ProtectReport,
-    engage: &[engage::EngageReport],
-    faults: &[String],
-) -> Page {
+pub(super) fn page(reports: &Reports) -> Page {
     let mut page = Page::default();
-    add_contract(&mut page, contract);
-    add_protect(&mut page, protect);
-    print_engage::engage(&mut page, engage);
-    verdict(&mut page, faults);
+    add_contract(&mut page, &reports.contract);
+    add_protect(&mut page, &reports.protect);
+    print_engage::engage(&mut page, &reports.engage);
+    print_consent::consent(&mut page, &reports.consent);
+    verdict(&mut page, &reports.faults);
     page
 }
 
@@ -245,12 +241,8 @@ fn verdict(page: &mut Page, faults: &[String]) {
 }
 
 /// Prints everything as JSON.
-pub(super) fn json(
-    contract: &contract::ContractReport,
-    protect: &protect::ProtectReport,
-    engage: &[engage::EngageReport],
-    faults: &[String],
-) {
+pub(super) fn json(reports: &Reports) {
+    let Reports { contract, protect, engage, consent, faults } = reports;
     let request = |(step, seen): &(Step, contract::StepResult)| {
         json!({
             "what": step.what,
@@ -274,6 +266,7 @@ pub(super) fn json(
             "suppressions": suppressed(&contract.suppressions),
             "protect": protect,
             "engage": engage,
+            "consent": consent,
             "faults": faults,
             "ok": faults.is_empty(),
         })

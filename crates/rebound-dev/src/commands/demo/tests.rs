@@ -6,9 +6,10 @@ use crate::output::wrap;
 
 #[tokio::test]
 async fn the_demo_fits_every_width_and_ends_with_a_next_step() {
-    let (contract, protect, engage, faults) = everything(false, None).await.unwrap();
-    assert_eq!(faults, Vec::<String>::new());
-    let page = page(&contract, &protect, &engage, &faults);
+    let reports = everything(false, None).await.unwrap();
+    assert_eq!(reports.faults, Vec::<String>::new());
+    let page = page(&reports);
+    let protect = &reports.protect;
     assert!(page.tables().count() > 10, "{} tables", page.tables().count());
     for table in page.tables() {
         assert_eq!(table.faults(), Vec::<String>::new(), "{}", table.render(80, false));

@@ -46,7 +46,9 @@ fn shared(aws: &EmbeddedAws) -> Vec<(&str, &str)> {
     all()
         .filter_map(|(name, value)| match name {
             _ if !is_shells(name, value) => Some((name, value)),
-            "RESEND_WEBHOOK_SECRET" | "RESEND_API_KEY" | "ANTHROPIC_API_KEY" | "AWS_SESSION_TOKEN" => None,
+            "RESEND_WEBHOOK_SECRET" | "CONSENT_KEY" | "RESEND_API_KEY" | "ANTHROPIC_API_KEY" | "AWS_SESSION_TOKEN" => {
+                None
+            }
             "AWS_ACCESS_KEY_ID" => is_near.then_some((name, value)),
             "AWS_SECRET_ACCESS_KEY" => is_near.then_some((name, "local")),
             _ => Some((name, value)),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use aws_local::dynamodb::EmbeddedDbError;
 use aws_local::faults::{self, Faults};
 use aws_local::feeder::{self, Feeder, Invoke, RedeliveryOptions, over_http};
+use aws_local::function_url;
 use aws_local::poller::Poller;
 use aws_local::server::Server;
 use rebound::config::KeyLocation;
@@ -25,7 +26,8 @@ use crate::claude::ClaudeStub;
 use crate::commands::{CommandError, variable};
 use crate::resend::LocalResend;
 use crate::runner::{
-    Clock, Scheduler, engage_invoker, feed, poll, protect_invoker, queue_mappings, serve_function_url, tick, timeout_of,
+    Clock, Scheduler, engage_invoker, feed, poll, protect_invoker, queue_mappings, serve_consent, serve_function_url,
+    tick, timeout_of,
 };
 use crate::stack::{EmbeddedAws, LocalAwsOptions, SETTLE, StartError};
 use crate::{FAULTS_URL, LOCAL_FILE, output};
@@ -39,6 +41,9 @@ pub struct Arguments {
     /// Address on which the function URL listens
     #[arg(long, default_value = "127.0.0.1:9000", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// Address on which the function URL of consent listens: the pages behind unsubscribe links
+    #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDRESS")]
+    consent: SocketAddr,
     /// Address on which the embedded DynamoDB listens
     #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDRESS")]
     dynamodb: SocketAddr,
@@ -109,6 +114,7 @@ const RESEND_KEY: &str = "local";
 /// The servers and workers that run until Ctrl-C.
 struct Running {
     _function_url: Option<Server>,
+    _consent: Option<Server>,
     _env_file: Option<EnvFile>,
     _resend: Option<LocalResend>,
     _work: Option<Workers>,
@@ -158,9 +164,9 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         aws.insert_sns_fault_proxy(hangs).await?;
     }
     let _running = if arguments.aws_only {
-        serve_elsewhere(&aws, arguments).await?
+        serve_elsewhere(&mut aws, arguments).await?
     } else {
-        serve(&aws, arguments, faults.as_deref()).await?
+        serve(&mut aws, arguments, faults.as_deref()).await?
     };
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -187,11 +193,17 @@ fn explained(error: StartError, address: &str, data: Option<&Path>) -> CommandEr
 }
 
 /// Runs everything in this process.
-async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -> Result<Running, CommandError> {
+async fn serve(aws: &mut EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -> Result<Running, CommandError> {
     let server = serve_function_url(arguments.listen, aws.receiver().await?).await;
     let server = server.map_err(|error| explained(error, "--listen", None))?;
+    let clock = Clock::new(arguments.clock);
+    let consent = serve_consent(arguments.consent, aws.consent().await?, clock).await;
+    let consent = consent.map_err(|error| explained(error, "--consent", None))?;
+    aws.set_consent_url(&consent.url());
+    let aws = &*aws;
     let address = |name: &str| aws.variable(name).unwrap_or_default();
     println!("function URL     {}/", server.url());
+    println!("consent          {}  (`rebound unsubscribe-link` makes links)", consent.url());
     println!("DynamoDB         {}", address("AWS_ENDPOINT_URL_DYNAMODB"));
     if let Some(faults) = faults {
         let percent = arguments.faults * 100.0;
@@ -230,7 +242,6 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -
     println!("Press Ctrl-C to stop.");
     for_each_message(aws, |line| println!("{line}"));
 
-    let clock = Clock::new(arguments.clock);
     let protect = protect_invoker(Arc::new(aws.protector()?), clock, timeout_of("protect")?);
     let engage = engage_invoker(Arc::new(engager), clock, timeout_of("engage")?);
     let invoke = |function: &str| Arc::clone(if function == "engage" { &engage } else { &protect });
@@ -243,7 +254,13 @@ async fn serve(aws: &EmbeddedAws, arguments: &Arguments, faults: Option<&str>) -
         more.push_str(&format!("{FAULTS_URL}={faults}\n"));
     }
     let env_file = EnvFile::write(&arguments.env_file, aws, more)?;
-    Ok(Running { _function_url: Some(server), _env_file: Some(env_file), _resend: resend, _work: Some(work) })
+    Ok(Running {
+        _function_url: Some(server),
+        _consent: Some(consent),
+        _env_file: Some(env_file),
+        _resend: resend,
+        _work: Some(work),
+    })
 }
 
 /// The variables that are not set in the shell with the same value.
@@ -252,18 +269,29 @@ fn not_from_the_shell(aws: &EmbeddedAws) -> impl Iterator<Item = (&String, &Stri
 }
 
 /// Runs only the embedded AWS, for functions in other processes.
-async fn serve_elsewhere(aws: &EmbeddedAws, arguments: &Arguments) -> Result<Running, CommandError> {
+async fn serve_elsewhere(aws: &mut EmbeddedAws, arguments: &Arguments) -> Result<Running, CommandError> {
+    let consent = match &arguments.invoke {
+        Some(url) => {
+            let serving = function_url::serve(arguments.consent, over_http(url, "consent")).await;
+            let taken = |error| explained(StartError::Listen(arguments.consent, error), "--consent", None);
+            Some(serving.map_err(taken)?)
+        }
+        None => None,
+    };
+    if let Some(consent) = &consent {
+        aws.set_consent_url(&consent.url());
+    }
     for (name, value) in not_from_the_shell(aws) {
         // An environment file, so nothing may be escaped.
         output::write_as_it_is(std::io::stdout(), &format!("{name}={value}\n"));
     }
     println!("REBOUND_LOCAL=ready");
     let Some(url) = &arguments.invoke else {
-        return Ok(Running { _function_url: None, _env_file: None, _resend: None, _work: None });
+        return Ok(Running { _function_url: None, _consent: consent, _env_file: None, _resend: None, _work: None });
     };
     for_each_message(aws, |line| eprintln!("{line}"));
     let work = work(aws, arguments, Clock::new(1.0), |function| over_http(url, function)).await?;
-    Ok(Running { _function_url: None, _env_file: None, _resend: None, _work: Some(work) })
+    Ok(Running { _function_url: None, _consent: consent, _env_file: None, _resend: None, _work: Some(work) })
 }
 
 /// The line about the maker of decisions: Claude, its stub, or the built-in rules.

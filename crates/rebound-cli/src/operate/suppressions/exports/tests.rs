@@ -20,7 +20,7 @@ fn read_at_now(bytes: &[u8]) -> ParsedList {
 /// Each entry: the address, the reason, the time, the circumstances.
 fn entries(read: &ParsedList) -> Vec<(String, &'static str, String, String)> {
     let told = |entry: &crate::operate::suppressions::entry::ListEntry| {
-        let change = &entry.changes[0];
+        let change = entry.changes[0].reason().unwrap();
         let ChangeEffect::Suppress(grounds) = &change.effect else { panic!("{entry:?}") };
         let detail = grounds.detail.clone().unwrap_or_default();
         (entry.recipient.to_string(), change.reason.as_str(), change.at.to_text(), detail)

@@ -1,4 +1,4 @@
-//! The code of docs/reading-the-list.md that makes links to unsubscribe, in each language: with the page's short rule for addresses, and
+//! The code of docs/reading-the-list.md that makes unsubscribe links, in each language: with the page's short rule for addresses, and
 //! with the whole rule. Each link is the one that Rebound makes.
 
 use std::path::Path;
@@ -15,13 +15,13 @@ use crate::support::any_port;
 
 const URL: &str = "https://mail.example.com";
 const KEY: &str = "0123456789abcdef0123456789abcdef";
-const HEADING: &str = "## Links to unsubscribe";
+const HEADING: &str = "## Unsubscribe links";
 
 /// The contract's known answer.
 const EMAIL_ID: &str = "0b6f3d52-7a1e-4c55-9c1d-2f6f6f0a7c11";
 const KNOWN: &str = "https://mail.example.com/u/YW5uQGV4YW1wbGUuY29t.MGI2ZjNkNTItN2ExZS00YzU1LTljMWQtMmY2ZjZmMGE3YzEx.pyDopnch-c-F9tm3lREURQ";
 
-/// What the programs get: the first key signs, and a slash at the end of the URL does not count.
+/// Variables of the programs: the first key signs, and a slash at the end of the URL does not count.
 fn variables() -> Vec<(&'static str, String)> {
     vec![
         ("CONSENT_KEY", format!(" {KEY} {}", "f".repeat(32))),

@@ -1,6 +1,7 @@
 //! The code that README and docs/reading-the-list.md give to other programs, in each language, unchanged, run on the service of
 //! `make dev`, with the variables of its file and no others.
 
+mod cases;
 mod links;
 mod programs;
 mod spelling;
@@ -10,6 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use hmac::{Hmac, KeyInit, Mac};
 use rebound::store::Item;
 use rebound::time::UnixMillis;
+use serde_json::{Value, json};
 use sha2::Sha256;
 
 use self::programs::{Code, Program};
@@ -25,6 +27,11 @@ fn everybody() -> Vec<(&'static str, Option<Item>, [bool; 2])> {
     let later = |ms: i64| AttributeValue::N((UnixMillis::now().0 + ms).to_string());
     let with = |reasons: &[&str], until: Option<AttributeValue>| {
         let mut item = Item::from([("version".to_owned(), AttributeValue::N("1".to_owned()))]);
+        if let Some(until) = &until {
+            let map =
+                |reason: &&str| ((*reason).to_owned(), AttributeValue::M([("until".to_owned(), until.clone())].into()));
+            item.extend(reasons.iter().map(map));
+        }
         if !reasons.is_empty() {
             let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
             item.insert("reasons".to_owned(), AttributeValue::Ss(reasons));
@@ -104,7 +111,13 @@ async fn programs(code: Code) -> Vec<(&'static str, Program)> {
 
 /// A program's answer about each address.
 async fn may_send_to(dev: &Dev, program: &Program, addresses: &[&str]) -> Vec<bool> {
-    let answers = program.answers("may", &of_aws(dev), &serde_json::to_string(addresses).unwrap()).await;
+    let questions: Vec<Value> = addresses.iter().map(|address| json!({ "address": address })).collect();
+    ask_may(dev, program, &questions).await
+}
+
+/// A program's answer to each question: `address`, and, where it is not as usual, `transactional`, `topic` and `now`.
+async fn ask_may(dev: &Dev, program: &Program, questions: &[Value]) -> Vec<bool> {
+    let answers = program.answers("may", &of_aws(dev), &json!(questions).to_string()).await;
     answers.iter().map(|answer| answer.as_bool().unwrap()).collect()
 }
 

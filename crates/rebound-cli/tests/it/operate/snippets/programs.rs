@@ -1,5 +1,6 @@
 //! The code of docs/reading-the-list.md, README and docs/spelling, made into programs: `program may`, `program spell` and so on, with a
-//! JSON array of texts on its standard input, prints a JSON array of answers.
+//! JSON array on its standard input, prints a JSON array of answers. For `may` the array has an object for each question: `address`,
+//! `transactional`, `topic`, `now`. For the others it has texts.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -129,7 +130,7 @@ pub(super) async fn python(code: Code) -> Option<Program> {
     let import = if code == Code::Page { "" } else { "from spelling import spell\n" };
     program.write("snippet.py", &format!("{import}{}", snippet.unwrap_or_default()));
     let main = "import json, sys, snippet\n\
-                ask = snippet.spell if sys.argv[1] == 'spell' else snippet.may_send_to\n\
+                ask = snippet.spell if sys.argv[1] == 'spell' else lambda asked: snippet.may_send_to(**asked)\n\
                 print(json.dumps([ask(text) for text in json.load(open(0, encoding='utf-8'))]))\n";
     program.write("main.py", main);
     Some(program)
@@ -166,7 +167,13 @@ pub(super) async fn typescript(code: Code) -> Option<Program> {
     }
     let program = Program::new("node", &["main.js"]);
     std::os::unix::fs::symlink(modules, program.folder.path().join("node_modules")).unwrap();
+    // Without the page's code there is nothing but `spell` to ask.
     let (may, import) = if snippet.is_some() { ("maySendTo", "./snippet.js") } else { ("spell", "./spelling.js") };
+    let ask_may = if snippet.is_some() {
+        "({ address, transactional, topic, now }: any) => may(address, { transactional, topic: topic ?? undefined, now })"
+    } else {
+        "may"
+    };
     let spell = if code == Code::Page { "./snippet.js" } else { "./spelling.js" };
     if let Some(snippet) = snippet {
         let whole = if code == Code::Page { "" } else { "import { spell } from \"./spelling.js\";\n" };
@@ -179,8 +186,8 @@ pub(super) async fn typescript(code: Code) -> Option<Program> {
         "import {{ readFileSync }} from \"node:fs\";\n\
          import {{ {may} as may }} from \"{import}\";\n\
          import {{ spell }} from \"{spell}\";\n\
-         const ask = process.argv[2] === \"spell\" ? spell : may;\n\
-         const texts: string[] = JSON.parse(readFileSync(0, \"utf8\"));\n\
+         const ask: any = process.argv[2] === \"spell\" ? spell : {ask_may};\n\
+         const texts: any[] = JSON.parse(readFileSync(0, \"utf8\"));\n\
          Promise.all(texts.map((text) => ask(text))).then((all) => console.log(JSON.stringify(all)));\n"
     );
     program.write("main.ts", &main);
@@ -228,18 +235,36 @@ import (
 	"suppressions"
 )
 
-var may func(text string) interface{}
+type question struct {
+	Address       string
+	Transactional bool
+	Topic         string
+	Now           int64
+}
 
-func main() {
-	var texts []string
-	if err := json.NewDecoder(os.Stdin).Decode(&texts); err != nil {
+var may func(asked question) interface{}
+
+func read(into interface{}) {
+	if err := json.NewDecoder(os.Stdin).Decode(into); err != nil {
 		panic(err)
 	}
+}
+
+func main() {
 	all := []interface{}{}
+	if os.Args[1] == "may" {
+		var questions []question
+		read(&questions)
+		for _, asked := range questions {
+			all = append(all, may(asked))
+		}
+		json.NewEncoder(os.Stdout).Encode(all)
+		return
+	}
+	var texts []string
+	read(&texts)
 	for _, text := range texts {
-		if os.Args[1] == "may" {
-			all = append(all, may(text))
-		} else if key, ok := suppressions.Spell(text); ok {
+		if key, ok := suppressions.Spell(text); ok {
 			all = append(all, key)
 		} else {
 			all = append(all, nil)
@@ -272,8 +297,9 @@ func init() {
 		Region: os.Getenv("AWS_REGION"), Credentials: local{},
 		EndpointResolver: dynamodb.EndpointResolverFromURL(os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")),
 	})
-	may = func(address string) interface{} {
-		answer, err := suppressions.MaySendTo(context.Background(), db, address)
+	may = func(asked question) interface{} {
+		options := suppressions.Options{Transactional: asked.Transactional, Topic: asked.Topic, Now: asked.Now}
+		answer, err := suppressions.MaySendTo(context.Background(), db, asked.Address, options)
 		if err != nil {
 			panic(err)
 		}
