@@ -183,7 +183,7 @@ impl Run<'_> {
         tracing::warn!(id = row.id, answer = answer.name, status = answer.status, "not accepted");
         self.record(ActActivity::NotAccepted(answer.meaning.clone()));
         let recorded = self.store.record_answer(row, begun, answer, self.waiting, (self.clock)()).await;
-        // Whatever became of the record: the next request must not come too early.
+        // Even if the record failed, the next request must not come too early.
         let halt = match &answer.meaning {
             AnswerMeaning::Key => {
                 self.actor.key.reload(Some(key)).await;

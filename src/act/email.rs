@@ -13,7 +13,7 @@ use crate::store::decisions::StoredDecision;
 use crate::store::row::payload;
 use crate::store::string;
 
-/// What the rows of the answered email say.
+/// Content of the answered email's rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnsweredEmail {
     /// The follow-up that was decided.
@@ -24,7 +24,7 @@ pub struct AnsweredEmail {
     pub address: Option<String>,
 }
 
-/// What every follow-up has from the configuration.
+/// Parts of every follow-up that come from the configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Letterhead<'a> {
     /// `CONSENT_URL`.

@@ -74,9 +74,6 @@ pub struct Actor {
 
 impl Actor {
     /// Creates an actor from these parts.
-    ///
-    /// # Errors
-    /// A setting is invalid, or TLS cannot be initialized.
     pub fn new(aws: &AwsEnvironment, config: ActConfig) -> Result<Self, EnvironmentError> {
         let api = ResendApi::new(&config.base_url)
             .map_err(|_| ConfigError::Invalid("RESEND_BASE_URL", "a URL that can be reached from here"))?;

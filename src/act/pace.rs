@@ -8,12 +8,12 @@ use crate::time::UnixMillis;
 
 /// The time of the next request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(super) struct RequestRate {
     interval: Duration,
     next: UnixMillis,
 }
 
-impl Pace {
+impl RequestRate {
     /// Creates a rate of one request in `interval`, the first one at `next`.
     pub(super) const fn new(interval: Duration, next: UnixMillis) -> Self {
         Self { interval, next }
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn requests_are_an_interval_apart_and_never_earlier() {
-        let mut pace = Pace::new(Duration::from_secs_f64(1.0 / 3.0), UnixMillis(1_000));
+        let mut pace = RequestRate::new(Duration::from_secs_f64(1.0 / 3.0), UnixMillis(1_000));
         pace.begin(UnixMillis(1_000));
         assert_eq!(pace.next(), UnixMillis(1_334), "rounded up");
         pace.not_before(UnixMillis(5_000));
@@ -67,10 +67,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_beyond_the_end_is_none() {
-        let pace = Pace::new(Duration::from_millis(250), UnixMillis::now().plus(Duration::from_secs(60)));
+        let pace = RequestRate::new(Duration::from_millis(250), UnixMillis::now().plus(Duration::from_secs(60)));
         let before = Instant::now();
         assert!(!pace.wait(before + Duration::from_secs(30)).await);
         assert!(before.elapsed() < Duration::from_secs(1));
-        assert!(Pace::new(Duration::from_millis(250), UnixMillis(0)).wait(before + Duration::from_secs(30)).await);
+        assert!(
+            RequestRate::new(Duration::from_millis(250), UnixMillis(0)).wait(before + Duration::from_secs(30)).await
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pace::Pace;
+use super::pace::RequestRate;
 use super::{ActActivity, ActReport, Actor, Clock};
 use crate::aws::CallError;
 use crate::policy::followup::FollowupMode;
@@ -60,7 +60,7 @@ pub(super) struct Run<'a> {
     pub(super) lock: ActLock,
     /// The run's own name, as holder of the lock.
     pub(super) holder: String,
-    pub(super) pace: Pace,
+    pub(super) pace: RequestRate,
     /// Follow-ups that were refused since the last accepted one.
     pub(super) refused: BTreeSet<String>,
     /// Time of the last response, after which the connection is open.
@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
             agenda: Agenda::new(calls.clone(), &config.agenda_table),
             lock: ActLock::new(calls, &config.agenda_table),
             holder: format!("{:016x}", fastrand::u64(..)),
-            pace: Pace::new(config.interval, started),
+            pace: RequestRate::new(config.interval, started),
             refused: BTreeSet::new(),
             connected_at: None,
             waiting: 0,

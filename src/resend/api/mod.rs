@@ -73,9 +73,6 @@ impl fmt::Debug for ResendResponse {
 
 impl ResendApi {
     /// Creates a client of the API at `base_url`.
-    ///
-    /// # Errors
-    /// TLS can't be set up.
     pub fn new(base_url: &str) -> Result<Self, reqwest::Error> {
         let base_url = base_url.trim().trim_end_matches('/').to_owned();
         let client = crate::web::builder()

@@ -13,7 +13,7 @@ use super::http::{ResendRequest, ResendResponse, error};
 /// Time for which a key is remembered.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is not documented about the memory of idempotency keys.
+/// Undocumented properties of the memory of idempotency keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyMemory {
     /// True if each API key has a memory of its own; else the team has one.

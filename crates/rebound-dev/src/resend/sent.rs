@@ -1,4 +1,4 @@
-//! What happened to the emails that the stub accepted: its own record, and the events about them.
+//! Emails that the stub accepted: its own record, and the events about them.
 
 use std::time::Instant;
 
