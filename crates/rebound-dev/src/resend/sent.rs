@@ -49,8 +49,9 @@ impl AcceptedEmail {
             "from": field("from"), "to": to, "subject": field("subject"), "tags": tags, "headers": headers,
         });
         if event_type == "email.suppressed" {
-            data["suppressed"] =
+            let why =
                 json!({ "message": "The address is on the suppression list.", "type": "OnAccountSuppressionList" });
+            data.as_object_mut().and_then(|data| data.insert("suppressed".to_owned(), why));
         }
         json!({ "type": event_type, "created_at": at, "data": data }).to_string()
     }
